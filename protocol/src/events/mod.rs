@@ -1,0 +1,17 @@
+//! Bodies of events: facts that already happened.
+
+mod device;
+mod interface;
+mod inventory;
+mod linknet;
+mod mgmtdomain;
+mod repository;
+
+pub use device::{
+    DeviceProvisioned, DeviceRemoved, DeviceRenamed, DeviceStateChanged, DeviceUpgraded, ProvisionedNeighbor,
+};
+pub use interface::{InterfaceUpdated, UpdateKind, UpdatedInterface};
+pub use inventory::{ImportedClient, ImportedDevice, ImportedGroup, ImportedInterface, InventoryImported};
+pub use linknet::{LinknetAction, LinknetChanged, LinknetEnd};
+pub use mgmtdomain::{MgmtdomainAction, MgmtdomainChanged};
+pub use repository::RepositoryChanged;

@@ -1,0 +1,321 @@
+//! Names and identifiers that travel in messages, each checked when it is read.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A device's hostname: labels of letters, digits and hyphens between dots, at most 253 characters
+/// (`reference/cnaas.md` §1). One trailing dot is dropped; letters keep their case.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(try_from = "String", into = "String")]
+pub struct Hostname(String);
+
+/// Why a text is not a name of its kind.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum NameError {
+    /// Not a hostname.
+    #[error(
+        "{0:?} is not a hostname: labels of 1 to 63 letters, digits and inner hyphens, between dots, at most 253 characters"
+    )]
+    Hostname(String),
+    /// Not a MAC address.
+    #[error("{0:?} is not a MAC address: twelve hexadecimal digits, such as 44:4c:a8:00:00:01")]
+    Mac(String),
+    /// Empty, too long, or with control characters.
+    #[error("{0:?} is not a {1}: 1 to 255 bytes without control characters")]
+    Text(String, &'static str),
+}
+
+impl TryFrom<String> for Hostname {
+    type Error = NameError;
+
+    fn try_from(mut text: String) -> Result<Self, NameError> {
+        if text.ends_with('.') {
+            text.pop();
+        }
+        let label = |label: &str| {
+            (1..=63).contains(&label.len())
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        };
+        if text.len() <= 253 && text.split('.').all(label) {
+            Ok(Self(text))
+        } else {
+            Err(NameError::Hostname(text))
+        }
+    }
+}
+
+impl From<Hostname> for String {
+    fn from(name: Hostname) -> Self {
+        name.0
+    }
+}
+
+impl std::str::FromStr for Hostname {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        Self::try_from(text.to_owned())
+    }
+}
+
+impl Hostname {
+    /// The hostname as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Hostname {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A MAC address. Read in any usual spelling (`44:4C:A8:00:00:01`, `444c.a800.0001`, `444ca8000001`), kept as
+/// `44:4c:a8:00:00:01`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(try_from = "String", into = "String")]
+pub struct Mac(String);
+
+impl TryFrom<String> for Mac {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        let digits: Vec<char> = text
+            .chars()
+            .filter(|c| !matches!(c, ':' | '-' | '.'))
+            .map(|c| c.to_ascii_lowercase())
+            .collect();
+        if digits.len() != 12 || !digits.iter().all(char::is_ascii_hexdigit) {
+            return Err(NameError::Mac(text));
+        }
+        let pairs: Vec<String> = digits.chunks(2).map(|pair| pair.iter().collect()).collect();
+        Ok(Self(pairs.join(":")))
+    }
+}
+
+impl From<Mac> for String {
+    fn from(mac: Mac) -> Self {
+        mac.0
+    }
+}
+
+impl Mac {
+    /// The address as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+macro_rules! text_names {
+    ($($(#[$doc:meta])* $name:ident = $what:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl TryFrom<String> for $name {
+            type Error = NameError;
+
+            fn try_from(text: String) -> Result<Self, NameError> {
+                let valid = (1..=255).contains(&text.len()) && !text.chars().any(char::is_control);
+                if valid { Ok(Self(text)) } else { Err(NameError::Text(text, $what)) }
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0
+            }
+        }
+
+        impl $name {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    )*};
+}
+
+text_names! {
+    /// The name of an interface as the device spells it, such as `Ethernet1`.
+    InterfaceName = "name of an interface";
+    /// The name of a group of devices.
+    GroupName = "name of a group";
+    /// The name of a repository as configured: `settings` or `templates`.
+    RepositoryName = "name of a repository";
+    /// The serial number of a device.
+    Serial = "serial number";
+}
+
+/// What a device is for (`reference/cnaas.md` §1). Settings and templates are chosen by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "UPPERCASE")]
+pub enum DeviceType {
+    /// Not known yet, such as a device that was only discovered.
+    Unknown,
+    /// An access switch.
+    Access,
+    /// A distribution switch.
+    Dist,
+    /// A core router.
+    Core,
+    /// A firewall.
+    Firewall,
+}
+
+/// Where a device is in its life (`reference/cnaas.md` §1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum DeviceState {
+    /// Nothing is known.
+    Unknown,
+    /// Prepared before it was ever seen.
+    PreConfigured,
+    /// Asked for an address by DHCP.
+    DhcpBoot,
+    /// Reached and its facts read, nothing more.
+    Discovered,
+    /// Being initialised.
+    Init,
+    /// Managed: selected by syncto and counted by the alarm.
+    Managed,
+    /// Managed, less its interfaces.
+    ManagedNoif,
+    /// Left alone on purpose.
+    Unmanaged,
+}
+
+macro_rules! words {
+    ($name:ident { $($variant:ident = $word:literal),* $(,)? }) => {
+        impl $name {
+            /// Every value, in order.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The value as it is written on the wire and in the store.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)*
+                }
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = String;
+
+            /// Reads a value in any case.
+            fn from_str(text: &str) -> Result<Self, String> {
+                Self::ALL.iter().copied().find(|value| value.as_str().eq_ignore_ascii_case(text)).ok_or_else(|| {
+                    let known: Vec<&str> = Self::ALL.iter().map(|value| value.as_str()).collect();
+                    format!("{text:?} is none of {}", known.join(", "))
+                })
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+words!(DeviceType {
+    Unknown = "UNKNOWN",
+    Access = "ACCESS",
+    Dist = "DIST",
+    Core = "CORE",
+    Firewall = "FIREWALL",
+});
+
+words!(DeviceState {
+    Unknown = "UNKNOWN",
+    PreConfigured = "PRE_CONFIGURED",
+    DhcpBoot = "DHCP_BOOT",
+    Discovered = "DISCOVERED",
+    Init = "INIT",
+    Managed = "MANAGED",
+    ManagedNoif = "MANAGED_NOIF",
+    Unmanaged = "UNMANAGED",
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostnames_follow_the_rule_of_cnaas() {
+        let valid = |text: &str| Hostname::try_from(text.to_owned()).is_ok();
+        for good in ["sw1", "SW1.example.org", "sw1.", "README.md", "a-b", "1"] {
+            assert!(valid(good), "{good}");
+        }
+        let long = format!("{}.x", "a".repeat(64));
+        for bad in [
+            "",
+            ".",
+            "-a",
+            "a-",
+            "a..b",
+            "a_b",
+            "a b",
+            "ä",
+            &long,
+            &"a.".repeat(130),
+        ] {
+            assert!(!valid(bad), "{bad}");
+        }
+        assert_eq!("sw1.".parse::<Hostname>().unwrap().as_str(), "sw1");
+    }
+
+    #[test]
+    fn macs_are_read_in_any_usual_spelling() {
+        for text in [
+            "44:4C:A8:00:00:01",
+            "444c.a800.0001",
+            "444ca8000001",
+            "44-4c-a8-00-00-01",
+        ] {
+            assert_eq!(
+                Mac::try_from(text.to_owned()).unwrap().as_str(),
+                "44:4c:a8:00:00:01"
+            );
+        }
+        assert!(Mac::try_from("44:4c:a8:00:00".to_owned()).is_err());
+    }
+
+    #[test]
+    fn words_on_the_wire_are_the_words_in_the_store() {
+        for state in DeviceState::ALL {
+            assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+            assert_eq!(state.as_str().to_lowercase().parse(), Ok(*state));
+        }
+        for kind in DeviceType::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        }
+        assert_eq!(
+            "SPINE".parse::<DeviceType>().unwrap_err(),
+            "\"SPINE\" is none of UNKNOWN, ACCESS, DIST, CORE, FIREWALL"
+        );
+    }
+}

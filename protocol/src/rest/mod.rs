@@ -1,0 +1,9 @@
+//! The shapes of the console's HTTP API, shared by the server and the command line.
+
+mod device;
+mod message;
+mod problem;
+
+pub use device::{CauseView, DevicePage, DeviceView};
+pub use message::{Accepted, InboxState, MessageView};
+pub use problem::Problem;

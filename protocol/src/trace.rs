@@ -1,0 +1,92 @@
+//! W3C trace context, carried from a request to everything that follows from it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A `traceparent` of version 00: `00-<trace id>-<parent id>-<flags>` in lower-case hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(try_from = "String", into = "String")]
+pub struct TraceParent(String);
+
+/// The text is no valid `traceparent`.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error(
+    "is not a W3C traceparent (00-<32 hex digits>-<16 hex digits>-<2 hex digits>, none of the ids all zeros)"
+)]
+pub struct TraceParentError;
+
+impl TraceParent {
+    /// The trace this belongs to: 32 hexadecimal digits.
+    pub fn trace_id(&self) -> &str {
+        &self.0[3..35]
+    }
+
+    /// The whole header value.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for TraceParent {
+    type Error = TraceParentError;
+
+    fn try_from(text: String) -> Result<Self, TraceParentError> {
+        let parts: Vec<&str> = text.split('-').collect();
+        let [version, trace, parent, flags] = parts.as_slice() else {
+            return Err(TraceParentError);
+        };
+        let hex = |part: &str, digits: usize| {
+            part.len() == digits && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        };
+        let zero = |part: &str| part.bytes().all(|b| b == b'0');
+        let valid = *version == "00"
+            && hex(trace, 32)
+            && hex(parent, 16)
+            && hex(flags, 2)
+            && !zero(trace)
+            && !zero(parent);
+        if valid {
+            Ok(Self(text))
+        } else {
+            Err(TraceParentError)
+        }
+    }
+}
+
+impl From<TraceParent> for String {
+    fn from(parent: TraceParent) -> Self {
+        parent.0
+    }
+}
+
+impl fmt::Display for TraceParent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_version_00_with_real_ids_is_accepted() {
+        let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        assert_eq!(
+            TraceParent::try_from(good.to_owned()).unwrap().trace_id(),
+            "4bf92f3577b34da6a3ce929d0e0e4736"
+        );
+        for bad in [
+            "",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+        ] {
+            assert!(TraceParent::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
+    }
+}
