@@ -138,3 +138,159 @@ fn known<'a>(hostname: &Hostname, facts: &'a Facts) -> Result<&'a DeviceRow, Rej
         .device(hostname)
         .ok_or_else(|| Rejection::unknown_device(hostname, "$.data.hostname"))
 }
+
+#[cfg(test)]
+mod tests {
+    use lockstep_protocol::{Code, Envelope, Kind};
+    use serde_json::json;
+
+    use super::super::scene::{at, device, facts, flips, hostname, message, stamp, work};
+    use super::*;
+
+    fn event(second: i64, state: &str) -> Envelope {
+        message(
+            Kind::DeviceStateChanged,
+            second,
+            &json!({"hostname": "sw1", "state": state}),
+        )
+    }
+
+    fn command(second: i64, state: &str, note: Option<&str>) -> Envelope {
+        let data = json!({"hostname": "sw1", "state": state, "note": note});
+        message(Kind::DeviceStateRequested, second, &data)
+    }
+
+    #[test]
+    fn what_a_move_does_to_state_and_flag() {
+        use DeviceState::{Discovered, Init, Managed, Unmanaged};
+        let table = [
+            // from, synchronized before, to, synchronized after, what was ignored
+            (Managed, true, "UNMANAGED", false, None),
+            (Managed, false, "UNMANAGED", false, None),
+            (Unmanaged, false, "MANAGED", false, None),
+            (
+                Unmanaged,
+                false,
+                "UNMANAGED",
+                false,
+                Some(IgnoredReason::Unchanged),
+            ),
+            (Discovered, true, "INIT", true, None),
+            (Init, true, "MANAGED", true, None),
+            (Discovered, true, "UNMANAGED", false, None),
+            (Managed, true, "MANAGED", true, Some(IgnoredReason::Unchanged)),
+        ];
+        for (from, before, to, after, ignored) in table {
+            for envelope in [event(10, to), command(10, to, None)] {
+                let mut facts = facts([device("sw1", |row| {
+                    row.lifecycle.state = from;
+                    row.sync.desired = if before { 1 } else { 2 };
+                })]);
+                let (decision, flipped) = work(&envelope, &mut facts).unwrap();
+                let row = facts.device(&hostname("sw1")).unwrap();
+                let case = format!("{from} {before} {to} by {}", envelope.message.kind());
+                assert_eq!(row.lifecycle.state.as_str(), to, "{case}");
+                assert_eq!(row.sync.synchronized(), after, "{case}");
+                assert_eq!(decision.verdict.ignored, ignored, "{case}");
+                assert_eq!(
+                    flipped,
+                    if before == after {
+                        flips(&[])
+                    } else {
+                        flips(&["sw1"])
+                    },
+                    "{case}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_clock_of_the_alarm_starts_anew_on_return_to_managed() {
+        let mut facts = facts([device("sw1", |row| {
+            row.lifecycle.state = DeviceState::Unmanaged;
+            row.sync.desired = 2;
+            row.sync.since = Some(at(3));
+        })]);
+        work(&event(10, "MANAGED"), &mut facts).unwrap();
+        assert_eq!(
+            facts.device(&hostname("sw1")).unwrap().sync.since,
+            Some(at(1_000_000))
+        );
+    }
+
+    #[test]
+    fn an_older_event_never_writes_its_state() {
+        let scene = || {
+            facts([device("sw1", |row| {
+                row.lifecycle.state = DeviceState::Managed;
+                row.lifecycle.stamp = Some(stamp(20));
+            })])
+        };
+        let mut facts = scene();
+        let (decision, _) = work(&event(10, "INIT"), &mut facts).unwrap();
+        assert_eq!(decision.verdict.ignored, Some(IgnoredReason::Older));
+        assert_eq!(facts, scene());
+    }
+
+    #[test]
+    fn an_older_move_to_unmanaged_still_flags_as_it_would_have_in_order() {
+        let mut late = facts([device("sw1", |row| row.lifecycle.stamp = Some(stamp(1)))]);
+        let mut in_order = late.clone();
+        for (facts, seconds) in [(&mut late, [20, 10]), (&mut in_order, [10, 20])] {
+            for second in seconds {
+                let state = if second == 10 { "UNMANAGED" } else { "MANAGED" };
+                work(&event(second, state), facts).unwrap();
+            }
+        }
+        for facts in [late, in_order] {
+            let row = facts.device(&hostname("sw1")).unwrap();
+            assert_eq!(row.lifecycle.state, DeviceState::Managed);
+            assert!(!row.sync.synchronized());
+        }
+    }
+
+    #[test]
+    fn a_command_is_never_too_old_and_keeps_older_events_out() {
+        let mut facts = facts([device("sw1", |row| row.lifecycle.stamp = Some(stamp(20)))]);
+        let (decision, _) = work(&command(10, "UNMANAGED", Some("fibre cut")), &mut facts).unwrap();
+        assert_eq!(decision.verdict.ignored, None);
+        let row = facts.device(&hostname("sw1")).unwrap();
+        assert_eq!(row.lifecycle.state, DeviceState::Unmanaged);
+        assert_eq!(row.lifecycle.note.as_deref(), Some("fibre cut"));
+    }
+
+    #[test]
+    fn a_new_note_alone_is_a_change_and_the_note_ends_with_the_state() {
+        let mut facts = facts([device("sw1", |row| row.lifecycle.state = DeviceState::Unmanaged)]);
+        let (decision, flipped) = work(&command(10, "UNMANAGED", Some("until friday")), &mut facts).unwrap();
+        assert_eq!((decision.verdict.ignored, flipped), (None, flips(&[])));
+        work(&event(20, "MANAGED"), &mut facts).unwrap();
+        assert_eq!(facts.device(&hostname("sw1")).unwrap().lifecycle.note, None);
+    }
+
+    #[test]
+    fn leaving_closes_the_causes_so_far() {
+        let mut facts = facts([device("sw1", |row| row.sync.desired = 2)]);
+        work(&event(10, "UNMANAGED"), &mut facts).unwrap();
+        let row = facts.device(&hostname("sw1")).unwrap();
+        assert!(row.forgets_causes);
+        let causes: Vec<Cause> = row
+            .causes
+            .iter()
+            .map(|index| facts.new_causes()[*index].cause)
+            .collect();
+        assert_eq!(causes, [Cause::WasUnmanaged]);
+    }
+
+    #[test]
+    fn an_unknown_host_is_rejected_by_name() {
+        for envelope in [event(10, "MANAGED"), command(10, "MANAGED", None)] {
+            let rejection = work(&envelope, &mut facts([])).unwrap_err();
+            assert_eq!(
+                (rejection.code, rejection.place.as_str()),
+                (Code::UnknownDevice, "$.data.hostname")
+            );
+        }
+    }
+}

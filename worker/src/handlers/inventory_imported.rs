@@ -243,3 +243,147 @@ fn client_row(
         group: client.group.clone(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use lockstep_protocol::{Envelope, Kind};
+    use serde_json::{Value, json};
+
+    use super::super::scene::{device, facts, flips, hostname, message, work};
+    use super::*;
+
+    fn import(data: &Value) -> Envelope {
+        message(Kind::InventoryImported, 10, data)
+    }
+
+    #[test]
+    fn new_devices_start_as_the_inventory_says() {
+        let table = [
+            // what it says besides name and type; state and flag afterwards
+            (json!({}), DeviceState::Managed, false),
+            (json!({"synchronized": true}), DeviceState::Managed, true),
+            (
+                json!({"synchronized": false, "state": "INIT"}),
+                DeviceState::Init,
+                false,
+            ),
+            (
+                json!({"synchronized": true, "state": "UNMANAGED"}),
+                DeviceState::Unmanaged,
+                false,
+            ),
+        ];
+        for (mut entry, state, synchronized) in table {
+            entry["hostname"] = json!("sw1");
+            entry["device_type"] = json!("ACCESS");
+            let mut facts = facts([]);
+            work(&import(&json!({"devices": [entry]})), &mut facts).unwrap();
+            let row = facts.device(&hostname("sw1")).unwrap();
+            assert_eq!(
+                (row.lifecycle.state, row.sync.synchronized()),
+                (state, synchronized),
+                "{entry}"
+            );
+        }
+    }
+
+    #[test]
+    fn known_devices_change_only_in_what_the_inventory_says() {
+        let table = [
+            // synchronized before, what it says, synchronized after
+            (true, json!({}), true),
+            (false, json!({}), false),
+            (true, json!({"synchronized": false}), false),
+            (false, json!({"synchronized": true}), true),
+            (true, json!({"state": "UNMANAGED"}), false),
+            (false, json!({"synchronized": true, "state": "UNMANAGED"}), false),
+        ];
+        for (before, mut entry, after) in table {
+            entry["hostname"] = json!("sw1");
+            entry["device_type"] = json!("ACCESS");
+            let mut facts = facts([device("sw1", |row| {
+                row.sync.desired = if before { 1 } else { 2 };
+                row.attributes.platform = Some("eos".to_owned());
+            })]);
+            let (_, flipped) = work(&import(&json!({"devices": [entry]})), &mut facts).unwrap();
+            let row = facts.device(&hostname("sw1")).unwrap();
+            assert_eq!(row.sync.synchronized(), after, "{before} {entry}");
+            assert_eq!(
+                flipped,
+                if before == after {
+                    flips(&[])
+                } else {
+                    flips(&["sw1"])
+                },
+                "{before} {entry}"
+            );
+            assert_eq!(row.attributes.platform.as_deref(), Some("eos"));
+        }
+    }
+
+    #[test]
+    fn the_same_inventory_again_changes_nothing() {
+        let data = json!({"devices": [{"hostname": "sw1", "device_type": "ACCESS", "state": "MANAGED"}]});
+        let mut facts = facts([device("sw1", |_| ())]);
+        let (decision, _) = work(&import(&data), &mut facts).unwrap();
+        assert_eq!(decision.verdict.ignored, Some(IgnoredReason::Unchanged));
+    }
+
+    #[test]
+    fn a_mac_or_serial_has_one_owner() {
+        let twins = json!({"devices": [
+            {"hostname": "sw1", "device_type": "ACCESS", "serial": "S1"},
+            {"hostname": "sw2", "device_type": "ACCESS", "serial": "S1"},
+        ]});
+        let rejection = work(&import(&twins), &mut facts([])).unwrap_err();
+        assert_eq!(
+            (rejection.code, rejection.place.as_str()),
+            (Code::IdentityConflict, "$.data.devices[1].serial")
+        );
+        assert!(
+            rejection.reason.contains("sw1") && rejection.reason.contains("sw2"),
+            "{}",
+            rejection.reason
+        );
+    }
+
+    #[test]
+    fn interfaces_and_clients_need_their_device() {
+        let chunk = |interfaces: Value, clients: Value| {
+            let devices = json!([{"hostname": "sw1", "device_type": "ACCESS"}]);
+            import(&json!({"devices": devices, "interfaces": interfaces, "clients": clients}))
+        };
+        let mac = "00:00:5e:00:53:01";
+        let good = chunk(
+            json!([{"hostname": "sw1", "name": "Ethernet1"}]),
+            json!([{"mac": mac, "hostname": "sw1", "interface": "Ethernet1", "group": "building-a"}]),
+        );
+        let (decision, _) = work(&good, &mut facts([])).unwrap();
+        assert_eq!(
+            (decision.effects.interfaces.len(), decision.effects.clients.len()),
+            (1, 1)
+        );
+        assert_eq!(decision.effects.groups[0].name.as_str(), "building-a");
+
+        let table = [
+            (
+                chunk(json!([{"hostname": "sw9", "name": "Ethernet1"}]), json!([])),
+                "$.data.interfaces[0].hostname",
+            ),
+            (
+                chunk(
+                    json!([]),
+                    json!([{"mac": mac, "hostname": "sw9", "interface": "e1"}]),
+                ),
+                "$.data.clients[0].hostname",
+            ),
+            (
+                chunk(json!([]), json!([{"mac": mac, "hostname": "sw1"}])),
+                "$.data.clients[0]",
+            ),
+        ];
+        for (envelope, place) in table {
+            assert_eq!(work(&envelope, &mut facts([])).unwrap_err().place, place);
+        }
+    }
+}

@@ -9,6 +9,8 @@ mod device_state;
 mod interface_updated;
 mod inventory_imported;
 mod rejection;
+#[cfg(test)]
+mod scene;
 
 use jiff::Timestamp;
 use lockstep_protocol::{Class, Code, Command, Envelope, Event, Kind, Message};

@@ -309,7 +309,8 @@ impl DeviceRow {
             self.sync.since = Some(at);
             self.flagged = true;
         }
-        let stamp = stamp.or_else(|| self.lifecycle.stamp.take());
+        // `None` sorts first: the youngest message that said something about the state counts.
+        let stamp = stamp.max(self.lifecycle.stamp.take());
         self.lifecycle = Lifecycle {
             state,
             note,
