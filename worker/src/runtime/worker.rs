@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lockstep_bus::{Bus, BusError};
+use lockstep_bus::{Acknowledge, Bus, BusError, ConsumeOptions};
 use lockstep_protocol::topology::{Lane, Queue};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -84,8 +84,12 @@ pub async fn run(
 ) -> Result<(), WorkerError> {
     let trusted = Arc::new(options.trusted_users.clone());
     let mut lanes = JoinSet::new();
+    let consume = ConsumeOptions {
+        prefetch: options.prefetch,
+        acknowledge: Acknowledge::InOrder,
+    };
     for (lane, queue) in queues(&options.lanes) {
-        let consumer = context.bus.consume(queue, options.prefetch).await;
+        let consumer = context.bus.consume(queue, consume).await;
         let consumer = consumer.map_err(|source| WorkerError::Lane { lane, source })?;
         let work = BatchLane {
             lane,
