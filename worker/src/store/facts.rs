@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use lockstep_protocol::{Cause, DeviceState, Hostname, Identity, Kind, Mac, Serial};
@@ -11,12 +12,12 @@ use super::{
 /// What the store knows about the keys of a batch, and what the batch did to it so far.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facts {
-    inbox: HashMap<Identity, InboxRow>,
+    inbox: HashMap<Identity, Arc<InboxRow>>,
     devices: BTreeMap<Hostname, DeviceRow>,
     macs: HashMap<Mac, Hostname>,
     serials: HashMap<Serial, Hostname>,
     links: BTreeSet<Link>,
-    new_inbox: Vec<InboxRow>,
+    new_inbox: Vec<Arc<InboxRow>>,
     new_causes: Vec<NewCause>,
     new_links: Vec<Link>,
     groups: Vec<GroupRow>,
@@ -59,7 +60,7 @@ pub struct Originator<'a> {
 impl Facts {
     /// Adds a message that was worked before.
     pub fn know_message(&mut self, row: InboxRow) {
-        self.inbox.insert(row.identity.clone(), row);
+        self.inbox.insert(row.identity.clone(), Arc::new(row));
     }
 
     /// Adds a device.
@@ -96,7 +97,7 @@ impl Facts {
 /// Asking, by handlers.
 impl Facts {
     /// What became of a message, in an earlier batch or earlier in this one.
-    pub fn message(&self, identity: &Identity) -> Option<&InboxRow> {
+    pub fn message(&self, identity: &Identity) -> Option<&Arc<InboxRow>> {
         self.inbox.get(identity)
     }
 
@@ -129,7 +130,7 @@ impl Facts {
     }
 
     /// Inbox rows to be written.
-    pub fn new_inbox(&self) -> &[InboxRow] {
+    pub fn new_inbox(&self) -> &[Arc<InboxRow>] {
         &self.new_inbox
     }
 
@@ -162,7 +163,7 @@ impl Facts {
 /// Changing, as the batch goes on.
 impl Facts {
     /// Remembers that a message was worked.
-    pub fn record(&mut self, row: InboxRow) {
+    pub fn record(&mut self, row: Arc<InboxRow>) {
         self.inbox.insert(row.identity.clone(), row.clone());
         self.new_inbox.push(row);
     }
@@ -308,7 +309,8 @@ impl DeviceRow {
             self.sync.since = Some(at);
             self.flagged = true;
         }
-        let stamp = stamp.or_else(|| self.lifecycle.stamp.take());
+        // `None` sorts first: the youngest message that said something about the state counts.
+        let stamp = stamp.max(self.lifecycle.stamp.take());
         self.lifecycle = Lifecycle {
             state,
             note,

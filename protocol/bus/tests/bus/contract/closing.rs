@@ -1,0 +1,61 @@
+use lockstep_bus::{BusError, BusStatus, PublishError};
+use tokio::time::timeout;
+
+use super::{BOUND, Fixture, LANE, LINGER, consume, publish, take_and_keep, work};
+
+pub(crate) async fn a_waiting_consumer_ends<F: Fixture>() {
+    let place = F::new().await;
+    let bus = place.declared().await;
+    publish(&bus, vec![work("kept")]).await;
+    let mut consumer = consume(&bus, LANE, 10).await;
+    let kept = take_and_keep(&mut consumer, 1).await;
+    let (batch, ()) = timeout(BOUND, async {
+        tokio::join!(consumer.take(10, LINGER), bus.close())
+    })
+    .await
+    .expect("the consumer ends within its bound");
+    assert!(batch.is_none(), "{batch:?}");
+
+    // It stays ended, and what it holds can be let go in any way.
+    let again = timeout(BOUND, consumer.take(10, LINGER))
+        .await
+        .expect("an ended consumer answers at once");
+    assert!(again.is_none(), "{again:?}");
+    for batch in kept {
+        timeout(BOUND, batch.receipt.ack())
+            .await
+            .expect("a late acknowledgement returns");
+    }
+    timeout(BOUND, consumer.close())
+        .await
+        .expect("an ended consumer closes");
+}
+
+pub(crate) async fn a_closed_bus_refuses<F: Fixture>() {
+    let place = F::new().await;
+    let bus = place.declared().await;
+    assert_eq!(bus.status(), BusStatus::Connected);
+    bus.close().await;
+    assert_eq!(bus.status(), BusStatus::Closed);
+    let published = timeout(BOUND, bus.publish(vec![work("too late")])).await;
+    assert!(
+        matches!(published, Ok(Err(PublishError::Closed))),
+        "{published:?}"
+    );
+    let consumed = timeout(BOUND, bus.consume(LANE, 10))
+        .await
+        .expect("the answer comes at once");
+    assert!(matches!(consumed, Err(BusError::Closed)));
+}
+
+pub(crate) async fn closing_twice_is_harmless<F: Fixture>() {
+    let place = F::new().await;
+    let bus = place.declared().await;
+    timeout(BOUND, async {
+        bus.close().await;
+        bus.close().await;
+    })
+    .await
+    .expect("closing ends within its bound");
+    assert_eq!(bus.status(), BusStatus::Closed);
+}

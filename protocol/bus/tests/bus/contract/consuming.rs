@@ -1,0 +1,170 @@
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use tokio::time::timeout;
+
+use super::{
+    BOUND, Fixture, LANE, assert_empty, assert_silent, consume, numbers, publish, take, take_and_ack,
+    take_and_keep, texts, work,
+};
+
+pub(crate) async fn a_batch_is_never_empty_and_never_above_its_maximum<F: Fixture>() {
+    let place = F::new().await;
+    let bus = place.declared().await;
+    publish(&bus, numbers(0..10).into_iter().map(work).collect()).await;
+    let mut consumer = consume(&bus, LANE, 100).await;
+    let mut seen = Vec::new();
+    while seen.len() < 10 {
+        let batch = timeout(BOUND, consumer.take(3, Duration::ZERO))
+            .await
+            .expect("a batch comes within its bound")
+            .expect("the bus is open");
+        assert!(!batch.deliveries.is_empty());
+        assert!(batch.deliveries.len() <= 3);
+        seen.extend(texts(&batch.deliveries));
+        batch.receipt.ack().await;
+    }
+    assert_eq!(seen, numbers(0..10));
+    assert_silent(&mut consumer).await;
+    bus.close().await;
+}
+
+pub(crate) async fn a_full_batch_does_not_linger<F: Fixture>() {
+    let place = F::new().await;
+    let bus = place.declared().await;
+    publish(&bus, numbers(0..5).into_iter().map(work).collect()).await;
+    let mut consumer = consume(&bus, LANE, 100).await;
+    let batch = timeout(BOUND, consumer.take(5, BOUND * 10))
+        .await
+        .expect("a full batch returns long before its linger is over")
+        .expect("the bus is open");
+    assert_eq!(batch.deliveries.len(), 5);
+    bus.close().await;
+}
+
+pub(crate) async fn a_batch_lingers_for_more<F: Fixture>() {
+    let place = F::new().await;
+    let bus = place.declared().await;
+    let mut consumer = consume(&bus, LANE, 100).await;
+    publish(&bus, vec![work("first")]).await;
+    let linger = Duration::from_millis(500);
+    let started = Instant::now();
+    let (batch, ()) = tokio::join!(timeout(BOUND, consumer.take(100, linger)), async {
+        publish(&bus, vec![work("second")]).await;
+    });
+    let batch = batch.expect("linger ends").expect("the bus is open");
+    assert_eq!(texts(&batch.deliveries), ["first", "second"]);
+    assert!(
+        started.elapsed() >= linger,
+        "the batch was not full, yet it came after {:?}",
+        started.elapsed()
+    );
+    bus.close().await;
+}
+
+pub(crate) async fn prefetch_is_never_exceeded<F: Fixture>() {
+    let place = F::new().await;
+    let bus = place.declared().await;
+    publish(&bus, numbers(0..20).into_iter().map(work).collect()).await;
+    let mut consumer = consume(&bus, LANE, 5).await;
+
+    let first = take_and_keep(&mut consumer, 5).await;
+    assert_silent(&mut consumer).await;
+    for batch in first {
+        batch.receipt.ack().await;
+    }
+    let second = take_and_keep(&mut consumer, 5).await;
+    assert_silent(&mut consumer).await;
+    for batch in second {
+        batch.receipt.ack().await;
+    }
+    assert_eq!(texts(&take_and_ack(&mut consumer, 10).await), numbers(10..20));
+    bus.close().await;
+}
+
+pub(crate) async fn two_consumers_share_the_work<F: Fixture>() {
+    let place = F::new().await;
+    let bus = place.declared().await;
+    let mut left = consume(&bus, LANE, 10).await;
+    let mut right = consume(&bus, LANE, 10).await;
+    publish(&bus, numbers(0..100).into_iter().map(work).collect()).await;
+
+    // Neither can have them all: each is stopped by its prefetch until both have got some.
+    let mut seen = Vec::new();
+    let from_left = take_and_keep(&mut left, 10).await;
+    let from_right = take_and_keep(&mut right, 10).await;
+    for batch in from_left.into_iter().chain(from_right) {
+        seen.extend(texts(&batch.deliveries));
+        batch.receipt.ack().await;
+    }
+    while seen.len() < 100 {
+        let batch = timeout(BOUND, async {
+            tokio::select! {
+                batch = left.take(10, Duration::ZERO) => batch,
+                batch = right.take(10, Duration::ZERO) => batch,
+            }
+        })
+        .await
+        .expect("a batch comes within its bound")
+        .expect("the bus is open");
+        seen.extend(texts(&batch.deliveries));
+        batch.receipt.ack().await;
+    }
+    let distinct: BTreeSet<&String> = seen.iter().collect();
+    assert_eq!(seen.len(), 100);
+    assert_eq!(distinct.len(), 100, "each message goes to one consumer");
+
+    left.close().await;
+    right.close().await;
+    assert_empty(&bus, LANE, work("marker")).await;
+    bus.close().await;
+}
+
+pub(crate) async fn dropping_take_under_load_loses_nothing<F: Fixture>() {
+    const COUNT: usize = 3000;
+    let place = F::new().await;
+    let bus = place.declared().await;
+    let mut consumer = consume(&bus, LANE, 200).await;
+    let publisher = {
+        let bus = bus.clone();
+        tokio::spawn(async move {
+            for chunk in numbers(0..COUNT).chunks(30) {
+                publish(&bus, chunk.iter().map(work).collect()).await;
+            }
+        })
+    };
+
+    let mut seen = Vec::new();
+    let started = Instant::now();
+    for round in 0_u64.. {
+        assert!(
+            started.elapsed() < BOUND,
+            "{} of {COUNT} came within the bound",
+            seen.len()
+        );
+        // Short and shorter: the future is dropped before it begins, while it waits, and while it lingers.
+        let patience = Duration::from_micros(round % 7 * 300);
+        let taken = timeout(patience, consumer.take(50, Duration::from_millis(1))).await;
+        if let Ok(batch) = taken {
+            let batch = batch.expect("the bus is open");
+            seen.extend(texts(&batch.deliveries));
+            batch.receipt.ack().await;
+        }
+        if seen.len() >= COUNT {
+            break;
+        }
+    }
+    publisher.await.expect("the publisher ends in order");
+    assert_eq!(seen, numbers(0..COUNT));
+    bus.close().await;
+}
+
+pub(crate) async fn a_waiting_consumer_hears_of_a_new_message<F: Fixture>() {
+    let place = F::new().await;
+    let bus = place.declared().await;
+    let mut consumer = consume(&bus, LANE, 10).await;
+    assert_silent(&mut consumer).await;
+    let (batch, ()) = tokio::join!(take(&mut consumer, 10), publish(&bus, vec![work("new")]));
+    assert_eq!(texts(&batch.deliveries), ["new"]);
+    bus.close().await;
+}

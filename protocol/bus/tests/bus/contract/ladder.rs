@@ -1,0 +1,90 @@
+use std::time::{Duration, Instant};
+
+use lockstep_bus::{Headers, Outgoing};
+use lockstep_protocol::topology::{Destination, Lane, Queue, Rung};
+
+use super::{Fixture, consume, message, numbers, publish, take_and_ack, texts};
+
+pub(crate) async fn a_delayed_message_comes_back_in_its_lane_and_never_early<F: Fixture>() {
+    let place = F::new().await;
+    let bus = place.declared().await;
+    for (rung, lane) in [
+        (Rung::Seconds5, Lane::Events),
+        (Rung::Seconds30, Lane::Cvp),
+        (Rung::Seconds5, Lane::Devices),
+    ] {
+        let mut consumer = consume(&bus, Queue::Lane(lane), 10).await;
+        let mut retry = message(Destination::Delay(rung, lane), format!("{rung:?}"));
+        retry.properties.kind = Some("lockstep.sync.requested".to_owned());
+        retry.properties.headers = Headers::from([("lockstep-attempt".to_owned(), "2".to_owned())]);
+
+        let started = Instant::now();
+        publish(&bus, vec![retry.clone()]).await;
+        let came = take_and_ack(&mut consumer, 1).await.remove(0);
+        let waited = started.elapsed();
+
+        assert!(waited >= wait::<F>(rung), "{rung:?} came after {waited:?}");
+        assert_eq!(came.body, retry.body);
+        assert_eq!(came.properties.headers, retry.properties.headers);
+        assert_eq!(came.properties.message_id, retry.properties.message_id);
+        assert_eq!(came.properties.kind, retry.properties.kind);
+        assert_eq!(came.exchange, "lockstep.work");
+        assert_eq!(came.routing_key, lane.as_str());
+        consumer.close().await;
+    }
+    bus.close().await;
+}
+
+pub(crate) async fn delayed_messages_keep_their_order<F: Fixture>() {
+    let place = F::new().await;
+    let bus = place.declared().await;
+    let mut consumer = consume(&bus, Queue::Lane(Lane::Commands), 500).await;
+    for chunk in numbers(0..300).chunks(100) {
+        publish(
+            &bus,
+            chunk.iter().map(|text| delayed(Rung::Seconds5, text)).collect(),
+        )
+        .await;
+    }
+    let came = take_and_ack(&mut consumer, 300).await;
+    assert_eq!(texts(&came), numbers(0..300));
+    bus.close().await;
+}
+
+pub(crate) async fn a_short_wait_is_not_held_up_by_a_long_one<F: Fixture>() {
+    let place = F::new().await;
+    let bus = place.declared().await;
+    let mut consumer = consume(&bus, Queue::Lane(Lane::Commands), 10).await;
+    publish(
+        &bus,
+        vec![delayed(Rung::Seconds30, "long"), delayed(Rung::Seconds5, "short")],
+    )
+    .await;
+    let came = take_and_ack(&mut consumer, 2).await;
+    assert_eq!(texts(&came), ["short", "long"]);
+    bus.close().await;
+}
+
+pub(crate) async fn a_wait_outlives_the_bus<F: Fixture>() {
+    let place = F::new().await;
+    let bus = place.declared().await;
+    let started = Instant::now();
+    publish(&bus, vec![delayed(Rung::Seconds30, "patient")]).await;
+
+    let bus = place.reopen(bus).await;
+    let mut consumer = consume(&bus, Queue::Lane(Lane::Commands), 10).await;
+    let came = take_and_ack(&mut consumer, 1).await;
+    assert_eq!(texts(&came), ["patient"]);
+    assert!(started.elapsed() >= wait::<F>(Rung::Seconds30));
+    bus.close().await;
+}
+
+fn delayed(rung: Rung, text: &str) -> Outgoing {
+    message(Destination::Delay(rung, Lane::Commands), text)
+}
+
+/// The scaled wait, in whole milliseconds as queues have it.
+fn wait<F: Fixture>(rung: Rung) -> Duration {
+    let scaled = rung.delay().mul_f64(F::LADDER_SCALE);
+    Duration::from_millis(u64::try_from(scaled.as_millis()).expect("waits are short"))
+}

@@ -1,0 +1,4 @@
+//! One contract, every implementation of the bus.
+#![cfg(any(feature = "amqp", feature = "embedded"))]
+
+mod contract;
