@@ -2,3 +2,5 @@
 #![cfg(any(feature = "amqp", feature = "embedded"))]
 
 mod contract;
+#[cfg(feature = "embedded")]
+mod embedded;
