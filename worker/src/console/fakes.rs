@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use lockstep_bus::{Bus, BusError, BusStatus, Consumer, Outgoing, PublishError};
+use lockstep_bus::{Bus, BusError, BusStatus, ConsumeOptions, Consumer, Outgoing, PublishError};
 use lockstep_protocol::rest::DeviceView;
 use lockstep_protocol::topology::{Queue, Topology};
 use lockstep_protocol::{DeviceState, DeviceType, Hostname, Identity};
@@ -53,7 +53,7 @@ impl Bus for FakeBus {
         }
     }
 
-    async fn consume(&self, _queue: Queue, _prefetch: u16) -> Result<Box<dyn Consumer>, BusError> {
+    async fn consume(&self, _queue: Queue, _options: ConsumeOptions) -> Result<Box<dyn Consumer>, BusError> {
         Err(BusError::Closed)
     }
 
