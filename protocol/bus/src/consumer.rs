@@ -5,6 +5,26 @@ use async_trait::async_trait;
 
 use crate::Delivery;
 
+/// How a queue is consumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConsumeOptions {
+    /// How many deliveries may be unacknowledged at a time, at least 1.
+    pub prefetch: u16,
+    /// How acknowledgements reach the broker.
+    pub acknowledge: Acknowledge,
+}
+
+/// How acknowledgements reach the broker. What a caller may rely on is the same either way: batches may be acknowledged
+/// in any order, and what was acknowledged does not come again unless the connection is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acknowledge {
+    /// One frame for many deliveries, as soon as all before them are acknowledged too. The cheapest, for lanes that work
+    /// in batches of like duration: a batch that takes long holds back those after it, and with them the prefetch.
+    InOrder,
+    /// One frame for each delivery, at once. For lanes whose runs differ in length.
+    Each,
+}
+
 /// Takes deliveries of one queue.
 #[async_trait]
 pub trait Consumer: Send {

@@ -14,7 +14,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use lockstep_protocol::topology::{Queue, Topology};
 
-pub use consumer::{Batch, Consumer, Receipt, Settle};
+pub use consumer::{Acknowledge, Batch, ConsumeOptions, Consumer, Receipt, Settle};
 pub use error::{BusError, PublishError};
 pub use message::{Delivery, Headers, Outgoing, Properties};
 
@@ -30,12 +30,11 @@ pub trait Bus: Debug + Send + Sync + 'static {
     /// Only what waiting does not heal: see [`PublishError`]. Messages before the one named may have been published.
     async fn publish(&self, messages: Vec<Outgoing>) -> Result<(), PublishError>;
 
-    /// Starts to consume a queue, with at most `prefetch` deliveries unacknowledged at a time. A reply queue is declared
-    /// and bound first.
+    /// Starts to consume a queue. A reply queue is declared and bound first.
     ///
     /// # Errors
     /// When the queue cannot be consumed for a reason that reconnecting does not heal.
-    async fn consume(&self, queue: Queue, prefetch: u16) -> Result<Box<dyn Consumer>, BusError>;
+    async fn consume(&self, queue: Queue, options: ConsumeOptions) -> Result<Box<dyn Consumer>, BusError>;
 
     /// Declares all objects. Doing it twice is harmless.
     ///
