@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::broker::Broker;
+use super::broker::{Broker, open_reply};
 use super::lock::FolderLock;
 use super::request::{Control, Publish, Request, SubscriberId, Subscription};
 use crate::{BusError, BusStatus};
@@ -141,9 +141,10 @@ impl Writer {
             for publish in &work.publishes {
                 // Who gave up waiting, in an outage, publishes again.
                 let withdrawn = publish.done.is_closed();
-                results.push(match withdrawn {
-                    true => Ok(()),
-                    false => broker.publish(file, &publish.messages)?,
+                results.push(if withdrawn {
+                    Ok(())
+                } else {
+                    broker.publish(file, &publish.messages)?
                 });
             }
             Ok(results)
@@ -197,7 +198,7 @@ impl Writer {
 
     fn subscribe(&mut self, queue: &Queue, prefetch: u16) -> Result<Result<Subscription, BusError>, GivenUp> {
         if let Queue::Reply(reply) = queue {
-            let stored = self.persist(|broker, file| broker.open_reply(file, reply.as_str()))?;
+            let stored = self.persist(|_, file| open_reply(file, reply.as_str()))?;
             self.broker.opened(stored);
         }
         Ok(self.broker.subscribe(queue, prefetch))
