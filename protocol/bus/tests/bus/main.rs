@@ -1,4 +1,6 @@
 //! One contract, every implementation of the bus.
 #![cfg(any(feature = "amqp", feature = "embedded"))]
 
+#[cfg(feature = "amqp")]
+mod amqp;
 mod contract;
