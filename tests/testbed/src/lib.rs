@@ -1,1 +1,30 @@
+//! What a test of Lockstep needs around it: a broker, a database, faults between them, and bounded waiting.
+//!
+//! Most tests share the broker and the database of the run, each in a place of its own: [`vhost()`] and [`schema()`].
+//! A test that kills or restarts its peer starts a private one, [`Broker::start`] or [`Database::start`], and has
+//! `private_` in its name, so that the runner takes such tests one at a time.
+//! [`FaultProxy`] breaks the network, [`wait::until`] waits for a condition; tests never sleep.
+//!
+//! The binary `testbed` of this crate starts what a run shares, then the runner; `tests/run` calls it.
 
+pub mod wait;
+
+mod broker;
+mod certificates;
+mod database;
+pub mod environment;
+mod http;
+pub mod install;
+mod ports;
+mod process;
+mod proxy;
+mod schema;
+mod url;
+mod vhost;
+
+pub use broker::Broker;
+pub use database::Database;
+pub use ports::free_port;
+pub use proxy::{FaultProxy, Mode};
+pub use schema::{Schema, schema};
+pub use vhost::{Connection, Queue, User, Vhost, vhost};

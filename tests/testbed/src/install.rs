@@ -1,0 +1,73 @@
+//! Installs the Debian packages that tests need.
+
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+use tokio::process::Command;
+
+/// A package and a file by which we see that it is there.
+pub struct Package {
+    pub name: &'static str,
+    pub file: &'static str,
+}
+
+/// What some test or other runs as a command.
+pub const TOOLS: [Package; 2] = [
+    Package {
+        name: "git",
+        file: "/usr/bin/git",
+    },
+    Package {
+        name: "openssl",
+        file: "/usr/bin/openssl",
+    },
+];
+
+/// What private brokers and databases are made of.
+pub const SERVERS: [Package; 2] = [
+    Package {
+        name: "rabbitmq-server",
+        file: "/usr/lib/rabbitmq/bin/rabbitmq-server",
+    },
+    Package {
+        name: "postgresql",
+        file: "/usr/lib/postgresql",
+    },
+];
+
+/// Installs those of `packages` that are missing, which needs root.
+///
+/// # Errors
+///
+/// Packages are missing and could not be installed; the error names them.
+pub async fn missing(packages: impl IntoIterator<Item = &Package>) -> anyhow::Result<()> {
+    let missing: Vec<&str> = packages
+        .into_iter()
+        .filter(|package| !Path::new(package.file).exists())
+        .map(|package| package.name)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "not root: install {} by hand",
+        missing.join(" ")
+    );
+    apt_get(&["update"]).await?;
+    let install = ["install", "-y", "--no-install-recommends"];
+    apt_get(&[&install[..], &missing[..]].concat()).await
+}
+
+async fn apt_get(arguments: &[&str]) -> anyhow::Result<()> {
+    let status = Command::new("apt-get")
+        .arg("-qq")
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(std::process::Stdio::null())
+        .status()
+        .await
+        .context("run apt-get")?;
+    ensure!(status.success(), "apt-get {}: {status}", arguments.join(" "));
+    Ok(())
+}

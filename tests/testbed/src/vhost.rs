@@ -1,0 +1,351 @@
+//! One virtual host per test, and the administration of it.
+
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use serde_json::{Value, json};
+
+use crate::http::Management;
+use crate::url::{Url, encode};
+use crate::{environment, wait};
+
+const AMQP_PORT: u16 = 5672;
+const MANAGEMENT_PORT: u16 = 15672;
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A new virtual host on the broker of this test run.
+///
+/// # Errors
+///
+/// The run has no broker (the error says: run `tests/run`), or it refused.
+pub async fn vhost() -> anyhow::Result<Vhost> {
+    let amqp = environment::required(environment::AMQP_URL)?;
+    let management = match environment::variable(environment::MANAGEMENT_URL) {
+        Some(url) => url,
+        None => default_management_url(&amqp)?,
+    };
+    Vhost::create(&amqp, &management).await
+}
+
+fn default_management_url(amqp: &str) -> anyhow::Result<String> {
+    let url = Url::parse(amqp, AMQP_PORT)?;
+    let authority = format!("{}:{MANAGEMENT_PORT}", url.host());
+    Ok(Url {
+        scheme: "http".into(),
+        authority,
+        ..url
+    }
+    .with_path(""))
+}
+
+/// A virtual host of the test's own; deleted when dropped, with its users.
+pub struct Vhost {
+    name: String,
+    amqp: Url,
+    management: Management,
+    users: Mutex<Vec<String>>,
+}
+
+/// A user who may do nothing yet: see [`Vhost::set_permissions`].
+#[derive(Clone, Debug)]
+pub struct User {
+    /// Unique on the broker, since users belong to no virtual host.
+    pub name: String,
+    pub password: String,
+    /// AMQP URL of the virtual host as this user.
+    pub url: String,
+}
+
+/// A queue, seen up to a quarter of a second ago.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queue {
+    pub name: String,
+    /// `quorum`, `classic`, `stream`.
+    pub kind: String,
+    /// Waiting to be delivered.
+    pub ready: u64,
+    /// Delivered and not acknowledged.
+    pub unacknowledged: u64,
+}
+
+/// A connection of a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// The broker's name of it, for [`Vhost::close_connection`].
+    pub name: String,
+    pub user: String,
+}
+
+impl Vhost {
+    /// Makes one on the broker with these URLs.
+    pub(crate) async fn create(amqp: &str, management: &str) -> anyhow::Result<Self> {
+        let amqp = Url::parse(amqp, AMQP_PORT)?;
+        let management = Management::new(Url::parse(management, MANAGEMENT_PORT)?);
+        let mut this = Self {
+            name: format!("test-{}", uuid::Uuid::now_v7().simple()),
+            amqp,
+            management,
+            users: Mutex::default(),
+        };
+        this.put(&format!("/vhosts/{}", this.name), json!({}))
+            .await
+            .context("create a virtual host")?;
+        // An owner of its own, since the broker closes all connections of a user at once, wherever they are.
+        let owner = this.create_user("owner").await?;
+        this.set_permissions(&owner.name, ".*", ".*", ".*").await?;
+        this.amqp.user = owner.name;
+        this.amqp.password = owner.password;
+        Ok(this)
+    }
+
+    /// AMQP URL of this virtual host, as a user who may do everything in it.
+    pub fn url(&self) -> String {
+        self.amqp.with_path(&self.name)
+    }
+
+    /// The same by another way, such as a [`FaultProxy`](crate::FaultProxy).
+    pub fn url_through(&self, proxy: SocketAddr) -> String {
+        through(&self.amqp, proxy).with_path(&self.name)
+    }
+
+    /// Where the broker speaks AMQP.
+    ///
+    /// # Errors
+    ///
+    /// Its name does not resolve.
+    pub fn addr(&self) -> anyhow::Result<SocketAddr> {
+        self.amqp.resolve()
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A new user without permissions. Its name begins with `role`.
+    ///
+    /// # Errors
+    ///
+    /// The broker refused or did not answer; so for all that follow.
+    pub async fn create_user(&self, role: &str) -> anyhow::Result<User> {
+        let name = format!("{role}-{}", &self.name["test-".len()..]);
+        let password = uuid::Uuid::now_v7().simple().to_string();
+        self.put(
+            &format!("/users/{}", encode(&name)),
+            json!({"password": password, "tags": ""}),
+        )
+        .await?;
+        self.users
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(name.clone());
+        let url = Url {
+            user: name.clone(),
+            password: password.clone(),
+            ..self.amqp.clone()
+        }
+        .with_path(&self.name);
+        Ok(User { name, password, url })
+    }
+
+    /// What the user may configure, write and read: regular expressions on names.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vhost::create_user`].
+    pub async fn set_permissions(
+        &self,
+        user: &str,
+        configure: &str,
+        write: &str,
+        read: &str,
+    ) -> anyhow::Result<()> {
+        self.put(
+            &format!("/permissions/{}/{}", self.name, encode(user)),
+            json!({"configure": configure, "write": write, "read": read}),
+        )
+        .await
+    }
+
+    /// With which routing keys the user may publish to a topic exchange and bind to it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vhost::create_user`].
+    pub async fn set_topic_permissions(
+        &self,
+        user: &str,
+        exchange: &str,
+        write: &str,
+        read: &str,
+    ) -> anyhow::Result<()> {
+        self.put(
+            &format!("/topic-permissions/{}/{}", self.name, encode(user)),
+            json!({"exchange": exchange, "write": write, "read": read}),
+        )
+        .await
+    }
+
+    /// A policy for the queues whose names match `pattern`, such as `json!({"max-length": 10})`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vhost::create_user`].
+    pub async fn set_policy(&self, name: &str, pattern: &str, definition: Value) -> anyhow::Result<()> {
+        self.put(
+            &format!("/policies/{}/{}", self.name, encode(name)),
+            json!({"pattern": pattern, "definition": definition, "apply-to": "queues"}),
+        )
+        .await
+    }
+
+    /// All queues, by name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vhost::create_user`].
+    pub async fn queues(&self) -> anyhow::Result<Vec<Queue>> {
+        let path = format!(
+            "/queues/{}?disable_stats=true&enable_queue_totals=true",
+            self.name
+        );
+        let mut queues: Vec<Queue> = self.list(path).await?.iter().map(queue).collect();
+        queues.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(queues)
+    }
+
+    /// One queue; `None` if there is none of that name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vhost::create_user`].
+    pub async fn queue(&self, name: &str) -> anyhow::Result<Option<Queue>> {
+        let queues = self.queues().await?;
+        Ok(queues.into_iter().find(|queue| queue.name == name))
+    }
+
+    /// Deletes a queue with its messages.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vhost::create_user`].
+    pub async fn delete_queue(&self, name: &str) -> anyhow::Result<()> {
+        self.delete(&format!("/queues/{}/{}", self.name, encode(name)))
+            .await
+    }
+
+    /// The connections that clients have to this virtual host.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vhost::create_user`].
+    pub async fn connections(&self) -> anyhow::Result<Vec<Connection>> {
+        // Without statistics, the broker tells what is so now.
+        let all = self.list("/connections?disable_stats=true".into()).await?;
+        let ours = all.iter().filter(|entry| entry["vhost"] == self.name);
+        Ok(ours.map(connection).collect())
+    }
+
+    /// Closes one connection from the broker's side. That may take five seconds: so long its management does not know
+    /// a new connection by name.
+    ///
+    /// # Errors
+    ///
+    /// There is no such connection, or as [`Vhost::create_user`].
+    pub async fn close_connection(&self, name: &str) -> anyhow::Result<()> {
+        let path = format!("/connections/{}", encode(name));
+        wait::until("the broker to close a connection", CLOSE_TIMEOUT, async || {
+            self.delete(&path).await
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Closes the connections of all clients from the broker's side, at once, and says how many there were.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vhost::create_user`].
+    pub async fn close_all_connections(&self) -> anyhow::Result<usize> {
+        let connections = self.connections().await?;
+        for user in self.users() {
+            self.delete(&format!("/connections/username/{}", encode(&user)))
+                .await?;
+        }
+        Ok(connections.len())
+    }
+
+    fn users(&self) -> Vec<String> {
+        let users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        users.clone()
+    }
+
+    async fn put(&self, path: &str, body: Value) -> anyhow::Result<()> {
+        self.management
+            .request("PUT", path.to_owned(), Some(body))
+            .await?;
+        Ok(())
+    }
+
+    async fn delete(&self, path: &str) -> anyhow::Result<()> {
+        self.management.request("DELETE", path.to_owned(), None).await?;
+        Ok(())
+    }
+
+    async fn list(&self, path: String) -> anyhow::Result<Vec<Value>> {
+        match self.management.request("GET", path, None).await? {
+            Value::Array(entries) => Ok(entries),
+            other => anyhow::bail!("not a list: {other}"),
+        }
+    }
+}
+
+impl Drop for Vhost {
+    /// Blocks for about 100 ms. Best effort: a private broker may be gone already.
+    fn drop(&mut self) {
+        let users = self.users();
+        let users = users.iter().map(|user| format!("/users/{}", encode(user)));
+        for path in users.chain([format!("/vhosts/{}", self.name)]) {
+            let _ = self.management.request_now("DELETE", &path, None);
+        }
+    }
+}
+
+fn queue(entry: &Value) -> Queue {
+    Queue {
+        name: text(&entry["name"]),
+        kind: text(&entry["type"]),
+        ready: entry["messages_ready"].as_u64().unwrap_or(0),
+        unacknowledged: entry["messages_unacknowledged"].as_u64().unwrap_or(0),
+    }
+}
+
+fn connection(entry: &Value) -> Connection {
+    Connection {
+        name: text(&entry["name"]),
+        user: text(&entry["user"]),
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn through(url: &Url, proxy: SocketAddr) -> Url {
+    Url {
+        authority: proxy.to_string(),
+        ..url.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn management_is_beside_the_broker_unless_told() {
+        let url = default_management_url("amqp://u:p@rabbit:5671/x").unwrap();
+        assert_eq!(url, "http://u:p@rabbit:15672/");
+    }
+}

@@ -1,0 +1,150 @@
+//! Bounded waiting for a condition, instead of sleeping.
+
+use std::fmt::{self, Display};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
+/// Probes until the answer is there: `Some`, `Ok` or `true`.
+///
+/// A probe that says no with `Err(state)` tells what it saw, and the report of a time-out repeats it.
+///
+/// # Errors
+///
+/// The time is over; the error says what was waited for and the last state seen.
+pub async fn until<O: Observation>(
+    what: &str,
+    timeout: Duration,
+    mut probe: impl AsyncFnMut() -> O,
+) -> Result<O::Value, TimedOut> {
+    let deadline = Instant::now() + timeout;
+    let mut pause = FIRST_PAUSE;
+    let mut last_seen = None;
+    loop {
+        let Ok(observation) = timeout_at(deadline, probe()).await else {
+            break;
+        };
+        match observation.value() {
+            Ok(value) => return Ok(value),
+            Err(state) => last_seen = Some(state),
+        }
+        if Instant::now() + pause >= deadline {
+            break;
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+    Err(TimedOut {
+        what: what.to_owned(),
+        timeout,
+        last_seen,
+    })
+}
+
+/// What a probe may answer.
+pub trait Observation {
+    type Value;
+
+    /// The value waited for.
+    ///
+    /// # Errors
+    ///
+    /// It is not there yet; the text is the state seen instead.
+    fn value(self) -> Result<Self::Value, String>;
+}
+
+impl<T> Observation for Option<T> {
+    type Value = T;
+
+    fn value(self) -> Result<T, String> {
+        self.ok_or_else(|| "nothing".to_owned())
+    }
+}
+
+impl<T, E: Display> Observation for Result<T, E> {
+    type Value = T;
+
+    fn value(self) -> Result<T, String> {
+        self.map_err(|state| format!("{state:#}"))
+    }
+}
+
+impl Observation for bool {
+    type Value = ();
+
+    fn value(self) -> Result<(), String> {
+        self.then_some(()).ok_or_else(|| "false".to_owned())
+    }
+}
+
+/// A condition did not come true in time.
+#[derive(Debug)]
+pub struct TimedOut {
+    what: String,
+    timeout: Duration,
+    /// `None`: not even the first probe answered.
+    last_seen: Option<String>,
+}
+
+impl Display for TimedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            what,
+            timeout,
+            last_seen,
+        } = self;
+        write!(f, "waited {timeout:?} for {what}; ")?;
+        match last_seen {
+            Some(state) => write!(f, "last seen: {state}"),
+            None => write!(f, "no probe answered"),
+        }
+    }
+}
+
+impl std::error::Error for TimedOut {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn probes_until_the_value_is_there() {
+        let mut probes = 0;
+        let value = until("three probes", Duration::from_secs(1), async || {
+            probes += 1;
+            if probes < 3 {
+                Err(format!("{probes} probes"))
+            } else {
+                Ok("there")
+            }
+        })
+        .await;
+        assert_eq!(value.unwrap(), "there");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_out_reports_the_last_state_seen() {
+        let error = until("an empty queue", Duration::from_secs(1), async || {
+            Err::<(), _>("7 messages")
+        })
+        .await
+        .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "waited 1s for an empty queue; last seen: 7 messages"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_that_hangs_is_bounded_too() {
+        let error = until("an answer", Duration::from_secs(1), async || {
+            std::future::pending::<bool>().await
+        })
+        .await
+        .unwrap_err();
+        assert_eq!(error.to_string(), "waited 1s for an answer; no probe answered");
+    }
+}
