@@ -15,6 +15,14 @@ pub enum BusError {
         /// What the broker said.
         reason: String,
     },
+    /// The broker's certificate is not trusted.
+    #[error(
+        "the broker's certificate is not trusted: {reason}; name its authority in broker.ca_file, and the host as in the certificate"
+    )]
+    Untrusted {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// An exchange or queue cannot be declared.
     #[error("cannot declare {object}: {reason}")]
     Declare {

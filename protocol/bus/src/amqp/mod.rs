@@ -1,1 +1,218 @@
 //! The bus on RabbitMQ, by lapin.
+//!
+//! Publishing and consuming have a connection each, so that a broker that holds back publishers does not hold back
+//! acknowledgements. Consumers share theirs, each with a channel of its own: a connection is an operating-system thread
+//! in lapin, a channel is next to nothing, and what ends a consumer (its queue deleted, its time-out) ends its channel
+//! only. lapin's automatic recovery stays off: it hangs where it gives up (`reference/rabbitmq.md` §2.3). Each
+//! connection and each consumer has one supervisor instead, which drops what does not behave and builds it anew.
+
+mod options;
+
+mod address;
+mod dial;
+mod link;
+
+mod denial;
+mod flight;
+mod pool;
+mod properties;
+mod publisher;
+
+mod consumer;
+mod declare;
+mod ledger;
+mod session;
+
+mod backoff;
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use lockstep_protocol::topology::{Queue, Topology};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, warn};
+
+use crate::{Bus, BusError, BusStatus, ConsumeOptions, Consumer, Outgoing, PublishError};
+use backoff::Backoff;
+use consumer::Plan;
+use declare::DeclareError;
+use dial::Dial;
+use link::{CLOSING, Link, State};
+use publisher::Publisher;
+
+pub use options::AmqpOptions;
+
+/// The bus on RabbitMQ. Dropping it ends its consumers and closes its connections, in the background.
+pub struct AmqpBus {
+    dial: Arc<Dial>,
+    publisher: Publisher,
+    /// Connected with the first consumer.
+    consuming: OnceLock<Link>,
+    /// Ends everything.
+    stop: CancellationToken,
+    /// The supervisors of consumers, which end before their connection does.
+    consumers: TaskTracker,
+    tasks: TaskTracker,
+}
+
+impl AmqpBus {
+    /// Connects. A broker that is not there is no error: the bus keeps trying, and its status says so.
+    ///
+    /// # Errors
+    /// What waiting does not heal: an address that cannot be understood, and a broker that is there and refuses the
+    /// user, the password or the virtual host, or whose certificate is not trusted.
+    pub async fn connect(options: AmqpOptions) -> Result<Arc<Self>, BusError> {
+        let dial = Arc::new(Dial::new(&options)?);
+        let user = properties::short(dial.user(), "user").map_err(|reason| BusError::Address { reason })?;
+        let first = match dial.open(PUBLISHING).await {
+            Ok(connection) => Some(connection),
+            Err(error) => match error.permanent() {
+                Some(permanent) => return Err(permanent),
+                None => {
+                    warn!(%error, "the broker is not there yet, trying on");
+                    None
+                }
+            },
+        };
+        let stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let nobody = TaskTracker::new();
+        nobody.close();
+        let link = Link::spawn(PUBLISHING, Arc::clone(&dial), first, stop.clone(), nobody, &tasks);
+        Ok(Arc::new(Self {
+            publisher: Publisher {
+                pool: pool::pool(link.clone(), options.publishers, options.connect_timeout),
+                link,
+                user,
+                patience: options.confirm_timeout,
+                stop: stop.clone(),
+                tasks: tasks.clone(),
+                bypassed: AtomicU64::new(0),
+            },
+            dial,
+            consuming: OnceLock::new(),
+            stop,
+            consumers: TaskTracker::new(),
+            tasks,
+        }))
+    }
+
+    /// How many answers went to the results because a reply queue was full, since the start.
+    pub fn bypassed(&self) -> u64 {
+        self.publisher.bypassed.load(Ordering::Relaxed)
+    }
+
+    fn consuming(&self) -> &Link {
+        self.consuming.get_or_init(|| {
+            Link::spawn(
+                "consuming",
+                Arc::clone(&self.dial),
+                None,
+                self.stop.clone(),
+                self.consumers.clone(),
+                &self.tasks,
+            )
+        })
+    }
+
+    async fn try_declare(&self, topology: &Topology) -> Result<(), DeclareError> {
+        let lost = |error: lapin::Error| DeclareError::Lost(error.to_string());
+        let closed = DeclareError::Refused(BusError::Closed);
+        let live = self.publisher.link.connected().await.map_err(|_| closed)?;
+        let channel = timeout(self.dial.limit(), live.connection.create_channel())
+            .await
+            .map_err(|_| DeclareError::Lost("no answer to opening a channel".to_owned()))?
+            .map_err(lost)?;
+        let declared = declare::topology(&channel, topology, self.dial.limit()).await;
+        let _ = timeout(CLOSING, channel.close(200, "declared".into())).await;
+        declared
+    }
+}
+
+const PUBLISHING: &str = "publishing";
+
+#[async_trait]
+impl Bus for AmqpBus {
+    async fn publish(&self, messages: Vec<Outgoing>) -> Result<(), PublishError> {
+        self.publisher.publish(messages).await
+    }
+
+    async fn consume(&self, queue: Queue, options: ConsumeOptions) -> Result<Box<dyn Consumer>, BusError> {
+        if self.stop.is_cancelled() {
+            return Err(BusError::Closed);
+        }
+        let plan = Plan {
+            queue,
+            options,
+            link: self.consuming().clone(),
+            limit: self.dial.limit(),
+            stop: self.stop.child_token(),
+        };
+        Ok(Box::new(consumer::start(plan, &self.consumers).await?))
+    }
+
+    async fn declare(&self, topology: &Topology) -> Result<(), BusError> {
+        let mut backoff = Backoff::new();
+        loop {
+            let reason = match self.try_declare(topology).await {
+                Ok(()) => return Ok(()),
+                Err(DeclareError::Refused(error)) => return Err(error),
+                Err(DeclareError::Lost(reason)) => reason,
+            };
+            let wait = backoff.wait();
+            debug!(reason, retry_ms = wait.as_millis(), "cannot declare yet");
+            tokio::select! {
+                () = self.stop.cancelled() => return Err(BusError::Closed),
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    fn status(&self) -> BusStatus {
+        if self.stop.is_cancelled() {
+            return BusStatus::Closed;
+        }
+        match self.publisher.link.state() {
+            State::Closed => BusStatus::Closed,
+            State::Up(live) | State::Blocked(live) if !live.works() => BusStatus::Disconnected,
+            State::Up(_) => BusStatus::Connected,
+            State::Blocked(_) => BusStatus::Blocked,
+            State::Dialing | State::Down => BusStatus::Disconnected,
+        }
+    }
+
+    fn user(&self) -> &str {
+        self.dial.user()
+    }
+
+    async fn close(&self) {
+        self.stop.cancel();
+        self.publisher.pool.close();
+        self.consumers.close();
+        self.tasks.close();
+        // Each task ends within its own limit: a consumer closes its channel, a link its connection.
+        if timeout(CLOSING * 3, self.tasks.wait()).await.is_err() {
+            warn!("the connections to the broker did not close in time");
+        }
+    }
+}
+
+impl Drop for AmqpBus {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        self.consumers.close();
+    }
+}
+
+impl fmt::Debug for AmqpBus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AmqpBus")
+            .field("user", &self.dial.user())
+            .field("status", &self.status())
+            .finish_non_exhaustive()
+    }
+}

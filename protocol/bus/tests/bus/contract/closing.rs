@@ -1,4 +1,4 @@
-use lockstep_bus::{BusError, BusStatus, PublishError};
+use lockstep_bus::{Acknowledge, BusError, BusStatus, ConsumeOptions, PublishError};
 use tokio::time::timeout;
 
 use super::{BOUND, Fixture, LANE, LINGER, consume, publish, take_and_keep, work};
@@ -42,7 +42,11 @@ pub(crate) async fn a_closed_bus_refuses<F: Fixture>() {
         matches!(published, Ok(Err(PublishError::Closed))),
         "{published:?}"
     );
-    let consumed = timeout(BOUND, bus.consume(LANE, 10))
+    let options = ConsumeOptions {
+        prefetch: 10,
+        acknowledge: Acknowledge::InOrder,
+    };
+    let consumed = timeout(BOUND, bus.consume(LANE, options))
         .await
         .expect("the answer comes at once");
     assert!(matches!(consumed, Err(BusError::Closed)));

@@ -25,7 +25,10 @@ pub(crate) async fn a_delayed_message_comes_back_in_its_lane_and_never_early<F: 
 
         assert!(waited >= wait::<F>(rung), "{rung:?} came after {waited:?}");
         assert_eq!(came.body, retry.body);
-        assert_eq!(came.properties.headers, retry.properties.headers);
+        let mut headers = came.properties.headers;
+        // What a broker notes on the way is its own.
+        headers.retain(|name, _| !name.starts_with("x-"));
+        assert_eq!(headers, retry.properties.headers);
         assert_eq!(came.properties.message_id, retry.properties.message_id);
         assert_eq!(came.properties.kind, retry.properties.kind);
         assert_eq!(came.exchange, "lockstep.work");

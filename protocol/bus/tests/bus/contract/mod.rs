@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use lockstep_bus::{Batch, Bus, Consumer, Delivery, Outgoing, Properties};
+use lockstep_bus::{Acknowledge, Batch, Bus, ConsumeOptions, Consumer, Delivery, Outgoing, Properties};
 use lockstep_protocol::topology::{Destination, Lane, Queue, Topology};
 use tokio::time::timeout;
 
@@ -166,7 +166,11 @@ pub(crate) async fn publish(bus: &Arc<dyn Bus>, messages: Vec<Outgoing>) {
 
 /// Consumes within the bound.
 pub(crate) async fn consume(bus: &Arc<dyn Bus>, queue: Queue, prefetch: u16) -> Box<dyn Consumer> {
-    timeout(BOUND, bus.consume(queue, prefetch))
+    let options = ConsumeOptions {
+        prefetch,
+        acknowledge: Acknowledge::InOrder,
+    };
+    timeout(BOUND, bus.consume(queue, options))
         .await
         .expect("consuming starts within its bound")
         .expect("the queue can be consumed")

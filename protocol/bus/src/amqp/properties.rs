@@ -1,0 +1,235 @@
+//! Properties and headers as AMQP has them, both ways: pure.
+
+use jiff::Timestamp;
+use lapin::BasicProperties;
+use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
+
+use crate::{Delivery, Headers, Properties};
+
+/// Survives a restart of the broker.
+const PERSISTENT: u8 = 2;
+
+/// The properties of a message from this user.
+///
+/// # Errors
+/// Which text is longer than the 255 bytes AMQP has for it.
+pub(super) fn to_amqp(user: &ShortString, properties: &Properties) -> Result<BasicProperties, String> {
+    let mut amqp = BasicProperties::default()
+        .with_delivery_mode(PERSISTENT)
+        .with_user_id(user.clone());
+    if let Some(id) = &properties.message_id {
+        amqp = amqp.with_message_id(short(id, "message_id")?);
+    }
+    if let Some(kind) = &properties.kind {
+        amqp = amqp.with_type(short(kind, "type")?);
+    }
+    if let Some(content_type) = &properties.content_type {
+        amqp = amqp.with_content_type(short(content_type, "content_type")?);
+    }
+    if let Some(id) = &properties.correlation_id {
+        amqp = amqp.with_correlation_id(short(id, "correlation_id")?);
+    }
+    if let Some(queue) = &properties.reply_to {
+        amqp = amqp.with_reply_to(short(queue, "reply_to")?);
+    }
+    if let Some(timestamp) = properties.timestamp {
+        // Instants before 1970 cannot be said.
+        amqp = amqp.with_timestamp(u64::try_from(timestamp.as_second()).unwrap_or(0));
+    }
+    if !properties.headers.is_empty() {
+        let mut headers = FieldTable::default();
+        for (name, value) in &properties.headers {
+            headers.insert(
+                short(name, "name of a header")?,
+                AMQPValue::LongString(LongString::from(value.as_bytes())),
+            );
+        }
+        amqp = amqp.with_headers(headers);
+    }
+    Ok(amqp)
+}
+
+/// The text as AMQP's short string.
+///
+/// # Errors
+/// It is too long; the error says what it was to be, and not the text.
+pub(super) fn short(text: &str, what: &str) -> Result<ShortString, String> {
+    ShortString::try_new(text).map_err(|_| format!("its {what} has more than 255 bytes"))
+}
+
+/// A delivery as we know it. Texts and body are moved, not copied.
+pub(super) fn from_amqp(delivery: lapin::message::Delivery) -> Delivery {
+    let lapin::message::Delivery {
+        exchange,
+        routing_key,
+        redelivered,
+        properties,
+        data,
+        ..
+    } = delivery;
+    let text = |short: &Option<ShortString>| short.as_ref().map(|short| short.as_str().to_owned());
+    Delivery {
+        body: data.into(),
+        properties: Properties {
+            message_id: text(properties.message_id()),
+            kind: text(properties.kind()),
+            content_type: text(properties.content_type()),
+            correlation_id: text(properties.correlation_id()),
+            reply_to: text(properties.reply_to()),
+            user_id: text(properties.user_id()),
+            timestamp: properties.timestamp().and_then(instant),
+            headers: properties.headers().as_ref().map(headers).unwrap_or_default(),
+        },
+        exchange: exchange.into(),
+        routing_key: routing_key.into(),
+        redelivered,
+    }
+}
+
+fn instant(seconds: u64) -> Option<Timestamp> {
+    Timestamp::from_second(i64::try_from(seconds).ok()?).ok()
+}
+
+/// Every header as text, whatever it is: others may have written them, and the broker writes numbers and tables.
+fn headers(table: &FieldTable) -> Headers {
+    table
+        .inner()
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), text_of(value)))
+        .collect()
+}
+
+fn text_of(value: &AMQPValue) -> String {
+    match value {
+        AMQPValue::LongString(text) => String::from_utf8_lossy(text.as_bytes()).into_owned(),
+        AMQPValue::ShortString(text) => text.as_str().to_owned(),
+        AMQPValue::Boolean(value) => value.to_string(),
+        AMQPValue::ShortShortInt(value) => value.to_string(),
+        AMQPValue::ShortShortUInt(value) => value.to_string(),
+        AMQPValue::ShortInt(value) => value.to_string(),
+        AMQPValue::ShortUInt(value) => value.to_string(),
+        AMQPValue::LongInt(value) => value.to_string(),
+        AMQPValue::LongUInt(value) => value.to_string(),
+        AMQPValue::LongLongInt(value) => value.to_string(),
+        AMQPValue::Float(value) => value.to_string(),
+        AMQPValue::Double(value) => value.to_string(),
+        AMQPValue::DecimalValue(value) => decimal(value.value, value.scale),
+        AMQPValue::Timestamp(seconds) => {
+            instant(*seconds).map_or_else(|| seconds.to_string(), |i| i.to_string())
+        }
+        AMQPValue::ByteArray(bytes) => String::from_utf8_lossy(bytes.as_slice()).into_owned(),
+        AMQPValue::FieldArray(values) => {
+            let texts: Vec<String> = values.as_slice().iter().map(text_of).collect();
+            format!("[{}]", texts.join(","))
+        }
+        AMQPValue::FieldTable(table) => {
+            let texts: Vec<String> = table
+                .inner()
+                .iter()
+                .map(|(name, value)| format!("{name}={}", text_of(value)))
+                .collect();
+            format!("{{{}}}", texts.join(","))
+        }
+        AMQPValue::Void => String::new(),
+    }
+}
+
+fn decimal(value: u32, scale: u8) -> String {
+    format!("{value}e-{scale}")
+}
+
+#[cfg(test)]
+mod tests {
+    use lapin::types::{ByteArray, DecimalValue, FieldArray};
+
+    use super::*;
+
+    #[test]
+    fn properties_survive_the_way_there_and_back() {
+        let full = Properties {
+            message_id: Some("id".to_owned()),
+            kind: Some("type".to_owned()),
+            content_type: Some("text/plain".to_owned()),
+            correlation_id: Some("cause".to_owned()),
+            reply_to: Some("lockstep.reply.u.1".to_owned()),
+            user_id: Some("forged".to_owned()),
+            timestamp: Some(Timestamp::from_second(1_790_000_000).unwrap()),
+            headers: Headers::from([
+                ("a".to_owned(), "räksmörgås".to_owned()),
+                ("b".to_owned(), String::new()),
+            ]),
+        };
+        for properties in [full, Properties::default()] {
+            let mut delivery =
+                lapin::message::Delivery::mock(1, "x".into(), "k".into(), true, b"body".to_vec());
+            delivery.properties = to_amqp(&"user".into(), &properties).unwrap();
+            assert_eq!(delivery.properties.delivery_mode(), &Some(2));
+            let came = from_amqp(delivery);
+            let expected = Properties {
+                user_id: Some("user".to_owned()),
+                ..properties
+            };
+            assert_eq!(came.properties, expected);
+            assert_eq!((&came.body[..], came.redelivered), (&b"body"[..], true));
+            assert_eq!((came.exchange.as_str(), came.routing_key.as_str()), ("x", "k"));
+        }
+    }
+
+    #[test]
+    fn long_texts_are_named_and_not_shown() {
+        let long = "x".repeat(256);
+        let table = [
+            (
+                Properties {
+                    message_id: Some(long.clone()),
+                    ..Properties::default()
+                },
+                "message_id",
+            ),
+            (
+                Properties {
+                    correlation_id: Some(long.clone()),
+                    ..Properties::default()
+                },
+                "correlation_id",
+            ),
+            (
+                Properties {
+                    headers: Headers::from([(long, String::new())]),
+                    ..Properties::default()
+                },
+                "name of a header",
+            ),
+        ];
+        for (properties, what) in table {
+            let error = to_amqp(&"user".into(), &properties).unwrap_err();
+            assert_eq!(error, format!("its {what} has more than 255 bytes"));
+        }
+    }
+
+    #[test]
+    fn any_header_is_read_as_text() {
+        let mut table = FieldTable::default();
+        table.insert("n".into(), AMQPValue::LongInt(-1));
+        let array = FieldArray::from(vec![AMQPValue::ShortUInt(1), AMQPValue::FieldTable(table)]);
+        let table = [
+            (AMQPValue::LongString("long".into()), "long"),
+            (AMQPValue::LongString(LongString::from(vec![0xff_u8])), "\u{fffd}"),
+            (AMQPValue::ShortString("short".into()), "short"),
+            (AMQPValue::Boolean(true), "true"),
+            (AMQPValue::LongLongInt(-7), "-7"),
+            (AMQPValue::Double(1.5), "1.5"),
+            (
+                AMQPValue::DecimalValue(DecimalValue { scale: 2, value: 150 }),
+                "150e-2",
+            ),
+            (AMQPValue::Timestamp(0), "1970-01-01T00:00:00Z"),
+            (AMQPValue::ByteArray(ByteArray::from(b"bytes".to_vec())), "bytes"),
+            (AMQPValue::FieldArray(array), "[1,{n=-1}]"),
+            (AMQPValue::Void, ""),
+        ];
+        for (value, expected) in table {
+            assert_eq!(text_of(&value), expected, "{value:?}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Virtual hosts as places for the contract, and what the other tests need of a bus there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lockstep_bus::amqp::{AmqpBus, AmqpOptions};
+use lockstep_bus::{Acknowledge, Bus, BusError, BusStatus, ConsumeOptions, Consumer, Outgoing, PublishError};
+use lockstep_protocol::topology::{Queue, Topology};
+use lockstep_testbed::{Vhost, vhost};
+
+use crate::contract::Fixture;
+
+/// A virtual host, where consumers acknowledge in order.
+pub(crate) struct Place(Vhost);
+
+#[async_trait]
+impl Fixture for Place {
+    async fn new() -> Self {
+        Self(vhost().await.expect("a virtual host can be made"))
+    }
+
+    async fn open(&self) -> Arc<dyn Bus> {
+        connect(&self.0.url()).await
+    }
+}
+
+/// A virtual host, where consumers acknowledge each delivery by itself.
+pub(crate) struct EachPlace(Place);
+
+#[async_trait]
+impl Fixture for EachPlace {
+    async fn new() -> Self {
+        Self(Place::new().await)
+    }
+
+    async fn open(&self) -> Arc<dyn Bus> {
+        Arc::new(EachBus(self.0.open().await))
+    }
+}
+
+/// A bus whose consumers acknowledge each delivery by itself, whatever was asked for.
+#[derive(Debug)]
+struct EachBus(Arc<dyn Bus>);
+
+#[async_trait]
+impl Bus for EachBus {
+    async fn publish(&self, messages: Vec<Outgoing>) -> Result<(), PublishError> {
+        self.0.publish(messages).await
+    }
+
+    async fn consume(&self, queue: Queue, options: ConsumeOptions) -> Result<Box<dyn Consumer>, BusError> {
+        let acknowledge = Acknowledge::Each;
+        self.0
+            .consume(
+                queue,
+                ConsumeOptions {
+                    acknowledge,
+                    ..options
+                },
+            )
+            .await
+    }
+
+    async fn declare(&self, topology: &Topology) -> Result<(), BusError> {
+        self.0.declare(topology).await
+    }
+
+    fn status(&self) -> BusStatus {
+        self.0.status()
+    }
+
+    fn user(&self) -> &str {
+        self.0.user()
+    }
+
+    async fn close(&self) {
+        self.0.close().await;
+    }
+}
+
+/// Options with which tests notice soon that a link is dead.
+pub(crate) fn options(url: &str) -> AmqpOptions {
+    AmqpOptions {
+        connection_name: "test".to_owned(),
+        heartbeat: Duration::from_secs(2),
+        ..AmqpOptions::new(url)
+    }
+}
+
+/// A bus there.
+pub(crate) async fn connect(url: &str) -> Arc<AmqpBus> {
+    AmqpBus::connect(options(url))
+        .await
+        .expect("the broker takes the connection")
+}
+
+/// A bus there, with the objects declared.
+pub(crate) async fn declared(url: &str) -> Arc<AmqpBus> {
+    let bus = connect(url).await;
+    bus.declare(&Topology::new(Place::LADDER_SCALE))
+        .await
+        .expect("the objects can be declared");
+    bus
+}
