@@ -1,3 +1,4 @@
+use lockstep_protocol::bounds::MAX_CHUNK_INTERFACES;
 use lockstep_protocol::events::InventoryImported;
 
 use super::{Entry, InventoryError};
@@ -24,7 +25,17 @@ pub(crate) fn chunks(entries: Vec<Entry>) -> Result<Vec<InventoryImported>, Inve
                 format!("{hostname}: with its interfaces it has {size} bytes, the most is {MOST_BYTES}");
             return Err(InventoryError::one(problem));
         }
-        if chunk.devices.len() == MOST_DEVICES || bytes + size > MOST_BYTES {
+        let interfaces = entry.interfaces.len();
+        if interfaces > MAX_CHUNK_INTERFACES {
+            let hostname = &entry.device.hostname;
+            let problem =
+                format!("{hostname}: has {interfaces} interfaces, the most is {MAX_CHUNK_INTERFACES}");
+            return Err(InventoryError::one(problem));
+        }
+        let full = chunk.devices.len() == MOST_DEVICES
+            || chunk.interfaces.len() + interfaces > MAX_CHUNK_INTERFACES
+            || bytes + size > MOST_BYTES;
+        if full {
             chunks.push(std::mem::take(&mut chunk));
             bytes = 0;
         }

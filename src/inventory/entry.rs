@@ -1,6 +1,8 @@
 //! One device as people write it: the fields of [`ImportedDevice`], in any case, numbers where text is meant, and its
 //! interfaces.
 
+use std::collections::HashSet;
+
 use lockstep_protocol::events::{ImportedDevice, ImportedInterface};
 use lockstep_protocol::{DeviceType, InterfaceName};
 use serde_json::{Map, Value};
@@ -124,5 +126,14 @@ fn read_interfaces(device: &ImportedDevice, value: Option<Value>) -> Result<Vec<
             configuration,
         })
     };
-    items.into_iter().enumerate().map(read).collect()
+    let interfaces = items
+        .into_iter()
+        .enumerate()
+        .map(read)
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut names = HashSet::new();
+    match interfaces.iter().find(|interface| !names.insert(&interface.name)) {
+        Some(twice) => Err(format!("interfaces: {} is there twice", twice.name)),
+        None => Ok(interfaces),
+    }
 }
