@@ -7,6 +7,7 @@ mod consumer;
 pub mod embedded;
 mod error;
 mod message;
+#[cfg(feature = "amqp")]
 mod refusal;
 
 use std::fmt::Debug;

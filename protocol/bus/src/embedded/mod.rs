@@ -43,7 +43,7 @@ use self::consumer::EmbeddedConsumer;
 use self::lock::FolderLock;
 use self::request::{Control, Publish, Request};
 use self::writer::Writer;
-use crate::{Bus, BusError, BusStatus, Consumer, Outgoing, PublishError};
+use crate::{Bus, BusError, BusStatus, ConsumeOptions, Consumer, Outgoing, PublishError};
 
 /// Who publishes everything: there is one process, and nobody to authenticate.
 const USER: &str = "lockstep";
@@ -51,7 +51,7 @@ const USER: &str = "lockstep";
 const REQUESTS: usize = 256;
 
 /// What can be chosen when opening an [`EmbeddedBus`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct EmbeddedOptions {
     /// How long a reply queue outlives its last reader.
     pub reply_expires: Duration,
@@ -134,12 +134,13 @@ impl Bus for EmbeddedBus {
             .unwrap_or(Err(PublishError::Closed))
     }
 
-    async fn consume(&self, queue: Queue, prefetch: u16) -> Result<Box<dyn Consumer>, BusError> {
+    /// However acknowledgements are to travel: here each settles its rows, at once.
+    async fn consume(&self, queue: Queue, options: ConsumeOptions) -> Result<Box<dyn Consumer>, BusError> {
         let subscription = self
             .ask(|done| {
                 Request::Control(Control::Subscribe {
                     queue,
-                    prefetch,
+                    prefetch: options.prefetch,
                     done,
                 })
             })

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::broker::Broker;
+use super::broker::{Broker, open_reply};
 use super::lock::FolderLock;
 use super::request::{Control, Publish, Request, SubscriberId, Subscription};
 use crate::{BusError, BusStatus};
@@ -90,8 +90,8 @@ impl Writer {
         if more {
             return match self.requests.try_recv() {
                 Ok(request) => Wake::Asked(request),
-                Err(TryRecvError::Empty) => Wake::Time,
-                Err(TryRecvError::Disconnected) => Wake::End,
+                Err(TryRecvError::Empty) if !self.closing.is_cancelled() => Wake::Time,
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => Wake::End,
             };
         }
         let due = self.broker.until_due().unwrap_or(Duration::MAX);
@@ -100,6 +100,8 @@ impl Writer {
             tokio::select! {
                 biased;
                 request = requests.recv() => request.map_or(Wake::End, Wake::Asked),
+                // Also where whoever closed the bus did not stay to ask for it.
+                () = self.closing.cancelled() => Wake::End,
                 () = tokio::time::sleep(due) => Wake::Time,
             }
         })
@@ -141,9 +143,10 @@ impl Writer {
             for publish in &work.publishes {
                 // Who gave up waiting, in an outage, publishes again.
                 let withdrawn = publish.done.is_closed();
-                results.push(match withdrawn {
-                    true => Ok(()),
-                    false => broker.publish(file, &publish.messages)?,
+                results.push(if withdrawn {
+                    Ok(())
+                } else {
+                    broker.publish(file, &publish.messages)?
                 });
             }
             Ok(results)
@@ -197,7 +200,7 @@ impl Writer {
 
     fn subscribe(&mut self, queue: &Queue, prefetch: u16) -> Result<Result<Subscription, BusError>, GivenUp> {
         if let Queue::Reply(reply) = queue {
-            let stored = self.persist(|broker, file| broker.open_reply(file, reply.as_str()))?;
+            let stored = self.persist(|_, file| open_reply(file, reply.as_str()))?;
             self.broker.opened(stored);
         }
         Ok(self.broker.subscribe(queue, prefetch))

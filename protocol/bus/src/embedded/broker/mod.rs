@@ -13,6 +13,8 @@ use std::time::Duration;
 use lockstep_protocol::topology::{REPLY_PREFIX, Topology};
 use rusqlite::Connection;
 
+pub(super) use subscriptions::open_reply;
+
 use super::clock::SteadyClock;
 use super::file::{self, StoredQueue};
 use super::queue::Queue;

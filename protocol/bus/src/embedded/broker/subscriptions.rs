@@ -20,19 +20,15 @@ pub(in crate::embedded) struct Found {
     mark: Option<i64>,
 }
 
-impl Broker {
-    /// Makes the reply queue if need be, and stops its time.
-    pub(in crate::embedded) fn open_reply(
-        &self,
-        file: &Connection,
-        name: &str,
-    ) -> rusqlite::Result<Vec<StoredQueue>> {
-        let id = file::add_queue(file, name)?;
-        file::set_unread_since(file, id, None)?;
-        file::queues(file)
-    }
+/// Makes the reply queue if need be, and stops its time.
+pub(in crate::embedded) fn open_reply(file: &Connection, name: &str) -> rusqlite::Result<Vec<StoredQueue>> {
+    let id = file::add_queue(file, name)?;
+    file::set_unread_since(file, id, None)?;
+    file::queues(file)
+}
 
-    /// Takes up queues that were made.
+impl Broker {
+    /// Takes up queues that [`open_reply`] made.
     pub(in crate::embedded) fn opened(&mut self, stored: Vec<StoredQueue>) {
         self.add(stored);
     }

@@ -90,5 +90,5 @@ fn with_results(argument: &str, value: i64) -> Topology {
 
 fn rows(file: &Connection) -> i64 {
     file.query_row("SELECT count(*) FROM message", [], |row| row.get(0))
-        .unwrap()
+        .expect("the file can be read")
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::env;
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -65,7 +66,7 @@ async fn what_was_taken_before_a_kill_comes_again_as_redelivered() {
 /// Publishes as fast as it can, several at once, until it is killed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn victim_publishes() {
-    let Some(folder) = env::var_os(FOLDER) else {
+    let Some(folder) = folder_of_victim() else {
         return;
     };
     let bus = open(Path::new(&folder));
@@ -86,7 +87,7 @@ async fn victim_publishes() {
 /// Takes ten of twenty messages, and holds them until it is killed.
 #[tokio::test]
 async fn victim_takes() {
-    let Some(folder) = env::var_os(FOLDER) else {
+    let Some(folder) = folder_of_victim() else {
         return;
     };
     let bus = open(Path::new(&folder));
@@ -102,6 +103,14 @@ async fn victim_takes() {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how a child process of a test learns what it is"
+)]
+fn folder_of_victim() -> Option<OsString> {
+    env::var_os(FOLDER)
+}
+
 /// Starts the victim, lets it say `count` such lines, kills it, and returns all it said.
 fn kill_after(victim: &str, folder: &Path, beginning: &str, count: usize) -> Vec<String> {
     let mut child = start(victim, folder);
@@ -109,33 +118,33 @@ fn kill_after(victim: &str, folder: &Path, beginning: &str, count: usize) -> Vec
     let mut heard = 0;
     let mut lines = Vec::new();
     for line in BufReader::new(output).lines() {
-        let line = line.unwrap();
+        let line = line.expect("the output is text");
         heard += usize::from(line.starts_with(beginning));
         lines.push(line);
         if heard == count {
-            child.kill().unwrap();
+            child.kill().expect("the victim can be killed");
         }
     }
-    child.wait().unwrap();
+    child.wait().expect("the victim has ended");
     assert!(heard >= count, "the victim ended by itself: {lines:?}");
     lines
 }
 
 fn start(victim: &str, folder: &Path) -> Child {
-    Command::new(env::current_exe().unwrap())
+    Command::new(env::current_exe().expect("the test binary has a path"))
         .args([&format!("embedded::crash::{victim}"), "--exact", "--nocapture"])
         .env(FOLDER, folder)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
-        .unwrap()
+        .expect("the victim starts")
 }
 
 /// One line, at once.
 fn say(beginning: &str, number: usize) {
     let mut output = std::io::stdout().lock();
-    writeln!(output, "{beginning}{number}").unwrap();
-    output.flush().unwrap();
+    writeln!(output, "{beginning}{number}").expect("the killer listens");
+    output.flush().expect("the killer listens");
 }
 
 fn said(lines: &[String], beginning: &str) -> BTreeSet<usize> {
