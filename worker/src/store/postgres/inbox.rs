@@ -61,7 +61,7 @@ pub(super) fn read(row: &Row) -> Result<InboxRow, StoreError> {
 
 /// Rows of both ways to be inserted, each sorted, so that two workers with the same messages wait in one order.
 pub(super) fn insert(facts: &Facts) -> impl Iterator<Item = Write<'_>> {
-    let mut rows: Vec<&InboxRow> = facts.new_inbox().iter().collect();
+    let mut rows: Vec<&InboxRow> = facts.new_inbox().iter().map(AsRef::as_ref).collect();
     rows.sort_unstable_by_key(|row| &row.identity);
     let (derived, own): (Vec<_>, Vec<_>) = rows
         .into_iter()
