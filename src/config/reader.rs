@@ -130,7 +130,7 @@ impl Reader {
             match text.parse() {
                 Ok(value) => values.push(value),
                 Err(error) => {
-                    let _: Option<()> = self.refuse(key, &setting.origin, error.to_string());
+                    self.problem(key, Some(&setting.origin), format!("{error}"));
                 }
             }
         }
