@@ -134,6 +134,19 @@ impl Config {
         Self::read(source::file(file).as_deref(), &variables, overrides)
     }
 
+    /// The defaults with everything embedded in this folder, whatever is configured elsewhere.
+    ///
+    /// # Errors
+    /// None that a folder could cause.
+    pub(crate) fn embedded(data_dir: &Path) -> Result<Self, ConfigProblems> {
+        let overrides = Overrides {
+            data_dir: Some(data_dir.to_owned()),
+            listen: Some("127.0.0.1:0".to_owned()),
+            ..Overrides::default()
+        };
+        Self::read(None, &BTreeMap::new(), overrides)
+    }
+
     fn read(
         file: Option<&Path>,
         variables: &BTreeMap<String, String>,

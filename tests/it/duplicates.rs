@@ -5,7 +5,7 @@ use lockstep_protocol::Code;
 use lockstep_protocol::events::{InterfaceUpdated, UpdateKind};
 
 use crate::system::load::{dead, envelope, flags, hostname, outgoing, update};
-use crate::system::{Expected, Ground, Load, Scene};
+use crate::system::{Expected, Ground, Load, Scene, Sent};
 
 const LOAD: Load = Load {
     devices: 10,
@@ -17,7 +17,7 @@ async fn every_message_twice_at_once_to_two_workers() -> Result<()> {
     let scene = Scene::new(Ground::Servers).await?;
     let bus = scene.bus().await?;
     let fleet = LOAD.fleet();
-    let mut sent = [(fleet.identity.clone(), Expected::Applied { flags: None })].into();
+    let mut sent: Sent = [(fleet.identity.clone(), Expected::Applied { flags: None })].into();
     let one = scene.worker(&[])?;
     let other = scene.worker(&[])?;
     bus.publish(vec![outgoing(&fleet)]).await?;
@@ -46,7 +46,7 @@ async fn again_after_a_restart(ground: Ground) -> Result<()> {
     let fleet = LOAD.fleet();
     let updates = LOAD.updates();
     let all = || std::iter::once(&fleet).chain(&updates).map(outgoing).collect();
-    let mut sent = [(fleet.identity.clone(), Expected::Applied { flags: None })].into();
+    let mut sent: Sent = [(fleet.identity.clone(), Expected::Applied { flags: None })].into();
     bus.publish(all()).await?;
     sent.extend(
         updates

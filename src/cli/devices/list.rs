@@ -31,23 +31,19 @@ pub(super) struct List {
 
 impl List {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
-        let devices = self.all(&Client::new(global)?).await?;
+        let devices = all(&Client::new(global)?, self.query()).await?;
         if global.json {
             output::json(&devices);
             return Ok(ExitCode::SUCCESS);
         }
-        let rows: Vec<[String; 6]> = devices.iter().map(row).collect();
-        let header = ["HOSTNAME", "TYPE", "STATE", "SYNCHRONIZED", "SINCE", "CAUSES"];
-        table::lines(header, &rows)
-            .iter()
-            .for_each(|line| output::line(line));
+        show(&devices);
         if devices.is_empty() {
             output::note("no device fits");
         }
         Ok(ExitCode::SUCCESS)
     }
 
-    async fn all(&self, client: &Client) -> anyhow::Result<Vec<DeviceView>> {
+    fn query(&self) -> Vec<(&'static str, String)> {
         let mut query = vec![("limit", "1000".to_owned())];
         if self.unsynchronized {
             query.push(("synchronized", "false".to_owned()));
@@ -55,17 +51,32 @@ impl List {
         query.extend(self.state.map(|state| ("state", state.to_string())));
         query.extend(self.device_type.map(|kind| ("device_type", kind.to_string())));
         query.extend(self.group.clone().map(|group| ("group", group)));
-        let mut devices = Vec::new();
-        loop {
-            let page = client.devices(&query).await?;
-            devices.extend(page.devices);
-            let Some(next) = page.next else {
-                return Ok(devices);
-            };
-            query.retain(|(name, _)| *name != "after");
-            query.push(("after", next.to_string()));
-        }
+        query
     }
+}
+
+/// The devices of all pages.
+pub(in crate::cli) async fn all(
+    client: &Client,
+    mut query: Vec<(&'static str, String)>,
+) -> anyhow::Result<Vec<DeviceView>> {
+    let mut devices = Vec::new();
+    loop {
+        let page = client.devices(&query).await?;
+        devices.extend(page.devices);
+        let Some(next) = page.next else {
+            return Ok(devices);
+        };
+        query.retain(|(name, _)| *name != "after");
+        query.push(("after", next.to_string()));
+    }
+}
+
+/// Prints devices as a table.
+pub(in crate::cli) fn show(devices: &[DeviceView]) {
+    let rows: Vec<[String; 6]> = devices.iter().map(row).collect();
+    let header = ["HOSTNAME", "TYPE", "STATE", "SYNCHRONIZED", "SINCE", "CAUSES"];
+    table::lines(header, &rows).iter().for_each(|line| output::line(line));
 }
 
 fn row(device: &DeviceView) -> [String; 6] {

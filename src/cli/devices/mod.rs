@@ -1,7 +1,7 @@
 //! Commands about devices.
 
 mod import;
-mod list;
+pub(super) mod list;
 mod set_state;
 mod show;
 

@@ -31,14 +31,12 @@ impl Ground {
 }
 
 /// A place to run, gone with the test.
-#[derive(Debug)]
 pub(crate) struct Scene {
     folder: TempDir,
     servers: Option<Servers>,
 }
 
 /// A virtual host and a schema of the test's own, each behind a proxy that can break.
-#[derive(Debug)]
 pub(crate) struct Servers {
     pub(crate) vhost: Vhost,
     pub(crate) schema: Schema,
