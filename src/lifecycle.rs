@@ -115,7 +115,7 @@ async fn received([terminate, interrupt]: &mut [Signal; 2]) {
 mod tests {
     use super::*;
 
-    const GRACE: Duration = Duration::from_secs(60);
+    const GRACE: Duration = Duration::from_mins(1);
 
     #[tokio::test]
     async fn a_task_that_ends_unasked_stops_the_others_and_is_a_failure() {

@@ -109,7 +109,7 @@ impl Client {
                 (local.url, given.unwrap_or(local.token))
             }
         };
-        Self::of(url, token)
+        Self::of(&url, token)
     }
 
     /// A client for the console at this address.
@@ -117,11 +117,11 @@ impl Client {
     /// # Errors
     /// When it is no address.
     pub(super) fn at(address: &data_folder::ConsoleAddress) -> anyhow::Result<Self> {
-        Self::of(address.url.clone(), address.token.clone())
+        Self::of(&address.url, address.token.clone())
     }
 
-    fn of(url: String, token: SecretString) -> anyhow::Result<Self> {
-        match Url::parse(&url) {
+    fn of(url: &str, token: SecretString) -> anyhow::Result<Self> {
+        match Url::parse(url) {
             Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.has_host() => {}
             _ => {
                 return Err(super::UsageError(format!(

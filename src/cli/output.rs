@@ -48,11 +48,9 @@ impl Drop for Progress {
 }
 
 fn write(mut to: impl Write, text: &str) {
-    match to.write_all(text.as_bytes()).and_then(|()| to.flush()) {
-        Ok(()) => {}
-        // `lockstep devices list | head`: nobody reads on.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
-        // There is no place left to say so.
-        Err(_) => {}
+    let written = to.write_all(text.as_bytes()).and_then(|()| to.flush());
+    // `lockstep devices list | head`: nobody reads on. Of other errors there is no place left to speak.
+    if written.is_err_and(|error| error.kind() == ErrorKind::BrokenPipe) {
+        std::process::exit(0);
     }
 }

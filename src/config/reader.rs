@@ -74,14 +74,12 @@ impl Reader {
                 .and_then(|number| T::try_from(number).ok()),
             _ => None,
         };
-        match number.filter(|number| bounds.contains(number)) {
-            Some(number) => number,
-            None => {
-                let allowed = format!("a whole number from {} to {}", bounds.start(), bounds.end());
-                self.refuse(key, &setting.origin, wrong(&setting.value, &allowed))
-                    .unwrap_or(default)
-            }
+        if let Some(number) = number.filter(|number| bounds.contains(number)) {
+            return number;
         }
+        let allowed = format!("a whole number from {} to {}", bounds.start(), bounds.end());
+        self.refuse(key, &setting.origin, wrong(&setting.value, &allowed))
+            .unwrap_or(default)
     }
 
     /// Yes or no.

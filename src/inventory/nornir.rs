@@ -1,4 +1,4 @@
-//! A Nornir SimpleInventory: `hosts.yaml`, and beside it `groups.yaml` and `defaults.yaml` where they exist. A value comes
+//! A Nornir `SimpleInventory`: `hosts.yaml`, and beside it `groups.yaml` and `defaults.yaml` where they exist. A value comes
 //! from the host, else from its groups in their order and their groups in turn, else from the defaults, as in Nornir.
 
 use std::collections::BTreeMap;

@@ -34,9 +34,9 @@ fn exit_codes_and_errors_say_what_to_do_next() -> Result<()> {
         ("publish", 2, "TYPE"),
         ("publish lockstep.device.removed --data {", 2, "--data is no JSON"),
         (
-            "publish lockstep.device.removed --source a\u{a0}b",
+            "publish lockstep.device.removed --source=",
             2,
-            "--source contains",
+            "--source must not be empty",
         ),
         ("devices set-state sw1 GONE", 2, "is none of UNKNOWN"),
         ("devices list", 1, "start `lockstep up`"),

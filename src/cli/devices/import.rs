@@ -21,8 +21,8 @@ const WAIT: Duration = Duration::from_mins(2);
 /// Imports devices from a file, and waits until all are there
 ///
 /// What the file names is created or brought up to date; what it leaves out stays as it is. A YAML list has entries such
-/// as `- {hostname: sw1, device_type: ACCESS}`, and optionally platform, state, synchronized, management_ip, mac, serial,
-/// vendor, model, os_version, groups, and interfaces: a list of names or of {name, configuration}.
+/// as `- {hostname: sw1, device_type: ACCESS}`, and optionally platform, state, synchronized, `management_ip`, mac, serial,
+/// vendor, model, `os_version`, groups, and interfaces: a list of names or of {name, configuration}.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep devices import fleet.yml
@@ -85,10 +85,9 @@ pub(super) fn source() -> Source {
 impl Import {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         let inventory = self.read()?;
-        inventory
-            .warnings
-            .iter()
-            .for_each(|warning| output::note(&format!("warning: {warning}")));
+        for warning in &inventory.warnings {
+            output::note(&format!("warning: {warning}"));
+        }
         let chunks = inventory::chunks(inventory.entries)?;
         let client = Client::new(global)?;
         let summary = import(&client, chunks).await?;

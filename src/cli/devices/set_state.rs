@@ -46,12 +46,10 @@ impl SetState {
         let envelope = Envelope::new(source(), SystemClock.now(), request).with_subject(subject);
         let client = Client::new(global)?;
         client.publish(envelope.encode()).await?;
-        match client.outcome(&envelope.identity, WAIT).await? {
-            Some(view) => Ok(outcome::show(&view, global.json)),
-            None => {
-                let again = ask_again(&client, &envelope.identity);
-                Err(anyhow!("there is no outcome after {} s; {again}", WAIT.as_secs()))
-            }
-        }
+        let Some(view) = client.outcome(&envelope.identity, WAIT).await? else {
+            let again = ask_again(&client, &envelope.identity);
+            return Err(anyhow!("there is no outcome after {} s; {again}", WAIT.as_secs()));
+        };
+        Ok(outcome::show(&view, global.json))
     }
 }

@@ -23,7 +23,9 @@ impl Show {
             output::json(&device);
             return Ok(ExitCode::SUCCESS);
         }
-        fields(&device).iter().for_each(|line| output::line(line));
+        for line in fields(&device) {
+            output::line(&line);
+        }
         if !device.causes.is_empty() {
             let row = |cause: &lockstep_protocol::rest::CauseView| {
                 let by = cause.by.clone().unwrap_or_else(|| "-".to_owned());

@@ -35,9 +35,9 @@ pub(super) enum BindingError {
     Decode(Box<DecodeError>),
 }
 
-impl From<DecodeError> for BindingError {
-    fn from(error: DecodeError) -> Self {
-        Self::Decode(Box::new(error))
+impl From<Box<DecodeError>> for BindingError {
+    fn from(error: Box<DecodeError>) -> Self {
+        Self::Decode(error)
     }
 }
 
@@ -85,7 +85,7 @@ fn is_json(media_type: &str) -> bool {
     media_type == "application/json" || (media_type.ends_with("+json") && !media_type.contains("cloudevents"))
 }
 
-fn structured(body: &[u8]) -> Result<Received, DecodeError> {
+fn structured(body: &[u8]) -> Result<Received, Box<DecodeError>> {
     let decoded = Envelope::decode(body)?;
     let attributes = serde_json::from_slice(body).map_err(|error| broken(body, "$", &error))?;
     Ok(Received {
@@ -94,19 +94,19 @@ fn structured(body: &[u8]) -> Result<Received, DecodeError> {
     })
 }
 
-fn batch(body: &[u8]) -> Result<Vec<Received>, DecodeError> {
+fn batch(body: &[u8]) -> Result<Vec<Received>, Box<DecodeError>> {
     let elements: Vec<&RawValue> = serde_json::from_slice(body).map_err(|error| broken(body, "$", &error))?;
     let read = |(index, element): (usize, &&RawValue)| {
-        structured(element.get().as_bytes()).map_err(|error| DecodeError {
-            place: error.place.replacen('$', &format!("$[{index}]"), 1),
-            ..error
+        structured(element.get().as_bytes()).map_err(|mut error| {
+            error.place = error.place.replacen('$', &format!("$[{index}]"), 1);
+            error
         })
     };
     elements.iter().enumerate().map(read).collect()
 }
 
 /// The attributes stand in headers, the body is the data.
-fn binary(headers: &HeaderMap, media_type: &str, body: &[u8]) -> Result<Received, DecodeError> {
+fn binary(headers: &HeaderMap, media_type: &str, body: &[u8]) -> Result<Received, Box<DecodeError>> {
     let mut attributes = Map::new();
     for (name, value) in headers {
         let Some(attribute) = name.as_str().strip_prefix("ce-") else {
@@ -176,23 +176,23 @@ fn unescape(quoted: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn broken(body: &[u8], place: &str, error: &serde_json::Error) -> DecodeError {
+fn broken(body: &[u8], place: &str, error: &serde_json::Error) -> Box<DecodeError> {
     refused(body, Code::InvalidJson, place, error.to_string())
 }
 
-fn malformed(body: &[u8], attribute: &str, reason: String) -> DecodeError {
+fn malformed(body: &[u8], attribute: &str, reason: String) -> Box<DecodeError> {
     refused(body, Code::InvalidEnvelope, &format!("$.{attribute}"), reason)
 }
 
-fn refused(body: &[u8], code: Code, place: &str, reason: String) -> DecodeError {
-    DecodeError {
+fn refused(body: &[u8], code: Code, place: &str, reason: String) -> Box<DecodeError> {
+    Box::new(DecodeError {
         code,
         place: place.to_owned(),
         reason,
         identity: None,
         kind: None,
         digest: Digest::of_bytes(body),
-    }
+    })
 }
 
 #[cfg(test)]
