@@ -11,7 +11,7 @@ use super::{
 /// What the store knows about the keys of a batch, and what the batch did to it so far.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facts {
-    inbox: HashMap<Identity, InboxRow>,
+    inbox: HashMap<Identity, Worked>,
     devices: BTreeMap<Hostname, DeviceRow>,
     macs: HashMap<Mac, Hostname>,
     serials: HashMap<Serial, Hostname>,
@@ -22,6 +22,13 @@ pub struct Facts {
     groups: Vec<GroupRow>,
     interfaces: Vec<InterfaceRow>,
     clients: Vec<ClientRow>,
+}
+
+/// A message that was worked: in an earlier batch, or in this one, as an index into what it remembers.
+#[derive(Clone, Debug, PartialEq)]
+enum Worked {
+    Earlier(InboxRow),
+    Now(usize),
 }
 
 /// A cause to be written: one for each message and reason, whatever number of devices it hit.
@@ -59,7 +66,7 @@ pub struct Originator<'a> {
 impl Facts {
     /// Adds a message that was worked before.
     pub fn know_message(&mut self, row: InboxRow) {
-        self.inbox.insert(row.identity.clone(), row);
+        self.inbox.insert(row.identity.clone(), Worked::Earlier(row));
     }
 
     /// Adds a device.
@@ -97,7 +104,10 @@ impl Facts {
 impl Facts {
     /// What became of a message, in an earlier batch or earlier in this one.
     pub fn message(&self, identity: &Identity) -> Option<&InboxRow> {
-        self.inbox.get(identity)
+        match self.inbox.get(identity)? {
+            Worked::Earlier(row) => Some(row),
+            Worked::Now(index) => self.new_inbox.get(*index),
+        }
     }
 
     /// A device, as it is after what the batch did so far.
@@ -163,7 +173,8 @@ impl Facts {
 impl Facts {
     /// Remembers that a message was worked.
     pub fn record(&mut self, row: InboxRow) {
-        self.inbox.insert(row.identity.clone(), row.clone());
+        let index = self.new_inbox.len();
+        self.inbox.insert(row.identity.clone(), Worked::Now(index));
         self.new_inbox.push(row);
     }
 
@@ -321,7 +332,10 @@ impl DeviceRow {
     fn unsynchronize(&mut self, cause: Option<usize>, at: Timestamp) {
         self.sync.desired += 1;
         self.sync.since = self.sync.since.or(Some(at));
-        self.causes.extend(cause);
+        // A message that says the same twice has one cause.
+        if self.causes.last() != cause.as_ref() {
+            self.causes.extend(cause);
+        }
         self.flagged = true;
     }
 
@@ -337,3 +351,6 @@ impl DeviceRow {
         self.forget_causes();
     }
 }
+
+#[cfg(test)]
+mod tests;
