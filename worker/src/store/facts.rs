@@ -27,7 +27,7 @@ pub struct Facts {
 /// A message that was worked: in an earlier batch, or in this one, as an index into what it remembers.
 #[derive(Clone, Debug, PartialEq)]
 enum Worked {
-    Earlier(InboxRow),
+    Earlier(Box<InboxRow>),
     Now(usize),
 }
 
@@ -66,7 +66,8 @@ pub struct Originator<'a> {
 impl Facts {
     /// Adds a message that was worked before.
     pub fn know_message(&mut self, row: InboxRow) {
-        self.inbox.insert(row.identity.clone(), Worked::Earlier(row));
+        self.inbox
+            .insert(row.identity.clone(), Worked::Earlier(Box::new(row)));
     }
 
     /// Adds a device.

@@ -10,7 +10,7 @@ fn described() -> Attributes {
     Attributes {
         device_type: DeviceType::Dist,
         platform: Some("eos".to_owned()),
-        management_ip: Some("2001:db8::1".parse().unwrap()),
+        management_ip: Some("2001:db8::1".parse().expect("an address")),
         mac: Some(mac("44:4c:a8:00:00:01")),
         serial: Some(serial("JPE1")),
         vendor: Some("Arista".to_owned()),

@@ -72,7 +72,11 @@ pub(crate) async fn batches_that_overlap_at_random_add_up(place: &Place) -> Resu
                 .map(|index| names[index].as_str())
                 .collect();
             let asked = keys(&id, chosen.iter().copied());
-            let store = if task % 2 == 0 { &place.store } else { &place.other };
+            let store = if task.is_multiple_of(2) {
+                &place.store
+            } else {
+                &place.other
+            };
             loop {
                 let worked = async {
                     let (mut facts, transaction) = store.begin(&asked).await?;

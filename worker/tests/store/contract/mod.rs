@@ -120,25 +120,25 @@ pub(crate) struct Place {
 }
 
 pub(crate) fn at() -> Timestamp {
-    "2026-01-02T03:04:05.678901Z".parse().unwrap()
+    "2026-01-02T03:04:05.678901Z".parse().expect("a time")
 }
 
 pub(crate) fn hostname(text: &str) -> Hostname {
-    text.parse().unwrap()
+    text.parse().expect("a hostname")
 }
 
 pub(crate) fn mac(text: &str) -> Mac {
-    Mac::try_from(text.to_owned()).unwrap()
+    Mac::try_from(text.to_owned()).expect("a MAC address")
 }
 
 pub(crate) fn serial(text: &str) -> Serial {
-    Serial::try_from(text.to_owned()).unwrap()
+    Serial::try_from(text.to_owned()).expect("a serial number")
 }
 
 pub(crate) fn message(id: &str) -> Identity {
     Identity {
-        source: Source::try_from("urn:test".to_owned()).unwrap(),
-        id: MessageId::try_from(id.to_owned()).unwrap(),
+        source: Source::try_from("urn:test".to_owned()).expect("a source"),
+        id: MessageId::try_from(id.to_owned()).expect("an id"),
     }
 }
 

@@ -10,11 +10,11 @@ use serde_json::json;
 use super::{Place, create, create_all, devices, hostname, keys, mac, work};
 
 fn group(text: &str) -> GroupName {
-    GroupName::try_from(text.to_owned()).unwrap()
+    GroupName::try_from(text.to_owned()).expect("a group")
 }
 
 fn interface(text: &str) -> InterfaceName {
-    InterfaceName::try_from(text.to_owned()).unwrap()
+    InterfaceName::try_from(text.to_owned()).expect("an interface")
 }
 
 fn end(name: &str, port: &str) -> LinkEnd {
