@@ -95,10 +95,18 @@ async fn play(client: &Client, scene: &Scene) -> anyhow::Result<MessageView> {
     client.publish(scene.message.encode()).await?;
     let outcome = client.outcome(&scene.message.identity, PATIENCE).await?;
     let view = outcome.with_context(|| format!("{:?} has no outcome", scene.title))?;
-    ensure!((view.state == InboxState::Applied) == scene.applies, "{:?} ended as {view:?}", scene.title);
+    ensure!(
+        (view.state == InboxState::Applied) == scene.applies,
+        "{:?} ended as {view:?}",
+        scene.title
+    );
     let (hostname, synchronized) = scene.expected;
     let device = client.device(hostname).await?;
-    ensure!(device.synchronized == synchronized, "{:?} left {hostname} otherwise: {device:?}", scene.title);
+    ensure!(
+        device.synchronized == synchronized,
+        "{:?} left {hostname} otherwise: {device:?}",
+        scene.title
+    );
     Ok(view)
 }
 
@@ -164,12 +172,22 @@ fn fleet() -> anyhow::Result<Envelope> {
         Ok(serde_json::from_value::<ImportedDevice>(device)?)
     });
     let devices = devices.collect::<anyhow::Result<_>>()?;
-    envelope(InventoryImported { devices, ..InventoryImported::default() })
+    envelope(InventoryImported {
+        devices,
+        ..InventoryImported::default()
+    })
 }
 
 fn interface(hostname: &str, kind: UpdateKind) -> anyhow::Result<Envelope> {
-    let interfaces = vec![UpdatedInterface { name: "Ethernet1".to_owned().try_into()?, configuration: None }];
-    envelope(InterfaceUpdated { hostname: hostname.parse()?, interfaces, kind })
+    let interfaces = vec![UpdatedInterface {
+        name: "Ethernet1".to_owned().try_into()?,
+        configuration: None,
+    }];
+    envelope(InterfaceUpdated {
+        hostname: hostname.parse()?,
+        interfaces,
+        kind,
+    })
 }
 
 fn provisioned() -> anyhow::Result<Envelope> {
@@ -194,7 +212,12 @@ fn provisioned() -> anyhow::Result<Envelope> {
 fn unmanaged() -> anyhow::Result<Envelope> {
     let hostname: Hostname = "access3".parse()?;
     let note = Some("waiting for a new power supply".to_owned());
-    envelope(DeviceStateRequested { hostname, state: DeviceState::Unmanaged, note, until: None })
+    envelope(DeviceStateRequested {
+        hostname,
+        state: DeviceState::Unmanaged,
+        note,
+        until: None,
+    })
 }
 
 fn envelope(message: impl Into<Message>) -> anyhow::Result<Envelope> {

@@ -56,8 +56,10 @@ pub(super) fn read(mut fields: Map<String, Value>) -> Result<Entry, String> {
     fields.retain(|name, value| FIELDS.contains(&name.as_str()) && !value.is_null());
     let interfaces = fields.remove("interfaces");
     for (name, value) in &mut fields {
+        // Not fractions: 4.30 would become 4.3. Those are refused, and to be put in quotes.
         if let Value::Number(number) = value
             && TEXTS.contains(&name.as_str())
+            && !number.is_f64()
         {
             *value = Value::String(number.to_string());
         }

@@ -86,7 +86,7 @@ mod tests {
   serial: 12345
   groups: [campus, 42]
   interfaces: [Ethernet1, {name: Ethernet2, configuration: {vlan: 7}}]
-- {hostname: sw2, device_type: DIST, note: odd, model:}
+- {hostname: sw2, device_type: DIST, note: odd, model: null}
 ";
         let inventory = read("fleet.yml", text).unwrap();
         let first = &inventory.entries[0];

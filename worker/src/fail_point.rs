@@ -74,29 +74,44 @@ mod armed {
     }
 
     pub(super) fn pass(point: FailPoint) {
-        let Some(armed) = ARMED.get_or_init(read) else { return };
+        let Some(armed) = ARMED.get_or_init(read) else {
+            return;
+        };
         if armed.point == point && PASSED.fetch_add(1, Ordering::SeqCst) + 1 == armed.count {
             let _ = kill_process(getpid(), armed.signal);
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "fail points exist in test builds only, outside of the configuration")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "fail points exist in test builds only, outside of the configuration"
+    )]
     fn read() -> Option<Armed> {
         let text = std::env::var("LOCKSTEP_FAIL_POINT").ok()?;
         let armed = parse(&text);
-        assert!(armed.is_some(), "LOCKSTEP_FAIL_POINT is {text:?}, not NAME:COUNT:kill or NAME:COUNT:stop");
+        assert!(
+            armed.is_some(),
+            "LOCKSTEP_FAIL_POINT is {text:?}, not NAME:COUNT:kill or NAME:COUNT:stop"
+        );
         armed
     }
 
     fn parse(text: &str) -> Option<Armed> {
         let mut parts = text.split(':');
         let (name, count, action) = (parts.next()?, parts.next()?, parts.next()?);
-        let point = FailPoint::ALL.iter().copied().find(|point| point.as_str() == name)?;
+        let point = FailPoint::ALL
+            .iter()
+            .copied()
+            .find(|point| point.as_str() == name)?;
         let signal = match action {
             "kill" => Signal::KILL,
             "stop" => Signal::STOP,
             _ => return None,
         };
-        Some(Armed { point, count: count.parse().ok()?, signal })
+        Some(Armed {
+            point,
+            count: count.parse().ok()?,
+            signal,
+        })
     }
 }

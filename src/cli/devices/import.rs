@@ -58,6 +58,25 @@ struct Summary {
     rejected: usize,
 }
 
+impl Summary {
+    fn told(&self) -> String {
+        let devices = counted(self.devices, "device");
+        let interfaces = counted(self.interfaces, "interface");
+        format!(
+            "imported {devices} and {interfaces}; {} changed their sync flag",
+            self.flipped
+        )
+    }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 {
+        format!("1 {what}")
+    } else {
+        format!("{count} {what}s")
+    }
+}
+
 /// The source of messages from the command line.
 pub(super) fn source() -> Source {
     Source::try_from("urn:lockstep:cli".to_owned()).expect("a fixed URN is a source")
@@ -76,10 +95,7 @@ impl Import {
         if global.json {
             output::json(&summary);
         } else {
-            output::line(&format!(
-                "imported {} devices and {} interfaces; {} changed their sync flag",
-                summary.devices, summary.interfaces, summary.flipped
-            ));
+            output::line(&summary.told());
         }
         if summary.rejected == 0 {
             return Ok(ExitCode::SUCCESS);

@@ -76,7 +76,9 @@ pub(in crate::cli) async fn all(
 pub(in crate::cli) fn show(devices: &[DeviceView]) {
     let rows: Vec<[String; 6]> = devices.iter().map(row).collect();
     let header = ["HOSTNAME", "TYPE", "STATE", "SYNCHRONIZED", "SINCE", "CAUSES"];
-    table::lines(header, &rows).iter().for_each(|line| output::line(line));
+    table::lines(header, &rows)
+        .iter()
+        .for_each(|line| output::line(line));
 }
 
 fn row(device: &DeviceView) -> [String; 6] {
