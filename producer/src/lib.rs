@@ -1,1 +1,151 @@
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs, missing_debug_implementations)]
 
+mod error;
+mod options;
+mod pipeline;
+mod replies;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use lockstep_bus::amqp::AmqpBus;
+use lockstep_bus::{Bus, Outgoing, Properties};
+use lockstep_protocol::envelope::CONTENT_TYPE;
+use lockstep_protocol::topology::Destination;
+use lockstep_protocol::{Class, Envelope, Identity, Message};
+
+pub use error::ProducerError;
+pub use lockstep_protocol as protocol;
+pub use options::ProducerOptions;
+
+use pipeline::Pipeline;
+use replies::Replies;
+
+/// Publishes events and commands, and waits for their results. Cheap to clone; all clones share one pipeline.
+#[derive(Clone, Debug)]
+pub struct Producer {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    bus: Arc<dyn Bus>,
+    options: ProducerOptions,
+    pipeline: Pipeline,
+    replies: tokio::sync::OnceCell<Replies>,
+}
+
+impl Producer {
+    /// Connects to the broker. If it is not there yet, publishing waits for it.
+    ///
+    /// # Errors
+    /// When the address is not usable, or the broker refuses user, password or virtual host.
+    pub async fn connect(options: ProducerOptions) -> Result<Self, ProducerError> {
+        let bus = AmqpBus::connect(options.amqp())
+            .await
+            .map_err(ProducerError::Connect)?;
+        Ok(Self::over(bus, options))
+    }
+
+    /// Publishes over a bus that is there already.
+    pub fn over(bus: Arc<dyn Bus>, options: ProducerOptions) -> Self {
+        let pipeline = Pipeline::start(bus.clone(), options.in_flight);
+        let replies = tokio::sync::OnceCell::new();
+        Self {
+            shared: Arc::new(Shared {
+                bus,
+                options,
+                pipeline,
+                replies,
+            }),
+        }
+    }
+
+    /// Publishes an event or a command under a fresh id, and returns that identity once the broker confirmed it.
+    ///
+    /// # Errors
+    /// See [`ProducerError`]. After [`ProducerError::Timeout`] the outcome is not known; publish the same envelope again
+    /// with [`Self::publish_envelope`], which can do no harm.
+    pub async fn publish(&self, message: impl Into<Message>) -> Result<Identity, ProducerError> {
+        self.publish_envelope(&self.envelope(message)).await
+    }
+
+    /// An envelope for a message, with a fresh id, this producer's source and the present time; yours to complete, and to
+    /// keep until it is confirmed.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a producer is used outside of the worker and its clock"
+    )]
+    pub fn envelope(&self, message: impl Into<Message>) -> Envelope {
+        Envelope::new(self.shared.options.source.clone(), Timestamp::now(), message)
+    }
+
+    /// Publishes an envelope as it is: a second time under the same id, it is the same message.
+    ///
+    /// # Errors
+    /// See [`ProducerError`].
+    pub async fn publish_envelope(&self, envelope: &Envelope) -> Result<Identity, ProducerError> {
+        self.send(envelope, None).await
+    }
+
+    /// Publishes a message and waits for its result, as a worker committed it.
+    ///
+    /// # Errors
+    /// See [`ProducerError`]. A rejected message is no error here: its result says so.
+    pub async fn request(&self, message: impl Into<Message>) -> Result<Envelope, ProducerError> {
+        self.request_envelope(&self.envelope(message)).await
+    }
+
+    /// Publishes an envelope and waits for its result. Asked again with the same envelope, the answer is the same.
+    ///
+    /// # Errors
+    /// See [`ProducerError`].
+    pub async fn request_envelope(&self, envelope: &Envelope) -> Result<Envelope, ProducerError> {
+        let shared = &self.shared;
+        let replies = shared
+            .replies
+            .get_or_try_init(|| Replies::start(shared.bus.clone()))
+            .await?;
+        let waiting = replies.expect(&envelope.identity.id);
+        self.send(envelope, Some(replies.queue().as_str())).await?;
+        let answer = tokio::time::timeout(shared.options.result_timeout, waiting.answer()).await;
+        answer.map_err(|_| ProducerError::NoResult {
+            identity: envelope.identity.clone(),
+        })?
+    }
+
+    /// Waits until everything handed over is confirmed, and closes the connections.
+    pub async fn close(self) {
+        self.shared.pipeline.drain().await;
+        self.shared.bus.close().await;
+    }
+
+    async fn send(&self, envelope: &Envelope, reply_to: Option<&str>) -> Result<Identity, ProducerError> {
+        let kind = envelope.message.kind();
+        if kind.class() == Class::Result {
+            return Err(ProducerError::NotPublishable { kind });
+        }
+        let outgoing = Outgoing {
+            destination: Destination::Inlet(kind),
+            properties: Properties {
+                message_id: Some(envelope.identity.id.to_string()),
+                kind: Some(kind.as_str().to_owned()),
+                content_type: Some(CONTENT_TYPE.to_owned()),
+                correlation_id: Some(envelope.identity.id.to_string()),
+                reply_to: reply_to.map(str::to_owned),
+                timestamp: envelope.time,
+                ..Properties::default()
+            },
+            body: envelope.encode().into(),
+        };
+        let sending = self.shared.pipeline.publish(outgoing);
+        match tokio::time::timeout(self.shared.options.publish_timeout, sending).await {
+            Ok(Ok(())) => Ok(envelope.identity.clone()),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(ProducerError::Timeout {
+                identity: envelope.identity.clone(),
+            }),
+        }
+    }
+}

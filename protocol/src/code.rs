@@ -35,6 +35,8 @@ pub enum Code {
     AttemptsExhausted,
     /// The work on this message panicked or ended its process, time and again.
     Crashed,
+    /// The store can never keep what the message does.
+    StoreRefused,
     /// The kind is part of the contract, but this version does not work it yet.
     NotSupported,
     /// The broker itself gave up delivering the message.
@@ -59,6 +61,7 @@ impl Code {
             Self::TooLarge => "too-large",
             Self::AttemptsExhausted => "attempts-exhausted",
             Self::Crashed => "crashed",
+            Self::StoreRefused => "store-refused",
             Self::NotSupported => "not-supported",
             Self::DeliveryLimit => "delivery-limit",
         }

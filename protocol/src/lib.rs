@@ -4,6 +4,7 @@
 //! sets: [`Event`]s (facts that already happened), [`Command`]s (requests) and [`WorkResult`]s (what a worker says
 //! about either). The broker's objects are described in [`topology`]; nothing here performs input or output.
 
+pub mod cause;
 pub mod code;
 pub mod commands;
 pub mod digest;
@@ -19,6 +20,7 @@ pub mod schema;
 pub mod topology;
 pub mod trace;
 
+pub use cause::Cause;
 pub use code::Code;
 pub use digest::Digest;
 pub use envelope::{DecodeError, Envelope};

@@ -1,14 +1,4 @@
-//! The bus of Lockstep: confirmed publishing and supervised consuming.
-//!
-//! Two implementations keep the same promises, held by one contract suite: [`amqp`] on RabbitMQ, and [`embedded`] on
-//! SQLite inside one process. What a caller may rely on:
-//!
-//! - [`Bus::publish`] returns only after the broker took responsibility for every message. An outcome that is not
-//!   known (a lost connection, a confirm that never came) is published again with the same id, so a message may arrive
-//!   twice and is never lost.
-//! - A [`Consumer`] survives the broker: it reconnects by itself and goes on. What was taken and not acknowledged
-//!   before is delivered again; acknowledging it late does nothing.
-//! - A delivery is settled by value, once, and only by acknowledging it. Retries and dead letters are confirmed copies.
+#![doc = include_str!("../README.md")]
 
 #[cfg(feature = "amqp")]
 pub mod amqp;
@@ -17,6 +7,7 @@ mod consumer;
 pub mod embedded;
 mod error;
 mod message;
+#[cfg(feature = "amqp")]
 mod refusal;
 
 use std::fmt::Debug;

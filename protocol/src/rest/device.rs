@@ -53,6 +53,8 @@ pub struct DeviceView {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CauseView {
+    /// Why, in the words of CNaaS NMS, such as `interface_updated`. Text, since a newer worker may know more of them.
+    pub cause: String,
     /// The type of the message that caused it.
     pub event: String,
     /// The identity of that message.

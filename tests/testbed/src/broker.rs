@@ -283,7 +283,6 @@ impl Broker {
              management.tcp.ip = 127.0.0.1\n\
              management.tcp.port = {management}\n\
              management.rates_mode = none\n\
-             collect_statistics_interval = 500\n\
              default_user = {LOGIN}\n\
              default_pass = {LOGIN}\n\
              vm_memory_high_watermark.relative = 0.2\n\

@@ -2,16 +2,18 @@
 
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::{Value, json};
 
-use crate::environment;
 use crate::http::Management;
 use crate::url::{Url, encode};
+use crate::{environment, wait};
 
 const AMQP_PORT: u16 = 5672;
 const MANAGEMENT_PORT: u16 = 15672;
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A new virtual host on the broker of this test run.
 ///
@@ -74,8 +76,6 @@ pub struct Connection {
     /// The broker's name of it, for [`Vhost::close_connection`].
     pub name: String,
     pub user: String,
-    /// The name the client gave it, or empty.
-    pub client_name: String,
 }
 
 impl Vhost {
@@ -83,7 +83,7 @@ impl Vhost {
     pub(crate) async fn create(amqp: &str, management: &str) -> anyhow::Result<Self> {
         let amqp = Url::parse(amqp, AMQP_PORT)?;
         let management = Management::new(Url::parse(management, MANAGEMENT_PORT)?);
-        let this = Self {
+        let mut this = Self {
             name: format!("test-{}", uuid::Uuid::now_v7().simple()),
             amqp,
             management,
@@ -92,11 +92,15 @@ impl Vhost {
         this.put(&format!("/vhosts/{}", this.name), json!({}))
             .await
             .context("create a virtual host")?;
-        this.set_permissions(&this.amqp.user, ".*", ".*", ".*").await?;
+        // An owner of its own, since the broker closes all connections of a user at once, wherever they are.
+        let owner = this.create_user("owner").await?;
+        this.set_permissions(&owner.name, ".*", ".*", ".*").await?;
+        this.amqp.user = owner.name;
+        this.amqp.password = owner.password;
         Ok(this)
     }
 
-    /// AMQP URL of this virtual host, as administrator.
+    /// AMQP URL of this virtual host, as a user who may do everything in it.
     pub fn url(&self) -> String {
         self.amqp.with_path(&self.name)
     }
@@ -237,31 +241,44 @@ impl Vhost {
     ///
     /// As [`Vhost::create_user`].
     pub async fn connections(&self) -> anyhow::Result<Vec<Connection>> {
-        let connections = self.list(format!("/vhosts/{}/connections", self.name)).await?;
-        Ok(connections.iter().map(connection).collect())
+        // Without statistics, the broker tells what is so now.
+        let all = self.list("/connections?disable_stats=true".into()).await?;
+        let ours = all.iter().filter(|entry| entry["vhost"] == self.name);
+        Ok(ours.map(connection).collect())
     }
 
-    /// Closes one connection from the broker's side.
+    /// Closes one connection from the broker's side. That may take five seconds: so long its management does not know
+    /// a new connection by name.
     ///
     /// # Errors
     ///
-    /// As [`Vhost::create_user`].
+    /// There is no such connection, or as [`Vhost::create_user`].
     pub async fn close_connection(&self, name: &str) -> anyhow::Result<()> {
-        self.delete(&format!("/connections/{}", encode(name))).await
+        let path = format!("/connections/{}", encode(name));
+        wait::until("the broker to close a connection", CLOSE_TIMEOUT, async || {
+            self.delete(&path).await
+        })
+        .await?;
+        Ok(())
     }
 
-    /// Closes the connections of all clients from the broker's side and says how many there were.
+    /// Closes the connections of all clients from the broker's side, at once, and says how many there were.
     ///
     /// # Errors
     ///
     /// As [`Vhost::create_user`].
     pub async fn close_all_connections(&self) -> anyhow::Result<usize> {
         let connections = self.connections().await?;
-        for connection in &connections {
-            // It may have gone in the meantime.
-            let _ = self.close_connection(&connection.name).await;
+        for user in self.users() {
+            self.delete(&format!("/connections/username/{}", encode(&user)))
+                .await?;
         }
         Ok(connections.len())
+    }
+
+    fn users(&self) -> Vec<String> {
+        let users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        users.clone()
     }
 
     async fn put(&self, path: &str, body: Value) -> anyhow::Result<()> {
@@ -287,7 +304,7 @@ impl Vhost {
 impl Drop for Vhost {
     /// Blocks for about 100 ms. Best effort: a private broker may be gone already.
     fn drop(&mut self) {
-        let users = std::mem::take(self.users.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let users = self.users();
         let users = users.iter().map(|user| format!("/users/{}", encode(user)));
         for path in users.chain([format!("/vhosts/{}", self.name)]) {
             let _ = self.management.request_now("DELETE", &path, None);
@@ -308,7 +325,6 @@ fn connection(entry: &Value) -> Connection {
     Connection {
         name: text(&entry["name"]),
         user: text(&entry["user"]),
-        client_name: text(&entry["client_properties"]["connection_name"]),
     }
 }
 

@@ -4,3 +4,5 @@
 #[cfg(feature = "amqp")]
 mod amqp;
 mod contract;
+#[cfg(feature = "embedded")]
+mod embedded;

@@ -1,3 +1,5 @@
+use lockstep_bus::{Acknowledge, ConsumeOptions};
+
 use super::{
     Fixture, LANE, assert_empty, assert_silent, consume, number_of, numbers, publish, take_and_ack,
     take_and_keep, texts, work,
@@ -109,6 +111,31 @@ pub(crate) async fn batches_may_be_acknowledged_in_any_order<F: Fixture>() {
     assert_eq!(texts(&again), kept, "only the batch not acknowledged comes again");
     consumer.close().await;
     assert_empty(&bus, LANE, work("marker")).await;
+    bus.close().await;
+}
+
+pub(crate) async fn a_long_batch_holds_nothing_back_where_each_is_acknowledged<F: Fixture>() {
+    let place = F::new().await;
+    let bus = place.declared().await;
+    publish(&bus, numbers(0..20).into_iter().map(work).collect()).await;
+    let options = ConsumeOptions {
+        prefetch: 4,
+        acknowledge: Acknowledge::Each,
+    };
+    let mut consumer = bus
+        .consume(LANE, options)
+        .await
+        .expect("the queue can be consumed");
+    let long = take_and_keep(&mut consumer, 1).await;
+    let others = take_and_ack(&mut consumer, 19).await;
+    assert_eq!(texts(&others), numbers(1..20));
+    drop(long);
+    consumer.close().await;
+    let mut consumer = bus
+        .consume(LANE, options)
+        .await
+        .expect("the queue can be consumed");
+    assert_eq!(texts(&take_and_ack(&mut consumer, 1).await), numbers(0..1));
     bus.close().await;
 }
 

@@ -85,6 +85,7 @@ macro_rules! contract {
                 unacknowledged_deliveries_come_again_after_the_bus_was_reopened
                 what_was_never_delivered_is_not_called_redelivered
                 batches_may_be_acknowledged_in_any_order
+                a_long_batch_holds_nothing_back_where_each_is_acknowledged
                 a_dropped_receipt_settles_nothing
                 acknowledging_too_late_does_no_harm
             }

@@ -1,0 +1,58 @@
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lockstep_bus::amqp::AmqpOptions;
+use lockstep_protocol::Source;
+
+/// How a producer publishes.
+#[derive(Clone)]
+pub struct ProducerOptions {
+    /// `amqp://user:password@host:port/vhost` or `amqps://…`.
+    pub url: String,
+    /// Who publishes: a URI reference such as `urn:example:netbox`.
+    pub source: Source,
+    /// The certificate authority of the broker in PEM, where the operating system does not know it.
+    pub ca_file: Option<PathBuf>,
+    /// How many messages wait for their confirm at most; more callers wait. 1,000.
+    pub in_flight: usize,
+    /// How long a caller waits for the confirm. 30 s.
+    pub publish_timeout: Duration,
+    /// How long a caller waits for the result, after the confirm. 60 s.
+    pub result_timeout: Duration,
+}
+
+impl ProducerOptions {
+    /// The defaults, for this broker and source.
+    pub fn new(url: impl Into<String>, source: Source) -> Self {
+        Self {
+            url: url.into(),
+            source,
+            ca_file: None,
+            in_flight: 1000,
+            publish_timeout: Duration::from_secs(30),
+            result_timeout: Duration::from_secs(60),
+        }
+    }
+
+    pub(crate) fn amqp(&self) -> AmqpOptions {
+        AmqpOptions {
+            ca_file: self.ca_file.clone(),
+            connection_name: self.source.to_string(),
+            ..AmqpOptions::new(self.url.clone())
+        }
+    }
+}
+
+impl fmt::Debug for ProducerOptions {
+    /// Without the address: it has the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProducerOptions")
+            .field("source", &self.source)
+            .field("ca_file", &self.ca_file)
+            .field("in_flight", &self.in_flight)
+            .field("publish_timeout", &self.publish_timeout)
+            .field("result_timeout", &self.result_timeout)
+            .finish_non_exhaustive()
+    }
+}

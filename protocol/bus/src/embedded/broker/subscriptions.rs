@@ -1,0 +1,136 @@
+//! Who reads which queue, and what they get.
+
+use std::collections::BTreeSet;
+
+use lockstep_protocol::topology;
+use rusqlite::Connection;
+use tokio::sync::mpsc;
+
+use super::{Broker, is_reply};
+use crate::BusError;
+use crate::embedded::file::{self, StoredQueue};
+use crate::embedded::queue::{Queue, Reading, Subscriber};
+use crate::embedded::request::{Numbered, SubscriberId, Subscription};
+
+/// What was read for subscribers.
+#[derive(Debug)]
+pub(in crate::embedded) struct Found {
+    again: Vec<Numbered>,
+    fresh: Vec<Numbered>,
+    mark: Option<i64>,
+}
+
+/// Makes the reply queue if need be, and stops its time.
+pub(in crate::embedded) fn open_reply(file: &Connection, name: &str) -> rusqlite::Result<Vec<StoredQueue>> {
+    let id = file::add_queue(file, name)?;
+    file::set_unread_since(file, id, None)?;
+    file::queues(file)
+}
+
+impl Broker {
+    /// Takes up queues that [`open_reply`] made.
+    pub(in crate::embedded) fn opened(&mut self, stored: Vec<StoredQueue>) {
+        self.add(stored);
+    }
+
+    /// Adds a subscriber to a queue.
+    ///
+    /// # Errors
+    /// When there is no such queue.
+    pub(in crate::embedded) fn subscribe(
+        &mut self,
+        queue: &topology::Queue,
+        prefetch: u16,
+    ) -> Result<Subscription, BusError> {
+        let id = self.names.get(queue.name()).ok_or_else(|| BusError::Consume {
+            queue: queue.name().to_owned(),
+            reason: "there is no such queue".to_owned(),
+        })?;
+        let queue = self.queues.get_mut(id).expect("names lead to known queues");
+        let prefetch = usize::from(prefetch.max(1));
+        let (sender, deliveries) = mpsc::channel(prefetch);
+        let subscriber = self.next_subscriber;
+        self.next_subscriber += 1;
+        queue.unread_since = None;
+        queue.subscribers.push(Subscriber {
+            id: subscriber,
+            prefetch,
+            unacknowledged: BTreeSet::new(),
+            deliveries: sender,
+        });
+        Ok(Subscription {
+            subscriber,
+            deliveries,
+        })
+    }
+
+    /// Removes a subscriber; what it had comes again. Says which reply queue has lost its last reader, if one has.
+    /// Removing a subscriber twice is harmless.
+    pub(in crate::embedded) fn unsubscribe(&mut self, subscriber: SubscriberId) -> Option<i64> {
+        let queue = self
+            .queues
+            .values_mut()
+            .find_map(|queue| queue.unsubscribe(subscriber).then_some(queue))?;
+        (queue.subscribers.is_empty() && is_reply(&queue.name)).then_some(queue.id)
+    }
+
+    /// The subscribers whose consumer was dropped without a word.
+    pub(in crate::embedded) fn gone(&self) -> Vec<SubscriberId> {
+        self.queues.values().flat_map(Queue::gone).collect()
+    }
+
+    /// What to read now, and from which queues.
+    pub(in crate::embedded) fn readings(&self, most: usize) -> Vec<(i64, Reading)> {
+        self.queues
+            .values()
+            .filter_map(|queue| Some((queue.id, queue.reading(most)?)))
+            .collect()
+    }
+
+    /// Reads messages, and sets the queue's mark beyond them.
+    pub(in crate::embedded) fn read(
+        &self,
+        file: &Connection,
+        queue: i64,
+        reading: &Reading,
+    ) -> rusqlite::Result<Found> {
+        let mut again = Vec::with_capacity(reading.returned.len());
+        for id in &reading.returned {
+            again.extend(file::read(file, *id)?);
+        }
+        let fresh = match reading.limit {
+            0 => Vec::new(),
+            limit => file::read_after(file, queue, reading.after, limit)?,
+        };
+        let highest = fresh.last().map(|(id, _)| *id);
+        let mark = highest.and_then(|highest| self.queues[&queue].mark_for(highest));
+        if let Some(mark) = mark {
+            file::set_mark(file, queue, mark)?;
+        }
+        Ok(Found { again, fresh, mark })
+    }
+
+    /// Hands out what was read.
+    pub(in crate::embedded) fn hand_out(&mut self, queue: i64, reading: &Reading, found: Found) {
+        let queue = self.queue(queue);
+        if let Some(mark) = found.mark {
+            queue.marked(mark);
+        }
+        queue.hand_out(reading, found.fresh, found.again);
+    }
+
+    /// Writes marks that say no more than the truth.
+    pub(in crate::embedded) fn write_exact_marks(&self, file: &Connection) -> rusqlite::Result<()> {
+        for queue in self.queues.values() {
+            file::set_mark(file, queue.id, queue.exact_mark())?;
+        }
+        Ok(())
+    }
+
+    /// Lets all consumers end.
+    pub(in crate::embedded) fn dismiss(&mut self) {
+        for queue in self.queues.values_mut() {
+            queue.subscribers.clear();
+        }
+    }
+}

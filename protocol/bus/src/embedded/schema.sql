@@ -1,0 +1,35 @@
+-- The file of the embedded bus, version 1 (PRAGMA user_version).
+
+CREATE TABLE queue (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    -- Messages with an id up to this may have been delivered before.
+    mark INTEGER NOT NULL DEFAULT 0,
+    -- Reply queues: since when nobody reads it, in milliseconds. NULL while somebody does.
+    unread_since INTEGER
+);
+
+CREATE TABLE message (
+    -- Given by the bus, ascending: the order of the queue.
+    id INTEGER PRIMARY KEY,
+    queue INTEGER NOT NULL REFERENCES queue (id),
+    -- When its time in this queue is over, in milliseconds. NULL for ever.
+    due INTEGER,
+    exchange TEXT NOT NULL,
+    routing_key TEXT NOT NULL,
+    message_id TEXT,
+    type TEXT,
+    content_type TEXT,
+    correlation_id TEXT,
+    reply_to TEXT,
+    -- In seconds.
+    timestamp INTEGER,
+    -- A JSON object of texts. NULL if there are none.
+    headers TEXT,
+    body BLOB NOT NULL
+);
+
+CREATE INDEX message_by_queue ON message (queue, id);
+CREATE INDEX message_by_due ON message (due, id) WHERE due IS NOT NULL;
+
+PRAGMA user_version = 1;

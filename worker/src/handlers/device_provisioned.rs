@@ -1,0 +1,290 @@
+//! `lockstep.device.provisioned`: a device came up by ZTP (`design.md` §6). It becomes MANAGED and unsynchronized; for
+//! every neighbour pair without a link one is made, and both its ends are flagged.
+
+use std::collections::BTreeSet;
+
+use lockstep_protocol::events::{DeviceProvisioned, ProvisionedNeighbor};
+use lockstep_protocol::results::Scope;
+use lockstep_protocol::{Cause, Code, DeviceState, Hostname};
+
+use super::device_state::move_effects;
+use super::{Decision, Rejection, Verdict};
+use crate::store::{Attributes, DeviceEffect, Effects, Facts, Keys, Link, LinkEnd, Stamp};
+
+pub(super) fn keys(event: &DeviceProvisioned) -> Keys {
+    let neighbors = event
+        .neighbors
+        .iter()
+        .map(|neighbor| neighbor.neighbor_hostname.clone());
+    Keys {
+        hostnames: neighbors.chain([event.hostname.clone()]).collect(),
+        macs: event.mac.iter().cloned().collect(),
+        serials: event.serial.iter().cloned().collect(),
+        links_of: [event.hostname.clone()].into(),
+        ..Keys::default()
+    }
+}
+
+pub(super) fn decide(event: &DeviceProvisioned, stamp: &Stamp, facts: &Facts) -> Result<Decision, Rejection> {
+    refuse_conflicts(event, facts)?;
+    let mut effects = Effects {
+        devices: appear(event, stamp, facts),
+        ..Effects::default()
+    };
+    let mut flagged = BTreeSet::from([event.hostname.clone()]);
+    let mut unknown = BTreeSet::new();
+
+    for neighbor in &event.neighbors {
+        let hostname = &neighbor.neighbor_hostname;
+        if facts.device(hostname).is_none() {
+            unknown.insert(hostname.clone());
+            continue;
+        }
+        let link = link(event, neighbor);
+        if facts.has_link(&link) || effects.links.contains(&link) {
+            continue;
+        }
+        effects.links.push(link);
+        if flagged.insert(hostname.clone()) {
+            effects
+                .devices
+                .push(unsynchronize(hostname, Cause::LinknetCreated));
+        }
+    }
+    if !effects.links.is_empty() {
+        effects
+            .devices
+            .push(unsynchronize(&event.hostname, Cause::LinknetCreated));
+    }
+    let verdict = Verdict {
+        unknown_hostnames: unknown,
+        ..Verdict::applied(Scope::Devices, flagged)
+    };
+    Ok(Decision { effects, verdict })
+}
+
+/// The device itself: made, or described anew; managed, and in need of its first configuration.
+fn appear(event: &DeviceProvisioned, stamp: &Stamp, facts: &Facts) -> Vec<DeviceEffect> {
+    let hostname = event.hostname.clone();
+    let mut effects = match facts.device(&hostname) {
+        None => vec![DeviceEffect::Create {
+            hostname: hostname.clone(),
+            attributes: describe(event, Attributes::of(event.device_type)),
+            state: DeviceState::Managed,
+            stamp: Some(stamp.clone()),
+        }],
+        Some(row) => {
+            let attributes = describe(event, row.attributes.clone());
+            let mut effects = vec![DeviceEffect::Describe {
+                hostname: hostname.clone(),
+                attributes,
+            }];
+            effects.extend(move_effects(row, DeviceState::Managed, stamp));
+            effects
+        }
+    };
+    effects.push(unsynchronize(&hostname, Cause::DeviceInit));
+    effects
+}
+
+/// What the event says, on top of what was known.
+fn describe(event: &DeviceProvisioned, known: Attributes) -> Attributes {
+    Attributes {
+        device_type: event.device_type,
+        platform: Some(event.platform.clone()),
+        management_ip: event.management_ip.or(known.management_ip),
+        mac: event.mac.clone().or(known.mac),
+        serial: event.serial.clone().or(known.serial),
+        ..known
+    }
+}
+
+fn refuse_conflicts(event: &DeviceProvisioned, facts: &Facts) -> Result<(), Rejection> {
+    let is_other = |owner: &&Hostname| **owner != event.hostname;
+    if let Some(owner) = event
+        .mac
+        .as_ref()
+        .and_then(|mac| facts.owner_of_mac(mac))
+        .filter(is_other)
+    {
+        let reason =
+            format!("the MAC address belongs to {owner} already; rename or remove that device first");
+        return Err(Rejection::new(Code::IdentityConflict, "$.data.mac", reason));
+    }
+    if let Some(owner) = event
+        .serial
+        .as_ref()
+        .and_then(|serial| facts.owner_of_serial(serial))
+        .filter(is_other)
+    {
+        let reason =
+            format!("the serial number belongs to {owner} already; rename or remove that device first");
+        return Err(Rejection::new(Code::IdentityConflict, "$.data.serial", reason));
+    }
+    if let Some(index) = event
+        .neighbors
+        .iter()
+        .position(|neighbor| neighbor.neighbor_hostname == event.hostname)
+    {
+        let place = format!("$.data.neighbors[{index}].neighbor_hostname");
+        return Err(Rejection::new(
+            Code::InvalidData,
+            place,
+            "a device is no neighbour of itself",
+        ));
+    }
+    Ok(())
+}
+
+fn link(event: &DeviceProvisioned, neighbor: &ProvisionedNeighbor) -> Link {
+    let here = LinkEnd {
+        hostname: event.hostname.clone(),
+        interface: neighbor.interface.clone(),
+    };
+    let there = LinkEnd {
+        hostname: neighbor.neighbor_hostname.clone(),
+        interface: neighbor.neighbor_interface.clone(),
+    };
+    Link::between(here, there)
+}
+
+fn unsynchronize(hostname: &Hostname, cause: Cause) -> DeviceEffect {
+    DeviceEffect::Unsynchronize {
+        hostname: hostname.clone(),
+        cause,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lockstep_protocol::{Envelope, Kind, Mac};
+    use serde_json::{Value, json};
+
+    use super::super::scene::{device, facts, flips, hostname, message, stamp, work};
+    use super::*;
+
+    fn provisioned(neighbors: &Value) -> Envelope {
+        let data = json!({
+            "hostname": "new1", "device_type": "DIST", "platform": "eos", "management_ip": "192.0.2.7",
+            "mac": "44:4c:a8:00:00:07", "serial": "S7", "neighbors": neighbors,
+        });
+        message(Kind::DeviceProvisioned, 10, &data)
+    }
+
+    fn neighbor(interface: &str, hostname: &str, other: &str) -> Value {
+        json!({"interface": interface, "neighbor_hostname": hostname, "neighbor_interface": other})
+    }
+
+    fn link_to(name: &str) -> Link {
+        let end = |hostname: &str, interface: &str| LinkEnd {
+            hostname: hostname.parse().unwrap(),
+            interface: interface.to_owned().try_into().unwrap(),
+        };
+        Link::between(end("new1", "Ethernet1"), end(name, "Ethernet9"))
+    }
+
+    #[test]
+    fn a_new_device_becomes_managed_and_unsynchronized() {
+        let mut facts = facts([]);
+        let (decision, flipped) = work(&provisioned(&json!([])), &mut facts).unwrap();
+        let row = facts.device(&hostname("new1")).unwrap();
+        assert_eq!(row.lifecycle.state, DeviceState::Managed);
+        assert!(!row.sync.synchronized());
+        assert_eq!(row.attributes.platform.as_deref(), Some("eos"));
+        assert_eq!(flipped, flips(&[]), "it had no flag before");
+        assert_eq!(decision.verdict.devices, flips(&["new1"]));
+    }
+
+    #[test]
+    fn a_missing_link_is_made_and_flags_both_ends() {
+        let mut facts = facts([device("core1", |_| ())]);
+        let (decision, flipped) = work(
+            &provisioned(&json!([neighbor("Ethernet1", "core1", "Ethernet9")])),
+            &mut facts,
+        )
+        .unwrap();
+        assert_eq!(decision.effects.links, [link_to("core1")]);
+        assert_eq!(flipped, flips(&["core1"]));
+        assert_eq!(decision.verdict.devices, flips(&["core1", "new1"]));
+        let causes = |name: &str| -> Vec<Cause> {
+            let row = facts.device(&hostname(name)).unwrap();
+            row.causes
+                .iter()
+                .map(|index| facts.new_causes()[*index].cause)
+                .collect()
+        };
+        assert_eq!(causes("core1"), [Cause::LinknetCreated]);
+        assert_eq!(causes("new1"), [Cause::DeviceInit, Cause::LinknetCreated]);
+    }
+
+    #[test]
+    fn a_pair_that_has_a_link_changes_nothing() {
+        let mut facts = facts([device("core1", |_| ())]);
+        facts.know_link(link_to("core1"));
+        let twice = json!([
+            neighbor("Ethernet1", "core1", "Ethernet9"),
+            neighbor("Ethernet1", "core1", "Ethernet9")
+        ]);
+        let (decision, flipped) = work(&provisioned(&twice), &mut facts).unwrap();
+        assert!(decision.effects.links.is_empty());
+        assert_eq!(flipped, flips(&[]));
+        assert_eq!(decision.verdict.devices, flips(&["new1"]));
+    }
+
+    #[test]
+    fn the_same_pair_named_twice_is_one_link() {
+        let mut facts = facts([device("core1", |_| ())]);
+        let twice = json!([
+            neighbor("Ethernet1", "core1", "Ethernet9"),
+            neighbor("Ethernet1", "core1", "Ethernet9")
+        ]);
+        let (decision, _) = work(&provisioned(&twice), &mut facts).unwrap();
+        assert_eq!(decision.effects.links.len(), 1);
+        assert_eq!(facts.device(&hostname("core1")).unwrap().sync.desired, 2);
+    }
+
+    #[test]
+    fn an_unknown_neighbor_is_reported_and_nothing_else() {
+        let mut facts = facts([]);
+        let (decision, _) = work(
+            &provisioned(&json!([neighbor("Ethernet1", "ghost", "Ethernet9")])),
+            &mut facts,
+        )
+        .unwrap();
+        assert!(decision.effects.links.is_empty());
+        assert_eq!(decision.verdict.unknown_hostnames, flips(&["ghost"]));
+    }
+
+    #[test]
+    fn a_known_device_is_described_anew_and_an_older_event_leaves_its_state() {
+        let known = device("new1", |row| {
+            row.lifecycle.state = DeviceState::Unmanaged;
+            row.lifecycle.stamp = Some(stamp(20));
+            row.attributes.vendor = Some("Arista".to_owned());
+        });
+        let mut facts = facts([known]);
+        work(&provisioned(&json!([])), &mut facts).unwrap();
+        let row = facts.device(&hostname("new1")).unwrap();
+        assert_eq!(row.lifecycle.state, DeviceState::Unmanaged);
+        assert_eq!(row.attributes.serial.as_ref().unwrap().as_str(), "S7");
+        assert_eq!(row.attributes.vendor.as_deref(), Some("Arista"));
+    }
+
+    #[test]
+    fn what_belongs_to_another_device_is_refused_with_its_place() {
+        let other = device("old1", |row| {
+            row.attributes.mac = Some(Mac::try_from("44:4c:a8:00:00:07".to_owned()).unwrap());
+        });
+        let rejection = work(&provisioned(&json!([])), &mut facts([other])).unwrap_err();
+        assert_eq!(
+            (rejection.code, rejection.place.as_str()),
+            (Code::IdentityConflict, "$.data.mac")
+        );
+        let rejection = work(
+            &provisioned(&json!([neighbor("Ethernet1", "new1", "Ethernet2")])),
+            &mut facts([]),
+        )
+        .unwrap_err();
+        assert_eq!(rejection.place, "$.data.neighbors[0].neighbor_hostname");
+    }
+}

@@ -1,0 +1,296 @@
+//! `lockstep.device.state-changed` and `lockstep.device.state-requested`: moving a device through its life.
+//!
+//! Moving to UNMANAGED makes a device unsynchronized, whatever it was before; coming back does not make it synchronized
+//! (`reference/cnaas.md` §2a, row 16). An event that is older than the last one applied never writes its state, but it
+//! still flags: in the order in which things happened it would have.
+
+use lockstep_protocol::commands::DeviceStateRequested;
+use lockstep_protocol::events::DeviceStateChanged;
+use lockstep_protocol::results::{IgnoredReason, Scope};
+use lockstep_protocol::{Cause, DeviceState, Hostname};
+
+use super::{Decision, Rejection, Verdict};
+use crate::store::{DeviceEffect, DeviceRow, Effects, Facts, Keys, Stamp};
+
+pub(super) fn keys(hostname: &Hostname) -> Keys {
+    Keys {
+        hostnames: [hostname.clone()].into(),
+        ..Keys::default()
+    }
+}
+
+/// An event: the device is in another state already.
+pub(super) fn changed(
+    event: &DeviceStateChanged,
+    stamp: &Stamp,
+    facts: &Facts,
+) -> Result<Decision, Rejection> {
+    let row = known(&event.hostname, facts)?;
+    let effects = move_effects(row, event.state, stamp);
+    let ignored = if is_older(row, stamp) {
+        Some(IgnoredReason::Older)
+    } else if row.lifecycle.state == event.state {
+        Some(IgnoredReason::Unchanged)
+    } else {
+        None
+    };
+    // An older event that flags was applied, though its state was not written.
+    let flags = effects
+        .iter()
+        .any(|effect| matches!(effect, DeviceEffect::Unsynchronize { .. }));
+    let verdict = match ignored {
+        Some(reason) if !flags => Verdict::ignored(reason, event.hostname.clone()),
+        _ => Verdict::applied(Scope::Device, [event.hostname.clone()]),
+    };
+    Ok(Decision {
+        effects: Effects {
+            devices: effects,
+            ..Effects::default()
+        },
+        verdict,
+    })
+}
+
+/// A command: an operator wants the device in another state, with a note for whoever looks next.
+pub(super) fn requested(
+    command: &DeviceStateRequested,
+    stamp: &Stamp,
+    facts: &Facts,
+) -> Result<Decision, Rejection> {
+    let row = known(&command.hostname, facts)?;
+    let lifecycle = &row.lifecycle;
+    let same_words = lifecycle.note == command.note && lifecycle.until == command.until;
+    if lifecycle.state == command.state && same_words {
+        let verdict = Verdict::ignored(IgnoredReason::Unchanged, command.hostname.clone());
+        return Ok(Decision {
+            effects: Effects::default(),
+            verdict,
+        });
+    }
+    let mut effects = leave_effects(row, command.state);
+    effects.push(DeviceEffect::Move {
+        hostname: command.hostname.clone(),
+        state: command.state,
+        note: command.note.clone(),
+        until: command.until,
+        stamp: Some(stamp.clone()),
+    });
+    let verdict = Verdict::applied(Scope::Device, [command.hostname.clone()]);
+    Ok(Decision {
+        effects: Effects {
+            devices: effects,
+            ..Effects::default()
+        },
+        verdict,
+    })
+}
+
+/// What an event that carries a state does to a device that is there.
+pub(super) fn move_effects(row: &DeviceRow, state: DeviceState, stamp: &Stamp) -> Vec<DeviceEffect> {
+    if is_older(row, stamp) {
+        let flags = state == DeviceState::Unmanaged && row.lifecycle.state != DeviceState::Unmanaged;
+        return if flags {
+            vec![unsynchronize(row)]
+        } else {
+            Vec::new()
+        };
+    }
+    let mut effects = leave_effects(row, state);
+    let moves = row.lifecycle.state != state;
+    effects.push(DeviceEffect::Move {
+        hostname: row.hostname.clone(),
+        state,
+        // A note is about the state it was written for.
+        note: row.lifecycle.note.clone().filter(|_| !moves),
+        until: row.lifecycle.until.filter(|_| !moves),
+        stamp: Some(stamp.clone()),
+    });
+    effects
+}
+
+/// What leaving for UNMANAGED does to the flag: the causes so far are closed, and this one opens.
+fn leave_effects(row: &DeviceRow, state: DeviceState) -> Vec<DeviceEffect> {
+    let leaves = state == DeviceState::Unmanaged && row.lifecycle.state != DeviceState::Unmanaged;
+    if !leaves {
+        return Vec::new();
+    }
+    vec![
+        DeviceEffect::ForgetCauses {
+            hostname: row.hostname.clone(),
+        },
+        unsynchronize(row),
+    ]
+}
+
+fn unsynchronize(row: &DeviceRow) -> DeviceEffect {
+    DeviceEffect::Unsynchronize {
+        hostname: row.hostname.clone(),
+        cause: Cause::WasUnmanaged,
+    }
+}
+
+fn is_older(row: &DeviceRow, stamp: &Stamp) -> bool {
+    row.lifecycle.stamp.as_ref().is_some_and(|last| last >= stamp)
+}
+
+fn known<'a>(hostname: &Hostname, facts: &'a Facts) -> Result<&'a DeviceRow, Rejection> {
+    facts
+        .device(hostname)
+        .ok_or_else(|| Rejection::unknown_device(hostname, "$.data.hostname"))
+}
+
+#[cfg(test)]
+mod tests {
+    use lockstep_protocol::{Code, Envelope, Kind};
+    use serde_json::json;
+
+    use super::super::scene::{at, device, facts, flips, hostname, message, stamp, work};
+    use super::*;
+
+    fn event(second: i64, state: &str) -> Envelope {
+        message(
+            Kind::DeviceStateChanged,
+            second,
+            &json!({"hostname": "sw1", "state": state}),
+        )
+    }
+
+    fn command(second: i64, state: &str, note: Option<&str>) -> Envelope {
+        let data = json!({"hostname": "sw1", "state": state, "note": note});
+        message(Kind::DeviceStateRequested, second, &data)
+    }
+
+    #[test]
+    fn what_a_move_does_to_state_and_flag() {
+        use DeviceState::{Discovered, Init, Managed, Unmanaged};
+        let table = [
+            // from, synchronized before, to, synchronized after, what was ignored
+            (Managed, true, "UNMANAGED", false, None),
+            (Managed, false, "UNMANAGED", false, None),
+            (Unmanaged, false, "MANAGED", false, None),
+            (
+                Unmanaged,
+                false,
+                "UNMANAGED",
+                false,
+                Some(IgnoredReason::Unchanged),
+            ),
+            (Discovered, true, "INIT", true, None),
+            (Init, true, "MANAGED", true, None),
+            (Discovered, true, "UNMANAGED", false, None),
+            (Managed, true, "MANAGED", true, Some(IgnoredReason::Unchanged)),
+        ];
+        for (from, before, to, after, ignored) in table {
+            for envelope in [event(10, to), command(10, to, None)] {
+                let mut facts = facts([device("sw1", |row| {
+                    row.lifecycle.state = from;
+                    row.sync.desired = if before { 1 } else { 2 };
+                })]);
+                let (decision, flipped) = work(&envelope, &mut facts).unwrap();
+                let row = facts.device(&hostname("sw1")).unwrap();
+                let case = format!("{from} {before} {to} by {}", envelope.message.kind());
+                assert_eq!(row.lifecycle.state.as_str(), to, "{case}");
+                assert_eq!(row.sync.synchronized(), after, "{case}");
+                assert_eq!(decision.verdict.ignored, ignored, "{case}");
+                assert_eq!(
+                    flipped,
+                    if before == after {
+                        flips(&[])
+                    } else {
+                        flips(&["sw1"])
+                    },
+                    "{case}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_clock_of_the_alarm_starts_anew_on_return_to_managed() {
+        let mut facts = facts([device("sw1", |row| {
+            row.lifecycle.state = DeviceState::Unmanaged;
+            row.sync.desired = 2;
+            row.sync.since = Some(at(3));
+        })]);
+        work(&event(10, "MANAGED"), &mut facts).unwrap();
+        assert_eq!(
+            facts.device(&hostname("sw1")).unwrap().sync.since,
+            Some(at(1_000_000))
+        );
+    }
+
+    #[test]
+    fn an_older_event_never_writes_its_state() {
+        let scene = || {
+            facts([device("sw1", |row| {
+                row.lifecycle.state = DeviceState::Managed;
+                row.lifecycle.stamp = Some(stamp(20));
+            })])
+        };
+        let mut facts = scene();
+        let (decision, _) = work(&event(10, "INIT"), &mut facts).unwrap();
+        assert_eq!(decision.verdict.ignored, Some(IgnoredReason::Older));
+        assert_eq!(facts, scene());
+    }
+
+    #[test]
+    fn an_older_move_to_unmanaged_still_flags_as_it_would_have_in_order() {
+        let mut late = facts([device("sw1", |row| row.lifecycle.stamp = Some(stamp(1)))]);
+        let mut in_order = late.clone();
+        for (facts, seconds) in [(&mut late, [20, 10]), (&mut in_order, [10, 20])] {
+            for second in seconds {
+                let state = if second == 10 { "UNMANAGED" } else { "MANAGED" };
+                work(&event(second, state), facts).unwrap();
+            }
+        }
+        for facts in [late, in_order] {
+            let row = facts.device(&hostname("sw1")).unwrap();
+            assert_eq!(row.lifecycle.state, DeviceState::Managed);
+            assert!(!row.sync.synchronized());
+        }
+    }
+
+    #[test]
+    fn a_command_is_never_too_old_and_keeps_older_events_out() {
+        let mut facts = facts([device("sw1", |row| row.lifecycle.stamp = Some(stamp(20)))]);
+        let (decision, _) = work(&command(10, "UNMANAGED", Some("fibre cut")), &mut facts).unwrap();
+        assert_eq!(decision.verdict.ignored, None);
+        let row = facts.device(&hostname("sw1")).unwrap();
+        assert_eq!(row.lifecycle.state, DeviceState::Unmanaged);
+        assert_eq!(row.lifecycle.note.as_deref(), Some("fibre cut"));
+    }
+
+    #[test]
+    fn a_new_note_alone_is_a_change_and_the_note_ends_with_the_state() {
+        let mut facts = facts([device("sw1", |row| row.lifecycle.state = DeviceState::Unmanaged)]);
+        let (decision, flipped) = work(&command(10, "UNMANAGED", Some("until friday")), &mut facts).unwrap();
+        assert_eq!((decision.verdict.ignored, flipped), (None, flips(&[])));
+        work(&event(20, "MANAGED"), &mut facts).unwrap();
+        assert_eq!(facts.device(&hostname("sw1")).unwrap().lifecycle.note, None);
+    }
+
+    #[test]
+    fn leaving_closes_the_causes_so_far() {
+        let mut facts = facts([device("sw1", |row| row.sync.desired = 2)]);
+        work(&event(10, "UNMANAGED"), &mut facts).unwrap();
+        let row = facts.device(&hostname("sw1")).unwrap();
+        assert!(row.forgets_causes);
+        let causes: Vec<Cause> = row
+            .causes
+            .iter()
+            .map(|index| facts.new_causes()[*index].cause)
+            .collect();
+        assert_eq!(causes, [Cause::WasUnmanaged]);
+    }
+
+    #[test]
+    fn an_unknown_host_is_rejected_by_name() {
+        for envelope in [event(10, "MANAGED"), command(10, "MANAGED", None)] {
+            let rejection = work(&envelope, &mut facts([])).unwrap_err();
+            assert_eq!(
+                (rejection.code, rejection.place.as_str()),
+                (Code::UnknownDevice, "$.data.hostname")
+            );
+        }
+    }
+}

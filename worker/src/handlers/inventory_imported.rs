@@ -1,0 +1,389 @@
+//! `lockstep.inventory.imported`: what a chunk names is created or brought up to date; what it leaves out stays.
+//!
+//! A new device starts unsynchronized unless the inventory says otherwise (`design.md` §6). As with CNaaS's device API,
+//! `synchronized` is looked at before `state`, so a device imported as synchronized and UNMANAGED ends unsynchronized.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lockstep_protocol::events::{ImportedClient, ImportedDevice, ImportedInterface, InventoryImported};
+use lockstep_protocol::results::{IgnoredReason, Scope};
+use lockstep_protocol::{Cause, Code, DeviceState, Hostname};
+
+use super::device_state::move_effects;
+use super::{Decision, Rejection, Verdict};
+use crate::store::{
+    Attributes, ClientRow, DeviceEffect, DeviceRow, Effects, Facts, GroupRow, InterfaceRow, Keys, LinkEnd,
+    Stamp,
+};
+
+pub(super) fn keys(event: &InventoryImported) -> Keys {
+    let devices = event.devices.iter().map(|device| device.hostname.clone());
+    let interfaces = event
+        .interfaces
+        .iter()
+        .map(|interface| interface.hostname.clone());
+    let clients = event.clients.iter().filter_map(|client| client.hostname.clone());
+    Keys {
+        hostnames: devices.chain(interfaces).chain(clients).collect(),
+        macs: event
+            .devices
+            .iter()
+            .filter_map(|device| device.mac.clone())
+            .collect(),
+        serials: event
+            .devices
+            .iter()
+            .filter_map(|device| device.serial.clone())
+            .collect(),
+        ..Keys::default()
+    }
+}
+
+pub(super) fn decide(event: &InventoryImported, stamp: &Stamp, facts: &Facts) -> Result<Decision, Rejection> {
+    refuse_conflicts(event, facts)?;
+    let known = |hostname: &Hostname| {
+        facts.device(hostname).is_some() || event.devices.iter().any(|device| device.hostname == *hostname)
+    };
+    let mut effects = Effects::default();
+    for device in &event.devices {
+        let there = facts.device(&device.hostname);
+        effects
+            .devices
+            .extend(there.map_or_else(|| create(device, stamp), |row| update(device, row, stamp)));
+        if let Some(groups) = &device.groups {
+            effects.devices.push(DeviceEffect::Join {
+                hostname: device.hostname.clone(),
+                groups: groups.iter().cloned().collect(),
+            });
+            effects.groups.extend(groups.iter().map(|name| GroupRow {
+                name: name.clone(),
+                location: None,
+            }));
+        }
+    }
+    let groups = event.groups.iter().map(|group| GroupRow {
+        name: group.name.clone(),
+        location: group.location,
+    });
+    effects.groups.extend(groups);
+    for (index, interface) in event.interfaces.iter().enumerate() {
+        effects.interfaces.push(interface_row(interface, index, known)?);
+    }
+    for (index, client) in event.clients.iter().enumerate() {
+        effects.clients.push(client_row(client, index, known)?);
+        let group = client.group.iter().map(|name| GroupRow {
+            name: name.clone(),
+            location: None,
+        });
+        effects.groups.extend(group);
+    }
+    Ok(Decision {
+        verdict: verdict(event, &effects),
+        effects,
+    })
+}
+
+fn verdict(event: &InventoryImported, effects: &Effects) -> Verdict {
+    let hostnames: BTreeSet<Hostname> = event
+        .devices
+        .iter()
+        .map(|device| device.hostname.clone())
+        .collect();
+    let scope = if hostnames.is_empty() {
+        Scope::None
+    } else {
+        Scope::Devices
+    };
+    let ignored = (*effects == Effects::default()).then_some(IgnoredReason::Unchanged);
+    Verdict {
+        ignored,
+        ..Verdict::applied(scope, hostnames)
+    }
+}
+
+fn create(device: &ImportedDevice, stamp: &Stamp) -> Vec<DeviceEffect> {
+    let state = device.state.unwrap_or(DeviceState::Managed);
+    let hostname = device.hostname.clone();
+    let mut effects = vec![DeviceEffect::Create {
+        hostname: hostname.clone(),
+        attributes: describe(device, Attributes::of(device.device_type)),
+        state,
+        stamp: Some(stamp.clone()),
+    }];
+    if state == DeviceState::Unmanaged || device.synchronized != Some(true) {
+        effects.push(DeviceEffect::Unsynchronize {
+            hostname,
+            cause: Cause::InventoryImported,
+        });
+    }
+    effects
+}
+
+fn update(device: &ImportedDevice, row: &DeviceRow, stamp: &Stamp) -> Vec<DeviceEffect> {
+    let hostname = || device.hostname.clone();
+    let mut effects = Vec::new();
+    let attributes = describe(device, row.attributes.clone());
+    if attributes != row.attributes {
+        effects.push(DeviceEffect::Describe {
+            hostname: hostname(),
+            attributes,
+        });
+    }
+    match device.synchronized {
+        Some(true) if !row.sync.synchronized() => {
+            effects.push(DeviceEffect::Synchronize { hostname: hostname() })
+        }
+        Some(false) if row.sync.synchronized() => {
+            effects.push(DeviceEffect::Unsynchronize {
+                hostname: hostname(),
+                cause: Cause::InventoryImported,
+            });
+        }
+        Some(_) | None => {}
+    }
+    if let Some(state) = device.state.filter(|state| *state != row.lifecycle.state) {
+        effects.extend(move_effects(row, state, stamp));
+    }
+    effects
+}
+
+/// What the inventory says, on top of what was known.
+fn describe(device: &ImportedDevice, known: Attributes) -> Attributes {
+    Attributes {
+        device_type: device.device_type,
+        platform: device.platform.clone().or(known.platform),
+        management_ip: device.management_ip.or(known.management_ip),
+        mac: device.mac.clone().or(known.mac),
+        serial: device.serial.clone().or(known.serial),
+        vendor: device.vendor.clone().or(known.vendor),
+        model: device.model.clone().or(known.model),
+        os_version: device.os_version.clone().or(known.os_version),
+    }
+}
+
+/// Two devices never share a MAC address or a serial number, neither in the store nor within one chunk.
+fn refuse_conflicts(event: &InventoryImported, facts: &Facts) -> Result<(), Rejection> {
+    let mut macs = BTreeMap::new();
+    let mut serials = BTreeMap::new();
+    for (index, device) in event.devices.iter().enumerate() {
+        if let Some(mac) = &device.mac {
+            let earlier = macs.insert(mac, &device.hostname);
+            refuse_owner(
+                device,
+                earlier.or_else(|| facts.owner_of_mac(mac)),
+                &format!("$.data.devices[{index}].mac"),
+            )?;
+        }
+        if let Some(serial) = &device.serial {
+            let earlier = serials.insert(serial, &device.hostname);
+            let owner = earlier.or_else(|| facts.owner_of_serial(serial));
+            refuse_owner(device, owner, &format!("$.data.devices[{index}].serial"))?;
+        }
+    }
+    Ok(())
+}
+
+fn refuse_owner(device: &ImportedDevice, owner: Option<&Hostname>, place: &str) -> Result<(), Rejection> {
+    match owner.filter(|owner| **owner != device.hostname) {
+        None => Ok(()),
+        Some(owner) => {
+            let reason = format!(
+                "{} cannot have it, it belongs to {owner} already",
+                device.hostname
+            );
+            Err(Rejection::new(Code::IdentityConflict, place, reason))
+        }
+    }
+}
+
+fn interface_row(
+    interface: &ImportedInterface,
+    index: usize,
+    known: impl Fn(&Hostname) -> bool,
+) -> Result<InterfaceRow, Rejection> {
+    if !known(&interface.hostname) {
+        let place = format!("$.data.interfaces[{index}].hostname");
+        return Err(Rejection::unknown_device(&interface.hostname, place));
+    }
+    Ok(InterfaceRow {
+        hostname: interface.hostname.clone(),
+        name: interface.name.clone(),
+        configuration: interface.configuration.clone(),
+    })
+}
+
+fn client_row(
+    client: &ImportedClient,
+    index: usize,
+    known: impl Fn(&Hostname) -> bool,
+) -> Result<ClientRow, Rejection> {
+    let place = format!("$.data.clients[{index}]");
+    let interface = match (&client.hostname, &client.interface) {
+        (None, None) => None,
+        (Some(hostname), Some(interface)) => Some(LinkEnd {
+            hostname: hostname.clone(),
+            interface: interface.clone(),
+        }),
+        (Some(_), None) | (None, Some(_)) => {
+            let reason = "hostname and interface belong together: name both or neither";
+            return Err(Rejection::new(Code::InvalidData, place, reason));
+        }
+    };
+    if let Some(end) = interface.as_ref().filter(|end| !known(&end.hostname)) {
+        return Err(Rejection::unknown_device(
+            &end.hostname,
+            format!("{place}.hostname"),
+        ));
+    }
+    Ok(ClientRow {
+        mac: client.mac.clone(),
+        name: client.name.clone(),
+        ip: client.ip,
+        interface,
+        group: client.group.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use lockstep_protocol::{Envelope, Kind};
+    use serde_json::{Value, json};
+
+    use super::super::scene::{device, facts, flips, hostname, message, work};
+    use super::*;
+
+    fn import(data: &Value) -> Envelope {
+        message(Kind::InventoryImported, 10, data)
+    }
+
+    #[test]
+    fn new_devices_start_as_the_inventory_says() {
+        let table = [
+            // what it says besides name and type; state and flag afterwards
+            (json!({}), DeviceState::Managed, false),
+            (json!({"synchronized": true}), DeviceState::Managed, true),
+            (
+                json!({"synchronized": false, "state": "INIT"}),
+                DeviceState::Init,
+                false,
+            ),
+            (
+                json!({"synchronized": true, "state": "UNMANAGED"}),
+                DeviceState::Unmanaged,
+                false,
+            ),
+        ];
+        for (mut entry, state, synchronized) in table {
+            entry["hostname"] = json!("sw1");
+            entry["device_type"] = json!("ACCESS");
+            let mut facts = facts([]);
+            work(&import(&json!({"devices": [entry]})), &mut facts).unwrap();
+            let row = facts.device(&hostname("sw1")).unwrap();
+            assert_eq!(
+                (row.lifecycle.state, row.sync.synchronized()),
+                (state, synchronized),
+                "{entry}"
+            );
+        }
+    }
+
+    #[test]
+    fn known_devices_change_only_in_what_the_inventory_says() {
+        let table = [
+            // synchronized before, what it says, synchronized after
+            (true, json!({}), true),
+            (false, json!({}), false),
+            (true, json!({"synchronized": false}), false),
+            (false, json!({"synchronized": true}), true),
+            (true, json!({"state": "UNMANAGED"}), false),
+            (false, json!({"synchronized": true, "state": "UNMANAGED"}), false),
+        ];
+        for (before, mut entry, after) in table {
+            entry["hostname"] = json!("sw1");
+            entry["device_type"] = json!("ACCESS");
+            let mut facts = facts([device("sw1", |row| {
+                row.sync.desired = if before { 1 } else { 2 };
+                row.attributes.platform = Some("eos".to_owned());
+            })]);
+            let (_, flipped) = work(&import(&json!({"devices": [entry]})), &mut facts).unwrap();
+            let row = facts.device(&hostname("sw1")).unwrap();
+            assert_eq!(row.sync.synchronized(), after, "{before} {entry}");
+            assert_eq!(
+                flipped,
+                if before == after {
+                    flips(&[])
+                } else {
+                    flips(&["sw1"])
+                },
+                "{before} {entry}"
+            );
+            assert_eq!(row.attributes.platform.as_deref(), Some("eos"));
+        }
+    }
+
+    #[test]
+    fn the_same_inventory_again_changes_nothing() {
+        let data = json!({"devices": [{"hostname": "sw1", "device_type": "ACCESS", "state": "MANAGED"}]});
+        let mut facts = facts([device("sw1", |_| ())]);
+        let (decision, _) = work(&import(&data), &mut facts).unwrap();
+        assert_eq!(decision.verdict.ignored, Some(IgnoredReason::Unchanged));
+    }
+
+    #[test]
+    fn a_mac_or_serial_has_one_owner() {
+        let twins = json!({"devices": [
+            {"hostname": "sw1", "device_type": "ACCESS", "serial": "S1"},
+            {"hostname": "sw2", "device_type": "ACCESS", "serial": "S1"},
+        ]});
+        let rejection = work(&import(&twins), &mut facts([])).unwrap_err();
+        assert_eq!(
+            (rejection.code, rejection.place.as_str()),
+            (Code::IdentityConflict, "$.data.devices[1].serial")
+        );
+        assert!(
+            rejection.reason.contains("sw1") && rejection.reason.contains("sw2"),
+            "{}",
+            rejection.reason
+        );
+    }
+
+    #[test]
+    fn interfaces_and_clients_need_their_device() {
+        let chunk = |interfaces: Value, clients: Value| {
+            let devices = json!([{"hostname": "sw1", "device_type": "ACCESS"}]);
+            import(&json!({"devices": devices, "interfaces": interfaces, "clients": clients}))
+        };
+        let mac = "00:00:5e:00:53:01";
+        let good = chunk(
+            json!([{"hostname": "sw1", "name": "Ethernet1"}]),
+            json!([{"mac": mac, "hostname": "sw1", "interface": "Ethernet1", "group": "building-a"}]),
+        );
+        let (decision, _) = work(&good, &mut facts([])).unwrap();
+        assert_eq!(
+            (decision.effects.interfaces.len(), decision.effects.clients.len()),
+            (1, 1)
+        );
+        assert_eq!(decision.effects.groups[0].name.as_str(), "building-a");
+
+        let table = [
+            (
+                chunk(json!([{"hostname": "sw9", "name": "Ethernet1"}]), json!([])),
+                "$.data.interfaces[0].hostname",
+            ),
+            (
+                chunk(
+                    json!([]),
+                    json!([{"mac": mac, "hostname": "sw9", "interface": "e1"}]),
+                ),
+                "$.data.clients[0].hostname",
+            ),
+            (
+                chunk(json!([]), json!([{"mac": mac, "hostname": "sw1"}])),
+                "$.data.clients[0]",
+            ),
+        ];
+        for (envelope, place) in table {
+            assert_eq!(work(&envelope, &mut facts([])).unwrap_err().place, place);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Facts and messages for the tables of this module's tests.
+
+use jiff::Timestamp;
+use lockstep_protocol::events::InterfaceUpdated;
+use lockstep_protocol::{
+    DeviceState, DeviceType, Envelope, Hostname, Identity, Kind, Message, MessageId, Source,
+};
+
+use super::{Decision, Rejection, decide};
+use crate::store::{Attributes, DeviceRow, Facts, Flips, Lifecycle, Originator, Stamp, SyncState};
+
+pub(super) fn hostname(name: &str) -> Hostname {
+    name.parse().unwrap()
+}
+
+pub(super) fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+pub(super) fn stamp(second: i64) -> Stamp {
+    Stamp {
+        time: at(second),
+        id: MessageId::try_from(format!("at-{second}")).unwrap(),
+    }
+}
+
+/// A synchronized MANAGED access switch, with what the test changes about it.
+pub(super) fn device(name: &str, change: impl FnOnce(&mut DeviceRow)) -> DeviceRow {
+    let mut row = DeviceRow {
+        id: Some(1),
+        hostname: hostname(name),
+        attributes: Attributes::of(DeviceType::Access),
+        lifecycle: Lifecycle {
+            state: DeviceState::Managed,
+            note: None,
+            until: None,
+            stamp: None,
+        },
+        sync: SyncState::SYNCHRONIZED,
+        groups: None,
+        causes: Vec::new(),
+        forgets_causes: false,
+        described: false,
+        flagged: false,
+    };
+    change(&mut row);
+    row
+}
+
+pub(super) fn facts(devices: impl IntoIterator<Item = DeviceRow>) -> Facts {
+    let mut facts = Facts::default();
+    for row in devices {
+        facts.know_device(row);
+    }
+    facts
+}
+
+/// A message of this kind with this data, that says it is of this second.
+pub(super) fn message(kind: Kind, second: i64, data: &serde_json::Value) -> Envelope {
+    Envelope {
+        identity: Identity {
+            source: Source::try_from("urn:test".to_owned()).unwrap(),
+            id: MessageId::try_from(format!("at-{second}")).unwrap(),
+        },
+        subject: None,
+        time: Some(at(second)),
+        traceparent: None,
+        causationid: None,
+        actor: None,
+        message: Message::from_data(kind, data).unwrap(),
+    }
+}
+
+/// Decides a message at a time after all of the tests' seconds, and works it in.
+pub(super) fn work(envelope: &Envelope, facts: &mut Facts) -> Result<(Decision, Flips), Rejection> {
+    let decision = decide(envelope, facts, at(1_000_000))?;
+    let kind = envelope.message.kind();
+    let originator = Originator {
+        identity: &envelope.identity,
+        kind,
+        actor: None,
+        at: at(1_000_000),
+    };
+    let flips = facts.absorb(decision.effects.clone(), &originator);
+    Ok((decision, flips))
+}
+
+pub(super) fn flips(names: &[&str]) -> Flips {
+    names.iter().map(|name| hostname(name)).collect()
+}
+
+#[test]
+fn a_message_from_the_future_counts_as_received_now() {
+    let body = InterfaceUpdated {
+        hostname: hostname("sw1"),
+        interfaces: Vec::new(),
+        kind: lockstep_protocol::events::UpdateKind::Status,
+    };
+    let mut envelope = Envelope::new(Source::worker(), at(50), body);
+    assert_eq!(super::stamp(&envelope, at(40)).time, at(40));
+    assert_eq!(super::stamp(&envelope, at(60)).time, at(50));
+    envelope.time = None;
+    assert_eq!(super::stamp(&envelope, at(60)).time, at(60));
+}

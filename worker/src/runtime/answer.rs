@@ -1,0 +1,51 @@
+//! The answer to a message: built from its inbox row alone, so that it is the same whenever it is published.
+
+use lockstep_bus::{Outgoing, Properties};
+use lockstep_protocol::envelope::CONTENT_TYPE;
+use lockstep_protocol::topology::Destination;
+use lockstep_protocol::{Envelope, Identity, Message, Source};
+
+use super::intake::Received;
+use crate::store::InboxRow;
+
+/// The answer, on its way to who asked, or to the results.
+pub(super) fn answer(received: &Received, row: &InboxRow) -> Outgoing {
+    let kind = row.result.kind();
+    let envelope = Envelope {
+        identity: Identity {
+            source: Source::worker(),
+            id: row.identity.derive(kind, 0),
+        },
+        subject: row.subject.clone(),
+        time: Some(row.at),
+        traceparent: received
+            .decoded
+            .as_ref()
+            .ok()
+            .and_then(|envelope| envelope.traceparent.clone()),
+        causationid: Some(row.identity.to_string()),
+        actor: None,
+        message: Message::Result(row.result.clone()),
+    };
+    let destination = match &received.reply_to {
+        Some(queue) => Destination::Reply(queue.clone()),
+        None => Destination::Results(kind),
+    };
+    Outgoing {
+        destination,
+        properties: Properties {
+            message_id: Some(envelope.identity.id.to_string()),
+            kind: Some(kind.as_str().to_owned()),
+            content_type: Some(CONTENT_TYPE.to_owned()),
+            // What the requester called its request: its own correlation id, else the id of the message.
+            correlation_id: received
+                .properties
+                .correlation_id
+                .clone()
+                .or_else(|| Some(received.identity.id.to_string())),
+            timestamp: Some(row.at),
+            ..Properties::default()
+        },
+        body: envelope.encode().into(),
+    }
+}

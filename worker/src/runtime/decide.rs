@@ -1,0 +1,277 @@
+//! From a received message and the facts to what becomes of it: pure.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use lockstep_protocol::results::MessageRejected;
+use lockstep_protocol::topology::Rung;
+use lockstep_protocol::{Code, Envelope, Identity, Kind, WorkResult};
+
+use super::Settlement;
+use super::intake::Received;
+use crate::handlers::{Handlers, Rejection};
+use crate::store::{Facts, InboxRow, InboxState, Originator};
+
+/// How long a message of a newer worker waits for one.
+const NEWER_WORKER: Rung = Rung::Seconds30;
+
+/// Decides one message, and works what it does into the facts.
+pub(super) fn decide(
+    received: &Received,
+    facts: &mut Facts,
+    handlers: &dyn Handlers,
+    now: Timestamp,
+) -> Settlement {
+    if let Some(row) = facts.message(&received.identity) {
+        if row.digest == received.digest {
+            return again(row);
+        }
+        return reused(received, facts, now);
+    }
+    let envelope = match &received.decoded {
+        Ok(envelope) => envelope,
+        Err(error) if is_internal(error.kind.as_deref()) => {
+            return Settlement::Postpone { rung: NEWER_WORKER };
+        }
+        Err(error) => {
+            let rejection = Rejection::new(error.code, &error.place, &error.reason);
+            return bury(received, &received.identity, rejection, facts, now);
+        }
+    };
+    match handlers.decide(envelope, facts, now) {
+        Err(rejection) => bury(received, &received.identity, rejection, facts, now),
+        Ok(decision) => {
+            let originator = Originator {
+                identity: &received.identity,
+                kind: envelope.message.kind(),
+                actor: received.actor.as_deref(),
+                at: now,
+            };
+            let flips = facts.absorb(decision.effects, &originator);
+            let result = WorkResult::EventApplied(decision.verdict.into_result(&flips));
+            let row = row(received, &received.identity, InboxState::Applied, result, now);
+            facts.record(row.clone());
+            Settlement::Applied(row)
+        }
+    }
+}
+
+/// Declares a message dead: it gets an inbox row that says so.
+pub(super) fn bury(
+    received: &Received,
+    identity: &Identity,
+    rejection: Rejection,
+    facts: &mut Facts,
+    now: Timestamp,
+) -> Settlement {
+    let result = WorkResult::MessageRejected(MessageRejected {
+        code: rejection.code,
+        reason: rejection.reason,
+        place: Some(rejection.place),
+        message_type: kind(received).map(str::to_owned),
+    });
+    let row = row(received, identity, InboxState::Dead, result, now);
+    facts.record(row.clone());
+    Settlement::Dead(row)
+}
+
+/// The message was worked before: what was said then is said again.
+pub(super) fn again(row: &Arc<InboxRow>) -> Settlement {
+    match row.state {
+        InboxState::Applied => Settlement::Applied(row.clone()),
+        InboxState::Dead => Settlement::Dead(row.clone()),
+    }
+}
+
+/// Another message came under the same identity before. It is remembered under an identity of its own, derived from what
+/// it says.
+fn reused(received: &Received, facts: &mut Facts, now: Timestamp) -> Settlement {
+    let identity = received.identity.of_reuse(&received.digest);
+    if let Some(row) = facts.message(&identity) {
+        return again(row);
+    }
+    let reason = "a message with this source and id but other content came before; give each message an id of its own, \
+                  also one that corrects another";
+    let rejection = Rejection::new(Code::IdReused, "$.id", reason);
+    bury(received, &identity, rejection, facts, now)
+}
+
+fn is_internal(kind: Option<&str>) -> bool {
+    kind.is_some_and(|kind| kind.starts_with(Kind::INTERNAL_PREFIX))
+}
+
+fn kind(received: &Received) -> Option<&str> {
+    match &received.decoded {
+        Ok(envelope) => Some(envelope.message.kind().as_str()),
+        Err(error) => error.kind.as_deref(),
+    }
+}
+
+fn subject(decoded: Option<&Envelope>) -> Option<String> {
+    decoded.and_then(|envelope| envelope.subject.clone())
+}
+
+fn row(
+    received: &Received,
+    identity: &Identity,
+    state: InboxState,
+    result: WorkResult,
+    now: Timestamp,
+) -> Arc<InboxRow> {
+    Arc::new(InboxRow {
+        identity: identity.clone(),
+        kind: kind(received).unwrap_or_default().to_owned(),
+        digest: received.digest,
+        state,
+        at: now,
+        actor: received.actor.clone(),
+        subject: subject(received.decoded.as_ref().ok()),
+        result,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use lockstep_bus::{Delivery, Properties};
+    use lockstep_protocol::results::{EventApplied, Outcome};
+    use lockstep_protocol::topology;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::handlers::FleetHandlers;
+    use crate::runtime::TrustedUsers;
+    use crate::runtime::intake::receive;
+    use crate::store::{Attributes, DeviceRow, Lifecycle, SyncState};
+
+    fn received(body: &[u8]) -> Received {
+        let delivery = Delivery {
+            body: Bytes::copy_from_slice(body),
+            properties: Properties::default(),
+            exchange: topology::EVENTS.to_owned(),
+            routing_key: String::new(),
+            redelivered: false,
+        };
+        receive(delivery, &TrustedUsers::default(), Timestamp::UNIX_EPOCH)
+    }
+
+    fn event(id: &str, data: &Value) -> Received {
+        let kind = "lockstep.interface.updated";
+        let body = json!({"specversion": "1.0", "id": id, "source": "urn:test", "type": kind, "data": data});
+        received(body.to_string().as_bytes())
+    }
+
+    fn update(hostname: &str) -> Value {
+        json!({"hostname": hostname, "kind": "configuration", "interfaces": [{"name": "Ethernet1"}]})
+    }
+
+    fn facts() -> Facts {
+        let mut facts = Facts::default();
+        facts.know_device(DeviceRow {
+            id: Some(1),
+            hostname: "sw1".parse().unwrap(),
+            attributes: Attributes::of(lockstep_protocol::DeviceType::Access),
+            lifecycle: Lifecycle {
+                state: lockstep_protocol::DeviceState::Managed,
+                note: None,
+                until: None,
+                stamp: None,
+            },
+            sync: SyncState::SYNCHRONIZED,
+            groups: None,
+            causes: Vec::new(),
+            forgets_causes: false,
+            described: false,
+            flagged: false,
+        });
+        facts
+    }
+
+    fn decide_at(received: &Received, facts: &mut Facts, second: i64) -> Settlement {
+        decide(
+            received,
+            facts,
+            &FleetHandlers,
+            Timestamp::from_second(second).unwrap(),
+        )
+    }
+
+    fn code(settlement: &Settlement) -> Code {
+        match settlement {
+            Settlement::Dead(row) => match &row.result {
+                WorkResult::MessageRejected(rejected) => rejected.code,
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_same_message_twice_is_applied_once_and_answered_alike() {
+        let mut facts = facts();
+        let first = decide_at(&event("1", &update("sw1")), &mut facts, 10);
+        let second = decide_at(&event("1", &update("sw1")), &mut facts, 20);
+        assert_eq!(first, second);
+        assert_eq!(facts.new_inbox().len(), 1);
+        assert_eq!(facts.device(&"sw1".parse().unwrap()).unwrap().sync.desired, 2);
+        let Settlement::Applied(row) = first else {
+            panic!("{first:?}")
+        };
+        let WorkResult::EventApplied(EventApplied { outcome, flipped, .. }) = &row.result else {
+            panic!("{row:?}")
+        };
+        assert_eq!((*outcome, *flipped), (Outcome::Applied, 1));
+    }
+
+    #[test]
+    fn the_same_id_with_other_data_is_rejected_each_time_and_changes_nothing() {
+        let mut facts = facts();
+        decide_at(&event("1", &update("sw1")), &mut facts, 10);
+        let status = json!({"hostname": "sw1", "kind": "status", "interfaces": [{"name": "Ethernet1"}]});
+        let first = decide_at(&event("1", &status), &mut facts, 20);
+        let second = decide_at(&event("1", &status), &mut facts, 30);
+        assert_eq!(code(&first), Code::IdReused);
+        assert_eq!(first, second);
+        let Settlement::Dead(row) = &first else {
+            panic!("{first:?}")
+        };
+        assert_ne!(row.identity, event("1", &status).identity);
+        assert_eq!(facts.device(&"sw1".parse().unwrap()).unwrap().sync.desired, 2);
+    }
+
+    #[test]
+    fn what_cannot_be_worked_is_dead_with_a_code() {
+        let table: [(&[u8], Code); 4] = [
+            (b"not json", Code::InvalidJson),
+            (b"{}", Code::InvalidEnvelope),
+            (br#"{"specversion":"1.0","id":"1","source":"urn:test","type":"lockstep.interface.updated","data":{}}"#, Code::InvalidData),
+            (br#"{"specversion":"1.0","id":"1","source":"urn:test","type":"lockstep.nonsense","data":{}}"#, Code::UnknownType),
+        ];
+        for (body, expected) in table {
+            let mut facts = facts();
+            let settlement = decide_at(&received(body), &mut facts, 10);
+            assert_eq!(code(&settlement), expected, "{}", String::from_utf8_lossy(body));
+            assert_eq!(
+                decide_at(&received(body), &mut facts, 20),
+                settlement,
+                "the same bytes are the same message"
+            );
+            assert_eq!(facts.new_inbox().len(), 1);
+        }
+        let ghost = decide_at(&event("1", &update("ghost")), &mut facts(), 10);
+        assert_eq!(code(&ghost), Code::UnknownDevice);
+    }
+
+    #[test]
+    fn a_message_of_a_newer_worker_waits_without_an_inbox_row() {
+        let body = br#"{"specversion":"1.0","id":"1","source":"urn:test","type":"lockstep.internal.stage","data":{}}"#;
+        let mut facts = facts();
+        assert_eq!(
+            decide_at(&received(body), &mut facts, 10),
+            Settlement::Postpone {
+                rung: Rung::Seconds30
+            }
+        );
+        assert!(facts.new_inbox().is_empty());
+    }
+}

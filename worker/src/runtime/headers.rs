@@ -1,0 +1,22 @@
+//! Headers of our own. They count only on deliveries that came through `lockstep.work`, where only workers write.
+
+/// Which attempt this is, from 1.
+pub(super) const ATTEMPT: &str = "lockstep-attempt";
+/// Who sent the message first, as authenticated then.
+pub(super) const ACTOR: &str = "lockstep-actor";
+/// The lane in which a dead letter died.
+pub(super) const LANE: &str = "lockstep-lane";
+/// Why it died, for programs.
+pub(super) const CODE: &str = "lockstep-code";
+/// Why it died, for people.
+pub(super) const REASON: &str = "lockstep-reason";
+/// Where in the message the reason is.
+pub(super) const PLACE: &str = "lockstep-place";
+/// The source of the identity under which the inbox knows it.
+pub(super) const SOURCE: &str = "lockstep-source";
+/// The id of the identity under which the inbox knows it.
+pub(super) const ID: &str = "lockstep-id";
+/// When it was received first.
+pub(super) const FIRST_AT: &str = "lockstep-first-at";
+/// When it died.
+pub(super) const DIED_AT: &str = "lockstep-died-at";

@@ -1,0 +1,94 @@
+//! From a delivery to a received message: who it is, who sent it, which attempt this is, and what it says.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use lockstep_bus::{Delivery, Properties};
+use lockstep_protocol::envelope::Decoded;
+use lockstep_protocol::topology::ReplyQueue;
+use lockstep_protocol::{DecodeError, Digest, Envelope, Identity};
+
+use super::actor::{TrustedUsers, actor, came_through_work};
+use super::headers;
+
+/// A message as a lane works on it.
+#[derive(Clone, Debug)]
+pub(super) struct Received {
+    /// Who it is; bytes that do not say are known by their content.
+    pub(super) identity: Identity,
+    /// What it said.
+    pub(super) digest: Digest,
+    /// What it says, or why it says nothing.
+    pub(super) decoded: Result<Envelope, DecodeError>,
+    /// Who sent it, as authenticated.
+    pub(super) actor: Option<String>,
+    /// Where answers go.
+    pub(super) reply_to: Option<ReplyQueue>,
+    /// Which attempt this is, from 1.
+    pub(super) attempt: u32,
+    /// When the first attempt was.
+    pub(super) first_at: Timestamp,
+    /// The bytes, for copies.
+    pub(super) body: Bytes,
+    /// What stood beside them, for copies.
+    pub(super) properties: Properties,
+}
+
+/// Reads a delivery. Nothing about it is an error here: what cannot be read is a message that will be rejected.
+pub(super) fn receive(delivery: Delivery, trusted: &TrustedUsers, now: Timestamp) -> Received {
+    let decoded = Envelope::decode(&delivery.body);
+    let (identity, digest) = match &decoded {
+        Ok(decoded) => (decoded.envelope.identity.clone(), decoded.digest),
+        Err(error) => {
+            let identity = error.identity.clone();
+            (
+                identity.unwrap_or_else(|| Identity::of_undecodable(&delivery.body)),
+                error.digest,
+            )
+        }
+    };
+    let claimed = decoded
+        .as_ref()
+        .ok()
+        .and_then(|decoded| decoded.envelope.actor.as_deref());
+    let actor = actor(&delivery, claimed, trusted);
+    let ours = |name: &str| {
+        delivery
+            .properties
+            .headers
+            .get(name)
+            .filter(|_| came_through_work(&delivery))
+    };
+    let attempt = ours(headers::ATTEMPT)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(1);
+    let first_at = ours(headers::FIRST_AT)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(now);
+    let reply_to = delivery
+        .properties
+        .reply_to
+        .clone()
+        .and_then(|text| reply_queue(text, &identity));
+    Received {
+        identity,
+        digest,
+        decoded: decoded.map(|Decoded { envelope, .. }| envelope),
+        actor,
+        reply_to,
+        attempt,
+        first_at,
+        body: delivery.body,
+        properties: delivery.properties,
+    }
+}
+
+/// A `reply_to` that is no reply queue is not followed; the answer goes to the results like any other.
+fn reply_queue(text: String, identity: &Identity) -> Option<ReplyQueue> {
+    match ReplyQueue::try_from(text) {
+        Ok(queue) => Some(queue),
+        Err(error) => {
+            tracing::warn!(message.source = %identity.source, message.id = %identity.id, %error, "reply_to not followed");
+            None
+        }
+    }
+}

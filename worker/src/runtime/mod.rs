@@ -1,0 +1,26 @@
+//! Moves messages: take, commit, publish, acknowledge, retry, drain.
+//!
+//! The life of a delivery, whose order is what makes a crash between any two steps harmless:
+//!
+//! 1. [`intake`]: decode it; who is it, who sent it, which attempt is this?
+//! 2. [`decide`]: was it worked before? If not, what does it do? A pure function from received messages and facts to
+//!    one [`Settlement`] each.
+//! 3. [`batch`]: do that for a whole batch in one transaction, together with the inbox rows.
+//! 4. [`answer`], [`dead`], [`retry`]: what is to be published for each settlement.
+//! 5. [`batch`] again: publish all of it, confirmed; then, and only then, acknowledge.
+
+mod actor;
+mod answer;
+mod backoff;
+mod batch;
+mod dead;
+mod decide;
+mod headers;
+mod intake;
+mod retry;
+mod settlement;
+mod worker;
+
+pub use actor::TrustedUsers;
+pub use settlement::Settlement;
+pub use worker::{WorkerContext, WorkerError, WorkerOptions, run};

@@ -1,0 +1,134 @@
+//! A worker: its lanes side by side, from start to orderly stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lockstep_bus::{Acknowledge, Bus, BusError, ConsumeOptions};
+use lockstep_protocol::topology::{Lane, Queue};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::actor::TrustedUsers;
+use super::batch::BatchLane;
+use crate::clock::Clock;
+use crate::handlers::Handlers;
+use crate::store::BatchStore;
+
+/// What a worker works with.
+#[derive(Clone, Debug)]
+pub struct WorkerContext {
+    /// Where messages come from and go to.
+    pub bus: Arc<dyn Bus>,
+    /// What is remembered.
+    pub store: Arc<dyn BatchStore>,
+    /// What messages mean.
+    pub handlers: Arc<dyn Handlers>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// How a worker works.
+#[derive(Clone, Debug)]
+pub struct WorkerOptions {
+    /// Which lanes it takes; empty means all there are.
+    pub lanes: Vec<Lane>,
+    /// The most deliveries of a lane in hand at a time.
+    pub prefetch: u16,
+    /// The most messages in one transaction.
+    pub batch_size: usize,
+    /// How long a batch waits for more messages.
+    pub linger: Duration,
+    /// Broker users whose word about an actor counts.
+    pub trusted_users: TrustedUsers,
+}
+
+impl Default for WorkerOptions {
+    fn default() -> Self {
+        Self {
+            lanes: Vec::new(),
+            prefetch: 2000,
+            batch_size: 500,
+            linger: Duration::from_millis(2),
+            trusted_users: TrustedUsers::default(),
+        }
+    }
+}
+
+/// Why a worker cannot work.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// A lane has nothing to read.
+    #[error("lane {lane} cannot be worked")]
+    Lane {
+        /// The lane.
+        lane: Lane,
+        /// What the bus said.
+        #[source]
+        source: BusError,
+    },
+    /// A lane ended although nobody asked it to.
+    #[error("a lane ended unasked; the process should be started again")]
+    Ended,
+}
+
+/// Works until `stop`: then nothing new is taken, what was taken is finished and acknowledged. On `abandon` whatever is left
+/// goes back to its queue at once, with no attempt spent.
+///
+/// # Errors
+/// See [`WorkerError`].
+pub async fn run(
+    context: WorkerContext,
+    options: WorkerOptions,
+    stop: CancellationToken,
+    abandon: CancellationToken,
+) -> Result<(), WorkerError> {
+    let trusted = Arc::new(options.trusted_users.clone());
+    let mut lanes = JoinSet::new();
+    let consume = ConsumeOptions {
+        prefetch: options.prefetch,
+        acknowledge: Acknowledge::InOrder,
+    };
+    for (lane, queue) in queues(&options.lanes) {
+        let consumer = context.bus.consume(queue, consume).await;
+        let consumer = consumer.map_err(|source| WorkerError::Lane { lane, source })?;
+        let work = BatchLane {
+            lane,
+            bus: context.bus.clone(),
+            store: context.store.clone(),
+            handlers: context.handlers.clone(),
+            clock: context.clock.clone(),
+            trusted: trusted.clone(),
+            batch_size: options.batch_size,
+            linger: options.linger,
+            stop: stop.clone(),
+            abandon: abandon.clone(),
+        };
+        lanes.spawn(work.run(consumer));
+    }
+    tracing::info!(lanes = lanes.len(), "worker started");
+    while lanes.join_next().await.is_some() {
+        if !stop.is_cancelled() && !abandon.is_cancelled() {
+            stop.cancel();
+            while lanes.join_next().await.is_some() {}
+            return Err(WorkerError::Ended);
+        }
+    }
+    tracing::info!("worker stopped");
+    Ok(())
+}
+
+/// The queues behind the chosen lanes. What no binding wanted is read together with the events: it is rejected there, or
+/// worked if its type is known after all.
+fn queues(chosen: &[Lane]) -> Vec<(Lane, Queue)> {
+    let inlets = [Lane::Events, Lane::Repositories, Lane::Commands];
+    let wanted = |lane: &Lane| chosen.is_empty() || chosen.contains(lane);
+    let mut queues: Vec<(Lane, Queue)> = inlets
+        .into_iter()
+        .filter(wanted)
+        .map(|lane| (lane, Queue::Lane(lane)))
+        .collect();
+    if wanted(&Lane::Events) {
+        queues.push((Lane::Events, Queue::Unrouted));
+    }
+    queues
+}

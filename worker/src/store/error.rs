@@ -1,0 +1,92 @@
+use lockstep_protocol::Identity;
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why the store did not do something.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The store is away, or refuses for a while: no connection, a time-out, a full disk, a lost connection in the middle
+    /// of a commit. Waiting and doing the same again is right.
+    #[error("the store is not available ({operation})")]
+    Unavailable {
+        /// What was being done.
+        operation: &'static str,
+        /// What the driver said.
+        #[source]
+        source: Cause,
+    },
+    /// Another transaction was first: a deadlock, a serialization failure, or the same message worked elsewhere at the same
+    /// time. Repeating the transaction at once is right.
+    #[error("another transaction was first ({operation})")]
+    Conflict {
+        /// What was being done.
+        operation: &'static str,
+        /// What the driver said.
+        #[source]
+        source: Cause,
+    },
+    /// The store refused what was asked: a constraint, a value it cannot keep. Repeating it changes nothing.
+    #[error("the store refused ({operation})")]
+    Refused {
+        /// What was being done.
+        operation: &'static str,
+        /// What the driver said.
+        #[source]
+        source: Cause,
+    },
+    /// A row cannot be understood, such as one written by a newer version.
+    #[error("{what} cannot be read from the store: {reason}")]
+    Corrupt {
+        /// Which row and column.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The schema is not of this program's version.
+    #[error("the store's schema has version {found}, this program needs {needed}; run `lockstep migrate`")]
+    SchemaVersion {
+        /// The version found.
+        found: u32,
+        /// The version needed.
+        needed: u32,
+    },
+    /// The address cannot be understood.
+    #[error("store address is not usable: {reason}")]
+    Address {
+        /// What is wrong with it; never the password.
+        reason: String,
+    },
+}
+
+/// Which way an error heals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Healing {
+    /// By waiting.
+    Wait,
+    /// By repeating at once.
+    Repeat,
+    /// Not by itself.
+    Never,
+}
+
+impl StoreError {
+    /// Which way this heals.
+    pub fn healing(&self) -> Healing {
+        match self {
+            Self::Unavailable { .. } => Healing::Wait,
+            Self::Conflict { .. } => Healing::Repeat,
+            Self::Refused { .. }
+            | Self::Corrupt { .. }
+            | Self::SchemaVersion { .. }
+            | Self::Address { .. } => Healing::Never,
+        }
+    }
+
+    /// The same message was worked elsewhere at the same time.
+    pub fn worked_elsewhere(operation: &'static str, identity: &Identity) -> Self {
+        Self::Conflict {
+            operation,
+            source: format!("message {identity} has an inbox row already").into(),
+        }
+    }
+}

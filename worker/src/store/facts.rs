@@ -1,0 +1,341 @@
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use lockstep_protocol::{Cause, DeviceState, Hostname, Identity, Kind, Mac, Serial};
+
+use super::{
+    Attributes, ClientRow, DeviceEffect, DeviceRow, Effects, GroupRow, InboxRow, InterfaceRow, Lifecycle,
+    Link, Stamp, SyncState,
+};
+
+/// What the store knows about the keys of a batch, and what the batch did to it so far.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Facts {
+    inbox: HashMap<Identity, Arc<InboxRow>>,
+    devices: BTreeMap<Hostname, DeviceRow>,
+    macs: HashMap<Mac, Hostname>,
+    serials: HashMap<Serial, Hostname>,
+    links: BTreeSet<Link>,
+    new_inbox: Vec<Arc<InboxRow>>,
+    new_causes: Vec<NewCause>,
+    new_links: Vec<Link>,
+    groups: Vec<GroupRow>,
+    interfaces: Vec<InterfaceRow>,
+    clients: Vec<ClientRow>,
+}
+
+/// A cause to be written: one for each message and reason, whatever number of devices it hit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewCause {
+    /// Why.
+    pub cause: Cause,
+    /// The message.
+    pub identity: Identity,
+    /// Its type.
+    pub kind: Kind,
+    /// Who sent it, as authenticated.
+    pub actor: Option<String>,
+    /// When it was applied.
+    pub at: Timestamp,
+}
+
+/// The devices whose flag a message changed, sorted.
+pub type Flips = BTreeSet<Hostname>;
+
+/// The message whose effects are absorbed.
+#[derive(Clone, Debug)]
+pub struct Originator<'a> {
+    /// Who it is.
+    pub identity: &'a Identity,
+    /// Its type.
+    pub kind: Kind,
+    /// Who sent it, as authenticated.
+    pub actor: Option<&'a str>,
+    /// When it is applied.
+    pub at: Timestamp,
+}
+
+/// Filling, by a store.
+impl Facts {
+    /// Adds a message that was worked before.
+    pub fn know_message(&mut self, row: InboxRow) {
+        self.inbox.insert(row.identity.clone(), Arc::new(row));
+    }
+
+    /// Adds a device.
+    pub fn know_device(&mut self, row: DeviceRow) {
+        self.know_owner(&row.hostname, &row.attributes);
+        self.devices.insert(row.hostname.clone(), row);
+    }
+
+    /// Adds to whom a MAC address belongs.
+    pub fn know_mac(&mut self, mac: Mac, hostname: Hostname) {
+        self.macs.insert(mac, hostname);
+    }
+
+    /// Adds to whom a serial number belongs.
+    pub fn know_serial(&mut self, serial: Serial, hostname: Hostname) {
+        self.serials.insert(serial, hostname);
+    }
+
+    /// Adds a link.
+    pub fn know_link(&mut self, link: Link) {
+        self.links.insert(link);
+    }
+
+    fn know_owner(&mut self, hostname: &Hostname, attributes: &Attributes) {
+        if let Some(mac) = attributes.mac.clone() {
+            self.macs.insert(mac, hostname.clone());
+        }
+        if let Some(serial) = attributes.serial.clone() {
+            self.serials.insert(serial, hostname.clone());
+        }
+    }
+}
+
+/// Asking, by handlers.
+impl Facts {
+    /// What became of a message, in an earlier batch or earlier in this one.
+    pub fn message(&self, identity: &Identity) -> Option<&Arc<InboxRow>> {
+        self.inbox.get(identity)
+    }
+
+    /// A device, as it is after what the batch did so far.
+    pub fn device(&self, hostname: &Hostname) -> Option<&DeviceRow> {
+        self.devices.get(hostname)
+    }
+
+    /// The device a MAC address belongs to.
+    pub fn owner_of_mac(&self, mac: &Mac) -> Option<&Hostname> {
+        self.macs.get(mac)
+    }
+
+    /// The device a serial number belongs to.
+    pub fn owner_of_serial(&self, serial: &Serial) -> Option<&Hostname> {
+        self.serials.get(serial)
+    }
+
+    /// Whether a link is there.
+    pub fn has_link(&self, link: &Link) -> bool {
+        self.links.contains(link)
+    }
+}
+
+/// Writing, by a store at the end of the batch.
+impl Facts {
+    /// Devices in the order of their names; those with changes say so themselves.
+    pub fn devices(&self) -> impl Iterator<Item = &DeviceRow> {
+        self.devices.values()
+    }
+
+    /// Inbox rows to be written.
+    pub fn new_inbox(&self) -> &[Arc<InboxRow>] {
+        &self.new_inbox
+    }
+
+    /// Causes to be written; [`DeviceRow::causes`] points into them.
+    pub fn new_causes(&self) -> &[NewCause] {
+        &self.new_causes
+    }
+
+    /// Links to be written.
+    pub fn new_links(&self) -> &[Link] {
+        &self.new_links
+    }
+
+    /// Groups to be there.
+    pub fn groups(&self) -> &[GroupRow] {
+        &self.groups
+    }
+
+    /// Interfaces to be there; a later row about the same one counts.
+    pub fn interfaces(&self) -> &[InterfaceRow] {
+        &self.interfaces
+    }
+
+    /// Clients to be there; a later row about the same one counts.
+    pub fn clients(&self) -> &[ClientRow] {
+        &self.clients
+    }
+}
+
+/// Changing, as the batch goes on.
+impl Facts {
+    /// Remembers that a message was worked.
+    pub fn record(&mut self, row: Arc<InboxRow>) {
+        self.inbox.insert(row.identity.clone(), row.clone());
+        self.new_inbox.push(row);
+    }
+
+    /// Works in what a message does, and tells whose flag that changed. Effects on devices that are not there do
+    /// nothing: handlers name only devices they were shown or make.
+    pub fn absorb(&mut self, effects: Effects, from: &Originator<'_>) -> Flips {
+        let before: Vec<(Hostname, bool)> = effects
+            .devices
+            .iter()
+            .filter_map(|effect| self.devices.get(effect.hostname()))
+            .map(|row| (row.hostname.clone(), row.sync.synchronized()))
+            .collect();
+        let mut causes = Vec::new();
+        for effect in effects.devices {
+            self.absorb_device(effect, from, &mut causes);
+        }
+        for link in effects.links {
+            if self.links.insert(link.clone()) {
+                self.new_links.push(link);
+            }
+        }
+        self.groups.extend(effects.groups);
+        self.interfaces.extend(effects.interfaces);
+        self.clients.extend(effects.clients);
+        before
+            .into_iter()
+            .filter(|(hostname, synchronized)| self.devices[hostname].sync.synchronized() != *synchronized)
+            .map(|(hostname, _)| hostname)
+            .collect()
+    }
+
+    fn absorb_device(
+        &mut self,
+        effect: DeviceEffect,
+        from: &Originator<'_>,
+        causes: &mut Vec<(Cause, usize)>,
+    ) {
+        if let DeviceEffect::Create {
+            hostname,
+            attributes,
+            state,
+            stamp,
+        } = effect
+        {
+            let row = DeviceRow {
+                id: None,
+                hostname,
+                attributes,
+                lifecycle: Lifecycle {
+                    state,
+                    note: None,
+                    until: None,
+                    stamp,
+                },
+                sync: SyncState::SYNCHRONIZED,
+                groups: None,
+                causes: Vec::new(),
+                forgets_causes: false,
+                described: true,
+                flagged: true,
+            };
+            self.know_device(row);
+            return;
+        }
+        let cause = match &effect {
+            DeviceEffect::Unsynchronize { cause, .. } => Some(self.cause(*cause, from, causes)),
+            _ => None,
+        };
+        if let DeviceEffect::Describe { hostname, attributes } = &effect {
+            self.know_owner(hostname, attributes);
+        }
+        let Some(row) = self.devices.get_mut(effect.hostname()) else {
+            return;
+        };
+        match effect {
+            DeviceEffect::Create { .. } => {}
+            DeviceEffect::Describe { attributes, .. } => row.describe(attributes),
+            DeviceEffect::Move {
+                state,
+                note,
+                until,
+                stamp,
+                ..
+            } => row.r#move(state, note, until, stamp, from.at),
+            DeviceEffect::Join { groups, .. } => row.groups = Some(groups),
+            DeviceEffect::Unsynchronize { .. } => row.unsynchronize(cause, from.at),
+            DeviceEffect::ForgetCauses { .. } => row.forget_causes(),
+            DeviceEffect::Synchronize { .. } => row.synchronize(),
+        }
+    }
+
+    /// The index of this message's cause, made when it is needed first.
+    fn cause(&mut self, cause: Cause, from: &Originator<'_>, made: &mut Vec<(Cause, usize)>) -> usize {
+        if let Some((_, index)) = made.iter().find(|(other, _)| *other == cause) {
+            return *index;
+        }
+        let index = self.new_causes.len();
+        self.new_causes.push(NewCause {
+            cause,
+            identity: from.identity.clone(),
+            kind: from.kind,
+            actor: from.actor.map(str::to_owned),
+            at: from.at,
+        });
+        made.push((cause, index));
+        index
+    }
+}
+
+impl DeviceEffect {
+    /// The device it happens to.
+    pub fn hostname(&self) -> &Hostname {
+        match self {
+            Self::Create { hostname, .. }
+            | Self::Describe { hostname, .. }
+            | Self::Move { hostname, .. }
+            | Self::Join { hostname, .. }
+            | Self::Unsynchronize { hostname, .. }
+            | Self::ForgetCauses { hostname }
+            | Self::Synchronize { hostname } => hostname,
+        }
+    }
+}
+
+impl DeviceRow {
+    fn describe(&mut self, attributes: Attributes) {
+        self.attributes = attributes;
+        self.described = true;
+    }
+
+    /// The alarm's clock starts anew when a device returns to MANAGED (`seeds/cnaas-nms-synchronization.txt`).
+    fn r#move(
+        &mut self,
+        state: DeviceState,
+        note: Option<String>,
+        until: Option<Timestamp>,
+        stamp: Option<Stamp>,
+        at: Timestamp,
+    ) {
+        let returns = state == DeviceState::Managed && self.lifecycle.state != DeviceState::Managed;
+        if returns && !self.sync.synchronized() {
+            self.sync.since = Some(at);
+            self.flagged = true;
+        }
+        // `None` sorts first: the youngest message that said something about the state counts.
+        let stamp = stamp.max(self.lifecycle.stamp.take());
+        self.lifecycle = Lifecycle {
+            state,
+            note,
+            until,
+            stamp,
+        };
+        self.described = true;
+    }
+
+    fn unsynchronize(&mut self, cause: Option<usize>, at: Timestamp) {
+        self.sync.desired += 1;
+        self.sync.since = self.sync.since.or(Some(at));
+        self.causes.extend(cause);
+        self.flagged = true;
+    }
+
+    fn forget_causes(&mut self) {
+        self.causes.clear();
+        self.forgets_causes = true;
+        self.flagged = true;
+    }
+
+    fn synchronize(&mut self) {
+        self.sync.synced = self.sync.desired;
+        self.sync.since = None;
+        self.forget_causes();
+    }
+}

@@ -1,0 +1,121 @@
+//! What Lockstep remembers, behind small traits: the inbox, the fleet, and the causes of its flags.
+//!
+//! A batch of messages is one transaction: [`BatchStore::begin`] reads the [`Facts`] that the messages' [`Keys`] ask
+//! for and locks their devices; handlers decide; [`Facts::absorb`] works the [`Effects`] into them, so that the next
+//! message of the batch sees them; [`BatchTransaction::commit`] writes what changed, together with the inbox rows.
+//!
+//! Two implementations pass one contract suite: [`postgres`] and [`sqlite`].
+
+mod effects;
+mod error;
+mod facts;
+mod inbox;
+mod keys;
+pub mod postgres;
+mod rows;
+pub mod sqlite;
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use lockstep_protocol::rest::DeviceView;
+use lockstep_protocol::{DeviceState, DeviceType, GroupName, Hostname, Identity};
+
+pub use effects::{DeviceEffect, Effects};
+pub use error::{Healing, StoreError};
+pub use facts::{Facts, Flips, NewCause, Originator};
+pub use inbox::{InboxRow, InboxState};
+pub use keys::Keys;
+pub use rows::{
+    Attributes, ClientRow, DeviceRow, GroupRow, InterfaceRow, Lifecycle, Link, LinkEnd, Stamp, SyncState,
+};
+
+/// Works batches of messages, each in one transaction.
+#[async_trait]
+pub trait BatchStore: Debug + Send + Sync + 'static {
+    /// Begins a transaction: reads what the keys name, and locks the devices among it until the end of the transaction,
+    /// sorted, so that two batches never wait for one another in a circle. Waits at most the store's lock time-out.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; nothing was written.
+    async fn begin(&self, keys: &Keys) -> Result<(Facts, Box<dyn BatchTransaction>), StoreError>;
+}
+
+/// An open transaction. Dropping it rolls back.
+#[async_trait]
+pub trait BatchTransaction: Send {
+    /// Writes what the batch changed and commits.
+    ///
+    /// # Errors
+    /// See [`StoreError`]. On [`StoreError::Unavailable`] it is not known whether the transaction was committed: the
+    /// same batch is to be begun again, and the inbox tells.
+    async fn commit(self: Box<Self>, facts: &Facts) -> Result<(), StoreError>;
+}
+
+/// Remembers every message that was worked.
+#[async_trait]
+pub trait Inbox: Debug + Send + Sync + 'static {
+    /// What became of a message, if it was worked.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn outcome(&self, identity: &Identity) -> Result<Option<InboxRow>, StoreError>;
+}
+
+/// Which devices to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeviceQuery {
+    /// Only those whose flag says so.
+    pub synchronized: Option<bool>,
+    /// Only those in this state.
+    pub state: Option<DeviceState>,
+    /// Only those of this type.
+    pub device_type: Option<DeviceType>,
+    /// Only the members of this group.
+    pub group: Option<GroupName>,
+    /// Only those whose hostname sorts after this one.
+    pub after: Option<Hostname>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// Reads the fleet.
+#[async_trait]
+pub trait Fleet: Debug + Send + Sync + 'static {
+    /// The devices of a query, ordered by hostname (by bytes).
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn devices(&self, query: &DeviceQuery) -> Result<Vec<DeviceView>, StoreError>;
+
+    /// One device.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn device(&self, hostname: &Hostname) -> Result<Option<DeviceView>, StoreError>;
+}
+
+/// Keeps the schema up to date, and says whether the store can be used.
+#[async_trait]
+pub trait Schema: Debug + Send + Sync + 'static {
+    /// Brings the schema up to the version of this program. Two that start at once wait for one another.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn migrate(&self) -> Result<Migrated, StoreError>;
+
+    /// Asks the store for a sign of life.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// What a migration did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Migrated {
+    /// The version of the schema now.
+    pub version: u32,
+    /// The migrations that were applied, by name.
+    pub applied: Vec<String>,
+}
