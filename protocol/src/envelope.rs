@@ -211,9 +211,7 @@ impl Raw {
             return Err(refuse(Code::InvalidEnvelope, "$.datacontenttype", reason));
         }
         // A broken trace never costs a message: the trace is dropped, as W3C asks.
-        let traceparent = self
-            .traceparent
-            .and_then(|text| TraceParent::try_from(text).ok());
+        let traceparent = self.traceparent.and_then(|text| TraceParent::try_from(text).ok());
         let kind: Kind = self.kind.parse().map_err(|error: UnknownKind| {
             refuse(
                 Code::UnknownType,

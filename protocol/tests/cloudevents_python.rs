@@ -35,6 +35,7 @@ fn the_python_sdk_reads_every_golden_and_we_read_what_it_makes_of_it() {
         }
         assert_eq!(&again, ours, "{}", golden.name);
         assert_eq!(decoded.digest, ours.digest(), "{}", golden.name);
+        assert_eq!(golden.json()["id"], again.identity.id.as_str());
     }
     let made = Envelope::decode(theirs.next().expect("and one made by the SDK alone"))
         .unwrap()

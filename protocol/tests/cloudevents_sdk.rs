@@ -13,7 +13,7 @@ fn the_sdk_reads_every_golden_and_we_read_what_it_makes_of_it() {
         let ours = Envelope::decode(golden.text.as_bytes()).unwrap().envelope;
         let event: Event =
             serde_json::from_slice(&ours.encode()).unwrap_or_else(|error| panic!("{}: {error}", golden.name));
-        assert_eq!(event.id(), ours.identity.id.as_str(), "{}", golden.name);
+        assert_eq!(golden.json()["id"], event.id(), "{}", golden.name);
         assert_eq!(event.source().as_str(), ours.identity.source.as_str());
         assert_eq!(event.ty(), ours.message.kind().as_str());
         assert_eq!(event.subject(), ours.subject.as_deref());
@@ -52,12 +52,7 @@ fn binary_data_of_the_sdk_is_refused_with_what_is_needed_instead() {
         .build()
         .unwrap();
     let body = serde_json::to_vec(&event).unwrap();
-    match Envelope::decode(&body) {
-        // The SDK writes bytes that are declared as JSON as JSON.
-        Ok(decoded) => assert_eq!(decoded.envelope.message.kind(), Kind::DeviceRemoved),
-        Err(error) => {
-            assert_eq!(error.place, "$.data_base64");
-            assert!(error.reason.contains("JSON object in `data`"), "{error}");
-        }
-    }
+    let error = Envelope::decode(&body).unwrap_err();
+    assert_eq!(error.place, "$.data_base64");
+    assert!(error.reason.contains("JSON object in `data`"), "{error}");
 }

@@ -46,9 +46,12 @@ fn its_tables_name_every_type_and_field() {
             .as_object()
             .unwrap()
             .keys()
-            .map(|name| match required.iter().any(|one| one == name) {
-                true => format!("**{name}**"),
-                false => name.clone(),
+            .map(|name| {
+                if required.iter().any(|one| one == name) {
+                    format!("**{name}**")
+                } else {
+                    name.clone()
+                }
             })
             .collect();
         fields.sort();

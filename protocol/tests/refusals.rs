@@ -65,12 +65,14 @@ fn nameless(bad: Bad) -> Bad {
 }
 
 fn change(message: &mut Value, pointer: &str, value: Option<Value>) {
-    let (parent, key) = pointer.rsplit_once('/').unwrap();
-    let parent = message.pointer_mut(parent).unwrap();
+    let (parent, key) = pointer.rsplit_once('/').expect("pointers begin with a slash");
+    let parent = message.pointer_mut(parent).expect("the message has that place");
     match (parent, value) {
         (Value::Object(members), Some(value)) => drop(members.insert(key.to_owned(), value)),
         (Value::Object(members), None) => drop(members.remove(key)),
-        (Value::Array(items), Some(value)) => items[key.parse::<usize>().unwrap()] = value,
+        (Value::Array(items), Some(value)) => {
+            items[key.parse::<usize>().expect("places in lists are numbers")] = value;
+        }
         (parent, _) => panic!("{pointer} is in {parent}"),
     }
 }

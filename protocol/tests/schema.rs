@@ -19,7 +19,7 @@ fn validator(document: &Value) -> Validator {
 /// The schema of one type, taken out of the document as a reader in another language would.
 fn validator_of(kind: &str) -> Validator {
     let mut document = schema::messages();
-    let members = document.as_object_mut().unwrap();
+    let members = document.as_object_mut().expect("the document is an object");
     members.remove("oneOf");
     members.insert("$ref".to_owned(), format!("#/$defs/{kind}").into());
     validator(&document)
@@ -106,11 +106,14 @@ fn the_asyncapi_document_accepts_the_same_messages() {
 
 /// Puts each value at a place of a golden message, and asks decoder and schema.
 fn agree(golden: &str, pointer: &str, values: &[(Value, bool)]) {
-    let golden = goldens().into_iter().find(|one| one.name == golden).unwrap();
+    let golden = goldens()
+        .into_iter()
+        .find(|one| one.name == golden)
+        .expect("there is that golden file");
     let mut json = golden.json();
-    let of_type = validator_of(json["type"].as_str().unwrap());
+    let of_type = validator_of(json["type"].as_str().expect("types are texts"));
     for (value, accepted) in values {
-        *json.pointer_mut(pointer).unwrap() = value.clone();
+        *json.pointer_mut(pointer).expect("the golden file has that place") = value.clone();
         let decoded = Envelope::decode(json.to_string().as_bytes());
         assert_eq!(
             decoded.is_ok(),
@@ -122,6 +125,7 @@ fn agree(golden: &str, pointer: &str, values: &[(Value, bool)]) {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn decoder_and_schema_agree_on_texts() {
     let interface = "lockstep.interface.updated";
     let no_text = [(json!(7), false), (json!(true), false), (json!(["x"]), false)];

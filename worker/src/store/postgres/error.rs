@@ -35,7 +35,7 @@ pub(super) fn meaning(error: &Error) -> Meaning {
         // encoded or decoded.
         None if error
             .source()
-            .is_none_or(<(dyn std::error::Error + 'static)>::is::<io::Error>) =>
+            .is_none_or(<dyn std::error::Error>::is::<io::Error>) =>
         {
             Meaning::Unavailable
         }

@@ -163,10 +163,6 @@ pub(super) fn clients(facts: &Facts) -> Option<Write<'_>> {
             .column(clients.values().map(|client| client.ip))
             .column(interfaces().map(|end| end.map(|end| end.hostname.as_str())))
             .column(interfaces().map(|end| end.map(|end| end.interface.as_str())))
-            .column(
-                clients
-                    .values()
-                    .map(|client| client.group.map(lockstep_protocol::GroupName::as_str)),
-            )
+            .column(clients.values().map(|client| client.group.map(GroupName::as_str)))
     })
 }
