@@ -52,7 +52,7 @@ pub(crate) async fn the_next_batch_knows_the_message(place: &Place) -> Result<()
         ..Keys::default()
     };
     let (facts, _transaction) = place.other.begin(&asked).await?;
-    ensure!(facts.message(&message("1")) == Some(&row(message("1"))));
+    ensure!(facts.message(&message("1")).map(AsRef::as_ref) == Some(&row(message("1"))));
     ensure!(facts.message(&message("2")).is_none());
     Ok(())
 }
