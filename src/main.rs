@@ -1,1 +1,30 @@
-fn main() {}
+//! Lockstep: keeps network devices in lockstep with what they should be. One binary plays every role.
+
+mod cli;
+mod config;
+mod data_folder;
+mod inventory;
+mod lifecycle;
+mod roles;
+mod telemetry;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+
+use cli::Cli;
+
+fn main() -> ExitCode {
+    // The one TLS stack; it fails only where a provider is installed already, and nothing ran before this.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let result = runtime
+        .context("cannot start")
+        .and_then(|runtime| runtime.block_on(cli::run(cli)));
+    match result {
+        Ok(code) => code,
+        Err(error) => cli::report(&error),
+    }
+}

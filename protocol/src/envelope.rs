@@ -1,17 +1,22 @@
 //! The CloudEvents 1.0 envelope in structured JSON: how every message is written and read.
 
 use jiff::Timestamp;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::kind::UnknownKind;
-use crate::{Code, Digest, Identity, Kind, Message, MessageId, Source, TraceParent};
+use crate::{Code, Digest, Identity, Kind, Message, MessageId, Source, TraceParent, bounds, strict};
 
 /// The content type of every message.
 pub const CONTENT_TYPE: &str = "application/cloudevents+json";
 
 /// The largest body accepted anywhere: 4 MiB. An inventory is imported in chunks that stay far below.
 pub const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
+
+/// The longest place and reason of an error, and the longest claimed type repeated in one: what is wrong may be a text
+/// as long as the message.
+const MAX_QUOTED_CHARS: usize = 500;
 
 /// A message with its CloudEvents attributes.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,13 +67,19 @@ struct Raw {
     source: Source,
     #[serde(rename = "type")]
     kind: String,
+    #[serde(default, deserialize_with = "bounds::optional_label")]
     subject: Option<String>,
+    #[serde(default, deserialize_with = "bounds::optional_time")]
     time: Option<Timestamp>,
     datacontenttype: Option<String>,
     traceparent: Option<String>,
+    #[serde(default, deserialize_with = "bounds::optional_note")]
     causationid: Option<String>,
+    #[serde(default, deserialize_with = "bounds::optional_label")]
     actor: Option<String>,
+    #[serde(default, deserialize_with = "strict::value")]
     data: Option<Value>,
+    data_base64: Option<IgnoredAny>,
 }
 
 /// A message read from the wire, with the digest of what it said.
@@ -86,13 +97,13 @@ pub struct Decoded {
 pub struct DecodeError {
     /// What is wrong, for programs.
     pub code: Code,
-    /// The JSON path, such as `$.data.interfaces[0].name`.
+    /// The JSON path, such as `$.data.interfaces[0].name`; shortened where it is very long.
     pub place: String,
-    /// What is wrong, for people, and what would be right.
+    /// What is wrong, for people, and what would be right; shortened where it is very long.
     pub reason: String,
     /// Who the message is, if that could be read.
     pub identity: Option<Identity>,
-    /// The type it claims, if that could be read.
+    /// The type it claims, if that could be read; shortened where it is very long.
     pub kind: Option<String>,
     /// The digest of type, subject and data, if those could be read; otherwise of the bytes.
     pub digest: Digest,
@@ -132,6 +143,7 @@ impl Envelope {
     }
 
     /// The message as structured CloudEvents JSON.
+    #[expect(clippy::missing_panics_doc, reason = "it cannot happen, as the message says")]
     pub fn encode(&self) -> Vec<u8> {
         let wire = Wire {
             specversion: "1.0",
@@ -156,17 +168,17 @@ impl Envelope {
     pub fn decode(body: &[u8]) -> Result<Decoded, DecodeError> {
         if body.len() > MAX_BODY_BYTES {
             let reason = format!("the body has {} bytes, the most is {MAX_BODY_BYTES}", body.len());
-            return Err(unreadable(body, Code::TooLarge, "$", reason));
+            return Err(unreadable(body, Code::TooLarge, "$", &reason));
         }
-        let mut deserializer = serde_json::Deserializer::from_slice(body);
-        let raw: Raw = match serde_path_to_error::deserialize(&mut deserializer) {
-            Ok(raw) => raw,
-            Err(error) => return Err(envelope_error(body, &error)),
-        };
-        if let Err(error) = deserializer.end() {
-            return Err(unreadable(body, Code::InvalidJson, "$", error.to_string()));
+        // An object and nothing else: serde would read a list of the attributes' values as well.
+        match body.iter().find(|byte| !b" \t\r\n".contains(byte)) {
+            Some(b'{') => {}
+            other => return Err(no_object(body, other.copied())),
         }
-        raw.into_decoded()
+        match serde_json::from_slice::<Raw>(body) {
+            Ok(raw) => raw.into_decoded(),
+            Err(_) => Err(envelope_error(body)),
+        }
     }
 }
 
@@ -176,14 +188,15 @@ impl Raw {
             source: self.source,
             id: self.id,
         };
+        let missing = self.data.is_none();
         let data = self.data.unwrap_or(Value::Null);
         let digest = Digest::of(&self.kind, self.subject.as_deref(), &data);
         let refuse = |code: Code, place: &str, reason: String| DecodeError {
             code,
-            place: place.to_owned(),
-            reason,
+            place: shortened(place),
+            reason: shortened(&reason),
             identity: Some(identity.clone()),
-            kind: Some(self.kind.clone()),
+            kind: Some(shortened(&self.kind)),
             digest,
         };
         if self.specversion != "1.0" {
@@ -197,11 +210,8 @@ impl Raw {
             let reason = format!("is {other:?}, only JSON data is understood: \"application/json\"");
             return Err(refuse(Code::InvalidEnvelope, "$.datacontenttype", reason));
         }
-        let traceparent = match self.traceparent.map(TraceParent::try_from).transpose() {
-            Ok(traceparent) => traceparent,
-            // A broken trace never costs a message: the trace is dropped, as W3C asks.
-            Err(_) => None,
-        };
+        // A broken trace never costs a message: the trace is dropped, as W3C asks.
+        let traceparent = self.traceparent.and_then(|text| TraceParent::try_from(text).ok());
         let kind: Kind = self.kind.parse().map_err(|error: UnknownKind| {
             refuse(
                 Code::UnknownType,
@@ -209,14 +219,16 @@ impl Raw {
                 format!("{error}; `lockstep schema messages` lists the known ones"),
             )
         })?;
-        let message = Message::from_data(kind, &data).map_err(|error| {
-            let place = if error.place == "." {
-                "$.data".to_owned()
-            } else {
-                format!("$.data.{}", error.place)
-            };
-            refuse(Code::InvalidData, &place, error.reason)
-        })?;
+        if self.data_base64.is_some() {
+            let reason = "is not understood: send the body as a JSON object in `data`".to_owned();
+            return Err(refuse(Code::InvalidEnvelope, "$.data_base64", reason));
+        }
+        if missing {
+            let reason = "is missing: the body belongs there, as a JSON object".to_owned();
+            return Err(refuse(Code::InvalidData, "$.data", reason));
+        }
+        let message = Message::from_data(kind, &data)
+            .map_err(|error| refuse(Code::InvalidData, &place_in("$.data", &error.place), error.reason))?;
         let envelope = Envelope {
             identity,
             subject: self.subject,
@@ -230,33 +242,69 @@ impl Raw {
     }
 }
 
+/// Whether data of this content type is JSON: the subtype is `json` or ends with `+json`, as the JSON event format of
+/// CloudEvents has it.
 fn is_json(content_type: &str) -> bool {
-    let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    media_type.eq_ignore_ascii_case("application/json") || media_type.to_ascii_lowercase().ends_with("+json")
+    let media_type = content_type.split(';').next().unwrap_or_default();
+    let Some((kind, subtype)) = media_type.split_once('/') else {
+        return false;
+    };
+    let suffix = subtype.trim_end_matches([' ', '\t']).rsplit('+').next();
+    !kind.is_empty() && suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case("json"))
 }
 
-fn unreadable(body: &[u8], code: Code, place: &str, reason: String) -> DecodeError {
+/// A path of serde's as a JSON path below `root`.
+fn place_in(root: &str, path: &str) -> String {
+    match path {
+        "." => root.to_owned(),
+        list if list.starts_with('[') => format!("{root}{list}"),
+        key => format!("{root}.{key}"),
+    }
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(MAX_QUOTED_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+fn no_object(body: &[u8], first: Option<u8>) -> DecodeError {
+    let reason = match first {
+        None => "the body is empty",
+        Some(b'[') => "is a list, one CloudEvents envelope is needed: a JSON object",
+        Some(0xef) if body.starts_with(b"\xef\xbb\xbf") => {
+            "begins with a byte order mark, which JSON must not have"
+        }
+        Some(_) => "is no JSON object",
+    };
+    unreadable(body, Code::InvalidJson, "$", reason)
+}
+
+fn unreadable(body: &[u8], code: Code, place: &str, reason: &str) -> DecodeError {
     DecodeError {
         code,
-        place: place.to_owned(),
-        reason,
+        place: shortened(place),
+        reason: shortened(reason),
         identity: None,
         kind: None,
         digest: Digest::of_bytes(body),
     }
 }
 
-/// The attributes do not fit: tells broken JSON from a broken envelope, and keeps the identity if it was readable.
-fn envelope_error(body: &[u8], error: &serde_path_to_error::Error<serde_json::Error>) -> DecodeError {
-    let path = error.path().to_string();
-    let place = if path == "." {
-        "$".to_owned()
-    } else {
-        format!("$.{path}")
+/// The attributes do not fit: reads them once more, now following the path, tells broken JSON from a broken envelope, and
+/// keeps the identity if it was readable.
+fn envelope_error(body: &[u8]) -> DecodeError {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let (place, reason) = match serde_path_to_error::deserialize::<_, Raw>(&mut deserializer) {
+        Ok(_) => ("$".to_owned(), "something follows the JSON object".to_owned()),
+        Err(error) => (
+            place_in("$", &error.path().to_string()),
+            error.inner().to_string(),
+        ),
     };
-    let reason = error.inner().to_string();
     let Ok(Value::Object(attributes)) = serde_json::from_slice(body) else {
-        return unreadable(body, Code::InvalidJson, &place, reason);
+        return unreadable(body, Code::InvalidJson, &place, &reason);
     };
     let text = |name: &str| attributes.get(name).and_then(Value::as_str).map(str::to_owned);
     let source = text("source").and_then(|text| Source::try_from(text).ok());
@@ -270,12 +318,17 @@ fn envelope_error(body: &[u8], error: &serde_path_to_error::Error<serde_json::Er
         ),
         None => Digest::of_bytes(body),
     };
+    let in_data = place == "$.data" || place.starts_with("$.data.") || place.starts_with("$.data[");
     DecodeError {
-        code: Code::InvalidEnvelope,
-        place,
-        reason,
+        code: if in_data {
+            Code::InvalidData
+        } else {
+            Code::InvalidEnvelope
+        },
+        place: shortened(&place),
+        reason: shortened(&reason),
         identity: source.zip(id).map(|(source, id)| Identity { source, id }),
-        kind,
+        kind: kind.as_deref().map(shortened),
         digest,
     }
 }

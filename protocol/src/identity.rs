@@ -15,13 +15,12 @@ pub const MAX_LENGTH: usize = 255;
 
 /// The `id` of a message, unique within its source: 1 to 255 bytes of text without control characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct MessageId(String);
 
-/// Where a message comes from: a URI reference of 1 to 255 bytes, such as `urn:example:netbox`.
+/// Where a message comes from: a URI reference of 1 to 255 characters of ASCII without blanks, such as
+/// `urn:example:netbox`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct Source(String);
 
@@ -35,18 +34,17 @@ pub enum IdentityError {
     #[error("is {0} bytes long, the most is {MAX_LENGTH}")]
     TooLong(usize),
     /// Contains a character that has no place in an identifier.
-    #[error("contains the control or blank character {0:?}")]
+    #[error("contains the character {0:?}, which has no place there")]
     Character(char),
 }
 
-fn check(text: &str, blank_allowed: bool) -> Result<(), IdentityError> {
+fn check(text: &str, refused: impl Fn(&char) -> bool) -> Result<(), IdentityError> {
     if text.is_empty() {
         return Err(IdentityError::Empty);
     }
     if text.len() > MAX_LENGTH {
         return Err(IdentityError::TooLong(text.len()));
     }
-    let refused = |c: &char| c.is_control() || (!blank_allowed && c.is_whitespace());
     match text.chars().find(refused) {
         Some(c) => Err(IdentityError::Character(c)),
         None => Ok(()),
@@ -57,7 +55,7 @@ impl TryFrom<String> for MessageId {
     type Error = IdentityError;
 
     fn try_from(text: String) -> Result<Self, IdentityError> {
-        check(&text, true)?;
+        check(&text, |c| c.is_control())?;
         Ok(Self(text))
     }
 }
@@ -66,7 +64,7 @@ impl TryFrom<String> for Source {
     type Error = IdentityError;
 
     fn try_from(text: String) -> Result<Self, IdentityError> {
-        check(&text, false)?;
+        check(&text, |c| !c.is_ascii_graphic())?;
         Ok(Self(text))
     }
 }
@@ -139,6 +137,7 @@ impl Identity {
     }
 
     /// The identity under which a message is remembered that reused another one's: derived from both pair and digest.
+    #[must_use]
     pub fn of_reuse(&self, digest: &crate::Digest) -> Self {
         let name = [
             self.source.0.as_bytes(),
@@ -217,6 +216,10 @@ mod tests {
         assert_eq!(
             Source::try_from("a b".to_owned()),
             Err(IdentityError::Character(' '))
+        );
+        assert_eq!(
+            Source::try_from("urn:ä".to_owned()),
+            Err(IdentityError::Character('ä'))
         );
     }
 }

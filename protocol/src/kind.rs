@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::strict::Strict;
 use crate::topology::Lane;
 use crate::{commands as c, events as e, results as r};
 
@@ -25,13 +26,13 @@ macro_rules! messages {
     ($(
         $(#[$set_doc:meta])*
         $class:ident: $set:ident {
-            $($(#[$doc:meta])* $variant:ident($body:ty) = $name:literal,)*
+            $($(#[doc = $doc:literal])+ $variant:ident($body:ty) = $name:literal,)*
         }
     )*) => {
         /// The type of a message: one variant for each name on the wire.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum Kind {
-            $($($(#[$doc])* #[serde(rename = $name)] $variant,)*)*
+            $($($(#[doc = $doc])+ #[serde(rename = $name)] $variant,)*)*
         }
 
         impl Kind {
@@ -42,6 +43,21 @@ macro_rules! messages {
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $($(Self::$variant => $name,)*)*
+                }
+            }
+
+            /// What a message of this kind says, in one sentence.
+            pub const fn description(self) -> &'static str {
+                match self {
+                    $($(Self::$variant => concat!($($doc),+).trim_ascii_start(),)*)*
+                }
+            }
+
+            /// A whole message of this kind, from the golden files.
+            #[cfg(feature = "schema")]
+            pub const fn example(self) -> &'static str {
+                match self {
+                    $($(Self::$variant => include_str!(concat!("../tests/golden/", $name, ".json")),)*)*
                 }
             }
 
@@ -57,7 +73,7 @@ macro_rules! messages {
             $(#[$set_doc])*
             #[derive(Clone, Debug, PartialEq)]
             pub enum $set {
-                $($(#[$doc])* $variant($body),)*
+                $($(#[doc = $doc])+ $variant($body),)*
             }
 
             impl $set {
@@ -225,9 +241,12 @@ pub struct DataError {
 }
 
 fn body<T: DeserializeOwned>(data: &Value) -> Result<T, DataError> {
-    serde_path_to_error::deserialize(data).map_err(|error| DataError {
-        place: error.path().to_string(),
-        reason: error.into_inner().to_string(),
+    // Following the path costs, so it is done only where there is an error to place.
+    T::deserialize(Strict(data)).or_else(|_| {
+        serde_path_to_error::deserialize(Strict(data)).map_err(|error| DataError {
+            place: error.path().to_string(),
+            reason: error.into_inner().to_string(),
+        })
     })
 }
 
@@ -300,7 +319,9 @@ mod tests {
         let error = Message::from_data(Kind::InterfaceUpdated, &data).unwrap_err();
         assert_eq!(error.place, "interfaces[0].name");
         assert!(
-            error.reason.contains("invalid type: integer `7`"),
+            error
+                .reason
+                .contains("invalid type: integer `7`, expected a string"),
             "{}",
             error.reason
         );

@@ -1,9 +1,7 @@
-//! The contract of Lockstep as plain data: messages, codes, topology and REST shapes.
-//!
-//! Every message is a [CloudEvents 1.0](https://github.com/cloudevents/spec) JSON envelope around one of three closed
-//! sets: [`Event`]s (facts that already happened), [`Command`]s (requests) and [`WorkResult`]s (what a worker says
-//! about either). The broker's objects are described in [`topology`]; nothing here performs input or output.
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs, missing_debug_implementations)]
 
+pub mod bounds;
 pub mod cause;
 pub mod code;
 pub mod commands;
@@ -17,6 +15,7 @@ pub mod rest;
 pub mod results;
 #[cfg(feature = "schema")]
 pub mod schema;
+mod strict;
 pub mod topology;
 pub mod trace;
 
@@ -26,5 +25,7 @@ pub use digest::Digest;
 pub use envelope::{DecodeError, Envelope};
 pub use identity::{Identity, MessageId, Source};
 pub use kind::{Class, Command, Event, Kind, Message, WorkResult};
-pub use names::{DeviceState, DeviceType, GroupName, Hostname, InterfaceName, Mac, RepositoryName, Serial};
+pub use names::{
+    CommitId, DeviceState, DeviceType, GroupName, Hostname, InterfaceName, Mac, RepositoryName, Serial,
+};
 pub use trace::TraceParent;

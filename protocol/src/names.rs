@@ -4,10 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A device's hostname: labels of letters, digits and hyphens between dots, at most 253 characters
+/// A device's hostname: labels of letters, digits and inner hyphens between dots, at most 253 characters
 /// (`reference/cnaas.md` §1). One trailing dot is dropped; letters keep their case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct Hostname(String);
 
@@ -23,14 +22,20 @@ pub enum NameError {
     #[error("{0:?} is not a MAC address: twelve hexadecimal digits, such as 44:4c:a8:00:00:01")]
     Mac(String),
     /// Empty, too long, or with control characters.
-    #[error("{0:?} is not a {1}: 1 to 255 bytes without control characters")]
+    #[error("{0:?} is not a {1}: 1 to 255 characters, none of them a control character")]
     Text(String, &'static str),
+    /// Not the name of a commit.
+    #[error("{0:?} is not a commit: 40 or 64 hexadecimal digits")]
+    Commit(String),
 }
 
 impl TryFrom<String> for Hostname {
     type Error = NameError;
 
     fn try_from(mut text: String) -> Result<Self, NameError> {
+        if text.len() > 253 {
+            return Err(NameError::Hostname(text));
+        }
         if text.ends_with('.') {
             text.pop();
         }
@@ -40,7 +45,7 @@ impl TryFrom<String> for Hostname {
                 && !label.starts_with('-')
                 && !label.ends_with('-')
         };
-        if text.len() <= 253 && text.split('.').all(label) {
+        if text.split('.').all(label) {
             Ok(Self(text))
         } else {
             Err(NameError::Hostname(text))
@@ -78,7 +83,6 @@ impl fmt::Display for Hostname {
 /// A MAC address. Read in any usual spelling (`44:4C:A8:00:00:01`, `444c.a800.0001`, `444ca8000001`), kept as
 /// `44:4c:a8:00:00:01`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct Mac(String);
 
@@ -118,11 +122,60 @@ impl fmt::Display for Mac {
     }
 }
 
+/// The name of a commit in full: 40 (SHA-1) or 64 (SHA-256) hexadecimal digits, kept in lower case.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct CommitId(String);
+
+impl TryFrom<String> for CommitId {
+    type Error = NameError;
+
+    fn try_from(mut text: String) -> Result<Self, NameError> {
+        let whole = matches!(text.len(), 40 | 64);
+        if !whole || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(NameError::Commit(text));
+        }
+        text.make_ascii_lowercase();
+        Ok(Self(text))
+    }
+}
+
+impl From<CommitId> for String {
+    fn from(commit: CommitId) -> Self {
+        commit.0
+    }
+}
+
+impl std::str::FromStr for CommitId {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        Self::try_from(text.to_owned())
+    }
+}
+
+impl CommitId {
+    /// Whether it is all zeros: how git and the forges say that there is no commit.
+    pub fn is_zero(&self) -> bool {
+        self.0.bytes().all(|b| b == b'0')
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for CommitId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 macro_rules! text_names {
     ($($(#[$doc:meta])* $name:ident = $what:literal;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(String);
 
@@ -130,8 +183,7 @@ macro_rules! text_names {
             type Error = NameError;
 
             fn try_from(text: String) -> Result<Self, NameError> {
-                let valid = (1..=255).contains(&text.len()) && !text.chars().any(char::is_control);
-                if valid { Ok(Self(text)) } else { Err(NameError::Text(text, $what)) }
+                if crate::bounds::is_label(&text) { Ok(Self(text)) } else { Err(NameError::Text(text, $what)) }
             }
         }
 
@@ -302,6 +354,17 @@ mod tests {
             );
         }
         assert!(Mac::try_from("44:4c:a8:00:00".to_owned()).is_err());
+    }
+
+    #[test]
+    fn commits_are_whole() {
+        let commit: CommitId = "0123456789ABCDEF0123456789abcdef01234567".parse().unwrap();
+        assert_eq!(commit.as_str(), "0123456789abcdef0123456789abcdef01234567");
+        assert!(!commit.is_zero());
+        assert!("0".repeat(64).parse::<CommitId>().unwrap().is_zero());
+        for bad in ["", "0123456", "HEAD", &"g".repeat(40), &"0".repeat(41)] {
+            assert!(bad.parse::<CommitId>().is_err(), "{bad}");
+        }
     }
 
     #[test]

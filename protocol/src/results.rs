@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 use crate::{Code, Hostname};
@@ -96,7 +97,8 @@ pub struct MessageRejected {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExecutionAccepted {
     /// The execution.
-    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    #[serde(deserialize_with = "crate::bounds::uuid")]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Id"))]
     pub execution: Uuid,
     /// How many elements it has.
     pub elements: u64,
@@ -109,7 +111,8 @@ pub struct ExecutionAccepted {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExecutionProgress {
     /// The execution.
-    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    #[serde(deserialize_with = "crate::bounds::uuid")]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Id"))]
     pub execution: Uuid,
     /// How many elements it has.
     pub elements: u64,
@@ -137,7 +140,8 @@ pub enum EndState {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExecutionFinished {
     /// The execution.
-    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    #[serde(deserialize_with = "crate::bounds::uuid")]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Id"))]
     pub execution: Uuid,
     /// How it ended.
     pub state: EndState,
@@ -156,7 +160,8 @@ pub struct ExecutionFinished {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ElementFinished {
     /// The execution.
-    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    #[serde(deserialize_with = "crate::bounds::uuid")]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Id"))]
     pub execution: Uuid,
     /// The device, where the element is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -170,8 +175,20 @@ pub struct ElementFinished {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diff: Option<String>,
     /// The change score of the diff, 0 to 100.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "change_score"
+    )]
+    #[cfg_attr(feature = "schema", schemars(range(max = 100)))]
     pub change_score: Option<u8>,
+}
+
+fn change_score<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u8>, D::Error> {
+    match Option::<u8>::deserialize(deserializer)? {
+        Some(score) if score > 100 => Err(D::Error::custom(format!("is {score}, the most is 100"))),
+        score => Ok(score),
+    }
 }
 
 /// What became of a CloudVision task.

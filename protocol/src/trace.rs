@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 /// A `traceparent` of version 00: `00-<trace id>-<parent id>-<flags>` in lower-case hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct TraceParent(String);
 

@@ -43,8 +43,8 @@ impl FailPoint {
     }
 }
 
-/// Dies by SIGKILL when the environment variable `LOCKSTEP_FAIL_POINT` names this point, as `NAME` or `NAME:COUNT` (the
-/// COUNT-th time it is passed).
+/// Obeys the environment variable `LOCKSTEP_FAIL_POINT`, which is `NAME:COUNT:kill` or `NAME:COUNT:stop`: the COUNT-th
+/// time the point of that name is passed, the process dies by SIGKILL, or stops by SIGSTOP until somebody lets it go on.
 #[cfg(feature = "fail-points")]
 pub fn pass(point: FailPoint) {
     armed::pass(point);
@@ -60,17 +60,25 @@ mod armed {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
 
+    use rustix::process::{Signal, getpid, kill_process};
+
     use super::FailPoint;
 
-    static ARMED: OnceLock<Option<(FailPoint, u64)>> = OnceLock::new();
+    static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
     static PASSED: AtomicU64 = AtomicU64::new(0);
 
+    struct Armed {
+        point: FailPoint,
+        count: u64,
+        signal: Signal,
+    }
+
     pub(super) fn pass(point: FailPoint) {
-        let Some((armed, count)) = ARMED.get_or_init(read) else {
+        let Some(armed) = ARMED.get_or_init(read) else {
             return;
         };
-        if *armed == point && PASSED.fetch_add(1, Ordering::Relaxed) + 1 == *count {
-            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        if armed.point == point && PASSED.fetch_add(1, Ordering::SeqCst) + 1 == armed.count {
+            let _ = kill_process(getpid(), armed.signal);
         }
     }
 
@@ -78,13 +86,32 @@ mod armed {
         clippy::disallowed_methods,
         reason = "fail points exist in test builds only, outside of the configuration"
     )]
-    fn read() -> Option<(FailPoint, u64)> {
+    fn read() -> Option<Armed> {
         let text = std::env::var("LOCKSTEP_FAIL_POINT").ok()?;
-        let (name, count) = text.split_once(':').unwrap_or((&text, "1"));
+        let armed = parse(&text);
+        assert!(
+            armed.is_some(),
+            "LOCKSTEP_FAIL_POINT is {text:?}, not NAME:COUNT:kill or NAME:COUNT:stop"
+        );
+        armed
+    }
+
+    fn parse(text: &str) -> Option<Armed> {
+        let mut parts = text.split(':');
+        let (name, count, action) = (parts.next()?, parts.next()?, parts.next()?);
         let point = FailPoint::ALL
             .iter()
             .copied()
             .find(|point| point.as_str() == name)?;
-        Some((point, count.parse().ok()?))
+        let signal = match action {
+            "kill" => Signal::KILL,
+            "stop" => Signal::STOP,
+            _ => return None,
+        };
+        Some(Armed {
+            point,
+            count: count.parse().ok()?,
+            signal,
+        })
     }
 }

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CvpSweepRequested {
     /// The cluster, by its configured name.
+    #[serde(deserialize_with = "crate::bounds::label")]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Label"))]
     pub cluster: String,
     /// Only say what would be cancelled.
     #[serde(default = "crate::commands::sync::yes")]

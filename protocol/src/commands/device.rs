@@ -12,10 +12,20 @@ pub struct DeviceStateRequested {
     /// The state it should be in.
     pub state: DeviceState,
     /// Why, for whoever looks at the device next.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::bounds::optional_note"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Note>"))]
     pub note: Option<String>,
     /// Until when; a reminder, nothing happens by itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::bounds::optional_time"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Time>"))]
     pub until: Option<Timestamp>,
 }
 
@@ -26,7 +36,12 @@ pub struct DeviceMarkRequested {
     /// The device.
     pub hostname: Hostname,
     /// Why.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::bounds::optional_note"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Note>"))]
     pub note: Option<String>,
 }
 

@@ -8,7 +8,8 @@ use super::TaskRequested;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExecutionCancelRequested {
     /// The execution.
-    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    #[serde(deserialize_with = "crate::bounds::uuid")]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Id"))]
     pub execution: Uuid,
 }
 
@@ -17,8 +18,12 @@ pub struct ExecutionCancelRequested {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ScheduleSaveRequested {
     /// Its unique name.
+    #[serde(deserialize_with = "crate::bounds::label")]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Label"))]
     pub name: String,
     /// When, as a cron expression in UTC with five fields.
+    #[serde(deserialize_with = "crate::bounds::label")]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Label"))]
     pub cron: String,
     /// What.
     pub task: TaskRequested,

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::RepositoryName;
+use crate::{CommitId, RepositoryName};
 
 /// Fetch a repository now, and flag what differs from the accepted commit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,6 +16,6 @@ pub struct RepositoryRefreshRequested {
 pub struct RepositoryAcceptRequested {
     /// The repository, by its configured name.
     pub repository: RepositoryName,
-    /// The commit, as 40 or 64 hexadecimal digits.
-    pub commit: String,
+    /// The commit.
+    pub commit: CommitId,
 }

@@ -1,14 +1,19 @@
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+
+use crate::bounds::{self, MAX_ENTITIES};
 
 /// Run a task (`neopsTaskExecute` of `seeds/neops-providers.txt`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TaskRequested {
     /// The task, by its unique name.
+    #[serde(deserialize_with = "crate::bounds::label")]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Label"))]
     pub task: String,
-    /// The ids of the entities to run on; empty means what the provider's properties say.
-    #[serde(default)]
+    /// The ids of the entities to run on, at most 100,000; empty means what the provider's properties say.
+    #[serde(default, deserialize_with = "entities")]
+    #[cfg_attr(feature = "schema", schemars(length(max = crate::bounds::MAX_ENTITIES)))]
     pub execute_on: Vec<u64>,
     /// What kind of entity those ids are.
     pub execute_on_type: ExecuteOn,
@@ -18,6 +23,10 @@ pub struct TaskRequested {
     /// Additional arguments of this run, checked against the provider's `run_input_json_schema`.
     #[serde(default)]
     pub arguments: Value,
+}
+
+fn entities<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u64>, D::Error> {
+    bounds::list(deserializer, 0..=MAX_ENTITIES)
 }
 
 /// What kind of entity a task is run on.
@@ -42,8 +51,12 @@ pub enum ExecuteOn {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TaskSaveRequested {
     /// Its unique name.
+    #[serde(deserialize_with = "crate::bounds::label")]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Label"))]
     pub name: String,
     /// The provider it instantiates.
+    #[serde(deserialize_with = "crate::bounds::label")]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Label"))]
     pub provider: String,
     /// The arguments, checked against the provider's `json_schema`.
     #[serde(default)]
@@ -55,5 +68,7 @@ pub struct TaskSaveRequested {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TaskDeleteRequested {
     /// Its unique name.
+    #[serde(deserialize_with = "crate::bounds::label")]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Label"))]
     pub name: String,
 }

@@ -1,7 +1,8 @@
 use std::net::IpAddr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::bounds::{self, MAX_INTERFACES};
 use crate::{DeviceState, DeviceType, Hostname, InterfaceName, Mac, Serial};
 
 /// A device came up by zero-touch provisioning. It becomes MANAGED and unsynchronized; links to known neighbours that
@@ -14,9 +15,12 @@ pub struct DeviceProvisioned {
     /// What the device is for.
     pub device_type: DeviceType,
     /// Its platform, such as `eos`.
+    #[serde(deserialize_with = "crate::bounds::label")]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Label"))]
     pub platform: String,
     /// Where it is managed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::IpAddress>"))]
     pub management_ip: Option<IpAddr>,
     /// Its system MAC address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -24,9 +28,14 @@ pub struct DeviceProvisioned {
     /// Its serial number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serial: Option<Serial>,
-    /// The devices it saw, by LLDP.
-    #[serde(default)]
+    /// The devices it saw, by LLDP; at most 4,096.
+    #[serde(default, deserialize_with = "neighbors")]
+    #[cfg_attr(feature = "schema", schemars(length(max = crate::bounds::MAX_INTERFACES)))]
     pub neighbors: Vec<ProvisionedNeighbor>,
+}
+
+fn neighbors<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ProvisionedNeighbor>, D::Error> {
+    bounds::list(deserializer, 0..=MAX_INTERFACES)
 }
 
 /// One neighbour of a provisioned device.
@@ -58,7 +67,12 @@ pub struct DeviceUpgraded {
     /// The device.
     pub hostname: Hostname,
     /// The version it runs now.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::bounds::optional_label"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Label>"))]
     pub os_version: Option<String>,
 }
 

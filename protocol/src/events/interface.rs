@@ -1,6 +1,7 @@
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use crate::bounds::{self, MAX_INTERFACES};
 use crate::{Hostname, InterfaceName};
 
 /// Interfaces of a device were updated.
@@ -9,10 +10,16 @@ use crate::{Hostname, InterfaceName};
 pub struct InterfaceUpdated {
     /// The device.
     pub hostname: Hostname,
-    /// Which interfaces, at least one.
+    /// Which interfaces, 1 to 4,096.
+    #[serde(deserialize_with = "interfaces")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = crate::bounds::MAX_INTERFACES)))]
     pub interfaces: Vec<UpdatedInterface>,
     /// Whether their configuration changed, or only their status.
     pub kind: UpdateKind,
+}
+
+fn interfaces<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<UpdatedInterface>, D::Error> {
+    bounds::list(deserializer, 1..=MAX_INTERFACES)
 }
 
 /// One updated interface.

@@ -1,1 +1,169 @@
-//! The HTTP API.
+//! The HTTP API: publishes what operators and services send, and shows what the store knows.
+//!
+//! - [`Tokens`] say who may do what; without one, nobody may do anything.
+//! - `POST /v1/events` takes events and commands by the CloudEvents HTTP binding, and answers 202 only after the broker
+//!   confirmed them. What becomes of them is asked for at `GET /v1/messages`.
+//! - `GET /v1/devices` and `GET /v1/devices/{hostname}` show the fleet.
+//! - `GET /healthz` and `GET /readyz` are for load balancers, and need no token.
+//!
+//! It keeps nothing of its own and writes nothing to the store: only workers write domain state. Every error is a
+//! problem (RFC 9457) with a stable code.
+
+mod auth;
+mod authority;
+mod binding;
+mod devices;
+mod events;
+#[cfg(test)]
+mod fakes;
+mod gatekeeper;
+mod health;
+mod messages;
+mod parameters;
+mod problem;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+use lockstep_bus::Bus;
+use lockstep_protocol::envelope::MAX_BODY_BYTES;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use auth::{Token, Tokens};
+pub use authority::{TypePattern, TypePatternError};
+
+use crate::clock::Clock;
+use crate::store::{Fleet, Inbox, Schema};
+use gatekeeper::Gatekeeper;
+
+/// What the console needs.
+#[derive(Clone, Debug)]
+pub struct ConsoleContext {
+    /// Publishes.
+    pub bus: Arc<dyn Bus>,
+    /// Tells what became of messages.
+    pub inbox: Arc<dyn Inbox>,
+    /// Tells about devices.
+    pub fleet: Arc<dyn Fleet>,
+    /// Tells whether the store can be used.
+    pub schema: Arc<dyn Schema>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Who may do what.
+    pub tokens: Tokens,
+}
+
+/// How long and how much the console bears.
+#[derive(Clone, Copy, Debug)]
+pub struct ConsoleLimits {
+    /// How long the broker may take to confirm.
+    pub publish_timeout: Duration,
+    /// How long any request may take that does not ask to wait.
+    pub request_timeout: Duration,
+    /// The longest a request may ask to wait.
+    pub longest_wait: Duration,
+    /// How many requests are worked at once, less those that wait.
+    pub requests: usize,
+    /// How many requests wait for an outcome at once.
+    pub waiting: usize,
+    /// How long requests under way may go on after the console was told to stop.
+    pub farewell: Duration,
+}
+
+impl Default for ConsoleLimits {
+    fn default() -> Self {
+        Self {
+            publish_timeout: Duration::from_secs(5),
+            request_timeout: Duration::from_secs(30),
+            longest_wait: Duration::from_mins(1),
+            requests: 256,
+            waiting: 1024,
+            farewell: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The HTTP API, ready to be served.
+#[derive(Clone, Debug)]
+pub struct Console {
+    context: ConsoleContext,
+    limits: ConsoleLimits,
+}
+
+/// What every request sees.
+#[derive(Clone, Debug)]
+struct Shared {
+    context: ConsoleContext,
+    limits: ConsoleLimits,
+    stop: CancellationToken,
+}
+
+impl Console {
+    /// A console with the usual limits.
+    pub fn new(context: ConsoleContext) -> Self {
+        Self::with_limits(context, ConsoleLimits::default())
+    }
+
+    /// A console with other limits.
+    pub fn with_limits(context: ConsoleContext, limits: ConsoleLimits) -> Self {
+        Self { context, limits }
+    }
+
+    /// The routes. Requests that wait end when `stop` is cancelled.
+    pub fn router(&self, stop: CancellationToken) -> Router {
+        let limits = self.limits;
+        let shared = Arc::new(Shared {
+            context: self.context.clone(),
+            limits,
+            stop,
+        });
+        let work = Gatekeeper::new(limits.requests, limits.request_timeout);
+        let wait = Gatekeeper::new(limits.waiting, limits.longest_wait + limits.request_timeout);
+
+        let working = Router::new()
+            .route("/v1/events", post(events::publish))
+            .route("/v1/devices", get(devices::list))
+            .route("/v1/devices/{hostname}", get(devices::show))
+            .route("/healthz", get(health::alive))
+            .route("/readyz", get(health::ready))
+            .fallback(problem::unknown_path)
+            .method_not_allowed_fallback(problem::wrong_method)
+            .layer(from_fn_with_state(work, gatekeeper::admit));
+        let waiting = Router::new()
+            .route("/v1/messages", get(messages::outcome))
+            .method_not_allowed_fallback(problem::wrong_method)
+            .layer(from_fn_with_state(wait, gatekeeper::admit));
+        working
+            .merge(waiting)
+            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+            .with_state(shared)
+    }
+
+    /// Answers requests until `stop` is cancelled; those under way then have a few seconds to end.
+    ///
+    /// # Errors
+    /// What the operating system says about the listener.
+    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> std::io::Result<()> {
+        let router = self.router(stop.clone());
+        let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+        let farewell = async {
+            stop.cancelled().await;
+            tokio::time::sleep(self.limits.farewell).await;
+        };
+        tokio::select! {
+            result = serving.into_future() => result,
+            () = farewell => {
+                tracing::warn!("requests did not end in time and were cut off");
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

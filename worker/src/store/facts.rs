@@ -163,7 +163,8 @@ impl Facts {
 /// Changing, as the batch goes on.
 impl Facts {
     /// Remembers that a message was worked.
-    pub fn record(&mut self, row: Arc<InboxRow>) {
+    pub fn record(&mut self, row: impl Into<Arc<InboxRow>>) {
+        let row = row.into();
         self.inbox.insert(row.identity.clone(), row.clone());
         self.new_inbox.push(row);
     }
@@ -323,7 +324,10 @@ impl DeviceRow {
     fn unsynchronize(&mut self, cause: Option<usize>, at: Timestamp) {
         self.sync.desired += 1;
         self.sync.since = self.sync.since.or(Some(at));
-        self.causes.extend(cause);
+        // A message that says the same twice has one cause.
+        if self.causes.last() != cause.as_ref() {
+            self.causes.extend(cause);
+        }
         self.flagged = true;
     }
 
@@ -339,3 +343,6 @@ impl DeviceRow {
         self.forget_causes();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,14 +6,19 @@
 //!
 //! Two implementations pass one contract suite: [`postgres`] and [`sqlite`].
 
+mod column;
 mod effects;
 mod error;
 mod facts;
 mod inbox;
 mod keys;
+mod meaning;
+mod merged;
+mod migrated;
 pub mod postgres;
 mod rows;
 pub mod sqlite;
+mod view;
 
 use std::fmt::Debug;
 

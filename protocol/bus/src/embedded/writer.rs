@@ -90,8 +90,8 @@ impl Writer {
         if more {
             return match self.requests.try_recv() {
                 Ok(request) => Wake::Asked(request),
-                Err(TryRecvError::Empty) => Wake::Time,
-                Err(TryRecvError::Disconnected) => Wake::End,
+                Err(TryRecvError::Empty) if !self.closing.is_cancelled() => Wake::Time,
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => Wake::End,
             };
         }
         let due = self.broker.until_due().unwrap_or(Duration::MAX);
@@ -100,6 +100,8 @@ impl Writer {
             tokio::select! {
                 biased;
                 request = requests.recv() => request.map_or(Wake::End, Wake::Asked),
+                // Also where whoever closed the bus did not stay to ask for it.
+                () = self.closing.cancelled() => Wake::End,
                 () = tokio::time::sleep(due) => Wake::Time,
             }
         })

@@ -41,3 +41,14 @@ async fn a_file_that_is_no_database_is_refused() {
     let refused = EmbeddedBus::open(folder.path(), EmbeddedOptions::default());
     assert!(matches!(refused, Err(BusError::File { .. })), "{refused:?}");
 }
+
+#[tokio::test]
+async fn a_close_that_is_given_up_closes_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let bus = open(folder.path());
+    let _ = tokio::time::timeout(std::time::Duration::ZERO, bus.close()).await;
+    super::until("the folder is free again", || {
+        EmbeddedBus::open(folder.path(), EmbeddedOptions::default()).is_ok()
+    })
+    .await;
+}

@@ -1,0 +1,328 @@
+//! The limits on texts and lists, applied while a message is read. Each is also in the JSON Schemas, as far as a schema
+//! can say it. Lengths of texts count characters (Unicode scalar values), as JSON Schema does.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::RangeInclusive;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
+use uuid::Uuid;
+
+/// The most characters of a name, a label and every other text of one line.
+pub const MAX_LABEL: usize = 255;
+/// The most characters of a note, which may have several lines.
+pub const MAX_NOTE: usize = 1000;
+/// The most characters of a path inside a repository.
+pub const MAX_PATH: usize = 4096;
+/// The most paths that `lockstep.repository.changed` may hint at. Leave the hint out rather than cutting it.
+pub const MAX_PATHS: usize = 10_000;
+/// The most interfaces of one `lockstep.interface.updated`, and the most neighbours of one `lockstep.device.provisioned`.
+pub const MAX_INTERFACES: usize = 4096;
+/// The most devices of one inventory chunk.
+pub const MAX_CHUNK_DEVICES: usize = 1000;
+/// The most groups of one inventory chunk, and the most groups of one device in it.
+pub const MAX_CHUNK_GROUPS: usize = 1000;
+/// The most interfaces of one inventory chunk.
+pub const MAX_CHUNK_INTERFACES: usize = 10_000;
+/// The most clients of one inventory chunk.
+pub const MAX_CHUNK_CLIENTS: usize = 10_000;
+/// The most entities a task is run on by their ids.
+pub const MAX_ENTITIES: usize = 100_000;
+
+/// Whether a text is 1 to 255 characters without control characters.
+pub(crate) fn is_label(text: &str) -> bool {
+    check_label(text).is_ok()
+}
+
+fn check_label(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Err("must not be empty".to_owned());
+    }
+    check_length(text, MAX_LABEL)?;
+    match text.chars().find(|c| c.is_control()) {
+        Some(c) => Err(format!("contains the control character {c:?}")),
+        None => Ok(()),
+    }
+}
+
+fn check_note(text: &str) -> Result<(), String> {
+    check_length(text, MAX_NOTE)?;
+    let refused = |c: &char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+    match text.chars().find(refused) {
+        Some(c) => Err(format!("contains the control character {c:?}")),
+        None => Ok(()),
+    }
+}
+
+fn check_length(text: &str, most: usize) -> Result<(), String> {
+    // Bytes are an upper bound of characters, and cheaper.
+    if text.len() <= most {
+        return Ok(());
+    }
+    match text.chars().count() {
+        length if length > most => Err(format!("has {length} characters, the most is {most}")),
+        _ => Ok(()),
+    }
+}
+
+/// Reads a text of one line: 1 to 255 characters without control characters.
+pub(crate) fn label<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    check_label(&text).map_err(D::Error::custom)?;
+    Ok(text)
+}
+
+/// Reads a text of one line, or nothing.
+pub(crate) fn optional_label<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.as_deref()
+        .map_or(Ok(()), check_label)
+        .map_err(D::Error::custom)?;
+    Ok(text)
+}
+
+/// Reads a text of at most 1,000 characters that may have several lines, or nothing.
+pub(crate) fn optional_note<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.as_deref()
+        .map_or(Ok(()), check_note)
+        .map_err(D::Error::custom)?;
+    Ok(text)
+}
+
+/// Reads an RFC 3339 timestamp, or nothing.
+pub(crate) fn optional_time<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Timestamp>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(deserializer)? else {
+        return Ok(None);
+    };
+    let refuse = |error: &dyn fmt::Display| {
+        D::Error::custom(format!(
+            "is no RFC 3339 timestamp, such as 2026-03-01T12:00:00Z: {error}"
+        ))
+    };
+    if !is_rfc3339(&text) {
+        return Err(refuse(
+            &"date, `T`, time with seconds, and `Z` or an offset are needed",
+        ));
+    }
+    match text.parse() {
+        Ok(time) => Ok(Some(time)),
+        Err(error) => Err(refuse(&error)),
+    }
+}
+
+/// Whether a text has the form of RFC 3339 with at most nine digits of a second; jiff reads several more forms.
+fn is_rfc3339(text: &str) -> bool {
+    const FORM: &[u8] = b"dddd-dd-ddTdd:dd:dd";
+    let fits = |byte: &u8, form: &u8| match form {
+        b'd' => byte.is_ascii_digit(),
+        b'T' => matches!(byte, b'T' | b't'),
+        other => byte == other,
+    };
+    let Some((date_time, rest)) = text.as_bytes().split_at_checked(FORM.len()) else {
+        return false;
+    };
+    if !date_time.iter().zip(FORM).all(|(byte, form)| fits(byte, form)) {
+        return false;
+    }
+    let offset = match rest.strip_prefix(b".") {
+        Some(fraction) => {
+            let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            if !(1..=9).contains(&digits) {
+                return false;
+            }
+            &fraction[digits..]
+        }
+        None => rest,
+    };
+    match offset {
+        b"Z" | b"z" => true,
+        [b'+' | b'-', h1, h2, b':', m1, m2] => [h1, h2, m1, m2].iter().all(|byte| byte.is_ascii_digit()),
+        _ => false,
+    }
+}
+
+/// Reads a UUID in its usual form with hyphens.
+pub(crate) fn uuid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Uuid, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let usual_length = text.len() == 36;
+    match Uuid::try_parse(&text) {
+        Ok(id) if usual_length => Ok(id),
+        _ => Err(D::Error::custom(
+            "is no UUID such as 0197a5d2-7c1f-7d3e-8a4b-5c6d7e8f9012",
+        )),
+    }
+}
+
+/// Reads a list whose length is within these bounds.
+pub(crate) fn list<'de, D, T>(deserializer: D, length: RangeInclusive<usize>) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    deserializer.deserialize_seq(List { length, key: None })
+}
+
+/// Reads a list whose length is within these bounds, or nothing.
+pub(crate) fn optional_list<'de, D, T>(
+    deserializer: D,
+    length: RangeInclusive<usize>,
+) -> Result<Option<Vec<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    deserializer.deserialize_option(OptionalList(List { length, key: None }))
+}
+
+struct OptionalList<T>(List<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for OptionalList<T> {
+    type Value = Option<Vec<T>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_none<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self.0).map(Some)
+    }
+}
+
+/// Reads a list of at most so many entries, no two of which have the same key.
+pub(crate) fn unique<'de, D, T>(
+    deserializer: D,
+    most: usize,
+    key: fn(&T) -> String,
+) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    deserializer.deserialize_seq(List {
+        length: 0..=most,
+        key: Some(key),
+    })
+}
+
+struct List<T> {
+    length: RangeInclusive<usize>,
+    key: Option<fn(&T) -> String>,
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for List<T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Vec<T>, A::Error> {
+        let most = *self.length.end();
+        let mut list = Vec::with_capacity(entries.size_hint().unwrap_or(0).min(most));
+        let mut keys = HashSet::new();
+        loop {
+            let entry = Entry {
+                full: (list.len() == most).then_some(most),
+                key: self.key,
+                keys: &mut keys,
+                kind: PhantomData,
+            };
+            match entries.next_element_seed(entry)? {
+                Some(entry) => list.push(entry),
+                None => break,
+            }
+        }
+        if list.len() < *self.length.start() {
+            let least = self.length.start();
+            return Err(A::Error::custom(format!(
+                "has {} entries, the least is {least}",
+                list.len()
+            )));
+        }
+        Ok(list)
+    }
+}
+
+/// One entry of a list. What is wrong with it is said while it is read, so that the path of the error is its own.
+struct Entry<'a, T> {
+    full: Option<usize>,
+    key: Option<fn(&T) -> String>,
+    keys: &'a mut HashSet<String>,
+    kind: PhantomData<T>,
+}
+
+impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Entry<'_, T> {
+    type Value = T;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
+        if let Some(most) = self.full {
+            return Err(D::Error::custom(format!(
+                "is one too many, the most is {most}: send several messages"
+            )));
+        }
+        let entry = T::deserialize(deserializer)?;
+        if let Some(key) = self.key {
+            let key = key(&entry);
+            if self.keys.contains(&key) {
+                return Err(D::Error::custom(format!(
+                    "{key:?} comes a second time in this list"
+                )));
+            }
+            self.keys.insert(key);
+        }
+        Ok(entry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timestamps_are_rfc_3339() {
+        for good in [
+            "2026-03-01T12:00:00Z",
+            "2026-03-01t12:00:00.123456789z",
+            "2026-03-01T12:00:00+05:30",
+        ] {
+            assert!(is_rfc3339(good), "{good}");
+        }
+        for bad in [
+            "",
+            "2026-03-01",
+            "2026-03-01 12:00:00Z",
+            "2026-03-01T12:00:00",
+            "2026-03-01T12:00Z",
+            "20260301T120000Z",
+            "2026-03-01T12:00:00.Z",
+            "2026-03-01T12:00:00.1234567890Z",
+            "2026-03-01T12:00:00+0530",
+            "2026-03-01T12:00:00Z[Europe/Berlin]",
+            "1772366400",
+            "ää26-03-01T12:00:00Z",
+        ] {
+            assert!(!is_rfc3339(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn lengths_count_characters() {
+        assert!(is_label(&"ä".repeat(255)));
+        assert!(!is_label(&"ä".repeat(256)));
+        assert!(!is_label(""));
+        assert!(!is_label("a\nb"));
+        assert!(check_note("two\nlines").is_ok());
+        assert!(check_note("bell\u{7}").is_err());
+        assert!(check_note(&"x".repeat(1001)).is_err());
+    }
+}

@@ -1,1 +1,0 @@
-//! JSON Schemas and the AsyncAPI document.

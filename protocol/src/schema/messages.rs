@@ -1,0 +1,103 @@
+//! The JSON Schemas of all messages, as one document.
+
+use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use schemars::{Schema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+
+use super::texts::{JSON_CONTENT_TYPE, Label, Note, Time};
+use crate::{Kind, MessageId, Source, TraceParent, kind};
+
+/// All messages as one JSON Schema (draft 2020-12). `$defs` has one entry for each message type under its name, a whole
+/// CloudEvents envelope, next to the shapes they share; the document itself accepts any of them.
+pub fn messages() -> Value {
+    let (definitions, kinds) = definitions(SchemaSettings::draft2020_12());
+    let any: Vec<Value> = kinds
+        .iter()
+        .map(|kind| json!({"$ref": format!("#/$defs/{kind}")}))
+        .collect();
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:lockstep:schema:messages",
+        "title": "Messages of Lockstep",
+        "description": "CloudEvents 1.0 in structured JSON. A receiver ignores keys it does not know. What no schema can \
+                        say is in the README of the protocol: the size of a message, keys that come twice, U+0000.",
+        "oneOf": any,
+        "$defs": definitions,
+    })
+}
+
+/// The definitions of all messages and of what they share, with references as these settings want them.
+pub(super) fn definitions(settings: SchemaSettings) -> (Map<String, Value>, &'static [Kind]) {
+    let mut generator = settings
+        .with_transform(RecursiveTransform(bound_integers))
+        .into_generator();
+    let bodies = kind::data_schemas(&mut generator);
+    let attributes = Attributes::new(&mut generator);
+    let envelopes: Vec<(Kind, Value)> = bodies
+        .into_iter()
+        .map(|(kind, data)| (kind, attributes.envelope(kind, &data)))
+        .collect();
+    let mut definitions = generator.take_definitions(true);
+    for (kind, envelope) in envelopes {
+        definitions.insert(kind.as_str().to_owned(), envelope);
+    }
+    (definitions, Kind::ALL)
+}
+
+/// The CloudEvents attributes that all messages share.
+struct Attributes {
+    id: Schema,
+    source: Schema,
+    subject: Schema,
+    time: Schema,
+    traceparent: Schema,
+    causationid: Schema,
+    actor: Schema,
+}
+
+impl Attributes {
+    fn new(generator: &mut SchemaGenerator) -> Self {
+        Self {
+            id: generator.subschema_for::<MessageId>(),
+            source: generator.subschema_for::<Source>(),
+            subject: generator.subschema_for::<Option<Label>>(),
+            time: generator.subschema_for::<Option<Time>>(),
+            traceparent: generator.subschema_for::<Option<TraceParent>>(),
+            causationid: generator.subschema_for::<Option<Note>>(),
+            actor: generator.subschema_for::<Option<Label>>(),
+        }
+    }
+
+    fn envelope(&self, kind: Kind, data: &Schema) -> Value {
+        json!({
+            "title": kind.as_str(),
+            "description": kind.description(),
+            "type": "object",
+            "required": ["specversion", "id", "source", "type", "data"],
+            "properties": {
+                "specversion": {"const": "1.0"},
+                "id": self.id,
+                "source": self.source,
+                "type": {"const": kind.as_str()},
+                "subject": self.subject,
+                "time": self.time,
+                "datacontenttype": {"type": ["string", "null"], "pattern": JSON_CONTENT_TYPE},
+                "traceparent": self.traceparent,
+                "causationid": self.causationid,
+                "actor": self.actor,
+                "data": data,
+                "data_base64": {"type": "null", "description": "Not understood: the body is JSON, in `data`."},
+            },
+        })
+    }
+}
+
+/// Says how large an integer of 64 bits may be; schemars leaves that to a format nobody else knows.
+fn bound_integers(schema: &mut Schema) {
+    let unsigned = schema.get("format").and_then(Value::as_str) == Some("uint64");
+    if unsigned {
+        schema.insert("maximum".to_owned(), u64::MAX.into());
+        schema.remove("format");
+    }
+}

@@ -1,0 +1,107 @@
+//! The CloudEvents SDK for Python reads what we write, and we read what it writes.
+
+mod support;
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use lockstep_protocol::{Envelope, Kind};
+use support::goldens;
+
+const SDK: &str = "cloudevents==2.2.0";
+
+#[test]
+fn the_python_sdk_reads_every_golden_and_we_read_what_it_makes_of_it() {
+    let goldens = goldens();
+    let ours: Vec<Envelope> = goldens
+        .iter()
+        .map(|golden| Envelope::decode(golden.text.as_bytes()).unwrap().envelope)
+        .collect();
+    let lines: Vec<Vec<u8>> = ours.iter().map(Envelope::encode).collect();
+
+    let output = run_script(&python_with_sdk(), &lines.join(&b'\n'));
+    let mut theirs = output
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty());
+    for (golden, ours) in goldens.iter().zip(&ours) {
+        let body = theirs.next().expect("one line for each message");
+        let decoded = Envelope::decode(body).unwrap_or_else(|error| panic!("{}: {error}", golden.name));
+        let mut again = decoded.envelope;
+        if ours.time.is_none() {
+            // This SDK puts in the time of reading where there is none.
+            again.time = None;
+        }
+        assert_eq!(&again, ours, "{}", golden.name);
+        assert_eq!(decoded.digest, ours.digest(), "{}", golden.name);
+        assert_eq!(golden.json()["id"], again.identity.id.as_str());
+    }
+    let made = Envelope::decode(theirs.next().expect("and one made by the SDK alone"))
+        .unwrap()
+        .envelope;
+    assert_eq!(made.message.kind(), Kind::DeviceRemoved);
+    assert_eq!(made.time.unwrap().to_string(), "2026-03-01T12:00:00.25Z");
+    assert_eq!(theirs.next(), None);
+}
+
+/// Feeds the script through a file, so that neither side waits for the other to read.
+fn run_script(python: &Path, input: &[u8]) -> Vec<u8> {
+    let mut file = tempfile();
+    file.write_all(input).expect("the input can be written");
+    let file = rewound(file);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cloudevents_python.py");
+    succeed(Command::new(python).arg(script).stdin(Stdio::from(file))).stdout
+}
+
+fn tempfile() -> fs::File {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cloudevents-{}", std::process::id()));
+    let file = fs::File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(&path)
+        .expect("the target folder can be written");
+    fs::remove_file(path).expect("an open file can be removed");
+    file
+}
+
+fn rewound(mut file: fs::File) -> fs::File {
+    std::io::Seek::rewind(&mut file).expect("a file can be rewound");
+    file
+}
+
+/// The interpreter of a virtual environment with the SDK, made once for each version of it and kept in the target
+/// folder. It is made beside its place and moved there whole, since two test runs may do so at once.
+fn python_with_sdk() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(SDK.replace("==", "-"));
+    let python = folder.join("bin/python");
+    if !python.exists() {
+        let fresh = folder.with_extension(std::process::id().to_string());
+        let made = Command::new("python3").args(["-m", "venv"]).arg(&fresh).output();
+        let made = made.is_ok_and(|output| output.status.success());
+        assert!(
+            made,
+            "`python3 -m venv` does not work; install it: apt-get install python3-venv (Debian, Ubuntu)"
+        );
+        succeed(Command::new(fresh.join("bin/python")).args(["-m", "pip", "install", "--quiet", SDK]));
+        if fs::rename(&fresh, &folder).is_err() {
+            assert!(python.exists(), "{} cannot be made", folder.display());
+            fs::remove_dir_all(&fresh).expect("our own folder can be removed");
+        }
+    }
+    python
+}
+
+fn succeed(command: &mut Command) -> Output {
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
+}

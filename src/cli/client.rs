@@ -1,0 +1,306 @@
+//! The console's HTTP API, from the other side.
+
+use std::fmt;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use lockstep_protocol::Identity;
+use lockstep_protocol::rest::{DevicePage, DeviceView, MessageView, Problem};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use super::Global;
+use crate::config::Overrides;
+use crate::{data_folder, roles};
+
+/// How long any answer may take that is not waited for.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The longest wait asked for at once; the console allows a minute.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// How often something is sent again while the other side is busy or away.
+const ATTEMPTS: u32 = 5;
+
+/// Talks to a console.
+pub(super) struct Client {
+    http: reqwest::Client,
+    base: String,
+    token: SecretString,
+}
+
+/// The console refused.
+#[derive(Debug)]
+pub(super) struct Refused {
+    status: StatusCode,
+    problem: Option<Problem>,
+}
+
+impl Refused {
+    /// Whether the console says that there is no such thing.
+    pub(super) fn is_not_found(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND
+    }
+
+    /// Whether the same request may succeed after a moment.
+    fn heals(&self) -> bool {
+        matches!(
+            self.status,
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+        )
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.status == StatusCode::UNAUTHORIZED {
+            return f.write_str(
+                "the console does not know this token; give another with --token, LOCKSTEP_TOKEN or LOCKSTEP_TOKEN_FILE",
+            );
+        }
+        let Some(problem) = &self.problem else {
+            return write!(
+                f,
+                "the answer was {}; is this address the console of Lockstep?",
+                self.status
+            );
+        };
+        f.write_str(&problem.title)?;
+        if let Some(place) = &problem.place {
+            write!(f, " at {place}")?;
+        }
+        if let Some(detail) = &problem.detail {
+            write!(f, ": {detail}")?;
+        }
+        let code = problem.kind.rsplit(':').next().unwrap_or_default();
+        write!(f, " ({code})")
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl Client {
+    /// A client for the console that flags and environment name, else for what `lockstep up` left on this machine.
+    ///
+    /// # Errors
+    /// When nothing says where the console is, or with which token.
+    pub(super) fn new(global: &Global) -> anyhow::Result<Self> {
+        let given = given_token(global)?;
+        let (url, token) = match (&global.url, given) {
+            (Some(url), Some(token)) => (url.clone(), token),
+            (Some(url), None) => {
+                // The local token is for the local console only; it is not sent anywhere else.
+                let local = local(global).ok().flatten().filter(|local| same(&local.url, url));
+                let Some(local) = local else {
+                    bail!("no token for {url}: give one with --token, LOCKSTEP_TOKEN or LOCKSTEP_TOKEN_FILE");
+                };
+                (url.clone(), local.token)
+            }
+            (None, given) => {
+                let Some(local) = local(global)? else {
+                    let folder = global.configuration(Overrides::default())?.data_dir;
+                    bail!(
+                        "no running Lockstep was found in {}: start `lockstep up`, set LOCKSTEP__DATA_DIR if it runs with another folder, or name a console with --url and --token",
+                        folder.display()
+                    );
+                };
+                (local.url, given.unwrap_or(local.token))
+            }
+        };
+        Self::of(url, token)
+    }
+
+    /// A client for the console at this address.
+    ///
+    /// # Errors
+    /// When it is no address.
+    pub(super) fn at(address: &data_folder::ConsoleAddress) -> anyhow::Result<Self> {
+        Self::of(address.url.clone(), address.token.clone())
+    }
+
+    fn of(url: String, token: SecretString) -> anyhow::Result<Self> {
+        match Url::parse(&url) {
+            Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.has_host() => {}
+            _ => {
+                return Err(super::UsageError(format!(
+                    "{url:?} is no address; such as http://127.0.0.1:8910"
+                ))
+                .into());
+            }
+        }
+        Ok(Self {
+            http: roles::http_client()?,
+            base: url.trim_end_matches('/').to_owned(),
+            token,
+        })
+    }
+
+    /// Where the console is.
+    pub(super) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Publishes a message: structured CloudEvents JSON. It is sent again while the console is busy, which is harmless:
+    /// the same message counts once.
+    ///
+    /// # Errors
+    /// When the console refuses or cannot be reached.
+    pub(super) async fn publish(&self, message: Vec<u8>) -> anyhow::Result<()> {
+        let message = bytes::Bytes::from(message);
+        let mut attempt = 1;
+        loop {
+            let request = self.request(Method::POST, "/v1/events").timeout(TIMEOUT);
+            let request = request
+                .header("content-type", "application/cloudevents+json")
+                .body(message.clone());
+            match self.send(request).await {
+                Ok(_) => return Ok(()),
+                Err(error) if attempt < ATTEMPTS && heals(&error) => {
+                    tokio::time::sleep(Duration::from_millis(200) * 2_u32.pow(attempt)).await;
+                    attempt += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// What became of a message; waits for it, and bears a console or a store that is away meanwhile. `None` if there is
+    /// no outcome in time.
+    ///
+    /// # Errors
+    /// When the console refuses, or cannot be reached at the end of the time.
+    pub(super) async fn outcome(
+        &self,
+        identity: &Identity,
+        wait: Duration,
+    ) -> anyhow::Result<Option<MessageView>> {
+        let deadline = Instant::now() + wait;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let asked = left.min(LONGEST_WAIT).as_secs();
+            let query = [
+                ("source", identity.source.as_str()),
+                ("id", identity.id.as_str()),
+                ("wait", &asked.to_string()),
+            ];
+            let request = self.request(Method::GET, "/v1/messages").query(&query);
+            let error = match self.send(request.timeout(LONGEST_WAIT + TIMEOUT)).await {
+                Ok(response) => return Ok(Some(read(response).await?)),
+                Err(error) => error,
+            };
+            let absent = error.downcast_ref::<Refused>().is_some_and(Refused::is_not_found);
+            if Instant::now() >= deadline {
+                return if absent { Ok(None) } else { Err(error) };
+            }
+            if !absent {
+                if !heals(&error) && !error.is::<Unreachable>() {
+                    return Err(error);
+                }
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            } else if asked == 0 {
+                // Less than a second is left, which cannot be asked for.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+
+    /// A page of devices.
+    ///
+    /// # Errors
+    /// When the console refuses or cannot be reached.
+    pub(super) async fn devices(&self, query: &[(&str, String)]) -> anyhow::Result<DevicePage> {
+        let request = self
+            .request(Method::GET, "/v1/devices")
+            .query(query)
+            .timeout(TIMEOUT);
+        read(self.send(request).await?).await
+    }
+
+    /// One device.
+    ///
+    /// # Errors
+    /// When there is none, or the console refuses or cannot be reached.
+    pub(super) async fn device(&self, hostname: &str) -> anyhow::Result<DeviceView> {
+        let request = self
+            .request(Method::GET, &format!("/v1/devices/{hostname}"))
+            .timeout(TIMEOUT);
+        read(self.send(request).await?).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        request.bearer_auth(self.token.expose_secret())
+    }
+
+    async fn send(&self, request: RequestBuilder) -> anyhow::Result<Response> {
+        let response = request.send().await.map_err(|source| Unreachable {
+            base: self.base.clone(),
+            source,
+        })?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let body = response.bytes().await.unwrap_or_default();
+        let problem = serde_json::from_slice(&body).ok();
+        Err(Refused { status, problem }.into())
+    }
+}
+
+/// The console did not answer.
+#[derive(Debug)]
+struct Unreachable {
+    base: String,
+    source: reqwest::Error,
+}
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let base = &self.base;
+        if self.source.is_connect() {
+            write!(
+                f,
+                "cannot connect to {base}; is `lockstep up` or `lockstep console` running there?"
+            )
+        } else if self.source.is_timeout() {
+            write!(f, "{base} did not answer in time")
+        } else {
+            write!(f, "the request to {base} failed")
+        }
+    }
+}
+
+impl std::error::Error for Unreachable {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+fn heals(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Refused>().is_some_and(Refused::heals)
+}
+
+async fn read<T: DeserializeOwned>(response: Response) -> anyhow::Result<T> {
+    let body = response.bytes().await.context("the answer broke off")?;
+    serde_json::from_slice(&body)
+        .context("the answer makes no sense; is this address the console of Lockstep?")
+}
+
+fn given_token(global: &Global) -> anyhow::Result<Option<SecretString>> {
+    let Some(path) = &global.token_file else {
+        return Ok(global.token.clone());
+    };
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(Some(text.trim_end().to_owned().into()))
+}
+
+fn local(global: &Global) -> anyhow::Result<Option<data_folder::ConsoleAddress>> {
+    let config = global.configuration(Overrides::default())?;
+    data_folder::console(&config.data_dir)
+}
+
+fn same(one: &str, other: &str) -> bool {
+    one.trim_end_matches('/') == other.trim_end_matches('/')
+}

@@ -1,0 +1,25 @@
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+use super::{Cli, output};
+
+/// Prints completions for a shell
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lockstep completions bash > /etc/bash_completion.d/lockstep
+  lockstep completions fish > ~/.config/fish/completions/lockstep.fish")]
+pub(super) struct Completions {
+    /// The shell
+    shell: Shell,
+}
+
+impl Completions {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut Cli::command(), "lockstep", &mut script);
+        output::line(String::from_utf8(script)?.trim_end());
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,31 @@
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{Global, output};
+use crate::config::Overrides;
+use crate::roles;
+
+/// Answers HTTP: takes events and commands, shows outcomes and devices
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lockstep console
+  lockstep console --listen 0.0.0.0:8910")]
+pub(super) struct Console {
+    /// Address and port
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+}
+
+impl Console {
+    pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+        let overrides = Overrides {
+            listen: self.listen,
+            ..Overrides::default()
+        };
+        let config = global.role(overrides)?;
+        let started = |address| output::line(&format!("the console listens on {address}"));
+        roles::console(&config, started).await?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

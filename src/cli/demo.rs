@@ -1,0 +1,226 @@
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use clap::Args;
+use lockstep_protocol::events::{
+    DeviceProvisioned, ImportedDevice, InterfaceUpdated, InventoryImported, ProvisionedNeighbor, UpdateKind,
+    UpdatedInterface,
+};
+use lockstep_protocol::rest::{InboxState, MessageView};
+use lockstep_protocol::{
+    DeviceState, DeviceType, Envelope, Hostname, Message, Source, commands::DeviceStateRequested,
+};
+use lockstep_worker::clock::{Clock, SystemClock};
+use serde_json::json;
+
+use super::client::Client;
+use super::devices::list;
+use super::{Global, outcome, output};
+use crate::config::Config;
+use crate::roles;
+
+/// How long any step may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Shows the main job from start to end: events in, flags flipped, results out
+///
+/// Runs everything in this process and in a temporary folder, which is gone afterwards. Nothing that is configured is used or
+/// touched.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lockstep demo
+  lockstep demo --json")]
+pub(super) struct Demo {}
+
+impl Demo {
+    pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+        let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+        let config = Config::embedded(folder.path())?;
+        let (started, address) = tokio::sync::oneshot::channel();
+        let up = roles::up(&config, |address| {
+            // Nobody waits for it only when the demo is over.
+            let _ = started.send(address.clone());
+        });
+        let story = async {
+            let address = address.await.context("nothing was started")?;
+            tell(&Client::at(&address)?, global.json).await
+        };
+        tokio::select! {
+            ended = up => bail!("it ended before the demo did: {ended:?}"),
+            told = story => told?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// One thing that happens, and what should come of it.
+struct Scene {
+    title: &'static str,
+    message: Envelope,
+    /// The flag of one device afterwards.
+    expected: (&'static str, bool),
+    /// Whether the message can be worked at all.
+    applies: bool,
+}
+
+/// Plays all scenes against a running Lockstep, and fails if one of them does not end as it should.
+async fn tell(client: &Client, json: bool) -> anyhow::Result<()> {
+    let mut told = Vec::new();
+    for scene in scenes()? {
+        let view = play(client, &scene).await?;
+        let says = match view.state {
+            InboxState::Applied => outcome::effect(&view),
+            InboxState::Dead => format!("rejected: {}", outcome::rejection(&view)),
+        };
+        if !json {
+            output::line(&format!("● {}", scene.title));
+            output::line(&format!("  {} → {says}", view.kind));
+        }
+        told.push(json!({"title": scene.title, "message": view}));
+    }
+    let devices = list::all(client, vec![("limit", "1000".to_owned())]).await?;
+    if json {
+        output::json(&json!({"scenes": told, "devices": devices}));
+        return Ok(());
+    }
+    output::line("");
+    list::show(&devices);
+    output::line("");
+    output::line("That was the real thing, in one process. `lockstep up` keeps it running for you.");
+    Ok(())
+}
+
+async fn play(client: &Client, scene: &Scene) -> anyhow::Result<MessageView> {
+    client.publish(scene.message.encode()).await?;
+    let outcome = client.outcome(&scene.message.identity, PATIENCE).await?;
+    let view = outcome.with_context(|| format!("{:?} has no outcome", scene.title))?;
+    ensure!(
+        (view.state == InboxState::Applied) == scene.applies,
+        "{:?} ended as {view:?}",
+        scene.title
+    );
+    let (hostname, synchronized) = scene.expected;
+    let device = client.device(hostname).await?;
+    ensure!(
+        device.synchronized == synchronized,
+        "{:?} left {hostname} otherwise: {device:?}",
+        scene.title
+    );
+    Ok(view)
+}
+
+fn scenes() -> anyhow::Result<Vec<Scene>> {
+    let configured = interface("access1", UpdateKind::Configuration)?;
+    let again = configured.clone();
+    Ok(vec![
+        Scene {
+            title: "An inventory is imported: five devices that are as they should be",
+            message: fleet()?,
+            expected: ("core1", true),
+            applies: true,
+        },
+        Scene {
+            title: "Somebody configures an interface of access1 in the source of truth",
+            message: configured,
+            expected: ("access1", false),
+            applies: true,
+        },
+        Scene {
+            title: "The sender is not sure and sends the same event again: it counts once",
+            message: again,
+            expected: ("access1", false),
+            applies: true,
+        },
+        Scene {
+            title: "An interface of access2 bounces",
+            message: interface("access2", UpdateKind::Status)?,
+            expected: ("access2", true),
+            applies: true,
+        },
+        Scene {
+            title: "Somebody misspells a hostname",
+            message: interface("acces2", UpdateKind::Configuration)?,
+            expected: ("access2", true),
+            applies: false,
+        },
+        Scene {
+            title: "dist2 comes up by ZTP, and sees core1 and a device nobody knows",
+            message: provisioned()?,
+            expected: ("core1", false),
+            applies: true,
+        },
+        Scene {
+            title: "access3 is left alone for a while",
+            message: unmanaged()?,
+            expected: ("access3", false),
+            applies: true,
+        },
+    ])
+}
+
+fn fleet() -> anyhow::Result<Envelope> {
+    let names = [
+        ("core1", DeviceType::Core),
+        ("dist1", DeviceType::Dist),
+        ("access1", DeviceType::Access),
+        ("access2", DeviceType::Access),
+        ("access3", DeviceType::Access),
+    ];
+    let devices = names.into_iter().map(|(hostname, device_type)| {
+        let device = json!({"hostname": hostname, "device_type": device_type, "platform": "eos", "synchronized": true});
+        Ok(serde_json::from_value::<ImportedDevice>(device)?)
+    });
+    let devices = devices.collect::<anyhow::Result<_>>()?;
+    envelope(InventoryImported {
+        devices,
+        ..InventoryImported::default()
+    })
+}
+
+fn interface(hostname: &str, kind: UpdateKind) -> anyhow::Result<Envelope> {
+    let interfaces = vec![UpdatedInterface {
+        name: "Ethernet1".to_owned().try_into()?,
+        configuration: None,
+    }];
+    envelope(InterfaceUpdated {
+        hostname: hostname.parse()?,
+        interfaces,
+        kind,
+    })
+}
+
+fn provisioned() -> anyhow::Result<Envelope> {
+    let neighbor = |interface: &str, hostname: &str| {
+        Ok::<_, anyhow::Error>(ProvisionedNeighbor {
+            interface: interface.to_owned().try_into()?,
+            neighbor_hostname: hostname.parse()?,
+            neighbor_interface: "Ethernet7".to_owned().try_into()?,
+        })
+    };
+    envelope(DeviceProvisioned {
+        hostname: "dist2".parse()?,
+        device_type: DeviceType::Dist,
+        platform: "eos".to_owned(),
+        management_ip: Some("192.0.2.12".parse()?),
+        mac: Some("44:4c:a8:00:00:12".to_owned().try_into()?),
+        serial: Some("JPE12".to_owned().try_into()?),
+        neighbors: vec![neighbor("Ethernet49", "core1")?, neighbor("Ethernet50", "core9")?],
+    })
+}
+
+fn unmanaged() -> anyhow::Result<Envelope> {
+    let hostname: Hostname = "access3".parse()?;
+    let note = Some("waiting for a new power supply".to_owned());
+    envelope(DeviceStateRequested {
+        hostname,
+        state: DeviceState::Unmanaged,
+        note,
+        until: None,
+    })
+}
+
+fn envelope(message: impl Into<Message>) -> anyhow::Result<Envelope> {
+    let source = Source::try_from("urn:lockstep:demo".to_owned())?;
+    Ok(Envelope::new(source, SystemClock.now(), message))
+}

@@ -1,0 +1,183 @@
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use clap::{Args, ValueEnum};
+use lockstep_protocol::events::InventoryImported;
+use lockstep_protocol::rest::InboxState;
+use lockstep_protocol::results::EventApplied;
+use lockstep_protocol::{DeviceType, Envelope, Identity, Source};
+use lockstep_worker::clock::{Clock, SystemClock};
+use serde::Serialize;
+
+use crate::cli::client::Client;
+use crate::cli::{Global, UsageError, outcome, output};
+use crate::inventory::{self, Inventory};
+
+/// How long the outcome of one message may take.
+const WAIT: Duration = Duration::from_mins(2);
+
+/// Imports devices from a file, and waits until all are there
+///
+/// What the file names is created or brought up to date; what it leaves out stays as it is. A YAML list has entries such
+/// as `- {hostname: sw1, device_type: ACCESS}`, and optionally platform, state, synchronized, management_ip, mac, serial,
+/// vendor, model, os_version, groups, and interfaces: a list of names or of {name, configuration}.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lockstep devices import fleet.yml
+  lockstep devices import inventory/ --from nornir --default-type ACCESS")]
+pub(super) struct Import {
+    /// The file; for Nornir also the folder with hosts.yaml
+    file: PathBuf,
+    /// What the file is
+    #[arg(long, default_value = "yaml")]
+    from: Format,
+    /// The type of devices for which a Nornir inventory says none
+    #[arg(long, value_name = "TYPE")]
+    default_type: Option<DeviceType>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A list of devices
+    Yaml,
+    /// A Nornir `SimpleInventory`
+    Nornir,
+}
+
+/// What an import did.
+#[derive(Debug, Default, Serialize)]
+struct Summary {
+    devices: usize,
+    interfaces: usize,
+    messages: usize,
+    /// How many devices changed their sync flag.
+    flipped: u64,
+    /// How many devices were in messages that were rejected.
+    rejected: usize,
+}
+
+impl Summary {
+    fn told(&self) -> String {
+        let devices = counted(self.devices, "device");
+        let interfaces = counted(self.interfaces, "interface");
+        format!(
+            "imported {devices} and {interfaces}; {} changed their sync flag",
+            self.flipped
+        )
+    }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 {
+        format!("1 {what}")
+    } else {
+        format!("{count} {what}s")
+    }
+}
+
+/// The source of messages from the command line.
+pub(super) fn source() -> Source {
+    Source::try_from("urn:lockstep:cli".to_owned()).expect("a fixed URN is a source")
+}
+
+impl Import {
+    pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+        let inventory = self.read()?;
+        inventory
+            .warnings
+            .iter()
+            .for_each(|warning| output::note(&format!("warning: {warning}")));
+        let chunks = inventory::chunks(inventory.entries)?;
+        let client = Client::new(global)?;
+        let summary = import(&client, chunks).await?;
+        if global.json {
+            output::json(&summary);
+        } else {
+            output::line(&summary.told());
+        }
+        if summary.rejected == 0 {
+            return Ok(ExitCode::SUCCESS);
+        }
+        output::complain(&format!("{} devices were not imported", summary.rejected));
+        Ok(ExitCode::FAILURE)
+    }
+
+    fn read(&self) -> anyhow::Result<Inventory> {
+        match self.from {
+            Format::Yaml if self.default_type.is_some() => {
+                Err(UsageError("--default-type goes with --from nornir".to_owned()).into())
+            }
+            Format::Yaml => read_yaml(&self.file),
+            Format::Nornir => Ok(inventory::read_nornir(&self.file, self.default_type)?),
+        }
+    }
+}
+
+fn read_yaml(file: &Path) -> anyhow::Result<Inventory> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {name}"))?;
+    Ok(inventory::read_yaml(&name, &text)?)
+}
+
+/// One message under way.
+struct Sent {
+    identity: Identity,
+    chunk: InventoryImported,
+}
+
+/// Publishes all, then waits for all: workers share the chunks among themselves.
+async fn import(client: &Client, chunks: Vec<InventoryImported>) -> anyhow::Result<Summary> {
+    let progress = output::Progress::new();
+    let total = chunks.len();
+    let mut sent = Vec::with_capacity(total);
+    for chunk in chunks {
+        progress.show(&format!("publishing {} of {total}", sent.len() + 1));
+        let envelope = Envelope::new(source(), SystemClock.now(), chunk.clone());
+        let published = client.publish(envelope.encode()).await;
+        published.with_context(|| {
+            format!(
+                "{} of {total} messages were published; importing again is harmless",
+                sent.len()
+            )
+        })?;
+        let identity = envelope.identity;
+        sent.push(Sent { identity, chunk });
+    }
+    let mut summary = Summary::default();
+    for (index, sent) in sent.iter().enumerate() {
+        progress.show(&format!("waiting for {} of {total}", index + 1));
+        let view = client.outcome(&sent.identity, WAIT).await?.ok_or_else(|| {
+            anyhow!("there is no outcome after {} s; nothing is lost: is a worker running? Importing again is harmless", WAIT.as_secs())
+        })?;
+        summary.messages += 1;
+        match view.state {
+            InboxState::Applied => {
+                summary.devices += sent.chunk.devices.len();
+                summary.interfaces += sent.chunk.interfaces.len();
+                let applied: Option<EventApplied> = serde_json::from_value(view.result).ok();
+                summary.flipped += applied.map_or(0, |applied| applied.flipped);
+            }
+            InboxState::Dead => {
+                summary.rejected += sent.chunk.devices.len();
+                progress.show("");
+                output::complain(&format!("{}: {}", range(&sent.chunk), outcome::rejection(&view)));
+            }
+        }
+    }
+    Ok(summary)
+}
+
+fn range(chunk: &InventoryImported) -> String {
+    match chunk.devices.as_slice() {
+        [] => "no device".to_owned(),
+        [only] => only.hostname.to_string(),
+        [first, .., last] => format!(
+            "{} … {} ({} devices)",
+            first.hostname,
+            last.hostname,
+            chunk.devices.len()
+        ),
+    }
+}

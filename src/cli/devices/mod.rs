@@ -1,0 +1,38 @@
+//! Commands about devices.
+
+mod import;
+pub(super) mod list;
+mod set_state;
+mod show;
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use super::Global;
+
+/// Imports, lists, shows and moves devices
+#[derive(Debug, Args)]
+pub(super) struct Devices {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    Import(import::Import),
+    List(list::List),
+    Show(show::Show),
+    SetState(set_state::SetState),
+}
+
+impl Devices {
+    pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+        match self.what {
+            What::Import(command) => command.run(global).await,
+            What::List(command) => command.run(global).await,
+            What::Show(command) => command.run(global).await,
+            What::SetState(command) => command.run(global).await,
+        }
+    }
+}

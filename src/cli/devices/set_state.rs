@@ -1,0 +1,57 @@
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use clap::Args;
+use jiff::Timestamp;
+use lockstep_protocol::commands::DeviceStateRequested;
+use lockstep_protocol::{DeviceState, Envelope, Hostname};
+use lockstep_worker::clock::{Clock, SystemClock};
+
+use super::import::source;
+use crate::cli::client::Client;
+use crate::cli::publish::ask_again;
+use crate::cli::{Global, outcome};
+
+const WAIT: Duration = Duration::from_secs(30);
+
+/// Moves a device to another state, and waits until that is done
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lockstep devices set-state sw1 UNMANAGED --note 'line card on its way' --until 2026-03-01T08:00:00Z
+  lockstep devices set-state sw1 MANAGED")]
+pub(super) struct SetState {
+    /// The device
+    #[arg(value_name = "HOST")]
+    hostname: Hostname,
+    /// The state it should be in
+    state: DeviceState,
+    /// Why, for whoever looks at the device next
+    #[arg(long)]
+    note: Option<String>,
+    /// Until when, such as 2026-03-01T08:00:00Z; a reminder, nothing happens by itself
+    #[arg(long, value_name = "TIME")]
+    until: Option<Timestamp>,
+}
+
+impl SetState {
+    pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+        let subject = self.hostname.to_string();
+        let request = DeviceStateRequested {
+            hostname: self.hostname,
+            state: self.state,
+            note: self.note,
+            until: self.until,
+        };
+        let envelope = Envelope::new(source(), SystemClock.now(), request).with_subject(subject);
+        let client = Client::new(global)?;
+        client.publish(envelope.encode()).await?;
+        match client.outcome(&envelope.identity, WAIT).await? {
+            Some(view) => Ok(outcome::show(&view, global.json)),
+            None => {
+                let again = ask_again(&client, &envelope.identity);
+                Err(anyhow!("there is no outcome after {} s; {again}", WAIT.as_secs()))
+            }
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The command line: one file a command. Commands that act on a running system are clients of the console.
+
+mod client;
+mod completions;
+mod config;
+mod console;
+mod demo;
+mod devices;
+mod migrate;
+mod outcome;
+mod output;
+mod publish;
+mod schema;
+mod table;
+mod up;
+mod worker;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+use secrecy::SecretString;
+
+use crate::config::{Config, ConfigProblems, Overrides};
+use crate::telemetry;
+
+/// Keeps network devices in lockstep with what they should be.
+#[derive(Debug, Parser)]
+#[command(name = "lockstep", version, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  lockstep up                                 everything in one process
+  lockstep devices import fleet.yml           tell it about devices
+  lockstep devices list --unsynchronized      who is not as it should be
+  lockstep publish lockstep.interface.updated --wait \\
+      --data '{\"hostname\": \"sw1\", \"kind\": \"configuration\", \"interfaces\": [{\"name\": \"Ethernet1\"}]}'
+
+Exit codes: 0 done, 1 failed, 2 usage, 78 bad configuration.";
+
+/// Flags of every command, before or after it.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Configuration file [default: ./lockstep.toml if it is there]
+    #[arg(long, global = true, env = "LOCKSTEP_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Address of the console [default: what `lockstep up` left in the data folder]
+    #[arg(long, global = true, env = "LOCKSTEP_URL", value_name = "URL")]
+    url: Option<String>,
+    /// Token for the console [default: what `lockstep up` left in the data folder]
+    #[arg(
+        long,
+        global = true,
+        env = "LOCKSTEP_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
+    token: Option<SecretString>,
+    /// File that holds the token
+    #[arg(
+        long,
+        global = true,
+        env = "LOCKSTEP_TOKEN_FILE",
+        value_name = "FILE",
+        conflicts_with = "token"
+    )]
+    token_file: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+    /// Log more; twice for even more
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Up(up::Up),
+    Worker(worker::Worker),
+    Console(console::Console),
+    Migrate(migrate::Migrate),
+    Publish(publish::Publish),
+    Devices(devices::Devices),
+    Schema(schema::Schema),
+    Config(config::ConfigCommand),
+    Demo(demo::Demo),
+    Completions(completions::Completions),
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What went wrong, for [`report`].
+pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let Cli { global, command } = cli;
+    match command {
+        Command::Up(command) => command.run(&global).await,
+        Command::Worker(command) => command.run(&global).await,
+        Command::Console(command) => command.run(&global).await,
+        Command::Migrate(command) => command.run(&global).await,
+        Command::Publish(command) => command.run(&global).await,
+        Command::Devices(command) => command.run(&global).await,
+        Command::Schema(command) => command.run(),
+        Command::Config(command) => command.run(&global),
+        Command::Demo(command) => command.run(&global).await,
+        Command::Completions(command) => command.run(),
+    }
+}
+
+/// The arguments make no sense together; ends with exit code 2.
+#[derive(Debug)]
+struct UsageError(String);
+
+impl std::fmt::Display for UsageError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+/// Prints an error with all its causes, and says with which code to exit.
+pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
+    output::complain(&format!("{error:#}"));
+    if error.is::<ConfigProblems>() {
+        ExitCode::from(78)
+    } else if error.is::<UsageError>() {
+        ExitCode::from(2)
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+impl Global {
+    /// The configuration, with what flags say.
+    fn configuration(&self, overrides: Overrides) -> Result<Config, ConfigProblems> {
+        Config::load(self.config.as_deref(), overrides)
+    }
+
+    /// The configuration of a process that stays, with its logs started.
+    fn role(&self, overrides: Overrides) -> anyhow::Result<Config> {
+        let config = self.configuration(overrides)?;
+        telemetry::start(&config.log, self.verbose)?;
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    /// The deepest commands below this one, with their paths.
+    fn leaves(command: &clap::Command, path: &str) -> Vec<(String, String)> {
+        let own = format!("{path} {}", command.get_name());
+        let children: Vec<_> = command
+            .get_subcommands()
+            .filter(|child| child.get_name() != "help")
+            .collect();
+        if children.is_empty() {
+            let help = command
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            return vec![(own, help)];
+        }
+        children
+            .into_iter()
+            .flat_map(|child| leaves(child, &own))
+            .collect()
+    }
+
+    #[test]
+    fn the_help_of_every_command_has_an_example() {
+        let commands = leaves(&Cli::command(), "");
+        assert!(commands.len() > 10);
+        for (path, help) in commands {
+            assert!(
+                help.contains("Example") && help.contains(path.trim_start()),
+                "{path}: {help:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn global_flags_stand_before_or_after_the_command() {
+        for line in [
+            "lockstep --json --url http://x devices list",
+            "lockstep devices list --json --url http://x",
+        ] {
+            let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+            assert!(
+                cli.global.json && cli.global.url.as_deref() == Some("http://x"),
+                "{line}"
+            );
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What became of a message, for people.
+
+use std::process::ExitCode;
+
+use lockstep_protocol::rest::{InboxState, MessageView};
+use lockstep_protocol::results::{EventApplied, IgnoredReason, MessageRejected, Outcome};
+
+use super::output;
+
+/// Why a message was rejected, in one line.
+pub(super) fn rejection(view: &MessageView) -> String {
+    match serde_json::from_value::<MessageRejected>(view.result.clone()) {
+        Ok(rejected) => {
+            let place = rejected
+                .place
+                .map(|place| format!(" at {place}"))
+                .unwrap_or_default();
+            format!("{}{place}: {}", rejected.code, rejected.reason)
+        }
+        // A newer worker may know other codes.
+        Err(_) => view.result.to_string(),
+    }
+}
+
+/// What a message did, in one line.
+pub(super) fn effect(view: &MessageView) -> String {
+    let Ok(applied) = serde_json::from_value::<EventApplied>(view.result.clone()) else {
+        return format!("{}: {}", view.result_type, view.result);
+    };
+    let mut line = match applied.outcome {
+        Outcome::Applied => format!("applied; {} changed their sync flag", devices(applied.flipped)),
+        Outcome::Ignored => format!("nothing to do: {}", reason(applied.reason)),
+    };
+    let names: Vec<&str> = applied
+        .devices
+        .iter()
+        .take(10)
+        .map(lockstep_protocol::Hostname::as_str)
+        .collect();
+    if !names.is_empty() {
+        let more = if applied.truncated || applied.devices.len() > names.len() {
+            ", …"
+        } else {
+            ""
+        };
+        line = format!("{line}; concerns {}{more}", names.join(", "));
+    }
+    let unknown: Vec<&str> = applied
+        .unknown_hostnames
+        .iter()
+        .map(lockstep_protocol::Hostname::as_str)
+        .collect();
+    if !unknown.is_empty() {
+        line = format!("{line}; unknown: {}", unknown.join(", "));
+    }
+    line
+}
+
+fn devices(count: u64) -> String {
+    match count {
+        0 => "no device".to_owned(),
+        1 => "1 device".to_owned(),
+        many => format!("{many} devices"),
+    }
+}
+
+fn reason(reason: Option<IgnoredReason>) -> &'static str {
+    match reason {
+        Some(IgnoredReason::StatusOnly) => "only the status of interfaces changed",
+        Some(IgnoredReason::Unchanged) => "everything is already as the message says",
+        Some(IgnoredReason::Older) => "a newer message about the same was applied before",
+        Some(IgnoredReason::OtherBranch) => "the branch is not the configured one",
+        None => "no reason was given",
+    }
+}
+
+/// Prints an outcome, and says with which code to exit.
+pub(super) fn show(view: &MessageView, json: bool) -> ExitCode {
+    if json {
+        output::json(view);
+    }
+    match view.state {
+        InboxState::Applied => {
+            if !json {
+                output::line(&effect(view));
+            }
+            ExitCode::SUCCESS
+        }
+        InboxState::Dead => {
+            output::complain(&format!("the message was rejected: {}", rejection(view)));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn view(state: InboxState, result: serde_json::Value) -> MessageView {
+        MessageView {
+            source: "urn:test".to_owned(),
+            id: "1".to_owned(),
+            kind: "lockstep.device.removed".to_owned(),
+            state,
+            at: "2026-02-03T04:05:06Z".parse().unwrap(),
+            by: None,
+            result_type: "lockstep.x".to_owned(),
+            result,
+        }
+    }
+
+    #[test]
+    fn outcomes_are_told_in_one_line() {
+        let applied = json!({"outcome": "applied", "scope": "device", "flipped": 1, "devices": ["sw1"], "truncated": false});
+        let ignored = json!({"outcome": "ignored", "reason": "status-only", "scope": "none", "flipped": 0, "devices": [],
+            "truncated": false, "unknown_hostnames": ["sw9"]});
+        let table = [
+            (applied, "applied; 1 device changed their sync flag; concerns sw1"),
+            (
+                ignored,
+                "nothing to do: only the status of interfaces changed; unknown: sw9",
+            ),
+            (json!({"execution": 1}), "lockstep.x: {\"execution\":1}"),
+        ];
+        for (result, expected) in table {
+            assert_eq!(effect(&view(InboxState::Applied, result)), expected);
+        }
+        let dead =
+            json!({"code": "unknown-device", "reason": "no device is named sw9", "place": "$.data.hostname"});
+        assert_eq!(
+            rejection(&view(InboxState::Dead, dead)),
+            "unknown-device at $.data.hostname: no device is named sw9"
+        );
+    }
+}

@@ -1,0 +1,140 @@
+use std::io::Read;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use lockstep_protocol::rest::Accepted;
+use lockstep_protocol::{Identity, MessageId, Source};
+use lockstep_worker::clock::{Clock, SystemClock};
+use serde_json::{Value, json};
+
+use super::client::Client;
+use super::{Global, UsageError, outcome, output};
+
+/// Publishes an event or a command
+///
+/// The same id from the same source counts once, however often it is published.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lockstep publish lockstep.device.removed --data '{\"hostname\": \"sw1\"}' --wait
+  lockstep publish lockstep.device.provisioned --data @ztp.json --subject sw1
+  generate | lockstep publish lockstep.interface.updated --data - --id change-4711 --source urn:example:netbox
+
+`lockstep schema messages` shows every type and its data.")]
+pub(super) struct Publish {
+    /// The type, such as lockstep.interface.updated
+    #[arg(value_name = "TYPE")]
+    kind: String,
+    /// The device it is about
+    #[arg(long)]
+    subject: Option<String>,
+    /// The data: JSON, @FILE, or - for standard input
+    #[arg(long, default_value = "{}", value_name = "JSON|@FILE|-")]
+    data: String,
+    /// The id [default: a new one]
+    #[arg(long)]
+    id: Option<String>,
+    /// Where it comes from, as a URI
+    #[arg(long, default_value = "urn:lockstep:cli")]
+    source: String,
+    /// Wait for the outcome
+    #[arg(long, num_args = 0..=1, default_missing_value = "30", value_name = "SECONDS")]
+    wait: Option<u64>,
+}
+
+impl Publish {
+    pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+        let identity = self.identity()?;
+        let message = self.message(&identity)?;
+        let client = Client::new(global)?;
+        let encoded = serde_json::to_vec(&message).context("cannot write the message")?;
+        client.publish(encoded).await?;
+        let Some(seconds) = self.wait else {
+            if global.json {
+                output::json(&Accepted { identity });
+            } else {
+                output::line(&format!(
+                    "published {} with id {} from {}",
+                    self.kind, identity.id, identity.source
+                ));
+            }
+            return Ok(ExitCode::SUCCESS);
+        };
+        match client.outcome(&identity, Duration::from_secs(seconds)).await {
+            Ok(Some(view)) => Ok(outcome::show(&view, global.json)),
+            Ok(None) => Err(anyhow::anyhow!(
+                "there is no outcome after {seconds} s; {}",
+                ask_again(&client, &identity)
+            )),
+            Err(error) => Err(error.context(format!(
+                "cannot tell what became of it; {}",
+                ask_again(&client, &identity)
+            ))),
+        }
+    }
+
+    fn identity(&self) -> Result<Identity, UsageError> {
+        let id = match &self.id {
+            None => MessageId::new(),
+            Some(id) => {
+                MessageId::try_from(id.clone()).map_err(|error| UsageError(format!("--id {error}")))?
+            }
+        };
+        let source = Source::try_from(self.source.clone());
+        let source = source.map_err(|error| UsageError(format!("--source {error}")))?;
+        Ok(Identity { source, id })
+    }
+
+    /// Type and data are checked by the console, which knows as much about them as its workers do.
+    fn message(&self, identity: &Identity) -> anyhow::Result<Value> {
+        let data: Value = serde_json::from_str(&self.text()?)
+            .map_err(|error| UsageError(format!("--data is no JSON: {error}; name a file with @FILE")))?;
+        let mut message = json!({
+            "specversion": "1.0",
+            "id": identity.id,
+            "source": identity.source,
+            "type": self.kind,
+            "time": SystemClock.now(),
+            "datacontenttype": "application/json",
+            "data": data,
+        });
+        if let Some(subject) = &self.subject {
+            message["subject"] = subject.as_str().into();
+        }
+        Ok(message)
+    }
+
+    fn text(&self) -> anyhow::Result<String> {
+        if self.data == "-" {
+            let mut text = String::new();
+            std::io::stdin()
+                .read_to_string(&mut text)
+                .context("cannot read standard input")?;
+            return Ok(text);
+        }
+        match self.data.strip_prefix('@') {
+            Some(file) => std::fs::read_to_string(file).with_context(|| format!("cannot read {file}")),
+            None => Ok(self.data.clone()),
+        }
+    }
+}
+
+/// The message is not lost: how to ask for it later.
+pub(super) fn ask_again(client: &Client, identity: &Identity) -> String {
+    let base = client.base();
+    let Ok(url) = reqwest::Url::parse_with_params(
+        &format!("{base}/v1/messages"),
+        [
+            ("source", identity.source.as_str()),
+            ("id", identity.id.as_str()),
+            ("wait", "60"),
+        ],
+    ) else {
+        return "the message is safe with the broker".to_owned();
+    };
+    format!(
+        "the message is safe with the broker. To ask again, publish it with the same --id {} and --source {}, which counts once, or GET {url}",
+        identity.id, identity.source
+    )
+}

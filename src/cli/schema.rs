@@ -1,0 +1,33 @@
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use lockstep_protocol::schema;
+
+use super::output;
+
+/// Prints the contract: what messages look like and where they go
+#[derive(Debug, Args)]
+pub(super) struct Schema {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// JSON Schemas of all messages
+    #[command(after_help = "Example:\n  lockstep schema messages > messages.schema.json")]
+    Messages,
+    /// The `AsyncAPI` 3 document
+    #[command(after_help = "Example:\n  lockstep schema asyncapi > asyncapi.json")]
+    Asyncapi,
+}
+
+impl Schema {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        match self.what {
+            What::Messages => output::json(&schema::messages()),
+            What::Asyncapi => output::json(&schema::asyncapi()),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,60 @@
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use secrecy::ExposeSecret;
+
+use super::{Global, output};
+use crate::config::{Config, Overrides};
+use crate::data_folder::ConsoleAddress;
+use crate::roles;
+
+/// Everything in one process: brings the store up to date, works messages, answers HTTP
+///
+/// Without a broker and a database in the configuration, both are embedded and live in the data folder.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lockstep up
+  lockstep up --listen 127.0.0.1:0 --data /var/lib/lockstep")]
+pub(super) struct Up {
+    /// Address and port of the console; port 0 chooses a free one
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// The data folder
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+impl Up {
+    pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+        let overrides = Overrides {
+            listen: self.listen,
+            data_dir: self.data,
+            ..Overrides::default()
+        };
+        let config = global.role(overrides)?;
+        roles::up(&config, |address| greet(&config, address, global.json)).await?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn greet(config: &Config, address: &ConsoleAddress, json: bool) {
+    let (url, token) = (&address.url, address.token.expose_secret());
+    if json {
+        output::json(&serde_json::json!({"url": url, "token": token, "data_dir": config.data_dir}));
+        return;
+    }
+    output::line(&format!("lockstep is up at {url}"));
+    output::line(&format!("token of this run, for other programs: {token}"));
+    output::line("");
+    output::line("On this machine, in another terminal:");
+    if !config.data_dir.ends_with("lockstep-data") {
+        output::line(&format!(
+            "  export LOCKSTEP__DATA_DIR={}",
+            config.data_dir.display()
+        ));
+    }
+    output::line("  lockstep devices import fleet.yml");
+    output::line("  lockstep devices list");
+    output::line("  lockstep publish --help");
+}

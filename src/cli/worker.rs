@@ -1,0 +1,31 @@
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::Global;
+use crate::config::Overrides;
+use crate::roles;
+
+/// Works messages; start as many as it takes
+///
+/// Needs a broker and a database that all workers share. `lockstep migrate` brings the database up to date first.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lockstep worker
+  lockstep worker --lanes events,commands")]
+pub(super) struct Worker {
+    /// Which lanes to take, with commas between them [default: all]
+    #[arg(long, value_name = "LANES")]
+    lanes: Option<String>,
+}
+
+impl Worker {
+    pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+        let overrides = Overrides {
+            lanes: self.lanes,
+            ..Overrides::default()
+        };
+        roles::worker(&global.role(overrides)?).await?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

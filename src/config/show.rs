@@ -1,0 +1,52 @@
+use serde_json::{Value, json};
+
+use super::{Config, LogFormat, TokenConfig};
+
+impl Config {
+    /// The configuration as it is in effect, with secrets masked.
+    pub(crate) fn shown(&self) -> Value {
+        let token = |token: &TokenConfig| {
+            let types: Vec<String> = token.types.iter().map(ToString::to_string).collect();
+            json!({"name": token.name, "token": "***", "types": types})
+        };
+        let tokens: Vec<Value> = self.console.tokens.iter().map(token).collect();
+        let lanes: Vec<&str> = self.worker.lanes.iter().map(|lane| lane.as_str()).collect();
+        let format = match self.log.format {
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
+        };
+        let mut shown = json!({
+            "data_dir": self.data_dir,
+            "broker": {
+                "url": self.broker.url.to_string(),
+                "ca_file": self.broker.ca_file,
+                "declare": self.broker.declare,
+                "trusted_users": self.broker.trusted_users,
+            },
+            "store": {
+                "url": self.store.url.to_string(),
+                "ca_file": self.store.ca_file,
+                "pool_size": self.store.pool_size,
+            },
+            "console": {"listen": self.console.listen, "tokens": tokens},
+            "worker": {
+                "lanes": lanes,
+                "prefetch": self.worker.prefetch,
+                "batch_size": self.worker.batch_size,
+                "batch_linger_ms": u64::try_from(self.worker.batch_linger.as_millis()).unwrap_or(u64::MAX),
+                "grace_seconds": self.worker.grace.as_secs(),
+            },
+            "log": {"filter": self.log.filter, "format": format},
+        });
+        for section in shown
+            .as_object_mut()
+            .into_iter()
+            .flat_map(|sections| sections.values_mut())
+        {
+            if let Some(section) = section.as_object_mut() {
+                section.retain(|_, value| !value.is_null());
+            }
+        }
+        shown
+    }
+}

@@ -1,0 +1,194 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use lockstep_protocol::topology::Lane;
+use secrecy::ExposeSecret;
+
+use super::{BrokerUrl, Config, ConfigProblems, LogFormat, Overrides, StoreUrl};
+
+fn write(text: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    file
+}
+
+fn read(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigProblems> {
+    let file = write(text);
+    read_file(file.path(), variables, Overrides::default())
+}
+
+fn read_file(
+    file: &Path,
+    variables: &[(&str, &str)],
+    overrides: Overrides,
+) -> Result<Config, ConfigProblems> {
+    let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    let variables: BTreeMap<String, String> = variables.iter().map(pair).collect();
+    Config::read(Some(file), &variables, overrides)
+}
+
+/// Each problem as `ORIGIN: KEY: REASON`, the file's name left out.
+fn problems(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
+    let file = write(text);
+    let problems = read_file(file.path(), variables, Overrides::default()).unwrap_err();
+    let name = file.path().display().to_string();
+    problems
+        .0
+        .iter()
+        .map(|problem| problem.to_string().replace(&name, ""))
+        .collect()
+}
+
+#[test]
+fn an_empty_file_gives_the_defaults() {
+    let config = read("", &[]).unwrap();
+    assert_eq!(config.data_dir, Path::new("lockstep-data"));
+    assert!(matches!(config.broker.url, BrokerUrl::Embedded));
+    assert!(
+        matches!(&config.store.url, StoreUrl::Sqlite(path) if path == Path::new("lockstep-data/store.sqlite"))
+    );
+    assert_eq!(config.console.listen.to_string(), "127.0.0.1:8910");
+    assert_eq!(config.worker.lanes, Lane::ALL);
+    assert_eq!(
+        (config.worker.batch_size, config.worker.batch_linger.as_millis()),
+        (500, 2)
+    );
+    assert_eq!(config.log.format, LogFormat::Text);
+}
+
+#[test]
+fn the_documented_example_loads_and_names_every_default() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("docker/lockstep.toml");
+    let config = read_file(&example, &[], Overrides::default()).unwrap();
+    assert_eq!(
+        config.shown(),
+        read("", &[]).unwrap().shown(),
+        "the example shows the defaults"
+    );
+
+    // What is commented out is meant to be used: it loads too.
+    let text = std::fs::read_to_string(&example).unwrap();
+    let uncommented: Vec<&str> = text
+        .lines()
+        .map(|line| line.strip_prefix("#:").unwrap_or(line))
+        .collect();
+    let config = read(&uncommented.join("\n"), &[]).unwrap();
+    assert!(matches!(config.broker.url, BrokerUrl::Amqp(_)));
+    assert!(matches!(config.store.url, StoreUrl::Postgres(_)));
+    assert_eq!(config.console.tokens.len(), 2);
+}
+
+#[test]
+fn the_environment_goes_over_the_file_and_flags_over_both() {
+    let file = write("data_dir = 'one'\n[worker]\nprefetch = 7\nlanes = ['events']\n");
+    let variables = [
+        ("LOCKSTEP__DATA_DIR", "two"),
+        ("LOCKSTEP__WORKER__PREFETCH", "8"),
+        ("LOCKSTEP__WORKER__LANES", "events, commands"),
+        ("LOCKSTEP__BROKER__DECLARE", "false"),
+        ("LOCKSTEP_URL", "not a key"),
+    ];
+    let overrides = Overrides {
+        data_dir: Some("three".into()),
+        ..Overrides::default()
+    };
+    let config = read_file(file.path(), &variables, overrides).unwrap();
+    assert_eq!(config.data_dir, Path::new("three"));
+    assert_eq!(config.worker.prefetch, 8);
+    assert_eq!(config.worker.lanes, [Lane::Events, Lane::Commands]);
+    assert!(!config.broker.declare);
+}
+
+#[test]
+fn tokens_come_from_the_file_or_from_the_environment() {
+    let secret = write("from a file\n");
+    let name = secret.path().display().to_string();
+    let text = format!(
+        "[[console.tokens]]\nname = 'ops'\ntoken = 'direct'\ntypes = ['*']\n[[console.tokens]]\nname = 'ztp'\ntoken_file = '{name}'\n"
+    );
+    let config = read(&text, &[]).unwrap();
+    let secrets = |config: &Config| -> Vec<String> {
+        config
+            .console
+            .tokens
+            .iter()
+            .map(|token| token.token.expose_secret().to_owned())
+            .collect()
+    };
+    assert_eq!(secrets(&config), ["direct", "from a file"]);
+    assert!(!config.shown().to_string().contains("direct"));
+    assert!(!format!("{config:?}").contains("direct"));
+
+    let list = "[{name = 'x', token = 'y', types = ['lockstep.device.*']}]";
+    let config = read(&text, &[("LOCKSTEP__CONSOLE__TOKENS", list)]).unwrap();
+    assert_eq!(secrets(&config), ["y"]);
+    let config = read(&text, &[("LOCKSTEP__CONSOLE__TOKENS__0__TOKEN", "other")]).unwrap();
+    assert_eq!(secrets(&config), ["other", "from a file"]);
+    let config = read(&text, &[("LOCKSTEP__CONSOLE__TOKENS__0__TOKEN_FILE", &name)]);
+    assert!(
+        config.unwrap_err().to_string().contains("the same token"),
+        "a later origin wins over the direct secret"
+    );
+}
+
+#[test]
+fn addresses_with_passwords_come_from_files_too() {
+    let url = write("amqps://u:secret@broker:5671/lockstep\n");
+    let name = url.path().display().to_string();
+    let config = read(
+        "[broker]\nurl = 'embedded:'\n",
+        &[("LOCKSTEP__BROKER__URL_FILE", &name)],
+    )
+    .unwrap();
+    assert_eq!(
+        config.broker.url.to_string(),
+        "amqps://u:***@broker:5671/lockstep"
+    );
+}
+
+#[test]
+fn all_problems_are_reported_together_with_key_and_line() {
+    let text = "[broker]\nurll = 'x'\ndeclare = 'yes'\n[worker]\nbatch_size = 0\nlanes = ['evnts', 'events']\n\n[console]\nlisten = 'here'\n[[console.tokens]]\nname = 'a b'\n[gatewy]\nx = 1\n[store]\nurl = 'mysql://u:secret@h'\n";
+    let problems = problems(
+        text,
+        &[
+            ("LOCKSTEP__LOG__FORMAT", "xml"),
+            ("LOCKSTEP__WORKER__PREFETCH", "many"),
+        ],
+    );
+    let expected = [
+        ":3: broker.declare: is \"yes\", must be true or false",
+        ":15: store.url: is no address understood here, must be sqlite:PATH",
+        ":9: console.listen: is \"here\", must be an address and a port",
+        ":11: console.tokens[0].token: is missing; set token or token_file",
+        ":11: console.tokens[0].name: must be 1 to 64",
+        ":6: worker.lanes: \"evnts\" is no lane; there are events",
+        "LOCKSTEP__WORKER__PREFETCH: worker.prefetch: is \"many\", must be a whole number from 1 to 65535",
+        ":5: worker.batch_size: is 0, must be a whole number from 1 to 5000",
+        "LOCKSTEP__LOG__FORMAT: log.format: is \"xml\", must be \"text\" or \"json\"",
+        ":2: broker.urll: is no key; there are ca_file, declare, trusted_users, url, url_file",
+        ":13: gatewy.x: is in no section there is; there are broker, console, log, store, worker",
+    ];
+    assert_eq!(problems.len(), expected.len(), "{problems:#?}");
+    for (problem, expected) in problems.iter().zip(expected) {
+        assert!(problem.contains(expected), "{problem}\n{expected}");
+        assert!(!problem.contains("secret"), "{problem}");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_reported_with_its_line_and_without_its_text() {
+    let problems = problems("[broker]\nurl = 'amqp://u:secret@h\n", &[]);
+    assert!(problems[0].contains(":2: not TOML"), "{problems:?}");
+    assert!(
+        !problems.iter().any(|problem| problem.contains("secret")),
+        "{problems:?}"
+    );
+    let missing = read_file(Path::new("/nowhere/lockstep.toml"), &[], Overrides::default()).unwrap_err();
+    assert!(
+        missing
+            .to_string()
+            .contains("/nowhere/lockstep.toml: cannot read"),
+        "{missing}"
+    );
+}

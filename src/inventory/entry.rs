@@ -1,0 +1,141 @@
+//! One device as people write it: the fields of [`ImportedDevice`], in any case, numbers where text is meant, and its
+//! interfaces.
+
+use std::collections::HashSet;
+
+use lockstep_protocol::events::{ImportedDevice, ImportedInterface};
+use lockstep_protocol::{DeviceType, InterfaceName};
+use serde_json::{Map, Value};
+
+use super::Entry;
+
+/// The fields there are; others are reported and left aside.
+const FIELDS: &[&str] = &[
+    "hostname",
+    "device_type",
+    "platform",
+    "state",
+    "synchronized",
+    "management_ip",
+    "mac",
+    "serial",
+    "vendor",
+    "model",
+    "os_version",
+    "groups",
+    "interfaces",
+];
+
+/// Fields that are text even where they look like numbers.
+const TEXTS: &[&str] = &[
+    "hostname",
+    "platform",
+    "mac",
+    "serial",
+    "vendor",
+    "model",
+    "os_version",
+    "management_ip",
+];
+
+/// Fields that are words in capitals.
+const WORDS: &[&str] = &["device_type", "state"];
+
+/// The fields of an entry that nobody knows.
+pub(super) fn unknown(fields: &Map<String, Value>) -> Vec<&str> {
+    fields
+        .keys()
+        .map(String::as_str)
+        .filter(|name| !FIELDS.contains(name))
+        .collect()
+}
+
+/// Reads one device. An error begins with the field.
+pub(super) fn read(mut fields: Map<String, Value>) -> Result<Entry, String> {
+    // `key:` without a value means that it is not given.
+    fields.retain(|name, value| FIELDS.contains(&name.as_str()) && !value.is_null());
+    let interfaces = fields.remove("interfaces");
+    for (name, value) in &mut fields {
+        // Not fractions: 4.30 would become 4.3. Those are refused, and to be put in quotes.
+        if let Value::Number(number) = value
+            && TEXTS.contains(&name.as_str())
+            && !number.is_f64()
+        {
+            *value = Value::String(number.to_string());
+        }
+        if let Value::String(text) = value
+            && WORDS.contains(&name.as_str())
+        {
+            *text = text.to_ascii_uppercase();
+        }
+    }
+    if let Some(Value::Array(groups)) = fields.get_mut("groups") {
+        for group in groups {
+            if let Value::Number(number) = group {
+                *group = Value::String(number.to_string());
+            }
+        }
+    }
+    if !fields.contains_key("device_type") {
+        return Err(format!("device_type is missing; one of {}", types()));
+    }
+    let device: ImportedDevice =
+        serde_path_to_error::deserialize(Value::Object(fields)).map_err(|error| {
+            let path = error.path().to_string();
+            let place = if path == "." {
+                String::new()
+            } else {
+                format!("{path}: ")
+            };
+            format!("{place}{}", error.inner())
+        })?;
+    let interfaces = read_interfaces(&device, interfaces)?;
+    Ok(Entry { device, interfaces })
+}
+
+pub(super) fn types() -> String {
+    let names: Vec<&str> = DeviceType::ALL.iter().map(|kind| kind.as_str()).collect();
+    names.join(", ")
+}
+
+/// Interfaces are names, or tables with a name and a configuration.
+fn read_interfaces(device: &ImportedDevice, value: Option<Value>) -> Result<Vec<ImportedInterface>, String> {
+    let items = match value {
+        None => return Ok(Vec::new()),
+        Some(Value::Array(items)) => items,
+        Some(_) => return Err("interfaces: must be a list of names, or of {name, configuration}".to_owned()),
+    };
+    let read = |(index, item): (usize, Value)| {
+        let (name, configuration) = match item {
+            Value::String(name) => (name, None),
+            Value::Object(mut fields) => match (fields.remove("name"), fields.remove("configuration")) {
+                (Some(Value::String(name)), configuration) => {
+                    (name, configuration.filter(|value| !value.is_null()))
+                }
+                _ => return Err(format!("interfaces[{index}].name: must be text")),
+            },
+            _ => {
+                return Err(format!(
+                    "interfaces[{index}]: must be a name, or {{name, configuration}}"
+                ));
+            }
+        };
+        let name =
+            InterfaceName::try_from(name).map_err(|error| format!("interfaces[{index}].name: {error}"))?;
+        Ok(ImportedInterface {
+            hostname: device.hostname.clone(),
+            name,
+            configuration,
+        })
+    };
+    let interfaces = items
+        .into_iter()
+        .enumerate()
+        .map(read)
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut names = HashSet::new();
+    match interfaces.iter().find(|interface| !names.insert(&interface.name)) {
+        Some(twice) => Err(format!("interfaces: {} is there twice", twice.name)),
+        None => Ok(interfaces),
+    }
+}

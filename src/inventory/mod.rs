@@ -1,0 +1,89 @@
+//! Inventories in files: read, checked as a whole, and cut into chunks that fit in messages. Pure, but for reading files.
+
+mod chunk;
+mod entry;
+mod nornir;
+mod yaml;
+
+use std::fmt;
+
+use lockstep_protocol::events::{ImportedDevice, ImportedInterface};
+
+pub(crate) use chunk::chunks;
+pub(crate) use nornir::read as read_nornir;
+pub(crate) use yaml::read as read_yaml;
+
+/// A device of an inventory with its interfaces.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Entry {
+    pub(crate) device: ImportedDevice,
+    pub(crate) interfaces: Vec<ImportedInterface>,
+}
+
+/// What an inventory says, and what in it was left aside.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Inventory {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Everything that is wrong with an inventory, each with its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct InventoryError(pub(crate) Vec<String>);
+
+/// How many problems are shown.
+const SHOWN: usize = 20;
+
+impl fmt::Display for InventoryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_slice() {
+            [problem] => return f.write_str(problem),
+            problems => write!(
+                f,
+                "the inventory has {} problems, nothing was imported:",
+                problems.len()
+            )?,
+        }
+        for problem in self.0.iter().take(SHOWN) {
+            write!(f, "\n  {problem}")?;
+        }
+        match self.0.len().saturating_sub(SHOWN) {
+            0 => Ok(()),
+            more => write!(f, "\n  … and {more} more"),
+        }
+    }
+}
+
+impl std::error::Error for InventoryError {}
+
+impl InventoryError {
+    fn one(problem: impl Into<String>) -> Self {
+        Self(vec![problem.into()])
+    }
+}
+
+/// Keeps good entries and bad ones apart, and finds hostnames named twice.
+fn gather(
+    results: impl IntoIterator<Item = Result<(String, Entry), String>>,
+) -> Result<Vec<Entry>, InventoryError> {
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut problems = Vec::new();
+    let mut places = std::collections::HashMap::new();
+    for result in results {
+        match result {
+            Ok((place, entry)) => {
+                let hostname = entry.device.hostname.clone();
+                if let Some(before) = places.insert(hostname, place.clone()) {
+                    problems.push(format!("{place}: the same hostname as {before}"));
+                }
+                entries.push(entry);
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if problems.is_empty() {
+        Ok(entries)
+    } else {
+        Err(InventoryError(problems))
+    }
+}

@@ -1,0 +1,262 @@
+//! A Nornir SimpleInventory: `hosts.yaml`, and beside it `groups.yaml` and `defaults.yaml` where they exist. A value comes
+//! from the host, else from its groups in their order and their groups in turn, else from the defaults, as in Nornir.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use lockstep_protocol::DeviceType;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::yaml::parse;
+use super::{Entry, Inventory, InventoryError, entry, gather};
+
+/// Fields of a device that are taken from `data` under their own names.
+const FROM_DATA: &[&str] = &[
+    "state",
+    "synchronized",
+    "mac",
+    "serial",
+    "vendor",
+    "model",
+    "os_version",
+    "interfaces",
+    "management_ip",
+];
+
+/// A host, a group or the defaults. Credentials are not read.
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Element {
+    hostname: Option<String>,
+    platform: Option<String>,
+    #[serde(default)]
+    groups: Option<Vec<String>>,
+    #[serde(default)]
+    data: Option<Map<String, Value>>,
+}
+
+/// Reads an inventory from its folder, or from its `hosts.yaml`.
+///
+/// # Errors
+/// Everything that is wrong, each with its file and host.
+pub(crate) fn read(path: &Path, default_type: Option<DeviceType>) -> Result<Inventory, InventoryError> {
+    let hosts_file = if path.is_dir() {
+        in_folder(path, "hosts")
+    } else {
+        path.to_owned()
+    };
+    let folder = hosts_file.parent().unwrap_or(Path::new("")).to_owned();
+    let hosts = elements(&hosts_file)?;
+    let optional = |name: &str| Some(in_folder(&folder, name)).filter(|file| file.exists());
+    let groups = match optional("groups") {
+        Some(file) => elements(&file)?,
+        None => BTreeMap::new(),
+    };
+    let defaults = match optional("defaults") {
+        Some(file) => typed(&file, load(&file)?)?,
+        None => Element::default(),
+    };
+    let all = All {
+        groups,
+        defaults,
+        default_type,
+    };
+    let file = hosts_file.display();
+    let results = hosts.into_iter().map(|(name, host)| {
+        let place = format!("{file}: host {name}");
+        match all.entry(&name, &host) {
+            Ok(entry) => Ok((place, entry)),
+            Err(problem) => Err(format!("{place}: {problem}")),
+        }
+    });
+    Ok(Inventory {
+        entries: gather(results)?,
+        warnings: Vec::new(),
+    })
+}
+
+/// `NAME.yaml`, or `NAME.yml` where that is what there is.
+fn in_folder(folder: &Path, name: &str) -> PathBuf {
+    let short = folder.join(format!("{name}.yml"));
+    if short.exists() {
+        short
+    } else {
+        folder.join(format!("{name}.yaml"))
+    }
+}
+
+fn load(file: &Path) -> Result<Value, InventoryError> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| InventoryError::one(format!("cannot read {}: {error}", file.display())))?;
+    parse(&file.display().to_string(), &text)
+}
+
+fn elements(file: &Path) -> Result<BTreeMap<String, Element>, InventoryError> {
+    let named: BTreeMap<String, Option<Element>> = typed(file, load(file)?)?;
+    Ok(named
+        .into_iter()
+        .map(|(name, element)| (name, element.unwrap_or_default()))
+        .collect())
+}
+
+fn typed<T: serde::de::DeserializeOwned + Default>(file: &Path, value: Value) -> Result<T, InventoryError> {
+    if value.is_null() {
+        return Ok(T::default());
+    }
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        InventoryError::one(format!("{}: {}: {}", file.display(), error.path(), error.inner()))
+    })
+}
+
+struct All {
+    groups: BTreeMap<String, Element>,
+    defaults: Element,
+    default_type: Option<DeviceType>,
+}
+
+impl All {
+    fn entry(&self, name: &str, host: &Element) -> Result<Entry, String> {
+        let mut groups = Vec::new();
+        self.add_groups(host, &mut groups)?;
+        let lineage: Vec<&Element> = std::iter::once(host)
+            .chain(groups.iter().map(|name| &self.groups[*name]))
+            .chain([&self.defaults])
+            .collect();
+        let datum = |key: &str| {
+            lineage
+                .iter()
+                .find_map(|element| element.data.as_ref()?.get(key))
+                .cloned()
+        };
+
+        let mut fields = Map::new();
+        fields.extend(
+            FROM_DATA
+                .iter()
+                .filter_map(|key| Some(((*key).to_owned(), datum(key)?))),
+        );
+        fields.insert("hostname".to_owned(), name.into());
+        fields.insert(
+            "device_type".to_owned(),
+            self.device_type(&datum)?.as_str().into(),
+        );
+        if let Some(platform) = lineage.iter().find_map(|element| element.platform.as_deref()) {
+            fields.insert("platform".to_owned(), platform.into());
+        }
+        // What Nornir calls the hostname is where it connects to: kept where it is an address.
+        let address = lineage.iter().find_map(|element| element.hostname.as_deref());
+        if let Some(address) = address.filter(|text| text.parse::<IpAddr>().is_ok()) {
+            fields.insert("management_ip".to_owned(), address.into());
+        }
+        if !groups.is_empty() {
+            fields.insert("groups".to_owned(), groups.into());
+        }
+        entry::read(fields)
+    }
+
+    /// The groups of an element and their groups in turn, in Nornir's order, each once.
+    fn add_groups<'a>(&'a self, element: &'a Element, found: &mut Vec<&'a str>) -> Result<(), String> {
+        for name in element.groups.iter().flatten() {
+            if found.contains(&name.as_str()) {
+                continue;
+            }
+            let group = self
+                .groups
+                .get(name)
+                .ok_or_else(|| format!("group {name:?} is not in groups.yaml"))?;
+            found.push(name);
+            self.add_groups(group, found)?;
+        }
+        Ok(())
+    }
+
+    /// `data.device_type`, else `data.role`, else what `--default-type` says.
+    fn device_type(&self, datum: &impl Fn(&str) -> Option<Value>) -> Result<DeviceType, String> {
+        let mut reason = "has neither data.device_type nor data.role".to_owned();
+        for key in ["device_type", "role"] {
+            let Some(value) = datum(key) else { continue };
+            let text = value.as_str().unwrap_or_default();
+            match text.parse() {
+                Ok(kind) => return Ok(kind),
+                Err(_) if key == "device_type" => {
+                    return Err(format!(
+                        "data.device_type is {value}, must be one of {}",
+                        entry::types()
+                    ));
+                }
+                Err(_) => reason = format!("data.{key} is {value}, which is no device type"),
+            }
+        }
+        self.default_type.ok_or_else(|| {
+            format!("{reason}; set data.device_type (in the host, a group or the defaults) to one of {}, or give --default-type ACCESS", entry::types())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn values_come_from_host_groups_and_defaults_in_nornirs_order() {
+        let folder = folder(&[
+            (
+                "hosts.yaml",
+                "sw1:\n  hostname: 192.0.2.1\n  password: secret\n  groups: [leaf]\n  data: {serial: S1}\nsw2:\n  platform: junos\n  hostname: sw2.example.org\n  data: {device_type: core}\n",
+            ),
+            (
+                "groups.yaml",
+                "leaf:\n  groups: [campus]\n  data: {role: access}\ncampus:\n  data: {role: dist, vendor: Arista}\nempty:\n",
+            ),
+            ("defaults.yaml", "platform: eos\ndata: {vendor: Nobody}\n"),
+        ]);
+        let inventory = read(folder.path(), None).unwrap();
+        let devices: Vec<Value> = inventory
+            .entries
+            .iter()
+            .map(|entry| serde_json::to_value(&entry.device).unwrap())
+            .collect();
+        let expected = [
+            json!({
+                "hostname": "sw1", "device_type": "ACCESS", "platform": "eos", "management_ip": "192.0.2.1", "serial": "S1",
+                "vendor": "Arista", "groups": ["leaf", "campus"],
+            }),
+            json!({"hostname": "sw2", "device_type": "CORE", "platform": "junos", "vendor": "Nobody"}),
+        ];
+        assert_eq!(devices, expected);
+        assert_eq!(read(&folder.path().join("hosts.yaml"), None).unwrap(), inventory);
+    }
+
+    #[test]
+    fn a_host_without_a_type_is_named_with_what_to_do() {
+        let folder = folder(&[(
+            "hosts.yaml",
+            "sw1:\nsw2: {data: {role: leaf}}\nsw3: {groups: [gone]}\nsw4: {data: {device_type: leaf}}\n",
+        )]);
+        let problems = read(folder.path(), None).unwrap_err().0;
+        let expected = [
+            "host sw1: has neither data.device_type nor data.role; set data.device_type",
+            "host sw2: data.role is \"leaf\", which is no device type",
+            "host sw3: group \"gone\" is not in groups.yaml",
+            "host sw4: data.device_type is \"leaf\", must be one of UNKNOWN, ACCESS",
+        ];
+        assert_eq!(problems.len(), expected.len());
+        for (problem, expected) in problems.iter().zip(expected) {
+            assert!(problem.contains(expected), "{problem}");
+        }
+        assert!(problems[0].contains("--default-type ACCESS"));
+        let rest = read(folder.path(), Some(DeviceType::Access)).unwrap_err().0;
+        assert_eq!(rest.len(), 2, "{rest:?}");
+    }
+}

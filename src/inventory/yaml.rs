@@ -1,0 +1,163 @@
+use serde_json::{Map, Value};
+
+use super::{Entry, Inventory, InventoryError, entry, gather};
+
+/// Reads a YAML list of devices. `file` is named in what is wrong.
+///
+/// # Errors
+/// Everything that is wrong: with line and column where it is no YAML, otherwise with the entry and its hostname.
+pub(crate) fn read(file: &str, text: &str) -> Result<Inventory, InventoryError> {
+    let list: Value = parse(file, text)?;
+    let items = match list {
+        Value::Array(items) => items,
+        Value::Null => Vec::new(),
+        _ => {
+            let problem = format!(
+                "{file}: must be a list of devices (- hostname: …); --from nornir reads a Nornir inventory"
+            );
+            return Err(InventoryError::one(problem));
+        }
+    };
+    let mut warnings = Vec::new();
+    let results: Vec<_> = items
+        .into_iter()
+        .enumerate()
+        .map(|(index, item)| one(file, index, item, &mut warnings))
+        .collect();
+    Ok(Inventory {
+        entries: gather(results)?,
+        warnings,
+    })
+}
+
+/// Any YAML as JSON, with the place in the file of what is wrong.
+pub(super) fn parse(file: &str, text: &str) -> Result<Value, InventoryError> {
+    serde_norway::from_str(text).map_err(|error| {
+        let place = error
+            .location()
+            .map(|place| format!(":{}:{}", place.line(), place.column()))
+            .unwrap_or_default();
+        InventoryError::one(format!("{file}{place}: {error}"))
+    })
+}
+
+fn one(file: &str, index: usize, item: Value, warnings: &mut Vec<String>) -> Result<(String, Entry), String> {
+    let mut place = format!("{file}: entry {}", index + 1);
+    let Value::Object(fields) = item else {
+        return Err(format!("{place}: must have at least hostname and device_type"));
+    };
+    if let Some(hostname) = hostname(&fields) {
+        place = format!("{place} ({hostname})");
+    }
+    let unknown = entry::unknown(&fields);
+    if !unknown.is_empty() {
+        warnings.push(format!("{place}: left aside: {}", unknown.join(", ")));
+    }
+    match entry::read(fields) {
+        Ok(entry) => Ok((place, entry)),
+        Err(problem) => Err(format!("{place}: {problem}")),
+    }
+}
+
+fn hostname(fields: &Map<String, Value>) -> Option<&str> {
+    fields.get("hostname")?.as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn problems(text: &str) -> Vec<String> {
+        read("fleet.yml", text).unwrap_err().0
+    }
+
+    #[test]
+    fn entries_are_read_as_people_write_them() {
+        let text = "
+- hostname: sw1
+  device_type: access
+  platform: eos
+  state: managed
+  synchronized: true
+  management_ip: 192.0.2.1
+  mac: 444c.a800.0001
+  serial: 12345
+  groups: [campus, 42]
+  interfaces: [Ethernet1, {name: Ethernet2, configuration: {vlan: 7}}]
+- {hostname: sw2, device_type: DIST, note: odd, model: null}
+";
+        let inventory = read("fleet.yml", text).unwrap();
+        let first = &inventory.entries[0];
+        let device = serde_json::to_value(&first.device).unwrap();
+        let expected = json!({
+            "hostname": "sw1", "device_type": "ACCESS", "platform": "eos", "state": "MANAGED", "synchronized": true,
+            "management_ip": "192.0.2.1", "mac": "44:4c:a8:00:00:01", "serial": "12345", "groups": ["campus", "42"],
+        });
+        assert_eq!(device, expected);
+        assert_eq!(first.interfaces.len(), 2);
+        assert_eq!(first.interfaces[1].configuration, Some(json!({"vlan": 7})));
+        assert_eq!(
+            serde_json::to_value(&inventory.entries[1].device).unwrap(),
+            json!({"hostname": "sw2", "device_type": "DIST"})
+        );
+        assert_eq!(inventory.warnings, ["fleet.yml: entry 2 (sw2): left aside: note"]);
+        assert_eq!(read("fleet.yml", "").unwrap().entries, []);
+    }
+
+    #[test]
+    fn every_problem_names_its_place() {
+        let table = [
+            (
+                "- {hostname: sw1}",
+                "entry 1 (sw1): device_type is missing; one of UNKNOWN, ACCESS",
+            ),
+            ("- {device_type: ACCESS}", "entry 1: missing field `hostname`"),
+            (
+                "- {hostname: sw1, device_type: SPINE}",
+                "entry 1 (sw1): device_type: unknown variant `SPINE`",
+            ),
+            (
+                "- {hostname: a_b, device_type: ACCESS}",
+                "entry 1 (a_b): hostname: \"a_b\" is not a hostname",
+            ),
+            (
+                "- {hostname: sw1, device_type: ACCESS, management_ip: here}",
+                "entry 1 (sw1): management_ip: invalid IP",
+            ),
+            (
+                "- {hostname: sw1, device_type: ACCESS, interfaces: [{speed: 1}]}",
+                "interfaces[0].name: must be text",
+            ),
+            ("- sw1", "entry 1: must have at least"),
+            ("hosts: {}", "fleet.yml: must be a list"),
+            ("- hostname: sw1\n  device_type: [", "fleet.yml:3:1: "),
+            (
+                "- {hostname: sw1, device_type: CORE}\n- {hostname: sw1, device_type: CORE}",
+                "entry 2 (sw1): the same hostname as fleet.yml: entry 1",
+            ),
+        ];
+        for (text, expected) in table {
+            let problems = problems(text);
+            assert_eq!(problems.len(), 1, "{text}");
+            assert!(
+                problems[0].contains(expected),
+                "{text}\n{}\n{expected}",
+                problems[0]
+            );
+        }
+    }
+
+    #[test]
+    fn all_problems_are_reported_together() {
+        let text = "- {hostname: sw1}\n- {hostname: sw2, device_type: CORE}\n- {hostname: sw3}\n";
+        let error = read("fleet.yml", text).unwrap_err();
+        assert_eq!(error.0.len(), 2);
+        assert!(
+            error
+                .to_string()
+                .starts_with("the inventory has 2 problems, nothing was imported:\n  fleet.yml: entry 1")
+        );
+    }
+}

@@ -1,0 +1,213 @@
+//! The command line as a script sees it: output, errors and exit codes.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::system::{Ground, Scene};
+
+/// Runs `lockstep` in a folder with nothing of ours in its environment.
+fn lockstep(folder: &Path, line: &str, environment: &[(&str, &str)]) -> Result<Output> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lockstep"));
+    command
+        .env_clear()
+        .current_dir(folder)
+        .args(line.split_whitespace());
+    command.envs(environment.iter().copied());
+    command.output().context("cannot start lockstep")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn exit_codes_and_errors_say_what_to_do_next() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    std::fs::write(
+        folder.path().join("bad.yml"),
+        "- {hostname: sw1}\n- {hostname: a_b, device_type: CORE}\n",
+    )?;
+    let table = [
+        ("nonsense", 2, "unrecognized subcommand"),
+        ("publish", 2, "TYPE"),
+        ("publish lockstep.device.removed --data {", 2, "--data is no JSON"),
+        (
+            "publish lockstep.device.removed --source a\u{a0}b",
+            2,
+            "--source contains",
+        ),
+        ("devices set-state sw1 GONE", 2, "is none of UNKNOWN"),
+        ("devices list", 1, "start `lockstep up`"),
+        (
+            "devices list --url http://127.0.0.1:1",
+            1,
+            "no token for http://127.0.0.1:1",
+        ),
+        (
+            "devices list --url http://127.0.0.1:1 --token x",
+            1,
+            "cannot connect to http://127.0.0.1:1; is `lockstep up`",
+        ),
+        ("devices list --url nowhere --token x", 2, "is no address"),
+        ("devices import bad.yml", 1, "bad.yml: entry 2 (a_b): hostname"),
+        ("devices import none.yml", 1, "cannot read none.yml"),
+        ("worker", 78, "lives inside one process"),
+        ("console", 78, "lives inside one process"),
+        ("up --listen here", 78, "--listen: console.listen"),
+        ("config check --config none.toml", 78, "none.toml: cannot read"),
+    ];
+    for (line, code, expected) in table {
+        let output = lockstep(folder.path(), line, &[])?;
+        let stderr = text(&output.stderr);
+        ensure!(
+            output.status.code() == Some(code),
+            "{line}: {} {stderr}",
+            output.status
+        );
+        ensure!(stderr.contains(expected), "{line}: {stderr}");
+        ensure!(output.stdout.is_empty(), "{line}: {}", text(&output.stdout));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_bad_configuration_is_78_with_all_problems_at_once() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    std::fs::write(
+        folder.path().join("lockstep.toml"),
+        "[broker]\nurll = 1\n[worker]\nbatch_size = 0\n",
+    )?;
+    let environment = [("LOCKSTEP__LOG__FORMAT", "xml")];
+    for command in ["config check", "up", "migrate", "config check --json"] {
+        let output = lockstep(folder.path(), command, &environment)?;
+        ensure!(output.status.code() == Some(78), "{command}: {}", output.status);
+        for expected in [
+            "3 problems",
+            "lockstep.toml:2: broker.urll: is no key",
+            "lockstep.toml:4: worker.batch_size: is 0",
+            "LOCKSTEP__LOG__FORMAT: log.format",
+        ] {
+            let stderr = text(&output.stderr);
+            ensure!(stderr.contains(expected), "{command}: {expected}: {stderr}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_in_effect_is_shown_without_secrets() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let environment = [
+        ("LOCKSTEP__BROKER__URL", "amqp://user:hush@broker/v"),
+        (
+            "LOCKSTEP__CONSOLE__TOKENS",
+            "[{name = 'ops', token = 'hush', types = ['*']}]",
+        ),
+    ];
+    for command in ["config check", "config check --json"] {
+        let output = lockstep(folder.path(), command, &environment)?;
+        let shown = text(&output.stdout);
+        ensure!(output.status.success(), "{}", text(&output.stderr));
+        ensure!(
+            shown.contains("amqp://user:***@broker/v") && shown.contains("ops"),
+            "{shown}"
+        );
+        ensure!(!shown.contains("hush"), "{shown}");
+    }
+    Ok(())
+}
+
+#[test]
+fn completions_and_schemas_need_no_running_system() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    for shell in ["bash", "zsh", "fish"] {
+        let output = lockstep(folder.path(), &format!("completions {shell}"), &[])?;
+        ensure!(
+            output.status.success() && text(&output.stdout).contains("set-state"),
+            "{shell}"
+        );
+    }
+    for what in ["messages", "asyncapi"] {
+        let output = lockstep(folder.path(), &format!("schema {what}"), &[])?;
+        let schema: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+        ensure!(
+            schema.to_string().contains("lockstep.interface.updated"),
+            "{what}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_up_is_found_by_clients_with_nothing_to_type() -> Result<()> {
+    let scene = Scene::new(Ground::Embedded).await?;
+    let folder = scene.folder();
+    std::fs::write(
+        folder.join("fleet.yml"),
+        "- {hostname: sw1, device_type: ACCESS, synchronized: true}\n",
+    )?;
+    let up = scene.worker(&[])?;
+    let file = folder.join("lockstep-data/console.json");
+    lockstep_testbed::wait::until(
+        "the console's address",
+        std::time::Duration::from_secs(30),
+        async || {
+            if file.exists() {
+                Ok(())
+            } else {
+                Err("it is not there".to_owned())
+            }
+        },
+    )
+    .await?;
+    let updated = r#"{"hostname":"sw1","kind":"configuration","interfaces":[{"name":"Ethernet1"}]}"#;
+    let table = [
+        ("up --listen 127.0.0.1:0".to_owned(), 78, "in use by another"),
+        (
+            "devices import fleet.yml".to_owned(),
+            0,
+            "imported 1 device and 0 interfaces",
+        ),
+        (
+            format!("publish lockstep.interface.updated --wait --data {updated}"),
+            0,
+            "1 device changed",
+        ),
+        ("devices list --unsynchronized".to_owned(), 0, "interface_updated"),
+        (
+            "devices set-state sw1 unmanaged --note broken".to_owned(),
+            0,
+            "applied",
+        ),
+        ("devices show sw1".to_owned(), 0, "broken"),
+        (
+            "devices set-state sw9 unmanaged".to_owned(),
+            1,
+            "unknown-device at $.data.hostname",
+        ),
+        (
+            "publish lockstep.interface.updated --wait".to_owned(),
+            1,
+            "invalid-data",
+        ),
+        ("devices show sw9".to_owned(), 1, "no device is named"),
+    ];
+    for (line, code, expected) in table {
+        let output = lockstep(folder, &line, &[])?;
+        let printed = text(&output.stdout) + &text(&output.stderr);
+        ensure!(
+            output.status.code() == Some(code),
+            "{line}: {} {printed}",
+            output.status
+        );
+        ensure!(printed.contains(expected), "{line}: {printed}");
+    }
+    let list = lockstep(folder, "devices list --json", &[])?;
+    let devices: serde_json::Value = serde_json::from_slice(&list.stdout)?;
+    ensure!(devices[0]["causes"][0]["by"] == "local", "{devices}");
+    up.stop().await?;
+    ensure!(!file.exists(), "the address is taken away");
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! A worker killed by SIGKILL between any two steps: nothing is lost, nothing is doubled.
+
+use anyhow::{Result, ensure};
+use std::os::unix::process::ExitStatusExt;
+
+use crate::system::{Ground, Load, Scene};
+
+const LOAD: Load = Load {
+    devices: 40,
+    events: 1200,
+};
+
+/// Kills a worker at a point, when it passes it for the third time, and lets another one finish.
+async fn killed_at(ground: Ground, point: &str) -> Result<()> {
+    let scene = Scene::new(ground).await?;
+    let bus = scene.bus().await?;
+    let sent = LOAD.publish(&*bus).await?;
+    bus.close().await;
+
+    let mut first = scene.worker(&[("LOCKSTEP_FAIL_POINT", &format!("{point}:3:kill"))])?;
+    let status = first.ended().await?;
+    ensure!(
+        status.signal() == Some(9),
+        "it ended with {status} instead of being killed: {}",
+        first.log()?
+    );
+
+    let second = scene.worker(&[])?;
+    let oracle = scene.oracle();
+    oracle.worked(&sent).await?;
+    second.stop().await?;
+    let bus = scene.bus().await?;
+    oracle.judge(&sent, &*bus).await
+}
+
+macro_rules! killed_at {
+    ($($name:ident: $point:literal),* $(,)?) => {$(
+        mod $name {
+            #[tokio::test(flavor = "multi_thread")]
+            async fn on_servers() -> anyhow::Result<()> {
+                super::killed_at(super::Ground::Servers, $point).await
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn embedded() -> anyhow::Result<()> {
+                super::killed_at(super::Ground::Embedded, $point).await
+            }
+        }
+    )*};
+}
+
+killed_at! {
+    after_received: "after-received",
+    after_inbox: "after-inbox",
+    after_commit: "after-commit",
+    after_publish: "after-publish",
+    after_confirm: "after-confirm",
+    before_ack: "before-ack",
+}

@@ -1,0 +1,99 @@
+//! Broker and database killed and started again under load.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use lockstep_testbed::{Broker, Database, wait};
+
+use crate::system::{Ground, Load, PATIENCE, Scene};
+
+const LOAD: Load = Load {
+    devices: 50,
+    events: 6000,
+};
+
+/// Waits until some of the load is worked, so that what comes now comes in the middle.
+async fn in_the_middle(scene: &Scene) -> Result<()> {
+    scene.oracle().worked_at_least(500).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn private_broker_killed_and_started_again() -> Result<()> {
+    let mut broker = Broker::start().await?;
+    let scene = Scene::on(broker.vhost().await?, lockstep_testbed::schema().await?).await?;
+    let bus = scene.bus().await?;
+    let sent = LOAD.publish(&*bus).await?;
+    let worker = scene.worker(&[])?;
+    in_the_middle(&scene).await?;
+    broker.kill().await?;
+    broker.restart().await?;
+    scene.oracle().worked(&sent).await?;
+    worker.stop().await?;
+    scene.oracle().judge(&sent, &*bus).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn private_database_killed_and_started_again() -> Result<()> {
+    let mut database = Database::start().await?;
+    let scene = Scene::on(lockstep_testbed::vhost().await?, database.schema().await?).await?;
+    let bus = scene.bus().await?;
+    let sent = LOAD.publish(&*bus).await?;
+    let worker = scene.worker(&[])?;
+    in_the_middle(&scene).await?;
+    database.kill().await?;
+    database.restart().await?;
+    scene.oracle().worked(&sent).await?;
+    worker.stop().await?;
+    scene.oracle().judge(&sent, &*bus).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backends_terminated_and_connections_closed_again_and_again() -> Result<()> {
+    let scene = Scene::new(Ground::Servers).await?;
+    let servers = scene.servers()?;
+    let bus = scene.bus().await?;
+    let sent = LOAD.publish(&*bus).await?;
+    let worker = scene.worker(&[])?;
+    let client = servers.schema.connect().await?;
+    let terminate = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+                     WHERE pid <> pg_backend_pid() AND application_name LIKE 'lockstep%' \
+                     AND query LIKE '%inbox%' AND datname = current_database()";
+    for round in 1..=5 {
+        scene.oracle().worked_at_least(round * 800).await?;
+        servers.to_broker.cut();
+        client.execute(terminate, &[]).await?;
+    }
+    wait::until("the load to be worked", PATIENCE * 2, async || {
+        scene
+            .oracle()
+            .worked(&sent)
+            .await
+            .map_err(|error| format!("{error:#}"))
+    })
+    .await?;
+    worker.stop().await?;
+    scene.oracle().judge(&sent, &*bus).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_black_hole_between_worker_and_broker_ends() -> Result<()> {
+    let scene = Scene::new(Ground::Servers).await?;
+    let servers = scene.servers()?;
+    let bus = scene.bus().await?;
+    let sent = LOAD.publish(&*bus).await?;
+    let worker = scene.worker(&[])?;
+    in_the_middle(&scene).await?;
+    servers.to_broker.set(lockstep_testbed::Mode::Blackhole).await?;
+    // The heartbeat notices: afterwards the broker has no connection of the worker left.
+    wait::until(
+        "the worker to give up the dead link",
+        Duration::from_secs(30),
+        async || servers.to_broker.connections() == 0,
+    )
+    .await
+    .ok();
+    servers.to_broker.set(lockstep_testbed::Mode::Pass).await?;
+    scene.oracle().worked(&sent).await?;
+    worker.stop().await?;
+    scene.oracle().judge(&sent, &*bus).await
+}

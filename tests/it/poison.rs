@@ -1,0 +1,105 @@
+//! Poison in a full batch: each bad message is rejected by itself, its neighbours are applied.
+
+use anyhow::Result;
+use lockstep_protocol::{Code, Identity, Kind};
+
+use crate::system::load::{dead, flags, hostname, outgoing, raw, update};
+use crate::system::{Expected, Ground, Load, Scene, Sent};
+
+const LOAD: Load = Load {
+    devices: 20,
+    events: 0,
+};
+
+/// A structured event with this id, type and data.
+fn body(id: &str, kind: &str, data: &str) -> String {
+    format!(
+        r#"{{"specversion":"1.0","id":"{id}","source":"urn:lockstep:test","type":"{kind}","data":{data}}}"#
+    )
+}
+
+fn identity(id: &str) -> Result<Identity> {
+    Ok(Identity {
+        source: "urn:lockstep:test".to_owned().try_into()?,
+        id: id.to_owned().try_into()?,
+    })
+}
+
+async fn in_a_full_batch(ground: Ground) -> Result<()> {
+    let scene = Scene::new(ground).await?;
+    let bus = scene.bus().await?;
+    let fleet = LOAD.fleet();
+    let mut sent: Sent = [(fleet.identity.clone(), Expected::Applied { flags: None })].into();
+    let mut outgoings = vec![outgoing(&fleet)];
+    let kind = Kind::InterfaceUpdated;
+    let ghost = r#"{"hostname":"ghost","kind":"configuration","interfaces":[{"name":"Ethernet1"}]}"#;
+    let poison = [
+        (
+            body("unknown-type", "lockstep.nonsense", "{}"),
+            "unknown-type",
+            Code::UnknownType,
+        ),
+        (
+            body("wrong-schema", kind.as_str(), r#"{"hostname":7}"#),
+            "wrong-schema",
+            Code::InvalidData,
+        ),
+        (
+            body("no-data", kind.as_str(), "null"),
+            "no-data",
+            Code::InvalidData,
+        ),
+        (
+            body("unknown-host", kind.as_str(), ghost),
+            "unknown-host",
+            Code::UnknownDevice,
+        ),
+        (
+            body(
+                "a-result",
+                "lockstep.message.rejected",
+                r#"{"code":"crashed","reason":""}"#,
+            ),
+            "a-result",
+            Code::UnexpectedType,
+        ),
+        (
+            body("not-yet", "lockstep.device.removed", r#"{"hostname":"sw1"}"#),
+            "not-yet",
+            Code::NotSupported,
+        ),
+    ];
+    for (number, (body, id, code)) in poison.into_iter().enumerate() {
+        let good = update(&hostname(number));
+        sent.insert(good.identity.clone(), flags(&good));
+        sent.insert(identity(id)?, dead(code));
+        outgoings.push(raw(kind, id, body));
+        outgoings.push(outgoing(&good));
+    }
+    for bytes in [b"not json".as_slice(), b"", b"\xff\xfe", b"[1,2,3]"] {
+        let code = if bytes == b"[1,2,3]" {
+            Code::InvalidJson
+        } else {
+            Code::InvalidJson
+        };
+        sent.insert(Identity::of_undecodable(bytes), dead(code));
+        outgoings.push(raw(kind, "bytes", bytes.to_vec()));
+    }
+    bus.publish(outgoings).await?;
+    bus.close().await;
+    let worker = scene.worker(&[])?;
+    scene.oracle().worked(&sent).await?;
+    worker.stop().await?;
+    let bus = scene.bus().await?;
+    scene.oracle().judge(&sent, &*bus).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_full_batch_on_servers() -> Result<()> {
+    in_a_full_batch(Ground::Servers).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_full_batch_embedded() -> Result<()> {
+    in_a_full_batch(Ground::Embedded).await
+}

@@ -1,0 +1,130 @@
+//! Messages to send, and what is expected of each.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use lockstep_bus::{Bus, Outgoing, Properties};
+use lockstep_protocol::envelope::CONTENT_TYPE;
+use lockstep_protocol::events::{
+    ImportedDevice, InterfaceUpdated, InventoryImported, UpdateKind, UpdatedInterface,
+};
+use lockstep_protocol::topology::Destination;
+use lockstep_protocol::{Code, DeviceType, Envelope, Hostname, Identity, Kind, Message, Source};
+
+use super::Expected;
+
+/// What was accepted by the broker, and what must become of it.
+pub(crate) type Sent = BTreeMap<Identity, Expected>;
+
+/// A fleet, and messages about it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load {
+    /// How many devices.
+    pub(crate) devices: usize,
+    /// How many events.
+    pub(crate) events: usize,
+}
+
+impl Load {
+    /// The fleet in one chunk, all of it synchronized.
+    pub(crate) fn fleet(self) -> Envelope {
+        let devices = (0..self.devices).map(|number| ImportedDevice {
+            synchronized: Some(true),
+            ..device(&hostname(number), DeviceType::Access)
+        });
+        envelope(InventoryImported {
+            devices: devices.collect(),
+            ..InventoryImported::default()
+        })
+    }
+
+    /// Events that flag the devices in turn.
+    pub(crate) fn updates(self) -> Vec<Envelope> {
+        (0..self.events)
+            .map(|number| update(&hostname(number % self.devices)))
+            .collect()
+    }
+
+    /// Publishes the fleet and the events, and says what is expected of them.
+    pub(crate) async fn publish(self, bus: &dyn Bus) -> anyhow::Result<Sent> {
+        let mut sent = Sent::new();
+        let fleet = self.fleet();
+        sent.insert(fleet.identity.clone(), Expected::Applied { flags: None });
+        bus.publish(vec![outgoing(&fleet)]).await?;
+        for chunk in self.updates().chunks(500) {
+            bus.publish(chunk.iter().map(outgoing).collect()).await?;
+            sent.extend(
+                chunk
+                    .iter()
+                    .map(|envelope| (envelope.identity.clone(), flags(envelope))),
+            );
+        }
+        Ok(sent)
+    }
+}
+
+/// The name of a device of the fleet.
+pub(crate) fn hostname(number: usize) -> Hostname {
+    format!("sw{number}").parse().unwrap()
+}
+
+/// A device of which only name and type are known.
+fn device(hostname: &Hostname, device_type: DeviceType) -> ImportedDevice {
+    serde_json::from_value(serde_json::json!({"hostname": hostname, "device_type": device_type})).unwrap()
+}
+
+/// An event that flags this device.
+pub(crate) fn update(hostname: &Hostname) -> Envelope {
+    let interface = UpdatedInterface {
+        name: "Ethernet1".to_owned().try_into().unwrap(),
+        configuration: None,
+    };
+    let event = InterfaceUpdated {
+        hostname: hostname.clone(),
+        interfaces: vec![interface],
+        kind: UpdateKind::Configuration,
+    };
+    envelope(event).with_subject(hostname.to_string())
+}
+
+/// A message of ours with a fresh id.
+pub(crate) fn envelope(message: impl Into<Message>) -> Envelope {
+    let source = Source::try_from("urn:lockstep:test".to_owned()).unwrap();
+    Envelope::new(source, Timestamp::UNIX_EPOCH, message)
+}
+
+/// What is expected of an event that flags.
+pub(crate) fn flags(envelope: &Envelope) -> Expected {
+    Expected::Applied {
+        flags: envelope.subject.as_deref().map(|name| name.parse().unwrap()),
+    }
+}
+
+/// A message on its way in.
+pub(crate) fn outgoing(envelope: &Envelope) -> Outgoing {
+    raw(
+        envelope.message.kind(),
+        envelope.identity.id.as_str(),
+        envelope.encode(),
+    )
+}
+
+/// Any bytes on their way in, as a message of this type.
+pub(crate) fn raw(kind: Kind, id: &str, body: impl Into<Bytes>) -> Outgoing {
+    Outgoing {
+        destination: Destination::Inlet(kind),
+        properties: Properties {
+            message_id: Some(id.to_owned()),
+            kind: Some(kind.as_str().to_owned()),
+            content_type: Some(CONTENT_TYPE.to_owned()),
+            ..Properties::default()
+        },
+        body: body.into(),
+    }
+}
+
+/// What is expected of a message that cannot be worked.
+pub(crate) fn dead(code: Code) -> Expected {
+    Expected::Dead { code }
+}

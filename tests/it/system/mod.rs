@@ -1,0 +1,17 @@
+//! What the tests of the whole system share: a place to run, processes to kill, messages to send, an oracle to ask.
+
+pub(crate) mod load;
+mod oracle;
+mod process;
+mod records;
+mod scene;
+
+pub(crate) use load::{Load, Sent};
+pub(crate) use oracle::{Expected, Oracle};
+pub(crate) use process::Process;
+pub(crate) use scene::{Ground, Scene};
+
+use std::time::Duration;
+
+/// How long a test waits for what should take seconds, on a machine that is busy.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

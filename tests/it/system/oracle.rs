@@ -1,0 +1,184 @@
+//! The one judge of every fault: each accepted message has exactly one applied or one dead row and at least one result;
+//! nothing is lost, nothing is doubled, and nothing is there that nobody sent. It prints its counts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use lockstep_bus::{Acknowledge, Bus, ConsumeOptions};
+use lockstep_protocol::topology::Queue;
+use lockstep_protocol::{Code, Envelope, Hostname, Identity, Source};
+use lockstep_testbed::wait;
+
+use super::records::Records;
+use super::{PATIENCE, Sent};
+
+/// What must become of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Expected {
+    /// It is applied, and raises the generation of this device by one.
+    Applied { flags: Option<Hostname> },
+    /// It is dead, with this code.
+    Dead { code: Code },
+}
+
+/// Judges one scene.
+#[derive(Debug)]
+pub(crate) struct Oracle {
+    pub(crate) records: Records,
+}
+
+/// What the oracle counted.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Counts {
+    accepted: usize,
+    applied: usize,
+    dead: usize,
+    results: usize,
+    repeated_results: usize,
+    lost: usize,
+    doubled: usize,
+    unexpected: usize,
+}
+
+impl Oracle {
+    /// Waits until as many messages are worked as were sent.
+    pub(crate) async fn worked(&self, sent: &Sent) -> Result<()> {
+        self.worked_at_least(sent.len()).await
+    }
+
+    /// Waits until at least so many messages are worked.
+    pub(crate) async fn worked_at_least(&self, count: usize) -> Result<()> {
+        wait::until("all messages to be worked", PATIENCE, async || {
+            match self.records.worked().await {
+                Ok(worked) if usize::try_from(worked).unwrap_or(0) >= count => Ok(()),
+                Ok(worked) => Err(format!("{worked} of {count} are")),
+                Err(error) => Err(format!("{error:#}")),
+            }
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Judges: reads every row of the store and every result that named no reply queue.
+    pub(crate) async fn judge(&self, sent: &Sent, bus: &dyn Bus) -> Result<()> {
+        let results = results(sent, bus).await?;
+        let counts = self.count(sent, &results).await?;
+        println!("{counts:?}");
+        ensure!(
+            counts.lost == 0 && counts.doubled == 0 && counts.unexpected == 0,
+            "{counts:?}"
+        );
+        ensure!(counts.applied + counts.dead == counts.accepted, "{counts:?}");
+        Ok(())
+    }
+
+    async fn count(&self, sent: &Sent, results: &BTreeMap<Identity, usize>) -> Result<Counts> {
+        let inbox = self.records.inbox().await?;
+        let mut counts = Counts {
+            accepted: sent.len(),
+            ..Counts::default()
+        };
+        let mut flagged: BTreeMap<Hostname, i64> = BTreeMap::new();
+        for (identity, expected) in sent {
+            let answers = results.get(identity).copied().unwrap_or(0);
+            counts.results += answers;
+            counts.repeated_results += answers.saturating_sub(1);
+            match (inbox.get(identity), expected) {
+                (Some(row), Expected::Applied { flags }) if row.state == "applied" && answers > 0 => {
+                    counts.applied += 1;
+                    *flagged.entry(flags.clone().unwrap_or_else(nobody)).or_default() += 1;
+                }
+                (Some(row), Expected::Dead { code }) if row.state == "dead" && answers > 0 => {
+                    ensure!(
+                        row.result["code"] == code.as_str(),
+                        "{identity} died of {}",
+                        row.result
+                    );
+                    counts.dead += 1;
+                }
+                (row, expected) => {
+                    eprintln!("{identity}: {expected:?}, but found {row:?} and {answers} results");
+                    counts.lost += 1;
+                }
+            }
+        }
+        counts.unexpected = inbox
+            .keys()
+            .filter(|identity| !sent.contains_key(identity))
+            .count();
+        for (hostname, generations) in self.records.devices().await? {
+            let bumps = flagged.get(&hostname).copied().unwrap_or(0);
+            let raised = generations.desired - generations.synced;
+            if raised != bumps {
+                eprintln!("{hostname} was raised {raised} times by {bumps} messages");
+                counts.doubled += 1;
+            }
+        }
+        Ok(counts)
+    }
+}
+
+/// A name no device has, for messages that flag none.
+fn nobody() -> Hostname {
+    "nobody.invalid".parse().expect("it is a hostname")
+}
+
+/// How many results there are for each message: reads until each has one, and then what else is there.
+async fn results(sent: &Sent, bus: &dyn Bus) -> Result<BTreeMap<Identity, usize>> {
+    let options = ConsumeOptions {
+        prefetch: 1000,
+        acknowledge: Acknowledge::InOrder,
+    };
+    let mut consumer = bus.consume(Queue::Results, options).await?;
+    let mut missing: BTreeSet<&Identity> = sent.keys().collect();
+    let mut found: BTreeMap<Identity, usize> = BTreeMap::new();
+    loop {
+        let patience = if missing.is_empty() {
+            Duration::from_millis(200)
+        } else {
+            PATIENCE
+        };
+        let batch = match tokio::time::timeout(patience, consumer.take(1000, Duration::ZERO)).await {
+            Ok(batch) => batch.context("the bus was closed")?,
+            Err(_) if missing.is_empty() => break,
+            Err(_) => {
+                eprintln!(
+                    "{} messages have no result, such as {:?}",
+                    missing.len(),
+                    missing.first()
+                );
+                break;
+            }
+        };
+        for delivery in &batch.deliveries {
+            let result = Envelope::decode(&delivery.body)
+                .context("a result cannot be read")?
+                .envelope;
+            ensure!(
+                result.identity.source == Source::worker(),
+                "a result of {}",
+                result.identity
+            );
+            let cause = cause(&result)?;
+            missing.remove(&cause);
+            *found.entry(cause).or_default() += 1;
+        }
+        batch.receipt.ack().await;
+    }
+    consumer.close().await;
+    Ok(found)
+}
+
+/// The message a result is about.
+fn cause(result: &Envelope) -> Result<Identity> {
+    let text = result
+        .causationid
+        .as_deref()
+        .context("a result without its cause")?;
+    let (source, id) = text.split_once(' ').context("a cause that is no identity")?;
+    Ok(Identity {
+        source: source.to_owned().try_into()?,
+        id: id.to_owned().try_into()?,
+    })
+}

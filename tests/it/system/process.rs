@@ -1,0 +1,104 @@
+//! A child process that a test starts, watches, and kills.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use lockstep_testbed::wait;
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::PATIENCE;
+
+/// A running `lockstep`, with what it prints in a file.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `lockstep` with these arguments and this environment, in this folder, which gets its log.
+    pub(crate) fn start(folder: &Path, arguments: &[&str], environment: &[(String, String)]) -> Result<Self> {
+        let number = std::fs::read_dir(folder)?.count();
+        let log = folder.join(format!("process-{number}.log"));
+        let output = File::create(&log)?;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lockstep"));
+        command.args(arguments).current_dir(folder).stdin(Stdio::null());
+        command.stdout(output.try_clone()?).stderr(output);
+        command
+            .env_remove("LOCKSTEP_FAIL_POINT")
+            .envs(environment.iter().cloned());
+        let child = command.spawn().context("cannot start lockstep")?;
+        Ok(Self { child, log })
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) async fn ended(&mut self) -> Result<ExitStatus> {
+        let log = self.log.clone();
+        let ended = wait::until("the process to end", PATIENCE, async || {
+            match self.child.try_wait() {
+                Ok(Some(status)) => Ok(status),
+                Ok(None) => Err("it runs".to_owned()),
+                Err(error) => Err(error.to_string()),
+            }
+        });
+        ended.await.with_context(|| tail(&log))
+    }
+
+    /// Waits until it stopped itself at a fail point.
+    pub(crate) async fn stopped(&mut self) -> Result<()> {
+        let path = format!("/proc/{}/stat", self.child.id());
+        let log = self.log.clone();
+        let stopped = wait::until("the process to stop at its fail point", PATIENCE, async || {
+            let stat = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
+            let state = stat
+                .rsplit(')')
+                .next()
+                .and_then(|rest| rest.trim().chars().next());
+            if state == Some('T') {
+                Ok(())
+            } else {
+                Err(format!("its state is {state:?}"))
+            }
+        });
+        stopped.await.with_context(|| tail(&log))
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = Pid::from_raw(i32::try_from(self.child.id())?).context("no process id")?;
+        kill_process(pid, signal).context("cannot send the signal")
+    }
+
+    /// Asks it to stop, and waits for its orderly end.
+    pub(crate) async fn stop(mut self) -> Result<()> {
+        self.signal(Signal::TERM)?;
+        let status = self.ended().await?;
+        ensure!(status.success(), "it ended with {status}: {}", tail(&self.log));
+        Ok(())
+    }
+
+    /// Everything it printed.
+    pub(crate) fn log(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(&self.log)?)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("{}", tail(&self.log));
+        }
+    }
+}
+
+/// The last lines of a log, for the report of a failed test.
+fn tail(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    let last = &lines[lines.len().saturating_sub(40)..];
+    format!("the end of {}:\n{}", log.display(), last.join("\n"))
+}

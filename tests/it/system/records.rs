@@ -1,0 +1,112 @@
+//! What the store holds, read past the code under test.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use lockstep_protocol::{Hostname, Identity};
+use serde_json::Value;
+
+/// Where the rows are.
+#[derive(Clone, Debug)]
+pub(crate) enum Records {
+    Postgres { url: String },
+    Sqlite { path: PathBuf },
+}
+
+/// A row of the inbox.
+#[derive(Clone, Debug)]
+pub(crate) struct InboxRecord {
+    pub(crate) state: String,
+    pub(crate) result: Value,
+}
+
+/// The counters of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Generations {
+    pub(crate) desired: i64,
+    pub(crate) synced: i64,
+}
+
+const INBOX: &str = "SELECT source, id, state, result FROM inbox";
+const DEVICES: &str = "SELECT hostname, desired_generation, synced_generation FROM device";
+
+impl Records {
+    /// How many messages were worked.
+    pub(crate) async fn worked(&self) -> Result<i64> {
+        const COUNT: &str = "SELECT count(*) FROM inbox";
+        match self {
+            Self::Postgres { url } => Ok(postgres(url).await?.query_one(COUNT, &[]).await?.get(0)),
+            Self::Sqlite { path } => Ok(sqlite(path)?.query_row(COUNT, [], |row| row.get(0))?),
+        }
+    }
+
+    /// Every message that was worked.
+    pub(crate) async fn inbox(&self) -> Result<BTreeMap<Identity, InboxRecord>> {
+        let rows: Vec<(String, String, String, String)> = match self {
+            Self::Postgres { url } => {
+                let rows = postgres(url).await?.query(INBOX, &[]).await?;
+                rows.iter()
+                    .map(|row| (row.get(0), row.get(1), row.get(2), row.get(3)))
+                    .collect()
+            }
+            Self::Sqlite { path } => {
+                let connection = sqlite(path)?;
+                let mut statement = connection.prepare(INBOX)?;
+                let rows = statement
+                    .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+                rows.collect::<Result<_, _>>()?
+            }
+        };
+        let record = |(source, id, state, result): (String, String, String, String)| {
+            let identity = Identity {
+                source: source.try_into()?,
+                id: id.try_into()?,
+            };
+            Ok((
+                identity,
+                InboxRecord {
+                    state,
+                    result: serde_json::from_str(&result)?,
+                },
+            ))
+        };
+        rows.into_iter().map(record).collect()
+    }
+
+    /// Every device with its counters.
+    pub(crate) async fn devices(&self) -> Result<BTreeMap<Hostname, Generations>> {
+        let rows: Vec<(String, i64, i64)> = match self {
+            Self::Postgres { url } => {
+                let rows = postgres(url).await?.query(DEVICES, &[]).await?;
+                rows.iter()
+                    .map(|row| (row.get(0), row.get(1), row.get(2)))
+                    .collect()
+            }
+            Self::Sqlite { path } => {
+                let connection = sqlite(path)?;
+                let mut statement = connection.prepare(DEVICES)?;
+                let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+                rows.collect::<Result<_, _>>()?
+            }
+        };
+        let device = |(hostname, desired, synced): (String, i64, i64)| {
+            Ok((hostname.parse()?, Generations { desired, synced }))
+        };
+        rows.into_iter().map(device).collect()
+    }
+}
+
+async fn postgres(url: &str) -> Result<tokio_postgres::Client> {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+fn sqlite(path: &PathBuf) -> Result<rusqlite::Connection> {
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let connection = rusqlite::Connection::open_with_flags(path, flags);
+    let connection = connection.with_context(|| format!("cannot read {}", path.display()))?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    Ok(connection)
+}

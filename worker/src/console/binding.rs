@@ -1,0 +1,304 @@
+//! The CloudEvents HTTP binding: a request's headers and body become messages. Pure.
+
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use lockstep_protocol::{Code, DecodeError, Digest, Envelope};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+const STRUCTURED: &str = "application/cloudevents+json";
+const BATCH: &str = "application/cloudevents-batch+json";
+const FORMATS: &str = "send application/cloudevents+json, application/cloudevents-batch+json, or application/json with \
+                       the attributes in ce- headers";
+
+/// A message as it was sent: understood, and with everything the sender wrote, known to this version or not. It is
+/// published as it was written, so that its digest is the same whichever way it comes.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Received {
+    pub(super) envelope: Envelope,
+    pub(super) attributes: Map<String, Value>,
+}
+
+/// Messages in a request, and whether the sender sent them as a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Content {
+    One(Box<Received>),
+    Batch(Vec<Received>),
+}
+
+/// Why a request carries no messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum BindingError {
+    /// The format is none understood here.
+    Format(String),
+    /// A message is not one.
+    Decode(Box<DecodeError>),
+}
+
+impl From<DecodeError> for BindingError {
+    fn from(error: DecodeError) -> Self {
+        Self::Decode(Box::new(error))
+    }
+}
+
+/// Reads the messages of a request.
+pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Content, BindingError> {
+    if headers
+        .get(CONTENT_ENCODING)
+        .is_some_and(|encoding| encoding != "identity")
+    {
+        return Err(BindingError::Format(
+            "compressed bodies are not understood".to_owned(),
+        ));
+    }
+    let media_type = media_type(headers);
+    match media_type.as_str() {
+        STRUCTURED => Ok(Content::One(Box::new(structured(body)?))),
+        BATCH => Ok(Content::Batch(batch(body)?)),
+        _ if headers.keys().any(|name| name.as_str().starts_with("ce-")) => {
+            if !is_json(&media_type) {
+                let reason = format!("the data is {media_type:?}, only application/json is understood");
+                return Err(BindingError::Format(reason));
+            }
+            Ok(Content::One(Box::new(binary(headers, &media_type, body)?)))
+        }
+        "" => Err(BindingError::Format(format!(
+            "there is no Content-Type; {FORMATS}"
+        ))),
+        _ => Err(BindingError::Format(format!("is {media_type:?}; {FORMATS}"))),
+    }
+}
+
+fn media_type(headers: &HeaderMap) -> String {
+    let text = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    text.split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase()
+}
+
+fn is_json(media_type: &str) -> bool {
+    media_type == "application/json" || (media_type.ends_with("+json") && !media_type.contains("cloudevents"))
+}
+
+fn structured(body: &[u8]) -> Result<Received, DecodeError> {
+    let decoded = Envelope::decode(body)?;
+    let attributes = serde_json::from_slice(body).map_err(|error| broken(body, "$", &error))?;
+    Ok(Received {
+        envelope: decoded.envelope,
+        attributes,
+    })
+}
+
+fn batch(body: &[u8]) -> Result<Vec<Received>, DecodeError> {
+    let elements: Vec<&RawValue> = serde_json::from_slice(body).map_err(|error| broken(body, "$", &error))?;
+    let read = |(index, element): (usize, &&RawValue)| {
+        structured(element.get().as_bytes()).map_err(|error| DecodeError {
+            place: error.place.replacen('$', &format!("$[{index}]"), 1),
+            ..error
+        })
+    };
+    elements.iter().enumerate().map(read).collect()
+}
+
+/// The attributes stand in headers, the body is the data.
+fn binary(headers: &HeaderMap, media_type: &str, body: &[u8]) -> Result<Received, DecodeError> {
+    let mut attributes = Map::new();
+    for (name, value) in headers {
+        let Some(attribute) = name.as_str().strip_prefix("ce-") else {
+            continue;
+        };
+        let text = header_text(value.as_bytes()).ok_or_else(|| {
+            malformed(
+                body,
+                attribute,
+                format!("the header {name} is not percent-encoded UTF-8"),
+            )
+        })?;
+        if attributes.insert(attribute.to_owned(), text.into()).is_some() {
+            return Err(malformed(
+                body,
+                attribute,
+                format!("the header {name} is there more than once"),
+            ));
+        }
+    }
+    attributes.insert("datacontenttype".to_owned(), media_type.into());
+    attributes.remove("data");
+    if !body.is_empty() {
+        let data: Value = serde_json::from_slice(body).map_err(|error| broken(body, "$.data", &error))?;
+        attributes.insert("data".to_owned(), data);
+    }
+    let written = serde_json::to_vec(&attributes).expect("a JSON object can be written");
+    let decoded = Envelope::decode(&written)?;
+    Ok(Received {
+        envelope: decoded.envelope,
+        attributes,
+    })
+}
+
+/// The text of an attribute's header: unquoted, then percent-decoded once, as the binding asks.
+fn header_text(value: &[u8]) -> Option<String> {
+    let unquoted = match value {
+        [b'"', inner @ .., b'"'] => unescape(inner),
+        _ => value.to_vec(),
+    };
+    let mut bytes = Vec::with_capacity(unquoted.len());
+    let mut rest = unquoted.as_slice();
+    while let Some((&byte, tail)) = rest.split_first() {
+        if byte == b'%' {
+            let digits = std::str::from_utf8(tail.get(..2)?).ok()?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+            rest = &tail[2..];
+        } else {
+            bytes.push(byte);
+            rest = tail;
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn unescape(quoted: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(quoted.len());
+    let mut rest = quoted.iter();
+    while let Some(&byte) = rest.next() {
+        let plain = if byte == b'\\' {
+            rest.next().copied()
+        } else {
+            Some(byte)
+        };
+        bytes.extend(plain);
+    }
+    bytes
+}
+
+fn broken(body: &[u8], place: &str, error: &serde_json::Error) -> DecodeError {
+    refused(body, Code::InvalidJson, place, error.to_string())
+}
+
+fn malformed(body: &[u8], attribute: &str, reason: String) -> DecodeError {
+    refused(body, Code::InvalidEnvelope, &format!("$.{attribute}"), reason)
+}
+
+fn refused(body: &[u8], code: Code, place: &str, reason: String) -> DecodeError {
+    DecodeError {
+        code,
+        place: place.to_owned(),
+        reason,
+        identity: None,
+        kind: None,
+        digest: Digest::of_bytes(body),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderName, HeaderValue};
+    use serde_json::json;
+
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let pair = |(name, value): &(&'static str, &str)| {
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_str(value).unwrap(),
+            )
+        };
+        pairs.iter().map(pair).collect()
+    }
+
+    fn event(id: &str) -> Value {
+        json!({
+            "specversion": "1.0", "id": id, "source": "urn:test", "type": "lockstep.device.removed",
+            "data": {"hostname": "sw1", "of_tomorrow": 1}, "extension": "kept",
+        })
+    }
+
+    #[test]
+    fn the_three_modes_read_the_same_message() {
+        let body = event("1").to_string();
+        let structured = read(
+            &headers(&[("content-type", "application/cloudevents+json; charset=utf-8")]),
+            body.as_bytes(),
+        );
+        let Ok(Content::One(one)) = structured else {
+            panic!("{structured:?}")
+        };
+        assert_eq!(Value::Object(one.attributes.clone()), event("1"));
+
+        let batch = json!([event("1"), event("2")]).to_string();
+        let batch = read(&headers(&[("content-type", BATCH)]), batch.as_bytes());
+        let Ok(Content::Batch(both)) = batch else {
+            panic!("{batch:?}")
+        };
+        assert_eq!(both[0], *one);
+        assert_eq!(both[1].envelope.identity.id.as_str(), "2");
+
+        let attributes = headers(&[
+            ("content-type", "application/json"),
+            ("ce-specversion", "1.0"),
+            ("ce-id", "1"),
+            ("ce-source", "urn:test"),
+            ("ce-type", "lockstep.device.removed"),
+            ("ce-extension", "kept"),
+        ]);
+        let binary = read(&attributes, event("1")["data"].to_string().as_bytes());
+        let Ok(Content::One(other)) = binary else {
+            panic!("{binary:?}")
+        };
+        assert_eq!(other.envelope, one.envelope);
+        assert_eq!(other.attributes["data"], one.attributes["data"]);
+        assert_eq!(other.attributes["extension"], "kept");
+    }
+
+    #[test]
+    fn an_error_in_a_batch_names_the_element() {
+        let mut second = event("2");
+        second["data"] = json!({});
+        let body = json!([event("1"), second]).to_string();
+        let error = read(&headers(&[("content-type", BATCH)]), body.as_bytes()).unwrap_err();
+        let BindingError::Decode(error) = error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(
+            (error.code, error.place.as_str()),
+            (Code::InvalidData, "$[1].data")
+        );
+    }
+
+    #[test]
+    fn header_values_are_unquoted_and_percent_decoded_once() {
+        let table = [
+            ("plain", Some("plain")),
+            ("Euro%20%E2%82%AC", Some("Euro €")),
+            ("%2541", Some("%41")),
+            (r#""a \"b\" c""#, Some(r#"a "b" c"#)),
+            ("100%", None),
+            ("%zz", None),
+            ("%ff", None),
+        ];
+        for (value, expected) in table {
+            assert_eq!(header_text(value.as_bytes()).as_deref(), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn formats_not_understood_are_named() {
+        let table: &[&[(&'static str, &str)]] = &[
+            &[],
+            &[("content-type", "application/json")],
+            &[("content-type", "application/cloudevents+avro")],
+            &[("content-type", "text/plain"), ("ce-id", "1")],
+            &[("content-type", STRUCTURED), ("content-encoding", "gzip")],
+        ];
+        for pairs in table {
+            let error = read(&headers(pairs), b"{}").unwrap_err();
+            assert!(matches!(error, BindingError::Format(_)), "{pairs:?} {error:?}");
+        }
+    }
+}

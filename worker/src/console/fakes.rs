@@ -1,0 +1,189 @@
+//! Stand-ins for bus and store that remember what they were given and answer what they were told.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use lockstep_bus::{Bus, BusError, BusStatus, ConsumeOptions, Consumer, Outgoing, PublishError};
+use lockstep_protocol::rest::DeviceView;
+use lockstep_protocol::topology::{Queue, Topology};
+use lockstep_protocol::{DeviceState, DeviceType, Hostname, Identity};
+use tokio::sync::Notify;
+
+use crate::clock::Clock;
+use crate::store::{DeviceQuery, Fleet, Inbox, InboxRow, Migrated, Schema, StoreError};
+
+/// What the bus does with the next message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Mood {
+    #[default]
+    Confirms,
+    Full,
+    Denies,
+    Silent,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct FakeBus {
+    pub(super) mood: Mutex<Mood>,
+    pub(super) published: Mutex<Vec<Outgoing>>,
+}
+
+#[async_trait]
+impl Bus for FakeBus {
+    async fn publish(&self, messages: Vec<Outgoing>) -> Result<(), PublishError> {
+        let mood = *self.mood.lock().unwrap();
+        match mood {
+            Mood::Confirms => {
+                self.published.lock().unwrap().extend(messages);
+                Ok(())
+            }
+            Mood::Full => Err(PublishError::Full {
+                exchange: "lockstep.events".to_owned(),
+                count: messages.len(),
+            }),
+            Mood::Denies => Err(PublishError::Denied {
+                exchange: "lockstep.events".to_owned(),
+                routing_key: "secret-routing".to_owned(),
+                reason: "ACCESS_REFUSED".to_owned(),
+            }),
+            Mood::Silent => std::future::pending().await,
+        }
+    }
+
+    async fn consume(&self, _queue: Queue, _options: ConsumeOptions) -> Result<Box<dyn Consumer>, BusError> {
+        Err(BusError::Closed)
+    }
+
+    async fn declare(&self, _topology: &Topology) -> Result<(), BusError> {
+        Ok(())
+    }
+
+    fn status(&self) -> BusStatus {
+        match *self.mood.lock().unwrap() {
+            Mood::Silent => BusStatus::Disconnected,
+            Mood::Confirms | Mood::Full | Mood::Denies => BusStatus::Connected,
+        }
+    }
+
+    fn user(&self) -> &'static str {
+        "fake"
+    }
+
+    async fn close(&self) {}
+}
+
+#[derive(Debug, Default)]
+pub(super) struct FakeStore {
+    pub(super) away: AtomicBool,
+    pub(super) rows: Mutex<HashMap<Identity, InboxRow>>,
+    pub(super) devices: Mutex<Vec<DeviceView>>,
+    pub(super) asked: Notify,
+}
+
+impl FakeStore {
+    fn check(&self, operation: &'static str) -> Result<(), StoreError> {
+        if self.away.load(Ordering::SeqCst) {
+            let source = "secret address of the database".into();
+            return Err(StoreError::Unavailable { operation, source });
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Inbox for FakeStore {
+    async fn outcome(&self, identity: &Identity) -> Result<Option<InboxRow>, StoreError> {
+        self.check("outcome")?;
+        let row = self.rows.lock().unwrap().get(identity).cloned();
+        self.asked.notify_one();
+        Ok(row)
+    }
+}
+
+#[async_trait]
+impl Fleet for FakeStore {
+    async fn devices(&self, query: &DeviceQuery) -> Result<Vec<DeviceView>, StoreError> {
+        self.check("devices")?;
+        let fits = |device: &&DeviceView| {
+            query
+                .synchronized
+                .is_none_or(|wanted| device.synchronized == wanted)
+                && query.state.is_none_or(|wanted| device.state == wanted)
+                && query
+                    .device_type
+                    .is_none_or(|wanted| device.device_type == wanted)
+                && query
+                    .group
+                    .as_ref()
+                    .is_none_or(|wanted| device.groups.contains(wanted))
+                && query.after.as_ref().is_none_or(|after| device.hostname > *after)
+        };
+        let devices = self.devices.lock().unwrap();
+        Ok(devices
+            .iter()
+            .filter(fits)
+            .take(query.limit as usize)
+            .cloned()
+            .collect())
+    }
+
+    async fn device(&self, hostname: &Hostname) -> Result<Option<DeviceView>, StoreError> {
+        self.check("device")?;
+        let devices = self.devices.lock().unwrap();
+        Ok(devices
+            .iter()
+            .find(|device| device.hostname == *hostname)
+            .cloned())
+    }
+}
+
+#[async_trait]
+impl Schema for FakeStore {
+    async fn migrate(&self) -> Result<Migrated, StoreError> {
+        Ok(Migrated {
+            version: 1,
+            applied: Vec::new(),
+        })
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.check("ping")
+    }
+}
+
+/// A clock that stands still.
+#[derive(Debug)]
+pub(super) struct Stopped;
+
+impl Clock for Stopped {
+    fn now(&self) -> Timestamp {
+        "2026-02-03T04:05:06.789Z".parse().unwrap()
+    }
+}
+
+pub(super) fn device(hostname: &str, synchronized: bool) -> DeviceView {
+    DeviceView {
+        id: 1,
+        hostname: hostname.parse().unwrap(),
+        device_type: DeviceType::Access,
+        platform: None,
+        state: DeviceState::Managed,
+        note: None,
+        until: None,
+        synchronized,
+        unsynchronized_since: None,
+        desired_generation: 1,
+        synced_generation: 1,
+        management_ip: None,
+        mac: None,
+        serial: None,
+        vendor: None,
+        model: None,
+        os_version: None,
+        groups: Vec::new(),
+        causes: Vec::new(),
+    }
+}

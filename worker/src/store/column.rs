@@ -1,0 +1,157 @@
+//! Columns back into values. What was written by this program can be read by it; anything else is [`StoreError::Corrupt`].
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use lockstep_protocol::{Digest, Identity, Kind, Message, WorkResult};
+use serde_json::Value;
+
+use super::{InboxState, Stamp, StoreError};
+
+fn corrupt(what: &str, reason: impl Display) -> StoreError {
+    StoreError::Corrupt {
+        what: what.to_owned(),
+        reason: reason.to_string(),
+    }
+}
+
+/// A checked text, such as a hostname.
+pub(super) fn name<T>(what: &str, text: String) -> Result<T, StoreError>
+where
+    T: TryFrom<String>,
+    T::Error: Display,
+{
+    T::try_from(text).map_err(|error| corrupt(what, error))
+}
+
+/// A checked text that may be absent.
+pub(super) fn optional_name<T>(what: &str, text: Option<String>) -> Result<Option<T>, StoreError>
+where
+    T: TryFrom<String>,
+    T::Error: Display,
+{
+    text.map(|text| name(what, text)).transpose()
+}
+
+/// One of a closed set of words, or anything else that is written as text.
+pub(super) fn word<T>(what: &str, text: &str) -> Result<T, StoreError>
+where
+    T: FromStr,
+    T::Err: Display,
+{
+    text.parse().map_err(|error| corrupt(what, error))
+}
+
+pub(super) fn identity(source: String, id: String) -> Result<Identity, StoreError> {
+    Ok(Identity {
+        source: name("inbox.source", source)?,
+        id: name("inbox.id", id)?,
+    })
+}
+
+/// Whether an identity was made from content, for a message that has none of its own: the same again is the same row.
+pub(super) fn is_derived(identity: &Identity) -> bool {
+    ["urn:lockstep:undecodable", "urn:lockstep:id-reused"]
+        .iter()
+        .any(|prefix| identity.source.as_str().starts_with(prefix))
+}
+
+pub(super) fn digest(bytes: &[u8]) -> Result<Digest, StoreError> {
+    let bytes = bytes.try_into().map_err(|error| corrupt("inbox.digest", error))?;
+    Ok(Digest::from_bytes(bytes))
+}
+
+pub(super) const fn inbox_state(state: InboxState) -> &'static str {
+    match state {
+        InboxState::Applied => "applied",
+        InboxState::Dead => "dead",
+    }
+}
+
+pub(super) fn read_inbox_state(text: &str) -> Result<InboxState, StoreError> {
+    match text {
+        "applied" => Ok(InboxState::Applied),
+        "dead" => Ok(InboxState::Dead),
+        other => Err(corrupt("inbox.state", format!("{other:?} is no state"))),
+    }
+}
+
+/// The body of a result as JSON.
+pub(super) fn result(result: &WorkResult) -> String {
+    serde_json::to_string(&Message::Result(result.clone()))
+        .expect("bodies of results have string keys and no failing serializers")
+}
+
+pub(super) fn read_result(kind: &str, body: &str) -> Result<WorkResult, StoreError> {
+    let kind: Kind = word("inbox.result_type", kind)?;
+    let body: Value = serde_json::from_str(body).map_err(|error| corrupt("inbox.result", error))?;
+    match Message::from_data(kind, &body).map_err(|error| corrupt("inbox.result", error))? {
+        Message::Result(result) => Ok(result),
+        Message::Event(_) | Message::Command(_) => {
+            Err(corrupt("inbox.result_type", format!("{kind} is no result")))
+        }
+    }
+}
+
+/// A stamp's time, exactly.
+pub(super) fn stamp_time(stamp: &Stamp) -> String {
+    stamp.time.to_string()
+}
+
+pub(super) fn read_stamp(time: Option<String>, id: Option<String>) -> Result<Option<Stamp>, StoreError> {
+    let (Some(time), Some(id)) = (time, id) else {
+        return Ok(None);
+    };
+    Ok(Some(Stamp {
+        time: word("device.stamp_time", &time)?,
+        id: name("device.stamp_id", id)?,
+    }))
+}
+
+/// The store keeps all times but stamps to the microsecond, cut off.
+pub(super) fn microseconds(time: Timestamp) -> i64 {
+    time.as_nanosecond()
+        .div_euclid(1000)
+        .try_into()
+        .expect("the years of jiff fit in 63 bits of microseconds")
+}
+
+pub(super) fn read_microseconds(what: &str, microseconds: i64) -> Result<Timestamp, StoreError> {
+    Timestamp::from_microsecond(microseconds).map_err(|error| corrupt(what, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_cut_off_to_the_microsecond_before_and_after_1970() {
+        for (time, expected) in [
+            ("1970-01-01T00:00:00.000001999Z", 1),
+            ("1969-12-31T23:59:59.999999999Z", -1),
+            ("9999-12-30T22:00:00Z", 253_402_207_200_000_000),
+        ] {
+            assert_eq!(microseconds(time.parse().unwrap()), expected, "{time}");
+        }
+        assert_eq!(
+            microseconds(Timestamp::MAX) / 1_000_000,
+            Timestamp::MAX.as_second()
+        );
+        assert_eq!(
+            read_microseconds("at", microseconds(Timestamp::MIN)).unwrap(),
+            Timestamp::MIN
+        );
+    }
+
+    #[test]
+    fn what_this_program_would_not_write_is_corrupt() {
+        assert!(matches!(
+            read_inbox_state("APPLIED"),
+            Err(StoreError::Corrupt { .. })
+        ));
+        assert!(matches!(digest(&[0; 31]), Err(StoreError::Corrupt { .. })));
+        let event = read_result("lockstep.device.removed", r#"{"hostname": "sw1"}"#);
+        assert!(matches!(event, Err(StoreError::Corrupt { .. })));
+    }
+}

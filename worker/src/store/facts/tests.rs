@@ -1,0 +1,212 @@
+use lockstep_protocol::{DeviceType, MessageId, Source};
+
+use super::*;
+
+fn hostname(text: &str) -> Hostname {
+    text.parse().unwrap()
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn unsynchronize(name: &str, cause: Cause) -> DeviceEffect {
+    DeviceEffect::Unsynchronize {
+        hostname: hostname(name),
+        cause,
+    }
+}
+
+fn flag(name: &str) -> DeviceEffect {
+    unsynchronize(name, Cause::InterfaceUpdated)
+}
+
+fn synchronize(name: &str) -> DeviceEffect {
+    DeviceEffect::Synchronize {
+        hostname: hostname(name),
+    }
+}
+
+fn forget(name: &str) -> DeviceEffect {
+    DeviceEffect::ForgetCauses {
+        hostname: hostname(name),
+    }
+}
+
+fn create(name: &str) -> DeviceEffect {
+    DeviceEffect::Create {
+        hostname: hostname(name),
+        attributes: Attributes::of(DeviceType::Access),
+        state: DeviceState::Managed,
+        stamp: None,
+    }
+}
+
+fn r#move(name: &str, state: DeviceState) -> DeviceEffect {
+    DeviceEffect::Move {
+        hostname: hostname(name),
+        state,
+        note: None,
+        until: None,
+        stamp: None,
+    }
+}
+
+fn absorb(facts: &mut Facts, second: i64, devices: Vec<DeviceEffect>) -> Vec<String> {
+    let identity = Identity {
+        source: Source::try_from("urn:test".to_owned()).unwrap(),
+        id: MessageId::try_from(second.to_string()).unwrap(),
+    };
+    let from = Originator {
+        identity: &identity,
+        kind: Kind::InterfaceUpdated,
+        actor: None,
+        at: at(second),
+    };
+    let effects = Effects {
+        devices,
+        ..Effects::default()
+    };
+    facts
+        .absorb(effects, &from)
+        .iter()
+        .map(ToString::to_string)
+        .collect()
+}
+
+/// Facts about a synchronized device `a` and an unsynchronized one `b`, as a store shows them.
+fn facts() -> Facts {
+    let mut made = Facts::default();
+    absorb(&mut made, 0, vec![create("a"), create("b"), flag("b")]);
+    let mut facts = Facts::default();
+    for (id, row) in (1..).zip(made.devices()) {
+        facts.know_device(DeviceRow {
+            id: Some(id),
+            causes: Vec::new(),
+            described: false,
+            flagged: false,
+            ..row.clone()
+        });
+    }
+    facts
+}
+
+#[test]
+fn a_flip_is_a_flag_that_is_different_after_the_message() {
+    let table = [
+        (vec![flag("a")], vec!["a"]),
+        (vec![flag("b")], vec![]),
+        (vec![synchronize("a")], vec![]),
+        (vec![synchronize("b")], vec!["b"]),
+        (vec![flag("a"), flag("b"), flag("a")], vec!["a"]),
+        (vec![flag("a"), synchronize("a")], vec![]),
+        (vec![synchronize("b"), flag("b")], vec![]),
+        (vec![forget("b")], vec![]),
+        (vec![flag("nobody")], vec![]),
+        (vec![create("new"), flag("new")], vec![]),
+        (vec![r#move("a", DeviceState::Unmanaged)], vec![]),
+    ];
+    for (effects, expected) in table {
+        assert_eq!(absorb(&mut facts(), 5, effects.clone()), expected, "{effects:?}");
+    }
+}
+
+#[test]
+fn flips_are_counted_from_what_the_batch_did_so_far() {
+    let mut facts = facts();
+    assert_eq!(absorb(&mut facts, 5, vec![flag("a")]), ["a"]);
+    assert_eq!(absorb(&mut facts, 6, vec![flag("a")]), [""; 0]);
+    assert_eq!(absorb(&mut facts, 7, vec![synchronize("a")]), ["a"]);
+}
+
+#[test]
+fn since_is_when_it_began_and_restarts_on_return_to_managed() {
+    let (unmanaged, managed) = (DeviceState::Unmanaged, DeviceState::Managed);
+    let table = [
+        ("a", vec![(5, flag("a")), (6, flag("a"))], Some(5)),
+        ("b", vec![(5, flag("b"))], Some(0)),
+        ("b", vec![(5, synchronize("b"))], None),
+        ("b", vec![(5, synchronize("b")), (6, flag("b"))], Some(6)),
+        ("b", vec![(5, forget("b"))], Some(0)),
+        ("b", vec![(5, r#move("b", managed))], Some(0)),
+        ("b", vec![(5, r#move("b", unmanaged))], Some(0)),
+        (
+            "b",
+            vec![(5, r#move("b", unmanaged)), (6, r#move("b", managed))],
+            Some(6),
+        ),
+        (
+            "a",
+            vec![(5, r#move("a", unmanaged)), (6, r#move("a", managed))],
+            None,
+        ),
+    ];
+    for (name, messages, expected) in table {
+        let mut facts = facts();
+        for (second, effect) in messages.clone() {
+            absorb(&mut facts, second, vec![effect]);
+        }
+        let device = facts.device(&hostname(name)).unwrap();
+        assert_eq!(device.sync.since, expected.map(at), "{name} {messages:?}");
+    }
+}
+
+#[test]
+fn causes_are_shared_by_the_devices_of_a_message_and_by_nobody_else() {
+    let mut facts = facts();
+    absorb(&mut facts, 5, vec![flag("a"), flag("b"), flag("a")]);
+    absorb(
+        &mut facts,
+        6,
+        vec![flag("a"), unsynchronize("a", Cause::LinknetCreated)],
+    );
+    let causes: Vec<(Cause, &str)> = facts
+        .new_causes()
+        .iter()
+        .map(|cause| (cause.cause, cause.identity.id.as_str()))
+        .collect();
+    let expected = [
+        (Cause::InterfaceUpdated, "5"),
+        (Cause::InterfaceUpdated, "6"),
+        (Cause::LinknetCreated, "6"),
+    ];
+    assert_eq!(causes, expected);
+    assert_eq!(facts.device(&hostname("a")).unwrap().causes, [0, 1, 2]);
+    assert_eq!(facts.device(&hostname("b")).unwrap().causes, [0]);
+    assert_eq!(
+        facts.device(&hostname("a")).unwrap().sync.desired,
+        5,
+        "every flag counts"
+    );
+}
+
+#[test]
+fn forgetting_closes_what_was_open_before_it() {
+    let table = [
+        (vec![flag("a"), forget("a")], vec![], true),
+        (vec![forget("a"), flag("a")], vec![0], true),
+        (vec![flag("a"), synchronize("a"), flag("a")], vec![0], true),
+        (vec![flag("a")], vec![0], false),
+    ];
+    for (effects, causes, forgets) in table {
+        let mut facts = facts();
+        absorb(&mut facts, 5, effects.clone());
+        let device = facts.device(&hostname("a")).unwrap();
+        assert_eq!(
+            (&device.causes, device.forgets_causes),
+            (&causes, forgets),
+            "{effects:?}"
+        );
+    }
+}
+
+#[test]
+fn only_what_changed_is_to_be_written() {
+    let mut facts = facts();
+    absorb(&mut facts, 5, vec![flag("a"), r#move("b", DeviceState::Managed)]);
+    let written = |name: &str| {
+        let device = facts.device(&hostname(name)).unwrap();
+        (device.described, device.flagged)
+    };
+    assert_eq!((written("a"), written("b")), ((false, true), (true, false)));
+}

@@ -1,0 +1,228 @@
+//! What every store promises. Each test works on a fresh store with the schema of this program.
+
+pub(crate) mod devices;
+pub(crate) mod flags;
+pub(crate) mod inbox;
+pub(crate) mod isolation;
+pub(crate) mod listing;
+pub(crate) mod migration;
+pub(crate) mod related;
+pub(crate) mod texts;
+
+use std::any::Any;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use lockstep_protocol::results::{EventApplied, Outcome, Scope};
+use lockstep_protocol::{
+    Cause, DeviceState, DeviceType, Digest, Hostname, Identity, Kind, Mac, MessageId, Serial, Source,
+    WorkResult,
+};
+use lockstep_worker::store::{
+    Attributes, BatchStore, DeviceEffect, Effects, Facts, Fleet, Inbox, InboxRow, InboxState, Keys,
+    Originator, Schema, StoreError,
+};
+use serde_json::json;
+
+/// Makes a test of each promise, for the store that `$open` opens.
+macro_rules! contract {
+    ($open:path) => {
+        contract! { $open:
+            migration {
+                a_store_without_schema_says_so,
+                eight_migrations_at_once_apply_once,
+            }
+            devices {
+                a_device_is_created_described_and_moved,
+                a_device_may_be_created_and_flagged_in_one_batch,
+                what_is_not_there_is_not_known,
+                owners_of_addresses_and_serial_numbers_are_known,
+                an_address_or_serial_number_that_is_taken_is_refused_and_nothing_written,
+                a_name_that_is_taken_is_refused,
+                a_thousand_devices_are_one_batch,
+            }
+            flags {
+                a_cause_unsynchronizes_and_synchronizing_closes_it,
+                the_newest_32_causes_stay_open,
+                forgotten_causes_leave_the_flag,
+                one_cause_may_hit_many_devices,
+                the_clock_starts_anew_on_return_to_managed,
+                synced_never_exceeds_desired,
+            }
+            inbox {
+                a_row_comes_back_as_it_was,
+                an_unknown_message_has_no_outcome,
+                the_next_batch_knows_the_message,
+                one_of_two_transactions_with_the_same_message_commits,
+                rows_derived_from_content_may_come_twice,
+            }
+            isolation {
+                a_dropped_transaction_changes_nothing_and_frees_its_locks,
+                a_cancelled_beginning_leaves_nothing_locked,
+                a_second_batch_about_a_device_waits_for_the_first,
+                batches_that_overlap_at_random_add_up,
+            }
+            listing {
+                pages_go_through_all_devices_in_order_of_bytes,
+                filters_choose_devices,
+                one_device_is_found_by_name,
+            }
+            related {
+                a_link_and_its_mirror_image_are_one,
+                a_link_to_nowhere_is_refused,
+                groups_by_list_are_replaced,
+                a_location_stays_one_until_somebody_says_otherwise,
+                interfaces_keep_what_is_not_said_anew,
+                clients_keep_what_is_not_said_anew,
+            }
+            texts {
+                texts_come_back_as_they_were,
+                a_message_with_nul_can_be_remembered,
+            }
+        }
+    };
+    ($open:path: $($file:ident { $($name:ident,)* })*) => {
+        mod keeps {
+            $(mod $file {
+                $(
+                    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                    async fn $name() -> anyhow::Result<()> {
+                        let place = $open().await?;
+                        $crate::contract::$file::$name(&place).await
+                    }
+                )*
+            })*
+        }
+    };
+}
+
+/// All that a store is.
+pub(crate) trait Store: BatchStore + Inbox + Fleet + Schema {}
+
+impl<S: BatchStore + Inbox + Fleet + Schema> Store for S {}
+
+/// Looks into a store behind its back.
+#[async_trait]
+pub(crate) trait Probe: Send + Sync {
+    /// The first column, as text, of the rows of a query that both databases understand.
+    async fn texts(&self, query: &str) -> anyhow::Result<Vec<String>>;
+}
+
+/// A store, with what must live as long.
+pub(crate) struct Place {
+    pub(crate) store: Arc<dyn Store>,
+    /// Another one at the same place, as in another process.
+    pub(crate) other: Arc<dyn Store>,
+    pub(crate) probe: Box<dyn Probe>,
+    pub(crate) keep: Box<dyn Any + Send + Sync>,
+}
+
+pub(crate) fn at() -> Timestamp {
+    "2026-01-02T03:04:05.678901Z".parse().expect("a time")
+}
+
+pub(crate) fn hostname(text: &str) -> Hostname {
+    text.parse().expect("a hostname")
+}
+
+pub(crate) fn mac(text: &str) -> Mac {
+    Mac::try_from(text.to_owned()).expect("a MAC address")
+}
+
+pub(crate) fn serial(text: &str) -> Serial {
+    Serial::try_from(text.to_owned()).expect("a serial number")
+}
+
+pub(crate) fn message(id: &str) -> Identity {
+    Identity {
+        source: Source::try_from("urn:test".to_owned()).expect("a source"),
+        id: MessageId::try_from(id.to_owned()).expect("an id"),
+    }
+}
+
+/// Asks about a message and devices.
+pub(crate) fn keys<'a>(id: &str, hostnames: impl IntoIterator<Item = &'a str>) -> Keys {
+    Keys {
+        identities: BTreeSet::from([message(id)]),
+        hostnames: hostnames.into_iter().map(hostname).collect(),
+        ..Keys::default()
+    }
+}
+
+pub(crate) fn row(identity: Identity) -> InboxRow {
+    let result = WorkResult::EventApplied(EventApplied {
+        outcome: Outcome::Applied,
+        reason: None,
+        scope: Scope::Device,
+        flipped: 1,
+        devices: vec![hostname("sw1")],
+        truncated: false,
+        unknown_hostnames: Vec::new(),
+    });
+    InboxRow {
+        digest: Digest::of(
+            "lockstep.interface.updated",
+            None,
+            &json!({"id": identity.id.as_str()}),
+        ),
+        identity,
+        kind: "lockstep.interface.updated".to_owned(),
+        state: InboxState::Applied,
+        at: at(),
+        actor: Some("netbox".to_owned()),
+        subject: None,
+        result,
+    }
+}
+
+/// Absorbs what one message does, and records it.
+pub(crate) fn absorb(facts: &mut Facts, id: &str, effects: Effects) {
+    let identity = message(id);
+    let from = Originator {
+        identity: &identity,
+        kind: Kind::InterfaceUpdated,
+        actor: Some("netbox"),
+        at: at(),
+    };
+    facts.absorb(effects, &from);
+    facts.record(row(identity));
+}
+
+/// Works one message in a batch of its own.
+pub(crate) async fn work(place: &Place, keys: &Keys, effects: Effects) -> Result<(), StoreError> {
+    let id = keys.identities.first().expect("a message").id.as_str().to_owned();
+    let (mut facts, transaction) = place.store.begin(keys).await?;
+    absorb(&mut facts, &id, effects);
+    transaction.commit(&facts).await
+}
+
+pub(crate) fn devices(effects: impl IntoIterator<Item = DeviceEffect>) -> Effects {
+    Effects {
+        devices: effects.into_iter().collect(),
+        ..Effects::default()
+    }
+}
+
+pub(crate) fn create(name: &str) -> DeviceEffect {
+    DeviceEffect::Create {
+        hostname: hostname(name),
+        attributes: Attributes::of(DeviceType::Access),
+        state: DeviceState::Managed,
+        stamp: None,
+    }
+}
+
+pub(crate) fn unsynchronize(name: &str) -> DeviceEffect {
+    DeviceEffect::Unsynchronize {
+        hostname: hostname(name),
+        cause: Cause::InterfaceUpdated,
+    }
+}
+
+/// Creates devices in one batch.
+pub(crate) async fn create_all(place: &Place, names: &[&str]) -> Result<(), StoreError> {
+    let keys = keys("create", names.iter().copied());
+    work(place, &keys, devices(names.iter().map(|name| create(name)))).await
+}

@@ -1,0 +1,219 @@
+//! The contract on PostgreSQL, and what happens to its sessions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use async_trait::async_trait;
+use lockstep_protocol::DeviceType;
+use lockstep_testbed::{Database, wait};
+use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
+use lockstep_worker::store::{Attributes, BatchStore, DeviceEffect, Inbox, Keys, Schema, StoreError};
+use tokio_postgres::Client;
+
+use crate::contract::{
+    Place, Probe, absorb, create, create_all, devices, hostname, keys, message, row, unsynchronize, work,
+};
+
+contract!(crate::postgres::open);
+
+async fn open() -> Result<Place> {
+    open_in(lockstep_testbed::schema().await?).await
+}
+
+async fn open_in(schema: lockstep_testbed::Schema) -> Result<Place> {
+    let options = options(&schema.url());
+    let store = PostgresStore::connect(options.clone())?;
+    store.migrate().await?;
+    Ok(Place {
+        store,
+        other: PostgresStore::connect(options)?,
+        probe: Box::new(schema.connect().await?),
+        keep: Box::new(schema),
+    })
+}
+
+fn options(url: &str) -> PostgresOptions {
+    PostgresOptions {
+        lock_timeout: Duration::from_secs(10),
+        ..PostgresOptions::new(url)
+    }
+}
+
+fn url(place: &Place) -> String {
+    let schema: &lockstep_testbed::Schema = place.keep.downcast_ref().expect("the schema");
+    schema.url()
+}
+
+#[async_trait]
+impl Probe for Client {
+    async fn texts(&self, query: &str) -> Result<Vec<String>> {
+        let rows = self.query(query, &[]).await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+}
+
+const KILL: &str = "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity \
+    WHERE application_name = 'lockstep' AND query_start IS NOT NULL AND pid <> pg_backend_pid() \
+        AND EXISTS (SELECT FROM pg_locks WHERE pg_locks.pid = pg_stat_activity.pid \
+            AND relation = to_regclass('device'))";
+
+#[tokio::test]
+async fn a_session_killed_in_a_transaction_rolls_back_and_the_pool_recovers() -> Result<()> {
+    let place = open().await?;
+    create_all(&place, &["sw1"]).await?;
+    let (mut facts, transaction) = place.store.begin(&keys("2", ["sw1"])).await?;
+    absorb(&mut facts, "2", devices([unsynchronize("sw1")]));
+    ensure!(place.probe.texts(KILL).await? == ["true"]);
+    let lost = transaction.commit(&facts).await;
+    ensure!(matches!(lost, Err(StoreError::Unavailable { .. })), "{lost:?}");
+    ensure!(place.store.outcome(&message("2")).await?.is_none());
+    work(&place, &keys("3", ["sw1"]), devices([unsynchronize("sw1")])).await?;
+    let device = place.store.device(&hostname("sw1")).await?.context("sw1")?;
+    ensure!(device.desired_generation == 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn private_a_database_that_restarts_is_used_again() -> Result<()> {
+    let mut database = Database::start().await?;
+    let place = open_in(database.schema().await?).await?;
+    create_all(&place, &["sw1"]).await?;
+    database.kill().await?;
+    let away = place.store.ping().await;
+    ensure!(matches!(away, Err(StoreError::Unavailable { .. })), "{away:?}");
+    let away = place.store.begin(&Keys::default()).await.map(drop);
+    ensure!(matches!(away, Err(StoreError::Unavailable { .. })), "{away:?}");
+    database.restart().await?;
+    wait::until("the store to be back", Duration::from_secs(10), async || {
+        place.store.ping().await
+    })
+    .await?;
+    work(&place, &keys("2", ["sw1"]), devices([unsynchronize("sw1")])).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn private_tls_is_verified_wherever_it_is_used() -> Result<()> {
+    let database = Database::start_with_tls().await?;
+    let url = database.tls_url().context("TLS")?;
+    let ca_file = database.ca_file().context("TLS")?;
+    let with_ca = PostgresOptions {
+        ca_file: Some(ca_file.to_owned()),
+        ..options(&url)
+    };
+    PostgresStore::connect(with_ca)?.migrate().await?;
+    let in_url = format!("{url}&sslrootcert={}", ca_file.display());
+    PostgresStore::connect(options(&in_url.replace("require", "verify-full")))?
+        .ping()
+        .await?;
+    PostgresStore::connect(options(&url.replace("require", "disable")))?
+        .ping()
+        .await?;
+    for mode in ["require", "verify-full", "prefer"] {
+        // The system does not know this authority.
+        let refused = PostgresStore::connect(options(&url.replace("require", mode)))?
+            .ping()
+            .await;
+        ensure!(
+            matches!(refused, Err(StoreError::Unavailable { .. })),
+            "{mode}: {refused:?}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_at_first_is_no_error() -> Result<()> {
+    let store = PostgresStore::connect(PostgresOptions::new("postgres://u:secret@127.0.0.1:1/d"))?;
+    let away = store.ping().await.unwrap_err();
+    ensure!(matches!(away, StoreError::Unavailable { .. }), "{away:?}");
+    ensure!(!format!("{away:?} {store:?}").contains("secret"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_lock_is_not_waited_for_longer_than_allowed() -> Result<()> {
+    let place = open().await?;
+    create_all(&place, &["sw1"]).await?;
+    let impatient = PostgresStore::connect(PostgresOptions {
+        lock_timeout: Duration::from_millis(100),
+        ..PostgresOptions::new(url(&place))
+    })?;
+    let (_, _first) = place.store.begin(&keys("2", ["sw1"])).await?;
+    let second = impatient.begin(&keys("3", ["sw1"])).await.map(drop);
+    ensure!(
+        matches!(second, Err(StoreError::Unavailable { .. })),
+        "{second:?}"
+    );
+    Ok(())
+}
+
+/// Two workers that see a new device at the same time: one makes it, the other one repeats and finds it.
+#[tokio::test]
+async fn a_device_made_twice_at_once_is_made_once() -> Result<()> {
+    let place = open().await?;
+    let (mut first_facts, first) = place.store.begin(&keys("1", ["sw1"])).await?;
+    let (mut second_facts, second) = place.other.begin(&keys("2", ["sw1"])).await?;
+    absorb(&mut first_facts, "1", devices([create("sw1")]));
+    absorb(&mut second_facts, "2", devices([create("sw1")]));
+    first.commit(&first_facts).await?;
+    let repeat = second.commit(&second_facts).await;
+    ensure!(matches!(repeat, Err(StoreError::Conflict { .. })), "{repeat:?}");
+    let (facts, _transaction) = place.other.begin(&keys("2", ["sw1"])).await?;
+    ensure!(facts.device(&hostname("sw1")).is_some());
+    Ok(())
+}
+
+#[tokio::test]
+async fn nul_in_an_attribute_is_refused_and_costs_nobody_else() -> Result<()> {
+    let place = open().await?;
+    create_all(&place, &["sw1"]).await?;
+    let describe = DeviceEffect::Describe {
+        hostname: hostname("sw1"),
+        attributes: Attributes {
+            vendor: Some("a\0b".to_owned()),
+            ..Attributes::of(DeviceType::Access)
+        },
+    };
+    let refused = work(&place, &keys("2", ["sw1"]), devices([describe])).await;
+    ensure!(matches!(refused, Err(StoreError::Refused { .. })), "{refused:?}");
+    work(&place, &keys("3", ["sw1"]), devices([unsynchronize("sw1")])).await?;
+    Ok(())
+}
+
+/// A refused batch leaves no transaction open in the session that is lent next.
+#[tokio::test]
+async fn one_session_goes_on_after_a_refusal_and_a_conflict() -> Result<()> {
+    let place = open().await?;
+    let store = PostgresStore::connect(PostgresOptions {
+        sessions: 1,
+        ..options(&url(&place))
+    })?;
+    let remember = async |store: &Arc<PostgresStore>| {
+        let (mut facts, transaction) = store.begin(&Keys::default()).await?;
+        facts.record(row(message("1")));
+        transaction.commit(&facts).await
+    };
+    remember(&store).await?;
+    for _ in 0..3 {
+        let conflict = remember(&store).await;
+        ensure!(
+            matches!(conflict, Err(StoreError::Conflict { .. })),
+            "{conflict:?}"
+        );
+        ensure!(store.outcome(&message("1")).await?.is_some());
+        store.ping().await?;
+    }
+    Ok(())
+}
+
+/// Else every event would write to that index too, and leave a dead entry in all others.
+#[tokio::test]
+async fn no_index_holds_what_every_event_changes() -> Result<()> {
+    let place = open().await?;
+    let indexed = "SELECT attname::text FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY(indkey) \
+        WHERE indrelid = to_regclass('device') ORDER BY attname";
+    ensure!(place.probe.texts(indexed).await? == ["hostname", "id", "mac", "serial"]);
+    Ok(())
+}
