@@ -43,6 +43,8 @@ pub(super) enum Ending {
     Lost(lapin::Error),
     /// The broker said nothing for too long.
     Silent,
+    /// The connection was given up meanwhile.
+    GivenUp,
     /// The broker closed the channel because of a message; and what it said.
     Denied(u16, String),
 }
@@ -117,12 +119,9 @@ pub(super) async fn fly(lent: &ConfirmChannel, messages: &mut [Prepared], patien
             }
         }
         let oldest = flying.front_mut().expect("what did not land is flying");
-        if !alarm.wait(lent, oldest.as_mut()).await {
+        if let Err(ending) = alarm.wait(lent, oldest.as_mut()).await {
             sweep(flying, &mut fates[landed..]);
-            return Flight {
-                fates,
-                ending: Ending::Silent,
-            };
+            return Flight { fates, ending };
         }
         match oldest.as_mut().take_output().expect("it was awaited") {
             Ok(fate) => fates[landed] = fate,
@@ -214,17 +213,22 @@ impl Alarm {
         }
     }
 
-    /// Waits for the message; `false` when the patience is over.
-    async fn wait<F: Future>(&mut self, lent: &ConfirmChannel, mut sent: Pin<&mut MaybeDone<F>>) -> bool {
+    /// Waits for the message, or says why there is no point.
+    async fn wait<F: Future>(
+        &mut self,
+        lent: &ConfirmChannel,
+        mut sent: Pin<&mut MaybeDone<F>>,
+    ) -> Result<(), Ending> {
         // No clock where nothing has to be waited for.
         if sent.as_mut().now_or_never().is_some() {
-            return true;
+            return Ok(());
         }
         self.quiet_since = Instant::now();
         loop {
             tokio::select! {
                 biased;
-                () = sent.as_mut() => return true,
+                () = sent.as_mut() => return Ok(()),
+                () = lent.live.given_up() => return Err(Ending::GivenUp),
                 () = self.timer.as_mut() => {}
             }
             let now = Instant::now();
@@ -232,7 +236,7 @@ impl Alarm {
                 self.quiet_since = now;
             }
             if now.duration_since(self.quiet_since) >= self.patience {
-                return false;
+                return Err(Ending::Silent);
             }
             self.timer.as_mut().reset(now + self.patience / 4);
         }

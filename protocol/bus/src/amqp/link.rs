@@ -64,9 +64,14 @@ impl Live {
         self.connection.status().connected() && !self.condemned.is_cancelled()
     }
 
-    /// Makes the supervisor give it up: something on it did not behave.
+    /// Makes everybody give it up: something on it did not behave, or it is no longer wanted.
     pub(super) fn condemn(&self) {
         self.condemned.cancel();
+    }
+
+    /// Waits until it is given up.
+    pub(super) async fn given_up(&self) {
+        self.condemned.cancelled().await;
     }
 
     async fn close(&self) {
@@ -188,6 +193,8 @@ impl Supervisor {
             if self.stop.is_cancelled() {
                 self.states.send_replace(State::Closed);
                 let _ = timeout(CLOSING * 2, self.users.wait()).await;
+                // Publishers hear of it at once: on a blocked connection lapin would tell them nothing.
+                live.condemn();
                 live.close().await;
                 break;
             }
@@ -233,7 +240,7 @@ impl Supervisor {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return,
-                () = live.condemned.cancelled() => return,
+                () = live.given_up() => return,
                 event = events.next() => match event {
                     Some(Event::ConnectionBlocked(reason)) => {
                         warn!(role = self.role, reason, "the broker holds back publishers");

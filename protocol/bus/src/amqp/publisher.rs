@@ -62,6 +62,7 @@ impl Publisher {
         let Flight { fates, ending } = fly(lease.lent(), &mut messages, self.patience).await;
         match ending {
             Ending::Landed => lease.give_back(),
+            Ending::GivenUp => drop(lease),
             Ending::Lost(error) => {
                 debug!(%error, "a channel was lost with messages in flight");
                 drop(lease);

@@ -1,6 +1,9 @@
 //! The contract on RabbitMQ, and what only a broker can do to a bus. One virtual host a test.
 
+mod breaking;
+mod connecting;
 mod place;
+mod refusing;
 
 mod in_order {
     use super::place::Place;

@@ -103,3 +103,14 @@ pub(crate) async fn declared(url: &str) -> Arc<AmqpBus> {
         .expect("the objects can be declared");
     bus
 }
+
+/// A consumer that acknowledges in order.
+pub(crate) async fn consumer(bus: &dyn Bus, queue: Queue, prefetch: u16) -> Box<dyn Consumer> {
+    let options = ConsumeOptions {
+        prefetch,
+        acknowledge: Acknowledge::InOrder,
+    };
+    bus.consume(queue, options)
+        .await
+        .expect("the queue can be consumed")
+}

@@ -1,0 +1,187 @@
+use lockstep_bus::{Acknowledge, Bus, BusError, ConsumeOptions, PublishError};
+use lockstep_protocol::Kind;
+use lockstep_protocol::topology::{Destination, Lane, Queue, ReplyQueue, Topology};
+use lockstep_testbed::{vhost, wait};
+use serde_json::json;
+use tokio::time::timeout;
+
+use super::place::{connect, consumer, declared};
+use crate::contract::{BOUND, Fixture, LANE, message, numbers, take_and_ack, texts, work};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_may_not_be_published_is_denied_and_harms_nobody_else() {
+    let vhost = vhost().await.unwrap();
+    let owner = declared(&vhost.url()).await;
+    let user = vhost.create_user("worker").await.unwrap();
+    vhost
+        .set_permissions(&user.name, "^$", r"^lockstep\.work$", "^$")
+        .await
+        .unwrap();
+    let bus = connect(&user.url).await;
+
+    let others = {
+        let bus = bus.clone();
+        tokio::spawn(async move {
+            for chunk in numbers(0..2000).chunks(100) {
+                bus.publish(chunk.iter().map(work).collect()).await?;
+            }
+            Ok::<(), PublishError>(())
+        })
+    };
+    for _ in 0..20 {
+        let inlet = message(Destination::Inlet(Kind::InterfaceUpdated), "forbidden");
+        let denied = timeout(BOUND, bus.publish(vec![work("before"), inlet]))
+            .await
+            .unwrap();
+        let Err(PublishError::Denied {
+            exchange,
+            routing_key,
+            reason,
+        }) = denied
+        else {
+            panic!("{denied:?}");
+        };
+        assert_eq!(exchange, "lockstep.events");
+        assert_eq!(routing_key, "lockstep.interface.updated");
+        assert!(reason.contains("ACCESS_REFUSED"), "{reason}");
+    }
+    others.await.unwrap().unwrap();
+    let mut consumer = consumer(&*owner, LANE, 500).await;
+    let mut seen = texts(&take_and_ack(&mut consumer, 2020).await);
+    seen.retain(|text| text != "before");
+    assert_eq!(seen, numbers(0..2000));
+    bus.close().await;
+    owner.close().await;
+}
+
+#[tokio::test]
+async fn an_exchange_that_is_not_there_is_denied() {
+    let vhost = vhost().await.unwrap();
+    let bus = connect(&vhost.url()).await;
+    let denied = timeout(BOUND, bus.publish(vec![work("nowhere")])).await.unwrap();
+    assert!(
+        matches!(&denied, Err(PublishError::Denied { exchange, .. }) if exchange == "lockstep.work"),
+        "{denied:?}"
+    );
+    bus.close().await;
+}
+
+#[tokio::test]
+async fn a_text_amqp_has_no_room_for_is_denied() {
+    let vhost = vhost().await.unwrap();
+    let bus = declared(&vhost.url()).await;
+    let long = "x".repeat(256);
+    for message in [work(&long), message(Destination::Type(long.clone()), "short")] {
+        let denied = bus.publish(vec![message]).await;
+        assert!(matches!(&denied, Err(PublishError::Denied { .. })), "{denied:?}");
+    }
+    bus.close().await;
+}
+
+#[tokio::test]
+async fn a_full_inlet_is_said_to_the_publisher() {
+    let vhost = vhost().await.unwrap();
+    let bus = declared(&vhost.url()).await;
+    let limit = json!({"max-length": 5});
+    vhost
+        .set_policy("inlet", r"^lockstep\.lane\.events$", limit)
+        .await
+        .unwrap();
+
+    let full = wait::until("a full inlet", BOUND, async || {
+        let inlet = message(Destination::Inlet(Kind::InterfaceUpdated), "more");
+        bus.publish(vec![inlet]).await.err()
+    })
+    .await
+    .unwrap();
+    assert!(
+        matches!(&full, PublishError::Full { exchange, count: 1 } if exchange == "lockstep.events"),
+        "{full:?}"
+    );
+    // Room is made: it goes on.
+    let mut consumer = consumer(&*bus, Queue::Lane(Lane::Events), 100).await;
+    take_and_ack(&mut consumer, 5).await;
+    let inlet = message(Destination::Inlet(Kind::InterfaceUpdated), "more");
+    wait::until("room", BOUND, async || {
+        bus.publish(vec![inlet.clone()]).await.is_ok()
+    })
+    .await
+    .unwrap();
+    bus.close().await;
+}
+
+#[tokio::test]
+async fn answers_bypass_a_full_reply_queue() {
+    let vhost = vhost().await.unwrap();
+    let bus = declared(&vhost.url()).await;
+    let reply = ReplyQueue::of(bus.user(), "full").unwrap();
+    consumer(&*bus, Queue::Reply(reply.clone()), 1)
+        .await
+        .close()
+        .await;
+    let limit = json!({"max-length": 2});
+    vhost
+        .set_policy("replies", r"^lockstep\.reply\.", limit)
+        .await
+        .unwrap();
+
+    let mut published = 0;
+    wait::until("a bypass", BOUND, async || {
+        let mut answer = message(Destination::Reply(reply.clone()), published);
+        answer.properties.kind = Some(Kind::ElementFinished.as_str().to_owned());
+        bus.publish(vec![answer]).await.unwrap();
+        published += 1;
+        bus.bypassed() > 0
+    })
+    .await
+    .unwrap();
+
+    let mut results = consumer(&*bus, Queue::Results, 10).await;
+    let bypassed = take_and_ack(&mut results, 1).await;
+    assert_eq!(texts(&bypassed), [(published - 1).to_string()]);
+    assert_eq!(bypassed[0].routing_key, Kind::ElementFinished.as_str());
+    let mut requester = consumer(&*bus, Queue::Reply(reply), 10).await;
+    let kept = take_and_ack(&mut requester, published - 1).await;
+    assert_eq!(texts(&kept), numbers(0..published - 1));
+    assert_eq!(bus.bypassed(), 1);
+    bus.close().await;
+}
+
+#[tokio::test]
+async fn a_queue_that_cannot_be_consumed_is_said_at_once() {
+    let vhost = vhost().await.unwrap();
+    let bus = connect(&vhost.url()).await;
+    let options = ConsumeOptions {
+        prefetch: 1,
+        acknowledge: Acknowledge::Each,
+    };
+    let Err(missing) = bus.consume(LANE, options).await else {
+        panic!("it is not there");
+    };
+    assert!(
+        missing.to_string().contains("declare the broker's objects first"),
+        "{missing}"
+    );
+
+    bus.declare(&Topology::new(super::place::Place::LADDER_SCALE))
+        .await
+        .unwrap();
+    let user = vhost.create_user("blind").await.unwrap();
+    vhost.set_permissions(&user.name, "^$", "^$", "^$").await.unwrap();
+    let blind = connect(&user.url).await;
+    let Err(refused) = blind.consume(LANE, options).await else {
+        panic!("it may not be read");
+    };
+    assert!(matches!(&refused, BusError::Consume { queue, .. } if queue == LANE.name()));
+    assert!(refused.to_string().contains("the right to read"), "{refused}");
+
+    let refused = blind.declare(&Topology::new(1.0)).await.unwrap_err();
+    assert!(matches!(&refused, BusError::Declare { .. }), "{refused}");
+    let other = bus.declare(&Topology::new(0.5)).await.unwrap_err().to_string();
+    assert!(
+        other.contains("lockstep.delay.5s") && other.contains("other arguments"),
+        "{other}"
+    );
+    blind.close().await;
+    bus.close().await;
+}
