@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use async_trait::async_trait;
 use lockstep_protocol::DeviceType;
-use lockstep_testbed::{Database, wait};
+use lockstep_testbed::{Database, FaultProxy, Mode, wait};
 use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_worker::store::{Attributes, BatchStore, DeviceEffect, Inbox, Keys, Schema, StoreError};
 use tokio_postgres::Client;
@@ -41,8 +41,7 @@ fn options(url: &str) -> PostgresOptions {
 }
 
 fn url(place: &Place) -> String {
-    let schema: &lockstep_testbed::Schema = place.keep.downcast_ref().expect("the schema");
-    schema.url()
+    schema(place).url()
 }
 
 #[async_trait]
@@ -215,5 +214,71 @@ async fn no_index_holds_what_every_event_changes() -> Result<()> {
     let indexed = "SELECT attname::text FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY(indkey) \
         WHERE indrelid = to_regclass('device') ORDER BY attname";
     ensure!(place.probe.texts(indexed).await? == ["hostname", "id", "mac", "serial"]);
+    Ok(())
+}
+
+fn schema(place: &Place) -> &lockstep_testbed::Schema {
+    place.keep.downcast_ref().expect("the schema")
+}
+
+/// Wherever the connection ends, the inbox tells whether the batch is in effect, and the counters agree.
+#[tokio::test]
+async fn a_connection_cut_anywhere_in_a_commit_leaves_all_or_nothing() -> Result<()> {
+    let place = open().await?;
+    create_all(&place, &["sw1"]).await?;
+    let proxy = FaultProxy::to(schema(&place).addr()?).await?;
+    let store = PostgresStore::connect(options(&schema(&place).url_through(proxy.addr())))?;
+    let mut raised = 1;
+    let mut outcomes = [0, 0];
+    for cut in (0..2400).step_by(150) {
+        let id = format!("cut {cut}");
+        let (mut facts, transaction) = store.begin(&keys(&id, ["sw1"])).await?;
+        absorb(&mut facts, &id, devices([unsynchronize("sw1")]));
+        proxy.set(Mode::CutAfter(cut)).await?;
+        let committed = transaction.commit(&facts).await;
+        proxy.set(Mode::Pass).await?;
+        let lost = matches!(committed, Err(StoreError::Unavailable { .. }));
+        ensure!(lost || committed.is_ok(), "{committed:?}");
+        // Sees the device only when the transaction has ended, this way or that.
+        let (facts, transaction) = place.store.begin(&keys(&id, ["sw1"])).await?;
+        drop(transaction);
+        let remembered = facts.message(&message(&id)).is_some();
+        ensure!(remembered || lost, "committed, and not there");
+        raised += i64::from(remembered);
+        outcomes[usize::from(remembered)] += 1;
+        let device = facts.device(&hostname("sw1")).context("sw1")?;
+        ensure!(device.sync.desired == raised, "after {cut} bytes: {device:?}");
+    }
+    ensure!(
+        outcomes[0] > 3 && outcomes[1] > 1,
+        "the cuts were all before or after: {outcomes:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_answer_that_never_comes_is_not_waited_for() -> Result<()> {
+    let place = open().await?;
+    create_all(&place, &["sw1"]).await?;
+    let proxy = FaultProxy::to(schema(&place).addr()?).await?;
+    let short = Duration::from_millis(300);
+    let store = PostgresStore::connect(PostgresOptions {
+        connect_timeout: short,
+        lock_timeout: short,
+        statement_timeout: short,
+        ..PostgresOptions::new(schema(&place).url_through(proxy.addr()))
+    })?;
+    let (mut facts, transaction) = store.begin(&keys("2", ["sw1"])).await?;
+    absorb(&mut facts, "2", devices([unsynchronize("sw1")]));
+    proxy.set(Mode::Blackhole).await?;
+    let lost = transaction.commit(&facts).await;
+    ensure!(matches!(lost, Err(StoreError::Unavailable { .. })), "{lost:?}");
+    let away = store.ping().await;
+    ensure!(matches!(away, Err(StoreError::Unavailable { .. })), "{away:?}");
+    proxy.set(Mode::Pass).await?;
+    wait::until("the store to be back", Duration::from_secs(10), async || {
+        store.ping().await
+    })
+    .await?;
     Ok(())
 }

@@ -55,9 +55,16 @@ pub(super) async fn commit(session: Session, writes: &[Write<'_>]) -> Result<(),
         let mut written = pin!(try_join_all(sends));
         // The first poll sends every write, or finds one that cannot be encoded. Then the others may have been sent, and
         // `COMMIT` must not follow them: the session is closed.
-        if let Poll::Ready(Err(error)) = poll!(&mut written) {
+        let first = poll!(&mut written);
+        if let Poll::Ready(Err(error)) = first {
             return Err(classify(OPERATION, error));
         }
+        let written = async {
+            match first {
+                Poll::Ready(answers) => answers,
+                Poll::Pending => written.await,
+            }
+        };
         let both = join(written, session.batch_execute("COMMIT"));
         tokio::time::timeout(session.answer_timeout(), both)
             .await
