@@ -12,6 +12,10 @@ use support::goldens;
 
 const SDK: &str = "cloudevents==2.2.0";
 
+fn python() -> PathBuf {
+    lockstep_testbed::python_with(Path::new(env!("CARGO_TARGET_TMPDIR")), &[SDK]).unwrap()
+}
+
 #[test]
 fn the_python_sdk_reads_every_golden_and_we_read_what_it_makes_of_it() {
     let goldens = goldens();
@@ -21,7 +25,7 @@ fn the_python_sdk_reads_every_golden_and_we_read_what_it_makes_of_it() {
         .collect();
     let lines: Vec<Vec<u8>> = ours.iter().map(Envelope::encode).collect();
 
-    let output = run_script(&python_with_sdk(), &lines.join(&b'\n'));
+    let output = run_script(&python(), &lines.join(&b'\n'));
     let mut theirs = output
         .split(|byte| *byte == b'\n')
         .filter(|line| !line.is_empty());
@@ -70,28 +74,6 @@ fn tempfile() -> fs::File {
 fn rewound(mut file: fs::File) -> fs::File {
     std::io::Seek::rewind(&mut file).expect("a file can be rewound");
     file
-}
-
-/// The interpreter of a virtual environment with the SDK, made once for each version of it and kept in the target
-/// folder. It is made beside its place and moved there whole, since two test runs may do so at once.
-fn python_with_sdk() -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(SDK.replace("==", "-"));
-    let python = folder.join("bin/python");
-    if !python.exists() {
-        let fresh = folder.with_extension(std::process::id().to_string());
-        let made = Command::new("python3").args(["-m", "venv"]).arg(&fresh).output();
-        let made = made.is_ok_and(|output| output.status.success());
-        assert!(
-            made,
-            "`python3 -m venv` does not work; install it: apt-get install python3-venv (Debian, Ubuntu)"
-        );
-        succeed(Command::new(fresh.join("bin/python")).args(["-m", "pip", "install", "--quiet", SDK]));
-        if fs::rename(&fresh, &folder).is_err() {
-            assert!(python.exists(), "{} cannot be made", folder.display());
-            fs::remove_dir_all(&fresh).expect("our own folder can be removed");
-        }
-    }
-    python
 }
 
 fn succeed(command: &mut Command) -> Output {

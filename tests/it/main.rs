@@ -1,10 +1,14 @@
 //! The whole system: real processes, a real broker and a real database, broken on purpose.
 
+mod answers;
 mod cli;
 mod crash;
 mod cut;
 mod duplicates;
 mod outage;
+mod panic;
 mod poison;
+mod python;
+mod roles;
 mod shutdown;
 mod system;

@@ -9,7 +9,7 @@ mod scene;
 pub(crate) use load::{Load, Sent};
 pub(crate) use oracle::{Expected, Oracle};
 pub(crate) use process::Process;
-pub(crate) use scene::{Ground, Scene};
+pub(crate) use scene::{Ground, LADDER_SCALE, Scene};
 
 use std::time::Duration;
 

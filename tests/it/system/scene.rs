@@ -15,7 +15,7 @@ use super::records::Records;
 use super::{Oracle, Process};
 
 /// The ladder waits a hundredth of its time in tests.
-const LADDER_SCALE: f64 = 0.01;
+pub(crate) const LADDER_SCALE: f64 = 0.01;
 
 /// On what a scene runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,10 +24,6 @@ pub(crate) enum Ground {
     Servers,
     /// One process with the embedded bus and SQLite.
     Embedded,
-}
-
-impl Ground {
-    pub(crate) const ALL: [Self; 2] = [Self::Servers, Self::Embedded];
 }
 
 /// A place to run, gone with the test.

@@ -59,6 +59,34 @@ pub async fn missing(packages: impl IntoIterator<Item = &Package>) -> anyhow::Re
     apt_get(&[&install[..], &missing[..]].concat()).await
 }
 
+/// Installs what a Python needs to make virtual environments, if it cannot yet.
+///
+/// # Errors
+///
+/// It cannot, and nothing could be installed.
+pub async fn python() -> anyhow::Result<()> {
+    let able = Command::new("python3")
+        .args(["-c", "import venv, ensurepip"])
+        .output()
+        .await;
+    if able.is_ok_and(|output| output.status.success()) {
+        return Ok(());
+    }
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "not root: install python3 and python3-venv by hand"
+    );
+    apt_get(&["update"]).await?;
+    apt_get(&[
+        "install",
+        "-y",
+        "--no-install-recommends",
+        "python3",
+        "python3-venv",
+    ])
+    .await
+}
+
 async fn apt_get(arguments: &[&str]) -> anyhow::Result<()> {
     let status = Command::new("apt-get")
         .arg("-qq")

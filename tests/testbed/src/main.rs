@@ -38,6 +38,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     let _ = tempfile::env::override_temp_dir(folder.path());
 
     install::missing(&install::TOOLS).await?;
+    install::python().await?;
     let mut end = End::listen()?;
     let started = tokio::select! {
         started = shared::start() => started?,

@@ -1,0 +1,93 @@
+//! A handler that panics in a full batch: its neighbours are applied, it climbs the ladder, and dies.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use jiff::Timestamp;
+use lockstep_protocol::topology::Topology;
+use lockstep_protocol::{Code, Envelope};
+use lockstep_worker::clock::SystemClock;
+use lockstep_worker::handlers::{Decision, FleetHandlers, Handlers, Rejection};
+use lockstep_worker::runtime::{WorkerContext, WorkerOptions, run};
+use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
+use lockstep_worker::store::sqlite::{SqliteOptions, SqliteStore};
+use lockstep_worker::store::{BatchStore, Facts, Keys};
+use tokio_util::sync::CancellationToken;
+
+use crate::system::load::{dead, hostname, outgoing};
+use crate::system::{Expected, Ground, LADDER_SCALE, Load, Scene, Sent};
+
+const LOAD: Load = Load {
+    devices: 10,
+    events: 200,
+};
+
+/// The rules, but for one device.
+#[derive(Debug)]
+struct PanicsAboutOneDevice;
+
+impl Handlers for PanicsAboutOneDevice {
+    fn keys(&self, envelope: &Envelope) -> Keys {
+        FleetHandlers.keys(envelope)
+    }
+
+    fn decide(&self, envelope: &Envelope, facts: &Facts, now: Timestamp) -> Result<Decision, Rejection> {
+        assert_ne!(envelope.subject.as_deref(), Some("sw3"), "nobody can bear sw3");
+        FleetHandlers.decide(envelope, facts, now)
+    }
+}
+
+async fn in_a_full_batch(ground: Ground) -> Result<()> {
+    let scene = Scene::new(ground).await?;
+    let bus = scene.bus().await?;
+    bus.declare(&Topology::new(LADDER_SCALE)).await?;
+    let store: Arc<dyn BatchStore> = match scene.servers() {
+        Ok(servers) => PostgresStore::connect(PostgresOptions::new(servers.schema.url()))?,
+        Err(_) => SqliteStore::open(SqliteOptions::new(
+            &scene.folder().join("lockstep-data/store.sqlite"),
+        ))?,
+    };
+    let mut sent: Sent = LOAD.publish(&*bus).await?;
+    for expected in sent.values_mut() {
+        if *expected
+            == (Expected::Applied {
+                flags: Some(hostname(3)),
+            })
+        {
+            *expected = dead(Code::Crashed);
+        }
+    }
+    let context = WorkerContext {
+        bus: bus.clone(),
+        store,
+        handlers: Arc::new(PanicsAboutOneDevice),
+        clock: Arc::new(SystemClock),
+    };
+    let stop = CancellationToken::new();
+    let worker = tokio::spawn(run(
+        context,
+        WorkerOptions::default(),
+        stop.clone(),
+        CancellationToken::new(),
+    ));
+    scene.oracle().worked(&sent).await?;
+
+    // What comes after the panics is worked like anything before them.
+    let last = crate::system::load::update(&hostname(4));
+    bus.publish(vec![outgoing(&last)]).await?;
+    sent.insert(last.identity.clone(), crate::system::load::flags(&last));
+    scene.oracle().worked(&sent).await?;
+    stop.cancel();
+    worker.await??;
+    scene.oracle().judge(&sent, &*bus).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_full_batch_on_servers() -> Result<()> {
+    in_a_full_batch(Ground::Servers).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_full_batch_embedded() -> Result<()> {
+    in_a_full_batch(Ground::Embedded).await
+}

@@ -1,0 +1,125 @@
+//! RabbitMQ, PostgreSQL, a console and two workers as separate processes, used as the README says.
+
+use std::process::{Command, Output};
+
+use anyhow::{Context, Result, ensure};
+use lockstep_testbed::{free_port, wait};
+use serde_json::Value;
+
+use crate::system::{Ground, PATIENCE, Scene};
+
+const FLEET: &str = "- {hostname: sw1, device_type: ACCESS, platform: eos, synchronized: true}
+- {hostname: sw2, device_type: ACCESS, platform: eos, synchronized: true}
+";
+
+/// An operator at a terminal, with an address and a token.
+struct Operator {
+    scene: Scene,
+    url: String,
+}
+
+impl Operator {
+    /// Runs a command of the README.
+    async fn types(&self, arguments: &[&str]) -> Result<Output> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lockstep"));
+        command.args(arguments).current_dir(self.scene.folder());
+        command
+            .env("LOCKSTEP_URL", &self.url)
+            .env("LOCKSTEP_TOKEN", "a-token-of-alice");
+        Ok(tokio::task::spawn_blocking(move || command.output()).await??)
+    }
+
+    /// Runs a command that must succeed, and gives what it printed.
+    async fn gets(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.types(arguments).await?;
+        let errors = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{arguments:?}: {errors}");
+        Ok(String::from_utf8(output.stdout)?)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_and_two_workers_on_servers_do_what_the_readme_says() -> Result<()> {
+    let scene = Scene::new(Ground::Servers).await?;
+    let port = free_port()?;
+    let listen = format!("127.0.0.1:{port}");
+    let console = scene.run(
+        &["console"],
+        &[
+            ("LOCKSTEP__CONSOLE__LISTEN", &listen),
+            ("LOCKSTEP__CONSOLE__TOKENS__0__NAME", "alice"),
+            ("LOCKSTEP__CONSOLE__TOKENS__0__TOKEN", "a-token-of-alice"),
+            ("LOCKSTEP__CONSOLE__TOKENS__0__TYPES", "*"),
+        ],
+    )?;
+    let workers = [scene.worker(&[])?, scene.worker(&[])?];
+    let operator = Operator {
+        scene,
+        url: format!("http://{listen}"),
+    };
+    std::fs::write(operator.scene.folder().join("fleet.yml"), FLEET)?;
+    wait::until("the console to answer", PATIENCE, async || {
+        let output = operator
+            .types(&["devices", "list"])
+            .await
+            .map_err(|error| error.to_string())?;
+        if output.status.success() {
+            Ok(())
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
+    })
+    .await?;
+
+    operator.gets(&["devices", "import", "fleet.yml"]).await?;
+    let data = r#"{"hostname": "sw1", "kind": "configuration", "interfaces": [{"name": "Ethernet1"}]}"#;
+    let event = "lockstep.interface.updated";
+    let told = operator
+        .gets(&["publish", event, "--data", data, "--wait"])
+        .await?;
+    ensure!(told.contains("1 device changed"), "{told}");
+
+    let devices: Vec<Value> = serde_json::from_str(&operator.gets(&["devices", "list", "--json"]).await?)?;
+    let flags: Vec<(&str, bool)> = devices
+        .iter()
+        .map(|device| Some((device["hostname"].as_str()?, device["synchronized"].as_bool()?)))
+        .collect::<Option<_>>()
+        .context("a device without name or flag")?;
+    ensure!(flags == [("sw1", false), ("sw2", true)], "{flags:?}");
+    let cause = &devices[0]["causes"][0];
+    ensure!(
+        cause["cause"] == "interface_updated" && cause["by"] == "alice",
+        "{cause}"
+    );
+
+    operator
+        .gets(&[
+            "devices",
+            "set-state",
+            "sw2",
+            "UNMANAGED",
+            "--note",
+            "in the workshop",
+        ])
+        .await?;
+    let shown = operator.gets(&["devices", "show", "sw2"]).await?;
+    ensure!(
+        shown.contains("UNMANAGED") && shown.contains("in the workshop"),
+        "{shown}"
+    );
+
+    let typo = operator
+        .types(&["publish", event, "--data", &data.replace("sw1", "sw9"), "--wait"])
+        .await?;
+    let errors = String::from_utf8_lossy(&typo.stderr).into_owned();
+    ensure!(typo.status.code() == Some(1), "{errors}");
+    ensure!(
+        errors.contains("unknown-device at $.data.hostname") && errors.contains("sw9"),
+        "{errors}"
+    );
+
+    for worker in workers {
+        worker.stop().await?;
+    }
+    console.stop().await
+}

@@ -1,0 +1,41 @@
+//! A Python with packages of its own, for witnesses that speak another language.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+
+/// The interpreter of a virtual environment with exactly these packages (`name==version`), made in `folder` once and
+/// kept there. It is made beside its place and moved there whole, since two test runs may do so at once.
+///
+/// # Errors
+///
+/// `python3 -m venv` does not work, or a package cannot be installed; the error says what to do.
+pub fn python_with(folder: &Path, packages: &[&str]) -> anyhow::Result<PathBuf> {
+    let place = folder.join(packages.join("-").replace("==", "-"));
+    let python = place.join("bin/python");
+    if python.exists() {
+        return Ok(python);
+    }
+    let fresh = place.with_extension(std::process::id().to_string());
+    run(Command::new("python3").args(["-m", "venv"]).arg(&fresh))
+        .context("make a virtual environment; apt-get install python3-venv if that is missing")?;
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    run(Command::new(fresh.join("bin/python")).args(pip).args(packages))?;
+    if std::fs::rename(&fresh, &place).is_err() {
+        ensure!(python.exists(), "{} cannot be made", place.display());
+        std::fs::remove_dir_all(&fresh)?;
+    }
+    Ok(python)
+}
+
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    let output = command.output().with_context(|| format!("run {command:?}"))?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "{command:?}: {}: {errors}",
+        output.status
+    );
+    Ok(())
+}
