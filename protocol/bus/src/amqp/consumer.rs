@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures_util::{FutureExt, StreamExt};
 use lockstep_protocol::topology::Queue;
 use tokio::sync::Notify;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
@@ -22,6 +22,9 @@ use crate::{Batch, BusError, ConsumeOptions, Consumer, Delivery, Receipt};
 
 /// How often to look at the channel, whether or not somebody takes.
 const WATCHDOG: Duration = Duration::from_secs(5);
+/// How long to let deliveries gather before taking what came. Woken by each, we would fight lapin's thread for every
+/// delivery: that costs a fifth more processor time.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// What a consumer is, whatever session it has.
 pub(super) struct Plan {
@@ -97,14 +100,18 @@ impl Consumer for AmqpConsumer {
             while self.buffer.is_empty() {
                 self.receive().await?;
             }
+            if self.stop.is_cancelled() {
+                return None;
+            }
             self.fill(max);
             let deadline = Instant::now() + linger;
             while !self.buffer.is_empty() && self.buffer.len() < max {
-                match timeout_at(deadline, self.receive()).await {
-                    Ok(Some(())) => self.fill(max),
-                    Ok(None) => return None,
-                    Err(_) => break,
+                let now = Instant::now();
+                if now >= deadline {
+                    break;
                 }
+                sleep_until(deadline.min(now + GATHER)).await;
+                self.fill(max);
             }
             // Nothing is left of it if the session ended meanwhile: its deliveries come again.
             if let Some(batch) = self.cut(max) {
@@ -140,9 +147,15 @@ impl AmqpConsumer {
 
     /// Takes what is there already, without waiting.
     fn fill(&mut self, max: usize) {
+        if self
+            .session
+            .as_ref()
+            .is_some_and(|session| session.channel.over.is_cancelled())
+        {
+            self.leave();
+        }
         while self.buffer.len() < max
             && let Some(session) = &mut self.session
-            && !session.channel.over.is_cancelled()
             && let Some(next) = session.deliveries.next().now_or_never()
         {
             self.accept(next);
