@@ -10,6 +10,7 @@ use lockstep_testbed::{Broker, FaultProxy, Mode, Vhost, vhost, wait};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
+use super::log::Heard;
 use super::place::{Place, consumer, declared, options};
 use crate::contract::{BOUND, Fixture, LANE, LINGER, numbers, take, take_and_ack, texts, work};
 
@@ -75,8 +76,14 @@ async fn a_consumer_comes_back_when_its_queue_does() {
     bus.publish(vec![work("before")]).await.unwrap();
     assert_eq!(texts(&take_and_ack(&mut consumer, 1).await), ["before"]);
 
+    // Not declared again before the consumer heard of it. Within those milliseconds RabbitMQ 3.10 was seen to keep the
+    // consumer for the new queue, uncancelled, and to hold its deliveries back: no client can notice that.
+    let heard = Heard::listen("a consumer lost its channel");
     vhost.delete_queue(LANE.name()).await.unwrap();
     let (batch, ()) = tokio::join!(timeout(BOUND, consumer.take(10, LINGER)), async {
+        wait::until("the consumer to hear of it", BOUND, async || heard.count() > 0)
+            .await
+            .unwrap();
         bus.declare(&Topology::new(Place::LADDER_SCALE)).await.unwrap();
         bus.publish(vec![work("after")]).await.unwrap();
     });

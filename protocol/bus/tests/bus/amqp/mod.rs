@@ -2,6 +2,7 @@
 
 mod breaking;
 mod connecting;
+mod log;
 mod place;
 mod refusing;
 
