@@ -31,7 +31,7 @@ impl ProducerOptions {
             ca_file: None,
             in_flight: 1000,
             publish_timeout: Duration::from_secs(30),
-            result_timeout: Duration::from_secs(60),
+            result_timeout: Duration::from_mins(1),
         }
     }
 

@@ -13,7 +13,8 @@ use support::goldens;
 const SDK: &str = "cloudevents==2.2.0";
 
 fn python() -> PathBuf {
-    lockstep_testbed::python_with(Path::new(env!("CARGO_TARGET_TMPDIR")), &[SDK]).unwrap()
+    lockstep_testbed::python_with(Path::new(env!("CARGO_TARGET_TMPDIR")), &[SDK])
+        .expect("a Python with the SDK")
 }
 
 #[test]

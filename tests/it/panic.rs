@@ -44,7 +44,7 @@ async fn in_a_full_batch(ground: Ground) -> Result<()> {
     let store: Arc<dyn BatchStore> = match scene.servers() {
         Ok(servers) => PostgresStore::connect(PostgresOptions::new(servers.schema.url()))?,
         Err(_) => SqliteStore::open(SqliteOptions::new(
-            &scene.folder().join("lockstep-data/store.sqlite"),
+            scene.folder().join("lockstep-data/store.sqlite"),
         ))?,
     };
     let mut sent: Sent = LOAD.publish(&*bus).await?;

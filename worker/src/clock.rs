@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 /// Tells the time.
 pub trait Clock: Debug + Send + Sync + 'static {
-    /// The present instant.
+    /// The present instant, to the microsecond: what every store keeps, so that an outcome reads as it was written.
     fn now(&self) -> Timestamp;
 }
 
@@ -20,6 +20,7 @@ impl Clock for SystemClock {
         reason = "the one place that reads the wall clock"
     )]
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        let now = Timestamp::now();
+        Timestamp::from_microsecond(now.as_microsecond()).expect("less precision is no other range")
     }
 }

@@ -66,18 +66,19 @@ impl Load {
 
 /// The name of a device of the fleet.
 pub(crate) fn hostname(number: usize) -> Hostname {
-    format!("sw{number}").parse().unwrap()
+    format!("sw{number}").parse().expect("it is a hostname")
 }
 
 /// A device of which only name and type are known.
 fn device(hostname: &Hostname, device_type: DeviceType) -> ImportedDevice {
-    serde_json::from_value(serde_json::json!({"hostname": hostname, "device_type": device_type})).unwrap()
+    serde_json::from_value(serde_json::json!({"hostname": hostname, "device_type": device_type}))
+        .expect("it is a device")
 }
 
 /// An event that flags this device.
 pub(crate) fn update(hostname: &Hostname) -> Envelope {
     let interface = UpdatedInterface {
-        name: "Ethernet1".to_owned().try_into().unwrap(),
+        name: "Ethernet1".to_owned().try_into().expect("it is a name"),
         configuration: None,
     };
     let event = InterfaceUpdated {
@@ -90,14 +91,17 @@ pub(crate) fn update(hostname: &Hostname) -> Envelope {
 
 /// A message of ours with a fresh id.
 pub(crate) fn envelope(message: impl Into<Message>) -> Envelope {
-    let source = Source::try_from("urn:lockstep:test".to_owned()).unwrap();
+    let source = Source::try_from("urn:lockstep:test".to_owned()).expect("it is a source");
     Envelope::new(source, Timestamp::UNIX_EPOCH, message)
 }
 
 /// What is expected of an event that flags.
 pub(crate) fn flags(envelope: &Envelope) -> Expected {
     Expected::Applied {
-        flags: envelope.subject.as_deref().map(|name| name.parse().unwrap()),
+        flags: envelope
+            .subject
+            .as_deref()
+            .map(|name| name.parse().expect("subjects here are hostnames")),
     }
 }
 

@@ -112,13 +112,11 @@ impl Scene {
 
     /// A bus for the test itself. Where it is embedded, no process may run at the same time.
     pub(crate) async fn bus(&self) -> Result<Arc<dyn Bus>> {
-        match &self.servers {
-            Some(servers) => Ok(AmqpBus::connect(AmqpOptions::new(servers.vhost.url())).await?),
-            None => {
-                let folder = self.folder.path().join("lockstep-data");
-                Ok(EmbeddedBus::open(&folder, EmbeddedOptions::default())?)
-            }
+        if let Some(servers) = &self.servers {
+            return Ok(AmqpBus::connect(AmqpOptions::new(servers.vhost.url())).await?);
         }
+        let folder = self.folder.path().join("lockstep-data");
+        Ok(EmbeddedBus::open(&folder, EmbeddedOptions::default())?)
     }
 
     /// The judge of this scene.

@@ -131,7 +131,7 @@ fn update(device: &ImportedDevice, row: &DeviceRow, stamp: &Stamp) -> Vec<Device
     }
     match device.synchronized {
         Some(true) if !row.sync.synchronized() => {
-            effects.push(DeviceEffect::Synchronize { hostname: hostname() })
+            effects.push(DeviceEffect::Synchronize { hostname: hostname() });
         }
         Some(false) if row.sync.synchronized() => {
             effects.push(DeviceEffect::Unsynchronize {

@@ -205,12 +205,12 @@ impl BatchLane {
             ..Keys::default()
         };
         let buried = self
-            .in_transaction(&keys, |facts| match facts.message(&message.identity) {
-                Some(row) => decide::again(row),
-                None => {
-                    let rejection = Rejection::new(code, "$", reason.clone());
-                    decide::bury(message, &message.identity, rejection, facts, self.clock.now())
+            .in_transaction(&keys, |facts| {
+                if let Some(row) = facts.message(&message.identity) {
+                    return decide::again(row);
                 }
+                let rejection = Rejection::new(code, "$", reason.clone());
+                decide::bury(message, &message.identity, rejection, facts, self.clock.now())
             })
             .await?;
         Ok(match buried {

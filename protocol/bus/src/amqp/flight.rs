@@ -12,9 +12,10 @@ use lapin::types::ShortString;
 use lapin::{Confirmation, ErrorKind};
 use tokio::time::{Instant, sleep};
 
+use super::denial;
 use super::pool::ConfirmChannel;
 use super::properties;
-use crate::Outgoing;
+use crate::{Outgoing, PublishError};
 
 /// How many messages may wait for their confirm at once: enough to keep the broker busy, and a bound for memory.
 const WINDOW: usize = 2048;
@@ -80,15 +81,15 @@ impl Head {
 
 impl Prepared {
     /// # Errors
-    /// Which text AMQP has no room for; and the message.
-    pub(super) fn new(user: &ShortString, message: Outgoing) -> Result<Self, (Outgoing, String)> {
+    /// [`PublishError::Denied`]: AMQP has no room for one of its texts.
+    pub(super) fn new(user: &ShortString, message: Outgoing) -> Result<Self, PublishError> {
         match Head::of(user, &message) {
             Ok(head) => Ok(Self {
                 message,
                 head: Some(head),
                 refusals: 0,
             }),
-            Err(reason) => Err((message, reason)),
+            Err(reason) => Err(denial::of(&message.destination, reason)),
         }
     }
 

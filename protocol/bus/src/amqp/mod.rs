@@ -70,13 +70,13 @@ impl AmqpBus {
         let user = properties::short(dial.user(), "user").map_err(|reason| BusError::Address { reason })?;
         let first = match dial.open(PUBLISHING).await {
             Ok(connection) => Some(connection),
-            Err(error) => match error.permanent() {
-                Some(permanent) => return Err(permanent),
-                None => {
-                    warn!(%error, "the broker is not there yet, trying on");
-                    None
+            Err(error) => {
+                if let Some(permanent) = error.permanent() {
+                    return Err(permanent);
                 }
-            },
+                warn!(%error, "the broker is not there yet, trying on");
+                None
+            }
         };
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();

@@ -40,8 +40,7 @@ impl Publisher {
         let mut left = messages
             .into_iter()
             .map(|message| Prepared::new(&self.user, message))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|(message, reason)| denial::of(&message.destination, reason))?;
+            .collect::<Result<Vec<_>, _>>()?;
         let mut backoff = Backoff::new();
         while !left.is_empty() {
             let before = left.len();

@@ -208,7 +208,9 @@ fn publish_counted(
         tasks.spawn(async move {
             for batch in share {
                 let count = batch.len();
-                bus.publish(batch.into_iter().map(work).collect()).await.unwrap();
+                bus.publish(batch.into_iter().map(work).collect())
+                    .await
+                    .expect("the messages can be published");
                 confirmed.fetch_add(count, Ordering::Relaxed);
             }
         });
