@@ -1,1 +1,154 @@
-fn main() {}
+#![doc = include_str!("../README.md")]
+
+mod bare;
+mod celery;
+mod counting;
+mod latency;
+mod lockstep;
+mod messages;
+mod meter;
+mod processes;
+mod scene;
+mod table;
+mod throughput;
+
+use std::io::Write;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use serde::Serialize;
+
+use latency::Load;
+use scene::{Host, Role};
+use table::{Goal, Row, Table, median};
+use throughput::Sizes;
+
+/// Measures Lockstep against bare loops and peers, with a broker and a database of its own.
+#[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(subcommand)]
+    part: Option<Part>,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+struct Options {
+    /// What to measure; all unless told.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Figure>,
+    /// Events of one throughput run.
+    #[arg(long, default_value_t = 30_000)]
+    events: u32,
+    /// Events of one run of Celery.
+    #[arg(long, default_value_t = 2000)]
+    celery_events: u32,
+    /// Devices of the fleet.
+    #[arg(long, default_value_t = 10_000)]
+    devices: u32,
+    /// How often each contender has its turn.
+    #[arg(long, default_value_t = 5)]
+    rounds: u32,
+    /// Print the table as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Figure {
+    Throughput,
+    Celery,
+    Latency,
+}
+
+/// What the bench starts as processes of their own.
+#[derive(Debug, Subcommand)]
+enum Part {
+    #[command(hide = true)]
+    Bare(bare::Bare),
+    #[command(hide = true)]
+    Lockstep(lockstep::Lockstep),
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let Arguments { part, options } = Arguments::parse();
+    match part {
+        Some(Part::Bare(bare)) => print(&bare::run(bare).await?),
+        Some(Part::Lockstep(lockstep)) => print(&lockstep::run(lockstep).await?),
+        None => {
+            let table = measure(&options).await?;
+            if options.json {
+                print(&table)
+            } else {
+                write!(std::io::stdout(), "{table}").map_err(Into::into)
+            }
+        }
+    }
+}
+
+fn print(value: &impl Serialize) -> anyhow::Result<()> {
+    Ok(writeln!(
+        std::io::stdout(),
+        "{}",
+        serde_json::to_string_pretty(value)?
+    )?)
+}
+
+async fn measure(options: &Options) -> anyhow::Result<Table> {
+    let wanted = |figure| options.only.is_empty() || options.only.contains(&figure);
+    let host = Host::start().await?;
+    let mut table = Table::default();
+    if wanted(Figure::Throughput) || wanted(Figure::Celery) {
+        let sizes = Sizes {
+            events: options.events,
+            celery_events: if wanted(Figure::Celery) {
+                options.celery_events
+            } else {
+                0
+            },
+            devices: options.devices,
+            rounds: options.rounds,
+        };
+        throughput::measure(&host, sizes, &mut table).await?;
+    }
+    if wanted(Figure::Latency) {
+        latencies(&host, options, &mut table).await?;
+    }
+    Ok(table)
+}
+
+async fn latencies(host: &Host, options: &Options, table: &mut Table) -> anyhow::Result<()> {
+    let load = Load {
+        idle: 500,
+        rate: 1000,
+        seconds: 10,
+        devices: options.devices,
+    };
+    let echo = Role::Bare { linger: 0, ahead: 1 };
+    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    for round in 1..=options.rounds {
+        for (role, into) in [(echo, &mut bare), (Role::Lockstep, &mut ours)] {
+            let scene = host.scene(options.devices).await?;
+            let latencies = latency::measure(&scene, role, load).await?;
+            eprintln!("latency, round {round}: {role:?} {latencies:?}");
+            into.push(latencies);
+        }
+    }
+    let middle = |all: &[latency::Latencies], of: fn(&latency::Latencies) -> std::time::Duration| {
+        median(all.iter().map(|one| of(one).as_secs_f64() * 1e3).collect())
+    };
+    let figures: [(&str, fn(&latency::Latencies) -> std::time::Duration, f64); 4] = [
+        ("latency idle, p50", |one| one.idle.p50, 3.0),
+        ("latency idle, p99", |one| one.idle.p99, 15.0),
+        ("latency at 1,000 events/s, p50", |one| one.loaded.p50, 3.0),
+        ("latency at 1,000 events/s, p99", |one| one.loaded.p99, 15.0),
+    ];
+    for (what, of, most) in figures {
+        let other = ("bare", middle(&bare, of));
+        table
+            .rows
+            .push(Row::new(what, "ms", middle(&ours, of), other, Goal::Plus(most)));
+    }
+    Ok(())
+}

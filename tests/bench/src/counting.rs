@@ -1,0 +1,143 @@
+//! A bus that tells when the first consumer begins, and when the last of so many messages is acknowledged.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lockstep_bus::{
+    Batch, Bus, BusError, BusStatus, ConsumeOptions, Consumer, Outgoing, PublishError, Receipt, Settle,
+};
+use lockstep_protocol::topology::{Queue, Topology};
+use tokio_util::sync::CancellationToken;
+
+use crate::meter::{Measured, Meter, Servers};
+
+/// Counts what is acknowledged: once a batch, so that it costs nothing that could be measured.
+#[derive(Debug)]
+pub(crate) struct CountingBus {
+    bus: Arc<dyn Bus>,
+    count: Arc<Count>,
+}
+
+#[derive(Debug)]
+struct Count {
+    expected: u32,
+    servers: Servers,
+    meter: OnceLock<Meter>,
+    messages: AtomicU32,
+    batches: AtomicU32,
+    measured: OnceLock<Measured>,
+    done: CancellationToken,
+}
+
+impl CountingBus {
+    /// Cancels `done` when so many messages are acknowledged.
+    pub(crate) fn new(bus: Arc<dyn Bus>, expected: u32, servers: Servers, done: CancellationToken) -> Self {
+        let count = Count {
+            expected,
+            servers,
+            meter: OnceLock::new(),
+            messages: AtomicU32::new(0),
+            batches: AtomicU32::new(0),
+            measured: OnceLock::new(),
+            done,
+        };
+        Self {
+            bus,
+            count: Arc::new(count),
+        }
+    }
+
+    /// What was measured, if all came.
+    pub(crate) fn measured(&self) -> Option<Measured> {
+        self.count.measured.get().copied()
+    }
+}
+
+impl Count {
+    fn add(&self, messages: u32) {
+        let batches = self.batches.fetch_add(1, Ordering::Relaxed) + 1;
+        let before = self.messages.fetch_add(messages, Ordering::Relaxed);
+        let reached = before < self.expected && before + messages >= self.expected;
+        let Some(meter) = self.meter.get().filter(|_| reached) else {
+            return;
+        };
+        if let Ok(measured) = meter.stop(self.expected, batches) {
+            let _ = self.measured.set(measured);
+        }
+        self.done.cancel();
+    }
+}
+
+#[async_trait]
+impl Bus for CountingBus {
+    async fn publish(&self, messages: Vec<Outgoing>) -> Result<(), PublishError> {
+        self.bus.publish(messages).await
+    }
+
+    async fn consume(&self, queue: Queue, options: ConsumeOptions) -> Result<Box<dyn Consumer>, BusError> {
+        self.count
+            .meter
+            .get_or_init(|| Meter::start(self.count.servers).expect("the bench keeps the servers running"));
+        Ok(Box::new(CountingConsumer {
+            consumer: self.bus.consume(queue, options).await?,
+            count: self.count.clone(),
+        }))
+    }
+
+    async fn declare(&self, topology: &Topology) -> Result<(), BusError> {
+        self.bus.declare(topology).await
+    }
+
+    fn status(&self) -> BusStatus {
+        self.bus.status()
+    }
+
+    fn user(&self) -> &str {
+        self.bus.user()
+    }
+
+    async fn close(&self) {
+        self.bus.close().await;
+    }
+}
+
+struct CountingConsumer {
+    consumer: Box<dyn Consumer>,
+    count: Arc<Count>,
+}
+
+#[async_trait]
+impl Consumer for CountingConsumer {
+    async fn take(&mut self, max: usize, linger: Duration) -> Option<Batch> {
+        let Batch { deliveries, receipt } = self.consumer.take(max, linger).await?;
+        let counted = Counted {
+            receipt,
+            messages: u32::try_from(deliveries.len()).expect("a batch has fewer messages"),
+            count: self.count.clone(),
+        };
+        Some(Batch {
+            deliveries,
+            receipt: Receipt::new(counted),
+        })
+    }
+
+    async fn close(self: Box<Self>) {
+        self.consumer.close().await;
+    }
+}
+
+struct Counted {
+    receipt: Receipt,
+    messages: u32,
+    count: Arc<Count>,
+}
+
+#[async_trait]
+impl Settle for Counted {
+    async fn ack(self: Box<Self>) {
+        self.receipt.ack().await;
+        self.count.add(self.messages);
+    }
+}

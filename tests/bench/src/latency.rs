@@ -1,0 +1,224 @@
+//! From publishing an event to its answer on a reply queue, as its requester sees it.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use futures_util::StreamExt;
+use lapin::options::{BasicConsumeOptions, BasicPublishOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::{FieldTable, ShortString};
+use lapin::{BasicProperties, Channel, Connection};
+use lockstep_protocol::Kind;
+use lockstep_protocol::envelope::CONTENT_TYPE;
+use lockstep_protocol::topology;
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use crate::bare;
+use crate::messages;
+use crate::scene::{Role, Scene};
+
+/// Before anything is measured: connections, caches, plans.
+const WARM_UP: u32 = 100;
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load {
+    /// Messages one at a time.
+    pub(crate) idle: u32,
+    /// Messages in a second, whatever becomes of the earlier ones.
+    pub(crate) rate: u32,
+    /// For so many seconds.
+    pub(crate) seconds: u32,
+    pub(crate) devices: u32,
+}
+
+/// Percentiles of some latencies.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Percentiles {
+    pub(crate) p50: Duration,
+    pub(crate) p99: Duration,
+}
+
+/// How long answers took.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Latencies {
+    pub(crate) idle: Percentiles,
+    pub(crate) loaded: Percentiles,
+}
+
+impl Percentiles {
+    fn of(mut all: Vec<Duration>) -> anyhow::Result<Self> {
+        all.sort_unstable();
+        let at = |percent: usize| all.get((all.len() * percent / 100).min(all.len().saturating_sub(1)));
+        Ok(Self {
+            p50: *at(50).context("nothing was measured")?,
+            p99: *at(99).context("nothing was measured")?,
+        })
+    }
+}
+
+/// Measures one who works.
+///
+/// # Errors
+/// The broker refuses, the worker fails, or an answer is missing.
+pub(crate) async fn measure(scene: &Scene, role: Role, load: Load) -> anyhow::Result<Latencies> {
+    let worker = scene.start(role, WARM_UP + load.idle + load.rate * load.seconds)?;
+    scene.consumed().await?;
+    let mut requester = Requester::connect(scene, load.devices).await?;
+    requester.one_by_one(WARM_UP).await?;
+    let idle = requester.one_by_one(load.idle).await?;
+    let loaded = requester.open_loop(load).await?;
+    requester.close().await?;
+    worker.measured().await?;
+    Ok(Latencies {
+        idle: Percentiles::of(idle)?,
+        loaded: Percentiles::of(loaded)?,
+    })
+}
+
+struct Requester {
+    publishing: Connection,
+    consuming: Connection,
+    channel: Channel,
+    reply_queue: ShortString,
+    user: ShortString,
+    run: String,
+    devices: u32,
+    next: u32,
+    /// The number of the event an answer is for, and when it came. Written by the task that reads the reply queue.
+    answers: mpsc::UnboundedReceiver<(u32, Instant)>,
+}
+
+impl Requester {
+    async fn connect(scene: &Scene, devices: u32) -> anyhow::Result<Self> {
+        let url = scene.vhost.url();
+        let publishing = bare::connect(&url).await?;
+        let consuming = bare::connect(&url).await?;
+        let channel = consuming.create_channel().await?;
+        let name: ShortString = format!("{}bench.{}", topology::REPLY_PREFIX, messages::run()).into();
+        channel
+            .queue_declare(
+                name.clone(),
+                QueueDeclareOptions::durable(),
+                FieldTable::default(),
+            )
+            .await?;
+        channel
+            .queue_bind(
+                name.clone(),
+                topology::REPLIES.into(),
+                name.clone(),
+                QueueBindOptions::default(),
+                FieldTable::default(),
+            )
+            .await?;
+        let options = BasicConsumeOptions {
+            no_ack: true,
+            ..BasicConsumeOptions::default()
+        };
+        let mut replies = channel
+            .basic_consume(
+                name.clone(),
+                ShortString::default(),
+                options,
+                FieldTable::default(),
+            )
+            .await?;
+        let (to_requester, answers) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Some(Ok(reply)) = replies.next().await {
+                let came = Instant::now();
+                let id = reply.properties.correlation_id().as_ref();
+                let number = id.and_then(|id| id.as_str().rsplit_once('-')?.1.parse().ok());
+                if let Some(number) = number
+                    && to_requester.send((number, came)).is_err()
+                {
+                    break;
+                }
+            }
+        });
+        let user = url
+            .strip_prefix("amqp://")
+            .and_then(|rest| rest.split(':').next());
+        Ok(Self {
+            channel: publishing.create_channel().await?,
+            publishing,
+            consuming,
+            reply_queue: name,
+            user: user.context("an address has a user")?.into(),
+            run: messages::run(),
+            devices,
+            next: 0,
+            answers,
+        })
+    }
+
+    async fn publish(&mut self) -> anyhow::Result<u32> {
+        let number = self.next;
+        self.next += 1;
+        let event = messages::event(&self.run, number, self.devices);
+        let properties = BasicProperties::default()
+            .with_delivery_mode(2)
+            .with_content_type(CONTENT_TYPE.into())
+            .with_type(Kind::InterfaceUpdated.as_str().into())
+            .with_message_id(event.id.into())
+            .with_user_id(self.user.clone())
+            .with_reply_to(self.reply_queue.clone());
+        self.channel
+            .basic_publish(
+                topology::EVENTS.into(),
+                Kind::InterfaceUpdated.as_str().into(),
+                BasicPublishOptions::default(),
+                event.body.as_bytes(),
+                properties,
+            )
+            .await?;
+        Ok(number)
+    }
+
+    async fn answer(&mut self) -> anyhow::Result<(u32, Instant)> {
+        tokio::time::timeout(ANSWER_TIMEOUT, self.answers.recv())
+            .await
+            .context("an answer is missing")?
+            .context("the reply queue ended")
+    }
+
+    /// Each message after the answer to the one before it.
+    async fn one_by_one(&mut self, count: u32) -> anyhow::Result<Vec<Duration>> {
+        let mut latencies = Vec::new();
+        for _ in 0..count {
+            let began = Instant::now();
+            let number = self.publish().await?;
+            let (answered, came) = self.answer().await?;
+            anyhow::ensure!(answered == number, "answer to {answered} instead of {number}");
+            latencies.push(came - began);
+        }
+        Ok(latencies)
+    }
+
+    /// Each message at its time, whatever becomes of the others; latencies count from that time, so that a pause of
+    /// the publisher is not forgotten.
+    async fn open_loop(&mut self, load: Load) -> anyhow::Result<Vec<Duration>> {
+        let interval = Duration::from_secs(1) / load.rate;
+        let first = self.next;
+        let count = load.rate * load.seconds;
+        let began = Instant::now();
+        for number in 0..count {
+            tokio::time::sleep_until((began + interval * number).into()).await;
+            self.publish().await?;
+        }
+        let mut latencies = Vec::new();
+        for _ in 0..count {
+            let (number, came) = self.answer().await?;
+            latencies.push(came - (began + interval * (number - first)));
+        }
+        Ok(latencies)
+    }
+
+    async fn close(self) -> anyhow::Result<()> {
+        self.publishing.close(200, "done".into()).await?;
+        self.consuming.close(200, "done".into()).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,95 @@
+//! The messages that every contender works on, and the answer to one of them.
+
+use jiff::Timestamp;
+use lockstep_bus::{Outgoing, Properties};
+use lockstep_protocol::envelope::CONTENT_TYPE;
+use lockstep_protocol::topology::Destination;
+use lockstep_protocol::{Envelope, Kind, MessageId};
+use lockstep_worker::clock::{Clock, SystemClock};
+use serde_json::json;
+
+/// A stride that is prime to the number of devices, so that neighbours in the queue hit different ones.
+const STRIDE: u32 = 7919;
+
+/// The device of this number.
+pub(crate) fn hostname(device: u32) -> String {
+    format!("access-{device:05}")
+}
+
+/// The event of this number in this run: an interface of one device has a new configuration.
+pub(crate) fn event(run: &str, number: u32, devices: u32) -> Event {
+    let hostname = hostname(number.wrapping_mul(STRIDE) % devices);
+    let id = format!("{run}-{number}");
+    let now = SystemClock.now();
+    let body = json!({
+        "specversion": "1.0",
+        "id": &id,
+        "source": "urn:example:netbox",
+        "type": Kind::InterfaceUpdated.as_str(),
+        "subject": &hostname,
+        "time": now.to_string(),
+        "datacontenttype": "application/json",
+        "data": {"hostname": &hostname, "kind": "configuration", "interfaces": [{"name": "Ethernet1"}]},
+    });
+    Event {
+        id,
+        at: now,
+        body: body.to_string(),
+    }
+}
+
+/// An event on its way out.
+pub(crate) struct Event {
+    pub(crate) id: String,
+    pub(crate) at: Timestamp,
+    pub(crate) body: String,
+}
+
+impl Event {
+    /// For the bus.
+    pub(crate) fn outgoing(self) -> Outgoing {
+        Outgoing {
+            destination: Destination::Inlet(Kind::InterfaceUpdated),
+            properties: Properties {
+                message_id: Some(self.id),
+                kind: Some(Kind::InterfaceUpdated.as_str().to_owned()),
+                content_type: Some(CONTENT_TYPE.to_owned()),
+                timestamp: Some(self.at),
+                ..Properties::default()
+            },
+            body: self.body.into(),
+        }
+    }
+}
+
+/// An answer as long as Lockstep's, for those who only echo.
+pub(crate) fn answer() -> Vec<u8> {
+    let hostname = hostname(0);
+    let cause = format!("urn:example:netbox {}-12345", run());
+    let now = SystemClock.now();
+    let body = json!({
+        "specversion": "1.0",
+        "id": MessageId::new(),
+        "source": "urn:lockstep:worker",
+        "type": Kind::EventApplied.as_str(),
+        "subject": &hostname,
+        "time": now.to_string(),
+        "datacontenttype": "application/json",
+        "causationid": cause,
+        "data": {
+            "outcome": "applied",
+            "scope": "device",
+            "flipped": 1,
+            "devices": [&hostname],
+            "truncated": false,
+        },
+    });
+    let body = body.to_string().into_bytes();
+    debug_assert!(Envelope::decode(&body).is_ok());
+    body
+}
+
+/// A name for a run: ids of its messages begin with it.
+pub(crate) fn run() -> String {
+    uuid::Uuid::now_v7().simple().to_string()
+}

@@ -1,0 +1,106 @@
+//! Wall time, and the CPU time of all who take part, over the work of one process.
+
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::processes::cpu_time;
+
+/// The servers whose CPU time counts, as process numbers.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Servers {
+    #[arg(long)]
+    pub(crate) broker: u32,
+    #[arg(long)]
+    pub(crate) database: u32,
+}
+
+/// The CPU time of each who takes part.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Cpu {
+    pub(crate) worker: Duration,
+    pub(crate) broker: Duration,
+    pub(crate) database: Duration,
+}
+
+impl Cpu {
+    /// As used up to now; the worker is this process or another one.
+    ///
+    /// # Errors
+    /// One of them is gone.
+    pub(crate) fn now(worker: u32, servers: Servers) -> anyhow::Result<Self> {
+        Ok(Self {
+            worker: cpu_time(worker)?,
+            broker: cpu_time(servers.broker)?,
+            database: cpu_time(servers.database)?,
+        })
+    }
+
+    /// What was used since.
+    pub(crate) fn since(self, earlier: Self) -> Self {
+        Self {
+            worker: self.worker.saturating_sub(earlier.worker),
+            broker: self.broker.saturating_sub(earlier.broker),
+            database: self.database.saturating_sub(earlier.database),
+        }
+    }
+}
+
+/// What some messages took.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Measured {
+    pub(crate) messages: u32,
+    pub(crate) batches: u32,
+    pub(crate) wall: Duration,
+    pub(crate) cpu: Cpu,
+}
+
+impl Measured {
+    /// Messages in a second.
+    pub(crate) fn rate(&self) -> f64 {
+        f64::from(self.messages) / self.wall.as_secs_f64()
+    }
+
+    /// Microseconds of CPU for one message.
+    pub(crate) fn per_message(&self, cpu: impl Fn(&Cpu) -> Duration) -> f64 {
+        cpu(&self.cpu).as_secs_f64() * 1e6 / f64::from(self.messages)
+    }
+}
+
+/// A measurement under way in this process.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    servers: Servers,
+    began: Instant,
+    cpu: Cpu,
+}
+
+impl Meter {
+    /// Begins.
+    ///
+    /// # Errors
+    /// A server is gone.
+    pub(crate) fn start(servers: Servers) -> anyhow::Result<Self> {
+        let cpu = Cpu::now(std::process::id(), servers)?;
+        Ok(Self {
+            servers,
+            began: Instant::now(),
+            cpu,
+        })
+    }
+
+    /// Ends.
+    ///
+    /// # Errors
+    /// A server is gone.
+    pub(crate) fn stop(&self, messages: u32, batches: u32) -> anyhow::Result<Measured> {
+        let wall = self.began.elapsed();
+        let cpu = Cpu::now(std::process::id(), self.servers)?;
+        Ok(Measured {
+            messages,
+            batches,
+            wall,
+            cpu: cpu.since(self.cpu),
+        })
+    }
+}

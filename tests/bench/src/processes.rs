@@ -1,0 +1,79 @@
+//! What a process and its children have used of the CPU, from `/proc`.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::Context;
+
+/// The kernel tells times in hundredths of a second, whatever its own clock rate.
+const TICK: Duration = Duration::from_millis(10);
+
+/// The CPU time that a process, what it started and what it has reaped used so far.
+///
+/// # Errors
+/// There is no such process.
+pub(crate) fn cpu_time(pid: u32) -> anyhow::Result<Duration> {
+    let all: Vec<Process> = all().collect();
+    let root = all.iter().find(|process| process.pid == pid);
+    let root = root.with_context(|| format!("process {pid} is gone"))?;
+    Ok(TICK * ticks(root, &all))
+}
+
+/// The first process that fits.
+///
+/// # Errors
+/// None does.
+pub(crate) fn find(what: &str, fits: impl Fn(&Look) -> bool) -> anyhow::Result<u32> {
+    all()
+        .map(|process| process.pid)
+        .find(|pid| Look::at(*pid).is_some_and(|look| fits(&look)))
+        .with_context(|| format!("no process is {what}"))
+}
+
+/// How a process looks from outside.
+pub(crate) struct Look {
+    pub(crate) program: String,
+    pub(crate) arguments: String,
+    pub(crate) environment: String,
+}
+
+impl Look {
+    fn at(pid: u32) -> Option<Self> {
+        let read = |name: &str| fs::read(format!("/proc/{pid}/{name}")).ok();
+        let text = |name: &str| read(name).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        Some(Self {
+            program: text("comm")?.trim_end().to_owned(),
+            arguments: text("cmdline")?,
+            environment: text("environ")?,
+        })
+    }
+}
+
+struct Process {
+    pid: u32,
+    parent: u32,
+    /// Its own and that of the children it waited for.
+    ticks: u32,
+}
+
+fn ticks(process: &Process, all: &[Process]) -> u32 {
+    let children = all.iter().filter(|other| other.parent == process.pid);
+    process.ticks + children.map(|child| ticks(child, all)).sum::<u32>()
+}
+
+fn all() -> impl Iterator<Item = Process> {
+    let entries = fs::read_dir("/proc").into_iter().flatten();
+    entries.filter_map(|entry| {
+        let pid = entry.ok()?.file_name().to_str()?.parse().ok()?;
+        // pid (name) state parent …; the name may contain anything.
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        let number = |index: usize| fields.get(index)?.parse::<u32>().ok();
+        let times: Option<u32> = (11..15).map(number).sum();
+        Some(Process {
+            pid,
+            parent: number(1)?,
+            ticks: times?,
+        })
+    })
+}

@@ -1,0 +1,206 @@
+//! The servers of a bench, and a fresh place on them for each measurement.
+
+use std::process::Stdio;
+
+use anyhow::{Context, ensure};
+use lockstep_bus::Bus;
+use lockstep_bus::amqp::{AmqpBus, AmqpOptions};
+use lockstep_protocol::topology::{Lane, Topology};
+use lockstep_testbed::{Broker, Database, Schema, Vhost};
+use lockstep_worker::store::Schema as _;
+use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
+use tokio::process::{Child, Command};
+
+use crate::messages;
+use crate::meter::{Measured, Servers};
+use crate::processes;
+
+/// A broker and a database of our own.
+pub(crate) struct Host {
+    broker: Broker,
+    database: Database,
+    pub(crate) servers: Servers,
+}
+
+/// A virtual host with Lockstep's objects, and a schema with a fleet.
+pub(crate) struct Scene {
+    pub(crate) vhost: Vhost,
+    pub(crate) schema: Schema,
+    pub(crate) servers: Servers,
+    devices: u32,
+}
+
+impl Host {
+    /// Starts both servers.
+    ///
+    /// # Errors
+    /// One of them is not installed, or does not start.
+    pub(crate) async fn start() -> anyhow::Result<Self> {
+        let (broker, database) = tokio::try_join!(Broker::start(), Database::start())?;
+        let node = format!("RABBITMQ_NODENAME=lockstep-{}@localhost", broker.addr().port());
+        let port = format!("port={}", database.addr().port());
+        let servers = Servers {
+            broker: processes::find("the broker", |look| {
+                look.program == "beam.smp" && look.environment.contains(&node)
+            })?,
+            database: processes::find("the database", |look| {
+                look.program == "postgres" && look.arguments.contains(&port)
+            })?,
+        };
+        Ok(Self {
+            broker,
+            database,
+            servers,
+        })
+    }
+
+    /// A fresh place, with so many devices, managed and synchronized.
+    ///
+    /// # Errors
+    /// A server refuses.
+    pub(crate) async fn scene(&self, devices: u32) -> anyhow::Result<Scene> {
+        let scene = Scene {
+            vhost: self.broker.vhost().await?,
+            schema: self.database.schema().await?,
+            servers: self.servers,
+            devices,
+        };
+        let bus = AmqpBus::connect(AmqpOptions::new(scene.vhost.url())).await?;
+        bus.declare(&Topology::new(1.0)).await?;
+        bus.close().await;
+        let store = PostgresStore::connect(PostgresOptions::new(scene.schema.url()))?;
+        store.migrate().await?;
+        scene.seed().await?;
+        Ok(scene)
+    }
+}
+
+impl Scene {
+    async fn seed(&self) -> anyhow::Result<()> {
+        let client = self.schema.connect().await?;
+        let hostnames: Vec<String> = (0..self.devices).map(messages::hostname).collect();
+        client
+            .execute(
+                "INSERT INTO device (hostname, device_type, state, desired_generation, synced_generation) \
+                 SELECT hostname, 'ACCESS', 'MANAGED', 1, 1 FROM unnest($1::text[]) AS new (hostname)",
+                &[&hostnames],
+            )
+            .await?;
+        client.batch_execute("VACUUM ANALYZE device").await?;
+        // So that no measurement pays for what was written before it.
+        client.batch_execute("CHECKPOINT").await?;
+        Ok(())
+    }
+
+    /// Fills the lane `events`.
+    ///
+    /// # Errors
+    /// The broker refuses.
+    pub(crate) async fn publish_events(&self, count: u32) -> anyhow::Result<()> {
+        let bus = AmqpBus::connect(AmqpOptions::new(self.vhost.url())).await?;
+        let run = messages::run();
+        let events = (0..count).map(|number| messages::event(&run, number, self.devices).outgoing());
+        bus.publish(events.collect()).await?;
+        bus.close().await;
+        Ok(())
+    }
+
+    /// Checks that each of so many events was applied, once, and that its cause was written.
+    ///
+    /// # Errors
+    /// It was not so.
+    pub(crate) async fn check(&self, count: u32) -> anyhow::Result<()> {
+        let client = self.schema.connect().await?;
+        let count = i64::from(count);
+        for (what, sql) in [
+            (
+                "applied rows",
+                "SELECT count(*) FROM inbox WHERE state = 'applied'",
+            ),
+            ("causes", "SELECT count(*) FROM cause"),
+            (
+                "bumps",
+                "SELECT sum(desired_generation - synced_generation)::bigint FROM device",
+            ),
+        ] {
+            let found: i64 = client.query_one(sql, &[]).await?.get(0);
+            ensure!(found == count, "{found} {what} for {count} events");
+        }
+        Ok(())
+    }
+
+    /// Starts this program again, in one of its hidden roles.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub(crate) fn start(&self, role: Role, messages: u32) -> anyhow::Result<Worker> {
+        let mut command = Command::new(std::env::current_exe()?);
+        match role {
+            Role::Bare { linger, ahead } => {
+                command.arg("bare");
+                command.args(["--linger", &linger.to_string(), "--ahead", &ahead.to_string()]);
+            }
+            Role::Lockstep => {
+                command.args(["lockstep", "--postgres", &self.schema.url()]);
+            }
+        }
+        command
+            .args(["--amqp", &self.vhost.url()])
+            .args(["--messages", &messages.to_string()])
+            .args(["--broker", &self.servers.broker.to_string()])
+            .args(["--database", &self.servers.database.to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true);
+        Ok(Worker(command.spawn()?))
+    }
+
+    /// Waits until somebody reads the lane `events`.
+    ///
+    /// # Errors
+    /// Nobody does.
+    pub(crate) async fn consumed(&self) -> anyhow::Result<()> {
+        let connection = crate::bare::connect(&self.vhost.url()).await?;
+        let channel = connection.create_channel().await?;
+        let timeout = std::time::Duration::from_secs(30);
+        lockstep_testbed::wait::until("a consumer", timeout, async || {
+            let options = lapin::options::QueueDeclareOptions {
+                passive: true,
+                ..Default::default()
+            };
+            let queue = channel
+                .queue_declare(Lane::Events.queue().into(), options, Default::default())
+                .await
+                .map_err(|error| error.to_string())?;
+            match queue.consumer_count() {
+                0 => Err("there is none".to_owned()),
+                _ => Ok(()),
+            }
+        })
+        .await?;
+        connection.close(200, "seen".into()).await?;
+        Ok(())
+    }
+}
+
+/// Who works.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Role {
+    Bare { linger: u64, ahead: usize },
+    Lockstep,
+}
+
+/// A process of this program that works.
+pub(crate) struct Worker(Child);
+
+impl Worker {
+    /// Waits for its end, and what it measured.
+    ///
+    /// # Errors
+    /// It failed.
+    pub(crate) async fn measured(self) -> anyhow::Result<Measured> {
+        let output = self.0.wait_with_output().await?;
+        ensure!(output.status.success(), "a worker failed");
+        serde_json::from_slice(&output.stdout).context("read what a worker measured")
+    }
+}

@@ -1,0 +1,161 @@
+//! What is printed: rows with a goal, and what the CPU did meanwhile.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// How a figure of ours relates to the other's.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Goal {
+    /// Ours over the other's, at least.
+    Times(f64),
+    /// Ours less the other's, at most.
+    Plus(f64),
+}
+
+/// One figure.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Row {
+    pub(crate) what: String,
+    pub(crate) unit: &'static str,
+    pub(crate) lockstep: f64,
+    pub(crate) against: &'static str,
+    pub(crate) other: f64,
+    /// The ratio or the difference.
+    pub(crate) figure: f64,
+    pub(crate) goal: Goal,
+    pub(crate) reached: bool,
+}
+
+impl Row {
+    pub(crate) fn new(
+        what: impl Into<String>,
+        unit: &'static str,
+        lockstep: f64,
+        (against, other): (&'static str, f64),
+        goal: Goal,
+    ) -> Self {
+        let (figure, reached) = match goal {
+            Goal::Times(least) => (lockstep / other, lockstep / other >= least),
+            Goal::Plus(most) => (lockstep - other, lockstep - other <= most),
+        };
+        Self {
+            what: what.into(),
+            unit,
+            lockstep,
+            against,
+            other,
+            figure,
+            goal,
+            reached,
+        }
+    }
+}
+
+/// What one contender used of the CPU, in microseconds a message.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct CpuRow {
+    pub(crate) who: &'static str,
+    pub(crate) rate: f64,
+    pub(crate) lowest: f64,
+    pub(crate) highest: f64,
+    pub(crate) batch: f64,
+    pub(crate) worker: f64,
+    pub(crate) broker: f64,
+    pub(crate) database: f64,
+}
+
+/// All that was measured.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Table {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) cpu: Vec<CpuRow>,
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "| what | Lockstep | against | figure | goal | |")?;
+        writeln!(f, "| --- | ---: | ---: | ---: | ---: | --- |")?;
+        for row in &self.rows {
+            let Row {
+                what,
+                unit,
+                lockstep,
+                against,
+                other,
+                figure,
+                ..
+            } = row;
+            let (figure, goal) = match row.goal {
+                Goal::Times(least) => (format!("{figure:.2} ×"), format!("≥ {least} ×")),
+                Goal::Plus(most) => (format!("{figure:+.1} {unit}"), format!("≤ +{most} {unit}")),
+            };
+            let places = if *unit == "ms" { 1 } else { 0 };
+            let reached = if row.reached { "reached" } else { "missed" };
+            writeln!(
+                f,
+                "| {what} | {lockstep:.places$} {unit} | {against} {other:.places$} {unit} | {figure} | {goal} | {reached} |"
+            )?;
+        }
+        if self.cpu.is_empty() {
+            return Ok(());
+        }
+        writeln!(f)?;
+        writeln!(
+            f,
+            "| who | msg/s (lowest–highest) | batch | worker µs/msg | broker µs/msg | database µs/msg |"
+        )?;
+        writeln!(f, "| --- | ---: | ---: | ---: | ---: | ---: |")?;
+        for row in &self.cpu {
+            let CpuRow {
+                who,
+                rate,
+                lowest,
+                highest,
+                batch,
+                worker,
+                broker,
+                database,
+            } = row;
+            writeln!(
+                f,
+                "| {who} | {rate:.0} ({lowest:.0}–{highest:.0}) | {batch:.0} | {worker:.0} | {broker:.0} | {database:.0} |"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// The middle one; of an even number, the mean of the two in the middle.
+pub(crate) fn median(mut all: Vec<f64>) -> f64 {
+    all.sort_unstable_by(f64::total_cmp);
+    let middle = all.len() / 2;
+    if all.is_empty() {
+        f64::NAN
+    } else if all.len().is_multiple_of(2) {
+        f64::midpoint(all[middle - 1], all[middle])
+    } else {
+        all[middle]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert!((median(vec![3.0, 1.0, 2.0]) - 2.0).abs() < 1e-9);
+        assert!((median(vec![4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < 1e-9);
+        assert!(median(Vec::new()).is_nan());
+    }
+
+    #[test]
+    fn a_goal_is_a_share_or_a_surplus() {
+        let share = Row::new("rate", "msg/s", 9.0, ("bare", 10.0), Goal::Times(0.9));
+        assert!(share.reached, "{share:?}");
+        let surplus = Row::new("p50", "ms", 8.0, ("bare", 4.0), Goal::Plus(3.0));
+        assert!(!surplus.reached, "{surplus:?}");
+    }
+}
