@@ -169,7 +169,11 @@ impl Scene {
                 ..Default::default()
             };
             let queue = channel
-                .queue_declare(Lane::Events.queue().into(), options, Default::default())
+                .queue_declare(
+                    Lane::Events.queue().into(),
+                    options,
+                    lapin::types::FieldTable::default(),
+                )
                 .await
                 .map_err(|error| error.to_string())?;
             match queue.consumer_count() {

@@ -91,7 +91,7 @@ impl fmt::Display for Table {
                 Goal::Times(least) => (format!("{figure:.2} ×"), format!("≥ {least} ×")),
                 Goal::Plus(most) => (format!("{figure:+.1} {unit}"), format!("≤ +{most} {unit}")),
             };
-            let places = if *unit == "ms" { 1 } else { 0 };
+            let places = usize::from(*unit == "ms");
             let reached = if row.reached { "reached" } else { "missed" };
             writeln!(
                 f,
