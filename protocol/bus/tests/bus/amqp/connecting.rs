@@ -95,7 +95,12 @@ async fn connections(vhost: &lockstep_testbed::Vhost) -> Result<usize, String> {
 async fn private_authority_is_trusted_where_it_is_named() {
     let broker = Broker::start_with_tls().await.unwrap();
     let url = broker.tls_url().unwrap();
-    let error = AmqpBus::connect(options(&url)).await.unwrap_err();
+    // The broker may take plain connections a little earlier than these.
+    let error = wait::until("a refusal", BOUND, async || {
+        AmqpBus::connect(options(&url)).await.err()
+    })
+    .await
+    .unwrap();
     assert!(matches!(error, BusError::Untrusted { .. }), "{error:?}");
     assert!(error.to_string().contains("broker.ca_file"), "{error}");
 
