@@ -87,6 +87,9 @@ async fn main() -> anyhow::Result<()> {
     }
 }
 
+/// What is read off the latencies: its name, how, and the most it may be above the bare loop's, in milliseconds.
+type Percentile = (&'static str, fn(&latency::Latencies) -> std::time::Duration, f64);
+
 fn print(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(writeln!(
         std::io::stdout(),
@@ -138,7 +141,7 @@ async fn latencies(host: &Host, options: &Options, table: &mut Table) -> anyhow:
     let middle = |all: &[latency::Latencies], of: fn(&latency::Latencies) -> std::time::Duration| {
         median(all.iter().map(|one| of(one).as_secs_f64() * 1e3).collect())
     };
-    let figures: [(&str, fn(&latency::Latencies) -> std::time::Duration, f64); 4] = [
+    let figures: [Percentile; 4] = [
         ("latency idle, p50", |one| one.idle.p50, 3.0),
         ("latency idle, p99", |one| one.idle.p99, 15.0),
         ("latency at 1,000 events/s, p50", |one| one.loaded.p50, 3.0),
