@@ -1,0 +1,271 @@
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{
+    DEAD, DELIVERY_LIMIT, EVENTS, Lane, REPLIES, RESULTS, RESULTS_MAX_LENGTH, RESULTS_TTL, Rung, UNROUTED,
+    WORK,
+};
+use crate::{Class, Kind};
+
+/// How an exchange routes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExchangeKind {
+    /// By equal keys.
+    Direct,
+    /// To all.
+    Fanout,
+    /// By patterns.
+    Topic,
+}
+
+/// An exchange, durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ExchangeDeclaration {
+    /// Its name.
+    pub name: &'static str,
+    /// How it routes.
+    pub kind: ExchangeKind,
+    /// Where it hands what it cannot route.
+    pub alternate: Option<&'static str>,
+}
+
+/// The value of a queue's argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Argument {
+    /// A text.
+    Text(&'static str),
+    /// A whole number.
+    Number(i64),
+}
+
+/// A queue, durable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct QueueDeclaration {
+    /// Its name.
+    pub name: &'static str,
+    /// Its arguments.
+    pub arguments: Vec<(&'static str, Argument)>,
+}
+
+/// A binding of a queue to an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Binding {
+    /// The exchange.
+    pub exchange: &'static str,
+    /// The queue.
+    pub queue: &'static str,
+    /// The key.
+    pub key: &'static str,
+}
+
+/// All objects that exist before the first message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Topology {
+    /// Exchanges, each after the one it hands over to.
+    pub exchanges: Vec<ExchangeDeclaration>,
+    /// Queues.
+    pub queues: Vec<QueueDeclaration>,
+    /// Bindings.
+    pub bindings: Vec<Binding>,
+}
+
+impl Topology {
+    /// The objects of Lockstep. `ladder_scale` shortens the waits of the retry ladder for tests; 1.0 is the contract.
+    pub fn new(ladder_scale: f64) -> Self {
+        Self {
+            exchanges: exchanges(),
+            queues: queues(ladder_scale),
+            bindings: bindings(),
+        }
+    }
+}
+
+fn exchanges() -> Vec<ExchangeDeclaration> {
+    let exchange = |name, kind, alternate| ExchangeDeclaration {
+        name,
+        kind,
+        alternate,
+    };
+    let mut all = vec![
+        exchange(UNROUTED, ExchangeKind::Fanout, None),
+        exchange(RESULTS, ExchangeKind::Topic, None),
+        exchange(DEAD, ExchangeKind::Fanout, None),
+        exchange(EVENTS, ExchangeKind::Topic, Some(UNROUTED)),
+        exchange(WORK, ExchangeKind::Direct, Some(UNROUTED)),
+        exchange(REPLIES, ExchangeKind::Topic, Some(RESULTS)),
+    ];
+    all.extend(
+        Rung::ALL
+            .iter()
+            .map(|rung| exchange(rung.exchange(), ExchangeKind::Fanout, None)),
+    );
+    all
+}
+
+fn queues(ladder_scale: f64) -> Vec<QueueDeclaration> {
+    let quorum = ("x-queue-type", Argument::Text("quorum"));
+    // At-least-once dead-lettering needs reject-publish, also where no length is set.
+    let dead_letter_to = |exchange| {
+        [
+            ("x-dead-letter-exchange", Argument::Text(exchange)),
+            ("x-dead-letter-strategy", Argument::Text("at-least-once")),
+            ("x-overflow", Argument::Text("reject-publish")),
+        ]
+    };
+    let limit = ("x-delivery-limit", Argument::Number(DELIVERY_LIMIT));
+
+    let mut all = Vec::new();
+    for lane in Lane::ALL.iter().copied().filter(|lane| *lane != Lane::Dead) {
+        let mut arguments = vec![quorum, limit];
+        arguments.extend(dead_letter_to(DEAD));
+        all.push(QueueDeclaration {
+            name: lane.queue(),
+            arguments,
+        });
+    }
+    for rung in Rung::ALL {
+        let wait = millis(rung.delay().mul_f64(ladder_scale));
+        let mut arguments = vec![quorum, ("x-message-ttl", Argument::Number(wait))];
+        arguments.extend(dead_letter_to(WORK));
+        all.push(QueueDeclaration {
+            name: rung.exchange(),
+            arguments,
+        });
+    }
+    // Without a limit of its own RabbitMQ 4 would drop what was returned twenty times; with no dead-letter exchange.
+    all.push(QueueDeclaration {
+        name: DEAD,
+        arguments: vec![
+            quorum,
+            ("x-delivery-limit", Argument::Number(i64::from(i32::MAX))),
+        ],
+    });
+    all.push(QueueDeclaration {
+        name: UNROUTED,
+        arguments: [quorum, limit].into_iter().chain(dead_letter_to(DEAD)).collect(),
+    });
+    all.push(QueueDeclaration {
+        name: RESULTS,
+        arguments: vec![
+            quorum,
+            limit,
+            ("x-max-length", Argument::Number(RESULTS_MAX_LENGTH)),
+            ("x-overflow", Argument::Text("drop-head")),
+            ("x-message-ttl", Argument::Number(millis(RESULTS_TTL))),
+        ],
+    });
+    all
+}
+
+fn bindings() -> Vec<Binding> {
+    let mut all = Vec::new();
+    for lane in Lane::ALL.iter().copied() {
+        all.push(Binding {
+            exchange: WORK,
+            queue: lane.queue(),
+            key: lane.as_str(),
+        });
+    }
+    for kind in Kind::ALL
+        .iter()
+        .copied()
+        .filter(|kind| kind.class() != Class::Result)
+    {
+        let lane = kind.inlet().expect("events and commands have an inlet");
+        all.push(Binding {
+            exchange: EVENTS,
+            queue: lane.queue(),
+            key: kind.as_str(),
+        });
+    }
+    for rung in Rung::ALL {
+        all.push(Binding {
+            exchange: rung.exchange(),
+            queue: rung.exchange(),
+            key: "",
+        });
+    }
+    all.push(Binding {
+        exchange: DEAD,
+        queue: DEAD,
+        key: "",
+    });
+    all.push(Binding {
+        exchange: UNROUTED,
+        queue: UNROUTED,
+        key: "",
+    });
+    all.push(Binding {
+        exchange: RESULTS,
+        queue: RESULTS,
+        key: "#",
+    });
+    all
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_binding_joins_declared_objects() {
+        let topology = Topology::new(1.0);
+        for binding in &topology.bindings {
+            assert!(
+                topology.exchanges.iter().any(|e| e.name == binding.exchange),
+                "{binding:?}"
+            );
+            assert!(
+                topology.queues.iter().any(|q| q.name == binding.queue),
+                "{binding:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn alternates_are_declared_first() {
+        let exchanges = Topology::new(1.0).exchanges;
+        for (place, exchange) in exchanges.iter().enumerate() {
+            if let Some(alternate) = exchange.alternate {
+                assert!(
+                    exchanges[..place].iter().any(|earlier| earlier.name == alternate),
+                    "{exchange:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_dead_letters_at_least_once_rejects_instead_of_dropping() {
+        for queue in Topology::new(1.0).queues {
+            let value = |key| {
+                queue
+                    .arguments
+                    .iter()
+                    .find(|(name, _)| *name == key)
+                    .map(|(_, value)| *value)
+            };
+            if value("x-dead-letter-exchange").is_some() {
+                assert_eq!(
+                    value("x-overflow"),
+                    Some(Argument::Text("reject-publish")),
+                    "{}",
+                    queue.name
+                );
+                assert_eq!(
+                    value("x-dead-letter-strategy"),
+                    Some(Argument::Text("at-least-once")),
+                    "{}",
+                    queue.name
+                );
+            }
+        }
+    }
+}
