@@ -28,7 +28,7 @@ pub(super) fn effect(view: &MessageView) -> String {
         return format!("{}: {}", view.result_type, view.result);
     };
     let mut line = match applied.outcome {
-        Outcome::Applied => format!("applied; {} changed their sync flag", devices(applied.flipped)),
+        Outcome::Applied => format!("applied; {}", flags(applied.flipped)),
         Outcome::Ignored => format!("nothing to do: {}", reason(applied.reason)),
     };
     let names: Vec<&str> = applied
@@ -56,11 +56,11 @@ pub(super) fn effect(view: &MessageView) -> String {
     line
 }
 
-fn devices(count: u64) -> String {
+fn flags(count: u64) -> String {
     match count {
-        0 => "no device".to_owned(),
-        1 => "1 device".to_owned(),
-        many => format!("{many} devices"),
+        0 => "no sync flag changed".to_owned(),
+        1 => "1 sync flag changed".to_owned(),
+        many => format!("{many} sync flags changed"),
     }
 }
 
@@ -118,7 +118,7 @@ mod tests {
         let ignored = json!({"outcome": "ignored", "reason": "status-only", "scope": "none", "flipped": 0, "devices": [],
             "truncated": false, "unknown_hostnames": ["sw9"]});
         let table = [
-            (applied, "applied; 1 device changed their sync flag; concerns sw1"),
+            (applied, "applied; 1 sync flag changed; concerns sw1"),
             (
                 ignored,
                 "nothing to do: only the status of interfaces changed; unknown: sw9",

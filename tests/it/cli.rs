@@ -173,7 +173,7 @@ async fn a_running_up_is_found_by_clients_with_nothing_to_type() -> Result<()> {
         (
             format!("publish lockstep.interface.updated --wait --data {updated}"),
             0,
-            "1 device changed",
+            "1 sync flag changed",
         ),
         ("devices list --unsynchronized".to_owned(), 0, "interface_updated"),
         (

@@ -77,7 +77,7 @@ async fn console_and_two_workers_on_servers_do_what_the_readme_says() -> Result<
     let told = operator
         .gets(&["publish", event, "--data", data, "--wait"])
         .await?;
-    ensure!(told.contains("1 device changed"), "{told}");
+    ensure!(told.contains("1 sync flag changed"), "{told}");
 
     let devices: Vec<Value> = serde_json::from_str(&operator.gets(&["devices", "list", "--json"]).await?)?;
     let flags: Vec<(&str, bool)> = devices

@@ -63,7 +63,7 @@ impl Summary {
         let devices = counted(self.devices, "device");
         let interfaces = counted(self.interfaces, "interface");
         format!(
-            "imported {devices} and {interfaces}; {} changed their sync flag",
+            "imported {devices} and {interfaces}; sync flags changed: {}",
             self.flipped
         )
     }
