@@ -1,6 +1,8 @@
 use serde_json::{Value, json};
 
-use super::{Config, LogFormat, TokenConfig};
+use super::repositories::RepositoryConfig;
+use super::token::TokenConfig;
+use super::{Config, LogFormat};
 
 impl Config {
     /// The configuration as it is in effect, with secrets masked.
@@ -36,6 +38,13 @@ impl Config {
                 "batch_linger_ms": u64::try_from(self.worker.batch_linger.as_millis()).unwrap_or(u64::MAX),
                 "grace_seconds": self.worker.grace.as_secs(),
             },
+            "repositories": {
+                "settings": self.repositories.settings.as_ref().map(repository),
+                "templates": self.repositories.templates.as_ref().map(repository),
+                "poll_seconds": self.repositories.poll.as_secs(),
+                "debounce_ms": u64::try_from(self.repositories.debounce.as_millis()).unwrap_or(u64::MAX),
+                "timeout_seconds": self.repositories.timeout.as_secs(),
+            },
             "log": {"filter": self.log.filter, "format": format},
         });
         for section in shown
@@ -49,4 +58,16 @@ impl Config {
         }
         shown
     }
+}
+
+fn repository(repository: &RepositoryConfig) -> Value {
+    json!({
+        "url": repository.shown_url(),
+        "branch": repository.branch,
+        "webhook_secret": vec!["***"; repository.webhook_secrets.len()],
+        "ssh_key_file": repository.ssh_key_file,
+        "known_hosts": repository.known_hosts,
+        "token": repository.token.as_ref().map(|_| "***"),
+        "username": repository.username,
+    })
 }

@@ -1,0 +1,64 @@
+use std::collections::BTreeSet;
+
+use lockstep_worker::console::TypePattern;
+use secrecy::SecretString;
+
+use super::reader::Reader;
+
+/// One of `[[console.tokens]]`
+#[derive(Debug)]
+pub(crate) struct TokenConfig {
+    /// Who it stands for: the `actor` of what is published with it.
+    pub(crate) name: String,
+    pub(crate) token: SecretString,
+    /// What may be published with it; without any, it can only read.
+    pub(crate) types: Vec<TypePattern>,
+}
+
+impl TokenConfig {
+    pub(super) fn of(reader: &mut Reader, index: usize, names: &mut BTreeSet<String>) -> Option<Self> {
+        let key = |name: &str| format!("console.tokens[{index}].{name}");
+        let before = reader
+            .origin(&key("name"))
+            .or_else(|| reader.origin(&key("types")));
+        let name = reader.text(&key("name"));
+        let token = reader.secret(&key("token"));
+        let types = reader.list(&key("types")).unwrap_or_default();
+        if token.is_none() {
+            reader.problem(
+                &key("token"),
+                before.as_ref(),
+                "is missing; set token or token_file",
+            );
+        }
+        match &name {
+            None => reader.problem(
+                &key("name"),
+                before.as_ref(),
+                "is missing; it becomes the actor of what is published",
+            ),
+            Some(name) if !name_fits(name) => {
+                let reason = "must be 1 to 64 letters, digits, dots, hyphens, underscores or @";
+                reader.problem(&key("name"), before.as_ref(), reason);
+            }
+            Some(name) if !names.insert(name.clone()) => {
+                reader.problem(
+                    &key("name"),
+                    before.as_ref(),
+                    format!("{name:?} is the name of another token"),
+                );
+            }
+            Some(_) => {}
+        }
+        Some(Self {
+            name: name?,
+            token: token?,
+            types,
+        })
+    }
+}
+
+fn name_fits(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '@');
+    (1..=64).contains(&name.len()) && name.chars().all(fits)
+}

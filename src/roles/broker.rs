@@ -1,0 +1,49 @@
+//! Opens the bus.
+
+use std::sync::Arc;
+
+use lockstep_bus::amqp::{AmqpBus, AmqpOptions};
+use lockstep_bus::embedded::{EmbeddedBus, EmbeddedOptions};
+use lockstep_bus::{Bus, BusError};
+use lockstep_protocol::topology::Topology;
+use secrecy::ExposeSecret;
+
+use crate::config::{BrokerUrl, Config, ConfigProblems};
+
+pub(super) fn refuse_embedded(config: &Config, role: &str) -> Result<(), ConfigProblems> {
+    match config.broker.url {
+        BrokerUrl::Amqp(_) => Ok(()),
+        BrokerUrl::Embedded => {
+            let reason = format!(
+                "the embedded bus lives inside one process, so `lockstep {role}` by itself would wait forever; run `lockstep up` (everything in one process), or name a broker: amqp://USER:PASSWORD@HOST:5672/VHOST"
+            );
+            Err(ConfigProblems::one("broker.url", reason))
+        }
+    }
+}
+
+pub(super) async fn open(config: &Config) -> anyhow::Result<Arc<dyn Bus>> {
+    let opened: Result<Arc<dyn Bus>, BusError> = match &config.broker.url {
+        BrokerUrl::Embedded => {
+            let bus = EmbeddedBus::open(&config.data_dir, EmbeddedOptions::default());
+            bus.map(|bus| bus as Arc<dyn Bus>)
+        }
+        BrokerUrl::Amqp(url) => {
+            let options = AmqpOptions {
+                ca_file: config.broker.ca_file.clone(),
+                ..AmqpOptions::new(url.expose_secret())
+            };
+            AmqpBus::connect(options).await.map(|bus| bus as Arc<dyn Bus>)
+        }
+    };
+    let bus = opened.map_err(|error| match error {
+        BusError::Address { .. } => ConfigProblems::one("broker.url", error.to_string()).into(),
+        BusError::InUse { .. } => ConfigProblems::one("data_dir", error.to_string()).into(),
+        other => anyhow::Error::new(other),
+    })?;
+    // The embedded bus has nobody else who could declare its objects.
+    if config.broker.declare || matches!(config.broker.url, BrokerUrl::Embedded) {
+        bus.declare(&Topology::new(1.0)).await?;
+    }
+    Ok(bus)
+}

@@ -1,0 +1,58 @@
+//! Builds the console.
+
+use std::sync::Arc;
+
+use lockstep_bus::Bus;
+use lockstep_worker::clock::SystemClock;
+use lockstep_worker::console::{Console, ConsoleContext, Token, Tokens};
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+
+use super::store::Store;
+use crate::config::Config;
+use crate::lifecycle::Lifecycle;
+
+pub(super) fn build(
+    config: &Config,
+    bus: &Arc<dyn Bus>,
+    store: &Store,
+    more: impl IntoIterator<Item = Token>,
+) -> Console {
+    let configured = config
+        .console
+        .tokens
+        .iter()
+        .map(|token| Token::new(&token.name, &token.token, token.types.clone()));
+    let tokens: Tokens = configured.chain(more).collect();
+    Console::new(ConsoleContext {
+        bus: bus.clone(),
+        inbox: store.inbox.clone(),
+        fleet: store.fleet.clone(),
+        schema: store.schema.clone(),
+        clock: Arc::new(SystemClock),
+        tokens,
+    })
+}
+
+pub(super) fn spawn(lifecycle: &mut Lifecycle, console: Console, listener: TcpListener) {
+    let stop = lifecycle.soft.clone();
+    lifecycle.spawn("console", async move { Ok(console.serve(listener, stop).await?) });
+}
+
+/// 256 random bits.
+pub(super) fn new_token() -> SecretString {
+    let random: [u128; 2] = rand::random();
+    format!("{:032x}{:032x}", random[0], random[1]).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    #[test]
+    fn no_two_tokens_are_alike() {
+        assert_ne!(new_token().expose_secret(), new_token().expose_secret());
+    }
+}

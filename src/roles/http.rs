@@ -1,0 +1,54 @@
+//! Listeners and clients of HTTP.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+
+/// The HTTP client of the command line. Redirects are not followed: the token goes nowhere else.
+///
+/// # Errors
+/// When the TLS stack cannot be started.
+#[expect(clippy::disallowed_methods, reason = "the one place that builds HTTP clients")]
+pub(crate) fn http_client() -> anyhow::Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .connect_timeout(Duration::from_secs(5))
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("lockstep/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .context("cannot start the HTTP client")
+}
+
+pub(super) async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}; choose another address with --listen or console.listen")
+    })
+}
+
+/// Where clients on this machine reach a listener.
+pub(super) fn url_of(mut address: SocketAddr) -> String {
+    match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        SocketAddr::V4(_) | SocketAddr::V6(_) => {}
+    }
+    format!("http://{address}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_reach_a_listener_on_all_addresses_by_the_local_one() {
+        let table = [
+            ("0.0.0.0:8910", "http://127.0.0.1:8910"),
+            ("[::]:8910", "http://[::1]:8910"),
+            ("192.0.2.1:80", "http://192.0.2.1:80"),
+        ];
+        for (address, expected) in table {
+            assert_eq!(url_of(address.parse().unwrap()), expected);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The composition root: the one place that builds buses, stores and clients, and plugs them into roles.
+
+mod broker;
+mod console;
+mod http;
+mod store;
+mod worker;
+
+use std::net::SocketAddr;
+
+use lockstep_worker::console::{Token, TypePattern};
+use lockstep_worker::store::Migrated;
+
+pub(crate) use http::http_client;
+
+use crate::config::Config;
+use crate::data_folder::{ConsoleAddress, Owned};
+use crate::lifecycle::Lifecycle;
+
+/// Everything in one process. `started` is told where the console is, once it can be asked.
+///
+/// # Errors
+/// What keeps it from starting, or the task that failed.
+pub(crate) async fn up(config: &Config, started: impl FnOnce(&ConsoleAddress)) -> anyhow::Result<()> {
+    let owned = Owned::take(&config.data_dir)?;
+    let mut lifecycle = Lifecycle::start(config.worker.grace)?;
+    let store = store::open(config)?;
+    let listener = http::listen(config.console.listen).await?;
+    let Some(bus) = lifecycle.starting(broker::open(config)).await.transpose()? else {
+        return Ok(());
+    };
+    let Some(migrated) = lifecycle
+        .starting(store::patiently_migrate(&store))
+        .await
+        .transpose()?
+    else {
+        bus.close().await;
+        return Ok(());
+    };
+    tracing::info!(
+        version = migrated.version,
+        applied = migrated.applied.len(),
+        "the store is up to date"
+    );
+
+    let address = ConsoleAddress {
+        url: http::url_of(listener.local_addr()?),
+        token: console::new_token(),
+    };
+    let local = Token::new("local", &address.token, vec![TypePattern::ALL]);
+    let console = console::build(config, &bus, &store, [local]);
+    worker::spawn(&mut lifecycle, config, &bus, &store);
+    console::spawn(&mut lifecycle, console, listener);
+    owned.publish(&address)?;
+    started(&address);
+    let result = lifecycle.run().await;
+    bus.close().await;
+    result
+}
+
+/// Works lanes.
+///
+/// # Errors
+/// As [`up`].
+pub(crate) async fn worker(config: &Config) -> anyhow::Result<()> {
+    broker::refuse_embedded(config, "worker")?;
+    let mut lifecycle = Lifecycle::start(config.worker.grace)?;
+    let store = store::open(config)?;
+    let Some(bus) = lifecycle.starting(broker::open(config)).await.transpose()? else {
+        return Ok(());
+    };
+    worker::spawn(&mut lifecycle, config, &bus, &store);
+    let result = lifecycle.run().await;
+    bus.close().await;
+    result
+}
+
+/// Answers HTTP.
+///
+/// # Errors
+/// As [`up`].
+pub(crate) async fn console(config: &Config, started: impl FnOnce(SocketAddr)) -> anyhow::Result<()> {
+    broker::refuse_embedded(config, "console")?;
+    let mut lifecycle = Lifecycle::start(config.worker.grace)?;
+    let store = store::open(config)?;
+    let listener = http::listen(config.console.listen).await?;
+    let Some(bus) = lifecycle.starting(broker::open(config)).await.transpose()? else {
+        return Ok(());
+    };
+    if config.console.tokens.is_empty() {
+        tracing::warn!("console.tokens is empty: every request will be refused");
+    }
+    let address = listener.local_addr()?;
+    let console = console::build(config, &bus, &store, []);
+    console::spawn(&mut lifecycle, console, listener);
+    started(address);
+    let result = lifecycle.run().await;
+    bus.close().await;
+    result
+}
+
+/// Brings the store's schema up to date.
+///
+/// # Errors
+/// When the store is away or refuses.
+pub(crate) async fn migrate(config: &Config) -> anyhow::Result<Migrated> {
+    Ok(store::open(config)?.schema.migrate().await?)
+}

@@ -1,0 +1,72 @@
+//! Opens the store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
+use lockstep_worker::store::sqlite::{SqliteOptions, SqliteStore};
+use lockstep_worker::store::{BatchStore, Fleet, Healing, Inbox, Migrated, Schema, StoreError};
+
+use crate::config::{Config, ConfigProblems, StoreUrl};
+use crate::data_folder;
+
+/// How long to wait before the store is asked again.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// One store, by what it can do.
+#[derive(Clone, Debug)]
+pub(super) struct Store {
+    pub(super) batches: Arc<dyn BatchStore>,
+    pub(super) inbox: Arc<dyn Inbox>,
+    pub(super) fleet: Arc<dyn Fleet>,
+    pub(super) schema: Arc<dyn Schema>,
+}
+
+pub(super) fn open(config: &Config) -> anyhow::Result<Store> {
+    let opened = match &config.store.url {
+        StoreUrl::Sqlite(path) => {
+            if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+                data_folder::make(folder)?;
+            }
+            SqliteStore::open(SqliteOptions {
+                readers: usize::from(config.store.pool_size),
+                ..SqliteOptions::new(path)
+            })
+            .map(Store::of)
+        }
+        StoreUrl::Postgres(url) => PostgresStore::connect(PostgresOptions {
+            ca_file: config.store.ca_file.clone(),
+            sessions: usize::from(config.store.pool_size),
+            ..PostgresOptions::new(url.clone())
+        })
+        .map(Store::of),
+    };
+    opened.map_err(|error| ConfigProblems::one("store.url", error.to_string()).into())
+}
+
+impl Store {
+    fn of<S: BatchStore + Inbox + Fleet + Schema>(store: Arc<S>) -> Self {
+        Self {
+            batches: store.clone(),
+            inbox: store.clone(),
+            fleet: store.clone(),
+            schema: store,
+        }
+    }
+}
+
+/// Migrates, waiting for a store that is away.
+pub(super) async fn patiently_migrate(store: &Store) -> Result<Migrated, StoreError> {
+    loop {
+        match store.schema.migrate().await {
+            Err(error) if error.healing() != Healing::Never => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the store is not there yet, trying on"
+                );
+                tokio::time::sleep(STORE_PAUSE).await;
+            }
+            done => return done,
+        }
+    }
+}
