@@ -167,7 +167,7 @@ fn all_problems_are_reported_together_with_key_and_line() {
         ":5: worker.batch_size: is 0, must be a whole number from 1 to 5000",
         "LOCKSTEP__LOG__FORMAT: log.format: is \"xml\", must be \"text\" or \"json\"",
         ":2: broker.urll: is no key; there are ca_file, declare, trusted_users, url, url_file",
-        ":13: gatewy.x: is in no section there is; there are broker, console, log, store, worker",
+        ":13: gatewy.x: is in no section there is; there are broker, console, log, repositories, store, worker",
     ];
     assert_eq!(problems.len(), expected.len(), "{problems:#?}");
     for (problem, expected) in problems.iter().zip(expected) {
