@@ -22,21 +22,9 @@ pub(super) fn decide(
     handlers: &dyn Handlers,
     now: Timestamp,
 ) -> Settlement {
-    if let Some(row) = facts.message(&received.identity) {
-        if row.digest == received.digest {
-            return again(row);
-        }
-        return reused(received, facts, now);
-    }
-    let envelope = match &received.decoded {
-        Ok(envelope) => envelope,
-        Err(error) if is_internal(error.kind.as_deref()) => {
-            return Settlement::Postpone { rung: NEWER_WORKER };
-        }
-        Err(error) => {
-            let rejection = Rejection::new(error.code, &error.place, &error.reason);
-            return bury(received, &received.identity, rejection, facts, now);
-        }
+    let envelope = match screen(received, facts, now) {
+        Screened::Settled(settlement) => return settlement,
+        Screened::New(envelope) => envelope,
     };
     match handlers.decide(envelope, facts, now) {
         Err(rejection) => bury(received, &received.identity, rejection, facts, now),
@@ -52,6 +40,35 @@ pub(super) fn decide(
             let row = row(received, &received.identity, InboxState::Applied, result, now);
             facts.record(row.clone());
             Settlement::Applied(row)
+        }
+    }
+}
+
+/// What is known of a message before it is worked.
+pub(super) enum Screened<'a> {
+    /// All there is to know: it was worked before, or can never be worked.
+    Settled(Settlement),
+    /// It is new, and says something.
+    New(&'a Envelope),
+}
+
+/// Sorts out what was worked before, and what says nothing.
+pub(super) fn screen<'a>(received: &'a Received, facts: &mut Facts, now: Timestamp) -> Screened<'a> {
+    if let Some(row) = facts.message(&received.identity) {
+        return Screened::Settled(if row.digest == received.digest {
+            again(row)
+        } else {
+            reused(received, facts, now)
+        });
+    }
+    match &received.decoded {
+        Ok(envelope) => Screened::New(envelope),
+        Err(error) if is_internal(error.kind.as_deref()) => {
+            Screened::Settled(Settlement::Postpone { rung: NEWER_WORKER })
+        }
+        Err(error) => {
+            let rejection = Rejection::new(error.code, &error.place, &error.reason);
+            Screened::Settled(bury(received, &received.identity, rejection, facts, now))
         }
     }
 }

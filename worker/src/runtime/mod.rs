@@ -17,6 +17,7 @@ mod dead;
 mod decide;
 mod headers;
 mod intake;
+mod lane;
 mod retry;
 mod settlement;
 mod worker;

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::actor::TrustedUsers;
 use super::batch::BatchLane;
+use super::lane::LaneContext;
 use crate::clock::Clock;
 use crate::handlers::Handlers;
 use crate::store::BatchStore;
@@ -92,16 +93,18 @@ pub async fn run(
         let consumer = context.bus.consume(queue, consume).await;
         let consumer = consumer.map_err(|source| WorkerError::Lane { lane, source })?;
         let work = BatchLane {
-            lane,
-            bus: context.bus.clone(),
-            store: context.store.clone(),
+            context: LaneContext {
+                lane,
+                bus: context.bus.clone(),
+                store: context.store.clone(),
+                clock: context.clock.clone(),
+                trusted: trusted.clone(),
+                stop: stop.clone(),
+                abandon: abandon.clone(),
+            },
             handlers: context.handlers.clone(),
-            clock: context.clock.clone(),
-            trusted: trusted.clone(),
             batch_size: options.batch_size,
             linger: options.linger,
-            stop: stop.clone(),
-            abandon: abandon.clone(),
         };
         lanes.spawn(work.run(consumer));
     }

@@ -1,0 +1,202 @@
+//! What all lanes have in common: they hold what they took while the broker or the store is away.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lockstep_bus::{Bus, Outgoing};
+use lockstep_protocol::topology::Lane;
+use tokio_util::sync::CancellationToken;
+
+use super::actor::TrustedUsers;
+use super::backoff::Backoff;
+use super::intake::Received;
+use super::settlement::{Failure, Verdict, on_failure};
+use super::{Settlement, answer, dead, decide, retry};
+use crate::clock::Clock;
+use crate::fail_point::{self, FailPoint};
+use crate::handlers::Rejection;
+use crate::store::{BatchStore, Facts, Healing, Keys, StoreError};
+
+/// What every lane works with.
+#[derive(Clone, Debug)]
+pub(super) struct LaneContext {
+    /// Where retries of its messages go.
+    pub(super) lane: Lane,
+    pub(super) bus: Arc<dyn Bus>,
+    pub(super) store: Arc<dyn BatchStore>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) trusted: Arc<TrustedUsers>,
+    /// Stop taking, finish what was taken.
+    pub(super) stop: CancellationToken,
+    /// Stop waiting too: what is not finished goes back.
+    pub(super) abandon: CancellationToken,
+}
+
+/// The lane was told to abandon what it holds.
+#[derive(Debug)]
+pub(super) struct Abandoned;
+
+impl LaneContext {
+    /// Publishes until all of it is confirmed: an answer that cannot be given holds the lane.
+    pub(super) async fn confirm(&self, outgoing: Vec<Outgoing>) -> Result<(), Abandoned> {
+        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
+        loop {
+            let publishing = async {
+                let publishing = self.bus.publish(outgoing.clone());
+                tokio::pin!(publishing);
+                // Handed over once polled: what a crash between publishing and the confirm looks like.
+                if let Some(result) = futures_util::FutureExt::now_or_never(publishing.as_mut()) {
+                    return result;
+                }
+                fail_point::pass(FailPoint::AfterPublish);
+                publishing.await
+            };
+            let result = tokio::select! {
+                biased;
+                () = self.abandon.cancelled() => return Err(Abandoned),
+                result = publishing => result,
+            };
+            match result {
+                Ok(()) => return Ok(()),
+                Err(lockstep_bus::PublishError::Closed) => return Err(Abandoned),
+                Err(error) => {
+                    tracing::error!(lane = %self.lane, %error, "results cannot be published; the lane holds what it has");
+                    self.wait(&mut backoff).await?;
+                }
+            }
+        }
+    }
+
+    /// What becomes of a message that cannot be worked. Dead is committed before the dead letter is published, and an
+    /// applied message cannot die.
+    pub(super) async fn fail(&self, message: &Received, failure: Failure) -> Result<Settlement, Abandoned> {
+        let (code, reason) = match on_failure(failure, message.attempt) {
+            Verdict::Retry { rung, attempt } => return Ok(Settlement::Retry { rung, attempt }),
+            Verdict::Dead { code, reason } => (code, reason),
+        };
+        let keys = Keys {
+            identities: [message.identity.clone()].into(),
+            ..Keys::default()
+        };
+        let buried = self
+            .in_transaction(&keys, |facts| {
+                if let Some(row) = facts.message(&message.identity) {
+                    return decide::again(row);
+                }
+                let rejection = Rejection::new(code, "$", reason.clone());
+                decide::bury(message, &message.identity, rejection, facts, self.clock.now())
+            })
+            .await?;
+        Ok(match buried {
+            Ok(settlement) => settlement,
+            // Not even that can be written: the message waits until somebody looks after the store.
+            Err(failure) => {
+                tracing::error!(lane = %self.lane, message.id = %message.identity.id, ?failure, "dead message cannot be noted");
+                Settlement::Postpone {
+                    rung: lockstep_protocol::topology::Rung::Minutes10,
+                }
+            }
+        })
+    }
+
+    /// Runs a decision in a transaction, for as long as waiting or repeating heals it.
+    pub(super) async fn in_transaction<T>(
+        &self,
+        keys: &Keys,
+        decide: impl Fn(&mut Facts) -> T,
+    ) -> Result<Result<T, Failure>, Abandoned> {
+        let mut away = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
+        let mut contended = Backoff::new(Duration::from_millis(2), Duration::from_millis(500));
+        loop {
+            let once = async {
+                let (mut facts, transaction) = self.store.begin(keys).await?;
+                let decided = contain(|| decide(&mut facts));
+                fail_point::pass(FailPoint::AfterInbox);
+                if decided.is_ok() {
+                    transaction.commit(&facts).await?;
+                }
+                Ok::<_, StoreError>(decided)
+            };
+            let result = tokio::select! {
+                biased;
+                () = self.abandon.cancelled() => return Err(Abandoned),
+                result = once => result,
+            };
+            let error = match result {
+                Ok(decided) => return Ok(decided),
+                Err(error) => error,
+            };
+            match (error.healing(), &error) {
+                (Healing::Repeat, _) => self.wait(&mut contended).await?,
+                (Healing::Wait, _)
+                | (Healing::Never, StoreError::SchemaVersion { .. } | StoreError::Address { .. }) => {
+                    tracing::warn!(lane = %self.lane, error = chain(&error), "store away; the lane holds what it has");
+                    self.wait(&mut away).await?;
+                }
+                (Healing::Never, StoreError::Corrupt { .. }) => {
+                    return Ok(Err(Failure::Unreadable(chain(&error))));
+                }
+                (Healing::Never, _) => return Ok(Err(Failure::Refused(chain(&error)))),
+            }
+        }
+    }
+
+    pub(super) async fn wait(&self, backoff: &mut Backoff) -> Result<(), Abandoned> {
+        tokio::select! {
+            biased;
+            () = self.abandon.cancelled() => Err(Abandoned),
+            () = tokio::time::sleep(backoff.next()) => Ok(()),
+        }
+    }
+}
+
+/// Everything a settlement causes, to be confirmed before the message is acknowledged.
+pub(super) fn consequences(message: &Received, settlement: &Settlement, lane: Lane) -> Vec<Outgoing> {
+    match settlement {
+        Settlement::Applied(row) => vec![answer::answer(message, row)],
+        Settlement::Dead(row) => vec![dead::letter(message, row, lane), answer::answer(message, row)],
+        Settlement::Retry { rung, attempt } => vec![retry::copy(message, lane, *rung, *attempt)],
+        Settlement::Postpone { rung } => vec![retry::copy(message, lane, *rung, message.attempt)],
+    }
+}
+
+/// Runs code that decides, and turns its panic into a failure.
+pub(super) fn contain<T>(code: impl FnOnce() -> T) -> Result<T, Failure> {
+    std::panic::catch_unwind(AssertUnwindSafe(code)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        Failure::Panicked(
+            text.or_else(|| panic.downcast_ref::<String>().cloned())
+                .unwrap_or_default(),
+        )
+    })
+}
+
+/// An error with all its sources, in one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let sources = std::iter::successors(error.source(), |error| error.source());
+    sources.fold(error.to_string(), |text, source| format!("{text}: {source}"))
+}
+
+pub(super) fn log(lane: Lane, message: &Received, settlement: &Settlement) {
+    let id = &message.identity.id;
+    let source = &message.identity.source;
+    let attempt = message.attempt;
+    match settlement {
+        Settlement::Applied(row) => {
+            let kind = row.kind.as_str();
+            tracing::debug!(%lane, message.id = %id, message.source = %source, message.type = kind, message.attempt = attempt, "message applied");
+        }
+        Settlement::Dead(row) => {
+            let kind = row.kind.as_str();
+            let result = &row.result;
+            tracing::warn!(%lane, message.id = %id, message.source = %source, message.type = kind, message.attempt = attempt, ?result, "message dead");
+        }
+        Settlement::Retry { rung, .. } => {
+            tracing::warn!(%lane, message.id = %id, message.source = %source, message.attempt = attempt, ?rung, "message will be tried again");
+        }
+        Settlement::Postpone { rung } => {
+            tracing::info!(%lane, message.id = %id, message.source = %source, message.attempt = attempt, ?rung, "message postponed");
+        }
+    }
+}
