@@ -17,6 +17,10 @@ pub enum Cause {
     WasUnmanaged,
     /// An inventory said that it is not synchronized.
     InventoryImported,
+    /// The settings repository changed what concerns it.
+    RefreshSettings,
+    /// The templates repository changed what it is rendered from.
+    RefreshTemplates,
 }
 
 impl Cause {
@@ -27,6 +31,8 @@ impl Cause {
         Self::LinknetCreated,
         Self::WasUnmanaged,
         Self::InventoryImported,
+        Self::RefreshSettings,
+        Self::RefreshTemplates,
     ];
 
     /// The cause as it is written on the wire and in the store.
@@ -37,6 +43,8 @@ impl Cause {
             Self::LinknetCreated => "linknet_created",
             Self::WasUnmanaged => "was_unmanaged",
             Self::InventoryImported => "inventory_imported",
+            Self::RefreshSettings => "refresh_settings",
+            Self::RefreshTemplates => "refresh_templates",
         }
     }
 }

@@ -27,6 +27,12 @@ pub enum Code {
     IdentityConflict,
     /// No repository is configured under that name.
     UnknownRepository,
+    /// The remote repository has no such branch.
+    UnknownBranch,
+    /// The repository has no such commit.
+    UnknownCommit,
+    /// The settings or templates at the tip do not hold; the accepted commit stays.
+    InvalidIntent,
     /// The sender may not publish messages of this type.
     NotAllowed,
     /// The body is larger than what is accepted.
@@ -57,6 +63,9 @@ impl Code {
             Self::DeviceExists => "device-exists",
             Self::IdentityConflict => "identity-conflict",
             Self::UnknownRepository => "unknown-repository",
+            Self::UnknownBranch => "unknown-branch",
+            Self::UnknownCommit => "unknown-commit",
+            Self::InvalidIntent => "invalid-intent",
             Self::NotAllowed => "not-allowed",
             Self::TooLarge => "too-large",
             Self::AttemptsExhausted => "attempts-exhausted",

@@ -6,7 +6,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
-use crate::{Code, Hostname};
+use crate::{Code, CommitId, Hostname};
 
 /// The most hostnames a result lists; `truncated` says that there were more.
 pub const MAX_DEVICES: usize = 1000;
@@ -31,6 +31,9 @@ pub struct EventApplied {
     /// Hostnames it named that no device has, sorted; reported, and otherwise left alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unknown_hostnames: Vec<Hostname>,
+    /// The accepted commit after it, where it was about a repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<CommitId>,
 }
 
 /// Whether an event had an effect.
@@ -57,6 +60,10 @@ pub enum IgnoredReason {
     Older,
     /// The branch is not the configured one.
     OtherBranch,
+    /// The branch is gone; nobody's intended configuration is known to have changed by that.
+    BranchDeleted,
+    /// Another message of the same burst did all there was to do.
+    Coalesced,
 }
 
 /// Whom an event concerned.

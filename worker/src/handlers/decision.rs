@@ -60,6 +60,7 @@ impl Verdict {
             truncated: self.devices.len() > MAX_DEVICES,
             devices: self.devices.into_iter().take(MAX_DEVICES).collect(),
             unknown_hostnames: self.unknown_hostnames.into_iter().take(MAX_DEVICES).collect(),
+            commit: None,
         }
     }
 }

@@ -156,6 +156,7 @@ fn applied(id: &str) -> InboxRow {
             devices: vec!["sw1".parse().unwrap()],
             truncated: false,
             unknown_hostnames: Vec::new(),
+            commit: None,
         }),
     }
 }

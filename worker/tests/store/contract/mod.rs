@@ -160,6 +160,7 @@ pub(crate) fn row(identity: Identity) -> InboxRow {
         devices: vec![hostname("sw1")],
         truncated: false,
         unknown_hostnames: Vec::new(),
+        commit: None,
     });
     InboxRow {
         digest: Digest::of(
