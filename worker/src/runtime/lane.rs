@@ -1,5 +1,6 @@
 //! What all lanes have in common: they hold what they took while the broker or the store is away.
 
+use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,13 +69,20 @@ impl LaneContext {
         }
     }
 
-    /// What becomes of a message that cannot be worked. Dead is committed before the dead letter is published, and an
-    /// applied message cannot die.
+    /// What becomes of a message that cannot be worked.
     pub(super) async fn fail(&self, message: &Received, failure: Failure) -> Result<Settlement, Abandoned> {
-        let (code, reason) = match on_failure(failure, message.attempt) {
-            Verdict::Retry { rung, attempt } => return Ok(Settlement::Retry { rung, attempt }),
-            Verdict::Dead { code, reason } => (code, reason),
-        };
+        match on_failure(failure, message.attempt) {
+            Verdict::Retry { rung, attempt } => Ok(Settlement::Retry { rung, attempt }),
+            Verdict::Dead { code, reason } => self.bury(message, Rejection::new(code, "$", reason)).await,
+        }
+    }
+
+    /// Declares a message dead. That is committed before the dead letter is published, and an applied message cannot die.
+    pub(super) async fn bury(
+        &self,
+        message: &Received,
+        rejection: Rejection,
+    ) -> Result<Settlement, Abandoned> {
         let keys = Keys {
             identities: [message.identity.clone()].into(),
             ..Keys::default()
@@ -84,8 +92,8 @@ impl LaneContext {
                 if let Some(row) = facts.message(&message.identity) {
                     return decide::again(row);
                 }
-                let rejection = Rejection::new(code, "$", reason.clone());
-                decide::bury(message, &message.identity, rejection, facts, self.clock.now())
+                let now = self.clock.now();
+                decide::bury(message, &message.identity, rejection.clone(), facts, now)
             })
             .await?;
         Ok(match buried {
@@ -163,13 +171,14 @@ pub(super) fn consequences(message: &Received, settlement: &Settlement, lane: La
 
 /// Runs code that decides, and turns its panic into a failure.
 pub(super) fn contain<T>(code: impl FnOnce() -> T) -> Result<T, Failure> {
-    std::panic::catch_unwind(AssertUnwindSafe(code)).map_err(|panic| {
-        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        Failure::Panicked(
-            text.or_else(|| panic.downcast_ref::<String>().cloned())
-                .unwrap_or_default(),
-        )
-    })
+    std::panic::catch_unwind(AssertUnwindSafe(code)).map_err(|panic| Failure::Panicked(panic_text(&*panic)))
+}
+
+/// What a panic said.
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default()
 }
 
 /// An error with all its sources, in one line.

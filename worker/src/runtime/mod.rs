@@ -6,8 +6,9 @@
 //! 2. [`decide`]: was it worked before? If not, what does it do? A pure function from received messages and facts to
 //!    one [`Settlement`] each.
 //! 3. [`batch`]: do that for a whole batch in one transaction, together with the inbox rows.
+//!    [`run`] instead of it where work takes time and goes outside: side by side, each commits what it did by itself.
 //! 4. [`answer`], [`dead`], [`retry`]: what is to be published for each settlement.
-//! 5. [`batch`] again: publish all of it, confirmed; then, and only then, acknowledge.
+//! 5. [`lane`]: publish all of it, confirmed; then, and only then, acknowledge.
 
 mod actor;
 mod answer;
@@ -19,9 +20,12 @@ mod headers;
 mod intake;
 mod lane;
 mod retry;
+mod run;
+mod runner;
 mod settlement;
 mod worker;
 
 pub use actor::TrustedUsers;
+pub use runner::{Attempt, RunEnd, Runner};
 pub use settlement::Settlement;
 pub use worker::{WorkerContext, WorkerError, WorkerOptions, run};

@@ -34,6 +34,8 @@ pub enum Settlement {
 pub(super) enum Failure {
     /// The handler panicked.
     Panicked(String),
+    /// Something outside failed in a way that may heal.
+    Transient(String),
     /// The store can never keep what the message does.
     Refused(String),
     /// The store holds something that cannot be read.
@@ -59,7 +61,7 @@ pub(super) fn on_failure(failure: Failure, attempt: u32) -> Verdict {
             };
         }
         Failure::Panicked(reason) => (Code::Crashed, format!("the handler panicked: {reason}")),
-        Failure::Unreadable(reason) => (Code::AttemptsExhausted, reason),
+        Failure::Transient(reason) | Failure::Unreadable(reason) => (Code::AttemptsExhausted, reason),
     };
     match rung_after(attempt) {
         Some(rung) => Verdict::Retry {

@@ -169,6 +169,11 @@ impl Facts {
         self.new_inbox.push(row);
     }
 
+    /// Adds a cause that hits devices which the facts do not know.
+    pub(super) fn cause_of(&mut self, cause: NewCause) {
+        self.new_causes.push(cause);
+    }
+
     /// Works in what a message does, and tells whose flag that changed. Effects on devices that are not there do
     /// nothing: handlers name only devices they were shown or make.
     pub fn absorb(&mut self, effects: Effects, from: &Originator<'_>) -> Flips {

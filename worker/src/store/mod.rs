@@ -12,10 +12,12 @@ mod error;
 mod facts;
 mod inbox;
 mod keys;
+mod lease;
 mod meaning;
 mod merged;
 mod migrated;
 pub mod postgres;
+mod repository;
 mod rows;
 pub mod sqlite;
 mod view;
@@ -31,6 +33,10 @@ pub use error::{Healing, StoreError};
 pub use facts::{Facts, Flips, NewCause, Originator};
 pub use inbox::{InboxRow, InboxState};
 pub use keys::Keys;
+pub use lease::{Lease, Leases};
+pub use repository::{
+    Advance, Changed, Choice, Flagged, Flags, Repositories, RepositoryChange, RepositoryRow, RowsOf, Whom,
+};
 pub use rows::{
     Attributes, ClientRow, DeviceRow, GroupRow, InterfaceRow, Lifecycle, Link, LinkEnd, Stamp, SyncState,
 };

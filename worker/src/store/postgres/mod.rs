@@ -16,10 +16,12 @@ mod device;
 mod error;
 mod fleet;
 mod inbox;
+mod lease;
 mod microseconds;
 mod migrate;
 mod options;
 mod related;
+mod repository;
 mod session;
 mod write;
 

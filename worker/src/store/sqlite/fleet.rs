@@ -71,7 +71,7 @@ impl Fleet for SqliteStore {
 
 impl SqliteStore {
     /// Reads in one transaction, which sees one state.
-    async fn read<T: Send + 'static>(
+    pub(super) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {

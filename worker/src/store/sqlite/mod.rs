@@ -10,8 +10,10 @@ mod device;
 mod error;
 mod fleet;
 mod inbox;
+mod lease;
 mod migrate;
 mod related;
+mod repository;
 
 use std::path::PathBuf;
 use std::sync::Arc;

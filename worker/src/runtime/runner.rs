@@ -1,0 +1,99 @@
+//! What a run lane asks of the one who runs: work that takes time and goes outside.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use lockstep_protocol::results::MessageRejected;
+use lockstep_protocol::{Digest, Envelope, Identity, Message, WorkResult};
+
+use super::intake::Received;
+use crate::handlers::Rejection;
+use crate::store::{InboxRow, InboxState};
+
+/// Runs messages: for what takes seconds and goes outside, such as git.
+///
+/// A runner commits what a run did together with the inbox rows of its messages; the lane publishes and acknowledges
+/// afterwards. It never waits to try again: it says how a run failed, and the lane lets the message come again.
+#[async_trait]
+pub trait Runner: Debug + Send + Sync + 'static {
+    /// Messages with the same key are worked together, one burst after another; those without one each by itself.
+    fn key(&self, message: &Message) -> Option<String>;
+
+    /// Works these messages, which have the same key. One end for each, in their order. Dropping the future is harmless.
+    async fn run(&self, attempts: &[Attempt]) -> Vec<RunEnd>;
+}
+
+/// A message on a run lane.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// Who it is.
+    pub identity: Identity,
+    /// What it says.
+    pub envelope: Envelope,
+    /// What it said, in short.
+    pub digest: Digest,
+    /// Who sent it, as authenticated.
+    pub actor: Option<String>,
+    /// Which attempt this is, from 1.
+    pub number: u32,
+    /// When the first attempt was.
+    pub first_at: Timestamp,
+}
+
+/// How a run ended for one message.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RunEnd {
+    /// Its inbox row is committed, with everything it did.
+    Committed(Arc<InboxRow>),
+    /// It can never be done as it is. Nothing is committed.
+    Rejected(Rejection),
+    /// It failed in a way that may heal: it climbs the ladder. Nothing is committed.
+    Failed(String),
+    /// It could not be tried yet, for this reason: it comes again in a few seconds, and no attempt is spent.
+    Later(String),
+}
+
+impl Attempt {
+    /// The message of a delivery that says something.
+    pub(super) fn of(received: &Received, envelope: Envelope) -> Self {
+        Self {
+            identity: received.identity.clone(),
+            envelope,
+            digest: received.digest,
+            actor: received.actor.clone(),
+            number: received.attempt,
+            first_at: received.first_at,
+        }
+    }
+
+    /// The row that says it was applied.
+    pub fn applied(&self, result: WorkResult, at: Timestamp) -> InboxRow {
+        self.row(InboxState::Applied, result, at)
+    }
+
+    /// The row that says it is dead.
+    pub fn dead(&self, rejection: &Rejection, at: Timestamp) -> InboxRow {
+        let result = WorkResult::MessageRejected(MessageRejected {
+            code: rejection.code,
+            reason: rejection.reason.clone(),
+            place: Some(rejection.place.clone()),
+            message_type: Some(self.envelope.message.kind().as_str().to_owned()),
+        });
+        self.row(InboxState::Dead, result, at)
+    }
+
+    fn row(&self, state: InboxState, result: WorkResult, at: Timestamp) -> InboxRow {
+        InboxRow {
+            identity: self.identity.clone(),
+            kind: self.envelope.message.kind().as_str().to_owned(),
+            digest: self.digest,
+            state,
+            at,
+            actor: self.actor.clone(),
+            subject: self.envelope.subject.clone(),
+            result,
+        }
+    }
+}

@@ -1,0 +1,242 @@
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use lockstep_protocol::results::MAX_DEVICES;
+use lockstep_protocol::{DeviceType, Hostname, RepositoryName};
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use super::microseconds::Microseconds;
+use super::session::Session;
+use super::{PostgresStore, cause, inbox, lease, write};
+use crate::store::{
+    Changed, Facts, Flagged, Flags, Repositories, RepositoryChange, RepositoryRow, StoreError, column,
+};
+
+const OPERATION: &str = "change a repository";
+
+macro_rules! select {
+    () => {
+        "SELECT name, branch, round, accepted, accepted_at, seen, seen_at, problem FROM repository"
+    };
+}
+
+const SELECT_ALL: &str = concat!(select!(), " ORDER BY name");
+const SELECT: &str = concat!(select!(), " WHERE name = $1");
+const SELECT_LISTING: &str = "SELECT listing FROM repository WHERE name = $1";
+
+const SEE: &str = "\
+    INSERT INTO repository (name, branch, round, seen, seen_at, problem) VALUES ($1, $2, $3 + 1, $4, $5, $6) \
+    ON CONFLICT (name) DO UPDATE SET branch = excluded.branch, round = excluded.round, seen = excluded.seen, \
+        seen_at = excluded.seen_at, problem = excluded.problem \
+    WHERE repository.round = $3";
+
+const ACCEPT: &str = "UPDATE repository SET accepted = $2, accepted_at = $3, listing = $4 WHERE name = $1";
+
+/// Against row locks too: a batch that holds some ends first, and the next one waits.
+const LOCK_ALL: &str = "LOCK TABLE device IN EXCLUSIVE MODE";
+
+const LOCK_NAMED: &str = "SELECT hostname FROM device WHERE hostname = ANY($1) ORDER BY id FOR NO KEY UPDATE";
+
+const SELECT_NAMED: &str = "SELECT hostname FROM device WHERE hostname = ANY($1)";
+
+const SELECT_HOSTNAMES: &str = "SELECT hostname FROM device";
+
+macro_rules! concerned {
+    () => {
+        "(device_type = ANY($1) OR platform = ANY($2) OR hostname = ANY($3) \
+          OR (device_type, platform) IN (SELECT * FROM unnest($4::text[], $5::text[])))"
+    };
+}
+
+const FLAG: &str = concat!(
+    "WITH flagged AS ( \
+        UPDATE device SET desired_generation = desired_generation + 1, \
+            unsynchronized_since = coalesce(unsynchronized_since, $6), \
+            open_causes = (open_causes || $7::bigint)[greatest(1, cardinality(open_causes) + 1 - 31):] \
+        WHERE ",
+    concerned!(),
+    " RETURNING desired_generation = synced_generation + 1 AS flipped) \
+     SELECT count(*), count(*) FILTER (WHERE flipped) FROM flagged"
+);
+
+const SELECT_CONCERNED: &str = concat!(
+    "SELECT hostname FROM device WHERE ",
+    concerned!(),
+    " ORDER BY hostname LIMIT $6"
+);
+
+#[async_trait]
+impl Repositories for PostgresStore {
+    async fn repositories(&self) -> Result<Vec<RepositoryRow>, StoreError> {
+        let rows = self.rows("read repositories", SELECT_ALL, &[]).await?;
+        rows.iter().map(read).collect()
+    }
+
+    async fn repository(&self, name: &RepositoryName) -> Result<Option<RepositoryRow>, StoreError> {
+        let rows = self.rows("read a repository", SELECT, &[&name.as_str()]).await?;
+        rows.first().map(read).transpose()
+    }
+
+    async fn listing(&self, name: &RepositoryName) -> Result<Option<Vec<u8>>, StoreError> {
+        let rows = self
+            .rows("read a listing", SELECT_LISTING, &[&name.as_str()])
+            .await?;
+        Ok(rows.first().and_then(|row| row.get(0)))
+    }
+
+    async fn change(&self, change: &RepositoryChange) -> Result<Changed, StoreError> {
+        let session = self.session(OPERATION).await?;
+        let begin = session.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED");
+        session.answer(OPERATION, begin).await?;
+        let owner = change.lease.owner.to_string();
+        let lease: [&(dyn ToSql + Sync); 3] = [&change.lease.name, &owner, &change.lease.fence];
+        if session.rows(lease::HOLD, &lease).await?.is_empty() {
+            return Ok(Changed::LeaseLost);
+        }
+        let (name, at) = (change.name.as_str(), Microseconds(change.at));
+        let problem = change.problem.as_deref().map(inbox::without_nul);
+        let seen = change.seen.as_str();
+        let row: [&(dyn ToSql + Sync); 6] = [&name, &change.branch, &change.round, &seen, &at, &problem];
+        if session.execute_one(SEE, &row).await? == 0 {
+            return Ok(Changed::Superseded);
+        }
+        let mut flagged = Flagged::default();
+        let mut facts = Facts::default();
+        let mut cause_ids = Vec::new();
+        if let Some(advance) = &change.advance {
+            let (commit, listing) = (advance.commit.as_str(), advance.listing.as_slice());
+            session
+                .execute_one(ACCEPT, &[&name, &commit, &at, &listing])
+                .await?;
+            if let Some(flags) = &advance.flags {
+                facts.cause_of(flags.cause.clone());
+                cause_ids = self.cause_ids.assign(&session, &facts).await?;
+                flagged = flag(&session, flags, cause_ids[0]).await?;
+                // A cause that hit nobody is no cause.
+                if flagged.concerned == 0 {
+                    facts = Facts::default();
+                    cause_ids.clear();
+                }
+            }
+        }
+        for row in (change.rows)(&flagged) {
+            facts.record(row);
+        }
+        let mut writes: Vec<write::Write<'_>> = inbox::insert(&facts).collect();
+        writes.extend(cause::insert(&facts, &cause_ids));
+        write::commit(session, &writes).await?;
+        Ok(Changed::Committed)
+    }
+}
+
+async fn flag(session: &Session, flags: &Flags, cause: i64) -> Result<Flagged, StoreError> {
+    let whom = &flags.whom;
+    let mut hostnames: Vec<&str> = whom.hostnames.iter().map(Hostname::as_str).collect();
+    let known = if whom.is_broad() {
+        let lock = session.batch_execute(LOCK_ALL);
+        session.answer(OPERATION, lock).await?;
+        session.rows(SELECT_NAMED, &[&hostnames]).await?
+    } else {
+        session.rows(LOCK_NAMED, &[&hostnames]).await?
+    };
+    let known: BTreeSet<&str> = known.iter().map(|row| row.get(0)).collect();
+    let unknown_hostnames = whom
+        .hostnames
+        .iter()
+        .filter(|hostname| !known.contains(hostname.as_str()));
+    let unknown_hostnames = unknown_hostnames.cloned().collect();
+
+    let mut all = Vec::new();
+    if let Some(chosen) = &whom.chosen {
+        for row in session.rows(SELECT_HOSTNAMES, &[]).await? {
+            let hostname: Hostname = column::name("device.hostname", row.get(0))?;
+            if chosen(&hostname) {
+                all.push(hostname);
+            }
+        }
+    }
+    hostnames.extend(all.iter().map(Hostname::as_str));
+    let types: Vec<&str> = whom.device_types.iter().map(|kind| kind.as_str()).collect();
+    let whole: Vec<&str> = whom.whole_platforms.iter().map(String::as_str).collect();
+    let (pair_types, pair_platforms): (Vec<&str>, Vec<&str>) = whom
+        .platforms
+        .iter()
+        .map(|(kind, platform)| (DeviceType::as_str(*kind), platform.as_str()))
+        .unzip();
+    let most = i64::try_from(MAX_DEVICES).unwrap_or(i64::MAX);
+    let concerned: [&(dyn ToSql + Sync); 6] =
+        [&types, &whole, &hostnames, &pair_types, &pair_platforms, &most];
+    let devices = session.rows(SELECT_CONCERNED, &concerned).await?;
+    let at = Microseconds(flags.cause.at);
+    let counted: [&(dyn ToSql + Sync); 7] = [
+        &types,
+        &whole,
+        &hostnames,
+        &pair_types,
+        &pair_platforms,
+        &at,
+        &cause,
+    ];
+    let counts = session.rows(FLAG, &counted).await?;
+    let count = |index| -> u64 {
+        let count: i64 = counts.first().map_or(0, |row| row.get(index));
+        u64::try_from(count).unwrap_or(0)
+    };
+    let devices = devices
+        .iter()
+        .map(|row| column::name("device.hostname", row.get(0)));
+    Ok(Flagged {
+        concerned: count(0),
+        flipped: count(1),
+        devices: devices.collect::<Result<_, _>>()?,
+        unknown_hostnames,
+    })
+}
+
+fn read(row: &Row) -> Result<RepositoryRow, StoreError> {
+    let accepted: Option<String> = row.get(3);
+    let at: Option<Microseconds> = row.get(4);
+    let accepted = column::optional_name("repository.accepted", accepted)?;
+    Ok(RepositoryRow {
+        name: column::name("repository.name", row.get(0))?,
+        branch: row.get(1),
+        round: row.get(2),
+        accepted: accepted.zip(at.map(|at| at.0)),
+        seen: column::name("repository.seen", row.get(5))?,
+        seen_at: row.get::<_, Microseconds>(6).0,
+        problem: row.get(7),
+    })
+}
+
+impl PostgresStore {
+    async fn rows(
+        &self,
+        operation: &'static str,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, StoreError> {
+        let session = self.session(operation).await?;
+        let rows = session.rows(sql, parameters).await?;
+        session.give_back();
+        Ok(rows)
+    }
+}
+
+impl Session {
+    async fn rows(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
+        self.answer(OPERATION, async {
+            let statement = self.prepare_cached(sql).await?;
+            self.query(&statement, parameters).await
+        })
+        .await
+    }
+
+    async fn execute_one(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64, StoreError> {
+        self.answer(OPERATION, async {
+            let statement = self.prepare_cached(sql).await?;
+            self.execute(&statement, parameters).await
+        })
+        .await
+    }
+}
