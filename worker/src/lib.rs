@@ -3,11 +3,13 @@
 //! - [`runtime`] moves messages: take, commit, publish, acknowledge, retry, drain.
 //! - [`handlers`] decide: a message and the facts it asked for become effects, without any input or output.
 //! - [`store`] keeps: the inbox, the fleet and their causes, on PostgreSQL or SQLite.
+//! - [`git`] fetches repositories and reads commits, by the command.
 //! - [`console`] shows: the HTTP API, which reads the store and publishes by the bus.
 
 pub mod clock;
 pub mod console;
 pub mod fail_point;
+pub mod git;
 pub mod handlers;
 pub mod runtime;
 pub mod store;

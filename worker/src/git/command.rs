@@ -1,0 +1,291 @@
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, Command};
+
+use super::{GitError, Remote};
+
+/// The most that git may answer: a listing of a million files.
+const MAX_OUTPUT: usize = 256 * 1024 * 1024;
+/// The most of what it complains that is kept.
+const MAX_COMPLAINT: usize = 16 * 1024;
+
+/// Variables of this process that git may see: where programs, keys and proxies are.
+const INHERITED: [&str; 14] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "SSH_AUTH_SOCK",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "http_proxy",
+    "https_proxy",
+    "HTTPS_PROXY",
+    "all_proxy",
+    "ALL_PROXY",
+    "no_proxy",
+    "NO_PROXY",
+    "TMPDIR",
+];
+
+/// Set for every command, over whatever the repository itself has.
+const SETTINGS: [&str; 9] = [
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "credential.helper=",
+    "fetch.recurseSubmodules=false",
+    "gc.autoDetach=false",
+    "http.lowSpeedLimit=1",
+    "http.lowSpeedTime=60",
+    "maintenance.auto=false",
+    "protocol.version=2",
+];
+
+/// The git program.
+#[derive(Clone, Debug)]
+pub struct Git {
+    program: PathBuf,
+    timeout: Duration,
+}
+
+/// How a command ended that may say no.
+pub(super) struct Answer {
+    pub(super) status: ExitStatus,
+    pub(super) output: Vec<u8>,
+    /// What it complained about, without secrets.
+    pub(super) complaint: String,
+}
+
+impl Git {
+    /// The program of this name or path, each command of which may take this long.
+    pub fn new(program: impl Into<PathBuf>, timeout: Duration) -> Self {
+        Self {
+            program: program.into(),
+            timeout,
+        }
+    }
+
+    /// Runs a command to its end, and fails if that is not a success.
+    pub(super) async fn output<A: AsRef<OsStr>>(
+        &self,
+        command: &'static str,
+        folder: Option<&Path>,
+        remote: Option<&Remote>,
+        arguments: impl IntoIterator<Item = A>,
+        input: Vec<u8>,
+    ) -> Result<Vec<u8>, GitError> {
+        let answer = self.answer(command, folder, remote, arguments, input).await?;
+        if answer.status.success() {
+            return Ok(answer.output);
+        }
+        let message = if answer.complaint.is_empty() {
+            answer.status.to_string()
+        } else {
+            answer.complaint
+        };
+        Err(GitError::Failed { command, message })
+    }
+
+    /// Runs a command to its end, within the deadline.
+    pub(super) async fn answer<A: AsRef<OsStr>>(
+        &self,
+        command: &'static str,
+        folder: Option<&Path>,
+        remote: Option<&Remote>,
+        arguments: impl IntoIterator<Item = A>,
+        input: Vec<u8>,
+    ) -> Result<Answer, GitError> {
+        let mut process = self.command(command, folder, remote);
+        process.args(arguments);
+        let child = process.spawn().map_err(GitError::Missing)?;
+        let mut running = Running::of(child);
+        let answer = tokio::time::timeout(self.timeout, running.answer(command, input)).await;
+        let mut answer = answer.map_err(|_| GitError::TimedOut {
+            command,
+            timeout: self.timeout,
+        })??;
+        if let Some(remote) = remote {
+            answer.complaint = remote.without_password(&answer.complaint);
+        }
+        Ok(answer)
+    }
+
+    fn command(&self, command: &'static str, folder: Option<&Path>, remote: Option<&Remote>) -> Command {
+        let mut process = Command::new(&self.program);
+        process
+            .env_clear()
+            .envs(
+                INHERITED
+                    .iter()
+                    .filter_map(|name| Some((name, std::env::var_os(name)?))),
+            )
+            .env("LC_ALL", "C")
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("GIT_ASKPASS", "false")
+            .env("SSH_ASKPASS", "false")
+            .env("GIT_OPTIONAL_LOCKS", "0")
+            .env("GIT_ALLOW_PROTOCOL", remote.map_or("", Remote::protocol))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // With whatever it starts, so that all of it can be killed.
+            .process_group(0)
+            .kill_on_drop(true);
+        if let Some(remote) = remote {
+            process.env("GIT_SSH_COMMAND", remote.ssh_command());
+            if let Some(header) = remote.authorization() {
+                process
+                    .env("GIT_CONFIG_COUNT", "2")
+                    .env("GIT_CONFIG_KEY_0", "http.extraHeader")
+                    .env("GIT_CONFIG_VALUE_0", header)
+                    .env("GIT_CONFIG_KEY_1", "http.followRedirects")
+                    .env("GIT_CONFIG_VALUE_1", "false");
+            }
+        }
+        if let Some(folder) = folder {
+            process.arg("--git-dir").arg(folder);
+        }
+        for setting in SETTINGS {
+            process.args(["-c", setting]);
+        }
+        process.arg(command);
+        process
+    }
+}
+
+/// A process, and all it started: gone when this is.
+struct Running {
+    child: Child,
+    group: Option<Pid>,
+}
+
+impl Running {
+    fn of(child: Child) -> Self {
+        let id = child.id().and_then(|id| i32::try_from(id).ok());
+        Self {
+            group: id.and_then(Pid::from_raw),
+            child,
+        }
+    }
+
+    async fn answer(&mut self, command: &'static str, input: Vec<u8>) -> Result<Answer, GitError> {
+        let broken = |error: std::io::Error| GitError::Unexpected {
+            command,
+            what: error.to_string(),
+        };
+        let mut stdin = self.child.stdin.take();
+        let (stdout, stderr) = (self.child.stdout.take(), self.child.stderr.take());
+        let feed = async {
+            if let Some(stdin) = &mut stdin {
+                // It may have ended without reading all of it; its exit status tells.
+                stdin.write_all(&input).await.ok();
+            }
+            drop(stdin);
+        };
+        let ((), output, complaint) =
+            tokio::join!(feed, read(stdout, MAX_OUTPUT), read(stderr, MAX_COMPLAINT));
+        let (output, complaint) = (output.map_err(broken)?, complaint.map_err(broken)?);
+        if output.len() > MAX_OUTPUT {
+            return Err(GitError::TooMuch {
+                command,
+                most: MAX_OUTPUT,
+            });
+        }
+        let status = self.child.wait().await.map_err(broken)?;
+        // Everybody in the group may still be there, but nobody needs them.
+        self.kill();
+        Ok(Answer {
+            status,
+            output,
+            complaint: one_line(&complaint),
+        })
+    }
+
+    fn kill(&mut self) {
+        if let Some(group) = self.group.take() {
+            kill_process_group(group, Signal::KILL).ok();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Reads to the end, or to one byte more than the most. What comes after that is not read: the process would wait, and
+/// is killed.
+async fn read(from: Option<impl AsyncRead + Unpin>, most: usize) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if let Some(from) = from {
+        from.take(most as u64 + 1).read_to_end(&mut bytes).await?;
+    }
+    Ok(bytes)
+}
+
+fn one_line(complaint: &[u8]) -> String {
+    let text = String::from_utf8_lossy(complaint);
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    let clean: String = lines.join("; ").chars().filter(|c| !c.is_control()).collect();
+    match clean.char_indices().nth(1000) {
+        Some((end, _)) => format!("{}…", &clean[..end]),
+        None => clean,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_command_that_hangs_is_killed_with_all_it_started() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = folder.path().join("git");
+        let pids = folder.path().join("pids");
+        let text = format!("#!/bin/sh\nsleep 600 &\necho $! > {}\nwait\n", pids.display());
+        std::fs::write(&script, text).unwrap();
+        std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let git = Git::new(&script, Duration::from_millis(500));
+        let ended = git.output("fetch", None, None, ["x"], Vec::new()).await;
+        assert!(matches!(ended, Err(GitError::TimedOut { .. })), "{ended:?}");
+        let pid: i32 = std::fs::read_to_string(&pids).unwrap().trim().parse().unwrap();
+        let there = || rustix::process::test_kill_process(Pid::from_raw(pid).unwrap()).is_ok();
+        let gone = async {
+            while there() && !is_zombie(pid) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), gone).await.unwrap();
+    }
+
+    fn is_zombie(pid: i32) -> bool {
+        std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "))
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_not_there_is_named() {
+        let git = Git::new("/nonexistent/git", Duration::from_secs(1));
+        let ended = git.output("fetch", None, None, ["x"], Vec::new()).await;
+        assert!(matches!(ended, Err(GitError::Missing(_))), "{ended:?}");
+    }
+
+    #[test]
+    fn complaints_are_one_line_without_controls() {
+        assert_eq!(
+            one_line(b"fatal: no\n\n  \x1b[31mhint: yes\n"),
+            "fatal: no; [31mhint: yes"
+        );
+        assert!(one_line(&b"x".repeat(5000)).chars().count() <= 1001);
+    }
+}

@@ -1,0 +1,218 @@
+use std::fmt;
+use std::path::PathBuf;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::{ExposeSecret, SecretString};
+
+/// Where a repository is, which branch counts, and how to be let in.
+#[derive(Clone)]
+pub struct Remote {
+    url: String,
+    branch: String,
+    protocol: &'static str,
+    /// The private key for ssh; otherwise those of the user.
+    pub ssh_key_file: Option<PathBuf>,
+    /// The host keys to accept; otherwise those of the user.
+    pub known_hosts: Option<PathBuf>,
+    /// User name and token for https.
+    pub token: Option<(String, SecretString)>,
+}
+
+/// Why a remote cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RemoteError {
+    /// Git could take it for something else, or it is of a protocol that is not allowed.
+    #[error(
+        "must be https://HOST/PATH, ssh://USER@HOST/PATH, USER@HOST:PATH, file:///PATH or /PATH; http:// without a token"
+    )]
+    Url,
+    /// No branch can be named like this.
+    #[error("is {0:?}, which is no name of a branch")]
+    Branch(String),
+}
+
+impl Remote {
+    /// A branch of the repository at this address.
+    ///
+    /// # Errors
+    /// See [`RemoteError`].
+    pub fn new(url: &str, branch: &str) -> Result<Self, RemoteError> {
+        let protocol = protocol(url).ok_or(RemoteError::Url)?;
+        if !is_branch(branch) {
+            return Err(RemoteError::Branch(branch.to_owned()));
+        }
+        Ok(Self {
+            url: url.to_owned(),
+            branch: branch.to_owned(),
+            protocol,
+            ssh_key_file: None,
+            known_hosts: None,
+            token: None,
+        })
+    }
+
+    /// The branch that counts.
+    pub fn branch(&self) -> &str {
+        &self.branch
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The one protocol that git may speak.
+    pub(super) fn protocol(&self) -> &'static str {
+        self.protocol
+    }
+
+    /// What ssh is called with.
+    pub(super) fn ssh_command(&self) -> String {
+        let mut command =
+            "ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=yes -o ConnectTimeout=20 \
+                           -o ServerAliveInterval=10 -o ServerAliveCountMax=3"
+                .to_owned();
+        if let Some(key) = &self.ssh_key_file {
+            command += &format!(" -o IdentitiesOnly=yes -i {}", quoted(&key.to_string_lossy()));
+        }
+        if let Some(hosts) = &self.known_hosts {
+            command += &format!(
+                " -o {}",
+                quoted(&format!("UserKnownHostsFile=\"{}\"", hosts.to_string_lossy()))
+            );
+        }
+        command
+    }
+
+    /// The header that says who is asking. It goes by the environment, which other users of the machine cannot read, and
+    /// only to this address: redirects are not followed.
+    pub(super) fn authorization(&self) -> Option<String> {
+        let (user, token) = self.token.as_ref()?;
+        let pair = format!("{user}:{}", token.expose_secret());
+        Some(format!("Authorization: Basic {}", STANDARD.encode(pair)))
+    }
+
+    /// A text without the password of the address, if it has one.
+    pub(super) fn without_password(&self, text: &str) -> String {
+        let password = self
+            .url
+            .split_once("://")
+            .and_then(|(_, rest)| rest.split('/').next())
+            .and_then(|authority| authority.rsplit_once('@'))
+            .and_then(|(user, _)| user.split_once(':'))
+            .map(|(_, password)| password);
+        match password.filter(|password| !password.is_empty()) {
+            Some(password) => text.replace(password, "***"),
+            None => text.to_owned(),
+        }
+    }
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Remote")
+            .field("url", &self.without_password(&self.url))
+            .field("branch", &self.branch)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The protocol of an address, if it is one that may be used. Git knows more of them: `ext::` runs programs.
+fn protocol(url: &str) -> Option<&'static str> {
+    if url.starts_with('-') || url.chars().any(char::is_control) {
+        return None;
+    }
+    if let Some((scheme, rest)) = url.split_once("://") {
+        let protocol = ["https", "http", "ssh", "file"]
+            .into_iter()
+            .find(|known| *known == scheme)?;
+        // A host that begins with a dash would be an option to ssh.
+        let host = rest.rsplit('@').next().unwrap_or(rest);
+        return (!rest.is_empty() && !rest.starts_with('-') && !host.starts_with('-')).then_some(protocol);
+    }
+    if url.contains("::") {
+        return None;
+    }
+    let before_slash = url.split('/').next().unwrap_or_default();
+    match before_slash.split_once(':') {
+        Some((host, _)) => {
+            let host = host.rsplit('@').next().unwrap_or(host);
+            (!host.is_empty() && !host.starts_with('-')).then_some("ssh")
+        }
+        None => url.starts_with(['/', '.']).then_some("file"),
+    }
+}
+
+/// The rules of `git check-ref-format`, and no leading dash.
+fn is_branch(name: &str) -> bool {
+    let refused = |c: char| c.is_control() || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\');
+    let part = |part: &str| {
+        let lock = part.len() >= 5 && part.as_bytes()[part.len() - 5..].eq_ignore_ascii_case(b".lock");
+        !part.is_empty() && !part.starts_with('.') && !part.ends_with('.') && !lock
+    };
+    !name.starts_with('-')
+        && name.len() <= 255
+        && name != "@"
+        && !name.contains(refused)
+        && !name.contains("..")
+        && !name.contains("@{")
+        && name.split('/').all(part)
+}
+
+/// A word of a shell command.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_of_known_protocols_and_no_options() {
+        let table = [
+            ("https://git.example.org/network/settings.git", Some("https")),
+            ("http://127.0.0.1:3000/settings", Some("http")),
+            ("ssh://git@git.example.org:2222/settings", Some("ssh")),
+            ("git@git.example.org:network/settings.git", Some("ssh")),
+            ("file:///srv/settings", Some("file")),
+            ("/srv/settings", Some("file")),
+            ("./settings", Some("file")),
+            ("settings", None),
+            ("", None),
+            ("-oProxyCommand=touch /tmp/x", None),
+            ("ssh://-oProxyCommand=x/y", None),
+            ("ssh://git@-oProxyCommand=x/y", None),
+            ("-oProxyCommand=x:y", None),
+            ("git@-oProxyCommand=x:y", None),
+            ("ext::sh -c touch%20/tmp/x", None),
+            ("fd::17", None),
+            ("git://git.example.org/settings", None),
+            ("https://git.example.org/a\nb", None),
+        ];
+        for (url, expected) in table {
+            assert_eq!(protocol(url), expected, "{url:?}");
+        }
+    }
+
+    #[test]
+    fn branches_are_named_as_git_allows() {
+        for good in ["main", "feature/x", "release-1.2", "ümlaut", "a@b"] {
+            assert!(is_branch(good), "{good}");
+        }
+        for bad in [
+            "", "-x", "a b", "a..b", "a/", "/a", "a//b", ".a", "a/.b", "a.lock", "a~1", "a^", "a:b", "a?",
+            "a*", "a[b", "a\\b", "@", "a@{1}", "a\tb",
+        ] {
+            assert!(!is_branch(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_the_address_is_never_shown() {
+        let remote = Remote::new("https://bot:hunter2@git.example.org/settings", "main").unwrap();
+        assert!(!format!("{remote:?}").contains("hunter2"));
+        let said = "fatal: unable to access 'https://bot:hunter2@git.example.org/settings/'";
+        assert!(!remote.without_password(said).contains("hunter2"));
+    }
+}
