@@ -9,7 +9,7 @@ use super::{Git, GitError, Remote};
 /// Where the tip of the branch is kept in the clone.
 const TIP: &str = "refs/lockstep/tip";
 /// The most bytes of a file that is read.
-const MAX_BLOB: usize = 10 * 1024 * 1024;
+const MAX_BLOB: u64 = 10 * 1024 * 1024;
 
 /// A bare clone of one branch. It is a cache: whenever it is lost or broken, it is made anew.
 #[derive(Clone, Debug)]
@@ -24,8 +24,8 @@ pub struct Mirror {
 pub enum Blob {
     /// This.
     Content(Vec<u8>),
-    /// More than 10 MiB.
-    TooLarge,
+    /// So many bytes, more than 10 MiB.
+    TooLarge(u64),
 }
 
 /// The clone is ours as long as this lives.
@@ -203,9 +203,9 @@ impl Mirror {
             let [object, "blob", size] = words[..] else {
                 continue;
             };
-            let size: usize = size.parse().map_err(|error| unexpected(CHECK, error))?;
+            let size: u64 = size.parse().map_err(|error| unexpected(CHECK, error))?;
             if size > MAX_BLOB {
-                blobs.insert(object.to_owned(), Blob::TooLarge);
+                blobs.insert(object.to_owned(), Blob::TooLarge(size));
             } else {
                 wanted += object;
                 wanted.push('\n');

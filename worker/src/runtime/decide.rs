@@ -37,11 +37,21 @@ pub(super) fn decide(
             };
             let flips = facts.absorb(decision.effects, &originator);
             let result = WorkResult::EventApplied(decision.verdict.into_result(&flips));
-            let row = row(received, &received.identity, InboxState::Applied, result, now);
-            facts.record(row.clone());
-            Settlement::Applied(row)
+            applied(received, result, facts, now)
         }
     }
+}
+
+/// Notes that a message was applied.
+pub(super) fn applied(
+    received: &Received,
+    result: WorkResult,
+    facts: &mut Facts,
+    now: Timestamp,
+) -> Settlement {
+    let row = row(received, &received.identity, InboxState::Applied, result, now);
+    facts.record(row.clone());
+    Settlement::Applied(row)
 }
 
 /// What is known of a message before it is worked.

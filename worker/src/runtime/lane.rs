@@ -5,7 +5,9 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use lockstep_bus::{Bus, Outgoing};
+use lockstep_protocol::WorkResult;
 use lockstep_protocol::topology::Lane;
 use tokio_util::sync::CancellationToken;
 
@@ -83,24 +85,39 @@ impl LaneContext {
         message: &Received,
         rejection: Rejection,
     ) -> Result<Settlement, Abandoned> {
+        self.end(message, |facts, now| {
+            decide::bury(message, &message.identity, rejection.clone(), facts, now)
+        })
+        .await
+    }
+
+    /// Notes that a message was applied.
+    pub(super) async fn apply(&self, message: &Received, result: WorkResult) -> Result<Settlement, Abandoned> {
+        self.end(message, |facts, now| decide::applied(message, result.clone(), facts, now))
+            .await
+    }
+
+    /// Commits how a message ended, unless it ended before.
+    async fn end(
+        &self,
+        message: &Received,
+        end: impl Fn(&mut Facts, Timestamp) -> Settlement,
+    ) -> Result<Settlement, Abandoned> {
         let keys = Keys {
             identities: [message.identity.clone()].into(),
             ..Keys::default()
         };
-        let buried = self
-            .in_transaction(&keys, |facts| {
-                if let Some(row) = facts.message(&message.identity) {
-                    return decide::again(row);
-                }
-                let now = self.clock.now();
-                decide::bury(message, &message.identity, rejection.clone(), facts, now)
+        let ended = self
+            .in_transaction(&keys, |facts| match facts.message(&message.identity) {
+                Some(row) => decide::again(row),
+                None => end(facts, self.clock.now()),
             })
             .await?;
-        Ok(match buried {
+        Ok(match ended {
             Ok(settlement) => settlement,
             // Not even that can be written: the message waits until somebody looks after the store.
             Err(failure) => {
-                tracing::error!(lane = %self.lane, message.id = %message.identity.id, ?failure, "dead message cannot be noted");
+                tracing::error!(lane = %self.lane, message.id = %message.identity.id, ?failure, "the end of a message cannot be noted");
                 Settlement::Postpone {
                     rung: lockstep_protocol::topology::Rung::Minutes10,
                 }

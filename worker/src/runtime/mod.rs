@@ -19,6 +19,7 @@ mod decide;
 mod headers;
 mod intake;
 mod lane;
+mod lease;
 mod retry;
 mod run;
 mod runner;
@@ -26,6 +27,7 @@ mod settlement;
 mod worker;
 
 pub use actor::TrustedUsers;
+pub use lease::HeldLease;
 pub use runner::{Attempt, RunEnd, Runner};
 pub use settlement::Settlement;
 pub use worker::{WorkerContext, WorkerError, WorkerOptions, run};

@@ -225,6 +225,7 @@ impl RunLane {
     async fn settlement(&self, message: &Received, end: RunEnd) -> Result<Settlement, Abandoned> {
         match end {
             RunEnd::Committed(row) => Ok(decide::again(&row)),
+            RunEnd::Applied(result) => self.context.apply(message, result).await,
             RunEnd::Rejected(rejection) => self.context.bury(message, rejection).await,
             RunEnd::Failed(reason) => self.context.fail(message, Failure::Transient(reason)).await,
             RunEnd::Later(reason) => {

@@ -47,6 +47,8 @@ pub struct Attempt {
 pub enum RunEnd {
     /// Its inbox row is committed, with everything it did.
     Committed(Arc<InboxRow>),
+    /// It was understood and there is nothing more to commit than its inbox row, with this result.
+    Applied(WorkResult),
     /// It can never be done as it is. Nothing is committed.
     Rejected(Rejection),
     /// It failed in a way that may heal: it climbs the ladder. Nothing is committed.

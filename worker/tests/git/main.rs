@@ -246,7 +246,7 @@ async fn a_file_that_is_too_large_is_not_read() -> Result<()> {
         .and_then(|rest| rest.split('\t').next())
         .context("object")?;
     let blobs = mirror.blobs(&[object.to_owned()]).await?;
-    ensure!(blobs[object] == Blob::TooLarge);
+    ensure!(blobs[object] == Blob::TooLarge(10 * 1024 * 1024 + 1));
     Ok(())
 }
 

@@ -1,0 +1,156 @@
+//! What is said about a look.
+
+use std::sync::Arc;
+
+use lockstep_protocol::results::{EventApplied, IgnoredReason, MAX_DEVICES, Outcome, Scope};
+use lockstep_protocol::{Code, CommitId, Hostname, WorkResult};
+
+use crate::fleet::{Affected, Groups};
+use crate::handlers::Rejection;
+use crate::intent::IntentProblem;
+use crate::store::{Choice, Flagged, Whom};
+
+/// How many problems a result names.
+const MOST_PROBLEMS: usize = 20;
+
+/// There was nothing to do.
+pub(super) fn ignored(reason: IgnoredReason, commit: Option<CommitId>) -> WorkResult {
+    WorkResult::EventApplied(EventApplied {
+        outcome: Outcome::Ignored,
+        reason: Some(reason),
+        scope: Scope::None,
+        flipped: 0,
+        devices: Vec::new(),
+        truncated: false,
+        unknown_hostnames: Vec::new(),
+        commit,
+    })
+}
+
+/// The accepted commit moved, and these devices were flagged for it.
+pub(super) fn applied(affected: &Affected, flagged: &Flagged, commit: CommitId) -> WorkResult {
+    let unknown = flagged.unknown_hostnames.iter().take(MAX_DEVICES).cloned();
+    WorkResult::EventApplied(EventApplied {
+        outcome: Outcome::Applied,
+        reason: None,
+        scope: scope(affected, flagged),
+        flipped: flagged.flipped,
+        devices: flagged.devices.clone(),
+        truncated: flagged.concerned > flagged.devices.len() as u64,
+        unknown_hostnames: unknown.collect(),
+        commit: Some(commit),
+    })
+}
+
+fn scope(affected: &Affected, flagged: &Flagged) -> Scope {
+    let by_type = !affected.device_types.is_empty()
+        || !affected.platforms.is_empty()
+        || !affected.whole_platforms.is_empty();
+    match flagged.concerned {
+        _ if by_type => Scope::DeviceTypes,
+        0 => Scope::None,
+        1 => Scope::Device,
+        _ => Scope::Devices,
+    }
+}
+
+/// The tip must not be accepted. The place is that of the first problem.
+pub(super) fn broken(problems: &[IntentProblem], tip: &CommitId) -> Rejection {
+    let listed: Vec<String> = problems
+        .iter()
+        .take(MOST_PROBLEMS)
+        .map(ToString::to_string)
+        .collect();
+    let more = match problems.len().saturating_sub(MOST_PROBLEMS) {
+        0 => String::new(),
+        more => format!("\n… and {more} more"),
+    };
+    let reason = format!(
+        "commit {tip} is not accepted, flags stay as they are until a commit mends it:\n{}{more}",
+        listed.join("\n")
+    );
+    let place = problems.first().map_or_else(|| "$".to_owned(), place);
+    Rejection::new(Code::InvalidIntent, place, reason)
+}
+
+fn place(problem: &IntentProblem) -> String {
+    let numbers = [problem.line, problem.column].into_iter().flatten();
+    numbers.fold(problem.file.clone(), |place, number| format!("{place}:{number}"))
+}
+
+/// The devices of a change, as the store finds them.
+pub(super) fn whom(affected: &Affected, groups: Groups) -> Whom {
+    let wanted = affected.groups.clone();
+    let chosen = move |hostname: &Hostname| match groups.primary(hostname) {
+        Ok(group) => wanted.contains(group),
+        // Flagged once too often is healed by the next run; forgotten is not.
+        Err(_) => true,
+    };
+    Whom {
+        device_types: affected.device_types.clone(),
+        platforms: affected.platforms.clone(),
+        whole_platforms: affected.whole_platforms.clone(),
+        hostnames: affected.hostnames.clone(),
+        chosen: (!affected.groups.is_empty()).then(|| Arc::new(chosen) as Choice),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lockstep_protocol::DeviceType;
+
+    use super::*;
+
+    fn commit() -> CommitId {
+        "7".repeat(40).parse().unwrap()
+    }
+
+    #[test]
+    fn the_scope_says_how_devices_were_found() {
+        let hostname: Hostname = "sw1".parse().unwrap();
+        let by_name = Affected {
+            hostnames: [hostname.clone()].into(),
+            ..Affected::default()
+        };
+        let by_type = Affected {
+            device_types: [DeviceType::Access].into(),
+            ..Affected::default()
+        };
+        let found = |concerned| Flagged {
+            concerned,
+            devices: vec![hostname.clone(); usize::try_from(concerned).unwrap().min(2)],
+            ..Flagged::default()
+        };
+        let table = [
+            (&by_name, 0, Scope::None, false),
+            (&by_name, 1, Scope::Device, false),
+            (&by_name, 2, Scope::Devices, false),
+            (&by_type, 0, Scope::DeviceTypes, false),
+            (&by_type, 5000, Scope::DeviceTypes, true),
+        ];
+        for (affected, concerned, scope, truncated) in table {
+            let WorkResult::EventApplied(result) = applied(affected, &found(concerned), commit()) else {
+                panic!("not applied")
+            };
+            assert_eq!((result.scope, result.truncated), (scope, truncated), "{concerned}");
+            assert_eq!(result.commit, Some(commit()));
+        }
+    }
+
+    #[test]
+    fn problems_are_named_with_their_places_up_to_a_bound() {
+        let problem = |line| IntentProblem {
+            file: "devices/sw1/base.yml".to_owned(),
+            line: Some(line),
+            column: Some(3),
+            reason: "no".to_owned(),
+        };
+        let rejection = broken(&[problem(7)], &commit());
+        assert_eq!(rejection.code, Code::InvalidIntent);
+        assert_eq!(rejection.place, "devices/sw1/base.yml:7:3");
+        assert!(rejection.reason.ends_with("\ndevices/sw1/base.yml:7:3: no"), "{rejection}");
+        let many: Vec<IntentProblem> = (1..=30).map(problem).collect();
+        let rejection = broken(&many, &commit());
+        assert!(rejection.reason.ends_with("… and 10 more"), "{rejection}");
+    }
+}

@@ -1,0 +1,147 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lockstep_protocol::{Code, Message, RepositoryName};
+
+use super::Source;
+use super::answer;
+use super::look::Look;
+use super::triage::{self, Request};
+use crate::clock::Clock;
+use crate::handlers::Rejection;
+use crate::runtime::{Attempt, HeldLease, RunEnd, Runner};
+use crate::store::{Leases, Repositories, StoreError};
+
+/// How long a lease holds without being renewed. It is renewed all the time a run takes.
+const LEASE: Duration = Duration::from_secs(60);
+/// How long a run waits for the lease before its messages step back.
+const WAIT_FOR_LEASE: Duration = Duration::from_secs(5);
+
+/// Works the messages of the repositories lane.
+#[derive(Debug)]
+pub struct RepositoryRunner {
+    sources: BTreeMap<RepositoryName, Source>,
+    repositories: Arc<dyn Repositories>,
+    leases: Arc<dyn Leases>,
+    clock: Arc<dyn Clock>,
+}
+
+impl RepositoryRunner {
+    /// A runner for these repositories.
+    pub fn new(
+        sources: impl IntoIterator<Item = Source>,
+        repositories: Arc<dyn Repositories>,
+        leases: Arc<dyn Leases>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            sources: sources.into_iter().map(|source| (source.name(), source)).collect(),
+            repositories,
+            leases,
+            clock,
+        }
+    }
+
+    /// Looks once for all of them, under the lease of the repository.
+    async fn look(&self, source: &Source, requests: &[(&Attempt, Request)]) -> Vec<RunEnd> {
+        let name = format!("repository/{}", source.kind);
+        let held = HeldLease::acquire(self.leases.clone(), &name, LEASE, WAIT_FOR_LEASE).await;
+        let held = match held {
+            Ok(Some(held)) => held,
+            Ok(None) => {
+                let reason = format!("another worker looks at {}", source.kind);
+                return vec![RunEnd::Later(reason); requests.len()];
+            }
+            Err(error) => return vec![not_now(&error); requests.len()],
+        };
+        let look = Look {
+            source,
+            lease: held.lease(),
+            repositories: &*self.repositories,
+            clock: &*self.clock,
+        };
+        let ends = look.run(requests).await;
+        held.release().await;
+        ends
+    }
+
+    fn unknown(&self, name: &RepositoryName) -> RunEnd {
+        let known: Vec<&str> = self.sources.keys().map(RepositoryName::as_str).collect();
+        let known = match known[..] {
+            [] => "none is".to_owned(),
+            _ => format!("there are {}", known.join(", ")),
+        };
+        let reason = format!(
+            "no repository {name} is configured on this worker ({known}); set repositories.{name}.url on every worker of the lane"
+        );
+        RunEnd::Rejected(Rejection::new(Code::UnknownRepository, "$.data.repository", reason))
+    }
+}
+
+#[async_trait]
+impl Runner for RepositoryRunner {
+    fn key(&self, message: &Message) -> Option<String> {
+        triage::repository(message).map(ToString::to_string)
+    }
+
+    async fn run(&self, attempts: &[Attempt]) -> Vec<RunEnd> {
+        let mut ends: Vec<Option<RunEnd>> = vec![None; attempts.len()];
+        let mut requests = Vec::new();
+        let mut places = Vec::new();
+        let mut source = None;
+        for (place, attempt) in attempts.iter().enumerate() {
+            let message = &attempt.envelope.message;
+            let Some(name) = triage::repository(message) else {
+                ends[place] = Some(RunEnd::Rejected(not_of_this_lane(message)));
+                continue;
+            };
+            source = self.sources.get(name);
+            let Some(source) = source else {
+                ends[place] = Some(self.unknown(name));
+                continue;
+            };
+            match triage::request(message, source.mirror.remote().branch()) {
+                None => ends[place] = Some(RunEnd::Rejected(not_of_this_lane(message))),
+                Some(Request::Ignore(reason)) => {
+                    ends[place] = Some(RunEnd::Applied(answer::ignored(reason, None)));
+                }
+                Some(request) => {
+                    requests.push((attempt, request));
+                    places.push(place);
+                }
+            }
+        }
+        if let Some(source) = source.filter(|_| !requests.is_empty()) {
+            let looked = self.look(source, &requests).await;
+            for (place, end) in places.into_iter().zip(looked) {
+                ends[place] = Some(end);
+            }
+        }
+        ends.into_iter().flatten().collect()
+    }
+}
+
+/// The store is away or busy: that is nobody's attempt.
+pub(super) fn not_now(error: &StoreError) -> RunEnd {
+    match error {
+        StoreError::Refused { .. } | StoreError::Corrupt { .. } => RunEnd::Failed(chain(error)),
+        StoreError::Unavailable { .. }
+        | StoreError::Conflict { .. }
+        | StoreError::SchemaVersion { .. }
+        | StoreError::Address { .. } => RunEnd::Later(chain(error)),
+    }
+}
+
+/// An error with all its sources, in one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let sources = std::iter::successors(error.source(), |error| error.source());
+    sources.fold(error.to_string(), |text, source| format!("{text}: {source}"))
+}
+
+fn not_of_this_lane(message: &Message) -> Rejection {
+    let kind = message.kind();
+    let reason = format!("{kind} is nothing for the repositories lane; publish it to lockstep.events");
+    Rejection::new(Code::UnexpectedType, "$.type", reason)
+}

@@ -1,0 +1,21 @@
+use lockstep_protocol::RepositoryName;
+
+use crate::git::Mirror;
+use crate::intent::RepositoryKind;
+
+/// A configured repository.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// What it is for; by this name messages know it.
+    pub kind: RepositoryKind,
+    /// The clone of its branch.
+    pub mirror: Mirror,
+}
+
+impl Source {
+    /// Its name in messages and in the store.
+    pub fn name(&self) -> RepositoryName {
+        let name = RepositoryName::try_from(self.kind.as_str().to_owned());
+        name.expect("the names of kinds are names of repositories")
+    }
+}
