@@ -132,7 +132,11 @@ mod tests {
             let WorkResult::EventApplied(result) = applied(affected, &found(concerned), commit()) else {
                 panic!("not applied")
             };
-            assert_eq!((result.scope, result.truncated), (scope, truncated), "{concerned}");
+            assert_eq!(
+                (result.scope, result.truncated),
+                (scope, truncated),
+                "{concerned}"
+            );
             assert_eq!(result.commit, Some(commit()));
         }
     }
@@ -148,7 +152,10 @@ mod tests {
         let rejection = broken(&[problem(7)], &commit());
         assert_eq!(rejection.code, Code::InvalidIntent);
         assert_eq!(rejection.place, "devices/sw1/base.yml:7:3");
-        assert!(rejection.reason.ends_with("\ndevices/sw1/base.yml:7:3: no"), "{rejection}");
+        assert!(
+            rejection.reason.ends_with("\ndevices/sw1/base.yml:7:3: no"),
+            "{rejection}"
+        );
         let many: Vec<IntentProblem> = (1..=30).map(problem).collect();
         let rejection = broken(&many, &commit());
         assert!(rejection.reason.ends_with("… and 10 more"), "{rejection}");

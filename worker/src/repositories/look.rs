@@ -10,7 +10,9 @@ use crate::clock::Clock;
 use crate::fleet::Affected;
 use crate::git::{Blob, GitError};
 use crate::handlers::Rejection;
-use crate::intent::{Change, Content, Contents, Examination, IntentProblem, Judgement, Listing, RepositoryKind, examine};
+use crate::intent::{
+    Change, Content, Contents, Examination, IntentProblem, Judgement, Listing, RepositoryKind, examine,
+};
 use crate::runtime::{Attempt, RunEnd};
 use crate::store::{
     Advance, Changed, Flagged, Flags, InboxRow, Lease, NewCause, Repositories, RepositoryChange,
@@ -98,8 +100,10 @@ impl Look<'_> {
         let change = match verdict {
             Verdict::Broken(problems) => {
                 let rejection = answer::broken(&problems, tip);
-                let rows: Vec<InboxRow> =
-                    attempts.iter().map(|attempt| attempt.dead(&rejection, now)).collect();
+                let rows: Vec<InboxRow> = attempts
+                    .iter()
+                    .map(|attempt| attempt.dead(&rejection, now))
+                    .collect();
                 RepositoryChange {
                     problem: Some(rejection.reason.clone()),
                     rows: Arc::new(move |_| rows.clone()),
@@ -182,7 +186,8 @@ impl Look<'_> {
             ..change
         };
         let mut ends = self.commit(change, 1).await;
-        ends.pop().unwrap_or_else(|| RunEnd::Later("nothing was committed".to_owned()))
+        ends.pop()
+            .unwrap_or_else(|| RunEnd::Later("nothing was committed".to_owned()))
     }
 
     /// Judges the way from the accepted commit, or from nothing, to this one.
@@ -196,7 +201,8 @@ impl Look<'_> {
         };
         let new = Arc::new(self.source.mirror.listing(commit).await.map_err(git_end)?);
         let parse = |bytes: &[u8]| {
-            Listing::parse(bytes).map_err(|error| RunEnd::Failed(format!("cannot read the listing: {}", chain(&error))))
+            Listing::parse(bytes)
+                .map_err(|error| RunEnd::Failed(format!("cannot read the listing: {}", chain(&error))))
         };
         let trees = Arc::new((parse(&old)?, parse(&new)?));
         let mut contents = Contents::default();
@@ -207,8 +213,9 @@ impl Look<'_> {
                 let examination = examine(kind, &Change::between(&both.0, &both.1), &contents);
                 (examination, contents)
             });
-            let (examination, read) =
-                examined.await.map_err(|error| RunEnd::Failed(format!("the examination ended: {error}")))?;
+            let (examination, read) = examined
+                .await
+                .map_err(|error| RunEnd::Failed(format!("the examination ended: {error}")))?;
             contents = read;
             let needed = match examination {
                 Examination::Sound(judgement) => return Ok(Verdict::Sound(judgement, new)),
@@ -285,7 +292,8 @@ fn burst(
             }
         };
         let rows = attempts.iter().enumerate();
-        rows.map(|(place, attempt)| attempt.applied(result(place), now)).collect()
+        rows.map(|(place, attempt)| attempt.applied(result(place), now))
+            .collect()
     })
 }
 
@@ -300,9 +308,12 @@ fn cause(kind: RepositoryKind) -> Cause {
 fn git_end(error: GitError) -> RunEnd {
     let place = "$.data.repository";
     match error {
-        GitError::NoBranch { .. } => RunEnd::Rejected(Rejection::new(Code::UnknownBranch, place, error.to_string())),
+        GitError::NoBranch { .. } => {
+            RunEnd::Rejected(Rejection::new(Code::UnknownBranch, place, error.to_string()))
+        }
         GitError::NoCommit { ref commit } => {
-            let reason = format!("there is no commit {commit} in the repository; push it, or name another one");
+            let reason =
+                format!("there is no commit {commit} in the repository; push it, or name another one");
             RunEnd::Rejected(Rejection::new(Code::UnknownCommit, "$.data.commit", reason))
         }
         GitError::Busy => RunEnd::Later(error.to_string()),

@@ -37,7 +37,10 @@ impl RepositoryRunner {
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
-            sources: sources.into_iter().map(|source| (source.name(), source)).collect(),
+            sources: sources
+                .into_iter()
+                .map(|source| (source.name(), source))
+                .collect(),
             repositories,
             leases,
             clock,
@@ -76,7 +79,11 @@ impl RepositoryRunner {
         let reason = format!(
             "no repository {name} is configured on this worker ({known}); set repositories.{name}.url on every worker of the lane"
         );
-        RunEnd::Rejected(Rejection::new(Code::UnknownRepository, "$.data.repository", reason))
+        RunEnd::Rejected(Rejection::new(
+            Code::UnknownRepository,
+            "$.data.repository",
+            reason,
+        ))
     }
 }
 

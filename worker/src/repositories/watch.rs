@@ -5,7 +5,10 @@ use lockstep_bus::{Bus, Outgoing, Properties};
 use lockstep_protocol::commands::RepositoryRefreshRequested;
 use lockstep_protocol::envelope::CONTENT_TYPE;
 use lockstep_protocol::topology::{Destination, Lane};
-use lockstep_protocol::{Command, CommitId, Envelope, Identity, Kind, Message, MessageId, Source as MessageSource};
+use lockstep_protocol::{
+    Command, CommitId, Envelope, Identity, Kind, Message, MessageId, Source as MessageSource,
+};
+use rand::RngExt;
 use tokio_util::sync::CancellationToken;
 
 use super::Source;
@@ -31,8 +34,12 @@ pub struct WatchContext {
 pub async fn watch(context: WatchContext, sources: Vec<Source>, every: Duration, stop: CancellationToken) {
     loop {
         // In no step with other workers.
-        let pause = every.mul_f64(rand::random_range(0.9..1.1));
-        if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+        let pause = every.mul_f64(rand::rng().random_range(0.9..1.1));
+        if stop
+            .run_until_cancelled(tokio::time::sleep(pause))
+            .await
+            .is_none()
+        {
             return;
         }
         for source in &sources {
@@ -74,9 +81,10 @@ async fn look(context: &WatchContext, source: &Source, every: Duration) -> Resul
 /// The request to look at this tip. Its identity depends on what was seen before, so that several workers ask once, and once
 /// more when a tip comes back.
 fn refresh(row: &RepositoryRow, tip: &CommitId, now: jiff::Timestamp) -> Outgoing {
+    let seen = format!("repository/{}/{}/{tip}", row.name, row.round);
     let seen = Identity {
         source: MessageSource::worker(),
-        id: MessageId::from_parts(&["repository", row.name.as_str(), &row.round.to_string(), tip.as_str()]),
+        id: MessageId::try_from(seen).expect("names of configured repositories are short"),
     };
     let kind = Kind::RepositoryRefreshRequested;
     let command = RepositoryRefreshRequested {

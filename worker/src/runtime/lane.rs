@@ -92,9 +92,15 @@ impl LaneContext {
     }
 
     /// Notes that a message was applied.
-    pub(super) async fn apply(&self, message: &Received, result: WorkResult) -> Result<Settlement, Abandoned> {
-        self.end(message, |facts, now| decide::applied(message, result.clone(), facts, now))
-            .await
+    pub(super) async fn apply(
+        &self,
+        message: &Received,
+        result: WorkResult,
+    ) -> Result<Settlement, Abandoned> {
+        self.end(message, |facts, now| {
+            decide::applied(message, result.clone(), facts, now)
+        })
+        .await
     }
 
     /// Commits how a message ended, unless it ended before.

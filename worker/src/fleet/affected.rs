@@ -1,0 +1,109 @@
+use std::collections::BTreeSet;
+
+use lockstep_protocol::{DeviceType, GroupName, Hostname};
+
+/// Whom a change of the intended configuration concerns, before anybody has looked at which devices there are. The state of
+/// a device plays no part.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Affected {
+    /// All devices of these types.
+    pub device_types: BTreeSet<DeviceType>,
+    /// All devices of this type on this platform.
+    pub platforms: BTreeSet<(DeviceType, String)>,
+    /// All devices on these platforms, whatever their type.
+    pub whole_platforms: BTreeSet<String>,
+    /// These devices.
+    pub hostnames: BTreeSet<Hostname>,
+    /// The devices that have one of these as their primary group.
+    pub groups: BTreeSet<GroupName>,
+    /// Paths that were meant for somebody, but whose names can be no hostname, group or platform. Escaped for people.
+    pub misnamed: BTreeSet<String>,
+}
+
+impl Affected {
+    /// Whether it concerns nobody.
+    pub fn is_empty(&self) -> bool {
+        let Self {
+            device_types,
+            platforms,
+            whole_platforms,
+            hostnames,
+            groups,
+            misnamed: _,
+        } = self;
+        device_types.is_empty()
+            && platforms.is_empty()
+            && whole_platforms.is_empty()
+            && hostnames.is_empty()
+            && groups.is_empty()
+    }
+
+    /// Takes in another one: whom either concerns.
+    pub fn union(&mut self, other: Self) {
+        let Self {
+            device_types,
+            platforms,
+            whole_platforms,
+            hostnames,
+            groups,
+            misnamed,
+        } = other;
+        self.device_types.extend(device_types);
+        self.platforms.extend(platforms);
+        self.whole_platforms.extend(whole_platforms);
+        self.hostnames.extend(hostnames);
+        self.groups.extend(groups);
+        self.misnamed.extend(misnamed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_union_concerns_whom_either_concerns() {
+        let mut affected = Affected::default();
+        assert!(affected.is_empty());
+        affected.union(Affected {
+            misnamed: ["devices/a_b".to_owned()].into(),
+            ..Affected::default()
+        });
+        assert!(affected.is_empty(), "a name that can be nobody's concerns nobody");
+        let parts = [
+            Affected {
+                device_types: [DeviceType::Core].into(),
+                ..Affected::default()
+            },
+            Affected {
+                platforms: [(DeviceType::Access, "eos".to_owned())].into(),
+                ..Affected::default()
+            },
+            Affected {
+                whole_platforms: ["junos".to_owned()].into(),
+                ..Affected::default()
+            },
+            Affected {
+                hostnames: ["sw1".parse().unwrap()].into(),
+                ..Affected::default()
+            },
+            Affected {
+                groups: ["E1".to_owned().try_into().unwrap()].into(),
+                ..Affected::default()
+            },
+        ];
+        for part in &parts {
+            assert!(!part.is_empty(), "{part:?}");
+            affected.union(part.clone());
+        }
+        let expected = Affected {
+            device_types: parts[0].device_types.clone(),
+            platforms: parts[1].platforms.clone(),
+            whole_platforms: parts[2].whole_platforms.clone(),
+            hostnames: parts[3].hostnames.clone(),
+            groups: parts[4].groups.clone(),
+            misnamed: ["devices/a_b".to_owned()].into(),
+        };
+        assert_eq!(affected, expected);
+    }
+}

@@ -1,0 +1,243 @@
+use std::collections::BTreeSet;
+
+use lockstep_protocol::{DeviceType, GroupName, Hostname};
+
+use super::{Affected, Groups};
+
+/// What there is to know of a device when one asks whether a change concerns it.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'a> {
+    /// Its name.
+    pub hostname: &'a Hostname,
+    /// What it is for.
+    pub device_type: DeviceType,
+    /// Its platform, if known. Without one, no template is its own.
+    pub platform: Option<&'a str>,
+}
+
+/// Which devices a change concerns, and which names nobody has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection<'a> {
+    /// In the order they came in.
+    pub devices: Vec<&'a Hostname>,
+    /// Hostnames of the change that no device has.
+    pub unknown_hostnames: BTreeSet<Hostname>,
+    /// Groups of the change that are not defined.
+    pub unknown_groups: BTreeSet<GroupName>,
+    /// Devices selected because their primary group could not be told: a regex takes too long.
+    pub undecided: BTreeSet<&'a Hostname>,
+}
+
+/// Finds the devices that a change concerns. Where the primary group of a device cannot be told and the change is one of
+/// groups, the device is selected: flagged once too often is healed by the next run, forgotten is not.
+pub fn select<'a>(
+    affected: &Affected,
+    groups: &Groups,
+    devices: impl Iterator<Item = Candidate<'a>>,
+) -> Selection<'a> {
+    let mut selection = Selection {
+        unknown_hostnames: affected.hostnames.clone(),
+        unknown_groups: affected
+            .groups
+            .iter()
+            .filter(|group| !groups.contains(group))
+            .cloned()
+            .collect(),
+        ..Selection::default()
+    };
+    let platforms = Platforms::of(affected);
+    for device in devices {
+        let named = affected.hostnames.contains(device.hostname);
+        if named {
+            selection.unknown_hostnames.remove(device.hostname);
+        }
+        if named || affected.device_types.contains(&device.device_type) || platforms.contain(&device) {
+            selection.devices.push(device.hostname);
+            continue;
+        }
+        if affected.groups.is_empty() {
+            continue;
+        }
+        match groups.primary(device.hostname) {
+            Ok(group) if affected.groups.contains(group) => selection.devices.push(device.hostname),
+            Ok(_) => {}
+            Err(_) => {
+                selection.undecided.insert(device.hostname);
+                selection.devices.push(device.hostname);
+            }
+        }
+    }
+    selection
+}
+
+/// The platforms of a change, borrowed: asking costs no allocation.
+struct Platforms<'a> {
+    typed: BTreeSet<(DeviceType, &'a str)>,
+    whole: BTreeSet<&'a str>,
+}
+
+impl<'a> Platforms<'a> {
+    fn of(affected: &'a Affected) -> Self {
+        let typed = affected.platforms.iter();
+        Self {
+            typed: typed.map(|(kind, platform)| (*kind, platform.as_str())).collect(),
+            whole: affected.whole_platforms.iter().map(String::as_str).collect(),
+        }
+    }
+
+    fn contain(&self, device: &Candidate<'_>) -> bool {
+        device.platform.is_some_and(|platform| {
+            self.whole.contains(platform) || self.typed.contains(&(device.device_type, platform))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::GroupRule;
+
+    fn group(name: &str) -> GroupName {
+        name.to_owned().try_into().unwrap()
+    }
+
+    fn selected(affected: &Affected) -> (String, String, String) {
+        let rules = vec![
+            GroupRule {
+                name: group("EDGE"),
+                regex: "edge".to_owned(),
+                priority: 10,
+            },
+            GroupRule {
+                name: group("ALL"),
+                regex: ".*".to_owned(),
+                priority: 0,
+            },
+        ];
+        let fleet: Vec<(Hostname, DeviceType, Option<&str>)> = vec![
+            ("edge1".parse().unwrap(), DeviceType::Access, Some("eos")),
+            ("edge2".parse().unwrap(), DeviceType::Dist, Some("junos")),
+            ("core1".parse().unwrap(), DeviceType::Core, Some("eos")),
+            ("fw1".parse().unwrap(), DeviceType::Firewall, None),
+            ("new1".parse().unwrap(), DeviceType::Unknown, Some("eos")),
+        ];
+        let devices = fleet.iter().map(|(hostname, device_type, platform)| Candidate {
+            hostname,
+            device_type: *device_type,
+            platform: *platform,
+        });
+        let selection = select(affected, &Groups::new(rules).unwrap(), devices);
+        assert_eq!(selection.undecided, BTreeSet::new());
+        let names = |all: Vec<String>| all.join(" ");
+        (
+            names(selection.devices.iter().map(ToString::to_string).collect()),
+            names(
+                selection
+                    .unknown_hostnames
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect(),
+            ),
+            names(selection.unknown_groups.iter().map(ToString::to_string).collect()),
+        )
+    }
+
+    #[test]
+    fn devices_are_selected_by_type_platform_name_and_primary_group() {
+        let none = Affected::default;
+        let table = [
+            (none(), "", "", ""),
+            (
+                Affected {
+                    device_types: [DeviceType::Access, DeviceType::Core].into(),
+                    ..none()
+                },
+                "edge1 core1",
+                "",
+                "",
+            ),
+            (
+                Affected {
+                    platforms: [(DeviceType::Core, "eos".to_owned())].into(),
+                    ..none()
+                },
+                "core1",
+                "",
+                "",
+            ),
+            (
+                Affected {
+                    whole_platforms: ["eos".to_owned()].into(),
+                    ..none()
+                },
+                "edge1 core1 new1",
+                "",
+                "",
+            ),
+            (
+                Affected {
+                    hostnames: ["fw1".parse().unwrap(), "gone1".parse().unwrap()].into(),
+                    ..none()
+                },
+                "fw1",
+                "gone1",
+                "",
+            ),
+            (
+                Affected {
+                    groups: [group("EDGE"), group("NOBODY")].into(),
+                    ..none()
+                },
+                "edge1 edge2",
+                "",
+                "NOBODY",
+            ),
+            // Members whose primary group is another one are not concerned.
+            (
+                Affected {
+                    groups: [group("ALL")].into(),
+                    ..none()
+                },
+                "",
+                "",
+                "",
+            ),
+            (
+                Affected {
+                    groups: [group("DEFAULT")].into(),
+                    ..none()
+                },
+                "core1 fw1 new1",
+                "",
+                "",
+            ),
+        ];
+        for (affected, devices, hostnames, groups) in table {
+            let expected = (devices.to_owned(), hostnames.to_owned(), groups.to_owned());
+            assert_eq!(selected(&affected), expected, "{affected:?}");
+        }
+    }
+
+    #[test]
+    fn a_device_whose_primary_group_cannot_be_told_is_selected() {
+        let slow = GroupRule {
+            name: group("SLOW"),
+            regex: "(?:(a|aa)+)+\\1-b$".to_owned(),
+            priority: 9,
+        };
+        let hostname: Hostname = format!("{}-c", "a".repeat(50)).parse().unwrap();
+        let device = Candidate {
+            hostname: &hostname,
+            device_type: DeviceType::Access,
+            platform: None,
+        };
+        let groups = Groups::new(vec![slow]).unwrap();
+        let affected = Affected {
+            groups: [group("OTHER")].into(),
+            ..Affected::default()
+        };
+        let selection = select(&affected, &groups, [device].into_iter());
+        assert_eq!(selection.devices, [&hostname]);
+        assert_eq!(selection.undecided, [&hostname].into());
+    }
+}

@@ -1,0 +1,54 @@
+use std::collections::BTreeMap;
+
+use super::reading::{Reading, Wanted};
+use super::{Change, Contents, IntentProblem, ObjectId, RepositoryKind, settings, templates};
+use crate::fleet::{Affected, Groups};
+
+/// Objects to read, each with a path at which it is.
+pub type Needed = BTreeMap<ObjectId, Box<[u8]>>;
+
+/// What a change that may be accepted does.
+#[derive(Clone, Debug, Default)]
+pub struct Judgement {
+    /// Whom it concerns.
+    pub affected: Affected,
+    /// The groups of the new tree; DEFAULT alone in a repository of templates.
+    pub groups: Groups,
+}
+
+/// How far the examination of a change came.
+#[derive(Clone, Debug)]
+pub enum Examination {
+    /// It needs to see these objects first. Read them into the contents, or say there that they are missing or too large, and
+    /// examine again; it ends after a few rounds, since each asks only for what is not there.
+    Needs(Needed),
+    /// The change may be accepted.
+    Sound(Judgement),
+    /// The new tree must not be accepted: all that is wrong, sorted. Never empty.
+    Broken(Vec<IntentProblem>),
+}
+
+/// Says whether the new tree of a change is sound, and whom the change concerns. What did not change since an accepted tree
+/// is not looked at again.
+pub fn examine(kind: RepositoryKind, change: &Change<'_>, contents: &Contents) -> Examination {
+    let wanted = Wanted::default();
+    let new = Reading::new(change.new, contents, &wanted);
+    let judged = match kind {
+        RepositoryKind::Settings => settings::examine(change, &new),
+        RepositoryKind::Templates => {
+            templates::examine(change, &new, &Reading::new(change.old, contents, &wanted))
+        }
+    };
+    let needed = wanted.into_inner();
+    if !needed.is_empty() {
+        return Examination::Needs(needed);
+    }
+    match judged {
+        Ok(judgement) => Examination::Sound(judgement),
+        Err(mut problems) => {
+            problems.sort();
+            problems.dedup();
+            Examination::Broken(problems)
+        }
+    }
+}

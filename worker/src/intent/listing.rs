@@ -1,0 +1,253 @@
+use std::fmt;
+
+use super::{ChangedPaths, ObjectId, shown};
+
+/// All entries of a tree, sorted by the bytes of their paths.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing(Vec<Entry>);
+
+/// One entry: a file, a link or a submodule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What it is.
+    pub mode: Mode,
+    /// Its content.
+    pub object: ObjectId,
+    /// Where it is: any bytes but NUL, not always UTF-8.
+    pub path: Box<[u8]>,
+}
+
+/// The mode of an entry as git keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mode(u32);
+
+impl Mode {
+    /// A symbolic link; its content is the path it points to.
+    pub const LINK: Self = Self(0o120_000);
+    /// A submodule: a commit of another repository.
+    pub const SUBMODULE: Self = Self(0o160_000);
+    /// A file.
+    pub const FILE: Self = Self(0o100_644);
+
+    /// Whether it is a symbolic link.
+    pub fn is_link(self) -> bool {
+        self == Self::LINK
+    }
+
+    /// Whether it is a file, executable or not.
+    pub fn is_file(self) -> bool {
+        self.0 & 0o170_000 == 0o100_000
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:06o}", self.0)
+    }
+}
+
+/// Bytes that are no listing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ListingError {
+    /// A record that git does not write.
+    #[error(
+        "entry {index} of the listing is not `MODE TYPE OBJECT<tab>PATH` of a file, a link or a submodule: {record:?}; it must come from `git ls-tree -r -z --full-tree`"
+    )]
+    Malformed {
+        /// Its number, from 0.
+        index: usize,
+        /// What is there, escaped.
+        record: String,
+    },
+    /// The last record does not end.
+    #[error("the listing ends in the middle of an entry; list the tree again")]
+    Cut,
+    /// Two entries have one path.
+    #[error("the listing has two entries for {path:?}; list the tree again")]
+    Twice {
+        /// The path, escaped.
+        path: String,
+    },
+}
+
+impl Listing {
+    /// Reads what `git ls-tree -r -z --full-tree COMMIT` writes.
+    ///
+    /// # Errors
+    /// The bytes are something else, or only the beginning of it.
+    pub fn parse(ls_tree_z: &[u8]) -> Result<Self, ListingError> {
+        let Some(records) = ls_tree_z.strip_suffix(b"\0") else {
+            return if ls_tree_z.is_empty() {
+                Ok(Self::empty())
+            } else {
+                Err(ListingError::Cut)
+            };
+        };
+        let mut entries = Vec::new();
+        for (index, record) in records.split(|byte| *byte == 0).enumerate() {
+            let entry = parse_record(record).ok_or_else(|| ListingError::Malformed {
+                index,
+                record: shown(record),
+            })?;
+            entries.push(entry);
+        }
+        Self::of(entries)
+    }
+
+    /// A listing of these entries, in any order.
+    ///
+    /// # Errors
+    /// Two of them have one path.
+    pub fn of(mut entries: Vec<Entry>) -> Result<Self, ListingError> {
+        // git writes them sorted, so this is one pass.
+        entries.sort_by(|a, b| a.path.cmp(&b.path));
+        match entries.windows(2).find(|pair| pair[0].path == pair[1].path) {
+            Some(pair) => Err(ListingError::Twice {
+                path: shown(&pair[0].path),
+            }),
+            None => Ok(Self(entries)),
+        }
+    }
+
+    /// The listing of a tree that has nothing in it: what was accepted before anything was.
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The same bytes that [`parse`](Self::parse) reads.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let length = self.0.iter().map(|entry| entry.path.len() + 80).sum();
+        let mut bytes = Vec::with_capacity(length);
+        for entry in &self.0 {
+            let kind = if entry.mode == Mode::SUBMODULE {
+                "commit"
+            } else {
+                "blob"
+            };
+            bytes.extend_from_slice(format!("{} {kind} {}\t", entry.mode, entry.object).as_bytes());
+            bytes.extend_from_slice(&entry.path);
+            bytes.push(0);
+        }
+        bytes
+    }
+
+    /// The entry at a path.
+    pub fn get(&self, path: &[u8]) -> Option<&Entry> {
+        let index = self.0.binary_search_by(|entry| (*entry.path).cmp(path)).ok()?;
+        Some(&self.0[index])
+    }
+
+    /// All entries, sorted by path.
+    pub fn iter(&self) -> std::slice::Iter<'_, Entry> {
+        self.0.iter()
+    }
+
+    /// The entries below a folder, sorted by path.
+    pub fn within(&self, folder: &[u8]) -> impl Iterator<Item = &Entry> {
+        let prefix = [folder, b"/"].concat();
+        let start = self.0.partition_point(|entry| *entry.path < *prefix);
+        self.0[start..]
+            .iter()
+            .take_while(move |entry| entry.path.starts_with(&prefix))
+    }
+
+    /// What is different from an older tree: content or mode.
+    pub fn changed_since(&self, older: &Self) -> ChangedPaths {
+        ChangedPaths::between(older, self)
+    }
+}
+
+impl<'a> IntoIterator for &'a Listing {
+    type Item = &'a Entry;
+    type IntoIter = std::slice::Iter<'a, Entry>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// `MODE TYPE OBJECT<tab>PATH`
+fn parse_record(record: &[u8]) -> Option<Entry> {
+    let tab = record.iter().position(|byte| *byte == b'\t')?;
+    let path = &record[tab + 1..];
+    let mut fields = std::str::from_utf8(&record[..tab]).ok()?.split(' ');
+    let mode = u32::from_str_radix(fields.next()?, 8).ok()?;
+    let kind = fields.next()?;
+    let object = fields.next()?.parse().ok()?;
+    // With -r there are no trees; without it the listing would be silently incomplete.
+    let fits = match kind {
+        "blob" => matches!(mode & 0o170_000, 0o100_000 | 0o120_000),
+        "commit" => mode == Mode::SUBMODULE.0,
+        _ => false,
+    };
+    let complete = fields.next().is_none() && !path.is_empty();
+    (fits && complete).then(|| Entry {
+        mode: Mode(mode),
+        object,
+        path: path.into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OBJECT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+    #[test]
+    fn listings_are_read_and_written_byte_for_byte() {
+        let mut bytes = Vec::new();
+        for (mode, kind, path) in [
+            ("100644", "blob", &b"a b\nc"[..]),
+            ("120000", "blob", "devices/d\u{e4}\tx".as_bytes()),
+            ("100755", "blob", b"devices/\xff\xfe.yml"),
+            ("160000", "commit", b"vendor"),
+        ] {
+            bytes.extend_from_slice(format!("{mode} {kind} {OBJECT}\t").as_bytes());
+            bytes.extend_from_slice(path);
+            bytes.push(0);
+        }
+        let listing = Listing::parse(&bytes).unwrap();
+        assert_eq!(listing.len(), 4);
+        assert_eq!(listing.to_bytes(), bytes);
+        assert!(
+            listing
+                .get("devices/d\u{e4}\tx".as_bytes())
+                .unwrap()
+                .mode
+                .is_link()
+        );
+        assert_eq!(listing.get(b"vendor").unwrap().mode, Mode::SUBMODULE);
+        assert_eq!(listing.get(b"devices"), None);
+        assert_eq!(listing.within(b"devices").count(), 2);
+        assert_eq!(Listing::parse(b"").unwrap(), Listing::empty());
+    }
+
+    #[test]
+    fn what_is_no_listing_is_refused() {
+        let good = format!("100644 blob {OBJECT}\ta\0");
+        for bad in [
+            format!("100644 blob {OBJECT}\ta"),
+            format!("040000 tree {OBJECT}\ta\0"),
+            format!("100644 commit {OBJECT}\ta\0"),
+            format!("100644 blob {OBJECT}\t\0"),
+            format!("100644 blob {OBJECT} 12\ta\0"),
+            format!("100644 blob 0123\ta\0"),
+            format!("{good}{good}"),
+            format!("{good}\0"),
+            "fatal: not a tree\0".to_owned(),
+        ] {
+            assert!(Listing::parse(bad.as_bytes()).is_err(), "{bad:?}");
+        }
+    }
+}

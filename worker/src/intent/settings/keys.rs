@@ -1,0 +1,253 @@
+//! The keys that CNaaS documents for settings (its repository reference), and what their values look like. One difference: it
+//! drops unknown keys in silence.
+
+use super::shape::Field;
+use super::shape::Shape::{
+    self, Boolean, Host, Ipv4, Ipv4Prefix, Ipv6, Ipv6Prefix, List, Named, Number, NumberOrText, Optional,
+    Prefix, Record, Text, Word,
+};
+
+const fn field(key: &'static str, shape: Shape) -> Field {
+    Field {
+        key,
+        shape,
+        required: false,
+    }
+}
+
+const fn required(key: &'static str, shape: Shape) -> Field {
+    Field {
+        key,
+        shape,
+        required: true,
+    }
+}
+
+const VLAN: Shape = Number(1, 4095);
+const OPTIONAL_VLAN: Shape = Optional(&VLAN);
+const PORT: Shape = Optional(&Number(0, 65_535));
+const MTU: Shape = Optional(&Number(68, 9214));
+const AS_NUMBER: Shape = Number(1, 4_294_967_295);
+const OPTIONAL_TEXT: Shape = Optional(&Text);
+const OPTIONAL_BOOLEAN: Shape = Optional(&Boolean);
+const TEXTS: Shape = List(&Text);
+const OPTIONAL_TEXTS: Shape = Optional(&TEXTS);
+const HOSTS: Shape = List(&Record(&[required("host", Host)]));
+const HOSTS_AND_PORTS: Shape = List(&Record(&[required("host", Host), field("port", PORT)]));
+
+/// The keys of a settings file.
+pub(super) static ROOT: &[Field] = &[
+    field("ntp_servers", HOSTS),
+    field("radius_servers", HOSTS_AND_PORTS),
+    field("syslog_servers", HOSTS_AND_PORTS),
+    field("snmp_servers", HOSTS_AND_PORTS),
+    field("dns_servers", HOSTS),
+    field("flow_collectors", HOSTS_AND_PORTS),
+    field("dhcp_relays", Optional(&HOSTS)),
+    field("interfaces", List(&Record(INTERFACE))),
+    field("vrfs", List(&Record(VRF))),
+    field("vxlans", Named(&Record(VXLAN))),
+    field("underlay", Optional(&Record(UNDERLAY))),
+    field("evpn_peers", List(&Record(&[required("hostname", Host)]))),
+    field(
+        "extroute_static",
+        Optional(&Record(&[required("vrfs", List(&Record(STATIC_VRF)))])),
+    ),
+    field(
+        "extroute_ospfv3",
+        Optional(&Record(&[required("vrfs", List(&Record(OSPF_VRF)))])),
+    ),
+    field(
+        "extroute_bgp",
+        Optional(&Record(&[field("vrfs", List(&Record(BGP_VRF)))])),
+    ),
+    field("internal_vlans", Optional(&Record(INTERNAL_VLANS))),
+    field("dot1x_fail_vlan", OPTIONAL_VLAN),
+    field("dot1x_multi_host", Boolean),
+    field("poe_reboot_maintain", Boolean),
+    field("cli_prepend_str", Text),
+    field("cli_append_str", Text),
+    field("organization_name", Text),
+    field("domain_name", Optional(&Host)),
+    field("users", List(&Record(USER))),
+    field("prefix_sets", Named(&Record(PREFIX_SET))),
+    field("routing_policies", Named(&Record(ROUTING_POLICY))),
+];
+
+const INTERFACE: &[Field] = &[
+    required("name", Text),
+    required("ifclass", Text),
+    field("redundant_link", Boolean),
+    field("config", OPTIONAL_TEXT),
+    field("description", OPTIONAL_TEXT),
+    field("enabled", OPTIONAL_BOOLEAN),
+    field("untagged_vlan", OPTIONAL_VLAN),
+    field("tagged_vlan_list", Optional(&List(&Number(1, 4094)))),
+    field("aggregate_id", Optional(&Number(-1, 65_535))),
+    field("tags", OPTIONAL_TEXTS),
+    field("vrf", OPTIONAL_TEXT),
+    field("ipv4_address", Optional(&Ipv4Prefix)),
+    field("ipv6_address", Optional(&Ipv6Prefix)),
+    field("mtu", MTU),
+    field("acl_ipv4_in", OPTIONAL_TEXT),
+    field("acl_ipv4_out", OPTIONAL_TEXT),
+    field("acl_ipv6_in", OPTIONAL_TEXT),
+    field("acl_ipv6_out", OPTIONAL_TEXT),
+    field("cli_append_str", Text),
+];
+
+const VRF: &[Field] = &[
+    required("name", Text),
+    required("vrf_id", Number(1, 65_535)),
+    field("import_route_targets", TEXTS),
+    field("export_route_targets", TEXTS),
+    field("import_policy", OPTIONAL_TEXT),
+    field("export_policy", OPTIONAL_TEXT),
+    field("groups", TEXTS),
+];
+
+const VXLAN: &[Field] = &[
+    field("description", OPTIONAL_TEXT),
+    required("vni", Number(1, 16_777_215)),
+    field("vrf", OPTIONAL_TEXT),
+    required("vlan_id", VLAN),
+    field("vlan_name", Text),
+    field("ipv4_gw", Optional(&Ipv4Prefix)),
+    field("ipv4_secondaries", Optional(&List(&Ipv4Prefix))),
+    field("ipv6_gw", Optional(&Ipv6Prefix)),
+    field("dhcp_relays", Optional(&HOSTS)),
+    field("mtu", MTU),
+    field("vxlan_host_route", Boolean),
+    field("acl_ipv4_in", OPTIONAL_TEXT),
+    field("acl_ipv4_out", OPTIONAL_TEXT),
+    field("acl_ipv6_in", OPTIONAL_TEXT),
+    field("acl_ipv6_out", OPTIONAL_TEXT),
+    field("cli_append_str", Text),
+    field("groups", TEXTS),
+    field("devices", TEXTS),
+    field("tags", TEXTS),
+];
+
+const UNDERLAY: &[Field] = &[
+    field("infra_lo_net", Ipv4Prefix),
+    field("infra_link_net", Ipv4Prefix),
+    field("mgmt_lo_net", Ipv4Prefix),
+    field("bgp_asn", Optional(&AS_NUMBER)),
+];
+
+const STATIC_VRF: &[Field] = &[
+    required("name", Text),
+    field(
+        "ipv4",
+        Optional(&List(&Record(&[
+            required("destination", Ipv4Prefix),
+            required("nexthop", Ipv4),
+            field("interface", OPTIONAL_TEXT),
+            field("name", Text),
+            field("cli_append_str", Text),
+        ]))),
+    ),
+    field(
+        "ipv6",
+        Optional(&List(&Record(&[
+            required("destination", Ipv6Prefix),
+            required("nexthop", Ipv6),
+            field("interface", OPTIONAL_TEXT),
+            field("name", Text),
+            field("cli_append_str", Text),
+        ]))),
+    ),
+];
+
+const OSPF_VRF: &[Field] = &[
+    required("name", Text),
+    field("ipv4_redist_routefilter", OPTIONAL_TEXT),
+    field("ipv6_redist_routefilter", OPTIONAL_TEXT),
+    field("cli_append_str", Text),
+];
+
+const BGP_VRF: &[Field] = &[
+    required("name", Text),
+    required("local_as", AS_NUMBER),
+    field("neighbor_v4", List(&Record(NEIGHBOR_V4))),
+    field("neighbor_v6", List(&Record(NEIGHBOR_V6))),
+    field("cli_append_str", Text),
+];
+
+const NEIGHBOR_V4: &[Field] = &[
+    required("peer_ipv4", Ipv4),
+    required("peer_as", AS_NUMBER),
+    field("route_map_in", Text),
+    field("route_map_out", Text),
+    field("description", Text),
+    field("bfd", OPTIONAL_BOOLEAN),
+    field("graceful_restart", OPTIONAL_BOOLEAN),
+    field("next_hop_self", OPTIONAL_BOOLEAN),
+    field("update_source", OPTIONAL_TEXT),
+    field("ebgp_multihop", Optional(&Number(1, 255))),
+    field("maximum_routes", Optional(&Number(0, 4_294_967_294))),
+    field("auth_type", OPTIONAL_TEXT),
+    field("auth_string", OPTIONAL_TEXT),
+    field("cli_append_str", Text),
+];
+
+const NEIGHBOR_V6: &[Field] = &[
+    required("peer_ipv6", Ipv6),
+    required("peer_as", AS_NUMBER),
+    field("route_map_in", Text),
+    field("route_map_out", Text),
+    field("description", Text),
+    field("bfd", OPTIONAL_BOOLEAN),
+    field("graceful_restart", OPTIONAL_BOOLEAN),
+    field("next_hop_self", OPTIONAL_BOOLEAN),
+    field("update_source", OPTIONAL_TEXT),
+    field("ebgp_multihop", Optional(&Number(1, 255))),
+    field("maximum_routes", Optional(&Number(0, 4_294_967_294))),
+    field("auth_type", OPTIONAL_TEXT),
+    field("auth_string", OPTIONAL_TEXT),
+    field("cli_append_str", Text),
+];
+
+const INTERNAL_VLANS: &[Field] = &[
+    required("vlan_id_low", VLAN),
+    required("vlan_id_high", VLAN),
+    field("allocation_order", Text),
+];
+
+const USER: &[Field] = &[
+    required("username", Text),
+    field("ssh_key", OPTIONAL_TEXT),
+    field("uid", Optional(&Number(0, 4_294_967_295))),
+    field("password_hash_arista", OPTIONAL_TEXT),
+    field("password_hash_cisco", OPTIONAL_TEXT),
+    field("password_hash_juniper", OPTIONAL_TEXT),
+    field("permission_arista", OPTIONAL_TEXT),
+    field("permission_cisco", OPTIONAL_TEXT),
+    field("permission_juniper", OPTIONAL_TEXT),
+    field("groups", TEXTS),
+];
+
+const PREFIX_SET: &[Field] = &[
+    field("mode", Word(&["ipv4", "ipv6", "mixed"])),
+    required(
+        "prefixes",
+        List(&Record(&[
+            required("prefix", Prefix),
+            field("masklength_range", Optional(&NumberOrText)),
+        ])),
+    ),
+];
+
+const ROUTING_POLICY: &[Field] = &[required(
+    "statements",
+    List(&Record(&[
+        required("action", Word(&["accept", "reject"])),
+        required(
+            "conditions",
+            List(&Record(&[
+                required("match_type", Text),
+                required("match_target", Text),
+            ])),
+        ),
+    ])),
+)];
