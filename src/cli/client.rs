@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use lockstep_protocol::Identity;
-use lockstep_protocol::rest::{DevicePage, DeviceView, MessageView, Problem};
+use lockstep_protocol::rest::{DevicePage, DeviceView, MessageView, Problem, RepositoryList, RepositoryView};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -227,6 +227,16 @@ impl Client {
             .request(Method::GET, &format!("/v1/devices/{hostname}"))
             .timeout(TIMEOUT);
         read(self.send(request).await?).await
+    }
+
+    /// All repositories that were ever looked at.
+    ///
+    /// # Errors
+    /// When the console refuses or cannot be reached.
+    pub(super) async fn repositories(&self) -> anyhow::Result<Vec<RepositoryView>> {
+        let request = self.request(Method::GET, "/v1/repositories").timeout(TIMEOUT);
+        let list: RepositoryList = read(self.send(request).await?).await?;
+        Ok(list.repositories)
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {

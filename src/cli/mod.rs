@@ -10,6 +10,8 @@ mod migrate;
 mod outcome;
 mod output;
 mod publish;
+mod repositories;
+mod request;
 mod schema;
 mod table;
 mod up;
@@ -87,6 +89,7 @@ enum Command {
     Migrate(migrate::Migrate),
     Publish(publish::Publish),
     Devices(devices::Devices),
+    Repositories(repositories::Repositories),
     Schema(schema::Schema),
     Config(config::ConfigCommand),
     Demo(demo::Demo),
@@ -106,6 +109,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Migrate(command) => command.run(&global).await,
         Command::Publish(command) => command.run(&global).await,
         Command::Devices(command) => command.run(&global).await,
+        Command::Repositories(command) => command.run(&global).await,
         Command::Schema(command) => Ok(command.run()),
         Command::Config(command) => command.run(&global),
         Command::Demo(command) => command.run(&global).await,

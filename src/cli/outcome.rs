@@ -50,6 +50,9 @@ pub(super) fn effect(view: &MessageView) -> String {
         .iter()
         .map(lockstep_protocol::Hostname::as_str)
         .collect();
+    if let Some(commit) = &applied.commit {
+        line = format!("{line}; at commit {commit}");
+    }
     if !unknown.is_empty() {
         line = format!("{line}; unknown: {}", unknown.join(", "));
     }
@@ -70,6 +73,8 @@ fn reason(reason: Option<IgnoredReason>) -> &'static str {
         Some(IgnoredReason::Unchanged) => "everything is already as the message says",
         Some(IgnoredReason::Older) => "a newer message about the same was applied before",
         Some(IgnoredReason::OtherBranch) => "the branch is not the configured one",
+        Some(IgnoredReason::BranchDeleted) => "the branch was deleted; flags stay as they are",
+        Some(IgnoredReason::Coalesced) => "another push of the same burst did it",
         None => "no reason was given",
     }
 }

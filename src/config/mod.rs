@@ -24,7 +24,7 @@ pub(crate) use console::ConsoleConfig;
 pub(crate) use log::{LogConfig, LogFormat};
 pub(crate) use problem::ConfigProblems;
 use reader::Reader;
-pub(crate) use repositories::RepositoriesConfig;
+pub(crate) use repositories::{RepositoriesConfig, RepositoryConfig};
 use source::Settings;
 pub(crate) use store::StoreConfig;
 pub(crate) use worker::WorkerConfig;

@@ -1,8 +1,7 @@
 use serde_json::{Value, json};
 
-use super::repositories::RepositoryConfig;
 use super::token::TokenConfig;
-use super::{Config, LogFormat};
+use super::{Config, LogFormat, RepositoryConfig};
 
 impl Config {
     /// The configuration as it is in effect, with secrets masked.

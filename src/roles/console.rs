@@ -28,6 +28,7 @@ pub(super) fn build(
         bus: bus.clone(),
         inbox: store.inbox.clone(),
         fleet: store.fleet.clone(),
+        repositories: store.repositories.clone(),
         schema: store.schema.clone(),
         clock: Arc::new(SystemClock),
         tokens,

@@ -3,6 +3,7 @@
 mod broker;
 mod console;
 mod http;
+mod repositories;
 mod store;
 mod worker;
 
@@ -49,7 +50,7 @@ pub(crate) async fn up(config: &Config, started: impl FnOnce(&ConsoleAddress)) -
     };
     let local = Token::new("local", &address.token, vec![TypePattern::ALL]);
     let console = console::build(config, &bus, &store, [local]);
-    worker::spawn(&mut lifecycle, config, &bus, &store);
+    worker::spawn(&mut lifecycle, config, &bus, &store)?;
     console::spawn(&mut lifecycle, console, listener);
     owned.publish(&address)?;
     started(&address);
@@ -69,7 +70,7 @@ pub(crate) async fn worker(config: &Config) -> anyhow::Result<()> {
     let Some(bus) = lifecycle.starting(broker::open(config)).await.transpose()? else {
         return Ok(());
     };
-    worker::spawn(&mut lifecycle, config, &bus, &store);
+    worker::spawn(&mut lifecycle, config, &bus, &store)?;
     let result = lifecycle.run().await;
     bus.close().await;
     result

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_worker::store::sqlite::{SqliteOptions, SqliteStore};
-use lockstep_worker::store::{BatchStore, Fleet, Healing, Inbox, Migrated, Schema, StoreError};
+use lockstep_worker::store::{
+    BatchStore, Fleet, Healing, Inbox, Leases, Migrated, Repositories, Schema, StoreError,
+};
 
 use crate::config::{Config, ConfigProblems, StoreUrl};
 use crate::data_folder;
@@ -19,6 +21,8 @@ pub(super) struct Store {
     pub(super) batches: Arc<dyn BatchStore>,
     pub(super) inbox: Arc<dyn Inbox>,
     pub(super) fleet: Arc<dyn Fleet>,
+    pub(super) repositories: Arc<dyn Repositories>,
+    pub(super) leases: Arc<dyn Leases>,
     pub(super) schema: Arc<dyn Schema>,
 }
 
@@ -45,11 +49,13 @@ pub(super) fn open(config: &Config) -> anyhow::Result<Store> {
 }
 
 impl Store {
-    fn of<S: BatchStore + Inbox + Fleet + Schema>(store: Arc<S>) -> Self {
+    fn of<S: BatchStore + Inbox + Fleet + Repositories + Leases + Schema>(store: Arc<S>) -> Self {
         Self {
             batches: store.clone(),
             inbox: store.clone(),
             fleet: store.clone(),
+            repositories: store.clone(),
+            leases: store.clone(),
             schema: store,
         }
     }

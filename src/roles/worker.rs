@@ -3,21 +3,55 @@
 use std::sync::Arc;
 
 use lockstep_bus::Bus;
+use lockstep_protocol::topology::Lane;
 use lockstep_worker::clock::SystemClock;
 use lockstep_worker::handlers::FleetHandlers;
-use lockstep_worker::runtime::{self, TrustedUsers, WorkerContext, WorkerOptions};
+use lockstep_worker::repositories::{RepositoryRunner, WatchContext, watch};
+use lockstep_worker::runtime::{self, Runner, TrustedUsers, WorkerContext, WorkerOptions};
 
+use super::repositories;
 use super::store::Store;
-use crate::config::Config;
+use crate::config::{Config, ConfigProblems};
 use crate::lifecycle::Lifecycle;
 
-pub(super) fn spawn(lifecycle: &mut Lifecycle, config: &Config, bus: &Arc<dyn Bus>, store: &Store) {
+/// Starts the worker and what belongs to it.
+///
+/// # Errors
+/// Where the configuration of a repository cannot be used.
+pub(super) fn spawn(
+    lifecycle: &mut Lifecycle,
+    config: &Config,
+    bus: &Arc<dyn Bus>,
+    store: &Store,
+) -> Result<(), ConfigProblems> {
+    let clock = Arc::new(SystemClock);
+    let sources = repositories::sources(config)?;
+    let runner = RepositoryRunner::new(
+        sources.clone(),
+        store.repositories.clone(),
+        store.leases.clone(),
+        clock.clone(),
+    );
     let context = WorkerContext {
         bus: bus.clone(),
         store: store.batches.clone(),
         handlers: Arc::new(FleetHandlers),
-        clock: Arc::new(SystemClock),
+        runners: [(Lane::Repositories, Arc::new(runner) as Arc<dyn Runner>)].into(),
+        clock: clock.clone(),
     };
+    if config.worker.lanes.contains(&Lane::Repositories) && !sources.is_empty() {
+        let watching = WatchContext {
+            bus: bus.clone(),
+            repositories: store.repositories.clone(),
+            leases: store.leases.clone(),
+            clock,
+        };
+        let (every, stop) = (config.repositories.poll, lifecycle.soft.clone());
+        lifecycle.spawn("watch over repositories", async move {
+            watch(watching, sources, every, stop).await;
+            Ok(())
+        });
+    }
     // Our own user is trusted: the console beside us publishes under it.
     let trusted = config
         .broker
@@ -30,10 +64,12 @@ pub(super) fn spawn(lifecycle: &mut Lifecycle, config: &Config, bus: &Arc<dyn Bu
         prefetch: config.worker.prefetch,
         batch_size: usize::from(config.worker.batch_size),
         linger: config.worker.batch_linger,
+        debounce: config.repositories.debounce,
         trusted_users: TrustedUsers::new(trusted),
     };
     let (stop, abandon) = (lifecycle.soft.clone(), lifecycle.hard.clone());
     lifecycle.spawn("worker", async move {
         Ok(runtime::run(context, options, stop, abandon).await?)
     });
+    Ok(())
 }

@@ -61,6 +61,7 @@ async fn in_a_full_batch(ground: Ground) -> Result<()> {
         bus: bus.clone(),
         store,
         handlers: Arc::new(PanicsAboutOneDevice),
+        runners: std::collections::BTreeMap::new(),
         clock: Arc::new(SystemClock),
     };
     let stop = CancellationToken::new();

@@ -3,7 +3,9 @@
 mod device;
 mod message;
 mod problem;
+mod repository;
 
 pub use device::{CauseView, DevicePage, DeviceView};
 pub use message::{Accepted, InboxState, MessageView};
 pub use problem::Problem;
+pub use repository::{RepositoryList, RepositoryView};

@@ -7,12 +7,12 @@ use clap::{Args, ValueEnum};
 use lockstep_protocol::events::InventoryImported;
 use lockstep_protocol::rest::InboxState;
 use lockstep_protocol::results::EventApplied;
-use lockstep_protocol::{DeviceType, Envelope, Identity, Source};
+use lockstep_protocol::{DeviceType, Envelope, Identity};
 use lockstep_worker::clock::{Clock, SystemClock};
 use serde::Serialize;
 
 use crate::cli::client::Client;
-use crate::cli::{Global, UsageError, outcome, output};
+use crate::cli::{Global, UsageError, outcome, output, request};
 use crate::inventory::{self, Inventory};
 
 /// How long the outcome of one message may take.
@@ -77,11 +77,6 @@ fn counted(count: usize, what: &str) -> String {
     }
 }
 
-/// The source of messages from the command line.
-pub(super) fn source() -> Source {
-    Source::try_from("urn:lockstep:cli".to_owned()).expect("a fixed URN is a source")
-}
-
 impl Import {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         let inventory = self.read()?;
@@ -133,7 +128,7 @@ async fn import(client: &Client, chunks: Vec<InventoryImported>) -> anyhow::Resu
     let mut sent = Vec::with_capacity(total);
     for chunk in chunks {
         progress.show(&format!("publishing {} of {total}", sent.len() + 1));
-        let envelope = Envelope::new(source(), SystemClock.now(), chunk.clone());
+        let envelope = Envelope::new(request::source(), SystemClock.now(), chunk.clone());
         let published = client.publish(envelope.encode()).await;
         published.with_context(|| {
             format!(

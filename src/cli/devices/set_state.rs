@@ -1,19 +1,12 @@
 use std::process::ExitCode;
-use std::time::Duration;
 
-use anyhow::anyhow;
 use clap::Args;
 use jiff::Timestamp;
 use lockstep_protocol::commands::DeviceStateRequested;
 use lockstep_protocol::{DeviceState, Envelope, Hostname};
 use lockstep_worker::clock::{Clock, SystemClock};
 
-use super::import::source;
-use crate::cli::client::Client;
-use crate::cli::publish::ask_again;
-use crate::cli::{Global, outcome};
-
-const WAIT: Duration = Duration::from_secs(30);
+use crate::cli::{Global, request};
 
 /// Moves a device to another state, and waits until that is done
 #[derive(Debug, Args)]
@@ -43,13 +36,7 @@ impl SetState {
             note: self.note,
             until: self.until,
         };
-        let envelope = Envelope::new(source(), SystemClock.now(), request).with_subject(subject);
-        let client = Client::new(global)?;
-        client.publish(envelope.encode()).await?;
-        let Some(view) = client.outcome(&envelope.identity, WAIT).await? else {
-            let again = ask_again(&client, &envelope.identity);
-            return Err(anyhow!("there is no outcome after {} s; {again}", WAIT.as_secs()));
-        };
-        Ok(outcome::show(&view, global.json))
+        let envelope = Envelope::new(request::source(), SystemClock.now(), request).with_subject(subject);
+        request::request(global, &envelope).await
     }
 }

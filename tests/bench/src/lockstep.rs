@@ -50,6 +50,7 @@ pub(crate) async fn run(lockstep: Lockstep) -> anyhow::Result<Measured> {
         bus: bus.clone(),
         store,
         handlers: Arc::new(FleetHandlers),
+        runners: std::collections::BTreeMap::new(),
         clock: Arc::new(SystemClock),
     };
     let options = WorkerOptions {

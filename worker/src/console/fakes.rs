@@ -9,11 +9,14 @@ use jiff::Timestamp;
 use lockstep_bus::{Bus, BusError, BusStatus, ConsumeOptions, Consumer, Outgoing, PublishError};
 use lockstep_protocol::rest::DeviceView;
 use lockstep_protocol::topology::{Queue, Topology};
-use lockstep_protocol::{DeviceState, DeviceType, Hostname, Identity};
+use lockstep_protocol::{DeviceState, DeviceType, Hostname, Identity, RepositoryName};
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
-use crate::store::{DeviceQuery, Fleet, Inbox, InboxRow, Migrated, Schema, StoreError};
+use crate::store::{
+    Changed, DeviceQuery, Fleet, Inbox, InboxRow, Migrated, Repositories, RepositoryChange, RepositoryRow,
+    Schema, StoreError,
+};
 
 /// What the bus does with the next message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,6 +83,7 @@ pub(super) struct FakeStore {
     pub(super) away: AtomicBool,
     pub(super) rows: Mutex<HashMap<Identity, InboxRow>>,
     pub(super) devices: Mutex<Vec<DeviceView>>,
+    pub(super) repositories: Mutex<Vec<RepositoryRow>>,
     pub(super) asked: Notify,
 }
 
@@ -137,6 +141,26 @@ impl Fleet for FakeStore {
             .iter()
             .find(|device| device.hostname == *hostname)
             .cloned())
+    }
+}
+
+#[async_trait]
+impl Repositories for FakeStore {
+    async fn repositories(&self) -> Result<Vec<RepositoryRow>, StoreError> {
+        self.check("repositories")?;
+        Ok(self.repositories.lock().unwrap().clone())
+    }
+
+    async fn repository(&self, _name: &RepositoryName) -> Result<Option<RepositoryRow>, StoreError> {
+        unreachable!("the console lists them all")
+    }
+
+    async fn listing(&self, _name: &RepositoryName) -> Result<Option<Vec<u8>>, StoreError> {
+        unreachable!("the console shows no listing")
+    }
+
+    async fn change(&self, _change: &RepositoryChange) -> Result<Changed, StoreError> {
+        unreachable!("the console writes nothing")
     }
 }
 

@@ -3,7 +3,7 @@
 //! - [`Tokens`] say who may do what; without one, nobody may do anything.
 //! - `POST /v1/events` takes events and commands by the CloudEvents HTTP binding, and answers 202 only after the broker
 //!   confirmed them. What becomes of them is asked for at `GET /v1/messages`.
-//! - `GET /v1/devices` and `GET /v1/devices/{hostname}` show the fleet.
+//! - `GET /v1/devices` and `GET /v1/devices/{hostname}` show the fleet, `GET /v1/repositories` what it should have.
 //! - `GET /healthz` and `GET /readyz` are for load balancers, and need no token.
 //!
 //! It keeps nothing of its own and writes nothing to the store: only workers write domain state. Every error is a
@@ -21,6 +21,7 @@ mod health;
 mod messages;
 mod parameters;
 mod problem;
+mod repositories;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +39,7 @@ pub use auth::{Token, Tokens};
 pub use authority::{TypePattern, TypePatternError};
 
 use crate::clock::Clock;
-use crate::store::{Fleet, Inbox, Schema};
+use crate::store::{Fleet, Inbox, Repositories, Schema};
 use gatekeeper::Gatekeeper;
 
 /// What the console needs.
@@ -50,6 +51,8 @@ pub struct ConsoleContext {
     pub inbox: Arc<dyn Inbox>,
     /// Tells about devices.
     pub fleet: Arc<dyn Fleet>,
+    /// Tells about repositories.
+    pub repositories: Arc<dyn Repositories>,
     /// Tells whether the store can be used.
     pub schema: Arc<dyn Schema>,
     /// Tells the time.
@@ -129,6 +132,7 @@ impl Console {
             .route("/v1/events", post(events::publish))
             .route("/v1/devices", get(devices::list))
             .route("/v1/devices/{hostname}", get(devices::show))
+            .route("/v1/repositories", get(repositories::list))
             .route("/healthz", get(health::alive))
             .route("/readyz", get(health::ready))
             .fallback(problem::unknown_path)

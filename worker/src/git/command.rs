@@ -1,4 +1,4 @@
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -118,11 +118,7 @@ impl Git {
         let mut process = Command::new(&self.program);
         process
             .env_clear()
-            .envs(
-                INHERITED
-                    .iter()
-                    .filter_map(|name| Some((name, std::env::var_os(name)?))),
-            )
+            .envs(inherited())
             .env("LC_ALL", "C")
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
@@ -157,6 +153,14 @@ impl Git {
         process.arg(command);
         process
     }
+}
+
+/// What git inherits of the environment.
+#[expect(clippy::disallowed_methods, reason = "handed on, never read")]
+fn inherited() -> impl Iterator<Item = (&'static str, OsString)> {
+    INHERITED
+        .into_iter()
+        .filter_map(|name| Some((name, std::env::var_os(name)?)))
 }
 
 /// A process, and all it started: gone when this is.

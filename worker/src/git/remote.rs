@@ -27,6 +27,9 @@ pub enum RemoteError {
         "must be https://HOST/PATH, ssh://USER@HOST/PATH, USER@HOST:PATH, file:///PATH or /PATH; http:// without a token"
     )]
     Url,
+    /// The token would be sent so that others can read it.
+    #[error("is only for https://; for ssh set ssh_key_file")]
+    TokenInTheClear,
     /// No branch can be named like this.
     #[error("is {0:?}, which is no name of a branch")]
     Branch(String),
@@ -68,20 +71,22 @@ impl Remote {
 
     /// What ssh is called with.
     pub(super) fn ssh_command(&self) -> String {
-        let mut command =
-            "ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=yes -o ConnectTimeout=20 \
-                           -o ServerAliveInterval=10 -o ServerAliveCountMax=3"
-                .to_owned();
-        if let Some(key) = &self.ssh_key_file {
-            command += &format!(" -o IdentitiesOnly=yes -i {}", quoted(&key.to_string_lossy()));
-        }
-        if let Some(hosts) = &self.known_hosts {
-            command += &format!(
-                " -o {}",
-                quoted(&format!("UserKnownHostsFile=\"{}\"", hosts.to_string_lossy()))
-            );
-        }
-        command
+        let key = self.ssh_key_file.as_ref().map(|key| {
+            let key = quoted(&key.to_string_lossy());
+            format!(" -o IdentitiesOnly=yes -i {key}")
+        });
+        let hosts = self.known_hosts.as_ref().map(|hosts| {
+            let option = format!("UserKnownHostsFile=\"{}\"", hosts.to_string_lossy());
+            format!(" -o {}", quoted(&option))
+        });
+        let options = "ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=yes -o ConnectTimeout=20 \
+                       -o ServerAliveInterval=10 -o ServerAliveCountMax=3";
+        [
+            options,
+            key.as_deref().unwrap_or_default(),
+            hosts.as_deref().unwrap_or_default(),
+        ]
+        .concat()
     }
 
     /// The header that says who is asking. It goes by the environment, which other users of the machine cannot read, and
@@ -206,6 +211,21 @@ mod tests {
         ] {
             assert!(!is_branch(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn ssh_takes_the_configured_key_and_hosts_and_asks_nobody() {
+        let mut remote = Remote::new("git@git.example.org:settings", "main").unwrap();
+        remote.ssh_key_file = Some("/etc/it's here".into());
+        remote.known_hosts = Some("/etc/known hosts".into());
+        let command = remote.ssh_command();
+        assert!(
+            command.contains("BatchMode=yes") && command.contains("StrictHostKeyChecking=yes"),
+            "{command}"
+        );
+        let end =
+            r#" -o IdentitiesOnly=yes -i '/etc/it'\''s here' -o 'UserKnownHostsFile="/etc/known hosts"'"#;
+        assert!(command.ends_with(end), "{command}");
     }
 
     #[test]

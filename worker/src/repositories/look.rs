@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use lockstep_protocol::results::IgnoredReason;
 use lockstep_protocol::{Cause, Code, CommitId, WorkResult};
@@ -252,8 +252,8 @@ impl Look<'_> {
 
     /// Commits a change. The inbox rows are those that the store made, in the order of the messages.
     async fn commit(&self, mut change: RepositoryChange, messages: usize) -> Vec<RunEnd> {
-        let made: Arc<std::sync::Mutex<Vec<Arc<InboxRow>>>> = Arc::default();
-        let (make, keep) = (change.rows.clone(), made.clone());
+        let committed: Arc<Mutex<Vec<Arc<InboxRow>>>> = Arc::default();
+        let (make, keep) = (change.rows.clone(), committed.clone());
         change.rows = Arc::new(move |flagged| {
             let rows = make(flagged);
             let mut kept = keep.lock().expect("nothing panics while it holds the lock");
@@ -263,8 +263,8 @@ impl Look<'_> {
         let all = |end: RunEnd| vec![end; messages];
         match self.repositories.change(&change).await {
             Ok(Changed::Committed) => {
-                let made = made.lock().expect("nothing panics while it holds the lock");
-                made.iter().cloned().map(RunEnd::Committed).collect()
+                let rows = committed.lock().expect("nothing panics while it holds the lock");
+                rows.iter().cloned().map(RunEnd::Committed).collect()
             }
             Ok(Changed::LeaseLost) => all(RunEnd::Later("the lease was lost".to_owned())),
             Ok(Changed::Superseded) => all(RunEnd::Later("somebody else was first".to_owned())),

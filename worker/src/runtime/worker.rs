@@ -1,5 +1,6 @@
 //! A worker: its lanes side by side, from start to orderly stop.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,9 +12,16 @@ use tokio_util::sync::CancellationToken;
 use super::actor::TrustedUsers;
 use super::batch::BatchLane;
 use super::lane::LaneContext;
+use super::run::RunLane;
+use super::runner::Runner;
 use crate::clock::Clock;
 use crate::handlers::Handlers;
 use crate::store::BatchStore;
+
+/// The most messages of a run lane in hand.
+const MOST_RUNS: u16 = 256;
+/// How long a run may take. A message may wait for one before its own, and both together fit in 20 minutes.
+const RUN_DEADLINE: Duration = Duration::from_mins(9);
 
 /// What a worker works with.
 #[derive(Clone, Debug)]
@@ -24,6 +32,8 @@ pub struct WorkerContext {
     pub store: Arc<dyn BatchStore>,
     /// What messages mean.
     pub handlers: Arc<dyn Handlers>,
+    /// Who runs the messages of lanes whose work takes time.
+    pub runners: BTreeMap<Lane, Arc<dyn Runner>>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
 }
@@ -39,6 +49,8 @@ pub struct WorkerOptions {
     pub batch_size: usize,
     /// How long a batch waits for more messages.
     pub linger: Duration,
+    /// How long a run waits for more of its kind.
+    pub debounce: Duration,
     /// Broker users whose word about an actor counts.
     pub trusted_users: TrustedUsers,
 }
@@ -50,6 +62,7 @@ impl Default for WorkerOptions {
             prefetch: 2000,
             batch_size: 500,
             linger: Duration::from_millis(2),
+            debounce: Duration::from_millis(500),
             trusted_users: TrustedUsers::default(),
         }
     }
@@ -85,28 +98,47 @@ pub async fn run(
 ) -> Result<(), WorkerError> {
     let trusted = Arc::new(options.trusted_users.clone());
     let mut lanes = JoinSet::new();
-    let consume = ConsumeOptions {
-        prefetch: options.prefetch,
-        acknowledge: Acknowledge::InOrder,
-    };
     for (lane, queue) in queues(&options.lanes) {
+        let lane_context = LaneContext {
+            lane,
+            bus: context.bus.clone(),
+            store: context.store.clone(),
+            clock: context.clock.clone(),
+            trusted: trusted.clone(),
+            stop: stop.clone(),
+            abandon: abandon.clone(),
+        };
+        let runner = context.runners.get(&lane).filter(|_| queue == Queue::Lane(lane));
+        let consume = match runner {
+            Some(_) => ConsumeOptions {
+                prefetch: options.prefetch.min(MOST_RUNS),
+                acknowledge: Acknowledge::Each,
+            },
+            None => ConsumeOptions {
+                prefetch: options.prefetch,
+                acknowledge: Acknowledge::InOrder,
+            },
+        };
         let consumer = context.bus.consume(queue, consume).await;
         let consumer = consumer.map_err(|source| WorkerError::Lane { lane, source })?;
-        let work = BatchLane {
-            context: LaneContext {
-                lane,
-                bus: context.bus.clone(),
-                store: context.store.clone(),
-                clock: context.clock.clone(),
-                trusted: trusted.clone(),
-                stop: stop.clone(),
-                abandon: abandon.clone(),
-            },
-            handlers: context.handlers.clone(),
-            batch_size: options.batch_size,
-            linger: options.linger,
-        };
-        lanes.spawn(work.run(consumer));
+        if let Some(runner) = runner {
+            let work = RunLane {
+                context: lane_context,
+                runner: runner.clone(),
+                debounce: options.debounce,
+                deadline: RUN_DEADLINE,
+                burst: usize::from(MOST_RUNS),
+            };
+            lanes.spawn(work.run(consumer));
+        } else {
+            let work = BatchLane {
+                context: lane_context,
+                handlers: context.handlers.clone(),
+                batch_size: options.batch_size,
+                linger: options.linger,
+            };
+            lanes.spawn(work.run(consumer));
+        }
     }
     tracing::info!(lanes = lanes.len(), "worker started");
     while lanes.join_next().await.is_some() {

@@ -186,6 +186,7 @@ async fn serving_ends_when_told_to() {
         bus: scene.bus.clone(),
         inbox: scene.store.clone(),
         fleet: scene.store.clone(),
+        repositories: scene.store.clone(),
         schema: scene.store.clone(),
         clock: Arc::new(Stopped),
         tokens: Tokens::default(),

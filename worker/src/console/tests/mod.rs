@@ -57,6 +57,7 @@ fn scene_with(limits: ConsoleLimits, with_tokens: bool) -> Scene {
         bus: bus.clone(),
         inbox: store.clone(),
         fleet: store.clone(),
+        repositories: store.clone(),
         schema: store.clone(),
         clock: Arc::new(Stopped),
         tokens,

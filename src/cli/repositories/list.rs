@@ -1,0 +1,61 @@
+use std::process::ExitCode;
+
+use clap::Args;
+use lockstep_protocol::CommitId;
+use lockstep_protocol::rest::RepositoryView;
+
+use crate::cli::client::Client;
+use crate::cli::{Global, output, table};
+
+/// Lists the repositories with their accepted commits
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lockstep repositories list
+  lockstep repositories list --json | jq -r '.[] | select(.problem) | .problem'")]
+pub(super) struct List {}
+
+impl List {
+    pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+        let repositories = Client::new(global)?.repositories().await?;
+        if global.json {
+            output::json(&repositories);
+            return Ok(ExitCode::SUCCESS);
+        }
+        let rows: Vec<[String; 6]> = repositories.iter().map(row).collect();
+        let header = ["NAME", "BRANCH", "ACCEPTED", "SINCE", "TIP", "SEEN"];
+        for line in table::lines(header, &rows) {
+            output::line(&line);
+        }
+        for repository in &repositories {
+            if let Some(problem) = &repository.problem {
+                output::line("");
+                output::line(&format!("{}: {problem}", repository.name));
+            }
+        }
+        if repositories.is_empty() {
+            output::note(
+                "no repository was looked at yet; push to one, or: lockstep repositories refresh NAME (flags everybody \
+                 concerned), or: lockstep repositories accept NAME COMMIT (flags nobody)",
+            );
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn row(repository: &RepositoryView) -> [String; 6] {
+    [
+        repository.name.to_string(),
+        repository.branch.clone(),
+        repository.accepted.as_ref().map(short).unwrap_or_default(),
+        repository
+            .accepted_at
+            .map(|at| format!("{at:.0}"))
+            .unwrap_or_default(),
+        short(&repository.seen),
+        format!("{:.0}", repository.seen_at),
+    ]
+}
+
+fn short(commit: &CommitId) -> String {
+    commit.as_str().chars().take(12).collect()
+}

@@ -1,0 +1,29 @@
+//! Asks the running system for something, and waits until it is done.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use lockstep_protocol::{Envelope, Source};
+
+use super::client::Client;
+use super::publish::ask_again;
+use super::{Global, outcome};
+
+const WAIT: Duration = Duration::from_secs(30);
+
+/// The source of messages from the command line.
+pub(super) fn source() -> Source {
+    Source::try_from("urn:lockstep:cli".to_owned()).expect("a fixed URN is a source")
+}
+
+/// Publishes a command and prints its outcome.
+pub(super) async fn request(global: &Global, envelope: &Envelope) -> anyhow::Result<ExitCode> {
+    let client = Client::new(global)?;
+    client.publish(envelope.encode()).await?;
+    let Some(view) = client.outcome(&envelope.identity, WAIT).await? else {
+        let again = ask_again(&client, &envelope.identity);
+        return Err(anyhow!("there is no outcome after {} s; {again}", WAIT.as_secs()));
+    };
+    Ok(outcome::show(&view, global.json))
+}
