@@ -68,11 +68,10 @@ impl Look<'_> {
     async fn lags(&self, attempt: &Attempt, after: Option<&CommitId>) -> Option<RunEnd> {
         let after = after?;
         match self.source.mirror.has(after).await {
-            Ok(true) => None,
             Ok(false) if triage::waits_for_commit(attempt.number) => Some(RunEnd::Failed(format!(
                 "the remote does not have commit {after} yet"
             ))),
-            Ok(false) => None,
+            Ok(_) => None,
             Err(error) => Some(git_end(error)),
         }
     }
