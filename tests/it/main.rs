@@ -9,6 +9,7 @@ mod outage;
 mod panic;
 mod poison;
 mod python;
+mod repositories;
 mod roles;
 mod shutdown;
 mod system;

@@ -14,8 +14,8 @@ use crate::handlers::Rejection;
 use crate::runtime::{Attempt, HeldLease, RunEnd, Runner};
 use crate::store::{Leases, Repositories, StoreError};
 
-/// How long a lease holds without being renewed. It is renewed all the time a run takes.
-const LEASE: Duration = Duration::from_secs(60);
+/// How long a lease holds without being renewed: so long a repository waits after its worker was killed.
+const LEASE: Duration = Duration::from_secs(10);
 /// How long a run waits for the lease before its messages step back.
 const WAIT_FOR_LEASE: Duration = Duration::from_secs(5);
 

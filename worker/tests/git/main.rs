@@ -1,18 +1,21 @@
 //! The mirror, on real repositories.
 
-mod repository;
-
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use lockstep_protocol::CommitId;
+use lockstep_testbed::Repository;
 use lockstep_worker::git::{Blob, Git, GitError, Mirror, Remote};
-use repository::Repository;
 use tempfile::TempDir;
 
 struct Place {
     folder: TempDir,
     origin: Repository,
+}
+
+/// A commit as git told it.
+fn id(commit: &str) -> CommitId {
+    commit.parse().expect("git tells commits")
 }
 
 impl Place {
@@ -43,7 +46,7 @@ async fn a_branch_is_fetched_and_what_is_in_it_is_told() -> Result<()> {
     place.origin.write("global/a b.yml", b"x: 1\n")?;
     place.origin.write("devices/d1/line\nbreak.yml", b"y")?;
     place.origin.write("devices/\u{fc}/\u{2603}.yml", b"")?;
-    let first = place.origin.commit("one")?;
+    let first = id(&place.origin.commit("one")?);
     let mirror = place.mirror()?;
     ensure!(mirror.fetch().await? == first);
     let listing = mirror.listing(&first).await?;
@@ -73,7 +76,7 @@ async fn a_branch_is_fetched_and_what_is_in_it_is_told() -> Result<()> {
     );
 
     place.origin.write("global/a b.yml", b"x: 2\n")?;
-    let second = place.origin.commit("two")?;
+    let second = id(&place.origin.commit("two")?);
     ensure!(mirror.remote_tip().await? == second);
     ensure!(!mirror.has(&second).await?, "not fetched yet");
     ensure!(mirror.fetch().await? == second);
@@ -92,7 +95,7 @@ async fn history_that_was_rewritten_is_fetched_like_any_other() -> Result<()> {
     place.origin.git(&["branch", "-qD", "main"])?;
     place.origin.git(&["branch", "-qm", "main"])?;
     place.origin.write("b", b"2")?;
-    let rewritten = place.origin.commit("two")?;
+    let rewritten = id(&place.origin.commit("two")?);
     ensure!(mirror.fetch().await? == rewritten);
     Ok(())
 }
@@ -101,7 +104,7 @@ async fn history_that_was_rewritten_is_fetched_like_any_other() -> Result<()> {
 async fn a_clone_that_is_lost_or_broken_is_made_anew() -> Result<()> {
     let place = Place::new()?;
     place.origin.write("a", b"1")?;
-    let commit = place.origin.commit("one")?;
+    let commit = id(&place.origin.commit("one")?);
     let mirror = place.mirror()?;
     mirror.fetch().await?;
     let clone = place.folder.path().join("clones/settings.git");
@@ -113,7 +116,7 @@ async fn a_clone_that_is_lost_or_broken_is_made_anew() -> Result<()> {
     std::fs::create_dir_all(clone.join("refs/lockstep"))?;
     std::fs::write(clone.join("refs/lockstep/tip.lock"), "")?;
     place.origin.write("a", b"2")?;
-    let commit = place.origin.commit("two")?;
+    let commit = id(&place.origin.commit("two")?);
     ensure!(mirror.fetch().await? == commit);
     std::fs::remove_dir_all(&clone)?;
     ensure!(mirror.fetch().await? == commit);
@@ -139,7 +142,7 @@ async fn a_remote_without_the_branch_says_so() -> Result<()> {
 async fn a_remote_that_is_not_there_fails_without_touching_the_clone() -> Result<()> {
     let place = Place::new()?;
     place.origin.write("a", b"1")?;
-    let commit = place.origin.commit("one")?;
+    let commit = id(&place.origin.commit("one")?);
     place.mirror()?.fetch().await?;
     let gone = place.mirror_of("/nonexistent/repository")?;
     let error = gone.fetch().await.unwrap_err();
@@ -236,7 +239,7 @@ async fn what_is_not_there_is_not_found() -> Result<()> {
 async fn a_file_that_is_too_large_is_not_read() -> Result<()> {
     let place = Place::new()?;
     place.origin.write("large", &vec![b'x'; 10 * 1024 * 1024 + 1])?;
-    let commit = place.origin.commit("one")?;
+    let commit = id(&place.origin.commit("one")?);
     let mirror = place.mirror()?;
     mirror.fetch().await?;
     let listing = String::from_utf8(mirror.listing(&commit).await?)?;
@@ -255,7 +258,7 @@ async fn sha_256_is_a_format_like_any_other() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let origin = Repository::init_with(&folder.path().join("origin"), &["--object-format=sha256"])?;
     origin.write("a", b"1")?;
-    let commit = origin.commit("one")?;
+    let commit = id(&origin.commit("one")?);
     let place = Place { folder, origin };
     let mirror = place.mirror()?;
     ensure!(mirror.fetch().await? == commit);
