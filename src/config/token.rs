@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use lockstep_worker::console::TypePattern;
+use lockstep_http::TypePattern;
 use secrecy::SecretString;
 
 use super::reader::Reader;

@@ -8,7 +8,7 @@ mod worker;
 
 use std::net::SocketAddr;
 
-use lockstep_worker::console::{Token, TypePattern};
+use lockstep_http::{Token, TypePattern};
 use lockstep_worker::store::Migrated;
 
 pub(crate) use http::http_client;
