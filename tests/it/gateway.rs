@@ -101,6 +101,13 @@ async fn up(scene: &Scene, repository: &Path) -> Result<(Process, Server, Server
     Ok((process, Server(gateway), Server(text("url")?), text("token")?))
 }
 
+fn push_of(commit: &str) -> String {
+    let before = "0".repeat(40);
+    let push =
+        json!({"ref": "refs/heads/main", "before": before, "after": commit, "forced": false, "commits": []});
+    push.to_string()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signed_push_is_worked_and_a_forged_one_is_not() -> Result<()> {
     let scene = Scene::new(Ground::Embedded).await?;
@@ -108,8 +115,7 @@ async fn a_signed_push_is_worked_and_a_forged_one_is_not() -> Result<()> {
     let commit = settings(&repository)?;
     let (process, gateway, console, token) = up(&scene, &repository).await?;
 
-    let push = json!({"ref": "refs/heads/main", "before": "0".repeat(40), "after": commit, "forced": false, "commits": []});
-    let push = push.to_string();
+    let push = push_of(&commit);
     let (status, problem) = gateway.push("1", "another secret", &push).await?;
     ensure!(status == 401, "{status} {problem}");
     let (status, first) = gateway.push("1", SECRET, &push).await?;
@@ -130,4 +136,72 @@ async fn a_signed_push_is_worked_and_a_forged_one_is_not() -> Result<()> {
     let (status, ready) = gateway.ask("GET", "/readyz", "", "").await?;
     ensure!(status == 200, "{status} {ready}");
     process.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_by_itself_hands_over_to_workers_by_the_broker() -> Result<()> {
+    let scene = Scene::new(Ground::Servers).await?;
+    let repository = scene.folder().join("settings");
+    let commit = settings(&repository)?;
+    let (gateway, console) = (
+        format!("127.0.0.1:{}", free_port()?),
+        format!("127.0.0.1:{}", free_port()?),
+    );
+    let repository = repository.display().to_string();
+    let processes = [
+        scene.run(
+            &["gateway", "--listen", &gateway],
+            &[
+                ("LOCKSTEP__REPOSITORIES__SETTINGS__URL", &repository),
+                ("LOCKSTEP__REPOSITORIES__SETTINGS__WEBHOOK_SECRET", SECRET),
+                ("LOCKSTEP__GATEWAY__TOKENS__0__NAME", "netbox"),
+                ("LOCKSTEP__GATEWAY__TOKENS__0__TOKEN", "a-token-of-netbox"),
+                ("LOCKSTEP__GATEWAY__TOKENS__0__TYPES", "lockstep.interface.*"),
+            ],
+        )?,
+        scene.run(
+            &["console", "--listen", &console],
+            &[
+                ("LOCKSTEP__CONSOLE__TOKENS__0__NAME", "alice"),
+                ("LOCKSTEP__CONSOLE__TOKENS__0__TOKEN", "a-token-of-alice"),
+            ],
+        )?,
+        scene.worker(&[("LOCKSTEP__REPOSITORIES__SETTINGS__URL", &repository)])?,
+    ];
+    let (gateway, console) = (Server(gateway), Server(console));
+    for server in [&gateway, &console] {
+        wait::until("the server to be ready", PATIENCE, async || {
+            match server.ask("GET", "/readyz", "", "").await {
+                Ok((200, _)) => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await?;
+    }
+    let (status, accepted) = gateway.push("1", SECRET, &push_of(&commit)).await?;
+    ensure!(status == 202, "{status} {accepted}");
+    let id = accepted["messages"][0]["id"].as_str().context("no id")?;
+    let event = json!({
+        "specversion": "1.0", "id": "1", "source": "urn:example:netbox", "type": "lockstep.interface.updated",
+        "data": {"hostname": "sw1", "kind": "status", "interfaces": [{"name": "Ethernet1"}]},
+    });
+    let headers = "authorization: Bearer a-token-of-netbox\r\ncontent-type: application/cloudevents+json\r\n";
+    let (status, accepted) = gateway
+        .ask("POST", "/v1/events", headers, &event.to_string())
+        .await?;
+    ensure!(status == 202, "{status} {accepted}");
+
+    for (source, id, by) in [
+        ("/webhooks/github/settings", id, "webhook:github"),
+        ("urn:example:netbox", "1", "netbox"),
+    ] {
+        let path = format!("/v1/messages?source={source}&id={id}&wait=60");
+        let authorization = "authorization: Bearer a-token-of-alice\r\n";
+        let (status, outcome) = console.ask("GET", &path, authorization, "").await?;
+        ensure!(status == 200 && outcome["by"] == by, "{status} {outcome}");
+    }
+    for process in processes {
+        process.stop().await?;
+    }
+    Ok(())
 }

@@ -35,13 +35,13 @@ async fn take(bus: &Arc<dyn Bus>, count: usize) -> Vec<(Identity, Digest)> {
     let mut consumer = bus
         .consume(Queue::Lane(Lane::Repositories), options)
         .await
-        .unwrap();
+        .expect("the queue is there");
     let mut taken = Vec::new();
     while taken.len() < count {
         let batch = tokio::time::timeout(BOUND, consumer.take(100, Duration::ZERO)).await;
         let batch = batch.expect("the messages are there").expect("the bus is open");
         for delivery in batch.deliveries {
-            let decoded = Envelope::decode(&delivery.body).unwrap();
+            let decoded = Envelope::decode(&delivery.body).expect("what we publish can be read");
             assert_eq!(decoded.envelope.actor.as_deref(), Some("webhook:github"));
             assert_eq!(delivery.properties.user_id.as_deref(), Some(bus.user()));
             taken.push((decoded.envelope.identity, decoded.digest));

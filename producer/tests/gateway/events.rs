@@ -16,7 +16,9 @@ fn request(token: &str) -> Builder {
 
 fn structured(token: &str, event: &Value) -> Request<Body> {
     let request = request(token).header("content-type", STRUCTURED);
-    request.body(Body::from(event.to_string())).unwrap()
+    request
+        .body(Body::from(event.to_string()))
+        .expect("it is well formed")
 }
 
 fn event(id: &str) -> Value {

@@ -18,7 +18,7 @@ const PATH: &str = "/webhooks/github/settings";
 const MIB: usize = 1024 * 1024;
 
 fn get(path: &str) -> Request<Body> {
-    Request::get(path).body(Body::empty()).unwrap()
+    Request::get(path).body(Body::empty()).expect("it is well formed")
 }
 
 /// A body that comes in pieces of a MiB, and how many of them were taken.

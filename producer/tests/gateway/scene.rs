@@ -46,12 +46,12 @@ pub(crate) struct FakeBus {
 
 impl FakeBus {
     pub(crate) fn set(&self, mood: Mood) {
-        *self.mood.lock().unwrap() = mood;
+        *self.mood.lock().expect("nobody panics holding it") = mood;
         self.changed.notify_waiters();
     }
 
     pub(crate) fn published(&self) -> Vec<Outgoing> {
-        self.published.lock().unwrap().clone()
+        self.published.lock().expect("nobody panics holding it").clone()
     }
 }
 
@@ -61,10 +61,13 @@ impl Bus for FakeBus {
         self.asked.notify_one();
         loop {
             let changed = self.changed.notified();
-            let mood = *self.mood.lock().unwrap();
+            let mood = *self.mood.lock().expect("nobody panics holding it");
             match mood {
                 Mood::Confirms => {
-                    self.published.lock().unwrap().extend(messages);
+                    self.published
+                        .lock()
+                        .expect("nobody panics holding it")
+                        .extend(messages);
                     return Ok(());
                 }
                 Mood::Full => {
@@ -95,7 +98,7 @@ impl Bus for FakeBus {
     }
 
     fn status(&self) -> BusStatus {
-        match *self.mood.lock().unwrap() {
+        match *self.mood.lock().expect("nobody panics holding it") {
             Mood::Away => BusStatus::Blocked,
             Mood::Closed => BusStatus::Closed,
             Mood::Confirms | Mood::Full | Mood::Denies => BusStatus::Connected,
@@ -111,18 +114,23 @@ impl Bus for FakeBus {
 
 /// 2026-03-01T12:00:00Z, always.
 fn now() -> Timestamp {
-    Timestamp::from_second(1_772_366_400).unwrap()
+    Timestamp::from_second(1_772_366_400).expect("it is in range")
 }
 
 /// A gateway's context on this bus: `settings` has a secret, `templates` has none.
 pub(crate) fn context(bus: Arc<dyn Bus>) -> GatewayContext {
     let secrets = |all: &[&str]| -> Secrets { all.iter().map(|secret| (*secret).into()).collect() };
-    let repository = |name: &str, all: &[&str]| (name.to_owned().try_into().unwrap(), secrets(all));
+    let repository =
+        |name: &str, all: &[&str]| (name.to_owned().try_into().expect("it is a name"), secrets(all));
     let repositories: Repositories = [repository("settings", &[SECRET]), repository("templates", &[])]
         .into_iter()
         .collect();
     let token = |name: &str, secret: &str, pattern: &str| {
-        Token::new(name, &secret.into(), vec![pattern.parse().unwrap()])
+        Token::new(
+            name,
+            &secret.into(),
+            vec![pattern.parse().expect("it is a pattern")],
+        )
     };
     let tokens: Tokens = [
         token("netbox", "all", "*"),
@@ -170,7 +178,7 @@ impl Scene {
 pub(crate) async fn send(router: &Router, request: Request<Body>) -> Answered {
     let response = router.clone().oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
-    let bytes = to_bytes(body, usize::MAX).await.unwrap();
+    let bytes = to_bytes(body, usize::MAX).await.expect("answers are whole");
     Answered {
         status: parts.status,
         headers: parts.headers,
@@ -191,14 +199,16 @@ impl Answered {
         assert!(!told.contains(SECRET) && !told.contains("hush"), "{told}");
         let passes = matches!(self.status.as_u16(), 429 | 503);
         assert_eq!(self.headers.contains_key("retry-after"), passes, "{told}");
-        let kind = self.body["type"].as_str().unwrap();
-        let code = kind.strip_prefix("urn:lockstep:problem:").unwrap();
+        let kind = self.body["type"].as_str().expect("a problem has a type");
+        let code = kind
+            .strip_prefix("urn:lockstep:problem:")
+            .expect("types are ours");
         (self.status.as_u16(), code)
     }
 }
 
 pub(crate) fn signature(secret: &str, body: &[u8]) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("keys have any length");
     mac.update(body);
     format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
 }
@@ -217,5 +227,5 @@ pub(crate) fn github(path: &str, body: &[u8]) -> Builder {
 pub(crate) fn push(body: &str) -> Request<Body> {
     github("/webhooks/github/settings", body.as_bytes())
         .body(Body::from(body.to_owned()))
-        .unwrap()
+        .expect("it is well formed")
 }

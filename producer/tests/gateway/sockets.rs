@@ -25,8 +25,8 @@ struct Served {
 
 async fn serve(limits: GatewayLimits) -> Served {
     let bus = Arc::new(FakeBus::default());
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let address = listener.local_addr().expect("it is bound");
     let stop = CancellationToken::new();
     let gateway = Gateway::with_limits(context(bus.clone()), limits);
     let serving = tokio::spawn(gateway.serve(listener, stop.clone()));
@@ -58,19 +58,20 @@ fn head(length: usize) -> String {
 
 impl Served {
     async fn connect(&self) -> TcpStream {
-        TcpStream::connect(self.address).await.unwrap()
+        TcpStream::connect(self.address).await.expect("it listens")
     }
 
     /// Sends this and nothing more, and reads until the connection ends.
     async fn answer_to(&self, sent: &str) -> String {
         let mut stream = self.connect().await;
-        stream.write_all(sent.as_bytes()).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.expect("it reads");
         rest(&mut stream).await
     }
 
     async fn end(self) {
         self.stop.cancel();
-        timeout(BOUND, self.serving).await.unwrap().unwrap();
+        let ended = timeout(BOUND, self.serving).await.expect("it ends when told to");
+        ended.expect("it does not panic");
     }
 }
 
@@ -80,7 +81,7 @@ async fn rest(stream: &mut TcpStream) -> String {
     let _ = timeout(BOUND, stream.read_to_end(&mut answer))
         .await
         .expect("the connection ends");
-    String::from_utf8(answer).unwrap()
+    String::from_utf8(answer).expect("answers are text")
 }
 
 #[tokio::test]

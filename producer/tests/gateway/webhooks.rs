@@ -104,6 +104,7 @@ async fn what_is_ignored_is_answered_with_the_reason_and_published_nowhere() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn requests_get_the_status_and_problem_of_the_table() {
     let scene = Scene::new();
     let at = |path: &str| github(path, PUSH.as_bytes()).body(Body::from(PUSH)).unwrap();

@@ -195,7 +195,6 @@ impl From<BytesRejection> for Answer {
 }
 
 /// There is nothing under this path.
-#[expect(clippy::unused_async, reason = "a handler")]
 pub async fn unknown_path(uri: Uri) -> Answer {
     let detail = format!("there is nothing at {}", uri.path());
     Answer::not_found("unknown-path", "there is nothing at this path", detail)

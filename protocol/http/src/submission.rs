@@ -119,8 +119,10 @@ fn refused(error: BindingError, token: &Token, takes: Takes) -> Answer {
                 return Answer::not_allowed(name);
             }
             let kind = name.and_then(|name| name.parse::<Kind>().ok());
-            let taken = kind.map_or(Ok(()), |kind| takes.check(kind));
-            taken.map_or_else(|answer| answer, |()| Answer::from(*error))
+            match kind.map(|kind| takes.check(kind)) {
+                Some(Err(answer)) => answer,
+                Some(Ok(())) | None => Answer::from(*error),
+            }
         }
     }
 }
