@@ -2,6 +2,8 @@
 #![warn(missing_docs, missing_debug_implementations)]
 
 mod error;
+#[cfg(feature = "gateway")]
+pub mod gateway;
 mod options;
 mod pipeline;
 mod replies;

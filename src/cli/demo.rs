@@ -38,7 +38,7 @@ impl Demo {
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
         let config = Config::embedded(folder.path())?;
         let (started, address) = tokio::sync::oneshot::channel();
-        let up = roles::up(&config, |address| {
+        let up = roles::up(&config, |address, _gateway| {
             // Nobody waits for it only when the demo is over.
             let _ = started.send(address.clone());
         });

@@ -6,6 +6,7 @@ mod config;
 mod console;
 mod demo;
 mod devices;
+mod gateway;
 mod migrate;
 mod outcome;
 mod output;
@@ -86,6 +87,7 @@ enum Command {
     Up(up::Up),
     Worker(worker::Worker),
     Console(console::Console),
+    Gateway(gateway::Gateway),
     Migrate(migrate::Migrate),
     Publish(publish::Publish),
     Devices(devices::Devices),
@@ -106,6 +108,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Up(command) => command.run(&global).await,
         Command::Worker(command) => command.run(&global).await,
         Command::Console(command) => command.run(&global).await,
+        Command::Gateway(command) => command.run(&global).await,
         Command::Migrate(command) => command.run(&global).await,
         Command::Publish(command) => command.run(&global).await,
         Command::Devices(command) => command.run(&global).await,

@@ -1,6 +1,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use lockstep_producer::gateway;
 use lockstep_protocol::schema;
 
 use super::output;
@@ -20,6 +21,9 @@ enum What {
     /// The `AsyncAPI` 3 document
     #[command(after_help = "Example:\n  lockstep schema asyncapi > asyncapi.json")]
     Asyncapi,
+    /// The `OpenAPI` 3 document of the gateway
+    #[command(after_help = "Example:\n  lockstep schema openapi > openapi.json")]
+    Openapi,
 }
 
 impl Schema {
@@ -27,6 +31,7 @@ impl Schema {
         match self.what {
             What::Messages => output::json(&schema::messages()),
             What::Asyncapi => output::json(&schema::asyncapi()),
+            What::Openapi => output::json(&gateway::openapi()),
         }
         ExitCode::SUCCESS
     }

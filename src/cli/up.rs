@@ -9,17 +9,20 @@ use crate::config::{Config, Overrides};
 use crate::data_folder::ConsoleAddress;
 use crate::roles;
 
-/// Everything in one process: brings the store up to date, works messages, answers HTTP
+/// Everything in one process: brings the store up to date, takes webhooks, works messages, answers HTTP
 ///
 /// Without a broker and a database in the configuration, both are embedded and live in the data folder.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep up
-  lockstep up --listen 127.0.0.1:0 --data /var/lib/lockstep")]
+  lockstep up --listen 127.0.0.1:0 --gateway-listen 127.0.0.1:0 --data /var/lib/lockstep")]
 pub(super) struct Up {
     /// Address and port of the console; port 0 chooses a free one
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
+    /// Address and port of the gateway, for webhooks and events; port 0 chooses a free one
+    #[arg(long, value_name = "ADDRESS")]
+    gateway_listen: Option<String>,
     /// The data folder
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -29,22 +32,29 @@ impl Up {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         let overrides = Overrides {
             listen: self.listen,
+            gateway_listen: self.gateway_listen.map(|address| ("--gateway-listen", address)),
             data_dir: self.data,
             ..Overrides::default()
         };
         let config = global.role(overrides)?;
-        roles::up(&config, |address| greet(&config, address, global.json)).await?;
+        roles::up(&config, |address, gateway| {
+            greet(&config, address, gateway, global.json)
+        })
+        .await?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn greet(config: &Config, address: &ConsoleAddress, json: bool) {
+fn greet(config: &Config, address: &ConsoleAddress, gateway: &str, json: bool) {
     let (url, token) = (&address.url, address.token.expose_secret());
     if json {
-        output::json(&serde_json::json!({"url": url, "token": token, "data_dir": config.data_dir}));
+        let told =
+            serde_json::json!({"url": url, "token": token, "gateway": gateway, "data_dir": config.data_dir});
+        output::json(&told);
         return;
     }
     output::line(&format!("lockstep is up at {url}"));
+    output::line(&format!("webhooks and events go to {gateway}"));
     output::line(&format!("token of this run, for other programs: {token}"));
     output::line("");
     output::line("On this machine, in another terminal:");

@@ -3,6 +3,7 @@
 mod address;
 mod broker;
 mod console;
+mod gateway;
 mod log;
 mod problem;
 mod reader;
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 pub(crate) use address::{BrokerUrl, StoreUrl};
 pub(crate) use broker::BrokerConfig;
 pub(crate) use console::ConsoleConfig;
+pub(crate) use gateway::GatewayConfig;
 pub(crate) use log::{LogConfig, LogFormat};
 pub(crate) use problem::ConfigProblems;
 use reader::Reader;
@@ -37,6 +39,7 @@ pub(crate) struct Config {
     pub(crate) broker: BrokerConfig,
     pub(crate) store: StoreConfig,
     pub(crate) console: ConsoleConfig,
+    pub(crate) gateway: GatewayConfig,
     pub(crate) worker: WorkerConfig,
     pub(crate) repositories: RepositoriesConfig,
     pub(crate) log: LogConfig,
@@ -47,6 +50,8 @@ pub(crate) struct Config {
 pub(crate) struct Overrides {
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) listen: Option<String>,
+    /// With the flag that says it, which differs from one command to another.
+    pub(crate) gateway_listen: Option<(&'static str, String)>,
     pub(crate) lanes: Option<String>,
 }
 
@@ -70,6 +75,7 @@ impl Config {
         let overrides = Overrides {
             data_dir: Some(data_dir.to_owned()),
             listen: Some("127.0.0.1:0".to_owned()),
+            gateway_listen: Some(("--gateway-listen", "127.0.0.1:0".to_owned())),
             ..Overrides::default()
         };
         Self::read(None, &BTreeMap::new(), overrides)
@@ -86,9 +92,12 @@ impl Config {
         }
         settings.add_environment(variables);
         let data_dir = overrides.data_dir.map(|path| path.to_string_lossy().into_owned());
+        let (gateway_flag, gateway_listen) = overrides.gateway_listen.unzip();
+        let gateway_flag = gateway_flag.unwrap_or("--gateway-listen");
         let flags = [
             ("--data", "data_dir", data_dir),
             ("--listen", "console.listen", overrides.listen),
+            (gateway_flag, "gateway.listen", gateway_listen),
             ("--lanes", "worker.lanes", overrides.lanes),
         ];
         for (flag, key, value) in flags {
@@ -110,6 +119,7 @@ impl Config {
             broker: BrokerConfig::of(reader),
             store: StoreConfig::of(reader, &data_dir),
             console: ConsoleConfig::of(reader),
+            gateway: GatewayConfig::of(reader),
             worker: WorkerConfig::of(reader),
             repositories: RepositoriesConfig::of(reader),
             log: LogConfig::of(reader),

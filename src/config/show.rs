@@ -10,7 +10,7 @@ impl Config {
             let types: Vec<String> = token.types.iter().map(ToString::to_string).collect();
             json!({"name": token.name, "token": "***", "types": types})
         };
-        let tokens: Vec<Value> = self.console.tokens.iter().map(token).collect();
+        let tokens = |tokens: &[TokenConfig]| -> Vec<Value> { tokens.iter().map(token).collect() };
         let lanes: Vec<&str> = self.worker.lanes.iter().map(|lane| lane.as_str()).collect();
         let format = match self.log.format {
             LogFormat::Text => "text",
@@ -29,7 +29,18 @@ impl Config {
                 "ca_file": self.store.ca_file,
                 "pool_size": self.store.pool_size,
             },
-            "console": {"listen": self.console.listen, "tokens": tokens},
+            "console": {"listen": self.console.listen, "tokens": tokens(&self.console.tokens)},
+            "gateway": {
+                "listen": self.gateway.listen,
+                "tokens": tokens(&self.gateway.tokens),
+                "max_body_bytes": self.gateway.max_body_bytes,
+                "max_held_bytes": self.gateway.max_held_bytes,
+                "max_requests": self.gateway.max_requests,
+                "max_connections": self.gateway.max_connections,
+                "header_seconds": self.gateway.header_timeout.as_secs(),
+                "body_seconds": self.gateway.body_timeout.as_secs(),
+                "publish_seconds": self.gateway.publish_timeout.as_secs(),
+            },
             "worker": {
                 "lanes": lanes,
                 "prefetch": self.worker.prefetch,

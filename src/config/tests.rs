@@ -48,6 +48,8 @@ fn an_empty_file_gives_the_defaults() {
         matches!(&config.store.url, StoreUrl::Sqlite(path) if path == Path::new("lockstep-data/store.sqlite"))
     );
     assert_eq!(config.console.listen.to_string(), "127.0.0.1:8910");
+    assert_eq!(config.gateway.listen.to_string(), "127.0.0.1:8911");
+    assert_eq!(config.gateway.max_body_bytes, 25 * 1024 * 1024);
     assert_eq!(config.worker.lanes, Lane::ALL);
     assert_eq!(
         (config.worker.batch_size, config.worker.batch_linger.as_millis()),
@@ -76,6 +78,7 @@ fn the_documented_example_loads_and_names_every_default() {
     assert!(matches!(config.broker.url, BrokerUrl::Amqp(_)));
     assert!(matches!(config.store.url, StoreUrl::Postgres(_)));
     assert_eq!(config.console.tokens.len(), 2);
+    assert_eq!(config.gateway.tokens.len(), 1);
 }
 
 #[test]
@@ -167,7 +170,7 @@ fn all_problems_are_reported_together_with_key_and_line() {
         ":5: worker.batch_size: is 0, must be a whole number from 1 to 5000",
         "LOCKSTEP__LOG__FORMAT: log.format: is \"xml\", must be \"text\" or \"json\"",
         ":2: broker.urll: is no key; there are ca_file, declare, trusted_users, url, url_file",
-        ":13: gatewy.x: is in no section there is; there are broker, console, log, repositories, store, worker",
+        ":13: gatewy.x: is in no section there is; there are broker, console, gateway, log, repositories, store, worker",
     ];
     assert_eq!(problems.len(), expected.len(), "{problems:#?}");
     for (problem, expected) in problems.iter().zip(expected) {
@@ -191,4 +194,35 @@ fn a_file_that_is_no_toml_is_reported_with_its_line_and_without_its_text() {
             .contains("/nowhere/lockstep.toml: cannot read"),
         "{missing}"
     );
+}
+
+#[test]
+fn a_token_of_the_gateway_that_is_good_for_no_event_is_a_mistake() {
+    let token =
+        |types: &str| format!("[[gateway.tokens]]\nname = 'x'\ntoken = 'hush'\ntypes = ['{types}']\n");
+    for good in ["*", "lockstep.device.*", "lockstep.repository.changed"] {
+        assert_eq!(read(&token(good), &[]).unwrap().gateway.tokens.len(), 1, "{good}");
+    }
+    let problems = problems(&token("lockstep.sync.requested"), &[]);
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].contains("commands go to the console"), "{problems:?}");
+}
+
+#[test]
+fn each_command_says_where_the_gateway_listens_by_a_flag_of_its_own() {
+    for flag in ["--listen", "--gateway-listen"] {
+        let told = |address: &str| {
+            let overrides = Overrides {
+                gateway_listen: Some((flag, address.to_owned())),
+                ..Overrides::default()
+            };
+            read_file(write("").path(), &[], overrides)
+        };
+        assert_eq!(told("127.0.0.1:1").unwrap().gateway.listen.port(), 1);
+        let problem = told("here").unwrap_err().to_string();
+        assert!(
+            problem.contains(&format!("{flag}: gateway.listen: is \"here\"")),
+            "{problem}"
+        );
+    }
 }

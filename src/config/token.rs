@@ -1,11 +1,11 @@
 use std::collections::BTreeSet;
 
-use lockstep_worker::console::TypePattern;
-use secrecy::SecretString;
+use lockstep_http::TypePattern;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::reader::Reader;
 
-/// One of `[[console.tokens]]`
+/// One of `[[console.tokens]]` or `[[gateway.tokens]]`
 #[derive(Debug)]
 pub(crate) struct TokenConfig {
     /// Who it stands for: the `actor` of what is published with it.
@@ -16,8 +16,23 @@ pub(crate) struct TokenConfig {
 }
 
 impl TokenConfig {
-    pub(super) fn of(reader: &mut Reader, index: usize, names: &mut BTreeSet<String>) -> Option<Self> {
-        let key = |name: &str| format!("console.tokens[{index}].{name}");
+    /// All tokens of a list, each with a name and a secret of its own.
+    pub(super) fn list(reader: &mut Reader, list: &str) -> Vec<Self> {
+        let count = reader.count(list);
+        let mut names = BTreeSet::new();
+        let tokens: Vec<Self> = (0..count)
+            .filter_map(|index| Self::of(reader, &format!("{list}[{index}]"), &mut names))
+            .collect();
+        let secrets: BTreeSet<&str> = tokens.iter().map(|token| token.token.expose_secret()).collect();
+        if secrets.len() < tokens.len() {
+            let reason = "two of them have the same token; each needs its own";
+            reader.problem(list, None, reason);
+        }
+        tokens
+    }
+
+    fn of(reader: &mut Reader, place: &str, names: &mut BTreeSet<String>) -> Option<Self> {
+        let key = |name: &str| format!("{place}.{name}");
         let before = reader
             .origin(&key("name"))
             .or_else(|| reader.origin(&key("types")));

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use lockstep_bus::Bus;
+use lockstep_http::{Token, Tokens};
 use lockstep_worker::clock::SystemClock;
-use lockstep_worker::console::{Console, ConsoleContext, Token, Tokens};
+use lockstep_worker::console::{Console, ConsoleContext};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
@@ -37,7 +38,10 @@ pub(super) fn build(
 
 pub(super) fn spawn(lifecycle: &mut Lifecycle, console: Console, listener: TcpListener) {
     let stop = lifecycle.soft.clone();
-    lifecycle.spawn("console", async move { Ok(console.serve(listener, stop).await?) });
+    lifecycle.spawn("console", async move {
+        console.serve(listener, stop).await;
+        Ok(())
+    });
 }
 
 /// 256 random bits.

@@ -20,10 +20,11 @@ pub(crate) fn http_client() -> anyhow::Result<reqwest::Client> {
         .context("cannot start the HTTP client")
 }
 
-pub(super) async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
-        format!("cannot listen on {address}; choose another address with --listen or console.listen")
-    })
+/// `by` is how to choose another address.
+pub(super) async fn listen(address: SocketAddr, by: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}; choose another address with {by}"))
 }
 
 /// Where clients on this machine reach a listener.

@@ -2,6 +2,7 @@
 
 mod broker;
 mod console;
+mod gateway;
 mod http;
 mod repositories;
 mod store;
@@ -9,7 +10,7 @@ mod worker;
 
 use std::net::SocketAddr;
 
-use lockstep_worker::console::{Token, TypePattern};
+use lockstep_http::{Token, TypePattern};
 use lockstep_worker::store::Migrated;
 
 pub(crate) use http::http_client;
@@ -18,15 +19,16 @@ use crate::config::Config;
 use crate::data_folder::{ConsoleAddress, Owned};
 use crate::lifecycle::Lifecycle;
 
-/// Everything in one process. `started` is told where the console is, once it can be asked.
+/// Everything in one process. `started` is told where console and gateway are, once they can be asked.
 ///
 /// # Errors
 /// What keeps it from starting, or the task that failed.
-pub(crate) async fn up(config: &Config, started: impl FnOnce(&ConsoleAddress)) -> anyhow::Result<()> {
+pub(crate) async fn up(config: &Config, started: impl FnOnce(&ConsoleAddress, &str)) -> anyhow::Result<()> {
     let owned = Owned::take(&config.data_dir)?;
     let mut lifecycle = Lifecycle::start(config.worker.grace)?;
     let store = store::open(config)?;
-    let listener = http::listen(config.console.listen).await?;
+    let listener = http::listen(config.console.listen, "--listen or console.listen").await?;
+    let gateway_listener = http::listen(config.gateway.listen, "--gateway-listen or gateway.listen").await?;
     let Some(bus) = lifecycle.starting(broker::open(config)).await.transpose()? else {
         return Ok(());
     };
@@ -52,8 +54,10 @@ pub(crate) async fn up(config: &Config, started: impl FnOnce(&ConsoleAddress)) -
     let console = console::build(config, &bus, &store, [local]);
     worker::spawn(&mut lifecycle, config, &bus, &store)?;
     console::spawn(&mut lifecycle, console, listener);
+    let gateway_url = http::url_of(gateway_listener.local_addr()?);
+    gateway::spawn(&mut lifecycle, gateway::build(config, &bus), gateway_listener);
     owned.publish(&address)?;
-    started(&address);
+    started(&address, &gateway_url);
     let result = lifecycle.run().await;
     bus.close().await;
     result
@@ -84,7 +88,7 @@ pub(crate) async fn console(config: &Config, started: impl FnOnce(SocketAddr)) -
     broker::refuse_embedded(config, "console")?;
     let mut lifecycle = Lifecycle::start(config.worker.grace)?;
     let store = store::open(config)?;
-    let listener = http::listen(config.console.listen).await?;
+    let listener = http::listen(config.console.listen, "--listen or console.listen").await?;
     let Some(bus) = lifecycle.starting(broker::open(config)).await.transpose()? else {
         return Ok(());
     };
@@ -94,6 +98,25 @@ pub(crate) async fn console(config: &Config, started: impl FnOnce(SocketAddr)) -
     let address = listener.local_addr()?;
     let console = console::build(config, &bus, &store, []);
     console::spawn(&mut lifecycle, console, listener);
+    started(address);
+    let result = lifecycle.run().await;
+    bus.close().await;
+    result
+}
+
+/// Takes webhooks and events.
+///
+/// # Errors
+/// As [`up`].
+pub(crate) async fn gateway(config: &Config, started: impl FnOnce(SocketAddr)) -> anyhow::Result<()> {
+    broker::refuse_embedded(config, "gateway")?;
+    let mut lifecycle = Lifecycle::start(config.worker.grace)?;
+    let listener = http::listen(config.gateway.listen, "--listen or gateway.listen").await?;
+    let Some(bus) = lifecycle.starting(broker::open(config)).await.transpose()? else {
+        return Ok(());
+    };
+    let address = listener.local_addr()?;
+    gateway::spawn(&mut lifecycle, gateway::build(config, &bus), listener);
     started(address);
     let result = lifecycle.run().await;
     bus.close().await;

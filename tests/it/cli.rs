@@ -55,7 +55,10 @@ fn exit_codes_and_errors_say_what_to_do_next() -> Result<()> {
         ("devices import none.yml", 1, "cannot read none.yml"),
         ("worker", 78, "lives inside one process"),
         ("console", 78, "lives inside one process"),
+        ("gateway", 78, "lives inside one process"),
+        ("gateway --listen here", 78, "--listen: gateway.listen"),
         ("up --listen here", 78, "--listen: console.listen"),
+        ("up --gateway-listen here", 78, "--gateway-listen: gateway.listen"),
         ("config check --config none.toml", 78, "none.toml: cannot read"),
     ];
     for (line, code, expected) in table {
@@ -129,13 +132,14 @@ fn completions_and_schemas_need_no_running_system() -> Result<()> {
             "{shell}"
         );
     }
-    for what in ["messages", "asyncapi"] {
+    for (what, expected) in [
+        ("messages", "lockstep.interface.updated"),
+        ("asyncapi", "lockstep.interface.updated"),
+        ("openapi", "/webhooks/{forge}/{repository}"),
+    ] {
         let output = lockstep(folder.path(), &format!("schema {what}"), &[])?;
         let schema: serde_json::Value = serde_json::from_slice(&output.stdout)?;
-        ensure!(
-            schema.to_string().contains("lockstep.interface.updated"),
-            "{what}"
-        );
+        ensure!(schema.to_string().contains(expected), "{what}");
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ mod cli;
 mod crash;
 mod cut;
 mod duplicates;
+mod gateway;
 mod outage;
 mod panic;
 mod poison;

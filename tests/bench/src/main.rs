@@ -3,6 +3,7 @@
 mod bare;
 mod celery;
 mod counting;
+mod gateway;
 mod latency;
 mod lockstep;
 mod messages;
@@ -46,6 +47,9 @@ struct Options {
     /// Devices of the fleet.
     #[arg(long, default_value_t = 10_000)]
     devices: u32,
+    /// Pushes of one run of the gateway.
+    #[arg(long, default_value_t = 20_000)]
+    pushes: u32,
     /// How often each contender has its turn.
     #[arg(long, default_value_t = 5)]
     rounds: u32,
@@ -59,6 +63,7 @@ enum Figure {
     Throughput,
     Celery,
     Latency,
+    Gateway,
 }
 
 /// What the bench starts as processes of their own.
@@ -117,6 +122,9 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
     }
     if wanted(Figure::Latency) {
         latencies(&host, options, &mut table).await?;
+    }
+    if wanted(Figure::Gateway) {
+        gateway::measure(&host, options.pushes, options.rounds, &mut table).await?;
     }
     Ok(table)
 }

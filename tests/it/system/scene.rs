@@ -136,7 +136,10 @@ impl Scene {
     pub(crate) fn worker(&self, environment: &[(&str, &str)]) -> Result<Process> {
         match &self.servers {
             Some(_) => self.run(&["worker"], environment),
-            None => self.run(&["up", "--listen", "127.0.0.1:0"], environment),
+            None => self.run(
+                &["up", "--listen", "127.0.0.1:0", "--gateway-listen", "127.0.0.1:0"],
+                environment,
+            ),
         }
     }
 

@@ -3,13 +3,12 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
+use lockstep_http::{Answer, Operator};
 use lockstep_protocol::rest::{DevicePage, DeviceView};
 use lockstep_protocol::{GroupName, Hostname};
 
 use super::Shared;
-use super::auth::Operator;
 use super::parameters::{self, Parameters};
-use super::problem::Answer;
 use crate::store::DeviceQuery;
 
 const LIMIT: u32 = 100;

@@ -3,14 +3,13 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use lockstep_http::{Answer, Operator};
 use lockstep_protocol::rest::MessageView;
 use lockstep_protocol::{Identity, Message, MessageId, Source};
 use tokio::time::Instant;
 
 use super::Shared;
-use super::auth::Operator;
 use super::parameters::{self, Parameters};
-use super::problem::Answer;
 use crate::store::InboxRow;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);

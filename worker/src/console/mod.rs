@@ -1,6 +1,6 @@
 //! The HTTP API: publishes what operators and services send, and shows what the store knows.
 //!
-//! - [`Tokens`] say who may do what; without one, nobody may do anything.
+//! - [`Tokens`](lockstep_http::Tokens) say who may do what; without one, nobody may do anything.
 //! - `POST /v1/events` takes events and commands by the CloudEvents HTTP binding, and answers 202 only after the broker
 //!   confirmed them. What becomes of them is asked for at `GET /v1/messages`.
 //! - `GET /v1/devices` and `GET /v1/devices/{hostname}` show the fleet, `GET /v1/repositories` what it should have.
@@ -9,14 +9,10 @@
 //! It keeps nothing of its own and writes nothing to the store: only workers write domain state. Every error is a
 //! problem (RFC 9457) with a stable code.
 
-mod auth;
-mod authority;
-mod binding;
 mod devices;
 mod events;
 #[cfg(test)]
 mod fakes;
-mod gatekeeper;
 mod health;
 mod messages;
 mod parameters;
@@ -31,16 +27,13 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use lockstep_bus::Bus;
+use lockstep_http::{Gatekeeper, KnowsTokens, ServeLimits, Tokens, admit, unknown_path};
 use lockstep_protocol::envelope::MAX_BODY_BYTES;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use auth::{Token, Tokens};
-pub use authority::{TypePattern, TypePatternError};
-
 use crate::clock::Clock;
 use crate::store::{Fleet, Inbox, Repositories, Schema};
-use gatekeeper::Gatekeeper;
 
 /// What the console needs.
 #[derive(Clone, Debug)]
@@ -135,13 +128,13 @@ impl Console {
             .route("/v1/repositories", get(repositories::list))
             .route("/healthz", get(health::alive))
             .route("/readyz", get(health::ready))
-            .fallback(problem::unknown_path)
+            .fallback(unknown_path)
             .method_not_allowed_fallback(problem::wrong_method)
-            .layer(from_fn_with_state(work, gatekeeper::admit));
+            .layer(from_fn_with_state(work, admit));
         let waiting = Router::new()
             .route("/v1/messages", get(messages::outcome))
             .method_not_allowed_fallback(problem::wrong_method)
-            .layer(from_fn_with_state(wait, gatekeeper::admit));
+            .layer(from_fn_with_state(wait, admit));
         working
             .merge(waiting)
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
@@ -149,23 +142,18 @@ impl Console {
     }
 
     /// Answers requests until `stop` is cancelled; those under way then have a few seconds to end.
-    ///
-    /// # Errors
-    /// What the operating system says about the listener.
-    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> std::io::Result<()> {
-        let router = self.router(stop.clone());
-        let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
-        let farewell = async {
-            stop.cancelled().await;
-            tokio::time::sleep(self.limits.farewell).await;
+    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
+        let limits = ServeLimits {
+            farewell: self.limits.farewell,
+            ..ServeLimits::default()
         };
-        tokio::select! {
-            result = serving.into_future() => result,
-            () = farewell => {
-                tracing::warn!("requests did not end in time and were cut off");
-                Ok(())
-            }
-        }
+        lockstep_http::serve(listener, self.router(stop.clone()), limits, stop).await;
+    }
+}
+
+impl KnowsTokens for Shared {
+    fn tokens(&self) -> &Tokens {
+        &self.context.tokens
     }
 }
 

@@ -3,8 +3,7 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
-
-use super::problem::Answer;
+use lockstep_http::Answer;
 
 /// The query parameters of a request. Those nobody takes are refused: a misspelt filter would show too much.
 pub(super) struct Parameters(Vec<(String, String)>);

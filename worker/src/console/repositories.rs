@@ -2,11 +2,10 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use lockstep_http::{Answer, Operator};
 use lockstep_protocol::rest::{RepositoryList, RepositoryView};
 
 use super::Shared;
-use super::auth::Operator;
-use super::problem::Answer;
 use crate::store::RepositoryRow;
 
 /// `GET /v1/repositories`: all that were ever looked at.

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
+use lockstep_http::Tokens;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::super::fakes::{Mood, Stopped};
-use super::super::{Console, ConsoleContext, ConsoleLimits, Tokens};
+use super::super::{Console, ConsoleContext, ConsoleLimits};
 use super::{STRUCTURED, changed, removed, request, scene, scene_with};
 
 #[tokio::test]
@@ -196,7 +197,6 @@ async fn serving_ends_when_told_to() {
     scene.stop.cancel();
     tokio::time::timeout(Duration::from_secs(5), serving)
         .await
-        .unwrap()
         .unwrap()
         .unwrap();
 }

@@ -8,6 +8,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use lockstep_bus::Outgoing;
+use lockstep_http::{Token, Tokens};
 use lockstep_protocol::results::{EventApplied, Outcome, Scope};
 use lockstep_protocol::{Digest, Identity, WorkResult};
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::fakes::{FakeBus, FakeStore, Stopped};
-use super::{Console, ConsoleContext, ConsoleLimits, Token, Tokens};
+use super::{Console, ConsoleContext, ConsoleLimits};
 use crate::store::{InboxRow, InboxState};
 
 const STRUCTURED: &str = "application/cloudevents+json";

@@ -8,17 +8,18 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::problem::Answer;
+use crate::Answer;
 
 /// Lets a bounded number of requests in, each for a bounded time, and logs how it ended.
 #[derive(Clone, Debug)]
-pub(super) struct Gatekeeper {
+pub struct Gatekeeper {
     places: Arc<Semaphore>,
     timeout: Duration,
 }
 
 impl Gatekeeper {
-    pub(super) fn new(places: usize, timeout: Duration) -> Self {
+    /// So many requests at once, each for at most so long.
+    pub fn new(places: usize, timeout: Duration) -> Self {
         Self {
             places: Arc::new(Semaphore::new(places)),
             timeout,
@@ -27,7 +28,7 @@ impl Gatekeeper {
 }
 
 /// The middleware. The span names the path's template, never its query, and the token's name, never the token.
-pub(super) async fn admit(State(keeper): State<Gatekeeper>, request: Request, next: Next) -> Response {
+pub async fn admit(State(keeper): State<Gatekeeper>, request: Request, next: Next) -> Response {
     let template = request
         .extensions()
         .get::<MatchedPath>()

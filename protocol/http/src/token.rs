@@ -8,10 +8,9 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::problem::Answer;
-use super::{Shared, TypePattern};
+use crate::{Answer, TypePattern};
 
-/// Somebody who may use the console. Of the secret only its digest is kept.
+/// Somebody who may use a server. Of the secret only its digest is kept.
 #[derive(Clone)]
 pub struct Token {
     name: String,
@@ -19,7 +18,7 @@ pub struct Token {
     types: Vec<TypePattern>,
 }
 
-/// Everybody who may use the console. Without any, every request is refused.
+/// Everybody who may use a server. Without any, every request is refused.
 #[derive(Clone, Debug, Default)]
 pub struct Tokens(Vec<Arc<Token>>);
 
@@ -79,7 +78,14 @@ impl Tokens {
 }
 
 /// The authenticated sender of a request.
-pub(super) struct Operator(Arc<Token>);
+#[derive(Debug)]
+pub struct Operator(Arc<Token>);
+
+/// The state of a server that knows who may use it.
+pub trait KnowsTokens: Send + Sync + 'static {
+    /// Everybody who may use it.
+    fn tokens(&self) -> &Tokens;
+}
 
 impl std::ops::Deref for Operator {
     type Target = Token;
@@ -89,11 +95,11 @@ impl std::ops::Deref for Operator {
     }
 }
 
-impl FromRequestParts<Arc<Shared>> for Operator {
+impl<S: KnowsTokens> FromRequestParts<Arc<S>> for Operator {
     type Rejection = Answer;
 
-    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Answer> {
-        let Some(token) = bearer(parts).and_then(|secret| shared.context.tokens.holder(secret)) else {
+    async fn from_request_parts(parts: &mut Parts, server: &Arc<S>) -> Result<Self, Answer> {
+        let Some(token) = bearer(parts).and_then(|secret| server.tokens().holder(secret)) else {
             return Err(Answer::unauthorized());
         };
         tracing::Span::current().record("actor", token.name());

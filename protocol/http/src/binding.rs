@@ -14,21 +14,25 @@ const FORMATS: &str = "send application/cloudevents+json, application/cloudevent
 /// A message as it was sent: understood, and with everything the sender wrote, known to this version or not. It is
 /// published as it was written, so that its digest is the same whichever way it comes.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Received {
-    pub(super) envelope: Envelope,
-    pub(super) attributes: Map<String, Value>,
+pub struct Received {
+    /// What was understood.
+    pub envelope: Envelope,
+    /// What was written.
+    pub attributes: Map<String, Value>,
 }
 
 /// Messages in a request, and whether the sender sent them as a batch.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Content {
+pub enum Content {
+    /// A single message.
     One(Box<Received>),
+    /// A batch, which may have one message too.
     Batch(Vec<Received>),
 }
 
 /// Why a request carries no messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum BindingError {
+pub enum BindingError {
     /// The format is none understood here.
     Format(String),
     /// A message is not one.
@@ -42,7 +46,10 @@ impl From<Box<DecodeError>> for BindingError {
 }
 
 /// Reads the messages of a request.
-pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Content, BindingError> {
+///
+/// # Errors
+/// The first thing that is wrong; in a batch, with the index of the message in its place.
+pub fn read(headers: &HeaderMap, body: &[u8]) -> Result<Content, BindingError> {
     if headers
         .get(CONTENT_ENCODING)
         .is_some_and(|encoding| encoding != "identity")

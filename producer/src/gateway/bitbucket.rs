@@ -1,0 +1,104 @@
+//! Bitbucket Cloud: `X-Hub-Signature`, which is an HMAC-SHA256 of the body in spite of its name. One push may change
+//! several refs, and names no files.
+
+use lockstep_protocol::{Code, CommitId};
+use serde::Deserialize;
+
+use super::change::{Change, Reading, branch_name, none_like};
+use super::headers::Headers;
+use super::payload;
+use super::refusal::Refusal;
+use super::secrets::Secrets;
+
+#[derive(Deserialize)]
+struct Payload {
+    push: PushedRefs,
+}
+
+#[derive(Deserialize)]
+struct PushedRefs {
+    changes: Vec<RefChange>,
+}
+
+#[derive(Deserialize)]
+struct RefChange {
+    old: Option<Reference>,
+    new: Option<Reference>,
+    #[serde(default)]
+    forced: bool,
+}
+
+#[derive(Deserialize)]
+struct Reference {
+    #[serde(rename = "type")]
+    kind: String,
+    name: String,
+    target: Target,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    hash: CommitId,
+}
+
+pub(super) fn authenticate(headers: Headers<'_>, body: &[u8], secrets: &Secrets) -> Result<(), Refusal> {
+    let signature = headers.proof("x-hub-signature")?;
+    match signature.strip_prefix("sha256=") {
+        Some(digits) if secrets.signed_hex(digits, body) => Ok(()),
+        _ => Err(Refusal::Unauthentic {
+            why: "the signature is wrong",
+        }),
+    }
+}
+
+pub(super) fn delivery(headers: Headers<'_>) -> Result<&str, Refusal> {
+    headers.need("x-request-uuid")
+}
+
+pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<Reading, Refusal> {
+    match headers.need("x-event-key")? {
+        "repo:push" => {}
+        "diagnostics:ping" => return Ok(Reading::Ignored("a ping: the webhook works".to_owned())),
+        _ => return Ok(Reading::Ignored("the event is no push".to_owned())),
+    }
+    let payload: Payload = payload::read(body)?;
+    let mut changes = Vec::new();
+    let mut ignored = "nothing was pushed".to_owned();
+    for (index, change) in (0_u64..).zip(payload.push.changes) {
+        match of_branch(index, change)? {
+            Ok(change) => changes.push(change),
+            Err(why) => ignored = why,
+        }
+    }
+    if changes.is_empty() {
+        return Ok(Reading::Ignored(ignored));
+    }
+    Ok(Reading::Changes(changes))
+}
+
+/// The change of a branch, or why a change is ignored.
+fn of_branch(index: u64, change: RefChange) -> Result<Result<Change, String>, Refusal> {
+    let RefChange { old, new, forced } = change;
+    let Some(reference) = new.as_ref().or(old.as_ref()) else {
+        let place = format!("$.push.changes[{index}]");
+        let reason = "has neither old nor new";
+        return Err(Refusal::payload(Code::InvalidData, place, reason));
+    };
+    if reference.kind != "branch" {
+        return Ok(Err("a tag was pushed, only branches count".to_owned()));
+    }
+    let none = none_like(&reference.target.hash);
+    let branch = match branch_name(&reference.name) {
+        Ok(branch) => branch,
+        Err(why) => return Ok(Err(why)),
+    };
+    let commit = |reference: Option<Reference>| reference.map(|reference| reference.target.hash);
+    Ok(Ok(Change {
+        index,
+        branch,
+        before: commit(old).unwrap_or_else(|| none.clone()),
+        after: commit(new).unwrap_or(none),
+        forced,
+        paths: None,
+    }))
+}

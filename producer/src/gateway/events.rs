@@ -1,0 +1,25 @@
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use lockstep_http::{Answer, Operator, Receipt, Submission, Takes};
+use lockstep_protocol::envelope::MAX_BODY_BYTES;
+
+use super::Shared;
+
+/// `POST /v1/events`: publishes one event or a batch, and answers when the broker has all of it.
+pub(super) async fn publish(
+    operator: Operator,
+    State(shared): State<Arc<Shared>>,
+    request: Request,
+) -> Result<Receipt, Answer> {
+    let headers = request.headers().clone();
+    let held = shared.inflow.read(request, MAX_BODY_BYTES).await?;
+    let now = (shared.context.now)();
+    let Submission { messages, receipt } =
+        Submission::read(&operator, Takes::Events, &headers, &held.bytes, now)?;
+    drop(held);
+    let count = messages.len();
+    shared.publish(messages).await?;
+    tracing::debug!(messages = count, "published");
+    Ok(receipt)
+}

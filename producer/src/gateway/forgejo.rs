@@ -1,0 +1,19 @@
+//! Forgejo: as Gitea, under a name of its own. It sends Gitea's headers too, so it is recognised first.
+
+use super::change::Reading;
+use super::gitea;
+use super::headers::Headers;
+use super::refusal::Refusal;
+use super::secrets::Secrets;
+
+pub(super) fn authenticate(headers: Headers<'_>, body: &[u8], secrets: &Secrets) -> Result<(), Refusal> {
+    gitea::check_signature(headers.proof("x-forgejo-signature")?, body, secrets)
+}
+
+pub(super) fn delivery(headers: Headers<'_>) -> Result<&str, Refusal> {
+    headers.need("x-forgejo-delivery")
+}
+
+pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<Reading, Refusal> {
+    gitea::read_event(headers.need("x-forgejo-event")?, body)
+}

@@ -1,0 +1,120 @@
+//! What a webhook is worth: authentic or not, and which messages it becomes. Pure.
+
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use jiff::Timestamp;
+use lockstep_protocol::events::RepositoryChanged;
+use lockstep_protocol::{Envelope, Identity, Kind, MessageId, Source};
+
+use super::change::{Change, Reading};
+use super::headers::Headers;
+use super::refusal::Refusal;
+use super::repositories::Repository;
+use super::{Forge, bitbucket, forgejo, gitea, github, gitlab};
+
+/// What becomes of an authentic webhook.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Verdict {
+    /// These are published. They hold nothing but what the webhook said: sent again, they are the same.
+    Publish(Vec<Envelope>),
+    /// It does not concern us, and why.
+    Ignore(String),
+}
+
+/// Whether it makes sense to read the body at all.
+pub(super) fn look(forge: Forge, headers: &HeaderMap) -> Result<(), Refusal> {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = content_type
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default();
+    if !media_type.trim().eq_ignore_ascii_case("application/json") {
+        let detail = "choose application/json as the content type of the webhook";
+        return Err(Refusal::MediaType(format!("is {media_type:?}; {detail}")));
+    }
+    forge.check(Headers(headers))
+}
+
+/// The judgement over a webhook that was sent to a repository's path.
+pub(super) fn judge(
+    forge: Forge,
+    repository: &Repository,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<Verdict, Refusal> {
+    let headers = Headers(headers);
+    let secrets = &repository.secrets;
+    if secrets.is_empty() {
+        let why = "no webhook_secret is configured for this repository";
+        return Err(Refusal::Unauthentic { why });
+    }
+    match forge {
+        Forge::Github => github::authenticate(headers, body, secrets),
+        Forge::Gitlab => gitlab::authenticate(headers, body, secrets, now),
+        Forge::Gitea => gitea::authenticate(headers, body, secrets),
+        Forge::Forgejo => forgejo::authenticate(headers, body, secrets),
+        Forge::Bitbucket => bitbucket::authenticate(headers, body, secrets),
+    }?;
+    let reading = match forge {
+        Forge::Github => github::read(headers, body),
+        Forge::Gitlab => gitlab::read(headers, body),
+        Forge::Gitea => gitea::read(headers, body),
+        Forge::Forgejo => forgejo::read(headers, body),
+        Forge::Bitbucket => bitbucket::read(headers, body),
+    }?;
+    let changes = match reading {
+        Reading::Changes(changes) => changes,
+        Reading::Ignored(why) => return Ok(Verdict::Ignore(why)),
+    };
+    let cause = delivered(forge, repository, headers)?;
+    let message = |change| message(forge, repository, &cause, change);
+    Ok(Verdict::Publish(changes.into_iter().map(message).collect()))
+}
+
+/// The identity of the delivery, from which those of its messages are derived.
+fn delivered(forge: Forge, repository: &Repository, headers: Headers<'_>) -> Result<Identity, Refusal> {
+    let delivery = match forge {
+        Forge::Github => github::delivery(headers),
+        Forge::Gitlab => gitlab::delivery(headers),
+        Forge::Gitea => gitea::delivery(headers),
+        Forge::Forgejo => forgejo::delivery(headers),
+        Forge::Bitbucket => bitbucket::delivery(headers),
+    }?;
+    let refused = |reason| Refusal::header("with the id of the delivery", reason);
+    let id = MessageId::try_from(delivery.to_owned())
+        .map_err(|_| refused("is empty or longer than 255 characters"))?;
+    let source = format!("/webhooks/{forge}/{}", repository.name);
+    let source =
+        Source::try_from(source).map_err(|_| refused("cannot be used: the repository's name has blanks"))?;
+    Ok(Identity { source, id })
+}
+
+fn message(forge: Forge, repository: &Repository, cause: &Identity, change: Change) -> Envelope {
+    let id = cause.derive(Kind::RepositoryChanged, change.index);
+    let body = RepositoryChanged {
+        repository: repository.name.clone(),
+        branch: change.branch,
+        before: change.before,
+        after: change.after,
+        forced: change.forced,
+        paths: change.paths,
+    };
+    Envelope {
+        identity: Identity {
+            source: cause.source.clone(),
+            id,
+        },
+        subject: None,
+        // When it was pushed is not told, and when it was received differs from one delivery to the next.
+        time: None,
+        traceparent: None,
+        causationid: None,
+        actor: Some(format!("webhook:{forge}")),
+        message: body.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

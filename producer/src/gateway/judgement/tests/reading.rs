@@ -1,0 +1,262 @@
+//! What authentic webhooks become.
+
+use super::*;
+
+#[test]
+fn a_push_of_each_forge_is_the_same_event() {
+    let paths = json!(["devices/eosaccess1/interfaces.yml", "global/base_system.yml"]);
+    for forge in [Forge::Gitlab, Forge::Gitea, Forge::Forgejo] {
+        let mut expected = change("main", BEFORE, AFTER);
+        expected["paths"] = paths.clone();
+        assert_eq!(becomes(forge, &payload(forge)), [expected], "{forge}");
+    }
+    let mut expected = change("main", BEFORE, AFTER);
+    expected["paths"] = json!([
+        "devices/alt räck/vlans.yml",
+        "devices/eosaccess1/interfaces.yml",
+        "global/base_system.yml"
+    ]);
+    assert_eq!(becomes(Forge::Github, &payload(Forge::Github)), [expected]);
+    // Several branches in one push; the tag among them is left out.
+    let expected = [
+        change("main", BEFORE, AFTER),
+        change("feature/ntp", ZEROS, AFTER),
+        change("old", BEFORE, ZEROS),
+    ];
+    assert_eq!(becomes(Forge::Bitbucket, &payload(Forge::Bitbucket)), expected);
+}
+
+#[test]
+fn what_a_message_says_of_its_origin_comes_from_the_path() {
+    for forge in Forge::ALL {
+        let body = payload(forge).to_string().into_bytes();
+        let pairs = signed(forge, SECRET, &body);
+        let Ok(Verdict::Publish(messages)) = judge_as(forge, &[SECRET], &pairs, &body) else {
+            panic!("{forge}")
+        };
+        for message in messages {
+            assert_eq!(
+                message.identity.source.as_str(),
+                format!("/webhooks/{forge}/settings")
+            );
+            assert_eq!(message.actor, Some(format!("webhook:{forge}")));
+            assert_eq!(message.time, None);
+            let decoded = Envelope::decode(&message.encode()).unwrap();
+            assert_eq!(decoded.envelope, message, "what is published can be read");
+        }
+    }
+}
+
+#[test]
+fn new_deleted_and_rewritten_branches_have_no_paths() {
+    let forges = [Forge::Github, Forge::Gitlab, Forge::Gitea, Forge::Forgejo];
+    for forge in forges {
+        for (key, before, after) in [("before", ZEROS, AFTER), ("after", BEFORE, ZEROS)] {
+            let payload = changed(forge, |payload| payload[key] = ZEROS.into());
+            assert_eq!(
+                becomes(forge, &payload),
+                [change("main", before, after)],
+                "{forge} {key}"
+            );
+        }
+    }
+    let mut expected = change("main", BEFORE, AFTER);
+    expected["forced"] = true.into();
+    let forced = changed(Forge::Github, |payload| payload["forced"] = true.into());
+    assert_eq!(becomes(Forge::Github, &forced), [expected.clone()]);
+    let forced = changed(Forge::Bitbucket, |payload| {
+        payload["push"]["changes"][0]["forced"] = true.into();
+    });
+    assert_eq!(becomes(Forge::Bitbucket, &forced)[0], expected);
+    let sha256 = changed(Forge::Bitbucket, |payload| {
+        payload["push"]["changes"][3]["old"]["target"]["hash"] = "a".repeat(64).into();
+    });
+    assert_eq!(
+        becomes(Forge::Bitbucket, &sha256)[2],
+        change("old", &"a".repeat(64), &"0".repeat(64))
+    );
+}
+
+#[test]
+fn a_list_of_commits_that_is_cut_off_is_no_hint() {
+    let plain = change("main", BEFORE, AFTER);
+    let one = payload(Forge::Github)["commits"][0].clone();
+    let many = |count: usize| Value::Array(vec![one.clone(); count]);
+    let files: Vec<String> = (0..3000).map(|number| number.to_string()).collect();
+    let table = [
+        (
+            Forge::Github,
+            changed(Forge::Github, |payload| payload["commits"] = many(2048)),
+        ),
+        (
+            Forge::Github,
+            changed(Forge::Github, |payload| {
+                payload["commits"][0]["added"] = json!(files);
+            }),
+        ),
+        (
+            Forge::Gitlab,
+            changed(Forge::Gitlab, |payload| {
+                payload["total_commits_count"] = 21.into();
+            }),
+        ),
+        (
+            Forge::Gitlab,
+            changed(Forge::Gitlab, |payload| {
+                payload["total_commits_count"] = Value::Null;
+            }),
+        ),
+        (
+            Forge::Gitea,
+            changed(Forge::Gitea, |payload| payload["total_commits"] = 6.into()),
+        ),
+        (
+            Forge::Gitea,
+            changed(Forge::Gitea, |payload| payload["commits"] = Value::Null),
+        ),
+        (
+            Forge::Forgejo,
+            changed(Forge::Forgejo, |payload| payload["total_commits"] = 6.into()),
+        ),
+    ];
+    for (forge, payload) in table {
+        assert_eq!(becomes(forge, &payload), std::slice::from_ref(&plain), "{forge}");
+    }
+    let whole = changed(Forge::Github, |payload| payload["commits"] = many(2047));
+    assert!(becomes(Forge::Github, &whole)[0]["paths"].is_array());
+}
+
+#[test]
+fn what_does_not_concern_us_is_ignored_with_a_reason() {
+    let tag = |forge| changed(forge, |payload| payload["ref"] = "refs/tags/v1".into());
+    let only_tag = changed(Forge::Bitbucket, |payload| {
+        let tag = payload["push"]["changes"][1].take();
+        payload["push"]["changes"] = json!([tag]);
+    });
+    let none = changed(Forge::Bitbucket, |payload| payload["push"]["changes"] = json!([]));
+    let ping: Value =
+        serde_json::from_str(include_str!("../../../../tests/payloads/github-ping.json")).unwrap();
+    let table = [
+        (Forge::Github, ("x-github-event", "ping"), ping, "ping"),
+        (Forge::Github, ("x-github-event", "issues"), json!({}), "no push"),
+        (
+            Forge::Github,
+            ("x-github-event", "push"),
+            tag(Forge::Github),
+            "tag",
+        ),
+        (
+            Forge::Gitlab,
+            ("x-gitlab-event", "Tag Push Hook"),
+            tag(Forge::Gitlab),
+            "tag",
+        ),
+        (
+            Forge::Gitlab,
+            ("x-gitlab-event", "Issue Hook"),
+            json!({}),
+            "no push",
+        ),
+        (Forge::Gitea, ("x-gitea-event", "delete"), json!({}), "no push"),
+        (Forge::Gitea, ("x-gitea-event", "push"), tag(Forge::Gitea), "tag"),
+        (
+            Forge::Forgejo,
+            ("x-forgejo-event", "create"),
+            json!({}),
+            "no push",
+        ),
+        (
+            Forge::Bitbucket,
+            ("x-event-key", "diagnostics:ping"),
+            json!({}),
+            "ping",
+        ),
+        (
+            Forge::Bitbucket,
+            ("x-event-key", "pullrequest:created"),
+            json!({}),
+            "no push",
+        ),
+        (Forge::Bitbucket, ("x-event-key", "repo:push"), only_tag, "tag"),
+        (Forge::Bitbucket, ("x-event-key", "repo:push"), none, "nothing"),
+    ];
+    for (forge, (name, event), payload, expected) in table {
+        let body = payload.to_string().into_bytes();
+        let pairs = with(signed(forge, SECRET, &body), name, event);
+        let verdict = judge_as(forge, &[SECRET], &pairs, &body);
+        let Ok(Verdict::Ignore(why)) = verdict else {
+            panic!("{forge} {event}: {verdict:?}")
+        };
+        assert!(why.contains(expected), "{forge} {event}: {why}");
+    }
+}
+
+#[test]
+fn a_redelivery_is_the_same_message_and_nothing_else_is() {
+    let told = |forge: Forge, pairs: &Pairs, body: &[u8], at: Timestamp| -> Vec<(Identity, String)> {
+        match judge(
+            forge,
+            &repository(&[SECRET, SIGNING_KEY]),
+            &headers(pairs),
+            body,
+            at,
+        ) {
+            Ok(Verdict::Publish(messages)) => {
+                let told = |one: &Envelope| (one.identity.clone(), one.digest().to_string());
+                messages.iter().map(told).collect()
+            }
+            other => panic!("{forge}: {other:?}"),
+        }
+    };
+    let later = Timestamp::from_second(NOW + 86_400).unwrap();
+    let mut all = std::collections::BTreeSet::new();
+    let mut count = 0;
+    for forge in Forge::ALL {
+        let body = payload(forge).to_string().into_bytes();
+        let pairs = signed(forge, SECRET, &body);
+        let first = told(forge, &pairs, &body, now());
+        assert_eq!(first, told(forge, &pairs, &body, later), "{forge}");
+        let delivery = match forge {
+            Forge::Github => "x-github-delivery",
+            Forge::Gitlab => "idempotency-key",
+            Forge::Gitea => "x-gitea-delivery",
+            Forge::Forgejo => "x-forgejo-delivery",
+            Forge::Bitbucket => "x-request-uuid",
+        };
+        let other = told(forge, &with(pairs, delivery, "another"), &body, now());
+        for (identity, _) in first.iter().chain(&other) {
+            all.insert(identity.id.clone());
+            count += 1;
+        }
+    }
+    assert_eq!(
+        all.len(),
+        count,
+        "forge, repository, delivery and index each make another id"
+    );
+    // Signed anew for the second attempt, as GitLab does.
+    let body = payload(Forge::Gitlab).to_string().into_bytes();
+    let attempt = |at: i64| {
+        let pairs = with(standard(DELIVERY, at, &body), "x-gitlab-event", "Push Hook");
+        told(Forge::Gitlab, &pairs, &body, Timestamp::from_second(at).unwrap())
+    };
+    assert_eq!(attempt(NOW), attempt(NOW + 3600));
+}
+
+#[test]
+fn an_id_never_changes_between_versions() {
+    let body = payload(Forge::Github).to_string().into_bytes();
+    let judged = judge_as(
+        Forge::Github,
+        &[SECRET],
+        &signed(Forge::Github, SECRET, &body),
+        &body,
+    );
+    let Ok(Verdict::Publish(messages)) = judged else {
+        panic!("{judged:?}")
+    };
+    assert_eq!(
+        messages[0].identity.id.as_str(),
+        "936ac72a-399f-56ae-b14f-3ceae9b99138"
+    );
+}

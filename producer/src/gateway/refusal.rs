@@ -1,0 +1,96 @@
+use lockstep_http::Answer;
+use lockstep_protocol::Code;
+use lockstep_protocol::rest::Problem;
+
+use crate::ProducerError;
+
+/// The longest reason told, in characters: what is wrong may be as long as the payload.
+const LONGEST_REASON: usize = 500;
+
+/// Why a webhook is not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refusal {
+    /// Nobody who knows a secret sent it. `why` is for our log alone.
+    #[error("not authentic: {why}")]
+    Unauthentic { why: &'static str },
+    /// The headers are not those of the forge in the path.
+    #[error("{0}")]
+    Sender(String),
+    /// A header is missing or makes no sense.
+    #[error("header {name} {reason}")]
+    Header {
+        name: &'static str,
+        reason: &'static str,
+    },
+    /// The content type is none that is understood.
+    #[error("{0}")]
+    MediaType(String),
+    /// The payload is not what the forge sends.
+    #[error("{code} at {place}: {reason}")]
+    Payload {
+        code: Code,
+        place: String,
+        reason: String,
+    },
+}
+
+impl Refusal {
+    pub(super) const fn header(name: &'static str, reason: &'static str) -> Self {
+        Self::Header { name, reason }
+    }
+
+    pub(super) fn payload(code: Code, place: impl Into<String>, reason: &str) -> Self {
+        Self::Payload {
+            code,
+            place: place.into(),
+            reason: reason.chars().take(LONGEST_REASON).collect(),
+        }
+    }
+}
+
+impl From<Refusal> for Answer {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Unauthentic { .. } => Problem::new(
+                401,
+                "unauthorized",
+                "the webhook is not signed with a secret of this repository",
+            )
+            .into(),
+            Refusal::Sender(detail) => Self::bad_request(
+                "wrong-sender",
+                "the headers are not those of the forge in the path",
+                detail,
+            ),
+            Refusal::Header { name, reason } => Self::bad_request(
+                "invalid-header",
+                "a header is missing or malformed",
+                format!("{name} {reason}"),
+            ),
+            Refusal::MediaType(detail) => Self::unsupported_media_type(detail),
+            Refusal::Payload { code, place, reason } => {
+                let title = match code {
+                    Code::InvalidJson => "the body is not JSON",
+                    _ => "the payload is not what the forge sends",
+                };
+                Problem::new(400, code.as_str(), title)
+                    .with_detail(reason)
+                    .with_place(place)
+                    .into()
+            }
+        }
+    }
+}
+
+impl From<ProducerError> for Answer {
+    fn from(error: ProducerError) -> Self {
+        match error {
+            ProducerError::Publish(error) => Self::from(&*error),
+            ProducerError::Closed => Self::stopping(),
+            other => {
+                tracing::error!(error = &other as &dyn std::error::Error, "cannot publish");
+                Self::internal()
+            }
+        }
+    }
+}

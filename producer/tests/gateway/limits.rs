@@ -1,0 +1,215 @@
+//! What the gateway bears, and what it answers when the broker does not.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::Request;
+use futures_util::stream;
+use lockstep_producer::gateway::{self, GatewayLimits};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::scene::{Mood, PUSH, Scene, github, push};
+
+const PATH: &str = "/webhooks/github/settings";
+const MIB: usize = 1024 * 1024;
+
+fn get(path: &str) -> Request<Body> {
+    Request::get(path).body(Body::empty()).expect("it is well formed")
+}
+
+/// A body that comes in pieces of a MiB, and how many of them were taken.
+fn pieces(count: usize) -> (Body, Arc<AtomicUsize>) {
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counter = taken.clone();
+    let piece = move |number: usize| {
+        counter.store(number, Ordering::SeqCst);
+        Ok::<_, Infallible>(Bytes::from(vec![b' '; MIB]))
+    };
+    (Body::from_stream(stream::iter((1..=count).map(piece))), taken)
+}
+
+#[tokio::test]
+async fn a_body_that_says_it_is_too_large_is_not_read_at_all() {
+    let scene = Scene::new();
+    // A body with a known length, as hyper tells it from Content-Length.
+    let request = github(PATH, b"").body(Body::from(vec![b' '; 26 * MIB])).unwrap();
+    let answered = scene.send(request).await;
+    assert_eq!(answered.problem(), (413, "too-large"));
+    assert!(
+        answered.body["detail"].as_str().unwrap().contains("26214400"),
+        "{}",
+        answered.body
+    );
+}
+
+#[tokio::test]
+async fn a_body_that_grows_too_large_is_left_at_the_limit() {
+    let scene = Scene::new();
+    let (body, taken) = pieces(1000);
+    let answered = scene.send(github(PATH, b"").body(body).unwrap()).await;
+    assert_eq!(answered.problem(), (413, "too-large"));
+    assert_eq!(
+        taken.load(Ordering::SeqCst),
+        26,
+        "one piece above the limit is enough to know"
+    );
+}
+
+#[tokio::test]
+async fn a_large_body_within_the_limit_is_taken() {
+    let scene = Scene::new();
+    let mut payload: Value = serde_json::from_str(PUSH).unwrap();
+    payload["padding"] = "x".repeat(24 * MIB).into();
+    let answered = scene.send(push(&payload.to_string())).await;
+    assert_eq!(answered.status, 202, "{}", answered.body);
+    assert!(scene.bus.published()[0].body.len() < 4096);
+}
+
+#[tokio::test]
+async fn bodies_held_at_once_are_bounded_together() {
+    let scene = Scene::with(GatewayLimits {
+        held_bytes: 2 * MIB,
+        body_bytes: MIB,
+        ..GatewayLimits::default()
+    });
+    // Two that do not say how long they will be, and never end: they may become a MiB each.
+    let endless = || {
+        let body = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
+        Box::pin(scene.send(github(PATH, b"").body(body).unwrap()))
+    };
+    let (mut first, second) = (endless(), endless());
+    assert!(futures_util::poll!(&mut first).is_pending());
+    {
+        let mut second = second;
+        assert!(futures_util::poll!(&mut second).is_pending());
+        assert_eq!(scene.send(push(PUSH)).await.problem(), (429, "too-many-requests"));
+    }
+    assert_eq!(
+        scene.send(push(PUSH)).await.status,
+        202,
+        "one was given up, so there is room"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_come_is_given_up() {
+    let scene = Scene::new();
+    let body = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
+    let started = Instant::now();
+    let answered = scene.send(github(PATH, b"").body(body).unwrap()).await;
+    assert_eq!(answered.problem(), (408, "timeout"));
+    assert_eq!(started.elapsed().as_secs(), 20);
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_refused() {
+    let scene = Scene::new();
+    let broken = stream::iter([Ok(Bytes::from_static(b"{")), Err(std::io::Error::other("gone"))]);
+    let request = github(PATH, b"{").body(Body::from_stream(broken)).unwrap();
+    assert_eq!(scene.send(request).await.problem(), (400, "unreadable-body"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_accepted_that_the_broker_did_not_confirm() {
+    let scene = Scene::new();
+    let table = [
+        (Mood::Full, (503, "queue-full")),
+        (Mood::Away, (503, "broker-away")),
+        (Mood::Denies, (502, "broker-refused")),
+        (Mood::Closed, (503, "stopping")),
+    ];
+    for (mood, expected) in table {
+        scene.bus.set(mood);
+        let started = Instant::now();
+        assert_eq!(scene.send(push(PUSH)).await.problem(), expected);
+        assert!(started.elapsed() < Duration::from_secs(6), "{mood:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_comes_back_is_used_at_once_and_what_was_given_up_does_no_harm() {
+    let scene = Scene::new();
+    scene.bus.set(Mood::Away);
+    for _ in 0..3 {
+        assert_eq!(scene.send(push(PUSH)).await.problem(), (503, "broker-away"));
+    }
+    assert_eq!(scene.bus.published(), []);
+    scene.bus.set(Mood::Confirms);
+    assert_eq!(scene.send(push(PUSH)).await.status, 202);
+    let published = scene.bus.published();
+    let mut ids: Vec<_> = published
+        .iter()
+        .map(|outgoing| &outgoing.properties.message_id)
+        .collect();
+    ids.dedup();
+    assert_eq!(ids.len(), 1, "however often it was published, it is one message");
+}
+
+#[tokio::test]
+async fn requests_above_the_limit_are_turned_away_and_health_is_not() {
+    let scene = Scene::with(GatewayLimits {
+        requests: 1,
+        ..GatewayLimits::default()
+    });
+    scene.bus.set(Mood::Away);
+    let first = scene.send(push(PUSH));
+    let others = async {
+        scene.bus.asked.notified().await;
+        assert_eq!(scene.send(push(PUSH)).await.problem(), (429, "too-many-requests"));
+        assert_eq!(scene.send(get("/healthz")).await.status, 200);
+        scene.bus.set(Mood::Confirms);
+    };
+    let (first, ()) = tokio::join!(first, others);
+    assert_eq!(first.status, 202);
+}
+
+#[tokio::test]
+async fn readiness_names_what_is_away() {
+    let scene = Scene::new();
+    let ready = scene.send(get("/readyz")).await;
+    assert_eq!(
+        (ready.status.as_u16(), ready.body),
+        (200, json!({"status": "ready"}))
+    );
+    scene.bus.set(Mood::Away);
+    scene.stop.cancel();
+    let away = scene.send(get("/readyz")).await;
+    assert_eq!(away.status, 503);
+    assert_eq!(
+        away.body,
+        json!({"status": "not-ready", "away": ["broker", "gateway"]})
+    );
+    assert_eq!(scene.send(get("/healthz")).await.status, 200);
+}
+
+#[tokio::test]
+async fn the_document_has_every_route_and_is_the_committed_one() {
+    let scene = Scene::new();
+    let document = scene.send(get("/openapi.json")).await.body;
+    let committed: Value = serde_json::from_str(include_str!("../../openapi.json")).unwrap_or_default();
+    assert!(
+        committed == document && document == gateway::openapi(),
+        "producer/openapi.json is not what the code says; look at the difference after\n  \
+         cargo run -- schema openapi > producer/openapi.json"
+    );
+    let paths = document["paths"].as_object().unwrap();
+    for (path, item) in paths {
+        let path = path
+            .replace("{forge}", "github")
+            .replace("{repository}", "settings");
+        for method in ["get", "post"] {
+            let request = Request::builder()
+                .method(method.to_uppercase().as_str())
+                .uri(&path);
+            let status = scene.send(request.body(Body::empty()).unwrap()).await.status;
+            let wrong = status == 405;
+            assert_eq!(item.get(method).is_none(), wrong, "{method} {path} {status}");
+            assert_ne!(status, 404, "{path}");
+        }
+    }
+    assert_eq!(paths.len(), 5);
+}

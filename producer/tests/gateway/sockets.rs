@@ -1,0 +1,184 @@
+//! What happens below HTTP: slow, broken and ended connections, on a real socket.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lockstep_producer::gateway::{Gateway, GatewayLimits};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::scene::{FakeBus, Mood, PUSH, SECRET, context, signature};
+
+/// How long anything may take.
+const BOUND: Duration = Duration::from_secs(30);
+
+struct Served {
+    bus: Arc<FakeBus>,
+    address: SocketAddr,
+    stop: CancellationToken,
+    serving: JoinHandle<()>,
+}
+
+async fn serve(limits: GatewayLimits) -> Served {
+    let bus = Arc::new(FakeBus::default());
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let address = listener.local_addr().expect("it is bound");
+    let stop = CancellationToken::new();
+    let gateway = Gateway::with_limits(context(bus.clone()), limits);
+    let serving = tokio::spawn(gateway.serve(listener, stop.clone()));
+    Served {
+        bus,
+        address,
+        stop,
+        serving,
+    }
+}
+
+/// Little patience with headers and bodies.
+fn hasty() -> GatewayLimits {
+    GatewayLimits {
+        header_timeout: Duration::from_millis(200),
+        body_timeout: Duration::from_millis(200),
+        ..GatewayLimits::default()
+    }
+}
+
+fn head(length: usize) -> String {
+    let signature = signature(SECRET, PUSH.as_bytes());
+    format!(
+        "POST /webhooks/github/settings HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\nx-github-event: push\r\nx-github-delivery: 1\r\n\
+         x-hub-signature-256: {signature}\r\nconnection: close\r\n\r\n"
+    )
+}
+
+impl Served {
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.expect("it listens")
+    }
+
+    /// Sends this and nothing more, and reads until the connection ends.
+    async fn answer_to(&self, sent: &str) -> String {
+        let mut stream = self.connect().await;
+        stream.write_all(sent.as_bytes()).await.expect("it reads");
+        rest(&mut stream).await
+    }
+
+    async fn end(self) {
+        self.stop.cancel();
+        let ended = timeout(BOUND, self.serving).await.expect("it ends when told to");
+        ended.expect("it does not panic");
+    }
+}
+
+async fn rest(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    // A reset ends the answer too.
+    let _ = timeout(BOUND, stream.read_to_end(&mut answer))
+        .await
+        .expect("the connection ends");
+    String::from_utf8(answer).expect("answers are text")
+}
+
+#[tokio::test]
+async fn headers_that_do_not_come_end_the_connection() {
+    let served = serve(hasty()).await;
+    for begun in ["", "POST /webhooks/github/settings HTTP/1.1\r\nhost: x\r\nx-slow"] {
+        let answer = served.answer_to(begun).await;
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 408"),
+            "{begun:?}: {answer}"
+        );
+    }
+    served.end().await;
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_answered_and_the_connection_ended() {
+    let served = serve(hasty()).await;
+    let answer = served.answer_to(&(head(PUSH.len()) + &PUSH[..10])).await;
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert!(answer.contains("application/problem+json"), "{answer}");
+    served.end().await;
+}
+
+#[tokio::test]
+async fn a_body_that_would_be_too_large_is_refused_before_it_is_sent() {
+    let served = serve(GatewayLimits::default()).await;
+    let answer = served.answer_to(&head(26 * 1024 * 1024)).await;
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    served.end().await;
+}
+
+#[tokio::test]
+async fn a_body_cut_short_publishes_nothing() {
+    let served = serve(GatewayLimits::default()).await;
+    let mut stream = served.connect().await;
+    let sent = head(PUSH.len()) + &PUSH[..PUSH.len() - 1];
+    stream.write_all(sent.as_bytes()).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let answer = rest(&mut stream).await;
+    assert!(
+        answer.is_empty() || answer.starts_with("HTTP/1.1 400"),
+        "{answer}"
+    );
+    assert_eq!(served.bus.published(), []);
+    let whole = served.answer_to(&(head(PUSH.len()) + PUSH)).await;
+    assert!(whole.starts_with("HTTP/1.1 202"), "{whole}");
+    served.end().await;
+}
+
+#[tokio::test]
+async fn connections_above_the_bound_wait_for_their_turn() {
+    let served = serve(GatewayLimits {
+        connections: 1,
+        ..hasty()
+    })
+    .await;
+    // It says nothing, and keeps the only place until its time for headers is over.
+    let mut silent = served.connect().await;
+    let answer = served.answer_to(&(head(PUSH.len()) + PUSH)).await;
+    assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+    assert_eq!(rest(&mut silent).await, "");
+    served.end().await;
+}
+
+#[tokio::test]
+async fn a_stop_lets_requests_under_way_finish() {
+    let served = serve(GatewayLimits::default()).await;
+    served.bus.set(Mood::Away);
+    let mut stream = served.connect().await;
+    stream
+        .write_all((head(PUSH.len()) + PUSH).as_bytes())
+        .await
+        .unwrap();
+    served.bus.asked.notified().await;
+    served.stop.cancel();
+    served.bus.set(Mood::Confirms);
+    let answer = rest(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+    served.end().await;
+}
+
+#[tokio::test]
+async fn a_stop_that_takes_too_long_cuts_connections_off() {
+    let served = serve(GatewayLimits {
+        farewell: Duration::from_millis(50),
+        ..GatewayLimits::default()
+    })
+    .await;
+    served.bus.set(Mood::Away);
+    let mut stream = served.connect().await;
+    stream
+        .write_all((head(PUSH.len()) + PUSH).as_bytes())
+        .await
+        .unwrap();
+    served.bus.asked.notified().await;
+    served.stop.cancel();
+    assert_eq!(rest(&mut stream).await, "");
+    served.end().await;
+}

@@ -1,0 +1,206 @@
+use std::time::Duration;
+
+use axum::Json;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use lockstep_bus::{Outgoing, Properties};
+use lockstep_protocol::envelope::{CONTENT_TYPE, MAX_BODY_BYTES};
+use lockstep_protocol::rest::{Accepted, Problem};
+use lockstep_protocol::topology::Destination;
+use lockstep_protocol::{Class, Code, Kind, TraceParent};
+
+use crate::binding::{self, BindingError, Content, Received};
+use crate::{Answer, Token};
+
+/// Which messages a server takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// Facts only.
+    Events,
+    /// Facts and requests.
+    EventsAndCommands,
+}
+
+/// The messages of a `POST /v1/events`, ready to publish. A batch is refused as a whole if one of its messages is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Submission {
+    /// What to publish, in order.
+    pub messages: Vec<Outgoing>,
+    /// The answer, once the broker has all of it.
+    pub receipt: Receipt,
+}
+
+/// The answer to a submission that the broker confirmed: 202, and who the messages are.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Receipt {
+    /// A single message.
+    One(Accepted),
+    /// A batch.
+    Batch(Vec<Accepted>),
+}
+
+impl IntoResponse for Receipt {
+    fn into_response(self) -> Response {
+        match self {
+            Self::One(accepted) => (StatusCode::ACCEPTED, Json(accepted)).into_response(),
+            Self::Batch(accepted) => (StatusCode::ACCEPTED, Json(accepted)).into_response(),
+        }
+    }
+}
+
+impl Submission {
+    /// Reads a request that was sent with this token. What is published is what the sender wrote, with the authenticated
+    /// actor and a trace.
+    ///
+    /// # Errors
+    /// What the client gets to read.
+    pub fn read(
+        token: &Token,
+        takes: Takes,
+        headers: &HeaderMap,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<Self, Answer> {
+        let content = binding::read(headers, body).map_err(|error| refused(error, token, takes))?;
+        let trace = headers.get("traceparent").and_then(|value| value.to_str().ok());
+        let trace = trace.and_then(|text| TraceParent::try_from(text.to_owned()).ok());
+        let outgoing = |received: Received| outgoing(received, token, takes, trace.as_ref(), now);
+        match content {
+            Content::One(received) => {
+                let receipt = Receipt::One(accepted(&received));
+                let messages = vec![outgoing(*received)?];
+                Ok(Self { messages, receipt })
+            }
+            Content::Batch(batch) => {
+                let receipt = Receipt::Batch(batch.iter().map(accepted).collect());
+                let messages = batch.into_iter().map(outgoing).collect::<Result<_, _>>()?;
+                Ok(Self { messages, receipt })
+            }
+        }
+    }
+}
+
+/// Waits until the broker confirmed what is being published, and no longer than this.
+///
+/// # Errors
+/// What the client gets to read, with `Retry-After` where waiting may heal it.
+pub async fn confirmed<E>(
+    patience: Duration,
+    publishing: impl Future<Output = Result<(), E>>,
+) -> Result<(), Answer>
+where
+    Answer: From<E>,
+{
+    match tokio::time::timeout(patience, publishing).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(Answer::from(error)),
+        Err(_) => Err(Answer::unavailable(
+            "broker-away",
+            "the broker did not confirm in time",
+            "send it again after a moment, with the same id: it counts once even if it did arrive",
+        )),
+    }
+}
+
+fn accepted(received: &Received) -> Accepted {
+    Accepted {
+        identity: received.envelope.identity.clone(),
+    }
+}
+
+/// A token learns nothing about types it may not publish, not even that the data is wrong.
+fn refused(error: BindingError, token: &Token, takes: Takes) -> Answer {
+    match error {
+        BindingError::Format(reason) => Answer::unsupported_media_type(reason),
+        BindingError::Decode(error) => {
+            let name = error.kind.as_deref();
+            if let Some(name) = name.filter(|name| !token.allows(name)) {
+                return Answer::not_allowed(name);
+            }
+            let kind = name.and_then(|name| name.parse::<Kind>().ok());
+            match kind.map(|kind| takes.check(kind)) {
+                Some(Err(answer)) => answer,
+                Some(Ok(())) | None => Answer::from(*error),
+            }
+        }
+    }
+}
+
+impl Takes {
+    fn check(self, kind: Kind) -> Result<(), Answer> {
+        match (kind.class(), self) {
+            (Class::Event, _) | (Class::Command, Self::EventsAndCommands) => Ok(()),
+            (Class::Command, Self::Events) => Err(command_refused(kind)),
+            (Class::Result, _) => Err(result_refused()),
+        }
+    }
+}
+
+fn outgoing(
+    received: Received,
+    token: &Token,
+    takes: Takes,
+    trace: Option<&TraceParent>,
+    now: Timestamp,
+) -> Result<Outgoing, Answer> {
+    let Received {
+        envelope,
+        mut attributes,
+    } = received;
+    let kind = envelope.message.kind();
+    if !token.allows(kind.as_str()) {
+        return Err(Answer::not_allowed(kind.as_str()));
+    }
+    takes.check(kind)?;
+    let trace = envelope
+        .traceparent
+        .or_else(|| trace.cloned())
+        .unwrap_or_else(new_trace);
+    attributes.insert("traceparent".to_owned(), trace.as_str().into());
+    attributes.insert("actor".to_owned(), token.name().into());
+    let body = serde_json::to_vec(&attributes).expect("a JSON object can be written");
+    if body.len() > MAX_BODY_BYTES {
+        return Err(Answer::too_large(MAX_BODY_BYTES));
+    }
+    Ok(Outgoing {
+        destination: Destination::Inlet(kind),
+        properties: Properties {
+            message_id: Some(envelope.identity.id.into()),
+            kind: Some(kind.as_str().to_owned()),
+            content_type: Some(CONTENT_TYPE.to_owned()),
+            timestamp: Timestamp::from_second(now.as_second()).ok(),
+            ..Properties::default()
+        },
+        body: body.into(),
+    })
+}
+
+fn command_refused(kind: Kind) -> Answer {
+    Problem::new(403, Code::NotAllowed.as_str(), "only events are taken here")
+        .with_detail(format!(
+            "{kind} is a command: send it to the console's /v1/events"
+        ))
+        .with_place("$.type")
+        .into()
+}
+
+fn result_refused() -> Answer {
+    Problem::new(
+        400,
+        Code::UnexpectedType.as_str(),
+        "only events and commands are taken",
+    )
+    .with_detail("results are what workers answer")
+    .with_place("$.type")
+    .into()
+}
+
+/// A trace for a message that came without one.
+#[expect(clippy::missing_panics_doc, reason = "it cannot happen, as the message says")]
+pub fn new_trace() -> TraceParent {
+    // The lowest bit is set, so that neither id can be all zeros.
+    let trace = rand::random::<u128>() | 1;
+    let parent = rand::random::<u64>() | 1;
+    TraceParent::try_from(format!("00-{trace:032x}-{parent:016x}-00")).expect("the format is version 00's")
+}

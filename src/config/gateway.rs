@@ -1,0 +1,79 @@
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use lockstep_http::TypePattern;
+use lockstep_protocol::{Class, Kind};
+
+use super::reader::Reader;
+use super::token::TokenConfig;
+
+const MIB: usize = 1024 * 1024;
+
+/// `[gateway]`
+#[derive(Debug)]
+pub(crate) struct GatewayConfig {
+    pub(crate) listen: SocketAddr,
+    /// Who may publish events.
+    pub(crate) tokens: Vec<TokenConfig>,
+    /// The largest body of a webhook.
+    pub(crate) max_body_bytes: usize,
+    /// The most bytes of bodies held at once.
+    pub(crate) max_held_bytes: usize,
+    /// The most requests worked at once.
+    pub(crate) max_requests: usize,
+    /// The most connections at once.
+    pub(crate) max_connections: usize,
+    /// How long headers may take.
+    pub(crate) header_timeout: Duration,
+    /// How long a body may take.
+    pub(crate) body_timeout: Duration,
+    /// How long the broker may take to confirm.
+    pub(crate) publish_timeout: Duration,
+}
+
+impl GatewayConfig {
+    pub(super) fn of(reader: &mut Reader) -> Self {
+        let usual = SocketAddr::from(([127, 0, 0, 1], 8911));
+        let listen = reader.value(
+            "gateway.listen",
+            usual,
+            "an address and a port, such as 127.0.0.1:8911",
+        );
+        let mut seconds =
+            |key: &str, usual: u64, most: u64| Duration::from_secs(reader.number(key, usual, 1..=most));
+        let header_timeout = seconds("gateway.header_seconds", 10, 300);
+        let body_timeout = seconds("gateway.body_seconds", 20, 300);
+        let publish_timeout = seconds("gateway.publish_seconds", 5, 60);
+        let max_body_bytes = reader.number("gateway.max_body_bytes", 25 * MIB, 1024..=1024 * MIB);
+        Self {
+            listen,
+            tokens: tokens(reader),
+            max_body_bytes,
+            max_held_bytes: reader.number("gateway.max_held_bytes", 256 * MIB, 1024..=65_536 * MIB),
+            max_requests: reader.number("gateway.max_requests", 256, 1..=65_536),
+            max_connections: reader.number("gateway.max_connections", 1024, 1..=65_536),
+            header_timeout,
+            body_timeout,
+            publish_timeout,
+        }
+    }
+}
+
+/// The tokens, each good for some event: the gateway takes nothing else.
+fn tokens(reader: &mut Reader) -> Vec<TokenConfig> {
+    let tokens = TokenConfig::list(reader, "gateway.tokens");
+    let useful = |pattern: &TypePattern| {
+        let mut events = Kind::ALL.iter().filter(|kind| kind.class() == Class::Event);
+        events.any(|kind| pattern.allows(kind.as_str()))
+    };
+    for token in &tokens {
+        if let Some(pattern) = token.types.iter().find(|pattern| !useful(pattern)) {
+            let reason = format!(
+                "{:?} may publish {pattern}, which is no event: commands go to the console",
+                token.name
+            );
+            reader.problem("gateway.tokens", None, reason);
+        }
+    }
+    tokens
+}

@@ -1,0 +1,68 @@
+//! Builds the gateway.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lockstep_bus::Bus;
+use lockstep_http::{Token, Tokens};
+use lockstep_producer::gateway::{Gateway, GatewayContext, GatewayLimits, Repositories, Secrets};
+use lockstep_protocol::RepositoryName;
+use lockstep_worker::clock::{Clock, SystemClock};
+use tokio::net::TcpListener;
+
+use crate::config::{Config, RepositoryConfig};
+use crate::lifecycle::Lifecycle;
+
+pub(super) fn build(config: &Config, bus: &Arc<dyn Bus>) -> Gateway {
+    let tokens = config
+        .gateway
+        .tokens
+        .iter()
+        .map(|token| Token::new(&token.name, &token.token, token.types.clone()));
+    let tokens: Tokens = tokens.collect();
+    let context = GatewayContext {
+        bus: bus.clone(),
+        repositories: repositories(config),
+        tokens,
+        now: || SystemClock.now(),
+    };
+    let limits = GatewayLimits {
+        body_bytes: config.gateway.max_body_bytes,
+        held_bytes: config.gateway.max_held_bytes,
+        requests: config.gateway.max_requests,
+        connections: config.gateway.max_connections,
+        header_timeout: config.gateway.header_timeout,
+        body_timeout: config.gateway.body_timeout,
+        publish_timeout: config.gateway.publish_timeout,
+        // Both in turn, and a little for all else.
+        request_timeout: config.gateway.body_timeout
+            + config.gateway.publish_timeout
+            + Duration::from_secs(5),
+        farewell: GatewayLimits::default().farewell,
+    };
+    Gateway::with_limits(context, limits)
+}
+
+fn repositories(config: &Config) -> Repositories {
+    let named = [
+        ("settings", &config.repositories.settings),
+        ("templates", &config.repositories.templates),
+    ];
+    let entry = |(name, repository): (&str, &Option<RepositoryConfig>)| {
+        let name = RepositoryName::try_from(name.to_owned()).expect("a plain word is a name");
+        let secrets: Secrets = repository.as_ref()?.webhook_secrets.iter().cloned().collect();
+        if secrets.is_empty() {
+            tracing::warn!(repository = %name, "no webhook_secret is configured: its webhooks are refused");
+        }
+        Some((name, secrets))
+    };
+    named.into_iter().filter_map(entry).collect()
+}
+
+pub(super) fn spawn(lifecycle: &mut Lifecycle, gateway: Gateway, listener: TcpListener) {
+    let stop = lifecycle.soft.clone();
+    lifecycle.spawn("gateway", async move {
+        gateway.serve(listener, stop).await;
+        Ok(())
+    });
+}

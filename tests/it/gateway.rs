@@ -1,0 +1,207 @@
+//! A forge's webhook, from the request on a socket to what became of its message.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use hmac::{Hmac, KeyInit, Mac};
+use lockstep_testbed::{free_port, wait};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use crate::system::{Ground, PATIENCE, Process, Scene};
+
+const SECRET: &str = "a-secret-of-the-forge";
+
+/// The address of an HTTP server, as `http://HOST:PORT`.
+struct Server(String);
+
+impl Server {
+    /// One request on a connection of its own: status and JSON.
+    async fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> Result<(u16, Value)> {
+        let authority = self.0.trim_start_matches("http://").to_owned();
+        let length = body.len();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
+        );
+        tokio::task::spawn_blocking(move || exchange(&authority, &request)).await?
+    }
+
+    /// A push of GitHub, signed with this secret.
+    async fn push(&self, delivery: &str, secret: &str, body: &str) -> Result<(u16, Value)> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes())?;
+        mac.update(body.as_bytes());
+        let signature = hex::encode(mac.finalize().into_bytes());
+        let headers = format!(
+            "content-type: application/json\r\nx-github-event: push\r\nx-github-delivery: {delivery}\r\n\
+             x-hub-signature-256: sha256={signature}\r\n"
+        );
+        self.ask("POST", "/webhooks/github/settings", &headers, body)
+            .await
+    }
+}
+
+fn exchange(authority: &str, request: &str) -> Result<(u16, Value)> {
+    let mut stream = TcpStream::connect(authority)?;
+    stream.set_read_timeout(Some(Duration::from_secs(90)))?;
+    stream.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("cut short")?;
+    let status = head.split(' ').nth(1).context("no status")?.parse()?;
+    Ok((status, serde_json::from_str(body).unwrap_or(Value::Null)))
+}
+
+fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
+    let mut command = Command::new("git");
+    command.current_dir(folder).args([
+        "-c",
+        "user.name=Mona",
+        "-c",
+        "user.email=mona@example.org",
+        "-c",
+        "init.defaultBranch=main",
+    ]);
+    let output = command.args(arguments).output().context("git is needed")?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "git {arguments:?}: {errors}");
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
+/// A repository with one commit, whose name it returns.
+fn settings(folder: &Path) -> Result<String> {
+    std::fs::create_dir_all(folder.join("global"))?;
+    std::fs::write(folder.join("global/base_system.yml"), "ntp_servers: []\n")?;
+    git(folder, &["init", "--quiet"])?;
+    git(folder, &["add", "."])?;
+    git(folder, &["commit", "--quiet", "--message", "Begin"])?;
+    git(folder, &["rev-parse", "HEAD"])
+}
+
+/// `lockstep up` with a repository, its gateway and its console.
+async fn up(scene: &Scene, repository: &Path) -> Result<(Process, Server, Server, String)> {
+    let gateway = format!("127.0.0.1:{}", free_port()?);
+    let repository = repository.display().to_string();
+    let process = scene.run(
+        &["up", "--listen", "127.0.0.1:0", "--gateway-listen", &gateway],
+        &[
+            ("LOCKSTEP__REPOSITORIES__SETTINGS__URL", &repository),
+            ("LOCKSTEP__REPOSITORIES__SETTINGS__WEBHOOK_SECRET", SECRET),
+        ],
+    )?;
+    let file = scene.folder().join("lockstep-data/console.json");
+    let told = wait::until("the console's address", PATIENCE, async || {
+        std::fs::read(&file).map_err(|error| error.to_string())
+    });
+    let told: Value = serde_json::from_slice(&told.await?)?;
+    let text = |key: &str| told[key].as_str().map(str::to_owned).context("no address");
+    Ok((process, Server(gateway), Server(text("url")?), text("token")?))
+}
+
+fn push_of(commit: &str) -> String {
+    let before = "0".repeat(40);
+    let push =
+        json!({"ref": "refs/heads/main", "before": before, "after": commit, "forced": false, "commits": []});
+    push.to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signed_push_is_worked_and_a_forged_one_is_not() -> Result<()> {
+    let scene = Scene::new(Ground::Embedded).await?;
+    let repository = scene.folder().join("settings");
+    let commit = settings(&repository)?;
+    let (process, gateway, console, token) = up(&scene, &repository).await?;
+
+    let push = push_of(&commit);
+    let (status, problem) = gateway.push("1", "another secret", &push).await?;
+    ensure!(status == 401, "{status} {problem}");
+    let (status, first) = gateway.push("1", SECRET, &push).await?;
+    ensure!(status == 202, "{status} {first}");
+    let (status, again) = gateway.push("1", SECRET, &push).await?;
+    ensure!((status, &again) == (202, &first), "{status} {again}");
+
+    let message = &first["messages"][0];
+    let id = message["id"].as_str().context("no id")?;
+    ensure!(message["source"] == "/webhooks/github/settings", "{first}");
+    let path = format!("/v1/messages?source=/webhooks/github/settings&id={id}&wait=60");
+    let authorization = format!("authorization: Bearer {token}\r\n");
+    let (status, outcome) = console.ask("GET", &path, &authorization, "").await?;
+    ensure!(status == 200, "{status} {outcome}");
+    ensure!(outcome["type"] == "lockstep.repository.changed", "{outcome}");
+    ensure!(outcome["by"] == "webhook:github", "{outcome}");
+
+    let (status, ready) = gateway.ask("GET", "/readyz", "", "").await?;
+    ensure!(status == 200, "{status} {ready}");
+    process.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_by_itself_hands_over_to_workers_by_the_broker() -> Result<()> {
+    let scene = Scene::new(Ground::Servers).await?;
+    let repository = scene.folder().join("settings");
+    let commit = settings(&repository)?;
+    let (gateway, console) = (
+        format!("127.0.0.1:{}", free_port()?),
+        format!("127.0.0.1:{}", free_port()?),
+    );
+    let repository = repository.display().to_string();
+    let processes = [
+        scene.run(
+            &["gateway", "--listen", &gateway],
+            &[
+                ("LOCKSTEP__REPOSITORIES__SETTINGS__URL", &repository),
+                ("LOCKSTEP__REPOSITORIES__SETTINGS__WEBHOOK_SECRET", SECRET),
+                ("LOCKSTEP__GATEWAY__TOKENS__0__NAME", "netbox"),
+                ("LOCKSTEP__GATEWAY__TOKENS__0__TOKEN", "a-token-of-netbox"),
+                ("LOCKSTEP__GATEWAY__TOKENS__0__TYPES", "lockstep.interface.*"),
+            ],
+        )?,
+        scene.run(
+            &["console", "--listen", &console],
+            &[
+                ("LOCKSTEP__CONSOLE__TOKENS__0__NAME", "alice"),
+                ("LOCKSTEP__CONSOLE__TOKENS__0__TOKEN", "a-token-of-alice"),
+            ],
+        )?,
+        scene.worker(&[("LOCKSTEP__REPOSITORIES__SETTINGS__URL", &repository)])?,
+    ];
+    let (gateway, console) = (Server(gateway), Server(console));
+    for server in [&gateway, &console] {
+        wait::until("the server to be ready", PATIENCE, async || {
+            match server.ask("GET", "/readyz", "", "").await {
+                Ok((200, _)) => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await?;
+    }
+    let (status, accepted) = gateway.push("1", SECRET, &push_of(&commit)).await?;
+    ensure!(status == 202, "{status} {accepted}");
+    let id = accepted["messages"][0]["id"].as_str().context("no id")?;
+    let event = json!({
+        "specversion": "1.0", "id": "1", "source": "urn:example:netbox", "type": "lockstep.interface.updated",
+        "data": {"hostname": "sw1", "kind": "status", "interfaces": [{"name": "Ethernet1"}]},
+    });
+    let headers = "authorization: Bearer a-token-of-netbox\r\ncontent-type: application/cloudevents+json\r\n";
+    let (status, accepted) = gateway
+        .ask("POST", "/v1/events", headers, &event.to_string())
+        .await?;
+    ensure!(status == 202, "{status} {accepted}");
+
+    for (source, id, by) in [
+        ("/webhooks/github/settings", id, "webhook:github"),
+        ("urn:example:netbox", "1", "netbox"),
+    ] {
+        let path = format!("/v1/messages?source={source}&id={id}&wait=60");
+        let authorization = "authorization: Bearer a-token-of-alice\r\n";
+        let (status, outcome) = console.ask("GET", &path, authorization, "").await?;
+        ensure!(status == 200 && outcome["by"] == by, "{status} {outcome}");
+    }
+    for process in processes {
+        process.stop().await?;
+    }
+    Ok(())
+}
