@@ -12,6 +12,8 @@
 
 mod change;
 mod changed;
+#[cfg(test)]
+mod cnaas_history;
 mod contents;
 mod examine;
 mod kind;

@@ -5,8 +5,9 @@ use crate::fleet::{GroupRule, Groups};
 use crate::intent::IntentProblem;
 use crate::intent::yaml::{self, Node, Place, Value};
 
-/// The keys of a group.
-const KEYS: [&str; 3] = ["name", "regex", "group_priority"];
+/// The keys of a group. The last one is of CNaaS 1.7: a branch of the templates for the devices of the group. It is left aside:
+/// Lockstep follows one branch.
+const KEYS: [&str; 4] = ["name", "regex", "group_priority", "templates_branch"];
 
 /// Reads `groups.yml`. `path` is named in what is wrong.
 ///
