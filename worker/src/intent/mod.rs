@@ -25,6 +25,8 @@ mod problem;
 mod reading;
 pub mod settings;
 pub mod templates;
+#[cfg(test)]
+mod tests;
 mod yaml;
 
 pub use change::Change;
