@@ -1,5 +1,6 @@
 //! The command line: one file a command. Commands that act on a running system are clients of the console.
 
+mod affected;
 mod client;
 mod completions;
 mod config;
@@ -87,6 +88,7 @@ enum Command {
     Migrate(migrate::Migrate),
     Publish(publish::Publish),
     Devices(devices::Devices),
+    Affected(affected::Affected),
     Schema(schema::Schema),
     Config(config::ConfigCommand),
     Demo(demo::Demo),
@@ -106,6 +108,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Migrate(command) => command.run(&global).await,
         Command::Publish(command) => command.run(&global).await,
         Command::Devices(command) => command.run(&global).await,
+        Command::Affected(command) => command.run(&global),
         Command::Schema(command) => Ok(command.run()),
         Command::Config(command) => command.run(&global),
         Command::Demo(command) => command.run(&global).await,
