@@ -6,7 +6,7 @@ use lockstep_worker::fleet::Groups;
 use lockstep_worker::intent::settings::{self, GROUPS_FILE};
 use lockstep_worker::intent::templates::{self, MAPPING_FILE, Mapping, Mappings, Platform};
 use lockstep_worker::intent::{
-    Change, Contents, Examination, IntentProblem, Judgement, RepositoryKind, examine, shown,
+    Change, Contents, Examination, IntentProblem, Judgement, ObjectId, RepositoryKind, examine, shown,
 };
 
 use super::bytes;
@@ -32,7 +32,10 @@ pub(super) fn of_commits(
         match examine(kind, &change, &contents) {
             Examination::Sound(judgement) => return Ok(Ok(judgement)),
             Examination::Broken(problems) => return Ok(Err(problems)),
-            Examination::Needs(needed) => git.read(needed.into_keys().collect(), &mut contents)?,
+            Examination::Needs(needed) => {
+                let objects: Vec<ObjectId> = needed.into_keys().collect();
+                git.read(&objects, &mut contents)?;
+            }
         }
     }
 }

@@ -16,7 +16,8 @@ pub(super) struct Fleet(BTreeMap<Hostname, Device>);
 #[derive(Debug, Deserialize)]
 pub(super) struct Device {
     hostname: Hostname,
-    pub(super) device_type: DeviceType,
+    #[serde(rename = "device_type")]
+    pub(super) kind: DeviceType,
     #[serde(default)]
     pub(super) platform: Option<String>,
 }
@@ -56,7 +57,7 @@ impl Fleet {
     pub(super) fn candidates(&self) -> impl Iterator<Item = Candidate<'_>> {
         self.0.values().map(|device| Candidate {
             hostname: &device.hostname,
-            device_type: device.device_type,
+            device_type: device.kind,
             platform: device.platform.as_deref(),
         })
     }
@@ -82,7 +83,7 @@ fn nornir(path: &Path, default_type: Option<DeviceType>) -> anyhow::Result<Vec<D
 fn devices_of(inventory: inventory::Inventory) -> Vec<Device> {
     let device = |entry: inventory::Entry| Device {
         hostname: entry.device.hostname,
-        device_type: entry.device.device_type,
+        kind: entry.device.device_type,
         platform: entry.device.platform,
     };
     inventory.entries.into_iter().map(device).collect()

@@ -69,7 +69,7 @@ impl Git {
     }
 
     /// Reads objects, in one run of git.
-    pub(super) fn read(&self, objects: Vec<ObjectId>, contents: &mut Contents) -> anyhow::Result<()> {
+    pub(super) fn read(&self, objects: &[ObjectId], contents: &mut Contents) -> anyhow::Result<()> {
         let mut process = self
             .command(&["cat-file", "--batch", "--buffer"])
             .stdin(Stdio::piped())
@@ -80,7 +80,6 @@ impl Git {
         let mut stdout = BufReader::new(process.stdout.take().context("git has no output")?);
         let read = std::thread::scope(|scope| {
             // Beside the reader, since neither pipe holds everything. Whatever stops the writer stops the reader too.
-            let objects = &objects;
             scope.spawn(move || {
                 for object in objects {
                     if writeln!(stdin, "{object}").is_err() {

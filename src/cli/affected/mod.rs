@@ -74,12 +74,11 @@ impl Affected {
             .as_deref()
             .map(|file| Fleet::read(file, self.default_type))
             .transpose()?;
-        let judged = match (self.git, self.from, self.to) {
-            (Some(folder), Some(from), Some(to)) => change::of_commits(self.repository, &folder, &from, &to)?,
-            _ => {
-                let (settings, templates) = (self.settings.as_deref(), self.templates.as_deref());
-                change::of_paths(self.repository, &self.paths, settings, templates)?
-            }
+        let judged = if let (Some(folder), Some(from), Some(to)) = (&self.git, &self.from, &self.to) {
+            change::of_commits(self.repository, folder, from, to)?
+        } else {
+            let (settings, templates) = (self.settings.as_deref(), self.templates.as_deref());
+            change::of_paths(self.repository, &self.paths, settings, templates)?
         };
         let report = match &judged {
             Ok(judgement) => Report::of(judgement, fleet.as_ref()),

@@ -124,9 +124,7 @@ impl Report {
             let device = fleet.get(hostname);
             [
                 hostname.to_string(),
-                device
-                    .map(|device| device.device_type.to_string())
-                    .unwrap_or_default(),
+                device.map(|device| device.kind.to_string()).unwrap_or_default(),
                 device
                     .and_then(|device| device.platform.clone())
                     .unwrap_or_default(),

@@ -60,14 +60,12 @@ fn clone(change: &str) -> Result<(Repository, tempfile::TempDir, String)> {
 fn run(script: &str, folder: &Path, base: &str) -> Result<Output> {
     let binary = PathBuf::from(env!("CARGO_BIN_EXE_lockstep"));
     let beside = binary.parent().context("a folder")?.display();
-    let path = format!("{beside}:{}", std::env::var("PATH").context("no PATH")?);
+    let script = format!("PATH='{beside}':$PATH\n{script}");
     let mut command = Command::new("bash");
     command
-        .args(["-euo", "pipefail", "-c", script])
+        .args(["-euo", "pipefail", "-c", &script])
         .current_dir(folder);
-    command
-        .env("PATH", path)
-        .env("CI_MERGE_REQUEST_DIFF_BASE_SHA", base);
+    command.env("CI_MERGE_REQUEST_DIFF_BASE_SHA", base);
     command.output().context("cannot run bash")
 }
 

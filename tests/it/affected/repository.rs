@@ -75,9 +75,16 @@ impl Repository {
 
 /// Runs `lockstep affected`.
 pub(super) fn affected(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Output> {
-    let path = ("PATH", std::env::var("PATH").context("no PATH")?);
     let mut command = Command::new(env!("CARGO_BIN_EXE_lockstep"));
-    command.env_clear().envs([path]).envs(environment.iter().copied());
+    for variable in [
+        "LOCKSTEP_CONFIG",
+        "LOCKSTEP_URL",
+        "LOCKSTEP_TOKEN",
+        "LOCKSTEP_TOKEN_FILE",
+    ] {
+        command.env_remove(variable);
+    }
+    command.envs(environment.iter().copied());
     command.current_dir(folder).arg("affected").args(arguments);
     command.output().context("cannot start lockstep")
 }

@@ -17,8 +17,10 @@ const DIFFERENCES: &str = include_str!("differences.json");
 #[derive(Deserialize)]
 struct History {
     inventories: BTreeMap<String, Inventory>,
-    settings_history: Vec<SettingsCase>,
-    templates_history: Vec<TemplatesCase>,
+    #[serde(rename = "settings_history")]
+    settings: Vec<SettingsCase>,
+    #[serde(rename = "templates_history")]
+    templates: Vec<TemplatesCase>,
 }
 
 #[derive(Deserialize)]
@@ -29,7 +31,8 @@ struct Inventory {
 #[derive(Deserialize)]
 struct Device {
     hostname: Hostname,
-    device_type: DeviceType,
+    #[serde(rename = "device_type")]
+    kind: DeviceType,
     platform: String,
 }
 
@@ -77,7 +80,7 @@ fn flagged(
 ) -> (BTreeSet<Hostname>, BTreeSet<Hostname>) {
     let candidates = inventory.devices.iter().map(|device| Candidate {
         hostname: &device.hostname,
-        device_type: device.device_type,
+        device_type: device.kind,
         platform: Some(&device.platform),
     });
     let selection = select(affected, groups, candidates);
@@ -122,9 +125,9 @@ fn settings_reason(case: &SettingsCase, ours: &Expected) -> &'static str {
 #[test]
 fn settings_un_synchronize_whom_cnaas_un_synchronizes() {
     let history = history();
-    assert_eq!(history.settings_history.len(), 214);
+    assert_eq!(history.settings.len(), 214);
     let mut differences = Differences::new();
-    for case in &history.settings_history {
+    for case in &history.settings {
         let inventory = &history.inventories[&case.inventory];
         let groups = serde_json::json!({"groups": case.groups}).to_string();
         let groups = read_groups(b"global/groups.yml", groups.as_bytes()).unwrap();
@@ -156,9 +159,9 @@ fn settings_un_synchronize_whom_cnaas_un_synchronizes() {
 #[test]
 fn templates_un_synchronize_whom_cnaas_un_synchronizes() {
     let history = history();
-    assert_eq!(history.templates_history.len(), 187);
+    assert_eq!(history.templates.len(), 187);
     let mut differences = Differences::new();
-    for case in &history.templates_history {
+    for case in &history.templates {
         assert_eq!(case.expected_error, None, "{}", case.id);
         let read = |mapping: &serde_json::Value| {
             Platform::Known(Mapping::read(b"mapping.yml", mapping.to_string().as_bytes()).unwrap())

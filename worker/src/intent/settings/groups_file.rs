@@ -106,16 +106,7 @@ impl Reader<'_> {
             self.complain(pair.key_place, format!("unknown key {}; {advice}", pair.key));
         }
         let (name, place) = self.name(group)?;
-        let regex = match group.get("regex") {
-            None => String::new(),
-            Some(node) => match node.as_text() {
-                Some(text) => text.to_owned(),
-                None => {
-                    self.complain(node.place, format!("regex must be text, is {}", node.kind()));
-                    return None;
-                }
-            },
-        };
+        let regex = self.regex(group)?;
         let priority = self.priority(group)?;
         Some((
             GroupRule {
@@ -125,6 +116,18 @@ impl Reader<'_> {
             },
             place,
         ))
+    }
+
+    /// Without one, everybody is a member.
+    fn regex(&mut self, group: &Node) -> Option<String> {
+        let Some(node) = group.get("regex") else {
+            return Some(String::new());
+        };
+        let text = node.as_text().map(str::to_owned);
+        if text.is_none() {
+            self.complain(node.place, format!("regex must be text, is {}", node.kind()));
+        }
+        text
     }
 
     fn name(&mut self, group: &Node) -> Option<(GroupName, Place)> {
