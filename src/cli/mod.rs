@@ -1,5 +1,6 @@
 //! The command line: one file a command. Commands that act on a running system are clients of the console.
 
+mod affected;
 mod client;
 mod completions;
 mod config;
@@ -92,6 +93,7 @@ enum Command {
     Publish(publish::Publish),
     Devices(devices::Devices),
     Repositories(repositories::Repositories),
+    Affected(affected::Affected),
     Schema(schema::Schema),
     Config(config::ConfigCommand),
     Demo(demo::Demo),
@@ -113,6 +115,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Publish(command) => command.run(&global).await,
         Command::Devices(command) => command.run(&global).await,
         Command::Repositories(command) => command.run(&global).await,
+        Command::Affected(command) => command.run(&global),
         Command::Schema(command) => Ok(command.run()),
         Command::Config(command) => command.run(&global),
         Command::Demo(command) => command.run(&global).await,

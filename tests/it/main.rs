@@ -1,5 +1,6 @@
 //! The whole system: real processes, a real broker and a real database, broken on purpose.
 
+mod affected;
 mod answers;
 mod cli;
 mod crash;

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod affected;
 mod bare;
 mod celery;
 mod counting;
@@ -64,6 +65,7 @@ enum Figure {
     Celery,
     Latency,
     Gateway,
+    Affected,
 }
 
 /// What the bench starts as processes of their own.
@@ -105,8 +107,15 @@ fn print(value: &impl Serialize) -> anyhow::Result<()> {
 
 async fn measure(options: &Options) -> anyhow::Result<Table> {
     let wanted = |figure| options.only.is_empty() || options.only.contains(&figure);
-    let host = Host::start().await?;
     let mut table = Table::default();
+    if wanted(Figure::Affected) {
+        affected::measure(options.rounds, &mut table)?;
+    }
+    if !options.only.is_empty() && options.only.iter().all(|figure| *figure == Figure::Affected) {
+        // The others need servers.
+        return Ok(table);
+    }
+    let host = Host::start().await?;
     if wanted(Figure::Throughput) || wanted(Figure::Celery) {
         let sizes = Sizes {
             events: options.events,

@@ -16,6 +16,9 @@ pub struct Affected {
     pub hostnames: BTreeSet<Hostname>,
     /// The devices that have one of these as their primary group.
     pub groups: BTreeSet<GroupName>,
+    /// Whether something that everybody inherits changed (`global/`). Whom it names beside that is named still, for devices of
+    /// other types; names that nobody has are then not worth a report, as in CNaaS.
+    pub global: bool,
     /// Paths that were meant for somebody, but whose names can be no hostname, group or platform. Escaped for people.
     pub misnamed: BTreeSet<String>,
 }
@@ -29,6 +32,7 @@ impl Affected {
             whole_platforms,
             hostnames,
             groups,
+            global: _,
             misnamed: _,
         } = self;
         device_types.is_empty()
@@ -46,6 +50,7 @@ impl Affected {
             whole_platforms,
             hostnames,
             groups,
+            global,
             misnamed,
         } = other;
         self.device_types.extend(device_types);
@@ -53,6 +58,7 @@ impl Affected {
         self.whole_platforms.extend(whole_platforms);
         self.hostnames.extend(hostnames);
         self.groups.extend(groups);
+        self.global |= global;
         self.misnamed.extend(misnamed);
     }
 }
@@ -73,6 +79,7 @@ mod tests {
         let parts = [
             Affected {
                 device_types: [DeviceType::Core].into(),
+                global: true,
                 ..Affected::default()
             },
             Affected {
@@ -102,6 +109,7 @@ mod tests {
             whole_platforms: parts[2].whole_platforms.clone(),
             hostnames: parts[3].hostnames.clone(),
             groups: parts[4].groups.clone(),
+            global: true,
             misnamed: ["devices/a_b".to_owned()].into(),
         };
         assert_eq!(affected, expected);

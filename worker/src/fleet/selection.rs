@@ -20,9 +20,9 @@ pub struct Candidate<'a> {
 pub struct Selection<'a> {
     /// In the order they came in.
     pub devices: Vec<&'a Hostname>,
-    /// Hostnames of the change that no device has.
+    /// Hostnames of the change that no device has; empty where it is a global one.
     pub unknown_hostnames: BTreeSet<Hostname>,
-    /// Groups of the change that are not defined.
+    /// Groups of the change that are not defined; empty where it is a global one.
     pub unknown_groups: BTreeSet<GroupName>,
     /// Devices selected because their primary group could not be told: a regex takes too long.
     pub undecided: BTreeSet<&'a Hostname>,
@@ -45,6 +45,10 @@ pub fn select<'a>(
             .collect(),
         ..Selection::default()
     };
+    if affected.global {
+        selection.unknown_hostnames.clear();
+        selection.unknown_groups.clear();
+    }
     let platforms = Platforms::of(affected);
     for device in devices {
         let named = affected.hostnames.contains(device.hostname);
@@ -191,6 +195,18 @@ mod tests {
                 "edge1 edge2",
                 "",
                 "NOBODY",
+            ),
+            (
+                Affected {
+                    device_types: [DeviceType::Core].into(),
+                    hostnames: ["fw1".parse().unwrap(), "gone1".parse().unwrap()].into(),
+                    groups: [group("NOBODY")].into(),
+                    global: true,
+                    ..none()
+                },
+                "core1 fw1",
+                "",
+                "",
             ),
             // Members whose primary group is another one are not concerned.
             (

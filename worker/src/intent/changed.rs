@@ -16,28 +16,25 @@ pub struct ChangedPaths {
 impl ChangedPaths {
     /// The difference of two listings, in one pass over both.
     pub(super) fn between(older: &Listing, newer: &Listing) -> Self {
-        let mut changed = Self::default();
-        let mut old = older.iter().peekable();
-        let mut new = newer.iter().peekable();
+        let mut difference = Self::default();
+        let mut left = older.iter().peekable();
+        let mut right = newer.iter().peekable();
         loop {
-            let order = match (old.peek(), new.peek()) {
-                (None, None) => return changed,
+            let which = match (left.peek(), right.peek()) {
+                (None, None) => return difference,
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
                 (Some(old), Some(new)) => old.path.cmp(&new.path),
             };
-            match order {
-                Ordering::Less => changed.removed.extend(old.next().map(|entry| entry.path.clone())),
-                Ordering::Greater => changed.added.extend(new.next().map(|entry| entry.path.clone())),
-                Ordering::Equal => {
-                    let pair = old.next().zip(new.next());
-                    let differs = |(old, new): &(&super::Entry, &super::Entry)| {
-                        (old.mode, &old.object) != (new.mode, &new.object)
-                    };
-                    changed
-                        .modified
-                        .extend(pair.filter(differs).map(|(_, new)| new.path.clone()));
+            let old = if which.is_le() { left.next() } else { None };
+            let new = if which.is_ge() { right.next() } else { None };
+            match (old, new) {
+                (Some(old), Some(new)) if (old.mode, &old.object) != (new.mode, &new.object) => {
+                    difference.modified.push(new.path.clone());
                 }
+                (Some(old), None) => difference.removed.push(old.path.clone()),
+                (None, Some(new)) => difference.added.push(new.path.clone()),
+                _ => {}
             }
         }
     }

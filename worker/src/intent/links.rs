@@ -99,6 +99,31 @@ fn destination(tree: &Listing, here: Vec<u8>, target: String) -> Resolved<'_> {
     }
 }
 
+/// The paths at which what changed can be found too, because a link leads to a folder above it. Where the link itself changed,
+/// that is all there is behind it.
+pub(super) fn aliases(change: &Change<'_>, reading: &Reading<'_>) -> Vec<Vec<u8>> {
+    let mut aliases = Vec::new();
+    for link in reading.tree().iter().filter(|entry| entry.mode.is_link()) {
+        let mut moved = false;
+        let Resolved::Folder(folder) = follow(reading, &link.path, &mut |place| {
+            moved = moved || is_moved(change, place);
+        }) else {
+            continue;
+        };
+        let prefix = [&folder, &b"/"[..]].concat();
+        let mut add = |path: &[u8]| {
+            let inside = path.strip_prefix(prefix.as_slice());
+            aliases.extend(inside.map(|inside| [&link.path, &b"/"[..], inside].concat()));
+        };
+        if moved {
+            reading.tree().within(&folder).for_each(|entry| add(&entry.path));
+        } else {
+            change.changed.iter().for_each(add);
+        }
+    }
+    aliases
+}
+
 /// The links of the new tree that lead to something else than before, though they themselves stayed as they are.
 pub(super) fn redirected<'a>(change: &Change<'a>, reading: &Reading<'a>) -> Vec<&'a Entry> {
     let links = change
@@ -118,11 +143,15 @@ pub(super) fn redirected<'a>(change: &Change<'a>, reading: &Reading<'a>) -> Vec<
 
 /// Whether what is at a place may have changed: it itself, a folder it is in, or something in it.
 fn is_touched(change: &Change<'_>, place: &[u8]) -> bool {
-    let ends = (0..place.len()).filter(|index| place[*index] == b'/');
-    let above = ends.map(|end| &place[..end]);
     // Everything is below the root.
     (place.is_empty() && !change.changed.is_empty())
-        || change.changed.contains(place)
-        || above.into_iter().any(|folder| change.changed.contains(folder))
+        || is_moved(change, place)
         || change.changed.any_within(place)
+}
+
+/// Whether something else is at a place now: it itself changed, or a folder it is in, which then was or became a file or a link.
+fn is_moved(change: &Change<'_>, place: &[u8]) -> bool {
+    let ends = (0..place.len()).filter(|index| place[*index] == b'/');
+    let mut above = ends.map(|end| &place[..end]);
+    change.changed.contains(place) || above.any(|folder| change.changed.contains(folder))
 }

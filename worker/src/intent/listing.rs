@@ -242,7 +242,7 @@ mod tests {
             format!("100644 commit {OBJECT}\ta\0"),
             format!("100644 blob {OBJECT}\t\0"),
             format!("100644 blob {OBJECT} 12\ta\0"),
-            format!("100644 blob 0123\ta\0"),
+            "100644 blob 0123\ta\0".to_owned(),
             format!("{good}{good}"),
             format!("{good}\0"),
             "fatal: not a tree\0".to_owned(),

@@ -12,6 +12,8 @@
 
 mod change;
 mod changed;
+#[cfg(test)]
+mod cnaas_history;
 mod contents;
 mod examine;
 mod kind;
@@ -23,6 +25,8 @@ mod problem;
 mod reading;
 pub mod settings;
 pub mod templates;
+#[cfg(test)]
+mod tests;
 mod yaml;
 
 pub use change::Change;

@@ -1,7 +1,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use super::links::{self, Resolved};
+use super::links::{self, BrokenLink, Resolved};
 use super::{Content, Contents, Entry, IntentProblem, Listing, ObjectId};
 
 /// A tree whose files are read as far as their contents are there. What is not there yet is noted, and asked for.
@@ -65,18 +65,17 @@ impl<'a> Reading<'a> {
     /// Reads a file, following links inside the tree.
     pub(super) fn read(&self, path: &[u8]) -> Read<'a> {
         let broken = |reason: String| Read::Broken(IntentProblem::whole(path, reason));
-        let Some(entry) = self.tree.get(path) else {
-            return Read::Absent;
-        };
-        let entry = if entry.mode.is_link() {
-            match links::resolve(self, path) {
+        let own = self.tree.get(path);
+        let entry = match own.filter(|entry| !entry.mode.is_link()) {
+            Some(entry) => entry,
+            // A link, or below one.
+            None => match links::resolve(self, path) {
                 Resolved::File(target) => target,
                 Resolved::Folder(_) => return Read::Folder,
                 Resolved::Unread => return Read::Later,
+                Resolved::Broken(BrokenLink::Dangling(_)) if own.is_none() => return Read::Absent,
                 Resolved::Broken(reason) => return broken(reason.to_string()),
-            }
-        } else {
-            entry
+            },
         };
         if !entry.mode.is_file() {
             return broken("is a submodule, must be a file".to_owned());

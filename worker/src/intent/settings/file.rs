@@ -51,6 +51,8 @@ mod tests {
             "routing_policies:\n  allow:\n    statements: [{action: accept, conditions: [{match_type: ipv4 prefix-set, match_target: v6}]}]\n",
             "underlay: {infra_link_net: 10.198.0.0/16, infra_lo_net: 10.199.0.0/16, mgmt_lo_net: 10.0.2.0/24}\n",
             "users: [{username: admin, uid: 1000, groups: [ALL]}]\ncli_append_str: ''\npoe_reboot_maintain: no\n",
+            "vlan_groups: {A: [10, 20-30], B: 7}\nvxlan_vni_range: 100000-999999\nupgrade_post_waittime: {default: 600}\n",
+            "interfaces: [{name: Ethernet1, ifclass: mirror, metric: 10, tagged_vlan_list: [10, 30-40]}]\n",
             "racks: [1]\nanything: {a: [b]}\n",
         ];
         for text in texts {

@@ -5,8 +5,9 @@ use crate::fleet::{GroupRule, Groups};
 use crate::intent::IntentProblem;
 use crate::intent::yaml::{self, Node, Place, Value};
 
-/// The keys of a group.
-const KEYS: [&str; 3] = ["name", "regex", "group_priority"];
+/// The keys of a group. The last one is of CNaaS 1.7: a branch of the templates for the devices of the group. It is left aside:
+/// Lockstep follows one branch.
+const KEYS: [&str; 4] = ["name", "regex", "group_priority", "templates_branch"];
 
 /// Reads `groups.yml`. `path` is named in what is wrong.
 ///
@@ -105,16 +106,7 @@ impl Reader<'_> {
             self.complain(pair.key_place, format!("unknown key {}; {advice}", pair.key));
         }
         let (name, place) = self.name(group)?;
-        let regex = match group.get("regex") {
-            None => String::new(),
-            Some(node) => match node.as_text() {
-                Some(text) => text.to_owned(),
-                None => {
-                    self.complain(node.place, format!("regex must be text, is {}", node.kind()));
-                    return None;
-                }
-            },
-        };
+        let regex = self.regex(group)?;
         let priority = self.priority(group)?;
         Some((
             GroupRule {
@@ -124,6 +116,18 @@ impl Reader<'_> {
             },
             place,
         ))
+    }
+
+    /// Without one, everybody is a member.
+    fn regex(&mut self, group: &Node) -> Option<String> {
+        let Some(node) = group.get("regex") else {
+            return Some(String::new());
+        };
+        let text = node.as_text().map(str::to_owned);
+        if text.is_none() {
+            self.complain(node.place, format!("regex must be text, is {}", node.kind()));
+        }
+        text
     }
 
     fn name(&mut self, group: &Node) -> Option<(GroupName, Place)> {

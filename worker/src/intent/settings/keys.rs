@@ -1,10 +1,11 @@
-//! The keys that CNaaS documents for settings (its repository reference), and what their values look like. One difference: it
-//! drops unknown keys in silence.
+//! The keys that CNaaS documents for settings (its repository reference, up to 1.9), and what their values look like. Only what
+//! names a thing is required, since which keys belong together differs between releases. CNaaS drops unknown keys in silence;
+//! here they are refused.
 
 use super::shape::Field;
 use super::shape::Shape::{
-    self, Boolean, Host, Ipv4, Ipv4Prefix, Ipv6, Ipv6Prefix, List, Named, Number, NumberOrText, Optional,
-    Prefix, Record, Text, Word,
+    self, Boolean, Host, Ipv4, Ipv4Prefix, Ipv6, Ipv6Prefix, List, Named, Number, NumberOrText, OneOrMore,
+    Optional, Prefix, Record, Text, Word,
 };
 
 const fn field(key: &'static str, shape: Shape) -> Field {
@@ -47,21 +48,24 @@ pub(super) static ROOT: &[Field] = &[
     field("interfaces", List(&Record(INTERFACE))),
     field("vrfs", List(&Record(VRF))),
     field("vxlans", Named(&Record(VXLAN))),
+    field("vlan_groups", Named(&OneOrMore(&NumberOrText))),
     field("underlay", Optional(&Record(UNDERLAY))),
     field("evpn_peers", List(&Record(&[required("hostname", Host)]))),
     field(
         "extroute_static",
-        Optional(&Record(&[required("vrfs", List(&Record(STATIC_VRF)))])),
+        Optional(&Record(&[field("vrfs", List(&Record(STATIC_VRF)))])),
     ),
     field(
         "extroute_ospfv3",
-        Optional(&Record(&[required("vrfs", List(&Record(OSPF_VRF)))])),
+        Optional(&Record(&[field("vrfs", List(&Record(OSPF_VRF)))])),
     ),
     field(
         "extroute_bgp",
         Optional(&Record(&[field("vrfs", List(&Record(BGP_VRF)))])),
     ),
     field("internal_vlans", Optional(&Record(INTERNAL_VLANS))),
+    field("banner_login", OPTIONAL_TEXT),
+    field("banner_motd", OPTIONAL_TEXT),
     field("dot1x_fail_vlan", OPTIONAL_VLAN),
     field("dot1x_multi_host", Boolean),
     field("poe_reboot_maintain", Boolean),
@@ -70,25 +74,34 @@ pub(super) static ROOT: &[Field] = &[
     field("organization_name", Text),
     field("domain_name", Optional(&Host)),
     field("users", List(&Record(USER))),
+    field("interface_tag_options", Named(&Record(TAG_OPTION))),
+    field("port_template_options", Named(&Record(PORT_TEMPLATE_OPTION))),
+    field("vxlan_vni_range", OPTIONAL_TEXT),
+    field("arista_models_32bit", OPTIONAL_TEXTS),
+    field("arista_models_arm", OPTIONAL_TEXTS),
+    field("upgrade_post_waittime", Named(&Number(0, 86_400))),
+    field("system_access_lists", TEXTS),
+    field("external_routing_policies", TEXTS),
     field("prefix_sets", Named(&Record(PREFIX_SET))),
     field("routing_policies", Named(&Record(ROUTING_POLICY))),
 ];
 
 const INTERFACE: &[Field] = &[
     required("name", Text),
-    required("ifclass", Text),
+    field("ifclass", Text),
     field("redundant_link", Boolean),
     field("config", OPTIONAL_TEXT),
     field("description", OPTIONAL_TEXT),
     field("enabled", OPTIONAL_BOOLEAN),
     field("untagged_vlan", OPTIONAL_VLAN),
-    field("tagged_vlan_list", Optional(&List(&Number(1, 4094)))),
+    field("tagged_vlan_list", Optional(&List(&NumberOrText))),
     field("aggregate_id", Optional(&Number(-1, 65_535))),
     field("tags", OPTIONAL_TEXTS),
     field("vrf", OPTIONAL_TEXT),
     field("ipv4_address", Optional(&Ipv4Prefix)),
     field("ipv6_address", Optional(&Ipv6Prefix)),
     field("mtu", MTU),
+    field("metric", Optional(&Number(0, 4_294_967_295))),
     field("acl_ipv4_in", OPTIONAL_TEXT),
     field("acl_ipv4_out", OPTIONAL_TEXT),
     field("acl_ipv6_in", OPTIONAL_TEXT),
@@ -96,9 +109,19 @@ const INTERFACE: &[Field] = &[
     field("cli_append_str", Text),
 ];
 
+const TAG_OPTION: &[Field] = &[field("description", Text), field("groups", OPTIONAL_TEXTS)];
+
+const PORT_TEMPLATE_OPTION: &[Field] = &[
+    field("description", Text),
+    // The documentation and the code of CNaaS do not agree on its name.
+    field("vlan_config", Word(&["tagged", "untagged", "none"])),
+    field("vlan_option", Word(&["tagged", "untagged", "none"])),
+    field("groups", OPTIONAL_TEXTS),
+];
+
 const VRF: &[Field] = &[
     required("name", Text),
-    required("vrf_id", Number(1, 65_535)),
+    field("vrf_id", Number(1, 65_535)),
     field("import_route_targets", TEXTS),
     field("export_route_targets", TEXTS),
     field("import_policy", OPTIONAL_TEXT),
@@ -108,9 +131,10 @@ const VRF: &[Field] = &[
 
 const VXLAN: &[Field] = &[
     field("description", OPTIONAL_TEXT),
-    required("vni", Number(1, 16_777_215)),
+    field("enabled", Boolean),
+    field("vni", Number(1, 16_777_215)),
     field("vrf", OPTIONAL_TEXT),
-    required("vlan_id", VLAN),
+    field("vlan_id", VLAN),
     field("vlan_name", Text),
     field("ipv4_gw", Optional(&Ipv4Prefix)),
     field("ipv4_secondaries", Optional(&List(&Ipv4Prefix))),
@@ -118,6 +142,7 @@ const VXLAN: &[Field] = &[
     field("dhcp_relays", Optional(&HOSTS)),
     field("mtu", MTU),
     field("vxlan_host_route", Boolean),
+    field("igmp_snooping", Record(IGMP_SNOOPING)),
     field("acl_ipv4_in", OPTIONAL_TEXT),
     field("acl_ipv4_out", OPTIONAL_TEXT),
     field("acl_ipv6_in", OPTIONAL_TEXT),
@@ -126,6 +151,18 @@ const VXLAN: &[Field] = &[
     field("groups", TEXTS),
     field("devices", TEXTS),
     field("tags", TEXTS),
+];
+
+const IGMP_SNOOPING: &[Field] = &[
+    field("enabled", Boolean),
+    field(
+        "querier",
+        Optional(&Record(&[
+            field("enabled", Boolean),
+            field("query_interval", Optional(&Number(1, 3600))),
+            field("version", Optional(&Number(1, 3))),
+        ])),
+    ),
 ];
 
 const UNDERLAY: &[Field] = &[
@@ -140,8 +177,8 @@ const STATIC_VRF: &[Field] = &[
     field(
         "ipv4",
         Optional(&List(&Record(&[
-            required("destination", Ipv4Prefix),
-            required("nexthop", Ipv4),
+            field("destination", Ipv4Prefix),
+            field("nexthop", Ipv4),
             field("interface", OPTIONAL_TEXT),
             field("name", Text),
             field("cli_append_str", Text),
@@ -150,8 +187,8 @@ const STATIC_VRF: &[Field] = &[
     field(
         "ipv6",
         Optional(&List(&Record(&[
-            required("destination", Ipv6Prefix),
-            required("nexthop", Ipv6),
+            field("destination", Ipv6Prefix),
+            field("nexthop", Ipv6),
             field("interface", OPTIONAL_TEXT),
             field("name", Text),
             field("cli_append_str", Text),
@@ -168,15 +205,15 @@ const OSPF_VRF: &[Field] = &[
 
 const BGP_VRF: &[Field] = &[
     required("name", Text),
-    required("local_as", AS_NUMBER),
+    field("local_as", AS_NUMBER),
     field("neighbor_v4", List(&Record(NEIGHBOR_V4))),
     field("neighbor_v6", List(&Record(NEIGHBOR_V6))),
     field("cli_append_str", Text),
 ];
 
 const NEIGHBOR_V4: &[Field] = &[
-    required("peer_ipv4", Ipv4),
-    required("peer_as", AS_NUMBER),
+    field("peer_ipv4", Ipv4),
+    field("peer_as", AS_NUMBER),
     field("route_map_in", Text),
     field("route_map_out", Text),
     field("description", Text),
@@ -186,14 +223,15 @@ const NEIGHBOR_V4: &[Field] = &[
     field("update_source", OPTIONAL_TEXT),
     field("ebgp_multihop", Optional(&Number(1, 255))),
     field("maximum_routes", Optional(&Number(0, 4_294_967_294))),
+    field("remove_private_as", Optional(&Word(&["all", "replace"]))),
     field("auth_type", OPTIONAL_TEXT),
     field("auth_string", OPTIONAL_TEXT),
     field("cli_append_str", Text),
 ];
 
 const NEIGHBOR_V6: &[Field] = &[
-    required("peer_ipv6", Ipv6),
-    required("peer_as", AS_NUMBER),
+    field("peer_ipv6", Ipv6),
+    field("peer_as", AS_NUMBER),
     field("route_map_in", Text),
     field("route_map_out", Text),
     field("description", Text),
@@ -203,14 +241,15 @@ const NEIGHBOR_V6: &[Field] = &[
     field("update_source", OPTIONAL_TEXT),
     field("ebgp_multihop", Optional(&Number(1, 255))),
     field("maximum_routes", Optional(&Number(0, 4_294_967_294))),
+    field("remove_private_as", Optional(&Word(&["all", "replace"]))),
     field("auth_type", OPTIONAL_TEXT),
     field("auth_string", OPTIONAL_TEXT),
     field("cli_append_str", Text),
 ];
 
 const INTERNAL_VLANS: &[Field] = &[
-    required("vlan_id_low", VLAN),
-    required("vlan_id_high", VLAN),
+    field("vlan_id_low", VLAN),
+    field("vlan_id_high", VLAN),
     field("allocation_order", Text),
 ];
 
@@ -229,25 +268,23 @@ const USER: &[Field] = &[
 
 const PREFIX_SET: &[Field] = &[
     field("mode", Word(&["ipv4", "ipv6", "mixed"])),
-    required(
+    field(
         "prefixes",
         List(&Record(&[
-            required("prefix", Prefix),
+            field("prefix", Prefix),
             field("masklength_range", Optional(&NumberOrText)),
         ])),
     ),
+    field("groups", TEXTS),
 ];
 
-const ROUTING_POLICY: &[Field] = &[required(
+const ROUTING_POLICY: &[Field] = &[field(
     "statements",
     List(&Record(&[
-        required("action", Word(&["accept", "reject"])),
-        required(
+        field("action", Word(&["accept", "reject"])),
+        field(
             "conditions",
-            List(&Record(&[
-                required("match_type", Text),
-                required("match_target", Text),
-            ])),
+            List(&Record(&[field("match_type", Text), field("match_target", Text)])),
         ),
     ])),
 )];

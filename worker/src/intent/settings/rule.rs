@@ -15,7 +15,10 @@ pub fn affected<'a>(paths: impl IntoIterator<Item = &'a [u8]>) -> Affected {
 fn add(affected: &mut Affected, path: &[u8]) {
     let mut components = components(path);
     let types: &[DeviceType] = match components.next().unwrap_or_default() {
-        b"global" => &[DeviceType::Access, DeviceType::Dist, DeviceType::Core],
+        b"global" => {
+            affected.global = true;
+            &[DeviceType::Access, DeviceType::Dist, DeviceType::Core]
+        }
         b"fabric" => &[DeviceType::Dist, DeviceType::Core],
         b"access" => &[DeviceType::Access],
         b"dist" => &[DeviceType::Dist],
@@ -64,9 +67,16 @@ mod tests {
             whole_platforms,
             hostnames,
             groups,
+            global,
             misnamed,
         } = affected(paths.iter().copied());
         assert!(platforms.is_empty() && whole_platforms.is_empty());
+        assert_eq!(
+            global,
+            paths
+                .iter()
+                .any(|path| path.starts_with(b"global") && !path.starts_with(b"globals"))
+        );
         let types = device_types.iter().map(ToString::to_string);
         let hosts = hostnames.iter().map(|name| format!("host {name}"));
         let groups = groups.iter().map(|name| format!("group {name}"));

@@ -30,6 +30,8 @@ pub(super) enum Shape {
     /// Or nothing.
     Optional(&'static Shape),
     List(&'static Shape),
+    /// A list, or what would be its only entry.
+    OneOrMore(&'static Shape),
     /// Names with values of one shape.
     Named(&'static Shape),
     /// These keys.
@@ -60,6 +62,10 @@ impl Checker<'_> {
             Shape::List(shape) => match node.as_list() {
                 Some(items) => items.iter().for_each(|item| self.check(name, item, shape)),
                 None => self.wrong(name, node, shape_name(&Shape::List(shape))),
+            },
+            Shape::OneOrMore(shape) => match node.as_list() {
+                Some(items) => items.iter().for_each(|item| self.check(name, item, shape)),
+                None => self.check(name, node, shape),
             },
             Shape::Named(shape) => match node.as_map() {
                 Some(pairs) => pairs.iter().for_each(|pair| self.check(name, &pair.value, shape)),
@@ -162,7 +168,7 @@ fn shape_name(shape: &Shape) -> &'static str {
         Shape::Ipv6Prefix => "an IPv6 address with a prefix length, such as 2001:db8::1/64",
         Shape::Prefix => "an IP address with a prefix length, such as 10.0.0.0/8",
         Shape::Optional(shape) => shape_name(shape),
-        Shape::List(_) => "a list",
+        Shape::List(_) | Shape::OneOrMore(_) => "a list",
         Shape::Named(_) | Shape::Record(_) => "a map",
     }
 }

@@ -2,9 +2,10 @@ use std::collections::BTreeSet;
 
 use super::{MAPPING_FILE, Mapping, Mappings, Platform, rule};
 use crate::fleet::Groups;
+use crate::intent::links::{self, Resolved};
 use crate::intent::path::shown;
 use crate::intent::reading::{Read, Reading};
-use crate::intent::{Change, IntentProblem, Judgement, Listing, links};
+use crate::intent::{Change, Entry, IntentProblem, Judgement, Listing};
 
 /// Judges a change of templates.
 pub(in crate::intent) fn examine(
@@ -14,22 +15,28 @@ pub(in crate::intent) fn examine(
 ) -> Result<Judgement, Vec<IntentProblem>> {
     let mut problems = Vec::new();
     let mut mappings = Mappings::new();
-    for folder in folders(change.new) {
+    for folder in folders(new) {
         read_new(folder, new, &mut mappings, &mut problems);
     }
-    let redirected = links::redirected(change, new);
-    let redirected: BTreeSet<&[u8]> = redirected.iter().map(|link| &*link.path).collect();
+    // Paths that are not in the difference itself, because they are links or lie behind one.
+    let mut linked: BTreeSet<Vec<u8>> = links::aliases(change, new).into_iter().collect();
+    linked.extend(links::aliases(change, old));
+    linked.extend(
+        links::redirected(change, new)
+            .iter()
+            .map(|link| link.path.to_vec()),
+    );
     let mut earlier = Mappings::new();
-    for folder in folders(change.old) {
+    for folder in folders(old) {
         let file = mapping_path(folder);
-        if change.changed.contains(&file) || redirected.contains(file.as_slice()) {
+        if change.changed.contains(&file) || linked.contains(&file) {
             read_old(folder, old, &mut earlier);
         }
     }
     if !problems.is_empty() {
         return Err(problems);
     }
-    let paths = change.changed.iter().chain(redirected);
+    let paths = change.changed.iter().chain(linked.iter().map(Vec::as_slice));
     let affected = rule::affected(paths, &earlier, &mappings);
     Ok(Judgement {
         affected,
@@ -37,12 +44,19 @@ pub(in crate::intent) fn examine(
     })
 }
 
-/// The platforms of a tree: folders at the top whose names do not begin with a dot.
-fn folders(tree: &Listing) -> BTreeSet<&[u8]> {
-    let folder = |path: &'_ [u8]| path.iter().position(|byte| *byte == b'/');
-    let folders = tree
-        .iter()
-        .filter_map(|entry| Some(&entry.path[..folder(&entry.path)?]));
+/// The platforms of a tree: folders at the top, and links to folders, whose names do not begin with a dot.
+fn folders<'a>(reading: &Reading<'a>) -> BTreeSet<&'a [u8]> {
+    let folder = |entry: &'a Entry| {
+        let path = &*entry.path;
+        match path.iter().position(|byte| *byte == b'/') {
+            Some(slash) => Some(&path[..slash]),
+            None if entry.mode.is_link() => {
+                matches!(links::resolve(reading, path), Resolved::Folder(_)).then_some(path)
+            }
+            None => None,
+        }
+    };
+    let folders = reading.tree().iter().filter_map(folder);
     folders.filter(|folder| !folder.starts_with(b".")).collect()
 }
 

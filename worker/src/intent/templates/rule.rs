@@ -130,12 +130,12 @@ mod tests {
             (".git/mapping.yml", ""),
         ];
         for (path, expected) in table {
-            let affected = affected([path.as_bytes()], &old, &new);
-            let whole = affected
+            let found = affected([path.as_bytes()], &old, &new);
+            let whole = found
                 .whole_platforms
                 .iter()
                 .map(|platform| format!("all {platform}"));
-            let pairs = affected
+            let pairs = found
                 .platforms
                 .iter()
                 .map(|(kind, platform)| format!("{kind} {platform}"));
@@ -145,7 +145,7 @@ mod tests {
                 "{path}"
             );
         }
-        let misnamed = super::affected([&b"\xffeos/x.j2"[..]], &old, &new).misnamed;
+        let misnamed = affected([&b"\xffeos/x.j2"[..]], &old, &new).misnamed;
         assert_eq!(misnamed, ["\\xffeos".to_owned()].into());
     }
 }

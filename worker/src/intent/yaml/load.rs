@@ -48,7 +48,7 @@ fn decode<'a>(path: &[u8], bytes: &'a [u8]) -> Result<&'a str, IntentProblem> {
             .iter()
             .rposition(|byte| *byte == b'\n')
             .map_or(0, |end| end + 1);
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let line = before.split(|byte| *byte == b'\n').count();
         let column = 1 + String::from_utf8_lossy(&before[start..]).chars().count();
         IntentProblem::at(path, Place { line, column }, "is no UTF-8; save it as UTF-8")
     })?;
@@ -107,7 +107,8 @@ impl Builder<'_> {
             Event::Scalar(text, style, anchor, tag) => {
                 let key = self.key_expected() && style == ScalarStyle::Plain && text == "<<" && tag.is_none();
                 if key {
-                    return self.merge_key(place);
+                    self.merge_key(place);
+                    return Ok(());
                 }
                 let value = self.scalar(&text, style, tag.as_deref(), place)?;
                 self.add(
@@ -240,7 +241,7 @@ impl Builder<'_> {
         )
     }
 
-    fn merge_key(&mut self, place: Place) -> Result<(), IntentProblem> {
+    fn merge_key(&mut self, place: Place) {
         if let Some(Open {
             kind: OpenKind::Map { key, .. },
             ..
@@ -248,7 +249,6 @@ impl Builder<'_> {
         {
             *key = Some(Key::Merge(place));
         }
-        Ok(())
     }
 
     fn attach(&mut self, node: Rc<Node>, place: Place) -> Result<(), IntentProblem> {
@@ -306,6 +306,8 @@ fn name(value: &Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use super::*;
 
     fn told(text: &str) -> String {
@@ -396,7 +398,7 @@ mod tests {
         for level in 1..30 {
             let before = level - 1;
             let items = vec![format!("*a{before}"); 10].join(", ");
-            text.push_str(&format!("a{level}: &a{level} [{items}]\n"));
+            writeln!(text, "a{level}: &a{level} [{items}]").unwrap();
         }
         let problem = load(b"x.yml", text.as_bytes()).unwrap_err().to_string();
         assert!(

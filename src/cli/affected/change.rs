@@ -1,0 +1,138 @@
+use std::ffi::OsString;
+use std::path::Path;
+
+use anyhow::Context;
+use lockstep_worker::fleet::Groups;
+use lockstep_worker::intent::settings::{self, GROUPS_FILE};
+use lockstep_worker::intent::templates::{self, MAPPING_FILE, Mapping, Mappings, Platform};
+use lockstep_worker::intent::{
+    Change, Contents, Examination, IntentProblem, Judgement, ObjectId, RepositoryKind, examine, shown,
+};
+
+use super::bytes;
+use super::git::Git;
+use crate::cli::UsageError;
+
+/// Whom a change concerns, or what is wrong with it.
+type Judged = Result<Judgement, Vec<IntentProblem>>;
+
+/// The change between two commits, judged as a worker judges it.
+pub(super) fn of_commits(
+    kind: RepositoryKind,
+    folder: &Path,
+    from: &str,
+    to: &str,
+) -> anyhow::Result<Judged> {
+    let git = Git::new(folder);
+    let old = git.listing(from)?;
+    let new = git.listing(to)?;
+    let change = Change::between(&old, &new);
+    let mut contents = Contents::default();
+    loop {
+        match examine(kind, &change, &contents) {
+            Examination::Sound(judgement) => return Ok(Ok(judgement)),
+            Examination::Broken(problems) => return Ok(Err(problems)),
+            Examination::Needs(needed) => {
+                let objects: Vec<ObjectId> = needed.into_keys().collect();
+                git.read(&objects, &mut contents)?;
+            }
+        }
+    }
+}
+
+/// A change of which only the paths are known.
+pub(super) fn of_paths(
+    kind: RepositoryKind,
+    paths: &[OsString],
+    settings: Option<&Path>,
+    templates: Option<&Path>,
+) -> anyhow::Result<Judged> {
+    let paths: Vec<&[u8]> = paths.iter().map(bytes).collect::<Result<_, _>>()?;
+    match kind {
+        RepositoryKind::Settings => {
+            let groups = match settings.map(groups).transpose()? {
+                None => Groups::default(),
+                Some(Ok(groups)) => groups,
+                Some(Err(problems)) => return Ok(Err(problems)),
+            };
+            let affected = settings::affected(paths);
+            Ok(Ok(Judgement { affected, groups }))
+        }
+        RepositoryKind::Templates => {
+            let folder = templates.ok_or_else(|| {
+                UsageError("--templates DIR is needed: its mapping.yml files say what paths mean".to_owned())
+            })?;
+            let mappings = match mappings(folder, &paths)? {
+                Ok(mappings) => mappings,
+                Err(problems) => return Ok(Err(problems)),
+            };
+            // What a mapping said before is not known, so it is taken to have had the same types.
+            let affected = templates::affected(paths, &Mappings::new(), &mappings);
+            Ok(Ok(Judgement {
+                affected,
+                groups: Groups::default(),
+            }))
+        }
+    }
+}
+
+/// The groups of a folder of settings. One without `groups.yml` has none.
+fn groups(folder: &Path) -> anyhow::Result<Result<Groups, Vec<IntentProblem>>> {
+    is_folder(folder)?;
+    let groups = read(&folder.join(GROUPS_FILE))?;
+    Ok(settings::read_groups(
+        GROUPS_FILE.as_bytes(),
+        &groups.unwrap_or_default(),
+    ))
+}
+
+/// The mappings of the platforms that paths name.
+fn mappings(folder: &Path, paths: &[&[u8]]) -> anyhow::Result<Result<Mappings, Vec<IntentProblem>>> {
+    is_folder(folder)?;
+    let mut mappings = Mappings::new();
+    let mut problems = Vec::new();
+    for path in paths {
+        let Some(slash) = path.iter().position(|byte| *byte == b'/') else {
+            continue;
+        };
+        let Ok(platform) = std::str::from_utf8(&path[..slash]) else {
+            continue;
+        };
+        if platform.starts_with('.') || mappings.contains_key(platform) {
+            continue;
+        }
+        let name = format!("{platform}/{MAPPING_FILE}");
+        let Some(bytes) = read(&folder.join(platform).join(MAPPING_FILE))? else {
+            continue;
+        };
+        match Mapping::read(name.as_bytes(), &bytes) {
+            Ok(mapping) => drop(mappings.insert(platform.to_owned(), Platform::Known(mapping))),
+            Err(found) => problems.extend(found),
+        }
+    }
+    problems.sort();
+    problems.dedup();
+    Ok(if problems.is_empty() {
+        Ok(mappings)
+    } else {
+        Err(problems)
+    })
+}
+
+fn is_folder(folder: &Path) -> Result<(), UsageError> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    Err(UsageError(format!("{} is no folder", folder.display())))
+}
+
+fn read(file: &Path) -> anyhow::Result<Option<Vec<u8>>> {
+    match std::fs::read(file) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => {
+            let name = shown(file.as_os_str().as_encoded_bytes());
+            Err(error).with_context(|| format!("cannot read {name}"))
+        }
+    }
+}

@@ -1,0 +1,163 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Context;
+use lockstep_protocol::{DeviceType, Hostname};
+use lockstep_worker::fleet::Candidate;
+use serde::Deserialize;
+
+use crate::inventory;
+
+/// The devices of an inventory, by hostname.
+#[derive(Debug)]
+pub(super) struct Fleet(BTreeMap<Hostname, Device>);
+
+/// What decides whether a change concerns a device.
+#[derive(Debug, Deserialize)]
+pub(super) struct Device {
+    hostname: Hostname,
+    #[serde(rename = "device_type")]
+    pub(super) kind: DeviceType,
+    #[serde(default)]
+    pub(super) platform: Option<String>,
+}
+
+impl Fleet {
+    /// Reads a YAML list, a Nornir inventory, or what `devices list --json` prints.
+    pub(super) fn read(file: &Path, default_type: Option<DeviceType>) -> anyhow::Result<Self> {
+        let devices = if file.is_dir() {
+            nornir(file, default_type)?
+        } else {
+            let name = file.display().to_string();
+            let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {name}"))?;
+            if let Some(devices) = listed(&text) {
+                devices
+            } else if is_map(&text) {
+                nornir(file, default_type)?
+            } else {
+                let inventory = inventory::read_yaml(&name, &text).context("the inventory cannot be read")?;
+                devices_of(inventory)
+            }
+        };
+        let devices = devices
+            .into_iter()
+            .map(|device| (device.hostname.clone(), device));
+        Ok(Self(devices.collect()))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn get(&self, hostname: &Hostname) -> Option<&Device> {
+        self.0.get(hostname)
+    }
+
+    /// What there is to know of each device, sorted by hostname.
+    pub(super) fn candidates(&self) -> impl Iterator<Item = Candidate<'_>> {
+        self.0.values().map(|device| Candidate {
+            hostname: &device.hostname,
+            device_type: device.kind,
+            platform: device.platform.as_deref(),
+        })
+    }
+}
+
+/// What `devices list --json` prints. Most of it plays no part, so it may be of another version.
+fn listed(text: &str) -> Option<Vec<Device>> {
+    text.trim_start().starts_with('[').then_some(())?;
+    serde_json::from_str(text).ok()
+}
+
+/// Whether a file has a map at its top: the hosts of Nornir. What is no YAML is not, and is refused later.
+fn is_map(text: &str) -> bool {
+    let value: Result<serde_json::Value, _> = serde_norway::from_str(text);
+    value.is_ok_and(|value| value.is_object())
+}
+
+fn nornir(path: &Path, default_type: Option<DeviceType>) -> anyhow::Result<Vec<Device>> {
+    let inventory = inventory::read_nornir(path, default_type).context("the inventory cannot be read")?;
+    Ok(devices_of(inventory))
+}
+
+fn devices_of(inventory: inventory::Inventory) -> Vec<Device> {
+    let device = |entry: inventory::Entry| Device {
+        hostname: entry.device.hostname,
+        kind: entry.device.device_type,
+        platform: entry.device.platform,
+    };
+    inventory.entries.into_iter().map(device).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(name: &str, text: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        match Fleet::read(&file, None) {
+            Ok(fleet) => {
+                let told = fleet.candidates().map(|device| {
+                    format!(
+                        "{} {} {}",
+                        device.hostname,
+                        device.device_type,
+                        device.platform.unwrap_or("-")
+                    )
+                });
+                told.collect::<Vec<_>>().join(", ")
+            }
+            Err(error) => format!("{error:#}"),
+        }
+    }
+
+    #[test]
+    fn inventories_of_three_kinds_are_read() {
+        let expected = "sw1 ACCESS eos, sw2 DIST -";
+        let table = [
+            (
+                "fleet.yml",
+                "- {hostname: sw2, device_type: dist}\n- {hostname: sw1, device_type: ACCESS, platform: eos}\n",
+            ),
+            (
+                "flow.yml",
+                "[{hostname: sw1, device_type: ACCESS, platform: eos}, {hostname: sw2, device_type: DIST}]",
+            ),
+            (
+                "list.json",
+                "[{\"id\": 1, \"hostname\": \"sw1\", \"device_type\": \"ACCESS\", \"platform\": \"eos\", \"added\": {}}, \
+                 {\"hostname\": \"sw2\", \"device_type\": \"DIST\", \"platform\": null}]",
+            ),
+            (
+                "hosts.yaml",
+                "sw1: {platform: eos, data: {device_type: ACCESS}}\nsw2: {data: {role: dist}}\n",
+            ),
+        ];
+        for (name, text) in table {
+            assert_eq!(told(name, text), expected, "{name}");
+        }
+        assert_eq!(told("empty.yml", ""), "");
+        assert_eq!(told("empty.json", "[]"), "");
+    }
+
+    #[test]
+    fn what_is_no_inventory_is_refused_with_its_place() {
+        for (text, expected) in [
+            (
+                "- {hostname: sw1}",
+                "fleet.yml: entry 1 (sw1): device_type is missing",
+            ),
+            (
+                "[{\"hostname\": \"a_b\", \"device_type\": \"ACCESS\"}]",
+                "entry 1 (a_b): hostname: ",
+            ),
+            ("- [", "fleet.yml:2:1: "),
+            ("text", "must be a list of devices"),
+        ] {
+            let told = told("fleet.yml", text);
+            assert!(told.contains(expected), "{text}: {told}");
+        }
+    }
+}

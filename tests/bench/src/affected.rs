@@ -1,0 +1,148 @@
+//! Whom a large change of settings concerns: from two listings to the devices, on one thread, without any server.
+
+use std::fmt::Write;
+
+use anyhow::{Context, bail, ensure};
+use lockstep_protocol::{DeviceType, Hostname};
+use lockstep_worker::fleet::{Candidate, select};
+use lockstep_worker::intent::{Change, Content, Contents, Examination, Listing, RepositoryKind, examine};
+
+use crate::processes::cpu_time;
+use crate::table::{Goal, Row, Table, median};
+
+/// Paths that change, half of all there are.
+const PATHS: u32 = 50_000;
+/// Devices of the fleet.
+const DEVICES: u32 = 100_000;
+/// Groups that may be primary.
+const GROUPS: u32 = 20;
+
+/// What the rounds begin with.
+struct Scene {
+    old: Vec<u8>,
+    new: Vec<u8>,
+    contents: Contents,
+    fleet: Vec<(Hostname, DeviceType)>,
+}
+
+/// Measures the CPU time of the decision, with reading the listings and the settings that changed, and of its part that
+/// looks at no file.
+pub(crate) fn measure(rounds: u32, table: &mut Table) -> anyhow::Result<()> {
+    let scene = Scene::new()?;
+    let (mut whole, mut rules) = (Vec::new(), Vec::new());
+    for round in 1..=rounds {
+        let (all, without_files) = scene.once()?;
+        eprintln!(
+            "affected, round {round}: {all:.0} ms, of which {without_files:.0} ms without reading settings"
+        );
+        whole.push(all);
+        rules.push(without_files);
+    }
+    let nothing = ("nothing", 0.0);
+    let what = "affected: 50,000 changed settings files, 100,000 devices, CPU";
+    table
+        .rows
+        .push(Row::new(what, "ms", median(whole), nothing, Goal::Plus(1000.0)));
+    let what = "affected: the same without reading settings, CPU";
+    table
+        .rows
+        .push(Row::new(what, "ms", median(rules), nothing, Goal::Plus(1000.0)));
+    Ok(())
+}
+
+fn cpu() -> anyhow::Result<f64> {
+    Ok(cpu_time(std::process::id())?.as_secs_f64() * 1e3)
+}
+
+impl Scene {
+    fn new() -> anyhow::Result<Self> {
+        let mut contents = Contents::default();
+        let (mut old, mut new) = (Vec::new(), Vec::new());
+        for number in 0..2 * PATHS {
+            let device = number / 2;
+            let (path, text) = if number % 2 == 0 {
+                (format!("devices/sw{device}/base_system.yml"), base_system(device))
+            } else {
+                (format!("devices/sw{device}/interfaces.yml"), String::new())
+            };
+            let (before, after) = (
+                id(number),
+                id(number + if number % 2 == 0 { 1_000_000 } else { 0 }),
+            );
+            record(&mut old, &before, &path);
+            record(&mut new, &after, &path);
+            contents.insert(after.parse()?, Content::Bytes(text.into_bytes()));
+        }
+        let mut groups = "groups:\n".to_owned();
+        for group in 0..GROUPS {
+            writeln!(
+                groups,
+                "- group: {{name: G{group}, regex: 'sw.*{group}$', group_priority: {}}}",
+                99 - group
+            )?;
+        }
+        record(&mut old, &id(3_000_000), "global/groups.yml");
+        record(&mut new, &id(3_000_000), "global/groups.yml");
+        contents.insert(id(3_000_000).parse()?, Content::Bytes(groups.into_bytes()));
+        record(&mut new, &id(3_000_001), "groups/G7/routing.yml");
+        contents.insert(id(3_000_001).parse()?, Content::Bytes(b"vrfs: []\n".to_vec()));
+        let fleet = (0..DEVICES).map(|number| {
+            let kind = [DeviceType::Access, DeviceType::Dist][number as usize % 2];
+            Ok((format!("sw{number}").parse()?, kind))
+        });
+        let fleet = fleet.collect::<anyhow::Result<_>>()?;
+        Ok(Self {
+            old,
+            new,
+            contents,
+            fleet,
+        })
+    }
+
+    /// One decision; the milliseconds of CPU it takes, and of those the ones after its files were read.
+    fn once(&self) -> anyhow::Result<(f64, f64)> {
+        let begin = cpu()?;
+        let old = Listing::parse(&self.old)?;
+        let new = Listing::parse(&self.new)?;
+        let change = Change::between(&old, &new);
+        let compared = cpu()?;
+        let judgement = match examine(RepositoryKind::Settings, &change, &self.contents) {
+            Examination::Sound(judgement) => judgement,
+            Examination::Broken(problems) => bail!("{} problems, the first: {}", problems.len(), problems[0]),
+            Examination::Needs(needed) => bail!("{} objects are missing", needed.len()),
+        };
+        let examined = cpu()?;
+        let candidates = self.fleet.iter().map(|(hostname, device_type)| Candidate {
+            hostname,
+            device_type: *device_type,
+            platform: Some("eos"),
+        });
+        let selection = select(&judgement.affected, &judgement.groups, candidates);
+        let end = cpu()?;
+        let expected = usize::try_from(PATHS).context("a small number")?;
+        ensure!(
+            change.changed.len() == expected + 1,
+            "{} paths changed",
+            change.changed.len()
+        );
+        // Every second device is named; of the others, those of the group.
+        ensure!(selection.devices.len() > expected && selection.unknown_hostnames.is_empty());
+        Ok((end - begin, end - examined + compared - begin))
+    }
+}
+
+fn id(number: u32) -> String {
+    format!("{number:040x}")
+}
+
+/// What `git ls-tree -r -z` writes of a file.
+fn record(listing: &mut Vec<u8>, id: &str, path: &str) {
+    listing.extend_from_slice(format!("100644 blob {id}\t{path}\0").as_bytes());
+}
+
+fn base_system(device: u32) -> String {
+    format!(
+        "---\nntp_servers:\n  - host: 10.255.0.1\n  - host: 10.255.0.2\nsyslog_servers:\n  - host: 10.255.0.21\n    port: 514\n\
+         organization_name: \"site {device}\"\ndot1x_fail_vlan: 13\n"
+    )
+}

@@ -1,0 +1,222 @@
+//! What real commits of public repositories un-synchronize: CNaaS NMS against this crate, case by case. Where the two differ, it
+//! is on purpose and listed in `differences.json`, by the reason and then by the case; `fleet/README.md` says the reasons at
+//! length. A difference that is not listed fails the test, and so does a listed one that is none any more.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lockstep_protocol::{DeviceType, Hostname};
+use serde::Deserialize;
+
+use super::settings::{self, read_groups};
+use super::templates::{self, Mapping, Mappings, Platform};
+use crate::fleet::{Affected, Candidate, Groups, select};
+
+const HISTORY: &str = include_str!("cnaas_history.json");
+const DIFFERENCES: &str = include_str!("differences.json");
+
+#[derive(Deserialize)]
+struct History {
+    inventories: BTreeMap<String, Inventory>,
+    #[serde(rename = "settings_history")]
+    settings: Vec<SettingsCase>,
+    #[serde(rename = "templates_history")]
+    templates: Vec<TemplatesCase>,
+}
+
+#[derive(Deserialize)]
+struct Inventory {
+    devices: Vec<Device>,
+}
+
+#[derive(Deserialize)]
+struct Device {
+    hostname: Hostname,
+    #[serde(rename = "device_type")]
+    kind: DeviceType,
+    platform: String,
+}
+
+#[derive(Deserialize)]
+struct SettingsCase {
+    id: String,
+    inventory: String,
+    changed_paths: Vec<String>,
+    changed_paths_no_rename_detection: Option<Vec<String>>,
+    groups: serde_json::Value,
+    primary_group: BTreeMap<Hostname, String>,
+    expected: Expected,
+}
+
+/// What a change of settings does.
+#[derive(Debug, PartialEq, Deserialize)]
+struct Expected {
+    devtypes: BTreeSet<DeviceType>,
+    hostnames: BTreeSet<Hostname>,
+    flagged_devices: BTreeSet<Hostname>,
+    unknown_hostnames: BTreeSet<Hostname>,
+}
+
+#[derive(Deserialize)]
+struct TemplatesCase {
+    id: String,
+    changed_paths: Vec<String>,
+    mappings: BTreeMap<String, serde_json::Value>,
+    expected_error: Option<String>,
+    expected_pairs: BTreeSet<(DeviceType, String)>,
+    expected_flagged_devices_campus: BTreeSet<Hostname>,
+}
+
+/// Cases by the reason why they differ.
+type Differences = BTreeMap<String, BTreeSet<String>>;
+
+fn history() -> History {
+    serde_json::from_str(HISTORY).unwrap()
+}
+
+fn flagged(
+    affected: &Affected,
+    groups: &Groups,
+    inventory: &Inventory,
+) -> (BTreeSet<Hostname>, BTreeSet<Hostname>) {
+    let candidates = inventory.devices.iter().map(|device| Candidate {
+        hostname: &device.hostname,
+        device_type: device.kind,
+        platform: Some(&device.platform),
+    });
+    let selection = select(affected, groups, candidates);
+    (
+        selection.devices.into_iter().cloned().collect(),
+        selection.unknown_hostnames,
+    )
+}
+
+fn settings_of(case: &SettingsCase, paths: &[String], groups: &Groups, inventory: &Inventory) -> Expected {
+    let affected = settings::affected(paths.iter().map(String::as_bytes));
+    let (flagged_devices, unknown_hostnames) = flagged(&affected, groups, inventory);
+    assert!(affected.platforms.is_empty(), "{}", case.id);
+    Expected {
+        devtypes: affected.device_types,
+        hostnames: affected.hostnames,
+        flagged_devices,
+        unknown_hostnames,
+    }
+}
+
+/// Why a case differs, found by leaving out one deliberate difference after the other.
+fn settings_reason(case: &SettingsCase, ours: &Expected) -> &'static str {
+    let expected = &case.expected;
+    let first = |path: &String| path.split('/').next().unwrap_or_default().to_owned();
+    let tops: BTreeSet<String> = case.changed_paths.iter().map(first).collect();
+    if tops.contains("global")
+        && ours.devtypes == expected.devtypes
+        && ours.flagged_devices == expected.flagged_devices
+    {
+        return "what is named beside global/ stays named";
+    }
+    if tops.contains("firewall") && ours.devtypes.contains(&DeviceType::Firewall) {
+        return "firewall/ concerns firewalls";
+    }
+    if case.changed_paths_no_rename_detection.is_some() {
+        return "a rename concerns both sides";
+    }
+    "unexplained"
+}
+
+#[test]
+fn settings_un_synchronize_whom_cnaas_un_synchronizes() {
+    let history = history();
+    assert_eq!(history.settings.len(), 214);
+    let mut differences = Differences::new();
+    for case in &history.settings {
+        let inventory = &history.inventories[&case.inventory];
+        let groups = serde_json::json!({"groups": case.groups}).to_string();
+        let groups = read_groups(b"global/groups.yml", groups.as_bytes()).unwrap();
+        for (hostname, group) in &case.primary_group {
+            assert_eq!(
+                groups.primary(hostname).unwrap().as_str(),
+                group,
+                "{} {hostname}",
+                case.id
+            );
+        }
+        // Listings know no renames, so what git makes of them is not for us.
+        let paths = case
+            .changed_paths_no_rename_detection
+            .as_ref()
+            .unwrap_or(&case.changed_paths);
+        let ours = settings_of(case, paths, &groups, inventory);
+        if ours != case.expected {
+            let reason = settings_reason(case, &ours);
+            differences
+                .entry(reason.to_owned())
+                .or_default()
+                .insert(case.id.clone());
+        }
+    }
+    compare(&differences, "S-");
+}
+
+#[test]
+fn templates_un_synchronize_whom_cnaas_un_synchronizes() {
+    let history = history();
+    assert_eq!(history.templates.len(), 187);
+    let mut differences = Differences::new();
+    for case in &history.templates {
+        assert_eq!(case.expected_error, None, "{}", case.id);
+        let read = |mapping: &serde_json::Value| {
+            Platform::Known(Mapping::read(b"mapping.yml", mapping.to_string().as_bytes()).unwrap())
+        };
+        let mappings: Mappings = case
+            .mappings
+            .iter()
+            .map(|(platform, mapping)| (platform.clone(), read(mapping)))
+            .collect();
+        let told = |paths: &[&String]| {
+            let affected =
+                templates::affected(paths.iter().map(|path| path.as_bytes()), &mappings, &mappings);
+            assert!(
+                affected.device_types.is_empty() && affected.hostnames.is_empty(),
+                "{}",
+                case.id
+            );
+            assert!(affected.whole_platforms.is_empty(), "{}", case.id);
+            let (devices, _) = flagged(&affected, &Groups::default(), &history.inventories["campus"]);
+            (affected.platforms, devices)
+        };
+        let expected = (
+            case.expected_pairs.clone(),
+            case.expected_flagged_devices_campus.clone(),
+        );
+        let all: Vec<&String> = case.changed_paths.iter().collect();
+        if told(&all) != expected {
+            let rest: Vec<&String> = all
+                .into_iter()
+                .filter(|path| !path.ends_with("/mapping.yml"))
+                .collect();
+            let reason = if told(&rest) == expected {
+                "a change of mapping.yml concerns its types"
+            } else {
+                "unexplained"
+            };
+            differences
+                .entry(reason.to_owned())
+                .or_default()
+                .insert(case.id.clone());
+        }
+    }
+    compare(&differences, "T-");
+}
+
+fn compare(found: &Differences, prefix: &str) {
+    let mut listed: Differences = serde_json::from_str(DIFFERENCES).unwrap();
+    for cases in listed.values_mut() {
+        cases.retain(|id| id.starts_with(prefix));
+    }
+    listed.retain(|_, cases| !cases.is_empty());
+    assert_eq!(
+        *found,
+        listed,
+        "found (left) and listed (right) differ:\n{}",
+        serde_json::to_string_pretty(found).unwrap()
+    );
+}
