@@ -1,0 +1,3 @@
+//! The simulated CloudVision as its clients see it.
+
+mod cvprac;
