@@ -43,6 +43,8 @@ pub enum Endpoint {
     ChangeControls,
     /// `ChangeControl?key.id=`
     ChangeControl,
+    /// `inventory/v1/Device/all`
+    DeviceResources,
     /// `inventory/v1/Device` of the resource API
     DeviceResource,
     /// `configstatus/v1/Summary` of the resource API
@@ -119,6 +121,11 @@ const ROOT: &[(&str, &str, Endpoint)] = &[
     ),
     (
         "GET",
+        "/api/resources/inventory/v1/Device/all",
+        Endpoint::DeviceResources,
+    ),
+    (
+        "GET",
         "/api/resources/inventory/v1/Device",
         Endpoint::DeviceResource,
     ),
@@ -147,9 +154,11 @@ impl Endpoint {
             Self::Compliance | Self::ContainerInfo | Self::OldTopology => Need::Provisioning,
             Self::Topology => Need::NewTopology,
             Self::DiffSummary | Self::Diff | Self::ImageDiff => Need::PerTaskDiff,
-            Self::ChangeControls | Self::ChangeControl | Self::DeviceResource | Self::ConfigStatus => {
-                Need::Resources
-            }
+            Self::ChangeControls
+            | Self::ChangeControl
+            | Self::DeviceResources
+            | Self::DeviceResource
+            | Self::ConfigStatus => Need::Resources,
             _ => Need::Nothing,
         }
     }

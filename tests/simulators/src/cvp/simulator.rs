@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 
 use super::endpoint::Endpoint;
 use super::fault::Injection;
+use super::hold::Hold;
 use super::knobs::Knobs;
 use super::log::Logged;
 use super::scenario::Scenario;
@@ -158,6 +159,11 @@ impl CvpSimulator {
     /// How many such changes are still to happen.
     pub fn changes_to_come(&self) -> usize {
         self.shared.state().hooks.waiting()
+    }
+
+    /// Stops requests to this endpoint about this task or device (about anything if `None`) before they are done.
+    pub fn hold(&self, endpoint: Endpoint, subject: Option<&str>) -> Hold {
+        self.shared.state().holds.add(endpoint, subject)
     }
 
     /// Ends all sessions, without telling anyone.

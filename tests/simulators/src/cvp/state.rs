@@ -4,6 +4,7 @@ use super::answer::Answer;
 use super::api::{self, Call};
 use super::endpoint::{Endpoint, Need};
 use super::fault::Faults;
+use super::hold::Holds;
 use super::hooks::Hooks;
 use super::knobs::Knobs;
 use super::log::{Credential, Log};
@@ -22,6 +23,7 @@ pub(crate) struct State {
     pub(crate) accounts: Accounts,
     pub(crate) sessions: Sessions,
     pub(crate) faults: Faults,
+    pub(crate) holds: Holds,
     pub(crate) hooks: Hooks,
     pub(crate) log: Log,
     /// Ids of tasks whose cancellation was triggered, in that order.
@@ -48,6 +50,7 @@ impl State {
             accounts,
             sessions: Sessions::default(),
             faults: Faults::default(),
+            holds: Holds::default(),
             hooks: Hooks::default(),
             log: Log::default(),
             cancelled: Vec::new(),

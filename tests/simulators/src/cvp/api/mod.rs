@@ -14,6 +14,7 @@ use super::answer::Answer;
 use super::endpoint::Endpoint;
 use super::state::State;
 use super::version::Version;
+use super::world::Device;
 
 pub(crate) use call::Call;
 pub(crate) use login::login;
@@ -42,6 +43,7 @@ pub(crate) fn dispatch(state: &mut State, call: &Call) -> Answer {
         Endpoint::ContainerInfo => inventory::container_info(state, call),
         Endpoint::OldTopology => inventory::topology(state, call, false),
         Endpoint::Topology => inventory::topology(state, call, true),
+        Endpoint::DeviceResources => Answer::resources(state.world.devices.iter().map(Device::resource)),
         Endpoint::DeviceResource => inventory::resource(state, call),
         Endpoint::ChangeControls => change_controls::all(state),
         Endpoint::ChangeControl => change_controls::one(state, call),

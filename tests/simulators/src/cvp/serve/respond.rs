@@ -48,13 +48,17 @@ pub(crate) async fn respond(
     let call = Call::read(head.method.as_str(), head.uri.path(), query, &head.headers, &body);
 
     let mut under_way = UnderWay::begin(&shared, node, &call);
-    let (mode, latency, fault) = {
+    let (mode, latency, fault, hold) = {
         let mut state = shared.state();
         let fault = state.faults.take(call.endpoint, call.subject.as_deref());
         let mode = state.modes.get(node).copied().unwrap_or_default();
-        (mode, state.knobs.latency, fault)
+        let hold = state.holds.of(call.endpoint, call.subject.as_deref());
+        (mode, state.knobs.latency, fault, hold)
     };
     pause(latency).await;
+    if let Some(hold) = hold {
+        hold.pass().await;
+    }
     let answer = match mode {
         NodeMode::Healthy => answer(&shared, &call, fault).await?,
         NodeMode::Hangs => std::future::pending().await,
