@@ -15,6 +15,8 @@ mod publish;
 mod repositories;
 mod request;
 mod schema;
+#[cfg(feature = "simulators")]
+mod simulate;
 mod table;
 mod up;
 mod worker;
@@ -95,6 +97,8 @@ enum Command {
     Repositories(repositories::Repositories),
     Affected(affected::Affected),
     Schema(schema::Schema),
+    #[cfg(feature = "simulators")]
+    Simulate(simulate::Simulate),
     Config(config::ConfigCommand),
     Demo(demo::Demo),
     Completions(completions::Completions),
@@ -117,6 +121,8 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Repositories(command) => command.run(&global).await,
         Command::Affected(command) => command.run(&global),
         Command::Schema(command) => Ok(command.run()),
+        #[cfg(feature = "simulators")]
+        Command::Simulate(command) => command.run(&global).await,
         Command::Config(command) => command.run(&global),
         Command::Demo(command) => command.run(&global).await,
         Command::Completions(command) => command.run(),

@@ -14,4 +14,6 @@ mod python;
 mod repositories;
 mod roles;
 mod shutdown;
+#[cfg(feature = "simulators")]
+mod simulate;
 mod system;
