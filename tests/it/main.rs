@@ -11,6 +11,7 @@ mod outage;
 mod panic;
 mod poison;
 mod python;
+mod readme;
 mod repositories;
 mod roles;
 mod shutdown;

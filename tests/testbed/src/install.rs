@@ -12,7 +12,11 @@ pub struct Package {
 }
 
 /// What some test or other runs as a command.
-pub const TOOLS: [Package; 2] = [
+pub const TOOLS: [Package; 3] = [
+    Package {
+        name: "curl",
+        file: "/usr/bin/curl",
+    },
     Package {
         name: "git",
         file: "/usr/bin/git",
