@@ -8,8 +8,8 @@ use crate::roles;
 
 /// Takes webhooks of forges, and events of services
 ///
-/// A forge sends to /webhooks/github/settings, or gitlab, gitea, forgejo, bitbucket; and settings or templates. What it signs with
-/// is repositories.settings.webhook_secret. Services send events to /v1/events, with one of gateway.tokens.
+/// A forge sends to /webhooks/github/settings, or gitlab, gitea, forgejo, bitbucket; and settings or templates. It signs with the
+/// `webhook_secret` of that repository. Services send events to /v1/events, with one of the gateway's tokens.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep gateway

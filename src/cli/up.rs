@@ -38,7 +38,7 @@ impl Up {
         };
         let config = global.role(overrides)?;
         roles::up(&config, |address, gateway| {
-            greet(&config, address, gateway, global.json)
+            greet(&config, address, gateway, global.json);
         })
         .await?;
         Ok(ExitCode::SUCCESS)

@@ -10,6 +10,9 @@ use super::payload;
 use super::refusal::Refusal;
 use super::secrets::Secrets;
 
+/// Where the id of the delivery is.
+pub(super) const DELIVERY: &[&str] = &["x-request-uuid"];
+
 #[derive(Deserialize)]
 struct Payload {
     push: PushedRefs,
@@ -49,10 +52,6 @@ pub(super) fn authenticate(headers: Headers<'_>, body: &[u8], secrets: &Secrets)
             why: "the signature is wrong",
         }),
     }
-}
-
-pub(super) fn delivery(headers: Headers<'_>) -> Result<&str, Refusal> {
-    headers.need("x-request-uuid")
 }
 
 pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<Reading, Refusal> {

@@ -6,12 +6,11 @@ use super::headers::Headers;
 use super::refusal::Refusal;
 use super::secrets::Secrets;
 
+/// Where the id of the delivery is.
+pub(super) const DELIVERY: &[&str] = &["x-forgejo-delivery"];
+
 pub(super) fn authenticate(headers: Headers<'_>, body: &[u8], secrets: &Secrets) -> Result<(), Refusal> {
     gitea::check_signature(headers.proof("x-forgejo-signature")?, body, secrets)
-}
-
-pub(super) fn delivery(headers: Headers<'_>) -> Result<&str, Refusal> {
-    headers.need("x-forgejo-delivery")
 }
 
 pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<Reading, Refusal> {

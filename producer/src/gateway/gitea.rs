@@ -10,6 +10,9 @@ use super::payload;
 use super::refusal::Refusal;
 use super::secrets::Secrets;
 
+/// Where the id of the delivery is.
+pub(super) const DELIVERY: &[&str] = &["x-gitea-delivery"];
+
 #[derive(Deserialize)]
 struct Payload {
     #[serde(rename = "ref")]
@@ -35,10 +38,6 @@ pub(super) fn check_signature(signature: &str, body: &[u8], secrets: &Secrets) -
             why: "the signature is wrong",
         })
     }
-}
-
-pub(super) fn delivery(headers: Headers<'_>) -> Result<&str, Refusal> {
-    headers.need("x-gitea-delivery")
 }
 
 pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<Reading, Refusal> {

@@ -9,6 +9,9 @@ use super::payload;
 use super::refusal::Refusal;
 use super::secrets::Secrets;
 
+/// Where the id of the delivery is.
+pub(super) const DELIVERY: &[&str] = &["x-github-delivery"];
+
 /// The most commits a payload lists, and the most files it lists of one.
 const MOST_COMMITS: usize = 2048;
 const MOST_FILES: usize = 3000;
@@ -33,10 +36,6 @@ pub(super) fn authenticate(headers: Headers<'_>, body: &[u8], secrets: &Secrets)
             why: "the signature is wrong",
         }),
     }
-}
-
-pub(super) fn delivery(headers: Headers<'_>) -> Result<&str, Refusal> {
-    headers.need("x-github-delivery")
 }
 
 pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<Reading, Refusal> {

@@ -19,6 +19,10 @@ const ID: &str = "webhook-id";
 const TIMESTAMP: &str = "webhook-timestamp";
 const TOKEN: &str = "x-gitlab-token";
 
+/// Where the id of the delivery is, the same for every attempt. What is signed counts first; the last one is for GitLab before
+/// 17.4.
+pub(super) const DELIVERY: &[&str] = &[ID, "idempotency-key", "x-gitlab-event-uuid"];
+
 #[derive(Deserialize)]
 struct Payload {
     #[serde(rename = "ref")]
@@ -73,16 +77,6 @@ fn check_signature(
             why: "the signature is too old or too new; are both clocks right?",
         }),
     }
-}
-
-/// The same for every attempt to deliver. What is signed counts first; `X-Gitlab-Event-UUID` is for GitLab before 17.4.
-pub(super) fn delivery(headers: Headers<'_>) -> Result<&str, Refusal> {
-    for name in [ID, "idempotency-key"] {
-        if let Some(id) = headers.text(name)? {
-            return Ok(id);
-        }
-    }
-    headers.need("x-gitlab-event-uuid")
 }
 
 pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<Reading, Refusal> {

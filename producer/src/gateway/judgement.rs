@@ -75,19 +75,25 @@ pub(super) fn judge(
 
 /// The identity of the delivery, from which those of its messages are derived.
 fn delivered(forge: Forge, repository: &Repository, headers: Headers<'_>) -> Result<Identity, Refusal> {
-    let delivery = match forge {
-        Forge::Github => github::delivery(headers),
-        Forge::Gitlab => gitlab::delivery(headers),
-        Forge::Gitea => gitea::delivery(headers),
-        Forge::Forgejo => forgejo::delivery(headers),
-        Forge::Bitbucket => bitbucket::delivery(headers),
-    }?;
-    let refused = |reason| Refusal::header("with the id of the delivery", reason);
-    let id = MessageId::try_from(delivery.to_owned())
-        .map_err(|_| refused("is empty or longer than 255 characters"))?;
-    let source = format!("/webhooks/{forge}/{}", repository.name);
-    let source =
-        Source::try_from(source).map_err(|_| refused("cannot be used: the repository's name has blanks"))?;
+    let names = match forge {
+        Forge::Github => github::DELIVERY,
+        Forge::Gitlab => gitlab::DELIVERY,
+        Forge::Gitea => gitea::DELIVERY,
+        Forge::Forgejo => forgejo::DELIVERY,
+        Forge::Bitbucket => bitbucket::DELIVERY,
+    };
+    let told = names.iter().copied().filter(|name| headers.has(name));
+    let name = told
+        .chain(names.iter().copied())
+        .next()
+        .expect("every forge names its deliveries");
+    let id = MessageId::try_from(headers.need(name)?.to_owned())
+        .map_err(|_| Refusal::header(name, "must have 1 to 255 characters"))?;
+    let source = Source::try_from(format!("/webhooks/{forge}/{}", repository.name)).map_err(|error| {
+        Refusal::Sender(format!(
+            "the repository's name cannot be part of a source: it {error}"
+        ))
+    })?;
     Ok(Identity { source, id })
 }
 

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -41,9 +42,17 @@ impl IntoResponse for Received {
 /// `POST /webhooks/{forge}/{repository}`: publishes what was pushed, and answers when the broker has it.
 pub(super) async fn receive(
     State(shared): State<Arc<Shared>>,
-    Path((forge, repository)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
     request: Request,
 ) -> Result<impl IntoResponse, Answer> {
+    let Ok(Path((forge, repository))) = path else {
+        let detail = "its name is not percent-encoded UTF-8";
+        return Err(Answer::not_found(
+            "unknown-repository",
+            "there is no repository of this name",
+            detail,
+        ));
+    };
     let (forge, repository) = find(&shared, &forge, &repository)?;
     let headers = request.headers().clone();
     judgement::look(forge, &headers)?;
@@ -91,7 +100,11 @@ async fn judge(
     let repository = Arc::clone(repository);
     let name = repository.name.clone();
     let large = held.bytes.len() >= LARGE;
-    let judge = move || judgement::judge(forge, &repository, &headers, &held.bytes, now);
+    let judge = move || {
+        // As a whole, so that its room is kept until the work is done, whoever gave up waiting.
+        let held = held;
+        judgement::judge(forge, &repository, &headers, &held.bytes, now)
+    };
     let judged = if large {
         tokio::task::spawn_blocking(judge).await.map_err(|crash| {
             tracing::error!(

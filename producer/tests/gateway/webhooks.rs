@@ -139,6 +139,11 @@ async fn requests_get_the_status_and_problem_of_the_table() {
             at("/webhooks/GitHub/settings"),
             (404, "unknown-forge"),
         ),
+        (
+            "no UTF-8 in the path",
+            at("/webhooks/github/%ff"),
+            (404, "unknown-repository"),
+        ),
         ("half a path", at("/webhooks/github"), (404, "unknown-path")),
         ("GET", get, (405, "wrong-method")),
         (

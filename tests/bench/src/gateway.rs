@@ -43,16 +43,14 @@ pub(crate) async fn measure(host: &Host, pushes: u32, rounds: u32, table: &mut T
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     for round in 1..=rounds {
         let scene = host.scene(1).await?;
-        bare.push(publish(&scene, pushes).await?);
+        let alone = publish(&scene, pushes).await?;
         check(&scene, pushes).await?;
         let scene = host.scene(1).await?;
-        ours.push(push(&scene, pushes).await?);
+        let received = push(&scene, pushes).await?;
         check(&scene, pushes).await?;
-        eprintln!(
-            "gateway, round {round}: bare {:.0?} msg/s, Lockstep {:.0?} msg/s",
-            bare.last(),
-            ours.last()
-        );
+        eprintln!("gateway, round {round}: bare {alone:.0} msg/s, Lockstep {received:.0} msg/s");
+        bare.push(alone);
+        ours.push(received);
     }
     table.rows.push(Row::new(
         "signed push → 202, 32 in flight",
