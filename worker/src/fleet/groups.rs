@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use fancy_regex::{Regex, RegexBuilder};
 use lockstep_protocol::{GroupName, Hostname};
 
@@ -15,10 +17,19 @@ const MOST_STEPS: usize = 100_000;
 pub struct GroupRule {
     /// Its name.
     pub name: GroupName,
-    /// Matches the hostnames of its members from their start.
-    pub regex: String,
+    /// Who is in it.
+    pub members: Members,
     /// The highest makes it primary; 0 never does.
     pub priority: u8,
+}
+
+/// Who is in a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Members {
+    /// Devices whose hostname this matches from its start, as Python's `re.match`.
+    Matching(String),
+    /// These devices.
+    Listed(BTreeSet<Hostname>),
 }
 
 /// The groups of a settings tree, and which of them is a device's primary one (`reference/cnaas.md` §2d).
@@ -35,8 +46,14 @@ pub struct Groups {
 #[derive(Clone, Debug)]
 struct Rule {
     name: GroupName,
-    regex: Regex,
+    members: Matcher,
     priority: u8,
+}
+
+#[derive(Clone, Debug)]
+enum Matcher {
+    Matching(Box<Regex>),
+    Listed(BTreeSet<Hostname>),
 }
 
 /// Why groups make no sense together. Each names the group by its index.
@@ -108,15 +125,12 @@ impl Groups {
     pub fn new(rules: Vec<GroupRule>) -> Result<Self, Vec<GroupError>> {
         let mut errors = Vec::new();
         let mut read: Vec<Rule> = Vec::with_capacity(rules.len());
-        for (
-            index,
-            GroupRule {
+        for (index, rule) in rules.into_iter().enumerate() {
+            let GroupRule {
                 name,
-                regex,
+                members,
                 priority,
-            },
-        ) in rules.into_iter().enumerate()
-        {
+            } = rule;
             if read.iter().any(|rule| rule.name == name) {
                 errors.push(GroupError::Twice { index, name });
                 continue;
@@ -125,17 +139,13 @@ impl Groups {
                 errors.push(GroupError::ReservedPriority { index, name });
                 continue;
             }
-            match RegexBuilder::new(&regex).backtrack_limit(MOST_STEPS).build() {
-                Ok(regex) => read.push(Rule {
+            match Matcher::of(members) {
+                Ok(members) => read.push(Rule {
                     name,
-                    regex,
+                    members,
                     priority,
                 }),
-                Err(error) => errors.push(GroupError::Regex {
-                    index,
-                    name,
-                    source: Box::new(error),
-                }),
+                Err(source) => errors.push(GroupError::Regex { index, name, source }),
             }
         }
         if errors.is_empty() {
@@ -197,9 +207,12 @@ impl Groups {
 }
 
 impl Rule {
-    /// As Python's `re.match`: from the start of the hostname, not up to its end.
     fn matches(&self, hostname: &Hostname) -> Result<bool, MatchError> {
-        match self.regex.find(hostname.as_str()) {
+        let regex = match &self.members {
+            Matcher::Listed(hostnames) => return Ok(hostnames.contains(hostname)),
+            Matcher::Matching(regex) => regex,
+        };
+        match regex.find(hostname.as_str()) {
             // The first match is the leftmost one, so one at the start is it.
             Ok(found) => Ok(found.is_some_and(|found| found.start() == 0)),
             Err(error) => Err(MatchError {
@@ -211,6 +224,20 @@ impl Rule {
     }
 }
 
+impl Matcher {
+    fn of(members: Members) -> Result<Self, Box<fancy_regex::Error>> {
+        match members {
+            Members::Listed(hostnames) => Ok(Self::Listed(hostnames)),
+            Members::Matching(regex) => {
+                let regex = RegexBuilder::new(&regex).backtrack_limit(MOST_STEPS).build();
+                regex
+                    .map(|regex| Self::Matching(Box::new(regex)))
+                    .map_err(Box::new)
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,7 +245,7 @@ mod tests {
     fn rule(name: &str, regex: &str, priority: u8) -> GroupRule {
         GroupRule {
             name: name.to_owned().try_into().unwrap(),
-            regex: regex.to_owned(),
+            members: Members::Matching(regex.to_owned()),
             priority,
         }
     }
@@ -263,6 +290,17 @@ mod tests {
     #[test]
     fn an_empty_regex_matches_everybody() {
         assert_eq!(primary(&[rule("ALL", "", 2)], "sw1"), "ALL");
+    }
+
+    #[test]
+    fn members_may_be_listed() {
+        let listed = GroupRule {
+            name: "LISTED".to_owned().try_into().unwrap(),
+            members: Members::Listed(["sw1".parse().unwrap()].into()),
+            priority: 9,
+        };
+        assert_eq!(primary(std::slice::from_ref(&listed), "sw1"), "LISTED");
+        assert_eq!(primary(&[listed], "sw12"), "DEFAULT");
     }
 
     #[test]

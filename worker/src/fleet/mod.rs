@@ -9,5 +9,5 @@ mod groups;
 mod selection;
 
 pub use affected::Affected;
-pub use groups::{DEFAULT_GROUP, GroupError, GroupRule, Groups, MatchError};
+pub use groups::{DEFAULT_GROUP, GroupError, GroupRule, Groups, MatchError, Members};
 pub use selection::{Candidate, Selection, select};

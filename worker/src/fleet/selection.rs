@@ -99,7 +99,7 @@ impl<'a> Platforms<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::GroupRule;
+    use crate::fleet::{GroupRule, Members};
 
     fn group(name: &str) -> GroupName {
         name.to_owned().try_into().unwrap()
@@ -109,12 +109,12 @@ mod tests {
         let rules = vec![
             GroupRule {
                 name: group("EDGE"),
-                regex: "edge".to_owned(),
+                members: Members::Matching("edge".to_owned()),
                 priority: 10,
             },
             GroupRule {
                 name: group("ALL"),
-                regex: ".*".to_owned(),
+                members: Members::Matching(".*".to_owned()),
                 priority: 0,
             },
         ];
@@ -238,7 +238,7 @@ mod tests {
     fn a_device_whose_primary_group_cannot_be_told_is_selected() {
         let slow = GroupRule {
             name: group("SLOW"),
-            regex: "(?:(a|aa)+)+\\1-b$".to_owned(),
+            members: Members::Matching("(?:(a|aa)+)+\\1-b$".to_owned()),
             priority: 9,
         };
         let hostname: Hostname = format!("{}-c", "a".repeat(50)).parse().unwrap();

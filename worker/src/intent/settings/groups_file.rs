@@ -1,13 +1,23 @@
-use lockstep_protocol::GroupName;
+use std::collections::BTreeSet;
+
+use lockstep_protocol::{GroupName, Hostname};
 
 use super::nearest;
-use crate::fleet::{GroupRule, Groups};
+use crate::fleet::{GroupRule, Groups, Members};
 use crate::intent::IntentProblem;
 use crate::intent::yaml::{self, Node, Place, Value};
 
-/// The keys of a group. The last one is of CNaaS 1.7: a branch of the templates for the devices of the group. It is left aside:
-/// Lockstep follows one branch.
-const KEYS: [&str; 4] = ["name", "regex", "group_priority", "templates_branch"];
+/// The keys of a group below `group:`, as all releases of CNaaS read it. The branch of the templates for the devices of a group is
+/// left aside: Lockstep follows one branch.
+const OLDER_KEYS: [&str; 4] = ["name", "regex", "group_priority", "templates_branch"];
+/// Its keys without `group:`, since CNaaS 1.8.
+const NEWER_KEYS: [&str; 5] = [
+    "name",
+    "device_filter",
+    "devices",
+    "group_priority",
+    "templates_branch",
+];
 
 /// Reads `groups.yml`. `path` is named in what is wrong.
 ///
@@ -78,11 +88,25 @@ impl Reader<'_> {
         }
     }
 
-    /// `group: {name: …, regex: …, group_priority: …}`, and where its name is.
+    /// `group: {name: …, regex: …, group_priority: …}` or `{name: …, device_filter: {hostname: …}, …}`, and where its name is.
     fn group(&mut self, item: &Node) -> Option<(GroupRule, Place)> {
-        let Some(group) = item.get("group") else {
-            self.complain(item.place, "must be `group:` with name and regex below it");
-            return None;
+        let Some(older) = item.get("group") else {
+            if item.get("name").is_none() {
+                self.complain(item.place, "must be `group:` with name and regex below it");
+                return None;
+            }
+            self.unknown_keys(item, &NEWER_KEYS);
+            let (name, place) = self.name(item)?;
+            let members = self.members(item)?;
+            let priority = self.priority(item)?;
+            return Some((
+                GroupRule {
+                    name,
+                    members,
+                    priority,
+                },
+                place,
+            ));
         };
         if let Some(other) = item
             .as_map()
@@ -90,44 +114,112 @@ impl Reader<'_> {
         {
             self.complain(other.key_place, format!("unknown key {} beside group", other.key));
         }
-        let Some(pairs) = group.as_map() else {
+        if older.as_map().is_none() {
             self.complain(
-                group.place,
-                format!("must be a map with name and regex, is {}", group.kind()),
+                older.place,
+                format!("must be a map with name and regex, is {}", older.kind()),
             );
             return None;
-        };
-        for pair in pairs.iter().filter(|pair| !KEYS.contains(&pair.key.as_str())) {
-            let known = nearest(&pair.key, KEYS.into_iter());
-            let advice = known.map_or_else(
-                || format!("a group has {}", KEYS.join(", ")),
-                |known| format!("did you mean {known}?"),
-            );
-            self.complain(pair.key_place, format!("unknown key {}; {advice}", pair.key));
         }
-        let (name, place) = self.name(group)?;
-        let regex = self.regex(group)?;
-        let priority = self.priority(group)?;
+        self.unknown_keys(older, &OLDER_KEYS);
+        let (name, place) = self.name(older)?;
+        // Without a regex everybody is a member, as Python's empty one matches.
+        let members = Members::Matching(self.regex(older, "regex")?.unwrap_or_default());
+        let priority = self.priority(older)?;
         Some((
             GroupRule {
                 name,
-                regex,
+                members,
                 priority,
             },
             place,
         ))
     }
 
-    /// Without one, everybody is a member.
-    fn regex(&mut self, group: &Node) -> Option<String> {
-        let Some(node) = group.get("regex") else {
-            return Some(String::new());
-        };
-        let text = node.as_text().map(str::to_owned);
-        if text.is_none() {
-            self.complain(node.place, format!("regex must be text, is {}", node.kind()));
+    fn unknown_keys(&mut self, node: &Node, keys: &[&'static str]) {
+        for pair in node.as_map().unwrap_or_default() {
+            if keys.contains(&pair.key.as_str()) {
+                continue;
+            }
+            let advice = nearest(&pair.key, keys.iter().copied()).map_or_else(
+                || format!("one of {}", keys.join(", ")),
+                |known| format!("did you mean {known}?"),
+            );
+            self.complain(pair.key_place, format!("unknown key {}; {advice}", pair.key));
         }
-        text
+    }
+
+    /// Without filter and list nobody is a member.
+    fn members(&mut self, group: &Node) -> Option<Members> {
+        match (group.get("device_filter"), group.get("devices")) {
+            (Some(_), Some(devices)) => {
+                self.complain(devices.place, "devices are listed and filtered; choose one");
+                None
+            }
+            (Some(filter), None) => self.filter(filter),
+            (None, Some(devices)) => self.devices(devices).map(Members::Listed),
+            (None, None) => Some(Members::Listed(BTreeSet::new())),
+        }
+    }
+
+    fn filter(&mut self, filter: &Node) -> Option<Members> {
+        let Some(pairs) = filter.as_map() else {
+            self.complain(
+                filter.place,
+                format!("device_filter must be a map, is {}", filter.kind()),
+            );
+            return None;
+        };
+        if let Some(other) = pairs.iter().find(|pair| pair.key != "hostname") {
+            let reason = format!(
+                "cannot filter by {}, only by hostname; list the devices instead",
+                other.key
+            );
+            self.complain(other.key_place, reason);
+            return None;
+        }
+        let regex = self.regex(filter, "hostname")?;
+        let nobody = Members::Listed(BTreeSet::new());
+        Some(
+            regex
+                .filter(|regex| !regex.is_empty())
+                .map_or(nobody, Members::Matching),
+        )
+    }
+
+    fn devices(&mut self, devices: &Node) -> Option<BTreeSet<Hostname>> {
+        let Some(items) = devices.as_list() else {
+            self.complain(
+                devices.place,
+                format!("devices must be a list of hostnames, is {}", devices.kind()),
+            );
+            return None;
+        };
+        let mut hostnames = BTreeSet::new();
+        for item in items {
+            match item.as_text().map(str::parse::<Hostname>) {
+                Some(Ok(hostname)) => drop(hostnames.insert(hostname)),
+                Some(Err(error)) => self.complain(item.place, error.to_string()),
+                None => self.complain(item.place, format!("must be a hostname, is {}", item.kind())),
+            }
+        }
+        Some(hostnames)
+    }
+
+    /// The regex of a key, if there is one; nothing if it is no text.
+    #[expect(
+        clippy::option_option,
+        reason = "what is wrong was told, and is not the same as absent"
+    )]
+    fn regex(&mut self, node: &Node, key: &str) -> Option<Option<String>> {
+        let Some(value) = node.get(key) else {
+            return Some(None);
+        };
+        let text = value.as_text().map(str::to_owned);
+        if text.is_none() {
+            self.complain(value.place, format!("{key} must be text, is {}", value.kind()));
+        }
+        text.map(Some)
     }
 
     fn name(&mut self, group: &Node) -> Option<(GroupName, Place)> {
@@ -197,6 +289,15 @@ mod tests {
         let primary = |name: &str| groups.primary(&name.parse().unwrap()).unwrap().to_string();
         assert_eq!(primary("eosdist1"), "E1");
         assert_eq!(primary("eosdist2"), "DEFAULT");
+        let text = "groups:\n- {name: N, device_filter: {hostname: 'sw[12]'}, group_priority: 9}\n\
+                    - {name: L, devices: [sw1, x1], group_priority: 10}\n- {name: E, group_priority: 90}\n\
+                    - {name: F, device_filter: {}, group_priority: 91}\n";
+        let groups = read(b"global/groups.yml", text.as_bytes()).unwrap();
+        let primary = |name: &str| groups.primary(&name.parse().unwrap()).unwrap().to_string();
+        assert_eq!(
+            [primary("sw1"), primary("sw2"), primary("x12")],
+            ["L", "N", "DEFAULT"]
+        );
         for nothing in ["", "---\n", "groups:\n", "groups: []\n", "{}"] {
             assert!(read(b"g", nothing.as_bytes()).is_ok(), "{nothing:?}");
         }
@@ -211,7 +312,35 @@ mod tests {
                 "1:1: unknown key group; groups.yml has the key groups",
             ),
             ("groups: 5", "1:9: groups must be a list, is a number"),
-            ("groups:\n- name: A", "2:3: must be `group:`"),
+            (
+                "groups:\n- {name: A, regex: a}",
+                "2:13: unknown key regex; one of name, device_filter",
+            ),
+            (
+                "groups:\n- {name: A, device_filter: a}",
+                "2:28: device_filter must be a map, is text",
+            ),
+            (
+                "groups:\n- {name: A, device_filter: {model: a}}",
+                "2:29: cannot filter by model, only by hostname",
+            ),
+            (
+                "groups:\n- {name: A, device_filter: {hostname: a}, devices: [b]}",
+                "2:52: devices are listed and filtered",
+            ),
+            (
+                "groups:\n- {name: A, devices: b}",
+                "2:22: devices must be a list of hostnames, is text",
+            ),
+            (
+                "groups:\n- {name: A, devices: [a_b]}",
+                "2:23: \"a_b\" is not a hostname",
+            ),
+            (
+                "groups:\n- {name: A, devices: [[a]]}",
+                "2:23: must be a hostname, is a list",
+            ),
+            ("groups:\n- A", "2:3: must be `group:`"),
             (
                 "groups:\n- group: {name: A}\n  x: 1",
                 "3:3: unknown key x beside group",
@@ -235,7 +364,7 @@ mod tests {
             ),
             (
                 "groups:\n- group: {name: A, platform: eos}",
-                "2:20: unknown key platform; a group has name",
+                "2:20: unknown key platform; one of name",
             ),
             (
                 "groups:\n- group: {name: A, regex: [a]}",

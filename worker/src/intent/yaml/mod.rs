@@ -4,6 +4,8 @@
 mod load;
 mod node;
 mod scalar;
+#[cfg(test)]
+mod tests;
 
 pub(super) use load::load;
 pub(super) use node::{Node, Pair, Place, Value};

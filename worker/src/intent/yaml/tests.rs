@@ -1,0 +1,108 @@
+use std::fmt::Write;
+
+use super::*;
+
+fn told(text: &str) -> String {
+    fn write(node: &Node) -> String {
+        match &node.value {
+            Value::Null => "null".to_owned(),
+            Value::Boolean(value) => value.to_string(),
+            Value::Integer(number) => number.to_string(),
+            Value::Number => "number".to_owned(),
+            Value::Text(text) => format!("{text:?}"),
+            Value::List(items) => {
+                format!(
+                    "[{}]",
+                    items.iter().map(|item| write(item)).collect::<Vec<_>>().join(" ")
+                )
+            }
+            Value::Map(pairs) => {
+                let pair = |pair: &Pair| {
+                    let Place { line, column } = pair.key_place;
+                    format!("{}@{line}:{column}={}", pair.key, write(&pair.value))
+                };
+                format!("{{{}}}", pairs.iter().map(pair).collect::<Vec<_>>().join(" "))
+            }
+        }
+    }
+    write(&load(b"x.yml", text.as_bytes()).unwrap())
+}
+
+#[test]
+fn values_know_their_places() {
+    let table = [
+        ("", "null"),
+        ("---\n", "null"),
+        ("# nothing\n", "null"),
+        ("a: 1\nb:\n  - x\n  - 'yes'\n", "{a@1:1=1 b@2:1=[\"x\" \"yes\"]}"),
+        ("\u{feff}a: yes", "{a@1:1=true}"),
+        ("{a: {b: ~}, 5: !!str 7}", "{a@1:2={b@1:6=null} 5@1:13=\"7\"}"),
+        ("a: |\n  two\n  lines\n", "{a@1:1=\"two\\nlines\\n\"}"),
+        ("a: &x {p: 1}\nb: *x\n", "{a@1:1={p@1:8=1} b@2:1={p@1:8=1}}"),
+        (
+            "a: &x {p: 1, q: 2}\nb:\n  <<: *x\n  q: 3\n",
+            "{a@1:1={p@1:8=1 q@1:14=2} b@2:1={q@4:3=3 p@1:8=1}}",
+        ),
+        ("räume: 1\nb: 'ä' \n", "{räume@1:1=1 b@2:1=\"ä\"}"),
+        ("'<<': 1", "{<<@1:1=1}"),
+        ("a: 1\r\nb: 2\r\n", "{a@1:1=1 b@2:1=2}"),
+    ];
+    for (text, expected) in table {
+        assert_eq!(told(text), expected, "{text:?}");
+    }
+}
+
+#[test]
+fn what_is_wrong_has_a_place() {
+    let deep = "[".repeat(200);
+    let table = [
+        ("a: [1, 2\nb: 3\n", "x.yml:2:", "is no YAML"),
+        ("a:\n\t- 1\n", "x.yml:2:", "is no YAML"),
+        ("a: 1\n  b: 2\n", "x.yml:2:", "is no YAML"),
+        ("a: 'x\n", "x.yml:", "is no YAML"),
+        ("a: 1\nb: 2\na: 3\n", "x.yml:3:1: ", "a is there twice"),
+        ("a: *nobody\n", "x.yml:1:4: ", "is no YAML"),
+        (
+            "a: &x [*x]\n",
+            "x.yml:1:8: ",
+            "alias of something that it is itself in",
+        ),
+        ("a: 1\n---\nb: 2\n", "x.yml:2:1: ", "second document"),
+        ("a: !secret x\n", "x.yml:1:4: ", "the tag !secret"),
+        ("? [a, b]\n: 1\n", "x.yml:1:3: ", "keys are words"),
+        ("<<: 5\n", "x.yml:1:1: ", "merges a map"),
+        (&deep, "x.yml:1:65: ", "too deep"),
+    ];
+    for (text, place, reason) in table {
+        let problem = load(b"x.yml", text.as_bytes()).unwrap_err().to_string();
+        assert!(
+            problem.starts_with(place) && problem.contains(reason),
+            "{text:?}: {problem}"
+        );
+    }
+    let problem = load(b"x.yml", b"a: 1\nb: \xc3\xa4\xff\n").unwrap_err();
+    assert_eq!(problem.to_string(), "x.yml:2:5: is no UTF-8; save it as UTF-8");
+}
+
+#[test]
+fn a_bomb_of_aliases_is_refused_before_it_grows() {
+    let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..30 {
+        let before = level - 1;
+        let items = vec![format!("*a{before}"); 10].join(", ");
+        writeln!(text, "a{level}: &a{level} [{items}]").unwrap();
+    }
+    let problem = load(b"x.yml", text.as_bytes()).unwrap_err().to_string();
+    assert!(
+        problem.starts_with("x.yml:6:") && problem.contains("is too much"),
+        "{problem}"
+    );
+}
+
+#[test]
+fn a_deep_file_ends_without_overflow() {
+    for opening in ["[", "{a: ", "- ", "? "] {
+        let text = opening.repeat(100_000);
+        assert!(load(b"x.yml", text.as_bytes()).is_err(), "{opening}");
+    }
+}
