@@ -27,7 +27,7 @@ const SELECT: &str = concat!(select!(), " WHERE name = $1");
 const SELECT_LISTING: &str = "SELECT listing FROM repository WHERE name = $1";
 
 const SEE: &str = "\
-    INSERT INTO repository (name, branch, round, seen, seen_at, problem) VALUES ($1, $2, $3 + 1, $4, $5, $6) \
+    INSERT INTO repository (name, branch, round, seen, seen_at, problem) VALUES ($1, $2, $3::bigint + 1, $4, $5, $6) \
     ON CONFLICT (name) DO UPDATE SET branch = excluded.branch, round = excluded.round, seen = excluded.seen, \
         seen_at = excluded.seen_at, problem = excluded.problem \
     WHERE repository.round = $3";
