@@ -10,5 +10,6 @@ mod panic;
 mod poison;
 mod python;
 mod roles;
+mod runs;
 mod shutdown;
 mod system;
