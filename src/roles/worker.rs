@@ -66,6 +66,7 @@ pub(super) fn spawn(
         linger: config.worker.batch_linger,
         debounce: config.repositories.debounce,
         trusted_users: TrustedUsers::new(trusted),
+        ..WorkerOptions::default()
     };
     let (stop, abandon) = (lifecycle.soft.clone(), lifecycle.hard.clone());
     lifecycle.spawn("worker", async move {

@@ -14,6 +14,7 @@ mod python;
 mod readme;
 mod repositories;
 mod roles;
+mod runs;
 mod shutdown;
 #[cfg(feature = "simulators")]
 mod simulate;

@@ -3,7 +3,7 @@
 pub(crate) mod load;
 mod oracle;
 mod process;
-mod records;
+pub(crate) mod records;
 mod scene;
 
 pub(crate) use load::{Load, Sent};

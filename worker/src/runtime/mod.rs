@@ -6,7 +6,8 @@
 //! 2. [`decide`]: was it worked before? If not, what does it do? A pure function from received messages and facts to
 //!    one [`Settlement`] each.
 //! 3. [`batch`]: do that for a whole batch in one transaction, together with the inbox rows.
-//!    [`run`] instead of it where work takes time and goes outside: side by side, each commits what it did by itself.
+//!    [`run`] instead of it where work takes time and goes outside: side by side, in [`bursts`], each of which commits
+//!    what it did by itself.
 //! 4. [`answer`], [`dead`], [`retry`]: what is to be published for each settlement.
 //! 5. [`lane`]: publish all of it, confirmed; then, and only then, acknowledge.
 
@@ -14,6 +15,7 @@ mod actor;
 mod answer;
 mod backoff;
 mod batch;
+mod bursts;
 mod dead;
 mod decide;
 mod headers;

@@ -3,18 +3,18 @@
 //! Deliveries with the same key wait for one another and are worked in bursts: what arrives while a run is under way, or
 //! within the debounce time, is one run. Never more is in hand than there are permits, which is the lane's prefetch.
 
-use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use lockstep_bus::{Consumer, Receipt};
+use lockstep_bus::{Batch, Consumer, Receipt};
 use lockstep_protocol::topology::Rung;
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::Settlement;
+use super::bursts::Bursts;
 use super::decide::{self, Screened};
 use super::intake::{Received, receive};
 use super::lane::{Abandoned, LaneContext, consequences, contain, log, panic_text};
@@ -49,42 +49,46 @@ impl RunLane {
     /// Works until told to stop, or until the bus is closed. What was taken and not begun goes back to the queue.
     pub(super) async fn run(self, mut consumer: Box<dyn Consumer>) {
         let lane = Arc::new(self);
+        let bursts: Arc<Bursts<Job>> = Arc::default();
         let mut runs = JoinSet::new();
-        let mut bursts: HashMap<String, mpsc::UnboundedSender<Job>> = HashMap::new();
         loop {
             let batch = tokio::select! {
                 biased;
                 () = lane.context.stop.cancelled() => break,
+                () = lane.context.abandon.cancelled() => break,
+                Some(ended) = runs.join_next() => {
+                    let Err(error) = ended else { continue };
+                    // Only a bug gets here: runs are contained. The lane ends, so that everything unacknowledged comes again.
+                    tracing::error!(lane = %lane.context.lane, %error, "a run of the lane died");
+                    break;
+                }
                 batch = consumer.take(1, Duration::ZERO) => batch,
             };
             let Some(batch) = batch else { break };
             fail_point::pass(FailPoint::AfterReceived);
-            while runs.try_join_next().is_some() {}
-            let Some(delivery) = batch.deliveries.into_iter().next() else {
-                continue;
-            };
-            let message = receive(delivery, &lane.context.trusted, lane.context.clock.now());
-            let receipt = batch.receipt;
-            let mut job = Job { message, receipt };
-            let Some(key) = lane.key(&job.message) else {
-                runs.spawn(lane.clone().work(vec![job]));
-                continue;
-            };
-            if let Some(burst) = bursts.get(&key) {
-                match burst.send(job) {
-                    Ok(()) => continue,
-                    Err(refused) => job = refused.0,
+            let Some(job) = lane.job(batch) else { continue };
+            match lane.key(&job.message) {
+                None => {
+                    runs.spawn(lane.clone().work(vec![job]));
+                }
+                Some(key) => {
+                    if bursts.add(&key, job) {
+                        runs.spawn(lane.clone().work_key(bursts.clone(), key));
+                    }
                 }
             }
-            // No more than the prefetch is ever in it.
-            let (sender, jobs) = mpsc::unbounded_channel();
-            sender.send(job).ok();
-            bursts.insert(key, sender);
-            runs.spawn(lane.clone().work_bursts(jobs));
         }
-        drop(bursts);
         while runs.join_next().await.is_some() {}
         consumer.close().await;
+    }
+
+    fn job(&self, batch: Batch) -> Option<Job> {
+        let delivery = batch.deliveries.into_iter().next()?;
+        let message = receive(delivery, &self.context.trusted, self.context.clock.now());
+        Some(Job {
+            message,
+            receipt: batch.receipt,
+        })
     }
 
     fn key(&self, message: &Received) -> Option<String> {
@@ -92,21 +96,19 @@ impl RunLane {
         contain(|| self.runner.key(&envelope.message)).unwrap_or(None)
     }
 
-    async fn work_bursts(self: Arc<Self>, mut jobs: mpsc::UnboundedReceiver<Job>) {
-        let stop = self.context.stop.clone();
-        while let Some(first) = jobs.recv().await {
+    /// Works what has this key, burst after burst, until nothing waits.
+    async fn work_key(self: Arc<Self>, bursts: Arc<Bursts<Job>>, key: String) {
+        let LaneContext { stop, abandon, .. } = &self.context;
+        loop {
             // Whoever is told to stop begins nothing new.
             let calm = stop.run_until_cancelled(tokio::time::sleep(self.debounce)).await;
-            if calm.is_none() {
+            if calm.is_none() || abandon.is_cancelled() {
                 return;
             }
-            let mut burst = vec![first];
-            while burst.len() < self.burst
-                && let Ok(job) = jobs.try_recv()
-            {
-                burst.push(job);
+            self.clone().work(bursts.take(&key, self.burst)).await;
+            if bursts.end(&key) {
+                return;
             }
-            self.clone().work(burst).await;
         }
     }
 
@@ -159,8 +161,11 @@ impl RunLane {
         if !attempts.is_empty() {
             let ends = self.attempt(&attempts).await?;
             for (place, index) in places {
-                let end = ends[index].clone();
-                settled[place] = Some(self.settlement(&messages[place], end).await?);
+                let message = &messages[place];
+                settled[place] = Some(match ends[index].clone() {
+                    Ok(end) => self.settlement(message, end).await?,
+                    Err(failure) => self.context.fail(message, failure).await?,
+                });
             }
         }
         Ok(settled.into_iter().flatten().collect())
@@ -197,29 +202,51 @@ impl RunLane {
         }
     }
 
-    /// One run, contained: it may panic, hang, or answer for fewer than it was given.
-    async fn attempt(&self, attempts: &[Attempt]) -> Result<Vec<RunEnd>, Abandoned> {
-        let run = AssertUnwindSafe(self.runner.run(attempts)).catch_unwind();
+    /// One run for all of them. Where it panics, one for each, so that a bad message never fails its neighbours; the
+    /// deadline is that of all together.
+    async fn attempt(&self, attempts: &[Attempt]) -> Result<Vec<Result<RunEnd, Failure>>, Abandoned> {
+        let deadline = Instant::now() + self.deadline;
+        let failure = match self.run_once(attempts, deadline).await? {
+            Ok(ends) => return Ok(ends.into_iter().map(Ok).collect()),
+            Err(failure) => failure,
+        };
+        if attempts.len() == 1 || !matches!(failure, Failure::Panicked(_)) {
+            return Ok(vec![Err(failure); attempts.len()]);
+        }
+        tracing::warn!(lane = %self.context.lane, messages = attempts.len(), ?failure, "burst failed; working it one by one");
+        let mut ends = Vec::with_capacity(attempts.len());
+        for attempt in attempts {
+            let end = self.run_once(std::slice::from_ref(attempt), deadline).await?;
+            ends.push(end.map(|mut ends| ends.remove(0)));
+        }
+        Ok(ends)
+    }
+
+    /// One run, contained: it may panic, hang, or answer for fewer than it was given. As many ends as attempts.
+    async fn run_once(
+        &self,
+        attempts: &[Attempt],
+        deadline: Instant,
+    ) -> Result<Result<Vec<RunEnd>, Failure>, Abandoned> {
+        let run = AssertUnwindSafe(async { self.runner.run(attempts).await }).catch_unwind();
         let ended = tokio::select! {
             biased;
             () = self.context.abandon.cancelled() => return Err(Abandoned),
-            ended = tokio::time::timeout(self.deadline, run) => ended,
+            ended = tokio::time::timeout_at(deadline, run) => ended,
         };
-        let mut ends = match ended {
-            Ok(Ok(ends)) => ends,
-            Ok(Err(panic)) => {
-                let reason = format!("the run panicked: {}", panic_text(&*panic));
-                vec![RunEnd::Failed(reason); attempts.len()]
+        Ok(match ended {
+            Ok(Ok(mut ends)) => {
+                ends.resize_with(attempts.len(), || {
+                    RunEnd::Failed("the run said nothing about it".to_owned())
+                });
+                Ok(ends)
             }
-            Err(_) => {
-                let reason = format!("the run took longer than {} s", self.deadline.as_secs());
-                vec![RunEnd::Failed(reason); attempts.len()]
-            }
-        };
-        ends.resize_with(attempts.len(), || {
-            RunEnd::Failed("the run said nothing about it".to_owned())
-        });
-        Ok(ends)
+            Ok(Err(panic)) => Err(Failure::Panicked(panic_text(&*panic))),
+            Err(_) => Err(Failure::Transient(format!(
+                "the run took longer than {:?}",
+                self.deadline
+            ))),
+        })
     }
 
     async fn settlement(&self, message: &Received, end: RunEnd) -> Result<Settlement, Abandoned> {

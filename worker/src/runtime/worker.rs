@@ -20,7 +20,7 @@ use crate::store::BatchStore;
 
 /// The most messages of a run lane in hand.
 const MOST_RUNS: u16 = 256;
-/// How long a run may take. A message may wait for one before its own, and both together fit in 20 minutes.
+/// How long a run may take, unless told. A message may wait for one before its own, and both together fit in 20 minutes.
 const RUN_DEADLINE: Duration = Duration::from_mins(9);
 
 /// What a worker works with.
@@ -51,6 +51,9 @@ pub struct WorkerOptions {
     pub linger: Duration,
     /// How long a run waits for more of its kind.
     pub debounce: Duration,
+    /// How long a run may take, at most nine minutes: a message may wait for one before its own, and RabbitMQ closes the
+    /// channel of whoever keeps one for half an hour.
+    pub run_deadline: Duration,
     /// Broker users whose word about an actor counts.
     pub trusted_users: TrustedUsers,
 }
@@ -63,6 +66,7 @@ impl Default for WorkerOptions {
             batch_size: 500,
             linger: Duration::from_millis(2),
             debounce: Duration::from_millis(500),
+            run_deadline: RUN_DEADLINE,
             trusted_users: TrustedUsers::default(),
         }
     }
@@ -126,7 +130,7 @@ pub async fn run(
                 context: lane_context,
                 runner: runner.clone(),
                 debounce: options.debounce,
-                deadline: RUN_DEADLINE,
+                deadline: options.run_deadline.min(RUN_DEADLINE),
                 burst: usize::from(MOST_RUNS),
             };
             lanes.spawn(work.run(consumer));

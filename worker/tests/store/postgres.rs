@@ -8,11 +8,14 @@ use async_trait::async_trait;
 use lockstep_protocol::DeviceType;
 use lockstep_testbed::{Database, FaultProxy, Mode, wait};
 use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
-use lockstep_worker::store::{Attributes, BatchStore, DeviceEffect, Inbox, Keys, Schema, StoreError};
+use lockstep_worker::store::{
+    Attributes, BatchStore, Changed, DeviceEffect, Inbox, Keys, Repositories as _, Schema, StoreError, Whom,
+};
 use tokio_postgres::Client;
 
 use crate::contract::{
-    Place, Probe, absorb, create, create_all, devices, hostname, keys, message, row, unsynchronize, work,
+    Place, Probe, absorb, create, create_all, devices, hostname, keys, leases, message, repositories, row,
+    unsynchronize, work,
 };
 
 contract!(crate::postgres::open);
@@ -253,6 +256,92 @@ async fn a_connection_cut_anywhere_in_a_commit_leaves_all_or_nothing() -> Result
         outcomes[0] > 3 && outcomes[1] > 1,
         "the cuts were all before or after: {outcomes:?}"
     );
+    Ok(())
+}
+
+/// Wherever the connection ends, a change is in effect with all of it, or with nothing.
+#[tokio::test]
+async fn a_connection_cut_anywhere_in_a_change_leaves_all_or_nothing() -> Result<()> {
+    let place = open().await?;
+    create_all(&place, &["sw1"]).await?;
+    let proxy = FaultProxy::to(schema(&place).addr()?).await?;
+    let store = PostgresStore::connect(options(&schema(&place).url_through(proxy.addr())))?;
+    let lease = leases::acquire(&place, leases::LONG).await?;
+    let all = || Whom {
+        device_types: [DeviceType::Access].into(),
+        chosen: Some(Arc::new(|_| true)),
+        ..Whom::default()
+    };
+    // Sessions are open and statements prepared, so that the cuts fall into the transaction.
+    repositories::flag(&*store, repositories::flags(&lease, 0, "first", all())).await?;
+    let (mut round, mut outcomes) = (1, [0, 0]);
+    for cut in (0..6000).step_by(250) {
+        let id = format!("cut {cut}");
+        store.ping().await?;
+        proxy.set(Mode::CutAfter(cut)).await?;
+        let changed = store
+            .change(&repositories::flags(&lease, round, &id, all()))
+            .await;
+        proxy.set(Mode::Pass).await?;
+        let lost = matches!(changed, Err(StoreError::Unavailable { .. }));
+        ensure!(lost || matches!(changed, Ok(Changed::Committed)), "{changed:?}");
+        // Sees the device only when the transaction has ended, this way or that.
+        let (facts, transaction) = place.store.begin(&keys(&id, ["sw1"])).await?;
+        drop(transaction);
+        let remembered = facts.message(&message(&id)).is_some();
+        ensure!(remembered || lost, "committed, and not there");
+        round += i64::from(remembered);
+        outcomes[usize::from(remembered)] += 1;
+        let device = facts.device(&hostname("sw1")).context("sw1")?;
+        ensure!(
+            device.sync.desired == round + 1,
+            "after {cut} bytes, round {round}: {device:?}"
+        );
+        ensure!(repositories::round(&*place.store).await? == round);
+        let causes = place.probe.texts("SELECT message_id FROM cause").await?;
+        ensure!(
+            causes.len() == usize::try_from(round)?,
+            "after {cut} bytes: {causes:?}"
+        );
+    }
+    ensure!(
+        outcomes[0] > 3 && outcomes[1] > 1,
+        "the cuts were all before or after: {outcomes:?}"
+    );
+    Ok(())
+}
+
+/// A change that began under the lease commits under it: whoever is next acquires afterwards, even if the time is over.
+#[tokio::test]
+async fn nobody_acquires_the_lease_while_a_change_commits() -> Result<()> {
+    let place = open().await?;
+    create_all(&place, &["sw1"]).await?;
+    let lease = leases::acquire(&place, Duration::from_secs(2)).await?;
+    let (_, batch) = place.store.begin(&keys("event", ["sw1"])).await?;
+    let store = place.store.clone();
+    let change = repositories::flags(&lease, 0, "push", repositories::named(["sw1"]));
+    let changing = tokio::spawn(async move { store.change(&change).await });
+    let waits = "SELECT query FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'lockstep' \
+        AND EXISTS (SELECT FROM pg_locks WHERE pg_locks.pid = pg_stat_activity.pid AND relation = to_regclass('device'))";
+    let seconds = Duration::from_secs(10);
+    wait::until("the change to wait for the batch", seconds, async || {
+        place.probe.texts(waits).await.is_ok_and(|found| found.len() == 1)
+    })
+    .await?;
+    wait::until("the lease to run out", seconds, async || {
+        let over = "SELECT name FROM lease WHERE until <= clock_timestamp()";
+        place.probe.texts(over).await.is_ok_and(|found| found.len() == 1)
+    })
+    .await?;
+    let mut next = place.other.acquire(&lease.name, leases::LONG);
+    let moment = Duration::from_millis(200);
+    ensure!(
+        tokio::time::timeout(moment, &mut next).await.is_err(),
+        "it was acquired in between"
+    );
+    drop(batch);
+    ensure!(changing.await?? == Changed::Committed);
+    ensure!(next.await?.context("the time is over")?.fence == lease.fence + 1);
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use async_trait::async_trait;
 use lockstep_protocol::results::MAX_DEVICES;
@@ -9,8 +9,9 @@ use tokio_postgres::types::ToSql;
 use super::microseconds::Microseconds;
 use super::session::Session;
 use super::{PostgresStore, cause, inbox, lease, write};
+use crate::store::meaning::Meaning;
 use crate::store::{
-    Changed, Facts, Flagged, Flags, Repositories, RepositoryChange, RepositoryRow, StoreError, column,
+    Changed, Choice, Facts, Flagged, Flags, Repositories, RepositoryChange, RepositoryRow, StoreError, column,
 };
 
 const OPERATION: &str = "change a repository";
@@ -38,33 +39,57 @@ const LOCK_ALL: &str = "LOCK TABLE device IN EXCLUSIVE MODE";
 
 const LOCK_NAMED: &str = "SELECT hostname FROM device WHERE hostname = ANY($1) ORDER BY id FOR NO KEY UPDATE";
 
-const SELECT_NAMED: &str = "SELECT hostname FROM device WHERE hostname = ANY($1)";
+const SELECT_KNOWN: &str = "SELECT hostname FROM device WHERE hostname = ANY($1)";
 
 const SELECT_HOSTNAMES: &str = "SELECT hostname FROM device";
 
+/// The devices of a change that may be most of the fleet, and of one that names its own: those are found by the index.
 macro_rules! concerned {
-    () => {
+    (broad) => {
         "(device_type = ANY($1) OR platform = ANY($2) OR hostname = ANY($3) \
           OR (device_type, platform) IN (SELECT * FROM unnest($4::text[], $5::text[])))"
     };
+    (named) => {
+        "hostname = ANY($1)"
+    };
 }
 
-const FLAG: &str = concat!(
-    "WITH flagged AS ( \
-        UPDATE device SET desired_generation = desired_generation + 1, \
-            unsynchronized_since = coalesce(unsynchronized_since, $6), \
-            open_causes = (open_causes || $7::bigint)[greatest(1, cardinality(open_causes) + 1 - 31):] \
-        WHERE ",
-    concerned!(),
-    " RETURNING desired_generation = synced_generation + 1 AS flipped) \
-     SELECT count(*), count(*) FILTER (WHERE flipped) FROM flagged"
-);
+macro_rules! flag {
+    ($whom:ident, $at:literal, $cause:literal) => {
+        concat!(
+            "WITH flagged AS ( \
+                UPDATE device SET desired_generation = desired_generation + 1, unsynchronized_since = coalesce(unsynchronized_since, ",
+            $at,
+            "), open_causes = (open_causes || ",
+            $cause,
+            "::bigint)[greatest(1, cardinality(open_causes) + 1 - 31):] \
+                WHERE ",
+            concerned!($whom),
+            " RETURNING desired_generation = synced_generation + 1 AS flipped) \
+             SELECT count(*), count(*) FILTER (WHERE flipped) FROM flagged"
+        )
+    };
+}
 
-const SELECT_CONCERNED: &str = concat!(
-    "SELECT hostname FROM device WHERE ",
-    concerned!(),
-    " ORDER BY hostname LIMIT $6"
-);
+macro_rules! select_concerned {
+    ($whom:ident, $most:literal) => {
+        concat!(
+            "SELECT hostname FROM device WHERE ",
+            concerned!($whom),
+            " ORDER BY hostname LIMIT ",
+            $most
+        )
+    };
+}
+
+const FLAG_BROAD: &str = flag!(broad, "$6", "$7");
+const SELECT_BROAD: &str = select_concerned!(broad, "$6");
+const FLAG_NAMED: &str = flag!(named, "$2", "$3");
+const SELECT_NAMED: &str = select_concerned!(named, "$2");
+
+/// Names may be half the fleet. A plan for these very ones looks them up in a hash; one that is made for all cases, which
+/// the server turns to after a few rounds, would compare each device with each name.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL plan_cache_mode = force_custom_plan";
 
 #[async_trait]
 impl Repositories for PostgresStore {
@@ -87,8 +112,12 @@ impl Repositories for PostgresStore {
 
     async fn change(&self, change: &RepositoryChange) -> Result<Changed, StoreError> {
         let session = self.session(OPERATION).await?;
-        let begin = session.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED");
-        session.answer(OPERATION, begin).await?;
+        let flags = change.advance.as_ref().and_then(|advance| advance.flags.as_ref());
+        let chosen = match flags.and_then(|flags| flags.whom.chosen.as_ref()) {
+            Some(choice) => Some(Chosen::before_the_lock(&session, choice).await?),
+            None => None,
+        };
+        session.answer(OPERATION, session.batch_execute(BEGIN)).await?;
         let owner = change.lease.owner.to_string();
         let lease: [&(dyn ToSql + Sync); 3] = [&change.lease.name, &owner, &change.lease.fence];
         if session.rows(lease::HOLD, &lease).await?.is_empty() {
@@ -112,7 +141,7 @@ impl Repositories for PostgresStore {
             if let Some(flags) = &advance.flags {
                 facts.cause_of(flags.cause.clone());
                 cause_ids = self.cause_ids.assign(&session, &facts).await?;
-                flagged = flag(&session, flags, cause_ids[0]).await?;
+                flagged = flag(&session, flags, chosen, cause_ids[0]).await?;
                 // A cause that hit nobody is no cause.
                 if flagged.concerned == 0 {
                     facts = Facts::default();
@@ -130,68 +159,103 @@ impl Repositories for PostgresStore {
     }
 }
 
-async fn flag(session: &Session, flags: &Flags, cause: i64) -> Result<Flagged, StoreError> {
+async fn flag(
+    session: &Session,
+    flags: &Flags,
+    chosen: Option<Chosen>,
+    cause: i64,
+) -> Result<Flagged, StoreError> {
     let whom = &flags.whom;
-    let mut hostnames: Vec<&str> = whom.hostnames.iter().map(Hostname::as_str).collect();
+    let asked: Vec<&str> = whom.hostnames.iter().map(Hostname::as_str).collect();
     let known = if whom.is_broad() {
         let lock = session.batch_execute(LOCK_ALL);
         session.answer(OPERATION, lock).await?;
-        session.rows(SELECT_NAMED, &[&hostnames]).await?
+        session.rows(SELECT_KNOWN, &[&asked]).await?
     } else {
-        session.rows(LOCK_NAMED, &[&hostnames]).await?
+        session.rows(LOCK_NAMED, &[&asked]).await?
     };
+    // Who appears after the lock is reported as unknown, and is not flagged.
     let known: BTreeSet<&str> = known.iter().map(|row| row.get(0)).collect();
-    let unknown_hostnames = whom
+    let (known, unknown): (Vec<&Hostname>, Vec<&Hostname>) = whom
         .hostnames
         .iter()
-        .filter(|hostname| !known.contains(hostname.as_str()));
-    let unknown_hostnames = unknown_hostnames.cloned().collect();
+        .partition(|hostname| known.contains(hostname.as_str()));
+    let all = match (chosen, &whom.chosen) {
+        (Some(chosen), Some(choice)) => chosen.after_the_lock(session, choice).await?,
+        _ => Vec::new(),
+    };
+    let named = known.into_iter().chain(&all);
+    let hostnames: Vec<&str> = named.map(Hostname::as_str).collect();
 
-    let mut all = Vec::new();
-    if let Some(chosen) = &whom.chosen {
-        for row in session.rows(SELECT_HOSTNAMES, &[]).await? {
-            let hostname: Hostname = column::name("device.hostname", row.get(0))?;
-            if chosen(&hostname) {
-                all.push(hostname);
-            }
-        }
-    }
-    hostnames.extend(all.iter().map(Hostname::as_str));
-    let types: Vec<&str> = whom.device_types.iter().map(|kind| kind.as_str()).collect();
-    let whole: Vec<&str> = whom.whole_platforms.iter().map(String::as_str).collect();
-    let (pair_types, pair_platforms): (Vec<&str>, Vec<&str>) = whom
-        .platforms
-        .iter()
-        .map(|(kind, platform)| (DeviceType::as_str(*kind), platform.as_str()))
-        .unzip();
-    let most = i64::try_from(MAX_DEVICES).unwrap_or(i64::MAX);
-    let concerned: [&(dyn ToSql + Sync); 6] =
-        [&types, &whole, &hostnames, &pair_types, &pair_platforms, &most];
-    let devices = session.rows(SELECT_CONCERNED, &concerned).await?;
     let at = Microseconds(flags.cause.at);
-    let counted: [&(dyn ToSql + Sync); 7] = [
-        &types,
-        &whole,
-        &hostnames,
-        &pair_types,
-        &pair_platforms,
-        &at,
-        &cause,
-    ];
-    let counts = session.rows(FLAG, &counted).await?;
+    let most = i64::try_from(MAX_DEVICES).unwrap_or(i64::MAX);
+    let (devices, counts) = if whom.is_broad() {
+        let types: Vec<&str> = whom.device_types.iter().map(|kind| kind.as_str()).collect();
+        let whole: Vec<&str> = whom.whole_platforms.iter().map(String::as_str).collect();
+        let pairs = whom.platforms.iter();
+        let (pair_types, pair_platforms): (Vec<&str>, Vec<&str>) = pairs
+            .map(|(kind, platform)| (DeviceType::as_str(*kind), platform.as_str()))
+            .unzip();
+        let concerned: [&(dyn ToSql + Sync); 5] = [&types, &whole, &hostnames, &pair_types, &pair_platforms];
+        let select = [&concerned[..], &[&most]].concat();
+        let flag = [&concerned[..], &[&at, &cause]].concat();
+        (
+            session.rows(SELECT_BROAD, &select).await?,
+            session.rows(FLAG_BROAD, &flag).await?,
+        )
+    } else {
+        (
+            session.rows(SELECT_NAMED, &[&hostnames, &most]).await?,
+            session.rows(FLAG_NAMED, &[&hostnames, &at, &cause]).await?,
+        )
+    };
     let count = |index| -> u64 {
         let count: i64 = counts.first().map_or(0, |row| row.get(index));
         u64::try_from(count).unwrap_or(0)
     };
-    let devices = devices
-        .iter()
-        .map(|row| column::name("device.hostname", row.get(0)));
     Ok(Flagged {
         concerned: count(0),
         flipped: count(1),
-        devices: devices.collect::<Result<_, _>>()?,
-        unknown_hostnames,
+        devices: devices.iter().map(hostname).collect::<Result<_, _>>()?,
+        unknown_hostnames: unknown.into_iter().cloned().collect(),
     })
+}
+
+/// Devices chosen by their names. That takes long for a hundred thousand, hence before anything is locked, and on a
+/// thread that may be busy; under the lock only those are asked about who came meanwhile.
+struct Chosen {
+    seen: HashSet<Hostname>,
+    chosen: Vec<Hostname>,
+}
+
+impl Chosen {
+    async fn before_the_lock(session: &Session, choice: &Choice) -> Result<Self, StoreError> {
+        let rows = session.rows(SELECT_HOSTNAMES, &[]).await?;
+        let seen: HashSet<Hostname> = rows.iter().map(hostname).collect::<Result<_, _>>()?;
+        let choice = choice.clone();
+        let choosing = tokio::task::spawn_blocking(move || {
+            let chosen = seen.iter().filter(|hostname| choice(hostname)).cloned().collect();
+            Self { seen, chosen }
+        });
+        choosing
+            .await
+            .map_err(|panic| Meaning::Refused.error("choose devices", panic))
+    }
+
+    async fn after_the_lock(self, session: &Session, choice: &Choice) -> Result<Vec<Hostname>, StoreError> {
+        let Self { seen, mut chosen } = self;
+        for row in session.rows(SELECT_HOSTNAMES, &[]).await? {
+            let hostname = hostname(&row)?;
+            if !seen.contains(&hostname) && choice(&hostname) {
+                chosen.push(hostname);
+            }
+        }
+        Ok(chosen)
+    }
+}
+
+fn hostname(row: &Row) -> Result<Hostname, StoreError> {
+    column::name("device.hostname", row.get(0))
 }
 
 fn read(row: &Row) -> Result<RepositoryRow, StoreError> {
@@ -217,7 +281,7 @@ impl PostgresStore {
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, StoreError> {
         let session = self.session(operation).await?;
-        let rows = session.rows(sql, parameters).await?;
+        let rows = session.rows_for(operation, sql, parameters).await?;
         session.give_back();
         Ok(rows)
     }
@@ -225,7 +289,16 @@ impl PostgresStore {
 
 impl Session {
     async fn rows(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
-        self.answer(OPERATION, async {
+        self.rows_for(OPERATION, sql, parameters).await
+    }
+
+    async fn rows_for(
+        &self,
+        operation: &'static str,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, StoreError> {
+        self.answer(operation, async {
             let statement = self.prepare_cached(sql).await?;
             self.query(&statement, parameters).await
         })

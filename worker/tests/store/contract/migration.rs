@@ -1,8 +1,10 @@
 use anyhow::{Result, ensure};
 use futures_util::future::try_join_all;
-use lockstep_worker::store::{DeviceQuery, Keys, StoreError};
+use lockstep_worker::store::{Changed, DeviceQuery, Keys, StoreError};
 
-use super::{Place, hostname, message};
+use super::leases::{LONG, acquire};
+use super::repositories::{look, settings};
+use super::{Place, create_all, devices, hostname, keys, message, unsynchronize, work};
 
 fn tells<T>(answer: &Result<T, StoreError>) -> bool {
     matches!(
@@ -29,6 +31,9 @@ pub(crate) async fn a_store_without_schema_says_so(place: &Place) -> Result<()> 
         ..DeviceQuery::default()
     };
     ensure!(tells(&fresh.devices(&any).await));
+    ensure!(tells(&fresh.acquire("repository/settings", LONG).await));
+    ensure!(tells(&fresh.repositories().await));
+    ensure!(tells(&fresh.listing(&settings()).await));
     Ok(())
 }
 
@@ -42,6 +47,8 @@ pub(crate) async fn eight_migrations_at_once_apply_once(place: &Place) -> Result
         "device",
         "cause",
         "inbox",
+        "lease",
+        "repository",
     ] {
         place.probe.texts(&format!("DROP TABLE {table}")).await?;
     }
@@ -54,8 +61,54 @@ pub(crate) async fn eight_migrations_at_once_apply_once(place: &Place) -> Result
     let stores = (0..8).map(|n| if n % 2 == 0 { &place.store } else { &place.other });
     let migrated = try_join_all(stores.map(|store| store.migrate())).await?;
     let applied: Vec<&String> = migrated.iter().flat_map(|migrated| &migrated.applied).collect();
-    ensure!(applied == ["V1__fleet_and_inbox"], "{applied:?}");
-    ensure!(migrated.iter().all(|migrated| migrated.version == 1));
+    ensure!(
+        applied == ["V1__fleet_and_inbox", "V2__repositories"],
+        "{applied:?}"
+    );
+    ensure!(migrated.iter().all(|migrated| migrated.version == 2));
     place.store.ping().await?;
     Ok(())
+}
+
+/// As before a store was made by the second version, with a fleet and messages in it.
+pub(crate) async fn the_second_version_keeps_what_the_first_one_had(place: &Place) -> Result<()> {
+    create_all(place, &["sw1", "sw2"]).await?;
+    work(place, &keys("2", ["sw1"]), devices([unsynchronize("sw1")])).await?;
+    let before = (
+        place.store.devices(&all()).await?,
+        place.store.outcome(&message("2")).await?,
+    );
+    for undo in [
+        "DROP TABLE lease",
+        "DROP TABLE repository",
+        "DELETE FROM refinery_schema_history WHERE version = 2",
+    ] {
+        place.probe.texts(undo).await?;
+    }
+    let old = place.other.ping().await;
+    ensure!(
+        matches!(old, Err(StoreError::SchemaVersion { found: 1, needed: 2 })),
+        "{old:?}"
+    );
+    let migrated = place.other.migrate().await?;
+    ensure!(
+        migrated.applied == ["V2__repositories"] && migrated.version == 2,
+        "{migrated:?}"
+    );
+    let after = (
+        place.other.devices(&all()).await?,
+        place.other.outcome(&message("2")).await?,
+    );
+    ensure!(after == before, "{after:?}");
+    let lease = acquire(place, LONG).await?;
+    ensure!(place.store.change(&look(&lease, 0)).await? == Changed::Committed);
+    work(place, &keys("3", ["sw1"]), devices([unsynchronize("sw1")])).await?;
+    Ok(())
+}
+
+fn all() -> DeviceQuery {
+    DeviceQuery {
+        limit: 100,
+        ..DeviceQuery::default()
+    }
 }

@@ -1,13 +1,17 @@
 //! What every store promises. Each test works on a fresh store with the schema of this program.
 
+pub(crate) mod broad;
 pub(crate) mod devices;
 pub(crate) mod flags;
 pub(crate) mod inbox;
 pub(crate) mod isolation;
+pub(crate) mod leases;
 pub(crate) mod listing;
 pub(crate) mod migration;
 pub(crate) mod related;
+pub(crate) mod repositories;
 pub(crate) mod texts;
+pub(crate) mod whom;
 
 use std::any::Any;
 use std::collections::BTreeSet;
@@ -21,8 +25,8 @@ use lockstep_protocol::{
     WorkResult,
 };
 use lockstep_worker::store::{
-    Attributes, BatchStore, DeviceEffect, Effects, Facts, Fleet, Inbox, InboxRow, InboxState, Keys,
-    Originator, Schema, StoreError,
+    Attributes, BatchStore, DeviceEffect, Effects, Facts, Fleet, Inbox, InboxRow, InboxState, Keys, Leases,
+    Originator, Repositories, Schema, StoreError,
 };
 use serde_json::json;
 
@@ -33,6 +37,7 @@ macro_rules! contract {
             migration {
                 a_store_without_schema_says_so,
                 eight_migrations_at_once_apply_once,
+                the_second_version_keeps_what_the_first_one_had,
             }
             devices {
                 a_device_is_created_described_and_moved,
@@ -77,6 +82,30 @@ macro_rules! contract {
                 interfaces_keep_what_is_not_said_anew,
                 clients_keep_what_is_not_said_anew,
             }
+            leases {
+                a_lease_is_for_one_until_it_is_released,
+                a_lease_runs_out_and_its_late_holder_has_no_say,
+                a_renewal_counts_from_now,
+                one_of_sixteen_gets_it,
+            }
+            repositories {
+                a_change_commits_all_of_it_together,
+                under_a_lost_lease_nothing_is_written,
+                a_superseded_round_writes_nothing,
+                a_message_that_was_worked_makes_it_a_conflict,
+                a_cause_that_hits_nobody_leaves_no_row,
+                a_listing_may_have_any_bytes,
+                repositories_are_listed_by_name,
+            }
+            whom {
+                devices_are_flagged_by_what_they_are,
+                the_first_cause_starts_the_clock_and_the_newest_32_stay_open,
+                the_first_thousand_are_named_and_all_are_counted,
+            }
+            broad {
+                changes_and_batches_at_once_never_deadlock_and_add_up,
+                a_broad_change_waits_for_a_batch_and_sees_what_it_did,
+            }
             texts {
                 texts_come_back_as_they_were,
                 a_message_with_nul_can_be_remembered,
@@ -99,9 +128,9 @@ macro_rules! contract {
 }
 
 /// All that a store is.
-pub(crate) trait Store: BatchStore + Inbox + Fleet + Schema {}
+pub(crate) trait Store: BatchStore + Inbox + Fleet + Schema + Leases + Repositories {}
 
-impl<S: BatchStore + Inbox + Fleet + Schema> Store for S {}
+impl<S: BatchStore + Inbox + Fleet + Schema + Leases + Repositories> Store for S {}
 
 /// Looks into a store behind its back.
 #[async_trait]

@@ -1,0 +1,395 @@
+//! The run lane: bursts by key, side by side, each message settled however its run ends.
+
+mod scripted;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use lockstep_protocol::topology::Lane;
+use lockstep_protocol::{Code, Envelope};
+use lockstep_worker::handlers::Rejection;
+use lockstep_worker::runtime::{RunEnd, WorkerOptions};
+use tokio::sync::Semaphore;
+
+use crate::system::load::dead;
+use crate::system::{Expected, Sent};
+use scripted::{ALONE, Place, Run, Scripted, applied, in_bursts, message, options};
+
+const APPLIED: Expected = Expected::Applied { flags: None };
+
+fn all_applied<'a>(messages: impl IntoIterator<Item = &'a Envelope>) -> Sent {
+    let messages = messages.into_iter();
+    messages
+        .map(|message| (message.identity.clone(), APPLIED))
+        .collect()
+}
+
+/// Each run waits for a permit, and then all of it is applied.
+fn gated() -> (Arc<Scripted>, Arc<Semaphore>) {
+    let gate = Arc::new(Semaphore::new(0));
+    let opened = gate.clone();
+    let runner = Scripted::new(move |run: Run| {
+        let gate = opened.clone();
+        async move {
+            gate.acquire().await.expect("it is never closed").forget();
+            run.applied()
+        }
+    });
+    (runner, gate)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_arrives_during_a_run_is_one_run_after_it() -> Result<()> {
+    let place = Place::new().await?;
+    let (runner, gate) = gated();
+    let worker = place.work(&runner, options());
+    let first = message("a");
+    place.publish([&first]).await?;
+    runner.running(1).await?;
+
+    // The queue keeps its order: when the other key runs, those before it were taken.
+    let more: Vec<Envelope> = (0..5).map(|_| message("a")).collect();
+    let other = message("b");
+    place.publish(more.iter().chain([&other])).await?;
+    runner.running(2).await?;
+    let sizes = |sizes: &[(&str, usize)]| -> Vec<(String, usize)> {
+        sizes
+            .iter()
+            .map(|(key, size)| ((*key).to_owned(), *size))
+            .collect()
+    };
+    ensure!(
+        runner.sizes() == sizes(&[("a", 1), ("b", 1)]),
+        "{:?}",
+        runner.sizes()
+    );
+    gate.add_permits(100);
+    let sent = all_applied(more.iter().chain([&first, &other]));
+    place.oracle().worked(&sent).await?;
+    ensure!(
+        runner.sizes() == sizes(&[("a", 1), ("b", 1), ("a", 5)]),
+        "{:?}",
+        runner.sizes()
+    );
+    let order: Vec<&str> = more.iter().map(|message| message.identity.id.as_str()).collect();
+    ensure!(runner.runs()[2].ids() == order);
+
+    // A key that nobody worked for a while is worked again.
+    let late = message("a");
+    place.publish([&late]).await?;
+    let sent = all_applied(more.iter().chain([&first, &other, &late]));
+    place.oracle().worked(&sent).await?;
+    worker.stop().await?;
+    ensure!(place.left(Lane::Repositories).await?.is_empty());
+    place.oracle().judge(&sent, &*place.bus).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_within_the_debounce_time_is_one_run() -> Result<()> {
+    let place = Place::new().await?;
+    let runner = Scripted::new(async |run: Run| run.applied());
+    let messages: Vec<Envelope> = (0..20).map(|_| message("a")).collect();
+    place.publish(&messages).await?;
+    let worker = place.work(&runner, in_bursts());
+    let sent = all_applied(&messages);
+    place.oracle().worked(&sent).await?;
+    ensure!(runner.sizes() == [("a".to_owned(), 20)], "{:?}", runner.sizes());
+    worker.stop().await?;
+    place.oracle().judge(&sent, &*place.bus).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn never_more_runs_than_the_prefetch_allows() -> Result<()> {
+    let place = Place::new().await?;
+    let (runner, gate) = gated();
+    let messages: Vec<Envelope> = (0..10).map(|_| message(ALONE)).collect();
+    place.publish(&messages).await?;
+    let few = WorkerOptions {
+        prefetch: 3,
+        ..options()
+    };
+    let worker = place.work(&runner, few);
+    for begun in 3..=10 {
+        runner.running(3).await?;
+        let moment = Duration::from_millis(50);
+        let one_more = tokio::time::timeout(moment, runner.running(4)).await;
+        ensure!(one_more.is_err(), "more runs than permits");
+        ensure!(runner.runs().len() == begun, "{:?}", runner.sizes());
+        gate.add_permits(1);
+        if begun < 10 {
+            lockstep_testbed::wait::until("the next run", crate::system::PATIENCE, async || {
+                runner.runs().len() > begun
+            })
+            .await?;
+        }
+    }
+    gate.add_permits(10);
+    let sent = all_applied(&messages);
+    place.oracle().worked(&sent).await?;
+    worker.stop().await?;
+    place.oracle().judge(&sent, &*place.bus).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_message_twice_in_a_burst_is_one_attempt() -> Result<()> {
+    let place = Place::new().await?;
+    let runner = Scripted::new(async |run: Run| run.applied());
+    let (twice, once) = (message("a"), message("a"));
+    place.publish([&twice, &once, &twice]).await?;
+    let worker = place.work(&runner, in_bursts());
+    let sent = all_applied([&twice, &once]);
+    place.oracle().worked(&sent).await?;
+    worker.stop().await?;
+    ensure!(runner.sizes() == [("a".to_owned(), 2)], "{:?}", runner.sizes());
+    ensure!(
+        place.left(Lane::Repositories).await?.is_empty(),
+        "both deliveries are settled"
+    );
+    place.oracle().judge(&sent, &*place.bus).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_message_under_the_same_id_in_a_burst_is_rejected() -> Result<()> {
+    let place = Place::new().await?;
+    let runner = Scripted::new(async |run: Run| run.applied());
+    let first = message("a");
+    let forged = Envelope {
+        subject: Some("another".to_owned()),
+        ..first.clone()
+    };
+    ensure!(forged.digest() != first.digest());
+    place.publish([&first, &forged, &forged]).await?;
+    let worker = place.work(&runner, in_bursts());
+    let sent: Sent = [
+        (first.identity.clone(), APPLIED),
+        (first.identity.of_reuse(&forged.digest()), dead(Code::IdReused)),
+    ]
+    .into();
+    place.oracle().worked(&sent).await?;
+    worker.stop().await?;
+    place.oracle().judge(&sent, &*place.bus).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_fails_its_message_alone_which_dies_after_five_attempts() -> Result<()> {
+    let place = Place::new().await?;
+    let messages: Vec<Envelope> = (0..4).map(|_| message("a")).collect();
+    let bad = messages[1].clone();
+    let whom = bad.identity.clone();
+    let runner = Scripted::new(move |run: Run| {
+        let bad = run.attempts.iter().any(|attempt| attempt.identity == whom);
+        async move {
+            assert!(!bad, "nobody can bear this message");
+            run.applied()
+        }
+    });
+    place.publish(&messages).await?;
+    let worker = place.work(&runner, in_bursts());
+    let mut sent = all_applied(&messages);
+    sent.insert(bad.identity.clone(), dead(Code::Crashed));
+    place.oracle().worked(&sent).await?;
+    worker.stop().await?;
+    let numbers = runner.numbers(&bad);
+    ensure!(
+        numbers == [1, 1, 2, 3, 4, 5],
+        "in the burst, alone, and up the ladder: {numbers:?}"
+    );
+    for good in messages.iter().filter(|message| message.identity != bad.identity) {
+        ensure!(
+            runner.numbers(good) == [1, 1],
+            "no attempt was spent: {:?}",
+            runner.numbers(good)
+        );
+    }
+    let letters = place.left(Lane::Dead).await?;
+    ensure!(letters.len() == 1 && letters[0].body == bad.encode());
+    place.oracle().judge(&sent, &*place.bus).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_a_run_says_nothing_about_is_tried_again() -> Result<()> {
+    let place = Place::new().await?;
+    let runner = Scripted::new(async |run: Run| match run.number {
+        0 => vec![applied()],
+        // And one that says too much.
+        _ => vec![applied(); 7],
+    });
+    let messages = [message("a"), message("a"), message("a")];
+    place.publish(&messages).await?;
+    let worker = place.work(&runner, in_bursts());
+    let sent = all_applied(&messages);
+    place.oracle().worked(&sent).await?;
+    worker.stop().await?;
+    let numbers: Vec<Vec<u32>> = messages.iter().map(|message| runner.numbers(message)).collect();
+    ensure!(numbers == [vec![1], vec![1, 2], vec![1, 2]], "{numbers:?}");
+    place.oracle().judge(&sent, &*place.bus).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_hangs_is_ended_and_tried_again() -> Result<()> {
+    let place = Place::new().await?;
+    let runner = Scripted::new(async |run: Run| match run.number {
+        0 => std::future::pending().await,
+        _ => run.applied(),
+    });
+    let message = message("a");
+    place.publish([&message]).await?;
+    let short = WorkerOptions {
+        run_deadline: Duration::from_millis(100),
+        ..options()
+    };
+    let worker = place.work(&runner, short);
+    let sent = all_applied([&message]);
+    place.oracle().worked(&sent).await?;
+    worker.stop().await?;
+    ensure!(runner.numbers(&message) == [1, 2]);
+    place.oracle().judge(&sent, &*place.bus).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_tried_yet_spends_no_attempt() -> Result<()> {
+    let place = Place::new().await?;
+    // More often than there are attempts.
+    let runner = Scripted::new(async |run: Run| match run.number {
+        0..7 => vec![RunEnd::Later("somebody else has it".to_owned())],
+        7 => vec![RunEnd::Failed("the remote is away".to_owned())],
+        _ => run.applied(),
+    });
+    let message = message("a");
+    place.publish([&message]).await?;
+    let worker = place.work(&runner, options());
+    let sent = all_applied([&message]);
+    place.oracle().worked(&sent).await?;
+    worker.stop().await?;
+    let numbers = runner.numbers(&message);
+    ensure!(numbers == [1, 1, 1, 1, 1, 1, 1, 1, 2], "{numbers:?}");
+    place.oracle().judge(&sent, &*place.bus).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_that_does_not_heal_dies_after_five_attempts() -> Result<()> {
+    let place = Place::new().await?;
+    let runner = Scripted::new(async |_| vec![RunEnd::Failed("the remote is away".to_owned())]);
+    let message = message("a");
+    place.publish([&message]).await?;
+    let worker = place.work(&runner, options());
+    let sent: Sent = [(message.identity.clone(), dead(Code::AttemptsExhausted))].into();
+    place.oracle().worked(&sent).await?;
+    worker.stop().await?;
+    ensure!(runner.numbers(&message) == [1, 2, 3, 4, 5]);
+    ensure!(place.left(Lane::Dead).await?.len() == 1);
+    place.oracle().judge(&sent, &*place.bus).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rejected_message_is_a_dead_letter_and_its_neighbour_is_applied() -> Result<()> {
+    let place = Place::new().await?;
+    let rejection = Rejection::new(Code::UnknownRepository, "$.data.repository", "there is none");
+    let runner = Scripted::new(move |_| {
+        let ends = vec![applied(), RunEnd::Rejected(rejection.clone())];
+        async move { ends }
+    });
+    let (good, bad) = (message("a"), message("a"));
+    place.publish([&good, &bad]).await?;
+    let worker = place.work(&runner, in_bursts());
+    let sent: Sent = [
+        (good.identity.clone(), APPLIED),
+        (bad.identity.clone(), dead(Code::UnknownRepository)),
+    ]
+    .into();
+    place.oracle().worked(&sent).await?;
+    worker.stop().await?;
+    ensure!(runner.runs().len() == 1);
+    let letters = place.left(Lane::Dead).await?;
+    let letter = letters.first().context("a dead letter")?;
+    ensure!(letters.len() == 1 && letter.body == bad.encode());
+    ensure!(
+        letter
+            .properties
+            .headers
+            .values()
+            .any(|value| value == "unknown-repository"),
+        "{:?}",
+        letter.properties.headers
+    );
+    place.oracle().judge(&sent, &*place.bus).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stopping_finishes_what_runs_and_gives_back_the_rest() -> Result<()> {
+    let place = Place::new().await?;
+    let (runner, gate) = gated();
+    let worker = place.work(&runner, options());
+    let first = message("a");
+    place.publish([&first]).await?;
+    runner.running(1).await?;
+    let rest: Vec<Envelope> = (0..3).map(|_| message("a")).collect();
+    let other = message("b");
+    place.publish(rest.iter().chain([&other])).await?;
+    runner.running(2).await?;
+
+    worker.stop.cancel();
+    gate.add_permits(100);
+    worker.ended().await?;
+    let finished = all_applied([&first, &other]);
+    place.oracle().worked(&finished).await?;
+    ensure!(
+        runner.runs().len() == 2,
+        "nothing was begun: {:?}",
+        runner.sizes()
+    );
+    ensure!(place.left(Lane::Repositories).await?.len() == 3);
+
+    let worker = place.work(&runner, options());
+    let sent = all_applied(rest.iter().chain([&first, &other]));
+    place.oracle().worked(&sent).await?;
+    worker.stop().await?;
+    for message in &rest {
+        ensure!(runner.numbers(message) == [1], "no attempt was spent");
+    }
+    place.oracle().judge(&sent, &*place.bus).await
+}
+
+async fn abandoned(stop_first: bool) -> Result<()> {
+    let place = Place::new().await?;
+    let runner = Scripted::new(async |run: Run| match run.number {
+        0 | 1 => std::future::pending().await,
+        _ => run.applied(),
+    });
+    let messages = [message("a"), message("b"), message("a")];
+    place.publish(&messages).await?;
+    let worker = place.work(&runner, options());
+    runner.running(2).await?;
+    if stop_first {
+        worker.stop.cancel();
+    }
+    worker.abandon.cancel();
+    worker.ended().await?;
+    runner.running(0).await?;
+    ensure!(place.oracle().records.worked().await? == 0);
+    ensure!(place.left(Lane::Repositories).await?.len() == 3);
+
+    let worker = place.work(&runner, options());
+    let sent = all_applied(&messages);
+    place.oracle().worked(&sent).await?;
+    worker.stop().await?;
+    for message in &messages {
+        let numbers = runner.numbers(message);
+        ensure!(
+            numbers.iter().all(|number| *number == 1),
+            "an attempt was spent: {numbers:?}"
+        );
+    }
+    place.oracle().judge(&sent, &*place.bus).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn abandoning_after_stopping_gives_back_what_runs() -> Result<()> {
+    abandoned(true).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn abandoning_alone_gives_back_what_runs() -> Result<()> {
+    abandoned(false).await
+}
