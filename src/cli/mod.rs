@@ -11,6 +11,8 @@ mod outcome;
 mod output;
 mod publish;
 mod schema;
+#[cfg(feature = "simulators")]
+mod simulate;
 mod table;
 mod up;
 mod worker;
@@ -88,6 +90,8 @@ enum Command {
     Publish(publish::Publish),
     Devices(devices::Devices),
     Schema(schema::Schema),
+    #[cfg(feature = "simulators")]
+    Simulate(simulate::Simulate),
     Config(config::ConfigCommand),
     Demo(demo::Demo),
     Completions(completions::Completions),
@@ -107,6 +111,8 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Publish(command) => command.run(&global).await,
         Command::Devices(command) => command.run(&global).await,
         Command::Schema(command) => Ok(command.run()),
+        #[cfg(feature = "simulators")]
+        Command::Simulate(command) => command.run(&global).await,
         Command::Config(command) => command.run(&global),
         Command::Demo(command) => command.run(&global).await,
         Command::Completions(command) => command.run(),

@@ -1,0 +1,107 @@
+use serde_json::{Value, json};
+
+use super::fault::Fault;
+
+/// What is sent back.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: String,
+}
+
+const JSON: &str = "application/json;charset=UTF-8";
+const HTML: &str = "text/html;charset=utf-8";
+
+impl Answer {
+    fn new(status: u16, content_type: &str, body: String) -> Self {
+        Self {
+            status,
+            headers: vec![("content-type", content_type.to_owned())],
+            body,
+        }
+    }
+
+    pub(crate) fn json(body: &Value) -> Self {
+        Self::new(200, JSON, body.to_string())
+    }
+
+    /// CloudVision's way to say no: 200, and an error inside.
+    pub(crate) fn error(code: &str, message: &str) -> Self {
+        Self::json(&json!({"errorCode": code, "errorMessage": message}))
+    }
+
+    /// The resource API's way to say no.
+    pub(crate) fn resource_error(status: u16, code: u8, message: &str) -> Self {
+        Self::new(
+            status,
+            JSON,
+            json!({"code": code, "message": message}).to_string(),
+        )
+    }
+
+    /// One value of the resource API.
+    pub(crate) fn resource(value: &Value) -> Self {
+        Self::json(&json!({"value": value, "time": super::world::EPOCH}))
+    }
+
+    /// All values of the resource API: one a line, with bare line feeds.
+    pub(crate) fn resources(values: impl Iterator<Item = Value>) -> Self {
+        let lines = values.map(|value| {
+            let line = json!({"result": {"value": value, "time": super::world::EPOCH, "type": "INITIAL"}});
+            format!("{line}\n")
+        });
+        Self::new(200, JSON, lines.collect())
+    }
+
+    pub(crate) fn page(status: u16, text: &str) -> Self {
+        let body = format!("<html><head><title>{text}</title></head><body><h1>{text}</h1></body></html>");
+        Self::new(status, HTML, body)
+    }
+
+    pub(crate) fn redirect(to: &str) -> Self {
+        Self::page(302, "Found").with("location", to.to_owned())
+    }
+
+    pub(crate) fn with(mut self, header: &'static str, value: String) -> Self {
+        self.headers.push((header, value));
+        self
+    }
+
+    /// The answer to a request that is refused by this fault; `None` for those that let it be done.
+    pub(crate) fn refusal(fault: &Fault) -> Option<Self> {
+        match fault {
+            Fault::Status(status) => Some(Self::page(*status, &format!("HTTP {status}"))),
+            Fault::RateLimited(seconds) => {
+                let answer = Self::page(429, "Too Many Requests");
+                Some(match seconds {
+                    Some(seconds) => answer.with("retry-after", seconds.to_string()),
+                    None => answer,
+                })
+            }
+            Fault::Html => Some(Self::page(200, "CloudVision is starting")),
+            Fault::ErrorCode(code, message) => Some(Self::error(code, message)),
+            Fault::NestedErrorCode => {
+                Some(Self::json(&json!({"data": {"inner": [{"errorCode": "132801"}]}})))
+            }
+            Fault::LoggedOut => Some(Self::json(&json!({"data": "LOG OUT MESSAGE"}))),
+            Fault::Redirect => Some(Self::redirect("/web/login")),
+            Fault::Delay(_)
+            | Fault::DelayAnswer(_)
+            | Fault::Hang
+            | Fault::Drop
+            | Fault::LoseAnswer
+            | Fault::Truncated
+            | Fault::Empty => None,
+        }
+    }
+
+    /// The first half of the body.
+    pub(crate) fn truncate(&mut self) {
+        let mut middle = self.body.len() / 2;
+        while !self.body.is_char_boundary(middle) {
+            middle -= 1;
+        }
+        self.body.truncate(middle);
+    }
+}

@@ -1,0 +1,52 @@
+use serde_json::{Value, json};
+
+use super::{Answer, Call, State, tasks};
+use crate::cvp::world::{ConfigDiff, EPOCH, TaskStatus, empty_as_null};
+
+/// `checkCompliance.do`
+pub(crate) fn check(state: &State, call: &Call) -> Answer {
+    let (Some(node), Some(kind)) = (call.field("nodeId"), call.field("nodeType")) else {
+        return Answer::error("132718", "Invalid input parameters");
+    };
+    if kind.eq_ignore_ascii_case("container") {
+        return Answer::json(&json!({"data": format!("event_{node}")}));
+    }
+    let Some(device) = state.world.device(&node) else {
+        return Answer::error("122801", "Net element does not exist");
+    };
+    let pending = state
+        .world
+        .tasks
+        .iter()
+        .filter(|task| task.device == node && task.status == TaskStatus::Pending);
+    let pending: Vec<Value> = pending.map(|task| tasks::value(state, task)).collect();
+    let mut answer = device.compliance(&pending);
+    if state.knobs.nulls {
+        empty_as_null(&mut answer);
+    }
+    Answer::json(&answer)
+}
+
+/// `arista.configstatus.v1` by serial number.
+pub(crate) fn config_status(state: &State, call: &Call) -> Answer {
+    let serial = call.parameter("key.deviceId");
+    let Some(device) = state.world.devices.iter().find(|device| device.serial == serial) else {
+        return Answer::resource_error(404, 5, "resource not found");
+    };
+    let diff = ConfigDiff::of_code(&device.compliance_code);
+    let sync = if diff.compliant { "IN_SYNC" } else { "OUT_OF_SYNC" };
+    let value: Value = json!({
+        "key": {"deviceId": serial},
+        "summary": {
+            "sync": format!("CONFIG_SYNC_CODE_{sync}"),
+            "nopLines": diff.nop,
+            "ignoredLines": diff.ignore,
+            "addedLines": diff.add,
+            "deletedLines": diff.delete,
+            "changedLines": diff.change,
+            "runningConfigUpdateTime": EPOCH,
+            "designedConfigUpdateTime": EPOCH,
+        },
+    });
+    Answer::resource(&value)
+}

@@ -1,0 +1,62 @@
+use serde_json::{Value, json};
+
+use super::{Answer, Call, State};
+use crate::cvp::world::EPOCH_MS;
+
+/// `authenticate.do`: user and password in the body, or as HTTP basic authentication under `/cvpservice`.
+pub(crate) fn login(state: &mut State, call: &Call) -> Answer {
+    if state.version.is_cvaas() {
+        // Only tokens come in there; what its login page answers to a password is not known.
+        return Answer::page(401, "401 Unauthorized");
+    }
+    let body = call.field("userId").zip(call.field("password"));
+    let basic = call
+        .basic
+        .clone()
+        .filter(|_| call.path.starts_with("/cvpservice/"));
+    let expected = (state.accounts.username.clone(), state.accounts.password.clone());
+    if body.or(basic) != Some(expected) {
+        return Answer::error("112498", "Unauthorized User");
+    }
+    let session = state.sessions.begin(state.knobs.session_requests);
+    let mut answer = greeting(&state.accounts.username, &session);
+    if state.version.has_token_cookie() {
+        answer["cookie"] =
+            json!({"Name": "access_token", "Value": session, "Path": "/", "Secure": true, "HttpOnly": true});
+        let cookie = format!("access_token={session}; Path=/; Secure; HttpOnly");
+        return Answer::json(&answer).with("set-cookie", cookie);
+    }
+    Answer::json(&answer)
+        .with("set-cookie", format!("session_id={session}; Path=/web/"))
+        .with(
+            "set-cookie",
+            format!("JSESSIONID=J{session}; Path=/web/; Secure; HttpOnly"),
+        )
+        .with("set-cookie", "permissionList=\"[]\"; Path=/web/".to_owned())
+}
+
+pub(crate) fn logout(state: &mut State, call: &Call) -> Answer {
+    if let Some(secret) = &call.secret {
+        state.sessions.end(secret);
+    }
+    Answer::json(&json!({"data": "success"}))
+}
+
+fn greeting(username: &str, session: &str) -> Value {
+    json!({
+        "sessionId": session,
+        "username": username,
+        "authorizationType": "LOCAL",
+        "authenticationType": "LOCAL",
+        "user": {
+            "userId": username, "email": "admin@example.net", "userStatus": "Enabled", "currentStatus": "Online",
+            "firstName": null, "lastName": null, "contactNumber": null, "password": null, "lastAccessed": EPOCH_MS,
+            "factoryId": 1, "id": 28,
+        },
+        "permissionList": [{"factoryId": 1, "id": 1, "name": "task", "mode": "rw"}],
+        "roles": [{
+            "key": "network-admin", "name": "network-admin", "moduleList": [], "moduleListSize": 0, "createdBy": "cvp system",
+            "createdOn": EPOCH_MS, "classId": 67, "factoryId": 1, "id": 27, "description": "",
+        }],
+    })
+}

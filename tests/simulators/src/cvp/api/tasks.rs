@@ -1,0 +1,122 @@
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::{Answer, Call, State};
+use crate::cvp::world::{Task, TaskStatus, empty_as_null};
+
+pub(crate) fn list(state: &State, call: &Call) -> Answer {
+    let text = call.parameter("queryparam");
+    let matching = state
+        .world
+        .tasks
+        .iter()
+        .filter(|task| task.matches(&text, state.world.device(&task.device)));
+    let matching: Vec<&Task> = matching.collect();
+    let index = |name: &str| call.parameter(name).parse::<usize>().unwrap_or(0);
+    let (start, end) = (index("startIndex"), index("endIndex"));
+    // Zero is: all of them.
+    let end = if end == 0 {
+        matching.len()
+    } else {
+        end + usize::from(state.knobs.end_index_inclusive)
+    };
+    let rows = matching.get(start..end.min(matching.len())).unwrap_or_default();
+    let data: Vec<Value> = rows.iter().map(|task| value(state, task)).collect();
+    Answer::json(&json!({"total": matching.len(), "data": data}))
+}
+
+pub(crate) fn one(state: &State, call: &Call) -> Answer {
+    match state.world.task(&call.parameter("taskId")) {
+        Some(task) => Answer::json(&value(state, task)),
+        None => invalid_id(),
+    }
+}
+
+pub(crate) fn status(state: &State, call: &Call) -> Answer {
+    match state.world.task(&call.parameter("taskId")) {
+        Some(task) => Answer::json(&json!({"taskStatus": task.status.wire_name()})),
+        None => invalid_id(),
+    }
+}
+
+/// Triggers what it can; the first that it cannot is the answer.
+pub(crate) fn cancel(state: &mut State, call: &Call) -> Answer {
+    let Some(ids) = call.ids() else {
+        return invalid_input();
+    };
+    let mut refused = None;
+    for id in ids {
+        match cancel_one(state, &id) {
+            Ok(()) => {}
+            Err(answer) => refused = refused.or(Some(answer)),
+        }
+    }
+    refused.unwrap_or_else(|| Answer::json(&json!({"data": "Task cancellation triggered successfully"})))
+}
+
+fn cancel_one(state: &mut State, id: &str) -> Result<(), Answer> {
+    let protected = state.knobs.change_control_protects && state.world.is_in_open_change_control(id);
+    let task = state.world.tasks.iter_mut().find(|task| task.id == id);
+    let task = task.ok_or_else(invalid_id)?;
+    match task.status {
+        TaskStatus::Cancelled if state.knobs.cancel_twice_succeeds => return Ok(()),
+        _ if task.is_being_cancelled() => return Ok(()),
+        TaskStatus::Pending | TaskStatus::Failed if !protected => {}
+        _ => return Err(invalid_input()),
+    }
+    task.ends(Instant::now() + state.knobs.cancel_delay, TaskStatus::Cancelled);
+    state.cancelled.push(id.to_owned());
+    state.settle();
+    Ok(())
+}
+
+pub(crate) fn execute(state: &mut State, call: &Call) -> Answer {
+    let Some(ids) = call.ids() else {
+        return invalid_input();
+    };
+    for id in ids {
+        let Some(task) = state.world.tasks.iter_mut().find(|task| task.id == id) else {
+            return invalid_id();
+        };
+        if !matches!(task.status, TaskStatus::Pending | TaskStatus::Failed) {
+            return invalid_input();
+        }
+        task.execute(&state.accounts.username);
+        task.ends(
+            Instant::now() + state.knobs.execution_delay,
+            TaskStatus::Completed,
+        );
+    }
+    state.settle();
+    Answer::json(&json!({"data": "success"}))
+}
+
+pub(crate) fn note(state: &mut State, call: &Call) -> Answer {
+    let (Some(id), Some(note)) = (call.field("workOrderId"), call.field("note")) else {
+        return invalid_input();
+    };
+    match state.world.tasks.iter_mut().find(|task| task.id == id) {
+        Some(task) => {
+            task.note = note;
+            Answer::json(&json!({"data": "success"}))
+        }
+        None => invalid_id(),
+    }
+}
+
+/// The task object as this installation writes it.
+pub(crate) fn value(state: &State, task: &Task) -> Value {
+    let mut value = task.value(state.world.device(&task.device), state.knobs.ids_as_numbers);
+    if state.knobs.nulls {
+        empty_as_null(&mut value);
+    }
+    value
+}
+
+fn invalid_id() -> Answer {
+    Answer::error("142WF606", "Invalid WorkOrderId")
+}
+
+fn invalid_input() -> Answer {
+    Answer::error("132718", "Invalid input parameters")
+}

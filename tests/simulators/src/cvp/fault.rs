@@ -1,0 +1,152 @@
+use std::time::Duration;
+
+use super::endpoint::Endpoint;
+
+/// What goes wrong with a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It is done, after this time.
+    Delay(Duration),
+    /// It is done at once, and answered after this time.
+    DelayAnswer(Duration),
+    /// It is neither done nor answered; the connection stays.
+    Hang,
+    /// It is not done, and the connection is closed.
+    Drop,
+    /// It is done, and the connection is closed without an answer.
+    LoseAnswer,
+    /// It is not done; the answer has this status.
+    Status(u16),
+    /// It is not done; 429, with `Retry-After` in seconds.
+    RateLimited(Option<u32>),
+    /// It is not done; 200, with a page of HTML.
+    Html,
+    /// It is done; only the first half of the answer's body comes, as if it were all.
+    Truncated,
+    /// It is done; 200, without a body.
+    Empty,
+    /// It is not done; 200, with CloudVision's error object: code and message.
+    ErrorCode(String, String),
+    /// It is not done; 200, with an `errorCode` deep inside.
+    NestedErrorCode,
+    /// It is not done; 200, with the text by which CloudVision says that one is logged out.
+    LoggedOut,
+    /// It is not done; 302 to the login page.
+    Redirect,
+}
+
+/// Which requests a fault hits: all of its endpoint, unless narrowed down.
+#[derive(Clone, Debug)]
+pub struct Injection {
+    endpoint: Option<Endpoint>,
+    fault: Fault,
+    subject: Option<String>,
+    spared: u32,
+    remaining: Option<u32>,
+}
+
+impl Injection {
+    /// Hits every request to this endpoint.
+    pub fn new(endpoint: Endpoint, fault: Fault) -> Self {
+        Self {
+            endpoint: Some(endpoint),
+            ..Self::everywhere(fault)
+        }
+    }
+
+    /// Hits every request.
+    pub fn everywhere(fault: Fault) -> Self {
+        Self {
+            endpoint: None,
+            fault,
+            subject: None,
+            spared: 0,
+            remaining: None,
+        }
+    }
+
+    /// Only those about this device (its MAC address) or task (its id).
+    #[must_use]
+    pub fn about(mut self, subject: &str) -> Self {
+        self.subject = Some(subject.to_owned());
+        self
+    }
+
+    /// Not the first so many.
+    #[must_use]
+    pub fn after(mut self, requests: u32) -> Self {
+        self.spared = requests;
+        self
+    }
+
+    /// Only so many.
+    #[must_use]
+    pub fn times(mut self, requests: u32) -> Self {
+        self.remaining = Some(requests);
+        self
+    }
+
+    fn concerns(&self, endpoint: Endpoint, subject: Option<&str>) -> bool {
+        self.endpoint.is_none_or(|own| own == endpoint)
+            && self.subject.as_deref().is_none_or(|own| Some(own) == subject)
+    }
+}
+
+/// The injections that are still to happen, the first that fits first.
+#[derive(Debug, Default)]
+pub(crate) struct Faults(Vec<Injection>);
+
+impl Faults {
+    pub(crate) fn inject(&mut self, injection: Injection) {
+        self.0.push(injection);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// The fault of this request, which is used up by it.
+    pub(crate) fn take(&mut self, endpoint: Endpoint, subject: Option<&str>) -> Option<Fault> {
+        for injection in self.0.iter_mut().filter(|it| it.concerns(endpoint, subject)) {
+            if injection.spared > 0 {
+                injection.spared -= 1;
+                continue;
+            }
+            match &mut injection.remaining {
+                Some(0) => continue,
+                Some(remaining) => *remaining -= 1,
+                None => {}
+            }
+            return Some(injection.fault.clone());
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_hits_as_often_and_where_it_is_meant_to() {
+        let mut faults = Faults::default();
+        faults.inject(
+            Injection::new(Endpoint::Cancel, Fault::Drop)
+                .about("1")
+                .after(1)
+                .times(2),
+        );
+        faults.inject(Injection::new(Endpoint::Tasks, Fault::Html));
+        let mut cancel = |subject| faults.take(Endpoint::Cancel, Some(subject));
+        assert_eq!(cancel("2"), None);
+        assert_eq!(cancel("1"), None);
+        assert_eq!(cancel("1"), Some(Fault::Drop));
+        assert_eq!(cancel("1"), Some(Fault::Drop));
+        assert_eq!(cancel("1"), None);
+        for _ in 0..3 {
+            assert_eq!(faults.take(Endpoint::Tasks, None), Some(Fault::Html));
+        }
+        faults.clear();
+        assert_eq!(faults.take(Endpoint::Tasks, None), None);
+    }
+}

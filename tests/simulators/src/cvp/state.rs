@@ -1,0 +1,105 @@
+use tokio::time::Instant;
+
+use super::answer::Answer;
+use super::api::{self, Call};
+use super::endpoint::{Endpoint, Need};
+use super::fault::Faults;
+use super::hold::Holds;
+use super::hooks::Hooks;
+use super::knobs::Knobs;
+use super::log::{Credential, Log};
+use super::scenario::Scenario;
+use super::serve::NodeMode;
+use super::sessions::Sessions;
+use super::version::Version;
+use super::world::World;
+
+/// Everything the nodes share, behind one lock.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) world: World,
+    pub(crate) knobs: Knobs,
+    pub(crate) version: Version,
+    pub(crate) accounts: Accounts,
+    pub(crate) sessions: Sessions,
+    pub(crate) faults: Faults,
+    pub(crate) holds: Holds,
+    pub(crate) hooks: Hooks,
+    pub(crate) log: Log,
+    /// Ids of tasks whose cancellation was triggered, in that order.
+    pub(crate) cancelled: Vec<String>,
+    pub(crate) connections: usize,
+    /// How each node behaves.
+    pub(crate) modes: Vec<NodeMode>,
+}
+
+/// Who may come in.
+#[derive(Clone, Debug)]
+pub(crate) struct Accounts {
+    pub(crate) username: String,
+    pub(crate) password: String,
+    pub(crate) token: String,
+}
+
+impl State {
+    pub(crate) fn new(scenario: Scenario, accounts: Accounts, nodes: usize) -> Self {
+        Self {
+            world: scenario.world,
+            knobs: scenario.knobs,
+            version: scenario.version,
+            accounts,
+            sessions: Sessions::default(),
+            faults: Faults::default(),
+            holds: Holds::default(),
+            hooks: Hooks::default(),
+            log: Log::default(),
+            cancelled: Vec::new(),
+            connections: 0,
+            modes: vec![NodeMode::default(); nodes],
+        }
+    }
+
+    /// Lets happen what is due.
+    pub(crate) fn settle(&mut self) {
+        self.world.settle(Instant::now(), self.knobs.compliance_lag);
+    }
+
+    /// Does what is asked, then what waited for it.
+    pub(crate) fn answer(&mut self, call: &Call) -> Answer {
+        self.settle();
+        let answer = if call.endpoint == Endpoint::Login {
+            api::login(self, call)
+        } else if !self.is_authenticated(call) {
+            api::expired(self.version, call)
+        } else if self.serves(call) {
+            api::dispatch(self, call)
+        } else {
+            api::unknown(self.version, call)
+        };
+        self.hooks
+            .fire(call.endpoint, call.subject.as_deref(), &mut self.world);
+        answer
+    }
+
+    fn is_authenticated(&mut self, call: &Call) -> bool {
+        let Some(secret) = &call.secret else { return false };
+        let token = self.version.has_tokens()
+            && call.credential != Credential::SessionHeader
+            && *secret == self.accounts.token;
+        token || self.sessions.admit(secret)
+    }
+
+    fn serves(&self, call: &Call) -> bool {
+        if self.version.is_cvaas() && call.path.starts_with("/web/") {
+            return false;
+        }
+        let provisioning = self.knobs.provisioning;
+        match call.endpoint.need() {
+            Need::Nothing => call.endpoint != Endpoint::Unknown,
+            Need::Provisioning => provisioning,
+            Need::NewTopology => provisioning && self.version.has_new_topology(),
+            Need::PerTaskDiff => self.knobs.per_task_diff,
+            Need::Resources => self.version.has_resources(),
+        }
+    }
+}

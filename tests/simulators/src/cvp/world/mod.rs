@@ -1,0 +1,120 @@
+//! What the simulated CloudVision knows: devices, tasks, change controls, containers.
+
+mod change_control;
+mod container;
+mod device;
+mod diff;
+mod fields;
+mod task;
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+pub use change_control::{ChangeControl, ChangeControlStatus};
+pub use container::Container;
+pub use device::Device;
+pub use diff::ConfigDiff;
+pub(crate) use diff::image_differs;
+pub use fields::Fields;
+pub(crate) use fields::empty_as_null;
+pub use task::{Task, TaskKind, TaskStatus};
+
+/// The instant at which fixed times of a scenario begin, in milliseconds since 1970: 2024-11-19T07:06:40Z.
+pub(crate) const EPOCH_MS: u64 = 1_732_000_000_000;
+/// The same in RFC 3339.
+pub(crate) const EPOCH: &str = "2024-11-19T07:06:40Z";
+
+/// Everything that can be listed, in the order in which it is listed.
+#[derive(Clone, Debug)]
+pub struct World {
+    pub devices: Vec<Device>,
+    /// Newest first.
+    pub tasks: Vec<Task>,
+    pub change_controls: Vec<ChangeControl>,
+    pub containers: Vec<Container>,
+}
+
+impl Default for World {
+    /// No devices; the two containers every CloudVision has, and one more.
+    fn default() -> Self {
+        Self {
+            devices: Vec::new(),
+            tasks: Vec::new(),
+            change_controls: Vec::new(),
+            containers: Container::usual(),
+        }
+    }
+}
+
+impl World {
+    /// Adds a device.
+    pub fn add_device(&mut self, device: Device) {
+        self.devices.push(device);
+    }
+
+    /// Adds a task as the newest.
+    pub fn add_task(&mut self, task: Task) {
+        self.tasks.insert(0, task);
+    }
+
+    /// The device with this MAC address.
+    pub fn device(&self, mac: &str) -> Option<&Device> {
+        self.devices.iter().find(|device| device.mac == mac)
+    }
+
+    /// The same, to change it.
+    ///
+    /// # Panics
+    /// There is no such device: the scenario and its test disagree.
+    pub fn device_mut(&mut self, mac: &str) -> &mut Device {
+        let found = self.devices.iter_mut().find(|device| device.mac == mac);
+        found.unwrap_or_else(|| panic!("the scenario has no device {mac}"))
+    }
+
+    /// The task with this id.
+    pub fn task(&self, id: &str) -> Option<&Task> {
+        self.tasks.iter().find(|task| task.id == id)
+    }
+
+    /// The same, to change it.
+    ///
+    /// # Panics
+    /// There is no such task: the scenario and its test disagree.
+    pub fn task_mut(&mut self, id: &str) -> &mut Task {
+        let found = self.tasks.iter_mut().find(|task| task.id == id);
+        found.unwrap_or_else(|| panic!("the scenario has no task {id}"))
+    }
+
+    /// Puts a task into a change control, which is made if it is not there. The task itself says nothing of it, as CVP 2021.3
+    /// was seen to do; [`Task::in_change_control`] writes it there too.
+    pub fn attach(&mut self, task: &str, change_control: &str) {
+        let known = self.change_controls.iter().position(|it| it.id == change_control);
+        let index = known.unwrap_or_else(|| {
+            self.change_controls.push(ChangeControl::new(change_control));
+            self.change_controls.len() - 1
+        });
+        self.change_controls[index].tasks.push(task.to_owned());
+    }
+
+    /// Whether a change control that is not over refers to the task.
+    pub(crate) fn is_in_open_change_control(&self, task: &str) -> bool {
+        let open = self.change_controls.iter().filter(|it| it.is_open());
+        open.flat_map(|it| &it.tasks).any(|id| id == task)
+    }
+
+    /// Lets happen what is due: cancellations and executions end, compliance is computed anew.
+    pub(crate) fn settle(&mut self, now: Instant, compliance_lag: Duration) {
+        for task in &mut self.tasks {
+            if task.settle(now)
+                && task.status == TaskStatus::Completed
+                && let Some(device) = self.devices.iter_mut().find(|device| device.mac == task.device)
+            {
+                device.change_configuration("0000");
+            }
+        }
+        for device in &mut self.devices {
+            device.settle(now, compliance_lag);
+        }
+    }
+}
