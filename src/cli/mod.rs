@@ -4,6 +4,7 @@ mod client;
 mod completions;
 mod config;
 mod console;
+mod cvp;
 mod demo;
 mod devices;
 mod migrate;
@@ -89,6 +90,7 @@ enum Command {
     Migrate(migrate::Migrate),
     Publish(publish::Publish),
     Devices(devices::Devices),
+    Cvp(cvp::Cvp),
     Schema(schema::Schema),
     #[cfg(feature = "simulators")]
     Simulate(simulate::Simulate),
@@ -110,6 +112,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Migrate(command) => command.run(&global).await,
         Command::Publish(command) => command.run(&global).await,
         Command::Devices(command) => command.run(&global).await,
+        Command::Cvp(command) => command.run(&global).await,
         Command::Schema(command) => Ok(command.run()),
         #[cfg(feature = "simulators")]
         Command::Simulate(command) => command.run(&global).await,

@@ -3,6 +3,7 @@
 mod address;
 mod broker;
 mod console;
+mod cvp;
 mod log;
 mod problem;
 mod reader;
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 pub(crate) use address::{BrokerUrl, StoreUrl};
 pub(crate) use broker::BrokerConfig;
 pub(crate) use console::ConsoleConfig;
+pub(crate) use cvp::{CvpClusters, CvpConfig, ENVIRONMENT as CVP_ENVIRONMENT};
 pub(crate) use log::{LogConfig, LogFormat};
 pub(crate) use problem::ConfigProblems;
 use reader::Reader;
@@ -39,6 +41,7 @@ pub(crate) struct Config {
     pub(crate) console: ConsoleConfig,
     pub(crate) worker: WorkerConfig,
     pub(crate) repositories: RepositoriesConfig,
+    pub(crate) cvp: CvpClusters,
     pub(crate) log: LogConfig,
 }
 
@@ -48,6 +51,8 @@ pub(crate) struct Overrides {
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) listen: Option<String>,
     pub(crate) lanes: Option<String>,
+    /// Whether the variables `CVP_HOSTNAME` and those beside it name a cluster.
+    pub(crate) cvp_variables: bool,
 }
 
 impl Config {
@@ -85,6 +90,11 @@ impl Config {
             settings.add_file(file);
         }
         settings.add_environment(variables);
+        if overrides.cvp_variables && variables.contains_key("CVP_HOSTNAME") {
+            for (name, key) in cvp::VARIABLES {
+                settings.add_variable(variables, name, &format!("cvp.{CVP_ENVIRONMENT}.{key}"));
+            }
+        }
         let data_dir = overrides.data_dir.map(|path| path.to_string_lossy().into_owned());
         let flags = [
             ("--data", "data_dir", data_dir),
@@ -112,6 +122,7 @@ impl Config {
             console: ConsoleConfig::of(reader),
             worker: WorkerConfig::of(reader),
             repositories: RepositoriesConfig::of(reader),
+            cvp: cvp::clusters(reader),
             log: LogConfig::of(reader),
             data_dir,
         }

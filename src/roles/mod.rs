@@ -2,6 +2,7 @@
 
 mod broker;
 mod console;
+mod cvp;
 mod http;
 mod store;
 mod worker;
@@ -11,6 +12,7 @@ use std::net::SocketAddr;
 use lockstep_worker::console::{Token, TypePattern};
 use lockstep_worker::store::Migrated;
 
+pub(crate) use cvp::cvp_client;
 pub(crate) use http::http_client;
 
 use crate::config::Config;

@@ -18,8 +18,7 @@ use crate::cvp::wire::{
     ChangeControls, Compliance, DiffSummary, InventoryDevice, Task, TaskDiff, TaskId, TaskPage, inventory,
 };
 
-/// What is known about the service for the differences of tasks.
-const DIFF_UNKNOWN: u8 = 0;
+/// What is known about the service for the differences of tasks; nothing at first.
 const DIFF_PRESENT: u8 = 1;
 const DIFF_ABSENT: u8 = 2;
 

@@ -133,10 +133,10 @@ mod tests {
 
     #[test]
     fn pauses_double_with_jitter_and_respect_the_server() {
-        let pause = |sends, asked, random| super::pause(&OPTIONS, sends, asked, random).as_millis();
-        assert_eq!((pause(1, None, 0.0), pause(1, None, 1.0)), (50, 100));
-        assert_eq!((pause(2, None, 1.0), pause(9, None, 1.0)), (200, 300));
+        let millis = |sends, asked, random| pause(&OPTIONS, sends, asked, random).as_millis();
+        assert_eq!((millis(1, None, 0.0), millis(1, None, 1.0)), (50, 100));
+        assert_eq!((millis(2, None, 1.0), millis(9, None, 1.0)), (200, 300));
         let asked = Some(Duration::from_secs(2));
-        assert_eq!((pause(1, asked, 0.0), pause(1, asked, 1.0)), (2012, 2025));
+        assert_eq!((millis(1, asked, 0.0), millis(1, asked, 1.0)), (2012, 2025));
     }
 }

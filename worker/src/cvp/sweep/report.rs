@@ -197,6 +197,12 @@ impl Serialize for TaskReport {
 }
 
 impl Summary {
+    /// Counts one more listed task.
+    pub fn add(&mut self, outcome: &Outcome) {
+        self.listed += 1;
+        self.count(outcome);
+    }
+
     pub(super) fn count(&mut self, outcome: &Outcome) {
         match outcome {
             Outcome::Cancelled { afterwards, .. } => {
