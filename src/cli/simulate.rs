@@ -23,7 +23,7 @@ enum Peer {
     Cvp(Cvp),
 }
 
-/// An Arista `CloudVision` with pending tasks, until Ctrl-C
+/// An Arista CloudVision with pending tasks, until Ctrl-C
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep simulate cvp --tasks 2000 --empty 10 --latency 50
@@ -100,48 +100,44 @@ impl Cvp {
 fn greet(simulator: &CvpSimulator, options: &Options, ca_file: &Path, json: bool) {
     let addresses = simulator.addresses();
     let tasks = simulator.edit(|world| world.tasks.len());
-    let Options {
-        username,
-        password,
-        token,
-        ..
-    } = options;
+    let (username, password) = (&options.username, &options.password);
     if json {
         output::json(&json!({
-            "addresses": addresses, "username": username, "password": password, "token": token,
+            "addresses": addresses, "username": username, "password": password, "token": options.token,
             "ca_file": ca_file, "tasks": tasks,
         }));
         return;
     }
-    let hosts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    let hosts = addresses.iter().map(host).collect::<Vec<_>>().join(",");
+    let ca_file = ca_file.display();
+    let script = if options.listen.port() == HTTPS {
+        "The article's script takes the same variables."
+    } else {
+        "The article's script knows port 443 only: start this with --listen 127.0.0.2:443 for it."
+    };
     output::line(&format!(
-        "a simulated CloudVision with {tasks} pending tasks is up at https://{}",
-        hosts.join(", https://")
+        "a simulated CloudVision with {tasks} pending tasks is up at {}
+
+In another terminal:
+  export CVP_HOSTNAME={hosts} CVP_USERNAME={username} CVP_PASSWORD={password}
+  lockstep cvp tasks --ca-file {ca_file}
+  lockstep cvp sweep --dry-run --ca-file {ca_file}
+
+{script}
+Ctrl-C ends it.",
+        simulator.url(0)
     ));
-    output::line("");
-    output::line("In another terminal:");
-    output::line(&format!(
-        "  export CVP_HOSTNAME={} CVP_USERNAME={username} CVP_PASSWORD={password}",
-        hosts.join(",")
-    ));
-    output::line(&format!("  lockstep cvp tasks --ca-file {}", ca_file.display()));
-    output::line(&format!(
-        "  lockstep cvp sweep --dry-run --ca-file {}",
-        ca_file.display()
-    ));
-    output::line("");
-    match addresses.as_slice() {
-        [first, ..] if first.port() == 443 => {
-            output::line(&format!(
-                "The article's script wants one name without a port: CVP_HOSTNAME={}",
-                first.ip()
-            ));
-        }
-        _ => output::line(
-            "The article's script knows only port 443: start this again with --listen 127.0.0.2:443 for it.",
-        ),
+}
+
+/// The port that goes without saying.
+const HTTPS: u16 = 443;
+
+fn host(address: &SocketAddr) -> String {
+    if address.port() == HTTPS && address.is_ipv4() {
+        address.ip().to_string()
+    } else {
+        address.to_string()
     }
-    output::line("Ctrl-C ends it.");
 }
 
 fn part(simulator: &CvpSimulator) {

@@ -11,4 +11,6 @@ mod poison;
 mod python;
 mod roles;
 mod shutdown;
+#[cfg(feature = "simulators")]
+mod simulate;
 mod system;

@@ -69,8 +69,11 @@ impl Answer {
     }
 
     /// The answer to a request that is refused by this fault; `None` for those that let it be done.
-    pub(crate) fn refusal(fault: &Fault) -> Option<Self> {
+    pub(crate) fn refusal(fault: &Fault, path: &str) -> Option<Self> {
         match fault {
+            Fault::Status(status) if path.starts_with("/api/") => {
+                Some(Self::resource_error(*status, resource_code(*status), "simulated"))
+            }
             Fault::Status(status) => Some(Self::page(*status, &format!("HTTP {status}"))),
             Fault::RateLimited(seconds) => {
                 let answer = Self::page(429, "Too Many Requests");
@@ -103,5 +106,19 @@ impl Answer {
             middle -= 1;
         }
         self.body.truncate(middle);
+    }
+}
+
+/// The resource API's code (gRPC's) beside an HTTP status.
+fn resource_code(status: u16) -> u8 {
+    match status {
+        400 => 3,
+        401 => 16,
+        403 => 7,
+        404 => 5,
+        429 => 8,
+        503 => 14,
+        504 => 4,
+        _ => 13,
     }
 }

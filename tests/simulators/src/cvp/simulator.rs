@@ -141,8 +141,8 @@ impl CvpSimulator {
     }
 
     /// Changes the world once, right after the nth request from now to this endpoint about this task (id) or device (MAC
-    /// address); about anything if `None`. The answer to that request still shows the world as it was. Requests that a fault
-    /// keeps from being done do not count.
+    /// address); about anything if `None`. The answer to that request still shows the world as it was. Requests that are
+    /// not done do not count: for want of a session, or by a fault.
     pub fn after(
         &self,
         endpoint: Endpoint,

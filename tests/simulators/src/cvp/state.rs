@@ -64,18 +64,16 @@ impl State {
         self.world.settle(Instant::now(), self.knobs.compliance_lag);
     }
 
-    /// Does what is asked, then what waited for it.
+    /// Does what is asked, if it may and can be; then what waited for it.
     pub(crate) fn answer(&mut self, call: &Call) -> Answer {
         self.settle();
-        let answer = if call.endpoint == Endpoint::Login {
-            api::login(self, call)
-        } else if !self.is_authenticated(call) {
-            api::expired(self.version, call)
-        } else if self.serves(call) {
-            api::dispatch(self, call)
-        } else {
-            api::unknown(self.version, call)
-        };
+        if call.endpoint != Endpoint::Login && !self.is_authenticated(call) {
+            return api::expired(self.version, call);
+        }
+        if !self.serves(call) {
+            return api::unknown(self.version, call);
+        }
+        let answer = api::dispatch(self, call);
         self.hooks
             .fire(call.endpoint, call.subject.as_deref(), &mut self.world);
         answer

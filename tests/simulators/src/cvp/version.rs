@@ -5,7 +5,7 @@ use std::fmt;
 pub enum Version {
     /// On-premises: year, release, patch.
     OnPremises(u16, u8, u8),
-    /// `CVaaS`, which knows tokens only.
+    /// CVaaS, which knows tokens only.
     Cvaas,
 }
 

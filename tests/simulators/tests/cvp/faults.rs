@@ -51,6 +51,12 @@ async fn refusals_answer_and_do_nothing() -> Result<()> {
             assert_eq!(reply.header("retry-after"), ["7"]);
         }
     }
+    simulator.inject(Injection::new(Endpoint::ChangeControls, Fault::Status(403)).times(1));
+    let reply = client.get(crate::client::CHANGE_CONTROLS).await?;
+    assert_eq!(
+        (reply.status, reply.text.as_str()),
+        (403, "{\"code\":7,\"message\":\"simulated\"}")
+    );
     assert!(simulator.cancelled().is_empty());
     client.cancel("1811").await?;
     assert_eq!(simulator.cancelled(), ["1811"]);

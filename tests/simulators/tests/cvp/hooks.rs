@@ -1,7 +1,7 @@
 //! What happens between two requests of a client.
 
 use anyhow::Result;
-use lockstep_simulators::cvp::{Endpoint, Scenario, TaskStatus};
+use lockstep_simulators::cvp::{Endpoint, Fault, Injection, Scenario, TaskStatus};
 use serde_json::json;
 
 use crate::client::{CHANGE_CONTROLS, Client, EMPTY, FULL, start};
@@ -26,6 +26,22 @@ async fn somebody_executes_a_task_between_its_check_and_its_cancellation() -> Re
     assert_eq!(task["workOrderUserDefinedStatus"], "Configlet Push In Progress");
     assert_eq!(task["executedBy"], "bob");
     assert_eq!(simulator.changes_to_come(), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn requests_that_are_not_done_do_not_count() -> Result<()> {
+    let simulator = start(Scenario::seed()).await?;
+    let client = Client::logged_in(&simulator).await?;
+    simulator.after(Endpoint::Compliance, Some(EMPTY), 1, |world| {
+        world.device_mut(EMPTY).set_code("0007");
+    });
+    simulator.inject(Injection::new(Endpoint::Compliance, Fault::Status(503)).times(1));
+    assert!(client.check(EMPTY).await.is_err());
+    assert!(Client::new(&simulator, 0)?.check(EMPTY).await.is_err());
+    assert_eq!(simulator.changes_to_come(), 1);
+    assert_eq!(client.check(EMPTY).await?["complianceCode"], "0000");
+    assert_eq!(client.check(EMPTY).await?["complianceCode"], "0007");
     Ok(())
 }
 

@@ -17,12 +17,11 @@ use super::version::Version;
 use super::world::Device;
 
 pub(crate) use call::Call;
-pub(crate) use login::login;
 
 /// Answers a request that may be made.
 pub(crate) fn dispatch(state: &mut State, call: &Call) -> Answer {
     match call.endpoint {
-        Endpoint::Login => login(state, call),
+        Endpoint::Login => login::login(state, call),
         Endpoint::Logout => login::logout(state, call),
         Endpoint::Probe => Answer::json(&json!({})),
         Endpoint::Info => Answer::json(&json!({"version": state.version.to_string()})),

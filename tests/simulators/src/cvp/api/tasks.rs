@@ -2,16 +2,14 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{Answer, Call, State};
-use crate::cvp::world::{Task, TaskStatus, empty_as_null};
+use crate::cvp::world::{Device, Task, TaskStatus, empty_as_null};
 
 pub(crate) fn list(state: &State, call: &Call) -> Answer {
     let text = call.parameter("queryparam");
-    let matching = state
-        .world
-        .tasks
-        .iter()
-        .filter(|task| task.matches(&text, state.world.device(&task.device)));
-    let matching: Vec<&Task> = matching.collect();
+    let devices = state.world.devices_by_mac();
+    let device = |task: &Task| devices.get(task.device.as_str()).copied();
+    let tasks = state.world.tasks.iter();
+    let matching: Vec<&Task> = tasks.filter(|task| task.matches(&text, device(task))).collect();
     let index = |name: &str| call.parameter(name).parse::<usize>().unwrap_or(0);
     let (start, end) = (index("startIndex"), index("endIndex"));
     // Zero is: all of them.
@@ -21,7 +19,10 @@ pub(crate) fn list(state: &State, call: &Call) -> Answer {
         end + usize::from(state.knobs.end_index_inclusive)
     };
     let rows = matching.get(start..end.min(matching.len())).unwrap_or_default();
-    let data: Vec<Value> = rows.iter().map(|task| value(state, task)).collect();
+    let data: Vec<Value> = rows
+        .iter()
+        .map(|task| written(state, task, device(task)))
+        .collect();
     Answer::json(&json!({"total": matching.len(), "data": data}))
 }
 
@@ -106,7 +107,11 @@ pub(crate) fn note(state: &mut State, call: &Call) -> Answer {
 
 /// The task object as this installation writes it.
 pub(crate) fn value(state: &State, task: &Task) -> Value {
-    let mut value = task.value(state.world.device(&task.device), state.knobs.ids_as_numbers);
+    written(state, task, state.world.device(&task.device))
+}
+
+fn written(state: &State, task: &Task, device: Option<&Device>) -> Value {
+    let mut value = task.value(device, state.knobs.ids_as_numbers);
     if state.knobs.nulls {
         empty_as_null(&mut value);
     }

@@ -1,4 +1,4 @@
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use rcgen::{
@@ -18,7 +18,7 @@ pub(crate) struct Certificates {
 }
 
 impl Certificates {
-    /// Makes them for these addresses and for `localhost`.
+    /// Makes them for these addresses and for this machine by its usual names.
     pub(crate) fn make(addresses: &[IpAddr]) -> Result<Self, StartError> {
         let ca_key = KeyPair::generate()?;
         let mut ca = named("Simulated CloudVision CA");
@@ -30,7 +30,8 @@ impl Certificates {
         let key = KeyPair::generate()?;
         let mut server = named("cvp.example.net");
         server.subject_alt_names = vec![SanType::DnsName("localhost".try_into()?)];
-        let ips = addresses.iter().map(|address| SanType::IpAddress(*address));
+        let local = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        let ips = addresses.iter().copied().chain(local).map(SanType::IpAddress);
         server.subject_alt_names.extend(ips);
         server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         server.use_authority_key_identifier_extension = true;

@@ -72,7 +72,7 @@ async fn answer(shared: &Shared, call: &Call, fault: Option<Fault>) -> Result<An
     let Some(fault) = fault else {
         return Ok(shared.state().answer(call));
     };
-    if let Some(refusal) = Answer::refusal(&fault) {
+    if let Some(refusal) = Answer::refusal(&fault, &call.path) {
         return Ok(refusal);
     }
     match fault {

@@ -7,6 +7,7 @@ mod diff;
 mod fields;
 mod task;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -63,7 +64,13 @@ impl World {
         self.devices.iter().find(|device| device.mac == mac)
     }
 
-    /// The same, to change it.
+    /// All devices by their MAC addresses, for who needs many of them.
+    pub(crate) fn devices_by_mac(&self) -> HashMap<&str, &Device> {
+        let devices = self.devices.iter();
+        devices.map(|device| (device.mac.as_str(), device)).collect()
+    }
+
+    /// The device with this MAC address, to change it.
     ///
     /// # Panics
     /// There is no such device: the scenario and its test disagree.
