@@ -61,7 +61,11 @@ impl CvpConfig {
         let origin = reader.origin_within(&format!("cvp.{name}"));
         let hosts = reader.list::<Node>(&key("hosts"));
         if hosts.as_ref().is_none_or(Vec::is_empty) {
-            reader.problem(&key("hosts"), origin.as_ref(), "is missing; say where the cluster is");
+            reader.problem(
+                &key("hosts"),
+                origin.as_ref(),
+                "is missing; say where the cluster is",
+            );
         }
         let credentials = credentials(reader, name);
         let hosts = hosts.unwrap_or_default();
@@ -147,7 +151,9 @@ fn policy(reader: &mut Reader, name: &str) -> Policy {
 fn proxy(reader: &mut Reader, key: &str) -> Option<Url> {
     let origin = reader.origin(key);
     let text = reader.text(key)?;
-    let url = Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let url = Url::parse(&text)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     if url.is_none() {
         let reason = "is no address of a proxy, must be http://HOST:PORT";
         reader.problem(key, origin.as_ref(), reason);
@@ -163,7 +169,9 @@ impl FromStr for Code {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match ComplianceCode::from(text) {
-            ComplianceCode::Other(code) => Err(format!("{code:?} is no compliance code; there are 0000 to 0019")),
+            ComplianceCode::Other(code) => {
+                Err(format!("{code:?} is no compliance code; there are 0000 to 0019"))
+            }
             code => Ok(Self(code)),
         }
     }

@@ -205,7 +205,8 @@ impl Reader {
                 }
                 Some((name, _)) => {
                     self.take(&full);
-                    let reason = format!("{name:?} is no name: a small letter, then small letters, digits, - and _");
+                    let reason =
+                        format!("{name:?} is no name: a small letter, then small letters, digits, - and _");
                     self.problem(&full, origin.as_ref(), reason);
                 }
                 None => {
@@ -220,7 +221,10 @@ impl Reader {
 
     /// Where the first key of a section is set.
     pub(super) fn origin_within(&self, section: &str) -> Option<Origin> {
-        let within = |key: &String| key.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'));
+        let within = |key: &String| {
+            key.strip_prefix(section)
+                .is_some_and(|rest| rest.starts_with('.'))
+        };
         let mut keys = self.settings.values.iter().filter(|(key, _)| within(key));
         keys.next().map(|(_, setting)| setting.origin.clone())
     }

@@ -78,7 +78,8 @@ fn the_documented_example_loads_and_names_every_default() {
     assert_eq!(config.console.tokens.len(), 2);
     assert_eq!(config.cvp.keys().collect::<Vec<_>>(), ["berlin", "cloud"]);
     let mut berlin = config.shown()["cvp"]["berlin"].clone();
-    let mut usual = cluster("hosts = ['cvp1.example.org', 'cvp2.example.org']\nca_file = '/etc/lockstep/ca.pem'");
+    let mut usual =
+        cluster("hosts = ['cvp1.example.org', 'cvp2.example.org']\nca_file = '/etc/lockstep/ca.pem'");
     for shown in [&mut berlin, &mut usual] {
         shown["proxy"].take();
     }
@@ -112,7 +113,10 @@ fn clusters_have_names_and_what_is_wrong_with_them_is_said() {
         "cvp.d.concurency: is no key; there are ca_file, change_controls, cloud, codes, concurrency",
     ];
     for expected in expected {
-        assert!(problems.iter().any(|problem| problem.contains(expected)), "{expected}: {problems:#?}");
+        assert!(
+            problems.iter().any(|problem| problem.contains(expected)),
+            "{expected}: {problems:#?}"
+        );
     }
     assert_eq!(problems.len(), expected.len(), "{problems:#?}");
     assert!(!problems.concat().contains("hush"), "{problems:#?}");
@@ -134,13 +138,22 @@ fn the_environment_names_a_cluster_where_it_is_asked_to() {
         ..Overrides::default()
     };
     let config = read_file(file.path(), &variables, overrides.clone()).unwrap();
-    let hosts: Vec<String> = config.cvp["environment"].hosts.iter().map(ToString::to_string).collect();
+    let hosts: Vec<String> = config.cvp["environment"]
+        .hosts
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     assert_eq!(hosts, ["cvp1", "cvp2:8443"]);
     assert!(!format!("{config:?}").contains("hush"));
     let config = read_file(file.path(), &variables, Overrides::default()).unwrap();
     assert!(config.cvp.is_empty(), "other commands do not mind");
-    let error = read_file(file.path(), &variables[..1], overrides).unwrap_err().to_string();
-    assert!(error.contains("CVP_HOSTNAME: cvp.environment.username: is missing"), "{error}");
+    let error = read_file(file.path(), &variables[..1], overrides)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("CVP_HOSTNAME: cvp.environment.username: is missing"),
+        "{error}"
+    );
 }
 
 #[test]

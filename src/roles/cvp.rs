@@ -61,11 +61,15 @@ fn http(config: &CvpConfig) -> anyhow::Result<reqwest::Client> {
 
 fn authorities(file: &Path) -> Result<Vec<reqwest::Certificate>, ConfigProblems> {
     let problem = |reason: String| ConfigProblems::one("ca_file", reason);
-    let pem = std::fs::read(file).map_err(|error| problem(format!("cannot read {}: {error}", file.display())))?;
+    let pem =
+        std::fs::read(file).map_err(|error| problem(format!("cannot read {}: {error}", file.display())))?;
     let certificates = reqwest::Certificate::from_pem_bundle(&pem)
         .map_err(|_| problem(format!("{} holds no certificates in PEM", file.display())))?;
     if certificates.is_empty() {
-        return Err(problem(format!("{} holds no certificates in PEM", file.display())));
+        return Err(problem(format!(
+            "{} holds no certificates in PEM",
+            file.display()
+        )));
     }
     Ok(certificates)
 }

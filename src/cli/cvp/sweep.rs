@@ -86,7 +86,10 @@ impl Sweep {
         // Only what was shown, and only if it is still so.
         let mut swept = run::sweep(client, options(false, Some(empty.clone())), "cancelling").await?;
         let listed: BTreeSet<TaskId> = swept.tasks.iter().map(id).collect();
-        let others = found.tasks.into_iter().filter(|task| !listed.contains(&task.task_id));
+        let others = found
+            .tasks
+            .into_iter()
+            .filter(|task| !listed.contains(&task.task_id));
         for mut task in others {
             // Shown as empty, and no longer in the list of pending tasks.
             if empty.contains(&task.task_id) {
@@ -151,11 +154,17 @@ fn tell(tasks: &[TaskReport], summary: &Summary) {
         let answer = task.outcome.answer().unwrap_or_default();
         match &task.outcome {
             Outcome::Cancelled { afterwards, .. } => {
-                output::line(&format!("Task ID : {} cancellation result : {answer}", task.task_id));
+                output::line(&format!(
+                    "Task ID : {} cancellation result : {answer}",
+                    task.task_id
+                ));
                 warn(task, *afterwards);
             }
             Outcome::Failed { .. } => {
-                output::line(&format!("Task ID : {} cancellation failed : {answer}", task.task_id));
+                output::line(&format!(
+                    "Task ID : {} cancellation failed : {answer}",
+                    task.task_id
+                ));
             }
             Outcome::Kept { .. } | Outcome::Gone { .. } => {}
         }
@@ -199,6 +208,12 @@ fn summary_lines(summary: &Summary) -> Vec<String> {
     if summary.reasons.is_empty() {
         return vec![first];
     }
-    let reasons = summary.reasons.iter().map(|(reason, count)| format!("{count} {reason}"));
-    vec![first, format!("kept for: {}", reasons.collect::<Vec<_>>().join(", "))]
+    let reasons = summary
+        .reasons
+        .iter()
+        .map(|(reason, count)| format!("{count} {reason}"));
+    vec![
+        first,
+        format!("kept for: {}", reasons.collect::<Vec<_>>().join(", ")),
+    ]
 }

@@ -52,7 +52,16 @@ impl Tasks {
             output::note("no task fits");
         } else {
             let rows: Vec<[String; 8]> = tasks.iter().map(|task| row(task, now)).collect();
-            let header = ["TASK", "DEVICE", "DESCRIPTION", "AGE", "CODE", "MEANING", "EMPTY", "WHY"];
+            let header = [
+                "TASK",
+                "DEVICE",
+                "DESCRIPTION",
+                "AGE",
+                "CODE",
+                "MEANING",
+                "EMPTY",
+                "WHY",
+            ];
             for line in table::lines(header, &rows) {
                 output::line(&line);
             }
@@ -79,7 +88,11 @@ fn is_empty(task: &TaskReport) -> Option<bool> {
 /// Why it would be kept; nothing if it would be cancelled.
 fn why(task: &TaskReport) -> Vec<String> {
     let name = Reason::DryRun.name();
-    task.outcome.reasons().into_iter().filter(|reason| *reason != name).collect()
+    task.outcome
+        .reasons()
+        .into_iter()
+        .filter(|reason| *reason != name)
+        .collect()
 }
 
 fn row(task: &TaskReport, now: Timestamp) -> [String; 8] {
@@ -98,7 +111,9 @@ fn row(task: &TaskReport, now: Timestamp) -> [String; 8] {
         task.task_id.to_string(),
         device.clone(),
         task.description.clone(),
-        task.created_ms.map(|created| age(created, now)).unwrap_or_default(),
+        task.created_ms
+            .map(|created| age(created, now))
+            .unwrap_or_default(),
         code.map_or("-", ComplianceCode::as_str).to_owned(),
         code.map_or("", ComplianceCode::meaning).to_owned(),
         empty.to_owned(),
@@ -139,7 +154,13 @@ mod tests {
     #[test]
     fn ages_are_told_in_the_largest_unit_that_says_something() {
         let now = Timestamp::from_millisecond(1_000_000_000).unwrap();
-        for (seconds, expected) in [(-5, "0s"), (119, "119s"), (120, "2m"), (7200, "2h"), (172_800, "2d")] {
+        for (seconds, expected) in [
+            (-5, "0s"),
+            (119, "119s"),
+            (120, "2m"),
+            (7200, "2h"),
+            (172_800, "2d"),
+        ] {
             assert_eq!(age(1_000_000_000 - seconds * 1000, now), expected);
         }
         assert!(age(i64::MIN, now).ends_with('d'));

@@ -108,7 +108,10 @@ mod tests {
     fn a_code_without_meaning_is_kept_as_it_came() {
         for text in ["0020", "0", "", "0000 ", "in sync"] {
             let code = ComplianceCode::from(text);
-            assert_eq!((&code, code.as_str()), (&ComplianceCode::Other(text.to_owned()), text));
+            assert_eq!(
+                (&code, code.as_str()),
+                (&ComplianceCode::Other(text.to_owned()), text)
+            );
         }
     }
 }

@@ -1,7 +1,7 @@
 #![doc = include_str!("README.md")]
 
-mod codes;
 pub mod client;
+mod codes;
 pub mod gate;
 pub mod sweep;
 pub mod wire;

@@ -76,7 +76,10 @@ async fn without_any_node_each_is_told_with_what_is_wrong() {
     for address in scene.simulator.addresses() {
         assert!(text.contains(&address.to_string()), "{text}");
     }
-    assert!(text.contains("cannot connect") && text.contains("is this CloudVision?"), "{text}");
+    assert!(
+        text.contains("cannot connect") && text.contains("is this CloudVision?"),
+        "{text}"
+    );
 }
 
 #[tokio::test]

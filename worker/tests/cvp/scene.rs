@@ -48,7 +48,10 @@ impl Scene {
             let ends = ends.clone();
             move |event: SweepEvent<'_>| {
                 if let SweepEvent::Settled(report) = event {
-                    let twice = ends.lock().unwrap().insert(report.task_id.to_string(), report.clone());
+                    let twice = ends
+                        .lock()
+                        .unwrap()
+                        .insert(report.task_id.to_string(), report.clone());
                     assert!(twice.is_none(), "two ends of {}", report.task_id);
                 }
             }
@@ -62,7 +65,11 @@ impl Scene {
         let ends = Ends(std::mem::take(&mut *ends.lock().unwrap()));
         if let Ok(summary) = &summary {
             let ended = summary.cancelled + summary.kept + summary.failed + summary.gone;
-            assert_eq!((summary.listed, ended), (ends.0.len() as u64, summary.listed), "{summary:?}");
+            assert_eq!(
+                (summary.listed, ended),
+                (ends.0.len() as u64, summary.listed),
+                "{summary:?}"
+            );
         }
         (summary, ends)
     }
@@ -76,14 +83,21 @@ impl Ends {
         let outcome = &self.0[task].outcome;
         let action = format!("{:?}", outcome.action()).to_lowercase();
         let reasons = outcome.reasons();
-        if reasons.is_empty() { action } else { format!("{action}: {}", reasons.join(", ")) }
+        if reasons.is_empty() {
+            action
+        } else {
+            format!("{action}: {}", reasons.join(", "))
+        }
     }
 }
 
 pub(crate) async fn start(scenario: Scenario, nodes: u8) -> CvpSimulator {
     // It fails where another test was first.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let options = Options { nodes, ..Options::default() };
+    let options = Options {
+        nodes,
+        ..Options::default()
+    };
     CvpSimulator::start(scenario, options).await.unwrap()
 }
 
@@ -98,9 +112,8 @@ pub(crate) fn client(
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy();
     let builder = match trust {
-        Trust::Simulator => {
-            builder.tls_certs_only(reqwest::Certificate::from_pem_bundle(simulator.ca_pem().as_bytes()).unwrap())
-        }
+        Trust::Simulator => builder
+            .tls_certs_only(reqwest::Certificate::from_pem_bundle(simulator.ca_pem().as_bytes()).unwrap()),
         Trust::Others => {
             builder.tls_certs_only(reqwest::Certificate::from_pem_bundle(OTHER_AUTHORITY).unwrap())
         }
@@ -108,7 +121,11 @@ pub(crate) fn client(
     };
     let usual = Options::default();
     let mut options = ClientOptions {
-        nodes: simulator.addresses().iter().map(|address| address.to_string().parse().unwrap()).collect(),
+        nodes: simulator
+            .addresses()
+            .iter()
+            .map(|address| address.to_string().parse().unwrap())
+            .collect(),
         credentials: Credentials::Password {
             username: usual.username,
             password: usual.password.into(),

@@ -23,7 +23,11 @@ async fn sixty_four_requests_that_find_the_session_over_are_one_login() {
             }
             assert_eq!(scene.simulator.logins(), round, "{version}");
         }
-        assert!(scene.simulator.peak_concurrency() <= 32, "{}", scene.simulator.peak_concurrency());
+        assert!(
+            scene.simulator.peak_concurrency() <= 32,
+            "{}",
+            scene.simulator.peak_concurrency()
+        );
     }
 }
 
@@ -41,11 +45,18 @@ async fn an_expired_session_does_not_cancel_twice() {
 async fn every_way_of_being_logged_out_leads_to_a_new_login() {
     for fault in [Fault::LoggedOut, Fault::Redirect, Fault::Status(401)] {
         let scene = Scene::new(Scenario::many(1, 100)).await;
-        scene.simulator.inject(Injection::new(Endpoint::Task, fault.clone()).times(1));
-        assert!(scene.client.task(&id("1000")).await.unwrap().is_some(), "{fault:?}");
+        scene
+            .simulator
+            .inject(Injection::new(Endpoint::Task, fault.clone()).times(1));
+        assert!(
+            scene.client.task(&id("1000")).await.unwrap().is_some(),
+            "{fault:?}"
+        );
         assert_eq!(scene.simulator.logins(), 2, "{fault:?}");
         // One that never ends is not a session that ended.
-        scene.simulator.inject(Injection::new(Endpoint::Task, fault.clone()));
+        scene
+            .simulator
+            .inject(Injection::new(Endpoint::Task, fault.clone()));
         let error = scene.client.task(&id("1000")).await.unwrap_err();
         assert!(matches!(error, CvpError::Unauthorized { .. }), "{error}");
         assert_eq!(scene.simulator.count(Endpoint::Task), 5, "{fault:?}");
@@ -66,7 +77,10 @@ async fn a_wrong_password_is_tried_once_and_never_shown() {
         let error = answer.unwrap_err();
         let text = format!("{error} {error:?}");
         assert!(matches!(error, CvpError::LoginRefused { .. }), "{text}");
-        assert!(text.contains("check the user, the password or the token"), "{text}");
+        assert!(
+            text.contains("check the user, the password or the token"),
+            "{text}"
+        );
         assert!(!text.contains("hush"), "{text}");
     }
     assert_eq!(simulator.count(Endpoint::Login), 1);
@@ -75,7 +89,10 @@ async fn a_wrong_password_is_tried_once_and_never_shown() {
 
 #[tokio::test]
 async fn tokens_work_on_premises_and_in_the_cloud() {
-    for (version, cloud, prefix) in [(Version::SEED, false, "/web/"), (Version::Cvaas, true, "/cvpservice/")] {
+    for (version, cloud, prefix) in [
+        (Version::SEED, false, "/web/"),
+        (Version::Cvaas, true, "/cvpservice/"),
+    ] {
         let token = |text: &str| Credentials::Token(text.into());
         let simulator = start(Scenario::many(2, 100).version(version), 1).await;
         let client = |text: &str| {
@@ -89,8 +106,16 @@ async fn tokens_work_on_premises_and_in_the_cloud() {
         good.version().await.unwrap();
         good.log_out().await;
         let requests = simulator.requests();
-        assert!(requests.iter().all(|request| request.credential == Credential::Bearer), "{requests:?}");
-        assert!(requests.iter().any(|request| request.path.starts_with(prefix)), "{requests:?}");
+        assert!(
+            requests
+                .iter()
+                .all(|request| request.credential == Credential::Bearer),
+            "{requests:?}"
+        );
+        assert!(
+            requests.iter().any(|request| request.path.starts_with(prefix)),
+            "{requests:?}"
+        );
         assert_eq!(simulator.count(Endpoint::Info), usize::from(!cloud));
         assert_eq!(simulator.count(Endpoint::Logout), 0);
 
@@ -114,7 +139,10 @@ async fn a_logout_ends_the_session() {
 #[tokio::test]
 async fn a_certificate_that_is_not_trusted_is_told_with_its_remedy() {
     let simulator = start(Scenario::many(1, 100), 2).await;
-    let error = client(&simulator, &Trust::Others, |_| {}).tasks("Pending", 0, 10).await.unwrap_err();
+    let error = client(&simulator, &Trust::Others, |_| {})
+        .tasks("Pending", 0, 10)
+        .await
+        .unwrap_err();
     let text = error.to_string();
     assert!(matches!(error, CvpError::Certificate { .. }), "{error:?}");
     assert!(text.contains("--ca-file") && text.contains("127.0.0.1"), "{text}");

@@ -1,7 +1,5 @@
 //! What CloudVision can be asked and told, as far as Lockstep does.
 
-use std::sync::atomic::Ordering;
-
 use bytes::Bytes;
 use reqwest::Method;
 use serde::Deserialize;
@@ -17,10 +15,6 @@ use super::version::Version;
 use crate::cvp::wire::{
     ChangeControls, Compliance, DiffSummary, InventoryDevice, Task, TaskDiff, TaskId, TaskPage, inventory,
 };
-
-/// What is known about the service for the differences of tasks; nothing at first.
-const DIFF_PRESENT: u8 = 1;
-const DIFF_ABSENT: u8 = 2;
 
 impl CvpClient {
     /// Which release it is; asked once.
@@ -115,7 +109,8 @@ impl CvpClient {
         self.call(&call, |body| inventory(body).map_err(what)).await
     }
 
-    /// Which tasks change controls refer to.
+    /// Which tasks change controls refer to. An empty answer means that there are none at all; as it may also be one that was
+    /// lost, it is believed if it comes twice.
     ///
     /// # Errors
     /// When not all of them can be read.
@@ -123,21 +118,49 @@ impl CvpClient {
         let call = Call {
             name: "read change controls",
             urgency,
-            ..get(Path::Root("/api/resources/changecontrol/v1/ChangeControl/all"), &[])
+            ..get(
+                Path::Root("/api/resources/changecontrol/v1/ChangeControl/all"),
+                &[],
+            )
         };
-        let read = |body: &Bytes| ChangeControls::read(body).map_err(|error| error.to_string());
-        self.call(&call, read).await
+        let read = |body: &Bytes| {
+            let controls = ChangeControls::read(body).map_err(|error| error.to_string())?;
+            Ok((controls, body.is_empty()))
+        };
+        match self.call(&call, read).await? {
+            (controls, false) => Ok(controls),
+            (_, true) => Ok(self.call(&call, read).await?.0),
+        }
     }
 
-    /// What a task would change, where the release can say. Whether it can is asked once; a service that answered is
-    /// never taken for absent afterwards.
+    /// What a task would change, where the release can say. That it cannot is believed if it says so twice, and remembered
+    /// for a while; a service that answered once is never taken for absent afterwards.
     ///
     /// # Errors
     /// When the service is there and does not answer.
     pub async fn task_diff(&self, id: &TaskId, urgency: Urgency) -> Result<TaskDiff, CvpError> {
-        if self.diff_service.load(Ordering::Relaxed) == DIFF_ABSENT {
+        if self.diff_service.is_absent() {
             return Ok(TaskDiff::Absent);
         }
+        let error = match self.diff_summary(id, urgency).await {
+            Ok(summary) => return Ok(TaskDiff::Summary(summary)),
+            Err(error) => error,
+        };
+        if !self.speaks_of_absence(&error).await? || self.diff_service.was_present() {
+            return Err(error);
+        }
+        match self.diff_summary(id, urgency).await {
+            Ok(summary) => Ok(TaskDiff::Summary(summary)),
+            Err(again) if self.speaks_of_absence(&again).await? && !self.diff_service.was_present() => {
+                self.diff_service.remember_absence();
+                tracing::info!(reason = %again, "this release has no differences of tasks");
+                Ok(TaskDiff::Absent)
+            }
+            Err(again) => Err(again),
+        }
+    }
+
+    async fn diff_summary(&self, id: &TaskId, urgency: Urgency) -> Result<DiffSummary, CvpError> {
         let call = Call {
             name: "summarise the difference of a task",
             urgency,
@@ -149,25 +172,18 @@ impl CvpClient {
         let read = |body: &Bytes| {
             DiffSummary::read(body).ok_or_else(|| "it is no summary of a difference".to_owned())
         };
-        let error = match self.call(&call, read).await {
-            Ok(summary) => {
-                self.diff_service.store(DIFF_PRESENT, Ordering::Relaxed);
-                return Ok(TaskDiff::Summary(summary));
-            }
-            Err(error) => error,
-        };
-        let absent = match &error {
+        let summary = self.call(&call, read).await?;
+        self.diff_service.remember_presence();
+        Ok(summary)
+    }
+
+    /// Releases before 2021.2 answer what they do not know as they answer any error.
+    async fn speaks_of_absence(&self, error: &CvpError) -> Result<bool, CvpError> {
+        Ok(match error {
             CvpError::Absent { .. } => true,
-            // Releases before 2021.2 answer what they do not know as they answer any error.
             CvpError::Refused { .. } => !self.version().await?.has_resource_apis(),
             _ => false,
-        };
-        if absent && self.diff_service.load(Ordering::Relaxed) != DIFF_PRESENT {
-            self.diff_service.store(DIFF_ABSENT, Ordering::Relaxed);
-            tracing::info!(reason = %error, "this release has no differences of tasks");
-            return Ok(TaskDiff::Absent);
-        }
-        Err(error)
+        })
     }
 
     /// Writes a note on a task, in place of the one there is.
@@ -195,7 +211,10 @@ impl CvpClient {
             name: "cancel a task",
             urgency: Urgency::Urgent,
             repeat: Repeat::Never,
-            ..post(Path::Legacy("/task/cancelTask.do"), json!({"data": [id.as_str()]}))
+            ..post(
+                Path::Legacy("/task/cancelTask.do"),
+                json!({"data": [id.as_str()]}),
+            )
         };
         self.call(&call, answer_of).await
     }
@@ -244,14 +263,23 @@ fn what(error: serde_json::Error) -> String {
 fn version_of(body: &Bytes) -> Result<Version, String> {
     let info: Value = object(body)?;
     let version = info.get("version").and_then(Value::as_str);
-    version.map(Version::parse).ok_or_else(|| "it has no version".to_owned())
+    version
+        .map(Version::parse)
+        .ok_or_else(|| "it has no version".to_owned())
 }
 
-/// CloudVision's words. Those of a cancel are no proof of anything; without any, the task itself will tell.
-#[expect(clippy::unnecessary_wraps, reason = "for `call`")]
+/// CloudVision's words; they are no proof of anything. Without a body there are none; what is no object may come from
+/// anything on the way, so that it is looked into.
 fn answer_of(body: &Bytes) -> Result<String, String> {
-    let value: Value = serde_json::from_slice(body).unwrap_or_default();
-    Ok(value.get("data").and_then(Value::as_str).map(short).unwrap_or_default())
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(String::new());
+    }
+    let answer: Value = object(body)?;
+    Ok(answer
+        .get("data")
+        .and_then(Value::as_str)
+        .map(short)
+        .unwrap_or_default())
 }
 
 fn is_unknown(code: &str, reason: &str) -> bool {
@@ -290,14 +318,20 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_to_a_cancel_is_read_whatever_it_is() {
+    fn an_answer_to_a_cancel_is_read_if_it_is_one() {
         for (body, expected) in [
-            (r#"{"data": "Task cancellation triggered successfully"}"#, "Task cancellation triggered successfully"),
+            (
+                r#"{"data": "Task cancellation triggered successfully"}"#,
+                "Task cancellation triggered successfully",
+            ),
             (r#"{"data": []}"#, ""),
+            ("{}", ""),
             ("", ""),
-            ("null", ""),
         ] {
             assert_eq!(answer_of(&Bytes::from_static(body.as_bytes())).unwrap(), expected);
+        }
+        for body in ["<html>", r#"{"data": "Task canc"#, "null"] {
+            assert!(answer_of(&Bytes::from_static(body.as_bytes())).is_err(), "{body}");
         }
     }
 }

@@ -12,7 +12,9 @@ struct Cookie {
 
 impl std::fmt::Debug for Cookie {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Cookie").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("Cookie")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 
@@ -20,7 +22,11 @@ impl Cookies {
     /// Those that an answer sets.
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let lines = headers.get_all(SET_COOKIE).into_iter();
-        Self(lines.filter_map(|line| Cookie::parse(line.to_str().ok()?)).collect())
+        Self(
+            lines
+                .filter_map(|line| Cookie::parse(line.to_str().ok()?))
+                .collect(),
+        )
     }
 
     /// Whether there is one that can stand for a session.
@@ -74,7 +80,10 @@ mod tests {
         }
         let cookies = Cookies::of(&headers);
         assert!(cookies.hold_session());
-        assert_eq!(cookies.header("/web/task").unwrap(), "session_id=hush1; access_token=hush2");
+        assert_eq!(
+            cookies.header("/web/task").unwrap(),
+            "session_id=hush1; access_token=hush2"
+        );
         assert_eq!(cookies.header("/api/x").unwrap(), "access_token=hush2");
         assert!(!format!("{cookies:?} {:?}", cookies.header("/api/x")).contains("hush"));
         assert!(Cookies::default().header("/").is_none());

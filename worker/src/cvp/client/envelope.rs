@@ -21,7 +21,12 @@ struct Envelope {
 
 /// Judges an answer by its status, its headers and its body. Nothing is wrong with what is `Ok`, as far as one can tell
 /// without knowing what was asked.
-pub(super) fn judge(status: StatusCode, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Result<(), Fault> {
+pub(super) fn judge(
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<(), Fault> {
     let text = || String::from_utf8_lossy(&body[..body.len().min(4096)]);
     if status.is_success() {
         if let Some(envelope) = find(body) {
@@ -58,7 +63,10 @@ fn of_envelope(envelope: Envelope) -> Fault {
     } else if code == "MNF404" {
         Fault::Absent(message)
     } else {
-        Fault::Refused { code, reason: message }
+        Fault::Refused {
+            code,
+            reason: message,
+        }
     }
 }
 
@@ -69,7 +77,10 @@ fn words(status: StatusCode, body: &[u8]) -> String {
     }
     let value: Option<Value> = serde_json::from_slice(body).ok();
     let message = value.as_ref().and_then(|value| value.get("message")?.as_str());
-    message.map_or_else(|| status.to_string(), |message| format!("{status}: {}", short(message)))
+    message.map_or_else(
+        || status.to_string(),
+        |message| format!("{status}: {}", short(message)),
+    )
 }
 
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
@@ -92,7 +103,8 @@ fn find(body: &[u8]) -> Option<Envelope> {
     let mut rest = body;
     // Several objects may follow one another; what comes after a part that is no JSON is not looked at.
     while found.is_none() {
-        let mut stream = serde_json::Deserializer::from_slice(rest).into_iter::<&serde_json::value::RawValue>();
+        let mut stream =
+            serde_json::Deserializer::from_slice(rest).into_iter::<&serde_json::value::RawValue>();
         let Some(Ok(object)) = stream.next() else { break };
         rest = &rest[stream.byte_offset()..];
         let mut deserializer = serde_json::Deserializer::from_str(object.get());
@@ -223,20 +235,52 @@ mod tests {
             (200, r#"{"errorCode": null}"#, "fine"),
             (200, r#"{"errorCode": 0}"#, "fine"),
             (200, r#"{"note": "errorCode"}"#, "fine"),
-            (200, r#"{"errorCode": "112498", "errorMessage": "Unauthorized User"}"#, "LoggedOut(\"Unauthorized User\")"),
-            (200, r#"{"errorCode": "1", "errorMessage": "Failure - User is unauthorized"}"#, "LoggedOut"),
-            (200, r#"{"errorCode": "122801", "errorMessage": "no such"}"#, "Refused { code: \"122801\", reason: \"no such\" }"),
-            (200, r#"{"errorCode": 7, "errors": ["a", "b"]}"#, "Refused { code: \"7\", reason: \"a, b\" }"),
-            (200, r#"{"data": [{"x": {"errorCode": "9"}}]}"#, "Refused { code: \"9\", reason: \"9\" }"),
+            (
+                200,
+                r#"{"errorCode": "112498", "errorMessage": "Unauthorized User"}"#,
+                "LoggedOut(\"Unauthorized User\")",
+            ),
+            (
+                200,
+                r#"{"errorCode": "1", "errorMessage": "Failure - User is unauthorized"}"#,
+                "LoggedOut",
+            ),
+            (
+                200,
+                r#"{"errorCode": "122801", "errorMessage": "no such"}"#,
+                "Refused { code: \"122801\", reason: \"no such\" }",
+            ),
+            (
+                200,
+                r#"{"errorCode": 7, "errors": ["a", "b"]}"#,
+                "Refused { code: \"7\", reason: \"a, b\" }",
+            ),
+            (
+                200,
+                r#"{"data": [{"x": {"errorCode": "9"}}]}"#,
+                "Refused { code: \"9\", reason: \"9\" }",
+            ),
             (200, "{\"result\": {}}\n{\"errorCode\": \"9\"}\n", "Refused"),
-            (200, r#"{"errorCode": "MNF404", "errorMessage": "no URL"}"#, "Absent(\"no URL\")"),
+            (
+                200,
+                r#"{"errorCode": "MNF404", "errorMessage": "no URL"}"#,
+                "Absent(\"no URL\")",
+            ),
             (200, "LOG OUT MESSAGE", "LoggedOut"),
             (302, "", "LoggedOut"),
-            (400, r#"{"code": 3, "message": "bad"}"#, "Refused { code: \"400\", reason: \"400 Bad Request: bad\" }"),
+            (
+                400,
+                r#"{"code": 3, "message": "bad"}"#,
+                "Refused { code: \"400\", reason: \"400 Bad Request: bad\" }",
+            ),
             (400, "User is unauthorized", "LoggedOut"),
             (401, "<html>", "LoggedOut(\"401 Unauthorized\")"),
             (403, "", "Forbidden"),
-            (404, r#"{"code": 5, "message": "resource not found"}"#, "Absent(\"404 Not Found: resource not found\")"),
+            (
+                404,
+                r#"{"code": 5, "message": "resource not found"}"#,
+                "Absent(\"404 Not Found: resource not found\")",
+            ),
             (429, "", "Throttled(None)"),
             (500, r#"{"errorCode": "1"}"#, "Overloaded(500, None)"),
             (503, "<html>", "Overloaded(503, None)"),

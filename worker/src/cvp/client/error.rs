@@ -152,9 +152,10 @@ impl CvpError {
     /// Whether CloudVision may have done what it was asked, although it did not say so.
     pub fn may_have_happened(&self) -> bool {
         match self {
-            Self::Unavailable { .. } | Self::TimedOut { .. } | Self::Broken { .. } | Self::Unreadable { .. } => {
-                true
-            }
+            Self::Unavailable { .. }
+            | Self::TimedOut { .. }
+            | Self::Broken { .. }
+            | Self::Unreadable { .. } => true,
             Self::LoginRefused { .. }
             | Self::NoNode { .. }
             | Self::Certificate { .. }

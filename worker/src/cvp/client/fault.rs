@@ -64,18 +64,15 @@ impl Fault {
     }
 }
 
-/// What rustls says about a certificate, wherever in the chain of causes.
-fn certificate_problem(error: &reqwest::Error) -> Option<String> {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        let inner = error
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref)
-            .and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        if let Some(rustls::Error::InvalidCertificate(problem)) = inner.or_else(|| error.downcast_ref()) {
-            return Some(format!("{problem:?}"));
-        }
-        cause = error.source();
+/// What rustls says about a certificate, wherever among the causes.
+fn certificate_problem(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    if let Some(rustls::Error::InvalidCertificate(problem)) = error.downcast_ref() {
+        return Some(format!("{problem:?}"));
     }
-    None
+    // What an I/O error wraps is not its cause, and it may wrap another one.
+    let wrapped = error
+        .downcast_ref::<std::io::Error>()
+        .and_then(std::io::Error::get_ref);
+    let wrapped = wrapped.and_then(|inner| certificate_problem(inner));
+    wrapped.or_else(|| certificate_problem(error.source()?))
 }

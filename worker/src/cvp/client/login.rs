@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::CvpClient;
 use super::cookies::Cookies;
 use super::envelope::{judge, short};
 use super::error::{CvpError, NodeFailure};
@@ -15,7 +16,6 @@ use super::options::Credentials;
 use super::permits::Urgency;
 use super::request::{Path, read_body};
 use super::session::{Login, Proof};
-use super::CvpClient;
 
 const CALL: &str = "log in";
 
@@ -46,10 +46,12 @@ impl Login for CvpClient {
                 reason: "403 Forbidden".to_owned(),
             },
             // At the login, every error of CloudVision's own is about who we are.
-            Fault::Refused { code, reason } if code.parse::<StatusCode>().is_err() => CvpError::LoginRefused {
-                node: name,
-                reason: format!("{reason}, {code}"),
-            },
+            Fault::Refused { code, reason } if code.parse::<StatusCode>().is_err() => {
+                CvpError::LoginRefused {
+                    node: name,
+                    reason: format!("{reason}, {code}"),
+                }
+            }
             other => other.into_error(CALL, name),
         })
     }
@@ -80,7 +82,9 @@ impl CvpClient {
     ) -> Result<Proof, Fault> {
         let path = self.path(Path::Legacy("/login/authenticate.do"));
         let body = json!({"userId": username, "password": password.expose_secret()});
-        let request = self.http.request(Method::POST, self.options.nodes[node].url(&path));
+        let request = self
+            .http
+            .request(Method::POST, self.options.nodes[node].url(&path));
         let _permit = self.permits.acquire(Urgency::Urgent).await;
         let answer = request
             .timeout(self.options.login_timeout)
@@ -92,19 +96,24 @@ impl CvpClient {
         let body = read_body(answer).await?;
         judge(status, &headers, &body, self.clock.now())?;
         // The error of a parser may quote what it read, which may be the session.
-        let logged_in: LoggedIn = serde_json::from_slice(&body)
-            .map_err(|_| Fault::Garbled("the answer to the login is no JSON; is this CloudVision?".to_owned()))?;
+        let logged_in: LoggedIn = serde_json::from_slice(&body).map_err(|_| {
+            Fault::Garbled("the answer to the login is no JSON; is this CloudVision?".to_owned())
+        })?;
         let cookies = Cookies::of(&headers);
         let session_id = logged_in.session_id.filter(|id| !id.expose_secret().is_empty());
         if session_id.is_none() && !cookies.hold_session() {
-            return Err(Fault::Garbled("the answer to the login has no session".to_owned()));
+            return Err(Fault::Garbled(
+                "the answer to the login has no session".to_owned(),
+            ));
         }
         Ok(Proof::Login { session_id, cookies })
     }
 
     /// A token needs no login; one request shows whether it is any good, and the node.
     async fn by_token(&self, node: usize, token: &SecretString) -> Result<Proof, Fault> {
-        let request = self.http.request(Method::GET, self.options.nodes[node].url("/api/v1/rest/"));
+        let request = self
+            .http
+            .request(Method::GET, self.options.nodes[node].url("/api/v1/rest/"));
         let _permit = self.permits.acquire(Urgency::Urgent).await;
         let answer = request
             .timeout(self.options.login_timeout)
@@ -127,12 +136,17 @@ impl CvpClient {
             return;
         }
         let path = self.path(Path::Legacy("/login/logout.do"));
-        let request = self.http.request(Method::POST, self.options.nodes[session.node].url(&path));
+        let request = self
+            .http
+            .request(Method::POST, self.options.nodes[session.node].url(&path));
         let request = session.proof.show(request, &path);
         let sent = request.timeout(LOGOUT).json(&()).send().await;
         if let Err(error) = sent {
             let error = error.without_url();
-            tracing::debug!(error = &error as &dyn std::error::Error, "the logout was not answered");
+            tracing::debug!(
+                error = &error as &dyn std::error::Error,
+                "the logout was not answered"
+            );
         }
     }
 }

@@ -11,12 +11,12 @@ mod fault;
 mod login;
 mod options;
 mod permits;
+mod presence;
 mod request;
 mod retry;
 mod session;
 mod version;
 
-use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::OnceCell;
@@ -29,6 +29,7 @@ pub use version::Version;
 
 use crate::clock::Clock;
 use permits::Permits;
+use presence::Presence;
 use session::Sessions;
 
 /// Talks to one CloudVision cluster.
@@ -42,7 +43,7 @@ pub struct CvpClient {
     /// Before this, nothing is sent: CloudVision asked to slow down.
     not_before: Mutex<Option<Instant>>,
     version: OnceCell<Version>,
-    diff_service: AtomicU8,
+    diff_service: Presence,
 }
 
 impl CvpClient {
@@ -56,7 +57,7 @@ impl CvpClient {
             sessions: Sessions::default(),
             not_before: Mutex::new(None),
             version: OnceCell::new(),
-            diff_service: AtomicU8::new(0),
+            diff_service: Presence::default(),
         }
     }
 }

@@ -53,7 +53,10 @@ impl Default for RetryOptions {
 #[derive(Clone, Debug)]
 pub enum Credentials {
     /// A user, who is logged in and out.
-    Password { username: String, password: SecretString },
+    Password {
+        username: String,
+        password: SecretString,
+    },
     /// The token of a service account.
     Token(SecretString),
 }
@@ -157,7 +160,11 @@ mod tests {
         ];
         for (text, expected) in table {
             let node: Result<Node, NodeError> = text.parse();
-            assert_eq!(node.as_ref().ok().map(ToString::to_string).as_deref(), expected, "{text}");
+            assert_eq!(
+                node.as_ref().ok().map(ToString::to_string).as_deref(),
+                expected,
+                "{text}"
+            );
             assert!(!format!("{node:?}").contains("hush"), "{node:?}");
         }
     }

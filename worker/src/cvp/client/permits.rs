@@ -111,7 +111,10 @@ mod tests {
         drop(given_up);
 
         drop(first);
-        assert!((&mut ordinary).now_or_never().is_none(), "the urgent one is first");
+        assert!(
+            (&mut ordinary).now_or_never().is_none(),
+            "the urgent one is first"
+        );
         let second = urgent.now_or_never().unwrap();
         drop(second);
         // Handed over, and dropped before anybody looked.

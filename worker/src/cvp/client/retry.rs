@@ -30,7 +30,10 @@ pub(super) enum Step {
     /// Log in again, and send it again.
     LogIn,
     /// Send it again after a pause, which is at least as long as the server asks for.
-    Again { node: Move, wait: Option<Duration> },
+    Again {
+        node: Move,
+        wait: Option<Duration>,
+    },
 }
 
 /// Where to send it.
@@ -73,8 +76,12 @@ pub(super) fn next(fault: &Fault, repeat: Repeat, tried: Tried, options: &RetryO
 /// How long to wait before the next try: doubling, between half and all of it, `random` deciding (0 to 1). No less than the
 /// server asks for, with the same jitter on top, so that those it turned away do not come back together.
 pub(super) fn pause(options: &RetryOptions, sends: u32, asked: Option<Duration>, random: f64) -> Duration {
-    let doubled = options.first.saturating_mul(2_u32.saturating_pow(sends.saturating_sub(1)));
-    let jittered = doubled.min(options.most).mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0);
+    let doubled = options
+        .first
+        .saturating_mul(2_u32.saturating_pow(sends.saturating_sub(1)));
+    let jittered = doubled
+        .min(options.most)
+        .mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0);
     match asked {
         Some(asked) => asked.saturating_add(jittered / 4),
         None => jittered,
@@ -111,23 +118,47 @@ mod tests {
             (logged_out(), Never, tried(1, 0), Step::LogIn),
             (logged_out(), Never, tried(2, 1), Step::LogIn),
             (logged_out(), Harmless, tried(3, 2), Step::GiveUp),
-            (Fault::Throttled(wait), Never, tried(1, 0), again(Move::Stay, wait)),
+            (
+                Fault::Throttled(wait),
+                Never,
+                tried(1, 0),
+                again(Move::Stay, wait),
+            ),
             (Fault::Throttled(None), Harmless, tried(3, 0), Step::GiveUp),
-            (Fault::Certificate("x".to_owned()), Never, tried(1, 0), again(Move::Next, None)),
+            (
+                Fault::Certificate("x".to_owned()),
+                Never,
+                tried(1, 0),
+                again(Move::Next, None),
+            ),
             (Fault::TimedOut, Harmless, tried(1, 0), again(Move::Next, None)),
             (Fault::TimedOut, Never, tried(1, 0), Step::GiveUp),
             (garbled(), Harmless, tried(2, 0), again(Move::Next, None)),
             (garbled(), Never, tried(1, 0), Step::GiveUp),
             (garbled(), Harmless, tried(3, 0), Step::GiveUp),
-            (Fault::Overloaded(503, wait), Harmless, tried(1, 0), again(Move::Stay, wait)),
-            (Fault::Overloaded(503, None), Harmless, tried(2, 0), again(Move::Next, None)),
+            (
+                Fault::Overloaded(503, wait),
+                Harmless,
+                tried(1, 0),
+                again(Move::Stay, wait),
+            ),
+            (
+                Fault::Overloaded(503, None),
+                Harmless,
+                tried(2, 0),
+                again(Move::Next, None),
+            ),
             (Fault::Overloaded(503, wait), Never, tried(1, 0), Step::GiveUp),
             (refused(), Harmless, tried(1, 0), Step::GiveUp),
             (Fault::Forbidden, Harmless, tried(1, 0), Step::GiveUp),
             (Fault::Absent("x".to_owned()), Harmless, tried(1, 0), Step::GiveUp),
         ];
         for (fault, repeat, tried, expected) in table {
-            assert_eq!(next(&fault, repeat, tried, &OPTIONS), expected, "{fault:?} {repeat:?} {tried:?}");
+            assert_eq!(
+                next(&fault, repeat, tried, &OPTIONS),
+                expected,
+                "{fault:?} {repeat:?} {tried:?}"
+            );
         }
     }
 

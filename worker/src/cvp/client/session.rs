@@ -295,8 +295,16 @@ mod tests {
         sessions.leave(session.epoch, 3);
         sessions.leave(session.epoch, 3);
         let session = sessions.get(&nodes).await.unwrap();
-        assert_eq!((session.node, nodes.logins()), (2, 3), "the second node is passed over");
+        assert_eq!(
+            (session.node, nodes.logins()),
+            (2, 3),
+            "the second node is passed over"
+        );
         sessions.expire(session.epoch);
-        assert_eq!(sessions.get(&nodes).await.unwrap().node, 2, "it stays where it works");
+        assert_eq!(
+            sessions.get(&nodes).await.unwrap().node,
+            2,
+            "it stays where it works"
+        );
     }
 }

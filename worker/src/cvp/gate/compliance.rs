@@ -46,7 +46,13 @@ pub(super) fn judge(
         |status| status.eq_ignore_ascii_case("active"),
         reasons,
     );
-    may(&compliance.ztp_mode, "ztpMode", Reason::ZeroTouch, |ztp| !ztp, reasons);
+    may(
+        &compliance.ztp_mode,
+        "ztpMode",
+        Reason::ZeroTouch,
+        |ztp| !ztp,
+        reasons,
+    );
     // A device that is out of sync in a way the operator allows is warned about: that is what was allowed.
     let warned = |indication: &String| {
         matches!(indication.as_str(), "" | "NONE") || compliance.code.get() != Some(&ComplianceCode::InSync)
@@ -64,9 +70,21 @@ pub(super) fn judge(
 /// The answer must be about the device that was asked about.
 fn judge_identity(task: &Task, compliance: &Compliance, reasons: &mut BTreeSet<Reason>) {
     let asked = |id: &String| id.is_empty() || id.eq_ignore_ascii_case(task.device());
-    may(&compliance.mac, "systemMacAddress", Reason::Disagreement, asked, reasons);
+    may(
+        &compliance.mac,
+        "systemMacAddress",
+        Reason::Disagreement,
+        asked,
+        reasons,
+    );
     may(&compliance.key, "key", Reason::Disagreement, asked, reasons);
     let expected = task.details.get().map_or("", |details| details.serial.text());
     let same = |serial: &String| serial.is_empty() || expected.is_empty() || serial == expected;
-    may(&compliance.serial, "serialNumber", Reason::Disagreement, same, reasons);
+    may(
+        &compliance.serial,
+        "serialNumber",
+        Reason::Disagreement,
+        same,
+        reasons,
+    );
 }

@@ -24,9 +24,27 @@ pub fn prefilter(
         return reasons;
     };
     let compliant = |code: &_| policy.codes.contains(code);
-    may(&device.code, "complianceCode", Reason::NotCompliant, compliant, &mut reasons);
-    may(&device.unauthorized, "unAuthorized", Reason::Unauthorized, |flag| !flag, &mut reasons);
+    may(
+        &device.code,
+        "complianceCode",
+        Reason::NotCompliant,
+        compliant,
+        &mut reasons,
+    );
+    may(
+        &device.unauthorized,
+        "unAuthorized",
+        Reason::Unauthorized,
+        |flag| !flag,
+        &mut reasons,
+    );
     let active = |status: &String| status.eq_ignore_ascii_case("active");
-    may(&device.streaming, "streamingStatus", Reason::NotStreaming, active, &mut reasons);
+    may(
+        &device.streaming,
+        "streamingStatus",
+        Reason::NotStreaming,
+        active,
+        &mut reasons,
+    );
     reasons
 }

@@ -10,7 +10,12 @@ use super::reason::Reason;
 use super::task::note;
 use crate::cvp::wire::{Field, Task};
 
-pub(super) fn judge(evidence: &Evidence<'_>, policy: &Policy, now: Timestamp, reasons: &mut BTreeSet<Reason>) {
+pub(super) fn judge(
+    evidence: &Evidence<'_>,
+    policy: &Policy,
+    now: Timestamp,
+    reasons: &mut BTreeSet<Reason>,
+) {
     let Some(earlier) = evidence.earlier else {
         return note(reasons, Reason::SecondReadingDue);
     };

@@ -15,7 +15,13 @@ const CONFIGURATION: &str = "Configlet Push";
 
 /// What can be told from the task alone.
 pub(super) fn judge(task: &Task, policy: &Policy, now: Timestamp, reasons: &mut BTreeSet<Reason>) {
-    must(&task.id, "workOrderId", Reason::TaskUnreadable, |id| !id.is_empty(), reasons);
+    must(
+        &task.id,
+        "workOrderId",
+        Reason::TaskUnreadable,
+        |id| !id.is_empty(),
+        reasons,
+    );
     must(
         &task.status,
         "workOrderUserDefinedStatus",
@@ -23,7 +29,13 @@ pub(super) fn judge(task: &Task, policy: &Policy, now: Timestamp, reasons: &mut 
         |status| status == "Pending",
         reasons,
     );
-    may(&task.step, "currentTaskName", Reason::Busy, |step| step == "Submit", reasons);
+    may(
+        &task.step,
+        "currentTaskName",
+        Reason::Busy,
+        |step| step == "Submit",
+        reasons,
+    );
     may(
         &task.task_status,
         "taskStatus",
@@ -38,8 +50,20 @@ pub(super) fn judge(task: &Task, policy: &Policy, now: Timestamp, reasons: &mut 
         String::is_empty,
         reasons,
     );
-    may(&task.executed_by, "executedBy", Reason::Busy, String::is_empty, reasons);
-    may(&task.executed_ms, "executedOnInLongFormat", Reason::Busy, |at| *at == 0, reasons);
+    may(
+        &task.executed_by,
+        "executedBy",
+        Reason::Busy,
+        String::is_empty,
+        reasons,
+    );
+    may(
+        &task.executed_ms,
+        "executedOnInLongFormat",
+        Reason::Busy,
+        |at| *at == 0,
+        reasons,
+    );
     for (field, name) in [
         (&task.change_control, "ccIdV2"),
         (&task.change_control_old, "ccId"),
@@ -70,7 +94,13 @@ fn judge_data(data: &TaskData, reasons: &mut BTreeSet<Reason>) {
         |action| action == CONFIGURATION,
         reasons,
     );
-    must(&data.add_or_move, "IS_ADD_OR_MOVE_FLOW", Reason::Move, |moves| !moves, reasons);
+    must(
+        &data.add_or_move,
+        "IS_ADD_OR_MOVE_FLOW",
+        Reason::Move,
+        |moves| !moves,
+        reasons,
+    );
     may(
         &data.view,
         "VIEW",
@@ -78,7 +108,13 @@ fn judge_data(data: &TaskData, reasons: &mut BTreeSet<Reason>) {
         |view| view.is_empty() || view == "CONFIG",
         reasons,
     );
-    may(&data.rollback, "isRollbackTask", Reason::Rollback, |rolls| !rolls, reasons);
+    may(
+        &data.rollback,
+        "isRollbackTask",
+        Reason::Rollback,
+        |rolls| !rolls,
+        reasons,
+    );
     may(
         &data.snapshot_rollback,
         "isRollbackFromSnapshotFlow",
@@ -93,7 +129,13 @@ fn judge_data(data: &TaskData, reasons: &mut BTreeSet<Reason>) {
         String::is_empty,
         reasons,
     );
-    may(&data.change_control_old, "data.ccId", Reason::ChangeControl, String::is_empty, reasons);
+    may(
+        &data.change_control_old,
+        "data.ccId",
+        Reason::ChangeControl,
+        String::is_empty,
+        reasons,
+    );
     for (field, name) in [
         (&data.current_container, "currentparentContainerId"),
         (&data.new_container, "newparentContainerId"),
@@ -116,7 +158,9 @@ fn judge_device(task: &Task, reasons: &mut BTreeSet<Reason>) {
         note(reasons, Reason::Unreadable("workOrderDetails"));
     }
     let places = [
-        task.data.get().map(|data| (&data.net_element_id, "NETELEMENT_ID")),
+        task.data
+            .get()
+            .map(|data| (&data.net_element_id, "NETELEMENT_ID")),
         Some((&task.net_element_id, "netElementId")),
         details.map(|details| (&details.net_element_id, "workOrderDetails.netElementId")),
     ];
@@ -165,7 +209,8 @@ fn is_old(created_ms: i64, min_age: Duration, now: Timestamp) -> bool {
     let Ok(created) = Timestamp::from_millisecond(created_ms) else {
         return false;
     };
-    created_ms > 0 && SignedDuration::try_from(min_age).is_ok_and(|least| now.duration_since(created) >= least)
+    created_ms > 0
+        && SignedDuration::try_from(min_age).is_ok_and(|least| now.duration_since(created) >= least)
 }
 
 /// A field that must be there, and hold.

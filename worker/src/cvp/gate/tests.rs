@@ -186,10 +186,18 @@ fn what_must_be_there_keeps_the_task_when_it_is_missing_null_or_unreadable() {
         let name = pointer.rsplit('/').next().unwrap();
         for missing in [None, Some(Value::Null)] {
             let names = Case::empty().with(*part, pointer, missing.clone()).names();
-            assert!(names.contains(&format!("missing:{name}")), "{pointer} {missing:?}: {names:?}");
+            assert!(
+                names.contains(&format!("missing:{name}")),
+                "{pointer} {missing:?}: {names:?}"
+            );
         }
-        let names = Case::empty().with(*part, pointer, Some(nonsense(pointer))).names();
-        assert!(names.contains(&format!("unreadable:{name}")), "{pointer}: {names:?}");
+        let names = Case::empty()
+            .with(*part, pointer, Some(nonsense(pointer)))
+            .names();
+        assert!(
+            names.contains(&format!("unreadable:{name}")),
+            "{pointer}: {names:?}"
+        );
     }
 }
 
@@ -200,8 +208,13 @@ fn what_may_be_missing_keeps_the_task_only_when_it_is_unreadable() {
             let names = Case::empty().with(*part, pointer, missing.clone()).names();
             assert_eq!(names, Vec::<String>::new(), "{pointer} {missing:?}");
         }
-        let names = Case::empty().with(*part, pointer, Some(nonsense(pointer))).names();
-        assert!(names.iter().any(|name| name.starts_with("unreadable:")), "{pointer}: {names:?}");
+        let names = Case::empty()
+            .with(*part, pointer, Some(nonsense(pointer)))
+            .names();
+        assert!(
+            names.iter().any(|name| name.starts_with("unreadable:")),
+            "{pointer}: {names:?}"
+        );
     }
 }
 
@@ -211,18 +224,47 @@ fn the_device_must_stand_somewhere() {
         .with(T, "/netElementId", None)
         .with(T, "/data/NETELEMENT_ID", None)
         .with(T, "/workOrderDetails/netElementId", Some(json!("")));
-    assert!(case.names().contains(&"missing:netElementId".to_owned()), "{:?}", case.names());
+    assert!(
+        case.names().contains(&"missing:netElementId".to_owned()),
+        "{:?}",
+        case.names()
+    );
 }
 
 #[test]
 fn every_condition_that_does_not_hold_keeps_the_task_by_its_name() {
     let other_task = json!([{"workOrderId": "1812", "workOrderUserDefinedStatus": "Pending"}]);
     let table: &[(Part, &str, Value, &[&str])] = &[
-        (T, "/workOrderUserDefinedStatus", json!("Completed"), &["not-pending"]),
-        (T, "/workOrderUserDefinedStatus", json!("Failed"), &["not-pending"]),
-        (T, "/workOrderUserDefinedStatus", json!("Configlet Push In Progress"), &["not-pending"]),
-        (T, "/workOrderUserDefinedStatus", json!("PENDING"), &["not-pending"]),
-        (T, "/workOrderId", json!(""), &["several-tasks", "task-unreadable"]),
+        (
+            T,
+            "/workOrderUserDefinedStatus",
+            json!("Completed"),
+            &["not-pending"],
+        ),
+        (
+            T,
+            "/workOrderUserDefinedStatus",
+            json!("Failed"),
+            &["not-pending"],
+        ),
+        (
+            T,
+            "/workOrderUserDefinedStatus",
+            json!("Configlet Push In Progress"),
+            &["not-pending"],
+        ),
+        (
+            T,
+            "/workOrderUserDefinedStatus",
+            json!("PENDING"),
+            &["not-pending"],
+        ),
+        (
+            T,
+            "/workOrderId",
+            json!(""),
+            &["several-tasks", "task-unreadable"],
+        ),
         (T, "/currentTaskName", json!("Execute"), &["busy"]),
         (T, "/taskStatus", json!("Task Update In Progress"), &["busy"]),
         (T, "/taskStatus", json!("COMPLETED"), &["busy"]),
@@ -234,11 +276,21 @@ fn every_condition_that_does_not_hold_keeps_the_task_by_its_name() {
         (T, "/stageId", json!("s"), &["change-control"]),
         (T, "/data/ccId", json!("7"), &["change-control"]),
         (T, "/createdOnInLongFormat", json!(CREATED + 1), &["too-young"]),
-        (T, "/createdOnInLongFormat", json!(CREATED + 120_000), &["too-young"]),
+        (
+            T,
+            "/createdOnInLongFormat",
+            json!(CREATED + 120_000),
+            &["too-young"],
+        ),
         (T, "/createdOnInLongFormat", json!(0), &["too-young"]),
         (T, "/createdOnInLongFormat", json!(-1), &["too-young"]),
         (T, "/createdOnInLongFormat", json!(i64::MAX), &["too-young"]),
-        (T, "/data/WORKFLOW_ACTION", json!("Image Push"), &["not-configuration"]),
+        (
+            T,
+            "/data/WORKFLOW_ACTION",
+            json!("Image Push"),
+            &["not-configuration"],
+        ),
         (T, "/data/WORKFLOW_ACTION", json!(""), &["not-configuration"]),
         (T, "/data/VIEW", json!("IMAGE"), &["not-configuration"]),
         (T, "/data/VIEW", json!("CONFIG_IMAGE"), &["not-configuration"]),
@@ -247,17 +299,47 @@ fn every_condition_that_does_not_hold_keeps_the_task_by_its_name() {
         (T, "/data/newparentContainerId", json!("container_8"), &["move"]),
         (T, "/data/newparentContainerId", Value::Null, &["move"]),
         (T, "/data/currentparentContainerId", json!(""), &["move"]),
-        (T, "/data/currentparentContainerId", json!([]), &["move", "unreadable:currentparentContainerId"]),
+        (
+            T,
+            "/data/currentparentContainerId",
+            json!([]),
+            &["move", "unreadable:currentparentContainerId"],
+        ),
         (T, "/data/isRollbackTask", json!(true), &["rollback"]),
-        (T, "/data/isRollbackFromSnapshotFlow", json!("true"), &["rollback"]),
+        (
+            T,
+            "/data/isRollbackFromSnapshotFlow",
+            json!("true"),
+            &["rollback"],
+        ),
         (T, "/data/ZERO_TOUCH_REPLACEMENT", json!("true"), &["replacement"]),
         (T, "/netElementId", json!("aa:bb:cc:00:00:02"), &["disagreement"]),
-        (T, "/workOrderDetails/netElementId", json!("aa:bb:cc:00:00:02"), &["disagreement"]),
-        (T, "/data/NETELEMENT_ID", json!("aa:bb:cc:00:00:02"), &["disagreement"]),
-        (T, "/workOrderDetails/serialNumber", json!("SN2"), &["disagreement"]),
+        (
+            T,
+            "/workOrderDetails/netElementId",
+            json!("aa:bb:cc:00:00:02"),
+            &["disagreement"],
+        ),
+        (
+            T,
+            "/data/NETELEMENT_ID",
+            json!("aa:bb:cc:00:00:02"),
+            &["disagreement"],
+        ),
+        (
+            T,
+            "/workOrderDetails/serialNumber",
+            json!("SN2"),
+            &["disagreement"],
+        ),
         (C, "/complianceCode", json!("0001"), &["not-compliant", "changed"]),
         (C, "/complianceCode", json!("0004"), &["not-compliant", "changed"]),
-        (C, "/complianceCode", json!("0000 "), &["not-compliant", "changed"]),
+        (
+            C,
+            "/complianceCode",
+            json!("0000 "),
+            &["not-compliant", "changed"],
+        ),
         (C, "/complianceCode", json!("0020"), &["not-compliant", "changed"]),
         (C, "/complianceCode", json!(""), &["missing:complianceCode"]),
         (C, "/complianceCode", json!(0), &["unreadable:complianceCode"]),
@@ -268,11 +350,21 @@ fn every_condition_that_does_not_hold_keeps_the_task_by_its_name() {
         (C, "/ztpMode", json!("true"), &["zero-touch"]),
         (C, "/complianceIndication", json!("WARNING"), &["indication"]),
         (C, "/complianceIndication", json!("ERROR"), &["indication"]),
-        (C, "/systemMacAddress", json!("aa:bb:cc:00:00:02"), &["disagreement"]),
+        (
+            C,
+            "/systemMacAddress",
+            json!("aa:bb:cc:00:00:02"),
+            &["disagreement"],
+        ),
         (C, "/key", json!("aa:bb:cc:00:00:02"), &["disagreement"]),
         (C, "/serialNumber", json!("SN2"), &["disagreement"]),
         (C, "/taskIdList", other_task, &["several-tasks"]),
-        (D, "/config_compliance", json!(false), &["task-diff", "disagreement"]),
+        (
+            D,
+            "/config_compliance",
+            json!(false),
+            &["task-diff", "disagreement"],
+        ),
         (D, "/add", json!(1), &["task-diff", "disagreement"]),
         (D, "/delete", json!(1), &["task-diff", "disagreement"]),
         (D, "/change", json!("1"), &["task-diff", "disagreement"]),
@@ -289,20 +381,64 @@ fn every_condition_that_does_not_hold_keeps_the_task_by_its_name() {
 #[test]
 fn what_is_known_around_the_task_counts() {
     let table: Vec<(&str, fn(&mut Case), &[&str])> = vec![
-        ("compliance unreadable", |case| case.compliance = Value::Null, &["compliance-unreadable"]),
-        ("diff unreadable", |case| case.diff = Value::Null, &["task-diff-unreadable"]),
+        (
+            "compliance unreadable",
+            |case| case.compliance = Value::Null,
+            &["compliance-unreadable"],
+        ),
+        (
+            "diff unreadable",
+            |case| case.diff = Value::Null,
+            &["task-diff-unreadable"],
+        ),
         ("diff absent", |case| case.diff = json!("absent"), &[]),
-        ("held", |case| case.attachment = Attachment::Held, &["change-control"]),
-        ("unknown", |case| case.attachment = Attachment::Unknown, &["change-controls-unreadable"]),
+        (
+            "held",
+            |case| case.attachment = Attachment::Held,
+            &["change-control"],
+        ),
+        (
+            "unknown",
+            |case| case.attachment = Attachment::Unknown,
+            &["change-controls-unreadable"],
+        ),
         ("two tasks", |case| case.tasks_on_device = 2, &["several-tasks"]),
         ("young", |case| case.age_ms = 59_999, &["too-young"]),
-        ("first reading", |case| case.earlier = Value::Null, &["second-reading-due"]),
-        ("too soon", |case| case.since_reading_ms = 499, &["second-reading-due"]),
-        ("clock went back", |case| case.since_reading_ms = -1, &["second-reading-due"]),
-        ("was not compliant", |case| case.earlier_code = "0001", &["not-compliant", "changed"]),
-        ("another device", |case| case.earlier["netElementId"] = json!("x"), &["changed"]),
-        ("another time", |case| case.earlier["createdOnInLongFormat"] = json!(1), &["changed"]),
-        ("our note", |case| case.task["note"] = json!("Lockstep: found empty"), &[]),
+        (
+            "first reading",
+            |case| case.earlier = Value::Null,
+            &["second-reading-due"],
+        ),
+        (
+            "too soon",
+            |case| case.since_reading_ms = 499,
+            &["second-reading-due"],
+        ),
+        (
+            "clock went back",
+            |case| case.since_reading_ms = -1,
+            &["second-reading-due"],
+        ),
+        (
+            "was not compliant",
+            |case| case.earlier_code = "0001",
+            &["not-compliant", "changed"],
+        ),
+        (
+            "another device",
+            |case| case.earlier["netElementId"] = json!("x"),
+            &["changed"],
+        ),
+        (
+            "another time",
+            |case| case.earlier["createdOnInLongFormat"] = json!(1),
+            &["changed"],
+        ),
+        (
+            "our note",
+            |case| case.task["note"] = json!("Lockstep: found empty"),
+            &[],
+        ),
     ];
     for (what, change, expected) in table {
         let mut case = Case::empty();
@@ -327,19 +463,65 @@ fn each_opt_out_does_what_its_name_says_and_no_more() {
     };
     type Change<'a> = &'a dyn Fn(&mut Case);
     let table: Vec<(&str, Vec<Change<'_>>, &[&str])> = vec![
-        ("old release", vec![&unavailable, &|case| case.attachment = Attachment::Unknown], &[]),
-        ("a change control counts all the same", vec![&unavailable, &|case| case.attachment = Attachment::Held], &["change-control"]),
-        ("no rights for the diff", vec![&no_diff, &|case| case.diff = Value::Null], &[]),
-        ("a diff counts all the same", vec![&no_diff, &|case| case.diff["add"] = json!(1)], &["task-diff", "disagreement"]),
-        ("diff demanded", vec![&need_diff, &|case| case.diff = json!("absent")], &["task-diff-absent"]),
-        ("diff demanded and unreadable", vec![&need_diff, &|case| case.diff = Value::Null], &["task-diff-unreadable"]),
+        (
+            "old release",
+            vec![&unavailable, &|case| case.attachment = Attachment::Unknown],
+            &[],
+        ),
+        (
+            "a change control counts all the same",
+            vec![&unavailable, &|case| case.attachment = Attachment::Held],
+            &["change-control"],
+        ),
+        (
+            "no rights for the diff",
+            vec![&no_diff, &|case| case.diff = Value::Null],
+            &[],
+        ),
+        (
+            "a diff counts all the same",
+            vec![&no_diff, &|case| case.diff["add"] = json!(1)],
+            &["task-diff", "disagreement"],
+        ),
+        (
+            "diff demanded",
+            vec![&need_diff, &|case| case.diff = json!("absent")],
+            &["task-diff-absent"],
+        ),
+        (
+            "diff demanded and unreadable",
+            vec![&need_diff, &|case| case.diff = Value::Null],
+            &["task-diff-unreadable"],
+        ),
         ("widened, and in sync", vec![&widened], &[]),
         ("widened, as allowed", vec![&timed], &[]),
-        ("widened needs the diff", vec![&timed, &|case| case.diff = json!("absent")], &["task-diff-absent"]),
-        ("widened needs the diff, whatever is opted out", vec![&timed, &no_diff, &|case| case.diff = Value::Null], &["task-diff-absent"]),
-        ("widened, other code", vec![&widened, &|case| case.compliance["complianceCode"] = json!("0018")], &["not-compliant", "changed"]),
-        ("widened, code changed", vec![&timed, &|case| case.earlier_code = "0000"], &["changed"]),
-        ("widened does not allow what overrides the code", vec![&timed, &|case| case.compliance["unAuthorized"] = json!(true)], &["unauthorized"]),
+        (
+            "widened needs the diff",
+            vec![&timed, &|case| case.diff = json!("absent")],
+            &["task-diff-absent"],
+        ),
+        (
+            "widened needs the diff, whatever is opted out",
+            vec![&timed, &no_diff, &|case| case.diff = Value::Null],
+            &["task-diff-absent"],
+        ),
+        (
+            "widened, other code",
+            vec![&widened, &|case| {
+                case.compliance["complianceCode"] = json!("0018")
+            }],
+            &["not-compliant", "changed"],
+        ),
+        (
+            "widened, code changed",
+            vec![&timed, &|case| case.earlier_code = "0000"],
+            &["changed"],
+        ),
+        (
+            "widened does not allow what overrides the code",
+            vec![&timed, &|case| case.compliance["unAuthorized"] = json!(true)],
+            &["unauthorized"],
+        ),
     ];
     for (what, changes, expected) in table {
         let mut case = Case::empty();
@@ -353,7 +535,11 @@ fn each_opt_out_does_what_its_name_says_and_no_more() {
 #[test]
 fn nothing_that_can_be_broken_alone_lets_a_task_through_that_another_reason_keeps() {
     // Whatever is missing, a device that is out of sync keeps its task.
-    for (part, pointer) in MUST.iter().chain(MAY).filter(|(_, pointer)| *pointer != "/complianceCode") {
+    for (part, pointer) in MUST
+        .iter()
+        .chain(MAY)
+        .filter(|(_, pointer)| *pointer != "/complianceCode")
+    {
         let case = Case::empty().with(*part, pointer, None);
         let case = case.with(C, "/complianceCode", Some(json!("0001")));
         assert!(case.names().contains(&"not-compliant".to_owned()), "{pointer}");
@@ -371,8 +557,10 @@ fn a_candidate_misses_nothing_but_its_second_reading() {
 #[test]
 fn the_prefilter_keeps_what_the_gate_would_keep_and_allows_nothing() {
     let inventory = |code: &str| -> InventoryDevice {
-        serde_json::from_value(json!({"systemMacAddress": "aa:bb:cc:00:00:01", "complianceCode": code,
-            "unAuthorized": "false", "streamingStatus": "active"}))
+        serde_json::from_value(
+            json!({"systemMacAddress": "aa:bb:cc:00:00:01", "complianceCode": code,
+            "unAuthorized": "false", "streamingStatus": "active"}),
+        )
         .unwrap()
     };
     let mut stale = inventory("0000");
@@ -388,7 +576,10 @@ fn the_prefilter_keeps_what_the_gate_would_keep_and_allows_nothing() {
     assert!(judge(None, Attachment::Free).is_empty());
     assert!(judge(Some(&InventoryDevice::default()), Attachment::Free).is_empty());
     assert!(judge(Some(&inventory("0000")), Attachment::Free).is_empty());
-    assert_eq!(judge(Some(&inventory("0001")), Attachment::Free), ["not-compliant"]);
+    assert_eq!(
+        judge(Some(&inventory("0001")), Attachment::Free),
+        ["not-compliant"]
+    );
     assert_eq!(judge(Some(&stale), Attachment::Free), ["not-streaming"]);
     assert_eq!(judge(Some(&unauthorized), Attachment::Free), ["unauthorized"]);
     assert_eq!(judge(None, Attachment::Held), ["change-control"]);

@@ -122,7 +122,10 @@ impl Sweep {
                 return Second::End(Outcome::Gone { status });
             }
         };
-        *code = compliance.as_ref().ok().and_then(|compliance| compliance.code.get().cloned());
+        *code = compliance
+            .as_ref()
+            .ok()
+            .and_then(|compliance| compliance.code.get().cloned());
         let evidence = Evidence {
             task: &task,
             compliance: compliance.as_ref().ok(),
@@ -148,7 +151,10 @@ impl Sweep {
     /// is kept for it, or the operator said that there are none.
     async fn fresh_controls(&self) -> Option<Arc<ChangeControls>> {
         if self.controls.is_none() {
-            debug_assert_eq!(self.options.policy.change_controls, ChangeControlPolicy::Unavailable);
+            debug_assert_eq!(
+                self.options.policy.change_controls,
+                ChangeControlPolicy::Unavailable
+            );
             return None;
         }
         let read = async || self.context.cvp.change_controls(Urgency::Urgent).await;
@@ -227,7 +233,9 @@ impl Sweep {
     /// The last look: whether the device is still compliant.
     async fn cancelled(&self, task: &Task, answer: String) -> Outcome {
         let compliance = self.context.cvp.compliance(task.device(), Urgency::Urgent).await;
-        let code = compliance.ok().and_then(|compliance| compliance.code.get().cloned());
+        let code = compliance
+            .ok()
+            .and_then(|compliance| compliance.code.get().cloned());
         let afterwards = match code {
             Some(code) if self.options.policy.codes.contains(&code) => Afterwards::Compliant,
             Some(code) => {

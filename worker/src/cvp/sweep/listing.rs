@@ -34,7 +34,12 @@ pub(super) fn tasks(sweep: Arc<Sweep>) -> BoxStream<'static, Result<Task, CvpErr
             }
             let start = listing.next?;
             let options = &listing.sweep.options;
-            let page = listing.sweep.context.cvp.tasks(&options.status, start, options.page).await;
+            let page = listing
+                .sweep
+                .context
+                .cvp
+                .tasks(&options.status, start, options.page)
+                .await;
             match page {
                 Ok(page) => listing.take(start, page),
                 Err(error) => {

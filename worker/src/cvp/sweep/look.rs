@@ -10,15 +10,25 @@ use crate::cvp::wire::{Compliance, Task, TaskDiff};
 
 impl Sweep {
     /// Looks at a task; it is a candidate if all holds but the second reading.
-    pub(super) async fn look(self: Arc<Self>, task: Result<Task, CvpError>) -> Result<Option<Candidate>, CvpError> {
+    pub(super) async fn look(
+        self: Arc<Self>,
+        task: Result<Task, CvpError>,
+    ) -> Result<Option<Candidate>, CvpError> {
         let task = task?;
         if self.stopped() {
             self.settle(&task, None, Outcome::kept(BTreeSet::from([Reason::Stopped])));
             return Ok(None);
         }
-        let compliance = self.context.cvp.compliance(task.device(), Urgency::Ordinary).await;
+        let compliance = self
+            .context
+            .cvp
+            .compliance(task.device(), Urgency::Ordinary)
+            .await;
         let (at, now) = (tokio::time::Instant::now(), self.now());
-        let code = compliance.as_ref().ok().and_then(|compliance| compliance.code.get().cloned());
+        let code = compliance
+            .as_ref()
+            .ok()
+            .and_then(|compliance| compliance.code.get().cloned());
         let reasons = self.judge(&task, compliance.as_ref().ok(), Some(&TaskDiff::Absent));
         let settled = |reason: &Reason| !matches!(reason, Reason::SecondReadingDue | Reason::TaskDiffAbsent);
         let reasons: BTreeSet<Reason> = reasons.into_iter().filter(settled).collect();
@@ -28,7 +38,11 @@ impl Sweep {
             return Ok(None);
         }
         // Only now: what the device alone keeps needs no second request.
-        let diff = self.context.cvp.task_diff(&task.task_id(), Urgency::Ordinary).await;
+        let diff = self
+            .context
+            .cvp
+            .task_diff(&task.task_id(), Urgency::Ordinary)
+            .await;
         let reasons = self.judge(&task, compliance.as_ref().ok(), diff.as_ref().ok());
         match code {
             Some(code) if reasons.iter().eq([&Reason::SecondReadingDue]) => {
@@ -44,7 +58,12 @@ impl Sweep {
         }
     }
 
-    fn judge(&self, task: &Task, compliance: Option<&Compliance>, diff: Option<&TaskDiff>) -> BTreeSet<Reason> {
+    fn judge(
+        &self,
+        task: &Task,
+        compliance: Option<&Compliance>,
+        diff: Option<&TaskDiff>,
+    ) -> BTreeSet<Reason> {
         let evidence = Evidence {
             task,
             compliance,

@@ -11,8 +11,8 @@
 
 mod act;
 mod api;
-mod look;
 mod listing;
+mod look;
 mod options;
 mod recent;
 mod report;
@@ -32,7 +32,7 @@ pub use report::{Action, Afterwards, Failure, Outcome, Summary, SweepEvent, Task
 
 use crate::clock::Clock;
 use crate::cvp::client::{CvpError, Urgency};
-use crate::cvp::gate::{Attachment, ChangeControlPolicy, Reason, Reading, prefilter};
+use crate::cvp::gate::{Attachment, ChangeControlPolicy, Reading, Reason, prefilter};
 use crate::cvp::wire::{ChangeControls, InventoryDevice, Task};
 use recent::Recent;
 
@@ -49,7 +49,9 @@ pub struct SweepContext {
 
 impl fmt::Debug for SweepContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SweepContext").field("cvp", &self.cvp).finish_non_exhaustive()
+        f.debug_struct("SweepContext")
+            .field("cvp", &self.cvp)
+            .finish_non_exhaustive()
     }
 }
 
@@ -116,7 +118,10 @@ impl Sweep {
             futures_util::join!(cvp.inventory(), cvp.change_controls(Urgency::Ordinary));
         let warn = |what, error: &CvpError| (context.observe)(SweepEvent::Warning { what, error });
         let inventory = inventory.unwrap_or_else(|error| {
-            warn("the inventory cannot be read: each device is checked by itself", &error);
+            warn(
+                "the inventory cannot be read: each device is checked by itself",
+                &error,
+            );
             Vec::new()
         });
         let controls = match controls {
@@ -127,7 +132,9 @@ impl Sweep {
                         ChangeControlPolicy::Required => {
                             "the change controls cannot be read, so that every task is kept; where the release is too old for them (before 2021.2), set change_controls = \"unavailable\""
                         }
-                        ChangeControlPolicy::Unavailable => "the change controls cannot be read, as configured",
+                        ChangeControlPolicy::Unavailable => {
+                            "the change controls cannot be read, as configured"
+                        }
                     },
                     &error,
                 );
@@ -163,12 +170,23 @@ impl Sweep {
             let mut state = self.lock();
             *state.devices.entry(key.clone()).or_default() += 1;
         }
-        if self.options.only.as_ref().is_some_and(|only| !only.contains(&task.task_id())) {
+        if self
+            .options
+            .only
+            .as_ref()
+            .is_some_and(|only| !only.contains(&task.task_id()))
+        {
             return None;
         }
         self.count_listed();
         let device = self.inventory.get(&key);
-        let reasons = prefilter(&task, device, self.attachment(&task), &self.options.policy, self.now());
+        let reasons = prefilter(
+            &task,
+            device,
+            self.attachment(&task),
+            &self.options.policy,
+            self.now(),
+        );
         if reasons.is_empty() {
             return Some(Ok(task));
         }

@@ -61,7 +61,12 @@ mod tests {
                 Ok::<_, ()>(began)
             };
             let began = *recent.get(read).await.unwrap();
-            assert!(began >= asked, "asked {:?} began {:?}", asked - start, began - start);
+            assert!(
+                began >= asked,
+                "asked {:?} began {:?}",
+                asked - start,
+                began - start
+            );
         };
         join_all((0..100).map(ask)).await;
         // One from 0 to 50, one for those who came meanwhile, one for those who came during that.

@@ -164,7 +164,9 @@ impl Outcome {
 impl TaskReport {
     pub(super) fn new(task: &Task, code: Option<ComplianceCode>, outcome: Outcome) -> Self {
         let detail = |of: fn(&crate::cvp::wire::TaskDetails) -> &str| {
-            task.details.get().map_or_else(String::new, |details| of(details).to_owned())
+            task.details
+                .get()
+                .map_or_else(String::new, |details| of(details).to_owned())
         };
         Self {
             task_id: task.task_id(),

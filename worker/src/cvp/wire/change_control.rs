@@ -181,7 +181,11 @@ mod tests {
             let body = control("cc1", status, &about(&json!("1811")));
             let controls = ChangeControls::read(body.as_bytes()).unwrap();
             let expected = held.then_some("cc1");
-            assert_eq!(controls.holding(&TaskId::from("1811".to_owned())), expected, "{status:?}");
+            assert_eq!(
+                controls.holding(&TaskId::from("1811".to_owned())),
+                expected,
+                "{status:?}"
+            );
         }
     }
 
@@ -202,7 +206,10 @@ mod tests {
         let whole = control("a", None, &about(&json!("1")));
         let nameless = |task: &Value| control("a", None, &about(task));
         let table = [
-            (format!("{whole}\n{{\"error\":{{\"code\":13,\"message\":\"boom\"}}}}\n"), "broke off"),
+            (
+                format!("{whole}\n{{\"error\":{{\"code\":13,\"message\":\"boom\"}}}}\n"),
+                "broke off",
+            ),
             (whole[..whole.len() - 3].to_owned(), "cannot be read"),
             ("<html>".to_owned(), "cannot be read"),
             ("{}".to_owned(), "no value"),
@@ -218,7 +225,10 @@ mod tests {
 
     #[test]
     fn stages_about_other_things_hold_nothing() {
-        for action in [json!({"name": "mlagishealthy", "args": {"values": {"DeviceID": "SN"}}}), json!(null)] {
+        for action in [
+            json!({"name": "mlagishealthy", "args": {"values": {"DeviceID": "SN"}}}),
+            json!(null),
+        ] {
             let controls = ChangeControls::read(control("a", None, &action).as_bytes()).unwrap();
             assert_eq!(controls, ChangeControls::default());
         }

@@ -93,7 +93,10 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(read.code, Field::Is(ComplianceCode::Config));
-        assert_eq!((read.unauthorized, read.ztp_mode), (Field::Is(false), Field::Is(false)));
+        assert_eq!(
+            (read.unauthorized, read.ztp_mode),
+            (Field::Is(false), Field::Is(false))
+        );
         assert_eq!(read.tasks.get().unwrap()[0].id.text(), "7");
         assert_eq!(read.mac, Field::Missing);
     }

@@ -102,16 +102,43 @@ mod tests {
     #[test]
     fn summaries_are_read_from_streams() {
         let table = [
-            (r#"[{"summary": {"config_compliance": true, "nop": 120, "add": 0, "error": ""}}]"#, Some((true, true, false))),
-            (r#"[{"summary": {"config_compliance": true}}]"#, Some((true, true, false))),
-            (r#"{"summary": {"config_compliance": "true"}}"#, Some((true, true, false))),
-            (r#"[{"summary": {"config_compliance": true, "change": "2"}}]"#, Some((true, false, false))),
-            (r#"[{"summary": {"config_compliance": true, "add": "some"}}]"#, Some((true, false, false))),
+            (
+                r#"[{"summary": {"config_compliance": true, "nop": 120, "add": 0, "error": ""}}]"#,
+                Some((true, true, false)),
+            ),
+            (
+                r#"[{"summary": {"config_compliance": true}}]"#,
+                Some((true, true, false)),
+            ),
+            (
+                r#"{"summary": {"config_compliance": "true"}}"#,
+                Some((true, true, false)),
+            ),
+            (
+                r#"[{"summary": {"config_compliance": true, "change": "2"}}]"#,
+                Some((true, false, false)),
+            ),
+            (
+                r#"[{"summary": {"config_compliance": true, "add": "some"}}]"#,
+                Some((true, false, false)),
+            ),
             (r#"[{"summary": {"nop": 3}}]"#, Some((false, true, false))),
-            (r#"[{"summary": {"config_compliance": true, "error": "x"}}]"#, Some((true, true, true))),
-            (r#"[{"summary": {"config_compliance": true}}, {"error": {"error_code": "DEVICEERROR"}}]"#, Some((true, true, true))),
-            (r#"[{"error": {"error_code": "UNREACHABLEDEVICE"}}]"#, Some((false, true, true))),
-            (r#"[{"summary": {"config_compliance": true}}, {"summary": {"config_compliance": true}}]"#, None),
+            (
+                r#"[{"summary": {"config_compliance": true, "error": "x"}}]"#,
+                Some((true, true, true)),
+            ),
+            (
+                r#"[{"summary": {"config_compliance": true}}, {"error": {"error_code": "DEVICEERROR"}}]"#,
+                Some((true, true, true)),
+            ),
+            (
+                r#"[{"error": {"error_code": "UNREACHABLEDEVICE"}}]"#,
+                Some((false, true, true)),
+            ),
+            (
+                r#"[{"summary": {"config_compliance": true}}, {"summary": {"config_compliance": true}}]"#,
+                None,
+            ),
             (r#"[{"summary": 1}]"#, None),
             ("[]", None),
             ("[1]", None),

@@ -132,7 +132,11 @@ impl Task {
             Some(self.net_element_id.text()),
             self.details.get().map(|details| details.net_element_id.text()),
         ];
-        places.into_iter().flatten().find(|id| !id.is_empty()).unwrap_or("")
+        places
+            .into_iter()
+            .flatten()
+            .find(|id| !id.is_empty())
+            .unwrap_or("")
     }
 
     /// Whether it is in this status; case is no matter.

@@ -48,7 +48,6 @@ pub(super) struct World {
     notes: BTreeMap<String, String>,
     /// Calls that fail, by their name and how often they worked before.
     pub(super) broken: BTreeMap<&'static str, usize>,
-    pub(super) without_inventory: bool,
     /// What was asked and told: the call, its subject, and when.
     pub(super) calls: Vec<(&'static str, String, Duration)>,
 }
@@ -93,7 +92,11 @@ impl Told {
         let report = &self.reports[task];
         let action = format!("{:?}", report.outcome.action()).to_lowercase();
         let reasons = report.outcome.reasons();
-        if reasons.is_empty() { action } else { format!("{action}: {}", reasons.join(", ")) }
+        if reasons.is_empty() {
+            action
+        } else {
+            format!("{action}: {}", reasons.join(", "))
+        }
     }
 }
 
@@ -116,6 +119,13 @@ impl Fake {
         self
     }
 
+    /// A call fails after it worked so often.
+    pub(super) fn breaking(self, call: &'static str, works: usize) -> Self {
+        self.with(|world| {
+            world.broken.insert(call, works);
+        })
+    }
+
     /// Before each call: its name, its subject, how often it was called about it before, and the world.
     pub(super) fn on(self, hook: impl FnMut(&str, &str, usize, &mut World) + Send + 'static) -> Self {
         *self.hook.lock().unwrap() = Box::new(hook);
@@ -128,7 +138,11 @@ impl Fake {
 
     /// How often something was called.
     pub(super) fn count(&self, call: &str) -> usize {
-        self.world().calls.iter().filter(|(name, _, _)| *name == call).count()
+        self.world()
+            .calls
+            .iter()
+            .filter(|(name, _, _)| *name == call)
+            .count()
     }
 
     /// Sweeps, and checks that every listed task came to one end.
@@ -156,7 +170,14 @@ impl Fake {
         let result = run(context, options).await;
         let told = std::mem::take(&mut *told.lock().unwrap());
         if let Ok(summary) = &result {
-            let Summary { listed, cancelled, kept, failed, gone, .. } = summary;
+            let Summary {
+                listed,
+                cancelled,
+                kept,
+                failed,
+                gone,
+                ..
+            } = summary;
             assert_eq!(*listed, told.reports.len() as u64, "every listed task has an end");
             assert_eq!(*listed, cancelled + kept + failed + gone, "{summary:?}");
         }
@@ -171,7 +192,12 @@ impl Fake {
         self.hook.lock().unwrap()(call, subject, before, &mut world);
         let now = Instant::now();
         world.calls.push((call, subject.to_owned(), now - self.start));
-        let due: Vec<String> = world.due.iter().filter(|(_, at)| **at <= now).map(|(id, _)| id.clone()).collect();
+        let due: Vec<String> = world
+            .due
+            .iter()
+            .filter(|(_, at)| **at <= now)
+            .map(|(id, _)| id.clone())
+            .collect();
         for id in due {
             world.due.remove(&id);
             world.status.insert(id, "Cancelled".to_owned());
@@ -195,6 +221,10 @@ impl World {
         code.clone_into(&mut device.code);
     }
 
+    pub(super) fn set_status(&mut self, task: &str, status: &str) {
+        self.status.insert(task.to_owned(), status.to_owned());
+    }
+
     fn task(&self, id: &str) -> Option<Task> {
         let (_, device) = self.tasks.iter().find(|(task, _)| task == id)?;
         let task = json!({
@@ -212,7 +242,12 @@ impl Cvp for Fake {
     async fn tasks(&self, status: &str, start: usize, count: usize) -> Result<TaskPage, CvpError> {
         let world = self.begin("tasks", "").await?;
         let fits = |(id, _): &&(String, String)| world.status[id] == status;
-        let all: Vec<Task> = world.tasks.iter().filter(fits).filter_map(|(id, _)| world.task(id)).collect();
+        let all: Vec<Task> = world
+            .tasks
+            .iter()
+            .filter(fits)
+            .filter_map(|(id, _)| world.task(id))
+            .collect();
         let tasks: Vec<Task> = all.iter().skip(start).take(count).cloned().collect();
         Ok(TaskPage {
             received: tasks.len(),
@@ -227,12 +262,15 @@ impl Cvp for Fake {
         let device = |(mac, device): (&String, &Device)| {
             serde_json::from_value(json!({"systemMacAddress": mac, "complianceCode": device.code})).unwrap()
         };
-        Ok(world.devices.iter().filter(|_| !world.without_inventory).map(device).collect())
+        Ok(world.devices.iter().map(device).collect())
     }
 
     async fn change_controls(&self, _: Urgency) -> Result<ChangeControls, CvpError> {
         let world = self.begin("controls", "").await?;
-        let held = world.held.iter().map(|task| (TaskId::from(task.clone()), "cc".to_owned()));
+        let held = world
+            .held
+            .iter()
+            .map(|task| (TaskId::from(task.clone()), "cc".to_owned()));
         Ok(held.collect())
     }
 
@@ -261,7 +299,10 @@ impl Cvp for Fake {
     }
 
     async fn note(&self, id: &TaskId, note: &str) -> Result<(), CvpError> {
-        self.begin("note", id.as_str()).await?.notes.insert(id.to_string(), note.to_owned());
+        self.begin("note", id.as_str())
+            .await?
+            .notes
+            .insert(id.to_string(), note.to_owned());
         Ok(())
     }
 
@@ -275,7 +316,9 @@ impl Cvp for Fake {
                 Ok("Task cancellation triggered successfully".to_owned())
             }
             Cancel::Lost => {
-                world.due.insert(id.to_string(), Instant::now() + Duration::from_secs(1));
+                world
+                    .due
+                    .insert(id.to_string(), Instant::now() + Duration::from_secs(1));
                 Err(lost)
             }
             Cancel::LostInVain => Err(lost),

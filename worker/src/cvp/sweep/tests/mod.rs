@@ -23,12 +23,20 @@ fn acting() -> SweepOptions {
 
 #[tokio::test(start_paused = true)]
 async fn the_empty_are_cancelled_and_the_others_kept_without_a_request() {
-    let fake = Arc::new(Fake::new(&[("1", EMPTY), ("2", "0001"), ("3", EMPTY), ("4", "0007")]));
+    let fake = Arc::new(Fake::new(&[
+        ("1", EMPTY),
+        ("2", "0001"),
+        ("3", EMPTY),
+        ("4", "0007"),
+    ]));
     let (summary, told) = fake.sweep(acting()).await;
     let summary = summary.unwrap();
     assert_eq!((summary.cancelled, summary.kept), (2, 2));
     assert_eq!(summary.reasons["not-compliant"], 2);
-    assert_eq!((told.end("1"), told.end("2")), ("cancelled".to_owned(), "kept: not-compliant".to_owned()));
+    assert_eq!(
+        (told.end("1"), told.end("2")),
+        ("cancelled".to_owned(), "kept: not-compliant".to_owned())
+    );
     let row = serde_json::to_value(&told.reports["1"]).unwrap();
     assert_eq!(
         row,
@@ -40,8 +48,23 @@ async fn the_empty_are_cancelled_and_the_others_kept_without_a_request() {
     assert_eq!(fake.count("compliance"), 6);
     assert_eq!((fake.count("note"), fake.count("cancel")), (2, 2));
     let calls = fake.world();
-    let about: Vec<&str> = calls.calls.iter().filter(|(_, about, _)| about == "1").map(|(call, _, _)| *call).collect();
-    let order = ["compliance", "diff", "note", "task", "compliance", "diff", "cancel", "task", "compliance"];
+    let about: Vec<&str> = calls
+        .calls
+        .iter()
+        .filter(|(_, about, _)| about == "1")
+        .map(|(call, _, _)| *call)
+        .collect();
+    let order = [
+        "compliance",
+        "diff",
+        "note",
+        "task",
+        "compliance",
+        "diff",
+        "cancel",
+        "task",
+        "compliance",
+    ];
     assert_eq!(about, order);
 }
 
@@ -49,20 +72,42 @@ async fn the_empty_are_cancelled_and_the_others_kept_without_a_request() {
 async fn a_dry_run_reads_as_much_and_changes_nothing() {
     let fake = Arc::new(Fake::new(&[("1", EMPTY), ("2", "0001")]));
     let (_, told) = fake.sweep(SweepOptions::default()).await;
-    assert_eq!((told.end("1"), told.end("2")), ("kept: dry-run".to_owned(), "kept: not-compliant".to_owned()));
-    assert_eq!((fake.count("compliance"), fake.count("note"), fake.count("cancel")), (2, 0, 0));
+    assert_eq!(
+        (told.end("1"), told.end("2")),
+        ("kept: dry-run".to_owned(), "kept: not-compliant".to_owned())
+    );
+    assert_eq!(
+        (fake.count("compliance"), fake.count("note"), fake.count("cancel")),
+        (2, 0, 0)
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_changes_between_the_readings_is_kept() {
     type Change = fn(&mut World);
     let table: [(&str, Change, &str); 7] = [
-        ("code", |world| world.devices.get_mut("1").unwrap().code = "0001".to_owned(), "kept: not-compliant, changed"),
-        ("diff", |world| world.devices.get_mut("1").unwrap().diff = Some(false), "kept: task-diff, disagreement"),
-        ("change control", |world| drop(world.held.insert("1".to_owned())), "kept: change-control"),
-        ("status", |world| drop(world.status.insert("1".to_owned(), "Failed".to_owned())), "kept: not-pending, changed"),
-        ("finished", |world| drop(world.status.insert("1".to_owned(), "Completed".to_owned())), "gone"),
-        ("cancelled", |world| drop(world.status.insert("1".to_owned(), "Cancelled".to_owned())), "gone"),
+        (
+            "code",
+            |world| world.devices.get_mut("1").unwrap().code = "0001".to_owned(),
+            "kept: not-compliant, changed",
+        ),
+        (
+            "diff",
+            |world| world.devices.get_mut("1").unwrap().diff = Some(false),
+            "kept: task-diff, disagreement",
+        ),
+        (
+            "change control",
+            |world| world.held = BTreeSet::from(["1".to_owned()]),
+            "kept: change-control",
+        ),
+        (
+            "status",
+            |world| world.set_status("1", "Failed"),
+            "kept: not-pending, changed",
+        ),
+        ("finished", |world| world.set_status("1", "Completed"), "gone"),
+        ("cancelled", |world| world.set_status("1", "Cancelled"), "gone"),
         ("removed", |world| world.tasks.clear(), "gone"),
     ];
     for (what, change, expected) in table {
@@ -93,7 +138,7 @@ async fn what_cannot_be_read_again_is_kept() {
         ("controls", 0, "kept: change-controls-unreadable"),
         ("note", 0, "failed: note-failed"),
     ] {
-        let fake = Fake::new(&[("1", EMPTY)]).with(|world| drop(world.broken.insert(call, works)));
+        let fake = Fake::new(&[("1", EMPTY)]).breaking(call, works);
         let fake = Arc::new(fake);
         let (summary, told) = fake.sweep(acting()).await;
         assert!(summary.is_ok(), "{call}");
@@ -106,7 +151,7 @@ async fn what_cannot_be_read_again_is_kept() {
 async fn a_list_that_breaks_off_cancels_nothing() {
     let tasks: Vec<(String, &str)> = (0..20).map(|number| (number.to_string(), EMPTY)).collect();
     let tasks: Vec<(&str, &str)> = tasks.iter().map(|(id, code)| (id.as_str(), *code)).collect();
-    let fake = Arc::new(Fake::new(&tasks).with(|world| drop(world.broken.insert("tasks", 1))));
+    let fake = Arc::new(Fake::new(&tasks).breaking("tasks", 1));
     let options = SweepOptions { page: 10, ..acting() };
     let (summary, _) = fake.sweep(options).await;
     summary.unwrap_err();
@@ -115,7 +160,7 @@ async fn a_list_that_breaks_off_cancels_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn without_an_inventory_each_device_is_asked() {
-    let fake = Fake::new(&[("1", EMPTY), ("2", "0001")]).with(|world| drop(world.broken.insert("inventory", 0)));
+    let fake = Fake::new(&[("1", EMPTY), ("2", "0001")]).breaking("inventory", 0);
     let fake = Arc::new(fake);
     let (summary, told) = fake.sweep(acting()).await;
     assert_eq!((summary.unwrap().cancelled, told.warnings), (1, 1));
@@ -141,7 +186,8 @@ async fn old_releases_are_swept_without_change_controls_only_if_told_so() {
 
 #[tokio::test(start_paused = true)]
 async fn several_tasks_of_one_device_are_kept_on_whichever_page() {
-    let fake = Fake::new(&[("1", EMPTY), ("2", EMPTY), ("3", EMPTY)]).with(|world| world.add("4", "1", EMPTY));
+    let fake =
+        Fake::new(&[("1", EMPTY), ("2", EMPTY), ("3", EMPTY)]).with(|world| world.add("4", "1", EMPTY));
     let fake = Arc::new(fake);
     let (summary, told) = fake.sweep(SweepOptions { page: 1, ..acting() }).await;
     assert_eq!(summary.unwrap().cancelled, 2);
@@ -152,7 +198,10 @@ async fn several_tasks_of_one_device_are_kept_on_whichever_page() {
     let fake = Fake::new(&[("1", EMPTY)]).with(|world| world.add("4", "1", EMPTY));
     let only = Some(BTreeSet::from([TaskId::from("1".to_owned())]));
     let (_, told) = Arc::new(fake).sweep(SweepOptions { only, ..acting() }).await;
-    assert_eq!((told.end("1"), told.reports.len()), ("kept: several-tasks".to_owned(), 1));
+    assert_eq!(
+        (told.end("1"), told.reports.len()),
+        ("kept: several-tasks".to_owned(), 1)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -171,8 +220,14 @@ async fn the_second_reading_is_at_least_the_gap_after_the_first() {
         .filter(|(call, about, _)| *call == "compliance" && about == "1")
         .map(|(_, _, at)| *at)
         .collect();
-    assert!(readings[1] - readings[0] >= Duration::from_secs(20), "{readings:?}");
-    assert!(readings[1] - readings[0] < Duration::from_secs(21), "{readings:?}");
+    assert!(
+        readings[1] - readings[0] >= Duration::from_secs(20),
+        "{readings:?}"
+    );
+    assert!(
+        readings[1] - readings[0] < Duration::from_secs(21),
+        "{readings:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -193,10 +248,18 @@ async fn lost_answers_are_looked_into_before_anything_is_sent_again() {
         let fake = Fake::new(&[("1", EMPTY)]).with(|world| world.cancels = VecDeque::from(script.to_vec()));
         let fake = Arc::new(fake);
         let (_, told) = fake.sweep(acting()).await;
-        assert_eq!((told.end("1").as_str(), fake.count("cancel")), (expected, sent), "{script:?}");
+        assert_eq!(
+            (told.end("1").as_str(), fake.count("cancel")),
+            (expected, sent),
+            "{script:?}"
+        );
         if sent > 1 {
             // Before each further cancel, everything was read again.
-            assert_eq!(fake.count("compliance"), 1 + sent + usize::from(expected == "cancelled"), "{script:?}");
+            assert_eq!(
+                fake.count("compliance"),
+                1 + sent + usize::from(expected == "cancelled"),
+                "{script:?}"
+            );
         }
     }
 }
@@ -212,7 +275,10 @@ async fn a_cancel_is_not_sent_again_to_a_task_that_changed_meanwhile() {
         });
     let fake = Arc::new(fake);
     let (_, told) = fake.sweep(acting()).await;
-    assert_eq!((told.end("1").as_str(), fake.count("cancel")), ("kept: not-compliant, changed", 1));
+    assert_eq!(
+        (told.end("1").as_str(), fake.count("cancel")),
+        ("kept: not-compliant, changed", 1)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -227,9 +293,12 @@ async fn a_lost_race_is_told() {
     assert_eq!((summary.cancelled, summary.alerts), (1, 1));
     assert_eq!(told.end("1"), "cancelled: no-longer-compliant");
 
-    let fake = Fake::new(&[("1", EMPTY)]).with(|world| drop(world.broken.insert("compliance", 2)));
+    let fake = Fake::new(&[("1", EMPTY)]).breaking("compliance", 2);
     let (summary, told) = Arc::new(fake).sweep(acting()).await;
-    assert_eq!((summary.unwrap().alerts, told.end("1").as_str()), (0, "cancelled: last-look-failed"));
+    assert_eq!(
+        (summary.unwrap().alerts, told.end("1").as_str()),
+        (0, "cancelled: last-look-failed")
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -255,11 +324,18 @@ async fn many_are_worked_at_once_and_no_more_than_allowed() {
     let tasks: Vec<(&str, &str)> = tasks.iter().map(|(id, code)| (id.as_str(), *code)).collect();
     let fake = Arc::new(Fake::new(&tasks));
     let start = tokio::time::Instant::now();
-    let options = SweepOptions { in_flight: 50, ..acting() };
+    let options = SweepOptions {
+        in_flight: 50,
+        ..acting()
+    };
     let (summary, _) = fake.sweep(options).await;
     assert_eq!(summary.unwrap().cancelled, 100);
     // Two rounds of two looks, and of note, controls, three at once, cancel, task and a last look; one at a time it is 50 s.
-    assert!(start.elapsed() < Duration::from_millis(1600), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_millis(1600),
+        "{:?}",
+        start.elapsed()
+    );
     // The change controls are read for many at once.
     assert!(fake.count("controls") < 10, "{}", fake.count("controls"));
 }
