@@ -23,6 +23,12 @@ pub(super) const VARIABLES: [(&str, &str); 6] = [
     ("CVP_TOKEN_FILE", "token_file"),
 ];
 
+/// What `change_controls` may be.
+const CHANGE_CONTROLS: &str = "\"required\" or \"unavailable\"";
+
+/// What `task_diff` may be.
+const TASK_DIFF: &str = "\"where-available\", \"required\" or \"unavailable\"";
+
 /// All of `[cvp.NAME]`
 pub(crate) type CvpClusters = BTreeMap<String, CvpConfig>;
 
@@ -128,13 +134,9 @@ fn policy(reader: &mut Reader, name: &str) -> Policy {
     let change_controls = reader.value(
         &key("change_controls"),
         ChangeControlsWord(usual.change_controls),
-        "\"required\" or \"unavailable\"",
+        CHANGE_CONTROLS,
     );
-    let task_diff = reader.value(
-        &key("task_diff"),
-        TaskDiffWord(usual.task_diff),
-        "\"where-available\", \"required\" or \"unavailable\"",
-    );
+    let task_diff = reader.value(&key("task_diff"), TaskDiffWord(usual.task_diff), TASK_DIFF);
     Policy {
         codes: codes.unwrap_or(usual.codes),
         min_age: Duration::from_secs(reader.number(
@@ -177,17 +179,19 @@ impl FromStr for Code {
     }
 }
 
-struct ChangeControlsWord(ChangeControlPolicy);
+/// `change_controls` in words.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ChangeControlsWord(pub(crate) ChangeControlPolicy);
 
 impl FromStr for ChangeControlsWord {
-    type Err = ();
+    type Err = &'static str;
 
-    fn from_str(word: &str) -> Result<Self, ()> {
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
         [ChangeControlPolicy::Required, ChangeControlPolicy::Unavailable]
             .into_iter()
             .map(Self)
             .find(|known| known.to_string() == word)
-            .ok_or(())
+            .ok_or(CHANGE_CONTROLS)
     }
 }
 
@@ -200,12 +204,14 @@ impl fmt::Display for ChangeControlsWord {
     }
 }
 
-struct TaskDiffWord(TaskDiffPolicy);
+/// `task_diff` in words.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TaskDiffWord(pub(crate) TaskDiffPolicy);
 
 impl FromStr for TaskDiffWord {
-    type Err = ();
+    type Err = &'static str;
 
-    fn from_str(word: &str) -> Result<Self, ()> {
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
         [
             TaskDiffPolicy::Required,
             TaskDiffPolicy::WhereAvailable,
@@ -214,7 +220,7 @@ impl FromStr for TaskDiffWord {
         .into_iter()
         .map(Self)
         .find(|known| known.to_string() == word)
-        .ok_or(())
+        .ok_or(TASK_DIFF)
     }
 }
 

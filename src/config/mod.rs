@@ -22,7 +22,9 @@ use std::path::{Path, PathBuf};
 pub(crate) use address::{BrokerUrl, StoreUrl};
 pub(crate) use broker::BrokerConfig;
 pub(crate) use console::ConsoleConfig;
-pub(crate) use cvp::{CvpClusters, CvpConfig, ENVIRONMENT as CVP_ENVIRONMENT};
+pub(crate) use cvp::{
+    ChangeControlsWord, CvpClusters, CvpConfig, ENVIRONMENT as CVP_ENVIRONMENT, TaskDiffWord,
+};
 pub(crate) use log::{LogConfig, LogFormat};
 pub(crate) use problem::ConfigProblems;
 use reader::Reader;

@@ -4,6 +4,8 @@ mod answers;
 mod cli;
 mod crash;
 mod cut;
+#[cfg(feature = "simulators")]
+mod cvp;
 mod duplicates;
 mod outage;
 mod panic;

@@ -1,9 +1,10 @@
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
 use crate::cli::{Global, UsageError, output};
-use crate::config::{CVP_ENVIRONMENT, Config, CvpConfig, Overrides};
+use crate::config::{CVP_ENVIRONMENT, ChangeControlsWord, Config, CvpConfig, Overrides, TaskDiffWord};
 use crate::telemetry;
 
 /// Which cluster, and how it is reached.
@@ -18,6 +19,15 @@ pub(super) struct Cluster {
     /// Do not verify certificates; anyone on the way can then read the password
     #[arg(long, conflicts_with = "ca_file")]
     insecure: bool,
+    /// `required`, or `unavailable` where the release is too old for change controls (before 2021.2)
+    #[arg(long, value_name = "WORD")]
+    change_controls: Option<ChangeControlsWord>,
+    /// `where-available`, `required`, or `unavailable` where the user may not read the differences of tasks
+    #[arg(long, value_name = "WORD")]
+    task_diff: Option<TaskDiffWord>,
+    /// How many seconds old a task must be [default: 60]
+    #[arg(long, value_name = "SECONDS")]
+    min_age: Option<u32>,
 }
 
 impl Cluster {
@@ -40,6 +50,12 @@ impl Cluster {
             cluster.ca_file = None;
             cluster.insecure = true;
         }
+        let policy = &mut cluster.policy;
+        policy.change_controls = self.change_controls.map_or(policy.change_controls, |word| word.0);
+        policy.task_diff = self.task_diff.map_or(policy.task_diff, |word| word.0);
+        policy.min_age = self
+            .min_age
+            .map_or(policy.min_age, |seconds| Duration::from_secs(seconds.into()));
         if cluster.insecure {
             output::note("warning: certificates are not verified; anyone on the way can read the password");
         }

@@ -61,11 +61,16 @@ pub(super) async fn sweep(
     progress.end();
     let summary = summary.context("the tasks cannot be listed; nothing was cancelled")?;
     let mut tasks = std::mem::take(&mut *lock(&tasks));
+    sort(&mut tasks);
+    Ok(Swept { tasks, summary })
+}
+
+/// The newest first, as CloudVision lists them.
+pub(super) fn sort(tasks: &mut [TaskReport]) {
     tasks.sort_by_cached_key(|report| {
         let id = report.task_id.as_str();
         Reverse((id.parse::<u64>().unwrap_or_default(), id.to_owned()))
     });
-    Ok(Swept { tasks, summary })
 }
 
 /// Ends a sweep early on Ctrl-C, after what was begun; a second one ends the process.

@@ -3,6 +3,7 @@ use std::io::{BufRead, IsTerminal};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::Context;
 use clap::Args;
 use lockstep_worker::cvp::gate::Reason;
 use lockstep_worker::cvp::sweep::{Action, Afterwards, Outcome, Summary, SweepOptions, TaskReport};
@@ -80,7 +81,7 @@ impl Sweep {
             return Ok(found);
         }
         let empty: BTreeSet<TaskId> = found.tasks.iter().filter(|task| would_go(task)).map(id).collect();
-        if empty.is_empty() || stop.is_cancelled() || !agreed(&found, empty.len()).await? {
+        if empty.is_empty() || stop.is_cancelled() || !agreed(&found, empty.len(), stop).await? {
             return Ok(found);
         }
         // Only what was shown, and only if it is still so.
@@ -100,6 +101,7 @@ impl Sweep {
             swept.summary.add(&task.outcome);
             swept.tasks.push(task);
         }
+        run::sort(&mut swept.tasks);
         Ok(swept)
     }
 }
@@ -113,7 +115,7 @@ fn would_go(task: &TaskReport) -> bool {
 }
 
 /// Shows what would be cancelled, and asks.
-async fn agreed(found: &Swept, count: usize) -> anyhow::Result<bool> {
+async fn agreed(found: &Swept, count: usize, stop: &CancellationToken) -> anyhow::Result<bool> {
     for task in found.tasks.iter().filter(|task| would_go(task)) {
         let name = if task.hostname.is_empty() {
             &task.net_element_id
@@ -127,12 +129,20 @@ async fn agreed(found: &Swept, count: usize) -> anyhow::Result<bool> {
         "{count} of {} have nothing left to do. Cancel {tasks}? [y/N]",
         found.summary.listed
     ));
-    let answer = tokio::task::spawn_blocking(|| {
+    // A thread of its own, which nobody waits for at the end: Ctrl-C is an answer, too.
+    let (tell, told) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
         let mut line = String::new();
-        std::io::stdin().lock().read_line(&mut line).map(|_| line)
+        let read = std::io::stdin().lock().read_line(&mut line).map(|_| line);
+        let _ = tell.send(read);
     });
-    let answer = answer.await??;
-    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    tokio::select! {
+        answer = told => {
+            let answer = answer.context("nobody answered")?.context("cannot read the answer")?;
+            Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+        }
+        () = stop.cancelled() => Ok(false),
+    }
 }
 
 /// In the words of the script this grew out of.

@@ -9,6 +9,7 @@ mod messages;
 mod meter;
 mod processes;
 mod scene;
+mod sweep;
 mod table;
 mod throughput;
 
@@ -43,6 +44,9 @@ struct Options {
     /// Events of one run of Celery.
     #[arg(long, default_value_t = 2000)]
     celery_events: u32,
+    /// Tasks of a sweep of CloudVision.
+    #[arg(long, default_value_t = 2000)]
+    tasks: usize,
     /// Devices of the fleet.
     #[arg(long, default_value_t = 10_000)]
     devices: u32,
@@ -59,6 +63,7 @@ enum Figure {
     Throughput,
     Celery,
     Latency,
+    Sweep,
 }
 
 /// What the bench starts as processes of their own.
@@ -68,6 +73,8 @@ enum Part {
     Bare(bare::Bare),
     #[command(hide = true)]
     Lockstep(lockstep::Lockstep),
+    #[command(hide = true)]
+    Sweep(sweep::Sweep),
 }
 
 #[tokio::main]
@@ -76,6 +83,7 @@ async fn main() -> anyhow::Result<()> {
     match part {
         Some(Part::Bare(bare)) => print(&bare::run(bare).await?),
         Some(Part::Lockstep(lockstep)) => print(&lockstep::run(lockstep).await?),
+        Some(Part::Sweep(sweep)) => print(&sweep::run(sweep).await?),
         None => {
             let table = measure(&options).await?;
             if options.json {
@@ -100,8 +108,18 @@ fn print(value: &impl Serialize) -> anyhow::Result<()> {
 
 async fn measure(options: &Options) -> anyhow::Result<Table> {
     let wanted = |figure| options.only.is_empty() || options.only.contains(&figure);
-    let host = Host::start().await?;
     let mut table = Table::default();
+    if wanted(Figure::Sweep) {
+        sweep::measure(options.tasks, options.rounds, &mut table).await?;
+    }
+    // The others have a broker and a database.
+    if ![Figure::Throughput, Figure::Celery, Figure::Latency]
+        .into_iter()
+        .any(wanted)
+    {
+        return Ok(table);
+    }
+    let host = Host::start().await?;
     if wanted(Figure::Throughput) || wanted(Figure::Celery) {
         let sizes = Sizes {
             events: options.events,

@@ -134,7 +134,12 @@ impl Sweep {
             tasks_on_device: self.tasks_on_device(&task),
             earlier: Some(&candidate.reading),
         };
-        match decide(&evidence, &self.options.policy, self.now()) {
+        let mut policy = self.options.policy.clone();
+        if self.controls.is_some() {
+            // They can be read, whatever was configured: now they have to be.
+            policy.change_controls = ChangeControlPolicy::Required;
+        }
+        match decide(&evidence, &policy, self.now()) {
             Verdict::Cancel if self.stopped() => {
                 Second::End(Outcome::kept(BTreeSet::from([Reason::Stopped])))
             }

@@ -130,7 +130,7 @@ impl Sweep {
                 warn(
                     match options.policy.change_controls {
                         ChangeControlPolicy::Required => {
-                            "the change controls cannot be read, so that every task is kept; where the release is too old for them (before 2021.2), set change_controls = \"unavailable\""
+                            "the change controls cannot be read, so that every task is kept; where the release is too old for them (before 2021.2), set change_controls = \"unavailable\" (--change-controls unavailable)"
                         }
                         ChangeControlPolicy::Unavailable => {
                             "the change controls cannot be read, as configured"

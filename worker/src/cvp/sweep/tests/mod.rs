@@ -185,6 +185,17 @@ async fn old_releases_are_swept_without_change_controls_only_if_told_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn change_controls_that_were_read_once_have_to_be_read_again_whatever_is_configured() {
+    let policy = Policy {
+        change_controls: ChangeControlPolicy::Unavailable,
+        ..Policy::default()
+    };
+    let fake = Arc::new(Fake::new(&[("1", EMPTY)]).breaking("controls", 1));
+    let (_, told) = fake.sweep(SweepOptions { policy, ..acting() }).await;
+    assert_eq!(told.end("1"), "kept: change-controls-unreadable");
+}
+
+#[tokio::test(start_paused = true)]
 async fn several_tasks_of_one_device_are_kept_on_whichever_page() {
     let fake =
         Fake::new(&[("1", EMPTY), ("2", EMPTY), ("3", EMPTY)]).with(|world| world.add("4", "1", EMPTY));
