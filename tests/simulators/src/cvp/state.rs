@@ -61,7 +61,7 @@ impl State {
 
     /// Lets happen what is due.
     pub(crate) fn settle(&mut self) {
-        self.world.settle(Instant::now(), self.knobs.compliance_lag);
+        self.world.settle(Instant::now(), &self.knobs);
     }
 
     /// Does what is asked, if it may and can be; then what waited for it.

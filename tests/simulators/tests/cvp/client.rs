@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 /// How long any wait may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Longer than any test.
+pub(crate) const LONG: Duration = Duration::from_hours(1);
+
 pub(crate) const CHECK: &str = "/web/provisioning/checkCompliance.do";
 pub(crate) const CANCEL: &str = "/web/task/cancelTask.do";
 pub(crate) const PENDING: &str = "/web/task/getTasks.do?queryparam=Pending&startIndex=0&endIndex=0";

@@ -2,10 +2,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use lockstep_simulators::cvp::{Endpoint, Scenario, Task, TaskKind, TaskStatus};
-use lockstep_testbed::wait;
 use serde_json::{Value, json};
 
-use crate::client::{CANCEL, Client, EMPTY, PATIENCE, PENDING, start};
+use crate::client::{CANCEL, Client, EMPTY, LONG, PENDING, start};
 
 fn ids(tasks: &[Value]) -> Vec<&str> {
     tasks
@@ -49,7 +48,7 @@ async fn pages_end_before_the_last_index_or_with_it() -> Result<()> {
 
 #[tokio::test]
 async fn a_cancelled_task_is_pending_for_a_while_and_active_for_ever() -> Result<()> {
-    let slow = Scenario::seed().tuned(|knobs| knobs.cancel_delay = Duration::from_secs(1));
+    let slow = Scenario::seed().tuned(|knobs| knobs.cancel_delay = LONG);
     let simulator = start(slow).await?;
     let client = Client::logged_in(&simulator).await?;
     let answer = client.cancel("1811").await?;
@@ -65,15 +64,9 @@ async fn a_cancelled_task_is_pending_for_a_while_and_active_for_ever() -> Result
     // Asked for again, it is still the same cancellation.
     client.cancel("1811").await?;
 
-    let task = wait::until("the task to be Cancelled", PATIENCE, async || {
-        let task = client.task("1811").await.map_err(|error| error.to_string())?;
-        if task["workOrderUserDefinedStatus"] == "Cancelled" {
-            Ok(task)
-        } else {
-            Err(task.to_string())
-        }
-    });
-    let task = task.await?;
+    simulator.tune(|knobs| knobs.cancel_delay = Duration::ZERO);
+    let task = client.task("1811").await?;
+    assert_eq!(task["workOrderUserDefinedStatus"], "Cancelled");
     assert_eq!(task["currentTaskName"], "Cancelled");
     assert_eq!(
         (&task["taskStatus"], &task["workOrderState"]),
@@ -118,7 +111,8 @@ async fn several_are_cancelled_at_once_and_by_number() -> Result<()> {
 
 #[tokio::test]
 async fn a_task_that_is_executed_makes_its_device_compliant() -> Result<()> {
-    let simulator = start(Scenario::seed()).await?;
+    let slow = Scenario::seed().tuned(|knobs| knobs.execution_delay = LONG);
+    let simulator = start(slow).await?;
     let client = Client::logged_in(&simulator).await?;
     let mac = simulator.edit(|world| world.task("1788").map(|task| task.device.clone()));
     let mac = mac.unwrap_or_default();
@@ -127,6 +121,12 @@ async fn a_task_that_is_executed_makes_its_device_compliant() -> Result<()> {
         .post("/web/task/executeTask.do", json!({"data": ["1788"]}))
         .await?
         .json()?;
+    let running = client.task("1788").await?;
+    assert_eq!(
+        running["workOrderUserDefinedStatus"],
+        "Configlet Push In Progress"
+    );
+    simulator.tune(|knobs| knobs.execution_delay = Duration::ZERO);
     assert_eq!(
         client.task("1788").await?["workOrderUserDefinedStatus"],
         "Completed"

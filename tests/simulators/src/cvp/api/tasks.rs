@@ -1,5 +1,4 @@
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 use super::{Answer, Call, State};
 use crate::cvp::world::{Device, Task, TaskStatus, empty_as_null};
@@ -65,7 +64,7 @@ fn cancel_one(state: &mut State, id: &str) -> Result<(), Answer> {
         TaskStatus::Pending | TaskStatus::Failed if !protected => {}
         _ => return Err(invalid_input()),
     }
-    task.ends(Instant::now() + state.knobs.cancel_delay, TaskStatus::Cancelled);
+    task.begins_to_end(TaskStatus::Cancelled);
     state.cancelled.push(id.to_owned());
     state.settle();
     Ok(())
@@ -83,10 +82,7 @@ pub(crate) fn execute(state: &mut State, call: &Call) -> Answer {
             return invalid_input();
         }
         task.execute(&state.accounts.username);
-        task.ends(
-            Instant::now() + state.knobs.execution_delay,
-            TaskStatus::Completed,
-        );
+        task.begins_to_end(TaskStatus::Completed);
     }
     state.settle();
     Answer::json(&json!({"data": "success"}))

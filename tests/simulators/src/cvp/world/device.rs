@@ -76,7 +76,7 @@ impl Device {
 
     pub(crate) fn settle(&mut self, now: Instant, lag: Duration) {
         let Some((at, code)) = &self.changed else { return };
-        if self.streaming_status == "active" && *at + lag <= now {
+        if self.streaming_status == "active" && now.duration_since(*at) >= lag {
             let code = code.clone();
             self.set_code(&code);
         }

@@ -8,9 +8,10 @@ mod fields;
 mod task;
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use tokio::time::Instant;
+
+use super::knobs::Knobs;
 
 pub use change_control::{ChangeControl, ChangeControlStatus};
 pub use container::Container;
@@ -111,9 +112,9 @@ impl World {
     }
 
     /// Lets happen what is due: cancellations and executions end, compliance is computed anew.
-    pub(crate) fn settle(&mut self, now: Instant, compliance_lag: Duration) {
+    pub(crate) fn settle(&mut self, now: Instant, knobs: &Knobs) {
         for task in &mut self.tasks {
-            if task.settle(now)
+            if task.settle(now, knobs)
                 && task.status == TaskStatus::Completed
                 && let Some(device) = self.devices.iter_mut().find(|device| device.mac == task.device)
             {
@@ -121,7 +122,7 @@ impl World {
             }
         }
         for device in &mut self.devices {
-            device.settle(now, compliance_lag);
+            device.settle(now, knobs.compliance_lag);
         }
     }
 }

@@ -3,6 +3,7 @@ use tokio::time::Instant;
 
 use super::container::{USUAL_KEY, USUAL_NAME};
 use super::{ConfigDiff, Device, EPOCH_MS, Fields};
+use crate::cvp::knobs::Knobs;
 
 /// A task, which CloudVision calls a work order.
 #[derive(Clone, Debug)]
@@ -26,7 +27,8 @@ pub struct Task {
     pub diff: Option<ConfigDiff>,
     /// Deviations in the task object.
     pub fields: Fields,
-    due: Option<(Instant, TaskStatus)>,
+    /// Since when it ends, and in which status.
+    ending: Option<(Instant, TaskStatus)>,
 }
 
 /// What a task is for.
@@ -73,7 +75,7 @@ impl Task {
             stage_id: String::new(),
             diff: None,
             fields: Fields::default(),
-            due: None,
+            ending: None,
         }
     }
 
@@ -92,19 +94,19 @@ impl Task {
 
     /// Somebody executes it: it is under way, and stays so.
     pub fn execute(&mut self, by: &str) {
-        self.due = None;
+        self.ending = None;
         self.status = self.in_progress();
         by.clone_into(&mut self.executed_by);
         self.executed_ms = self.created_ms + 60_000;
     }
 
-    /// Ends in this status at that time.
-    pub(crate) fn ends(&mut self, at: Instant, status: TaskStatus) {
-        self.due = Some((at, status));
+    /// Begins to end in this status.
+    pub(crate) fn begins_to_end(&mut self, status: TaskStatus) {
+        self.ending = Some((Instant::now(), status));
     }
 
     pub(crate) fn is_being_cancelled(&self) -> bool {
-        matches!(self.due, Some((_, TaskStatus::Cancelled)))
+        matches!(self.ending, Some((_, TaskStatus::Cancelled)))
     }
 
     fn in_progress(&self) -> TaskStatus {
@@ -114,16 +116,21 @@ impl Task {
         }
     }
 
-    /// Whether something that was due happened.
-    pub(crate) fn settle(&mut self, now: Instant) -> bool {
-        match self.due {
-            Some((at, status)) if at <= now => {
-                self.status = status;
-                self.due = None;
-                true
-            }
-            _ => false,
+    /// Whether it came to its end.
+    pub(crate) fn settle(&mut self, now: Instant, knobs: &Knobs) -> bool {
+        let Some((since, status)) = self.ending else {
+            return false;
+        };
+        let delay = match status {
+            TaskStatus::Cancelled => knobs.cancel_delay,
+            _ => knobs.execution_delay,
+        };
+        if now.duration_since(since) < delay {
+            return false;
         }
+        self.status = status;
+        self.ending = None;
+        true
     }
 
     pub(crate) fn description(&self, device: Option<&Device>) -> String {
