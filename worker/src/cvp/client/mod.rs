@@ -10,7 +10,7 @@ mod error;
 mod fault;
 mod login;
 mod options;
-mod permits;
+pub(in crate::cvp) mod permits;
 mod presence;
 mod request;
 mod retry;

@@ -16,7 +16,7 @@ pub enum Urgency {
 
 /// A bounded number of permits.
 #[derive(Clone, Debug)]
-pub(super) struct Permits(Arc<Mutex<Queue>>);
+pub(in crate::cvp) struct Permits(Arc<Mutex<Queue>>);
 
 #[derive(Debug)]
 struct Queue {
@@ -27,10 +27,10 @@ struct Queue {
 
 /// The right to one request; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Permit(Option<Arc<Mutex<Queue>>>);
+pub(in crate::cvp) struct Permit(Option<Arc<Mutex<Queue>>>);
 
 impl Permits {
-    pub(super) fn new(count: usize) -> Self {
+    pub(in crate::cvp) fn new(count: usize) -> Self {
         Self(Arc::new(Mutex::new(Queue {
             free: count.max(1),
             urgent: VecDeque::new(),
@@ -39,7 +39,7 @@ impl Permits {
     }
 
     /// Waits for a permit. Dropping the wait loses nothing.
-    pub(super) async fn acquire(&self, urgency: Urgency) -> Permit {
+    pub(in crate::cvp) async fn acquire(&self, urgency: Urgency) -> Permit {
         let waiting = {
             let mut queue = lock(&self.0);
             if queue.free > 0 {

@@ -11,6 +11,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
+use crate::cvp::client::permits::Permits;
 use crate::cvp::client::{CvpError, Urgency};
 use crate::cvp::sweep::{Cvp, Summary, SweepContext, SweepEvent, SweepOptions, TaskReport, run};
 use crate::cvp::wire::{
@@ -60,6 +61,8 @@ pub(super) struct Fake {
     /// Called before each call, with its name, subject, and how often it was called about it before.
     hook: Mutex<Hook>,
     start: Instant,
+    /// How many requests may be under way.
+    permits: Permits,
 }
 
 impl fmt::Debug for Fake {
@@ -111,6 +114,7 @@ impl Fake {
             world: Mutex::new(world),
             hook: Mutex::new(Box::new(|_, _, _, _| {})),
             start: Instant::now(),
+            permits: Permits::new(1000),
         }
     }
 
@@ -124,6 +128,11 @@ impl Fake {
         self.with(|world| {
             world.broken.insert(call, works);
         })
+    }
+
+    pub(super) fn at_once(mut self, requests: usize) -> Self {
+        self.permits = Permits::new(requests);
+        self
     }
 
     /// Before each call: its name, its subject, how often it was called about it before, and the world.
@@ -185,6 +194,16 @@ impl Fake {
     }
 
     async fn begin(&self, call: &'static str, subject: &str) -> Result<MutexGuard<'_, World>, CvpError> {
+        self.begin_as(Urgency::Urgent, call, subject).await
+    }
+
+    async fn begin_as(
+        &self,
+        urgency: Urgency,
+        call: &'static str,
+        subject: &str,
+    ) -> Result<MutexGuard<'_, World>, CvpError> {
+        let _permit = self.permits.acquire(urgency).await;
         tokio::time::sleep(Duration::from_millis(50)).await;
         let mut world = self.world();
         let asked = |(name, about, _): &&(&'static str, String, Duration)| *name == call && about == subject;
@@ -240,7 +259,7 @@ impl World {
 #[async_trait]
 impl Cvp for Fake {
     async fn tasks(&self, status: &str, start: usize, count: usize) -> Result<TaskPage, CvpError> {
-        let world = self.begin("tasks", "").await?;
+        let world = self.begin_as(Urgency::Ordinary, "tasks", "").await?;
         let fits = |(id, _): &&(String, String)| world.status[id] == status;
         let all: Vec<Task> = world
             .tasks
@@ -258,15 +277,15 @@ impl Cvp for Fake {
     }
 
     async fn inventory(&self) -> Result<Vec<InventoryDevice>, CvpError> {
-        let world = self.begin("inventory", "").await?;
+        let world = self.begin_as(Urgency::Ordinary, "inventory", "").await?;
         let device = |(mac, device): (&String, &Device)| {
             serde_json::from_value(json!({"systemMacAddress": mac, "complianceCode": device.code})).unwrap()
         };
         Ok(world.devices.iter().map(device).collect())
     }
 
-    async fn change_controls(&self, _: Urgency) -> Result<ChangeControls, CvpError> {
-        let world = self.begin("controls", "").await?;
+    async fn change_controls(&self, urgency: Urgency) -> Result<ChangeControls, CvpError> {
+        let world = self.begin_as(urgency, "controls", "").await?;
         let held = world
             .held
             .iter()
@@ -278,14 +297,14 @@ impl Cvp for Fake {
         Ok(self.begin("task", id.as_str()).await?.task(id.as_str()))
     }
 
-    async fn compliance(&self, device: &str, _: Urgency) -> Result<Compliance, CvpError> {
-        let world = self.begin("compliance", device).await?;
+    async fn compliance(&self, device: &str, urgency: Urgency) -> Result<Compliance, CvpError> {
+        let world = self.begin_as(urgency, "compliance", device).await?;
         let answer = json!({"complianceCode": world.devices[device].code, "unAuthorized": false, "deviceStatus": "Registered"});
         Ok(serde_json::from_value(answer).unwrap())
     }
 
-    async fn task_diff(&self, id: &TaskId, _: Urgency) -> Result<TaskDiff, CvpError> {
-        let world = self.begin("diff", id.as_str()).await?;
+    async fn task_diff(&self, id: &TaskId, urgency: Urgency) -> Result<TaskDiff, CvpError> {
+        let world = self.begin_as(urgency, "diff", id.as_str()).await?;
         let Some((_, device)) = world.tasks.iter().find(|(task, _)| task == id.as_str()) else {
             return Err(CvpError::TimedOut { call: "diff" });
         };

@@ -350,3 +350,24 @@ async fn many_are_worked_at_once_and_no_more_than_allowed() {
     // The change controls are read for many at once.
     assert!(fake.count("controls") < 10, "{}", fake.count("controls"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_requests_allowed_are_under_way_nearly_all_the_time() {
+    let code = |number: u32| if number % 10 == 0 { EMPTY } else { "0001" };
+    let tasks: Vec<(String, &str)> = (0..2000)
+        .map(|number| (number.to_string(), code(number)))
+        .collect();
+    let tasks: Vec<(&str, &str)> = tasks.iter().map(|(id, code)| (id.as_str(), *code)).collect();
+    let fake = Arc::new(Fake::new(&tasks).at_once(32));
+    let start = tokio::time::Instant::now();
+    let (summary, _) = fake.sweep(acting()).await;
+    let elapsed = start.elapsed();
+    assert_eq!(summary.unwrap().cancelled, 200);
+    let requests = fake.world().calls.len();
+    let ideal = Duration::from_millis(50).mul_f64(f64::from(u32::try_from(requests).unwrap()) / 32.0);
+    let share = ideal.as_secs_f64() / elapsed.as_secs_f64();
+    assert!(
+        share >= 0.9,
+        "{requests} requests, {elapsed:?}, ideal {ideal:?}, {share:.3}"
+    );
+}
