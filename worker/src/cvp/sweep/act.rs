@@ -41,15 +41,20 @@ impl Sweep {
         if self.stopped() {
             return Outcome::kept(BTreeSet::from([Reason::Stopped]));
         }
-        // Before the second reading, so that nothing lies between that and the cancel.
-        if !self.options.dry_run
-            && let Err(end) = self.write_note(task, &candidate.reading.code).await
-        {
+        // The note comes before the second reading, so that nothing lies between that and the cancel.
+        let (noted, mut controls) = futures_util::join!(self.write_note(candidate), self.fresh_controls());
+        if let Err(end) = noted {
             return end;
         }
         let mut lost = None;
         for _ in 0..self.options.confirm.cancels.max(1) {
-            match self.read_again(candidate, code, lost.as_ref()).await {
+            if lost.is_some() {
+                controls = self.fresh_controls().await;
+            }
+            match self
+                .read_again(candidate, code, controls.as_deref(), lost.as_ref())
+                .await
+            {
                 Second::End(outcome) => return outcome,
                 Second::Cancel if self.options.dry_run => {
                     return Outcome::kept(BTreeSet::from([Reason::DryRun]));
@@ -68,8 +73,11 @@ impl Sweep {
     }
 
     /// Says on the task what is about to happen to it, for those who look at it later.
-    async fn write_note(&self, task: &Task, code: &ComplianceCode) -> Result<(), Outcome> {
-        let id = task.task_id();
+    async fn write_note(&self, candidate: &Candidate) -> Result<(), Outcome> {
+        if self.options.dry_run {
+            return Ok(());
+        }
+        let (id, code) = (candidate.reading.task.task_id(), &candidate.reading.code);
         let text = format!(
             "{}: found empty (compliance code {}); cancelled if it is so at the second look",
             self.options.author, code
@@ -92,11 +100,10 @@ impl Sweep {
         &self,
         candidate: &Candidate,
         code: &mut Option<ComplianceCode>,
+        controls: Option<&ChangeControls>,
         lost: Option<&CvpError>,
     ) -> Second {
         let (id, cvp) = (candidate.reading.task.task_id(), &self.context.cvp);
-        // First, as they take longest and change least.
-        let controls = self.fresh_controls().await;
         let (task, compliance, diff) = futures_util::join!(
             cvp.task(&id),
             cvp.compliance(candidate.reading.task.device(), Urgency::Urgent),
@@ -130,7 +137,7 @@ impl Sweep {
             task: &task,
             compliance: compliance.as_ref().ok(),
             diff: diff.as_ref().ok(),
-            attachment: attachment(controls.as_deref(), &task),
+            attachment: attachment(controls, &task),
             tasks_on_device: self.tasks_on_device(&task),
             earlier: Some(&candidate.reading),
         };

@@ -19,14 +19,15 @@ struct Listing {
     seen: HashSet<TaskId>,
 }
 
-/// Each task once. Ends with the first error: a list that is not complete says nothing about company.
-pub(super) fn tasks(sweep: Arc<Sweep>) -> BoxStream<'static, Result<Task, CvpError>> {
-    let listing = Listing {
+/// Each task once, from the first page on. Ends with the first error: a list that is not complete says nothing about company.
+pub(super) fn tasks(sweep: Arc<Sweep>, first: TaskPage) -> BoxStream<'static, Result<Task, CvpError>> {
+    let mut listing = Listing {
         sweep,
         ready: VecDeque::new(),
         next: Some(0),
         seen: HashSet::new(),
     };
+    listing.take(0, first);
     futures_util::stream::unfold(listing, |mut listing| async move {
         loop {
             if let Some(task) = listing.ready.pop_front() {

@@ -33,7 +33,7 @@ pub use report::{Action, Afterwards, Failure, Outcome, Summary, SweepEvent, Task
 use crate::clock::Clock;
 use crate::cvp::client::{CvpError, Urgency};
 use crate::cvp::gate::{Attachment, ChangeControlPolicy, Reading, Reason, prefilter};
-use crate::cvp::wire::{ChangeControls, InventoryDevice, Task};
+use crate::cvp::wire::{ChangeControls, InventoryDevice, Task, TaskPage};
 use recent::Recent;
 
 /// What a sweep needs.
@@ -60,8 +60,9 @@ impl fmt::Debug for SweepContext {
 /// # Errors
 /// When the tasks cannot be listed completely; nothing was cancelled then.
 pub async fn run(context: SweepContext, options: SweepOptions) -> Result<Summary, CvpError> {
-    let sweep = Arc::new(Sweep::begin(context, options).await);
-    let mut looks = listing::tasks(sweep.clone())
+    let (sweep, first) = Sweep::begin(context, options).await?;
+    let sweep = Arc::new(sweep);
+    let mut looks = listing::tasks(sweep.clone(), first)
         .filter_map({
             let sweep = sweep.clone();
             move |task| std::future::ready(sweep.admit(task))
@@ -112,10 +113,15 @@ struct State {
 }
 
 impl Sweep {
-    async fn begin(context: SweepContext, options: SweepOptions) -> Self {
+    /// Reads what is known by one request each.
+    async fn begin(context: SweepContext, options: SweepOptions) -> Result<(Self, TaskPage), CvpError> {
         let cvp = context.cvp.clone();
-        let (inventory, controls) =
-            futures_util::join!(cvp.inventory(), cvp.change_controls(Urgency::Ordinary));
+        let (first, inventory, controls) = futures_util::join!(
+            cvp.tasks(&options.status, 0, options.page),
+            cvp.inventory(),
+            cvp.change_controls(Urgency::Ordinary),
+        );
+        let first = first?;
         let warn = |what, error: &CvpError| (context.observe)(SweepEvent::Warning { what, error });
         let inventory = inventory.unwrap_or_else(|error| {
             warn(
@@ -145,14 +151,15 @@ impl Sweep {
             let mac = device.mac.text().to_ascii_lowercase();
             (!mac.is_empty()).then_some((mac, device))
         };
-        Self {
+        let sweep = Self {
             inventory: inventory.into_iter().filter_map(by_mac).collect(),
             controls,
             recent_controls: Recent::default(),
             state: Mutex::default(),
             context,
             options,
-        }
+        };
+        Ok((sweep, first))
     }
 
     fn now(&self) -> Timestamp {

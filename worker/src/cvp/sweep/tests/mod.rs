@@ -367,7 +367,7 @@ async fn the_requests_allowed_are_under_way_nearly_all_the_time() {
     let ideal = Duration::from_millis(50).mul_f64(f64::from(u32::try_from(requests).unwrap()) / 32.0);
     let share = ideal.as_secs_f64() / elapsed.as_secs_f64();
     assert!(
-        share >= 0.9,
+        share >= 0.95,
         "{requests} requests, {elapsed:?}, ideal {ideal:?}, {share:.3}"
     );
 }
