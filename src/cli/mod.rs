@@ -5,6 +5,7 @@ mod client;
 mod completions;
 mod config;
 mod console;
+mod cvp;
 mod demo;
 mod devices;
 mod gateway;
@@ -96,6 +97,7 @@ enum Command {
     Devices(devices::Devices),
     Repositories(repositories::Repositories),
     Affected(affected::Affected),
+    Cvp(cvp::Cvp),
     Schema(schema::Schema),
     #[cfg(feature = "simulators")]
     Simulate(simulate::Simulate),
@@ -120,6 +122,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Devices(command) => command.run(&global).await,
         Command::Repositories(command) => command.run(&global).await,
         Command::Affected(command) => command.run(&global),
+        Command::Cvp(command) => command.run(&global).await,
         Command::Schema(command) => Ok(command.run()),
         #[cfg(feature = "simulators")]
         Command::Simulate(command) => command.run(&global).await,

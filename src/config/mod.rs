@@ -3,6 +3,7 @@
 mod address;
 mod broker;
 mod console;
+mod cvp;
 mod gateway;
 mod log;
 mod problem;
@@ -22,6 +23,9 @@ use std::path::{Path, PathBuf};
 pub(crate) use address::{BrokerUrl, StoreUrl};
 pub(crate) use broker::BrokerConfig;
 pub(crate) use console::ConsoleConfig;
+pub(crate) use cvp::{
+    ChangeControlsWord, CvpClusters, CvpConfig, ENVIRONMENT as CVP_ENVIRONMENT, TaskDiffWord,
+};
 pub(crate) use gateway::GatewayConfig;
 pub(crate) use log::{LogConfig, LogFormat};
 pub(crate) use problem::ConfigProblems;
@@ -42,6 +46,7 @@ pub(crate) struct Config {
     pub(crate) gateway: GatewayConfig,
     pub(crate) worker: WorkerConfig,
     pub(crate) repositories: RepositoriesConfig,
+    pub(crate) cvp: CvpClusters,
     pub(crate) log: LogConfig,
 }
 
@@ -53,6 +58,8 @@ pub(crate) struct Overrides {
     /// With the flag that says it, which differs from one command to another.
     pub(crate) gateway_listen: Option<(&'static str, String)>,
     pub(crate) lanes: Option<String>,
+    /// Whether the variables `CVP_HOSTNAME` and those beside it name a cluster.
+    pub(crate) cvp_variables: bool,
 }
 
 impl Config {
@@ -91,6 +98,11 @@ impl Config {
             settings.add_file(file);
         }
         settings.add_environment(variables);
+        if overrides.cvp_variables && variables.contains_key("CVP_HOSTNAME") {
+            for (name, key) in cvp::VARIABLES {
+                settings.add_variable(variables, name, &format!("cvp.{CVP_ENVIRONMENT}.{key}"));
+            }
+        }
         let data_dir = overrides.data_dir.map(|path| path.to_string_lossy().into_owned());
         let (gateway_flag, gateway_listen) = overrides.gateway_listen.unzip();
         let gateway_flag = gateway_flag.unwrap_or("--gateway-listen");
@@ -122,6 +134,7 @@ impl Config {
             gateway: GatewayConfig::of(reader),
             worker: WorkerConfig::of(reader),
             repositories: RepositoriesConfig::of(reader),
+            cvp: cvp::clusters(reader),
             log: LogConfig::of(reader),
             data_dir,
         }

@@ -190,6 +190,45 @@ impl Reader {
             .map_or(0, |last| last + 1)
     }
 
+    /// The names of the sections below a key, such as `main` of `[cvp.main]`; `example` is one for people.
+    pub(super) fn sections(&mut self, key: &str, example: &str) -> BTreeSet<String> {
+        self.known.insert(format!("{key}.NAME"));
+        let below = |other: &String| Some(other.strip_prefix(key)?.strip_prefix('.')?.to_owned());
+        let paths: Vec<String> = self.settings.values.keys().filter_map(below).collect();
+        let mut names = BTreeSet::new();
+        for path in paths {
+            let full = format!("{key}.{path}");
+            let origin = self.origin(&full);
+            match path.split_once('.') {
+                Some((name, _)) if is_section_name(name) => {
+                    names.insert(name.to_owned());
+                }
+                Some((name, _)) => {
+                    self.take(&full);
+                    let reason =
+                        format!("{name:?} is no name: a small letter, then small letters, digits, - and _");
+                    self.problem(&full, origin.as_ref(), reason);
+                }
+                None => {
+                    self.take(&full);
+                    let reason = format!("belongs into a section with a name, such as [{key}.{example}]");
+                    self.problem(&full, origin.as_ref(), reason);
+                }
+            }
+        }
+        names
+    }
+
+    /// Where the first key of a section is set.
+    pub(super) fn origin_within(&self, section: &str) -> Option<Origin> {
+        let within = |key: &String| {
+            key.strip_prefix(section)
+                .is_some_and(|rest| rest.starts_with('.'))
+        };
+        let mut keys = self.settings.values.iter().filter(|(key, _)| within(key));
+        keys.next().map(|(_, setting)| setting.origin.clone())
+    }
+
     /// Where a key is set, if it is.
     pub(super) fn origin(&self, key: &str) -> Option<Origin> {
         self.settings
@@ -262,6 +301,12 @@ impl Reader {
         self.problem(key, Some(origin), reason);
         None
     }
+}
+
+/// What a variable can name, too: `LOCKSTEP__CVP__NAME__KEY`.
+fn is_section_name(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
+    name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(fits) && !name.contains("__")
 }
 
 fn wrong(value: &Value, allowed: &str) -> String {

@@ -1,5 +1,6 @@
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::cvp;
 use super::token::TokenConfig;
 use super::{Config, LogFormat, RepositoryConfig};
 
@@ -55,6 +56,7 @@ impl Config {
                 "debounce_ms": u64::try_from(self.repositories.debounce.as_millis()).unwrap_or(u64::MAX),
                 "timeout_seconds": self.repositories.timeout.as_secs(),
             },
+            "cvp": self.cvp.iter().map(|(name, cluster)| (name.clone(), cvp::shown(cluster))).collect::<Map<_, _>>(),
             "log": {"filter": self.log.filter, "format": format},
         });
         for section in shown

@@ -62,6 +62,14 @@ impl Settings {
         }
     }
 
+    /// Takes what a variable with a name of its own says; an empty one says nothing.
+    pub(super) fn add_variable(&mut self, variables: &BTreeMap<String, String>, name: &str, key: &str) {
+        if let Some(text) = variables.get(name).filter(|text| !text.is_empty()) {
+            let origin = Origin::Environment(name.to_owned());
+            self.replace(key, Value::String(text.clone()), &origin);
+        }
+    }
+
     /// Takes what a flag says.
     pub(super) fn add_flag(&mut self, flag: &'static str, key: &str, text: String) {
         self.replace(key, Value::String(text), &Origin::Flag(flag));

@@ -79,6 +79,84 @@ fn the_documented_example_loads_and_names_every_default() {
     assert!(matches!(config.store.url, StoreUrl::Postgres(_)));
     assert_eq!(config.console.tokens.len(), 2);
     assert_eq!(config.gateway.tokens.len(), 1);
+    assert_eq!(config.cvp.keys().collect::<Vec<_>>(), ["berlin", "cloud"]);
+    let mut berlin = config.shown()["cvp"]["berlin"].clone();
+    let mut usual =
+        cluster("hosts = ['cvp1.example.org', 'cvp2.example.org']\nca_file = '/etc/lockstep/ca.pem'");
+    for shown in [&mut berlin, &mut usual] {
+        shown["proxy"].take();
+    }
+    assert_eq!(berlin, usual, "the example shows the defaults");
+}
+
+/// A cluster as it is shown, with a user.
+fn cluster(text: &str) -> serde_json::Value {
+    let text = format!("[cvp.x]\nusername = 'lockstep'\npassword = 'hush'\n{text}");
+    read(&text, &[]).unwrap().shown()["cvp"]["x"].clone()
+}
+
+#[test]
+fn clusters_have_names_and_what_is_wrong_with_them_is_said() {
+    let text = "[cvp.a]\nhosts = ['cvp1', 'http://cvp2']\nusername = 'u'\n[cvp.b]\ntoken = 't'\n[cvp.c]\nhosts = []\n\
+        username = 'u'\npassword = 'hush'\ntoken = 'hush'\n[cvp.d]\nhosts = ['www.arista.io']\nusername = 'u'\npassword = 'hush'\n\
+        codes = ['0000', '0042']\ntask_diff = 'never'\ninsecure = true\nca_file = 'x'\nconcurency = 7\n[cvp]\nhosts = ['x']\n[cvp.E]\nhosts = ['x']\n";
+    let problems = problems(text, &[]);
+    let expected = [
+        ":18: cvp.E.hosts: \"E\" is no name",
+        ":17: cvp.hosts: belongs into a section with a name, such as [cvp.main]",
+        "cvp.a.hosts: \"http://cvp2\" would be reached without TLS",
+        "cvp.a.password: is missing; set password or password_file",
+        "cvp.b.hosts: is missing",
+        "cvp.c.hosts: is missing",
+        "cvp.c.token: is set beside username or password",
+        "cvp.d.codes: \"0042\" is no compliance code",
+        "cvp.d.task_diff: is \"never\", must be \"where-available\"",
+        "cvp.d.insecure: is set beside ca_file",
+        "cvp.d.token: is missing; the cloud service knows no users",
+        "cvp.d.concurency: is no key; there are ca_file, change_controls, cloud, codes, concurrency",
+    ];
+    for expected in expected {
+        assert!(
+            problems.iter().any(|problem| problem.contains(expected)),
+            "{expected}: {problems:#?}"
+        );
+    }
+    assert_eq!(problems.len(), expected.len(), "{problems:#?}");
+    assert!(!problems.concat().contains("hush"), "{problems:#?}");
+}
+
+#[test]
+fn the_environment_names_a_cluster_where_it_is_asked_to() {
+    let secret = write("hush\n");
+    let name = secret.path().display().to_string();
+    let variables = [
+        ("CVP_HOSTNAME", "cvp1, cvp2:8443"),
+        ("CVP_USERNAME", "u"),
+        ("CVP_PASSWORD_FILE", name.as_str()),
+        ("CVP_TOKEN", ""),
+    ];
+    let file = write("");
+    let overrides = Overrides {
+        cvp_variables: true,
+        ..Overrides::default()
+    };
+    let config = read_file(file.path(), &variables, overrides.clone()).unwrap();
+    let hosts: Vec<String> = config.cvp["environment"]
+        .hosts
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(hosts, ["cvp1", "cvp2:8443"]);
+    assert!(!format!("{config:?}").contains("hush"));
+    let config = read_file(file.path(), &variables, Overrides::default()).unwrap();
+    assert!(config.cvp.is_empty(), "other commands do not mind");
+    let error = read_file(file.path(), &variables[..1], overrides)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("CVP_HOSTNAME: cvp.environment.username: is missing"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -170,7 +248,7 @@ fn all_problems_are_reported_together_with_key_and_line() {
         ":5: worker.batch_size: is 0, must be a whole number from 1 to 5000",
         "LOCKSTEP__LOG__FORMAT: log.format: is \"xml\", must be \"text\" or \"json\"",
         ":2: broker.urll: is no key; there are ca_file, declare, trusted_users, url, url_file",
-        ":13: gatewy.x: is in no section there is; there are broker, console, gateway, log, repositories, store, worker",
+        ":13: gatewy.x: is in no section there is; there are broker, console, cvp, gateway, log, repositories, store, worker",
     ];
     assert_eq!(problems.len(), expected.len(), "{problems:#?}");
     for (problem, expected) in problems.iter().zip(expected) {

@@ -2,6 +2,7 @@
 
 mod broker;
 mod console;
+mod cvp;
 mod gateway;
 mod http;
 mod repositories;
@@ -13,6 +14,7 @@ use std::net::SocketAddr;
 use lockstep_http::{Token, TypePattern};
 use lockstep_worker::store::Migrated;
 
+pub(crate) use cvp::cvp_client;
 pub(crate) use http::http_client;
 
 use crate::config::Config;

@@ -5,6 +5,8 @@ mod answers;
 mod cli;
 mod crash;
 mod cut;
+#[cfg(feature = "simulators")]
+mod cvp;
 mod duplicates;
 mod gateway;
 mod outage;

@@ -7,10 +7,12 @@
 //! - [`store`] keeps: the inbox, the fleet and their causes, on PostgreSQL or SQLite.
 //! - [`git`] fetches repositories and reads commits, by the command.
 //! - [`repositories`] brings the flags up to the tip of a repository: fetches, judges, commits.
+//! - [`cvp`] looks after the tasks of CloudVision, and knows nothing of messages.
 //! - [`console`] shows: the HTTP API, which reads the store and publishes by the bus.
 
 pub mod clock;
 pub mod console;
+pub mod cvp;
 pub mod fail_point;
 pub mod fleet;
 pub mod git;

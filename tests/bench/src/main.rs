@@ -11,6 +11,7 @@ mod messages;
 mod meter;
 mod processes;
 mod scene;
+mod sweep;
 mod table;
 mod throughput;
 
@@ -45,6 +46,9 @@ struct Options {
     /// Events of one run of Celery.
     #[arg(long, default_value_t = 2000)]
     celery_events: u32,
+    /// Tasks of a sweep of CloudVision.
+    #[arg(long, default_value_t = 2000)]
+    tasks: usize,
     /// Devices of the fleet.
     #[arg(long, default_value_t = 10_000)]
     devices: u32,
@@ -66,6 +70,7 @@ enum Figure {
     Latency,
     Gateway,
     Affected,
+    Sweep,
 }
 
 /// What the bench starts as processes of their own.
@@ -75,6 +80,8 @@ enum Part {
     Bare(bare::Bare),
     #[command(hide = true)]
     Lockstep(lockstep::Lockstep),
+    #[command(hide = true)]
+    Sweep(sweep::Sweep),
 }
 
 #[tokio::main]
@@ -83,6 +90,7 @@ async fn main() -> anyhow::Result<()> {
     match part {
         Some(Part::Bare(bare)) => print(&bare::run(bare).await?),
         Some(Part::Lockstep(lockstep)) => print(&lockstep::run(lockstep).await?),
+        Some(Part::Sweep(sweep)) => print(&sweep::run(sweep).await?),
         None => {
             let table = measure(&options).await?;
             if options.json {
@@ -111,8 +119,12 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
     if wanted(Figure::Affected) {
         affected::measure(options.rounds, &mut table)?;
     }
-    if !options.only.is_empty() && options.only.iter().all(|figure| *figure == Figure::Affected) {
-        // The others need servers.
+    if wanted(Figure::Sweep) {
+        sweep::measure(options.tasks, options.rounds, &mut table).await?;
+    }
+    // The others have a broker and a database.
+    let alone = |figure: &Figure| matches!(figure, Figure::Affected | Figure::Sweep);
+    if !options.only.is_empty() && options.only.iter().all(alone) {
         return Ok(table);
     }
     let host = Host::start().await?;

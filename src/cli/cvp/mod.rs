@@ -1,0 +1,38 @@
+//! Commands about the tasks of CloudVision. They need neither broker nor database.
+
+mod cluster;
+mod progress;
+mod run;
+mod sweep;
+mod tasks;
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use super::Global;
+
+/// Finds tasks of Arista `CloudVision` that have nothing left to do, and cancels them
+///
+/// The cluster is the one of the environment (`CVP_HOSTNAME`, a list with commas; `CVP_USERNAME` and `CVP_PASSWORD`, or
+/// `CVP_TOKEN`), else the one in the configuration.
+#[derive(Debug, Args)]
+pub(super) struct Cvp {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    Tasks(tasks::Tasks),
+    Sweep(sweep::Sweep),
+}
+
+impl Cvp {
+    pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+        match self.what {
+            What::Tasks(command) => command.run(global).await,
+            What::Sweep(command) => command.run(global).await,
+        }
+    }
+}

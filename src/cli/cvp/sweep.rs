@@ -1,0 +1,229 @@
+use std::collections::BTreeSet;
+use std::io::{BufRead, IsTerminal};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Args;
+use lockstep_worker::cvp::gate::Reason;
+use lockstep_worker::cvp::sweep::{Action, Afterwards, Outcome, Summary, SweepOptions, TaskReport};
+use lockstep_worker::cvp::wire::TaskId;
+use lockstep_worker::cvp::{ComplianceCode, CvpClient};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::cluster::Cluster;
+use super::run::{self, Swept};
+use crate::cli::{Global, UsageError, output};
+use crate::config::CvpConfig;
+use crate::roles;
+
+/// Cancels the pending tasks that have nothing left to do
+///
+/// On a terminal it shows what it would cancel, and asks. Every task that is kept is listed with the reasons; their meanings
+/// are in worker/src/cvp/README.md.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lockstep cvp sweep
+  lockstep cvp sweep --dry-run
+  lockstep cvp sweep --yes --json --ca-file cvp-ca.pem")]
+pub(super) struct Sweep {
+    /// Change nothing, and say what would be cancelled
+    #[arg(long, conflicts_with = "yes")]
+    dry_run: bool,
+    /// Cancel without asking
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    cluster: Cluster,
+}
+
+impl Sweep {
+    pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+        let asks = !self.dry_run && !self.yes;
+        if asks && !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+            return Err(UsageError("without a terminal to ask on, say --dry-run or --yes".to_owned()).into());
+        }
+        let cluster = self.cluster.configuration(global)?;
+        let client = Arc::new(roles::cvp_client(&cluster)?);
+        let stop = run::stop_on_signal();
+        let result = self.sweep(&client, &cluster, &stop).await;
+        client.log_out().await;
+        let Swept { tasks, summary } = result?;
+        if global.json {
+            output::json(&json!({"tasks": tasks, "counts": summary}));
+        } else {
+            tell(&tasks, &summary);
+        }
+        Ok(if summary.failed > 0 || summary.alerts > 0 {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        })
+    }
+
+    async fn sweep(
+        &self,
+        client: &Arc<CvpClient>,
+        cluster: &CvpConfig,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Swept> {
+        let options = |dry_run, only| SweepOptions {
+            dry_run,
+            only,
+            ..run::options(cluster, stop)
+        };
+        if self.yes {
+            return run::sweep(client, options(false, None), "sweeping").await;
+        }
+        let found = run::sweep(client, options(true, None), "looking at").await?;
+        if self.dry_run {
+            return Ok(found);
+        }
+        let empty: BTreeSet<TaskId> = found.tasks.iter().filter(|task| would_go(task)).map(id).collect();
+        if empty.is_empty() || stop.is_cancelled() || !agreed(&found, empty.len(), stop).await? {
+            return Ok(found);
+        }
+        // Only what was shown, and only if it is still so.
+        let mut swept = run::sweep(client, options(false, Some(empty.clone())), "cancelling").await?;
+        let listed: BTreeSet<TaskId> = swept.tasks.iter().map(id).collect();
+        let others = found
+            .tasks
+            .into_iter()
+            .filter(|task| !listed.contains(&task.task_id));
+        for mut task in others {
+            // Shown as empty, and no longer in the list of pending tasks.
+            if empty.contains(&task.task_id) {
+                task.outcome = Outcome::Gone {
+                    status: "no longer pending".to_owned(),
+                };
+            }
+            swept.summary.add(&task.outcome);
+            swept.tasks.push(task);
+        }
+        run::sort(&mut swept.tasks);
+        Ok(swept)
+    }
+}
+
+fn id(task: &TaskReport) -> TaskId {
+    task.task_id.clone()
+}
+
+fn would_go(task: &TaskReport) -> bool {
+    matches!(&task.outcome, Outcome::Kept { reasons, .. } if reasons.contains(&Reason::DryRun))
+}
+
+/// Shows what would be cancelled, and asks.
+async fn agreed(found: &Swept, count: usize, stop: &CancellationToken) -> anyhow::Result<bool> {
+    for task in found.tasks.iter().filter(|task| would_go(task)) {
+        let name = if task.hostname.is_empty() {
+            &task.net_element_id
+        } else {
+            &task.hostname
+        };
+        output::note(&format!("{}  {}  {}", task.task_id, name, task.description));
+    }
+    let tasks = if count == 1 { "this task" } else { "these tasks" };
+    output::note(&format!(
+        "{count} of {} have nothing left to do. Cancel {tasks}? [y/N]",
+        found.summary.listed
+    ));
+    // A thread of its own, which nobody waits for at the end: Ctrl-C is an answer, too.
+    let (tell, told) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let read = std::io::stdin().lock().read_line(&mut line).map(|_| line);
+        let _ = tell.send(read);
+    });
+    tokio::select! {
+        answer = told => {
+            let answer = answer.context("nobody answered")?.context("cannot read the answer")?;
+            Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+        }
+        () = stop.cancelled() => Ok(false),
+    }
+}
+
+/// In the words of the script this grew out of.
+fn tell(tasks: &[TaskReport], summary: &Summary) {
+    for task in tasks {
+        let code = task.code.as_ref().map_or("unknown", ComplianceCode::as_str);
+        let mut line = format!(
+            "Task ID : {} on NETELEMENT_ID : {} and compliance code is : {code}",
+            task.task_id, task.net_element_id
+        );
+        match task.outcome.action() {
+            Action::Kept => line = format!("{line} : kept ({})", task.outcome.reasons().join(", ")),
+            Action::Gone => line = format!("{line} : gone"),
+            Action::Cancelled | Action::Failed => {}
+        }
+        output::line(&line);
+    }
+    for task in tasks {
+        let answer = task.outcome.answer().unwrap_or_default();
+        match &task.outcome {
+            Outcome::Cancelled { afterwards, .. } => {
+                output::line(&format!(
+                    "Task ID : {} cancellation result : {answer}",
+                    task.task_id
+                ));
+                warn(task, *afterwards);
+            }
+            Outcome::Failed { .. } => {
+                output::line(&format!(
+                    "Task ID : {} cancellation failed : {answer}",
+                    task.task_id
+                ));
+            }
+            Outcome::Kept { .. } | Outcome::Gone { .. } => {}
+        }
+    }
+    for line in summary_lines(summary) {
+        output::line(&line);
+    }
+}
+
+fn warn(task: &TaskReport, afterwards: Afterwards) {
+    let device = if task.hostname.is_empty() {
+        &task.net_element_id
+    } else {
+        &task.hostname
+    };
+    match afterwards {
+        Afterwards::Compliant => {}
+        Afterwards::NoLongerCompliant => output::complain(&format!(
+            "{device} is no longer compliant right after task {} was cancelled: something changed at the same moment. \
+             CloudVision makes no new task by itself; change or reconcile the device's configlets to get one",
+            task.task_id
+        )),
+        Afterwards::Unknown => output::note(&format!(
+            "warning: {device} could not be checked after task {} was cancelled",
+            task.task_id
+        )),
+    }
+}
+
+fn summary_lines(summary: &Summary) -> Vec<String> {
+    let Summary {
+        listed,
+        cancelled,
+        kept,
+        failed,
+        gone,
+        ..
+    } = summary;
+    let tasks = if *listed == 1 { "task" } else { "tasks" };
+    let first = format!("{listed} {tasks}: {cancelled} cancelled, {kept} kept, {failed} failed, {gone} gone");
+    if summary.reasons.is_empty() {
+        return vec![first];
+    }
+    let reasons = summary
+        .reasons
+        .iter()
+        .map(|(reason, count)| format!("{count} {reason}"));
+    vec![
+        first,
+        format!("kept for: {}", reasons.collect::<Vec<_>>().join(", ")),
+    ]
+}

@@ -1,0 +1,75 @@
+//! Builds clients of CloudVision.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use lockstep_worker::clock::SystemClock;
+use lockstep_worker::cvp::{ClientOptions, CvpClient, RetryOptions};
+
+use crate::config::{ConfigProblems, CvpConfig};
+
+/// How long connecting to a node may take, so that one that is down costs little.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// How long a login may take, on each node.
+const LOGIN: Duration = Duration::from_secs(15);
+
+/// A client for a cluster.
+///
+/// # Errors
+/// When the certificates of its authority cannot be read.
+pub(crate) fn cvp_client(config: &CvpConfig) -> anyhow::Result<CvpClient> {
+    let options = ClientOptions {
+        nodes: config.hosts.clone(),
+        credentials: config.credentials.clone(),
+        cloud: config.cloud,
+        concurrency: usize::from(config.concurrency),
+        timeout: config.timeout,
+        login_timeout: LOGIN.min(config.timeout),
+        retry: RetryOptions::default(),
+    };
+    Ok(CvpClient::new(http(config)?, options, Arc::new(SystemClock)))
+}
+
+/// Redirects are not followed: the session goes nowhere else, and old releases redirect whom they logged out.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "with the TLS and the proxy of the cluster; here HTTP clients are built"
+)]
+fn http(config: &CvpConfig) -> anyhow::Result<reqwest::Client> {
+    let mut builder = reqwest::Client::builder()
+        .connect_timeout(CONNECT.min(config.timeout))
+        .pool_max_idle_per_host(usize::from(config.concurrency))
+        .redirect(reqwest::redirect::Policy::none())
+        .tcp_nodelay(true)
+        .http1_only()
+        .user_agent(concat!("lockstep/", env!("CARGO_PKG_VERSION")));
+    if let Some(file) = &config.ca_file {
+        builder = builder.tls_certs_only(authorities(file)?);
+    }
+    if config.insecure {
+        tracing::warn!("certificates are not verified: anyone on the way can read the password");
+        builder = builder.tls_danger_accept_invalid_certs(true);
+    }
+    if let Some(proxy) = &config.proxy {
+        builder = builder.proxy(reqwest::Proxy::all(proxy.clone()).context("cannot use the proxy")?);
+    }
+    builder.build().context("cannot start the HTTP client")
+}
+
+fn authorities(file: &Path) -> Result<Vec<reqwest::Certificate>, ConfigProblems> {
+    let problem = |reason: String| ConfigProblems::one("ca_file", reason);
+    let pem =
+        std::fs::read(file).map_err(|error| problem(format!("cannot read {}: {error}", file.display())))?;
+    let certificates = reqwest::Certificate::from_pem_bundle(&pem)
+        .map_err(|_| problem(format!("{} holds no certificates in PEM", file.display())))?;
+    if certificates.is_empty() {
+        return Err(problem(format!(
+            "{} holds no certificates in PEM",
+            file.display()
+        )));
+    }
+    Ok(certificates)
+}

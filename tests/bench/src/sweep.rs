@@ -1,0 +1,189 @@
+//! A sweep of CloudVision tasks against what the latency of its requests allows, and against the article's script.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use lockstep_simulators::cvp::{CvpSimulator, Options, Scenario};
+use lockstep_worker::clock::SystemClock;
+use lockstep_worker::cvp::sweep::{SweepContext, SweepOptions, run as sweep};
+use lockstep_worker::cvp::{ClientOptions, Credentials, CvpClient, RetryOptions};
+use serde::{Deserialize, Serialize};
+use tokio::process::Command;
+
+use crate::table::{Goal, Row, Table, median};
+
+const LATENCY: Duration = Duration::from_millis(50);
+const CONCURRENCY: u16 = 32;
+
+/// One sweep in a process of its own, so that its memory can be told from the simulator's.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Sweep {
+    /// Where CloudVision is.
+    address: SocketAddr,
+    /// The certificate of its authority.
+    ca_file: PathBuf,
+}
+
+/// What it took.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub(crate) struct Swept {
+    seconds: f64,
+    listed: u64,
+    cancelled: u64,
+    /// The most memory it had, in MiB.
+    peak_mib: f64,
+}
+
+/// Sweeps once, with the defaults of the command line.
+///
+/// # Errors
+/// CloudVision cannot be used.
+pub(crate) async fn run(arguments: Sweep) -> anyhow::Result<Swept> {
+    let usual = Options::default();
+    let options = ClientOptions {
+        nodes: vec![arguments.address.to_string().parse()?],
+        credentials: Credentials::Password {
+            username: usual.username,
+            password: usual.password.into(),
+        },
+        cloud: false,
+        concurrency: usize::from(CONCURRENCY),
+        timeout: Duration::from_mins(1),
+        login_timeout: Duration::from_secs(15),
+        retry: RetryOptions::default(),
+    };
+    let client = Arc::new(CvpClient::new(
+        http(&std::fs::read(&arguments.ca_file)?)?,
+        options,
+        Arc::new(SystemClock),
+    ));
+    let context = SweepContext {
+        cvp: client.clone(),
+        clock: Arc::new(SystemClock),
+        observe: Arc::new(|_| {}),
+    };
+    let options = SweepOptions {
+        dry_run: false,
+        in_flight: usize::from(CONCURRENCY) * 4,
+        ..SweepOptions::default()
+    };
+    let begin = Instant::now();
+    let summary = sweep(context, options).await?;
+    client.log_out().await;
+    Ok(Swept {
+        seconds: begin.elapsed().as_secs_f64(),
+        listed: summary.listed,
+        cancelled: summary.cancelled,
+        peak_mib: peak_mib()?,
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "the bench has a client of its own")]
+fn http(ca: &[u8]) -> anyhow::Result<reqwest::Client> {
+    // It fails where it was done before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Ok(reqwest::Client::builder()
+        .tls_certs_only(reqwest::Certificate::from_pem_bundle(ca)?)
+        .redirect(reqwest::redirect::Policy::none())
+        .tcp_nodelay(true)
+        .no_proxy()
+        .build()?)
+}
+
+fn peak_mib() -> anyhow::Result<f64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib: f64 = line.context("no VmHWM")?.trim().trim_end_matches(" kB").parse()?;
+    Ok(kib / 1024.0)
+}
+
+/// Adds the rows about sweeps.
+///
+/// # Errors
+/// A sweep fails, or leaves something undone.
+pub(crate) async fn measure(tasks: usize, rounds: u32, table: &mut Table) -> anyhow::Result<()> {
+    let (mut rates, mut ideals, mut scripts) = (Vec::new(), Vec::new(), Vec::new());
+    let mut small = Vec::new();
+    for round in 1..=rounds {
+        let (swept, requests) = one(tasks, LATENCY).await?;
+        let rate = |time: f64| swept.listed as f64 / time;
+        let ideal = requests as f64 * LATENCY.as_secs_f64() / f64::from(CONCURRENCY);
+        // Login, list, version, a check for each task, a cancel for each empty one; one at a time.
+        let script = (3 + swept.listed + swept.cancelled) as f64 * LATENCY.as_secs_f64();
+        eprintln!("sweep, round {round}: {swept:?}, {requests} requests, ideal {ideal:.2} s");
+        rates.push(rate(swept.seconds));
+        ideals.push(rate(ideal));
+        scripts.push(rate(script));
+        small.push(swept.peak_mib);
+    }
+    let ours = median(rates);
+    let what = "CloudVision sweep, 10 % empty, 50 ms a request";
+    table.rows.push(Row::new(
+        what,
+        "tasks/s",
+        ours,
+        ("its requests, 32 at once", median(ideals)),
+        Goal::Times(0.9),
+    ));
+    table.rows.push(Row::new(
+        what,
+        "tasks/s",
+        ours,
+        ("the article's script", median(scripts)),
+        Goal::Times(25.0),
+    ));
+    let (large, _) = one(tasks * 10, Duration::ZERO).await?;
+    let memory = "memory of a sweep of ten times the tasks";
+    table.rows.push(Row::new(
+        memory,
+        "MiB",
+        large.peak_mib,
+        ("of the tasks above", median(small)),
+        Goal::Plus(MORE_MIB),
+    ));
+    Ok(())
+}
+
+/// How much more memory ten times the tasks may take: the inventory is one answer with a row for each device.
+const MORE_MIB: f64 = 48.0;
+
+/// One sweep, and how many requests it made.
+async fn one(tasks: usize, latency: Duration) -> anyhow::Result<(Swept, usize)> {
+    let scenario = Scenario::many(tasks, 10).tuned(|knobs| knobs.latency = latency);
+    let simulator = CvpSimulator::start(scenario, Options::default()).await?;
+    // One finished change control, as any cluster has that ever did something.
+    simulator.edit(|world| {
+        world.attach("1", "cc1");
+        world.change_controls[0].status = Some(lockstep_simulators::cvp::ChangeControlStatus::Completed);
+    });
+    let folder = tempfile::tempdir()?;
+    let ca_file = folder.path().join("ca.pem");
+    std::fs::write(&ca_file, simulator.ca_pem())?;
+    let child = Command::new(std::env::current_exe()?)
+        .arg("sweep")
+        .arg(simulator.addresses()[0].to_string())
+        .arg(&ca_file)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .kill_on_drop(true)
+        .output();
+    let output = child.await.context("cannot start the sweep")?;
+    ensure!(output.status.success(), "the sweep failed: {}", output.status);
+    let swept: Swept = serde_json::from_slice(&output.stdout)?;
+    let requests = simulator.counts().values().sum();
+    let expected = (tasks as u64, tasks as u64 / 10);
+    ensure!((swept.listed, swept.cancelled) == expected, "{swept:?}");
+    ensure!(
+        simulator.cancelled().len() as u64 == swept.cancelled,
+        "cancelled more than once"
+    );
+    ensure!(
+        simulator.peak_concurrency() <= usize::from(CONCURRENCY),
+        "more at once than allowed"
+    );
+    Ok((swept, requests))
+}

@@ -1,0 +1,163 @@
+//! Logging in and out.
+
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::CvpClient;
+use super::cookies::Cookies;
+use super::envelope::{judge, short};
+use super::error::{CvpError, NodeFailure};
+use super::fault::Fault;
+use super::options::Credentials;
+use super::permits::Urgency;
+use super::request::{Path, read_body};
+use super::session::{Login, Proof};
+
+const CALL: &str = "log in";
+
+/// How long to wait for the answer to a logout: nothing depends on it.
+const LOGOUT: Duration = Duration::from_secs(5);
+
+#[derive(Deserialize)]
+struct LoggedIn {
+    #[serde(rename = "sessionId")]
+    session_id: Option<SecretString>,
+}
+
+impl Login for CvpClient {
+    fn nodes(&self) -> usize {
+        self.options.nodes.len()
+    }
+
+    async fn log_in(&self, node: usize) -> Result<Proof, CvpError> {
+        let name = self.options.nodes[node].to_string();
+        let result = match &self.options.credentials {
+            Credentials::Password { username, password } => self.by_password(node, username, password).await,
+            Credentials::Token(token) => self.by_token(node, token).await,
+        };
+        result.map_err(|fault| match fault {
+            Fault::LoggedOut(reason) => CvpError::LoginRefused { node: name, reason },
+            Fault::Forbidden => CvpError::LoginRefused {
+                node: name,
+                reason: "403 Forbidden".to_owned(),
+            },
+            // At the login, every error of CloudVision's own is about who we are.
+            Fault::Refused { code, reason } if code.parse::<StatusCode>().is_err() => {
+                CvpError::LoginRefused {
+                    node: name,
+                    reason: format!("{reason}, {code}"),
+                }
+            }
+            other => other.into_error(CALL, name),
+        })
+    }
+
+    fn exhausted(&self, failures: Vec<(usize, CvpError)>) -> CvpError {
+        let all_untrusted = failures
+            .iter()
+            .all(|(_, error)| matches!(error, CvpError::Certificate { .. }));
+        if let (true, Some((_, error))) = (all_untrusted, failures.first()) {
+            return error.clone();
+        }
+        let failure = |(node, error): (usize, CvpError)| NodeFailure {
+            node: self.options.nodes[node].to_string(),
+            reason: reason(&error),
+        };
+        CvpError::NoNode {
+            failures: failures.into_iter().map(failure).collect(),
+        }
+    }
+}
+
+impl CvpClient {
+    async fn by_password(
+        &self,
+        node: usize,
+        username: &str,
+        password: &SecretString,
+    ) -> Result<Proof, Fault> {
+        let path = self.path(Path::Legacy("/login/authenticate.do"));
+        let body = json!({"userId": username, "password": password.expose_secret()});
+        let request = self
+            .http
+            .request(Method::POST, self.options.nodes[node].url(&path));
+        let _permit = self.permits.acquire(Urgency::Urgent).await;
+        let answer = request
+            .timeout(self.options.login_timeout)
+            .json(&body)
+            .send()
+            .await
+            .map_err(Fault::of)?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let body = read_body(answer).await?;
+        judge(status, &headers, &body, self.clock.now())?;
+        // The error of a parser may quote what it read, which may be the session.
+        let logged_in: LoggedIn = serde_json::from_slice(&body).map_err(|_| {
+            Fault::Garbled("the answer to the login is no JSON; is this CloudVision?".to_owned())
+        })?;
+        let cookies = Cookies::of(&headers);
+        let session_id = logged_in.session_id.filter(|id| !id.expose_secret().is_empty());
+        if session_id.is_none() && !cookies.hold_session() {
+            return Err(Fault::Garbled(
+                "the answer to the login has no session".to_owned(),
+            ));
+        }
+        Ok(Proof::Login { session_id, cookies })
+    }
+
+    /// A token needs no login; one request shows whether it is any good, and the node.
+    async fn by_token(&self, node: usize, token: &SecretString) -> Result<Proof, Fault> {
+        let request = self
+            .http
+            .request(Method::GET, self.options.nodes[node].url("/api/v1/rest/"));
+        let _permit = self.permits.acquire(Urgency::Urgent).await;
+        let answer = request
+            .timeout(self.options.login_timeout)
+            .bearer_auth(token.expose_secret())
+            .send()
+            .await
+            .map_err(Fault::of)?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let body = read_body(answer).await?;
+        judge(status, &headers, &body, self.clock.now())?;
+        Ok(Proof::Token(token.clone()))
+    }
+
+    /// Ends the session, if there is one of a user. That it fails is no matter: it ends by itself.
+    pub async fn log_out(&self) {
+        let Some(session) = self.sessions.take() else {
+            return;
+        };
+        if matches!(*session.proof, Proof::Token(_)) {
+            return;
+        }
+        let path = self.path(Path::Legacy("/login/logout.do"));
+        let request = self
+            .http
+            .request(Method::POST, self.options.nodes[session.node].url(&path));
+        let request = session.proof.show(request, &path);
+        let sent = request.timeout(LOGOUT).json(&()).send().await;
+        if let Err(error) = sent {
+            let error = error.without_url();
+            tracing::debug!(
+                error = &error as &dyn std::error::Error,
+                "the logout was not answered"
+            );
+        }
+    }
+}
+
+/// An error with its causes, in one line.
+fn reason(error: &CvpError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    short(&text)
+}

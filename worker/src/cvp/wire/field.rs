@@ -1,0 +1,169 @@
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+/// A field of an answer. Reading one never fails; what it makes of it is for the gate to judge.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Field<T> {
+    /// Not there, or null.
+    #[default]
+    Missing,
+    /// There, but nothing this field can be.
+    Unreadable,
+    /// What it is.
+    Is(T),
+}
+
+/// What a field can be.
+pub trait FromWire: Sized {
+    /// Reads a value that is not null.
+    fn from_wire(value: Value) -> Field<Self>;
+}
+
+impl<T> Field<T> {
+    /// What it is, if it could be read.
+    pub fn get(&self) -> Option<&T> {
+        match self {
+            Self::Is(value) => Some(value),
+            Self::Missing | Self::Unreadable => None,
+        }
+    }
+
+    /// The same, for what is inside.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Field<U> {
+        match self {
+            Self::Is(value) => Field::Is(f(value)),
+            Self::Missing => Field::Missing,
+            Self::Unreadable => Field::Unreadable,
+        }
+    }
+}
+
+impl Field<String> {
+    /// The text; empty where there is none.
+    pub fn text(&self) -> &str {
+        self.get().map_or("", String::as_str)
+    }
+}
+
+impl<'de, T: FromWire> Deserialize<'de> for Field<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match Value::deserialize(deserializer)? {
+            Value::Null => Self::Missing,
+            value => T::from_wire(value),
+        })
+    }
+}
+
+/// Identifiers and texts: some releases write numbers.
+impl FromWire for String {
+    fn from_wire(value: Value) -> Field<Self> {
+        match value {
+            Value::String(text) => Field::Is(text),
+            Value::Number(number) => Field::Is(number.to_string()),
+            _ => Field::Unreadable,
+        }
+    }
+}
+
+/// Yes or no: some endpoints write words.
+impl FromWire for bool {
+    fn from_wire(value: Value) -> Field<Self> {
+        match value {
+            Value::Bool(flag) => Field::Is(flag),
+            Value::String(word) => match word.trim().to_ascii_lowercase().as_str() {
+                "true" | "yes" => Field::Is(true),
+                "false" | "no" => Field::Is(false),
+                "" => Field::Missing,
+                _ => Field::Unreadable,
+            },
+            _ => Field::Unreadable,
+        }
+    }
+}
+
+/// Counts and instants: some releases write texts, some fractions.
+impl FromWire for i64 {
+    fn from_wire(value: Value) -> Field<Self> {
+        match value {
+            Value::Number(number) => number.as_i64().or_else(|| whole(number.as_f64()?)).into(),
+            Value::String(text) if text.trim().is_empty() => Field::Missing,
+            Value::String(text) => text.trim().parse().ok().into(),
+            _ => Field::Unreadable,
+        }
+    }
+}
+
+/// Nothing is what could not be read.
+impl<T> From<Option<T>> for Field<T> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Unreadable, Self::Is)
+    }
+}
+
+fn whole(number: f64) -> Option<i64> {
+    // Beyond 2^53 a fraction cannot say which whole number it means.
+    #[expect(clippy::cast_possible_truncation, reason = "the bounds are checked before")]
+    (number.abs() < 9e15).then_some(number as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read<T: FromWire>(value: &Value) -> Field<T> {
+        serde_json::from_value(value.clone()).unwrap()
+    }
+
+    #[test]
+    fn texts_are_read_from_texts_and_numbers() {
+        let table = [
+            (json!("1811"), Field::Is("1811".to_owned())),
+            (json!(1811), Field::Is("1811".to_owned())),
+            (json!(""), Field::Is(String::new())),
+            (json!(null), Field::Missing),
+            (json!(true), Field::Unreadable),
+            (json!(["1811"]), Field::Unreadable),
+            (json!({}), Field::Unreadable),
+        ];
+        for (value, expected) in table {
+            assert_eq!(read::<String>(&value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn flags_are_read_from_flags_and_words() {
+        let table = [
+            (json!(true), Field::Is(true)),
+            (json!("True"), Field::Is(true)),
+            (json!("yes"), Field::Is(true)),
+            (json!("false"), Field::Is(false)),
+            (json!("no"), Field::Is(false)),
+            (json!(""), Field::Missing),
+            (json!(null), Field::Missing),
+            (json!(0), Field::Unreadable),
+            (json!("perhaps"), Field::Unreadable),
+        ];
+        for (value, expected) in table {
+            assert_eq!(read::<bool>(&value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_read_from_numbers_and_texts() {
+        let table = [
+            (json!(1_600_000_000_000_i64), Field::Is(1_600_000_000_000)),
+            (json!("1600000000000"), Field::Is(1_600_000_000_000)),
+            (json!(1.6e12), Field::Is(1_600_000_000_000)),
+            (json!(""), Field::Missing),
+            (json!(null), Field::Missing),
+            (json!("soon"), Field::Unreadable),
+            (json!(1e300), Field::Unreadable),
+            (json!(false), Field::Unreadable),
+        ];
+        for (value, expected) in table {
+            assert_eq!(read::<i64>(&value), expected, "{value}");
+        }
+    }
+}
