@@ -6,7 +6,7 @@ const DNS: &str = "dns_servers: []\n";
 
 #[test]
 fn a_link_is_what_it_leads_to() {
-    let table: [(Files<'_>, Files<'_>, &str); 12] = [
+    let table: [(Files<'_>, Files<'_>, &str); 14] = [
         // What is behind it changed, so it changed.
         (
             &[
@@ -75,6 +75,16 @@ fn a_link_is_what_it_leads_to() {
                 (FILE, "shared/d/a.yml", "x: 1"),
             ],
             "shared/d/a.yml:1:1: unknown key x; if it is meant, declare it in lockstep.yml: `extra_keys: {x: any}`",
+        ),
+        (
+            &[],
+            &[(LINK, "access", "shared"), (FILE, "shared/a.yml", "x: 1")],
+            "shared/a.yml:1:1: unknown key x; if it is meant, declare it in lockstep.yml: `extra_keys: {x: any}`",
+        ),
+        (
+            &[(LINK, "access", "shared"), (FILE, "shared/a.yml", NTP)],
+            &[(LINK, "access", "shared"), (FILE, "shared/a.yml", DNS)],
+            "ACCESS",
         ),
         // What it leads to went away.
         (
