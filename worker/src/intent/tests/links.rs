@@ -6,7 +6,7 @@ const DNS: &str = "dns_servers: []\n";
 
 #[test]
 fn a_link_is_what_it_leads_to() {
-    let table: [(Files<'_>, Files<'_>, &str); 14] = [
+    let table: [(Files<'_>, Files<'_>, &str); 8] = [
         // What is behind it changed, so it changed.
         (
             &[
@@ -86,6 +86,15 @@ fn a_link_is_what_it_leads_to() {
             &[(LINK, "access", "shared"), (FILE, "shared/a.yml", DNS)],
             "ACCESS",
         ),
+    ];
+    for (old, new, expected) in table {
+        assert_eq!(told(Settings, old, new), expected, "{old:?} {new:?}");
+    }
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_a_problem_where_settings_should_be() {
+    let table: [(Files<'_>, Files<'_>, &str); 6] = [
         // What it leads to went away.
         (
             &[
