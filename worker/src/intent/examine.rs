@@ -24,7 +24,8 @@ pub enum Examination {
     Needs(Needed),
     /// The change may be accepted.
     Sound(Judgement),
-    /// The new tree must not be accepted: all that is wrong, sorted. Never empty.
+    /// The new tree must not be accepted: what is wrong, sorted; all of it, or the first thousand
+    /// or so. Never empty.
     Broken(Vec<IntentProblem>),
 }
 

@@ -8,6 +8,9 @@ use crate::intent::path::components;
 use crate::intent::reading::{Read, Reading};
 use crate::intent::{Change, Entry, IntentProblem, Judgement};
 
+/// From how many problems on no further file is looked into. Nobody repairs more at once, and they travel in a message.
+const MOST_PROBLEMS: usize = 1000;
+
 /// Judges a change of settings.
 pub(in crate::intent) fn examine(
     change: &Change<'_>,
@@ -19,6 +22,9 @@ pub(in crate::intent) fn examine(
     let redirected = links::redirected(change, new);
 
     for path in to_check(change, &redirected, new, &mut problems) {
+        if problems.len() >= MOST_PROBLEMS {
+            break;
+        }
         check(&path, new, &declarations, &mut problems);
     }
     if !problems.is_empty() {
@@ -107,9 +113,9 @@ fn to_check(
 }
 
 fn is_in_settings(path: &[u8]) -> bool {
-    let mut components = components(path);
-    let top = components.next().unwrap_or_default();
-    components.next().is_some() && FOLDERS.iter().any(|folder| folder.as_bytes() == top)
+    // The folder itself may be a link to another one.
+    let top = components(path).next().unwrap_or_default();
+    FOLDERS.iter().any(|folder| folder.as_bytes() == top)
 }
 
 /// Whether a path has the name of a settings file.

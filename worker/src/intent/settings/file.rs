@@ -143,5 +143,12 @@ mod tests {
     #[test]
     fn all_problems_of_a_file_are_told() {
         assert_eq!(told("ntp_servers: 1\nusers: 2\nx: 3\n").len(), 3);
+        let large: Vec<String> = (0..5000).map(|number| format!("x{number}: 1")).collect();
+        assert_eq!(
+            told(&large.join("\n")).len(),
+            100,
+            "a file that is one large mistake"
+        );
+        assert_eq!(told(&format!("ntp_servers: [{}]", "x, ".repeat(5000))).len(), 100);
     }
 }

@@ -46,6 +46,9 @@ pub(super) struct Field {
     pub(super) required: bool,
 }
 
+/// How many problems of one file are told. A file may be one large mistake.
+const MOST_PROBLEMS: usize = 100;
+
 /// Looks into the values of one file.
 pub(super) struct Checker<'a> {
     pub(super) path: &'a [u8],
@@ -57,6 +60,7 @@ impl Checker<'_> {
     /// Checks a value. `name` is the keys it lies under, joined by dots, without list indices and names.
     pub(super) fn check(&mut self, name: &str, node: &Node, shape: &Shape) {
         match shape {
+            _ if self.problems.len() >= MOST_PROBLEMS => {}
             Shape::Optional(_) if node.value == Value::Null => {}
             Shape::Optional(shape) => self.check(name, node, shape),
             Shape::List(shape) => match node.as_list() {
@@ -86,6 +90,9 @@ impl Checker<'_> {
     /// Checks the keys of a map, at the top of a file (`name` is empty) or below.
     pub(super) fn record(&mut self, name: &str, node: &Node, pairs: &[Pair], fields: &'static [Field]) {
         for pair in pairs {
+            if self.problems.len() >= MOST_PROBLEMS {
+                return;
+            }
             let inner = if name.is_empty() {
                 pair.key.clone()
             } else {

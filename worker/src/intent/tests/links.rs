@@ -6,7 +6,7 @@ const DNS: &str = "dns_servers: []\n";
 
 #[test]
 fn a_link_is_what_it_leads_to() {
-    let table: [(Files<'_>, Files<'_>, &str); 12] = [
+    let table: [(Files<'_>, Files<'_>, &str); 8] = [
         // What is behind it changed, so it changed.
         (
             &[
@@ -76,6 +76,25 @@ fn a_link_is_what_it_leads_to() {
             ],
             "shared/d/a.yml:1:1: unknown key x; if it is meant, declare it in lockstep.yml: `extra_keys: {x: any}`",
         ),
+        (
+            &[],
+            &[(LINK, "access", "shared"), (FILE, "shared/a.yml", "x: 1")],
+            "shared/a.yml:1:1: unknown key x; if it is meant, declare it in lockstep.yml: `extra_keys: {x: any}`",
+        ),
+        (
+            &[(LINK, "access", "shared"), (FILE, "shared/a.yml", NTP)],
+            &[(LINK, "access", "shared"), (FILE, "shared/a.yml", DNS)],
+            "ACCESS",
+        ),
+    ];
+    for (old, new, expected) in table {
+        assert_eq!(told(Settings, old, new), expected, "{old:?} {new:?}");
+    }
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_a_problem_where_settings_should_be() {
+    let table: [(Files<'_>, Files<'_>, &str); 6] = [
         // What it leads to went away.
         (
             &[

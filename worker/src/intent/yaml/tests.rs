@@ -1,5 +1,8 @@
 use std::fmt::Write;
 
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
 use super::*;
 
 fn told(text: &str) -> String {
@@ -105,4 +108,57 @@ fn a_deep_file_ends_without_overflow() {
         let text = opening.repeat(100_000);
         assert!(load(b"x.yml", text.as_bytes()).is_err(), "{opening}");
     }
+}
+
+#[test]
+fn no_text_makes_it_panic() {
+    let pieces = [
+        "a",
+        "b: ",
+        "- ",
+        "? ",
+        ": ",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        "\n",
+        "\n  ",
+        "\t",
+        "#",
+        "&x ",
+        "*x",
+        "!t ",
+        "!!str ",
+        "|\n",
+        ">-\n",
+        "'",
+        "\"",
+        "\\",
+        "%YAML 1.1\n",
+        "---\n",
+        "...\n",
+        "<<: ",
+        "~",
+        "é",
+        "\u{feff}",
+        "\u{2028}",
+        "\0",
+        "@",
+        "`",
+        "\r",
+        "\r\n",
+        "\\x",
+    ];
+    let mut random = StdRng::seed_from_u64(9);
+    let mut sound = 0;
+    for _ in 0..20_000 {
+        let count = random.random_range(0..16);
+        let text: String = (0..count)
+            .map(|_| pieces[random.random_range(0..pieces.len())])
+            .collect();
+        sound += u32::from(load(b"x.yml", text.as_bytes()).is_ok());
+    }
+    assert!(sound > 1000, "{sound}");
 }
