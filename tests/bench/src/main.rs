@@ -3,6 +3,7 @@
 mod bare;
 mod celery;
 mod counting;
+mod flags;
 mod latency;
 mod lockstep;
 mod messages;
@@ -46,6 +47,9 @@ struct Options {
     /// Devices of the fleet.
     #[arg(long, default_value_t = 10_000)]
     devices: u32,
+    /// Devices that one change of a repository concerns.
+    #[arg(long, default_value_t = 100_000)]
+    flagged_devices: u32,
     /// How often each contender has its turn.
     #[arg(long, default_value_t = 5)]
     rounds: u32,
@@ -59,6 +63,7 @@ enum Figure {
     Throughput,
     Celery,
     Latency,
+    Flags,
 }
 
 /// What the bench starts as processes of their own.
@@ -117,6 +122,9 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
     }
     if wanted(Figure::Latency) {
         latencies(&host, options, &mut table).await?;
+    }
+    if wanted(Figure::Flags) {
+        flags::measure(&host, options.flagged_devices, options.rounds, &mut table).await?;
     }
     Ok(table)
 }
