@@ -5,6 +5,7 @@ mod bare;
 mod celery;
 mod counting;
 mod gateway;
+mod flags;
 mod latency;
 mod lockstep;
 mod messages;
@@ -55,6 +56,9 @@ struct Options {
     /// Pushes of one run of the gateway.
     #[arg(long, default_value_t = 20_000)]
     pushes: u32,
+    /// Devices that one change of a repository concerns.
+    #[arg(long, default_value_t = 100_000)]
+    flagged_devices: u32,
     /// How often each contender has its turn.
     #[arg(long, default_value_t = 5)]
     rounds: u32,
@@ -71,6 +75,7 @@ enum Figure {
     Gateway,
     Affected,
     Sweep,
+    Flags,
 }
 
 /// What the bench starts as processes of their own.
@@ -146,6 +151,9 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
     }
     if wanted(Figure::Gateway) {
         gateway::measure(&host, options.pushes, options.rounds, &mut table).await?;
+    }
+    if wanted(Figure::Flags) {
+        flags::measure(&host, options.flagged_devices, options.rounds, &mut table).await?;
     }
     Ok(table)
 }

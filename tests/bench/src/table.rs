@@ -10,6 +10,8 @@ use serde::Serialize;
 pub(crate) enum Goal {
     /// Ours over the other's, at least.
     Times(f64),
+    /// Ours over the other's, at most.
+    AtMost(f64),
     /// Ours less the other's, at most.
     Plus(f64),
 }
@@ -38,6 +40,7 @@ impl Row {
     ) -> Self {
         let (figure, reached) = match goal {
             Goal::Times(least) => (lockstep / other, lockstep / other >= least),
+            Goal::AtMost(most) => (lockstep / other, lockstep / other <= most),
             Goal::Plus(most) => (lockstep - other, lockstep - other <= most),
         };
         Self {
@@ -89,6 +92,7 @@ impl fmt::Display for Table {
             } = row;
             let (figure, goal) = match row.goal {
                 Goal::Times(least) => (format!("{figure:.2} ×"), format!("≥ {least} ×")),
+                Goal::AtMost(most) => (format!("{figure:.2} ×"), format!("≤ {most} ×")),
                 Goal::Plus(most) => (format!("{figure:+.1} {unit}"), format!("≤ +{most} {unit}")),
             };
             let places = usize::from(*unit == "ms");
@@ -155,6 +159,8 @@ mod tests {
     fn a_goal_is_a_share_or_a_surplus() {
         let share = Row::new("rate", "msg/s", 9.0, ("bare", 10.0), Goal::Times(0.9));
         assert!(share.reached, "{share:?}");
+        let cost = Row::new("flags", "ms", 12.0, ("bare", 10.0), Goal::AtMost(1.1));
+        assert!(!cost.reached, "{cost:?}");
         let surplus = Row::new("p50", "ms", 8.0, ("bare", 4.0), Goal::Plus(3.0));
         assert!(!surplus.reached, "{surplus:?}");
     }

@@ -143,7 +143,7 @@ pub(crate) async fn a_change_commits_all_of_it_together(place: &Place) -> Result
         problem: None,
     };
     ensure!(row == expected, "{row:?}");
-    ensure!(place.other.repositories().await? == [expected.clone()]);
+    ensure!(place.other.repositories().await? == std::slice::from_ref(&expected));
     ensure!(place.other.listing(&settings()).await?.as_deref() == Some(&b"listing"[..]));
     ensure!(place.other.outcome(&message("push")).await?.is_some());
     let flagged = device(place, "sw1").await?;

@@ -1,0 +1,158 @@
+//! One change of a repository that concerns the whole fleet, against the update of the counters alone.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use jiff::Timestamp;
+use lockstep_protocol::results::{EventApplied, Outcome, Scope};
+use lockstep_protocol::{Cause, DeviceType, Digest, Identity, Kind, Source, WorkResult};
+use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
+use lockstep_worker::store::{
+    Advance, Changed, Flags, InboxRow, InboxState, Leases, NewCause, Repositories, RepositoryChange, Whom,
+};
+
+use crate::messages;
+use crate::scene::{Host, Scene};
+use crate::table::{Goal, Row, Table, median};
+
+const TYPES: [DeviceType; 3] = [DeviceType::Access, DeviceType::Dist, DeviceType::Core];
+
+const BARE: &str = "UPDATE device SET desired_generation = desired_generation + 1 \
+    WHERE device_type IN ('ACCESS', 'DIST', 'CORE')";
+
+/// As many paths as a large settings repository has: it is written with the change.
+const LISTING_ENTRIES: u32 = 10_000;
+
+/// Measures both in turn, each on a fleet that nothing was done to since it was vacuumed.
+///
+/// # Errors
+/// The database refuses, or not all devices were flagged.
+pub(crate) async fn measure(host: &Host, devices: u32, rounds: u32, table: &mut Table) -> anyhow::Result<()> {
+    let (mut bare, mut ours) = (Vec::new(), Vec::new());
+    for round in 1..=rounds {
+        let update = update(&host.scene(devices).await?, devices).await?;
+        let change = change(&host.scene(devices).await?, devices).await?;
+        eprintln!("flags, round {round}: bare {update:?}, Lockstep {change:?}");
+        bare.push(update.as_secs_f64() * 1e3);
+        ours.push(change.as_secs_f64() * 1e3);
+    }
+    let what = format!("one change that concerns {devices} devices");
+    let other = ("bare update", median(bare));
+    table
+        .rows
+        .push(Row::new(what, "ms", median(ours), other, Goal::AtMost(1.1)));
+    Ok(())
+}
+
+/// The counters alone, with their commit.
+async fn update(scene: &Scene, devices: u32) -> anyhow::Result<Duration> {
+    let client = scene.schema.connect().await?;
+    let update = client.prepare(BARE).await?;
+    let began = Instant::now();
+    client.batch_execute("BEGIN").await?;
+    let updated = client.execute(&update, &[]).await?;
+    client.batch_execute("COMMIT").await?;
+    let took = began.elapsed();
+    ensure!(updated == u64::from(devices), "{updated} rows were updated");
+    Ok(took)
+}
+
+/// All that a worker writes when a file under `global/` changed.
+async fn change(scene: &Scene, devices: u32) -> anyhow::Result<Duration> {
+    let store = PostgresStore::connect(PostgresOptions::new(scene.schema.url()))?;
+    let lease = store
+        .acquire("repository/settings", Duration::from_mins(5))
+        .await?
+        .context("nobody else is here")?;
+    let change = RepositoryChange {
+        lease,
+        name: "settings".to_owned().try_into()?,
+        branch: "main".to_owned(),
+        round: 0,
+        seen: "7".repeat(40).parse()?,
+        at: Timestamp::now(),
+        problem: None,
+        advance: Some(advance()?),
+        rows: Arc::new(|flagged| {
+            vec![row(EventApplied {
+                outcome: Outcome::Applied,
+                reason: None,
+                scope: Scope::DeviceTypes,
+                flipped: flagged.flipped,
+                devices: flagged.devices.clone(),
+                truncated: flagged.concerned > flagged.devices.len() as u64,
+                unknown_hostnames: Vec::new(),
+                commit: None,
+            })]
+        }),
+    };
+    let began = Instant::now();
+    let changed = store.change(&change).await?;
+    let took = began.elapsed();
+    ensure!(changed == Changed::Committed, "{changed:?}");
+    check(scene, devices).await?;
+    Ok(took)
+}
+
+async fn check(scene: &Scene, devices: u32) -> anyhow::Result<()> {
+    let client = scene.schema.connect().await?;
+    let flagged = "SELECT count(*) FROM device \
+        WHERE desired_generation = 2 AND unsynchronized_since IS NOT NULL AND cardinality(open_causes) = 1";
+    for (what, sql, expected) in [
+        ("flagged devices", flagged, i64::from(devices)),
+        ("causes", "SELECT count(*) FROM cause", 1),
+        ("inbox rows", "SELECT count(*) FROM inbox", 1),
+    ] {
+        let found: i64 = client.query_one(sql, &[]).await?.get(0);
+        ensure!(found == expected, "{found} {what}, not {expected}");
+    }
+    Ok(())
+}
+
+fn advance() -> anyhow::Result<Advance> {
+    let entry = |number| {
+        format!(
+            "100644 blob {number:040x}\tdevices/{}/base.yml\0",
+            messages::hostname(number)
+        )
+    };
+    let listing: String = (0..LISTING_ENTRIES).map(entry).collect();
+    let cause = NewCause {
+        cause: Cause::RefreshSettings,
+        identity: identity(),
+        kind: Kind::RepositoryChanged,
+        actor: Some("gitlab".to_owned()),
+        at: Timestamp::now(),
+    };
+    let whom = Whom {
+        device_types: TYPES.into(),
+        ..Whom::default()
+    };
+    Ok(Advance {
+        commit: "7".repeat(40).parse()?,
+        listing: Arc::new(listing.into_bytes()),
+        flags: Some(Flags { cause, whom }),
+    })
+}
+
+fn identity() -> Identity {
+    Identity {
+        source: Source::try_from("urn:lockstep:bench".to_owned()).expect("it is a source"),
+        id: "push".to_owned().try_into().expect("it is an id"),
+    }
+}
+
+fn row(result: EventApplied) -> InboxRow {
+    let kind = Kind::RepositoryChanged.as_str();
+    InboxRow {
+        identity: identity(),
+        kind: kind.to_owned(),
+        digest: Digest::of(kind, None, &serde_json::json!({})),
+        state: InboxState::Applied,
+        at: Timestamp::now(),
+        actor: Some("gitlab".to_owned()),
+        subject: None,
+        result: WorkResult::EventApplied(result),
+    }
+}
