@@ -23,7 +23,7 @@ fn mixture() -> Scenario {
             compliant: false,
             ..ConfigDiff::empty()
         });
-        world.device_mut(&mac(9)).streaming_status = "inactive".to_owned();
+        "inactive".clone_into(&mut world.device_mut(&mac(9)).streaming_status);
     })
 }
 
