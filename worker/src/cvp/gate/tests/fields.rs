@@ -106,7 +106,6 @@ fn the_device_must_stand_somewhere() {
 }
 
 #[test]
-#[test]
 fn nothing_that_can_be_broken_alone_lets_a_task_through_that_another_reason_keeps() {
     // Whatever is missing, a device that is out of sync keeps its task.
     for (part, pointer) in MUST

@@ -9,12 +9,15 @@ use crate::cvp::gate::{Attachment, ChangeControlPolicy, TaskDiffPolicy};
 /// Why a task is kept.
 type Names = &'static [&'static str];
 
+/// What is the case, what is done to the evidence, and why the task is kept.
+type Known = (&'static str, fn(&mut Case), Names);
+
 /// What is done to the evidence.
 type Change<'a> = &'a dyn Fn(&mut Case);
 
 #[test]
 fn what_is_known_around_the_task_counts() {
-    let table: Vec<(&str, fn(&mut Case), Names)> = vec![
+    let table: Vec<Known> = vec![
         (
             "compliance unreadable",
             |case| case.compliance = Value::Null,
