@@ -152,7 +152,7 @@ async fn tasks_are_a_table_with_what_is_empty_and_why_not() -> Result<()> {
         row("1811").contains("0000  Configuration is in sync") && row("1811").ends_with("yes"),
         "{printed}"
     );
-    ensure!(row("1777").ends_with("no       not-compliant"), "{printed}");
+    ensure!(row("1777").ends_with(" no     not-compliant"), "{printed}");
     let warning = text(&output.stderr);
     ensure!(warning.contains("certificates are not verified"), "{warning}");
     let output = scene.run("cvp tasks --code 0019 --ca-file ca.pem").await?;
