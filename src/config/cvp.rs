@@ -8,6 +8,7 @@ use lockstep_worker::cvp::gate::{ChangeControlPolicy, Policy, TaskDiffPolicy};
 use lockstep_worker::cvp::{ComplianceCode, Credentials, Node};
 use reqwest::Url;
 
+use super::problem::Origin;
 use super::reader::Reader;
 
 /// The cluster that the environment names: `CVP_HOSTNAME` and those beside it.
@@ -73,7 +74,7 @@ impl CvpConfig {
                 "is missing; say where the cluster is",
             );
         }
-        let credentials = credentials(reader, name);
+        let credentials = credentials(reader, name, origin.as_ref());
         let hosts = hosts.unwrap_or_default();
         let cloud = hosts.first().is_some_and(Node::is_cloud);
         let policy = policy(reader, name);
@@ -100,9 +101,8 @@ impl CvpConfig {
     }
 }
 
-fn credentials(reader: &mut Reader, name: &str) -> Option<Credentials> {
+fn credentials(reader: &mut Reader, name: &str, origin: Option<&Origin>) -> Option<Credentials> {
     let key = |key: &str| format!("cvp.{name}.{key}");
-    let origin = reader.origin_within(&format!("cvp.{name}"));
     let username = reader.text(&key("username"));
     let password = reader.secret(&key("password"));
     let token = reader.secret(&key("token"));
@@ -110,7 +110,7 @@ fn credentials(reader: &mut Reader, name: &str) -> Option<Credentials> {
         (Some(token), None, None) => Some(Credentials::Token(token)),
         (Some(_), ..) => {
             let reason = "is set beside username or password; set one of the two";
-            reader.problem(&key("token"), origin.as_ref(), reason);
+            reader.problem(&key("token"), origin, reason);
             None
         }
         (None, Some(username), Some(password)) => Some(Credentials::Password { username, password }),
@@ -119,7 +119,7 @@ fn credentials(reader: &mut Reader, name: &str) -> Option<Credentials> {
                 None => ("username", "is missing; set username and password, or token"),
                 Some(_) => ("password", "is missing; set password or password_file"),
             };
-            reader.problem(&key(missing), origin.as_ref(), reason);
+            reader.problem(&key(missing), origin, reason);
             None
         }
     }

@@ -102,8 +102,8 @@ fn clusters_have_names_and_what_is_wrong_with_them_is_said() {
         codes = ['0000', '0042']\ntask_diff = 'never'\ninsecure = true\nca_file = 'x'\nconcurency = 7\n[cvp]\nhosts = ['x']\n[cvp.E]\nhosts = ['x']\n";
     let problems = problems(text, &[]);
     let expected = [
-        ":18: cvp.E.hosts: \"E\" is no name",
-        ":17: cvp.hosts: belongs into a section with a name, such as [cvp.main]",
+        ":23: cvp.E.hosts: \"E\" is no name",
+        ":21: cvp.hosts: belongs into a section with a name, such as [cvp.main]",
         "cvp.a.hosts: \"http://cvp2\" would be reached without TLS",
         "cvp.a.password: is missing; set password or password_file",
         "cvp.b.hosts: is missing",

@@ -152,7 +152,7 @@ async fn tasks_are_a_table_with_what_is_empty_and_why_not() -> Result<()> {
         row("1811").contains("0000  Configuration is in sync") && row("1811").ends_with("yes"),
         "{printed}"
     );
-    ensure!(row("1777").ends_with("no       not-compliant"), "{printed}");
+    ensure!(row("1777").ends_with(" no     not-compliant"), "{printed}");
     let warning = text(&output.stderr);
     ensure!(warning.contains("certificates are not verified"), "{warning}");
     let output = scene.run("cvp tasks --code 0019 --ca-file ca.pem").await?;
@@ -162,6 +162,9 @@ async fn tasks_are_a_table_with_what_is_empty_and_why_not() -> Result<()> {
     );
     Ok(())
 }
+
+/// A command line, its environment, its exit code, and what is on stderr.
+type Row<'a> = (&'a str, Vec<(&'a str, &'a str)>, i32, &'a str);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn errors_say_what_to_do_next_and_keep_secrets() -> Result<()> {
@@ -181,7 +184,7 @@ async fn errors_say_what_to_do_next_and_keep_secrets() -> Result<()> {
         environment
     };
     let user = at(&[("CVP_USERNAME", "cvpadmin"), ("CVP_PASSWORD", "hush")]);
-    let table: &[(&str, Vec<(&str, &str)>, i32, &str)] = &[
+    let table: &[Row<'_>] = &[
         ("cvp sweep --yes", vec![], 2, "set CVP_HOSTNAME with CVP_USERNAME"),
         ("cvp sweep", user.clone(), 2, "say --dry-run or --yes"),
         (

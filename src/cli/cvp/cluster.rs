@@ -11,8 +11,8 @@ use crate::telemetry;
 #[derive(Debug, Args)]
 pub(super) struct Cluster {
     /// A cluster of the configuration, by its name [default: the one of `CVP_HOSTNAME`, else the only one there is]
-    #[arg(long, value_name = "NAME")]
-    cluster: Option<String>,
+    #[arg(long = "cluster", value_name = "NAME")]
+    name: Option<String>,
     /// Certificates of the cluster's authority, in PEM [default: those of the operating system]
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
@@ -34,7 +34,7 @@ impl Cluster {
     /// What is configured, with what flags say.
     pub(super) fn configuration(&self, global: &Global) -> anyhow::Result<CvpConfig> {
         let overrides = Overrides {
-            cvp_variables: self.cluster.is_none(),
+            cvp_variables: self.name.is_none(),
             ..Overrides::default()
         };
         let config = global.configuration(overrides)?;
@@ -65,7 +65,7 @@ impl Cluster {
     fn choose(&self, config: Config) -> Result<CvpConfig, UsageError> {
         let mut clusters = config.cvp;
         let names: Vec<String> = clusters.keys().cloned().collect();
-        let wanted = match &self.cluster {
+        let wanted = match &self.name {
             Some(name) => name.clone(),
             None if clusters.contains_key(CVP_ENVIRONMENT) => CVP_ENVIRONMENT.to_owned(),
             None => match names.as_slice() {

@@ -32,8 +32,8 @@ pub(crate) struct Sweep {
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub(crate) struct Swept {
     seconds: f64,
-    listed: u64,
-    cancelled: u64,
+    listed: u32,
+    cancelled: u32,
     /// The most memory it had, in MiB.
     peak_mib: f64,
 }
@@ -76,8 +76,8 @@ pub(crate) async fn run(arguments: Sweep) -> anyhow::Result<Swept> {
     client.log_out().await;
     Ok(Swept {
         seconds: begin.elapsed().as_secs_f64(),
-        listed: summary.listed,
-        cancelled: summary.cancelled,
+        listed: u32::try_from(summary.listed)?,
+        cancelled: u32::try_from(summary.cancelled)?,
         peak_mib: peak_mib()?,
     })
 }
@@ -110,10 +110,10 @@ pub(crate) async fn measure(tasks: usize, rounds: u32, table: &mut Table) -> any
     let mut small = Vec::new();
     for round in 1..=rounds {
         let (swept, requests) = one(tasks, LATENCY).await?;
-        let rate = |time: f64| swept.listed as f64 / time;
-        let ideal = requests as f64 * LATENCY.as_secs_f64() / f64::from(CONCURRENCY);
+        let rate = |time: f64| f64::from(swept.listed) / time;
+        let ideal = f64::from(requests) * LATENCY.as_secs_f64() / f64::from(CONCURRENCY);
         // Login, list, version, a check for each task, a cancel for each empty one; one at a time.
-        let script = (3 + swept.listed + swept.cancelled) as f64 * LATENCY.as_secs_f64();
+        let script = f64::from(3 + swept.listed + swept.cancelled) * LATENCY.as_secs_f64();
         eprintln!("sweep, round {round}: {swept:?}, {requests} requests, ideal {ideal:.2} s");
         rates.push(rate(swept.seconds));
         ideals.push(rate(ideal));
@@ -152,7 +152,7 @@ pub(crate) async fn measure(tasks: usize, rounds: u32, table: &mut Table) -> any
 const MORE_MIB: f64 = 48.0;
 
 /// One sweep, and how many requests it made.
-async fn one(tasks: usize, latency: Duration) -> anyhow::Result<(Swept, usize)> {
+async fn one(tasks: usize, latency: Duration) -> anyhow::Result<(Swept, u32)> {
     let scenario = Scenario::many(tasks, 10).tuned(|knobs| knobs.latency = latency);
     let simulator = CvpSimulator::start(scenario, Options::default()).await?;
     // One finished change control, as any cluster has that ever did something.
@@ -174,11 +174,14 @@ async fn one(tasks: usize, latency: Duration) -> anyhow::Result<(Swept, usize)> 
     let output = child.await.context("cannot start the sweep")?;
     ensure!(output.status.success(), "the sweep failed: {}", output.status);
     let swept: Swept = serde_json::from_slice(&output.stdout)?;
-    let requests = simulator.counts().values().sum();
-    let expected = (tasks as u64, tasks as u64 / 10);
-    ensure!((swept.listed, swept.cancelled) == expected, "{swept:?}");
+    let requests = u32::try_from(simulator.counts().values().sum::<usize>())?;
+    let expected = (tasks, tasks / 10);
     ensure!(
-        simulator.cancelled().len() as u64 == swept.cancelled,
+        (swept.listed as usize, swept.cancelled as usize) == expected,
+        "{swept:?}"
+    );
+    ensure!(
+        simulator.cancelled().len() == swept.cancelled as usize,
         "cancelled more than once"
     );
     ensure!(

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use lockstep_simulators::cvp::{ConfigDiff, Endpoint, Fault, Injection, Scenario, Task, TaskKind};
 
 use crate::scene::{Scene, acting};
@@ -23,7 +24,7 @@ fn mixture() -> Scenario {
             compliant: false,
             ..ConfigDiff::empty()
         });
-        world.device_mut(&mac(9)).streaming_status = "inactive".to_owned();
+        "inactive".clone_into(&mut world.device_mut(&mac(9)).streaming_status);
     })
 }
 
@@ -69,8 +70,11 @@ async fn no_fault_cancels_what_the_gate_keeps() {
             let fault = fault.clone();
             async move {
                 let scene = Scene::with(mixture(), 1, |options| {
-                    options.timeout = Duration::from_millis(150);
-                    options.login_timeout = Duration::from_millis(150);
+                    options.concurrency = 4;
+                    // Only what hangs has to be waited for.
+                    let timeout = if fault == Fault::Hang { 200 } else { 5000 };
+                    options.timeout = Duration::from_millis(timeout);
+                    options.login_timeout = Duration::from_millis(timeout);
                 })
                 .await;
                 let injection = Injection::new(endpoint, fault.clone());
@@ -100,7 +104,8 @@ async fn no_fault_cancels_what_the_gate_keeps() {
         let runs = ENDPOINTS
             .iter()
             .flat_map(|endpoint| [one(*endpoint, true), one(*endpoint, false)]);
-        for done in futures_util::future::join_all(runs).await {
+        let mut runs = futures_util::stream::iter(runs).buffer_unordered(6);
+        while let Some(done) = runs.next().await {
             sweeps += 1;
             cancelled += done;
         }

@@ -48,10 +48,7 @@ impl Scene {
             let ends = ends.clone();
             move |event: SweepEvent<'_>| {
                 if let SweepEvent::Settled(report) = event {
-                    let twice = ends
-                        .lock()
-                        .unwrap()
-                        .insert(report.task_id.to_string(), report.clone());
+                    let twice = lock(&ends).insert(report.task_id.to_string(), report.clone());
                     assert!(twice.is_none(), "two ends of {}", report.task_id);
                 }
             }
@@ -62,7 +59,7 @@ impl Scene {
             observe: Arc::new(observe),
         };
         let summary = run(context, options).await;
-        let ends = Ends(std::mem::take(&mut *ends.lock().unwrap()));
+        let ends = Ends(std::mem::take(&mut *lock(&ends)));
         if let Ok(summary) = &summary {
             let ended = summary.cancelled + summary.kept + summary.failed + summary.gone;
             assert_eq!(
@@ -98,7 +95,8 @@ pub(crate) async fn start(scenario: Scenario, nodes: u8) -> CvpSimulator {
         nodes,
         ..Options::default()
     };
-    CvpSimulator::start(scenario, options).await.unwrap()
+    let simulator = CvpSimulator::start(scenario, options).await;
+    simulator.expect("free ports are found")
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests have clients of their own")]
@@ -112,11 +110,8 @@ pub(crate) fn client(
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy();
     let builder = match trust {
-        Trust::Simulator => builder
-            .tls_certs_only(reqwest::Certificate::from_pem_bundle(simulator.ca_pem().as_bytes()).unwrap()),
-        Trust::Others => {
-            builder.tls_certs_only(reqwest::Certificate::from_pem_bundle(OTHER_AUTHORITY).unwrap())
-        }
+        Trust::Simulator => builder.tls_certs_only(authority(simulator.ca_pem().as_bytes())),
+        Trust::Others => builder.tls_certs_only(authority(OTHER_AUTHORITY)),
         Trust::Anyone => builder.tls_danger_accept_invalid_certs(true),
     };
     let usual = Options::default();
@@ -124,7 +119,7 @@ pub(crate) fn client(
         nodes: simulator
             .addresses()
             .iter()
-            .map(|address| address.to_string().parse().unwrap())
+            .map(|address| address.to_string().parse().expect("an address is a node"))
             .collect(),
         credentials: Credentials::Password {
             username: usual.username,
@@ -142,7 +137,16 @@ pub(crate) fn client(
         },
     };
     change(&mut options);
-    CvpClient::new(builder.build().unwrap(), options, Arc::new(SystemClock))
+    let http = builder.build().expect("the TLS stack starts");
+    CvpClient::new(http, options, Arc::new(SystemClock))
+}
+
+fn authority(pem: &[u8]) -> Vec<reqwest::Certificate> {
+    reqwest::Certificate::from_pem_bundle(pem).expect("certificates in PEM")
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().expect("no test panics while it holds it")
 }
 
 /// A sweep that acts, and does not wait long.

@@ -89,12 +89,12 @@ const KEPT: &[(&str, Change, &str)] = &[
     ),
     (
         "not streaming",
-        |world| world.device_mut(MAC).streaming_status = "inactive".to_owned(),
+        |world| "inactive".clone_into(&mut world.device_mut(MAC).streaming_status),
         "not-streaming",
     ),
     (
         "unregistered",
-        |world| world.device_mut(MAC).status = "Unregistered".to_owned(),
+        |world| "Unregistered".clone_into(&mut world.device_mut(MAC).status),
         "not-registered",
     ),
     (
@@ -104,7 +104,7 @@ const KEPT: &[(&str, Change, &str)] = &[
     ),
     (
         "a warning",
-        |world| world.device_mut(MAC).compliance_indication = "WARNING".to_owned(),
+        |world| "WARNING".clone_into(&mut world.device_mut(MAC).compliance_indication),
         "indication",
     ),
     (
@@ -118,7 +118,7 @@ const KEPT: &[(&str, Change, &str)] = &[
             world.task_mut("1000").diff = Some(ConfigDiff {
                 add: 1,
                 ..ConfigDiff::empty()
-            })
+            });
         },
         "disagreement",
     ),
@@ -128,7 +128,7 @@ const KEPT: &[(&str, Change, &str)] = &[
             world.task_mut("1000").diff = Some(ConfigDiff {
                 error: "INACTIVEDEVICE".to_owned(),
                 ..ConfigDiff::empty()
-            })
+            });
         },
         "task-diff-failed",
     ),

@@ -3,8 +3,8 @@
 //! 1. *List*: the tasks page by page, beside them the inventory and the change controls in one request each. What these alone
 //!    keep is settled without another request.
 //! 2. *Look*: a first reading of what is left, many at a time.
-//! 3. *Act*, when all tasks are known: a note, a second reading of everything, the gate, and at once the cancel. Then the
-//!    task is read until it is cancelled, and the device once more.
+//! 3. *Act*, when all tasks are known: a note and the change controls anew, a second reading of the rest, the gate, and at
+//!    once the cancel. Then the task is read until it is cancelled, and the device once more.
 //!
 //! Every listed task ends in exactly one [`Outcome`]. The sweep knows CloudVision by the trait [`Cvp`] alone, and its
 //! audience by a callback.

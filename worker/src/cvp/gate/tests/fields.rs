@@ -1,0 +1,120 @@
+//! What becomes of a task when a field is missing, null or unreadable.
+
+use serde_json::{Value, json};
+
+use super::case::Case;
+use super::case::Part::{self, Compliance as C, Diff as D, Task as T};
+
+/// A field that must be there and hold.
+pub(super) const MUST: &[(Part, &str)] = &[
+    (T, "/workOrderId"),
+    (T, "/workOrderUserDefinedStatus"),
+    (T, "/createdOnInLongFormat"),
+    (T, "/data"),
+    (T, "/data/WORKFLOW_ACTION"),
+    (T, "/data/IS_ADD_OR_MOVE_FLOW"),
+    (C, "/complianceCode"),
+    (C, "/unAuthorized"),
+    (C, "/deviceStatus"),
+    (D, "/config_compliance"),
+];
+
+/// A field that must hold if it is there.
+pub(super) const MAY: &[(Part, &str)] = &[
+    (T, "/currentTaskName"),
+    (T, "/taskStatus"),
+    (T, "/taskStatusBeforeCancel"),
+    (T, "/executedBy"),
+    (T, "/executedOnInLongFormat"),
+    (T, "/ccId"),
+    (T, "/ccIdV2"),
+    (T, "/stageId"),
+    (T, "/netElementId"),
+    (T, "/workOrderDetails"),
+    (T, "/workOrderDetails/netElementId"),
+    (T, "/data/VIEW"),
+    (T, "/data/isRollbackTask"),
+    (T, "/data/isRollbackFromSnapshotFlow"),
+    (T, "/data/ZERO_TOUCH_REPLACEMENT"),
+    (T, "/data/ccId"),
+    (C, "/complianceIndication"),
+    (C, "/streamingStatus"),
+    (C, "/ztpMode"),
+    (C, "/systemMacAddress"),
+    (C, "/key"),
+    (C, "/serialNumber"),
+    (C, "/taskIdList"),
+];
+
+/// What nothing can be.
+fn nonsense(pointer: &str) -> Value {
+    match pointer {
+        "/data" | "/workOrderDetails" | "/taskIdList" => json!(7),
+        _ => json!([{"x": 1}]),
+    }
+}
+
+#[test]
+fn what_must_be_there_keeps_the_task_when_it_is_missing_null_or_unreadable() {
+    for (part, pointer) in MUST {
+        let name = pointer.rsplit('/').next().unwrap();
+        for missing in [None, Some(Value::Null)] {
+            let names = Case::empty().with(*part, pointer, missing.as_ref()).names();
+            assert!(
+                names.contains(&format!("missing:{name}")),
+                "{pointer} {missing:?}: {names:?}"
+            );
+        }
+        let names = Case::empty()
+            .with(*part, pointer, Some(&nonsense(pointer)))
+            .names();
+        assert!(
+            names.contains(&format!("unreadable:{name}")),
+            "{pointer}: {names:?}"
+        );
+    }
+}
+
+#[test]
+fn what_may_be_missing_keeps_the_task_only_when_it_is_unreadable() {
+    for (part, pointer) in MAY {
+        for missing in [None, Some(Value::Null)] {
+            let names = Case::empty().with(*part, pointer, missing.as_ref()).names();
+            assert_eq!(names, Vec::<String>::new(), "{pointer} {missing:?}");
+        }
+        let names = Case::empty()
+            .with(*part, pointer, Some(&nonsense(pointer)))
+            .names();
+        assert!(
+            names.iter().any(|name| name.starts_with("unreadable:")),
+            "{pointer}: {names:?}"
+        );
+    }
+}
+
+#[test]
+fn the_device_must_stand_somewhere() {
+    let case = Case::empty()
+        .with(T, "/netElementId", None)
+        .with(T, "/data/NETELEMENT_ID", None)
+        .with(T, "/workOrderDetails/netElementId", Some(&json!("")));
+    assert!(
+        case.names().contains(&"missing:netElementId".to_owned()),
+        "{:?}",
+        case.names()
+    );
+}
+
+#[test]
+fn nothing_that_can_be_broken_alone_lets_a_task_through_that_another_reason_keeps() {
+    // Whatever is missing, a device that is out of sync keeps its task.
+    for (part, pointer) in MUST
+        .iter()
+        .chain(MAY)
+        .filter(|(_, pointer)| *pointer != "/complianceCode")
+    {
+        let case = Case::empty().with(*part, pointer, None);
+        let case = case.with(C, "/complianceCode", Some(&json!("0001")));
+        assert!(case.names().contains(&"not-compliant".to_owned()), "{pointer}");
+    }
+}
