@@ -29,7 +29,7 @@ pub(super) struct Look<'a> {
 
 /// What became of a tip.
 enum Verdict {
-    Sound(Judgement, Arc<Vec<u8>>),
+    Sound(Box<Judgement>, Arc<Vec<u8>>),
     Broken(Vec<IntentProblem>),
 }
 
@@ -38,7 +38,7 @@ impl Look<'_> {
     pub(super) async fn run(&self, requests: &[(&Attempt, Request)]) -> Vec<RunEnd> {
         let tip = match self.source.mirror.fetch().await {
             Ok(tip) => tip,
-            Err(error) => return vec![git_end(error); requests.len()],
+            Err(error) => return vec![git_end(&error); requests.len()],
         };
         let mut ends: Vec<Option<RunEnd>> = vec![None; requests.len()];
         let mut looks: Vec<(usize, &Attempt, Option<&CommitId>)> = Vec::new();
@@ -72,7 +72,7 @@ impl Look<'_> {
                 "the remote does not have commit {after} yet"
             ))),
             Ok(_) => None,
-            Err(error) => Some(git_end(error)),
+            Err(error) => Some(git_end(&error)),
         }
     }
 
@@ -117,7 +117,7 @@ impl Look<'_> {
                     actor: attempts[lead].actor.clone(),
                     at: now,
                 };
-                let Judgement { affected, groups } = judgement;
+                let Judgement { affected, groups } = *judgement;
                 let flags = (!affected.is_empty()).then(|| Flags {
                     cause,
                     whom: answer::whom(&affected, groups),
@@ -198,7 +198,13 @@ impl Look<'_> {
         } else {
             Vec::new()
         };
-        let new = Arc::new(self.source.mirror.listing(commit).await.map_err(git_end)?);
+        let new = Arc::new(
+            self.source
+                .mirror
+                .listing(commit)
+                .await
+                .map_err(|error| git_end(&error))?,
+        );
         let parse = |bytes: &[u8]| {
             Listing::parse(bytes)
                 .map_err(|error| RunEnd::Failed(format!("cannot read the listing: {}", chain(&error))))
@@ -217,12 +223,17 @@ impl Look<'_> {
                 .map_err(|error| RunEnd::Failed(format!("the examination ended: {error}")))?;
             contents = read;
             let needed = match examination {
-                Examination::Sound(judgement) => return Ok(Verdict::Sound(judgement, new)),
+                Examination::Sound(judgement) => return Ok(Verdict::Sound(Box::new(judgement), new)),
                 Examination::Broken(problems) => return Ok(Verdict::Broken(problems)),
                 Examination::Needs(needed) => needed,
             };
             let objects: Vec<String> = needed.keys().map(ToString::to_string).collect();
-            let mut blobs = self.source.mirror.blobs(&objects).await.map_err(git_end)?;
+            let mut blobs = self
+                .source
+                .mirror
+                .blobs(&objects)
+                .await
+                .map_err(|error| git_end(&error))?;
             for object in needed.into_keys() {
                 let content = match blobs.remove(object.as_str()) {
                     Some(Blob::Content(bytes)) => Content::Bytes(bytes),
@@ -304,13 +315,13 @@ fn cause(kind: RepositoryKind) -> Cause {
 }
 
 /// What an error of git means for a message.
-fn git_end(error: GitError) -> RunEnd {
+fn git_end(error: &GitError) -> RunEnd {
     let place = "$.data.repository";
     match error {
         GitError::NoBranch { .. } => {
             RunEnd::Rejected(Rejection::new(Code::UnknownBranch, place, error.to_string()))
         }
-        GitError::NoCommit { ref commit } => {
+        GitError::NoCommit { commit } => {
             let reason =
                 format!("there is no commit {commit} in the repository; push it, or name another one");
             RunEnd::Rejected(Rejection::new(Code::UnknownCommit, "$.data.commit", reason))
@@ -321,6 +332,6 @@ fn git_end(error: GitError) -> RunEnd {
         | GitError::Failed { .. }
         | GitError::TooMuch { .. }
         | GitError::Unexpected { .. }
-        | GitError::Clone(_) => RunEnd::Failed(chain(&error)),
+        | GitError::Clone(_) => RunEnd::Failed(chain(error)),
     }
 }

@@ -14,6 +14,10 @@ pub struct Source {
 
 impl Source {
     /// Its name in messages and in the store.
+    #[expect(
+        clippy::missing_panics_doc,
+        reason = "the names of kinds are names of repositories"
+    )]
     pub fn name(&self) -> RepositoryName {
         let name = RepositoryName::try_from(self.kind.as_str().to_owned());
         name.expect("the names of kinds are names of repositories")
