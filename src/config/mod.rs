@@ -88,6 +88,15 @@ impl Config {
         Self::read(None, &BTreeMap::new(), overrides)
     }
 
+    /// What is in this file, and nothing else.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    #[cfg(feature = "simulators")]
+    pub(crate) fn alone(file: &Path) -> Result<Self, ConfigProblems> {
+        Self::read(Some(file), &BTreeMap::new(), Overrides::default())
+    }
+
     fn read(
         file: Option<&Path>,
         variables: &BTreeMap<String, String>,

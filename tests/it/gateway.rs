@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use lockstep_testbed::{free_port, wait};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::system::{Ground, PATIENCE, Process, Scene};
+use crate::system::{Ground, Load, PATIENCE, Process, Scene};
 
 const SECRET: &str = "a-secret-of-the-forge";
 
@@ -204,4 +205,86 @@ async fn a_gateway_by_itself_hands_over_to_workers_by_the_broker() -> Result<()>
         process.stop().await?;
     }
     Ok(())
+}
+
+/// A push for each try, worked by two workers, one of which is killed at a step of its own: each push flags once.
+#[tokio::test(flavor = "multi_thread")]
+async fn pushes_flag_once_while_one_of_two_workers_is_killed() -> Result<()> {
+    let scene = Scene::new(Ground::Servers).await?;
+    let repository = scene.folder().join("settings");
+    settings(&repository)?;
+    let url = repository.display().to_string();
+    let gateway = format!("127.0.0.1:{}", free_port()?);
+    let serving = scene.run(
+        &["gateway", "--listen", &gateway],
+        &[
+            ("LOCKSTEP__REPOSITORIES__SETTINGS__URL", &url),
+            ("LOCKSTEP__REPOSITORIES__SETTINGS__WEBHOOK_SECRET", SECRET),
+        ],
+    )?;
+    let gateway = Server(gateway);
+    wait::until("the gateway to be ready", PATIENCE, async || {
+        match gateway.ask("GET", "/readyz", "", "").await {
+            Ok((200, _)) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await?;
+    let fleet = Load {
+        devices: 2,
+        events: 0,
+    };
+    let bus = scene.bus().await?;
+    fleet.publish(&*bus).await?;
+    bus.close().await;
+    let worker = |more: &[(&str, &str)]| {
+        let mut environment = vec![
+            ("LOCKSTEP__REPOSITORIES__SETTINGS__URL", url.as_str()),
+            ("LOCKSTEP__REPOSITORIES__DEBOUNCE_MS", "0"),
+        ];
+        environment.extend(more);
+        scene.worker(&environment)
+    };
+    let mut doomed = worker(&[
+        ("LOCKSTEP__DATA_DIR", "doomed-data"),
+        ("LOCKSTEP__WORKER__LANES", "repositories"),
+        ("LOCKSTEP_FAIL_POINT", "after-commit:3:kill"),
+    ])?;
+    let other = worker(&[])?;
+
+    let records = scene.oracle().records;
+    for number in 0..12 {
+        std::fs::create_dir_all(repository.join("access"))?;
+        std::fs::write(repository.join("access/count.txt"), number.to_string())?;
+        git(&repository, &["add", "."])?;
+        git(&repository, &["commit", "--quiet", "--message", "Count"])?;
+        let commit = git(&repository, &["rev-parse", "HEAD"])?;
+        let (status, accepted) = gateway
+            .push(&number.to_string(), SECRET, &push_of(&commit))
+            .await?;
+        ensure!(status == 202, "{status} {accepted}");
+        let identity = serde_json::from_value(accepted["messages"][0].clone())?;
+        let record = wait::until("the push to be worked", PATIENCE, async || {
+            match records.inbox().await {
+                Ok(mut inbox) => inbox.remove(&identity).ok_or_else(|| "it is not".to_owned()),
+                Err(error) => Err(format!("{error:#}")),
+            }
+        })
+        .await?;
+        ensure!(record.state == "applied", "{record:?}");
+        ensure!(record.result["outcome"] == "applied", "{record:?}");
+        ensure!(record.result["commit"] == commit.as_str(), "{record:?}");
+    }
+    let status = doomed.ended().await?;
+    ensure!(
+        status.signal() == Some(9),
+        "it ended with {status}: {}",
+        doomed.log()?
+    );
+    for (hostname, generations) in records.devices().await? {
+        let flags = generations.desired - generations.synced;
+        ensure!(flags == 12, "{hostname} was flagged {flags} times by 12 pushes");
+    }
+    other.stop().await?;
+    serving.stop().await
 }

@@ -1,6 +1,8 @@
 //! Commands about the tasks of CloudVision. They need neither broker nor database.
 
 mod cluster;
+#[cfg(feature = "simulators")]
+mod once;
 mod progress;
 mod run;
 mod sweep;
@@ -11,6 +13,9 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::Global;
+
+#[cfg(feature = "simulators")]
+pub(super) use once::sweep_once;
 
 /// Finds tasks of Arista `CloudVision` that have nothing left to do, and cancels them
 ///

@@ -15,9 +15,9 @@ use crate::config::CvpConfig;
 
 /// What a sweep found and did, the newest task first.
 #[derive(Debug)]
-pub(super) struct Swept {
-    pub(super) tasks: Vec<TaskReport>,
-    pub(super) summary: Summary,
+pub(in crate::cli) struct Swept {
+    pub(in crate::cli) tasks: Vec<TaskReport>,
+    pub(in crate::cli) summary: Summary,
 }
 
 /// The options that go with a cluster.

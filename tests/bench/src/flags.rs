@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use jiff::Timestamp;
+
 use lockstep_protocol::results::{EventApplied, Outcome, Scope};
 use lockstep_protocol::{Cause, DeviceType, Digest, Identity, Kind, Source, WorkResult};
+use lockstep_worker::clock::{Clock, SystemClock};
 use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_worker::store::{
     Advance, Changed, Flags, InboxRow, InboxState, Leases, NewCause, Repositories, RepositoryChange, Whom,
@@ -71,7 +72,7 @@ async fn change(scene: &Scene, devices: u32) -> anyhow::Result<Duration> {
         branch: "main".to_owned(),
         round: 0,
         seen: "7".repeat(40).parse()?,
-        at: Timestamp::now(),
+        at: SystemClock.now(),
         problem: None,
         advance: Some(advance()?),
         rows: Arc::new(|flagged| {
@@ -123,7 +124,7 @@ fn advance() -> anyhow::Result<Advance> {
         identity: identity(),
         kind: Kind::RepositoryChanged,
         actor: Some("gitlab".to_owned()),
-        at: Timestamp::now(),
+        at: SystemClock.now(),
     };
     let whom = Whom {
         device_types: TYPES.into(),
@@ -150,7 +151,7 @@ fn row(result: EventApplied) -> InboxRow {
         kind: kind.to_owned(),
         digest: Digest::of(kind, None, &serde_json::json!({})),
         state: InboxState::Applied,
-        at: Timestamp::now(),
+        at: SystemClock.now(),
         actor: Some("gitlab".to_owned()),
         subject: None,
         result: WorkResult::EventApplied(result),

@@ -30,7 +30,7 @@ impl Place {
     }
 
     fn mirror_of(&self, url: &str) -> Result<Mirror> {
-        let git = Git::new("git", Duration::from_secs(60));
+        let git = Git::new("git", Duration::from_mins(1));
         let remote = Remote::new(url, "main")?;
         Ok(Mirror::new(
             git,
@@ -173,7 +173,7 @@ async fn a_remote_that_asks_for_credentials_is_refused_at_once() -> Result<()> {
     // With a token, it is sent; and it stands in no error.
     let mut remote = Remote::new(&url, "main")?;
     remote.token = Some(("bot".to_owned(), "hunter2-secret".into()));
-    let git = Git::new("git", Duration::from_secs(60));
+    let git = Git::new("git", Duration::from_mins(1));
     let mirror = Mirror::new(git, remote, place.folder.path().join("other.git"));
     let error = mirror.fetch().await.unwrap_err();
     ensure!(!format!("{error:?}{mirror:?}").contains("hunter2"), "{error:?}");

@@ -1,3 +1,7 @@
+#[cfg(feature = "simulators")]
+mod cvp;
+
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -23,7 +27,7 @@ use crate::roles;
 /// How long any step may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Shows the main job from start to end: events in, flags flipped, results out
+/// Shows the main jobs from start to end: events in, flags flipped, results out; empty tasks found and cancelled
 ///
 /// Runs everything in this process and in a temporary folder, which is gone afterwards. Nothing that is configured is used or
 /// touched.
@@ -44,7 +48,7 @@ impl Demo {
         });
         let story = async {
             let address = address.await.context("nothing was started")?;
-            tell(&Client::at(&address)?, global.json).await
+            tell(&Client::at(&address)?, folder.path(), global.json).await
         };
         tokio::select! {
             ended = up => bail!("it ended before the demo did: {ended:?}"),
@@ -65,7 +69,7 @@ struct Scene {
 }
 
 /// Plays all scenes against a running Lockstep, and fails if one of them does not end as it should.
-async fn tell(client: &Client, json: bool) -> anyhow::Result<()> {
+async fn tell(client: &Client, folder: &Path, json: bool) -> anyhow::Result<()> {
     let mut told = Vec::new();
     for scene in scenes()? {
         let view = play(client, &scene).await?;
@@ -79,6 +83,7 @@ async fn tell(client: &Client, json: bool) -> anyhow::Result<()> {
         }
         told.push(json!({"title": scene.title, "message": view}));
     }
+    told.extend(cvp_scene(folder, json).await?);
     let devices = list::all(client, vec![("limit", "1000".to_owned())]).await?;
     if json {
         output::json(&json!({"scenes": told, "devices": devices}));
@@ -89,6 +94,18 @@ async fn tell(client: &Client, json: bool) -> anyhow::Result<()> {
     output::line("");
     output::line("That was the real thing, in one process. `lockstep up` keeps it running for you.");
     Ok(())
+}
+
+/// The scene that needs a simulated peer.
+#[cfg(feature = "simulators")]
+async fn cvp_scene(folder: &Path, json: bool) -> anyhow::Result<Option<serde_json::Value>> {
+    cvp::play(folder, json).await.map(Some)
+}
+
+/// This build has no simulators.
+#[cfg(not(feature = "simulators"))]
+async fn cvp_scene(_folder: &Path, _json: bool) -> anyhow::Result<Option<serde_json::Value>> {
+    Ok(None)
 }
 
 async fn play(client: &Client, scene: &Scene) -> anyhow::Result<MessageView> {

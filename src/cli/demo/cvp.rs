@@ -1,0 +1,54 @@
+//! The last scene: empty tasks of a simulated CloudVision are cancelled, and nothing else.
+
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+use lockstep_simulators::cvp::{CvpSimulator, Options, Scenario};
+use lockstep_worker::cvp::sweep::Summary;
+use serde_json::{Value, json};
+
+use crate::cli::cvp::sweep_once;
+use crate::cli::output;
+use crate::config::Config;
+
+const TITLE: &str = "CloudVision has fourteen pending tasks; three of them have nothing left to do";
+
+/// Plays it, and fails if anything but these three was cancelled.
+pub(super) async fn play(folder: &Path, json: bool) -> anyhow::Result<Value> {
+    let options = Options::default();
+    let login = format!(
+        "username = {:?}\npassword = {:?}\n",
+        options.username, options.password
+    );
+    let simulator = CvpSimulator::start(Scenario::seed(), options).await?;
+    let ca_file = folder.join("cvp-ca.pem");
+    std::fs::write(&ca_file, simulator.ca_pem()).context("cannot write the certificate")?;
+    let host = simulator
+        .addresses()
+        .first()
+        .context("it has no address")?
+        .to_string();
+    let file = folder.join("cvp.toml");
+    let ca_file = toml::Value::from(ca_file.display().to_string());
+    let text = format!("[cvp.demo]\nhosts = [{host:?}]\nca_file = {ca_file}\n{login}");
+    std::fs::write(&file, text).context("cannot write the configuration")?;
+    let config = Config::alone(&file)?;
+    let cluster = config.cvp.get("demo").context("no cluster was read")?;
+
+    let swept = sweep_once(cluster).await?;
+    let Summary {
+        listed,
+        cancelled,
+        kept,
+        ..
+    } = swept.summary;
+    ensure!((listed, cancelled, kept) == (14, 3, 11), "{:?}", swept.summary);
+    ensure!(simulator.cancelled().len() == 3, "CloudVision says otherwise");
+    if !json {
+        output::line(&format!("● {TITLE}"));
+        output::line(&format!(
+            "  lockstep cvp sweep → {cancelled} cancelled, {kept} kept: not compliant"
+        ));
+    }
+    Ok(json!({"title": TITLE, "tasks": swept.tasks, "counts": swept.summary}))
+}
