@@ -457,6 +457,32 @@ async fn a_webhook_that_never_came_is_made_up_for() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn accepting_an_older_commit_flags_what_came_since() -> Result<()> {
+    let site = Site::new(Ground::Servers).await?;
+    let older = site.settings.git(&["rev-parse", "HEAD"])?.trim().parse()?;
+    site.settings.write("core/x.yml", b"")?;
+    let tip = site.settings.commit("since")?;
+    let worker = site.worker(&[("LOCKSTEP__REPOSITORIES__POLL_SECONDS", "1")])?;
+    let accept = envelope(RepositoryAcceptRequested {
+        repository: repository_name("settings"),
+        commit: older,
+    });
+    site.publish(std::slice::from_ref(&accept)).await?;
+    site.outcome(&accept).await?;
+    wait::until("the flag", PATIENCE, async || {
+        site.ensure_flags(&[("core1", 1)])
+            .await
+            .map_err(|error| format!("{error:#}"))
+    })
+    .await?;
+    let look = push(&tip)?;
+    site.publish(std::slice::from_ref(&look)).await?;
+    let outcome = site.outcome(&look).await?;
+    ensure!(outcome["reason"] == "unchanged", "{outcome}");
+    worker.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_remote_that_vanished_ends_with_the_dead_and_the_other_one_goes_on() -> Result<()> {
     let (site, worker) = Site::accepted(Ground::Servers).await?;
     let origin = site.scene.folder().join("origin/settings");

@@ -11,6 +11,7 @@ mod lockstep;
 mod messages;
 mod meter;
 mod processes;
+mod push;
 mod scene;
 mod sweep;
 mod table;
@@ -76,6 +77,7 @@ enum Figure {
     Affected,
     Sweep,
     Flags,
+    Push,
 }
 
 /// What the bench starts as processes of their own.
@@ -151,6 +153,9 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
     }
     if wanted(Figure::Gateway) {
         gateway::measure(&host, options.pushes, options.rounds, &mut table).await?;
+    }
+    if wanted(Figure::Push) {
+        push::measure(&host, options.rounds, &mut table).await?;
     }
     if wanted(Figure::Flags) {
         flags::measure(&host, options.flagged_devices, options.rounds, &mut table).await?;

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 use lockstep_protocol::results::IgnoredReason;
 use lockstep_protocol::{Cause, Code, CommitId, WorkResult};
 
-use super::runner::{chain, not_now};
+use super::runner::not_now;
 use super::triage::{self, Request};
 use super::{Source, answer};
 use crate::clock::Clock;
@@ -13,7 +13,7 @@ use crate::handlers::Rejection;
 use crate::intent::{
     Change, Content, Contents, Examination, IntentProblem, Judgement, Listing, RepositoryKind, examine,
 };
-use crate::runtime::{Attempt, RunEnd};
+use crate::runtime::{Attempt, RunEnd, chain};
 use crate::store::{
     Advance, Changed, Flagged, Flags, InboxRow, Lease, NewCause, Repositories, RepositoryChange,
     RepositoryRow, RowsOf,
@@ -166,16 +166,17 @@ impl Look<'_> {
             Err(error) => return not_now(&error),
         };
         // It must be sound by itself: what is accepted is the ground on which later changes are judged.
-        let (judgement, listing) = match self.judge(false, commit).await {
-            Ok(Verdict::Sound(judgement, listing)) => (judgement, listing),
+        let listing = match self.judge(false, commit).await {
+            Ok(Verdict::Sound(_, listing)) => listing,
             Ok(Verdict::Broken(problems)) => return RunEnd::Rejected(answer::broken(&problems, commit)),
             Err(end) => return end,
         };
-        drop(judgement);
         let change = self.change(row.as_ref(), tip);
         let result = answer::applied(&Affected::default(), &Flagged::default(), commit.clone());
         let inbox = attempt.applied(result, change.at);
         let change = RepositoryChange {
+            // Where the tip is another one, the watch finds that nobody has looked at it yet.
+            seen: commit.clone(),
             advance: Some(Advance {
                 commit: commit.clone(),
                 listing,

@@ -11,7 +11,7 @@ use super::look::Look;
 use super::triage::{self, Request};
 use crate::clock::Clock;
 use crate::handlers::Rejection;
-use crate::runtime::{Attempt, HeldLease, RunEnd, Runner};
+use crate::runtime::{Attempt, HeldLease, RunEnd, Runner, chain};
 use crate::store::{Leases, Repositories, StoreError};
 
 /// How long a lease holds without being renewed: so long a repository waits after its worker was killed.
@@ -139,12 +139,6 @@ pub(super) fn not_now(error: &StoreError) -> RunEnd {
         | StoreError::SchemaVersion { .. }
         | StoreError::Address { .. } => RunEnd::Later(chain(error)),
     }
-}
-
-/// An error with all its sources, in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let sources = std::iter::successors(error.source(), |error| error.source());
-    sources.fold(error.to_string(), |text, source| format!("{text}: {source}"))
 }
 
 fn not_of_this_lane(message: &Message) -> Rejection {

@@ -12,8 +12,8 @@ use rand::RngExt;
 use tokio_util::sync::CancellationToken;
 
 use super::Source;
-use super::runner::chain;
 use crate::clock::Clock;
+use crate::runtime::chain;
 use crate::store::{Leases, Repositories, RepositoryRow};
 
 /// What watching needs.

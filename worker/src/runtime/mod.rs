@@ -29,6 +29,7 @@ mod settlement;
 mod worker;
 
 pub use actor::TrustedUsers;
+pub(crate) use lane::chain;
 pub use lease::HeldLease;
 pub use runner::{Attempt, RunEnd, Runner};
 pub use settlement::Settlement;

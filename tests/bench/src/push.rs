@@ -1,0 +1,152 @@
+//! A push to a large settings repository: fetched, compared, judged and flagged, beside what git alone takes.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use lockstep_protocol::events::RepositoryChanged;
+use lockstep_protocol::{Digest, Envelope, Identity, Source as MessageSource, WorkResult};
+use lockstep_testbed::Repository;
+use lockstep_worker::clock::{Clock, SystemClock};
+use lockstep_worker::git::{Git, Mirror, Remote};
+use lockstep_worker::intent::RepositoryKind;
+use lockstep_worker::repositories::{RepositoryRunner, Source};
+use lockstep_worker::runtime::{Attempt, RunEnd, Runner};
+use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
+
+use crate::scene::Host;
+use crate::table::{Goal, Row, Table, median};
+
+/// Files of the repository.
+const FILES: u32 = 50_000;
+/// Devices of the fleet, all of which a push here concerns.
+const DEVICES: u32 = 10_000;
+
+/// Measures both after each push, on clones of their own.
+pub(crate) async fn measure(host: &Host, rounds: u32, table: &mut Table) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let origin = Repository::init(&folder.path().join("origin"))?;
+    origin.git_with(&["fast-import", "--quiet", "--force"], first(FILES).as_bytes())?;
+    let scene = host.scene(DEVICES).await?;
+    let store = PostgresStore::connect(PostgresOptions::new(scene.schema.url()))?;
+    let url = origin.path().to_str().context("UTF-8")?;
+    let mirror = Mirror::new(
+        Git::new("git", Duration::from_mins(2)),
+        Remote::new(url, "main")?,
+        folder.path().join("settings.git"),
+    );
+    let kind = RepositoryKind::Settings;
+    let runner = RepositoryRunner::new(
+        [Source { kind, mirror }],
+        store.clone(),
+        store,
+        Arc::new(SystemClock),
+    );
+    let bare = folder.path().join("bare.git");
+    origin.git(&[
+        "clone",
+        "--quiet",
+        "--mirror",
+        url,
+        bare.to_str().context("UTF-8")?,
+    ])?;
+    // The first look reads everything, and is not what is measured.
+    push(&runner, 0, &tip(&origin)?).await?;
+
+    let (mut whole, mut git) = (Vec::new(), Vec::new());
+    for round in 1..=rounds {
+        origin.git_with(&["fast-import", "--quiet", "--force"], next(round).as_bytes())?;
+        let tip = tip(&origin)?;
+        let alone = git_alone(&bare)?;
+        let took = push(&runner, round, &tip).await?;
+        eprintln!("push, round {round}: git alone {alone:?}, Lockstep {took:?}");
+        whole.push(took.as_secs_f64() * 1e3);
+        git.push(alone.as_secs_f64() * 1e3);
+    }
+    let what = "a push to a repository of 50,000 files: fetched, compared, 10,000 devices flagged";
+    let other = ("git fetch, git ls-tree", median(git));
+    table
+        .rows
+        .push(Row::new(what, "ms", median(whole), other, Goal::Plus(1000.0)));
+    Ok(())
+}
+
+fn tip(origin: &Repository) -> anyhow::Result<String> {
+    Ok(origin.git(&["rev-parse", "main"])?.trim().to_owned())
+}
+
+/// One message through the runner of the lane.
+async fn push(runner: &RepositoryRunner, number: u32, after: &str) -> anyhow::Result<Duration> {
+    let event = RepositoryChanged {
+        repository: "settings".to_owned().try_into()?,
+        branch: "main".to_owned(),
+        before: "0".repeat(40).parse()?,
+        after: after.parse()?,
+        forced: false,
+        paths: None,
+    };
+    let source = MessageSource::try_from("urn:lockstep:bench".to_owned())?;
+    let now = SystemClock.now();
+    let identity = Identity {
+        source: source.clone(),
+        id: format!("push-{number}").try_into()?,
+    };
+    let attempt = Attempt {
+        digest: Digest::of(
+            "lockstep.repository.changed",
+            None,
+            &serde_json::to_value(&event)?,
+        ),
+        envelope: Envelope::new(source, now, event),
+        identity,
+        actor: None,
+        number: 1,
+        first_at: now,
+    };
+    let began = Instant::now();
+    let ends = runner.run(&[attempt]).await;
+    let took = began.elapsed();
+    let [RunEnd::Committed(row)] = &ends[..] else {
+        anyhow::bail!("{ends:?}");
+    };
+    let WorkResult::EventApplied(applied) = &row.result else {
+        anyhow::bail!("{row:?}");
+    };
+    ensure!(!applied.devices.is_empty(), "{applied:?}");
+    Ok(took)
+}
+
+/// What cannot be avoided: fetch, and list the tree.
+fn git_alone(bare: &std::path::Path) -> anyhow::Result<Duration> {
+    let began = Instant::now();
+    for arguments in [
+        &["fetch", "--quiet"][..],
+        &["ls-tree", "-r", "-z", "--full-tree", "main"],
+    ] {
+        let output = Command::new("git")
+            .arg("--git-dir")
+            .arg(bare)
+            .args(arguments)
+            .output()?;
+        ensure!(output.status.success(), "git {arguments:?}");
+    }
+    Ok(began.elapsed())
+}
+
+/// The first commit, as `git fast-import` reads it.
+fn first(files: u32) -> String {
+    let header = "blob\nmark :1\ndata 16\ndns_servers: []\n\ncommit refs/heads/main\ncommitter n <n@example.org> 1 +0000\ndata 1\nx\n";
+    let lines = (0..files).map(|number| format!("M 100644 :1 devices/host{number}/base_system.yml\n"));
+    std::iter::once(header.to_owned()).chain(lines).collect()
+}
+
+/// A commit that changes one file, which concerns all devices.
+fn next(number: u32) -> String {
+    let content = format!("cli_append_str: \"{number}\"\n");
+    let length = content.len();
+    format!(
+        "commit refs/heads/main\ncommitter n <n@example.org> {number} +0000\ndata 1\nx\nfrom refs/heads/main^0\n\
+         M 100644 inline global/base_system.yml\ndata {length}\n{content}\n"
+    )
+}
