@@ -113,7 +113,11 @@ async fn push(runner: &RepositoryRunner, number: u32, after: &str) -> anyhow::Re
     let WorkResult::EventApplied(applied) = &row.result else {
         anyhow::bail!("{row:?}");
     };
-    ensure!(!applied.devices.is_empty(), "{applied:?}");
+    ensure!(
+        applied.truncated,
+        "only {} devices were flagged",
+        applied.devices.len()
+    );
     Ok(took)
 }
 
@@ -138,7 +142,11 @@ fn git_alone(bare: &std::path::Path) -> anyhow::Result<Duration> {
 fn first(files: u32) -> String {
     let header = "blob\nmark :1\ndata 16\ndns_servers: []\n\ncommit refs/heads/main\ncommitter n <n@example.org> 1 +0000\ndata 1\nx\n";
     let lines = (0..files).map(|number| format!("M 100644 :1 devices/host{number}/base_system.yml\n"));
-    std::iter::once(header.to_owned()).chain(lines).collect()
+    let global = "M 100644 :1 global/base_system.yml\n".to_owned();
+    std::iter::once(header.to_owned())
+        .chain(lines)
+        .chain([global])
+        .collect()
 }
 
 /// A commit that changes one file, which concerns all devices.
