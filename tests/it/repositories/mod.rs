@@ -8,7 +8,7 @@ mod trees;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use lockstep_bus::Bus;
 use lockstep_protocol::commands::{RepositoryAcceptRequested, RepositoryRefreshRequested};
 use lockstep_protocol::events::{InventoryImported, RepositoryChanged};
