@@ -33,22 +33,6 @@ async fn killed_at(ground: Ground, point: &str) -> Result<()> {
     oracle.judge(&sent, &*bus).await
 }
 
-macro_rules! killed_at {
-    ($($name:ident: $point:literal),* $(,)?) => {$(
-        mod $name {
-            #[tokio::test(flavor = "multi_thread")]
-            async fn on_servers() -> anyhow::Result<()> {
-                super::killed_at(super::Ground::Servers, $point).await
-            }
-
-            #[tokio::test(flavor = "multi_thread")]
-            async fn embedded() -> anyhow::Result<()> {
-                super::killed_at(super::Ground::Embedded, $point).await
-            }
-        }
-    )*};
-}
-
 killed_at! {
     after_received: "after-received",
     after_inbox: "after-inbox",

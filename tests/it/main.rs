@@ -1,6 +1,9 @@
 //! The whole system: real processes, a real broker and a real database, broken on purpose.
 
 mod affected;
+#[macro_use]
+mod system;
+
 mod answers;
 mod cli;
 mod crash;
@@ -20,4 +23,3 @@ mod runs;
 mod shutdown;
 #[cfg(feature = "simulators")]
 mod simulate;
-mod system;

@@ -1,5 +1,7 @@
 //! What the tests of the whole system share: a place to run, processes to kill, messages to send, an oracle to ask.
 
+#[macro_use]
+mod killed_at;
 pub(crate) mod load;
 mod oracle;
 mod process;

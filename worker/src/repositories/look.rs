@@ -144,7 +144,8 @@ impl Look<'_> {
         attempts: &[&Attempt],
     ) -> Vec<RunEnd> {
         let result = answer::ignored(IgnoredReason::Unchanged, Some(tip.clone()));
-        if row.is_some_and(|row| row.seen == *tip && row.problem.is_none()) {
+        let branch = self.source.mirror.remote().branch();
+        if row.is_some_and(|row| row.seen == *tip && row.problem.is_none() && row.branch == branch) {
             return vec![RunEnd::Applied(result); attempts.len()];
         }
         let change = self.change(row, tip);
