@@ -33,6 +33,8 @@ pub enum Code {
     UnknownCommit,
     /// The settings or templates at the tip do not hold; the accepted commit stays.
     InvalidIntent,
+    /// No dead letter has the number named.
+    UnknownDeadLetter,
     /// The sender may not publish messages of this type.
     NotAllowed,
     /// The body is larger than what is accepted.
@@ -66,6 +68,7 @@ impl Code {
             Self::UnknownBranch => "unknown-branch",
             Self::UnknownCommit => "unknown-commit",
             Self::InvalidIntent => "invalid-intent",
+            Self::UnknownDeadLetter => "unknown-dead-letter",
             Self::NotAllowed => "not-allowed",
             Self::TooLarge => "too-large",
             Self::AttemptsExhausted => "attempts-exhausted",

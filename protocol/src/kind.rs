@@ -193,9 +193,9 @@ messages! {
         ExecutionCancelRequested(c::ExecutionCancelRequested) = "lockstep.execution.cancel-requested",
         /// Cancel the empty pending tasks of a CloudVision cluster.
         CvpSweepRequested(c::CvpSweepRequested) = "lockstep.cvp-sweep.requested",
-        /// Work a dead letter again.
+        /// Work dead letters again.
         DeadLetterRequeueRequested(c::DeadLetterRequeueRequested) = "lockstep.dead-letter.requeue-requested",
-        /// Drop a dead letter.
+        /// Drop dead letters.
         DeadLetterDropRequested(c::DeadLetterDropRequested) = "lockstep.dead-letter.drop-requested",
     }
     /// What a worker says about an event or a command.
@@ -214,6 +214,8 @@ messages! {
         CvpTaskSettled(r::CvpTaskSettled) = "lockstep.cvp-task.settled",
         /// A sweep of CloudVision tasks ended.
         CvpSweepFinished(r::CvpSweepFinished) = "lockstep.cvp-sweep.finished",
+        /// Dead letters were requeued or dropped.
+        DeadLettersSettled(r::DeadLettersSettled) = "lockstep.dead-letter.settled",
         /// A message could not be worked, and why.
         MessageRejected(r::MessageRejected) = "lockstep.message.rejected",
     }

@@ -99,6 +99,35 @@ pub struct MessageRejected {
     pub message_type: Option<String>,
 }
 
+/// What is done with dead letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum DeadLetterAction {
+    /// They are worked again.
+    Requeued,
+    /// They are dropped.
+    Dropped,
+}
+
+/// Dead letters were requeued or dropped.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DeadLettersSettled {
+    /// What was done with them.
+    pub action: DeadLetterAction,
+    /// How many it was done with.
+    pub settled: u64,
+    /// Their numbers, in order, at most [`MAX_DEVICES`].
+    pub dead_letters: Vec<u64>,
+    /// Whether `dead_letters` was cut.
+    pub truncated: bool,
+    /// How many were named that somebody requeued or dropped before; those are left as they are.
+    pub unchanged: u64,
+    /// Whether more match than one command settles: send another one.
+    pub more: bool,
+}
+
 /// An execution was accepted: its targets are written down.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -7,6 +7,7 @@
 //! Two implementations pass one contract suite: [`postgres`] and [`sqlite`].
 
 mod column;
+mod dead_letter;
 mod effects;
 mod error;
 mod facts;
@@ -28,6 +29,9 @@ use async_trait::async_trait;
 use lockstep_protocol::rest::DeviceView;
 use lockstep_protocol::{DeviceState, DeviceType, GroupName, Hostname, Identity};
 
+pub use dead_letter::{
+    DeadLetter, DeadLetters, LetterHead, LetterProperties, LetterQuery, LetterRow, LetterState, Letters,
+};
 pub use effects::{DeviceEffect, Effects};
 pub use error::{Healing, StoreError};
 pub use facts::{Facts, Flips, NewCause, Originator};

@@ -1,0 +1,209 @@
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+use lockstep_protocol::commands::DeadLetterSelection;
+use lockstep_protocol::topology::Lane;
+use lockstep_protocol::{Code, Identity};
+use serde::{Deserialize, Serialize};
+
+use super::StoreError;
+
+/// A message that could not be worked, with its bytes. Commits together with the inbox row that says so.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeadLetter {
+    /// Who it is, as the inbox knows it.
+    pub identity: Identity,
+    /// How often it was requeued before.
+    pub epoch: u32,
+    /// The lane in which it died.
+    pub lane: Lane,
+    /// The type it claims; empty where it could not be read.
+    pub kind: String,
+    /// What it was about.
+    pub subject: Option<String>,
+    /// Who sent it, as authenticated.
+    pub actor: Option<String>,
+    /// Why it died, for programs.
+    pub code: Code,
+    /// Why it died, for people.
+    pub reason: String,
+    /// Where in the message the reason is.
+    pub place: Option<String>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it was received first.
+    pub first_at: Timestamp,
+    /// When it died.
+    pub died_at: Timestamp,
+    /// The bytes as they came.
+    pub body: Bytes,
+    /// What stood beside them.
+    pub properties: LetterProperties,
+}
+
+/// What stood beside the body of a dead letter and is published with it again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LetterProperties {
+    /// The message's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
+    /// The message's type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// The media type of the body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    /// What an answer refers to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation_id: Option<String>,
+    /// The reply queue answers should go to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<String>,
+    /// When it was published, in whole seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<Timestamp>,
+}
+
+/// Where a dead letter is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LetterState {
+    /// Nobody settled it yet.
+    Dead,
+    /// It is on its way to be worked again.
+    Requeued,
+    /// It was worked again; how that ended, its inbox row tells.
+    Worked,
+    /// It was dropped.
+    Dropped,
+}
+
+impl LetterState {
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::Dead, Self::Requeued, Self::Worked, Self::Dropped];
+
+    /// The state as it is stored and shown.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dead => "dead",
+            Self::Requeued => "requeued",
+            Self::Worked => "worked",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
+/// A dead letter in the table, without its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LetterHead {
+    /// Its number.
+    pub number: u64,
+    /// Where it is in its life.
+    pub state: LetterState,
+    /// When it was requeued or dropped.
+    pub settled_at: Option<Timestamp>,
+    /// By whom.
+    pub settled_by: Option<String>,
+    /// Who it is, as the inbox knows it.
+    pub identity: Identity,
+    /// How often it was requeued before it died this time.
+    pub epoch: u32,
+    /// The lane in which it died.
+    pub lane: Lane,
+    /// The type it claims; empty where it could not be read.
+    pub kind: String,
+    /// What it was about.
+    pub subject: Option<String>,
+    /// Who sent it, as authenticated.
+    pub actor: Option<String>,
+    /// Why it died, for programs: a text, since a newer worker may know more codes.
+    pub code: String,
+    /// Why it died, for people.
+    pub reason: String,
+    /// Where in the message the reason is.
+    pub place: Option<String>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it was received first.
+    pub first_at: Timestamp,
+    /// When it died.
+    pub died_at: Timestamp,
+    /// The length of its body in bytes.
+    pub bytes: u64,
+}
+
+/// A dead letter in the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LetterRow {
+    /// All but its bytes.
+    pub head: LetterHead,
+    /// The bytes as they came.
+    pub body: Bytes,
+    /// What stood beside them.
+    pub properties: LetterProperties,
+}
+
+/// Which dead letters to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LetterQuery {
+    /// Only those in this state.
+    pub state: Option<LetterState>,
+    /// Only those that died of this.
+    pub code: Option<String>,
+    /// Only those that died in this lane.
+    pub lane: Option<Lane>,
+    /// Only those of this type.
+    pub kind: Option<String>,
+    /// Only those with a smaller number.
+    pub before: Option<u64>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// Which dead letters a command is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Letters {
+    /// One.
+    One(u64),
+    /// All that nobody settled yet and that match.
+    Matching(DeadLetterSelection),
+}
+
+/// Reads the table of dead letters.
+#[async_trait]
+pub trait DeadLetters: Debug + Send + Sync + 'static {
+    /// The dead letters of a query, the newest first.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn letters(&self, query: &LetterQuery) -> Result<Vec<LetterHead>, StoreError>;
+
+    /// One of them.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn letter(&self, number: u64) -> Result<Option<LetterRow>, StoreError>;
+
+    /// Those that this command requeued and that were not worked since, in order of their numbers, from `after` on.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn requeued_by(
+        &self,
+        request: &Identity,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<LetterRow>, StoreError>;
+
+    /// Those that were requeued before this time and not worked since, in order of their numbers, from `after` on.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn due(
+        &self,
+        requeued_before: Timestamp,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<LetterRow>, StoreError>;
+}
