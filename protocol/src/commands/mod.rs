@@ -9,7 +9,9 @@ mod sync;
 mod task;
 
 pub use cvp::CvpSweepRequested;
-pub use dead_letter::{DeadLetterDropRequested, DeadLetterRequeueRequested, DeadLetterSelection, MAX_DEAD_LETTERS};
+pub use dead_letter::{
+    DeadLetterDropRequested, DeadLetterRequeueRequested, DeadLetterSelection, MAX_DEAD_LETTERS,
+};
 pub use device::{DeviceMarkRequested, DeviceRemoveRequested, DeviceRenameRequested, DeviceStateRequested};
 pub use execution::{ExecutionCancelRequested, ScheduleSaveRequested};
 pub use repository::{RepositoryAcceptRequested, RepositoryRefreshRequested};
