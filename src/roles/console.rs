@@ -30,6 +30,7 @@ pub(super) fn build(
         inbox: store.inbox.clone(),
         fleet: store.fleet.clone(),
         repositories: store.repositories.clone(),
+        dead_letters: store.dead_letters.clone(),
         schema: store.schema.clone(),
         clock: Arc::new(SystemClock),
         tokens,

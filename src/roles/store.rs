@@ -6,7 +6,7 @@ use std::time::Duration;
 use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_worker::store::sqlite::{SqliteOptions, SqliteStore};
 use lockstep_worker::store::{
-    BatchStore, Fleet, Healing, Inbox, Leases, Migrated, Repositories, Schema, StoreError,
+    BatchStore, DeadLetters, Fleet, Healing, Inbox, Leases, Migrated, Repositories, Schema, StoreError,
 };
 
 use crate::config::{Config, ConfigProblems, StoreUrl};
@@ -22,6 +22,7 @@ pub(super) struct Store {
     pub(super) inbox: Arc<dyn Inbox>,
     pub(super) fleet: Arc<dyn Fleet>,
     pub(super) repositories: Arc<dyn Repositories>,
+    pub(super) dead_letters: Arc<dyn DeadLetters>,
     pub(super) leases: Arc<dyn Leases>,
     pub(super) schema: Arc<dyn Schema>,
 }
@@ -49,12 +50,15 @@ pub(super) fn open(config: &Config) -> anyhow::Result<Store> {
 }
 
 impl Store {
-    fn of<S: BatchStore + Inbox + Fleet + Repositories + Leases + Schema>(store: Arc<S>) -> Self {
+    fn of<S: BatchStore + Inbox + Fleet + Repositories + DeadLetters + Leases + Schema>(
+        store: Arc<S>,
+    ) -> Self {
         Self {
             batches: store.clone(),
             inbox: store.clone(),
             fleet: store.clone(),
             repositories: store.clone(),
+            dead_letters: store.clone(),
             leases: store.clone(),
             schema: store,
         }

@@ -1,10 +1,15 @@
 //! The shapes of the console's HTTP API, shared by the server and the command line.
 
+mod dead_letter;
 mod device;
 mod message;
 mod problem;
 mod repository;
 
+pub use dead_letter::{
+    DeadLetterCounts, DeadLetterDetail, DeadLetterGroup, DeadLetterPage, DeadLetterProperties,
+    DeadLetterState, DeadLetterView,
+};
 pub use device::{CauseView, DevicePage, DeviceView};
 pub use message::{Accepted, InboxState, MessageView};
 pub use problem::Problem;

@@ -14,8 +14,8 @@ use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::store::{
-    Changed, DeviceQuery, Fleet, Inbox, InboxRow, Migrated, Repositories, RepositoryChange, RepositoryRow,
-    Schema, StoreError,
+    Changed, DeadLetters, DeviceQuery, Fleet, Inbox, InboxRow, LetterCountQuery, LetterCounts, LetterHead,
+    LetterQuery, LetterRow, Migrated, Repositories, RepositoryChange, RepositoryRow, Schema, StoreError,
 };
 
 /// What the bus does with the next message.
@@ -84,6 +84,10 @@ pub(super) struct FakeStore {
     pub(super) rows: Mutex<HashMap<Identity, InboxRow>>,
     pub(super) devices: Mutex<Vec<DeviceView>>,
     pub(super) repositories: Mutex<Vec<RepositoryRow>>,
+    pub(super) letters: Mutex<Vec<LetterRow>>,
+    /// Which dead letters were asked for.
+    pub(super) questions: Mutex<Vec<LetterQuery>>,
+    pub(super) counts: Mutex<LetterCounts>,
     pub(super) asked: Notify,
 }
 
@@ -161,6 +165,46 @@ impl Repositories for FakeStore {
 
     async fn change(&self, _change: &RepositoryChange) -> Result<Changed, StoreError> {
         unreachable!("the console writes nothing")
+    }
+}
+
+#[async_trait]
+impl DeadLetters for FakeStore {
+    async fn letters(&self, query: &LetterQuery) -> Result<Vec<LetterHead>, StoreError> {
+        self.check("letters")?;
+        self.questions.lock().unwrap().push(query.clone());
+        let letters = self.letters.lock().unwrap();
+        let heads = letters.iter().rev().map(|letter| letter.head.clone());
+        Ok(heads
+            .filter(|head| query.before.is_none_or(|before| head.number < before))
+            .take(query.limit as usize)
+            .collect())
+    }
+
+    async fn letter_counts(&self, query: &LetterCountQuery) -> Result<LetterCounts, StoreError> {
+        self.check("letter_counts")?;
+        let mut counts = self.counts.lock().unwrap().clone();
+        counts
+            .groups
+            .retain(|group| query.code.as_ref().is_none_or(|code| group.code == *code));
+        Ok(counts)
+    }
+
+    async fn letter(&self, number: u64) -> Result<Option<LetterRow>, StoreError> {
+        self.check("letter")?;
+        let letters = self.letters.lock().unwrap();
+        Ok(letters
+            .iter()
+            .find(|letter| letter.head.number == number)
+            .cloned())
+    }
+
+    async fn requeued_by(&self, _: &Identity, _: u64, _: u32) -> Result<Vec<LetterRow>, StoreError> {
+        unreachable!("the console publishes no dead letter")
+    }
+
+    async fn due(&self, _: Timestamp, _: u64, _: u32) -> Result<Vec<LetterRow>, StoreError> {
+        unreachable!("the console publishes no dead letter")
     }
 }
 

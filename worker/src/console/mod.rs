@@ -4,11 +4,13 @@
 //! - `POST /v1/events` takes events and commands by the CloudEvents HTTP binding, and answers 202 only after the broker
 //!   confirmed them. What becomes of them is asked for at `GET /v1/messages`.
 //! - `GET /v1/devices` and `GET /v1/devices/{hostname}` show the fleet, `GET /v1/repositories` what it should have.
+//! - `GET /v1/dead` and `GET /v1/dead/{number}` show what could not be worked, `GET /v1/dead/counts` how much of what.
 //! - `GET /healthz` and `GET /readyz` are for load balancers, and need no token.
 //!
 //! It keeps nothing of its own and writes nothing to the store: only workers write domain state. Every error is a
 //! problem (RFC 9457) with a stable code.
 
+mod dead_letters;
 mod devices;
 mod events;
 #[cfg(test)]
@@ -33,7 +35,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::store::{Fleet, Inbox, Repositories, Schema};
+use crate::store::{DeadLetters, Fleet, Inbox, Repositories, Schema};
 
 /// What the console needs.
 #[derive(Clone, Debug)]
@@ -46,6 +48,8 @@ pub struct ConsoleContext {
     pub fleet: Arc<dyn Fleet>,
     /// Tells about repositories.
     pub repositories: Arc<dyn Repositories>,
+    /// Tells about dead letters.
+    pub dead_letters: Arc<dyn DeadLetters>,
     /// Tells whether the store can be used.
     pub schema: Arc<dyn Schema>,
     /// Tells the time.
@@ -125,6 +129,9 @@ impl Console {
             .route("/v1/events", post(events::publish))
             .route("/v1/devices", get(devices::list))
             .route("/v1/devices/{hostname}", get(devices::show))
+            .route("/v1/dead", get(dead_letters::list))
+            .route("/v1/dead/counts", get(dead_letters::counts))
+            .route("/v1/dead/{number}", get(dead_letters::show))
             .route("/v1/repositories", get(repositories::list))
             .route("/healthz", get(health::alive))
             .route("/readyz", get(health::ready))

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 use lockstep_protocol::{Digest, Identity, Kind, Message, WorkResult};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{InboxState, Stamp, StoreError};
@@ -41,6 +42,20 @@ where
     T::Err: Display,
 {
     text.parse().map_err(|error| corrupt(what, error))
+}
+
+/// A count or a number that is never negative.
+pub(super) fn number<T>(what: &str, number: i64) -> Result<T, StoreError>
+where
+    T: TryFrom<i64>,
+    T::Error: Display,
+{
+    T::try_from(number).map_err(|error| corrupt(what, format!("{number}: {error}")))
+}
+
+/// A value that is kept as JSON.
+pub(super) fn json<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|error| corrupt(what, error))
 }
 
 pub(super) fn identity(source: String, id: String) -> Result<Identity, StoreError> {
@@ -151,6 +166,8 @@ mod tests {
             Err(StoreError::Corrupt { .. })
         ));
         assert!(matches!(digest(&[0; 31]), Err(StoreError::Corrupt { .. })));
+        let negative: Result<u32, _> = number("dead_letter.epoch", -1);
+        assert!(matches!(negative, Err(StoreError::Corrupt { .. })));
         let event = read_result("lockstep.device.removed", r#"{"hostname": "sw1"}"#);
         assert!(matches!(event, Err(StoreError::Corrupt { .. })));
     }

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use lockstep_protocol::commands::DeadLetterSelection;
+pub use lockstep_protocol::rest::DeadLetterState as LetterState;
 use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{Code, Identity};
 use serde::{Deserialize, Serialize};
@@ -66,34 +67,6 @@ pub struct LetterProperties {
     pub timestamp: Option<Timestamp>,
 }
 
-/// Where a dead letter is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LetterState {
-    /// Nobody settled it yet.
-    Dead,
-    /// It is on its way to be worked again.
-    Requeued,
-    /// It was worked again; how that ended, its inbox row tells.
-    Worked,
-    /// It was dropped.
-    Dropped,
-}
-
-impl LetterState {
-    /// Every state.
-    pub const ALL: [Self; 4] = [Self::Dead, Self::Requeued, Self::Worked, Self::Dropped];
-
-    /// The state as it is stored and shown.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Dead => "dead",
-            Self::Requeued => "requeued",
-            Self::Worked => "worked",
-            Self::Dropped => "dropped",
-        }
-    }
-}
-
 /// A dead letter in the table, without its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LetterHead {
@@ -109,8 +82,8 @@ pub struct LetterHead {
     pub identity: Identity,
     /// How often it was requeued before it died this time.
     pub epoch: u32,
-    /// The lane in which it died.
-    pub lane: Lane,
+    /// The lane in which it died: a text, since a newer worker may know more lanes. See [`LetterHead::known_lane`].
+    pub lane: String,
     /// The type it claims; empty where it could not be read.
     pub kind: String,
     /// What it was about.
@@ -131,6 +104,14 @@ pub struct LetterHead {
     pub died_at: Timestamp,
     /// The length of its body in bytes.
     pub bytes: u64,
+}
+
+impl LetterHead {
+    /// The lane in which it died, if this program knows it. If not, a newer worker is there, or was, that can publish it
+    /// again; this one leaves it alone.
+    pub fn known_lane(&self) -> Option<Lane> {
+        self.lane.parse().ok()
+    }
 }
 
 /// A dead letter in the table.
@@ -161,6 +142,43 @@ pub struct LetterQuery {
     pub limit: u32,
 }
 
+/// Which dead letters to count, of those that nobody settled yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LetterCountQuery {
+    /// Only those that died of this.
+    pub code: Option<String>,
+    /// Only those that died in this lane.
+    pub lane: Option<Lane>,
+    /// Only those of this type.
+    pub kind: Option<String>,
+    /// Tell at most so many groups; the total counts all of them.
+    pub limit: u32,
+}
+
+/// How many dead letters nobody settled yet, all seen at the same time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LetterCounts {
+    /// The newest of them.
+    pub newest: Option<u64>,
+    /// How many there are.
+    pub total: u64,
+    /// How many of which lane, type and code, the most first.
+    pub groups: Vec<LetterGroup>,
+}
+
+/// Dead letters alike in lane, type and code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LetterGroup {
+    /// The lane in which they died.
+    pub lane: String,
+    /// The type they claim; empty where it could not be read.
+    pub kind: String,
+    /// Why they died.
+    pub code: String,
+    /// How many they are.
+    pub count: u64,
+}
+
 /// Which dead letters a command is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Letters {
@@ -178,6 +196,12 @@ pub trait DeadLetters: Debug + Send + Sync + 'static {
     /// # Errors
     /// See [`StoreError`].
     async fn letters(&self, query: &LetterQuery) -> Result<Vec<LetterHead>, StoreError>;
+
+    /// How many nobody settled yet.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn letter_counts(&self, query: &LetterCountQuery) -> Result<LetterCounts, StoreError>;
 
     /// One of them.
     ///

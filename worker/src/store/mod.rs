@@ -30,7 +30,8 @@ use lockstep_protocol::rest::DeviceView;
 use lockstep_protocol::{DeviceState, DeviceType, GroupName, Hostname, Identity};
 
 pub use dead_letter::{
-    DeadLetter, DeadLetters, LetterHead, LetterProperties, LetterQuery, LetterRow, LetterState, Letters,
+    DeadLetter, DeadLetters, LetterCountQuery, LetterCounts, LetterGroup, LetterHead, LetterProperties,
+    LetterQuery, LetterRow, LetterState, Letters,
 };
 pub use effects::{DeviceEffect, Effects};
 pub use error::{Healing, StoreError};

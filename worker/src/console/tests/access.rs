@@ -72,6 +72,20 @@ async fn requests_get_the_status_and_problem_of_the_table() {
         (get("/v1/devices?synchronized=maybe"), (400, "invalid-query")),
         (get("/v1/devices?limit=0"), (400, "invalid-query")),
         (get("/v1/devices?state=GONE"), (400, "invalid-query")),
+        (get("/v1/dead?state=gone"), (400, "invalid-query")),
+        (get("/v1/dead?lane=fast"), (400, "invalid-query")),
+        (get("/v1/dead?code=Crashed%20it"), (400, "invalid-query")),
+        (get("/v1/dead?type=a%00b"), (400, "invalid-query")),
+        (get("/v1/dead?before=-1"), (400, "invalid-query")),
+        (get("/v1/dead?limit=1001"), (400, "invalid-query")),
+        (get("/v1/dead?codes=crashed"), (400, "invalid-query")),
+        (get("/v1/dead/counts?state=worked"), (400, "invalid-query")),
+        (get("/v1/dead/1"), (404, "unknown-dead-letter")),
+        (get("/v1/dead/one"), (404, "unknown-dead-letter")),
+        (
+            request("POST", "/v1/dead/1", "all").body(Body::empty()).unwrap(),
+            (405, "wrong-method"),
+        ),
         (get("/v1/devices/sw9"), (404, "unknown-device")),
         (get("/v1/devices/%20"), (404, "unknown-device")),
     ];
@@ -99,6 +113,9 @@ async fn without_a_good_token_the_answer_is_always_the_same() {
                 ("GET", "/v1/devices"),
                 ("POST", "/v1/events"),
                 ("GET", "/v1/messages"),
+                ("GET", "/v1/dead"),
+                ("GET", "/v1/dead/counts"),
+                ("GET", "/v1/dead/1"),
             ] {
                 let mut request = Request::builder().method(method).uri(path);
                 if let Some(value) = value {
@@ -124,6 +141,9 @@ async fn a_store_that_is_away_is_a_503_that_tells_no_secret() {
     for path in [
         "/v1/devices",
         "/v1/devices/sw1",
+        "/v1/dead",
+        "/v1/dead/counts",
+        "/v1/dead/1",
         "/v1/messages?source=urn:test&id=1&wait=5",
     ] {
         let answered = scene.get(path).await;
@@ -188,6 +208,7 @@ async fn serving_ends_when_told_to() {
         inbox: scene.store.clone(),
         fleet: scene.store.clone(),
         repositories: scene.store.clone(),
+        dead_letters: scene.store.clone(),
         schema: scene.store.clone(),
         clock: Arc::new(Stopped),
         tokens: Tokens::default(),

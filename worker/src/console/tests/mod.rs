@@ -1,4 +1,5 @@
 mod access;
+mod dead_letters;
 mod publishing;
 mod reading;
 
@@ -59,6 +60,7 @@ fn scene_with(limits: ConsoleLimits, with_tokens: bool) -> Scene {
         inbox: store.clone(),
         fleet: store.clone(),
         repositories: store.clone(),
+        dead_letters: store.clone(),
         schema: store.clone(),
         clock: Arc::new(Stopped),
         tokens,

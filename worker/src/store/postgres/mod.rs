@@ -12,6 +12,7 @@ mod begin;
 mod cause;
 mod commit;
 mod connect;
+mod dead_letter;
 mod device;
 mod error;
 mod fleet;

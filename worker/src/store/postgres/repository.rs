@@ -274,7 +274,8 @@ fn read(row: &Row) -> Result<RepositoryRow, StoreError> {
 }
 
 impl PostgresStore {
-    async fn rows(
+    /// The rows of a query outside of any transaction.
+    pub(super) async fn rows(
         &self,
         operation: &'static str,
         sql: &str,

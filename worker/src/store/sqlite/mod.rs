@@ -6,6 +6,7 @@
 mod batch;
 mod cause;
 mod connection;
+mod dead_letter;
 mod device;
 mod error;
 mod fleet;
