@@ -6,7 +6,8 @@ use std::time::Duration;
 use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_worker::store::sqlite::{SqliteOptions, SqliteStore};
 use lockstep_worker::store::{
-    BatchStore, DeadLetters, Fleet, Healing, Inbox, Leases, Migrated, Repositories, Schema, StoreError,
+    BatchStore, DeadLetters, Fleet, Healing, Inbox, Leases, Migrated, Repositories, Schema, Starts,
+    StoreError,
 };
 
 use crate::config::{Config, ConfigProblems, StoreUrl};
@@ -23,6 +24,7 @@ pub(super) struct Store {
     pub(super) fleet: Arc<dyn Fleet>,
     pub(super) repositories: Arc<dyn Repositories>,
     pub(super) dead_letters: Arc<dyn DeadLetters>,
+    pub(super) starts: Arc<dyn Starts>,
     pub(super) leases: Arc<dyn Leases>,
     pub(super) schema: Arc<dyn Schema>,
 }
@@ -50,7 +52,7 @@ pub(super) fn open(config: &Config) -> anyhow::Result<Store> {
 }
 
 impl Store {
-    fn of<S: BatchStore + Inbox + Fleet + Repositories + DeadLetters + Leases + Schema>(
+    fn of<S: BatchStore + Inbox + Fleet + Repositories + DeadLetters + Starts + Leases + Schema>(
         store: Arc<S>,
     ) -> Self {
         Self {
@@ -59,6 +61,7 @@ impl Store {
             fleet: store.clone(),
             repositories: store.clone(),
             dead_letters: store.clone(),
+            starts: store.clone(),
             leases: store.clone(),
             schema: store,
         }

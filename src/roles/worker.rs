@@ -35,6 +35,8 @@ pub(super) fn spawn(
     let context = WorkerContext {
         bus: bus.clone(),
         store: store.batches.clone(),
+        letters: store.dead_letters.clone(),
+        starts: store.starts.clone(),
         handlers: Arc::new(FleetHandlers),
         runners: [(Lane::Repositories, Arc::new(runner) as Arc<dyn Runner>)].into(),
         clock: clock.clone(),

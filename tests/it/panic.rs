@@ -11,7 +11,7 @@ use lockstep_worker::handlers::{Decision, FleetHandlers, Handlers, Rejection};
 use lockstep_worker::runtime::{WorkerContext, WorkerOptions, run};
 use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_worker::store::sqlite::{SqliteOptions, SqliteStore};
-use lockstep_worker::store::{BatchStore, Facts, Keys};
+use lockstep_worker::store::{BatchStore, DeadLetters, Facts, Keys, Starts};
 use tokio_util::sync::CancellationToken;
 
 use crate::system::load::{dead, hostname, outgoing};
@@ -37,15 +37,24 @@ impl Handlers for PanicsAboutOneDevice {
     }
 }
 
+/// One store, by what it can do.
+type Stores = (Arc<dyn BatchStore>, Arc<dyn DeadLetters>, Arc<dyn Starts>);
+
+fn stores<S: BatchStore + DeadLetters + Starts>(store: Arc<S>) -> Stores {
+    (store.clone(), store.clone(), store)
+}
+
 async fn in_a_full_batch(ground: Ground) -> Result<()> {
     let scene = Scene::new(ground).await?;
     let bus = scene.bus().await?;
     bus.declare(&Topology::new(LADDER_SCALE)).await?;
-    let store: Arc<dyn BatchStore> = match scene.servers() {
-        Ok(servers) => PostgresStore::connect(PostgresOptions::new(servers.schema.url()))?,
-        Err(_) => SqliteStore::open(SqliteOptions::new(
+    let (store, letters, starts) = match scene.servers() {
+        Ok(servers) => stores(PostgresStore::connect(PostgresOptions::new(
+            servers.schema.url(),
+        ))?),
+        Err(_) => stores(SqliteStore::open(SqliteOptions::new(
             scene.folder().join("lockstep-data/store.sqlite"),
-        ))?,
+        ))?),
     };
     let mut sent: Sent = LOAD.publish(&*bus).await?;
     for expected in sent.values_mut() {
@@ -60,6 +69,8 @@ async fn in_a_full_batch(ground: Ground) -> Result<()> {
     let context = WorkerContext {
         bus: bus.clone(),
         store,
+        letters,
+        starts,
         handlers: Arc::new(PanicsAboutOneDevice),
         runners: std::collections::BTreeMap::new(),
         clock: Arc::new(SystemClock),

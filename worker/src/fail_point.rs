@@ -17,6 +17,8 @@ pub enum FailPoint {
     AfterConfirm,
     /// The next step is the acknowledgement.
     BeforeAck,
+    /// A part of what follows from a message is published, the rest is not.
+    AmidFanOut,
 }
 
 impl FailPoint {
@@ -28,6 +30,7 @@ impl FailPoint {
         Self::AfterPublish,
         Self::AfterConfirm,
         Self::BeforeAck,
+        Self::AmidFanOut,
     ];
 
     /// The name by which the environment chooses it.
@@ -39,6 +42,7 @@ impl FailPoint {
             Self::AfterPublish => "after-publish",
             Self::AfterConfirm => "after-confirm",
             Self::BeforeAck => "before-ack",
+            Self::AmidFanOut => "amid-fan-out",
         }
     }
 }
@@ -50,10 +54,21 @@ pub fn pass(point: FailPoint) {
     armed::pass(point);
 }
 
+/// Obeys the environment variable `LOCKSTEP_POISON`: work on a message with this subject kills the process.
+#[cfg(feature = "fail-points")]
+pub fn pass_with(subject: Option<&str>) {
+    armed::pass_with(subject);
+}
+
 /// Does nothing: this build has no fail points.
 #[cfg(not(feature = "fail-points"))]
 #[inline]
 pub fn pass(_point: FailPoint) {}
+
+/// Does nothing: this build has no fail points.
+#[cfg(not(feature = "fail-points"))]
+#[inline]
+pub fn pass_with(_subject: Option<&str>) {}
 
 #[cfg(feature = "fail-points")]
 mod armed {
@@ -65,6 +80,7 @@ mod armed {
     use super::FailPoint;
 
     static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
+    static POISON: OnceLock<Option<String>> = OnceLock::new();
     static PASSED: AtomicU64 = AtomicU64::new(0);
 
     struct Armed {
@@ -79,6 +95,17 @@ mod armed {
         };
         if armed.point == point && PASSED.fetch_add(1, Ordering::SeqCst) + 1 == armed.count {
             let _ = kill_process(getpid(), armed.signal);
+        }
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "fail points exist in test builds only, outside of the configuration"
+    )]
+    pub(super) fn pass_with(subject: Option<&str>) {
+        let poison = POISON.get_or_init(|| std::env::var("LOCKSTEP_POISON").ok());
+        if subject.is_some() && subject == poison.as_deref() {
+            let _ = kill_process(getpid(), Signal::KILL);
         }
     }
 

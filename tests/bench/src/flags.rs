@@ -10,7 +10,8 @@ use lockstep_protocol::{Cause, DeviceType, Digest, Identity, Kind, Source, WorkR
 use lockstep_worker::clock::{Clock, SystemClock};
 use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_worker::store::{
-    Advance, Changed, Flags, InboxRow, InboxState, Leases, NewCause, Repositories, RepositoryChange, Whom,
+    Advance, Changed, Ending, Flags, InboxRow, InboxState, Leases, NewCause, Repositories, RepositoryChange,
+    Whom,
 };
 
 use crate::messages;
@@ -75,8 +76,8 @@ async fn change(scene: &Scene, devices: u32) -> anyhow::Result<Duration> {
         at: SystemClock.now(),
         problem: None,
         advance: Some(advance()?),
-        rows: Arc::new(|flagged| {
-            vec![row(EventApplied {
+        endings: Arc::new(|flagged| {
+            vec![ending(EventApplied {
                 outcome: Outcome::Applied,
                 reason: None,
                 scope: Scope::DeviceTypes,
@@ -144,10 +145,11 @@ fn identity() -> Identity {
     }
 }
 
-fn row(result: EventApplied) -> InboxRow {
+fn ending(result: EventApplied) -> Ending {
     let kind = Kind::RepositoryChanged.as_str();
-    InboxRow {
+    let row = InboxRow {
         identity: identity(),
+        epoch: 0,
         kind: kind.to_owned(),
         digest: Digest::of(kind, None, &serde_json::json!({})),
         state: InboxState::Applied,
@@ -155,5 +157,6 @@ fn row(result: EventApplied) -> InboxRow {
         actor: Some("gitlab".to_owned()),
         subject: None,
         result: WorkResult::EventApplied(result),
-    }
+    };
+    row.into()
 }

@@ -48,7 +48,9 @@ pub(crate) async fn run(lockstep: Lockstep) -> anyhow::Result<Measured> {
     let bus = Arc::new(CountingBus::new(amqp, messages, servers, done.clone()));
     let context = WorkerContext {
         bus: bus.clone(),
-        store,
+        store: store.clone(),
+        letters: store.clone(),
+        starts: store,
         handlers: Arc::new(FleetHandlers),
         runners: std::collections::BTreeMap::new(),
         clock: Arc::new(SystemClock),

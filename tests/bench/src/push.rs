@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use lockstep_protocol::events::RepositoryChanged;
-use lockstep_protocol::{Digest, Envelope, Identity, Source as MessageSource, WorkResult};
+use lockstep_protocol::topology::Lane;
+use lockstep_protocol::{Envelope, Source as MessageSource, WorkResult};
 use lockstep_testbed::Repository;
 use lockstep_worker::clock::{Clock, SystemClock};
 use lockstep_worker::git::{Git, Mirror, Remote};
@@ -52,14 +53,14 @@ pub(crate) async fn measure(host: &Host, rounds: u32, table: &mut Table) -> anyh
         bare.to_str().context("UTF-8")?,
     ])?;
     // The first look reads everything, and is not what is measured.
-    push(&runner, 0, &tip(&origin)?).await?;
+    push(&runner, &tip(&origin)?).await?;
 
     let (mut whole, mut git) = (Vec::new(), Vec::new());
     for round in 1..=rounds {
         origin.git_with(&["fast-import", "--quiet", "--force"], next(round).as_bytes())?;
         let tip = tip(&origin)?;
         let alone = git_alone(&bare)?;
-        let took = push(&runner, round, &tip).await?;
+        let took = push(&runner, &tip).await?;
         eprintln!("push, round {round}: git alone {alone:?}, Lockstep {took:?}");
         whole.push(took.as_secs_f64() * 1e3);
         git.push(alone.as_secs_f64() * 1e3);
@@ -77,7 +78,7 @@ fn tip(origin: &Repository) -> anyhow::Result<String> {
 }
 
 /// One message through the runner of the lane.
-async fn push(runner: &RepositoryRunner, number: u32, after: &str) -> anyhow::Result<Duration> {
+async fn push(runner: &RepositoryRunner, after: &str) -> anyhow::Result<Duration> {
     let event = RepositoryChanged {
         repository: "settings".to_owned().try_into()?,
         branch: "main".to_owned(),
@@ -88,22 +89,7 @@ async fn push(runner: &RepositoryRunner, number: u32, after: &str) -> anyhow::Re
     };
     let source = MessageSource::try_from("urn:lockstep:bench".to_owned())?;
     let now = SystemClock.now();
-    let identity = Identity {
-        source: source.clone(),
-        id: format!("push-{number}").try_into()?,
-    };
-    let attempt = Attempt {
-        digest: Digest::of(
-            "lockstep.repository.changed",
-            None,
-            &serde_json::to_value(&event)?,
-        ),
-        envelope: Envelope::new(source, now, event),
-        identity,
-        actor: None,
-        number: 1,
-        first_at: now,
-    };
+    let attempt = Attempt::first(Lane::Repositories, Envelope::new(source, now, event), None, now);
     let began = Instant::now();
     let ends = runner.run(&[attempt]).await;
     let took = began.elapsed();

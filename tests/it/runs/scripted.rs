@@ -19,8 +19,8 @@ use lockstep_testbed::wait;
 use lockstep_worker::clock::SystemClock;
 use lockstep_worker::handlers::FleetHandlers;
 use lockstep_worker::runtime::{Attempt, RunEnd, Runner, WorkerContext, WorkerOptions, run};
-use lockstep_worker::store::Schema;
 use lockstep_worker::store::sqlite::{SqliteOptions, SqliteStore};
+use lockstep_worker::store::{DeadLetters, LetterQuery, LetterRow, Schema};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -218,6 +218,8 @@ impl Place {
         let context = WorkerContext {
             bus: self.bus.clone(),
             store: self.store.clone(),
+            letters: self.store.clone(),
+            starts: self.store.clone(),
             handlers: Arc::new(FleetHandlers),
             runners: BTreeMap::from([(Lane::Repositories, runner.clone() as Arc<dyn Runner>)]),
             clock: Arc::new(SystemClock),
@@ -229,6 +231,19 @@ impl Place {
             abandon,
             worker,
         }
+    }
+
+    /// The dead letters in the table, the newest first.
+    pub(crate) async fn letters(&self) -> Result<Vec<LetterRow>> {
+        let query = LetterQuery {
+            limit: 100,
+            ..LetterQuery::default()
+        };
+        let mut letters = Vec::new();
+        for head in self.store.letters(&query).await? {
+            letters.extend(self.store.letter(head.number).await?);
+        }
+        Ok(letters)
     }
 
     /// What lies in a queue that nobody reads. It stays there.

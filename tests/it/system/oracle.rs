@@ -79,6 +79,7 @@ impl Oracle {
 
     async fn count(&self, sent: &Sent, results: &BTreeMap<Identity, usize>) -> Result<Counts> {
         let inbox = self.records.inbox().await?;
+        let letters = self.records.letters().await?;
         let mut counts = Counts {
             accepted: sent.len(),
             ..Counts::default()
@@ -98,6 +99,11 @@ impl Oracle {
                         row.result["code"] == code.as_str(),
                         "{identity} died of {}",
                         row.result
+                    );
+                    let letter = letters.get(&(identity.clone(), row.epoch));
+                    ensure!(
+                        letter.is_some_and(|letter| letter.code == code.as_str()),
+                        "{identity} is dead and its letter is {letter:?}"
                     );
                     counts.dead += 1;
                 }

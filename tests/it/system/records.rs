@@ -17,8 +17,17 @@ pub(crate) enum Records {
 /// A row of the inbox.
 #[derive(Clone, Debug)]
 pub(crate) struct InboxRecord {
+    pub(crate) epoch: i32,
     pub(crate) state: String,
     pub(crate) result: Value,
+}
+
+/// A dead letter in the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LetterRecord {
+    pub(crate) number: i64,
+    pub(crate) state: String,
+    pub(crate) code: String,
 }
 
 /// The counters of a device.
@@ -28,7 +37,8 @@ pub(crate) struct Generations {
     pub(crate) synced: i64,
 }
 
-const INBOX: &str = "SELECT source, id, state, result FROM inbox";
+const INBOX: &str = "SELECT source, id, state, result, epoch FROM inbox";
+const LETTERS: &str = "SELECT source, id, epoch, number, state, code FROM dead_letter";
 const DEVICES: &str = "SELECT hostname, desired_generation, synced_generation FROM device";
 
 impl Records {
@@ -43,22 +53,24 @@ impl Records {
 
     /// Every message that was worked.
     pub(crate) async fn inbox(&self) -> Result<BTreeMap<Identity, InboxRecord>> {
-        let rows: Vec<(String, String, String, String)> = match self {
+        type Columns = (String, String, String, String, i32);
+        let rows: Vec<Columns> = match self {
             Self::Postgres { url } => {
                 let rows = postgres(url).await?.query(INBOX, &[]).await?;
                 rows.iter()
-                    .map(|row| (row.get(0), row.get(1), row.get(2), row.get(3)))
+                    .map(|row| (row.get(0), row.get(1), row.get(2), row.get(3), row.get(4)))
                     .collect()
             }
             Self::Sqlite { path } => {
                 let connection = sqlite(path)?;
                 let mut statement = connection.prepare(INBOX)?;
-                let rows = statement
-                    .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+                let rows = statement.query_map([], |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+                })?;
                 rows.collect::<Result<_, _>>()?
             }
         };
-        let record = |(source, id, state, result): (String, String, String, String)| {
+        let record = |(source, id, state, result, epoch): Columns| {
             let identity = Identity {
                 source: source.try_into()?,
                 id: id.try_into()?,
@@ -66,10 +78,55 @@ impl Records {
             Ok((
                 identity,
                 InboxRecord {
+                    epoch,
                     state,
                     result: serde_json::from_str(&result)?,
                 },
             ))
+        };
+        rows.into_iter().map(record).collect()
+    }
+
+    /// Every dead letter, by message and epoch.
+    pub(crate) async fn letters(&self) -> Result<BTreeMap<(Identity, i32), LetterRecord>> {
+        type Columns = (String, String, i32, i64, String, String);
+        let rows: Vec<Columns> = match self {
+            Self::Postgres { url } => {
+                let rows = postgres(url).await?.query(LETTERS, &[]).await?;
+                let columns = rows.iter().map(|row| {
+                    (
+                        row.get(0),
+                        row.get(1),
+                        row.get(2),
+                        row.get(3),
+                        row.get(4),
+                        row.get(5),
+                    )
+                });
+                columns.collect()
+            }
+            Self::Sqlite { path } => {
+                let connection = sqlite(path)?;
+                let mut statement = connection.prepare(LETTERS)?;
+                let columns = statement.query_map([], |row| {
+                    Ok((
+                        row.get(0)?,
+                        row.get(1)?,
+                        row.get(2)?,
+                        row.get(3)?,
+                        row.get(4)?,
+                        row.get(5)?,
+                    ))
+                })?;
+                columns.collect::<Result<_, _>>()?
+            }
+        };
+        let record = |(source, id, epoch, number, state, code): Columns| {
+            let identity = Identity {
+                source: source.try_into()?,
+                id: id.try_into()?,
+            };
+            Ok(((identity, epoch), LetterRecord { number, state, code }))
         };
         rows.into_iter().map(record).collect()
     }

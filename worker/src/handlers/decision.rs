@@ -1,7 +1,9 @@
 use std::collections::BTreeSet;
 
-use lockstep_protocol::Hostname;
-use lockstep_protocol::results::{EventApplied, IgnoredReason, MAX_DEVICES, Outcome, Scope};
+use lockstep_protocol::results::{
+    DeadLettersSettled, EventApplied, IgnoredReason, MAX_DEVICES, Outcome, Scope,
+};
+use lockstep_protocol::{Hostname, WorkResult};
 
 use crate::store::{Effects, Flips};
 
@@ -11,10 +13,46 @@ pub struct Decision {
     /// What is written.
     pub effects: Effects,
     /// What is answered.
-    pub verdict: Verdict,
+    pub answer: Answer,
 }
 
 /// What is answered to a message that was worked.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// It was about sync flags.
+    Flags(Verdict),
+    /// It was about dead letters.
+    DeadLetters(DeadLettersSettled),
+}
+
+impl From<Verdict> for Answer {
+    fn from(verdict: Verdict) -> Self {
+        Self::Flags(verdict)
+    }
+}
+
+impl Answer {
+    /// The result, once it is known whose flag changed.
+    pub fn into_result(self, flips: &Flips) -> WorkResult {
+        match self {
+            Self::Flags(verdict) => WorkResult::EventApplied(verdict.into_result(flips)),
+            Self::DeadLetters(settled) => WorkResult::DeadLettersSettled(settled),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Decision {
+    /// The answer of a decision about sync flags.
+    pub(crate) fn verdict(&self) -> &Verdict {
+        match &self.answer {
+            Answer::Flags(verdict) => verdict,
+            Answer::DeadLetters(settled) => panic!("{settled:?}"),
+        }
+    }
+}
+
+/// What is answered to a message about sync flags.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// Why nothing was done, where nothing was done.
@@ -47,7 +85,7 @@ impl Verdict {
     }
 
     /// The answer, once it is known whose flag changed.
-    pub fn into_result(self, flips: &Flips) -> EventApplied {
+    fn into_result(self, flips: &Flips) -> EventApplied {
         EventApplied {
             outcome: if self.ignored.is_some() {
                 Outcome::Ignored

@@ -60,7 +60,10 @@ pub(super) fn decide(event: &DeviceProvisioned, stamp: &Stamp, facts: &Facts) ->
         unknown_hostnames: unknown,
         ..Verdict::applied(Scope::Devices, flagged)
     };
-    Ok(Decision { effects, verdict })
+    Ok(Decision {
+        effects,
+        answer: verdict.into(),
+    })
 }
 
 /// The device itself: made, or described anew; managed, and in need of its first configuration.
@@ -192,7 +195,7 @@ mod tests {
         assert!(!row.sync.synchronized());
         assert_eq!(row.attributes.platform.as_deref(), Some("eos"));
         assert_eq!(flipped, flips(&[]), "it had no flag before");
-        assert_eq!(decision.verdict.devices, flips(&["new1"]));
+        assert_eq!(decision.verdict().devices, flips(&["new1"]));
     }
 
     #[test]
@@ -205,7 +208,7 @@ mod tests {
         .unwrap();
         assert_eq!(decision.effects.links, [link_to("core1")]);
         assert_eq!(flipped, flips(&["core1"]));
-        assert_eq!(decision.verdict.devices, flips(&["core1", "new1"]));
+        assert_eq!(decision.verdict().devices, flips(&["core1", "new1"]));
         let causes = |name: &str| -> Vec<Cause> {
             let row = facts.device(&hostname(name)).unwrap();
             row.causes
@@ -228,7 +231,7 @@ mod tests {
         let (decision, flipped) = work(&provisioned(&twice), &mut facts).unwrap();
         assert!(decision.effects.links.is_empty());
         assert_eq!(flipped, flips(&[]));
-        assert_eq!(decision.verdict.devices, flips(&["new1"]));
+        assert_eq!(decision.verdict().devices, flips(&["new1"]));
     }
 
     #[test]
@@ -252,7 +255,7 @@ mod tests {
         )
         .unwrap();
         assert!(decision.effects.links.is_empty());
-        assert_eq!(decision.verdict.unknown_hostnames, flips(&["ghost"]));
+        assert_eq!(decision.verdict().unknown_hostnames, flips(&["ghost"]));
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub(super) fn changed(
             devices: effects,
             ..Effects::default()
         },
-        verdict,
+        answer: verdict.into(),
     })
 }
 
@@ -64,7 +64,7 @@ pub(super) fn requested(
         let verdict = Verdict::ignored(IgnoredReason::Unchanged, command.hostname.clone());
         return Ok(Decision {
             effects: Effects::default(),
-            verdict,
+            answer: verdict.into(),
         });
     }
     let mut effects = leave_effects(row, command.state);
@@ -81,7 +81,7 @@ pub(super) fn requested(
             devices: effects,
             ..Effects::default()
         },
-        verdict,
+        answer: verdict.into(),
     })
 }
 
@@ -191,7 +191,7 @@ mod tests {
                 let case = format!("{from} {before} {to} by {}", envelope.message.kind());
                 assert_eq!(row.lifecycle.state.as_str(), to, "{case}");
                 assert_eq!(row.sync.synchronized(), after, "{case}");
-                assert_eq!(decision.verdict.ignored, ignored, "{case}");
+                assert_eq!(decision.verdict().ignored, ignored, "{case}");
                 assert_eq!(
                     flipped,
                     if before == after {
@@ -229,7 +229,7 @@ mod tests {
         };
         let mut facts = scene();
         let (decision, _) = work(&event(10, "INIT"), &mut facts).unwrap();
-        assert_eq!(decision.verdict.ignored, Some(IgnoredReason::Older));
+        assert_eq!(decision.verdict().ignored, Some(IgnoredReason::Older));
         assert_eq!(facts, scene());
     }
 
@@ -254,7 +254,7 @@ mod tests {
     fn a_command_is_never_too_old_and_keeps_older_events_out() {
         let mut facts = facts([device("sw1", |row| row.lifecycle.stamp = Some(stamp(20)))]);
         let (decision, _) = work(&command(10, "UNMANAGED", Some("fibre cut")), &mut facts).unwrap();
-        assert_eq!(decision.verdict.ignored, None);
+        assert_eq!(decision.verdict().ignored, None);
         let row = facts.device(&hostname("sw1")).unwrap();
         assert_eq!(row.lifecycle.state, DeviceState::Unmanaged);
         assert_eq!(row.lifecycle.note.as_deref(), Some("fibre cut"));
@@ -264,7 +264,7 @@ mod tests {
     fn a_new_note_alone_is_a_change_and_the_note_ends_with_the_state() {
         let mut facts = facts([device("sw1", |row| row.lifecycle.state = DeviceState::Unmanaged)]);
         let (decision, flipped) = work(&command(10, "UNMANAGED", Some("until friday")), &mut facts).unwrap();
-        assert_eq!((decision.verdict.ignored, flipped), (None, flips(&[])));
+        assert_eq!((decision.verdict().ignored, flipped), (None, flips(&[])));
         work(&event(20, "MANAGED"), &mut facts).unwrap();
         assert_eq!(facts.device(&hostname("sw1")).unwrap().lifecycle.note, None);
     }

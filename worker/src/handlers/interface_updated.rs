@@ -23,7 +23,7 @@ pub(super) fn decide(event: &InterfaceUpdated, facts: &Facts) -> Result<Decision
         let verdict = Verdict::ignored(IgnoredReason::StatusOnly, hostname.clone());
         return Ok(Decision {
             effects: Effects::default(),
-            verdict,
+            answer: verdict.into(),
         });
     }
     let interfaces = event
@@ -46,7 +46,7 @@ pub(super) fn decide(event: &InterfaceUpdated, facts: &Facts) -> Result<Decision
     };
     Ok(Decision {
         effects,
-        verdict: Verdict::applied(Scope::Device, [hostname.clone()]),
+        answer: Verdict::applied(Scope::Device, [hostname.clone()]).into(),
     })
 }
 
@@ -74,7 +74,7 @@ mod tests {
             let (decision, flipped) = work(&update("configuration"), &mut facts).unwrap();
             assert_eq!(flipped, flips(&["sw1"]), "{state}");
             assert_eq!(
-                decision.verdict,
+                *decision.verdict(),
                 Verdict::applied(Scope::Device, [hostname("sw1")])
             );
             let row = facts.device(&hostname("sw1")).unwrap();
@@ -119,7 +119,7 @@ mod tests {
         let (decision, flipped) = work(&update("status"), &mut facts).unwrap();
         assert_eq!(flipped, flips(&[]));
         assert_eq!(decision.effects, Effects::default());
-        assert_eq!(decision.verdict.ignored, Some(IgnoredReason::StatusOnly));
+        assert_eq!(decision.verdict().ignored, Some(IgnoredReason::StatusOnly));
     }
 
     #[test]

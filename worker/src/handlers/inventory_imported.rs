@@ -78,7 +78,7 @@ pub(super) fn decide(event: &InventoryImported, stamp: &Stamp, facts: &Facts) ->
         effects.groups.extend(group);
     }
     Ok(Decision {
-        verdict: verdict(event, &effects),
+        answer: verdict(event, &effects).into(),
         effects,
     })
 }
@@ -326,7 +326,7 @@ mod tests {
         let data = json!({"devices": [{"hostname": "sw1", "device_type": "ACCESS", "state": "MANAGED"}]});
         let mut facts = facts([device("sw1", |_| ())]);
         let (decision, _) = work(&import(&data), &mut facts).unwrap();
-        assert_eq!(decision.verdict.ignored, Some(IgnoredReason::Unchanged));
+        assert_eq!(decision.verdict().ignored, Some(IgnoredReason::Unchanged));
     }
 
     #[test]

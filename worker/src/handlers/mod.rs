@@ -3,6 +3,7 @@
 //!
 //! A kind that the match in [`decide`] does not name does not compile. To add one: its file here, its keys, its decision.
 
+mod dead_letter;
 mod decision;
 mod device_provisioned;
 mod device_state;
@@ -13,11 +14,12 @@ mod rejection;
 mod scene;
 
 use jiff::Timestamp;
+use lockstep_protocol::results::DeadLetterAction;
 use lockstep_protocol::{Class, Code, Command, Envelope, Event, Kind, Message};
 
 use crate::store::{Facts, Keys, Stamp};
 
-pub use decision::{Decision, Verdict};
+pub use decision::{Answer, Decision, Verdict};
 pub use rejection::Rejection;
 
 /// Decides messages. The one implementation is [`FleetHandlers`]; tests put others in its place to misbehave.
@@ -53,6 +55,12 @@ fn keys(message: &Message) -> Keys {
         Message::Event(Event::DeviceProvisioned(event)) => device_provisioned::keys(event),
         Message::Event(Event::InventoryImported(event)) => inventory_imported::keys(event),
         Message::Command(Command::DeviceStateRequested(command)) => device_state::keys(&command.hostname),
+        Message::Command(Command::DeadLetterRequeueRequested(command)) => {
+            dead_letter::keys(command.dead_letter, command.matching.as_ref())
+        }
+        Message::Command(Command::DeadLetterDropRequested(command)) => {
+            dead_letter::keys(command.dead_letter, command.matching.as_ref())
+        }
         Message::Event(_) | Message::Command(_) | Message::Result(_) => Keys::default(),
     }
 }
@@ -79,6 +87,18 @@ fn decide(envelope: &Envelope, facts: &Facts, now: Timestamp) -> Result<Decision
             Command::DeviceStateRequested(command) => {
                 device_state::requested(command, &stamp(envelope, now), facts)
             }
+            Command::DeadLetterRequeueRequested(command) => dead_letter::decide(
+                DeadLetterAction::Requeued,
+                command.dead_letter,
+                command.matching.as_ref(),
+                facts,
+            ),
+            Command::DeadLetterDropRequested(command) => dead_letter::decide(
+                DeadLetterAction::Dropped,
+                command.dead_letter,
+                command.matching.as_ref(),
+                facts,
+            ),
             Command::DeviceMarkRequested(_)
             | Command::DeviceRemoveRequested(_)
             | Command::DeviceRenameRequested(_)
@@ -90,9 +110,7 @@ fn decide(envelope: &Envelope, facts: &Facts, now: Timestamp) -> Result<Decision
             | Command::TaskDeleteRequested(_)
             | Command::ScheduleSaveRequested(_)
             | Command::ExecutionCancelRequested(_)
-            | Command::CvpSweepRequested(_)
-            | Command::DeadLetterRequeueRequested(_)
-            | Command::DeadLetterDropRequested(_) => Err(not_supported(command.kind())),
+            | Command::CvpSweepRequested(_) => Err(not_supported(command.kind())),
         },
         Message::Result(result) => Err(Rejection::new(
             Code::UnexpectedType,

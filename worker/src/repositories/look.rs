@@ -15,8 +15,8 @@ use crate::intent::{
 };
 use crate::runtime::{Attempt, RunEnd, chain};
 use crate::store::{
-    Advance, Changed, Flagged, Flags, InboxRow, Lease, NewCause, Repositories, RepositoryChange,
-    RepositoryRow, RowsOf,
+    Advance, Changed, Ending, EndingsOf, Flagged, Flags, InboxRow, Lease, NewCause, Repositories,
+    RepositoryChange, RepositoryRow,
 };
 
 /// One look at one repository, under its lease.
@@ -99,13 +99,13 @@ impl Look<'_> {
         let change = match verdict {
             Verdict::Broken(problems) => {
                 let rejection = answer::broken(&problems, tip);
-                let rows: Vec<InboxRow> = attempts
+                let endings: Vec<Ending> = attempts
                     .iter()
                     .map(|attempt| attempt.dead(&rejection, now))
                     .collect();
                 RepositoryChange {
                     problem: Some(rejection.reason.clone()),
-                    rows: Arc::new(move |_| rows.clone()),
+                    endings: Arc::new(move |_| endings.clone()),
                     ..change
                 }
             }
@@ -128,7 +128,7 @@ impl Look<'_> {
                         listing,
                         flags,
                     }),
-                    rows: burst(&attempts, lead, affected, tip, now),
+                    endings: burst(&attempts, lead, affected, tip, now),
                     ..change
                 }
             }
@@ -149,12 +149,12 @@ impl Look<'_> {
             return vec![RunEnd::Applied(result); attempts.len()];
         }
         let change = self.change(row, tip);
-        let rows: Vec<InboxRow> = attempts
+        let endings: Vec<Ending> = attempts
             .iter()
             .map(|attempt| attempt.applied(result.clone(), change.at))
             .collect();
         let change = RepositoryChange {
-            rows: Arc::new(move |_| rows.clone()),
+            endings: Arc::new(move |_| endings.clone()),
             ..change
         };
         self.commit(change, attempts.len()).await
@@ -174,7 +174,7 @@ impl Look<'_> {
         };
         let change = self.change(row.as_ref(), tip);
         let result = answer::applied(&Affected::default(), &Flagged::default(), commit.clone());
-        let inbox = attempt.applied(result, change.at);
+        let ending = attempt.applied(result, change.at);
         let change = RepositoryChange {
             // Where the tip is another one, the watch finds that nobody has looked at it yet.
             seen: commit.clone(),
@@ -183,7 +183,7 @@ impl Look<'_> {
                 listing,
                 flags: None,
             }),
-            rows: Arc::new(move |_| vec![inbox.clone()]),
+            endings: Arc::new(move |_| vec![ending.clone()]),
             ..change
         };
         let mut ends = self.commit(change, 1).await;
@@ -258,19 +258,19 @@ impl Look<'_> {
             at: self.clock.now(),
             problem: None,
             advance: None,
-            rows: Arc::new(|_| Vec::new()),
+            endings: Arc::new(|_| Vec::new()),
         }
     }
 
-    /// Commits a change. The inbox rows are those that the store made, in the order of the messages.
+    /// Commits a change. The inbox rows are those of the endings that the store made, in the order of the messages.
     async fn commit(&self, mut change: RepositoryChange, messages: usize) -> Vec<RunEnd> {
         let committed: Arc<Mutex<Vec<Arc<InboxRow>>>> = Arc::default();
-        let (make, keep) = (change.rows.clone(), committed.clone());
-        change.rows = Arc::new(move |flagged| {
-            let rows = make(flagged);
+        let (make, keep) = (change.endings.clone(), committed.clone());
+        change.endings = Arc::new(move |flagged| {
+            let endings = make(flagged);
             let mut kept = keep.lock().expect("nothing panics while it holds the lock");
-            *kept = rows.iter().cloned().map(Arc::new).collect();
-            rows
+            *kept = endings.iter().map(|ending| ending.row.clone()).collect();
+            endings
         });
         let all = |end: RunEnd| vec![end; messages];
         match self.repositories.change(&change).await {
@@ -285,14 +285,14 @@ impl Look<'_> {
     }
 }
 
-/// The rows of a burst: one message says what was done, the others where that ended.
+/// How the messages of a burst end: one message says what was done, the others where that ended.
 fn burst(
     attempts: &[&Attempt],
     lead: usize,
     affected: Affected,
     tip: &CommitId,
     now: jiff::Timestamp,
-) -> RowsOf {
+) -> EndingsOf {
     let attempts: Vec<Attempt> = attempts.iter().map(|attempt| (*attempt).clone()).collect();
     let tip = tip.clone();
     Arc::new(move |flagged| {
@@ -303,8 +303,9 @@ fn burst(
                 answer::ignored(IgnoredReason::Coalesced, Some(tip.clone()))
             }
         };
-        let rows = attempts.iter().enumerate();
-        rows.map(|(place, attempt)| attempt.applied(result(place), now))
+        let attempts = attempts.iter().enumerate();
+        attempts
+            .map(|(place, attempt)| attempt.applied(result(place), now))
             .collect()
     })
 }

@@ -17,7 +17,7 @@ impl TrustedUsers {
         Self(users.into_iter().collect())
     }
 
-    fn contains(&self, user: &str) -> bool {
+    pub(super) fn contains(&self, user: &str) -> bool {
         self.0.contains(user)
     }
 }
@@ -27,9 +27,14 @@ pub(super) fn came_through_work(delivery: &Delivery) -> bool {
     delivery.exchange == topology::WORK
 }
 
-/// Who sent a delivery: on a copy of ours, who was noted then; else the validated user, or whom a trusted user speaks for.
-pub(super) fn actor(delivery: &Delivery, claimed: Option<&str>, trusted: &TrustedUsers) -> Option<String> {
-    if came_through_work(delivery) {
+/// Who sent a delivery: on a copy of `ours`, who was noted then; else the validated user, or whom a trusted user speaks for.
+pub(super) fn actor(
+    delivery: &Delivery,
+    ours: bool,
+    claimed: Option<&str>,
+    trusted: &TrustedUsers,
+) -> Option<String> {
+    if ours {
         return delivery.properties.headers.get(headers::ACTOR).cloned();
     }
     let user = delivery.properties.user_id.as_deref()?;
@@ -97,7 +102,8 @@ mod tests {
             (topology::WORK, Some("worker"), None, Some("mallory"), None),
         ];
         for (exchange, user, noted, claimed, expected) in table {
-            let found = actor(&delivery(exchange, user, noted), claimed, &trusted);
+            let delivery = delivery(exchange, user, noted);
+            let found = actor(&delivery, came_through_work(&delivery), claimed, &trusted);
             assert_eq!(
                 found.as_deref(),
                 expected,

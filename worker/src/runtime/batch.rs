@@ -6,22 +6,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lockstep_bus::{Consumer, Outgoing, Receipt};
+use jiff::Timestamp;
+use lockstep_bus::{Consumer, Delivery, Outgoing, Receipt};
+use lockstep_protocol::Identity;
 use tokio::sync::mpsc;
 
+use super::autopsy::receive_dead;
+use super::decide::Work;
 use super::intake::{Received, receive};
 use super::lane::{Abandoned, LaneContext, consequences, contain, log};
 use super::settlement::Failure;
-use super::{Settlement, decide};
+use super::suspicion::{self, Suspicion};
+use super::{Settlement, requeue};
 use crate::fail_point::{self, FailPoint};
-use crate::handlers::Handlers;
 use crate::store::Keys;
 
 /// A lane that works micro-batches.
 #[derive(Clone, Debug)]
 pub(super) struct BatchLane {
     pub(super) context: LaneContext,
-    pub(super) handlers: Arc<dyn Handlers>,
+    pub(super) work: Work,
     /// The most messages in a batch.
     pub(super) batch_size: usize,
     /// How long a batch waits for more.
@@ -37,6 +41,8 @@ struct Taken {
 /// A batch on its way to the broker.
 struct Committed {
     outgoing: Vec<Outgoing>,
+    /// Commands that requeued dead letters, which are published too.
+    requeued: Vec<Identity>,
     receipt: Receipt,
 }
 
@@ -79,7 +85,7 @@ impl BatchLane {
             let messages = batch
                 .deliveries
                 .into_iter()
-                .map(|delivery| receive(delivery, &self.context.trusted, now));
+                .map(|delivery| self.receive(delivery, now));
             let taken = Taken {
                 messages: messages.collect(),
                 receipt: batch.receipt,
@@ -89,6 +95,15 @@ impl BatchLane {
             }
         }
         consumer
+    }
+
+    fn receive(&self, delivery: Delivery, now: Timestamp) -> Received {
+        match self.work {
+            Work::Handle(_) | Work::Route(_) => {
+                receive(delivery, self.context.lane, &self.context.trusted, now)
+            }
+            Work::File => receive_dead(delivery, &self.context.trusted, now),
+        }
     }
 
     async fn commit(self: Arc<Self>, mut taken: mpsc::Receiver<Taken>, to_publish: mpsc::Sender<Committed>) {
@@ -106,6 +121,7 @@ impl BatchLane {
                 });
             let committed = Committed {
                 outgoing: outgoing.collect(),
+                requeued: settlements.iter().filter_map(requeue::request).cloned().collect(),
                 receipt,
             };
             if to_publish.send(committed).await.is_err() {
@@ -115,9 +131,19 @@ impl BatchLane {
     }
 
     async fn publish(self: Arc<Self>, mut committed: mpsc::Receiver<Committed>) {
-        while let Some(Committed { outgoing, receipt }) = committed.recv().await {
+        while let Some(Committed {
+            outgoing,
+            requeued,
+            receipt,
+        }) = committed.recv().await
+        {
             if self.context.confirm(outgoing).await.is_err() {
                 break;
+            }
+            for request in &requeued {
+                if self.context.publish_requeued(request).await.is_err() {
+                    return;
+                }
             }
             fail_point::pass(FailPoint::AfterConfirm);
             fail_point::pass(FailPoint::BeforeAck);
@@ -125,13 +151,49 @@ impl BatchLane {
         }
     }
 
-    /// Works a batch in one transaction; where something in it cannot be worked, one by one, so that a bad message never
-    /// fails its neighbours.
+    /// Works a batch: most of it together, and by itself what may have killed a worker.
     async fn work(&self, messages: &[Received]) -> Result<Vec<Settlement>, Abandoned> {
+        let all: Vec<&Received> = messages.iter().collect();
+        let suspicions = self.context.suspect(&all).await?;
+        let together = |suspicion: &Suspicion| *suspicion == Suspicion::Together;
+        if suspicions.iter().all(together) {
+            let settlements = self.work_together(&all).await?;
+            self.context.forget_starts(&all).await;
+            return Ok(settlements);
+        }
+        let innocent: Vec<&Received> = all
+            .iter()
+            .zip(&suspicions)
+            .filter(|(_, suspicion)| together(suspicion))
+            .map(|(message, _)| *message)
+            .collect();
+        let mut settled = self.work_together(&innocent).await?.into_iter();
+        let mut settlements = Vec::with_capacity(messages.len());
+        for (message, suspicion) in all.iter().copied().zip(suspicions) {
+            let settlement = match suspicion {
+                Suspicion::Together => settled.next().expect("there is one for each"),
+                Suspicion::Alone => {
+                    self.context.note_start(message).await?;
+                    self.work_alone(message).await?
+                }
+                Suspicion::Poison => self.context.bury(message, suspicion::poison()).await?,
+            };
+            settlements.push(settlement);
+        }
+        self.context.forget_starts(&all).await;
+        Ok(settlements)
+    }
+
+    /// Works messages in one transaction; where something among them cannot be worked, one by one, so that a bad message
+    /// never fails its neighbours.
+    async fn work_together(&self, messages: &[&Received]) -> Result<Vec<Settlement>, Abandoned> {
+        if messages.is_empty() {
+            return Ok(Vec::new());
+        }
         match self.transaction(messages).await? {
             Ok(settlements) => return Ok(settlements),
             Err(failure) if messages.len() == 1 => {
-                return Ok(vec![self.context.fail(&messages[0], failure).await?]);
+                return Ok(vec![self.context.fail(messages[0], failure).await?]);
             }
             Err(failure) => {
                 tracing::warn!(lane = %self.context.lane, messages = messages.len(), ?failure, "batch failed; working it one by one");
@@ -139,19 +201,22 @@ impl BatchLane {
         }
         let mut settlements = Vec::with_capacity(messages.len());
         for message in messages {
-            let settlement = match self.transaction(std::slice::from_ref(message)).await? {
-                Ok(mut settlements) => settlements.remove(0),
-                Err(failure) => self.context.fail(message, failure).await?,
-            };
-            settlements.push(settlement);
+            settlements.push(self.work_alone(message).await?);
         }
         Ok(settlements)
+    }
+
+    async fn work_alone(&self, message: &Received) -> Result<Settlement, Abandoned> {
+        match self.transaction(&[message]).await? {
+            Ok(mut settlements) => Ok(settlements.remove(0)),
+            Err(failure) => self.context.fail(message, failure).await,
+        }
     }
 
     /// One try at all of these messages together.
     async fn transaction(
         &self,
-        messages: &[Received],
+        messages: &[&Received],
     ) -> Result<Result<Vec<Settlement>, Failure>, Abandoned> {
         let keys = match contain(|| self.keys(messages)) {
             Ok(keys) => keys,
@@ -160,21 +225,20 @@ impl BatchLane {
         self.context
             .in_transaction(&keys, |facts| {
                 let now = self.context.clock.now();
-                messages
-                    .iter()
-                    .map(|message| decide::decide(message, facts, &*self.handlers, now))
-                    .collect()
+                let decide = |message: &&Received| {
+                    fail_point::pass_with(message.subject());
+                    self.work.decide(message, facts, now)
+                };
+                messages.iter().map(decide).collect()
             })
             .await
     }
 
-    fn keys(&self, messages: &[Received]) -> Keys {
+    fn keys(&self, messages: &[&Received]) -> Keys {
         let mut keys = Keys::default();
         for message in messages {
             keys.identities.insert(message.identity.clone());
-            if let Ok(envelope) = &message.decoded {
-                keys.extend(self.handlers.keys(envelope));
-            }
+            keys.extend(self.work.keys(message));
         }
         keys
     }

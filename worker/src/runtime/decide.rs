@@ -4,24 +4,78 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use lockstep_protocol::results::MessageRejected;
-use lockstep_protocol::topology::Rung;
+use lockstep_protocol::topology::{Lane, Rung};
 use lockstep_protocol::{Code, Envelope, Identity, Kind, WorkResult};
 
-use super::Settlement;
 use super::intake::Received;
+use super::{Settlement, dead};
 use crate::handlers::{Handlers, Rejection};
-use crate::store::{Facts, InboxRow, InboxState, Originator};
+use crate::store::{Facts, InboxRow, InboxState, Keys, Originator};
 
 /// How long a message of a newer worker waits for one.
 const NEWER_WORKER: Rung = Rung::Seconds30;
 
-/// Decides one message, and works what it does into the facts.
-pub(super) fn decide(
-    received: &Received,
-    facts: &mut Facts,
-    handlers: &dyn Handlers,
-    now: Timestamp,
-) -> Settlement {
+/// What a batched lane does with its messages.
+#[derive(Clone, Debug)]
+pub(super) enum Work {
+    /// It lets handlers decide what they do.
+    Handle(Arc<dyn Handlers>),
+    /// What no binding wanted: what is known goes to its lane, the rest is rejected.
+    Route(Arc<dyn Handlers>),
+    /// What died elsewhere: it is put into the table of dead letters.
+    File,
+}
+
+impl Work {
+    /// What a message asks the store about, apart from whether it was worked before.
+    pub(super) fn keys(&self, received: &Received) -> Keys {
+        match (self, &received.decoded) {
+            (Self::Handle(handlers), Ok(envelope)) => handlers.keys(envelope),
+            _ => Keys::default(),
+        }
+    }
+
+    /// Decides one message, and works what it does into the facts.
+    pub(super) fn decide(&self, received: &Received, facts: &mut Facts, now: Timestamp) -> Settlement {
+        match self {
+            Self::Handle(handlers) => decide(received, facts, &**handlers, now),
+            Self::Route(handlers) => match home(received) {
+                Some(lane) => route(received, facts, lane, now),
+                None => decide(received, facts, &**handlers, now),
+            },
+            Self::File => file(received, facts, now),
+        }
+    }
+}
+
+/// The lane of a message that lost its way.
+fn home(received: &Received) -> Option<Lane> {
+    let envelope = received.decoded.as_ref().ok()?;
+    envelope.message.kind().inlet()
+}
+
+fn route(received: &Received, facts: &mut Facts, lane: Lane, now: Timestamp) -> Settlement {
+    match screen(received, facts, now) {
+        Screened::Settled(settlement) => settlement,
+        Screened::New(_) => Settlement::Forward { lane },
+    }
+}
+
+/// An applied message cannot die: it is answered once more. What was dead before is so still, and has a letter now.
+fn file(received: &Received, facts: &mut Facts, now: Timestamp) -> Settlement {
+    if let Some(row) = worked(received, &received.identity, facts).cloned() {
+        if let Some(letter) = dead::letter(&row, &received.passage()) {
+            facts.file(letter);
+        }
+        return again(&row);
+    }
+    let unexplained = || Rejection::new(Code::DeliveryLimit, "$", "nobody said why");
+    let rejection = received.death.clone().unwrap_or_else(unexplained);
+    bury(received, &received.identity, rejection, facts, now)
+}
+
+/// Decides one message by handlers, and works what it does into the facts.
+fn decide(received: &Received, facts: &mut Facts, handlers: &dyn Handlers, now: Timestamp) -> Settlement {
     let envelope = match screen(received, facts, now) {
         Screened::Settled(settlement) => return settlement,
         Screened::New(envelope) => envelope,
@@ -36,8 +90,7 @@ pub(super) fn decide(
                 at: now,
             };
             let flips = facts.absorb(decision.effects, &originator);
-            let result = WorkResult::EventApplied(decision.verdict.into_result(&flips));
-            applied(received, result, facts, now)
+            applied(received, decision.answer.into_result(&flips), facts, now)
         }
     }
 }
@@ -50,7 +103,9 @@ pub(super) fn applied(
     now: Timestamp,
 ) -> Settlement {
     let row = row(received, &received.identity, InboxState::Applied, result, now);
-    facts.record(row.clone());
+    let ending = dead::ending(row, &received.passage());
+    let row = ending.row.clone();
+    facts.record(ending);
     Settlement::Applied(row)
 }
 
@@ -64,7 +119,7 @@ pub(super) enum Screened<'a> {
 
 /// Sorts out what was worked before, and what says nothing.
 pub(super) fn screen<'a>(received: &'a Received, facts: &mut Facts, now: Timestamp) -> Screened<'a> {
-    if let Some(row) = facts.message(&received.identity) {
+    if let Some(row) = worked(received, &received.identity, facts) {
         return Screened::Settled(if row.digest == received.digest {
             again(row)
         } else {
@@ -83,6 +138,17 @@ pub(super) fn screen<'a>(received: &'a Received, facts: &mut Facts, now: Timesta
     }
 }
 
+/// How a message ended before; a death before it was requeued does not count.
+pub(super) fn worked<'a>(
+    received: &Received,
+    identity: &Identity,
+    facts: &'a Facts,
+) -> Option<&'a Arc<InboxRow>> {
+    let row = facts.message(identity)?;
+    let requeued_since = row.state == InboxState::Dead && row.epoch < received.epoch;
+    (!requeued_since).then_some(row)
+}
+
 /// Declares a message dead: it gets an inbox row that says so.
 pub(super) fn bury(
     received: &Received,
@@ -98,7 +164,9 @@ pub(super) fn bury(
         message_type: kind(received).map(str::to_owned),
     });
     let row = row(received, identity, InboxState::Dead, result, now);
-    facts.record(row.clone());
+    let ending = dead::ending(row, &received.passage());
+    let row = ending.row.clone();
+    facts.record(ending);
     Settlement::Dead(row)
 }
 
@@ -114,7 +182,7 @@ pub(super) fn again(row: &Arc<InboxRow>) -> Settlement {
 /// it says.
 fn reused(received: &Received, facts: &mut Facts, now: Timestamp) -> Settlement {
     let identity = received.identity.of_reuse(&received.digest);
-    if let Some(row) = facts.message(&identity) {
+    if let Some(row) = worked(received, &identity, facts) {
         return again(row);
     }
     let reason = "a message with this source and id but other content came before; give each message an id of its own, \
@@ -144,9 +212,10 @@ fn row(
     state: InboxState,
     result: WorkResult,
     now: Timestamp,
-) -> Arc<InboxRow> {
-    Arc::new(InboxRow {
+) -> InboxRow {
+    InboxRow {
         identity: identity.clone(),
+        epoch: received.epoch,
         kind: kind(received).unwrap_or_default().to_owned(),
         digest: received.digest,
         state,
@@ -154,7 +223,7 @@ fn row(
         actor: received.actor.clone(),
         subject: subject(received.decoded.as_ref().ok()),
         result,
-    })
+    }
 }
 
 #[cfg(test)]
@@ -179,7 +248,12 @@ mod tests {
             routing_key: String::new(),
             redelivered: false,
         };
-        receive(delivery, &TrustedUsers::default(), Timestamp::UNIX_EPOCH)
+        receive(
+            delivery,
+            Lane::Events,
+            &TrustedUsers::default(),
+            Timestamp::UNIX_EPOCH,
+        )
     }
 
     fn event(id: &str, data: &Value) -> Received {
@@ -300,5 +374,111 @@ mod tests {
             }
         );
         assert!(facts.new_inbox().is_empty());
+    }
+
+    fn requeued(id: &str, data: &Value, epoch: u32) -> Received {
+        Received {
+            epoch,
+            requeued: Some(7),
+            ..event(id, data)
+        }
+    }
+
+    #[test]
+    fn a_dead_letter_has_the_bytes_and_why() {
+        let mut facts = facts();
+        let received = event("1", &update("ghost"));
+        decide_at(&received, &mut facts, 10);
+        let [letter] = facts.new_letters() else {
+            panic!("{:?}", facts.new_letters())
+        };
+        assert_eq!(
+            (letter.code, letter.lane, letter.epoch),
+            (Code::UnknownDevice, Lane::Events, 0)
+        );
+        assert_eq!((&letter.body, letter.attempts), (&received.body, 1));
+        assert_eq!(letter.place.as_deref(), Some("$.data.hostname"));
+    }
+
+    #[test]
+    fn what_is_requeued_is_worked_once_more_in_each_epoch() {
+        let mut facts = facts();
+        let dead = decide_at(&event("1", &update("ghost")), &mut facts, 10);
+        assert_eq!(
+            decide_at(&event("1", &update("ghost")), &mut facts, 20),
+            dead,
+            "an old copy"
+        );
+        let again = decide_at(&requeued("1", &update("ghost"), 1), &mut facts, 30);
+        assert_eq!(code(&again), Code::UnknownDevice);
+        assert_ne!(again, dead);
+        let epochs: Vec<u32> = facts.new_letters().iter().map(|letter| letter.epoch).collect();
+        assert_eq!((&epochs[..], facts.worked_letters()), (&[0, 1][..], &[7][..]));
+        for epoch in [0, 1] {
+            assert_eq!(
+                decide_at(&requeued("1", &update("ghost"), epoch), &mut facts, 40),
+                again,
+                "it is known how this epoch ended"
+            );
+        }
+    }
+
+    #[test]
+    fn an_applied_message_is_never_worked_again_whatever_its_epoch() {
+        let mut facts = facts();
+        let applied = decide_at(&event("1", &update("sw1")), &mut facts, 10);
+        assert_eq!(
+            decide_at(&requeued("1", &update("sw1"), 5), &mut facts, 20),
+            applied
+        );
+        assert!(facts.worked_letters().is_empty());
+    }
+
+    fn work(work: &Work, received: &Received, facts: &mut Facts) -> Settlement {
+        work.decide(received, facts, Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn what_lost_its_way_goes_home_or_is_rejected() {
+        let route = Work::Route(Arc::new(FleetHandlers));
+        let mut facts = facts();
+        let event = event("1", &update("sw1"));
+        assert_eq!(
+            work(&route, &event, &mut facts),
+            Settlement::Forward { lane: Lane::Events }
+        );
+        let refresh = br#"{"specversion":"1.0","id":"2","source":"urn:test","type":"lockstep.repository.refresh-requested",
+            "data":{"repository":"settings"}}"#;
+        let forwarded = Settlement::Forward {
+            lane: Lane::Repositories,
+        };
+        assert_eq!(work(&route, &received(refresh), &mut facts), forwarded);
+        assert!(facts.new_inbox().is_empty(), "its lane decides");
+        let unknown =
+            br#"{"specversion":"1.0","id":"3","source":"urn:test","type":"lockstep.nonsense","data":{}}"#;
+        assert_eq!(
+            code(&work(&route, &received(unknown), &mut facts)),
+            Code::UnknownType
+        );
+    }
+
+    #[test]
+    fn what_died_elsewhere_is_filed_once_and_an_applied_message_cannot_die() {
+        let limit = Rejection::new(Code::DeliveryLimit, "$", "too often");
+        let died = |id: &str| Received {
+            death: Some(limit.clone()),
+            ..event(id, &update("sw1"))
+        };
+        let mut facts = facts();
+        let applied = decide_at(&event("1", &update("sw1")), &mut facts, 10);
+        assert_eq!(work(&Work::File, &died("1"), &mut facts), applied);
+        assert!(facts.new_letters().is_empty());
+
+        let dead = work(&Work::File, &died("2"), &mut facts);
+        assert_eq!(code(&dead), Code::DeliveryLimit);
+        assert_eq!((facts.new_letters().len(), facts.new_inbox().len()), (1, 2));
+        // The letter of a message that was dead before: the store keeps one for each epoch.
+        assert_eq!(work(&Work::File, &died("2"), &mut facts), dead);
+        assert_eq!((facts.new_letters().len(), facts.new_inbox().len()), (2, 2));
     }
 }

@@ -18,5 +18,7 @@ pub(super) const SOURCE: &str = "lockstep-source";
 pub(super) const ID: &str = "lockstep-id";
 /// When it was received first.
 pub(super) const FIRST_AT: &str = "lockstep-first-at";
-/// When it died.
-pub(super) const DIED_AT: &str = "lockstep-died-at";
+/// How often it was requeued as a dead letter.
+pub(super) const EPOCH: &str = "lockstep-epoch";
+/// The number of the dead letter it was until then.
+pub(super) const LETTER: &str = "lockstep-dead-letter";

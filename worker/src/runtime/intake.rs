@@ -4,11 +4,13 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use lockstep_bus::{Delivery, Properties};
 use lockstep_protocol::envelope::Decoded;
-use lockstep_protocol::topology::ReplyQueue;
+use lockstep_protocol::topology::{Lane, ReplyQueue};
 use lockstep_protocol::{DecodeError, Digest, Envelope, Identity};
 
 use super::actor::{TrustedUsers, actor, came_through_work};
+use super::dead::{self, Passage};
 use super::headers;
+use crate::handlers::Rejection;
 
 /// A message as a lane works on it.
 #[derive(Clone, Debug)]
@@ -23,6 +25,16 @@ pub(super) struct Received {
     pub(super) actor: Option<String>,
     /// Where answers go.
     pub(super) reply_to: Option<ReplyQueue>,
+    /// The lane it was taken in; a dead letter's, the one it died in.
+    pub(super) lane: Lane,
+    /// Whether it was delivered before: its work may have begun elsewhere.
+    pub(super) redelivered: bool,
+    /// How often it was requeued as a dead letter.
+    pub(super) epoch: u32,
+    /// The dead letter it was until it was requeued.
+    pub(super) requeued: Option<u64>,
+    /// Why it died, where it comes from the dead letters.
+    pub(super) death: Option<Rejection>,
     /// Which attempt this is, from 1.
     pub(super) attempt: u32,
     /// When the first attempt was.
@@ -34,7 +46,19 @@ pub(super) struct Received {
 }
 
 /// Reads a delivery. Nothing about it is an error here: what cannot be read is a message that will be rejected.
-pub(super) fn receive(delivery: Delivery, trusted: &TrustedUsers, now: Timestamp) -> Received {
+pub(super) fn receive(delivery: Delivery, lane: Lane, trusted: &TrustedUsers, now: Timestamp) -> Received {
+    let ours = came_through_work(&delivery);
+    read(delivery, lane, ours, trusted, now)
+}
+
+/// Reads a delivery. Headers of ours count where nobody else can have written them.
+pub(super) fn read(
+    delivery: Delivery,
+    lane: Lane,
+    ours: bool,
+    trusted: &TrustedUsers,
+    now: Timestamp,
+) -> Received {
     let decoded = Envelope::decode(&delivery.body);
     let (identity, digest) = match &decoded {
         Ok(decoded) => (decoded.envelope.identity.clone(), decoded.digest),
@@ -50,17 +74,12 @@ pub(super) fn receive(delivery: Delivery, trusted: &TrustedUsers, now: Timestamp
         .as_ref()
         .ok()
         .and_then(|decoded| decoded.envelope.actor.as_deref());
-    let actor = actor(&delivery, claimed, trusted);
-    let ours = |name: &str| {
-        delivery
-            .properties
-            .headers
-            .get(name)
-            .filter(|_| came_through_work(&delivery))
-    };
-    let attempt = ours(headers::ATTEMPT)
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(1);
+    let actor = actor(&delivery, ours, claimed, trusted);
+    let ours = |name: &str| delivery.properties.headers.get(name).filter(|_| ours);
+    let number = |name: &str| ours(name).and_then(|text| text.parse::<u32>().ok());
+    let attempt = number(headers::ATTEMPT).unwrap_or(1);
+    let epoch = number(headers::EPOCH).unwrap_or(0);
+    let requeued = ours(headers::LETTER).and_then(|text| text.parse().ok());
     let first_at = ours(headers::FIRST_AT)
         .and_then(|text| text.parse().ok())
         .unwrap_or(now);
@@ -75,10 +94,35 @@ pub(super) fn receive(delivery: Delivery, trusted: &TrustedUsers, now: Timestamp
         decoded: decoded.map(|Decoded { envelope, .. }| envelope),
         actor,
         reply_to,
+        lane,
+        redelivered: delivery.redelivered,
+        epoch,
+        requeued,
+        death: None,
         attempt,
         first_at,
         body: delivery.body,
         properties: delivery.properties,
+    }
+}
+
+impl Received {
+    /// What it is about.
+    pub(super) fn subject(&self) -> Option<&str> {
+        self.decoded.as_ref().ok()?.subject.as_deref()
+    }
+
+    /// What its ending tells of how it came.
+    pub(super) fn passage(&self) -> Passage {
+        Passage {
+            lane: self.lane,
+            epoch: self.epoch,
+            requeued: self.requeued,
+            attempt: self.attempt,
+            first_at: self.first_at,
+            body: self.body.clone(),
+            properties: dead::kept(&self.properties),
+        }
     }
 }
 

@@ -8,18 +8,18 @@ use std::time::Duration;
 use jiff::Timestamp;
 use lockstep_bus::{Bus, Outgoing};
 use lockstep_protocol::WorkResult;
-use lockstep_protocol::topology::Lane;
+use lockstep_protocol::topology::{Lane, Rung};
 use tokio_util::sync::CancellationToken;
 
 use super::actor::TrustedUsers;
 use super::backoff::Backoff;
 use super::intake::Received;
 use super::settlement::{Failure, Verdict, on_failure};
-use super::{Settlement, answer, dead, decide, retry};
+use super::{Settlement, answer, decide, retry};
 use crate::clock::Clock;
 use crate::fail_point::{self, FailPoint};
 use crate::handlers::Rejection;
-use crate::store::{BatchStore, Facts, Healing, Keys, StoreError};
+use crate::store::{BatchStore, DeadLetters, Facts, Healing, Keys, Starts, StoreError};
 
 /// What every lane works with.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub(super) struct LaneContext {
     pub(super) lane: Lane,
     pub(super) bus: Arc<dyn Bus>,
     pub(super) store: Arc<dyn BatchStore>,
+    pub(super) letters: Arc<dyn DeadLetters>,
+    pub(super) starts: Arc<dyn Starts>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) trusted: Arc<TrustedUsers>,
     /// Stop taking, finish what was taken.
@@ -79,7 +81,7 @@ impl LaneContext {
         }
     }
 
-    /// Declares a message dead. That is committed before the dead letter is published, and an applied message cannot die.
+    /// Declares a message dead, and keeps its letter. An applied message cannot die.
     pub(super) async fn bury(
         &self,
         message: &Received,
@@ -114,9 +116,11 @@ impl LaneContext {
             ..Keys::default()
         };
         let ended = self
-            .in_transaction(&keys, |facts| match facts.message(&message.identity) {
-                Some(row) => decide::again(row),
-                None => end(facts, self.clock.now()),
+            .in_transaction(&keys, |facts| {
+                match decide::worked(message, &message.identity, facts) {
+                    Some(row) => decide::again(row),
+                    None => end(facts, self.clock.now()),
+                }
             })
             .await?;
         Ok(match ended {
@@ -125,7 +129,7 @@ impl LaneContext {
             Err(failure) => {
                 tracing::error!(lane = %self.lane, message.id = %message.identity.id, ?failure, "the end of a message cannot be noted");
                 Settlement::Postpone {
-                    rung: lockstep_protocol::topology::Rung::Minutes10,
+                    rung: Rung::Minutes10,
                 }
             }
         })
@@ -185,10 +189,10 @@ impl LaneContext {
 /// Everything a settlement causes, to be confirmed before the message is acknowledged.
 pub(super) fn consequences(message: &Received, settlement: &Settlement, lane: Lane) -> Vec<Outgoing> {
     match settlement {
-        Settlement::Applied(row) => vec![answer::answer(message, row)],
-        Settlement::Dead(row) => vec![dead::letter(message, row, lane), answer::answer(message, row)],
+        Settlement::Applied(row) | Settlement::Dead(row) => vec![answer::answer(message, row)],
         Settlement::Retry { rung, attempt } => vec![retry::copy(message, lane, *rung, *attempt)],
         Settlement::Postpone { rung } => vec![retry::copy(message, lane, *rung, message.attempt)],
+        Settlement::Forward { lane } => vec![retry::copy(message, *lane, Rung::Seconds5, message.attempt)],
     }
 }
 
@@ -226,6 +230,9 @@ pub(super) fn log(lane: Lane, message: &Received, settlement: &Settlement) {
         }
         Settlement::Retry { rung, .. } => {
             tracing::warn!(%lane, message.id = %id, message.source = %source, message.attempt = attempt, ?rung, "message will be tried again");
+        }
+        Settlement::Forward { lane: home } => {
+            tracing::warn!(%lane, message.id = %id, message.source = %source, to = %home, "message was not routed: is a binding missing?");
         }
         Settlement::Postpone { rung } => {
             tracing::info!(%lane, message.id = %id, message.source = %source, message.attempt = attempt, ?rung, "message postponed");

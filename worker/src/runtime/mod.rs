@@ -13,6 +13,7 @@
 
 mod actor;
 mod answer;
+mod autopsy;
 mod backoff;
 mod batch;
 mod bursts;
@@ -22,10 +23,12 @@ mod headers;
 mod intake;
 mod lane;
 mod lease;
+mod requeue;
 mod retry;
 mod run;
 mod runner;
 mod settlement;
+mod suspicion;
 mod worker;
 
 pub use actor::TrustedUsers;

@@ -6,6 +6,9 @@ use lockstep_protocol::topology::{Destination, Lane, Rung};
 use super::headers;
 use super::intake::Received;
 
+/// The longest reason a header carries.
+const MAX_REASON_BYTES: usize = 2000;
+
 /// Where a message waits after this attempt failed in a way that may heal; `None` after the fifth, which was the last.
 pub(super) fn rung_after(attempt: u32) -> Option<Rung> {
     match attempt {
@@ -23,12 +26,25 @@ pub(super) fn copy(received: &Received, lane: Lane, rung: Rung, attempt: u32) ->
         (headers::ATTEMPT.to_owned(), attempt.to_string()),
         (headers::FIRST_AT.to_owned(), received.first_at.to_string()),
     ];
-    ours.extend(
-        received
-            .actor
-            .clone()
-            .map(|actor| (headers::ACTOR.to_owned(), actor)),
+    let mut add =
+        |name: &str, value: Option<String>| ours.extend(value.map(|value| (name.to_owned(), value)));
+    add(headers::ACTOR, received.actor.clone());
+    add(
+        headers::EPOCH,
+        (received.epoch > 0).then(|| received.epoch.to_string()),
     );
+    add(
+        headers::LETTER,
+        received.requeued.map(|number| number.to_string()),
+    );
+    if let Some(death) = &received.death {
+        add(headers::LANE, Some(received.lane.to_string()));
+        add(headers::CODE, Some(death.code.to_string()));
+        add(headers::REASON, Some(shortened(&death.reason).to_owned()));
+        add(headers::PLACE, Some(death.place.clone()));
+        add(headers::SOURCE, Some(received.identity.source.to_string()));
+        add(headers::ID, Some(received.identity.id.to_string()));
+    }
     Outgoing {
         destination: Destination::Delay(rung, lane),
         properties: Properties {
@@ -39,9 +55,13 @@ pub(super) fn copy(received: &Received, lane: Lane, rung: Rung, attempt: u32) ->
     }
 }
 
+fn shortened(reason: &str) -> &str {
+    &reason[..reason.floor_char_boundary(MAX_REASON_BYTES)]
+}
+
 /// The properties a copy keeps. Built from known fields only: a `CC` header would add routing keys, and a `user_id` that is
 /// not ours would be refused (`reference/rabbitmq.md` §3.1).
-pub(super) fn known_properties(received: &Received) -> Properties {
+fn known_properties(received: &Received) -> Properties {
     let original = &received.properties;
     Properties {
         message_id: original.message_id.clone(),

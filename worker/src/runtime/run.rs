@@ -20,6 +20,7 @@ use super::intake::{Received, receive};
 use super::lane::{Abandoned, LaneContext, consequences, contain, log, panic_text};
 use super::runner::{Attempt, RunEnd, Runner};
 use super::settlement::Failure;
+use super::suspicion::{self, Suspicion};
 use crate::fail_point::{self, FailPoint};
 use crate::store::Keys;
 
@@ -43,6 +44,40 @@ pub(super) struct RunLane {
 struct Job {
     message: Received,
     receipt: Receipt,
+}
+
+/// Attempts that run together, and for each message of theirs its place and its attempt.
+#[derive(Default)]
+struct Burst {
+    attempts: Vec<Attempt>,
+    places: Vec<(usize, usize)>,
+}
+
+impl Burst {
+    /// What runs together: each message once, and where it stands among the messages.
+    fn of(messages: &[Received], suspicions: &[Suspicion], settled: &mut [Option<Settlement>]) -> Self {
+        let mut burst = Self::default();
+        // The same message twice in a burst is one attempt; another one under the same identity waits its turn, and is
+        // found out then.
+        for (place, message) in messages.iter().enumerate() {
+            let (None, Ok(envelope)) = (&settled[place], &message.decoded) else {
+                continue;
+            };
+            let same = |attempt: &Attempt| attempt.identity == message.identity;
+            match burst.attempts.iter().position(same) {
+                Some(index) if burst.attempts[index].digest == message.digest => {
+                    burst.places.push((place, index));
+                }
+                Some(_) => settled[place] = Some(Settlement::Postpone { rung: LATER }),
+                None if suspicions[place] == Suspicion::Together => {
+                    burst.places.push((place, burst.attempts.len()));
+                    burst.attempts.push(Attempt::of(message, envelope.clone()));
+                }
+                None => {}
+            }
+        }
+        burst
+    }
 }
 
 impl RunLane {
@@ -84,7 +119,8 @@ impl RunLane {
 
     fn job(&self, batch: Batch) -> Option<Job> {
         let delivery = batch.deliveries.into_iter().next()?;
-        let message = receive(delivery, &self.context.trusted, self.context.clock.now());
+        let now = self.context.clock.now();
+        let message = receive(delivery, self.context.lane, &self.context.trusted, now);
         Some(Job {
             message,
             receipt: batch.receipt,
@@ -139,36 +175,63 @@ impl RunLane {
     }
 
     async fn settle(&self, messages: &[Received]) -> Result<Vec<Settlement>, Abandoned> {
+        let all: Vec<&Received> = messages.iter().collect();
+        let suspicions = self.context.suspect(&all).await?;
+        let settled = self.settle_suspects(messages, &suspicions).await;
+        // Also what is abandoned: it is given back whole.
+        self.context.forget_starts(&all).await;
+        settled
+    }
+
+    async fn settle_suspects(
+        &self,
+        messages: &[Received],
+        suspicions: &[Suspicion],
+    ) -> Result<Vec<Settlement>, Abandoned> {
+        let deadline = Instant::now() + self.deadline;
         let mut settled = self.screen(messages).await?;
-        let mut attempts: Vec<Attempt> = Vec::new();
-        // The same message twice in a burst is one attempt; another one under the same identity waits its turn, and is
-        // found out then.
-        let mut places: Vec<(usize, usize)> = Vec::new();
+        let together = Burst::of(messages, suspicions, &mut settled);
+        self.run_burst(messages, together, deadline, &mut settled).await?;
         for (place, message) in messages.iter().enumerate() {
             let (None, Ok(envelope)) = (&settled[place], &message.decoded) else {
                 continue;
             };
-            let same = |attempt: &Attempt| attempt.identity == message.identity;
-            match attempts.iter().position(same) {
-                Some(index) if attempts[index].digest == message.digest => places.push((place, index)),
-                Some(_) => settled[place] = Some(Settlement::Postpone { rung: LATER }),
-                None => {
-                    places.push((place, attempts.len()));
-                    attempts.push(Attempt::of(message, envelope.clone()));
+            settled[place] = Some(match suspicions[place] {
+                Suspicion::Poison => self.context.bury(message, suspicion::poison()).await?,
+                // Not begun, nothing spent.
+                _ if Instant::now() >= deadline => Settlement::Postpone { rung: LATER },
+                _ => {
+                    self.context.note_start(message).await?;
+                    let attempt = Attempt::of(message, envelope.clone());
+                    match self.run_once(&[attempt], deadline).await? {
+                        Ok(mut ends) => self.settlement(message, ends.remove(0)).await?,
+                        Err(failure) => self.context.fail(message, failure).await?,
+                    }
                 }
-            }
-        }
-        if !attempts.is_empty() {
-            let ends = self.attempt(&attempts).await?;
-            for (place, index) in places {
-                let message = &messages[place];
-                settled[place] = Some(match ends[index].clone() {
-                    Ok(end) => self.settlement(message, end).await?,
-                    Err(failure) => self.context.fail(message, failure).await?,
-                });
-            }
+            });
         }
         Ok(settled.into_iter().flatten().collect())
+    }
+
+    async fn run_burst(
+        &self,
+        messages: &[Received],
+        burst: Burst,
+        deadline: Instant,
+        settled: &mut [Option<Settlement>],
+    ) -> Result<(), Abandoned> {
+        if burst.attempts.is_empty() {
+            return Ok(());
+        }
+        let ends = self.attempt(&burst.attempts, deadline).await?;
+        for (place, index) in burst.places {
+            let message = &messages[place];
+            settled[place] = Some(match ends[index].clone() {
+                Ok(end) => self.settlement(message, end).await?,
+                Err(failure) => self.context.fail(message, failure).await?,
+            });
+        }
+        Ok(())
     }
 
     /// Sorts out what was worked before, and what can never be worked.
@@ -204,8 +267,11 @@ impl RunLane {
 
     /// One run for all of them. Where it panics, one for each, so that a bad message never fails its neighbours; the
     /// deadline is that of all together.
-    async fn attempt(&self, attempts: &[Attempt]) -> Result<Vec<Result<RunEnd, Failure>>, Abandoned> {
-        let deadline = Instant::now() + self.deadline;
+    async fn attempt(
+        &self,
+        attempts: &[Attempt],
+        deadline: Instant,
+    ) -> Result<Vec<Result<RunEnd, Failure>>, Abandoned> {
         let failure = match self.run_once(attempts, deadline).await? {
             Ok(ends) => return Ok(ends.into_iter().map(Ok).collect()),
             Err(failure) => failure,
@@ -228,6 +294,9 @@ impl RunLane {
         attempts: &[Attempt],
         deadline: Instant,
     ) -> Result<Result<Vec<RunEnd>, Failure>, Abandoned> {
+        for attempt in attempts {
+            fail_point::pass_with(attempt.envelope.subject.as_deref());
+        }
         let run = AssertUnwindSafe(async { self.runner.run(attempts).await }).catch_unwind();
         let ended = tokio::select! {
             biased;

@@ -4,13 +4,16 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use jiff::Timestamp;
 use lockstep_protocol::results::MessageRejected;
+use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{Digest, Envelope, Identity, Message, WorkResult};
 
+use super::dead::{self, Passage};
 use super::intake::Received;
 use crate::handlers::Rejection;
-use crate::store::{InboxRow, InboxState};
+use crate::store::{Ending, InboxRow, InboxState, LetterProperties};
 
 /// Runs messages: for what takes seconds and goes outside, such as git.
 ///
@@ -40,6 +43,8 @@ pub struct Attempt {
     pub number: u32,
     /// When the first attempt was.
     pub first_at: Timestamp,
+    /// How it came.
+    passage: Passage,
 }
 
 /// How a run ended for one message.
@@ -67,28 +72,52 @@ impl Attempt {
             actor: received.actor.clone(),
             number: received.attempt,
             first_at: received.first_at,
+            passage: received.passage(),
         }
     }
 
-    /// The row that says it was applied.
-    pub fn applied(&self, result: WorkResult, at: Timestamp) -> InboxRow {
-        self.row(InboxState::Applied, result, at)
+    /// The first attempt at a message that came by no broker: for whoever wants to call a runner by itself.
+    pub fn first(lane: Lane, envelope: Envelope, actor: Option<String>, at: Timestamp) -> Self {
+        let body = Bytes::from(envelope.encode());
+        Self {
+            identity: envelope.identity.clone(),
+            digest: envelope.digest(),
+            envelope,
+            actor,
+            number: 1,
+            first_at: at,
+            passage: Passage {
+                lane,
+                epoch: 0,
+                requeued: None,
+                attempt: 1,
+                first_at: at,
+                body,
+                properties: LetterProperties::default(),
+            },
+        }
     }
 
-    /// The row that says it is dead.
-    pub fn dead(&self, rejection: &Rejection, at: Timestamp) -> InboxRow {
+    /// Its ending when it is applied.
+    pub fn applied(&self, result: WorkResult, at: Timestamp) -> Ending {
+        self.ending(InboxState::Applied, result, at)
+    }
+
+    /// Its ending when it is dead.
+    pub fn dead(&self, rejection: &Rejection, at: Timestamp) -> Ending {
         let result = WorkResult::MessageRejected(MessageRejected {
             code: rejection.code,
             reason: rejection.reason.clone(),
             place: Some(rejection.place.clone()),
             message_type: Some(self.envelope.message.kind().as_str().to_owned()),
         });
-        self.row(InboxState::Dead, result, at)
+        self.ending(InboxState::Dead, result, at)
     }
 
-    fn row(&self, state: InboxState, result: WorkResult, at: Timestamp) -> InboxRow {
-        InboxRow {
+    fn ending(&self, state: InboxState, result: WorkResult, at: Timestamp) -> Ending {
+        let row = InboxRow {
             identity: self.identity.clone(),
+            epoch: self.passage.epoch,
             kind: self.envelope.message.kind().as_str().to_owned(),
             digest: self.digest,
             state,
@@ -96,6 +125,7 @@ impl Attempt {
             actor: self.actor.clone(),
             subject: self.envelope.subject.clone(),
             result,
-        }
+        };
+        dead::ending(row, &self.passage)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lockstep_protocol::Code;
-use lockstep_protocol::topology::Rung;
+use lockstep_protocol::topology::{Lane, Rung};
 
 use super::retry::rung_after;
 use crate::store::InboxRow;
@@ -21,6 +21,11 @@ pub enum Settlement {
         rung: Rung,
         /// Which attempt comes next.
         attempt: u32,
+    },
+    /// It belongs to another lane, which gets it.
+    Forward {
+        /// The lane.
+        lane: Lane,
     },
     /// It comes back later without an attempt spent.
     Postpone {

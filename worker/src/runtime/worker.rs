@@ -11,12 +11,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::actor::TrustedUsers;
 use super::batch::BatchLane;
+use super::decide::Work;
 use super::lane::LaneContext;
 use super::run::RunLane;
 use super::runner::Runner;
 use crate::clock::Clock;
 use crate::handlers::Handlers;
-use crate::store::BatchStore;
+use crate::store::{BatchStore, DeadLetters, Starts};
 
 /// The most messages of a run lane in hand.
 const MOST_RUNS: u16 = 256;
@@ -30,6 +31,10 @@ pub struct WorkerContext {
     pub bus: Arc<dyn Bus>,
     /// What is remembered.
     pub store: Arc<dyn BatchStore>,
+    /// What could not be worked.
+    pub letters: Arc<dyn DeadLetters>,
+    /// What began and did not end.
+    pub starts: Arc<dyn Starts>,
     /// What messages mean.
     pub handlers: Arc<dyn Handlers>,
     /// Who runs the messages of lanes whose work takes time.
@@ -107,6 +112,8 @@ pub async fn run(
             lane,
             bus: context.bus.clone(),
             store: context.store.clone(),
+            letters: context.letters.clone(),
+            starts: context.starts.clone(),
             clock: context.clock.clone(),
             trusted: trusted.clone(),
             stop: stop.clone(),
@@ -123,7 +130,7 @@ pub async fn run(
                 acknowledge: Acknowledge::InOrder,
             },
         };
-        let consumer = context.bus.consume(queue, consume).await;
+        let consumer = context.bus.consume(queue.clone(), consume).await;
         let consumer = consumer.map_err(|source| WorkerError::Lane { lane, source })?;
         if let Some(runner) = runner {
             let work = RunLane {
@@ -137,7 +144,13 @@ pub async fn run(
         } else {
             let work = BatchLane {
                 context: lane_context,
-                handlers: context.handlers.clone(),
+                work: match queue {
+                    Queue::Unrouted => Work::Route(context.handlers.clone()),
+                    Queue::Lane(Lane::Dead) => Work::File,
+                    Queue::Lane(_) | Queue::Results | Queue::Reply(_) => {
+                        Work::Handle(context.handlers.clone())
+                    }
+                },
                 batch_size: options.batch_size,
                 linger: options.linger,
             };
@@ -156,10 +169,9 @@ pub async fn run(
     Ok(())
 }
 
-/// The queues behind the chosen lanes. What no binding wanted is read together with the events: it is rejected there, or
-/// worked if its type is known after all.
+/// The queues behind the chosen lanes. Whoever takes events also reads what no binding wanted.
 fn queues(chosen: &[Lane]) -> Vec<(Lane, Queue)> {
-    let inlets = [Lane::Events, Lane::Repositories, Lane::Commands];
+    let inlets = [Lane::Events, Lane::Repositories, Lane::Commands, Lane::Dead];
     let wanted = |lane: &Lane| chosen.is_empty() || chosen.contains(lane);
     let mut queues: Vec<(Lane, Queue)> = inlets
         .into_iter()

@@ -4,11 +4,12 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use lockstep_protocol::results::DeadLetterAction;
 use lockstep_protocol::{Digest, Identity, Kind, Message, WorkResult};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{InboxState, Stamp, StoreError};
+use super::{InboxState, LetterProperties, LetterState, Stamp, StoreError};
 
 fn corrupt(what: &str, reason: impl Display) -> StoreError {
     StoreError::Corrupt {
@@ -90,6 +91,29 @@ pub(super) fn read_inbox_state(text: &str) -> Result<InboxState, StoreError> {
         "dead" => Ok(InboxState::Dead),
         other => Err(corrupt("inbox.state", format!("{other:?} is no state"))),
     }
+}
+
+pub(super) fn epoch(epoch: u32) -> i32 {
+    i32::try_from(epoch).unwrap_or(i32::MAX)
+}
+
+pub(super) fn read_epoch(what: &str, epoch: i32) -> Result<u32, StoreError> {
+    u32::try_from(epoch).map_err(|error| corrupt(what, error))
+}
+
+pub(super) fn letter_properties(properties: &LetterProperties) -> String {
+    serde_json::to_string(properties).expect("a struct of texts has no failing serializers")
+}
+
+pub(super) const fn letter_state(action: DeadLetterAction) -> &'static str {
+    match action {
+        DeadLetterAction::Requeued => LetterState::Requeued.as_str(),
+        DeadLetterAction::Dropped => LetterState::Dropped.as_str(),
+    }
+}
+
+pub(super) fn read_letter_state(text: &str) -> Result<LetterState, StoreError> {
+    word("dead_letter.state", text)
 }
 
 /// The body of a result as JSON.

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use lockstep_protocol::results::DeadLetterAction;
 use lockstep_protocol::{Cause, DeviceState, GroupName, Hostname};
 
 use super::{Attributes, ClientRow, GroupRow, InterfaceRow, Link, Stamp};
@@ -18,6 +19,17 @@ pub struct Effects {
     pub clients: Vec<ClientRow>,
     /// Links to be made.
     pub links: Vec<Link>,
+    /// Dead letters to be requeued or dropped.
+    pub letters: Option<SettleLetters>,
+}
+
+/// What happens to dead letters that nobody settled yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettleLetters {
+    /// Whether they are requeued or dropped.
+    pub action: DeadLetterAction,
+    /// Which, in order.
+    pub numbers: Vec<u64>,
 }
 
 /// What happens to one device.

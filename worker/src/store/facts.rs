@@ -1,3 +1,5 @@
+mod letters;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -5,9 +7,11 @@ use jiff::Timestamp;
 use lockstep_protocol::{Cause, DeviceState, Hostname, Identity, Kind, Mac, Serial};
 
 use super::{
-    Attributes, ClientRow, DeviceEffect, DeviceRow, Effects, GroupRow, InboxRow, InterfaceRow, Lifecycle,
-    Link, Stamp, SyncState,
+    Attributes, ClientRow, DeviceEffect, DeviceRow, Effects, Ending, GroupRow, InboxRow, InterfaceRow,
+    Lifecycle, Link, Stamp, SyncState,
 };
+
+pub use letters::SettledLetters;
 
 /// What the store knows about the keys of a batch, and what the batch did to it so far.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,6 +27,7 @@ pub struct Facts {
     groups: Vec<GroupRow>,
     interfaces: Vec<InterfaceRow>,
     clients: Vec<ClientRow>,
+    letters: letters::LetterFacts,
 }
 
 /// A cause to be written: one for each message and reason, whatever number of devices it hit.
@@ -162,11 +167,21 @@ impl Facts {
 
 /// Changing, as the batch goes on.
 impl Facts {
-    /// Remembers that a message was worked.
-    pub fn record(&mut self, row: impl Into<Arc<InboxRow>>) {
-        let row = row.into();
+    /// Remembers how a message ended.
+    pub fn record(&mut self, ending: impl Into<Ending>) {
+        let Ending {
+            row,
+            letter,
+            requeued,
+        } = ending.into();
         self.inbox.insert(row.identity.clone(), row.clone());
         self.new_inbox.push(row);
+        if let Some(letter) = letter {
+            self.file(letter);
+        }
+        if let Some(number) = requeued {
+            self.letters.worked(number);
+        }
     }
 
     /// Adds a cause that hits devices which the facts do not know.
@@ -191,6 +206,9 @@ impl Facts {
             if self.links.insert(link.clone()) {
                 self.new_links.push(link);
             }
+        }
+        if let Some(letters) = effects.letters {
+            self.letters.settle(letters, from);
         }
         self.groups.extend(effects.groups);
         self.interfaces.extend(effects.interfaces);

@@ -1,12 +1,18 @@
+use std::sync::Arc;
+
 use jiff::Timestamp;
 pub use lockstep_protocol::rest::InboxState;
 use lockstep_protocol::{Digest, Identity, WorkResult};
+
+use super::DeadLetter;
 
 /// A message that was worked, and what became of it. Commits together with its effects.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InboxRow {
     /// Who the message is.
     pub identity: Identity,
+    /// How often it was requeued as a dead letter. A row of a later epoch takes the place of a dead one, and of no other.
+    pub epoch: u32,
     /// The type it claims; empty where it could not be read.
     pub kind: String,
     /// What it said.
@@ -21,4 +27,26 @@ pub struct InboxRow {
     pub subject: Option<String>,
     /// What was answered: published again, unchanged, whenever the message comes again.
     pub result: WorkResult,
+}
+
+/// How a message ended. All of it commits together with what the message did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ending {
+    /// What is remembered.
+    pub row: Arc<InboxRow>,
+    /// Its dead letter, where it died.
+    pub letter: Option<DeadLetter>,
+    /// The dead letter that it was until it was requeued.
+    pub requeued: Option<u64>,
+}
+
+/// A message that came only once, and was applied.
+impl From<InboxRow> for Ending {
+    fn from(row: InboxRow) -> Self {
+        Self {
+            row: Arc::new(row),
+            letter: None,
+            requeued: None,
+        }
+    }
 }

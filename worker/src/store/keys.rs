@@ -2,6 +2,8 @@ use std::collections::BTreeSet;
 
 use lockstep_protocol::{Hostname, Identity, Mac, Serial};
 
+use super::Letters;
+
 /// What a batch of messages asks the store about. Sorted, so that locks are always taken in one order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keys {
@@ -15,6 +17,8 @@ pub struct Keys {
     pub serials: BTreeSet<Serial>,
     /// Devices whose links are asked for.
     pub links_of: BTreeSet<Hostname>,
+    /// Dead letters, to be locked.
+    pub letters: BTreeSet<Letters>,
 }
 
 impl Keys {
@@ -25,5 +29,6 @@ impl Keys {
         self.macs.extend(other.macs);
         self.serials.extend(other.serials);
         self.links_of.extend(other.links_of);
+        self.letters.extend(other.letters);
     }
 }

@@ -21,6 +21,7 @@ pub mod postgres;
 mod repository;
 mod rows;
 pub mod sqlite;
+mod starts;
 mod view;
 
 use std::fmt::Debug;
@@ -33,18 +34,19 @@ pub use dead_letter::{
     DeadLetter, DeadLetters, LetterCountQuery, LetterCounts, LetterGroup, LetterHead, LetterProperties,
     LetterQuery, LetterRow, LetterState, Letters,
 };
-pub use effects::{DeviceEffect, Effects};
+pub use effects::{DeviceEffect, Effects, SettleLetters};
 pub use error::{Healing, StoreError};
-pub use facts::{Facts, Flips, NewCause, Originator};
-pub use inbox::{InboxRow, InboxState};
+pub use facts::{Facts, Flips, NewCause, Originator, SettledLetters};
+pub use inbox::{Ending, InboxRow, InboxState};
 pub use keys::Keys;
 pub use lease::{Lease, Leases};
 pub use repository::{
-    Advance, Changed, Choice, Flagged, Flags, Repositories, RepositoryChange, RepositoryRow, RowsOf, Whom,
+    Advance, Changed, Choice, EndingsOf, Flagged, Flags, Repositories, RepositoryChange, RepositoryRow, Whom,
 };
 pub use rows::{
     Attributes, ClientRow, DeviceRow, GroupRow, InterfaceRow, Lifecycle, Link, LinkEnd, Stamp, SyncState,
 };
+pub use starts::{Start, Starts};
 
 /// Works batches of messages, each in one transaction.
 #[async_trait]

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use lockstep_protocol::{CommitId, DeviceType, Hostname, RepositoryName};
 
-use super::{InboxRow, Lease, NewCause, StoreError};
+use super::{Ending, Lease, NewCause, StoreError};
 
 /// A repository, without its listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,13 +46,13 @@ pub struct RepositoryChange {
     pub problem: Option<String>,
     /// The new accepted commit, where there is one.
     pub advance: Option<Advance>,
-    /// The inbox rows of the messages that asked for the look, made when it is known whose flags changed. They are not
-    /// there yet; if one is, nothing is written.
-    pub rows: RowsOf,
+    /// How the messages ended that asked for the look, made when it is known whose flags changed. None of them ended
+    /// before; if one did, nothing is written.
+    pub endings: EndingsOf,
 }
 
-/// Inbox rows, from what was flagged.
-pub type RowsOf = Arc<dyn Fn(&Flagged) -> Vec<InboxRow> + Send + Sync>;
+/// How messages ended, from what was flagged.
+pub type EndingsOf = Arc<dyn Fn(&Flagged) -> Vec<Ending> + Send + Sync>;
 
 /// The accepted commit moves.
 #[derive(Clone, Debug)]

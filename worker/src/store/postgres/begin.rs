@@ -7,7 +7,7 @@ use tokio_postgres::{Error, Row, Statement};
 use super::PostgresStore;
 use super::commit::Transaction;
 use super::session::Session;
-use super::{cause, device, inbox, related};
+use super::{cause, device, inbox, letters, related};
 use crate::store::{BatchStore, BatchTransaction, Facts, Keys, StoreError};
 
 pub(super) const OPERATION: &str = "begin a batch";
@@ -102,7 +102,8 @@ impl PostgresStore {
         for row in &messages {
             facts.know_message(inbox::read(row)?);
         }
-        related::know(&macs, &serials, &links, facts)
+        related::know(&macs, &serials, &links, facts)?;
+        letters::know(session, keys, facts).await
     }
 }
 

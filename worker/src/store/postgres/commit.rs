@@ -6,11 +6,11 @@ use lockstep_protocol::Hostname;
 
 use super::cause::{self, CauseIds};
 use super::session::Session;
-use super::{device, inbox, related, write};
+use super::{device, inbox, letters, related, write};
 use crate::store::{BatchTransaction, Facts, StoreError, merged};
 
 /// The statements of an ending, which a session prepares before it is used.
-pub(super) const STATEMENTS: [&str; 12] = [
+pub(super) const STATEMENTS: [&str; 13] = [
     inbox::INSERT,
     inbox::INSERT_DERIVED,
     cause::INSERT,
@@ -23,6 +23,7 @@ pub(super) const STATEMENTS: [&str; 12] = [
     related::UPSERT_INTERFACES,
     related::INSERT_LINKS,
     related::UPSERT_CLIENTS,
+    letters::INSERT,
 ];
 
 /// An open transaction. Dropping it closes its session, and the server rolls back.
@@ -50,6 +51,7 @@ impl BatchTransaction for Transaction {
         writes.extend(related::interfaces(facts));
         writes.extend(related::links(facts));
         writes.extend(related::clients(facts));
+        writes.extend(letters::writes(facts));
         write::commit(self.session, &writes).await
     }
 }

@@ -11,15 +11,15 @@ use crate::store::{Facts, Inbox, InboxRow, StoreError, column};
 
 /// Each looked up in the index, whatever the planner thinks of the table's size.
 pub(super) const SELECT: &str = "\
-    SELECT inbox.source, inbox.id, kind, digest, state, at, actor, subject, result_type, result \
+    SELECT inbox.source, inbox.id, kind, digest, state, at, actor, subject, result_type, result, epoch \
     FROM unnest($1::text[], $2::text[]) AS asked (source, id) \
     JOIN inbox ON inbox.source = asked.source AND inbox.id = asked.id";
 
 macro_rules! insert {
     () => {
-        "INSERT INTO inbox (source, id, kind, digest, state, at, actor, subject, result_type, result) \
+        "INSERT INTO inbox (source, id, kind, digest, state, at, actor, subject, result_type, result, epoch) \
          SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::timestamptz[], \
-            $7::text[], $8::text[], $9::text[], $10::text[])"
+            $7::text[], $8::text[], $9::text[], $10::text[], $11::integer[])"
     };
 }
 
@@ -28,6 +28,11 @@ pub(super) const INSERT: &str = insert!();
 
 /// These identities are made from content: whoever was first said the same.
 pub(super) const INSERT_DERIVED: &str = concat!(insert!(), " ON CONFLICT DO NOTHING");
+
+/// What is worked again after its dead letter was requeued makes room for its new row; an applied message never does.
+pub(super) const DELETE_REQUEUED: &str = "\
+    DELETE FROM inbox USING unnest($1::text[], $2::text[], $3::integer[]) AS again (source, id, epoch) \
+    WHERE inbox.source = again.source AND inbox.id = again.id AND inbox.state = 'dead' AND inbox.epoch < again.epoch";
 
 #[async_trait]
 impl Inbox for PostgresStore {
@@ -56,6 +61,7 @@ pub(super) fn read(row: &Row) -> Result<InboxRow, StoreError> {
         actor: row.get(6),
         subject: row.get(7),
         result: column::read_result(row.get(8), row.get(9))?,
+        epoch: column::read_epoch("inbox.epoch", row.get(10))?,
     })
 }
 
@@ -66,10 +72,21 @@ pub(super) fn insert(facts: &Facts) -> impl Iterator<Item = Write<'_>> {
     let (derived, own): (Vec<_>, Vec<_>) = rows
         .into_iter()
         .partition(|row| column::is_derived(&row.identity));
-    [(INSERT, own), (INSERT_DERIVED, derived)]
+    let inserts = [(INSERT, own), (INSERT_DERIVED, derived)]
         .into_iter()
         .filter(|(_, rows)| !rows.is_empty())
-        .map(|(statement, rows)| write(statement, &rows))
+        .map(|(statement, rows)| write(statement, &rows));
+    delete_requeued(facts).into_iter().chain(inserts)
+}
+
+fn delete_requeued(facts: &Facts) -> Option<Write<'_>> {
+    let again = || facts.new_inbox().iter().filter(|row| row.epoch > 0);
+    again().next()?;
+    let delete = Write::new(DELETE_REQUEUED)
+        .column(again().map(|row| row.identity.source.as_str()))
+        .column(again().map(|row| row.identity.id.as_str()))
+        .column(again().map(|row| column::epoch(row.epoch)));
+    Some(delete)
 }
 
 fn write<'a>(statement: &'static str, rows: &[&'a InboxRow]) -> Write<'a> {
@@ -84,7 +101,8 @@ fn write<'a>(statement: &'static str, rows: &[&'a InboxRow]) -> Write<'a> {
         .column(rows.clone().map(|row| row.actor.as_deref().map(without_nul)))
         .column(rows.clone().map(|row| row.subject.as_deref().map(without_nul)))
         .column(rows.clone().map(|row| row.result.kind().as_str()))
-        .column(rows.map(|row| column::result(&row.result)))
+        .column(rows.clone().map(|row| column::result(&row.result)))
+        .column(rows.map(|row| column::epoch(row.epoch)))
 }
 
 /// PostgreSQL has no U+0000 in texts. What is remembered of a message has U+FFFD instead: else a message with it could

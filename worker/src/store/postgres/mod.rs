@@ -18,12 +18,14 @@ mod error;
 mod fleet;
 mod inbox;
 mod lease;
+mod letters;
 mod microseconds;
 mod migrate;
 mod options;
 mod related;
 mod repository;
 mod session;
+mod starts;
 mod write;
 
 use std::fmt;

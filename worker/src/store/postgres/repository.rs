@@ -8,7 +8,7 @@ use tokio_postgres::types::ToSql;
 
 use super::microseconds::Microseconds;
 use super::session::Session;
-use super::{PostgresStore, cause, inbox, lease, write};
+use super::{PostgresStore, cause, inbox, lease, letters, write};
 use crate::store::meaning::Meaning;
 use crate::store::{
     Changed, Choice, Facts, Flagged, Flags, Repositories, RepositoryChange, RepositoryRow, StoreError, column,
@@ -149,10 +149,11 @@ impl Repositories for PostgresStore {
                 }
             }
         }
-        for row in (change.rows)(&flagged) {
-            facts.record(row);
+        for ending in (change.endings)(&flagged) {
+            facts.record(ending);
         }
         let mut writes: Vec<write::Write<'_>> = inbox::insert(&facts).collect();
+        writes.extend(letters::writes(&facts));
         writes.extend(cause::insert(&facts, &cause_ids));
         write::commit(session, &writes).await?;
         Ok(Changed::Committed)
@@ -293,7 +294,7 @@ impl Session {
         self.rows_for(OPERATION, sql, parameters).await
     }
 
-    async fn rows_for(
+    pub(super) async fn rows_for(
         &self,
         operation: &'static str,
         sql: &str,

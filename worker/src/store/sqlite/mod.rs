@@ -12,9 +12,11 @@ mod error;
 mod fleet;
 mod inbox;
 mod lease;
+mod letters;
 mod migrate;
 mod related;
 mod repository;
+mod starts;
 
 use std::path::PathBuf;
 use std::sync::Arc;

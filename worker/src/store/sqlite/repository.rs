@@ -6,7 +6,7 @@ use lockstep_protocol::{Hostname, RepositoryName};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::Failure;
-use super::{SqliteStore, cause, inbox, lease};
+use super::{SqliteStore, cause, inbox, lease, letters};
 use crate::store::view::OPEN_CAUSES;
 use crate::store::{
     Changed, Facts, Flagged, Flags, Repositories, RepositoryChange, RepositoryRow, StoreError, column,
@@ -132,10 +132,11 @@ fn write(connection: &Connection, change: &RepositoryChange) -> Result<Changed, 
         }
     }
     let mut facts = Facts::default();
-    for row in (change.rows)(&flagged) {
-        facts.record(row);
+    for ending in (change.endings)(&flagged) {
+        facts.record(ending);
     }
     inbox::insert(connection, &facts)?;
+    letters::write(connection, &facts)?;
     Ok(Changed::Committed)
 }
 

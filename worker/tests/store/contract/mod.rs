@@ -2,6 +2,7 @@
 
 pub(crate) mod broad;
 pub(crate) mod devices;
+pub(crate) mod filing;
 pub(crate) mod flags;
 pub(crate) mod inbox;
 pub(crate) mod isolation;
@@ -10,6 +11,7 @@ pub(crate) mod listing;
 pub(crate) mod migration;
 pub(crate) mod related;
 pub(crate) mod repositories;
+pub(crate) mod starts;
 pub(crate) mod texts;
 pub(crate) mod whom;
 
@@ -25,8 +27,8 @@ use lockstep_protocol::{
     WorkResult,
 };
 use lockstep_worker::store::{
-    Attributes, BatchStore, DeviceEffect, Effects, Facts, Fleet, Inbox, InboxRow, InboxState, Keys, Leases,
-    Originator, Repositories, Schema, StoreError,
+    Attributes, BatchStore, DeadLetters, DeviceEffect, Effects, Facts, Fleet, Inbox, InboxRow, InboxState,
+    Keys, Leases, Originator, Repositories, Schema, Starts, StoreError,
 };
 use serde_json::json;
 
@@ -62,6 +64,19 @@ macro_rules! contract {
                 the_next_batch_knows_the_message,
                 one_of_two_transactions_with_the_same_message_commits,
                 rows_derived_from_content_may_come_twice,
+            }
+            filing {
+                a_letter_commits_with_its_row_and_comes_back_as_it_was,
+                the_same_death_has_one_letter,
+                a_requeued_message_takes_the_place_of_its_dead_row,
+                what_was_settled_is_not_settled_again,
+                a_selection_takes_what_matches_up_to_its_number,
+                a_selection_is_one_longer_than_a_command_settles,
+            }
+            starts {
+                starts_are_counted_until_they_are_forgotten,
+                what_ended_is_no_suspect_until_it_is_requeued,
+                many_note_the_same_starts_at_once,
             }
             isolation {
                 a_dropped_transaction_changes_nothing_and_frees_its_locks,
@@ -128,9 +143,12 @@ macro_rules! contract {
 }
 
 /// All that a store is.
-pub(crate) trait Store: BatchStore + Inbox + Fleet + Schema + Leases + Repositories {}
+pub(crate) trait Store:
+    BatchStore + Inbox + Fleet + Schema + Leases + Repositories + DeadLetters + Starts
+{
+}
 
-impl<S: BatchStore + Inbox + Fleet + Schema + Leases + Repositories> Store for S {}
+impl<S: BatchStore + Inbox + Fleet + Schema + Leases + Repositories + DeadLetters + Starts> Store for S {}
 
 /// Looks into a store behind its back.
 #[async_trait]
@@ -198,6 +216,7 @@ pub(crate) fn row(identity: Identity) -> InboxRow {
             &json!({"id": identity.id.as_str()}),
         ),
         identity,
+        epoch: 0,
         kind: "lockstep.interface.updated".to_owned(),
         state: InboxState::Applied,
         at: at(),

@@ -31,7 +31,7 @@ pub(crate) fn look(lease: &Lease, round: i64) -> RepositoryChange {
         at: at(),
         problem: None,
         advance: None,
-        rows: Arc::new(|_| Vec::new()),
+        endings: Arc::new(|_| Vec::new()),
     }
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn flags(lease: &Lease, round: i64, id: &str, whom: Whom) -> Reposito
                 whom,
             }),
         }),
-        rows: Arc::new(move |_| vec![inbox.clone()]),
+        endings: Arc::new(move |_| vec![inbox.clone().into()]),
         ..look(lease, round)
     }
 }
@@ -77,9 +77,9 @@ pub(crate) async fn round(store: &dyn Store) -> Result<i64, StoreError> {
 /// Commits a change, and says whom it flagged.
 pub(crate) async fn flag(store: &dyn Store, change: RepositoryChange) -> Result<Flagged> {
     let flagged = Arc::new(Mutex::new(None));
-    let (make, keep) = (change.rows.clone(), flagged.clone());
+    let (make, keep) = (change.endings.clone(), flagged.clone());
     let change = RepositoryChange {
-        rows: Arc::new(move |flagged| {
+        endings: Arc::new(move |flagged| {
             *keep.lock().expect("no panic") = Some(flagged.clone());
             make(flagged)
         }),
@@ -236,7 +236,7 @@ pub(crate) async fn a_message_that_was_worked_makes_it_a_conflict(place: &Place)
     let before = everything(place).await?;
     let rows: Vec<InboxRow> = ["new", "push"].map(|id| row(message(id))).into();
     let change = RepositoryChange {
-        rows: Arc::new(move |_| rows.clone()),
+        endings: Arc::new(move |_| rows.iter().cloned().map(Into::into).collect()),
         ..flags(&lease, 0, "new", named(["sw1"]))
     };
     for _ in 0..2 {

@@ -1,0 +1,296 @@
+//! Dead letters in the transaction of a batch: made, worked again, requeued, dropped.
+
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use lockstep_protocol::commands::{DeadLetterSelection, MAX_DEAD_LETTERS};
+use lockstep_protocol::results::{DeadLetterAction, MessageRejected};
+use lockstep_protocol::topology::Lane;
+use lockstep_protocol::{Code, Kind, WorkResult};
+use lockstep_worker::store::{
+    DeadLetter, Effects, Ending, Facts, InboxRow, InboxState, Keys, LetterProperties, LetterRow, LetterState,
+    Letters, Originator, SettleLetters,
+};
+
+use super::{Place, at, message, row};
+
+fn dead_row(id: &str, epoch: u32) -> InboxRow {
+    InboxRow {
+        state: InboxState::Dead,
+        epoch,
+        result: WorkResult::MessageRejected(MessageRejected {
+            code: Code::UnknownDevice,
+            reason: "no device \"ä\u{0}\"".to_owned(),
+            place: Some("$.data.hostname".to_owned()),
+            message_type: None,
+        }),
+        ..row(message(id))
+    }
+}
+
+fn letter(id: &str, epoch: u32) -> DeadLetter {
+    DeadLetter {
+        identity: message(id),
+        epoch,
+        lane: Lane::Events,
+        kind: "lockstep.interface.updated".to_owned(),
+        subject: Some("sw1".to_owned()),
+        actor: Some("netbox".to_owned()),
+        code: Code::UnknownDevice,
+        reason: "no device is named sw1".to_owned(),
+        place: Some("$.data.hostname".to_owned()),
+        attempts: 3,
+        first_at: at(),
+        died_at: at(),
+        body: Bytes::from_static(b"\x00\xff any bytes"),
+        properties: LetterProperties {
+            message_id: Some(id.to_owned()),
+            reply_to: Some("lockstep.reply.netbox.1".to_owned()),
+            ..LetterProperties::default()
+        },
+    }
+}
+
+fn ending(id: &str, epoch: u32, requeued: Option<u64>) -> Ending {
+    Ending {
+        row: dead_row(id, epoch).into(),
+        letter: Some(letter(id, epoch)),
+        requeued,
+    }
+}
+
+async fn end(place: &Place, ending: Ending) -> Result<()> {
+    let (mut facts, transaction) = place.store.begin(&Keys::default()).await?;
+    facts.record(ending);
+    Ok(transaction.commit(&facts).await?)
+}
+
+/// Settles what a command is about, and says which those were.
+async fn settle(
+    place: &Place,
+    request: &str,
+    letters: Letters,
+    action: DeadLetterAction,
+) -> Result<Vec<u64>> {
+    let keys = Keys {
+        letters: [letters.clone()].into(),
+        ..Keys::default()
+    };
+    let (mut facts, transaction) = place.store.begin(&keys).await?;
+    let numbers: Vec<u64> = match &letters {
+        Letters::One(number) => {
+            let dead = facts.letter(*number) == Some(LetterState::Dead);
+            dead.then_some(*number).into_iter().collect()
+        }
+        Letters::Matching(selection) => facts.matching(selection).collect(),
+    };
+    absorb(&mut facts, request, action, numbers.clone());
+    transaction.commit(&facts).await?;
+    Ok(numbers)
+}
+
+fn absorb(facts: &mut Facts, request: &str, action: DeadLetterAction, numbers: Vec<u64>) {
+    let identity = message(request);
+    let from = Originator {
+        identity: &identity,
+        kind: Kind::DeadLetterRequeueRequested,
+        actor: Some("anna"),
+        at: at(),
+    };
+    let effects = Effects {
+        letters: Some(SettleLetters { action, numbers }),
+        ..Effects::default()
+    };
+    facts.absorb(effects, &from);
+    facts.record(row(identity.clone()));
+}
+
+async fn stored(place: &Place, number: u64) -> Result<LetterRow> {
+    place.store.letter(number).await?.context("the letter")
+}
+
+pub(crate) async fn a_letter_commits_with_its_row_and_comes_back_as_it_was(place: &Place) -> Result<()> {
+    let (mut facts, transaction) = place.store.begin(&Keys::default()).await?;
+    facts.record(ending("1", 0, None));
+    drop(transaction);
+    ensure!(place.store.letter(1).await?.is_none(), "nothing was committed");
+
+    end(place, ending("1", 0, None)).await?;
+    let numbers = place
+        .probe
+        .texts("SELECT CAST(number AS text) FROM dead_letter")
+        .await?;
+    let number = numbers.first().context("a number")?.parse()?;
+    let LetterRow {
+        head,
+        body,
+        properties,
+    } = stored(place, number).await?;
+    let original = letter("1", 0);
+    ensure!(body == original.body && properties == original.properties);
+    ensure!(
+        head.state == LetterState::Dead && head.settled_at.is_none(),
+        "{head:?}"
+    );
+    ensure!((head.identity, head.epoch) == (original.identity, 0));
+    ensure!((head.code.as_str(), head.attempts) == ("unknown-device", 3));
+    ensure!((head.first_at, head.died_at, head.bytes) == (at(), at(), original.body.len() as u64));
+    Ok(())
+}
+
+pub(crate) async fn the_same_death_has_one_letter(place: &Place) -> Result<()> {
+    end(place, ending("1", 0, None)).await?;
+    let (mut facts, transaction) = place.store.begin(&Keys::default()).await?;
+    facts.file(letter("1", 0));
+    facts.file(letter("1", 0));
+    transaction.commit(&facts).await?;
+    ensure!(
+        place
+            .probe
+            .texts("SELECT CAST(number AS text) FROM dead_letter")
+            .await?
+            .len()
+            == 1
+    );
+    Ok(())
+}
+
+async fn only_number(place: &Place, state: &str) -> Result<u64> {
+    let query = format!("SELECT CAST(number AS text) FROM dead_letter WHERE state = '{state}'");
+    let numbers = place.probe.texts(&query).await?;
+    ensure!(numbers.len() == 1, "{numbers:?}");
+    Ok(numbers[0].parse()?)
+}
+
+pub(crate) async fn a_requeued_message_takes_the_place_of_its_dead_row(place: &Place) -> Result<()> {
+    end(place, ending("1", 0, None)).await?;
+    let number = only_number(place, "dead").await?;
+    let settled = settle(place, "command", Letters::One(number), DeadLetterAction::Requeued).await?;
+    ensure!(settled == [number]);
+    let head = stored(place, number).await?.head;
+    ensure!(head.state == LetterState::Requeued && head.settled_by.as_deref() == Some("anna"));
+    let published = place.store.requeued_by(&message("command"), 0, 10).await?;
+    ensure!(published.len() == 1 && published[0].head.number == number);
+
+    // It dies once more, under the next epoch.
+    end(place, ending("1", 1, Some(number))).await?;
+    let found = place.store.outcome(&message("1")).await?.context("the row")?;
+    ensure!((found.state, found.epoch) == (InboxState::Dead, 1));
+    ensure!(stored(place, number).await?.head.state == LetterState::Worked);
+    ensure!(
+        place
+            .store
+            .requeued_by(&message("command"), 0, 10)
+            .await?
+            .is_empty()
+    );
+    let second = only_number(place, "dead").await?;
+    ensure!(second != number && stored(place, second).await?.head.epoch == 1);
+
+    // And is applied in the end; after that nothing takes its place.
+    settle(place, "again", Letters::One(second), DeadLetterAction::Requeued).await?;
+    let applied = InboxRow {
+        epoch: 2,
+        ..row(message("1"))
+    };
+    let last = Ending {
+        requeued: Some(second),
+        ..Ending::from(applied.clone())
+    };
+    end(place, last).await?;
+    ensure!(place.store.outcome(&message("1")).await? == Some(applied));
+    ensure!(
+        end(place, ending("1", 3, None)).await.is_err(),
+        "an applied message cannot die"
+    );
+    Ok(())
+}
+
+pub(crate) async fn what_was_settled_is_not_settled_again(place: &Place) -> Result<()> {
+    end(place, ending("1", 0, None)).await?;
+    let number = only_number(place, "dead").await?;
+    settle(place, "drop", Letters::One(number), DeadLetterAction::Dropped).await?;
+    ensure!(
+        settle(place, "late", Letters::One(number), DeadLetterAction::Requeued)
+            .await?
+            .is_empty()
+    );
+    // Not even by a command that did not look.
+    let (mut facts, transaction) = place.store.begin(&Keys::default()).await?;
+    absorb(&mut facts, "blind", DeadLetterAction::Requeued, vec![number]);
+    transaction.commit(&facts).await?;
+    ensure!(stored(place, number).await?.head.state == LetterState::Dropped);
+    ensure!(
+        place
+            .store
+            .requeued_by(&message("blind"), 0, 10)
+            .await?
+            .is_empty()
+    );
+    Ok(())
+}
+
+pub(crate) async fn a_selection_takes_what_matches_up_to_its_number(place: &Place) -> Result<()> {
+    let (mut facts, transaction) = place.store.begin(&Keys::default()).await?;
+    for id in 0..6 {
+        let mut ending = ending(&id.to_string(), 0, None);
+        let letter = ending.letter.as_mut().context("a letter")?;
+        match id {
+            1 => letter.code = Code::Crashed,
+            2 => letter.lane = Lane::Repositories,
+            3 => "lockstep.device.removed".clone_into(&mut letter.kind),
+            _ => {}
+        }
+        facts.record(ending);
+    }
+    transaction.commit(&facts).await?;
+    let numbers: Vec<u64> = place
+        .probe
+        .texts("SELECT CAST(number AS text) FROM dead_letter ORDER BY number")
+        .await?
+        .iter()
+        .map(|number| Ok(number.parse()?))
+        .collect::<Result<_>>()?;
+    let selection = DeadLetterSelection {
+        up_to: numbers[4],
+        code: Some(Code::UnknownDevice),
+        lane: Some(Lane::Events),
+        message_type: Some("lockstep.interface.updated".to_owned()),
+    };
+    let letters = Letters::Matching(selection.clone());
+    let settled = settle(place, "all", letters.clone(), DeadLetterAction::Requeued).await?;
+    let plain: Vec<u64> = settled
+        .iter()
+        .map(|number| numbers.iter().position(|other| other == number))
+        .map(|place| place.map_or(u64::MAX, |place| place as u64))
+        .collect();
+    ensure!(plain.len() == 2 && !plain.contains(&u64::MAX), "{plain:?}");
+    ensure!(settled.iter().all(|number| *number <= selection.up_to));
+    ensure!(
+        settle(place, "again", letters, DeadLetterAction::Requeued)
+            .await?
+            .is_empty()
+    );
+    Ok(())
+}
+
+pub(crate) async fn a_selection_is_one_longer_than_a_command_settles(place: &Place) -> Result<()> {
+    let most = MAX_DEAD_LETTERS as usize;
+    let (mut facts, transaction) = place.store.begin(&Keys::default()).await?;
+    for id in 0..most + 2 {
+        facts.file(letter(&id.to_string(), 0));
+    }
+    transaction.commit(&facts).await?;
+    let everything = DeadLetterSelection {
+        up_to: u64::MAX,
+        code: None,
+        lane: None,
+        message_type: None,
+    };
+    let keys = Keys {
+        letters: [Letters::Matching(everything.clone())].into(),
+        ..Keys::default()
+    };
+    let (facts, _transaction) = place.store.begin(&keys).await?;
+    ensure!(facts.matching(&everything).count() == most + 1);
+    Ok(())
+}
