@@ -11,6 +11,7 @@ mod cut;
 #[cfg(feature = "simulators")]
 mod cvp;
 mod duplicates;
+mod dying;
 mod gateway;
 mod outage;
 mod panic;

@@ -1,0 +1,79 @@
+//! Ten thousand dead letters requeued by one command, whose worker is killed in the middle of publishing them.
+
+use std::os::unix::process::ExitStatusExt;
+
+use anyhow::{Result, ensure};
+use lockstep_testbed::wait;
+
+use super::{ended, publish_in, requeue_all};
+use crate::system::{Expected, Ground, Load, PATIENCE, Scene};
+
+const LOAD: Load = Load {
+    devices: 100,
+    events: 10_000,
+};
+
+async fn killed_amid(ground: Ground, load: Load) -> Result<()> {
+    let scene = Scene::new(ground).await?;
+    let oracle = scene.oracle();
+    let bus = scene.bus().await?;
+    // Nobody knows their devices yet.
+    let mut sent = crate::system::Sent::new();
+    for chunk in load.updates().chunks(500) {
+        bus.publish(chunk.iter().map(crate::system::load::outgoing).collect())
+            .await?;
+        let expected = chunk
+            .iter()
+            .map(|event| (event.identity.clone(), crate::system::load::flags(event)));
+        sent.extend(expected);
+    }
+    bus.close().await;
+    let worker = scene.worker(&[("LOCKSTEP__WORKER__BATCH_SIZE", "500")])?;
+    oracle.worked(&sent).await?;
+    worker.stop().await?;
+    ensure!(oracle.records.letters().await?.len() == load.events);
+
+    let (fleet, command) = (load.fleet(), requeue_all());
+    for message in [&fleet, &command] {
+        publish_in(&scene, message).await?;
+        sent.insert(message.identity.clone(), Expected::Applied { flags: None });
+    }
+    let mut first = scene.worker(&[("LOCKSTEP_FAIL_POINT", "amid-fan-out:2:kill")])?;
+    let status = first.ended().await?;
+    ensure!(
+        status.signal() == Some(9),
+        "it ended with {status}: {}",
+        first.log()?
+    );
+    ensure!(ended(&oracle, &command.identity, 0).await? == "applied");
+
+    let second = scene.worker(&[])?;
+    wait::until("all of them to be worked again", PATIENCE * 2, async || {
+        let letters = oracle
+            .records
+            .letters()
+            .await
+            .map_err(|error| format!("{error:#}"))?;
+        let open = letters.values().filter(|letter| letter.state != "worked").count();
+        if open == 0 {
+            Ok(())
+        } else {
+            Err(format!("{open} are not"))
+        }
+    })
+    .await?;
+    second.stop().await?;
+    let bus = scene.bus().await?;
+    oracle.judge(&sent, &*bus).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_servers() -> Result<()> {
+    killed_amid(Ground::Servers, LOAD).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn embedded() -> Result<()> {
+    let fewer = Load { events: 2000, ..LOAD };
+    killed_amid(Ground::Embedded, fewer).await
+}

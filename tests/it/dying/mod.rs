@@ -1,0 +1,85 @@
+//! What becomes of messages that cannot be worked: poison that kills its worker, dead letters that are requeued, letters of
+//! the broker, and messages that no binding wanted.
+
+mod fan_out;
+mod lost;
+mod poison;
+mod requeued;
+
+use anyhow::{Context, Result, ensure};
+use lockstep_bus::Bus;
+use lockstep_protocol::commands::{DeadLetterRequeueRequested, DeadLetterSelection};
+use lockstep_protocol::{Envelope, Identity};
+use lockstep_testbed::wait;
+
+use crate::system::load::{envelope, outgoing};
+use crate::system::{Oracle, PATIENCE, Scene};
+
+/// A command that requeues one dead letter.
+fn requeue(number: i64) -> Result<Envelope> {
+    Ok(envelope(DeadLetterRequeueRequested {
+        dead_letter: Some(number.try_into()?),
+        matching: None,
+    }))
+}
+
+/// A command that requeues all there are now.
+fn requeue_all() -> Envelope {
+    let everything = DeadLetterSelection {
+        up_to: u64::MAX,
+        code: None,
+        lane: None,
+        message_type: None,
+    };
+    envelope(DeadLetterRequeueRequested {
+        dead_letter: None,
+        matching: Some(everything),
+    })
+}
+
+/// Publishes one message.
+async fn publish(bus: &dyn Bus, message: &Envelope) -> Result<()> {
+    Ok(bus.publish(vec![outgoing(message)]).await?)
+}
+
+/// Publishes one message where only one process may have the bus: with none running.
+async fn publish_in(scene: &Scene, message: &Envelope) -> Result<()> {
+    let bus = scene.bus().await?;
+    publish(&*bus, message).await?;
+    bus.close().await;
+    Ok(())
+}
+
+/// The number of the dead letter that a message left in an epoch.
+async fn letter(oracle: &Oracle, identity: &Identity, epoch: i32) -> Result<i64> {
+    let letters = oracle.records.letters().await?;
+    let letter = letters.get(&(identity.clone(), epoch));
+    Ok(letter
+        .with_context(|| format!("{identity} left no letter in epoch {epoch}"))?
+        .number)
+}
+
+/// Waits until a message ended in an epoch, and says how.
+async fn ended(oracle: &Oracle, identity: &Identity, epoch: i32) -> Result<String> {
+    Ok(wait::until("a message to end", PATIENCE, async || {
+        let inbox = oracle
+            .records
+            .inbox()
+            .await
+            .map_err(|error| format!("{error:#}"))?;
+        match inbox.get(identity) {
+            Some(row) if row.epoch >= epoch => Ok(row.state.clone()),
+            row => Err(format!("{row:?}")),
+        }
+    })
+    .await?)
+}
+
+/// The result of a command about dead letters, from the inbox.
+async fn settled(oracle: &Oracle, identity: &Identity) -> Result<(u64, u64)> {
+    ensure!(ended(oracle, identity, 0).await? == "applied");
+    let inbox = oracle.records.inbox().await?;
+    let result = &inbox.get(identity).context("the row")?.result;
+    let count = |name: &str| result[name].as_u64().with_context(|| format!("{result}"));
+    Ok((count("settled")?, count("unchanged")?))
+}
