@@ -59,18 +59,18 @@ impl Report {
 }
 
 /// What became of one.
-pub(super) fn one(action: DeadLetterAction, number: u64) -> String {
+pub(super) fn one(action: DeadLetterAction, letter: &DeadLetterView) -> String {
+    let number = letter.number;
+    let what = printable(&format!("{} from {}, {}", letter.kind, letter.lane, letter.code));
     match action {
-        DeadLetterAction::Requeued => format!("requeued {number}"),
-        DeadLetterAction::Dropped => format!("dropped {number}"),
+        DeadLetterAction::Requeued => format!("requeued {number} ({what})"),
+        DeadLetterAction::Dropped => format!("dropped {number} ({what})"),
     }
 }
 
 /// Why one stayed as it was.
-pub(super) fn before(number: u64, letter: Option<&DeadLetterView>) -> String {
-    let Some(letter) = letter else {
-        return format!("dead letter {number} was requeued or dropped before");
-    };
+pub(super) fn before(letter: &DeadLetterView) -> String {
+    let number = letter.number;
     let how = match letter.state {
         DeadLetterState::Dropped => "dropped",
         DeadLetterState::Requeued | DeadLetterState::Worked => "requeued",
@@ -208,18 +208,21 @@ mod tests {
     #[test]
     fn who_was_first_is_said() {
         let mut letter: DeadLetterView = serde_json::from_value(json!({
-            "number": 43, "state": "worked", "source": "urn:test", "id": "1", "epoch": 0, "lane": "events", "type": "",
-            "code": "invalid-json", "reason": "", "attempts": 1, "first_at": "2026-02-03T04:05:06Z",
+            "number": 43, "state": "worked", "source": "urn:test", "id": "1", "epoch": 0, "lane": "events", "type": "lockstep.x",
+            "code": "crashed", "reason": "", "attempts": 1, "first_at": "2026-02-03T04:05:06Z",
             "died_at": "2026-02-03T04:05:07Z", "settled_at": "2026-02-03T05:00:00Z", "settled_by": "ops", "bytes": 2,
         }))
         .unwrap();
         assert_eq!(
-            before(43, Some(&letter)),
+            before(&letter),
             "dead letter 43 was requeued before by ops at 2026-02-03T05:00:00Z"
         );
         letter.state = DeadLetterState::Dropped;
-        assert!(before(43, Some(&letter)).contains("was dropped before"));
-        assert_eq!(before(43, None), "dead letter 43 was requeued or dropped before");
+        assert!(before(&letter).contains("was dropped before"));
+        assert_eq!(
+            one(DeadLetterAction::Requeued, &letter),
+            "requeued 43 (lockstep.x from events, crashed)"
+        );
     }
 
     #[test]

@@ -12,7 +12,7 @@ use lockstep_worker::clock::{Clock, SystemClock};
 
 use super::pick::Pick;
 use super::report::{self, Report, Settled};
-use crate::cli::client::Client;
+use crate::cli::client::{Client, Refused};
 use crate::cli::{Global, UsageError, confirm, output, request};
 
 /// Works dead letters again, for when what they died of is mended
@@ -111,22 +111,29 @@ impl Which {
         json: bool,
     ) -> anyhow::Result<()> {
         for &number in &self.numbers {
+            // A command about nothing would be a dead letter of its own.
+            let letter = match client.dead_letter(number).await {
+                Ok(detail) => detail.letter,
+                Err(error) if error.downcast_ref::<Refused>().is_some_and(Refused::is_not_found) => {
+                    report.failed += 1;
+                    output::complain(&format!("{error:#}"));
+                    continue;
+                }
+                Err(error) => return Err(error.context(format!("dead letter {number}"))),
+            };
             let view = request::ask(client, &command(action, Some(number), None))
                 .await
                 .with_context(|| format!("dead letter {number}"))?;
-            let settled = report.add(view);
-            match &settled {
+            match report.add(view) {
                 Settled::Failed(why) => output::complain(&format!("dead letter {number}: {why}")),
                 _ if json => {}
                 Settled::Unchanged => {
                     // Who was first is good to know, and no more than that.
-                    let letter = client.dead_letter(number).await.ok();
-                    output::line(&report::before(
-                        number,
-                        letter.map(|detail| detail.letter).as_ref(),
-                    ));
+                    let settled = client.dead_letter(number).await.ok();
+                    let letter = settled.map_or(letter, |detail| detail.letter);
+                    output::line(&report::before(&letter));
                 }
-                Settled::Done(_) => output::line(&report::one(action, number)),
+                Settled::Done(_) => output::line(&report::one(action, &letter)),
                 Settled::Other(text) => output::line(&format!("dead letter {number}: {text}")),
             }
         }
