@@ -35,7 +35,7 @@ impl Show {
             DeadLetterState::Worked => how_it_ended(&client, &letter.letter).await?,
             DeadLetterState::Dead | DeadLetterState::Requeued | DeadLetterState::Dropped => None,
         };
-        for line in fields(&letter, ended) {
+        for line in fields(&letter, ended.as_deref()) {
             output::line(&line);
         }
         output::line("");
@@ -59,7 +59,7 @@ async fn how_it_ended(client: &Client, letter: &DeadLetterView) -> anyhow::Resul
     }))
 }
 
-fn fields(detail: &DeadLetterDetail, ended: Option<String>) -> Vec<String> {
+fn fields(detail: &DeadLetterDetail, ended: Option<&str>) -> Vec<String> {
     let letter = &detail.letter;
     let properties = &detail.properties;
     let text = |value: &Option<String>| value.as_deref().map(printable);
@@ -76,7 +76,7 @@ fn fields(detail: &DeadLetterDetail, ended: Option<String>) -> Vec<String> {
         ("number", Some(letter.number.to_string())),
         ("state", Some(letter.state.to_string())),
         ("settled", settled),
-        ("ended", ended.as_deref().map(printable)),
+        ("ended", ended.map(printable)),
         ("type", Some(kind)),
         ("subject", text(&letter.subject)),
         ("source", Some(printable(&letter.source))),

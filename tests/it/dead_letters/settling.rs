@@ -10,8 +10,9 @@ use crate::system::{Ground, PATIENCE};
 impl Operator {
     /// Publishes an event about a device, and says what came of it.
     async fn update(&self, hostname: &str, id: &str, code: i32) -> Result<()> {
-        let data =
-            format!(r#"{{"hostname":"{hostname}","kind":"configuration","interfaces":[{{"name":"Ethernet1"}}]}}"#);
+        let data = format!(
+            r#"{{"hostname":"{hostname}","kind":"configuration","interfaces":[{{"name":"Ethernet1"}}]}}"#
+        );
         let publish = format!(
             "publish lockstep.interface.updated --subject {hostname} --id {id} --source urn:test --wait --data {data}"
         );
@@ -72,7 +73,9 @@ async fn a_requeued_letter_is_worked_once(ground: Ground) -> Result<()> {
     }
     ensure!(letter["epoch"] == 0, "{letter}");
     ensure!(
-        letter["reason"].as_str().is_some_and(|reason| reason.contains("sw9")),
+        letter["reason"]
+            .as_str()
+            .is_some_and(|reason| reason.contains("sw9")),
         "{letter}"
     );
     let shown = operator.gets(&format!("dead show {number}"), 0).await?.stdout;
@@ -80,7 +83,10 @@ async fn a_requeued_letter_is_worked_once(ground: Ground) -> Result<()> {
 
     operator.import("sw9").await?;
     let said = operator.gets(&format!("dead requeue {number}"), 0).await?;
-    ensure!(said.stdout.starts_with(&format!("requeued {number} (")), "{said:?}");
+    ensure!(
+        said.stdout.starts_with(&format!("requeued {number} (")),
+        "{said:?}"
+    );
     let worked = operator.becomes(number, "worked").await?;
     let by = match ground {
         Ground::Servers => "alice",
@@ -90,7 +96,10 @@ async fn a_requeued_letter_is_worked_once(ground: Ground) -> Result<()> {
     ensure!(operator.dead().await?.is_empty());
     ensure!(operator.flags("sw9").await? == 1);
     let shown = operator.gets(&format!("dead show {number}"), 0).await?.stdout;
-    ensure!(shown.contains("ended         applied; 1 sync flag changed"), "{shown}");
+    ensure!(
+        shown.contains("ended         applied; 1 sync flag changed"),
+        "{shown}"
+    );
 
     let again = operator.gets(&format!("dead requeue {number}"), 0).await?;
     let expected = format!("dead letter {number} was requeued before by {by}");
@@ -111,18 +120,33 @@ async fn what_dies_again_is_a_new_letter_with_the_next_epoch(ground: Ground) -> 
     operator.gets(&format!("dead requeue {first}"), 0).await?;
     operator.becomes(first, "worked").await?;
     let (second, letter) = operator.the_only().await?;
-    ensure!(second > first && letter["epoch"] == 1 && letter["id"] == "e1", "{letter}");
+    ensure!(
+        second > first && letter["epoch"] == 1 && letter["id"] == "e1",
+        "{letter}"
+    );
     let shown = operator.gets(&format!("dead show {first}"), 0).await?.stdout;
-    ensure!(shown.contains("ended         dead again: unknown-device"), "{shown}");
+    ensure!(
+        shown.contains("ended         dead again: unknown-device"),
+        "{shown}"
+    );
 
     // The second of these is not there, the others are done nevertheless.
-    let said = operator.gets(&format!("dead drop {second} 4711 {first}"), 1).await?;
-    ensure!(said.stdout.starts_with(&format!("dropped {second} (")), "{said:?}");
+    let said = operator
+        .gets(&format!("dead drop {second} 4711 {first}"), 1)
+        .await?;
     ensure!(
-        said.stdout.contains(&format!("dead letter {first} was requeued before")),
+        said.stdout.starts_with(&format!("dropped {second} (")),
         "{said:?}"
     );
-    ensure!(said.stderr.contains("no dead letter has the number \"4711\""), "{said:?}");
+    ensure!(
+        said.stdout
+            .contains(&format!("dead letter {first} was requeued before")),
+        "{said:?}"
+    );
+    ensure!(
+        said.stderr.contains("no dead letter has the number \"4711\""),
+        "{said:?}"
+    );
     ensure!(operator.dead().await?.is_empty(), "the typo is no dead letter");
     operator.becomes(second, "dropped").await?;
     let late = operator.gets(&format!("dead requeue {second}"), 0).await?;
@@ -145,7 +169,9 @@ async fn all_that_match_are_settled_and_no_others(ground: Ground) -> Result<()> 
     for hostname in ["sw7", "sw8"] {
         operator.import(hostname).await?;
     }
-    operator.gets("dead requeue --all --code unknown-device", 2).await?;
+    operator
+        .gets("dead requeue --all --code unknown-device", 2)
+        .await?;
     ensure!(operator.dead().await?.len() == 4, "it asks first");
 
     let requeued = operator
@@ -157,7 +183,10 @@ async fn all_that_match_are_settled_and_no_others(ground: Ground) -> Result<()> 
         ensure!(requeued.stderr.contains(expected), "{requeued:?}");
     }
     let others = operator.json("dead list --code not-supported").await?;
-    ensure!(others.as_array().is_some_and(|others| others.len() == 1), "{others}");
+    ensure!(
+        others.as_array().is_some_and(|others| others.len() == 1),
+        "{others}"
+    );
     wait::until("all three to be worked", PATIENCE, async || {
         match operator.json("dead list --state worked").await {
             Ok(worked) if worked.as_array().is_some_and(|worked| worked.len() == 3) => Ok(()),
