@@ -1,7 +1,7 @@
 //! Dead letters as an operator meets them: found, looked at, requeued, dropped.
 
 mod reading;
-// mod settling;
+mod settling;
 
 use std::process::{Command, Output};
 
