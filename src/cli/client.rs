@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use lockstep_protocol::Identity;
-use lockstep_protocol::rest::{DevicePage, DeviceView, MessageView, Problem, RepositoryList, RepositoryView};
+use lockstep_protocol::rest::{
+    DeadLetterCounts, DeadLetterDetail, DeadLetterPage, DevicePage, DeviceView, MessageView, Problem,
+    RepositoryList, RepositoryView,
+};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -237,6 +240,36 @@ impl Client {
         let request = self.request(Method::GET, "/v1/repositories").timeout(TIMEOUT);
         let list: RepositoryList = read(self.send(request).await?).await?;
         Ok(list.repositories)
+    }
+
+    /// A page of dead letters.
+    ///
+    /// # Errors
+    /// When the console refuses or cannot be reached.
+    pub(super) async fn dead_letters(&self, query: &[(&str, String)]) -> anyhow::Result<DeadLetterPage> {
+        let request = self.request(Method::GET, "/v1/dead").query(query);
+        read(self.send(request.timeout(TIMEOUT)).await?).await
+    }
+
+    /// How many dead letters nobody settled yet.
+    ///
+    /// # Errors
+    /// When the console refuses or cannot be reached.
+    pub(super) async fn dead_letter_counts(
+        &self,
+        query: &[(&str, String)],
+    ) -> anyhow::Result<DeadLetterCounts> {
+        let request = self.request(Method::GET, "/v1/dead/counts").query(query);
+        read(self.send(request.timeout(TIMEOUT)).await?).await
+    }
+
+    /// One dead letter.
+    ///
+    /// # Errors
+    /// When there is none, or the console refuses or cannot be reached.
+    pub(super) async fn dead_letter(&self, number: u64) -> anyhow::Result<DeadLetterDetail> {
+        let request = self.request(Method::GET, &format!("/v1/dead/{number}"));
+        read(self.send(request.timeout(TIMEOUT)).await?).await
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {

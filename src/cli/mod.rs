@@ -4,8 +4,10 @@ mod affected;
 mod client;
 mod completions;
 mod config;
+mod confirm;
 mod console;
 mod cvp;
+mod dead;
 mod demo;
 mod devices;
 mod gateway;
@@ -96,6 +98,7 @@ enum Command {
     Publish(publish::Publish),
     Devices(devices::Devices),
     Repositories(repositories::Repositories),
+    Dead(dead::Dead),
     Affected(affected::Affected),
     Cvp(cvp::Cvp),
     Schema(schema::Schema),
@@ -121,6 +124,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Publish(command) => command.run(&global).await,
         Command::Devices(command) => command.run(&global).await,
         Command::Repositories(command) => command.run(&global).await,
+        Command::Dead(command) => command.run(&global).await,
         Command::Affected(command) => command.run(&global),
         Command::Cvp(command) => command.run(&global).await,
         Command::Schema(command) => Ok(command.run()),

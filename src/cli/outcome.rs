@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use lockstep_protocol::rest::{InboxState, MessageView};
-use lockstep_protocol::results::{EventApplied, IgnoredReason, MessageRejected, Outcome};
+use lockstep_protocol::results::{
+    DeadLetterAction, DeadLettersSettled, EventApplied, IgnoredReason, MessageRejected, Outcome,
+};
 
 use super::output;
 
@@ -24,6 +26,9 @@ pub(super) fn rejection(view: &MessageView) -> String {
 
 /// What a message did, in one line.
 pub(super) fn effect(view: &MessageView) -> String {
+    if let Ok(settled) = serde_json::from_value::<DeadLettersSettled>(view.result.clone()) {
+        return dead_letters(&settled);
+    }
     let Ok(applied) = serde_json::from_value::<EventApplied>(view.result.clone()) else {
         return format!("{}: {}", view.result_type, view.result);
     };
@@ -57,6 +62,43 @@ pub(super) fn effect(view: &MessageView) -> String {
         line = format!("{line}; unknown: {}", unknown.join(", "));
     }
     line
+}
+
+fn dead_letters(settled: &DeadLettersSettled) -> String {
+    let done = match settled.action {
+        DeadLetterAction::Requeued => "requeued",
+        DeadLetterAction::Dropped => "dropped",
+    };
+    let numbers: Vec<String> = settled
+        .dead_letters
+        .iter()
+        .take(10)
+        .map(ToString::to_string)
+        .collect();
+    let mut parts = Vec::new();
+    match (settled.settled, numbers.as_slice()) {
+        (0, _) => {}
+        (1, [number]) => parts.push(format!("{done} {number}")),
+        (count, numbers) => {
+            let rest = if count > numbers.len() as u64 { ", …" } else { "" };
+            parts.push(format!(
+                "{done} {count} dead letters: {}{rest}",
+                numbers.join(", ")
+            ));
+        }
+    }
+    match settled.unchanged {
+        0 => {}
+        1 => parts.push("1 dead letter was requeued or dropped before".to_owned()),
+        many => parts.push(format!("{many} dead letters were requeued or dropped before")),
+    }
+    if parts.is_empty() {
+        parts.push("no dead letter matches".to_owned());
+    }
+    if settled.more {
+        parts.push("more match: send another".to_owned());
+    }
+    parts.join("; ")
 }
 
 fn flags(count: u64) -> String {
@@ -139,5 +181,33 @@ mod tests {
             rejection(&view(InboxState::Dead, dead)),
             "unknown-device at $.data.hostname: no device is named sw9"
         );
+    }
+
+    #[test]
+    fn settled_dead_letters_are_told_in_one_line() {
+        let settled = |settled: u64, numbers: &[u64], unchanged: u64, more: bool| {
+            json!({"action": "requeued", "settled": settled, "dead_letters": numbers, "truncated": false,
+                "unchanged": unchanged, "more": more})
+        };
+        let many: Vec<u64> = (1..=1000).collect();
+        let table = [
+            (settled(1, &[42], 0, false), "requeued 42"),
+            (
+                settled(0, &[], 1, false),
+                "1 dead letter was requeued or dropped before",
+            ),
+            (settled(0, &[], 0, false), "no dead letter matches"),
+            (
+                settled(2, &[42, 44], 3, false),
+                "requeued 2 dead letters: 42, 44; 3 dead letters were requeued or dropped before",
+            ),
+            (
+                settled(10_000, &many, 0, true),
+                "requeued 10000 dead letters: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, …; more match: send another",
+            ),
+        ];
+        for (result, expected) in table {
+            assert_eq!(effect(&view(InboxState::Applied, result)), expected);
+        }
     }
 }

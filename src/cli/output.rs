@@ -26,6 +26,19 @@ pub(super) fn note(text: &str) {
     write(std::io::stderr().lock(), &format!("{text}\n"));
 }
 
+/// A text that somebody else wrote, in one line, without what a terminal would obey.
+pub(super) fn printable(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    line
+}
+
 /// How far something has come, in one line that is written over; only on a terminal.
 pub(super) struct Progress(bool);
 
@@ -52,5 +65,21 @@ fn write(mut to: impl Write, text: &str) {
     // `lockstep devices list | head`: nobody reads on. Of other errors there is no place left to speak.
     if written.is_err_and(|error| error.kind() == ErrorKind::BrokenPipe) {
         std::process::exit(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_spelt_out() {
+        for (text, expected) in [
+            ("Zürich \u{2713}", "Zürich \u{2713}"),
+            ("a\nb\tc", "a\\nb\\tc"),
+            ("\u{1b}]0;x\u{7}\u{9b}1m", "\\u{1b}]0;x\\u{7}\\u{9b}1m"),
+        ] {
+            assert_eq!(printable(text), expected);
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::anyhow;
+use lockstep_protocol::rest::MessageView;
 use lockstep_protocol::{Envelope, Source};
 
 use super::client::Client;
@@ -19,11 +20,19 @@ pub(super) fn source() -> Source {
 
 /// Publishes a command and prints its outcome.
 pub(super) async fn request(global: &Global, envelope: &Envelope) -> anyhow::Result<ExitCode> {
-    let client = Client::new(global)?;
-    client.publish(envelope.encode()).await?;
-    let Some(view) = client.outcome(&envelope.identity, WAIT).await? else {
-        let again = ask_again(&client, &envelope.identity);
-        return Err(anyhow!("there is no outcome after {} s; {again}", WAIT.as_secs()));
-    };
+    let view = ask(&Client::new(global)?, envelope).await?;
     Ok(outcome::show(&view, global.json))
+}
+
+/// Publishes a command and waits for its outcome.
+///
+/// # Errors
+/// When the console refuses or cannot be reached, or when there is no outcome in time.
+pub(super) async fn ask(client: &Client, envelope: &Envelope) -> anyhow::Result<MessageView> {
+    client.publish(envelope.encode()).await?;
+    let outcome = client.outcome(&envelope.identity, WAIT).await?;
+    outcome.ok_or_else(|| {
+        let again = ask_again(client, &envelope.identity);
+        anyhow!("there is no outcome after {} s; {again}", WAIT.as_secs())
+    })
 }

@@ -10,6 +10,7 @@ mod crash;
 mod cut;
 #[cfg(feature = "simulators")]
 mod cvp;
+mod dead_letters;
 mod duplicates;
 mod dying;
 mod gateway;

@@ -1,9 +1,7 @@
 use std::collections::BTreeSet;
-use std::io::{BufRead, IsTerminal};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context;
 use clap::Args;
 use lockstep_worker::cvp::gate::Reason;
 use lockstep_worker::cvp::sweep::{Action, Afterwards, Outcome, Summary, SweepOptions, TaskReport};
@@ -14,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::cluster::Cluster;
 use super::run::{self, Swept};
-use crate::cli::{Global, UsageError, output};
+use crate::cli::{Global, UsageError, confirm, output};
 use crate::config::CvpConfig;
 use crate::roles;
 
@@ -41,7 +39,7 @@ pub(super) struct Sweep {
 impl Sweep {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         let asks = !self.dry_run && !self.yes;
-        if asks && !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+        if asks && !confirm::can_ask() {
             return Err(UsageError("without a terminal to ask on, say --dry-run or --yes".to_owned()).into());
         }
         let cluster = self.cluster.configuration(global)?;
@@ -129,18 +127,8 @@ async fn agreed(found: &Swept, count: usize, stop: &CancellationToken) -> anyhow
         "{count} of {} have nothing left to do. Cancel {tasks}? [y/N]",
         found.summary.listed
     ));
-    // A thread of its own, which nobody waits for at the end: Ctrl-C is an answer, too.
-    let (tell, told) = tokio::sync::oneshot::channel();
-    std::thread::spawn(move || {
-        let mut line = String::new();
-        let read = std::io::stdin().lock().read_line(&mut line).map(|_| line);
-        let _ = tell.send(read);
-    });
     tokio::select! {
-        answer = told => {
-            let answer = answer.context("nobody answered")?.context("cannot read the answer")?;
-            Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
-        }
+        answer = confirm::answer() => answer,
         () = stop.cancelled() => Ok(false),
     }
 }

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use async_trait::async_trait;
+use jiff::Timestamp;
 use lockstep_protocol::DeviceType;
 use lockstep_testbed::{Database, FaultProxy, Mode, wait};
 use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_worker::store::{
-    Attributes, BatchStore, Changed, DeviceEffect, Inbox, Keys, Repositories as _, Schema, StoreError, Whom,
+    Attributes, BatchStore, Changed, DeadLetters as _, DeviceEffect, Inbox, Keys, LetterCountQuery,
+    LetterQuery, LetterState, Repositories as _, Schema, StoreError, Whom,
 };
 use tokio_postgres::Client;
 
@@ -52,6 +54,14 @@ impl Probe for Client {
     async fn texts(&self, query: &str) -> Result<Vec<String>> {
         let rows = self.query(query, &[]).await?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    fn time(&self, at: Timestamp) -> String {
+        format!("timestamptz '{at}'")
+    }
+
+    fn blob(&self, bytes: &[u8]) -> String {
+        format!("decode('{}', 'hex')", hex::encode(bytes))
     }
 }
 
@@ -368,6 +378,60 @@ async fn an_answer_that_never_comes_is_not_waited_for() -> Result<()> {
     wait::until("the store to be back", Duration::from_secs(10), async || {
         store.ping().await
     })
+    .await?;
+    Ok(())
+}
+
+/// A thousand settled dead letters for one that is not.
+const MANY_LETTERS: &str = "\
+    INSERT INTO dead_letter (source, id, epoch, lane, kind, code, reason, attempts, first_at, died_at, body, properties, \
+        state, settled_at, request_source, request_id) \
+    SELECT 'urn:test', n::text, 0, 'events', 'lockstep.x', 'crashed', '', 1, now(), now(), decode('00', 'hex'), '{}', \
+        CASE n % 1000 WHEN 0 THEN 'dead' WHEN 1 THEN 'requeued' ELSE 'worked' END, now(), 'urn:test', (n / 10)::text \
+    FROM generate_series(1, 100000) AS n";
+
+#[tokio::test]
+async fn among_a_hundred_thousand_dead_letters_nothing_is_searched_for() -> Result<()> {
+    const QUERIES: usize = 6;
+    // Enough for the server to turn from plans for these very parameters to one for all.
+    const ROUNDS: usize = 8;
+    let place = open().await?;
+    place.probe.texts(MANY_LETTERS).await?;
+    place.probe.texts("ANALYZE dead_letter").await?;
+    let store = PostgresStore::connect(options(&url(&place)))?;
+    let list = |state| LetterQuery {
+        state,
+        code: Some("crashed".to_owned()),
+        limit: 50,
+        ..LetterQuery::default()
+    };
+    let counts = LetterCountQuery {
+        limit: 10,
+        ..LetterCountQuery::default()
+    };
+    for _ in 0..ROUNDS {
+        ensure!(store.letters(&list(None)).await?.len() == 50);
+        ensure!(store.letters(&list(Some(LetterState::Dead))).await?.len() == 50);
+        ensure!(store.letter_counts(&counts).await?.total == 100);
+        ensure!(store.letter(77_777).await?.is_some());
+        ensure!(store.requeued_by(&message("100"), 0, 50).await?.len() == 1);
+        ensure!(store.due(Timestamp::MAX, 0, 50).await?.len() == 50);
+    }
+    // The sessions tell what they did when they end. The planner looks into indexes, too.
+    drop(store);
+    let scans = format!(
+        "SELECT CASE WHEN idx_scan >= {} THEN 'all' ELSE idx_scan::text END || ', ' || seq_tup_read \
+         FROM pg_stat_user_tables WHERE relid = to_regclass('dead_letter')",
+        QUERIES * ROUNDS
+    );
+    wait::until(
+        "each query to be counted as a search in an index, and none to go through all rows",
+        Duration::from_secs(30),
+        async || match place.probe.texts(&scans).await {
+            Ok(found) if found == ["all, 0"] => Ok(()),
+            found => Err(format!("{found:?}")),
+        },
+    )
     .await?;
     Ok(())
 }

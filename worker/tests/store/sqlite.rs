@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use async_trait::async_trait;
+use jiff::Timestamp;
 use lockstep_worker::store::sqlite::{SqliteOptions, SqliteStore};
 use lockstep_worker::store::{Schema, StoreError};
 use rusqlite::Connection;
@@ -45,6 +46,14 @@ impl Probe for File {
         let mut statement = connection.prepare(query)?;
         let rows = statement.query_map([], |row| row.get(0))?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn time(&self, at: Timestamp) -> String {
+        at.as_microsecond().to_string()
+    }
+
+    fn blob(&self, bytes: &[u8]) -> String {
+        format!("x'{}'", hex::encode(bytes))
     }
 }
 

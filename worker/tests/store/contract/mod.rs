@@ -1,6 +1,7 @@
 //! What every store promises. Each test works on a fresh store with the schema of this program.
 
 pub(crate) mod broad;
+pub(crate) mod dead_letters;
 pub(crate) mod devices;
 pub(crate) mod filing;
 pub(crate) mod flags;
@@ -121,6 +122,15 @@ macro_rules! contract {
                 changes_and_batches_at_once_never_deadlock_and_add_up,
                 a_broad_change_waits_for_a_batch_and_sees_what_it_did,
             }
+            dead_letters {
+                a_dead_letter_comes_back_as_it_was,
+                pages_go_from_the_newest_to_the_oldest,
+                filters_choose_dead_letters,
+                words_of_a_newer_worker_are_read_as_texts,
+                counts_are_by_lane_type_and_code_and_the_total_is_of_all,
+                what_a_command_requeued_is_found_by_its_command,
+                what_was_requeued_long_ago_is_due,
+            }
             texts {
                 texts_come_back_as_they_were,
                 a_message_with_nul_can_be_remembered,
@@ -155,6 +165,12 @@ impl<S: BatchStore + Inbox + Fleet + Schema + Leases + Repositories + DeadLetter
 pub(crate) trait Probe: Send + Sync {
     /// The first column, as text, of the rows of a query that both databases understand.
     async fn texts(&self, query: &str) -> anyhow::Result<Vec<String>>;
+
+    /// A time as it is written in a query.
+    fn time(&self, at: Timestamp) -> String;
+
+    /// Bytes as they are written in a query.
+    fn blob(&self, bytes: &[u8]) -> String;
 }
 
 /// A store, with what must live as long.

@@ -1,0 +1,108 @@
+use std::process::ExitCode;
+
+use clap::Args;
+use lockstep_protocol::rest::{DeadLetterState, DeadLetterView};
+
+use super::pick::Pick;
+use crate::cli::client::Client;
+use crate::cli::output::printable;
+use crate::cli::{Global, output, table};
+
+/// The console shows at most so many at once.
+const PAGE: usize = 1000;
+
+/// Lists dead letters, the newest first
+///
+/// Without --state or --all-states: those that nobody requeued or dropped yet.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lockstep dead list
+  lockstep dead list --code unknown-device --type lockstep.interface.updated
+  lockstep dead list --all-states --limit 1000 --json | jq -r '.[].reason'")]
+pub(super) struct List {
+    /// Only those in this state: dead, requeued, worked or dropped [default: dead]
+    #[arg(long)]
+    state: Option<DeadLetterState>,
+    /// Those in every state
+    #[arg(long, conflicts_with = "state")]
+    all_states: bool,
+    #[command(flatten)]
+    pick: Pick,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+}
+
+impl List {
+    pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+        let client = Client::new(global)?;
+        let limit = self.limit as usize;
+        let mut letters: Vec<DeadLetterView> = Vec::new();
+        let mut before: Option<u64> = None;
+        let more = loop {
+            let mut query = self.query();
+            query.push(("limit", (limit - letters.len()).min(PAGE).to_string()));
+            query.extend(before.map(|before| ("before", before.to_string())));
+            let page = client.dead_letters(&query).await?;
+            letters.extend(page.dead_letters);
+            before = page.next;
+            if before.is_none() || letters.len() >= limit {
+                break before.is_some();
+            }
+        };
+        if global.json {
+            output::json(&letters);
+        } else {
+            show(&letters);
+        }
+        if letters.is_empty() {
+            output::note("no dead letter fits");
+        } else if more {
+            output::note(&format!(
+                "there are more than these {}; show more with --limit",
+                letters.len()
+            ));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn query(&self) -> Vec<(&'static str, String)> {
+        let mut query = self.pick.query();
+        if self.all_states {
+            query.push(("state", "all".to_owned()));
+        }
+        query.extend(self.state.map(|state| ("state", state.to_string())));
+        query
+    }
+}
+
+fn show(letters: &[DeadLetterView]) {
+    let rows: Vec<[String; 9]> = letters.iter().map(row).collect();
+    let header = [
+        "NUMBER", "STATE", "DIED", "LANE", "TYPE", "SUBJECT", "EPOCH", "CODE", "REASON",
+    ];
+    for line in table::lines(header, &rows) {
+        output::line(&line);
+    }
+}
+
+fn row(letter: &DeadLetterView) -> [String; 9] {
+    let text = |text: &str| {
+        if text.is_empty() {
+            "-".to_owned()
+        } else {
+            printable(text)
+        }
+    };
+    [
+        letter.number.to_string(),
+        letter.state.to_string(),
+        format!("{:.0}", letter.died_at),
+        text(&letter.lane),
+        text(&letter.kind),
+        text(letter.subject.as_deref().unwrap_or_default()),
+        letter.epoch.to_string(),
+        text(&letter.code),
+        text(&letter.reason),
+    ]
+}

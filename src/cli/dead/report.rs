@@ -1,0 +1,251 @@
+//! What is said about dead letters that were settled, or are about to be.
+
+use lockstep_protocol::rest::{DeadLetterCounts, DeadLetterState, DeadLetterView, InboxState, MessageView};
+use lockstep_protocol::results::{DeadLetterAction, DeadLettersSettled};
+use serde::Serialize;
+
+use crate::cli::output::printable;
+use crate::cli::{outcome, table};
+
+/// What all commands came to, and the outcome of each.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Report {
+    /// How many it was done with.
+    pub(super) settled: u64,
+    /// How many were requeued or dropped before.
+    pub(super) unchanged: u64,
+    /// How many commands were rejected.
+    pub(super) failed: u64,
+    outcomes: Vec<MessageView>,
+}
+
+/// What one command came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Settled {
+    /// It was done; whether more match.
+    Done(bool),
+    /// Somebody else was first.
+    Unchanged,
+    /// The command was rejected.
+    Failed(String),
+    /// A newer worker says something else.
+    Other(String),
+}
+
+impl Report {
+    /// Counts an outcome, and says what it means.
+    pub(super) fn add(&mut self, view: MessageView) -> Settled {
+        let settled = self.read(&view);
+        self.outcomes.push(view);
+        settled
+    }
+
+    fn read(&mut self, view: &MessageView) -> Settled {
+        if view.state == InboxState::Dead {
+            self.failed += 1;
+            return Settled::Failed(outcome::rejection(view));
+        }
+        let Ok(settled) = serde_json::from_value::<DeadLettersSettled>(view.result.clone()) else {
+            return Settled::Other(outcome::effect(view));
+        };
+        self.settled += settled.settled;
+        self.unchanged += settled.unchanged;
+        if settled.settled == 0 {
+            Settled::Unchanged
+        } else {
+            Settled::Done(settled.more)
+        }
+    }
+}
+
+/// What became of one.
+pub(super) fn one(action: DeadLetterAction, letter: &DeadLetterView) -> String {
+    let number = letter.number;
+    let what = printable(&format!("{} from {}, {}", letter.kind, letter.lane, letter.code));
+    match action {
+        DeadLetterAction::Requeued => format!("requeued {number} ({what})"),
+        DeadLetterAction::Dropped => format!("dropped {number} ({what})"),
+    }
+}
+
+/// Why one stayed as it was.
+pub(super) fn before(letter: &DeadLetterView) -> String {
+    let number = letter.number;
+    let how = match letter.state {
+        DeadLetterState::Dropped => "dropped",
+        DeadLetterState::Requeued | DeadLetterState::Worked => "requeued",
+        DeadLetterState::Dead => "requeued or dropped",
+    };
+    let by = letter
+        .settled_by
+        .as_deref()
+        .map(|by| format!(" by {}", printable(by)));
+    let at = letter.settled_at.map(|at| format!(" at {at:.0}"));
+    format!(
+        "dead letter {number} was {how} before{}{}",
+        by.unwrap_or_default(),
+        at.unwrap_or_default()
+    )
+}
+
+/// How many of what will be settled.
+pub(super) fn radius(action: DeadLetterAction, counts: &DeadLetterCounts) -> Vec<String> {
+    let what = match action {
+        DeadLetterAction::Requeued => "to be worked again",
+        DeadLetterAction::Dropped => "to be dropped, and not worked",
+    };
+    let text = |text: &str| {
+        if text.is_empty() {
+            "-".to_owned()
+        } else {
+            printable(text)
+        }
+    };
+    let rows: Vec<[String; 4]> = counts
+        .groups
+        .iter()
+        .map(|group| {
+            [
+                group.count.to_string(),
+                text(&group.lane),
+                text(&group.kind),
+                text(&group.code),
+            ]
+        })
+        .collect();
+    let mut lines = vec![format!("{}, {what}:", letters(counts.total))];
+    let table = table::lines(["COUNT", "LANE", "TYPE", "CODE"], &rows);
+    lines.extend(table.into_iter().map(|line| format!("  {line}")));
+    if counts.truncated {
+        lines.push("  … and more kinds".to_owned());
+    }
+    lines
+}
+
+/// What all commands came to, in one line.
+pub(super) fn sum(action: DeadLetterAction, report: &Report) -> String {
+    let done = match action {
+        DeadLetterAction::Requeued => "requeued",
+        DeadLetterAction::Dropped => "dropped",
+    };
+    format!("{done} {}", letters(report.settled))
+}
+
+fn letters(count: u64) -> String {
+    match count {
+        1 => "1 dead letter".to_owned(),
+        many => format!("{many} dead letters"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lockstep_protocol::rest::DeadLetterGroup;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn view(state: InboxState, result: Value) -> MessageView {
+        MessageView {
+            source: "urn:lockstep:cli".to_owned(),
+            id: "1".to_owned(),
+            kind: "lockstep.dead-letter.requeue-requested".to_owned(),
+            state,
+            at: "2026-02-03T04:05:06Z".parse().unwrap(),
+            by: None,
+            result_type: "lockstep.dead-letters.settled".to_owned(),
+            result,
+        }
+    }
+
+    fn settled(settled: u64, unchanged: u64, more: bool) -> Value {
+        json!({"action": "requeued", "settled": settled, "dead_letters": [], "truncated": false, "unchanged": unchanged,
+            "more": more})
+    }
+
+    #[test]
+    fn outcomes_are_counted_and_understood() {
+        let rejected = json!({"code": "unknown-dead-letter", "reason": "there is no dead letter 9"});
+        let table = [
+            (InboxState::Applied, settled(10_000, 0, true), Settled::Done(true)),
+            (InboxState::Applied, settled(2, 0, false), Settled::Done(false)),
+            (InboxState::Applied, settled(0, 1, false), Settled::Unchanged),
+            (
+                InboxState::Dead,
+                rejected,
+                Settled::Failed("unknown-dead-letter: there is no dead letter 9".to_owned()),
+            ),
+        ];
+        let mut report = Report::default();
+        for (state, result, expected) in table {
+            assert_eq!(report.add(view(state, result)), expected);
+        }
+        let other = report.add(view(InboxState::Applied, json!({"news": 1})));
+        assert!(matches!(other, Settled::Other(_)), "{other:?}");
+        assert_eq!(
+            (
+                report.settled,
+                report.unchanged,
+                report.failed,
+                report.outcomes.len()
+            ),
+            (10_002, 1, 1, 5)
+        );
+        assert_eq!(
+            sum(DeadLetterAction::Requeued, &report),
+            "requeued 10002 dead letters"
+        );
+    }
+
+    /// However the worker answers, a loop that asks for more ends when nothing more is done.
+    #[test]
+    fn nothing_done_is_never_more() {
+        let mut report = Report::default();
+        let answer = report.add(view(InboxState::Applied, settled(0, 0, true)));
+        assert_eq!(answer, Settled::Unchanged);
+    }
+
+    #[test]
+    fn who_was_first_is_said() {
+        let mut letter: DeadLetterView = serde_json::from_value(json!({
+            "number": 43, "state": "worked", "source": "urn:test", "id": "1", "epoch": 0, "lane": "events", "type": "lockstep.x",
+            "code": "crashed", "reason": "", "attempts": 1, "first_at": "2026-02-03T04:05:06Z",
+            "died_at": "2026-02-03T04:05:07Z", "settled_at": "2026-02-03T05:00:00Z", "settled_by": "ops", "bytes": 2,
+        }))
+        .unwrap();
+        assert_eq!(
+            before(&letter),
+            "dead letter 43 was requeued before by ops at 2026-02-03T05:00:00Z"
+        );
+        letter.state = DeadLetterState::Dropped;
+        assert!(before(&letter).contains("was dropped before"));
+        assert_eq!(
+            one(DeadLetterAction::Requeued, &letter),
+            "requeued 43 (lockstep.x from events, crashed)"
+        );
+    }
+
+    #[test]
+    fn the_blast_radius_is_a_table() {
+        let group = |kind: &str, count| DeadLetterGroup {
+            lane: "events".to_owned(),
+            kind: kind.to_owned(),
+            code: "crashed".to_owned(),
+            count,
+        };
+        let counts = DeadLetterCounts {
+            newest: Some(9),
+            total: 5,
+            groups: vec![group("lockstep.x", 3), group("", 1)],
+            truncated: true,
+        };
+        let expected = [
+            "5 dead letters, to be worked again:",
+            "  COUNT  LANE    TYPE        CODE",
+            "  3      events  lockstep.x  crashed",
+            "  1      events  -           crashed",
+            "  … and more kinds",
+        ];
+        assert_eq!(radius(DeadLetterAction::Requeued, &counts), expected);
+    }
+}

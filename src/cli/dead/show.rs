@@ -1,0 +1,171 @@
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use lockstep_protocol::Identity;
+use lockstep_protocol::rest::{DeadLetterDetail, DeadLetterState, DeadLetterView, InboxState};
+use serde_json::Value;
+
+use crate::cli::client::Client;
+use crate::cli::output::printable;
+use crate::cli::{Global, outcome, output};
+
+/// Shows all of a dead letter: why it died, what stood beside it, and its body
+///
+/// The body is what the sender put there, secrets of the sender's included.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lockstep dead show 42
+  lockstep dead show 42 --json | jq -r .body")]
+pub(super) struct Show {
+    /// Its number, as `lockstep dead list` shows it
+    #[arg(value_name = "NUMBER")]
+    number: u64,
+}
+
+impl Show {
+    pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+        let client = Client::new(global)?;
+        let letter = client.dead_letter(self.number).await?;
+        if global.json {
+            output::json(&letter);
+            return Ok(ExitCode::SUCCESS);
+        }
+        let ended = match letter.letter.state {
+            DeadLetterState::Worked => how_it_ended(&client, &letter.letter).await?,
+            DeadLetterState::Dead | DeadLetterState::Requeued | DeadLetterState::Dropped => None,
+        };
+        for line in fields(&letter, ended.as_deref()) {
+            output::line(&line);
+        }
+        output::line("");
+        for line in body(&letter).lines() {
+            output::line(line);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// What became of the message since. The inbox forgets after a while.
+async fn how_it_ended(client: &Client, letter: &DeadLetterView) -> anyhow::Result<Option<String>> {
+    let identity = Identity {
+        source: letter.source.clone().try_into()?,
+        id: letter.id.clone().try_into()?,
+    };
+    let view = client.outcome(&identity, Duration::ZERO).await?;
+    Ok(view.map(|view| match view.state {
+        InboxState::Applied => outcome::effect(&view),
+        InboxState::Dead => format!("dead again: {}", outcome::rejection(&view)),
+    }))
+}
+
+fn fields(detail: &DeadLetterDetail, ended: Option<&str>) -> Vec<String> {
+    let letter = &detail.letter;
+    let properties = &detail.properties;
+    let text = |value: &Option<String>| value.as_deref().map(printable);
+    let settled = letter.settled_at.map(|at| {
+        let by = letter.settled_by.as_deref().unwrap_or("somebody");
+        format!("{at:.0} by {}", printable(by))
+    });
+    let kind = if letter.kind.is_empty() {
+        "could not be read".to_owned()
+    } else {
+        printable(&letter.kind)
+    };
+    let pairs = [
+        ("number", Some(letter.number.to_string())),
+        ("state", Some(letter.state.to_string())),
+        ("settled", settled),
+        ("ended", ended.map(printable)),
+        ("type", Some(kind)),
+        ("subject", text(&letter.subject)),
+        ("source", Some(printable(&letter.source))),
+        ("id", Some(printable(&letter.id))),
+        ("epoch", Some(letter.epoch.to_string())),
+        ("by", text(&letter.by)),
+        ("lane", Some(printable(&letter.lane))),
+        ("code", Some(printable(&letter.code))),
+        ("place", text(&letter.place)),
+        ("reason", Some(printable(&letter.reason))),
+        ("attempts", Some(letter.attempts.to_string())),
+        ("received", Some(format!("{:.0}", letter.first_at))),
+        ("died", Some(format!("{:.0}", letter.died_at))),
+        ("message id", text(&properties.message_id)),
+        ("claims type", text(&properties.kind)),
+        ("content type", text(&properties.content_type)),
+        ("correlation", text(&properties.correlation_id)),
+        ("reply to", text(&properties.reply_to)),
+        (
+            "published",
+            properties.timestamp.map(|published| format!("{published:.0}")),
+        ),
+        ("bytes", Some(letter.bytes.to_string())),
+    ];
+    pairs
+        .into_iter()
+        .filter_map(|(name, value)| Some(format!("{name:<14}{}", value?)))
+        .collect()
+}
+
+/// For people: JSON with its lines, and nothing that a terminal would obey.
+fn body(detail: &DeadLetterDetail) -> String {
+    match (&detail.body, &detail.body_base64) {
+        (Some(text), _) if text.is_empty() => "(the body is empty)".to_owned(),
+        (Some(text), _) => {
+            let pretty = serde_json::from_str::<Value>(text)
+                .ok()
+                .and_then(|json| serde_json::to_string_pretty(&json).ok());
+            let text = pretty.as_deref().unwrap_or(text);
+            let lines: Vec<String> = text.lines().map(printable).collect();
+            lines.join("\n")
+        }
+        (None, Some(base64)) => format!("(the body is no text; in base64:)\n{}", printable(base64)),
+        (None, None) => "(the console sent no body)".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn detail(body: Option<&str>, body_base64: Option<&str>) -> DeadLetterDetail {
+        let json = json!({
+            "number": 42, "state": "dead", "source": "urn:test", "id": "1", "epoch": 1, "lane": "events", "type": "",
+            "code": "invalid-json", "reason": "not\u{1b}[2J JSON", "attempts": 1, "first_at": "2026-02-03T04:05:06Z",
+            "died_at": "2026-02-03T04:05:07Z", "bytes": 2, "properties": {"reply_to": "lockstep.reply.x"},
+            "body": body, "body_base64": body_base64,
+        });
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn bodies_are_shown_so_that_people_can_read_them() {
+        let table = [
+            (Some("{\"a\":1}"), None, "{\n  \"a\": 1\n}"),
+            (Some("plain\n\u{1b}[31mred"), None, "plain\n\\u{1b}[31mred"),
+            (Some(""), None, "(the body is empty)"),
+            (None, Some("/wA="), "(the body is no text; in base64:)\n/wA="),
+        ];
+        for (text, base64, expected) in table {
+            assert_eq!(body(&detail(text, base64)), expected);
+        }
+    }
+
+    #[test]
+    fn fields_that_are_absent_are_left_out_and_none_speaks_to_the_terminal() {
+        let lines = fields(&detail(Some("{}"), None), None).join("\n");
+        for expected in [
+            "number        42\n",
+            "type          could not be read\n",
+            "reason        not\\u{1b}[2J JSON\n",
+            "reply to      lockstep.reply.x\n",
+        ] {
+            assert!(lines.contains(expected), "{lines}");
+        }
+        for absent in ["settled", "subject", "ended"] {
+            assert!(!lines.contains(absent), "{lines}");
+        }
+    }
+}

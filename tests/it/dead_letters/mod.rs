@@ -1,0 +1,109 @@
+//! Dead letters as an operator meets them: found, looked at, requeued, dropped.
+
+mod reading;
+mod settling;
+
+use std::process::{Command, Output};
+
+use anyhow::{Context, Result, ensure};
+use lockstep_testbed::{free_port, wait};
+use serde_json::Value;
+
+use crate::system::{Ground, PATIENCE, Process, Scene};
+
+const TOKEN: &str = "a-token-of-alice";
+
+/// An operator at a terminal, with all there is to run.
+struct Operator {
+    scene: Scene,
+    environment: Vec<(String, String)>,
+    processes: Vec<Process>,
+}
+
+/// What a command came to.
+#[derive(Debug)]
+struct Said {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Operator {
+    /// Starts what there is to run, and waits until it answers.
+    async fn in_the(scene: Scene, ground: Ground) -> Result<Self> {
+        let mut operator = Self {
+            scene,
+            environment: Vec::new(),
+            processes: Vec::new(),
+        };
+        if ground == Ground::Servers {
+            let listen = format!("127.0.0.1:{}", free_port()?);
+            let console = operator.scene.run(
+                &["console"],
+                &[
+                    ("LOCKSTEP__CONSOLE__LISTEN", &listen),
+                    ("LOCKSTEP__CONSOLE__TOKENS__0__NAME", "alice"),
+                    ("LOCKSTEP__CONSOLE__TOKENS__0__TOKEN", TOKEN),
+                    ("LOCKSTEP__CONSOLE__TOKENS__0__TYPES", "*"),
+                ],
+            )?;
+            operator.processes.push(console);
+            operator.environment = vec![
+                ("LOCKSTEP_URL".to_owned(), format!("http://{listen}")),
+                ("LOCKSTEP_TOKEN".to_owned(), TOKEN.to_owned()),
+            ];
+        }
+        operator.processes.push(operator.scene.worker(&[])?);
+        wait::until("the console to answer", PATIENCE, async || {
+            match operator.types("devices list").await {
+                Ok(said) if said.code == Some(0) => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await?;
+        Ok(operator)
+    }
+
+    async fn on(ground: Ground) -> Result<Self> {
+        Self::in_the(Scene::new(ground).await?, ground).await
+    }
+
+    /// Runs a command, of which no argument has a blank in it.
+    async fn types(&self, line: &str) -> Result<Said> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lockstep"));
+        command.args(line.split(' ')).current_dir(self.scene.folder());
+        command.envs(self.environment.iter().cloned());
+        let output: Output = tokio::task::spawn_blocking(move || command.output()).await??;
+        Ok(Said {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout)?,
+            stderr: String::from_utf8(output.stderr)?,
+        })
+    }
+
+    /// Runs a command that must end so, and gives what it printed.
+    async fn gets(&self, line: &str, code: i32) -> Result<Said> {
+        let said = self.types(line).await?;
+        ensure!(said.code == Some(code), "{line}: {said:?}");
+        Ok(said)
+    }
+
+    /// What a command that must succeed printed as JSON.
+    async fn json(&self, line: &str) -> Result<Value> {
+        let said = self.gets(&format!("{line} --json"), 0).await?;
+        serde_json::from_str(&said.stdout).with_context(|| format!("{line}: {said:?}"))
+    }
+
+    /// The dead letters that nobody settled yet, the newest first.
+    async fn dead(&self) -> Result<Vec<Value>> {
+        let list = self.json("dead list").await?;
+        Ok(list.as_array().context("a list")?.clone())
+    }
+
+    async fn end(self) -> Result<()> {
+        for process in self.processes.into_iter().rev() {
+            process.stop().await?;
+        }
+        Ok(())
+    }
+}
