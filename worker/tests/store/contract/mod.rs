@@ -39,7 +39,9 @@ macro_rules! contract {
             migration {
                 a_store_without_schema_says_so,
                 eight_migrations_at_once_apply_once,
-                the_second_version_keeps_what_the_first_one_had,
+                each_version_keeps_what_the_one_before_had,
+                a_newer_schema_that_only_adds_is_worked_on,
+                a_newer_schema_that_takes_away_is_refused,
             }
             devices {
                 a_device_is_created_described_and_moved,
