@@ -16,8 +16,8 @@ mod letters;
 mod migrate;
 mod related;
 mod repository;
-mod starts;
 mod retention;
+mod starts;
 
 use std::path::PathBuf;
 use std::sync::Arc;
