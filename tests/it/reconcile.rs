@@ -5,7 +5,7 @@ use lockstep_testbed::wait;
 use rustix::process::Signal;
 
 use crate::system::load::{flags, outgoing};
-use crate::system::{Ground, Load, PATIENCE, Scene};
+use crate::system::{Ground, Load, PATIENCE, Process, Scene};
 
 /// What makes a worker declare the broker's objects, and reconcile every second. The ladder is made anew, with its real
 /// times: a worker knows no others.
@@ -41,12 +41,22 @@ async fn gone(scene: &Scene, queue: &str) -> Result<()> {
 pub(crate) async fn delete_and_wait(scene: &Scene, queue: &str) -> Result<()> {
     let vhost = &scene.servers()?.vhost;
     vhost.delete_queue(queue).await?;
+    gone(scene, queue).await?;
     wait::until("the queue to be back", PATIENCE, async || {
         match vhost.queue(queue).await {
             Ok(Some(_)) => Ok(()),
             Ok(None) => Err("it is not there".to_owned()),
             Err(error) => Err(format!("{error:#}")),
         }
+    })
+    .await?;
+    Ok(())
+}
+
+/// Waits until it works: what a worker declares at its start is declared by then.
+pub(crate) async fn started(process: &Process) -> Result<()> {
+    wait::until("the worker to start", PATIENCE, async || {
+        process.log().is_ok_and(|log| log.contains("worker started"))
     })
     .await?;
     Ok(())
@@ -78,6 +88,8 @@ async fn another_worker_goes_on_when_the_one_that_reconciles_is_killed() -> Resu
     let mut first = scene.worker(&environment)?;
     fence(&scene, 1).await?;
     let second = scene.worker(&environment)?;
+    started(&second).await?;
+    fence(&scene, 1).await?;
     first.signal(Signal::KILL)?;
     first.ended().await?;
     delete_and_wait(&scene, "lockstep.lane.cvp").await?;

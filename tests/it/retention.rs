@@ -21,7 +21,7 @@ async fn fill(records: &Records) -> Result<()> {
             tokio::spawn(connection);
             let fill = "INSERT INTO inbox (source, id, kind, digest, state, at, result_type, result) \
                 SELECT 'urn:old', number::text, 'x', '', 'applied', now() - interval '40 days', 'x', '{}' \
-                FROM generate_series(1, $1) AS number";
+                FROM generate_series(1, $1::bigint) AS number";
             client.execute(fill, &[&OLD]).await?;
         }
         Records::Sqlite { path } => {

@@ -7,11 +7,13 @@ mod counting;
 mod flags;
 mod gateway;
 mod latency;
+mod lease;
 mod lockstep;
 mod messages;
 mod meter;
 mod processes;
 mod push;
+mod retention;
 mod scene;
 mod sweep;
 mod table;
@@ -78,6 +80,8 @@ enum Figure {
     Sweep,
     Flags,
     Push,
+    Retention,
+    Lease,
 }
 
 /// What the bench starts as processes of their own.
@@ -159,6 +163,13 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
     }
     if wanted(Figure::Flags) {
         flags::measure(&host, options.flagged_devices, options.rounds, &mut table).await?;
+    }
+    if wanted(Figure::Retention) {
+        let sizes = (options.events, options.devices);
+        retention::measure(&host, sizes, options.rounds, &mut table).await?;
+    }
+    if wanted(Figure::Lease) {
+        lease::measure(&host, options.rounds, &mut table).await?;
     }
     Ok(table)
 }

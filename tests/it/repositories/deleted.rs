@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use lockstep_testbed::wait;
 
 use super::{Site, push};
-use crate::reconcile::{declaring, delete_and_wait};
+use crate::reconcile::{declaring, delete_and_wait, started};
 use crate::system::{Ground, PATIENCE};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -33,6 +33,7 @@ async fn a_push_that_lay_in_a_deleted_queue_is_found_again() -> Result<()> {
             .is_ok_and(|queue| queue.is_some_and(|queue| queue.ready == 1))
     })
     .await?;
+    started(&other).await?;
     delete_and_wait(&site.scene, QUEUE).await?;
 
     let lanes = ("LOCKSTEP__WORKER__LANES", "repositories");
