@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lockstep_bus::Bus;
 use lockstep_protocol::topology::Topology;
 use lockstep_worker::clock::Clock;
-use lockstep_worker::reconcile::{BrokerObjects, Reconcile, Repair};
+use lockstep_worker::reconcile::{BrokerObjects, Reconcile, Repair, RequeuedLetters};
 use lockstep_worker::retention::RetentionSweep;
 use lockstep_worker::runtime::{Round, Rounds};
 
@@ -26,7 +26,7 @@ pub(super) fn spawn(
         name,
         every,
     };
-    let reconcile = Reconcile::new(repairs(config, bus));
+    let reconcile = Reconcile::new(repairs(config, bus, store, clock));
     go_round(lifecycle, rounds("reconcile", config.reconcile.every), reconcile);
     let sweep = RetentionSweep {
         store: store.retention.clone(),
@@ -44,11 +44,25 @@ fn go_round(lifecycle: &mut Lifecycle, rounds: Rounds, round: impl Round) {
     });
 }
 
-fn repairs(config: &Config, bus: &Arc<dyn Bus>) -> Vec<Arc<dyn Repair>> {
+/// Objects first: what is published needs them.
+fn repairs(
+    config: &Config,
+    bus: &Arc<dyn Bus>,
+    store: &Store,
+    clock: &Arc<dyn Clock>,
+) -> Vec<Arc<dyn Repair>> {
     let mut repairs: Vec<Arc<dyn Repair>> = Vec::new();
     // Nobody can delete a queue of the embedded bus.
     if config.broker.declare && matches!(config.broker.url, BrokerUrl::Amqp(_)) {
         repairs.push(Arc::new(BrokerObjects::new(bus.clone(), Topology::new(1.0))));
     }
+    let letters = store.dead_letters.clone();
+    let turn = config.reconcile.every;
+    repairs.push(Arc::new(RequeuedLetters::new(
+        letters,
+        bus.clone(),
+        clock.clone(),
+        turn,
+    )));
     repairs
 }

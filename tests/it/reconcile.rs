@@ -1,10 +1,12 @@
 //! What is lost on the way comes back, by one worker of all.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use lockstep_protocol::commands::DeadLetterRequeueRequested;
+use lockstep_testbed::Queue;
 use lockstep_testbed::wait;
 use rustix::process::Signal;
 
-use crate::system::load::{flags, outgoing};
+use crate::system::load::{envelope, flags, hostname, outgoing, update};
 use crate::system::{Ground, Load, PATIENCE, Process, Scene};
 
 /// What makes a worker declare the broker's objects, and reconcile every second. The ladder is made anew, with its real
@@ -132,4 +134,87 @@ async fn workers_go_on_by_themselves_when_their_queue_was_deleted() -> Result<()
         worker.stop().await?;
     }
     scene.oracle().judge(&sent, &*bus).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_requeued_letter_that_lay_in_a_deleted_queue_is_published_again_and_worked_once() -> Result<()> {
+    const QUEUE: &str = "lockstep.lane.events";
+    let scene = Scene::new(Ground::Servers).await?;
+    let bus = scene.bus().await?;
+    let fleet = Load {
+        devices: 1,
+        events: 0,
+    };
+    // It dies before its device is known.
+    let event = update(&hostname(0));
+    let worker = scene.worker(&[])?;
+    bus.publish(vec![outgoing(&event)]).await?;
+    scene.oracle().worked_at_least(1).await?;
+    bus.publish(vec![outgoing(&fleet.fleet())]).await?;
+    scene.oracle().worked_at_least(2).await?;
+    worker.stop().await?;
+
+    // Whoever takes the command reads no events.
+    let environment = declaring(&scene).await?;
+    let mut environment: Vec<(&str, &str)> = environment
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+        .collect();
+    environment.push(("LOCKSTEP__WORKER__LANES", "commands"));
+    let commanded = scene.worker(&environment)?;
+    started(&commanded).await?;
+    let requeue = envelope(DeadLetterRequeueRequested {
+        dead_letter: Some(letter(&scene).await?.0),
+        matching: None,
+    });
+    bus.publish(vec![outgoing(&requeue)]).await?;
+    let vhost = &scene.servers()?.vhost;
+    wait::until("the first copy to lie in its lane", PATIENCE, async || {
+        let queue = vhost.queue(QUEUE).await;
+        queue.is_ok_and(|queue| queue.is_some_and(|queue| queue.ready > 0))
+    })
+    .await?;
+    delete_and_wait(&scene, QUEUE).await?;
+    ensure!(letter(&scene).await?.1 == "requeued");
+
+    let worker = scene.worker(&[])?;
+    wait::until("the letter to be worked", PATIENCE, async || {
+        match letter(&scene).await {
+            Ok((_, state)) if state == "worked" => Ok(()),
+            Ok((_, state)) => Err(state),
+            Err(error) => Err(format!("{error:#}")),
+        }
+    })
+    .await?;
+    // The other copies come too, and are nothing new.
+    commanded.stop().await?;
+    wait::until("all copies to be gone", PATIENCE, async || {
+        let queues = vhost.queues().await.map_err(|error| format!("{error:#}"))?;
+        let waits =
+            |queue: &&Queue| queue.name != "lockstep.results" && queue.ready + queue.unacknowledged > 0;
+        match queues.iter().find(waits) {
+            None => Ok(()),
+            Some(queue) => Err(format!("{queue:?}")),
+        }
+    })
+    .await?;
+    worker.stop().await?;
+    let inbox = scene.oracle().records.inbox().await?;
+    ensure!(inbox[&event.identity].state == "applied", "{inbox:?}");
+    let devices = scene.oracle().records.devices().await?;
+    let generations = devices[&hostname(0)];
+    ensure!(
+        generations.desired - generations.synced == 1,
+        "it was flagged once: {generations:?}"
+    );
+    Ok(())
+}
+
+/// The number and the state of the only dead letter.
+async fn letter(scene: &Scene) -> Result<(u64, String)> {
+    let letters = scene.oracle().records.letters().await?;
+    let mut letters = letters.into_values();
+    let letter = letters.next().context("there is none")?;
+    ensure!(letters.next().is_none(), "there is more than one");
+    Ok((u64::try_from(letter.number)?, letter.state))
 }

@@ -13,6 +13,7 @@ mod messages;
 mod meter;
 mod processes;
 mod push;
+mod reconcile;
 mod retention;
 mod scene;
 mod sweep;
@@ -81,6 +82,7 @@ enum Figure {
     Flags,
     Push,
     Retention,
+    Reconcile,
     Lease,
 }
 
@@ -167,6 +169,9 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
     if wanted(Figure::Retention) {
         let sizes = (options.events, options.devices);
         retention::measure(&host, sizes, options.rounds, &mut table).await?;
+    }
+    if wanted(Figure::Reconcile) {
+        reconcile::measure(&host, options.rounds, &mut table).await?;
     }
     if wanted(Figure::Lease) {
         lease::measure(&host, options.rounds, &mut table).await?;

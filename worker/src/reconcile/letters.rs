@@ -7,6 +7,7 @@ use lockstep_bus::{Bus, Outgoing};
 
 use super::{Page, Repair, RepairError};
 use crate::clock::Clock;
+use crate::runtime::requeued;
 use crate::store::{DeadLetters, LetterRow};
 
 /// Letters in one page: each may be 4 MiB.
@@ -22,7 +23,6 @@ pub struct RequeuedLetters {
     bus: Arc<dyn Bus>,
     clock: Arc<dyn Clock>,
     turn: Duration,
-    copy: fn(&LetterRow) -> Outgoing,
     progress: Mutex<Progress>,
 }
 
@@ -36,21 +36,18 @@ struct Progress {
 }
 
 impl RequeuedLetters {
-    /// Published again first when a turn is over, then after two, four and so on. `copy` makes of a letter what is
-    /// published.
+    /// Published again first when a turn is over, then after two, four and so on.
     pub fn new(
         letters: Arc<dyn DeadLetters>,
         bus: Arc<dyn Bus>,
         clock: Arc<dyn Clock>,
         turn: Duration,
-        copy: fn(&LetterRow) -> Outgoing,
     ) -> Self {
         Self {
             letters,
             bus,
             clock,
             turn,
-            copy,
             progress: Mutex::default(),
         }
     }
@@ -74,7 +71,7 @@ impl Repair for RequeuedLetters {
             let requeued = letter.head.settled_at;
             requeued.is_none_or(|requeued| is_due(requeued, looked, began, self.turn))
         };
-        let copies: Vec<Outgoing> = page.iter().filter(due).map(self.copy).collect();
+        let copies: Vec<Outgoing> = page.iter().filter(due).filter_map(requeued).collect();
         let repaired = copies.len() as u64;
         if repaired > 0 {
             self.bus.publish(copies).await?;
@@ -118,13 +115,13 @@ mod tests {
     use std::collections::BTreeMap;
 
     use bytes::Bytes;
-    use lockstep_bus::Properties;
     use lockstep_protocol::Identity;
-    use lockstep_protocol::topology::{Destination, Lane};
 
     use super::*;
     use crate::reconcile::fakes::{FakeBus, FakeClock};
-    use crate::store::{LetterHead, LetterProperties, LetterQuery, LetterState, StoreError};
+    use crate::store::{
+        LetterCountQuery, LetterCounts, LetterHead, LetterProperties, LetterQuery, LetterState, StoreError,
+    };
 
     #[derive(Debug, Default)]
     struct FakeLetters(Mutex<BTreeMap<u64, LetterRow>>);
@@ -133,6 +130,10 @@ mod tests {
     impl DeadLetters for FakeLetters {
         async fn letters(&self, _query: &LetterQuery) -> Result<Vec<LetterHead>, StoreError> {
             unreachable!("nobody lists")
+        }
+
+        async fn letter_counts(&self, _query: &LetterCountQuery) -> Result<LetterCounts, StoreError> {
+            unreachable!("nobody counts")
         }
 
         async fn letter(&self, _number: u64) -> Result<Option<LetterRow>, StoreError> {
@@ -163,6 +164,10 @@ mod tests {
     }
 
     fn letter(number: u64, requeued: i64) -> LetterRow {
+        letter_of("events", number, requeued)
+    }
+
+    fn letter_of(lane: &str, number: u64, requeued: i64) -> LetterRow {
         LetterRow {
             head: LetterHead {
                 number,
@@ -171,7 +176,7 @@ mod tests {
                 settled_by: None,
                 identity: Identity::of_undecodable(&number.to_be_bytes()),
                 epoch: 0,
-                lane: Lane::Events,
+                lane: lane.to_owned(),
                 kind: String::new(),
                 subject: None,
                 actor: None,
@@ -184,18 +189,10 @@ mod tests {
                 bytes: 0,
             },
             body: Bytes::new(),
-            properties: LetterProperties::default(),
-        }
-    }
-
-    fn copy(letter: &LetterRow) -> Outgoing {
-        Outgoing {
-            destination: Destination::Lane(letter.head.lane),
-            properties: Properties {
-                message_id: Some(letter.head.number.to_string()),
-                ..Properties::default()
+            properties: LetterProperties {
+                message_id: Some(number.to_string()),
+                ..LetterProperties::default()
             },
-            body: letter.body.clone(),
         }
     }
 
@@ -211,7 +208,7 @@ mod tests {
         let letters = Arc::new(FakeLetters(Mutex::new(letters.collect())));
         let (bus, clock) = (Arc::<FakeBus>::default(), Arc::<FakeClock>::default());
         let turn = Duration::from_mins(1);
-        let repair = RequeuedLetters::new(letters.clone(), bus.clone(), clock.clone(), turn, copy);
+        let repair = RequeuedLetters::new(letters.clone(), bus.clone(), clock.clone(), turn);
         Scene {
             letters,
             bus,
@@ -279,5 +276,15 @@ mod tests {
         scene.clock.set(at(660));
         assert_eq!(scene.pass().await.unwrap(), 68);
         assert_eq!(scene.bus.published().len(), 100);
+    }
+
+    #[tokio::test]
+    async fn a_letter_of_a_lane_that_only_newer_workers_know_is_left_to_them() {
+        let scene = scene([letter_of("newer", 1, 0), letter(2, 0)]);
+        scene.clock.set(at(600));
+        assert_eq!(scene.pass().await.unwrap(), 1);
+        let published = scene.bus.published();
+        assert_eq!(published[0].properties.message_id.as_deref(), Some("2"));
+        assert_eq!(published[0].properties.headers["lockstep-epoch"], "1");
     }
 }

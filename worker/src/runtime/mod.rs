@@ -35,6 +35,7 @@ mod worker;
 pub use actor::TrustedUsers;
 pub(crate) use lane::chain;
 pub use lease::HeldLease;
+pub(crate) use requeue::copy as requeued;
 #[cfg(test)]
 pub(crate) use rounds::tests as rounds_tests;
 pub use rounds::{Hold, Round, Rounds};
