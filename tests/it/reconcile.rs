@@ -57,8 +57,18 @@ pub(crate) async fn delete_and_wait(scene: &Scene, queue: &str) -> Result<()> {
 
 /// Waits until it works: what a worker declares at its start is declared by then.
 pub(crate) async fn started(process: &Process) -> Result<()> {
-    wait::until("the worker to start", PATIENCE, async || {
-        process.log().is_ok_and(|log| log.contains("worker started"))
+    logged(process, "worker started").await
+}
+
+/// Waits until a process said this.
+pub(crate) async fn logged(process: &Process, text: &str) -> Result<()> {
+    wait::until(text, PATIENCE, async || {
+        let log = process.log().map_err(|error| format!("{error:#}"))?;
+        if log.contains(text) {
+            Ok(())
+        } else {
+            Err("it is not in the log".to_owned())
+        }
     })
     .await?;
     Ok(())
@@ -96,7 +106,7 @@ async fn another_worker_goes_on_when_the_one_that_reconciles_is_killed() -> Resu
     first.ended().await?;
     delete_and_wait(&scene, "lockstep.lane.cvp").await?;
     fence(&scene, 2).await?;
-    ensure!(second.log()?.contains("repaired"), "{}", second.log()?);
+    logged(&second, "repaired").await?;
     second.stop().await?;
 
     let database = scene.servers()?.schema.connect().await?;

@@ -8,8 +8,9 @@ use lockstep_protocol::topology::{Destination, Lane, Queue};
 use lockstep_protocol::{Envelope, Kind};
 use lockstep_testbed::wait;
 
+use crate::reconcile::{logged, started};
 use crate::system::load::{flags, hostname, outgoing, raw, update};
-use crate::system::{Ground, Load, PATIENCE, Process, Scene};
+use crate::system::{Ground, Load, PATIENCE, Scene};
 
 const LOAD: Load = Load {
     devices: 50,
@@ -25,19 +26,6 @@ const UPGRADE: [&str; 5] = [
     "INSERT INTO refinery_schema_history (version, name, applied_on, checksum) \
      SELECT max(version) + 1, 'newer', '2026-01-02T03:04:05Z', '7' FROM refinery_schema_history",
 ];
-
-async fn logged(process: &Process, text: &str) -> Result<()> {
-    wait::until(text, PATIENCE, async || {
-        let log = process.log().map_err(|error| format!("{error:#}"))?;
-        if log.contains(text) {
-            Ok(())
-        } else {
-            Err("not in the log".to_owned())
-        }
-    })
-    .await?;
-    Ok(())
-}
 
 /// What only newer workers send to one another, of a type that this one does not know.
 fn of_a_newer_worker() -> Outgoing {
@@ -64,7 +52,7 @@ async fn workers_of_two_versions_work_side_by_side() -> Result<()> {
         "it was upgraded too late to prove anything"
     );
     let since = scene.worker(&[])?;
-    logged(&since, "worker started").await?;
+    started(&since).await?;
 
     // An older `migrate` has nothing to do, and says so.
     let mut migrate = scene.run(&["migrate"], &[])?;
