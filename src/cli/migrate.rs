@@ -1,6 +1,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use lockstep_worker::store::Migrated;
 use serde_json::json;
 
 use super::{Global, output};
@@ -19,13 +20,24 @@ impl Migrate {
         let config = global.role(Overrides::default())?;
         let migrated = roles::migrate(&config).await?;
         if global.json {
-            output::json(&json!({"version": migrated.version, "applied": migrated.applied}));
+            let Migrated {
+                version,
+                known,
+                applied,
+            } = migrated;
+            output::json(&json!({"version": version, "known": known, "applied": applied}));
             return Ok(ExitCode::SUCCESS);
         }
         for name in &migrated.applied {
             output::line(&format!("applied {name}"));
         }
         output::line(&format!("the store has version {}", migrated.version));
+        if migrated.version > migrated.known {
+            output::line(&format!(
+                "that is newer than this program, which is made for {} and may work on it: nothing was changed",
+                migrated.known
+            ));
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

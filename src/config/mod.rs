@@ -4,11 +4,14 @@ mod address;
 mod broker;
 mod console;
 mod cvp;
+mod duration;
 mod gateway;
 mod log;
 mod problem;
 mod reader;
+mod reconcile;
 mod repositories;
+mod retention;
 mod show;
 mod source;
 mod store;
@@ -30,7 +33,9 @@ pub(crate) use gateway::GatewayConfig;
 pub(crate) use log::{LogConfig, LogFormat};
 pub(crate) use problem::ConfigProblems;
 use reader::Reader;
+pub(crate) use reconcile::ReconcileConfig;
 pub(crate) use repositories::{RepositoriesConfig, RepositoryConfig};
+pub(crate) use retention::RetentionConfig;
 use source::Settings;
 pub(crate) use store::StoreConfig;
 pub(crate) use worker::WorkerConfig;
@@ -46,6 +51,8 @@ pub(crate) struct Config {
     pub(crate) gateway: GatewayConfig,
     pub(crate) worker: WorkerConfig,
     pub(crate) repositories: RepositoriesConfig,
+    pub(crate) reconcile: ReconcileConfig,
+    pub(crate) retention: RetentionConfig,
     pub(crate) cvp: CvpClusters,
     pub(crate) log: LogConfig,
 }
@@ -143,6 +150,8 @@ impl Config {
             gateway: GatewayConfig::of(reader),
             worker: WorkerConfig::of(reader),
             repositories: RepositoriesConfig::of(reader),
+            reconcile: ReconcileConfig::of(reader),
+            retention: RetentionConfig::of(reader),
             cvp: cvp::clusters(reader),
             log: LogConfig::of(reader),
             data_dir,

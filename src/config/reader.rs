@@ -5,10 +5,12 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use secrecy::SecretString;
 use toml::Value;
 
+use super::duration;
 use super::problem::{ConfigProblem, ConfigProblems, Origin};
 use super::source::{Setting, Settings};
 
@@ -80,6 +82,36 @@ impl Reader {
         let allowed = format!("a whole number from {} to {}", bounds.start(), bounds.end());
         self.refuse(key, &setting.origin, wrong(&setting.value, &allowed))
             .unwrap_or(default)
+    }
+
+    /// A time such as "30d", "12h" or "1m 30s"; a day has 24 hours. `why` says why it cannot be less, if there is more to
+    /// say.
+    pub(super) fn duration(
+        &mut self,
+        key: &str,
+        default: Duration,
+        bounds: RangeInclusive<Duration>,
+        why: Option<&str>,
+    ) -> Duration {
+        let Some(setting) = self.take(key) else {
+            return default;
+        };
+        let read = setting.value.as_str().and_then(duration::read);
+        let reason = match read {
+            Some(read) if bounds.contains(&read) => return read,
+            Some(read) if read < *bounds.start() => why,
+            _ => None,
+        };
+        let (least, most) = (duration::shown(*bounds.start()), duration::shown(*bounds.end()));
+        let allowed = format!(
+            "a time from {least} to {most}, such as \"{}\"",
+            duration::shown(default)
+        );
+        let mut problem = wrong(&setting.value, &allowed);
+        if let Some(reason) = reason {
+            problem = format!("{problem}: {reason}");
+        }
+        self.refuse(key, &setting.origin, problem).unwrap_or(default)
     }
 
     /// Yes or no.

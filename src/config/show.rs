@@ -1,6 +1,7 @@
 use serde_json::{Map, Value, json};
 
 use super::cvp;
+use super::duration;
 use super::token::TokenConfig;
 use super::{Config, LogFormat, RepositoryConfig};
 
@@ -55,6 +56,13 @@ impl Config {
                 "poll_seconds": self.repositories.poll.as_secs(),
                 "debounce_ms": u64::try_from(self.repositories.debounce.as_millis()).unwrap_or(u64::MAX),
                 "timeout_seconds": self.repositories.timeout.as_secs(),
+            },
+            "reconcile": {"every": duration::shown(self.reconcile.every)},
+            "retention": {
+                "every": duration::shown(self.retention.every),
+                "inbox": duration::shown(self.retention.keep.inbox),
+                "causes": duration::shown(self.retention.keep.causes),
+                "dead_letters": duration::shown(self.retention.keep.dead_letters),
             },
             "cvp": self.cvp.iter().map(|(name, cluster)| (name.clone(), cvp::shown(cluster))).collect::<Map<_, _>>(),
             "log": {"filter": self.log.filter, "format": format},

@@ -248,7 +248,7 @@ fn all_problems_are_reported_together_with_key_and_line() {
         ":5: worker.batch_size: is 0, must be a whole number from 1 to 5000",
         "LOCKSTEP__LOG__FORMAT: log.format: is \"xml\", must be \"text\" or \"json\"",
         ":2: broker.urll: is no key; there are ca_file, declare, trusted_users, url, url_file",
-        ":13: gatewy.x: is in no section there is; there are broker, console, cvp, gateway, log, repositories, store, worker",
+        ":13: gatewy.x: is in no section there is; there are broker, console, cvp, gateway, log, reconcile, repositories, retention, store, worker",
     ];
     assert_eq!(problems.len(), expected.len(), "{problems:#?}");
     for (problem, expected) in problems.iter().zip(expected) {
@@ -302,5 +302,31 @@ fn each_command_says_where_the_gateway_listens_by_a_flag_of_its_own() {
             problem.contains(&format!("{flag}: gateway.listen: is \"here\"")),
             "{problem}"
         );
+    }
+}
+
+#[test]
+fn what_is_kept_has_its_times_and_the_inbox_outlives_every_redelivery() {
+    let config = read(
+        "[reconcile]\nevery = '90s'\n[retention]\ninbox = '48h'\ndead_letters = '2w'\n",
+        &[("LOCKSTEP__RETENTION__CAUSES", "7d")],
+    );
+    let shown = config.unwrap().shown();
+    assert_eq!(shown["reconcile"]["every"], "90s");
+    assert_eq!(shown["retention"]["inbox"], "2d");
+    assert_eq!(shown["retention"]["causes"], "7d");
+    assert_eq!(shown["retention"]["dead_letters"], "14d");
+
+    let text = "[retention]\ninbox = '47h'\ncauses = 30\ndead_letters = 'forever'\nevery = '8d'\n";
+    let problems = problems(text, &[]);
+    let expected = [
+        ":5: retention.every: is \"8d\", must be a time from 1s to 7d, such as \"1h\"",
+        ":2: retention.inbox: is \"47h\", must be a time from 2d to 3650d, such as \"30d\": a message may wait",
+        ":3: retention.causes: is 30, must be a time from 1d",
+        ":4: retention.dead_letters: is \"forever\", must be a time from 1d",
+    ];
+    assert_eq!(problems.len(), expected.len(), "{problems:#?}");
+    for (problem, expected) in problems.iter().zip(expected) {
+        assert!(problem.contains(expected), "{problem}\n{expected}");
     }
 }

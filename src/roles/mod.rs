@@ -5,6 +5,7 @@ mod console;
 mod cvp;
 mod gateway;
 mod http;
+mod reconcile;
 mod repositories;
 mod store;
 mod worker;

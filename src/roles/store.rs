@@ -6,8 +6,8 @@ use std::time::Duration;
 use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_worker::store::sqlite::{SqliteOptions, SqliteStore};
 use lockstep_worker::store::{
-    BatchStore, DeadLetters, Fleet, Healing, Inbox, Leases, Migrated, Repositories, Schema, Starts,
-    StoreError,
+    BatchStore, DeadLetters, Fleet, Healing, Inbox, Leases, Migrated, Repositories, Retention, Schema,
+    Starts, StoreError,
 };
 
 use crate::config::{Config, ConfigProblems, StoreUrl};
@@ -26,6 +26,7 @@ pub(super) struct Store {
     pub(super) dead_letters: Arc<dyn DeadLetters>,
     pub(super) starts: Arc<dyn Starts>,
     pub(super) leases: Arc<dyn Leases>,
+    pub(super) retention: Arc<dyn Retention>,
     pub(super) schema: Arc<dyn Schema>,
 }
 
@@ -52,7 +53,9 @@ pub(super) fn open(config: &Config) -> anyhow::Result<Store> {
 }
 
 impl Store {
-    fn of<S: BatchStore + Inbox + Fleet + Repositories + DeadLetters + Starts + Leases + Schema>(
+    fn of<
+        S: BatchStore + Inbox + Fleet + Repositories + DeadLetters + Starts + Leases + Retention + Schema,
+    >(
         store: Arc<S>,
     ) -> Self {
         Self {
@@ -63,6 +66,7 @@ impl Store {
             dead_letters: store.clone(),
             starts: store.clone(),
             leases: store.clone(),
+            retention: store.clone(),
             schema: store,
         }
     }

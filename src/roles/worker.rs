@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use lockstep_bus::Bus;
 use lockstep_protocol::topology::Lane;
-use lockstep_worker::clock::SystemClock;
+use lockstep_worker::clock::{Clock, SystemClock};
 use lockstep_worker::handlers::FleetHandlers;
 use lockstep_worker::repositories::{RepositoryRunner, WatchContext, watch};
 use lockstep_worker::runtime::{self, Runner, TrustedUsers, WorkerContext, WorkerOptions};
 
-use super::repositories;
 use super::store::Store;
+use super::{reconcile, repositories};
 use crate::config::{Config, ConfigProblems};
 use crate::lifecycle::Lifecycle;
 
@@ -24,7 +24,7 @@ pub(super) fn spawn(
     bus: &Arc<dyn Bus>,
     store: &Store,
 ) -> Result<(), ConfigProblems> {
-    let clock = Arc::new(SystemClock);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sources = repositories::sources(config)?;
     let runner = RepositoryRunner::new(
         sources.clone(),
@@ -46,7 +46,7 @@ pub(super) fn spawn(
             bus: bus.clone(),
             repositories: store.repositories.clone(),
             leases: store.leases.clone(),
-            clock,
+            clock: clock.clone(),
         };
         let (every, stop) = (config.repositories.poll, lifecycle.soft.clone());
         lifecycle.spawn("watch over repositories", async move {
@@ -54,6 +54,7 @@ pub(super) fn spawn(
             Ok(())
         });
     }
+    reconcile::spawn(lifecycle, config, bus, store, &clock);
     // Our own user is trusted: the console beside us publishes under it.
     let trusted = config
         .broker

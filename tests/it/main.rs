@@ -19,9 +19,12 @@ mod panic;
 mod poison;
 mod python;
 mod readme;
+mod reconcile;
 mod repositories;
+mod retention;
 mod roles;
 mod runs;
 mod shutdown;
 #[cfg(feature = "simulators")]
 mod simulate;
+mod upgrade;

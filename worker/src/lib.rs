@@ -7,6 +7,7 @@
 //! - [`store`] keeps: the inbox, the fleet and their causes, on PostgreSQL or SQLite.
 //! - [`git`] fetches repositories and reads commits, by the command.
 //! - [`repositories`] brings the flags up to the tip of a repository: fetches, judges, commits.
+//! - [`reconcile`] brings back what was lost on the way, now and then; [`retention`] deletes what is kept long enough.
 //! - [`cvp`] looks after the tasks of CloudVision, and knows nothing of messages.
 //! - [`console`] shows: the HTTP API, which reads the store and publishes by the bus.
 
@@ -18,6 +19,8 @@ pub mod fleet;
 pub mod git;
 pub mod handlers;
 pub mod intent;
+pub mod reconcile;
 pub mod repositories;
+pub mod retention;
 pub mod runtime;
 pub mod store;

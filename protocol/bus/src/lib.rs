@@ -43,6 +43,14 @@ pub trait Bus: Debug + Send + Sync + 'static {
     /// When an object exists with other arguments, or the user may not declare it.
     async fn declare(&self, topology: &Topology) -> Result<(), BusError>;
 
+    /// The queues of these that are not there any more. A bus that cannot lose one has none to tell.
+    ///
+    /// # Errors
+    /// When the broker does not say, for a reason that reconnecting does not heal.
+    async fn missing(&self, _topology: &Topology) -> Result<Vec<String>, BusError> {
+        Ok(Vec::new())
+    }
+
     /// How the bus is doing, without asking the broker.
     fn status(&self) -> BusStatus;
 

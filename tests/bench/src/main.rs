@@ -7,11 +7,14 @@ mod counting;
 mod flags;
 mod gateway;
 mod latency;
+mod lease;
 mod lockstep;
 mod messages;
 mod meter;
 mod processes;
 mod push;
+mod reconcile;
+mod retention;
 mod scene;
 mod sweep;
 mod table;
@@ -78,6 +81,9 @@ enum Figure {
     Sweep,
     Flags,
     Push,
+    Retention,
+    Reconcile,
+    Lease,
 }
 
 /// What the bench starts as processes of their own.
@@ -159,6 +165,16 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
     }
     if wanted(Figure::Flags) {
         flags::measure(&host, options.flagged_devices, options.rounds, &mut table).await?;
+    }
+    if wanted(Figure::Retention) {
+        let sizes = (options.events, options.devices);
+        retention::measure(&host, sizes, options.rounds, &mut table).await?;
+    }
+    if wanted(Figure::Reconcile) {
+        reconcile::measure(&host, options.rounds, &mut table).await?;
+    }
+    if wanted(Figure::Lease) {
+        lease::measure(&host, options.rounds, &mut table).await?;
     }
     Ok(table)
 }

@@ -213,6 +213,7 @@ impl Schema for FakeStore {
     async fn migrate(&self) -> Result<Migrated, StoreError> {
         Ok(Migrated {
             version: 1,
+            known: 1,
             applied: Vec::new(),
         })
     }

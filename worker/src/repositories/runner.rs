@@ -137,6 +137,7 @@ pub(super) fn not_now(error: &StoreError) -> RunEnd {
         StoreError::Unavailable { .. }
         | StoreError::Conflict { .. }
         | StoreError::SchemaVersion { .. }
+        | StoreError::SchemaTooNew { .. }
         | StoreError::Address { .. } => RunEnd::Later(chain(error)),
     }
 }

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Source;
 use crate::clock::Clock;
+use crate::reconcile;
 use crate::runtime::chain;
 use crate::store::{Leases, Repositories, RepositoryRow};
 
@@ -95,6 +96,7 @@ async fn look(
         .bus
         .publish(vec![refresh(&row, identity.clone(), now)])
         .await?;
+    reconcile::repaired("repository", 1);
     *asked = Some(identity);
     Ok(())
 }

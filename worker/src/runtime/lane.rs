@@ -165,7 +165,12 @@ impl LaneContext {
             match (error.healing(), &error) {
                 (Healing::Repeat, _) => self.wait(&mut contended).await?,
                 (Healing::Wait, _)
-                | (Healing::Never, StoreError::SchemaVersion { .. } | StoreError::Address { .. }) => {
+                | (
+                    Healing::Never,
+                    StoreError::SchemaVersion { .. }
+                    | StoreError::SchemaTooNew { .. }
+                    | StoreError::Address { .. },
+                ) => {
                     tracing::warn!(lane = %self.lane, error = chain(&error), "store away; the lane holds what it has");
                     self.wait(&mut away).await?;
                 }

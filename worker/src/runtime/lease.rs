@@ -15,6 +15,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(200);
 pub struct HeldLease {
     lease: Lease,
     leases: Arc<dyn Leases>,
+    time: Duration,
     renewing: AbortOnDropHandle<()>,
 }
 
@@ -36,6 +37,7 @@ impl HeldLease {
                 return Ok(Some(Self {
                     lease,
                     leases,
+                    time,
                     renewing: AbortOnDropHandle::new(renewing),
                 }));
             }
@@ -49,6 +51,14 @@ impl HeldLease {
     /// The lease, as the store checks it.
     pub fn lease(&self) -> &Lease {
         &self.lease
+    }
+
+    /// Holds it for longer, now. False if it is lost: nothing more is to be begun under it.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; it is not known whether it is still held.
+    pub async fn renew(&self) -> Result<bool, StoreError> {
+        self.leases.renew(&self.lease, self.time).await
     }
 
     /// Gives it back.

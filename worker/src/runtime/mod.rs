@@ -25,6 +25,7 @@ mod lane;
 mod lease;
 mod requeue;
 mod retry;
+mod rounds;
 mod run;
 mod runner;
 mod settlement;
@@ -34,6 +35,10 @@ mod worker;
 pub use actor::TrustedUsers;
 pub(crate) use lane::chain;
 pub use lease::HeldLease;
+pub(crate) use requeue::copy as requeued;
+#[cfg(test)]
+pub(crate) use rounds::tests as rounds_tests;
+pub use rounds::{Hold, Round, Rounds};
 pub use runner::{Attempt, RunEnd, Runner};
 pub use settlement::Settlement;
 pub use worker::{WorkerContext, WorkerError, WorkerOptions, run};

@@ -42,13 +42,26 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The schema is not of this program's version.
+    /// The schema is older than this program.
     #[error("the store's schema has version {found}, this program needs {needed}; run `lockstep migrate`")]
     SchemaVersion {
         /// The version found.
         found: u32,
         /// The version needed.
         needed: u32,
+    },
+    /// The schema is newer than this program, and does not say that it may work on it.
+    #[error(
+        "the store's schema has version {found}, for programs made for {} or newer, this one is made for {known}; upgrade it",
+        .oldest.unwrap_or(*.found)
+    )]
+    SchemaTooNew {
+        /// The version found.
+        found: u32,
+        /// For which version a program must be made to work on it, if it says so.
+        oldest: Option<u32>,
+        /// The newest version this program knows.
+        known: u32,
     },
     /// The address cannot be understood.
     #[error("store address is not usable: {reason}")]
@@ -78,6 +91,7 @@ impl StoreError {
             Self::Refused { .. }
             | Self::Corrupt { .. }
             | Self::SchemaVersion { .. }
+            | Self::SchemaTooNew { .. }
             | Self::Address { .. } => Healing::Never,
         }
     }

@@ -1,14 +1,55 @@
-//! What both stores say about a migration.
+//! What both stores say about versions of the schema and about migrations.
 
 use std::error::Error as _;
 
-use refinery::error::Kind;
 use refinery::{Error, Migration, Report, Runner};
 
 use super::meaning::Meaning;
 use super::{Migrated, StoreError};
 
-/// The version this program needs.
+/// What a schema says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Its version; 0 where there is none yet.
+    pub(super) version: u32,
+    /// Programs made for at least this version may work on it. Asked only of a schema that is newer than this program.
+    pub(super) oldest: Option<u32>,
+}
+
+/// Fails unless a program made for the version `known` may work on this schema.
+pub(super) fn check(found: Found, known: u32) -> Result<(), StoreError> {
+    let Found { version, oldest } = found;
+    if version < known {
+        return Err(StoreError::SchemaVersion {
+            found: version,
+            needed: known,
+        });
+    }
+    if version == known || oldest.is_some_and(|oldest| oldest <= known) {
+        return Ok(());
+    }
+    Err(StoreError::SchemaTooNew {
+        found: version,
+        oldest,
+        known,
+    })
+}
+
+/// What a migration of a newer schema comes to: nothing, if a program made for the version `known` may work on it. `None`
+/// where there is something to migrate, perhaps.
+pub(super) fn newer(found: Found, known: u32) -> Result<Option<Migrated>, StoreError> {
+    if found.version <= known {
+        return Ok(None);
+    }
+    check(found, known)?;
+    Ok(Some(Migrated {
+        version: found.version,
+        known,
+        applied: Vec::new(),
+    }))
+}
+
+/// The version this program is made for.
 pub(super) fn newest(runner: &Runner) -> u32 {
     let versions = runner.get_migrations().iter().map(Migration::version);
     versions.max().map_or(0, number)
@@ -19,30 +60,69 @@ pub(super) fn number(version: i32) -> u32 {
     u32::try_from(version).unwrap_or(0)
 }
 
-pub(super) fn migrated(report: &Report, version: u32) -> Migrated {
+pub(super) fn migrated(report: &Report, known: u32) -> Migrated {
     let applied = report
         .applied_migrations()
         .iter()
         .map(ToString::to_string)
         .collect();
-    Migrated { version, applied }
+    Migrated {
+        version: known,
+        known,
+        applied,
+    }
 }
 
 /// What an error of a migration is. The error of the driver `E` decides, where there is one.
 pub(super) fn failed<E: std::error::Error + 'static>(
     error: Error,
-    needed: u32,
     meaning: impl FnOnce(&E) -> Meaning,
 ) -> StoreError {
-    if let Kind::MissingVersion(applied) = error.kind() {
-        return StoreError::SchemaVersion {
-            found: number(applied.version()),
-            needed,
-        };
-    }
     let mut causes = std::iter::successors(error.source(), |error| (*error).source());
     let meaning = causes
         .find_map(|error| error.downcast_ref::<E>())
         .map_or(Meaning::Refused, meaning);
     meaning.error("migrate", error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_works_on_its_own_version_and_on_newer_ones_that_let_it() {
+        let table = [
+            (0, None, "older"),
+            (2, None, "older"),
+            (2, Some(1), "older"),
+            (3, None, "fits"),
+            // Asked or not: it is of our own version.
+            (3, Some(4), "fits"),
+            (4, Some(2), "fits"),
+            (4, Some(3), "fits"),
+            (9, Some(3), "fits"),
+            (4, Some(4), "newer"),
+            (4, None, "newer"),
+        ];
+        for (version, oldest, expected) in table {
+            let said = match check(Found { version, oldest }, 3) {
+                Ok(()) => "fits",
+                Err(StoreError::SchemaVersion { .. }) => "older",
+                Err(StoreError::SchemaTooNew { .. }) => "newer",
+                Err(other) => panic!("{other}"),
+            };
+            assert_eq!(said, expected, "{version} {oldest:?}");
+        }
+    }
+
+    #[test]
+    fn a_schema_that_is_too_new_says_what_to_do() {
+        for (oldest, expected) in [(Some(5), "made for 5 or newer"), (None, "made for 6 or newer")] {
+            let error = check(Found { version: 6, oldest }, 3).unwrap_err().to_string();
+            assert!(
+                error.contains(expected) && error.ends_with("upgrade it"),
+                "{error}"
+            );
+        }
+    }
 }

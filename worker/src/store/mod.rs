@@ -19,6 +19,7 @@ mod merged;
 mod migrated;
 pub mod postgres;
 mod repository;
+mod retention;
 mod rows;
 pub mod sqlite;
 mod starts;
@@ -43,6 +44,7 @@ pub use lease::{Lease, Leases};
 pub use repository::{
     Advance, Changed, Choice, EndingsOf, Flagged, Flags, Repositories, RepositoryChange, RepositoryRow, Whom,
 };
+pub use retention::{Expired, OpenCauses, Records, Retention};
 pub use rows::{
     Attributes, ClientRow, DeviceRow, GroupRow, InterfaceRow, Lifecycle, Link, LinkEnd, Stamp, SyncState,
 };
@@ -116,7 +118,8 @@ pub trait Fleet: Debug + Send + Sync + 'static {
 /// Keeps the schema up to date, and says whether the store can be used.
 #[async_trait]
 pub trait Schema: Debug + Send + Sync + 'static {
-    /// Brings the schema up to the version of this program. Two that start at once wait for one another.
+    /// Brings the schema up to the version of this program. Two that start at once wait for one another. A newer schema on
+    /// which this program may work stays as it is.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -134,6 +137,8 @@ pub trait Schema: Debug + Send + Sync + 'static {
 pub struct Migrated {
     /// The version of the schema now.
     pub version: u32,
+    /// The version this program is made for.
+    pub known: u32,
     /// The migrations that were applied, by name.
     pub applied: Vec<String>,
 }

@@ -435,3 +435,24 @@ async fn among_a_hundred_thousand_dead_letters_nothing_is_searched_for() -> Resu
     .await?;
     Ok(())
 }
+
+/// However many rows there are, a round that has nothing to delete looks at next to none of them.
+#[tokio::test]
+async fn nothing_to_delete_is_found_out_by_the_index() -> Result<()> {
+    let place = open().await?;
+    let client = schema(&place).connect().await?;
+    let fill = "INSERT INTO inbox (source, id, kind, digest, state, at, result_type, result) \
+        SELECT 'urn:test', number::text, 'x', '', 'applied', now() - number * interval '1 second', 'x', repeat('x', 200) \
+        FROM generate_series(1, 50000) AS number";
+    client.batch_execute(fill).await?;
+    client.batch_execute("VACUUM ANALYZE inbox").await?;
+    let plan = client
+        .query(
+            "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) SELECT EXISTS (SELECT FROM inbox WHERE at < now() - interval '30 days')",
+            &[],
+        )
+        .await?;
+    let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
+    ensure!(plan.concat().contains("inbox_at"), "{plan:#?}");
+    Ok(())
+}

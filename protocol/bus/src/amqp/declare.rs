@@ -58,6 +58,26 @@ pub(super) async fn topology(
     Ok(())
 }
 
+/// Whether there is a queue of this name. Where there is none, the channel is closed.
+pub(super) async fn is_there(channel: &Channel, name: &str, limit: Duration) -> Result<bool, DeclareError> {
+    let passive = QueueDeclareOptions {
+        passive: true,
+        ..QueueDeclareOptions::durable()
+    };
+    let asked = channel.queue_declare(name.into(), passive, FieldTable::default());
+    let Err(error) = within(limit, || format!("queue {name}"), async {
+        Ok(asked.await.map(drop))
+    })
+    .await?
+    else {
+        return Ok(true);
+    };
+    match error.kind() {
+        ErrorKind::ProtocolError(said) if said.get_id() == NOT_FOUND => Ok(false),
+        _ => Err(DeclareError::of(format!("queue {name}"), &error)),
+    }
+}
+
 /// Declares the queue of one requester and binds it under its own name.
 pub(super) async fn reply_queue(
     channel: &Channel,
@@ -135,13 +155,13 @@ async fn bind(channel: &Channel, exchange: &str, queue: &str, key: &str) -> lapi
         .await
 }
 
-async fn within(
+async fn within<T>(
     limit: Duration,
     object: impl FnOnce() -> String,
-    declared: impl Future<Output = lapin::Result<()>>,
-) -> Result<(), DeclareError> {
+    declared: impl Future<Output = lapin::Result<T>>,
+) -> Result<T, DeclareError> {
     match timeout(limit, declared).await {
-        Ok(Ok(())) => Ok(()),
+        Ok(Ok(declared)) => Ok(declared),
         Ok(Err(error)) => Err(DeclareError::of(object(), &error)),
         Err(_) => Err(DeclareError::Lost(format!("no answer within {limit:?}"))),
     }

@@ -120,16 +120,48 @@ impl AmqpBus {
     }
 
     async fn try_declare(&self, topology: &Topology) -> Result<(), DeclareError> {
-        let lost = |error: lapin::Error| DeclareError::Lost(error.to_string());
-        let closed = DeclareError::Refused(BusError::Closed);
-        let live = self.publisher.link.connected().await.map_err(|_| closed)?;
-        let channel = timeout(self.dial.limit(), live.connection.create_channel())
-            .await
-            .map_err(|_| DeclareError::Lost("no answer to opening a channel".to_owned()))?
-            .map_err(lost)?;
+        let channel = self.channel().await?;
         let declared = declare::topology(&channel, topology, self.dial.limit()).await;
         let _ = timeout(CLOSING, channel.close(200, "declared".into())).await;
         declared
+    }
+
+    async fn try_missing(&self, topology: &Topology) -> Result<Vec<String>, DeclareError> {
+        let mut missing = Vec::new();
+        let mut channel = self.channel().await?;
+        for queue in &topology.queues {
+            if !declare::is_there(&channel, queue.name, self.dial.limit()).await? {
+                missing.push(queue.name.to_owned());
+                // Saying so, the broker closed it.
+                channel = self.channel().await?;
+            }
+        }
+        let _ = timeout(CLOSING, channel.close(200, "asked".into())).await;
+        Ok(missing)
+    }
+
+    /// A channel for declaring.
+    async fn channel(&self) -> Result<lapin::Channel, DeclareError> {
+        let closed = DeclareError::Refused(BusError::Closed);
+        let live = self.publisher.link.connected().await.map_err(|_| closed)?;
+        timeout(self.dial.limit(), live.connection.create_channel())
+            .await
+            .map_err(|_| DeclareError::Lost("no answer to opening a channel".to_owned()))?
+            .map_err(|error| DeclareError::Lost(error.to_string()))
+    }
+
+    /// Waits before what was lost is tried again.
+    async fn pause(&self, error: DeclareError, backoff: &mut Backoff) -> Result<(), BusError> {
+        let reason = match error {
+            DeclareError::Refused(error) => return Err(error),
+            DeclareError::Lost(reason) => reason,
+        };
+        let wait = backoff.wait();
+        debug!(reason, retry_ms = wait.as_millis(), "cannot declare yet");
+        tokio::select! {
+            () = self.stop.cancelled() => Err(BusError::Closed),
+            () = tokio::time::sleep(wait) => Ok(()),
+        }
     }
 }
 
@@ -158,16 +190,19 @@ impl Bus for AmqpBus {
     async fn declare(&self, topology: &Topology) -> Result<(), BusError> {
         let mut backoff = Backoff::new();
         loop {
-            let reason = match self.try_declare(topology).await {
+            match self.try_declare(topology).await {
                 Ok(()) => return Ok(()),
-                Err(DeclareError::Refused(error)) => return Err(error),
-                Err(DeclareError::Lost(reason)) => reason,
-            };
-            let wait = backoff.wait();
-            debug!(reason, retry_ms = wait.as_millis(), "cannot declare yet");
-            tokio::select! {
-                () = self.stop.cancelled() => return Err(BusError::Closed),
-                () = tokio::time::sleep(wait) => {}
+                Err(error) => self.pause(error, &mut backoff).await?,
+            }
+        }
+    }
+
+    async fn missing(&self, topology: &Topology) -> Result<Vec<String>, BusError> {
+        let mut backoff = Backoff::new();
+        loop {
+            match self.try_missing(topology).await {
+                Ok(missing) => return Ok(missing),
+                Err(error) => self.pause(error, &mut backoff).await?,
             }
         }
     }

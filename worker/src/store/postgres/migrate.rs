@@ -2,10 +2,11 @@ use std::sync::LazyLock;
 
 use async_trait::async_trait;
 use deadpool_postgres::{ClientWrapper, Object};
+use tokio_postgres::error::SqlState;
 
 use super::PostgresStore;
 use super::error::{classify, meaning, unavailable};
-use crate::store::migrated::{failed, migrated, newest};
+use crate::store::migrated::{self, Found, failed, migrated, newer, newest, number};
 use crate::store::{Migrated, Schema, StoreError};
 
 mod embedded {
@@ -14,13 +15,34 @@ mod embedded {
 
 static NEEDED: LazyLock<u32> = LazyLock::new(|| newest(&embedded::migrations::runner()));
 
-/// Fails unless this is the version of this program.
-pub(super) fn check(found: u32) -> Result<(), StoreError> {
-    let needed = *NEEDED;
-    if found == needed {
-        Ok(())
+/// Fails unless this program may work on the schema.
+pub(super) fn check(found: Found) -> Result<(), StoreError> {
+    migrated::check(found, *NEEDED)
+}
+
+/// What the schema says of itself. Nothing may be open in the session: what is not there yet is an error to the server.
+pub(super) async fn found(client: &tokio_postgres::Client) -> Result<Found, tokio_postgres::Error> {
+    let version = integer(client, "SELECT max(version) FROM refinery_schema_history").await?;
+    let version = version.map_or(0, number);
+    let oldest = if version > *NEEDED {
+        integer(client, "SELECT max(oldest) FROM schema_compatibility").await?
     } else {
-        Err(StoreError::SchemaVersion { found, needed })
+        None
+    };
+    Ok(Found {
+        version,
+        oldest: oldest.map(number),
+    })
+}
+
+async fn integer(
+    client: &tokio_postgres::Client,
+    select: &str,
+) -> Result<Option<i32>, tokio_postgres::Error> {
+    match client.query_one(select, &[]).await {
+        Ok(row) => Ok(row.get(0)),
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -38,10 +60,16 @@ impl Schema for PostgresStore {
         // Never given back to the pool: it has other time-outs from here on.
         let mut session = Object::take(session);
         lock(&session).await.map_err(|error| classify(OPERATION, error))?;
+        let found = found(&session)
+            .await
+            .map_err(|error| classify(OPERATION, error))?;
+        if let Some(migrated) = newer(found, *NEEDED)? {
+            return Ok(migrated);
+        }
         let report = embedded::migrations::runner()
             .run_async(&mut *session)
             .await
-            .map_err(|error| failed(error, *NEEDED, meaning))?;
+            .map_err(|error| failed(error, meaning))?;
         Ok(migrated(&report, *NEEDED))
     }
 

@@ -24,6 +24,7 @@ mod migrate;
 mod options;
 mod related;
 mod repository;
+mod retention;
 mod session;
 mod starts;
 mod write;

@@ -4,11 +4,10 @@ use std::time::Duration;
 use deadpool_postgres::{Client, Object, PoolError};
 use futures_util::future::try_join_all;
 use tokio::time::timeout;
-use tokio_postgres::error::SqlState;
 
 use super::error::{classify, unavailable};
 use super::{PostgresStore, begin, commit, migrate};
-use crate::store::{StoreError, migrated};
+use crate::store::StoreError;
 
 /// A session lent by the pool. Dropping it closes it, and the server rolls back; only [`Session::give_back`] lends it
 /// again. So no session with an open transaction or an unread answer is ever lent.
@@ -18,7 +17,7 @@ pub(super) struct Session {
 }
 
 impl PostgresStore {
-    /// A session on a schema of this program's version, with its statements prepared.
+    /// A session on a schema that this program may work on, with its statements prepared.
     pub(super) async fn session(&self, operation: &'static str) -> Result<Session, StoreError> {
         let client = self
             .pool
@@ -69,16 +68,10 @@ impl Session {
         }
     }
 
-    /// Fails unless the schema is of this program's version.
+    /// Fails unless this program may work on the schema.
     pub(super) async fn check_version(&self, operation: &'static str) -> Result<(), StoreError> {
-        let select = self.query_one("SELECT max(version) FROM refinery_schema_history", &[]);
-        let found = match timeout(self.answer_timeout, select).await {
-            Ok(Ok(row)) => row.get::<_, Option<i32>>(0).unwrap_or(0),
-            Ok(Err(error)) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => 0,
-            Ok(Err(error)) => return Err(classify(operation, error)),
-            Err(elapsed) => return Err(unavailable(operation, elapsed)),
-        };
-        migrate::check(migrated::number(found))
+        let found = self.answer(operation, migrate::found(self)).await?;
+        migrate::check(found)
     }
 
     /// Prepares the statements of batches, in one round trip.

@@ -9,7 +9,7 @@ use super::connection::Lent;
 use super::error::{Failure, meaning};
 use super::{SqliteOptions, SqliteStore};
 use crate::store::meaning::Meaning;
-use crate::store::migrated::{failed, migrated, newest, number};
+use crate::store::migrated::{self, Found, failed, migrated, newer, newest, number};
 use crate::store::{Migrated, Schema, StoreError};
 
 mod embedded {
@@ -20,30 +20,35 @@ static NEEDED: LazyLock<u32> = LazyLock::new(|| newest(&embedded::migrations::ru
 
 const OPERATION: &str = "migrate";
 
-/// Fails unless the schema is of this program's version.
+/// Fails unless this program may work on the schema.
 pub(super) fn check(connection: &Connection) -> Result<(), Failure> {
-    let needed = *NEEDED;
-    let found = version(connection)?;
-    if found == needed {
-        Ok(())
-    } else {
-        Err(StoreError::SchemaVersion { found, needed }.into())
-    }
+    Ok(migrated::check(found(connection)?, *NEEDED)?)
 }
 
-fn version(connection: &Connection) -> rusqlite::Result<u32> {
-    let history = "SELECT count(*) FROM sqlite_master WHERE name = 'refinery_schema_history'";
-    let there: i64 = connection
-        .prepare_cached(history)?
-        .query_row([], |row| row.get(0))?;
-    if there == 0 {
-        return Ok(0);
-    }
+/// What the schema says of itself.
+fn found(connection: &Connection) -> rusqlite::Result<Found> {
     let newest = "SELECT max(version) FROM refinery_schema_history";
-    let newest: Option<i32> = connection
-        .prepare_cached(newest)?
-        .query_row([], |row| row.get(0))?;
-    Ok(newest.map_or(0, number))
+    let version = integer(connection, "refinery_schema_history", newest)?.map_or(0, number);
+    let oldest = if version > *NEEDED {
+        let oldest = "SELECT max(oldest) FROM schema_compatibility";
+        integer(connection, "schema_compatibility", oldest)?
+    } else {
+        None
+    };
+    Ok(Found {
+        version,
+        oldest: oldest.map(number),
+    })
+}
+
+fn integer(connection: &Connection, table: &str, select: &str) -> rusqlite::Result<Option<i32>> {
+    let there = connection
+        .prepare_cached("SELECT 1 FROM sqlite_master WHERE name = ?1")?
+        .exists([table])?;
+    if !there {
+        return Ok(None);
+    }
+    connection.prepare_cached(select)?.query_row([], |row| row.get(0))
 }
 
 #[async_trait]
@@ -53,8 +58,11 @@ impl Schema for SqliteStore {
         let lent = Lent::from(&self.writer, OPERATION).await?;
         let migrated = lent
             .run(OPERATION, |connection| {
+                if let Some(migrated) = newer(found(connection)?, *NEEDED)? {
+                    return Ok(migrated);
+                }
                 let report = embedded::migrations::runner().run(connection);
-                let report = report.map_err(|error| failed(error, *NEEDED, meaning))?;
+                let report = report.map_err(|error| failed(error, meaning))?;
                 Ok(migrated(&report, *NEEDED))
             })
             .await?;

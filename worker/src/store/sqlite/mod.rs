@@ -16,6 +16,7 @@ mod letters;
 mod migrate;
 mod related;
 mod repository;
+mod retention;
 mod starts;
 
 use std::path::PathBuf;

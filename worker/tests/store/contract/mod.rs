@@ -12,6 +12,7 @@ pub(crate) mod listing;
 pub(crate) mod migration;
 pub(crate) mod related;
 pub(crate) mod repositories;
+pub(crate) mod retention;
 pub(crate) mod starts;
 pub(crate) mod texts;
 pub(crate) mod whom;
@@ -29,7 +30,7 @@ use lockstep_protocol::{
 };
 use lockstep_worker::store::{
     Attributes, BatchStore, DeadLetters, DeviceEffect, Effects, Facts, Fleet, Inbox, InboxRow, InboxState,
-    Keys, Leases, Originator, Repositories, Schema, Starts, StoreError,
+    Keys, Leases, Originator, Repositories, Retention, Schema, Starts, StoreError,
 };
 use serde_json::json;
 
@@ -40,7 +41,9 @@ macro_rules! contract {
             migration {
                 a_store_without_schema_says_so,
                 eight_migrations_at_once_apply_once,
-                the_second_version_keeps_what_the_first_one_had,
+                each_version_keeps_what_the_one_before_had,
+                a_newer_schema_that_only_adds_is_worked_on,
+                a_newer_schema_that_takes_away_is_refused,
             }
             devices {
                 a_device_is_created_described_and_moved,
@@ -113,6 +116,14 @@ macro_rules! contract {
                 a_listing_may_have_any_bytes,
                 repositories_are_listed_by_name,
             }
+            retention {
+                old_inbox_rows_go_in_chunks_and_young_ones_stay,
+                inbox_rows_that_unsettled_letters_need_stay,
+                settled_letters_go_and_others_stay,
+                causes_that_a_device_lists_as_open_stay,
+                young_causes_stay,
+                old_starts_of_deliveries_go,
+            }
             whom {
                 devices_are_flagged_by_what_they_are,
                 the_first_cause_starts_the_clock_and_the_newest_32_stay_open,
@@ -154,11 +165,14 @@ macro_rules! contract {
 
 /// All that a store is.
 pub(crate) trait Store:
-    BatchStore + Inbox + Fleet + Schema + Leases + Repositories + DeadLetters + Starts
+    BatchStore + Inbox + Fleet + Schema + Leases + Repositories + DeadLetters + Starts + Retention
 {
 }
 
-impl<S: BatchStore + Inbox + Fleet + Schema + Leases + Repositories + DeadLetters + Starts> Store for S {}
+impl<S: BatchStore + Inbox + Fleet + Schema + Leases + Repositories + DeadLetters + Starts + Retention> Store
+    for S
+{
+}
 
 /// Looks into a store behind its back.
 #[async_trait]

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use lockstep_bus::amqp::AmqpBus;
-use lockstep_bus::{Bus, BusStatus, Consumer};
+use lockstep_bus::{Bus, BusError, BusStatus, Consumer};
 use lockstep_protocol::topology::Topology;
 use lockstep_testbed::{Broker, FaultProxy, Mode, Vhost, vhost, wait};
 use tokio::task::{JoinHandle, JoinSet};
@@ -89,6 +89,23 @@ async fn a_consumer_comes_back_when_its_queue_does() {
     });
     assert_eq!(texts(&batch.unwrap().unwrap().deliveries), ["after"]);
     bus.close().await;
+}
+
+#[tokio::test]
+async fn queues_that_were_deleted_are_missing_until_they_are_declared_again() {
+    let vhost = vhost().await.unwrap();
+    let bus = declared(&vhost.url()).await;
+    let topology = Topology::new(Place::LADDER_SCALE);
+    assert!(bus.missing(&topology).await.unwrap().is_empty());
+    vhost.delete_queue(LANE.name()).await.unwrap();
+    vhost.delete_queue("lockstep.dead").await.unwrap();
+    let mut missing = bus.missing(&topology).await.unwrap();
+    missing.sort();
+    assert_eq!(missing, ["lockstep.dead", LANE.name()]);
+    bus.declare(&topology).await.unwrap();
+    assert!(bus.missing(&topology).await.unwrap().is_empty());
+    bus.close().await;
+    assert!(matches!(bus.missing(&topology).await, Err(BusError::Closed)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

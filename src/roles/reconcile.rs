@@ -1,0 +1,68 @@
+//! Builds what is done now and then by one process of all: reconcile and retention.
+
+use std::sync::Arc;
+
+use lockstep_bus::Bus;
+use lockstep_protocol::topology::Topology;
+use lockstep_worker::clock::Clock;
+use lockstep_worker::reconcile::{BrokerObjects, Reconcile, Repair, RequeuedLetters};
+use lockstep_worker::retention::RetentionSweep;
+use lockstep_worker::runtime::{Round, Rounds};
+
+use super::store::Store;
+use crate::config::{BrokerUrl, Config};
+use crate::lifecycle::Lifecycle;
+
+/// Starts both, each under a lease of its own: deleting may take long, and must not keep repairs waiting.
+pub(super) fn spawn(
+    lifecycle: &mut Lifecycle,
+    config: &Config,
+    bus: &Arc<dyn Bus>,
+    store: &Store,
+    clock: &Arc<dyn Clock>,
+) {
+    let rounds = |name, every| Rounds {
+        leases: store.leases.clone(),
+        name,
+        every,
+    };
+    let reconcile = Reconcile::new(repairs(config, bus, store, clock));
+    go_round(lifecycle, rounds("reconcile", config.reconcile.every), reconcile);
+    let sweep = RetentionSweep {
+        store: store.retention.clone(),
+        clock: clock.clone(),
+        keep: config.retention.keep,
+    };
+    go_round(lifecycle, rounds("retention", config.retention.every), sweep);
+}
+
+fn go_round(lifecycle: &mut Lifecycle, rounds: Rounds, round: impl Round) {
+    let stop = lifecycle.soft.clone();
+    lifecycle.spawn(rounds.name, async move {
+        rounds.run(&round, stop).await;
+        Ok(())
+    });
+}
+
+/// Objects first: what is published needs them.
+fn repairs(
+    config: &Config,
+    bus: &Arc<dyn Bus>,
+    store: &Store,
+    clock: &Arc<dyn Clock>,
+) -> Vec<Arc<dyn Repair>> {
+    let mut repairs: Vec<Arc<dyn Repair>> = Vec::new();
+    // Nobody can delete a queue of the embedded bus.
+    if config.broker.declare && matches!(config.broker.url, BrokerUrl::Amqp(_)) {
+        repairs.push(Arc::new(BrokerObjects::new(bus.clone(), Topology::new(1.0))));
+    }
+    let letters = store.dead_letters.clone();
+    let turn = config.reconcile.every;
+    repairs.push(Arc::new(RequeuedLetters::new(
+        letters,
+        bus.clone(),
+        clock.clone(),
+        turn,
+    )));
+    repairs
+}

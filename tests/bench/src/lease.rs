@@ -1,0 +1,66 @@
+//! What a lease costs: taken, renewed and given back, against as many bare updates of a row.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use lockstep_worker::store::Leases;
+use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
+
+use crate::scene::{Host, Scene};
+use crate::table::{Goal, Row, Table, median};
+
+/// Turns of one round.
+const TURNS: u32 = 300;
+
+const NAME: &str = "bench";
+const TIME: Duration = Duration::from_mins(1);
+
+/// Measures both in turn.
+///
+/// # Errors
+/// The database refuses.
+pub(crate) async fn measure(host: &Host, rounds: u32, table: &mut Table) -> anyhow::Result<()> {
+    let scene = host.scene(1).await?;
+    let store = PostgresStore::connect(PostgresOptions::new(scene.schema.url()))?;
+    // So that the session is open, the statements are prepared, and the row is there.
+    turn(&store).await?;
+    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    for round in 1..=rounds {
+        let updates = updates(&scene).await?;
+        let began = Instant::now();
+        for _ in 0..TURNS {
+            turn(&store).await?;
+        }
+        let took = began.elapsed() / TURNS;
+        eprintln!("lease, round {round}: bare {updates:?}, Lockstep {took:?}");
+        ours.push(took.as_secs_f64() * 1e3);
+        bare.push(updates.as_secs_f64() * 1e3);
+    }
+    table.rows.push(Row::new(
+        "a lease acquired, renewed, released",
+        "ms",
+        median(ours),
+        ("three bare updates", median(bare)),
+        Goal::AtMost(1.3),
+    ));
+    Ok(())
+}
+
+async fn turn(store: &PostgresStore) -> anyhow::Result<()> {
+    let lease = store.acquire(NAME, TIME).await?.context("nobody else is here")?;
+    ensure!(store.renew(&lease, TIME).await?, "it was just acquired");
+    Ok(store.release(&lease).await?)
+}
+
+/// The time of three updates of a row like that, each with its commit.
+async fn updates(scene: &Scene) -> anyhow::Result<Duration> {
+    let client = scene.schema.connect().await?;
+    let update = client
+        .prepare("UPDATE lease SET until = clock_timestamp() WHERE name = $1")
+        .await?;
+    let began = Instant::now();
+    for _ in 0..3 * TURNS {
+        ensure!(client.execute(&update, &[&NAME]).await? == 1);
+    }
+    Ok(began.elapsed() / TURNS)
+}

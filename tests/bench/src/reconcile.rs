@@ -1,0 +1,95 @@
+//! A reconcile pass over a large store with nothing due, against one question to the database.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use lockstep_bus::Bus;
+use lockstep_bus::amqp::{AmqpBus, AmqpOptions};
+use lockstep_worker::clock::SystemClock;
+use lockstep_worker::reconcile::{Reconcile, RequeuedLetters};
+use lockstep_worker::runtime::{HeldLease, Hold};
+use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
+
+use crate::scene::{Host, Scene};
+use crate::table::{Goal, Row, Table, median};
+
+/// Messages that were worked.
+const INBOX: i64 = 1_000_000;
+/// Dead letters, none of them requeued.
+const LETTERS: i64 = 10_000;
+/// Passes of one round.
+const PASSES: u32 = 50;
+
+const FILL_INBOX: &str = "\
+    INSERT INTO inbox (source, id, kind, digest, state, at, result_type, result) \
+    SELECT 'urn:example:netbox', number::text, 'lockstep.interface.updated', '', 'applied', now(), \
+        'lockstep.event.applied', repeat('x', 150) \
+    FROM generate_series(1, $1::bigint) AS number";
+
+const FILL_LETTERS: &str = "\
+    INSERT INTO dead_letter (source, id, epoch, lane, kind, code, reason, attempts, first_at, died_at, body, properties, state) \
+    SELECT 'urn:example:netbox', number::text, 0, 'events', 'lockstep.interface.updated', 'unknown-device', 'x', 1, \
+        now(), now(), convert_to(repeat('x', 400), 'UTF8'), '{}', 'dead' \
+    FROM generate_series(1, $1::bigint) AS number";
+
+/// Measures both in turn.
+///
+/// # Errors
+/// A server refuses, or something was due.
+pub(crate) async fn measure(host: &Host, rounds: u32, table: &mut Table) -> anyhow::Result<()> {
+    let scene = host.scene(1).await?;
+    fill(&scene).await?;
+    let store = PostgresStore::connect(PostgresOptions::new(scene.schema.url()))?;
+    let bus: Arc<dyn Bus> = AmqpBus::connect(AmqpOptions::new(scene.vhost.url())).await?;
+    let every = Duration::from_mins(1);
+    let letters = RequeuedLetters::new(store.clone(), bus.clone(), Arc::new(SystemClock), every);
+    let reconcile = Reconcile::new(vec![Arc::new(letters)]);
+    let lease = HeldLease::acquire(store, "reconcile", every, Duration::ZERO);
+    let lease = lease.await?.context("nobody else is here")?;
+    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    for round in 1..=rounds {
+        let question = question(&scene).await?;
+        let began = Instant::now();
+        for _ in 0..PASSES {
+            let pass = reconcile.pass(&Hold::new(&lease)).await;
+            ensure!(!pass.cut && pass.failed.is_empty(), "{pass:?}");
+            ensure!(pass.repaired == [("dead-letter", 0)], "{pass:?}");
+        }
+        let took = began.elapsed() / PASSES;
+        eprintln!("reconcile, round {round}: a question {question:?}, a pass {took:?}");
+        ours.push(took.as_secs_f64() * 1e3);
+        bare.push(question.as_secs_f64() * 1e3);
+    }
+    lease.release().await;
+    bus.close().await;
+    table.rows.push(Row::new(
+        "a reconcile pass, 1,000,000 messages, nothing due",
+        "ms",
+        median(ours),
+        ("one question", median(bare)),
+        Goal::Plus(5.0),
+    ));
+    Ok(())
+}
+
+async fn fill(scene: &Scene) -> anyhow::Result<()> {
+    let client = scene.schema.connect().await?;
+    client.execute(FILL_INBOX, &[&INBOX]).await?;
+    client.execute(FILL_LETTERS, &[&LETTERS]).await?;
+    // Each by itself: a vacuum is no part of a transaction.
+    client.batch_execute("VACUUM ANALYZE inbox").await?;
+    client.batch_execute("VACUUM ANALYZE dead_letter").await?;
+    Ok(client.batch_execute("CHECKPOINT").await?)
+}
+
+/// The time of a question that touches nothing.
+async fn question(scene: &Scene) -> anyhow::Result<Duration> {
+    let client = scene.schema.connect().await?;
+    let select = client.prepare("SELECT 1").await?;
+    let began = Instant::now();
+    for _ in 0..PASSES {
+        client.query_one(&select, &[]).await?;
+    }
+    Ok(began.elapsed() / PASSES)
+}

@@ -1,0 +1,106 @@
+//! Throughput while what is old is being deleted, against throughput without.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use lockstep_worker::clock::SystemClock;
+use lockstep_worker::retention::{Deleted, Keep, RetentionSweep};
+use lockstep_worker::runtime::{HeldLease, Hold};
+use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
+
+use crate::meter::Measured;
+use crate::scene::{Host, Role, Scene};
+use crate::table::{Goal, Row, Table, median};
+
+/// Rows to delete: more than can be while the events are worked. Dead ones, so that those applied are the new ones.
+const FILL: &str = "\
+    INSERT INTO inbox (source, id, kind, digest, state, at, result_type, result) \
+    SELECT 'urn:example:old', gen_random_uuid()::text, 'lockstep.interface.updated', sha256(number::text::bytea), 'dead', \
+        now() - interval '60 days' + number * interval '1 second', 'lockstep.message.rejected', \
+        '{\"code\": \"unknown-device\", \"reason\": \"' || repeat('x', 150) || '\"}' \
+    FROM generate_series(1, $1::bigint) AS number";
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// Measures both in turn.
+///
+/// # Errors
+/// A server refuses, or nothing was deleted while the events were worked.
+pub(crate) async fn measure(
+    host: &Host,
+    (events, devices): (u32, u32),
+    rounds: u32,
+    table: &mut Table,
+) -> anyhow::Result<()> {
+    let (mut with, mut without) = (Vec::new(), Vec::new());
+    for round in 1..=rounds {
+        let scene = filled(host, events, devices).await?;
+        without.push(scene.start(Role::Lockstep, events)?.measured().await?.rate());
+        scene.check(events).await?;
+
+        let scene = filled(host, events, devices).await?;
+        let (measured, deleted) = deleting(&scene, events).await?;
+        scene.check(events).await?;
+        with.push(measured.rate());
+        eprintln!(
+            "retention, round {round}: {with:.0?} msg/s beside {without:.0?}; {deleted} rows deleted meanwhile"
+        );
+    }
+    table.rows.push(Row::new(
+        "events while old rows are deleted",
+        "msg/s",
+        median(with),
+        ("without", median(without)),
+        Goal::Times(0.9),
+    ));
+    Ok(())
+}
+
+/// A place with as much to delete, whether or not it will be.
+async fn filled(host: &Host, events: u32, devices: u32) -> anyhow::Result<Scene> {
+    let scene = host.scene(devices).await?;
+    let client = scene.schema.connect().await?;
+    client.execute(FILL, &[&(i64::from(events) * 20)]).await?;
+    client.batch_execute("VACUUM ANALYZE inbox").await?;
+    client.batch_execute("CHECKPOINT").await?;
+    scene.publish_events(events).await?;
+    Ok(scene)
+}
+
+/// Works the events, and deletes all the while.
+async fn deleting(scene: &Scene, events: u32) -> anyhow::Result<(Measured, u64)> {
+    let store = PostgresStore::connect(PostgresOptions::new(scene.schema.url()))?;
+    let lease = HeldLease::acquire(
+        store.clone(),
+        "retention",
+        Duration::from_secs(15),
+        Duration::ZERO,
+    );
+    let lease = lease.await?.context("nobody else is here")?;
+    let sweep = RetentionSweep {
+        store,
+        clock: Arc::new(SystemClock),
+        keep: Keep {
+            inbox: 30 * DAY,
+            causes: 30 * DAY,
+            dead_letters: 90 * DAY,
+        },
+    };
+    let mut deleted = Deleted::default();
+    let worker = scene.start(Role::Lockstep, events)?;
+    let measured = {
+        let hold = Hold::new(&lease);
+        let sweeping = sweep.sweep(&hold, &mut deleted);
+        tokio::select! {
+            swept = sweeping => {
+                swept?;
+                anyhow::bail!("all was deleted before the events were worked: there were too few old rows");
+            }
+            measured = worker.measured() => measured?,
+        }
+    };
+    ensure!(deleted.inbox > 0, "nothing was deleted meanwhile");
+    lease.release().await;
+    Ok((measured, deleted.inbox))
+}

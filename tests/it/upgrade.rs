@@ -1,0 +1,149 @@
+//! Workers roll: old and new ones work side by side, on a schema that is newer than some of them.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use lockstep_bus::{Acknowledge, Bus, ConsumeOptions, Outgoing};
+use lockstep_protocol::topology::{Destination, Lane, Queue};
+use lockstep_protocol::{Envelope, Kind};
+use lockstep_testbed::wait;
+
+use crate::reconcile::{logged, started};
+use crate::system::load::{flags, hostname, outgoing, raw, update};
+use crate::system::{Ground, Load, PATIENCE, Scene};
+
+const LOAD: Load = Load {
+    devices: 50,
+    events: 4000,
+};
+
+/// What a newer program's migration does: it only adds.
+const UPGRADE: [&str; 5] = [
+    "ALTER TABLE inbox ADD COLUMN newer text",
+    "ALTER TABLE device ADD COLUMN newer integer NOT NULL DEFAULT 7",
+    "ALTER TABLE dead_letter ADD COLUMN newer text",
+    "CREATE TABLE newer (id integer PRIMARY KEY)",
+    "INSERT INTO refinery_schema_history (version, name, applied_on, checksum) \
+     SELECT max(version) + 1, 'newer', '2026-01-02T03:04:05Z', '7' FROM refinery_schema_history",
+];
+
+/// What only newer workers send to one another, of a type that this one does not know.
+fn of_a_newer_worker() -> Outgoing {
+    let body = r#"{"specversion":"1.0","id":"newer","source":"urn:lockstep:worker","type":"lockstep.internal.newer","data":{"x":1}}"#;
+    Outgoing {
+        destination: Destination::Lane(Lane::Events),
+        ..raw(Kind::InterfaceUpdated, "newer", body)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_of_two_versions_work_side_by_side() -> Result<()> {
+    let scene = Scene::new(Ground::Servers).await?;
+    let servers = scene.servers()?;
+    let database = servers.schema.connect().await?;
+    let bus = scene.bus().await?;
+    let mut sent = LOAD.publish(&*bus).await?;
+    let before = scene.worker(&[])?;
+    scene.oracle().worked_at_least(300).await?;
+    database.batch_execute(&UPGRADE.join(";")).await?;
+    let worked = scene.oracle().records.worked().await?;
+    ensure!(
+        usize::try_from(worked)? < sent.len(),
+        "it was upgraded too late to prove anything"
+    );
+    let since = scene.worker(&[])?;
+    started(&since).await?;
+
+    // An older `migrate` has nothing to do, and says so.
+    let mut migrate = scene.run(&["migrate"], &[])?;
+    ensure!(migrate.ended().await?.success(), "{}", migrate.log()?);
+    logged(&migrate, "newer than this program").await?;
+
+    bus.publish(vec![of_a_newer_worker()]).await?;
+    scene.oracle().worked(&sent).await?;
+
+    // What a newer worker answered is answered again, though it says more than is known here.
+    let event = update(&hostname(0));
+    sent.insert(event.identity.clone(), flags(&event));
+    bus.publish(vec![outgoing(&event)]).await?;
+    scene.oracle().worked(&sent).await?;
+    answers(&scene, sent.len()).await?;
+    let more = "UPDATE inbox SET result = (result::jsonb || '{\"newer\": {\"x\": [7]}}')::text WHERE id = $1";
+    let changed = database.execute(more, &[&event.identity.id.as_str()]).await?;
+    ensure!(changed == 1);
+    bus.publish(vec![outgoing(&event)]).await?;
+    answers(&scene, sent.len() + 1).await?;
+
+    before.stop().await?;
+    since.stop().await?;
+    scene.oracle().judge(&sent, &*bus).await?;
+    postponed(&*bus).await
+}
+
+/// Waits until there are so many answers.
+async fn answers(scene: &Scene, count: usize) -> Result<()> {
+    let vhost = &scene.servers()?.vhost;
+    wait::until("the answers", PATIENCE, async || {
+        let results = vhost.queue("lockstep.results").await;
+        let ready = results
+            .map_err(|error| format!("{error:#}"))?
+            .map_or(0, |queue| queue.ready);
+        if ready == count as u64 {
+            Ok(())
+        } else {
+            Err(format!("{ready} of {count}"))
+        }
+    })
+    .await?;
+    Ok(())
+}
+
+/// The newer worker's message is still there, as it was, with no attempt spent.
+async fn postponed(bus: &dyn Bus) -> Result<()> {
+    let options = ConsumeOptions {
+        prefetch: 10,
+        acknowledge: Acknowledge::InOrder,
+    };
+    let mut lane = bus.consume(Queue::Lane(Lane::Events), options).await?;
+    let batch = tokio::time::timeout(PATIENCE, lane.take(10, Duration::ZERO)).await?;
+    let batch = batch.context("the bus was closed")?;
+    let [delivery] = &batch.deliveries[..] else {
+        anyhow::bail!("more than one: {batch:?}");
+    };
+    ensure!(delivery.body == of_a_newer_worker().body, "{delivery:?}");
+    let attempt = delivery.properties.headers.get("lockstep-attempt");
+    ensure!(attempt.is_some_and(|attempt| attempt == "1"), "{delivery:?}");
+    ensure!(Envelope::decode(&delivery.body).is_err(), "nobody here knows it");
+    batch.receipt.ack().await;
+    lane.close().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_program_starts_on_a_newer_file_if_it_may() -> Result<()> {
+    let scene = Scene::new(Ground::Embedded).await?;
+    let path = scene.folder().join("lockstep-data/store.sqlite");
+    let bus = scene.bus().await?;
+    let sent = Load {
+        devices: 5,
+        events: 50,
+    }
+    .publish(&*bus)
+    .await?;
+    bus.close().await;
+    rusqlite::Connection::open(&path)?.execute_batch(&UPGRADE.join(";"))?;
+    let worker = scene.worker(&[])?;
+    scene.oracle().worked(&sent).await?;
+    worker.stop().await?;
+    let bus = scene.bus().await?;
+    scene.oracle().judge(&sent, &*bus).await?;
+    bus.close().await;
+
+    let contract =
+        "UPDATE schema_compatibility SET oldest = (SELECT max(version) FROM refinery_schema_history)";
+    rusqlite::Connection::open(&path)?.execute_batch(contract)?;
+    let mut refused = scene.worker(&[])?;
+    ensure!(!refused.ended().await?.success(), "it started");
+    ensure!(refused.log()?.contains("upgrade it"), "{}", refused.log()?);
+    Ok(())
+}

@@ -1,0 +1,199 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::{Instant, timeout_at};
+
+use super::{Repair, RepairError, repaired};
+use crate::runtime::{Hold, Round, chain};
+
+/// How long one kind of repair may take in a pass: with the broker away, publishing waits.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// All repairs, one after another.
+#[derive(Debug)]
+pub struct Reconcile {
+    repairs: Vec<Arc<dyn Repair>>,
+}
+
+/// What a pass came to.
+#[derive(Debug, Default)]
+pub struct Pass {
+    /// How many of what were repaired, also those before an error.
+    pub repaired: Vec<(&'static str, u64)>,
+    /// What was not repaired, and why.
+    pub failed: Vec<(&'static str, RepairError)>,
+    /// Whether the lease was lost on the way, or could not be asked for: then nothing more was begun.
+    pub cut: bool,
+}
+
+impl Reconcile {
+    /// Does these repairs in this order.
+    pub fn new(repairs: Vec<Arc<dyn Repair>>) -> Self {
+        Self { repairs }
+    }
+
+    /// One pass. One kind of repair that fails does not keep the others from theirs.
+    pub async fn pass(&self, hold: &Hold<'_>) -> Pass {
+        let mut pass = Pass::default();
+        for repair in &self.repairs {
+            let mut count = 0;
+            let ended = work(&**repair, hold, &mut count).await;
+            pass.repaired.push((repair.what(), count));
+            match ended {
+                Ended::Whole => {}
+                Ended::Failed(error) => {
+                    tracing::warn!(what = repair.what(), error = chain(&error), "not repaired");
+                    pass.failed.push((repair.what(), error));
+                }
+                Ended::Cut => {
+                    pass.cut = true;
+                    return pass;
+                }
+            }
+        }
+        pass
+    }
+}
+
+enum Ended {
+    Whole,
+    Failed(RepairError),
+    Cut,
+}
+
+/// All pages of one kind of repair.
+async fn work(repair: &dyn Repair, hold: &Hold<'_>, count: &mut u64) -> Ended {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match hold.goes_on().await {
+            Ok(true) => {}
+            Ok(false) => {
+                tracing::warn!("the lease was lost; another process goes on");
+                return Ended::Cut;
+            }
+            Err(error) => {
+                tracing::warn!(error = chain(&error), "the store is away; the next pass goes on");
+                return Ended::Cut;
+            }
+        }
+        let page = match timeout_at(deadline, repair.page()).await {
+            Ok(Ok(page)) => page,
+            Ok(Err(error)) => return Ended::Failed(error),
+            Err(_) => return Ended::Failed(RepairError::TookTooLong(PATIENCE)),
+        };
+        if page.repaired > 0 {
+            repaired(repair.what(), page.repaired);
+            *count += page.repaired;
+        }
+        if !page.more {
+            return Ended::Whole;
+        }
+    }
+}
+
+#[async_trait]
+impl Round for Reconcile {
+    async fn round(&self, hold: &Hold<'_>) {
+        let pass = self.pass(hold).await;
+        tracing::debug!(?pass, "reconciled");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::Mutex;
+    use std::sync::atomic::Ordering;
+
+    use lockstep_bus::PublishError;
+
+    use super::super::Page;
+    use super::*;
+    use crate::runtime::rounds_tests::{FakeLeases, held};
+
+    /// What the next page does.
+    #[derive(Debug)]
+    enum Next {
+        Repairs(u64, bool),
+        Fails,
+        Hangs,
+        LosesTheLease,
+        LosesTheStore,
+    }
+
+    #[derive(Debug)]
+    struct Scripted {
+        what: &'static str,
+        script: Mutex<VecDeque<Next>>,
+        leases: Arc<FakeLeases>,
+    }
+
+    #[async_trait]
+    impl Repair for Scripted {
+        fn what(&self) -> &'static str {
+            self.what
+        }
+
+        async fn page(&self) -> Result<Page, RepairError> {
+            let next = self.script.lock().unwrap().pop_front();
+            match next.expect("no more pages than there are") {
+                Next::Repairs(repaired, more) => return Ok(Page { repaired, more }),
+                Next::Fails => return Err(PublishError::Closed.into()),
+                Next::Hangs => std::future::pending().await,
+                Next::LosesTheLease => self.leases.steal(),
+                Next::LosesTheStore => self.leases.away.store(true, Ordering::SeqCst),
+            }
+            Ok(Page {
+                repaired: 1,
+                more: true,
+            })
+        }
+    }
+
+    /// The pass over two kinds of repair with these pages.
+    async fn pass(first: Vec<Next>, second: Vec<Next>) -> Pass {
+        let leases = Arc::new(FakeLeases::default());
+        let lease = held(&leases).await;
+        let repair = |what, script: Vec<Next>| {
+            Arc::new(Scripted {
+                what,
+                script: Mutex::new(script.into()),
+                leases: leases.clone(),
+            }) as Arc<dyn Repair>
+        };
+        let reconcile = Reconcile::new(vec![repair("first", first), repair("second", second)]);
+        reconcile.pass(&Hold::new(&lease)).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_page_of_every_kind_is_repaired_and_counted() {
+        let pages = vec![Next::Repairs(3, true), Next::Repairs(4, false)];
+        let pass = pass(pages, vec![Next::Repairs(0, false)]).await;
+        assert_eq!(pass.repaired, [("first", 7), ("second", 0)]);
+        assert!(pass.failed.is_empty() && !pass.cut, "{pass:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_fails_or_hangs_leaves_the_others_alone() {
+        for trouble in [Next::Fails, Next::Hangs] {
+            let pass = pass(
+                vec![Next::Repairs(2, true), trouble],
+                vec![Next::Repairs(1, false)],
+            )
+            .await;
+            assert_eq!(pass.repaired, [("first", 2), ("second", 1)]);
+            assert_eq!(pass.failed.len(), 1, "{pass:?}");
+            assert_eq!(pass.failed[0].0, "first");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lost_lease_and_a_lost_store_end_the_pass_before_the_next_page() {
+        for trouble in [Next::LosesTheLease, Next::LosesTheStore] {
+            let pass = pass(vec![trouble], vec![]).await;
+            assert_eq!(pass.repaired, [("first", 1)]);
+            assert!(pass.cut && pass.failed.is_empty(), "{pass:?}");
+        }
+    }
+}
