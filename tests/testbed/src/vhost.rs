@@ -56,6 +56,8 @@ pub struct User {
     pub password: String,
     /// AMQP URL of the virtual host as this user.
     pub url: String,
+    amqp: Url,
+    vhost: String,
 }
 
 /// A queue, seen up to a quarter of a second ago.
@@ -76,6 +78,13 @@ pub struct Connection {
     /// The broker's name of it, for [`Vhost::close_connection`].
     pub name: String,
     pub user: String,
+}
+
+impl User {
+    /// AMQP URL as this user by another way, such as a [`FaultProxy`](crate::FaultProxy).
+    pub fn url_through(&self, proxy: SocketAddr) -> String {
+        through(&self.amqp, proxy).with_path(&self.vhost)
+    }
 }
 
 impl Vhost {
@@ -140,13 +149,18 @@ impl Vhost {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(name.clone());
-        let url = Url {
+        let amqp = Url {
             user: name.clone(),
             password: password.clone(),
             ..self.amqp.clone()
-        }
-        .with_path(&self.name);
-        Ok(User { name, password, url })
+        };
+        Ok(User {
+            name,
+            password,
+            url: amqp.with_path(&self.name),
+            amqp,
+            vhost: self.name.clone(),
+        })
     }
 
     /// What the user may configure, write and read: regular expressions on names.
