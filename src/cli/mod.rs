@@ -8,6 +8,7 @@ mod console;
 mod cvp;
 mod demo;
 mod devices;
+mod doctor;
 mod gateway;
 mod migrate;
 mod outcome;
@@ -102,6 +103,7 @@ enum Command {
     #[cfg(feature = "simulators")]
     Simulate(simulate::Simulate),
     Config(config::ConfigCommand),
+    Doctor(doctor::Doctor),
     Demo(demo::Demo),
     Completions(completions::Completions),
 }
@@ -127,6 +129,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         #[cfg(feature = "simulators")]
         Command::Simulate(command) => command.run(&global).await,
         Command::Config(command) => command.run(&global),
+        Command::Doctor(command) => command.run(&global).await,
         Command::Demo(command) => command.run(&global).await,
         Command::Completions(command) => command.run(),
     }

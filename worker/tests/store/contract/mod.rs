@@ -39,6 +39,7 @@ macro_rules! contract {
             migration {
                 a_store_without_schema_says_so,
                 eight_migrations_at_once_apply_once,
+                the_clock_is_that_of_this_machine,
                 the_second_version_keeps_what_the_first_one_had,
             }
             devices {
