@@ -10,6 +10,7 @@ mod crash;
 mod cut;
 #[cfg(feature = "simulators")]
 mod cvp;
+mod doctor;
 mod duplicates;
 mod gateway;
 mod outage;

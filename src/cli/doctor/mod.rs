@@ -44,9 +44,18 @@ pub(super) struct Doctor {
     access: Access,
     #[command(flatten)]
     setup: setup::Setup,
-    /// Only asks this address whether it answers 200: the health check of a container
-    #[arg(long, value_name = "URL", conflicts_with = "setup_broker")]
+    /// Only asks an address whether it answers 200: the health check of a container
+    #[arg(
+        long,
+        value_name = "URL",
+        num_args = 0..=1,
+        default_missing_value = "",
+        conflicts_with = "setup_broker"
+    )]
     probe: Option<String>,
+    /// What --probe asks where it names no address; without either, nothing
+    #[arg(long, hide = true, env = "LOCKSTEP_PROBE_URL", default_value = "")]
+    probe_url: String,
 }
 
 /// A role that runs with a configuration of its own.
@@ -70,6 +79,7 @@ impl As {
 impl Doctor {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         if let Some(url) = &self.probe {
+            let url = if url.is_empty() { &self.probe_url } else { url };
             return probe::run(url).await;
         }
         let config = global.configuration(Overrides::default())?;

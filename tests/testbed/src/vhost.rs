@@ -119,6 +119,47 @@ impl Vhost {
         through(&self.amqp, proxy).with_path(&self.name)
     }
 
+    /// URL of the broker's management, as administrator.
+    pub fn management_url(&self) -> String {
+        self.management.url().with_path("")
+    }
+
+    /// Lets a user that the test had made by somebody else go with the virtual host.
+    pub fn adopt_user(&self, name: &str) {
+        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        users.push(name.to_owned());
+    }
+
+    /// Deletes the virtual host, as if it had never been made. Whoever makes it again need not clean up.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vhost::create_user`].
+    pub async fn vanish(&self) -> anyhow::Result<()> {
+        self.delete(&format!("/vhosts/{}", self.name)).await
+    }
+
+    /// Whether there is such a virtual host.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vhost::create_user`].
+    pub async fn exists(&self) -> anyhow::Result<bool> {
+        let all = self.list("/vhosts".to_owned()).await?;
+        Ok(all.iter().any(|vhost| vhost["name"] == self.name.as_str()))
+    }
+
+    /// Imports a definitions file.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vhost::create_user`].
+    pub async fn import(&self, definitions: Value) -> anyhow::Result<()> {
+        let path = "/definitions".to_owned();
+        self.management.request("POST", path, Some(definitions)).await?;
+        Ok(())
+    }
+
     /// Where the broker speaks AMQP.
     ///
     /// # Errors
