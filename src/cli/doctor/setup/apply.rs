@@ -32,6 +32,8 @@ pub(super) enum Done {
     Changed,
     /// It is as it should be.
     Kept,
+    /// It is there now; the broker does not tell whether it was before.
+    Declared,
 }
 
 impl Step {
@@ -42,6 +44,8 @@ impl Step {
             (Done::Changed, false) => "changed",
             (Done::Changed, true) => "would change",
             (Done::Kept, _) => "is there",
+            (Done::Declared, false) => "declared",
+            (Done::Declared, true) => "would declare",
         };
         format!("{word:<13} {}", self.what)
     }
@@ -82,13 +86,11 @@ impl SettingUp<'_> {
                 declarer = Some(self.credentials.address(&user.name, &password)?);
             }
         }
-        if self.dry_run {
-            self.step("exchanges, queues and bindings".to_owned(), Done::Made);
-        } else {
+        if !self.dry_run {
             let address = declarer.context("the set-up user has no password")?;
             declare(config, &address).await?;
-            self.step("exchanges, queues and bindings".to_owned(), Done::Kept);
         }
+        self.step("exchanges, queues and bindings".to_owned(), Done::Declared);
         for (name, body) in &wish.policies {
             self.thing(format!("policy {name}"), &["policies", vhost, name], body)
                 .await?;
