@@ -1,4 +1,4 @@
-//! Writes the JSON Schemas or the AsyncAPI document to standard output.
+//! Writes the JSON Schemas, the AsyncAPI document, or the broker's definitions to standard output.
 //! `cargo run -p lockstep-protocol --features schema --example generate_schema messages`
 
 use std::io::Write as _;
@@ -9,7 +9,8 @@ fn main() -> std::io::Result<()> {
     let document = match std::env::args().nth(1).as_deref() {
         Some("messages") => schema::messages(),
         Some("asyncapi") => schema::asyncapi(),
-        _ => return Err(std::io::Error::other("say which: messages or asyncapi")),
+        Some("broker") => schema::broker_definitions("lockstep", "lockstep"),
+        _ => return Err(std::io::Error::other("say which: messages, asyncapi or broker")),
     };
     writeln!(std::io::stdout(), "{document:#}")
 }

@@ -49,6 +49,17 @@ fn the_committed_schemas_are_those_of_the_types() {
 }
 
 #[test]
+fn the_committed_definitions_of_the_broker_are_those_of_the_topology() {
+    let committed = include_str!("../../docker/rabbitmq/definitions.json");
+    let committed: Value = serde_json::from_str(committed).unwrap_or_default();
+    assert!(
+        committed == schema::broker_definitions("lockstep", "lockstep"),
+        "docker/rabbitmq/definitions.json is not what the topology says; look at the difference after\n  \
+         {GENERATE} broker > docker/rabbitmq/definitions.json"
+    );
+}
+
+#[test]
 fn every_golden_fits_its_schema_and_no_other() {
     let any = validator(&schema::messages());
     for golden in goldens() {

@@ -10,6 +10,7 @@ mod cvp;
 mod dead;
 mod demo;
 mod devices;
+mod doctor;
 mod gateway;
 mod migrate;
 mod outcome;
@@ -105,6 +106,7 @@ enum Command {
     #[cfg(feature = "simulators")]
     Simulate(simulate::Simulate),
     Config(config::ConfigCommand),
+    Doctor(doctor::Doctor),
     Demo(demo::Demo),
     Completions(completions::Completions),
 }
@@ -131,6 +133,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         #[cfg(feature = "simulators")]
         Command::Simulate(command) => command.run(&global).await,
         Command::Config(command) => command.run(&global),
+        Command::Doctor(command) => command.run(&global).await,
         Command::Demo(command) => command.run(&global).await,
         Command::Completions(command) => command.run(),
     }

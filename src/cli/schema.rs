@@ -24,6 +24,16 @@ enum What {
     /// The `OpenAPI` 3 document of the gateway
     #[command(after_help = "Example:\n  lockstep schema openapi > openapi.json")]
     Openapi,
+    /// The broker's objects, users and rights as RabbitMQ imports them, without passwords
+    #[command(after_help = "Example:\n  lockstep schema broker > definitions.json")]
+    Broker {
+        /// The virtual host
+        #[arg(long, default_value = "lockstep")]
+        vhost: String,
+        /// How the names of the users begin
+        #[arg(long, value_name = "TEXT", default_value = "lockstep")]
+        user_prefix: String,
+    },
 }
 
 impl Schema {
@@ -32,6 +42,9 @@ impl Schema {
             What::Messages => output::json(&schema::messages()),
             What::Asyncapi => output::json(&schema::asyncapi()),
             What::Openapi => output::json(&gateway::openapi()),
+            What::Broker { vhost, user_prefix } => {
+                output::json(&schema::broker_definitions(&vhost, &user_prefix));
+            }
         }
         ExitCode::SUCCESS
     }

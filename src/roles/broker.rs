@@ -6,7 +6,7 @@ use lockstep_bus::amqp::{AmqpBus, AmqpOptions};
 use lockstep_bus::embedded::{EmbeddedBus, EmbeddedOptions};
 use lockstep_bus::{Bus, BusError};
 use lockstep_protocol::topology::Topology;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::{BrokerUrl, Config, ConfigProblems};
 
@@ -29,10 +29,7 @@ pub(super) async fn open(config: &Config) -> anyhow::Result<Arc<dyn Bus>> {
             bus.map(|bus| bus as Arc<dyn Bus>)
         }
         BrokerUrl::Amqp(url) => {
-            let options = AmqpOptions {
-                ca_file: config.broker.ca_file.clone(),
-                ..AmqpOptions::new(url.expose_secret())
-            };
+            let options = options(config, url);
             AmqpBus::connect(options).await.map(|bus| bus as Arc<dyn Bus>)
         }
     };
@@ -46,4 +43,12 @@ pub(super) async fn open(config: &Config) -> anyhow::Result<Arc<dyn Bus>> {
         bus.declare(&Topology::new(1.0)).await?;
     }
     Ok(bus)
+}
+
+/// How to reach a broker that is not embedded.
+pub(super) fn options(config: &Config, url: &SecretString) -> AmqpOptions {
+    AmqpOptions {
+        ca_file: config.broker.ca_file.clone(),
+        ..AmqpOptions::new(url.expose_secret())
+    }
 }

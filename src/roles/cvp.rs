@@ -1,6 +1,5 @@
 //! Builds clients of CloudVision.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +7,8 @@ use anyhow::Context;
 use lockstep_worker::clock::SystemClock;
 use lockstep_worker::cvp::{ClientOptions, CvpClient, RetryOptions};
 
-use crate::config::{ConfigProblems, CvpConfig};
+use super::http::authorities;
+use crate::config::CvpConfig;
 
 /// How long connecting to a node may take, so that one that is down costs little.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -47,7 +47,7 @@ fn http(config: &CvpConfig) -> anyhow::Result<reqwest::Client> {
         .http1_only()
         .user_agent(concat!("lockstep/", env!("CARGO_PKG_VERSION")));
     if let Some(file) = &config.ca_file {
-        builder = builder.tls_certs_only(authorities(file)?);
+        builder = builder.tls_certs_only(authorities("ca_file", file)?);
     }
     if config.insecure {
         tracing::warn!("certificates are not verified: anyone on the way can read the password");
@@ -57,19 +57,4 @@ fn http(config: &CvpConfig) -> anyhow::Result<reqwest::Client> {
         builder = builder.proxy(reqwest::Proxy::all(proxy.clone()).context("cannot use the proxy")?);
     }
     builder.build().context("cannot start the HTTP client")
-}
-
-fn authorities(file: &Path) -> Result<Vec<reqwest::Certificate>, ConfigProblems> {
-    let problem = |reason: String| ConfigProblems::one("ca_file", reason);
-    let pem =
-        std::fs::read(file).map_err(|error| problem(format!("cannot read {}: {error}", file.display())))?;
-    let certificates = reqwest::Certificate::from_pem_bundle(&pem)
-        .map_err(|_| problem(format!("{} holds no certificates in PEM", file.display())))?;
-    if certificates.is_empty() {
-        return Err(problem(format!(
-            "{} holds no certificates in PEM",
-            file.display()
-        )));
-    }
-    Ok(certificates)
 }

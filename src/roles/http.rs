@@ -1,10 +1,13 @@
 //! Listeners and clients of HTTP.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
+
+use crate::config::{Config, ConfigProblems};
 
 /// The HTTP client of the command line. Redirects are not followed: the token goes nowhere else.
 ///
@@ -18,6 +21,38 @@ pub(crate) fn http_client() -> anyhow::Result<reqwest::Client> {
         .user_agent(concat!("lockstep/", env!("CARGO_PKG_VERSION")))
         .build()
         .context("cannot start the HTTP client")
+}
+
+/// The client of the broker's management, which trusts the broker's authority.
+///
+/// # Errors
+/// When the authority cannot be read, or the TLS stack cannot be started.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "with the authority of the broker; here HTTP clients are built"
+)]
+pub(crate) fn management_client(config: &Config) -> anyhow::Result<reqwest::Client> {
+    let mut builder = reqwest::Client::builder()
+        .connect_timeout(Duration::from_secs(5))
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("lockstep/", env!("CARGO_PKG_VERSION")));
+    if let Some(file) = &config.broker.ca_file {
+        builder = builder.tls_certs_only(authorities("broker.ca_file", file)?);
+    }
+    builder.build().context("cannot start the HTTP client")
+}
+
+/// The certificates in a file.
+pub(super) fn authorities(key: &str, file: &Path) -> Result<Vec<reqwest::Certificate>, ConfigProblems> {
+    let problem = |reason: String| ConfigProblems::one(key, reason);
+    let pem =
+        std::fs::read(file).map_err(|error| problem(format!("cannot read {}: {error}", file.display())))?;
+    let none = || problem(format!("{} holds no certificates in PEM", file.display()));
+    let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|_| none())?;
+    if certificates.is_empty() {
+        return Err(none());
+    }
+    Ok(certificates)
 }
 
 /// `by` is how to choose another address.

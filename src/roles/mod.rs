@@ -3,6 +3,7 @@
 mod broker;
 mod console;
 mod cvp;
+mod doctor;
 mod gateway;
 mod http;
 mod reconcile;
@@ -16,7 +17,8 @@ use lockstep_http::{Token, TypePattern};
 use lockstep_worker::store::Migrated;
 
 pub(crate) use cvp::cvp_client;
-pub(crate) use http::http_client;
+pub(crate) use doctor::{amqp_options, git_version, new_secret, schema, seen_repositories, sources, vhost};
+pub(crate) use http::{http_client, management_client};
 
 use crate::config::Config;
 use crate::data_folder::{ConsoleAddress, Owned};

@@ -4,8 +4,10 @@ use anyhow::{Context, Result, ensure};
 use lockstep_bus::amqp::{AmqpBus, AmqpOptions};
 use lockstep_producer::{Producer, ProducerError, ProducerOptions};
 use lockstep_protocol::results::Outcome;
+use lockstep_protocol::topology::access::Role;
 use lockstep_protocol::{Code, Message, TraceParent, WorkResult};
 
+use crate::system::access::user_of;
 use crate::system::load::{envelope, hostname, outgoing, update};
 use crate::system::{Expected, Ground, Load, Scene};
 
@@ -16,17 +18,7 @@ const FLEET: Load = Load {
 
 /// A producer with no more rights than it needs: its own reply queues, and publishing where anybody may.
 async fn producer(scene: &Scene) -> Result<(Producer, String)> {
-    let vhost = &scene.servers()?.vhost;
-    let user = vhost.create_user("netbox").await?;
-    let own = format!("lockstep\\.reply\\.{}\\..*", user.name);
-    vhost
-        .set_permissions(
-            &user.name,
-            &format!("^{own}$"),
-            &format!("^(lockstep\\.events|{own})$"),
-            &format!("^(lockstep\\.replies|{own})$"),
-        )
-        .await?;
+    let user = user_of(&scene.servers()?.vhost, Role::Producer).await?;
     let options = ProducerOptions::new(user.url.clone(), "urn:example:netbox".to_owned().try_into()?);
     Ok((Producer::connect(options).await?, user.name))
 }

@@ -11,6 +11,7 @@ mod cut;
 #[cfg(feature = "simulators")]
 mod cvp;
 mod dead_letters;
+mod doctor;
 mod duplicates;
 mod dying;
 mod gateway;

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use lockstep_protocol::topology::access::Role;
 
+use crate::system::access::user_of;
 use crate::system::load::outgoing;
 use crate::system::{Expected, Ground, Load, Scene};
 
@@ -47,14 +49,7 @@ async fn pika_and_the_cloudevents_sdk_publish_an_event_and_read_its_result() -> 
         .worked(&[(fleet.identity, Expected::Applied { flags: None })].into())
         .await?;
 
-    let vhost = &scene.servers()?.vhost;
-    let user = vhost.create_user("netbox").await?;
-    let own = format!("lockstep\\.reply\\.{}\\..*", user.name);
-    let write = format!("^(lockstep\\.events|{own})$");
-    let read = format!("^(lockstep\\.replies|{own})$");
-    vhost
-        .set_permissions(&user.name, &format!("^{own}$"), &write, &read)
-        .await?;
+    let user = user_of(&scene.servers()?.vhost, Role::Producer).await?;
 
     let script = scene.folder().join("flag_device.py");
     std::fs::write(&script, program(&page)?)?;

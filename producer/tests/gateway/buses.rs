@@ -8,9 +8,10 @@ use lockstep_bus::amqp::{AmqpBus, AmqpOptions};
 use lockstep_bus::embedded::{EmbeddedBus, EmbeddedOptions};
 use lockstep_bus::{Acknowledge, Bus, ConsumeOptions};
 use lockstep_producer::gateway::{Gateway, GatewayLimits};
+use lockstep_protocol::topology::access::Role;
 use lockstep_protocol::topology::{Lane, Queue, Topology};
 use lockstep_protocol::{Digest, Envelope, Identity};
-use lockstep_testbed::{FaultProxy, Mode, vhost, wait};
+use lockstep_testbed::{FaultProxy, Mode, User, Vhost, vhost, wait};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -26,8 +27,32 @@ fn gateway(bus: &Arc<dyn Bus>, publish_timeout: Duration) -> Router {
     Gateway::with_limits(context(bus.clone()), limits).router(CancellationToken::new())
 }
 
+/// An address for the gateway alone, with its rights and no more.
+async fn address(vhost: &Vhost) -> User {
+    let user = vhost.create_user("gateway").await.unwrap();
+    let rights = Role::Gateway.rights(&user.name);
+    vhost
+        .set_permissions(&user.name, &rights.configure, &rights.write, &rights.read)
+        .await
+        .unwrap();
+    for topic in rights.topics {
+        vhost
+            .set_topic_permissions(&user.name, topic.exchange, &topic.write, &topic.read)
+            .await
+            .unwrap();
+    }
+    user
+}
+
+/// A bus for the test itself, on which everything is declared.
+async fn owner(vhost: &Vhost) -> Arc<dyn Bus> {
+    let bus = AmqpBus::connect(AmqpOptions::new(vhost.url())).await.unwrap();
+    bus.declare(&Topology::new(1.0)).await.unwrap();
+    bus
+}
+
 /// The next messages of the repositories' lane.
-async fn take(bus: &Arc<dyn Bus>, count: usize) -> Vec<(Identity, Digest)> {
+async fn take(bus: &Arc<dyn Bus>, user: &str, count: usize) -> Vec<(Identity, Digest)> {
     let options = ConsumeOptions {
         prefetch: 100,
         acknowledge: Acknowledge::InOrder,
@@ -43,7 +68,7 @@ async fn take(bus: &Arc<dyn Bus>, count: usize) -> Vec<(Identity, Digest)> {
         for delivery in batch.deliveries {
             let decoded = Envelope::decode(&delivery.body).expect("what we publish can be read");
             assert_eq!(decoded.envelope.actor.as_deref(), Some("webhook:github"));
-            assert_eq!(delivery.properties.user_id.as_deref(), Some(bus.user()));
+            assert_eq!(delivery.properties.user_id.as_deref(), Some(user));
             taken.push((decoded.envelope.identity, decoded.digest));
         }
         batch.receipt.ack().await;
@@ -59,7 +84,7 @@ async fn a_push_and_its_redelivery_are_the_same_message_on_the_embedded_bus() {
     for _ in 0..2 {
         assert_eq!(send(&router, push(PUSH)).await.status, 202);
     }
-    let taken = take(&bus, 2).await;
+    let taken = take(&bus, bus.user(), 2).await;
     assert_eq!(taken[0], taken[1]);
     bus.close().await;
     assert_eq!(send(&router, push(PUSH)).await.problem(), (503, "stopping"));
@@ -69,9 +94,9 @@ async fn a_push_and_its_redelivery_are_the_same_message_on_the_embedded_bus() {
 async fn rabbitmq_away_is_a_503_until_it_is_back() {
     let vhost = vhost().await.unwrap();
     let proxy = FaultProxy::to(vhost.addr().unwrap()).await.unwrap();
-    let url = format!("{}?heartbeat=2", vhost.url_through(proxy.addr()));
+    let owner = owner(&vhost).await;
+    let url = format!("{}?heartbeat=2", address(&vhost).await.url_through(proxy.addr()));
     let bus: Arc<dyn Bus> = AmqpBus::connect(AmqpOptions::new(url)).await.unwrap();
-    bus.declare(&Topology::new(1.0)).await.unwrap();
     let (patient, hasty) = (gateway(&bus, BOUND), gateway(&bus, Duration::from_millis(200)));
     assert_eq!(send(&patient, push(PUSH)).await.status, 202);
 
@@ -81,16 +106,18 @@ async fn rabbitmq_away_is_a_503_until_it_is_back() {
         proxy.set(Mode::Pass).await.unwrap();
         assert_eq!(send(&patient, push(PUSH)).await.status, 202);
     }
-    let taken = take(&bus, 3).await;
+    let taken = take(&owner, bus.user(), 3).await;
     assert!(taken.iter().all(|one| *one == taken[0]), "{taken:?}");
     bus.close().await;
+    owner.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_queue_of_rabbitmq_is_a_503() {
     let vhost = vhost().await.unwrap();
-    let bus: Arc<dyn Bus> = AmqpBus::connect(AmqpOptions::new(vhost.url())).await.unwrap();
-    bus.declare(&Topology::new(1.0)).await.unwrap();
+    owner(&vhost).await.close().await;
+    let url = address(&vhost).await.url;
+    let bus: Arc<dyn Bus> = AmqpBus::connect(AmqpOptions::new(url)).await.unwrap();
     let queue = Lane::Repositories.queue();
     vhost
         .set_policy(

@@ -3,6 +3,7 @@
 //! What must hold without any set-up is an argument, alike on RabbitMQ 3.10 and 4.x (`reference/rabbitmq.md` §3.3).
 //! What an operator tunes, such as the lengths of inlet lanes, is a policy of the broker set-up and not here.
 
+pub mod access;
 mod declaration;
 mod destination;
 mod lane;

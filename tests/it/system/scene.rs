@@ -11,6 +11,7 @@ use lockstep_protocol::topology::Topology;
 use lockstep_testbed::{FaultProxy, Schema, Vhost};
 use tempfile::TempDir;
 
+use super::access::Users;
 use super::records::Records;
 use super::{Oracle, Process};
 
@@ -40,6 +41,38 @@ pub(crate) struct Servers {
     pub(crate) to_broker: FaultProxy,
     /// Between workers and the database.
     pub(crate) to_database: FaultProxy,
+    /// Whom processes are at the broker.
+    users: Users,
+}
+
+impl Servers {
+    async fn new(vhost: Vhost, schema: Schema) -> Result<Self> {
+        Ok(Self {
+            to_broker: FaultProxy::to(vhost.addr()?).await?,
+            to_database: FaultProxy::to(schema.addr()?).await?,
+            users: Users::new(&vhost).await?,
+            vhost,
+            schema,
+        })
+    }
+
+    /// Broker, store, and whom to trust, for `lockstep COMMAND`: each has a broker user with the rights of its role.
+    fn environment(&self, command: &str) -> Vec<(String, String)> {
+        let store = self.schema.url_through(self.to_database.addr());
+        let mut all = vec![
+            ("LOCKSTEP__STORE__URL".to_owned(), store),
+            ("LOCKSTEP__BROKER__DECLARE".to_owned(), "false".to_owned()),
+            ("LOCKSTEP__BROKER__TRUSTED_USERS".to_owned(), self.users.trusted()),
+        ];
+        if let Some(user) = self.users.of(command) {
+            let broker = user.url_through(self.to_broker.addr());
+            all.push((
+                "LOCKSTEP__BROKER__URL".to_owned(),
+                format!("{broker}?heartbeat=2"),
+            ));
+        }
+        all
+    }
 }
 
 impl Scene {
@@ -51,14 +84,7 @@ impl Scene {
             Ground::Servers => {
                 let vhost = lockstep_testbed::vhost().await?;
                 let schema = lockstep_testbed::schema().await?;
-                let to_broker = FaultProxy::to(vhost.addr()?).await?;
-                let to_database = FaultProxy::to(schema.addr()?).await?;
-                Some(Servers {
-                    vhost,
-                    schema,
-                    to_broker,
-                    to_database,
-                })
+                Some(Servers::new(vhost, schema).await?)
             }
         };
         let scene = Self { folder, servers };
@@ -68,17 +94,9 @@ impl Scene {
 
     /// A scene on servers that the test owns and may kill.
     pub(crate) async fn on(vhost: Vhost, schema: Schema) -> Result<Self> {
-        let to_broker = FaultProxy::to(vhost.addr()?).await?;
-        let to_database = FaultProxy::to(schema.addr()?).await?;
-        let servers = Some(Servers {
-            vhost,
-            schema,
-            to_broker,
-            to_database,
-        });
         let scene = Self {
             folder: tempfile::tempdir()?,
-            servers,
+            servers: Some(Servers::new(vhost, schema).await?),
         };
         scene.prepare().await?;
         Ok(scene)
@@ -145,7 +163,7 @@ impl Scene {
 
     /// Starts `lockstep` in this scene.
     pub(crate) fn run(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Process> {
-        let mut all = self.environment();
+        let mut all = self.environment(arguments);
         all.extend(
             environment
                 .iter()
@@ -154,22 +172,15 @@ impl Scene {
         Process::start(self.folder.path(), arguments, &all)
     }
 
-    /// What tells `lockstep` where it is.
-    pub(crate) fn environment(&self) -> Vec<(String, String)> {
+    /// What tells `lockstep`, with these arguments, where it is and who it is.
+    fn environment(&self, arguments: &[&str]) -> Vec<(String, String)> {
         let mut all = vec![
             // Small batches, so that there is a second one to be killed in.
             ("LOCKSTEP__WORKER__BATCH_SIZE".to_owned(), "100".to_owned()),
             ("LOCKSTEP__LOG__FILTER".to_owned(), "info".to_owned()),
         ];
         if let Some(servers) = &self.servers {
-            let broker = servers.vhost.url_through(servers.to_broker.addr());
-            let store = servers.schema.url_through(servers.to_database.addr());
-            all.push((
-                "LOCKSTEP__BROKER__URL".to_owned(),
-                format!("{broker}?heartbeat=2"),
-            ));
-            all.push(("LOCKSTEP__STORE__URL".to_owned(), store));
-            all.push(("LOCKSTEP__BROKER__DECLARE".to_owned(), "false".to_owned()));
+            all.extend(servers.environment(arguments.first().copied().unwrap_or_default()));
         }
         all
     }

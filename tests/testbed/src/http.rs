@@ -27,6 +27,10 @@ impl Management {
         Self { url }
     }
 
+    pub(crate) fn url(&self) -> &Url {
+        &self.url
+    }
+
     /// One request, off the async threads.
     pub(crate) async fn request(
         &self,

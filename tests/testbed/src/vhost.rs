@@ -56,6 +56,8 @@ pub struct User {
     pub password: String,
     /// AMQP URL of the virtual host as this user.
     pub url: String,
+    amqp: Url,
+    vhost: String,
 }
 
 /// A queue, seen up to a quarter of a second ago.
@@ -76,6 +78,13 @@ pub struct Connection {
     /// The broker's name of it, for [`Vhost::close_connection`].
     pub name: String,
     pub user: String,
+}
+
+impl User {
+    /// AMQP URL as this user by another way, such as a [`FaultProxy`](crate::FaultProxy).
+    pub fn url_through(&self, proxy: SocketAddr) -> String {
+        through(&self.amqp, proxy).with_path(&self.vhost)
+    }
 }
 
 impl Vhost {
@@ -110,6 +119,47 @@ impl Vhost {
         through(&self.amqp, proxy).with_path(&self.name)
     }
 
+    /// URL of the broker's management, as administrator.
+    pub fn management_url(&self) -> String {
+        self.management.url().with_path("")
+    }
+
+    /// Lets a user that the test had made by somebody else go with the virtual host.
+    pub fn adopt_user(&self, name: &str) {
+        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        users.push(name.to_owned());
+    }
+
+    /// Deletes the virtual host, as if it had never been made. Whoever makes it again need not clean up.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vhost::create_user`].
+    pub async fn vanish(&self) -> anyhow::Result<()> {
+        self.delete(&format!("/vhosts/{}", self.name)).await
+    }
+
+    /// Whether there is such a virtual host.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vhost::create_user`].
+    pub async fn exists(&self) -> anyhow::Result<bool> {
+        let all = self.list("/vhosts".to_owned()).await?;
+        Ok(all.iter().any(|vhost| vhost["name"] == self.name.as_str()))
+    }
+
+    /// Imports a definitions file.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vhost::create_user`].
+    pub async fn import(&self, definitions: Value) -> anyhow::Result<()> {
+        let path = "/definitions".to_owned();
+        self.management.request("POST", path, Some(definitions)).await?;
+        Ok(())
+    }
+
     /// Where the broker speaks AMQP.
     ///
     /// # Errors
@@ -140,13 +190,18 @@ impl Vhost {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(name.clone());
-        let url = Url {
+        let amqp = Url {
             user: name.clone(),
             password: password.clone(),
             ..self.amqp.clone()
-        }
-        .with_path(&self.name);
-        Ok(User { name, password, url })
+        };
+        Ok(User {
+            name,
+            password,
+            url: amqp.with_path(&self.name),
+            amqp,
+            vhost: self.name.clone(),
+        })
     }
 
     /// What the user may configure, write and read: regular expressions on names.

@@ -221,6 +221,11 @@ impl Schema for FakeStore {
     async fn ping(&self) -> Result<(), StoreError> {
         self.check("ping")
     }
+
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        self.check("now")?;
+        Ok(Stopped.now())
+    }
 }
 
 /// A clock that stands still.

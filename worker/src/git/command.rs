@@ -69,6 +69,16 @@ impl Git {
         }
     }
 
+    /// What git says of its version: `git version 2.39.5`.
+    ///
+    /// # Errors
+    /// See [`GitError`].
+    pub async fn version(&self) -> Result<String, GitError> {
+        let nothing: [&str; 0] = [];
+        let answer = self.output("version", None, None, nothing, Vec::new()).await?;
+        Ok(String::from_utf8_lossy(&answer).trim().to_owned())
+    }
+
     /// Runs a command to its end, and fails if that is not a success.
     pub(super) async fn output<A: AsRef<OsStr>>(
         &self,

@@ -28,6 +28,7 @@ mod view;
 use std::fmt::Debug;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use lockstep_protocol::rest::DeviceView;
 use lockstep_protocol::{DeviceState, DeviceType, GroupName, Hostname, Identity};
 
@@ -130,6 +131,12 @@ pub trait Schema: Debug + Send + Sync + 'static {
     /// # Errors
     /// See [`StoreError`].
     async fn ping(&self) -> Result<(), StoreError>;
+
+    /// What time it is there: the clock leases count on.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn now(&self) -> Result<Timestamp, StoreError>;
 }
 
 /// What a migration did.

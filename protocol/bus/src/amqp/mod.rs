@@ -24,6 +24,7 @@ mod ledger;
 mod session;
 
 mod backoff;
+mod probe;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -45,6 +46,7 @@ use link::{CLOSING, Link, State};
 use publisher::Publisher;
 
 pub use options::AmqpOptions;
+pub use probe::{Access, AmqpProbe, ProbeError, QueueFigures};
 
 /// The bus on RabbitMQ. Dropping it ends its consumers and closes its connections, in the background.
 pub struct AmqpBus {

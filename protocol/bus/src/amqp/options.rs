@@ -2,6 +2,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::address;
+use crate::BusError;
+
 /// Where the broker is, and how patient to be with it.
 #[derive(Clone)]
 pub struct AmqpOptions {
@@ -34,6 +37,15 @@ impl AmqpOptions {
             confirm_timeout: Duration::from_secs(15),
             publishers: 8,
         }
+    }
+
+    /// The virtual host the address names.
+    ///
+    /// # Errors
+    /// [`BusError::Address`].
+    pub fn vhost(&self) -> Result<String, BusError> {
+        let parsed = address::parse(&self.url).map_err(|reason| BusError::Address { reason })?;
+        Ok(parsed.vhost)
     }
 }
 

@@ -2,10 +2,12 @@ use std::sync::LazyLock;
 
 use async_trait::async_trait;
 use deadpool_postgres::{ClientWrapper, Object};
+use jiff::Timestamp;
 use tokio_postgres::error::SqlState;
 
 use super::PostgresStore;
 use super::error::{classify, meaning, unavailable};
+use super::microseconds::Microseconds;
 use crate::store::migrated::{self, Found, failed, migrated, newer, newest, number};
 use crate::store::{Migrated, Schema, StoreError};
 
@@ -79,6 +81,16 @@ impl Schema for PostgresStore {
         session.check_version(OPERATION).await?;
         session.give_back();
         Ok(())
+    }
+
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        const OPERATION: &str = "read the clock";
+        let session = self.session(OPERATION).await?;
+        let row = session
+            .answer(OPERATION, session.query_one("SELECT clock_timestamp()", &[]))
+            .await?;
+        session.give_back();
+        Ok(row.get::<_, Microseconds>(0).0)
     }
 }
 

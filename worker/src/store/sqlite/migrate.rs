@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::connection::Lent;
@@ -77,6 +78,19 @@ impl Schema for SqliteStore {
         lent.run(OPERATION, |connection| check(connection)).await?;
         lent.give_back();
         Ok(())
+    }
+
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        const OPERATION: &str = "read the clock";
+        let lent = Lent::from(&self.readers, OPERATION).await?;
+        let microsecond: i64 = lent
+            .run(OPERATION, |connection| {
+                let clock = "SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER)";
+                Ok(connection.query_row(clock, [], |row| row.get(0))?)
+            })
+            .await?;
+        lent.give_back();
+        Timestamp::from_microsecond(microsecond).map_err(|error| Meaning::Refused.error(OPERATION, error))
     }
 }
 

@@ -1,5 +1,7 @@
 use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
+use jiff::SignedDuration;
+use lockstep_worker::clock::{Clock, SystemClock};
 use lockstep_worker::store::{Changed, DeviceQuery, Keys, StoreError};
 
 use super::leases::{LONG, acquire};
@@ -83,6 +85,20 @@ pub(crate) async fn a_store_without_schema_says_so(place: &Place) -> Result<()> 
     ensure!(tells(&fresh.acquire("repository/settings", LONG).await));
     ensure!(tells(&fresh.repositories().await));
     ensure!(tells(&fresh.listing(&settings()).await));
+    Ok(())
+}
+
+/// The servers of tests run here.
+pub(crate) async fn the_clock_is_that_of_this_machine(place: &Place) -> Result<()> {
+    let before = SystemClock.now();
+    let theirs = place.store.now().await?;
+    let after = SystemClock.now();
+    // SQLite counts milliseconds.
+    let slack = SignedDuration::from_millis(1);
+    ensure!(
+        before - slack <= theirs && theirs <= after + slack,
+        "{before} {theirs} {after}"
+    );
     Ok(())
 }
 

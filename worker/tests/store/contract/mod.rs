@@ -44,6 +44,7 @@ macro_rules! contract {
                 each_version_keeps_what_the_one_before_had,
                 a_newer_schema_that_only_adds_is_worked_on,
                 a_newer_schema_that_takes_away_is_refused,
+                the_clock_is_that_of_this_machine,
             }
             devices {
                 a_device_is_created_described_and_moved,

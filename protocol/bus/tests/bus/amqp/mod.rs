@@ -4,6 +4,7 @@ mod breaking;
 mod connecting;
 mod log;
 mod place;
+mod probing;
 mod refusing;
 
 mod in_order {

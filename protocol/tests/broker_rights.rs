@@ -1,0 +1,59 @@
+//! The table of rights that operators read is the one the broker gets.
+
+use lockstep_protocol::Kind;
+use lockstep_protocol::topology::EVENTS;
+use lockstep_protocol::topology::access::{INLET_MAX_LENGTH, Rights, Role, policies};
+
+const README: &str = include_str!("../../docker/README.md");
+
+/// A pattern in a cell: `|` would end it.
+fn cell(pattern: &str) -> String {
+    format!("`{}`", pattern.replace('|', "\\|"))
+}
+
+fn topics(rights: &Rights) -> String {
+    let topic = |topic: &lockstep_protocol::topology::access::TopicRights| {
+        if topic.exchange == EVENTS {
+            let publishable = |kind: &&Kind| {
+                let name = kind.as_str().replace('.', "\\.");
+                let listed = topic.write.trim_start_matches("^(").trim_end_matches(")$");
+                listed.split('|').any(|one| one == name)
+            };
+            let count = Kind::ALL.iter().filter(publishable).count();
+            format!("publish {count} types to `{EVENTS}`")
+        } else {
+            format!("bind {} at `{}`", cell(&topic.read), topic.exchange)
+        }
+    };
+    let topics: Vec<String> = rights.topics.iter().map(topic).collect();
+    if topics.is_empty() {
+        "—".to_owned()
+    } else {
+        topics.join("; ")
+    }
+}
+
+#[test]
+fn the_tables_of_operators_are_those_of_the_code() {
+    let rights = Role::ALL.iter().map(|role| {
+        let rights = role.rights("NAME");
+        let topics = topics(&rights);
+        let [configure, write, read] =
+            [&rights.configure, &rights.write, &rights.read].map(|pattern| cell(pattern));
+        let purpose = role.purpose();
+        format!("| {role} | {purpose} | {configure} | {write} | {read} | {topics} |")
+    });
+    let policies = policies(INLET_MAX_LENGTH).into_iter().map(|policy| {
+        let pattern = cell(&policy.pattern);
+        format!("| `{}` | {pattern} | {} |", policy.name, policy.max_length)
+    });
+    let missing: Vec<String> = rights
+        .chain(policies)
+        .filter(|row| !README.contains(row))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "docker/README.md lacks\n{}",
+        missing.join("\n")
+    );
+}

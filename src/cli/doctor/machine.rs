@@ -1,0 +1,93 @@
+//! The machine we run on: data folder and git.
+
+use std::time::Duration;
+
+use super::As;
+use super::finding::Findings;
+use crate::config::{BrokerUrl, Config, StoreUrl};
+use crate::{data_folder, roles};
+
+/// From here on git has what the clones rely on: protocol version 2 by default, and `--end-of-options`.
+const GIT: (u32, u32) = (2, 26);
+
+/// All a message's work fits in this time; the broker closes a channel after 30 minutes by default.
+const DEADLINE: Duration = Duration::from_mins(20);
+
+pub(super) async fn examine(config: &Config, role: As, findings: &mut Findings) {
+    let embedded =
+        matches!(config.broker.url, BrokerUrl::Embedded) || matches!(config.store.url, StoreUrl::Sqlite(_));
+    if role == As::Worker || embedded {
+        data_dir(config, findings);
+    }
+    if role == As::Worker {
+        git(findings).await;
+        deadline(config, findings);
+    }
+}
+
+fn data_dir(config: &Config, findings: &mut Findings) {
+    const CHECK: &str = "data folder";
+    let folder = &config.data_dir;
+    let written = data_folder::make(folder)
+        .and_then(|()| Ok(tempfile::NamedTempFile::with_prefix_in(".doctor-", folder)?));
+    match written {
+        Ok(_) => findings.ok(CHECK, format!("{} is writable", folder.display())),
+        Err(error) => findings.failed(
+            CHECK,
+            format!("{} is not writable: {error:#}", folder.display()),
+            "name another one as data_dir, or give this user the right to write there",
+        ),
+    }
+}
+
+async fn git(findings: &mut Findings) {
+    const CHECK: &str = "git";
+    match roles::git_version().await {
+        Ok(text) => match version_of(&text) {
+            Some(version) if version >= GIT => findings.ok(CHECK, text),
+            Some(_) => findings.failed(CHECK, text, format!("install git {}.{} or newer", GIT.0, GIT.1)),
+            None => findings.unknown(CHECK, text, format!("it should be {}.{} or newer", GIT.0, GIT.1)),
+        },
+        Err(error) => findings.failed(CHECK, format!("{error:#}"), "install git, and have it in PATH"),
+    }
+}
+
+/// `git version 2.39.5` and what vendors put behind it.
+fn version_of(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.split_whitespace().nth(2)?.split('.');
+    let mut number = || numbers.next()?.parse().ok();
+    Some((number()?, number()?))
+}
+
+fn deadline(config: &Config, findings: &mut Findings) {
+    const CHECK: &str = "deadlines";
+    // A look fetches and reads: three commands at the most.
+    let look = config.repositories.timeout * 3;
+    if look <= DEADLINE {
+        findings.ok(CHECK, "a message's work ends within 20 minutes");
+    } else {
+        findings.warning(
+            CHECK,
+            format!("a look at a repository may take {} s", look.as_secs()),
+            "lower repositories.timeout_seconds: the broker closes a channel after 30 minutes",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_git_as_vendors_write_them() {
+        let table = [
+            ("git version 2.39.5", Some((2, 39))),
+            ("git version 2.50.1 (Apple Git-155)", Some((2, 50))),
+            ("git version 2.26.windows.1", Some((2, 26))),
+            ("nonsense", None),
+        ];
+        for (text, expected) in table {
+            assert_eq!(version_of(text), expected, "{text}");
+        }
+    }
+}

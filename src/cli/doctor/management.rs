@@ -1,0 +1,211 @@
+//! The broker's management API: what only an administrator, or a user with the tag `monitoring`, is told.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
+use reqwest::{Method, StatusCode, Url};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+use crate::cli::UsageError;
+use crate::config::Config;
+use crate::roles;
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Where the management is, and who we are there.
+#[derive(Debug, Args)]
+pub(super) struct Access {
+    /// The broker's management: http://USER:PASSWORD@HOST:15672, or https
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "LOCKSTEP_MANAGEMENT_URL",
+        hide_env_values = true
+    )]
+    management_url: Option<SecretString>,
+    /// File that holds that address
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "LOCKSTEP_MANAGEMENT_URL_FILE",
+        conflicts_with = "management_url"
+    )]
+    management_url_file: Option<PathBuf>,
+}
+
+/// Asks the management.
+pub(super) struct Management {
+    http: reqwest::Client,
+    /// Without user and password.
+    base: Url,
+    user: String,
+    password: SecretString,
+}
+
+/// An answer.
+pub(super) struct Answer {
+    pub(super) body: Value,
+    /// The broker's clock, in whole seconds.
+    pub(super) date: Option<Timestamp>,
+}
+
+impl Access {
+    /// A client for it, if it is named.
+    ///
+    /// # Errors
+    /// When the address cannot be understood; it is not repeated, for it holds a password.
+    pub(super) fn open(&self, config: &Config) -> anyhow::Result<Option<Management>> {
+        let url = match (&self.management_url, &self.management_url_file) {
+            (Some(url), _) => url.clone(),
+            (None, Some(file)) => {
+                let text = std::fs::read_to_string(file)
+                    .with_context(|| format!("cannot read {}", file.display()))?;
+                text.trim().to_owned().into()
+            }
+            (None, None) => return Ok(None),
+        };
+        let mut base = parse(url.expose_secret()).ok_or_else(|| {
+            UsageError("the management's address must be http://USER:PASSWORD@HOST:15672, or https; percent-encode what is special in user and password".to_owned())
+        })?;
+        let decoded = |text: &str| percent_decoded(text);
+        let user = decoded(base.username());
+        let password = decoded(base.password().unwrap_or_default()).into();
+        let _ = base.set_username("");
+        let _ = base.set_password(None);
+        Ok(Some(Management {
+            http: roles::management_client(config)?,
+            base,
+            user,
+            password,
+        }))
+    }
+}
+
+fn parse(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    let fits = matches!(url.scheme(), "http" | "https") && url.has_host() && !url.username().is_empty();
+    fits.then_some(url)
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let digits = (*first == b'%').then(|| tail.get(..2)).flatten();
+        let escaped = digits.and_then(|digits| u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok());
+        bytes.push(escaped.unwrap_or(*first));
+        rest = if escaped.is_some() { &tail[2..] } else { tail };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+impl Management {
+    /// What is at this path, whose segments are given as they are; nothing if there is no such thing.
+    ///
+    /// # Errors
+    /// When the management is away, or refuses.
+    pub(super) async fn get(&self, path: &[&str]) -> anyhow::Result<Option<Answer>> {
+        let (status, answer) = self.send(Method::GET, path, None).await?;
+        match status {
+            StatusCode::NOT_FOUND => Ok(None),
+            _ => Ok(Some(self.accepted(status, answer, path)?)),
+        }
+    }
+
+    /// Puts something there.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(super) async fn put(&self, path: &[&str], body: &Value) -> anyhow::Result<()> {
+        let (status, answer) = self.send(Method::PUT, path, Some(body)).await?;
+        self.accepted(status, answer, path).map(drop)
+    }
+
+    /// Asks a health check: whether it says that all is well, and else why not.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(super) async fn health(&self, check: &str) -> anyhow::Result<Result<(), String>> {
+        let path = ["health", "checks", check];
+        let (status, answer) = self.send(Method::GET, &path, None).await?;
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            let reason = answer.body["reason"].as_str().unwrap_or("it does not say why");
+            return Ok(Err(reason.to_owned()));
+        }
+        self.accepted(status, answer, &path).map(|_| Ok(()))
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &[&str],
+        body: Option<&Value>,
+    ) -> anyhow::Result<(StatusCode, Answer)> {
+        let mut url = self.base.clone();
+        url.path_segments_mut()
+            .expect("it is HTTP")
+            .pop_if_empty()
+            .push("api")
+            .extend(path);
+        let mut request = self
+            .http
+            .request(method, url)
+            .timeout(TIMEOUT)
+            .basic_auth(&self.user, Some(self.password.expose_secret()));
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request
+            .send()
+            .await
+            .with_context(|| format!("the broker's management at {} does not answer", self.base))?;
+        let status = answer.status();
+        let date = answer
+            .headers()
+            .get("date")
+            .and_then(|value| rfc2822::parse(value.to_str().ok()?).ok())
+            .map(|zoned| zoned.timestamp());
+        let text = answer.text().await.unwrap_or_default();
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Ok((status, Answer { body, date }))
+    }
+
+    fn accepted(&self, status: StatusCode, answer: Answer, path: &[&str]) -> anyhow::Result<Answer> {
+        if status.is_success() {
+            return Ok(answer);
+        }
+        if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN {
+            anyhow::bail!(
+                "the broker's management refuses the user {:?} at /api/{}; the set-up needs the tag `administrator`, looking needs `monitoring`",
+                self.user,
+                path.join("/")
+            );
+        }
+        let reason = answer.body["reason"].as_str().unwrap_or("it does not say why");
+        anyhow::bail!(
+            "the broker's management answered {status} at /api/{}: {reason}",
+            path.join("/")
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_needs_a_scheme_a_host_and_a_user() {
+        for good in ["http://a:b@h:15672", "https://a:b%2F@h/"] {
+            assert!(parse(good).is_some(), "{good}");
+        }
+        for bad in ["h:15672", "http://h:15672", "amqp://a:b@h", "http://"] {
+            assert!(parse(bad).is_none(), "{bad}");
+        }
+        assert_eq!(percent_decoded("p%2Fw%40%"), "p/w@%");
+    }
+}

@@ -1,0 +1,245 @@
+//! How the broker is operated: what only its management tells.
+
+use jiff::Timestamp;
+use lockstep_protocol::topology::access::{self, Policy};
+use lockstep_protocol::topology::{Lane, Topology};
+use lockstep_worker::clock::{Clock, SystemClock};
+use serde_json::Value;
+
+use super::finding::Findings;
+use super::management::Management;
+use super::store;
+use crate::config::Config;
+use crate::roles;
+
+/// What a message's work fits in, in milliseconds.
+const DEADLINE_MS: u64 = 20 * 60 * 1000;
+
+/// Quorum queues dead-letter at least once from here on.
+const OLDEST: (u32, u32) = (3, 10);
+
+const ASK: &str = "give --management-url";
+const VERSION: &str = "broker version";
+const ALARMS: &str = "broker alarms";
+const ALTERNATES: &str = "alternate exchanges";
+const POLICIES: &str = "broker policies";
+const TIMEOUT: &str = "consumer time-out";
+const LETTERS: &str = "dead letters";
+
+pub(super) async fn examine(config: &Config, management: Option<&Management>, findings: &mut Findings) {
+    let Some(management) = management else {
+        for check in [VERSION, ALARMS, ALTERNATES, POLICIES] {
+            findings.unknown(check, "only the broker's management tells", ASK);
+        }
+        return timeout(None, findings);
+    };
+    let before = SystemClock.now();
+    let overview = match management.get(&["overview"]).await {
+        Ok(Some(overview)) => overview,
+        Ok(None) => {
+            return findings.failed(
+                VERSION,
+                "this is not RabbitMQ's management",
+                "correct --management-url",
+            );
+        }
+        Err(error) => return findings.failed(VERSION, format!("{error:#}"), "correct --management-url"),
+    };
+    version(&overview.body, findings);
+    if let Some(theirs) = overview.date {
+        clock(theirs, before, findings);
+    }
+    match management.health("alarms").await {
+        Ok(Ok(())) => findings.ok(ALARMS, "none"),
+        Ok(Err(reason)) => findings.failed(
+            ALARMS,
+            reason,
+            "free memory or disk of the broker: until then it takes no message",
+        ),
+        Err(error) => findings.unknown(ALARMS, format!("{error:#}"), ASK),
+    }
+    let vhost = roles::vhost(config).unwrap_or_else(|| "/".to_owned());
+    if let Err(error) = objects(management, &vhost, findings).await {
+        findings.unknown(ALTERNATES, format!("{error:#}"), ASK);
+    }
+}
+
+/// The broker says its time in whole seconds.
+fn clock(theirs: Timestamp, before: Timestamp, findings: &mut Findings) {
+    let earlier = Timestamp::from_second(before.as_second()).unwrap_or(before);
+    store::clock("broker's clock", theirs, earlier, SystemClock.now(), findings);
+}
+
+fn version(overview: &Value, findings: &mut Findings) {
+    let text = overview["rabbitmq_version"].as_str().unwrap_or_default();
+    let mut numbers = text.split('.').map(|part| part.parse::<u32>().ok());
+    let version = numbers.next().flatten().zip(numbers.next().flatten());
+    match version {
+        Some(version) if version >= OLDEST => findings.ok(VERSION, format!("RabbitMQ {text}")),
+        Some(_) => findings.failed(
+            VERSION,
+            format!("RabbitMQ {text}"),
+            "3.10 is the oldest that does not lose dead letters",
+        ),
+        None => findings.unknown(VERSION, format!("it says {text:?}"), "3.10 or newer is needed"),
+    }
+}
+
+async fn objects(management: &Management, vhost: &str, findings: &mut Findings) -> anyhow::Result<()> {
+    let mut wrong = Vec::new();
+    for exchange in Topology::new(1.0).exchanges {
+        let Some(answer) = management.get(&["exchanges", vhost, exchange.name]).await? else {
+            wrong.push(format!("{} is not there", exchange.name));
+            continue;
+        };
+        let found = answer.body["arguments"]["alternate-exchange"].as_str();
+        if found != exchange.alternate {
+            wrong.push(format!(
+                "{} has {} instead of {}",
+                exchange.name,
+                found.unwrap_or("none"),
+                exchange.alternate.unwrap_or("none")
+            ));
+        }
+    }
+    if wrong.is_empty() {
+        findings.ok(ALTERNATES, "nothing is lost for want of a route");
+    } else {
+        findings.failed(
+            ALTERNATES,
+            wrong.join(", "),
+            "delete these exchanges while nobody publishes, then run `lockstep doctor --setup-broker`",
+        );
+    }
+    for policy in access::policies(access::INLET_MAX_LENGTH) {
+        let found = management.get(&["policies", vhost, policy.name]).await?;
+        judge_policy(&policy, found.map(|answer| answer.body).as_ref(), findings);
+    }
+    let queue = management.get(&["queues", vhost, Lane::Events.queue()]).await?;
+    timeout(queue.as_ref().map(|answer| &answer.body), findings);
+    if let Some(dead) = management.get(&["queues", vhost, Lane::Dead.queue()]).await? {
+        match dead.body["messages"].as_u64() {
+            Some(0) => findings.ok(LETTERS, "none wait in the broker"),
+            Some(count) => findings.warning(
+                LETTERS,
+                format!("{count} wait in the broker"),
+                "start a worker with the lane `dead`; then look at them with `lockstep dead list`",
+            ),
+            None => findings.unknown(LETTERS, "the broker does not count them yet", "try again"),
+        }
+    }
+    Ok(())
+}
+
+fn judge_policy(policy: &Policy, found: Option<&Value>, findings: &mut Findings) {
+    const SET_UP: &str = "run `lockstep doctor --setup-broker`";
+    let Some(found) = found else {
+        return findings.warning(
+            POLICIES,
+            format!("{} is not there: inlets grow without end", policy.name),
+            SET_UP,
+        );
+    };
+    let length = found["definition"]["max-length"].as_u64();
+    match length {
+        _ if found["pattern"] != *policy.pattern => findings.warning(
+            POLICIES,
+            format!("{} is for {}, not for the inlets", policy.name, found["pattern"]),
+            SET_UP,
+        ),
+        Some(length) => findings.ok(
+            POLICIES,
+            format!("an inlet takes {length} messages, then refuses"),
+        ),
+        None => findings.warning(POLICIES, format!("{} sets no max-length", policy.name), SET_UP),
+    }
+}
+
+/// The broker's own setting is not in its API; one for the queue is.
+fn timeout(queue: Option<&Value>, findings: &mut Findings) {
+    let policy = queue.and_then(|queue| queue["effective_policy_definition"]["consumer-timeout"].as_u64());
+    let argument = queue.and_then(|queue| queue["arguments"]["x-consumer-timeout"].as_u64());
+    match policy.or(argument) {
+        Some(ms) if ms >= DEADLINE_MS => findings.ok(TIMEOUT, format!("{} minutes", ms / 60_000)),
+        Some(ms) => findings.failed(
+            TIMEOUT,
+            format!("{} s", ms / 1000),
+            "let it be 20 minutes or more: work under way is taken away otherwise",
+        ),
+        None => findings.unknown(
+            TIMEOUT,
+            "the broker's setting is not in its API; unchanged it is 30 minutes",
+            "`rabbitmq-diagnostics environment | grep consumer_timeout` shows it; 1200000 (20 minutes) is the least",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::finding::State;
+    use super::*;
+
+    #[test]
+    fn a_consumer_timeout_is_known_only_for_the_queue() {
+        let table = [
+            (json!({}), State::Unknown),
+            (json!({"effective_policy_definition": []}), State::Unknown),
+            (
+                json!({"effective_policy_definition": {"consumer-timeout": 60_000}}),
+                State::Failed,
+            ),
+            (
+                json!({"effective_policy_definition": {"consumer-timeout": 1_200_000}}),
+                State::Ok,
+            ),
+            (json!({"arguments": {"x-consumer-timeout": 3_600_000}}), State::Ok),
+        ];
+        for (queue, expected) in table {
+            let mut findings = Findings::default();
+            timeout(Some(&queue), &mut findings);
+            assert_eq!(findings.worst(), expected, "{queue}");
+        }
+    }
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        let table = [
+            ("3.10.8", State::Ok),
+            ("4.0.5", State::Ok),
+            ("3.9.29", State::Failed),
+            ("", State::Unknown),
+        ];
+        for (text, expected) in table {
+            let mut findings = Findings::default();
+            version(&json!({"rabbitmq_version": text}), &mut findings);
+            assert_eq!(findings.worst(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_policy_must_be_there_for_the_inlets_and_bound_them() {
+        let policy = access::policies(1).remove(0);
+        let table = [
+            (None, State::Warning),
+            (
+                Some(json!({"pattern": "^x$", "definition": {"max-length": 1}})),
+                State::Warning,
+            ),
+            (
+                Some(json!({"pattern": policy.pattern, "definition": {}})),
+                State::Warning,
+            ),
+            (
+                Some(json!({"pattern": policy.pattern, "definition": {"max-length": 5}})),
+                State::Ok,
+            ),
+        ];
+        for (found, expected) in table {
+            let mut findings = Findings::default();
+            judge_policy(&policy, found.as_ref(), &mut findings);
+            assert_eq!(findings.worst(), expected, "{found:?}");
+        }
+    }
+}

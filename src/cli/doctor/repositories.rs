@@ -1,0 +1,83 @@
+//! The repositories: reachable, with their branch, and where we last saw them.
+
+use lockstep_worker::repositories::Source;
+use lockstep_worker::store::RepositoryRow;
+
+use super::finding::Findings;
+use crate::config::Config;
+use crate::roles;
+
+const CHECK: &str = "repository";
+
+pub(super) async fn examine(config: &Config, findings: &mut Findings) {
+    let sources = match roles::sources(config) {
+        Ok(sources) => sources,
+        Err(error) => return findings.failed(CHECK, error.to_string(), "correct the configuration"),
+    };
+    if sources.is_empty() {
+        return findings.warning(
+            CHECK,
+            "none is configured",
+            "name them in [repositories.settings] and [repositories.templates]; without, changes there flag no device",
+        );
+    }
+    let store = roles::seen_repositories(config).ok();
+    for source in &sources {
+        let row = match &store {
+            Some(store) => store.repository(&source.name()).await.ok(),
+            None => None,
+        };
+        one(source, row, findings).await;
+    }
+}
+
+/// `row` is what the store says; the outer nothing means that it says nothing.
+async fn one(source: &Source, row: Option<Option<RepositoryRow>>, findings: &mut Findings) {
+    let name = source.name();
+    let tip = match source.mirror.remote_tip().await {
+        Ok(tip) => tip,
+        Err(error) => {
+            let error = anyhow::Error::new(error);
+            return findings.failed(
+                CHECK,
+                format!("{name}: {error:#}"),
+                format!("check url, branch, keys and tokens in [repositories.{name}], as the user that runs the worker"),
+            );
+        }
+    };
+    match row {
+        None => findings.unknown(
+            CHECK,
+            format!("{name} is reachable, its tip is {tip}; the store does not say what was seen of it"),
+            "see to the store first",
+        ),
+        Some(None) => findings.warning(
+            CHECK,
+            format!("{name} is reachable, its tip is {tip}; nobody asked for it yet"),
+            format!("`lockstep repositories accept {name} COMMIT` takes a commit as what devices have, `lockstep repositories refresh {name}` flags them all"),
+        ),
+        Some(Some(row)) => seen(&row, &tip.to_string(), findings),
+    }
+}
+
+fn seen(row: &RepositoryRow, tip: &str, findings: &mut Findings) {
+    let name = &row.name;
+    if let Some(problem) = &row.problem {
+        return findings.failed(
+            CHECK,
+            format!(
+                "{name}: the commit seen last, {}, was refused: {problem}",
+                row.seen
+            ),
+            "correct it there and push",
+        );
+    }
+    if row.seen.to_string() == tip {
+        return findings.ok(CHECK, format!("{name} is reachable, and its tip {tip} was seen"));
+    }
+    findings.warning(
+        CHECK,
+        format!("{name} is reachable; its tip is {tip}, seen last was {}", row.seen),
+        format!("wait for repositories.poll_seconds, or run `lockstep repositories refresh {name}`; then see to its webhooks"),
+    );
+}

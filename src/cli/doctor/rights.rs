@@ -1,0 +1,92 @@
+//! What a role does at the broker, in words a probe can ask, and what it has no business with: pure.
+
+use lockstep_protocol::topology::access::Role;
+use lockstep_protocol::topology::{DEAD, EVENTS, Lane, REPLIES, RESULTS, Rung, UNROUTED, WORK};
+use lockstep_protocol::{Class, Kind};
+
+/// One thing to ask the broker about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Question {
+    /// Publishing to an exchange with a key.
+    Publish(&'static str, &'static str),
+    /// Reading a queue.
+    Read(&'static str),
+}
+
+/// What the role needs.
+pub(super) fn needed(role: Role, lanes: &[Lane]) -> Vec<Question> {
+    match role {
+        Role::Worker => {
+            let publishing = [WORK, DEAD, REPLIES, RESULTS]
+                .into_iter()
+                .chain(Rung::ALL.iter().map(|rung| rung.exchange()))
+                .map(|exchange| Question::Publish(exchange, ""));
+            let reading = lanes.iter().map(|lane| lane.queue()).chain([UNROUTED]);
+            publishing.chain(reading.map(Question::Read)).collect()
+        }
+        Role::Gateway => types(&[Class::Event]),
+        Role::Console => types(&[Class::Event, Class::Command]),
+        Role::Setup | Role::Producer | Role::Monitor => Vec::new(),
+    }
+}
+
+/// What nobody but others needs. The default exchange leads into every queue.
+pub(super) fn needless(role: Role) -> Vec<Question> {
+    let mut all = vec![Question::Publish("", "lockstep.lane.commands")];
+    match role {
+        Role::Worker => all.push(Question::Publish(EVENTS, Kind::SyncRequested.as_str())),
+        Role::Gateway => {
+            all.push(Question::Publish(EVENTS, Kind::SyncRequested.as_str()));
+            all.push(Question::Publish(WORK, Lane::Commands.as_str()));
+            all.push(Question::Read(Lane::Events.queue()));
+        }
+        Role::Console => {
+            all.push(Question::Publish(WORK, Lane::Commands.as_str()));
+            all.push(Question::Read(Lane::Events.queue()));
+        }
+        Role::Setup | Role::Producer | Role::Monitor => {}
+    }
+    all
+}
+
+fn types(classes: &[Class]) -> Vec<Question> {
+    let kinds = Kind::ALL.iter().filter(|kind| classes.contains(&kind.class()));
+    kinds
+        .map(|kind| Question::Publish(EVENTS, kind.as_str()))
+        .collect()
+}
+
+impl std::fmt::Display for Question {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Publish("", _) => f.write_str("publish to the default exchange"),
+            Self::Publish(exchange, "") => write!(f, "publish to {exchange}"),
+            Self::Publish(exchange, key) => write!(f, "publish {key} to {exchange}"),
+            Self::Read(queue) => write!(f, "read {queue}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_needed_and_needless() {
+        for role in [Role::Worker, Role::Gateway, Role::Console] {
+            let needed = needed(role, Lane::ALL);
+            assert!(!needed.is_empty(), "{role}");
+            assert!(
+                needless(role).iter().all(|question| !needed.contains(question)),
+                "{role}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_worker_reads_the_lanes_it_takes() {
+        let needed = needed(Role::Worker, &[Lane::Devices]);
+        assert!(needed.contains(&Question::Read("lockstep.lane.devices")));
+        assert!(!needed.contains(&Question::Read("lockstep.lane.events")));
+    }
+}

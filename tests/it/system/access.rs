@@ -1,0 +1,64 @@
+//! The processes of a scene have a broker user each, with the rights of its role and no more.
+
+use anyhow::{Context, Result};
+use lockstep_protocol::topology::access::{Rights, Role};
+use lockstep_testbed::{User, Vhost};
+
+/// The users of the processes.
+#[derive(Debug)]
+pub(crate) struct Users {
+    worker: User,
+    gateway: User,
+    console: User,
+}
+
+impl Users {
+    /// Makes them on this virtual host.
+    pub(super) async fn new(vhost: &Vhost) -> Result<Self> {
+        Ok(Self {
+            worker: user_of(vhost, Role::Worker).await?,
+            gateway: user_of(vhost, Role::Gateway).await?,
+            console: user_of(vhost, Role::Console).await?,
+        })
+    }
+
+    /// Who runs `lockstep COMMAND`. `None` where it needs no broker.
+    pub(super) fn of(&self, command: &str) -> Option<&User> {
+        match command {
+            "worker" => Some(&self.worker),
+            "gateway" => Some(&self.gateway),
+            "console" => Some(&self.console),
+            _ => None,
+        }
+    }
+
+    /// Whom workers are told to trust about actors, with commas between them.
+    pub(super) fn trusted(&self) -> String {
+        format!("{},{}", self.gateway.name, self.console.name)
+    }
+}
+
+/// A new user with the rights of this role.
+pub(crate) async fn user_of(vhost: &Vhost, role: Role) -> Result<User> {
+    let user = vhost.create_user(role.as_str()).await?;
+    grant(vhost, &user, &role.rights(&user.name))
+        .await
+        .with_context(|| format!("cannot give {role} its rights"))?;
+    Ok(user)
+}
+
+async fn grant(vhost: &Vhost, user: &User, rights: &Rights) -> Result<()> {
+    let Rights {
+        configure,
+        write,
+        read,
+        topics,
+    } = rights;
+    vhost.set_permissions(&user.name, configure, write, read).await?;
+    for topic in topics {
+        vhost
+            .set_topic_permissions(&user.name, topic.exchange, &topic.write, &topic.read)
+            .await?;
+    }
+    Ok(())
+}
