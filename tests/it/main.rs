@@ -11,6 +11,7 @@ mod cut;
 #[cfg(feature = "simulators")]
 mod cvp;
 mod duplicates;
+mod faults;
 mod gateway;
 mod outage;
 mod panic;

@@ -3,6 +3,7 @@
 mod killed;
 mod pushes;
 mod remotes;
+mod stopped;
 mod trees;
 
 use std::collections::BTreeMap;

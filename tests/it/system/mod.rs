@@ -2,12 +2,14 @@
 
 #[macro_use]
 mod killed_at;
+mod lease_log;
 pub(crate) mod load;
 mod oracle;
 mod process;
 pub(crate) mod records;
 mod scene;
 
+pub(crate) use lease_log::LeaseLog;
 pub(crate) use load::{Load, Sent};
 pub(crate) use oracle::{Expected, Oracle};
 pub(crate) use process::Process;

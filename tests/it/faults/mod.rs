@@ -1,0 +1,5 @@
+//! One fault after another, each on real servers: nothing is lost, nothing is doubled. What crashes and cuts between the
+//! steps of a batch do is in `crash.rs`, `cut.rs` and `outage.rs` beside this folder.
+
+mod connections;
+mod stopped;
