@@ -11,9 +11,11 @@ use rustix::process::Signal;
 use crate::system::load::{flags, hostname, outgoing, update};
 use crate::system::{Ground, Load, PATIENCE, Scene, Sent};
 
-/// As many workers, each of which loses its connections as often: one alone would soon wait ten seconds each time.
-const WORKERS: usize = 5;
-const LOSSES: usize = 5;
+/// How often at least.
+const LOSSES: usize = 25;
+/// How often the same worker. One alone would soon wait ten seconds each time before it connects again; and who holds
+/// two batches that cannot begin takes nothing, and hears of a lost channel only when it looks after it.
+const IN_A_ROW: usize = 3;
 const PREFETCH: usize = 1000;
 const LOAD: Load = Load {
     devices: 40,
@@ -21,7 +23,7 @@ const LOAD: Load = Load {
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lost_25_times_with_a_thousand_messages_in_hand() -> Result<()> {
+async fn lost_25_times_and_more_with_a_thousand_messages_in_hand() -> Result<()> {
     let scene = Scene::new(Ground::Servers).await?;
     let servers = scene.servers()?;
     let bus = scene.bus().await?;
@@ -36,15 +38,19 @@ async fn lost_25_times_with_a_thousand_messages_in_hand() -> Result<()> {
     let prefetch = PREFETCH.to_string();
     let environment = [
         ("LOCKSTEP__WORKER__PREFETCH", prefetch.as_str()),
+        ("LOCKSTEP__WORKER__BATCH_SIZE", prefetch.as_str()),
+        ("LOCKSTEP__WORKER__BATCH_LINGER_MS", "100"),
         ("LOCKSTEP__WORKER__LANES", "events"),
     ];
-    for _ in 0..WORKERS {
+    let mut losses = 0;
+    while losses < LOSSES {
         let mut worker = scene.worker(&environment)?;
         let mut before = BTreeSet::new();
-        for _ in 0..LOSSES {
+        for _ in 0..IN_A_ROW {
             before = connected(&servers.vhost, &ours, &before).await?;
             holds(&servers.vhost, &mut sent, &*bus).await?;
             servers.to_broker.cut();
+            losses += 1;
         }
         // The second signal makes it give back what it holds.
         worker.signal(Signal::TERM)?;
