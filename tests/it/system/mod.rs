@@ -1,5 +1,6 @@
 //! What the tests of the whole system share: a place to run, processes to kill, messages to send, an oracle to ask.
 
+pub(crate) mod http;
 #[macro_use]
 mod killed_at;
 mod lease_log;
@@ -11,7 +12,7 @@ mod scene;
 
 pub(crate) use lease_log::LeaseLog;
 pub(crate) use load::{Load, Sent};
-pub(crate) use oracle::{Expected, Oracle};
+pub(crate) use oracle::{Expected, Oracle, cause};
 pub(crate) use process::Process;
 pub(crate) use scene::{Ground, LADDER_SCALE, Scene};
 

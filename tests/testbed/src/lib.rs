@@ -12,6 +12,7 @@ pub mod wait;
 mod broker;
 mod certificates;
 mod database;
+mod disk;
 pub mod environment;
 mod http;
 pub mod install;
@@ -26,6 +27,7 @@ mod vhost;
 
 pub use broker::Broker;
 pub use database::Database;
+pub use disk::Disk;
 pub use ports::free_port;
 pub use proxy::{FaultProxy, Mode};
 pub use python::python_with;

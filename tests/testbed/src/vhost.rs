@@ -200,6 +200,16 @@ impl Vhost {
         .await
     }
 
+    /// Takes a policy back.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vhost::create_user`].
+    pub async fn delete_policy(&self, name: &str) -> anyhow::Result<()> {
+        self.delete(&format!("/policies/{}/{}", self.name, encode(name)))
+            .await
+    }
+
     /// All queues, by name.
     ///
     /// # Errors
