@@ -21,7 +21,7 @@ const ALARMS: [[[&str; 2]; 2]; 2] = [
         ["set_vm_memory_high_watermark", "0"],
         ["set_vm_memory_high_watermark", "0.4"],
     ],
-    [["set_disk_free_limit", "900TB"], ["set_disk_free_limit", "50MB"]],
+    [["set_disk_free_limit", "9000GB"], ["set_disk_free_limit", "50MB"]],
 ];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,14 @@
 //! A disk that is full, under load, until there is room again.
 
-use anyhow::Result;
-use lockstep_testbed::{Database, Disk};
+use std::path::Path;
 
+use anyhow::{Context, Result, ensure};
+use lockstep_protocol::Envelope;
+use lockstep_testbed::{Database, Disk};
+use serde_json::Value;
+
+use crate::system::http::Server;
+use crate::system::load::{flags, hostname, update};
 use crate::system::{Ground, Load, Scene};
 
 const LOAD: Load = Load {
@@ -11,7 +17,7 @@ const LOAD: Load = Load {
 };
 
 /// A disk, or the reason why this test cannot say anything on this machine.
-fn disk(path: &std::path::Path, megabytes: u32) -> Option<Disk> {
+fn disk(path: &Path, megabytes: u32) -> Option<Disk> {
     let mounted = Disk::mount(path, megabytes);
     mounted
         .inspect_err(|error| eprintln!("nothing is tested: no disk can be mounted here ({error:#})"))
@@ -51,15 +57,37 @@ async fn the_disk_of_the_embedded_bus_and_store_is_full() -> Result<()> {
     // The new disk hides what was there.
     scene.run(&["migrate"], &[])?.ended().await?;
     let bus = scene.bus().await?;
-    let sent = LOAD.publish(&*bus).await?;
+    let mut sent = LOAD.publish(&*bus).await?;
     bus.close().await;
     let worker = scene.worker(&[])?;
     scene.oracle().worked_at_least(500).await?;
     disk.fill()?;
-    worker.says("until it can").await?;
+    worker.says("disk is full").await?;
+    // Nothing is accepted that cannot be kept.
+    let event = update(&hostname(0));
+    let (status, said) = post(&scene, &event).await?;
+    ensure!(status == 503, "{status} {said}");
     disk.free()?;
+    let (status, said) = post(&scene, &event).await?;
+    ensure!(status == 202, "{status} {said}");
+    sent.insert(event.identity.clone(), flags(&event));
     scene.oracle().worked(&sent).await?;
     worker.stop().await?;
     let bus = scene.bus().await?;
     scene.oracle().judge(&sent, &*bus).await
+}
+
+/// Sends an event as an operator on this machine would.
+async fn post(scene: &Scene, event: &Envelope) -> Result<(u16, Value)> {
+    let told = std::fs::read(scene.folder().join("lockstep-data/console.json"))?;
+    let told: Value = serde_json::from_slice(&told)?;
+    let text = |key: &str| told[key].as_str().map(str::to_owned).context("no address");
+    let headers = format!(
+        "authorization: Bearer {}\r\ncontent-type: application/cloudevents+json\r\n",
+        text("token")?
+    );
+    let body = String::from_utf8(event.encode())?;
+    Server(text("url")?)
+        .ask("POST", "/v1/events", &headers, &body)
+        .await
 }

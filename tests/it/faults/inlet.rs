@@ -56,7 +56,10 @@ async fn refuses_and_recovers() -> Result<()> {
         match answer.status {
             202 => drop(sent.insert(event.identity.clone(), flags(&event))),
             503 => {
-                ensure!(answer.body["code"] == "queue-full", "{answer:?}");
+                ensure!(
+                    answer.body["type"] == "urn:lockstep:problem:queue-full",
+                    "{answer:?}"
+                );
                 let seconds = answer.header("retry-after").context("no retry-after")?;
                 ensure!(seconds.parse::<u32>().is_ok(), "{answer:?}");
                 refused.push(event.identity);
