@@ -8,4 +8,5 @@ mod disks;
 mod inlet;
 mod partitions;
 mod replies;
+mod soak;
 mod stopped;
