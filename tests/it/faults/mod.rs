@@ -2,6 +2,7 @@
 //! steps of a batch do is in `crash.rs`, `cut.rs` and `outage.rs` beside this folder.
 
 mod alarms;
+mod clock;
 mod connections;
 mod database;
 mod disks;

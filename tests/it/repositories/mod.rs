@@ -1,5 +1,6 @@
 //! Pushes to settings and templates: exactly the right devices are flagged, whatever git, forges, workers and operators do.
 
+mod clocks;
 mod killed;
 mod pushes;
 mod remotes;

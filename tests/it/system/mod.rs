@@ -1,5 +1,6 @@
 //! What the tests of the whole system share: a place to run, processes to kill, messages to send, an oracle to ask.
 
+pub(crate) mod clock;
 pub(crate) mod http;
 #[macro_use]
 mod killed_at;

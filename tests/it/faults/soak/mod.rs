@@ -61,10 +61,19 @@ async fn private_soak() -> Result<()> {
     end_of_load.cancel();
     let sent = load.await??;
     let oracle = soak.scene.oracle();
+    let ended = Instant::now();
     oracle.worked(&sent).await?;
+    println!(
+        "all is worked {:.1} s after the load ended",
+        ended.elapsed().as_secs_f64()
+    );
     for worker in soak.workers {
         worker.stop().await?;
     }
+    println!(
+        "all workers ended {:.1} s after the load",
+        ended.elapsed().as_secs_f64()
+    );
     end_of_reading.cancel();
     let read = reading.await??;
     println!("{counts:?}");
