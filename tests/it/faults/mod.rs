@@ -3,6 +3,7 @@
 
 mod alarms;
 mod clock;
+mod cluster;
 mod connections;
 mod database;
 mod disks;

@@ -11,6 +11,7 @@ pub mod wait;
 
 mod broker;
 mod certificates;
+mod cluster;
 mod database;
 mod disk;
 pub mod environment;
@@ -26,6 +27,7 @@ mod url;
 mod vhost;
 
 pub use broker::Broker;
+pub use cluster::Cluster;
 pub use database::Database;
 pub use disk::Disk;
 pub use ports::free_port;

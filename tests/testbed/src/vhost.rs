@@ -235,6 +235,20 @@ impl Vhost {
         Ok(queues.into_iter().find(|queue| queue.name == name))
     }
 
+    /// The node on which a quorum queue is led, as `NAME@HOST`.
+    ///
+    /// # Errors
+    ///
+    /// There is no such queue, or as [`Vhost::create_user`].
+    pub async fn leader(&self, queue: &str) -> anyhow::Result<String> {
+        let path = format!("/queues/{}/{}", self.name, encode(queue));
+        let entry = self.management.request("GET", path, None).await?;
+        let leader = entry["leader"].as_str().or_else(|| entry["node"].as_str());
+        leader
+            .map(str::to_owned)
+            .with_context(|| format!("nobody leads {queue}"))
+    }
+
     /// Deletes a queue with its messages.
     ///
     /// # Errors
