@@ -1,11 +1,8 @@
 //! A forge's webhook, from the request on a socket to what became of its message.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use hmac::{Hmac, KeyInit, Mac};
@@ -13,24 +10,12 @@ use lockstep_testbed::{free_port, wait};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
+use crate::system::http::Server;
 use crate::system::{Ground, Load, PATIENCE, Process, Scene};
 
 const SECRET: &str = "a-secret-of-the-forge";
 
-/// The address of an HTTP server, as `http://HOST:PORT`.
-struct Server(String);
-
 impl Server {
-    /// One request on a connection of its own: status and JSON.
-    async fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> Result<(u16, Value)> {
-        let authority = self.0.trim_start_matches("http://").to_owned();
-        let length = body.len();
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
-        );
-        tokio::task::spawn_blocking(move || exchange(&authority, &request)).await?
-    }
-
     /// A push of GitHub, signed with this secret.
     async fn push(&self, delivery: &str, secret: &str, body: &str) -> Result<(u16, Value)> {
         let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes())?;
@@ -43,17 +28,6 @@ impl Server {
         self.ask("POST", "/webhooks/github/settings", &headers, body)
             .await
     }
-}
-
-fn exchange(authority: &str, request: &str) -> Result<(u16, Value)> {
-    let mut stream = TcpStream::connect(authority)?;
-    stream.set_read_timeout(Some(Duration::from_secs(90)))?;
-    stream.write_all(request.as_bytes())?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let (head, body) = answer.split_once("\r\n\r\n").context("cut short")?;
-    let status = head.split(' ').nth(1).context("no status")?.parse()?;
-    Ok((status, serde_json::from_str(body).unwrap_or(Value::Null)))
 }
 
 fn git(folder: &Path, arguments: &[&str]) -> Result<String> {

@@ -14,6 +14,7 @@ mod dead_letters;
 mod doctor;
 mod duplicates;
 mod dying;
+mod faults;
 mod gateway;
 mod outage;
 mod panic;

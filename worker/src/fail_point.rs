@@ -19,6 +19,10 @@ pub enum FailPoint {
     BeforeAck,
     /// A part of what follows from a message is published, the rest is not.
     AmidFanOut,
+    /// A run holds its lease, and has done nothing under it.
+    AfterLease,
+    /// A run knows what it will commit under its lease, and has not begun to.
+    BeforeChange,
 }
 
 impl FailPoint {
@@ -31,6 +35,8 @@ impl FailPoint {
         Self::AfterConfirm,
         Self::BeforeAck,
         Self::AmidFanOut,
+        Self::AfterLease,
+        Self::BeforeChange,
     ];
 
     /// The name by which the environment chooses it.
@@ -43,6 +49,8 @@ impl FailPoint {
             Self::AfterConfirm => "after-confirm",
             Self::BeforeAck => "before-ack",
             Self::AmidFanOut => "amid-fan-out",
+            Self::AfterLease => "after-lease",
+            Self::BeforeChange => "before-change",
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Pushes to settings and templates: exactly the right devices are flagged, whatever git, forges, workers and operators do.
 
+mod clocks;
 mod deleted;
 mod killed;
 mod pushes;
 mod remotes;
+mod stopped;
 mod trees;
 
 use std::collections::BTreeMap;

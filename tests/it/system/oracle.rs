@@ -61,12 +61,26 @@ impl Oracle {
     }
 
     /// Judges: reads every row of the store and every result that named no reply queue.
+    pub(crate) async fn judge(&self, sent: &Sent, bus: &dyn Bus) -> Result<()> {
+        self.judge_with(sent, &BTreeSet::new(), bus).await
+    }
+
+    /// The same, where the results about some messages were read elsewhere already.
     #[expect(
         clippy::print_stdout,
         reason = "the counts are part of what a fault test says"
     )]
-    pub(crate) async fn judge(&self, sent: &Sent, bus: &dyn Bus) -> Result<()> {
-        let results = results(sent, bus).await?;
+    pub(crate) async fn judge_with(
+        &self,
+        sent: &Sent,
+        elsewhere: &BTreeSet<Identity>,
+        bus: &dyn Bus,
+    ) -> Result<()> {
+        let here = sent.keys().filter(|identity| !elsewhere.contains(identity));
+        let mut results = results(here.collect(), bus).await?;
+        for identity in elsewhere {
+            *results.entry(identity.clone()).or_default() += 1;
+        }
         let counts = self.count(sent, &results).await?;
         println!("{counts:?}");
         ensure!(
@@ -135,13 +149,12 @@ fn nobody() -> Hostname {
 }
 
 /// How many results there are for each message: reads until each has one, and then what else is there.
-async fn results(sent: &Sent, bus: &dyn Bus) -> Result<BTreeMap<Identity, usize>> {
+async fn results(mut missing: BTreeSet<&Identity>, bus: &dyn Bus) -> Result<BTreeMap<Identity, usize>> {
     let options = ConsumeOptions {
         prefetch: 1000,
         acknowledge: Acknowledge::InOrder,
     };
     let mut consumer = bus.consume(Queue::Results, options).await?;
-    let mut missing: BTreeSet<&Identity> = sent.keys().collect();
     let mut found: BTreeMap<Identity, usize> = BTreeMap::new();
     loop {
         let patience = if missing.is_empty() {
@@ -181,7 +194,7 @@ async fn results(sent: &Sent, bus: &dyn Bus) -> Result<BTreeMap<Identity, usize>
 }
 
 /// The message a result is about.
-fn cause(result: &Envelope) -> Result<Identity> {
+pub(crate) fn cause(result: &Envelope) -> Result<Identity> {
     let text = result
         .causationid
         .as_deref()

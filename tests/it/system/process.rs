@@ -65,6 +65,26 @@ impl Process {
         stopped.await.with_context(|| tail(&log))
     }
 
+    /// Waits until it printed this.
+    pub(crate) async fn says(&self, text: &str) -> Result<()> {
+        self.says_times(text, 1).await
+    }
+
+    /// Waits until it printed this so many times.
+    pub(crate) async fn says_times(&self, text: &str, times: usize) -> Result<()> {
+        let what = format!("the process to say `{text}`");
+        let said = wait::until(&what, PATIENCE, async || {
+            let log = self.log().map_err(|error| format!("{error:#}"))?;
+            let said = log.matches(text).count();
+            if said >= times {
+                Ok(())
+            } else {
+                Err(format!("{said} of {times} times"))
+            }
+        });
+        said.await.with_context(|| tail(&self.log))
+    }
+
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
         let pid = Pid::from_raw(i32::try_from(self.child.id())?).context("no process id")?;

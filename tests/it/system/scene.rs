@@ -161,6 +161,14 @@ impl Scene {
         }
     }
 
+    /// Where workers find the database, with more options for its sessions, such as `-c lock_timeout=1s`.
+    pub(crate) fn store_url(&self, options: &str) -> Result<String> {
+        let servers = self.servers()?;
+        let url = servers.schema.url_through(servers.to_database.addr());
+        let options = options.replace(' ', "%20").replace('=', "%3D");
+        Ok(format!("{url}%20{options}"))
+    }
+
     /// Starts `lockstep` in this scene.
     pub(crate) fn run(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Process> {
         let mut all = self.environment(arguments);

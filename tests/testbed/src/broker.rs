@@ -30,6 +30,7 @@ pub struct Broker {
     process: Option<Process>,
     ports: Ports,
     certificates: Option<Certificates>,
+    realm: Realm,
     root: Option<PathBuf>,
     folder: TempDir,
 }
@@ -39,7 +40,25 @@ struct Ports {
     amqps: u16,
     management: u16,
     distribution: u16,
-    epmd: u16,
+}
+
+/// What the nodes of a cluster share; a broker by itself has its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Realm {
+    pub(crate) epmd: u16,
+    cookie: String,
+    /// A node to join at the first start.
+    pub(crate) join: Option<String>,
+}
+
+impl Realm {
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        Ok(Self {
+            epmd: free_port()?,
+            cookie: uuid::Uuid::now_v7().simple().to_string(),
+            join: None,
+        })
+    }
 }
 
 impl Broker {
@@ -51,7 +70,12 @@ impl Broker {
     ///
     /// RabbitMQ is not installed, or did not come up; the error has the end of its log.
     pub async fn start() -> anyhow::Result<Self> {
-        Self::start_in(new_folder()?, None).await
+        Self::start_in(new_folder()?, None, Realm::new()?).await
+    }
+
+    /// Starts a node of a cluster.
+    pub(crate) async fn start_member(realm: Realm) -> anyhow::Result<Self> {
+        Self::start_in(new_folder()?, None, realm).await
     }
 
     /// Starts a broker that listens with TLS too: [`Broker::tls_url`], [`Broker::ca_file`].
@@ -62,10 +86,14 @@ impl Broker {
     pub async fn start_with_tls() -> anyhow::Result<Self> {
         let folder = new_folder()?;
         let certificates = Certificates::make(folder.path()).await?;
-        Self::start_in(folder, Some(certificates)).await
+        Self::start_in(folder, Some(certificates), Realm::new()?).await
     }
 
-    async fn start_in(folder: TempDir, certificates: Option<Certificates>) -> anyhow::Result<Self> {
+    async fn start_in(
+        folder: TempDir,
+        certificates: Option<Certificates>,
+        realm: Realm,
+    ) -> anyhow::Result<Self> {
         let mut broker = Self {
             process: None,
             ports: Ports {
@@ -73,9 +101,9 @@ impl Broker {
                 amqps: free_port()?,
                 management: free_port()?,
                 distribution: free_port()?,
-                epmd: free_port()?,
             },
             certificates,
+            realm,
             root: environment::variable(environment::RABBITMQ_ROOT).map(PathBuf::from),
             folder,
         };
@@ -154,6 +182,11 @@ impl Broker {
         format!("amqp://{LOGIN}:{LOGIN}@{}", self.addr())
     }
 
+    /// The name of its node.
+    pub fn node(&self) -> String {
+        format!("lockstep-{}@localhost", self.ports.amqp)
+    }
+
     /// Where it speaks AMQP.
     pub fn addr(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.ports.amqp).into()
@@ -223,19 +256,15 @@ impl Broker {
             command
         };
         let file = |name: &str| self.folder.path().join(name);
-        let Ports {
-            amqp,
-            distribution,
-            epmd,
-            ..
-        } = self.ports;
+        let Ports { distribution, .. } = self.ports;
+        let Realm { epmd, .. } = self.realm;
         command
             .current_dir("/")
             .env("HOME", file("home"))
             .env("LANG", "C.UTF-8")
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
             .env("ERL_EPMD_PORT", epmd.to_string())
-            .env("RABBITMQ_NODENAME", format!("lockstep-{amqp}@localhost"))
+            .env("RABBITMQ_NODENAME", self.node())
             .env("RABBITMQ_DIST_PORT", distribution.to_string())
             .env("RABBITMQ_MNESIA_BASE", file("data"))
             .env("RABBITMQ_LOG_BASE", file("log"))
@@ -259,7 +288,7 @@ impl Broker {
             std::fs::create_dir(file(name))?;
         }
         let cookie = file("home").join(".erlang.cookie");
-        std::fs::write(&cookie, uuid::Uuid::now_v7().simple().to_string())?;
+        std::fs::write(&cookie, &self.realm.cookie)?;
         std::fs::set_permissions(&cookie, PermissionsExt::from_mode(0o400))?;
         std::fs::write(file("enabled_plugins"), "[rabbitmq_management].\n")?;
         // Queue lengths are at most this old where the management tells them.
@@ -278,7 +307,7 @@ impl Broker {
             management,
             ..
         } = self.ports;
-        let plain = format!(
+        let mut plain = format!(
             "listeners.tcp.1 = 127.0.0.1:{amqp}\n\
              management.tcp.ip = 127.0.0.1\n\
              management.tcp.port = {management}\n\
@@ -289,6 +318,12 @@ impl Broker {
              disk_free_limit.absolute = 50MB\n\
              log.file.level = warning\n"
         );
+        if let Some(node) = &self.realm.join {
+            plain += &format!(
+                "cluster_formation.peer_discovery_backend = classic_config\n\
+                 cluster_formation.classic_config.nodes.1 = {node}\n"
+            );
+        }
         let Some(Certificates { ca, certificate, key }) = &self.certificates else {
             return plain;
         };

@@ -14,7 +14,7 @@ use tokio_postgres::NoTls;
 use crate::certificates::Certificates;
 use crate::ports::free_port;
 use crate::process::Process;
-use crate::{Schema, wait};
+use crate::{Disk, Schema, wait};
 
 const START_TIMEOUT: Duration = Duration::from_mins(1);
 /// The superuser, who needs no password on the loopback interface.
@@ -40,6 +40,19 @@ impl Database {
     /// PostgreSQL is not installed, or did not come up; the error has the end of its log.
     pub async fn start() -> anyhow::Result<Self> {
         Self::start_in(new_folder()?, None).await
+    }
+
+    /// Starts a server whose data are on this disk, which must outlive it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Database::start`]; or the disk is too small.
+    pub async fn start_on(disk: &Disk) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new()
+            .prefix("database-")
+            .tempdir_in(disk.path())
+            .context("make a folder for PostgreSQL")?;
+        Self::start_in(folder, None).await
     }
 
     /// Starts a server that takes TLS too: [`Database::tls_url`], [`Database::ca_file`].
@@ -114,6 +127,13 @@ impl Database {
         })
         .await?
         .context("start PostgreSQL")
+    }
+
+    /// Whether the server ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.process
+            .as_mut()
+            .is_some_and(|process| process.check().is_err())
     }
 
     /// A new schema in this database.

@@ -15,6 +15,11 @@ pub const RABBITMQ_IMAGE: &str = "LOCKSTEP_TEST_RABBITMQ_IMAGE";
 /// Image of the database where a Docker engine answers.
 pub const POSTGRES_IMAGE: &str = "LOCKSTEP_TEST_POSTGRES_IMAGE";
 
+/// For how long the soak breaks things.
+pub const SOAK_SECONDS: &str = "LOCKSTEP_SOAK_SECONDS";
+/// What its random numbers begin with.
+pub const SOAK_SEED: &str = "LOCKSTEP_SOAK_SEED";
+
 /// The variable's value; empty counts as unset.
 #[expect(
     clippy::disallowed_methods,

@@ -12,10 +12,14 @@ pub struct Package {
 }
 
 /// What some test or other runs as a command.
-pub const TOOLS: [Package; 3] = [
+pub const TOOLS: [Package; 4] = [
     Package {
         name: "curl",
         file: "/usr/bin/curl",
+    },
+    Package {
+        name: "faketime",
+        file: "/usr/bin/faketime",
     },
     Package {
         name: "git",

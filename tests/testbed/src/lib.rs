@@ -11,7 +11,9 @@ pub mod wait;
 
 mod broker;
 mod certificates;
+mod cluster;
 mod database;
+mod disk;
 pub mod environment;
 mod http;
 pub mod install;
@@ -25,7 +27,9 @@ mod url;
 mod vhost;
 
 pub use broker::Broker;
+pub use cluster::Cluster;
 pub use database::Database;
+pub use disk::Disk;
 pub use ports::free_port;
 pub use proxy::{FaultProxy, Mode};
 pub use python::python_with;

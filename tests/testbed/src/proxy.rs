@@ -4,6 +4,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,6 +12,7 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::ports::free_port;
 
@@ -24,9 +26,27 @@ pub enum Mode {
     /// As a cable pulled: connections stay and new ones are taken, but nothing comes through. What was sent in the
     /// meantime comes through after [`Mode::Pass`].
     Blackhole,
+    /// Half a cable pulled: what clients send does not come through until [`Mode::Pass`], what the server sends does.
+    Deaf,
+    /// The other half: what the server sends does not come through until [`Mode::Pass`], what clients send does.
+    Mute,
+    /// A thin cable: so many bytes a second and direction on each connection, with a tenth of a second of delay.
+    Thin(u32),
     /// Passes that many bytes more from clients to the server, over all connections; then resets all of them, once, and
     /// is [`Mode::Pass`].
     CutAfter(u64),
+}
+
+/// The delay of [`Mode::Thin`].
+const DELAY: Duration = Duration::from_millis(100);
+
+/// Which way bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Direction {
+    /// From a client to the server.
+    Up,
+    /// From the server to a client.
+    Down,
 }
 
 /// A proxy on a port of 127.0.0.1 in front of one server. Dropping it resets its connections.
@@ -125,13 +145,26 @@ impl Faults {
         self.cuts.send_modify(|count| *count += 1);
     }
 
-    /// Waits for a mode in which bytes pass.
-    async fn passing(&self) -> Mode {
+    /// Waits for a mode in which bytes pass in this direction.
+    async fn passing(&self, direction: Direction) -> Mode {
         let mut modes = self.mode.subscribe();
         let passing = modes
-            .wait_for(|mode| matches!(mode, Mode::Pass | Mode::CutAfter(_)))
+            .wait_for(|mode| match mode {
+                Mode::Pass | Mode::CutAfter(_) | Mode::Thin(_) => true,
+                Mode::Refuse | Mode::Blackhole => false,
+                Mode::Deaf => direction == Direction::Down,
+                Mode::Mute => direction == Direction::Up,
+            })
             .await;
         *passing.expect("the sender is in `self`")
+    }
+
+    /// Holds back what a thin cable would not have carried yet, unless the mode changes meanwhile.
+    async fn squeeze(&self, mode: Mode, length: usize) {
+        let Mode::Thin(rate) = mode else { return };
+        let mut modes = self.mode.subscribe();
+        let time = DELAY + Duration::from_secs(length as u64) / rate.max(1);
+        let _ = timeout(time, modes.wait_for(|now| *now != mode)).await;
     }
 
     /// How many of `length` bytes may go to the server; cuts when that uses up the budget.
@@ -190,7 +223,9 @@ async fn carry(mut client: TcpStream, faults: Arc<Faults>, mut cuts: watch::Rece
 }
 
 async fn connect(faults: &Faults) -> io::Result<TcpStream> {
-    faults.passing().await;
+    // A handshake needs both directions.
+    faults.passing(Direction::Up).await;
+    faults.passing(Direction::Down).await;
     TcpStream::connect(faults.upstream).await
 }
 
@@ -198,7 +233,8 @@ async fn upwards(faults: &Faults, mut client: ReadHalf<'_>, mut server: WriteHal
     let mut buffer = vec![0; 16 * 1024];
     loop {
         let length = client.read(&mut buffer).await?;
-        let mode = faults.passing().await;
+        let mode = faults.passing(Direction::Up).await;
+        faults.squeeze(mode, length).await;
         if length == 0 {
             return server.shutdown().await;
         }
@@ -219,7 +255,8 @@ async fn downwards(faults: &Faults, mut server: ReadHalf<'_>, mut client: WriteH
     let mut buffer = vec![0; 16 * 1024];
     loop {
         let length = server.read(&mut buffer).await?;
-        faults.passing().await;
+        let mode = faults.passing(Direction::Down).await;
+        faults.squeeze(mode, length).await;
         if length == 0 {
             return client.shutdown().await;
         }

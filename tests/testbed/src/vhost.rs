@@ -255,6 +255,16 @@ impl Vhost {
         .await
     }
 
+    /// Takes a policy back.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vhost::create_user`].
+    pub async fn delete_policy(&self, name: &str) -> anyhow::Result<()> {
+        self.delete(&format!("/policies/{}/{}", self.name, encode(name)))
+            .await
+    }
+
     /// All queues, by name.
     ///
     /// # Errors
@@ -278,6 +288,20 @@ impl Vhost {
     pub async fn queue(&self, name: &str) -> anyhow::Result<Option<Queue>> {
         let queues = self.queues().await?;
         Ok(queues.into_iter().find(|queue| queue.name == name))
+    }
+
+    /// The node on which a quorum queue is led, as `NAME@HOST`.
+    ///
+    /// # Errors
+    ///
+    /// There is no such queue, or as [`Vhost::create_user`].
+    pub async fn leader(&self, queue: &str) -> anyhow::Result<String> {
+        let path = format!("/queues/{}/{}", self.name, encode(queue));
+        let entry = self.management.request("GET", path, None).await?;
+        let leader = entry["leader"].as_str().or_else(|| entry["node"].as_str());
+        leader
+            .map(str::to_owned)
+            .with_context(|| format!("nobody leads {queue}"))
     }
 
     /// Deletes a queue with its messages.

@@ -65,6 +65,49 @@ async fn blackhole_keeps_connections_and_carries_nothing() -> anyhow::Result<()>
 }
 
 #[tokio::test]
+async fn half_a_cable_carries_one_direction() -> anyhow::Result<()> {
+    for (mode, heard) in [(Mode::Deaf, false), (Mode::Mute, true)] {
+        let upstream = TcpListener::bind("127.0.0.1:0").await?;
+        let proxy = FaultProxy::to(upstream.local_addr()?).await?;
+        let mut client = TcpStream::connect(proxy.addr()).await?;
+        let (mut server, _) = upstream.accept().await?;
+        proxy.set(mode).await?;
+        client.write_all(b"up").await?;
+        server.write_all(b"down").await?;
+        let (mut up, mut down) = ([0; 2], [0; 4]);
+        ensure!(timeout(SHORT, server.read_exact(&mut up)).await.is_ok() == heard);
+        ensure!(timeout(SHORT, client.read_exact(&mut down)).await.is_ok() != heard);
+
+        proxy.set(Mode::Pass).await?;
+        if heard {
+            timeout(TIMEOUT, client.read_exact(&mut down)).await??;
+        } else {
+            timeout(TIMEOUT, server.read_exact(&mut up)).await??;
+        }
+        assert_eq!((&up, &down), (b"up", b"down"));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_thin_cable_takes_its_time_until_it_passes() -> anyhow::Result<()> {
+    let proxy = FaultProxy::to(echo().await?).await?;
+    let mut client = TcpStream::connect(proxy.addr()).await?;
+    proxy.set(Mode::Thin(1_000_000)).await?;
+    ensure!(timeout(SHORT, ask(&mut client, b"slow")).await.is_err());
+    let mut answer = [0; 4];
+    timeout(TIMEOUT, client.read_exact(&mut answer)).await??;
+    assert_eq!(&answer, b"slow");
+
+    // A byte a second, but for a change of mode.
+    proxy.set(Mode::Thin(1)).await?;
+    client.write_all(&[0; 1000]).await?;
+    proxy.set(Mode::Pass).await?;
+    timeout(TIMEOUT, client.read_exact(&mut [0; 1000])).await??;
+    Ok(())
+}
+
+#[tokio::test]
 async fn cut_resets_connections_and_takes_new_ones() -> anyhow::Result<()> {
     let proxy = FaultProxy::to(echo().await?).await?;
     let mut client = TcpStream::connect(proxy.addr()).await?;

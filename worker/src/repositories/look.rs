@@ -7,6 +7,7 @@ use super::runner::not_now;
 use super::triage::{self, Request};
 use super::{Source, answer};
 use crate::clock::Clock;
+use crate::fail_point::{self, FailPoint};
 use crate::fleet::Affected;
 use crate::git::{Blob, GitError};
 use crate::handlers::Rejection;
@@ -273,6 +274,7 @@ impl Look<'_> {
             endings
         });
         let all = |end: RunEnd| vec![end; messages];
+        fail_point::pass(FailPoint::BeforeChange);
         match self.repositories.change(&change).await {
             Ok(Changed::Committed) => {
                 let rows = committed.lock().expect("nothing panics while it holds the lock");

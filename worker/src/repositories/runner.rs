@@ -10,6 +10,7 @@ use super::answer;
 use super::look::Look;
 use super::triage::{self, Request};
 use crate::clock::Clock;
+use crate::fail_point::{self, FailPoint};
 use crate::handlers::Rejection;
 use crate::runtime::{Attempt, HeldLease, RunEnd, Runner, chain};
 use crate::store::{Leases, Repositories, StoreError};
@@ -59,6 +60,7 @@ impl RepositoryRunner {
             }
             Err(error) => return vec![not_now(&error); requests.len()],
         };
+        fail_point::pass(FailPoint::AfterLease);
         let look = Look {
             source,
             lease: held.lease(),

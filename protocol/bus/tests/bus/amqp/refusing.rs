@@ -1,7 +1,10 @@
+use lapin::options::QueueBindOptions;
+use lapin::types::FieldTable;
+use lapin::{Connection, ConnectionProperties};
 use lockstep_bus::{Acknowledge, Bus, BusError, ConsumeOptions, PublishError};
 use lockstep_protocol::Kind;
-use lockstep_protocol::topology::{Destination, Lane, Queue, ReplyQueue, Topology};
-use lockstep_testbed::{vhost, wait};
+use lockstep_protocol::topology::{self, Destination, Lane, Queue, ReplyQueue, Topology};
+use lockstep_testbed::{User, Vhost, vhost, wait};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -145,6 +148,87 @@ async fn answers_bypass_a_full_reply_queue() {
     assert_eq!(texts(&kept), numbers(0..published - 1));
     assert_eq!(bus.bypassed(), 1);
     bus.close().await;
+}
+
+/// What a requester may do by the permissions the operator gives it: read what comes under names of its own, and only that.
+#[tokio::test]
+async fn a_user_gets_no_answers_of_another() {
+    let vhost = vhost().await.unwrap();
+    let worker = declared(&vhost.url()).await;
+    let (netbox, mallory) = (
+        requester(&vhost, "netbox").await,
+        requester(&vhost, "mallory").await,
+    );
+    let theirs = connect(&netbox.url).await;
+    let reply = ReplyQueue::of(theirs.user(), "secret").unwrap();
+    let mut answers = consumer(&*theirs, Queue::Reply(reply.clone()), 10).await;
+
+    // Knowing the name does not help: the queue can be neither declared again nor read.
+    let spy = connect(&mallory.url).await;
+    let options = ConsumeOptions {
+        prefetch: 1,
+        acknowledge: Acknowledge::Each,
+    };
+    let Err(refused) = spy.consume(Queue::Reply(reply.clone()), options).await else {
+        panic!("it reads the answers of another");
+    };
+    assert!(matches!(refused, BusError::Consume { .. }), "{refused}");
+
+    // Nor does a queue of its own, bound to the name of another, or to all names.
+    let own = ReplyQueue::of(spy.user(), "own").unwrap();
+    let mut own_answers = consumer(&*spy, Queue::Reply(own.clone()), 10).await;
+    let connection = Connection::connect(&mallory.url, ConnectionProperties::default())
+        .await
+        .unwrap();
+    let others = [reply.as_str(), "#", "lockstep.reply.*.*", "*.*.*.*"];
+    for key in others {
+        let channel = connection.create_channel().await.unwrap();
+        let bound = channel
+            .queue_bind(
+                own.as_str().into(),
+                topology::REPLIES.into(),
+                key.into(),
+                QueueBindOptions::default(),
+                FieldTable::default(),
+            )
+            .await;
+        let refused = bound.expect_err(key).to_string();
+        assert!(refused.contains("403"), "{key}: {refused}");
+    }
+    connection.close(200, "seen".into()).await.unwrap();
+
+    worker
+        .publish(vec![
+            message(Destination::Reply(reply), "for netbox"),
+            message(Destination::Reply(own), "for mallory"),
+        ])
+        .await
+        .unwrap();
+    assert_eq!(texts(&take_and_ack(&mut answers, 1).await), ["for netbox"]);
+    assert_eq!(texts(&take_and_ack(&mut own_answers, 1).await), ["for mallory"]);
+    for bus in [worker, theirs, spy] {
+        bus.close().await;
+    }
+}
+
+/// A user who may publish events, and read its own answers.
+async fn requester(vhost: &Vhost, role: &str) -> User {
+    let user = vhost.create_user(role).await.unwrap();
+    let own = format!("lockstep\\.reply\\.{}\\..*", user.name);
+    let (configure, write, read) = (
+        format!("^{own}$"),
+        format!("^(lockstep\\.events|{own})$"),
+        format!("^(lockstep\\.replies|{own})$"),
+    );
+    vhost
+        .set_permissions(&user.name, &configure, &write, &read)
+        .await
+        .unwrap();
+    vhost
+        .set_topic_permissions(&user.name, topology::REPLIES, "^$", &format!("^{own}$"))
+        .await
+        .unwrap();
+    user
 }
 
 #[tokio::test]

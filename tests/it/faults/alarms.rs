@@ -1,0 +1,98 @@
+//! Memory and disk alarms of the broker: the worker holds what it has, whoever asks is told, and all goes on afterwards.
+
+use anyhow::{Result, ensure};
+use lockstep_bus::Bus;
+use lockstep_testbed::{Broker, free_port};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::system::http::Server;
+use crate::system::load::{flags, hostname, outgoing, update};
+use crate::system::{Load, Scene, Sent};
+
+const FLEET: Load = Load {
+    devices: 40,
+    events: 0,
+};
+
+/// How to make an alarm, and how to end it.
+const ALARMS: [[[&str; 2]; 2]; 2] = [
+    [
+        ["set_vm_memory_high_watermark", "0"],
+        ["set_vm_memory_high_watermark", "0.4"],
+    ],
+    [["set_disk_free_limit", "9000GB"], ["set_disk_free_limit", "50MB"]],
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn private_memory_and_disk_alarms_begin_and_end() -> Result<()> {
+    let broker = Broker::start().await?;
+    let scene = Scene::on(broker.vhost().await?, lockstep_testbed::schema().await?).await?;
+    let bus = scene.bus().await?;
+    let console = Server(format!("127.0.0.1:{}", free_port()?));
+    let serving = scene.run(
+        &["console", "--listen", &console.0],
+        &[
+            ("LOCKSTEP__CONSOLE__TOKENS__0__NAME", "alice"),
+            ("LOCKSTEP__CONSOLE__TOKENS__0__TOKEN", "a-token-of-alice"),
+            ("LOCKSTEP__CONSOLE__TOKENS__0__TYPES", "*"),
+        ],
+    )?;
+    console.ready().await?;
+    let worker = scene.worker(&[])?;
+    let mut sent = FLEET.publish(&*bus).await?;
+    scene.oracle().worked(&sent).await?;
+
+    for [begin, end] in ALARMS {
+        let before = sent.len();
+        // Work that nobody has begun when the alarm begins: it is for nobody to publish then.
+        worker.signal(Signal::STOP)?;
+        more(&mut sent, &*bus).await?;
+        broker.ctl(&begin).await?;
+        worker.signal(Signal::CONT)?;
+        scene.oracle().worked_at_least(before + 1).await?;
+        // The broker tells of the alarm who publishes. It takes nothing, and answers nothing.
+        let event = update(&hostname(0));
+        let asking = tokio::spawn(post(console.clone(), String::from_utf8(event.encode())?));
+        let told = console.answers_readiness(503).await?;
+        ensure!(told["away"] == json!(["broker"]), "{told}");
+        // Each batch that is committed waits for its results to be confirmed.
+        let worked = scene.oracle().records.worked().await?;
+        ensure!(
+            usize::try_from(worked)? < sent.len(),
+            "the worker did not wait: {worked} of {} messages are worked",
+            sent.len()
+        );
+        broker.ctl(&end).await?;
+        console.ready().await?;
+        // What was asked meanwhile is accepted now, or was refused and is asked again: it is the same message.
+        let (status, said) = asking.await??;
+        ensure!(matches!(status, 202 | 503), "{status} {said}");
+        bus.publish(vec![outgoing(&event)]).await?;
+        sent.insert(event.identity.clone(), flags(&event));
+        scene.oracle().worked(&sent).await?;
+    }
+    serving.stop().await?;
+    worker.stop().await?;
+    scene.oracle().judge(&sent, &*bus).await
+}
+
+async fn post(console: Server, body: String) -> Result<(u16, Value)> {
+    let headers = "authorization: Bearer a-token-of-alice\r\ncontent-type: application/cloudevents+json\r\n";
+    console.ask("POST", "/v1/events", headers, &body).await
+}
+
+/// Publishes a load of ten batches.
+async fn more(sent: &mut Sent, bus: &dyn Bus) -> Result<()> {
+    let updates = Load {
+        events: 1000,
+        ..FLEET
+    }
+    .updates();
+    bus.publish(updates.iter().map(outgoing).collect()).await?;
+    let expected = updates
+        .iter()
+        .map(|envelope| (envelope.identity.clone(), flags(envelope)));
+    sent.extend(expected);
+    Ok(())
+}

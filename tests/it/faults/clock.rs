@@ -1,0 +1,168 @@
+//! Workers whose wall clocks are wrong: nothing dies, nothing is doubled, and state keeps its order. What wrong clocks do
+//! to leases is in `repositories/clocks.rs`.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, bail, ensure};
+use jiff::{Timestamp, ToSpan};
+use lockstep_bus::Bus;
+use lockstep_protocol::events::DeviceStateChanged;
+use lockstep_protocol::{DeviceState, Envelope, Hostname};
+use lockstep_testbed::Schema;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+
+use crate::system::clock::{Settable, wrong_by};
+use crate::system::load::{envelope, flags, hostname, outgoing};
+use crate::system::{Expected, Ground, Load, Process, Scene, Sent};
+
+const FLEET: Load = Load {
+    devices: 10,
+    events: 0,
+};
+
+/// Which share of the inbox was written by a clock that is an hour ahead, and by one that is an hour behind.
+async fn wrong_rows(schema: &Schema) -> Result<(i64, i64)> {
+    let count = "SELECT count(*) FILTER (WHERE at > now() + interval '30 min'), \
+                 count(*) FILTER (WHERE at < now() - interval '30 min') FROM inbox";
+    let row = schema.connect().await?.query_one(count, &[]).await?;
+    Ok((row.get(0), row.get(1)))
+}
+
+/// Publishes more events of the fleet, and waits until they are worked.
+async fn more(scene: &Scene, sent: &mut Sent, bus: &dyn Bus) -> Result<()> {
+    let updates = Load { events: 200, ..FLEET }.updates();
+    bus.publish(updates.iter().map(outgoing).collect()).await?;
+    let expected = updates
+        .iter()
+        .map(|envelope| (envelope.identity.clone(), flags(envelope)));
+    sent.extend(expected);
+    scene.oracle().worked(sent).await
+}
+
+/// Workers whose clocks are an hour behind, right, and an hour ahead. They take few messages at a time, so that all of
+/// them get some.
+async fn workers(scene: &Scene) -> Result<Vec<Process>> {
+    let few = ("LOCKSTEP__WORKER__PREFETCH", "5");
+    let clocks = [wrong_by("-3600"), wrong_by("+0"), wrong_by("+3600")];
+    let workers: Result<Vec<Process>> = clocks
+        .into_iter()
+        .map(|clock| scene.worker(&[&clock[..], &[few]].concat()))
+        .collect();
+    let workers = workers?;
+    for worker in &workers {
+        worker.says("worker started").await?;
+    }
+    Ok(workers)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_workers_are_an_hour_apart() -> Result<()> {
+    let scene = Scene::new(Ground::Servers).await?;
+    let bus = scene.bus().await?;
+    let workers = workers(&scene).await?;
+    let mut sent = FLEET.publish(&*bus).await?;
+    scene.oracle().worked(&sent).await?;
+    let mut wrong = (0, 0);
+    for _ in 0..20 {
+        more(&scene, &mut sent, &*bus).await?;
+        wrong = wrong_rows(&scene.servers()?.schema).await?;
+        if wrong.0 > 0 && wrong.1 > 0 {
+            break;
+        }
+    }
+    ensure!(wrong.0 > 0 && wrong.1 > 0, "no clock was wrong: {wrong:?}");
+    for worker in workers {
+        worker.stop().await?;
+    }
+    scene.oracle().judge(&sent, &*bus).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_worker_jumps_an_hour_ahead_and_two_back() -> Result<()> {
+    let scene = Scene::new(Ground::Servers).await?;
+    let schema = &scene.servers()?.schema;
+    let bus = scene.bus().await?;
+    let clock = Settable::new(scene.folder())?;
+    let worker = scene.worker(&clock.environment())?;
+    let mut sent = FLEET.publish(&*bus).await?;
+    more(&scene, &mut sent, &*bus).await?;
+    ensure!(
+        wrong_rows(schema).await? == (0, 0),
+        "the clock is wrong from the beginning"
+    );
+    for (seconds, jumped) in [("+3600", (true, false)), ("-3600", (true, true))] {
+        clock.set_wrong_by(seconds)?;
+        let mut rounds = 0;
+        loop {
+            more(&scene, &mut sent, &*bus).await?;
+            let wrong = wrong_rows(schema).await?;
+            if (wrong.0 > 0, wrong.1 > 0) == jumped {
+                break;
+            }
+            rounds += 1;
+            if rounds > 200 {
+                bail!("the clock does not jump to {seconds}: {wrong:?}");
+            }
+        }
+    }
+    worker.stop().await?;
+    scene.oracle().judge(&sent, &*bus).await
+}
+
+/// Of the messages about a device's state the one with the latest time counts, in whatever order they come, and whichever
+/// worker works them.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_workers_are_apart_and_state_keeps_its_order() -> Result<()> {
+    let scene = Scene::new(Ground::Servers).await?;
+    let bus = scene.bus().await?;
+    let workers = workers(&scene).await?;
+    let mut sent = FLEET.publish(&*bus).await?;
+    scene.oracle().worked(&sent).await?;
+
+    let mut messages = Vec::new();
+    let mut latest: BTreeMap<Hostname, DeviceState> = BTreeMap::new();
+    for number in 0..FLEET.devices {
+        for minute in 0..20 + number {
+            let state = match minute % 3 {
+                0 => DeviceState::Managed,
+                1 => DeviceState::Unmanaged,
+                _ => DeviceState::Init,
+            };
+            messages.push(state_at(&hostname(number), state, minute)?);
+            latest.insert(hostname(number), state);
+        }
+    }
+    messages.shuffle(&mut StdRng::seed_from_u64(7));
+    for message in &messages {
+        sent.insert(message.identity.clone(), Expected::Applied { flags: None });
+        bus.publish(vec![outgoing(message)]).await?;
+    }
+    scene.oracle().worked(&sent).await?;
+    for worker in workers {
+        worker.stop().await?;
+    }
+    let wrong = wrong_rows(&scene.servers()?.schema).await?;
+    ensure!(wrong.0 > 0 && wrong.1 > 0, "one worker did all: {wrong:?}");
+    let client = scene.servers()?.schema.connect().await?;
+    for row in client.query("SELECT hostname, state FROM device", &[]).await? {
+        let (name, state): (String, String) = (row.get(0), row.get(1));
+        let expected = latest.get(&name.parse()?).map(ToString::to_string);
+        ensure!(
+            Some(&state) == expected.as_ref(),
+            "{name} is {state}, not {expected:?}"
+        );
+    }
+    Ok(())
+}
+
+fn state_at(hostname: &Hostname, state: DeviceState, minute: usize) -> Result<Envelope> {
+    let mut message = envelope(DeviceStateChanged {
+        hostname: hostname.clone(),
+        state,
+    });
+    let begin: Timestamp = "2026-01-01T00:00:00Z".parse()?;
+    message.time = Some(begin.checked_add(i64::try_from(minute)?.minutes())?);
+    Ok(message.with_subject(hostname.to_string()))
+}

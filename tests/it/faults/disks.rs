@@ -1,0 +1,93 @@
+//! A disk that is full, under load, until there is room again.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use lockstep_protocol::Envelope;
+use lockstep_testbed::{Database, Disk};
+use serde_json::Value;
+
+use crate::system::http::Server;
+use crate::system::load::{flags, hostname, update};
+use crate::system::{Ground, Load, Scene};
+
+const LOAD: Load = Load {
+    devices: 50,
+    events: 6000,
+};
+
+/// A disk, or the reason why this test cannot say anything on this machine.
+fn disk(path: &Path, megabytes: u32) -> Option<Disk> {
+    let mounted = Disk::mount(path, megabytes);
+    mounted
+        .inspect_err(|error| eprintln!("nothing is tested: no disk can be mounted here ({error:#})"))
+        .ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn private_the_disk_of_the_database_is_full() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let Some(disk) = disk(folder.path(), 200) else {
+        return Ok(());
+    };
+    let mut database = Database::start_on(&disk).await?;
+    let scene = Scene::on(lockstep_testbed::vhost().await?, database.schema().await?).await?;
+    let bus = scene.bus().await?;
+    let sent = LOAD.publish(&*bus).await?;
+    let worker = scene.worker(&[])?;
+    scene.oracle().worked_at_least(500).await?;
+    disk.fill()?;
+    worker.says("store away").await?;
+    disk.free()?;
+    // Where it was the log that found no room, the database ended itself.
+    if database.has_ended() {
+        database.restart().await?;
+    }
+    scene.oracle().worked(&sent).await?;
+    worker.stop().await?;
+    scene.oracle().judge(&sent, &*bus).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_disk_of_the_embedded_bus_and_store_is_full() -> Result<()> {
+    let scene = Scene::new(Ground::Embedded).await?;
+    let Some(disk) = disk(&scene.folder().join("lockstep-data"), 64) else {
+        return Ok(());
+    };
+    // The new disk hides what was there.
+    scene.run(&["migrate"], &[])?.ended().await?;
+    let bus = scene.bus().await?;
+    let mut sent = LOAD.publish(&*bus).await?;
+    bus.close().await;
+    let worker = scene.worker(&[])?;
+    scene.oracle().worked_at_least(500).await?;
+    disk.fill()?;
+    worker.says("disk is full").await?;
+    // Nothing is accepted that cannot be kept.
+    let event = update(&hostname(0));
+    let (status, said) = post(&scene, &event).await?;
+    ensure!(status == 503, "{status} {said}");
+    disk.free()?;
+    let (status, said) = post(&scene, &event).await?;
+    ensure!(status == 202, "{status} {said}");
+    sent.insert(event.identity.clone(), flags(&event));
+    scene.oracle().worked(&sent).await?;
+    worker.stop().await?;
+    let bus = scene.bus().await?;
+    scene.oracle().judge(&sent, &*bus).await
+}
+
+/// Sends an event as an operator on this machine would.
+async fn post(scene: &Scene, event: &Envelope) -> Result<(u16, Value)> {
+    let told = std::fs::read(scene.folder().join("lockstep-data/console.json"))?;
+    let told: Value = serde_json::from_slice(&told)?;
+    let text = |key: &str| told[key].as_str().map(str::to_owned).context("no address");
+    let headers = format!(
+        "authorization: Bearer {}\r\ncontent-type: application/cloudevents+json\r\n",
+        text("token")?
+    );
+    let body = String::from_utf8(event.encode())?;
+    Server(text("url")?)
+        .ask("POST", "/v1/events", &headers, &body)
+        .await
+}

@@ -1,0 +1,88 @@
+//! A full inlet lane: publishers hear of it, what was accepted is worked, what was refused is not.
+
+use anyhow::{Context, Result, ensure};
+use lockstep_protocol::topology::Lane;
+use lockstep_protocol::{Envelope, Identity};
+use lockstep_testbed::free_port;
+use serde_json::json;
+
+use crate::system::http::{Answer, Server};
+use crate::system::load::{flags, hostname, update};
+use crate::system::{Ground, Load, Scene};
+
+const FLEET: Load = Load {
+    devices: 5,
+    events: 0,
+};
+const MAX_LENGTH: usize = 20;
+/// How many are refused before anybody works: enough to see that none of them slips in.
+const REFUSED: usize = 20;
+
+/// Sends an event as another service would.
+async fn post(gateway: &Server, event: &Envelope) -> Result<Answer> {
+    let headers = "authorization: Bearer a-token-of-netbox\r\ncontent-type: application/cloudevents+json\r\n";
+    let body = String::from_utf8(event.encode())?;
+    gateway.answer("POST", "/v1/events", headers, &body).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refuses_and_recovers() -> Result<()> {
+    let scene = Scene::new(Ground::Servers).await?;
+    let bus = scene.bus().await?;
+    let mut sent = FLEET.publish(&*bus).await?;
+    let vhost = &scene.servers()?.vhost;
+    let pattern = format!("^{}$", Lane::Events.queue().replace('.', "\\."));
+    vhost
+        .set_policy("inlet", &pattern, json!({"max-length": MAX_LENGTH}))
+        .await?;
+    let gateway = Server(format!("127.0.0.1:{}", free_port()?));
+    let serving = scene.run(
+        &["gateway", "--listen", &gateway.0],
+        &[
+            ("LOCKSTEP__GATEWAY__TOKENS__0__NAME", "netbox"),
+            ("LOCKSTEP__GATEWAY__TOKENS__0__TOKEN", "a-token-of-netbox"),
+            ("LOCKSTEP__GATEWAY__TOKENS__0__TYPES", "lockstep.interface.*"),
+        ],
+    )?;
+    gateway.ready().await?;
+
+    let mut refused: Vec<Identity> = Vec::new();
+    let mut number = 0;
+    while refused.len() < REFUSED {
+        ensure!(number < 10 * MAX_LENGTH, "the lane is never full");
+        let event = update(&hostname(number % FLEET.devices));
+        number += 1;
+        let answer = post(&gateway, &event).await?;
+        match answer.status {
+            202 => drop(sent.insert(event.identity.clone(), flags(&event))),
+            503 => {
+                ensure!(
+                    answer.body["type"] == "urn:lockstep:problem:queue-full",
+                    "{answer:?}"
+                );
+                let seconds = answer.header("retry-after").context("no retry-after")?;
+                ensure!(seconds.parse::<u32>().is_ok(), "{answer:?}");
+                refused.push(event.identity);
+            }
+            _ => anyhow::bail!("{answer:?}"),
+        }
+    }
+    // It is the lane that is full; the gateway and its broker are well.
+    gateway.ready().await?;
+
+    let worker = scene.worker(&[])?;
+    scene.oracle().worked(&sent).await?;
+    let inbox = scene.oracle().records.inbox().await?;
+    ensure!(
+        !refused.iter().any(|identity| inbox.contains_key(identity)),
+        "what was refused was worked"
+    );
+    let event = update(&hostname(0));
+    let answer = post(&gateway, &event).await?;
+    ensure!(answer.status == 202, "{answer:?}");
+    sent.insert(event.identity.clone(), flags(&event));
+    scene.oracle().worked(&sent).await?;
+    serving.stop().await?;
+    worker.stop().await?;
+    scene.oracle().judge(&sent, &*bus).await
+}

@@ -1,0 +1,35 @@
+//! Workers whose wall clocks are an hour apart: a lease is held on the database's clock.
+
+use anyhow::{Result, ensure};
+
+use super::{Site, push};
+use crate::system::clock::wrong_by;
+use crate::system::{Ground, LeaseLog};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hours_apart_flag_once_a_push() -> Result<()> {
+    let (site, right) = Site::accepted(Ground::Servers).await?;
+    right.stop().await?;
+    let leases = LeaseLog::install(&site.scene.servers()?.schema).await?;
+    let early = site.worker(&wrong_by("+3600"))?;
+    let late = site.worker(&[&wrong_by("-3600")[..], &[("LOCKSTEP__DATA_DIR", "second-data")]].concat())?;
+    early.says("worker started").await?;
+    late.says("worker started").await?;
+    for number in 1..=8 {
+        site.settings
+            .write("access/x.txt", format!("{number}").as_bytes())?;
+        let tip = site.settings.commit("access")?;
+        // Both look for it at the same time.
+        let messages = [push(&tip)?, push(&tip)?];
+        site.publish(&messages).await?;
+        for message in &messages {
+            site.outcome(message).await?;
+        }
+        site.ensure_flags(&[("access1", number), ("access2", number)])
+            .await?;
+    }
+    ensure!(leases.acquisitions().await? >= 8, "nobody took a lease");
+    early.stop().await?;
+    late.stop().await?;
+    leases.judge().await
+}
