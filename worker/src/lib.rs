@@ -7,6 +7,7 @@
 //! - [`store`] keeps: the inbox, the fleet and their causes, on PostgreSQL or SQLite.
 //! - [`git`] fetches repositories and reads commits, by the command.
 //! - [`repositories`] brings the flags up to the tip of a repository: fetches, judges, commits.
+//! - [`health`] tells operators whether a worker can work, and how it is doing.
 //! - [`cvp`] looks after the tasks of CloudVision, and knows nothing of messages.
 //! - [`console`] shows: the HTTP API, which reads the store and publishes by the bus.
 
@@ -17,6 +18,7 @@ pub mod fail_point;
 pub mod fleet;
 pub mod git;
 pub mod handlers;
+pub mod health;
 pub mod intent;
 pub mod repositories;
 pub mod runtime;

@@ -17,13 +17,21 @@ pub enum Outcome {
     Dead,
     /// Its message failed and is tried again later.
     Retried,
+    /// Its message belongs to another lane, which gets it.
+    Forwarded,
     /// Its message could not be tried yet and comes back.
     Postponed,
 }
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Self; 4] = [Self::Applied, Self::Dead, Self::Retried, Self::Postponed];
+    pub const ALL: [Self; 5] = [
+        Self::Applied,
+        Self::Dead,
+        Self::Retried,
+        Self::Forwarded,
+        Self::Postponed,
+    ];
 
     /// The outcome as a label.
     pub const fn as_str(self) -> &'static str {
@@ -31,6 +39,7 @@ impl Outcome {
             Self::Applied => "applied",
             Self::Dead => "dead",
             Self::Retried => "retried",
+            Self::Forwarded => "forwarded",
             Self::Postponed => "postponed",
         }
     }
@@ -140,6 +149,11 @@ impl Tally {
     pub fn retried(&mut self, rung: Rung) {
         self.add(Outcome::Retried);
         self.retried.push(rung);
+    }
+
+    /// A message goes to another lane.
+    pub fn forwarded(&mut self) {
+        self.add(Outcome::Forwarded);
     }
 
     /// A message comes back.

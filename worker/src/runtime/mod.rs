@@ -29,6 +29,7 @@ mod run;
 mod runner;
 mod settlement;
 mod suspicion;
+mod witness;
 mod worker;
 
 pub use actor::TrustedUsers;

@@ -26,6 +26,7 @@ mod related;
 mod repository;
 mod session;
 mod starts;
+mod vitals;
 mod write;
 
 use std::fmt;

@@ -17,6 +17,7 @@ mod migrate;
 mod related;
 mod repository;
 mod starts;
+mod vitals;
 
 use std::path::PathBuf;
 use std::sync::Arc;
