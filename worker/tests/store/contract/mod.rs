@@ -13,6 +13,7 @@ pub(crate) mod related;
 pub(crate) mod repositories;
 pub(crate) mod starts;
 pub(crate) mod texts;
+pub(crate) mod vitals;
 pub(crate) mod whom;
 
 use std::any::Any;
@@ -28,7 +29,7 @@ use lockstep_protocol::{
 };
 use lockstep_worker::store::{
     Attributes, BatchStore, DeadLetters, DeviceEffect, Effects, Facts, Fleet, Inbox, InboxRow, InboxState,
-    Keys, Leases, Originator, Repositories, Schema, Starts, StoreError,
+    Keys, Leases, Originator, Repositories, Schema, Starts, StoreError, Vitals,
 };
 use serde_json::json;
 
@@ -121,6 +122,10 @@ macro_rules! contract {
                 changes_and_batches_at_once_never_deadlock_and_add_up,
                 a_broad_change_waits_for_a_batch_and_sees_what_it_did,
             }
+            vitals {
+                the_fleet_is_summarized_by_state,
+                its_sessions_are_counted,
+            }
             texts {
                 texts_come_back_as_they_were,
                 a_message_with_nul_can_be_remembered,
@@ -144,11 +149,11 @@ macro_rules! contract {
 
 /// All that a store is.
 pub(crate) trait Store:
-    BatchStore + Inbox + Fleet + Schema + Leases + Repositories + DeadLetters + Starts
+    BatchStore + Inbox + Fleet + Schema + Leases + Repositories + DeadLetters + Starts + Vitals
 {
 }
 
-impl<S: BatchStore + Inbox + Fleet + Schema + Leases + Repositories + DeadLetters + Starts> Store for S {}
+impl<S: BatchStore + Inbox + Fleet + Schema + Leases + Repositories + DeadLetters + Starts + Vitals> Store for S {}
 
 /// Looks into a store behind its back.
 #[async_trait]
