@@ -30,7 +30,10 @@ impl TraceParent {
     /// Whether the trace is being recorded.
     pub fn is_sampled(&self) -> bool {
         // The lowest of the flags' eight bits.
-        matches!(self.0.as_bytes().last(), Some(b'1' | b'3' | b'5' | b'7' | b'9' | b'b' | b'd' | b'f'))
+        matches!(
+            self.0.as_bytes().last(),
+            Some(b'1' | b'3' | b'5' | b'7' | b'9' | b'b' | b'd' | b'f')
+        )
     }
 
     /// The whole header value.
@@ -89,8 +92,17 @@ mod tests {
             "4bf92f3577b34da6a3ce929d0e0e4736"
         );
         let parsed = TraceParent::try_from(good.to_owned()).unwrap();
-        assert_eq!((parsed.parent_id(), parsed.is_sampled()), ("00f067aa0ba902b7", true));
-        for (flags, sampled) in [("00", false), ("03", true), ("02", false), ("ff", true), ("fe", false)] {
+        assert_eq!(
+            (parsed.parent_id(), parsed.is_sampled()),
+            ("00f067aa0ba902b7", true)
+        );
+        for (flags, sampled) in [
+            ("00", false),
+            ("03", true),
+            ("02", false),
+            ("ff", true),
+            ("fe", false),
+        ] {
             let parent = TraceParent::try_from(good.replace("-01", &format!("-{flags}"))).unwrap();
             assert_eq!(parent.is_sampled(), sampled, "{flags}");
         }

@@ -12,6 +12,7 @@ mod repositories;
 mod show;
 mod source;
 mod store;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -33,6 +34,7 @@ use reader::Reader;
 pub(crate) use repositories::{RepositoriesConfig, RepositoryConfig};
 use source::Settings;
 pub(crate) use store::StoreConfig;
+pub(crate) use telemetry::TelemetryConfig;
 pub(crate) use worker::WorkerConfig;
 
 /// Everything that can be configured.
@@ -48,6 +50,7 @@ pub(crate) struct Config {
     pub(crate) repositories: RepositoriesConfig,
     pub(crate) cvp: CvpClusters,
     pub(crate) log: LogConfig,
+    pub(crate) telemetry: TelemetryConfig,
 }
 
 /// What flags say about the configuration.
@@ -106,6 +109,9 @@ impl Config {
         if let Some(file) = file {
             settings.add_file(file);
         }
+        for (name, key) in telemetry::VARIABLES {
+            settings.add_variable(variables, name, key);
+        }
         settings.add_environment(variables);
         if overrides.cvp_variables && variables.contains_key("CVP_HOSTNAME") {
             for (name, key) in cvp::VARIABLES {
@@ -145,6 +151,7 @@ impl Config {
             repositories: RepositoriesConfig::of(reader),
             cvp: cvp::clusters(reader),
             log: LogConfig::of(reader),
+            telemetry: TelemetryConfig::of(reader),
             data_dir,
         }
     }

@@ -7,7 +7,7 @@ use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_worker::store::sqlite::{SqliteOptions, SqliteStore};
 use lockstep_worker::store::{
     BatchStore, DeadLetters, Fleet, Healing, Inbox, Leases, Migrated, Repositories, Schema, Starts,
-    StoreError,
+    StoreError, Vitals,
 };
 
 use crate::config::{Config, ConfigProblems, StoreUrl};
@@ -27,6 +27,7 @@ pub(super) struct Store {
     pub(super) starts: Arc<dyn Starts>,
     pub(super) leases: Arc<dyn Leases>,
     pub(super) schema: Arc<dyn Schema>,
+    pub(super) vitals: Arc<dyn Vitals>,
 }
 
 pub(super) fn open(config: &Config) -> anyhow::Result<Store> {
@@ -52,7 +53,7 @@ pub(super) fn open(config: &Config) -> anyhow::Result<Store> {
 }
 
 impl Store {
-    fn of<S: BatchStore + Inbox + Fleet + Repositories + DeadLetters + Starts + Leases + Schema>(
+    fn of<S: BatchStore + Inbox + Fleet + Repositories + DeadLetters + Starts + Leases + Schema + Vitals>(
         store: Arc<S>,
     ) -> Self {
         Self {
@@ -63,7 +64,8 @@ impl Store {
             dead_letters: store.clone(),
             starts: store.clone(),
             leases: store.clone(),
-            schema: store,
+            schema: store.clone(),
+            vitals: store,
         }
     }
 }

@@ -40,7 +40,9 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use jiff::Timestamp;
 use lockstep_bus::{Bus, Outgoing};
-use lockstep_http::{Answer, Gatekeeper, KnowsTokens, ServeLimits, Tokens, admit, confirmed, unknown_path, with_metrics};
+use lockstep_http::{
+    Answer, Gatekeeper, KnowsTokens, ServeLimits, Tokens, admit, confirmed, unknown_path, with_metrics,
+};
 use lockstep_protocol::envelope::MAX_BODY_BYTES;
 use lockstep_telemetry::Scrape;
 use tokio::net::TcpListener;

@@ -49,7 +49,13 @@ pub async fn admit(State(keeper): State<Gatekeeper>, request: Request, next: Nex
     let template = template.to_owned();
     let traced = !UNTRACED.contains(&template.as_str());
     let trace = traced
-        .then(|| Span::request(request.method().as_str(), &template, told(request.headers()).as_ref()))
+        .then(|| {
+            Span::request(
+                request.method().as_str(),
+                &template,
+                told(request.headers()).as_ref(),
+            )
+        })
         .flatten();
     let work = async {
         let started = Instant::now();

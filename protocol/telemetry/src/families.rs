@@ -98,7 +98,9 @@ mod tests {
             let fits = match family.form {
                 Form::Counter => name.ends_with("_total"),
                 Form::Histogram => name.ends_with("_seconds"),
-                Form::Gauge => !name.ends_with("_total") && !name.ends_with("_count") && !name.ends_with("_sum"),
+                Form::Gauge => {
+                    !name.ends_with("_total") && !name.ends_with("_count") && !name.ends_with("_sum")
+                }
             };
             assert!(fits, "{name} is a {:?}", family.form);
         }

@@ -105,14 +105,20 @@ impl Sample {
 impl BrokerSample {
     fn set(&self) {
         let none: [&'static str; 0] = [];
-        BROKER_CONNECTED.gauge(none).set(f64::from(u8::from(self.connected)));
+        BROKER_CONNECTED
+            .gauge(none)
+            .set(f64::from(u8::from(self.connected)));
         BROKER_BLOCKED.gauge(none).set(f64::from(u8::from(self.blocked)));
         REPLIES_BYPASSED.counter(none).absolute(self.bypassed);
         if let Some(channels) = self.channels {
             BROKER_CHANNELS.gauge(["in_use"]).set(exact(channels.in_use()));
             BROKER_CHANNELS.gauge(["idle"]).set(exact(channels.idle as u64));
-            BROKER_CHANNELS_LIMIT.gauge(none).set(exact(channels.limit as u64));
-            BROKER_CHANNELS_WAITING.gauge(none).set(exact(channels.waiting as u64));
+            BROKER_CHANNELS_LIMIT
+                .gauge(none)
+                .set(exact(channels.limit as u64));
+            BROKER_CHANNELS_WAITING
+                .gauge(none)
+                .set(exact(channels.waiting as u64));
         }
     }
 }
@@ -125,7 +131,9 @@ impl StoreSample {
             STORE_SESSIONS.gauge(["in_use"]).set(exact(sessions.in_use()));
             STORE_SESSIONS.gauge(["idle"]).set(exact(sessions.idle as u64));
             STORE_SESSIONS_LIMIT.gauge(none).set(exact(sessions.limit as u64));
-            STORE_SESSIONS_WAITING.gauge(none).set(exact(sessions.waiting as u64));
+            STORE_SESSIONS_WAITING
+                .gauge(none)
+                .set(exact(sessions.waiting as u64));
         }
     }
 }
@@ -135,13 +143,16 @@ impl FleetSample {
         let none: [&'static str; 0] = [];
         for state in DeviceState::ALL {
             let known = self.devices.iter().find(|devices| devices.state == *state);
-            let (all, unsynchronized) =
-                known.map_or((0, 0), |devices| (devices.all, devices.unsynchronized));
+            let (all, unsynchronized) = known.map_or((0, 0), |devices| (devices.all, devices.unsynchronized));
             DEVICES.gauge([state.as_str()]).set(exact(all));
-            DEVICES_UNSYNCHRONIZED.gauge([state.as_str()]).set(exact(unsynchronized));
+            DEVICES_UNSYNCHRONIZED
+                .gauge([state.as_str()])
+                .set(exact(unsynchronized));
         }
         let oldest = self.oldest.unwrap_or_default();
-        OLDEST_UNSYNCHRONIZED_SECONDS.gauge(none).set(oldest.as_secs_f64());
+        OLDEST_UNSYNCHRONIZED_SECONDS
+            .gauge(none)
+            .set(oldest.as_secs_f64());
         DEAD_LETTERS.gauge(none).set(exact(self.dead_letters));
     }
 }
@@ -165,11 +176,17 @@ mod tests {
     #[test]
     fn what_is_not_known_is_not_shown() {
         let away = Sample {
-            store: Some(StoreSample { up: false, sessions: None }),
+            store: Some(StoreSample {
+                up: false,
+                sessions: None,
+            }),
             ..Sample::default()
         };
         let text = shown(|| away.set());
-        let values: Vec<&str> = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).collect();
+        let values: Vec<&str> = text
+            .lines()
+            .filter(|line| !line.starts_with('#') && !line.is_empty())
+            .collect();
         assert_eq!(values, ["lockstep_store_up 0"]);
     }
 

@@ -185,13 +185,19 @@ mod tests {
     use super::*;
 
     fn parent(flags: &str) -> TraceParent {
-        TraceParent::try_from(format!("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-{flags}")).unwrap()
+        TraceParent::try_from(format!(
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-{flags}"
+        ))
+        .unwrap()
     }
 
     /// One test, since a process has one tracer.
     #[tokio::test]
     async fn a_trace_goes_from_the_request_through_the_work_to_the_result() {
-        assert!(Span::request("POST", "/v1/events", None).is_none(), "nobody exports yet");
+        assert!(
+            Span::request("POST", "/v1/events", None).is_none(),
+            "nobody exports yet"
+        );
         assert_eq!(Span::current_traceparent(), None);
 
         let exporter = InMemorySpanExporter::default();
@@ -223,10 +229,18 @@ mod tests {
         work.failed("dead");
         drop((work, other));
 
-        let untraced = Span::work(Lane::Events, "lockstep.interface.updated", "3", Some(&parent("00")));
+        let untraced = Span::work(
+            Lane::Events,
+            "lockstep.interface.updated",
+            "3",
+            Some(&parent("00")),
+        );
         assert!(untraced.is_none(), "its trace is not recorded");
         let unsampled = Span::request("GET", "/v1/devices", Some(&parent("00"))).unwrap();
-        assert!(!unsampled.traceparent().is_sampled(), "and so says what follows from it");
+        assert!(
+            !unsampled.traceparent().is_sampled(),
+            "and so says what follows from it"
+        );
         drop(unsampled);
 
         let spans = exporter.get_finished_spans().unwrap();
@@ -234,7 +248,10 @@ mod tests {
         let id = |span: &SpanData| span.span_context.span_id();
         let ours = |span: &SpanData| span.span_context.trace_id().to_string() == carried.trace_id();
         assert_eq!(spans.len(), 6);
-        let (request, work) = (span("POST /v1/events"), span("process lockstep.interface.updated"));
+        let (request, work) = (
+            span("POST /v1/events"),
+            span("process lockstep.interface.updated"),
+        );
         assert_eq!(request.parent_span_id.to_string(), parent("01").parent_id());
         assert_eq!(span("publish messages").parent_span_id, id(request));
         assert_eq!(work.parent_span_id, id(request));

@@ -141,7 +141,11 @@ impl Console {
             stop,
         });
         let work = Gatekeeper::new("console", limits.requests, limits.request_timeout);
-        let wait = Gatekeeper::new("console", limits.waiting, limits.longest_wait + limits.request_timeout);
+        let wait = Gatekeeper::new(
+            "console",
+            limits.waiting,
+            limits.longest_wait + limits.request_timeout,
+        );
 
         let look = Gatekeeper::new("console", ONLOOKERS, limits.request_timeout);
 

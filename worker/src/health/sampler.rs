@@ -79,7 +79,10 @@ impl Sampler for ProcessSampler {
     async fn sample(&self) -> Sample {
         let broker = Some(self.broker());
         let Some(store) = &self.store else {
-            return Sample { broker, ..Sample::default() };
+            return Sample {
+                broker,
+                ..Sample::default()
+            };
         };
         let mut known = self.known.lock().await;
         let old = known.take().filter(|known| known.at.elapsed() < FRESH);
@@ -101,14 +104,19 @@ impl Sampler for ProcessSampler {
 impl Fleeting {
     async fn ask(&self) -> Known {
         let answer = match self {
-            Self::Ping(schema, _) => timeout(PING_TIMEOUT, schema.ping()).await.map(|ping| ping.map(|()| None)),
+            Self::Ping(schema, _) => timeout(PING_TIMEOUT, schema.ping())
+                .await
+                .map(|ping| ping.map(|()| None)),
             Self::Fleet(vitals, _) => timeout(SUMMARY_TIMEOUT, vitals.summary())
                 .await
                 .map(|summary| summary.map(Some)),
         };
         let answer: Option<Result<Option<Summary>, StoreError>> = answer.ok();
         if let Some(Err(error)) = &answer {
-            tracing::debug!(error = error as &dyn std::error::Error, "the store cannot be sampled");
+            tracing::debug!(
+                error = error as &dyn std::error::Error,
+                "the store cannot be sampled"
+            );
         }
         let answer = answer.and_then(Result::ok);
         Known {

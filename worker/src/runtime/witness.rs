@@ -52,7 +52,9 @@ impl Witness {
         for mut witness in witnesses {
             let places = joined.deliveries;
             let works = witness.works.drain(..);
-            joined.works.extend(works.map(|(place, span)| (places + place, span)));
+            joined
+                .works
+                .extend(works.map(|(place, span)| (places + place, span)));
             joined.deliveries += std::mem::take(&mut witness.deliveries);
         }
         joined
@@ -71,7 +73,8 @@ impl Witness {
         }
         self.together = None;
         for (place, work) in &self.works {
-            let (Some(settlement), Some(message)) = (settlements.get(*place), messages.get_mut(*place)) else {
+            let (Some(settlement), Some(message)) = (settlements.get(*place), messages.get_mut(*place))
+            else {
                 continue;
             };
             let (outcome, row) = ending(settlement);

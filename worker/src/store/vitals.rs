@@ -58,6 +58,9 @@ impl Summary {
     /// Puts the states into their order.
     pub(super) fn new(mut devices: Vec<DevicesInState>, dead_letters: u64) -> Self {
         devices.sort_unstable_by_key(|devices| devices.state);
-        Self { devices, dead_letters }
+        Self {
+            devices,
+            dead_letters,
+        }
     }
 }

@@ -58,7 +58,14 @@ fn only_managed_devices_make_the_fleet_old() {
             in_state(DeviceState::Managed, since),
             in_state(DeviceState::Unmanaged, Some("2025-01-01T00:00:00Z")),
         ];
-        fleet(&Summary { devices, dead_letters: 0 }, now).oldest
+        fleet(
+            &Summary {
+                devices,
+                dead_letters: 0,
+            },
+            now,
+        )
+        .oldest
     };
     let table = [
         (None, None),

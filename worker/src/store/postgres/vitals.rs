@@ -16,21 +16,25 @@ const DEVICES: &str = "\
         min(unsynchronized_since) FILTER (WHERE synced_generation <> desired_generation) \
     FROM device GROUP BY state";
 
+/// By the index of those that nobody settled.
+const DEAD_LETTERS: &str = "SELECT count(*) FROM dead_letter WHERE state = 'dead'";
+
 #[async_trait]
 impl Vitals for PostgresStore {
     async fn summary(&self) -> Result<Summary, StoreError> {
         let session = self.session(OPERATION).await?;
-        let devices = session
+        let (devices, dead_letters) = session
             .answer(OPERATION, async {
                 session.batch_execute(READ_ALL).await?;
                 let devices = session.query(DEVICES, &[]).await?;
+                let dead_letters = session.query_one(DEAD_LETTERS, &[]).await?;
                 session.batch_execute("COMMIT").await?;
-                Ok(devices)
+                Ok((devices, dead_letters))
             })
             .await?;
         session.give_back();
         let devices = devices.iter().map(in_state).collect::<Result<_, _>>()?;
-        Ok(Summary::new(devices, 0))
+        Ok(Summary::new(devices, column::count(dead_letters.get(0))))
     }
 
     fn sessions(&self) -> Sessions {

@@ -10,10 +10,13 @@ const DEVICES: &str = "\
         min(unsynchronized_since) FILTER (WHERE synced_generation <> desired_generation) \
     FROM device GROUP BY state";
 
+const DEAD_LETTERS: &str = "SELECT count(*) FROM dead_letter WHERE state = 'dead'";
+
 #[async_trait]
 impl Vitals for SqliteStore {
     async fn summary(&self) -> Result<Summary, StoreError> {
-        self.read(|connection| Ok(Summary::new(devices(connection)?, 0))).await
+        self.read(|connection| Ok(Summary::new(devices(connection)?, dead_letters(connection)?)))
+            .await
     }
 
     /// Of those that read; there is one that writes besides.
@@ -36,6 +39,11 @@ fn devices(connection: &Connection) -> Result<Vec<DevicesInState>, Failure> {
         devices.push(in_state(row)?);
     }
     Ok(devices)
+}
+
+fn dead_letters(connection: &Connection) -> Result<u64, Failure> {
+    let mut select = connection.prepare_cached(DEAD_LETTERS)?;
+    Ok(column::count(select.query_row([], |row| row.get(0))?))
 }
 
 fn in_state(row: &Row<'_>) -> Result<DevicesInState, Failure> {

@@ -5,7 +5,10 @@ use lockstep_worker::store::{Attributes, DeviceEffect, DevicesInState};
 use super::{Place, at, create_all, devices, hostname, keys, unsynchronize, work};
 
 pub(crate) async fn the_fleet_is_summarized_by_state(place: &Place) -> Result<()> {
-    ensure!(place.store.summary().await?.devices.is_empty(), "nobody is there yet");
+    ensure!(
+        place.store.summary().await?.devices.is_empty(),
+        "nobody is there yet"
+    );
 
     create_all(place, &["a", "b", "c"]).await?;
     let spare = DeviceEffect::Create {
@@ -22,16 +25,31 @@ pub(crate) async fn the_fleet_is_summarized_by_state(place: &Place) -> Result<()
         "{before:?}"
     );
 
-    let synchronize = |name: &str| DeviceEffect::Synchronize { hostname: hostname(name) };
+    let synchronize = |name: &str| DeviceEffect::Synchronize {
+        hostname: hostname(name),
+    };
     for name in ["a", "b", "c", "d"] {
-        work(place, &keys(&format!("synchronize {name}"), [name]), devices([synchronize(name)])).await?;
+        work(
+            place,
+            &keys(&format!("synchronize {name}"), [name]),
+            devices([synchronize(name)]),
+        )
+        .await?;
     }
     let none = place.store.summary().await?;
-    let in_step = none.devices.iter().all(|devices| devices.unsynchronized == 0 && devices.since.is_none());
+    let in_step = none
+        .devices
+        .iter()
+        .all(|devices| devices.unsynchronized == 0 && devices.since.is_none());
     ensure!(in_step, "{none:?}");
 
     for name in ["a", "c"] {
-        work(place, &keys(&format!("flag {name}"), [name]), devices([unsynchronize(name)])).await?;
+        work(
+            place,
+            &keys(&format!("flag {name}"), [name]),
+            devices([unsynchronize(name)]),
+        )
+        .await?;
     }
     let summary = place.store.summary().await?;
     let managed = DevicesInState {
