@@ -12,6 +12,7 @@ mod cut;
 mod cvp;
 mod duplicates;
 mod gateway;
+mod observed;
 mod outage;
 mod panic;
 mod poison;
