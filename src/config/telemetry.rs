@@ -34,6 +34,7 @@ impl TelemetryConfig {
 /// An address with a password would be shown where addresses are; a collector that wants one takes it as a header.
 fn endpoint(reader: &mut Reader) -> Option<Url> {
     const KEY: &str = "telemetry.otlp_endpoint";
+    let origin = reader.origin(KEY);
     let text = reader.text(KEY)?;
     let url = Url::parse(&text).ok().filter(|url| {
         let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
@@ -42,7 +43,7 @@ fn endpoint(reader: &mut Reader) -> Option<Url> {
     if url.is_none() {
         let reason = "must be http://HOST:PORT or https://HOST:PORT of an OTLP collector, without user and password \
                       (headers come from OTEL_EXPORTER_OTLP_HEADERS)";
-        reader.problem(KEY, None, reason);
+        reader.problem(KEY, origin.as_ref(), reason);
     }
     url
 }

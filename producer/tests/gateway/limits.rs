@@ -211,5 +211,5 @@ async fn the_document_has_every_route_and_is_the_committed_one() {
             assert_ne!(status, 404, "{path}");
         }
     }
-    assert_eq!(paths.len(), 5);
+    assert_eq!(paths.len(), 6);
 }

@@ -22,3 +22,23 @@ fn new() -> TraceParent {
     let parent = rand::random::<u64>() | 1;
     TraceParent::try_from(format!("00-{trace:032x}-{parent:016x}-00")).expect("the format is version 00's")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(traceparent: &'static str) -> HeaderMap {
+        [("traceparent".parse().unwrap(), traceparent.parse().unwrap())]
+            .into_iter()
+            .collect()
+    }
+
+    #[test]
+    fn what_the_sender_says_is_carried_on_and_nonsense_is_replaced() {
+        let told = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        assert_eq!(trace_of(&headers(told)).as_str(), told);
+        let (one, other) = (trace_of(&headers("nonsense")), trace_of(&HeaderMap::new()));
+        assert_ne!(one.trace_id(), other.trace_id());
+        assert!(!one.is_sampled(), "nobody records it");
+    }
+}
