@@ -91,8 +91,9 @@ impl Span {
     }
 
     /// What belongs to this carries this.
+    #[expect(clippy::missing_panics_doc, reason = "it cannot happen, as the message says")]
     pub fn traceparent(&self) -> TraceParent {
-        traceparent(self.0.span().span_context()).expect("a span that was started has a context")
+        traceparent(self.0.span().span_context()).expect("only spans with a context are made")
     }
 
     /// The span of the work that this is called in.
@@ -132,8 +133,10 @@ impl Span {
 
     fn start(builder: SpanBuilder, parent: &Context) -> Option<Self> {
         let tracer = TRACER.get()?;
-        let span = tracer.build_with_context(builder, parent);
-        Some(Self(parent.with_span(span)))
+        let span = Self(parent.with_span(tracer.build_with_context(builder, parent)));
+        // It has none after the end of the export.
+        let known = span.0.span().span_context().is_valid();
+        known.then_some(span)
     }
 }
 
