@@ -77,7 +77,7 @@ async fn one_trace_goes_from_the_webhook_to_the_result() -> Result<()> {
     push(&gateway, "1", &commit, "00").await?;
     push(&gateway, "2", &commit, "01").await?;
 
-    let names = [
+    let path = [
         "POST /webhooks/{forge}/{repository}",
         "process lockstep.repository.changed",
         "publish lockstep.event.applied",
@@ -87,7 +87,7 @@ async fn one_trace_goes_from_the_webhook_to_the_result() -> Result<()> {
         spans.filter(|span| span.name == name).collect()
     };
     wait::until("the spans of the push", PATIENCE, async || {
-        if names.iter().all(|name| !named(name).is_empty()) {
+        if path.iter().all(|name| !named(name).is_empty()) {
             Ok(())
         } else {
             Err(format!("{:?}", collector.spans()))
@@ -102,16 +102,16 @@ async fn one_trace_goes_from_the_webhook_to_the_result() -> Result<()> {
             .iter()
             .all(|(service, _)| service.contains("lockstep-of-a-test"))
     );
-    let spans: Vec<Span> = names
+    let spans: Vec<Span> = path
         .iter()
         .map(|name| {
-            let mut named = named(name);
-            ensure!(named.len() == 1, "{name}: {named:?}");
-            named.pop().context("there is one")
+            let mut found = named(name);
+            ensure!(found.len() == 1, "{name}: {found:?}");
+            found.pop().context("there is one")
         })
         .collect::<Result<_>>()?;
     let [webhook, work, result] = spans.as_slice() else {
-        unreachable!("as many as names");
+        unreachable!("as many as there are steps");
     };
     for span in [webhook, work, result] {
         ensure!(hex::encode(&span.trace_id) == TRACE, "{span:?}");

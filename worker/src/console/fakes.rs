@@ -15,8 +15,8 @@ use tokio::sync::Notify;
 use crate::clock::Clock;
 use crate::store::{
     Changed, DeadLetters, DeviceQuery, Fleet, Inbox, InboxRow, LetterCountQuery, LetterCounts, LetterHead,
-    LetterQuery, LetterRow, Migrated, Repositories, RepositoryChange, RepositoryRow, Schema, Sessions, StoreError,
-    Summary, Vitals,
+    LetterQuery, LetterRow, Migrated, Repositories, RepositoryChange, RepositoryRow, Schema, Sessions,
+    StoreError, Summary, Vitals,
 };
 
 /// What the bus does with the next message.

@@ -153,7 +153,10 @@ pub(crate) trait Store:
 {
 }
 
-impl<S: BatchStore + Inbox + Fleet + Schema + Leases + Repositories + DeadLetters + Starts + Vitals> Store for S {}
+impl<S: BatchStore + Inbox + Fleet + Schema + Leases + Repositories + DeadLetters + Starts + Vitals> Store
+    for S
+{
+}
 
 /// Looks into a store behind its back.
 #[async_trait]
