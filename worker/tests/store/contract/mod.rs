@@ -67,6 +67,7 @@ macro_rules! contract {
                 rows_derived_from_content_may_come_twice,
             }
             filing {
+                those_that_nobody_settled_are_counted,
                 a_letter_commits_with_its_row_and_comes_back_as_it_was,
                 the_same_death_has_one_letter,
                 a_requeued_message_takes_the_place_of_its_dead_row,
