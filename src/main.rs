@@ -20,9 +20,13 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = Cli::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let result = runtime
-        .context("cannot start")
-        .and_then(|runtime| runtime.block_on(cli::run(cli)));
+    let result = runtime.context("cannot start").and_then(|runtime| {
+        runtime.block_on(async {
+            let result = cli::run(cli).await;
+            telemetry::end().await;
+            result
+        })
+    });
     match result {
         Ok(code) => code,
         Err(error) => cli::report(&error),

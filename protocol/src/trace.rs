@@ -22,6 +22,20 @@ impl TraceParent {
         &self.0[3..35]
     }
 
+    /// The span this follows from: 16 hexadecimal digits.
+    pub fn parent_id(&self) -> &str {
+        &self.0[36..52]
+    }
+
+    /// Whether the trace is being recorded.
+    pub fn is_sampled(&self) -> bool {
+        // The lowest of the flags' eight bits.
+        matches!(
+            self.0.as_bytes().last(),
+            Some(b'1' | b'3' | b'5' | b'7' | b'9' | b'b' | b'd' | b'f')
+        )
+    }
+
     /// The whole header value.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -77,6 +91,21 @@ mod tests {
             TraceParent::try_from(good.to_owned()).unwrap().trace_id(),
             "4bf92f3577b34da6a3ce929d0e0e4736"
         );
+        let parsed = TraceParent::try_from(good.to_owned()).unwrap();
+        assert_eq!(
+            (parsed.parent_id(), parsed.is_sampled()),
+            ("00f067aa0ba902b7", true)
+        );
+        for (flags, sampled) in [
+            ("00", false),
+            ("03", true),
+            ("02", false),
+            ("ff", true),
+            ("fe", false),
+        ] {
+            let parent = TraceParent::try_from(good.replace("-01", &format!("-{flags}"))).unwrap();
+            assert_eq!(parent.is_sampled(), sampled, "{flags}");
+        }
         for bad in [
             "",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",

@@ -172,7 +172,7 @@ impl Global {
     /// The configuration of a process that stays, with its logs started.
     fn role(&self, overrides: Overrides) -> anyhow::Result<Config> {
         let config = self.configuration(overrides)?;
-        telemetry::start(&config.log, self.verbose)?;
+        telemetry::start(&config, self.verbose)?;
         Ok(config)
     }
 }

@@ -15,6 +15,7 @@ mod retention;
 mod show;
 mod source;
 mod store;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -38,6 +39,7 @@ pub(crate) use repositories::{RepositoriesConfig, RepositoryConfig};
 pub(crate) use retention::RetentionConfig;
 use source::Settings;
 pub(crate) use store::StoreConfig;
+pub(crate) use telemetry::TelemetryConfig;
 pub(crate) use worker::WorkerConfig;
 
 /// Everything that can be configured.
@@ -55,6 +57,7 @@ pub(crate) struct Config {
     pub(crate) retention: RetentionConfig,
     pub(crate) cvp: CvpClusters,
     pub(crate) log: LogConfig,
+    pub(crate) telemetry: TelemetryConfig,
 }
 
 /// What flags say about the configuration.
@@ -113,6 +116,9 @@ impl Config {
         if let Some(file) = file {
             settings.add_file(file);
         }
+        for (name, key) in telemetry::VARIABLES {
+            settings.add_variable(variables, name, key);
+        }
         settings.add_environment(variables);
         if overrides.cvp_variables && variables.contains_key("CVP_HOSTNAME") {
             for (name, key) in cvp::VARIABLES {
@@ -154,6 +160,7 @@ impl Config {
             retention: RetentionConfig::of(reader),
             cvp: cvp::clusters(reader),
             log: LogConfig::of(reader),
+            telemetry: TelemetryConfig::of(reader),
             data_dir,
         }
     }

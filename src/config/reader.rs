@@ -114,6 +114,40 @@ impl Reader {
         self.refuse(key, &setting.origin, problem).unwrap_or(default)
     }
 
+    /// A value that may be absent; `allowed` completes "must be …".
+    pub(super) fn optional<T: FromStr>(&mut self, key: &str, allowed: &str) -> Option<T> {
+        let origin = self.origin(key);
+        let text = self.text(key)?;
+        text.parse().ok().or_else(|| {
+            let reason = format!("is {text:?}, must be {allowed}");
+            self.problem(key, origin.as_ref(), reason);
+            None
+        })
+    }
+
+    /// A number from 0 to 1.
+    pub(super) fn share(&mut self, key: &str, default: f64) -> f64 {
+        let Some(setting) = self.take(key) else {
+            return default;
+        };
+        let number = match &setting.value {
+            Value::Float(number) => Some(*number),
+            Value::Integer(0) => Some(0.0),
+            Value::Integer(1) => Some(1.0),
+            Value::String(text) if setting.origin.rank() > 0 => text.parse().ok(),
+            _ => None,
+        };
+        if let Some(number) = number.filter(|number| (0.0..=1.0).contains(number)) {
+            return number;
+        }
+        self.refuse(
+            key,
+            &setting.origin,
+            wrong(&setting.value, "a number from 0.0 to 1.0"),
+        )
+        .unwrap_or(default)
+    }
+
     /// Yes or no.
     pub(super) fn flag(&mut self, key: &str, default: bool) -> bool {
         let Some(setting) = self.take(key) else {

@@ -44,6 +44,7 @@ impl Config {
                 "publish_seconds": self.gateway.publish_timeout.as_secs(),
             },
             "worker": {
+                "listen": self.worker.listen,
                 "lanes": lanes,
                 "prefetch": self.worker.prefetch,
                 "batch_size": self.worker.batch_size,
@@ -66,6 +67,11 @@ impl Config {
             },
             "cvp": self.cvp.iter().map(|(name, cluster)| (name.clone(), cvp::shown(cluster))).collect::<Map<_, _>>(),
             "log": {"filter": self.log.filter, "format": format},
+            "telemetry": {
+                "otlp_endpoint": self.telemetry.otlp_endpoint.as_ref().map(ToString::to_string),
+                "service_name": self.telemetry.service_name,
+                "sample_ratio": self.telemetry.sample_ratio,
+            },
         });
         for section in shown
             .as_object_mut()

@@ -248,7 +248,7 @@ fn all_problems_are_reported_together_with_key_and_line() {
         ":5: worker.batch_size: is 0, must be a whole number from 1 to 5000",
         "LOCKSTEP__LOG__FORMAT: log.format: is \"xml\", must be \"text\" or \"json\"",
         ":2: broker.urll: is no key; there are ca_file, declare, trusted_users, url, url_file",
-        ":13: gatewy.x: is in no section there is; there are broker, console, cvp, gateway, log, reconcile, repositories, retention, store, worker",
+        ":13: gatewy.x: is in no section there is; there are broker, console, cvp, gateway, log, reconcile, repositories, retention, store, telemetry, worker",
     ];
     assert_eq!(problems.len(), expected.len(), "{problems:#?}");
     for (problem, expected) in problems.iter().zip(expected) {
@@ -329,4 +329,64 @@ fn what_is_kept_has_its_times_and_the_inbox_outlives_every_redelivery() {
     for (problem, expected) in problems.iter().zip(expected) {
         assert!(problem.contains(expected), "{problem}\n{expected}");
     }
+}
+
+#[test]
+fn traces_go_nowhere_unless_somebody_says_where() {
+    assert!(read("", &[]).unwrap().telemetry.otlp_endpoint.is_none());
+    let file = "[telemetry]\notlp_endpoint = 'http://of-the-file:4318'\nsample_ratio = 0.25\n";
+    let standard = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://of-opentelemetry:4318");
+    let ours = ("LOCKSTEP__TELEMETRY__OTLP_ENDPOINT", "http://ours:4318");
+    let host = |text: &str, variables: &[(&str, &str)]| {
+        let endpoint = read(text, variables).unwrap().telemetry.otlp_endpoint.unwrap();
+        endpoint.host_str().unwrap().to_owned()
+    };
+    assert_eq!(host(file, &[]), "of-the-file");
+    assert_eq!(host(file, &[standard]), "of-opentelemetry");
+    assert_eq!(host(file, &[standard, ours]), "ours");
+    assert_eq!(host("", &[standard]), "of-opentelemetry");
+
+    let named = read(file, &[("OTEL_SERVICE_NAME", "lockstep-berlin")]).unwrap();
+    assert_eq!(named.telemetry.service_name, "lockstep-berlin");
+    assert!((named.telemetry.sample_ratio - 0.25).abs() < f64::EPSILON);
+    let text = read("", &[("LOCKSTEP__TELEMETRY__SAMPLE_RATIO", "0.5")]).unwrap();
+    assert!((text.telemetry.sample_ratio - 0.5).abs() < f64::EPSILON);
+}
+
+#[test]
+fn what_is_wrong_with_telemetry_is_said_without_passwords() {
+    let wrong = [
+        ("otlp_endpoint = 'collector:4318'", "must be http://HOST:PORT"),
+        (
+            "otlp_endpoint = 'https://u:secret@collector'",
+            "must be http://HOST:PORT",
+        ),
+        (
+            "otlp_endpoint = 'http://collector/?key=secret'",
+            "must be http://HOST:PORT",
+        ),
+        ("sample_ratio = 1.5", "is 1.5, must be a number from 0.0 to 1.0"),
+        ("sample_ratio = '0.5'", "must be a number from 0.0 to 1.0"),
+    ];
+    for (line, expected) in wrong {
+        let problems = problems(&format!("[telemetry]\n{line}\n"), &[]);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(
+            problems[0].starts_with(":2: ") && problems[0].contains(expected),
+            "{problems:?}"
+        );
+        assert!(!problems[0].contains("secret"), "{problems:?}");
+    }
+}
+
+#[test]
+fn a_worker_listens_nowhere_unless_told() {
+    assert_eq!(read("", &[]).unwrap().worker.listen, None);
+    let told = read("", &[("LOCKSTEP__WORKER__LISTEN", "0.0.0.0:8912")]).unwrap();
+    assert_eq!(told.worker.listen.unwrap().port(), 8912);
+    let problems = problems("[worker]\nlisten = 'here'\n", &[]);
+    assert!(
+        problems[0].contains(":2: worker.listen: is \"here\", must be an address and a port"),
+        "{problems:?}"
+    );
 }

@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use lockstep_protocol::topology::Lane;
@@ -7,6 +8,8 @@ use super::reader::Reader;
 /// `[worker]`
 #[derive(Debug)]
 pub(crate) struct WorkerConfig {
+    /// Where health and metrics are shown; nowhere without.
+    pub(crate) listen: Option<SocketAddr>,
     pub(crate) lanes: Vec<Lane>,
     /// The most messages taken and not acknowledged, per lane.
     pub(crate) prefetch: u16,
@@ -24,6 +27,7 @@ impl WorkerConfig {
             .list("worker.lanes")
             .filter(|lanes: &Vec<Lane>| !lanes.is_empty());
         Self {
+            listen: reader.optional("worker.listen", "an address and a port, such as 127.0.0.1:8912"),
             lanes: lanes.unwrap_or_else(|| Lane::ALL.to_vec()),
             prefetch: reader.number("worker.prefetch", 2000, 1..=u16::MAX),
             batch_size: reader.number("worker.batch_size", 500, 1..=5000),

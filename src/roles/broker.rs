@@ -22,7 +22,8 @@ pub(super) fn refuse_embedded(config: &Config, role: &str) -> Result<(), ConfigP
     }
 }
 
-pub(super) async fn open(config: &Config) -> anyhow::Result<Arc<dyn Bus>> {
+/// The bus, connected or not. What it needs is declared by [`declare`], which waits for the broker.
+pub(super) async fn connect(config: &Config) -> anyhow::Result<Arc<dyn Bus>> {
     let opened: Result<Arc<dyn Bus>, BusError> = match &config.broker.url {
         BrokerUrl::Embedded => {
             let bus = EmbeddedBus::open(&config.data_dir, EmbeddedOptions::default());
@@ -33,16 +34,20 @@ pub(super) async fn open(config: &Config) -> anyhow::Result<Arc<dyn Bus>> {
             AmqpBus::connect(options).await.map(|bus| bus as Arc<dyn Bus>)
         }
     };
-    let bus = opened.map_err(|error| match error {
+    opened.map_err(|error| match error {
         BusError::Address { .. } => ConfigProblems::one("broker.url", error.to_string()).into(),
         BusError::InUse { .. } => ConfigProblems::one("data_dir", error.to_string()).into(),
         other => anyhow::Error::new(other),
-    })?;
+    })
+}
+
+/// Declares what is to be declared, as soon as the broker is there.
+pub(super) async fn declare(config: &Config, bus: &Arc<dyn Bus>) -> anyhow::Result<()> {
     // The embedded bus has nobody else who could declare its objects.
     if config.broker.declare || matches!(config.broker.url, BrokerUrl::Embedded) {
         bus.declare(&Topology::new(1.0)).await?;
     }
-    Ok(bus)
+    Ok(())
 }
 
 /// How to reach a broker that is not embedded.

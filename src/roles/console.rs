@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use lockstep_bus::Bus;
 use lockstep_http::{Token, Tokens};
+use lockstep_telemetry::Scrape;
 use lockstep_worker::clock::SystemClock;
 use lockstep_worker::console::{Console, ConsoleContext};
 use secrecy::SecretString;
@@ -17,6 +18,7 @@ pub(super) fn build(
     config: &Config,
     bus: &Arc<dyn Bus>,
     store: &Store,
+    scrape: Scrape,
     more: impl IntoIterator<Item = Token>,
 ) -> Console {
     let configured = config
@@ -35,6 +37,7 @@ pub(super) fn build(
         clock: Arc::new(SystemClock),
         tokens,
     })
+    .with_metrics(scrape)
 }
 
 pub(super) fn spawn(lifecycle: &mut Lifecycle, console: Console, listener: TcpListener) {

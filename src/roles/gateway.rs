@@ -7,13 +7,14 @@ use lockstep_bus::Bus;
 use lockstep_http::{Token, Tokens};
 use lockstep_producer::gateway::{Gateway, GatewayContext, GatewayLimits, Repositories, Secrets};
 use lockstep_protocol::RepositoryName;
+use lockstep_telemetry::Scrape;
 use lockstep_worker::clock::{Clock, SystemClock};
 use tokio::net::TcpListener;
 
 use crate::config::{Config, RepositoryConfig};
 use crate::lifecycle::Lifecycle;
 
-pub(super) fn build(config: &Config, bus: &Arc<dyn Bus>) -> Gateway {
+pub(super) fn build(config: &Config, bus: &Arc<dyn Bus>, scrape: Scrape) -> Gateway {
     let tokens = config
         .gateway
         .tokens
@@ -40,7 +41,7 @@ pub(super) fn build(config: &Config, bus: &Arc<dyn Bus>) -> Gateway {
             + Duration::from_secs(5),
         farewell: GatewayLimits::default().farewell,
     };
-    Gateway::with_limits(context, limits)
+    Gateway::with_limits(context, limits).with_metrics(scrape)
 }
 
 fn repositories(config: &Config) -> Repositories {

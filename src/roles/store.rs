@@ -7,7 +7,7 @@ use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_worker::store::sqlite::{SqliteOptions, SqliteStore};
 use lockstep_worker::store::{
     BatchStore, DeadLetters, Fleet, Healing, Inbox, Leases, Migrated, Repositories, Retention, Schema,
-    Starts, StoreError,
+    Starts, StoreError, Vitals,
 };
 
 use crate::config::{Config, ConfigProblems, StoreUrl};
@@ -28,6 +28,7 @@ pub(super) struct Store {
     pub(super) leases: Arc<dyn Leases>,
     pub(super) retention: Arc<dyn Retention>,
     pub(super) schema: Arc<dyn Schema>,
+    pub(super) vitals: Arc<dyn Vitals>,
 }
 
 pub(super) fn open(config: &Config) -> anyhow::Result<Store> {
@@ -54,7 +55,16 @@ pub(super) fn open(config: &Config) -> anyhow::Result<Store> {
 
 impl Store {
     fn of<
-        S: BatchStore + Inbox + Fleet + Repositories + DeadLetters + Starts + Leases + Retention + Schema,
+        S: BatchStore
+            + Inbox
+            + Fleet
+            + Repositories
+            + DeadLetters
+            + Starts
+            + Leases
+            + Retention
+            + Schema
+            + Vitals,
     >(
         store: Arc<S>,
     ) -> Self {
@@ -67,7 +77,8 @@ impl Store {
             starts: store.clone(),
             leases: store.clone(),
             retention: store.clone(),
-            schema: store,
+            schema: store.clone(),
+            vitals: store,
         }
     }
 }

@@ -4,17 +4,51 @@ use std::sync::Arc;
 
 use lockstep_bus::Bus;
 use lockstep_protocol::topology::Lane;
+use lockstep_telemetry::Scrape;
 use lockstep_worker::clock::{Clock, SystemClock};
 use lockstep_worker::handlers::FleetHandlers;
+use lockstep_worker::health::Listener;
 use lockstep_worker::repositories::{RepositoryRunner, WatchContext, watch};
 use lockstep_worker::runtime::{self, Runner, TrustedUsers, WorkerContext, WorkerOptions};
+use tokio_util::sync::CancellationToken;
 
 use super::store::Store;
-use super::{reconcile, repositories};
+use super::{http, reconcile, repositories};
 use crate::config::{Config, ConfigProblems};
 use crate::lifecycle::Lifecycle;
 
-/// Starts the worker and what belongs to it.
+/// Shows health and metrics where that is configured, until the token that is returned is cancelled: when the worker ended.
+///
+/// # Errors
+/// Where the address cannot be had.
+pub(super) async fn listen(
+    lifecycle: &mut Lifecycle,
+    config: &Config,
+    bus: &Arc<dyn Bus>,
+    store: &Store,
+    scrape: &Scrape,
+) -> anyhow::Result<CancellationToken> {
+    let ended = CancellationToken::new();
+    let Some(address) = config.worker.listen else {
+        return Ok(ended);
+    };
+    let socket = http::listen(address, "worker.listen").await?;
+    tracing::info!(address = %socket.local_addr()?, "health and metrics of the worker are shown");
+    let listener = Listener {
+        bus: bus.clone(),
+        schema: store.schema.clone(),
+        scrape: scrape.clone(),
+        stop: lifecycle.soft.clone(),
+    };
+    let end = ended.clone();
+    lifecycle.spawn("listener of the worker", async move {
+        listener.serve(socket, end).await;
+        Ok(())
+    });
+    Ok(ended)
+}
+
+/// Starts the worker and what belongs to it. `ended` is cancelled when it has ended.
 ///
 /// # Errors
 /// Where the configuration of a repository cannot be used.
@@ -23,6 +57,7 @@ pub(super) fn spawn(
     config: &Config,
     bus: &Arc<dyn Bus>,
     store: &Store,
+    ended: CancellationToken,
 ) -> Result<(), ConfigProblems> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sources = repositories::sources(config)?;
@@ -73,7 +108,9 @@ pub(super) fn spawn(
     };
     let (stop, abandon) = (lifecycle.soft.clone(), lifecycle.hard.clone());
     lifecycle.spawn("worker", async move {
-        Ok(runtime::run(context, options, stop, abandon).await?)
+        let result = runtime::run(context, options, stop, abandon).await;
+        ended.cancel();
+        Ok(result?)
     });
     Ok(())
 }

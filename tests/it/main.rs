@@ -16,6 +16,7 @@ mod duplicates;
 mod dying;
 mod faults;
 mod gateway;
+mod observed;
 mod outage;
 mod panic;
 mod poison;

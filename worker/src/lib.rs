@@ -8,6 +8,7 @@
 //! - [`git`] fetches repositories and reads commits, by the command.
 //! - [`repositories`] brings the flags up to the tip of a repository: fetches, judges, commits.
 //! - [`reconcile`] brings back what was lost on the way, now and then; [`retention`] deletes what is kept long enough.
+//! - [`health`] tells operators whether a worker can work, and how it is doing.
 //! - [`cvp`] looks after the tasks of CloudVision, and knows nothing of messages.
 //! - [`console`] shows: the HTTP API, which reads the store and publishes by the bus.
 
@@ -18,6 +19,7 @@ pub mod fail_point;
 pub mod fleet;
 pub mod git;
 pub mod handlers;
+pub mod health;
 pub mod intent;
 pub mod reconcile;
 pub mod repositories;

@@ -4,7 +4,7 @@
 //!   secret are chosen by the path, never by the payload. A push becomes one `lockstep.repository.changed` for each
 //!   branch; anything else that is authentic is answered 202 with the reason why it is ignored.
 //! - `POST /v1/events` takes events (never commands) by the CloudEvents HTTP binding, with a bearer token.
-//! - `GET /healthz`, `/readyz` and `/openapi.json` need no token.
+//! - `GET /healthz`, `/readyz`, `/metrics` and `/openapi.json` need no token.
 //!
 //! 202 means that the broker confirmed. The id of a message is derived from forge, repository and delivery, and its
 //! content from the payload alone, so that a redelivered webhook is the same message, which counts once.
@@ -40,8 +40,11 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use jiff::Timestamp;
 use lockstep_bus::{Bus, Outgoing};
-use lockstep_http::{Answer, Gatekeeper, KnowsTokens, ServeLimits, Tokens, admit, confirmed, unknown_path};
+use lockstep_http::{
+    Answer, Gatekeeper, KnowsTokens, ServeLimits, Tokens, admit, confirmed, unknown_path, with_metrics,
+};
 use lockstep_protocol::envelope::MAX_BODY_BYTES;
+use lockstep_telemetry::Scrape;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -113,6 +116,7 @@ impl Default for GatewayLimits {
 pub struct Gateway {
     context: GatewayContext,
     limits: GatewayLimits,
+    scrape: Option<Scrape>,
 }
 
 /// What every request sees.
@@ -133,7 +137,20 @@ impl Gateway {
 
     /// A gateway with other limits.
     pub fn with_limits(context: GatewayContext, limits: GatewayLimits) -> Self {
-        Self { context, limits }
+        Self {
+            context,
+            limits,
+            scrape: None,
+        }
+    }
+
+    /// Shows this at `/metrics`.
+    #[must_use]
+    pub fn with_metrics(self, scrape: Scrape) -> Self {
+        Self {
+            scrape: Some(scrape),
+            ..self
+        }
     }
 
     /// The routes. `/readyz` says no from when `stop` is cancelled. To be called within a Tokio runtime.
@@ -146,8 +163,8 @@ impl Gateway {
             inflow: Inflow::new(limits.held_bytes.max(limits.body_bytes), limits.body_timeout),
             stop,
         });
-        let work = Gatekeeper::new(limits.requests, limits.request_timeout);
-        let look = Gatekeeper::new(ONLOOKERS, limits.request_timeout);
+        let work = Gatekeeper::new("gateway", limits.requests, limits.request_timeout);
+        let look = Gatekeeper::new("gateway", ONLOOKERS, limits.request_timeout);
         let webhooks = Router::new()
             .route("/webhooks/{forge}/{repository}", post(webhooks::receive))
             .layer(DefaultBodyLimit::max(limits.body_bytes));
@@ -161,7 +178,8 @@ impl Gateway {
         let looking = Router::new()
             .route("/healthz", get(health::alive))
             .route("/readyz", get(health::ready))
-            .route("/openapi.json", get(openapi::serve))
+            .route("/openapi.json", get(openapi::serve));
+        let looking = with_metrics(looking, self.scrape.clone())
             .fallback(unknown_path)
             .method_not_allowed_fallback(wrong_method)
             .layer(from_fn_with_state(look, admit));
@@ -197,7 +215,7 @@ impl Shared {
 /// The path exists, for another method.
 async fn wrong_method(method: Method, uri: Uri) -> Answer {
     let allowed = match uri.path() {
-        "/healthz" | "/readyz" | "/openapi.json" => "GET, HEAD",
+        "/healthz" | "/readyz" | "/metrics" | "/openapi.json" => "GET, HEAD",
         _ => "POST",
     };
     lockstep_http::wrong_method(&method, uri.path(), allowed)

@@ -31,6 +31,7 @@ pub fn document() -> Value {
         .path("/v1/events", PathItem::new(HttpMethod::Post, events()))
         .path("/healthz", PathItem::new(HttpMethod::Get, alive()))
         .path("/readyz", PathItem::new(HttpMethod::Get, ready()))
+        .path("/metrics", PathItem::new(HttpMethod::Get, metrics()))
         .path("/openapi.json", PathItem::new(HttpMethod::Get, this()));
     let info = InfoBuilder::new()
         .title("Lockstep gateway")
@@ -141,6 +142,18 @@ fn ready() -> Operation {
         .summary(Some("Whether the broker takes messages"))
         .response("200", answer("It does", Ref::from_schema_name("Readiness")))
         .response("503", answer("It does not", Ref::from_schema_name("Readiness")))
+        .build()
+}
+
+fn metrics() -> Operation {
+    let body = ContentBuilder::new().schema(Some(Object::with_type(Type::String)));
+    let answer = ResponseBuilder::new()
+        .description("Numbers, in the text format of Prometheus")
+        .content("text/plain", body.build());
+    OperationBuilder::new()
+        .operation_id(Some("metrics"))
+        .summary(Some("What the process counted, and how things are"))
+        .response("200", answer.build())
         .build()
 }
 

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use lockstep_bus::{Outgoing, Properties};
-use lockstep_http::{Answer, new_trace};
+use lockstep_http::{Answer, trace_of};
 use lockstep_protocol::envelope::CONTENT_TYPE;
 use lockstep_protocol::rest::Accepted;
 use lockstep_protocol::topology::Destination;
@@ -58,7 +58,7 @@ pub(super) async fn receive(
     judgement::look(forge, &headers)?;
     let held = shared.inflow.read(request, shared.limits.body_bytes).await?;
     let now = (shared.context.now)();
-    let trace = trace(&headers);
+    let trace = trace_of(&headers);
     let messages = match judge(forge, &repository, headers, held, now).await? {
         Verdict::Publish(messages) => messages,
         Verdict::Ignore(why) => {
@@ -125,12 +125,6 @@ async fn judge(
         }
         Answer::from(refusal)
     })
-}
-
-fn trace(headers: &HeaderMap) -> TraceParent {
-    let told = headers.get("traceparent").and_then(|value| value.to_str().ok());
-    let told = told.and_then(|text| TraceParent::try_from(text.to_owned()).ok());
-    told.unwrap_or_else(new_trace)
 }
 
 fn outgoing(mut message: Envelope, trace: &TraceParent, now: Timestamp) -> Outgoing {

@@ -11,6 +11,7 @@ use futures_util::stream;
 use lockstep_producer::gateway::{self, GatewayLimits};
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use tower::ServiceExt;
 
 use crate::scene::{Mood, PUSH, Scene, github, push};
 
@@ -211,5 +212,23 @@ async fn the_document_has_every_route_and_is_the_committed_one() {
             assert_ne!(status, 404, "{path}");
         }
     }
-    assert_eq!(paths.len(), 5);
+    assert_eq!(paths.len(), 6);
+}
+
+#[tokio::test]
+async fn metrics_need_no_token_and_count_requests_by_route() {
+    let scene = Scene::new();
+    let refused = Request::builder().method("POST").uri("/webhooks/github/nobody");
+    assert_eq!(scene.send(refused.body(Body::empty()).unwrap()).await.status, 404);
+    let shown = scene.router.clone().oneshot(get("/metrics")).await.unwrap();
+    assert_eq!(shown.status(), 200);
+    assert_eq!(
+        shown.headers()["content-type"],
+        "text/plain; version=0.0.4; charset=utf-8"
+    );
+    let bytes = axum::body::to_bytes(shown.into_body(), usize::MAX).await.unwrap();
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    let counted = "lockstep_http_requests_total{server=\"gateway\",route=\"/webhooks/{forge}/{repository}\",status=\"404\"}";
+    assert!(text.contains(counted), "{text}");
+    assert!(!text.contains("nobody"), "paths are no labels");
 }

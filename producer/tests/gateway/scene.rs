@@ -13,6 +13,7 @@ use lockstep_bus::{Bus, BusError, BusStatus, ConsumeOptions, Consumer, Outgoing,
 use lockstep_http::{Token, Tokens};
 use lockstep_producer::gateway::{Gateway, GatewayContext, GatewayLimits, Repositories, Secrets};
 use lockstep_protocol::topology::{Queue, Topology};
+use lockstep_telemetry::{Exposition, Sample, Sampler, Scrape};
 use serde_json::Value;
 use sha2::Sha256;
 use tokio::sync::Notify;
@@ -21,6 +22,17 @@ use tower::ServiceExt;
 
 pub(crate) const SECRET: &str = "s3cret";
 pub(crate) const PUSH: &str = include_str!("../payloads/github-push.json");
+
+/// Tells nothing of how things are.
+#[derive(Debug)]
+struct Nothing;
+
+#[async_trait]
+impl Sampler for Nothing {
+    async fn sample(&self) -> Sample {
+        Sample::default()
+    }
+}
 
 /// What the bus does with messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -149,7 +161,7 @@ pub(crate) fn context(bus: Arc<dyn Bus>) -> GatewayContext {
 pub(crate) struct Scene {
     pub(crate) bus: Arc<FakeBus>,
     pub(crate) stop: CancellationToken,
-    router: Router,
+    pub(crate) router: Router,
 }
 
 pub(crate) struct Answered {
@@ -166,7 +178,9 @@ impl Scene {
     pub(crate) fn with(limits: GatewayLimits) -> Self {
         let bus = Arc::new(FakeBus::default());
         let stop = CancellationToken::new();
-        let router = Gateway::with_limits(context(bus.clone()), limits).router(stop.clone());
+        let scrape = Scrape::new(Exposition::begin("test"), Arc::new(Nothing));
+        let gateway = Gateway::with_limits(context(bus.clone()), limits).with_metrics(scrape);
+        let router = gateway.router(stop.clone());
         Self { bus, stop, router }
     }
 

@@ -6,6 +6,7 @@ mod consumer;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod error;
+mod figures;
 mod message;
 #[cfg(feature = "amqp")]
 mod refusal;
@@ -17,6 +18,7 @@ use lockstep_protocol::topology::{Queue, Topology};
 
 pub use consumer::{Acknowledge, Batch, ConsumeOptions, Consumer, Receipt, Settle};
 pub use error::{BusError, PublishError};
+pub use figures::{Channels, Figures};
 pub use message::{Delivery, Headers, Outgoing, Properties};
 
 /// Publishes and consumes messages. Cheap to share as `Arc<dyn Bus>`.
@@ -53,6 +55,11 @@ pub trait Bus: Debug + Send + Sync + 'static {
 
     /// How the bus is doing, without asking the broker.
     fn status(&self) -> BusStatus;
+
+    /// How the bus is doing in numbers, without asking the broker.
+    fn figures(&self) -> Figures {
+        Figures::default()
+    }
 
     /// The name by which the broker authenticates what this bus publishes: the `user_id` of its messages.
     fn user(&self) -> &str;

@@ -4,23 +4,30 @@ use std::time::Duration;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use lockstep_telemetry::{Span, within};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::Answer;
+use crate::trace::told;
 
-/// Lets a bounded number of requests in, each for a bounded time, and logs how it ended.
+/// Routes that are asked for all the time and do nothing: no trace begins there.
+const UNTRACED: [&str; 5] = ["", "/healthz", "/readyz", "/metrics", "/openapi.json"];
+
+/// Lets a bounded number of requests in, each for a bounded time, and logs, counts and traces how it ended.
 #[derive(Clone, Debug)]
 pub struct Gatekeeper {
+    server: &'static str,
     places: Arc<Semaphore>,
     timeout: Duration,
 }
 
 impl Gatekeeper {
-    /// So many requests at once, each for at most so long.
-    pub fn new(places: usize, timeout: Duration) -> Self {
+    /// So many requests at once, each for at most so long; `server` is what metrics call it.
+    pub fn new(server: &'static str, places: usize, timeout: Duration) -> Self {
         Self {
+            server,
             places: Arc::new(Semaphore::new(places)),
             timeout,
         }
@@ -39,15 +46,27 @@ pub async fn admit(State(keeper): State<Gatekeeper>, request: Request, next: Nex
         http.route = template,
         actor = tracing::field::Empty,
     );
+    let template = template.to_owned();
+    let traced = !UNTRACED.contains(&template.as_str());
+    let trace = traced
+        .then(|| {
+            Span::request(
+                request.method().as_str(),
+                &template,
+                told(request.headers()).as_ref(),
+            )
+        })
+        .flatten();
     let work = async {
         let started = Instant::now();
-        let response = keeper.answer(request, next).await;
-        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::debug!(
-            http.status = response.status().as_u16(),
-            duration_ms,
-            "request answered"
-        );
+        let response = within(trace.as_ref(), keeper.answer(request, next)).await;
+        let (duration, status) = (started.elapsed(), response.status().as_u16());
+        let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        tracing::debug!(http.status = status, duration_ms, "request answered");
+        lockstep_telemetry::http::answered(keeper.server, &template, status, duration);
+        if let Some(trace) = &trace {
+            trace.answered(status);
+        }
         response
     };
     work.instrument(span).await

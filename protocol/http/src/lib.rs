@@ -4,16 +4,20 @@
 mod authority;
 pub mod binding;
 mod gatekeeper;
+mod metrics;
 mod problem;
 mod readiness;
 mod server;
 mod submission;
 mod token;
+mod trace;
 
 pub use authority::{TypePattern, TypePatternError};
 pub use gatekeeper::{Gatekeeper, admit};
+pub use metrics::with_metrics;
 pub use problem::{Answer, unknown_path, wrong_method};
 pub use readiness::Readiness;
 pub use server::{ServeLimits, serve};
-pub use submission::{Receipt, Submission, Takes, confirmed, new_trace};
+pub use submission::{Receipt, Submission, Takes, confirmed};
 pub use token::{KnowsTokens, Operator, Token, Tokens};
+pub use trace::trace_of;

@@ -46,3 +46,29 @@ impl IntoResponse for Readiness {
         (status, Json(self)).into_response()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_broker_that_takes_messages_is_good_enough() {
+        let table = [
+            (BusStatus::Connected, true),
+            (BusStatus::Blocked, false),
+            (BusStatus::Disconnected, false),
+            (BusStatus::Closed, false),
+        ];
+        for (status, ready) in table {
+            assert_eq!(Readiness::takes_messages(status), ready, "{status:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_away_makes_it_not_ready_and_nothing_makes_it_dead() {
+        let status = |readiness: Readiness| readiness.into_response().status();
+        assert_eq!(status(Readiness::alive()), 200);
+        assert_eq!(status(Readiness::unless(Vec::new())), 200);
+        assert_eq!(status(Readiness::unless(vec!["broker"])), 503);
+    }
+}

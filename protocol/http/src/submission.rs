@@ -9,9 +9,10 @@ use lockstep_protocol::envelope::{CONTENT_TYPE, MAX_BODY_BYTES};
 use lockstep_protocol::rest::{Accepted, Problem};
 use lockstep_protocol::topology::Destination;
 use lockstep_protocol::{Class, Code, Kind, TraceParent};
+use lockstep_telemetry::Span;
 
 use crate::binding::{self, BindingError, Content, Received};
-use crate::{Answer, Token};
+use crate::{Answer, Token, trace_of};
 
 /// Which messages a server takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,9 +64,8 @@ impl Submission {
         now: Timestamp,
     ) -> Result<Self, Answer> {
         let content = binding::read(headers, body).map_err(|error| refused(error, token, takes))?;
-        let trace = headers.get("traceparent").and_then(|value| value.to_str().ok());
-        let trace = trace.and_then(|text| TraceParent::try_from(text.to_owned()).ok());
-        let outgoing = |received: Received| outgoing(received, token, takes, trace.as_ref(), now);
+        let trace = trace_of(headers);
+        let outgoing = |received: Received| outgoing(received, token, takes, &trace, now);
         match content {
             Content::One(received) => {
                 let receipt = Receipt::One(accepted(&received));
@@ -92,6 +92,7 @@ pub async fn confirmed<E>(
 where
     Answer: From<E>,
 {
+    let _span = Span::publish();
     match tokio::time::timeout(patience, publishing).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(Answer::from(error)),
@@ -141,7 +142,7 @@ fn outgoing(
     received: Received,
     token: &Token,
     takes: Takes,
-    trace: Option<&TraceParent>,
+    trace: &TraceParent,
     now: Timestamp,
 ) -> Result<Outgoing, Answer> {
     let Received {
@@ -153,10 +154,7 @@ fn outgoing(
         return Err(Answer::not_allowed(kind.as_str()));
     }
     takes.check(kind)?;
-    let trace = envelope
-        .traceparent
-        .or_else(|| trace.cloned())
-        .unwrap_or_else(new_trace);
+    let trace = envelope.traceparent.unwrap_or_else(|| trace.clone());
     attributes.insert("traceparent".to_owned(), trace.as_str().into());
     attributes.insert("actor".to_owned(), token.name().into());
     let body = serde_json::to_vec(&attributes).expect("a JSON object can be written");
@@ -194,13 +192,4 @@ fn result_refused() -> Answer {
     .with_detail("results are what workers answer")
     .with_place("$.type")
     .into()
-}
-
-/// A trace for a message that came without one.
-#[expect(clippy::missing_panics_doc, reason = "it cannot happen, as the message says")]
-pub fn new_trace() -> TraceParent {
-    // The lowest bit is set, so that neither id can be all zeros.
-    let trace = rand::random::<u128>() | 1;
-    let parent = rand::random::<u64>() | 1;
-    TraceParent::try_from(format!("00-{trace:032x}-{parent:016x}-00")).expect("the format is version 00's")
 }

@@ -39,7 +39,7 @@ impl Cluster {
         };
         let config = global.configuration(overrides)?;
         if global.verbose > 0 {
-            telemetry::start(&config.log, global.verbose)?;
+            telemetry::logs(&config.log, global.verbose)?;
         }
         let mut cluster = self.choose(config)?;
         if let Some(file) = &self.ca_file {

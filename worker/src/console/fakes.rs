@@ -15,12 +15,13 @@ use tokio::sync::Notify;
 use crate::clock::Clock;
 use crate::store::{
     Changed, DeadLetters, DeviceQuery, Fleet, Inbox, InboxRow, LetterCountQuery, LetterCounts, LetterHead,
-    LetterQuery, LetterRow, Migrated, Repositories, RepositoryChange, RepositoryRow, Schema, StoreError,
+    LetterQuery, LetterRow, Migrated, Repositories, RepositoryChange, RepositoryRow, Schema, Sessions,
+    StoreError, Summary, Vitals,
 };
 
 /// What the bus does with the next message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Mood {
+pub(crate) enum Mood {
     #[default]
     Confirms,
     Full,
@@ -29,9 +30,9 @@ pub(super) enum Mood {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct FakeBus {
-    pub(super) mood: Mutex<Mood>,
-    pub(super) published: Mutex<Vec<Outgoing>>,
+pub(crate) struct FakeBus {
+    pub(crate) mood: Mutex<Mood>,
+    pub(crate) published: Mutex<Vec<Outgoing>>,
 }
 
 #[async_trait]
@@ -79,16 +80,16 @@ impl Bus for FakeBus {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct FakeStore {
-    pub(super) away: AtomicBool,
-    pub(super) rows: Mutex<HashMap<Identity, InboxRow>>,
-    pub(super) devices: Mutex<Vec<DeviceView>>,
-    pub(super) repositories: Mutex<Vec<RepositoryRow>>,
-    pub(super) letters: Mutex<Vec<LetterRow>>,
+pub(crate) struct FakeStore {
+    pub(crate) away: AtomicBool,
+    pub(crate) rows: Mutex<HashMap<Identity, InboxRow>>,
+    pub(crate) devices: Mutex<Vec<DeviceView>>,
+    pub(crate) repositories: Mutex<Vec<RepositoryRow>>,
+    pub(crate) letters: Mutex<Vec<LetterRow>>,
     /// Which dead letters were asked for.
-    pub(super) questions: Mutex<Vec<LetterQuery>>,
-    pub(super) counts: Mutex<LetterCounts>,
-    pub(super) asked: Notify,
+    pub(crate) questions: Mutex<Vec<LetterQuery>>,
+    pub(crate) counts: Mutex<LetterCounts>,
+    pub(crate) asked: Notify,
 }
 
 impl FakeStore {
@@ -209,6 +210,18 @@ impl DeadLetters for FakeStore {
 }
 
 #[async_trait]
+impl Vitals for FakeStore {
+    async fn summary(&self) -> Result<Summary, StoreError> {
+        self.check("summarize the fleet")?;
+        Ok(Summary::default())
+    }
+
+    fn sessions(&self) -> Sessions {
+        Sessions::default()
+    }
+}
+
+#[async_trait]
 impl Schema for FakeStore {
     async fn migrate(&self) -> Result<Migrated, StoreError> {
         Ok(Migrated {
@@ -230,7 +243,7 @@ impl Schema for FakeStore {
 
 /// A clock that stands still.
 #[derive(Debug)]
-pub(super) struct Stopped;
+pub(crate) struct Stopped;
 
 impl Clock for Stopped {
     fn now(&self) -> Timestamp {
@@ -238,7 +251,7 @@ impl Clock for Stopped {
     }
 }
 
-pub(super) fn device(hostname: &str, synchronized: bool) -> DeviceView {
+pub(crate) fn device(hostname: &str, synchronized: bool) -> DeviceView {
     DeviceView {
         id: 1,
         hostname: hostname.parse().unwrap(),

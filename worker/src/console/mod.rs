@@ -5,7 +5,7 @@
 //!   confirmed them. What becomes of them is asked for at `GET /v1/messages`.
 //! - `GET /v1/devices` and `GET /v1/devices/{hostname}` show the fleet, `GET /v1/repositories` what it should have.
 //! - `GET /v1/dead` and `GET /v1/dead/{number}` show what could not be worked, `GET /v1/dead/counts` how much of what.
-//! - `GET /healthz` and `GET /readyz` are for load balancers, and need no token.
+//! - `GET /healthz`, `GET /readyz` and `GET /metrics` are for load balancers and monitoring, and need no token.
 //!
 //! It keeps nothing of its own and writes nothing to the store: only workers write domain state. Every error is a
 //! problem (RFC 9457) with a stable code.
@@ -14,7 +14,7 @@ mod dead_letters;
 mod devices;
 mod events;
 #[cfg(test)]
-mod fakes;
+pub(crate) mod fakes;
 mod health;
 mod messages;
 mod parameters;
@@ -29,13 +29,17 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use lockstep_bus::Bus;
-use lockstep_http::{Gatekeeper, KnowsTokens, ServeLimits, Tokens, admit, unknown_path};
+use lockstep_http::{Gatekeeper, KnowsTokens, ServeLimits, Tokens, admit, unknown_path, with_metrics};
 use lockstep_protocol::envelope::MAX_BODY_BYTES;
+use lockstep_telemetry::Scrape;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::store::{DeadLetters, Fleet, Inbox, Repositories, Schema};
+
+/// How many health checks and scrapes there may be at once, whatever else goes on.
+const ONLOOKERS: usize = 64;
 
 /// What the console needs.
 #[derive(Clone, Debug)]
@@ -93,6 +97,7 @@ impl Default for ConsoleLimits {
 pub struct Console {
     context: ConsoleContext,
     limits: ConsoleLimits,
+    scrape: Option<Scrape>,
 }
 
 /// What every request sees.
@@ -111,7 +116,20 @@ impl Console {
 
     /// A console with other limits.
     pub fn with_limits(context: ConsoleContext, limits: ConsoleLimits) -> Self {
-        Self { context, limits }
+        Self {
+            context,
+            limits,
+            scrape: None,
+        }
+    }
+
+    /// Shows this at `/metrics`.
+    #[must_use]
+    pub fn with_metrics(self, scrape: Scrape) -> Self {
+        Self {
+            scrape: Some(scrape),
+            ..self
+        }
     }
 
     /// The routes. Requests that wait end when `stop` is cancelled.
@@ -122,8 +140,14 @@ impl Console {
             limits,
             stop,
         });
-        let work = Gatekeeper::new(limits.requests, limits.request_timeout);
-        let wait = Gatekeeper::new(limits.waiting, limits.longest_wait + limits.request_timeout);
+        let work = Gatekeeper::new("console", limits.requests, limits.request_timeout);
+        let wait = Gatekeeper::new(
+            "console",
+            limits.waiting,
+            limits.longest_wait + limits.request_timeout,
+        );
+
+        let look = Gatekeeper::new("console", ONLOOKERS, limits.request_timeout);
 
         let working = Router::new()
             .route("/v1/events", post(events::publish))
@@ -133,17 +157,22 @@ impl Console {
             .route("/v1/dead/counts", get(dead_letters::counts))
             .route("/v1/dead/{number}", get(dead_letters::show))
             .route("/v1/repositories", get(repositories::list))
-            .route("/healthz", get(health::alive))
-            .route("/readyz", get(health::ready))
-            .fallback(unknown_path)
             .method_not_allowed_fallback(problem::wrong_method)
             .layer(from_fn_with_state(work, admit));
+        let looking = Router::new()
+            .route("/healthz", get(health::alive))
+            .route("/readyz", get(health::ready));
+        let looking = with_metrics(looking, self.scrape.clone())
+            .fallback(unknown_path)
+            .method_not_allowed_fallback(problem::wrong_method)
+            .layer(from_fn_with_state(look, admit));
         let waiting = Router::new()
             .route("/v1/messages", get(messages::outcome))
             .method_not_allowed_fallback(problem::wrong_method)
             .layer(from_fn_with_state(wait, admit));
         working
             .merge(waiting)
+            .merge(looking)
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
             .with_state(shared)
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use lockstep_bus::{Consumer, Delivery, Outgoing, Receipt};
 use lockstep_protocol::Identity;
+use lockstep_telemetry::LaneMetrics;
 use tokio::sync::mpsc;
 
 use super::autopsy::receive_dead;
@@ -17,6 +18,7 @@ use super::intake::{Received, receive};
 use super::lane::{Abandoned, LaneContext, consequences, contain, log};
 use super::settlement::Failure;
 use super::suspicion::{self, Suspicion};
+use super::witness::Witness;
 use super::{Settlement, requeue};
 use crate::fail_point::{self, FailPoint};
 use crate::store::Keys;
@@ -26,6 +28,7 @@ use crate::store::Keys;
 pub(super) struct BatchLane {
     pub(super) context: LaneContext,
     pub(super) work: Work,
+    pub(super) metrics: Arc<LaneMetrics>,
     /// The most messages in a batch.
     pub(super) batch_size: usize,
     /// How long a batch waits for more.
@@ -36,6 +39,7 @@ pub(super) struct BatchLane {
 struct Taken {
     messages: Vec<Received>,
     receipt: Receipt,
+    witness: Witness,
 }
 
 /// A batch on its way to the broker.
@@ -44,6 +48,7 @@ struct Committed {
     /// Commands that requeued dead letters, which are published too.
     requeued: Vec<Identity>,
     receipt: Receipt,
+    witness: Witness,
 }
 
 impl BatchLane {
@@ -86,8 +91,10 @@ impl BatchLane {
                 .deliveries
                 .into_iter()
                 .map(|delivery| self.receive(delivery, now));
+            let mut messages: Vec<Received> = messages.collect();
             let taken = Taken {
-                messages: messages.collect(),
+                witness: Witness::of(&self.metrics, &mut messages),
+                messages,
                 receipt: batch.receipt,
             };
             if to_commit.send(taken).await.is_err() {
@@ -107,11 +114,18 @@ impl BatchLane {
     }
 
     async fn commit(self: Arc<Self>, mut taken: mpsc::Receiver<Taken>, to_publish: mpsc::Sender<Committed>) {
-        while let Some(Taken { messages, receipt }) = taken.recv().await {
+        while let Some(Taken {
+            mut messages,
+            receipt,
+            mut witness,
+        }) = taken.recv().await
+        {
+            witness.begun("batch");
             let Ok(settlements) = self.work(&messages).await else {
                 break;
             };
             fail_point::pass(FailPoint::AfterCommit);
+            witness.settled(&mut messages, &settlements);
             let outgoing = messages
                 .iter()
                 .zip(&settlements)
@@ -123,6 +137,7 @@ impl BatchLane {
                 outgoing: outgoing.collect(),
                 requeued: settlements.iter().filter_map(requeue::request).cloned().collect(),
                 receipt,
+                witness,
             };
             if to_publish.send(committed).await.is_err() {
                 break;
@@ -135,6 +150,7 @@ impl BatchLane {
             outgoing,
             requeued,
             receipt,
+            witness,
         }) = committed.recv().await
         {
             if self.context.confirm(outgoing).await.is_err() {
@@ -148,6 +164,7 @@ impl BatchLane {
             fail_point::pass(FailPoint::AfterConfirm);
             fail_point::pass(FailPoint::BeforeAck);
             receipt.ack().await;
+            witness.acknowledged();
         }
     }
 

@@ -30,6 +30,7 @@ mod run;
 mod runner;
 mod settlement;
 mod suspicion;
+mod witness;
 mod worker;
 
 pub use actor::TrustedUsers;

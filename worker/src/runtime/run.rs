@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use lockstep_bus::{Batch, Consumer, Receipt};
 use lockstep_protocol::topology::Rung;
+use lockstep_telemetry::LaneMetrics;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -21,6 +22,7 @@ use super::lane::{Abandoned, LaneContext, consequences, contain, log, panic_text
 use super::runner::{Attempt, RunEnd, Runner};
 use super::settlement::Failure;
 use super::suspicion::{self, Suspicion};
+use super::witness::Witness;
 use crate::fail_point::{self, FailPoint};
 use crate::store::Keys;
 
@@ -32,6 +34,7 @@ const LATER: Rung = Rung::Seconds5;
 pub(super) struct RunLane {
     pub(super) context: LaneContext,
     pub(super) runner: Arc<dyn Runner>,
+    pub(super) metrics: Arc<LaneMetrics>,
     /// How long a burst waits for more of its kind.
     pub(super) debounce: Duration,
     /// How long a run may take.
@@ -44,6 +47,7 @@ pub(super) struct RunLane {
 struct Job {
     message: Received,
     receipt: Receipt,
+    witness: Witness,
 }
 
 /// Attempts that run together, and for each message of theirs its place and its attempt.
@@ -120,8 +124,9 @@ impl RunLane {
     fn job(&self, batch: Batch) -> Option<Job> {
         let delivery = batch.deliveries.into_iter().next()?;
         let now = self.context.clock.now();
-        let message = receive(delivery, self.context.lane, &self.context.trusted, now);
+        let mut message = receive(delivery, self.context.lane, &self.context.trusted, now);
         Some(Job {
+            witness: Witness::of(&self.metrics, std::slice::from_mut(&mut message)),
             message,
             receipt: batch.receipt,
         })
@@ -150,12 +155,17 @@ impl RunLane {
 
     /// Works deliveries to the end: committed, answered, acknowledged. What is abandoned on the way comes again.
     async fn work(self: Arc<Self>, jobs: Vec<Job>) {
-        let (messages, receipts): (Vec<Received>, Vec<Receipt>) =
-            jobs.into_iter().map(|job| (job.message, job.receipt)).unzip();
+        let (mut messages, (receipts, witnesses)): (Vec<Received>, (Vec<Receipt>, Vec<Witness>)) = jobs
+            .into_iter()
+            .map(|job| (job.message, (job.receipt, job.witness)))
+            .unzip();
+        let mut witness = Witness::joined(&self.metrics, witnesses);
+        witness.begun("run");
         let Ok(settlements) = self.settle(&messages).await else {
             return;
         };
         fail_point::pass(FailPoint::AfterCommit);
+        witness.settled(&mut messages, &settlements);
         let lane = self.context.lane;
         let outgoing = messages
             .iter()
@@ -172,6 +182,7 @@ impl RunLane {
         for receipt in receipts {
             receipt.ack().await;
         }
+        witness.acknowledged();
     }
 
     async fn settle(&self, messages: &[Received]) -> Result<Vec<Settlement>, Abandoned> {

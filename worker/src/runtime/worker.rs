@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use lockstep_bus::{Acknowledge, Bus, BusError, ConsumeOptions};
 use lockstep_protocol::topology::{Lane, Queue};
+use lockstep_telemetry::LaneMetrics;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -136,6 +137,7 @@ pub async fn run(
             let work = RunLane {
                 context: lane_context,
                 runner: runner.clone(),
+                metrics: Arc::new(LaneMetrics::of_runs(lane)),
                 debounce: options.debounce,
                 deadline: options.run_deadline.min(RUN_DEADLINE),
                 burst: usize::from(MOST_RUNS),
@@ -151,6 +153,7 @@ pub async fn run(
                         Work::Handle(context.handlers.clone())
                     }
                 },
+                metrics: Arc::new(LaneMetrics::of_batches(lane)),
                 batch_size: options.batch_size,
                 linger: options.linger,
             };

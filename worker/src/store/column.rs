@@ -73,6 +73,11 @@ pub(super) fn is_derived(identity: &Identity) -> bool {
         .any(|prefix| identity.source.as_str().starts_with(prefix))
 }
 
+/// A count, which is never negative.
+pub(super) fn count(rows: i64) -> u64 {
+    u64::try_from(rows).unwrap_or(0)
+}
+
 pub(super) fn digest(bytes: &[u8]) -> Result<Digest, StoreError> {
     let bytes = bytes.try_into().map_err(|error| corrupt("inbox.digest", error))?;
     Ok(Digest::from_bytes(bytes))

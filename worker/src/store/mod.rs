@@ -24,6 +24,7 @@ mod rows;
 pub mod sqlite;
 mod starts;
 mod view;
+mod vitals;
 
 use std::fmt::Debug;
 
@@ -50,6 +51,7 @@ pub use rows::{
     Attributes, ClientRow, DeviceRow, GroupRow, InterfaceRow, Lifecycle, Link, LinkEnd, Stamp, SyncState,
 };
 pub use starts::{Start, Starts};
+pub use vitals::{DevicesInState, Sessions, Summary, Vitals};
 
 /// Works batches of messages, each in one transaction.
 #[async_trait]

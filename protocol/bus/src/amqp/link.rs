@@ -112,6 +112,14 @@ impl Link {
         self.states.borrow().clone()
     }
 
+    /// Whether there is a connection, blocked or not.
+    pub(super) fn is_up(&self) -> bool {
+        match &*self.states.borrow() {
+            State::Up(live) | State::Blocked(live) => live.works(),
+            State::Dialing | State::Down | State::Closed => false,
+        }
+    }
+
     /// Waits until messages can be published.
     pub(super) async fn ready(&self) -> Result<Arc<Live>, Closed> {
         self.wait(|state| match state {

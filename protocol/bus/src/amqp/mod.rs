@@ -37,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use crate::{Bus, BusError, BusStatus, ConsumeOptions, Consumer, Outgoing, PublishError};
+use crate::{Bus, BusError, BusStatus, Channels, ConsumeOptions, Consumer, Figures, Outgoing, PublishError};
 use backoff::Backoff;
 use consumer::Plan;
 use declare::DeclareError;
@@ -219,6 +219,20 @@ impl Bus for AmqpBus {
             State::Up(_) => BusStatus::Connected,
             State::Blocked(_) => BusStatus::Blocked,
             State::Dialing | State::Down => BusStatus::Disconnected,
+        }
+    }
+
+    fn figures(&self) -> Figures {
+        let pool = self.publisher.pool.status();
+        Figures {
+            consuming: self.consuming.get().is_none_or(Link::is_up),
+            channels: Some(Channels {
+                limit: pool.max_size,
+                open: pool.size,
+                idle: pool.available,
+                waiting: pool.waiting,
+            }),
+            bypassed: self.bypassed(),
         }
     }
 

@@ -27,6 +27,7 @@ mod repository;
 mod retention;
 mod session;
 mod starts;
+mod vitals;
 mod write;
 
 use std::fmt;

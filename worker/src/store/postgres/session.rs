@@ -1,5 +1,5 @@
 use std::ops::Deref;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Client, Object, PoolError};
 use futures_util::future::try_join_all;
@@ -19,11 +19,10 @@ pub(super) struct Session {
 impl PostgresStore {
     /// A session on a schema that this program may work on, with its statements prepared.
     pub(super) async fn session(&self, operation: &'static str) -> Result<Session, StoreError> {
-        let client = self
-            .pool
-            .get()
-            .await
-            .map_err(|error| cannot_connect(operation, error))?;
+        let asked = Instant::now();
+        let lent = self.pool.get().await;
+        lockstep_telemetry::store::waited(asked.elapsed());
+        let client = lent.map_err(|error| cannot_connect(operation, error))?;
         let new = Object::metrics(&client).recycle_count == 0;
         let session = Session {
             client: Some(client),

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadpool_sqlite::{Config, Hook, HookError, InteractError, Manager, Object, Pool, PoolError, Runtime};
 use rusqlite::Connection;
@@ -46,7 +46,10 @@ pub(super) struct Lent {
 
 impl Lent {
     pub(super) async fn from(pool: &Pool, operation: &'static str) -> Result<Self, StoreError> {
-        let object = pool.get().await.map_err(|error| match error {
+        let asked = Instant::now();
+        let lent = pool.get().await;
+        lockstep_telemetry::store::waited(asked.elapsed());
+        let object = lent.map_err(|error| match error {
             PoolError::Backend(error) => Meaning::Unavailable.error(operation, error),
             other => Meaning::Unavailable.error(operation, other),
         })?;

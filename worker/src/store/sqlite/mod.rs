@@ -18,6 +18,7 @@ mod related;
 mod repository;
 mod retention;
 mod starts;
+mod vitals;
 
 use std::path::PathBuf;
 use std::sync::Arc;

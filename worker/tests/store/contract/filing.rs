@@ -294,3 +294,14 @@ pub(crate) async fn a_selection_is_one_longer_than_a_command_settles(place: &Pla
     ensure!(facts.matching(&everything).count() == most + 1);
     Ok(())
 }
+
+pub(crate) async fn those_that_nobody_settled_are_counted(place: &Place) -> Result<()> {
+    for id in ["1", "2", "3"] {
+        end(place, ending(id, 0, None)).await?;
+    }
+    ensure!(place.store.summary().await?.dead_letters == 3);
+    let settled = settle(place, "drop", Letters::One(1), DeadLetterAction::Dropped).await?;
+    ensure!(settled == [1]);
+    ensure!(place.store.summary().await?.dead_letters == 2);
+    Ok(())
+}

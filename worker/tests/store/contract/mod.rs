@@ -15,6 +15,7 @@ pub(crate) mod repositories;
 pub(crate) mod retention;
 pub(crate) mod starts;
 pub(crate) mod texts;
+pub(crate) mod vitals;
 pub(crate) mod whom;
 
 use std::any::Any;
@@ -30,7 +31,7 @@ use lockstep_protocol::{
 };
 use lockstep_worker::store::{
     Attributes, BatchStore, DeadLetters, DeviceEffect, Effects, Facts, Fleet, Inbox, InboxRow, InboxState,
-    Keys, Leases, Originator, Repositories, Retention, Schema, Starts, StoreError,
+    Keys, Leases, Originator, Repositories, Retention, Schema, Starts, StoreError, Vitals,
 };
 use serde_json::json;
 
@@ -71,6 +72,7 @@ macro_rules! contract {
                 rows_derived_from_content_may_come_twice,
             }
             filing {
+                those_that_nobody_settled_are_counted,
                 a_letter_commits_with_its_row_and_comes_back_as_it_was,
                 the_same_death_has_one_letter,
                 a_requeued_message_takes_the_place_of_its_dead_row,
@@ -143,6 +145,10 @@ macro_rules! contract {
                 what_a_command_requeued_is_found_by_its_command,
                 what_was_requeued_long_ago_is_due,
             }
+            vitals {
+                the_fleet_is_summarized_by_state,
+                its_sessions_are_counted,
+            }
             texts {
                 texts_come_back_as_they_were,
                 a_message_with_nul_can_be_remembered,
@@ -166,12 +172,13 @@ macro_rules! contract {
 
 /// All that a store is.
 pub(crate) trait Store:
-    BatchStore + Inbox + Fleet + Schema + Leases + Repositories + DeadLetters + Starts + Retention
+    BatchStore + Inbox + Fleet + Schema + Leases + Repositories + DeadLetters + Starts + Retention + Vitals
 {
 }
 
-impl<S: BatchStore + Inbox + Fleet + Schema + Leases + Repositories + DeadLetters + Starts + Retention> Store
-    for S
+impl<
+    S: BatchStore + Inbox + Fleet + Schema + Leases + Repositories + DeadLetters + Starts + Retention + Vitals,
+> Store for S
 {
 }
 

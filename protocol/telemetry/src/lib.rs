@@ -1,0 +1,18 @@
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs, missing_debug_implementations)]
+
+pub mod families;
+mod family;
+pub mod http;
+mod sample;
+mod scrape;
+mod span;
+pub mod store;
+pub mod traces;
+pub mod work;
+
+pub use family::{Description, Family, Form};
+pub use sample::{BrokerSample, DevicesSample, FleetSample, Pool, Sample, Sampler, StoreSample};
+pub use scrape::{Exposition, Scrape};
+pub use span::{Span, within};
+pub use work::{LaneMetrics, Outcome, Tally};

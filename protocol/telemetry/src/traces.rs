@@ -1,0 +1,10 @@
+//! What the export of traces tells.
+
+use crate::families::SPANS_DROPPED;
+
+/// So many spans were not exported.
+pub fn dropped(spans: usize) {
+    SPANS_DROPPED
+        .counter::<&'static str>([])
+        .increment(u64::try_from(spans).unwrap_or(u64::MAX));
+}

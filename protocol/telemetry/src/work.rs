@@ -1,0 +1,232 @@
+//! What lanes tell: deliveries, how they ended, and how long that took.
+
+use std::time::Duration;
+
+use lockstep_protocol::Code;
+use lockstep_protocol::topology::{Lane, Rung};
+use metrics::{Counter, Gauge, Histogram};
+
+use crate::families::{BATCH_SECONDS, DEAD, DELIVERIES, IN_FLIGHT, REPAIRS, RETRIES, RUN_SECONDS};
+
+/// How a delivery ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its message is applied, now or before.
+    Applied,
+    /// Its message is dead, now or before.
+    Dead,
+    /// Its message failed and is tried again later.
+    Retried,
+    /// Its message belongs to another lane, which gets it.
+    Forwarded,
+    /// Its message could not be tried yet and comes back.
+    Postponed,
+}
+
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 5] = [
+        Self::Applied,
+        Self::Dead,
+        Self::Retried,
+        Self::Forwarded,
+        Self::Postponed,
+    ];
+
+    /// The outcome as a label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Dead => "dead",
+            Self::Retried => "retried",
+            Self::Forwarded => "forwarded",
+            Self::Postponed => "postponed",
+        }
+    }
+}
+
+/// The metrics of one lane. Its series are there from the beginning, with zero, so that the first failure is an increase.
+#[derive(Clone)]
+pub struct LaneMetrics {
+    lane: Lane,
+    deliveries: [Counter; Outcome::ALL.len()],
+    in_flight: Gauge,
+    seconds: Histogram,
+}
+
+impl LaneMetrics {
+    /// Of a lane that works batches.
+    pub fn of_batches(lane: Lane) -> Self {
+        Self::of(lane, BATCH_SECONDS.histogram([lane.as_str()]))
+    }
+
+    /// Of a lane that runs.
+    pub fn of_runs(lane: Lane) -> Self {
+        Self::of(lane, RUN_SECONDS.histogram([lane.as_str()]))
+    }
+
+    fn of(lane: Lane, seconds: Histogram) -> Self {
+        for rung in Rung::ALL {
+            RETRIES.counter([lane.as_str(), rung_label(*rung)]).absolute(0);
+        }
+        let in_flight = IN_FLIGHT.gauge([lane.as_str()]);
+        in_flight.increment(0.0);
+        Self {
+            lane,
+            deliveries: Outcome::ALL.map(|outcome| {
+                let counter = DELIVERIES.counter([lane.as_str(), outcome.as_str()]);
+                counter.absolute(0);
+                counter
+            }),
+            in_flight,
+            seconds,
+        }
+    }
+
+    /// The lane.
+    pub fn lane(&self) -> Lane {
+        self.lane
+    }
+
+    /// So many deliveries were taken.
+    pub fn taken(&self, deliveries: usize) {
+        self.in_flight.increment(count(deliveries));
+    }
+
+    /// So many deliveries are no longer in hand: acknowledged, or given back.
+    pub fn let_go(&self, deliveries: usize) {
+        self.in_flight.decrement(count(deliveries));
+    }
+
+    /// Deliveries were acknowledged, after so long.
+    pub fn acknowledged(&self, tally: &Tally, duration: Duration) {
+        self.seconds.record(duration.as_secs_f64());
+        for (counter, deliveries) in self.deliveries.iter().zip(tally.outcomes) {
+            if deliveries > 0 {
+                counter.increment(deliveries);
+            }
+        }
+        for code in &tally.dead {
+            DEAD.counter([self.lane.as_str(), code]).increment(1);
+        }
+        for rung in &tally.retried {
+            RETRIES
+                .counter([self.lane.as_str(), rung_label(*rung)])
+                .increment(1);
+        }
+    }
+}
+
+impl std::fmt::Debug for LaneMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LaneMetrics")
+            .field("lane", &self.lane)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How the deliveries of a batch ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    outcomes: [u64; Outcome::ALL.len()],
+    dead: Vec<&'static str>,
+    retried: Vec<Rung>,
+}
+
+impl Tally {
+    /// A message is applied.
+    pub fn applied(&mut self) {
+        self.add(Outcome::Applied);
+    }
+
+    /// A message is dead; why is not known for one that died under a newer version.
+    pub fn dead(&mut self, code: Option<Code>) {
+        self.add(Outcome::Dead);
+        self.dead.push(code.map_or("unknown", Code::as_str));
+    }
+
+    /// A message is tried again.
+    pub fn retried(&mut self, rung: Rung) {
+        self.add(Outcome::Retried);
+        self.retried.push(rung);
+    }
+
+    /// A message goes to another lane.
+    pub fn forwarded(&mut self) {
+        self.add(Outcome::Forwarded);
+    }
+
+    /// A message comes back.
+    pub fn postponed(&mut self) {
+        self.add(Outcome::Postponed);
+    }
+
+    fn add(&mut self, outcome: Outcome) {
+        self.outcomes[outcome as usize] += 1;
+    }
+}
+
+/// The reconcile pass did so many things of this sort; `what` is one of few words.
+pub fn repaired(what: &'static str, times: u64) {
+    REPAIRS.counter([what]).increment(times);
+}
+
+fn rung_label(rung: Rung) -> &'static str {
+    match rung {
+        Rung::Seconds5 => "5s",
+        Rung::Seconds30 => "30s",
+        Rung::Minutes2 => "2m",
+        Rung::Minutes10 => "10m",
+    }
+}
+
+/// Never so many that the number would not be exact.
+fn count(deliveries: usize) -> f64 {
+    f64::from(u32::try_from(deliveries).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scrape::shown;
+
+    #[test]
+    fn a_lane_is_there_from_the_beginning_and_counts_what_was_acknowledged() {
+        let text = shown(|| drop(LaneMetrics::of_batches(Lane::Events)));
+        for line in [
+            "lockstep_deliveries_total{lane=\"events\",outcome=\"dead\"} 0",
+            "lockstep_retries_total{lane=\"events\",rung=\"10m\"} 0",
+            "lockstep_in_flight{lane=\"events\"} 0",
+        ] {
+            assert!(text.lines().any(|shown| shown == line), "{line}\n{text}");
+        }
+
+        let text = shown(|| {
+            let lane = LaneMetrics::of_batches(Lane::Events);
+            lane.taken(5);
+            let mut tally = Tally::default();
+            tally.applied();
+            tally.applied();
+            tally.dead(Some(Code::UnknownDevice));
+            tally.retried(Rung::Minutes2);
+            lane.acknowledged(&tally, Duration::from_millis(3));
+            lane.let_go(4);
+            repaired("element", 7);
+        });
+        for line in [
+            "lockstep_deliveries_total{lane=\"events\",outcome=\"applied\"} 2",
+            "lockstep_deliveries_total{lane=\"events\",outcome=\"dead\"} 1",
+            "lockstep_deliveries_total{lane=\"events\",outcome=\"retried\"} 1",
+            "lockstep_deliveries_total{lane=\"events\",outcome=\"postponed\"} 0",
+            "lockstep_dead_total{lane=\"events\",code=\"unknown-device\"} 1",
+            "lockstep_retries_total{lane=\"events\",rung=\"2m\"} 1",
+            "lockstep_in_flight{lane=\"events\"} 1",
+            "lockstep_batch_seconds_bucket{lane=\"events\",le=\"0.0025\"} 0",
+            "lockstep_batch_seconds_bucket{lane=\"events\",le=\"0.005\"} 1",
+            "lockstep_batch_seconds_count{lane=\"events\"} 1",
+            "lockstep_reconcile_repairs_total{what=\"element\"} 7",
+        ] {
+            assert!(text.lines().any(|shown| shown == line), "{line}\n{text}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Starts and ends the export of spans, where a collector is configured.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use anyhow::Context;
+use lockstep_telemetry::Span;
+use opentelemetry::KeyValue;
+use opentelemetry::global::BoxedTracer;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+
+use super::collector::Collector;
+use super::outbox::Outbox;
+use crate::config::TelemetryConfig;
+use crate::roles;
+
+/// How long one export may take.
+const EXPORT: Duration = Duration::from_secs(5);
+/// How long the last export may take when the process ends.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+static PROVIDER: OnceLock<SdkTracerProvider> = OnceLock::new();
+
+/// Begins to make spans, if there is somewhere to export them to.
+///
+/// # Errors
+/// When there is no HTTP client to be had.
+pub(super) fn start(config: &TelemetryConfig) -> anyhow::Result<()> {
+    let Some(endpoint) = &config.otlp_endpoint else {
+        return Ok(());
+    };
+    let collector = Collector::new(roles::http_client()?, EXPORT, tokio::runtime::Handle::current());
+    let exporter = SpanExporter::builder()
+        .with_http()
+        .with_http_client(collector)
+        .with_endpoint(format!("{}/v1/traces", endpoint.as_str().trim_end_matches('/')))
+        .with_timeout(EXPORT)
+        .build()
+        .context("cannot export traces")?;
+    let resource = Resource::builder()
+        .with_service_name(config.service_name.clone())
+        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+        .build();
+    let provider = SdkTracerProvider::builder()
+        .with_span_processor(Outbox::new(exporter))
+        .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(
+            config.sample_ratio,
+        ))))
+        .with_resource(resource)
+        .build();
+    Span::trace_with(BoxedTracer::new(Box::new(provider.tracer("lockstep"))));
+    let _ = PROVIDER.set(provider);
+    tracing::info!(%endpoint, sample_ratio = config.sample_ratio, "traces are exported");
+    Ok(())
+}
+
+/// Exports what is left. A collector that is away does not hold up the end.
+pub(super) async fn end() {
+    let Some(provider) = PROVIDER.get() else { return };
+    // It blocks its thread.
+    let farewell = tokio::task::spawn_blocking(|| provider.shutdown_with_timeout(FAREWELL));
+    match tokio::time::timeout(FAREWELL * 2, farewell).await {
+        Ok(Ok(Ok(()))) => {}
+        Ok(Ok(Err(error))) => tracing::warn!(%error, "the last spans were not exported"),
+        Ok(Err(_)) | Err(_) => tracing::warn!("the last spans were not exported in time"),
+    }
+}
