@@ -29,25 +29,29 @@ fn gateway(bus: &Arc<dyn Bus>, publish_timeout: Duration) -> Router {
 
 /// An address for the gateway alone, with its rights and no more.
 async fn address(vhost: &Vhost) -> User {
-    let user = vhost.create_user("gateway").await.unwrap();
+    let user = vhost.create_user("gateway").await.expect("the broker takes it");
     let rights = Role::Gateway.rights(&user.name);
     vhost
         .set_permissions(&user.name, &rights.configure, &rights.write, &rights.read)
         .await
-        .unwrap();
+        .expect("the broker takes it");
     for topic in rights.topics {
         vhost
             .set_topic_permissions(&user.name, topic.exchange, &topic.write, &topic.read)
             .await
-            .unwrap();
+            .expect("the broker takes it");
     }
     user
 }
 
 /// A bus for the test itself, on which everything is declared.
 async fn owner(vhost: &Vhost) -> Arc<dyn Bus> {
-    let bus = AmqpBus::connect(AmqpOptions::new(vhost.url())).await.unwrap();
-    bus.declare(&Topology::new(1.0)).await.unwrap();
+    let bus = AmqpBus::connect(AmqpOptions::new(vhost.url()))
+        .await
+        .expect("the broker takes it");
+    bus.declare(&Topology::new(1.0))
+        .await
+        .expect("the broker takes it");
     bus
 }
 

@@ -7,7 +7,7 @@ use crate::roles;
 const CHECK: &str = "CloudVision";
 
 pub(super) async fn examine(config: &Config, findings: &mut Findings) {
-    for (name, cluster) in config.cvp.iter() {
+    for (name, cluster) in &config.cvp {
         let client = match roles::cvp_client(cluster) {
             Ok(client) => client,
             Err(error) => {

@@ -20,7 +20,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// Where the management is, and who we are there.
 #[derive(Debug, Args)]
 pub(super) struct Access {
-    /// The broker's management: http://USER:PASSWORD@HOST:15672, or https
+    /// The broker's management: `http://USER:PASSWORD@HOST:15672`, or https
     #[arg(
         long,
         value_name = "URL",

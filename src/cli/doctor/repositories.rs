@@ -23,16 +23,34 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) {
     }
     let store = roles::seen_repositories(config).ok();
     for source in &sources {
-        let row = match &store {
-            Some(store) => store.repository(&source.name()).await.ok(),
-            None => None,
+        let known = match &store {
+            Some(store) => store
+                .repository(&source.name())
+                .await
+                .map_or(Known::Unknown, Known::of),
+            None => Known::Unknown,
         };
-        one(source, row, findings).await;
+        one(source, known, findings).await;
     }
 }
 
-/// `row` is what the store says; the outer nothing means that it says nothing.
-async fn one(source: &Source, row: Option<Option<RepositoryRow>>, findings: &mut Findings) {
+/// What the store says of a repository.
+enum Known {
+    /// It was looked at.
+    Seen(RepositoryRow),
+    /// It never was.
+    Never,
+    /// The store does not say.
+    Unknown,
+}
+
+impl Known {
+    fn of(row: Option<RepositoryRow>) -> Self {
+        row.map_or(Self::Never, Self::Seen)
+    }
+}
+
+async fn one(source: &Source, known: Known, findings: &mut Findings) {
     let name = source.name();
     let tip = match source.mirror.remote_tip().await {
         Ok(tip) => tip,
@@ -45,18 +63,18 @@ async fn one(source: &Source, row: Option<Option<RepositoryRow>>, findings: &mut
             );
         }
     };
-    match row {
-        None => findings.unknown(
+    match known {
+        Known::Unknown => findings.unknown(
             CHECK,
             format!("{name} is reachable, its tip is {tip}; the store does not say what was seen of it"),
             "see to the store first",
         ),
-        Some(None) => findings.warning(
+        Known::Never => findings.warning(
             CHECK,
             format!("{name} is reachable, its tip is {tip}; nobody asked for it yet"),
             format!("`lockstep repositories accept {name} COMMIT` takes a commit as what devices have, `lockstep repositories refresh {name}` flags them all"),
         ),
-        Some(Some(row)) => seen(&row, &tip.to_string(), findings),
+        Known::Seen(row) => seen(&row, &tip.to_string(), findings),
     }
 }
 

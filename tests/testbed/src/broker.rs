@@ -319,8 +319,8 @@ impl Broker {
              log.file.level = warning\n"
         );
         if let Some(node) = &self.realm.join {
-            plain += &format!(
-                "cluster_formation.peer_discovery_backend = classic_config\n\
+            plain = format!(
+                "{plain}cluster_formation.peer_discovery_backend = classic_config\n\
                  cluster_formation.classic_config.nodes.1 = {node}\n"
             );
         }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use futures_util::future::join;
 use lapin::options::{BasicConsumeOptions, BasicPublishOptions, ExchangeDeclareOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ErrorKind};
@@ -12,6 +13,9 @@ use super::dial::Dial;
 use super::link::CLOSING;
 use super::options::AmqpOptions;
 use crate::BusError;
+
+/// How often a question is asked that had no answer.
+const ATTEMPTS: u32 = 5;
 
 const ACCESS_REFUSED: u16 = 403;
 const NOT_FOUND: u16 = 404;
@@ -97,21 +101,28 @@ impl AmqpProbe {
     /// Whether the user may publish there. A message is published within a transaction that is rolled back: the broker checks
     /// the right, and routes nothing.
     pub async fn may_publish(&self, exchange: &str, routing_key: &str) -> Access {
-        self.ask(async |channel: &Channel| {
+        let question = async |channel: &Channel| {
             channel.tx_select().await?;
-            let published = channel
-                .basic_publish(
-                    exchange.into(),
-                    routing_key.into(),
-                    BasicPublishOptions::default(),
-                    b"",
-                    BasicProperties::default(),
-                )
-                .await?;
-            drop(published);
-            channel.tx_rollback().await
-        })
-        .await
+            let published = channel.basic_publish(
+                exchange.into(),
+                routing_key.into(),
+                BasicPublishOptions::default(),
+                b"",
+                BasicProperties::default(),
+            );
+            // Asked for together: the refusal is told to whoever waits when it comes, and to nobody else.
+            let (published, rolled_back) = join(published, channel.tx_rollback()).await;
+            rolled_back.and(published.map(drop))
+        };
+        let mut answer = self.ask(question).await;
+        for _ in 1..ATTEMPTS {
+            match answer {
+                // It came in between all the same.
+                Access::Unknown { .. } => answer = self.ask(question).await,
+                _ => break,
+            }
+        }
+        answer
     }
 
     /// Whether the user may read a queue. The broker checks the right first and then an argument that is wrong on purpose, so no

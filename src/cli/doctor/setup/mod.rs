@@ -28,8 +28,8 @@ use wish::Wish;
 #[command(next_help_heading = "Broker set-up")]
 pub(super) struct Setup {
     /// Makes the virtual host of broker.url, with users, rights, exchanges, queues and policies; removes nothing
-    #[arg(long = "setup-broker")]
-    setup_broker: bool,
+    #[arg(long = "setup-broker", id = "setup_broker")]
+    wanted: bool,
     /// Only says what would be done
     #[arg(long, requires = "setup_broker")]
     dry_run: bool,
@@ -70,7 +70,7 @@ struct Report<'a> {
 
 impl Setup {
     pub(super) fn wanted(&self) -> bool {
-        self.setup_broker
+        self.wanted
     }
 
     /// Sets up.

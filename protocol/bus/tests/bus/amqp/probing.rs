@@ -19,17 +19,20 @@ const OPTIONS: ConsumeOptions = ConsumeOptions {
 };
 
 async fn user_of(vhost: &Vhost, role: Role) -> User {
-    let user = vhost.create_user(role.as_str()).await.unwrap();
+    let user = vhost
+        .create_user(role.as_str())
+        .await
+        .expect("the broker takes it");
     let rights = role.rights(&user.name);
     vhost
         .set_permissions(&user.name, &rights.configure, &rights.write, &rights.read)
         .await
-        .unwrap();
+        .expect("the broker takes it");
     for topic in rights.topics {
         vhost
             .set_topic_permissions(&user.name, topic.exchange, &topic.write, &topic.read)
             .await
-            .unwrap();
+            .expect("the broker takes it");
     }
     user
 }
@@ -37,7 +40,7 @@ async fn user_of(vhost: &Vhost, role: Role) -> User {
 async fn probe(user: &User) -> AmqpProbe {
     AmqpProbe::connect(&AmqpOptions::new(user.url.clone()))
         .await
-        .unwrap()
+        .expect("the broker takes it")
 }
 
 fn word(access: &Access) -> &'static str {
