@@ -57,10 +57,10 @@ async fn private_memory_and_disk_alarms_begin_and_end() -> Result<()> {
         let told = console.answers_readiness(503).await?;
         ensure!(told["away"] == json!(["broker"]), "{told}");
         // Each batch that is committed waits for its results to be confirmed.
-        let worked = scene.oracle().records.worked().await?;
+        let done = scene.oracle().records.worked().await?;
         ensure!(
-            usize::try_from(worked)? < sent.len(),
-            "the worker did not wait: {worked} of {} messages are worked",
+            usize::try_from(done)? < sent.len(),
+            "the worker did not wait: {done} of {} messages are worked",
             sent.len()
         );
         broker.ctl(&end).await?;

@@ -307,7 +307,13 @@ impl Broker {
             management,
             ..
         } = self.ports;
-        let mut plain = format!(
+        let join = self.realm.join.as_ref().map(|node| {
+            format!(
+                "cluster_formation.peer_discovery_backend = classic_config\n\
+                 cluster_formation.classic_config.nodes.1 = {node}\n"
+            )
+        });
+        let plain = format!(
             "listeners.tcp.1 = 127.0.0.1:{amqp}\n\
              management.tcp.ip = 127.0.0.1\n\
              management.tcp.port = {management}\n\
@@ -316,14 +322,10 @@ impl Broker {
              default_pass = {LOGIN}\n\
              vm_memory_high_watermark.relative = 0.2\n\
              disk_free_limit.absolute = 50MB\n\
-             log.file.level = warning\n"
+             log.file.level = warning\n\
+             {}",
+            join.unwrap_or_default()
         );
-        if let Some(node) = &self.realm.join {
-            plain = format!(
-                "{plain}cluster_formation.peer_discovery_backend = classic_config\n\
-                 cluster_formation.classic_config.nodes.1 = {node}\n"
-            );
-        }
         let Some(Certificates { ca, certificate, key }) = &self.certificates else {
             return plain;
         };

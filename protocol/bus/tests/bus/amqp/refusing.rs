@@ -213,7 +213,7 @@ async fn a_user_gets_no_answers_of_another() {
 
 /// A user who may publish events, and read its own answers.
 async fn requester(vhost: &Vhost, role: &str) -> User {
-    let user = vhost.create_user(role).await.unwrap();
+    let user = vhost.create_user(role).await.expect("a user");
     let own = format!("lockstep\\.reply\\.{}\\..*", user.name);
     let (configure, write, read) = (
         format!("^{own}$"),
@@ -223,11 +223,11 @@ async fn requester(vhost: &Vhost, role: &str) -> User {
     vhost
         .set_permissions(&user.name, &configure, &write, &read)
         .await
-        .unwrap();
+        .expect("permissions");
     vhost
         .set_topic_permissions(&user.name, topology::REPLIES, "^$", &format!("^{own}$"))
         .await
-        .unwrap();
+        .expect("permissions");
     user
 }
 
