@@ -21,7 +21,7 @@ pub(super) fn shown(time: Duration) -> String {
     }
     let fits = UNITS
         .into_iter()
-        .find(|(unit, _)| seconds > 0 && seconds % unit == 0);
+        .find(|(unit, _)| seconds > 0 && seconds.is_multiple_of(*unit));
     fits.map_or_else(
         || "0s".to_owned(),
         |(unit, name)| format!("{}{name}", seconds / unit),
