@@ -44,10 +44,10 @@ async fn a_push_that_lay_in_a_deleted_queue_is_found_again() -> Result<()> {
             .map_err(|error| format!("{error:#}"))
     })
     .await?;
-    let worked = site.scene.oracle().records.inbox().await?;
+    let inbox = site.scene.oracle().records.inbox().await?;
     ensure!(
-        !worked.contains_key(&message.identity),
-        "the push was never lost: {worked:?}"
+        !inbox.contains_key(&message.identity),
+        "the push was never lost: {inbox:?}"
     );
     worker.stop().await?;
     other.stop().await

@@ -159,10 +159,17 @@ mod tests {
     /// What was asked: of what, before which second, from where.
     type Asked = (&'static str, i64, u64);
 
+    #[derive(Clone, Copy, Debug)]
+    enum Answer {
+        /// So many deleted, and where the next chunk goes on.
+        Chunk(u64, Option<u64>),
+        Fails,
+    }
+
     #[derive(Debug, Default)]
     struct FakeStore {
         asked: Mutex<Vec<Asked>>,
-        answers: Mutex<VecDeque<Result<Expired, ()>>>,
+        answers: Mutex<VecDeque<Answer>>,
         /// The lease is lost in this chunk.
         loses: Option<(usize, Arc<FakeLeases>)>,
     }
@@ -195,16 +202,13 @@ mod tests {
                 leases.steal();
             }
             let answer = self.answers.lock().unwrap().pop_front();
-            let nothing = Expired {
-                deleted: 0,
-                next: None,
-            };
-            answer
-                .unwrap_or(Ok(nothing))
-                .map_err(|()| StoreError::Unavailable {
+            match answer.unwrap_or(Answer::Chunk(0, None)) {
+                Answer::Chunk(deleted, next) => Ok(Expired { deleted, next }),
+                Answer::Fails => Err(StoreError::Unavailable {
                     operation: "expire",
                     source: "away".into(),
-                })
+                }),
+            }
         }
     }
 
@@ -224,13 +228,9 @@ mod tests {
             keep: Keep {
                 inbox: Duration::from_secs(100),
                 causes: Duration::from_secs(200),
-                dead_letters: Duration::from_secs(300),
+                dead_letters: Duration::from_mins(5),
             },
         }
-    }
-
-    const fn chunk(deleted: u64, next: Option<u64>) -> Result<Expired, ()> {
-        Ok(Expired { deleted, next })
     }
 
     #[tokio::test(start_paused = true)]
@@ -240,10 +240,10 @@ mod tests {
         let store = Arc::new(FakeStore {
             answers: Mutex::new(
                 [
-                    chunk(1, None),
-                    chunk(5000, Some(7)),
-                    chunk(20, Some(9)),
-                    chunk(2, None),
+                    Answer::Chunk(1, None),
+                    Answer::Chunk(5000, Some(7)),
+                    Answer::Chunk(20, Some(9)),
+                    Answer::Chunk(2, None),
                 ]
                 .into(),
             ),
@@ -276,7 +276,7 @@ mod tests {
         let leases = Arc::<FakeLeases>::default();
         let lease = held(&leases).await;
         let store = Arc::new(FakeStore {
-            answers: Mutex::new([chunk(1, None), chunk(5000, Some(7))].into()),
+            answers: Mutex::new([Answer::Chunk(1, None), Answer::Chunk(5000, Some(7))].into()),
             loses: Some((2, leases.clone())),
             ..FakeStore::default()
         });
@@ -291,7 +291,14 @@ mod tests {
         let leases = Arc::<FakeLeases>::default();
         let lease = held(&leases).await;
         let store = Arc::new(FakeStore {
-            answers: Mutex::new([chunk(1, None), chunk(5000, Some(7)), Err(())].into()),
+            answers: Mutex::new(
+                [
+                    Answer::Chunk(1, None),
+                    Answer::Chunk(5000, Some(7)),
+                    Answer::Fails,
+                ]
+                .into(),
+            ),
             ..FakeStore::default()
         });
         let mut deleted = Deleted::default();
