@@ -25,5 +25,6 @@ pub use repair::{Page, Repair, RepairError};
 
 /// Counts repairs, and says so.
 pub(crate) fn repaired(what: &'static str, count: u64) {
+    lockstep_telemetry::work::repaired(what, count);
     tracing::info!(what, count, "repaired");
 }
