@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{DEAD, EVENTS, Lane, REPLIES, REPLY_PREFIX, RESULTS, Rung, UNROUTED, WORK};
+use super::{EVENTS, Lane, REPLIES, REPLY_PREFIX, RESULTS, Rung, UNROUTED, WORK};
 use crate::{Class, Kind};
 
 /// For what a program talks to the broker. Each has a user of its own.
@@ -91,7 +91,7 @@ impl Role {
     pub const fn purpose(self) -> &'static str {
         match self {
             Self::Setup => "declares exchanges, queues and bindings",
-            Self::Worker => "works lanes, publishes results, retries and dead letters",
+            Self::Worker => "works lanes, publishes results and retries",
             Self::Gateway => "publishes events",
             Self::Console => "publishes events and commands",
             Self::Producer => "publishes what it is allowed to, reads its own answers",
@@ -120,7 +120,7 @@ impl Role {
             Self::Worker => Rights {
                 configure: NOTHING.to_owned(),
                 write: exactly(
-                    [WORK, DEAD, REPLIES, RESULTS]
+                    [WORK, REPLIES, RESULTS]
                         .into_iter()
                         .chain(Rung::ALL.iter().map(|rung| rung.exchange())),
                 ),
@@ -238,7 +238,7 @@ mod tests {
         let table = [
             (
                 Role::Worker.rights("w").write,
-                r"^(lockstep\.work|lockstep\.dead|lockstep\.replies|lockstep\.results|lockstep\.delay\.5s|lockstep\.delay\.30s|lockstep\.delay\.2m|lockstep\.delay\.10m)$",
+                r"^(lockstep\.work|lockstep\.replies|lockstep\.results|lockstep\.delay\.5s|lockstep\.delay\.30s|lockstep\.delay\.2m|lockstep\.delay\.10m)$",
             ),
             (
                 Role::Worker.rights("w").read,

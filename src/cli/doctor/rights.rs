@@ -1,7 +1,7 @@
 //! What a role does at the broker, in words a probe can ask, and what it has no business with: pure.
 
 use lockstep_protocol::topology::access::Role;
-use lockstep_protocol::topology::{DEAD, EVENTS, Lane, REPLIES, RESULTS, Rung, UNROUTED, WORK};
+use lockstep_protocol::topology::{EVENTS, Lane, REPLIES, RESULTS, Rung, UNROUTED, WORK};
 use lockstep_protocol::{Class, Kind};
 
 /// One thing to ask the broker about.
@@ -17,7 +17,7 @@ pub(super) enum Question {
 pub(super) fn needed(role: Role, lanes: &[Lane]) -> Vec<Question> {
     match role {
         Role::Worker => {
-            let publishing = [WORK, DEAD, REPLIES, RESULTS]
+            let publishing = [WORK, REPLIES, RESULTS]
                 .into_iter()
                 .chain(Rung::ALL.iter().map(|rung| rung.exchange()))
                 .map(|exchange| Question::Publish(exchange, ""));

@@ -111,7 +111,7 @@ pub(crate) async fn a_dead_letter_comes_back_as_it_was(place: &Place) -> Result<
         ..LetterProperties::default()
     };
     ensure!(letter.properties == properties, "{:?}", letter.properties);
-    ensure!(place.store.letters(&all()).await? == [head.clone()]);
+    ensure!(place.store.letters(&all()).await? == vec![head.clone()]);
     for absent in [0, number + 1, u64::MAX] {
         ensure!(place.store.letter(absent).await?.is_none(), "{absent}");
     }
