@@ -3,7 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use futures_util::future::join;
 use lapin::options::{BasicConsumeOptions, BasicPublishOptions, ExchangeDeclareOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ErrorKind};
@@ -15,7 +14,7 @@ use super::options::AmqpOptions;
 use crate::BusError;
 
 /// How often a question is asked that had no answer.
-const ATTEMPTS: u32 = 5;
+const ATTEMPTS: u32 = 10;
 
 const ACCESS_REFUSED: u16 = 403;
 const NOT_FOUND: u16 = 404;
@@ -103,21 +102,22 @@ impl AmqpProbe {
     pub async fn may_publish(&self, exchange: &str, routing_key: &str) -> Access {
         let question = async |channel: &Channel| {
             channel.tx_select().await?;
-            let published = channel.basic_publish(
-                exchange.into(),
-                routing_key.into(),
-                BasicPublishOptions::default(),
-                b"",
-                BasicProperties::default(),
-            );
-            // Asked for together: the refusal is told to whoever waits when it comes, and to nobody else.
-            let (published, rolled_back) = join(published, channel.tx_rollback()).await;
-            rolled_back.and(published.map(drop))
+            let published = channel
+                .basic_publish(
+                    exchange.into(),
+                    routing_key.into(),
+                    BasicPublishOptions::default(),
+                    b"",
+                    BasicProperties::default(),
+                )
+                .await?;
+            drop(published);
+            channel.tx_rollback().await
         };
         let mut answer = self.ask(question).await;
         for _ in 1..ATTEMPTS {
             match answer {
-                // It came in between all the same.
+                // A refusal is told to whoever waits when it comes; this one came before the rollback waited.
                 Access::Unknown { .. } => answer = self.ask(question).await,
                 _ => break,
             }
