@@ -13,8 +13,8 @@ use super::link::CLOSING;
 use super::options::AmqpOptions;
 use crate::BusError;
 
-/// How often a question is asked that had no answer.
-const ATTEMPTS: u32 = 10;
+/// What lapin calls a channel that the broker closed a moment ago.
+const CLOSED: &str = "invalid channel state";
 
 const ACCESS_REFUSED: u16 = 403;
 const NOT_FOUND: u16 = 404;
@@ -114,15 +114,14 @@ impl AmqpProbe {
             drop(published);
             channel.tx_rollback().await
         };
-        let mut answer = self.ask(question).await;
-        for _ in 1..ATTEMPTS {
-            match answer {
-                // A refusal is told to whoever waits when it comes; this one came before the rollback waited.
-                Access::Unknown { .. } => answer = self.ask(question).await,
-                _ => break,
-            }
+        match self.ask(question).await {
+            // The refusal came before the rollback waited for it, and then nobody is told what it said.
+            Access::Unknown { reason } if reason.starts_with(CLOSED) => match self.exchange(exchange).await {
+                Access::Granted | Access::Refused { .. } => Access::Refused { reason },
+                other => other,
+            },
+            answer => answer,
         }
-        answer
     }
 
     /// Whether the user may read a queue. The broker checks the right first and then an argument that is wrong on purpose, so no
