@@ -3,7 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use futures_util::future::join;
 use lapin::options::{BasicConsumeOptions, BasicPublishOptions, ExchangeDeclareOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ErrorKind};
@@ -14,8 +13,8 @@ use super::link::CLOSING;
 use super::options::AmqpOptions;
 use crate::BusError;
 
-/// How often a question is asked that had no answer.
-const ATTEMPTS: u32 = 5;
+/// What lapin calls a channel that the broker closed a moment ago.
+const CLOSED: &str = "invalid channel state";
 
 const ACCESS_REFUSED: u16 = 403;
 const NOT_FOUND: u16 = 404;
@@ -103,26 +102,26 @@ impl AmqpProbe {
     pub async fn may_publish(&self, exchange: &str, routing_key: &str) -> Access {
         let question = async |channel: &Channel| {
             channel.tx_select().await?;
-            let published = channel.basic_publish(
-                exchange.into(),
-                routing_key.into(),
-                BasicPublishOptions::default(),
-                b"",
-                BasicProperties::default(),
-            );
-            // Asked for together: the refusal is told to whoever waits when it comes, and to nobody else.
-            let (published, rolled_back) = join(published, channel.tx_rollback()).await;
-            rolled_back.and(published.map(drop))
+            let published = channel
+                .basic_publish(
+                    exchange.into(),
+                    routing_key.into(),
+                    BasicPublishOptions::default(),
+                    b"",
+                    BasicProperties::default(),
+                )
+                .await?;
+            drop(published);
+            channel.tx_rollback().await
         };
-        let mut answer = self.ask(question).await;
-        for _ in 1..ATTEMPTS {
-            match answer {
-                // It came in between all the same.
-                Access::Unknown { .. } => answer = self.ask(question).await,
-                _ => break,
-            }
+        match self.ask(question).await {
+            // The refusal came before the rollback waited for it, and then nobody is told what it said.
+            Access::Unknown { reason } if reason.starts_with(CLOSED) => match self.exchange(exchange).await {
+                Access::Granted | Access::Refused { .. } => Access::Refused { reason },
+                other => other,
+            },
+            answer => answer,
         }
-        answer
     }
 
     /// Whether the user may read a queue. The broker checks the right first and then an argument that is wrong on purpose, so no
