@@ -332,7 +332,6 @@ fn what_is_kept_has_its_times_and_the_inbox_outlives_every_redelivery() {
 }
 
 #[test]
-#[test]
 fn traces_go_nowhere_unless_somebody_says_where() {
     assert!(read("", &[]).unwrap().telemetry.otlp_endpoint.is_none());
     let file = "[telemetry]\notlp_endpoint = 'http://of-the-file:4318'\nsample_ratio = 0.25\n";
