@@ -81,7 +81,6 @@ async fn each_role_may_do_its_work_and_nothing_else() {
         (topology::UNROUTED, "x", ["no"; 5]),
         // The default exchange leads to every queue.
         ("", "lockstep.lane.commands", ["no"; 5]),
-        ("lockstep.nowhere", "x", ["no"; 5]),
     ];
     let reading = [
         (Lane::Events.queue(), ["yes", "no", "no", "no", "no"]),
