@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use jiff::{Timestamp, ToSpan};
 use lockstep_bus::Bus;
 use lockstep_protocol::events::DeviceStateChanged;
 use lockstep_protocol::{DeviceState, Envelope, Hostname};
 use lockstep_testbed::Schema;
+use lockstep_worker::clock::{Clock, SystemClock};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -41,6 +42,26 @@ async fn more(scene: &Scene, sent: &mut Sent, bus: &dyn Bus) -> Result<()> {
     scene.oracle().worked(sent).await
 }
 
+/// Whether a worker worked something while its clock was ahead, right, behind: it says when it did.
+fn worked_with(worker: &Process) -> Result<(bool, bool, bool)> {
+    let now = SystemClock.now();
+    let (ahead, behind) = (now.checked_add(30.minutes())?, now.checked_sub(30.minutes())?);
+    let log = worker.log()?;
+    let lines = log.lines().filter(|line| line.contains("message applied"));
+    let times: Vec<Timestamp> = lines
+        .filter_map(|line| line.split_whitespace().next()?.parse().ok())
+        .collect();
+    let any = |wrong: &dyn Fn(&Timestamp) -> bool| times.iter().any(wrong);
+    Ok((
+        any(&|time| *time > ahead),
+        any(&|time| *time <= ahead && *time >= behind),
+        any(&|time| *time < behind),
+    ))
+}
+
+/// Workers say what they work.
+const VERBOSE: (&str, &str) = ("LOCKSTEP__LOG__FILTER", "info,lockstep_worker=debug");
+
 /// Workers whose clocks are an hour behind, right, and an hour ahead. They take few messages at a time, so that all of
 /// them get some.
 async fn workers(scene: &Scene) -> Result<Vec<Process>> {
@@ -48,7 +69,7 @@ async fn workers(scene: &Scene) -> Result<Vec<Process>> {
     let clocks = [wrong_by("-3600"), wrong_by("+0"), wrong_by("+3600")];
     let workers: Result<Vec<Process>> = clocks
         .into_iter()
-        .map(|clock| scene.worker(&[&clock[..], &[few]].concat()))
+        .map(|clock| scene.worker(&[&clock[..], &[few, VERBOSE]].concat()))
         .collect();
     let workers = workers?;
     for worker in &workers {
@@ -64,18 +85,23 @@ async fn of_several_workers_are_an_hour_apart() -> Result<()> {
     let workers = workers(&scene).await?;
     let mut sent = FLEET.publish(&*bus).await?;
     scene.oracle().worked(&sent).await?;
-    let mut wrong = (0, 0);
-    for _ in 0..20 {
+    let each_its_own = |workers: &[Process]| -> Result<bool> {
+        let worked: Vec<_> = workers.iter().map(worked_with).collect::<Result<_>>()?;
+        Ok(worked == [(false, false, true), (false, true, false), (true, false, false)])
+    };
+    let mut rounds = 0;
+    while !each_its_own(&workers)? {
+        rounds += 1;
+        ensure!(rounds < 20, "not every worker worked by a clock of its own");
         more(&scene, &mut sent, &*bus).await?;
-        wrong = wrong_rows(&scene.servers()?.schema).await?;
-        if wrong.0 > 0 && wrong.1 > 0 {
-            break;
-        }
     }
-    ensure!(wrong.0 > 0 && wrong.1 > 0, "no clock was wrong: {wrong:?}");
     for worker in workers {
         worker.stop().await?;
     }
+    ensure!(
+        wrong_rows(&scene.servers()?.schema).await? == (0, 0),
+        "the store's clock counts"
+    );
     scene.oracle().judge(&sent, &*bus).await
 }
 
@@ -85,28 +111,23 @@ async fn of_a_worker_jumps_an_hour_ahead_and_two_back() -> Result<()> {
     let schema = &scene.servers()?.schema;
     let bus = scene.bus().await?;
     let clock = Settable::new(scene.folder())?;
-    let worker = scene.worker(&clock.environment())?;
+    let worker = scene.worker(&[&clock.environment()[..], &[VERBOSE]].concat())?;
     let mut sent = FLEET.publish(&*bus).await?;
     more(&scene, &mut sent, &*bus).await?;
     ensure!(
-        wrong_rows(schema).await? == (0, 0),
+        worked_with(&worker)? == (false, true, false),
         "the clock is wrong from the beginning"
     );
-    for (seconds, jumped) in [("+3600", (true, false)), ("-3600", (true, true))] {
+    for (seconds, jumped) in [("+3600", (true, true, false)), ("-3600", (true, true, true))] {
         clock.set_wrong_by(seconds)?;
         let mut rounds = 0;
-        loop {
-            more(&scene, &mut sent, &*bus).await?;
-            let wrong = wrong_rows(schema).await?;
-            if (wrong.0 > 0, wrong.1 > 0) == jumped {
-                break;
-            }
+        while worked_with(&worker)? != jumped {
             rounds += 1;
-            if rounds > 200 {
-                bail!("the clock does not jump to {seconds}: {wrong:?}");
-            }
+            ensure!(rounds < 200, "the clock does not jump to {seconds}");
+            more(&scene, &mut sent, &*bus).await?;
         }
     }
+    ensure!(wrong_rows(schema).await? == (0, 0), "the store's clock counts");
     worker.stop().await?;
     scene.oracle().judge(&sent, &*bus).await
 }
@@ -143,8 +164,6 @@ async fn of_workers_are_apart_and_state_keeps_its_order() -> Result<()> {
     for worker in workers {
         worker.stop().await?;
     }
-    let wrong = wrong_rows(&scene.servers()?.schema).await?;
-    ensure!(wrong.0 > 0 && wrong.1 > 0, "one worker did all: {wrong:?}");
     let client = scene.servers()?.schema.connect().await?;
     for row in client.query("SELECT hostname, state FROM device", &[]).await? {
         let (name, state): (String, String) = (row.get(0), row.get(1));
@@ -153,6 +172,38 @@ async fn of_workers_are_apart_and_state_keeps_its_order() -> Result<()> {
             Some(&state) == expected.as_ref(),
             "{name} is {state}, not {expected:?}"
         );
+    }
+    Ok(())
+}
+
+/// Of messages without a time the one that is worked last counts, however wrong the clocks of their workers are.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_worker_is_ahead_and_what_has_no_time_keeps_the_order_of_the_work() -> Result<()> {
+    let scene = Scene::new(Ground::Servers).await?;
+    let bus = scene.bus().await?;
+    let mut sent = FLEET.publish(&*bus).await?;
+    let states = [
+        ("+3600", DeviceState::Unmanaged),
+        ("+0", DeviceState::Managed),
+        ("-3600", DeviceState::Init),
+    ];
+    for (seconds, state) in states {
+        let worker = scene.worker(&wrong_by(seconds))?;
+        let mut message = envelope(DeviceStateChanged {
+            hostname: hostname(0),
+            state,
+        });
+        message.time = None;
+        bus.publish(vec![outgoing(&message)]).await?;
+        sent.insert(message.identity.clone(), Expected::Applied { flags: None });
+        scene.oracle().worked(&sent).await?;
+        worker.stop().await?;
+        let client = scene.servers()?.schema.connect().await?;
+        let row = client
+            .query_one("SELECT state FROM device WHERE hostname = 'sw0'", &[])
+            .await?;
+        let found: String = row.get(0);
+        ensure!(found == state.to_string(), "it is {found}, not {state}");
     }
     Ok(())
 }

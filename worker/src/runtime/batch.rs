@@ -241,7 +241,7 @@ impl BatchLane {
         };
         self.context
             .in_transaction(&keys, |facts| {
-                let now = self.context.clock.now();
+                let now = self.context.now(facts);
                 let decide = |message: &&Received| {
                     fail_point::pass_with(message.subject());
                     self.work.decide(message, facts, now)

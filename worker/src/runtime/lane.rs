@@ -119,7 +119,7 @@ impl LaneContext {
             .in_transaction(&keys, |facts| {
                 match decide::worked(message, &message.identity, facts) {
                     Some(row) => decide::again(row),
-                    None => end(facts, self.clock.now()),
+                    None => end(facts, self.now(facts)),
                 }
             })
             .await?;
@@ -133,6 +133,11 @@ impl LaneContext {
                 }
             }
         })
+    }
+
+    /// What time it is: the store's clock counts, so that workers agree on the order of what has no time of its own.
+    pub(super) fn now(&self, facts: &Facts) -> Timestamp {
+        facts.now().unwrap_or_else(|| self.clock.now())
     }
 
     /// Runs a decision in a transaction, for as long as waiting or repeating heals it.

@@ -254,7 +254,7 @@ impl RunLane {
         let screened = self
             .context
             .in_transaction(&keys, |facts| {
-                let now = self.context.clock.now();
+                let now = self.context.now(facts);
                 messages
                     .iter()
                     .map(|message| match decide::screen(message, facts, now) {

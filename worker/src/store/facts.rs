@@ -28,6 +28,7 @@ pub struct Facts {
     interfaces: Vec<InterfaceRow>,
     clients: Vec<ClientRow>,
     letters: letters::LetterFacts,
+    now: Option<Timestamp>,
 }
 
 /// A cause to be written: one for each message and reason, whatever number of devices it hit.
@@ -68,6 +69,11 @@ impl Facts {
         self.inbox.insert(row.identity.clone(), Arc::new(row));
     }
 
+    /// Adds what time it is, by the store's clock.
+    pub fn know_time(&mut self, now: Timestamp) {
+        self.now = Some(now);
+    }
+
     /// Adds a device.
     pub fn know_device(&mut self, row: DeviceRow) {
         self.know_owner(&row.hostname, &row.attributes);
@@ -104,6 +110,12 @@ impl Facts {
     /// What became of a message, in an earlier batch or earlier in this one.
     pub fn message(&self, identity: &Identity) -> Option<&Arc<InboxRow>> {
         self.inbox.get(identity)
+    }
+
+    /// What time it was when the batch began, by the store's clock: workers whose clocks differ agree on it. `None` where
+    /// the store has no clock but this process's.
+    pub fn now(&self) -> Option<Timestamp> {
+        self.now
     }
 
     /// A device, as it is after what the batch did so far.

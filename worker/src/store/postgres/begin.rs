@@ -6,15 +6,20 @@ use tokio_postgres::{Error, Row, Statement};
 
 use super::PostgresStore;
 use super::commit::Transaction;
+use super::microseconds::Microseconds;
 use super::session::Session;
 use super::{cause, device, inbox, letters, related};
 use crate::store::{BatchStore, BatchTransaction, Facts, Keys, StoreError};
 
 pub(super) const OPERATION: &str = "begin a batch";
 
+/// After the locks: whoever had them before has an earlier time.
+const NOW: &str = "SELECT clock_timestamp()";
+
 /// The statements of a beginning, which a session prepares before it is used.
-pub(super) const STATEMENTS: [&str; 6] = [
+pub(super) const STATEMENTS: [&str; 7] = [
     device::LOCK,
+    NOW,
     inbox::SELECT,
     related::SELECT_MACS,
     related::SELECT_SERIALS,
@@ -47,6 +52,7 @@ impl PostgresStore {
         let statements = session.answer(OPERATION, statements).await?;
         let [
             lock,
+            now,
             select_inbox,
             select_macs,
             select_serials,
@@ -80,6 +86,7 @@ impl PostgresStore {
                 biased;
                 session.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED"),
                 asked(session, lock, &hostnames, [&hostnames]),
+                session.query_one(now, &[]),
                 asked(session, select_inbox, &ids, [&sources, &ids]),
                 asked(session, select_macs, &macs, [&macs]),
                 asked(session, select_serials, &serials, [&serials]),
@@ -92,7 +99,9 @@ impl PostgresStore {
                 },
             )
         };
-        let ((), devices, messages, macs, serials, links, block) = session.answer(OPERATION, flight).await?;
+        let ((), devices, now, messages, macs, serials, links, block) =
+            session.answer(OPERATION, Box::pin(flight)).await?;
+        facts.know_time(now.get::<_, Microseconds>(0).0);
         if let Some(block) = block {
             self.cause_ids.add_block(block.get(0));
         }
