@@ -1,7 +1,7 @@
 //! Stand-ins for bus and clock.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -30,7 +30,7 @@ pub(super) struct FakeBus {
     away: AtomicBool,
     published: Mutex<Vec<Outgoing>>,
     missing: Mutex<Vec<String>>,
-    declared: AtomicU32,
+    declared: Mutex<Vec<Vec<&'static str>>>,
 }
 
 impl FakeBus {
@@ -50,8 +50,9 @@ impl FakeBus {
         *self.missing.lock().unwrap() = queues.iter().map(|queue| (*queue).to_owned()).collect();
     }
 
-    pub(super) fn declared(&self) -> u32 {
-        self.declared.load(Ordering::SeqCst)
+    /// The queues that were declared since it was asked last, each time.
+    pub(super) fn declared(&self) -> Vec<Vec<&'static str>> {
+        std::mem::take(&mut self.declared.lock().unwrap())
     }
 }
 
@@ -69,8 +70,9 @@ impl Bus for FakeBus {
         Err(BusError::Closed)
     }
 
-    async fn declare(&self, _topology: &Topology) -> Result<(), BusError> {
-        self.declared.fetch_add(1, Ordering::SeqCst);
+    async fn declare(&self, topology: &Topology) -> Result<(), BusError> {
+        let queues = topology.queues.iter().map(|queue| queue.name).collect();
+        self.declared.lock().unwrap().push(queues);
         Ok(())
     }
 
