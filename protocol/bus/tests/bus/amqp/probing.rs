@@ -71,7 +71,8 @@ async fn each_role_may_do_its_work_and_nothing_else() {
             "events",
             ["yes", "no", "no", "no", "no"],
         ),
-        (topology::DEAD, "", ["yes", "no", "no", "no", "no"]),
+        // The broker itself puts what it gives up there.
+        (topology::DEAD, "", ["no"; 5]),
         (
             topology::REPLIES,
             "lockstep.reply.x.1",
