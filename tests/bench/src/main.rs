@@ -4,6 +4,7 @@ mod affected;
 mod bare;
 mod celery;
 mod counting;
+mod fan_out;
 mod flags;
 mod gateway;
 mod latency;
@@ -82,6 +83,7 @@ enum Figure {
     Flags,
     Push,
     Retention,
+    FanOut,
     Reconcile,
     Lease,
 }
@@ -169,6 +171,9 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
     if wanted(Figure::Retention) {
         let sizes = (options.events, options.devices);
         retention::measure(&host, sizes, options.rounds, &mut table).await?;
+    }
+    if wanted(Figure::FanOut) {
+        fan_out::measure(&host, options.rounds, &mut table).await?;
     }
     if wanted(Figure::Reconcile) {
         reconcile::measure(&host, options.rounds, &mut table).await?;

@@ -1,0 +1,125 @@
+//! Ten thousand dead letters requeued by one command, against publishing as many messages as large with confirms.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use lockstep_bus::amqp::{AmqpBus, AmqpOptions};
+use lockstep_bus::{Bus, Outgoing, Properties};
+use lockstep_protocol::commands::{DeadLetterRequeueRequested, DeadLetterSelection};
+use lockstep_protocol::topology::{Destination, Lane, Rung};
+use lockstep_protocol::{Envelope, Kind, Source};
+use lockstep_worker::clock::{Clock, SystemClock};
+use lockstep_worker::handlers::FleetHandlers;
+use lockstep_worker::runtime::{self, WorkerContext, WorkerOptions};
+use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
+use tokio_util::sync::CancellationToken;
+
+use crate::counting::CountingBus;
+use crate::scene::{Host, Scene};
+use crate::table::{Goal, Row, Table, median};
+
+const LETTERS: i64 = 10_000;
+const BODY: usize = 400;
+
+const FILL: &str = "\
+    INSERT INTO dead_letter (source, id, epoch, lane, kind, code, reason, attempts, first_at, died_at, body, properties, state) \
+    SELECT 'urn:example:netbox', number::text, 0, 'events', 'lockstep.interface.updated', 'unknown-device', 'x', 1, \
+        now(), now(), convert_to(repeat('x', $2::integer), 'UTF8'), '{}', 'dead' \
+    FROM generate_series(1, $1::bigint) AS number";
+
+/// Measures both in turn.
+///
+/// # Errors
+/// A server refuses, or letters are left.
+pub(crate) async fn measure(host: &Host, rounds: u32, table: &mut Table) -> anyhow::Result<()> {
+    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    for round in 1..=rounds {
+        let published = publish(&host.scene(1).await?).await?;
+        let requeued = requeue(&host.scene(1).await?).await?;
+        eprintln!("fan-out, round {round}: published {published:?}, requeued {requeued:?}");
+        bare.push(published.as_secs_f64() * 1e3);
+        ours.push(requeued.as_secs_f64() * 1e3);
+    }
+    table.rows.push(Row::new(
+        "10,000 dead letters requeued by one command",
+        "ms",
+        median(ours),
+        ("published with confirms", median(bare)),
+        Goal::AtMost(2.0),
+    ));
+    Ok(())
+}
+
+/// The time of as many confirmed messages.
+async fn publish(scene: &Scene) -> anyhow::Result<Duration> {
+    let bus = AmqpBus::connect(AmqpOptions::new(scene.vhost.url())).await?;
+    let message = Outgoing {
+        destination: Destination::Delay(Rung::Minutes10, Lane::Events),
+        properties: Properties::default(),
+        body: vec![b'x'; BODY].into(),
+    };
+    bus.publish(vec![message.clone()]).await?;
+    let began = Instant::now();
+    bus.publish(vec![message; usize::try_from(LETTERS)?]).await?;
+    let took = began.elapsed();
+    bus.close().await;
+    Ok(took)
+}
+
+/// The time from the worker's first look at the command to its acknowledgement, which is after all copies are confirmed.
+async fn requeue(scene: &Scene) -> anyhow::Result<Duration> {
+    let client = scene.schema.connect().await?;
+    client.execute(FILL, &[&LETTERS, &i32::try_from(BODY)?]).await?;
+    client.batch_execute("VACUUM ANALYZE dead_letter").await?;
+    client.batch_execute("CHECKPOINT").await?;
+    let amqp: Arc<dyn Bus> = AmqpBus::connect(AmqpOptions::new(scene.vhost.url())).await?;
+    amqp.publish(vec![command()?]).await?;
+    let done = CancellationToken::new();
+    let bus = Arc::new(CountingBus::new(amqp, 1, scene.servers, done.clone()));
+    let store = PostgresStore::connect(PostgresOptions::new(scene.schema.url()))?;
+    let context = WorkerContext {
+        bus: bus.clone(),
+        store: store.clone(),
+        letters: store.clone(),
+        starts: store,
+        handlers: Arc::new(FleetHandlers),
+        runners: std::collections::BTreeMap::new(),
+        clock: Arc::new(SystemClock),
+    };
+    let options = WorkerOptions {
+        lanes: vec![Lane::Commands],
+        ..WorkerOptions::default()
+    };
+    runtime::run(context, options, done, CancellationToken::new()).await?;
+    bus.close().await;
+    let left = "SELECT count(*) FROM dead_letter WHERE state <> 'requeued'";
+    let left: i64 = client.query_one(left, &[]).await?.get(0);
+    ensure!(left == 0, "{left} are not requeued");
+    Ok(bus.measured().context("the command was not worked")?.wall)
+}
+
+fn command() -> anyhow::Result<Outgoing> {
+    let source = Source::try_from("urn:lockstep:bench".to_owned())?;
+    let selection = DeadLetterSelection {
+        up_to: u64::MAX,
+        code: None,
+        lane: None,
+        message_type: None,
+    };
+    let command = DeadLetterRequeueRequested {
+        dead_letter: None,
+        matching: Some(selection),
+    };
+    let envelope = Envelope::new(source, SystemClock.now(), command);
+    Ok(Outgoing {
+        destination: Destination::Inlet(Kind::DeadLetterRequeueRequested),
+        properties: Properties {
+            message_id: Some(envelope.identity.id.to_string()),
+            kind: Some(Kind::DeadLetterRequeueRequested.as_str().to_owned()),
+            content_type: Some(lockstep_protocol::envelope::CONTENT_TYPE.to_owned()),
+            ..Properties::default()
+        },
+        body: envelope.encode().into(),
+    })
+}
