@@ -25,7 +25,7 @@ impl Rejection {
     /// The message names a device that is not there.
     pub fn unknown_device(hostname: &Hostname, place: impl Into<String>) -> Self {
         let reason = format!(
-            "no device is named {hostname}; import it (`lockstep devices import`) and send this again"
+            "no device is named {hostname}; import it (`lockstep devices import`), then requeue this (`lockstep dead requeue`)"
         );
         Self::new(Code::UnknownDevice, place, reason)
     }
