@@ -13,8 +13,8 @@ use super::{Settlement, headers};
 use crate::fail_point::{self, FailPoint};
 use crate::store::LetterRow;
 
-/// How many are published at a time.
-const PAGE: u32 = 500;
+/// How many are published at a time: each may be 4 MiB.
+const PAGE: u32 = 64;
 
 /// The copy of a dead letter that is worked again: the same message, under the next epoch, with its attempts before it.
 ///
