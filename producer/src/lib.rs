@@ -129,7 +129,7 @@ impl Producer {
             return Err(ProducerError::NotPublishable { kind });
         }
         let outgoing = Outgoing {
-            destination: Destination::Inlet(kind),
+            destination: Destination::Ingress(kind),
             properties: Properties {
                 message_id: Some(envelope.identity.id.to_string()),
                 kind: Some(kind.as_str().to_owned()),

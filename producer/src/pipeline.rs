@@ -13,12 +13,12 @@ const BATCH: usize = 256;
 /// How many batches are under way at a time, so that one waits for its confirms while the next is written.
 const BATCHES: usize = 4;
 
-type Outcome = Result<(), Arc<PublishError>>;
+type PublishResult = Result<(), Arc<PublishError>>;
 
 /// A message, and who waits for its confirm.
 struct Waiting {
     outgoing: Outgoing,
-    confirmed: oneshot::Sender<Outcome>,
+    confirmed: oneshot::Sender<PublishResult>,
 }
 
 /// The way to the broker.

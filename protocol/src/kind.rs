@@ -257,7 +257,7 @@ impl Kind {
     pub const INTERNAL_PREFIX: &str = "lockstep.internal.";
 
     /// The lane that takes messages of this kind from the outside; `None` for results.
-    pub const fn inlet(self) -> Option<Lane> {
+    pub const fn ingress(self) -> Option<Lane> {
         match self {
             Self::RepositoryChanged | Self::RepositoryRefreshRequested | Self::RepositoryAcceptRequested => {
                 Some(Lane::Repositories)
@@ -307,11 +307,11 @@ mod tests {
     }
 
     #[test]
-    fn events_and_commands_have_an_inlet_and_results_have_none() {
+    fn events_and_commands_have_an_ingress_and_results_have_none() {
         for kind in Kind::ALL {
-            assert_eq!(kind.inlet().is_none(), kind.class() == Class::Result, "{kind}");
+            assert_eq!(kind.ingress().is_none(), kind.class() == Class::Result, "{kind}");
         }
-        assert_eq!(Kind::RepositoryChanged.inlet(), Some(Lane::Repositories));
+        assert_eq!(Kind::RepositoryChanged.ingress(), Some(Lane::Repositories));
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub(super) fn build(config: &Config, bus: &Arc<dyn Bus>, scrape: Scrape) -> Gate
         request_timeout: config.gateway.body_timeout
             + config.gateway.publish_timeout
             + Duration::from_secs(5),
-        farewell: GatewayLimits::default().farewell,
+        shutdown_timeout: GatewayLimits::default().shutdown_timeout,
     };
     Gateway::with_limits(context, limits).with_metrics(scrape)
 }

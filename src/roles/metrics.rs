@@ -6,7 +6,7 @@ use std::time::Duration;
 use lockstep_bus::Bus;
 use lockstep_telemetry::Scrape;
 use lockstep_worker::clock::SystemClock;
-use lockstep_worker::health::{Fleeting, ProcessSampler};
+use lockstep_worker::health::{ProcessSampler, StoreProbe};
 use tokio::time::MissedTickBehavior;
 
 use super::store::Store;
@@ -18,13 +18,13 @@ const TIDYING: Duration = Duration::from_secs(5);
 
 /// With the numbers of the fleet: for the console, of which there are few.
 pub(super) fn with_fleet(lifecycle: &mut Lifecycle, bus: &Arc<dyn Bus>, store: &Store) -> Scrape {
-    let asked = Fleeting::Fleet(store.vitals.clone(), Arc::new(SystemClock));
+    let asked = StoreProbe::Fleet(store.stats.clone(), Arc::new(SystemClock));
     scrape(lifecycle, bus, Some(asked))
 }
 
 /// With a sign of life of the store: for workers, of which there may be many.
 pub(super) fn with_store(lifecycle: &mut Lifecycle, bus: &Arc<dyn Bus>, store: &Store) -> Scrape {
-    let asked = Fleeting::Ping(store.schema.clone(), store.vitals.clone());
+    let asked = StoreProbe::Ping(store.schema.clone(), store.stats.clone());
     scrape(lifecycle, bus, Some(asked))
 }
 
@@ -33,7 +33,7 @@ pub(super) fn of_bus(lifecycle: &mut Lifecycle, bus: &Arc<dyn Bus>) -> Scrape {
     scrape(lifecycle, bus, None)
 }
 
-fn scrape(lifecycle: &mut Lifecycle, bus: &Arc<dyn Bus>, store: Option<Fleeting>) -> Scrape {
+fn scrape(lifecycle: &mut Lifecycle, bus: &Arc<dyn Bus>, store: Option<StoreProbe>) -> Scrape {
     let metrics = telemetry::metrics();
     let (tidied, stop) = (metrics.clone(), lifecycle.soft.clone());
     lifecycle.spawn("tidying of metrics", async move {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use lockstep_bus::Bus;
 use lockstep_protocol::topology::Topology;
 use lockstep_worker::clock::Clock;
-use lockstep_worker::reconcile::{BrokerObjects, Reconcile, Repair, RequeuedLetters};
+use lockstep_worker::reconcile::{BrokerObjects, Reconcile, Repair, RequeuedDeadLetters};
 use lockstep_worker::retention::RetentionSweep;
-use lockstep_worker::runtime::{Round, Rounds};
+use lockstep_worker::runtime::{PeriodicTask, PeriodicTaskRunner};
 
 use super::store::Store;
 use crate::config::{BrokerUrl, Config};
@@ -21,25 +21,33 @@ pub(super) fn spawn(
     store: &Store,
     clock: &Arc<dyn Clock>,
 ) {
-    let rounds = |name, every| Rounds {
+    let periodic_task = |name, every| PeriodicTaskRunner {
         leases: store.leases.clone(),
         name,
         every,
     };
     let reconcile = Reconcile::new(repairs(config, bus, store, clock));
-    go_round(lifecycle, rounds("reconcile", config.reconcile.every), reconcile);
+    go_round(
+        lifecycle,
+        periodic_task("reconcile", config.reconcile.every),
+        reconcile,
+    );
     let sweep = RetentionSweep {
         store: store.retention.clone(),
         clock: clock.clone(),
         keep: config.retention.keep,
     };
-    go_round(lifecycle, rounds("retention", config.retention.every), sweep);
+    go_round(
+        lifecycle,
+        periodic_task("retention", config.retention.every),
+        sweep,
+    );
 }
 
-fn go_round(lifecycle: &mut Lifecycle, rounds: Rounds, round: impl Round) {
+fn go_round(lifecycle: &mut Lifecycle, periodic_task: PeriodicTaskRunner, round: impl PeriodicTask) {
     let stop = lifecycle.soft.clone();
-    lifecycle.spawn(rounds.name, async move {
-        rounds.run(&round, stop).await;
+    lifecycle.spawn(periodic_task.name, async move {
+        periodic_task.run(&round, stop).await;
         Ok(())
     });
 }
@@ -56,10 +64,10 @@ fn repairs(
     if config.broker.declare && matches!(config.broker.url, BrokerUrl::Amqp(_)) {
         repairs.push(Arc::new(BrokerObjects::new(bus.clone(), Topology::new(1.0))));
     }
-    let letters = store.dead_letters.clone();
+    let dead_letters = store.dead_letters.clone();
     let turn = config.reconcile.every;
-    repairs.push(Arc::new(RequeuedLetters::new(
-        letters,
+    repairs.push(Arc::new(RequeuedDeadLetters::new(
+        dead_letters,
         bus.clone(),
         clock.clone(),
         turn,

@@ -6,8 +6,8 @@ use std::time::Duration;
 use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_worker::store::sqlite::{SqliteOptions, SqliteStore};
 use lockstep_worker::store::{
-    BatchStore, DeadLetters, Fleet, Healing, Inbox, Leases, Migrated, Repositories, Retention, Schema,
-    Starts, StoreError, Vitals,
+    BatchStore, DeadLetters, DeliveryAttempts, Fleet, Inbox, Leases, Migrated, Repositories, Retention,
+    Retryability, Schema, Stats, StoreError,
 };
 
 use crate::config::{Config, ConfigProblems, StoreUrl};
@@ -24,11 +24,11 @@ pub(super) struct Store {
     pub(super) fleet: Arc<dyn Fleet>,
     pub(super) repositories: Arc<dyn Repositories>,
     pub(super) dead_letters: Arc<dyn DeadLetters>,
-    pub(super) starts: Arc<dyn Starts>,
+    pub(super) starts: Arc<dyn DeliveryAttempts>,
     pub(super) leases: Arc<dyn Leases>,
     pub(super) retention: Arc<dyn Retention>,
     pub(super) schema: Arc<dyn Schema>,
-    pub(super) vitals: Arc<dyn Vitals>,
+    pub(super) stats: Arc<dyn Stats>,
 }
 
 pub(super) fn open(config: &Config) -> anyhow::Result<Store> {
@@ -60,11 +60,11 @@ impl Store {
             + Fleet
             + Repositories
             + DeadLetters
-            + Starts
+            + DeliveryAttempts
             + Leases
             + Retention
             + Schema
-            + Vitals,
+            + Stats,
     >(
         store: Arc<S>,
     ) -> Self {
@@ -78,7 +78,7 @@ impl Store {
             leases: store.clone(),
             retention: store.clone(),
             schema: store.clone(),
-            vitals: store,
+            stats: store,
         }
     }
 }
@@ -87,7 +87,7 @@ impl Store {
 pub(super) async fn patiently_migrate(store: &Store) -> Result<Migrated, StoreError> {
     loop {
         match store.schema.migrate().await {
-            Err(error) if error.healing() != Healing::Never => {
+            Err(error) if error.retryability() != Retryability::Never => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "the store is not there yet, trying on"

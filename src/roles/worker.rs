@@ -70,7 +70,7 @@ pub(super) fn spawn(
     let context = WorkerContext {
         bus: bus.clone(),
         store: store.batches.clone(),
-        letters: store.dead_letters.clone(),
+        dead_letters: store.dead_letters.clone(),
         starts: store.starts.clone(),
         handlers: Arc::new(FleetHandlers),
         runners: [(Lane::Repositories, Arc::new(runner) as Arc<dyn Runner>)].into(),

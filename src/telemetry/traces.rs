@@ -20,7 +20,7 @@ use crate::roles;
 /// How long one export may take.
 const EXPORT: Duration = Duration::from_secs(5);
 /// How long the last export may take when the process ends.
-const FAREWELL: Duration = Duration::from_secs(3);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 
 static PROVIDER: OnceLock<SdkTracerProvider> = OnceLock::new();
 
@@ -61,8 +61,8 @@ pub(super) fn start(config: &TelemetryConfig) -> anyhow::Result<()> {
 pub(super) async fn end() {
     let Some(provider) = PROVIDER.get() else { return };
     // It blocks its thread.
-    let farewell = tokio::task::spawn_blocking(|| provider.shutdown_with_timeout(FAREWELL));
-    match tokio::time::timeout(FAREWELL * 2, farewell).await {
+    let shutdown_timeout = tokio::task::spawn_blocking(|| provider.shutdown_with_timeout(SHUTDOWN_TIMEOUT));
+    match tokio::time::timeout(SHUTDOWN_TIMEOUT * 2, shutdown_timeout).await {
         Ok(Ok(Ok(()))) => {}
         Ok(Ok(Err(error))) => tracing::warn!(%error, "the last spans were not exported"),
         Ok(Err(_)) | Err(_) => tracing::warn!("the last spans were not exported in time"),

@@ -29,7 +29,7 @@ async fn import(scene: &Scene) -> Result<()> {
     lockstep_bus::Bus::publish(&*bus, vec![outgoing(&fleet)]).await?;
     scene
         .oracle()
-        .worked(&[(fleet.identity, Expected::Applied { flags: None })].into())
+        .processed(&[(fleet.identity, Expected::Applied { flags: None })].into())
         .await
 }
 

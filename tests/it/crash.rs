@@ -27,7 +27,7 @@ async fn killed_at(ground: Ground, point: &str) -> Result<()> {
 
     let second = scene.worker(&[])?;
     let oracle = scene.oracle();
-    oracle.worked(&sent).await?;
+    oracle.processed(&sent).await?;
     second.stop().await?;
     let bus = scene.bus().await?;
     oracle.judge(&sent, &*bus).await

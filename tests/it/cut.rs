@@ -24,7 +24,7 @@ async fn cut_at(point: &str) -> Result<()> {
     worker.signal(Signal::CONT)?;
 
     let oracle = scene.oracle();
-    oracle.worked(&sent).await?;
+    oracle.processed(&sent).await?;
     worker.stop().await?;
     oracle.judge(&sent, &*bus).await
 }

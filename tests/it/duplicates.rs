@@ -21,7 +21,7 @@ async fn every_message_twice_at_once_to_two_workers() -> Result<()> {
     let one = scene.worker(&[])?;
     let other = scene.worker(&[])?;
     bus.publish(vec![outgoing(&fleet)]).await?;
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
 
     // Each message and its twin side by side, so that they meet in different workers, and in one batch.
     let updates = LOAD.updates();
@@ -34,7 +34,7 @@ async fn every_message_twice_at_once_to_two_workers() -> Result<()> {
         bus.publish(chunk.iter().chain(chunk).map(outgoing).collect())
             .await?;
     }
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
     one.stop().await?;
     other.stop().await?;
     scene.oracle().judge(&sent, &*bus).await
@@ -55,7 +55,7 @@ async fn again_after_a_restart(ground: Ground) -> Result<()> {
     );
     bus.close().await;
     let first = scene.worker(&[])?;
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
     first.stop().await?;
 
     // The same messages once more, and one that is told apart from them.
@@ -66,7 +66,7 @@ async fn again_after_a_restart(ground: Ground) -> Result<()> {
     sent.insert(last.identity.clone(), flags(&last));
     bus.close().await;
     let second = scene.worker(&[])?;
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
     second.stop().await?;
     let bus = scene.bus().await?;
     scene.oracle().judge(&sent, &*bus).await
@@ -107,7 +107,7 @@ async fn other_content_under_the_same_id(ground: Ground) -> Result<()> {
     ]
     .into();
     let worker = scene.worker(&[])?;
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
     worker.stop().await?;
     let bus = scene.bus().await?;
     scene.oracle().judge(&sent, &*bus).await

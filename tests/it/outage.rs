@@ -27,7 +27,7 @@ async fn private_broker_killed_and_started_again() -> Result<()> {
     in_the_middle(&scene).await?;
     broker.kill().await?;
     broker.restart().await?;
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
     worker.stop().await?;
     scene.oracle().judge(&sent, &*bus).await
 }
@@ -42,7 +42,7 @@ async fn private_database_killed_and_started_again() -> Result<()> {
     in_the_middle(&scene).await?;
     database.kill().await?;
     database.restart().await?;
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
     worker.stop().await?;
     scene.oracle().judge(&sent, &*bus).await
 }
@@ -66,7 +66,7 @@ async fn backends_terminated_and_connections_closed_again_and_again() -> Result<
     wait::until("the load to be worked", PATIENCE * 2, async || {
         scene
             .oracle()
-            .worked(&sent)
+            .processed(&sent)
             .await
             .map_err(|error| format!("{error:#}"))
     })
@@ -93,7 +93,7 @@ async fn a_black_hole_between_worker_and_broker_ends() -> Result<()> {
     .await
     .ok();
     servers.to_broker.set(lockstep_testbed::Mode::Pass).await?;
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
     worker.stop().await?;
     scene.oracle().judge(&sent, &*bus).await
 }

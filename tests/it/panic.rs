@@ -11,7 +11,7 @@ use lockstep_worker::handlers::{Decision, FleetHandlers, Handlers, Rejection};
 use lockstep_worker::runtime::{WorkerContext, WorkerOptions, run};
 use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_worker::store::sqlite::{SqliteOptions, SqliteStore};
-use lockstep_worker::store::{BatchStore, DeadLetters, Facts, Keys, Starts};
+use lockstep_worker::store::{BatchStore, DeadLetters, DeliveryAttempts, Facts, Keys};
 use tokio_util::sync::CancellationToken;
 
 use crate::system::load::{dead, hostname, outgoing};
@@ -38,9 +38,13 @@ impl Handlers for PanicsAboutOneDevice {
 }
 
 /// One store, by what it can do.
-type Stores = (Arc<dyn BatchStore>, Arc<dyn DeadLetters>, Arc<dyn Starts>);
+type Stores = (
+    Arc<dyn BatchStore>,
+    Arc<dyn DeadLetters>,
+    Arc<dyn DeliveryAttempts>,
+);
 
-fn stores<S: BatchStore + DeadLetters + Starts>(store: Arc<S>) -> Stores {
+fn stores<S: BatchStore + DeadLetters + DeliveryAttempts>(store: Arc<S>) -> Stores {
     (store.clone(), store.clone(), store)
 }
 
@@ -48,7 +52,7 @@ async fn in_a_full_batch(ground: Ground) -> Result<()> {
     let scene = Scene::new(ground).await?;
     let bus = scene.bus().await?;
     bus.declare(&Topology::new(LADDER_SCALE)).await?;
-    let (store, letters, starts) = match scene.servers() {
+    let (store, dead_letters, starts) = match scene.servers() {
         Ok(servers) => stores(PostgresStore::connect(PostgresOptions::new(
             servers.schema.url(),
         ))?),
@@ -69,7 +73,7 @@ async fn in_a_full_batch(ground: Ground) -> Result<()> {
     let context = WorkerContext {
         bus: bus.clone(),
         store,
-        letters,
+        dead_letters,
         starts,
         handlers: Arc::new(PanicsAboutOneDevice),
         runners: std::collections::BTreeMap::new(),
@@ -82,13 +86,13 @@ async fn in_a_full_batch(ground: Ground) -> Result<()> {
         stop.clone(),
         CancellationToken::new(),
     ));
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
 
     // What comes after the panics is worked like anything before them.
     let last = crate::system::load::update(&hostname(4));
     bus.publish(vec![outgoing(&last)]).await?;
     sent.insert(last.identity.clone(), crate::system::load::flags(&last));
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
     stop.cancel();
     worker.await??;
     scene.oracle().judge(&sent, &*bus).await

@@ -83,7 +83,7 @@ async fn in_a_full_batch(ground: Ground) -> Result<()> {
     bus.publish(outgoings).await?;
     bus.close().await;
     let worker = scene.worker(&[])?;
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
     worker.stop().await?;
     let bus = scene.bus().await?;
     scene.oracle().judge(&sent, &*bus).await

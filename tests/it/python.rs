@@ -46,7 +46,7 @@ async fn pika_and_the_cloudevents_sdk_publish_an_event_and_read_its_result() -> 
     bus.publish(vec![outgoing(&fleet)]).await?;
     scene
         .oracle()
-        .worked(&[(fleet.identity, Expected::Applied { flags: None })].into())
+        .processed(&[(fleet.identity, Expected::Applied { flags: None })].into())
         .await?;
 
     let user = user_of(&scene.servers()?.vhost, Role::Producer).await?;

@@ -13,8 +13,8 @@ use crate::system::{Ground, Load, PATIENCE, Process, Scene};
 /// times: a worker knows no others.
 pub(crate) async fn declaring(scene: &Scene) -> Result<Vec<(String, String)>> {
     let servers = scene.servers()?;
-    for rung in ["5s", "30s", "2m", "10m"] {
-        let queue = format!("lockstep.delay.{rung}");
+    for delay in ["5s", "30s", "2m", "10m"] {
+        let queue = format!("lockstep.delay.{delay}");
         servers.vhost.delete_queue(&queue).await?;
         gone(scene, &queue).await?;
     }
@@ -133,13 +133,13 @@ async fn workers_go_on_by_themselves_when_their_queue_was_deleted() -> Result<()
     let bus = scene.bus().await?;
     let mut sent = load.publish(&*bus).await?;
     let workers = [scene.worker(&environment)?, scene.worker(&environment)?];
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
     delete_and_wait(&scene, "lockstep.lane.events").await?;
     for event in load.updates() {
         sent.insert(event.identity.clone(), flags(&event));
         bus.publish(vec![outgoing(&event)]).await?;
     }
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
     for worker in workers {
         worker.stop().await?;
     }
@@ -147,7 +147,8 @@ async fn workers_go_on_by_themselves_when_their_queue_was_deleted() -> Result<()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_requeued_letter_that_lay_in_a_deleted_queue_is_published_again_and_worked_once() -> Result<()> {
+async fn a_requeued_dead_letter_that_lay_in_a_deleted_queue_is_published_again_and_worked_once() -> Result<()>
+{
     const QUEUE: &str = "lockstep.lane.events";
     let scene = Scene::new(Ground::Servers).await?;
     let bus = scene.bus().await?;
@@ -174,7 +175,7 @@ async fn a_requeued_letter_that_lay_in_a_deleted_queue_is_published_again_and_wo
     let commanded = scene.worker(&environment)?;
     started(&commanded).await?;
     let requeue = envelope(DeadLetterRequeueRequested {
-        dead_letter: Some(letter(&scene).await?.0),
+        dead_letter: Some(dead_letter(&scene).await?.0),
         matching: None,
     });
     bus.publish(vec![outgoing(&requeue)]).await?;
@@ -185,12 +186,12 @@ async fn a_requeued_letter_that_lay_in_a_deleted_queue_is_published_again_and_wo
     })
     .await?;
     delete_and_wait(&scene, QUEUE).await?;
-    ensure!(letter(&scene).await?.1 == "requeued");
+    ensure!(dead_letter(&scene).await?.1 == "requeued");
 
     let worker = scene.worker(&[])?;
     wait::until("the letter to be worked", PATIENCE, async || {
-        match letter(&scene).await {
-            Ok((_, state)) if state == "worked" => Ok(()),
+        match dead_letter(&scene).await {
+            Ok((_, state)) if state == "processed" => Ok(()),
             Ok((_, state)) => Err(state),
             Err(error) => Err(format!("{error:#}")),
         }
@@ -221,10 +222,10 @@ async fn a_requeued_letter_that_lay_in_a_deleted_queue_is_published_again_and_wo
 }
 
 /// The number and the state of the only dead letter.
-async fn letter(scene: &Scene) -> Result<(u64, String)> {
-    let letters = scene.oracle().records.letters().await?;
-    let mut letters = letters.into_values();
-    let letter = letters.next().context("there is none")?;
-    ensure!(letters.next().is_none(), "there is more than one");
-    Ok((u64::try_from(letter.number)?, letter.state))
+async fn dead_letter(scene: &Scene) -> Result<(u64, String)> {
+    let dead_letters = scene.oracle().records.dead_letters().await?;
+    let mut dead_letters = dead_letters.into_values();
+    let dead_letter = dead_letters.next().context("there is none")?;
+    ensure!(dead_letters.next().is_none(), "there is more than one");
+    Ok((u64::try_from(dead_letter.number)?, dead_letter.state))
 }

@@ -51,7 +51,7 @@ async fn while_the_lanes_work(ground: Ground) -> Result<()> {
         PATIENCE,
         async || {
             // No old row is left among them: the oracle finds whatever nobody sent.
-            match oracle.records.worked().await {
+            match oracle.records.processed().await {
                 Ok(rows) if rows == expected => match oracle.records.inbox().await {
                     Ok(rows) if rows.keys().all(|identity| sent.contains_key(identity)) => Ok(()),
                     Ok(_) => Err("some are old".to_owned()),

@@ -17,14 +17,14 @@ async fn in_the_middle_of_the_load(ground: Ground) -> Result<()> {
     let first = scene.worker(&[])?;
     scene.oracle().worked_at_least(300).await?;
     first.stop().await?;
-    let before = scene.oracle().records.worked().await?;
+    let before = scene.oracle().records.processed().await?;
     ensure!(
         usize::try_from(before)? < sent.len(),
         "it was stopped too late to prove anything"
     );
 
     let second = scene.worker(&[])?;
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
     second.stop().await?;
     let bus = scene.bus().await?;
     scene.oracle().judge(&sent, &*bus).await

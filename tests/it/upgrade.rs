@@ -46,9 +46,9 @@ async fn workers_of_two_versions_work_side_by_side() -> Result<()> {
     let before = scene.worker(&[])?;
     scene.oracle().worked_at_least(300).await?;
     database.batch_execute(&UPGRADE.join(";")).await?;
-    let worked = scene.oracle().records.worked().await?;
+    let processed = scene.oracle().records.processed().await?;
     ensure!(
-        usize::try_from(worked)? < sent.len(),
+        usize::try_from(processed)? < sent.len(),
         "it was upgraded too late to prove anything"
     );
     let since = scene.worker(&[])?;
@@ -60,13 +60,13 @@ async fn workers_of_two_versions_work_side_by_side() -> Result<()> {
     logged(&migrate, "newer than this program").await?;
 
     bus.publish(vec![of_a_newer_worker()]).await?;
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
 
     // What a newer worker answered is answered again, though it says more than is known here.
     let event = update(&hostname(0));
     sent.insert(event.identity.clone(), flags(&event));
     bus.publish(vec![outgoing(&event)]).await?;
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
     answers(&scene, sent.len()).await?;
     let more = "UPDATE inbox SET result = (result::jsonb || '{\"newer\": {\"x\": [7]}}')::text WHERE id = $1";
     let changed = database.execute(more, &[&event.identity.id.as_str()]).await?;
@@ -133,7 +133,7 @@ async fn an_older_program_starts_on_a_newer_file_if_it_may() -> Result<()> {
     bus.close().await;
     rusqlite::Connection::open(&path)?.execute_batch(&UPGRADE.join(";"))?;
     let worker = scene.worker(&[])?;
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
     worker.stop().await?;
     let bus = scene.bus().await?;
     scene.oracle().judge(&sent, &*bus).await?;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::change::{Change, Reading, branch_name, none_like};
 use super::headers::Headers;
 use super::payload;
-use super::refusal::Refusal;
+use super::rejection::WebhookRejection;
 use super::secrets::Secrets;
 
 /// Where the id of the delivery is.
@@ -44,17 +44,21 @@ struct Target {
     hash: CommitId,
 }
 
-pub(super) fn authenticate(headers: Headers<'_>, body: &[u8], secrets: &Secrets) -> Result<(), Refusal> {
+pub(super) fn authenticate(
+    headers: Headers<'_>,
+    body: &[u8],
+    secrets: &Secrets,
+) -> Result<(), WebhookRejection> {
     let signature = headers.proof("x-hub-signature")?;
     match signature.strip_prefix("sha256=") {
         Some(digits) if secrets.signed_hex(digits, body) => Ok(()),
-        _ => Err(Refusal::Unauthentic {
+        _ => Err(WebhookRejection::Unauthentic {
             why: "the signature is wrong",
         }),
     }
 }
 
-pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<Reading, Refusal> {
+pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<Reading, WebhookRejection> {
     match headers.need("x-event-key")? {
         "repo:push" => {}
         "diagnostics:ping" => return Ok(Reading::Ignored("a ping: the webhook works".to_owned())),
@@ -76,12 +80,12 @@ pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<Reading, Refusal
 }
 
 /// The change of a branch, or why a change is ignored.
-fn of_branch(index: u64, change: RefChange) -> Result<Result<Change, String>, Refusal> {
+fn of_branch(index: u64, change: RefChange) -> Result<Result<Change, String>, WebhookRejection> {
     let RefChange { old, new, forced } = change;
     let Some(reference) = new.as_ref().or(old.as_ref()) else {
         let place = format!("$.push.changes[{index}]");
         let reason = "has neither old nor new";
-        return Err(Refusal::payload(Code::InvalidData, place, reason));
+        return Err(WebhookRejection::payload(Code::InvalidData, place, reason));
     };
     if reference.kind != "branch" {
         return Ok(Err("a tag was pushed, only branches count".to_owned()));

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use super::headers::Headers;
-use super::refusal::Refusal;
+use super::rejection::WebhookRejection;
 
 /// Who sends webhooks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl Forge {
     }
 
     /// Whether the headers may be those of this forge. A mix is refused: what one proves, another would decide.
-    pub(super) fn check(self, headers: Headers<'_>) -> Result<(), Refusal> {
+    pub(super) fn check(self, headers: Headers<'_>) -> Result<(), WebhookRejection> {
         let marks: Vec<Self> = Self::ALL
             .into_iter()
             .filter(|forge| forge.marked(headers))
@@ -84,7 +84,7 @@ impl Forge {
         };
         if !explains(self) {
             let sender = marks.iter().copied().find(|forge| explains(*forge));
-            return Err(Refusal::Sender(match sender {
+            return Err(WebhookRejection::Sender(match sender {
                 Some(sender) => {
                     format!(
                         "they are those of {sender}: let it send to /webhooks/{sender}/…, not to /webhooks/{self}/…"
@@ -94,7 +94,7 @@ impl Forge {
             }));
         }
         match self.foreign_signatures().iter().find(|name| headers.has(name)) {
-            Some(name) => Err(Refusal::Sender(format!("{self} does not send {name}"))),
+            Some(name) => Err(WebhookRejection::Sender(format!("{self} does not send {name}"))),
             None => Ok(()),
         }
     }
@@ -129,7 +129,7 @@ mod tests {
     const SIGNED: &[&str] = &["webhook-id", "webhook-timestamp", "webhook-signature"];
     const BITBUCKET: &[&str] = &["x-event-key", "x-hook-uuid", "x-hub-signature"];
 
-    fn check(forge: Forge, sets: &[&[&'static str]]) -> Result<(), Refusal> {
+    fn check(forge: Forge, sets: &[&[&'static str]]) -> Result<(), WebhookRejection> {
         let names = sets.iter().copied().flatten();
         let headers: HeaderMap = names
             .map(|name| (HeaderName::from_static(name), HeaderValue::from_static("x")))
@@ -189,7 +189,7 @@ mod tests {
             ),
         ];
         for (forge, sets, expected) in table {
-            let Err(Refusal::Sender(said)) = check(*forge, sets) else {
+            let Err(WebhookRejection::Sender(said)) = check(*forge, sets) else {
                 panic!("{forge} {sets:?}")
             };
             assert!(said.contains(expected), "{said}");

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::change::{Commit, Push, Reading};
 use super::headers::Headers;
 use super::payload;
-use super::refusal::Refusal;
+use super::rejection::WebhookRejection;
 use super::secrets::Secrets;
 
 /// Where the id of the delivery is.
@@ -26,26 +26,34 @@ struct Payload {
     total_commits: Option<u64>,
 }
 
-pub(super) fn authenticate(headers: Headers<'_>, body: &[u8], secrets: &Secrets) -> Result<(), Refusal> {
+pub(super) fn authenticate(
+    headers: Headers<'_>,
+    body: &[u8],
+    secrets: &Secrets,
+) -> Result<(), WebhookRejection> {
     check_signature(headers.proof("x-gitea-signature")?, body, secrets)
 }
 
-pub(super) fn check_signature(signature: &str, body: &[u8], secrets: &Secrets) -> Result<(), Refusal> {
+pub(super) fn check_signature(
+    signature: &str,
+    body: &[u8],
+    secrets: &Secrets,
+) -> Result<(), WebhookRejection> {
     if secrets.signed_hex(signature, body) {
         Ok(())
     } else {
-        Err(Refusal::Unauthentic {
+        Err(WebhookRejection::Unauthentic {
             why: "the signature is wrong",
         })
     }
 }
 
-pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<Reading, Refusal> {
+pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<Reading, WebhookRejection> {
     read_event(headers.need("x-gitea-event")?, body)
 }
 
 /// Reads the payload of an event as Gitea and Forgejo send it.
-pub(super) fn read_event(event: &str, body: &[u8]) -> Result<Reading, Refusal> {
+pub(super) fn read_event(event: &str, body: &[u8]) -> Result<Reading, WebhookRejection> {
     if event != "push" {
         return Ok(Reading::Ignored("the event is no push".to_owned()));
     }

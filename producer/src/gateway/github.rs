@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::change::{Commit, Push, Reading};
 use super::headers::Headers;
 use super::payload;
-use super::refusal::Refusal;
+use super::rejection::WebhookRejection;
 use super::secrets::Secrets;
 
 /// Where the id of the delivery is.
@@ -28,17 +28,21 @@ struct Payload {
     commits: Vec<Commit>,
 }
 
-pub(super) fn authenticate(headers: Headers<'_>, body: &[u8], secrets: &Secrets) -> Result<(), Refusal> {
+pub(super) fn authenticate(
+    headers: Headers<'_>,
+    body: &[u8],
+    secrets: &Secrets,
+) -> Result<(), WebhookRejection> {
     let signature = headers.proof("x-hub-signature-256")?;
     match signature.strip_prefix("sha256=") {
         Some(digits) if secrets.signed_hex(digits, body) => Ok(()),
-        _ => Err(Refusal::Unauthentic {
+        _ => Err(WebhookRejection::Unauthentic {
             why: "the signature is wrong",
         }),
     }
 }
 
-pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<Reading, Refusal> {
+pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<Reading, WebhookRejection> {
     match headers.need("x-github-event")? {
         "push" => {}
         "ping" => return Ok(Reading::Ignored("a ping: the webhook works".to_owned())),

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::change::{Commit, Push, Reading};
 use super::headers::Headers;
 use super::payload;
-use super::refusal::Refusal;
+use super::rejection::WebhookRejection;
 use super::secrets::Secrets;
 
 /// How far the time of a signature may be from ours, in seconds: what Standard Webhooks recommends.
@@ -41,7 +41,7 @@ pub(super) fn authenticate(
     body: &[u8],
     secrets: &Secrets,
     now: Timestamp,
-) -> Result<(), Refusal> {
+) -> Result<(), WebhookRejection> {
     let signed = headers.has_any("webhook-");
     if signed {
         check_signature(headers, body, secrets, now)?;
@@ -52,7 +52,7 @@ pub(super) fn authenticate(
     if secrets.holds(headers.proof(TOKEN)?) {
         Ok(())
     } else {
-        Err(Refusal::Unauthentic {
+        Err(WebhookRejection::Unauthentic {
             why: "the token is wrong",
         })
     }
@@ -63,23 +63,23 @@ fn check_signature(
     body: &[u8],
     secrets: &Secrets,
     now: Timestamp,
-) -> Result<(), Refusal> {
+) -> Result<(), WebhookRejection> {
     let (id, timestamp) = (headers.proof(ID)?, headers.proof(TIMESTAMP)?);
     if !secrets.signed_standard(headers.proof(SIGNATURE)?, id, timestamp, body) {
-        return Err(Refusal::Unauthentic {
+        return Err(WebhookRejection::Unauthentic {
             why: "the signature is wrong",
         });
     }
     let at: Option<i64> = timestamp.parse().ok();
     match at.map(|at| at.abs_diff(now.as_second())) {
         Some(0..=TOLERANCE) => Ok(()),
-        _ => Err(Refusal::Unauthentic {
+        _ => Err(WebhookRejection::Unauthentic {
             why: "the signature is too old or too new; are both clocks right?",
         }),
     }
 }
 
-pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<Reading, Refusal> {
+pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<Reading, WebhookRejection> {
     match headers.need("x-gitlab-event")? {
         "Push Hook" => {}
         "Tag Push Hook" => {

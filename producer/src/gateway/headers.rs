@@ -1,6 +1,6 @@
 use axum::http::HeaderMap;
 
-use super::refusal::Refusal;
+use super::rejection::WebhookRejection;
 
 /// The headers of a webhook. Those that decide something must be there once: proxies differ in which of two they take.
 #[derive(Clone, Copy, Debug)]
@@ -8,28 +8,32 @@ pub(super) struct Headers<'a>(pub(super) &'a HeaderMap);
 
 impl<'a> Headers<'a> {
     /// The text of a header, if it is there.
-    pub(super) fn text(self, name: &'static str) -> Result<Option<&'a str>, Refusal> {
+    pub(super) fn text(self, name: &'static str) -> Result<Option<&'a str>, WebhookRejection> {
         let mut values = self.0.get_all(name).iter();
         let Some(value) = values.next() else {
             return Ok(None);
         };
         if values.next().is_some() {
-            return Err(Refusal::header(name, "is there more than once"));
+            return Err(WebhookRejection::header(name, "is there more than once"));
         }
         match value.to_str() {
             Ok(text) => Ok(Some(text)),
-            Err(_) => Err(Refusal::header(name, "is no text of visible ASCII characters")),
+            Err(_) => Err(WebhookRejection::header(
+                name,
+                "is no text of visible ASCII characters",
+            )),
         }
     }
 
     /// The text of a header that says what the webhook is about.
-    pub(super) fn need(self, name: &'static str) -> Result<&'a str, Refusal> {
-        self.text(name)?.ok_or(Refusal::header(name, "is missing"))
+    pub(super) fn need(self, name: &'static str) -> Result<&'a str, WebhookRejection> {
+        self.text(name)?
+            .ok_or(WebhookRejection::header(name, "is missing"))
     }
 
     /// The text of a header without which nothing is authentic.
-    pub(super) fn proof(self, name: &'static str) -> Result<&'a str, Refusal> {
-        self.text(name)?.ok_or(Refusal::Unauthentic {
+    pub(super) fn proof(self, name: &'static str) -> Result<&'a str, WebhookRejection> {
+        self.text(name)?.ok_or(WebhookRejection::Unauthentic {
             why: "there is no signature",
         })
     }

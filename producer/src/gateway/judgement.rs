@@ -8,13 +8,13 @@ use lockstep_protocol::{Envelope, Identity, Kind, MessageId, Source};
 
 use super::change::{Change, Reading};
 use super::headers::Headers;
-use super::refusal::Refusal;
+use super::rejection::WebhookRejection;
 use super::repositories::Repository;
 use super::{Forge, bitbucket, forgejo, gitea, github, gitlab};
 
 /// What becomes of an authentic webhook.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Verdict {
+pub(super) enum WebhookDecision {
     /// These are published. They hold nothing but what the webhook said: sent again, they are the same.
     Publish(Vec<Envelope>),
     /// It does not concern us, and why.
@@ -22,7 +22,7 @@ pub(super) enum Verdict {
 }
 
 /// Whether it makes sense to read the body at all.
-pub(super) fn look(forge: Forge, headers: &HeaderMap) -> Result<(), Refusal> {
+pub(super) fn look(forge: Forge, headers: &HeaderMap) -> Result<(), WebhookRejection> {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type = content_type
         .unwrap_or_default()
@@ -31,7 +31,9 @@ pub(super) fn look(forge: Forge, headers: &HeaderMap) -> Result<(), Refusal> {
         .unwrap_or_default();
     if !media_type.trim().eq_ignore_ascii_case("application/json") {
         let detail = "choose application/json as the content type of the webhook";
-        return Err(Refusal::MediaType(format!("is {media_type:?}; {detail}")));
+        return Err(WebhookRejection::MediaType(format!(
+            "is {media_type:?}; {detail}"
+        )));
     }
     forge.check(Headers(headers))
 }
@@ -43,12 +45,12 @@ pub(super) fn judge(
     headers: &HeaderMap,
     body: &[u8],
     now: Timestamp,
-) -> Result<Verdict, Refusal> {
+) -> Result<WebhookDecision, WebhookRejection> {
     let headers = Headers(headers);
     let secrets = &repository.secrets;
     if secrets.is_empty() {
         let why = "no webhook_secret is configured for this repository";
-        return Err(Refusal::Unauthentic { why });
+        return Err(WebhookRejection::Unauthentic { why });
     }
     match forge {
         Forge::Github => github::authenticate(headers, body, secrets),
@@ -66,15 +68,21 @@ pub(super) fn judge(
     }?;
     let changes = match reading {
         Reading::Changes(changes) => changes,
-        Reading::Ignored(why) => return Ok(Verdict::Ignore(why)),
+        Reading::Ignored(why) => return Ok(WebhookDecision::Ignore(why)),
     };
     let cause = delivered(forge, repository, headers)?;
     let message = |change| message(forge, repository, &cause, change);
-    Ok(Verdict::Publish(changes.into_iter().map(message).collect()))
+    Ok(WebhookDecision::Publish(
+        changes.into_iter().map(message).collect(),
+    ))
 }
 
 /// The identity of the delivery, from which those of its messages are derived.
-fn delivered(forge: Forge, repository: &Repository, headers: Headers<'_>) -> Result<Identity, Refusal> {
+fn delivered(
+    forge: Forge,
+    repository: &Repository,
+    headers: Headers<'_>,
+) -> Result<Identity, WebhookRejection> {
     let names = match forge {
         Forge::Github => github::DELIVERY,
         Forge::Gitlab => gitlab::DELIVERY,
@@ -88,9 +96,9 @@ fn delivered(forge: Forge, repository: &Repository, headers: Headers<'_>) -> Res
         .next()
         .expect("every forge names its deliveries");
     let id = MessageId::try_from(headers.need(name)?.to_owned())
-        .map_err(|_| Refusal::header(name, "must have 1 to 255 characters"))?;
+        .map_err(|_| WebhookRejection::header(name, "must have 1 to 255 characters"))?;
     let source = Source::try_from(format!("/webhooks/{forge}/{}", repository.name)).map_err(|error| {
-        Refusal::Sender(format!(
+        WebhookRejection::Sender(format!(
             "the repository's name cannot be part of a source: it {error}"
         ))
     })?;

@@ -25,7 +25,7 @@ mod health;
 mod judgement;
 mod openapi;
 mod payload;
-mod refusal;
+mod rejection;
 mod repositories;
 mod secrets;
 mod webhooks;
@@ -41,7 +41,8 @@ use axum::routing::{get, post};
 use jiff::Timestamp;
 use lockstep_bus::{Bus, Outgoing};
 use lockstep_http::{
-    Answer, Gatekeeper, KnowsTokens, ServeLimits, Tokens, admit, confirmed, unknown_path, with_metrics,
+    ConcurrencyLimiter, HttpResponse, KnowsTokens, ServeLimits, Tokens, admit, confirmed, unknown_path,
+    with_metrics,
 };
 use lockstep_protocol::envelope::MAX_BODY_BYTES;
 use lockstep_telemetry::Scrape;
@@ -57,7 +58,7 @@ use crate::pipeline::Pipeline;
 use body::Inflow;
 
 /// How many health checks and readers of the document there may be at once, whatever else goes on.
-const ONLOOKERS: usize = 64;
+const PROBE_LIMIT: usize = 64;
 
 /// What the gateway needs.
 #[derive(Clone, Debug)]
@@ -92,7 +93,7 @@ pub struct GatewayLimits {
     /// How long any request may take.
     pub request_timeout: Duration,
     /// How long requests under way may go on after the gateway was told to stop.
-    pub farewell: Duration,
+    pub shutdown_timeout: Duration,
 }
 
 impl Default for GatewayLimits {
@@ -106,7 +107,7 @@ impl Default for GatewayLimits {
             body_timeout: Duration::from_secs(20),
             publish_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(30),
-            farewell: Duration::from_secs(10),
+            shutdown_timeout: Duration::from_secs(10),
         }
     }
 }
@@ -163,8 +164,8 @@ impl Gateway {
             inflow: Inflow::new(limits.held_bytes.max(limits.body_bytes), limits.body_timeout),
             stop,
         });
-        let work = Gatekeeper::new("gateway", limits.requests, limits.request_timeout);
-        let look = Gatekeeper::new("gateway", ONLOOKERS, limits.request_timeout);
+        let work = ConcurrencyLimiter::new("gateway", limits.requests, limits.request_timeout);
+        let look = ConcurrencyLimiter::new("gateway", PROBE_LIMIT, limits.request_timeout);
         let webhooks = Router::new()
             .route("/webhooks/{forge}/{repository}", post(webhooks::receive))
             .layer(DefaultBodyLimit::max(limits.body_bytes));
@@ -191,7 +192,7 @@ impl Gateway {
         let limits = ServeLimits {
             header_read: self.limits.header_timeout,
             connections: self.limits.connections,
-            farewell: self.limits.farewell,
+            shutdown_timeout: self.limits.shutdown_timeout,
         };
         lockstep_http::serve(listener, self.router(stop.clone()), limits, stop).await;
     }
@@ -205,7 +206,7 @@ impl KnowsTokens for Shared {
 
 impl Shared {
     /// Publishes all of them, in order, and returns when the broker has each.
-    async fn publish(&self, messages: Vec<Outgoing>) -> Result<(), Answer> {
+    async fn publish(&self, messages: Vec<Outgoing>) -> Result<(), HttpResponse> {
         let each = messages.into_iter().map(|message| self.pipeline.publish(message));
         let all = futures_util::future::try_join_all(each);
         confirmed(self.limits.publish_timeout, async { all.await.map(drop) }).await
@@ -213,7 +214,7 @@ impl Shared {
 }
 
 /// The path exists, for another method.
-async fn wrong_method(method: Method, uri: Uri) -> Answer {
+async fn wrong_method(method: Method, uri: Uri) -> HttpResponse {
     let allowed = match uri.path() {
         "/healthz" | "/readyz" | "/metrics" | "/openapi.json" => "GET, HEAD",
         _ => "POST",

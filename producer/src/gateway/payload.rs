@@ -3,11 +3,11 @@
 use lockstep_protocol::Code;
 use serde::de::DeserializeOwned;
 
-use super::refusal::Refusal;
+use super::rejection::WebhookRejection;
 
 /// Reads a payload, or says where it does not fit.
-pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
-    let broken = |reason: &str| Refusal::payload(Code::InvalidJson, "$", reason);
+pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, WebhookRejection> {
+    let broken = |reason: &str| WebhookRejection::payload(Code::InvalidJson, "$", reason);
     let text = std::str::from_utf8(body)
         .map_err(|error| broken(&format!("is not UTF-8 from byte {} on", error.valid_up_to())))?;
     // An object and nothing else: serde would read a list of the values as well.
@@ -27,7 +27,7 @@ pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
             serde_json::error::Category::Data => Code::InvalidData,
             _ => Code::InvalidJson,
         };
-        Refusal::payload(code, place, &error.inner().to_string())
+        WebhookRejection::payload(code, place, &error.inner().to_string())
     })?;
     deserializer
         .end()

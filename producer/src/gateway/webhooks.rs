@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use lockstep_bus::{Outgoing, Properties};
-use lockstep_http::{Answer, trace_of};
+use lockstep_http::{HttpResponse, trace_of};
 use lockstep_protocol::envelope::CONTENT_TYPE;
 use lockstep_protocol::rest::Accepted;
 use lockstep_protocol::topology::Destination;
@@ -15,8 +15,8 @@ use lockstep_protocol::{Envelope, TraceParent};
 use serde::Serialize;
 
 use super::body::Held;
-use super::judgement::{self, Verdict};
-use super::refusal::Refusal;
+use super::judgement::{self, WebhookDecision};
+use super::rejection::WebhookRejection;
 use super::repositories::Repository;
 use super::{Forge, Shared};
 
@@ -44,10 +44,10 @@ pub(super) async fn receive(
     State(shared): State<Arc<Shared>>,
     path: Result<Path<(String, String)>, PathRejection>,
     request: Request,
-) -> Result<impl IntoResponse, Answer> {
+) -> Result<impl IntoResponse, HttpResponse> {
     let Ok(Path((forge, repository))) = path else {
         let detail = "its name is not percent-encoded UTF-8";
-        return Err(Answer::not_found(
+        return Err(HttpResponse::not_found(
             "unknown-repository",
             "there is no repository of this name",
             detail,
@@ -60,8 +60,8 @@ pub(super) async fn receive(
     let now = (shared.context.now)();
     let trace = trace_of(&headers);
     let messages = match judge(forge, &repository, headers, held, now).await? {
-        Verdict::Publish(messages) => messages,
-        Verdict::Ignore(why) => {
+        WebhookDecision::Publish(messages) => messages,
+        WebhookDecision::Ignore(why) => {
             tracing::debug!(%forge, repository = %repository.name, why, "webhook ignored");
             return Ok(Received::Ignored(why));
         }
@@ -76,10 +76,10 @@ pub(super) async fn receive(
     Ok(Received::Messages(accepted))
 }
 
-fn find(shared: &Shared, forge: &str, repository: &str) -> Result<(Forge, Arc<Repository>), Answer> {
+fn find(shared: &Shared, forge: &str, repository: &str) -> Result<(Forge, Arc<Repository>), HttpResponse> {
     let unknown = |what: &str, name: &str| {
         let title = format!("there is no {what} of this name");
-        Answer::not_found(&format!("unknown-{what}"), &title, format!("{name:?} is none"))
+        HttpResponse::not_found(&format!("unknown-{what}"), &title, format!("{name:?} is none"))
     };
     let known = Forge::named(forge).ok_or_else(|| unknown("forge", forge))?;
     let repositories = &shared.context.repositories;
@@ -96,7 +96,7 @@ async fn judge(
     headers: HeaderMap,
     held: Held,
     now: Timestamp,
-) -> Result<Verdict, Answer> {
+) -> Result<WebhookDecision, HttpResponse> {
     let repository = Arc::clone(repository);
     let name = repository.name.clone();
     let large = held.bytes.len() >= LARGE;
@@ -111,19 +111,21 @@ async fn judge(
                 error = &crash as &dyn std::error::Error,
                 "a webhook could not be judged"
             );
-            Answer::internal()
+            HttpResponse::internal()
         })?
     } else {
         judge()
     };
-    judged.map_err(|refusal| {
-        match &refusal {
-            Refusal::Unauthentic { why } => {
+    judged.map_err(|rejection| {
+        match &rejection {
+            WebhookRejection::Unauthentic { why } => {
                 tracing::warn!(%forge, repository = %name, why, "a webhook is not authentic");
             }
-            other => tracing::warn!(%forge, repository = %name, refusal = %other, "a webhook makes no sense"),
+            other => {
+                tracing::warn!(%forge, repository = %name, rejection = %other, "a webhook makes no sense")
+            }
         }
-        Answer::from(refusal)
+        HttpResponse::from(rejection)
     })
 }
 
@@ -131,7 +133,7 @@ fn outgoing(mut message: Envelope, trace: &TraceParent, now: Timestamp) -> Outgo
     message.traceparent = Some(trace.clone());
     let kind = message.message.kind();
     Outgoing {
-        destination: Destination::Inlet(kind),
+        destination: Destination::Ingress(kind),
         properties: Properties {
             message_id: Some(message.identity.id.to_string()),
             kind: Some(kind.as_str().to_owned()),

@@ -167,7 +167,7 @@ async fn a_stop_lets_requests_under_way_finish() {
 #[tokio::test]
 async fn a_stop_that_takes_too_long_cuts_connections_off() {
     let served = serve(GatewayLimits {
-        farewell: Duration::from_millis(50),
+        shutdown_timeout: Duration::from_millis(50),
         ..GatewayLimits::default()
     })
     .await;

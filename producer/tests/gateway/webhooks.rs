@@ -21,7 +21,10 @@ async fn a_signed_push_is_published_and_answered_with_who_it_is() {
     let published = scene.bus.published();
     assert_eq!(published.len(), 1);
     let outgoing = &published[0];
-    assert_eq!(outgoing.destination, Destination::Inlet(Kind::RepositoryChanged));
+    assert_eq!(
+        outgoing.destination,
+        Destination::Ingress(Kind::RepositoryChanged)
+    );
     assert_eq!(outgoing.properties.message_id.as_deref(), Some(ID));
     assert_eq!(
         outgoing.properties.kind.as_deref(),

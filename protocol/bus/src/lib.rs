@@ -9,7 +9,7 @@ mod error;
 mod figures;
 mod message;
 #[cfg(feature = "amqp")]
-mod refusal;
+mod nack_policy;
 
 use std::fmt::Debug;
 

@@ -47,7 +47,7 @@ impl FromStr for TypePattern {
             _ => Pattern::Exactly(text.to_owned()),
         };
         let pattern = Self(pattern);
-        let publishable = |kind: &&Kind| kind.inlet().is_some();
+        let publishable = |kind: &&Kind| kind.ingress().is_some();
         let useful = Kind::ALL
             .iter()
             .filter(publishable)

@@ -3,7 +3,7 @@
 
 mod authority;
 pub mod binding;
-mod gatekeeper;
+mod concurrency_limiter;
 mod metrics;
 mod problem;
 mod readiness;
@@ -13,9 +13,9 @@ mod token;
 mod trace;
 
 pub use authority::{TypePattern, TypePatternError};
-pub use gatekeeper::{Gatekeeper, admit};
+pub use concurrency_limiter::{ConcurrencyLimiter, admit};
 pub use metrics::with_metrics;
-pub use problem::{Answer, unknown_path, wrong_method};
+pub use problem::{HttpResponse, unknown_path, wrong_method};
 pub use readiness::Readiness;
 pub use server::{ServeLimits, serve};
 pub use submission::{Receipt, Submission, Takes, confirmed};

@@ -23,7 +23,7 @@ pub struct ServeLimits {
     /// How many connections there are at once; more wait with the operating system.
     pub connections: usize,
     /// How long requests under way may go on after the server was told to stop.
-    pub farewell: Duration,
+    pub shutdown_timeout: Duration,
 }
 
 impl Default for ServeLimits {
@@ -31,7 +31,7 @@ impl Default for ServeLimits {
         Self {
             header_read: Duration::from_secs(30),
             connections: 4096,
-            farewell: Duration::from_secs(10),
+            shutdown_timeout: Duration::from_secs(10),
         }
     }
 }
@@ -64,7 +64,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ServeLimits, s
     drop(listener);
     tokio::select! {
         () = orderly.shutdown() => {}
-        () = tokio::time::sleep(limits.farewell) => tracing::warn!("requests did not end in time and were cut off"),
+        () = tokio::time::sleep(limits.shutdown_timeout) => tracing::warn!("requests did not end in time and were cut off"),
     }
     cut.cancel();
     tasks.close();

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::{Answer, TypePattern};
+use crate::{HttpResponse, TypePattern};
 
 /// Somebody who may use a server. Of the secret only its digest is kept.
 #[derive(Clone)]
@@ -96,11 +96,11 @@ impl std::ops::Deref for Operator {
 }
 
 impl<S: KnowsTokens> FromRequestParts<Arc<S>> for Operator {
-    type Rejection = Answer;
+    type Rejection = HttpResponse;
 
-    async fn from_request_parts(parts: &mut Parts, server: &Arc<S>) -> Result<Self, Answer> {
+    async fn from_request_parts(parts: &mut Parts, server: &Arc<S>) -> Result<Self, HttpResponse> {
         let Some(token) = bearer(parts).and_then(|secret| server.tokens().holder(secret)) else {
-            return Err(Answer::unauthorized());
+            return Err(HttpResponse::unauthorized());
         };
         tracing::Span::current().record("actor", token.name());
         Ok(Self(token))

@@ -14,21 +14,21 @@ pub enum DeadLetterState {
     /// It is on its way to be worked again.
     Requeued,
     /// It was worked again; how that ended, its inbox row tells.
-    Worked,
+    Processed,
     /// It was dropped.
     Dropped,
 }
 
 impl DeadLetterState {
     /// Every state.
-    pub const ALL: [Self; 4] = [Self::Dead, Self::Requeued, Self::Worked, Self::Dropped];
+    pub const ALL: [Self; 4] = [Self::Dead, Self::Requeued, Self::Processed, Self::Dropped];
 
     /// The state as it is stored and shown.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Dead => "dead",
             Self::Requeued => "requeued",
-            Self::Worked => "worked",
+            Self::Processed => "processed",
             Self::Dropped => "dropped",
         }
     }
@@ -67,7 +67,7 @@ pub struct DeadLetterView {
     /// Its id there.
     pub id: String,
     /// How often it was requeued before it died this time.
-    pub epoch: u32,
+    pub redrive_count: u32,
     /// The lane in which it died.
     pub lane: String,
     /// The type it claims; empty where it could not be read.
@@ -103,7 +103,7 @@ pub struct DeadLetterView {
 pub struct DeadLetterDetail {
     /// All but its bytes.
     #[serde(flatten)]
-    pub letter: DeadLetterView,
+    pub dead_letter: DeadLetterView,
     /// What stood beside the body.
     pub properties: DeadLetterProperties,
     /// The body, where it is text.
@@ -201,14 +201,14 @@ mod tests {
     #[test]
     fn a_detail_is_flat_and_has_one_body() {
         let json = json!({
-            "number": 42, "state": "dead", "source": "urn:test", "id": "1", "epoch": 0, "lane": "events",
+            "number": 42, "state": "dead", "source": "urn:test", "id": "1", "redrive_count": 0, "lane": "events",
             "type": "lockstep.device.removed", "subject": null, "by": "ops", "code": "unknown-device",
             "reason": "no device is named sw9", "place": "$.data.hostname", "attempts": 1,
             "first_at": "2026-02-03T04:05:06Z", "died_at": "2026-02-03T04:05:07Z", "settled_at": null,
             "settled_by": null, "bytes": 2, "properties": {"type": "lockstep.device.removed"}, "body": "{}",
         });
         let detail: DeadLetterDetail = serde_json::from_value(json.clone()).unwrap();
-        assert_eq!(detail.letter.number, 42);
+        assert_eq!(detail.dead_letter.number, 42);
         assert_eq!(serde_json::to_value(detail).unwrap(), json);
     }
 }

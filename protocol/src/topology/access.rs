@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{EVENTS, Lane, REPLIES, REPLY_PREFIX, RESULTS, Rung, UNROUTED, WORK};
+use super::{EVENTS, Lane, REPLIES, REPLY_PREFIX, RESULTS, RetryDelay, UNROUTED, WORK};
 use crate::{Class, Kind};
 
 /// For what a program talks to the broker. Each has a user of its own.
@@ -122,7 +122,7 @@ impl Role {
                 write: exactly(
                     [WORK, REPLIES, RESULTS]
                         .into_iter()
-                        .chain(Rung::ALL.iter().map(|rung| rung.exchange())),
+                        .chain(RetryDelay::ALL.iter().map(|delay| delay.exchange())),
                 ),
                 read: exactly(Lane::ALL.iter().map(|lane| lane.queue()).chain([UNROUTED])),
                 topics: Vec::new(),
@@ -179,20 +179,20 @@ impl Rights {
 
 /// The policies of the broker set-up. Only what takes messages from the outside has a length: publishers are refused there
 /// when workers do not keep up. What workers publish among themselves has none, or it would lock up.
-pub fn policies(inlet_max_length: u32) -> Vec<Policy> {
-    let inlets = Lane::ALL.iter().filter(|lane| is_inlet(**lane));
+pub fn policies(ingress_max_length: u32) -> Vec<Policy> {
+    let ingress_lanes = Lane::ALL.iter().filter(|lane| is_ingress(**lane));
     vec![Policy {
-        name: "lockstep-inlets",
-        pattern: exactly(inlets.map(|lane| lane.queue())),
-        max_length: inlet_max_length,
+        name: "lockstep-ingress",
+        pattern: exactly(ingress_lanes.map(|lane| lane.queue())),
+        max_length: ingress_max_length,
     }]
 }
 
 /// How many messages wait in an inlet lane at most, unless an operator says otherwise.
 pub const INLET_MAX_LENGTH: u32 = 100_000;
 
-fn is_inlet(lane: Lane) -> bool {
-    Kind::ALL.iter().any(|kind| kind.inlet() == Some(lane))
+fn is_ingress(lane: Lane) -> bool {
+    Kind::ALL.iter().any(|kind| kind.ingress() == Some(lane))
 }
 
 fn kinds(classes: &[Class]) -> impl Iterator<Item = Kind> {
@@ -213,11 +213,11 @@ fn exactly<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 /// Text that a pattern takes as it is.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        if letter.is_ascii_punctuation() && !matches!(letter, '-' | '_') {
+    for dead_letter in text.chars() {
+        if dead_letter.is_ascii_punctuation() && !matches!(dead_letter, '-' | '_') {
             escaped.push('\\');
         }
-        escaped.push(letter);
+        escaped.push(dead_letter);
     }
     escaped
 }
@@ -290,10 +290,10 @@ mod tests {
         for queue in Topology::new(1.0).queues {
             let bounded = pattern.contains(&format!("{}|", escape(queue.name)))
                 || pattern.contains(&format!("{})", escape(queue.name)));
-            let inlet = Lane::ALL
+            let ingress = Lane::ALL
                 .iter()
-                .any(|lane| lane.queue() == queue.name && is_inlet(*lane));
-            assert_eq!(bounded, inlet, "{}", queue.name);
+                .any(|lane| lane.queue() == queue.name && is_ingress(*lane));
+            assert_eq!(bounded, ingress, "{}", queue.name);
         }
     }
 

@@ -3,8 +3,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{
-    DEAD, DELIVERY_LIMIT, EVENTS, Lane, REPLIES, RESULTS, RESULTS_MAX_LENGTH, RESULTS_TTL, Rung, UNROUTED,
-    WORK,
+    DEAD, DELIVERY_LIMIT, EVENTS, Lane, REPLIES, RESULTS, RESULTS_MAX_LENGTH, RESULTS_TTL, RetryDelay,
+    UNROUTED, WORK,
 };
 use crate::{Class, Kind};
 
@@ -73,11 +73,11 @@ pub struct Topology {
 }
 
 impl Topology {
-    /// The objects of Lockstep. `ladder_scale` shortens the waits of the retry ladder for tests; 1.0 is the contract.
-    pub fn new(ladder_scale: f64) -> Self {
+    /// The objects of Lockstep. `retry_delay_scale` shortens the waits of the retry ladder for tests; 1.0 is the contract.
+    pub fn new(retry_delay_scale: f64) -> Self {
         Self {
             exchanges: exchanges(),
-            queues: queues(ladder_scale),
+            queues: queues(retry_delay_scale),
             bindings: bindings(),
         }
     }
@@ -98,14 +98,14 @@ fn exchanges() -> Vec<ExchangeDeclaration> {
         exchange(REPLIES, ExchangeKind::Topic, Some(RESULTS)),
     ];
     all.extend(
-        Rung::ALL
+        RetryDelay::ALL
             .iter()
-            .map(|rung| exchange(rung.exchange(), ExchangeKind::Fanout, None)),
+            .map(|delay| exchange(delay.exchange(), ExchangeKind::Fanout, None)),
     );
     all
 }
 
-fn queues(ladder_scale: f64) -> Vec<QueueDeclaration> {
+fn queues(retry_delay_scale: f64) -> Vec<QueueDeclaration> {
     let quorum = ("x-queue-type", Argument::Text("quorum"));
     // At-least-once dead-lettering needs reject-publish, also where no length is set.
     let dead_letter_to = |exchange| {
@@ -126,12 +126,12 @@ fn queues(ladder_scale: f64) -> Vec<QueueDeclaration> {
             arguments,
         });
     }
-    for rung in Rung::ALL {
-        let wait = millis(rung.delay().mul_f64(ladder_scale));
+    for delay in RetryDelay::ALL {
+        let wait = millis(delay.delay().mul_f64(retry_delay_scale));
         let mut arguments = vec![quorum, ("x-message-ttl", Argument::Number(wait))];
         arguments.extend(dead_letter_to(WORK));
         all.push(QueueDeclaration {
-            name: rung.exchange(),
+            name: delay.exchange(),
             arguments,
         });
     }
@@ -174,17 +174,17 @@ fn bindings() -> Vec<Binding> {
         .copied()
         .filter(|kind| kind.class() != Class::Result)
     {
-        let lane = kind.inlet().expect("events and commands have an inlet");
+        let lane = kind.ingress().expect("events and commands have an inlet");
         all.push(Binding {
             exchange: EVENTS,
             queue: lane.queue(),
             key: kind.as_str(),
         });
     }
-    for rung in Rung::ALL {
+    for delay in RetryDelay::ALL {
         all.push(Binding {
-            exchange: rung.exchange(),
-            queue: rung.exchange(),
+            exchange: delay.exchange(),
+            queue: delay.exchange(),
             key: "",
         });
     }

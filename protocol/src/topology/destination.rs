@@ -1,4 +1,4 @@
-use super::{DEAD, EVENTS, Lane, REPLIES, RESULTS, ReplyQueue, Rung, UNROUTED, WORK};
+use super::{DEAD, EVENTS, Lane, REPLIES, RESULTS, ReplyQueue, RetryDelay, UNROUTED, WORK};
 use crate::Kind;
 
 /// A queue somebody reads.
@@ -30,13 +30,13 @@ impl Queue {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Destination {
     /// To whichever lane takes messages of this type: events and commands from the outside.
-    Inlet(Kind),
+    Ingress(Kind),
     /// To whichever lane takes messages of this type, if any: text from the outside that may be no known type.
     Type(String),
     /// Straight to a lane: follow-up work.
     Lane(Lane),
     /// To a lane, later: a retry.
-    Delay(Rung, Lane),
+    Delay(RetryDelay, Lane),
     /// To the dead letters.
     Dead,
     /// To whoever asked; falls through to the results if nobody listens.
@@ -49,9 +49,9 @@ impl Destination {
     /// The exchange.
     pub fn exchange(&self) -> &'static str {
         match self {
-            Self::Inlet(_) | Self::Type(_) => EVENTS,
+            Self::Ingress(_) | Self::Type(_) => EVENTS,
             Self::Lane(_) => WORK,
-            Self::Delay(rung, _) => rung.exchange(),
+            Self::Delay(delay, _) => delay.exchange(),
             Self::Dead => DEAD,
             Self::Reply(_) => REPLIES,
             Self::Results(_) => RESULTS,
@@ -61,7 +61,7 @@ impl Destination {
     /// The routing key.
     pub fn routing_key(&self) -> &str {
         match self {
-            Self::Inlet(kind) | Self::Results(kind) => kind.as_str(),
+            Self::Ingress(kind) | Self::Results(kind) => kind.as_str(),
             Self::Type(text) => text,
             Self::Lane(lane) | Self::Delay(_, lane) => lane.as_str(),
             Self::Dead => "",

@@ -8,7 +8,7 @@ mod declaration;
 mod destination;
 mod lane;
 mod reply_queue;
-mod rung;
+mod retry_delay;
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub use declaration::{Argument, Binding, ExchangeDeclaration, ExchangeKind, Queu
 pub use destination::{Destination, Queue};
 pub use lane::Lane;
 pub use reply_queue::{ReplyQueue, ReplyQueueError};
-pub use rung::Rung;
+pub use retry_delay::RetryDelay;
 
 /// Where anyone with permission publishes events and commands.
 pub const EVENTS: &str = "lockstep.events";

@@ -28,7 +28,7 @@ families! {
         "How long a batch took, from taken to acknowledged";
     RUN_SECONDS: Histogram "lockstep_run_seconds" ["lane"]
         "How long a burst of a run lane took, from begun to acknowledged";
-    RETRIES: Counter "lockstep_retries_total" ["lane", "rung"]
+    RETRIES: Counter "lockstep_retries_total" ["lane", "delay"]
         "Messages that will be tried again after a failure, by how long they wait";
     DEAD: Counter "lockstep_dead_total" ["lane", "code"]
         "Deliveries of messages that are dead, by why";

@@ -15,4 +15,4 @@ pub use family::{Description, Family, Form};
 pub use sample::{BrokerSample, DevicesSample, FleetSample, Pool, Sample, Sampler, StoreSample};
 pub use scrape::{Exposition, Scrape};
 pub use span::{Span, within};
-pub use work::{LaneMetrics, Outcome, Tally};
+pub use work::{LaneMetrics, MessageOutcome, Tally};

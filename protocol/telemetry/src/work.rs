@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use lockstep_protocol::Code;
-use lockstep_protocol::topology::{Lane, Rung};
+use lockstep_protocol::topology::{Lane, RetryDelay};
 use metrics::{Counter, Gauge, Histogram};
 
 use crate::families::{BATCH_SECONDS, DEAD, DELIVERIES, IN_FLIGHT, REPAIRS, RETRIES, RUN_SECONDS};
 
 /// How a delivery ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum MessageOutcome {
     /// Its message is applied, now or before.
     Applied,
     /// Its message is dead, now or before.
@@ -23,7 +23,7 @@ pub enum Outcome {
     Postponed,
 }
 
-impl Outcome {
+impl MessageOutcome {
     /// Every outcome.
     pub const ALL: [Self; 5] = [
         Self::Applied,
@@ -49,7 +49,7 @@ impl Outcome {
 #[derive(Clone)]
 pub struct LaneMetrics {
     lane: Lane,
-    deliveries: [Counter; Outcome::ALL.len()],
+    deliveries: [Counter; MessageOutcome::ALL.len()],
     in_flight: Gauge,
     seconds: Histogram,
 }
@@ -66,14 +66,14 @@ impl LaneMetrics {
     }
 
     fn of(lane: Lane, seconds: Histogram) -> Self {
-        for rung in Rung::ALL {
-            RETRIES.counter([lane.as_str(), rung_label(*rung)]).absolute(0);
+        for delay in RetryDelay::ALL {
+            RETRIES.counter([lane.as_str(), delay_label(*delay)]).absolute(0);
         }
         let in_flight = IN_FLIGHT.gauge([lane.as_str()]);
         in_flight.increment(0.0);
         Self {
             lane,
-            deliveries: Outcome::ALL.map(|outcome| {
+            deliveries: MessageOutcome::ALL.map(|outcome| {
                 let counter = DELIVERIES.counter([lane.as_str(), outcome.as_str()]);
                 counter.absolute(0);
                 counter
@@ -109,9 +109,9 @@ impl LaneMetrics {
         for code in &tally.dead {
             DEAD.counter([self.lane.as_str(), code]).increment(1);
         }
-        for rung in &tally.retried {
+        for delay in &tally.retried {
             RETRIES
-                .counter([self.lane.as_str(), rung_label(*rung)])
+                .counter([self.lane.as_str(), delay_label(*delay)])
                 .increment(1);
         }
     }
@@ -128,40 +128,40 @@ impl std::fmt::Debug for LaneMetrics {
 /// How the deliveries of a batch ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    outcomes: [u64; Outcome::ALL.len()],
+    outcomes: [u64; MessageOutcome::ALL.len()],
     dead: Vec<&'static str>,
-    retried: Vec<Rung>,
+    retried: Vec<RetryDelay>,
 }
 
 impl Tally {
     /// A message is applied.
     pub fn applied(&mut self) {
-        self.add(Outcome::Applied);
+        self.add(MessageOutcome::Applied);
     }
 
     /// A message is dead; why is not known for one that died under a newer version.
     pub fn dead(&mut self, code: Option<Code>) {
-        self.add(Outcome::Dead);
+        self.add(MessageOutcome::Dead);
         self.dead.push(code.map_or("unknown", Code::as_str));
     }
 
     /// A message is tried again.
-    pub fn retried(&mut self, rung: Rung) {
-        self.add(Outcome::Retried);
-        self.retried.push(rung);
+    pub fn retried(&mut self, delay: RetryDelay) {
+        self.add(MessageOutcome::Retried);
+        self.retried.push(delay);
     }
 
     /// A message goes to another lane.
     pub fn forwarded(&mut self) {
-        self.add(Outcome::Forwarded);
+        self.add(MessageOutcome::Forwarded);
     }
 
     /// A message comes back.
     pub fn postponed(&mut self) {
-        self.add(Outcome::Postponed);
+        self.add(MessageOutcome::Postponed);
     }
 
-    fn add(&mut self, outcome: Outcome) {
+    fn add(&mut self, outcome: MessageOutcome) {
         self.outcomes[outcome as usize] += 1;
     }
 }
@@ -171,12 +171,12 @@ pub fn repaired(what: &'static str, times: u64) {
     REPAIRS.counter([what]).increment(times);
 }
 
-fn rung_label(rung: Rung) -> &'static str {
-    match rung {
-        Rung::Seconds5 => "5s",
-        Rung::Seconds30 => "30s",
-        Rung::Minutes2 => "2m",
-        Rung::Minutes10 => "10m",
+fn delay_label(delay: RetryDelay) -> &'static str {
+    match delay {
+        RetryDelay::Seconds5 => "5s",
+        RetryDelay::Seconds30 => "30s",
+        RetryDelay::Minutes2 => "2m",
+        RetryDelay::Minutes10 => "10m",
     }
 }
 
@@ -195,7 +195,7 @@ mod tests {
         let text = shown(|| drop(LaneMetrics::of_batches(Lane::Events)));
         for line in [
             "lockstep_deliveries_total{lane=\"events\",outcome=\"dead\"} 0",
-            "lockstep_retries_total{lane=\"events\",rung=\"10m\"} 0",
+            "lockstep_retries_total{lane=\"events\",delay=\"10m\"} 0",
             "lockstep_in_flight{lane=\"events\"} 0",
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line}\n{text}");
@@ -208,7 +208,7 @@ mod tests {
             tally.applied();
             tally.applied();
             tally.dead(Some(Code::UnknownDevice));
-            tally.retried(Rung::Minutes2);
+            tally.retried(RetryDelay::Minutes2);
             lane.acknowledged(&tally, Duration::from_millis(3));
             lane.let_go(4);
             repaired("element", 7);
@@ -219,7 +219,7 @@ mod tests {
             "lockstep_deliveries_total{lane=\"events\",outcome=\"retried\"} 1",
             "lockstep_deliveries_total{lane=\"events\",outcome=\"postponed\"} 0",
             "lockstep_dead_total{lane=\"events\",code=\"unknown-device\"} 1",
-            "lockstep_retries_total{lane=\"events\",rung=\"2m\"} 1",
+            "lockstep_retries_total{lane=\"events\",delay=\"2m\"} 1",
             "lockstep_in_flight{lane=\"events\"} 1",
             "lockstep_batch_seconds_bucket{lane=\"events\",le=\"0.0025\"} 0",
             "lockstep_batch_seconds_bucket{lane=\"events\",le=\"0.005\"} 1",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use lockstep_worker::cvp::gate::Reason;
-use lockstep_worker::cvp::sweep::{Action, Afterwards, Outcome, Summary, SweepOptions, TaskReport};
+use lockstep_worker::cvp::sweep::{Action, Afterwards, Summary, SweepOptions, TaskOutcome, TaskReport};
 use lockstep_worker::cvp::wire::TaskId;
 use lockstep_worker::cvp::{ComplianceCode, CvpClient};
 use serde_json::json;
@@ -92,7 +92,7 @@ impl Sweep {
         for mut task in others {
             // Shown as empty, and no longer in the list of pending tasks.
             if empty.contains(&task.task_id) {
-                task.outcome = Outcome::Gone {
+                task.outcome = TaskOutcome::Gone {
                     status: "no longer pending".to_owned(),
                 };
             }
@@ -109,7 +109,7 @@ fn id(task: &TaskReport) -> TaskId {
 }
 
 fn would_go(task: &TaskReport) -> bool {
-    matches!(&task.outcome, Outcome::Kept { reasons, .. } if reasons.contains(&Reason::DryRun))
+    matches!(&task.outcome, TaskOutcome::Kept { reasons, .. } if reasons.contains(&Reason::DryRun))
 }
 
 /// Shows what would be cancelled, and asks.
@@ -151,20 +151,20 @@ fn tell(tasks: &[TaskReport], summary: &Summary) {
     for task in tasks {
         let answer = task.outcome.answer().unwrap_or_default();
         match &task.outcome {
-            Outcome::Cancelled { afterwards, .. } => {
+            TaskOutcome::Cancelled { afterwards, .. } => {
                 output::line(&format!(
                     "Task ID : {} cancellation result : {answer}",
                     task.task_id
                 ));
                 warn(task, *afterwards);
             }
-            Outcome::Failed { .. } => {
+            TaskOutcome::Failed { .. } => {
                 output::line(&format!(
                     "Task ID : {} cancellation failed : {answer}",
                     task.task_id
                 ));
             }
-            Outcome::Kept { .. } | Outcome::Gone { .. } => {}
+            TaskOutcome::Kept { .. } | TaskOutcome::Gone { .. } => {}
         }
     }
     for line in summary_lines(summary) {

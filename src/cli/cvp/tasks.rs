@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use lockstep_worker::clock::{Clock, SystemClock};
 use lockstep_worker::cvp::ComplianceCode;
 use lockstep_worker::cvp::gate::{Bearing, Reason};
-use lockstep_worker::cvp::sweep::{Outcome, SweepOptions, TaskReport};
+use lockstep_worker::cvp::sweep::{SweepOptions, TaskOutcome, TaskReport};
 use serde_json::{Value, json};
 
 use super::cluster::Cluster;
@@ -72,7 +72,7 @@ impl Tasks {
 
 /// Whether a task is empty, as far as one can tell.
 fn is_empty(task: &TaskReport) -> Option<bool> {
-    let Outcome::Kept { reasons, .. } = &task.outcome else {
+    let TaskOutcome::Kept { reasons, .. } = &task.outcome else {
         return None;
     };
     let bearings = || reasons.iter().map(|reason| reason.bearing());

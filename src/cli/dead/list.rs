@@ -37,30 +37,30 @@ impl List {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         let client = Client::new(global)?;
         let limit = self.limit as usize;
-        let mut letters: Vec<DeadLetterView> = Vec::new();
+        let mut dead_letters: Vec<DeadLetterView> = Vec::new();
         let mut before: Option<u64> = None;
         let more = loop {
             let mut query = self.query();
-            query.push(("limit", (limit - letters.len()).min(PAGE).to_string()));
+            query.push(("limit", (limit - dead_letters.len()).min(PAGE).to_string()));
             query.extend(before.map(|before| ("before", before.to_string())));
             let page = client.dead_letters(&query).await?;
-            letters.extend(page.dead_letters);
+            dead_letters.extend(page.dead_letters);
             before = page.next;
-            if before.is_none() || letters.len() >= limit {
+            if before.is_none() || dead_letters.len() >= limit {
                 break before.is_some();
             }
         };
         if global.json {
-            output::json(&letters);
+            output::json(&dead_letters);
         } else {
-            show(&letters);
+            show(&dead_letters);
         }
-        if letters.is_empty() {
+        if dead_letters.is_empty() {
             output::note("no dead letter fits");
         } else if more {
             output::note(&format!(
                 "there are more than these {}; show more with --limit",
-                letters.len()
+                dead_letters.len()
             ));
         }
         Ok(ExitCode::SUCCESS)
@@ -76,8 +76,8 @@ impl List {
     }
 }
 
-fn show(letters: &[DeadLetterView]) {
-    let rows: Vec<[String; 9]> = letters.iter().map(row).collect();
+fn show(dead_letters: &[DeadLetterView]) {
+    let rows: Vec<[String; 9]> = dead_letters.iter().map(row).collect();
     let header = [
         "NUMBER", "STATE", "DIED", "LANE", "TYPE", "SUBJECT", "EPOCH", "CODE", "REASON",
     ];
@@ -86,7 +86,7 @@ fn show(letters: &[DeadLetterView]) {
     }
 }
 
-fn row(letter: &DeadLetterView) -> [String; 9] {
+fn row(dead_letter: &DeadLetterView) -> [String; 9] {
     let text = |text: &str| {
         if text.is_empty() {
             "-".to_owned()
@@ -95,14 +95,14 @@ fn row(letter: &DeadLetterView) -> [String; 9] {
         }
     };
     [
-        letter.number.to_string(),
-        letter.state.to_string(),
-        format!("{:.0}", letter.died_at),
-        text(&letter.lane),
-        text(&letter.kind),
-        text(letter.subject.as_deref().unwrap_or_default()),
-        letter.epoch.to_string(),
-        text(&letter.code),
-        text(&letter.reason),
+        dead_letter.number.to_string(),
+        dead_letter.state.to_string(),
+        format!("{:.0}", dead_letter.died_at),
+        text(&dead_letter.lane),
+        text(&dead_letter.kind),
+        text(dead_letter.subject.as_deref().unwrap_or_default()),
+        dead_letter.redrive_count.to_string(),
+        text(&dead_letter.code),
+        text(&dead_letter.reason),
     ]
 }

@@ -59,9 +59,12 @@ impl Report {
 }
 
 /// What became of one.
-pub(super) fn one(action: DeadLetterAction, letter: &DeadLetterView) -> String {
-    let number = letter.number;
-    let what = printable(&format!("{} from {}, {}", letter.kind, letter.lane, letter.code));
+pub(super) fn one(action: DeadLetterAction, dead_letter: &DeadLetterView) -> String {
+    let number = dead_letter.number;
+    let what = printable(&format!(
+        "{} from {}, {}",
+        dead_letter.kind, dead_letter.lane, dead_letter.code
+    ));
     match action {
         DeadLetterAction::Requeued => format!("requeued {number} ({what})"),
         DeadLetterAction::Dropped => format!("dropped {number} ({what})"),
@@ -69,18 +72,18 @@ pub(super) fn one(action: DeadLetterAction, letter: &DeadLetterView) -> String {
 }
 
 /// Why one stayed as it was.
-pub(super) fn before(letter: &DeadLetterView) -> String {
-    let number = letter.number;
-    let how = match letter.state {
+pub(super) fn before(dead_letter: &DeadLetterView) -> String {
+    let number = dead_letter.number;
+    let how = match dead_letter.state {
         DeadLetterState::Dropped => "dropped",
-        DeadLetterState::Requeued | DeadLetterState::Worked => "requeued",
+        DeadLetterState::Requeued | DeadLetterState::Processed => "requeued",
         DeadLetterState::Dead => "requeued or dropped",
     };
-    let by = letter
+    let by = dead_letter
         .settled_by
         .as_deref()
         .map(|by| format!(" by {}", printable(by)));
-    let at = letter.settled_at.map(|at| format!(" at {at:.0}"));
+    let at = dead_letter.settled_at.map(|at| format!(" at {at:.0}"));
     format!(
         "dead letter {number} was {how} before{}{}",
         by.unwrap_or_default(),
@@ -113,7 +116,7 @@ pub(super) fn radius(action: DeadLetterAction, counts: &DeadLetterCounts) -> Vec
             ]
         })
         .collect();
-    let mut lines = vec![format!("{}, {what}:", letters(counts.total))];
+    let mut lines = vec![format!("{}, {what}:", dead_letters(counts.total))];
     let table = table::lines(["COUNT", "LANE", "TYPE", "CODE"], &rows);
     lines.extend(table.into_iter().map(|line| format!("  {line}")));
     if counts.truncated {
@@ -128,10 +131,10 @@ pub(super) fn sum(action: DeadLetterAction, report: &Report) -> String {
         DeadLetterAction::Requeued => "requeued",
         DeadLetterAction::Dropped => "dropped",
     };
-    format!("{done} {}", letters(report.settled))
+    format!("{done} {}", dead_letters(report.settled))
 }
 
-fn letters(count: u64) -> String {
+fn dead_letters(count: u64) -> String {
     match count {
         1 => "1 dead letter".to_owned(),
         many => format!("{many} dead letters"),
@@ -207,20 +210,20 @@ mod tests {
 
     #[test]
     fn who_was_first_is_said() {
-        let mut letter: DeadLetterView = serde_json::from_value(json!({
-            "number": 43, "state": "worked", "source": "urn:test", "id": "1", "epoch": 0, "lane": "events", "type": "lockstep.x",
+        let mut dead_letter: DeadLetterView = serde_json::from_value(json!({
+            "number": 43, "state": "processed", "source": "urn:test", "id": "1", "redrive_count": 0, "lane": "events", "type": "lockstep.x",
             "code": "crashed", "reason": "", "attempts": 1, "first_at": "2026-02-03T04:05:06Z",
             "died_at": "2026-02-03T04:05:07Z", "settled_at": "2026-02-03T05:00:00Z", "settled_by": "ops", "bytes": 2,
         }))
         .unwrap();
         assert_eq!(
-            before(&letter),
+            before(&dead_letter),
             "dead letter 43 was requeued before by ops at 2026-02-03T05:00:00Z"
         );
-        letter.state = DeadLetterState::Dropped;
-        assert!(before(&letter).contains("was dropped before"));
+        dead_letter.state = DeadLetterState::Dropped;
+        assert!(before(&dead_letter).contains("was dropped before"));
         assert_eq!(
-            one(DeadLetterAction::Requeued, &letter),
+            one(DeadLetterAction::Requeued, &dead_letter),
             "requeued 43 (lockstep.x from events, crashed)"
         );
     }

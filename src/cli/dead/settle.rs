@@ -112,8 +112,8 @@ impl Which {
     ) -> anyhow::Result<()> {
         for &number in &self.numbers {
             // A command about nothing would be a dead letter of its own.
-            let letter = match client.dead_letter(number).await {
-                Ok(detail) => detail.letter,
+            let dead_letter = match client.dead_letter(number).await {
+                Ok(detail) => detail.dead_letter,
                 Err(error) if error.downcast_ref::<Refused>().is_some_and(Refused::is_not_found) => {
                     report.failed += 1;
                     output::complain(&format!("{error:#}"));
@@ -130,10 +130,10 @@ impl Which {
                 Settled::Unchanged => {
                     // Who was first is good to know, and no more than that.
                     let settled = client.dead_letter(number).await.ok();
-                    let letter = settled.map_or(letter, |detail| detail.letter);
-                    output::line(&report::before(&letter));
+                    let dead_letter = settled.map_or(dead_letter, |detail| detail.dead_letter);
+                    output::line(&report::before(&dead_letter));
                 }
-                Settled::Done(_) => output::line(&report::one(action, &letter)),
+                Settled::Done(_) => output::line(&report::one(action, &dead_letter)),
                 Settled::Other(text) => output::line(&format!("dead letter {number}: {text}")),
             }
         }

@@ -26,20 +26,20 @@ pub(super) struct Show {
 impl Show {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         let client = Client::new(global)?;
-        let letter = client.dead_letter(self.number).await?;
+        let dead_letter = client.dead_letter(self.number).await?;
         if global.json {
-            output::json(&letter);
+            output::json(&dead_letter);
             return Ok(ExitCode::SUCCESS);
         }
-        let ended = match letter.letter.state {
-            DeadLetterState::Worked => how_it_ended(&client, &letter.letter).await?,
+        let ended = match dead_letter.dead_letter.state {
+            DeadLetterState::Processed => how_it_ended(&client, &dead_letter.dead_letter).await?,
             DeadLetterState::Dead | DeadLetterState::Requeued | DeadLetterState::Dropped => None,
         };
-        for line in fields(&letter, ended.as_deref()) {
+        for line in fields(&dead_letter, ended.as_deref()) {
             output::line(&line);
         }
         output::line("");
-        for line in body(&letter).lines() {
+        for line in body(&dead_letter).lines() {
             output::line(line);
         }
         Ok(ExitCode::SUCCESS)
@@ -47,10 +47,10 @@ impl Show {
 }
 
 /// What became of the message since. The inbox forgets after a while.
-async fn how_it_ended(client: &Client, letter: &DeadLetterView) -> anyhow::Result<Option<String>> {
+async fn how_it_ended(client: &Client, dead_letter: &DeadLetterView) -> anyhow::Result<Option<String>> {
     let identity = Identity {
-        source: letter.source.clone().try_into()?,
-        id: letter.id.clone().try_into()?,
+        source: dead_letter.source.clone().try_into()?,
+        id: dead_letter.id.clone().try_into()?,
     };
     let view = client.outcome(&identity, Duration::ZERO).await?;
     Ok(view.map(|view| match view.state {
@@ -60,36 +60,36 @@ async fn how_it_ended(client: &Client, letter: &DeadLetterView) -> anyhow::Resul
 }
 
 fn fields(detail: &DeadLetterDetail, ended: Option<&str>) -> Vec<String> {
-    let letter = &detail.letter;
+    let dead_letter = &detail.dead_letter;
     let properties = &detail.properties;
     let text = |value: &Option<String>| value.as_deref().map(printable);
-    let settled = letter.settled_at.map(|at| {
-        let by = letter.settled_by.as_deref().unwrap_or("somebody");
+    let settled = dead_letter.settled_at.map(|at| {
+        let by = dead_letter.settled_by.as_deref().unwrap_or("somebody");
         format!("{at:.0} by {}", printable(by))
     });
-    let kind = if letter.kind.is_empty() {
+    let kind = if dead_letter.kind.is_empty() {
         "could not be read".to_owned()
     } else {
-        printable(&letter.kind)
+        printable(&dead_letter.kind)
     };
     let pairs = [
-        ("number", Some(letter.number.to_string())),
-        ("state", Some(letter.state.to_string())),
+        ("number", Some(dead_letter.number.to_string())),
+        ("state", Some(dead_letter.state.to_string())),
         ("settled", settled),
         ("ended", ended.map(printable)),
         ("type", Some(kind)),
-        ("subject", text(&letter.subject)),
-        ("source", Some(printable(&letter.source))),
-        ("id", Some(printable(&letter.id))),
-        ("epoch", Some(letter.epoch.to_string())),
-        ("by", text(&letter.by)),
-        ("lane", Some(printable(&letter.lane))),
-        ("code", Some(printable(&letter.code))),
-        ("place", text(&letter.place)),
-        ("reason", Some(printable(&letter.reason))),
-        ("attempts", Some(letter.attempts.to_string())),
-        ("received", Some(format!("{:.0}", letter.first_at))),
-        ("died", Some(format!("{:.0}", letter.died_at))),
+        ("subject", text(&dead_letter.subject)),
+        ("source", Some(printable(&dead_letter.source))),
+        ("id", Some(printable(&dead_letter.id))),
+        ("redrive_count", Some(dead_letter.redrive_count.to_string())),
+        ("by", text(&dead_letter.by)),
+        ("lane", Some(printable(&dead_letter.lane))),
+        ("code", Some(printable(&dead_letter.code))),
+        ("place", text(&dead_letter.place)),
+        ("reason", Some(printable(&dead_letter.reason))),
+        ("attempts", Some(dead_letter.attempts.to_string())),
+        ("received", Some(format!("{:.0}", dead_letter.first_at))),
+        ("died", Some(format!("{:.0}", dead_letter.died_at))),
         ("message id", text(&properties.message_id)),
         ("claims type", text(&properties.kind)),
         ("content type", text(&properties.content_type)),
@@ -99,7 +99,7 @@ fn fields(detail: &DeadLetterDetail, ended: Option<&str>) -> Vec<String> {
             "published",
             properties.timestamp.map(|published| format!("{published:.0}")),
         ),
-        ("bytes", Some(letter.bytes.to_string())),
+        ("bytes", Some(dead_letter.bytes.to_string())),
     ];
     pairs
         .into_iter()
@@ -132,7 +132,7 @@ mod tests {
 
     fn detail(body: Option<&str>, body_base64: Option<&str>) -> DeadLetterDetail {
         let json = json!({
-            "number": 42, "state": "dead", "source": "urn:test", "id": "1", "epoch": 1, "lane": "events", "type": "",
+            "number": 42, "state": "dead", "source": "urn:test", "id": "1", "redrive_count": 1, "lane": "events", "type": "",
             "code": "invalid-json", "reason": "not\u{1b}[2J JSON", "attempts": 1, "first_at": "2026-02-03T04:05:06Z",
             "died_at": "2026-02-03T04:05:07Z", "bytes": 2, "properties": {"reply_to": "lockstep.reply.x"},
             "body": body, "body_base64": body_base64,

@@ -48,7 +48,7 @@ pub(super) struct Management {
 }
 
 /// An answer.
-pub(super) struct Answer {
+pub(super) struct ManagementResponse {
     pub(super) body: Value,
     /// The broker's clock, in whole seconds.
     pub(super) date: Option<Timestamp>,
@@ -109,7 +109,7 @@ impl Management {
     ///
     /// # Errors
     /// When the management is away, or refuses.
-    pub(super) async fn get(&self, path: &[&str]) -> anyhow::Result<Option<Answer>> {
+    pub(super) async fn get(&self, path: &[&str]) -> anyhow::Result<Option<ManagementResponse>> {
         let (status, answer) = self.send(Method::GET, path, None).await?;
         match status {
             StatusCode::NOT_FOUND => Ok(None),
@@ -145,7 +145,7 @@ impl Management {
         method: Method,
         path: &[&str],
         body: Option<&Value>,
-    ) -> anyhow::Result<(StatusCode, Answer)> {
+    ) -> anyhow::Result<(StatusCode, ManagementResponse)> {
         let mut url = self.base.clone();
         url.path_segments_mut()
             .expect("it is HTTP")
@@ -172,10 +172,15 @@ impl Management {
             .map(|zoned| zoned.timestamp());
         let text = answer.text().await.unwrap_or_default();
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Ok((status, Answer { body, date }))
+        Ok((status, ManagementResponse { body, date }))
     }
 
-    fn accepted(&self, status: StatusCode, answer: Answer, path: &[&str]) -> anyhow::Result<Answer> {
+    fn accepted(
+        &self,
+        status: StatusCode,
+        answer: ManagementResponse,
+        path: &[&str],
+    ) -> anyhow::Result<ManagementResponse> {
         if status.is_success() {
             return Ok(answer);
         }

@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_must_be_there_for_the_inlets_and_bound_them() {
+    fn a_policy_must_be_there_for_the_ingress_lanes_and_bound_them() {
         let policy = access::policies(1).remove(0);
         let table = [
             (None, State::Warning),

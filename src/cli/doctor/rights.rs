@@ -1,7 +1,7 @@
 //! What a role does at the broker, in words a probe can ask, and what it has no business with: pure.
 
 use lockstep_protocol::topology::access::Role;
-use lockstep_protocol::topology::{EVENTS, Lane, REPLIES, RESULTS, Rung, UNROUTED, WORK};
+use lockstep_protocol::topology::{EVENTS, Lane, REPLIES, RESULTS, RetryDelay, UNROUTED, WORK};
 use lockstep_protocol::{Class, Kind};
 
 /// One thing to ask the broker about.
@@ -19,7 +19,7 @@ pub(super) fn needed(role: Role, lanes: &[Lane]) -> Vec<Question> {
         Role::Worker => {
             let publishing = [WORK, REPLIES, RESULTS]
                 .into_iter()
-                .chain(Rung::ALL.iter().map(|rung| rung.exchange()))
+                .chain(RetryDelay::ALL.iter().map(|delay| delay.exchange()))
                 .map(|exchange| Question::Publish(exchange, ""));
             let reading = lanes.iter().map(|lane| lane.queue()).chain([UNROUTED]);
             publishing.chain(reading.map(Question::Read)).collect()

@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use lockstep_bus::amqp::{AmqpBus, AmqpOptions};
 use lockstep_bus::{Bus, Outgoing, Properties};
 use lockstep_protocol::commands::{DeadLetterRequeueRequested, DeadLetterSelection};
-use lockstep_protocol::topology::{Destination, Lane, Rung};
+use lockstep_protocol::topology::{Destination, Lane, RetryDelay};
 use lockstep_protocol::{Envelope, Kind, Source};
 use lockstep_worker::clock::{Clock, SystemClock};
 use lockstep_worker::handlers::FleetHandlers;
@@ -23,7 +23,7 @@ const LETTERS: i64 = 10_000;
 const BODY: usize = 400;
 
 const FILL: &str = "\
-    INSERT INTO dead_letter (source, id, epoch, lane, kind, code, reason, attempts, first_at, died_at, body, properties, state) \
+    INSERT INTO dead_letter (source, id, redrive_count, lane, kind, code, reason, attempts, first_at, died_at, body, properties, state) \
     SELECT 'urn:example:netbox', number::text, 0, 'events', 'lockstep.interface.updated', 'unknown-device', 'x', 1, \
         now(), now(), convert_to(repeat('x', $2::integer), 'UTF8'), '{}', 'dead' \
     FROM generate_series(1, $1::bigint) AS number";
@@ -55,7 +55,7 @@ pub(crate) async fn measure(host: &Host, rounds: u32, table: &mut Table) -> anyh
 async fn publish(scene: &Scene) -> anyhow::Result<Duration> {
     let bus = AmqpBus::connect(AmqpOptions::new(scene.vhost.url())).await?;
     let message = Outgoing {
-        destination: Destination::Delay(Rung::Minutes10, Lane::Events),
+        destination: Destination::Delay(RetryDelay::Minutes10, Lane::Events),
         properties: Properties::default(),
         body: vec![b'x'; BODY].into(),
     };
@@ -81,7 +81,7 @@ async fn requeue(scene: &Scene) -> anyhow::Result<Duration> {
     let context = WorkerContext {
         bus: bus.clone(),
         store: store.clone(),
-        letters: store.clone(),
+        dead_letters: store.clone(),
         starts: store,
         handlers: Arc::new(FleetHandlers),
         runners: std::collections::BTreeMap::new(),
@@ -113,7 +113,7 @@ fn command() -> anyhow::Result<Outgoing> {
     };
     let envelope = Envelope::new(source, SystemClock.now(), command);
     Ok(Outgoing {
-        destination: Destination::Inlet(Kind::DeadLetterRequeueRequested),
+        destination: Destination::Ingress(Kind::DeadLetterRequeueRequested),
         properties: Properties {
             message_id: Some(envelope.identity.id.to_string()),
             kind: Some(Kind::DeadLetterRequeueRequested.as_str().to_owned()),

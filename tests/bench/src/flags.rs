@@ -10,8 +10,8 @@ use lockstep_protocol::{Cause, DeviceType, Digest, Identity, Kind, Source, WorkR
 use lockstep_worker::clock::{Clock, SystemClock};
 use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_worker::store::{
-    Advance, Changed, Ending, Flags, InboxRow, InboxState, Leases, NewCause, Repositories, RepositoryChange,
-    Whom,
+    Advance, Changed, Completion, DeviceSelector, Flags, InboxRow, InboxState, Leases, NewCause,
+    Repositories, RepositoryChange,
 };
 
 use crate::messages;
@@ -71,13 +71,13 @@ async fn change(scene: &Scene, devices: u32) -> anyhow::Result<Duration> {
         lease,
         name: "settings".to_owned().try_into()?,
         branch: "main".to_owned(),
-        round: 0,
+        revision: 0,
         seen: "7".repeat(40).parse()?,
         at: SystemClock.now(),
         problem: None,
         advance: Some(advance()?),
-        endings: Arc::new(|flagged| {
-            vec![ending(EventApplied {
+        completions: Arc::new(|flagged| {
+            vec![completion(EventApplied {
                 outcome: Outcome::Applied,
                 reason: None,
                 scope: Scope::DeviceTypes,
@@ -127,14 +127,14 @@ fn advance() -> anyhow::Result<Advance> {
         actor: Some("gitlab".to_owned()),
         at: SystemClock.now(),
     };
-    let whom = Whom {
+    let selector = DeviceSelector {
         device_types: TYPES.into(),
-        ..Whom::default()
+        ..DeviceSelector::default()
     };
     Ok(Advance {
         commit: "7".repeat(40).parse()?,
         listing: Arc::new(listing.into_bytes()),
-        flags: Some(Flags { cause, whom }),
+        flags: Some(Flags { cause, selector }),
     })
 }
 
@@ -145,11 +145,11 @@ fn identity() -> Identity {
     }
 }
 
-fn ending(result: EventApplied) -> Ending {
+fn completion(result: EventApplied) -> Completion {
     let kind = Kind::RepositoryChanged.as_str();
     let row = InboxRow {
         identity: identity(),
-        epoch: 0,
+        redrive_count: 0,
         kind: kind.to_owned(),
         digest: Digest::of(kind, None, &serde_json::json!({})),
         state: InboxState::Applied,

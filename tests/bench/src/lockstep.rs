@@ -49,7 +49,7 @@ pub(crate) async fn run(lockstep: Lockstep) -> anyhow::Result<Measured> {
     let context = WorkerContext {
         bus: bus.clone(),
         store: store.clone(),
-        letters: store.clone(),
+        dead_letters: store.clone(),
         starts: store,
         handlers: Arc::new(FleetHandlers),
         runners: std::collections::BTreeMap::new(),

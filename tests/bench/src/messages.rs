@@ -49,7 +49,7 @@ impl Event {
     /// For the bus.
     pub(crate) fn outgoing(self) -> Outgoing {
         Outgoing {
-            destination: Destination::Inlet(Kind::InterfaceUpdated),
+            destination: Destination::Ingress(Kind::InterfaceUpdated),
             properties: Properties {
                 message_id: Some(self.id),
                 kind: Some(Kind::InterfaceUpdated.as_str().to_owned()),

@@ -7,8 +7,8 @@ use anyhow::{Context, ensure};
 use lockstep_bus::Bus;
 use lockstep_bus::amqp::{AmqpBus, AmqpOptions};
 use lockstep_worker::clock::SystemClock;
-use lockstep_worker::reconcile::{Reconcile, RequeuedLetters};
-use lockstep_worker::runtime::{HeldLease, Hold};
+use lockstep_worker::reconcile::{Reconcile, RequeuedDeadLetters};
+use lockstep_worker::runtime::{HeldLease, Leadership};
 use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
 
 use crate::scene::{Host, Scene};
@@ -28,7 +28,7 @@ const FILL_INBOX: &str = "\
     FROM generate_series(1, $1::bigint) AS number";
 
 const FILL_LETTERS: &str = "\
-    INSERT INTO dead_letter (source, id, epoch, lane, kind, code, reason, attempts, first_at, died_at, body, properties, state) \
+    INSERT INTO dead_letter (source, id, redrive_count, lane, kind, code, reason, attempts, first_at, died_at, body, properties, state) \
     SELECT 'urn:example:netbox', number::text, 0, 'events', 'lockstep.interface.updated', 'unknown-device', 'x', 1, \
         now(), now(), convert_to(repeat('x', 400), 'UTF8'), '{}', 'dead' \
     FROM generate_series(1, $1::bigint) AS number";
@@ -43,8 +43,8 @@ pub(crate) async fn measure(host: &Host, rounds: u32, table: &mut Table) -> anyh
     let store = PostgresStore::connect(PostgresOptions::new(scene.schema.url()))?;
     let bus: Arc<dyn Bus> = AmqpBus::connect(AmqpOptions::new(scene.vhost.url())).await?;
     let every = Duration::from_mins(1);
-    let letters = RequeuedLetters::new(store.clone(), bus.clone(), Arc::new(SystemClock), every);
-    let reconcile = Reconcile::new(vec![Arc::new(letters)]);
+    let dead_letters = RequeuedDeadLetters::new(store.clone(), bus.clone(), Arc::new(SystemClock), every);
+    let reconcile = Reconcile::new(vec![Arc::new(dead_letters)]);
     let lease = HeldLease::acquire(store, "reconcile", every, Duration::ZERO);
     let lease = lease.await?.context("nobody else is here")?;
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
@@ -52,7 +52,7 @@ pub(crate) async fn measure(host: &Host, rounds: u32, table: &mut Table) -> anyh
         let question = question(&scene).await?;
         let began = Instant::now();
         for _ in 0..PASSES {
-            let pass = reconcile.pass(&Hold::new(&lease)).await;
+            let pass = reconcile.pass(&Leadership::new(&lease)).await;
             ensure!(!pass.cut && pass.failed.is_empty(), "{pass:?}");
             ensure!(pass.repaired == [("dead-letter", 0)], "{pass:?}");
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use lockstep_worker::clock::SystemClock;
 use lockstep_worker::retention::{Deleted, Keep, RetentionSweep};
-use lockstep_worker::runtime::{HeldLease, Hold};
+use lockstep_worker::runtime::{HeldLease, Leadership};
 use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
 
 use crate::meter::Measured;
@@ -90,8 +90,8 @@ async fn deleting(scene: &Scene, events: u32) -> anyhow::Result<(Measured, u64)>
     let mut deleted = Deleted::default();
     let worker = scene.start(Role::Lockstep, events)?;
     let measured = {
-        let hold = Hold::new(&lease);
-        let sweeping = sweep.sweep(&hold, &mut deleted);
+        let leadership = Leadership::new(&lease);
+        let sweeping = sweep.sweep(&leadership, &mut deleted);
         tokio::select! {
             swept = sweeping => {
                 swept?;

@@ -6,7 +6,7 @@ use super::Operator;
 use crate::system::{Ground, Scene};
 
 /// The columns that every row has alike.
-const COLUMNS: &str = "source, epoch, attempts, reason, place, properties, id, lane, kind, code, state, body, first_at, died_at";
+const COLUMNS: &str = "source, redrive_count, attempts, reason, place, properties, id, lane, kind, code, state, body, first_at, died_at";
 const ALIKE: &str =
     "'urn:test', 0, 1, 'no device is named sw9', '$.data.hostname', '{\"reply_to\": \"lockstep.reply.x\"}'";
 
@@ -31,7 +31,7 @@ const ROWS: [[&str; 5]; 4] = [
         "commands",
         "lockstep.device.state-requested",
         "unknown-device",
-        "worked",
+        "processed",
         "7b7d",
     ],
 ];
@@ -68,8 +68,10 @@ async fn what_died_is_listed_and_shown(ground: Ground) -> Result<()> {
 
     let numbers = async |flags: &str| -> Result<Vec<u64>> {
         let list = operator.json(&format!("dead list{flags}")).await?;
-        let letters = list.as_array().into_iter().flatten();
-        Ok(letters.filter_map(|letter| letter["number"].as_u64()).collect())
+        let dead_letters = list.as_array().into_iter().flatten();
+        Ok(dead_letters
+            .filter_map(|dead_letter| dead_letter["number"].as_u64())
+            .collect())
     };
     for (flags, expected) in [
         ("", vec![3, 2, 1]),

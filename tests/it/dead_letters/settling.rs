@@ -29,14 +29,14 @@ impl Operator {
 
     /// Waits until a dead letter is in this state, and gives it.
     async fn becomes(&self, number: u64, state: &str) -> Result<Value> {
-        let letter = wait::until("the dead letter to change", PATIENCE, async || {
+        let dead_letter = wait::until("the dead letter to change", PATIENCE, async || {
             match self.json(&format!("dead show {number}")).await {
-                Ok(letter) if letter["state"] == state => Ok(letter),
-                Ok(letter) => Err(letter.to_string()),
+                Ok(dead_letter) if dead_letter["state"] == state => Ok(dead_letter),
+                Ok(dead_letter) => Err(dead_letter.to_string()),
                 Err(error) => Err(format!("{error:#}")),
             }
         });
-        Ok(letter.await?)
+        Ok(dead_letter.await?)
     }
 
     /// How often a device was flagged.
@@ -50,16 +50,16 @@ impl Operator {
     async fn the_only(&self) -> Result<(u64, Value)> {
         let mut dead = self.dead().await?;
         ensure!(dead.len() == 1, "{dead:?}");
-        let letter = dead.remove(0);
-        Ok((letter["number"].as_u64().context("a number")?, letter))
+        let dead_letter = dead.remove(0);
+        Ok((dead_letter["number"].as_u64().context("a number")?, dead_letter))
     }
 }
 
 /// An unknown device dies, is imported, and its event is worked after all: once.
-async fn a_requeued_letter_is_worked_once(ground: Ground) -> Result<()> {
+async fn a_requeued_dead_letter_is_worked_once(ground: Ground) -> Result<()> {
     let operator = Operator::on(ground).await?;
     operator.update("sw9", "e1", 1).await?;
-    let (number, letter) = operator.the_only().await?;
+    let (number, dead_letter) = operator.the_only().await?;
     for (key, expected) in [
         ("code", "unknown-device"),
         ("lane", "events"),
@@ -69,14 +69,14 @@ async fn a_requeued_letter_is_worked_once(ground: Ground) -> Result<()> {
         ("id", "e1"),
         ("place", "$.data.hostname"),
     ] {
-        ensure!(letter[key] == expected, "{key}: {letter}");
+        ensure!(dead_letter[key] == expected, "{key}: {dead_letter}");
     }
-    ensure!(letter["epoch"] == 0, "{letter}");
+    ensure!(dead_letter["redrive_count"] == 0, "{dead_letter}");
     ensure!(
-        letter["reason"]
+        dead_letter["reason"]
             .as_str()
             .is_some_and(|reason| reason.contains("sw9")),
-        "{letter}"
+        "{dead_letter}"
     );
     let shown = operator.gets(&format!("dead show {number}"), 0).await?.stdout;
     ensure!(shown.contains("\"hostname\": \"sw9\""), "{shown}");
@@ -87,12 +87,12 @@ async fn a_requeued_letter_is_worked_once(ground: Ground) -> Result<()> {
         said.stdout.starts_with(&format!("requeued {number} (")),
         "{said:?}"
     );
-    let worked = operator.becomes(number, "worked").await?;
+    let processed = operator.becomes(number, "processed").await?;
     let by = match ground {
         Ground::Servers => "alice",
         Ground::Embedded => "local",
     };
-    ensure!(worked["settled_by"] == by, "{worked}");
+    ensure!(processed["settled_by"] == by, "{processed}");
     ensure!(operator.dead().await?.is_empty());
     ensure!(operator.flags("sw9").await? == 1);
     let shown = operator.gets(&format!("dead show {number}"), 0).await?.stdout;
@@ -113,16 +113,16 @@ async fn a_requeued_letter_is_worked_once(ground: Ground) -> Result<()> {
 }
 
 /// Nothing was mended: it dies again, as another dead letter, which is dropped.
-async fn what_dies_again_is_a_new_letter_with_the_next_epoch(ground: Ground) -> Result<()> {
+async fn what_dies_again_is_a_new_dead_letter_with_the_next_redrive_count(ground: Ground) -> Result<()> {
     let operator = Operator::on(ground).await?;
     operator.update("sw9", "e1", 1).await?;
     let (first, _) = operator.the_only().await?;
     operator.gets(&format!("dead requeue {first}"), 0).await?;
-    operator.becomes(first, "worked").await?;
-    let (second, letter) = operator.the_only().await?;
+    operator.becomes(first, "processed").await?;
+    let (second, dead_letter) = operator.the_only().await?;
     ensure!(
-        second > first && letter["epoch"] == 1 && letter["id"] == "e1",
-        "{letter}"
+        second > first && dead_letter["redrive_count"] == 1 && dead_letter["id"] == "e1",
+        "{dead_letter}"
     );
     let shown = operator.gets(&format!("dead show {first}"), 0).await?.stdout;
     ensure!(
@@ -189,7 +189,7 @@ async fn all_that_match_are_settled_and_no_others(ground: Ground) -> Result<()> 
     );
     wait::until("all three to be worked", PATIENCE, async || {
         match operator.json("dead list --state worked").await {
-            Ok(worked) if worked.as_array().is_some_and(|worked| worked.len() == 3) => Ok(()),
+            Ok(processed) if processed.as_array().is_some_and(|processed| processed.len() == 3) => Ok(()),
             other => Err(format!("{other:?}")),
         }
     })
@@ -198,7 +198,7 @@ async fn all_that_match_are_settled_and_no_others(ground: Ground) -> Result<()> 
     let dead = operator.dead().await?;
     let left: Vec<(&Value, &Value)> = dead
         .iter()
-        .map(|letter| (&letter["code"], &letter["epoch"]))
+        .map(|dead_letter| (&dead_letter["code"], &dead_letter["redrive_count"]))
         .collect();
     ensure!(
         left.len() == 2 && left[0].0 == "unknown-device" && left[0].1 == 1,
@@ -230,10 +230,10 @@ macro_rules! on_both_grounds {
 }
 
 on_both_grounds! {
-    a_requeued_letter_is_worked_once:
-        a_requeued_letter_is_worked_once_on_servers, a_requeued_letter_is_worked_once_embedded;
-    what_dies_again_is_a_new_letter_with_the_next_epoch:
-        what_dies_again_is_a_new_letter_on_servers, what_dies_again_is_a_new_letter_embedded;
+    a_requeued_dead_letter_is_worked_once:
+        a_requeued_dead_letter_is_worked_once_on_servers, a_requeued_dead_letter_is_worked_once_embedded;
+    what_dies_again_is_a_new_dead_letter_with_the_next_redrive_count:
+        what_dies_again_is_a_new_dead_letter_on_servers, what_dies_again_is_a_new_dead_letter_embedded;
     all_that_match_are_settled_and_no_others:
         all_that_match_are_settled_on_servers, all_that_match_are_settled_embedded;
 }

@@ -29,9 +29,9 @@ async fn killed_amid(ground: Ground, load: Load) -> Result<()> {
     }
     bus.close().await;
     let worker = scene.worker(&[("LOCKSTEP__WORKER__BATCH_SIZE", "500")])?;
-    oracle.worked(&sent).await?;
+    oracle.processed(&sent).await?;
     worker.stop().await?;
-    ensure!(oracle.records.letters().await?.len() == load.events);
+    ensure!(oracle.records.dead_letters().await?.len() == load.events);
 
     let (fleet, command) = (load.fleet(), requeue_all());
     for message in [&fleet, &command] {
@@ -49,12 +49,15 @@ async fn killed_amid(ground: Ground, load: Load) -> Result<()> {
 
     let second = scene.worker(&[])?;
     wait::until("all of them to be worked again", PATIENCE * 2, async || {
-        let letters = oracle
+        let dead_letters = oracle
             .records
-            .letters()
+            .dead_letters()
             .await
             .map_err(|error| format!("{error:#}"))?;
-        let open = letters.values().filter(|letter| letter.state != "worked").count();
+        let open = dead_letters
+            .values()
+            .filter(|dead_letter| dead_letter.state != "processed")
+            .count();
         if open == 0 {
             Ok(())
         } else {

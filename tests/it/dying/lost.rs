@@ -8,7 +8,7 @@ use lockstep_protocol::topology::{Destination, Lane, Topology};
 use lockstep_testbed::wait;
 use serde_json::json;
 
-use super::{ended, letter, publish, requeue};
+use super::{dead_letter, ended, publish, requeue};
 use crate::system::load::{dead, envelope, flags, outgoing};
 use crate::system::{Expected, Ground, LADDER_SCALE, Load, PATIENCE, Scene, Sent};
 
@@ -18,7 +18,7 @@ const LOAD: Load = Load {
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn letters_of_the_broker_are_answered_filed_and_requeued() -> Result<()> {
+async fn dead_letters_of_the_broker_are_answered_filed_and_requeued() -> Result<()> {
     let scene = Scene::new(Ground::Servers).await?;
     let vhost = &scene.servers()?.vhost;
     let bus = scene.bus().await?;
@@ -46,12 +46,12 @@ async fn letters_of_the_broker_are_answered_filed_and_requeued() -> Result<()> {
         .iter()
         .map(|event| (event.identity.clone(), dead(Code::DeliveryLimit)))
         .collect();
-    oracle.worked(&sent).await?;
+    oracle.processed(&sent).await?;
     let fleet = LOAD.fleet();
     publish(&*bus, &fleet).await?;
     sent.insert(fleet.identity.clone(), Expected::Applied { flags: None });
     ensure!(ended(&oracle, &fleet.identity, 0).await? == "applied");
-    let command = requeue(letter(&oracle, &events[0].identity, 0).await?)?;
+    let command = requeue(dead_letter(&oracle, &events[0].identity, 0).await?)?;
     publish(&*bus, &command).await?;
     sent.insert(command.identity.clone(), Expected::Applied { flags: None });
     sent.insert(events[0].identity.clone(), flags(&events[0]));
@@ -89,7 +89,10 @@ async fn what_has_no_binding_waits_for_its_lane_and_what_nobody_knows_is_rejecte
         id: "1".to_owned().try_into()?,
     };
     ensure!(ended(&oracle, &nobody, 0).await? == "dead");
-    ensure!(oracle.records.worked().await? == 1, "the other one is on its way");
+    ensure!(
+        oracle.records.processed().await? == 1,
+        "the other one is on its way"
+    );
 
     // The set-up makes the lane anew, and whoever works it finds what was published meanwhile.
     bus.declare(&Topology::new(LADDER_SCALE)).await?;

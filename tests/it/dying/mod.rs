@@ -51,16 +51,16 @@ async fn publish_in(scene: &Scene, message: &Envelope) -> Result<()> {
 }
 
 /// The number of the dead letter that a message left in an epoch.
-async fn letter(oracle: &Oracle, identity: &Identity, epoch: i32) -> Result<i64> {
-    let letters = oracle.records.letters().await?;
-    let letter = letters.get(&(identity.clone(), epoch));
-    Ok(letter
-        .with_context(|| format!("{identity} left no letter in epoch {epoch}"))?
+async fn dead_letter(oracle: &Oracle, identity: &Identity, redrive_count: i32) -> Result<i64> {
+    let dead_letters = oracle.records.dead_letters().await?;
+    let dead_letter = dead_letters.get(&(identity.clone(), redrive_count));
+    Ok(dead_letter
+        .with_context(|| format!("{identity} left no letter in redrive_count {redrive_count}"))?
         .number)
 }
 
 /// Waits until a message ended in an epoch, and says how.
-async fn ended(oracle: &Oracle, identity: &Identity, epoch: i32) -> Result<String> {
+async fn ended(oracle: &Oracle, identity: &Identity, redrive_count: i32) -> Result<String> {
     Ok(wait::until("a message to end", PATIENCE, async || {
         let inbox = oracle
             .records
@@ -68,7 +68,7 @@ async fn ended(oracle: &Oracle, identity: &Identity, epoch: i32) -> Result<Strin
             .await
             .map_err(|error| format!("{error:#}"))?;
         match inbox.get(identity) {
-            Some(row) if row.epoch >= epoch => Ok(row.state.clone()),
+            Some(row) if row.redrive_count >= redrive_count => Ok(row.state.clone()),
             row => Err(format!("{row:?}")),
         }
     })

@@ -39,7 +39,7 @@ async fn dies_alone(ground: Ground, poison: Envelope) -> Result<()> {
     loop {
         let mut worker = scene.worker(&[("LOCKSTEP_POISON", "poison")])?;
         let status = tokio::select! {
-            done = oracle.worked(&sent) => {
+            done = oracle.processed(&sent) => {
                 done?;
                 worker.stop().await?;
                 break;

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 
-use super::{ended, letter, publish, requeue, settled};
+use super::{dead_letter, ended, publish, requeue, settled};
 use crate::system::load::{flags, hostname, update};
 use crate::system::{Expected, Ground, Load, Scene, Sent};
 
@@ -26,7 +26,7 @@ async fn twice_and_again_after_it_died_anew() -> Result<()> {
     );
 
     // Two operators at once, and one of their commands is delivered twice.
-    let first = letter(&oracle, &event.identity, 0).await?;
+    let first = dead_letter(&oracle, &event.identity, 0).await?;
     let commands = [requeue(first)?, requeue(first)?];
     for command in [&commands[0], &commands[1], &commands[0]] {
         publish(&*bus, command).await?;
@@ -46,7 +46,7 @@ async fn twice_and_again_after_it_died_anew() -> Result<()> {
     let fleet = LOAD.fleet();
     publish(&*bus, &fleet).await?;
     ensure!(ended(&oracle, &fleet.identity, 0).await? == "applied");
-    let second = letter(&oracle, &event.identity, 1).await?;
+    let second = dead_letter(&oracle, &event.identity, 1).await?;
     let late = requeue(first)?;
     let right = requeue(second)?;
     let again = requeue(second)?;
@@ -63,12 +63,12 @@ async fn twice_and_again_after_it_died_anew() -> Result<()> {
 
     let states: Vec<String> = oracle
         .records
-        .letters()
+        .dead_letters()
         .await?
         .into_values()
-        .map(|letter| letter.state)
+        .map(|dead_letter| dead_letter.state)
         .collect();
-    ensure!(states == ["worked", "worked"], "{states:?}");
+    ensure!(states == ["processed", "processed"], "{states:?}");
     sent.insert(event.identity.clone(), flags(&event));
     sent.insert(fleet.identity.clone(), Expected::Applied { flags: None });
     for command in commands.iter().chain([&late, &right, &again]) {

@@ -41,7 +41,7 @@ async fn private_memory_and_disk_alarms_begin_and_end() -> Result<()> {
     console.ready().await?;
     let worker = scene.worker(&[])?;
     let mut sent = FLEET.publish(&*bus).await?;
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
 
     for [begin, end] in ALARMS {
         let before = sent.len();
@@ -57,7 +57,7 @@ async fn private_memory_and_disk_alarms_begin_and_end() -> Result<()> {
         let told = console.answers_readiness(503).await?;
         ensure!(told["away"] == json!(["broker"]), "{told}");
         // Each batch that is committed waits for its results to be confirmed.
-        let done = scene.oracle().records.worked().await?;
+        let done = scene.oracle().records.processed().await?;
         ensure!(
             usize::try_from(done)? < sent.len(),
             "the worker did not wait: {done} of {} messages are worked",
@@ -70,7 +70,7 @@ async fn private_memory_and_disk_alarms_begin_and_end() -> Result<()> {
         ensure!(matches!(status, 202 | 503), "{status} {said}");
         bus.publish(vec![outgoing(&event)]).await?;
         sent.insert(event.identity.clone(), flags(&event));
-        scene.oracle().worked(&sent).await?;
+        scene.oracle().processed(&sent).await?;
     }
     serving.stop().await?;
     worker.stop().await?;

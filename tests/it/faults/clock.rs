@@ -39,7 +39,7 @@ async fn more(scene: &Scene, sent: &mut Sent, bus: &dyn Bus) -> Result<()> {
         .iter()
         .map(|envelope| (envelope.identity.clone(), flags(envelope)));
     sent.extend(expected);
-    scene.oracle().worked(sent).await
+    scene.oracle().processed(sent).await
 }
 
 /// Whether a worker worked something while its clock was ahead, right, behind: it says when it did.
@@ -84,10 +84,10 @@ async fn of_several_workers_are_an_hour_apart() -> Result<()> {
     let bus = scene.bus().await?;
     let workers = workers(&scene).await?;
     let mut sent = FLEET.publish(&*bus).await?;
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
     let each_its_own = |workers: &[Process]| -> Result<bool> {
-        let worked: Vec<_> = workers.iter().map(worked_with).collect::<Result<_>>()?;
-        Ok(worked == [(false, false, true), (false, true, false), (true, false, false)])
+        let processed: Vec<_> = workers.iter().map(worked_with).collect::<Result<_>>()?;
+        Ok(processed == [(false, false, true), (false, true, false), (true, false, false)])
     };
     let mut rounds = 0;
     while !each_its_own(&workers)? {
@@ -140,7 +140,7 @@ async fn of_workers_are_apart_and_state_keeps_its_order() -> Result<()> {
     let bus = scene.bus().await?;
     let workers = workers(&scene).await?;
     let mut sent = FLEET.publish(&*bus).await?;
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
 
     let mut messages = Vec::new();
     let mut latest: BTreeMap<Hostname, DeviceState> = BTreeMap::new();
@@ -160,7 +160,7 @@ async fn of_workers_are_apart_and_state_keeps_its_order() -> Result<()> {
         sent.insert(message.identity.clone(), Expected::Applied { flags: None });
         bus.publish(vec![outgoing(message)]).await?;
     }
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
     for worker in workers {
         worker.stop().await?;
     }
@@ -196,7 +196,7 @@ async fn of_a_worker_is_ahead_and_what_has_no_time_keeps_the_order_of_the_work()
         message.time = None;
         bus.publish(vec![outgoing(&message)]).await?;
         sent.insert(message.identity.clone(), Expected::Applied { flags: None });
-        scene.oracle().worked(&sent).await?;
+        scene.oracle().processed(&sent).await?;
         worker.stop().await?;
         let client = scene.servers()?.schema.connect().await?;
         let row = client

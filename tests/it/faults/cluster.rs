@@ -45,7 +45,7 @@ async fn private_the_leader_is_killed_under_load_twice() -> Result<()> {
     });
     let new_leader = new_leader.await?;
     ensure!(cluster.nodes[1..].iter().any(|node| node.node() == new_leader));
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
 
     // It comes back, and the third one goes: wherever the leader is, two of three are there.
     cluster.nodes[0].restart().await?;
@@ -56,7 +56,7 @@ async fn private_the_leader_is_killed_under_load_twice() -> Result<()> {
         .map(|envelope| (envelope.identity.clone(), flags(envelope)));
     sent.extend(expected);
     cluster.nodes[2].kill().await?;
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
     worker.stop().await?;
     scene.oracle().judge(&sent, &*bus).await
 }

@@ -61,7 +61,7 @@ async fn lost_25_times_and_more_with_a_thousand_messages_in_hand() -> Result<()>
     locking.batch_execute("COMMIT").await?;
 
     let last = scene.worker(&environment)?;
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
     last.stop().await?;
     scene.oracle().judge(&sent, &*bus).await
 }

@@ -88,9 +88,9 @@ async fn a_backend_is_killed_inside_its_commit_again_and_again() -> Result<()> {
     for _ in 0..4 {
         gate.on_committing("pg_terminate_backend(pid)").await?;
     }
-    ensure!(scene.oracle().records.worked().await? == 0, "it was committed");
+    ensure!(scene.oracle().records.processed().await? == 0, "it was committed");
     gate.open().await?;
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
     ensure_no_attempt_spent(&worker)?;
     worker.stop().await?;
     scene.oracle().judge(&sent, &*bus).await
@@ -109,11 +109,14 @@ async fn the_answer_to_a_commit_is_lost_again_and_again() -> Result<()> {
     let records = scene.oracle().records;
     for _ in 0..4 {
         gate.on_committing("pid").await?;
-        let before = records.worked().await?;
+        let before = records.processed().await?;
         servers.to_database.set(Mode::Blackhole).await?;
         gate.open().await?;
         wait::until("the commit to be in effect", PATIENCE, async || {
-            records.worked().await.is_ok_and(|worked| worked > before)
+            records
+                .processed()
+                .await
+                .is_ok_and(|processed| processed > before)
         })
         .await?;
         gate.close().await?;
@@ -122,7 +125,7 @@ async fn the_answer_to_a_commit_is_lost_again_and_again() -> Result<()> {
     }
     worker.says_times("store away", 4).await?;
     gate.open().await?;
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
     ensure_no_attempt_spent(&worker)?;
     worker.stop().await?;
     scene.oracle().judge(&sent, &*bus).await
@@ -142,7 +145,7 @@ async fn the_inbox_is_locked_for_longer_than_anybody_waits() -> Result<()> {
         .await?;
     worker.says_times("due to lock timeout", 3).await?;
     locking.batch_execute("COMMIT").await?;
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
     ensure_no_attempt_spent(&worker)?;
     worker.stop().await?;
     scene.oracle().judge(&sent, &*bus).await
@@ -160,7 +163,7 @@ async fn the_file_is_locked_for_longer_than_anybody_waits() -> Result<()> {
     let worker = scene.worker(&[])?;
     worker.says("store away").await?;
     locking.execute_batch("COMMIT")?;
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
     ensure_no_attempt_spent(&worker)?;
     worker.stop().await?;
     let bus = scene.bus().await?;

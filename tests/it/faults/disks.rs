@@ -43,7 +43,7 @@ async fn private_the_disk_of_the_database_is_full() -> Result<()> {
     if database.has_ended() {
         database.restart().await?;
     }
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
     worker.stop().await?;
     scene.oracle().judge(&sent, &*bus).await
 }
@@ -71,7 +71,7 @@ async fn the_disk_of_the_embedded_bus_and_store_is_full() -> Result<()> {
     let (status, said) = post(&scene, &event).await?;
     ensure!(status == 202, "{status} {said}");
     sent.insert(event.identity.clone(), flags(&event));
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
     worker.stop().await?;
     let bus = scene.bus().await?;
     scene.oracle().judge(&sent, &*bus).await

@@ -7,7 +7,7 @@ mod cluster;
 mod connections;
 mod database;
 mod disks;
-mod inlet;
+mod ingress;
 mod partitions;
 mod replies;
 mod soak;

@@ -36,7 +36,7 @@ async fn partition(
     proxy(&scene, from)?.set(mode).await?;
     worst(&scene, &worker).await?;
     proxy(&scene, from)?.set(Mode::Pass).await?;
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
     worker.stop().await?;
     scene.oracle().judge(&sent, &*bus).await
 }
@@ -79,9 +79,9 @@ async fn standing(scene: &Scene, _: &Process) -> Result<()> {
     let records = scene.oracle().records;
     let mut before = (-1, Instant::now());
     wait::until("work to stand still", NOTICED, async || {
-        let worked = records.worked().await.unwrap_or(-1);
-        if worked != before.0 {
-            before = (worked, Instant::now());
+        let processed = records.processed().await.unwrap_or(-1);
+        if processed != before.0 {
+            before = (processed, Instant::now());
         }
         before.1.elapsed() > Duration::from_secs(1)
     })

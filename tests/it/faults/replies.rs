@@ -35,7 +35,7 @@ async fn nobody_reads_the_results() -> Result<()> {
     let mut sent: Sent = [(fleet.identity.clone(), Expected::Applied { flags: None })].into();
     expect(&mut sent, &updates);
     bus.publish(all()).await?;
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
     wait::until("empty lanes and few results", PATIENCE, async || {
         let queues = vhost.queues().await.map_err(|error| format!("{error:#}"))?;
         let lanes = queues
@@ -71,7 +71,7 @@ async fn a_reply_queue_is_full() -> Result<()> {
     let updates = LOAD.updates();
     expect(&mut sent, &updates);
     bus.publish(asking(&updates, &queue)).await?;
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
     // Somewhere is each answer: in the results, or where it was wanted.
     let kept = wait::until("an answer to each request", PATIENCE, async || {
         let log = worker.log().map_err(|error| format!("{error:#}"))?;

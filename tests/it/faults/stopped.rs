@@ -37,7 +37,7 @@ async fn stopped_at(point: &str) -> Result<()> {
 
     let second = scene.worker(&[])?;
     let oracle = scene.oracle();
-    oracle.worked(&sent).await?;
+    oracle.processed(&sent).await?;
     first.signal(Signal::CONT)?;
     // It finishes what it has in hand before it ends.
     first.stop().await?;

@@ -20,7 +20,7 @@ async fn counters_of_a_worker_are_what_it_worked() -> Result<()> {
     let listen = format!("127.0.0.1:{}", free_port()?);
     let worker = scene.worker(&[("LOCKSTEP__WORKER__LISTEN", &listen)])?;
     let sent = LOAD.publish(&*bus).await?;
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
     let stranger = update(&hostname(4711));
     bus.publish(vec![
         outgoing(&stranger),
@@ -45,7 +45,7 @@ async fn counters_of_a_worker_are_what_it_worked() -> Result<()> {
         ),
         ("lockstep_dead_total{lane=\"events\",code=\"invalid-json\"}", 1.0),
         ("lockstep_in_flight{lane=\"events\"}", 0.0),
-        ("lockstep_retries_total{lane=\"events\",rung=\"5s\"}", 0.0),
+        ("lockstep_retries_total{lane=\"events\",delay=\"5s\"}", 0.0),
         (
             "lockstep_deliveries_total{lane=\"commands\",outcome=\"applied\"}",
             0.0,

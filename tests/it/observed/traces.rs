@@ -137,7 +137,7 @@ async fn a_collector_that_hangs_holds_up_neither_work_nor_end() -> Result<()> {
     let (repository, _) = settings(&scene)?;
     let collector = Collector::start_hanging().await?;
     let (process, _) = up(&scene, &repository, &collector.url).await?;
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
     let told = Instant::now();
     process.stop().await?;
     let took = told.elapsed();

@@ -11,7 +11,7 @@ use crate::system::Ground;
 use crate::system::load::envelope;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_push_flags_whom_it_concerns_and_the_result_says_at_which_commit() -> Result<()> {
+async fn a_push_flags_which_devices_it_concerns_and_the_result_says_at_which_commit() -> Result<()> {
     let (site, worker) = Site::accepted(Ground::Servers).await?;
     // (files, who is flagged by it, unknown hostnames)
     let table: [(&[&str], &[&str], &[&str]); 8] = [
@@ -142,7 +142,7 @@ async fn a_broken_commit_moves_nothing_and_the_next_good_one_flags_all_since() -
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_burst_is_one_round_and_two_workers_in_the_wrong_order_flag_once() -> Result<()> {
+async fn a_coalesced_batch_is_one_round_and_two_workers_in_the_wrong_order_flag_once() -> Result<()> {
     let (site, first) = Site::accepted(Ground::Servers).await?;
     let second = site.worker(&[("LOCKSTEP__DATA_DIR", "second-data")])?;
     let mut messages = Vec::new();

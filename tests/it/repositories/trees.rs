@@ -53,7 +53,7 @@ async fn fifty_thousand_files_and_ten_thousand_commits_are_one_push() -> Result<
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hostile_tree_is_read_and_nothing_else() -> Result<()> {
     let (site, worker) = Site::accepted(Ground::Servers).await?;
-    let witness = site.scene.folder().join("witness");
+    let metrics_guard = site.scene.folder().join("witness");
     let stream = format!(
         "commit refs/heads/main\ncommitter n <n@example.org> 1 +0000\ndata 1\nx\nfrom refs/heads/main^0\n\
          M 100755 inline .git-hooks/post-checkout\ndata <<END\n#!/bin/sh\ntouch {0}\nEND\n\
@@ -61,7 +61,7 @@ async fn a_hostile_tree_is_read_and_nothing_else() -> Result<()> {
          M 160000 1111111111111111111111111111111111111111 devices/core1/module\n\
          M 100644 inline \"devices/fw1/\\377\\376 name\\nwith newline\"\ndata 4\n\0\0\u{1}x\n\
          M 100644 inline .gitmodules\ndata <<END\n[submodule \"x\"]\n\tpath = devices/core1/module\n\turl = ext::sh -c touch% {0}\nEND\n",
-        witness.display()
+        metrics_guard.display()
     );
     site.settings
         .git_with(&["fast-import", "--quiet", "--force"], stream.as_bytes())?;
@@ -77,7 +77,7 @@ async fn a_hostile_tree_is_read_and_nothing_else() -> Result<()> {
         outcome["devices"] == json!(["core1", "dist1", "fw1"]),
         "{outcome}"
     );
-    ensure!(!witness.exists());
+    ensure!(!metrics_guard.exists());
 
     // A settings file that is a link out of the tree is a problem with its name.
     let stream = "commit refs/heads/main\ncommitter n <n@example.org> 1 +0000\ndata 1\nx\nfrom refs/heads/main^0\n\

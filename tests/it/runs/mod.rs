@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 
 use crate::system::load::dead;
 use crate::system::{Expected, Sent};
-use scripted::{ALONE, Place, Run, Scripted, applied, in_bursts, message, options};
+use scripted::{ALONE, Place, Run, Scripted, applied, in_batches, message, options};
 
 const APPLIED: Expected = Expected::Applied { flags: None };
 
@@ -66,7 +66,7 @@ async fn what_arrives_during_a_run_is_one_run_after_it() -> Result<()> {
     );
     gate.add_permits(100);
     let sent = all_applied(more.iter().chain([&first, &other]));
-    place.oracle().worked(&sent).await?;
+    place.oracle().processed(&sent).await?;
     ensure!(
         runner.sizes() == sizes(&[("a", 1), ("b", 1), ("a", 5)]),
         "{:?}",
@@ -79,7 +79,7 @@ async fn what_arrives_during_a_run_is_one_run_after_it() -> Result<()> {
     let late = message("a");
     place.publish([&late]).await?;
     let sent = all_applied(more.iter().chain([&first, &other, &late]));
-    place.oracle().worked(&sent).await?;
+    place.oracle().processed(&sent).await?;
     worker.stop().await?;
     ensure!(place.left(Lane::Repositories).await?.is_empty());
     place.oracle().judge(&sent, &*place.bus).await
@@ -91,9 +91,9 @@ async fn what_comes_within_the_debounce_time_is_one_run() -> Result<()> {
     let runner = Scripted::new(async |run: Run| run.applied());
     let messages: Vec<Envelope> = (0..20).map(|_| message("a")).collect();
     place.publish(&messages).await?;
-    let worker = place.work(&runner, in_bursts());
+    let worker = place.work(&runner, in_batches());
     let sent = all_applied(&messages);
-    place.oracle().worked(&sent).await?;
+    place.oracle().processed(&sent).await?;
     ensure!(runner.sizes() == [("a".to_owned(), 20)], "{:?}", runner.sizes());
     worker.stop().await?;
     place.oracle().judge(&sent, &*place.bus).await
@@ -126,20 +126,20 @@ async fn never_more_runs_than_the_prefetch_allows() -> Result<()> {
     }
     gate.add_permits(10);
     let sent = all_applied(&messages);
-    place.oracle().worked(&sent).await?;
+    place.oracle().processed(&sent).await?;
     worker.stop().await?;
     place.oracle().judge(&sent, &*place.bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_message_twice_in_a_burst_is_one_attempt() -> Result<()> {
+async fn the_same_message_twice_in_a_coalesced_batch_is_one_attempt() -> Result<()> {
     let place = Place::new().await?;
     let runner = Scripted::new(async |run: Run| run.applied());
     let (twice, once) = (message("a"), message("a"));
     place.publish([&twice, &once, &twice]).await?;
-    let worker = place.work(&runner, in_bursts());
+    let worker = place.work(&runner, in_batches());
     let sent = all_applied([&twice, &once]);
-    place.oracle().worked(&sent).await?;
+    place.oracle().processed(&sent).await?;
     worker.stop().await?;
     ensure!(runner.sizes() == [("a".to_owned(), 2)], "{:?}", runner.sizes());
     ensure!(
@@ -150,7 +150,7 @@ async fn the_same_message_twice_in_a_burst_is_one_attempt() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_message_under_the_same_id_in_a_burst_is_rejected() -> Result<()> {
+async fn another_message_under_the_same_id_in_a_coalesced_batch_is_rejected() -> Result<()> {
     let place = Place::new().await?;
     let runner = Scripted::new(async |run: Run| run.applied());
     let first = message("a");
@@ -160,13 +160,13 @@ async fn another_message_under_the_same_id_in_a_burst_is_rejected() -> Result<()
     };
     ensure!(forged.digest() != first.digest());
     place.publish([&first, &forged, &forged]).await?;
-    let worker = place.work(&runner, in_bursts());
+    let worker = place.work(&runner, in_batches());
     let sent: Sent = [
         (first.identity.clone(), APPLIED),
         (first.identity.of_reuse(&forged.digest()), dead(Code::IdReused)),
     ]
     .into();
-    place.oracle().worked(&sent).await?;
+    place.oracle().processed(&sent).await?;
     worker.stop().await?;
     place.oracle().judge(&sent, &*place.bus).await
 }
@@ -176,19 +176,19 @@ async fn a_panic_fails_its_message_alone_which_dies_after_five_attempts() -> Res
     let place = Place::new().await?;
     let messages: Vec<Envelope> = (0..4).map(|_| message("a")).collect();
     let bad = messages[1].clone();
-    let whom = bad.identity.clone();
+    let selector = bad.identity.clone();
     let runner = Scripted::new(move |run: Run| {
-        let bad = run.attempts.iter().any(|attempt| attempt.identity == whom);
+        let bad = run.attempts.iter().any(|attempt| attempt.identity == selector);
         async move {
             assert!(!bad, "nobody can bear this message");
             run.applied()
         }
     });
     place.publish(&messages).await?;
-    let worker = place.work(&runner, in_bursts());
+    let worker = place.work(&runner, in_batches());
     let mut sent = all_applied(&messages);
     sent.insert(bad.identity.clone(), dead(Code::Crashed));
-    place.oracle().worked(&sent).await?;
+    place.oracle().processed(&sent).await?;
     worker.stop().await?;
     let numbers = runner.numbers(&bad);
     ensure!(
@@ -202,14 +202,14 @@ async fn a_panic_fails_its_message_alone_which_dies_after_five_attempts() -> Res
             runner.numbers(good)
         );
     }
-    let letters = place.letters().await?;
-    ensure!(letters.len() == 1 && letters[0].body == bad.encode());
-    ensure!(letters[0].head.attempts == 5, "{:?}", letters[0].head);
+    let dead_letters = place.dead_letters().await?;
+    ensure!(dead_letters.len() == 1 && dead_letters[0].body == bad.encode());
+    ensure!(dead_letters[0].head.attempts == 5, "{:?}", dead_letters[0].head);
     place.oracle().judge(&sent, &*place.bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whom_a_run_says_nothing_about_is_tried_again() -> Result<()> {
+async fn which_devices_a_run_says_nothing_about_is_tried_again() -> Result<()> {
     let place = Place::new().await?;
     let runner = Scripted::new(async |run: Run| match run.number {
         0 => vec![applied()],
@@ -218,9 +218,9 @@ async fn whom_a_run_says_nothing_about_is_tried_again() -> Result<()> {
     });
     let messages = [message("a"), message("a"), message("a")];
     place.publish(&messages).await?;
-    let worker = place.work(&runner, in_bursts());
+    let worker = place.work(&runner, in_batches());
     let sent = all_applied(&messages);
-    place.oracle().worked(&sent).await?;
+    place.oracle().processed(&sent).await?;
     worker.stop().await?;
     let numbers: Vec<Vec<u32>> = messages.iter().map(|message| runner.numbers(message)).collect();
     ensure!(numbers == [vec![1], vec![1, 2], vec![1, 2]], "{numbers:?}");
@@ -242,7 +242,7 @@ async fn a_run_that_hangs_is_ended_and_tried_again() -> Result<()> {
     };
     let worker = place.work(&runner, short);
     let sent = all_applied([&message]);
-    place.oracle().worked(&sent).await?;
+    place.oracle().processed(&sent).await?;
     worker.stop().await?;
     ensure!(runner.numbers(&message) == [1, 2]);
     place.oracle().judge(&sent, &*place.bus).await
@@ -261,7 +261,7 @@ async fn what_cannot_be_tried_yet_spends_no_attempt() -> Result<()> {
     place.publish([&message]).await?;
     let worker = place.work(&runner, options());
     let sent = all_applied([&message]);
-    place.oracle().worked(&sent).await?;
+    place.oracle().processed(&sent).await?;
     worker.stop().await?;
     let numbers = runner.numbers(&message);
     ensure!(numbers == [1, 1, 1, 1, 1, 1, 1, 1, 2], "{numbers:?}");
@@ -276,10 +276,10 @@ async fn a_failure_that_does_not_heal_dies_after_five_attempts() -> Result<()> {
     place.publish([&message]).await?;
     let worker = place.work(&runner, options());
     let sent: Sent = [(message.identity.clone(), dead(Code::AttemptsExhausted))].into();
-    place.oracle().worked(&sent).await?;
+    place.oracle().processed(&sent).await?;
     worker.stop().await?;
     ensure!(runner.numbers(&message) == [1, 2, 3, 4, 5]);
-    ensure!(place.letters().await?.len() == 1);
+    ensure!(place.dead_letters().await?.len() == 1);
     place.oracle().judge(&sent, &*place.bus).await
 }
 
@@ -293,19 +293,23 @@ async fn a_rejected_message_is_a_dead_letter_and_its_neighbour_is_applied() -> R
     });
     let (good, bad) = (message("a"), message("a"));
     place.publish([&good, &bad]).await?;
-    let worker = place.work(&runner, in_bursts());
+    let worker = place.work(&runner, in_batches());
     let sent: Sent = [
         (good.identity.clone(), APPLIED),
         (bad.identity.clone(), dead(Code::UnknownRepository)),
     ]
     .into();
-    place.oracle().worked(&sent).await?;
+    place.oracle().processed(&sent).await?;
     worker.stop().await?;
     ensure!(runner.runs().len() == 1);
-    let letters = place.letters().await?;
-    let letter = letters.first().context("a dead letter")?;
-    ensure!(letters.len() == 1 && letter.body == bad.encode());
-    ensure!(letter.head.code == "unknown-repository", "{:?}", letter.head);
+    let dead_letters = place.dead_letters().await?;
+    let dead_letter = dead_letters.first().context("a dead letter")?;
+    ensure!(dead_letters.len() == 1 && dead_letter.body == bad.encode());
+    ensure!(
+        dead_letter.head.code == "unknown-repository",
+        "{:?}",
+        dead_letter.head
+    );
     place.oracle().judge(&sent, &*place.bus).await
 }
 
@@ -326,7 +330,7 @@ async fn stopping_finishes_what_runs_and_gives_back_the_rest() -> Result<()> {
     gate.add_permits(100);
     worker.ended().await?;
     let finished = all_applied([&first, &other]);
-    place.oracle().worked(&finished).await?;
+    place.oracle().processed(&finished).await?;
     ensure!(
         runner.runs().len() == 2,
         "nothing was begun: {:?}",
@@ -336,7 +340,7 @@ async fn stopping_finishes_what_runs_and_gives_back_the_rest() -> Result<()> {
 
     let worker = place.work(&runner, options());
     let sent = all_applied(rest.iter().chain([&first, &other]));
-    place.oracle().worked(&sent).await?;
+    place.oracle().processed(&sent).await?;
     worker.stop().await?;
     for message in &rest {
         ensure!(runner.numbers(message) == [1], "no attempt was spent");
@@ -360,12 +364,12 @@ async fn abandoned(stop_first: bool) -> Result<()> {
     worker.abandon.cancel();
     worker.ended().await?;
     runner.running(0).await?;
-    ensure!(place.oracle().records.worked().await? == 0);
+    ensure!(place.oracle().records.processed().await? == 0);
     ensure!(place.left(Lane::Repositories).await?.len() == 3);
 
     let worker = place.work(&runner, options());
     let sent = all_applied(&messages);
-    place.oracle().worked(&sent).await?;
+    place.oracle().processed(&sent).await?;
     worker.stop().await?;
     for message in &messages {
         let numbers = runner.numbers(message);

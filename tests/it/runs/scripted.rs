@@ -20,7 +20,7 @@ use lockstep_worker::clock::SystemClock;
 use lockstep_worker::handlers::FleetHandlers;
 use lockstep_worker::runtime::{Attempt, RunEnd, Runner, WorkerContext, WorkerOptions, run};
 use lockstep_worker::store::sqlite::{SqliteOptions, SqliteStore};
-use lockstep_worker::store::{DeadLetters, LetterQuery, LetterRow, Schema};
+use lockstep_worker::store::{DeadLetter, DeadLetterQuery, DeadLetters, Schema};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -218,7 +218,7 @@ impl Place {
         let context = WorkerContext {
             bus: self.bus.clone(),
             store: self.store.clone(),
-            letters: self.store.clone(),
+            dead_letters: self.store.clone(),
             starts: self.store.clone(),
             handlers: Arc::new(FleetHandlers),
             runners: BTreeMap::from([(Lane::Repositories, runner.clone() as Arc<dyn Runner>)]),
@@ -234,16 +234,16 @@ impl Place {
     }
 
     /// The dead letters in the table, the newest first.
-    pub(crate) async fn letters(&self) -> Result<Vec<LetterRow>> {
-        let query = LetterQuery {
+    pub(crate) async fn dead_letters(&self) -> Result<Vec<DeadLetter>> {
+        let query = DeadLetterQuery {
             limit: 100,
-            ..LetterQuery::default()
+            ..DeadLetterQuery::default()
         };
-        let mut letters = Vec::new();
-        for head in self.store.letters(&query).await? {
-            letters.extend(self.store.letter(head.number).await?);
+        let mut dead_letters = Vec::new();
+        for head in self.store.dead_letters(&query).await? {
+            dead_letters.extend(self.store.dead_letter(head.number).await?);
         }
-        Ok(letters)
+        Ok(dead_letters)
     }
 
     /// What lies in a queue that nobody reads. It stays there.
@@ -273,7 +273,7 @@ pub(crate) fn options() -> WorkerOptions {
 }
 
 /// Waits long enough for what a test publishes at once.
-pub(crate) fn in_bursts() -> WorkerOptions {
+pub(crate) fn in_batches() -> WorkerOptions {
     WorkerOptions {
         debounce: Duration::from_millis(500),
         ..options()

@@ -16,7 +16,7 @@ pub(crate) struct Server(pub(crate) String);
 
 /// What a server answered.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
+pub(crate) struct TestResponse {
     pub(crate) status: u16,
     head: String,
     pub(crate) body: Value,
@@ -36,7 +36,13 @@ impl Server {
     }
 
     /// One request, with all that came back.
-    pub(crate) async fn answer(&self, method: &str, path: &str, headers: &str, body: &str) -> Result<Answer> {
+    pub(crate) async fn answer(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: &str,
+    ) -> Result<TestResponse> {
         let authority = self.0.trim_start_matches("http://").to_owned();
         let length = body.len();
         let request = format!(
@@ -66,7 +72,7 @@ impl Server {
     }
 }
 
-impl Answer {
+impl TestResponse {
     /// A header, by its name in lower case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let lines = self.head.lines().filter_map(|line| line.split_once(':'));
@@ -75,14 +81,14 @@ impl Answer {
     }
 }
 
-fn exchange(authority: &str, request: &str) -> Result<Answer> {
+fn exchange(authority: &str, request: &str) -> Result<TestResponse> {
     let mut stream = TcpStream::connect(authority)?;
     stream.set_read_timeout(Some(Duration::from_secs(90)))?;
     stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let (head, body) = answer.split_once("\r\n\r\n").context("cut short")?;
-    Ok(Answer {
+    Ok(TestResponse {
         status: head.split(' ').nth(1).context("no status")?.parse()?,
         head: head.to_owned(),
         body: serde_json::from_str(body).unwrap_or(Value::Null),

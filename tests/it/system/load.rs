@@ -117,7 +117,7 @@ pub(crate) fn outgoing(envelope: &Envelope) -> Outgoing {
 /// Any bytes on their way in, as a message of this type.
 pub(crate) fn raw(kind: Kind, id: &str, body: impl Into<Bytes>) -> Outgoing {
     Outgoing {
-        destination: Destination::Inlet(kind),
+        destination: Destination::Ingress(kind),
         properties: Properties {
             message_id: Some(id.to_owned()),
             kind: Some(kind.as_str().to_owned()),

@@ -43,16 +43,16 @@ struct Counts {
 
 impl Oracle {
     /// Waits until as many messages are worked as were sent.
-    pub(crate) async fn worked(&self, sent: &Sent) -> Result<()> {
+    pub(crate) async fn processed(&self, sent: &Sent) -> Result<()> {
         self.worked_at_least(sent.len()).await
     }
 
     /// Waits until at least so many messages are worked.
     pub(crate) async fn worked_at_least(&self, count: usize) -> Result<()> {
         wait::until("all messages to be worked", PATIENCE, async || {
-            match self.records.worked().await {
-                Ok(worked) if usize::try_from(worked).unwrap_or(0) >= count => Ok(()),
-                Ok(worked) => Err(format!("{worked} of {count} are")),
+            match self.records.processed().await {
+                Ok(processed) if usize::try_from(processed).unwrap_or(0) >= count => Ok(()),
+                Ok(processed) => Err(format!("{processed} of {count} are")),
                 Err(error) => Err(format!("{error:#}")),
             }
         })
@@ -93,7 +93,7 @@ impl Oracle {
 
     async fn count(&self, sent: &Sent, results: &BTreeMap<Identity, usize>) -> Result<Counts> {
         let inbox = self.records.inbox().await?;
-        let letters = self.records.letters().await?;
+        let dead_letters = self.records.dead_letters().await?;
         let mut counts = Counts {
             accepted: sent.len(),
             ..Counts::default()
@@ -114,10 +114,10 @@ impl Oracle {
                         "{identity} died of {}",
                         row.result
                     );
-                    let letter = letters.get(&(identity.clone(), row.epoch));
+                    let dead_letter = dead_letters.get(&(identity.clone(), row.redrive_count));
                     ensure!(
-                        letter.is_some_and(|letter| letter.code == code.as_str()),
-                        "{identity} is dead and its letter is {letter:?}"
+                        dead_letter.is_some_and(|dead_letter| dead_letter.code == code.as_str()),
+                        "{identity} is dead and its letter is {dead_letter:?}"
                     );
                     counts.dead += 1;
                 }

@@ -17,14 +17,14 @@ pub(crate) enum Records {
 /// A row of the inbox.
 #[derive(Clone, Debug)]
 pub(crate) struct InboxRecord {
-    pub(crate) epoch: i32,
+    pub(crate) redrive_count: i32,
     pub(crate) state: String,
     pub(crate) result: Value,
 }
 
 /// A dead letter in the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct LetterRecord {
+pub(crate) struct DeadLetterRecord {
     pub(crate) number: i64,
     pub(crate) state: String,
     pub(crate) code: String,
@@ -37,13 +37,13 @@ pub(crate) struct Generations {
     pub(crate) synced: i64,
 }
 
-const INBOX: &str = "SELECT source, id, state, result, epoch FROM inbox";
-const LETTERS: &str = "SELECT source, id, epoch, number, state, code FROM dead_letter";
+const INBOX: &str = "SELECT source, id, state, result, redrive_count FROM inbox";
+const LETTERS: &str = "SELECT source, id, redrive_count, number, state, code FROM dead_letter";
 const DEVICES: &str = "SELECT hostname, desired_generation, synced_generation FROM device";
 
 impl Records {
     /// How many messages were worked.
-    pub(crate) async fn worked(&self) -> Result<i64> {
+    pub(crate) async fn processed(&self) -> Result<i64> {
         const COUNT: &str = "SELECT count(*) FROM inbox";
         match self {
             Self::Postgres { url } => Ok(postgres(url).await?.query_one(COUNT, &[]).await?.get(0)),
@@ -70,7 +70,7 @@ impl Records {
                 rows.collect::<Result<_, _>>()?
             }
         };
-        let record = |(source, id, state, result, epoch): Columns| {
+        let record = |(source, id, state, result, redrive_count): Columns| {
             let identity = Identity {
                 source: source.try_into()?,
                 id: id.try_into()?,
@@ -78,7 +78,7 @@ impl Records {
             Ok((
                 identity,
                 InboxRecord {
-                    epoch,
+                    redrive_count,
                     state,
                     result: serde_json::from_str(&result)?,
                 },
@@ -88,7 +88,7 @@ impl Records {
     }
 
     /// Every dead letter, by message and epoch.
-    pub(crate) async fn letters(&self) -> Result<BTreeMap<(Identity, i32), LetterRecord>> {
+    pub(crate) async fn dead_letters(&self) -> Result<BTreeMap<(Identity, i32), DeadLetterRecord>> {
         type Columns = (String, String, i32, i64, String, String);
         let rows: Vec<Columns> = match self {
             Self::Postgres { url } => {
@@ -121,12 +121,15 @@ impl Records {
                 columns.collect::<Result<_, _>>()?
             }
         };
-        let record = |(source, id, epoch, number, state, code): Columns| {
+        let record = |(source, id, redrive_count, number, state, code): Columns| {
             let identity = Identity {
                 source: source.try_into()?,
                 id: id.try_into()?,
             };
-            Ok(((identity, epoch), LetterRecord { number, state, code }))
+            Ok((
+                (identity, redrive_count),
+                DeadLetterRecord { number, state, code },
+            ))
         };
         rows.into_iter().map(record).collect()
     }

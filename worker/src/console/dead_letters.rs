@@ -5,7 +5,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use lockstep_http::{Answer, Operator};
+use lockstep_http::{HttpResponse, Operator};
 use lockstep_protocol::bounds::MAX_LABEL;
 use lockstep_protocol::rest::{
     DeadLetterCounts, DeadLetterDetail, DeadLetterGroup, DeadLetterPage, DeadLetterProperties,
@@ -15,7 +15,8 @@ use lockstep_protocol::rest::{
 use super::Shared;
 use super::parameters::{self, Parameters};
 use crate::store::{
-    LetterCountQuery, LetterCounts, LetterGroup, LetterHead, LetterProperties, LetterQuery, LetterRow,
+    DeadLetter, DeadLetterCountQuery, DeadLetterGroupCount, DeadLetterQuery, DeadLetterSummary,
+    DeadLetterTotals, MessageProperties,
 };
 
 const LIMIT: u32 = 100;
@@ -29,15 +30,15 @@ pub(super) async fn list(
     _operator: Operator,
     State(shared): State<Arc<Shared>>,
     parameters: Parameters,
-) -> Result<Json<DeadLetterPage>, Answer> {
+) -> Result<Json<DeadLetterPage>, HttpResponse> {
     let query = query(parameters)?;
     let limit = query.limit as usize;
     // One more than asked for tells whether there is a next page.
-    let probe = LetterQuery {
+    let probe = DeadLetterQuery {
         limit: query.limit + 1,
         ..query
     };
-    let mut heads = shared.context.dead_letters.letters(&probe).await?;
+    let mut heads = shared.context.dead_letters.dead_letters(&probe).await?;
     let more = heads.len() > limit;
     heads.truncate(limit);
     let next = heads.last().filter(|_| more).map(|head| head.number);
@@ -50,19 +51,19 @@ pub(super) async fn counts(
     _operator: Operator,
     State(shared): State<Arc<Shared>>,
     mut parameters: Parameters,
-) -> Result<Json<DeadLetterCounts>, Answer> {
-    let query = LetterCountQuery {
+) -> Result<Json<DeadLetterCounts>, HttpResponse> {
+    let query = DeadLetterCountQuery {
         code: code(&mut parameters)?,
         lane: parameters.value("lane")?,
         kind: kind(&mut parameters)?,
         limit: GROUPS,
     };
     parameters.finish("code, lane, type")?;
-    let LetterCounts {
+    let DeadLetterTotals {
         newest,
         total,
         groups,
-    } = shared.context.dead_letters.letter_counts(&query).await?;
+    } = shared.context.dead_letters.dead_letter_totals(&query).await?;
     let told: u64 = groups.iter().map(|group| group.count).sum();
     Ok(Json(DeadLetterCounts {
         newest,
@@ -77,19 +78,21 @@ pub(super) async fn show(
     _operator: Operator,
     State(shared): State<Arc<Shared>>,
     number: Result<Path<String>, PathRejection>,
-) -> Result<Json<DeadLetterDetail>, Answer> {
+) -> Result<Json<DeadLetterDetail>, HttpResponse> {
     let Path(text) = number.map_err(|error| parameters::invalid(error.body_text()))?;
     let unknown = || {
         let detail =
             format!("no dead letter has the number {text:?}; settled ones are kept for a while only");
-        Answer::not_found("unknown-dead-letter", "there is no such dead letter", detail)
+        HttpResponse::not_found("unknown-dead-letter", "there is no such dead letter", detail)
     };
     let number: u64 = text.parse().map_err(|_| unknown())?;
-    let letter = shared.context.dead_letters.letter(number).await?;
-    letter.map(|letter| Json(detail(letter))).ok_or_else(unknown)
+    let dead_letter = shared.context.dead_letters.dead_letter(number).await?;
+    dead_letter
+        .map(|dead_letter| Json(detail(dead_letter)))
+        .ok_or_else(unknown)
 }
 
-fn query(mut parameters: Parameters) -> Result<LetterQuery, Answer> {
+fn query(mut parameters: Parameters) -> Result<DeadLetterQuery, HttpResponse> {
     let state = match parameters.text("state")?.as_deref() {
         None => Some(DeadLetterState::Dead),
         Some("all") => None,
@@ -97,7 +100,7 @@ fn query(mut parameters: Parameters) -> Result<LetterQuery, Answer> {
             parameters::invalid(format!("parameter \"state\": {error}, or all for every state"))
         })?),
     };
-    let query = LetterQuery {
+    let query = DeadLetterQuery {
         state,
         code: code(&mut parameters)?,
         lane: parameters.value("lane")?,
@@ -117,7 +120,7 @@ fn query(mut parameters: Parameters) -> Result<LetterQuery, Answer> {
 }
 
 /// Any code that may be, since a newer worker may know more of them.
-fn code(parameters: &mut Parameters) -> Result<Option<String>, Answer> {
+fn code(parameters: &mut Parameters) -> Result<Option<String>, HttpResponse> {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     match parameters.text("code")? {
         Some(text) if !text.chars().all(fits) => Err(parameters::invalid(format!(
@@ -128,7 +131,7 @@ fn code(parameters: &mut Parameters) -> Result<Option<String>, Answer> {
 }
 
 /// Any type that may be: senders claim what they like.
-fn kind(parameters: &mut Parameters) -> Result<Option<String>, Answer> {
+fn kind(parameters: &mut Parameters) -> Result<Option<String>, HttpResponse> {
     match parameters.text("type")? {
         Some(text) if text.chars().count() > MAX_LABEL || text.contains(char::is_control) => {
             Err(parameters::invalid(format!(
@@ -139,7 +142,7 @@ fn kind(parameters: &mut Parameters) -> Result<Option<String>, Answer> {
     }
 }
 
-fn group(group: LetterGroup) -> DeadLetterGroup {
+fn group(group: DeadLetterGroupCount) -> DeadLetterGroup {
     DeadLetterGroup {
         lane: group.lane,
         kind: group.kind,
@@ -148,13 +151,13 @@ fn group(group: LetterGroup) -> DeadLetterGroup {
     }
 }
 
-fn view(head: LetterHead) -> DeadLetterView {
+fn view(head: DeadLetterSummary) -> DeadLetterView {
     DeadLetterView {
         number: head.number,
         state: head.state,
         source: head.identity.source.into(),
         id: head.identity.id.into(),
-        epoch: head.epoch,
+        redrive_count: head.redrive_count,
         lane: head.lane,
         kind: head.kind,
         subject: head.subject,
@@ -171,20 +174,20 @@ fn view(head: LetterHead) -> DeadLetterView {
     }
 }
 
-fn detail(row: LetterRow) -> DeadLetterDetail {
+fn detail(row: DeadLetter) -> DeadLetterDetail {
     let (body, body_base64) = match String::from_utf8(row.body.into()) {
         Ok(text) => (Some(text), None),
         Err(error) => (None, Some(BASE64_STANDARD.encode(error.as_bytes()))),
     };
     DeadLetterDetail {
-        letter: view(row.head),
+        dead_letter: view(row.head),
         properties: properties(row.properties),
         body,
         body_base64,
     }
 }
 
-fn properties(properties: LetterProperties) -> DeadLetterProperties {
+fn properties(properties: MessageProperties) -> DeadLetterProperties {
     DeadLetterProperties {
         message_id: properties.message_id,
         kind: properties.kind,

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use lockstep_http::{Answer, Operator};
+use lockstep_http::{HttpResponse, Operator};
 use lockstep_protocol::rest::{DevicePage, DeviceView};
 use lockstep_protocol::{GroupName, Hostname};
 
@@ -19,7 +19,7 @@ pub(super) async fn list(
     _operator: Operator,
     State(shared): State<Arc<Shared>>,
     parameters: Parameters,
-) -> Result<Json<DevicePage>, Answer> {
+) -> Result<Json<DevicePage>, HttpResponse> {
     let query = query(parameters)?;
     let limit = query.limit as usize;
     // One more than asked for tells whether there is a next page.
@@ -42,18 +42,18 @@ pub(super) async fn show(
     _operator: Operator,
     State(shared): State<Arc<Shared>>,
     hostname: Result<Path<String>, PathRejection>,
-) -> Result<Json<DeviceView>, Answer> {
+) -> Result<Json<DeviceView>, HttpResponse> {
     let Path(text) = hostname.map_err(|error| parameters::invalid(error.body_text()))?;
     let unknown = || {
         let detail = format!("no device is named {text:?}");
-        Answer::not_found("unknown-device", "there is no such device", detail)
+        HttpResponse::not_found("unknown-device", "there is no such device", detail)
     };
     let hostname: Hostname = text.parse().map_err(|_| unknown())?;
     let device = shared.context.fleet.device(&hostname).await?;
     device.map(Json).ok_or_else(unknown)
 }
 
-fn query(mut parameters: Parameters) -> Result<DeviceQuery, Answer> {
+fn query(mut parameters: Parameters) -> Result<DeviceQuery, HttpResponse> {
     let group = parameters.text("group")?.map(GroupName::try_from);
     let query = DeviceQuery {
         synchronized: parameters.value("synchronized")?,

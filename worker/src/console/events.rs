@@ -4,7 +4,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::HeaderMap;
-use lockstep_http::{Answer, Operator, Receipt, Submission, Takes, confirmed};
+use lockstep_http::{HttpResponse, Operator, Receipt, Submission, Takes, confirmed};
 
 use super::Shared;
 
@@ -14,7 +14,7 @@ pub(super) async fn publish(
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Receipt, Answer> {
+) -> Result<Receipt, HttpResponse> {
     let now = shared.context.clock.now();
     let Submission { messages, receipt } =
         Submission::read(&operator, Takes::EventsAndCommands, &headers, &body?, now)?;

@@ -14,9 +14,9 @@ use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::store::{
-    Changed, DeadLetters, DeviceQuery, Fleet, Inbox, InboxRow, LetterCountQuery, LetterCounts, LetterHead,
-    LetterQuery, LetterRow, Migrated, Repositories, RepositoryChange, RepositoryRow, Schema, Sessions,
-    StoreError, Summary, Vitals,
+    Changed, DeadLetter, DeadLetterCountQuery, DeadLetterQuery, DeadLetterSummary, DeadLetterTotals,
+    DeadLetters, DeviceQuery, Fleet, Inbox, InboxRow, Migrated, Repositories, RepositoryChange,
+    RepositoryRow, Schema, Sessions, Stats, StoreError, Summary,
 };
 
 /// What the bus does with the next message.
@@ -85,10 +85,10 @@ pub(crate) struct FakeStore {
     pub(crate) rows: Mutex<HashMap<Identity, InboxRow>>,
     pub(crate) devices: Mutex<Vec<DeviceView>>,
     pub(crate) repositories: Mutex<Vec<RepositoryRow>>,
-    pub(crate) letters: Mutex<Vec<LetterRow>>,
+    pub(crate) dead_letters: Mutex<Vec<DeadLetter>>,
     /// Which dead letters were asked for.
-    pub(crate) questions: Mutex<Vec<LetterQuery>>,
-    pub(crate) counts: Mutex<LetterCounts>,
+    pub(crate) questions: Mutex<Vec<DeadLetterQuery>>,
+    pub(crate) counts: Mutex<DeadLetterTotals>,
     pub(crate) asked: Notify,
 }
 
@@ -171,18 +171,21 @@ impl Repositories for FakeStore {
 
 #[async_trait]
 impl DeadLetters for FakeStore {
-    async fn letters(&self, query: &LetterQuery) -> Result<Vec<LetterHead>, StoreError> {
+    async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<Vec<DeadLetterSummary>, StoreError> {
         self.check("letters")?;
         self.questions.lock().unwrap().push(query.clone());
-        let letters = self.letters.lock().unwrap();
-        let heads = letters.iter().rev().map(|letter| letter.head.clone());
+        let dead_letters = self.dead_letters.lock().unwrap();
+        let heads = dead_letters
+            .iter()
+            .rev()
+            .map(|dead_letter| dead_letter.head.clone());
         Ok(heads
             .filter(|head| query.before.is_none_or(|before| head.number < before))
             .take(query.limit as usize)
             .collect())
     }
 
-    async fn letter_counts(&self, query: &LetterCountQuery) -> Result<LetterCounts, StoreError> {
+    async fn dead_letter_totals(&self, query: &DeadLetterCountQuery) -> Result<DeadLetterTotals, StoreError> {
         self.check("letter_counts")?;
         let mut counts = self.counts.lock().unwrap().clone();
         counts
@@ -191,26 +194,26 @@ impl DeadLetters for FakeStore {
         Ok(counts)
     }
 
-    async fn letter(&self, number: u64) -> Result<Option<LetterRow>, StoreError> {
+    async fn dead_letter(&self, number: u64) -> Result<Option<DeadLetter>, StoreError> {
         self.check("letter")?;
-        let letters = self.letters.lock().unwrap();
-        Ok(letters
+        let dead_letters = self.dead_letters.lock().unwrap();
+        Ok(dead_letters
             .iter()
-            .find(|letter| letter.head.number == number)
+            .find(|dead_letter| dead_letter.head.number == number)
             .cloned())
     }
 
-    async fn requeued_by(&self, _: &Identity, _: u64, _: u32) -> Result<Vec<LetterRow>, StoreError> {
+    async fn requeued_by(&self, _: &Identity, _: u64, _: u32) -> Result<Vec<DeadLetter>, StoreError> {
         unreachable!("the console publishes no dead letter")
     }
 
-    async fn due(&self, _: Timestamp, _: u64, _: u32) -> Result<Vec<LetterRow>, StoreError> {
+    async fn due(&self, _: Timestamp, _: u64, _: u32) -> Result<Vec<DeadLetter>, StoreError> {
         unreachable!("the console publishes no dead letter")
     }
 }
 
 #[async_trait]
-impl Vitals for FakeStore {
+impl Stats for FakeStore {
     async fn summary(&self) -> Result<Summary, StoreError> {
         self.check("summarize the fleet")?;
         Ok(Summary::default())

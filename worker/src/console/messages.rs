@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use lockstep_http::{Answer, Operator};
+use lockstep_http::{HttpResponse, Operator};
 use lockstep_protocol::rest::MessageView;
 use lockstep_protocol::{Identity, Message, MessageId, Source};
 use tokio::time::Instant;
@@ -20,7 +20,7 @@ pub(super) async fn outcome(
     _operator: Operator,
     State(shared): State<Arc<Shared>>,
     parameters: Parameters,
-) -> Result<Json<MessageView>, Answer> {
+) -> Result<Json<MessageView>, HttpResponse> {
     let question = Question::read(parameters, shared.limits.longest_wait)?;
     let deadline = Instant::now() + question.wait;
     let mut pause = FIRST_PAUSE;
@@ -33,7 +33,7 @@ pub(super) async fn outcome(
             return Err(not_worked(&question.identity));
         }
         tokio::select! {
-            () = shared.stop.cancelled() => return Err(Answer::stopping()),
+            () = shared.stop.cancelled() => return Err(HttpResponse::stopping()),
             () = tokio::time::sleep(pause.min(left)) => {}
         }
         pause = LONGEST_PAUSE.min(pause * 2);
@@ -47,7 +47,7 @@ struct Question {
 }
 
 impl Question {
-    fn read(mut parameters: Parameters, longest: Duration) -> Result<Self, Answer> {
+    fn read(mut parameters: Parameters, longest: Duration) -> Result<Self, HttpResponse> {
         let missing = || parameters::invalid("parameters \"source\" and \"id\" are both needed");
         let source = parameters.text("source")?.ok_or_else(missing)?;
         let id = parameters.text("id")?.ok_or_else(missing)?;
@@ -72,11 +72,11 @@ impl Question {
     }
 }
 
-fn not_worked(identity: &Identity) -> Answer {
+fn not_worked(identity: &Identity) -> HttpResponse {
     let detail = format!(
         "message {identity} was not worked yet, or never published; ask again, with wait=SECONDS to be answered at once when it is"
     );
-    Answer::not_found("no-outcome", "there is no outcome of this message", detail)
+    HttpResponse::not_found("no-outcome", "there is no outcome of this message", detail)
 }
 
 fn view(row: InboxRow) -> MessageView {

@@ -29,7 +29,9 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use lockstep_bus::Bus;
-use lockstep_http::{Gatekeeper, KnowsTokens, ServeLimits, Tokens, admit, unknown_path, with_metrics};
+use lockstep_http::{
+    ConcurrencyLimiter, KnowsTokens, ServeLimits, Tokens, admit, unknown_path, with_metrics,
+};
 use lockstep_protocol::envelope::MAX_BODY_BYTES;
 use lockstep_telemetry::Scrape;
 use tokio::net::TcpListener;
@@ -39,7 +41,7 @@ use crate::clock::Clock;
 use crate::store::{DeadLetters, Fleet, Inbox, Repositories, Schema};
 
 /// How many health checks and scrapes there may be at once, whatever else goes on.
-const ONLOOKERS: usize = 64;
+const PROBE_LIMIT: usize = 64;
 
 /// What the console needs.
 #[derive(Clone, Debug)]
@@ -76,7 +78,7 @@ pub struct ConsoleLimits {
     /// How many requests wait for an outcome at once.
     pub waiting: usize,
     /// How long requests under way may go on after the console was told to stop.
-    pub farewell: Duration,
+    pub shutdown_timeout: Duration,
 }
 
 impl Default for ConsoleLimits {
@@ -87,7 +89,7 @@ impl Default for ConsoleLimits {
             longest_wait: Duration::from_mins(1),
             requests: 256,
             waiting: 1024,
-            farewell: Duration::from_secs(10),
+            shutdown_timeout: Duration::from_secs(10),
         }
     }
 }
@@ -140,14 +142,14 @@ impl Console {
             limits,
             stop,
         });
-        let work = Gatekeeper::new("console", limits.requests, limits.request_timeout);
-        let wait = Gatekeeper::new(
+        let work = ConcurrencyLimiter::new("console", limits.requests, limits.request_timeout);
+        let wait = ConcurrencyLimiter::new(
             "console",
             limits.waiting,
             limits.longest_wait + limits.request_timeout,
         );
 
-        let look = Gatekeeper::new("console", ONLOOKERS, limits.request_timeout);
+        let look = ConcurrencyLimiter::new("console", PROBE_LIMIT, limits.request_timeout);
 
         let working = Router::new()
             .route("/v1/events", post(events::publish))
@@ -180,7 +182,7 @@ impl Console {
     /// Answers requests until `stop` is cancelled; those under way then have a few seconds to end.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
         let limits = ServeLimits {
-            farewell: self.limits.farewell,
+            shutdown_timeout: self.limits.shutdown_timeout,
             ..ServeLimits::default()
         };
         lockstep_http::serve(listener, self.router(stop.clone()), limits, stop).await;

@@ -3,15 +3,15 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
-use lockstep_http::Answer;
+use lockstep_http::HttpResponse;
 
 /// The query parameters of a request. Those nobody takes are refused: a misspelt filter would show too much.
 pub(super) struct Parameters(Vec<(String, String)>);
 
 impl<S: Send + Sync> FromRequestParts<S> for Parameters {
-    type Rejection = Answer;
+    type Rejection = HttpResponse;
 
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Answer> {
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, HttpResponse> {
         match Query::try_from_uri(&parts.uri) {
             Ok(Query(pairs)) => Ok(Self(pairs)),
             Err(rejection) => Err(invalid(rejection.body_text())),
@@ -21,7 +21,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
 
 impl Parameters {
     /// The text of a parameter, if it is there and not empty.
-    pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, Answer> {
+    pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, HttpResponse> {
         let Some(index) = self.0.iter().position(|(key, _)| key == name) else {
             return Ok(None);
         };
@@ -33,7 +33,7 @@ impl Parameters {
     }
 
     /// A parameter as a value, if it is there and not empty.
-    pub(super) fn value<T: FromStr<Err: Display>>(&mut self, name: &str) -> Result<Option<T>, Answer> {
+    pub(super) fn value<T: FromStr<Err: Display>>(&mut self, name: &str) -> Result<Option<T>, HttpResponse> {
         let Some(text) = self.text(name)? else {
             return Ok(None);
         };
@@ -44,7 +44,7 @@ impl Parameters {
     }
 
     /// To be called last: refuses what nobody took. `known` is for the client to read.
-    pub(super) fn finish(self, known: &str) -> Result<(), Answer> {
+    pub(super) fn finish(self, known: &str) -> Result<(), HttpResponse> {
         match self.0.first() {
             None => Ok(()),
             Some((name, _)) => Err(invalid(format!(
@@ -55,6 +55,6 @@ impl Parameters {
 }
 
 /// A query that cannot be understood.
-pub(super) fn invalid(detail: impl Into<String>) -> Answer {
-    Answer::bad_request("invalid-query", "the query cannot be understood", detail)
+pub(super) fn invalid(detail: impl Into<String>) -> HttpResponse {
+    HttpResponse::bad_request("invalid-query", "the query cannot be understood", detail)
 }

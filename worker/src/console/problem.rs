@@ -1,16 +1,16 @@
 use axum::http::{Method, Uri};
-use lockstep_http::Answer;
+use lockstep_http::HttpResponse;
 
-use crate::store::{Healing, StoreError};
+use crate::store::{Retryability, StoreError};
 
-impl From<StoreError> for Answer {
+impl From<StoreError> for HttpResponse {
     fn from(error: StoreError) -> Self {
-        match error.healing() {
-            Healing::Wait | Healing::Repeat => {
+        match error.retryability() {
+            Retryability::Wait | Retryability::Repeat => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "the store is away");
                 Self::unavailable("store-away", "the store is away", "send it again after a moment")
             }
-            Healing::Never => {
+            Retryability::Never => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
                     "the store cannot be read"
@@ -22,7 +22,7 @@ impl From<StoreError> for Answer {
 }
 
 /// The path exists, for another method.
-pub(super) async fn wrong_method(method: Method, uri: Uri) -> Answer {
+pub(super) async fn wrong_method(method: Method, uri: Uri) -> HttpResponse {
     let allowed = if uri.path() == "/v1/events" {
         "POST"
     } else {

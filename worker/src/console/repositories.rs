@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use lockstep_http::{Answer, Operator};
+use lockstep_http::{HttpResponse, Operator};
 use lockstep_protocol::rest::{RepositoryList, RepositoryView};
 
 use super::Shared;
@@ -12,7 +12,7 @@ use crate::store::RepositoryRow;
 pub(super) async fn list(
     _operator: Operator,
     State(shared): State<Arc<Shared>>,
-) -> Result<Json<RepositoryList>, Answer> {
+) -> Result<Json<RepositoryList>, HttpResponse> {
     let rows = shared.context.repositories.repositories().await?;
     let repositories = rows.into_iter().map(view).collect();
     Ok(Json(RepositoryList { repositories }))

@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_union_concerns_whom_either_concerns() {
+    fn a_union_concerns_which_devices_either_concerns() {
         let mut affected = Affected::default();
         assert!(affected.is_empty());
         affected.union(Affected {

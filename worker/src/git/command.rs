@@ -53,7 +53,7 @@ pub struct Git {
 }
 
 /// How a command ended that may say no.
-pub(super) struct Answer {
+pub(super) struct CommandOutput {
     pub(super) status: ExitStatus,
     pub(super) output: Vec<u8>,
     /// What it complained about, without secrets.
@@ -108,7 +108,7 @@ impl Git {
         remote: Option<&Remote>,
         arguments: impl IntoIterator<Item = A>,
         input: Vec<u8>,
-    ) -> Result<Answer, GitError> {
+    ) -> Result<CommandOutput, GitError> {
         let mut process = self.command(command, folder, remote);
         process.args(arguments);
         let child = process.spawn().map_err(GitError::Missing)?;
@@ -188,7 +188,7 @@ impl Running {
         }
     }
 
-    async fn answer(&mut self, command: &'static str, input: Vec<u8>) -> Result<Answer, GitError> {
+    async fn answer(&mut self, command: &'static str, input: Vec<u8>) -> Result<CommandOutput, GitError> {
         let broken = |error: std::io::Error| GitError::Unexpected {
             command,
             what: error.to_string(),
@@ -214,7 +214,7 @@ impl Running {
         let status = self.child.wait().await.map_err(broken)?;
         // Everybody in the group may still be there, but nobody needs them.
         self.kill();
-        Ok(Answer {
+        Ok(CommandOutput {
             status,
             output,
             complaint: one_line(&complaint),

@@ -1,18 +1,18 @@
-//! `lockstep.dead-letter.requeue-requested` and `lockstep.dead-letter.drop-requested`: what somebody decided about messages
+//! `lockstep.dead-dead_letter.requeue-requested` and `lockstep.dead-dead_letter.drop-requested`: what somebody decided about messages
 //! that could not be worked. Who was first counts: a dead letter that was requeued or dropped stays so.
 
 use lockstep_protocol::Code;
 use lockstep_protocol::commands::{DeadLetterSelection, MAX_DEAD_LETTERS};
 use lockstep_protocol::results::{DeadLetterAction, DeadLettersSettled, MAX_DEVICES};
 
-use super::decision::{Answer, Decision};
+use super::decision::{Decision, Reply};
 use super::rejection::Rejection;
-use crate::store::{Effects, Facts, Keys, LetterState, Letters, SettleLetters};
+use crate::store::{DeadLetterSelector, DeadLetterState, Effects, Facts, Keys, SettleDeadLetters};
 
 pub(super) fn keys(dead_letter: Option<u64>, matching: Option<&DeadLetterSelection>) -> Keys {
-    let letters = which(dead_letter, matching).ok();
+    let dead_letters = which(dead_letter, matching).ok();
     Keys {
-        letters: letters.into_iter().collect(),
+        dead_letters: dead_letters.into_iter().collect(),
         ..Keys::default()
     }
 }
@@ -26,12 +26,14 @@ pub(super) fn decide(
     let mut numbers: Vec<u64> = Vec::new();
     let (mut unchanged, mut more) = (0, false);
     match which(dead_letter, matching)? {
-        Letters::One(number) => match facts.letter(number) {
+        DeadLetterSelector::One(number) => match facts.dead_letter(number) {
             None => return Err(unknown(number)),
-            Some(LetterState::Dead) => numbers.push(number),
-            Some(LetterState::Requeued | LetterState::Worked | LetterState::Dropped) => unchanged = 1,
+            Some(DeadLetterState::Dead) => numbers.push(number),
+            Some(DeadLetterState::Requeued | DeadLetterState::Processed | DeadLetterState::Dropped) => {
+                unchanged = 1
+            }
         },
-        Letters::Matching(selection) => {
+        DeadLetterSelector::Matching(selection) => {
             let most = MAX_DEAD_LETTERS as usize;
             numbers.extend(facts.matching(&selection).take(most + 1));
             more = numbers.len() > most;
@@ -48,17 +50,20 @@ pub(super) fn decide(
     };
     Ok(Decision {
         effects: Effects {
-            letters: Some(SettleLetters { action, numbers }),
+            dead_letters: Some(SettleDeadLetters { action, numbers }),
             ..Effects::default()
         },
-        answer: Answer::DeadLetters(settled),
+        answer: Reply::DeadLetters(settled),
     })
 }
 
-fn which(dead_letter: Option<u64>, matching: Option<&DeadLetterSelection>) -> Result<Letters, Rejection> {
+fn which(
+    dead_letter: Option<u64>,
+    matching: Option<&DeadLetterSelection>,
+) -> Result<DeadLetterSelector, Rejection> {
     match (dead_letter, matching) {
-        (Some(number), None) => Ok(Letters::One(number)),
-        (None, Some(selection)) => Ok(Letters::Matching(selection.clone())),
+        (Some(number), None) => Ok(DeadLetterSelector::One(number)),
+        (None, Some(selection)) => Ok(DeadLetterSelector::Matching(selection.clone())),
         (None, None) | (Some(_), Some(_)) => Err(Rejection::new(
             Code::InvalidData,
             "$.data",
@@ -80,8 +85,8 @@ mod tests {
 
     fn settled(decision: &Decision) -> &DeadLettersSettled {
         match &decision.answer {
-            Answer::DeadLetters(settled) => settled,
-            Answer::Flags(verdict) => panic!("{verdict:?}"),
+            Reply::DeadLetters(settled) => settled,
+            Reply::Flags(verdict) => panic!("{verdict:?}"),
         }
     }
 
@@ -98,13 +103,13 @@ mod tests {
     fn one_that_nobody_settled_is_settled() {
         for action in [DeadLetterAction::Requeued, DeadLetterAction::Dropped] {
             let mut facts = Facts::default();
-            facts.know_letter(7, LetterState::Dead);
+            facts.know_dead_letter(7, DeadLetterState::Dead);
             let decision = decide(action, Some(7), None, &facts).unwrap();
-            let expected = SettleLetters {
+            let expected = SettleDeadLetters {
                 action,
                 numbers: vec![7],
             };
-            assert_eq!(decision.effects.letters, Some(expected));
+            assert_eq!(decision.effects.dead_letters, Some(expected));
             let told = settled(&decision);
             assert_eq!(
                 (told.settled, told.unchanged, &told.dead_letters[..]),
@@ -115,16 +120,20 @@ mod tests {
 
     #[test]
     fn one_that_was_settled_stays_as_it_is() {
-        for state in [LetterState::Requeued, LetterState::Worked, LetterState::Dropped] {
+        for state in [
+            DeadLetterState::Requeued,
+            DeadLetterState::Processed,
+            DeadLetterState::Dropped,
+        ] {
             let mut facts = Facts::default();
-            facts.know_letter(7, state);
+            facts.know_dead_letter(7, state);
             let decision = decide(DeadLetterAction::Requeued, Some(7), None, &facts).unwrap();
             assert_eq!(
                 decision
                     .effects
-                    .letters
+                    .dead_letters
                     .as_ref()
-                    .map(|letters| letters.numbers.len()),
+                    .map(|dead_letters| dead_letters.numbers.len()),
                 Some(0)
             );
             assert_eq!(
@@ -156,11 +165,11 @@ mod tests {
         let mut facts = Facts::default();
         facts.know_matching(up_to(most + 5), (1..=most + 1).collect());
         // Another command of the batch was first with this one.
-        facts.know_letter(3, LetterState::Dropped);
+        facts.know_dead_letter(3, DeadLetterState::Dropped);
         let decision = decide(DeadLetterAction::Requeued, None, Some(&up_to(most + 5)), &facts).unwrap();
         let told = settled(&decision);
         assert_eq!((told.settled, told.more, told.truncated), (most, false, true));
-        facts.know_letter(3, LetterState::Dead);
+        facts.know_dead_letter(3, DeadLetterState::Dead);
         let decision = decide(DeadLetterAction::Requeued, None, Some(&up_to(most + 5)), &facts).unwrap();
         assert_eq!(
             (settled(&decision).settled, settled(&decision).more),

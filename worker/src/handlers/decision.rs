@@ -13,25 +13,25 @@ pub struct Decision {
     /// What is written.
     pub effects: Effects,
     /// What is answered.
-    pub answer: Answer,
+    pub answer: Reply,
 }
 
 /// What is answered to a message that was worked.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Answer {
+pub enum Reply {
     /// It was about sync flags.
-    Flags(Verdict),
+    Flags(FlagReply),
     /// It was about dead letters.
     DeadLetters(DeadLettersSettled),
 }
 
-impl From<Verdict> for Answer {
-    fn from(verdict: Verdict) -> Self {
+impl From<FlagReply> for Reply {
+    fn from(verdict: FlagReply) -> Self {
         Self::Flags(verdict)
     }
 }
 
-impl Answer {
+impl Reply {
     /// The result, once it is known whose flag changed.
     pub fn into_result(self, flips: &Flips) -> WorkResult {
         match self {
@@ -44,17 +44,17 @@ impl Answer {
 #[cfg(test)]
 impl Decision {
     /// The answer of a decision about sync flags.
-    pub(crate) fn verdict(&self) -> &Verdict {
+    pub(crate) fn verdict(&self) -> &FlagReply {
         match &self.answer {
-            Answer::Flags(verdict) => verdict,
-            Answer::DeadLetters(settled) => panic!("{settled:?}"),
+            Reply::Flags(verdict) => verdict,
+            Reply::DeadLetters(settled) => panic!("{settled:?}"),
         }
     }
 }
 
 /// What is answered to a message about sync flags.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
+pub struct FlagReply {
     /// Why nothing was done, where nothing was done.
     pub ignored: Option<IgnoredReason>,
     /// Whom it concerned.
@@ -65,7 +65,7 @@ pub struct Verdict {
     pub unknown_hostnames: BTreeSet<Hostname>,
 }
 
-impl Verdict {
+impl FlagReply {
     /// Something was done for these devices.
     pub fn applied(scope: Scope, devices: impl IntoIterator<Item = Hostname>) -> Self {
         Self {

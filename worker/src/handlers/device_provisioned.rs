@@ -8,8 +8,8 @@ use lockstep_protocol::results::Scope;
 use lockstep_protocol::{Cause, Code, DeviceState, Hostname};
 
 use super::device_state::move_effects;
-use super::{Decision, Rejection, Verdict};
-use crate::store::{Attributes, DeviceEffect, Effects, Facts, Keys, Link, LinkEnd, Stamp};
+use super::{Decision, FlagReply, Rejection};
+use crate::store::{Attributes, DeviceEffect, Effects, Facts, Keys, Link, LinkEnd, Version};
 
 pub(super) fn keys(event: &DeviceProvisioned) -> Keys {
     let neighbors = event
@@ -25,10 +25,14 @@ pub(super) fn keys(event: &DeviceProvisioned) -> Keys {
     }
 }
 
-pub(super) fn decide(event: &DeviceProvisioned, stamp: &Stamp, facts: &Facts) -> Result<Decision, Rejection> {
+pub(super) fn decide(
+    event: &DeviceProvisioned,
+    version: &Version,
+    facts: &Facts,
+) -> Result<Decision, Rejection> {
     refuse_conflicts(event, facts)?;
     let mut effects = Effects {
-        devices: appear(event, stamp, facts),
+        devices: appear(event, version, facts),
         ..Effects::default()
     };
     let mut flagged = BTreeSet::from([event.hostname.clone()]);
@@ -56,9 +60,9 @@ pub(super) fn decide(event: &DeviceProvisioned, stamp: &Stamp, facts: &Facts) ->
             .devices
             .push(unsynchronize(&event.hostname, Cause::LinknetCreated));
     }
-    let verdict = Verdict {
+    let verdict = FlagReply {
         unknown_hostnames: unknown,
-        ..Verdict::applied(Scope::Devices, flagged)
+        ..FlagReply::applied(Scope::Devices, flagged)
     };
     Ok(Decision {
         effects,
@@ -67,14 +71,14 @@ pub(super) fn decide(event: &DeviceProvisioned, stamp: &Stamp, facts: &Facts) ->
 }
 
 /// The device itself: made, or described anew; managed, and in need of its first configuration.
-fn appear(event: &DeviceProvisioned, stamp: &Stamp, facts: &Facts) -> Vec<DeviceEffect> {
+fn appear(event: &DeviceProvisioned, version: &Version, facts: &Facts) -> Vec<DeviceEffect> {
     let hostname = event.hostname.clone();
     let mut effects = match facts.device(&hostname) {
         None => vec![DeviceEffect::Create {
             hostname: hostname.clone(),
             attributes: describe(event, Attributes::of(event.device_type)),
             state: DeviceState::Managed,
-            stamp: Some(stamp.clone()),
+            version: Some(version.clone()),
         }],
         Some(row) => {
             let attributes = describe(event, row.attributes.clone());
@@ -82,7 +86,7 @@ fn appear(event: &DeviceProvisioned, stamp: &Stamp, facts: &Facts) -> Vec<Device
                 hostname: hostname.clone(),
                 attributes,
             }];
-            effects.extend(move_effects(row, DeviceState::Managed, stamp));
+            effects.extend(move_effects(row, DeviceState::Managed, version));
             effects
         }
     };
@@ -163,7 +167,7 @@ mod tests {
     use lockstep_protocol::{Envelope, Kind, Mac};
     use serde_json::{Value, json};
 
-    use super::super::scene::{device, facts, flips, hostname, message, stamp, work};
+    use super::super::scene::{device, facts, flips, hostname, message, version, work};
     use super::*;
 
     fn provisioned(neighbors: &Value) -> Envelope {
@@ -262,7 +266,7 @@ mod tests {
     fn a_known_device_is_described_anew_and_an_older_event_leaves_its_state() {
         let known = device("new1", |row| {
             row.lifecycle.state = DeviceState::Unmanaged;
-            row.lifecycle.stamp = Some(stamp(20));
+            row.lifecycle.version = Some(version(20));
             row.attributes.vendor = Some("Arista".to_owned());
         });
         let mut facts = facts([known]);

@@ -9,8 +9,8 @@ use lockstep_protocol::events::DeviceStateChanged;
 use lockstep_protocol::results::{IgnoredReason, Scope};
 use lockstep_protocol::{Cause, DeviceState, Hostname};
 
-use super::{Decision, Rejection, Verdict};
-use crate::store::{DeviceEffect, DeviceRow, Effects, Facts, Keys, Stamp};
+use super::{Decision, FlagReply, Rejection};
+use crate::store::{DeviceEffect, DeviceRow, Effects, Facts, Keys, Version};
 
 pub(super) fn keys(hostname: &Hostname) -> Keys {
     Keys {
@@ -22,12 +22,12 @@ pub(super) fn keys(hostname: &Hostname) -> Keys {
 /// An event: the device is in another state already.
 pub(super) fn changed(
     event: &DeviceStateChanged,
-    stamp: &Stamp,
+    version: &Version,
     facts: &Facts,
 ) -> Result<Decision, Rejection> {
     let row = known(&event.hostname, facts)?;
-    let effects = move_effects(row, event.state, stamp);
-    let ignored = if is_older(row, stamp) {
+    let effects = move_effects(row, event.state, version);
+    let ignored = if is_older(row, version) {
         Some(IgnoredReason::Older)
     } else if row.lifecycle.state == event.state {
         Some(IgnoredReason::Unchanged)
@@ -39,8 +39,8 @@ pub(super) fn changed(
         .iter()
         .any(|effect| matches!(effect, DeviceEffect::Unsynchronize { .. }));
     let verdict = match ignored {
-        Some(reason) if !flags => Verdict::ignored(reason, event.hostname.clone()),
-        _ => Verdict::applied(Scope::Device, [event.hostname.clone()]),
+        Some(reason) if !flags => FlagReply::ignored(reason, event.hostname.clone()),
+        _ => FlagReply::applied(Scope::Device, [event.hostname.clone()]),
     };
     Ok(Decision {
         effects: Effects {
@@ -54,14 +54,14 @@ pub(super) fn changed(
 /// A command: an operator wants the device in another state, with a note for whoever looks next.
 pub(super) fn requested(
     command: &DeviceStateRequested,
-    stamp: &Stamp,
+    version: &Version,
     facts: &Facts,
 ) -> Result<Decision, Rejection> {
     let row = known(&command.hostname, facts)?;
     let lifecycle = &row.lifecycle;
     let same_words = lifecycle.note == command.note && lifecycle.until == command.until;
     if lifecycle.state == command.state && same_words {
-        let verdict = Verdict::ignored(IgnoredReason::Unchanged, command.hostname.clone());
+        let verdict = FlagReply::ignored(IgnoredReason::Unchanged, command.hostname.clone());
         return Ok(Decision {
             effects: Effects::default(),
             answer: verdict.into(),
@@ -73,9 +73,9 @@ pub(super) fn requested(
         state: command.state,
         note: command.note.clone(),
         until: command.until,
-        stamp: Some(stamp.clone()),
+        version: Some(version.clone()),
     });
-    let verdict = Verdict::applied(Scope::Device, [command.hostname.clone()]);
+    let verdict = FlagReply::applied(Scope::Device, [command.hostname.clone()]);
     Ok(Decision {
         effects: Effects {
             devices: effects,
@@ -86,8 +86,8 @@ pub(super) fn requested(
 }
 
 /// What an event that carries a state does to a device that is there.
-pub(super) fn move_effects(row: &DeviceRow, state: DeviceState, stamp: &Stamp) -> Vec<DeviceEffect> {
-    if is_older(row, stamp) {
+pub(super) fn move_effects(row: &DeviceRow, state: DeviceState, version: &Version) -> Vec<DeviceEffect> {
+    if is_older(row, version) {
         let flags = state == DeviceState::Unmanaged && row.lifecycle.state != DeviceState::Unmanaged;
         return if flags {
             vec![unsynchronize(row)]
@@ -103,7 +103,7 @@ pub(super) fn move_effects(row: &DeviceRow, state: DeviceState, stamp: &Stamp) -
         // A note is about the state it was written for.
         note: row.lifecycle.note.clone().filter(|_| !moves),
         until: row.lifecycle.until.filter(|_| !moves),
-        stamp: Some(stamp.clone()),
+        version: Some(version.clone()),
     });
     effects
 }
@@ -129,8 +129,8 @@ fn unsynchronize(row: &DeviceRow) -> DeviceEffect {
     }
 }
 
-fn is_older(row: &DeviceRow, stamp: &Stamp) -> bool {
-    row.lifecycle.stamp.as_ref().is_some_and(|last| last >= stamp)
+fn is_older(row: &DeviceRow, version: &Version) -> bool {
+    row.lifecycle.version.as_ref().is_some_and(|last| last >= version)
 }
 
 fn known<'a>(hostname: &Hostname, facts: &'a Facts) -> Result<&'a DeviceRow, Rejection> {
@@ -144,7 +144,7 @@ mod tests {
     use lockstep_protocol::{Code, Envelope, Kind};
     use serde_json::json;
 
-    use super::super::scene::{at, device, facts, flips, hostname, message, stamp, work};
+    use super::super::scene::{at, device, facts, flips, hostname, message, version, work};
     use super::*;
 
     fn event(second: i64, state: &str) -> Envelope {
@@ -224,7 +224,7 @@ mod tests {
         let scene = || {
             facts([device("sw1", |row| {
                 row.lifecycle.state = DeviceState::Managed;
-                row.lifecycle.stamp = Some(stamp(20));
+                row.lifecycle.version = Some(version(20));
             })])
         };
         let mut facts = scene();
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn an_older_move_to_unmanaged_still_flags_as_it_would_have_in_order() {
-        let mut late = facts([device("sw1", |row| row.lifecycle.stamp = Some(stamp(1)))]);
+        let mut late = facts([device("sw1", |row| row.lifecycle.version = Some(version(1)))]);
         let mut in_order = late.clone();
         for (facts, seconds) in [(&mut late, [20, 10]), (&mut in_order, [10, 20])] {
             for second in seconds {
@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_command_is_never_too_old_and_keeps_older_events_out() {
-        let mut facts = facts([device("sw1", |row| row.lifecycle.stamp = Some(stamp(20)))]);
+        let mut facts = facts([device("sw1", |row| row.lifecycle.version = Some(version(20)))]);
         let (decision, _) = work(&command(10, "UNMANAGED", Some("fibre cut")), &mut facts).unwrap();
         assert_eq!(decision.verdict().ignored, None);
         let row = facts.device(&hostname("sw1")).unwrap();

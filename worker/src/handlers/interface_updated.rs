@@ -4,7 +4,7 @@ use lockstep_protocol::Cause;
 use lockstep_protocol::events::{InterfaceUpdated, UpdateKind};
 use lockstep_protocol::results::{IgnoredReason, Scope};
 
-use super::{Decision, Rejection, Verdict};
+use super::{Decision, FlagReply, Rejection};
 use crate::store::{DeviceEffect, Effects, Facts, InterfaceRow, Keys};
 
 pub(super) fn keys(event: &InterfaceUpdated) -> Keys {
@@ -20,7 +20,7 @@ pub(super) fn decide(event: &InterfaceUpdated, facts: &Facts) -> Result<Decision
         return Err(Rejection::unknown_device(hostname, "$.data.hostname"));
     }
     if event.kind == UpdateKind::Status {
-        let verdict = Verdict::ignored(IgnoredReason::StatusOnly, hostname.clone());
+        let verdict = FlagReply::ignored(IgnoredReason::StatusOnly, hostname.clone());
         return Ok(Decision {
             effects: Effects::default(),
             answer: verdict.into(),
@@ -46,7 +46,7 @@ pub(super) fn decide(event: &InterfaceUpdated, facts: &Facts) -> Result<Decision
     };
     Ok(Decision {
         effects,
-        answer: Verdict::applied(Scope::Device, [hostname.clone()]).into(),
+        answer: FlagReply::applied(Scope::Device, [hostname.clone()]).into(),
     })
 }
 
@@ -75,7 +75,7 @@ mod tests {
             assert_eq!(flipped, flips(&["sw1"]), "{state}");
             assert_eq!(
                 *decision.verdict(),
-                Verdict::applied(Scope::Device, [hostname("sw1")])
+                FlagReply::applied(Scope::Device, [hostname("sw1")])
             );
             let row = facts.device(&hostname("sw1")).unwrap();
             assert_eq!(

@@ -10,10 +10,10 @@ use lockstep_protocol::results::{IgnoredReason, Scope};
 use lockstep_protocol::{Cause, Code, DeviceState, Hostname};
 
 use super::device_state::move_effects;
-use super::{Decision, Rejection, Verdict};
+use super::{Decision, FlagReply, Rejection};
 use crate::store::{
     Attributes, ClientRow, DeviceEffect, DeviceRow, Effects, Facts, GroupRow, InterfaceRow, Keys, LinkEnd,
-    Stamp,
+    Version,
 };
 
 pub(super) fn keys(event: &InventoryImported) -> Keys {
@@ -39,7 +39,11 @@ pub(super) fn keys(event: &InventoryImported) -> Keys {
     }
 }
 
-pub(super) fn decide(event: &InventoryImported, stamp: &Stamp, facts: &Facts) -> Result<Decision, Rejection> {
+pub(super) fn decide(
+    event: &InventoryImported,
+    version: &Version,
+    facts: &Facts,
+) -> Result<Decision, Rejection> {
     refuse_conflicts(event, facts)?;
     let known = |hostname: &Hostname| {
         facts.device(hostname).is_some() || event.devices.iter().any(|device| device.hostname == *hostname)
@@ -49,7 +53,7 @@ pub(super) fn decide(event: &InventoryImported, stamp: &Stamp, facts: &Facts) ->
         let there = facts.device(&device.hostname);
         effects
             .devices
-            .extend(there.map_or_else(|| create(device, stamp), |row| update(device, row, stamp)));
+            .extend(there.map_or_else(|| create(device, version), |row| update(device, row, version)));
         if let Some(groups) = &device.groups {
             effects.devices.push(DeviceEffect::Join {
                 hostname: device.hostname.clone(),
@@ -83,7 +87,7 @@ pub(super) fn decide(event: &InventoryImported, stamp: &Stamp, facts: &Facts) ->
     })
 }
 
-fn verdict(event: &InventoryImported, effects: &Effects) -> Verdict {
+fn verdict(event: &InventoryImported, effects: &Effects) -> FlagReply {
     let hostnames: BTreeSet<Hostname> = event
         .devices
         .iter()
@@ -95,20 +99,20 @@ fn verdict(event: &InventoryImported, effects: &Effects) -> Verdict {
         Scope::Devices
     };
     let ignored = (*effects == Effects::default()).then_some(IgnoredReason::Unchanged);
-    Verdict {
+    FlagReply {
         ignored,
-        ..Verdict::applied(scope, hostnames)
+        ..FlagReply::applied(scope, hostnames)
     }
 }
 
-fn create(device: &ImportedDevice, stamp: &Stamp) -> Vec<DeviceEffect> {
+fn create(device: &ImportedDevice, version: &Version) -> Vec<DeviceEffect> {
     let state = device.state.unwrap_or(DeviceState::Managed);
     let hostname = device.hostname.clone();
     let mut effects = vec![DeviceEffect::Create {
         hostname: hostname.clone(),
         attributes: describe(device, Attributes::of(device.device_type)),
         state,
-        stamp: Some(stamp.clone()),
+        version: Some(version.clone()),
     }];
     if state == DeviceState::Unmanaged || device.synchronized != Some(true) {
         effects.push(DeviceEffect::Unsynchronize {
@@ -119,7 +123,7 @@ fn create(device: &ImportedDevice, stamp: &Stamp) -> Vec<DeviceEffect> {
     effects
 }
 
-fn update(device: &ImportedDevice, row: &DeviceRow, stamp: &Stamp) -> Vec<DeviceEffect> {
+fn update(device: &ImportedDevice, row: &DeviceRow, version: &Version) -> Vec<DeviceEffect> {
     let hostname = || device.hostname.clone();
     let mut effects = Vec::new();
     let attributes = describe(device, row.attributes.clone());
@@ -142,7 +146,7 @@ fn update(device: &ImportedDevice, row: &DeviceRow, stamp: &Stamp) -> Vec<Device
         Some(_) | None => {}
     }
     if let Some(state) = device.state.filter(|state| *state != row.lifecycle.state) {
-        effects.extend(move_effects(row, state, stamp));
+        effects.extend(move_effects(row, state, version));
     }
     effects
 }

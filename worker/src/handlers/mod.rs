@@ -17,9 +17,9 @@ use jiff::Timestamp;
 use lockstep_protocol::results::DeadLetterAction;
 use lockstep_protocol::{Class, Code, Command, Envelope, Event, Kind, Message};
 
-use crate::store::{Facts, Keys, Stamp};
+use crate::store::{Facts, Keys, Version};
 
-pub use decision::{Answer, Decision, Verdict};
+pub use decision::{Decision, FlagReply, Reply};
 pub use rejection::Rejection;
 
 /// Decides messages. The one implementation is [`FleetHandlers`]; tests put others in its place to misbehave.
@@ -69,12 +69,12 @@ fn decide(envelope: &Envelope, facts: &Facts, now: Timestamp) -> Result<Decision
     match &envelope.message {
         Message::Event(event) => match event {
             Event::InterfaceUpdated(event) => interface_updated::decide(event, facts),
-            Event::DeviceStateChanged(event) => device_state::changed(event, &stamp(envelope, now), facts),
+            Event::DeviceStateChanged(event) => device_state::changed(event, &version(envelope, now), facts),
             Event::DeviceProvisioned(event) => {
-                device_provisioned::decide(event, &stamp(envelope, now), facts)
+                device_provisioned::decide(event, &version(envelope, now), facts)
             }
             Event::InventoryImported(event) => {
-                inventory_imported::decide(event, &stamp(envelope, now), facts)
+                inventory_imported::decide(event, &version(envelope, now), facts)
             }
             Event::RepositoryChanged(_)
             | Event::DeviceUpgraded(_)
@@ -85,7 +85,7 @@ fn decide(envelope: &Envelope, facts: &Facts, now: Timestamp) -> Result<Decision
         },
         Message::Command(command) => match command {
             Command::DeviceStateRequested(command) => {
-                device_state::requested(command, &stamp(envelope, now), facts)
+                device_state::requested(command, &version(envelope, now), facts)
             }
             Command::DeadLetterRequeueRequested(command) => dead_letter::decide(
                 DeadLetterAction::Requeued,
@@ -122,8 +122,8 @@ fn decide(envelope: &Envelope, facts: &Facts, now: Timestamp) -> Result<Decision
 
 /// The order of messages about state. A clock that runs ahead must not shut out what comes later, so no message counts
 /// as younger than its receipt.
-fn stamp(envelope: &Envelope, now: Timestamp) -> Stamp {
-    Stamp {
+fn version(envelope: &Envelope, now: Timestamp) -> Version {
+    Version {
         time: envelope.time.map_or(now, |time| time.min(now)),
         id: envelope.identity.id.clone(),
     }

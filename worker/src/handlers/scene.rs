@@ -7,7 +7,7 @@ use lockstep_protocol::{
 };
 
 use super::{Decision, Rejection, decide};
-use crate::store::{Attributes, DeviceRow, Facts, Flips, Lifecycle, Originator, Stamp, SyncState};
+use crate::store::{Attributes, DeviceRow, Facts, Flips, Lifecycle, Origin, SyncState, Version};
 
 pub(super) fn hostname(name: &str) -> Hostname {
     name.parse().unwrap()
@@ -17,8 +17,8 @@ pub(super) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
-pub(super) fn stamp(second: i64) -> Stamp {
-    Stamp {
+pub(super) fn version(second: i64) -> Version {
+    Version {
         time: at(second),
         id: MessageId::try_from(format!("at-{second}")).unwrap(),
     }
@@ -34,7 +34,7 @@ pub(super) fn device(name: &str, change: impl FnOnce(&mut DeviceRow)) -> DeviceR
             state: DeviceState::Managed,
             note: None,
             until: None,
-            stamp: None,
+            version: None,
         },
         sync: SyncState::SYNCHRONIZED,
         groups: None,
@@ -75,13 +75,13 @@ pub(super) fn message(kind: Kind, second: i64, data: &serde_json::Value) -> Enve
 pub(super) fn work(envelope: &Envelope, facts: &mut Facts) -> Result<(Decision, Flips), Rejection> {
     let decision = decide(envelope, facts, at(1_000_000))?;
     let kind = envelope.message.kind();
-    let originator = Originator {
+    let origin = Origin {
         identity: &envelope.identity,
         kind,
         actor: None,
         at: at(1_000_000),
     };
-    let flips = facts.absorb(decision.effects.clone(), &originator);
+    let flips = facts.absorb(decision.effects.clone(), &origin);
     Ok((decision, flips))
 }
 
@@ -97,8 +97,8 @@ fn a_message_from_the_future_counts_as_received_now() {
         kind: lockstep_protocol::events::UpdateKind::Status,
     };
     let mut envelope = Envelope::new(Source::worker(), at(50), body);
-    assert_eq!(super::stamp(&envelope, at(40)).time, at(40));
-    assert_eq!(super::stamp(&envelope, at(60)).time, at(50));
+    assert_eq!(super::version(&envelope, at(40)).time, at(40));
+    assert_eq!(super::version(&envelope, at(60)).time, at(50));
     envelope.time = None;
-    assert_eq!(super::stamp(&envelope, at(60)).time, at(60));
+    assert_eq!(super::version(&envelope, at(60)).time, at(60));
 }

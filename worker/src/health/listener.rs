@@ -7,7 +7,9 @@ use axum::http::{Method, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use lockstep_bus::Bus;
-use lockstep_http::{Answer, Gatekeeper, Readiness, ServeLimits, admit, unknown_path, with_metrics};
+use lockstep_http::{
+    ConcurrencyLimiter, HttpResponse, Readiness, ServeLimits, admit, unknown_path, with_metrics,
+};
 use lockstep_telemetry::Scrape;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -16,11 +18,11 @@ use super::away;
 use crate::store::Schema;
 
 /// How many may ask at once.
-const ONLOOKERS: usize = 64;
+const PROBE_LIMIT: usize = 64;
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long requests under way may go on after the end.
-const FAREWELL: Duration = Duration::from_secs(1);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The HTTP server of a worker: `/healthz`, `/readyz` and `/metrics`, nothing else.
 #[derive(Clone, Debug)]
@@ -38,7 +40,7 @@ pub struct Listener {
 impl Listener {
     /// The routes.
     pub fn router(&self) -> Router {
-        let keeper = Gatekeeper::new("worker", ONLOOKERS, TIMEOUT);
+        let keeper = ConcurrencyLimiter::new("worker", PROBE_LIMIT, TIMEOUT);
         let router = Router::new()
             .route("/healthz", get(async || Readiness::alive()))
             .route("/readyz", get(ready));
@@ -53,8 +55,8 @@ impl Listener {
     pub async fn serve(self, listener: TcpListener, end: CancellationToken) {
         let limits = ServeLimits {
             header_read: TIMEOUT,
-            connections: 4 * ONLOOKERS,
-            farewell: FAREWELL,
+            connections: 4 * PROBE_LIMIT,
+            shutdown_timeout: SHUTDOWN_TIMEOUT,
         };
         lockstep_http::serve(listener, self.router(), limits, end).await;
     }
@@ -69,6 +71,6 @@ async fn ready(State(listener): State<Arc<Listener>>) -> Readiness {
     Readiness::unless(away)
 }
 
-async fn wrong_method(method: Method, uri: Uri) -> Answer {
+async fn wrong_method(method: Method, uri: Uri) -> HttpResponse {
     lockstep_http::wrong_method(&method, uri.path(), "GET, HEAD")
 }

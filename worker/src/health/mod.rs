@@ -10,4 +10,4 @@ mod sampler;
 
 pub(crate) use away::away;
 pub use listener::Listener;
-pub use sampler::{Fleeting, ProcessSampler};
+pub use sampler::{ProcessSampler, StoreProbe};

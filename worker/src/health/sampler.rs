@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::away::PING_TIMEOUT;
 use crate::clock::Clock;
-use crate::store::{Schema, StoreError, Summary, Vitals};
+use crate::store::{Schema, Stats, StoreError, Summary};
 
 /// For how long an answer of the store counts.
 const FRESH: Duration = Duration::from_secs(10);
@@ -20,18 +20,18 @@ const SUMMARY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the store is asked for.
 #[derive(Clone, Debug)]
-pub enum Fleeting {
+pub enum StoreProbe {
     /// A sign of life.
-    Ping(Arc<dyn Schema>, Arc<dyn Vitals>),
+    Ping(Arc<dyn Schema>, Arc<dyn Stats>),
     /// The numbers of the fleet, which is a sign of life too. For one process, not for each worker.
-    Fleet(Arc<dyn Vitals>, Arc<dyn Clock>),
+    Fleet(Arc<dyn Stats>, Arc<dyn Clock>),
 }
 
 /// Samples the broker and the store of a process.
 #[derive(Debug)]
 pub struct ProcessSampler {
     bus: Arc<dyn Bus>,
-    store: Option<Fleeting>,
+    store: Option<StoreProbe>,
     /// What the store said last. Held while it is asked: others wait for the same answer instead of asking too.
     known: Mutex<Option<Known>>,
 }
@@ -46,7 +46,7 @@ struct Known {
 
 impl ProcessSampler {
     /// Of a process with this bus, and a store or none.
-    pub fn new(bus: Arc<dyn Bus>, store: Option<Fleeting>) -> Self {
+    pub fn new(bus: Arc<dyn Bus>, store: Option<StoreProbe>) -> Self {
         Self {
             bus,
             store,
@@ -101,13 +101,13 @@ impl Sampler for ProcessSampler {
     }
 }
 
-impl Fleeting {
+impl StoreProbe {
     async fn ask(&self) -> Known {
         let answer = match self {
             Self::Ping(schema, _) => timeout(PING_TIMEOUT, schema.ping())
                 .await
                 .map(|ping| ping.map(|()| None)),
-            Self::Fleet(vitals, _) => timeout(SUMMARY_TIMEOUT, vitals.summary())
+            Self::Fleet(stats, _) => timeout(SUMMARY_TIMEOUT, stats.summary())
                 .await
                 .map(|summary| summary.map(Some)),
         };
@@ -127,8 +127,8 @@ impl Fleeting {
     }
 
     fn sessions(&self) -> Pool {
-        let (Self::Ping(_, vitals) | Self::Fleet(vitals, _)) = self;
-        let sessions = vitals.sessions();
+        let (Self::Ping(_, stats) | Self::Fleet(stats, _)) = self;
+        let sessions = stats.sessions();
         Pool {
             limit: sessions.limit,
             open: sessions.open,

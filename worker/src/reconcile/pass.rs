@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Repair, RepairError, repaired};
-use crate::runtime::{Hold, Round, chain};
+use crate::runtime::{Leadership, PeriodicTask, chain};
 
 /// How long one kind of repair may take in a pass: with the broker away, publishing waits.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -34,11 +34,11 @@ impl Reconcile {
     }
 
     /// One pass. One kind of repair that fails does not keep the others from theirs.
-    pub async fn pass(&self, hold: &Hold<'_>) -> Pass {
+    pub async fn pass(&self, leadership: &Leadership<'_>) -> Pass {
         let mut pass = Pass::default();
         for repair in &self.repairs {
             let mut count = 0;
-            let ended = work(&**repair, hold, &mut count).await;
+            let ended = work(&**repair, leadership, &mut count).await;
             pass.repaired.push((repair.what(), count));
             match ended {
                 Ended::Whole => {}
@@ -63,10 +63,10 @@ enum Ended {
 }
 
 /// All pages of one kind of repair.
-async fn work(repair: &dyn Repair, hold: &Hold<'_>, count: &mut u64) -> Ended {
+async fn work(repair: &dyn Repair, leadership: &Leadership<'_>, count: &mut u64) -> Ended {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        match hold.goes_on().await {
+        match leadership.goes_on().await {
             Ok(true) => {}
             Ok(false) => {
                 tracing::warn!("the lease was lost; another process goes on");
@@ -93,9 +93,9 @@ async fn work(repair: &dyn Repair, hold: &Hold<'_>, count: &mut u64) -> Ended {
 }
 
 #[async_trait]
-impl Round for Reconcile {
-    async fn round(&self, hold: &Hold<'_>) {
-        let pass = self.pass(hold).await;
+impl PeriodicTask for Reconcile {
+    async fn round(&self, leadership: &Leadership<'_>) {
+        let pass = self.pass(leadership).await;
         tracing::debug!(?pass, "reconciled");
     }
 }
@@ -110,7 +110,7 @@ mod tests {
 
     use super::super::Page;
     use super::*;
-    use crate::runtime::rounds_tests::{FakeLeases, held};
+    use crate::runtime::periodic_task_tests::{FakeLeases, held};
 
     /// What the next page does.
     #[derive(Debug)]
@@ -163,7 +163,7 @@ mod tests {
             }) as Arc<dyn Repair>
         };
         let reconcile = Reconcile::new(vec![repair("first", first), repair("second", second)]);
-        reconcile.pass(&Hold::new(&lease)).await
+        reconcile.pass(&Leadership::new(&lease)).await
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use lockstep_protocol::{Code, CommitId, Hostname, WorkResult};
 use crate::fleet::{Affected, Groups};
 use crate::handlers::Rejection;
 use crate::intent::IntentProblem;
-use crate::store::{Choice, Flagged, Whom};
+use crate::store::{DevicePredicate, DeviceSelector, Flagged};
 
 /// How many problems a result names.
 const MOST_PROBLEMS: usize = 20;
@@ -79,19 +79,19 @@ fn place(problem: &IntentProblem) -> String {
 }
 
 /// The devices of a change, as the store finds them.
-pub(super) fn whom(affected: &Affected, groups: Groups) -> Whom {
+pub(super) fn selector(affected: &Affected, groups: Groups) -> DeviceSelector {
     let wanted = affected.groups.clone();
-    let chosen = move |hostname: &Hostname| match groups.primary(hostname) {
+    let member = move |hostname: &Hostname| match groups.primary(hostname) {
         Ok(group) => wanted.contains(group),
         // Flagged once too often is healed by the next run; forgotten is not.
         Err(_) => true,
     };
-    Whom {
+    DeviceSelector {
         device_types: affected.device_types.clone(),
         platforms: affected.platforms.clone(),
         whole_platforms: affected.whole_platforms.clone(),
         hostnames: affected.hostnames.clone(),
-        chosen: (!affected.groups.is_empty()).then(|| Arc::new(chosen) as Choice),
+        predicate: (!affected.groups.is_empty()).then(|| Arc::new(member) as DevicePredicate),
     }
 }
 

@@ -7,13 +7,13 @@
 //!
 //! - [`RepositoryRunner`] works messages.
 //! - [`watch`] looks at remotes now and then, for webhooks that never came.
-//! - `triage` says what needs no look; `answer` says what is said; both are pure.
+//! - `classification` says what needs no look; `answer` says what is said; both are pure.
 
 mod answer;
-mod look;
+mod classification;
+mod refresh;
 mod runner;
 mod source;
-mod triage;
 mod watch;
 
 pub use runner::RepositoryRunner;

@@ -7,8 +7,8 @@ use lockstep_protocol::{Code, Message, RepositoryName};
 
 use super::Source;
 use super::answer;
-use super::look::Look;
-use super::triage::{self, Request};
+use super::classification::{self, Request};
+use super::refresh::Refresh;
 use crate::clock::Clock;
 use crate::fail_point::{self, FailPoint};
 use crate::handlers::Rejection;
@@ -49,7 +49,7 @@ impl RepositoryRunner {
     }
 
     /// Looks once for all of them, under the lease of the repository.
-    async fn look(&self, source: &Source, requests: &[(&Attempt, Request)]) -> Vec<RunEnd> {
+    async fn refresh(&self, source: &Source, requests: &[(&Attempt, Request)]) -> Vec<RunEnd> {
         let name = format!("repository/{}", source.kind);
         let held = HeldLease::acquire(self.leases.clone(), &name, LEASE, WAIT_FOR_LEASE).await;
         let held = match held {
@@ -61,13 +61,13 @@ impl RepositoryRunner {
             Err(error) => return vec![not_now(&error); requests.len()],
         };
         fail_point::pass(FailPoint::AfterLease);
-        let look = Look {
+        let refresh = Refresh {
             source,
             lease: held.lease(),
             repositories: &*self.repositories,
             clock: &*self.clock,
         };
-        let ends = look.run(requests).await;
+        let ends = refresh.run(requests).await;
         held.release().await;
         ends
     }
@@ -92,7 +92,7 @@ impl RepositoryRunner {
 #[async_trait]
 impl Runner for RepositoryRunner {
     fn key(&self, message: &Message) -> Option<String> {
-        triage::repository(message).map(ToString::to_string)
+        classification::repository(message).map(ToString::to_string)
     }
 
     async fn run(&self, attempts: &[Attempt]) -> Vec<RunEnd> {
@@ -102,7 +102,7 @@ impl Runner for RepositoryRunner {
         let mut source = None;
         for (place, attempt) in attempts.iter().enumerate() {
             let message = &attempt.envelope.message;
-            let Some(name) = triage::repository(message) else {
+            let Some(name) = classification::repository(message) else {
                 ends[place] = Some(RunEnd::Rejected(not_of_this_lane(message)));
                 continue;
             };
@@ -111,7 +111,7 @@ impl Runner for RepositoryRunner {
                 ends[place] = Some(self.unknown(name));
                 continue;
             };
-            match triage::request(message, source.mirror.remote().branch()) {
+            match classification::request(message, source.mirror.remote().branch()) {
                 None => ends[place] = Some(RunEnd::Rejected(not_of_this_lane(message))),
                 Some(Request::Ignore(reason)) => {
                     ends[place] = Some(RunEnd::Applied(answer::ignored(reason, None)));
@@ -123,7 +123,7 @@ impl Runner for RepositoryRunner {
             }
         }
         if let Some(source) = source.filter(|_| !requests.is_empty()) {
-            let looked = self.look(source, &requests).await;
+            let looked = self.refresh(source, &requests).await;
             for (place, end) in places.into_iter().zip(looked) {
                 ends[place] = Some(end);
             }

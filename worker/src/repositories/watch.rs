@@ -50,7 +50,7 @@ pub async fn watch(context: WatchContext, sources: Vec<Source>, every: Duration,
         }
         for (source, asked) in sources.iter().zip(&mut asked) {
             let looked = stop
-                .run_until_cancelled(look(&context, source, every, asked))
+                .run_until_cancelled(check_remote(&context, source, every, asked))
                 .await;
             match looked {
                 None => return,
@@ -65,7 +65,7 @@ pub async fn watch(context: WatchContext, sources: Vec<Source>, every: Duration,
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-async fn look(
+async fn check_remote(
     context: &WatchContext,
     source: &Source,
     every: Duration,
@@ -105,7 +105,7 @@ async fn look(
 /// more when a tip comes back; and on the time, so that a request that died is not the last one.
 fn identity(row: &RepositoryRow, tip: &CommitId, now: Timestamp) -> Identity {
     let turn = now.as_second().div_euclid(ASK_AGAIN_SECONDS);
-    let seen = format!("repository/{}/{}/{tip}/{turn}", row.name, row.round);
+    let seen = format!("repository/{}/{}/{tip}/{turn}", row.name, row.revision);
     let seen = Identity {
         source: MessageSource::worker(),
         id: MessageId::try_from(seen).expect("names of configured repositories are short"),
@@ -152,10 +152,10 @@ mod tests {
     fn a_tip_is_asked_for_once_and_again_when_it_comes_back_or_nothing_came_of_it() {
         let commit = |digit: &str| -> CommitId { digit.repeat(40).parse().unwrap() };
         let at = |second| Timestamp::from_second(second).unwrap();
-        let row = |round| RepositoryRow {
+        let row = |revision| RepositoryRow {
             name: "settings".to_owned().try_into().unwrap(),
             branch: "main".to_owned(),
-            round,
+            revision,
             accepted: None,
             seen: commit("1"),
             seen_at: at(0),
@@ -169,9 +169,9 @@ mod tests {
             (8, "2", 901, false),
             (7, "3", 901, false),
         ];
-        for (round, tip, second, same) in table {
-            let other = identity(&row(round), &commit(tip), at(second));
-            assert_eq!(first == other, same, "{round} {tip} {second}");
+        for (revision, tip, second, same) in table {
+            let other = identity(&row(revision), &commit(tip), at(second));
+            assert_eq!(first == other, same, "{revision} {tip} {second}");
         }
         let message = refresh(&row(7), first.clone(), at(900));
         let again = refresh(&row(7), first, at(901));

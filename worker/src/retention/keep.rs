@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 /// How long starts of deliveries are kept: whoever counts them does so within minutes.
-pub(super) const STARTS: Duration = Duration::from_hours(24);
+pub(super) const DELIVERY_ATTEMPTS: Duration = Duration::from_hours(24);
 
 /// How long things are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

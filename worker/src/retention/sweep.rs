@@ -5,9 +5,9 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::Keep;
-use super::keep::STARTS;
+use super::keep::DELIVERY_ATTEMPTS;
 use crate::clock::Clock;
-use crate::runtime::{Hold, Round, chain};
+use crate::runtime::{Leadership, PeriodicTask, chain};
 use crate::store::{Records, Retention, StoreError};
 
 /// Rows in one transaction.
@@ -38,7 +38,7 @@ pub struct Deleted {
     /// Dead letters.
     pub dead_letters: u64,
     /// Starts of deliveries.
-    pub delivery_starts: u64,
+    pub delivery_attempts: u64,
     /// Whether the lease was lost on the way: then another process goes on.
     pub cut: bool,
 }
@@ -48,30 +48,36 @@ impl RetentionSweep {
     ///
     /// # Errors
     /// See [`StoreError`]: the next sweep goes on.
-    pub async fn sweep(&self, hold: &Hold<'_>, deleted: &mut Deleted) -> Result<(), StoreError> {
+    pub async fn sweep(&self, leadership: &Leadership<'_>, deleted: &mut Deleted) -> Result<(), StoreError> {
         let Keep {
             inbox,
             causes,
             dead_letters,
         } = self.keep;
-        let letters = &mut deleted.dead_letters;
         let mut goes_on = self
-            .expire(&Records::DeadLetters, dead_letters, hold, letters)
+            .expire(
+                &Records::DeadLetters,
+                dead_letters,
+                leadership,
+                &mut deleted.dead_letters,
+            )
             .await?;
         if goes_on {
             goes_on = self
-                .expire(&Records::Inbox, inbox, hold, &mut deleted.inbox)
+                .expire(&Records::Inbox, inbox, leadership, &mut deleted.inbox)
                 .await?;
         }
         if goes_on {
             // Once in a sweep: what is closed stays closed.
             let open = Records::Causes(Arc::new(self.store.open_causes().await?));
-            goes_on = self.expire(&open, causes, hold, &mut deleted.causes).await?;
+            goes_on = self
+                .expire(&open, causes, leadership, &mut deleted.causes)
+                .await?;
         }
         if goes_on {
-            let starts = &mut deleted.delivery_starts;
+            let starts = &mut deleted.delivery_attempts;
             goes_on = self
-                .expire(&Records::DeliveryStarts, STARTS, hold, starts)
+                .expire(&Records::DeliveryAttempts, DELIVERY_ATTEMPTS, leadership, starts)
                 .await?;
         }
         deleted.cut = !goes_on;
@@ -83,13 +89,13 @@ impl RetentionSweep {
         &self,
         records: &Records,
         keep: Duration,
-        hold: &Hold<'_>,
+        leadership: &Leadership<'_>,
         count: &mut u64,
     ) -> Result<bool, StoreError> {
         let before = self.clock.now() - keep;
         let mut from = 0;
         loop {
-            if !hold.goes_on().await? {
+            if !leadership.goes_on().await? {
                 return Ok(false);
             }
             let began = Instant::now();
@@ -113,23 +119,23 @@ fn pause(took: Duration, deleted: u64) -> Duration {
 }
 
 #[async_trait]
-impl Round for RetentionSweep {
-    async fn round(&self, hold: &Hold<'_>) {
+impl PeriodicTask for RetentionSweep {
+    async fn round(&self, leadership: &Leadership<'_>) {
         let mut deleted = Deleted::default();
-        let swept = self.sweep(hold, &mut deleted).await;
+        let swept = self.sweep(leadership, &mut deleted).await;
         let Deleted {
             inbox,
             causes,
             dead_letters,
-            delivery_starts,
+            delivery_attempts,
             cut,
         } = deleted;
-        if inbox + causes + dead_letters + delivery_starts > 0 {
+        if inbox + causes + dead_letters + delivery_attempts > 0 {
             tracing::info!(
                 inbox,
                 causes,
                 dead_letters,
-                delivery_starts,
+                delivery_attempts,
                 "deleted what was kept long enough"
             );
         }
@@ -153,14 +159,14 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::runtime::rounds_tests::{FakeLeases, held};
+    use crate::runtime::periodic_task_tests::{FakeLeases, held};
     use crate::store::{Expired, OpenCauses};
 
     /// What was asked: of what, before which second, from where.
     type Asked = (&'static str, i64, u64);
 
     #[derive(Clone, Copy, Debug)]
-    enum Answer {
+    enum ScriptedAnswer {
         /// So many deleted, and where the next chunk goes on.
         Chunk(u64, Option<u64>),
         Fails,
@@ -169,7 +175,7 @@ mod tests {
     #[derive(Debug, Default)]
     struct FakeStore {
         asked: Mutex<Vec<Asked>>,
-        answers: Mutex<VecDeque<Answer>>,
+        answers: Mutex<VecDeque<ScriptedAnswer>>,
         /// The lease is lost in this chunk.
         loses: Option<(usize, Arc<FakeLeases>)>,
     }
@@ -192,7 +198,7 @@ mod tests {
                 Records::Inbox => "inbox",
                 Records::Causes(_) => "causes",
                 Records::DeadLetters => "dead letters",
-                Records::DeliveryStarts => "starts",
+                Records::DeliveryAttempts => "starts",
             };
             let mut asked = self.asked.lock().unwrap();
             asked.push((what, before.as_second(), from));
@@ -202,9 +208,9 @@ mod tests {
                 leases.steal();
             }
             let answer = self.answers.lock().unwrap().pop_front();
-            match answer.unwrap_or(Answer::Chunk(0, None)) {
-                Answer::Chunk(deleted, next) => Ok(Expired { deleted, next }),
-                Answer::Fails => Err(StoreError::Unavailable {
+            match answer.unwrap_or(ScriptedAnswer::Chunk(0, None)) {
+                ScriptedAnswer::Chunk(deleted, next) => Ok(Expired { deleted, next }),
+                ScriptedAnswer::Fails => Err(StoreError::Unavailable {
                     operation: "expire",
                     source: "away".into(),
                 }),
@@ -240,10 +246,10 @@ mod tests {
         let store = Arc::new(FakeStore {
             answers: Mutex::new(
                 [
-                    Answer::Chunk(1, None),
-                    Answer::Chunk(5000, Some(7)),
-                    Answer::Chunk(20, Some(9)),
-                    Answer::Chunk(2, None),
+                    ScriptedAnswer::Chunk(1, None),
+                    ScriptedAnswer::Chunk(5000, Some(7)),
+                    ScriptedAnswer::Chunk(20, Some(9)),
+                    ScriptedAnswer::Chunk(2, None),
                 ]
                 .into(),
             ),
@@ -251,7 +257,7 @@ mod tests {
         });
         let mut deleted = Deleted::default();
         sweep(&store)
-            .sweep(&Hold::new(&lease), &mut deleted)
+            .sweep(&Leadership::new(&lease), &mut deleted)
             .await
             .unwrap();
         let expected = [
@@ -276,13 +282,19 @@ mod tests {
         let leases = Arc::<FakeLeases>::default();
         let lease = held(&leases).await;
         let store = Arc::new(FakeStore {
-            answers: Mutex::new([Answer::Chunk(1, None), Answer::Chunk(5000, Some(7))].into()),
+            answers: Mutex::new(
+                [
+                    ScriptedAnswer::Chunk(1, None),
+                    ScriptedAnswer::Chunk(5000, Some(7)),
+                ]
+                .into(),
+            ),
             loses: Some((2, leases.clone())),
             ..FakeStore::default()
         });
         let mut deleted = Deleted::default();
         sweep(&store)
-            .sweep(&Hold::new(&lease), &mut deleted)
+            .sweep(&Leadership::new(&lease), &mut deleted)
             .await
             .unwrap();
         assert_eq!((deleted.inbox, deleted.cut), (5000, true));
@@ -293,16 +305,16 @@ mod tests {
         let store = Arc::new(FakeStore {
             answers: Mutex::new(
                 [
-                    Answer::Chunk(1, None),
-                    Answer::Chunk(5000, Some(7)),
-                    Answer::Fails,
+                    ScriptedAnswer::Chunk(1, None),
+                    ScriptedAnswer::Chunk(5000, Some(7)),
+                    ScriptedAnswer::Fails,
                 ]
                 .into(),
             ),
             ..FakeStore::default()
         });
         let mut deleted = Deleted::default();
-        let error = sweep(&store).sweep(&Hold::new(&lease), &mut deleted).await;
+        let error = sweep(&store).sweep(&Leadership::new(&lease), &mut deleted).await;
         assert!(matches!(error, Err(StoreError::Unavailable { .. })), "{error:?}");
         assert_eq!(
             (deleted.dead_letters, deleted.inbox, deleted.cut),

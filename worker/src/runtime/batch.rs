@@ -12,13 +12,13 @@ use lockstep_protocol::Identity;
 use lockstep_telemetry::LaneMetrics;
 use tokio::sync::mpsc;
 
-use super::autopsy::receive_dead;
+use super::dead_letter_consumer::receive_dead;
 use super::decide::Work;
+use super::delivery_metrics::DeliveryMetricsGuard;
 use super::intake::{Received, receive};
 use super::lane::{Abandoned, LaneContext, consequences, contain, log};
+use super::poison::{self, PoisonCheck};
 use super::settlement::Failure;
-use super::suspicion::{self, Suspicion};
-use super::witness::Witness;
 use super::{Settlement, requeue};
 use crate::fail_point::{self, FailPoint};
 use crate::store::Keys;
@@ -39,7 +39,7 @@ pub(super) struct BatchLane {
 struct Taken {
     messages: Vec<Received>,
     receipt: Receipt,
-    witness: Witness,
+    metrics_guard: DeliveryMetricsGuard,
 }
 
 /// A batch on its way to the broker.
@@ -48,7 +48,7 @@ struct Committed {
     /// Commands that requeued dead letters, which are published too.
     requeued: Vec<Identity>,
     receipt: Receipt,
-    witness: Witness,
+    metrics_guard: DeliveryMetricsGuard,
 }
 
 impl BatchLane {
@@ -93,7 +93,7 @@ impl BatchLane {
                 .map(|delivery| self.receive(delivery, now));
             let mut messages: Vec<Received> = messages.collect();
             let taken = Taken {
-                witness: Witness::of(&self.metrics, &mut messages),
+                metrics_guard: DeliveryMetricsGuard::of(&self.metrics, &mut messages),
                 messages,
                 receipt: batch.receipt,
             };
@@ -117,15 +117,15 @@ impl BatchLane {
         while let Some(Taken {
             mut messages,
             receipt,
-            mut witness,
+            mut metrics_guard,
         }) = taken.recv().await
         {
-            witness.begun("batch");
+            metrics_guard.begun("batch");
             let Ok(settlements) = self.work(&messages).await else {
                 break;
             };
             fail_point::pass(FailPoint::AfterCommit);
-            witness.settled(&mut messages, &settlements);
+            metrics_guard.settled(&mut messages, &settlements);
             let outgoing = messages
                 .iter()
                 .zip(&settlements)
@@ -137,7 +137,7 @@ impl BatchLane {
                 outgoing: outgoing.collect(),
                 requeued: settlements.iter().filter_map(requeue::request).cloned().collect(),
                 receipt,
-                witness,
+                metrics_guard,
             };
             if to_publish.send(committed).await.is_err() {
                 break;
@@ -150,7 +150,7 @@ impl BatchLane {
             outgoing,
             requeued,
             receipt,
-            witness,
+            metrics_guard,
         }) = committed.recv().await
         {
             if self.context.confirm(outgoing).await.is_err() {
@@ -164,36 +164,36 @@ impl BatchLane {
             fail_point::pass(FailPoint::AfterConfirm);
             fail_point::pass(FailPoint::BeforeAck);
             receipt.ack().await;
-            witness.acknowledged();
+            metrics_guard.acknowledged();
         }
     }
 
     /// Works a batch: most of it together, and by itself what may have killed a worker.
     async fn work(&self, messages: &[Received]) -> Result<Vec<Settlement>, Abandoned> {
         let all: Vec<&Received> = messages.iter().collect();
-        let suspicions = self.context.suspect(&all).await?;
-        let together = |suspicion: &Suspicion| *suspicion == Suspicion::Together;
-        if suspicions.iter().all(together) {
-            let settlements = self.work_together(&all).await?;
+        let checks = self.context.check_poison(&all).await?;
+        let together = |poison: &PoisonCheck| *poison == PoisonCheck::Together;
+        if checks.iter().all(together) {
+            let settlements = self.process_together(&all).await?;
             self.context.forget_starts(&all).await;
             return Ok(settlements);
         }
         let innocent: Vec<&Received> = all
             .iter()
-            .zip(&suspicions)
-            .filter(|(_, suspicion)| together(suspicion))
+            .zip(&checks)
+            .filter(|(_, poison)| together(poison))
             .map(|(message, _)| *message)
             .collect();
-        let mut settled = self.work_together(&innocent).await?.into_iter();
+        let mut settled = self.process_together(&innocent).await?.into_iter();
         let mut settlements = Vec::with_capacity(messages.len());
-        for (message, suspicion) in all.iter().copied().zip(suspicions) {
-            let settlement = match suspicion {
-                Suspicion::Together => settled.next().expect("there is one for each"),
-                Suspicion::Alone => {
+        for (message, poison) in all.iter().copied().zip(checks) {
+            let settlement = match poison {
+                PoisonCheck::Together => settled.next().expect("there is one for each"),
+                PoisonCheck::Alone => {
                     self.context.note_start(message).await?;
-                    self.work_alone(message).await?
+                    self.process_alone(message).await?
                 }
-                Suspicion::Poison => self.context.bury(message, suspicion::poison()).await?,
+                PoisonCheck::Poison => self.context.dead_letter(message, poison::poison()).await?,
             };
             settlements.push(settlement);
         }
@@ -203,7 +203,7 @@ impl BatchLane {
 
     /// Works messages in one transaction; where something among them cannot be worked, one by one, so that a bad message
     /// never fails its neighbours.
-    async fn work_together(&self, messages: &[&Received]) -> Result<Vec<Settlement>, Abandoned> {
+    async fn process_together(&self, messages: &[&Received]) -> Result<Vec<Settlement>, Abandoned> {
         if messages.is_empty() {
             return Ok(Vec::new());
         }
@@ -218,12 +218,12 @@ impl BatchLane {
         }
         let mut settlements = Vec::with_capacity(messages.len());
         for message in messages {
-            settlements.push(self.work_alone(message).await?);
+            settlements.push(self.process_alone(message).await?);
         }
         Ok(settlements)
     }
 
-    async fn work_alone(&self, message: &Received) -> Result<Settlement, Abandoned> {
+    async fn process_alone(&self, message: &Received) -> Result<Settlement, Abandoned> {
         match self.transaction(&[message]).await? {
             Ok(mut settlements) => Ok(settlements.remove(0)),
             Err(failure) => self.context.fail(message, failure).await,

@@ -6,15 +6,15 @@ use lockstep_bus::Properties;
 use lockstep_protocol::WorkResult;
 use lockstep_protocol::topology::Lane;
 
-use crate::store::{DeadLetter, Ending, InboxRow, InboxState, LetterProperties};
+use crate::store::{Completion, InboxRow, InboxState, MessageProperties, NewDeadLetter};
 
 /// How a message came: what its ending and its dead letter tell of it.
 #[derive(Clone, Debug)]
-pub(super) struct Passage {
+pub(super) struct DeliveryMetadata {
     /// The lane it was taken in.
     pub(super) lane: Lane,
     /// How often it was requeued as a dead letter.
-    pub(super) epoch: u32,
+    pub(super) redrive_count: u32,
     /// The dead letter it was until it was requeued.
     pub(super) requeued: Option<u64>,
     /// Which attempt this is, from 1.
@@ -24,44 +24,44 @@ pub(super) struct Passage {
     /// The bytes.
     pub(super) body: Bytes,
     /// What stood beside them.
-    pub(super) properties: LetterProperties,
+    pub(super) properties: MessageProperties,
 }
 
 /// How a message ended whose inbox row this is: a dead one has a letter.
-pub(super) fn ending(row: InboxRow, passage: &Passage) -> Ending {
-    Ending {
-        requeued: passage.requeued,
-        letter: letter(&row, passage),
+pub(super) fn completion(row: InboxRow, delivery_metadata: &DeliveryMetadata) -> Completion {
+    Completion {
+        requeued: delivery_metadata.requeued,
+        dead_letter: dead_letter(&row, delivery_metadata),
         row: row.into(),
     }
 }
 
 /// The dead letter of a message whose inbox row this is; `None` if it is not dead.
-pub(super) fn letter(row: &InboxRow, passage: &Passage) -> Option<DeadLetter> {
+pub(super) fn dead_letter(row: &InboxRow, delivery_metadata: &DeliveryMetadata) -> Option<NewDeadLetter> {
     let (WorkResult::MessageRejected(rejected), InboxState::Dead) = (&row.result, row.state) else {
         return None;
     };
-    Some(DeadLetter {
+    Some(NewDeadLetter {
         identity: row.identity.clone(),
-        epoch: row.epoch,
-        lane: passage.lane,
+        redrive_count: row.redrive_count,
+        lane: delivery_metadata.lane,
         kind: row.kind.clone(),
         subject: row.subject.clone(),
         actor: row.actor.clone(),
         code: rejected.code,
         reason: rejected.reason.clone(),
         place: rejected.place.clone(),
-        attempts: passage.attempt,
-        first_at: passage.first_at,
+        attempts: delivery_metadata.attempt,
+        first_at: delivery_metadata.first_at,
         died_at: row.at,
-        body: passage.body.clone(),
-        properties: passage.properties.clone(),
+        body: delivery_metadata.body.clone(),
+        properties: delivery_metadata.properties.clone(),
     })
 }
 
 /// What of the properties is kept with a letter.
-pub(super) fn kept(properties: &Properties) -> LetterProperties {
-    LetterProperties {
+pub(super) fn kept(properties: &Properties) -> MessageProperties {
+    MessageProperties {
         message_id: properties.message_id.clone(),
         kind: properties.kind.clone(),
         content_type: properties.content_type.clone(),

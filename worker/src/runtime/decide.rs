@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use lockstep_protocol::results::MessageRejected;
-use lockstep_protocol::topology::{Lane, Rung};
+use lockstep_protocol::topology::{Lane, RetryDelay};
 use lockstep_protocol::{Code, Envelope, Identity, Kind, WorkResult};
 
 use super::intake::Received;
 use super::{Settlement, dead};
 use crate::handlers::{Handlers, Rejection};
-use crate::store::{Facts, InboxRow, InboxState, Keys, Originator};
+use crate::store::{Facts, InboxRow, InboxState, Keys, Origin};
 
 /// How long a message of a newer worker waits for one.
-const NEWER_WORKER: Rung = Rung::Seconds30;
+const NEWER_WORKER: RetryDelay = RetryDelay::Seconds30;
 
 /// What a batched lane does with its messages.
 #[derive(Clone, Debug)]
@@ -51,7 +51,7 @@ impl Work {
 /// The lane of a message that lost its way.
 fn home(received: &Received) -> Option<Lane> {
     let envelope = received.decoded.as_ref().ok()?;
-    envelope.message.kind().inlet()
+    envelope.message.kind().ingress()
 }
 
 fn route(received: &Received, facts: &mut Facts, lane: Lane, now: Timestamp) -> Settlement {
@@ -63,15 +63,15 @@ fn route(received: &Received, facts: &mut Facts, lane: Lane, now: Timestamp) -> 
 
 /// An applied message cannot die: it is answered once more. What was dead before is so still, and has a letter now.
 fn file(received: &Received, facts: &mut Facts, now: Timestamp) -> Settlement {
-    if let Some(row) = worked(received, &received.identity, facts).cloned() {
-        if let Some(letter) = dead::letter(&row, &received.passage()) {
-            facts.file(letter);
+    if let Some(row) = processed(received, &received.identity, facts).cloned() {
+        if let Some(dead_letter) = dead::dead_letter(&row, &received.delivery_metadata()) {
+            facts.file(dead_letter);
         }
         return again(&row);
     }
     let unexplained = || Rejection::new(Code::DeliveryLimit, "$", "nobody said why");
-    let rejection = received.death.clone().unwrap_or_else(unexplained);
-    bury(received, &received.identity, rejection, facts, now)
+    let rejection = received.dead_letter_reason.clone().unwrap_or_else(unexplained);
+    dead_letter(received, &received.identity, rejection, facts, now)
 }
 
 /// Decides one message by handlers, and works what it does into the facts.
@@ -81,15 +81,15 @@ fn decide(received: &Received, facts: &mut Facts, handlers: &dyn Handlers, now: 
         Screened::New(envelope) => envelope,
     };
     match handlers.decide(envelope, facts, now) {
-        Err(rejection) => bury(received, &received.identity, rejection, facts, now),
+        Err(rejection) => dead_letter(received, &received.identity, rejection, facts, now),
         Ok(decision) => {
-            let originator = Originator {
+            let origin = Origin {
                 identity: &received.identity,
                 kind: envelope.message.kind(),
                 actor: received.actor.as_deref(),
                 at: now,
             };
-            let flips = facts.absorb(decision.effects, &originator);
+            let flips = facts.absorb(decision.effects, &origin);
             applied(received, decision.answer.into_result(&flips), facts, now)
         }
     }
@@ -103,9 +103,9 @@ pub(super) fn applied(
     now: Timestamp,
 ) -> Settlement {
     let row = row(received, &received.identity, InboxState::Applied, result, now);
-    let ending = dead::ending(row, &received.passage());
-    let row = ending.row.clone();
-    facts.record(ending);
+    let completion = dead::completion(row, &received.delivery_metadata());
+    let row = completion.row.clone();
+    facts.record(completion);
     Settlement::Applied(row)
 }
 
@@ -119,7 +119,7 @@ pub(super) enum Screened<'a> {
 
 /// Sorts out what was worked before, and what says nothing.
 pub(super) fn screen<'a>(received: &'a Received, facts: &mut Facts, now: Timestamp) -> Screened<'a> {
-    if let Some(row) = worked(received, &received.identity, facts) {
+    if let Some(row) = processed(received, &received.identity, facts) {
         return Screened::Settled(if row.digest == received.digest {
             again(row)
         } else {
@@ -129,28 +129,28 @@ pub(super) fn screen<'a>(received: &'a Received, facts: &mut Facts, now: Timesta
     match &received.decoded {
         Ok(envelope) => Screened::New(envelope),
         Err(error) if is_internal(error.kind.as_deref()) => {
-            Screened::Settled(Settlement::Postpone { rung: NEWER_WORKER })
+            Screened::Settled(Settlement::Postpone { delay: NEWER_WORKER })
         }
         Err(error) => {
             let rejection = Rejection::new(error.code, &error.place, &error.reason);
-            Screened::Settled(bury(received, &received.identity, rejection, facts, now))
+            Screened::Settled(dead_letter(received, &received.identity, rejection, facts, now))
         }
     }
 }
 
 /// How a message ended before; a death before it was requeued does not count.
-pub(super) fn worked<'a>(
+pub(super) fn processed<'a>(
     received: &Received,
     identity: &Identity,
     facts: &'a Facts,
 ) -> Option<&'a Arc<InboxRow>> {
     let row = facts.message(identity)?;
-    let requeued_since = row.state == InboxState::Dead && row.epoch < received.epoch;
+    let requeued_since = row.state == InboxState::Dead && row.redrive_count < received.redrive_count;
     (!requeued_since).then_some(row)
 }
 
 /// Declares a message dead: it gets an inbox row that says so.
-pub(super) fn bury(
+pub(super) fn dead_letter(
     received: &Received,
     identity: &Identity,
     rejection: Rejection,
@@ -164,9 +164,9 @@ pub(super) fn bury(
         message_type: kind(received).map(str::to_owned),
     });
     let row = row(received, identity, InboxState::Dead, result, now);
-    let ending = dead::ending(row, &received.passage());
-    let row = ending.row.clone();
-    facts.record(ending);
+    let completion = dead::completion(row, &received.delivery_metadata());
+    let row = completion.row.clone();
+    facts.record(completion);
     Settlement::Dead(row)
 }
 
@@ -182,13 +182,13 @@ pub(super) fn again(row: &Arc<InboxRow>) -> Settlement {
 /// it says.
 fn reused(received: &Received, facts: &mut Facts, now: Timestamp) -> Settlement {
     let identity = received.identity.of_reuse(&received.digest);
-    if let Some(row) = worked(received, &identity, facts) {
+    if let Some(row) = processed(received, &identity, facts) {
         return again(row);
     }
     let reason = "a message with this source and id but other content came before; give each message an id of its own, \
                   also one that corrects another";
     let rejection = Rejection::new(Code::IdReused, "$.id", reason);
-    bury(received, &identity, rejection, facts, now)
+    dead_letter(received, &identity, rejection, facts, now)
 }
 
 fn is_internal(kind: Option<&str>) -> bool {
@@ -215,7 +215,7 @@ fn row(
 ) -> InboxRow {
     InboxRow {
         identity: identity.clone(),
-        epoch: received.epoch,
+        redrive_count: received.redrive_count,
         kind: kind(received).unwrap_or_default().to_owned(),
         digest: received.digest,
         state,

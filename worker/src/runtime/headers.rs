@@ -19,6 +19,6 @@ pub(super) const ID: &str = "lockstep-id";
 /// When it was received first.
 pub(super) const FIRST_AT: &str = "lockstep-first-at";
 /// How often it was requeued as a dead letter.
-pub(super) const EPOCH: &str = "lockstep-epoch";
+pub(super) const REDRIVE_COUNT: &str = "lockstep-redrive-count";
 /// The number of the dead letter it was until then.
 pub(super) const LETTER: &str = "lockstep-dead-letter";

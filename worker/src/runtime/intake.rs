@@ -8,7 +8,7 @@ use lockstep_protocol::topology::{Lane, ReplyQueue};
 use lockstep_protocol::{DecodeError, Digest, Envelope, Identity};
 
 use super::actor::{TrustedUsers, actor, came_through_work};
-use super::dead::{self, Passage};
+use super::dead::{self, DeliveryMetadata};
 use super::headers;
 use crate::handlers::Rejection;
 
@@ -30,11 +30,11 @@ pub(super) struct Received {
     /// Whether it was delivered before: its work may have begun elsewhere.
     pub(super) redelivered: bool,
     /// How often it was requeued as a dead letter.
-    pub(super) epoch: u32,
+    pub(super) redrive_count: u32,
     /// The dead letter it was until it was requeued.
     pub(super) requeued: Option<u64>,
     /// Why it died, where it comes from the dead letters.
-    pub(super) death: Option<Rejection>,
+    pub(super) dead_letter_reason: Option<Rejection>,
     /// Which attempt this is, from 1.
     pub(super) attempt: u32,
     /// When the first attempt was.
@@ -78,7 +78,7 @@ pub(super) fn read(
     let ours = |name: &str| delivery.properties.headers.get(name).filter(|_| ours);
     let number = |name: &str| ours(name).and_then(|text| text.parse::<u32>().ok());
     let attempt = number(headers::ATTEMPT).unwrap_or(1);
-    let epoch = number(headers::EPOCH).unwrap_or(0);
+    let redrive_count = number(headers::REDRIVE_COUNT).unwrap_or(0);
     let requeued = ours(headers::LETTER).and_then(|text| text.parse().ok());
     let first_at = ours(headers::FIRST_AT)
         .and_then(|text| text.parse().ok())
@@ -96,9 +96,9 @@ pub(super) fn read(
         reply_to,
         lane,
         redelivered: delivery.redelivered,
-        epoch,
+        redrive_count,
         requeued,
-        death: None,
+        dead_letter_reason: None,
         attempt,
         first_at,
         body: delivery.body,
@@ -113,10 +113,10 @@ impl Received {
     }
 
     /// What its ending tells of how it came.
-    pub(super) fn passage(&self) -> Passage {
-        Passage {
+    pub(super) fn delivery_metadata(&self) -> DeliveryMetadata {
+        DeliveryMetadata {
             lane: self.lane,
-            epoch: self.epoch,
+            redrive_count: self.redrive_count,
             requeued: self.requeued,
             attempt: self.attempt,
             first_at: self.first_at,

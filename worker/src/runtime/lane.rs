@@ -8,18 +8,18 @@ use std::time::Duration;
 use jiff::Timestamp;
 use lockstep_bus::{Bus, Outgoing};
 use lockstep_protocol::WorkResult;
-use lockstep_protocol::topology::{Lane, Rung};
+use lockstep_protocol::topology::{Lane, RetryDelay};
 use tokio_util::sync::CancellationToken;
 
 use super::actor::TrustedUsers;
 use super::backoff::Backoff;
 use super::intake::Received;
-use super::settlement::{Failure, Verdict, on_failure};
+use super::settlement::{Failure, FailureAction, on_failure};
 use super::{Settlement, answer, decide, retry};
 use crate::clock::Clock;
 use crate::fail_point::{self, FailPoint};
 use crate::handlers::Rejection;
-use crate::store::{BatchStore, DeadLetters, Facts, Healing, Keys, Starts, StoreError};
+use crate::store::{BatchStore, DeadLetters, DeliveryAttempts, Facts, Keys, Retryability, StoreError};
 
 /// What every lane works with.
 #[derive(Clone, Debug)]
@@ -28,8 +28,8 @@ pub(super) struct LaneContext {
     pub(super) lane: Lane,
     pub(super) bus: Arc<dyn Bus>,
     pub(super) store: Arc<dyn BatchStore>,
-    pub(super) letters: Arc<dyn DeadLetters>,
-    pub(super) starts: Arc<dyn Starts>,
+    pub(super) dead_letters: Arc<dyn DeadLetters>,
+    pub(super) starts: Arc<dyn DeliveryAttempts>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) trusted: Arc<TrustedUsers>,
     /// Stop taking, finish what was taken.
@@ -76,19 +76,21 @@ impl LaneContext {
     /// What becomes of a message that cannot be worked.
     pub(super) async fn fail(&self, message: &Received, failure: Failure) -> Result<Settlement, Abandoned> {
         match on_failure(failure, message.attempt) {
-            Verdict::Retry { rung, attempt } => Ok(Settlement::Retry { rung, attempt }),
-            Verdict::Dead { code, reason } => self.bury(message, Rejection::new(code, "$", reason)).await,
+            FailureAction::Retry { delay, attempt } => Ok(Settlement::Retry { delay, attempt }),
+            FailureAction::Dead { code, reason } => {
+                self.dead_letter(message, Rejection::new(code, "$", reason)).await
+            }
         }
     }
 
     /// Declares a message dead, and keeps its letter. An applied message cannot die.
-    pub(super) async fn bury(
+    pub(super) async fn dead_letter(
         &self,
         message: &Received,
         rejection: Rejection,
     ) -> Result<Settlement, Abandoned> {
         self.end(message, |facts, now| {
-            decide::bury(message, &message.identity, rejection.clone(), facts, now)
+            decide::dead_letter(message, &message.identity, rejection.clone(), facts, now)
         })
         .await
     }
@@ -117,7 +119,7 @@ impl LaneContext {
         };
         let ended = self
             .in_transaction(&keys, |facts| {
-                match decide::worked(message, &message.identity, facts) {
+                match decide::processed(message, &message.identity, facts) {
                     Some(row) => decide::again(row),
                     None => end(facts, self.now(facts)),
                 }
@@ -129,7 +131,7 @@ impl LaneContext {
             Err(failure) => {
                 tracing::error!(lane = %self.lane, message.id = %message.identity.id, ?failure, "the end of a message cannot be noted");
                 Settlement::Postpone {
-                    rung: Rung::Minutes10,
+                    delay: RetryDelay::Minutes10,
                 }
             }
         })
@@ -167,11 +169,11 @@ impl LaneContext {
                 Ok(decided) => return Ok(decided),
                 Err(error) => error,
             };
-            match (error.healing(), &error) {
-                (Healing::Repeat, _) => self.wait(&mut contended).await?,
-                (Healing::Wait, _)
+            match (error.retryability(), &error) {
+                (Retryability::Repeat, _) => self.wait(&mut contended).await?,
+                (Retryability::Wait, _)
                 | (
-                    Healing::Never,
+                    Retryability::Never,
                     StoreError::SchemaVersion { .. }
                     | StoreError::SchemaTooNew { .. }
                     | StoreError::Address { .. },
@@ -179,10 +181,10 @@ impl LaneContext {
                     tracing::warn!(lane = %self.lane, error = chain(&error), "store away; the lane holds what it has");
                     self.wait(&mut away).await?;
                 }
-                (Healing::Never, StoreError::Corrupt { .. }) => {
+                (Retryability::Never, StoreError::Corrupt { .. }) => {
                     return Ok(Err(Failure::Unreadable(chain(&error))));
                 }
-                (Healing::Never, _) => return Ok(Err(Failure::Refused(chain(&error)))),
+                (Retryability::Never, _) => return Ok(Err(Failure::Refused(chain(&error)))),
             }
         }
     }
@@ -200,9 +202,11 @@ impl LaneContext {
 pub(super) fn consequences(message: &Received, settlement: &Settlement, lane: Lane) -> Vec<Outgoing> {
     match settlement {
         Settlement::Applied(row) | Settlement::Dead(row) => vec![answer::answer(message, row)],
-        Settlement::Retry { rung, attempt } => vec![retry::copy(message, lane, *rung, *attempt)],
-        Settlement::Postpone { rung } => vec![retry::copy(message, lane, *rung, message.attempt)],
-        Settlement::Forward { lane } => vec![retry::copy(message, *lane, Rung::Seconds5, message.attempt)],
+        Settlement::Retry { delay, attempt } => vec![retry::copy(message, lane, *delay, *attempt)],
+        Settlement::Postpone { delay } => vec![retry::copy(message, lane, *delay, message.attempt)],
+        Settlement::Forward { lane } => {
+            vec![retry::copy(message, *lane, RetryDelay::Seconds5, message.attempt)]
+        }
     }
 }
 
@@ -238,14 +242,14 @@ pub(super) fn log(lane: Lane, message: &Received, settlement: &Settlement) {
             let result = &row.result;
             tracing::warn!(%lane, message.id = %id, message.source = %source, message.type = kind, message.attempt = attempt, ?result, "message dead");
         }
-        Settlement::Retry { rung, .. } => {
-            tracing::warn!(%lane, message.id = %id, message.source = %source, message.attempt = attempt, ?rung, "message will be tried again");
+        Settlement::Retry { delay, .. } => {
+            tracing::warn!(%lane, message.id = %id, message.source = %source, message.attempt = attempt, ?delay, "message will be tried again");
         }
         Settlement::Forward { lane: home } => {
             tracing::warn!(%lane, message.id = %id, message.source = %source, to = %home, "message was not routed: is a binding missing?");
         }
-        Settlement::Postpone { rung } => {
-            tracing::info!(%lane, message.id = %id, message.source = %source, message.attempt = attempt, ?rung, "message postponed");
+        Settlement::Postpone { delay } => {
+            tracing::info!(%lane, message.id = %id, message.source = %source, message.attempt = attempt, ?delay, "message postponed");
         }
     }
 }

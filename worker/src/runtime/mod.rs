@@ -6,40 +6,40 @@
 //! 2. [`decide`]: was it worked before? If not, what does it do? A pure function from received messages and facts to
 //!    one [`Settlement`] each.
 //! 3. [`batch`]: do that for a whole batch in one transaction, together with the inbox rows.
-//!    [`run`] instead of it where work takes time and goes outside: side by side, in [`bursts`], each of which commits
+//!    [`run`] instead of it where work takes time and goes outside: side by side, in [`coalescing`], each of which commits
 //!    what it did by itself.
 //! 4. [`answer`], [`dead`], [`retry`]: what is to be published for each settlement.
 //! 5. [`lane`]: publish all of it, confirmed; then, and only then, acknowledge.
 
 mod actor;
 mod answer;
-mod autopsy;
 mod backoff;
 mod batch;
-mod bursts;
+mod coalescing;
 mod dead;
+mod dead_letter_consumer;
 mod decide;
+mod delivery_metrics;
 mod headers;
 mod intake;
 mod lane;
 mod lease;
+mod periodic_task;
+mod poison;
 mod requeue;
 mod retry;
-mod rounds;
 mod run;
 mod runner;
 mod settlement;
-mod suspicion;
-mod witness;
 mod worker;
 
 pub use actor::TrustedUsers;
 pub(crate) use lane::chain;
 pub use lease::HeldLease;
-pub(crate) use requeue::copy as requeued;
 #[cfg(test)]
-pub(crate) use rounds::tests as rounds_tests;
-pub use rounds::{Hold, Round, Rounds};
+pub(crate) use periodic_task::tests as periodic_task_tests;
+pub use periodic_task::{Leadership, PeriodicTask, PeriodicTaskRunner};
+pub(crate) use requeue::copy as requeued;
 pub use runner::{Attempt, RunEnd, Runner};
 pub use settlement::Settlement;
 pub use worker::{WorkerContext, WorkerError, WorkerOptions, run};

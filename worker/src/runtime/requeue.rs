@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use lockstep_bus::{Outgoing, Properties};
 use lockstep_protocol::results::DeadLetterAction;
-use lockstep_protocol::topology::{Destination, Rung};
+use lockstep_protocol::topology::{Destination, RetryDelay};
 use lockstep_protocol::{Identity, WorkResult};
 
 use super::backoff::Backoff;
 use super::lane::{Abandoned, LaneContext, chain};
 use super::{Settlement, headers};
 use crate::fail_point::{self, FailPoint};
-use crate::store::LetterRow;
+use crate::store::DeadLetter;
 
 /// How many are published at a time: each may be 4 MiB.
 const PAGE: u32 = 64;
@@ -22,19 +22,22 @@ const PAGE: u32 = 64;
 /// transfer, and never a worker.
 ///
 /// `None` where only a newer worker knows its lane: that one publishes it.
-pub(crate) fn copy(letter: &LetterRow) -> Option<Outgoing> {
-    let head = &letter.head;
+pub(crate) fn copy(dead_letter: &DeadLetter) -> Option<Outgoing> {
+    let head = &dead_letter.head;
     let lane = head.known_lane()?;
     let mut ours = vec![
         (headers::ATTEMPT.to_owned(), "1".to_owned()),
         (headers::FIRST_AT.to_owned(), head.first_at.to_string()),
-        (headers::EPOCH.to_owned(), (head.epoch + 1).to_string()),
+        (
+            headers::REDRIVE_COUNT.to_owned(),
+            (head.redrive_count + 1).to_string(),
+        ),
         (headers::LETTER.to_owned(), head.number.to_string()),
     ];
     ours.extend(head.actor.clone().map(|actor| (headers::ACTOR.to_owned(), actor)));
-    let kept = letter.properties.clone();
+    let kept = dead_letter.properties.clone();
     Some(Outgoing {
-        destination: Destination::Delay(Rung::Seconds5, lane),
+        destination: Destination::Delay(RetryDelay::Seconds5, lane),
         properties: Properties {
             message_id: kept.message_id,
             kind: kept.kind,
@@ -45,7 +48,7 @@ pub(crate) fn copy(letter: &LetterRow) -> Option<Outgoing> {
             user_id: None,
             headers: ours.into_iter().collect(),
         },
-        body: letter.body.clone(),
+        body: dead_letter.body.clone(),
     })
 }
 
@@ -71,25 +74,26 @@ impl LaneContext {
         let mut away = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
         let mut after = 0;
         loop {
-            let read = self.letters.requeued_by(request, after, PAGE);
+            let read = self.dead_letters.requeued_by(request, after, PAGE);
             let read = tokio::select! {
                 biased;
                 () = self.abandon.cancelled() => return Err(Abandoned),
                 read = read => read,
             };
-            let letters = match read {
-                Ok(letters) => letters,
+            let dead_letters = match read {
+                Ok(dead_letters) => dead_letters,
                 Err(error) => {
                     tracing::warn!(lane = %self.lane, error = chain(&error), "store away; requeued letters wait");
                     self.wait(&mut away).await?;
                     continue;
                 }
             };
-            let Some(last) = letters.last() else {
+            let Some(last) = dead_letters.last() else {
                 return Ok(());
             };
             after = last.head.number;
-            self.confirm(letters.iter().filter_map(copy).collect()).await?;
+            self.confirm(dead_letters.iter().filter_map(copy).collect())
+                .await?;
             fail_point::pass(FailPoint::AmidFanOut);
         }
     }

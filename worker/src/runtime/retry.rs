@@ -1,7 +1,7 @@
 //! The retry ladder: after which attempt a message waits how long, and when it is enough.
 
 use lockstep_bus::{Outgoing, Properties};
-use lockstep_protocol::topology::{Destination, Lane, Rung};
+use lockstep_protocol::topology::{Destination, Lane, RetryDelay};
 
 use super::headers;
 use super::intake::Received;
@@ -10,18 +10,18 @@ use super::intake::Received;
 const MAX_REASON_BYTES: usize = 2000;
 
 /// Where a message waits after this attempt failed in a way that may heal; `None` after the fifth, which was the last.
-pub(super) fn rung_after(attempt: u32) -> Option<Rung> {
+pub(super) fn retry_delay_after(attempt: u32) -> Option<RetryDelay> {
     match attempt {
-        0 | 1 => Some(Rung::Seconds5),
-        2 => Some(Rung::Seconds30),
-        3 => Some(Rung::Minutes2),
-        4 => Some(Rung::Minutes10),
+        0 | 1 => Some(RetryDelay::Seconds5),
+        2 => Some(RetryDelay::Seconds30),
+        3 => Some(RetryDelay::Minutes2),
+        4 => Some(RetryDelay::Minutes10),
         _ => None,
     }
 }
 
 /// The copy of a message that comes back to its lane later, as this attempt.
-pub(super) fn copy(received: &Received, lane: Lane, rung: Rung, attempt: u32) -> Outgoing {
+pub(super) fn copy(received: &Received, lane: Lane, delay: RetryDelay, attempt: u32) -> Outgoing {
     let mut ours = vec![
         (headers::ATTEMPT.to_owned(), attempt.to_string()),
         (headers::FIRST_AT.to_owned(), received.first_at.to_string()),
@@ -30,23 +30,26 @@ pub(super) fn copy(received: &Received, lane: Lane, rung: Rung, attempt: u32) ->
         |name: &str, value: Option<String>| ours.extend(value.map(|value| (name.to_owned(), value)));
     add(headers::ACTOR, received.actor.clone());
     add(
-        headers::EPOCH,
-        (received.epoch > 0).then(|| received.epoch.to_string()),
+        headers::REDRIVE_COUNT,
+        (received.redrive_count > 0).then(|| received.redrive_count.to_string()),
     );
     add(
         headers::LETTER,
         received.requeued.map(|number| number.to_string()),
     );
-    if let Some(death) = &received.death {
+    if let Some(dead_letter_reason) = &received.dead_letter_reason {
         add(headers::LANE, Some(received.lane.to_string()));
-        add(headers::CODE, Some(death.code.to_string()));
-        add(headers::REASON, Some(shortened(&death.reason).to_owned()));
-        add(headers::PLACE, Some(death.place.clone()));
+        add(headers::CODE, Some(dead_letter_reason.code.to_string()));
+        add(
+            headers::REASON,
+            Some(shortened(&dead_letter_reason.reason).to_owned()),
+        );
+        add(headers::PLACE, Some(dead_letter_reason.place.clone()));
         add(headers::SOURCE, Some(received.identity.source.to_string()));
         add(headers::ID, Some(received.identity.id.to_string()));
     }
     Outgoing {
-        destination: Destination::Delay(rung, lane),
+        destination: Destination::Delay(delay, lane),
         properties: Properties {
             headers: ours.into_iter().collect(),
             ..known_properties(received)
@@ -80,9 +83,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ladder_is_climbed_once_and_then_it_is_enough() {
-        let waits: Vec<Option<Rung>> = (1..=6).map(rung_after).collect();
-        let rungs = Rung::ALL.iter().copied().map(Some).chain([None, None]);
-        assert_eq!(waits, rungs.collect::<Vec<_>>());
+    fn the_retry_delays_is_climbed_once_and_then_it_is_enough() {
+        let waits: Vec<Option<RetryDelay>> = (1..=6).map(retry_delay_after).collect();
+        let delays = RetryDelay::ALL.iter().copied().map(Some).chain([None, None]);
+        assert_eq!(waits, delays.collect::<Vec<_>>());
     }
 }

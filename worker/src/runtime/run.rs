@@ -9,25 +9,25 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use lockstep_bus::{Batch, Consumer, Receipt};
-use lockstep_protocol::topology::Rung;
+use lockstep_protocol::topology::RetryDelay;
 use lockstep_telemetry::LaneMetrics;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::Settlement;
-use super::bursts::Bursts;
+use super::coalescing::CoalescingQueue;
 use super::decide::{self, Screened};
+use super::delivery_metrics::DeliveryMetricsGuard;
 use super::intake::{Received, receive};
 use super::lane::{Abandoned, LaneContext, consequences, contain, log, panic_text};
+use super::poison::{self, PoisonCheck};
 use super::runner::{Attempt, RunEnd, Runner};
 use super::settlement::Failure;
-use super::suspicion::{self, Suspicion};
-use super::witness::Witness;
 use crate::fail_point::{self, FailPoint};
 use crate::store::Keys;
 
 /// How long a message waits that could not be tried yet.
-const LATER: Rung = Rung::Seconds5;
+const LATER: RetryDelay = RetryDelay::Seconds5;
 
 /// A lane that runs.
 #[derive(Clone, Debug)]
@@ -40,27 +40,27 @@ pub(super) struct RunLane {
     /// How long a run may take.
     pub(super) deadline: Duration,
     /// The most messages in a burst.
-    pub(super) burst: usize,
+    pub(super) coalesced: usize,
 }
 
 /// A delivery in hand.
 struct Job {
     message: Received,
     receipt: Receipt,
-    witness: Witness,
+    metrics_guard: DeliveryMetricsGuard,
 }
 
 /// Attempts that run together, and for each message of theirs its place and its attempt.
 #[derive(Default)]
-struct Burst {
+struct CoalescedBatch {
     attempts: Vec<Attempt>,
     places: Vec<(usize, usize)>,
 }
 
-impl Burst {
+impl CoalescedBatch {
     /// What runs together: each message once, and where it stands among the messages.
-    fn of(messages: &[Received], suspicions: &[Suspicion], settled: &mut [Option<Settlement>]) -> Self {
-        let mut burst = Self::default();
+    fn of(messages: &[Received], checks: &[PoisonCheck], settled: &mut [Option<Settlement>]) -> Self {
+        let mut coalesced = Self::default();
         // The same message twice in a burst is one attempt; another one under the same identity waits its turn, and is
         // found out then.
         for (place, message) in messages.iter().enumerate() {
@@ -68,19 +68,19 @@ impl Burst {
                 continue;
             };
             let same = |attempt: &Attempt| attempt.identity == message.identity;
-            match burst.attempts.iter().position(same) {
-                Some(index) if burst.attempts[index].digest == message.digest => {
-                    burst.places.push((place, index));
+            match coalesced.attempts.iter().position(same) {
+                Some(index) if coalesced.attempts[index].digest == message.digest => {
+                    coalesced.places.push((place, index));
                 }
-                Some(_) => settled[place] = Some(Settlement::Postpone { rung: LATER }),
-                None if suspicions[place] == Suspicion::Together => {
-                    burst.places.push((place, burst.attempts.len()));
-                    burst.attempts.push(Attempt::of(message, envelope.clone()));
+                Some(_) => settled[place] = Some(Settlement::Postpone { delay: LATER }),
+                None if checks[place] == PoisonCheck::Together => {
+                    coalesced.places.push((place, coalesced.attempts.len()));
+                    coalesced.attempts.push(Attempt::of(message, envelope.clone()));
                 }
                 None => {}
             }
         }
-        burst
+        coalesced
     }
 }
 
@@ -88,7 +88,7 @@ impl RunLane {
     /// Works until told to stop, or until the bus is closed. What was taken and not begun goes back to the queue.
     pub(super) async fn run(self, mut consumer: Box<dyn Consumer>) {
         let lane = Arc::new(self);
-        let bursts: Arc<Bursts<Job>> = Arc::default();
+        let coalescing: Arc<CoalescingQueue<Job>> = Arc::default();
         let mut runs = JoinSet::new();
         loop {
             let batch = tokio::select! {
@@ -111,8 +111,8 @@ impl RunLane {
                     runs.spawn(lane.clone().work(vec![job]));
                 }
                 Some(key) => {
-                    if bursts.add(&key, job) {
-                        runs.spawn(lane.clone().work_key(bursts.clone(), key));
+                    if coalescing.add(&key, job) {
+                        runs.spawn(lane.clone().process_key(coalescing.clone(), key));
                     }
                 }
             }
@@ -126,7 +126,7 @@ impl RunLane {
         let now = self.context.clock.now();
         let mut message = receive(delivery, self.context.lane, &self.context.trusted, now);
         Some(Job {
-            witness: Witness::of(&self.metrics, std::slice::from_mut(&mut message)),
+            metrics_guard: DeliveryMetricsGuard::of(&self.metrics, std::slice::from_mut(&mut message)),
             message,
             receipt: batch.receipt,
         })
@@ -138,7 +138,7 @@ impl RunLane {
     }
 
     /// Works what has this key, burst after burst, until nothing waits.
-    async fn work_key(self: Arc<Self>, bursts: Arc<Bursts<Job>>, key: String) {
+    async fn process_key(self: Arc<Self>, coalescing: Arc<CoalescingQueue<Job>>, key: String) {
         let LaneContext { stop, abandon, .. } = &self.context;
         loop {
             // Whoever is told to stop begins nothing new.
@@ -146,8 +146,8 @@ impl RunLane {
             if calm.is_none() || abandon.is_cancelled() {
                 return;
             }
-            self.clone().work(bursts.take(&key, self.burst)).await;
-            if bursts.end(&key) {
+            self.clone().work(coalescing.take(&key, self.coalesced)).await;
+            if coalescing.end(&key) {
                 return;
             }
         }
@@ -155,17 +155,20 @@ impl RunLane {
 
     /// Works deliveries to the end: committed, answered, acknowledged. What is abandoned on the way comes again.
     async fn work(self: Arc<Self>, jobs: Vec<Job>) {
-        let (mut messages, (receipts, witnesses)): (Vec<Received>, (Vec<Receipt>, Vec<Witness>)) = jobs
+        let (mut messages, (receipts, metrics_guards)): (
+            Vec<Received>,
+            (Vec<Receipt>, Vec<DeliveryMetricsGuard>),
+        ) = jobs
             .into_iter()
-            .map(|job| (job.message, (job.receipt, job.witness)))
+            .map(|job| (job.message, (job.receipt, job.metrics_guard)))
             .unzip();
-        let mut witness = Witness::joined(&self.metrics, witnesses);
-        witness.begun("run");
+        let mut metrics_guard = DeliveryMetricsGuard::joined(&self.metrics, metrics_guards);
+        metrics_guard.begun("run");
         let Ok(settlements) = self.settle(&messages).await else {
             return;
         };
         fail_point::pass(FailPoint::AfterCommit);
-        witness.settled(&mut messages, &settlements);
+        metrics_guard.settled(&mut messages, &settlements);
         let lane = self.context.lane;
         let outgoing = messages
             .iter()
@@ -182,13 +185,13 @@ impl RunLane {
         for receipt in receipts {
             receipt.ack().await;
         }
-        witness.acknowledged();
+        metrics_guard.acknowledged();
     }
 
     async fn settle(&self, messages: &[Received]) -> Result<Vec<Settlement>, Abandoned> {
         let all: Vec<&Received> = messages.iter().collect();
-        let suspicions = self.context.suspect(&all).await?;
-        let settled = self.settle_suspects(messages, &suspicions).await;
+        let checks = self.context.check_poison(&all).await?;
+        let settled = self.settle_suspects(messages, &checks).await;
         // Also what is abandoned: it is given back whole.
         self.context.forget_starts(&all).await;
         settled
@@ -197,20 +200,21 @@ impl RunLane {
     async fn settle_suspects(
         &self,
         messages: &[Received],
-        suspicions: &[Suspicion],
+        checks: &[PoisonCheck],
     ) -> Result<Vec<Settlement>, Abandoned> {
         let deadline = Instant::now() + self.deadline;
         let mut settled = self.screen(messages).await?;
-        let together = Burst::of(messages, suspicions, &mut settled);
-        self.run_burst(messages, together, deadline, &mut settled).await?;
+        let together = CoalescedBatch::of(messages, checks, &mut settled);
+        self.run_coalesced(messages, together, deadline, &mut settled)
+            .await?;
         for (place, message) in messages.iter().enumerate() {
             let (None, Ok(envelope)) = (&settled[place], &message.decoded) else {
                 continue;
             };
-            settled[place] = Some(match suspicions[place] {
-                Suspicion::Poison => self.context.bury(message, suspicion::poison()).await?,
+            settled[place] = Some(match checks[place] {
+                PoisonCheck::Poison => self.context.dead_letter(message, poison::poison()).await?,
                 // Not begun, nothing spent.
-                _ if Instant::now() >= deadline => Settlement::Postpone { rung: LATER },
+                _ if Instant::now() >= deadline => Settlement::Postpone { delay: LATER },
                 _ => {
                     self.context.note_start(message).await?;
                     let attempt = Attempt::of(message, envelope.clone());
@@ -224,18 +228,18 @@ impl RunLane {
         Ok(settled.into_iter().flatten().collect())
     }
 
-    async fn run_burst(
+    async fn run_coalesced(
         &self,
         messages: &[Received],
-        burst: Burst,
+        coalesced: CoalescedBatch,
         deadline: Instant,
         settled: &mut [Option<Settlement>],
     ) -> Result<(), Abandoned> {
-        if burst.attempts.is_empty() {
+        if coalesced.attempts.is_empty() {
             return Ok(());
         }
-        let ends = self.attempt(&burst.attempts, deadline).await?;
-        for (place, index) in burst.places {
+        let ends = self.attempt(&coalesced.attempts, deadline).await?;
+        for (place, index) in coalesced.places {
             let message = &messages[place];
             settled[place] = Some(match ends[index].clone() {
                 Ok(end) => self.settlement(message, end).await?,
@@ -333,11 +337,11 @@ impl RunLane {
         match end {
             RunEnd::Committed(row) => Ok(decide::again(&row)),
             RunEnd::Applied(result) => self.context.apply(message, result).await,
-            RunEnd::Rejected(rejection) => self.context.bury(message, rejection).await,
+            RunEnd::Rejected(rejection) => self.context.dead_letter(message, rejection).await,
             RunEnd::Failed(reason) => self.context.fail(message, Failure::Transient(reason)).await,
             RunEnd::Later(reason) => {
                 tracing::info!(lane = %self.context.lane, message.id = %message.identity.id, reason, "not yet");
-                Ok(Settlement::Postpone { rung: LATER })
+                Ok(Settlement::Postpone { delay: LATER })
             }
         }
     }

@@ -10,10 +10,10 @@ use lockstep_protocol::results::MessageRejected;
 use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{Digest, Envelope, Identity, Message, WorkResult};
 
-use super::dead::{self, Passage};
+use super::dead::{self, DeliveryMetadata};
 use super::intake::Received;
 use crate::handlers::Rejection;
-use crate::store::{Ending, InboxRow, InboxState, LetterProperties};
+use crate::store::{Completion, InboxRow, InboxState, MessageProperties};
 
 /// Runs messages: for what takes seconds and goes outside, such as git.
 ///
@@ -44,7 +44,7 @@ pub struct Attempt {
     /// When the first attempt was.
     pub first_at: Timestamp,
     /// How it came.
-    passage: Passage,
+    delivery_metadata: DeliveryMetadata,
 }
 
 /// How a run ended for one message.
@@ -72,7 +72,7 @@ impl Attempt {
             actor: received.actor.clone(),
             number: received.attempt,
             first_at: received.first_at,
-            passage: received.passage(),
+            delivery_metadata: received.delivery_metadata(),
         }
     }
 
@@ -86,38 +86,38 @@ impl Attempt {
             actor,
             number: 1,
             first_at: at,
-            passage: Passage {
+            delivery_metadata: DeliveryMetadata {
                 lane,
-                epoch: 0,
+                redrive_count: 0,
                 requeued: None,
                 attempt: 1,
                 first_at: at,
                 body,
-                properties: LetterProperties::default(),
+                properties: MessageProperties::default(),
             },
         }
     }
 
     /// Its ending when it is applied.
-    pub fn applied(&self, result: WorkResult, at: Timestamp) -> Ending {
-        self.ending(InboxState::Applied, result, at)
+    pub fn applied(&self, result: WorkResult, at: Timestamp) -> Completion {
+        self.completion(InboxState::Applied, result, at)
     }
 
     /// Its ending when it is dead.
-    pub fn dead(&self, rejection: &Rejection, at: Timestamp) -> Ending {
+    pub fn dead(&self, rejection: &Rejection, at: Timestamp) -> Completion {
         let result = WorkResult::MessageRejected(MessageRejected {
             code: rejection.code,
             reason: rejection.reason.clone(),
             place: Some(rejection.place.clone()),
             message_type: Some(self.envelope.message.kind().as_str().to_owned()),
         });
-        self.ending(InboxState::Dead, result, at)
+        self.completion(InboxState::Dead, result, at)
     }
 
-    fn ending(&self, state: InboxState, result: WorkResult, at: Timestamp) -> Ending {
+    fn completion(&self, state: InboxState, result: WorkResult, at: Timestamp) -> Completion {
         let row = InboxRow {
             identity: self.identity.clone(),
-            epoch: self.passage.epoch,
+            redrive_count: self.delivery_metadata.redrive_count,
             kind: self.envelope.message.kind().as_str().to_owned(),
             digest: self.digest,
             state,
@@ -126,6 +126,6 @@ impl Attempt {
             subject: self.envelope.subject.clone(),
             result,
         };
-        dead::ending(row, &self.passage)
+        dead::completion(row, &self.delivery_metadata)
     }
 }

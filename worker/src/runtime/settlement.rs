@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use lockstep_protocol::Code;
-use lockstep_protocol::topology::{Lane, Rung};
+use lockstep_protocol::topology::{Lane, RetryDelay};
 
-use super::retry::rung_after;
+use super::retry::retry_delay_after;
 use crate::store::InboxRow;
 
 /// What becomes of a message, once decided. All of it is published before the message is acknowledged.
@@ -18,7 +18,7 @@ pub enum Settlement {
     /// It is tried again later, as this attempt.
     Retry {
         /// Where it waits.
-        rung: Rung,
+        delay: RetryDelay,
         /// Which attempt comes next.
         attempt: u32,
     },
@@ -30,7 +30,7 @@ pub enum Settlement {
     /// It comes back later without an attempt spent.
     Postpone {
         /// Where it waits.
-        rung: Rung,
+        delay: RetryDelay,
     },
 }
 
@@ -49,18 +49,18 @@ pub(super) enum Failure {
 
 /// What to do about a failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum FailureAction {
     /// Up the ladder.
-    Retry { rung: Rung, attempt: u32 },
+    Retry { delay: RetryDelay, attempt: u32 },
     /// Dead, with this code and reason.
     Dead { code: Code, reason: String },
 }
 
 /// The rule: what may heal climbs the ladder, what cannot is dead at once.
-pub(super) fn on_failure(failure: Failure, attempt: u32) -> Verdict {
+pub(super) fn on_failure(failure: Failure, attempt: u32) -> FailureAction {
     let (code, reason) = match failure {
         Failure::Refused(reason) => {
-            return Verdict::Dead {
+            return FailureAction::Dead {
                 code: Code::StoreRefused,
                 reason,
             };
@@ -68,12 +68,12 @@ pub(super) fn on_failure(failure: Failure, attempt: u32) -> Verdict {
         Failure::Panicked(reason) => (Code::Crashed, format!("the handler panicked: {reason}")),
         Failure::Transient(reason) | Failure::Unreadable(reason) => (Code::AttemptsExhausted, reason),
     };
-    match rung_after(attempt) {
-        Some(rung) => Verdict::Retry {
-            rung,
+    match retry_delay_after(attempt) {
+        Some(delay) => FailureAction::Retry {
+            delay,
             attempt: attempt + 1,
         },
-        None => Verdict::Dead {
+        None => FailureAction::Dead {
             code,
             reason: format!("{reason} (attempt {attempt}, the last one)"),
         },
@@ -85,25 +85,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_climbs_the_ladder_and_then_dies() {
+    fn a_panic_climbs_the_retry_delays_and_then_dies() {
         let panic = || Failure::Panicked("index out of bounds".to_owned());
         assert_eq!(
             on_failure(panic(), 1),
-            Verdict::Retry {
-                rung: Rung::Seconds5,
+            FailureAction::Retry {
+                delay: RetryDelay::Seconds5,
                 attempt: 2
             }
         );
         assert_eq!(
             on_failure(panic(), 4),
-            Verdict::Retry {
-                rung: Rung::Minutes10,
+            FailureAction::Retry {
+                delay: RetryDelay::Minutes10,
                 attempt: 5
             }
         );
         assert!(matches!(
             on_failure(panic(), 5),
-            Verdict::Dead {
+            FailureAction::Dead {
                 code: Code::Crashed,
                 ..
             }
@@ -115,7 +115,7 @@ mod tests {
         let verdict = on_failure(Failure::Refused("no NUL in text".to_owned()), 1);
         assert_eq!(
             verdict,
-            Verdict::Dead {
+            FailureAction::Dead {
                 code: Code::StoreRefused,
                 reason: "no NUL in text".to_owned()
             }

@@ -18,7 +18,7 @@ use super::run::RunLane;
 use super::runner::Runner;
 use crate::clock::Clock;
 use crate::handlers::Handlers;
-use crate::store::{BatchStore, DeadLetters, Starts};
+use crate::store::{BatchStore, DeadLetters, DeliveryAttempts};
 
 /// The most messages of a run lane in hand.
 const MOST_RUNS: u16 = 256;
@@ -33,9 +33,9 @@ pub struct WorkerContext {
     /// What is remembered.
     pub store: Arc<dyn BatchStore>,
     /// What could not be worked.
-    pub letters: Arc<dyn DeadLetters>,
+    pub dead_letters: Arc<dyn DeadLetters>,
     /// What began and did not end.
-    pub starts: Arc<dyn Starts>,
+    pub starts: Arc<dyn DeliveryAttempts>,
     /// What messages mean.
     pub handlers: Arc<dyn Handlers>,
     /// Who runs the messages of lanes whose work takes time.
@@ -113,7 +113,7 @@ pub async fn run(
             lane,
             bus: context.bus.clone(),
             store: context.store.clone(),
-            letters: context.letters.clone(),
+            dead_letters: context.dead_letters.clone(),
             starts: context.starts.clone(),
             clock: context.clock.clone(),
             trusted: trusted.clone(),
@@ -140,7 +140,7 @@ pub async fn run(
                 metrics: Arc::new(LaneMetrics::of_runs(lane)),
                 debounce: options.debounce,
                 deadline: options.run_deadline.min(RUN_DEADLINE),
-                burst: usize::from(MOST_RUNS),
+                coalesced: usize::from(MOST_RUNS),
             };
             lanes.spawn(work.run(consumer));
         } else {
@@ -174,9 +174,9 @@ pub async fn run(
 
 /// The queues behind the chosen lanes. Whoever takes events also reads what no binding wanted.
 fn queues(chosen: &[Lane]) -> Vec<(Lane, Queue)> {
-    let inlets = [Lane::Events, Lane::Repositories, Lane::Commands, Lane::Dead];
+    let ingress_lanes = [Lane::Events, Lane::Repositories, Lane::Commands, Lane::Dead];
     let wanted = |lane: &Lane| chosen.is_empty() || chosen.contains(lane);
-    let mut queues: Vec<(Lane, Queue)> = inlets
+    let mut queues: Vec<(Lane, Queue)> = ingress_lanes
         .into_iter()
         .filter(wanted)
         .map(|lane| (lane, Queue::Lane(lane)))

@@ -9,7 +9,7 @@ use lockstep_protocol::{Digest, Identity, Kind, Message, WorkResult};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{InboxState, LetterProperties, LetterState, Stamp, StoreError};
+use super::{DeadLetterState, InboxState, MessageProperties, StoreError, Version};
 
 fn corrupt(what: &str, reason: impl Display) -> StoreError {
     StoreError::Corrupt {
@@ -98,26 +98,26 @@ pub(super) fn read_inbox_state(text: &str) -> Result<InboxState, StoreError> {
     }
 }
 
-pub(super) fn epoch(epoch: u32) -> i32 {
-    i32::try_from(epoch).unwrap_or(i32::MAX)
+pub(super) fn redrive_count(redrive_count: u32) -> i32 {
+    i32::try_from(redrive_count).unwrap_or(i32::MAX)
 }
 
-pub(super) fn read_epoch(what: &str, epoch: i32) -> Result<u32, StoreError> {
-    u32::try_from(epoch).map_err(|error| corrupt(what, error))
+pub(super) fn read_redrive_count(what: &str, redrive_count: i32) -> Result<u32, StoreError> {
+    u32::try_from(redrive_count).map_err(|error| corrupt(what, error))
 }
 
-pub(super) fn letter_properties(properties: &LetterProperties) -> String {
+pub(super) fn dead_letter_properties(properties: &MessageProperties) -> String {
     serde_json::to_string(properties).expect("a struct of texts has no failing serializers")
 }
 
-pub(super) const fn letter_state(action: DeadLetterAction) -> &'static str {
+pub(super) const fn dead_letter_state(action: DeadLetterAction) -> &'static str {
     match action {
-        DeadLetterAction::Requeued => LetterState::Requeued.as_str(),
-        DeadLetterAction::Dropped => LetterState::Dropped.as_str(),
+        DeadLetterAction::Requeued => DeadLetterState::Requeued.as_str(),
+        DeadLetterAction::Dropped => DeadLetterState::Dropped.as_str(),
     }
 }
 
-pub(super) fn read_letter_state(text: &str) -> Result<LetterState, StoreError> {
+pub(super) fn read_dead_letter_state(text: &str) -> Result<DeadLetterState, StoreError> {
     word("dead_letter.state", text)
 }
 
@@ -139,17 +139,17 @@ pub(super) fn read_result(kind: &str, body: &str) -> Result<WorkResult, StoreErr
 }
 
 /// A stamp's time, exactly.
-pub(super) fn stamp_time(stamp: &Stamp) -> String {
-    stamp.time.to_string()
+pub(super) fn version_time(version: &Version) -> String {
+    version.time.to_string()
 }
 
-pub(super) fn read_stamp(time: Option<String>, id: Option<String>) -> Result<Option<Stamp>, StoreError> {
+pub(super) fn read_version(time: Option<String>, id: Option<String>) -> Result<Option<Version>, StoreError> {
     let (Some(time), Some(id)) = (time, id) else {
         return Ok(None);
     };
-    Ok(Some(Stamp {
-        time: word("device.stamp_time", &time)?,
-        id: name("device.stamp_id", id)?,
+    Ok(Some(Version {
+        time: word("device.version_time", &time)?,
+        id: name("device.version_id", id)?,
     }))
 }
 
@@ -195,7 +195,7 @@ mod tests {
             Err(StoreError::Corrupt { .. })
         ));
         assert!(matches!(digest(&[0; 31]), Err(StoreError::Corrupt { .. })));
-        let negative: Result<u32, _> = number("dead_letter.epoch", -1);
+        let negative: Result<u32, _> = number("dead_letter.redrive_count", -1);
         assert!(matches!(negative, Err(StoreError::Corrupt { .. })));
         let event = read_result("lockstep.device.removed", r#"{"hostname": "sw1"}"#);
         assert!(matches!(event, Err(StoreError::Corrupt { .. })));

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use lockstep_protocol::commands::DeadLetterSelection;
-pub use lockstep_protocol::rest::DeadLetterState as LetterState;
+pub use lockstep_protocol::rest::DeadLetterState;
 use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{Code, Identity};
 use serde::{Deserialize, Serialize};
@@ -13,11 +13,11 @@ use super::StoreError;
 
 /// A message that could not be worked, with its bytes. Commits together with the inbox row that says so.
 #[derive(Clone, Debug, PartialEq)]
-pub struct DeadLetter {
+pub struct NewDeadLetter {
     /// Who it is, as the inbox knows it.
     pub identity: Identity,
     /// How often it was requeued before.
-    pub epoch: u32,
+    pub redrive_count: u32,
     /// The lane in which it died.
     pub lane: Lane,
     /// The type it claims; empty where it could not be read.
@@ -41,12 +41,12 @@ pub struct DeadLetter {
     /// The bytes as they came.
     pub body: Bytes,
     /// What stood beside them.
-    pub properties: LetterProperties,
+    pub properties: MessageProperties,
 }
 
 /// What stood beside the body of a dead letter and is published with it again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LetterProperties {
+pub struct MessageProperties {
     /// The message's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
@@ -69,11 +69,11 @@ pub struct LetterProperties {
 
 /// A dead letter in the table, without its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LetterHead {
+pub struct DeadLetterSummary {
     /// Its number.
     pub number: u64,
     /// Where it is in its life.
-    pub state: LetterState,
+    pub state: DeadLetterState,
     /// When it was requeued or dropped.
     pub settled_at: Option<Timestamp>,
     /// By whom.
@@ -81,8 +81,8 @@ pub struct LetterHead {
     /// Who it is, as the inbox knows it.
     pub identity: Identity,
     /// How often it was requeued before it died this time.
-    pub epoch: u32,
-    /// The lane in which it died: a text, since a newer worker may know more lanes. See [`LetterHead::known_lane`].
+    pub redrive_count: u32,
+    /// The lane in which it died: a text, since a newer worker may know more lanes. See [`DeadLetterSummary::known_lane`].
     pub lane: String,
     /// The type it claims; empty where it could not be read.
     pub kind: String,
@@ -106,7 +106,7 @@ pub struct LetterHead {
     pub bytes: u64,
 }
 
-impl LetterHead {
+impl DeadLetterSummary {
     /// The lane in which it died, if this program knows it. If not, a newer worker is there, or was, that can publish it
     /// again; this one leaves it alone.
     pub fn known_lane(&self) -> Option<Lane> {
@@ -116,20 +116,20 @@ impl LetterHead {
 
 /// A dead letter in the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LetterRow {
+pub struct DeadLetter {
     /// All but its bytes.
-    pub head: LetterHead,
+    pub head: DeadLetterSummary,
     /// The bytes as they came.
     pub body: Bytes,
     /// What stood beside them.
-    pub properties: LetterProperties,
+    pub properties: MessageProperties,
 }
 
 /// Which dead letters to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LetterQuery {
+pub struct DeadLetterQuery {
     /// Only those in this state.
-    pub state: Option<LetterState>,
+    pub state: Option<DeadLetterState>,
     /// Only those that died of this.
     pub code: Option<String>,
     /// Only those that died in this lane.
@@ -144,7 +144,7 @@ pub struct LetterQuery {
 
 /// Which dead letters to count, of those that nobody settled yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LetterCountQuery {
+pub struct DeadLetterCountQuery {
     /// Only those that died of this.
     pub code: Option<String>,
     /// Only those that died in this lane.
@@ -157,18 +157,18 @@ pub struct LetterCountQuery {
 
 /// How many dead letters nobody settled yet, all seen at the same time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LetterCounts {
+pub struct DeadLetterTotals {
     /// The newest of them.
     pub newest: Option<u64>,
     /// How many there are.
     pub total: u64,
     /// How many of which lane, type and code, the most first.
-    pub groups: Vec<LetterGroup>,
+    pub groups: Vec<DeadLetterGroupCount>,
 }
 
 /// Dead letters alike in lane, type and code.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LetterGroup {
+pub struct DeadLetterGroupCount {
     /// The lane in which they died.
     pub lane: String,
     /// The type they claim; empty where it could not be read.
@@ -181,7 +181,7 @@ pub struct LetterGroup {
 
 /// Which dead letters a command is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Letters {
+pub enum DeadLetterSelector {
     /// One.
     One(u64),
     /// All that nobody settled yet and that match.
@@ -195,19 +195,19 @@ pub trait DeadLetters: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// See [`StoreError`].
-    async fn letters(&self, query: &LetterQuery) -> Result<Vec<LetterHead>, StoreError>;
+    async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<Vec<DeadLetterSummary>, StoreError>;
 
     /// How many nobody settled yet.
     ///
     /// # Errors
     /// See [`StoreError`].
-    async fn letter_counts(&self, query: &LetterCountQuery) -> Result<LetterCounts, StoreError>;
+    async fn dead_letter_totals(&self, query: &DeadLetterCountQuery) -> Result<DeadLetterTotals, StoreError>;
 
     /// One of them.
     ///
     /// # Errors
     /// See [`StoreError`].
-    async fn letter(&self, number: u64) -> Result<Option<LetterRow>, StoreError>;
+    async fn dead_letter(&self, number: u64) -> Result<Option<DeadLetter>, StoreError>;
 
     /// Those that this command requeued and that were not worked since, in order of their numbers, from `after` on.
     ///
@@ -218,7 +218,7 @@ pub trait DeadLetters: Debug + Send + Sync + 'static {
         request: &Identity,
         after: u64,
         limit: u32,
-    ) -> Result<Vec<LetterRow>, StoreError>;
+    ) -> Result<Vec<DeadLetter>, StoreError>;
 
     /// Those that were requeued before this time and not worked since, in order of their numbers, from `after` on.
     ///
@@ -229,5 +229,5 @@ pub trait DeadLetters: Debug + Send + Sync + 'static {
         requeued_before: Timestamp,
         after: u64,
         limit: u32,
-    ) -> Result<Vec<LetterRow>, StoreError>;
+    ) -> Result<Vec<DeadLetter>, StoreError>;
 }

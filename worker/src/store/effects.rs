@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use lockstep_protocol::results::DeadLetterAction;
 use lockstep_protocol::{Cause, DeviceState, GroupName, Hostname};
 
-use super::{Attributes, ClientRow, GroupRow, InterfaceRow, Link, Stamp};
+use super::{Attributes, ClientRow, GroupRow, InterfaceRow, Link, Version};
 
 /// What one message does. A closed set: the store can write nothing else, so five hundred messages are one transaction.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,12 +20,12 @@ pub struct Effects {
     /// Links to be made.
     pub links: Vec<Link>,
     /// Dead letters to be requeued or dropped.
-    pub letters: Option<SettleLetters>,
+    pub dead_letters: Option<SettleDeadLetters>,
 }
 
 /// What happens to dead letters that nobody settled yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SettleLetters {
+pub struct SettleDeadLetters {
     /// Whether they are requeued or dropped.
     pub action: DeadLetterAction,
     /// Which, in order.
@@ -44,7 +44,7 @@ pub enum DeviceEffect {
         /// Its state.
         state: DeviceState,
         /// The message that said so.
-        stamp: Option<Stamp>,
+        version: Option<Version>,
     },
     /// It is described anew, as a whole.
     Describe {
@@ -64,7 +64,7 @@ pub enum DeviceEffect {
         /// Until when.
         until: Option<Timestamp>,
         /// The message that said so.
-        stamp: Option<Stamp>,
+        version: Option<Version>,
     },
     /// It is a member of exactly these groups, by list.
     Join {

@@ -73,7 +73,7 @@ pub enum StoreError {
 
 /// Which way an error heals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Healing {
+pub enum Retryability {
     /// By waiting.
     Wait,
     /// By repeating at once.
@@ -84,20 +84,20 @@ pub enum Healing {
 
 impl StoreError {
     /// Which way this heals.
-    pub fn healing(&self) -> Healing {
+    pub fn retryability(&self) -> Retryability {
         match self {
-            Self::Unavailable { .. } => Healing::Wait,
-            Self::Conflict { .. } => Healing::Repeat,
+            Self::Unavailable { .. } => Retryability::Wait,
+            Self::Conflict { .. } => Retryability::Repeat,
             Self::Refused { .. }
             | Self::Corrupt { .. }
             | Self::SchemaVersion { .. }
             | Self::SchemaTooNew { .. }
-            | Self::Address { .. } => Healing::Never,
+            | Self::Address { .. } => Retryability::Never,
         }
     }
 
     /// The same message was worked elsewhere at the same time.
-    pub fn worked_elsewhere(operation: &'static str, identity: &Identity) -> Self {
+    pub fn processed_elsewhere(operation: &'static str, identity: &Identity) -> Self {
         Self::Conflict {
             operation,
             source: format!("message {identity} has an inbox row already").into(),

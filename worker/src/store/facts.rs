@@ -1,4 +1,4 @@
-mod letters;
+mod dead_letters;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use lockstep_protocol::{Cause, DeviceState, Hostname, Identity, Kind, Mac, Serial};
 
 use super::{
-    Attributes, ClientRow, DeviceEffect, DeviceRow, Effects, Ending, GroupRow, InboxRow, InterfaceRow,
-    Lifecycle, Link, Stamp, SyncState,
+    Attributes, ClientRow, Completion, DeviceEffect, DeviceRow, Effects, GroupRow, InboxRow, InterfaceRow,
+    Lifecycle, Link, SyncState, Version,
 };
 
-pub use letters::SettledLetters;
+pub use dead_letters::SettledDeadLetters;
 
 /// What the store knows about the keys of a batch, and what the batch did to it so far.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,7 +27,7 @@ pub struct Facts {
     groups: Vec<GroupRow>,
     interfaces: Vec<InterfaceRow>,
     clients: Vec<ClientRow>,
-    letters: letters::LetterFacts,
+    dead_letters: dead_letters::DeadLetterFacts,
     now: Option<Timestamp>,
 }
 
@@ -51,7 +51,7 @@ pub type Flips = BTreeSet<Hostname>;
 
 /// The message whose effects are absorbed.
 #[derive(Clone, Debug)]
-pub struct Originator<'a> {
+pub struct Origin<'a> {
     /// Who it is.
     pub identity: &'a Identity,
     /// Its type.
@@ -180,19 +180,19 @@ impl Facts {
 /// Changing, as the batch goes on.
 impl Facts {
     /// Remembers how a message ended.
-    pub fn record(&mut self, ending: impl Into<Ending>) {
-        let Ending {
+    pub fn record(&mut self, completion: impl Into<Completion>) {
+        let Completion {
             row,
-            letter,
+            dead_letter,
             requeued,
-        } = ending.into();
+        } = completion.into();
         self.inbox.insert(row.identity.clone(), row.clone());
         self.new_inbox.push(row);
-        if let Some(letter) = letter {
-            self.file(letter);
+        if let Some(dead_letter) = dead_letter {
+            self.file(dead_letter);
         }
         if let Some(number) = requeued {
-            self.letters.worked(number);
+            self.dead_letters.processed(number);
         }
     }
 
@@ -203,7 +203,7 @@ impl Facts {
 
     /// Works in what a message does, and tells whose flag that changed. Effects on devices that are not there do
     /// nothing: handlers name only devices they were shown or make.
-    pub fn absorb(&mut self, effects: Effects, from: &Originator<'_>) -> Flips {
+    pub fn absorb(&mut self, effects: Effects, from: &Origin<'_>) -> Flips {
         let before: Vec<(Hostname, bool)> = effects
             .devices
             .iter()
@@ -219,8 +219,8 @@ impl Facts {
                 self.new_links.push(link);
             }
         }
-        if let Some(letters) = effects.letters {
-            self.letters.settle(letters, from);
+        if let Some(dead_letters) = effects.dead_letters {
+            self.dead_letters.settle(dead_letters, from);
         }
         self.groups.extend(effects.groups);
         self.interfaces.extend(effects.interfaces);
@@ -232,17 +232,12 @@ impl Facts {
             .collect()
     }
 
-    fn absorb_device(
-        &mut self,
-        effect: DeviceEffect,
-        from: &Originator<'_>,
-        causes: &mut Vec<(Cause, usize)>,
-    ) {
+    fn absorb_device(&mut self, effect: DeviceEffect, from: &Origin<'_>, causes: &mut Vec<(Cause, usize)>) {
         if let DeviceEffect::Create {
             hostname,
             attributes,
             state,
-            stamp,
+            version,
         } = effect
         {
             let row = DeviceRow {
@@ -253,7 +248,7 @@ impl Facts {
                     state,
                     note: None,
                     until: None,
-                    stamp,
+                    version,
                 },
                 sync: SyncState::SYNCHRONIZED,
                 groups: None,
@@ -282,9 +277,9 @@ impl Facts {
                 state,
                 note,
                 until,
-                stamp,
+                version,
                 ..
-            } => row.r#move(state, note, until, stamp, from.at),
+            } => row.r#move(state, note, until, version, from.at),
             DeviceEffect::Join { groups, .. } => row.groups = Some(groups),
             DeviceEffect::Unsynchronize { .. } => row.unsynchronize(cause, from.at),
             DeviceEffect::ForgetCauses { .. } => row.forget_causes(),
@@ -293,7 +288,7 @@ impl Facts {
     }
 
     /// The index of this message's cause, made when it is needed first.
-    fn cause(&mut self, cause: Cause, from: &Originator<'_>, made: &mut Vec<(Cause, usize)>) -> usize {
+    fn cause(&mut self, cause: Cause, from: &Origin<'_>, made: &mut Vec<(Cause, usize)>) -> usize {
         if let Some((_, index)) = made.iter().find(|(other, _)| *other == cause) {
             return *index;
         }
@@ -337,7 +332,7 @@ impl DeviceRow {
         state: DeviceState,
         note: Option<String>,
         until: Option<Timestamp>,
-        stamp: Option<Stamp>,
+        version: Option<Version>,
         at: Timestamp,
     ) {
         let returns = state == DeviceState::Managed && self.lifecycle.state != DeviceState::Managed;
@@ -346,12 +341,12 @@ impl DeviceRow {
             self.flagged = true;
         }
         // `None` sorts first: the youngest message that said something about the state counts.
-        let stamp = stamp.max(self.lifecycle.stamp.take());
+        let version = version.max(self.lifecycle.version.take());
         self.lifecycle = Lifecycle {
             state,
             note,
             until,
-            stamp,
+            version,
         };
         self.described = true;
     }

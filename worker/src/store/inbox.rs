@@ -4,7 +4,7 @@ use jiff::Timestamp;
 pub use lockstep_protocol::rest::InboxState;
 use lockstep_protocol::{Digest, Identity, WorkResult};
 
-use super::DeadLetter;
+use super::NewDeadLetter;
 
 /// A message that was worked, and what became of it. Commits together with its effects.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,7 +12,7 @@ pub struct InboxRow {
     /// Who the message is.
     pub identity: Identity,
     /// How often it was requeued as a dead letter. A row of a later epoch takes the place of a dead one, and of no other.
-    pub epoch: u32,
+    pub redrive_count: u32,
     /// The type it claims; empty where it could not be read.
     pub kind: String,
     /// What it said.
@@ -31,21 +31,21 @@ pub struct InboxRow {
 
 /// How a message ended. All of it commits together with what the message did.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Ending {
+pub struct Completion {
     /// What is remembered.
     pub row: Arc<InboxRow>,
     /// Its dead letter, where it died.
-    pub letter: Option<DeadLetter>,
+    pub dead_letter: Option<NewDeadLetter>,
     /// The dead letter that it was until it was requeued.
     pub requeued: Option<u64>,
 }
 
 /// A message that came only once, and was applied.
-impl From<InboxRow> for Ending {
+impl From<InboxRow> for Completion {
     fn from(row: InboxRow) -> Self {
         Self {
             row: Arc::new(row),
-            letter: None,
+            dead_letter: None,
             requeued: None,
         }
     }

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use lockstep_protocol::{Hostname, Identity, Mac, Serial};
 
-use super::Letters;
+use super::DeadLetterSelector;
 
 /// What a batch of messages asks the store about. Sorted, so that locks are always taken in one order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct Keys {
     /// Devices whose links are asked for.
     pub links_of: BTreeSet<Hostname>,
     /// Dead letters, to be locked.
-    pub letters: BTreeSet<Letters>,
+    pub dead_letters: BTreeSet<DeadLetterSelector>,
 }
 
 impl Keys {
@@ -29,6 +29,6 @@ impl Keys {
         self.macs.extend(other.macs);
         self.serials.extend(other.serials);
         self.links_of.extend(other.links_of);
-        self.letters.extend(other.letters);
+        self.dead_letters.extend(other.dead_letters);
     }
 }

@@ -4,7 +4,7 @@ use std::error::Error as _;
 
 use refinery::{Error, Migration, Report, Runner};
 
-use super::meaning::Meaning;
+use super::error_class::ErrorClass;
 use super::{Migrated, StoreError};
 
 /// What a schema says of itself.
@@ -76,13 +76,13 @@ pub(super) fn migrated(report: &Report, known: u32) -> Migrated {
 /// What an error of a migration is. The error of the driver `E` decides, where there is one.
 pub(super) fn failed<E: std::error::Error + 'static>(
     error: Error,
-    meaning: impl FnOnce(&E) -> Meaning,
+    error_class: impl FnOnce(&E) -> ErrorClass,
 ) -> StoreError {
     let mut causes = std::iter::successors(error.source(), |error| (*error).source());
-    let meaning = causes
+    let error_class = causes
         .find_map(|error| error.downcast_ref::<E>())
-        .map_or(Meaning::Refused, meaning);
-    meaning.error("migrate", error)
+        .map_or(ErrorClass::Refused, error_class);
+    error_class.error("migrate", error)
 }
 
 #[cfg(test)]

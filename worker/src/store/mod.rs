@@ -8,13 +8,14 @@
 
 mod column;
 mod dead_letter;
+mod delivery_attempt;
 mod effects;
 mod error;
+mod error_class;
 mod facts;
 mod inbox;
 mod keys;
 mod lease;
-mod meaning;
 mod merged;
 mod migrated;
 pub mod postgres;
@@ -22,9 +23,8 @@ mod repository;
 mod retention;
 mod rows;
 pub mod sqlite;
-mod starts;
+mod stats;
 mod view;
-mod vitals;
 
 use std::fmt::Debug;
 
@@ -34,24 +34,25 @@ use lockstep_protocol::rest::DeviceView;
 use lockstep_protocol::{DeviceState, DeviceType, GroupName, Hostname, Identity};
 
 pub use dead_letter::{
-    DeadLetter, DeadLetters, LetterCountQuery, LetterCounts, LetterGroup, LetterHead, LetterProperties,
-    LetterQuery, LetterRow, LetterState, Letters,
+    DeadLetter, DeadLetterCountQuery, DeadLetterGroupCount, DeadLetterQuery, DeadLetterSelector,
+    DeadLetterState, DeadLetterSummary, DeadLetterTotals, DeadLetters, MessageProperties, NewDeadLetter,
 };
-pub use effects::{DeviceEffect, Effects, SettleLetters};
-pub use error::{Healing, StoreError};
-pub use facts::{Facts, Flips, NewCause, Originator, SettledLetters};
-pub use inbox::{Ending, InboxRow, InboxState};
+pub use delivery_attempt::{DeliveryAttempt, DeliveryAttempts};
+pub use effects::{DeviceEffect, Effects, SettleDeadLetters};
+pub use error::{Retryability, StoreError};
+pub use facts::{Facts, Flips, NewCause, Origin, SettledDeadLetters};
+pub use inbox::{Completion, InboxRow, InboxState};
 pub use keys::Keys;
 pub use lease::{Lease, Leases};
 pub use repository::{
-    Advance, Changed, Choice, EndingsOf, Flagged, Flags, Repositories, RepositoryChange, RepositoryRow, Whom,
+    Advance, Changed, CompletionsOf, DevicePredicate, DeviceSelector, Flagged, Flags, Repositories,
+    RepositoryChange, RepositoryRow,
 };
 pub use retention::{Expired, OpenCauses, Records, Retention};
 pub use rows::{
-    Attributes, ClientRow, DeviceRow, GroupRow, InterfaceRow, Lifecycle, Link, LinkEnd, Stamp, SyncState,
+    Attributes, ClientRow, DeviceRow, GroupRow, InterfaceRow, Lifecycle, Link, LinkEnd, SyncState, Version,
 };
-pub use starts::{Start, Starts};
-pub use vitals::{DevicesInState, Sessions, Summary, Vitals};
+pub use stats::{DevicesInState, Sessions, Stats, Summary};
 
 /// Works batches of messages, each in one transaction.
 #[async_trait]

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use lockstep_protocol::{CommitId, DeviceType, Hostname, RepositoryName};
 
-use super::{Ending, Lease, NewCause, StoreError};
+use super::{Completion, Lease, NewCause, StoreError};
 
 /// A repository, without its listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct RepositoryRow {
     /// The branch that was looked at last.
     pub branch: String,
     /// Raised whenever the row is written.
-    pub round: i64,
+    pub revision: i64,
     /// The commit whose flags are set, and since when; `None` before the first.
     pub accepted: Option<(CommitId, Timestamp)>,
     /// The tip that was looked at last.
@@ -37,7 +37,7 @@ pub struct RepositoryChange {
     /// The branch that was looked at.
     pub branch: String,
     /// The round of the row on which it was decided; 0 if there was none.
-    pub round: i64,
+    pub revision: i64,
     /// The tip that was seen.
     pub seen: CommitId,
     /// When.
@@ -48,11 +48,11 @@ pub struct RepositoryChange {
     pub advance: Option<Advance>,
     /// How the messages ended that asked for the look, made when it is known whose flags changed. None of them ended
     /// before; if one did, nothing is written.
-    pub endings: EndingsOf,
+    pub completions: CompletionsOf,
 }
 
 /// How messages ended, from what was flagged.
-pub type EndingsOf = Arc<dyn Fn(&Flagged) -> Vec<Ending> + Send + Sync>;
+pub type CompletionsOf = Arc<dyn Fn(&Flagged) -> Vec<Completion> + Send + Sync>;
 
 /// The accepted commit moves.
 #[derive(Clone, Debug)]
@@ -71,12 +71,12 @@ pub struct Flags {
     /// Why.
     pub cause: NewCause,
     /// Which.
-    pub whom: Whom,
+    pub selector: DeviceSelector,
 }
 
 /// Devices, by what they are: each that fits one of these.
 #[derive(Clone, Default)]
-pub struct Whom {
+pub struct DeviceSelector {
     /// All of these types.
     pub device_types: BTreeSet<DeviceType>,
     /// All of these types on these platforms.
@@ -86,11 +86,11 @@ pub struct Whom {
     /// These; those that are not there are reported.
     pub hostnames: BTreeSet<Hostname>,
     /// Those whose name is chosen, such as by group.
-    pub chosen: Option<Choice>,
+    pub predicate: Option<DevicePredicate>,
 }
 
 /// Chooses devices by their names.
-pub type Choice = Arc<dyn Fn(&Hostname) -> bool + Send + Sync>;
+pub type DevicePredicate = Arc<dyn Fn(&Hostname) -> bool + Send + Sync>;
 
 /// Who was unsynchronized.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -145,24 +145,24 @@ pub trait Repositories: Debug + Send + Sync + 'static {
     async fn change(&self, change: &RepositoryChange) -> Result<Changed, StoreError>;
 }
 
-impl Whom {
+impl DeviceSelector {
     /// Whether it may be most of the fleet.
     pub(super) fn is_broad(&self) -> bool {
         !self.device_types.is_empty()
             || !self.platforms.is_empty()
             || !self.whole_platforms.is_empty()
-            || self.chosen.is_some()
+            || self.predicate.is_some()
     }
 }
 
-impl Debug for Whom {
+impl Debug for DeviceSelector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Whom")
             .field("device_types", &self.device_types)
             .field("platforms", &self.platforms)
             .field("whole_platforms", &self.whole_platforms)
             .field("hostnames", &self.hostnames)
-            .field("chosen", &self.chosen.is_some())
+            .field("chosen", &self.predicate.is_some())
             .finish()
     }
 }
@@ -172,7 +172,7 @@ impl Debug for RepositoryChange {
         f.debug_struct("RepositoryChange")
             .field("lease", &self.lease)
             .field("name", &self.name)
-            .field("round", &self.round)
+            .field("round", &self.revision)
             .field("seen", &self.seen)
             .field("problem", &self.problem)
             .finish_non_exhaustive()

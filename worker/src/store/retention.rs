@@ -40,7 +40,7 @@ pub enum Records {
     /// Dead letters that were worked again or dropped, by the time of the command that said so.
     DeadLetters,
     /// How often the work on a message began.
-    DeliveryStarts,
+    DeliveryAttempts,
 }
 
 /// What a chunk came to.

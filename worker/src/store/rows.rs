@@ -46,7 +46,7 @@ impl Attributes {
 
 /// The last message about a device's state that was applied: an older one never writes over it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Stamp {
+pub struct Version {
     /// Its time.
     pub time: Timestamp,
     /// Its id, which decides between equal times.
@@ -63,7 +63,7 @@ pub struct Lifecycle {
     /// Until when, as somebody noted.
     pub until: Option<Timestamp>,
     /// The message that said so; `None` if none with a time of its own did.
-    pub stamp: Option<Stamp>,
+    pub version: Option<Version>,
 }
 
 /// Whether a device has what it should have. Every cause raises `desired`; a sync raises `synced` up to what it rendered.

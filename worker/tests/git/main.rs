@@ -205,18 +205,18 @@ async fn hooks_and_configuration_of_others_are_not_run() -> Result<()> {
     let mirror = place.mirror()?;
     mirror.fetch().await?;
     let clone = place.folder.path().join("clones/settings.git");
-    let witness = place.folder.path().join("witness");
+    let metrics_guard = place.folder.path().join("witness");
     let hooks = clone.join("hooks");
     std::fs::create_dir_all(&hooks)?;
     for hook in ["reference-transaction", "post-update", "pre-auto-gc"] {
         let path = hooks.join(hook);
-        std::fs::write(&path, format!("#!/bin/sh\ntouch {}\n", witness.display()))?;
+        std::fs::write(&path, format!("#!/bin/sh\ntouch {}\n", metrics_guard.display()))?;
         std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
     }
     place.origin.write("a", b"2")?;
     place.origin.commit("two")?;
     mirror.fetch().await?;
-    ensure!(!witness.exists());
+    ensure!(!metrics_guard.exists());
     Ok(())
 }
 

@@ -10,8 +10,8 @@ use lockstep_protocol::DeviceType;
 use lockstep_testbed::{Database, FaultProxy, Mode, wait};
 use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_worker::store::{
-    Attributes, BatchStore, Changed, DeadLetters as _, DeviceEffect, Inbox, Keys, LetterCountQuery,
-    LetterQuery, LetterState, Repositories as _, Schema, StoreError, Whom,
+    Attributes, BatchStore, Changed, DeadLetterCountQuery, DeadLetterQuery, DeadLetterState,
+    DeadLetters as _, DeviceEffect, DeviceSelector, Inbox, Keys, Repositories as _, Schema, StoreError,
 };
 use tokio_postgres::Client;
 
@@ -277,20 +277,20 @@ async fn a_connection_cut_anywhere_in_a_change_leaves_all_or_nothing() -> Result
     let proxy = FaultProxy::to(schema(&place).addr()?).await?;
     let store = PostgresStore::connect(options(&schema(&place).url_through(proxy.addr())))?;
     let lease = leases::acquire(&place, leases::LONG).await?;
-    let all = || Whom {
+    let all = || DeviceSelector {
         device_types: [DeviceType::Access].into(),
-        chosen: Some(Arc::new(|_| true)),
-        ..Whom::default()
+        predicate: Some(Arc::new(|_| true)),
+        ..DeviceSelector::default()
     };
     // Sessions are open and statements prepared, so that the cuts fall into the transaction.
     repositories::flag(&*store, repositories::flags(&lease, 0, "first", all())).await?;
-    let (mut round, mut outcomes) = (1, [0, 0]);
+    let (mut revision, mut outcomes) = (1, [0, 0]);
     for cut in (0..6000).step_by(250) {
         let id = format!("cut {cut}");
         store.ping().await?;
         proxy.set(Mode::CutAfter(cut)).await?;
         let changed = store
-            .change(&repositories::flags(&lease, round, &id, all()))
+            .change(&repositories::flags(&lease, revision, &id, all()))
             .await;
         proxy.set(Mode::Pass).await?;
         let lost = matches!(changed, Err(StoreError::Unavailable { .. }));
@@ -300,17 +300,17 @@ async fn a_connection_cut_anywhere_in_a_change_leaves_all_or_nothing() -> Result
         drop(transaction);
         let remembered = facts.message(&message(&id)).is_some();
         ensure!(remembered || lost, "committed, and not there");
-        round += i64::from(remembered);
+        revision += i64::from(remembered);
         outcomes[usize::from(remembered)] += 1;
         let device = facts.device(&hostname("sw1")).context("sw1")?;
         ensure!(
-            device.sync.desired == round + 1,
-            "after {cut} bytes, round {round}: {device:?}"
+            device.sync.desired == revision + 1,
+            "after {cut} bytes, round {revision}: {device:?}"
         );
-        ensure!(repositories::round(&*place.store).await? == round);
+        ensure!(repositories::revision(&*place.store).await? == revision);
         let causes = place.probe.texts("SELECT message_id FROM cause").await?;
         ensure!(
-            causes.len() == usize::try_from(round)?,
+            causes.len() == usize::try_from(revision)?,
             "after {cut} bytes: {causes:?}"
         );
     }
@@ -384,10 +384,10 @@ async fn an_answer_that_never_comes_is_not_waited_for() -> Result<()> {
 
 /// A thousand settled dead letters for one that is not.
 const MANY_LETTERS: &str = "\
-    INSERT INTO dead_letter (source, id, epoch, lane, kind, code, reason, attempts, first_at, died_at, body, properties, \
+    INSERT INTO dead_letter (source, id, redrive_count, lane, kind, code, reason, attempts, first_at, died_at, body, properties, \
         state, settled_at, request_source, request_id) \
     SELECT 'urn:test', n::text, 0, 'events', 'lockstep.x', 'crashed', '', 1, now(), now(), decode('00', 'hex'), '{}', \
-        CASE n % 1000 WHEN 0 THEN 'dead' WHEN 1 THEN 'requeued' ELSE 'worked' END, now(), 'urn:test', (n / 10)::text \
+        CASE n % 1000 WHEN 0 THEN 'dead' WHEN 1 THEN 'requeued' ELSE 'processed' END, now(), 'urn:test', (n / 10)::text \
     FROM generate_series(1, 100000) AS n";
 
 #[tokio::test]
@@ -399,21 +399,27 @@ async fn among_a_hundred_thousand_dead_letters_nothing_is_searched_for() -> Resu
     place.probe.texts(MANY_LETTERS).await?;
     place.probe.texts("ANALYZE dead_letter").await?;
     let store = PostgresStore::connect(options(&url(&place)))?;
-    let list = |state| LetterQuery {
+    let list = |state| DeadLetterQuery {
         state,
         code: Some("crashed".to_owned()),
         limit: 50,
-        ..LetterQuery::default()
+        ..DeadLetterQuery::default()
     };
-    let counts = LetterCountQuery {
+    let counts = DeadLetterCountQuery {
         limit: 10,
-        ..LetterCountQuery::default()
+        ..DeadLetterCountQuery::default()
     };
     for _ in 0..ROUNDS {
-        ensure!(store.letters(&list(None)).await?.len() == 50);
-        ensure!(store.letters(&list(Some(LetterState::Dead))).await?.len() == 50);
-        ensure!(store.letter_counts(&counts).await?.total == 100);
-        ensure!(store.letter(77_777).await?.is_some());
+        ensure!(store.dead_letters(&list(None)).await?.len() == 50);
+        ensure!(
+            store
+                .dead_letters(&list(Some(DeadLetterState::Dead)))
+                .await?
+                .len()
+                == 50
+        );
+        ensure!(store.dead_letter_totals(&counts).await?.total == 100);
+        ensure!(store.dead_letter(77_777).await?.is_some());
         ensure!(store.requeued_by(&message("100"), 0, 50).await?.len() == 1);
         ensure!(store.due(Timestamp::MAX, 0, 50).await?.len() == 50);
     }

@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
+use super::ack_tracker::Run;
 use super::backoff::{Backoff, HEALTHY};
-use super::ledger::Run;
 use super::link::{CLOSING, Link};
 use super::properties;
 use super::session::{Session, SessionChannel, SessionError};
@@ -49,7 +49,7 @@ struct Mailbox {
 pub(super) async fn start(plan: Plan, tasks: &TaskTracker) -> Result<AmqpConsumer, BusError> {
     let first = match plan.link.attempted().await.map_err(|_| BusError::Closed)? {
         None => None,
-        Some(live) => match Session::open(live, &plan.queue, plan.options, plan.limit).await {
+        Some(generation) => match Session::open(generation, &plan.queue, plan.options, plan.limit).await {
             Ok(session) => Some(session),
             Err(SessionError::Refused(error)) => return Err(error),
             Err(SessionError::Lost(reason)) => {
@@ -285,8 +285,8 @@ impl Supervisor {
 
     async fn open(&self) -> Option<Result<Session, SessionError>> {
         let open = async {
-            let live = self.plan.link.connected().await.ok()?;
-            Some(Session::open(live, &self.plan.queue, self.plan.options, self.plan.limit).await)
+            let generation = self.plan.link.connected().await.ok()?;
+            Some(Session::open(generation, &self.plan.queue, self.plan.options, self.plan.limit).await)
         };
         tokio::select! {
             biased;

@@ -56,8 +56,8 @@ mod tests {
     fn the_message_meant_is_named() {
         let in_flight: Vec<Outgoing> = [
             (Destination::Lane(Lane::Devices), 1),
-            (Destination::Inlet(Kind::InterfaceUpdated), 1),
-            (Destination::Inlet(Kind::SyncRequested), 9),
+            (Destination::Ingress(Kind::InterfaceUpdated), 1),
+            (Destination::Ingress(Kind::SyncRequested), 9),
             (Destination::Dead, 1),
         ]
         .map(|(destination, length)| Outgoing {

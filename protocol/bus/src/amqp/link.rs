@@ -32,9 +32,9 @@ pub(super) enum State {
     /// The first attempt is under way.
     Dialing,
     /// It works.
-    Up(Arc<Live>),
+    Up(Arc<ConnectionGeneration>),
     /// It works, but the broker takes no messages because of an alarm.
-    Blocked(Arc<Live>),
+    Blocked(Arc<ConnectionGeneration>),
     /// It is lost and being rebuilt.
     Down,
     /// It was closed on purpose.
@@ -42,36 +42,36 @@ pub(super) enum State {
 }
 
 /// One life of the connection.
-pub(super) struct Live {
+pub(super) struct ConnectionGeneration {
     pub(super) connection: Connection,
-    condemned: CancellationToken,
+    closing: CancellationToken,
 }
 
 /// The link was closed on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Closed;
 
-impl Live {
+impl ConnectionGeneration {
     fn new(connection: Connection) -> Arc<Self> {
         Arc::new(Self {
             connection,
-            condemned: CancellationToken::new(),
+            closing: CancellationToken::new(),
         })
     }
 
     /// Whether it may be used as far as is known.
     pub(super) fn works(&self) -> bool {
-        self.connection.status().connected() && !self.condemned.is_cancelled()
+        self.connection.status().connected() && !self.closing.is_cancelled()
     }
 
     /// Makes everybody give it up: something on it did not behave, or it is no longer wanted.
-    pub(super) fn condemn(&self) {
-        self.condemned.cancel();
+    pub(super) fn start_closing(&self) {
+        self.closing.cancel();
     }
 
     /// Waits until it is given up.
     pub(super) async fn given_up(&self) {
-        self.condemned.cancelled().await;
+        self.closing.cancelled().await;
     }
 
     async fn close(&self) {
@@ -92,7 +92,7 @@ impl Link {
         users: TaskTracker,
         tasks: &TaskTracker,
     ) -> Self {
-        let first = first.map(Live::new);
+        let first = first.map(ConnectionGeneration::new);
         let state = first.clone().map_or(State::Dialing, State::Up);
         let (sender, states) = watch::channel(state);
         let supervisor = Supervisor {
@@ -115,15 +115,15 @@ impl Link {
     /// Whether there is a connection, blocked or not.
     pub(super) fn is_up(&self) -> bool {
         match &*self.states.borrow() {
-            State::Up(live) | State::Blocked(live) => live.works(),
+            State::Up(generation) | State::Blocked(generation) => generation.works(),
             State::Dialing | State::Down | State::Closed => false,
         }
     }
 
     /// Waits until messages can be published.
-    pub(super) async fn ready(&self) -> Result<Arc<Live>, Closed> {
+    pub(super) async fn ready(&self) -> Result<Arc<ConnectionGeneration>, Closed> {
         self.wait(|state| match state {
-            State::Up(live) if live.works() => Some(Ok(Arc::clone(live))),
+            State::Up(generation) if generation.works() => Some(Ok(Arc::clone(generation))),
             State::Closed => Some(Err(Closed)),
             State::Up(_) | State::Blocked(_) | State::Dialing | State::Down => None,
         })
@@ -131,9 +131,11 @@ impl Link {
     }
 
     /// Waits until there is a connection, blocked or not.
-    pub(super) async fn connected(&self) -> Result<Arc<Live>, Closed> {
+    pub(super) async fn connected(&self) -> Result<Arc<ConnectionGeneration>, Closed> {
         self.wait(|state| match state {
-            State::Up(live) | State::Blocked(live) if live.works() => Some(Ok(Arc::clone(live))),
+            State::Up(generation) | State::Blocked(generation) if generation.works() => {
+                Some(Ok(Arc::clone(generation)))
+            }
             State::Closed => Some(Err(Closed)),
             State::Up(_) | State::Blocked(_) | State::Dialing | State::Down => None,
         })
@@ -141,9 +143,9 @@ impl Link {
     }
 
     /// Waits for the first attempt to connect; says what came of it.
-    pub(super) async fn attempted(&self) -> Result<Option<Arc<Live>>, Closed> {
+    pub(super) async fn attempted(&self) -> Result<Option<Arc<ConnectionGeneration>>, Closed> {
         self.wait(|state| match state {
-            State::Up(live) | State::Blocked(live) => Some(Ok(Some(Arc::clone(live)))),
+            State::Up(generation) | State::Blocked(generation) => Some(Ok(Some(Arc::clone(generation)))),
             State::Down => Some(Ok(None)),
             State::Closed => Some(Err(Closed)),
             State::Dialing => None,
@@ -176,14 +178,14 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    async fn run(self, first: Option<Arc<Live>>) {
+    async fn run(self, first: Option<Arc<ConnectionGeneration>>) {
         let mut backoff = Backoff::new();
         let mut next = first;
         while !self.stop.is_cancelled() {
-            let live = match next.take() {
-                Some(live) => live,
+            let generation = match next.take() {
+                Some(generation) => generation,
                 None => match self.dial().await {
-                    Some(Ok(connection)) => Live::new(connection),
+                    Some(Ok(connection)) => ConnectionGeneration::new(connection),
                     Some(Err(error)) => {
                         let wait = backoff.wait();
                         warn!(role = self.role, %error, retry_ms = wait.as_millis(), "no connection to the broker");
@@ -196,19 +198,19 @@ impl Supervisor {
             };
             info!(role = self.role, "connected to the broker");
             let born = Instant::now();
-            self.states.send_replace(State::Up(Arc::clone(&live)));
-            self.watch_over(&live).await;
+            self.states.send_replace(State::Up(Arc::clone(&generation)));
+            self.watch_over(&generation).await;
             if self.stop.is_cancelled() {
                 self.states.send_replace(State::Closed);
                 let _ = timeout(CLOSING * 2, self.users.wait()).await;
                 // Publishers hear of it at once: on a blocked connection lapin would tell them nothing.
-                live.condemn();
-                live.close().await;
+                generation.start_closing();
+                generation.close().await;
                 break;
             }
-            live.condemn();
+            generation.start_closing();
             self.states.send_replace(State::Down);
-            self.tasks.spawn(async move { live.close().await });
+            self.tasks.spawn(async move { generation.close().await });
             if born.elapsed() > HEALTHY {
                 backoff.reset();
             }
@@ -239,16 +241,16 @@ impl Supervisor {
     }
 
     /// Returns when the connection is lost, condemned or no longer wanted.
-    async fn watch_over(&self, live: &Arc<Live>) {
+    async fn watch_over(&self, generation: &Arc<ConnectionGeneration>) {
         // The only listener: lapin's events go to one of several, not to all.
-        let mut events = pin!(live.connection.events_listener());
+        let mut events = pin!(generation.connection.events_listener());
         let mut watchdog = interval(WATCHDOG);
         watchdog.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return,
-                () = live.given_up() => return,
+                () = generation.given_up() => return,
                 event = events.next() => match event {
                     Some(Event::ConnectionBlocked(reason)) => {
                         warn!(role = self.role, reason, "the broker holds back publishers");
@@ -258,22 +260,22 @@ impl Supervisor {
                 },
                 _ = watchdog.tick() => {}
             }
-            if !live.works() {
+            if !generation.works() {
                 return;
             }
-            self.note_alarm(live);
+            self.note_alarm(generation);
         }
     }
 
-    fn note_alarm(&self, live: &Arc<Live>) {
-        let blocked = live.connection.status().blocked();
+    fn note_alarm(&self, generation: &Arc<ConnectionGeneration>) {
+        let blocked = generation.connection.status().blocked();
         self.states.send_if_modified(|state| match (&state, blocked) {
             (State::Up(_), true) => {
-                *state = State::Blocked(Arc::clone(live));
+                *state = State::Blocked(Arc::clone(generation));
                 true
             }
             (State::Blocked(_), false) => {
-                *state = State::Up(Arc::clone(live));
+                *state = State::Up(Arc::clone(generation));
                 true
             }
             _ => false,

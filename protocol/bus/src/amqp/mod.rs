@@ -13,14 +13,14 @@ mod dial;
 mod link;
 
 mod denial;
-mod flight;
 mod pool;
 mod properties;
+mod publish_batch;
 mod publisher;
 
+mod ack_tracker;
 mod consumer;
 mod declare;
-mod ledger;
 mod session;
 
 mod backoff;
@@ -145,8 +145,8 @@ impl AmqpBus {
     /// A channel for declaring.
     async fn channel(&self) -> Result<lapin::Channel, DeclareError> {
         let closed = DeclareError::Refused(BusError::Closed);
-        let live = self.publisher.link.connected().await.map_err(|_| closed)?;
-        timeout(self.dial.limit(), live.connection.create_channel())
+        let generation = self.publisher.link.connected().await.map_err(|_| closed)?;
+        timeout(self.dial.limit(), generation.connection.create_channel())
             .await
             .map_err(|_| DeclareError::Lost("no answer to opening a channel".to_owned()))?
             .map_err(|error| DeclareError::Lost(error.to_string()))
@@ -215,7 +215,9 @@ impl Bus for AmqpBus {
         }
         match self.publisher.link.state() {
             State::Closed => BusStatus::Closed,
-            State::Up(live) | State::Blocked(live) if !live.works() => BusStatus::Disconnected,
+            State::Up(generation) | State::Blocked(generation) if !generation.works() => {
+                BusStatus::Disconnected
+            }
             State::Up(_) => BusStatus::Connected,
             State::Blocked(_) => BusStatus::Blocked,
             State::Dialing | State::Down => BusStatus::Disconnected,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
-use super::link::{CLOSING, Link, Live};
+use super::link::{CLOSING, ConnectionGeneration, Link};
 
 /// How long to wait for a channel others use, before asking again how things are.
 const WAIT: Duration = Duration::from_secs(3);
@@ -27,7 +27,7 @@ pub(super) struct Channels {
 /// so two publishers on one channel could get each other's confirms.
 pub(super) struct ConfirmChannel {
     pub(super) channel: Channel,
-    pub(super) live: Arc<Live>,
+    pub(super) generation: Arc<ConnectionGeneration>,
 }
 
 /// Why there is no channel.
@@ -56,16 +56,16 @@ impl managed::Manager for Channels {
     type Error = ChannelError;
 
     async fn create(&self) -> Result<ConfirmChannel, ChannelError> {
-        let live = self.link.ready().await.map_err(|_| ChannelError::Closed)?;
-        let channel = live.connection.create_channel().await?;
+        let generation = self.link.ready().await.map_err(|_| ChannelError::Closed)?;
+        let channel = generation.connection.create_channel().await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
-        Ok(ConfirmChannel { channel, live })
+        Ok(ConfirmChannel { channel, generation })
     }
 
     async fn recycle(&self, lent: &mut ConfirmChannel, _: &Metrics) -> RecycleResult<ChannelError> {
         let usable = lent.channel.status().connected()
-            && lent.live.works()
-            && !lent.live.connection.status().blocked();
+            && lent.generation.works()
+            && !lent.generation.connection.status().blocked();
         if usable {
             Ok(())
         } else {
@@ -106,12 +106,12 @@ impl Drop for Lease {
         let Some(object) = self.object.take() else {
             return;
         };
-        let suspect = Object::take(object);
+        let check_poison = Object::take(object);
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };
         let close = async move {
-            let _ = timeout(CLOSING, suspect.channel.close(200, "suspect".into())).await;
+            let _ = timeout(CLOSING, check_poison.channel.close(200, "suspect".into())).await;
         };
         self.tasks.spawn_on(close, &runtime);
     }

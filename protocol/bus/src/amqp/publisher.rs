@@ -15,10 +15,10 @@ use tracing::{debug, warn};
 
 use super::backoff::Backoff;
 use super::denial;
-use super::flight::{Ending, Fate, Flight, Prepared, fly};
 use super::link::Link;
 use super::pool::{ChannelError, Lease, Pool};
-use crate::refusal::{Refusal, on_refusal};
+use super::publish_batch::{BatchEnd, ConfirmStatus, Prepared, PublishBatch, publish_batch};
+use crate::nack_policy::{NackPolicy, nack_policy};
 use crate::{Outgoing, PublishError};
 
 pub(super) struct Publisher {
@@ -58,26 +58,26 @@ impl Publisher {
     /// One flight; returns what has to be published again.
     async fn attempt(&self, mut messages: Vec<Prepared>) -> Result<Vec<Prepared>, PublishError> {
         let lease = self.lease().await?;
-        let Flight { fates, ending } = fly(lease.lent(), &mut messages, self.patience).await;
-        match ending {
-            Ending::Landed => lease.give_back(),
-            Ending::GivenUp => drop(lease),
-            Ending::Lost(error) => {
+        let PublishBatch { statuses, end } = publish_batch(lease.lent(), &mut messages, self.patience).await;
+        match end {
+            BatchEnd::Answered => lease.give_back(),
+            BatchEnd::GivenUp => drop(lease),
+            BatchEnd::Lost(error) => {
                 debug!(%error, "a channel was lost with messages in flight");
                 drop(lease);
             }
-            Ending::Silent => {
+            BatchEnd::Silent => {
                 warn!("the broker confirms nothing, giving up the connection");
                 // Before anything is published again: what was written may still be on its way.
-                Arc::clone(&lease.lent().live).condemn();
+                Arc::clone(&lease.lent().generation).start_closing();
                 drop(lease);
             }
-            Ending::Denied(code, said) => {
+            BatchEnd::Denied(code, said) => {
                 drop(lease);
                 let unknown = messages
                     .iter()
-                    .zip(&fates)
-                    .filter(|(_, fate)| **fate == Fate::Unknown);
+                    .zip(&statuses)
+                    .filter(|(_, status)| **status == ConfirmStatus::Unknown);
                 return Err(denial::find(
                     code,
                     said,
@@ -85,24 +85,28 @@ impl Publisher {
                 ));
             }
         }
-        self.settle(messages, &fates)
+        self.settle(messages, &statuses)
     }
 
     /// What is left to publish, after what the broker said.
-    fn settle(&self, messages: Vec<Prepared>, fates: &[Fate]) -> Result<Vec<Prepared>, PublishError> {
+    fn settle(
+        &self,
+        messages: Vec<Prepared>,
+        statuses: &[ConfirmStatus],
+    ) -> Result<Vec<Prepared>, PublishError> {
         let mut left = Vec::new();
         let mut full: Option<(&'static str, usize)> = None;
-        for (mut prepared, fate) in messages.into_iter().zip(fates) {
-            match fate {
-                Fate::Confirmed => continue,
-                Fate::Unknown => {}
-                Fate::Refused => {
+        for (mut prepared, status) in messages.into_iter().zip(statuses) {
+            match status {
+                ConfirmStatus::Confirmed => continue,
+                ConfirmStatus::Unknown => {}
+                ConfirmStatus::Refused => {
                     prepared.refusals += 1;
                     let destination = &prepared.message.destination;
-                    match on_refusal(destination, prepared.refusals) {
-                        Refusal::Again => {}
-                        Refusal::Bypass => self.bypass(&mut prepared),
-                        Refusal::Surface => full.get_or_insert((destination.exchange(), 0)).1 += 1,
+                    match nack_policy(destination, prepared.refusals) {
+                        NackPolicy::Again => {}
+                        NackPolicy::Bypass => self.bypass(&mut prepared),
+                        NackPolicy::Surface => full.get_or_insert((destination.exchange(), 0)).1 += 1,
                     }
                 }
             }

@@ -13,9 +13,9 @@ use lockstep_protocol::topology::Queue;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::ack_tracker::{AckTracker, Frames, Run};
 use super::declare::{self, DeclareError};
-use super::ledger::{Frames, Ledger, Run};
-use super::link::{CLOSING, Live};
+use super::link::{CLOSING, ConnectionGeneration};
 use crate::{Acknowledge, BusError, ConsumeOptions, Settle};
 
 /// Where deliveries come from until it is `over`.
@@ -28,10 +28,10 @@ pub(super) struct Session {
 /// the receipts (which acknowledge on it). Acknowledging on one that is over does nothing.
 pub(super) struct SessionChannel {
     channel: Channel,
-    live: Arc<Live>,
+    generation: Arc<ConnectionGeneration>,
     tag: ShortString,
     /// Present where acknowledgements travel in order.
-    ledger: Option<Mutex<Ledger>>,
+    tracker: Option<Mutex<AckTracker>>,
     pub(super) over: CancellationToken,
 }
 
@@ -47,13 +47,13 @@ pub(super) enum SessionError {
 impl Session {
     /// Opens a channel and consumes; a reply queue is declared first. Each question to the broker has `limit`.
     pub(super) async fn open(
-        live: Arc<Live>,
+        generation: Arc<ConnectionGeneration>,
         queue: &Queue,
         options: ConsumeOptions,
         limit: Duration,
     ) -> Result<Self, SessionError> {
         let ask = async {
-            let channel = live.connection.create_channel().await?;
+            let channel = generation.connection.create_channel().await?;
             // Per consumer: quorum queues know no other.
             channel
                 .basic_qos(options.prefetch.max(1), BasicQosOptions { global: false })
@@ -79,15 +79,15 @@ impl Session {
             .await
             .map_err(|_| SessionError::silent(limit))?
             .map_err(|error| SessionError::of(queue, &error))?;
-        let ledger = match options.acknowledge {
+        let tracker = match options.acknowledge {
             Acknowledge::InOrder => Some(Mutex::default()),
             Acknowledge::Each => None,
         };
         let channel = Arc::new(SessionChannel {
             tag: deliveries.tag(),
             channel,
-            live,
-            ledger,
+            generation,
+            tracker,
             over: CancellationToken::new(),
         });
         Ok(Self { deliveries, channel })
@@ -97,7 +97,7 @@ impl Session {
 impl SessionChannel {
     /// Whether deliveries may come and acknowledgements may go, as far as is known.
     pub(super) fn works(&self) -> bool {
-        self.channel.status().connected() && self.live.works()
+        self.channel.status().connected() && self.generation.works()
     }
 
     /// Ends it in order: what was settled is acknowledged, everything else goes back to the queue.
@@ -106,9 +106,9 @@ impl SessionChannel {
         if !self.works() {
             return;
         }
-        if let Some(ledger) = &self.ledger {
-            let mut ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
-            for frames in ledger.finish() {
+        if let Some(tracker) = &self.tracker {
+            let mut tracker = tracker.lock().unwrap_or_else(PoisonError::into_inner);
+            for frames in tracker.finish() {
                 self.write(frames);
             }
         }
@@ -132,22 +132,22 @@ impl SessionChannel {
     }
 
     fn settle(&self, run: Run) {
-        let Some(ledger) = &self.ledger else {
+        let Some(tracker) = &self.tracker else {
             return self.write(Frames::Each(run));
         };
         // Written under the lock: were an older frame to overtake a newer one, the broker would close the channel.
-        let mut ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(frames) = ledger.settle(run) {
+        let mut tracker = tracker.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(frames) = tracker.settle(run) {
             self.write(frames);
         }
     }
 
     fn abandon(&self, run: Run) {
-        let Some(ledger) = &self.ledger else {
+        let Some(tracker) = &self.tracker else {
             return;
         };
-        let mut ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
-        for frames in ledger.abandon(run) {
+        let mut tracker = tracker.lock().unwrap_or_else(PoisonError::into_inner);
+        for frames in tracker.abandon(run) {
             self.write(frames);
         }
     }

@@ -126,7 +126,7 @@ fn takes(kind: ExchangeKind, pattern: &str, key: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use lockstep_protocol::Kind;
-    use lockstep_protocol::topology::{Destination, Lane, ReplyQueue, Rung};
+    use lockstep_protocol::topology::{Destination, Lane, ReplyQueue, RetryDelay};
 
     use super::*;
 
@@ -135,12 +135,18 @@ mod tests {
         let reply = ReplyQueue::of("netbox", "1").expect("the name is short");
         let gone = ReplyQueue::of("netbox", "gone").expect("the name is short");
         let table = [
-            (Destination::Inlet(Kind::InterfaceUpdated), "lockstep.lane.events"),
             (
-                Destination::Inlet(Kind::RepositoryChanged),
+                Destination::Ingress(Kind::InterfaceUpdated),
+                "lockstep.lane.events",
+            ),
+            (
+                Destination::Ingress(Kind::RepositoryChanged),
                 "lockstep.lane.repositories",
             ),
-            (Destination::Inlet(Kind::SyncRequested), "lockstep.lane.commands"),
+            (
+                Destination::Ingress(Kind::SyncRequested),
+                "lockstep.lane.commands",
+            ),
             (
                 Destination::Type("lockstep.sync.requested".to_owned()),
                 "lockstep.lane.commands",
@@ -148,7 +154,10 @@ mod tests {
             (Destination::Type("#".to_owned()), "lockstep.unrouted"),
             (Destination::Lane(Lane::Cvp), "lockstep.lane.cvp"),
             (Destination::Lane(Lane::Dead), "lockstep.dead"),
-            (Destination::Delay(Rung::Minutes2, Lane::Cvp), "lockstep.delay.2m"),
+            (
+                Destination::Delay(RetryDelay::Minutes2, Lane::Cvp),
+                "lockstep.delay.2m",
+            ),
             (Destination::Dead, "lockstep.dead"),
             (Destination::Reply(reply.clone()), "lockstep.reply.netbox.1"),
             (Destination::Reply(gone), "lockstep.results"),
@@ -177,9 +186,9 @@ mod tests {
     #[test]
     fn queues_keep_the_rules_of_their_arguments() {
         let routing = Routing::new(&Topology::new(0.5));
-        let rung = routing.rules("lockstep.delay.5s");
-        assert_eq!(rung.ttl, Some(Duration::from_millis(2500)));
-        assert_eq!(rung.dead_letter_to, Some("lockstep.work"));
+        let delay = routing.rules("lockstep.delay.5s");
+        assert_eq!(delay.ttl, Some(Duration::from_millis(2500)));
+        assert_eq!(delay.dead_letter_to, Some("lockstep.work"));
         let results = routing.rules("lockstep.results");
         assert_eq!(results.max_length, Some(100_000));
         assert_eq!(results.ttl, Some(Duration::from_hours(24)));

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::super::management::Management;
 use super::credentials::Credentials;
-use super::wish::{Wish, WishedUser};
+use super::desired_state::{DesiredState, DesiredUser};
 use crate::config::Config;
 use crate::roles;
 
@@ -73,13 +73,13 @@ impl SettingUp<'_> {
     ///
     /// # Errors
     /// The first step that failed.
-    pub(super) async fn run(&mut self, config: &Config, wish: &Wish) -> anyhow::Result<()> {
-        let passwords = self.passwords(wish).await?;
-        let vhost = wish.vhost.as_str();
+    pub(super) async fn run(&mut self, config: &Config, desired: &DesiredState) -> anyhow::Result<()> {
+        let passwords = self.passwords(desired).await?;
+        let vhost = desired.vhost.as_str();
         self.thing(format!("virtual host {vhost}"), &["vhosts", vhost], &json!({}))
             .await?;
         let mut declarer = None;
-        for (user, (exists, password)) in wish.users.iter().zip(passwords) {
+        for (user, (exists, password)) in desired.users.iter().zip(passwords) {
             self.user(user, exists, &password).await?;
             self.rights(vhost, user).await?;
             if let (Role::Setup, Password::Set { password, .. }) = (user.role, password) {
@@ -91,7 +91,7 @@ impl SettingUp<'_> {
             declare(config, &address).await?;
         }
         self.step("exchanges, queues and bindings".to_owned(), Done::Declared);
-        for (name, body) in &wish.policies {
+        for (name, body) in &desired.policies {
             self.thing(format!("policy {name}"), &["policies", vhost, name], body)
                 .await?;
         }
@@ -99,9 +99,9 @@ impl SettingUp<'_> {
     }
 
     /// Decides about all passwords before anything is done, so that a refusal leaves nothing half done.
-    async fn passwords(&self, wish: &Wish) -> anyhow::Result<Vec<(bool, Password)>> {
-        let mut all = Vec::with_capacity(wish.users.len());
-        for user in &wish.users {
+    async fn passwords(&self, desired: &DesiredState) -> anyhow::Result<Vec<(bool, Password)>> {
+        let mut all = Vec::with_capacity(desired.users.len());
+        for user in &desired.users {
             let exists = self.management.get(&["users", &user.name]).await?.is_some();
             let known = self.credentials.read(&user.folder, &user.name)?;
             let password = match known {
@@ -126,7 +126,7 @@ impl SettingUp<'_> {
         Ok(all)
     }
 
-    async fn user(&mut self, user: &WishedUser, exists: bool, password: &Password) -> anyhow::Result<()> {
+    async fn user(&mut self, user: &DesiredUser, exists: bool, password: &Password) -> anyhow::Result<()> {
         let name = &user.name;
         let (what, done) = match (exists, password) {
             (false, _) => (format!("user {name}"), Done::Made),
@@ -148,7 +148,7 @@ impl SettingUp<'_> {
         Ok(())
     }
 
-    async fn rights(&mut self, vhost: &str, user: &WishedUser) -> anyhow::Result<()> {
+    async fn rights(&mut self, vhost: &str, user: &DesiredUser) -> anyhow::Result<()> {
         let name = user.name.as_str();
         self.thing(
             format!("rights of {name}"),
@@ -158,35 +158,35 @@ impl SettingUp<'_> {
         .await?;
         let path = ["topic-permissions", vhost, name];
         let found = self.management.get(&path).await?.map(|answer| answer.body);
-        for wished in user.topic_permissions() {
-            let exchange = wished["exchange"].as_str().unwrap_or_default();
+        for desired in user.topic_permissions() {
+            let exchange = desired["exchange"].as_str().unwrap_or_default();
             let what = format!("topics of {name} at {exchange}");
             let there = found
                 .as_ref()
                 .and_then(Value::as_array)
                 .and_then(|all| all.iter().find(|one| one["exchange"] == exchange));
-            self.put_unless(what, &path, &wished, there).await?;
+            self.put_unless(what, &path, &desired, there).await?;
         }
         Ok(())
     }
 
     /// A thing with a path of its own.
-    async fn thing(&mut self, what: String, path: &[&str], wished: &Value) -> anyhow::Result<()> {
+    async fn thing(&mut self, what: String, path: &[&str], desired: &Value) -> anyhow::Result<()> {
         let found = self.management.get(path).await?.map(|answer| answer.body);
-        self.put_unless(what, path, wished, found.as_ref()).await
+        self.put_unless(what, path, desired, found.as_ref()).await
     }
 
     async fn put_unless(
         &mut self,
         what: String,
         path: &[&str],
-        wished: &Value,
+        desired: &Value,
         found: Option<&Value>,
     ) -> anyhow::Result<()> {
-        let done = compare(wished, found);
+        let done = compare(desired, found);
         if done != Done::Kept && !self.dry_run {
             self.management
-                .put(path, wished)
+                .put(path, desired)
                 .await
                 .with_context(|| format!("cannot make the {what}"))?;
         }
@@ -213,10 +213,12 @@ async fn declare(config: &Config, address: &SecretString) -> anyhow::Result<()> 
 
 /// What is to be done where one thing is wished for and another is found. More may be found than was wished for: the broker
 /// adds what it knows itself.
-fn compare(wished: &Value, found: Option<&Value>) -> Done {
+fn compare(desired: &Value, found: Option<&Value>) -> Done {
     let Some(found) = found else { return Done::Made };
     let same = |(key, value): (&String, &Value)| found.get(key) == Some(value);
-    let all = wished.as_object().is_some_and(|wished| wished.iter().all(same));
+    let all = desired
+        .as_object()
+        .is_some_and(|desired| desired.iter().all(same));
     if all { Done::Kept } else { Done::Changed }
 }
 
@@ -226,7 +228,7 @@ mod tests {
 
     #[test]
     fn what_is_there_is_kept_and_what_differs_is_changed() {
-        let wished = json!({"write": "^a$", "read": "^$"});
+        let desired = json!({"write": "^a$", "read": "^$"});
         let table = [
             (None, Done::Made),
             (
@@ -237,7 +239,7 @@ mod tests {
             (Some(json!({"write": "^a$"})), Done::Changed),
         ];
         for (found, expected) in table {
-            assert_eq!(compare(&wished, found.as_ref()), expected, "{found:?}");
+            assert_eq!(compare(&desired, found.as_ref()), expected, "{found:?}");
         }
         assert_eq!(compare(&json!({}), Some(&json!({"name": "v"}))), Done::Kept);
     }

@@ -3,8 +3,8 @@
 
 mod apply;
 mod credentials;
+mod desired_state;
 mod producer;
-mod wish;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,8 +20,8 @@ use crate::config::{BrokerUrl, Config};
 use crate::roles;
 use apply::Step;
 use credentials::Credentials;
+use desired_state::DesiredState;
 use producer::Producer;
-use wish::Wish;
 
 /// What to set up, and how.
 #[derive(Debug, Args)]
@@ -89,8 +89,8 @@ impl Setup {
             UsageError("--setup-broker needs --management-url, of an administrator".to_owned())
         })?;
         let vhost = roles::vhost(config).context("broker.url names no virtual host")?;
-        let wish =
-            Wish::new(&vhost, &self.user_prefix, &self.producers, self.max_length).map_err(UsageError)?;
+        let desired = DesiredState::new(&vhost, &self.user_prefix, &self.producers, self.max_length)
+            .map_err(UsageError)?;
         let credentials = Credentials::new(self.credentials, broker);
         let mut setting_up = apply::SettingUp {
             management: &management,
@@ -99,7 +99,7 @@ impl Setup {
             renew: self.renew_passwords,
             steps: Vec::new(),
         };
-        let done = setting_up.run(config, &wish).await;
+        let done = setting_up.run(config, &desired).await;
         show(&setting_up.steps, &vhost, self.dry_run, json);
         done?;
         Ok(ExitCode::SUCCESS)

@@ -19,7 +19,7 @@ impl FromStr for Producer {
             Some((name, types)) => (name, Some(types)),
             None => (text, None),
         };
-        let publishable = Kind::ALL.iter().copied().filter(|kind| kind.inlet().is_some());
+        let publishable = Kind::ALL.iter().copied().filter(|kind| kind.ingress().is_some());
         let kinds = match types {
             None => publishable.filter(|kind| kind.class() == Class::Event).collect(),
             Some(types) => {

@@ -52,7 +52,7 @@ async fn private_soak() -> Result<()> {
     let bus = soak.scene.bus().await?;
     // First the fleet: workers do not wait for each other.
     let fleet = traffic::FLEET.publish(&*bus).await?;
-    soak.scene.oracle().worked(&fleet).await?;
+    soak.scene.oracle().processed(&fleet).await?;
     let (end_of_load, end_of_reading) = (CancellationToken::new(), CancellationToken::new());
     let load = tokio::spawn(traffic::publish(bus.clone(), fleet, end_of_load.clone()));
     let reading = tokio::spawn(traffic::read_results(bus.clone(), end_of_reading.clone()));
@@ -62,7 +62,7 @@ async fn private_soak() -> Result<()> {
     let sent = load.await??;
     let oracle = soak.scene.oracle();
     let ended = Instant::now();
-    oracle.worked(&sent).await?;
+    oracle.processed(&sent).await?;
     println!(
         "all is worked {:.1} s after the load ended",
         ended.elapsed().as_secs_f64()

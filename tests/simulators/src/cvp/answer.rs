@@ -4,7 +4,7 @@ use super::fault::Fault;
 
 /// What is sent back.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
+pub(crate) struct SimulatedResponse {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: String,
@@ -13,7 +13,7 @@ pub(crate) struct Answer {
 const JSON: &str = "application/json;charset=UTF-8";
 const HTML: &str = "text/html;charset=utf-8";
 
-impl Answer {
+impl SimulatedResponse {
     fn new(status: u16, content_type: &str, body: String) -> Self {
         Self {
             status,
@@ -42,13 +42,14 @@ impl Answer {
 
     /// One value of the resource API.
     pub(crate) fn resource(value: &Value) -> Self {
-        Self::json(&json!({"value": value, "time": super::world::EPOCH}))
+        Self::json(&json!({"value": value, "time": super::world::REDRIVE_COUNT}))
     }
 
     /// All values of the resource API: one a line, with bare line feeds.
     pub(crate) fn resources(values: impl Iterator<Item = Value>) -> Self {
         let lines = values.map(|value| {
-            let line = json!({"result": {"value": value, "time": super::world::EPOCH, "type": "INITIAL"}});
+            let line =
+                json!({"result": {"value": value, "time": super::world::REDRIVE_COUNT, "type": "INITIAL"}});
             format!("{line}\n")
         });
         Self::new(200, JSON, lines.collect())

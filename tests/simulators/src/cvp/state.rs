@@ -1,6 +1,6 @@
 use tokio::time::Instant;
 
-use super::answer::Answer;
+use super::answer::SimulatedResponse;
 use super::api::{self, Call};
 use super::endpoint::{Endpoint, Need};
 use super::fault::Faults;
@@ -65,7 +65,7 @@ impl State {
     }
 
     /// Does what is asked, if it may and can be; then what waited for it.
-    pub(crate) fn answer(&mut self, call: &Call) -> Answer {
+    pub(crate) fn answer(&mut self, call: &Call) -> SimulatedResponse {
         self.settle();
         if call.endpoint != Endpoint::Login && !self.is_authenticated(call) {
             return api::expired(self.version, call);

@@ -49,7 +49,7 @@ async fn run(script: &str, arguments: &[&str], environment: &[(&str, &str)]) -> 
 }
 
 /// Runs a function of the witness, which verifies the simulator's certificate, and returns what it returned.
-async fn witness(simulator: &CvpSimulator, function: &str) -> Result<Value> {
+async fn metrics_guard(simulator: &CvpSimulator, function: &str) -> Result<Value> {
     let folder = tempfile::tempdir()?;
     let ca = folder.path().join("ca.pem");
     std::fs::write(&ca, simulator.ca_pem())?;
@@ -145,7 +145,7 @@ async fn cvprac_reads_inventory_change_controls_and_diffs() -> Result<()> {
         world.attach("1784", "cc2");
     });
     let simulator = start(changing).await?;
-    let seen = witness(&simulator, "look").await?;
+    let seen = metrics_guard(&simulator, "look").await?;
     let expected = json!({
         "version": "2022.2.4",
         "inventory": 14,
@@ -169,7 +169,7 @@ async fn cvprac_reads_inventory_change_controls_and_diffs() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn cvprac_notes_executes_cancels_and_logs_out() -> Result<()> {
     let simulator = start(Scenario::seed()).await?;
-    let seen = witness(&simulator, "work").await?;
+    let seen = metrics_guard(&simulator, "work").await?;
     assert_eq!(seen, json!(["seen", "Cancelled", "ACTIVE", true]));
     assert_eq!(simulator.task_status("1788"), Some(TaskStatus::Completed));
     assert_eq!(simulator.open_sessions(), 0);
@@ -180,7 +180,7 @@ async fn cvprac_notes_executes_cancels_and_logs_out() -> Result<()> {
 async fn cvprac_logs_in_again_when_its_session_ends() -> Result<()> {
     let short = Scenario::seed().tuned(|knobs| knobs.session_requests = Some(3));
     let simulator = start(short).await?;
-    assert_eq!(witness(&simulator, "poll").await?, json!(vec![14; 10]));
+    assert_eq!(metrics_guard(&simulator, "poll").await?, json!(vec![14; 10]));
     assert_eq!(simulator.logins(), 4);
     Ok(())
 }
@@ -193,7 +193,7 @@ async fn cvprac_takes_the_next_node_where_one_is_down() -> Result<()> {
     };
     let simulator = CvpSimulator::start(Scenario::seed(), options).await?;
     simulator.take_down(0).await;
-    assert_eq!(witness(&simulator, "poll").await?, json!(vec![14; 10]));
+    assert_eq!(metrics_guard(&simulator, "poll").await?, json!(vec![14; 10]));
     assert!(simulator.requests().iter().all(|request| request.node == 1));
     Ok(())
 }
@@ -201,9 +201,9 @@ async fn cvprac_takes_the_next_node_where_one_is_down() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn cvprac_comes_in_with_a_token_here_and_at_cvaas() -> Result<()> {
     let simulator = start(Scenario::seed()).await?;
-    assert_eq!(witness(&simulator, "token").await?, json!([14, "2022.2.4"]));
+    assert_eq!(metrics_guard(&simulator, "token").await?, json!([14, "2022.2.4"]));
     let simulator = start(Scenario::seed().version(Version::Cvaas)).await?;
-    assert_eq!(witness(&simulator, "cvaas").await?, json!([14, "cvaas"]));
+    assert_eq!(metrics_guard(&simulator, "cvaas").await?, json!([14, "cvaas"]));
     assert_eq!((simulator.logins(), simulator.count(Endpoint::Probe)), (0, 1));
     Ok(())
 }
@@ -216,7 +216,7 @@ async fn faults_do_to_cvprac_what_the_real_ones_do() -> Result<()> {
     simulator.inject(Injection::new(Endpoint::Cancel, Fault::NestedErrorCode));
     simulator.inject(Injection::new(Endpoint::Note, Fault::RateLimited(Some(1))));
     simulator.inject(Injection::new(Endpoint::Execute, Fault::LoggedOut));
-    let seen = witness(&simulator, "suffer").await?;
+    let seen = metrics_guard(&simulator, "suffer").await?;
     let expected = json!([
         null,
         "JSONDecodeError",

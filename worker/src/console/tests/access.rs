@@ -79,7 +79,7 @@ async fn requests_get_the_status_and_problem_of_the_table() {
         (get("/v1/dead?before=-1"), (400, "invalid-query")),
         (get("/v1/dead?limit=1001"), (400, "invalid-query")),
         (get("/v1/dead?codes=crashed"), (400, "invalid-query")),
-        (get("/v1/dead/counts?state=worked"), (400, "invalid-query")),
+        (get("/v1/dead/counts?state=processed"), (400, "invalid-query")),
         (get("/v1/dead/1"), (404, "unknown-dead-letter")),
         (get("/v1/dead/one"), (404, "unknown-dead-letter")),
         (

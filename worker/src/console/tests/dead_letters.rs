@@ -7,18 +7,19 @@ use serde_json::json;
 
 use super::{identity, scene};
 use crate::store::{
-    LetterCounts, LetterGroup, LetterHead, LetterProperties, LetterQuery, LetterRow, LetterState,
+    DeadLetter, DeadLetterGroupCount, DeadLetterQuery, DeadLetterState, DeadLetterSummary, DeadLetterTotals,
+    MessageProperties,
 };
 
-fn letter(number: u64, body: &'static [u8]) -> LetterRow {
-    LetterRow {
-        head: LetterHead {
+fn dead_letter(number: u64, body: &'static [u8]) -> DeadLetter {
+    DeadLetter {
+        head: DeadLetterSummary {
             number,
-            state: LetterState::Dead,
+            state: DeadLetterState::Dead,
             settled_at: None,
             settled_by: None,
             identity: identity(&number.to_string()),
-            epoch: 0,
+            redrive_count: 0,
             lane: "events".to_owned(),
             kind: "lockstep.device.removed".to_owned(),
             subject: Some("sw9".to_owned()),
@@ -32,9 +33,9 @@ fn letter(number: u64, body: &'static [u8]) -> LetterRow {
             bytes: body.len() as u64,
         },
         body: Bytes::from_static(body),
-        properties: LetterProperties {
+        properties: MessageProperties {
             kind: Some("lockstep.device.removed".to_owned()),
-            ..LetterProperties::default()
+            ..MessageProperties::default()
         },
     }
 }
@@ -42,46 +43,46 @@ fn letter(number: u64, body: &'static [u8]) -> LetterRow {
 #[tokio::test]
 async fn dead_letters_are_filtered_and_paged() {
     let scene = scene();
-    *scene.store.letters.lock().unwrap() = (1..=3).map(|number| letter(number, b"{}")).collect();
+    *scene.store.dead_letters.lock().unwrap() = (1..=3).map(|number| dead_letter(number, b"{}")).collect();
     let page = async |path: &str| -> DeadLetterPage {
         let answered = scene.get(path).await;
         assert_eq!(answered.status, 200, "{}", answered.body);
         serde_json::from_value(answered.body).unwrap()
     };
     let numbers = |page: &DeadLetterPage| -> Vec<u64> {
-        let letters = page.dead_letters.iter();
-        letters.map(|letter| letter.number).collect()
+        let dead_letters = page.dead_letters.iter();
+        dead_letters.map(|dead_letter| dead_letter.number).collect()
     };
     let first = page("/v1/dead?limit=2").await;
     assert_eq!((numbers(&first), first.next), (vec![3, 2], Some(2)));
     let last = page("/v1/dead?limit=2&before=2").await;
     assert_eq!((numbers(&last), last.next), (vec![1], None));
 
-    page("/v1/dead?state=worked&code=unknown-device&lane=events&type=lockstep.x").await;
+    page("/v1/dead?state=processed&code=unknown-device&lane=events&type=lockstep.x").await;
     page("/v1/dead?state=all&code=of-a-newer-worker").await;
-    let dead = LetterQuery {
-        state: Some(LetterState::Dead),
+    let dead = DeadLetterQuery {
+        state: Some(DeadLetterState::Dead),
         limit: 3,
-        ..LetterQuery::default()
+        ..DeadLetterQuery::default()
     };
     let expected = [
         dead.clone(),
-        LetterQuery {
+        DeadLetterQuery {
             before: Some(2),
             ..dead
         },
-        LetterQuery {
-            state: Some(LetterState::Worked),
+        DeadLetterQuery {
+            state: Some(DeadLetterState::Processed),
             code: Some("unknown-device".to_owned()),
             lane: Some(Lane::Events),
             kind: Some("lockstep.x".to_owned()),
             before: None,
             limit: 101,
         },
-        LetterQuery {
+        DeadLetterQuery {
             code: Some("of-a-newer-worker".to_owned()),
             limit: 101,
-            ..LetterQuery::default()
+            ..DeadLetterQuery::default()
         },
     ];
     assert_eq!(*scene.store.questions.lock().unwrap(), expected);
@@ -90,7 +91,8 @@ async fn dead_letters_are_filtered_and_paged() {
 #[tokio::test]
 async fn a_body_is_shown_as_text_or_else_in_base64() {
     let scene = scene();
-    *scene.store.letters.lock().unwrap() = vec![letter(1, b"{\"a\": 1}"), letter(2, b"\xff\x00")];
+    *scene.store.dead_letters.lock().unwrap() =
+        vec![dead_letter(1, b"{\"a\": 1}"), dead_letter(2, b"\xff\x00")];
     let shown = async |number: u64| -> DeadLetterDetail {
         let answered = scene.get(&format!("/v1/dead/{number}")).await;
         serde_json::from_value(answered.body).unwrap()
@@ -100,11 +102,11 @@ async fn a_body_is_shown_as_text_or_else_in_base64() {
         (text.body.as_deref(), text.body_base64),
         (Some("{\"a\": 1}"), None)
     );
-    assert_eq!(text.letter.by.as_deref(), Some("ztp"));
+    assert_eq!(text.dead_letter.by.as_deref(), Some("ztp"));
     assert_eq!(text.properties.kind.as_deref(), Some("lockstep.device.removed"));
     let bytes = shown(2).await;
     assert_eq!(
-        (bytes.body, bytes.body_base64.as_deref(), bytes.letter.bytes),
+        (bytes.body, bytes.body_base64.as_deref(), bytes.dead_letter.bytes),
         (None, Some("/wA="), 2)
     );
 }
@@ -112,13 +114,13 @@ async fn a_body_is_shown_as_text_or_else_in_base64() {
 #[tokio::test]
 async fn counts_say_when_they_do_not_name_all() {
     let scene = scene();
-    let group = |code: &str, count| LetterGroup {
+    let group = |code: &str, count| DeadLetterGroupCount {
         lane: "events".to_owned(),
         kind: "lockstep.x".to_owned(),
         code: code.to_owned(),
         count,
     };
-    *scene.store.counts.lock().unwrap() = LetterCounts {
+    *scene.store.counts.lock().unwrap() = DeadLetterTotals {
         newest: Some(9),
         total: 5,
         groups: vec![group("crashed", 3), group("invalid-data", 2)],

@@ -146,7 +146,7 @@ fn changed(change: impl FnOnce(&mut Value)) -> Value {
 fn applied(id: &str) -> InboxRow {
     InboxRow {
         identity: identity(id),
-        epoch: 0,
+        redrive_count: 0,
         kind: "lockstep.device.removed".to_owned(),
         digest: Digest::of_bytes(b""),
         state: InboxState::Applied,

@@ -62,7 +62,7 @@ async fn a_message_is_published_as_written_with_actor_and_trace() {
     assert_eq!(body["actor"], "ztp");
     assert_eq!(body["data"], json!({"hostname": "sw1", "of_tomorrow": [1]}));
     let outgoing = &scene.published()[0];
-    assert_eq!(outgoing.destination, Destination::Inlet(Kind::DeviceRemoved));
+    assert_eq!(outgoing.destination, Destination::Ingress(Kind::DeviceRemoved));
     assert_eq!(outgoing.properties.message_id.as_deref(), Some("1"));
     assert_eq!(
         outgoing.properties.kind.as_deref(),

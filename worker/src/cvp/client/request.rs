@@ -95,11 +95,12 @@ impl CvpClient {
                 }
                 Step::LogIn => {
                     tried.logins += 1;
-                    self.sessions.expire(session.epoch);
+                    self.sessions.expire(session.redrive_count);
                 }
                 Step::Again { node, wait } => {
                     if node == Move::Next {
-                        self.sessions.leave(session.epoch, self.options.nodes.len());
+                        self.sessions
+                            .leave(session.redrive_count, self.options.nodes.len());
                     }
                     if wait.is_some_and(|wait| Instant::now() + wait >= deadline) {
                         let node = self.options.nodes[session.node].to_string();

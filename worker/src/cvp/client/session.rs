@@ -18,7 +18,7 @@ const REFUSAL: Duration = Duration::from_mins(1);
 #[derive(Clone, Debug)]
 pub(super) struct Session {
     /// Grows with every login.
-    pub(super) epoch: u64,
+    pub(super) redrive_count: u64,
     /// Which node it is on.
     pub(super) node: usize,
     pub(super) proof: Arc<Proof>,
@@ -79,16 +79,16 @@ pub(super) trait Login {
 pub(super) struct Sessions {
     state: Mutex<State>,
     /// Held during a login, so that there is one at a time.
-    flight: tokio::sync::Mutex<()>,
+    batch: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    epoch: u64,
+    redrive_count: u64,
     node: usize,
     proof: Option<Arc<Proof>>,
     /// How many logins ended, well or badly.
-    flights: u64,
+    batches: u64,
     /// How the last one failed, if it did.
     failure: Option<(Instant, CvpError)>,
 }
@@ -96,36 +96,40 @@ struct State {
 impl Sessions {
     /// The session there is, or a new one. Who comes while a login is under way gets what comes of it, also if it fails.
     pub(super) async fn get(&self, login: &impl Login) -> Result<Session, CvpError> {
-        let flights = {
+        let batches = {
             let state = self.lock();
             if let Some(known) = state.known() {
                 return known;
             }
-            state.flights
+            state.batches
         };
-        let _flight = self.flight.lock().await;
+        let _flight = self.batch.lock().await;
         let first = {
             let state = self.lock();
             if let Some(known) = state.known() {
                 return known;
             }
             match &state.failure {
-                Some((_, error)) if state.flights > flights => return Err(error.clone()),
+                Some((_, error)) if state.batches > batches => return Err(error.clone()),
                 _ => state.node,
             }
         };
         let result = attempt(login, first).await;
         let mut state = self.lock();
-        state.flights += 1;
+        state.batches += 1;
         match result {
             Ok((node, proof)) => {
-                state.epoch += 1;
+                state.redrive_count += 1;
                 state.node = node;
                 let proof = Arc::new(proof);
                 state.proof = Some(proof.clone());
                 state.failure = None;
-                let epoch = state.epoch;
-                Ok(Session { epoch, node, proof })
+                let redrive_count = state.redrive_count;
+                Ok(Session {
+                    redrive_count,
+                    node,
+                    proof,
+                })
             }
             Err(error) => {
                 state.failure = Some((Instant::now(), error.clone()));
@@ -135,30 +139,34 @@ impl Sessions {
     }
 
     /// The session ended. Says so once, however many requests noticed.
-    pub(super) fn expire(&self, epoch: u64) {
+    pub(super) fn expire(&self, redrive_count: u64) {
         let mut state = self.lock();
-        if state.epoch == epoch {
+        if state.redrive_count == redrive_count {
             state.proof = None;
         }
     }
 
     /// The node does not work: the next login begins with the one after it.
-    pub(super) fn leave(&self, epoch: u64, nodes: usize) {
+    pub(super) fn leave(&self, redrive_count: u64, nodes: usize) {
         let mut state = self.lock();
-        if state.epoch == epoch && nodes > 1 {
+        if state.redrive_count == redrive_count && nodes > 1 {
             state.proof = None;
             state.node = (state.node + 1) % nodes;
             // Who noticed late must not leave the next node, too.
-            state.epoch += 1;
+            state.redrive_count += 1;
         }
     }
 
     /// Takes the session away, if there is one: for logging out.
     pub(super) fn take(&self) -> Option<Session> {
         let mut state = self.lock();
-        let (epoch, node) = (state.epoch, state.node);
+        let (redrive_count, node) = (state.redrive_count, state.node);
         let proof = state.proof.take()?;
-        Some(Session { epoch, node, proof })
+        Some(Session {
+            redrive_count,
+            node,
+            proof,
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -171,7 +179,7 @@ impl State {
     fn known(&self) -> Option<Result<Session, CvpError>> {
         if let Some(proof) = &self.proof {
             return Some(Ok(Session {
-                epoch: self.epoch,
+                redrive_count: self.redrive_count,
                 node: self.node,
                 proof: proof.clone(),
             }));
@@ -264,7 +272,11 @@ mod tests {
             sessions.expire(1);
         }
         let renewed = rush(&sessions, &nodes).await;
-        assert!(renewed.iter().all(|session| session.as_ref().unwrap().epoch == 2));
+        assert!(
+            renewed
+                .iter()
+                .all(|session| session.as_ref().unwrap().redrive_count == 2)
+        );
         sessions.expire(1);
         assert!(rush(&sessions, &nodes).await.iter().all(Result::is_ok));
         assert_eq!(nodes.logins(), 2, "who is late does not end the new session");
@@ -292,15 +304,15 @@ mod tests {
         let (sessions, nodes) = (Sessions::default(), Nodes::new(&[Some(true), None, Some(true)]));
         let session = sessions.get(&nodes).await.unwrap();
         assert_eq!(session.node, 0);
-        sessions.leave(session.epoch, 3);
-        sessions.leave(session.epoch, 3);
+        sessions.leave(session.redrive_count, 3);
+        sessions.leave(session.redrive_count, 3);
         let session = sessions.get(&nodes).await.unwrap();
         assert_eq!(
             (session.node, nodes.logins()),
             (2, 3),
             "the second node is passed over"
         );
-        sessions.expire(session.epoch);
+        sessions.expire(session.redrive_count);
         assert_eq!(
             sessions.get(&nodes).await.unwrap().node,
             2,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{Afterwards, Candidate, Failure, Outcome, Sweep, attachment, without_due};
+use super::{Afterwards, Candidate, Failure, Sweep, TaskOutcome, attachment, without_due};
 use crate::cvp::ComplianceCode;
 use crate::cvp::client::{CvpError, Urgency};
 use crate::cvp::gate::{ChangeControlPolicy, Evidence, Reason, Verdict, decide};
@@ -18,7 +18,7 @@ const LATE: &str = "the answer was lost; the task is Cancelled";
 /// A verdict of the second reading.
 enum Second {
     Cancel,
-    End(Outcome),
+    End(TaskOutcome),
 }
 
 impl Sweep {
@@ -29,17 +29,17 @@ impl Sweep {
         self.settle(&candidate.reading.task, code, outcome);
     }
 
-    async fn end_of(&self, candidate: &Candidate, code: &mut Option<ComplianceCode>) -> Outcome {
+    async fn end_of(&self, candidate: &Candidate, code: &mut Option<ComplianceCode>) -> TaskOutcome {
         let task = &candidate.reading.task;
         if self.tasks_on_device(task) > 1 {
-            return Outcome::kept(BTreeSet::from([Reason::SeveralTasks]));
+            return TaskOutcome::kept(BTreeSet::from([Reason::SeveralTasks]));
         }
         tokio::select! {
             () = sleep_until(candidate.at + self.options.policy.reading_gap) => {}
             () = self.options.stop.cancelled() => {}
         }
         if self.stopped() {
-            return Outcome::kept(BTreeSet::from([Reason::Stopped]));
+            return TaskOutcome::kept(BTreeSet::from([Reason::Stopped]));
         }
         // The note comes before the second reading, so that nothing lies between that and the cancel.
         let (noted, mut controls) = futures_util::join!(self.write_note(candidate), self.fresh_controls());
@@ -57,7 +57,7 @@ impl Sweep {
             {
                 Second::End(outcome) => return outcome,
                 Second::Cancel if self.options.dry_run => {
-                    return Outcome::kept(BTreeSet::from([Reason::DryRun]));
+                    return TaskOutcome::kept(BTreeSet::from([Reason::DryRun]));
                 }
                 Second::Cancel => {}
             }
@@ -66,14 +66,14 @@ impl Sweep {
                 Err(error) => lost = Some(error),
             }
         }
-        Outcome::Failed {
+        TaskOutcome::Failed {
             failure: Failure::Lost,
             error: lost.map_or_else(String::new, |error| error.to_string()),
         }
     }
 
     /// Says on the task what is about to happen to it, for those who look at it later.
-    async fn write_note(&self, candidate: &Candidate) -> Result<(), Outcome> {
+    async fn write_note(&self, candidate: &Candidate) -> Result<(), TaskOutcome> {
         if self.options.dry_run {
             return Ok(());
         }
@@ -88,7 +88,7 @@ impl Sweep {
         // Perhaps it is refused because there is no such task any more.
         match self.context.cvp.task(&id).await {
             Ok(now) => match ended(now.as_ref()) {
-                Some(status) => Err(Outcome::Gone { status }),
+                Some(status) => Err(TaskOutcome::Gone { status }),
                 None => Err(failed(Failure::Note, &error)),
             },
             Err(_) => Err(failed(Failure::Note, &error)),
@@ -112,7 +112,7 @@ impl Sweep {
         let task = match task {
             Ok(task) => task,
             Err(error) => {
-                return Second::End(Outcome::Kept {
+                return Second::End(TaskOutcome::Kept {
                     reasons: BTreeSet::from([Reason::TaskUnreadable]),
                     error: Some(error.to_string()),
                 });
@@ -126,7 +126,7 @@ impl Sweep {
             }
             (status, _) => {
                 let status = status.unwrap_or_default();
-                return Second::End(Outcome::Gone { status });
+                return Second::End(TaskOutcome::Gone { status });
             }
         };
         *code = compliance
@@ -148,13 +148,13 @@ impl Sweep {
         }
         match decide(&evidence, &policy, self.now()) {
             Verdict::Cancel if self.stopped() => {
-                Second::End(Outcome::kept(BTreeSet::from([Reason::Stopped])))
+                Second::End(TaskOutcome::kept(BTreeSet::from([Reason::Stopped])))
             }
             Verdict::Cancel => Second::Cancel,
             Verdict::Keep(reasons) => {
                 let error = compliance.err().or(diff.err()).map(|error| error.to_string());
                 let reasons = without_due(reasons);
-                Second::End(Outcome::Kept { reasons, error })
+                Second::End(TaskOutcome::Kept { reasons, error })
             }
         }
     }
@@ -177,7 +177,7 @@ impl Sweep {
     ///
     /// # Errors
     /// The answer was lost, and the task is still pending.
-    async fn cancel(&self, task: &Task) -> Result<Outcome, CvpError> {
+    async fn cancel(&self, task: &Task) -> Result<TaskOutcome, CvpError> {
         let id = task.task_id();
         let (error, wait) = match self.context.cvp.cancel(&id).await {
             Ok(answer) => return Ok(self.confirm(task, answer).await),
@@ -189,10 +189,10 @@ impl Sweep {
             Watched::Cancelled if error.may_have_happened() => {
                 Ok(self.cancelled(task, LATE.to_owned()).await)
             }
-            Watched::Cancelled => Ok(Outcome::Gone {
+            Watched::Cancelled => Ok(TaskOutcome::Gone {
                 status: "Cancelled".to_owned(),
             }),
-            Watched::Ended(status) => Ok(Outcome::Gone { status }),
+            Watched::Ended(status) => Ok(TaskOutcome::Gone { status }),
             Watched::Pending if error.may_have_happened() => Err(error),
             Watched::Pending | Watched::Unreadable if !error.may_have_happened() => {
                 Ok(failed(Failure::Refused, &error))
@@ -201,8 +201,8 @@ impl Sweep {
         }
     }
 
-    async fn confirm(&self, task: &Task, answer: String) -> Outcome {
-        let unconfirmed = |error: String| Outcome::Failed {
+    async fn confirm(&self, task: &Task, answer: String) -> TaskOutcome {
+        let unconfirmed = |error: String| TaskOutcome::Failed {
             failure: Failure::Unconfirmed,
             error,
         };
@@ -243,7 +243,7 @@ impl Sweep {
     }
 
     /// The last look: whether the device is still compliant.
-    async fn cancelled(&self, task: &Task, answer: String) -> Outcome {
+    async fn cancelled(&self, task: &Task, answer: String) -> TaskOutcome {
         let compliance = self.context.cvp.compliance(task.device(), Urgency::Urgent).await;
         let code = compliance
             .ok()
@@ -261,7 +261,7 @@ impl Sweep {
             }
             None => Afterwards::Unknown,
         };
-        Outcome::Cancelled { answer, afterwards }
+        TaskOutcome::Cancelled { answer, afterwards }
     }
 }
 
@@ -283,8 +283,8 @@ fn ended(task: Option<&Task>) -> Option<String> {
     ended.then(|| task.status.text().to_owned())
 }
 
-fn failed(failure: Failure, error: &CvpError) -> Outcome {
-    Outcome::Failed {
+fn failed(failure: Failure, error: &CvpError) -> TaskOutcome {
+    TaskOutcome::Failed {
         failure,
         error: error.to_string(),
     }

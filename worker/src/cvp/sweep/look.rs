@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Candidate, Outcome, Sweep, without_due};
+use super::{Candidate, Sweep, TaskOutcome, without_due};
 use crate::cvp::client::{CvpError, Urgency};
 use crate::cvp::gate::{Evidence, Reading, Reason, Verdict, decide};
 use crate::cvp::wire::{Compliance, Task, TaskDiff};
@@ -16,7 +16,7 @@ impl Sweep {
     ) -> Result<Option<Candidate>, CvpError> {
         let task = task?;
         if self.stopped() {
-            self.settle(&task, None, Outcome::kept(BTreeSet::from([Reason::Stopped])));
+            self.settle(&task, None, TaskOutcome::kept(BTreeSet::from([Reason::Stopped])));
             return Ok(None);
         }
         let compliance = self
@@ -34,7 +34,7 @@ impl Sweep {
         let reasons: BTreeSet<Reason> = reasons.into_iter().filter(settled).collect();
         if !reasons.is_empty() {
             let error = compliance.err().map(|error| error.to_string());
-            self.settle(&task, code, Outcome::Kept { reasons, error });
+            self.settle(&task, code, TaskOutcome::Kept { reasons, error });
             return Ok(None);
         }
         // Only now: what the device alone keeps needs no second request.
@@ -52,7 +52,7 @@ impl Sweep {
             code => {
                 let reasons = without_due(reasons);
                 let error = diff.err().map(|error| error.to_string());
-                self.settle(&task, code, Outcome::Kept { reasons, error });
+                self.settle(&task, code, TaskOutcome::Kept { reasons, error });
                 Ok(None)
             }
         }

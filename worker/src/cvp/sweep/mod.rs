@@ -6,7 +6,7 @@
 //! 3. *Act*, when all tasks are known: a note and the change controls anew, a second reading of the rest, the gate, and at
 //!    once the cancel. Then the task is read until it is cancelled, and the device once more.
 //!
-//! Every listed task ends in exactly one [`Outcome`]. The sweep knows CloudVision by the trait [`Cvp`] alone, and its
+//! Every listed task ends in exactly one [`TaskOutcome`]. The sweep knows CloudVision by the trait [`Cvp`] alone, and its
 //! audience by a callback.
 
 mod act;
@@ -28,7 +28,7 @@ use jiff::Timestamp;
 
 pub use api::Cvp;
 pub use options::{ConfirmOptions, SweepOptions};
-pub use report::{Action, Afterwards, Failure, Outcome, Summary, SweepEvent, TaskReport};
+pub use report::{Action, Afterwards, Failure, Summary, SweepEvent, TaskOutcome, TaskReport};
 
 use crate::clock::Clock;
 use crate::cvp::client::{CvpError, Urgency};
@@ -198,7 +198,7 @@ impl Sweep {
             return Some(Ok(task));
         }
         let code = device.and_then(|device| device.code.get().cloned());
-        self.settle(&task, code, Outcome::kept(reasons));
+        self.settle(&task, code, TaskOutcome::kept(reasons));
         None
     }
 
@@ -222,7 +222,7 @@ impl Sweep {
     }
 
     /// Ends a task: counts it, and tells about it.
-    fn settle(&self, task: &Task, code: Option<crate::cvp::ComplianceCode>, outcome: Outcome) {
+    fn settle(&self, task: &Task, code: Option<crate::cvp::ComplianceCode>, outcome: TaskOutcome) {
         let report = TaskReport::new(task, code, outcome);
         self.lock().summary.count(&report.outcome);
         (self.context.observe)(SweepEvent::Settled(&report));

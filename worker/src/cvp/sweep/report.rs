@@ -38,12 +38,12 @@ pub struct TaskReport {
     pub created_ms: Option<i64>,
     /// The code of the device, as it was read last before the verdict.
     pub code: Option<ComplianceCode>,
-    pub outcome: Outcome,
+    pub outcome: TaskOutcome,
 }
 
 /// What became of a task.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
+pub enum TaskOutcome {
     /// It was cancelled, and CloudVision says so.
     Cancelled {
         /// What CloudVision answered.
@@ -115,7 +115,7 @@ pub struct Summary {
     pub reasons: Counts,
 }
 
-impl Outcome {
+impl TaskOutcome {
     pub(super) fn kept(reasons: BTreeSet<Reason>) -> Self {
         Self::Kept { reasons, error: None }
     }
@@ -162,7 +162,7 @@ impl Outcome {
 }
 
 impl TaskReport {
-    pub(super) fn new(task: &Task, code: Option<ComplianceCode>, outcome: Outcome) -> Self {
+    pub(super) fn new(task: &Task, code: Option<ComplianceCode>, outcome: TaskOutcome) -> Self {
         let detail = |of: fn(&crate::cvp::wire::TaskDetails) -> &str| {
             task.details
                 .get()
@@ -200,25 +200,25 @@ impl Serialize for TaskReport {
 
 impl Summary {
     /// Counts one more listed task.
-    pub fn add(&mut self, outcome: &Outcome) {
+    pub fn add(&mut self, outcome: &TaskOutcome) {
         self.listed += 1;
         self.count(outcome);
     }
 
-    pub(super) fn count(&mut self, outcome: &Outcome) {
+    pub(super) fn count(&mut self, outcome: &TaskOutcome) {
         match outcome {
-            Outcome::Cancelled { afterwards, .. } => {
+            TaskOutcome::Cancelled { afterwards, .. } => {
                 self.cancelled += 1;
                 self.alerts += u64::from(*afterwards == Afterwards::NoLongerCompliant);
             }
-            Outcome::Kept { reasons, .. } => {
+            TaskOutcome::Kept { reasons, .. } => {
                 self.kept += 1;
                 for reason in reasons {
                     *self.reasons.entry(reason.to_string()).or_default() += 1;
                 }
             }
-            Outcome::Failed { .. } => self.failed += 1,
-            Outcome::Gone { .. } => self.gone += 1,
+            TaskOutcome::Failed { .. } => self.failed += 1,
+            TaskOutcome::Gone { .. } => self.gone += 1,
         }
     }
 }

@@ -28,12 +28,12 @@ pub enum ChangeControlError {
 
 #[derive(Deserialize)]
 struct Line {
-    result: Option<Outcome>,
+    result: Option<ActionResult>,
     error: Option<Value>,
 }
 
 #[derive(Deserialize)]
-struct Outcome {
+struct ActionResult {
     value: Option<Control>,
 }
 

@@ -12,7 +12,7 @@ struct Scene {
 
 fn scene() -> Scene {
     let (bus, store) = (Arc::new(FakeBus::default()), Arc::new(FakeStore::default()));
-    let asked = Fleeting::Fleet(store.clone(), Arc::new(Stopped));
+    let asked = StoreProbe::Fleet(store.clone(), Arc::new(Stopped));
     let sampler = ProcessSampler::new(bus.clone(), Some(asked));
     Scene { bus, store, sampler }
 }

@@ -123,7 +123,7 @@ fn settings_reason(case: &SettingsCase, ours: &Expected) -> &'static str {
 }
 
 #[test]
-fn settings_un_synchronize_whom_cnaas_un_synchronizes() {
+fn settings_un_synchronize_which_devices_cnaas_un_synchronizes() {
     let history = history();
     assert_eq!(history.settings.len(), 214);
     let mut differences = Differences::new();
@@ -157,7 +157,7 @@ fn settings_un_synchronize_whom_cnaas_un_synchronizes() {
 }
 
 #[test]
-fn templates_un_synchronize_whom_cnaas_un_synchronizes() {
+fn templates_un_synchronize_which_devices_cnaas_un_synchronizes() {
     let history = history();
     assert_eq!(history.templates.len(), 187);
     let mut differences = Differences::new();

@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn the_folder_says_whom_a_path_concerns() {
+    fn the_folder_says_which_devices_a_path_concerns() {
         let table: [(&[&[u8]], &str); 25] = [
             (&[], ""),
             (&[b"global/base_system.yml"], "ACCESS, DIST, CORE"),

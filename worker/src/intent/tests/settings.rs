@@ -6,7 +6,7 @@ const BROKEN: &str = "ntp_servers: 1\n";
 const RACKS: &str = "racks: []\n";
 
 #[test]
-fn what_changed_is_checked_and_whom_it_concerns_is_told() {
+fn what_changed_is_checked_and_which_devices_it_concerns_is_told() {
     let d1 = (FILE, "devices/d1/base_system.yml", NTP);
     let table: [(Files<'_>, Files<'_>, &str); 17] = [
         (&[d1], &[d1], ""),

@@ -46,7 +46,7 @@ fn facts() -> Facts {
             state: lockstep_protocol::DeviceState::Managed,
             note: None,
             until: None,
-            stamp: None,
+            version: None,
         },
         sync: SyncState::SYNCHRONIZED,
         groups: None,
@@ -141,15 +141,15 @@ fn a_message_of_a_newer_worker_waits_without_an_inbox_row() {
     assert_eq!(
         decide_at(&received(body), &mut facts, 10),
         Settlement::Postpone {
-            rung: Rung::Seconds30
+            delay: RetryDelay::Seconds30
         }
     );
     assert!(facts.new_inbox().is_empty());
 }
 
-fn requeued(id: &str, data: &Value, epoch: u32) -> Received {
+fn requeued(id: &str, data: &Value, redrive_count: u32) -> Received {
     Received {
-        epoch,
+        redrive_count,
         requeued: Some(7),
         ..event(id, data)
     }
@@ -160,19 +160,19 @@ fn a_dead_letter_has_the_bytes_and_why() {
     let mut facts = facts();
     let received = event("1", &update("ghost"));
     decide_at(&received, &mut facts, 10);
-    let [letter] = facts.new_letters() else {
-        panic!("{:?}", facts.new_letters())
+    let [dead_letter] = facts.new_dead_letters() else {
+        panic!("{:?}", facts.new_dead_letters())
     };
     assert_eq!(
-        (letter.code, letter.lane, letter.epoch),
+        (dead_letter.code, dead_letter.lane, dead_letter.redrive_count),
         (Code::UnknownDevice, Lane::Events, 0)
     );
-    assert_eq!((&letter.body, letter.attempts), (&received.body, 1));
-    assert_eq!(letter.place.as_deref(), Some("$.data.hostname"));
+    assert_eq!((&dead_letter.body, dead_letter.attempts), (&received.body, 1));
+    assert_eq!(dead_letter.place.as_deref(), Some("$.data.hostname"));
 }
 
 #[test]
-fn what_is_requeued_is_worked_once_more_in_each_epoch() {
+fn what_is_requeued_is_worked_once_more_in_each_redrive_count() {
     let mut facts = facts();
     let dead = decide_at(&event("1", &update("ghost")), &mut facts, 10);
     assert_eq!(
@@ -183,26 +183,33 @@ fn what_is_requeued_is_worked_once_more_in_each_epoch() {
     let again = decide_at(&requeued("1", &update("ghost"), 1), &mut facts, 30);
     assert_eq!(code(&again), Code::UnknownDevice);
     assert_ne!(again, dead);
-    let epochs: Vec<u32> = facts.new_letters().iter().map(|letter| letter.epoch).collect();
-    assert_eq!((&epochs[..], facts.worked_letters()), (&[0, 1][..], &[7][..]));
-    for epoch in [0, 1] {
+    let redrive_counts: Vec<u32> = facts
+        .new_dead_letters()
+        .iter()
+        .map(|dead_letter| dead_letter.redrive_count)
+        .collect();
+    assert_eq!(
+        (&redrive_counts[..], facts.worked_dead_letters()),
+        (&[0, 1][..], &[7][..])
+    );
+    for redrive_count in [0, 1] {
         assert_eq!(
-            decide_at(&requeued("1", &update("ghost"), epoch), &mut facts, 40),
+            decide_at(&requeued("1", &update("ghost"), redrive_count), &mut facts, 40),
             again,
-            "it is known how this epoch ended"
+            "it is known how this redrive_count ended"
         );
     }
 }
 
 #[test]
-fn an_applied_message_is_never_worked_again_whatever_its_epoch() {
+fn an_applied_message_is_never_worked_again_whatever_its_redrive_count() {
     let mut facts = facts();
     let applied = decide_at(&event("1", &update("sw1")), &mut facts, 10);
     assert_eq!(
         decide_at(&requeued("1", &update("sw1"), 5), &mut facts, 20),
         applied
     );
-    assert!(facts.worked_letters().is_empty());
+    assert!(facts.worked_dead_letters().is_empty());
 }
 
 fn work(work: &Work, received: &Received, facts: &mut Facts) -> Settlement {
@@ -238,18 +245,18 @@ fn what_lost_its_way_goes_home_or_is_rejected() {
 fn what_died_elsewhere_is_filed_once_and_an_applied_message_cannot_die() {
     let limit = Rejection::new(Code::DeliveryLimit, "$", "too often");
     let died = |id: &str| Received {
-        death: Some(limit.clone()),
+        dead_letter_reason: Some(limit.clone()),
         ..event(id, &update("sw1"))
     };
     let mut facts = facts();
     let applied = decide_at(&event("1", &update("sw1")), &mut facts, 10);
     assert_eq!(work(&Work::File, &died("1"), &mut facts), applied);
-    assert!(facts.new_letters().is_empty());
+    assert!(facts.new_dead_letters().is_empty());
 
     let dead = work(&Work::File, &died("2"), &mut facts);
     assert_eq!(code(&dead), Code::DeliveryLimit);
-    assert_eq!((facts.new_letters().len(), facts.new_inbox().len()), (1, 2));
+    assert_eq!((facts.new_dead_letters().len(), facts.new_inbox().len()), (1, 2));
     // The letter of a message that was dead before: the store keeps one for each epoch.
     assert_eq!(work(&Work::File, &died("2"), &mut facts), dead);
-    assert_eq!((facts.new_letters().len(), facts.new_inbox().len()), (2, 2));
+    assert_eq!((facts.new_dead_letters().len(), facts.new_inbox().len()), (2, 2));
 }

@@ -38,7 +38,7 @@ fn create(name: &str) -> DeviceEffect {
         hostname: hostname(name),
         attributes: Attributes::of(DeviceType::Access),
         state: DeviceState::Managed,
-        stamp: None,
+        version: None,
     }
 }
 
@@ -48,7 +48,7 @@ fn r#move(name: &str, state: DeviceState) -> DeviceEffect {
         state,
         note: None,
         until: None,
-        stamp: None,
+        version: None,
     }
 }
 
@@ -57,7 +57,7 @@ fn absorb(facts: &mut Facts, second: i64, devices: Vec<DeviceEffect>) -> Vec<Str
         source: Source::try_from("urn:test".to_owned()).unwrap(),
         id: MessageId::try_from(second.to_string()).unwrap(),
     };
-    let from = Originator {
+    let from = Origin {
         identity: &identity,
         kind: Kind::InterfaceUpdated,
         actor: None,

@@ -8,7 +8,7 @@ use super::PostgresStore;
 use super::commit::Transaction;
 use super::microseconds::Microseconds;
 use super::session::Session;
-use super::{cause, device, inbox, letters, related};
+use super::{cause, dead_letters, device, inbox, related};
 use crate::store::{BatchStore, BatchTransaction, Facts, Keys, StoreError};
 
 pub(super) const OPERATION: &str = "begin a batch";
@@ -81,7 +81,7 @@ impl PostgresStore {
             .collect();
 
         // Polled in this order, hence sent in this order.
-        let flight = async {
+        let batch = async {
             tokio::try_join!(
                 biased;
                 session.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED"),
@@ -100,7 +100,7 @@ impl PostgresStore {
             )
         };
         let ((), devices, now, messages, macs, serials, links, block) =
-            session.answer(OPERATION, Box::pin(flight)).await?;
+            session.answer(OPERATION, Box::pin(batch)).await?;
         facts.know_time(now.get::<_, Microseconds>(0).0);
         if let Some(block) = block {
             self.cause_ids.add_block(block.get(0));
@@ -112,7 +112,7 @@ impl PostgresStore {
             facts.know_message(inbox::read(row)?);
         }
         related::know(&macs, &serials, &links, facts)?;
-        letters::know(session, keys, facts).await
+        dead_letters::know(session, keys, facts).await
     }
 }
 

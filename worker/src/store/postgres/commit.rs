@@ -6,7 +6,7 @@ use lockstep_protocol::Hostname;
 
 use super::cause::{self, CauseIds};
 use super::session::Session;
-use super::{device, inbox, letters, related, write};
+use super::{dead_letters, device, inbox, related, write};
 use crate::store::{BatchTransaction, Facts, StoreError, merged};
 
 /// The statements of an ending, which a session prepares before it is used.
@@ -23,7 +23,7 @@ pub(super) const STATEMENTS: [&str; 13] = [
     related::UPSERT_INTERFACES,
     related::INSERT_LINKS,
     related::UPSERT_CLIENTS,
-    letters::INSERT,
+    dead_letters::INSERT,
 ];
 
 /// An open transaction. Dropping it closes its session, and the server rolls back.
@@ -51,7 +51,7 @@ impl BatchTransaction for Transaction {
         writes.extend(related::interfaces(facts));
         writes.extend(related::links(facts));
         writes.extend(related::clients(facts));
-        writes.extend(letters::writes(facts));
+        writes.extend(dead_letters::writes(facts));
         write::commit(self.session, &writes).await
     }
 }

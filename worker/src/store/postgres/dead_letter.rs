@@ -9,8 +9,8 @@ use super::PostgresStore;
 use super::inbox::without_nul;
 use super::microseconds::Microseconds;
 use crate::store::{
-    DeadLetters, LetterCountQuery, LetterCounts, LetterGroup, LetterHead, LetterQuery, LetterRow,
-    LetterState, StoreError, column,
+    DeadLetter, DeadLetterCountQuery, DeadLetterGroupCount, DeadLetterQuery, DeadLetterState,
+    DeadLetterSummary, DeadLetterTotals, DeadLetters, StoreError, column,
 };
 
 const OPERATION: &str = "read dead letters";
@@ -18,7 +18,7 @@ const OPERATION: &str = "read dead letters";
 /// The length of a body is known without reading it.
 macro_rules! head {
     () => {
-        "number, state, settled_at, settled_by, source, id, epoch, lane, kind, subject, actor, code, reason, place, \
+        "number, state, settled_at, settled_by, source, id, redrive_count, lane, kind, subject, actor, code, reason, place, \
          attempts, first_at, died_at, octet_length(body)::bigint"
     };
 }
@@ -47,7 +47,7 @@ macro_rules! list {
 const LIST: &str = list!("");
 const LIST_DEAD: &str = list!(" AND state = 'dead'");
 const LIST_REQUEUED: &str = list!(" AND state = 'requeued'");
-const LIST_WORKED: &str = list!(" AND state = 'worked'");
+const LIST_WORKED: &str = list!(" AND state = 'processed'");
 const LIST_DROPPED: &str = list!(" AND state = 'dropped'");
 
 /// Totals are made before the limit cuts.
@@ -74,7 +74,7 @@ const SELECT_DUE: &str = concat!(
 
 #[async_trait]
 impl DeadLetters for PostgresStore {
-    async fn letters(&self, query: &LetterQuery) -> Result<Vec<LetterHead>, StoreError> {
+    async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<Vec<DeadLetterSummary>, StoreError> {
         let before = query.before.map_or(i64::MAX, bigint);
         let code = query.code.as_deref().map(without_nul);
         let lane = query.lane.map(Lane::as_str);
@@ -90,7 +90,7 @@ impl DeadLetters for PostgresStore {
         rows.iter().map(read_head).collect()
     }
 
-    async fn letter_counts(&self, query: &LetterCountQuery) -> Result<LetterCounts, StoreError> {
+    async fn dead_letter_totals(&self, query: &DeadLetterCountQuery) -> Result<DeadLetterTotals, StoreError> {
         let code = query.code.as_deref().map(without_nul);
         let lane = query.lane.map(Lane::as_str);
         let kind = query.kind.as_deref().map(without_nul);
@@ -100,16 +100,16 @@ impl DeadLetters for PostgresStore {
             .rows(OPERATION, COUNT, &[&code, &lane, &kind, &limit])
             .await?;
         let Some(first) = rows.first() else {
-            return Ok(LetterCounts::default());
+            return Ok(DeadLetterTotals::default());
         };
-        Ok(LetterCounts {
+        Ok(DeadLetterTotals {
             newest: Some(column::number("dead_letter.number", first.get(5))?),
             total: column::number("dead_letter", first.get(4))?,
             groups: rows.iter().map(read_group).collect::<Result<_, _>>()?,
         })
     }
 
-    async fn letter(&self, number: u64) -> Result<Option<LetterRow>, StoreError> {
+    async fn dead_letter(&self, number: u64) -> Result<Option<DeadLetter>, StoreError> {
         let rows = self.rows(OPERATION, SELECT, &[&bigint(number)]).await?;
         rows.first().map(read).transpose()
     }
@@ -119,7 +119,7 @@ impl DeadLetters for PostgresStore {
         request: &Identity,
         after: u64,
         limit: u32,
-    ) -> Result<Vec<LetterRow>, StoreError> {
+    ) -> Result<Vec<DeadLetter>, StoreError> {
         let (source, id) = (request.source.as_str(), request.id.as_str());
         let (after, limit) = (bigint(after), i64::from(limit));
         let rows = self
@@ -133,7 +133,7 @@ impl DeadLetters for PostgresStore {
         requeued_before: Timestamp,
         after: u64,
         limit: u32,
-    ) -> Result<Vec<LetterRow>, StoreError> {
+    ) -> Result<Vec<DeadLetter>, StoreError> {
         let (before, after) = (Microseconds(requeued_before), bigint(after));
         let limit = i64::from(limit);
         let rows = self
@@ -143,13 +143,13 @@ impl DeadLetters for PostgresStore {
     }
 }
 
-const fn list(state: Option<LetterState>) -> &'static str {
+const fn list(state: Option<DeadLetterState>) -> &'static str {
     match state {
         None => LIST,
-        Some(LetterState::Dead) => LIST_DEAD,
-        Some(LetterState::Requeued) => LIST_REQUEUED,
-        Some(LetterState::Worked) => LIST_WORKED,
-        Some(LetterState::Dropped) => LIST_DROPPED,
+        Some(DeadLetterState::Dead) => LIST_DEAD,
+        Some(DeadLetterState::Requeued) => LIST_REQUEUED,
+        Some(DeadLetterState::Processed) => LIST_WORKED,
+        Some(DeadLetterState::Dropped) => LIST_DROPPED,
     }
 }
 
@@ -158,8 +158,8 @@ fn bigint(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn read_group(row: &Row) -> Result<LetterGroup, StoreError> {
-    Ok(LetterGroup {
+fn read_group(row: &Row) -> Result<DeadLetterGroupCount, StoreError> {
+    Ok(DeadLetterGroupCount {
         lane: row.get(0),
         kind: row.get(1),
         code: row.get(2),
@@ -167,17 +167,17 @@ fn read_group(row: &Row) -> Result<LetterGroup, StoreError> {
     })
 }
 
-fn read(row: &Row) -> Result<LetterRow, StoreError> {
-    Ok(LetterRow {
+fn read(row: &Row) -> Result<DeadLetter, StoreError> {
+    Ok(DeadLetter {
         head: read_head(row)?,
         body: Bytes::from(row.get::<_, Vec<u8>>(18)),
         properties: column::json("dead_letter.properties", row.get(19))?,
     })
 }
 
-fn read_head(row: &Row) -> Result<LetterHead, StoreError> {
+fn read_head(row: &Row) -> Result<DeadLetterSummary, StoreError> {
     let settled_at: Option<Microseconds> = row.get(2);
-    Ok(LetterHead {
+    Ok(DeadLetterSummary {
         number: column::number("dead_letter.number", row.get(0))?,
         // A closed set: the schema holds nothing else.
         state: column::word("dead_letter.state", row.get(1))?,
@@ -187,7 +187,7 @@ fn read_head(row: &Row) -> Result<LetterHead, StoreError> {
             source: column::name("dead_letter.source", row.get(4))?,
             id: column::name("dead_letter.id", row.get(5))?,
         },
-        epoch: column::number("dead_letter.epoch", i64::from(row.get::<_, i32>(6)))?,
+        redrive_count: column::number("dead_letter.redrive_count", i64::from(row.get::<_, i32>(6)))?,
         lane: row.get(7),
         kind: row.get(8),
         subject: row.get(9),

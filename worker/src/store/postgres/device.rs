@@ -10,7 +10,7 @@ use crate::store::{Attributes, DeviceRow, Facts, Lifecycle, StoreError, SyncStat
 macro_rules! columns {
     () => {
         "id, hostname, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
-         state, note, until, stamp_time, stamp_id, desired_generation, synced_generation, unsynchronized_since"
+         state, note, until, version_time, version_id, desired_generation, synced_generation, unsynchronized_since"
     };
 }
 pub(super) use columns;
@@ -38,24 +38,24 @@ pub(super) const DESCRIBE: &str = "\
     UPDATE device SET \
         device_type = new.device_type, platform = new.platform, management_ip = new.management_ip, mac = new.mac, \
         serial = new.serial, vendor = new.vendor, model = new.model, os_version = new.os_version, \
-        state = new.state, note = new.note, until = new.until, stamp_time = new.stamp_time, stamp_id = new.stamp_id \
+        state = new.state, note = new.note, until = new.until, version_time = new.version_time, version_id = new.version_id \
     FROM unnest($1::bigint[], $2::text[], $3::text[], $4::inet[], $5::text[], $6::text[], $7::text[], $8::text[], \
             $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::text[], $14::text[]) \
         AS new (id, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
-            state, note, until, stamp_time, stamp_id) \
+            state, note, until, version_time, version_id) \
     WHERE device.id = new.id";
 
 pub(super) const INSERT: &str = "\
     INSERT INTO device (hostname, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
-        state, note, until, stamp_time, stamp_id, desired_generation, synced_generation, unsynchronized_since, \
+        state, note, until, version_time, version_id, desired_generation, synced_generation, unsynchronized_since, \
         open_causes) \
     SELECT hostname, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
-        state, note, until, stamp_time, stamp_id, desired, synced, since, ($20::bigint[])[first:last] \
+        state, note, until, version_time, version_id, desired, synced, since, ($20::bigint[])[first:last] \
     FROM unnest($1::text[], $2::text[], $3::text[], $4::inet[], $5::text[], $6::text[], $7::text[], $8::text[], \
             $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::text[], $14::text[], \
             $15::bigint[], $16::bigint[], $17::timestamptz[], $18::integer[], $19::integer[]) \
         AS new (hostname, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
-            state, note, until, stamp_time, stamp_id, desired, synced, since, first, last)";
+            state, note, until, version_time, version_id, desired, synced, since, first, last)";
 
 /// A row that begins with the columns of `columns!`.
 pub(super) fn read(row: &Row) -> Result<DeviceRow, StoreError> {
@@ -76,7 +76,7 @@ pub(super) fn read(row: &Row) -> Result<DeviceRow, StoreError> {
             state: column::word("device.state", row.get(10))?,
             note: row.get(11),
             until: row.get::<_, Option<Microseconds>>(12).map(|time| time.0),
-            stamp: column::read_stamp(row.get(13), row.get(14))?,
+            version: column::read_version(row.get(13), row.get(14))?,
         },
         sync: SyncState {
             desired: row.get(15),
@@ -133,11 +133,11 @@ pub(super) fn insert<'a>(facts: &'a Facts, cause_ids: &[i64]) -> Option<Write<'a
     )
 }
 
-/// The columns from `device_type` to `stamp_id`.
+/// The columns from `device_type` to `version_id`.
 fn description<'a>(write: Write<'a>, rows: impl Iterator<Item = &'a DeviceRow> + Clone) -> Write<'a> {
     let attributes = rows.clone().map(|row| &row.attributes);
     let lifecycles = rows.map(|row| &row.lifecycle);
-    let stamps = lifecycles.clone().map(|row| row.stamp.as_ref());
+    let stamps = lifecycles.clone().map(|row| row.version.as_ref());
     write
         .column(attributes.clone().map(|row| row.device_type.as_str()))
         .column(attributes.clone().map(|row| row.platform.as_deref()))
@@ -158,8 +158,8 @@ fn description<'a>(write: Write<'a>, rows: impl Iterator<Item = &'a DeviceRow> +
         .column(lifecycles.clone().map(|row| row.state.as_str()))
         .column(lifecycles.clone().map(|row| row.note.as_deref()))
         .column(lifecycles.map(|row| row.until.map(Microseconds)))
-        .column(stamps.clone().map(|stamp| stamp.map(column::stamp_time)))
-        .column(stamps.map(|stamp| stamp.map(|stamp| stamp.id.as_str())))
+        .column(stamps.clone().map(|version| version.map(column::version_time)))
+        .column(stamps.map(|version| version.map(|version| version.id.as_str())))
 }
 
 /// The new causes of several devices as one array, and which slice of it is whose. An array of arrays would have to be

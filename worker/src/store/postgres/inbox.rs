@@ -11,13 +11,13 @@ use crate::store::{Facts, Inbox, InboxRow, StoreError, column};
 
 /// Each looked up in the index, whatever the planner thinks of the table's size.
 pub(super) const SELECT: &str = "\
-    SELECT inbox.source, inbox.id, kind, digest, state, at, actor, subject, result_type, result, epoch \
+    SELECT inbox.source, inbox.id, kind, digest, state, at, actor, subject, result_type, result, redrive_count \
     FROM unnest($1::text[], $2::text[]) AS asked (source, id) \
     JOIN inbox ON inbox.source = asked.source AND inbox.id = asked.id";
 
 macro_rules! insert {
     () => {
-        "INSERT INTO inbox (source, id, kind, digest, state, at, actor, subject, result_type, result, epoch) \
+        "INSERT INTO inbox (source, id, kind, digest, state, at, actor, subject, result_type, result, redrive_count) \
          SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::timestamptz[], \
             $7::text[], $8::text[], $9::text[], $10::text[], $11::integer[])"
     };
@@ -31,8 +31,8 @@ pub(super) const INSERT_DERIVED: &str = concat!(insert!(), " ON CONFLICT DO NOTH
 
 /// What is worked again after its dead letter was requeued makes room for its new row; an applied message never does.
 pub(super) const DELETE_REQUEUED: &str = "\
-    DELETE FROM inbox USING unnest($1::text[], $2::text[], $3::integer[]) AS again (source, id, epoch) \
-    WHERE inbox.source = again.source AND inbox.id = again.id AND inbox.state = 'dead' AND inbox.epoch < again.epoch";
+    DELETE FROM inbox USING unnest($1::text[], $2::text[], $3::integer[]) AS again (source, id, redrive_count) \
+    WHERE inbox.source = again.source AND inbox.id = again.id AND inbox.state = 'dead' AND inbox.redrive_count < again.redrive_count";
 
 #[async_trait]
 impl Inbox for PostgresStore {
@@ -61,7 +61,7 @@ pub(super) fn read(row: &Row) -> Result<InboxRow, StoreError> {
         actor: row.get(6),
         subject: row.get(7),
         result: column::read_result(row.get(8), row.get(9))?,
-        epoch: column::read_epoch("inbox.epoch", row.get(10))?,
+        redrive_count: column::read_redrive_count("inbox.redrive_count", row.get(10))?,
     })
 }
 
@@ -80,12 +80,12 @@ pub(super) fn insert(facts: &Facts) -> impl Iterator<Item = Write<'_>> {
 }
 
 fn delete_requeued(facts: &Facts) -> Option<Write<'_>> {
-    let again = || facts.new_inbox().iter().filter(|row| row.epoch > 0);
+    let again = || facts.new_inbox().iter().filter(|row| row.redrive_count > 0);
     again().next()?;
     let delete = Write::new(DELETE_REQUEUED)
         .column(again().map(|row| row.identity.source.as_str()))
         .column(again().map(|row| row.identity.id.as_str()))
-        .column(again().map(|row| column::epoch(row.epoch)));
+        .column(again().map(|row| column::redrive_count(row.redrive_count)));
     Some(delete)
 }
 
@@ -102,7 +102,7 @@ fn write<'a>(statement: &'static str, rows: &[&'a InboxRow]) -> Write<'a> {
         .column(rows.clone().map(|row| row.subject.as_deref().map(without_nul)))
         .column(rows.clone().map(|row| row.result.kind().as_str()))
         .column(rows.clone().map(|row| column::result(&row.result)))
-        .column(rows.map(|row| column::epoch(row.epoch)))
+        .column(rows.map(|row| column::redrive_count(row.redrive_count)))
 }
 
 /// PostgreSQL has no U+0000 in texts. What is remembered of a message has U+FFFD instead: else a message with it could

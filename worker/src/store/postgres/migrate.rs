@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio_postgres::error::SqlState;
 
 use super::PostgresStore;
-use super::error::{classify, meaning, unavailable};
+use super::error::{classify, error_class, unavailable};
 use super::microseconds::Microseconds;
 use crate::store::migrated::{self, Found, failed, migrated, newer, newest, number};
 use crate::store::{Migrated, Schema, StoreError};
@@ -71,7 +71,7 @@ impl Schema for PostgresStore {
         let report = embedded::migrations::runner()
             .run_async(&mut *session)
             .await
-            .map_err(|error| failed(error, meaning))?;
+            .map_err(|error| failed(error, error_class))?;
         Ok(migrated(&report, *NEEDED))
     }
 

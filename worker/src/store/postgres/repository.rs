@@ -8,10 +8,11 @@ use tokio_postgres::types::ToSql;
 
 use super::microseconds::Microseconds;
 use super::session::Session;
-use super::{PostgresStore, cause, inbox, lease, letters, write};
-use crate::store::meaning::Meaning;
+use super::{PostgresStore, cause, dead_letters, inbox, lease, write};
+use crate::store::error_class::ErrorClass;
 use crate::store::{
-    Changed, Choice, Facts, Flagged, Flags, Repositories, RepositoryChange, RepositoryRow, StoreError, column,
+    Changed, DevicePredicate, Facts, Flagged, Flags, Repositories, RepositoryChange, RepositoryRow,
+    StoreError, column,
 };
 
 const OPERATION: &str = "change a repository";
@@ -55,7 +56,7 @@ macro_rules! concerned {
 }
 
 macro_rules! flag {
-    ($whom:ident, $at:literal, $cause:literal) => {
+    ($selector:ident, $at:literal, $cause:literal) => {
         concat!(
             "WITH flagged AS ( \
                 UPDATE device SET desired_generation = desired_generation + 1, unsynchronized_since = coalesce(unsynchronized_since, ",
@@ -64,7 +65,7 @@ macro_rules! flag {
             $cause,
             "::bigint)[greatest(1, cardinality(open_causes) + 1 - 31):] \
                 WHERE ",
-            concerned!($whom),
+            concerned!($selector),
             " RETURNING desired_generation = synced_generation + 1 AS flipped) \
              SELECT count(*), count(*) FILTER (WHERE flipped) FROM flagged"
         )
@@ -72,10 +73,10 @@ macro_rules! flag {
 }
 
 macro_rules! select_concerned {
-    ($whom:ident, $most:literal) => {
+    ($selector:ident, $most:literal) => {
         concat!(
             "SELECT hostname FROM device WHERE ",
-            concerned!($whom),
+            concerned!($selector),
             " ORDER BY hostname LIMIT ",
             $most
         )
@@ -113,8 +114,8 @@ impl Repositories for PostgresStore {
     async fn change(&self, change: &RepositoryChange) -> Result<Changed, StoreError> {
         let session = self.session(OPERATION).await?;
         let flags = change.advance.as_ref().and_then(|advance| advance.flags.as_ref());
-        let chosen = match flags.and_then(|flags| flags.whom.chosen.as_ref()) {
-            Some(choice) => Some(Chosen::before_the_lock(&session, choice).await?),
+        let matched = match flags.and_then(|flags| flags.selector.predicate.as_ref()) {
+            Some(predicate) => Some(Matched::before_the_lock(&session, predicate).await?),
             None => None,
         };
         session.answer(OPERATION, session.batch_execute(BEGIN)).await?;
@@ -126,7 +127,7 @@ impl Repositories for PostgresStore {
         let (name, at) = (change.name.as_str(), Microseconds(change.at));
         let problem = change.problem.as_deref().map(inbox::without_nul);
         let seen = change.seen.as_str();
-        let row: [&(dyn ToSql + Sync); 6] = [&name, &change.branch, &change.round, &seen, &at, &problem];
+        let row: [&(dyn ToSql + Sync); 6] = [&name, &change.branch, &change.revision, &seen, &at, &problem];
         if session.execute_one(SEE, &row).await? == 0 {
             return Ok(Changed::Superseded);
         }
@@ -141,7 +142,7 @@ impl Repositories for PostgresStore {
             if let Some(flags) = &advance.flags {
                 facts.cause_of(flags.cause.clone());
                 cause_ids = self.cause_ids.assign(&session, &facts).await?;
-                flagged = flag(&session, flags, chosen, cause_ids[0]).await?;
+                flagged = flag(&session, flags, matched, cause_ids[0]).await?;
                 // A cause that hit nobody is no cause.
                 if flagged.concerned == 0 {
                     facts = Facts::default();
@@ -149,11 +150,11 @@ impl Repositories for PostgresStore {
                 }
             }
         }
-        for ending in (change.endings)(&flagged) {
-            facts.record(ending);
+        for completion in (change.completions)(&flagged) {
+            facts.record(completion);
         }
         let mut writes: Vec<write::Write<'_>> = inbox::insert(&facts).collect();
-        writes.extend(letters::writes(&facts));
+        writes.extend(dead_letters::writes(&facts));
         writes.extend(cause::insert(&facts, &cause_ids));
         write::commit(session, &writes).await?;
         Ok(Changed::Committed)
@@ -163,12 +164,12 @@ impl Repositories for PostgresStore {
 async fn flag(
     session: &Session,
     flags: &Flags,
-    chosen: Option<Chosen>,
+    matched: Option<Matched>,
     cause: i64,
 ) -> Result<Flagged, StoreError> {
-    let whom = &flags.whom;
-    let asked: Vec<&str> = whom.hostnames.iter().map(Hostname::as_str).collect();
-    let known = if whom.is_broad() {
+    let selector = &flags.selector;
+    let asked: Vec<&str> = selector.hostnames.iter().map(Hostname::as_str).collect();
+    let known = if selector.is_broad() {
         let lock = session.batch_execute(LOCK_ALL);
         session.answer(OPERATION, lock).await?;
         session.rows(SELECT_KNOWN, &[&asked]).await?
@@ -177,12 +178,12 @@ async fn flag(
     };
     // Who appears after the lock is reported as unknown, and is not flagged.
     let known: BTreeSet<&str> = known.iter().map(|row| row.get(0)).collect();
-    let (known, unknown): (Vec<&Hostname>, Vec<&Hostname>) = whom
+    let (known, unknown): (Vec<&Hostname>, Vec<&Hostname>) = selector
         .hostnames
         .iter()
         .partition(|hostname| known.contains(hostname.as_str()));
-    let all = match (chosen, &whom.chosen) {
-        (Some(chosen), Some(choice)) => chosen.after_the_lock(session, choice).await?,
+    let all = match (matched, &selector.predicate) {
+        (Some(matched), Some(predicate)) => matched.after_the_lock(session, predicate).await?,
         _ => Vec::new(),
     };
     let named = known.into_iter().chain(&all);
@@ -190,10 +191,10 @@ async fn flag(
 
     let at = Microseconds(flags.cause.at);
     let most = i64::try_from(MAX_DEVICES).unwrap_or(i64::MAX);
-    let (devices, counts) = if whom.is_broad() {
-        let types: Vec<&str> = whom.device_types.iter().map(|kind| kind.as_str()).collect();
-        let whole: Vec<&str> = whom.whole_platforms.iter().map(String::as_str).collect();
-        let pairs = whom.platforms.iter();
+    let (devices, counts) = if selector.is_broad() {
+        let types: Vec<&str> = selector.device_types.iter().map(|kind| kind.as_str()).collect();
+        let whole: Vec<&str> = selector.whole_platforms.iter().map(String::as_str).collect();
+        let pairs = selector.platforms.iter();
         let (pair_types, pair_platforms): (Vec<&str>, Vec<&str>) = pairs
             .map(|(kind, platform)| (DeviceType::as_str(*kind), platform.as_str()))
             .unzip();
@@ -224,34 +225,42 @@ async fn flag(
 
 /// Devices chosen by their names. That takes long for a hundred thousand, hence before anything is locked, and on a
 /// thread that may be busy; under the lock only those are asked about who came meanwhile.
-struct Chosen {
+struct Matched {
     seen: HashSet<Hostname>,
-    chosen: Vec<Hostname>,
+    matched: Vec<Hostname>,
 }
 
-impl Chosen {
-    async fn before_the_lock(session: &Session, choice: &Choice) -> Result<Self, StoreError> {
+impl Matched {
+    async fn before_the_lock(session: &Session, predicate: &DevicePredicate) -> Result<Self, StoreError> {
         let rows = session.rows(SELECT_HOSTNAMES, &[]).await?;
         let seen: HashSet<Hostname> = rows.iter().map(hostname).collect::<Result<_, _>>()?;
-        let choice = choice.clone();
+        let predicate = predicate.clone();
         let choosing = tokio::task::spawn_blocking(move || {
-            let chosen = seen.iter().filter(|hostname| choice(hostname)).cloned().collect();
-            Self { seen, chosen }
+            let matched = seen
+                .iter()
+                .filter(|hostname| predicate(hostname))
+                .cloned()
+                .collect();
+            Self { seen, matched }
         });
         choosing
             .await
-            .map_err(|panic| Meaning::Refused.error("choose devices", panic))
+            .map_err(|panic| ErrorClass::Refused.error("choose devices", panic))
     }
 
-    async fn after_the_lock(self, session: &Session, choice: &Choice) -> Result<Vec<Hostname>, StoreError> {
-        let Self { seen, mut chosen } = self;
+    async fn after_the_lock(
+        self,
+        session: &Session,
+        predicate: &DevicePredicate,
+    ) -> Result<Vec<Hostname>, StoreError> {
+        let Self { seen, mut matched } = self;
         for row in session.rows(SELECT_HOSTNAMES, &[]).await? {
             let hostname = hostname(&row)?;
-            if !seen.contains(&hostname) && choice(&hostname) {
-                chosen.push(hostname);
+            if !seen.contains(&hostname) && predicate(&hostname) {
+                matched.push(hostname);
             }
         }
-        Ok(chosen)
+        Ok(matched)
     }
 }
 
@@ -266,7 +275,7 @@ fn read(row: &Row) -> Result<RepositoryRow, StoreError> {
     Ok(RepositoryRow {
         name: column::name("repository.name", row.get(0))?,
         branch: row.get(1),
-        round: row.get(2),
+        revision: row.get(2),
         accepted: accepted.zip(at.map(|at| at.0)),
         seen: column::name("repository.seen", row.get(5))?,
         seen_at: row.get::<_, Microseconds>(6).0,

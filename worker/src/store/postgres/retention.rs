@@ -50,12 +50,12 @@ const DELETE_CAUSES: &str = "DELETE FROM cause WHERE id = ANY($1)";
 const EXPIRE_LETTERS: &str = "\
     WITH page AS MATERIALIZED (SELECT number FROM dead_letter WHERE number > $1 ORDER BY number LIMIT $3), \
     gone AS (DELETE FROM dead_letter USING page WHERE dead_letter.number = page.number \
-        AND state IN ('worked', 'dropped') AND settled_at < $2 RETURNING dead_letter.number) \
+        AND state IN ('processed', 'dropped') AND settled_at < $2 RETURNING dead_letter.number) \
     SELECT (SELECT count(*) FROM page), (SELECT max(number) FROM page), (SELECT count(*) FROM gone)";
 
 const EXPIRE_STARTS: &str = "\
-    DELETE FROM delivery_start WHERE at < $1 \
-        AND ctid = ANY (ARRAY(SELECT ctid FROM delivery_start WHERE at < $1 LIMIT $2))";
+    DELETE FROM delivery_attempt WHERE at < $1 \
+        AND ctid = ANY (ARRAY(SELECT ctid FROM delivery_attempt WHERE at < $1 LIMIT $2))";
 
 #[async_trait]
 impl Retention for PostgresStore {
@@ -94,8 +94,8 @@ impl Retention for PostgresStore {
             match records {
                 Records::Inbox => inbox(&session, before, from, limit).await,
                 Records::Causes(open) => causes(&session, open, before, from, limit).await,
-                Records::DeadLetters => letters(&session, before, from, limit).await,
-                Records::DeliveryStarts => starts(&session, before, limit).await,
+                Records::DeadLetters => dead_letters(&session, before, from, limit).await,
+                Records::DeliveryAttempts => starts(&session, before, limit).await,
             }
         };
         let expired = session.answer(OPERATION, expire).await?;
@@ -104,9 +104,9 @@ impl Retention for PostgresStore {
     }
 }
 
-type Answer = Result<Expired, tokio_postgres::Error>;
+type DeleteResult = Result<Expired, tokio_postgres::Error>;
 
-async fn inbox(session: &Session, before: Microseconds, from: u64, limit: u32) -> Answer {
+async fn inbox(session: &Session, before: Microseconds, from: u64, limit: u32) -> DeleteResult {
     if from == 0 {
         let any = session.prepare_cached(ANY_OLD_INBOX).await?;
         if !session.query_one(&any, &[&before]).await?.get::<_, bool>(0) {
@@ -131,7 +131,13 @@ async fn inbox(session: &Session, before: Microseconds, from: u64, limit: u32) -
     })
 }
 
-async fn causes(session: &Session, open: &OpenCauses, before: Microseconds, from: u64, limit: u32) -> Answer {
+async fn causes(
+    session: &Session,
+    open: &OpenCauses,
+    before: Microseconds,
+    from: u64,
+    limit: u32,
+) -> DeleteResult {
     let select = session.prepare_cached(SELECT_CAUSES).await?;
     let page = session
         .query(&select, &[&signed(from), &i64::from(limit)])
@@ -157,7 +163,7 @@ async fn causes(session: &Session, open: &OpenCauses, before: Microseconds, from
     })
 }
 
-async fn letters(session: &Session, before: Microseconds, from: u64, limit: u32) -> Answer {
+async fn dead_letters(session: &Session, before: Microseconds, from: u64, limit: u32) -> DeleteResult {
     let expire = session.prepare_cached(EXPIRE_LETTERS).await?;
     let row = session
         .query_one(&expire, &[&signed(from), &before, &i64::from(limit)])
@@ -169,7 +175,7 @@ async fn letters(session: &Session, before: Microseconds, from: u64, limit: u32)
     })
 }
 
-async fn starts(session: &Session, before: Microseconds, limit: u32) -> Answer {
+async fn starts(session: &Session, before: Microseconds, limit: u32) -> DeleteResult {
     let expire = session.prepare_cached(EXPIRE_STARTS).await?;
     let deleted = session.execute(&expire, &[&before, &i64::from(limit)]).await?;
     Ok(Expired {

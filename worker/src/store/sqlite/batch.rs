@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::connection::Lent;
 use super::error::Failure;
-use super::{SqliteStore, cause, device, inbox, letters, migrate, related};
+use super::{SqliteStore, cause, dead_letters, device, inbox, migrate, related};
 use crate::store::{BatchStore, BatchTransaction, Facts, Keys, StoreError, merged};
 
 #[async_trait]
@@ -43,7 +43,7 @@ fn begin(connection: &mut Connection, keys: &Keys) -> Result<Facts, Failure> {
         }
     }
     related::know(connection, keys, &mut facts)?;
-    letters::know(connection, keys, &mut facts)?;
+    dead_letters::know(connection, keys, &mut facts)?;
     Ok(facts)
 }
 
@@ -78,7 +78,7 @@ fn write(connection: &mut Connection, facts: &Facts) -> Result<(), Failure> {
     related::write_interfaces(connection, facts)?;
     related::write_links(connection, facts)?;
     related::write_clients(connection, facts)?;
-    letters::write(connection, facts)?;
+    dead_letters::write(connection, facts)?;
     connection.execute_batch("COMMIT")?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use super::SqliteOptions;
 use super::error::Failure;
 use crate::store::StoreError;
-use crate::store::meaning::Meaning;
+use crate::store::error_class::ErrorClass;
 
 /// A pool that opens nothing yet.
 pub(super) fn pool(options: &SqliteOptions, connections: usize) -> Result<Pool, StoreError> {
@@ -50,8 +50,8 @@ impl Lent {
         let lent = pool.get().await;
         lockstep_telemetry::store::waited(asked.elapsed());
         let object = lent.map_err(|error| match error {
-            PoolError::Backend(error) => Meaning::Unavailable.error(operation, error),
-            other => Meaning::Unavailable.error(operation, other),
+            PoolError::Backend(error) => ErrorClass::Unavailable.error(operation, error),
+            other => ErrorClass::Unavailable.error(operation, other),
         })?;
         Ok(Self { object: Some(object) })
     }
@@ -68,8 +68,8 @@ impl Lent {
             .expect("taken only when given back or dropped");
         match object.interact(work).await {
             Ok(result) => result.map_err(|failure| failure.in_operation(operation)),
-            Err(InteractError::Panic(_)) => Err(Meaning::Refused.error(operation, "a panic")),
-            Err(InteractError::Cancelled) => Err(Meaning::Unavailable.error(operation, "cancelled")),
+            Err(InteractError::Panic(_)) => Err(ErrorClass::Refused.error(operation, "a panic")),
+            Err(InteractError::Cancelled) => Err(ErrorClass::Unavailable.error(operation, "cancelled")),
         }
     }
 

@@ -8,14 +8,14 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use super::SqliteStore;
 use super::error::Failure;
 use crate::store::{
-    DeadLetters, LetterCountQuery, LetterCounts, LetterGroup, LetterHead, LetterQuery, LetterRow,
-    LetterState, StoreError, column,
+    DeadLetter, DeadLetterCountQuery, DeadLetterGroupCount, DeadLetterQuery, DeadLetterState,
+    DeadLetterSummary, DeadLetterTotals, DeadLetters, StoreError, column,
 };
 
 /// The length of a body is known without reading it.
 macro_rules! head {
     () => {
-        "number, state, settled_at, settled_by, source, id, epoch, lane, kind, subject, actor, code, reason, place, \
+        "number, state, settled_at, settled_by, source, id, redrive_count, lane, kind, subject, actor, code, reason, place, \
          attempts, first_at, died_at, length(body)"
     };
 }
@@ -43,7 +43,7 @@ macro_rules! list {
 const LIST: &str = list!("WHERE");
 const LIST_DEAD: &str = list!("INDEXED BY dead_letter_dead WHERE state = 'dead' AND");
 const LIST_REQUEUED: &str = list!("INDEXED BY dead_letter_requeued WHERE state = 'requeued' AND");
-const LIST_WORKED: &str = list!("WHERE state = 'worked' AND");
+const LIST_WORKED: &str = list!("WHERE state = 'processed' AND");
 const LIST_DROPPED: &str = list!("WHERE state = 'dropped' AND");
 
 /// Totals are made before the limit cuts.
@@ -71,7 +71,7 @@ const SELECT_DUE: &str = concat!(
 
 #[async_trait]
 impl DeadLetters for SqliteStore {
-    async fn letters(&self, query: &LetterQuery) -> Result<Vec<LetterHead>, StoreError> {
+    async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<Vec<DeadLetterSummary>, StoreError> {
         let query = query.clone();
         self.read(move |connection| {
             let before = query.before.map_or(i64::MAX, integer);
@@ -82,12 +82,12 @@ impl DeadLetters for SqliteStore {
         .await
     }
 
-    async fn letter_counts(&self, query: &LetterCountQuery) -> Result<LetterCounts, StoreError> {
+    async fn dead_letter_totals(&self, query: &DeadLetterCountQuery) -> Result<DeadLetterTotals, StoreError> {
         let query = query.clone();
         self.read(move |connection| count(connection, &query)).await
     }
 
-    async fn letter(&self, number: u64) -> Result<Option<LetterRow>, StoreError> {
+    async fn dead_letter(&self, number: u64) -> Result<Option<DeadLetter>, StoreError> {
         self.read(move |connection| {
             let mut select = connection.prepare_cached(SELECT)?;
             let found = select
@@ -103,7 +103,7 @@ impl DeadLetters for SqliteStore {
         request: &Identity,
         after: u64,
         limit: u32,
-    ) -> Result<Vec<LetterRow>, StoreError> {
+    ) -> Result<Vec<DeadLetter>, StoreError> {
         let request = request.clone();
         self.read(move |connection| {
             let (source, id) = (request.source.as_str(), request.id.as_str());
@@ -118,7 +118,7 @@ impl DeadLetters for SqliteStore {
         requeued_before: Timestamp,
         after: u64,
         limit: u32,
-    ) -> Result<Vec<LetterRow>, StoreError> {
+    ) -> Result<Vec<DeadLetter>, StoreError> {
         self.read(move |connection| {
             let before = column::microseconds(requeued_before);
             all(
@@ -132,13 +132,13 @@ impl DeadLetters for SqliteStore {
     }
 }
 
-const fn list(state: Option<LetterState>) -> &'static str {
+const fn list(state: Option<DeadLetterState>) -> &'static str {
     match state {
         None => LIST,
-        Some(LetterState::Dead) => LIST_DEAD,
-        Some(LetterState::Requeued) => LIST_REQUEUED,
-        Some(LetterState::Worked) => LIST_WORKED,
-        Some(LetterState::Dropped) => LIST_DROPPED,
+        Some(DeadLetterState::Dead) => LIST_DEAD,
+        Some(DeadLetterState::Requeued) => LIST_REQUEUED,
+        Some(DeadLetterState::Processed) => LIST_WORKED,
+        Some(DeadLetterState::Dropped) => LIST_DROPPED,
     }
 }
 
@@ -162,17 +162,17 @@ fn all<T>(
     Ok(all)
 }
 
-fn count(connection: &Connection, query: &LetterCountQuery) -> Result<LetterCounts, Failure> {
+fn count(connection: &Connection, query: &DeadLetterCountQuery) -> Result<DeadLetterTotals, Failure> {
     // The totals are in the rows: there must be one.
     let limit = query.limit.max(1);
     let parameters = params![query.code, query.lane.map(Lane::as_str), query.kind, limit];
     let mut select = connection.prepare_cached(COUNT)?;
     let mut rows = select.query(parameters)?;
-    let mut counts = LetterCounts::default();
+    let mut counts = DeadLetterTotals::default();
     while let Some(row) = rows.next()? {
         counts.total = column::number("dead_letter", row.get(4)?)?;
         counts.newest = Some(column::number("dead_letter.number", row.get(5)?)?);
-        counts.groups.push(LetterGroup {
+        counts.groups.push(DeadLetterGroupCount {
             lane: row.get(0)?,
             kind: row.get(1)?,
             code: row.get(2)?,
@@ -182,18 +182,18 @@ fn count(connection: &Connection, query: &LetterCountQuery) -> Result<LetterCoun
     Ok(counts)
 }
 
-fn read(row: &Row<'_>) -> Result<LetterRow, Failure> {
-    Ok(LetterRow {
+fn read(row: &Row<'_>) -> Result<DeadLetter, Failure> {
+    Ok(DeadLetter {
         head: read_head(row)?,
         body: Bytes::from(row.get::<_, Vec<u8>>(18)?),
         properties: column::json("dead_letter.properties", &row.get::<_, String>(19)?)?,
     })
 }
 
-fn read_head(row: &Row<'_>) -> Result<LetterHead, Failure> {
+fn read_head(row: &Row<'_>) -> Result<DeadLetterSummary, Failure> {
     let settled_at: Option<i64> = row.get(2)?;
     let settled_at = settled_at.map(|at| column::read_microseconds("dead_letter.settled_at", at));
-    Ok(LetterHead {
+    Ok(DeadLetterSummary {
         number: column::number("dead_letter.number", row.get(0)?)?,
         // A closed set: the schema holds nothing else.
         state: column::word("dead_letter.state", &row.get::<_, String>(1)?)?,
@@ -203,7 +203,7 @@ fn read_head(row: &Row<'_>) -> Result<LetterHead, Failure> {
             source: column::name("dead_letter.source", row.get(4)?)?,
             id: column::name("dead_letter.id", row.get(5)?)?,
         },
-        epoch: column::number("dead_letter.epoch", row.get(6)?)?,
+        redrive_count: column::number("dead_letter.redrive_count", row.get(6)?)?,
         lane: row.get(7)?,
         kind: row.get(8)?,
         subject: row.get(9)?,
@@ -233,11 +233,11 @@ mod tests {
         }
         connection
             .execute_batch(
-                "INSERT INTO dead_letter (source, id, epoch, lane, kind, code, reason, attempts, first_at, died_at, body, \
+                "INSERT INTO dead_letter (source, id, redrive_count, lane, kind, code, reason, attempts, first_at, died_at, body, \
                     properties, state, settled_at, request_source, request_id) \
                  WITH RECURSIVE counter (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counter WHERE n < 100000) \
                  SELECT 'urn:test', n, 0, 'events', 'lockstep.x', 'crashed', '', 1, 0, 0, x'', '{}', \
-                    CASE n % 1000 WHEN 0 THEN 'dead' WHEN 1 THEN 'requeued' ELSE 'worked' END, n, 'urn:cli', n / 10 \
+                    CASE n % 1000 WHEN 0 THEN 'dead' WHEN 1 THEN 'requeued' ELSE 'processed' END, n, 'urn:cli', n / 10 \
                  FROM counter; ANALYZE",
             )
             .unwrap();

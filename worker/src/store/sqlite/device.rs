@@ -9,7 +9,7 @@ use crate::store::{Attributes, DeviceRow, Facts, Lifecycle, StoreError, SyncStat
 macro_rules! columns {
     () => {
         "id, hostname, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
-         state, note, until, stamp_time, stamp_id, desired_generation, synced_generation, unsynchronized_since"
+         state, note, until, version_time, version_id, desired_generation, synced_generation, unsynchronized_since"
     };
 }
 pub(super) use columns;
@@ -18,12 +18,12 @@ const FIND: &str = concat!("SELECT ", columns!(), " FROM device WHERE hostname =
 
 const INSERT: &str = "\
     INSERT INTO device (hostname, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
-        state, note, until, stamp_time, stamp_id) \
+        state, note, until, version_time, version_id) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
 
 const DESCRIBE: &str = "\
     UPDATE device SET device_type = ?2, platform = ?3, management_ip = ?4, mac = ?5, serial = ?6, vendor = ?7, \
-        model = ?8, os_version = ?9, state = ?10, note = ?11, until = ?12, stamp_time = ?13, stamp_id = ?14 \
+        model = ?8, os_version = ?9, state = ?10, note = ?11, until = ?12, version_time = ?13, version_id = ?14 \
     WHERE hostname = ?1";
 
 pub(super) fn find(connection: &Connection, hostname: &Hostname) -> Result<Option<DeviceRow>, Failure> {
@@ -64,7 +64,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<DeviceRow, Failure> {
             state: column::word("device.state", &text(10)?)?,
             note: optional(11)?,
             until: time("device.until", 12)?,
-            stamp: column::read_stamp(optional(13)?, optional(14)?)?,
+            version: column::read_version(optional(13)?, optional(14)?)?,
         },
         sync: SyncState {
             desired: row.get(15)?,
@@ -112,8 +112,8 @@ fn describe(connection: &Connection, statement: &str, row: &DeviceRow) -> Result
         lifecycle.state.as_str(),
         lifecycle.note,
         lifecycle.until.map(column::microseconds),
-        lifecycle.stamp.as_ref().map(column::stamp_time),
-        lifecycle.stamp.as_ref().map(|stamp| stamp.id.as_str()),
+        lifecycle.version.as_ref().map(column::version_time),
+        lifecycle.version.as_ref().map(|version| version.id.as_str()),
     ])?;
     Ok(())
 }

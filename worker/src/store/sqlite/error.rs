@@ -3,7 +3,7 @@
 use rusqlite::{Error, ErrorCode};
 
 use crate::store::StoreError;
-use crate::store::meaning::Meaning;
+use crate::store::error_class::ErrorClass;
 
 /// What went wrong inside a transaction.
 #[derive(Debug)]
@@ -27,33 +27,33 @@ impl From<StoreError> for Failure {
 impl Failure {
     pub(super) fn in_operation(self, operation: &'static str) -> StoreError {
         match self {
-            Self::Sqlite(error) => meaning(&error).error(operation, error),
+            Self::Sqlite(error) => error_class(&error).error(operation, error),
             Self::Store(error) => error,
         }
     }
 }
 
 /// What this error means.
-pub(super) fn meaning(error: &Error) -> Meaning {
+pub(super) fn error_class(error: &Error) -> ErrorClass {
     match error {
         Error::SqliteFailure(failure, message) => {
             meaning_of_code(failure.code, message.as_deref().unwrap_or_default())
         }
         Error::SqlInputError { error, msg, .. } => meaning_of_code(error.code, msg),
-        _ => Meaning::Refused,
+        _ => ErrorClass::Refused,
     }
 }
 
-fn meaning_of_code(code: ErrorCode, message: &str) -> Meaning {
+fn meaning_of_code(code: ErrorCode, message: &str) -> ErrorClass {
     match code {
         // Not by way of `begin`, which would have seen the row; by way of two rows in one batch.
-        ErrorCode::ConstraintViolation if message.contains("inbox.source, inbox.id") => Meaning::Conflict,
+        ErrorCode::ConstraintViolation if message.contains("inbox.source, inbox.id") => ErrorClass::Conflict,
         ErrorCode::ConstraintViolation
         | ErrorCode::TooBig
         | ErrorCode::TypeMismatch
-        | ErrorCode::ParameterOutOfRange => Meaning::Refused,
+        | ErrorCode::ParameterOutOfRange => ErrorClass::Refused,
         // Busy, locked, full, broken, not to be opened: no message is to blame for any of them.
-        _ => Meaning::Unavailable,
+        _ => ErrorClass::Unavailable,
     }
 }
 
@@ -67,29 +67,29 @@ mod tests {
     fn codes_heal_in_their_way() {
         let inbox = "UNIQUE constraint failed: inbox.source, inbox.id";
         let table = [
-            (ffi::SQLITE_BUSY, "", Meaning::Unavailable),
-            (ffi::SQLITE_BUSY_SNAPSHOT, "", Meaning::Unavailable),
-            (ffi::SQLITE_LOCKED, "", Meaning::Unavailable),
-            (ffi::SQLITE_FULL, "", Meaning::Unavailable),
-            (ffi::SQLITE_IOERR, "", Meaning::Unavailable),
-            (ffi::SQLITE_IOERR_FSYNC, "", Meaning::Unavailable),
-            (ffi::SQLITE_CANTOPEN, "", Meaning::Unavailable),
-            (ffi::SQLITE_READONLY, "", Meaning::Unavailable),
-            (ffi::SQLITE_CORRUPT, "", Meaning::Unavailable),
-            (ffi::SQLITE_NOMEM, "", Meaning::Unavailable),
-            (ffi::SQLITE_CONSTRAINT_PRIMARYKEY, inbox, Meaning::Conflict),
+            (ffi::SQLITE_BUSY, "", ErrorClass::Unavailable),
+            (ffi::SQLITE_BUSY_SNAPSHOT, "", ErrorClass::Unavailable),
+            (ffi::SQLITE_LOCKED, "", ErrorClass::Unavailable),
+            (ffi::SQLITE_FULL, "", ErrorClass::Unavailable),
+            (ffi::SQLITE_IOERR, "", ErrorClass::Unavailable),
+            (ffi::SQLITE_IOERR_FSYNC, "", ErrorClass::Unavailable),
+            (ffi::SQLITE_CANTOPEN, "", ErrorClass::Unavailable),
+            (ffi::SQLITE_READONLY, "", ErrorClass::Unavailable),
+            (ffi::SQLITE_CORRUPT, "", ErrorClass::Unavailable),
+            (ffi::SQLITE_NOMEM, "", ErrorClass::Unavailable),
+            (ffi::SQLITE_CONSTRAINT_PRIMARYKEY, inbox, ErrorClass::Conflict),
             (
                 ffi::SQLITE_CONSTRAINT_UNIQUE,
                 "UNIQUE constraint failed: device.mac",
-                Meaning::Refused,
+                ErrorClass::Refused,
             ),
-            (ffi::SQLITE_CONSTRAINT_CHECK, "", Meaning::Refused),
-            (ffi::SQLITE_CONSTRAINT_NOTNULL, "", Meaning::Refused),
-            (ffi::SQLITE_TOOBIG, "", Meaning::Refused),
+            (ffi::SQLITE_CONSTRAINT_CHECK, "", ErrorClass::Refused),
+            (ffi::SQLITE_CONSTRAINT_NOTNULL, "", ErrorClass::Refused),
+            (ffi::SQLITE_TOOBIG, "", ErrorClass::Refused),
         ];
         for (code, message, expected) in table {
             let error = Error::SqliteFailure(ffi::Error::new(code), Some(message.to_owned()));
-            assert_eq!(meaning(&error), expected, "{code} {message}");
+            assert_eq!(error_class(&error), expected, "{code} {message}");
         }
     }
 }

@@ -9,17 +9,17 @@ use crate::store::{Facts, Inbox, InboxRow, StoreError, column};
 
 /// A row that is there already is a message recorded twice in one batch: `begin` shows all others.
 const INSERT: &str = "\
-    INSERT INTO inbox (source, id, kind, digest, state, at, actor, subject, result_type, result, epoch) \
+    INSERT INTO inbox (source, id, kind, digest, state, at, actor, subject, result_type, result, redrive_count) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 
 /// These identities are made from content: whoever was first said the same.
 const INSERT_DERIVED: &str = "\
-    INSERT INTO inbox (source, id, kind, digest, state, at, actor, subject, result_type, result, epoch) \
+    INSERT INTO inbox (source, id, kind, digest, state, at, actor, subject, result_type, result, redrive_count) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (source, id) DO NOTHING";
 
 /// What is worked again after its dead letter was requeued makes room for its new row; an applied message never does.
 const DELETE_REQUEUED: &str =
-    "DELETE FROM inbox WHERE source = ?1 AND id = ?2 AND state = 'dead' AND epoch < ?3";
+    "DELETE FROM inbox WHERE source = ?1 AND id = ?2 AND state = 'dead' AND redrive_count < ?3";
 
 #[async_trait]
 impl Inbox for SqliteStore {
@@ -39,7 +39,7 @@ impl Inbox for SqliteStore {
 
 pub(super) fn find(connection: &Connection, identity: &Identity) -> Result<Option<InboxRow>, Failure> {
     let mut select = connection.prepare_cached(
-        "SELECT source, id, kind, digest, state, at, actor, subject, result_type, result, epoch \
+        "SELECT source, id, kind, digest, state, at, actor, subject, result_type, result, redrive_count \
          FROM inbox WHERE source = ?1 AND id = ?2",
     )?;
     let key = [identity.source.as_str(), identity.id.as_str()];
@@ -57,7 +57,7 @@ fn read(row: &Row<'_>) -> Result<InboxRow, Failure> {
         actor: row.get(6)?,
         subject: row.get(7)?,
         result: column::read_result(&row.get::<_, String>(8)?, &row.get::<_, String>(9)?)?,
-        epoch: row.get(10)?,
+        redrive_count: row.get(10)?,
     })
 }
 
@@ -66,11 +66,11 @@ pub(super) fn insert(connection: &Connection, facts: &Facts) -> Result<(), Failu
     let mut insert_derived = connection.prepare_cached(INSERT_DERIVED)?;
     let mut delete = connection.prepare_cached(DELETE_REQUEUED)?;
     for row in facts.new_inbox() {
-        if row.epoch > 0 {
+        if row.redrive_count > 0 {
             delete.execute(params![
                 row.identity.source.as_str(),
                 row.identity.id.as_str(),
-                row.epoch
+                row.redrive_count
             ])?;
         }
         let statement = if column::is_derived(&row.identity) {
@@ -89,7 +89,7 @@ pub(super) fn insert(connection: &Connection, facts: &Facts) -> Result<(), Failu
             row.subject,
             row.result.kind().as_str(),
             column::result(&row.result),
-            row.epoch,
+            row.redrive_count,
         ])?;
     }
     Ok(())

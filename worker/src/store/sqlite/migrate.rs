@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::connection::Lent;
-use super::error::{Failure, meaning};
+use super::error::{Failure, error_class};
 use super::{SqliteOptions, SqliteStore};
-use crate::store::meaning::Meaning;
+use crate::store::error_class::ErrorClass;
 use crate::store::migrated::{self, Found, failed, migrated, newer, newest, number};
 use crate::store::{Migrated, Schema, StoreError};
 
@@ -63,7 +63,7 @@ impl Schema for SqliteStore {
                     return Ok(migrated);
                 }
                 let report = embedded::migrations::runner().run(connection);
-                let report = report.map_err(|error| failed(error, meaning))?;
+                let report = report.map_err(|error| failed(error, error_class))?;
                 Ok(migrated(&report, *NEEDED))
             })
             .await?;
@@ -90,7 +90,7 @@ impl Schema for SqliteStore {
             })
             .await?;
         lent.give_back();
-        Timestamp::from_microsecond(microsecond).map_err(|error| Meaning::Refused.error(OPERATION, error))
+        Timestamp::from_microsecond(microsecond).map_err(|error| ErrorClass::Refused.error(OPERATION, error))
     }
 }
 
@@ -108,5 +108,5 @@ async fn lock(options: &SqliteOptions) -> Result<File, StoreError> {
     locked
         .await
         .unwrap_or_else(|error| Err(std::io::Error::other(error)))
-        .map_err(|error| Meaning::Unavailable.error(OPERATION, error))
+        .map_err(|error| ErrorClass::Unavailable.error(OPERATION, error))
 }

@@ -6,7 +6,7 @@ use lockstep_protocol::{Hostname, RepositoryName};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::Failure;
-use super::{SqliteStore, cause, inbox, lease, letters};
+use super::{SqliteStore, cause, dead_letters, inbox, lease};
 use crate::store::view::OPEN_CAUSES;
 use crate::store::{
     Changed, Facts, Flagged, Flags, Repositories, RepositoryChange, RepositoryRow, StoreError, column,
@@ -111,7 +111,7 @@ fn write(connection: &Connection, change: &RepositoryChange) -> Result<Changed, 
     let seen = connection.prepare_cached(SEE)?.execute(params![
         change.name.as_str(),
         change.branch,
-        change.round,
+        change.revision,
         change.seen.as_str(),
         at,
         change.problem,
@@ -132,43 +132,46 @@ fn write(connection: &Connection, change: &RepositoryChange) -> Result<Changed, 
         }
     }
     let mut facts = Facts::default();
-    for ending in (change.endings)(&flagged) {
-        facts.record(ending);
+    for completion in (change.completions)(&flagged) {
+        facts.record(completion);
     }
     inbox::insert(connection, &facts)?;
-    letters::write(connection, &facts)?;
+    dead_letters::write(connection, &facts)?;
     Ok(Changed::Committed)
 }
 
 fn flag(connection: &Connection, flags: &Flags) -> Result<Flagged, Failure> {
-    let whom = &flags.whom;
-    let mut hostnames: Vec<Hostname> = whom.hostnames.iter().cloned().collect();
+    let selector = &flags.selector;
+    let mut hostnames: Vec<Hostname> = selector.hostnames.iter().cloned().collect();
     let mut known = BTreeSet::new();
     let mut select = connection.prepare_cached("SELECT 1 FROM device WHERE hostname = ?1")?;
-    for hostname in &whom.hostnames {
+    for hostname in &selector.hostnames {
         if select.exists([hostname.as_str()])? {
             known.insert(hostname);
         }
     }
-    let unknown = whom.hostnames.iter().filter(|hostname| !known.contains(hostname));
+    let unknown = selector
+        .hostnames
+        .iter()
+        .filter(|hostname| !known.contains(hostname));
     let unknown_hostnames = unknown.cloned().collect();
-    if let Some(chosen) = &whom.chosen {
+    if let Some(predicate) = &selector.predicate {
         let mut select = connection.prepare_cached("SELECT hostname FROM device")?;
         let mut rows = select.query([])?;
         while let Some(row) = rows.next()? {
             let hostname: Hostname = column::name("device.hostname", row.get(0)?)?;
-            if chosen(&hostname) {
+            if predicate(&hostname) {
                 hostnames.push(hostname);
             }
         }
     }
-    let types: Vec<&str> = whom.device_types.iter().map(|kind| kind.as_str()).collect();
-    let pairs: Vec<(&str, &str)> = whom
+    let types: Vec<&str> = selector.device_types.iter().map(|kind| kind.as_str()).collect();
+    let pairs: Vec<(&str, &str)> = selector
         .platforms
         .iter()
         .map(|(kind, platform)| (kind.as_str(), platform.as_str()))
         .collect();
-    let (types, whole) = (json(&types), json(&whom.whole_platforms));
+    let (types, whole) = (json(&types), json(&selector.whole_platforms));
     let (hostnames, pairs) = (json(&hostnames), json(&pairs));
 
     let mut devices = Vec::new();
@@ -222,7 +225,7 @@ fn read(row: &Row<'_>) -> Result<RepositoryRow, Failure> {
     Ok(RepositoryRow {
         name: column::name("repository.name", row.get(0)?)?,
         branch: row.get(1)?,
-        round: row.get(2)?,
+        revision: row.get(2)?,
         accepted: accepted.zip(at.transpose()?),
         seen: column::name("repository.seen", row.get(5)?)?,
         seen_at: column::read_microseconds("repository.seen_at", row.get(6)?)?,

@@ -26,14 +26,14 @@ const SELECT_CAUSES: &str = "SELECT id, at FROM cause WHERE id > ?1 ORDER BY id 
 const DELETE_CAUSE: &str = "DELETE FROM cause WHERE id = ?1";
 
 const SELECT_LETTERS: &str = "\
-    SELECT number, state IN ('worked', 'dropped') AND settled_at < ?2 FROM dead_letter WHERE number > ?1 \
+    SELECT number, state IN ('processed', 'dropped') AND settled_at < ?2 FROM dead_letter WHERE number > ?1 \
     ORDER BY number LIMIT ?3";
 
 const DELETE_LETTER: &str = "DELETE FROM dead_letter WHERE number = ?1";
 
 const EXPIRE_STARTS: &str = "\
-    DELETE FROM delivery_start WHERE (source, id, epoch) IN ( \
-        SELECT source, id, epoch FROM delivery_start WHERE at < ?1 LIMIT ?2)";
+    DELETE FROM delivery_attempt WHERE (source, id, redrive_count) IN ( \
+        SELECT source, id, redrive_count FROM delivery_attempt WHERE at < ?1 LIMIT ?2)";
 
 #[async_trait]
 impl Retention for SqliteStore {
@@ -58,8 +58,8 @@ impl Retention for SqliteStore {
         self.write("delete what is old", move |connection| match &records {
             Records::Inbox => oldest(connection, EXPIRE_INBOX, before, limit),
             Records::Causes(open) => causes(connection, open, before, from, limit),
-            Records::DeadLetters => letters(connection, before, from, limit),
-            Records::DeliveryStarts => oldest(connection, EXPIRE_STARTS, before, limit),
+            Records::DeadLetters => dead_letters(connection, before, from, limit),
+            Records::DeliveryAttempts => oldest(connection, EXPIRE_STARTS, before, limit),
         })
         .await
     }
@@ -102,7 +102,7 @@ fn causes(
     })
 }
 
-fn letters(connection: &Connection, before: i64, from: i64, limit: u32) -> Result<Expired, Failure> {
+fn dead_letters(connection: &Connection, before: i64, from: i64, limit: u32) -> Result<Expired, Failure> {
     let mut select = connection.prepare_cached(SELECT_LETTERS)?;
     let rows = select.query_map(params![from, before, limit], |row| {
         Ok((row.get(0)?, row.get::<_, Option<bool>>(1)?))

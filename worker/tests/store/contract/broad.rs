@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 use futures_util::FutureExt;
 use futures_util::future::try_join_all;
 use lockstep_protocol::DeviceType;
-use lockstep_worker::store::{DeviceQuery, Effects, RepositoryChange, Whom};
+use lockstep_worker::store::{DeviceQuery, DeviceSelector, Effects, RepositoryChange};
 
 use super::leases::{LONG, acquire};
 use super::repositories::{flag, flags, named};
@@ -21,8 +21,8 @@ fn names() -> Vec<String> {
 }
 
 fn some(names: &[String]) -> BTreeSet<&str> {
-    let chosen = rand::seq::index::sample(&mut rand::rng(), names.len(), DEVICES);
-    chosen.into_iter().map(|index| names[index].as_str()).collect()
+    let predicate = rand::seq::index::sample(&mut rand::rng(), names.len(), DEVICES);
+    predicate.into_iter().map(|index| names[index].as_str()).collect()
 }
 
 /// Batches of events about random devices, some of which make new ones, beside changes to the whole fleet and to random
@@ -36,15 +36,15 @@ pub(crate) async fn changes_and_batches_at_once_never_deadlock_and_add_up(place:
         for batch in 0..BATCHES {
             let id = format!("{task}.{batch}");
             let new = format!("new{id}");
-            let chosen = some(&names);
-            let asked = keys(&id, chosen.iter().copied().chain([new.as_str()]));
+            let predicate = some(&names);
+            let asked = keys(&id, predicate.iter().copied().chain([new.as_str()]));
             let store = if task.is_multiple_of(2) {
                 &place.store
             } else {
                 &place.other
             };
             let (mut facts, transaction) = store.begin(&asked).await?;
-            let mut effects: Effects = devices(chosen.iter().map(|name| unsynchronize(name)));
+            let mut effects: Effects = devices(predicate.iter().map(|name| unsynchronize(name)));
             if batch % 5 == 0 {
                 effects.devices.push(create(&new));
             }
@@ -57,23 +57,23 @@ pub(crate) async fn changes_and_batches_at_once_never_deadlock_and_add_up(place:
     let changes = async |repository: &str, broad: bool| -> Result<()> {
         let lease = place.other.acquire(repository, LONG).await?;
         let lease = lease.expect("nobody else wants it");
-        for round in 0..ROUNDS {
-            let whom = match round % 2 {
+        for revision in 0..ROUNDS {
+            let selector = match revision % 2 {
                 _ if !broad => named(some(&names)),
-                0 => Whom {
+                0 => DeviceSelector {
                     device_types: [DeviceType::Access].into(),
-                    ..Whom::default()
+                    ..DeviceSelector::default()
                 },
-                _ => Whom {
-                    chosen: Some(std::sync::Arc::new(|_| true)),
-                    ..Whom::default()
+                _ => DeviceSelector {
+                    predicate: Some(std::sync::Arc::new(|_| true)),
+                    ..DeviceSelector::default()
                 },
             };
             let change = RepositoryChange {
                 name: repository.to_owned().try_into()?,
-                ..flags(&lease, round, &format!("{repository} {round}"), whom)
+                ..flags(&lease, revision, &format!("{repository} {revision}"), selector)
             };
-            let store = if round % 2 == 0 {
+            let store = if revision % 2 == 0 {
                 &place.store
             } else {
                 &place.other
@@ -116,10 +116,10 @@ pub(crate) async fn a_broad_change_waits_for_a_batch_and_sees_what_it_did(place:
     // A new session prepares its statements, for which PostgreSQL locks their tables: have two of them ready.
     tokio::try_join!(place.store.repositories(), place.store.repositories())?;
     let (mut facts, batch) = place.store.begin(&keys("event", ["sw1", "sw3"])).await?;
-    let all = Whom {
+    let all = DeviceSelector {
         device_types: [DeviceType::Access].into(),
         hostnames: [hostname("sw3")].into(),
-        ..Whom::default()
+        ..DeviceSelector::default()
     };
     let change = flag(&*place.other, flags(&lease, 0, "push", all));
     let mut change = std::pin::pin!(change);

@@ -5,7 +5,8 @@ use bytes::Bytes;
 use jiff::{Timestamp, ToSpan};
 use lockstep_protocol::topology::Lane;
 use lockstep_worker::store::{
-    LetterCountQuery, LetterCounts, LetterGroup, LetterProperties, LetterQuery, LetterState,
+    DeadLetterCountQuery, DeadLetterGroupCount, DeadLetterQuery, DeadLetterState, DeadLetterTotals,
+    MessageProperties,
 };
 
 use super::{Place, at, message};
@@ -14,7 +15,7 @@ use super::{Place, at, message};
 #[derive(Clone)]
 struct New {
     id: &'static str,
-    epoch: u32,
+    redrive_count: u32,
     lane: &'static str,
     kind: &'static str,
     code: &'static str,
@@ -25,7 +26,7 @@ struct New {
 
 const DEAD: New = New {
     id: "1",
-    epoch: 0,
+    redrive_count: 0,
     lane: "events",
     kind: "lockstep.device.removed",
     code: "unknown-device",
@@ -49,7 +50,7 @@ impl New {
         };
         let Self {
             id: message,
-            epoch,
+            redrive_count,
             lane,
             kind,
             code,
@@ -59,9 +60,9 @@ impl New {
         let (first_at, died_at) = (place.probe.time(at()), place.probe.time(at() + 1.second()));
         let body = place.probe.blob(BODY);
         let insert = format!(
-            "INSERT INTO dead_letter (source, id, epoch, lane, kind, subject, actor, code, reason, place, attempts, \
+            "INSERT INTO dead_letter (source, id, redrive_count, lane, kind, subject, actor, code, reason, place, attempts, \
                 first_at, died_at, body, properties, state, settled_at, settled_by, request_source, request_id) \
-             VALUES ('urn:test', '{message}', {epoch}, '{lane}', '{kind}', 'sw9', 'netbox', '{code}', 'no such device', \
+             VALUES ('urn:test', '{message}', {redrive_count}, '{lane}', '{kind}', 'sw9', 'netbox', '{code}', 'no such device', \
                 '$.data.hostname', 3, {first_at}, {died_at}, {body}, \
                 '{{\"message_id\": \"{message}\", \"reply_to\": \"lockstep.reply.x\", \"of_a_newer\": 1}}', \
                 '{state}', {settled_at}, {by}, {source}, {id}) \
@@ -72,58 +73,62 @@ impl New {
     }
 }
 
-async fn numbers(place: &Place, query: &LetterQuery) -> Result<Vec<u64>> {
-    let heads = place.store.letters(query).await?;
+async fn numbers(place: &Place, query: &DeadLetterQuery) -> Result<Vec<u64>> {
+    let heads = place.store.dead_letters(query).await?;
     Ok(heads.into_iter().map(|head| head.number).collect())
 }
 
-fn all() -> LetterQuery {
-    LetterQuery {
+fn all() -> DeadLetterQuery {
+    DeadLetterQuery {
         limit: 100,
-        ..LetterQuery::default()
+        ..DeadLetterQuery::default()
     }
 }
 
 pub(crate) async fn a_dead_letter_comes_back_as_it_was(place: &Place) -> Result<()> {
     let settled_at = at() + 1.hour();
     let number = New {
-        epoch: 2,
+        redrive_count: 2,
         state: "requeued",
         settled: Some((settled_at, "r")),
         ..DEAD
     }
     .put(place)
     .await?;
-    let letter = place.store.letter(number).await?.context("the letter")?;
-    let head = &letter.head;
-    ensure!((head.number, head.state) == (number, LetterState::Requeued));
+    let dead_letter = place.store.dead_letter(number).await?.context("the letter")?;
+    let head = &dead_letter.head;
+    ensure!((head.number, head.state) == (number, DeadLetterState::Requeued));
     ensure!(head.settled_at == Some(settled_at) && head.settled_by.as_deref() == Some("ops"));
-    ensure!(head.identity == message("1") && head.epoch == 2);
+    ensure!(head.identity == message("1") && head.redrive_count == 2);
     ensure!(head.lane == "events" && head.known_lane() == Some(Lane::Events));
     ensure!(head.kind == DEAD.kind && head.code == DEAD.code);
     ensure!(head.subject.as_deref() == Some("sw9") && head.actor.as_deref() == Some("netbox"));
     ensure!(head.reason == "no such device" && head.place.as_deref() == Some("$.data.hostname"));
     ensure!((head.attempts, head.first_at, head.died_at) == (3, at(), at() + 1.second()));
-    ensure!(head.bytes == BODY.len() as u64 && letter.body == Bytes::from_static(BODY));
-    let properties = LetterProperties {
+    ensure!(head.bytes == BODY.len() as u64 && dead_letter.body == Bytes::from_static(BODY));
+    let properties = MessageProperties {
         message_id: Some("1".to_owned()),
         reply_to: Some("lockstep.reply.x".to_owned()),
-        ..LetterProperties::default()
+        ..MessageProperties::default()
     };
-    ensure!(letter.properties == properties, "{:?}", letter.properties);
-    ensure!(place.store.letters(&all()).await? == vec![head.clone()]);
+    ensure!(
+        dead_letter.properties == properties,
+        "{:?}",
+        dead_letter.properties
+    );
+    ensure!(place.store.dead_letters(&all()).await? == vec![head.clone()]);
     for absent in [0, number + 1, u64::MAX] {
-        ensure!(place.store.letter(absent).await?.is_none(), "{absent}");
+        ensure!(place.store.dead_letter(absent).await?.is_none(), "{absent}");
     }
     Ok(())
 }
 
 pub(crate) async fn pages_go_from_the_newest_to_the_oldest(place: &Place) -> Result<()> {
     let mut put = Vec::new();
-    for (epoch, state) in (0..).zip(["dead", "worked", "dead", "dropped", "dead"]) {
+    for (redrive_count, state) in (0..).zip(["dead", "processed", "dead", "dropped", "dead"]) {
         let settled = (state != "dead").then(|| (at(), "r"));
         let new = New {
-            epoch,
+            redrive_count,
             state,
             settled,
             ..DEAD
@@ -132,10 +137,10 @@ pub(crate) async fn pages_go_from_the_newest_to_the_oldest(place: &Place) -> Res
     }
     ensure!(put.is_sorted());
     put.reverse();
-    let page = |before, limit| LetterQuery {
+    let page = |before, limit| DeadLetterQuery {
         before,
         limit,
-        ..LetterQuery::default()
+        ..DeadLetterQuery::default()
     };
     ensure!(numbers(place, &page(None, 2)).await? == put[..2]);
     ensure!(numbers(place, &page(Some(put[1]), 2)).await? == put[2..4]);
@@ -169,7 +174,7 @@ pub(crate) async fn filters_choose_dead_letters(place: &Place) -> Result<()> {
         },
         New {
             id: "5",
-            state: "worked",
+            state: "processed",
             settled: Some((at(), "r")),
             ..DEAD
         },
@@ -182,38 +187,38 @@ pub(crate) async fn filters_choose_dead_letters(place: &Place) -> Result<()> {
     ] {
         put.push(new.put(place).await?);
     }
-    let state = |state| LetterQuery {
+    let state = |state| DeadLetterQuery {
         state: Some(state),
         ..all()
     };
-    let code = |code: &str| LetterQuery {
+    let code = |code: &str| DeadLetterQuery {
         code: Some(code.to_owned()),
-        ..state(LetterState::Dead)
+        ..state(DeadLetterState::Dead)
     };
     let table = [
         (all(), vec![5, 4, 3, 2, 1, 0]),
-        (state(LetterState::Dead), vec![2, 1, 0]),
-        (state(LetterState::Requeued), vec![3]),
-        (state(LetterState::Worked), vec![4]),
-        (state(LetterState::Dropped), vec![5]),
+        (state(DeadLetterState::Dead), vec![2, 1, 0]),
+        (state(DeadLetterState::Requeued), vec![3]),
+        (state(DeadLetterState::Processed), vec![4]),
+        (state(DeadLetterState::Dropped), vec![5]),
         (code("unknown-device"), vec![1, 0]),
         (code("UNKNOWN-DEVICE"), vec![]),
         (
-            LetterQuery {
+            DeadLetterQuery {
                 lane: Some(Lane::Commands),
                 ..all()
             },
             vec![1],
         ),
         (
-            LetterQuery {
+            DeadLetterQuery {
                 kind: Some("lockstep.x".to_owned()),
                 ..all()
             },
             vec![2],
         ),
         (
-            LetterQuery {
+            DeadLetterQuery {
                 lane: Some(Lane::Events),
                 kind: Some(DEAD.kind.to_owned()),
                 before: Some(put[5]),
@@ -223,7 +228,7 @@ pub(crate) async fn filters_choose_dead_letters(place: &Place) -> Result<()> {
             vec![0],
         ),
         (
-            LetterQuery {
+            DeadLetterQuery {
                 kind: Some("a\0b".to_owned()),
                 ..all()
             },
@@ -249,12 +254,12 @@ pub(crate) async fn words_of_a_newer_worker_are_read_as_texts(place: &Place) -> 
     };
     let number = newer.put(place).await?;
     New { id: "2", ..DEAD }.put(place).await?;
-    let heads = place.store.letters(&all()).await?;
+    let heads = place.store.dead_letters(&all()).await?;
     ensure!(heads.len() == 2);
     let head = &heads[1];
     ensure!(head.lane == "satellites" && head.code == "lost-in-space");
     ensure!(head.known_lane().is_none());
-    ensure!(place.store.letter(number).await?.is_some());
+    ensure!(place.store.dead_letter(number).await?.is_some());
     // Whoever publishes these again sees that it cannot, and goes on with the next one.
     let due = place.store.due(at() + 1.hour(), 0, 10).await?;
     ensure!(due.len() == 1 && due[0].head.known_lane().is_none());
@@ -262,8 +267,11 @@ pub(crate) async fn words_of_a_newer_worker_are_read_as_texts(place: &Place) -> 
 }
 
 pub(crate) async fn counts_are_by_lane_type_and_code_and_the_total_is_of_all(place: &Place) -> Result<()> {
-    let none = place.store.letter_counts(&LetterCountQuery::default()).await?;
-    ensure!(none == LetterCounts::default());
+    let none = place
+        .store
+        .dead_letter_totals(&DeadLetterCountQuery::default())
+        .await?;
+    ensure!(none == DeadLetterTotals::default());
     let crashed = New {
         code: "crashed",
         ..DEAD
@@ -297,17 +305,17 @@ pub(crate) async fn counts_are_by_lane_type_and_code_and_the_total_is_of_all(pla
     }
     .put(place)
     .await?;
-    let group = |lane: &str, code: &str, count| LetterGroup {
+    let group = |lane: &str, code: &str, count| DeadLetterGroupCount {
         lane: lane.to_owned(),
         kind: DEAD.kind.to_owned(),
         code: code.to_owned(),
         count,
     };
-    let query = LetterCountQuery {
+    let query = DeadLetterCountQuery {
         limit: 10,
-        ..LetterCountQuery::default()
+        ..DeadLetterCountQuery::default()
     };
-    let expected = LetterCounts {
+    let expected = DeadLetterTotals {
         newest: Some(newest),
         total: 6,
         groups: vec![
@@ -316,23 +324,23 @@ pub(crate) async fn counts_are_by_lane_type_and_code_and_the_total_is_of_all(pla
             group("commands", "unknown-device", 1),
         ],
     };
-    let counts = place.store.letter_counts(&query).await?;
+    let counts = place.store.dead_letter_totals(&query).await?;
     ensure!(counts == expected, "{counts:?}");
 
-    let cut = LetterCountQuery {
+    let cut = DeadLetterCountQuery {
         limit: 1,
         ..query.clone()
     };
-    let counts = place.store.letter_counts(&cut).await?;
+    let counts = place.store.dead_letter_totals(&cut).await?;
     ensure!((counts.total, counts.newest, counts.groups.len()) == (6, Some(newest), 1));
 
-    let chosen = LetterCountQuery {
+    let predicate = DeadLetterCountQuery {
         code: Some("unknown-device".to_owned()),
         lane: Some(Lane::Events),
         kind: Some(DEAD.kind.to_owned()),
         ..query
     };
-    let counts = place.store.letter_counts(&chosen).await?;
+    let counts = place.store.dead_letter_totals(&predicate).await?;
     ensure!(counts.total == 3 && counts.groups == [group("events", "unknown-device", 3)]);
     ensure!(counts.newest < Some(newest));
     Ok(())
@@ -351,7 +359,7 @@ pub(crate) async fn what_a_command_requeued_is_found_by_its_command(place: &Plac
         requeued("2", "b"),
         requeued("3", "a"),
         New {
-            state: "worked",
+            state: "processed",
             ..requeued("4", "a")
         },
         requeued("5", "a"),
@@ -383,7 +391,7 @@ pub(crate) async fn what_was_requeued_long_ago_is_due(place: &Place) -> Result<(
         requeued("1", 0),
         requeued("2", 60),
         New {
-            state: "worked",
+            state: "processed",
             ..requeued("3", 0)
         },
         New {

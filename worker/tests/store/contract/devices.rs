@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, ensure};
 use lockstep_protocol::{DeviceState, DeviceType, MessageId};
-use lockstep_worker::store::{Attributes, DeviceEffect, Facts, Healing, Keys, Stamp, StoreError};
+use lockstep_worker::store::{Attributes, DeviceEffect, Facts, Keys, Retryability, StoreError, Version};
 
 use super::{Place, create, create_all, devices, hostname, keys, mac, message, serial, unsynchronize, work};
 
@@ -26,7 +26,7 @@ pub(crate) async fn a_device_is_created_described_and_moved(place: &Place) -> Re
     ensure!((created.desired_generation, created.synced_generation) == (1, 1));
     ensure!(created.platform.is_none() && created.groups.is_empty() && created.causes.is_empty());
 
-    let stamp = Stamp {
+    let version = Version {
         // More exact than a database's time.
         time: "2026-01-01T00:00:00.123456789Z".parse()?,
         id: MessageId::try_from("ünïque 1".to_owned())?,
@@ -41,7 +41,7 @@ pub(crate) async fn a_device_is_created_described_and_moved(place: &Place) -> Re
         state: DeviceState::Unmanaged,
         note: Some("moved to B12".to_owned()),
         until: Some(until),
-        stamp: Some(stamp.clone()),
+        version: Some(version.clone()),
     };
     work(place, &keys("2", ["sw1"]), devices([describe, r#move])).await?;
 
@@ -52,7 +52,7 @@ pub(crate) async fn a_device_is_created_described_and_moved(place: &Place) -> Re
         "{row:?}"
     );
     ensure!(
-        row.lifecycle.stamp == Some(stamp) && row.lifecycle.until == Some(until),
+        row.lifecycle.version == Some(version) && row.lifecycle.until == Some(until),
         "{row:?}"
     );
     let view = place.store.device(&hostname("sw1")).await?.context("sw1")?;
@@ -148,7 +148,7 @@ pub(crate) async fn a_name_that_is_taken_is_refused(place: &Place) -> Result<()>
     for (id, asked) in [("2", vec!["sw1"]), ("3", vec![])] {
         let refused = work(place, &keys(id, asked), devices([create("sw1")])).await;
         ensure!(
-            refused.is_err_and(|error| error.healing() == Healing::Never),
+            refused.is_err_and(|error| error.retryability() == Retryability::Never),
             "{id}"
         );
     }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use lockstep_protocol::rest::DeviceView;
 use lockstep_protocol::{Cause, DeviceState, Kind};
-use lockstep_worker::store::{DeviceEffect, Originator, StoreError};
+use lockstep_worker::store::{DeviceEffect, Origin, StoreError};
 
 use super::{Place, absorb, at, create_all, devices, hostname, keys, message, unsynchronize, work};
 
@@ -124,7 +124,7 @@ pub(crate) async fn the_clock_starts_anew_on_return_to_managed(place: &Place) ->
         state,
         note: None,
         until: None,
-        stamp: None,
+        version: None,
     };
     work(
         place,
@@ -135,7 +135,7 @@ pub(crate) async fn the_clock_starts_anew_on_return_to_managed(place: &Place) ->
     let (mut facts, transaction) = place.store.begin(&keys("3", ["sw1"])).await?;
     let later = at() + Duration::from_hours(5);
     let identity = message("3");
-    let from = Originator {
+    let from = Origin {
         identity: &identity,
         kind: Kind::DeviceStateChanged,
         actor: None,

@@ -4,7 +4,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use lockstep_protocol::results::MessageRejected;
 use lockstep_protocol::{Code, Digest, Identity, WorkResult};
-use lockstep_worker::store::{Healing, InboxRow, InboxState, Keys, StoreError};
+use lockstep_worker::store::{InboxRow, InboxState, Keys, Retryability, StoreError};
 use tokio::sync::Barrier;
 use tokio::time::timeout;
 
@@ -76,7 +76,7 @@ pub(crate) async fn one_of_two_transactions_with_the_same_message_commits(place:
             facts.record(row(message("1")));
             match transaction.commit(&facts).await {
                 Ok(()) => Ok(true),
-                Err(error) if error.healing() == Healing::Repeat => Ok(false),
+                Err(error) if error.retryability() == Retryability::Repeat => Ok(false),
                 Err(error) => Err(error),
             }
         }
@@ -103,6 +103,6 @@ pub(crate) async fn rows_derived_from_content_may_come_twice(place: &Place) -> R
     let own = remember(place, row(message("1"))).await;
     ensure!(own.is_ok());
     let again = remember(place, row(message("1"))).await;
-    ensure!(again.is_err_and(|error| error.healing() == Healing::Repeat));
+    ensure!(again.is_err_and(|error| error.retryability() == Retryability::Repeat));
     Ok(())
 }

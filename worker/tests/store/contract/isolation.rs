@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use lockstep_testbed::wait;
-use lockstep_worker::store::{DeviceQuery, Healing, Keys};
+use lockstep_worker::store::{DeviceQuery, Keys, Retryability};
 use tokio::time::timeout;
 
 use super::{Place, absorb, create_all, devices, hostname, keys, message, unsynchronize, work};
@@ -67,29 +67,29 @@ pub(crate) async fn batches_that_overlap_at_random_add_up(place: &Place) -> Resu
     let task = async |task: usize| -> Result<()> {
         for batch in 0..BATCHES {
             let id = format!("{task}.{batch}");
-            let chosen: BTreeSet<&str> = rand::seq::index::sample(&mut rand::rng(), names.len(), DEVICES)
+            let predicate: BTreeSet<&str> = rand::seq::index::sample(&mut rand::rng(), names.len(), DEVICES)
                 .into_iter()
                 .map(|index| names[index].as_str())
                 .collect();
-            let asked = keys(&id, chosen.iter().copied());
+            let asked = keys(&id, predicate.iter().copied());
             let store = if task.is_multiple_of(2) {
                 &place.store
             } else {
                 &place.other
             };
             loop {
-                let worked = async {
+                let processed = async {
                     let (mut facts, transaction) = store.begin(&asked).await?;
                     absorb(
                         &mut facts,
                         &id,
-                        devices(chosen.iter().map(|name| unsynchronize(name))),
+                        devices(predicate.iter().map(|name| unsynchronize(name))),
                     );
                     transaction.commit(&facts).await
                 };
-                match worked.await {
+                match processed.await {
                     Ok(()) => break,
-                    Err(error) => ensure!(error.healing() == Healing::Repeat, "{error:?}"),
+                    Err(error) => ensure!(error.retryability() == Retryability::Repeat, "{error:?}"),
                 }
             }
         }

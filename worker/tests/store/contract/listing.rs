@@ -55,7 +55,7 @@ pub(crate) async fn filters_choose_devices(place: &Place) -> Result<()> {
         hostname: hostname("d"),
         attributes: Attributes::of(DeviceType::Core),
         state: DeviceState::Unmanaged,
-        stamp: None,
+        version: None,
     };
     let join = |name| DeviceEffect::Join {
         hostname: hostname(name),

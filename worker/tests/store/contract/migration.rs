@@ -14,11 +14,11 @@ const UNDO: &[(u32, &[&str])] = &[
         3,
         &[
             "DROP TABLE schema_compatibility",
-            "DROP TABLE delivery_start",
+            "DROP TABLE delivery_attempt",
             "DROP TABLE dead_letter",
             "DROP INDEX inbox_at",
             "DROP INDEX cause_at",
-            "ALTER TABLE inbox DROP COLUMN epoch",
+            "ALTER TABLE inbox DROP COLUMN redrive_count",
         ],
     ),
     (2, &["DROP TABLE lease", "DROP TABLE repository"]),

@@ -1,9 +1,10 @@
 //! What every store promises. Each test works on a fresh store with the schema of this program.
 
 pub(crate) mod broad;
+pub(crate) mod dead_letter_writing;
 pub(crate) mod dead_letters;
+pub(crate) mod delivery_attempts;
 pub(crate) mod devices;
-pub(crate) mod filing;
 pub(crate) mod flags;
 pub(crate) mod inbox;
 pub(crate) mod isolation;
@@ -13,10 +14,9 @@ pub(crate) mod migration;
 pub(crate) mod related;
 pub(crate) mod repositories;
 pub(crate) mod retention;
-pub(crate) mod starts;
+pub(crate) mod selector;
+pub(crate) mod stats;
 pub(crate) mod texts;
-pub(crate) mod vitals;
-pub(crate) mod whom;
 
 use std::any::Any;
 use std::collections::BTreeSet;
@@ -30,8 +30,8 @@ use lockstep_protocol::{
     WorkResult,
 };
 use lockstep_worker::store::{
-    Attributes, BatchStore, DeadLetters, DeviceEffect, Effects, Facts, Fleet, Inbox, InboxRow, InboxState,
-    Keys, Leases, Originator, Repositories, Retention, Schema, Starts, StoreError, Vitals,
+    Attributes, BatchStore, DeadLetters, DeliveryAttempts, DeviceEffect, Effects, Facts, Fleet, Inbox,
+    InboxRow, InboxState, Keys, Leases, Origin, Repositories, Retention, Schema, Stats, StoreError,
 };
 use serde_json::json;
 
@@ -71,16 +71,16 @@ macro_rules! contract {
                 one_of_two_transactions_with_the_same_message_commits,
                 rows_derived_from_content_may_come_twice,
             }
-            filing {
+            dead_letter_writing {
                 those_that_nobody_settled_are_counted,
-                a_letter_commits_with_its_row_and_comes_back_as_it_was,
-                the_same_death_has_one_letter,
+                a_dead_letter_commits_with_its_row_and_comes_back_as_it_was,
+                the_same_death_has_one_dead_letter,
                 a_requeued_message_takes_the_place_of_its_dead_row,
                 what_was_settled_is_not_settled_again,
                 a_selection_takes_what_matches_up_to_its_number,
                 a_selection_is_one_longer_than_a_command_settles,
             }
-            starts {
+            delivery_attempts {
                 starts_are_counted_until_they_are_forgotten,
                 what_ended_is_no_suspect_until_it_is_requeued,
                 many_note_the_same_starts_at_once,
@@ -121,13 +121,13 @@ macro_rules! contract {
             }
             retention {
                 old_inbox_rows_go_in_chunks_and_young_ones_stay,
-                inbox_rows_that_unsettled_letters_need_stay,
-                settled_letters_go_and_others_stay,
+                inbox_rows_that_unsettled_dead_letters_need_stay,
+                settled_dead_letters_go_and_others_stay,
                 causes_that_a_device_lists_as_open_stay,
                 young_causes_stay,
                 old_starts_of_deliveries_go,
             }
-            whom {
+            selector {
                 devices_are_flagged_by_what_they_are,
                 the_first_cause_starts_the_clock_and_the_newest_32_stay_open,
                 the_first_thousand_are_named_and_all_are_counted,
@@ -145,7 +145,7 @@ macro_rules! contract {
                 what_a_command_requeued_is_found_by_its_command,
                 what_was_requeued_long_ago_is_due,
             }
-            vitals {
+            stats {
                 the_fleet_is_summarized_by_state,
                 its_sessions_are_counted,
             }
@@ -172,12 +172,30 @@ macro_rules! contract {
 
 /// All that a store is.
 pub(crate) trait Store:
-    BatchStore + Inbox + Fleet + Schema + Leases + Repositories + DeadLetters + Starts + Retention + Vitals
+    BatchStore
+    + Inbox
+    + Fleet
+    + Schema
+    + Leases
+    + Repositories
+    + DeadLetters
+    + DeliveryAttempts
+    + Retention
+    + Stats
 {
 }
 
 impl<
-    S: BatchStore + Inbox + Fleet + Schema + Leases + Repositories + DeadLetters + Starts + Retention + Vitals,
+    S: BatchStore
+        + Inbox
+        + Fleet
+        + Schema
+        + Leases
+        + Repositories
+        + DeadLetters
+        + DeliveryAttempts
+        + Retention
+        + Stats,
 > Store for S
 {
 }
@@ -254,7 +272,7 @@ pub(crate) fn row(identity: Identity) -> InboxRow {
             &json!({"id": identity.id.as_str()}),
         ),
         identity,
-        epoch: 0,
+        redrive_count: 0,
         kind: "lockstep.interface.updated".to_owned(),
         state: InboxState::Applied,
         at: at(),
@@ -267,7 +285,7 @@ pub(crate) fn row(identity: Identity) -> InboxRow {
 /// Absorbs what one message does, and records it.
 pub(crate) fn absorb(facts: &mut Facts, id: &str, effects: Effects) {
     let identity = message(id);
-    let from = Originator {
+    let from = Origin {
         identity: &identity,
         kind: Kind::InterfaceUpdated,
         actor: Some("netbox"),
@@ -297,7 +315,7 @@ pub(crate) fn create(name: &str) -> DeviceEffect {
         hostname: hostname(name),
         attributes: Attributes::of(DeviceType::Access),
         state: DeviceState::Managed,
-        stamp: None,
+        version: None,
     }
 }
 

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use lockstep_protocol::rest::DeviceView;
 use lockstep_protocol::{Cause, CommitId, Kind, RepositoryName};
 use lockstep_worker::store::{
-    Advance, Changed, DeviceQuery, Flagged, Flags, InboxRow, Lease, NewCause, RepositoryChange,
-    RepositoryRow, StoreError, Whom,
+    Advance, Changed, DeviceQuery, DeviceSelector, Flagged, Flags, InboxRow, Lease, NewCause,
+    RepositoryChange, RepositoryRow, StoreError,
 };
 
 use super::leases::{LONG, NO_TIME, acquire};
@@ -21,22 +21,22 @@ fn commit(digit: char) -> CommitId {
 }
 
 /// A look that saw a commit and changes nothing else.
-pub(crate) fn look(lease: &Lease, round: i64) -> RepositoryChange {
+pub(crate) fn look(lease: &Lease, revision: i64) -> RepositoryChange {
     RepositoryChange {
         lease: lease.clone(),
         name: settings(),
         branch: "main".to_owned(),
-        round,
+        revision,
         seen: commit('a'),
         at: at(),
         problem: None,
         advance: None,
-        endings: Arc::new(|_| Vec::new()),
+        completions: Arc::new(|_| Vec::new()),
     }
 }
 
 /// A look that accepts a commit and flags, for one message.
-pub(crate) fn flags(lease: &Lease, round: i64, id: &str, whom: Whom) -> RepositoryChange {
+pub(crate) fn flags(lease: &Lease, revision: i64, id: &str, selector: DeviceSelector) -> RepositoryChange {
     let inbox = row(message(id));
     RepositoryChange {
         advance: Some(Advance {
@@ -44,11 +44,11 @@ pub(crate) fn flags(lease: &Lease, round: i64, id: &str, whom: Whom) -> Reposito
             listing: Arc::new(b"listing".to_vec()),
             flags: Some(Flags {
                 cause: cause(id, at()),
-                whom,
+                selector,
             }),
         }),
-        endings: Arc::new(move |_| vec![inbox.clone().into()]),
-        ..look(lease, round)
+        completions: Arc::new(move |_| vec![inbox.clone().into()]),
+        ..look(lease, revision)
     }
 }
 
@@ -62,24 +62,24 @@ fn cause(id: &str, at: Timestamp) -> NewCause {
     }
 }
 
-pub(crate) fn named<'a>(names: impl IntoIterator<Item = &'a str>) -> Whom {
-    Whom {
+pub(crate) fn named<'a>(names: impl IntoIterator<Item = &'a str>) -> DeviceSelector {
+    DeviceSelector {
         hostnames: names.into_iter().map(hostname).collect(),
-        ..Whom::default()
+        ..DeviceSelector::default()
     }
 }
 
-pub(crate) async fn round(store: &dyn Store) -> Result<i64, StoreError> {
+pub(crate) async fn revision(store: &dyn Store) -> Result<i64, StoreError> {
     let row = store.repository(&settings()).await?;
-    Ok(row.map_or(0, |row| row.round))
+    Ok(row.map_or(0, |row| row.revision))
 }
 
 /// Commits a change, and says whom it flagged.
 pub(crate) async fn flag(store: &dyn Store, change: RepositoryChange) -> Result<Flagged> {
     let flagged = Arc::new(Mutex::new(None));
-    let (make, keep) = (change.endings.clone(), flagged.clone());
+    let (make, keep) = (change.completions.clone(), flagged.clone());
     let change = RepositoryChange {
-        endings: Arc::new(move |flagged| {
+        completions: Arc::new(move |flagged| {
             *keep.lock().expect("no panic") = Some(flagged.clone());
             make(flagged)
         }),
@@ -136,7 +136,7 @@ pub(crate) async fn a_change_commits_all_of_it_together(place: &Place) -> Result
     let expected = RepositoryRow {
         name: settings(),
         branch: "main".to_owned(),
-        round: 1,
+        revision: 1,
         accepted: Some((commit('a'), at())),
         seen: commit('a'),
         seen_at: at(),
@@ -168,7 +168,7 @@ pub(crate) async fn a_change_commits_all_of_it_together(place: &Place) -> Result
         .repository(&settings())
         .await?
         .context("the repository")?;
-    ensure!(row.accepted == expected.accepted && row.round == 2 && row.seen == commit('b'));
+    ensure!(row.accepted == expected.accepted && row.revision == 2 && row.seen == commit('b'));
     ensure!(row.branch == "release", "{row:?}");
     ensure!(
         row.problem
@@ -213,14 +213,14 @@ pub(crate) async fn a_superseded_round_writes_nothing(place: &Place) -> Result<(
     flag(&*place.store, flags(&lease, 0, "push", named(["sw1"]))).await?;
     flag(&*place.store, flags(&lease, 1, "push 2", named(["sw1"]))).await?;
     let before = everything(place).await?;
-    for round in [0, 1, 3] {
-        let all = Whom {
-            chosen: Some(Arc::new(|_| true)),
-            ..Whom::default()
+    for revision in [0, 1, 3] {
+        let all = DeviceSelector {
+            predicate: Some(Arc::new(|_| true)),
+            ..DeviceSelector::default()
         };
-        let tried = place.other.change(&flags(&lease, round, "other", all)).await?;
-        ensure!(tried == Changed::Superseded, "{round}: {tried:?}");
-        ensure!(everything(place).await? == before, "{round}");
+        let tried = place.other.change(&flags(&lease, revision, "other", all)).await?;
+        ensure!(tried == Changed::Superseded, "{revision}: {tried:?}");
+        ensure!(everything(place).await? == before, "{revision}");
     }
     // What was refused leaves no lock and no transaction behind.
     flag(&*place.other, flags(&lease, 2, "other", named(["sw1"]))).await?;
@@ -236,7 +236,7 @@ pub(crate) async fn a_message_that_was_worked_makes_it_a_conflict(place: &Place)
     let before = everything(place).await?;
     let rows: Vec<InboxRow> = ["new", "push"].map(|id| row(message(id))).into();
     let change = RepositoryChange {
-        endings: Arc::new(move |_| rows.iter().cloned().map(Into::into).collect()),
+        completions: Arc::new(move |_| rows.iter().cloned().map(Into::into).collect()),
         ..flags(&lease, 0, "new", named(["sw1"]))
     };
     for _ in 0..2 {
@@ -252,17 +252,17 @@ pub(crate) async fn a_message_that_was_worked_makes_it_a_conflict(place: &Place)
 pub(crate) async fn a_cause_that_hits_nobody_leaves_no_row(place: &Place) -> Result<()> {
     create_all(place, &["sw1"]).await?;
     let lease = acquire(place, LONG).await?;
-    let nobody = Whom {
+    let nobody = DeviceSelector {
         whole_platforms: ["vrp".to_owned()].into(),
         hostnames: [hostname("sw9")].into(),
-        chosen: Some(Arc::new(|_| false)),
-        ..Whom::default()
+        predicate: Some(Arc::new(|_| false)),
+        ..DeviceSelector::default()
     };
-    for whom in [named(["sw8", "sw9"]), nobody, Whom::default()] {
-        let round = round(&*place.store).await?;
-        let id = format!("push {round}");
-        let unknown = whom.hostnames.clone();
-        let flagged = flag(&*place.store, flags(&lease, round, &id, whom)).await?;
+    for selector in [named(["sw8", "sw9"]), nobody, DeviceSelector::default()] {
+        let revision = revision(&*place.store).await?;
+        let id = format!("push {revision}");
+        let unknown = selector.hostnames.clone();
+        let flagged = flag(&*place.store, flags(&lease, revision, &id, selector)).await?;
         let expected = Flagged {
             unknown_hostnames: unknown,
             ..Flagged::default()
@@ -291,7 +291,7 @@ pub(crate) async fn a_listing_may_have_any_bytes(place: &Place) -> Result<()> {
     let large = every_byte.repeat(4000);
     let path = b"100644 blob 0123456789abcdef\tb\xe5d\xff\nname\0".to_vec();
     for listing in [every_byte, large, path, Vec::new()] {
-        let round = round(&*place.store).await?;
+        let revision = revision(&*place.store).await?;
         let advance = Advance {
             commit: commit('c'),
             listing: Arc::new(listing.clone()),
@@ -299,7 +299,7 @@ pub(crate) async fn a_listing_may_have_any_bytes(place: &Place) -> Result<()> {
         };
         let change = RepositoryChange {
             advance: Some(advance),
-            ..look(&lease, round)
+            ..look(&lease, revision)
         };
         ensure!(place.store.change(&change).await? == Changed::Committed);
         let found = place.other.listing(&settings()).await?;
@@ -326,6 +326,6 @@ pub(crate) async fn repositories_are_listed_by_name(place: &Place) -> Result<()>
     let rows = place.other.repositories().await?;
     let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
     ensure!(names == ["Settings", "settings", "templates"], "{names:?}");
-    ensure!(rows.iter().all(|row| row.accepted.is_none() && row.round == 1));
+    ensure!(rows.iter().all(|row| row.accepted.is_none() && row.revision == 1));
     Ok(())
 }

@@ -58,7 +58,7 @@ async fn words(place: &Place, time: Timestamp) -> (String, &'static str) {
 }
 
 /// A dead letter of this message, in this state, settled then by this command.
-async fn letter(
+async fn dead_letter(
     place: &Place,
     id: &str,
     state: &str,
@@ -69,7 +69,7 @@ async fn letter(
     let settled = if state == "dead" { "NULL" } else { time.as_str() };
     let request = request.map_or("NULL, NULL".to_owned(), |id| format!("'urn:test', '{id}'"));
     let insert = format!(
-        "INSERT INTO dead_letter (source, id, epoch, lane, kind, code, reason, attempts, first_at, died_at, body, \
+        "INSERT INTO dead_letter (source, id, redrive_count, lane, kind, code, reason, attempts, first_at, died_at, body, \
             properties, state, settled_at, request_source, request_id) \
          VALUES ('urn:test', '{id}', 0, 'events', 'x', 'crashed', 'x', 1, {time}, {time}, {bytes}, \
             '{{}}', '{state}', {settled}, {request})"
@@ -90,16 +90,16 @@ pub(crate) async fn old_inbox_rows_go_in_chunks_and_young_ones_stay(place: &Plac
     Ok(())
 }
 
-pub(crate) async fn inbox_rows_that_unsettled_letters_need_stay(place: &Place) -> Result<()> {
-    let states = ["dead", "dropped", "requeued", "worked"];
+pub(crate) async fn inbox_rows_that_unsettled_dead_letters_need_stay(place: &Place) -> Result<()> {
+    let states = ["dead", "dropped", "requeued", "processed"];
     let requests = ["requeues", "requeued"];
     remember(place, states.map(str::to_owned), at()).await?;
     remember(place, requests.map(|id| format!("{id} it")), at()).await?;
     remember(place, ["without".to_owned()], at()).await?;
-    letter(place, "dead", "dead", at(), None).await?;
-    letter(place, "dropped", "dropped", at(), None).await?;
-    letter(place, "requeued", "requeued", at(), Some("requeues it")).await?;
-    letter(place, "worked", "worked", at(), Some("requeued it")).await?;
+    dead_letter(place, "dead", "dead", at(), None).await?;
+    dead_letter(place, "dropped", "dropped", at(), None).await?;
+    dead_letter(place, "requeued", "requeued", at(), Some("requeues it")).await?;
+    dead_letter(place, "processed", "processed", at(), Some("requeued it")).await?;
     ensure!(expire(place, &Records::Inbox, 10).await?.0 == 4);
     let left = remembered(place).await?;
     ensure!(left == ["dead", "requeued", "requeues it"], "{left:?}");
@@ -113,11 +113,11 @@ pub(crate) async fn inbox_rows_that_unsettled_letters_need_stay(place: &Place) -
     Ok(())
 }
 
-pub(crate) async fn settled_letters_go_and_others_stay(place: &Place) -> Result<()> {
+pub(crate) async fn settled_dead_letters_go_and_others_stay(place: &Place) -> Result<()> {
     for number in 0..12 {
-        let state = ["worked", "dropped", "requeued", "dead"][number % 4];
+        let state = ["processed", "dropped", "requeued", "dead"][number % 4];
         let settled = if number < 8 { at() } else { young() };
-        letter(place, &format!("{number:02}"), state, settled, None).await?;
+        dead_letter(place, &format!("{number:02}"), state, settled, None).await?;
     }
     let (deleted, chunks) = expire(place, &Records::DeadLetters, 5).await?;
     ensure!(deleted == 4 && chunks >= 3, "{deleted} in {chunks}");
@@ -179,12 +179,12 @@ pub(crate) async fn old_starts_of_deliveries_go(place: &Place) -> Result<()> {
     for (id, at) in [("1", at()), ("2", at()), ("3", at()), ("young", young())] {
         let (time, _) = words(place, at).await;
         let insert = format!(
-            "INSERT INTO delivery_start (source, id, epoch, starts, at) VALUES ('urn:test', '{id}', 0, 1, {time})"
+            "INSERT INTO delivery_attempt (source, id, redrive_count, starts, at) VALUES ('urn:test', '{id}', 0, 1, {time})"
         );
         place.probe.texts(&insert).await?;
     }
-    ensure!(expire(place, &Records::DeliveryStarts, 2).await?.0 == 3);
-    let left = place.probe.texts("SELECT id FROM delivery_start").await?;
+    ensure!(expire(place, &Records::DeliveryAttempts, 2).await?.0 == 3);
+    let left = place.probe.texts("SELECT id FROM delivery_attempt").await?;
     ensure!(left == ["young"], "{left:?}");
     Ok(())
 }

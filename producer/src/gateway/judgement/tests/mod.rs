@@ -129,7 +129,12 @@ fn without(mut pairs: Pairs, name: &str) -> Pairs {
     pairs
 }
 
-fn judge_as(forge: Forge, secrets: &[&str], pairs: &Pairs, body: &[u8]) -> Result<Verdict, Refusal> {
+fn judge_as(
+    forge: Forge,
+    secrets: &[&str],
+    pairs: &Pairs,
+    body: &[u8],
+) -> Result<WebhookDecision, WebhookRejection> {
     judge(forge, &repository(secrets), &headers(pairs), body, now())
 }
 
@@ -138,7 +143,7 @@ fn becomes(forge: Forge, payload: &Value) -> Vec<Value> {
     let body = payload.to_string().into_bytes();
     let pairs = signed(forge, SECRET, &body);
     match judge_as(forge, &[SECRET], &pairs, &body) {
-        Ok(Verdict::Publish(messages)) => messages.iter().map(|one| one.message.to_data()).collect(),
+        Ok(WebhookDecision::Publish(messages)) => messages.iter().map(|one| one.message.to_data()).collect(),
         other => panic!("{forge}: {other:?}"),
     }
 }

@@ -31,7 +31,7 @@ fn what_a_message_says_of_its_origin_comes_from_the_path() {
     for forge in Forge::ALL {
         let body = payload(forge).to_string().into_bytes();
         let pairs = signed(forge, SECRET, &body);
-        let Ok(Verdict::Publish(messages)) = judge_as(forge, &[SECRET], &pairs, &body) else {
+        let Ok(WebhookDecision::Publish(messages)) = judge_as(forge, &[SECRET], &pairs, &body) else {
             panic!("{forge}")
         };
         for message in messages {
@@ -184,7 +184,7 @@ fn what_does_not_concern_us_is_ignored_with_a_reason() {
         let body = payload.to_string().into_bytes();
         let pairs = with(signed(forge, SECRET, &body), name, event);
         let verdict = judge_as(forge, &[SECRET], &pairs, &body);
-        let Ok(Verdict::Ignore(why)) = verdict else {
+        let Ok(WebhookDecision::Ignore(why)) = verdict else {
             panic!("{forge} {event}: {verdict:?}")
         };
         assert!(why.contains(expected), "{forge} {event}: {why}");
@@ -201,7 +201,7 @@ fn a_redelivery_is_the_same_message_and_nothing_else_is() {
             body,
             at,
         ) {
-            Ok(Verdict::Publish(messages)) => {
+            Ok(WebhookDecision::Publish(messages)) => {
                 let told = |one: &Envelope| (one.identity.clone(), one.digest().to_string());
                 messages.iter().map(told).collect()
             }
@@ -252,7 +252,7 @@ fn an_id_never_changes_between_versions() {
         &signed(Forge::Github, SECRET, &body),
         &body,
     );
-    let Ok(Verdict::Publish(messages)) = judged else {
+    let Ok(WebhookDecision::Publish(messages)) = judged else {
         panic!("{judged:?}")
     };
     assert_eq!(

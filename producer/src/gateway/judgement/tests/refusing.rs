@@ -42,26 +42,29 @@ fn only_who_knows_a_secret_is_believed() {
         for (what, pairs) in &table {
             let judged = judge_as(forge, &[SECRET], pairs, &body);
             assert!(
-                matches!(judged, Err(Refusal::Unauthentic { .. })),
+                matches!(judged, Err(WebhookRejection::Unauthentic { .. })),
                 "{forge} {what}: {judged:?}"
             );
         }
         let unconfigured = judge_as(forge, &[], &good, &body);
         assert!(
-            matches!(unconfigured, Err(Refusal::Unauthentic { .. })),
+            matches!(unconfigured, Err(WebhookRejection::Unauthentic { .. })),
             "{forge}: {unconfigured:?}"
         );
         if forge != Forge::Gitlab {
             let changed = judge_as(forge, &[SECRET], &good, &[&body[..], b" "].concat());
             assert!(
-                matches!(changed, Err(Refusal::Unauthentic { .. })),
+                matches!(changed, Err(WebhookRejection::Unauthentic { .. })),
                 "{forge}: {changed:?}"
             );
         }
         let mut twice = headers(&good);
         twice.append(proof, HeaderValue::from_static("x"));
         let twice = judge(forge, &repository(&[SECRET]), &twice, &body, now());
-        assert!(matches!(twice, Err(Refusal::Header { .. })), "{forge}: {twice:?}");
+        assert!(
+            matches!(twice, Err(WebhookRejection::Header { .. })),
+            "{forge}: {twice:?}"
+        );
     }
 }
 
@@ -77,7 +80,10 @@ fn gitlab_signs_with_a_time_that_counts_for_five_minutes() {
         at(NOW + 300),
         with(at(NOW), "x-gitlab-token", SECRET),
     ] {
-        assert!(matches!(judge(&good), Ok(Verdict::Publish(_))), "{good:?}");
+        assert!(
+            matches!(judge(&good), Ok(WebhookDecision::Publish(_))),
+            "{good:?}"
+        );
     }
     let bad = [
         at(NOW - 301),
@@ -101,13 +107,13 @@ fn gitlab_signs_with_a_time_that_counts_for_five_minutes() {
     for pairs in bad {
         let judged = judge(&pairs);
         assert!(
-            matches!(judged, Err(Refusal::Unauthentic { .. })),
+            matches!(judged, Err(WebhookRejection::Unauthentic { .. })),
             "{pairs:?}: {judged:?}"
         );
     }
     let other_key = judge_as(Forge::Gitlab, &[SECRET], &at(NOW), &body);
     assert!(
-        matches!(other_key, Err(Refusal::Unauthentic { .. })),
+        matches!(other_key, Err(WebhookRejection::Unauthentic { .. })),
         "{other_key:?}"
     );
 }
@@ -186,7 +192,7 @@ fn what_makes_no_sense_is_refused_with_its_place() {
     for (forge, body, code, place) in table {
         let judged = judge_as(forge, &[SECRET], &signed(forge, SECRET, &body), &body);
         match judged {
-            Err(Refusal::Payload {
+            Err(WebhookRejection::Payload {
                 code: found,
                 place: at,
                 reason,
@@ -231,14 +237,14 @@ fn a_webhook_without_event_or_delivery_is_refused() {
             let pairs = without(signed(forge, SECRET, &body), name);
             let judged = judge_as(forge, &[SECRET], &pairs, &body);
             assert!(
-                matches!(judged, Err(Refusal::Header { .. })),
+                matches!(judged, Err(WebhookRejection::Header { .. })),
                 "{forge} {name}: {judged:?}"
             );
         }
         let long = with(signed(forge, SECRET, &body), names(forge)[1], &"x".repeat(256));
         let judged = judge_as(forge, &[SECRET], &long, &body);
         assert!(
-            matches!(judged, Err(Refusal::Header { .. })),
+            matches!(judged, Err(WebhookRejection::Header { .. })),
             "{forge}: {judged:?}"
         );
     }
@@ -259,7 +265,7 @@ fn only_json_is_read() {
         Some("application/x-www-form-urlencoded"),
         Some("text/plain"),
     ] {
-        let Err(Refusal::MediaType(said)) = look(bad) else {
+        let Err(WebhookRejection::MediaType(said)) = look(bad) else {
             panic!("{bad:?}")
         };
         assert!(said.contains("choose application/json"), "{said}");

@@ -6,7 +6,7 @@ use lockstep_bus::amqp::{Access, AmqpOptions, AmqpProbe, ProbeError};
 use lockstep_bus::{Acknowledge, Bus, ConsumeOptions};
 use lockstep_protocol::Kind;
 use lockstep_protocol::topology::access::Role;
-use lockstep_protocol::topology::{self, Destination, Lane, Queue, ReplyQueue, Rung};
+use lockstep_protocol::topology::{self, Destination, Lane, Queue, ReplyQueue, RetryDelay};
 use lockstep_testbed::{User, Vhost, vhost, wait};
 use tokio::time::timeout;
 
@@ -67,7 +67,7 @@ async fn each_role_may_do_its_work_and_nothing_else() {
         (topology::EVENTS, "lockstep.unknown", ["no"; 5]),
         (topology::WORK, "events", ["yes", "no", "no", "no", "no"]),
         (
-            Rung::Seconds5.exchange(),
+            RetryDelay::Seconds5.exchange(),
             "events",
             ["yes", "no", "no", "no", "no"],
         ),
@@ -88,7 +88,7 @@ async fn each_role_may_do_its_work_and_nothing_else() {
         (Lane::Dead.queue(), ["yes", "no", "no", "no", "no"]),
         (topology::UNROUTED, ["yes", "no", "no", "no", "no"]),
         (topology::RESULTS, ["no"; 5]),
-        (Rung::Seconds5.exchange(), ["no"; 5]),
+        (RetryDelay::Seconds5.exchange(), ["no"; 5]),
     ];
     let roles = [
         Role::Worker,

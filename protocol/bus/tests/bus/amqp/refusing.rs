@@ -32,8 +32,8 @@ async fn what_may_not_be_published_is_denied_and_harms_nobody_else() {
         })
     };
     for _ in 0..20 {
-        let inlet = message(Destination::Inlet(Kind::InterfaceUpdated), "forbidden");
-        let denied = timeout(BOUND, bus.publish(vec![work("before"), inlet]))
+        let ingress = message(Destination::Ingress(Kind::InterfaceUpdated), "forbidden");
+        let denied = timeout(BOUND, bus.publish(vec![work("before"), ingress]))
             .await
             .unwrap();
         let Err(PublishError::Denied {
@@ -82,7 +82,7 @@ async fn a_text_amqp_has_no_room_for_is_denied() {
 }
 
 #[tokio::test]
-async fn a_full_inlet_is_said_to_the_publisher() {
+async fn a_full_ingress_is_said_to_the_publisher() {
     let vhost = vhost().await.unwrap();
     let bus = declared(&vhost.url()).await;
     let limit = json!({"max-length": 5});
@@ -92,8 +92,8 @@ async fn a_full_inlet_is_said_to_the_publisher() {
         .unwrap();
 
     let full = wait::until("a full inlet", BOUND, async || {
-        let inlet = message(Destination::Inlet(Kind::InterfaceUpdated), "more");
-        bus.publish(vec![inlet]).await.err()
+        let ingress = message(Destination::Ingress(Kind::InterfaceUpdated), "more");
+        bus.publish(vec![ingress]).await.err()
     })
     .await
     .unwrap();
@@ -104,9 +104,9 @@ async fn a_full_inlet_is_said_to_the_publisher() {
     // Room is made: it goes on.
     let mut consumer = consumer(&*bus, Queue::Lane(Lane::Events), 100).await;
     take_and_ack(&mut consumer, 5).await;
-    let inlet = message(Destination::Inlet(Kind::InterfaceUpdated), "more");
+    let ingress = message(Destination::Ingress(Kind::InterfaceUpdated), "more");
     wait::until("room", BOUND, async || {
-        bus.publish(vec![inlet.clone()]).await.is_ok()
+        bus.publish(vec![ingress.clone()]).await.is_ok()
     })
     .await
     .unwrap();

@@ -7,9 +7,9 @@
 pub(crate) mod acknowledging;
 pub(crate) mod closing;
 pub(crate) mod consuming;
-pub(crate) mod ladder;
 pub(crate) mod publishing;
 pub(crate) mod replies;
+pub(crate) mod retry_delays;
 pub(crate) mod routing;
 
 use std::fmt::Display;
@@ -89,14 +89,14 @@ macro_rules! contract {
                 a_dropped_receipt_settles_nothing
                 acknowledging_too_late_does_no_harm
             }
-            ladder {
+            retry_delays {
                 a_delayed_message_comes_back_in_its_lane_and_never_early
                 delayed_messages_keep_their_order
                 a_short_wait_is_not_held_up_by_a_long_one
                 a_wait_outlives_the_bus
             }
             routing {
-                every_inlet_type_reaches_its_lane
+                every_ingress_type_reaches_its_lane
                 every_lane_gets_its_own
                 dead_letters_reach_the_dead_queue
                 a_known_type_as_text_reaches_its_lane

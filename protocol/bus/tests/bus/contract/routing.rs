@@ -3,20 +3,20 @@ use lockstep_protocol::{Class, Kind};
 
 use super::{Fixture, LANE, assert_empty, consume, message, publish, take_and_ack, texts, work};
 
-pub(crate) async fn every_inlet_type_reaches_its_lane<F: Fixture>() {
+pub(crate) async fn every_ingress_type_reaches_its_lane<F: Fixture>() {
     let place = F::new().await;
     let bus = place.declared().await;
-    let inlets: Vec<Kind> = kinds(|class| class != Class::Result);
-    let messages = inlets
+    let ingress_lanes: Vec<Kind> = kinds(|class| class != Class::Result);
+    let messages = ingress_lanes
         .iter()
-        .map(|kind| message(Destination::Inlet(*kind), kind.as_str()));
+        .map(|kind| message(Destination::Ingress(*kind), kind.as_str()));
     publish(&bus, messages.collect()).await;
 
     for lane in Lane::ALL.iter().copied() {
-        let expected: Vec<Kind> = inlets
+        let expected: Vec<Kind> = ingress_lanes
             .iter()
             .copied()
-            .filter(|kind| kind.inlet() == Some(lane))
+            .filter(|kind| kind.ingress() == Some(lane))
             .collect();
         let mut consumer = consume(&bus, Queue::Lane(lane), 100).await;
         let deliveries = take_and_ack(&mut consumer, expected.len()).await;
@@ -72,7 +72,7 @@ pub(crate) async fn a_known_type_as_text_reaches_its_lane<F: Fixture>() {
     let place = F::new().await;
     let bus = place.declared().await;
     let kind = Kind::InterfaceUpdated;
-    let lane = kind.inlet().expect("events have an inlet");
+    let lane = kind.ingress().expect("events have an inlet");
     publish(
         &bus,
         vec![message(Destination::Type(kind.as_str().to_owned()), "known")],

@@ -1,18 +1,18 @@
 use serde_json::{Value, json};
 
-use super::{Answer, Call, State, tasks};
-use crate::cvp::world::{ConfigDiff, EPOCH, TaskStatus, empty_as_null};
+use super::{Call, SimulatedResponse, State, tasks};
+use crate::cvp::world::{ConfigDiff, REDRIVE_COUNT, TaskStatus, empty_as_null};
 
 /// `checkCompliance.do`
-pub(crate) fn check(state: &State, call: &Call) -> Answer {
+pub(crate) fn check(state: &State, call: &Call) -> SimulatedResponse {
     let (Some(node), Some(kind)) = (call.field("nodeId"), call.field("nodeType")) else {
-        return Answer::error("132718", "Invalid input parameters");
+        return SimulatedResponse::error("132718", "Invalid input parameters");
     };
     if kind.eq_ignore_ascii_case("container") {
-        return Answer::json(&json!({"data": format!("event_{node}")}));
+        return SimulatedResponse::json(&json!({"data": format!("event_{node}")}));
     }
     let Some(device) = state.world.device(&node) else {
-        return Answer::error("122801", "Net element does not exist");
+        return SimulatedResponse::error("122801", "Net element does not exist");
     };
     let pending = state
         .world
@@ -24,14 +24,14 @@ pub(crate) fn check(state: &State, call: &Call) -> Answer {
     if state.knobs.nulls {
         empty_as_null(&mut answer);
     }
-    Answer::json(&answer)
+    SimulatedResponse::json(&answer)
 }
 
 /// `arista.configstatus.v1` by serial number.
-pub(crate) fn config_status(state: &State, call: &Call) -> Answer {
+pub(crate) fn config_status(state: &State, call: &Call) -> SimulatedResponse {
     let serial = call.parameter("key.deviceId");
     let Some(device) = state.world.devices.iter().find(|device| device.serial == serial) else {
-        return Answer::resource_error(404, 5, "resource not found");
+        return SimulatedResponse::resource_error(404, 5, "resource not found");
     };
     let diff = ConfigDiff::of_code(&device.compliance_code);
     let sync = if diff.compliant { "IN_SYNC" } else { "OUT_OF_SYNC" };
@@ -44,9 +44,9 @@ pub(crate) fn config_status(state: &State, call: &Call) -> Answer {
             "addedLines": diff.add,
             "deletedLines": diff.delete,
             "changedLines": diff.change,
-            "runningConfigUpdateTime": EPOCH,
-            "designedConfigUpdateTime": EPOCH,
+            "runningConfigUpdateTime": REDRIVE_COUNT,
+            "designedConfigUpdateTime": REDRIVE_COUNT,
         },
     });
-    Answer::resource(&value)
+    SimulatedResponse::resource(&value)
 }

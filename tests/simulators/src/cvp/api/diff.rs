@@ -1,10 +1,10 @@
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Call, State};
+use super::{Call, SimulatedResponse, State};
 use crate::cvp::world::{ConfigDiff, Device, Task, image_differs};
 
 /// `GetConfigDiffSummaryForTask`
-pub(crate) fn summary(state: &State, call: &Call) -> Answer {
+pub(crate) fn summary(state: &State, call: &Call) -> SimulatedResponse {
     let Some((task, device)) = task_and_device(state, call) else {
         return no_task();
     };
@@ -22,11 +22,11 @@ pub(crate) fn summary(state: &State, call: &Call) -> Answer {
     if let (true, Some(fields)) = (state.knobs.zeros_left_out, summary.as_object_mut()) {
         leave_zeros_out(fields);
     }
-    Answer::json(&json!([{"summary": summary}]))
+    SimulatedResponse::json(&json!([{"summary": summary}]))
 }
 
 /// `GetConfigDiffForTask`: sources, lines, errors.
-pub(crate) fn lines(state: &State, call: &Call) -> Answer {
+pub(crate) fn lines(state: &State, call: &Call) -> SimulatedResponse {
     let Some((task, device)) = task_and_device(state, call) else {
         return no_task();
     };
@@ -57,11 +57,11 @@ pub(crate) fn lines(state: &State, call: &Call) -> Answer {
             "error_code": diff.error, "error_msg": "simulated", "line_num": 0, "configlet_name": "", "config_line_num": 0,
         }}));
     }
-    Answer::json(&Value::Array(messages))
+    SimulatedResponse::json(&Value::Array(messages))
 }
 
 /// `GetImageDiffForTask`
-pub(crate) fn image(state: &State, call: &Call) -> Answer {
+pub(crate) fn image(state: &State, call: &Call) -> SimulatedResponse {
     let Some((_, device)) = task_and_device(state, call) else {
         return no_task();
     };
@@ -71,7 +71,7 @@ pub(crate) fn image(state: &State, call: &Call) -> Answer {
     } else {
         "EOS-4.28.3M.swi"
     };
-    Answer::json(&json!([{"diff": {
+    SimulatedResponse::json(&json!([{"diff": {
         "running_image": "EOS-4.28.3M.swi",
         "designed_image": designed,
         "running_extensions": [],
@@ -94,8 +94,8 @@ fn diff_of(task: &Task, device: Option<&Device>) -> ConfigDiff {
     task.diff.clone().unwrap_or_else(truth)
 }
 
-fn no_task() -> Answer {
-    Answer::resource_error(404, 5, "task not found")
+fn no_task() -> SimulatedResponse {
+    SimulatedResponse::resource_error(404, 5, "task not found")
 }
 
 fn leave_zeros_out(fields: &mut Map<String, Value>) {

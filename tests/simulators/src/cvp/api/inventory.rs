@@ -1,20 +1,20 @@
 use serde_json::{Value, json};
 
-use super::{Answer, Call, State};
+use super::{Call, SimulatedResponse, State};
 use crate::cvp::world::{Container, Device, EPOCH_MS};
 
-pub(crate) fn devices(state: &State) -> Answer {
-    Answer::json(&state.world.devices.iter().map(Device::inventory_row).collect())
+pub(crate) fn devices(state: &State) -> SimulatedResponse {
+    SimulatedResponse::json(&state.world.devices.iter().map(Device::inventory_row).collect())
 }
 
-pub(crate) fn containers(state: &State) -> Answer {
+pub(crate) fn containers(state: &State) -> SimulatedResponse {
     let rows = state.world.containers.iter().map(|container| {
         json!({"Key": container.key, "Name": container.name, "CreatedBy": "cvp system", "CreatedOn": EPOCH_MS, "Mode": "expand"})
     });
-    Answer::json(&rows.collect())
+    SimulatedResponse::json(&rows.collect())
 }
 
-pub(crate) fn container_info(state: &State, call: &Call) -> Answer {
+pub(crate) fn container_info(state: &State, call: &Call) -> SimulatedResponse {
     let key = call.parameter("containerId");
     match state
         .world
@@ -22,13 +22,13 @@ pub(crate) fn container_info(state: &State, call: &Call) -> Answer {
         .iter()
         .find(|container| container.key == key)
     {
-        Some(container) => Answer::json(&container_row(container)),
-        None => Answer::error("132801", "Entity does not exist"),
+        Some(container) => SimulatedResponse::json(&container_row(container)),
+        None => SimulatedResponse::error("132801", "Entity does not exist"),
     }
 }
 
 /// Devices and containers with the text somewhere in their names.
-pub(crate) fn topology(state: &State, call: &Call, new_form: bool) -> Answer {
+pub(crate) fn topology(state: &State, call: &Call, new_form: bool) -> SimulatedResponse {
     let text = call.parameter("queryParam").to_lowercase();
     let has = |values: &[&str]| values.iter().any(|value| value.to_lowercase().contains(&text));
     let devices = state.world.devices.iter();
@@ -45,7 +45,7 @@ pub(crate) fn topology(state: &State, call: &Call, new_form: bool) -> Answer {
         json!({"netElementKey": device.mac, "containerKey": key, "containerName": name})
     });
     let rows = devices.iter().map(|device| device.topology_row(new_form));
-    Answer::json(&json!({
+    SimulatedResponse::json(&json!({
         "total": devices.len() + containers.len(),
         "keywordList": [],
         "containerList": containers,
@@ -55,11 +55,11 @@ pub(crate) fn topology(state: &State, call: &Call, new_form: bool) -> Answer {
 }
 
 /// One device of the resource API, by serial number.
-pub(crate) fn resource(state: &State, call: &Call) -> Answer {
+pub(crate) fn resource(state: &State, call: &Call) -> SimulatedResponse {
     let serial = call.parameter("key.deviceId");
     match state.world.devices.iter().find(|device| device.serial == serial) {
-        Some(device) => Answer::resource(&device.resource()),
-        None => Answer::resource_error(404, 5, "resource not found"),
+        Some(device) => SimulatedResponse::resource(&device.resource()),
+        None => SimulatedResponse::resource_error(404, 5, "resource not found"),
     }
 }
 

@@ -1,13 +1,13 @@
 use serde_json::{Value, json};
 
-use super::{Answer, Call, State};
+use super::{Call, SimulatedResponse, State};
 use crate::cvp::world::EPOCH_MS;
 
 /// `authenticate.do`: user and password in the body, or as HTTP basic authentication under `/cvpservice`.
-pub(crate) fn login(state: &mut State, call: &Call) -> Answer {
+pub(crate) fn login(state: &mut State, call: &Call) -> SimulatedResponse {
     if state.version.is_cvaas() {
         // Only tokens come in there; what its login page answers to a password is not known.
-        return Answer::page(401, "401 Unauthorized");
+        return SimulatedResponse::page(401, "401 Unauthorized");
     }
     let body = call.field("userId").zip(call.field("password"));
     let basic = call
@@ -16,7 +16,7 @@ pub(crate) fn login(state: &mut State, call: &Call) -> Answer {
         .filter(|_| call.path.starts_with("/cvpservice/"));
     let expected = (state.accounts.username.clone(), state.accounts.password.clone());
     if body.or(basic) != Some(expected) {
-        return Answer::error("112498", "Unauthorized User");
+        return SimulatedResponse::error("112498", "Unauthorized User");
     }
     let session = state.sessions.begin(state.knobs.session_requests);
     let mut answer = greeting(&state.accounts.username, &session);
@@ -24,9 +24,9 @@ pub(crate) fn login(state: &mut State, call: &Call) -> Answer {
         answer["cookie"] =
             json!({"Name": "access_token", "Value": session, "Path": "/", "Secure": true, "HttpOnly": true});
         let cookie = format!("access_token={session}; Path=/; Secure; HttpOnly");
-        return Answer::json(&answer).with("set-cookie", cookie);
+        return SimulatedResponse::json(&answer).with("set-cookie", cookie);
     }
-    Answer::json(&answer)
+    SimulatedResponse::json(&answer)
         .with("set-cookie", format!("session_id={session}; Path=/web/"))
         .with(
             "set-cookie",
@@ -35,11 +35,11 @@ pub(crate) fn login(state: &mut State, call: &Call) -> Answer {
         .with("set-cookie", "permissionList=\"[]\"; Path=/web/".to_owned())
 }
 
-pub(crate) fn logout(state: &mut State, call: &Call) -> Answer {
+pub(crate) fn logout(state: &mut State, call: &Call) -> SimulatedResponse {
     if let Some(secret) = &call.secret {
         state.sessions.end(secret);
     }
-    Answer::json(&json!({"data": "success"}))
+    SimulatedResponse::json(&json!({"data": "success"}))
 }
 
 fn greeting(username: &str, session: &str) -> Value {

@@ -10,7 +10,7 @@ mod tasks;
 
 use serde_json::json;
 
-use super::answer::Answer;
+use super::answer::SimulatedResponse;
 use super::endpoint::Endpoint;
 use super::state::State;
 use super::version::Version;
@@ -19,19 +19,19 @@ use super::world::Device;
 pub(crate) use call::Call;
 
 /// Answers a request that may be made.
-pub(crate) fn dispatch(state: &mut State, call: &Call) -> Answer {
+pub(crate) fn dispatch(state: &mut State, call: &Call) -> SimulatedResponse {
     match call.endpoint {
         Endpoint::Login => login::login(state, call),
         Endpoint::Logout => login::logout(state, call),
-        Endpoint::Probe => Answer::json(&json!({})),
-        Endpoint::Info => Answer::json(&json!({"version": state.version.to_string()})),
+        Endpoint::Probe => SimulatedResponse::json(&json!({})),
+        Endpoint::Info => SimulatedResponse::json(&json!({"version": state.version.to_string()})),
         Endpoint::Tasks => tasks::list(state, call),
         Endpoint::Task => tasks::one(state, call),
         Endpoint::TaskStatus => tasks::status(state, call),
         Endpoint::Cancel => tasks::cancel(state, call),
         Endpoint::Execute => tasks::execute(state, call),
         Endpoint::Note => tasks::note(state, call),
-        Endpoint::Logs => Answer::json(&json!({"total": 0, "data": []})),
+        Endpoint::Logs => SimulatedResponse::json(&json!({"total": 0, "data": []})),
         Endpoint::Compliance => compliance::check(state, call),
         Endpoint::ConfigStatus => compliance::config_status(state, call),
         Endpoint::DiffSummary => diff::summary(state, call),
@@ -42,7 +42,9 @@ pub(crate) fn dispatch(state: &mut State, call: &Call) -> Answer {
         Endpoint::ContainerInfo => inventory::container_info(state, call),
         Endpoint::OldTopology => inventory::topology(state, call, false),
         Endpoint::Topology => inventory::topology(state, call, true),
-        Endpoint::DeviceResources => Answer::resources(state.world.devices.iter().map(Device::resource)),
+        Endpoint::DeviceResources => {
+            SimulatedResponse::resources(state.world.devices.iter().map(Device::resource))
+        }
         Endpoint::DeviceResource => inventory::resource(state, call),
         Endpoint::ChangeControls => change_controls::all(state),
         Endpoint::ChangeControl => change_controls::one(state, call),
@@ -51,23 +53,23 @@ pub(crate) fn dispatch(state: &mut State, call: &Call) -> Answer {
 }
 
 /// Answers where nobody is at home.
-pub(crate) fn unknown(version: Version, call: &Call) -> Answer {
+pub(crate) fn unknown(version: Version, call: &Call) -> SimulatedResponse {
     if call.path.starts_with("/api/") {
-        Answer::resource_error(404, 5, "Not Found")
+        SimulatedResponse::resource_error(404, 5, "Not Found")
     } else if version.unknown_is_not_found() {
-        Answer::page(404, "404 Not Found")
+        SimulatedResponse::page(404, "404 Not Found")
     } else {
-        Answer::error("MNF404", "Method not found")
+        SimulatedResponse::error("MNF404", "Method not found")
     }
 }
 
 /// Answers who is not logged in, or no longer.
-pub(crate) fn expired(version: Version, call: &Call) -> Answer {
+pub(crate) fn expired(version: Version, call: &Call) -> SimulatedResponse {
     if !version.expired_is_unauthorized() {
-        Answer::error("112498", "Failure - User is unauthorized")
+        SimulatedResponse::error("112498", "Failure - User is unauthorized")
     } else if call.path.starts_with("/api/") {
-        Answer::resource_error(401, 16, "authentication required")
+        SimulatedResponse::resource_error(401, 16, "authentication required")
     } else {
-        Answer::page(401, "401 Unauthorized")
+        SimulatedResponse::page(401, "401 Unauthorized")
     }
 }

@@ -1,9 +1,9 @@
 use serde_json::{Value, json};
 
-use super::{Answer, Call, State};
+use super::{Call, SimulatedResponse, State};
 use crate::cvp::world::{Device, Task, TaskStatus, empty_as_null};
 
-pub(crate) fn list(state: &State, call: &Call) -> Answer {
+pub(crate) fn list(state: &State, call: &Call) -> SimulatedResponse {
     let text = call.parameter("queryparam");
     let devices = state.world.devices_by_mac();
     let device = |task: &Task| devices.get(task.device.as_str()).copied();
@@ -22,25 +22,25 @@ pub(crate) fn list(state: &State, call: &Call) -> Answer {
         .iter()
         .map(|task| written(state, task, device(task)))
         .collect();
-    Answer::json(&json!({"total": matching.len(), "data": data}))
+    SimulatedResponse::json(&json!({"total": matching.len(), "data": data}))
 }
 
-pub(crate) fn one(state: &State, call: &Call) -> Answer {
+pub(crate) fn one(state: &State, call: &Call) -> SimulatedResponse {
     match state.world.task(&call.parameter("taskId")) {
-        Some(task) => Answer::json(&value(state, task)),
+        Some(task) => SimulatedResponse::json(&value(state, task)),
         None => invalid_id(),
     }
 }
 
-pub(crate) fn status(state: &State, call: &Call) -> Answer {
+pub(crate) fn status(state: &State, call: &Call) -> SimulatedResponse {
     match state.world.task(&call.parameter("taskId")) {
-        Some(task) => Answer::json(&json!({"taskStatus": task.status.wire_name()})),
+        Some(task) => SimulatedResponse::json(&json!({"taskStatus": task.status.wire_name()})),
         None => invalid_id(),
     }
 }
 
 /// Triggers what it can; the first that it cannot is the answer.
-pub(crate) fn cancel(state: &mut State, call: &Call) -> Answer {
+pub(crate) fn cancel(state: &mut State, call: &Call) -> SimulatedResponse {
     let Some(ids) = call.ids() else {
         return invalid_input();
     };
@@ -51,10 +51,12 @@ pub(crate) fn cancel(state: &mut State, call: &Call) -> Answer {
             Err(answer) => refused = refused.or(Some(answer)),
         }
     }
-    refused.unwrap_or_else(|| Answer::json(&json!({"data": "Task cancellation triggered successfully"})))
+    refused.unwrap_or_else(|| {
+        SimulatedResponse::json(&json!({"data": "Task cancellation triggered successfully"}))
+    })
 }
 
-fn cancel_one(state: &mut State, id: &str) -> Result<(), Answer> {
+fn cancel_one(state: &mut State, id: &str) -> Result<(), SimulatedResponse> {
     let protected = state.knobs.change_control_protects && state.world.is_in_open_change_control(id);
     let task = state.world.tasks.iter_mut().find(|task| task.id == id);
     let task = task.ok_or_else(invalid_id)?;
@@ -70,7 +72,7 @@ fn cancel_one(state: &mut State, id: &str) -> Result<(), Answer> {
     Ok(())
 }
 
-pub(crate) fn execute(state: &mut State, call: &Call) -> Answer {
+pub(crate) fn execute(state: &mut State, call: &Call) -> SimulatedResponse {
     let Some(ids) = call.ids() else {
         return invalid_input();
     };
@@ -85,17 +87,17 @@ pub(crate) fn execute(state: &mut State, call: &Call) -> Answer {
         task.begins_to_end(TaskStatus::Completed);
     }
     state.settle();
-    Answer::json(&json!({"data": "success"}))
+    SimulatedResponse::json(&json!({"data": "success"}))
 }
 
-pub(crate) fn note(state: &mut State, call: &Call) -> Answer {
+pub(crate) fn note(state: &mut State, call: &Call) -> SimulatedResponse {
     let (Some(id), Some(note)) = (call.field("workOrderId"), call.field("note")) else {
         return invalid_input();
     };
     match state.world.tasks.iter_mut().find(|task| task.id == id) {
         Some(task) => {
             task.note = note;
-            Answer::json(&json!({"data": "success"}))
+            SimulatedResponse::json(&json!({"data": "success"}))
         }
         None => invalid_id(),
     }
@@ -114,10 +116,10 @@ fn written(state: &State, task: &Task, device: Option<&Device>) -> Value {
     value
 }
 
-fn invalid_id() -> Answer {
-    Answer::error("142WF606", "Invalid WorkOrderId")
+fn invalid_id() -> SimulatedResponse {
+    SimulatedResponse::error("142WF606", "Invalid WorkOrderId")
 }
 
-fn invalid_input() -> Answer {
-    Answer::error("132718", "Invalid input parameters")
+fn invalid_input() -> SimulatedResponse {
+    SimulatedResponse::error("132718", "Invalid input parameters")
 }

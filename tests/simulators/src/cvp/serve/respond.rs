@@ -10,7 +10,7 @@ use thiserror::Error;
 use tokio::time::{Instant, sleep};
 
 use super::Shared;
-use crate::cvp::answer::Answer;
+use crate::cvp::answer::SimulatedResponse;
 use crate::cvp::api::Call;
 use crate::cvp::endpoint::Endpoint;
 use crate::cvp::fault::Fault;
@@ -62,17 +62,17 @@ pub(crate) async fn respond(
     let answer = match mode {
         NodeMode::Healthy => answer(&shared, &call, fault).await?,
         NodeMode::Hangs => std::future::pending().await,
-        NodeMode::AnswersHtml => Answer::page(200, "CloudVision is starting"),
+        NodeMode::AnswersHtml => SimulatedResponse::page(200, "CloudVision is starting"),
     };
     under_way.status = Some(answer.status);
     answer.into_response()
 }
 
-async fn answer(shared: &Shared, call: &Call, fault: Option<Fault>) -> Result<Answer, Dropped> {
+async fn answer(shared: &Shared, call: &Call, fault: Option<Fault>) -> Result<SimulatedResponse, Dropped> {
     let Some(fault) = fault else {
         return Ok(shared.state().answer(call));
     };
-    if let Some(refusal) = Answer::refusal(&fault, &call.path) {
+    if let Some(refusal) = SimulatedResponse::refusal(&fault, &call.path) {
         return Ok(refusal);
     }
     match fault {
@@ -92,7 +92,7 @@ async fn answer(shared: &Shared, call: &Call, fault: Option<Fault>) -> Result<An
     Ok(answer)
 }
 
-impl Answer {
+impl SimulatedResponse {
     fn into_response(self) -> Result<Response<Full<Bytes>>, Dropped> {
         let mut response = Response::builder().status(self.status);
         for (name, value) in self.headers {

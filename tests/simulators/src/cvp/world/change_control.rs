@@ -1,6 +1,6 @@
 use serde_json::{Map, Value, json};
 
-use super::EPOCH;
+use super::REDRIVE_COUNT;
 
 /// A change control: stages, each of which runs a task.
 #[derive(Clone, Debug)]
@@ -64,7 +64,7 @@ impl ChangeControl {
         let mut value = json!({
             "key": {"id": self.id},
             "change": {"name": self.name, "rootStageId": "root", "notes": "", "stages": {"values": stages},
-                       "time": EPOCH, "user": "alice"},
+                       "time": REDRIVE_COUNT, "user": "alice"},
         });
         if let Some(status) = self.status {
             value["status"] = json!(status.wire_name());
@@ -73,7 +73,7 @@ impl ChangeControl {
             value["error"] = json!(error);
         }
         if self.approved {
-            value["approve"] = json!({"value": true, "notes": "", "time": EPOCH, "user": "alice"});
+            value["approve"] = json!({"value": true, "notes": "", "time": REDRIVE_COUNT, "user": "alice"});
         }
         value
     }

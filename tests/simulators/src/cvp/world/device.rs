@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::container::{USUAL_KEY, USUAL_NAME};
-use super::{EPOCH, Fields};
+use super::{Fields, REDRIVE_COUNT};
 
 /// A device, which CloudVision calls a net element.
 #[derive(Clone, Debug)]
@@ -196,7 +196,7 @@ impl Device {
             "fqdn": self.fqdn(),
             "hostname": self.hostname,
             "systemMacAddress": self.mac,
-            "bootTime": EPOCH,
+            "bootTime": REDRIVE_COUNT,
             "streamingStatus": format!("STREAMING_STATUS_{streaming}"),
         })
     }

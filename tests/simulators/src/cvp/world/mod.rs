@@ -25,7 +25,7 @@ pub use task::{Task, TaskKind, TaskStatus};
 /// The instant at which fixed times of a scenario begin, in milliseconds since 1970: 2024-11-19T07:06:40Z.
 pub(crate) const EPOCH_MS: u64 = 1_732_000_000_000;
 /// The same in RFC 3339.
-pub(crate) const EPOCH: &str = "2024-11-19T07:06:40Z";
+pub(crate) const REDRIVE_COUNT: &str = "2024-11-19T07:06:40Z";
 
 /// Everything that can be listed, in the order in which it is listed.
 #[derive(Clone, Debug)]

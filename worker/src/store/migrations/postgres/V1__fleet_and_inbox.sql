@@ -15,15 +15,15 @@ CREATE TABLE device (
     note text,
     until timestamptz,
     -- RFC 3339 to the nanosecond, which timestamptz cannot hold: the program compares stamps exactly.
-    stamp_time text,
-    stamp_id text,
+    version_time text,
+    version_id text,
     desired_generation bigint NOT NULL,
     synced_generation bigint NOT NULL,
     unsynchronized_since timestamptz,
     -- The newest 32 rows of `cause` since the device was synchronized last, oldest first.
     open_causes bigint[] NOT NULL DEFAULT '{}',
     CONSTRAINT device_generations CHECK (0 <= synced_generation AND synced_generation <= desired_generation),
-    CONSTRAINT device_stamp CHECK ((stamp_time IS NULL) = (stamp_id IS NULL))
+    CONSTRAINT device_version CHECK ((version_time IS NULL) = (version_id IS NULL))
 )
 -- Every event updates the counters. No index has them, and with room on the page that is a heap-only update.
 WITH (fillfactor = 50);

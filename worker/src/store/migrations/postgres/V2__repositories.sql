@@ -11,7 +11,7 @@ CREATE TABLE repository (
     name text COLLATE "C" PRIMARY KEY,
     branch text NOT NULL,
     -- Raised whenever the row is written: who decided on an older row does not write.
-    round bigint NOT NULL,
+    revision bigint NOT NULL,
     -- The commit whose flags are set; null before the first.
     accepted text,
     accepted_at timestamptz,

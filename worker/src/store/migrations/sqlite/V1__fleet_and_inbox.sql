@@ -15,15 +15,15 @@ CREATE TABLE device (
     note TEXT,
     until INTEGER,
     -- RFC 3339 to the nanosecond: the program compares stamps exactly.
-    stamp_time TEXT,
-    stamp_id TEXT,
+    version_time TEXT,
+    version_id TEXT,
     desired_generation INTEGER NOT NULL DEFAULT 1,
     synced_generation INTEGER NOT NULL DEFAULT 1,
     unsynchronized_since INTEGER,
     -- The newest 32 rows of `cause` since the device was synchronized last, oldest first: a JSON array of ids.
     open_causes TEXT NOT NULL DEFAULT '[]',
     CHECK (0 <= synced_generation AND synced_generation <= desired_generation),
-    CHECK ((stamp_time IS NULL) = (stamp_id IS NULL))
+    CHECK ((version_time IS NULL) = (version_id IS NULL))
 ) STRICT;
 
 CREATE TABLE interface (

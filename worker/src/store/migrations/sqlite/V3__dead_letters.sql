@@ -7,20 +7,20 @@ CREATE TABLE schema_compatibility (
 INSERT INTO schema_compatibility (oldest) VALUES (3);
 
 -- How often the message was requeued as a dead letter.
-ALTER TABLE inbox ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE inbox ADD COLUMN redrive_count INTEGER NOT NULL DEFAULT 0;
 
 -- For retention.
 CREATE INDEX inbox_at ON inbox (at);
 CREATE INDEX cause_at ON cause (at);
 
 -- How often the work on a redelivered message began without an end: what kills its worker is found by this.
-CREATE TABLE delivery_start (
+CREATE TABLE delivery_attempt (
     source TEXT NOT NULL,
     id TEXT NOT NULL,
-    epoch INTEGER NOT NULL,
+    redrive_count INTEGER NOT NULL,
     starts INTEGER NOT NULL,
     at INTEGER NOT NULL,
-    PRIMARY KEY (source, id, epoch)
+    PRIMARY KEY (source, id, redrive_count)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE dead_letter (
@@ -28,7 +28,7 @@ CREATE TABLE dead_letter (
     -- As the inbox knows the message.
     source TEXT NOT NULL,
     id TEXT NOT NULL,
-    epoch INTEGER NOT NULL,
+    redrive_count INTEGER NOT NULL,
     lane TEXT NOT NULL,
     kind TEXT NOT NULL,
     subject TEXT,
@@ -42,13 +42,13 @@ CREATE TABLE dead_letter (
     body BLOB NOT NULL,
     -- What stood beside the body, as JSON.
     properties TEXT NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('dead', 'requeued', 'worked', 'dropped')),
+    state TEXT NOT NULL CHECK (state IN ('dead', 'requeued', 'processed', 'dropped')),
     -- When, by whom and by which command it was requeued or dropped.
     settled_at INTEGER,
     settled_by TEXT,
     request_source TEXT,
     request_id TEXT,
-    UNIQUE (source, id, epoch),
+    UNIQUE (source, id, redrive_count),
     CHECK ((request_source IS NULL) = (request_id IS NULL))
 ) STRICT;
 

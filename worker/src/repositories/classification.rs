@@ -11,7 +11,7 @@ const PATIENCE: u32 = 2;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Request {
     /// Look at the tip; `after` is where it is said to be.
-    Look { after: Option<CommitId> },
+    Refresh { after: Option<CommitId> },
     /// Take this commit as the accepted one.
     Accept(CommitId),
     /// There is nothing to do.
@@ -37,10 +37,10 @@ pub(super) fn request(message: &Message, branch: &str) -> Option<Request> {
         Message::Event(Event::RepositoryChanged(event)) if event.after.is_zero() => {
             Some(Request::Ignore(IgnoredReason::BranchDeleted))
         }
-        Message::Event(Event::RepositoryChanged(event)) => Some(Request::Look {
+        Message::Event(Event::RepositoryChanged(event)) => Some(Request::Refresh {
             after: Some(event.after.clone()),
         }),
-        Message::Command(Command::RepositoryRefreshRequested(_)) => Some(Request::Look { after: None }),
+        Message::Command(Command::RepositoryRefreshRequested(_)) => Some(Request::Refresh { after: None }),
         Message::Command(Command::RepositoryAcceptRequested(command)) => {
             Some(Request::Accept(command.commit.clone()))
         }
@@ -97,7 +97,7 @@ mod tests {
         let table = [
             (
                 push("main", "2"),
-                Request::Look {
+                Request::Refresh {
                     after: Some(commit("2")),
                 },
             ),
@@ -106,7 +106,7 @@ mod tests {
             (push("main", "0"), Request::Ignore(IgnoredReason::BranchDeleted)),
             (
                 Message::Command(Command::RepositoryRefreshRequested(refresh)),
-                Request::Look { after: None },
+                Request::Refresh { after: None },
             ),
             (
                 Message::Command(Command::RepositoryAcceptRequested(accept)),
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn the_push_that_named_the_tip_leads_its_burst() {
+    fn the_push_that_named_the_tip_leads_its_coalesced_batch() {
         let (one, two) = (commit("1"), commit("2"));
         let table: [(&[Option<&CommitId>], usize); 5] = [
             (&[Some(&one)], 0),

@@ -8,7 +8,7 @@ use super::StoreError;
 
 /// Tells operators how the fleet and the store are doing.
 #[async_trait]
-pub trait Vitals: Debug + Send + Sync + 'static {
+pub trait Stats: Debug + Send + Sync + 'static {
     /// The fleet in a few numbers. One look over all devices: for every now and then, not for every request.
     ///
     /// # Errors

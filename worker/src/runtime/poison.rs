@@ -13,7 +13,7 @@ use super::backoff::Backoff;
 use super::intake::Received;
 use super::lane::{Abandoned, LaneContext, chain};
 use crate::handlers::Rejection;
-use crate::store::{Start, StoreError};
+use crate::store::{DeliveryAttempt, StoreError};
 
 /// After so many starts without an end a message is dead.
 const MOST_STARTS: u32 = 5;
@@ -23,7 +23,7 @@ const FORGETTING: Duration = Duration::from_secs(2);
 
 /// How a message is to be worked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Suspicion {
+pub(super) enum PoisonCheck {
     /// With others.
     Together,
     /// By itself, its start noted first.
@@ -32,7 +32,7 @@ pub(super) enum Suspicion {
     Poison,
 }
 
-impl Suspicion {
+impl PoisonCheck {
     /// The rule: `begun` is how often it began without an end.
     fn of(begun: u32) -> Self {
         match begun {
@@ -54,19 +54,19 @@ pub(super) fn poison() -> Rejection {
 
 impl LaneContext {
     /// How each message is to be worked. The starts of redelivered ones that are worked together are noted.
-    pub(super) async fn suspect(&self, messages: &[&Received]) -> Result<Vec<Suspicion>, Abandoned> {
-        let redelivered: Vec<Start> = messages
+    pub(super) async fn check_poison(&self, messages: &[&Received]) -> Result<Vec<PoisonCheck>, Abandoned> {
+        let redelivered: Vec<DeliveryAttempt> = messages
             .iter()
             .filter(|message| message.redelivered)
             .map(|message| start(message))
             .collect();
         if redelivered.is_empty() {
-            return Ok(vec![Suspicion::Together; messages.len()]);
+            return Ok(vec![PoisonCheck::Together; messages.len()]);
         }
         let begun = self
             .patiently(async || self.starts.begun(&redelivered).await)
             .await?;
-        let note: BTreeSet<Start> = redelivered
+        let note: BTreeSet<DeliveryAttempt> = redelivered
             .iter()
             .zip(&begun)
             .filter(|(_, begun)| **begun == Some(0))
@@ -74,16 +74,16 @@ impl LaneContext {
             .collect();
         self.note(note).await?;
         let mut begun = begun.into_iter();
-        let suspicions = messages.iter().map(|message| {
+        let checks = messages.iter().map(|message| {
             let begun = if message.redelivered {
                 begun.next().flatten()
             } else {
                 None
             };
             // What ended needs no suspicion: it is only answered.
-            Suspicion::of(begun.unwrap_or(0))
+            PoisonCheck::of(begun.unwrap_or(0))
         });
-        Ok(suspicions.collect())
+        Ok(checks.collect())
     }
 
     /// Notes that the work on a message begins alone.
@@ -91,18 +91,18 @@ impl LaneContext {
         self.note([start(message)].into()).await
     }
 
-    async fn note(&self, starts: BTreeSet<Start>) -> Result<(), Abandoned> {
+    async fn note(&self, starts: BTreeSet<DeliveryAttempt>) -> Result<(), Abandoned> {
         if starts.is_empty() {
             return Ok(());
         }
-        let starts: Vec<Start> = starts.into_iter().collect();
+        let starts: Vec<DeliveryAttempt> = starts.into_iter().collect();
         self.patiently(|| self.starts.note(&starts)).await
     }
 
     /// Forgets the starts of these, which ended, were postponed or are given back. If that fails, they are a little more
     /// suspect than they deserve.
     pub(super) async fn forget_starts(&self, messages: &[&Received]) {
-        let starts: BTreeSet<Start> = messages
+        let starts: BTreeSet<DeliveryAttempt> = messages
             .iter()
             .filter(|message| message.redelivered)
             .map(|message| start(message))
@@ -110,7 +110,7 @@ impl LaneContext {
         if starts.is_empty() {
             return;
         }
-        let starts: Vec<Start> = starts.into_iter().collect();
+        let starts: Vec<DeliveryAttempt> = starts.into_iter().collect();
         let forgotten = tokio::time::timeout(FORGETTING, self.starts.forget(&starts)).await;
         if !matches!(forgotten, Ok(Ok(()))) {
             tracing::debug!(lane = %self.lane, starts = starts.len(), "starts are not forgotten");
@@ -140,10 +140,10 @@ impl LaneContext {
     }
 }
 
-fn start(message: &Received) -> Start {
-    Start {
+fn start(message: &Received) -> DeliveryAttempt {
+    DeliveryAttempt {
         identity: message.identity.clone(),
-        epoch: message.epoch,
+        redrive_count: message.redrive_count,
     }
 }
 
@@ -154,15 +154,15 @@ mod tests {
     #[test]
     fn five_starts_without_an_end_are_enough() {
         let expected = [
-            Suspicion::Together,
-            Suspicion::Alone,
-            Suspicion::Alone,
-            Suspicion::Alone,
-            Suspicion::Alone,
-            Suspicion::Poison,
-            Suspicion::Poison,
+            PoisonCheck::Together,
+            PoisonCheck::Alone,
+            PoisonCheck::Alone,
+            PoisonCheck::Alone,
+            PoisonCheck::Alone,
+            PoisonCheck::Poison,
+            PoisonCheck::Poison,
         ];
-        let rule: Vec<Suspicion> = (0..7).map(Suspicion::of).collect();
+        let rule: Vec<PoisonCheck> = (0..7).map(PoisonCheck::of).collect();
         assert_eq!(rule, expected);
     }
 }

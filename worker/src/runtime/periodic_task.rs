@@ -21,17 +21,17 @@ const GIVING_BACK: Duration = Duration::from_secs(2);
 
 /// What is done in a round.
 #[async_trait]
-pub trait Round: Debug + Send + Sync + 'static {
+pub trait PeriodicTask: Debug + Send + Sync + 'static {
     /// Does what is due, in small steps: before each it asks whether it may go on. Dropping the future is harmless. What
     /// fails is logged and left to the next round.
-    async fn round(&self, hold: &Hold<'_>);
+    async fn round(&self, leadership: &Leadership<'_>);
 }
 
 /// The right to a round.
 #[derive(Clone, Copy, Debug)]
-pub struct Hold<'a>(&'a HeldLease);
+pub struct Leadership<'a>(&'a HeldLease);
 
-impl<'a> Hold<'a> {
+impl<'a> Leadership<'a> {
     /// As long as this lease is held.
     pub fn new(lease: &'a HeldLease) -> Self {
         Self(lease)
@@ -49,7 +49,7 @@ impl<'a> Hold<'a> {
 /// Rounds under a lease. One process does them, the others stand by. Never more than one is under way: the next begins a
 /// pause after the last one ended.
 #[derive(Clone, Debug)]
-pub struct Rounds {
+pub struct PeriodicTaskRunner {
     /// Where the lease is.
     pub leases: Arc<dyn Leases>,
     /// Its name.
@@ -58,9 +58,9 @@ pub struct Rounds {
     pub every: Duration,
 }
 
-impl Rounds {
+impl PeriodicTaskRunner {
     /// Goes on until `stop`, which also cuts off a round.
-    pub async fn run(self, round: &dyn Round, stop: CancellationToken) {
+    pub async fn run(self, round: &dyn PeriodicTask, stop: CancellationToken) {
         let mut held = None;
         // In no step with other workers.
         let mut pause = self
@@ -82,8 +82,8 @@ impl Rounds {
         }
     }
 
-    async fn once(&self, held: &mut Option<HeldLease>, round: &dyn Round) {
-        match self.hold(held).await {
+    async fn once(&self, held: &mut Option<HeldLease>, round: &dyn PeriodicTask) {
+        match self.leadership(held).await {
             Ok(()) => {}
             Err(error) => {
                 tracing::warn!(
@@ -95,12 +95,12 @@ impl Rounds {
             }
         }
         if let Some(held) = held {
-            round.round(&Hold::new(held)).await;
+            round.round(&Leadership::new(held)).await;
         }
     }
 
     /// Holds the lease, if nobody else does. It is kept between rounds.
-    async fn hold(&self, held: &mut Option<HeldLease>) -> Result<(), StoreError> {
+    async fn leadership(&self, held: &mut Option<HeldLease>) -> Result<(), StoreError> {
         if let Some(lease) = held {
             if lease.renew().await? {
                 return Ok(());
@@ -216,18 +216,18 @@ pub(crate) mod tests {
     /// Counts its rounds, each of which takes a while.
     #[derive(Debug, Default)]
     struct Counted {
-        rounds: AtomicU32,
+        periodic_task: AtomicU32,
         under_way: AtomicU32,
         takes: Duration,
     }
 
     #[async_trait]
-    impl Round for Arc<Counted> {
-        async fn round(&self, _hold: &Hold<'_>) {
+    impl PeriodicTask for Arc<Counted> {
+        async fn round(&self, _hold: &Leadership<'_>) {
             assert_eq!(self.under_way.fetch_add(1, Ordering::SeqCst), 0, "one at a time");
             tokio::time::sleep(self.takes).await;
             self.under_way.fetch_sub(1, Ordering::SeqCst);
-            self.rounds.fetch_add(1, Ordering::SeqCst);
+            self.periodic_task.fetch_add(1, Ordering::SeqCst);
         }
     }
 
@@ -240,13 +240,13 @@ pub(crate) mod tests {
             takes,
             ..Counted::default()
         });
-        let rounds = Rounds {
+        let periodic_task = PeriodicTaskRunner {
             leases: leases.clone(),
             name: "test",
             every: Duration::from_mins(1),
         };
         let (round, stop) = (counted.clone(), stop.clone());
-        let task = tokio::spawn(async move { rounds.run(&round, stop).await });
+        let task = tokio::spawn(async move { periodic_task.run(&round, stop).await });
         (counted, task)
     }
 
@@ -261,14 +261,14 @@ pub(crate) mod tests {
         tokio::time::sleep(Duration::from_secs(61)).await;
         let (second, _task) = begin(&leases, SECONDS, &second_stop);
         tokio::time::sleep(Duration::from_mins(10)).await;
-        let done = first.rounds.load(Ordering::SeqCst);
+        let done = first.periodic_task.load(Ordering::SeqCst);
         assert!((9..=12).contains(&done), "{done}");
-        assert_eq!(second.rounds.load(Ordering::SeqCst), 0);
+        assert_eq!(second.periodic_task.load(Ordering::SeqCst), 0);
         first_stop.cancel();
         first_task.await.unwrap();
         tokio::time::sleep(Duration::from_mins(2)).await;
-        assert_eq!(first.rounds.load(Ordering::SeqCst), done);
-        assert!(second.rounds.load(Ordering::SeqCst) >= 1);
+        assert_eq!(first.periodic_task.load(Ordering::SeqCst), done);
+        assert!(second.periodic_task.load(Ordering::SeqCst) >= 1);
     }
 
     #[tokio::test(start_paused = true)]
@@ -278,18 +278,18 @@ pub(crate) mod tests {
         let stop = CancellationToken::new();
         let (counted, _task) = begin(&leases, SECONDS, &stop);
         tokio::time::sleep(Duration::from_mins(5)).await;
-        assert_eq!(counted.rounds.load(Ordering::SeqCst), 0);
+        assert_eq!(counted.periodic_task.load(Ordering::SeqCst), 0);
         leases.away.store(false, Ordering::SeqCst);
         tokio::time::sleep(Duration::from_mins(3)).await;
-        let before = counted.rounds.load(Ordering::SeqCst);
+        let before = counted.periodic_task.load(Ordering::SeqCst);
         assert!(before >= 2, "{before}");
         leases.steal();
         tokio::time::sleep(Duration::from_mins(3)).await;
-        let meanwhile = counted.rounds.load(Ordering::SeqCst);
+        let meanwhile = counted.periodic_task.load(Ordering::SeqCst);
         assert!(meanwhile <= before + 1, "{meanwhile} after {before}");
         leases.free();
         tokio::time::sleep(Duration::from_mins(3)).await;
-        assert!(counted.rounds.load(Ordering::SeqCst) > meanwhile);
+        assert!(counted.periodic_task.load(Ordering::SeqCst) > meanwhile);
     }
 
     #[tokio::test(start_paused = true)]
@@ -298,8 +298,8 @@ pub(crate) mod tests {
         let stop = CancellationToken::new();
         let (counted, task) = begin(&leases, Duration::from_mins(10), &stop);
         tokio::time::sleep(Duration::from_mins(25)).await;
-        let rounds = counted.rounds.load(Ordering::SeqCst);
-        assert!((1..=2).contains(&rounds), "{rounds}");
+        let periodic_task = counted.periodic_task.load(Ordering::SeqCst);
+        assert!((1..=2).contains(&periodic_task), "{periodic_task}");
         stop.cancel();
         tokio::time::timeout(SECONDS, task).await.unwrap().unwrap();
     }

@@ -15,7 +15,7 @@ pub(crate) async fn the_fleet_is_summarized_by_state(place: &Place) -> Result<()
         hostname: hostname("d"),
         attributes: Attributes::of(DeviceType::Core),
         state: DeviceState::Unmanaged,
-        stamp: None,
+        version: None,
     };
     work(place, &keys("spare", ["d"]), devices([spare])).await?;
     let before = place.store.summary().await?;

@@ -2,13 +2,13 @@ use super::StoreError;
 
 /// What an error of a driver means for the one who asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Meaning {
+pub(super) enum ErrorClass {
     Unavailable,
     Conflict,
     Refused,
 }
 
-impl Meaning {
+impl ErrorClass {
     /// The error of that meaning.
     pub(super) fn error(
         self,

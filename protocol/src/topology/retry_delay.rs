@@ -2,7 +2,7 @@ use std::time::Duration;
 
 /// One step of the retry ladder: waiting happens in the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Rung {
+pub enum RetryDelay {
     /// Five seconds.
     Seconds5,
     /// Thirty seconds.
@@ -13,7 +13,7 @@ pub enum Rung {
     Minutes10,
 }
 
-impl Rung {
+impl RetryDelay {
     /// The ladder, from the first wait to the last.
     pub const ALL: &[Self] = &[Self::Seconds5, Self::Seconds30, Self::Minutes2, Self::Minutes10];
 

@@ -1,20 +1,20 @@
 use std::time::{Duration, Instant};
 
 use lockstep_bus::{Headers, Outgoing};
-use lockstep_protocol::topology::{Destination, Lane, Queue, Rung};
+use lockstep_protocol::topology::{Destination, Lane, Queue, RetryDelay};
 
 use super::{Fixture, consume, message, numbers, publish, take_and_ack, texts};
 
 pub(crate) async fn a_delayed_message_comes_back_in_its_lane_and_never_early<F: Fixture>() {
     let place = F::new().await;
     let bus = place.declared().await;
-    for (rung, lane) in [
-        (Rung::Seconds5, Lane::Events),
-        (Rung::Seconds30, Lane::Cvp),
-        (Rung::Seconds5, Lane::Devices),
+    for (delay, lane) in [
+        (RetryDelay::Seconds5, Lane::Events),
+        (RetryDelay::Seconds30, Lane::Cvp),
+        (RetryDelay::Seconds5, Lane::Devices),
     ] {
         let mut consumer = consume(&bus, Queue::Lane(lane), 10).await;
-        let mut retry = message(Destination::Delay(rung, lane), format!("{rung:?}"));
+        let mut retry = message(Destination::Delay(delay, lane), format!("{delay:?}"));
         retry.properties.kind = Some("lockstep.sync.requested".to_owned());
         retry.properties.headers = Headers::from([("lockstep-attempt".to_owned(), "2".to_owned())]);
 
@@ -23,7 +23,7 @@ pub(crate) async fn a_delayed_message_comes_back_in_its_lane_and_never_early<F: 
         let came = take_and_ack(&mut consumer, 1).await.remove(0);
         let waited = started.elapsed();
 
-        assert!(waited >= wait::<F>(rung), "{rung:?} came after {waited:?}");
+        assert!(waited >= wait::<F>(delay), "{delay:?} came after {waited:?}");
         assert_eq!(came.body, retry.body);
         let mut headers = came.properties.headers;
         // What a broker notes on the way is its own.
@@ -45,7 +45,10 @@ pub(crate) async fn delayed_messages_keep_their_order<F: Fixture>() {
     for chunk in numbers(0..300).chunks(100) {
         publish(
             &bus,
-            chunk.iter().map(|text| delayed(Rung::Seconds5, text)).collect(),
+            chunk
+                .iter()
+                .map(|text| delayed(RetryDelay::Seconds5, text))
+                .collect(),
         )
         .await;
     }
@@ -60,7 +63,10 @@ pub(crate) async fn a_short_wait_is_not_held_up_by_a_long_one<F: Fixture>() {
     let mut consumer = consume(&bus, Queue::Lane(Lane::Commands), 10).await;
     publish(
         &bus,
-        vec![delayed(Rung::Seconds30, "long"), delayed(Rung::Seconds5, "short")],
+        vec![
+            delayed(RetryDelay::Seconds30, "long"),
+            delayed(RetryDelay::Seconds5, "short"),
+        ],
     )
     .await;
     let came = take_and_ack(&mut consumer, 2).await;
@@ -72,22 +78,22 @@ pub(crate) async fn a_wait_outlives_the_bus<F: Fixture>() {
     let place = F::new().await;
     let bus = place.declared().await;
     let started = Instant::now();
-    publish(&bus, vec![delayed(Rung::Seconds30, "patient")]).await;
+    publish(&bus, vec![delayed(RetryDelay::Seconds30, "patient")]).await;
 
     let bus = place.reopen(bus).await;
     let mut consumer = consume(&bus, Queue::Lane(Lane::Commands), 10).await;
     let came = take_and_ack(&mut consumer, 1).await;
     assert_eq!(texts(&came), ["patient"]);
-    assert!(started.elapsed() >= wait::<F>(Rung::Seconds30));
+    assert!(started.elapsed() >= wait::<F>(RetryDelay::Seconds30));
     bus.close().await;
 }
 
-fn delayed(rung: Rung, text: &str) -> Outgoing {
-    message(Destination::Delay(rung, Lane::Commands), text)
+fn delayed(delay: RetryDelay, text: &str) -> Outgoing {
+    message(Destination::Delay(delay, Lane::Commands), text)
 }
 
 /// The scaled wait, in whole milliseconds as queues have it.
-fn wait<F: Fixture>(rung: Rung) -> Duration {
-    let scaled = rung.delay().mul_f64(F::LADDER_SCALE);
+fn wait<F: Fixture>(delay: RetryDelay) -> Duration {
+    let scaled = delay.delay().mul_f64(F::LADDER_SCALE);
     Duration::from_millis(u64::try_from(scaled.as_millis()).expect("waits are short"))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use lockstep_protocol::WorkResult;
-use lockstep_telemetry::{LaneMetrics, Outcome, Span, Tally};
+use lockstep_telemetry::{LaneMetrics, MessageOutcome, Span, Tally};
 
 use super::Settlement;
 use super::intake::Received;
@@ -12,7 +12,7 @@ use crate::store::InboxRow;
 
 /// Goes with deliveries from taken to acknowledged. Dropped before, they were given back: nothing is counted.
 #[derive(Debug)]
-pub(super) struct Witness {
+pub(super) struct DeliveryMetricsGuard {
     metrics: Arc<LaneMetrics>,
     began: Instant,
     deliveries: usize,
@@ -25,7 +25,7 @@ pub(super) struct Witness {
     together: Option<Span>,
 }
 
-impl Witness {
+impl DeliveryMetricsGuard {
     /// These were taken. What follows from a message whose trace is recorded belongs to the span of its work.
     pub(super) fn of(metrics: &Arc<LaneMetrics>, messages: &mut [Received]) -> Self {
         metrics.taken(messages.len());
@@ -47,15 +47,15 @@ impl Witness {
     }
 
     /// Of several, in their order, that are now worked together; the time counts from here.
-    pub(super) fn joined(metrics: &Arc<LaneMetrics>, witnesses: Vec<Self>) -> Self {
+    pub(super) fn joined(metrics: &Arc<LaneMetrics>, metrics_guards: Vec<Self>) -> Self {
         let mut joined = Self::of(metrics, &mut []);
-        for mut witness in witnesses {
+        for mut metrics_guard in metrics_guards {
             let places = joined.deliveries;
-            let works = witness.works.drain(..);
+            let works = metrics_guard.works.drain(..);
             joined
                 .works
                 .extend(works.map(|(place, span)| (places + place, span)));
-            joined.deliveries += std::mem::take(&mut witness.deliveries);
+            joined.deliveries += std::mem::take(&mut metrics_guard.deliveries);
         }
         joined
     }
@@ -77,9 +77,9 @@ impl Witness {
             else {
                 continue;
             };
-            let (outcome, row) = ending(settlement);
+            let (outcome, row) = completion(settlement);
             work.outcome(outcome.as_str());
-            if outcome == Outcome::Dead {
+            if outcome == MessageOutcome::Dead {
                 work.failed("dead");
             }
             let result = row.and_then(|row| work.result(row.result.kind().as_str()));
@@ -96,7 +96,7 @@ impl Witness {
     }
 }
 
-impl Drop for Witness {
+impl Drop for DeliveryMetricsGuard {
     fn drop(&mut self) {
         self.metrics.let_go(self.deliveries);
     }
@@ -119,18 +119,18 @@ fn count(tally: &mut Tally, settlement: &Settlement) {
             WorkResult::MessageRejected(rejected) => Some(rejected.code),
             _ => None,
         }),
-        Settlement::Retry { rung, .. } => tally.retried(*rung),
+        Settlement::Retry { delay, .. } => tally.retried(*delay),
         Settlement::Forward { .. } => tally.forwarded(),
         Settlement::Postpone { .. } => tally.postponed(),
     }
 }
 
-fn ending(settlement: &Settlement) -> (Outcome, Option<&InboxRow>) {
+fn completion(settlement: &Settlement) -> (MessageOutcome, Option<&InboxRow>) {
     match settlement {
-        Settlement::Applied(row) => (Outcome::Applied, Some(row)),
-        Settlement::Dead(row) => (Outcome::Dead, Some(row)),
-        Settlement::Retry { .. } => (Outcome::Retried, None),
-        Settlement::Forward { .. } => (Outcome::Forwarded, None),
-        Settlement::Postpone { .. } => (Outcome::Postponed, None),
+        Settlement::Applied(row) => (MessageOutcome::Applied, Some(row)),
+        Settlement::Dead(row) => (MessageOutcome::Dead, Some(row)),
+        Settlement::Retry { .. } => (MessageOutcome::Retried, None),
+        Settlement::Forward { .. } => (MessageOutcome::Forwarded, None),
+        Settlement::Postpone { .. } => (MessageOutcome::Postponed, None),
     }
 }

@@ -1,4 +1,4 @@
-use lockstep_http::Answer;
+use lockstep_http::HttpResponse;
 use lockstep_protocol::Code;
 use lockstep_protocol::rest::Problem;
 
@@ -9,7 +9,7 @@ const LONGEST_REASON: usize = 500;
 
 /// Why a webhook is not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Refusal {
+pub(super) enum WebhookRejection {
     /// Nobody who knows a secret sent it. `why` is for our log alone.
     #[error("not authentic: {why}")]
     Unauthentic { why: &'static str },
@@ -34,7 +34,7 @@ pub(super) enum Refusal {
     },
 }
 
-impl Refusal {
+impl WebhookRejection {
     pub(super) const fn header(name: &'static str, reason: &'static str) -> Self {
         Self::Header { name, reason }
     }
@@ -48,27 +48,27 @@ impl Refusal {
     }
 }
 
-impl From<Refusal> for Answer {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Unauthentic { .. } => Problem::new(
+impl From<WebhookRejection> for HttpResponse {
+    fn from(rejection: WebhookRejection) -> Self {
+        match rejection {
+            WebhookRejection::Unauthentic { .. } => Problem::new(
                 401,
                 "unauthorized",
                 "the webhook is not signed with a secret of this repository",
             )
             .into(),
-            Refusal::Sender(detail) => Self::bad_request(
+            WebhookRejection::Sender(detail) => Self::bad_request(
                 "wrong-sender",
                 "the headers are not those of the forge in the path",
                 detail,
             ),
-            Refusal::Header { name, reason } => Self::bad_request(
+            WebhookRejection::Header { name, reason } => Self::bad_request(
                 "invalid-header",
                 "a header is missing or malformed",
                 format!("{name} {reason}"),
             ),
-            Refusal::MediaType(detail) => Self::unsupported_media_type(detail),
-            Refusal::Payload { code, place, reason } => {
+            WebhookRejection::MediaType(detail) => Self::unsupported_media_type(detail),
+            WebhookRejection::Payload { code, place, reason } => {
                 let title = match code {
                     Code::InvalidJson => "the body is not JSON",
                     _ => "the payload is not what the forge sends",
@@ -82,7 +82,7 @@ impl From<Refusal> for Answer {
     }
 }
 
-impl From<ProducerError> for Answer {
+impl From<ProducerError> for HttpResponse {
     fn from(error: ProducerError) -> Self {
         match error {
             ProducerError::Publish(error) => Self::from(&*error),

@@ -7,22 +7,22 @@ use lockstep_protocol::Identity;
 use lockstep_protocol::commands::DeadLetterSelection;
 use lockstep_protocol::results::DeadLetterAction;
 
-use super::{Facts, Originator};
-use crate::store::{DeadLetter, LetterState, SettleLetters};
+use super::{Facts, Origin};
+use crate::store::{DeadLetterState, NewDeadLetter, SettleDeadLetters};
 
 /// What is known of dead letters, and what the batch did to them so far.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct LetterFacts {
-    known: BTreeMap<u64, LetterState>,
+pub(super) struct DeadLetterFacts {
+    known: BTreeMap<u64, DeadLetterState>,
     matching: BTreeMap<DeadLetterSelection, Vec<u64>>,
-    new: Vec<DeadLetter>,
-    worked: Vec<u64>,
-    settled: Vec<SettledLetters>,
+    new: Vec<NewDeadLetter>,
+    processed: Vec<u64>,
+    settled: Vec<SettledDeadLetters>,
 }
 
 /// Dead letters that a command requeued or dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SettledLetters {
+pub struct SettledDeadLetters {
     /// Whether they were requeued or dropped.
     pub action: DeadLetterAction,
     /// Which, in order.
@@ -35,23 +35,23 @@ pub struct SettledLetters {
     pub at: Timestamp,
 }
 
-impl LetterFacts {
-    pub(super) fn worked(&mut self, number: u64) {
-        self.worked.push(number);
+impl DeadLetterFacts {
+    pub(super) fn processed(&mut self, number: u64) {
+        self.processed.push(number);
     }
 
-    pub(super) fn settle(&mut self, letters: SettleLetters, from: &Originator<'_>) {
-        let state = match letters.action {
-            DeadLetterAction::Requeued => LetterState::Requeued,
-            DeadLetterAction::Dropped => LetterState::Dropped,
+    pub(super) fn settle(&mut self, dead_letters: SettleDeadLetters, from: &Origin<'_>) {
+        let state = match dead_letters.action {
+            DeadLetterAction::Requeued => DeadLetterState::Requeued,
+            DeadLetterAction::Dropped => DeadLetterState::Dropped,
         };
-        for number in &letters.numbers {
+        for number in &dead_letters.numbers {
             self.known.insert(*number, state);
         }
-        if !letters.numbers.is_empty() {
-            self.settled.push(SettledLetters {
-                action: letters.action,
-                numbers: letters.numbers,
+        if !dead_letters.numbers.is_empty() {
+            self.settled.push(SettledDeadLetters {
+                action: dead_letters.action,
+                numbers: dead_letters.numbers,
                 request: from.identity.clone(),
                 by: from.actor.map(str::to_owned),
                 at: from.at,
@@ -62,48 +62,48 @@ impl LetterFacts {
 
 impl Facts {
     /// Adds a dead letter that is there.
-    pub fn know_letter(&mut self, number: u64, state: LetterState) {
-        self.letters.known.insert(number, state);
+    pub fn know_dead_letter(&mut self, number: u64, state: DeadLetterState) {
+        self.dead_letters.known.insert(number, state);
     }
 
     /// Adds which dead letters match, in order: nobody had settled them when the batch began.
     pub fn know_matching(&mut self, selection: DeadLetterSelection, numbers: Vec<u64>) {
         for number in &numbers {
-            self.know_letter(*number, LetterState::Dead);
+            self.know_dead_letter(*number, DeadLetterState::Dead);
         }
-        self.letters.matching.insert(selection, numbers);
+        self.dead_letters.matching.insert(selection, numbers);
     }
 
     /// Where a dead letter is in its life, after what the batch did so far; `None` if there is none of that number.
-    pub fn letter(&self, number: u64) -> Option<LetterState> {
-        self.letters.known.get(&number).copied()
+    pub fn dead_letter(&self, number: u64) -> Option<DeadLetterState> {
+        self.dead_letters.known.get(&number).copied()
     }
 
     /// The dead letters that match and that nobody settled yet, in order.
     pub fn matching(&self, selection: &DeadLetterSelection) -> impl Iterator<Item = u64> {
-        let numbers = self.letters.matching.get(selection).into_iter().flatten();
+        let numbers = self.dead_letters.matching.get(selection).into_iter().flatten();
         numbers
             .copied()
-            .filter(|number| self.letter(*number) == Some(LetterState::Dead))
+            .filter(|number| self.dead_letter(*number) == Some(DeadLetterState::Dead))
     }
 
     /// Adds a dead letter to be written; one that is there already stays as it is.
-    pub fn file(&mut self, letter: DeadLetter) {
-        self.letters.new.push(letter);
+    pub fn file(&mut self, dead_letter: NewDeadLetter) {
+        self.dead_letters.new.push(dead_letter);
     }
 
     /// Dead letters to be written.
-    pub fn new_letters(&self) -> &[DeadLetter] {
-        &self.letters.new
+    pub fn new_dead_letters(&self) -> &[NewDeadLetter] {
+        &self.dead_letters.new
     }
 
     /// Dead letters that were requeued and are worked now.
-    pub fn worked_letters(&self) -> &[u64] {
-        &self.letters.worked
+    pub fn worked_dead_letters(&self) -> &[u64] {
+        &self.dead_letters.processed
     }
 
     /// Dead letters that are requeued or dropped.
-    pub fn settled_letters(&self) -> &[SettledLetters] {
-        &self.letters.settled
+    pub fn settled_dead_letters(&self) -> &[SettledDeadLetters] {
+        &self.dead_letters.settled
     }
 }

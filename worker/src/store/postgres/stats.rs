@@ -3,7 +3,7 @@ use tokio_postgres::Row;
 
 use super::PostgresStore;
 use super::microseconds::Microseconds;
-use crate::store::{DevicesInState, Sessions, StoreError, Summary, Vitals, column};
+use crate::store::{DevicesInState, Sessions, Stats, StoreError, Summary, column};
 
 const OPERATION: &str = "summarize the fleet";
 
@@ -21,7 +21,7 @@ const DEVICES: &str = "\
 const DEAD_LETTERS: &str = "SELECT count(*) FROM dead_letter WHERE state = 'dead'";
 
 #[async_trait]
-impl Vitals for PostgresStore {
+impl Stats for PostgresStore {
     async fn summary(&self) -> Result<Summary, StoreError> {
         let session = self.session(OPERATION).await?;
         let (devices, dead_letters) = session

@@ -4,7 +4,7 @@ use lockstep_protocol::topology::Destination;
 
 /// What to do about a refused message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum NackPolicy {
     /// Publish it again after a back-off.
     Again,
     /// Send it to the results instead: the requester does not read its queue.
@@ -18,15 +18,15 @@ const PATIENCE: u32 = 3;
 
 /// The rule: answers bypass a reply queue that is full, the outside is told that an inlet is full, and what workers
 /// publish among themselves is never given up, since those queues have no length and the refusal has another reason.
-pub(crate) fn on_refusal(destination: &Destination, times: u32) -> Refusal {
+pub(crate) fn nack_policy(destination: &Destination, times: u32) -> NackPolicy {
     if times < PATIENCE {
-        return Refusal::Again;
+        return NackPolicy::Again;
     }
     match destination {
-        Destination::Reply(_) => Refusal::Bypass,
-        Destination::Inlet(_) | Destination::Type(_) => Refusal::Surface,
+        Destination::Reply(_) => NackPolicy::Bypass,
+        Destination::Ingress(_) | Destination::Type(_) => NackPolicy::Surface,
         Destination::Lane(_) | Destination::Delay(..) | Destination::Dead | Destination::Results(_) => {
-            Refusal::Again
+            NackPolicy::Again
         }
     }
 }
@@ -34,31 +34,31 @@ pub(crate) fn on_refusal(destination: &Destination, times: u32) -> Refusal {
 #[cfg(test)]
 mod tests {
     use lockstep_protocol::Kind;
-    use lockstep_protocol::topology::{Lane, ReplyQueue, Rung};
+    use lockstep_protocol::topology::{Lane, ReplyQueue, RetryDelay};
 
     use super::*;
 
     #[test]
     fn patience_ends_differently_for_each_destination() {
         let reply = Destination::Reply(ReplyQueue::of("netbox", "1").unwrap());
-        let inlet = Destination::Inlet(Kind::InterfaceUpdated);
+        let ingress = Destination::Ingress(Kind::InterfaceUpdated);
         let table = [
-            (&reply, 2, Refusal::Again),
-            (&reply, 3, Refusal::Bypass),
-            (&inlet, 2, Refusal::Again),
-            (&inlet, 3, Refusal::Surface),
-            (&Destination::Lane(Lane::Devices), 1000, Refusal::Again),
+            (&reply, 2, NackPolicy::Again),
+            (&reply, 3, NackPolicy::Bypass),
+            (&ingress, 2, NackPolicy::Again),
+            (&ingress, 3, NackPolicy::Surface),
+            (&Destination::Lane(Lane::Devices), 1000, NackPolicy::Again),
             (
-                &Destination::Delay(Rung::Seconds5, Lane::Events),
+                &Destination::Delay(RetryDelay::Seconds5, Lane::Events),
                 1000,
-                Refusal::Again,
+                NackPolicy::Again,
             ),
-            (&Destination::Dead, 1000, Refusal::Again),
-            (&Destination::Results(Kind::EventApplied), 1000, Refusal::Again),
+            (&Destination::Dead, 1000, NackPolicy::Again),
+            (&Destination::Results(Kind::EventApplied), 1000, NackPolicy::Again),
         ];
         for (destination, times, expected) in table {
             assert_eq!(
-                on_refusal(destination, times),
+                nack_policy(destination, times),
                 expected,
                 "{destination:?} {times}"
             );

@@ -26,7 +26,7 @@ const DENIALS: [u16; 4] = [311, 403, 404, 406];
 
 /// What became of one message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum ConfirmStatus {
     /// The broker is responsible for it.
     Confirmed,
     /// The broker refused it: a queue is full, or has no quorum.
@@ -37,9 +37,9 @@ pub(super) enum Fate {
 
 /// How a flight ended.
 #[derive(Debug)]
-pub(super) enum Ending {
+pub(super) enum BatchEnd {
     /// The broker answered for every message.
-    Landed,
+    Answered,
     /// The channel or the connection is gone.
     Lost(lapin::Error),
     /// The broker said nothing for too long.
@@ -51,9 +51,9 @@ pub(super) enum Ending {
 }
 
 /// What became of the messages, in their order, and of the channel.
-pub(super) struct Flight {
-    pub(super) fates: Vec<Fate>,
-    pub(super) ending: Ending,
+pub(super) struct PublishBatch {
+    pub(super) statuses: Vec<ConfirmStatus>,
+    pub(super) end: BatchEnd,
 }
 
 /// A message on its way out. AMQP's own form of it is made once for each time it is written, since lapin consumes it.
@@ -104,14 +104,18 @@ impl Prepared {
 /// Awaiting lapin's `basic_publish` waits until that message is written to the socket by another thread. Here each
 /// future is polled once, which queues its frames, so that lapin writes many at a time; and then only the oldest
 /// one waits, so that confirms of the others, of which the broker sends one for many, wake nobody.
-pub(super) async fn fly(lent: &ConfirmChannel, messages: &mut [Prepared], patience: Duration) -> Flight {
+pub(super) async fn publish_batch(
+    lent: &ConfirmChannel,
+    messages: &mut [Prepared],
+    patience: Duration,
+) -> PublishBatch {
     let count = messages.len();
-    let mut fates = vec![Fate::Unknown; count];
+    let mut statuses = vec![ConfirmStatus::Unknown; count];
     let mut flying = VecDeque::with_capacity(count.min(WINDOW));
     let mut waiting = messages.iter_mut();
-    let mut landed = 0;
+    let mut answered = 0;
     let mut alarm = Alarm::new(patience);
-    while landed < count {
+    while answered < count {
         if flying.len() <= WINDOW / 2 {
             for prepared in waiting.by_ref().take(WINDOW - flying.len()) {
                 let mut sent = Box::pin(maybe_done(send(lent, prepared)));
@@ -120,31 +124,31 @@ pub(super) async fn fly(lent: &ConfirmChannel, messages: &mut [Prepared], patien
             }
         }
         let oldest = flying.front_mut().expect("what did not land is flying");
-        if let Err(ending) = alarm.wait(lent, oldest.as_mut()).await {
-            sweep(flying, &mut fates[landed..]);
-            return Flight { fates, ending };
+        if let Err(end) = alarm.wait(lent, oldest.as_mut()).await {
+            sweep(flying, &mut statuses[answered..]);
+            return PublishBatch { statuses, end };
         }
         match oldest.as_mut().take_output().expect("it was awaited") {
-            Ok(fate) => fates[landed] = fate,
+            Ok(status) => statuses[answered] = status,
             Err(error) => {
                 flying.pop_front();
-                let cause = sweep(flying, &mut fates[landed + 1..]);
-                return Flight {
-                    fates,
-                    ending: ending(&error, cause),
+                let cause = sweep(flying, &mut statuses[answered + 1..]);
+                return PublishBatch {
+                    statuses,
+                    end: end(&error, cause),
                 };
             }
         }
         flying.pop_front();
-        landed += 1;
+        answered += 1;
     }
-    Flight {
-        fates,
-        ending: Ending::Landed,
+    PublishBatch {
+        statuses,
+        end: BatchEnd::Answered,
     }
 }
 
-async fn send(lent: &ConfirmChannel, prepared: &mut Prepared) -> lapin::Result<Fate> {
+async fn send(lent: &ConfirmChannel, prepared: &mut Prepared) -> lapin::Result<ConfirmStatus> {
     let head = prepared.head.take().expect("it is made ready before each flight");
     let written = lent
         .channel
@@ -159,22 +163,22 @@ async fn send(lent: &ConfirmChannel, prepared: &mut Prepared) -> lapin::Result<F
         )
         .await?;
     Ok(match written.await? {
-        Confirmation::Ack(_) => Fate::Confirmed,
-        Confirmation::Nack(_) => Fate::Refused,
-        Confirmation::NotRequested => Fate::Unknown,
+        Confirmation::Ack(_) => ConfirmStatus::Confirmed,
+        Confirmation::Nack(_) => ConfirmStatus::Refused,
+        Confirmation::NotRequested => ConfirmStatus::Unknown,
     })
 }
 
 /// Notes what else landed before the end, and returns the error that says most about it.
-fn sweep<F>(flying: VecDeque<Pin<Box<MaybeDone<F>>>>, fates: &mut [Fate]) -> Option<lapin::Error>
+fn sweep<F>(flying: VecDeque<Pin<Box<MaybeDone<F>>>>, statuses: &mut [ConfirmStatus]) -> Option<lapin::Error>
 where
-    F: Future<Output = lapin::Result<Fate>>,
+    F: Future<Output = lapin::Result<ConfirmStatus>>,
 {
     let mut cause: Option<lapin::Error> = None;
-    for (mut sent, fate) in flying.into_iter().zip(fates) {
+    for (mut sent, status) in flying.into_iter().zip(statuses) {
         let _ = sent.as_mut().poll_unpin(&mut Context::from_waker(Waker::noop()));
         match sent.as_mut().take_output() {
-            Some(Ok(landed)) => *fate = landed,
+            Some(Ok(answered)) => *status = answered,
             Some(Err(error)) if error.is_amqp_error() => {
                 cause.get_or_insert(error);
             }
@@ -184,16 +188,16 @@ where
     cause
 }
 
-fn ending(first: &lapin::Error, other: Option<lapin::Error>) -> Ending {
+fn end(first: &lapin::Error, other: Option<lapin::Error>) -> BatchEnd {
     let error = match other {
         Some(other) if !first.is_amqp_error() => other,
         _ => first.clone(),
     };
     match error.kind() {
         ErrorKind::ProtocolError(said) if error.is_amqp_soft_error() && DENIALS.contains(&said.get_id()) => {
-            Ending::Denied(said.get_id(), said.get_message().to_string())
+            BatchEnd::Denied(said.get_id(), said.get_message().to_string())
         }
-        _ => Ending::Lost(error),
+        _ => BatchEnd::Lost(error),
     }
 }
 
@@ -219,7 +223,7 @@ impl Alarm {
         &mut self,
         lent: &ConfirmChannel,
         mut sent: Pin<&mut MaybeDone<F>>,
-    ) -> Result<(), Ending> {
+    ) -> Result<(), BatchEnd> {
         // No clock where nothing has to be waited for.
         if sent.as_mut().now_or_never().is_some() {
             return Ok(());
@@ -229,15 +233,15 @@ impl Alarm {
             tokio::select! {
                 biased;
                 () = sent.as_mut() => return Ok(()),
-                () = lent.live.given_up() => return Err(Ending::GivenUp),
+                () = lent.generation.given_up() => return Err(BatchEnd::GivenUp),
                 () = self.timer.as_mut() => {}
             }
             let now = Instant::now();
-            if lent.live.connection.status().blocked() {
+            if lent.generation.connection.status().blocked() {
                 self.quiet_since = now;
             }
             if now.duration_since(self.quiet_since) >= self.patience {
-                return Err(Ending::Silent);
+                return Err(BatchEnd::Silent);
             }
             self.timer.as_mut().reset(now + self.patience / 4);
         }

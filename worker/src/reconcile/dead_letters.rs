@@ -8,7 +8,7 @@ use lockstep_bus::{Bus, Outgoing};
 use super::{Page, Repair, RepairError};
 use crate::clock::Clock;
 use crate::runtime::requeued;
-use crate::store::{DeadLetters, LetterRow};
+use crate::store::{DeadLetter, DeadLetters};
 
 /// Letters in one page: each may be 4 MiB.
 const PAGE: u32 = 32;
@@ -18,8 +18,8 @@ const LONGEST: u64 = 64;
 /// Dead letters that were requeued and not worked since: the copy that was published then is lost, or still waits. They are
 /// published again, with the same identity and epoch, at growing intervals: the lane may stand still, and must not fill up.
 #[derive(Debug)]
-pub struct RequeuedLetters {
-    letters: Arc<dyn DeadLetters>,
+pub struct RequeuedDeadLetters {
+    dead_letters: Arc<dyn DeadLetters>,
     bus: Arc<dyn Bus>,
     clock: Arc<dyn Clock>,
     turn: Duration,
@@ -35,16 +35,16 @@ struct Progress {
     looking: Option<(Timestamp, u64)>,
 }
 
-impl RequeuedLetters {
+impl RequeuedDeadLetters {
     /// Published again first when a turn is over, then after two, four and so on.
     pub fn new(
-        letters: Arc<dyn DeadLetters>,
+        dead_letters: Arc<dyn DeadLetters>,
         bus: Arc<dyn Bus>,
         clock: Arc<dyn Clock>,
         turn: Duration,
     ) -> Self {
         Self {
-            letters,
+            dead_letters,
             bus,
             clock,
             turn,
@@ -58,7 +58,7 @@ impl RequeuedLetters {
 }
 
 #[async_trait]
-impl Repair for RequeuedLetters {
+impl Repair for RequeuedDeadLetters {
     fn what(&self) -> &'static str {
         "dead-letter"
     }
@@ -66,9 +66,9 @@ impl Repair for RequeuedLetters {
     async fn page(&self) -> Result<Page, RepairError> {
         let Progress { looked, looking } = *self.progress();
         let (began, after) = looking.unwrap_or_else(|| (self.clock.now(), 0));
-        let page = self.letters.due(began - self.turn, after, PAGE).await?;
-        let due = |letter: &&LetterRow| {
-            let requeued = letter.head.settled_at;
+        let page = self.dead_letters.due(began - self.turn, after, PAGE).await?;
+        let due = |dead_letter: &&DeadLetter| {
+            let requeued = dead_letter.head.settled_at;
             requeued.is_none_or(|requeued| is_due(requeued, looked, began, self.turn))
         };
         let copies: Vec<Outgoing> = page.iter().filter(due).filter_map(requeued).collect();
@@ -78,9 +78,9 @@ impl Repair for RequeuedLetters {
         }
         let last = page.last().filter(|_| page.len() == PAGE as usize);
         *self.progress() = match last {
-            Some(letter) => Progress {
+            Some(dead_letter) => Progress {
                 looked,
-                looking: Some((began, letter.head.number)),
+                looking: Some((began, dead_letter.head.number)),
             },
             None => Progress {
                 looked: Some(began),
@@ -120,23 +120,27 @@ mod tests {
     use super::*;
     use crate::reconcile::fakes::{FakeBus, FakeClock};
     use crate::store::{
-        LetterCountQuery, LetterCounts, LetterHead, LetterProperties, LetterQuery, LetterState, StoreError,
+        DeadLetterCountQuery, DeadLetterQuery, DeadLetterState, DeadLetterSummary, DeadLetterTotals,
+        MessageProperties, StoreError,
     };
 
     #[derive(Debug, Default)]
-    struct FakeLetters(Mutex<BTreeMap<u64, LetterRow>>);
+    struct FakeDeadLetters(Mutex<BTreeMap<u64, DeadLetter>>);
 
     #[async_trait]
-    impl DeadLetters for FakeLetters {
-        async fn letters(&self, _query: &LetterQuery) -> Result<Vec<LetterHead>, StoreError> {
+    impl DeadLetters for FakeDeadLetters {
+        async fn dead_letters(&self, _query: &DeadLetterQuery) -> Result<Vec<DeadLetterSummary>, StoreError> {
             unreachable!("nobody lists")
         }
 
-        async fn letter_counts(&self, _query: &LetterCountQuery) -> Result<LetterCounts, StoreError> {
+        async fn dead_letter_totals(
+            &self,
+            _query: &DeadLetterCountQuery,
+        ) -> Result<DeadLetterTotals, StoreError> {
             unreachable!("nobody counts")
         }
 
-        async fn letter(&self, _number: u64) -> Result<Option<LetterRow>, StoreError> {
+        async fn dead_letter(&self, _number: u64) -> Result<Option<DeadLetter>, StoreError> {
             unreachable!("nobody looks")
         }
 
@@ -145,16 +149,21 @@ mod tests {
             _request: &Identity,
             _after: u64,
             _limit: u32,
-        ) -> Result<Vec<LetterRow>, StoreError> {
+        ) -> Result<Vec<DeadLetter>, StoreError> {
             unreachable!("nobody asks")
         }
 
-        async fn due(&self, before: Timestamp, after: u64, limit: u32) -> Result<Vec<LetterRow>, StoreError> {
-            let letters = self.0.lock().unwrap();
-            let due = letters
+        async fn due(
+            &self,
+            before: Timestamp,
+            after: u64,
+            limit: u32,
+        ) -> Result<Vec<DeadLetter>, StoreError> {
+            let dead_letters = self.0.lock().unwrap();
+            let due = dead_letters
                 .range(after + 1..)
-                .map(|(_, letter)| letter.clone())
-                .filter(|letter| letter.head.settled_at.is_some_and(|at| at < before));
+                .map(|(_, dead_letter)| dead_letter.clone())
+                .filter(|dead_letter| dead_letter.head.settled_at.is_some_and(|at| at < before));
             Ok(due.take(limit as usize).collect())
         }
     }
@@ -163,19 +172,19 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn letter(number: u64, requeued: i64) -> LetterRow {
-        letter_of("events", number, requeued)
+    fn dead_letter(number: u64, requeued: i64) -> DeadLetter {
+        dead_letter_of("events", number, requeued)
     }
 
-    fn letter_of(lane: &str, number: u64, requeued: i64) -> LetterRow {
-        LetterRow {
-            head: LetterHead {
+    fn dead_letter_of(lane: &str, number: u64, requeued: i64) -> DeadLetter {
+        DeadLetter {
+            head: DeadLetterSummary {
                 number,
-                state: LetterState::Requeued,
+                state: DeadLetterState::Requeued,
                 settled_at: Some(at(requeued)),
                 settled_by: None,
                 identity: Identity::of_undecodable(&number.to_be_bytes()),
-                epoch: 0,
+                redrive_count: 0,
                 lane: lane.to_owned(),
                 kind: String::new(),
                 subject: None,
@@ -189,28 +198,30 @@ mod tests {
                 bytes: 0,
             },
             body: Bytes::new(),
-            properties: LetterProperties {
+            properties: MessageProperties {
                 message_id: Some(number.to_string()),
-                ..LetterProperties::default()
+                ..MessageProperties::default()
             },
         }
     }
 
     struct Scene {
-        letters: Arc<FakeLetters>,
+        dead_letters: Arc<FakeDeadLetters>,
         bus: Arc<FakeBus>,
         clock: Arc<FakeClock>,
-        repair: RequeuedLetters,
+        repair: RequeuedDeadLetters,
     }
 
-    fn scene(letters: impl IntoIterator<Item = LetterRow>) -> Scene {
-        let letters = letters.into_iter().map(|letter| (letter.head.number, letter));
-        let letters = Arc::new(FakeLetters(Mutex::new(letters.collect())));
+    fn scene(dead_letters: impl IntoIterator<Item = DeadLetter>) -> Scene {
+        let dead_letters = dead_letters
+            .into_iter()
+            .map(|dead_letter| (dead_letter.head.number, dead_letter));
+        let dead_letters = Arc::new(FakeDeadLetters(Mutex::new(dead_letters.collect())));
         let (bus, clock) = (Arc::<FakeBus>::default(), Arc::<FakeClock>::default());
         let turn = Duration::from_mins(1);
-        let repair = RequeuedLetters::new(letters.clone(), bus.clone(), clock.clone(), turn);
+        let repair = RequeuedDeadLetters::new(dead_letters.clone(), bus.clone(), clock.clone(), turn);
         Scene {
-            letters,
+            dead_letters,
             bus,
             clock,
             repair,
@@ -231,8 +242,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_letter_is_published_again_at_growing_intervals_until_it_is_worked() {
-        let scene = scene([letter(7, 0)]);
+    async fn a_dead_letter_is_published_again_at_growing_intervals_until_it_is_worked() {
+        let scene = scene([dead_letter(7, 0)]);
         let mut minutes = Vec::new();
         for minute in 0..200 {
             // Each pass a little late.
@@ -242,7 +253,7 @@ mod tests {
             }
         }
         assert_eq!(minutes, [1, 2, 4, 8, 16, 32, 64, 128, 192]);
-        scene.letters.0.lock().unwrap().clear();
+        scene.dead_letters.0.lock().unwrap().clear();
         scene.clock.set(at(1_000_000));
         assert_eq!(scene.pass().await.unwrap(), 0);
     }
@@ -251,8 +262,8 @@ mod tests {
     async fn whoever_takes_over_publishes_all_that_are_due_page_by_page() {
         let scene = scene(
             (1..=100)
-                .map(|number| letter(number, 0))
-                .chain([letter(101, 599)]),
+                .map(|number| dead_letter(number, 0))
+                .chain([dead_letter(101, 599)]),
         );
         scene.clock.set(at(600));
         assert_eq!(scene.pass().await.unwrap(), 100, "one is too young");
@@ -267,7 +278,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_page_that_failed_is_done_again_and_the_ones_before_it_are_not() {
-        let scene = scene((1..=100).map(|number| letter(number, 0)));
+        let scene = scene((1..=100).map(|number| dead_letter(number, 0)));
         scene.clock.set(at(600));
         assert!(scene.repair.page().await.unwrap().more);
         scene.bus.go_away();
@@ -279,12 +290,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_letter_of_a_lane_that_only_newer_workers_know_is_left_to_them() {
-        let scene = scene([letter_of("newer", 1, 0), letter(2, 0)]);
+    async fn a_dead_letter_of_a_lane_that_only_newer_workers_know_is_left_to_them() {
+        let scene = scene([dead_letter_of("newer", 1, 0), dead_letter(2, 0)]);
         scene.clock.set(at(600));
         assert_eq!(scene.pass().await.unwrap(), 1);
         let published = scene.bus.published();
         assert_eq!(published[0].properties.message_id.as_deref(), Some("2"));
-        assert_eq!(published[0].properties.headers["lockstep-epoch"], "1");
+        assert_eq!(published[0].properties.headers["lockstep-redrive-count"], "1");
     }
 }

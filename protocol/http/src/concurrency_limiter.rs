@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::Answer;
+use crate::HttpResponse;
 use crate::trace::told;
 
 /// Routes that are asked for all the time and do nothing: no trace begins there.
@@ -17,13 +17,13 @@ const UNTRACED: [&str; 5] = ["", "/healthz", "/readyz", "/metrics", "/openapi.js
 
 /// Lets a bounded number of requests in, each for a bounded time, and logs, counts and traces how it ended.
 #[derive(Clone, Debug)]
-pub struct Gatekeeper {
+pub struct ConcurrencyLimiter {
     server: &'static str,
     places: Arc<Semaphore>,
     timeout: Duration,
 }
 
-impl Gatekeeper {
+impl ConcurrencyLimiter {
     /// So many requests at once, each for at most so long; `server` is what metrics call it.
     pub fn new(server: &'static str, places: usize, timeout: Duration) -> Self {
         Self {
@@ -35,7 +35,7 @@ impl Gatekeeper {
 }
 
 /// The middleware. The span names the path's template, never its query, and the token's name, never the token.
-pub async fn admit(State(keeper): State<Gatekeeper>, request: Request, next: Next) -> Response {
+pub async fn admit(State(keeper): State<ConcurrencyLimiter>, request: Request, next: Next) -> Response {
     let template = request
         .extensions()
         .get::<MatchedPath>()
@@ -72,14 +72,14 @@ pub async fn admit(State(keeper): State<Gatekeeper>, request: Request, next: Nex
     work.instrument(span).await
 }
 
-impl Gatekeeper {
+impl ConcurrencyLimiter {
     async fn answer(&self, request: Request, next: Next) -> Response {
         let Ok(_place) = self.places.try_acquire() else {
-            return Answer::busy().into_response();
+            return HttpResponse::busy().into_response();
         };
         match tokio::time::timeout(self.timeout, next.run(request)).await {
             Ok(response) => response,
-            Err(_) => Answer::timeout().into_response(),
+            Err(_) => HttpResponse::timeout().into_response(),
         }
     }
 }

@@ -6,7 +6,7 @@ use lockstep_protocol::{Envelope, Identity};
 use lockstep_testbed::free_port;
 use serde_json::json;
 
-use crate::system::http::{Answer, Server};
+use crate::system::http::{Server, TestResponse};
 use crate::system::load::{flags, hostname, update};
 use crate::system::{Ground, Load, Scene};
 
@@ -19,7 +19,7 @@ const MAX_LENGTH: usize = 20;
 const REFUSED: usize = 20;
 
 /// Sends an event as another service would.
-async fn post(gateway: &Server, event: &Envelope) -> Result<Answer> {
+async fn post(gateway: &Server, event: &Envelope) -> Result<TestResponse> {
     let headers = "authorization: Bearer a-token-of-netbox\r\ncontent-type: application/cloudevents+json\r\n";
     let body = String::from_utf8(event.encode())?;
     gateway.answer("POST", "/v1/events", headers, &body).await
@@ -71,7 +71,7 @@ async fn refuses_and_recovers() -> Result<()> {
     gateway.ready().await?;
 
     let worker = scene.worker(&[])?;
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
     let inbox = scene.oracle().records.inbox().await?;
     ensure!(
         !refused.iter().any(|identity| inbox.contains_key(identity)),
@@ -81,7 +81,7 @@ async fn refuses_and_recovers() -> Result<()> {
     let answer = post(&gateway, &event).await?;
     ensure!(answer.status == 202, "{answer:?}");
     sent.insert(event.identity.clone(), flags(&event));
-    scene.oracle().worked(&sent).await?;
+    scene.oracle().processed(&sent).await?;
     serving.stop().await?;
     worker.stop().await?;
     scene.oracle().judge(&sent, &*bus).await

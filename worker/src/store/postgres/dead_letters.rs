@@ -7,7 +7,7 @@ use super::inbox::without_nul;
 use super::microseconds::Microseconds;
 use super::session::Session;
 use super::write::Write;
-use crate::store::{DeadLetter, Facts, Keys, Letters, StoreError, column};
+use crate::store::{DeadLetterSelector, Facts, Keys, NewDeadLetter, StoreError, column};
 
 const OPERATION: &str = "read dead letters";
 
@@ -22,15 +22,15 @@ const LOCK_MATCHING: &str = "\
 
 /// One that is there already says the same.
 pub(super) const INSERT: &str = "\
-    INSERT INTO dead_letter (source, id, epoch, lane, kind, subject, actor, code, reason, place, attempts, first_at, \
+    INSERT INTO dead_letter (source, id, redrive_count, lane, kind, subject, actor, code, reason, place, attempts, first_at, \
         died_at, body, properties, state) \
     SELECT *, 'dead' FROM unnest($1::text[], $2::text[], $3::integer[], $4::text[], $5::text[], $6::text[], $7::text[], \
         $8::text[], $9::text[], $10::text[], $11::integer[], $12::timestamptz[], $13::timestamptz[], $14::bytea[], \
         $15::text[]) \
-    ON CONFLICT (source, id, epoch) DO NOTHING";
+    ON CONFLICT (source, id, redrive_count) DO NOTHING";
 
 pub(super) const WORKED: &str =
-    "UPDATE dead_letter SET state = 'worked' WHERE number = ANY($1::bigint[]) AND state = 'requeued'";
+    "UPDATE dead_letter SET state = 'processed' WHERE number = ANY($1::bigint[]) AND state = 'requeued'";
 
 pub(super) const SETTLE: &str = "\
     UPDATE dead_letter SET state = new.state, settled_at = new.at, settled_by = new.actor, \
@@ -43,16 +43,16 @@ pub(super) const SETTLE: &str = "\
 pub(super) async fn know(session: &Session, keys: &Keys, facts: &mut Facts) -> Result<(), StoreError> {
     let mut named = Vec::new();
     let mut selections: Vec<&DeadLetterSelection> = Vec::new();
-    for letters in &keys.letters {
-        match letters {
-            Letters::One(number) => named.push(number_column(*number)),
-            Letters::Matching(selection) => selections.push(selection),
+    for dead_letters in &keys.dead_letters {
+        match dead_letters {
+            DeadLetterSelector::One(number) => named.push(number_column(*number)),
+            DeadLetterSelector::Matching(selection) => selections.push(selection),
         }
     }
     if !named.is_empty() {
         for row in session.rows_for(OPERATION, LOCK, &[&named]).await? {
-            let state = column::read_letter_state(row.get(1))?;
-            facts.know_letter(read_number(row.get(0)), state);
+            let state = column::read_dead_letter_state(row.get(1))?;
+            facts.know_dead_letter(read_number(row.get(0)), state);
         }
     }
     for selection in selections {
@@ -71,26 +71,26 @@ pub(super) async fn know(session: &Session, keys: &Keys, facts: &mut Facts) -> R
 /// What the batch does to dead letters.
 pub(super) fn writes(facts: &Facts) -> Vec<Write<'_>> {
     let mut writes = Vec::new();
-    let mut new: Vec<&DeadLetter> = facts.new_letters().iter().collect();
+    let mut new: Vec<&NewDeadLetter> = facts.new_dead_letters().iter().collect();
     if !new.is_empty() {
-        new.sort_unstable_by_key(|letter| (&letter.identity, letter.epoch));
+        new.sort_unstable_by_key(|dead_letter| (&dead_letter.identity, dead_letter.redrive_count));
         writes.push(insert(&new));
     }
-    let mut worked: Vec<i64> = facts
-        .worked_letters()
+    let mut processed: Vec<i64> = facts
+        .worked_dead_letters()
         .iter()
         .copied()
         .map(number_column)
         .collect();
-    if !worked.is_empty() {
-        worked.sort_unstable();
-        writes.push(Write::new(WORKED).column(worked));
+    if !processed.is_empty() {
+        processed.sort_unstable();
+        writes.push(Write::new(WORKED).column(processed));
     }
-    for settled in facts.settled_letters() {
+    for settled in facts.settled_dead_letters() {
         let numbers = settled.numbers.iter().copied().map(number_column);
         let write = Write::new(SETTLE)
             .column(numbers)
-            .column([column::letter_state(settled.action)])
+            .column([column::dead_letter_state(settled.action)])
             .column([Microseconds(settled.at)])
             .column([settled.by.as_deref().map(without_nul)])
             .column([settled.request.source.as_str()])
@@ -100,36 +100,68 @@ pub(super) fn writes(facts: &Facts) -> Vec<Write<'_>> {
     writes
 }
 
-fn insert<'a>(letters: &[&'a DeadLetter]) -> Write<'a> {
-    let letters = letters.iter().copied();
+fn insert<'a>(dead_letters: &[&'a NewDeadLetter]) -> Write<'a> {
+    let dead_letters = dead_letters.iter().copied();
     Write::new(INSERT)
-        .column(letters.clone().map(|letter| letter.identity.source.as_str()))
-        .column(letters.clone().map(|letter| letter.identity.id.as_str()))
-        .column(letters.clone().map(|letter| column::epoch(letter.epoch)))
-        .column(letters.clone().map(|letter| letter.lane.as_str()))
-        .column(letters.clone().map(|letter| without_nul(&letter.kind)))
         .column(
-            letters
+            dead_letters
                 .clone()
-                .map(|letter| letter.subject.as_deref().map(without_nul)),
+                .map(|dead_letter| dead_letter.identity.source.as_str()),
         )
         .column(
-            letters
+            dead_letters
                 .clone()
-                .map(|letter| letter.actor.as_deref().map(without_nul)),
+                .map(|dead_letter| dead_letter.identity.id.as_str()),
         )
-        .column(letters.clone().map(|letter| letter.code.as_str()))
-        .column(letters.clone().map(|letter| without_nul(&letter.reason)))
         .column(
-            letters
+            dead_letters
                 .clone()
-                .map(|letter| letter.place.as_deref().map(without_nul)),
+                .map(|dead_letter| column::redrive_count(dead_letter.redrive_count)),
         )
-        .column(letters.clone().map(|letter| column::epoch(letter.attempts)))
-        .column(letters.clone().map(|letter| Microseconds(letter.first_at)))
-        .column(letters.clone().map(|letter| Microseconds(letter.died_at)))
-        .column(letters.clone().map(|letter| &letter.body[..]))
-        .column(letters.map(|letter| column::letter_properties(&letter.properties)))
+        .column(dead_letters.clone().map(|dead_letter| dead_letter.lane.as_str()))
+        .column(
+            dead_letters
+                .clone()
+                .map(|dead_letter| without_nul(&dead_letter.kind)),
+        )
+        .column(
+            dead_letters
+                .clone()
+                .map(|dead_letter| dead_letter.subject.as_deref().map(without_nul)),
+        )
+        .column(
+            dead_letters
+                .clone()
+                .map(|dead_letter| dead_letter.actor.as_deref().map(without_nul)),
+        )
+        .column(dead_letters.clone().map(|dead_letter| dead_letter.code.as_str()))
+        .column(
+            dead_letters
+                .clone()
+                .map(|dead_letter| without_nul(&dead_letter.reason)),
+        )
+        .column(
+            dead_letters
+                .clone()
+                .map(|dead_letter| dead_letter.place.as_deref().map(without_nul)),
+        )
+        .column(
+            dead_letters
+                .clone()
+                .map(|dead_letter| column::redrive_count(dead_letter.attempts)),
+        )
+        .column(
+            dead_letters
+                .clone()
+                .map(|dead_letter| Microseconds(dead_letter.first_at)),
+        )
+        .column(
+            dead_letters
+                .clone()
+                .map(|dead_letter| Microseconds(dead_letter.died_at)),
+        )
+        .column(dead_letters.clone().map(|dead_letter| &dead_letter.body[..]))
+        .column(dead_letters.map(|dead_letter| column::dead_letter_properties(&dead_letter.properties)))
 }
 
 fn number_column(number: u64) -> i64 {

@@ -1,12 +1,12 @@
 use anyhow::{Result, ensure};
-use lockstep_worker::store::{Ending, InboxRow, InboxState, Keys, Start};
+use lockstep_worker::store::{Completion, DeliveryAttempt, InboxRow, InboxState, Keys};
 
 use super::{Place, message, row};
 
-fn start(id: &str, epoch: u32) -> Start {
-    Start {
+fn start(id: &str, redrive_count: u32) -> DeliveryAttempt {
+    DeliveryAttempt {
         identity: message(id),
-        epoch,
+        redrive_count,
     }
 }
 
@@ -30,7 +30,7 @@ pub(crate) async fn what_ended_is_no_suspect_until_it_is_requeued(place: &Place)
         ..row(first.identity.clone())
     };
     let (mut facts, transaction) = place.store.begin(&Keys::default()).await?;
-    facts.record(Ending::from(dead));
+    facts.record(Completion::from(dead));
     transaction.commit(&facts).await?;
     let asked = [first, start("1", 1)];
     ensure!(place.store.begun(&asked).await? == [None, Some(0)]);
@@ -38,7 +38,7 @@ pub(crate) async fn what_ended_is_no_suspect_until_it_is_requeued(place: &Place)
 }
 
 pub(crate) async fn many_note_the_same_starts_at_once(place: &Place) -> Result<()> {
-    let starts: Vec<Start> = (0..50).map(|number| start(&number.to_string(), 0)).collect();
+    let starts: Vec<DeliveryAttempt> = (0..50).map(|number| start(&number.to_string(), 0)).collect();
     let mut backwards = starts.clone();
     backwards.reverse();
     for _ in 0..5 {

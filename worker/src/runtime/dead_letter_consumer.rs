@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use lockstep_bus::{Delivery, Headers};
-use lockstep_protocol::topology::{self, Lane, Rung};
+use lockstep_protocol::topology::{self, Lane, RetryDelay};
 use lockstep_protocol::{Code, Identity};
 use serde::Deserialize;
 use serde::de::value::{Error, StrDeserializer};
@@ -28,9 +28,9 @@ pub(super) fn receive_dead(delivery: Delivery, trusted: &TrustedUsers, now: Time
     let routing_key = delivery.routing_key.clone();
     let mut received = read(delivery, lane, ours, trusted, now);
     if by_broker {
-        received.death = Some(given_up());
+        received.dead_letter_reason = Some(given_up());
     } else {
-        received.death = Some(reason(&headers));
+        received.dead_letter_reason = Some(reason(&headers));
         if let Some(identity) = identity(&headers) {
             received.identity = identity;
         }
@@ -43,7 +43,8 @@ pub(super) fn receive_dead(delivery: Delivery, trusted: &TrustedUsers, now: Time
 /// and a trusted user published it. So nobody else's headers count.
 fn published_by_us(delivery: &Delivery, headers: &Headers, trusted: &TrustedUsers) -> bool {
     let exchange = headers.get(FIRST_DEATH_EXCHANGE).map_or("", String::as_str);
-    let internal = exchange == topology::WORK || Rung::ALL.iter().any(|rung| rung.exchange() == exchange);
+    let internal =
+        exchange == topology::WORK || RetryDelay::ALL.iter().any(|delay| delay.exchange() == exchange);
     let user = delivery.properties.user_id.as_deref();
     internal && user.is_some_and(|user| trusted.contains(user))
 }
@@ -140,7 +141,7 @@ mod tests {
         for (noted, key, lane) in table {
             let received = receive(delivery(topology::DEAD, key, Some("netbox"), noted));
             assert_eq!(received.lane, lane);
-            assert_eq!(received.death.unwrap().code, Code::DeliveryLimit);
+            assert_eq!(received.dead_letter_reason.unwrap().code, Code::DeliveryLimit);
         }
     }
 
@@ -152,7 +153,7 @@ mod tests {
                 (FIRST_DEATH_EXCHANGE, exchange),
                 (headers::ATTEMPT, "3"),
                 (headers::ACTOR, "anna"),
-                (headers::EPOCH, "2"),
+                (headers::REDRIVE_COUNT, "2"),
             ]
         };
         let ours = (3, Some("anna".to_owned()), 2);
@@ -169,13 +170,13 @@ mod tests {
         ];
         for (exchange, user, expected) in table {
             let received = receive(delivery(topology::DEAD, "devices", user, &noted(exchange)));
-            let read = (received.attempt, received.actor, received.epoch);
+            let read = (received.attempt, received.actor, received.redrive_count);
             assert_eq!(read, expected, "{exchange} {user:?}");
         }
     }
 
     #[test]
-    fn a_letter_of_a_worker_says_itself_why() {
+    fn a_dead_letter_of_a_worker_says_itself_why() {
         let noted = [
             (headers::LANE, "repositories"),
             (headers::CODE, "invalid-intent"),
@@ -188,9 +189,9 @@ mod tests {
             let received = receive(delivery(exchange, "", Some("worker"), &noted));
             assert_eq!(received.lane, Lane::Repositories);
             assert_eq!(received.identity.to_string(), "urn:lockstep:id-reused 7");
-            let death = received.death.unwrap();
+            let dead_letter_reason = received.dead_letter_reason.unwrap();
             assert_eq!(
-                (death.code, death.reason.as_str()),
+                (dead_letter_reason.code, dead_letter_reason.reason.as_str()),
                 (Code::InvalidIntent, "no such group")
             );
         }

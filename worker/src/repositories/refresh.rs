@@ -3,8 +3,8 @@ use std::sync::{Arc, Mutex};
 use lockstep_protocol::results::IgnoredReason;
 use lockstep_protocol::{Cause, Code, CommitId, WorkResult};
 
+use super::classification::{self, Request};
 use super::runner::not_now;
-use super::triage::{self, Request};
 use super::{Source, answer};
 use crate::clock::Clock;
 use crate::fail_point::{self, FailPoint};
@@ -16,12 +16,12 @@ use crate::intent::{
 };
 use crate::runtime::{Attempt, RunEnd, chain};
 use crate::store::{
-    Advance, Changed, Ending, EndingsOf, Flagged, Flags, InboxRow, Lease, NewCause, Repositories,
+    Advance, Changed, Completion, CompletionsOf, Flagged, Flags, InboxRow, Lease, NewCause, Repositories,
     RepositoryChange, RepositoryRow,
 };
 
 /// One look at one repository, under its lease.
-pub(super) struct Look<'a> {
+pub(super) struct Refresh<'a> {
     pub(super) source: &'a Source,
     pub(super) lease: &'a Lease,
     pub(super) repositories: &'a dyn Repositories,
@@ -29,12 +29,12 @@ pub(super) struct Look<'a> {
 }
 
 /// What became of a tip.
-enum Verdict {
+enum TipExamination {
     Sound(Box<Judgement>, Arc<Vec<u8>>),
     Broken(Vec<IntentProblem>),
 }
 
-impl Look<'_> {
+impl Refresh<'_> {
     /// Fetches once and answers all of them, in their order.
     pub(super) async fn run(&self, requests: &[(&Attempt, Request)]) -> Vec<RunEnd> {
         let tip = match self.source.mirror.fetch().await {
@@ -42,18 +42,18 @@ impl Look<'_> {
             Err(error) => return vec![git_end(&error); requests.len()],
         };
         let mut ends: Vec<Option<RunEnd>> = vec![None; requests.len()];
-        let mut looks: Vec<(usize, &Attempt, Option<&CommitId>)> = Vec::new();
+        let mut refreshes: Vec<(usize, &Attempt, Option<&CommitId>)> = Vec::new();
         for (place, (attempt, request)) in requests.iter().enumerate() {
-            let Request::Look { after } = request else {
+            let Request::Refresh { after } = request else {
                 continue;
             };
             match self.lags(attempt, after.as_ref()).await {
                 Some(end) => ends[place] = Some(end),
-                None => looks.push((place, attempt, after.as_ref())),
+                None => refreshes.push((place, attempt, after.as_ref())),
             }
         }
-        if !looks.is_empty() {
-            for ((place, ..), end) in looks.iter().zip(self.tip(&tip, &looks).await) {
+        if !refreshes.is_empty() {
+            for ((place, ..), end) in refreshes.iter().zip(self.tip(&tip, &refreshes).await) {
                 ends[*place] = Some(end);
             }
         }
@@ -69,7 +69,7 @@ impl Look<'_> {
     async fn lags(&self, attempt: &Attempt, after: Option<&CommitId>) -> Option<RunEnd> {
         let after = after?;
         match self.source.mirror.has(after).await {
-            Ok(false) if triage::waits_for_commit(attempt.number) => Some(RunEnd::Failed(format!(
+            Ok(false) if classification::waits_for_commit(attempt.number) => Some(RunEnd::Failed(format!(
                 "the remote does not have commit {after} yet"
             ))),
             Ok(_) => None,
@@ -78,13 +78,13 @@ impl Look<'_> {
     }
 
     /// Brings the flags up to the tip.
-    async fn tip(&self, tip: &CommitId, looks: &[(usize, &Attempt, Option<&CommitId>)]) -> Vec<RunEnd> {
-        let all = |end: RunEnd| vec![end; looks.len()];
+    async fn tip(&self, tip: &CommitId, refreshes: &[(usize, &Attempt, Option<&CommitId>)]) -> Vec<RunEnd> {
+        let all = |end: RunEnd| vec![end; refreshes.len()];
         let row = match self.repositories.repository(&self.source.name()).await {
             Ok(row) => row,
             Err(error) => return all(not_now(&error)),
         };
-        let attempts: Vec<&Attempt> = looks.iter().map(|(_, attempt, _)| *attempt).collect();
+        let attempts: Vec<&Attempt> = refreshes.iter().map(|(_, attempt, _)| *attempt).collect();
         let accepted = row.as_ref().and_then(|row| row.accepted.as_ref());
         if accepted.is_some_and(|(commit, _)| commit == tip) {
             return self.unchanged(tip, row.as_ref(), &attempts).await;
@@ -93,24 +93,24 @@ impl Look<'_> {
             Ok(verdict) => verdict,
             Err(end) => return all(end),
         };
-        let afters: Vec<Option<&CommitId>> = looks.iter().map(|(_, _, after)| *after).collect();
-        let lead = triage::lead(&afters, tip);
+        let afters: Vec<Option<&CommitId>> = refreshes.iter().map(|(_, _, after)| *after).collect();
+        let lead = classification::lead(&afters, tip);
         let change = self.change(row.as_ref(), tip);
         let now = change.at;
         let change = match verdict {
-            Verdict::Broken(problems) => {
+            TipExamination::Broken(problems) => {
                 let rejection = answer::broken(&problems, tip);
-                let endings: Vec<Ending> = attempts
+                let completions: Vec<Completion> = attempts
                     .iter()
                     .map(|attempt| attempt.dead(&rejection, now))
                     .collect();
                 RepositoryChange {
                     problem: Some(rejection.reason.clone()),
-                    endings: Arc::new(move |_| endings.clone()),
+                    completions: Arc::new(move |_| completions.clone()),
                     ..change
                 }
             }
-            Verdict::Sound(judgement, listing) => {
+            TipExamination::Sound(judgement, listing) => {
                 let cause = NewCause {
                     cause: cause(self.source.kind),
                     identity: attempts[lead].identity.clone(),
@@ -121,7 +121,7 @@ impl Look<'_> {
                 let Judgement { affected, groups } = *judgement;
                 let flags = (!affected.is_empty()).then(|| Flags {
                     cause,
-                    whom: answer::whom(&affected, groups),
+                    selector: answer::selector(&affected, groups),
                 });
                 RepositoryChange {
                     advance: Some(Advance {
@@ -129,7 +129,7 @@ impl Look<'_> {
                         listing,
                         flags,
                     }),
-                    endings: burst(&attempts, lead, affected, tip, now),
+                    completions: coalesced(&attempts, lead, affected, tip, now),
                     ..change
                 }
             }
@@ -150,12 +150,12 @@ impl Look<'_> {
             return vec![RunEnd::Applied(result); attempts.len()];
         }
         let change = self.change(row, tip);
-        let endings: Vec<Ending> = attempts
+        let completions: Vec<Completion> = attempts
             .iter()
             .map(|attempt| attempt.applied(result.clone(), change.at))
             .collect();
         let change = RepositoryChange {
-            endings: Arc::new(move |_| endings.clone()),
+            completions: Arc::new(move |_| completions.clone()),
             ..change
         };
         self.commit(change, attempts.len()).await
@@ -169,13 +169,15 @@ impl Look<'_> {
         };
         // It must be sound by itself: what is accepted is the ground on which later changes are judged.
         let listing = match self.judge(false, commit).await {
-            Ok(Verdict::Sound(_, listing)) => listing,
-            Ok(Verdict::Broken(problems)) => return RunEnd::Rejected(answer::broken(&problems, commit)),
+            Ok(TipExamination::Sound(_, listing)) => listing,
+            Ok(TipExamination::Broken(problems)) => {
+                return RunEnd::Rejected(answer::broken(&problems, commit));
+            }
             Err(end) => return end,
         };
         let change = self.change(row.as_ref(), tip);
         let result = answer::applied(&Affected::default(), &Flagged::default(), commit.clone());
-        let ending = attempt.applied(result, change.at);
+        let completion = attempt.applied(result, change.at);
         let change = RepositoryChange {
             // Where the tip is another one, the watch finds that nobody has looked at it yet.
             seen: commit.clone(),
@@ -184,7 +186,7 @@ impl Look<'_> {
                 listing,
                 flags: None,
             }),
-            endings: Arc::new(move |_| vec![ending.clone()]),
+            completions: Arc::new(move |_| vec![completion.clone()]),
             ..change
         };
         let mut ends = self.commit(change, 1).await;
@@ -193,7 +195,7 @@ impl Look<'_> {
     }
 
     /// Judges the way from the accepted commit, or from nothing, to this one.
-    async fn judge(&self, from_accepted: bool, commit: &CommitId) -> Result<Verdict, RunEnd> {
+    async fn judge(&self, from_accepted: bool, commit: &CommitId) -> Result<TipExamination, RunEnd> {
         let name = self.source.name();
         let old = if from_accepted {
             let listing = self.repositories.listing(&name).await;
@@ -226,8 +228,8 @@ impl Look<'_> {
                 .map_err(|error| RunEnd::Failed(format!("the examination ended: {error}")))?;
             contents = read;
             let needed = match examination {
-                Examination::Sound(judgement) => return Ok(Verdict::Sound(Box::new(judgement), new)),
-                Examination::Broken(problems) => return Ok(Verdict::Broken(problems)),
+                Examination::Sound(judgement) => return Ok(TipExamination::Sound(Box::new(judgement), new)),
+                Examination::Broken(problems) => return Ok(TipExamination::Broken(problems)),
                 Examination::Needs(needed) => needed,
             };
             let objects: Vec<String> = needed.keys().map(ToString::to_string).collect();
@@ -254,24 +256,27 @@ impl Look<'_> {
             lease: self.lease.clone(),
             name: self.source.name(),
             branch: self.source.mirror.remote().branch().to_owned(),
-            round: row.map_or(0, |row| row.round),
+            revision: row.map_or(0, |row| row.revision),
             seen: tip.clone(),
             at: self.clock.now(),
             problem: None,
             advance: None,
-            endings: Arc::new(|_| Vec::new()),
+            completions: Arc::new(|_| Vec::new()),
         }
     }
 
     /// Commits a change. The inbox rows are those of the endings that the store made, in the order of the messages.
     async fn commit(&self, mut change: RepositoryChange, messages: usize) -> Vec<RunEnd> {
         let committed: Arc<Mutex<Vec<Arc<InboxRow>>>> = Arc::default();
-        let (make, keep) = (change.endings.clone(), committed.clone());
-        change.endings = Arc::new(move |flagged| {
-            let endings = make(flagged);
+        let (make, keep) = (change.completions.clone(), committed.clone());
+        change.completions = Arc::new(move |flagged| {
+            let completions = make(flagged);
             let mut kept = keep.lock().expect("nothing panics while it holds the lock");
-            *kept = endings.iter().map(|ending| ending.row.clone()).collect();
-            endings
+            *kept = completions
+                .iter()
+                .map(|completion| completion.row.clone())
+                .collect();
+            completions
         });
         let all = |end: RunEnd| vec![end; messages];
         fail_point::pass(FailPoint::BeforeChange);
@@ -288,13 +293,13 @@ impl Look<'_> {
 }
 
 /// How the messages of a burst end: one message says what was done, the others where that ended.
-fn burst(
+fn coalesced(
     attempts: &[&Attempt],
     lead: usize,
     affected: Affected,
     tip: &CommitId,
     now: jiff::Timestamp,
-) -> EndingsOf {
+) -> CompletionsOf {
     let attempts: Vec<Attempt> = attempts.iter().map(|attempt| (*attempt).clone()).collect();
     let tip = tip.clone();
     Arc::new(move |flagged| {

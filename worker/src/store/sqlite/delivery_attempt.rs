@@ -4,22 +4,23 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::connection::Lent;
 use super::error::Failure;
 use super::{SqliteStore, migrate};
-use crate::store::{Start, Starts, StoreError};
+use crate::store::{DeliveryAttempt, DeliveryAttempts, StoreError};
 
-const ENDED: &str = "SELECT 1 FROM inbox WHERE source = ?1 AND id = ?2 AND epoch >= ?3";
+const ENDED: &str = "SELECT 1 FROM inbox WHERE source = ?1 AND id = ?2 AND redrive_count >= ?3";
 
-const SELECT: &str = "SELECT starts FROM delivery_start WHERE source = ?1 AND id = ?2 AND epoch = ?3";
+const SELECT: &str =
+    "SELECT starts FROM delivery_attempt WHERE source = ?1 AND id = ?2 AND redrive_count = ?3";
 
 const NOTE: &str = "\
-    INSERT INTO delivery_start (source, id, epoch, starts, at) \
+    INSERT INTO delivery_attempt (source, id, redrive_count, starts, at) \
     VALUES (?1, ?2, ?3, 1, CAST(unixepoch('subsec') * 1000000 AS INTEGER)) \
-    ON CONFLICT (source, id, epoch) DO UPDATE SET starts = starts + 1, at = excluded.at";
+    ON CONFLICT (source, id, redrive_count) DO UPDATE SET starts = starts + 1, at = excluded.at";
 
-const FORGET: &str = "DELETE FROM delivery_start WHERE source = ?1 AND id = ?2 AND epoch = ?3";
+const FORGET: &str = "DELETE FROM delivery_attempt WHERE source = ?1 AND id = ?2 AND redrive_count = ?3";
 
 #[async_trait]
-impl Starts for SqliteStore {
-    async fn begun(&self, starts: &[Start]) -> Result<Vec<Option<u32>>, StoreError> {
+impl DeliveryAttempts for SqliteStore {
+    async fn begun(&self, starts: &[DeliveryAttempt]) -> Result<Vec<Option<u32>>, StoreError> {
         const OPERATION: &str = "read starts";
         let lent = Lent::from(&self.readers, OPERATION).await?;
         let starts = starts.to_vec();
@@ -33,18 +34,21 @@ impl Starts for SqliteStore {
         Ok(begun)
     }
 
-    async fn note(&self, starts: &[Start]) -> Result<(), StoreError> {
+    async fn note(&self, starts: &[DeliveryAttempt]) -> Result<(), StoreError> {
         self.write_starts("note starts", NOTE, starts).await
     }
 
-    async fn forget(&self, starts: &[Start]) -> Result<(), StoreError> {
+    async fn forget(&self, starts: &[DeliveryAttempt]) -> Result<(), StoreError> {
         self.write_starts("forget starts", FORGET, starts).await
     }
 }
 
-fn begun(connection: &Connection, start: &Start) -> Result<Option<u32>, Failure> {
-    let Start { identity, epoch } = start;
-    let key = params![identity.source.as_str(), identity.id.as_str(), epoch];
+fn begun(connection: &Connection, start: &DeliveryAttempt) -> Result<Option<u32>, Failure> {
+    let DeliveryAttempt {
+        identity,
+        redrive_count,
+    } = start;
+    let key = params![identity.source.as_str(), identity.id.as_str(), redrive_count];
     if connection.prepare_cached(ENDED)?.exists(key)? {
         return Ok(None);
     }
@@ -58,13 +62,21 @@ impl SqliteStore {
         &self,
         operation: &'static str,
         statement: &'static str,
-        starts: &[Start],
+        starts: &[DeliveryAttempt],
     ) -> Result<(), StoreError> {
         let starts = starts.to_vec();
         self.write(operation, move |connection| {
             let mut statement = connection.prepare_cached(statement)?;
-            for Start { identity, epoch } in &starts {
-                statement.execute(params![identity.source.as_str(), identity.id.as_str(), epoch])?;
+            for DeliveryAttempt {
+                identity,
+                redrive_count,
+            } in &starts
+            {
+                statement.execute(params![
+                    identity.source.as_str(),
+                    identity.id.as_str(),
+                    redrive_count
+                ])?;
             }
             Ok(())
         })

@@ -5,10 +5,12 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use lockstep_protocol::results::MAX_DEVICES;
 use lockstep_protocol::{DeviceState, DeviceType, Hostname};
-use lockstep_worker::store::{Attributes, DeviceEffect, DeviceQuery, Lease, RepositoryChange, Whom};
+use lockstep_worker::store::{
+    Attributes, DeviceEffect, DeviceQuery, DeviceSelector, Lease, RepositoryChange,
+};
 
 use super::leases::{LONG, acquire};
-use super::repositories::{device, flag, flags, named, round};
+use super::repositories::{device, flag, flags, named, revision};
 use super::{Place, at, create_all, devices, hostname, keys, unsynchronize, work};
 
 fn of_kind(name: &str, device_type: DeviceType, platform: Option<&str>) -> DeviceEffect {
@@ -19,7 +21,7 @@ fn of_kind(name: &str, device_type: DeviceType, platform: Option<&str>) -> Devic
             ..Attributes::of(device_type)
         },
         state: DeviceState::Managed,
-        stamp: None,
+        version: None,
     }
 }
 
@@ -55,10 +57,10 @@ fn pairs(all: &[(DeviceType, &str)]) -> BTreeSet<(DeviceType, String)> {
         .collect()
 }
 
-fn ending_in(end: char) -> Whom {
-    Whom {
-        chosen: Some(Arc::new(move |name: &Hostname| name.as_str().ends_with(end))),
-        ..Whom::default()
+fn ending_in(end: char) -> DeviceSelector {
+    DeviceSelector {
+        predicate: Some(Arc::new(move |name: &Hostname| name.as_str().ends_with(end))),
+        ..DeviceSelector::default()
     }
 }
 
@@ -67,26 +69,26 @@ pub(crate) async fn devices_are_flagged_by_what_they_are(place: &Place) -> Resul
     use DeviceType::{Access, Core, Dist, Firewall};
     fleet(place).await?;
     let lease = acquire(place, LONG).await?;
-    let types = |types: &[DeviceType]| Whom {
+    let types = |types: &[DeviceType]| DeviceSelector {
         device_types: types.iter().copied().collect(),
-        ..Whom::default()
+        ..DeviceSelector::default()
     };
-    let platforms = |all: &[(DeviceType, &str)]| Whom {
+    let platforms = |all: &[(DeviceType, &str)]| DeviceSelector {
         platforms: pairs(all),
-        ..Whom::default()
+        ..DeviceSelector::default()
     };
-    let whole = |platform: &str| Whom {
+    let whole = |platform: &str| DeviceSelector {
         whole_platforms: [platform.to_owned()].into(),
-        ..Whom::default()
+        ..DeviceSelector::default()
     };
-    let union = Whom {
+    let union = DeviceSelector {
         device_types: [Access].into(),
         platforms: pairs(&[(Access, "eos"), (Core, "eos")]),
         whole_platforms: ["eos".to_owned()].into(),
         hostnames: ["a1", "d1", "nope"].into_iter().map(hostname).collect(),
         ..ending_in('1')
     };
-    let table: [(&str, Whom, &[&str], &[&str]); 11] = [
+    let table: [(&str, DeviceSelector, &[&str], &[&str]); 11] = [
         ("a name", named(["a1", "nope"]), &["a1"], &["nope"]),
         (
             "names",
@@ -114,10 +116,10 @@ pub(crate) async fn devices_are_flagged_by_what_they_are(place: &Place) -> Resul
         ("a choice", ending_in('2'), &["a2", "d2"], &[]),
         ("a union", union, &["a1", "a2", "a3", "c1", "d1"], &["nope"]),
     ];
-    for (what, whom, expected, unknown) in table {
+    for (what, selector, expected, unknown) in table {
         let before = generations(place).await?;
-        let round = round(&*place.store).await?;
-        let flagged = flag(&*place.store, flags(&lease, round, what, whom)).await?;
+        let revision = revision(&*place.store).await?;
+        let flagged = flag(&*place.store, flags(&lease, revision, what, selector)).await?;
         let names: Vec<&str> = flagged.devices.iter().map(Hostname::as_str).collect();
         ensure!(names == expected, "{what}: {flagged:?}");
         ensure!(flagged.concerned == expected.len() as u64, "{what}: {flagged:?}");
@@ -135,9 +137,9 @@ pub(crate) async fn devices_are_flagged_by_what_they_are(place: &Place) -> Resul
     Ok(())
 }
 
-async fn flag_as(place: &Place, lease: &Lease, id: &str, whom: Whom, hours: u64) -> Result<()> {
-    let round = round(&*place.store).await?;
-    let mut change: RepositoryChange = flags(lease, round, id, whom);
+async fn flag_as(place: &Place, lease: &Lease, id: &str, selector: DeviceSelector, hours: u64) -> Result<()> {
+    let revision = revision(&*place.store).await?;
+    let mut change: RepositoryChange = flags(lease, revision, id, selector);
     change.at = at() + Duration::from_hours(hours);
     if let Some(flags) = change.advance.as_mut().and_then(|advance| advance.flags.as_mut()) {
         flags.cause.at = change.at;
@@ -156,15 +158,15 @@ pub(crate) async fn the_first_cause_starts_the_clock_and_the_newest_32_stay_open
     for number in 1..=40 {
         let id = format!("push {number}");
         // By name and by type in turn: both keep the bound.
-        let whom = if number % 2 == 0 {
+        let selector = if number % 2 == 0 {
             named(["sw1", "sw2"])
         } else {
-            Whom {
+            DeviceSelector {
                 device_types: [DeviceType::Access].into(),
-                ..Whom::default()
+                ..DeviceSelector::default()
             }
         };
-        flag_as(place, &lease, &id, whom, number).await?;
+        flag_as(place, &lease, &id, selector, number).await?;
         pushes.push(id);
         if ![1, 31, 32, 33, 40].contains(&number) {
             continue;
@@ -202,17 +204,21 @@ pub(crate) async fn the_first_thousand_are_named_and_all_are_counted(place: &Pla
     create_all(place, &names.iter().map(String::as_str).collect::<Vec<_>>()).await?;
     names.sort_unstable();
     let lease = acquire(place, LONG).await?;
-    let by_type = || Whom {
+    let by_type = || DeviceSelector {
         device_types: [DeviceType::Access].into(),
-        ..Whom::default()
+        ..DeviceSelector::default()
     };
-    let chosen = Whom {
-        chosen: Some(Arc::new(|_| true)),
-        ..Whom::default()
+    let predicate = DeviceSelector {
+        predicate: Some(Arc::new(|_| true)),
+        ..DeviceSelector::default()
     };
     let by_name = named(names.iter().map(String::as_str));
-    for (number, whom) in (0..).zip([by_type(), chosen, by_name]) {
-        let flagged = flag(&*place.store, flags(&lease, number, &number.to_string(), whom)).await?;
+    for (number, selector) in (0..).zip([by_type(), predicate, by_name]) {
+        let flagged = flag(
+            &*place.store,
+            flags(&lease, number, &number.to_string(), selector),
+        )
+        .await?;
         ensure!(flagged.concerned == 3000, "{}", flagged.concerned);
         let flips = if number == 0 { 3000 } else { 0 };
         ensure!(flagged.flipped == flips, "{}", flagged.flipped);

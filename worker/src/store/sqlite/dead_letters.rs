@@ -4,7 +4,7 @@ use lockstep_protocol::commands::MAX_DEAD_LETTERS;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::Failure;
-use crate::store::{Facts, Keys, Letters, column};
+use crate::store::{DeadLetterSelector, Facts, Keys, column};
 
 const SELECT_MATCHING: &str = "\
     SELECT number FROM dead_letter \
@@ -13,10 +13,10 @@ const SELECT_MATCHING: &str = "\
     ORDER BY number LIMIT ?5";
 
 const INSERT: &str = "\
-    INSERT INTO dead_letter (source, id, epoch, lane, kind, subject, actor, code, reason, place, attempts, first_at, \
+    INSERT INTO dead_letter (source, id, redrive_count, lane, kind, subject, actor, code, reason, place, attempts, first_at, \
         died_at, body, properties, state) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, 'dead') \
-    ON CONFLICT (source, id, epoch) DO NOTHING";
+    ON CONFLICT (source, id, redrive_count) DO NOTHING";
 
 const SETTLE: &str = "\
     UPDATE dead_letter SET state = ?2, settled_at = ?3, settled_by = ?4, request_source = ?5, request_id = ?6 \
@@ -24,19 +24,19 @@ const SETTLE: &str = "\
 
 /// Adds the dead letters that the keys are about to the facts.
 pub(super) fn know(connection: &Connection, keys: &Keys, facts: &mut Facts) -> Result<(), Failure> {
-    for letters in &keys.letters {
-        match letters {
-            Letters::One(number) => {
+    for dead_letters in &keys.dead_letters {
+        match dead_letters {
+            DeadLetterSelector::One(number) => {
                 let mut select =
                     connection.prepare_cached("SELECT state FROM dead_letter WHERE number = ?1")?;
                 let state: Option<String> = select
                     .query_row([number_column(*number)], |row| row.get(0))
                     .optional()?;
                 if let Some(state) = state {
-                    facts.know_letter(*number, column::read_letter_state(&state)?);
+                    facts.know_dead_letter(*number, column::read_dead_letter_state(&state)?);
                 }
             }
-            Letters::Matching(selection) => {
+            DeadLetterSelector::Matching(selection) => {
                 let mut select = connection.prepare_cached(SELECT_MATCHING)?;
                 let numbers = select.query_map(
                     params![
@@ -62,36 +62,37 @@ pub(super) fn know(connection: &Connection, keys: &Keys, facts: &mut Facts) -> R
 /// Writes what the batch does to dead letters.
 pub(super) fn write(connection: &Connection, facts: &Facts) -> Result<(), Failure> {
     let mut insert = connection.prepare_cached(INSERT)?;
-    for letter in facts.new_letters() {
+    for dead_letter in facts.new_dead_letters() {
         insert.execute(params![
-            letter.identity.source.as_str(),
-            letter.identity.id.as_str(),
-            letter.epoch,
-            letter.lane.as_str(),
-            letter.kind,
-            letter.subject,
-            letter.actor,
-            letter.code.as_str(),
-            letter.reason,
-            letter.place,
-            letter.attempts,
-            column::microseconds(letter.first_at),
-            column::microseconds(letter.died_at),
-            &letter.body[..],
-            column::letter_properties(&letter.properties),
+            dead_letter.identity.source.as_str(),
+            dead_letter.identity.id.as_str(),
+            dead_letter.redrive_count,
+            dead_letter.lane.as_str(),
+            dead_letter.kind,
+            dead_letter.subject,
+            dead_letter.actor,
+            dead_letter.code.as_str(),
+            dead_letter.reason,
+            dead_letter.place,
+            dead_letter.attempts,
+            column::microseconds(dead_letter.first_at),
+            column::microseconds(dead_letter.died_at),
+            &dead_letter.body[..],
+            column::dead_letter_properties(&dead_letter.properties),
         ])?;
     }
-    let mut worked = connection
-        .prepare_cached("UPDATE dead_letter SET state = 'worked' WHERE number = ?1 AND state = 'requeued'")?;
-    for number in facts.worked_letters() {
-        worked.execute([number_column(*number)])?;
+    let mut processed = connection.prepare_cached(
+        "UPDATE dead_letter SET state = 'processed' WHERE number = ?1 AND state = 'requeued'",
+    )?;
+    for number in facts.worked_dead_letters() {
+        processed.execute([number_column(*number)])?;
     }
     let mut settle = connection.prepare_cached(SETTLE)?;
-    for settled in facts.settled_letters() {
+    for settled in facts.settled_dead_letters() {
         for number in &settled.numbers {
             settle.execute(params![
                 number_column(*number),
-                column::letter_state(settled.action),
+                column::dead_letter_state(settled.action),
                 column::microseconds(settled.at),
                 settled.by,
                 settled.request.source.as_str(),

@@ -8,15 +8,15 @@ use super::producer::Producer;
 
 /// All of it.
 #[derive(Debug)]
-pub(super) struct Wish {
+pub(super) struct DesiredState {
     pub(super) vhost: String,
-    pub(super) users: Vec<WishedUser>,
+    pub(super) users: Vec<DesiredUser>,
     pub(super) policies: Vec<(&'static str, Value)>,
 }
 
 /// A user.
 #[derive(Debug)]
-pub(super) struct WishedUser {
+pub(super) struct DesiredUser {
     pub(super) role: Role,
     pub(super) name: String,
     /// The folder of its address among the credentials.
@@ -24,7 +24,7 @@ pub(super) struct WishedUser {
     pub(super) rights: Rights,
 }
 
-impl Wish {
+impl DesiredState {
     /// For this virtual host.
     ///
     /// # Errors
@@ -36,11 +36,11 @@ impl Wish {
         max_length: u32,
     ) -> Result<Self, String> {
         check(prefix)?;
-        let mut users: Vec<WishedUser> = STANDING_ROLES
+        let mut users: Vec<DesiredUser> = STANDING_ROLES
             .iter()
             .map(|role| {
                 let name = format!("{prefix}-{role}");
-                WishedUser {
+                DesiredUser {
                     role: *role,
                     rights: role.rights(&name),
                     folder: role.as_str().to_owned(),
@@ -59,7 +59,7 @@ impl Wish {
                     "the name {name:?} is taken; choose another for this producer"
                 ));
             }
-            users.push(WishedUser {
+            users.push(DesiredUser {
                 role: Role::Producer,
                 name: name.clone(),
                 folder: name.clone(),
@@ -80,7 +80,7 @@ impl Wish {
     }
 }
 
-impl WishedUser {
+impl DesiredUser {
     /// Its rights in the words of the management API.
     pub(super) fn permissions(&self) -> Value {
         json!({"configure": self.rights.configure, "write": self.rights.write, "read": self.rights.read})
@@ -97,7 +97,7 @@ impl WishedUser {
 
 /// Names of users are parts of file names and of reply queues.
 fn check(name: &str) -> Result<(), String> {
-    let fits = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
+    let fits = |dead_letter: char| dead_letter.is_ascii_alphanumeric() || matches!(dead_letter, '-' | '_');
     if (1..=64).contains(&name.len()) && name.chars().all(fits) {
         Ok(())
     } else {
@@ -116,13 +116,13 @@ mod tests {
         let producer = |name: &str| vec![name.parse::<Producer>().unwrap()];
         for name in ["worker", "lockstep-worker", "../x", "a.b", "", "a b"] {
             assert!(
-                Wish::new("v", "lockstep", &producer(name), 1).is_err(),
+                DesiredState::new("v", "lockstep", &producer(name), 1).is_err(),
                 "{name:?}"
             );
         }
-        assert!(Wish::new("v", "../x", &[], 1).is_err());
-        let wish = Wish::new("v", "lockstep", &producer("netbox"), 1).unwrap();
-        let names: Vec<&str> = wish.users.iter().map(|user| user.name.as_str()).collect();
+        assert!(DesiredState::new("v", "../x", &[], 1).is_err());
+        let desired = DesiredState::new("v", "lockstep", &producer("netbox"), 1).unwrap();
+        let names: Vec<&str> = desired.users.iter().map(|user| user.name.as_str()).collect();
         let expected = [
             "lockstep-setup",
             "lockstep-worker",

@@ -25,7 +25,7 @@ pub(super) enum Frames {
 /// apart: below the first abandoned run everything is acknowledged by `UpTo`, above it tag by tag; a tag is in one of
 /// them, and told once.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
+pub(super) struct AckTracker {
     /// All tags up to here are acknowledged.
     floor: u64,
     /// Settled runs above the floor, not acknowledged yet: first tag → last tag.
@@ -34,7 +34,7 @@ pub(super) struct Ledger {
     abandoned: Option<u64>,
 }
 
-impl Ledger {
+impl AckTracker {
     /// The run is settled; says what to acknowledge.
     pub(super) fn settle(&mut self, run: Run) -> Option<Frames> {
         if self.abandoned.is_some_and(|abandoned| run.first > abandoned) {
@@ -103,42 +103,42 @@ mod tests {
             ),
         ];
         for (settled, expected) in table {
-            let mut ledger = Ledger::default();
-            let frames: Vec<_> = settled.iter().map(|run| ledger.settle(*run)).collect();
+            let mut tracker = AckTracker::default();
+            let frames: Vec<_> = settled.iter().map(|run| tracker.settle(*run)).collect();
             assert_eq!(&frames, expected, "{settled:?}");
         }
     }
 
     #[test]
     fn what_waits_for_an_abandoned_run_is_told_one_by_one() {
-        let mut ledger = Ledger::default();
-        assert_eq!(ledger.settle(run(1, 2)), Some(Frames::UpTo(2)));
-        assert_eq!(ledger.settle(run(9, 10)), None);
-        assert_eq!(ledger.settle(run(5, 6)), None);
+        let mut tracker = AckTracker::default();
+        assert_eq!(tracker.settle(run(1, 2)), Some(Frames::UpTo(2)));
+        assert_eq!(tracker.settle(run(9, 10)), None);
+        assert_eq!(tracker.settle(run(5, 6)), None);
         // 3–4 is under way, 7–8 is given up.
-        assert_eq!(ledger.abandon(run(7, 8)), [each(9, 10)]);
-        assert_eq!(ledger.settle(run(11, 12)), Some(each(11, 12)));
-        assert_eq!(ledger.settle(run(3, 4)), Some(Frames::UpTo(6)));
-        assert_eq!(ledger.abandon(run(13, 13)), []);
-        assert_eq!(ledger.settle(run(14, 14)), Some(each(14, 14)));
+        assert_eq!(tracker.abandon(run(7, 8)), [each(9, 10)]);
+        assert_eq!(tracker.settle(run(11, 12)), Some(each(11, 12)));
+        assert_eq!(tracker.settle(run(3, 4)), Some(Frames::UpTo(6)));
+        assert_eq!(tracker.abandon(run(13, 13)), []);
+        assert_eq!(tracker.settle(run(14, 14)), Some(each(14, 14)));
     }
 
     #[test]
     fn an_earlier_abandoned_run_comes_first() {
-        let mut ledger = Ledger::default();
-        assert_eq!(ledger.settle(run(3, 4)), None);
-        assert_eq!(ledger.abandon(run(5, 5)), []);
-        assert_eq!(ledger.abandon(run(1, 1)), [each(3, 4)]);
-        assert_eq!(ledger.settle(run(2, 2)), Some(each(2, 2)));
+        let mut tracker = AckTracker::default();
+        assert_eq!(tracker.settle(run(3, 4)), None);
+        assert_eq!(tracker.abandon(run(5, 5)), []);
+        assert_eq!(tracker.abandon(run(1, 1)), [each(3, 4)]);
+        assert_eq!(tracker.settle(run(2, 2)), Some(each(2, 2)));
     }
 
     #[test]
     fn finishing_leaves_out_what_is_not_settled() {
-        let mut ledger = Ledger::default();
-        assert_eq!(ledger.settle(run(1, 3)), Some(Frames::UpTo(3)));
-        assert_eq!(ledger.settle(run(7, 9)), None);
-        assert_eq!(ledger.finish(), [each(7, 9)]);
-        assert_eq!(ledger.finish(), []);
+        let mut tracker = AckTracker::default();
+        assert_eq!(tracker.settle(run(1, 3)), Some(Frames::UpTo(3)));
+        assert_eq!(tracker.settle(run(7, 9)), None);
+        assert_eq!(tracker.finish(), [each(7, 9)]);
+        assert_eq!(tracker.finish(), []);
     }
 
     /// Whatever the order, each settled tag is told exactly once and no other.
@@ -157,7 +157,7 @@ mod tests {
                 runs.push(run(first, last));
                 first = last + 1;
             }
-            let mut ledger = Ledger::default();
+            let mut tracker = AckTracker::default();
             let (mut settled, mut told) = (Vec::new(), Vec::new());
             let mut floor = 0;
             let mut tell = |frames: Frames| match frames {
@@ -170,13 +170,13 @@ mod tests {
             while !runs.is_empty() {
                 let taken = runs.remove(usize::try_from(next(runs.len() as u64)).unwrap());
                 if next(5) == 0 {
-                    ledger.abandon(taken).into_iter().for_each(&mut tell);
+                    tracker.abandon(taken).into_iter().for_each(&mut tell);
                 } else {
                     settled.extend(taken.first..=taken.last);
-                    ledger.settle(taken).into_iter().for_each(&mut tell);
+                    tracker.settle(taken).into_iter().for_each(&mut tell);
                 }
             }
-            ledger.finish().into_iter().for_each(&mut tell);
+            tracker.finish().into_iter().for_each(&mut tell);
             settled.sort_unstable();
             told.sort_unstable();
             assert_eq!(told, settled, "seed {seed}");

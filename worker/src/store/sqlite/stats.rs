@@ -3,7 +3,7 @@ use rusqlite::{Connection, Row};
 
 use super::SqliteStore;
 use super::error::Failure;
-use crate::store::{DevicesInState, Sessions, StoreError, Summary, Vitals, column};
+use crate::store::{DevicesInState, Sessions, Stats, StoreError, Summary, column};
 
 const DEVICES: &str = "\
     SELECT state, count(*), count(*) FILTER (WHERE synced_generation <> desired_generation), \
@@ -13,7 +13,7 @@ const DEVICES: &str = "\
 const DEAD_LETTERS: &str = "SELECT count(*) FROM dead_letter WHERE state = 'dead'";
 
 #[async_trait]
-impl Vitals for SqliteStore {
+impl Stats for SqliteStore {
     async fn summary(&self) -> Result<Summary, StoreError> {
         self.read(|connection| Ok(Summary::new(devices(connection)?, dead_letters(connection)?)))
             .await

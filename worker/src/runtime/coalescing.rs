@@ -6,11 +6,11 @@ use std::sync::{Mutex, MutexGuard};
 /// What waits, by key. A key is there as long as somebody works it, and no longer: senders choose keys freely, and
 /// those that are never seen again must cost nothing.
 #[derive(Debug)]
-pub(super) struct Bursts<T> {
+pub(super) struct CoalescingQueue<T> {
     waiting: Mutex<HashMap<String, VecDeque<T>>>,
 }
 
-impl<T> Default for Bursts<T> {
+impl<T> Default for CoalescingQueue<T> {
     fn default() -> Self {
         Self {
             waiting: Mutex::default(),
@@ -18,7 +18,7 @@ impl<T> Default for Bursts<T> {
     }
 }
 
-impl<T> Bursts<T> {
+impl<T> CoalescingQueue<T> {
     /// Lets a job wait for its turn. True if nobody works its key: then somebody has to begin.
     pub(super) fn add(&self, key: &str, job: T) -> bool {
         let mut waiting = self.lock();
@@ -62,16 +62,16 @@ mod tests {
 
     #[test]
     fn a_key_is_worked_by_one_and_forgotten_when_nothing_waits() {
-        let bursts = Bursts::default();
-        assert!(bursts.add("a", 1), "nobody works it");
-        assert!(!bursts.add("a", 2), "the first one sees to it");
-        assert!(bursts.add("b", 9), "keys do not wait for one another");
-        assert_eq!(bursts.take("a", 1), [1]);
-        assert!(!bursts.end("a"), "one waits");
-        assert_eq!(bursts.take("a", 5), [2]);
-        assert!(bursts.end("a"));
-        assert_eq!(bursts.lock().keys().collect::<Vec<_>>(), ["b"]);
-        assert!(bursts.add("a", 3), "it begins anew");
-        assert_eq!(bursts.take("a", 5), [3]);
+        let coalescing = CoalescingQueue::default();
+        assert!(coalescing.add("a", 1), "nobody works it");
+        assert!(!coalescing.add("a", 2), "the first one sees to it");
+        assert!(coalescing.add("b", 9), "keys do not wait for one another");
+        assert_eq!(coalescing.take("a", 1), [1]);
+        assert!(!coalescing.end("a"), "one waits");
+        assert_eq!(coalescing.take("a", 5), [2]);
+        assert!(coalescing.end("a"));
+        assert_eq!(coalescing.lock().keys().collect::<Vec<_>>(), ["b"]);
+        assert!(coalescing.add("a", 3), "it begins anew");
+        assert_eq!(coalescing.take("a", 5), [3]);
     }
 }
