@@ -1,7 +1,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use lockstep_worker::store::Migrated;
+use lockstep_store::Migrated;
 use serde_json::json;
 
 use super::{Global, output};

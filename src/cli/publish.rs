@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use lockstep_clock::{Clock, SystemClock};
 use lockstep_protocol::rest::Accepted;
 use lockstep_protocol::{Identity, MessageId, Source};
-use lockstep_worker::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 
 use super::client::Client;

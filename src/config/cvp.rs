@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use lockstep_worker::cvp::gate::{ChangeControlPolicy, Policy, TaskDiffPolicy};
-use lockstep_worker::cvp::{ComplianceCode, Credentials, Node};
+use lockstep_cvp::gate::{ChangeControlPolicy, Policy, TaskDiffPolicy};
+use lockstep_cvp::{ComplianceCode, Credentials, Node};
 use reqwest::Url;
 
 use super::problem::Origin;

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use lockstep_api::{Console, ConsoleContext};
 use lockstep_bus::Bus;
+use lockstep_clock::SystemClock;
 use lockstep_http::{Token, Tokens};
 use lockstep_telemetry::Scrape;
-use lockstep_worker::clock::SystemClock;
-use lockstep_worker::console::{Console, ConsoleContext};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 

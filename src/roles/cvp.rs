@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use lockstep_worker::clock::SystemClock;
-use lockstep_worker::cvp::{ClientOptions, CvpClient, RetryOptions};
+use lockstep_clock::SystemClock;
+use lockstep_cvp::{ClientOptions, CvpClient, RetryOptions};
 
 use super::http::authorities;
 use crate::config::CvpConfig;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lockstep_bus::amqp::AmqpOptions;
-use lockstep_worker::git::{Git, GitError};
+use lockstep_git::{Git, GitError};
+use lockstep_store::{Repositories, Schema};
 use lockstep_worker::repositories::Source;
-use lockstep_worker::store::{Repositories, Schema};
 use secrecy::SecretString;
 
 use super::{broker, console, store};

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lockstep_bus::Bus;
+use lockstep_clock::{Clock, SystemClock};
 use lockstep_http::{Token, Tokens};
 use lockstep_producer::gateway::{Gateway, GatewayContext, GatewayLimits, Repositories, Secrets};
 use lockstep_protocol::RepositoryName;
 use lockstep_telemetry::Scrape;
-use lockstep_worker::clock::{Clock, SystemClock};
 use tokio::net::TcpListener;
 
 use crate::config::{Config, RepositoryConfig};

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lockstep_api::health::{ProcessSampler, StoreProbe};
 use lockstep_bus::Bus;
+use lockstep_clock::SystemClock;
 use lockstep_telemetry::Scrape;
-use lockstep_worker::clock::SystemClock;
-use lockstep_worker::health::{ProcessSampler, StoreProbe};
 use tokio::time::MissedTickBehavior;
 
 use super::store::Store;

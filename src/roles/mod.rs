@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use lockstep_bus::Bus;
 use lockstep_http::{Token, TypePattern};
-use lockstep_worker::store::Migrated;
+use lockstep_store::Migrated;
 
 pub(crate) use cvp::cvp_client;
 pub(crate) use doctor::{amqp_options, git_version, new_secret, schema, seen_repositories, sources, vhost};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use lockstep_bus::Bus;
+use lockstep_clock::Clock;
 use lockstep_protocol::topology::Topology;
-use lockstep_worker::clock::Clock;
 use lockstep_worker::reconcile::{BrokerObjects, Reconcile, Repair, RequeuedDeadLetters};
 use lockstep_worker::retention::RetentionSweep;
 use lockstep_worker::runtime::{PeriodicTask, PeriodicTaskRunner};

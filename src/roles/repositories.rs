@@ -1,7 +1,7 @@
 //! Builds the clones of the configured repositories.
 
-use lockstep_worker::git::{Git, Mirror, Remote, RemoteError};
-use lockstep_worker::intent::RepositoryKind;
+use lockstep_git::{Git, Mirror, Remote, RemoteError};
+use lockstep_intent::RepositoryKind;
 use lockstep_worker::repositories::Source;
 
 use crate::config::{Config, ConfigProblems, RepositoryConfig};

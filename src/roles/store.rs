@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
-use lockstep_worker::store::sqlite::{SqliteOptions, SqliteStore};
-use lockstep_worker::store::{
+use lockstep_store::postgres::{PostgresOptions, PostgresStore};
+use lockstep_store::sqlite::{SqliteOptions, SqliteStore};
+use lockstep_store::{
     BatchStore, DeadLetters, DeliveryAttempts, Fleet, Inbox, Leases, Migrated, Repositories, Retention,
     Retryability, Schema, Stats, StoreError,
 };

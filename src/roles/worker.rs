@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use lockstep_api::health::Listener;
 use lockstep_bus::Bus;
+use lockstep_clock::{Clock, SystemClock};
 use lockstep_protocol::topology::Lane;
 use lockstep_telemetry::Scrape;
-use lockstep_worker::clock::{Clock, SystemClock};
 use lockstep_worker::handlers::FleetHandlers;
-use lockstep_worker::health::Listener;
 use lockstep_worker::repositories::{RepositoryRunner, WatchContext, watch};
 use lockstep_worker::runtime::{self, Runner, TrustedUsers, WorkerContext, WorkerOptions};
 use tokio_util::sync::CancellationToken;

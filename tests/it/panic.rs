@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use jiff::Timestamp;
+use lockstep_clock::SystemClock;
 use lockstep_protocol::topology::Topology;
 use lockstep_protocol::{Code, Envelope};
-use lockstep_worker::clock::SystemClock;
+use lockstep_store::postgres::{PostgresOptions, PostgresStore};
+use lockstep_store::sqlite::{SqliteOptions, SqliteStore};
+use lockstep_store::{BatchStore, DeadLetters, DeliveryAttempts, Facts, Keys};
 use lockstep_worker::handlers::{Decision, FleetHandlers, Handlers, Rejection};
 use lockstep_worker::runtime::{WorkerContext, WorkerOptions, run};
-use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
-use lockstep_worker::store::sqlite::{SqliteOptions, SqliteStore};
-use lockstep_worker::store::{BatchStore, DeadLetters, DeliveryAttempts, Facts, Keys};
 use tokio_util::sync::CancellationToken;
 
 use crate::system::load::{dead, hostname, outgoing};

@@ -5,7 +5,7 @@ use axum::body::{Bytes, HttpBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use axum::http::header::CONNECTION;
-use lockstep_http::HttpResponse;
+use lockstep_http::ProblemResponse;
 use lockstep_protocol::rest::Problem;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -36,31 +36,31 @@ impl Inflow {
     }
 
     /// Reads a body of at most so many bytes. The route's `DefaultBodyLimit` has to be the same.
-    pub(super) async fn read(&self, request: Request, most: usize) -> Result<Held, HttpResponse> {
+    pub(super) async fn read(&self, request: Request, most: usize) -> Result<Held, ProblemResponse> {
         let declared = request.body().size_hint().upper();
         let declared = declared.and_then(|bytes| usize::try_from(bytes).ok());
         if request.body().size_hint().lower() > most as u64 {
-            return Err(HttpResponse::too_large(most));
+            return Err(ProblemResponse::too_large(most));
         }
         // A body that does not say how long it is may become as long as it may.
         let units = declared.unwrap_or(most).min(most).div_ceil(UNIT);
         let units = u32::try_from(units).unwrap_or(u32::MAX);
         let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(units) else {
-            return Err(HttpResponse::busy());
+            return Err(ProblemResponse::busy());
         };
         match tokio::time::timeout(self.timeout, Bytes::from_request(request, &())).await {
             Ok(Ok(bytes)) => Ok(Held { bytes, _room: room }),
             Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-                Err(HttpResponse::too_large(most))
+                Err(ProblemResponse::too_large(most))
             }
-            Ok(Err(rejection)) => Err(HttpResponse::from(rejection)),
+            Ok(Err(rejection)) => Err(ProblemResponse::from(rejection)),
             Err(_) => Err(too_slow()),
         }
     }
 }
 
-fn too_slow() -> HttpResponse {
+fn too_slow() -> ProblemResponse {
     let problem =
         Problem::new(408, "timeout", "the body took too long to arrive").with_detail("send it again");
-    HttpResponse::from(problem).with_header(CONNECTION, "close")
+    ProblemResponse::from(problem).with_header(CONNECTION, "close")
 }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use lockstep_http::{HttpResponse, Operator, Receipt, Submission, Takes};
+use lockstep_http::{Operator, ProblemResponse, Receipt, Submission, Takes};
 use lockstep_protocol::envelope::MAX_BODY_BYTES;
 
 use super::Shared;
@@ -11,7 +11,7 @@ pub(super) async fn publish(
     operator: Operator,
     State(shared): State<Arc<Shared>>,
     request: Request,
-) -> Result<Receipt, HttpResponse> {
+) -> Result<Receipt, ProblemResponse> {
     let headers = request.headers().clone();
     let held = shared.inflow.read(request, MAX_BODY_BYTES).await?;
     let now = (shared.context.now)();

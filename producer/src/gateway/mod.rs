@@ -41,7 +41,7 @@ use axum::routing::{get, post};
 use jiff::Timestamp;
 use lockstep_bus::{Bus, Outgoing};
 use lockstep_http::{
-    ConcurrencyLimiter, HttpResponse, KnowsTokens, ServeLimits, Tokens, admit, confirmed, unknown_path,
+    ConcurrencyLimiter, KnowsTokens, ProblemResponse, ServeLimits, Tokens, admit, confirmed, unknown_path,
     with_metrics,
 };
 use lockstep_protocol::envelope::MAX_BODY_BYTES;
@@ -206,7 +206,7 @@ impl KnowsTokens for Shared {
 
 impl Shared {
     /// Publishes all of them, in order, and returns when the broker has each.
-    async fn publish(&self, messages: Vec<Outgoing>) -> Result<(), HttpResponse> {
+    async fn publish(&self, messages: Vec<Outgoing>) -> Result<(), ProblemResponse> {
         let each = messages.into_iter().map(|message| self.pipeline.publish(message));
         let all = futures_util::future::try_join_all(each);
         confirmed(self.limits.publish_timeout, async { all.await.map(drop) }).await
@@ -214,7 +214,7 @@ impl Shared {
 }
 
 /// The path exists, for another method.
-async fn wrong_method(method: Method, uri: Uri) -> HttpResponse {
+async fn wrong_method(method: Method, uri: Uri) -> ProblemResponse {
     let allowed = match uri.path() {
         "/healthz" | "/readyz" | "/metrics" | "/openapi.json" => "GET, HEAD",
         _ => "POST",

@@ -1,4 +1,4 @@
-use lockstep_http::HttpResponse;
+use lockstep_http::ProblemResponse;
 use lockstep_protocol::Code;
 use lockstep_protocol::rest::Problem;
 
@@ -48,7 +48,7 @@ impl WebhookRejection {
     }
 }
 
-impl From<WebhookRejection> for HttpResponse {
+impl From<WebhookRejection> for ProblemResponse {
     fn from(rejection: WebhookRejection) -> Self {
         match rejection {
             WebhookRejection::Unauthentic { .. } => Problem::new(
@@ -82,7 +82,7 @@ impl From<WebhookRejection> for HttpResponse {
     }
 }
 
-impl From<ProducerError> for HttpResponse {
+impl From<ProducerError> for ProblemResponse {
     fn from(error: ProducerError) -> Self {
         match error {
             ProducerError::Publish(error) => Self::from(&*error),

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use lockstep_bus::{Outgoing, Properties};
-use lockstep_http::{HttpResponse, trace_of};
+use lockstep_http::{ProblemResponse, trace_of};
 use lockstep_protocol::envelope::CONTENT_TYPE;
 use lockstep_protocol::rest::Accepted;
 use lockstep_protocol::topology::Destination;
@@ -44,10 +44,10 @@ pub(super) async fn receive(
     State(shared): State<Arc<Shared>>,
     path: Result<Path<(String, String)>, PathRejection>,
     request: Request,
-) -> Result<impl IntoResponse, HttpResponse> {
+) -> Result<impl IntoResponse, ProblemResponse> {
     let Ok(Path((forge, repository))) = path else {
         let detail = "its name is not percent-encoded UTF-8";
-        return Err(HttpResponse::not_found(
+        return Err(ProblemResponse::not_found(
             "unknown-repository",
             "there is no repository of this name",
             detail,
@@ -76,10 +76,10 @@ pub(super) async fn receive(
     Ok(Received::Messages(accepted))
 }
 
-fn find(shared: &Shared, forge: &str, repository: &str) -> Result<(Forge, Arc<Repository>), HttpResponse> {
+fn find(shared: &Shared, forge: &str, repository: &str) -> Result<(Forge, Arc<Repository>), ProblemResponse> {
     let unknown = |what: &str, name: &str| {
         let title = format!("there is no {what} of this name");
-        HttpResponse::not_found(&format!("unknown-{what}"), &title, format!("{name:?} is none"))
+        ProblemResponse::not_found(&format!("unknown-{what}"), &title, format!("{name:?} is none"))
     };
     let known = Forge::named(forge).ok_or_else(|| unknown("forge", forge))?;
     let repositories = &shared.context.repositories;
@@ -96,7 +96,7 @@ async fn judge(
     headers: HeaderMap,
     held: Held,
     now: Timestamp,
-) -> Result<WebhookDecision, HttpResponse> {
+) -> Result<WebhookDecision, ProblemResponse> {
     let repository = Arc::clone(repository);
     let name = repository.name.clone();
     let large = held.bytes.len() >= LARGE;
@@ -111,7 +111,7 @@ async fn judge(
                 error = &crash as &dyn std::error::Error,
                 "a webhook could not be judged"
             );
-            HttpResponse::internal()
+            ProblemResponse::internal()
         })?
     } else {
         judge()
@@ -122,10 +122,10 @@ async fn judge(
                 tracing::warn!(%forge, repository = %name, why, "a webhook is not authentic");
             }
             other => {
-                tracing::warn!(%forge, repository = %name, rejection = %other, "a webhook makes no sense")
+                tracing::warn!(%forge, repository = %name, rejection = %other, "a webhook makes no sense");
             }
         }
-        HttpResponse::from(rejection)
+        ProblemResponse::from(rejection)
     })
 }
 

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::HttpResponse;
+use crate::ProblemResponse;
 use crate::trace::told;
 
 /// Routes that are asked for all the time and do nothing: no trace begins there.
@@ -75,11 +75,11 @@ pub async fn admit(State(keeper): State<ConcurrencyLimiter>, request: Request, n
 impl ConcurrencyLimiter {
     async fn answer(&self, request: Request, next: Next) -> Response {
         let Ok(_place) = self.places.try_acquire() else {
-            return HttpResponse::busy().into_response();
+            return ProblemResponse::busy().into_response();
         };
         match tokio::time::timeout(self.timeout, next.run(request)).await {
             Ok(response) => response,
-            Err(_) => HttpResponse::timeout().into_response(),
+            Err(_) => ProblemResponse::timeout().into_response(),
         }
     }
 }

@@ -15,7 +15,7 @@ mod trace;
 pub use authority::{TypePattern, TypePatternError};
 pub use concurrency_limiter::{ConcurrencyLimiter, admit};
 pub use metrics::with_metrics;
-pub use problem::{HttpResponse, unknown_path, wrong_method};
+pub use problem::{ProblemResponse, unknown_path, wrong_method};
 pub use readiness::Readiness;
 pub use server::{ServeLimits, serve};
 pub use submission::{Receipt, Submission, Takes, confirmed};

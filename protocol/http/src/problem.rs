@@ -9,12 +9,12 @@ use lockstep_protocol::{Code, DecodeError};
 
 /// A problem on its way to the client.
 #[derive(Debug)]
-pub struct HttpResponse {
+pub struct ProblemResponse {
     problem: Box<Problem>,
     headers: HeaderMap,
 }
 
-impl From<Problem> for HttpResponse {
+impl From<Problem> for ProblemResponse {
     fn from(problem: Problem) -> Self {
         Self {
             problem: Box::new(problem),
@@ -23,7 +23,7 @@ impl From<Problem> for HttpResponse {
     }
 }
 
-impl IntoResponse for HttpResponse {
+impl IntoResponse for ProblemResponse {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_vec(&self.problem).expect("problems are plain text and numbers");
@@ -35,7 +35,7 @@ impl IntoResponse for HttpResponse {
     }
 }
 
-impl HttpResponse {
+impl ProblemResponse {
     /// The same problem with a header.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
@@ -131,13 +131,13 @@ impl HttpResponse {
     }
 }
 
-impl From<PublishError> for HttpResponse {
+impl From<PublishError> for ProblemResponse {
     fn from(error: PublishError) -> Self {
         Self::from(&error)
     }
 }
 
-impl From<&PublishError> for HttpResponse {
+impl From<&PublishError> for ProblemResponse {
     fn from(error: &PublishError) -> Self {
         match error {
             PublishError::Full { .. } => {
@@ -162,7 +162,7 @@ impl From<&PublishError> for HttpResponse {
     }
 }
 
-impl From<DecodeError> for HttpResponse {
+impl From<DecodeError> for ProblemResponse {
     fn from(error: DecodeError) -> Self {
         if error.code == Code::TooLarge {
             return Self::too_large(MAX_BODY_BYTES);
@@ -181,7 +181,7 @@ impl From<DecodeError> for HttpResponse {
     }
 }
 
-impl From<BytesRejection> for HttpResponse {
+impl From<BytesRejection> for ProblemResponse {
     fn from(rejection: BytesRejection) -> Self {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
             return Self::too_large(MAX_BODY_BYTES);
@@ -195,18 +195,18 @@ impl From<BytesRejection> for HttpResponse {
 }
 
 /// There is nothing under this path.
-pub async fn unknown_path(uri: Uri) -> HttpResponse {
+pub async fn unknown_path(uri: Uri) -> ProblemResponse {
     let detail = format!("there is nothing at {}", uri.path());
-    HttpResponse::not_found("unknown-path", "there is nothing at this path", detail)
+    ProblemResponse::not_found("unknown-path", "there is nothing at this path", detail)
 }
 
 /// The path exists, for these other methods.
-pub fn wrong_method(method: &Method, path: &str, allowed: &'static str) -> HttpResponse {
+pub fn wrong_method(method: &Method, path: &str, allowed: &'static str) -> ProblemResponse {
     let problem = Problem::new(
         405,
         "wrong-method",
         "the method is not the right one for this path",
     )
     .with_detail(format!("{path} takes {allowed}, not {method}"));
-    HttpResponse::from(problem).with_header(ALLOW, allowed)
+    ProblemResponse::from(problem).with_header(ALLOW, allowed)
 }

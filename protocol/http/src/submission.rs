@@ -12,7 +12,7 @@ use lockstep_protocol::{Class, Code, Kind, TraceParent};
 use lockstep_telemetry::Span;
 
 use crate::binding::{self, BindingError, Content, Received};
-use crate::{HttpResponse, Token, trace_of};
+use crate::{ProblemResponse, Token, trace_of};
 
 /// Which messages a server takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl Submission {
         headers: &HeaderMap,
         body: &[u8],
         now: Timestamp,
-    ) -> Result<Self, HttpResponse> {
+    ) -> Result<Self, ProblemResponse> {
         let content = binding::read(headers, body).map_err(|error| refused(error, token, takes))?;
         let trace = trace_of(headers);
         let outgoing = |received: Received| outgoing(received, token, takes, &trace, now);
@@ -88,15 +88,15 @@ impl Submission {
 pub async fn confirmed<E>(
     patience: Duration,
     publishing: impl Future<Output = Result<(), E>>,
-) -> Result<(), HttpResponse>
+) -> Result<(), ProblemResponse>
 where
-    HttpResponse: From<E>,
+    ProblemResponse: From<E>,
 {
     let _span = Span::publish();
     match tokio::time::timeout(patience, publishing).await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(HttpResponse::from(error)),
-        Err(_) => Err(HttpResponse::unavailable(
+        Ok(Err(error)) => Err(ProblemResponse::from(error)),
+        Err(_) => Err(ProblemResponse::unavailable(
             "broker-away",
             "the broker did not confirm in time",
             "send it again after a moment, with the same id: it counts once even if it did arrive",
@@ -111,25 +111,25 @@ fn accepted(received: &Received) -> Accepted {
 }
 
 /// A token learns nothing about types it may not publish, not even that the data is wrong.
-fn refused(error: BindingError, token: &Token, takes: Takes) -> HttpResponse {
+fn refused(error: BindingError, token: &Token, takes: Takes) -> ProblemResponse {
     match error {
-        BindingError::Format(reason) => HttpResponse::unsupported_media_type(reason),
+        BindingError::Format(reason) => ProblemResponse::unsupported_media_type(reason),
         BindingError::Decode(error) => {
             let name = error.kind.as_deref();
             if let Some(name) = name.filter(|name| !token.allows(name)) {
-                return HttpResponse::not_allowed(name);
+                return ProblemResponse::not_allowed(name);
             }
             let kind = name.and_then(|name| name.parse::<Kind>().ok());
             match kind.map(|kind| takes.check(kind)) {
                 Some(Err(answer)) => answer,
-                Some(Ok(())) | None => HttpResponse::from(*error),
+                Some(Ok(())) | None => ProblemResponse::from(*error),
             }
         }
     }
 }
 
 impl Takes {
-    fn check(self, kind: Kind) -> Result<(), HttpResponse> {
+    fn check(self, kind: Kind) -> Result<(), ProblemResponse> {
         match (kind.class(), self) {
             (Class::Event, _) | (Class::Command, Self::EventsAndCommands) => Ok(()),
             (Class::Command, Self::Events) => Err(command_refused(kind)),
@@ -144,14 +144,14 @@ fn outgoing(
     takes: Takes,
     trace: &TraceParent,
     now: Timestamp,
-) -> Result<Outgoing, HttpResponse> {
+) -> Result<Outgoing, ProblemResponse> {
     let Received {
         envelope,
         mut attributes,
     } = received;
     let kind = envelope.message.kind();
     if !token.allows(kind.as_str()) {
-        return Err(HttpResponse::not_allowed(kind.as_str()));
+        return Err(ProblemResponse::not_allowed(kind.as_str()));
     }
     takes.check(kind)?;
     let trace = envelope.traceparent.unwrap_or_else(|| trace.clone());
@@ -159,7 +159,7 @@ fn outgoing(
     attributes.insert("actor".to_owned(), token.name().into());
     let body = serde_json::to_vec(&attributes).expect("a JSON object can be written");
     if body.len() > MAX_BODY_BYTES {
-        return Err(HttpResponse::too_large(MAX_BODY_BYTES));
+        return Err(ProblemResponse::too_large(MAX_BODY_BYTES));
     }
     Ok(Outgoing {
         destination: Destination::Ingress(kind),
@@ -174,7 +174,7 @@ fn outgoing(
     })
 }
 
-fn command_refused(kind: Kind) -> HttpResponse {
+fn command_refused(kind: Kind) -> ProblemResponse {
     Problem::new(403, Code::NotAllowed.as_str(), "only events are taken here")
         .with_detail(format!(
             "{kind} is a command: send it to the console's /v1/events"
@@ -183,7 +183,7 @@ fn command_refused(kind: Kind) -> HttpResponse {
         .into()
 }
 
-fn result_refused() -> HttpResponse {
+fn result_refused() -> ProblemResponse {
     Problem::new(
         400,
         Code::UnexpectedType.as_str(),

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::{HttpResponse, TypePattern};
+use crate::{ProblemResponse, TypePattern};
 
 /// Somebody who may use a server. Of the secret only its digest is kept.
 #[derive(Clone)]
@@ -96,11 +96,11 @@ impl std::ops::Deref for Operator {
 }
 
 impl<S: KnowsTokens> FromRequestParts<Arc<S>> for Operator {
-    type Rejection = HttpResponse;
+    type Rejection = ProblemResponse;
 
-    async fn from_request_parts(parts: &mut Parts, server: &Arc<S>) -> Result<Self, HttpResponse> {
+    async fn from_request_parts(parts: &mut Parts, server: &Arc<S>) -> Result<Self, ProblemResponse> {
         let Some(token) = bearer(parts).and_then(|secret| server.tokens().holder(secret)) else {
-            return Err(HttpResponse::unauthorized());
+            return Err(ProblemResponse::unauthorized());
         };
         tracing::Span::current().record("actor", token.name());
         Ok(Self(token))

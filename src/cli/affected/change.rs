@@ -2,10 +2,10 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use anyhow::Context;
-use lockstep_worker::fleet::Groups;
-use lockstep_worker::intent::settings::{self, GROUPS_FILE};
-use lockstep_worker::intent::templates::{self, MAPPING_FILE, Mapping, Mappings, Platform};
-use lockstep_worker::intent::{
+use lockstep_intent::fleet::Groups;
+use lockstep_intent::settings::{self, GROUPS_FILE};
+use lockstep_intent::templates::{self, MAPPING_FILE, Mapping, Mappings, Platform};
+use lockstep_intent::{
     Change, Contents, Examination, IntentProblem, Judgement, ObjectId, RepositoryKind, examine, shown,
 };
 

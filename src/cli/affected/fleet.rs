@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
+use lockstep_intent::fleet::Candidate;
 use lockstep_protocol::{DeviceType, Hostname};
-use lockstep_worker::fleet::Candidate;
 use serde::Deserialize;
 
 use crate::inventory;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, anyhow, bail};
-use lockstep_worker::intent::{Content, Contents, Listing, MOST_BYTES, ObjectId};
+use lockstep_intent::{Content, Contents, Listing, MOST_BYTES, ObjectId};
 
 /// Variables with which a hook or a script of git would point this command to another repository.
 const ELSEWHERE: [&str; 5] = [

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use lockstep_intent::RepositoryKind;
 use lockstep_protocol::DeviceType;
-use lockstep_worker::intent::RepositoryKind;
 
 use self::fleet::Fleet;
 use self::report::Report;

@@ -1,9 +1,9 @@
 use std::collections::BTreeSet;
 
+use lockstep_intent::fleet::{Affected, select};
+use lockstep_intent::settings::GROUPS_FILE;
+use lockstep_intent::{IntentProblem, Judgement};
 use lockstep_protocol::{DeviceType, GroupName, Hostname};
-use lockstep_worker::fleet::{Affected, select};
-use lockstep_worker::intent::settings::GROUPS_FILE;
-use lockstep_worker::intent::{IntentProblem, Judgement};
 use serde::Serialize;
 
 use super::fleet::Fleet;

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use lockstep_worker::cvp::sweep::SweepOptions;
+use lockstep_cvp::sweep::SweepOptions;
 use tokio_util::sync::CancellationToken;
 
 use super::run::{self, Swept};

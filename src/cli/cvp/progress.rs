@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use lockstep_worker::cvp::sweep::{Action, SweepEvent};
+use lockstep_cvp::sweep::{Action, SweepEvent};
 
 /// How far a sweep has come, on stderr, and only on a terminal.
 #[derive(Clone, Debug)]

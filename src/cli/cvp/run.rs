@@ -4,9 +4,9 @@ use std::cmp::Reverse;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
-use lockstep_worker::clock::SystemClock;
-use lockstep_worker::cvp::CvpClient;
-use lockstep_worker::cvp::sweep::{self, Summary, SweepContext, SweepEvent, SweepOptions, TaskReport};
+use lockstep_clock::SystemClock;
+use lockstep_cvp::CvpClient;
+use lockstep_cvp::sweep::{self, Summary, SweepContext, SweepEvent, SweepOptions, TaskReport};
 use tokio_util::sync::CancellationToken;
 
 use super::progress::Progress;

@@ -3,10 +3,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use lockstep_worker::cvp::gate::Reason;
-use lockstep_worker::cvp::sweep::{Action, Afterwards, Summary, SweepOptions, TaskOutcome, TaskReport};
-use lockstep_worker::cvp::wire::TaskId;
-use lockstep_worker::cvp::{ComplianceCode, CvpClient};
+use lockstep_cvp::gate::Reason;
+use lockstep_cvp::sweep::{Action, Afterwards, Summary, SweepOptions, TaskOutcome, TaskReport};
+use lockstep_cvp::wire::TaskId;
+use lockstep_cvp::{ComplianceCode, CvpClient};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 

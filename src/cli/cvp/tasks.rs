@@ -3,10 +3,10 @@ use std::sync::Arc;
 
 use clap::Args;
 use jiff::Timestamp;
-use lockstep_worker::clock::{Clock, SystemClock};
-use lockstep_worker::cvp::ComplianceCode;
-use lockstep_worker::cvp::gate::{Bearing, Reason};
-use lockstep_worker::cvp::sweep::{SweepOptions, TaskOutcome, TaskReport};
+use lockstep_clock::{Clock, SystemClock};
+use lockstep_cvp::ComplianceCode;
+use lockstep_cvp::gate::{Bearing, Reason};
+use lockstep_cvp::sweep::{SweepOptions, TaskOutcome, TaskReport};
 use serde_json::{Value, json};
 
 use super::cluster::Cluster;

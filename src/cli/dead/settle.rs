@@ -2,13 +2,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use lockstep_clock::{Clock, SystemClock};
 use lockstep_protocol::commands::{
     DeadLetterDropRequested, DeadLetterRequeueRequested, DeadLetterSelection, MAX_DEAD_LETTERS,
 };
 use lockstep_protocol::rest::DeadLetterCounts;
 use lockstep_protocol::results::DeadLetterAction;
 use lockstep_protocol::{Envelope, Message};
-use lockstep_worker::clock::{Clock, SystemClock};
 
 use super::pick::Pick;
 use super::report::{self, Report, Settled};

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Context, ensure};
+use lockstep_cvp::sweep::Summary;
 use lockstep_simulators::cvp::{CvpSimulator, Options, Scenario};
-use lockstep_worker::cvp::sweep::Summary;
 use serde_json::{Value, json};
 
 use crate::cli::cvp::sweep_once;

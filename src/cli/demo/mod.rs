@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
+use lockstep_clock::{Clock, SystemClock};
 use lockstep_protocol::events::{
     DeviceProvisioned, ImportedDevice, InterfaceUpdated, InventoryImported, ProvisionedNeighbor, UpdateKind,
     UpdatedInterface,
@@ -15,7 +16,6 @@ use lockstep_protocol::rest::{InboxState, MessageView};
 use lockstep_protocol::{
     DeviceState, DeviceType, Envelope, Hostname, Message, Source, commands::DeviceStateRequested,
 };
-use lockstep_worker::clock::{Clock, SystemClock};
 use serde_json::json;
 
 use super::client::Client;

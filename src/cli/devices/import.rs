@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
+use lockstep_clock::{Clock, SystemClock};
 use lockstep_protocol::events::InventoryImported;
 use lockstep_protocol::rest::InboxState;
 use lockstep_protocol::results::EventApplied;
 use lockstep_protocol::{DeviceType, Envelope, Identity};
-use lockstep_worker::clock::{Clock, SystemClock};
 use serde::Serialize;
 
 use crate::cli::client::Client;

@@ -2,9 +2,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 use jiff::Timestamp;
+use lockstep_clock::{Clock, SystemClock};
 use lockstep_protocol::commands::DeviceStateRequested;
 use lockstep_protocol::{DeviceState, Envelope, Hostname};
-use lockstep_worker::clock::{Clock, SystemClock};
 
 use crate::cli::{Global, request};
 

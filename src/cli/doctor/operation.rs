@@ -1,9 +1,9 @@
 //! How the broker is operated: what only its management tells.
 
 use jiff::Timestamp;
+use lockstep_clock::{Clock, SystemClock};
 use lockstep_protocol::topology::access::{self, Policy};
 use lockstep_protocol::topology::{Lane, Topology};
-use lockstep_worker::clock::{Clock, SystemClock};
 use serde_json::Value;
 
 use super::finding::Findings;

@@ -1,7 +1,7 @@
 //! The repositories: reachable, with their branch, and where we last saw them.
 
+use lockstep_store::RepositoryRow;
 use lockstep_worker::repositories::Source;
-use lockstep_worker::store::RepositoryRow;
 
 use super::finding::Findings;
 use crate::config::Config;

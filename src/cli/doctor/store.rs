@@ -1,8 +1,8 @@
 //! The store: reachable, of our version, and on our time.
 
 use jiff::Timestamp;
-use lockstep_worker::clock::{Clock, SystemClock};
-use lockstep_worker::store::StoreError;
+use lockstep_clock::{Clock, SystemClock};
+use lockstep_store::StoreError;
 
 use super::finding::Findings;
 use crate::config::Config;

@@ -1,9 +1,9 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use lockstep_clock::{Clock, SystemClock};
 use lockstep_protocol::commands::RepositoryAcceptRequested;
 use lockstep_protocol::{CommitId, Envelope, RepositoryName};
-use lockstep_worker::clock::{Clock, SystemClock};
 
 use crate::cli::{Global, request};
 

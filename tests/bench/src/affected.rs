@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use anyhow::{Context, bail, ensure};
+use lockstep_intent::fleet::{Candidate, select};
+use lockstep_intent::{Change, Content, Contents, Examination, Listing, RepositoryKind, examine};
 use lockstep_protocol::{DeviceType, Hostname};
-use lockstep_worker::fleet::{Candidate, select};
-use lockstep_worker::intent::{Change, Content, Contents, Examination, Listing, RepositoryKind, examine};
 
 use crate::processes::cpu_time;
 use crate::table::{Goal, Row, Table, median};

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use lockstep_bus::amqp::{AmqpBus, AmqpOptions};
 use lockstep_bus::{Bus, Outgoing, Properties};
+use lockstep_clock::{Clock, SystemClock};
 use lockstep_protocol::commands::{DeadLetterRequeueRequested, DeadLetterSelection};
 use lockstep_protocol::topology::{Destination, Lane, RetryDelay};
 use lockstep_protocol::{Envelope, Kind, Source};
-use lockstep_worker::clock::{Clock, SystemClock};
+use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_worker::handlers::FleetHandlers;
 use lockstep_worker::runtime::{self, WorkerContext, WorkerOptions};
-use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
 use tokio_util::sync::CancellationToken;
 
 use crate::counting::CountingBus;

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 
+use lockstep_clock::{Clock, SystemClock};
 use lockstep_protocol::results::{EventApplied, Outcome, Scope};
 use lockstep_protocol::{Cause, DeviceType, Digest, Identity, Kind, Source, WorkResult};
-use lockstep_worker::clock::{Clock, SystemClock};
-use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
-use lockstep_worker::store::{
+use lockstep_store::postgres::{PostgresOptions, PostgresStore};
+use lockstep_store::{
     Advance, Changed, Completion, DeviceSelector, Flags, InboxRow, InboxState, Leases, NewCause,
     Repositories, RepositoryChange,
 };

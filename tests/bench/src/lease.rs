@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use lockstep_worker::store::Leases;
-use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
+use lockstep_store::Leases;
+use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 
 use crate::scene::{Host, Scene};
 use crate::table::{Goal, Row, Table, median};

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use anyhow::Context;
 use lockstep_bus::Bus;
 use lockstep_bus::amqp::{AmqpBus, AmqpOptions};
+use lockstep_clock::SystemClock;
 use lockstep_protocol::topology::Lane;
-use lockstep_worker::clock::SystemClock;
+use lockstep_store::Schema;
+use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_worker::handlers::FleetHandlers;
 use lockstep_worker::runtime::{self, WorkerContext, WorkerOptions};
-use lockstep_worker::store::Schema;
-use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
 use tokio_util::sync::CancellationToken;
 
 use crate::counting::CountingBus;

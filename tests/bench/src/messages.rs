@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 use lockstep_bus::{Outgoing, Properties};
+use lockstep_clock::{Clock, SystemClock};
 use lockstep_protocol::envelope::CONTENT_TYPE;
 use lockstep_protocol::topology::Destination;
 use lockstep_protocol::{Envelope, Kind, MessageId};
-use lockstep_worker::clock::{Clock, SystemClock};
 use serde_json::json;
 
 /// A stride that is prime to the number of devices, so that neighbours in the queue hit different ones.

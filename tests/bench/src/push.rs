@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use lockstep_clock::{Clock, SystemClock};
+use lockstep_git::{Git, Mirror, Remote};
+use lockstep_intent::RepositoryKind;
 use lockstep_protocol::events::RepositoryChanged;
 use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{Envelope, Source as MessageSource, WorkResult};
+use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_testbed::Repository;
-use lockstep_worker::clock::{Clock, SystemClock};
-use lockstep_worker::git::{Git, Mirror, Remote};
-use lockstep_worker::intent::RepositoryKind;
 use lockstep_worker::repositories::{RepositoryRunner, Source};
 use lockstep_worker::runtime::{Attempt, RunEnd, Runner};
-use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
 
 use crate::scene::Host;
 use crate::table::{Goal, Row, Table, median};

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use lockstep_bus::Bus;
 use lockstep_bus::amqp::{AmqpBus, AmqpOptions};
-use lockstep_worker::clock::SystemClock;
+use lockstep_clock::SystemClock;
+use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_worker::reconcile::{Reconcile, RequeuedDeadLetters};
 use lockstep_worker::runtime::{HeldLease, Leadership};
-use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
 
 use crate::scene::{Host, Scene};
 use crate::table::{Goal, Row, Table, median};

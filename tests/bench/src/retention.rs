@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use lockstep_worker::clock::SystemClock;
+use lockstep_clock::SystemClock;
+use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_worker::retention::{Deleted, Keep, RetentionSweep};
 use lockstep_worker::runtime::{HeldLease, Leadership};
-use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
 
 use crate::meter::Measured;
 use crate::scene::{Host, Role, Scene};

@@ -6,9 +6,9 @@ use anyhow::{Context, ensure};
 use lockstep_bus::Bus;
 use lockstep_bus::amqp::{AmqpBus, AmqpOptions};
 use lockstep_protocol::topology::{Lane, Topology};
+use lockstep_store::Schema as _;
+use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_testbed::{Broker, Database, Schema, Vhost};
-use lockstep_worker::store::Schema as _;
-use lockstep_worker::store::postgres::{PostgresOptions, PostgresStore};
 use tokio::process::{Child, Command};
 
 use crate::messages;

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use lockstep_clock::SystemClock;
+use lockstep_cvp::sweep::{SweepContext, SweepOptions, run as sweep};
+use lockstep_cvp::{ClientOptions, Credentials, CvpClient, RetryOptions};
 use lockstep_simulators::cvp::{CvpSimulator, Options, Scenario};
-use lockstep_worker::clock::SystemClock;
-use lockstep_worker::cvp::sweep::{SweepContext, SweepOptions, run as sweep};
-use lockstep_worker::cvp::{ClientOptions, Credentials, CvpClient, RetryOptions};
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 

@@ -7,7 +7,7 @@ use lockstep_protocol::results::{DeadLetterAction, DeadLettersSettled, MAX_DEVIC
 
 use super::decision::{Decision, Reply};
 use super::rejection::Rejection;
-use crate::store::{DeadLetterSelector, DeadLetterState, Effects, Facts, Keys, SettleDeadLetters};
+use lockstep_store::{DeadLetterSelector, DeadLetterState, Effects, Facts, Keys, SettleDeadLetters};
 
 pub(super) fn keys(dead_letter: Option<u64>, matching: Option<&DeadLetterSelection>) -> Keys {
     let dead_letters = which(dead_letter, matching).ok();
@@ -30,7 +30,7 @@ pub(super) fn decide(
             None => return Err(unknown(number)),
             Some(DeadLetterState::Dead) => numbers.push(number),
             Some(DeadLetterState::Requeued | DeadLetterState::Processed | DeadLetterState::Dropped) => {
-                unchanged = 1
+                unchanged = 1;
             }
         },
         DeadLetterSelector::Matching(selection) => {

@@ -5,7 +5,7 @@ use lockstep_protocol::results::{
 };
 use lockstep_protocol::{Hostname, WorkResult};
 
-use crate::store::{Effects, Flips};
+use lockstep_store::{Effects, Flips};
 
 /// What a message does, and what is said about it.
 #[derive(Clone, Debug, PartialEq)]

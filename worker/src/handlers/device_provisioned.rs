@@ -9,7 +9,7 @@ use lockstep_protocol::{Cause, Code, DeviceState, Hostname};
 
 use super::device_state::move_effects;
 use super::{Decision, FlagReply, Rejection};
-use crate::store::{Attributes, DeviceEffect, Effects, Facts, Keys, Link, LinkEnd, Version};
+use lockstep_store::{Attributes, DeviceEffect, Effects, Facts, Keys, Link, LinkEnd, Version};
 
 pub(super) fn keys(event: &DeviceProvisioned) -> Keys {
     let neighbors = event

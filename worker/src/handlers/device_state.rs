@@ -10,7 +10,7 @@ use lockstep_protocol::results::{IgnoredReason, Scope};
 use lockstep_protocol::{Cause, DeviceState, Hostname};
 
 use super::{Decision, FlagReply, Rejection};
-use crate::store::{DeviceEffect, DeviceRow, Effects, Facts, Keys, Version};
+use lockstep_store::{DeviceEffect, DeviceRow, Effects, Facts, Keys, Version};
 
 pub(super) fn keys(hostname: &Hostname) -> Keys {
     Keys {

@@ -5,7 +5,7 @@ use lockstep_protocol::events::{InterfaceUpdated, UpdateKind};
 use lockstep_protocol::results::{IgnoredReason, Scope};
 
 use super::{Decision, FlagReply, Rejection};
-use crate::store::{DeviceEffect, Effects, Facts, InterfaceRow, Keys};
+use lockstep_store::{DeviceEffect, Effects, Facts, InterfaceRow, Keys};
 
 pub(super) fn keys(event: &InterfaceUpdated) -> Keys {
     Keys {

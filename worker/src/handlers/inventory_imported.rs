@@ -11,7 +11,7 @@ use lockstep_protocol::{Cause, Code, DeviceState, Hostname};
 
 use super::device_state::move_effects;
 use super::{Decision, FlagReply, Rejection};
-use crate::store::{
+use lockstep_store::{
     Attributes, ClientRow, DeviceEffect, DeviceRow, Effects, Facts, GroupRow, InterfaceRow, Keys, LinkEnd,
     Version,
 };

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use lockstep_protocol::results::DeadLetterAction;
 use lockstep_protocol::{Class, Code, Command, Envelope, Event, Kind, Message};
 
-use crate::store::{Facts, Keys, Version};
+use lockstep_store::{Facts, Keys, Version};
 
 pub use decision::{Decision, FlagReply, Reply};
 pub use rejection::Rejection;

@@ -7,7 +7,7 @@ use lockstep_protocol::{
 };
 
 use super::{Decision, Rejection, decide};
-use crate::store::{Attributes, DeviceRow, Facts, Flips, Lifecycle, Origin, SyncState, Version};
+use lockstep_store::{Attributes, DeviceRow, Facts, Flips, Lifecycle, Origin, SyncState, Version};
 
 pub(super) fn hostname(name: &str) -> Hostname {
     name.parse().unwrap()

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use lockstep_bus::{Bus, Outgoing};
 
 use super::{Page, Repair, RepairError};
-use crate::clock::Clock;
 use crate::runtime::requeued;
-use crate::store::{DeadLetter, DeadLetters};
+use lockstep_clock::Clock;
+use lockstep_store::{DeadLetter, DeadLetters};
 
 /// Letters in one page: each may be 4 MiB.
 const PAGE: u32 = 32;
@@ -119,7 +119,7 @@ mod tests {
 
     use super::*;
     use crate::reconcile::fakes::{FakeBus, FakeClock};
-    use crate::store::{
+    use lockstep_store::{
         DeadLetterCountQuery, DeadLetterQuery, DeadLetterState, DeadLetterSummary, DeadLetterTotals,
         MessageProperties, StoreError,
     };

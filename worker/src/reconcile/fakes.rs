@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use lockstep_bus::{Bus, BusError, BusStatus, ConsumeOptions, Consumer, Outgoing, PublishError};
 use lockstep_protocol::topology::{Queue, Topology};
 
-use crate::clock::Clock;
+use lockstep_clock::Clock;
 
 #[derive(Debug, Default)]
 pub(super) struct FakeClock(Mutex<Timestamp>);

@@ -4,7 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lockstep_bus::{BusError, PublishError};
 
-use crate::store::StoreError;
+use lockstep_store::StoreError;
 
 /// Something that may get lost on the way, and how it comes back.
 #[async_trait]

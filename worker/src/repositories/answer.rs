@@ -5,10 +5,10 @@ use std::sync::Arc;
 use lockstep_protocol::results::{EventApplied, IgnoredReason, MAX_DEVICES, Outcome, Scope};
 use lockstep_protocol::{Code, CommitId, Hostname, WorkResult};
 
-use crate::fleet::{Affected, Groups};
 use crate::handlers::Rejection;
-use crate::intent::IntentProblem;
-use crate::store::{DevicePredicate, DeviceSelector, Flagged};
+use lockstep_intent::IntentProblem;
+use lockstep_intent::fleet::{Affected, Groups};
+use lockstep_store::{DevicePredicate, DeviceSelector, Flagged};
 
 /// How many problems a result names.
 const MOST_PROBLEMS: usize = 20;

@@ -6,16 +6,16 @@ use lockstep_protocol::{Cause, Code, CommitId, WorkResult};
 use super::classification::{self, Request};
 use super::runner::not_now;
 use super::{Source, answer};
-use crate::clock::Clock;
 use crate::fail_point::{self, FailPoint};
-use crate::fleet::Affected;
-use crate::git::{Blob, GitError};
 use crate::handlers::Rejection;
-use crate::intent::{
+use crate::runtime::{Attempt, RunEnd, chain};
+use lockstep_clock::Clock;
+use lockstep_git::{Blob, GitError};
+use lockstep_intent::fleet::Affected;
+use lockstep_intent::{
     Change, Content, Contents, Examination, IntentProblem, Judgement, Listing, RepositoryKind, examine,
 };
-use crate::runtime::{Attempt, RunEnd, chain};
-use crate::store::{
+use lockstep_store::{
     Advance, Changed, Completion, CompletionsOf, Flagged, Flags, InboxRow, Lease, NewCause, Repositories,
     RepositoryChange, RepositoryRow,
 };

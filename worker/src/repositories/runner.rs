@@ -9,11 +9,11 @@ use super::Source;
 use super::answer;
 use super::classification::{self, Request};
 use super::refresh::Refresh;
-use crate::clock::Clock;
 use crate::fail_point::{self, FailPoint};
 use crate::handlers::Rejection;
 use crate::runtime::{Attempt, HeldLease, RunEnd, Runner, chain};
-use crate::store::{Leases, Repositories, StoreError};
+use lockstep_clock::Clock;
+use lockstep_store::{Leases, Repositories, StoreError};
 
 /// How long a lease holds without being renewed: so long a repository waits after its worker was killed.
 const LEASE: Duration = Duration::from_secs(10);

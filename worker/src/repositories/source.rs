@@ -1,7 +1,7 @@
 use lockstep_protocol::RepositoryName;
 
-use crate::git::Mirror;
-use crate::intent::RepositoryKind;
+use lockstep_git::Mirror;
+use lockstep_intent::RepositoryKind;
 
 /// A configured repository.
 #[derive(Clone, Debug)]

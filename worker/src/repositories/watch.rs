@@ -13,10 +13,10 @@ use rand::RngExt;
 use tokio_util::sync::CancellationToken;
 
 use super::Source;
-use crate::clock::Clock;
 use crate::reconcile;
 use crate::runtime::chain;
-use crate::store::{Leases, Repositories, RepositoryRow};
+use lockstep_clock::Clock;
+use lockstep_store::{Leases, Repositories, RepositoryRow};
 
 /// How long a request may take before there is another one for the same tip: longer than the retry ladder.
 const ASK_AGAIN_SECONDS: i64 = 15 * 60;

@@ -6,9 +6,9 @@ use tokio::time::Instant;
 
 use super::Keep;
 use super::keep::DELIVERY_ATTEMPTS;
-use crate::clock::Clock;
 use crate::runtime::{Leadership, PeriodicTask, chain};
-use crate::store::{Records, Retention, StoreError};
+use lockstep_clock::Clock;
+use lockstep_store::{Records, Retention, StoreError};
 
 /// Rows in one transaction.
 const CHUNK: u32 = 5000;
@@ -160,7 +160,7 @@ mod tests {
 
     use super::*;
     use crate::runtime::periodic_task_tests::{FakeLeases, held};
-    use crate::store::{Expired, OpenCauses};
+    use lockstep_store::{Expired, OpenCauses};
 
     /// What was asked: of what, before which second, from where.
     type Asked = (&'static str, i64, u64);

@@ -6,7 +6,7 @@ use lockstep_protocol::topology::Destination;
 use lockstep_protocol::{Envelope, Identity, Message, Source};
 
 use super::intake::Received;
-use crate::store::InboxRow;
+use lockstep_store::InboxRow;
 
 /// The answer, on its way to who asked, or to the results.
 pub(super) fn answer(received: &Received, row: &InboxRow) -> Outgoing {

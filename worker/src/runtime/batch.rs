@@ -21,7 +21,7 @@ use super::poison::{self, PoisonCheck};
 use super::settlement::Failure;
 use super::{Settlement, requeue};
 use crate::fail_point::{self, FailPoint};
-use crate::store::Keys;
+use lockstep_store::Keys;
 
 /// A lane that works micro-batches.
 #[derive(Clone, Debug)]

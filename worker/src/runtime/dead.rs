@@ -6,7 +6,7 @@ use lockstep_bus::Properties;
 use lockstep_protocol::WorkResult;
 use lockstep_protocol::topology::Lane;
 
-use crate::store::{Completion, InboxRow, InboxState, MessageProperties, NewDeadLetter};
+use lockstep_store::{Completion, InboxRow, InboxState, MessageProperties, NewDeadLetter};
 
 /// How a message came: what its ending and its dead letter tell of it.
 #[derive(Clone, Debug)]

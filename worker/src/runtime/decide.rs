@@ -10,7 +10,7 @@ use lockstep_protocol::{Code, Envelope, Identity, Kind, WorkResult};
 use super::intake::Received;
 use super::{Settlement, dead};
 use crate::handlers::{Handlers, Rejection};
-use crate::store::{Facts, InboxRow, InboxState, Keys, Origin};
+use lockstep_store::{Facts, InboxRow, InboxState, Keys, Origin};
 
 /// How long a message of a newer worker waits for one.
 const NEWER_WORKER: RetryDelay = RetryDelay::Seconds30;

@@ -8,7 +8,7 @@ use lockstep_telemetry::{LaneMetrics, MessageOutcome, Span, Tally};
 
 use super::Settlement;
 use super::intake::Received;
-use crate::store::InboxRow;
+use lockstep_store::InboxRow;
 
 /// Goes with deliveries from taken to acknowledged. Dropped before, they were given back: nothing is counted.
 #[derive(Debug)]

@@ -16,10 +16,10 @@ use super::backoff::Backoff;
 use super::intake::Received;
 use super::settlement::{Failure, FailureAction, on_failure};
 use super::{Settlement, answer, decide, retry};
-use crate::clock::Clock;
 use crate::fail_point::{self, FailPoint};
 use crate::handlers::Rejection;
-use crate::store::{BatchStore, DeadLetters, DeliveryAttempts, Facts, Keys, Retryability, StoreError};
+use lockstep_clock::Clock;
+use lockstep_store::{BatchStore, DeadLetters, DeliveryAttempts, Facts, Keys, Retryability, StoreError};
 
 /// What every lane works with.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::store::{Lease, Leases, StoreError};
+use lockstep_store::{Lease, Leases, StoreError};
 
 /// How often a lease is asked for that somebody else has.
 const ASK_AGAIN: Duration = Duration::from_millis(200);

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::HeldLease;
 use super::lane::chain;
-use crate::store::{Leases, StoreError};
+use lockstep_store::{Leases, StoreError};
 
 /// How long a process holds the lease without a sign of life: so long the others wait for one that died.
 const LEASE_TIME: Duration = Duration::from_secs(15);
@@ -129,7 +129,7 @@ pub(crate) mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::store::Lease;
+    use lockstep_store::Lease;
 
     /// One lease, on tokio's clock.
     #[derive(Debug, Default)]

@@ -13,7 +13,7 @@ use super::backoff::Backoff;
 use super::intake::Received;
 use super::lane::{Abandoned, LaneContext, chain};
 use crate::handlers::Rejection;
-use crate::store::{DeliveryAttempt, StoreError};
+use lockstep_store::{DeliveryAttempt, StoreError};
 
 /// After so many starts without an end a message is dead.
 const MOST_STARTS: u32 = 5;

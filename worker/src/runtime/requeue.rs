@@ -11,7 +11,7 @@ use super::backoff::Backoff;
 use super::lane::{Abandoned, LaneContext, chain};
 use super::{Settlement, headers};
 use crate::fail_point::{self, FailPoint};
-use crate::store::DeadLetter;
+use lockstep_store::DeadLetter;
 
 /// How many are published at a time: each may be 4 MiB.
 const PAGE: u32 = 64;

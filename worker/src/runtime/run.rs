@@ -24,7 +24,7 @@ use super::poison::{self, PoisonCheck};
 use super::runner::{Attempt, RunEnd, Runner};
 use super::settlement::Failure;
 use crate::fail_point::{self, FailPoint};
-use crate::store::Keys;
+use lockstep_store::Keys;
 
 /// How long a message waits that could not be tried yet.
 const LATER: RetryDelay = RetryDelay::Seconds5;

@@ -13,7 +13,7 @@ use lockstep_protocol::{Digest, Envelope, Identity, Message, WorkResult};
 use super::dead::{self, DeliveryMetadata};
 use super::intake::Received;
 use crate::handlers::Rejection;
-use crate::store::{Completion, InboxRow, InboxState, MessageProperties};
+use lockstep_store::{Completion, InboxRow, InboxState, MessageProperties};
 
 /// Runs messages: for what takes seconds and goes outside, such as git.
 ///

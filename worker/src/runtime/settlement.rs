@@ -6,7 +6,7 @@ use lockstep_protocol::Code;
 use lockstep_protocol::topology::{Lane, RetryDelay};
 
 use super::retry::retry_delay_after;
-use crate::store::InboxRow;
+use lockstep_store::InboxRow;
 
 /// What becomes of a message, once decided. All of it is published before the message is acknowledged.
 #[derive(Clone, Debug, PartialEq)]

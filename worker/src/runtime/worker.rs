@@ -16,9 +16,9 @@ use super::decide::Work;
 use super::lane::LaneContext;
 use super::run::RunLane;
 use super::runner::Runner;
-use crate::clock::Clock;
 use crate::handlers::Handlers;
-use crate::store::{BatchStore, DeadLetters, DeliveryAttempts};
+use lockstep_clock::Clock;
+use lockstep_store::{BatchStore, DeadLetters, DeliveryAttempts};
 
 /// The most messages of a run lane in hand.
 const MOST_RUNS: u16 = 256;

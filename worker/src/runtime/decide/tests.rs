@@ -8,7 +8,7 @@ use super::*;
 use crate::handlers::FleetHandlers;
 use crate::runtime::TrustedUsers;
 use crate::runtime::intake::receive;
-use crate::store::{Attributes, DeviceRow, Lifecycle, SyncState};
+use lockstep_store::{Attributes, DeviceRow, Lifecycle, SyncState};
 
 fn received(body: &[u8]) -> Received {
     let delivery = Delivery {

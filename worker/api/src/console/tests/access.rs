@@ -1,0 +1,223 @@
+//! Who and what is turned away, and how it ends.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Request;
+use lockstep_http::Tokens;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::{STRUCTURED, changed, removed, request, scene, scene_with};
+use crate::fakes::{Mood, Stopped};
+use crate::{Console, ConsoleContext, ConsoleLimits};
+
+#[tokio::test]
+async fn requests_get_the_status_and_problem_of_the_table() {
+    let scene = scene();
+    let get = |path: &str| request("GET", path, "all").body(Body::empty()).unwrap();
+    let post = |content_type: &str, body: Value| {
+        let request = request("POST", "/v1/events", "all").header("content-type", content_type);
+        request.body(Body::from(body.to_string())).unwrap()
+    };
+    let table = [
+        (get("/"), (404, "unknown-path")),
+        (get("/v1/nothing"), (404, "unknown-path")),
+        (get("/v1/events"), (405, "wrong-method")),
+        (
+            request("DELETE", "/v1/messages", "all")
+                .body(Body::empty())
+                .unwrap(),
+            (405, "wrong-method"),
+        ),
+        (
+            request("POST", "/v1/devices", "all").body(Body::empty()).unwrap(),
+            (405, "wrong-method"),
+        ),
+        (
+            post("application/json", removed("sw1")),
+            (415, "unsupported-media-type"),
+        ),
+        (post(STRUCTURED, json!("text")), (400, "invalid-json")),
+        (
+            post(STRUCTURED, json!({"specversion": "1.0"})),
+            (400, "invalid-envelope"),
+        ),
+        (
+            post(STRUCTURED, changed(|event| event["id"] = Value::Null)),
+            (400, "invalid-envelope"),
+        ),
+        (
+            post(STRUCTURED, changed(|event| event["source"] = "".into())),
+            (400, "invalid-envelope"),
+        ),
+        (
+            post(STRUCTURED, changed(|event| event["time"] = "noon".into())),
+            (400, "invalid-envelope"),
+        ),
+        (
+            post(STRUCTURED, changed(|event| event["type"] = "lockstep.x".into())),
+            (400, "unknown-type"),
+        ),
+        (post(STRUCTURED, removed("not a name")), (400, "invalid-data")),
+        (get("/v1/messages"), (400, "invalid-query")),
+        (
+            get("/v1/messages?source=urn:test&id=1&wait=61"),
+            (400, "invalid-query"),
+        ),
+        (get("/v1/messages?source=urn:test&id=1"), (404, "no-outcome")),
+        (get("/v1/devices?synchronised=false"), (400, "invalid-query")),
+        (get("/v1/devices?synchronized=maybe"), (400, "invalid-query")),
+        (get("/v1/devices?limit=0"), (400, "invalid-query")),
+        (get("/v1/devices?state=GONE"), (400, "invalid-query")),
+        (get("/v1/dead?state=gone"), (400, "invalid-query")),
+        (get("/v1/dead?lane=fast"), (400, "invalid-query")),
+        (get("/v1/dead?code=Crashed%20it"), (400, "invalid-query")),
+        (get("/v1/dead?type=a%00b"), (400, "invalid-query")),
+        (get("/v1/dead?before=-1"), (400, "invalid-query")),
+        (get("/v1/dead?limit=1001"), (400, "invalid-query")),
+        (get("/v1/dead?codes=crashed"), (400, "invalid-query")),
+        (get("/v1/dead/counts?state=processed"), (400, "invalid-query")),
+        (get("/v1/dead/1"), (404, "unknown-dead-letter")),
+        (get("/v1/dead/one"), (404, "unknown-dead-letter")),
+        (
+            request("POST", "/v1/dead/1", "all").body(Body::empty()).unwrap(),
+            (405, "wrong-method"),
+        ),
+        (get("/v1/devices/sw9"), (404, "unknown-device")),
+        (get("/v1/devices/%20"), (404, "unknown-device")),
+    ];
+    for (request, expected) in table {
+        let what = format!("{} {}", request.method(), request.uri());
+        let answered = scene.send(request).await;
+        assert_eq!(answered.problem(), expected, "{what} {}", answered.body);
+    }
+    assert_eq!(scene.published(), []);
+}
+
+#[tokio::test]
+async fn without_a_good_token_the_answer_is_always_the_same() {
+    for scene in [scene(), scene_with(ConsoleLimits::default(), false)] {
+        let mut answers = Vec::new();
+        for value in [
+            None,
+            Some("Bearer wrong"),
+            Some("Bearer "),
+            Some("Basic YTpi"),
+            Some("all"),
+            Some("Bearer allx"),
+        ] {
+            for (method, path) in [
+                ("GET", "/v1/devices"),
+                ("POST", "/v1/events"),
+                ("GET", "/v1/messages"),
+                ("GET", "/v1/dead"),
+                ("GET", "/v1/dead/counts"),
+                ("GET", "/v1/dead/1"),
+            ] {
+                let mut request = Request::builder().method(method).uri(path);
+                if let Some(value) = value {
+                    request = request.header("authorization", value);
+                }
+                let answered = scene.send(request.body(Body::empty()).unwrap()).await;
+                assert_eq!(answered.problem(), (401, "unauthorized"), "{value:?} {path}");
+                assert_eq!(answered.headers["www-authenticate"], "Bearer");
+                answers.push(answered.body);
+            }
+        }
+        answers.dedup();
+        assert_eq!(answers.len(), 1);
+    }
+    let closed = scene_with(ConsoleLimits::default(), false);
+    assert_eq!(closed.get("/v1/devices").await.problem(), (401, "unauthorized"));
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_is_a_503_that_tells_no_secret() {
+    let scene = scene();
+    scene.store.away.store(true, Ordering::SeqCst);
+    for path in [
+        "/v1/devices",
+        "/v1/devices/sw1",
+        "/v1/dead",
+        "/v1/dead/counts",
+        "/v1/dead/1",
+        "/v1/messages?source=urn:test&id=1&wait=5",
+    ] {
+        let answered = scene.get(path).await;
+        assert_eq!(answered.problem(), (503, "store-away"), "{path}");
+        assert!(answered.headers.contains_key("retry-after"));
+        assert!(!answered.body.to_string().contains("secret"), "{}", answered.body);
+    }
+}
+
+#[tokio::test]
+async fn readiness_names_what_is_away() {
+    let scene = scene();
+    let anonymous = |path: &str| Request::builder().uri(path).body(Body::empty()).unwrap();
+    let ready = scene.send(anonymous("/readyz")).await;
+    assert_eq!(
+        (ready.status.as_u16(), ready.body),
+        (200, json!({"status": "ready"}))
+    );
+
+    scene.store.away.store(true, Ordering::SeqCst);
+    *scene.bus.mood.lock().unwrap() = Mood::Silent;
+    let away = scene.send(anonymous("/readyz")).await;
+    assert_eq!(away.status, 503);
+    assert_eq!(
+        away.body,
+        json!({"status": "not-ready", "away": ["store", "broker"]})
+    );
+    assert_eq!(scene.send(anonymous("/healthz")).await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_above_the_limit_are_turned_away() {
+    let scene = scene_with(
+        ConsoleLimits {
+            waiting: 1,
+            ..ConsoleLimits::default()
+        },
+        true,
+    );
+    let first = scene.get("/v1/messages?source=urn:test&id=1&wait=60");
+    let second = async {
+        scene.store.asked.notified().await;
+        let answered = scene.get("/v1/messages?source=urn:test&id=1").await;
+        scene.stop.cancel();
+        answered
+    };
+    let (first, second) = tokio::join!(first, second);
+    assert_eq!(second.problem(), (429, "too-many-requests"));
+    assert_eq!(first.problem(), (503, "stopping"));
+    assert_eq!(
+        scene.get("/v1/devices").await.status,
+        200,
+        "other requests have places of their own"
+    );
+}
+
+#[tokio::test]
+async fn serving_ends_when_told_to() {
+    let scene = scene();
+    let context = ConsoleContext {
+        bus: scene.bus.clone(),
+        inbox: scene.store.clone(),
+        fleet: scene.store.clone(),
+        repositories: scene.store.clone(),
+        dead_letters: scene.store.clone(),
+        schema: scene.store.clone(),
+        clock: Arc::new(Stopped),
+        tokens: Tokens::default(),
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let serving = tokio::spawn(Console::new(context).serve(listener, scene.stop.clone()));
+    scene.stop.cancel();
+    tokio::time::timeout(Duration::from_secs(5), serving)
+        .await
+        .unwrap()
+        .unwrap();
+}

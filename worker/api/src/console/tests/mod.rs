@@ -1,0 +1,171 @@
+mod access;
+mod dead_letters;
+mod publishing;
+mod reading;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, StatusCode};
+use lockstep_bus::Outgoing;
+use lockstep_http::{Token, Tokens};
+use lockstep_protocol::results::{EventApplied, Outcome, Scope};
+use lockstep_protocol::{Digest, Identity, WorkResult};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use super::{Console, ConsoleContext, ConsoleLimits};
+use crate::fakes::{FakeBus, FakeStore, Stopped};
+use lockstep_store::{InboxRow, InboxState};
+
+const STRUCTURED: &str = "application/cloudevents+json";
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+struct Scene {
+    bus: Arc<FakeBus>,
+    store: Arc<FakeStore>,
+    stop: CancellationToken,
+    router: Router,
+}
+
+struct Answered {
+    status: StatusCode,
+    headers: axum::http::HeaderMap,
+    body: Value,
+}
+
+fn scene() -> Scene {
+    scene_with(ConsoleLimits::default(), true)
+}
+
+fn scene_with(limits: ConsoleLimits, with_tokens: bool) -> Scene {
+    let (bus, store) = (Arc::new(FakeBus::default()), Arc::new(FakeStore::default()));
+    let token = |name: &str, secret: &str, pattern: &str| {
+        Token::new(name, &secret.into(), vec![pattern.parse().unwrap()])
+    };
+    let tokens: Tokens = if with_tokens {
+        [
+            token("root", "all", "*"),
+            token("ztp", "some", "lockstep.device.*"),
+        ]
+        .into_iter()
+        .collect()
+    } else {
+        Tokens::default()
+    };
+    let context = ConsoleContext {
+        bus: bus.clone(),
+        inbox: store.clone(),
+        fleet: store.clone(),
+        repositories: store.clone(),
+        dead_letters: store.clone(),
+        schema: store.clone(),
+        clock: Arc::new(Stopped),
+        tokens,
+    };
+    let stop = CancellationToken::new();
+    let router = Console::with_limits(context, limits).router(stop.clone());
+    Scene {
+        bus,
+        store,
+        stop,
+        router,
+    }
+}
+
+impl Scene {
+    async fn send(&self, request: Request<Body>) -> Answered {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = to_bytes(body, usize::MAX).await.unwrap();
+        Answered {
+            status: parts.status,
+            headers: parts.headers,
+            body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+        }
+    }
+
+    async fn get(&self, path: &str) -> Answered {
+        self.send(request("GET", path, "all").body(Body::empty()).unwrap())
+            .await
+    }
+
+    async fn post(&self, token: &str, event: &Value) -> Answered {
+        let request = request("POST", "/v1/events", token).header("content-type", STRUCTURED);
+        self.send(request.body(Body::from(event.to_string())).unwrap())
+            .await
+    }
+
+    fn published(&self) -> Vec<Outgoing> {
+        self.bus.published.lock().unwrap().clone()
+    }
+
+    fn only_published(&self) -> Value {
+        let published = self.published();
+        assert_eq!(published.len(), 1);
+        serde_json::from_slice(&published[0].body).unwrap()
+    }
+}
+
+impl Answered {
+    /// The problem's status and code, after its shape was checked.
+    fn problem(&self) -> (u16, &str) {
+        assert_eq!(self.headers["content-type"], "application/problem+json");
+        assert_eq!(self.body["status"], self.status.as_u16());
+        assert!(self.body["title"].is_string(), "{}", self.body);
+        let kind = self.body["type"].as_str().unwrap();
+        (
+            self.status.as_u16(),
+            kind.strip_prefix("urn:lockstep:problem:").unwrap(),
+        )
+    }
+}
+
+fn request(method: &str, path: &str, token: &str) -> axum::http::request::Builder {
+    Request::builder()
+        .method(method)
+        .uri(path)
+        .header("authorization", format!("Bearer {token}"))
+}
+
+fn removed(hostname: &str) -> Value {
+    json!({
+        "specversion": "1.0", "id": "1", "source": "urn:test", "type": "lockstep.device.removed",
+        "data": {"hostname": hostname},
+    })
+}
+
+fn changed(change: impl FnOnce(&mut Value)) -> Value {
+    let mut event = removed("sw1");
+    change(&mut event);
+    event
+}
+
+fn applied(id: &str) -> InboxRow {
+    InboxRow {
+        identity: identity(id),
+        redrive_count: 0,
+        kind: "lockstep.device.removed".to_owned(),
+        digest: Digest::of_bytes(b""),
+        state: InboxState::Applied,
+        at: "2026-02-03T04:05:06Z".parse().unwrap(),
+        actor: Some("ztp".to_owned()),
+        subject: None,
+        result: WorkResult::EventApplied(EventApplied {
+            outcome: Outcome::Applied,
+            reason: None,
+            scope: Scope::Device,
+            flipped: 0,
+            devices: vec!["sw1".parse().unwrap()],
+            truncated: false,
+            unknown_hostnames: Vec::new(),
+            commit: None,
+        }),
+    }
+}
+
+fn identity(id: &str) -> Identity {
+    serde_json::from_value(json!({"source": "urn:test", "id": id})).unwrap()
+}

@@ -1,0 +1,171 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use lockstep_bus::{Bus, BusStatus};
+use lockstep_protocol::DeviceState;
+use lockstep_telemetry::{BrokerSample, DevicesSample, FleetSample, Pool, Sample, Sampler, StoreSample};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
+
+use super::away::PING_TIMEOUT;
+use lockstep_clock::Clock;
+use lockstep_store::{Schema, Stats, StoreError, Summary};
+
+/// For how long an answer of the store counts.
+const FRESH: Duration = Duration::from_secs(10);
+/// How long the store may take to summarize the fleet.
+const SUMMARY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the store is asked for.
+#[derive(Clone, Debug)]
+pub enum StoreProbe {
+    /// A sign of life.
+    Ping(Arc<dyn Schema>, Arc<dyn Stats>),
+    /// The numbers of the fleet, which is a sign of life too. For one process, not for each worker.
+    Fleet(Arc<dyn Stats>, Arc<dyn Clock>),
+}
+
+/// Samples the broker and the store of a process.
+#[derive(Debug)]
+pub struct ProcessSampler {
+    bus: Arc<dyn Bus>,
+    store: Option<StoreProbe>,
+    /// What the store said last. Held while it is asked: others wait for the same answer instead of asking too.
+    known: Mutex<Option<Known>>,
+}
+
+/// What the store said, and when.
+#[derive(Debug)]
+struct Known {
+    at: Instant,
+    up: bool,
+    summary: Option<Summary>,
+}
+
+impl ProcessSampler {
+    /// Of a process with this bus, and a store or none.
+    pub fn new(bus: Arc<dyn Bus>, store: Option<StoreProbe>) -> Self {
+        Self {
+            bus,
+            store,
+            known: Mutex::new(None),
+        }
+    }
+
+    fn broker(&self) -> BrokerSample {
+        let (status, figures) = (self.bus.status(), self.bus.figures());
+        let publishing = match status {
+            BusStatus::Connected | BusStatus::Blocked => true,
+            BusStatus::Disconnected | BusStatus::Closed => false,
+        };
+        BrokerSample {
+            connected: publishing && figures.consuming,
+            blocked: status == BusStatus::Blocked,
+            channels: figures.channels.map(|channels| Pool {
+                limit: channels.limit,
+                open: channels.open,
+                idle: channels.idle,
+                waiting: channels.waiting,
+            }),
+            bypassed: figures.bypassed,
+        }
+    }
+}
+
+#[async_trait]
+impl Sampler for ProcessSampler {
+    async fn sample(&self) -> Sample {
+        let broker = Some(self.broker());
+        let Some(store) = &self.store else {
+            return Sample {
+                broker,
+                ..Sample::default()
+            };
+        };
+        let mut known = self.known.lock().await;
+        let old = known.take().filter(|known| known.at.elapsed() < FRESH);
+        let known = known.insert(match old {
+            Some(known) => known,
+            None => store.ask().await,
+        });
+        Sample {
+            broker,
+            store: Some(StoreSample {
+                up: known.up,
+                sessions: Some(store.sessions()),
+            }),
+            fleet: known.summary.as_ref().and_then(|summary| store.fleet(summary)),
+        }
+    }
+}
+
+impl StoreProbe {
+    async fn ask(&self) -> Known {
+        let answer = match self {
+            Self::Ping(schema, _) => timeout(PING_TIMEOUT, schema.ping())
+                .await
+                .map(|ping| ping.map(|()| None)),
+            Self::Fleet(stats, _) => timeout(SUMMARY_TIMEOUT, stats.summary())
+                .await
+                .map(|summary| summary.map(Some)),
+        };
+        let answer: Option<Result<Option<Summary>, StoreError>> = answer.ok();
+        if let Some(Err(error)) = &answer {
+            tracing::debug!(
+                error = error as &dyn std::error::Error,
+                "the store cannot be sampled"
+            );
+        }
+        let answer = answer.and_then(Result::ok);
+        Known {
+            at: Instant::now(),
+            up: answer.is_some(),
+            summary: answer.flatten(),
+        }
+    }
+
+    fn sessions(&self) -> Pool {
+        let (Self::Ping(_, stats) | Self::Fleet(stats, _)) = self;
+        let sessions = stats.sessions();
+        Pool {
+            limit: sessions.limit,
+            open: sessions.open,
+            idle: sessions.idle,
+            waiting: sessions.waiting,
+        }
+    }
+
+    fn fleet(&self, summary: &Summary) -> Option<FleetSample> {
+        match self {
+            Self::Ping(..) => None,
+            Self::Fleet(_, clock) => Some(fleet(summary, clock.now())),
+        }
+    }
+}
+
+fn fleet(summary: &Summary, now: Timestamp) -> FleetSample {
+    let managed = summary
+        .devices
+        .iter()
+        .find(|devices| devices.state == DeviceState::Managed);
+    let oldest = managed.and_then(|managed| managed.since).map(|since| {
+        // A flag set by a worker whose clock is ahead is not older than nothing.
+        let age = now.duration_since(since).max(SignedDuration::ZERO);
+        age.unsigned_abs()
+    });
+    let devices = summary.devices.iter().map(|devices| DevicesSample {
+        state: devices.state,
+        all: devices.all,
+        unsynchronized: devices.unsynchronized,
+    });
+    FleetSample {
+        devices: devices.collect(),
+        oldest,
+        dead_letters: summary.dead_letters,
+    }
+}
+
+#[cfg(test)]
+mod tests;

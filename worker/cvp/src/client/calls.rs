@@ -1,0 +1,337 @@
+//! What CloudVision can be asked and told, as far as Lockstep does.
+
+use bytes::Bytes;
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::CvpClient;
+use super::envelope::short;
+use super::error::CvpError;
+use super::permits::Urgency;
+use super::request::{Call, Path};
+use super::retry::Repeat;
+use super::version::Version;
+use crate::wire::{
+    ChangeControls, Compliance, DiffSummary, InventoryDevice, Task, TaskDiff, TaskId, TaskPage, inventory,
+};
+
+impl CvpClient {
+    /// Which release it is; asked once.
+    ///
+    /// # Errors
+    /// When CloudVision does not say.
+    pub async fn version(&self) -> Result<&Version, CvpError> {
+        let ask = async || {
+            if self.options.cloud {
+                return Ok(Version::Cloud);
+            }
+            let call = Call {
+                name: "read the version",
+                ..get(Path::Legacy("/cvpInfo/getCvpInfo.do"), &[])
+            };
+            self.call(&call, version_of).await
+        };
+        self.version.get_or_try_init(ask).await
+    }
+
+    /// Some of the tasks in a status, newest first, from a row on.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub async fn tasks(&self, status: &str, start: usize, count: usize) -> Result<TaskPage, CvpError> {
+        let (start, end) = (start.to_string(), (start + count).to_string());
+        let query = [
+            ("queryparam", status),
+            ("startIndex", start.as_str()),
+            ("endIndex", end.as_str()),
+        ];
+        let call = Call {
+            name: "list tasks",
+            ..get(Path::Legacy("/task/getTasks.do"), &query)
+        };
+        let read = |body: &Bytes| TaskPage::read(body, status).map_err(what);
+        self.call(&call, read).await
+    }
+
+    /// A task; nothing if there is none of this number.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn task(&self, id: &TaskId) -> Result<Option<Task>, CvpError> {
+        let query = [("taskId", id.as_str())];
+        let call = Call {
+            name: "read a task",
+            urgency: Urgency::Urgent,
+            ..get(Path::Legacy("/task/getTaskById.do"), &query)
+        };
+        let read = |body: &Bytes| {
+            let task: Task = object(body)?;
+            if task.id.text() == id.as_str() {
+                Ok(task)
+            } else {
+                Err(format!("it is about task {:?}", task.id.text()))
+            }
+        };
+        match self.call(&call, read).await {
+            Ok(task) => Ok(Some(task)),
+            Err(CvpError::Refused { code, reason, .. }) if is_unknown(&code, &reason) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks for a fresh check of a device.
+    ///
+    /// # Errors
+    /// When there is no answer about it.
+    pub async fn compliance(&self, net_element_id: &str, urgency: Urgency) -> Result<Compliance, CvpError> {
+        let call = Call {
+            name: "check a device",
+            urgency,
+            ..post(
+                Path::Legacy("/provisioning/checkCompliance.do"),
+                json!({"nodeId": net_element_id, "nodeType": "netelement"}),
+            )
+        };
+        self.call(&call, object).await
+    }
+
+    /// All devices with their codes, in one request.
+    ///
+    /// # Errors
+    /// When there is no list.
+    pub async fn inventory(&self) -> Result<Vec<InventoryDevice>, CvpError> {
+        let query = [("provisioned", "True")];
+        let call = Call {
+            name: "list devices",
+            ..get(Path::Legacy("/inventory/devices"), &query)
+        };
+        self.call(&call, |body| inventory(body).map_err(what)).await
+    }
+
+    /// Which tasks change controls refer to. An empty answer means that there are none at all; as it may also be one that was
+    /// lost, it is believed if it comes twice.
+    ///
+    /// # Errors
+    /// When not all of them can be read.
+    pub async fn change_controls(&self, urgency: Urgency) -> Result<ChangeControls, CvpError> {
+        let call = Call {
+            name: "read change controls",
+            urgency,
+            ..get(
+                Path::Root("/api/resources/changecontrol/v1/ChangeControl/all"),
+                &[],
+            )
+        };
+        let read = |body: &Bytes| {
+            let controls = ChangeControls::read(body).map_err(|error| error.to_string())?;
+            Ok((controls, body.is_empty()))
+        };
+        match self.call(&call, read).await? {
+            (controls, false) => Ok(controls),
+            (_, true) => Ok(self.call(&call, read).await?.0),
+        }
+    }
+
+    /// What a task would change, where the release can say. That it cannot is believed if it says so twice, and remembered
+    /// for a while; a service that answered once is never taken for absent afterwards.
+    ///
+    /// # Errors
+    /// When the service is there and does not answer.
+    pub async fn task_diff(&self, id: &TaskId, urgency: Urgency) -> Result<TaskDiff, CvpError> {
+        if self.diff_service.is_absent() {
+            return Ok(TaskDiff::Absent);
+        }
+        let error = match self.diff_summary(id, urgency).await {
+            Ok(summary) => return Ok(TaskDiff::Summary(summary)),
+            Err(error) => error,
+        };
+        if !self.speaks_of_absence(&error).await? || self.diff_service.was_present() {
+            return Err(error);
+        }
+        match self.diff_summary(id, urgency).await {
+            Ok(summary) => Ok(TaskDiff::Summary(summary)),
+            Err(again) if self.speaks_of_absence(&again).await? && !self.diff_service.was_present() => {
+                self.diff_service.remember_absence();
+                tracing::info!(reason = %again, "this release has no differences of tasks");
+                Ok(TaskDiff::Absent)
+            }
+            Err(again) => Err(again),
+        }
+    }
+
+    async fn diff_summary(&self, id: &TaskId, urgency: Urgency) -> Result<DiffSummary, CvpError> {
+        let call = Call {
+            name: "summarise the difference of a task",
+            urgency,
+            ..post(
+                Path::Root("/api/v3/services/compliancecheck.Compliance/GetConfigDiffSummaryForTask"),
+                json!({"task_id": id.as_str()}),
+            )
+        };
+        let read = |body: &Bytes| {
+            DiffSummary::read(body).ok_or_else(|| "it is no summary of a difference".to_owned())
+        };
+        let summary = self.call(&call, read).await?;
+        self.diff_service.remember_presence();
+        Ok(summary)
+    }
+
+    /// Releases before 2021.2 answer what they do not know as they answer any error.
+    async fn speaks_of_absence(&self, error: &CvpError) -> Result<bool, CvpError> {
+        Ok(match error {
+            CvpError::Absent { .. } => true,
+            CvpError::Refused { .. } => !self.version().await?.has_resource_apis(),
+            _ => false,
+        })
+    }
+
+    /// Writes a note on a task, in place of the one there is.
+    ///
+    /// # Errors
+    /// When CloudVision refuses or does not answer.
+    pub async fn note(&self, id: &TaskId, note: &str) -> Result<(), CvpError> {
+        let call = Call {
+            name: "write a note on a task",
+            urgency: Urgency::Urgent,
+            ..post(
+                Path::Legacy("/task/addNoteToTask.do"),
+                json!({"workOrderId": id.as_str(), "note": note}),
+            )
+        };
+        self.call(&call, |_| Ok(())).await
+    }
+
+    /// Cancels a task. Sent once, unless it certainly had no effect.
+    ///
+    /// # Errors
+    /// When CloudVision refuses, or its answer was lost: [`CvpError::may_have_happened`] tells.
+    pub async fn cancel(&self, id: &TaskId) -> Result<String, CvpError> {
+        let call = Call {
+            name: "cancel a task",
+            urgency: Urgency::Urgent,
+            repeat: Repeat::Never,
+            ..post(
+                Path::Legacy("/task/cancelTask.do"),
+                json!({"data": [id.as_str()]}),
+            )
+        };
+        self.call(&call, answer_of).await
+    }
+}
+
+fn get<'a>(path: Path<'a>, query: &'a [(&'a str, &'a str)]) -> Call<'a> {
+    Call {
+        name: "",
+        method: Method::GET,
+        path,
+        query,
+        body: None,
+        repeat: Repeat::Harmless,
+        urgency: Urgency::Ordinary,
+    }
+}
+
+fn post(path: Path<'_>, body: Value) -> Call<'_> {
+    Call {
+        method: Method::POST,
+        body: Some(body),
+        ..get(path, &[])
+    }
+}
+
+/// Reads an object; a list or a text is none, however tolerant its fields are.
+fn object<T: for<'de> Deserialize<'de>>(body: &Bytes) -> Result<T, String> {
+    if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Err("it is no JSON object".to_owned());
+    }
+    serde_json::from_slice(body).map_err(what)
+}
+
+/// What is wrong with a text, without the text.
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+fn what(error: serde_json::Error) -> String {
+    let kind = match error.classify() {
+        serde_json::error::Category::Eof => "it broke off",
+        serde_json::error::Category::Syntax => "it is no JSON",
+        serde_json::error::Category::Data => "it has another shape",
+        serde_json::error::Category::Io => "it cannot be read",
+    };
+    format!("{kind}, at line {} column {}", error.line(), error.column())
+}
+
+fn version_of(body: &Bytes) -> Result<Version, String> {
+    let info: Value = object(body)?;
+    let version = info.get("version").and_then(Value::as_str);
+    version
+        .map(Version::parse)
+        .ok_or_else(|| "it has no version".to_owned())
+}
+
+/// CloudVision's words; they are no proof of anything. Without a body there are none; what is no object may come from
+/// anything on the way, so that it is looked into.
+fn answer_of(body: &Bytes) -> Result<String, String> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(String::new());
+    }
+    let answer: Value = object(body)?;
+    Ok(answer
+        .get("data")
+        .and_then(Value::as_str)
+        .map(short)
+        .unwrap_or_default())
+}
+
+fn is_unknown(code: &str, reason: &str) -> bool {
+    let reason = reason.to_ascii_lowercase();
+    matches!(code, "142WF606" | "132801")
+        || reason.contains("invalid workorderid")
+        || reason.contains("entity does not exist")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_objects_are_objects() {
+        for (body, fits) in [
+            (r#"{"complianceCode": "0000"}"#, true),
+            (" {}", true),
+            ("[]", false),
+            ("\"0000\"", false),
+            ("null", false),
+            ("", false),
+            ("<html>", false),
+            (r#"{"complianceCode": "00"#, false),
+        ] {
+            let read = object::<Compliance>(&Bytes::from_static(body.as_bytes()));
+            assert_eq!(read.is_ok(), fits, "{body}: {read:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_without_the_text() {
+        let secret = Bytes::from_static(br#"{"complianceCode": hush}"#);
+        let error = object::<Compliance>(&secret).unwrap_err();
+        assert!(error.contains("no JSON") && !error.contains("hush"), "{error}");
+    }
+
+    #[test]
+    fn an_answer_to_a_cancel_is_read_if_it_is_one() {
+        for (body, expected) in [
+            (
+                r#"{"data": "Task cancellation triggered successfully"}"#,
+                "Task cancellation triggered successfully",
+            ),
+            (r#"{"data": []}"#, ""),
+            ("{}", ""),
+            ("", ""),
+        ] {
+            assert_eq!(answer_of(&Bytes::from_static(body.as_bytes())).unwrap(), expected);
+        }
+        for body in ["<html>", r#"{"data": "Task canc"#, "null"] {
+            assert!(answer_of(&Bytes::from_static(body.as_bytes())).is_err(), "{body}");
+        }
+    }
+}

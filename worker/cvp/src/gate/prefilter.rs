@@ -1,0 +1,50 @@
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::evidence::Attachment;
+use super::policy::Policy;
+use super::reason::Reason;
+use super::task::{judge, judge_attachment, may};
+use crate::wire::{InventoryDevice, Task};
+
+/// Why a task is kept without another request, from the list, the inventory and the change controls. Nothing found is no
+/// evidence: the gate asks for all of its own.
+pub fn prefilter(
+    task: &Task,
+    device: Option<&InventoryDevice>,
+    attachment: Attachment,
+    policy: &Policy,
+    now: Timestamp,
+) -> BTreeSet<Reason> {
+    let mut reasons = BTreeSet::new();
+    judge(task, policy, now, &mut reasons);
+    judge_attachment(attachment, policy, &mut reasons);
+    let Some(device) = device else {
+        return reasons;
+    };
+    let compliant = |code: &_| policy.codes.contains(code);
+    may(
+        &device.code,
+        "complianceCode",
+        Reason::NotCompliant,
+        compliant,
+        &mut reasons,
+    );
+    may(
+        &device.unauthorized,
+        "unAuthorized",
+        Reason::Unauthorized,
+        |flag| !flag,
+        &mut reasons,
+    );
+    let active = |status: &String| status.eq_ignore_ascii_case("active");
+    may(
+        &device.streaming,
+        "streamingStatus",
+        Reason::NotStreaming,
+        active,
+        &mut reasons,
+    );
+    reasons
+}

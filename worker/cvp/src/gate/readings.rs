@@ -1,0 +1,42 @@
+//! Compliance is read twice, some time apart, and nothing may change in between.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::evidence::Evidence;
+use super::policy::Policy;
+use super::reason::Reason;
+use super::task::note;
+use crate::wire::{Field, Task};
+
+pub(super) fn judge(
+    evidence: &Evidence<'_>,
+    policy: &Policy,
+    now: Timestamp,
+    reasons: &mut BTreeSet<Reason>,
+) {
+    let Some(earlier) = evidence.earlier else {
+        return note(reasons, Reason::SecondReadingDue);
+    };
+    let since = now.duration_since(earlier.at);
+    if SignedDuration::try_from(policy.reading_gap).is_ok_and(|gap| since < gap) {
+        note(reasons, Reason::SecondReadingDue);
+    }
+    if !policy.codes.contains(&earlier.code) {
+        note(reasons, Reason::NotCompliant);
+    }
+    let code = evidence.compliance.and_then(|compliance| compliance.code.get());
+    if code.is_some_and(|code| *code != earlier.code) || !same(&earlier.task, evidence.task) {
+        note(reasons, Reason::Changed);
+    }
+}
+
+/// The note may change: ours is written in between.
+fn same(earlier: &Task, task: &Task) -> bool {
+    let without_note = |task: &Task| Task {
+        note: Field::Missing,
+        ..task.clone()
+    };
+    without_note(earlier) == without_note(task)
+}

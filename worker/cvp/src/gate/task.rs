@@ -1,0 +1,248 @@
+//! What the task itself, and what else there is on its device and in change controls, must be.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::evidence::{Attachment, Evidence};
+use super::policy::{ChangeControlPolicy, Policy};
+use super::reason::Reason;
+use crate::wire::{Field, Task, TaskData};
+
+/// The one kind of task that is cancelled.
+const CONFIGURATION: &str = "Configlet Push";
+
+/// What can be told from the task alone.
+pub(super) fn judge(task: &Task, policy: &Policy, now: Timestamp, reasons: &mut BTreeSet<Reason>) {
+    must(
+        &task.id,
+        "workOrderId",
+        Reason::TaskUnreadable,
+        |id| !id.is_empty(),
+        reasons,
+    );
+    must(
+        &task.status,
+        "workOrderUserDefinedStatus",
+        Reason::NotPending,
+        |status| status == "Pending",
+        reasons,
+    );
+    may(
+        &task.step,
+        "currentTaskName",
+        Reason::Busy,
+        |step| step == "Submit",
+        reasons,
+    );
+    may(
+        &task.task_status,
+        "taskStatus",
+        Reason::Busy,
+        |status| status.is_empty() || status.eq_ignore_ascii_case("ACTIVE"),
+        reasons,
+    );
+    may(
+        &task.status_before_cancel,
+        "taskStatusBeforeCancel",
+        Reason::Busy,
+        String::is_empty,
+        reasons,
+    );
+    may(
+        &task.executed_by,
+        "executedBy",
+        Reason::Busy,
+        String::is_empty,
+        reasons,
+    );
+    may(
+        &task.executed_ms,
+        "executedOnInLongFormat",
+        Reason::Busy,
+        |at| *at == 0,
+        reasons,
+    );
+    for (field, name) in [
+        (&task.change_control, "ccIdV2"),
+        (&task.change_control_old, "ccId"),
+        (&task.stage, "stageId"),
+    ] {
+        may(field, name, Reason::ChangeControl, String::is_empty, reasons);
+    }
+    must(
+        &task.created_ms,
+        "createdOnInLongFormat",
+        Reason::TooYoung,
+        |created| is_old(*created, policy.min_age, now),
+        reasons,
+    );
+    match &task.data {
+        Field::Is(data) => judge_data(data, reasons),
+        Field::Missing => note(reasons, Reason::Missing("data")),
+        Field::Unreadable => note(reasons, Reason::Unreadable("data")),
+    }
+    judge_device(task, reasons);
+}
+
+fn judge_data(data: &TaskData, reasons: &mut BTreeSet<Reason>) {
+    must(
+        &data.action,
+        "WORKFLOW_ACTION",
+        Reason::NotConfiguration,
+        |action| action == CONFIGURATION,
+        reasons,
+    );
+    must(
+        &data.add_or_move,
+        "IS_ADD_OR_MOVE_FLOW",
+        Reason::Move,
+        |moves| !moves,
+        reasons,
+    );
+    may(
+        &data.view,
+        "VIEW",
+        Reason::NotConfiguration,
+        |view| view.is_empty() || view == "CONFIG",
+        reasons,
+    );
+    may(
+        &data.rollback,
+        "isRollbackTask",
+        Reason::Rollback,
+        |rolls| !rolls,
+        reasons,
+    );
+    may(
+        &data.snapshot_rollback,
+        "isRollbackFromSnapshotFlow",
+        Reason::Rollback,
+        |rolls| !rolls,
+        reasons,
+    );
+    may(
+        &data.replacement,
+        "ZERO_TOUCH_REPLACEMENT",
+        Reason::Replacement,
+        String::is_empty,
+        reasons,
+    );
+    may(
+        &data.change_control_old,
+        "data.ccId",
+        Reason::ChangeControl,
+        String::is_empty,
+        reasons,
+    );
+    for (field, name) in [
+        (&data.current_container, "currentparentContainerId"),
+        (&data.new_container, "newparentContainerId"),
+    ] {
+        may(field, name, Reason::Move, |_| true, reasons);
+    }
+    // A container on one side only is a way into it or out of it.
+    if data.current_container.text() != data.new_container.text() {
+        note(reasons, Reason::Move);
+    }
+}
+
+/// The device stands in three places; those that are there must say the same.
+fn judge_device(task: &Task, reasons: &mut BTreeSet<Reason>) {
+    if task.device().is_empty() {
+        note(reasons, Reason::Missing("netElementId"));
+    }
+    let details = task.details.get();
+    if matches!(task.details, Field::Unreadable) {
+        note(reasons, Reason::Unreadable("workOrderDetails"));
+    }
+    let places = [
+        task.data
+            .get()
+            .map(|data| (&data.net_element_id, "NETELEMENT_ID")),
+        Some((&task.net_element_id, "netElementId")),
+        details.map(|details| (&details.net_element_id, "workOrderDetails.netElementId")),
+    ];
+    for (field, name) in places.into_iter().flatten() {
+        let same = |id: &String| id.is_empty() || id.eq_ignore_ascii_case(task.device());
+        may(field, name, Reason::Disagreement, same, reasons);
+    }
+}
+
+/// What else there is: change controls, and other tasks of the device.
+pub(super) fn judge_company(evidence: &Evidence<'_>, policy: &Policy, reasons: &mut BTreeSet<Reason>) {
+    judge_attachment(evidence.attachment, policy, reasons);
+    if evidence.tasks_on_device > 1 {
+        note(reasons, Reason::SeveralTasks);
+    }
+    let Some(compliance) = evidence.compliance else {
+        return;
+    };
+    match &compliance.tasks {
+        Field::Is(tasks) => {
+            let mut others = tasks
+                .iter()
+                .filter(|other| other.id != evidence.task.id)
+                .filter(|other| other.status.text().eq_ignore_ascii_case("Pending"));
+            if others.next().is_some() {
+                note(reasons, Reason::SeveralTasks);
+            }
+        }
+        Field::Missing => {}
+        Field::Unreadable => note(reasons, Reason::Unreadable("taskIdList")),
+    }
+}
+
+pub(super) fn judge_attachment(attachment: Attachment, policy: &Policy, reasons: &mut BTreeSet<Reason>) {
+    match (attachment, policy.change_controls) {
+        (Attachment::Free, _) | (Attachment::Unknown, ChangeControlPolicy::Unavailable) => {}
+        (Attachment::Held, _) => note(reasons, Reason::ChangeControl),
+        (Attachment::Unknown, ChangeControlPolicy::Required) => {
+            note(reasons, Reason::ChangeControlsUnreadable);
+        }
+    }
+}
+
+/// A task from the future is young, and one from no time at all is of no age.
+fn is_old(created_ms: i64, min_age: Duration, now: Timestamp) -> bool {
+    let Ok(created) = Timestamp::from_millisecond(created_ms) else {
+        return false;
+    };
+    created_ms > 0
+        && SignedDuration::try_from(min_age).is_ok_and(|least| now.duration_since(created) >= least)
+}
+
+/// A field that must be there, and hold.
+pub(super) fn must<T>(
+    field: &Field<T>,
+    name: &'static str,
+    otherwise: Reason,
+    holds: impl FnOnce(&T) -> bool,
+    reasons: &mut BTreeSet<Reason>,
+) {
+    match field {
+        Field::Missing => note(reasons, Reason::Missing(name)),
+        field => may(field, name, otherwise, holds, reasons),
+    }
+}
+
+/// A field that must hold if it is there.
+pub(super) fn may<T>(
+    field: &Field<T>,
+    name: &'static str,
+    otherwise: Reason,
+    holds: impl FnOnce(&T) -> bool,
+    reasons: &mut BTreeSet<Reason>,
+) {
+    match field {
+        Field::Missing => {}
+        Field::Unreadable => note(reasons, Reason::Unreadable(name)),
+        Field::Is(value) if holds(value) => {}
+        Field::Is(_) => note(reasons, otherwise),
+    }
+}
+
+pub(super) fn note(reasons: &mut BTreeSet<Reason>, reason: Reason) {
+    reasons.insert(reason);
+}

@@ -1,0 +1,291 @@
+//! The second reading of a task, its cancellation, and what became of it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::{Afterwards, Candidate, Failure, Sweep, TaskOutcome, attachment, without_due};
+use crate::ComplianceCode;
+use crate::client::{CvpError, Urgency};
+use crate::gate::{ChangeControlPolicy, Evidence, Reason, Verdict, decide};
+use crate::wire::{ChangeControls, Task, TaskId};
+
+/// What is said of a cancel that was not answered.
+const LATE: &str = "the answer was lost; the task is Cancelled";
+
+/// A verdict of the second reading.
+enum Second {
+    Cancel,
+    End(TaskOutcome),
+}
+
+impl Sweep {
+    /// Brings a candidate to its end.
+    pub(super) async fn act(self: Arc<Self>, candidate: Candidate) {
+        let mut code = Some(candidate.reading.code.clone());
+        let outcome = self.end_of(&candidate, &mut code).await;
+        self.settle(&candidate.reading.task, code, outcome);
+    }
+
+    async fn end_of(&self, candidate: &Candidate, code: &mut Option<ComplianceCode>) -> TaskOutcome {
+        let task = &candidate.reading.task;
+        if self.tasks_on_device(task) > 1 {
+            return TaskOutcome::kept(BTreeSet::from([Reason::SeveralTasks]));
+        }
+        tokio::select! {
+            () = sleep_until(candidate.at + self.options.policy.reading_gap) => {}
+            () = self.options.stop.cancelled() => {}
+        }
+        if self.stopped() {
+            return TaskOutcome::kept(BTreeSet::from([Reason::Stopped]));
+        }
+        // The note comes before the second reading, so that nothing lies between that and the cancel.
+        let (noted, mut controls) = futures_util::join!(self.write_note(candidate), self.fresh_controls());
+        if let Err(end) = noted {
+            return end;
+        }
+        let mut lost = None;
+        for _ in 0..self.options.confirm.cancels.max(1) {
+            if lost.is_some() {
+                controls = self.fresh_controls().await;
+            }
+            match self
+                .read_again(candidate, code, controls.as_deref(), lost.as_ref())
+                .await
+            {
+                Second::End(outcome) => return outcome,
+                Second::Cancel if self.options.dry_run => {
+                    return TaskOutcome::kept(BTreeSet::from([Reason::DryRun]));
+                }
+                Second::Cancel => {}
+            }
+            match self.cancel(task).await {
+                Ok(outcome) => return outcome,
+                Err(error) => lost = Some(error),
+            }
+        }
+        TaskOutcome::Failed {
+            failure: Failure::Lost,
+            error: lost.map_or_else(String::new, |error| error.to_string()),
+        }
+    }
+
+    /// Says on the task what is about to happen to it, for those who look at it later.
+    async fn write_note(&self, candidate: &Candidate) -> Result<(), TaskOutcome> {
+        if self.options.dry_run {
+            return Ok(());
+        }
+        let (id, code) = (candidate.reading.task.task_id(), &candidate.reading.code);
+        let text = format!(
+            "{}: found empty (compliance code {}); cancelled if it is so at the second look",
+            self.options.author, code
+        );
+        let Err(error) = self.context.cvp.note(&id, &text).await else {
+            return Ok(());
+        };
+        // Perhaps it is refused because there is no such task any more.
+        match self.context.cvp.task(&id).await {
+            Ok(now) => match ended(now.as_ref()) {
+                Some(status) => Err(TaskOutcome::Gone { status }),
+                None => Err(failed(Failure::Note, &error)),
+            },
+            Err(_) => Err(failed(Failure::Note, &error)),
+        }
+    }
+
+    /// Reads everything again and judges it. After a cancel whose answer was lost, a cancelled task is ours.
+    async fn read_again(
+        &self,
+        candidate: &Candidate,
+        code: &mut Option<ComplianceCode>,
+        controls: Option<&ChangeControls>,
+        lost: Option<&CvpError>,
+    ) -> Second {
+        let (id, cvp) = (candidate.reading.task.task_id(), &self.context.cvp);
+        let (task, compliance, diff) = futures_util::join!(
+            cvp.task(&id),
+            cvp.compliance(candidate.reading.task.device(), Urgency::Urgent),
+            cvp.task_diff(&id, Urgency::Urgent),
+        );
+        let task = match task {
+            Ok(task) => task,
+            Err(error) => {
+                return Second::End(TaskOutcome::Kept {
+                    reasons: BTreeSet::from([Reason::TaskUnreadable]),
+                    error: Some(error.to_string()),
+                });
+            }
+        };
+        let task = match (ended(task.as_ref()), task) {
+            (None, Some(task)) => task,
+            // Late, but ours.
+            (Some(_), Some(task)) if lost.is_some() && task.is("Cancelled") => {
+                return Second::End(self.cancelled(&task, LATE.to_owned()).await);
+            }
+            (status, _) => {
+                let status = status.unwrap_or_default();
+                return Second::End(TaskOutcome::Gone { status });
+            }
+        };
+        *code = compliance
+            .as_ref()
+            .ok()
+            .and_then(|compliance| compliance.code.get().cloned());
+        let evidence = Evidence {
+            task: &task,
+            compliance: compliance.as_ref().ok(),
+            diff: diff.as_ref().ok(),
+            attachment: attachment(controls, &task),
+            tasks_on_device: self.tasks_on_device(&task),
+            earlier: Some(&candidate.reading),
+        };
+        let mut policy = self.options.policy.clone();
+        if self.controls.is_some() {
+            // They can be read, whatever was configured: now they have to be.
+            policy.change_controls = ChangeControlPolicy::Required;
+        }
+        match decide(&evidence, &policy, self.now()) {
+            Verdict::Cancel if self.stopped() => {
+                Second::End(TaskOutcome::kept(BTreeSet::from([Reason::Stopped])))
+            }
+            Verdict::Cancel => Second::Cancel,
+            Verdict::Keep(reasons) => {
+                let error = compliance.err().or(diff.err()).map(|error| error.to_string());
+                let reasons = without_due(reasons);
+                Second::End(TaskOutcome::Kept { reasons, error })
+            }
+        }
+    }
+
+    /// The change controls as they are now. Those that could not be read at first are not asked for again: either every task
+    /// is kept for it, or the operator said that there are none.
+    async fn fresh_controls(&self) -> Option<Arc<ChangeControls>> {
+        if self.controls.is_none() {
+            debug_assert_eq!(
+                self.options.policy.change_controls,
+                ChangeControlPolicy::Unavailable
+            );
+            return None;
+        }
+        let read = async || self.context.cvp.change_controls(Urgency::Urgent).await;
+        self.recent_controls.get(read).await
+    }
+
+    /// Cancels a task and waits for the end of it.
+    ///
+    /// # Errors
+    /// The answer was lost, and the task is still pending.
+    async fn cancel(&self, task: &Task) -> Result<TaskOutcome, CvpError> {
+        let id = task.task_id();
+        let (error, wait) = match self.context.cvp.cancel(&id).await {
+            Ok(answer) => return Ok(self.confirm(task, answer).await),
+            Err(error) if error.may_have_happened() => (error, self.options.confirm.lost),
+            Err(error) => (error, Duration::ZERO),
+        };
+        // Instead of sending it again, the task is asked.
+        match self.watch(&id, wait).await {
+            Watched::Cancelled if error.may_have_happened() => {
+                Ok(self.cancelled(task, LATE.to_owned()).await)
+            }
+            Watched::Cancelled => Ok(TaskOutcome::Gone {
+                status: "Cancelled".to_owned(),
+            }),
+            Watched::Ended(status) => Ok(TaskOutcome::Gone { status }),
+            Watched::Pending if error.may_have_happened() => Err(error),
+            Watched::Pending | Watched::Unreadable if !error.may_have_happened() => {
+                Ok(failed(Failure::Refused, &error))
+            }
+            Watched::Pending | Watched::Unreadable => Ok(failed(Failure::Lost, &error)),
+        }
+    }
+
+    async fn confirm(&self, task: &Task, answer: String) -> TaskOutcome {
+        let unconfirmed = |error: String| TaskOutcome::Failed {
+            failure: Failure::Unconfirmed,
+            error,
+        };
+        match self.watch(&task.task_id(), self.options.confirm.deadline).await {
+            Watched::Cancelled => self.cancelled(task, answer).await,
+            Watched::Ended(status) => unconfirmed(format!(
+                "CloudVision answered {answer:?}, but the task ended as {status}; look at it"
+            )),
+            Watched::Pending => unconfirmed(format!(
+                "CloudVision answered {answer:?}, but the task is not Cancelled after {} s; look at it",
+                self.options.confirm.deadline.as_secs()
+            )),
+            Watched::Unreadable => unconfirmed(format!(
+                "CloudVision answered {answer:?}, but the task cannot be read any more; look at it"
+            )),
+        }
+    }
+
+    /// Reads a task until it ended, or for so long.
+    async fn watch(&self, id: &TaskId, patience: Duration) -> Watched {
+        let deadline = Instant::now() + patience;
+        let mut pause = self.options.confirm.first;
+        loop {
+            let seen = match self.context.cvp.task(id).await {
+                Ok(Some(task)) if task.is("Cancelled") => return Watched::Cancelled,
+                Ok(task) => match ended(task.as_ref()) {
+                    Some(status) => return Watched::Ended(status),
+                    None => Watched::Pending,
+                },
+                Err(_) => Watched::Unreadable,
+            };
+            if Instant::now() + pause > deadline {
+                return seen;
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(self.options.confirm.most);
+        }
+    }
+
+    /// The last look: whether the device is still compliant.
+    async fn cancelled(&self, task: &Task, answer: String) -> TaskOutcome {
+        let compliance = self.context.cvp.compliance(task.device(), Urgency::Urgent).await;
+        let code = compliance
+            .ok()
+            .and_then(|compliance| compliance.code.get().cloned());
+        let afterwards = match code {
+            Some(code) if self.options.policy.codes.contains(&code) => Afterwards::Compliant,
+            Some(code) => {
+                tracing::error!(
+                    cvp.task = %task.task_id(),
+                    device.hostname = task.details.get().map_or("", |details| details.hostname.text()),
+                    code = code.as_str(),
+                    "a device is no longer compliant right after its task was cancelled; CloudVision will make no new task by itself"
+                );
+                Afterwards::NoLongerCompliant
+            }
+            None => Afterwards::Unknown,
+        };
+        TaskOutcome::Cancelled { answer, afterwards }
+    }
+}
+
+/// What became of a task that is watched.
+enum Watched {
+    Cancelled,
+    /// It is finished in another way, or unknown.
+    Ended(String),
+    Pending,
+    Unreadable,
+}
+
+/// How a task ended, if it did: nothing can be cancelled any more.
+fn ended(task: Option<&Task>) -> Option<String> {
+    let Some(task) = task else {
+        return Some("unknown".to_owned());
+    };
+    let ended = task.is("Cancelled") || task.is("Completed");
+    ended.then(|| task.status.text().to_owned())
+}
+
+fn failed(failure: Failure, error: &CvpError) -> TaskOutcome {
+    TaskOutcome::Failed {
+        failure,
+        error: error.to_string(),
+    }
+}

@@ -1,0 +1,62 @@
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+
+use crate::client::{CvpClient, CvpError, Urgency};
+use crate::wire::{ChangeControls, Compliance, InventoryDevice, Task, TaskDiff, TaskId, TaskPage};
+
+/// CloudVision as the sweep sees it.
+#[async_trait]
+pub trait Cvp: Debug + Send + Sync + 'static {
+    /// Some of the tasks in a status, from a row on.
+    async fn tasks(&self, status: &str, start: usize, count: usize) -> Result<TaskPage, CvpError>;
+    /// All devices.
+    async fn inventory(&self) -> Result<Vec<InventoryDevice>, CvpError>;
+    /// Which tasks unfinished change controls refer to.
+    async fn change_controls(&self, urgency: Urgency) -> Result<ChangeControls, CvpError>;
+    /// A task, if there is one of this number.
+    async fn task(&self, id: &TaskId) -> Result<Option<Task>, CvpError>;
+    /// A fresh check of a device.
+    async fn compliance(&self, net_element_id: &str, urgency: Urgency) -> Result<Compliance, CvpError>;
+    /// What a task would change.
+    async fn task_diff(&self, id: &TaskId, urgency: Urgency) -> Result<TaskDiff, CvpError>;
+    /// Writes a note on a task.
+    async fn note(&self, id: &TaskId, note: &str) -> Result<(), CvpError>;
+    /// Cancels a task; the answer in CloudVision's words.
+    async fn cancel(&self, id: &TaskId) -> Result<String, CvpError>;
+}
+
+#[async_trait]
+impl Cvp for CvpClient {
+    async fn tasks(&self, status: &str, start: usize, count: usize) -> Result<TaskPage, CvpError> {
+        self.tasks(status, start, count).await
+    }
+
+    async fn inventory(&self) -> Result<Vec<InventoryDevice>, CvpError> {
+        self.inventory().await
+    }
+
+    async fn change_controls(&self, urgency: Urgency) -> Result<ChangeControls, CvpError> {
+        self.change_controls(urgency).await
+    }
+
+    async fn task(&self, id: &TaskId) -> Result<Option<Task>, CvpError> {
+        self.task(id).await
+    }
+
+    async fn compliance(&self, net_element_id: &str, urgency: Urgency) -> Result<Compliance, CvpError> {
+        self.compliance(net_element_id, urgency).await
+    }
+
+    async fn task_diff(&self, id: &TaskId, urgency: Urgency) -> Result<TaskDiff, CvpError> {
+        self.task_diff(id, urgency).await
+    }
+
+    async fn note(&self, id: &TaskId, note: &str) -> Result<(), CvpError> {
+        self.note(id, note).await
+    }
+
+    async fn cancel(&self, id: &TaskId) -> Result<String, CvpError> {
+        self.cancel(id).await
+    }
+}

@@ -1,0 +1,81 @@
+//! The first reading of a task.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::{Candidate, Sweep, TaskOutcome, without_due};
+use crate::client::{CvpError, Urgency};
+use crate::gate::{Evidence, Reading, Reason, Verdict, decide};
+use crate::wire::{Compliance, Task, TaskDiff};
+
+impl Sweep {
+    /// Looks at a task; it is a candidate if all holds but the second reading.
+    pub(super) async fn look(
+        self: Arc<Self>,
+        task: Result<Task, CvpError>,
+    ) -> Result<Option<Candidate>, CvpError> {
+        let task = task?;
+        if self.stopped() {
+            self.settle(&task, None, TaskOutcome::kept(BTreeSet::from([Reason::Stopped])));
+            return Ok(None);
+        }
+        let compliance = self
+            .context
+            .cvp
+            .compliance(task.device(), Urgency::Ordinary)
+            .await;
+        let (at, now) = (tokio::time::Instant::now(), self.now());
+        let code = compliance
+            .as_ref()
+            .ok()
+            .and_then(|compliance| compliance.code.get().cloned());
+        let reasons = self.judge(&task, compliance.as_ref().ok(), Some(&TaskDiff::Absent));
+        let settled = |reason: &Reason| !matches!(reason, Reason::SecondReadingDue | Reason::TaskDiffAbsent);
+        let reasons: BTreeSet<Reason> = reasons.into_iter().filter(settled).collect();
+        if !reasons.is_empty() {
+            let error = compliance.err().map(|error| error.to_string());
+            self.settle(&task, code, TaskOutcome::Kept { reasons, error });
+            return Ok(None);
+        }
+        // Only now: what the device alone keeps needs no second request.
+        let diff = self
+            .context
+            .cvp
+            .task_diff(&task.task_id(), Urgency::Ordinary)
+            .await;
+        let reasons = self.judge(&task, compliance.as_ref().ok(), diff.as_ref().ok());
+        match code {
+            Some(code) if reasons.iter().eq([&Reason::SecondReadingDue]) => {
+                let reading = Reading { task, code, at: now };
+                Ok(Some(Candidate { reading, at }))
+            }
+            code => {
+                let reasons = without_due(reasons);
+                let error = diff.err().map(|error| error.to_string());
+                self.settle(&task, code, TaskOutcome::Kept { reasons, error });
+                Ok(None)
+            }
+        }
+    }
+
+    fn judge(
+        &self,
+        task: &Task,
+        compliance: Option<&Compliance>,
+        diff: Option<&TaskDiff>,
+    ) -> BTreeSet<Reason> {
+        let evidence = Evidence {
+            task,
+            compliance,
+            diff,
+            attachment: self.attachment(task),
+            // Not all tasks are listed yet; the second reading knows.
+            tasks_on_device: 1,
+            earlier: None,
+        };
+        match decide(&evidence, &self.options.policy, self.now()) {
+            Verdict::Keep(reasons) => reasons,
+            Verdict::Cancel => BTreeSet::new(),
+        }
+    }
+}

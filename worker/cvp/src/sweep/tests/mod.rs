@@ -1,0 +1,368 @@
+//! The sweep against a scripted CloudVision: what it does, and above all what it does not.
+
+mod fake;
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use fake::{Cancel, Fake, World};
+
+use super::SweepOptions;
+use crate::gate::{ChangeControlPolicy, Policy};
+use crate::wire::TaskId;
+
+const EMPTY: &str = "0000";
+
+fn acting() -> SweepOptions {
+    SweepOptions {
+        dry_run: false,
+        ..SweepOptions::default()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_empty_are_cancelled_and_the_others_kept_without_a_request() {
+    let fake = Arc::new(Fake::new(&[
+        ("1", EMPTY),
+        ("2", "0001"),
+        ("3", EMPTY),
+        ("4", "0007"),
+    ]));
+    let (summary, told) = fake.sweep(acting()).await;
+    let summary = summary.unwrap();
+    assert_eq!((summary.cancelled, summary.kept), (2, 2));
+    assert_eq!(summary.reasons["not-compliant"], 2);
+    assert_eq!(
+        (told.end("1"), told.end("2")),
+        ("cancelled".to_owned(), "kept: not-compliant".to_owned())
+    );
+    let row = serde_json::to_value(&told.reports["1"]).unwrap();
+    assert_eq!(
+        row,
+        serde_json::json!({"task_id": "1", "net_element_id": "1", "hostname": "leaf1", "serial": "1", "code": "0000",
+            "meaning": "Configuration is in sync", "action": "cancelled",
+            "answer": "Task cancellation triggered successfully", "reasons": []})
+    );
+    // Three looks at each empty one, and none at the others.
+    assert_eq!(fake.count("compliance"), 6);
+    assert_eq!((fake.count("note"), fake.count("cancel")), (2, 2));
+    let calls = fake.world();
+    let about: Vec<&str> = calls
+        .calls
+        .iter()
+        .filter(|(_, about, _)| about == "1")
+        .map(|(call, _, _)| *call)
+        .collect();
+    let order = [
+        "compliance",
+        "diff",
+        "note",
+        "task",
+        "compliance",
+        "diff",
+        "cancel",
+        "task",
+        "compliance",
+    ];
+    assert_eq!(about, order);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_reads_as_much_and_changes_nothing() {
+    let fake = Arc::new(Fake::new(&[("1", EMPTY), ("2", "0001")]));
+    let (_, told) = fake.sweep(SweepOptions::default()).await;
+    assert_eq!(
+        (told.end("1"), told.end("2")),
+        ("kept: dry-run".to_owned(), "kept: not-compliant".to_owned())
+    );
+    assert_eq!(
+        (fake.count("compliance"), fake.count("note"), fake.count("cancel")),
+        (2, 0, 0)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_changes_between_the_readings_is_kept() {
+    type Change = fn(&mut World);
+    let table: [(&str, Change, &str); 7] = [
+        (
+            "code",
+            |world| world.devices.get_mut("1").unwrap().code = "0001".to_owned(),
+            "kept: not-compliant, changed",
+        ),
+        (
+            "diff",
+            |world| world.devices.get_mut("1").unwrap().diff = Some(false),
+            "kept: task-diff, disagreement",
+        ),
+        (
+            "change control",
+            |world| world.held = BTreeSet::from(["1".to_owned()]),
+            "kept: change-control",
+        ),
+        (
+            "status",
+            |world| world.set_status("1", "Failed"),
+            "kept: not-pending, changed",
+        ),
+        ("finished", |world| world.set_status("1", "Completed"), "gone"),
+        ("cancelled", |world| world.set_status("1", "Cancelled"), "gone"),
+        ("removed", |world| world.tasks.clear(), "gone"),
+    ];
+    for (what, change, expected) in table {
+        // Right before the second reading of the change controls, which is the first thing that is read again.
+        let mut readings = 0;
+        let fake = Fake::new(&[("1", EMPTY)]).on(move |call, _, _, world| {
+            readings += usize::from(call == "controls");
+            if call == "controls" && readings == 2 {
+                change(world);
+            }
+        });
+        let fake = Arc::new(fake);
+        let (_, told) = fake.sweep(acting()).await;
+        assert_eq!(told.end("1"), expected, "{what}");
+        assert_eq!(fake.count("cancel"), 0, "{what}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_again_is_kept() {
+    for (call, works, expected) in [
+        ("task", 0, "kept: task-unreadable"),
+        ("compliance", 1, "kept: compliance-unreadable"),
+        ("compliance", 0, "kept: compliance-unreadable"),
+        ("diff", 1, "kept: task-diff-unreadable"),
+        ("diff", 0, "kept: task-diff-unreadable"),
+        ("controls", 1, "kept: change-controls-unreadable"),
+        ("controls", 0, "kept: change-controls-unreadable"),
+        ("note", 0, "failed: note-failed"),
+    ] {
+        let fake = Fake::new(&[("1", EMPTY)]).breaking(call, works);
+        let fake = Arc::new(fake);
+        let (summary, told) = fake.sweep(acting()).await;
+        assert!(summary.is_ok(), "{call}");
+        assert_eq!(told.end("1"), expected, "{call} after {works}");
+        assert_eq!(fake.count("cancel"), 0, "{call} after {works}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_breaks_off_cancels_nothing() {
+    let tasks: Vec<(String, &str)> = (0..20).map(|number| (number.to_string(), EMPTY)).collect();
+    let tasks: Vec<(&str, &str)> = tasks.iter().map(|(id, code)| (id.as_str(), *code)).collect();
+    let fake = Arc::new(Fake::new(&tasks).breaking("tasks", 1));
+    let options = SweepOptions { page: 10, ..acting() };
+    let (summary, _) = fake.sweep(options).await;
+    summary.unwrap_err();
+    assert_eq!((fake.count("note"), fake.count("cancel")), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_an_inventory_each_device_is_asked() {
+    let fake = Fake::new(&[("1", EMPTY), ("2", "0001")]).breaking("inventory", 0);
+    let fake = Arc::new(fake);
+    let (summary, told) = fake.sweep(acting()).await;
+    assert_eq!((summary.unwrap().cancelled, told.warnings), (1, 1));
+    assert_eq!(told.end("2"), "kept: not-compliant");
+    assert_eq!(fake.count("diff"), 2, "what the device keeps needs no difference");
+}
+
+#[tokio::test(start_paused = true)]
+async fn old_releases_are_swept_without_change_controls_only_if_told_so() {
+    let fake = Fake::new(&[("1", EMPTY)]).with(|world| {
+        world.broken.insert("controls", 0);
+        world.devices.get_mut("1").unwrap().diff = None;
+    });
+    let fake = Arc::new(fake);
+    let policy = Policy {
+        change_controls: ChangeControlPolicy::Unavailable,
+        ..Policy::default()
+    };
+    let (summary, _) = fake.sweep(SweepOptions { policy, ..acting() }).await;
+    assert_eq!(summary.unwrap().cancelled, 1);
+    assert_eq!(fake.count("controls"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn change_controls_that_were_read_once_have_to_be_read_again_whatever_is_configured() {
+    let policy = Policy {
+        change_controls: ChangeControlPolicy::Unavailable,
+        ..Policy::default()
+    };
+    let fake = Arc::new(Fake::new(&[("1", EMPTY)]).breaking("controls", 1));
+    let (_, told) = fake.sweep(SweepOptions { policy, ..acting() }).await;
+    assert_eq!(told.end("1"), "kept: change-controls-unreadable");
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_tasks_of_one_device_are_kept_on_whichever_page() {
+    let fake =
+        Fake::new(&[("1", EMPTY), ("2", EMPTY), ("3", EMPTY)]).with(|world| world.add("4", "1", EMPTY));
+    let fake = Arc::new(fake);
+    let (summary, told) = fake.sweep(SweepOptions { page: 1, ..acting() }).await;
+    assert_eq!(summary.unwrap().cancelled, 2);
+    for task in ["1", "4"] {
+        assert_eq!(told.end(task), "kept: several-tasks");
+    }
+    // The same if only one of them is asked for.
+    let fake = Fake::new(&[("1", EMPTY)]).with(|world| world.add("4", "1", EMPTY));
+    let only = Some(BTreeSet::from([TaskId::from("1".to_owned())]));
+    let (_, told) = Arc::new(fake).sweep(SweepOptions { only, ..acting() }).await;
+    assert_eq!(
+        (told.end("1"), told.reports.len()),
+        ("kept: several-tasks".to_owned(), 1)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_second_reading_is_at_least_the_gap_after_the_first() {
+    let policy = Policy {
+        reading_gap: Duration::from_secs(20),
+        ..Policy::default()
+    };
+    let fake = Arc::new(Fake::new(&[("1", EMPTY), ("2", EMPTY)]));
+    let (summary, _) = fake.sweep(SweepOptions { policy, ..acting() }).await;
+    assert_eq!(summary.unwrap().cancelled, 2);
+    let world = fake.world();
+    let readings: Vec<Duration> = world
+        .calls
+        .iter()
+        .filter(|(call, about, _)| *call == "compliance" && about == "1")
+        .map(|(_, _, at)| *at)
+        .collect();
+    let apart = readings[1].saturating_sub(readings[0]);
+    let expected = Duration::from_secs(20)..Duration::from_secs(21);
+    assert!(expected.contains(&apart), "{readings:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn lost_answers_are_looked_into_before_anything_is_sent_again() {
+    use Cancel::{Lost, LostInVain, Refused, Works};
+    let now = Works(Duration::ZERO);
+    let table: [(&[Cancel], usize, &str); 8] = [
+        (&[now], 1, "cancelled"),
+        (&[Works(Duration::from_secs(10))], 1, "cancelled"),
+        (&[Works(Duration::from_mins(1))], 1, "failed: cancel-unconfirmed"),
+        (&[Lost], 1, "cancelled"),
+        (&[LostInVain, now], 2, "cancelled"),
+        (&[LostInVain, LostInVain, Lost], 3, "cancelled"),
+        (&[LostInVain, LostInVain, LostInVain], 3, "failed: cancel-lost"),
+        (&[Refused], 1, "failed: cancel-refused"),
+    ];
+    for (script, sent, expected) in table {
+        let fake = Fake::new(&[("1", EMPTY)]).with(|world| world.cancels = VecDeque::from(script.to_vec()));
+        let fake = Arc::new(fake);
+        let (_, told) = fake.sweep(acting()).await;
+        assert_eq!(
+            (told.end("1").as_str(), fake.count("cancel")),
+            (expected, sent),
+            "{script:?}"
+        );
+        if sent > 1 {
+            // Before each further cancel, everything was read again.
+            assert_eq!(
+                fake.count("compliance"),
+                1 + sent + usize::from(expected == "cancelled"),
+                "{script:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancel_is_not_sent_again_to_a_task_that_changed_meanwhile() {
+    let fake = Fake::new(&[("1", EMPTY)])
+        .with(|world| world.cancels = VecDeque::from([Cancel::LostInVain]))
+        .on(|call, _, before, world| {
+            if call == "compliance" && before == 2 {
+                world.devices.get_mut("1").unwrap().code = "0001".to_owned();
+            }
+        });
+    let fake = Arc::new(fake);
+    let (_, told) = fake.sweep(acting()).await;
+    assert_eq!(
+        (told.end("1").as_str(), fake.count("cancel")),
+        ("kept: not-compliant, changed", 1)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_race_is_told() {
+    let fake = Fake::new(&[("1", EMPTY)]).on(|call, _, _, world| {
+        if call == "cancel" {
+            world.devices.get_mut("1").unwrap().code = "0001".to_owned();
+        }
+    });
+    let (summary, told) = Arc::new(fake).sweep(acting()).await;
+    let summary = summary.unwrap();
+    assert_eq!((summary.cancelled, summary.alerts), (1, 1));
+    assert_eq!(told.end("1"), "cancelled: no-longer-compliant");
+
+    let fake = Fake::new(&[("1", EMPTY)]).breaking("compliance", 2);
+    let (summary, told) = Arc::new(fake).sweep(acting()).await;
+    assert_eq!(
+        (summary.unwrap().alerts, told.end("1").as_str()),
+        (0, "cancelled: last-look-failed")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_stop_no_cancel_is_begun() {
+    for at in ["inventory", "compliance", "note", "diff"] {
+        let options = acting();
+        let stop = options.stop.clone();
+        let fake = Fake::new(&[("1", EMPTY), ("2", EMPTY)]).on(move |call, _, _, _| {
+            if call == at {
+                stop.cancel();
+            }
+        });
+        let fake = Arc::new(fake);
+        let (summary, told) = fake.sweep(options).await;
+        assert_eq!((summary.unwrap().kept, fake.count("cancel")), (2, 0), "{at}");
+        assert_eq!(told.end("1"), "kept: stopped", "{at}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_are_worked_at_once_and_no_more_than_allowed() {
+    let tasks: Vec<(String, &str)> = (0..100).map(|number| (number.to_string(), EMPTY)).collect();
+    let tasks: Vec<(&str, &str)> = tasks.iter().map(|(id, code)| (id.as_str(), *code)).collect();
+    let fake = Arc::new(Fake::new(&tasks));
+    let start = tokio::time::Instant::now();
+    let options = SweepOptions {
+        in_flight: 50,
+        ..acting()
+    };
+    let (summary, _) = fake.sweep(options).await;
+    assert_eq!(summary.unwrap().cancelled, 100);
+    // Two rounds of two looks, and of note, controls, three at once, cancel, task and a last look; one at a time it is 50 s.
+    assert!(
+        start.elapsed() < Duration::from_millis(1600),
+        "{:?}",
+        start.elapsed()
+    );
+    // The change controls are read for many at once.
+    assert!(fake.count("controls") < 10, "{}", fake.count("controls"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_requests_allowed_are_under_way_nearly_all_the_time() {
+    let code = |number: u32| if number.is_multiple_of(10) { EMPTY } else { "0001" };
+    let tasks: Vec<(String, &str)> = (0..2000)
+        .map(|number| (number.to_string(), code(number)))
+        .collect();
+    let tasks: Vec<(&str, &str)> = tasks.iter().map(|(id, code)| (id.as_str(), *code)).collect();
+    let fake = Arc::new(Fake::new(&tasks).at_once(32));
+    let start = tokio::time::Instant::now();
+    let (summary, _) = fake.sweep(acting()).await;
+    let elapsed = start.elapsed();
+    assert_eq!(summary.unwrap().cancelled, 200);
+    let requests = fake.world().calls.len();
+    let ideal = Duration::from_millis(50).mul_f64(f64::from(u32::try_from(requests).unwrap()) / 32.0);
+    let share = ideal.as_secs_f64() / elapsed.as_secs_f64();
+    assert!(
+        share >= 0.95,
+        "{requests} requests, {elapsed:?}, ideal {ideal:?}, {share:.3}"
+    );
+}

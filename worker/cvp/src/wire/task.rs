@@ -1,0 +1,252 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::field::{Field, FromWire};
+
+/// The number of a task (`workOrderId`), kept as text.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct TaskId(String);
+
+impl TaskId {
+    /// The number as CloudVision writes it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for TaskId {
+    fn from(id: String) -> Self {
+        Self(id)
+    }
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A task, as far as Lockstep looks at it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Task {
+    #[serde(rename = "workOrderId")]
+    pub id: Field<String>,
+    /// The status to trust: `Pending`, `Cancelled`, …
+    #[serde(rename = "workOrderUserDefinedStatus")]
+    pub status: Field<String>,
+    /// Says ACTIVE for tasks that were cancelled, too; never enough by itself.
+    #[serde(rename = "taskStatus")]
+    pub task_status: Field<String>,
+    #[serde(rename = "taskStatusBeforeCancel")]
+    pub status_before_cancel: Field<String>,
+    /// `Submit` while nobody began it.
+    #[serde(rename = "currentTaskName")]
+    pub step: Field<String>,
+    pub description: Field<String>,
+    /// Milliseconds since 1970.
+    #[serde(rename = "createdOnInLongFormat")]
+    pub created_ms: Field<i64>,
+    #[serde(rename = "executedOnInLongFormat")]
+    pub executed_ms: Field<i64>,
+    #[serde(rename = "executedBy")]
+    pub executed_by: Field<String>,
+    pub note: Field<String>,
+    #[serde(rename = "netElementId")]
+    pub net_element_id: Field<String>,
+    #[serde(rename = "ccId")]
+    pub change_control_old: Field<String>,
+    #[serde(rename = "ccIdV2")]
+    pub change_control: Field<String>,
+    #[serde(rename = "stageId")]
+    pub stage: Field<String>,
+    #[serde(rename = "workOrderDetails")]
+    pub details: Field<TaskDetails>,
+    pub data: Field<TaskData>,
+}
+
+/// `workOrderDetails` of a task: which device it is about.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct TaskDetails {
+    #[serde(rename = "netElementId")]
+    pub net_element_id: Field<String>,
+    #[serde(rename = "netElementHostName")]
+    pub hostname: Field<String>,
+    #[serde(rename = "serialNumber")]
+    pub serial: Field<String>,
+}
+
+/// `data` of a task: what it does.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct TaskData {
+    #[serde(rename = "NETELEMENT_ID")]
+    pub net_element_id: Field<String>,
+    #[serde(rename = "WORKFLOW_ACTION")]
+    pub action: Field<String>,
+    #[serde(rename = "VIEW")]
+    pub view: Field<String>,
+    #[serde(rename = "IS_ADD_OR_MOVE_FLOW")]
+    pub add_or_move: Field<bool>,
+    #[serde(rename = "isRollbackTask")]
+    pub rollback: Field<bool>,
+    #[serde(rename = "isRollbackFromSnapshotFlow")]
+    pub snapshot_rollback: Field<bool>,
+    #[serde(rename = "ZERO_TOUCH_REPLACEMENT")]
+    pub replacement: Field<String>,
+    #[serde(rename = "currentparentContainerId")]
+    pub current_container: Field<String>,
+    #[serde(rename = "newparentContainerId")]
+    pub new_container: Field<String>,
+    #[serde(rename = "ccId")]
+    pub change_control_old: Field<String>,
+}
+
+impl FromWire for TaskDetails {
+    fn from_wire(value: Value) -> Field<Self> {
+        serde_json::from_value(value).ok().into()
+    }
+}
+
+impl FromWire for TaskData {
+    fn from_wire(value: Value) -> Field<Self> {
+        serde_json::from_value(value).ok().into()
+    }
+}
+
+impl Task {
+    /// The number; empty where it could not be read.
+    pub fn task_id(&self) -> TaskId {
+        TaskId(self.id.text().to_owned())
+    }
+
+    /// The device in CloudVision's terms (its MAC address), from whichever place has it; empty where none does.
+    pub fn device(&self) -> &str {
+        let places = [
+            self.data.get().map(|data| data.net_element_id.text()),
+            Some(self.net_element_id.text()),
+            self.details.get().map(|details| details.net_element_id.text()),
+        ];
+        places
+            .into_iter()
+            .flatten()
+            .find(|id| !id.is_empty())
+            .unwrap_or("")
+    }
+
+    /// Whether it is in this status; case is no matter.
+    pub fn is(&self, status: &str) -> bool {
+        self.status.text().eq_ignore_ascii_case(status)
+    }
+
+    /// A task of which nothing but its number is known, if that.
+    pub(crate) fn unreadable(row: &str) -> Self {
+        #[derive(Deserialize)]
+        struct Numbered {
+            #[serde(default, rename = "workOrderId")]
+            id: Field<String>,
+        }
+        let numbered: Option<Numbered> = serde_json::from_str(row).ok();
+        Self {
+            id: numbered.map_or(Field::Unreadable, |numbered| numbered.id),
+            status: Field::Unreadable,
+            data: Field::Unreadable,
+            details: Field::Unreadable,
+            ..Self::default()
+        }
+    }
+}
+
+/// Some of the tasks there are.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TaskPage {
+    /// Those in the status asked for, and those whose status could not be read.
+    pub tasks: Vec<Task>,
+    /// The numbers of those in another status.
+    pub others: Vec<TaskId>,
+    /// How many rows came, whatever their status.
+    pub received: usize,
+    /// How many there are in all, where CloudVision says so.
+    pub total: Option<usize>,
+}
+
+impl TaskPage {
+    /// Reads `{"total": N, "data": […]}`. A row that makes no sense does not hide the others.
+    ///
+    /// # Errors
+    /// When the answer has no list of tasks.
+    pub(crate) fn read(body: &[u8], status: &str) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Page<'a> {
+            #[serde(default)]
+            total: Field<i64>,
+            #[serde(borrow)]
+            data: Vec<&'a RawValue>,
+        }
+        let page: Page<'_> = serde_json::from_slice(body)?;
+        let read = |row: &&RawValue| {
+            serde_json::from_str::<Task>(row.get()).unwrap_or_else(|_| Task::unreadable(row.get()))
+        };
+        // The server's filter is a search in the text of the row; only the field counts.
+        let fits = |task: &Task| task.status.get().is_none_or(|_| task.is(status));
+        let (tasks, others): (Vec<Task>, Vec<Task>) = page.data.iter().map(read).partition(fits);
+        Ok(Self {
+            tasks,
+            others: others.iter().map(Task::task_id).collect(),
+            received: page.data.len(),
+            total: page.total.get().and_then(|total| usize::try_from(*total).ok()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_keeps_what_fits_and_what_cannot_be_judged() {
+        let body = br#"{"total": "7", "data": [
+            {"workOrderId": 1, "workOrderUserDefinedStatus": "Pending", "data": {"NETELEMENT_ID": "aa"}},
+            {"workOrderId": "2", "workOrderUserDefinedStatus": "Cancelled", "description": "was Pending"},
+            {"workOrderId": "3", "workOrderUserDefinedStatus": null, "data": null},
+            {"workOrderId": "4", "workOrderUserDefinedStatus": "pending", "data": "text"},
+            {"workOrderId": "5", "workOrderId": "5"},
+            "nonsense", null
+        ]}"#;
+        let page = TaskPage::read(body, "Pending").unwrap();
+        assert_eq!((page.received, page.total), (7, Some(7)));
+        let ids: Vec<&str> = page.tasks.iter().map(|task| task.id.text()).collect();
+        assert_eq!(ids, ["1", "3", "4", "", "", ""]);
+        assert_eq!(page.others, [TaskId::from("2".to_owned())]);
+        assert_eq!(page.tasks[0].device(), "aa");
+        assert_eq!(page.tasks[1].data, Field::Missing);
+        assert_eq!(page.tasks[2].data, Field::Unreadable);
+        assert_eq!(page.tasks[3].status, Field::Unreadable);
+    }
+
+    #[test]
+    fn an_answer_without_a_list_is_no_page() {
+        for body in ["{}", "[]", "null", r#"{"data": null}"#, r#"{"data": {}}"#] {
+            assert!(TaskPage::read(body.as_bytes(), "Pending").is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn the_device_is_found_wherever_it_stands() {
+        let table = [
+            (r#"{"data": {"NETELEMENT_ID": "a"}, "netElementId": "b"}"#, "a"),
+            (r#"{"data": {"NETELEMENT_ID": ""}, "netElementId": "b"}"#, "b"),
+            (r#"{"workOrderDetails": {"netElementId": "c"}}"#, "c"),
+            ("{}", ""),
+        ];
+        for (row, device) in table {
+            let task: Task = serde_json::from_str(row).unwrap();
+            assert_eq!(task.device(), device, "{row}");
+        }
+    }
+}

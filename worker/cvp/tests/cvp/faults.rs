@@ -1,0 +1,157 @@
+use std::time::{Duration, Instant};
+
+use lockstep_cvp::client::Urgency;
+use lockstep_cvp::{ComplianceCode, CvpError};
+use lockstep_simulators::cvp::{Endpoint, Fault, Injection, Scenario};
+
+use crate::scene::{Scene, acting, id};
+
+const MAC: &str = "44:4c:a8:00:00:00";
+
+#[tokio::test]
+async fn what_is_safe_to_repeat_is_repeated_and_what_is_refused_is_not() {
+    let table = [
+        (Fault::Status(500), 4),
+        (Fault::Status(503), 4),
+        (Fault::Html, 4),
+        (Fault::Truncated, 4),
+        (Fault::Empty, 4),
+        (Fault::Drop, 4),
+        (Fault::LoseAnswer, 4),
+        (Fault::RateLimited(None), 4),
+        (Fault::Status(403), 1),
+        (Fault::Status(404), 1),
+        (Fault::NestedErrorCode, 1),
+        (
+            Fault::ErrorCode("122801".to_owned(), "net element does not exist".to_owned()),
+            1,
+        ),
+    ];
+    for (fault, sends) in table {
+        let scene = Scene::new(Scenario::many(1, 100)).await;
+        scene
+            .simulator
+            .inject(Injection::new(Endpoint::Compliance, fault.clone()));
+        let error = scene.client.compliance(MAC, Urgency::Ordinary).await.unwrap_err();
+        let answered = scene.simulator.count(Endpoint::Compliance);
+        assert_eq!(answered, sends, "{fault:?}: {error}");
+        // A fault that goes away is not noticed.
+        scene.simulator.heal();
+        scene
+            .simulator
+            .inject(Injection::new(Endpoint::Compliance, fault.clone()).times(2));
+        let healed = scene.client.compliance(MAC, Urgency::Ordinary).await;
+        assert_eq!(healed.is_ok(), sends > 1, "{fault:?}: {healed:?}");
+        if let Ok(compliance) = healed {
+            assert_eq!(compliance.code.get(), Some(&ComplianceCode::InSync));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_asks_to_wait_is_not_asked_before_by_anyone() {
+    let scene = Scene::new(Scenario::many(4, 100)).await;
+    scene.client.tasks("Pending", 0, 10).await.unwrap();
+    scene
+        .simulator
+        .inject(Injection::new(Endpoint::Task, Fault::RateLimited(Some(1))).times(1));
+    let begin = Instant::now();
+    scene.client.task(&id("1000")).await.unwrap();
+    assert!(begin.elapsed() >= Duration::from_secs(1), "{:?}", begin.elapsed());
+
+    scene
+        .simulator
+        .inject(Injection::new(Endpoint::Task, Fault::RateLimited(Some(3600))).times(1));
+    let error = scene.client.task(&id("1000")).await.unwrap_err();
+    assert!(
+        matches!(error, CvpError::Throttled { .. }),
+        "longer than we wait: {error}"
+    );
+}
+
+#[tokio::test]
+async fn a_cancel_is_sent_again_only_if_it_certainly_had_no_effect() {
+    let table = [
+        (Fault::Delay(Duration::from_secs(30)), 1, true),
+        (Fault::DelayAnswer(Duration::from_secs(30)), 1, true),
+        (Fault::Drop, 1, true),
+        (Fault::LoseAnswer, 1, true),
+        (Fault::Status(500), 1, true),
+        (Fault::Status(503), 1, true),
+        (Fault::Status(403), 1, false),
+        (Fault::NestedErrorCode, 1, false),
+        (Fault::RateLimited(None), 4, false),
+        (Fault::LoggedOut, 3, false),
+    ];
+    for (fault, sends, may) in table {
+        let scene = Scene::with(Scenario::many(1, 100), 1, |options| {
+            options.timeout = Duration::from_millis(300);
+        })
+        .await;
+        scene
+            .simulator
+            .inject(Injection::new(Endpoint::Cancel, fault.clone()));
+        let error = scene.client.cancel(&id("1000")).await.unwrap_err();
+        assert_eq!(
+            scene.simulator.count(Endpoint::Cancel),
+            sends,
+            "{fault:?}: {error}"
+        );
+        assert_eq!(error.may_have_happened(), may, "{fault:?}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn ids_as_numbers_nulls_and_either_end_of_a_page_are_understood() {
+    for (numbers, nulls, inclusive) in [(true, false, false), (false, true, true), (true, true, true)] {
+        let scenario = Scenario::many(25, 40).tuned(|knobs| {
+            knobs.ids_as_numbers = numbers;
+            knobs.nulls = nulls;
+            knobs.end_index_inclusive = inclusive;
+            knobs.zeros_left_out = nulls;
+        });
+        let scene = Scene::new(scenario).await;
+        let mut options = acting();
+        options.page = 7;
+        let (summary, ends) = scene.sweep(options).await;
+        let summary = summary.unwrap();
+        assert_eq!(
+            (summary.listed, summary.cancelled),
+            (25, 10),
+            "{numbers} {nulls} {inclusive} {:?}",
+            ends.0
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_fault_in_the_answer_to_a_cancel_is_looked_into() {
+    let table = [
+        (Fault::LoseAnswer, "cancelled", 1),
+        (Fault::DelayAnswer(Duration::from_secs(30)), "cancelled", 1),
+        (Fault::Truncated, "cancelled", 1),
+        (Fault::Empty, "cancelled", 1),
+        (Fault::Drop, "cancelled", 2),
+        (Fault::Hang, "cancelled", 2),
+        (Fault::Status(503), "cancelled", 2),
+        (Fault::Html, "cancelled", 2),
+        (
+            Fault::ErrorCode("1".to_owned(), "no".to_owned()),
+            "failed: cancel-refused",
+            1,
+        ),
+        (Fault::Status(403), "failed: cancel-refused", 1),
+    ];
+    for (fault, expected, sends) in table {
+        let scene = Scene::with(Scenario::many(1, 100), 1, |options| {
+            options.timeout = Duration::from_millis(300);
+        })
+        .await;
+        scene
+            .simulator
+            .inject(Injection::new(Endpoint::Cancel, fault.clone()).times(1));
+        let (_, ends) = scene.sweep(acting()).await;
+        let seen = (ends.of("1000"), scene.simulator.count(Endpoint::Cancel));
+        assert_eq!(seen, (expected.to_owned(), sends), "{fault:?}");
+    }
+}

@@ -1,0 +1,165 @@
+use std::collections::BTreeMap;
+
+use super::nearest;
+use crate::IntentProblem;
+use crate::yaml::{self, Node, Value};
+
+/// The keys a repository declares for itself in its `lockstep.yml`, which CNaaS does not know.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Declarations(BTreeMap<String, Kind>);
+
+/// What the value of a declared key must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Any,
+    List,
+    Map,
+    Text,
+    Number,
+    Boolean,
+}
+
+const KINDS: [(&str, Kind); 6] = [
+    ("any", Kind::Any),
+    ("list", Kind::List),
+    ("map", Kind::Map),
+    ("text", Kind::Text),
+    ("number", Kind::Number),
+    ("boolean", Kind::Boolean),
+];
+
+impl Kind {
+    pub(super) fn fits(self, value: &Value) -> bool {
+        match self {
+            Self::Any => true,
+            Self::List => matches!(value, Value::List(_)),
+            Self::Map => matches!(value, Value::Map(_)),
+            Self::Text => matches!(value, Value::Text(_)),
+            Self::Number => matches!(value, Value::Integer(_) | Value::Number),
+            Self::Boolean => matches!(value, Value::Boolean(_)),
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Any => "anything",
+            Self::List => "a list",
+            Self::Map => "a map",
+            Self::Text => "text",
+            Self::Number => "a number",
+            Self::Boolean => "true or false",
+        }
+    }
+}
+
+impl Declarations {
+    /// Reads `extra_keys: {my_key: list, interfaces.poe_class: text}`.
+    pub(super) fn read(path: &[u8], bytes: &[u8]) -> Result<Self, Vec<IntentProblem>> {
+        let root = yaml::load(path, bytes).map_err(|problem| vec![problem])?;
+        let mut problems = Vec::new();
+        let mut keys = BTreeMap::new();
+        match &root.value {
+            Value::Null => {}
+            Value::Map(pairs) => {
+                for pair in pairs.iter().filter(|pair| pair.key != "extra_keys") {
+                    let reason = format!("unknown key {}; lockstep.yml has the key extra_keys", pair.key);
+                    problems.push(IntentProblem::at(path, pair.key_place, reason));
+                }
+                if let Some(node) = root.get("extra_keys") {
+                    extra_keys(path, node, &mut keys, &mut problems);
+                }
+            }
+            _ => {
+                let reason = format!("must be a map with the key extra_keys, is {}", root.kind());
+                problems.push(IntentProblem::at(path, root.place, reason));
+            }
+        }
+        if problems.is_empty() {
+            Ok(Self(keys))
+        } else {
+            Err(problems)
+        }
+    }
+
+    /// What the value of a key must be, if the key is declared. A key inside another one is `outer.inner`.
+    pub(super) fn get(&self, key: &str) -> Option<Kind> {
+        self.0.get(key).copied()
+    }
+
+    /// The declared keys.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+}
+
+fn extra_keys(
+    path: &[u8],
+    node: &Node,
+    keys: &mut BTreeMap<String, Kind>,
+    problems: &mut Vec<IntentProblem>,
+) {
+    let Some(pairs) = node.as_map() else {
+        if node.value != Value::Null {
+            let reason = format!("extra_keys must be a map of keys to kinds, is {}", node.kind());
+            problems.push(IntentProblem::at(path, node.place, reason));
+        }
+        return;
+    };
+    for pair in pairs {
+        let kind = pair.value.as_text().unwrap_or_default();
+        if let Some((_, kind)) = KINDS.iter().find(|(name, _)| *name == kind) {
+            keys.insert(pair.key.clone(), *kind);
+            continue;
+        }
+        let names = KINDS.map(|(name, _)| name);
+        let advice = match nearest(kind, names.into_iter()) {
+            Some(name) => format!("did you mean {name}?"),
+            None => format!("one of {}", names.join(", ")),
+        };
+        let reason = format!("the kind of {} must be a word; {advice}", pair.key);
+        problems.push(IntentProblem::at(path, pair.value.place, reason));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_declared_with_a_kind() {
+        let text = b"extra_keys:\n  racks: list\n  interfaces.poe_class: text\n  odd: any\n";
+        let declarations = Declarations::read(b"lockstep.yml", text).unwrap();
+        assert_eq!(declarations.get("racks"), Some(Kind::List));
+        assert_eq!(declarations.get("interfaces.poe_class"), Some(Kind::Text));
+        assert_eq!(declarations.get("rack"), None);
+        for nothing in ["", "extra_keys:", "{}"] {
+            assert_eq!(
+                Declarations::read(b"l", nothing.as_bytes()).unwrap(),
+                Declarations::default()
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_has_a_place() {
+        let table = [
+            ("[]", "1:1: must be a map with the key extra_keys, is a list"),
+            ("extra: {}", "1:1: unknown key extra"),
+            ("extra_keys: [a]", "1:13: extra_keys must be a map"),
+            (
+                "extra_keys:\n  a: lists",
+                "2:6: the kind of a must be a word; did you mean list?",
+            ),
+            (
+                "extra_keys:\n  a: [list]",
+                "2:6: the kind of a must be a word; one of any, list",
+            ),
+        ];
+        for (text, expected) in table {
+            let problems = Declarations::read(b"l", text.as_bytes()).unwrap_err();
+            assert_eq!(problems.len(), 1, "{text}: {problems:?}");
+            let problem = problems[0].to_string();
+            assert!(problem.starts_with(&format!("l:{expected}")), "{text}: {problem}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+use std::collections::BTreeSet;
+
+use super::declarations::Declarations;
+use super::{DECLARATIONS_FILE, FOLDERS, GROUPS_FILE, file, groups_file, rule};
+use crate::fleet::Groups;
+use crate::links::{self, BrokenLink, Resolved};
+use crate::path::components;
+use crate::reading::{Read, Reading};
+use crate::{Change, Entry, IntentProblem, Judgement};
+
+/// From how many problems on no further file is looked into. Nobody repairs more at once, and they travel in a message.
+const MOST_PROBLEMS: usize = 1000;
+
+/// Judges a change of settings.
+pub(crate) fn examine(change: &Change<'_>, new: &Reading<'_>) -> Result<Judgement, Vec<IntentProblem>> {
+    let mut problems = Vec::new();
+    let declarations = declarations(new, &mut problems);
+    let groups = groups(new, &mut problems);
+    let redirected = links::redirected(change, new);
+
+    for path in to_check(change, &redirected, new, &mut problems) {
+        if problems.len() >= MOST_PROBLEMS {
+            break;
+        }
+        check(&path, new, &declarations, &mut problems);
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let redirected = redirected.iter().map(|link| &*link.path);
+    let affected = rule::affected(change.changed.iter().chain(redirected));
+    Ok(Judgement { affected, groups })
+}
+
+fn declarations(new: &Reading<'_>, problems: &mut Vec<IntentProblem>) -> Declarations {
+    let path = DECLARATIONS_FILE.as_bytes();
+    read(path, new, problems)
+        .and_then(|bytes| keep(Declarations::read(path, bytes), problems))
+        .unwrap_or_default()
+}
+
+/// They are needed for every change, so they are read and judged each time.
+fn groups(new: &Reading<'_>, problems: &mut Vec<IntentProblem>) -> Groups {
+    let path = GROUPS_FILE.as_bytes();
+    read(path, new, problems)
+        .and_then(|bytes| keep(groups_file::read(path, bytes), problems))
+        .unwrap_or_default()
+}
+
+fn keep<T>(read: Result<T, Vec<IntentProblem>>, problems: &mut Vec<IntentProblem>) -> Option<T> {
+    read.map_err(|found| problems.extend(found)).ok()
+}
+
+/// The bytes of a file of the new tree, if there is one and it could be read.
+fn read<'a>(path: &[u8], new: &Reading<'a>, problems: &mut Vec<IntentProblem>) -> Option<&'a [u8]> {
+    match new.read(path) {
+        Read::Bytes(bytes) => return Some(bytes),
+        Read::Absent | Read::Later => {}
+        Read::Folder => problems.push(IntentProblem::whole(
+            path,
+            "is a link to a folder, must be a file",
+        )),
+        Read::Lost => problems.push(IntentProblem::whole(
+            path,
+            "its content is not in the repository; fetch it again",
+        )),
+        Read::Broken(problem) => problems.push(problem),
+    }
+    None
+}
+
+/// The settings files to look into: what changed, or everything where nothing was accepted before or the meaning of all
+/// changed with the declarations.
+fn to_check(
+    change: &Change<'_>,
+    redirected: &[&Entry],
+    new: &Reading<'_>,
+    problems: &mut Vec<IntentProblem>,
+) -> BTreeSet<Vec<u8>> {
+    let all = change.old.is_empty() || change.changed.contains(DECLARATIONS_FILE.as_bytes());
+    let candidates: Vec<&[u8]> = if all {
+        change.new.iter().map(|entry| &*entry.path).collect()
+    } else {
+        let changed = [&change.changed.added, &change.changed.modified]
+            .into_iter()
+            .flatten();
+        let changed = changed.map(AsRef::as_ref);
+        changed.chain(redirected.iter().map(|link| &*link.path)).collect()
+    };
+    let mut files = BTreeSet::new();
+    for path in candidates.into_iter().filter(|path| is_in_settings(path)) {
+        if is_yaml(path) {
+            files.insert(path.to_vec());
+        } else if change.new.get(path).is_some_and(|entry| entry.mode.is_link()) {
+            match links::resolve(new, path) {
+                // What is behind a link to a folder is settings too.
+                Resolved::Folder(folder) => {
+                    let inside = change.new.within(&folder).map(|entry| &*entry.path);
+                    files.extend(inside.filter(|path| is_yaml(path)).map(<[u8]>::to_vec));
+                }
+                Resolved::Broken(reason @ (BrokenLink::Outside(_) | BrokenLink::Circle)) => {
+                    problems.push(IntentProblem::whole(path, reason.to_string()));
+                }
+                // A README that leads nowhere is nobody's settings.
+                Resolved::File(_) | Resolved::Unread | Resolved::Broken(_) => {}
+            }
+        }
+    }
+    files
+}
+
+fn is_in_settings(path: &[u8]) -> bool {
+    // The folder itself may be a link to another one.
+    let top = components(path).next().unwrap_or_default();
+    FOLDERS.iter().any(|folder| folder.as_bytes() == top)
+}
+
+/// Whether a path has the name of a settings file.
+fn is_yaml(path: &[u8]) -> bool {
+    path.ends_with(b".yml") || path.ends_with(b".yaml")
+}
+
+fn check(path: &[u8], new: &Reading<'_>, declarations: &Declarations, problems: &mut Vec<IntentProblem>) {
+    if path == GROUPS_FILE.as_bytes() {
+        return;
+    }
+    if let Some(bytes) = read(path, new, problems) {
+        problems.extend(file::check(path, bytes, declarations));
+    }
+}

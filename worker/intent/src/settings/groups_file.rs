@@ -1,0 +1,401 @@
+use std::collections::BTreeSet;
+
+use lockstep_protocol::{GroupName, Hostname};
+
+use super::nearest;
+use crate::IntentProblem;
+use crate::fleet::{GroupRule, Groups, Members};
+use crate::yaml::{self, Node, Place, Value};
+
+/// The keys of a group below `group:`, as all releases of CNaaS read it. The branch of the templates for the devices of a group is
+/// left aside: Lockstep follows one branch.
+const OLDER_KEYS: [&str; 4] = ["name", "regex", "group_priority", "templates_branch"];
+/// Its keys without `group:`, since CNaaS 1.8.
+const NEWER_KEYS: [&str; 5] = [
+    "name",
+    "device_filter",
+    "devices",
+    "group_priority",
+    "templates_branch",
+];
+
+/// Reads `groups.yml`. `path` is named in what is wrong.
+///
+/// # Errors
+/// All that is wrong, with line and column.
+pub fn read(path: &[u8], bytes: &[u8]) -> Result<Groups, Vec<IntentProblem>> {
+    let root = yaml::load(path, bytes).map_err(|problem| vec![problem])?;
+    let mut reader = Reader {
+        path,
+        problems: Vec::new(),
+    };
+    let mut places = Vec::new();
+    let mut rules = Vec::new();
+    for item in reader.items(&root) {
+        if let Some((rule, place)) = reader.group(item) {
+            rules.push(rule);
+            places.push(place);
+        }
+    }
+    if !reader.problems.is_empty() {
+        return Err(reader.problems);
+    }
+    Groups::new(rules).map_err(|errors| {
+        let problem = |error: crate::fleet::GroupError| {
+            IntentProblem::at(path, places[error.index()], error.to_string())
+        };
+        errors.into_iter().map(problem).collect()
+    })
+}
+
+struct Reader<'a> {
+    path: &'a [u8],
+    problems: Vec<IntentProblem>,
+}
+
+impl Reader<'_> {
+    fn complain(&mut self, place: Place, reason: impl Into<String>) {
+        self.problems.push(IntentProblem::at(self.path, place, reason));
+    }
+
+    /// The entries of the list `groups`. An empty file, or no list at all, means that there are none.
+    fn items<'n>(&mut self, root: &'n Node) -> &'n [std::rc::Rc<Node>] {
+        let Some(pairs) = root.as_map() else {
+            if root.value != Value::Null {
+                self.complain(
+                    root.place,
+                    format!("must be a map with the key groups, is {}", root.kind()),
+                );
+            }
+            return &[];
+        };
+        for pair in pairs.iter().filter(|pair| pair.key != "groups") {
+            self.complain(
+                pair.key_place,
+                format!("unknown key {}; groups.yml has the key groups", pair.key),
+            );
+        }
+        match root.get("groups") {
+            None => &[],
+            Some(node) => match &node.value {
+                Value::List(items) => items,
+                Value::Null => &[],
+                _ => {
+                    self.complain(node.place, format!("groups must be a list, is {}", node.kind()));
+                    &[]
+                }
+            },
+        }
+    }
+
+    /// `group: {name: …, regex: …, group_priority: …}` or `{name: …, device_filter: {hostname: …}, …}`, and where its name is.
+    fn group(&mut self, item: &Node) -> Option<(GroupRule, Place)> {
+        let Some(older) = item.get("group") else {
+            if item.get("name").is_none() {
+                self.complain(item.place, "must be `group:` with name and regex below it");
+                return None;
+            }
+            self.unknown_keys(item, &NEWER_KEYS);
+            let (name, place) = self.name(item)?;
+            let members = self.members(item)?;
+            let priority = self.priority(item)?;
+            return Some((
+                GroupRule {
+                    name,
+                    members,
+                    priority,
+                },
+                place,
+            ));
+        };
+        if let Some(other) = item
+            .as_map()
+            .and_then(|pairs| pairs.iter().find(|pair| pair.key != "group"))
+        {
+            self.complain(other.key_place, format!("unknown key {} beside group", other.key));
+        }
+        if older.as_map().is_none() {
+            self.complain(
+                older.place,
+                format!("must be a map with name and regex, is {}", older.kind()),
+            );
+            return None;
+        }
+        self.unknown_keys(older, &OLDER_KEYS);
+        let (name, place) = self.name(older)?;
+        // Without a regex everybody is a member, as Python's empty one matches.
+        let members = Members::Matching(self.regex(older, "regex")?.unwrap_or_default());
+        let priority = self.priority(older)?;
+        Some((
+            GroupRule {
+                name,
+                members,
+                priority,
+            },
+            place,
+        ))
+    }
+
+    fn unknown_keys(&mut self, node: &Node, keys: &[&'static str]) {
+        for pair in node.as_map().unwrap_or_default() {
+            if keys.contains(&pair.key.as_str()) {
+                continue;
+            }
+            let advice = nearest(&pair.key, keys.iter().copied()).map_or_else(
+                || format!("one of {}", keys.join(", ")),
+                |known| format!("did you mean {known}?"),
+            );
+            self.complain(pair.key_place, format!("unknown key {}; {advice}", pair.key));
+        }
+    }
+
+    /// Without filter and list nobody is a member.
+    fn members(&mut self, group: &Node) -> Option<Members> {
+        match (group.get("device_filter"), group.get("devices")) {
+            (Some(_), Some(devices)) => {
+                self.complain(devices.place, "devices are listed and filtered; choose one");
+                None
+            }
+            (Some(filter), None) => self.filter(filter),
+            (None, Some(devices)) => self.devices(devices).map(Members::Listed),
+            (None, None) => Some(Members::Listed(BTreeSet::new())),
+        }
+    }
+
+    fn filter(&mut self, filter: &Node) -> Option<Members> {
+        let Some(pairs) = filter.as_map() else {
+            self.complain(
+                filter.place,
+                format!("device_filter must be a map, is {}", filter.kind()),
+            );
+            return None;
+        };
+        if let Some(other) = pairs.iter().find(|pair| pair.key != "hostname") {
+            let reason = format!(
+                "cannot filter by {}, only by hostname; list the devices instead",
+                other.key
+            );
+            self.complain(other.key_place, reason);
+            return None;
+        }
+        let regex = self.regex(filter, "hostname")?;
+        let nobody = Members::Listed(BTreeSet::new());
+        Some(
+            regex
+                .filter(|regex| !regex.is_empty())
+                .map_or(nobody, Members::Matching),
+        )
+    }
+
+    fn devices(&mut self, devices: &Node) -> Option<BTreeSet<Hostname>> {
+        let Some(items) = devices.as_list() else {
+            self.complain(
+                devices.place,
+                format!("devices must be a list of hostnames, is {}", devices.kind()),
+            );
+            return None;
+        };
+        let mut hostnames = BTreeSet::new();
+        for item in items {
+            match item.as_text().map(str::parse::<Hostname>) {
+                Some(Ok(hostname)) => drop(hostnames.insert(hostname)),
+                Some(Err(error)) => self.complain(item.place, error.to_string()),
+                None => self.complain(item.place, format!("must be a hostname, is {}", item.kind())),
+            }
+        }
+        Some(hostnames)
+    }
+
+    /// The regex of a key, if there is one; nothing if it is no text.
+    #[expect(
+        clippy::option_option,
+        reason = "what is wrong was told, and is not the same as absent"
+    )]
+    fn regex(&mut self, node: &Node, key: &str) -> Option<Option<String>> {
+        let Some(value) = node.get(key) else {
+            return Some(None);
+        };
+        let text = value.as_text().map(str::to_owned);
+        if text.is_none() {
+            self.complain(value.place, format!("{key} must be text, is {}", value.kind()));
+        }
+        text.map(Some)
+    }
+
+    fn name(&mut self, group: &Node) -> Option<(GroupName, Place)> {
+        let Some(node) = group.get("name") else {
+            self.complain(group.place, "name is missing");
+            return None;
+        };
+        let Some(text) = node.as_text() else {
+            self.complain(
+                node.place,
+                format!("name must be text, is {}; put it in quotes", node.kind()),
+            );
+            return None;
+        };
+        // A folder below groups/ has this name.
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        if text.is_empty() || !text.chars().all(fits) {
+            self.complain(
+                node.place,
+                format!("{text:?} is no name of a group: letters, digits, `_`, `-` and dots"),
+            );
+            return None;
+        }
+        match GroupName::try_from(text.to_owned()) {
+            Ok(name) => Some((name, node.place)),
+            Err(error) => {
+                self.complain(node.place, error.to_string());
+                None
+            }
+        }
+    }
+
+    fn priority(&mut self, group: &Node) -> Option<u8> {
+        let Some(node) = group.get("group_priority") else {
+            return Some(0);
+        };
+        match &node.value {
+            Value::Integer(number) => {
+                if let Some(priority) = u8::try_from(*number).ok().filter(|number| *number <= 100) {
+                    return Some(priority);
+                }
+                self.complain(
+                    node.place,
+                    format!("group_priority is {number}, must be 0 to 100"),
+                );
+            }
+            _ => self.complain(
+                node.place,
+                format!(
+                    "group_priority must be a number from 0 to 100, is {}",
+                    node.kind()
+                ),
+            ),
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_read_as_cnaas_documents_them() {
+        let text = "---\ngroups:\n  - group:\n      name: 'ALL'\n      regex: '.*'\n  - group:\n      name: 'E1'\n      regex: 'eosdist1$'\n      group_priority: 100\n";
+        let groups = read(b"global/groups.yml", text.as_bytes()).unwrap();
+        let primary = |name: &str| groups.primary(&name.parse().unwrap()).unwrap().to_string();
+        assert_eq!(primary("eosdist1"), "E1");
+        assert_eq!(primary("eosdist2"), "DEFAULT");
+        let text = "groups:\n- {name: N, device_filter: {hostname: 'sw[12]'}, group_priority: 9}\n\
+                    - {name: L, devices: [sw1, x1], group_priority: 10}\n- {name: E, group_priority: 90}\n\
+                    - {name: F, device_filter: {}, group_priority: 91}\n";
+        let groups = read(b"global/groups.yml", text.as_bytes()).unwrap();
+        let primary = |name: &str| groups.primary(&name.parse().unwrap()).unwrap().to_string();
+        assert_eq!(
+            [primary("sw1"), primary("sw2"), primary("x12")],
+            ["L", "N", "DEFAULT"]
+        );
+        for nothing in ["", "---\n", "groups:\n", "groups: []\n", "{}"] {
+            assert!(read(b"g", nothing.as_bytes()).is_ok(), "{nothing:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_has_a_place() {
+        let table = [
+            ("- a", "1:1: must be a map with the key groups, is a list"),
+            (
+                "group: []",
+                "1:1: unknown key group; groups.yml has the key groups",
+            ),
+            ("groups: 5", "1:9: groups must be a list, is a number"),
+            (
+                "groups:\n- {name: A, regex: a}",
+                "2:13: unknown key regex; one of name, device_filter",
+            ),
+            (
+                "groups:\n- {name: A, device_filter: a}",
+                "2:28: device_filter must be a map, is text",
+            ),
+            (
+                "groups:\n- {name: A, device_filter: {model: a}}",
+                "2:29: cannot filter by model, only by hostname",
+            ),
+            (
+                "groups:\n- {name: A, device_filter: {hostname: a}, devices: [b]}",
+                "2:52: devices are listed and filtered",
+            ),
+            (
+                "groups:\n- {name: A, devices: b}",
+                "2:22: devices must be a list of hostnames, is text",
+            ),
+            (
+                "groups:\n- {name: A, devices: [a_b]}",
+                "2:23: \"a_b\" is not a hostname",
+            ),
+            (
+                "groups:\n- {name: A, devices: [[a]]}",
+                "2:23: must be a hostname, is a list",
+            ),
+            ("groups:\n- A", "2:3: must be `group:`"),
+            (
+                "groups:\n- group: {name: A}\n  x: 1",
+                "3:3: unknown key x beside group",
+            ),
+            (
+                "groups:\n- group: A",
+                "2:10: must be a map with name and regex, is text",
+            ),
+            ("groups:\n- group: {regex: a}", "2:10: name is missing"),
+            (
+                "groups:\n- group: {name: 5}",
+                "2:17: name must be text, is a number",
+            ),
+            (
+                "groups:\n- group: {name: 'a b'}",
+                "2:17: \"a b\" is no name of a group",
+            ),
+            (
+                "groups:\n- group: {name: A, regexp: a}",
+                "2:20: unknown key regexp; did you mean regex?",
+            ),
+            (
+                "groups:\n- group: {name: A, platform: eos}",
+                "2:20: unknown key platform; one of name",
+            ),
+            (
+                "groups:\n- group: {name: A, regex: [a]}",
+                "2:27: regex must be text, is a list",
+            ),
+            (
+                "groups:\n- group: {name: A, regex: '('}",
+                "2:17: the regex of group A cannot be read",
+            ),
+            (
+                "groups:\n- group: {name: A, group_priority: 101}",
+                "2:36: group_priority is 101",
+            ),
+            (
+                "groups:\n- group: {name: A, group_priority: high}",
+                "2:36: group_priority must be a number",
+            ),
+            (
+                "groups:\n- group: {name: A, group_priority: 1}",
+                "2:17: group A has priority 1",
+            ),
+            (
+                "groups:\n- group: {name: A}\n- group: {name: A}",
+                "3:17: group A is there twice",
+            ),
+        ];
+        for (text, expected) in table {
+            let problems = read(b"g", text.as_bytes()).unwrap_err();
+            assert_eq!(problems.len(), 1, "{text}: {problems:?}");
+            let problem = problems[0].to_string();
+            assert!(problem.starts_with(&format!("g:{expected}")), "{text}: {problem}");
+        }
+    }
+}

@@ -1,0 +1,40 @@
+/// How alike two words must be, from 0 to 1, for one to be a slip of the pen.
+const ALIKE: f64 = 0.8;
+
+/// The known word that an unknown one was probably meant to be.
+pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|known| (strsim::normalized_damerau_levenshtein(word, known), known))
+        .filter(|(likeness, _)| *likeness >= ALIKE.min(likeness_of_one_slip(word)))
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, known)| known)
+}
+
+/// One slip in a short word weighs more than [`ALIKE`] allows.
+fn likeness_of_one_slip(word: &str) -> f64 {
+    let length = u32::try_from(word.chars().count()).unwrap_or(u32::MAX).max(3);
+    1.0 - 1.0 / f64::from(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_the_pen_is_recognised() {
+        let known = ["ntp_servers", "radius_servers", "vrfs", "vxlans", "users"];
+        let table = [
+            ("ntp_server", Some("ntp_servers")),
+            ("ntp_sevrers", Some("ntp_servers")),
+            ("vrf", Some("vrfs")),
+            ("vlxans", Some("vxlans")),
+            ("user", Some("users")),
+            ("racks", None),
+            ("x", None),
+            ("", None),
+        ];
+        for (word, expected) in table {
+            assert_eq!(nearest(word, known.into_iter()), expected, "{word}");
+        }
+    }
+}

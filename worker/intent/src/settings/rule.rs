@@ -1,0 +1,134 @@
+use lockstep_protocol::{DeviceType, GroupName, Hostname};
+
+use crate::fleet::Affected;
+use crate::path::{components, shown};
+
+/// Whom changed paths of a settings repository concern. Only the folder decides; what a file says plays no part.
+pub fn affected<'a>(paths: impl IntoIterator<Item = &'a [u8]>) -> Affected {
+    let mut affected = Affected::default();
+    for path in paths {
+        add(&mut affected, path);
+    }
+    affected
+}
+
+fn add(affected: &mut Affected, path: &[u8]) {
+    let mut components = components(path);
+    let types: &[DeviceType] = match components.next().unwrap_or_default() {
+        b"global" => {
+            affected.global = true;
+            &[DeviceType::Access, DeviceType::Dist, DeviceType::Core]
+        }
+        b"fabric" => &[DeviceType::Dist, DeviceType::Core],
+        b"access" => &[DeviceType::Access],
+        b"dist" => &[DeviceType::Dist],
+        b"core" => &[DeviceType::Core],
+        b"firewall" => &[DeviceType::Firewall],
+        b"devices" => {
+            if let Some(name) = components.next() {
+                match named::<Hostname>(name) {
+                    Some(hostname) => drop(affected.hostnames.insert(hostname)),
+                    None => drop(affected.misnamed.insert(below("devices", name))),
+                }
+            }
+            return;
+        }
+        b"groups" => {
+            if let Some(name) = components.next() {
+                match named::<GroupName>(name) {
+                    Some(group) => drop(affected.groups.insert(group)),
+                    None => drop(affected.misnamed.insert(below("groups", name))),
+                }
+            }
+            return;
+        }
+        _ => return,
+    };
+    affected.device_types.extend(types);
+}
+
+fn named<T: TryFrom<String>>(name: &[u8]) -> Option<T> {
+    T::try_from(String::from_utf8(name.to_vec()).ok()?).ok()
+}
+
+fn below(folder: &str, name: &[u8]) -> String {
+    format!("{folder}/{}", shown(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Types, hostnames, groups and misnamed, as one text.
+    fn told(paths: &[&[u8]]) -> String {
+        let Affected {
+            device_types,
+            platforms,
+            whole_platforms,
+            hostnames,
+            groups,
+            global,
+            misnamed,
+        } = affected(paths.iter().copied());
+        assert!(platforms.is_empty() && whole_platforms.is_empty());
+        assert_eq!(
+            global,
+            paths
+                .iter()
+                .any(|path| path.starts_with(b"global") && !path.starts_with(b"globals"))
+        );
+        let types = device_types.iter().map(ToString::to_string);
+        let hosts = hostnames.iter().map(|name| format!("host {name}"));
+        let groups = groups.iter().map(|name| format!("group {name}"));
+        let misnamed = misnamed.iter().map(|name| format!("misnamed {name}"));
+        types
+            .chain(hosts)
+            .chain(groups)
+            .chain(misnamed)
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+
+    #[test]
+    fn the_folder_says_which_devices_a_path_concerns() {
+        let table: [(&[&[u8]], &str); 25] = [
+            (&[], ""),
+            (&[b"global/base_system.yml"], "ACCESS, DIST, CORE"),
+            (&[b"global/README"], "ACCESS, DIST, CORE"),
+            (&[b"global"], "ACCESS, DIST, CORE"),
+            (&[b"fabric/base_system.yml"], "DIST, CORE"),
+            (&[b"access/base_system.yml"], "ACCESS"),
+            (&[b"dist/interfaces_x.yml"], "DIST"),
+            (&[b"core/a/b/c"], "CORE"),
+            (&[b"firewall/rules.yml"], "FIREWALL"),
+            (&[b"devices/d1/interfaces.yml"], "host d1"),
+            (&[b"devices/d1.example.org/x"], "host d1.example.org"),
+            // A link, or a file that looks like a device.
+            (&[b"devices/d1"], "host d1"),
+            (&[b"devices/README.md"], "host README.md"),
+            (&[b"devices"], ""),
+            (&[b"devices/a_b/x.yml"], "misnamed devices/a_b"),
+            (&[b"devices/\xff/x.yml"], "misnamed devices/\\xff"),
+            (&[b"groups/E1/routing.yml"], "group E1"),
+            (&["groups/räume/x".as_bytes()], "group räume"),
+            (&[b"groups/a\nb/x"], "misnamed groups/a\\nb"),
+            (&[b"README.md", b"etc/dhcpd.conf", b".github/x", b"Global/x"], ""),
+            (&[b"globals/x", b"/global/x", b"lockstep.yml"], ""),
+            // Names that would trip a split at white space or quoting.
+            (&[b"devices/d2/a global/x.yml"], "host d2"),
+            (&["devices/d1/räume.yml".as_bytes()], "host d1"),
+            (
+                &[b"global/x", b"devices/fw1/x", b"firewall/x"],
+                "ACCESS, DIST, CORE, FIREWALL, host fw1",
+            ),
+            (
+                &[b"devices/d1/x", b"devices/d2/x", b"access/x"],
+                "ACCESS, host d1, host d2",
+            ),
+        ];
+        for (paths, expected) in table {
+            let shown: Vec<String> = paths.iter().map(|path| shown(path)).collect();
+            assert_eq!(told(paths), expected, "{shown:?}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+use std::collections::BTreeSet;
+
+use super::{MAPPING_FILE, Mapping, Mappings, Platform, rule};
+use crate::fleet::Groups;
+use crate::links::{self, Resolved};
+use crate::path::shown;
+use crate::reading::{Read, Reading};
+use crate::{Change, Entry, IntentProblem, Judgement, Listing};
+
+/// Judges a change of templates.
+pub(crate) fn examine(
+    change: &Change<'_>,
+    new: &Reading<'_>,
+    old: &Reading<'_>,
+) -> Result<Judgement, Vec<IntentProblem>> {
+    let mut problems = Vec::new();
+    let mut mappings = Mappings::new();
+    for folder in folders(new) {
+        read_new(folder, new, &mut mappings, &mut problems);
+    }
+    // Paths that are not in the difference itself, because they are links or lie behind one.
+    let mut linked: BTreeSet<Vec<u8>> = links::aliases(change, new).into_iter().collect();
+    linked.extend(links::aliases(change, old));
+    linked.extend(
+        links::redirected(change, new)
+            .iter()
+            .map(|link| link.path.to_vec()),
+    );
+    let mut earlier = Mappings::new();
+    for folder in folders(old) {
+        let file = mapping_path(folder);
+        if change.changed.contains(&file) || linked.contains(&file) {
+            read_old(folder, old, &mut earlier);
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let paths = change.changed.iter().chain(linked.iter().map(Vec::as_slice));
+    let affected = rule::affected(paths, &earlier, &mappings);
+    Ok(Judgement {
+        affected,
+        groups: Groups::default(),
+    })
+}
+
+/// The platforms of a tree: folders at the top, and links to folders, whose names do not begin with a dot.
+fn folders<'a>(reading: &Reading<'a>) -> BTreeSet<&'a [u8]> {
+    let folder = |entry: &'a Entry| {
+        let path = &*entry.path;
+        match path.iter().position(|byte| *byte == b'/') {
+            Some(slash) => Some(&path[..slash]),
+            None if entry.mode.is_link() => {
+                matches!(links::resolve(reading, path), Resolved::Folder(_)).then_some(path)
+            }
+            None => None,
+        }
+    };
+    let folders = reading.tree().iter().filter_map(folder);
+    folders.filter(|folder| !folder.starts_with(b".")).collect()
+}
+
+fn mapping_path(folder: &[u8]) -> Vec<u8> {
+    [folder, b"/", MAPPING_FILE.as_bytes()].concat()
+}
+
+fn read_new(folder: &[u8], new: &Reading<'_>, mappings: &mut Mappings, problems: &mut Vec<IntentProblem>) {
+    let path = mapping_path(folder);
+    let mut broken = |reason: &str| problems.push(IntentProblem::whole(&path, reason));
+    let bytes = match new.read(&path) {
+        Read::Bytes(bytes) => bytes,
+        Read::Later => return,
+        // A folder of something else, such as documentation.
+        Read::Absent if !has_templates(new.tree(), folder) => return,
+        Read::Absent => {
+            return broken("is missing, and the folder has templates; say in it which types they are for");
+        }
+        Read::Folder => return broken("is a link to a folder, must be a file"),
+        Read::Lost => return broken("its content is not in the repository; fetch it again"),
+        Read::Broken(problem) => return problems.push(problem),
+    };
+    let Ok(platform) = std::str::from_utf8(folder) else {
+        let reason = "the folder has the name of no platform: it is no UTF-8; rename it";
+        return problems.push(IntentProblem::whole(&path, reason));
+    };
+    match Mapping::read(&path, bytes) {
+        Ok(mapping) => drop(mappings.insert(platform.to_owned(), Platform::Known(mapping))),
+        Err(found) => problems.extend(found),
+    }
+}
+
+/// Reads a mapping as it was. Whatever is wrong with it, it was in use: then nobody knows whom it concerned.
+fn read_old(folder: &[u8], old: &Reading<'_>, mappings: &mut Mappings) {
+    let path = mapping_path(folder);
+    let platform = match old.read(&path) {
+        Read::Bytes(bytes) => Mapping::read(&path, bytes).map_or(Platform::Lost, Platform::Known),
+        Read::Absent | Read::Later => return,
+        Read::Folder | Read::Lost | Read::Broken(_) => Platform::Lost,
+    };
+    mappings.insert(shown(folder), platform);
+}
+
+fn has_templates(tree: &Listing, folder: &[u8]) -> bool {
+    let is_template = |path: &[u8]| {
+        [&b".j2"[..], b".jinja", b".jinja2"]
+            .iter()
+            .any(|ending| path.ends_with(ending))
+    };
+    tree.within(folder).any(|entry| is_template(&entry.path))
+}

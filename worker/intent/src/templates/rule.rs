@@ -1,0 +1,151 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use lockstep_protocol::DeviceType;
+
+use super::{MAPPING_FILE, Mapping};
+use crate::fleet::Affected;
+use crate::path::shown;
+
+/// What is known of the mapping of a platform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Platform {
+    /// It says this.
+    Known(Mapping),
+    /// There is one, or was, and nobody can read it any more.
+    Lost,
+}
+
+/// The mappings of a tree, by platform.
+pub type Mappings = BTreeMap<String, Platform>;
+
+/// Whom changed paths of a templates repository concern.
+///
+/// A file concerns the types whose entrypoint or dependency it is. A change to `mapping.yml` concerns all its types, those of
+/// the old mapping and those of the new one: give the old mappings of the platforms for which it changed. A mapping that
+/// nobody knows concerns all types of its platform.
+pub fn affected<'a>(paths: impl IntoIterator<Item = &'a [u8]>, old: &Mappings, new: &Mappings) -> Affected {
+    let mut affected = Affected::default();
+    let mut remapped = BTreeSet::new();
+    for path in paths {
+        let Some(slash) = path.iter().position(|byte| *byte == b'/') else {
+            continue;
+        };
+        let (folder, file) = (&path[..slash], &path[slash + 1..]);
+        if folder.starts_with(b".") {
+            continue;
+        }
+        let Ok(platform) = std::str::from_utf8(folder) else {
+            affected.misnamed.insert(shown(folder));
+            continue;
+        };
+        if file == MAPPING_FILE.as_bytes() {
+            remapped.insert(platform);
+        } else if let Some(Platform::Known(mapping)) = new.get(platform) {
+            let types = mapping.types().filter(|(_, of)| of.consists_of(file));
+            let pairs = types.map(|(kind, _)| (kind, platform.to_owned()));
+            affected.platforms.extend(pairs);
+        }
+    }
+    for platform in remapped {
+        let mappings: Vec<&Platform> = [old.get(platform), new.get(platform)]
+            .into_iter()
+            .flatten()
+            .collect();
+        if mappings.is_empty() || mappings.contains(&&Platform::Lost) {
+            affected.whole_platforms.insert(platform.to_owned());
+        }
+        for mapping in mappings {
+            if let Platform::Known(mapping) = mapping {
+                let types: Vec<DeviceType> = mapping.types().map(|(kind, _)| kind).collect();
+                let pairs = types.into_iter().map(|kind| (kind, platform.to_owned()));
+                affected.platforms.extend(pairs);
+            }
+        }
+    }
+    affected
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mappings(texts: &[(&str, Option<&str>)]) -> Mappings {
+        let read = |text: &str| Mapping::read(b"mapping.yml", text.as_bytes()).unwrap();
+        texts
+            .iter()
+            .map(|(platform, text)| {
+                let known = text.map_or(Platform::Lost, |text| Platform::Known(read(text)));
+                ((*platform).to_owned(), known)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn entrypoints_and_dependencies_concern_their_types() {
+        let new = mappings(&[
+            (
+                "eos",
+                Some(
+                    "ACCESS: {entrypoint: access.j2, dependencies: [base.j2, 'access-*.j2', 'odd[1].j2']}\n\
+                     DIST: {entrypoint: dist.j2, dependencies: [base.j2, 'sub/[!x]*.j2']}\n\
+                     CORE: {entrypoint: core*.j2}",
+                ),
+            ),
+            ("junos", Some("DIST: {entrypoint: dist.j2}")),
+        ]);
+        let old = mappings(&[
+            (
+                "eos",
+                Some("ACCESS: {entrypoint: access.j2}\nFIREWALL: {entrypoint: fw.j2}"),
+            ),
+            ("gone", Some("CORE: {entrypoint: core.j2}")),
+            ("lost", None),
+        ]);
+        let table: [(&str, &str); 23] = [
+            ("eos/access.j2", "ACCESS eos"),
+            ("eos/base.j2", "ACCESS eos, DIST eos"),
+            ("eos/access-vlan.j2", "ACCESS eos"),
+            ("eos/access-/deep/vlan.j2", "ACCESS eos"),
+            // As a name and as a pattern.
+            ("eos/odd[1].j2", "ACCESS eos"),
+            ("eos/odd1.j2", "ACCESS eos"),
+            ("eos/sub/a.j2", "DIST eos"),
+            ("eos/sub/xa.j2", ""),
+            // An entrypoint is a name.
+            ("eos/core1.j2", ""),
+            ("eos/core*.j2", "CORE eos"),
+            ("eos/included.j2", ""),
+            ("eos/sub/base.j2", "DIST eos"),
+            ("junos/dist.j2", "DIST junos"),
+            ("iosxr/dist.j2", ""),
+            ("base.j2", ""),
+            (".eos/access.j2", ""),
+            ("eos/mapping.yml", "ACCESS eos, DIST eos, CORE eos, FIREWALL eos"),
+            ("eos/sub/mapping.yml", ""),
+            ("mapping.yml", ""),
+            ("gone/mapping.yml", "CORE gone"),
+            // Nobody knows what it said.
+            ("lost/mapping.yml", "all lost"),
+            ("never/mapping.yml", "all never"),
+            (".git/mapping.yml", ""),
+        ];
+        for (path, expected) in table {
+            let found = affected([path.as_bytes()], &old, &new);
+            let whole = found
+                .whole_platforms
+                .iter()
+                .map(|platform| format!("all {platform}"));
+            let pairs = found
+                .platforms
+                .iter()
+                .map(|(kind, platform)| format!("{kind} {platform}"));
+            assert_eq!(
+                pairs.chain(whole).collect::<Vec<_>>().join(", "),
+                expected,
+                "{path}"
+            );
+        }
+        let misnamed = affected([&b"\xffeos/x.j2"[..]], &old, &new).misnamed;
+        assert_eq!(misnamed, ["\\xffeos".to_owned()].into());
+    }
+}

@@ -1,0 +1,305 @@
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
+
+use super::{Node, Pair, Place, Value, scalar};
+use crate::IntentProblem;
+
+/// How deep lists and maps may lie in one another.
+const MOST_DEPTH: usize = 64;
+/// How many values a file may be, aliases counted each time they are used.
+const MOST_NODES: usize = 1_000_000;
+
+/// Reads the one document of a file. A file without a document is a null.
+///
+/// # Errors
+/// What is wrong, with its place: no UTF-8, no YAML, a key twice, too deep, too large.
+pub(crate) fn load(path: &[u8], bytes: &[u8]) -> Result<Rc<Node>, IntentProblem> {
+    let text = decode(path, bytes)?;
+    let mut builder = Builder {
+        path,
+        open: Vec::new(),
+        anchors: HashMap::new(),
+        nodes: 0,
+        root: None,
+    };
+    let mut parser = Parser::new_from_str(text);
+    while let Some(event) = parser.next_event() {
+        let (event, span) = event.map_err(|error| {
+            let reason = format!("is no YAML: {}", error.info());
+            IntentProblem::at(path, place(error.marker()), reason)
+        })?;
+        builder.take(event, place(&span.start))?;
+    }
+    Ok(builder.root.unwrap_or_else(|| {
+        Rc::new(Node {
+            place: Place { line: 1, column: 1 },
+            value: Value::Null,
+            size: 1,
+        })
+    }))
+}
+
+fn decode<'a>(path: &[u8], bytes: &'a [u8]) -> Result<&'a str, IntentProblem> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let before = &bytes[..error.valid_up_to()];
+        let start = before
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |end| end + 1);
+        let line = before.split(|byte| *byte == b'\n').count();
+        let column = 1 + String::from_utf8_lossy(&before[start..]).chars().count();
+        IntentProblem::at(path, Place { line, column }, "is no UTF-8; save it as UTF-8")
+    })?;
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+}
+
+fn place(marker: &Marker) -> Place {
+    Place {
+        line: marker.line().max(1),
+        column: marker.col() + 1,
+    }
+}
+
+struct Builder<'a> {
+    path: &'a [u8],
+    open: Vec<Open>,
+    anchors: HashMap<usize, Rc<Node>>,
+    nodes: usize,
+    root: Option<Rc<Node>>,
+}
+
+/// A list or a map that has not ended.
+struct Open {
+    place: Place,
+    anchor: usize,
+    kind: OpenKind,
+}
+
+enum OpenKind {
+    List(Vec<Rc<Node>>),
+    Map {
+        pairs: Vec<Pair>,
+        keys: HashSet<String>,
+        /// Maps named by `<<`, for the keys that this one does not have itself.
+        merged: Vec<Rc<Node>>,
+        key: Option<Key>,
+    },
+}
+
+enum Key {
+    Name(String, Place),
+    /// `<<`
+    Merge(Place),
+}
+
+impl Builder<'_> {
+    fn problem(&self, place: Place, reason: impl Into<String>) -> IntentProblem {
+        IntentProblem::at(self.path, place, reason)
+    }
+
+    fn take(&mut self, event: Event<'_>, place: Place) -> Result<(), IntentProblem> {
+        match event {
+            Event::DocumentStart(_) if self.root.is_some() => {
+                Err(self.problem(place, "begins a second document; write one document a file"))
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                let key = self.key_expected() && style == ScalarStyle::Plain && text == "<<" && tag.is_none();
+                if key {
+                    self.merge_key(place);
+                    return Ok(());
+                }
+                let value = self.scalar(&text, style, tag.as_deref(), place)?;
+                self.add(
+                    anchor,
+                    Node {
+                        place,
+                        value,
+                        size: 1,
+                    },
+                )
+            }
+            Event::Alias(anchor) => {
+                let Some(node) = self.anchors.get(&anchor).cloned() else {
+                    return Err(self.problem(place, "is an alias of something that it is itself in"));
+                };
+                self.count(node.size, place)?;
+                self.attach(node, place)
+            }
+            Event::SequenceStart(anchor, _) => self.open(place, anchor, OpenKind::List(Vec::new())),
+            Event::MappingStart(anchor, _) => {
+                let kind = OpenKind::Map {
+                    pairs: Vec::new(),
+                    keys: HashSet::new(),
+                    merged: Vec::new(),
+                    key: None,
+                };
+                self.open(place, anchor, kind)
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(),
+            Event::Nothing
+            | Event::StreamStart
+            | Event::StreamEnd
+            | Event::DocumentStart(_)
+            | Event::DocumentEnd => Ok(()),
+        }
+    }
+
+    fn scalar(
+        &self,
+        text: &str,
+        style: ScalarStyle,
+        tag: Option<&Tag>,
+        place: Place,
+    ) -> Result<Value, IntentProblem> {
+        match tag {
+            None if style == ScalarStyle::Plain => Ok(scalar::plain(text)),
+            None => Ok(Value::Text(text.to_owned())),
+            Some(tag) if tag.is_yaml_core_schema() && tag.suffix == "str" => Ok(Value::Text(text.to_owned())),
+            Some(tag) if tag.is_yaml_core_schema() => Ok(scalar::plain(text)),
+            Some(tag) => Err(self.problem(place, format!("has the tag {tag}, which means nothing here"))),
+        }
+    }
+
+    fn count(&mut self, nodes: usize, place: Place) -> Result<(), IntentProblem> {
+        self.nodes = self.nodes.saturating_add(nodes);
+        if self.nodes > MOST_NODES {
+            let reason = format!("is too much: with its aliases the file has more than {MOST_NODES} values");
+            return Err(self.problem(place, reason));
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, place: Place, anchor: usize, kind: OpenKind) -> Result<(), IntentProblem> {
+        if self.key_expected() {
+            return Err(self.problem(place, "is a key that is a list or a map; keys are words"));
+        }
+        if self.open.len() == MOST_DEPTH {
+            let reason = format!("is too deep: lists and maps may lie in one another {MOST_DEPTH} times");
+            return Err(self.problem(place, reason));
+        }
+        self.open.push(Open { place, anchor, kind });
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), IntentProblem> {
+        let Some(Open { place, anchor, kind }) = self.open.pop() else {
+            return Ok(());
+        };
+        let value = match kind {
+            OpenKind::List(items) => Value::List(items),
+            OpenKind::Map {
+                mut pairs,
+                mut keys,
+                merged,
+                ..
+            } => {
+                for map in merged {
+                    for pair in map.as_map().unwrap_or_default() {
+                        if keys.insert(pair.key.clone()) {
+                            pairs.push(pair.clone());
+                        }
+                    }
+                }
+                Value::Map(pairs)
+            }
+        };
+        let inside: usize = match &value {
+            Value::List(items) => items.iter().map(|item| item.size).sum(),
+            Value::Map(pairs) => pairs.iter().map(|pair| pair.value.size).sum(),
+            _ => 0,
+        };
+        self.add(
+            anchor,
+            Node {
+                place,
+                value,
+                size: inside + 1,
+            },
+        )
+    }
+
+    /// A new node. What is in it was counted already.
+    fn add(&mut self, anchor: usize, node: Node) -> Result<(), IntentProblem> {
+        let place = node.place;
+        self.count(1, place)?;
+        let node = Rc::new(node);
+        if anchor > 0 {
+            self.anchors.insert(anchor, Rc::clone(&node));
+        }
+        self.attach(node, place)
+    }
+
+    fn key_expected(&self) -> bool {
+        matches!(
+            self.open.last(),
+            Some(Open {
+                kind: OpenKind::Map { key: None, .. },
+                ..
+            })
+        )
+    }
+
+    fn merge_key(&mut self, place: Place) {
+        if let Some(Open {
+            kind: OpenKind::Map { key, .. },
+            ..
+        }) = self.open.last_mut()
+        {
+            *key = Some(Key::Merge(place));
+        }
+    }
+
+    fn attach(&mut self, node: Rc<Node>, place: Place) -> Result<(), IntentProblem> {
+        let path = self.path;
+        let problem = |place, reason: String| Err(IntentProblem::at(path, place, reason));
+        match self.open.last_mut().map(|open| &mut open.kind) {
+            None => self.root = Some(node),
+            Some(OpenKind::List(items)) => items.push(node),
+            Some(OpenKind::Map {
+                pairs,
+                keys,
+                merged,
+                key,
+            }) => match key.take() {
+                None => {
+                    let Some(name) = name(&node.value) else {
+                        return problem(
+                            place,
+                            "is a key that is a list or a map; keys are words".to_owned(),
+                        );
+                    };
+                    if !keys.insert(name.clone()) {
+                        return problem(place, format!("{name} is there twice; the second one would win"));
+                    }
+                    *key = Some(Key::Name(name, place));
+                }
+                Some(Key::Name(name, key_place)) => pairs.push(Pair {
+                    key: name,
+                    key_place,
+                    value: node,
+                }),
+                Some(Key::Merge(key_place)) => match &node.value {
+                    Value::Map(_) => merged.push(node),
+                    Value::List(maps) if maps.iter().all(|map| map.as_map().is_some()) => {
+                        merged.extend(maps.iter().cloned());
+                    }
+                    _ => return problem(key_place, "`<<` merges a map, or a list of maps".to_owned()),
+                },
+            },
+        }
+        Ok(())
+    }
+}
+
+/// A key as text.
+fn name(value: &Value) -> Option<String> {
+    match value {
+        Value::Text(text) => Some(text.clone()),
+        Value::Integer(number) => Some(number.to_string()),
+        Value::Boolean(value) => Some(value.to_string()),
+        Value::Null => Some("null".to_owned()),
+        Value::Number | Value::List(_) | Value::Map(_) => None,
+    }
+}

@@ -1,0 +1,80 @@
+use std::rc::Rc;
+
+/// A place in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// From 1.
+    pub(crate) line: usize,
+    /// From 1, in characters.
+    pub(crate) column: usize,
+}
+
+/// A value and where it begins.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Node {
+    pub(crate) place: Place,
+    pub(crate) value: Value,
+    /// How many values it is with all in it, aliases counted each time.
+    pub(super) size: usize,
+}
+
+#[derive(Debug, PartialEq)]
+pub(crate) enum Value {
+    Null,
+    Boolean(bool),
+    Integer(i64),
+    /// A number that is no integer, or too large for one.
+    Number,
+    Text(String),
+    List(Vec<Rc<Node>>),
+    /// In the order of the file; no key comes twice.
+    Map(Vec<Pair>),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Pair {
+    pub(crate) key: String,
+    pub(crate) key_place: Place,
+    pub(crate) value: Rc<Node>,
+}
+
+impl Node {
+    /// What it is, for people.
+    pub(crate) fn kind(&self) -> &'static str {
+        match &self.value {
+            Value::Null => "nothing",
+            Value::Boolean(_) => "true or false",
+            Value::Integer(_) | Value::Number => "a number",
+            Value::Text(_) => "text",
+            Value::List(_) => "a list",
+            Value::Map(_) => "a map",
+        }
+    }
+
+    pub(crate) fn as_map(&self) -> Option<&[Pair]> {
+        match &self.value {
+            Value::Map(pairs) => Some(pairs),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn as_list(&self) -> Option<&[Rc<Node>]> {
+        match &self.value {
+            Value::List(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn as_text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The value of a key of a map.
+    pub(crate) fn get(&self, key: &str) -> Option<&Rc<Node>> {
+        let pairs = self.as_map()?;
+        pairs.iter().find(|pair| pair.key == key).map(|pair| &pair.value)
+    }
+}

@@ -1,0 +1,134 @@
+use async_trait::async_trait;
+use futures_util::future::OptionFuture;
+use lockstep_protocol::Identity;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Error, Row, Statement};
+
+use super::PostgresStore;
+use super::commit::Transaction;
+use super::microseconds::Microseconds;
+use super::session::Session;
+use super::{cause, dead_letters, device, inbox, related};
+use crate::{BatchStore, BatchTransaction, Facts, Keys, StoreError};
+
+pub(super) const OPERATION: &str = "begin a batch";
+
+/// After the locks: whoever had them before has an earlier time.
+const NOW: &str = "SELECT clock_timestamp()";
+
+/// The statements of a beginning, which a session prepares before it is used.
+pub(super) const STATEMENTS: [&str; 7] = [
+    device::LOCK,
+    NOW,
+    inbox::SELECT,
+    related::SELECT_MACS,
+    related::SELECT_SERIALS,
+    related::SELECT_LINKS,
+    cause::NEXT_BLOCK,
+];
+
+#[async_trait]
+impl BatchStore for PostgresStore {
+    async fn begin(&self, keys: &Keys) -> Result<(Facts, Box<dyn BatchTransaction>), StoreError> {
+        let session = self.session(OPERATION).await?;
+        let mut facts = Facts::default();
+        self.read(&session, keys, &mut facts).await?;
+        let transaction = Transaction {
+            session,
+            asked: keys.hostnames.clone(),
+            known: facts.devices().map(|device| device.hostname.clone()).collect(),
+            cause_ids: self.cause_ids.clone(),
+        };
+        Ok((facts, Box::new(transaction)))
+    }
+}
+
+impl PostgresStore {
+    /// Sends `BEGIN` and everything asked for at once. The devices are first: when the other statements run, whoever had
+    /// locked them has committed, and the rest is as new as they are.
+    async fn read(&self, session: &Session, keys: &Keys, facts: &mut Facts) -> Result<(), StoreError> {
+        let statements =
+            futures_util::future::try_join_all(STATEMENTS.map(|sql| session.prepare_cached(sql)));
+        let statements = session.answer(OPERATION, statements).await?;
+        let [
+            lock,
+            now,
+            select_inbox,
+            select_macs,
+            select_serials,
+            select_links,
+            next_block,
+        ] = &statements[..]
+        else {
+            unreachable!("as many are prepared as there are");
+        };
+        let hostnames: Vec<&str> = keys
+            .hostnames
+            .iter()
+            .map(lockstep_protocol::Hostname::as_str)
+            .collect();
+        let (sources, ids): (Vec<&str>, Vec<&str>) = keys.identities.iter().map(identity).unzip();
+        let macs: Vec<&str> = keys.macs.iter().map(lockstep_protocol::Mac::as_str).collect();
+        let serials: Vec<&str> = keys
+            .serials
+            .iter()
+            .map(lockstep_protocol::Serial::as_str)
+            .collect();
+        let links_of: Vec<&str> = keys
+            .links_of
+            .iter()
+            .map(lockstep_protocol::Hostname::as_str)
+            .collect();
+
+        // Polled in this order, hence sent in this order.
+        let batch = async {
+            tokio::try_join!(
+                biased;
+                session.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED"),
+                asked(session, lock, &hostnames, [&hostnames]),
+                session.query_one(now, &[]),
+                asked(session, select_inbox, &ids, [&sources, &ids]),
+                asked(session, select_macs, &macs, [&macs]),
+                asked(session, select_serials, &serials, [&serials]),
+                asked(session, select_links, &links_of, [&links_of]),
+                async {
+                    // Usually there are enough for a batch, so that its commit need not fetch any.
+                    let short = self.cause_ids.short_of(keys.identities.len());
+                    let block = short.then(|| session.query_one(next_block, &[]));
+                    OptionFuture::from(block).await.transpose()
+                },
+            )
+        };
+        let ((), devices, now, messages, macs, serials, links, block) =
+            session.answer(OPERATION, Box::pin(batch)).await?;
+        facts.know_time(now.get::<_, Microseconds>(0).0);
+        if let Some(block) = block {
+            self.cause_ids.add_block(block.get(0));
+        }
+        for row in &devices {
+            facts.know_device(device::read(row)?);
+        }
+        for row in &messages {
+            facts.know_message(inbox::read(row)?);
+        }
+        related::know(&macs, &serials, &links, facts)?;
+        dead_letters::know(session, keys, facts).await
+    }
+}
+
+fn identity(identity: &Identity) -> (&str, &str) {
+    (identity.source.as_str(), identity.id.as_str())
+}
+
+/// Sends the query when polled first, if there is anything to ask.
+async fn asked<const N: usize>(
+    session: &Session,
+    statement: &Statement,
+    keys: &[&str],
+    parameters: [&(dyn ToSql + Sync); N],
+) -> Result<Vec<Row>, Error> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    session.query(statement, &parameters).await
+}

@@ -1,0 +1,109 @@
+//! Causes, and the ids they have before they are written: so that devices and causes are written in one flight.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Mutex;
+
+use super::microseconds::Microseconds;
+use super::session::Session;
+use super::write::Write;
+use crate::{Facts, StoreError};
+
+/// The increment of the sequence.
+const BLOCK: i64 = 1000;
+
+pub(super) const NEXT_BLOCK: &str = "SELECT nextval('cause_block')";
+
+pub(super) const INSERT: &str = "\
+    INSERT INTO cause (id, cause, source, message_id, kind, actor, at) \
+    SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])";
+
+/// Ids that belong to this process. Those that a failed transaction took are lost, which does not matter.
+#[derive(Debug, Default)]
+pub(super) struct CauseIds {
+    free: Mutex<VecDeque<Range<i64>>>,
+}
+
+impl CauseIds {
+    /// Whether a batch of so many messages might need more than there are.
+    pub(super) fn short_of(&self, messages: usize) -> bool {
+        let free = self.free.lock().expect("nothing panics while it holds the lock");
+        let left: i64 = free.iter().map(|range| range.end - range.start).sum();
+        usize::try_from(left).is_ok_and(|left| left < messages + messages / 2)
+    }
+
+    /// Adds the block that begins here.
+    pub(super) fn add_block(&self, first: i64) {
+        let mut free = self.free.lock().expect("nothing panics while it holds the lock");
+        free.push_back(first..first + BLOCK);
+    }
+
+    /// So many ids, fewer if there are not enough.
+    fn take(&self, count: usize, ids: &mut Vec<i64>) {
+        let mut free = self.free.lock().expect("nothing panics while it holds the lock");
+        while ids.len() < count {
+            let Some(range) = free.front_mut() else {
+                return;
+            };
+            ids.extend(range.by_ref().take(count - ids.len()));
+            if range.is_empty() {
+                free.pop_front();
+            }
+        }
+    }
+
+    /// An id for each cause of a batch. Asks the database if there are not enough, which is rare.
+    pub(super) async fn assign(&self, session: &Session, facts: &Facts) -> Result<Vec<i64>, StoreError> {
+        let count = facts.new_causes().len();
+        let mut ids = Vec::with_capacity(count);
+        self.take(count, &mut ids);
+        while ids.len() < count {
+            let block = session.query_one(NEXT_BLOCK, &[]);
+            let block = session.answer("number causes", block).await?;
+            self.add_block(block.get(0));
+            self.take(count, &mut ids);
+        }
+        Ok(ids)
+    }
+}
+
+pub(super) fn insert<'a>(facts: &'a Facts, ids: &'a [i64]) -> Option<Write<'a>> {
+    let causes = facts.new_causes();
+    if causes.is_empty() {
+        return None;
+    }
+    Some(
+        Write::new(INSERT)
+            .column(ids.iter().copied())
+            .column(causes.iter().map(|cause| cause.cause.as_str()))
+            .column(causes.iter().map(|cause| cause.identity.source.as_str()))
+            .column(causes.iter().map(|cause| cause.identity.id.as_str()))
+            .column(causes.iter().map(|cause| cause.kind.as_str()))
+            .column(
+                causes
+                    .iter()
+                    .map(|cause| cause.actor.as_deref().map(super::inbox::without_nul)),
+            )
+            .column(causes.iter().map(|cause| Microseconds(cause.at))),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_come_from_blocks_and_never_twice() {
+        let ids = CauseIds::default();
+        assert!(ids.short_of(1));
+        ids.add_block(1);
+        ids.add_block(5001);
+        assert!(!ids.short_of(1333) && ids.short_of(1334));
+        let mut taken = Vec::new();
+        ids.take(999, &mut taken);
+        ids.take(1002, &mut taken);
+        assert_eq!(taken[998..], [999, 1000, 5001, 5002]);
+        ids.take(5000, &mut taken);
+        assert_eq!((taken.len(), taken.last()), (2000, Some(&6000)));
+    }
+}

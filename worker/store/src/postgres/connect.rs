@@ -1,0 +1,109 @@
+//! A pool of sessions, each with its time-outs set before its first statement.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use secrecy::ExposeSecret;
+use tokio_postgres::config::SslMode;
+use tokio_postgres::{Config, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::PostgresOptions;
+use super::address::Address;
+use crate::StoreError;
+
+/// A pool that connects nothing yet.
+pub(super) fn pool(options: &PostgresOptions) -> Result<Pool, StoreError> {
+    let Address { mut config, ca_file } = options.url.expose_secret().parse()?;
+    let ca_file = ca_file.or_else(|| options.ca_file.clone());
+    configure(&mut config, options);
+    // Whether a session can be lent again is known without asking: one that is not certainly clean is never given back.
+    let manager_config = ManagerConfig {
+        recycling_method: RecyclingMethod::Fast,
+    };
+    let manager = if config.get_ssl_mode() == SslMode::Disable {
+        Manager::from_config(config, NoTls, manager_config)
+    } else {
+        let tls = MakeRustlsConnect::new(tls(ca_file.as_deref())?);
+        Manager::from_config(config, tls, manager_config)
+    };
+    Pool::builder(manager)
+        .max_size(options.sessions)
+        .runtime(Runtime::Tokio1)
+        .wait_timeout(Some(options.answer_timeout()))
+        .create_timeout(Some(options.connect_timeout))
+        .recycle_timeout(Some(options.connect_timeout))
+        .build()
+        .map_err(|error| StoreError::Address {
+            reason: error.to_string(),
+        })
+}
+
+fn configure(config: &mut Config, options: &PostgresOptions) {
+    if config.get_application_name().is_none() {
+        config.application_name(&options.application_name);
+    }
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(options.connect_timeout);
+    }
+    config
+        .keepalives(true)
+        .keepalives_idle(Duration::from_secs(30))
+        .keepalives_interval(Duration::from_secs(10))
+        .keepalives_retries(3)
+        .tcp_user_timeout(Duration::from_mins(1));
+    let mut settings = format!(
+        "-c lock_timeout={} -c statement_timeout={} -c idle_in_transaction_session_timeout={}",
+        options.lock_timeout.as_millis(),
+        options.statement_timeout.as_millis(),
+        options.idle_in_transaction_timeout.as_millis(),
+    );
+    // Every statement here looks a few rows up by an index. Statistics of a table that was empty a minute ago must not
+    // talk the planner into reading all of it.
+    settings += " -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off";
+    // Those of the URL come last, and win.
+    if let Some(given) = config.get_options() {
+        settings = format!("{settings} {given}");
+    }
+    config.options(settings);
+}
+
+fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, StoreError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| StoreError::Address {
+            reason: error.to_string(),
+        })?
+        .with_root_certificates(authorities(ca_file)?)
+        .with_no_client_auth();
+    Ok(config)
+}
+
+fn authorities(ca_file: Option<&Path>) -> Result<RootCertStore, StoreError> {
+    let mut authorities = RootCertStore::empty();
+    let Some(file) = ca_file else {
+        // One that cannot be read is left out, as other programs do; a server that needs it fails verification.
+        authorities.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        return Ok(authorities);
+    };
+    let unusable = |reason: String| StoreError::Address {
+        reason: format!("certificate authorities in {}: {reason}", file.display()),
+    };
+    let certificates = CertificateDer::pem_file_iter(file).map_err(|error| unusable(error.to_string()))?;
+    for certificate in certificates {
+        let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
+        authorities
+            .add(certificate)
+            .map_err(|error| unusable(error.to_string()))?;
+    }
+    if authorities.is_empty() {
+        return Err(unusable("there are none".to_owned()));
+    }
+    Ok(authorities)
+}

@@ -1,0 +1,186 @@
+use std::net::IpAddr;
+
+use tokio_postgres::Row;
+
+use super::microseconds::Microseconds;
+use super::write::Write;
+use crate::view::OPEN_CAUSES;
+use crate::{Attributes, DeviceRow, Facts, Lifecycle, StoreError, SyncState, column};
+
+macro_rules! columns {
+    () => {
+        "id, hostname, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
+         state, note, until, version_time, version_id, desired_generation, synced_generation, unsynchronized_since"
+    };
+}
+pub(super) use columns;
+
+/// Locked in the order of their ids, so that two batches never wait for one another in a circle. Who refers to a device
+/// (an interface, a member) does not wait: its key does not change.
+pub(super) const LOCK: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM device WHERE hostname = ANY($1) ORDER BY id FOR NO KEY UPDATE"
+);
+
+/// The last parameter has the causes of all devices, of which each takes a slice. Only the newest 32 stay.
+pub(super) const FLAG: &str = "\
+    UPDATE device SET \
+        desired_generation = new.desired, synced_generation = new.synced, unsynchronized_since = new.since, \
+        open_causes = (CASE WHEN new.forgets THEN '{}' ELSE device.open_causes END || ($7::bigint[])[new.first:new.last]) \
+            [greatest(1, CASE WHEN new.forgets THEN 0 ELSE cardinality(device.open_causes) END \
+                + new.last - new.first + 1 - 31):] \
+    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::boolean[], $6::integer[], $8::integer[]) \
+        AS new (id, desired, synced, since, forgets, first, last) \
+    WHERE device.id = new.id";
+
+pub(super) const DESCRIBE: &str = "\
+    UPDATE device SET \
+        device_type = new.device_type, platform = new.platform, management_ip = new.management_ip, mac = new.mac, \
+        serial = new.serial, vendor = new.vendor, model = new.model, os_version = new.os_version, \
+        state = new.state, note = new.note, until = new.until, version_time = new.version_time, version_id = new.version_id \
+    FROM unnest($1::bigint[], $2::text[], $3::text[], $4::inet[], $5::text[], $6::text[], $7::text[], $8::text[], \
+            $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::text[], $14::text[]) \
+        AS new (id, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
+            state, note, until, version_time, version_id) \
+    WHERE device.id = new.id";
+
+pub(super) const INSERT: &str = "\
+    INSERT INTO device (hostname, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
+        state, note, until, version_time, version_id, desired_generation, synced_generation, unsynchronized_since, \
+        open_causes) \
+    SELECT hostname, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
+        state, note, until, version_time, version_id, desired, synced, since, ($20::bigint[])[first:last] \
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::inet[], $5::text[], $6::text[], $7::text[], $8::text[], \
+            $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::text[], $14::text[], \
+            $15::bigint[], $16::bigint[], $17::timestamptz[], $18::integer[], $19::integer[]) \
+        AS new (hostname, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
+            state, note, until, version_time, version_id, desired, synced, since, first, last)";
+
+/// A row that begins with the columns of `columns!`.
+pub(super) fn read(row: &Row) -> Result<DeviceRow, StoreError> {
+    Ok(DeviceRow {
+        id: Some(row.get(0)),
+        hostname: column::name("device.hostname", row.get(1))?,
+        attributes: Attributes {
+            device_type: column::word("device.device_type", row.get(2))?,
+            platform: row.get(3),
+            management_ip: row.get::<_, Option<IpAddr>>(4),
+            mac: column::optional_name("device.mac", row.get(5))?,
+            serial: column::optional_name("device.serial", row.get(6))?,
+            vendor: row.get(7),
+            model: row.get(8),
+            os_version: row.get(9),
+        },
+        lifecycle: Lifecycle {
+            state: column::word("device.state", row.get(10))?,
+            note: row.get(11),
+            until: row.get::<_, Option<Microseconds>>(12).map(|time| time.0),
+            version: column::read_version(row.get(13), row.get(14))?,
+        },
+        sync: SyncState {
+            desired: row.get(15),
+            synced: row.get(16),
+            since: row.get::<_, Option<Microseconds>>(17).map(|time| time.0),
+        },
+        groups: None,
+        causes: Vec::new(),
+        forgets_causes: false,
+        described: false,
+        flagged: false,
+    })
+}
+
+/// Writes to devices that are there: first what they are, then their flags.
+pub(super) fn update<'a>(facts: &'a Facts, cause_ids: &[i64]) -> impl Iterator<Item = Write<'a>> {
+    let known = || facts.devices().filter_map(|row| row.id.map(|id| (id, row)));
+    let described: Vec<_> = known().filter(|(_, row)| row.described).collect();
+    let flagged: Vec<_> = known().filter(|(_, row)| row.flagged).collect();
+    let describe = (!described.is_empty()).then(|| {
+        let write = Write::new(DESCRIBE).column(described.iter().map(|(id, _)| *id));
+        description(write, described.iter().map(|(_, row)| *row))
+    });
+    let flag = (!flagged.is_empty()).then(|| {
+        let causes = Causes::of(flagged.iter().map(|(_, row)| *row), cause_ids);
+        Write::new(FLAG)
+            .column(flagged.iter().map(|(id, _)| *id))
+            .column(flagged.iter().map(|(_, row)| row.sync.desired))
+            .column(flagged.iter().map(|(_, row)| row.sync.synced))
+            .column(flagged.iter().map(|(_, row)| row.sync.since.map(Microseconds)))
+            .column(flagged.iter().map(|(_, row)| row.forgets_causes))
+            .column(causes.first)
+            .column(causes.ids)
+            .column(causes.last)
+    });
+    describe.into_iter().chain(flag)
+}
+
+pub(super) fn insert<'a>(facts: &'a Facts, cause_ids: &[i64]) -> Option<Write<'a>> {
+    let new: Vec<&DeviceRow> = facts.devices().filter(|row| row.id.is_none()).collect();
+    if new.is_empty() {
+        return None;
+    }
+    let causes = Causes::of(new.iter().copied(), cause_ids);
+    let write = Write::new(INSERT).column(new.iter().map(|row| row.hostname.as_str()));
+    Some(
+        description(write, new.iter().copied())
+            .column(new.iter().map(|row| row.sync.desired))
+            .column(new.iter().map(|row| row.sync.synced))
+            .column(new.iter().map(|row| row.sync.since.map(Microseconds)))
+            .column(causes.first)
+            .column(causes.last)
+            .column(causes.ids),
+    )
+}
+
+/// The columns from `device_type` to `version_id`.
+fn description<'a>(write: Write<'a>, rows: impl Iterator<Item = &'a DeviceRow> + Clone) -> Write<'a> {
+    let attributes = rows.clone().map(|row| &row.attributes);
+    let lifecycles = rows.map(|row| &row.lifecycle);
+    let stamps = lifecycles.clone().map(|row| row.version.as_ref());
+    write
+        .column(attributes.clone().map(|row| row.device_type.as_str()))
+        .column(attributes.clone().map(|row| row.platform.as_deref()))
+        .column(attributes.clone().map(|row| row.management_ip))
+        .column(
+            attributes
+                .clone()
+                .map(|row| row.mac.as_ref().map(lockstep_protocol::Mac::as_str)),
+        )
+        .column(
+            attributes
+                .clone()
+                .map(|row| row.serial.as_ref().map(lockstep_protocol::Serial::as_str)),
+        )
+        .column(attributes.clone().map(|row| row.vendor.as_deref()))
+        .column(attributes.clone().map(|row| row.model.as_deref()))
+        .column(attributes.map(|row| row.os_version.as_deref()))
+        .column(lifecycles.clone().map(|row| row.state.as_str()))
+        .column(lifecycles.clone().map(|row| row.note.as_deref()))
+        .column(lifecycles.map(|row| row.until.map(Microseconds)))
+        .column(stamps.clone().map(|version| version.map(column::version_time)))
+        .column(stamps.map(|version| version.map(|version| version.id.as_str())))
+}
+
+/// The new causes of several devices as one array, and which slice of it is whose. An array of arrays would have to be
+/// rectangular.
+#[derive(Debug, Default, PartialEq)]
+struct Causes {
+    ids: Vec<i64>,
+    first: Vec<i32>,
+    last: Vec<i32>,
+}
+
+impl Causes {
+    fn of<'a>(rows: impl Iterator<Item = &'a DeviceRow>, ids: &[i64]) -> Self {
+        let mut causes = Self::default();
+        let position = |causes: &Self| i32::try_from(causes.ids.len()).expect("a batch has fewer causes");
+        for row in rows {
+            let newest = &row.causes[row.causes.len().saturating_sub(OPEN_CAUSES)..];
+            causes.first.push(position(&causes) + 1);
+            causes.ids.extend(newest.iter().map(|index| ids[*index]));
+            causes.last.push(position(&causes));
+        }
+        causes
+    }
+}

@@ -1,0 +1,106 @@
+//! What an error of PostgreSQL means for the one who asked.
+
+use std::error::Error as _;
+use std::io;
+
+use tokio_postgres::Error;
+use tokio_postgres::error::SqlState;
+
+use crate::StoreError;
+use crate::error_class::ErrorClass;
+
+/// Unique constraints that only another transaction at the same time can have violated: `begin` looked their keys up.
+const RACES: [&str; 2] = ["inbox_identity", "device_hostname"];
+
+fn class_of_state(state: &SqlState, constraint: Option<&str>) -> ErrorClass {
+    match state.code() {
+        "40001" | "40P01" => ErrorClass::Conflict,
+        "23505" if constraint.is_some_and(|name| RACES.contains(&name)) => ErrorClass::Conflict,
+        // Lock not available, query cancelled, idle in transaction; a standby that is no primary yet.
+        "55P03" | "57014" | "25P02" | "25P03" | "25006" | "40003" => ErrorClass::Unavailable,
+        code => match &code[..2.min(code.len())] {
+            // Connection, authorization, database, resources, intervention, system, internal; and a schema or rights
+            // that are not what this program needs (42, 3F). No message is to blame for any of them.
+            "08" | "28" | "3D" | "3F" | "42" | "53" | "57" | "58" | "XX" => ErrorClass::Unavailable,
+            _ => ErrorClass::Refused,
+        },
+    }
+}
+
+/// What this error means.
+pub(super) fn error_class(error: &Error) -> ErrorClass {
+    match error.as_db_error() {
+        Some(database) => class_of_state(database.code(), database.constraint()),
+        // Without an answer of the database: closed, timed out or broken in the network. Else a value could not be
+        // encoded or decoded.
+        None if error
+            .source()
+            .is_none_or(<dyn std::error::Error>::is::<io::Error>) =>
+        {
+            ErrorClass::Unavailable
+        }
+        None => ErrorClass::Refused,
+    }
+}
+
+/// What this error means for this operation.
+pub(super) fn classify(operation: &'static str, error: Error) -> StoreError {
+    error_class(&error).error(operation, error)
+}
+
+/// The database did not answer, or could not be asked.
+pub(super) fn unavailable(
+    operation: &'static str,
+    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> StoreError {
+    ErrorClass::Unavailable.error(operation, source)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_heal_in_their_way() {
+        let table = [
+            ("08006", None, ErrorClass::Unavailable),
+            ("08P01", None, ErrorClass::Unavailable),
+            ("57P01", None, ErrorClass::Unavailable),
+            ("57P02", None, ErrorClass::Unavailable),
+            ("57P03", None, ErrorClass::Unavailable),
+            ("57014", None, ErrorClass::Unavailable),
+            ("55P03", None, ErrorClass::Unavailable),
+            ("53300", None, ErrorClass::Unavailable),
+            ("53100", None, ErrorClass::Unavailable),
+            ("25P02", None, ErrorClass::Unavailable),
+            ("25P03", None, ErrorClass::Unavailable),
+            ("25006", None, ErrorClass::Unavailable),
+            ("28P01", None, ErrorClass::Unavailable),
+            ("42P01", None, ErrorClass::Unavailable),
+            ("42501", None, ErrorClass::Unavailable),
+            ("58030", None, ErrorClass::Unavailable),
+            ("XX001", None, ErrorClass::Unavailable),
+            ("40001", None, ErrorClass::Conflict),
+            ("40P01", None, ErrorClass::Conflict),
+            ("40003", None, ErrorClass::Unavailable),
+            ("23505", Some("inbox_identity"), ErrorClass::Conflict),
+            ("23505", Some("device_hostname"), ErrorClass::Conflict),
+            ("23505", Some("device_mac"), ErrorClass::Refused),
+            ("23505", Some("device_serial"), ErrorClass::Refused),
+            ("23505", None, ErrorClass::Refused),
+            ("23514", Some("device_generations"), ErrorClass::Refused),
+            ("23502", None, ErrorClass::Refused),
+            ("22021", None, ErrorClass::Refused),
+            ("22008", None, ErrorClass::Refused),
+            ("54000", None, ErrorClass::Refused),
+            ("0A000", None, ErrorClass::Refused),
+        ];
+        for (code, constraint, expected) in table {
+            assert_eq!(
+                class_of_state(&SqlState::from_code(code), constraint),
+                expected,
+                "{code} {constraint:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,116 @@
+use std::borrow::Cow;
+
+use async_trait::async_trait;
+use lockstep_protocol::Identity;
+use tokio_postgres::Row;
+
+use super::PostgresStore;
+use super::microseconds::Microseconds;
+use super::write::Write;
+use crate::{Facts, Inbox, InboxRow, StoreError, column};
+
+/// Each looked up in the index, whatever the planner thinks of the table's size.
+pub(super) const SELECT: &str = "\
+    SELECT inbox.source, inbox.id, kind, digest, state, at, actor, subject, result_type, result, redrive_count \
+    FROM unnest($1::text[], $2::text[]) AS asked (source, id) \
+    JOIN inbox ON inbox.source = asked.source AND inbox.id = asked.id";
+
+macro_rules! insert {
+    () => {
+        "INSERT INTO inbox (source, id, kind, digest, state, at, actor, subject, result_type, result, redrive_count) \
+         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::timestamptz[], \
+            $7::text[], $8::text[], $9::text[], $10::text[], $11::integer[])"
+    };
+}
+
+/// A row that is there already was committed by another worker since we looked: the transaction fails and is repeated.
+pub(super) const INSERT: &str = insert!();
+
+/// These identities are made from content: whoever was first said the same.
+pub(super) const INSERT_DERIVED: &str = concat!(insert!(), " ON CONFLICT DO NOTHING");
+
+/// What is worked again after its dead letter was requeued makes room for its new row; an applied message never does.
+pub(super) const DELETE_REQUEUED: &str = "\
+    DELETE FROM inbox USING unnest($1::text[], $2::text[], $3::integer[]) AS again (source, id, redrive_count) \
+    WHERE inbox.source = again.source AND inbox.id = again.id AND inbox.state = 'dead' AND inbox.redrive_count < again.redrive_count";
+
+#[async_trait]
+impl Inbox for PostgresStore {
+    async fn outcome(&self, identity: &Identity) -> Result<Option<InboxRow>, StoreError> {
+        const OPERATION: &str = "read an outcome";
+        let session = self.session(OPERATION).await?;
+        let (sources, ids) = ([identity.source.as_str()], [identity.id.as_str()]);
+        let rows = session
+            .answer(OPERATION, async {
+                let statement = session.prepare_cached(SELECT).await?;
+                session.query(&statement, &[&&sources[..], &&ids[..]]).await
+            })
+            .await?;
+        session.give_back();
+        rows.first().map(read).transpose()
+    }
+}
+
+pub(super) fn read(row: &Row) -> Result<InboxRow, StoreError> {
+    Ok(InboxRow {
+        identity: column::identity(row.get(0), row.get(1))?,
+        kind: row.get(2),
+        digest: column::digest(row.get(3))?,
+        state: column::read_inbox_state(row.get(4))?,
+        at: row.get::<_, Microseconds>(5).0,
+        actor: row.get(6),
+        subject: row.get(7),
+        result: column::read_result(row.get(8), row.get(9))?,
+        redrive_count: column::read_redrive_count("inbox.redrive_count", row.get(10))?,
+    })
+}
+
+/// Rows of both ways to be inserted, each sorted, so that two workers with the same messages wait in one order.
+pub(super) fn insert(facts: &Facts) -> impl Iterator<Item = Write<'_>> {
+    let mut rows: Vec<&InboxRow> = facts.new_inbox().iter().map(AsRef::as_ref).collect();
+    rows.sort_unstable_by_key(|row| &row.identity);
+    let (derived, own): (Vec<_>, Vec<_>) = rows
+        .into_iter()
+        .partition(|row| column::is_derived(&row.identity));
+    let inserts = [(INSERT, own), (INSERT_DERIVED, derived)]
+        .into_iter()
+        .filter(|(_, rows)| !rows.is_empty())
+        .map(|(statement, rows)| write(statement, &rows));
+    delete_requeued(facts).into_iter().chain(inserts)
+}
+
+fn delete_requeued(facts: &Facts) -> Option<Write<'_>> {
+    let again = || facts.new_inbox().iter().filter(|row| row.redrive_count > 0);
+    again().next()?;
+    let delete = Write::new(DELETE_REQUEUED)
+        .column(again().map(|row| row.identity.source.as_str()))
+        .column(again().map(|row| row.identity.id.as_str()))
+        .column(again().map(|row| column::redrive_count(row.redrive_count)));
+    Some(delete)
+}
+
+fn write<'a>(statement: &'static str, rows: &[&'a InboxRow]) -> Write<'a> {
+    let rows = rows.iter().copied();
+    Write::new(statement)
+        .column(rows.clone().map(|row| row.identity.source.as_str()))
+        .column(rows.clone().map(|row| row.identity.id.as_str()))
+        .column(rows.clone().map(|row| without_nul(&row.kind)))
+        .column(rows.clone().map(|row| &row.digest.as_bytes()[..]))
+        .column(rows.clone().map(|row| column::inbox_state(row.state)))
+        .column(rows.clone().map(|row| Microseconds(row.at)))
+        .column(rows.clone().map(|row| row.actor.as_deref().map(without_nul)))
+        .column(rows.clone().map(|row| row.subject.as_deref().map(without_nul)))
+        .column(rows.clone().map(|row| row.result.kind().as_str()))
+        .column(rows.clone().map(|row| column::result(&row.result)))
+        .column(rows.map(|row| column::redrive_count(row.redrive_count)))
+}
+
+/// PostgreSQL has no U+0000 in texts. What is remembered of a message has U+FFFD instead: else a message with it could
+/// not even be remembered as dead.
+pub(super) fn without_nul(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') {
+        Cow::Owned(text.replace('\0', "\u{fffd}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}

@@ -1,0 +1,107 @@
+use std::sync::LazyLock;
+
+use async_trait::async_trait;
+use deadpool_postgres::{ClientWrapper, Object};
+use jiff::Timestamp;
+use tokio_postgres::error::SqlState;
+
+use super::PostgresStore;
+use super::error::{classify, error_class, unavailable};
+use super::microseconds::Microseconds;
+use crate::migrated::{self, Found, failed, migrated, newer, newest, number};
+use crate::{Migrated, Schema, StoreError};
+
+mod embedded {
+    refinery::embed_migrations!("src/migrations/postgres");
+}
+
+static NEEDED: LazyLock<u32> = LazyLock::new(|| newest(&embedded::migrations::runner()));
+
+/// Fails unless this program may work on the schema.
+pub(super) fn check(found: Found) -> Result<(), StoreError> {
+    migrated::check(found, *NEEDED)
+}
+
+/// What the schema says of itself. Nothing may be open in the session: what is not there yet is an error to the server.
+pub(super) async fn found(client: &tokio_postgres::Client) -> Result<Found, tokio_postgres::Error> {
+    let version = integer(client, "SELECT max(version) FROM refinery_schema_history").await?;
+    let version = version.map_or(0, number);
+    let oldest = if version > *NEEDED {
+        integer(client, "SELECT max(oldest) FROM schema_compatibility").await?
+    } else {
+        None
+    };
+    Ok(Found {
+        version,
+        oldest: oldest.map(number),
+    })
+}
+
+async fn integer(
+    client: &tokio_postgres::Client,
+    select: &str,
+) -> Result<Option<i32>, tokio_postgres::Error> {
+    match client.query_one(select, &[]).await {
+        Ok(row) => Ok(row.get(0)),
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[async_trait]
+impl Schema for PostgresStore {
+    /// The lock is one of the session that migrates, for the schema it works in. Closing the session frees it, however
+    /// that comes. A pooler between us and the server must pool sessions, not transactions.
+    async fn migrate(&self) -> Result<Migrated, StoreError> {
+        const OPERATION: &str = "migrate";
+        let session = self
+            .pool
+            .get()
+            .await
+            .map_err(|error| unavailable(OPERATION, error))?;
+        // Never given back to the pool: it has other time-outs from here on.
+        let mut session = Object::take(session);
+        lock(&session).await.map_err(|error| classify(OPERATION, error))?;
+        let found = found(&session)
+            .await
+            .map_err(|error| classify(OPERATION, error))?;
+        if let Some(migrated) = newer(found, *NEEDED)? {
+            return Ok(migrated);
+        }
+        let report = embedded::migrations::runner()
+            .run_async(&mut *session)
+            .await
+            .map_err(|error| failed(error, error_class))?;
+        Ok(migrated(&report, *NEEDED))
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        const OPERATION: &str = "ping";
+        let session = self.session(OPERATION).await?;
+        session.check_version(OPERATION).await?;
+        session.give_back();
+        Ok(())
+    }
+
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        const OPERATION: &str = "read the clock";
+        let session = self.session(OPERATION).await?;
+        let row = session
+            .answer(OPERATION, session.query_one("SELECT clock_timestamp()", &[]))
+            .await?;
+        session.give_back();
+        Ok(row.get::<_, Microseconds>(0).0)
+    }
+}
+
+/// Waits as long as another migration may reasonably take. A migration itself may take its time, but must not keep
+/// workers waiting behind its own wait for a table.
+async fn lock(session: &ClientWrapper) -> Result<(), tokio_postgres::Error> {
+    session
+        .batch_execute(
+            "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '15min'; \
+             SELECT pg_advisory_lock(hashtextextended('lockstep migrate ' || current_schema(), 0)); \
+             SET lock_timeout = '30s'",
+        )
+        .await
+}

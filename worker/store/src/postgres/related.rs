@@ -1,0 +1,168 @@
+//! What devices have to do with: groups, interfaces, links and clients. Devices and groups are named, and their ids
+//! found by SQL, since those that begin to exist in the same transaction have none yet. A name that is not there makes
+//! a null, which the table refuses: nothing is left out in silence.
+
+use lockstep_protocol::{GroupName, Hostname};
+use tokio_postgres::Row;
+
+use super::write::Write;
+use crate::{Facts, Link, LinkEnd, StoreError, column, merged};
+
+pub(super) const SELECT_MACS: &str = "SELECT mac, hostname FROM device WHERE mac = ANY($1)";
+pub(super) const SELECT_SERIALS: &str = "SELECT serial, hostname FROM device WHERE serial = ANY($1)";
+
+/// From either end.
+pub(super) const SELECT_LINKS: &str = "\
+    SELECT here.hostname, port.name, there.hostname, peer.name \
+    FROM device here JOIN interface port ON port.device_id = here.id JOIN linknet ON linknet.one_id = port.id \
+        JOIN interface peer ON peer.id = linknet.other_id JOIN device there ON there.id = peer.device_id \
+    WHERE here.hostname = ANY($1) \
+    UNION ALL \
+    SELECT here.hostname, port.name, there.hostname, peer.name \
+    FROM device here JOIN interface port ON port.device_id = here.id JOIN linknet ON linknet.other_id = port.id \
+        JOIN interface peer ON peer.id = linknet.one_id JOIN device there ON there.id = peer.device_id \
+    WHERE here.hostname = ANY($1)";
+
+pub(super) const UPSERT_GROUPS: &str = "\
+    INSERT INTO device_group (name, location) SELECT * FROM unnest($1::text[], $2::boolean[]) \
+    ON CONFLICT (name) DO UPDATE SET location = excluded.location \
+        WHERE excluded.location IS NOT NULL AND device_group.location IS DISTINCT FROM excluded.location";
+
+pub(super) const DELETE_MEMBERS: &str = "\
+    DELETE FROM group_member USING device \
+    WHERE device.hostname = ANY($1) AND group_member.device_id = device.id";
+
+pub(super) const INSERT_MEMBERS: &str = "\
+    INSERT INTO group_member (device_id, group_id) \
+    SELECT device.id, device_group.id FROM unnest($1::text[], $2::text[]) AS new (hostname, name) \
+    LEFT JOIN device ON device.hostname = new.hostname LEFT JOIN device_group ON device_group.name = new.name";
+
+pub(super) const UPSERT_INTERFACES: &str = "\
+    INSERT INTO interface (device_id, name, configuration) \
+    SELECT device.id, new.name, new.configuration \
+    FROM unnest($1::text[], $2::text[], $3::text[]) AS new (hostname, name, configuration) \
+    LEFT JOIN device ON device.hostname = new.hostname \
+    ON CONFLICT (device_id, name) DO UPDATE SET configuration = excluded.configuration \
+        WHERE excluded.configuration IS NOT NULL AND interface.configuration IS DISTINCT FROM excluded.configuration";
+
+pub(super) const INSERT_LINKS: &str = "\
+    INSERT INTO linknet (one_id, other_id) \
+    SELECT least(a.id, b.id), greatest(a.id, b.id) \
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS new (a_hostname, a_name, b_hostname, b_name) \
+    LEFT JOIN device a_device ON a_device.hostname = new.a_hostname \
+    LEFT JOIN interface a ON a.device_id = a_device.id AND a.name = new.a_name \
+    LEFT JOIN device b_device ON b_device.hostname = new.b_hostname \
+    LEFT JOIN interface b ON b.device_id = b_device.id AND b.name = new.b_name \
+    ON CONFLICT DO NOTHING";
+
+pub(super) const UPSERT_CLIENTS: &str = "\
+    INSERT INTO client (mac, name, ip, interface_id, group_id) \
+    SELECT new.mac, new.name, new.ip, interface.id, device_group.id \
+    FROM unnest($1::text[], $2::text[], $3::inet[], $4::text[], $5::text[], $6::text[]) \
+        AS new (mac, name, ip, hostname, interface, group_name) \
+    LEFT JOIN device ON device.hostname = new.hostname \
+    LEFT JOIN interface ON interface.device_id = device.id AND interface.name = new.interface \
+    LEFT JOIN device_group ON device_group.name = new.group_name \
+    ON CONFLICT (mac) DO UPDATE SET \
+        name = coalesce(excluded.name, client.name), ip = coalesce(excluded.ip, client.ip), \
+        interface_id = coalesce(excluded.interface_id, client.interface_id), \
+        group_id = coalesce(excluded.group_id, client.group_id)";
+
+/// Tells the facts what the three queries found.
+pub(super) fn know(
+    macs: &[Row],
+    serials: &[Row],
+    links: &[Row],
+    facts: &mut Facts,
+) -> Result<(), StoreError> {
+    for row in macs {
+        let hostname = column::name("device.hostname", row.get(1))?;
+        facts.know_mac(column::name("device.mac", row.get(0))?, hostname);
+    }
+    for row in serials {
+        let hostname = column::name("device.hostname", row.get(1))?;
+        facts.know_serial(column::name("device.serial", row.get(0))?, hostname);
+    }
+    for row in links {
+        facts.know_link(Link::between(link_end(row, 0)?, link_end(row, 2)?));
+    }
+    Ok(())
+}
+
+fn link_end(row: &Row, first: usize) -> Result<LinkEnd, StoreError> {
+    Ok(LinkEnd {
+        hostname: column::name("device.hostname", row.get(first))?,
+        interface: column::name("interface.name", row.get(first + 1))?,
+    })
+}
+
+/// Groups, which members and clients need.
+pub(super) fn groups(facts: &Facts) -> Option<Write<'_>> {
+    let groups = merged::groups(facts);
+    (!groups.is_empty()).then(|| {
+        Write::new(UPSERT_GROUPS)
+            .column(groups.keys().map(|name| name.as_str()))
+            .column(groups.values().copied())
+    })
+}
+
+/// The members by list, replaced for each device that says so.
+pub(super) fn members(facts: &Facts) -> impl Iterator<Item = Write<'_>> {
+    let joining = || facts.devices().filter(|device| device.groups.is_some());
+    let pairs: Vec<(&Hostname, &GroupName)> = joining()
+        .flat_map(|device| {
+            device
+                .groups
+                .iter()
+                .flatten()
+                .map(|name| (&device.hostname, name))
+        })
+        .collect();
+    let delete = joining()
+        .next()
+        .is_some()
+        .then(|| Write::new(DELETE_MEMBERS).column(joining().map(|device| device.hostname.as_str())));
+    let insert = (!pairs.is_empty()).then(|| {
+        Write::new(INSERT_MEMBERS)
+            .column(pairs.iter().map(|(hostname, _)| hostname.as_str()))
+            .column(pairs.iter().map(|(_, name)| name.as_str()))
+    });
+    delete.into_iter().chain(insert)
+}
+
+/// Interfaces, which links and clients need.
+pub(super) fn interfaces(facts: &Facts) -> Option<Write<'_>> {
+    let interfaces = merged::interfaces(facts);
+    (!interfaces.is_empty()).then(|| {
+        Write::new(UPSERT_INTERFACES)
+            .column(interfaces.keys().map(|(hostname, _)| hostname.as_str()))
+            .column(interfaces.keys().map(|(_, name)| name.as_str()))
+            .column(interfaces.values().map(|json| json.map(ToString::to_string)))
+    })
+}
+
+pub(super) fn links(facts: &Facts) -> Option<Write<'_>> {
+    let mut links: Vec<&Link> = facts.new_links().iter().collect();
+    links.sort_unstable();
+    (!links.is_empty()).then(|| {
+        Write::new(INSERT_LINKS)
+            .column(links.iter().map(|link| link.a().hostname.as_str()))
+            .column(links.iter().map(|link| link.a().interface.as_str()))
+            .column(links.iter().map(|link| link.b().hostname.as_str()))
+            .column(links.iter().map(|link| link.b().interface.as_str()))
+    })
+}
+
+pub(super) fn clients(facts: &Facts) -> Option<Write<'_>> {
+    let clients = merged::clients(facts);
+    let interfaces = || clients.values().map(|client| client.interface);
+    (!clients.is_empty()).then(|| {
+        Write::new(UPSERT_CLIENTS)
+            .column(clients.keys().map(|mac| mac.as_str()))
+            .column(clients.values().map(|client| client.name))
+            .column(clients.values().map(|client| client.ip))
+            .column(interfaces().map(|end| end.map(|end| end.hostname.as_str())))
+            .column(interfaces().map(|end| end.map(|end| end.interface.as_str())))
+            .column(clients.values().map(|client| client.group.map(GroupName::as_str)))
+    })
+}

@@ -1,0 +1,211 @@
+//! What is kept long enough, deleted chunk by chunk.
+//!
+//! Each table is walked once in a round, in the order that costs least, and each statement reads a bounded part of it:
+//! - the inbox by pages of the table: its key has no order in time, and an index by time would cost every message. Its
+//!   BRIN index says beforehand whether there is anything to look for;
+//! - causes and dead letters by their numbers, which grow with time.
+
+use std::error::Error;
+
+use async_trait::async_trait;
+use bytes::BytesMut;
+use jiff::Timestamp;
+use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+
+use super::PostgresStore;
+use super::microseconds::Microseconds;
+use super::session::Session;
+use crate::{Expired, OpenCauses, Records, Retention, StoreError};
+
+const OPERATION: &str = "delete what is old";
+
+/// Pages of the inbox in one statement: 8 MiB, some 15,000 rows.
+const PAGES: u32 = 1024;
+/// Devices whose open causes are read at once.
+const DEVICES: i64 = 5000;
+
+const ANY_OLD_INBOX: &str = "SELECT EXISTS (SELECT FROM inbox WHERE at < $1)";
+
+const INBOX_PAGES: &str =
+    "SELECT pg_relation_size(to_regclass('inbox')) / current_setting('block_size')::bigint";
+
+/// `OFFSET 0` keeps the planner from joining: each row looks its letters up by an index, however old the statistics are.
+const EXPIRE_INBOX: &str = "\
+    DELETE FROM inbox WHERE at < $3 AND ctid = ANY (ARRAY( \
+        SELECT ctid FROM inbox WHERE ctid >= $1 AND ctid < $2 AND at < $3 \
+            AND NOT EXISTS (SELECT FROM dead_letter \
+                WHERE dead_letter.source = inbox.source AND dead_letter.id = inbox.id \
+                AND dead_letter.state IN ('dead', 'requeued') OFFSET 0) \
+            AND NOT EXISTS (SELECT FROM dead_letter \
+                WHERE request_source = inbox.source AND request_id = inbox.id AND dead_letter.state = 'requeued' OFFSET 0) \
+        LIMIT $4))";
+
+const OPEN_CAUSES: &str = "\
+    SELECT id, open_causes FROM device WHERE id > $1 ORDER BY id LIMIT $2";
+
+const SELECT_CAUSES: &str = "SELECT id, at FROM cause WHERE id > $1 ORDER BY id LIMIT $2";
+
+const DELETE_CAUSES: &str = "DELETE FROM cause WHERE id = ANY($1)";
+
+const EXPIRE_LETTERS: &str = "\
+    WITH page AS MATERIALIZED (SELECT number FROM dead_letter WHERE number > $1 ORDER BY number LIMIT $3), \
+    gone AS (DELETE FROM dead_letter USING page WHERE dead_letter.number = page.number \
+        AND state IN ('processed', 'dropped') AND settled_at < $2 RETURNING dead_letter.number) \
+    SELECT (SELECT count(*) FROM page), (SELECT max(number) FROM page), (SELECT count(*) FROM gone)";
+
+const EXPIRE_STARTS: &str = "\
+    DELETE FROM delivery_attempt WHERE at < $1 \
+        AND ctid = ANY (ARRAY(SELECT ctid FROM delivery_attempt WHERE at < $1 LIMIT $2))";
+
+#[async_trait]
+impl Retention for PostgresStore {
+    async fn open_causes(&self) -> Result<OpenCauses, StoreError> {
+        const OPERATION: &str = "read open causes";
+        let session = self.session(OPERATION).await?;
+        let (mut causes, mut after) = (Vec::new(), 0_i64);
+        loop {
+            let select = async {
+                let select = session.prepare_cached(OPEN_CAUSES).await?;
+                session.query(&select, &[&after, &DEVICES]).await
+            };
+            let devices = session.answer(OPERATION, select).await?;
+            for device in &devices {
+                after = device.get(0);
+                causes.extend(device.get::<_, Vec<i64>>(1));
+            }
+            if devices.is_empty() {
+                break;
+            }
+        }
+        session.give_back();
+        Ok(OpenCauses::new(causes))
+    }
+
+    async fn expire(
+        &self,
+        records: &Records,
+        before: Timestamp,
+        from: u64,
+        limit: u32,
+    ) -> Result<Expired, StoreError> {
+        let session = self.session(OPERATION).await?;
+        let before = Microseconds(before);
+        let expire = async {
+            match records {
+                Records::Inbox => inbox(&session, before, from, limit).await,
+                Records::Causes(open) => causes(&session, open, before, from, limit).await,
+                Records::DeadLetters => dead_letters(&session, before, from, limit).await,
+                Records::DeliveryAttempts => starts(&session, before, limit).await,
+            }
+        };
+        let expired = session.answer(OPERATION, expire).await?;
+        session.give_back();
+        Ok(expired)
+    }
+}
+
+type DeleteResult = Result<Expired, tokio_postgres::Error>;
+
+async fn inbox(session: &Session, before: Microseconds, from: u64, limit: u32) -> DeleteResult {
+    if from == 0 {
+        let any = session.prepare_cached(ANY_OLD_INBOX).await?;
+        if !session.query_one(&any, &[&before]).await?.get::<_, bool>(0) {
+            return Ok(Expired {
+                deleted: 0,
+                next: None,
+            });
+        }
+    }
+    let pages = session.prepare_cached(INBOX_PAGES).await?;
+    let pages: i64 = session.query_one(&pages, &[]).await?.get(0);
+    let first = u32::try_from(from).unwrap_or(u32::MAX);
+    let end = first.saturating_add(PAGES);
+    let expire = session.prepare_cached(EXPIRE_INBOX).await?;
+    let parameters: [&(dyn ToSql + Sync); 4] =
+        [&PageStart(first), &PageStart(end), &before, &i64::from(limit)];
+    let deleted = session.execute(&expire, &parameters).await?;
+    let next = if deleted == u64::from(limit) { first } else { end };
+    Ok(Expired {
+        deleted,
+        next: (i64::from(next) < pages).then_some(u64::from(next)),
+    })
+}
+
+async fn causes(
+    session: &Session,
+    open: &OpenCauses,
+    before: Microseconds,
+    from: u64,
+    limit: u32,
+) -> DeleteResult {
+    let select = session.prepare_cached(SELECT_CAUSES).await?;
+    let page = session
+        .query(&select, &[&signed(from), &i64::from(limit)])
+        .await?;
+    let old: Vec<i64> = page
+        .iter()
+        .filter(|row| row.get::<_, Microseconds>(1).0 < before.0)
+        .map(|row| row.get(0))
+        .collect();
+    // Workers number causes in blocks, so they are nearly in order of time. Behind a whole page of young ones there is
+    // nothing old, but for what the next rounds will find.
+    let ends = page.len() < limit as usize || old.is_empty();
+    let last = page.last().filter(|_| !ends).map(|row| row.get::<_, i64>(0));
+    let closed: Vec<i64> = old.into_iter().filter(|id| !open.contains(*id)).collect();
+    let mut deleted = 0;
+    if !closed.is_empty() {
+        let delete = session.prepare_cached(DELETE_CAUSES).await?;
+        deleted = session.execute(&delete, &[&closed]).await?;
+    }
+    Ok(Expired {
+        deleted,
+        next: last.map(unsigned),
+    })
+}
+
+async fn dead_letters(session: &Session, before: Microseconds, from: u64, limit: u32) -> DeleteResult {
+    let expire = session.prepare_cached(EXPIRE_LETTERS).await?;
+    let row = session
+        .query_one(&expire, &[&signed(from), &before, &i64::from(limit)])
+        .await?;
+    let (seen, last): (i64, Option<i64>) = (row.get(0), row.get(1));
+    Ok(Expired {
+        deleted: unsigned(row.get(2)),
+        next: last.filter(|_| seen == i64::from(limit)).map(unsigned),
+    })
+}
+
+async fn starts(session: &Session, before: Microseconds, limit: u32) -> DeleteResult {
+    let expire = session.prepare_cached(EXPIRE_STARTS).await?;
+    let deleted = session.execute(&expire, &[&before, &i64::from(limit)]).await?;
+    Ok(Expired {
+        deleted,
+        next: (deleted == u64::from(limit)).then_some(0),
+    })
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+/// Where a page of a table begins: what `ctid` is compared with.
+#[derive(Clone, Copy, Debug)]
+struct PageStart(u32);
+
+impl ToSql for PageStart {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        out.extend_from_slice(&self.0.to_be_bytes());
+        out.extend_from_slice(&0_u16.to_be_bytes());
+        Ok(IsNull::No)
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        *ty == Type::TID
+    }
+
+    to_sql_checked!();
+}

@@ -1,0 +1,83 @@
+use std::pin::pin;
+use std::task::Poll;
+
+use futures_util::future::{join, try_join_all};
+use futures_util::poll;
+use tokio_postgres::Statement;
+use tokio_postgres::types::ToSql;
+
+use super::error::{classify, unavailable};
+use super::session::Session;
+use crate::StoreError;
+
+/// A statement over columns of rows, with the columns.
+pub(super) struct Write<'a> {
+    statement: &'static str,
+    columns: Vec<Box<dyn ToSql + Send + Sync + 'a>>,
+}
+
+impl<'a> Write<'a> {
+    pub(super) fn new(statement: &'static str) -> Self {
+        Self {
+            statement,
+            columns: Vec::new(),
+        }
+    }
+
+    /// Adds the next parameter: one column of all rows.
+    pub(super) fn column<T: ToSql + Send + Sync + 'a>(mut self, values: impl IntoIterator<Item = T>) -> Self {
+        let values: Vec<T> = values.into_iter().collect();
+        self.columns.push(Box::new(values));
+        self
+    }
+
+    async fn send(&self, session: &Session, statement: &Statement) -> Result<u64, tokio_postgres::Error> {
+        let columns = self
+            .columns
+            .iter()
+            .map(|column| -> &(dyn ToSql + Sync) { column.as_ref() });
+        session.execute_raw(statement, columns).await
+    }
+}
+
+/// Sends all writes and `COMMIT` at once, and waits for all answers. Committed is only what every answer confirms: after
+/// a statement failed, the server answers `COMMIT` with `ROLLBACK` and calls that a success.
+pub(super) async fn commit(session: Session, writes: &[Write<'_>]) -> Result<(), StoreError> {
+    const OPERATION: &str = "commit a batch";
+    // They are in the session's cache. Were one not, its preparation must not let `COMMIT` overtake the write.
+    let prepare = try_join_all(writes.iter().map(|write| session.prepare_cached(write.statement)));
+    let statements = session.answer(OPERATION, prepare).await?;
+    let (written, committed) = {
+        let sends = writes
+            .iter()
+            .zip(&statements)
+            .map(|(write, statement)| write.send(&session, statement));
+        let mut written = pin!(try_join_all(sends));
+        // The first poll sends every write, or finds one that cannot be encoded. Then the others may have been sent, and
+        // `COMMIT` must not follow them: the session is closed.
+        let first = poll!(&mut written);
+        if let Poll::Ready(Err(error)) = first {
+            return Err(classify(OPERATION, error));
+        }
+        let written = async {
+            match first {
+                Poll::Ready(answers) => answers,
+                Poll::Pending => written.await,
+            }
+        };
+        let both = join(written, session.batch_execute("COMMIT"));
+        tokio::time::timeout(session.answer_timeout(), both)
+            .await
+            .map_err(|elapsed| unavailable(OPERATION, elapsed))?
+    };
+    // `COMMIT` was answered: no transaction is open, whichever way it went.
+    let ended = committed.is_ok();
+    let outcome = written
+        .map(drop)
+        .and(committed)
+        .map_err(|error| classify(OPERATION, error));
+    if ended {
+        session.give_back();
+    }
+    outcome
+}

@@ -1,0 +1,150 @@
+use jiff::Timestamp;
+use lockstep_protocol::Hostname;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::error::Failure;
+use crate::view::OPEN_CAUSES;
+use crate::{Attributes, DeviceRow, Facts, Lifecycle, StoreError, SyncState, column};
+
+macro_rules! columns {
+    () => {
+        "id, hostname, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
+         state, note, until, version_time, version_id, desired_generation, synced_generation, unsynchronized_since"
+    };
+}
+pub(super) use columns;
+
+const FIND: &str = concat!("SELECT ", columns!(), " FROM device WHERE hostname = ?1");
+
+const INSERT: &str = "\
+    INSERT INTO device (hostname, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
+        state, note, until, version_time, version_id) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+
+const DESCRIBE: &str = "\
+    UPDATE device SET device_type = ?2, platform = ?3, management_ip = ?4, mac = ?5, serial = ?6, vendor = ?7, \
+        model = ?8, os_version = ?9, state = ?10, note = ?11, until = ?12, version_time = ?13, version_id = ?14 \
+    WHERE hostname = ?1";
+
+pub(super) fn find(connection: &Connection, hostname: &Hostname) -> Result<Option<DeviceRow>, Failure> {
+    let mut select = connection.prepare_cached(FIND)?;
+    let found = select
+        .query_row([hostname.as_str()], |row| Ok(read(row)))
+        .optional()?;
+    found.transpose()
+}
+
+/// A row that begins with the columns of `columns!`.
+pub(super) fn read(row: &Row<'_>) -> Result<DeviceRow, Failure> {
+    let text = |index| row.get::<_, String>(index);
+    let optional = |index| row.get::<_, Option<String>>(index);
+    let time = |what, index| -> Result<Option<Timestamp>, Failure> {
+        let microseconds: Option<i64> = row.get(index)?;
+        Ok(microseconds
+            .map(|time| column::read_microseconds(what, time))
+            .transpose()?)
+    };
+    let management_ip = optional(4)?
+        .map(|ip| column::word("device.management_ip", &ip))
+        .transpose()?;
+    Ok(DeviceRow {
+        id: Some(row.get(0)?),
+        hostname: column::name("device.hostname", text(1)?)?,
+        attributes: Attributes {
+            device_type: column::word("device.device_type", &text(2)?)?,
+            platform: optional(3)?,
+            management_ip,
+            mac: column::optional_name("device.mac", optional(5)?)?,
+            serial: column::optional_name("device.serial", optional(6)?)?,
+            vendor: optional(7)?,
+            model: optional(8)?,
+            os_version: optional(9)?,
+        },
+        lifecycle: Lifecycle {
+            state: column::word("device.state", &text(10)?)?,
+            note: optional(11)?,
+            until: time("device.until", 12)?,
+            version: column::read_version(optional(13)?, optional(14)?)?,
+        },
+        sync: SyncState {
+            desired: row.get(15)?,
+            synced: row.get(16)?,
+            since: time("device.unsynchronized_since", 17)?,
+        },
+        groups: None,
+        causes: Vec::new(),
+        forgets_causes: false,
+        described: false,
+        flagged: false,
+    })
+}
+
+/// Writes what changed, of devices that are there and of those that begin to be.
+pub(super) fn write(connection: &Connection, facts: &Facts, cause_ids: &[i64]) -> Result<(), Failure> {
+    for row in facts.devices() {
+        let new = row.id.is_none();
+        if new || row.described {
+            describe(connection, if new { INSERT } else { DESCRIBE }, row)?;
+        }
+        if new || row.flagged {
+            flag(connection, row, cause_ids)?;
+        }
+    }
+    Ok(())
+}
+
+fn describe(connection: &Connection, statement: &str, row: &DeviceRow) -> Result<(), Failure> {
+    let DeviceRow {
+        attributes,
+        lifecycle,
+        ..
+    } = row;
+    connection.prepare_cached(statement)?.execute(params![
+        row.hostname.as_str(),
+        attributes.device_type.as_str(),
+        attributes.platform,
+        attributes.management_ip.map(|ip| ip.to_string()),
+        attributes.mac.as_ref().map(lockstep_protocol::Mac::as_str),
+        attributes.serial.as_ref().map(lockstep_protocol::Serial::as_str),
+        attributes.vendor,
+        attributes.model,
+        attributes.os_version,
+        lifecycle.state.as_str(),
+        lifecycle.note,
+        lifecycle.until.map(column::microseconds),
+        lifecycle.version.as_ref().map(column::version_time),
+        lifecycle.version.as_ref().map(|version| version.id.as_str()),
+    ])?;
+    Ok(())
+}
+
+fn flag(connection: &Connection, row: &DeviceRow, cause_ids: &[i64]) -> Result<(), Failure> {
+    let mut open = if row.forgets_causes {
+        Vec::new()
+    } else {
+        let mut select = connection.prepare_cached("SELECT open_causes FROM device WHERE hostname = ?1")?;
+        read_open_causes(&select.query_row([row.hostname.as_str()], |row| row.get::<_, String>(0))?)?
+    };
+    open.extend(row.causes.iter().map(|index| cause_ids[*index]));
+    open.drain(..open.len().saturating_sub(OPEN_CAUSES));
+    let mut update = connection.prepare_cached(
+        "UPDATE device SET desired_generation = ?2, synced_generation = ?3, unsynchronized_since = ?4, \
+            open_causes = ?5 \
+         WHERE hostname = ?1",
+    )?;
+    update.execute(params![
+        row.hostname.as_str(),
+        row.sync.desired,
+        row.sync.synced,
+        row.sync.since.map(column::microseconds),
+        serde_json::to_string(&open).expect("numbers are JSON"),
+    ])?;
+    Ok(())
+}
+
+pub(super) fn read_open_causes(text: &str) -> Result<Vec<i64>, StoreError> {
+    serde_json::from_str(text).map_err(|error| StoreError::Corrupt {
+        what: "device.open_causes".to_owned(),
+        reason: error.to_string(),
+    })
+}

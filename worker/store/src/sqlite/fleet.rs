@@ -1,0 +1,119 @@
+use async_trait::async_trait;
+use lockstep_protocol::rest::DeviceView;
+use lockstep_protocol::{DeviceState, DeviceType, GroupName, Hostname};
+use rusqlite::{Connection, Row, ToSql, named_params};
+
+use super::connection::Lent;
+use super::device::{self, columns};
+use super::error::Failure;
+use super::{SqliteStore, cause, migrate};
+use crate::{DeviceQuery, Fleet, StoreError, column};
+
+const OPERATION: &str = "read devices";
+
+const SELECT: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", open_causes FROM device \
+     WHERE hostname > :after \
+        AND (:synchronized IS NULL OR (synced_generation = desired_generation) = :synchronized) \
+        AND (:state IS NULL OR state = :state) \
+        AND (:device_type IS NULL OR device_type = :device_type) \
+        AND (:group IS NULL OR EXISTS (SELECT 1 FROM group_member \
+            JOIN device_group ON device_group.id = group_member.group_id \
+            WHERE group_member.device_id = device.id AND device_group.name = :group)) \
+     ORDER BY hostname LIMIT :limit"
+);
+
+const SELECT_ONE: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", open_causes FROM device WHERE hostname = :hostname"
+);
+
+const SELECT_GROUPS: &str = "\
+    SELECT device_group.name FROM group_member JOIN device_group ON device_group.id = group_member.group_id \
+    WHERE group_member.device_id = ?1 ORDER BY device_group.name";
+
+#[async_trait]
+impl Fleet for SqliteStore {
+    async fn devices(&self, query: &DeviceQuery) -> Result<Vec<DeviceView>, StoreError> {
+        let query = query.clone();
+        self.read(move |connection| {
+            let parameters = named_params! {
+                // No hostname is empty.
+                ":after": query.after.as_ref().map_or("", Hostname::as_str),
+                ":synchronized": query.synchronized,
+                ":state": query.state.map(DeviceState::as_str),
+                ":device_type": query.device_type.map(DeviceType::as_str),
+                ":group": query.group.as_ref().map(GroupName::as_str),
+                ":limit": query.limit,
+            };
+            views(connection, SELECT, parameters)
+        })
+        .await
+    }
+
+    async fn device(&self, hostname: &Hostname) -> Result<Option<DeviceView>, StoreError> {
+        let hostname = hostname.clone();
+        let mut devices = self
+            .read(move |connection| {
+                views(
+                    connection,
+                    SELECT_ONE,
+                    named_params! { ":hostname": hostname.as_str() },
+                )
+            })
+            .await?;
+        Ok(devices.pop())
+    }
+}
+
+impl SqliteStore {
+    /// Reads in one transaction, which sees one state.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let lent = Lent::from(&self.readers, OPERATION).await?;
+        let answer = lent
+            .run(OPERATION, |connection| {
+                let transaction = connection.transaction()?;
+                migrate::check(&transaction)?;
+                read(&transaction)
+            })
+            .await?;
+        lent.give_back();
+        Ok(answer)
+    }
+}
+
+fn views(
+    connection: &Connection,
+    statement: &str,
+    parameters: &[(&str, &dyn ToSql)],
+) -> Result<Vec<DeviceView>, Failure> {
+    let mut select = connection.prepare_cached(statement)?;
+    let mut rows = select.query(parameters)?;
+    let mut devices = Vec::new();
+    while let Some(row) = rows.next()? {
+        devices.push(view(connection, row)?);
+    }
+    Ok(devices)
+}
+
+/// Groups and causes are looked up one by one: in the same process, that is what a join would do.
+fn view(connection: &Connection, row: &Row<'_>) -> Result<DeviceView, Failure> {
+    let id = row.get(0)?;
+    let mut groups = Vec::new();
+    let mut select = connection.prepare_cached(SELECT_GROUPS)?;
+    let mut names = select.query([id])?;
+    while let Some(name) = names.next()? {
+        groups.push(column::name("device_group.name", name.get(0)?)?);
+    }
+    let mut causes = Vec::new();
+    for cause in device::read_open_causes(&row.get::<_, String>(18)?)? {
+        causes.extend(cause::find(connection, cause)?);
+    }
+    Ok(device::read(row)?.view(id, groups, causes))
+}

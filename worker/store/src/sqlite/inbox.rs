@@ -1,0 +1,96 @@
+use async_trait::async_trait;
+use lockstep_protocol::Identity;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::connection::Lent;
+use super::error::Failure;
+use super::{SqliteStore, migrate};
+use crate::{Facts, Inbox, InboxRow, StoreError, column};
+
+/// A row that is there already is a message recorded twice in one batch: `begin` shows all others.
+const INSERT: &str = "\
+    INSERT INTO inbox (source, id, kind, digest, state, at, actor, subject, result_type, result, redrive_count) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+
+/// These identities are made from content: whoever was first said the same.
+const INSERT_DERIVED: &str = "\
+    INSERT INTO inbox (source, id, kind, digest, state, at, actor, subject, result_type, result, redrive_count) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (source, id) DO NOTHING";
+
+/// What is worked again after its dead letter was requeued makes room for its new row; an applied message never does.
+const DELETE_REQUEUED: &str =
+    "DELETE FROM inbox WHERE source = ?1 AND id = ?2 AND state = 'dead' AND redrive_count < ?3";
+
+#[async_trait]
+impl Inbox for SqliteStore {
+    async fn outcome(&self, identity: &Identity) -> Result<Option<InboxRow>, StoreError> {
+        const OPERATION: &str = "read an outcome";
+        let lent = Lent::from(&self.readers, OPERATION).await?;
+        let identity = identity.clone();
+        let read = move |connection: &mut Connection| {
+            migrate::check(connection)?;
+            find(connection, &identity)
+        };
+        let row = lent.run(OPERATION, read).await?;
+        lent.give_back();
+        Ok(row)
+    }
+}
+
+pub(super) fn find(connection: &Connection, identity: &Identity) -> Result<Option<InboxRow>, Failure> {
+    let mut select = connection.prepare_cached(
+        "SELECT source, id, kind, digest, state, at, actor, subject, result_type, result, redrive_count \
+         FROM inbox WHERE source = ?1 AND id = ?2",
+    )?;
+    let key = [identity.source.as_str(), identity.id.as_str()];
+    let found = select.query_row(key, |row| Ok(read(row))).optional()?;
+    found.transpose()
+}
+
+fn read(row: &Row<'_>) -> Result<InboxRow, Failure> {
+    Ok(InboxRow {
+        identity: column::identity(row.get(0)?, row.get(1)?)?,
+        kind: row.get(2)?,
+        digest: column::digest(&row.get::<_, Vec<u8>>(3)?)?,
+        state: column::read_inbox_state(&row.get::<_, String>(4)?)?,
+        at: column::read_microseconds("inbox.at", row.get(5)?)?,
+        actor: row.get(6)?,
+        subject: row.get(7)?,
+        result: column::read_result(&row.get::<_, String>(8)?, &row.get::<_, String>(9)?)?,
+        redrive_count: row.get(10)?,
+    })
+}
+
+pub(super) fn insert(connection: &Connection, facts: &Facts) -> Result<(), Failure> {
+    let mut insert = connection.prepare_cached(INSERT)?;
+    let mut insert_derived = connection.prepare_cached(INSERT_DERIVED)?;
+    let mut delete = connection.prepare_cached(DELETE_REQUEUED)?;
+    for row in facts.new_inbox() {
+        if row.redrive_count > 0 {
+            delete.execute(params![
+                row.identity.source.as_str(),
+                row.identity.id.as_str(),
+                row.redrive_count
+            ])?;
+        }
+        let statement = if column::is_derived(&row.identity) {
+            &mut insert_derived
+        } else {
+            &mut insert
+        };
+        statement.execute(params![
+            row.identity.source.as_str(),
+            row.identity.id.as_str(),
+            row.kind,
+            &row.digest.as_bytes()[..],
+            column::inbox_state(row.state),
+            column::microseconds(row.at),
+            row.actor,
+            row.subject,
+            row.result.kind().as_str(),
+            column::result(&row.result),
+            row.redrive_count,
+        ])?;
+    }
+    Ok(())
+}

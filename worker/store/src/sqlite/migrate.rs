@@ -1,0 +1,112 @@
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::Connection;
+
+use super::connection::Lent;
+use super::error::{Failure, error_class};
+use super::{SqliteOptions, SqliteStore};
+use crate::error_class::ErrorClass;
+use crate::migrated::{self, Found, failed, migrated, newer, newest, number};
+use crate::{Migrated, Schema, StoreError};
+
+mod embedded {
+    refinery::embed_migrations!("src/migrations/sqlite");
+}
+
+static NEEDED: LazyLock<u32> = LazyLock::new(|| newest(&embedded::migrations::runner()));
+
+const OPERATION: &str = "migrate";
+
+/// Fails unless this program may work on the schema.
+pub(super) fn check(connection: &Connection) -> Result<(), Failure> {
+    Ok(migrated::check(found(connection)?, *NEEDED)?)
+}
+
+/// What the schema says of itself.
+fn found(connection: &Connection) -> rusqlite::Result<Found> {
+    let newest = "SELECT max(version) FROM refinery_schema_history";
+    let version = integer(connection, "refinery_schema_history", newest)?.map_or(0, number);
+    let oldest = if version > *NEEDED {
+        let oldest = "SELECT max(oldest) FROM schema_compatibility";
+        integer(connection, "schema_compatibility", oldest)?
+    } else {
+        None
+    };
+    Ok(Found {
+        version,
+        oldest: oldest.map(number),
+    })
+}
+
+fn integer(connection: &Connection, table: &str, select: &str) -> rusqlite::Result<Option<i32>> {
+    let there = connection
+        .prepare_cached("SELECT 1 FROM sqlite_master WHERE name = ?1")?
+        .exists([table])?;
+    if !there {
+        return Ok(None);
+    }
+    connection.prepare_cached(select)?.query_row([], |row| row.get(0))
+}
+
+#[async_trait]
+impl Schema for SqliteStore {
+    async fn migrate(&self) -> Result<Migrated, StoreError> {
+        let lock = lock(&self.options).await?;
+        let lent = Lent::from(&self.writer, OPERATION).await?;
+        let migrated = lent
+            .run(OPERATION, |connection| {
+                if let Some(migrated) = newer(found(connection)?, *NEEDED)? {
+                    return Ok(migrated);
+                }
+                let report = embedded::migrations::runner().run(connection);
+                let report = report.map_err(|error| failed(error, error_class))?;
+                Ok(migrated(&report, *NEEDED))
+            })
+            .await?;
+        lent.give_back();
+        drop(lock);
+        Ok(migrated)
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        const OPERATION: &str = "ping";
+        let lent = Lent::from(&self.readers, OPERATION).await?;
+        lent.run(OPERATION, |connection| check(connection)).await?;
+        lent.give_back();
+        Ok(())
+    }
+
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        const OPERATION: &str = "read the clock";
+        let lent = Lent::from(&self.readers, OPERATION).await?;
+        let microsecond: i64 = lent
+            .run(OPERATION, |connection| {
+                let clock = "SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER)";
+                Ok(connection.query_row(clock, [], |row| row.get(0))?)
+            })
+            .await?;
+        lent.give_back();
+        Timestamp::from_microsecond(microsecond).map_err(|error| ErrorClass::Refused.error(OPERATION, error))
+    }
+}
+
+/// A lock on a file beside the store, since a migration is several transactions. The system frees it when the file is
+/// closed, however that comes.
+async fn lock(options: &SqliteOptions) -> Result<File, StoreError> {
+    let mut path = options.path.clone().into_os_string();
+    path.push(".lock");
+    let path = PathBuf::from(path);
+    let locked = tokio::task::spawn_blocking(move || {
+        let file = File::options().create(true).append(true).open(path)?;
+        file.lock()?;
+        Ok(file)
+    });
+    locked
+        .await
+        .unwrap_or_else(|error| Err(std::io::Error::other(error)))
+        .map_err(|error| ErrorClass::Unavailable.error(OPERATION, error))
+}

@@ -1,0 +1,145 @@
+//! What devices have to do with: groups, interfaces, links and clients. Devices and groups are named, and their ids
+//! found by SQL. A name that is not there makes a null, which the table refuses: nothing is left out in silence.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::error::Failure;
+use crate::{Facts, Keys, Link, LinkEnd, column, merged};
+
+/// From either end.
+const SELECT_LINKS: &str = "\
+    SELECT here.hostname, port.name, there.hostname, peer.name \
+    FROM device here JOIN interface port ON port.device_id = here.id JOIN linknet ON linknet.one_id = port.id \
+        JOIN interface peer ON peer.id = linknet.other_id JOIN device there ON there.id = peer.device_id \
+    WHERE here.hostname = ?1 \
+    UNION ALL \
+    SELECT here.hostname, port.name, there.hostname, peer.name \
+    FROM device here JOIN interface port ON port.device_id = here.id JOIN linknet ON linknet.other_id = port.id \
+        JOIN interface peer ON peer.id = linknet.one_id JOIN device there ON there.id = peer.device_id \
+    WHERE here.hostname = ?1";
+
+/// Reads who has the MAC addresses and serial numbers asked for, and the links.
+pub(super) fn know(connection: &Connection, keys: &Keys, facts: &mut Facts) -> Result<(), Failure> {
+    let mut owner = connection.prepare_cached("SELECT hostname FROM device WHERE mac = ?1")?;
+    for mac in &keys.macs {
+        let found: Option<String> = owner.query_row([mac.as_str()], |row| row.get(0)).optional()?;
+        if let Some(hostname) = found {
+            facts.know_mac(mac.clone(), column::name("device.hostname", hostname)?);
+        }
+    }
+    let mut owner = connection.prepare_cached("SELECT hostname FROM device WHERE serial = ?1")?;
+    for serial in &keys.serials {
+        let found: Option<String> = owner.query_row([serial.as_str()], |row| row.get(0)).optional()?;
+        if let Some(hostname) = found {
+            facts.know_serial(serial.clone(), column::name("device.hostname", hostname)?);
+        }
+    }
+    let mut links = connection.prepare_cached(SELECT_LINKS)?;
+    for hostname in &keys.links_of {
+        let mut rows = links.query([hostname.as_str()])?;
+        while let Some(row) = rows.next()? {
+            let end = |first| -> Result<LinkEnd, Failure> {
+                Ok(LinkEnd {
+                    hostname: column::name("device.hostname", row.get(first)?)?,
+                    interface: column::name("interface.name", row.get(first + 1)?)?,
+                })
+            };
+            facts.know_link(Link::between(end(0)?, end(2)?));
+        }
+    }
+    Ok(())
+}
+
+/// Groups, which members and clients need.
+pub(super) fn write_groups(connection: &Connection, facts: &Facts) -> Result<(), Failure> {
+    let mut upsert = connection.prepare_cached(
+        "INSERT INTO device_group (name, location) VALUES (?1, ?2) \
+         ON CONFLICT (name) DO UPDATE SET location = coalesce(excluded.location, location)",
+    )?;
+    for (name, location) in merged::groups(facts) {
+        upsert.execute(params![name.as_str(), location])?;
+    }
+    Ok(())
+}
+
+/// The members by list, replaced for each device that says so.
+pub(super) fn write_members(connection: &Connection, facts: &Facts) -> Result<(), Failure> {
+    let mut delete = connection.prepare_cached(
+        "DELETE FROM group_member WHERE device_id = (SELECT id FROM device WHERE hostname = ?1)",
+    )?;
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO group_member (device_id, group_id) \
+         VALUES ((SELECT id FROM device WHERE hostname = ?1), (SELECT id FROM device_group WHERE name = ?2))",
+    )?;
+    for device in facts.devices() {
+        let Some(groups) = &device.groups else {
+            continue;
+        };
+        delete.execute([device.hostname.as_str()])?;
+        for group in groups {
+            insert.execute([device.hostname.as_str(), group.as_str()])?;
+        }
+    }
+    Ok(())
+}
+
+/// Interfaces, which links and clients need.
+pub(super) fn write_interfaces(connection: &Connection, facts: &Facts) -> Result<(), Failure> {
+    let mut upsert = connection.prepare_cached(
+        "INSERT INTO interface (device_id, name, configuration) \
+         VALUES ((SELECT id FROM device WHERE hostname = ?1), ?2, ?3) \
+         ON CONFLICT (device_id, name) DO UPDATE SET configuration = coalesce(excluded.configuration, configuration)",
+    )?;
+    for ((hostname, name), configuration) in merged::interfaces(facts) {
+        let configuration = configuration.map(ToString::to_string);
+        upsert.execute(params![hostname.as_str(), name.as_str(), configuration])?;
+    }
+    Ok(())
+}
+
+pub(super) fn write_links(connection: &Connection, facts: &Facts) -> Result<(), Failure> {
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO linknet (one_id, other_id) \
+         SELECT min(a.id, b.id), max(a.id, b.id) FROM \
+            (SELECT (SELECT interface.id FROM interface JOIN device ON device.id = interface.device_id \
+                WHERE device.hostname = ?1 AND interface.name = ?2) AS id) a, \
+            (SELECT (SELECT interface.id FROM interface JOIN device ON device.id = interface.device_id \
+                WHERE device.hostname = ?3 AND interface.name = ?4) AS id) b \
+         WHERE true ON CONFLICT (one_id, other_id) DO NOTHING",
+    )?;
+    for link in facts.new_links() {
+        let [a, b] = [link.a(), link.b()];
+        insert.execute([
+            a.hostname.as_str(),
+            a.interface.as_str(),
+            b.hostname.as_str(),
+            b.interface.as_str(),
+        ])?;
+    }
+    Ok(())
+}
+
+pub(super) fn write_clients(connection: &Connection, facts: &Facts) -> Result<(), Failure> {
+    let mut upsert = connection.prepare_cached(
+        "INSERT INTO client (mac, name, ip, interface_id, group_id) \
+         VALUES (?1, ?2, ?3, \
+            (SELECT interface.id FROM interface JOIN device ON device.id = interface.device_id \
+                WHERE device.hostname = ?4 AND interface.name = ?5), \
+            (SELECT id FROM device_group WHERE name = ?6)) \
+         ON CONFLICT (mac) DO UPDATE SET \
+            name = coalesce(excluded.name, name), ip = coalesce(excluded.ip, ip), \
+            interface_id = coalesce(excluded.interface_id, interface_id), \
+            group_id = coalesce(excluded.group_id, group_id)",
+    )?;
+    for (mac, client) in merged::clients(facts) {
+        upsert.execute(params![
+            mac.as_str(),
+            client.name,
+            client.ip.map(|ip| ip.to_string()),
+            client.interface.map(|end| end.hostname.as_str()),
+            client.interface.map(|end| end.interface.as_str()),
+            client.group.map(lockstep_protocol::GroupName::as_str),
+        ])?;
+    }
+    Ok(())
+}

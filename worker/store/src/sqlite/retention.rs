@@ -1,0 +1,124 @@
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::SqliteStore;
+use super::error::Failure;
+use crate::{Expired, OpenCauses, Records, Retention, StoreError, column};
+
+/// The most rows in one transaction, during which no batch goes on.
+const MOST: u32 = 1000;
+
+const EXPIRE_INBOX: &str = "\
+    DELETE FROM inbox WHERE (source, id) IN ( \
+        SELECT source, id FROM inbox WHERE at < ?1 \
+            AND NOT EXISTS (SELECT 1 FROM dead_letter \
+                WHERE dead_letter.source = inbox.source AND dead_letter.id = inbox.id \
+                AND dead_letter.state IN ('dead', 'requeued')) \
+            AND NOT EXISTS (SELECT 1 FROM dead_letter \
+                WHERE request_source = inbox.source AND request_id = inbox.id AND dead_letter.state = 'requeued') \
+        ORDER BY at LIMIT ?2)";
+
+const OPEN_CAUSES: &str = "SELECT value FROM device, json_each(device.open_causes)";
+
+const SELECT_CAUSES: &str = "SELECT id, at FROM cause WHERE id > ?1 ORDER BY id LIMIT ?2";
+
+const DELETE_CAUSE: &str = "DELETE FROM cause WHERE id = ?1";
+
+const SELECT_LETTERS: &str = "\
+    SELECT number, state IN ('processed', 'dropped') AND settled_at < ?2 FROM dead_letter WHERE number > ?1 \
+    ORDER BY number LIMIT ?3";
+
+const DELETE_LETTER: &str = "DELETE FROM dead_letter WHERE number = ?1";
+
+const EXPIRE_STARTS: &str = "\
+    DELETE FROM delivery_attempt WHERE (source, id, redrive_count) IN ( \
+        SELECT source, id, redrive_count FROM delivery_attempt WHERE at < ?1 LIMIT ?2)";
+
+#[async_trait]
+impl Retention for SqliteStore {
+    async fn open_causes(&self) -> Result<OpenCauses, StoreError> {
+        self.read(|connection| {
+            let mut select = connection.prepare_cached(OPEN_CAUSES)?;
+            let causes = select.query_map([], |row| row.get(0))?;
+            Ok(OpenCauses::new(causes.collect::<Result<_, _>>()?))
+        })
+        .await
+    }
+
+    async fn expire(
+        &self,
+        records: &Records,
+        before: Timestamp,
+        from: u64,
+        limit: u32,
+    ) -> Result<Expired, StoreError> {
+        let (records, before) = (records.clone(), column::microseconds(before));
+        let (from, limit) = (i64::try_from(from).unwrap_or(i64::MAX), limit.min(MOST));
+        self.write("delete what is old", move |connection| match &records {
+            Records::Inbox => oldest(connection, EXPIRE_INBOX, before, limit),
+            Records::Causes(open) => causes(connection, open, before, from, limit),
+            Records::DeadLetters => dead_letters(connection, before, from, limit),
+            Records::DeliveryAttempts => oldest(connection, EXPIRE_STARTS, before, limit),
+        })
+        .await
+    }
+}
+
+/// Where an index finds the oldest, or there are few.
+fn oldest(connection: &Connection, statement: &str, before: i64, limit: u32) -> Result<Expired, Failure> {
+    let deleted = connection
+        .prepare_cached(statement)?
+        .execute(params![before, limit])?;
+    Ok(Expired {
+        deleted: deleted as u64,
+        next: (deleted == limit as usize).then_some(0),
+    })
+}
+
+fn causes(
+    connection: &Connection,
+    open: &OpenCauses,
+    before: i64,
+    from: i64,
+    limit: u32,
+) -> Result<Expired, Failure> {
+    let mut select = connection.prepare_cached(SELECT_CAUSES)?;
+    let rows = select.query_map(params![from, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let page: Vec<(i64, i64)> = rows.collect::<Result<_, _>>()?;
+    let old = |at: i64| at < before;
+    let mut delete = connection.prepare_cached(DELETE_CAUSE)?;
+    let mut deleted = 0;
+    for (id, at) in &page {
+        if old(*at) && !open.contains(*id) {
+            deleted += delete.execute([id])?;
+        }
+    }
+    // They are in order of time.
+    let goes_on = page.len() == limit as usize && page.iter().any(|(_, at)| old(*at));
+    Ok(Expired {
+        deleted: deleted as u64,
+        next: page.last().filter(|_| goes_on).map(|(id, _)| id.unsigned_abs()),
+    })
+}
+
+fn dead_letters(connection: &Connection, before: i64, from: i64, limit: u32) -> Result<Expired, Failure> {
+    let mut select = connection.prepare_cached(SELECT_LETTERS)?;
+    let rows = select.query_map(params![from, before, limit], |row| {
+        Ok((row.get(0)?, row.get::<_, Option<bool>>(1)?))
+    })?;
+    let page: Vec<(i64, Option<bool>)> = rows.collect::<Result<_, _>>()?;
+    let mut delete = connection.prepare_cached(DELETE_LETTER)?;
+    let mut deleted = 0;
+    for (number, _) in page.iter().filter(|(_, expired)| *expired == Some(true)) {
+        deleted += delete.execute([number])?;
+    }
+    let goes_on = page.len() == limit as usize;
+    Ok(Expired {
+        deleted: deleted as u64,
+        next: page
+            .last()
+            .filter(|_| goes_on)
+            .map(|(number, _)| number.unsigned_abs()),
+    })
+}

@@ -1,0 +1,59 @@
+use async_trait::async_trait;
+use rusqlite::{Connection, Row};
+
+use super::SqliteStore;
+use super::error::Failure;
+use crate::{DevicesInState, Sessions, Stats, StoreError, Summary, column};
+
+const DEVICES: &str = "\
+    SELECT state, count(*), count(*) FILTER (WHERE synced_generation <> desired_generation), \
+        min(unsynchronized_since) FILTER (WHERE synced_generation <> desired_generation) \
+    FROM device GROUP BY state";
+
+const DEAD_LETTERS: &str = "SELECT count(*) FROM dead_letter WHERE state = 'dead'";
+
+#[async_trait]
+impl Stats for SqliteStore {
+    async fn summary(&self) -> Result<Summary, StoreError> {
+        self.read(|connection| Ok(Summary::new(devices(connection)?, dead_letters(connection)?)))
+            .await
+    }
+
+    /// Of those that read; there is one that writes besides.
+    fn sessions(&self) -> Sessions {
+        let status = self.readers.status();
+        Sessions {
+            limit: status.max_size,
+            open: status.size,
+            idle: status.available,
+            waiting: status.waiting,
+        }
+    }
+}
+
+fn devices(connection: &Connection) -> Result<Vec<DevicesInState>, Failure> {
+    let mut select = connection.prepare_cached(DEVICES)?;
+    let mut rows = select.query([])?;
+    let mut devices = Vec::new();
+    while let Some(row) = rows.next()? {
+        devices.push(in_state(row)?);
+    }
+    Ok(devices)
+}
+
+fn dead_letters(connection: &Connection) -> Result<u64, Failure> {
+    let mut select = connection.prepare_cached(DEAD_LETTERS)?;
+    Ok(column::count(select.query_row([], |row| row.get(0))?))
+}
+
+fn in_state(row: &Row<'_>) -> Result<DevicesInState, Failure> {
+    let since: Option<i64> = row.get(3)?;
+    Ok(DevicesInState {
+        state: column::word("device.state", &row.get::<_, String>(0)?)?,
+        all: column::count(row.get(1)?),
+        unsynchronized: column::count(row.get(2)?),
+        since: since
+            .map(|time| column::read_microseconds("device.unsynchronized_since", time))
+            .transpose()?,
+    })
+}

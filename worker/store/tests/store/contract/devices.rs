@@ -1,0 +1,170 @@
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, ensure};
+use lockstep_protocol::{DeviceState, DeviceType, MessageId};
+use lockstep_store::{Attributes, DeviceEffect, Facts, Keys, Retryability, StoreError, Version};
+
+use super::{Place, create, create_all, devices, hostname, keys, mac, message, serial, unsynchronize, work};
+
+fn described() -> Attributes {
+    Attributes {
+        device_type: DeviceType::Dist,
+        platform: Some("eos".to_owned()),
+        management_ip: Some("2001:db8::1".parse().expect("an address")),
+        mac: Some(mac("44:4c:a8:00:00:01")),
+        serial: Some(serial("JPE1")),
+        vendor: Some("Arista".to_owned()),
+        model: Some("7280".to_owned()),
+        os_version: Some("4.33.1F".to_owned()),
+    }
+}
+
+pub(crate) async fn a_device_is_created_described_and_moved(place: &Place) -> Result<()> {
+    create_all(place, &["sw1"]).await?;
+    let created = place.store.device(&hostname("sw1")).await?.context("sw1")?;
+    ensure!(created.synchronized && created.state == DeviceState::Managed);
+    ensure!((created.desired_generation, created.synced_generation) == (1, 1));
+    ensure!(created.platform.is_none() && created.groups.is_empty() && created.causes.is_empty());
+
+    let version = Version {
+        // More exact than a database's time.
+        time: "2026-01-01T00:00:00.123456789Z".parse()?,
+        id: MessageId::try_from("ünïque 1".to_owned())?,
+    };
+    let until = "2027-01-01T00:00:00Z".parse()?;
+    let describe = DeviceEffect::Describe {
+        hostname: hostname("sw1"),
+        attributes: described(),
+    };
+    let r#move = DeviceEffect::Move {
+        hostname: hostname("sw1"),
+        state: DeviceState::Unmanaged,
+        note: Some("moved to B12".to_owned()),
+        until: Some(until),
+        version: Some(version.clone()),
+    };
+    work(place, &keys("2", ["sw1"]), devices([describe, r#move])).await?;
+
+    let (facts, _transaction) = place.store.begin(&keys("3", ["sw1"])).await?;
+    let row = facts.device(&hostname("sw1")).context("sw1")?;
+    ensure!(
+        row.id == Some(created.id) && row.attributes == described(),
+        "{row:?}"
+    );
+    ensure!(
+        row.lifecycle.version == Some(version) && row.lifecycle.until == Some(until),
+        "{row:?}"
+    );
+    let view = place.store.device(&hostname("sw1")).await?.context("sw1")?;
+    ensure!(view.note.as_deref() == Some("moved to B12") && view.state == DeviceState::Unmanaged);
+    ensure!(view.management_ip == described().management_ip && view.serial == described().serial);
+    Ok(())
+}
+
+pub(crate) async fn a_device_may_be_created_and_flagged_in_one_batch(place: &Place) -> Result<()> {
+    work(
+        place,
+        &keys("1", ["sw1"]),
+        devices([create("sw1"), unsynchronize("sw1")]),
+    )
+    .await?;
+    let device = place.store.device(&hostname("sw1")).await?.context("sw1")?;
+    ensure!(
+        !device.synchronized && device.causes.len() == 1 && device.causes[0].id == "1",
+        "{device:?}"
+    );
+    Ok(())
+}
+
+pub(crate) async fn what_is_not_there_is_not_known(place: &Place) -> Result<()> {
+    let mut keys = keys("1", ["sw1", "sw2"]);
+    keys.macs.insert(mac("44:4c:a8:00:00:01"));
+    keys.serials.insert(serial("JPE1"));
+    keys.links_of.insert(hostname("sw1"));
+    let (facts, transaction) = place.store.begin(&keys).await?;
+    let mut nothing = Facts::default();
+    if let Some(now) = facts.now() {
+        nothing.know_time(now);
+    }
+    ensure!(facts == nothing, "{facts:?}");
+    transaction.commit(&facts).await?;
+    let (facts, transaction) = place.store.begin(&Keys::default()).await?;
+    transaction.commit(&facts).await?;
+    Ok(())
+}
+
+pub(crate) async fn owners_of_addresses_and_serial_numbers_are_known(place: &Place) -> Result<()> {
+    create_all(place, &["sw1"]).await?;
+    let describe = DeviceEffect::Describe {
+        hostname: hostname("sw1"),
+        attributes: described(),
+    };
+    work(place, &keys("2", ["sw1"]), devices([describe])).await?;
+    let asked = Keys {
+        macs: BTreeSet::from([mac("444c.a800.0001"), mac("444c.a800.0002")]),
+        serials: BTreeSet::from([serial("JPE1"), serial("JPE2")]),
+        ..keys("3", [])
+    };
+    let (facts, _transaction) = place.store.begin(&asked).await?;
+    ensure!(facts.owner_of_mac(&mac("444c.a800.0001")) == Some(&hostname("sw1")));
+    ensure!(facts.owner_of_mac(&mac("444c.a800.0002")).is_none());
+    ensure!(facts.owner_of_serial(&serial("JPE1")) == Some(&hostname("sw1")));
+    ensure!(facts.owner_of_serial(&serial("JPE2")).is_none());
+    Ok(())
+}
+
+pub(crate) async fn an_address_or_serial_number_that_is_taken_is_refused_and_nothing_written(
+    place: &Place,
+) -> Result<()> {
+    create_all(place, &["sw1", "sw2"]).await?;
+    let taken = |name: &str, attributes: Attributes| DeviceEffect::Describe {
+        hostname: hostname(name),
+        attributes,
+    };
+    work(place, &keys("2", ["sw1"]), devices([taken("sw1", described())])).await?;
+    let by_mac = Attributes {
+        serial: None,
+        ..described()
+    };
+    let by_serial = Attributes {
+        mac: None,
+        ..described()
+    };
+    for (id, attributes) in [("3", by_mac), ("4", by_serial)] {
+        let effects = devices([unsynchronize("sw1"), taken("sw2", attributes)]);
+        let refused = work(place, &keys(id, ["sw1", "sw2"]), effects).await;
+        ensure!(matches!(refused, Err(StoreError::Refused { .. })), "{refused:?}");
+        ensure!(place.store.outcome(&message(id)).await?.is_none());
+    }
+    let device = place.store.device(&hostname("sw1")).await?.context("sw1")?;
+    ensure!(device.synchronized);
+    ensure!(place.probe.texts("SELECT cause FROM cause").await?.is_empty());
+    Ok(())
+}
+
+pub(crate) async fn a_name_that_is_taken_is_refused(place: &Place) -> Result<()> {
+    create_all(place, &["sw1"]).await?;
+    // Whether the handler was shown the device or did not ask.
+    for (id, asked) in [("2", vec!["sw1"]), ("3", vec![])] {
+        let refused = work(place, &keys(id, asked), devices([create("sw1")])).await;
+        ensure!(
+            refused.is_err_and(|error| error.retryability() == Retryability::Never),
+            "{id}"
+        );
+    }
+    Ok(())
+}
+
+pub(crate) async fn a_thousand_devices_are_one_batch(place: &Place) -> Result<()> {
+    let names: Vec<String> = (0..1000).map(|n| format!("sw{n:04}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    create_all(place, &names).await?;
+    let flags = devices(names.iter().map(|name| unsynchronize(name)));
+    work(place, &keys("2", names.iter().copied()), flags).await?;
+    let (facts, _transaction) = place.store.begin(&keys("3", names)).await?;
+    ensure!(facts.devices().count() == 1000);
+    ensure!(facts.devices().all(|device| !device.sync.synchronized()));
+    let ids: BTreeSet<_> = facts.devices().map(|device| device.id).collect();
+    ensure!(ids.len() == 1000 && !ids.contains(&None));
+    Ok(())
+}

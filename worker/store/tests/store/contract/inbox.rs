@@ -1,0 +1,108 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use lockstep_protocol::results::MessageRejected;
+use lockstep_protocol::{Code, Digest, Identity, WorkResult};
+use lockstep_store::{InboxRow, InboxState, Keys, Retryability, StoreError};
+use tokio::sync::Barrier;
+use tokio::time::timeout;
+
+use super::{Place, Store, message, row};
+
+async fn remember(place: &Place, row: InboxRow) -> Result<(), StoreError> {
+    let (mut facts, transaction) = place.store.begin(&Keys::default()).await?;
+    facts.record(row);
+    transaction.commit(&facts).await
+}
+
+fn rejected(identity: Identity) -> InboxRow {
+    InboxRow {
+        state: InboxState::Dead,
+        actor: None,
+        subject: Some("sw1".to_owned()),
+        result: WorkResult::MessageRejected(MessageRejected {
+            code: Code::InvalidJson,
+            reason: "it says \"ä\u{0}\" in $.data".to_owned(),
+            place: Some("$.data".to_owned()),
+            message_type: None,
+        }),
+        ..row(identity)
+    }
+}
+
+pub(crate) async fn a_row_comes_back_as_it_was(place: &Place) -> Result<()> {
+    for row in [row(message("1")), rejected(message("2"))] {
+        remember(place, row.clone()).await?;
+        let found = place.store.outcome(&row.identity).await?.context("the row")?;
+        ensure!(found == row, "{found:?} is not {row:?}");
+    }
+    Ok(())
+}
+
+pub(crate) async fn an_unknown_message_has_no_outcome(place: &Place) -> Result<()> {
+    ensure!(place.store.outcome(&message("1")).await?.is_none());
+    Ok(())
+}
+
+pub(crate) async fn the_next_batch_knows_the_message(place: &Place) -> Result<()> {
+    remember(place, row(message("1"))).await?;
+    let asked = Keys {
+        identities: [message("1"), message("2")].into(),
+        ..Keys::default()
+    };
+    let (facts, _transaction) = place.other.begin(&asked).await?;
+    ensure!(facts.message(&message("1")).map(AsRef::as_ref) == Some(&row(message("1"))));
+    ensure!(facts.message(&message("2")).is_none());
+    Ok(())
+}
+
+/// The other one is told to repeat, or finds the row in its facts, if the store lets only one begin.
+pub(crate) async fn one_of_two_transactions_with_the_same_message_commits(place: &Place) -> Result<()> {
+    let asked = Keys {
+        identities: [message("1")].into(),
+        ..Keys::default()
+    };
+    let both_began = Barrier::new(2);
+    let works = |store: Arc<dyn Store>| {
+        let (asked, both_began) = (&asked, &both_began);
+        async move {
+            let (mut facts, transaction) = store.begin(asked).await?;
+            // A store that lets only one begin keeps the other one waiting elsewhere.
+            let _ = timeout(Duration::from_millis(300), both_began.wait()).await;
+            if facts.message(&message("1")).is_some() {
+                return Ok(false);
+            }
+            facts.record(row(message("1")));
+            match transaction.commit(&facts).await {
+                Ok(()) => Ok(true),
+                Err(error) if error.retryability() == Retryability::Repeat => Ok(false),
+                Err(error) => Err(error),
+            }
+        }
+    };
+    let (one, other) = tokio::try_join!(works(place.store.clone()), works(place.other.clone()))?;
+    ensure!(one != other, "{one} {other}");
+    ensure!(place.probe.texts("SELECT id FROM inbox").await? == ["1"]);
+    Ok(())
+}
+
+pub(crate) async fn rows_derived_from_content_may_come_twice(place: &Place) -> Result<()> {
+    let undecodable = Identity::of_undecodable(b"nonsense");
+    let reused = message("1").of_reuse(&Digest::of_bytes(b"other"));
+    for identity in [undecodable, reused] {
+        remember(place, rejected(identity.clone())).await?;
+        let later = InboxRow {
+            actor: Some("later".to_owned()),
+            ..rejected(identity.clone())
+        };
+        remember(place, later).await?;
+        let found = place.store.outcome(&identity).await?.context("the row")?;
+        ensure!(found == rejected(identity), "the first one counts: {found:?}");
+    }
+    let own = remember(place, row(message("1"))).await;
+    ensure!(own.is_ok());
+    let again = remember(place, row(message("1"))).await;
+    ensure!(again.is_err_and(|error| error.retryability() == Retryability::Repeat));
+    Ok(())
+}

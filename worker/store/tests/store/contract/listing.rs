@@ -1,0 +1,150 @@
+use std::collections::BTreeSet;
+
+use anyhow::{Result, ensure};
+use lockstep_protocol::{DeviceState, DeviceType, GroupName};
+use lockstep_store::{Attributes, DeviceEffect, DeviceQuery};
+
+use super::{Place, create, create_all, devices, hostname, keys, unsynchronize, work};
+
+async fn names(place: &Place, query: DeviceQuery) -> Result<Vec<String>> {
+    let devices = place.store.devices(&query).await?;
+    Ok(devices
+        .into_iter()
+        .map(|device| device.hostname.to_string())
+        .collect())
+}
+
+pub(crate) async fn pages_go_through_all_devices_in_order_of_bytes(place: &Place) -> Result<()> {
+    let mut expected: Vec<String> = (0..2496).map(|n| format!("sw-{n}")).collect();
+    // Locales would put these elsewhere.
+    expected.extend(["SW-1", "Sw-1", "sw.1", "sw1"].map(str::to_owned));
+    create_all(place, &expected.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+    expected.sort_unstable();
+
+    let mut found = Vec::new();
+    let mut after = None;
+    loop {
+        let page = names(
+            place,
+            DeviceQuery {
+                after,
+                limit: 400,
+                ..DeviceQuery::default()
+            },
+        )
+        .await?;
+        let Some(last) = page.last() else {
+            break;
+        };
+        ensure!(page.len() <= 400);
+        after = Some(hostname(last));
+        found.extend(page);
+    }
+    ensure!(found == expected);
+    ensure!(
+        names(place, DeviceQuery::default()).await?.is_empty(),
+        "a limit of none"
+    );
+    Ok(())
+}
+
+pub(crate) async fn filters_choose_devices(place: &Place) -> Result<()> {
+    create_all(place, &["a", "b", "c"]).await?;
+    let group = GroupName::try_from("Lund".to_owned())?;
+    let core = DeviceEffect::Create {
+        hostname: hostname("d"),
+        attributes: Attributes::of(DeviceType::Core),
+        state: DeviceState::Unmanaged,
+        version: None,
+    };
+    let join = |name| DeviceEffect::Join {
+        hostname: hostname(name),
+        groups: BTreeSet::from([group.clone()]),
+    };
+    let effects = devices([core, join("b"), join("d"), unsynchronize("b"), unsynchronize("c")]);
+    work(place, &keys("2", ["a", "b", "c", "d"]), effects).await?;
+
+    let all = DeviceQuery {
+        limit: 10,
+        ..DeviceQuery::default()
+    };
+    let table = [
+        (all.clone(), vec!["a", "b", "c", "d"]),
+        (
+            DeviceQuery {
+                synchronized: Some(true),
+                ..all.clone()
+            },
+            vec!["a", "d"],
+        ),
+        (
+            DeviceQuery {
+                synchronized: Some(false),
+                ..all.clone()
+            },
+            vec!["b", "c"],
+        ),
+        (
+            DeviceQuery {
+                state: Some(DeviceState::Unmanaged),
+                ..all.clone()
+            },
+            vec!["d"],
+        ),
+        (
+            DeviceQuery {
+                device_type: Some(DeviceType::Access),
+                ..all.clone()
+            },
+            vec!["a", "b", "c"],
+        ),
+        (
+            DeviceQuery {
+                group: Some(group.clone()),
+                ..all.clone()
+            },
+            vec!["b", "d"],
+        ),
+        (
+            DeviceQuery {
+                group: Some(group),
+                synchronized: Some(false),
+                ..all.clone()
+            },
+            vec!["b"],
+        ),
+        (
+            DeviceQuery {
+                after: Some(hostname("b")),
+                limit: 1,
+                ..all
+            },
+            vec!["c"],
+        ),
+    ];
+    for (query, expected) in table {
+        let found = names(place, query.clone()).await?;
+        ensure!(found == expected, "{query:?}: {found:?}");
+    }
+    Ok(())
+}
+
+pub(crate) async fn one_device_is_found_by_name(place: &Place) -> Result<()> {
+    work(
+        place,
+        &keys("1", ["sw1"]),
+        devices([create("sw1"), unsynchronize("sw1")]),
+    )
+    .await?;
+    let all = DeviceQuery {
+        limit: 10,
+        ..DeviceQuery::default()
+    };
+    let found = place.store.device(&hostname("sw1")).await?;
+    ensure!(found.as_ref() == place.store.devices(&all).await?.first());
+    ensure!(
+        place.store.device(&hostname("SW1")).await?.is_none(),
+        "letters keep their case"
+    );
+    Ok(())
+}

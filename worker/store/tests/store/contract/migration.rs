@@ -1,0 +1,239 @@
+use anyhow::{Context, Result, ensure};
+use futures_util::future::try_join_all;
+use jiff::SignedDuration;
+use lockstep_clock::{Clock, SystemClock};
+use lockstep_store::{Changed, DeviceQuery, Keys, StoreError};
+
+use super::leases::{LONG, acquire};
+use super::repositories::{look, settings};
+use super::{Place, create_all, devices, hostname, keys, message, unsynchronize, work};
+
+/// What takes each version back to the one before it, the newest first.
+const UNDO: &[(u32, &[&str])] = &[
+    (
+        3,
+        &[
+            "DROP TABLE schema_compatibility",
+            "DROP TABLE delivery_attempt",
+            "DROP TABLE dead_letter",
+            "DROP INDEX inbox_at",
+            "DROP INDEX cause_at",
+            "ALTER TABLE inbox DROP COLUMN redrive_count",
+        ],
+    ),
+    (2, &["DROP TABLE lease", "DROP TABLE repository"]),
+];
+
+/// The version of this program.
+async fn known(place: &Place) -> Result<u32> {
+    Ok(place.store.migrate().await?.known)
+}
+
+async fn run(place: &Place, statements: &[&str]) -> Result<()> {
+    for statement in statements {
+        place
+            .probe
+            .texts(statement)
+            .await
+            .context(statement.to_string())?;
+    }
+    Ok(())
+}
+
+/// As if a newer program had migrated the store: one more column, one more table.
+async fn upgrade(place: &Place) -> Result<u32> {
+    let version = known(place).await? + 1;
+    let note = format!(
+        "INSERT INTO refinery_schema_history (version, name, applied_on, checksum) \
+         VALUES ({version}, 'newer', '2026-01-02T03:04:05Z', '7')"
+    );
+    let statements = [
+        "ALTER TABLE inbox ADD COLUMN newer text",
+        "ALTER TABLE device ADD COLUMN newer integer NOT NULL DEFAULT 7",
+        "CREATE TABLE newer (id integer PRIMARY KEY)",
+        note.as_str(),
+    ];
+    run(place, &statements).await?;
+    Ok(version)
+}
+
+fn tells<T>(answer: &Result<T, StoreError>) -> bool {
+    matches!(
+        answer,
+        Err(StoreError::SchemaVersion {
+            found: 0,
+            needed: 1..
+        })
+    )
+}
+
+pub(crate) async fn a_store_without_schema_says_so(place: &Place) -> Result<()> {
+    place.store.ping().await?;
+    place.probe.texts("DROP TABLE refinery_schema_history").await?;
+    ensure!(tells(&place.store.ping().await));
+    // It has no session yet.
+    let fresh = &place.other;
+    ensure!(tells(&fresh.ping().await));
+    ensure!(tells(&fresh.begin(&Keys::default()).await));
+    ensure!(tells(&fresh.outcome(&message("1")).await));
+    ensure!(tells(&fresh.device(&hostname("sw1")).await));
+    let any = DeviceQuery {
+        limit: 1,
+        ..DeviceQuery::default()
+    };
+    ensure!(tells(&fresh.devices(&any).await));
+    ensure!(tells(&fresh.acquire("repository/settings", LONG).await));
+    ensure!(tells(&fresh.repositories().await));
+    ensure!(tells(&fresh.listing(&settings()).await));
+    Ok(())
+}
+
+/// The servers of tests run here.
+pub(crate) async fn the_clock_is_that_of_this_machine(place: &Place) -> Result<()> {
+    let before = SystemClock.now();
+    let theirs = place.store.now().await?;
+    let after = SystemClock.now();
+    // SQLite counts milliseconds.
+    let slack = SignedDuration::from_millis(1);
+    ensure!(
+        before - slack <= theirs && theirs <= after + slack,
+        "{before} {theirs} {after}"
+    );
+    Ok(())
+}
+
+pub(crate) async fn eight_migrations_at_once_apply_once(place: &Place) -> Result<()> {
+    let known = known(place).await?;
+    for (_, statements) in UNDO {
+        run(place, statements).await?;
+    }
+    let first = [
+        "DROP TABLE group_member",
+        "DROP TABLE linknet",
+        "DROP TABLE client",
+        "DROP TABLE interface",
+        "DROP TABLE device_group",
+        "DROP TABLE device",
+        "DROP TABLE cause",
+        "DROP TABLE inbox",
+        "DROP TABLE refinery_schema_history",
+    ];
+    run(place, &first).await?;
+    // Only one of the stores has it.
+    run(place, &["DROP SEQUENCE cause_block"]).await.ok();
+    let stores = (0..8).map(|n| if n % 2 == 0 { &place.store } else { &place.other });
+    let migrated = try_join_all(stores.map(|store| store.migrate())).await?;
+    let applied: Vec<&String> = migrated.iter().flat_map(|migrated| &migrated.applied).collect();
+    ensure!(
+        applied.len() == usize::try_from(known)?,
+        "each of {known} once: {applied:?}"
+    );
+    ensure!(applied.first().is_some_and(|name| *name == "V1__fleet_and_inbox"));
+    ensure!(migrated.iter().all(|migrated| migrated.version == known));
+    place.store.ping().await?;
+    Ok(())
+}
+
+/// As before a store was made by each version, with a fleet and messages in it.
+pub(crate) async fn each_version_keeps_what_the_one_before_had(place: &Place) -> Result<()> {
+    let known = known(place).await?;
+    ensure!(
+        UNDO.first().map(|(version, _)| *version) == Some(known),
+        "a migration was added: say here what undoes it"
+    );
+    create_all(place, &["sw1", "sw2"]).await?;
+    work(place, &keys("2", ["sw1"]), devices([unsynchronize("sw1")])).await?;
+    let before = (
+        place.store.devices(&all()).await?,
+        place.store.outcome(&message("2")).await?,
+    );
+    for (version, statements) in UNDO {
+        run(place, statements).await?;
+        let forget = format!("DELETE FROM refinery_schema_history WHERE version = {version}");
+        run(place, &[&forget]).await?;
+        let old = place.other.ping().await;
+        ensure!(
+            matches!(old, Err(StoreError::SchemaVersion { found, needed })
+                if found == version - 1 && needed == known),
+            "{old:?}"
+        );
+    }
+    let migrated = place.other.migrate().await?;
+    ensure!(
+        migrated.applied.len() == UNDO.len() && migrated.version == known,
+        "{migrated:?}"
+    );
+    let after = (
+        place.other.devices(&all()).await?,
+        place.other.outcome(&message("2")).await?,
+    );
+    ensure!(after == before, "{after:?}");
+    let lease = acquire(place, LONG).await?;
+    ensure!(place.store.change(&look(&lease, 0)).await? == Changed::Committed);
+    work(place, &keys("3", ["sw1"]), devices([unsynchronize("sw1")])).await?;
+    Ok(())
+}
+
+/// Workers roll: the new ones migrate, and the old ones work on until they are replaced.
+pub(crate) async fn a_newer_schema_that_only_adds_is_worked_on(place: &Place) -> Result<()> {
+    create_all(place, &["sw1"]).await?;
+    let version = upgrade(place).await?;
+    // One that was at work before, and one that begins now.
+    for (store, id) in [(&place.store, "2"), (&place.other, "3")] {
+        store.ping().await?;
+        let (mut facts, transaction) = store.begin(&keys(id, ["sw1"])).await?;
+        super::absorb(&mut facts, id, devices([unsynchronize("sw1")]));
+        transaction.commit(&facts).await?;
+        ensure!(store.outcome(&message(id)).await?.is_some());
+    }
+    let device = place.other.device(&hostname("sw1")).await?.context("sw1")?;
+    ensure!(device.desired_generation == 3, "{device:?}");
+    let lease = acquire(place, LONG).await?;
+    ensure!(place.store.change(&look(&lease, 0)).await? == Changed::Committed);
+
+    let migrated = place.other.migrate().await?;
+    ensure!(
+        migrated.version == version && migrated.known + 1 == version && migrated.applied.is_empty(),
+        "{migrated:?}"
+    );
+    let there = place
+        .probe
+        .texts("SELECT 'it is' FROM newer WHERE id = 7")
+        .await?;
+    ensure!(there.is_empty(), "nothing was undone, and nothing added");
+    Ok(())
+}
+
+pub(crate) async fn a_newer_schema_that_takes_away_is_refused(place: &Place) -> Result<()> {
+    let version = upgrade(place).await?;
+    let needs = format!("UPDATE schema_compatibility SET oldest = {version}");
+    run(place, &[&needs]).await?;
+    let refused = |answer: &Result<(), StoreError>, said: Option<u32>| {
+        matches!(answer, Err(StoreError::SchemaTooNew { found, oldest, known })
+            if *found == version && *oldest == said && known + 1 == version)
+    };
+    for said in [Some(version), None] {
+        let answers = [
+            place.other.ping().await,
+            place.other.migrate().await.map(drop),
+            place.other.begin(&Keys::default()).await.map(drop),
+            place.other.acquire("repository/settings", LONG).await.map(drop),
+        ];
+        for answer in answers {
+            ensure!(refused(&answer, said), "{said:?}: {answer:?}");
+        }
+        // Nor may it say nothing.
+        run(place, &["DELETE FROM schema_compatibility"]).await?;
+    }
+    run(place, &["DROP TABLE schema_compatibility"]).await?;
+    let answer = place.other.ping().await;
+    ensure!(refused(&answer, None), "{answer:?}");
+    Ok(())
+}
+
+fn all() -> DeviceQuery {
+    DeviceQuery {
+        limit: 100,
+        ..DeviceQuery::default()
+    }
+}

@@ -1,0 +1,333 @@
+//! What every store promises. Each test works on a fresh store with the schema of this program.
+
+pub(crate) mod broad;
+pub(crate) mod dead_letter_writing;
+pub(crate) mod dead_letters;
+pub(crate) mod delivery_attempts;
+pub(crate) mod devices;
+pub(crate) mod flags;
+pub(crate) mod inbox;
+pub(crate) mod isolation;
+pub(crate) mod leases;
+pub(crate) mod listing;
+pub(crate) mod migration;
+pub(crate) mod related;
+pub(crate) mod repositories;
+pub(crate) mod retention;
+pub(crate) mod selector;
+pub(crate) mod stats;
+pub(crate) mod texts;
+
+use std::any::Any;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use lockstep_protocol::results::{EventApplied, Outcome, Scope};
+use lockstep_protocol::{
+    Cause, DeviceState, DeviceType, Digest, Hostname, Identity, Kind, Mac, MessageId, Serial, Source,
+    WorkResult,
+};
+use lockstep_store::{
+    Attributes, BatchStore, DeadLetters, DeliveryAttempts, DeviceEffect, Effects, Facts, Fleet, Inbox,
+    InboxRow, InboxState, Keys, Leases, Origin, Repositories, Retention, Schema, Stats, StoreError,
+};
+use serde_json::json;
+
+/// Makes a test of each promise, for the store that `$open` opens.
+macro_rules! contract {
+    ($open:path) => {
+        contract! { $open:
+            migration {
+                a_store_without_schema_says_so,
+                eight_migrations_at_once_apply_once,
+                each_version_keeps_what_the_one_before_had,
+                a_newer_schema_that_only_adds_is_worked_on,
+                a_newer_schema_that_takes_away_is_refused,
+                the_clock_is_that_of_this_machine,
+            }
+            devices {
+                a_device_is_created_described_and_moved,
+                a_device_may_be_created_and_flagged_in_one_batch,
+                what_is_not_there_is_not_known,
+                owners_of_addresses_and_serial_numbers_are_known,
+                an_address_or_serial_number_that_is_taken_is_refused_and_nothing_written,
+                a_name_that_is_taken_is_refused,
+                a_thousand_devices_are_one_batch,
+            }
+            flags {
+                a_cause_unsynchronizes_and_synchronizing_closes_it,
+                the_newest_32_causes_stay_open,
+                forgotten_causes_leave_the_flag,
+                one_cause_may_hit_many_devices,
+                the_clock_starts_anew_on_return_to_managed,
+                synced_never_exceeds_desired,
+            }
+            inbox {
+                a_row_comes_back_as_it_was,
+                an_unknown_message_has_no_outcome,
+                the_next_batch_knows_the_message,
+                one_of_two_transactions_with_the_same_message_commits,
+                rows_derived_from_content_may_come_twice,
+            }
+            dead_letter_writing {
+                those_that_nobody_settled_are_counted,
+                a_dead_letter_commits_with_its_row_and_comes_back_as_it_was,
+                the_same_death_has_one_dead_letter,
+                a_requeued_message_takes_the_place_of_its_dead_row,
+                what_was_settled_is_not_settled_again,
+                a_selection_takes_what_matches_up_to_its_number,
+                a_selection_is_one_longer_than_a_command_settles,
+            }
+            delivery_attempts {
+                starts_are_counted_until_they_are_forgotten,
+                what_ended_is_no_suspect_until_it_is_requeued,
+                many_note_the_same_starts_at_once,
+            }
+            isolation {
+                a_dropped_transaction_changes_nothing_and_frees_its_locks,
+                a_cancelled_beginning_leaves_nothing_locked,
+                a_second_batch_about_a_device_waits_for_the_first,
+                batches_that_overlap_at_random_add_up,
+            }
+            listing {
+                pages_go_through_all_devices_in_order_of_bytes,
+                filters_choose_devices,
+                one_device_is_found_by_name,
+            }
+            related {
+                a_link_and_its_mirror_image_are_one,
+                a_link_to_nowhere_is_refused,
+                groups_by_list_are_replaced,
+                a_location_stays_one_until_somebody_says_otherwise,
+                interfaces_keep_what_is_not_said_anew,
+                clients_keep_what_is_not_said_anew,
+            }
+            leases {
+                a_lease_is_for_one_until_it_is_released,
+                a_lease_runs_out_and_its_late_holder_has_no_say,
+                a_renewal_counts_from_now,
+                one_of_sixteen_gets_it,
+            }
+            repositories {
+                a_change_commits_all_of_it_together,
+                under_a_lost_lease_nothing_is_written,
+                a_superseded_round_writes_nothing,
+                a_message_that_was_worked_makes_it_a_conflict,
+                a_cause_that_hits_nobody_leaves_no_row,
+                a_listing_may_have_any_bytes,
+                repositories_are_listed_by_name,
+            }
+            retention {
+                old_inbox_rows_go_in_chunks_and_young_ones_stay,
+                inbox_rows_that_unsettled_dead_letters_need_stay,
+                settled_dead_letters_go_and_others_stay,
+                causes_that_a_device_lists_as_open_stay,
+                young_causes_stay,
+                old_starts_of_deliveries_go,
+            }
+            selector {
+                devices_are_flagged_by_what_they_are,
+                the_first_cause_starts_the_clock_and_the_newest_32_stay_open,
+                the_first_thousand_are_named_and_all_are_counted,
+            }
+            broad {
+                changes_and_batches_at_once_never_deadlock_and_add_up,
+                a_broad_change_waits_for_a_batch_and_sees_what_it_did,
+            }
+            dead_letters {
+                a_dead_letter_comes_back_as_it_was,
+                pages_go_from_the_newest_to_the_oldest,
+                filters_choose_dead_letters,
+                words_of_a_newer_worker_are_read_as_texts,
+                counts_are_by_lane_type_and_code_and_the_total_is_of_all,
+                what_a_command_requeued_is_found_by_its_command,
+                what_was_requeued_long_ago_is_due,
+            }
+            stats {
+                the_fleet_is_summarized_by_state,
+                its_sessions_are_counted,
+            }
+            texts {
+                texts_come_back_as_they_were,
+                a_message_with_nul_can_be_remembered,
+            }
+        }
+    };
+    ($open:path: $($file:ident { $($name:ident,)* })*) => {
+        mod keeps {
+            $(mod $file {
+                $(
+                    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                    async fn $name() -> anyhow::Result<()> {
+                        let place = $open().await?;
+                        $crate::contract::$file::$name(&place).await
+                    }
+                )*
+            })*
+        }
+    };
+}
+
+/// All that a store is.
+pub(crate) trait Store:
+    BatchStore
+    + Inbox
+    + Fleet
+    + Schema
+    + Leases
+    + Repositories
+    + DeadLetters
+    + DeliveryAttempts
+    + Retention
+    + Stats
+{
+}
+
+impl<
+    S: BatchStore
+        + Inbox
+        + Fleet
+        + Schema
+        + Leases
+        + Repositories
+        + DeadLetters
+        + DeliveryAttempts
+        + Retention
+        + Stats,
+> Store for S
+{
+}
+
+/// Looks into a store behind its back.
+#[async_trait]
+pub(crate) trait Probe: Send + Sync {
+    /// The first column, as text, of the rows of a query that both databases understand.
+    async fn texts(&self, query: &str) -> anyhow::Result<Vec<String>>;
+
+    /// A time as it is written in a query.
+    fn time(&self, at: Timestamp) -> String;
+
+    /// Bytes as they are written in a query.
+    fn blob(&self, bytes: &[u8]) -> String;
+}
+
+/// A store, with what must live as long.
+pub(crate) struct Place {
+    pub(crate) store: Arc<dyn Store>,
+    /// Another one at the same place, as in another process.
+    pub(crate) other: Arc<dyn Store>,
+    pub(crate) probe: Box<dyn Probe>,
+    pub(crate) keep: Box<dyn Any + Send + Sync>,
+}
+
+pub(crate) fn at() -> Timestamp {
+    "2026-01-02T03:04:05.678901Z".parse().expect("a time")
+}
+
+pub(crate) fn hostname(text: &str) -> Hostname {
+    text.parse().expect("a hostname")
+}
+
+pub(crate) fn mac(text: &str) -> Mac {
+    Mac::try_from(text.to_owned()).expect("a MAC address")
+}
+
+pub(crate) fn serial(text: &str) -> Serial {
+    Serial::try_from(text.to_owned()).expect("a serial number")
+}
+
+pub(crate) fn message(id: &str) -> Identity {
+    Identity {
+        source: Source::try_from("urn:test".to_owned()).expect("a source"),
+        id: MessageId::try_from(id.to_owned()).expect("an id"),
+    }
+}
+
+/// Asks about a message and devices.
+pub(crate) fn keys<'a>(id: &str, hostnames: impl IntoIterator<Item = &'a str>) -> Keys {
+    Keys {
+        identities: BTreeSet::from([message(id)]),
+        hostnames: hostnames.into_iter().map(hostname).collect(),
+        ..Keys::default()
+    }
+}
+
+pub(crate) fn row(identity: Identity) -> InboxRow {
+    let result = WorkResult::EventApplied(EventApplied {
+        outcome: Outcome::Applied,
+        reason: None,
+        scope: Scope::Device,
+        flipped: 1,
+        devices: vec![hostname("sw1")],
+        truncated: false,
+        unknown_hostnames: Vec::new(),
+        commit: None,
+    });
+    InboxRow {
+        digest: Digest::of(
+            "lockstep.interface.updated",
+            None,
+            &json!({"id": identity.id.as_str()}),
+        ),
+        identity,
+        redrive_count: 0,
+        kind: "lockstep.interface.updated".to_owned(),
+        state: InboxState::Applied,
+        at: at(),
+        actor: Some("netbox".to_owned()),
+        subject: None,
+        result,
+    }
+}
+
+/// Absorbs what one message does, and records it.
+pub(crate) fn absorb(facts: &mut Facts, id: &str, effects: Effects) {
+    let identity = message(id);
+    let from = Origin {
+        identity: &identity,
+        kind: Kind::InterfaceUpdated,
+        actor: Some("netbox"),
+        at: at(),
+    };
+    facts.absorb(effects, &from);
+    facts.record(row(identity));
+}
+
+/// Works one message in a batch of its own.
+pub(crate) async fn work(place: &Place, keys: &Keys, effects: Effects) -> Result<(), StoreError> {
+    let id = keys.identities.first().expect("a message").id.as_str().to_owned();
+    let (mut facts, transaction) = place.store.begin(keys).await?;
+    absorb(&mut facts, &id, effects);
+    transaction.commit(&facts).await
+}
+
+pub(crate) fn devices(effects: impl IntoIterator<Item = DeviceEffect>) -> Effects {
+    Effects {
+        devices: effects.into_iter().collect(),
+        ..Effects::default()
+    }
+}
+
+pub(crate) fn create(name: &str) -> DeviceEffect {
+    DeviceEffect::Create {
+        hostname: hostname(name),
+        attributes: Attributes::of(DeviceType::Access),
+        state: DeviceState::Managed,
+        version: None,
+    }
+}
+
+pub(crate) fn unsynchronize(name: &str) -> DeviceEffect {
+    DeviceEffect::Unsynchronize {
+        hostname: hostname(name),
+        cause: Cause::InterfaceUpdated,
+    }
+}
+
+/// Creates devices in one batch.
+pub(crate) async fn create_all(place: &Place, names: &[&str]) -> Result<(), StoreError> {
+    let keys = keys("create", names.iter().copied());
+    work(place, &keys, devices(names.iter().map(|name| create(name)))).await
+}

@@ -1,0 +1,187 @@
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, ensure};
+use lockstep_protocol::{GroupName, InterfaceName};
+use lockstep_store::{
+    ClientRow, DeviceEffect, Effects, GroupRow, InterfaceRow, Keys, Link, LinkEnd, StoreError,
+};
+use serde_json::json;
+
+use super::{Place, create, create_all, devices, hostname, keys, mac, work};
+
+fn group(text: &str) -> GroupName {
+    GroupName::try_from(text.to_owned()).expect("a group")
+}
+
+fn interface(text: &str) -> InterfaceName {
+    InterfaceName::try_from(text.to_owned()).expect("an interface")
+}
+
+fn end(name: &str, port: &str) -> LinkEnd {
+    LinkEnd {
+        hostname: hostname(name),
+        interface: interface(port),
+    }
+}
+
+fn link(one: LinkEnd, other: LinkEnd) -> Effects {
+    Effects {
+        links: vec![Link::between(one, other)],
+        ..Effects::default()
+    }
+}
+
+pub(crate) async fn a_link_and_its_mirror_image_are_one(place: &Place) -> Result<()> {
+    create_all(place, &["sw2"]).await?;
+    // One end begins to exist with the link.
+    let new = Effects {
+        devices: vec![create("sw1")],
+        ..link(end("sw2", "Ethernet2"), end("sw1", "Ethernet1"))
+    };
+    work(place, &keys("2", ["sw1"]), new).await?;
+    // Not shown to whoever says so again.
+    work(
+        place,
+        &keys("3", []),
+        link(end("sw1", "Ethernet1"), end("sw2", "Ethernet2")),
+    )
+    .await?;
+    ensure!(place.probe.texts("SELECT 'link' FROM linknet").await?.len() == 1);
+    for name in ["sw1", "sw2"] {
+        let asked = Keys {
+            links_of: BTreeSet::from([hostname(name)]),
+            ..Keys::default()
+        };
+        let (facts, _transaction) = place.store.begin(&asked).await?;
+        let link = Link::between(end("sw2", "Ethernet2"), end("sw1", "Ethernet1"));
+        ensure!(facts.has_link(&link), "{name}");
+        ensure!(!facts.has_link(&Link::between(end("sw2", "Ethernet2"), end("sw1", "Ethernet3"))));
+    }
+    Ok(())
+}
+
+pub(crate) async fn a_link_to_nowhere_is_refused(place: &Place) -> Result<()> {
+    create_all(place, &["sw1"]).await?;
+    for (id, other) in [("2", end("nobody", "Ethernet1")), ("3", end("sw1", "Ethernet1"))] {
+        let refused = work(place, &keys(id, ["sw1"]), link(end("sw1", "Ethernet1"), other)).await;
+        ensure!(matches!(refused, Err(StoreError::Refused { .. })), "{refused:?}");
+    }
+    ensure!(place.probe.texts("SELECT name FROM interface").await?.is_empty());
+    Ok(())
+}
+
+pub(crate) async fn groups_by_list_are_replaced(place: &Place) -> Result<()> {
+    create_all(place, &["sw1", "sw2"]).await?;
+    let join = |name, groups: &[&str]| DeviceEffect::Join {
+        hostname: hostname(name),
+        groups: groups.iter().map(|text| group(text)).collect(),
+    };
+    let groups = async |name| -> Result<Vec<String>> {
+        let device = place.store.device(&hostname(name)).await?.context("the device")?;
+        Ok(device.groups.iter().map(ToString::to_string).collect())
+    };
+    let both = [join("sw1", &["b", "a"]), join("sw2", &["a"]), join("sw2", &["b"])];
+    work(place, &keys("2", ["sw1", "sw2"]), devices(both)).await?;
+    ensure!(
+        groups("sw1").await? == ["a", "b"] && groups("sw2").await? == ["b"],
+        "the last list counts"
+    );
+    work(place, &keys("3", ["sw1"]), devices([join("sw1", &["c", "b"])])).await?;
+    ensure!(groups("sw1").await? == ["b", "c"] && groups("sw2").await? == ["b"]);
+    work(place, &keys("4", ["sw1"]), devices([join("sw1", &[])])).await?;
+    ensure!(groups("sw1").await?.is_empty() && groups("sw2").await? == ["b"]);
+    Ok(())
+}
+
+pub(crate) async fn a_location_stays_one_until_somebody_says_otherwise(place: &Place) -> Result<()> {
+    let said = async |id: &str, locations: &[Option<bool>]| -> Result<Vec<String>> {
+        let groups = locations.iter().map(|location| GroupRow {
+            name: group("Lund"),
+            location: *location,
+        });
+        let effects = Effects {
+            groups: groups.collect(),
+            ..Effects::default()
+        };
+        work(place, &keys(id, []), effects).await?;
+        let is_location = "SELECT CASE WHEN location THEN 'yes' ELSE 'no' END FROM device_group";
+        place.probe.texts(is_location).await
+    };
+    ensure!(said("1", &[None]).await? == ["no"]);
+    ensure!(said("2", &[Some(true), None]).await? == ["yes"]);
+    ensure!(said("3", &[None]).await? == ["yes"]);
+    ensure!(said("4", &[Some(true), Some(false)]).await? == ["no"]);
+    Ok(())
+}
+
+pub(crate) async fn interfaces_keep_what_is_not_said_anew(place: &Place) -> Result<()> {
+    create_all(place, &["sw1"]).await?;
+    let said = async |id: &str, configuration| -> Result<Vec<String>> {
+        let effects = Effects {
+            interfaces: vec![InterfaceRow {
+                hostname: hostname("sw1"),
+                name: interface("Ethernet1"),
+                configuration,
+            }],
+            ..Effects::default()
+        };
+        work(place, &keys(id, ["sw1"]), effects).await?;
+        place
+            .probe
+            .texts("SELECT coalesce(configuration, 'none') FROM interface")
+            .await
+    };
+    ensure!(said("2", None).await? == ["none"]);
+    ensure!(
+        said("3", Some(json!({"untagged_vlan": "a\u{0}b"}))).await? == [r#"{"untagged_vlan":"a\u0000b"}"#]
+    );
+    ensure!(said("4", None).await? == [r#"{"untagged_vlan":"a\u0000b"}"#]);
+    ensure!(said("5", Some(json!({}))).await? == ["{}"]);
+    Ok(())
+}
+
+pub(crate) async fn clients_keep_what_is_not_said_anew(place: &Place) -> Result<()> {
+    create_all(place, &["sw1"]).await?;
+    let unknown = ClientRow {
+        mac: mac("aa:bb:cc:00:00:01"),
+        name: None,
+        ip: None,
+        interface: None,
+        group: None,
+    };
+    let said = async |id: &str, clients: Vec<ClientRow>| -> Result<Vec<String>> {
+        let effects = Effects {
+            clients,
+            ..Effects::default()
+        };
+        work(place, &keys(id, ["sw1"]), effects).await?;
+        let query = "SELECT coalesce(client.name, '-') || ' ' || coalesce(interface.name, '-') || ' ' \
+                || coalesce(device_group.name, '-') || ' ' || CASE WHEN client.ip IS NULL THEN '-' ELSE 'ip' END \
+            FROM client LEFT JOIN interface ON interface.id = client.interface_id \
+            LEFT JOIN device_group ON device_group.id = client.group_id";
+        place.probe.texts(query).await
+    };
+    let named = ClientRow {
+        name: Some("printer".to_owned()),
+        ..unknown.clone()
+    };
+    let placed = ClientRow {
+        interface: Some(end("sw1", "Ethernet7")),
+        ip: Some("192.0.2.7".parse()?),
+        ..unknown.clone()
+    };
+    let grouped = ClientRow {
+        group: Some(group("printers")),
+        ..unknown.clone()
+    };
+    ensure!(said("2", vec![unknown.clone()]).await? == ["- - - -"]);
+    ensure!(said("3", vec![named]).await? == ["printer - - -"]);
+    ensure!(said("4", vec![placed, grouped]).await? == ["printer Ethernet7 printers ip"]);
+    ensure!(said("5", vec![unknown.clone()]).await? == ["printer Ethernet7 printers ip"]);
+    let nowhere = ClientRow {
+        interface: Some(end("nobody", "Ethernet1")),
+        ..unknown
+    };
+    ensure!(said("6", vec![nowhere]).await.is_err());
+    Ok(())
+}

@@ -1,0 +1,190 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use jiff::Timestamp;
+use lockstep_store::{InboxRow, Keys, Records};
+
+use super::{Place, at, create_all, devices, hostname, keys, message, row, unsynchronize, work};
+
+const DAY: Duration = Duration::from_hours(24);
+
+fn young() -> Timestamp {
+    at() + 10 * DAY
+}
+
+/// Between old and young.
+fn before() -> Timestamp {
+    at() + DAY
+}
+
+/// Asks for chunk after chunk, and says how many records were deleted in how many.
+async fn expire(place: &Place, records: &Records, limit: u32) -> Result<(u64, u32)> {
+    let (mut deleted, mut from) = (0, 0);
+    for chunk in 1..=1000 {
+        let expired = place.store.expire(records, before(), from, limit).await?;
+        ensure!(expired.deleted <= u64::from(limit), "{expired:?}");
+        deleted += expired.deleted;
+        let Some(next) = expired.next else {
+            return Ok((deleted, chunk));
+        };
+        from = next;
+    }
+    anyhow::bail!("it never ends");
+}
+
+async fn remember(place: &Place, ids: impl IntoIterator<Item = String>, at: Timestamp) -> Result<()> {
+    let (mut facts, transaction) = place.store.begin(&Keys::default()).await?;
+    for id in ids {
+        facts.record(InboxRow {
+            at,
+            ..row(message(&id))
+        });
+    }
+    Ok(transaction.commit(&facts).await?)
+}
+
+async fn remembered(place: &Place) -> Result<Vec<String>> {
+    place.probe.texts("SELECT id FROM inbox ORDER BY id").await
+}
+
+/// A time and some bytes in the words of the store behind the probe.
+async fn words(place: &Place, time: Timestamp) -> (String, &'static str) {
+    if place.probe.texts("SELECT sqlite_version()").await.is_ok() {
+        (time.as_microsecond().to_string(), "X'00'")
+    } else {
+        (format!("'{time}'"), "'\\x00'")
+    }
+}
+
+/// A dead letter of this message, in this state, settled then by this command.
+async fn dead_letter(
+    place: &Place,
+    id: &str,
+    state: &str,
+    settled: Timestamp,
+    request: Option<&str>,
+) -> Result<()> {
+    let (time, bytes) = words(place, settled).await;
+    let settled = if state == "dead" { "NULL" } else { time.as_str() };
+    let request = request.map_or("NULL, NULL".to_owned(), |id| format!("'urn:test', '{id}'"));
+    let insert = format!(
+        "INSERT INTO dead_letter (source, id, redrive_count, lane, kind, code, reason, attempts, first_at, died_at, body, \
+            properties, state, settled_at, request_source, request_id) \
+         VALUES ('urn:test', '{id}', 0, 'events', 'x', 'crashed', 'x', 1, {time}, {time}, {bytes}, \
+            '{{}}', '{state}', {settled}, {request})"
+    );
+    place.probe.texts(&insert).await?;
+    Ok(())
+}
+
+pub(crate) async fn old_inbox_rows_go_in_chunks_and_young_ones_stay(place: &Place) -> Result<()> {
+    ensure!(expire(place, &Records::Inbox, 10).await? == (0, 1));
+    remember(place, (10..35).map(|n| format!("old {n}")), at()).await?;
+    remember(place, (1..=3).map(|n| format!("young {n}")), young()).await?;
+    let (deleted, chunks) = expire(place, &Records::Inbox, 10).await?;
+    ensure!(deleted == 25 && chunks >= 3, "{deleted} in {chunks}");
+    let left = remembered(place).await?;
+    ensure!(left == ["young 1", "young 2", "young 3"], "{left:?}");
+    ensure!(expire(place, &Records::Inbox, 10).await? == (0, 1));
+    Ok(())
+}
+
+pub(crate) async fn inbox_rows_that_unsettled_dead_letters_need_stay(place: &Place) -> Result<()> {
+    let states = ["dead", "dropped", "requeued", "processed"];
+    let requests = ["requeues", "requeued"];
+    remember(place, states.map(str::to_owned), at()).await?;
+    remember(place, requests.map(|id| format!("{id} it")), at()).await?;
+    remember(place, ["without".to_owned()], at()).await?;
+    dead_letter(place, "dead", "dead", at(), None).await?;
+    dead_letter(place, "dropped", "dropped", at(), None).await?;
+    dead_letter(place, "requeued", "requeued", at(), Some("requeues it")).await?;
+    dead_letter(place, "processed", "processed", at(), Some("requeued it")).await?;
+    ensure!(expire(place, &Records::Inbox, 10).await?.0 == 4);
+    let left = remembered(place).await?;
+    ensure!(left == ["dead", "requeued", "requeues it"], "{left:?}");
+
+    // Once they are settled, nothing needs them.
+    place
+        .probe
+        .texts("UPDATE dead_letter SET state = 'dropped' WHERE state IN ('dead', 'requeued')")
+        .await?;
+    ensure!(expire(place, &Records::Inbox, 10).await?.0 == 3);
+    Ok(())
+}
+
+pub(crate) async fn settled_dead_letters_go_and_others_stay(place: &Place) -> Result<()> {
+    for number in 0..12 {
+        let state = ["processed", "dropped", "requeued", "dead"][number % 4];
+        let settled = if number < 8 { at() } else { young() };
+        dead_letter(place, &format!("{number:02}"), state, settled, None).await?;
+    }
+    let (deleted, chunks) = expire(place, &Records::DeadLetters, 5).await?;
+    ensure!(deleted == 4 && chunks >= 3, "{deleted} in {chunks}");
+    let left = place
+        .probe
+        .texts("SELECT id FROM dead_letter ORDER BY id")
+        .await?;
+    ensure!(
+        left == ["02", "03", "06", "07", "08", "09", "10", "11"],
+        "{left:?}"
+    );
+    Ok(())
+}
+
+pub(crate) async fn causes_that_a_device_lists_as_open_stay(place: &Place) -> Result<()> {
+    create_all(place, &["sw1", "sw2", "sw3"]).await?;
+    // Forty on one device, of which it lists 32; one of two devices; none on the third.
+    for number in 0..40 {
+        let keys = keys(&format!("{number}"), ["sw1"]);
+        work(place, &keys, devices([unsynchronize("sw1")])).await?;
+    }
+    let both = [unsynchronize("sw1"), unsynchronize("sw2")];
+    work(place, &keys("both", ["sw1", "sw2"]), devices(both)).await?;
+    let open = place.store.open_causes().await?;
+    ensure!(open.len() == 32, "{open:?}");
+    let open = Records::Causes(Arc::new(open));
+    let (deleted, chunks) = expire(place, &open, 10).await?;
+    ensure!(deleted == 9 && chunks >= 4, "{deleted} in {chunks}");
+    let device = place.store.device(&hostname("sw1")).await?.context("sw1")?;
+    ensure!(device.causes.len() == 32, "{device:?}");
+    ensure!(expire(place, &open, 100).await? == (0, 1));
+
+    // A device that is synchronized lists none, so that all of them are closed but the last one.
+    let none = "SELECT CAST(open_causes AS text) FROM device WHERE hostname = 'sw3'";
+    let empty = place.probe.texts(none).await?.concat();
+    let close = format!("UPDATE device SET open_causes = '{empty}' WHERE hostname = 'sw1'");
+    place.probe.texts(&close).await?;
+    let open = Records::Causes(Arc::new(place.store.open_causes().await?));
+    ensure!(expire(place, &open, 10).await?.0 == 31);
+    let device = place.store.device(&hostname("sw2")).await?.context("sw2")?;
+    ensure!(device.causes.len() == 1, "{device:?}");
+    Ok(())
+}
+
+pub(crate) async fn young_causes_stay(place: &Place) -> Result<()> {
+    create_all(place, &["sw1"]).await?;
+    work(place, &keys("1", ["sw1"]), devices([unsynchronize("sw1")])).await?;
+    let (time, _) = words(place, young()).await;
+    place
+        .probe
+        .texts(&format!("UPDATE cause SET at = {time}"))
+        .await?;
+    let none = Records::Causes(Arc::default());
+    ensure!(expire(place, &none, 10).await? == (0, 1));
+    Ok(())
+}
+
+pub(crate) async fn old_starts_of_deliveries_go(place: &Place) -> Result<()> {
+    for (id, at) in [("1", at()), ("2", at()), ("3", at()), ("young", young())] {
+        let (time, _) = words(place, at).await;
+        let insert = format!(
+            "INSERT INTO delivery_attempt (source, id, redrive_count, starts, at) VALUES ('urn:test', '{id}', 0, 1, {time})"
+        );
+        place.probe.texts(&insert).await?;
+    }
+    ensure!(expire(place, &Records::DeliveryAttempts, 2).await?.0 == 3);
+    let left = place.probe.texts("SELECT id FROM delivery_attempt").await?;
+    ensure!(left == ["young"], "{left:?}");
+    Ok(())
+}

@@ -1,0 +1,464 @@
+//! The contract on PostgreSQL, and what happens to its sessions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use lockstep_protocol::DeviceType;
+use lockstep_store::postgres::{PostgresOptions, PostgresStore};
+use lockstep_store::{
+    Attributes, BatchStore, Changed, DeadLetterCountQuery, DeadLetterQuery, DeadLetterState,
+    DeadLetters as _, DeviceEffect, DeviceSelector, Inbox, Keys, Repositories as _, Schema, StoreError,
+};
+use lockstep_testbed::{Database, FaultProxy, Mode, wait};
+use tokio_postgres::Client;
+
+use crate::contract::{
+    Place, Probe, absorb, create, create_all, devices, hostname, keys, leases, message, repositories, row,
+    unsynchronize, work,
+};
+
+contract!(crate::postgres::open);
+
+async fn open() -> Result<Place> {
+    open_in(lockstep_testbed::schema().await?).await
+}
+
+async fn open_in(schema: lockstep_testbed::Schema) -> Result<Place> {
+    let options = options(&schema.url());
+    let store = PostgresStore::connect(options.clone())?;
+    store.migrate().await?;
+    Ok(Place {
+        store,
+        other: PostgresStore::connect(options)?,
+        probe: Box::new(schema.connect().await?),
+        keep: Box::new(schema),
+    })
+}
+
+fn options(url: &str) -> PostgresOptions {
+    PostgresOptions {
+        lock_timeout: Duration::from_secs(10),
+        ..PostgresOptions::new(url)
+    }
+}
+
+fn url(place: &Place) -> String {
+    schema(place).url()
+}
+
+#[async_trait]
+impl Probe for Client {
+    async fn texts(&self, query: &str) -> Result<Vec<String>> {
+        let rows = self.query(query, &[]).await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    fn time(&self, at: Timestamp) -> String {
+        format!("timestamptz '{at}'")
+    }
+
+    fn blob(&self, bytes: &[u8]) -> String {
+        format!("decode('{}', 'hex')", hex::encode(bytes))
+    }
+}
+
+const KILL: &str = "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity \
+    WHERE application_name = 'lockstep' AND query_start IS NOT NULL AND pid <> pg_backend_pid() \
+        AND EXISTS (SELECT FROM pg_locks WHERE pg_locks.pid = pg_stat_activity.pid \
+            AND relation = to_regclass('device'))";
+
+#[tokio::test]
+async fn a_session_killed_in_a_transaction_rolls_back_and_the_pool_recovers() -> Result<()> {
+    let place = open().await?;
+    create_all(&place, &["sw1"]).await?;
+    let (mut facts, transaction) = place.store.begin(&keys("2", ["sw1"])).await?;
+    absorb(&mut facts, "2", devices([unsynchronize("sw1")]));
+    ensure!(place.probe.texts(KILL).await? == ["true"]);
+    let lost = transaction.commit(&facts).await;
+    ensure!(matches!(lost, Err(StoreError::Unavailable { .. })), "{lost:?}");
+    ensure!(place.store.outcome(&message("2")).await?.is_none());
+    work(&place, &keys("3", ["sw1"]), devices([unsynchronize("sw1")])).await?;
+    let device = place.store.device(&hostname("sw1")).await?.context("sw1")?;
+    ensure!(device.desired_generation == 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn private_a_database_that_restarts_is_used_again() -> Result<()> {
+    let mut database = Database::start().await?;
+    let place = open_in(database.schema().await?).await?;
+    create_all(&place, &["sw1"]).await?;
+    database.kill().await?;
+    let away = place.store.ping().await;
+    ensure!(matches!(away, Err(StoreError::Unavailable { .. })), "{away:?}");
+    let away = place.store.begin(&Keys::default()).await.map(drop);
+    ensure!(matches!(away, Err(StoreError::Unavailable { .. })), "{away:?}");
+    database.restart().await?;
+    wait::until("the store to be back", Duration::from_secs(10), async || {
+        place.store.ping().await
+    })
+    .await?;
+    work(&place, &keys("2", ["sw1"]), devices([unsynchronize("sw1")])).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn private_tls_is_verified_wherever_it_is_used() -> Result<()> {
+    let database = Database::start_with_tls().await?;
+    let url = database.tls_url().context("TLS")?;
+    let ca_file = database.ca_file().context("TLS")?;
+    let with_ca = PostgresOptions {
+        ca_file: Some(ca_file.to_owned()),
+        ..options(&url)
+    };
+    PostgresStore::connect(with_ca)?.migrate().await?;
+    let in_url = format!("{url}&sslrootcert={}", ca_file.display());
+    PostgresStore::connect(options(&in_url.replace("require", "verify-full")))?
+        .ping()
+        .await?;
+    PostgresStore::connect(options(&url.replace("require", "disable")))?
+        .ping()
+        .await?;
+    for mode in ["require", "verify-full", "prefer"] {
+        // The system does not know this authority.
+        let refused = PostgresStore::connect(options(&url.replace("require", mode)))?
+            .ping()
+            .await;
+        ensure!(
+            matches!(refused, Err(StoreError::Unavailable { .. })),
+            "{mode}: {refused:?}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_at_first_is_no_error() -> Result<()> {
+    let store = PostgresStore::connect(PostgresOptions::new("postgres://u:secret@127.0.0.1:1/d"))?;
+    let away = store.ping().await.unwrap_err();
+    ensure!(matches!(away, StoreError::Unavailable { .. }), "{away:?}");
+    ensure!(!format!("{away:?} {store:?}").contains("secret"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_lock_is_not_waited_for_longer_than_allowed() -> Result<()> {
+    let place = open().await?;
+    create_all(&place, &["sw1"]).await?;
+    let impatient = PostgresStore::connect(PostgresOptions {
+        lock_timeout: Duration::from_millis(100),
+        ..PostgresOptions::new(url(&place))
+    })?;
+    let (_, _first) = place.store.begin(&keys("2", ["sw1"])).await?;
+    let second = impatient.begin(&keys("3", ["sw1"])).await.map(drop);
+    ensure!(
+        matches!(second, Err(StoreError::Unavailable { .. })),
+        "{second:?}"
+    );
+    Ok(())
+}
+
+/// Two workers that see a new device at the same time: one makes it, the other one repeats and finds it.
+#[tokio::test]
+async fn a_device_made_twice_at_once_is_made_once() -> Result<()> {
+    let place = open().await?;
+    let (mut first_facts, first) = place.store.begin(&keys("1", ["sw1"])).await?;
+    let (mut second_facts, second) = place.other.begin(&keys("2", ["sw1"])).await?;
+    absorb(&mut first_facts, "1", devices([create("sw1")]));
+    absorb(&mut second_facts, "2", devices([create("sw1")]));
+    first.commit(&first_facts).await?;
+    let repeat = second.commit(&second_facts).await;
+    ensure!(matches!(repeat, Err(StoreError::Conflict { .. })), "{repeat:?}");
+    let (facts, _transaction) = place.other.begin(&keys("2", ["sw1"])).await?;
+    ensure!(facts.device(&hostname("sw1")).is_some());
+    Ok(())
+}
+
+#[tokio::test]
+async fn nul_in_an_attribute_is_refused_and_costs_nobody_else() -> Result<()> {
+    let place = open().await?;
+    create_all(&place, &["sw1"]).await?;
+    let describe = DeviceEffect::Describe {
+        hostname: hostname("sw1"),
+        attributes: Attributes {
+            vendor: Some("a\0b".to_owned()),
+            ..Attributes::of(DeviceType::Access)
+        },
+    };
+    let refused = work(&place, &keys("2", ["sw1"]), devices([describe])).await;
+    ensure!(matches!(refused, Err(StoreError::Refused { .. })), "{refused:?}");
+    work(&place, &keys("3", ["sw1"]), devices([unsynchronize("sw1")])).await?;
+    Ok(())
+}
+
+/// A refused batch leaves no transaction open in the session that is lent next.
+#[tokio::test]
+async fn one_session_goes_on_after_a_refusal_and_a_conflict() -> Result<()> {
+    let place = open().await?;
+    let store = PostgresStore::connect(PostgresOptions {
+        sessions: 1,
+        ..options(&url(&place))
+    })?;
+    let remember = async |store: &Arc<PostgresStore>| {
+        let (mut facts, transaction) = store.begin(&Keys::default()).await?;
+        facts.record(row(message("1")));
+        transaction.commit(&facts).await
+    };
+    remember(&store).await?;
+    for _ in 0..3 {
+        let conflict = remember(&store).await;
+        ensure!(
+            matches!(conflict, Err(StoreError::Conflict { .. })),
+            "{conflict:?}"
+        );
+        ensure!(store.outcome(&message("1")).await?.is_some());
+        store.ping().await?;
+    }
+    Ok(())
+}
+
+/// Else every event would write to that index too, and leave a dead entry in all others.
+#[tokio::test]
+async fn no_index_holds_what_every_event_changes() -> Result<()> {
+    let place = open().await?;
+    let indexed = "SELECT attname::text FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY(indkey) \
+        WHERE indrelid = to_regclass('device') ORDER BY attname";
+    ensure!(place.probe.texts(indexed).await? == ["hostname", "id", "mac", "serial"]);
+    Ok(())
+}
+
+fn schema(place: &Place) -> &lockstep_testbed::Schema {
+    place.keep.downcast_ref().expect("the schema")
+}
+
+/// Wherever the connection ends, the inbox tells whether the batch is in effect, and the counters agree.
+#[tokio::test]
+async fn a_connection_cut_anywhere_in_a_commit_leaves_all_or_nothing() -> Result<()> {
+    let place = open().await?;
+    create_all(&place, &["sw1"]).await?;
+    let proxy = FaultProxy::to(schema(&place).addr()?).await?;
+    let store = PostgresStore::connect(options(&schema(&place).url_through(proxy.addr())))?;
+    let mut raised = 1;
+    let mut outcomes = [0, 0];
+    for cut in (0..2400).step_by(150) {
+        let id = format!("cut {cut}");
+        let (mut facts, transaction) = store.begin(&keys(&id, ["sw1"])).await?;
+        absorb(&mut facts, &id, devices([unsynchronize("sw1")]));
+        proxy.set(Mode::CutAfter(cut)).await?;
+        let committed = transaction.commit(&facts).await;
+        proxy.set(Mode::Pass).await?;
+        let lost = matches!(committed, Err(StoreError::Unavailable { .. }));
+        ensure!(lost || committed.is_ok(), "{committed:?}");
+        // Sees the device only when the transaction has ended, this way or that.
+        let (facts, transaction) = place.store.begin(&keys(&id, ["sw1"])).await?;
+        drop(transaction);
+        let remembered = facts.message(&message(&id)).is_some();
+        ensure!(remembered || lost, "committed, and not there");
+        raised += i64::from(remembered);
+        outcomes[usize::from(remembered)] += 1;
+        let device = facts.device(&hostname("sw1")).context("sw1")?;
+        ensure!(device.sync.desired == raised, "after {cut} bytes: {device:?}");
+    }
+    ensure!(
+        outcomes[0] > 3 && outcomes[1] > 1,
+        "the cuts were all before or after: {outcomes:?}"
+    );
+    Ok(())
+}
+
+/// Wherever the connection ends, a change is in effect with all of it, or with nothing.
+#[tokio::test]
+async fn a_connection_cut_anywhere_in_a_change_leaves_all_or_nothing() -> Result<()> {
+    let place = open().await?;
+    create_all(&place, &["sw1"]).await?;
+    let proxy = FaultProxy::to(schema(&place).addr()?).await?;
+    let store = PostgresStore::connect(options(&schema(&place).url_through(proxy.addr())))?;
+    let lease = leases::acquire(&place, leases::LONG).await?;
+    let all = || DeviceSelector {
+        device_types: [DeviceType::Access].into(),
+        predicate: Some(Arc::new(|_| true)),
+        ..DeviceSelector::default()
+    };
+    // Sessions are open and statements prepared, so that the cuts fall into the transaction.
+    repositories::flag(&*store, repositories::flags(&lease, 0, "first", all())).await?;
+    let (mut revision, mut outcomes) = (1, [0, 0]);
+    for cut in (0..6000).step_by(250) {
+        let id = format!("cut {cut}");
+        store.ping().await?;
+        proxy.set(Mode::CutAfter(cut)).await?;
+        let changed = store
+            .change(&repositories::flags(&lease, revision, &id, all()))
+            .await;
+        proxy.set(Mode::Pass).await?;
+        let lost = matches!(changed, Err(StoreError::Unavailable { .. }));
+        ensure!(lost || matches!(changed, Ok(Changed::Committed)), "{changed:?}");
+        // Sees the device only when the transaction has ended, this way or that.
+        let (facts, transaction) = place.store.begin(&keys(&id, ["sw1"])).await?;
+        drop(transaction);
+        let remembered = facts.message(&message(&id)).is_some();
+        ensure!(remembered || lost, "committed, and not there");
+        revision += i64::from(remembered);
+        outcomes[usize::from(remembered)] += 1;
+        let device = facts.device(&hostname("sw1")).context("sw1")?;
+        ensure!(
+            device.sync.desired == revision + 1,
+            "after {cut} bytes, round {revision}: {device:?}"
+        );
+        ensure!(repositories::revision(&*place.store).await? == revision);
+        let causes = place.probe.texts("SELECT message_id FROM cause").await?;
+        ensure!(
+            causes.len() == usize::try_from(revision)?,
+            "after {cut} bytes: {causes:?}"
+        );
+    }
+    ensure!(
+        outcomes[0] > 3 && outcomes[1] > 1,
+        "the cuts were all before or after: {outcomes:?}"
+    );
+    Ok(())
+}
+
+/// A change that began under the lease commits under it: whoever is next acquires afterwards, even if the time is over.
+#[tokio::test]
+async fn nobody_acquires_the_lease_while_a_change_commits() -> Result<()> {
+    let place = open().await?;
+    create_all(&place, &["sw1"]).await?;
+    let lease = leases::acquire(&place, Duration::from_secs(2)).await?;
+    let (_, batch) = place.store.begin(&keys("event", ["sw1"])).await?;
+    let store = place.store.clone();
+    let change = repositories::flags(&lease, 0, "push", repositories::named(["sw1"]));
+    let changing = tokio::spawn(async move { store.change(&change).await });
+    let waits = "SELECT query FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'lockstep' \
+        AND EXISTS (SELECT FROM pg_locks WHERE pg_locks.pid = pg_stat_activity.pid AND relation = to_regclass('device'))";
+    let seconds = Duration::from_secs(10);
+    wait::until("the change to wait for the batch", seconds, async || {
+        place.probe.texts(waits).await.is_ok_and(|found| found.len() == 1)
+    })
+    .await?;
+    wait::until("the lease to run out", seconds, async || {
+        let over = "SELECT name FROM lease WHERE until <= clock_timestamp()";
+        place.probe.texts(over).await.is_ok_and(|found| found.len() == 1)
+    })
+    .await?;
+    let mut next = place.other.acquire(&lease.name, leases::LONG);
+    let moment = Duration::from_millis(200);
+    ensure!(
+        tokio::time::timeout(moment, &mut next).await.is_err(),
+        "it was acquired in between"
+    );
+    drop(batch);
+    ensure!(changing.await?? == Changed::Committed);
+    ensure!(next.await?.context("the time is over")?.fence == lease.fence + 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_answer_that_never_comes_is_not_waited_for() -> Result<()> {
+    let place = open().await?;
+    create_all(&place, &["sw1"]).await?;
+    let proxy = FaultProxy::to(schema(&place).addr()?).await?;
+    let short = Duration::from_millis(300);
+    let store = PostgresStore::connect(PostgresOptions {
+        connect_timeout: short,
+        lock_timeout: short,
+        statement_timeout: short,
+        ..PostgresOptions::new(schema(&place).url_through(proxy.addr()))
+    })?;
+    let (mut facts, transaction) = store.begin(&keys("2", ["sw1"])).await?;
+    absorb(&mut facts, "2", devices([unsynchronize("sw1")]));
+    proxy.set(Mode::Blackhole).await?;
+    let lost = transaction.commit(&facts).await;
+    ensure!(matches!(lost, Err(StoreError::Unavailable { .. })), "{lost:?}");
+    let away = store.ping().await;
+    ensure!(matches!(away, Err(StoreError::Unavailable { .. })), "{away:?}");
+    proxy.set(Mode::Pass).await?;
+    wait::until("the store to be back", Duration::from_secs(10), async || {
+        store.ping().await
+    })
+    .await?;
+    Ok(())
+}
+
+/// A thousand settled dead letters for one that is not.
+const MANY_LETTERS: &str = "\
+    INSERT INTO dead_letter (source, id, redrive_count, lane, kind, code, reason, attempts, first_at, died_at, body, properties, \
+        state, settled_at, request_source, request_id) \
+    SELECT 'urn:test', n::text, 0, 'events', 'lockstep.x', 'crashed', '', 1, now(), now(), decode('00', 'hex'), '{}', \
+        CASE n % 1000 WHEN 0 THEN 'dead' WHEN 1 THEN 'requeued' ELSE 'processed' END, now(), 'urn:test', (n / 10)::text \
+    FROM generate_series(1, 100000) AS n";
+
+#[tokio::test]
+async fn among_a_hundred_thousand_dead_letters_nothing_is_searched_for() -> Result<()> {
+    const QUERIES: usize = 6;
+    // Enough for the server to turn from plans for these very parameters to one for all.
+    const ROUNDS: usize = 8;
+    let place = open().await?;
+    place.probe.texts(MANY_LETTERS).await?;
+    place.probe.texts("ANALYZE dead_letter").await?;
+    let store = PostgresStore::connect(options(&url(&place)))?;
+    let list = |state| DeadLetterQuery {
+        state,
+        code: Some("crashed".to_owned()),
+        limit: 50,
+        ..DeadLetterQuery::default()
+    };
+    let counts = DeadLetterCountQuery {
+        limit: 10,
+        ..DeadLetterCountQuery::default()
+    };
+    for _ in 0..ROUNDS {
+        ensure!(store.dead_letters(&list(None)).await?.len() == 50);
+        ensure!(
+            store
+                .dead_letters(&list(Some(DeadLetterState::Dead)))
+                .await?
+                .len()
+                == 50
+        );
+        ensure!(store.dead_letter_totals(&counts).await?.total == 100);
+        ensure!(store.dead_letter(77_777).await?.is_some());
+        ensure!(store.requeued_by(&message("100"), 0, 50).await?.len() == 1);
+        ensure!(store.due(Timestamp::MAX, 0, 50).await?.len() == 50);
+    }
+    // The sessions tell what they did when they end. The planner looks into indexes, too.
+    drop(store);
+    let scans = format!(
+        "SELECT CASE WHEN idx_scan >= {} THEN 'all' ELSE idx_scan::text END || ', ' || seq_tup_read \
+         FROM pg_stat_user_tables WHERE relid = to_regclass('dead_letter')",
+        QUERIES * ROUNDS
+    );
+    wait::until(
+        "each query to be counted as a search in an index, and none to go through all rows",
+        Duration::from_secs(30),
+        async || match place.probe.texts(&scans).await {
+            Ok(found) if found == ["all, 0"] => Ok(()),
+            found => Err(format!("{found:?}")),
+        },
+    )
+    .await?;
+    Ok(())
+}
+
+/// However many rows there are, a round that has nothing to delete looks at next to none of them.
+#[tokio::test]
+async fn nothing_to_delete_is_found_out_by_the_index() -> Result<()> {
+    let place = open().await?;
+    let client = schema(&place).connect().await?;
+    let fill = "INSERT INTO inbox (source, id, kind, digest, state, at, result_type, result) \
+        SELECT 'urn:test', number::text, 'x', '', 'applied', now() - number * interval '1 second', 'x', repeat('x', 200) \
+        FROM generate_series(1, 50000) AS number";
+    client.batch_execute(fill).await?;
+    client.batch_execute("VACUUM ANALYZE inbox").await?;
+    let plan = client
+        .query(
+            "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) SELECT EXISTS (SELECT FROM inbox WHERE at < now() - interval '30 days')",
+            &[],
+        )
+        .await?;
+    let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
+    ensure!(plan.concat().contains("inbox_at"), "{plan:#?}");
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! The contract on SQLite, and what happens to its file.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use lockstep_store::sqlite::{SqliteOptions, SqliteStore};
+use lockstep_store::{Schema, StoreError};
+use rusqlite::Connection;
+
+use crate::contract::{Place, Probe, create_all};
+
+contract!(crate::sqlite::open);
+
+async fn open() -> Result<Place> {
+    open_with(Duration::from_secs(10)).await
+}
+
+async fn open_with(lock_timeout: Duration) -> Result<Place> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("store.sqlite");
+    let options = SqliteOptions {
+        lock_timeout,
+        ..SqliteOptions::new(&path)
+    };
+    let store = SqliteStore::open(options.clone())?;
+    store.migrate().await?;
+    Ok(Place {
+        store,
+        other: SqliteStore::open(options)?,
+        probe: Box::new(File(path)),
+        keep: Box::new(folder),
+    })
+}
+
+struct File(PathBuf);
+
+#[async_trait]
+impl Probe for File {
+    async fn texts(&self, query: &str) -> Result<Vec<String>> {
+        let connection = Connection::open(&self.0)?;
+        connection.busy_timeout(Duration::from_secs(5))?;
+        connection.execute_batch("PRAGMA foreign_keys = OFF")?;
+        let mut statement = connection.prepare(query)?;
+        let rows = statement.query_map([], |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn time(&self, at: Timestamp) -> String {
+        at.as_microsecond().to_string()
+    }
+
+    fn blob(&self, bytes: &[u8]) -> String {
+        format!("x'{}'", hex::encode(bytes))
+    }
+}
+
+fn file(place: &Place) -> PathBuf {
+    let folder: &tempfile::TempDir = place.keep.downcast_ref().expect("the folder");
+    folder.path().join("store.sqlite")
+}
+
+#[tokio::test]
+async fn a_file_that_another_process_holds_is_waited_for_and_then_used() -> Result<()> {
+    let place = open_with(Duration::from_millis(100)).await?;
+    let holder = Connection::open(file(&place))?;
+    holder.execute_batch("BEGIN IMMEDIATE")?;
+    let held = create_all(&place, &["sw1"]).await;
+    ensure!(matches!(held, Err(StoreError::Unavailable { .. })), "{held:?}");
+    place.store.ping().await?;
+    drop(holder);
+    create_all(&place, &["sw1"]).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_folder_that_is_missing_is_waited_for() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let inner = folder.path().join("later");
+    let store = SqliteStore::open(SqliteOptions::new(inner.join("store.sqlite")))?;
+    let missing = store.migrate().await;
+    ensure!(
+        matches!(missing, Err(StoreError::Unavailable { .. })),
+        "{missing:?}"
+    );
+    ensure!(matches!(store.ping().await, Err(StoreError::Unavailable { .. })));
+    std::fs::create_dir(&inner)?;
+    store.migrate().await?;
+    store.ping().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn commits_are_synced_and_logged_ahead() -> Result<()> {
+    let place = open().await?;
+    create_all(&place, &["sw1"]).await?;
+    let mode = place.probe.texts("PRAGMA journal_mode").await?;
+    ensure!(mode == ["wal"]);
+    ensure!(Path::new(&format!("{}-wal", file(&place).display())).exists());
+    Ok(())
+}
