@@ -9,7 +9,7 @@ use lockstep_protocol::topology::Topology;
 use lockstep_protocol::{Code, Envelope};
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_store::sqlite::{SqliteOptions, SqliteStore};
-use lockstep_store::{BatchStore, DeadLetters, DeliveryAttempts, Facts, Keys};
+use lockstep_store::{DeliveryAttempts, Facts, FollowUps, Keys, Leases, UnitOfWork};
 use lockstep_worker::handlers::{Decision, FleetHandlers, Handlers, Rejection};
 use lockstep_worker::runtime::{WorkerContext, WorkerOptions, run};
 use tokio_util::sync::CancellationToken;
@@ -39,20 +39,21 @@ impl Handlers for PanicsAboutOneDevice {
 
 /// One store, by what it can do.
 type Stores = (
-    Arc<dyn BatchStore>,
-    Arc<dyn DeadLetters>,
+    Arc<dyn UnitOfWork>,
+    Arc<dyn FollowUps>,
     Arc<dyn DeliveryAttempts>,
+    Arc<dyn Leases>,
 );
 
-fn stores<S: BatchStore + DeadLetters + DeliveryAttempts>(store: Arc<S>) -> Stores {
-    (store.clone(), store.clone(), store)
+fn stores<S: UnitOfWork + FollowUps + DeliveryAttempts + Leases>(store: Arc<S>) -> Stores {
+    (store.clone(), store.clone(), store.clone(), store)
 }
 
 async fn in_a_full_batch(ground: Ground) -> Result<()> {
     let scene = Scene::new(ground).await?;
     let bus = scene.bus().await?;
     bus.declare(&Topology::new(LADDER_SCALE)).await?;
-    let (store, dead_letters, starts) = match scene.servers() {
+    let (store, follow_ups, delivery_attempts, leases) = match scene.servers() {
         Ok(servers) => stores(PostgresStore::connect(PostgresOptions::new(
             servers.schema.url(),
         ))?),
@@ -73,8 +74,9 @@ async fn in_a_full_batch(ground: Ground) -> Result<()> {
     let context = WorkerContext {
         bus: bus.clone(),
         store,
-        dead_letters,
-        starts,
+        follow_ups,
+        delivery_attempts,
+        leases,
         handlers: Arc::new(PanicsAboutOneDevice),
         runners: std::collections::BTreeMap::new(),
         clock: Arc::new(SystemClock),

@@ -81,8 +81,9 @@ async fn requeue(scene: &Scene) -> anyhow::Result<Duration> {
     let context = WorkerContext {
         bus: bus.clone(),
         store: store.clone(),
-        dead_letters: store.clone(),
-        starts: store,
+        follow_ups: store.clone(),
+        delivery_attempts: store.clone(),
+        leases: store,
         handlers: Arc::new(FleetHandlers),
         runners: std::collections::BTreeMap::new(),
         clock: Arc::new(SystemClock),

@@ -49,8 +49,9 @@ pub(crate) async fn run(lockstep: Lockstep) -> anyhow::Result<Measured> {
     let context = WorkerContext {
         bus: bus.clone(),
         store: store.clone(),
-        dead_letters: store.clone(),
-        starts: store,
+        follow_ups: store.clone(),
+        delivery_attempts: store.clone(),
+        leases: store,
         handlers: Arc::new(FleetHandlers),
         runners: std::collections::BTreeMap::new(),
         clock: Arc::new(SystemClock),

@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use lockstep_bus::Bus;
 use lockstep_bus::amqp::{AmqpBus, AmqpOptions};
-use lockstep_clock::SystemClock;
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
-use lockstep_worker::reconcile::{Reconcile, RequeuedDeadLetters};
-use lockstep_worker::runtime::{HeldLease, Leadership};
+use lockstep_worker::reconcile::{OverdueFollowUps, Reconcile};
+use lockstep_worker::runtime::{HeldLeases, Leadership, REPUBLISH_AFTER};
 
 use crate::scene::{Host, Scene};
 use crate::table::{Goal, Row, Table, median};
@@ -43,9 +42,9 @@ pub(crate) async fn measure(host: &Host, rounds: u32, table: &mut Table) -> anyh
     let store = PostgresStore::connect(PostgresOptions::new(scene.schema.url()))?;
     let bus: Arc<dyn Bus> = AmqpBus::connect(AmqpOptions::new(scene.vhost.url())).await?;
     let every = Duration::from_mins(1);
-    let dead_letters = RequeuedDeadLetters::new(store.clone(), bus.clone(), Arc::new(SystemClock), every);
-    let reconcile = Reconcile::new(vec![Arc::new(dead_letters)]);
-    let lease = HeldLease::acquire(store, "reconcile", every, Duration::ZERO);
+    let follow_ups = OverdueFollowUps::new(store.clone(), bus.clone(), REPUBLISH_AFTER);
+    let reconcile = Reconcile::new(vec![Arc::new(follow_ups)]);
+    let lease = HeldLeases::acquire(store, ["follow-ups".to_owned()], every, Duration::ZERO);
     let lease = lease.await?.context("nobody else is here")?;
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     for round in 1..=rounds {
@@ -54,7 +53,7 @@ pub(crate) async fn measure(host: &Host, rounds: u32, table: &mut Table) -> anyh
         for _ in 0..PASSES {
             let pass = reconcile.pass(&Leadership::new(&lease)).await;
             ensure!(!pass.cut && pass.failed.is_empty(), "{pass:?}");
-            ensure!(pass.repaired == [("dead-letter", 0)], "{pass:?}");
+            ensure!(pass.repaired == [("follow-up", 0)], "{pass:?}");
         }
         let took = began.elapsed() / PASSES;
         eprintln!("reconcile, round {round}: a question {question:?}, a pass {took:?}");

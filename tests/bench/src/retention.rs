@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use lockstep_clock::SystemClock;
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_worker::retention::{Deleted, Keep, RetentionSweep};
-use lockstep_worker::runtime::{HeldLease, Leadership};
+use lockstep_worker::runtime::{HeldLeases, Leadership};
 
 use crate::meter::Measured;
 use crate::scene::{Host, Role, Scene};
@@ -71,9 +71,9 @@ async fn filled(host: &Host, events: u32, devices: u32) -> anyhow::Result<Scene>
 /// Works the events, and deletes all the while.
 async fn deleting(scene: &Scene, events: u32) -> anyhow::Result<(Measured, u64)> {
     let store = PostgresStore::connect(PostgresOptions::new(scene.schema.url()))?;
-    let lease = HeldLease::acquire(
+    let lease = HeldLeases::acquire(
         store.clone(),
-        "retention",
+        ["retention".to_owned()],
         Duration::from_secs(15),
         Duration::ZERO,
     );

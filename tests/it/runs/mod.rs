@@ -9,12 +9,12 @@ use anyhow::{Context, Result, ensure};
 use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{Code, Envelope};
 use lockstep_worker::handlers::Rejection;
-use lockstep_worker::runtime::{RunEnd, WorkerOptions};
+use lockstep_worker::runtime::{ProcessingError, RunEnd, RunLaneOptions};
 use tokio::sync::Semaphore;
 
 use crate::system::load::dead;
 use crate::system::{Expected, Sent};
-use scripted::{ALONE, Place, Run, Scripted, applied, in_batches, message, options};
+use scripted::{ALONE, Place, Run, Scripted, applied, in_batches, message, options, options_of};
 
 const APPLIED: Expected = Expected::Applied { flags: None };
 
@@ -105,10 +105,11 @@ async fn never_more_runs_than_the_prefetch_allows() -> Result<()> {
     let (runner, gate) = gated();
     let messages: Vec<Envelope> = (0..10).map(|_| message(ALONE)).collect();
     place.publish(&messages).await?;
-    let few = WorkerOptions {
-        prefetch: 3,
-        ..options()
-    };
+    let few = options_of(RunLaneOptions {
+        permits: 3,
+        debounce: Duration::ZERO,
+        ..RunLaneOptions::default()
+    });
     let worker = place.work(&runner, few);
     for begun in 3..=10 {
         runner.running(3).await?;
@@ -236,10 +237,12 @@ async fn a_run_that_hangs_is_ended_and_tried_again() -> Result<()> {
     });
     let message = message("a");
     place.publish([&message]).await?;
-    let short = WorkerOptions {
-        run_deadline: Duration::from_millis(100),
-        ..options()
-    };
+    let short = options_of(RunLaneOptions {
+        debounce: Duration::ZERO,
+        deadline: Duration::from_millis(100),
+        grace: Duration::from_millis(10),
+        ..RunLaneOptions::default()
+    });
     let worker = place.work(&runner, short);
     let sent = all_applied([&message]);
     place.oracle().processed(&sent).await?;
@@ -253,8 +256,10 @@ async fn what_cannot_be_tried_yet_spends_no_attempt() -> Result<()> {
     let place = Place::new().await?;
     // More often than there are attempts.
     let runner = Scripted::new(async |run: Run| match run.number {
-        0..7 => vec![RunEnd::Later("somebody else has it".to_owned())],
-        7 => vec![RunEnd::Failed("the remote is away".to_owned())],
+        0..7 => vec![RunEnd::Failed(ProcessingError::later("somebody else has it"))],
+        7 => vec![RunEnd::Failed(ProcessingError::transient(
+            "the remote is unavailable",
+        ))],
         _ => run.applied(),
     });
     let message = message("a");
@@ -271,7 +276,11 @@ async fn what_cannot_be_tried_yet_spends_no_attempt() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_that_does_not_heal_dies_after_five_attempts() -> Result<()> {
     let place = Place::new().await?;
-    let runner = Scripted::new(async |_| vec![RunEnd::Failed("the remote is away".to_owned())]);
+    let runner = Scripted::new(async |_| {
+        vec![RunEnd::Failed(ProcessingError::transient(
+            "the remote is unavailable",
+        ))]
+    });
     let message = message("a");
     place.publish([&message]).await?;
     let worker = place.work(&runner, options());
@@ -288,7 +297,7 @@ async fn a_rejected_message_is_a_dead_letter_and_its_neighbour_is_applied() -> R
     let place = Place::new().await?;
     let rejection = Rejection::new(Code::UnknownRepository, "$.data.repository", "there is none");
     let runner = Scripted::new(move |_| {
-        let ends = vec![applied(), RunEnd::Rejected(rejection.clone())];
+        let ends = vec![applied(), rejection.clone().into()];
         async move { ends }
     });
     let (good, bad) = (message("a"), message("a"));

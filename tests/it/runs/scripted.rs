@@ -20,7 +20,9 @@ use lockstep_store::sqlite::{SqliteOptions, SqliteStore};
 use lockstep_store::{DeadLetter, DeadLetterQuery, DeadLetters, Schema};
 use lockstep_testbed::wait;
 use lockstep_worker::handlers::FleetHandlers;
-use lockstep_worker::runtime::{Attempt, RunEnd, Runner, WorkerContext, WorkerOptions, run};
+use lockstep_worker::runtime::{
+    Attempt, RunContext, RunEnd, RunLaneOptions, Runner, WorkerContext, WorkerOptions, run,
+};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -145,7 +147,17 @@ impl Runner for Scripted {
         name(message).filter(|name| *name != ALONE).map(str::to_owned)
     }
 
-    async fn run(&self, attempts: &[Attempt]) -> Vec<RunEnd> {
+    fn leases(&self, attempts: &[Attempt]) -> Vec<String> {
+        let names = attempts
+            .iter()
+            .filter_map(|attempt| name(&attempt.envelope.message));
+        names
+            .filter(|name| *name != ALONE)
+            .map(|name| format!("repository/{name}"))
+            .collect()
+    }
+
+    async fn run(&self, _context: &RunContext<'_>, attempts: &[Attempt]) -> Vec<RunEnd> {
         let run = {
             let mut runs = self.runs.lock().expect("no panic");
             let run = Run {
@@ -218,8 +230,9 @@ impl Place {
         let context = WorkerContext {
             bus: self.bus.clone(),
             store: self.store.clone(),
-            dead_letters: self.store.clone(),
-            starts: self.store.clone(),
+            follow_ups: self.store.clone(),
+            delivery_attempts: self.store.clone(),
+            leases: self.store.clone(),
             handlers: Arc::new(FleetHandlers),
             runners: BTreeMap::from([(Lane::Repositories, runner.clone() as Arc<dyn Runner>)]),
             clock: Arc::new(SystemClock),
@@ -265,18 +278,25 @@ impl Place {
 
 /// How tests run a worker.
 pub(crate) fn options() -> WorkerOptions {
-    WorkerOptions {
-        lanes: vec![Lane::Repositories],
+    options_of(RunLaneOptions {
         debounce: Duration::ZERO,
-        ..WorkerOptions::default()
-    }
+        ..RunLaneOptions::default()
+    })
 }
 
 /// Waits long enough for what a test publishes at once.
 pub(crate) fn in_batches() -> WorkerOptions {
-    WorkerOptions {
+    options_of(RunLaneOptions {
         debounce: Duration::from_millis(500),
-        ..options()
+        ..RunLaneOptions::default()
+    })
+}
+
+pub(crate) fn options_of(lane: RunLaneOptions) -> WorkerOptions {
+    WorkerOptions {
+        lanes: vec![Lane::Repositories],
+        run_lanes: [(Lane::Repositories, lane)].into(),
+        ..WorkerOptions::default()
     }
 }
 

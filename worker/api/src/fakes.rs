@@ -14,9 +14,9 @@ use tokio::sync::Notify;
 
 use lockstep_clock::Clock;
 use lockstep_store::{
-    Changed, DeadLetter, DeadLetterCountQuery, DeadLetterQuery, DeadLetterSummary, DeadLetterTotals,
-    DeadLetters, DeviceQuery, Fleet, Inbox, InboxRow, Migrated, Repositories, RepositoryChange,
-    RepositoryRow, Schema, Sessions, Stats, StoreError, Summary,
+    DeadLetter, DeadLetterCountQuery, DeadLetterQuery, DeadLetterSummary, DeadLetterTotals, DeadLetters,
+    DeviceQuery, Fleet, Inbox, InboxRow, Migrated, Repositories, RepositoryRow, Schema, Sessions, Stats,
+    StoreError, Summary,
 };
 
 /// What the bus does with the next message.
@@ -163,10 +163,6 @@ impl Repositories for FakeStore {
     async fn listing(&self, _name: &RepositoryName) -> Result<Option<Vec<u8>>, StoreError> {
         unreachable!("the console shows no listing")
     }
-
-    async fn change(&self, _change: &RepositoryChange) -> Result<Changed, StoreError> {
-        unreachable!("the console writes nothing")
-    }
 }
 
 #[async_trait]
@@ -201,14 +197,6 @@ impl DeadLetters for FakeStore {
             .iter()
             .find(|dead_letter| dead_letter.head.number == number)
             .cloned())
-    }
-
-    async fn requeued_by(&self, _: &Identity, _: u64, _: u32) -> Result<Vec<DeadLetter>, StoreError> {
-        unreachable!("the console publishes no dead letter")
-    }
-
-    async fn due(&self, _: Timestamp, _: u64, _: u32) -> Result<Vec<DeadLetter>, StoreError> {
-        unreachable!("the console publishes no dead letter")
     }
 }
 

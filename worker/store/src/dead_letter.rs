@@ -208,26 +208,4 @@ pub trait DeadLetters: Debug + Send + Sync + 'static {
     /// # Errors
     /// See [`StoreError`].
     async fn dead_letter(&self, number: u64) -> Result<Option<DeadLetter>, StoreError>;
-
-    /// Those that this command requeued and that were not worked since, in order of their numbers, from `after` on.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    async fn requeued_by(
-        &self,
-        request: &Identity,
-        after: u64,
-        limit: u32,
-    ) -> Result<Vec<DeadLetter>, StoreError>;
-
-    /// Those that were requeued before this time and not worked since, in order of their numbers, from `after` on.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    async fn due(
-        &self,
-        requeued_before: Timestamp,
-        after: u64,
-        limit: u32,
-    ) -> Result<Vec<DeadLetter>, StoreError>;
 }

@@ -1,18 +1,25 @@
-//! What Lockstep remembers, behind small traits: the inbox, the fleet, and the causes of its flags.
+//! What Lockstep keeps, behind small traits: the inbox, the fleet, the causes of its flags, leases, dead letters, follow-ups.
 //!
-//! A batch of messages is one transaction: [`BatchStore::begin`] reads the [`Facts`] that the messages' [`Keys`] ask
-//! for and locks their devices; handlers decide; [`Facts::absorb`] works the [`Effects`] into them, so that the next
-//! message of the batch sees them; [`BatchTransaction::commit`] writes what changed, together with the inbox rows.
+//! Messages change it in one way, the unit of work: [`UnitOfWork::begin`] locks leases and devices and reads the [`Facts`] that
+//! the messages' [`Keys`] ask for; handlers decide; [`Facts::absorb`] applies the [`Effects`] to them, so that the next message
+//! of a batch sees them; [`Transaction::commit`] writes effects, completions (inbox rows) and follow-ups together.
+//!
+//! What is no hot path is written once for both databases: `sql` is the seam, `dead_letter_table` and `follow_up_table` the
+//! tables behind it.
 //!
 //! Two implementations pass one contract suite: [`postgres`] and [`sqlite`].
 
 mod column;
 mod dead_letter;
+mod dead_letter_table;
 mod delivery_attempt;
+mod device_selector;
 mod effects;
 mod error;
 mod error_class;
 mod facts;
+mod follow_up;
+mod follow_up_table;
 mod inbox;
 mod keys;
 mod lease;
@@ -21,9 +28,12 @@ mod migrated;
 pub mod postgres;
 mod repository;
 mod retention;
+mod retryability;
 mod rows;
+mod sql;
 pub mod sqlite;
 mod stats;
+mod unit_of_work;
 mod view;
 
 use std::fmt::Debug;
@@ -38,43 +48,25 @@ pub use dead_letter::{
     DeadLetterState, DeadLetterSummary, DeadLetterTotals, DeadLetters, MessageProperties, NewDeadLetter,
 };
 pub use delivery_attempt::{DeliveryAttempt, DeliveryAttempts};
+pub use device_selector::{DevicePredicate, DeviceSelector, Flagged};
 pub use effects::{DeviceEffect, Effects, SettleDeadLetters};
-pub use error::{Retryability, StoreError};
+pub use error::StoreError;
 pub use facts::{Facts, Flips, NewCause, Origin, SettledDeadLetters};
+pub use follow_up::{
+    FollowUp, FollowUpKey, FollowUpRequest, FollowUpTarget, FollowUps, NewFollowUp, ReplyAddress,
+    UNPUBLISHED_GRACE, UnknownFollowUpKey,
+};
 pub use inbox::{Completion, InboxRow, InboxState};
 pub use keys::Keys;
 pub use lease::{Lease, Leases};
-pub use repository::{
-    Advance, Changed, CompletionsOf, DevicePredicate, DeviceSelector, Flagged, Flags, Repositories,
-    RepositoryChange, RepositoryRow,
-};
+pub use repository::{Advance, Repositories, RepositoryChange, RepositoryRow};
 pub use retention::{Expired, OpenCauses, Records, Retention};
+pub use retryability::Retryability;
 pub use rows::{
     Attributes, ClientRow, DeviceRow, GroupRow, InterfaceRow, Lifecycle, Link, LinkEnd, SyncState, Version,
 };
 pub use stats::{DevicesInState, Sessions, Stats, Summary};
-
-/// Works batches of messages, each in one transaction.
-#[async_trait]
-pub trait BatchStore: Debug + Send + Sync + 'static {
-    /// Begins a transaction: reads what the keys name, and locks the devices among it until the end of the transaction,
-    /// sorted, so that two batches never wait for one another in a circle. Waits at most the store's lock time-out.
-    ///
-    /// # Errors
-    /// See [`StoreError`]; nothing was written.
-    async fn begin(&self, keys: &Keys) -> Result<(Facts, Box<dyn BatchTransaction>), StoreError>;
-}
-
-/// An open transaction. Dropping it rolls back.
-#[async_trait]
-pub trait BatchTransaction: Send {
-    /// Writes what the batch changed and commits.
-    ///
-    /// # Errors
-    /// See [`StoreError`]. On [`StoreError::Unavailable`] it is not known whether the transaction was committed: the
-    /// same batch is to be begun again, and the inbox tells.
-    async fn commit(self: Box<Self>, facts: &Facts) -> Result<(), StoreError>;
-}
+pub use unit_of_work::{Transaction, UnitOfWork};
 
 /// Remembers every message that was worked.
 #[async_trait]

@@ -2,14 +2,14 @@ use lockstep_protocol::rest::CauseView;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::Failure;
-use crate::{Facts, column};
+use crate::{NewCause, column};
 
-/// Writes the causes of a batch, and tells their ids.
-pub(super) fn insert(connection: &Connection, facts: &Facts) -> Result<Vec<i64>, Failure> {
+/// Writes causes, and returns their ids.
+pub(super) fn insert(connection: &Connection, causes: &[NewCause]) -> Result<Vec<i64>, Failure> {
     let mut insert = connection.prepare_cached(
         "INSERT INTO cause (cause, source, message_id, kind, actor, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?;
-    let ids = facts.new_causes().iter().map(|cause| {
+    let ids = causes.iter().map(|cause| {
         insert.insert(params![
             cause.cause.as_str(),
             cause.identity.source.as_str(),

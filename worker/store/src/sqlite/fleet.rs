@@ -3,10 +3,9 @@ use lockstep_protocol::rest::DeviceView;
 use lockstep_protocol::{DeviceState, DeviceType, GroupName, Hostname};
 use rusqlite::{Connection, Row, ToSql, named_params};
 
-use super::connection::Lent;
 use super::device::{self, columns};
 use super::error::Failure;
-use super::{SqliteStore, cause, migrate};
+use super::{SqliteStore, cause};
 use crate::{DeviceQuery, Fleet, StoreError, column};
 
 const OPERATION: &str = "read devices";
@@ -39,7 +38,7 @@ const SELECT_GROUPS: &str = "\
 impl Fleet for SqliteStore {
     async fn devices(&self, query: &DeviceQuery) -> Result<Vec<DeviceView>, StoreError> {
         let query = query.clone();
-        self.read(move |connection| {
+        self.read_in(OPERATION, move |connection| {
             let parameters = named_params! {
                 // No hostname is empty.
                 ":after": query.after.as_ref().map_or("", Hostname::as_str),
@@ -57,7 +56,7 @@ impl Fleet for SqliteStore {
     async fn device(&self, hostname: &Hostname) -> Result<Option<DeviceView>, StoreError> {
         let hostname = hostname.clone();
         let mut devices = self
-            .read(move |connection| {
+            .read_in(OPERATION, move |connection| {
                 views(
                     connection,
                     SELECT_ONE,
@@ -66,25 +65,6 @@ impl Fleet for SqliteStore {
             })
             .await?;
         Ok(devices.pop())
-    }
-}
-
-impl SqliteStore {
-    /// Reads in one transaction, which sees one state.
-    pub(super) async fn read<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let lent = Lent::from(&self.readers, OPERATION).await?;
-        let answer = lent
-            .run(OPERATION, |connection| {
-                let transaction = connection.transaction()?;
-                migrate::check(&transaction)?;
-                read(&transaction)
-            })
-            .await?;
-        lent.give_back();
-        Ok(answer)
     }
 }
 

@@ -38,7 +38,7 @@ const EXPIRE_STARTS: &str = "\
 #[async_trait]
 impl Retention for SqliteStore {
     async fn open_causes(&self) -> Result<OpenCauses, StoreError> {
-        self.read(|connection| {
+        self.read_in("read open causes", |connection| {
             let mut select = connection.prepare_cached(OPEN_CAUSES)?;
             let causes = select.query_map([], |row| row.get(0))?;
             Ok(OpenCauses::new(causes.collect::<Result<_, _>>()?))
@@ -55,7 +55,7 @@ impl Retention for SqliteStore {
     ) -> Result<Expired, StoreError> {
         let (records, before) = (records.clone(), column::microseconds(before));
         let (from, limit) = (i64::try_from(from).unwrap_or(i64::MAX), limit.min(MOST));
-        self.write("delete what is old", move |connection| match &records {
+        self.write_in("delete what is old", move |connection| match &records {
             Records::Inbox => oldest(connection, EXPIRE_INBOX, before, limit),
             Records::Causes(open) => causes(connection, open, before, from, limit),
             Records::DeadLetters => dead_letters(connection, before, from, limit),

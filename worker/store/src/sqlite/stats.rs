@@ -15,8 +15,10 @@ const DEAD_LETTERS: &str = "SELECT count(*) FROM dead_letter WHERE state = 'dead
 #[async_trait]
 impl Stats for SqliteStore {
     async fn summary(&self) -> Result<Summary, StoreError> {
-        self.read(|connection| Ok(Summary::new(devices(connection)?, dead_letters(connection)?)))
-            .await
+        self.read_in("read stats", |connection| {
+            Ok(Summary::new(devices(connection)?, dead_letters(connection)?))
+        })
+        .await
     }
 
     /// Of those that read; there is one that writes besides.

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use lockstep_protocol::DeviceType;
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_store::{
-    Attributes, BatchStore, Changed, DeadLetterCountQuery, DeadLetterQuery, DeadLetterState,
-    DeadLetters as _, DeviceEffect, DeviceSelector, Inbox, Keys, Repositories as _, Schema, StoreError,
+    Attributes, DeadLetterCountQuery, DeadLetterQuery, DeadLetterState, DeadLetters as _, DeviceEffect,
+    DeviceSelector, FollowUps as _, Inbox, Keys, Schema, StoreError, UnitOfWork as _,
 };
 use lockstep_testbed::{Database, FaultProxy, Mode, wait};
 use tokio_postgres::Client;
@@ -63,6 +63,10 @@ impl Probe for Client {
     fn blob(&self, bytes: &[u8]) -> String {
         format!("decode('{}', 'hex')", hex::encode(bytes))
     }
+
+    fn earlier(&self, column: &str, minutes: i64) -> String {
+        format!("{column} - interval '{minutes} minutes'")
+    }
 }
 
 const KILL: &str = "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity \
@@ -74,7 +78,7 @@ const KILL: &str = "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity
 async fn a_session_killed_in_a_transaction_rolls_back_and_the_pool_recovers() -> Result<()> {
     let place = open().await?;
     create_all(&place, &["sw1"]).await?;
-    let (mut facts, transaction) = place.store.begin(&keys("2", ["sw1"])).await?;
+    let (mut facts, transaction) = place.store.begin(&[], &keys("2", ["sw1"])).await?;
     absorb(&mut facts, "2", devices([unsynchronize("sw1")]));
     ensure!(place.probe.texts(KILL).await? == ["true"]);
     let lost = transaction.commit(&facts).await;
@@ -94,7 +98,7 @@ async fn private_a_database_that_restarts_is_used_again() -> Result<()> {
     database.kill().await?;
     let away = place.store.ping().await;
     ensure!(matches!(away, Err(StoreError::Unavailable { .. })), "{away:?}");
-    let away = place.store.begin(&Keys::default()).await.map(drop);
+    let away = place.store.begin(&[], &Keys::default()).await.map(drop);
     ensure!(matches!(away, Err(StoreError::Unavailable { .. })), "{away:?}");
     database.restart().await?;
     wait::until("the store to be back", Duration::from_secs(10), async || {
@@ -152,8 +156,8 @@ async fn a_lock_is_not_waited_for_longer_than_allowed() -> Result<()> {
         lock_timeout: Duration::from_millis(100),
         ..PostgresOptions::new(url(&place))
     })?;
-    let (_, _first) = place.store.begin(&keys("2", ["sw1"])).await?;
-    let second = impatient.begin(&keys("3", ["sw1"])).await.map(drop);
+    let (_, _first) = place.store.begin(&[], &keys("2", ["sw1"])).await?;
+    let second = impatient.begin(&[], &keys("3", ["sw1"])).await.map(drop);
     ensure!(
         matches!(second, Err(StoreError::Unavailable { .. })),
         "{second:?}"
@@ -165,14 +169,14 @@ async fn a_lock_is_not_waited_for_longer_than_allowed() -> Result<()> {
 #[tokio::test]
 async fn a_device_made_twice_at_once_is_made_once() -> Result<()> {
     let place = open().await?;
-    let (mut first_facts, first) = place.store.begin(&keys("1", ["sw1"])).await?;
-    let (mut second_facts, second) = place.other.begin(&keys("2", ["sw1"])).await?;
+    let (mut first_facts, first) = place.store.begin(&[], &keys("1", ["sw1"])).await?;
+    let (mut second_facts, second) = place.other.begin(&[], &keys("2", ["sw1"])).await?;
     absorb(&mut first_facts, "1", devices([create("sw1")]));
     absorb(&mut second_facts, "2", devices([create("sw1")]));
     first.commit(&first_facts).await?;
     let repeat = second.commit(&second_facts).await;
     ensure!(matches!(repeat, Err(StoreError::Conflict { .. })), "{repeat:?}");
-    let (facts, _transaction) = place.other.begin(&keys("2", ["sw1"])).await?;
+    let (facts, _transaction) = place.other.begin(&[], &keys("2", ["sw1"])).await?;
     ensure!(facts.device(&hostname("sw1")).is_some());
     Ok(())
 }
@@ -203,7 +207,7 @@ async fn one_session_goes_on_after_a_refusal_and_a_conflict() -> Result<()> {
         ..options(&url(&place))
     })?;
     let remember = async |store: &Arc<PostgresStore>| {
-        let (mut facts, transaction) = store.begin(&Keys::default()).await?;
+        let (mut facts, transaction) = store.begin(&[], &Keys::default()).await?;
         facts.record(row(message("1")));
         transaction.commit(&facts).await
     };
@@ -245,7 +249,7 @@ async fn a_connection_cut_anywhere_in_a_commit_leaves_all_or_nothing() -> Result
     let mut outcomes = [0, 0];
     for cut in (0..2400).step_by(150) {
         let id = format!("cut {cut}");
-        let (mut facts, transaction) = store.begin(&keys(&id, ["sw1"])).await?;
+        let (mut facts, transaction) = store.begin(&[], &keys(&id, ["sw1"])).await?;
         absorb(&mut facts, &id, devices([unsynchronize("sw1")]));
         proxy.set(Mode::CutAfter(cut)).await?;
         let committed = transaction.commit(&facts).await;
@@ -253,7 +257,7 @@ async fn a_connection_cut_anywhere_in_a_commit_leaves_all_or_nothing() -> Result
         let lost = matches!(committed, Err(StoreError::Unavailable { .. }));
         ensure!(lost || committed.is_ok(), "{committed:?}");
         // Sees the device only when the transaction has ended, this way or that.
-        let (facts, transaction) = place.store.begin(&keys(&id, ["sw1"])).await?;
+        let (facts, transaction) = place.store.begin(&[], &keys(&id, ["sw1"])).await?;
         drop(transaction);
         let remembered = facts.message(&message(&id)).is_some();
         ensure!(remembered || lost, "committed, and not there");
@@ -289,14 +293,16 @@ async fn a_connection_cut_anywhere_in_a_change_leaves_all_or_nothing() -> Result
         let id = format!("cut {cut}");
         store.ping().await?;
         proxy.set(Mode::CutAfter(cut)).await?;
-        let changed = store
-            .change(&repositories::flags(&lease, revision, &id, all()))
-            .await;
+        let refresh = repositories::flags(&lease, revision, &id, all());
+        let changed = repositories::change(&*store, &refresh).await;
         proxy.set(Mode::Pass).await?;
         let lost = matches!(changed, Err(StoreError::Unavailable { .. }));
-        ensure!(lost || matches!(changed, Ok(Changed::Committed)), "{changed:?}");
+        ensure!(
+            lost || matches!(changed, Ok(repositories::Changed::Committed)),
+            "{changed:?}"
+        );
         // Sees the device only when the transaction has ended, this way or that.
-        let (facts, transaction) = place.store.begin(&keys(&id, ["sw1"])).await?;
+        let (facts, transaction) = place.store.begin(&[], &keys(&id, ["sw1"])).await?;
         drop(transaction);
         let remembered = facts.message(&message(&id)).is_some();
         ensure!(remembered || lost, "committed, and not there");
@@ -327,10 +333,10 @@ async fn nobody_acquires_the_lease_while_a_change_commits() -> Result<()> {
     let place = open().await?;
     create_all(&place, &["sw1"]).await?;
     let lease = leases::acquire(&place, Duration::from_secs(2)).await?;
-    let (_, batch) = place.store.begin(&keys("event", ["sw1"])).await?;
+    let (_, batch) = place.store.begin(&[], &keys("event", ["sw1"])).await?;
     let store = place.store.clone();
-    let change = repositories::flags(&lease, 0, "push", repositories::named(["sw1"]));
-    let changing = tokio::spawn(async move { store.change(&change).await });
+    let refresh = repositories::flags(&lease, 0, "push", repositories::named(["sw1"]));
+    let changing = tokio::spawn(async move { repositories::change(&*store, &refresh).await });
     let waits = "SELECT query FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'lockstep' \
         AND EXISTS (SELECT FROM pg_locks WHERE pg_locks.pid = pg_stat_activity.pid AND relation = to_regclass('device'))";
     let seconds = Duration::from_secs(10);
@@ -350,7 +356,7 @@ async fn nobody_acquires_the_lease_while_a_change_commits() -> Result<()> {
         "it was acquired in between"
     );
     drop(batch);
-    ensure!(changing.await?? == Changed::Committed);
+    ensure!(changing.await?? == repositories::Changed::Committed);
     ensure!(next.await?.context("the time is over")?.fence == lease.fence + 1);
     Ok(())
 }
@@ -367,7 +373,7 @@ async fn an_answer_that_never_comes_is_not_waited_for() -> Result<()> {
         statement_timeout: short,
         ..PostgresOptions::new(schema(&place).url_through(proxy.addr()))
     })?;
-    let (mut facts, transaction) = store.begin(&keys("2", ["sw1"])).await?;
+    let (mut facts, transaction) = store.begin(&[], &keys("2", ["sw1"])).await?;
     absorb(&mut facts, "2", devices([unsynchronize("sw1")]));
     proxy.set(Mode::Blackhole).await?;
     let lost = transaction.commit(&facts).await;
@@ -385,9 +391,10 @@ async fn an_answer_that_never_comes_is_not_waited_for() -> Result<()> {
 /// A thousand settled dead letters for one that is not.
 const MANY_LETTERS: &str = "\
     INSERT INTO dead_letter (source, id, redrive_count, lane, kind, code, reason, attempts, first_at, died_at, body, properties, \
-        state, settled_at, request_source, request_id) \
+        state, settled_at, request_source, request_id, due_at) \
     SELECT 'urn:test', n::text, 0, 'events', 'lockstep.x', 'crashed', '', 1, now(), now(), decode('00', 'hex'), '{}', \
-        CASE n % 1000 WHEN 0 THEN 'dead' WHEN 1 THEN 'requeued' ELSE 'processed' END, now(), 'urn:test', (n / 10)::text \
+        CASE n % 1000 WHEN 0 THEN 'dead' WHEN 1 THEN 'requeued' ELSE 'processed' END, now(), 'urn:test', (n / 10)::text, \
+        CASE n % 1000 WHEN 1 THEN now() - interval '1 day' END \
     FROM generate_series(1, 100000) AS n";
 
 #[tokio::test]
@@ -420,8 +427,8 @@ async fn among_a_hundred_thousand_dead_letters_nothing_is_searched_for() -> Resu
         );
         ensure!(store.dead_letter_totals(&counts).await?.total == 100);
         ensure!(store.dead_letter(77_777).await?.is_some());
-        ensure!(store.requeued_by(&message("100"), 0, 50).await?.len() == 1);
-        ensure!(store.due(Timestamp::MAX, 0, 50).await?.len() == 50);
+        ensure!(store.unpublished(&message("100"), 50).await?.len() == 1);
+        ensure!(store.claim_overdue(10).await?.len() == 10);
     }
     // The sessions tell what they did when they end. The planner looks into indexes, too.
     drop(store);

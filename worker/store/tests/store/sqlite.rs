@@ -55,6 +55,10 @@ impl Probe for File {
     fn blob(&self, bytes: &[u8]) -> String {
         format!("x'{}'", hex::encode(bytes))
     }
+
+    fn earlier(&self, column: &str, minutes: i64) -> String {
+        format!("{column} - {}", minutes * 60_000_000)
+    }
 }
 
 fn file(place: &Place) -> PathBuf {

@@ -163,6 +163,7 @@ fn applied(id: &str) -> InboxRow {
             unknown_hostnames: Vec::new(),
             commit: None,
         }),
+        follow_ups: false,
     }
 }
 

@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 use futures_util::FutureExt;
 use futures_util::future::try_join_all;
 use lockstep_protocol::DeviceType;
-use lockstep_store::{DeviceQuery, DeviceSelector, Effects, RepositoryChange};
+use lockstep_store::{DeviceQuery, DeviceSelector, Effects};
 
 use super::leases::{LONG, acquire};
 use super::repositories::{flag, flags, named};
@@ -43,7 +43,7 @@ pub(crate) async fn changes_and_batches_at_once_never_deadlock_and_add_up(place:
             } else {
                 &place.other
             };
-            let (mut facts, transaction) = store.begin(&asked).await?;
+            let (mut facts, transaction) = store.begin(&[], &asked).await?;
             let mut effects: Effects = devices(predicate.iter().map(|name| unsynchronize(name)));
             if batch % 5 == 0 {
                 effects.devices.push(create(&new));
@@ -69,16 +69,15 @@ pub(crate) async fn changes_and_batches_at_once_never_deadlock_and_add_up(place:
                     ..DeviceSelector::default()
                 },
             };
-            let change = RepositoryChange {
-                name: repository.to_owned().try_into()?,
-                ..flags(&lease, revision, &format!("{repository} {revision}"), selector)
-            };
+            let id = format!("{repository} {revision}");
+            let mut refresh = flags(&lease, revision, &id, selector);
+            refresh.change.name = repository.to_owned().try_into()?;
             let store = if revision % 2 == 0 {
                 &place.store
             } else {
                 &place.other
             };
-            let flagged = flag(&**store, change).await?;
+            let flagged = flag(&**store, refresh).await?;
             ensure!(flagged.unknown_hostnames.is_empty());
             raised.fetch_add(flagged.concerned, Ordering::Relaxed);
         }
@@ -115,7 +114,7 @@ pub(crate) async fn a_broad_change_waits_for_a_batch_and_sees_what_it_did(place:
     let lease = acquire(place, LONG).await?;
     // A new session prepares its statements, for which PostgreSQL locks their tables: have two of them ready.
     tokio::try_join!(place.store.repositories(), place.store.repositories())?;
-    let (mut facts, batch) = place.store.begin(&keys("event", ["sw1", "sw3"])).await?;
+    let (mut facts, batch) = place.store.begin(&[], &keys("event", ["sw1", "sw3"])).await?;
     let all = DeviceSelector {
         device_types: [DeviceType::Access].into(),
         hostnames: [hostname("sw3")].into(),

@@ -56,7 +56,7 @@ pub(crate) async fn the_newest_32_causes_stay_open(place: &Place) -> Result<()> 
     let batches: [std::ops::Range<u32>; 4] = [100..105, 105..135, 135..136, 136..180];
     let mut last = 100;
     for batch in batches {
-        let (mut facts, transaction) = place.store.begin(&keys("1", ["sw1"])).await?;
+        let (mut facts, transaction) = place.store.begin(&[], &keys("1", ["sw1"])).await?;
         for id in batch.clone() {
             absorb(&mut facts, &id.to_string(), devices([unsynchronize("sw1")]));
         }
@@ -132,7 +132,7 @@ pub(crate) async fn the_clock_starts_anew_on_return_to_managed(place: &Place) ->
         devices([unsynchronize("sw1"), r#move(DeviceState::Unmanaged)]),
     )
     .await?;
-    let (mut facts, transaction) = place.store.begin(&keys("3", ["sw1"])).await?;
+    let (mut facts, transaction) = place.store.begin(&[], &keys("3", ["sw1"])).await?;
     let later = at() + Duration::from_hours(5);
     let identity = message("3");
     let from = Origin {
@@ -140,6 +140,7 @@ pub(crate) async fn the_clock_starts_anew_on_return_to_managed(place: &Place) ->
         kind: Kind::DeviceStateChanged,
         actor: None,
         at: later,
+        reply: None,
     };
     facts.absorb(devices([r#move(DeviceState::Managed)]), &from);
     transaction.commit(&facts).await?;
@@ -150,7 +151,7 @@ pub(crate) async fn the_clock_starts_anew_on_return_to_managed(place: &Place) ->
 /// What no effect can say is refused by the store itself.
 pub(crate) async fn synced_never_exceeds_desired(place: &Place) -> Result<()> {
     create_all(place, &["sw1"]).await?;
-    let (mut facts, transaction) = place.store.begin(&keys("2", ["sw1"])).await?;
+    let (mut facts, transaction) = place.store.begin(&[], &keys("2", ["sw1"])).await?;
     let mut row = facts.device(&hostname("sw1")).context("sw1")?.clone();
     row.sync.synced = 2;
     row.flagged = true;

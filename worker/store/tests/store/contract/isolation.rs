@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use lockstep_store::{DeviceQuery, Keys, Retryability};
+use lockstep_store::{DeviceQuery, Keys};
 use lockstep_testbed::wait;
 use tokio::time::timeout;
 
@@ -13,7 +13,7 @@ const MOMENT: Duration = Duration::from_millis(200);
 
 pub(crate) async fn a_dropped_transaction_changes_nothing_and_frees_its_locks(place: &Place) -> Result<()> {
     create_all(place, &["sw1"]).await?;
-    let (mut facts, transaction) = place.store.begin(&keys("2", ["sw1"])).await?;
+    let (mut facts, transaction) = place.store.begin(&[], &keys("2", ["sw1"])).await?;
     absorb(&mut facts, "2", devices([unsynchronize("sw1")]));
     drop(transaction);
     // Within the lock time-out: nothing holds the device.
@@ -26,9 +26,9 @@ pub(crate) async fn a_dropped_transaction_changes_nothing_and_frees_its_locks(pl
 
 pub(crate) async fn a_cancelled_beginning_leaves_nothing_locked(place: &Place) -> Result<()> {
     create_all(place, &["sw1"]).await?;
-    let (_, first) = place.store.begin(&keys("2", ["sw1"])).await?;
+    let (_, first) = place.store.begin(&[], &keys("2", ["sw1"])).await?;
     for id in ["3", "4", "5"] {
-        let waits = timeout(MOMENT, place.store.begin(&keys(id, ["sw1"]))).await;
+        let waits = timeout(MOMENT, place.store.begin(&[], &keys(id, ["sw1"]))).await;
         ensure!(waits.is_err(), "{id} began beside another batch");
     }
     drop(first);
@@ -43,9 +43,9 @@ pub(crate) async fn a_cancelled_beginning_leaves_nothing_locked(place: &Place) -
 
 pub(crate) async fn a_second_batch_about_a_device_waits_for_the_first(place: &Place) -> Result<()> {
     create_all(place, &["sw1", "sw2"]).await?;
-    let (mut facts, first) = place.store.begin(&keys("2", ["sw1"])).await?;
+    let (mut facts, first) = place.store.begin(&[], &keys("2", ["sw1"])).await?;
     let asked = keys("2", ["sw1", "sw2"]);
-    let mut second = place.other.begin(&asked);
+    let mut second = place.other.begin(&[], &asked);
     ensure!(timeout(MOMENT, &mut second).await.is_err(), "it did not wait");
     absorb(&mut facts, "2", devices([unsynchronize("sw1")]));
     first.commit(&facts).await?;
@@ -79,7 +79,7 @@ pub(crate) async fn batches_that_overlap_at_random_add_up(place: &Place) -> Resu
             };
             loop {
                 let processed = async {
-                    let (mut facts, transaction) = store.begin(&asked).await?;
+                    let (mut facts, transaction) = store.begin(&[], &asked).await?;
                     absorb(
                         &mut facts,
                         &id,
@@ -89,7 +89,7 @@ pub(crate) async fn batches_that_overlap_at_random_add_up(place: &Place) -> Resu
                 };
                 match processed.await {
                     Ok(()) => break,
-                    Err(error) => ensure!(error.retryability() == Retryability::Repeat, "{error:?}"),
+                    Err(error) => ensure!(error.is_conflict(), "{error:?}"),
                 }
             }
         }
@@ -110,7 +110,7 @@ pub(crate) async fn batches_that_overlap_at_random_add_up(place: &Place) -> Resu
         .sum();
     ensure!(usize::try_from(raised)? == TASKS * BATCHES * DEVICES, "{raised}");
     ensure!(place.probe.texts("SELECT id FROM inbox").await?.len() == TASKS * BATCHES + 1);
-    let (facts, _transaction) = place.store.begin(&Keys::default()).await?;
+    let (facts, _transaction) = place.store.begin(&[], &Keys::default()).await?;
     ensure!(facts.devices().count() == 0);
     Ok(())
 }

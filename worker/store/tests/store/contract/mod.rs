@@ -6,10 +6,13 @@ pub(crate) mod dead_letters;
 pub(crate) mod delivery_attempts;
 pub(crate) mod devices;
 pub(crate) mod flags;
+pub(crate) mod follow_ups;
 pub(crate) mod inbox;
 pub(crate) mod isolation;
+pub(crate) mod leased;
 pub(crate) mod leases;
 pub(crate) mod listing;
+pub(crate) mod locks;
 pub(crate) mod migration;
 pub(crate) mod related;
 pub(crate) mod repositories;
@@ -30,8 +33,9 @@ use lockstep_protocol::{
     WorkResult,
 };
 use lockstep_store::{
-    Attributes, BatchStore, DeadLetters, DeliveryAttempts, DeviceEffect, Effects, Facts, Fleet, Inbox,
+    Attributes, DeadLetters, DeliveryAttempts, DeviceEffect, Effects, Facts, Fleet, FollowUps, Inbox,
     InboxRow, InboxState, Keys, Leases, Origin, Repositories, Retention, Schema, Stats, StoreError,
+    UnitOfWork,
 };
 use serde_json::json;
 
@@ -74,16 +78,35 @@ macro_rules! contract {
             dead_letter_writing {
                 those_that_nobody_settled_are_counted,
                 a_dead_letter_commits_with_its_row_and_comes_back_as_it_was,
-                the_same_death_has_one_dead_letter,
+                the_same_dead_lettering_has_one_row,
                 a_requeued_message_takes_the_place_of_its_dead_row,
                 what_was_settled_is_not_settled_again,
                 a_selection_takes_what_matches_up_to_its_number,
                 a_selection_is_one_longer_than_a_command_settles,
             }
             delivery_attempts {
-                starts_are_counted_until_they_are_forgotten,
-                what_ended_is_no_suspect_until_it_is_requeued,
-                many_note_the_same_starts_at_once,
+                attempts_are_counted_until_they_are_cleared,
+                a_completed_message_has_no_attempts_until_it_is_requeued,
+                many_record_the_same_attempts_at_once,
+            }
+            follow_ups {
+                a_message_and_its_follow_ups_commit_together,
+                a_published_follow_up_is_due_again_later_and_later,
+                a_follow_up_ends_when_its_message_is_processed,
+                a_result_ends_when_the_broker_confirmed_it,
+                a_delayed_follow_up_is_not_published_before_its_time,
+                what_waits_changes_its_row,
+                a_follow_up_under_a_held_lease_is_not_due,
+                follow_ups_of_a_lane_are_made_due,
+                a_requeued_dead_letter_is_its_own_follow_up,
+                two_that_claim_at_once_claim_each_follow_up_once,
+            }
+            leased {
+                a_lost_lease_leaves_out_its_part_only,
+                a_lease_is_released_with_the_commit_and_not_without_it,
+            }
+            locks {
+                every_pair_of_transactions_ends_without_a_deadlock,
             }
             isolation {
                 a_dropped_transaction_changes_nothing_and_frees_its_locks,
@@ -113,8 +136,8 @@ macro_rules! contract {
             repositories {
                 a_change_commits_all_of_it_together,
                 under_a_lost_lease_nothing_is_written,
-                a_superseded_round_writes_nothing,
-                a_message_that_was_worked_makes_it_a_conflict,
+                a_superseded_revision_writes_nothing,
+                a_message_that_was_processed_makes_it_a_conflict,
                 a_cause_that_hits_nobody_leaves_no_row,
                 a_listing_may_have_any_bytes,
                 repositories_are_listed_by_name,
@@ -125,7 +148,7 @@ macro_rules! contract {
                 settled_dead_letters_go_and_others_stay,
                 causes_that_a_device_lists_as_open_stay,
                 young_causes_stay,
-                old_starts_of_deliveries_go,
+                old_delivery_attempts_go,
             }
             selector {
                 devices_are_flagged_by_what_they_are,
@@ -143,7 +166,6 @@ macro_rules! contract {
                 words_of_a_newer_worker_are_read_as_texts,
                 counts_are_by_lane_type_and_code_and_the_total_is_of_all,
                 what_a_command_requeued_is_found_by_its_command,
-                what_was_requeued_long_ago_is_due,
             }
             stats {
                 the_fleet_is_summarized_by_state,
@@ -172,13 +194,14 @@ macro_rules! contract {
 
 /// All that a store is.
 pub(crate) trait Store:
-    BatchStore
+    UnitOfWork
     + Inbox
     + Fleet
     + Schema
     + Leases
     + Repositories
     + DeadLetters
+    + FollowUps
     + DeliveryAttempts
     + Retention
     + Stats
@@ -186,13 +209,14 @@ pub(crate) trait Store:
 }
 
 impl<
-    S: BatchStore
+    S: UnitOfWork
         + Inbox
         + Fleet
         + Schema
         + Leases
         + Repositories
         + DeadLetters
+        + FollowUps
         + DeliveryAttempts
         + Retention
         + Stats,
@@ -211,6 +235,9 @@ pub(crate) trait Probe: Send + Sync {
 
     /// Bytes as they are written in a query.
     fn blob(&self, bytes: &[u8]) -> String;
+
+    /// A time in a column, so many minutes earlier, as it is written in a query.
+    fn earlier(&self, column: &str, minutes: i64) -> String;
 }
 
 /// A store, with what must live as long.
@@ -279,6 +306,7 @@ pub(crate) fn row(identity: Identity) -> InboxRow {
         actor: Some("netbox".to_owned()),
         subject: None,
         result,
+        follow_ups: false,
     }
 }
 
@@ -290,6 +318,7 @@ pub(crate) fn absorb(facts: &mut Facts, id: &str, effects: Effects) {
         kind: Kind::InterfaceUpdated,
         actor: Some("netbox"),
         at: at(),
+        reply: None,
     };
     facts.absorb(effects, &from);
     facts.record(row(identity));
@@ -298,7 +327,7 @@ pub(crate) fn absorb(facts: &mut Facts, id: &str, effects: Effects) {
 /// Works one message in a batch of its own.
 pub(crate) async fn work(place: &Place, keys: &Keys, effects: Effects) -> Result<(), StoreError> {
     let id = keys.identities.first().expect("a message").id.as_str().to_owned();
-    let (mut facts, transaction) = place.store.begin(keys).await?;
+    let (mut facts, transaction) = place.store.begin(&[], keys).await?;
     absorb(&mut facts, &id, effects);
     transaction.commit(&facts).await
 }

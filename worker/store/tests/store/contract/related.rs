@@ -52,7 +52,7 @@ pub(crate) async fn a_link_and_its_mirror_image_are_one(place: &Place) -> Result
             links_of: BTreeSet::from([hostname(name)]),
             ..Keys::default()
         };
-        let (facts, _transaction) = place.store.begin(&asked).await?;
+        let (facts, _transaction) = place.store.begin(&[], &asked).await?;
         let link = Link::between(end("sw2", "Ethernet2"), end("sw1", "Ethernet1"));
         ensure!(facts.has_link(&link), "{name}");
         ensure!(!facts.has_link(&Link::between(end("sw2", "Ethernet2"), end("sw1", "Ethernet3"))));

@@ -1,12 +1,12 @@
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use jiff::Timestamp;
 use lockstep_protocol::rest::DeviceView;
 use lockstep_protocol::{Cause, CommitId, Kind, RepositoryName};
 use lockstep_store::{
-    Advance, Changed, DeviceQuery, DeviceSelector, Flagged, Flags, InboxRow, Lease, NewCause,
-    RepositoryChange, RepositoryRow, StoreError,
+    Advance, DeviceQuery, DeviceSelector, Flagged, InboxRow, Keys, Lease, NewCause, RepositoryChange,
+    RepositoryRow, StoreError,
 };
 
 use super::leases::{LONG, NO_TIME, acquire};
@@ -20,36 +20,85 @@ fn commit(digit: char) -> CommitId {
     String::from(digit).repeat(40).parse().expect("a commit")
 }
 
-/// A look that saw a commit and changes nothing else.
-pub(crate) fn look(lease: &Lease, revision: i64) -> RepositoryChange {
-    RepositoryChange {
+/// A refresh that is committed as the repositories lane does it.
+#[derive(Clone)]
+pub(crate) struct Refresh {
+    pub(crate) lease: Lease,
+    pub(crate) change: RepositoryChange,
+    pub(crate) flags: Option<(NewCause, DeviceSelector)>,
+    pub(crate) rows: Vec<InboxRow>,
+}
+
+/// How a refresh ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Changed {
+    Committed,
+    LeaseLost,
+    Superseded,
+}
+
+/// A refresh that fetched a commit and changes nothing else.
+pub(crate) fn fetched(lease: &Lease, revision: i64) -> Refresh {
+    Refresh {
         lease: lease.clone(),
-        name: settings(),
-        branch: "main".to_owned(),
-        revision,
-        seen: commit('a'),
-        at: at(),
-        problem: None,
-        advance: None,
-        completions: Arc::new(|_| Vec::new()),
+        change: RepositoryChange {
+            name: settings(),
+            branch: "main".to_owned(),
+            revision,
+            seen: commit('a'),
+            at: at(),
+            problem: None,
+            advance: None,
+        },
+        flags: None,
+        rows: Vec::new(),
     }
 }
 
-/// A look that accepts a commit and flags, for one message.
-pub(crate) fn flags(lease: &Lease, revision: i64, id: &str, selector: DeviceSelector) -> RepositoryChange {
-    let inbox = row(message(id));
-    RepositoryChange {
-        advance: Some(Advance {
-            commit: commit('a'),
-            listing: Arc::new(b"listing".to_vec()),
-            flags: Some(Flags {
-                cause: cause(id, at()),
-                selector,
-            }),
-        }),
-        completions: Arc::new(move |_| vec![inbox.clone().into()]),
-        ..look(lease, revision)
+/// A refresh that accepts a commit and flags, for one message.
+pub(crate) fn flags(lease: &Lease, revision: i64, id: &str, selector: DeviceSelector) -> Refresh {
+    let mut refresh = fetched(lease, revision);
+    refresh.change.advance = Some(Advance {
+        commit: commit('a'),
+        listing: Arc::new(b"listing".to_vec()),
+    });
+    refresh.flags = Some((cause(id, at()), selector));
+    refresh.rows = vec![row(message(id))];
+    refresh
+}
+
+/// Commits a refresh in one unit of work.
+pub(crate) async fn change(store: &dyn Store, refresh: &Refresh) -> Result<Changed, StoreError> {
+    Ok(change_and_flag(store, refresh).await?.0)
+}
+
+async fn change_and_flag(store: &dyn Store, refresh: &Refresh) -> Result<(Changed, Flagged), StoreError> {
+    let keys = Keys {
+        repositories: [refresh.change.name.clone()].into(),
+        flag: refresh.flags.as_ref().map(|(_, selector)| selector.clone()),
+        ..Keys::default()
+    };
+    let leases = std::slice::from_ref(&refresh.lease);
+    let (mut facts, mut transaction) = store.begin(leases, &keys).await?;
+    if !facts.holds(&refresh.lease) {
+        return Ok((Changed::LeaseLost, Flagged::default()));
     }
+    let revision = facts
+        .repository(&refresh.change.name)
+        .map_or(0, |row| row.revision);
+    if revision != refresh.change.revision {
+        return Ok((Changed::Superseded, Flagged::default()));
+    }
+    let flagged = match &refresh.flags {
+        Some((cause, _)) => transaction.flag(cause).await?,
+        None => Flagged::default(),
+    };
+    facts.change_repository(refresh.change.clone());
+    for row in &refresh.rows {
+        facts.record(row.clone());
+    }
+    transaction.commit(&facts).await?;
+    Ok((Changed::Committed, flagged))
 }
 
 fn cause(id: &str, at: Timestamp) -> NewCause {
@@ -74,20 +123,11 @@ pub(crate) async fn revision(store: &dyn Store) -> Result<i64, StoreError> {
     Ok(row.map_or(0, |row| row.revision))
 }
 
-/// Commits a change, and says whom it flagged.
-pub(crate) async fn flag(store: &dyn Store, change: RepositoryChange) -> Result<Flagged> {
-    let flagged = Arc::new(Mutex::new(None));
-    let (make, keep) = (change.completions.clone(), flagged.clone());
-    let change = RepositoryChange {
-        completions: Arc::new(move |flagged| {
-            *keep.lock().expect("no panic") = Some(flagged.clone());
-            make(flagged)
-        }),
-        ..change
-    };
-    match store.change(&change).await? {
-        Changed::Committed => flagged.lock().expect("no panic").take().context("no rows"),
-        other => bail!("{other:?}"),
+/// Commits a refresh, and returns which devices it flagged.
+pub(crate) async fn flag(store: &dyn Store, refresh: Refresh) -> Result<Flagged> {
+    match change_and_flag(store, &refresh).await? {
+        (Changed::Committed, flagged) => Ok(flagged),
+        (other, _) => bail!("{other:?}"),
     }
 }
 
@@ -156,13 +196,14 @@ pub(crate) async fn a_change_commits_all_of_it_together(place: &Place) -> Result
     ensure!(device(place, "sw2").await?.synchronized);
 
     // A later look that is not accepted leaves what was accepted.
-    let broken = RepositoryChange {
+    let mut invalid = fetched(&lease, 1);
+    invalid.change = RepositoryChange {
         seen: commit('b'),
         branch: "release".to_owned(),
         problem: Some("no\u{0}t YAML".to_owned()),
-        ..look(&lease, 1)
+        ..invalid.change
     };
-    ensure!(place.store.change(&broken).await? == Changed::Committed);
+    ensure!(change(&*place.store, &invalid).await? == Changed::Committed);
     let row = place
         .other
         .repository(&settings())
@@ -184,30 +225,24 @@ pub(crate) async fn under_a_lost_lease_nothing_is_written(place: &Place) -> Resu
     create_all(place, &["sw1"]).await?;
     let late = acquire(place, NO_TIME).await?;
     let before = everything(place).await?;
-    let tried = place
-        .store
-        .change(&flags(&late, 0, "late", named(["sw1"])))
-        .await?;
+    let tried = change(&*place.store, &flags(&late, 0, "late", named(["sw1"]))).await?;
     ensure!(tried == Changed::LeaseLost, "{tried:?}");
     ensure!(everything(place).await? == before);
 
     let holder = acquire(place, LONG).await?;
     ensure!(holder.fence > late.fence);
-    let tried = place
-        .other
-        .change(&flags(&late, 0, "late", named(["sw1"])))
-        .await?;
+    let tried = change(&*place.other, &flags(&late, 0, "late", named(["sw1"]))).await?;
     ensure!(tried == Changed::LeaseLost, "{tried:?}");
     ensure!(everything(place).await? == before);
 
     place.store.release(&holder).await?;
     let released = flags(&holder, 0, "late", named(["sw1"]));
-    ensure!(place.store.change(&released).await? == Changed::LeaseLost);
+    ensure!(change(&*place.store, &released).await? == Changed::LeaseLost);
     ensure!(everything(place).await? == before);
     Ok(())
 }
 
-pub(crate) async fn a_superseded_round_writes_nothing(place: &Place) -> Result<()> {
+pub(crate) async fn a_superseded_revision_writes_nothing(place: &Place) -> Result<()> {
     create_all(place, &["sw1"]).await?;
     let lease = acquire(place, LONG).await?;
     flag(&*place.store, flags(&lease, 0, "push", named(["sw1"]))).await?;
@@ -218,7 +253,7 @@ pub(crate) async fn a_superseded_round_writes_nothing(place: &Place) -> Result<(
             predicate: Some(Arc::new(|_| true)),
             ..DeviceSelector::default()
         };
-        let tried = place.other.change(&flags(&lease, revision, "other", all)).await?;
+        let tried = change(&*place.other, &flags(&lease, revision, "other", all)).await?;
         ensure!(tried == Changed::Superseded, "{revision}: {tried:?}");
         ensure!(everything(place).await? == before, "{revision}");
     }
@@ -229,18 +264,17 @@ pub(crate) async fn a_superseded_round_writes_nothing(place: &Place) -> Result<(
 }
 
 /// As when another worker had it redelivered, worked it, and was faster.
-pub(crate) async fn a_message_that_was_worked_makes_it_a_conflict(place: &Place) -> Result<()> {
+pub(crate) async fn a_message_that_was_processed_makes_it_a_conflict(place: &Place) -> Result<()> {
     create_all(place, &["sw1"]).await?;
     work(place, &keys("push", ["sw1"]), devices([unsynchronize("sw1")])).await?;
     let lease = acquire(place, LONG).await?;
     let before = everything(place).await?;
-    let rows: Vec<InboxRow> = ["new", "push"].map(|id| row(message(id))).into();
-    let change = RepositoryChange {
-        completions: Arc::new(move |_| rows.iter().cloned().map(Into::into).collect()),
+    let refresh = Refresh {
+        rows: ["new", "push"].map(|id| row(message(id))).into(),
         ..flags(&lease, 0, "new", named(["sw1"]))
     };
     for _ in 0..2 {
-        let tried = place.store.change(&change).await;
+        let tried = change(&*place.store, &refresh).await;
         ensure!(matches!(tried, Err(StoreError::Conflict { .. })), "{tried:?}");
         ensure!(everything(place).await? == before);
     }
@@ -281,7 +315,7 @@ pub(crate) async fn a_cause_that_hits_nobody_leaves_no_row(place: &Place) -> Res
 pub(crate) async fn a_listing_may_have_any_bytes(place: &Place) -> Result<()> {
     ensure!(place.store.listing(&settings()).await?.is_none());
     let lease = acquire(place, LONG).await?;
-    ensure!(place.store.change(&look(&lease, 0)).await? == Changed::Committed);
+    ensure!(change(&*place.store, &fetched(&lease, 0)).await? == Changed::Committed);
     ensure!(
         place.store.listing(&settings()).await?.is_none(),
         "nothing is accepted yet"
@@ -292,16 +326,12 @@ pub(crate) async fn a_listing_may_have_any_bytes(place: &Place) -> Result<()> {
     let path = b"100644 blob 0123456789abcdef\tb\xe5d\xff\nname\0".to_vec();
     for listing in [every_byte, large, path, Vec::new()] {
         let revision = revision(&*place.store).await?;
-        let advance = Advance {
+        let mut refresh = fetched(&lease, revision);
+        refresh.change.advance = Some(Advance {
             commit: commit('c'),
             listing: Arc::new(listing.clone()),
-            flags: None,
-        };
-        let change = RepositoryChange {
-            advance: Some(advance),
-            ..look(&lease, revision)
-        };
-        ensure!(place.store.change(&change).await? == Changed::Committed);
+        });
+        ensure!(change(&*place.store, &refresh).await? == Changed::Committed);
         let found = place.other.listing(&settings()).await?;
         ensure!(
             found.as_ref() == Some(&listing),
@@ -317,11 +347,9 @@ pub(crate) async fn repositories_are_listed_by_name(place: &Place) -> Result<()>
     let lease = acquire(place, LONG).await?;
     let names = ["templates", "settings", "Settings"].map(|name| name.to_owned().try_into());
     for name in names {
-        let change = RepositoryChange {
-            name: name?,
-            ..look(&lease, 0)
-        };
-        ensure!(place.store.change(&change).await? == Changed::Committed);
+        let mut refresh = fetched(&lease, 0);
+        refresh.change.name = name?;
+        ensure!(change(&*place.store, &refresh).await? == Changed::Committed);
     }
     let rows = place.other.repositories().await?;
     let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();

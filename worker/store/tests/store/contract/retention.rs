@@ -34,7 +34,7 @@ async fn expire(place: &Place, records: &Records, limit: u32) -> Result<(u64, u3
 }
 
 async fn remember(place: &Place, ids: impl IntoIterator<Item = String>, at: Timestamp) -> Result<()> {
-    let (mut facts, transaction) = place.store.begin(&Keys::default()).await?;
+    let (mut facts, transaction) = place.store.begin(&[], &Keys::default()).await?;
     for id in ids {
         facts.record(InboxRow {
             at,
@@ -175,11 +175,11 @@ pub(crate) async fn young_causes_stay(place: &Place) -> Result<()> {
     Ok(())
 }
 
-pub(crate) async fn old_starts_of_deliveries_go(place: &Place) -> Result<()> {
+pub(crate) async fn old_delivery_attempts_go(place: &Place) -> Result<()> {
     for (id, at) in [("1", at()), ("2", at()), ("3", at()), ("young", young())] {
         let (time, _) = words(place, at).await;
         let insert = format!(
-            "INSERT INTO delivery_attempt (source, id, redrive_count, starts, at) VALUES ('urn:test', '{id}', 0, 1, {time})"
+            "INSERT INTO delivery_attempt (source, id, redrive_count, attempts, at) VALUES ('urn:test', '{id}', 0, 1, {time})"
         );
         place.probe.texts(&insert).await?;
     }

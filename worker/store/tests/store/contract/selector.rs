@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use lockstep_protocol::results::MAX_DEVICES;
 use lockstep_protocol::{DeviceState, DeviceType, Hostname};
-use lockstep_store::{Attributes, DeviceEffect, DeviceQuery, DeviceSelector, Lease, RepositoryChange};
+use lockstep_store::{Attributes, DeviceEffect, DeviceQuery, DeviceSelector, Lease};
 
 use super::leases::{LONG, acquire};
 use super::repositories::{device, flag, flags, named, revision};
@@ -137,12 +137,12 @@ pub(crate) async fn devices_are_flagged_by_what_they_are(place: &Place) -> Resul
 
 async fn flag_as(place: &Place, lease: &Lease, id: &str, selector: DeviceSelector, hours: u64) -> Result<()> {
     let revision = revision(&*place.store).await?;
-    let mut change: RepositoryChange = flags(lease, revision, id, selector);
-    change.at = at() + Duration::from_hours(hours);
-    if let Some(flags) = change.advance.as_mut().and_then(|advance| advance.flags.as_mut()) {
-        flags.cause.at = change.at;
+    let mut refresh = flags(lease, revision, id, selector);
+    refresh.change.at = at() + Duration::from_hours(hours);
+    if let Some((cause, _)) = &mut refresh.flags {
+        cause.at = refresh.change.at;
     }
-    flag(&*place.store, change).await?;
+    flag(&*place.store, refresh).await?;
     Ok(())
 }
 

@@ -35,7 +35,7 @@ pub(crate) async fn a_message_with_nul_can_be_remembered(place: &Place) -> Resul
         subject: Some(format!("{ODD}\0")),
         ..row(message("1"))
     };
-    let (mut facts, transaction) = place.store.begin(&keys("1", [])).await?;
+    let (mut facts, transaction) = place.store.begin(&[], &keys("1", [])).await?;
     facts.record(odd.clone());
     transaction.commit(&facts).await?;
     let found = place.store.outcome(&message("1")).await?.context("the row")?;
