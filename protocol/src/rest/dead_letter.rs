@@ -1,58 +1,7 @@
-use std::fmt;
-use std::str::FromStr;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Where a dead letter is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum DeadLetterState {
-    /// Nobody settled it yet.
-    Dead,
-    /// It is on its way to be worked again.
-    Requeued,
-    /// It was worked again; how that ended, its inbox row tells.
-    Processed,
-    /// It was dropped.
-    Dropped,
-}
-
-impl DeadLetterState {
-    /// Every state.
-    pub const ALL: [Self; 4] = [Self::Dead, Self::Requeued, Self::Processed, Self::Dropped];
-
-    /// The state as it is stored and shown.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Dead => "dead",
-            Self::Requeued => "requeued",
-            Self::Processed => "processed",
-            Self::Dropped => "dropped",
-        }
-    }
-}
-
-impl FromStr for DeadLetterState {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|state| state.as_str() == text)
-            .ok_or_else(|| {
-                let known = Self::ALL.map(Self::as_str).join(", ");
-                format!("{text:?} is no state of dead letters; there are {known}")
-            })
-    }
-}
-
-impl fmt::Display for DeadLetterState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+use crate::{DeadLetterState, MessageProperties};
 
 /// A dead letter as `GET /v1/dead` shows it. Lane and code are texts, since a newer worker may know more of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,37 +54,13 @@ pub struct DeadLetterDetail {
     #[serde(flatten)]
     pub dead_letter: DeadLetterView,
     /// What stood beside the body.
-    pub properties: DeadLetterProperties,
+    pub properties: MessageProperties,
     /// The body, where it is text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
     /// The body in base64, where it is no text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_base64: Option<String>,
-}
-
-/// What stood beside the body of a dead letter.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct DeadLetterProperties {
-    /// The message's id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message_id: Option<String>,
-    /// The message's type.
-    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
-    pub kind: Option<String>,
-    /// The media type of the body.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub content_type: Option<String>,
-    /// What an answer refers to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub correlation_id: Option<String>,
-    /// The reply queue answers should go to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reply_to: Option<String>,
-    /// When it was published, in whole seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timestamp: Option<Timestamp>,
 }
 
 /// One page of dead letters, the newest first.
@@ -184,19 +109,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn the_words_of_states_are_the_same_everywhere() {
-        for state in DeadLetterState::ALL {
-            assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
-            assert_eq!(state.as_str().parse(), Ok(state));
-        }
-        let error = "gone".parse::<DeadLetterState>().unwrap_err();
-        assert_eq!(
-            error,
-            "\"gone\" is no state of dead letters; there are dead, requeued, worked, dropped"
-        );
-    }
 
     #[test]
     fn a_detail_is_flat_and_has_one_body() {

@@ -2,7 +2,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::Identity;
+use crate::{Identity, InboxState};
 
 /// The answer to a published message: the broker has it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -11,17 +11,6 @@ pub struct Accepted {
     /// Who the message is; ask for its outcome by this pair.
     #[serde(flatten)]
     pub identity: Identity,
-}
-
-/// What became of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum InboxState {
-    /// Its effects are committed.
-    Applied,
-    /// It could not be worked, and lies with the dead letters.
-    Dead,
 }
 
 /// The outcome of a message, as `GET /v1/messages` shows it.

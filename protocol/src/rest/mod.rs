@@ -6,11 +6,8 @@ mod message;
 mod problem;
 mod repository;
 
-pub use dead_letter::{
-    DeadLetterCounts, DeadLetterDetail, DeadLetterGroup, DeadLetterPage, DeadLetterProperties,
-    DeadLetterState, DeadLetterView,
-};
+pub use dead_letter::{DeadLetterCounts, DeadLetterDetail, DeadLetterGroup, DeadLetterPage, DeadLetterView};
 pub use device::{CauseView, DevicePage, DeviceView};
-pub use message::{Accepted, InboxState, MessageView};
+pub use message::{Accepted, MessageView};
 pub use problem::Problem;
 pub use repository::{RepositoryList, RepositoryView};

@@ -6,10 +6,10 @@ use axum::extract::{Path, State};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use lockstep_http::{Operator, ProblemResponse};
+use lockstep_protocol::DeadLetterState;
 use lockstep_protocol::bounds::MAX_LABEL;
 use lockstep_protocol::rest::{
-    DeadLetterCounts, DeadLetterDetail, DeadLetterGroup, DeadLetterPage, DeadLetterProperties,
-    DeadLetterState, DeadLetterView,
+    DeadLetterCounts, DeadLetterDetail, DeadLetterGroup, DeadLetterPage, DeadLetterView,
 };
 
 use super::parameters::{self, Parameters};
@@ -17,7 +17,7 @@ use super::problem;
 use crate::console::Shared;
 use lockstep_store::{
     DeadLetter, DeadLetterCountQuery, DeadLetterGroupCount, DeadLetterQuery, DeadLetterSummary,
-    DeadLetterTotals, MessageProperties,
+    DeadLetterTotals,
 };
 
 const LIMIT: u32 = 100;
@@ -197,19 +197,8 @@ fn detail(row: DeadLetter) -> DeadLetterDetail {
     };
     DeadLetterDetail {
         dead_letter: view(row.head),
-        properties: properties(row.properties),
+        properties: row.properties,
         body,
         body_base64,
-    }
-}
-
-fn properties(properties: MessageProperties) -> DeadLetterProperties {
-    DeadLetterProperties {
-        message_id: properties.message_id,
-        kind: properties.kind,
-        content_type: properties.content_type,
-        correlation_id: properties.correlation_id,
-        reply_to: properties.reply_to,
-        timestamp: properties.timestamp,
     }
 }
