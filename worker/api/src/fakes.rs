@@ -7,16 +7,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use lockstep_bus::{Bus, BusError, BusStatus, ConsumeOptions, Consumer, Outgoing, PublishError};
-use lockstep_protocol::rest::DeviceView;
 use lockstep_protocol::topology::{Queue, Topology};
-use lockstep_protocol::{DeviceState, DeviceType, Hostname, Identity, RepositoryName};
+use lockstep_protocol::{DeviceState, DeviceType, GroupName, Hostname, Identity, RepositoryName};
 use tokio::sync::Notify;
 
 use lockstep_clock::Clock;
 use lockstep_store::{
-    Changed, DeadLetter, DeadLetterCountQuery, DeadLetterQuery, DeadLetterSummary, DeadLetterTotals,
-    DeadLetters, DeviceQuery, Fleet, Inbox, InboxRow, Migrated, Repositories, RepositoryChange,
-    RepositoryRow, Schema, Sessions, Stats, StoreError, Summary,
+    Attributes, CauseId, CauseRow, Changed, DeadLetter, DeadLetterCountQuery, DeadLetterQuery,
+    DeadLetterSummary, DeadLetterTotals, DeadLetters, Device, DeviceId, DeviceQuery, Fleet, Inbox, InboxRow,
+    Lifecycle, Migrated, Repositories, RepositoryChange, RepositoryRow, Schema, Sessions, Stats, StoreError,
+    Summary, SyncState,
 };
 
 /// What the bus does with the next message.
@@ -83,7 +83,9 @@ impl Bus for FakeBus {
 pub(crate) struct FakeStore {
     pub(crate) away: AtomicBool,
     pub(crate) rows: Mutex<HashMap<Identity, InboxRow>>,
-    pub(crate) devices: Mutex<Vec<DeviceView>>,
+    pub(crate) devices: Mutex<Vec<Device>>,
+    pub(crate) groups: Mutex<HashMap<DeviceId, Vec<GroupName>>>,
+    pub(crate) causes: Mutex<HashMap<CauseId, CauseRow>>,
     pub(crate) repositories: Mutex<Vec<RepositoryRow>>,
     pub(crate) dead_letters: Mutex<Vec<DeadLetter>>,
     /// Which dead letters were asked for.
@@ -114,38 +116,54 @@ impl Inbox for FakeStore {
 
 #[async_trait]
 impl Fleet for FakeStore {
-    async fn devices(&self, query: &DeviceQuery) -> Result<Vec<DeviceView>, StoreError> {
+    async fn devices(&self, query: &DeviceQuery) -> Result<Vec<Device>, StoreError> {
         self.check("devices")?;
-        let fits = |device: &&DeviceView| {
+        let groups = self.groups.lock().unwrap();
+        let matches = |device: &&Device| {
             query
                 .synchronized
-                .is_none_or(|wanted| device.synchronized == wanted)
-                && query.state.is_none_or(|wanted| device.state == wanted)
+                .is_none_or(|wanted| device.sync.synchronized() == wanted)
+                && query.state.is_none_or(|wanted| device.lifecycle.state == wanted)
                 && query
                     .device_type
-                    .is_none_or(|wanted| device.device_type == wanted)
-                && query
-                    .group
-                    .as_ref()
-                    .is_none_or(|wanted| device.groups.contains(wanted))
+                    .is_none_or(|wanted| device.attributes.device_type == wanted)
+                && query.group.as_ref().is_none_or(|wanted| {
+                    groups
+                        .get(&device.id)
+                        .is_some_and(|groups| groups.contains(wanted))
+                })
                 && query.after.as_ref().is_none_or(|after| device.hostname > *after)
         };
         let devices = self.devices.lock().unwrap();
         Ok(devices
             .iter()
-            .filter(fits)
+            .filter(matches)
             .take(query.limit as usize)
             .cloned()
             .collect())
     }
 
-    async fn device(&self, hostname: &Hostname) -> Result<Option<DeviceView>, StoreError> {
+    async fn device(&self, hostname: &Hostname) -> Result<Option<Device>, StoreError> {
         self.check("device")?;
         let devices = self.devices.lock().unwrap();
         Ok(devices
             .iter()
             .find(|device| device.hostname == *hostname)
             .cloned())
+    }
+
+    async fn groups_of(&self, devices: &[DeviceId]) -> Result<HashMap<DeviceId, Vec<GroupName>>, StoreError> {
+        self.check("groups")?;
+        let mut groups = self.groups.lock().unwrap().clone();
+        groups.retain(|device, _| devices.contains(device));
+        Ok(groups)
+    }
+
+    async fn causes(&self, ids: &[CauseId]) -> Result<HashMap<CauseId, CauseRow>, StoreError> {
+        self.check("causes")?;
+        let mut causes = self.causes.lock().unwrap().clone();
+        causes.retain(|id, _| ids.contains(id));
+        Ok(causes)
     }
 }
 
@@ -254,26 +272,21 @@ impl Clock for Stopped {
     }
 }
 
-pub(crate) fn device(hostname: &str, synchronized: bool) -> DeviceView {
-    DeviceView {
-        id: 1,
+pub(crate) fn device(id: i64, hostname: &str, synchronized: bool) -> Device {
+    Device {
+        id: DeviceId(id),
         hostname: hostname.parse().unwrap(),
-        device_type: DeviceType::Access,
-        platform: None,
-        state: DeviceState::Managed,
-        note: None,
-        until: None,
-        synchronized,
-        unsynchronized_since: None,
-        desired_generation: 1,
-        synced_generation: 1,
-        management_ip: None,
-        mac: None,
-        serial: None,
-        vendor: None,
-        model: None,
-        os_version: None,
-        groups: Vec::new(),
-        causes: Vec::new(),
+        attributes: Attributes::of(DeviceType::Access),
+        lifecycle: Lifecycle {
+            state: DeviceState::Managed,
+            note: None,
+            until: None,
+            version: None,
+        },
+        sync: SyncState {
+            desired: if synchronized { 1 } else { 2 },
+            ..SyncState::SYNCHRONIZED
+        },
+        open_causes: Vec::new(),
     }
 }

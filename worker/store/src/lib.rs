@@ -25,7 +25,6 @@ mod retention;
 mod rows;
 pub mod sqlite;
 mod stats;
-mod view;
 
 use std::fmt::Debug;
 
@@ -41,7 +40,7 @@ pub use delivery_attempt::{DeliveryAttempt, DeliveryAttempts};
 pub use effects::{DeviceEffect, Effects, SettleDeadLetters};
 pub use error::{Retryability, StoreError};
 pub use facts::{Facts, Flips, NewCause, Origin, SettledDeadLetters};
-pub use fleet::{DeviceQuery, Fleet};
+pub use fleet::{CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet};
 pub use inbox::{Completion, InboxRow, InboxState};
 pub use keys::Keys;
 pub use lease::{Lease, Leases};

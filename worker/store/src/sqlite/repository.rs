@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::Failure;
 use super::{SqliteStore, cause, dead_letters, inbox, lease};
-use crate::view::OPEN_CAUSES;
+use crate::fleet::OPEN_CAUSES;
 use crate::{
     Changed, Facts, Flagged, Flags, Repositories, RepositoryChange, RepositoryRow, StoreError, column,
 };

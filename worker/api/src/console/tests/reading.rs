@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use lockstep_store::{CauseId, CauseRow, Device, DeviceId};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -11,10 +12,12 @@ use crate::fakes::device;
 #[tokio::test]
 async fn devices_are_filtered_and_paged() {
     let scene = scene();
-    let fleet = [("sw1", true), ("sw2", false), ("sw3", false), ("sw4", false)];
-    *scene.store.devices.lock().unwrap() = fleet
-        .map(|(name, synchronized)| device(name, synchronized))
-        .to_vec();
+    *scene.store.devices.lock().unwrap() = vec![
+        device(1, "sw1", true),
+        device(2, "sw2", false),
+        device(3, "sw3", false),
+        device(4, "sw4", false),
+    ];
     let names = |body: &Value| -> Vec<String> {
         let devices = body["devices"].as_array().unwrap();
         devices
@@ -34,6 +37,44 @@ async fn devices_are_filtered_and_paged() {
     assert_eq!(names(&last.body), ["sw4"]);
     assert!(last.body.get("next").is_none());
     assert_eq!(scene.get("/v1/devices/sw1").await.body["synchronized"], true);
+}
+
+#[tokio::test]
+async fn a_device_has_its_groups_and_its_open_causes_in_order() {
+    let scene = scene();
+    let cause = |id: &str| CauseRow {
+        cause: "interface_updated".to_owned(),
+        identity: identity(id),
+        kind: "lockstep.interface.updated".to_owned(),
+        actor: Some("netbox".to_owned()),
+        at: "2026-02-03T04:05:06Z".parse().unwrap(),
+    };
+    let flagged = |id, hostname: &str, causes: &[i64]| Device {
+        open_causes: causes.iter().copied().map(CauseId).collect(),
+        ..device(id, hostname, false)
+    };
+    // The second device lists a cause that was deleted since.
+    *scene.store.devices.lock().unwrap() = vec![flagged(1, "sw1", &[8, 7]), flagged(2, "sw2", &[7, 9])];
+    *scene.store.groups.lock().unwrap() = [(DeviceId(1), vec!["Lund".to_owned().try_into().unwrap()])].into();
+    *scene.store.causes.lock().unwrap() = [(CauseId(7), cause("seven")), (CauseId(8), cause("eight"))].into();
+
+    let shown = |id: &str| {
+        json!({
+            "cause": "interface_updated", "event": "lockstep.interface.updated", "source": "urn:test", "id": id,
+            "at": "2026-02-03T04:05:06Z", "by": "netbox",
+        })
+    };
+    let first = json!({
+        "id": 1, "hostname": "sw1", "device_type": "ACCESS", "platform": null, "state": "MANAGED", "note": null,
+        "until": null, "synchronized": false, "unsynchronized_since": null, "desired_generation": 2,
+        "synced_generation": 1, "management_ip": null, "mac": null, "serial": null, "vendor": null, "model": null,
+        "os_version": null, "groups": ["Lund"], "causes": [shown("eight"), shown("seven")],
+    });
+    let page = scene.get("/v1/devices").await.body;
+    assert_eq!(page["devices"][0], first);
+    assert_eq!(page["devices"][1]["groups"], json!([]));
+    assert_eq!(page["devices"][1]["causes"], json!([shown("seven")]));
+    assert_eq!(scene.get("/v1/devices/sw1").await.body, first);
 }
 
 #[tokio::test(start_paused = true)]
