@@ -3,26 +3,26 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Where a dead letter is in its life.
+/// What an operator decided about a dead letter, and what came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum DeadLetterState {
-    /// Nobody settled it yet.
+    /// Not settled: neither requeued nor dropped.
     Dead,
-    /// It is on its way to be worked again.
+    /// An operator requeued it. Its message is published again and not processed yet.
     Requeued,
-    /// It was worked again; how that ended, its inbox row tells.
+    /// Its message was processed after the requeue. The inbox row of the message has the outcome.
     Processed,
-    /// It was dropped.
+    /// An operator dropped it: its message is not published again.
     Dropped,
 }
 
 impl DeadLetterState {
-    /// Every state.
+    /// Every state, in the order in which a dead letter can take them.
     pub const ALL: [Self; 4] = [Self::Dead, Self::Requeued, Self::Processed, Self::Dropped];
 
-    /// The state as it is stored and shown.
+    /// The word for it in the store, in JSON and on the command line.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Dead => "dead",
@@ -42,7 +42,7 @@ impl FromStr for DeadLetterState {
             .find(|state| state.as_str() == text)
             .ok_or_else(|| {
                 let known = Self::ALL.map(Self::as_str).join(", ");
-                format!("{text:?} is no state of dead letters; there are {known}")
+                format!("unknown dead-letter state {text:?}; expected one of {known}")
             })
     }
 }
@@ -66,7 +66,7 @@ mod tests {
         let error = "gone".parse::<DeadLetterState>().unwrap_err();
         assert_eq!(
             error,
-            "\"gone\" is no state of dead letters; there are dead, requeued, processed, dropped"
+            "unknown dead-letter state \"gone\"; expected one of dead, requeued, processed, dropped"
         );
     }
 }

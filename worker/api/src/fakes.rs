@@ -1,4 +1,4 @@
-//! Stand-ins for bus and store that remember what they were given and answer what they were told.
+//! Fakes of bus, store and clock. The bus records what is published; the store returns what a test put into it.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -19,41 +19,41 @@ use lockstep_store::{
     Summary, SyncState,
 };
 
-/// What the bus does with the next message.
+/// How the bus answers a publish batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Mood {
+pub(crate) enum Publishing {
     #[default]
     Confirms,
-    Full,
+    QueueFull,
     Denies,
-    Silent,
+    NeverConfirms,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct FakeBus {
-    pub(crate) mood: Mutex<Mood>,
+    pub(crate) publishing: Mutex<Publishing>,
     pub(crate) published: Mutex<Vec<Outgoing>>,
 }
 
 #[async_trait]
 impl Bus for FakeBus {
     async fn publish(&self, messages: Vec<Outgoing>) -> Result<(), PublishError> {
-        let mood = *self.mood.lock().unwrap();
-        match mood {
-            Mood::Confirms => {
+        let publishing = *self.publishing.lock().unwrap();
+        match publishing {
+            Publishing::Confirms => {
                 self.published.lock().unwrap().extend(messages);
                 Ok(())
             }
-            Mood::Full => Err(PublishError::Full {
+            Publishing::QueueFull => Err(PublishError::Full {
                 exchange: "lockstep.events".to_owned(),
                 count: messages.len(),
             }),
-            Mood::Denies => Err(PublishError::Denied {
+            Publishing::Denies => Err(PublishError::Denied {
                 exchange: "lockstep.events".to_owned(),
                 routing_key: "secret-routing".to_owned(),
                 reason: "ACCESS_REFUSED".to_owned(),
             }),
-            Mood::Silent => std::future::pending().await,
+            Publishing::NeverConfirms => std::future::pending().await,
         }
     }
 
@@ -66,9 +66,9 @@ impl Bus for FakeBus {
     }
 
     fn status(&self) -> BusStatus {
-        match *self.mood.lock().unwrap() {
-            Mood::Silent => BusStatus::Disconnected,
-            Mood::Confirms | Mood::Full | Mood::Denies => BusStatus::Connected,
+        match *self.publishing.lock().unwrap() {
+            Publishing::NeverConfirms => BusStatus::Disconnected,
+            Publishing::Confirms | Publishing::QueueFull | Publishing::Denies => BusStatus::Connected,
         }
     }
 
@@ -81,22 +81,23 @@ impl Bus for FakeBus {
 
 #[derive(Debug, Default)]
 pub(crate) struct FakeStore {
-    pub(crate) away: AtomicBool,
+    pub(crate) unavailable: AtomicBool,
     pub(crate) rows: Mutex<HashMap<Identity, InboxRow>>,
     pub(crate) devices: Mutex<Vec<Device>>,
     pub(crate) groups: Mutex<HashMap<DeviceId, Vec<GroupName>>>,
     pub(crate) causes: Mutex<HashMap<CauseId, CauseRow>>,
     pub(crate) repositories: Mutex<Vec<RepositoryRow>>,
     pub(crate) dead_letters: Mutex<Vec<DeadLetter>>,
-    /// Which dead letters were asked for.
-    pub(crate) questions: Mutex<Vec<DeadLetterQuery>>,
+    /// The queries for dead letters so far.
+    pub(crate) queries: Mutex<Vec<DeadLetterQuery>>,
     pub(crate) counts: Mutex<DeadLetterTotals>,
-    pub(crate) asked: Notify,
+    /// Notified by each read of an outcome.
+    pub(crate) outcome_read: Notify,
 }
 
 impl FakeStore {
     fn check(&self, operation: &'static str) -> Result<(), StoreError> {
-        if self.away.load(Ordering::SeqCst) {
+        if self.unavailable.load(Ordering::SeqCst) {
             let source = "secret address of the database".into();
             return Err(StoreError::Unavailable { operation, source });
         }
@@ -109,7 +110,7 @@ impl Inbox for FakeStore {
     async fn outcome(&self, identity: &Identity) -> Result<Option<InboxRow>, StoreError> {
         self.check("outcome")?;
         let row = self.rows.lock().unwrap().get(identity).cloned();
-        self.asked.notify_one();
+        self.outcome_read.notify_one();
         Ok(row)
     }
 }
@@ -175,7 +176,7 @@ impl Repositories for FakeStore {
     }
 
     async fn repository(&self, _name: &RepositoryName) -> Result<Option<RepositoryRow>, StoreError> {
-        unreachable!("the console lists them all")
+        unreachable!("the console lists all repositories")
     }
 
     async fn listing(&self, _name: &RepositoryName) -> Result<Option<Vec<u8>>, StoreError> {
@@ -190,21 +191,21 @@ impl Repositories for FakeStore {
 #[async_trait]
 impl DeadLetters for FakeStore {
     async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<Vec<DeadLetterSummary>, StoreError> {
-        self.check("letters")?;
-        self.questions.lock().unwrap().push(query.clone());
+        self.check("dead_letters")?;
+        self.queries.lock().unwrap().push(query.clone());
         let dead_letters = self.dead_letters.lock().unwrap();
-        let heads = dead_letters
+        let summaries = dead_letters
             .iter()
             .rev()
             .map(|dead_letter| dead_letter.head.clone());
-        Ok(heads
-            .filter(|head| query.before.is_none_or(|before| head.number < before))
+        Ok(summaries
+            .filter(|summary| query.before.is_none_or(|before| summary.number < before))
             .take(query.limit as usize)
             .collect())
     }
 
     async fn dead_letter_totals(&self, query: &DeadLetterCountQuery) -> Result<DeadLetterTotals, StoreError> {
-        self.check("letter_counts")?;
+        self.check("dead_letter_totals")?;
         let mut counts = self.counts.lock().unwrap().clone();
         counts
             .groups
@@ -213,7 +214,7 @@ impl DeadLetters for FakeStore {
     }
 
     async fn dead_letter(&self, number: u64) -> Result<Option<DeadLetter>, StoreError> {
-        self.check("letter")?;
+        self.check("dead_letter")?;
         let dead_letters = self.dead_letters.lock().unwrap();
         Ok(dead_letters
             .iter()
@@ -258,15 +259,15 @@ impl Schema for FakeStore {
 
     async fn now(&self) -> Result<Timestamp, StoreError> {
         self.check("now")?;
-        Ok(Stopped.now())
+        Ok(FixedClock.now())
     }
 }
 
-/// A clock that stands still.
+/// A clock that always shows the same time.
 #[derive(Debug)]
-pub(crate) struct Stopped;
+pub(crate) struct FixedClock;
 
-impl Clock for Stopped {
+impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
         "2026-02-03T04:05:06.789Z".parse().unwrap()
     }

@@ -13,10 +13,7 @@ use super::problem;
 use crate::console::Shared;
 use lockstep_store::{CauseId, CauseRow, Device, DeviceQuery, StoreError};
 
-const LIMIT: u32 = 100;
-const MOST: u32 = 1000;
-
-/// `GET /v1/devices`: one page of the devices that fit, ordered by hostname.
+/// `GET /v1/devices`: one page of the matching devices, ordered by hostname.
 pub(crate) async fn list(
     _operator: Operator,
     State(shared): State<Arc<Shared>>,
@@ -24,24 +21,24 @@ pub(crate) async fn list(
 ) -> Result<Json<DevicePage>, ProblemResponse> {
     let query = query(parameters)?;
     let limit = query.limit as usize;
-    // One more than asked for tells whether there is a next page.
-    let probe = DeviceQuery {
+    // One more than requested shows whether there is a next page.
+    let one_more = DeviceQuery {
         limit: query.limit + 1,
         ..query
     };
     let mut devices = shared
         .context
         .fleet
-        .devices(&probe)
+        .devices(&one_more)
         .await
-        .map_err(problem::of_store)?;
+        .map_err(problem::store_error)?;
     let more = devices.len() > limit;
     devices.truncate(limit);
     let next = devices
         .last()
         .filter(|_| more)
         .map(|device| device.hostname.clone());
-    let devices = views(&shared, devices).await.map_err(problem::of_store)?;
+    let devices = views(&shared, devices).await.map_err(problem::store_error)?;
     Ok(Json(DevicePage { devices, next }))
 }
 
@@ -54,7 +51,7 @@ pub(crate) async fn show(
     let Path(text) = hostname.map_err(|error| parameters::invalid(error.body_text()))?;
     let unknown = || {
         let detail = format!("no device is named {text:?}");
-        ProblemResponse::not_found("unknown-device", "there is no such device", detail)
+        ProblemResponse::not_found("unknown-device", "the device does not exist", detail)
     };
     let hostname: Hostname = text.parse().map_err(|_| unknown())?;
     let device = shared
@@ -62,9 +59,9 @@ pub(crate) async fn show(
         .fleet
         .device(&hostname)
         .await
-        .map_err(problem::of_store)?
+        .map_err(problem::store_error)?
         .ok_or_else(unknown)?;
-    let mut views = views(&shared, vec![device]).await.map_err(problem::of_store)?;
+    let mut views = views(&shared, vec![device]).await.map_err(problem::store_error)?;
     views.pop().map(Json).ok_or_else(unknown)
 }
 
@@ -144,15 +141,8 @@ fn query(mut parameters: Parameters) -> Result<DeviceQuery, ProblemResponse> {
             .transpose()
             .map_err(|error| parameters::invalid(format!("parameter \"group\": {error}")))?,
         after: parameters.value("after")?,
-        limit: parameters.value("limit")?.unwrap_or(LIMIT),
+        limit: parameters.limit()?,
     };
     parameters.finish("synchronized, state, device_type, group, after, limit")?;
-    if !(1..=MOST).contains(&query.limit) {
-        let detail = format!(
-            "parameter \"limit\" is {}, it must be from 1 to {MOST}",
-            query.limit
-        );
-        return Err(parameters::invalid(detail));
-    }
     Ok(query)
 }

@@ -1,4 +1,4 @@
-//! What is shown of messages and devices.
+//! Devices and the outcomes of messages.
 
 use std::time::Duration;
 
@@ -78,11 +78,11 @@ async fn a_device_has_its_groups_and_its_open_causes_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_long_poll_wakes_when_the_outcome_is_there() {
+async fn a_long_poll_is_answered_as_soon_as_the_outcome_is_stored() {
     let scene = scene();
     let poll = scene.get("/v1/messages?source=urn:test&id=1&wait=60");
-    let work = async {
-        scene.store.asked.notified().await;
+    let store = async {
+        scene.store.outcome_read.notified().await;
         scene
             .store
             .rows
@@ -91,17 +91,17 @@ async fn a_long_poll_wakes_when_the_outcome_is_there() {
             .insert(identity("1"), applied("1"));
     };
     let started = Instant::now();
-    let (answered, ()) = tokio::join!(poll, work);
-    assert_eq!(answered.status, 200);
+    let (answer, ()) = tokio::join!(poll, store);
+    assert_eq!(answer.status, 200);
     assert!(started.elapsed() < Duration::from_secs(1));
-    assert_eq!(answered.body["state"], "applied");
-    assert_eq!(answered.body["by"], "ztp");
-    assert_eq!(answered.body["result_type"], "lockstep.event.applied");
-    assert_eq!(answered.body["result"]["devices"], json!(["sw1"]));
+    assert_eq!(answer.body["state"], "applied");
+    assert_eq!(answer.body["by"], "ztp");
+    assert_eq!(answer.body["result_type"], "lockstep.event.applied");
+    assert_eq!(answer.body["result"]["devices"], json!(["sw1"]));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_long_poll_ends_with_its_time_or_with_the_console() {
+async fn a_long_poll_ends_after_its_time_or_when_the_console_stops() {
     let scene = scene();
     let started = Instant::now();
     assert_eq!(
@@ -115,11 +115,11 @@ async fn a_long_poll_ends_with_its_time_or_with_the_console() {
 
     let poll = scene.get("/v1/messages?source=urn:test&id=1&wait=60");
     let stop = async {
-        scene.store.asked.notified().await;
+        scene.store.outcome_read.notified().await;
         scene.stop.cancel();
     };
     let started = Instant::now();
-    let (answered, ()) = tokio::join!(poll, stop);
-    assert_eq!(answered.problem(), (503, "stopping"));
+    let (answer, ()) = tokio::join!(poll, stop);
+    assert_eq!(answer.problem(), (503, "stopping"));
     assert!(started.elapsed() < Duration::from_secs(1));
 }
