@@ -1,7 +1,8 @@
 //! What is said about dead letters that were settled, or are about to be.
 
-use lockstep_protocol::rest::{DeadLetterCounts, DeadLetterState, DeadLetterView, InboxState, MessageView};
+use lockstep_protocol::rest::{DeadLetterCounts, DeadLetterView, MessageView};
 use lockstep_protocol::results::{DeadLetterAction, DeadLettersSettled};
+use lockstep_protocol::{DeadLetterState, InboxState};
 use serde::Serialize;
 
 use crate::cli::output::printable;

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-pub use lockstep_protocol::rest::InboxState;
+pub use lockstep_protocol::InboxState;
 use lockstep_protocol::{Digest, Identity, WorkResult};
 
 use super::{FollowUpKey, NewDeadLetter};

@@ -18,6 +18,7 @@ mod effects;
 mod error;
 mod error_class;
 mod facts;
+mod fleet;
 mod follow_up;
 mod follow_up_table;
 mod inbox;
@@ -34,14 +35,12 @@ mod sql;
 pub mod sqlite;
 mod stats;
 mod unit_of_work;
-mod view;
 
 use std::fmt::Debug;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use lockstep_protocol::rest::DeviceView;
-use lockstep_protocol::{DeviceState, DeviceType, GroupName, Hostname, Identity};
+use lockstep_protocol::Identity;
 
 pub use dead_letter::{
     DeadLetter, DeadLetterCountQuery, DeadLetterGroupCount, DeadLetterQuery, DeadLetterSelector,
@@ -52,6 +51,7 @@ pub use device_selector::{DevicePredicate, DeviceSelector, Flagged};
 pub use effects::{DeviceEffect, Effects, SettleDeadLetters};
 pub use error::StoreError;
 pub use facts::{Facts, Flips, NewCause, Origin, SettledDeadLetters};
+pub use fleet::{CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet};
 pub use follow_up::{
     FollowUp, FollowUpKey, FollowUpRequest, FollowUpTarget, FollowUps, NewFollowUp, ReplyAddress,
     UNPUBLISHED_GRACE, UnknownFollowUpKey,
@@ -76,39 +76,6 @@ pub trait Inbox: Debug + Send + Sync + 'static {
     /// # Errors
     /// See [`StoreError`].
     async fn outcome(&self, identity: &Identity) -> Result<Option<InboxRow>, StoreError>;
-}
-
-/// Which devices to list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DeviceQuery {
-    /// Only those whose flag says so.
-    pub synchronized: Option<bool>,
-    /// Only those in this state.
-    pub state: Option<DeviceState>,
-    /// Only those of this type.
-    pub device_type: Option<DeviceType>,
-    /// Only the members of this group.
-    pub group: Option<GroupName>,
-    /// Only those whose hostname sorts after this one.
-    pub after: Option<Hostname>,
-    /// At most so many.
-    pub limit: u32,
-}
-
-/// Reads the fleet.
-#[async_trait]
-pub trait Fleet: Debug + Send + Sync + 'static {
-    /// The devices of a query, ordered by hostname (by bytes).
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    async fn devices(&self, query: &DeviceQuery) -> Result<Vec<DeviceView>, StoreError>;
-
-    /// One device.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    async fn device(&self, hostname: &Hostname) -> Result<Option<DeviceView>, StoreError>;
 }
 
 /// Keeps the schema up to date, and says whether the store can be used.

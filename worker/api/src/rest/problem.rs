@@ -2,9 +2,9 @@ use axum::http::{Method, Uri};
 use lockstep_http::ProblemResponse;
 use lockstep_store::StoreError;
 
-/// What a caller is told about an error of the store: whether to send the request again.
+/// The answer to a request that failed in the store: 503 if sending it again can help, else 500.
 #[expect(clippy::needless_pass_by_value, reason = "for use with map_err")]
-pub(crate) fn of_store(error: StoreError) -> ProblemResponse {
+pub(crate) fn store_error(error: StoreError) -> ProblemResponse {
     if error.is_passing() {
         tracing::warn!(
             error = &error as &dyn std::error::Error,
@@ -12,8 +12,8 @@ pub(crate) fn of_store(error: StoreError) -> ProblemResponse {
         );
         return ProblemResponse::unavailable(
             "store-away",
-            "the store is away",
-            "send it again after a moment",
+            "the store is unavailable",
+            "send the request again after a moment",
         );
     }
     tracing::error!(
@@ -23,7 +23,7 @@ pub(crate) fn of_store(error: StoreError) -> ProblemResponse {
     ProblemResponse::internal()
 }
 
-/// The path exists, for another method.
+/// 405 for a path of the API that exists for other methods.
 pub(crate) async fn wrong_method(method: Method, uri: Uri) -> ProblemResponse {
     let allowed = if uri.path() == "/v1/events" {
         "POST"

@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 
 use super::cause;
 use super::error::Failure;
-use crate::view::OPEN_CAUSES;
+use crate::fleet::OPEN_CAUSES;
 use crate::{DeviceSelector, Flagged, NewCause, column};
 
 /// The parameters are lists in JSON.

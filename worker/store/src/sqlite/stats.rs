@@ -21,7 +21,7 @@ impl Stats for SqliteStore {
         .await
     }
 
-    /// Of those that read; there is one that writes besides.
+    /// The readers; the one connection that writes is not counted.
     fn sessions(&self) -> Sessions {
         let status = self.readers.status();
         Sessions {

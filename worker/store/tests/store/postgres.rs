@@ -86,7 +86,7 @@ async fn a_session_killed_in_a_transaction_rolls_back_and_the_pool_recovers() ->
     ensure!(place.store.outcome(&message("2")).await?.is_none());
     work(&place, &keys("3", ["sw1"]), devices([unsynchronize("sw1")])).await?;
     let device = place.store.device(&hostname("sw1")).await?.context("sw1")?;
-    ensure!(device.desired_generation == 2);
+    ensure!(device.sync.desired == 2);
     Ok(())
 }
 

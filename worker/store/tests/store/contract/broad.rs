@@ -97,7 +97,7 @@ pub(crate) async fn changes_and_batches_at_once_never_deadlock_and_add_up(place:
     };
     let found = place.store.devices(&all).await?;
     ensure!(found.len() == names.len() + TASKS * BATCHES / 5);
-    let sum: i64 = found.iter().map(|device| device.desired_generation - 1).sum();
+    let sum: i64 = found.iter().map(|device| device.sync.desired - 1).sum();
     let raised = raised.load(Ordering::Relaxed);
     ensure!(
         sum.unsigned_abs() == raised,

@@ -2,9 +2,11 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, ensure};
 use lockstep_protocol::{DeviceState, DeviceType, MessageId};
-use lockstep_store::{Attributes, DeviceEffect, Facts, Keys, Retryability, StoreError, Version};
+use lockstep_store::{Attributes, DeviceEffect, Facts, Keys, Retryability, StoreError, SyncState, Version};
 
-use super::{Place, create, create_all, devices, hostname, keys, mac, message, serial, unsynchronize, work};
+use super::{
+    Place, create, create_all, devices, hostname, keys, mac, message, messages, serial, unsynchronize, work,
+};
 
 fn described() -> Attributes {
     Attributes {
@@ -22,9 +24,9 @@ fn described() -> Attributes {
 pub(crate) async fn a_device_is_created_described_and_moved(place: &Place) -> Result<()> {
     create_all(place, &["sw1"]).await?;
     let created = place.store.device(&hostname("sw1")).await?.context("sw1")?;
-    ensure!(created.synchronized && created.state == DeviceState::Managed);
-    ensure!((created.desired_generation, created.synced_generation) == (1, 1));
-    ensure!(created.platform.is_none() && created.groups.is_empty() && created.causes.is_empty());
+    ensure!(created.sync == SyncState::SYNCHRONIZED && created.lifecycle.state == DeviceState::Managed);
+    ensure!(created.attributes == Attributes::of(DeviceType::Access) && created.open_causes.is_empty());
+    ensure!(place.store.groups_of(&[created.id]).await?.is_empty());
 
     let version = Version {
         // More exact than a database's time.
@@ -48,16 +50,20 @@ pub(crate) async fn a_device_is_created_described_and_moved(place: &Place) -> Re
     let (facts, _transaction) = place.store.begin(&[], &keys("3", ["sw1"])).await?;
     let row = facts.device(&hostname("sw1")).context("sw1")?;
     ensure!(
-        row.id == Some(created.id) && row.attributes == described(),
+        row.id == Some(created.id.0) && row.attributes == described(),
         "{row:?}"
     );
     ensure!(
         row.lifecycle.version == Some(version) && row.lifecycle.until == Some(until),
         "{row:?}"
     );
-    let view = place.store.device(&hostname("sw1")).await?.context("sw1")?;
-    ensure!(view.note.as_deref() == Some("moved to B12") && view.state == DeviceState::Unmanaged);
-    ensure!(view.management_ip == described().management_ip && view.serial == described().serial);
+    let device = place.store.device(&hostname("sw1")).await?.context("sw1")?;
+    ensure!(
+        device.lifecycle == row.lifecycle && device.attributes == described(),
+        "{device:?}"
+    );
+    ensure!(device.lifecycle.note.as_deref() == Some("moved to B12"));
+    ensure!(device.lifecycle.state == DeviceState::Unmanaged);
     Ok(())
 }
 
@@ -69,10 +75,8 @@ pub(crate) async fn a_device_may_be_created_and_flagged_in_one_batch(place: &Pla
     )
     .await?;
     let device = place.store.device(&hostname("sw1")).await?.context("sw1")?;
-    ensure!(
-        !device.synchronized && device.causes.len() == 1 && device.causes[0].id == "1",
-        "{device:?}"
-    );
+    ensure!(!device.sync.synchronized(), "{device:?}");
+    ensure!(messages(place, &device).await? == ["1"]);
     Ok(())
 }
 
@@ -137,7 +141,7 @@ pub(crate) async fn an_address_or_serial_number_that_is_taken_is_refused_and_not
         ensure!(place.store.outcome(&message(id)).await?.is_none());
     }
     let device = place.store.device(&hostname("sw1")).await?.context("sw1")?;
-    ensure!(device.synchronized);
+    ensure!(device.sync.synchronized());
     ensure!(place.probe.texts("SELECT cause FROM cause").await?.is_empty());
     Ok(())
 }

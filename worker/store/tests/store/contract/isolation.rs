@@ -19,7 +19,7 @@ pub(crate) async fn a_dropped_transaction_changes_nothing_and_frees_its_locks(pl
     // Within the lock time-out: nothing holds the device.
     work(place, &keys("3", ["sw1"]), devices([unsynchronize("sw1")])).await?;
     let device = place.store.device(&hostname("sw1")).await?.context("sw1")?;
-    ensure!(device.desired_generation == 2);
+    ensure!(device.sync.desired == 2);
     ensure!(place.store.outcome(&message("2")).await?.is_none());
     Ok(())
 }
@@ -37,7 +37,7 @@ pub(crate) async fn a_cancelled_beginning_leaves_nothing_locked(place: &Place) -
     })
     .await?;
     let device = place.store.device(&hostname("sw1")).await?.context("sw1")?;
-    ensure!(device.desired_generation == 2);
+    ensure!(device.sync.desired == 2);
     Ok(())
 }
 
@@ -106,7 +106,7 @@ pub(crate) async fn batches_that_overlap_at_random_add_up(place: &Place) -> Resu
         .devices(&all)
         .await?
         .iter()
-        .map(|device| device.desired_generation - 1)
+        .map(|device| device.sync.desired - 1)
         .sum();
     ensure!(usize::try_from(raised)? == TASKS * BATCHES * DEVICES, "{raised}");
     ensure!(place.probe.texts("SELECT id FROM inbox").await?.len() == TASKS * BATCHES + 1);

@@ -2,7 +2,7 @@ use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
 use jiff::SignedDuration;
 use lockstep_clock::{Clock, SystemClock};
-use lockstep_store::{DeviceQuery, Keys, StoreError};
+use lockstep_store::{CauseId, DeviceId, DeviceQuery, Keys, StoreError};
 
 use super::leases::{LONG, acquire};
 use super::repositories::{Changed, change, fetched, settings};
@@ -69,6 +69,8 @@ pub(crate) async fn a_store_without_schema_says_so(place: &Place) -> Result<()> 
         ..DeviceQuery::default()
     };
     ensure!(tells(&fresh.devices(&any).await));
+    ensure!(tells(&fresh.groups_of(&[DeviceId(1)]).await));
+    ensure!(tells(&fresh.causes(&[CauseId(1)]).await));
     ensure!(tells(&fresh.acquire("repository/settings", LONG).await));
     ensure!(tells(&fresh.repositories().await));
     ensure!(tells(&fresh.listing(&settings()).await));
@@ -180,7 +182,7 @@ pub(crate) async fn a_newer_schema_that_only_adds_is_worked_on(place: &Place) ->
         ensure!(store.outcome(&message(id)).await?.is_some());
     }
     let device = place.other.device(&hostname("sw1")).await?.context("sw1")?;
-    ensure!(device.desired_generation == 3, "{device:?}");
+    ensure!(device.sync.desired == 3, "{device:?}");
     let lease = acquire(place, LONG).await?;
     ensure!(change(&*place.store, &fetched(&lease, 0)).await? == Changed::Committed);
 

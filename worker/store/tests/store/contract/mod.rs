@@ -33,9 +33,9 @@ use lockstep_protocol::{
     WorkResult,
 };
 use lockstep_store::{
-    Attributes, DeadLetters, DeliveryAttempts, DeviceEffect, Effects, Facts, Fleet, FollowUps, Inbox,
-    InboxRow, InboxState, Keys, Leases, Origin, Repositories, Retention, Schema, Stats, StoreError,
-    UnitOfWork,
+    Attributes, CauseRow, DeadLetters, DeliveryAttempts, Device, DeviceEffect, Effects, Facts, Fleet,
+    FollowUps, Inbox, InboxRow, InboxState, Keys, Leases, Origin, Repositories, Retention, Schema, Stats,
+    StoreError, UnitOfWork,
 };
 use serde_json::json;
 
@@ -118,6 +118,7 @@ macro_rules! contract {
                 pages_go_through_all_devices_in_order_of_bytes,
                 filters_choose_devices,
                 one_device_is_found_by_name,
+                groups_and_causes_of_many_devices_are_read_at_once,
             }
             related {
                 a_link_and_its_mirror_image_are_one,
@@ -353,6 +354,19 @@ pub(crate) fn unsynchronize(name: &str) -> DeviceEffect {
         hostname: hostname(name),
         cause: Cause::InterfaceUpdated,
     }
+}
+
+/// The open causes of a device, oldest first.
+pub(crate) async fn causes(place: &Place, device: &Device) -> Result<Vec<CauseRow>, StoreError> {
+    let found = place.store.causes(&device.open_causes).await?;
+    let open = device.open_causes.iter();
+    Ok(open.filter_map(|id| found.get(id).cloned()).collect())
+}
+
+/// The messages behind the open causes of a device, oldest first.
+pub(crate) async fn messages(place: &Place, device: &Device) -> Result<Vec<String>, StoreError> {
+    let causes = causes(place, device).await?.into_iter();
+    Ok(causes.map(|cause| cause.identity.id.into()).collect())
 }
 
 /// Creates devices in one batch.

@@ -78,7 +78,12 @@ pub(crate) async fn groups_by_list_are_replaced(place: &Place) -> Result<()> {
     };
     let groups = async |name| -> Result<Vec<String>> {
         let device = place.store.device(&hostname(name)).await?.context("the device")?;
-        Ok(device.groups.iter().map(ToString::to_string).collect())
+        let groups = place.store.groups_of(&[device.id]).await?.remove(&device.id);
+        Ok(groups
+            .unwrap_or_default()
+            .iter()
+            .map(ToString::to_string)
+            .collect())
     };
     let both = [join("sw1", &["b", "a"]), join("sw2", &["a"]), join("sw2", &["b"])];
     work(place, &keys("2", ["sw1", "sw2"]), devices(both)).await?;

@@ -2,15 +2,16 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use jiff::Timestamp;
-use lockstep_protocol::rest::DeviceView;
 use lockstep_protocol::{Cause, CommitId, Kind, RepositoryName};
 use lockstep_store::{
-    Advance, DeviceQuery, DeviceSelector, Flagged, InboxRow, Keys, Lease, NewCause, RepositoryChange,
+    Advance, Device, DeviceQuery, DeviceSelector, Flagged, InboxRow, Keys, Lease, NewCause, RepositoryChange,
     RepositoryRow, StoreError,
 };
 
 use super::leases::{LONG, NO_TIME, acquire};
-use super::{Place, Store, at, create_all, devices, hostname, keys, message, row, unsynchronize, work};
+use super::{
+    Place, Store, at, causes, create_all, devices, hostname, keys, message, row, unsynchronize, work,
+};
 
 pub(crate) fn settings() -> RepositoryName {
     RepositoryName::try_from("settings".to_owned()).expect("a name")
@@ -131,7 +132,7 @@ pub(crate) async fn flag(store: &dyn Store, refresh: Refresh) -> Result<Flagged>
     }
 }
 
-pub(crate) async fn device(place: &Place, name: &str) -> Result<DeviceView> {
+pub(crate) async fn device(place: &Place, name: &str) -> Result<Device> {
     place.store.device(&hostname(name)).await?.context("the device")
 }
 
@@ -140,7 +141,7 @@ pub(crate) async fn device(place: &Place, name: &str) -> Result<DeviceView> {
 struct Everything {
     repositories: Vec<RepositoryRow>,
     listing: Option<Vec<u8>>,
-    devices: Vec<DeviceView>,
+    devices: Vec<Device>,
     causes: Vec<String>,
     messages: Vec<String>,
 }
@@ -187,13 +188,15 @@ pub(crate) async fn a_change_commits_all_of_it_together(place: &Place) -> Result
     ensure!(place.other.listing(&settings()).await?.as_deref() == Some(&b"listing"[..]));
     ensure!(place.other.outcome(&message("push")).await?.is_some());
     let flagged = device(place, "sw1").await?;
-    ensure!(!flagged.synchronized && flagged.unsynchronized_since == Some(at()));
-    let [cause] = &flagged.causes[..] else {
+    ensure!(!flagged.sync.synchronized() && flagged.sync.since == Some(at()));
+    let [cause] = &causes(place, &flagged).await?[..] else {
         bail!("{flagged:?}")
     };
-    ensure!(cause.cause == "refresh_settings" && cause.event == "lockstep.repository.changed");
-    ensure!(cause.id == "push" && cause.by.as_deref() == Some("gitlab") && cause.at == at());
-    ensure!(device(place, "sw2").await?.synchronized);
+    ensure!(cause.cause == "refresh_settings" && cause.kind == "lockstep.repository.changed");
+    ensure!(
+        cause.identity == message("push") && cause.actor.as_deref() == Some("gitlab") && cause.at == at()
+    );
+    ensure!(device(place, "sw2").await?.sync.synchronized());
 
     // A later look that is not accepted leaves what was accepted.
     let mut invalid = fetched(&lease, 1);
@@ -259,7 +262,7 @@ pub(crate) async fn a_superseded_revision_writes_nothing(place: &Place) -> Resul
     }
     // What was refused leaves no lock and no transaction behind.
     flag(&*place.other, flags(&lease, 2, "other", named(["sw1"]))).await?;
-    ensure!(device(place, "sw1").await?.desired_generation == 4);
+    ensure!(device(place, "sw1").await?.sync.desired == 4);
     Ok(())
 }
 
@@ -308,7 +311,7 @@ pub(crate) async fn a_cause_that_hits_nobody_leaves_no_row(place: &Place) -> Res
         );
     }
     ensure!(place.probe.texts("SELECT cause FROM cause").await?.is_empty());
-    ensure!(device(place, "sw1").await?.synchronized);
+    ensure!(device(place, "sw1").await?.sync.synchronized());
     Ok(())
 }
 

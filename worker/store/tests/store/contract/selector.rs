@@ -9,7 +9,7 @@ use lockstep_store::{Attributes, DeviceEffect, DeviceQuery, DeviceSelector, Leas
 
 use super::leases::{LONG, acquire};
 use super::repositories::{device, flag, flags, named, revision};
-use super::{Place, at, create_all, devices, hostname, keys, unsynchronize, work};
+use super::{Place, at, create_all, devices, hostname, keys, messages, unsynchronize, work};
 
 fn of_kind(name: &str, device_type: DeviceType, platform: Option<&str>) -> DeviceEffect {
     DeviceEffect::Create {
@@ -45,7 +45,7 @@ async fn generations(place: &Place) -> Result<BTreeMap<String, i64>> {
     let devices = place.store.devices(&all).await?;
     Ok(devices
         .into_iter()
-        .map(|device| (device.hostname.to_string(), device.desired_generation))
+        .map(|device| (device.hostname.to_string(), device.sync.desired))
         .collect())
 }
 
@@ -173,14 +173,14 @@ pub(crate) async fn the_first_cause_starts_the_clock_and_the_newest_32_stay_open
         for (name, before, since) in [("sw1", vec![], at() + began), ("sw2", vec!["event"], at())] {
             let device = device(place, name).await?;
             ensure!(
-                device.unsynchronized_since == Some(since),
+                device.sync.since == Some(since),
                 "{name} after {number}: {device:?}"
             );
             let all: Vec<&str> = before
                 .into_iter()
                 .chain(pushes.iter().map(String::as_str))
                 .collect();
-            let open: Vec<&str> = device.causes.iter().map(|cause| cause.id.as_str()).collect();
+            let open = messages(place, &device).await?;
             ensure!(
                 open == all[all.len().saturating_sub(32)..],
                 "{name} after {number}: {open:?}"
