@@ -42,7 +42,7 @@ fn exit_codes_and_errors_say_what_to_do_next() -> Result<()> {
         (
             "dead list --state gone",
             2,
-            "there are dead, requeued, worked, dropped",
+            "there are dead, requeued, processed, dropped",
         ),
         ("dead list --code unknown-devise", 2, "`unknown-device`"),
         ("dead list --state dead --all-states", 2, "cannot be used with"),

@@ -76,7 +76,7 @@ async fn what_died_is_listed_and_shown(ground: Ground) -> Result<()> {
     for (flags, expected) in [
         ("", vec![3, 2, 1]),
         (" --all-states", vec![4, 3, 2, 1]),
-        (" --state worked", vec![4]),
+        (" --state processed", vec![4]),
         (" --code unknown-device", vec![1]),
         (" --lane events --limit 1", vec![2]),
         (" --type lockstep.rocket.launched", vec![3]),

@@ -188,7 +188,7 @@ async fn all_that_match_are_settled_and_no_others(ground: Ground) -> Result<()> 
         "{others}"
     );
     wait::until("all three to be worked", PATIENCE, async || {
-        match operator.json("dead list --state worked").await {
+        match operator.json("dead list --state processed").await {
             Ok(processed) if processed.as_array().is_some_and(|processed| processed.len() == 3) => Ok(()),
             other => Err(format!("{other:?}")),
         }

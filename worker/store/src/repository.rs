@@ -36,7 +36,7 @@ pub struct RepositoryChange {
     pub name: RepositoryName,
     /// The branch that was looked at.
     pub branch: String,
-    /// The round of the row on which it was decided; 0 if there was none.
+    /// The revision of the row on which it was decided; 0 if there was none.
     pub revision: i64,
     /// The tip that was seen.
     pub seen: CommitId,
@@ -172,7 +172,7 @@ impl Debug for RepositoryChange {
         f.debug_struct("RepositoryChange")
             .field("lease", &self.lease)
             .field("name", &self.name)
-            .field("round", &self.revision)
+            .field("revision", &self.revision)
             .field("seen", &self.seen)
             .field("problem", &self.problem)
             .finish_non_exhaustive()

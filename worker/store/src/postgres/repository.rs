@@ -19,7 +19,7 @@ const OPERATION: &str = "change a repository";
 
 macro_rules! select {
     () => {
-        "SELECT name, branch, round, accepted, accepted_at, seen, seen_at, problem FROM repository"
+        "SELECT name, branch, revision, accepted, accepted_at, seen, seen_at, problem FROM repository"
     };
 }
 
@@ -28,10 +28,10 @@ const SELECT: &str = concat!(select!(), " WHERE name = $1");
 const SELECT_LISTING: &str = "SELECT listing FROM repository WHERE name = $1";
 
 const SEE: &str = "\
-    INSERT INTO repository (name, branch, round, seen, seen_at, problem) VALUES ($1, $2, $3::bigint + 1, $4, $5, $6) \
-    ON CONFLICT (name) DO UPDATE SET branch = excluded.branch, round = excluded.round, seen = excluded.seen, \
+    INSERT INTO repository (name, branch, revision, seen, seen_at, problem) VALUES ($1, $2, $3::bigint + 1, $4, $5, $6) \
+    ON CONFLICT (name) DO UPDATE SET branch = excluded.branch, revision = excluded.revision, seen = excluded.seen, \
         seen_at = excluded.seen_at, problem = excluded.problem \
-    WHERE repository.round = $3";
+    WHERE repository.revision = $3";
 
 const ACCEPT: &str = "UPDATE repository SET accepted = $2, accepted_at = $3, listing = $4 WHERE name = $1";
 

@@ -11,7 +11,7 @@ CREATE TABLE repository (
     name TEXT PRIMARY KEY,
     branch TEXT NOT NULL,
     -- Raised whenever the row is written: who decided on an older row does not write.
-    round INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
     -- The commit whose flags are set; null before the first.
     accepted TEXT,
     accepted_at INTEGER,

@@ -57,8 +57,8 @@ pub(crate) async fn changes_and_batches_at_once_never_deadlock_and_add_up(place:
     let changes = async |repository: &str, broad: bool| -> Result<()> {
         let lease = place.other.acquire(repository, LONG).await?;
         let lease = lease.expect("nobody else wants it");
-        for revision in 0..ROUNDS {
-            let selector = match revision % 2 {
+        for round in 0..ROUNDS {
+            let selector = match round % 2 {
                 _ if !broad => named(some(&names)),
                 0 => DeviceSelector {
                     device_types: [DeviceType::Access].into(),
@@ -71,9 +71,9 @@ pub(crate) async fn changes_and_batches_at_once_never_deadlock_and_add_up(place:
             };
             let change = RepositoryChange {
                 name: repository.to_owned().try_into()?,
-                ..flags(&lease, revision, &format!("{repository} {revision}"), selector)
+                ..flags(&lease, round, &format!("{repository} {round}"), selector)
             };
-            let store = if revision % 2 == 0 {
+            let store = if round % 2 == 0 {
                 &place.store
             } else {
                 &place.other

@@ -94,17 +94,17 @@ pub(crate) async fn a_renewal_counts_from_now(place: &Place) -> Result<()> {
 
 /// However it became free, one of sixteen gets it, and the fence says how many did so far.
 pub(crate) async fn one_of_sixteen_gets_it(place: &Place) -> Result<()> {
-    for revision in 1..=10 {
+    for round in 1..=10 {
         let tries = (0..16).map(|n| {
             let store = if n % 2 == 0 { &place.store } else { &place.other };
             store.acquire(NAME, LONG)
         });
         let got: Vec<Lease> = try_join_all(tries).await?.into_iter().flatten().collect();
         let [lease] = &got[..] else {
-            anyhow::bail!("round {revision}: {got:?}")
+            anyhow::bail!("round {round}: {got:?}")
         };
-        ensure!(lease.fence == revision, "round {revision}: {lease:?}");
-        if revision % 2 == 0 {
+        ensure!(lease.fence == round, "round {round}: {lease:?}");
+        if round % 2 == 0 {
             place.store.release(lease).await?;
         } else {
             ensure!(place.store.renew(lease, NO_TIME).await?);
