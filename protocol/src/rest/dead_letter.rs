@@ -194,7 +194,7 @@ mod tests {
         let error = "gone".parse::<DeadLetterState>().unwrap_err();
         assert_eq!(
             error,
-            "\"gone\" is no state of dead letters; there are dead, requeued, worked, dropped"
+            "\"gone\" is no state of dead letters; there are dead, requeued, processed, dropped"
         );
     }
 

@@ -145,7 +145,7 @@ async fn a_bad_parameter_is_named() {
     for (query, expected) in [
         (
             "state=gone",
-            "parameter \"state\": \"gone\" is no state of dead letters; there are dead, requeued, worked, dropped, or all",
+            "parameter \"state\": \"gone\" is no state of dead letters; there are dead, requeued, processed, dropped, or all",
         ),
         ("lane=fast", "parameter \"lane\": \"fast\" is no lane"),
         (
