@@ -1,4 +1,4 @@
-//! Poison in a full batch: each bad message is rejected by itself, its neighbours are applied.
+//! Invalid messages in a full batch: each one is rejected individually, the other messages are applied.
 
 use anyhow::Result;
 use lockstep_protocol::{Code, Identity, Kind};

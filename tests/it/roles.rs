@@ -1,4 +1,4 @@
-//! RabbitMQ, PostgreSQL, a console and two workers as separate processes, used as the README says.
+//! RabbitMQ, PostgreSQL, a console and two workers as separate processes, used as described in the README.
 
 use std::process::{Command, Output};
 
@@ -29,7 +29,7 @@ impl Operator {
         Ok(tokio::task::spawn_blocking(move || command.output()).await??)
     }
 
-    /// Runs a command that must succeed, and gives what it printed.
+    /// Runs a command that must succeed, and returns its output.
     async fn gets(&self, arguments: &[&str]) -> Result<String> {
         let output = self.types(arguments).await?;
         let errors = String::from_utf8_lossy(&output.stderr);

@@ -38,7 +38,7 @@ fn stderr(output: &Output) -> String {
 }
 
 #[test]
-fn a_bound_on_devices_decides_the_exit_code() -> Result<()> {
+fn the_device_limit_decides_the_exit_code() -> Result<()> {
     let folder = tempfile::tempdir()?;
     std::fs::write(folder.path().join("fleet.yml"), FLEET)?;
     let ask = |most: &str| {
@@ -76,7 +76,7 @@ fn a_bound_on_devices_decides_the_exit_code() -> Result<()> {
 }
 
 #[test]
-fn paths_alone_will_do() -> Result<()> {
+fn paths_alone_are_enough() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let write = |path: &str, text: &str| {
         let file = folder.path().join(path);
@@ -145,7 +145,7 @@ fn paths_alone_will_do() -> Result<()> {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused_with_what_to_do() -> Result<()> {
+fn invalid_arguments_are_rejected_with_advice() -> Result<()> {
     let repository = Repository::new()?;
     repository.commit(&[(FILE, b"access/a.yml", NTP)])?;
     std::fs::write(

@@ -1,4 +1,4 @@
-//! Dead letters as an operator meets them: found, looked at, requeued, dropped.
+//! Dead letters on the command line: listed, shown, requeued, dropped.
 
 mod reading;
 mod settling;
@@ -13,14 +13,14 @@ use crate::system::{Ground, PATIENCE, Process, Scene};
 
 const TOKEN: &str = "a-token-of-alice";
 
-/// An operator at a terminal, with all there is to run.
+/// An operator at a terminal, and the processes of a running system.
 struct Operator {
     scene: Scene,
     environment: Vec<(String, String)>,
     processes: Vec<Process>,
 }
 
-/// What a command came to.
+/// The output of a command.
 #[derive(Debug)]
 struct Said {
     code: Option<i32>,
@@ -29,7 +29,7 @@ struct Said {
 }
 
 impl Operator {
-    /// Starts what there is to run, and waits until it answers.
+    /// Starts the processes of a scene and waits until the console answers.
     async fn in_the(scene: Scene, ground: Ground) -> Result<Self> {
         let mut operator = Self {
             scene,
@@ -68,7 +68,7 @@ impl Operator {
         Self::in_the(Scene::new(ground).await?, ground).await
     }
 
-    /// Runs a command, of which no argument has a blank in it.
+    /// Runs a command. Its arguments are separated by blanks and contain none.
     async fn types(&self, line: &str) -> Result<Said> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lockstep"));
         command.args(line.split(' ')).current_dir(self.scene.folder());
@@ -81,20 +81,20 @@ impl Operator {
         })
     }
 
-    /// Runs a command that must end so, and gives what it printed.
+    /// Runs a command that must end with this exit code, and returns its output.
     async fn gets(&self, line: &str, code: i32) -> Result<Said> {
         let said = self.types(line).await?;
         ensure!(said.code == Some(code), "{line}: {said:?}");
         Ok(said)
     }
 
-    /// What a command that must succeed printed as JSON.
+    /// Runs a command that must succeed, and returns its JSON output.
     async fn json(&self, line: &str) -> Result<Value> {
         let said = self.gets(&format!("{line} --json"), 0).await?;
         serde_json::from_str(&said.stdout).with_context(|| format!("{line}: {said:?}"))
     }
 
-    /// The dead letters that nobody settled yet, the newest first.
+    /// The unsettled dead letters, newest first.
     async fn dead(&self) -> Result<Vec<Value>> {
         let list = self.json("dead list").await?;
         Ok(list.as_array().context("a list")?.clone())

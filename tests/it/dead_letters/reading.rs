@@ -1,11 +1,11 @@
-//! Lists and looks, of rows that were put into the table behind everybody's back.
+//! Lists and shows dead letters that the test inserts into the table directly.
 
 use anyhow::{Result, ensure};
 
 use super::Operator;
 use crate::system::{Ground, Scene};
 
-/// The columns that every row has alike.
+/// All columns. The first ones have the same value in each row.
 const COLUMNS: &str = "source, redrive_count, attempts, reason, place, properties, id, lane, kind, code, state, body, first_at, died_at";
 const ALIKE: &str =
     "'urn:test', 0, 1, 'no device is named sw9', '$.data.hostname', '{\"reply_to\": \"lockstep.reply.x\"}'";
@@ -36,7 +36,7 @@ const ROWS: [[&str; 5]; 4] = [
     ],
 ];
 
-/// Puts the rows there: they get the numbers from 1 on.
+/// Inserts the rows; their numbers begin with 1.
 async fn fill(scene: &Scene, ground: Ground) -> Result<()> {
     let insert =
         |blob: fn(&str) -> String, time: &str| {
@@ -61,7 +61,7 @@ async fn fill(scene: &Scene, ground: Ground) -> Result<()> {
     Ok(())
 }
 
-async fn what_died_is_listed_and_shown(ground: Ground) -> Result<()> {
+async fn dead_letters_are_listed_and_shown(ground: Ground) -> Result<()> {
     let scene = Scene::new(ground).await?;
     fill(&scene, ground).await?;
     let operator = Operator::in_the(scene, ground).await?;
@@ -122,11 +122,11 @@ async fn what_died_is_listed_and_shown(ground: Ground) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_died_is_listed_and_shown_on_servers() -> Result<()> {
-    what_died_is_listed_and_shown(Ground::Servers).await
+async fn dead_letters_are_listed_and_shown_on_servers() -> Result<()> {
+    dead_letters_are_listed_and_shown(Ground::Servers).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_died_is_listed_and_shown_embedded() -> Result<()> {
-    what_died_is_listed_and_shown(Ground::Embedded).await
+async fn dead_letters_are_listed_and_shown_embedded() -> Result<()> {
+    dead_letters_are_listed_and_shown(Ground::Embedded).await
 }

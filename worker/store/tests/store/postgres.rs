@@ -178,7 +178,7 @@ async fn a_device_made_twice_at_once_is_made_once() -> Result<()> {
 }
 
 #[tokio::test]
-async fn nul_in_an_attribute_is_refused_and_costs_nobody_else() -> Result<()> {
+async fn nul_in_an_attribute_is_refused_without_affecting_others() -> Result<()> {
     let place = open().await?;
     create_all(&place, &["sw1"]).await?;
     let describe = DeviceEffect::Describe {
@@ -383,7 +383,7 @@ async fn an_answer_that_never_comes_is_not_waited_for() -> Result<()> {
 }
 
 /// A thousand settled dead letters for one that is not.
-const MANY_LETTERS: &str = "\
+const MANY_DEAD_LETTERS: &str = "\
     INSERT INTO dead_letter (source, id, redrive_count, lane, kind, code, reason, attempts, first_at, died_at, body, properties, \
         state, settled_at, request_source, request_id) \
     SELECT 'urn:test', n::text, 0, 'events', 'lockstep.x', 'crashed', '', 1, now(), now(), decode('00', 'hex'), '{}', \
@@ -396,7 +396,7 @@ async fn among_a_hundred_thousand_dead_letters_nothing_is_searched_for() -> Resu
     // Enough for the server to turn from plans for these very parameters to one for all.
     const ROUNDS: usize = 8;
     let place = open().await?;
-    place.probe.texts(MANY_LETTERS).await?;
+    place.probe.texts(MANY_DEAD_LETTERS).await?;
     place.probe.texts("ANALYZE dead_letter").await?;
     let store = PostgresStore::connect(options(&url(&place)))?;
     let list = |state| DeadLetterQuery {

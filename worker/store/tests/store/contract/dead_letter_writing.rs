@@ -140,7 +140,7 @@ pub(crate) async fn a_dead_letter_commits_with_its_row_and_comes_back_as_it_was(
     Ok(())
 }
 
-pub(crate) async fn the_same_death_has_one_dead_letter(place: &Place) -> Result<()> {
+pub(crate) async fn a_repeated_dead_letter_is_stored_once(place: &Place) -> Result<()> {
     end(place, completion("1", 0, None)).await?;
     let (mut facts, transaction) = place.store.begin(&Keys::default()).await?;
     facts.file(dead_letter("1", 0));
@@ -321,7 +321,7 @@ pub(crate) async fn a_selection_is_one_longer_than_a_command_settles(place: &Pla
     Ok(())
 }
 
-pub(crate) async fn those_that_nobody_settled_are_counted(place: &Place) -> Result<()> {
+pub(crate) async fn unsettled_dead_letters_are_counted(place: &Place) -> Result<()> {
     for id in ["1", "2", "3"] {
         end(place, completion(id, 0, None)).await?;
     }

@@ -243,7 +243,7 @@ pub(crate) async fn filters_choose_dead_letters(place: &Place) -> Result<()> {
     Ok(())
 }
 
-pub(crate) async fn words_of_a_newer_worker_are_read_as_texts(place: &Place) -> Result<()> {
+pub(crate) async fn unknown_lanes_and_codes_of_a_newer_worker_are_read_as_texts(place: &Place) -> Result<()> {
     let newer = New {
         lane: "satellites",
         code: "lost-in-space",

@@ -10,7 +10,7 @@ fn start(id: &str, redrive_count: u32) -> DeliveryAttempt {
     }
 }
 
-pub(crate) async fn starts_are_counted_until_they_are_forgotten(place: &Place) -> Result<()> {
+pub(crate) async fn delivery_attempts_are_counted_until_they_are_forgotten(place: &Place) -> Result<()> {
     let (one, two) = (start("1", 0), start("2", 0));
     ensure!(place.store.begun(std::slice::from_ref(&one)).await? == [Some(0)]);
     place.store.note(&[one.clone(), two.clone()]).await?;
@@ -22,7 +22,7 @@ pub(crate) async fn starts_are_counted_until_they_are_forgotten(place: &Place) -
     Ok(())
 }
 
-pub(crate) async fn what_ended_is_no_suspect_until_it_is_requeued(place: &Place) -> Result<()> {
+pub(crate) async fn a_processed_message_counts_no_attempts_until_it_is_requeued(place: &Place) -> Result<()> {
     let first = start("1", 0);
     place.store.note(std::slice::from_ref(&first)).await?;
     let dead = InboxRow {
@@ -37,7 +37,7 @@ pub(crate) async fn what_ended_is_no_suspect_until_it_is_requeued(place: &Place)
     Ok(())
 }
 
-pub(crate) async fn many_note_the_same_starts_at_once(place: &Place) -> Result<()> {
+pub(crate) async fn the_same_delivery_attempt_is_recorded_concurrently(place: &Place) -> Result<()> {
     let starts: Vec<DeliveryAttempt> = (0..50).map(|number| start(&number.to_string(), 0)).collect();
     let mut backwards = starts.clone();
     backwards.reverse();

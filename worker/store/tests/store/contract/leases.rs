@@ -38,7 +38,7 @@ pub(crate) async fn a_lease_is_for_one_until_it_is_released(place: &Place) -> Re
     Ok(())
 }
 
-pub(crate) async fn a_lease_runs_out_and_its_late_holder_has_no_say(place: &Place) -> Result<()> {
+pub(crate) async fn an_expired_lease_cannot_be_used_by_its_holder(place: &Place) -> Result<()> {
     let late = acquire(place, NO_TIME).await?;
     ensure!(
         !place.store.renew(&late, LONG).await?,
@@ -93,7 +93,7 @@ pub(crate) async fn a_renewal_counts_from_now(place: &Place) -> Result<()> {
 }
 
 /// However it became free, one of sixteen gets it, and the fence says how many did so far.
-pub(crate) async fn one_of_sixteen_gets_it(place: &Place) -> Result<()> {
+pub(crate) async fn one_of_sixteen_acquires_it(place: &Place) -> Result<()> {
     for round in 1..=10 {
         let tries = (0..16).map(|n| {
             let store = if n % 2 == 0 { &place.store } else { &place.other };

@@ -175,7 +175,7 @@ pub(crate) async fn each_version_keeps_what_the_one_before_had(place: &Place) ->
 }
 
 /// Workers roll: the new ones migrate, and the old ones work on until they are replaced.
-pub(crate) async fn a_newer_schema_that_only_adds_is_worked_on(place: &Place) -> Result<()> {
+pub(crate) async fn a_newer_schema_with_only_additions_is_accepted(place: &Place) -> Result<()> {
     create_all(place, &["sw1"]).await?;
     let version = upgrade(place).await?;
     // One that was at work before, and one that begins now.
@@ -204,7 +204,7 @@ pub(crate) async fn a_newer_schema_that_only_adds_is_worked_on(place: &Place) ->
     Ok(())
 }
 
-pub(crate) async fn a_newer_schema_that_takes_away_is_refused(place: &Place) -> Result<()> {
+pub(crate) async fn a_newer_schema_with_removals_is_refused(place: &Place) -> Result<()> {
     let version = upgrade(place).await?;
     let needs = format!("UPDATE schema_compatibility SET oldest = {version}");
     run(place, &[&needs]).await?;

@@ -43,8 +43,8 @@ macro_rules! contract {
                 a_store_without_schema_says_so,
                 eight_migrations_at_once_apply_once,
                 each_version_keeps_what_the_one_before_had,
-                a_newer_schema_that_only_adds_is_worked_on,
-                a_newer_schema_that_takes_away_is_refused,
+                a_newer_schema_with_only_additions_is_accepted,
+                a_newer_schema_with_removals_is_refused,
                 the_clock_is_that_of_this_machine,
             }
             devices {
@@ -72,18 +72,18 @@ macro_rules! contract {
                 rows_derived_from_content_may_come_twice,
             }
             dead_letter_writing {
-                those_that_nobody_settled_are_counted,
+                unsettled_dead_letters_are_counted,
                 a_dead_letter_commits_with_its_row_and_comes_back_as_it_was,
-                the_same_death_has_one_dead_letter,
+                a_repeated_dead_letter_is_stored_once,
                 a_requeued_message_takes_the_place_of_its_dead_row,
                 what_was_settled_is_not_settled_again,
                 a_selection_takes_what_matches_up_to_its_number,
                 a_selection_is_one_longer_than_a_command_settles,
             }
             delivery_attempts {
-                starts_are_counted_until_they_are_forgotten,
-                what_ended_is_no_suspect_until_it_is_requeued,
-                many_note_the_same_starts_at_once,
+                delivery_attempts_are_counted_until_they_are_forgotten,
+                a_processed_message_counts_no_attempts_until_it_is_requeued,
+                the_same_delivery_attempt_is_recorded_concurrently,
             }
             isolation {
                 a_dropped_transaction_changes_nothing_and_frees_its_locks,
@@ -106,15 +106,15 @@ macro_rules! contract {
             }
             leases {
                 a_lease_is_for_one_until_it_is_released,
-                a_lease_runs_out_and_its_late_holder_has_no_say,
+                an_expired_lease_cannot_be_used_by_its_holder,
                 a_renewal_counts_from_now,
-                one_of_sixteen_gets_it,
+                one_of_sixteen_acquires_it,
             }
             repositories {
                 a_change_commits_all_of_it_together,
                 under_a_lost_lease_nothing_is_written,
-                a_superseded_round_writes_nothing,
-                a_message_that_was_worked_makes_it_a_conflict,
+                a_superseded_change_writes_nothing,
+                a_processed_message_makes_the_change_a_conflict,
                 a_cause_that_hits_nobody_leaves_no_row,
                 a_listing_may_have_any_bytes,
                 repositories_are_listed_by_name,
@@ -125,7 +125,7 @@ macro_rules! contract {
                 settled_dead_letters_go_and_others_stay,
                 causes_that_a_device_lists_as_open_stay,
                 young_causes_stay,
-                old_starts_of_deliveries_go,
+                old_delivery_attempts_are_deleted,
             }
             selector {
                 devices_are_flagged_by_what_they_are,
@@ -140,7 +140,7 @@ macro_rules! contract {
                 a_dead_letter_comes_back_as_it_was,
                 pages_go_from_the_newest_to_the_oldest,
                 filters_choose_dead_letters,
-                words_of_a_newer_worker_are_read_as_texts,
+                unknown_lanes_and_codes_of_a_newer_worker_are_read_as_texts,
                 counts_are_by_lane_type_and_code_and_the_total_is_of_all,
                 what_a_command_requeued_is_found_by_its_command,
                 what_was_requeued_long_ago_is_due,

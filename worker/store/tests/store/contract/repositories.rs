@@ -207,7 +207,7 @@ pub(crate) async fn under_a_lost_lease_nothing_is_written(place: &Place) -> Resu
     Ok(())
 }
 
-pub(crate) async fn a_superseded_round_writes_nothing(place: &Place) -> Result<()> {
+pub(crate) async fn a_superseded_change_writes_nothing(place: &Place) -> Result<()> {
     create_all(place, &["sw1"]).await?;
     let lease = acquire(place, LONG).await?;
     flag(&*place.store, flags(&lease, 0, "push", named(["sw1"]))).await?;
@@ -229,7 +229,7 @@ pub(crate) async fn a_superseded_round_writes_nothing(place: &Place) -> Result<(
 }
 
 /// As when another worker had it redelivered, worked it, and was faster.
-pub(crate) async fn a_message_that_was_worked_makes_it_a_conflict(place: &Place) -> Result<()> {
+pub(crate) async fn a_processed_message_makes_the_change_a_conflict(place: &Place) -> Result<()> {
     create_all(place, &["sw1"]).await?;
     work(place, &keys("push", ["sw1"]), devices([unsynchronize("sw1")])).await?;
     let lease = acquire(place, LONG).await?;

@@ -175,7 +175,7 @@ pub(crate) async fn young_causes_stay(place: &Place) -> Result<()> {
     Ok(())
 }
 
-pub(crate) async fn old_starts_of_deliveries_go(place: &Place) -> Result<()> {
+pub(crate) async fn old_delivery_attempts_are_deleted(place: &Place) -> Result<()> {
     for (id, at) in [("1", at()), ("2", at()), ("3", at()), ("young", young())] {
         let (time, _) = words(place, at).await;
         let insert = format!(
