@@ -1,4 +1,4 @@
-//! Dead letters in the transaction of a batch: made, worked again, requeued, dropped.
+//! Dead letters in the transaction of a batch: created, requeued, processed again, dropped.
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
@@ -64,7 +64,7 @@ async fn end(place: &Place, completion: Completion) -> Result<()> {
     Ok(transaction.commit(&facts).await?)
 }
 
-/// Settles what a command is about, and says which those were.
+/// Settles the dead letters that a command selects, and returns their numbers.
 async fn settle(
     place: &Place,
     request: &str,
@@ -180,7 +180,7 @@ pub(crate) async fn a_requeued_message_takes_the_place_of_its_dead_row(place: &P
     let published = place.store.requeued_by(&message("command"), 0, 10).await?;
     ensure!(published.len() == 1 && published[0].head.number == number);
 
-    // It dies once more, under the next epoch.
+    // It is dead-lettered again, with the next redrive count.
     end(place, completion("1", 1, Some(number))).await?;
     let found = place.store.outcome(&message("1")).await?.context("the row")?;
     ensure!((found.state, found.redrive_count) == (InboxState::Dead, 1));
@@ -195,7 +195,7 @@ pub(crate) async fn a_requeued_message_takes_the_place_of_its_dead_row(place: &P
     let second = only_number(place, "dead").await?;
     ensure!(second != number && stored(place, second).await?.head.redrive_count == 1);
 
-    // And is applied in the end; after that nothing takes its place.
+    // It is applied at last; after that no row replaces it.
     settle(
         place,
         "again",
@@ -215,7 +215,7 @@ pub(crate) async fn a_requeued_message_takes_the_place_of_its_dead_row(place: &P
     ensure!(place.store.outcome(&message("1")).await? == Some(applied));
     ensure!(
         end(place, completion("1", 3, None)).await.is_err(),
-        "an applied message cannot die"
+        "an applied message cannot be dead-lettered"
     );
     Ok(())
 }
@@ -240,7 +240,7 @@ pub(crate) async fn what_was_settled_is_not_settled_again(place: &Place) -> Resu
         .await?
         .is_empty()
     );
-    // Not even by a command that did not look.
+    // Not even by a command that did not read the state.
     let (mut facts, transaction) = place.store.begin(&Keys::default()).await?;
     absorb(&mut facts, "blind", DeadLetterAction::Requeued, vec![number]);
     transaction.commit(&facts).await?;

@@ -1,4 +1,4 @@
-//! What is read of the table of dead letters. It is filled behind the store's back.
+//! Reading of dead letters. The tests insert the rows directly.
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use lockstep_store::{
 
 use super::{Place, at, message};
 
-/// A row to be, with what tests choose.
+/// A row to insert, with the columns that tests choose.
 #[derive(Clone)]
 struct New {
     id: &'static str,
@@ -20,7 +20,7 @@ struct New {
     kind: &'static str,
     code: &'static str,
     state: &'static str,
-    /// When it was requeued or dropped, and by which command.
+    /// Time and command of its requeue or drop.
     settled: Option<(Timestamp, &'static str)>,
 }
 
@@ -37,7 +37,7 @@ const DEAD: New = New {
 const BODY: &[u8] = b"\x00not \xff text";
 
 impl New {
-    /// Puts it there, and says which number it got.
+    /// Inserts the row and returns its number.
     async fn put(&self, place: &Place) -> Result<u64> {
         let (settled_at, by, source, id) = match self.settled {
             None => ("NULL".to_owned(), "NULL", "NULL", "NULL".to_owned()),
@@ -260,7 +260,7 @@ pub(crate) async fn unknown_lanes_and_codes_of_a_newer_worker_are_read_as_texts(
     ensure!(head.lane == "satellites" && head.code == "lost-in-space");
     ensure!(head.known_lane().is_none());
     ensure!(place.store.dead_letter(number).await?.is_some());
-    // Whoever publishes these again sees that it cannot, and goes on with the next one.
+    // A worker that cannot publish such a row again skips it and goes on with the next one.
     let due = place.store.due(at() + 1.hour(), 0, 10).await?;
     ensure!(due.len() == 1 && due[0].head.known_lane().is_none());
     Ok(())
@@ -409,7 +409,7 @@ pub(crate) async fn what_was_requeued_long_ago_is_due(place: &Place) -> Result<(
     };
     ensure!(due(0, 2).await? == [put[0], put[4]]);
     ensure!(due(put[4], 2).await? == [put[5]]);
-    // Requeued before this time, not at it.
+    // The limit is exclusive: only rows requeued before this time are due.
     ensure!(place.store.due(at() - 60.seconds(), 0, 9).await?.is_empty());
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What every store promises. Each test works on a fresh store with the schema of this program.
+//! The contract of every store. Each test has a new store with the schema of this program.
 
 pub(crate) mod broad;
 pub(crate) mod dead_letter_writing;
@@ -35,7 +35,7 @@ use lockstep_store::{
 };
 use serde_json::json;
 
-/// Makes a test of each promise, for the store that `$open` opens.
+/// Defines a test for each part of the contract, for the store that `$open` opens.
 macro_rules! contract {
     ($open:path) => {
         contract! { $open:
@@ -170,7 +170,7 @@ macro_rules! contract {
     };
 }
 
-/// All that a store is.
+/// All traits of a store.
 pub(crate) trait Store:
     BatchStore
     + Inbox
@@ -200,23 +200,23 @@ impl<
 {
 }
 
-/// Looks into a store behind its back.
+/// Direct access to the database of a store.
 #[async_trait]
 pub(crate) trait Probe: Send + Sync {
-    /// The first column, as text, of the rows of a query that both databases understand.
+    /// Runs a query that both databases understand, and returns the first column of its rows as text.
     async fn texts(&self, query: &str) -> anyhow::Result<Vec<String>>;
 
-    /// A time as it is written in a query.
+    /// The SQL literal of a time.
     fn time(&self, at: Timestamp) -> String;
 
-    /// Bytes as they are written in a query.
+    /// The SQL literal of bytes.
     fn blob(&self, bytes: &[u8]) -> String;
 }
 
-/// A store, with what must live as long.
+/// A store, with the values that must live as long.
 pub(crate) struct Place {
     pub(crate) store: Arc<dyn Store>,
-    /// Another one at the same place, as in another process.
+    /// Another store on the same database, as in another process.
     pub(crate) other: Arc<dyn Store>,
     pub(crate) probe: Box<dyn Probe>,
     pub(crate) keep: Box<dyn Any + Send + Sync>,
@@ -245,7 +245,7 @@ pub(crate) fn message(id: &str) -> Identity {
     }
 }
 
-/// Asks about a message and devices.
+/// The keys of a message and of devices.
 pub(crate) fn keys<'a>(id: &str, hostnames: impl IntoIterator<Item = &'a str>) -> Keys {
     Keys {
         identities: BTreeSet::from([message(id)]),
@@ -282,7 +282,7 @@ pub(crate) fn row(identity: Identity) -> InboxRow {
     }
 }
 
-/// Absorbs what one message does, and records it.
+/// Absorbs the effects of a message, and adds its inbox row.
 pub(crate) fn absorb(facts: &mut Facts, id: &str, effects: Effects) {
     let identity = message(id);
     let from = Origin {
@@ -295,7 +295,7 @@ pub(crate) fn absorb(facts: &mut Facts, id: &str, effects: Effects) {
     facts.record(row(identity));
 }
 
-/// Works one message in a batch of its own.
+/// Processes one message in its own batch.
 pub(crate) async fn work(place: &Place, keys: &Keys, effects: Effects) -> Result<(), StoreError> {
     let id = keys.identities.first().expect("a message").id.as_str().to_owned();
     let (mut facts, transaction) = place.store.begin(keys).await?;

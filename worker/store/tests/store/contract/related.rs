@@ -33,13 +33,13 @@ fn link(one: LinkEnd, other: LinkEnd) -> Effects {
 
 pub(crate) async fn a_link_and_its_mirror_image_are_one(place: &Place) -> Result<()> {
     create_all(place, &["sw2"]).await?;
-    // One end begins to exist with the link.
+    // One end is created with the link.
     let new = Effects {
         devices: vec![create("sw1")],
         ..link(end("sw2", "Ethernet2"), end("sw1", "Ethernet1"))
     };
     work(place, &keys("2", ["sw1"]), new).await?;
-    // Not shown to whoever says so again.
+    // The repeated link is not in the facts.
     work(
         place,
         &keys("3", []),
@@ -84,7 +84,7 @@ pub(crate) async fn groups_by_list_are_replaced(place: &Place) -> Result<()> {
     work(place, &keys("2", ["sw1", "sw2"]), devices(both)).await?;
     ensure!(
         groups("sw1").await? == ["a", "b"] && groups("sw2").await? == ["b"],
-        "the last list counts"
+        "the last list replaces the earlier ones"
     );
     work(place, &keys("3", ["sw1"]), devices([join("sw1", &["c", "b"])])).await?;
     ensure!(groups("sw1").await? == ["b", "c"] && groups("sw2").await? == ["b"]);

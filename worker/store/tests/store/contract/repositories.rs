@@ -20,7 +20,7 @@ fn commit(digit: char) -> CommitId {
     String::from(digit).repeat(40).parse().expect("a commit")
 }
 
-/// A look that saw a commit and changes nothing else.
+/// A sync that saw a commit and changes nothing else.
 pub(crate) fn look(lease: &Lease, revision: i64) -> RepositoryChange {
     RepositoryChange {
         lease: lease.clone(),
@@ -35,7 +35,7 @@ pub(crate) fn look(lease: &Lease, revision: i64) -> RepositoryChange {
     }
 }
 
-/// A look that accepts a commit and flags, for one message.
+/// A sync that accepts a commit and flags devices, for one message.
 pub(crate) fn flags(lease: &Lease, revision: i64, id: &str, selector: DeviceSelector) -> RepositoryChange {
     let inbox = row(message(id));
     RepositoryChange {
@@ -74,7 +74,7 @@ pub(crate) async fn revision(store: &dyn Store) -> Result<i64, StoreError> {
     Ok(row.map_or(0, |row| row.revision))
 }
 
-/// Commits a change, and says whom it flagged.
+/// Commits a change and returns the flagged devices.
 pub(crate) async fn flag(store: &dyn Store, change: RepositoryChange) -> Result<Flagged> {
     let flagged = Arc::new(Mutex::new(None));
     let (make, keep) = (change.completions.clone(), flagged.clone());
@@ -95,7 +95,7 @@ pub(crate) async fn device(place: &Place, name: &str) -> Result<DeviceView> {
     place.store.device(&hostname(name)).await?.context("the device")
 }
 
-/// All that a change may write.
+/// The content of all tables that a change may write.
 #[derive(Debug, PartialEq)]
 struct Everything {
     repositories: Vec<RepositoryRow>,
@@ -155,7 +155,7 @@ pub(crate) async fn a_change_commits_all_of_it_together(place: &Place) -> Result
     ensure!(cause.id == "push" && cause.by.as_deref() == Some("gitlab") && cause.at == at());
     ensure!(device(place, "sw2").await?.synchronized);
 
-    // A later look that is not accepted leaves what was accepted.
+    // A later sync without acceptance keeps the accepted commit.
     let broken = RepositoryChange {
         seen: commit('b'),
         branch: "release".to_owned(),
@@ -222,13 +222,13 @@ pub(crate) async fn a_superseded_change_writes_nothing(place: &Place) -> Result<
         ensure!(tried == Changed::Superseded, "{revision}: {tried:?}");
         ensure!(everything(place).await? == before, "{revision}");
     }
-    // What was refused leaves no lock and no transaction behind.
+    // A refused change leaves no lock and no transaction open.
     flag(&*place.other, flags(&lease, 2, "other", named(["sw1"]))).await?;
     ensure!(device(place, "sw1").await?.desired_generation == 4);
     Ok(())
 }
 
-/// As when another worker had it redelivered, worked it, and was faster.
+/// Another worker got the message redelivered and processed it first.
 pub(crate) async fn a_processed_message_makes_the_change_a_conflict(place: &Place) -> Result<()> {
     create_all(place, &["sw1"]).await?;
     work(place, &keys("push", ["sw1"]), devices([unsynchronize("sw1")])).await?;
@@ -270,7 +270,7 @@ pub(crate) async fn a_cause_that_hits_nobody_leaves_no_row(place: &Place) -> Res
         ensure!(flagged == expected, "{flagged:?}");
         ensure!(
             place.store.outcome(&message(&id)).await?.is_some(),
-            "the message was worked"
+            "the message was processed"
         );
     }
     ensure!(place.probe.texts("SELECT cause FROM cause").await?.is_empty());
@@ -287,7 +287,7 @@ pub(crate) async fn a_listing_may_have_any_bytes(place: &Place) -> Result<()> {
         "nothing is accepted yet"
     );
     let every_byte: Vec<u8> = (0..=255).collect();
-    // Large enough to be kept out of line.
+    // Large enough for out-of-line storage.
     let large = every_byte.repeat(4000);
     let path = b"100644 blob 0123456789abcdef\tb\xe5d\xff\nname\0".to_vec();
     for listing in [every_byte, large, path, Vec::new()] {
@@ -305,7 +305,7 @@ pub(crate) async fn a_listing_may_have_any_bytes(place: &Place) -> Result<()> {
         let found = place.other.listing(&settings()).await?;
         ensure!(
             found.as_ref() == Some(&listing),
-            "{} bytes changed on the way",
+            "the listing of {} bytes changed",
             listing.len()
         );
     }
