@@ -191,7 +191,7 @@ async fn the_set_up_is_enough_for_each_role_and_is_repeatable() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn changes_of_an_operator_are_reverted_and_passwords_change_on_request() -> Result<()> {
+async fn changes_of_an_operator_are_reverted_and_credentials_change_on_request() -> Result<()> {
     let installer = Installer::new().await?;
     let without = installer
         .runs(
@@ -307,7 +307,7 @@ async fn missing_parts_are_reported_with_advice() -> Result<()> {
 
 /// The administrator imports the definitions file and sets passwords elsewhere.
 #[tokio::test(flavor = "multi_thread")]
-async fn imported_definitions_are_the_topology_without_passwords() -> Result<()> {
+async fn imported_definitions_are_the_topology_and_allow_no_login() -> Result<()> {
     let installer = Installer::new().await?;
     let definitions = schema::broker_definitions(installer.vhost.name(), &installer.prefix);
     for _ in 0..2 {

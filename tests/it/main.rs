@@ -32,3 +32,4 @@ mod shutdown;
 #[cfg(feature = "simulators")]
 mod simulate;
 mod upgrade;
+mod words;

@@ -20,7 +20,7 @@ use crate::counting::CountingBus;
 use crate::scene::{Host, Scene};
 use crate::table::{Goal, Row, Table, median};
 
-const LETTERS: i64 = 10_000;
+const DEAD_LETTERS: i64 = 10_000;
 const BODY: usize = 400;
 
 const FILL: &str = "\
@@ -62,7 +62,7 @@ async fn publish(scene: &Scene) -> anyhow::Result<Duration> {
     };
     bus.publish(vec![message.clone()]).await?;
     let began = Instant::now();
-    bus.publish(vec![message; usize::try_from(LETTERS)?]).await?;
+    bus.publish(vec![message; usize::try_from(DEAD_LETTERS)?]).await?;
     let took = began.elapsed();
     bus.close().await;
     Ok(took)
@@ -71,7 +71,9 @@ async fn publish(scene: &Scene) -> anyhow::Result<Duration> {
 /// The time from the start of the worker's consumer to the acknowledgement of the command. All copies are confirmed by then.
 async fn requeue(scene: &Scene) -> anyhow::Result<Duration> {
     let client = scene.schema.connect().await?;
-    client.execute(FILL, &[&LETTERS, &i32::try_from(BODY)?]).await?;
+    client
+        .execute(FILL, &[&DEAD_LETTERS, &i32::try_from(BODY)?])
+        .await?;
     client.batch_execute("VACUUM ANALYZE dead_letter").await?;
     client.batch_execute("CHECKPOINT").await?;
     let amqp: Arc<dyn Bus> = AmqpBus::connect(AmqpOptions::new(scene.vhost.url())).await?;
