@@ -30,7 +30,7 @@ async fn killed_at(ground: Ground, point: &str) -> Result<()> {
     oracle.processed(&sent).await?;
     second.stop().await?;
     let bus = scene.bus().await?;
-    oracle.judge(&sent, &*bus).await
+    oracle.check(&sent, &*bus).await
 }
 
 killed_at! {

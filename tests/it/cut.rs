@@ -26,7 +26,7 @@ async fn cut_at(point: &str) -> Result<()> {
     let oracle = scene.oracle();
     oracle.processed(&sent).await?;
     worker.stop().await?;
-    oracle.judge(&sent, &*bus).await
+    oracle.check(&sent, &*bus).await
 }
 
 macro_rules! cut_at {

@@ -37,7 +37,7 @@ impl Installer {
     }
 
     /// Runs `lockstep` with this broker address, and optionally the address of its management.
-    async fn runs(&self, broker: &str, management: bool, line: &str) -> Result<Output> {
+    async fn run(&self, broker: &str, management: bool, line: &str) -> Result<Output> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lockstep"));
         command
             .args(line.split_whitespace())
@@ -51,12 +51,12 @@ impl Installer {
     }
 
     /// Runs the set-up and returns its output.
-    async fn sets_up(&self, more: &str) -> Result<Value> {
+    async fn set_up(&self, more: &str) -> Result<Value> {
         let line = format!(
             "doctor --setup-broker --user-prefix {0} --producer {0}-netbox=lockstep.interface.* --json {more}",
             self.prefix
         );
-        let output = self.runs(&self.vhost.url(), true, &line).await?;
+        let output = self.run(&self.vhost.url(), true, &line).await?;
         let errors = text(&output.stderr);
         ensure!(output.status.success(), "{errors}");
         for password in self.passwords()? {
@@ -91,7 +91,7 @@ impl Installer {
     /// The findings of the doctor by check, and its exit code.
     async fn asks(&self, broker: &str, management: bool, more: &str) -> Result<(Option<i32>, Vec<Finding>)> {
         let output = self
-            .runs(broker, management, &format!("doctor --json {more}"))
+            .run(broker, management, &format!("doctor --json {more}"))
             .await?;
         let findings: Vec<Value> =
             serde_json::from_slice(&output.stdout).with_context(|| text(&output.stderr))?;
@@ -138,17 +138,17 @@ async fn the_set_up_is_enough_for_each_role_and_is_repeatable() -> Result<()> {
     let installer = Installer::new().await?;
     installer.vhost.vanish().await?;
 
-    let told = installer.sets_up("--credentials secrets --dry-run").await?;
-    let (made, changed, kept) = counts(&told)?;
-    ensure!(made > 10 && (changed, kept) == (0, 0), "{told}");
+    let report = installer.set_up("--credentials secrets --dry-run").await?;
+    let (made, changed, kept) = counts(&report)?;
+    ensure!(made > 10 && (changed, kept) == (0, 0), "{report}");
     ensure!(
         !installer.vhost.exists().await? && installer.passwords()?.is_empty(),
         "a dry run changed the broker"
     );
 
-    let first = installer.sets_up("--credentials secrets").await?;
+    let first = installer.set_up("--credentials secrets").await?;
     let (again_made, again_changed, _) = counts(&first)?;
-    ensure!(again_made == made && again_changed == 0, "{told}\n{first}");
+    ensure!(again_made == made && again_changed == 0, "{report}\n{first}");
     ensure!(
         installer.passwords()?.len() == 5,
         "each user except the set-up user has a file"
@@ -158,12 +158,12 @@ async fn the_set_up_is_enough_for_each_role_and_is_repeatable() -> Result<()> {
     )?);
     let worker = installer.address("worker")?;
 
-    let second = installer.sets_up("--credentials secrets").await?;
+    let second = installer.set_up("--credentials secrets").await?;
     let (made, changed, kept) = counts(&second)?;
     ensure!((made, changed) == (0, 0) && kept > 10, "{second}");
     ensure!(installer.address("worker")? == worker, "the password changed");
 
-    let output = installer.runs(&worker, false, "migrate").await?;
+    let output = installer.run(&worker, false, "migrate").await?;
     ensure!(output.status.success(), "{}", text(&output.stderr));
     for role in ["worker", "gateway", "console"] {
         let (code, findings) = installer
@@ -194,7 +194,7 @@ async fn the_set_up_is_enough_for_each_role_and_is_repeatable() -> Result<()> {
 async fn changes_of_an_operator_are_reverted_and_credentials_change_on_request() -> Result<()> {
     let installer = Installer::new().await?;
     let without = installer
-        .runs(
+        .run(
             &installer.vhost.url(),
             true,
             &format!("doctor --setup-broker --user-prefix {}", installer.prefix),
@@ -205,7 +205,7 @@ async fn changes_of_an_operator_are_reverted_and_credentials_change_on_request()
         "{without:?}"
     );
 
-    installer.sets_up("--credentials secrets").await?;
+    installer.set_up("--credentials secrets").await?;
     let worker = installer.address("worker")?;
     let name = format!("{}-worker", installer.prefix);
     installer.vhost.set_permissions(&name, "^$", "^$", "^$").await?;
@@ -219,13 +219,13 @@ async fn changes_of_an_operator_are_reverted_and_credentials_change_on_request()
     ensure!(rights[0].advice.contains("--setup-broker"), "{findings:#?}");
 
     let report = installer
-        .sets_up("--credentials secrets --max-length 5000")
+        .set_up("--credentials secrets --max-length 5000")
         .await?;
     let (made, changed, _) = counts(&report)?;
     ensure!((made, changed) == (0, 2), "rights and policy: {report}");
 
     std::fs::remove_dir_all(installer.folder.path().join("secrets"))?;
-    installer.sets_up("--credentials secrets").await?;
+    installer.set_up("--credentials secrets").await?;
     ensure!(
         installer.passwords()?.is_empty(),
         "passwords stay unless a renewal is requested"
@@ -233,7 +233,7 @@ async fn changes_of_an_operator_are_reverted_and_credentials_change_on_request()
     let connected = AmqpBus::connect(AmqpOptions::new(worker.clone())).await;
     ensure!(connected.is_ok(), "the old password is not valid any more");
     installer
-        .sets_up("--credentials secrets --renew-passwords")
+        .set_up("--credentials secrets --renew-passwords")
         .await?;
     ensure!(installer.address("worker")? != worker);
     let (code, findings) = installer.asks(&worker, false, "").await?;
@@ -276,7 +276,7 @@ async fn missing_parts_are_reported_with_advice() -> Result<()> {
     let bus = AmqpBus::connect(AmqpOptions::new(owner.clone())).await?;
     bus.declare(&Topology::new(1.0)).await?;
     bus.close().await;
-    let output = installer.runs(&owner, false, "migrate").await?;
+    let output = installer.run(&owner, false, "migrate").await?;
     ensure!(output.status.success(), "{}", text(&output.stderr));
     let (code, findings) = installer.asks(&owner, true, "").await?;
     ensure!(code == Some(0), "{findings:#?}");
@@ -328,7 +328,7 @@ async fn imported_definitions_are_the_topology_and_allow_no_login() -> Result<()
         );
     }
     let report = installer
-        .sets_up("--credentials secrets --renew-passwords")
+        .set_up("--credentials secrets --renew-passwords")
         .await?;
     let steps = report["steps"].as_array().context("no steps")?;
     let others: Vec<&Value> = steps

@@ -37,7 +37,7 @@ async fn every_message_twice_at_once_to_two_workers() -> Result<()> {
     scene.oracle().processed(&sent).await?;
     one.stop().await?;
     other.stop().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 async fn again_after_a_restart(ground: Ground) -> Result<()> {
@@ -69,7 +69,7 @@ async fn again_after_a_restart(ground: Ground) -> Result<()> {
     scene.oracle().processed(&sent).await?;
     second.stop().await?;
     let bus = scene.bus().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,7 +110,7 @@ async fn other_content_under_the_same_id(ground: Ground) -> Result<()> {
     scene.oracle().processed(&sent).await?;
     worker.stop().await?;
     let bus = scene.bus().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -68,11 +68,16 @@ async fn up(scene: &Scene, repository: &Path) -> Result<(Process, Server, Server
         ],
     )?;
     let file = scene.folder().join("lockstep-data/console.json");
-    let told = wait::until("the console's address", PATIENCE, async || {
+    let address_file = wait::until("the console's address", PATIENCE, async || {
         std::fs::read(&file).map_err(|error| error.to_string())
     });
-    let told: Value = serde_json::from_slice(&told.await?)?;
-    let text = |key: &str| told[key].as_str().map(str::to_owned).context("no address");
+    let address_file: Value = serde_json::from_slice(&address_file.await?)?;
+    let text = |key: &str| {
+        address_file[key]
+            .as_str()
+            .map(str::to_owned)
+            .context("no address")
+    };
     Ok((process, Server(gateway), Server(text("url")?), text("token")?))
 }
 

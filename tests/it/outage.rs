@@ -29,7 +29,7 @@ async fn private_broker_killed_and_started_again() -> Result<()> {
     broker.restart().await?;
     scene.oracle().processed(&sent).await?;
     worker.stop().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,7 +44,7 @@ async fn private_database_killed_and_started_again() -> Result<()> {
     database.restart().await?;
     scene.oracle().processed(&sent).await?;
     worker.stop().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,7 +72,7 @@ async fn backends_terminated_and_connections_closed_again_and_again() -> Result<
     })
     .await?;
     worker.stop().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,5 +95,5 @@ async fn a_black_hole_between_worker_and_broker_ends() -> Result<()> {
     servers.to_broker.set(lockstep_testbed::Mode::Pass).await?;
     scene.oracle().processed(&sent).await?;
     worker.stop().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }

@@ -99,7 +99,7 @@ async fn in_a_full_batch(ground: Ground) -> Result<()> {
     scene.oracle().processed(&sent).await?;
     stop.cancel();
     worker.await??;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

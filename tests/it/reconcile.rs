@@ -143,7 +143,7 @@ async fn workers_go_on_by_themselves_when_their_queue_was_deleted() -> Result<()
     for worker in workers {
         worker.stop().await?;
     }
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -65,7 +65,7 @@ async fn while_the_lanes_work(ground: Ground) -> Result<()> {
     .await?;
     worker.stop().await?;
     let bus = scene.bus().await?;
-    oracle.judge(&sent, &*bus).await
+    oracle.check(&sent, &*bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

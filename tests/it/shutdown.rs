@@ -27,7 +27,7 @@ async fn in_the_middle_of_the_load(ground: Ground) -> Result<()> {
     scene.oracle().processed(&sent).await?;
     second.stop().await?;
     let bus = scene.bus().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -76,7 +76,7 @@ async fn workers_of_two_versions_work_side_by_side() -> Result<()> {
 
     before.stop().await?;
     since.stop().await?;
-    scene.oracle().judge(&sent, &*bus).await?;
+    scene.oracle().check(&sent, &*bus).await?;
     postponed(&*bus).await
 }
 
@@ -139,7 +139,7 @@ async fn an_older_program_starts_on_a_newer_file_if_it_may() -> Result<()> {
     scene.oracle().processed(&sent).await?;
     worker.stop().await?;
     let bus = scene.bus().await?;
-    scene.oracle().judge(&sent, &*bus).await?;
+    scene.oracle().check(&sent, &*bus).await?;
     bus.close().await;
 
     let contract =

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::repository::{Entry, Repository, affected};
-use super::{FILE, FLEET, GROUPS, NTP, judged, stderr};
+use super::{FILE, FLEET, GROUPS, NTP, run_json, stderr};
 
 #[test]
 fn the_difference_of_two_commits_decides() -> Result<()> {
@@ -84,7 +84,7 @@ fn the_difference_of_two_commits_decides() -> Result<()> {
             "--inventory",
             "fleet.yml",
         ];
-        let (code, value, stderr) = judged(folder.path(), &arguments)?;
+        let (code, value, stderr) = run_json(folder.path(), &arguments)?;
         ensure!(code == Some(0), "{new:?}: {stderr}");
         ensure!(names(&value["devices"]) == expected, "{old:?} {new:?}: {value}");
     }
@@ -116,7 +116,7 @@ fn invalid_settings_are_reported_with_their_positions() -> Result<()> {
         "--to",
         "main",
     ];
-    let (code, value, stderr) = judged(repository.path(), &arguments)?;
+    let (code, value, stderr) = run_json(repository.path(), &arguments)?;
     ensure!(code == Some(1), "{code:?}");
     for expected in [
         "access/a.yml:1:1: unknown key ntp_server; did you mean ntp_servers?\n",
@@ -141,7 +141,7 @@ fn invalid_settings_are_reported_with_their_positions() -> Result<()> {
         "--to",
         "main~1",
     ];
-    let (code, value, stderr) = judged(repository.path(), &back)?;
+    let (code, value, stderr) = run_json(repository.path(), &back)?;
     ensure!(code == Some(0), "{stderr}");
     ensure!(
         value["device_types"] == json!(["ACCESS", "CORE", "DIST"]),
@@ -212,7 +212,7 @@ fn many_files_are_read_in_one_go() -> Result<()> {
         "--to",
         "main",
     ];
-    let (code, value, stderr) = judged(repository.path(), &arguments)?;
+    let (code, value, stderr) = run_json(repository.path(), &arguments)?;
     ensure!(code == Some(0), "{stderr}");
     ensure!(value["devices"].as_array().map(Vec::len) == Some(3000));
     Ok(())

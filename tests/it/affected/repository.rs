@@ -67,8 +67,8 @@ impl Repository {
         let mut process = command.spawn().context("cannot run git")?;
         process.stdin.take().context("no input")?.write_all(input)?;
         let output = process.wait_with_output()?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "git {arguments:?}: {said}");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "git {arguments:?}: {errors}");
         Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
     }
 }

@@ -67,7 +67,7 @@ async fn killed_during_fan_out(ground: Ground, load: Load) -> Result<()> {
     .await?;
     second.stop().await?;
     let bus = scene.bus().await?;
-    oracle.judge(&sent, &*bus).await
+    oracle.check(&sent, &*bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

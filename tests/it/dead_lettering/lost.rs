@@ -63,7 +63,7 @@ async fn dead_letters_of_the_broker_are_answered_stored_and_requeued() -> Result
             .await?
             .is_some_and(|queue| queue.ready == 0)
     );
-    oracle.judge(&sent, &*bus).await
+    oracle.check(&sent, &*bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,5 +109,5 @@ async fn a_message_without_binding_waits_for_its_lane_and_an_unknown_type_is_rej
         (refresh.identity.clone(), dead(Code::UnknownRepository)),
     ]
     .into();
-    oracle.judge(&sent, &*bus).await
+    oracle.check(&sent, &*bus).await
 }

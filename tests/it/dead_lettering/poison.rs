@@ -56,7 +56,7 @@ async fn poison_is_dead_lettered(ground: Ground, poison: Envelope) -> Result<()>
     }
     ensure!(crashes >= 5, "it was dead-lettered after {crashes} attempts");
     let bus = scene.bus().await?;
-    oracle.judge(&sent, &*bus).await
+    oracle.check(&sent, &*bus).await
 }
 
 fn event() -> Envelope {

@@ -74,5 +74,5 @@ async fn requeued_twice_and_again_after_it_failed_again() -> Result<()> {
     for command in commands.iter().chain([&late, &right, &again]) {
         sent.insert(command.identity.clone(), Expected::Applied { flags: None });
     }
-    oracle.judge(&sent, &*bus).await
+    oracle.check(&sent, &*bus).await
 }

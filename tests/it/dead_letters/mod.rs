@@ -22,7 +22,7 @@ struct Operator {
 
 /// The output of a command.
 #[derive(Debug)]
-struct Said {
+struct CommandOutput {
     code: Option<i32>,
     stdout: String,
     stderr: String,
@@ -55,8 +55,8 @@ impl Operator {
         }
         operator.processes.push(operator.scene.worker(&[])?);
         wait::until("the console to answer", PATIENCE, async || {
-            match operator.types("devices list").await {
-                Ok(said) if said.code == Some(0) => Ok(()),
+            match operator.run("devices list").await {
+                Ok(output) if output.code == Some(0) => Ok(()),
                 other => Err(format!("{other:?}")),
             }
         })
@@ -69,12 +69,12 @@ impl Operator {
     }
 
     /// Runs a command. Its arguments are separated by blanks and contain none.
-    async fn types(&self, line: &str) -> Result<Said> {
+    async fn run(&self, line: &str) -> Result<CommandOutput> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lockstep"));
         command.args(line.split(' ')).current_dir(self.scene.folder());
         command.envs(self.environment.iter().cloned());
         let output: Output = tokio::task::spawn_blocking(move || command.output()).await??;
-        Ok(Said {
+        Ok(CommandOutput {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout)?,
             stderr: String::from_utf8(output.stderr)?,
@@ -82,16 +82,16 @@ impl Operator {
     }
 
     /// Runs a command that must end with this exit code, and returns its output.
-    async fn gets(&self, line: &str, code: i32) -> Result<Said> {
-        let said = self.types(line).await?;
-        ensure!(said.code == Some(code), "{line}: {said:?}");
-        Ok(said)
+    async fn expect_exit(&self, line: &str, code: i32) -> Result<CommandOutput> {
+        let output = self.run(line).await?;
+        ensure!(output.code == Some(code), "{line}: {output:?}");
+        Ok(output)
     }
 
     /// Runs a command that must succeed, and returns its JSON output.
     async fn json(&self, line: &str) -> Result<Value> {
-        let said = self.gets(&format!("{line} --json"), 0).await?;
-        serde_json::from_str(&said.stdout).with_context(|| format!("{line}: {said:?}"))
+        let output = self.expect_exit(&format!("{line} --json"), 0).await?;
+        serde_json::from_str(&output.stdout).with_context(|| format!("{line}: {output:?}"))
     }
 
     /// The unsettled dead letters, newest first.

@@ -85,7 +85,7 @@ async fn dead_letters_are_listed_and_shown(ground: Ground) -> Result<()> {
         let found = numbers(flags).await?;
         ensure!(found == expected, "dead list{flags}: {found:?}");
     }
-    let table = operator.gets("dead list --limit 2", 0).await?;
+    let table = operator.expect_exit("dead list --limit 2", 0).await?;
     let lines: Vec<&str> = table.stdout.lines().collect();
     ensure!(lines.len() == 3 && lines[0].starts_with("NUMBER"), "{table:?}");
     ensure!(
@@ -93,10 +93,10 @@ async fn dead_letters_are_listed_and_shown(ground: Ground) -> Result<()> {
         "{table:?}"
     );
     ensure!(table.stderr.contains("more than these 2"), "{table:?}");
-    let none = operator.gets("dead list --state dropped", 0).await?;
+    let none = operator.expect_exit("dead list --state dropped", 0).await?;
     ensure!(none.stderr.contains("no dead letter fits"), "{none:?}");
 
-    let shown = operator.gets("dead show 1", 0).await?.stdout;
+    let shown = operator.expect_exit("dead show 1", 0).await?.stdout;
     for expected in [
         "state         dead",
         "code          unknown-device",
@@ -106,14 +106,14 @@ async fn dead_letters_are_listed_and_shown(ground: Ground) -> Result<()> {
     ] {
         ensure!(shown.contains(expected), "{expected}: {shown}");
     }
-    let bytes = operator.gets("dead show 2", 0).await?.stdout;
+    let bytes = operator.expect_exit("dead show 2", 0).await?.stdout;
     ensure!(bytes.ends_with("in base64:)\nG1sySv8=\n"), "{bytes}");
     let json = operator.json("dead show 2").await?;
     ensure!(
         json["body_base64"] == "G1sySv8=" && json.get("body").is_none(),
         "{json}"
     );
-    let none = operator.gets("dead show 99", 1).await?;
+    let none = operator.expect_exit("dead show 99", 1).await?;
     ensure!(
         none.stderr.contains("no dead letter has the number \"99\""),
         "{none:?}"

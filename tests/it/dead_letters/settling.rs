@@ -16,14 +16,14 @@ impl Operator {
         let publish = format!(
             "publish lockstep.interface.updated --subject {hostname} --id {id} --source urn:test --wait --data {data}"
         );
-        self.gets(&publish, code).await?;
+        self.expect_exit(&publish, code).await?;
         Ok(())
     }
 
     async fn import(&self, hostname: &str) -> Result<()> {
         let entry = format!("- {{hostname: {hostname}, device_type: ACCESS, synchronized: true}}\n");
         std::fs::write(self.scene.folder().join("fleet.yml"), entry)?;
-        self.gets("devices import fleet.yml", 0).await?;
+        self.expect_exit("devices import fleet.yml", 0).await?;
         Ok(())
     }
 
@@ -78,14 +78,17 @@ async fn a_requeued_dead_letter_is_processed_once(ground: Ground) -> Result<()> 
             .is_some_and(|reason| reason.contains("sw9")),
         "{dead_letter}"
     );
-    let shown = operator.gets(&format!("dead show {number}"), 0).await?.stdout;
+    let shown = operator
+        .expect_exit(&format!("dead show {number}"), 0)
+        .await?
+        .stdout;
     ensure!(shown.contains("\"hostname\": \"sw9\""), "{shown}");
 
     operator.import("sw9").await?;
-    let said = operator.gets(&format!("dead requeue {number}"), 0).await?;
+    let output = operator.expect_exit(&format!("dead requeue {number}"), 0).await?;
     ensure!(
-        said.stdout.starts_with(&format!("requeued {number} (")),
-        "{said:?}"
+        output.stdout.starts_with(&format!("requeued {number} (")),
+        "{output:?}"
     );
     let processed = operator.becomes(number, "processed").await?;
     let by = match ground {
@@ -95,16 +98,19 @@ async fn a_requeued_dead_letter_is_processed_once(ground: Ground) -> Result<()> 
     ensure!(processed["settled_by"] == by, "{processed}");
     ensure!(operator.dead().await?.is_empty());
     ensure!(operator.flags("sw9").await? == 1);
-    let shown = operator.gets(&format!("dead show {number}"), 0).await?.stdout;
+    let shown = operator
+        .expect_exit(&format!("dead show {number}"), 0)
+        .await?
+        .stdout;
     ensure!(
         shown.contains("ended         applied; 1 sync flag changed"),
         "{shown}"
     );
 
-    let again = operator.gets(&format!("dead requeue {number}"), 0).await?;
+    let again = operator.expect_exit(&format!("dead requeue {number}"), 0).await?;
     let expected = format!("dead letter {number} was requeued before by {by}");
     ensure!(again.stdout.starts_with(&expected), "{again:?}");
-    let dropped = operator.gets(&format!("dead drop {number}"), 0).await?;
+    let dropped = operator.expect_exit(&format!("dead drop {number}"), 0).await?;
     ensure!(dropped.stdout.starts_with(&expected), "{dropped:?}");
     // The next event was published after the second requeue: once it is applied, no copy of that requeue is in flight.
     operator.update("sw9", "e2", 0).await?;
@@ -119,42 +125,46 @@ async fn a_message_that_fails_again_is_a_new_dead_letter_with_the_next_redrive_c
     let operator = Operator::on(ground).await?;
     operator.update("sw9", "e1", 1).await?;
     let (first, _) = operator.the_only().await?;
-    operator.gets(&format!("dead requeue {first}"), 0).await?;
+    operator.expect_exit(&format!("dead requeue {first}"), 0).await?;
     operator.becomes(first, "processed").await?;
     let (second, dead_letter) = operator.the_only().await?;
     ensure!(
         second > first && dead_letter["redrive_count"] == 1 && dead_letter["id"] == "e1",
         "{dead_letter}"
     );
-    let shown = operator.gets(&format!("dead show {first}"), 0).await?.stdout;
+    let shown = operator
+        .expect_exit(&format!("dead show {first}"), 0)
+        .await?
+        .stdout;
     ensure!(
         shown.contains("ended         dead again: unknown-device"),
         "{shown}"
     );
 
     // The second number does not exist; the others are settled nevertheless.
-    let said = operator
-        .gets(&format!("dead drop {second} 4711 {first}"), 1)
+    let output = operator
+        .expect_exit(&format!("dead drop {second} 4711 {first}"), 1)
         .await?;
     ensure!(
-        said.stdout.starts_with(&format!("dropped {second} (")),
-        "{said:?}"
+        output.stdout.starts_with(&format!("dropped {second} (")),
+        "{output:?}"
     );
     ensure!(
-        said.stdout
+        output
+            .stdout
             .contains(&format!("dead letter {first} was requeued before")),
-        "{said:?}"
+        "{output:?}"
     );
     ensure!(
-        said.stderr.contains("no dead letter has the number \"4711\""),
-        "{said:?}"
+        output.stderr.contains("no dead letter has the number \"4711\""),
+        "{output:?}"
     );
     ensure!(
         operator.dead().await?.is_empty(),
         "all but the unknown number are settled"
     );
     operator.becomes(second, "dropped").await?;
-    let late = operator.gets(&format!("dead requeue {second}"), 0).await?;
+    let late = operator.expect_exit(&format!("dead requeue {second}"), 0).await?;
     ensure!(late.stdout.contains("was dropped before"), "{late:?}");
     operator.end().await
 }
@@ -166,7 +176,7 @@ async fn all_that_match_are_settled_and_no_others(ground: Ground) -> Result<()> 
         operator.update(hostname, id, 1).await?;
     }
     operator
-        .gets(
+        .expect_exit(
             "publish lockstep.device.removed --wait --data {\"hostname\":\"sw9\"}",
             1,
         )
@@ -175,7 +185,7 @@ async fn all_that_match_are_settled_and_no_others(ground: Ground) -> Result<()> 
         operator.import(hostname).await?;
     }
     operator
-        .gets("dead requeue --all --code unknown-device", 2)
+        .expect_exit("dead requeue --all --code unknown-device", 2)
         .await?;
     ensure!(
         operator.dead().await?.len() == 4,
@@ -183,7 +193,7 @@ async fn all_that_match_are_settled_and_no_others(ground: Ground) -> Result<()> 
     );
 
     let requeued = operator
-        .gets("dead requeue --all --code unknown-device --yes --json", 0)
+        .expect_exit("dead requeue --all --code unknown-device --yes --json", 0)
         .await?;
     let report: Value = serde_json::from_str(&requeued.stdout)?;
     ensure!(report["settled"] == 3 && report["failed"] == 0, "{report}");
@@ -213,10 +223,10 @@ async fn all_that_match_are_settled_and_no_others(ground: Ground) -> Result<()> 
         "{dead:?}"
     );
 
-    let dropped = operator.gets("dead drop --all --yes", 0).await?;
+    let dropped = operator.expect_exit("dead drop --all --yes", 0).await?;
     ensure!(dropped.stdout == "dropped 2 dead letters\n", "{dropped:?}");
     ensure!(operator.dead().await?.is_empty());
-    let none = operator.gets("dead requeue --all --yes", 0).await?;
+    let none = operator.expect_exit("dead requeue --all --yes", 0).await?;
     ensure!(none.stderr.contains("no dead letter fits"), "{none:?}");
     operator.end().await
 }

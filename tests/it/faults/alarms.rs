@@ -54,8 +54,8 @@ async fn private_memory_and_disk_alarms_begin_and_end() -> Result<()> {
         // The broker reports the alarm only to connections that publish; it neither accepts nor confirms the message.
         let event = update(&hostname(0));
         let asking = tokio::spawn(post(console.clone(), String::from_utf8(event.encode())?));
-        let told = console.answers_readiness(503).await?;
-        ensure!(told["away"] == json!(["broker"]), "{told}");
+        let readiness = console.answers_readiness(503).await?;
+        ensure!(readiness["away"] == json!(["broker"]), "{readiness}");
         // Each committed batch waits for the confirms of its results.
         let done = scene.oracle().records.processed().await?;
         ensure!(
@@ -74,7 +74,7 @@ async fn private_memory_and_disk_alarms_begin_and_end() -> Result<()> {
     }
     serving.stop().await?;
     worker.stop().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 async fn post(console: Server, body: String) -> Result<(u16, Value)> {

@@ -73,7 +73,7 @@ async fn workers(scene: &Scene) -> Result<Vec<Process>> {
         .collect();
     let workers = workers?;
     for worker in &workers {
-        worker.says("worker started").await?;
+        worker.prints("worker started").await?;
     }
     Ok(workers)
 }
@@ -105,7 +105,7 @@ async fn several_workers_an_hour_apart() -> Result<()> {
         wrong_rows(&scene.servers()?.schema).await? == (0, 0),
         "times come from the store's clock"
     );
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,7 +135,7 @@ async fn one_worker_jumps_an_hour_ahead_and_two_back() -> Result<()> {
         "times come from the store's clock"
     );
     worker.stop().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 /// The message with the latest time decides the state of a device, in whatever order messages arrive and whichever worker

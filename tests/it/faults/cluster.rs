@@ -58,5 +58,5 @@ async fn private_the_leader_is_killed_under_load_twice() -> Result<()> {
     cluster.nodes[2].kill().await?;
     scene.oracle().processed(&sent).await?;
     worker.stop().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }

@@ -54,7 +54,7 @@ async fn lost_25_times_with_a_thousand_messages_in_flight() -> Result<()> {
         }
         // The second signal makes the worker requeue its messages.
         worker.signal(Signal::TERM)?;
-        worker.says("stopping").await?;
+        worker.prints("stopping").await?;
         worker.signal(Signal::TERM)?;
         worker.ended().await?;
     }
@@ -63,7 +63,7 @@ async fn lost_25_times_with_a_thousand_messages_in_flight() -> Result<()> {
     let last = scene.worker(&environment)?;
     scene.oracle().processed(&sent).await?;
     last.stop().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 async fn connections(vhost: &Vhost) -> Result<BTreeSet<String>> {

@@ -96,7 +96,7 @@ async fn a_backend_is_killed_inside_its_commit_again_and_again() -> Result<()> {
     scene.oracle().processed(&sent).await?;
     ensure_no_attempt_spent(&worker)?;
     worker.stop().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 /// The commit takes effect, but its answer does not reach the worker.
@@ -126,12 +126,12 @@ async fn the_answer_to_a_commit_is_lost_again_and_again() -> Result<()> {
         servers.to_database.cut();
         servers.to_database.set(Mode::Pass).await?;
     }
-    worker.says_times("store away", 4).await?;
+    worker.prints_times("store away", 4).await?;
     gate.open().await?;
     scene.oracle().processed(&sent).await?;
     ensure_no_attempt_spent(&worker)?;
     worker.stop().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,12 +146,12 @@ async fn the_inbox_is_locked_for_longer_than_the_lock_timeout() -> Result<()> {
     locking
         .batch_execute("BEGIN; LOCK TABLE inbox IN ACCESS EXCLUSIVE MODE")
         .await?;
-    worker.says_times("due to lock timeout", 3).await?;
+    worker.prints_times("due to lock timeout", 3).await?;
     locking.batch_execute("COMMIT").await?;
     scene.oracle().processed(&sent).await?;
     ensure_no_attempt_spent(&worker)?;
     worker.stop().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,13 +164,13 @@ async fn the_file_is_locked_for_longer_than_the_lock_timeout() -> Result<()> {
     locking.busy_timeout(Duration::from_secs(5))?;
     locking.execute_batch("BEGIN IMMEDIATE")?;
     let worker = scene.worker(&[])?;
-    worker.says("store away").await?;
+    worker.prints("store away").await?;
     locking.execute_batch("COMMIT")?;
     scene.oracle().processed(&sent).await?;
     ensure_no_attempt_spent(&worker)?;
     worker.stop().await?;
     let bus = scene.bus().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 fn ensure_no_attempt_spent(worker: &Process) -> Result<()> {

@@ -37,7 +37,7 @@ async fn private_the_disk_of_the_database_is_full() -> Result<()> {
     let worker = scene.worker(&[])?;
     scene.oracle().processed_at_least(500).await?;
     disk.fill()?;
-    worker.says("store away").await?;
+    worker.prints("store away").await?;
     disk.free()?;
     // If the write-ahead log had no space, the database stopped itself.
     if database.has_ended() {
@@ -45,7 +45,7 @@ async fn private_the_disk_of_the_database_is_full() -> Result<()> {
     }
     scene.oracle().processed(&sent).await?;
     worker.stop().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,7 +62,7 @@ async fn the_disk_of_the_embedded_bus_and_store_is_full() -> Result<()> {
     let worker = scene.worker(&[])?;
     scene.oracle().processed_at_least(500).await?;
     disk.fill()?;
-    worker.says("disk is full").await?;
+    worker.prints("disk is full").await?;
     // A message that cannot be stored is not accepted.
     let event = update(&hostname(0));
     let (status, said) = post(&scene, &event).await?;
@@ -74,14 +74,19 @@ async fn the_disk_of_the_embedded_bus_and_store_is_full() -> Result<()> {
     scene.oracle().processed(&sent).await?;
     worker.stop().await?;
     let bus = scene.bus().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 /// Publishes an event over HTTP, as an operator on this machine does.
 async fn post(scene: &Scene, event: &Envelope) -> Result<(u16, Value)> {
-    let told = std::fs::read(scene.folder().join("lockstep-data/console.json"))?;
-    let told: Value = serde_json::from_slice(&told)?;
-    let text = |key: &str| told[key].as_str().map(str::to_owned).context("no address");
+    let address_file = std::fs::read(scene.folder().join("lockstep-data/console.json"))?;
+    let address_file: Value = serde_json::from_slice(&address_file)?;
+    let text = |key: &str| {
+        address_file[key]
+            .as_str()
+            .map(str::to_owned)
+            .context("no address")
+    };
     let headers = format!(
         "authorization: Bearer {}\r\ncontent-type: application/cloudevents+json\r\n",
         text("token")?

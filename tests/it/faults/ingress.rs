@@ -84,5 +84,5 @@ async fn refuses_and_recovers() -> Result<()> {
     scene.oracle().processed(&sent).await?;
     serving.stop().await?;
     worker.stop().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }

@@ -38,7 +38,7 @@ async fn partition(
     proxy(&scene, from)?.set(Mode::Pass).await?;
     scene.oracle().processed(&sent).await?;
     worker.stop().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 fn proxy(scene: &Scene, from: From) -> Result<&FaultProxy> {
@@ -51,7 +51,7 @@ fn proxy(scene: &Scene, from: From) -> Result<&FaultProxy> {
 
 /// Waits until the worker has dropped its connections and reconnects.
 async fn lost(_: &Scene, worker: &Process) -> Result<()> {
-    worker.says("lost the connection to the broker").await
+    worker.prints("lost the connection to the broker").await
 }
 
 /// Waits until the broker has dropped the worker's connections and requeued the messages.
@@ -71,7 +71,7 @@ async fn requeued(scene: &Scene, _: &Process) -> Result<()> {
 }
 
 async fn store_unavailable(_: &Scene, worker: &Process) -> Result<()> {
-    worker.says("store away").await
+    worker.prints("store away").await
 }
 
 /// Waits until no message was processed for a second.

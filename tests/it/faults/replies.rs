@@ -53,7 +53,7 @@ async fn nobody_reads_the_results() -> Result<()> {
     // The oldest results were dropped, but the store has every outcome: a repeated request gets its answer.
     vhost.delete_policy("results").await?;
     bus.publish(all()).await?;
-    scene.oracle().judge(&sent, &*bus).await?;
+    scene.oracle().check(&sent, &*bus).await?;
     worker.stop().await
 }
 
@@ -94,7 +94,7 @@ async fn a_reply_queue_is_full() -> Result<()> {
     ensure!(kept < updates.len() / 2, "{kept} were kept");
     worker.stop().await?;
     let elsewhere = read(&*bus, &queue, kept).await?;
-    scene.oracle().judge_with(&sent, &elsewhere, &*bus).await
+    scene.oracle().check_with(&sent, &elsewhere, &*bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -113,7 +113,7 @@ async fn a_reply_queue_goes_away() -> Result<()> {
     bus.publish(asking(after, &queue)).await?;
     // Answers in the deleted queue are lost. Repeated requests get them, in the results if the reply queue does not exist.
     bus.publish(asking(before, &queue)).await?;
-    scene.oracle().judge(&sent, &*bus).await?;
+    scene.oracle().check(&sent, &*bus).await?;
     ensure!(!worker.log()?.contains(BYPASSED), "the queue was not full");
     worker.stop().await
 }

@@ -42,7 +42,7 @@ async fn stopped_at(point: &str) -> Result<()> {
     // It finishes its messages in flight before it ends.
     first.stop().await?;
     second.stop().await?;
-    oracle.judge(&sent, &*bus).await
+    oracle.check(&sent, &*bus).await
 }
 
 /// Concurrent, because they mostly wait until the broker misses a heartbeat.

@@ -193,8 +193,8 @@ fn promtool_accepts_the_files() -> Result<()> {
             }
             Err(error) => return Err(error.into()),
         };
-        let told = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "promtool {arguments:?}: {told}");
+        let printed = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "promtool {arguments:?}: {printed}");
     }
     Ok(())
 }

@@ -138,9 +138,9 @@ async fn a_hanging_collector_delays_neither_processing_nor_shutdown() -> Result<
     let collector = Collector::start_hanging().await?;
     let (process, _) = up(&scene, &repository, &collector.url).await?;
     scene.oracle().processed(&sent).await?;
-    let told = Instant::now();
+    let signalled = Instant::now();
     process.stop().await?;
-    let took = told.elapsed();
+    let took = signalled.elapsed();
     ensure!(took < Duration::from_secs(20), "the shutdown took {took:?}");
     Ok(())
 }

@@ -13,8 +13,8 @@ async fn two_hours_apart_flag_once_a_push() -> Result<()> {
     let leases = LeaseLog::install(&site.scene.servers()?.schema).await?;
     let early = site.worker(&wrong_by("+3600"))?;
     let late = site.worker(&[&wrong_by("-3600")[..], &[("LOCKSTEP__DATA_DIR", "second-data")]].concat())?;
-    early.says("worker started").await?;
-    late.says("worker started").await?;
+    early.prints("worker started").await?;
+    late.prints("worker started").await?;
     for number in 1..=8 {
         site.settings
             .write("access/x.txt", format!("{number}").as_bytes())?;
@@ -31,5 +31,5 @@ async fn two_hours_apart_flag_once_a_push() -> Result<()> {
     ensure!(leases.acquisitions().await? >= 8, "too few leases were acquired");
     early.stop().await?;
     late.stop().await?;
-    leases.judge().await
+    leases.check().await
 }

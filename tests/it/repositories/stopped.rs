@@ -36,7 +36,7 @@ async fn stopped_at(point: &str, time: usize) -> Result<()> {
     first.stopped().await?;
 
     let second = site.worker(&[("LOCKSTEP__DATA_DIR", "second-data")])?;
-    second.says("worker started").await?;
+    second.prints("worker started").await?;
     for message in &messages {
         let outcome = site.outcome(message).await?;
         ensure!(outcome["outcome"] == "applied", "{outcome}");
@@ -48,7 +48,7 @@ async fn stopped_at(point: &str, time: usize) -> Result<()> {
     first.stop().await?;
     site.ensure_flags(&expected).await?;
     second.stop().await?;
-    leases.judge().await
+    leases.check().await
 }
 
 /// Concurrent, because they mostly wait for a lease to run out.

@@ -82,7 +82,7 @@ async fn messages_that_arrive_during_a_run_share_the_next_run() -> Result<()> {
     place.oracle().processed(&sent).await?;
     worker.stop().await?;
     ensure!(place.left(Lane::Repositories).await?.is_empty());
-    place.oracle().judge(&sent, &*place.bus).await
+    place.oracle().check(&sent, &*place.bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,7 +96,7 @@ async fn messages_within_the_debounce_time_share_one_run() -> Result<()> {
     place.oracle().processed(&sent).await?;
     ensure!(runner.sizes() == [("a".to_owned(), 20)], "{:?}", runner.sizes());
     worker.stop().await?;
-    place.oracle().judge(&sent, &*place.bus).await
+    place.oracle().check(&sent, &*place.bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -128,7 +128,7 @@ async fn never_more_runs_than_the_prefetch_allows() -> Result<()> {
     let sent = all_applied(&messages);
     place.oracle().processed(&sent).await?;
     worker.stop().await?;
-    place.oracle().judge(&sent, &*place.bus).await
+    place.oracle().check(&sent, &*place.bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,7 +146,7 @@ async fn the_same_message_twice_in_a_coalesced_batch_is_one_attempt() -> Result<
         place.left(Lane::Repositories).await?.is_empty(),
         "both deliveries are settled"
     );
-    place.oracle().judge(&sent, &*place.bus).await
+    place.oracle().check(&sent, &*place.bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -168,7 +168,7 @@ async fn another_message_under_the_same_id_in_a_coalesced_batch_is_rejected() ->
     .into();
     place.oracle().processed(&sent).await?;
     worker.stop().await?;
-    place.oracle().judge(&sent, &*place.bus).await
+    place.oracle().check(&sent, &*place.bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -205,7 +205,7 @@ async fn a_panic_fails_only_its_message_which_is_dead_lettered_after_five_attemp
     let dead_letters = place.dead_letters().await?;
     ensure!(dead_letters.len() == 1 && dead_letters[0].body == bad.encode());
     ensure!(dead_letters[0].head.attempts == 5, "{:?}", dead_letters[0].head);
-    place.oracle().judge(&sent, &*place.bus).await
+    place.oracle().check(&sent, &*place.bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -224,7 +224,7 @@ async fn messages_without_a_result_of_their_run_are_retried() -> Result<()> {
     worker.stop().await?;
     let numbers: Vec<Vec<u32>> = messages.iter().map(|message| runner.numbers(message)).collect();
     ensure!(numbers == [vec![1], vec![1, 2], vec![1, 2]], "{numbers:?}");
-    place.oracle().judge(&sent, &*place.bus).await
+    place.oracle().check(&sent, &*place.bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -245,7 +245,7 @@ async fn a_run_that_hangs_is_cancelled_and_retried() -> Result<()> {
     place.oracle().processed(&sent).await?;
     worker.stop().await?;
     ensure!(runner.numbers(&message) == [1, 2]);
-    place.oracle().judge(&sent, &*place.bus).await
+    place.oracle().check(&sent, &*place.bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -265,7 +265,7 @@ async fn a_postponed_message_spends_no_attempt() -> Result<()> {
     worker.stop().await?;
     let numbers = runner.numbers(&message);
     ensure!(numbers == [1, 1, 1, 1, 1, 1, 1, 1, 2], "{numbers:?}");
-    place.oracle().judge(&sent, &*place.bus).await
+    place.oracle().check(&sent, &*place.bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -280,7 +280,7 @@ async fn a_lasting_failure_is_dead_lettered_after_five_attempts() -> Result<()> 
     worker.stop().await?;
     ensure!(runner.numbers(&message) == [1, 2, 3, 4, 5]);
     ensure!(place.dead_letters().await?.len() == 1);
-    place.oracle().judge(&sent, &*place.bus).await
+    place.oracle().check(&sent, &*place.bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -310,7 +310,7 @@ async fn a_rejected_message_is_a_dead_letter_and_its_neighbour_is_applied() -> R
         "{:?}",
         dead_letter.head
     );
-    place.oracle().judge(&sent, &*place.bus).await
+    place.oracle().check(&sent, &*place.bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -345,7 +345,7 @@ async fn stopping_finishes_current_runs_and_requeues_the_rest() -> Result<()> {
     for message in &rest {
         ensure!(runner.numbers(message) == [1], "no attempt was spent");
     }
-    place.oracle().judge(&sent, &*place.bus).await
+    place.oracle().check(&sent, &*place.bus).await
 }
 
 async fn abandoned(stop_first: bool) -> Result<()> {
@@ -378,7 +378,7 @@ async fn abandoned(stop_first: bool) -> Result<()> {
             "an attempt was spent: {numbers:?}"
         );
     }
-    place.oracle().judge(&sent, &*place.bus).await
+    place.oracle().check(&sent, &*place.bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -58,7 +58,7 @@ impl LeaseLog {
 
     /// Checks the log and prints the number of acquisitions.
     #[expect(clippy::print_stdout, reason = "fault tests print their counts")]
-    pub(crate) async fn judge(&self) -> Result<()> {
+    pub(crate) async fn check(&self) -> Result<()> {
         let wrong = self.client.query(WRONG, &[]).await?;
         ensure!(wrong.is_empty(), "two holders of one lease: {wrong:?}");
         println!(

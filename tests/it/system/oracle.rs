@@ -61,13 +61,13 @@ impl Oracle {
     }
 
     /// Checks every row of the store and every result outside of reply queues.
-    pub(crate) async fn judge(&self, sent: &Sent, bus: &dyn Bus) -> Result<()> {
-        self.judge_with(sent, &BTreeSet::new(), bus).await
+    pub(crate) async fn check(&self, sent: &Sent, bus: &dyn Bus) -> Result<()> {
+        self.check_with(sent, &BTreeSet::new(), bus).await
     }
 
     /// The same for tests that have read some of the results already.
     #[expect(clippy::print_stdout, reason = "fault tests print their counts")]
-    pub(crate) async fn judge_with(
+    pub(crate) async fn check_with(
         &self,
         sent: &Sent,
         elsewhere: &BTreeSet<Identity>,
@@ -103,7 +103,9 @@ impl Oracle {
             match (inbox.get(identity), expected) {
                 (Some(row), Expected::Applied { flags }) if row.state == "applied" && answers > 0 => {
                     counts.applied += 1;
-                    *flagged.entry(flags.clone().unwrap_or_else(nobody)).or_default() += 1;
+                    *flagged
+                        .entry(flags.clone().unwrap_or_else(no_device))
+                        .or_default() += 1;
                 }
                 (Some(row), Expected::Dead { code }) if row.state == "dead" && answers > 0 => {
                     ensure!(
@@ -141,7 +143,7 @@ impl Oracle {
 }
 
 /// A hostname without a device, for messages that flag none.
-fn nobody() -> Hostname {
+fn no_device() -> Hostname {
     "nobody.invalid".parse().expect("it is a hostname")
 }
 

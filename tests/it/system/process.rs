@@ -66,23 +66,23 @@ impl Process {
     }
 
     /// Waits until the output contains this text.
-    pub(crate) async fn says(&self, text: &str) -> Result<()> {
-        self.says_times(text, 1).await
+    pub(crate) async fn prints(&self, text: &str) -> Result<()> {
+        self.prints_times(text, 1).await
     }
 
     /// Waits until the output contains this text this number of times.
-    pub(crate) async fn says_times(&self, text: &str, times: usize) -> Result<()> {
+    pub(crate) async fn prints_times(&self, text: &str, times: usize) -> Result<()> {
         let what = format!("the process to print `{text}`");
-        let said = wait::until(&what, PATIENCE, async || {
+        let printed = wait::until(&what, PATIENCE, async || {
             let log = self.log().map_err(|error| format!("{error:#}"))?;
-            let said = log.matches(text).count();
-            if said >= times {
+            let count = log.matches(text).count();
+            if count >= times {
                 Ok(())
             } else {
-                Err(format!("{said} of {times} times"))
+                Err(format!("{count} of {times} times"))
             }
         });
-        said.await.with_context(|| tail(&self.log))
+        printed.await.with_context(|| tail(&self.log))
     }
 
     /// Sends a signal to the process.

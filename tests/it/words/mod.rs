@@ -98,7 +98,8 @@ fn texts_cite_only_what_is_in_the_tree() -> Result<()> {
         };
         for (begin, part) in parts {
             for Citation { line, path } in citations(part, "docs/") {
-                if path.ends_with(".md") && !root().join(path).is_file() {
+                let page = root().join(path);
+                if page.extension().is_some_and(|extension| extension == "md") && !page.is_file() {
                     let line = begin + line - 1;
                     problems.push(format!("{file}:{line}: there is no {path}"));
                 }

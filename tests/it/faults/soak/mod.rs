@@ -74,7 +74,7 @@ async fn private_soak() -> Result<()> {
     end_of_reading.cancel();
     let read = reading.await??;
     println!("{counts:?}");
-    oracle.judge_with(&sent, &read, &*bus).await
+    oracle.check_with(&sent, &read, &*bus).await
 }
 
 fn number(variable: &str, usual: u64) -> Result<u64> {

@@ -252,13 +252,13 @@ pub(crate) async fn a_processed_message_makes_the_change_a_conflict(place: &Plac
 pub(crate) async fn a_cause_that_hits_nobody_leaves_no_row(place: &Place) -> Result<()> {
     create_all(place, &["sw1"]).await?;
     let lease = acquire(place, LONG).await?;
-    let nobody = DeviceSelector {
+    let no_device = DeviceSelector {
         whole_platforms: ["vrp".to_owned()].into(),
         hostnames: [hostname("sw9")].into(),
         predicate: Some(Arc::new(|_| false)),
         ..DeviceSelector::default()
     };
-    for selector in [named(["sw8", "sw9"]), nobody, DeviceSelector::default()] {
+    for selector in [named(["sw8", "sw9"]), no_device, DeviceSelector::default()] {
         let revision = revision(&*place.store).await?;
         let id = format!("push {revision}");
         let unknown = selector.hostnames.clone();
