@@ -21,7 +21,7 @@ const PAGE: usize = 1000;
   lockstep dead list --code unknown-device --type lockstep.interface.updated
   lockstep dead list --all-states --limit 1000 --json | jq -r '.[].reason'")]
 pub(super) struct List {
-    /// Only those in this state: dead, requeued, worked or dropped [default: dead]
+    /// Only those in this state: dead, requeued, processed or dropped [default: dead]
     #[arg(long)]
     state: Option<DeadLetterState>,
     /// Those in every state

@@ -1,4 +1,4 @@
-//! One change of a repository that concerns the whole fleet, against the update of the counters alone.
+//! Measures one change of a repository that concerns the whole fleet, against the update of the counters alone.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,13 +23,13 @@ const TYPES: [DeviceType; 3] = [DeviceType::Access, DeviceType::Dist, DeviceType
 const BARE: &str = "UPDATE device SET desired_generation = desired_generation + 1 \
     WHERE device_type IN ('ACCESS', 'DIST', 'CORE')";
 
-/// As many paths as a large settings repository has: it is written with the change.
+/// Number of paths in a large settings repository. The listing is written with the change.
 const LISTING_ENTRIES: u32 = 10_000;
 
-/// Measures both in turn, each on a fleet that nothing was done to since it was vacuumed.
+/// Measures both alternately, each on a fleet that was vacuumed just before.
 ///
 /// # Errors
-/// The database refuses, or not all devices were flagged.
+/// The database rejects a statement, or not all devices were flagged.
 pub(crate) async fn measure(host: &Host, devices: u32, rounds: u32, table: &mut Table) -> anyhow::Result<()> {
     let (mut bare, mut ours) = (Vec::new(), Vec::new());
     for round in 1..=rounds {
@@ -47,7 +47,7 @@ pub(crate) async fn measure(host: &Host, devices: u32, rounds: u32, table: &mut 
     Ok(())
 }
 
-/// The counters alone, with their commit.
+/// Updates the counters only, in one committed transaction.
 async fn update(scene: &Scene, devices: u32) -> anyhow::Result<Duration> {
     let client = scene.schema.connect().await?;
     let update = client.prepare(BARE).await?;
@@ -60,7 +60,7 @@ async fn update(scene: &Scene, devices: u32) -> anyhow::Result<Duration> {
     Ok(took)
 }
 
-/// All that a worker writes when a file under `global/` changed.
+/// Writes everything a worker writes when a file under `global/` changed.
 async fn change(scene: &Scene, devices: u32) -> anyhow::Result<Duration> {
     let store = PostgresStore::connect(PostgresOptions::new(scene.schema.url()))?;
     let lease = store

@@ -1,4 +1,4 @@
-//! A push to a large settings repository: fetched, compared, judged and flagged, beside what git alone takes.
+//! Measures a push to a large settings repository: fetched, compared, examined and flagged, against git alone.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -19,14 +19,14 @@ use lockstep_worker::runtime::{Attempt, HeldLeases, RunContext, RunEnd, Runner};
 use crate::scene::Host;
 use crate::table::{Goal, Row, Table, median};
 
-/// Files of the repository.
+/// Number of files in the repository.
 const FILES: u32 = 50_000;
-/// Devices of the fleet, all of which a push here concerns.
+/// Number of devices in the fleet. Each push here concerns all of them.
 const DEVICES: u32 = 10_000;
 /// Longer than a push takes.
 const LEASE: Duration = Duration::from_mins(5);
 
-/// Measures both after each push, on clones of their own.
+/// Measures both after each push, each with its own clone.
 pub(crate) async fn measure(host: &Host, rounds: u32, table: &mut Table) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let origin = Repository::init(&folder.path().join("origin"))?;
@@ -115,7 +115,7 @@ async fn push(
     Ok(took)
 }
 
-/// What cannot be avoided: fetch, and list the tree.
+/// The unavoidable part: fetches and lists the tree.
 fn git_alone(bare: &std::path::Path) -> anyhow::Result<Duration> {
     let began = Instant::now();
     for arguments in [
@@ -132,7 +132,7 @@ fn git_alone(bare: &std::path::Path) -> anyhow::Result<Duration> {
     Ok(began.elapsed())
 }
 
-/// The first commit, as `git fast-import` reads it.
+/// The first commit, as input of `git fast-import`.
 fn first(files: u32) -> String {
     let header = "blob\nmark :1\ndata 16\ndns_servers: []\n\ncommit refs/heads/main\ncommitter n <n@example.org> 1 +0000\ndata 1\nx\n";
     let lines = (0..files).map(|number| format!("M 100644 :1 devices/host{number}/base_system.yml\n"));

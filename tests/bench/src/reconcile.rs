@@ -1,4 +1,4 @@
-//! A reconcile pass over a large store with nothing due, against one question to the database.
+//! Measures a reconcile pass over a large store with nothing due, against one query to the database.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,10 +13,10 @@ use lockstep_worker::runtime::{HeldLeases, Leadership, REPUBLISH_AFTER};
 use crate::scene::{Host, Scene};
 use crate::table::{Goal, Row, Table, median};
 
-/// Messages that were worked.
+/// Number of processed messages.
 const INBOX: i64 = 1_000_000;
-/// Dead letters, none of them requeued.
-const LETTERS: i64 = 10_000;
+/// Number of dead letters, none of them requeued.
+const DEAD_LETTERS: i64 = 10_000;
 /// Passes of one round.
 const PASSES: u32 = 50;
 
@@ -26,16 +26,16 @@ const FILL_INBOX: &str = "\
         'lockstep.event.applied', repeat('x', 150) \
     FROM generate_series(1, $1::bigint) AS number";
 
-const FILL_LETTERS: &str = "\
+const FILL_DEAD_LETTERS: &str = "\
     INSERT INTO dead_letter (source, id, redrive_count, lane, kind, code, reason, attempts, first_at, died_at, body, properties, state) \
     SELECT 'urn:example:netbox', number::text, 0, 'events', 'lockstep.interface.updated', 'unknown-device', 'x', 1, \
         now(), now(), convert_to(repeat('x', 400), 'UTF8'), '{}', 'dead' \
     FROM generate_series(1, $1::bigint) AS number";
 
-/// Measures both in turn.
+/// Measures both alternately.
 ///
 /// # Errors
-/// A server refuses, or something was due.
+/// A server rejects a request, or something was due.
 pub(crate) async fn measure(host: &Host, rounds: u32, table: &mut Table) -> anyhow::Result<()> {
     let scene = host.scene(1).await?;
     fill(&scene).await?;
@@ -75,14 +75,14 @@ pub(crate) async fn measure(host: &Host, rounds: u32, table: &mut Table) -> anyh
 async fn fill(scene: &Scene) -> anyhow::Result<()> {
     let client = scene.schema.connect().await?;
     client.execute(FILL_INBOX, &[&INBOX]).await?;
-    client.execute(FILL_LETTERS, &[&LETTERS]).await?;
-    // Each by itself: a vacuum is no part of a transaction.
+    client.execute(FILL_DEAD_LETTERS, &[&DEAD_LETTERS]).await?;
+    // One statement each, because VACUUM cannot run inside a transaction.
     client.batch_execute("VACUUM ANALYZE inbox").await?;
     client.batch_execute("VACUUM ANALYZE dead_letter").await?;
     Ok(client.batch_execute("CHECKPOINT").await?)
 }
 
-/// The time of a question that touches nothing.
+/// The time of a query that reads no table.
 async fn question(scene: &Scene) -> anyhow::Result<Duration> {
     let client = scene.schema.connect().await?;
     let select = client.prepare("SELECT 1").await?;

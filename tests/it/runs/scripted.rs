@@ -1,4 +1,4 @@
-//! A run lane on the embedded bus, with a runner that does what a test tells it.
+//! A run lane on the embedded bus, with a runner whose behaviour the test defines.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,10 +31,10 @@ use crate::system::load::{envelope, outgoing};
 use crate::system::records::Records;
 use crate::system::{Oracle, PATIENCE};
 
-/// The ladder waits a thousandth of its time: its top is 600 ms.
-const LADDER_SCALE: f64 = 0.001;
+/// Retry delays are a thousandth of the real ones: the longest is 600 ms.
+const RETRY_DELAY_SCALE: f64 = 0.001;
 
-/// The key of messages that have none.
+/// The key of messages without a repository.
 pub(crate) const ALONE: &str = "alone";
 
 type Script = Box<dyn Fn(Run) -> BoxFuture<'static, Vec<RunEnd>> + Send + Sync>;
@@ -42,13 +42,13 @@ type Script = Box<dyn Fn(Run) -> BoxFuture<'static, Vec<RunEnd>> + Send + Sync>;
 /// One call of the runner.
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
-    /// How many calls there were before.
+    /// Number of earlier calls.
     pub(crate) number: usize,
     pub(crate) attempts: Vec<Attempt>,
 }
 
 impl Run {
-    /// All of it is applied.
+    /// Applies all messages of the run.
     pub(crate) fn applied(&self) -> Vec<RunEnd> {
         vec![applied(); self.attempts.len()]
     }
@@ -57,7 +57,7 @@ impl Run {
         name(&self.attempts[0].envelope.message).unwrap_or(ALONE)
     }
 
-    /// The ids of its messages.
+    /// The ids of the messages in the run.
     pub(crate) fn ids(&self) -> Vec<&str> {
         self.attempts
             .iter()
@@ -66,7 +66,7 @@ impl Run {
     }
 }
 
-/// Runs as the test says, and remembers what it was asked.
+/// A runner that calls the function of the test and records its runs.
 pub(crate) struct Scripted {
     script: Script,
     runs: Mutex<Vec<Run>>,
@@ -103,7 +103,7 @@ impl Scripted {
             .collect()
     }
 
-    /// Which attempts at a message there were, in order.
+    /// The attempt numbers of a message, in order.
     pub(crate) fn numbers(&self, message: &Envelope) -> Vec<u32> {
         let attempts = self.runs().into_iter().flat_map(|run| run.attempts);
         attempts
@@ -112,7 +112,7 @@ impl Scripted {
             .collect()
     }
 
-    /// Waits until so many runs are under way at once.
+    /// Waits until this number of runs is active at once.
     pub(crate) async fn running(&self, count: usize) -> Result<()> {
         wait::until("runs under way", PATIENCE, async || {
             match self.running.load(Ordering::SeqCst) {
@@ -125,7 +125,7 @@ impl Scripted {
     }
 }
 
-/// Counts for as long as a run is under way, however it ends.
+/// Counts a run as active until it is dropped, however the run ends.
 struct UnderWay<'a>(&'a AtomicUsize);
 
 impl Drop for UnderWay<'_> {
@@ -173,7 +173,7 @@ impl Runner for Scripted {
     }
 }
 
-/// What a run says that had nothing to do.
+/// The end of a run that flags no device.
 pub(crate) fn applied() -> RunEnd {
     RunEnd::Applied(WorkResult::EventApplied(EventApplied {
         outcome: Outcome::Ignored,
@@ -187,14 +187,14 @@ pub(crate) fn applied() -> RunEnd {
     }))
 }
 
-/// A message with this key.
+/// A message about a repository with this name, which is its key.
 pub(crate) fn message(key: &str) -> Envelope {
     envelope(RepositoryRefreshRequested {
         repository: key.to_owned().try_into().expect("it is a name"),
     })
 }
 
-/// A bus and a store in a folder, gone with the test.
+/// A bus and a store in a temporary folder.
 pub(crate) struct Place {
     folder: TempDir,
     pub(crate) bus: Arc<dyn Bus>,
@@ -205,7 +205,7 @@ impl Place {
     pub(crate) async fn new() -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let bus = EmbeddedBus::open(folder.path(), EmbeddedOptions::default())?;
-        bus.declare(&Topology::new(LADDER_SCALE)).await?;
+        bus.declare(&Topology::new(RETRY_DELAY_SCALE)).await?;
         let store = SqliteStore::open(SqliteOptions::new(folder.path().join("store.sqlite")))?;
         store.migrate().await?;
         Ok(Self { folder, bus, store })
@@ -225,7 +225,7 @@ impl Place {
         }
     }
 
-    /// Starts a worker that takes the lane; without debounce unless told.
+    /// Starts a worker on the lane, without debounce unless the options set one.
     pub(crate) fn work(&self, runner: &Arc<Scripted>, options: WorkerOptions) -> Working {
         let context = WorkerContext {
             bus: self.bus.clone(),
@@ -246,7 +246,7 @@ impl Place {
         }
     }
 
-    /// The dead letters in the table, the newest first.
+    /// The dead letters in the table, newest first.
     pub(crate) async fn dead_letters(&self) -> Result<Vec<DeadLetter>> {
         let query = DeadLetterQuery {
             limit: 100,
@@ -259,7 +259,7 @@ impl Place {
         Ok(dead_letters)
     }
 
-    /// What lies in a queue that nobody reads. It stays there.
+    /// The messages in a queue without consumer. They stay there.
     pub(crate) async fn left(&self, lane: Lane) -> Result<Vec<Delivery>> {
         let options = ConsumeOptions {
             prefetch: 1000,
@@ -276,7 +276,7 @@ impl Place {
     }
 }
 
-/// How tests run a worker.
+/// The worker options of tests.
 pub(crate) fn options() -> WorkerOptions {
     options_of(RunLaneOptions {
         debounce: Duration::ZERO,
@@ -284,7 +284,7 @@ pub(crate) fn options() -> WorkerOptions {
     })
 }
 
-/// Waits long enough for what a test publishes at once.
+/// Options with a debounce long enough for all messages that a test publishes at once.
 pub(crate) fn in_batches() -> WorkerOptions {
     options_of(RunLaneOptions {
         debounce: Duration::from_millis(500),
@@ -300,7 +300,7 @@ pub(crate) fn options_of(lane: RunLaneOptions) -> WorkerOptions {
     }
 }
 
-/// A worker under way.
+/// A running worker.
 pub(crate) struct Working {
     pub(crate) stop: CancellationToken,
     pub(crate) abandon: CancellationToken,
@@ -308,12 +308,12 @@ pub(crate) struct Working {
 }
 
 impl Working {
-    /// Waits for its end, which was asked for.
+    /// Waits for its end after a stop was requested.
     pub(crate) async fn ended(self) -> Result<()> {
         ensure!(self.stop.is_cancelled() || self.abandon.is_cancelled());
         Ok(tokio::time::timeout(PATIENCE, self.worker)
             .await
-            .context("it does not end")???)
+            .context("the worker does not end")???)
     }
 
     pub(crate) async fn stop(self) -> Result<()> {

@@ -1,4 +1,4 @@
-//! The contract on SQLite, and what happens to its file.
+//! The contract on SQLite, and tests of its file.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -25,8 +25,8 @@ fn some(names: &[String]) -> BTreeSet<&str> {
     predicate.into_iter().map(|index| names[index].as_str()).collect()
 }
 
-/// Batches of events about random devices, some of which make new ones, beside changes to the whole fleet and to random
-/// names. They wait for one another; none is sent away, which would be a deadlock, and all of them add up.
+/// Runs batches of events about random devices, some of them new, concurrently with changes to the whole fleet and to random
+/// names. They wait for one another; none is rejected (that would be a deadlock), and all of them add up.
 pub(crate) async fn changes_and_batches_at_once_never_deadlock_and_add_up(place: &Place) -> Result<()> {
     let names = names();
     create_all(place, &names.iter().map(String::as_str).collect::<Vec<_>>()).await?;
@@ -56,9 +56,9 @@ pub(crate) async fn changes_and_batches_at_once_never_deadlock_and_add_up(place:
     };
     let changes = async |repository: &str, broad: bool| -> Result<()> {
         let lease = place.other.acquire(repository, LONG).await?;
-        let lease = lease.expect("nobody else wants it");
-        for revision in 0..ROUNDS {
-            let selector = match revision % 2 {
+        let lease = lease.expect("no other owner asks for it");
+        for round in 0..ROUNDS {
+            let selector = match round % 2 {
                 _ if !broad => named(some(&names)),
                 0 => DeviceSelector {
                     device_types: [DeviceType::Access].into(),
@@ -69,10 +69,10 @@ pub(crate) async fn changes_and_batches_at_once_never_deadlock_and_add_up(place:
                     ..DeviceSelector::default()
                 },
             };
-            let id = format!("{repository} {revision}");
-            let mut refresh = flags(&lease, revision, &id, selector);
+            let id = format!("{repository} {round}");
+            let mut refresh = flags(&lease, round, &id, selector);
             refresh.change.name = repository.to_owned().try_into()?;
-            let store = if revision % 2 == 0 {
+            let store = if round % 2 == 0 {
                 &place.store
             } else {
                 &place.other
@@ -101,14 +101,14 @@ pub(crate) async fn changes_and_batches_at_once_never_deadlock_and_add_up(place:
     let raised = raised.load(Ordering::Relaxed);
     ensure!(
         sum.unsigned_abs() == raised,
-        "raised {raised} times, {sum} are there"
+        "raised {raised} times, the sum of the generations is {sum}"
     );
     let messages = place.probe.texts("SELECT id FROM inbox").await?.len();
     ensure!(messages == 1 + TASKS * BATCHES + 3 * usize::try_from(ROUNDS)?);
     Ok(())
 }
 
-/// A change that waits for a device which a batch holds is not in the way of whoever reads, and comes through.
+/// A change that waits for a device locked by a batch does not block readers, and commits after the batch.
 pub(crate) async fn a_broad_change_waits_for_a_batch_and_sees_what_it_did(place: &Place) -> Result<()> {
     create_all(place, &["sw1", "sw2"]).await?;
     let lease = acquire(place, LONG).await?;
@@ -139,6 +139,6 @@ pub(crate) async fn a_broad_change_waits_for_a_batch_and_sees_what_it_did(place:
         flagged.concerned == 3 && flagged.flipped == 2,
         "sw1 was flagged before: {flagged:?}"
     );
-    ensure!(flagged.unknown_hostnames.is_empty(), "sw3 came in time");
+    ensure!(flagged.unknown_hostnames.is_empty(), "the change saw sw3");
     Ok(())
 }

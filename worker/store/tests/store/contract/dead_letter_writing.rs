@@ -1,4 +1,4 @@
-//! Dead letters in the transaction of a batch: made, worked again, requeued, dropped.
+//! Dead letters in the transaction of a batch: created, requeued, processed again, dropped.
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
@@ -69,7 +69,7 @@ async fn end(place: &Place, completion: Completion) -> Result<()> {
     Ok(transaction.commit(&facts).await?)
 }
 
-/// Settles what a command is about, and says which those were.
+/// Settles the dead letters that a command selects, and returns their numbers.
 async fn settle(
     place: &Place,
     request: &str,
@@ -187,7 +187,7 @@ pub(crate) async fn a_requeued_message_takes_the_place_of_its_dead_row(place: &P
     ensure!(published.len() == 1 && published[0].key == FollowUpKey::DeadLetter(number));
     ensure!(published[0].redrive_count == 1 && published[0].body == dead_letter("1", 0).body);
 
-    // It dies once more, under the next epoch.
+    // It is dead-lettered again, with the next redrive count.
     end(place, completion("1", 1, Some(number))).await?;
     let found = place.store.outcome(&message("1")).await?.context("the row")?;
     ensure!((found.state, found.redrive_count) == (InboxState::Dead, 1));
@@ -196,7 +196,7 @@ pub(crate) async fn a_requeued_message_takes_the_place_of_its_dead_row(place: &P
     let second = only_number(place, "dead").await?;
     ensure!(second != number && stored(place, second).await?.head.redrive_count == 1);
 
-    // And is applied in the end; after that nothing takes its place.
+    // It is applied at last; after that no row replaces it.
     settle(
         place,
         "again",
@@ -216,7 +216,7 @@ pub(crate) async fn a_requeued_message_takes_the_place_of_its_dead_row(place: &P
     ensure!(place.store.outcome(&message("1")).await? == Some(applied));
     ensure!(
         end(place, completion("1", 3, None)).await.is_err(),
-        "an applied message cannot die"
+        "an applied message cannot be dead-lettered"
     );
     Ok(())
 }
@@ -316,7 +316,7 @@ pub(crate) async fn a_selection_is_one_longer_than_a_command_settles(place: &Pla
     Ok(())
 }
 
-pub(crate) async fn those_that_nobody_settled_are_counted(place: &Place) -> Result<()> {
+pub(crate) async fn unsettled_dead_letters_are_counted(place: &Place) -> Result<()> {
     for id in ["1", "2", "3"] {
         end(place, completion(id, 0, None)).await?;
     }

@@ -1,4 +1,4 @@
-//! What is read of the table of dead letters. It is filled behind the store's back.
+//! Reading of dead letters. The tests insert the rows directly.
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use lockstep_store::{
 
 use super::{Place, at, message};
 
-/// A row to be, with what tests choose.
+/// A row to insert, with the columns that tests choose.
 #[derive(Clone)]
 struct New {
     id: &'static str,
@@ -20,7 +20,7 @@ struct New {
     kind: &'static str,
     code: &'static str,
     state: &'static str,
-    /// When it was requeued or dropped, and by which command.
+    /// Time and command of its requeue or drop.
     settled: Option<(Timestamp, &'static str)>,
 }
 
@@ -37,7 +37,7 @@ const DEAD: New = New {
 const BODY: &[u8] = b"\x00not \xff text";
 
 impl New {
-    /// Puts it there, and says which number it got.
+    /// Inserts the row and returns its number.
     async fn put(&self, place: &Place) -> Result<u64> {
         let (settled_at, by, source, id) = match self.settled {
             None => ("NULL".to_owned(), "NULL", "NULL", "NULL".to_owned()),
@@ -243,7 +243,7 @@ pub(crate) async fn filters_choose_dead_letters(place: &Place) -> Result<()> {
     Ok(())
 }
 
-pub(crate) async fn words_of_a_newer_worker_are_read_as_texts(place: &Place) -> Result<()> {
+pub(crate) async fn unknown_lanes_and_codes_of_a_newer_worker_are_read_as_texts(place: &Place) -> Result<()> {
     let newer = New {
         lane: "satellites",
         code: "lost-in-space",

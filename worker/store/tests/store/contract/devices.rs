@@ -29,7 +29,7 @@ pub(crate) async fn a_device_is_created_described_and_moved(place: &Place) -> Re
     ensure!(place.store.groups_of(&[created.id]).await?.is_empty());
 
     let version = Version {
-        // More exact than a database's time.
+        // More precise than the timestamps of the database.
         time: "2026-01-01T00:00:00.123456789Z".parse()?,
         id: MessageId::try_from("ünïque 1".to_owned())?,
     };
@@ -148,7 +148,7 @@ pub(crate) async fn an_address_or_serial_number_that_is_taken_is_refused_and_not
 
 pub(crate) async fn a_name_that_is_taken_is_refused(place: &Place) -> Result<()> {
     create_all(place, &["sw1"]).await?;
-    // Whether the handler was shown the device or did not ask.
+    // Whether or not the handler has read the device.
     for (id, asked) in [("2", vec!["sw1"]), ("3", vec![])] {
         let refused = work(place, &keys(id, asked), devices([create("sw1")])).await;
         ensure!(

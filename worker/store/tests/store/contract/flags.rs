@@ -137,7 +137,7 @@ pub(crate) async fn the_clock_starts_anew_on_return_to_managed(place: &Place) ->
     Ok(())
 }
 
-/// What no effect can say is refused by the store itself.
+/// The store itself rejects a state that no effect can produce.
 pub(crate) async fn synced_never_exceeds_desired(place: &Place) -> Result<()> {
     create_all(place, &["sw1"]).await?;
     let (mut facts, transaction) = place.store.begin(&[], &keys("2", ["sw1"])).await?;

@@ -57,7 +57,7 @@ pub(crate) async fn the_next_batch_knows_the_message(place: &Place) -> Result<()
     Ok(())
 }
 
-/// The other one is told to repeat, or finds the row in its facts, if the store lets only one begin.
+/// The other one has to repeat, or finds the row in its facts if the store lets only one begin.
 pub(crate) async fn one_of_two_transactions_with_the_same_message_commits(place: &Place) -> Result<()> {
     let asked = Keys {
         identities: [message("1")].into(),
@@ -98,7 +98,7 @@ pub(crate) async fn rows_derived_from_content_may_come_twice(place: &Place) -> R
         };
         remember(place, later).await?;
         let found = place.store.outcome(&identity).await?.context("the row")?;
-        ensure!(found == rejected(identity), "the first one counts: {found:?}");
+        ensure!(found == rejected(identity), "the first row must stay: {found:?}");
     }
     let own = remember(place, row(message("1"))).await;
     ensure!(own.is_ok());

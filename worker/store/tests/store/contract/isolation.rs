@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::{Place, absorb, create_all, devices, hostname, keys, message, unsynchronize, work};
 
-/// Long enough for what does not wait, short enough for what does.
+/// Long enough for calls that do not wait, short for calls that do.
 const MOMENT: Duration = Duration::from_millis(200);
 
 pub(crate) async fn a_dropped_transaction_changes_nothing_and_frees_its_locks(place: &Place) -> Result<()> {
@@ -16,7 +16,7 @@ pub(crate) async fn a_dropped_transaction_changes_nothing_and_frees_its_locks(pl
     let (mut facts, transaction) = place.store.begin(&[], &keys("2", ["sw1"])).await?;
     absorb(&mut facts, "2", devices([unsynchronize("sw1")]));
     drop(transaction);
-    // Within the lock time-out: nothing holds the device.
+    // It succeeds within the lock timeout: the device is not locked.
     work(place, &keys("3", ["sw1"]), devices([unsynchronize("sw1")])).await?;
     let device = place.store.device(&hostname("sw1")).await?.context("sw1")?;
     ensure!(device.sync.desired == 2);
@@ -51,12 +51,15 @@ pub(crate) async fn a_second_batch_about_a_device_waits_for_the_first(place: &Pl
     first.commit(&facts).await?;
     let (facts, _second) = second.await?;
     let device = facts.device(&hostname("sw1")).context("sw1")?;
-    ensure!(device.sync.desired == 2, "it sees what it waited for");
-    ensure!(facts.message(&message("2")).is_some(), "and the message");
+    ensure!(device.sync.desired == 2, "it sees the first batch");
+    ensure!(
+        facts.message(&message("2")).is_some(),
+        "it sees the message of the first batch"
+    );
     Ok(())
 }
 
-/// Eight tasks flag ten of forty devices in each batch. Nothing but a repetition may come of it.
+/// Eight tasks flag ten of forty devices in each batch. The only allowed error is a request to repeat.
 pub(crate) async fn batches_that_overlap_at_random_add_up(place: &Place) -> Result<()> {
     const TASKS: usize = 8;
     const BATCHES: usize = 25;

@@ -1,4 +1,4 @@
-//! What every store promises. Each test works on a fresh store with the schema of this program.
+//! The contract of every store. Each test has a new store with the schema of this program.
 
 pub(crate) mod broad;
 pub(crate) mod dead_letter_writing;
@@ -39,7 +39,7 @@ use lockstep_store::{
 };
 use serde_json::json;
 
-/// Makes a test of each promise, for the store that `$open` opens.
+/// Defines a test for each part of the contract, for the store that `$open` opens.
 macro_rules! contract {
     ($open:path) => {
         contract! { $open:
@@ -47,8 +47,8 @@ macro_rules! contract {
                 a_store_without_schema_says_so,
                 eight_migrations_at_once_apply_once,
                 each_version_keeps_what_the_one_before_had,
-                a_newer_schema_that_only_adds_is_worked_on,
-                a_newer_schema_that_takes_away_is_refused,
+                a_newer_schema_with_only_additions_is_accepted,
+                a_newer_schema_with_removals_is_refused,
                 the_clock_is_that_of_this_machine,
             }
             devices {
@@ -76,7 +76,7 @@ macro_rules! contract {
                 rows_derived_from_content_may_come_twice,
             }
             dead_letter_writing {
-                those_that_nobody_settled_are_counted,
+                unsettled_dead_letters_are_counted,
                 a_dead_letter_commits_with_its_row_and_comes_back_as_it_was,
                 the_same_dead_lettering_has_one_row,
                 a_requeued_message_takes_the_place_of_its_dead_row,
@@ -130,9 +130,9 @@ macro_rules! contract {
             }
             leases {
                 a_lease_is_for_one_until_it_is_released,
-                a_lease_runs_out_and_its_late_holder_has_no_say,
+                an_expired_lease_cannot_be_used_by_its_holder,
                 a_renewal_counts_from_now,
-                one_of_sixteen_gets_it,
+                one_of_sixteen_acquires_it,
             }
             repositories {
                 a_change_commits_all_of_it_together,
@@ -164,7 +164,7 @@ macro_rules! contract {
                 a_dead_letter_comes_back_as_it_was,
                 pages_go_from_the_newest_to_the_oldest,
                 filters_choose_dead_letters,
-                words_of_a_newer_worker_are_read_as_texts,
+                unknown_lanes_and_codes_of_a_newer_worker_are_read_as_texts,
                 counts_are_by_lane_type_and_code_and_the_total_is_of_all,
                 what_a_command_requeued_is_found_by_its_command,
             }
@@ -193,7 +193,7 @@ macro_rules! contract {
     };
 }
 
-/// All that a store is.
+/// All traits of a store.
 pub(crate) trait Store:
     UnitOfWork
     + Inbox
@@ -225,26 +225,26 @@ impl<
 {
 }
 
-/// Looks into a store behind its back.
+/// Direct access to the database of a store.
 #[async_trait]
 pub(crate) trait Probe: Send + Sync {
-    /// The first column, as text, of the rows of a query that both databases understand.
+    /// Runs a query that both databases understand, and returns the first column of its rows as text.
     async fn texts(&self, query: &str) -> anyhow::Result<Vec<String>>;
 
-    /// A time as it is written in a query.
+    /// The SQL literal of a time.
     fn time(&self, at: Timestamp) -> String;
 
-    /// Bytes as they are written in a query.
+    /// The SQL literal of bytes.
     fn blob(&self, bytes: &[u8]) -> String;
 
     /// A time in a column, so many minutes earlier, as it is written in a query.
     fn earlier(&self, column: &str, minutes: i64) -> String;
 }
 
-/// A store, with what must live as long.
+/// A store, with the values that must live as long.
 pub(crate) struct Place {
     pub(crate) store: Arc<dyn Store>,
-    /// Another one at the same place, as in another process.
+    /// Another store on the same database, as in another process.
     pub(crate) other: Arc<dyn Store>,
     pub(crate) probe: Box<dyn Probe>,
     pub(crate) keep: Box<dyn Any + Send + Sync>,
@@ -273,7 +273,7 @@ pub(crate) fn message(id: &str) -> Identity {
     }
 }
 
-/// Asks about a message and devices.
+/// The keys of a message and of devices.
 pub(crate) fn keys<'a>(id: &str, hostnames: impl IntoIterator<Item = &'a str>) -> Keys {
     Keys {
         identities: BTreeSet::from([message(id)]),
@@ -311,7 +311,7 @@ pub(crate) fn row(identity: Identity) -> InboxRow {
     }
 }
 
-/// Absorbs what one message does, and records it.
+/// Absorbs the effects of a message, and adds its inbox row.
 pub(crate) fn absorb(facts: &mut Facts, id: &str, effects: Effects) {
     let identity = message(id);
     let from = Origin {
@@ -325,7 +325,7 @@ pub(crate) fn absorb(facts: &mut Facts, id: &str, effects: Effects) {
     facts.record(row(identity));
 }
 
-/// Works one message in a batch of its own.
+/// Processes one message in its own batch.
 pub(crate) async fn work(place: &Place, keys: &Keys, effects: Effects) -> Result<(), StoreError> {
     let id = keys.identities.first().expect("a message").id.as_str().to_owned();
     let (mut facts, transaction) = place.store.begin(&[], keys).await?;

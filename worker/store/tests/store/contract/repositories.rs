@@ -136,7 +136,7 @@ pub(crate) async fn device(place: &Place, name: &str) -> Result<Device> {
     place.store.device(&hostname(name)).await?.context("the device")
 }
 
-/// All that a change may write.
+/// The content of all tables that a change may write.
 #[derive(Debug, PartialEq)]
 struct Everything {
     repositories: Vec<RepositoryRow>,
@@ -260,7 +260,7 @@ pub(crate) async fn a_superseded_revision_writes_nothing(place: &Place) -> Resul
         ensure!(tried == Changed::Superseded, "{revision}: {tried:?}");
         ensure!(everything(place).await? == before, "{revision}");
     }
-    // What was refused leaves no lock and no transaction behind.
+    // A refused change leaves no lock and no transaction open.
     flag(&*place.other, flags(&lease, 2, "other", named(["sw1"]))).await?;
     ensure!(device(place, "sw1").await?.sync.desired == 4);
     Ok(())
@@ -289,13 +289,13 @@ pub(crate) async fn a_message_that_was_processed_makes_it_a_conflict(place: &Pla
 pub(crate) async fn a_cause_that_hits_nobody_leaves_no_row(place: &Place) -> Result<()> {
     create_all(place, &["sw1"]).await?;
     let lease = acquire(place, LONG).await?;
-    let nobody = DeviceSelector {
+    let no_device = DeviceSelector {
         whole_platforms: ["vrp".to_owned()].into(),
         hostnames: [hostname("sw9")].into(),
         predicate: Some(Arc::new(|_| false)),
         ..DeviceSelector::default()
     };
-    for selector in [named(["sw8", "sw9"]), nobody, DeviceSelector::default()] {
+    for selector in [named(["sw8", "sw9"]), no_device, DeviceSelector::default()] {
         let revision = revision(&*place.store).await?;
         let id = format!("push {revision}");
         let unknown = selector.hostnames.clone();
@@ -307,7 +307,7 @@ pub(crate) async fn a_cause_that_hits_nobody_leaves_no_row(place: &Place) -> Res
         ensure!(flagged == expected, "{flagged:?}");
         ensure!(
             place.store.outcome(&message(&id)).await?.is_some(),
-            "the message was worked"
+            "the message was processed"
         );
     }
     ensure!(place.probe.texts("SELECT cause FROM cause").await?.is_empty());
@@ -324,7 +324,7 @@ pub(crate) async fn a_listing_may_have_any_bytes(place: &Place) -> Result<()> {
         "nothing is accepted yet"
     );
     let every_byte: Vec<u8> = (0..=255).collect();
-    // Large enough to be kept out of line.
+    // Large enough for out-of-line storage.
     let large = every_byte.repeat(4000);
     let path = b"100644 blob 0123456789abcdef\tb\xe5d\xff\nname\0".to_vec();
     for listing in [every_byte, large, path, Vec::new()] {
@@ -338,7 +338,7 @@ pub(crate) async fn a_listing_may_have_any_bytes(place: &Place) -> Result<()> {
         let found = place.other.listing(&settings()).await?;
         ensure!(
             found.as_ref() == Some(&listing),
-            "{} bytes changed on the way",
+            "the listing of {} bytes changed",
             listing.len()
         );
     }

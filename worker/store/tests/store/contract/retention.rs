@@ -13,12 +13,12 @@ fn young() -> Timestamp {
     at() + 10 * DAY
 }
 
-/// Between old and young.
+/// The time between old and young rows.
 fn before() -> Timestamp {
     at() + DAY
 }
 
-/// Asks for chunk after chunk, and says how many records were deleted in how many.
+/// Deletes all chunks; returns the number of deleted records and of chunks.
 async fn expire(place: &Place, records: &Records, limit: u32) -> Result<(u64, u32)> {
     let (mut deleted, mut from) = (0, 0);
     for chunk in 1..=1000 {
@@ -30,7 +30,7 @@ async fn expire(place: &Place, records: &Records, limit: u32) -> Result<(u64, u3
         };
         from = next;
     }
-    anyhow::bail!("it never ends");
+    anyhow::bail!("the deletion does not end");
 }
 
 async fn remember(place: &Place, ids: impl IntoIterator<Item = String>, at: Timestamp) -> Result<()> {
@@ -48,7 +48,7 @@ async fn remembered(place: &Place) -> Result<Vec<String>> {
     place.probe.texts("SELECT id FROM inbox ORDER BY id").await
 }
 
-/// A time and some bytes in the words of the store behind the probe.
+/// SQL literals of a time and of some bytes.
 async fn words(place: &Place, time: Timestamp) -> (String, &'static str) {
     if place.probe.texts("SELECT sqlite_version()").await.is_ok() {
         (time.as_microsecond().to_string(), "X'00'")
@@ -57,7 +57,7 @@ async fn words(place: &Place, time: Timestamp) -> (String, &'static str) {
     }
 }
 
-/// A dead letter of this message, in this state, settled then by this command.
+/// A dead letter of this message in this state, settled at this time by this command.
 async fn dead_letter(
     place: &Place,
     id: &str,
@@ -104,7 +104,7 @@ pub(crate) async fn inbox_rows_that_unsettled_dead_letters_need_stay(place: &Pla
     let left = remembered(place).await?;
     ensure!(left == ["dead", "requeued", "requeues it"], "{left:?}");
 
-    // Once they are settled, nothing needs them.
+    // Rows of settled dead letters are not needed.
     place
         .probe
         .texts("UPDATE dead_letter SET state = 'dropped' WHERE state IN ('dead', 'requeued')")
@@ -150,7 +150,7 @@ pub(crate) async fn causes_that_a_device_lists_as_open_stay(place: &Place) -> Re
     ensure!(causes(place, &device).await?.len() == 32, "{device:?}");
     ensure!(expire(place, &open, 100).await? == (0, 1));
 
-    // A device that is synchronized lists none, so that all of them are closed but the last one.
+    // A synchronized device lists no causes, so all of them are closed except the last one.
     let none = "SELECT CAST(open_causes AS text) FROM device WHERE hostname = 'sw3'";
     let empty = place.probe.texts(none).await?.concat();
     let close = format!("UPDATE device SET open_causes = '{empty}' WHERE hostname = 'sw1'");

@@ -62,7 +62,7 @@ fn ending_in(end: char) -> DeviceSelector {
     }
 }
 
-/// Each device that fits is raised by one, however often it fits; the others are left alone.
+/// Each matching device is raised by one, however often it matches; the others stay unchanged.
 pub(crate) async fn devices_are_flagged_by_what_they_are(place: &Place) -> Result<()> {
     use DeviceType::{Access, Core, Dist, Firewall};
     fleet(place).await?;
@@ -110,7 +110,7 @@ pub(crate) async fn devices_are_flagged_by_what_they_are(place: &Place) -> Resul
             &[],
         ),
         ("a whole platform", whole("eos"), &["a1", "c1", "d1"], &[]),
-        ("letters keep their case", whole("EOS"), &[], &[]),
+        ("platforms are case-sensitive", whole("EOS"), &[], &[]),
         ("a choice", ending_in('2'), &["a2", "d2"], &[]),
         ("a union", union, &["a1", "a2", "a3", "c1", "d1"], &["nope"]),
     ];
@@ -155,7 +155,7 @@ pub(crate) async fn the_first_cause_starts_the_clock_and_the_newest_32_stay_open
     let mut pushes = Vec::new();
     for number in 1..=40 {
         let id = format!("push {number}");
-        // By name and by type in turn: both keep the bound.
+        // Alternately by name and by type: both keep the limit.
         let selector = if number % 2 == 0 {
             named(["sw1", "sw2"])
         } else {
@@ -190,14 +190,14 @@ pub(crate) async fn the_first_cause_starts_the_clock_and_the_newest_32_stay_open
     let events = place.probe.texts("SELECT message_id FROM cause").await?;
     ensure!(
         events.len() == 41,
-        "one row for each cause, whatever it hit: {events:?}"
+        "one row per cause, however many devices it flags: {events:?}"
     );
     Ok(())
 }
 
 pub(crate) async fn the_first_thousand_are_named_and_all_are_counted(place: &Place) -> Result<()> {
     let mut names: Vec<String> = (0..2996).map(|n| format!("sw-{n}")).collect();
-    // Locales would put these elsewhere.
+    // Locales sort these names differently.
     names.extend(["SW-1", "Sw-1", "sw.1", "sw1"].map(str::to_owned));
     create_all(place, &names.iter().map(String::as_str).collect::<Vec<_>>()).await?;
     names.sort_unstable();
