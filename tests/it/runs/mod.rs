@@ -1,5 +1,8 @@
 //! Run lanes: messages are coalesced by key, keys run concurrently, and each message is settled however its run ends.
 
+mod acting;
+mod cancelling;
+mod follow_ups;
 mod scripted;
 
 use std::sync::Arc;
@@ -43,7 +46,7 @@ fn gated() -> (Arc<Scripted>, Arc<Semaphore>) {
 async fn messages_that_arrive_during_a_run_share_the_next_run() -> Result<()> {
     let place = Place::new().await?;
     let (runner, gate) = gated();
-    let worker = place.work(&runner, options());
+    let worker = place.work(&(runner.clone() as _), options());
     let first = message("a");
     place.publish([&first]).await?;
     runner.running(1).await?;
@@ -91,7 +94,7 @@ async fn messages_within_the_debounce_time_share_one_run() -> Result<()> {
     let runner = Scripted::new(async |run: Run| run.applied());
     let messages: Vec<Envelope> = (0..20).map(|_| message("a")).collect();
     place.publish(&messages).await?;
-    let worker = place.work(&runner, in_batches());
+    let worker = place.work(&(runner.clone() as _), in_batches());
     let sent = all_applied(&messages);
     place.oracle().processed(&sent).await?;
     ensure!(runner.sizes() == [("a".to_owned(), 20)], "{:?}", runner.sizes());
@@ -110,7 +113,7 @@ async fn never_more_runs_than_the_prefetch_allows() -> Result<()> {
         debounce: Duration::ZERO,
         ..RunLaneOptions::default()
     });
-    let worker = place.work(&runner, few);
+    let worker = place.work(&(runner.clone() as _), few);
     for begun in 3..=10 {
         runner.running(3).await?;
         let moment = Duration::from_millis(50);
@@ -138,7 +141,7 @@ async fn the_same_message_twice_in_a_coalesced_batch_is_one_attempt() -> Result<
     let runner = Scripted::new(async |run: Run| run.applied());
     let (twice, once) = (message("a"), message("a"));
     place.publish([&twice, &once, &twice]).await?;
-    let worker = place.work(&runner, in_batches());
+    let worker = place.work(&(runner.clone() as _), in_batches());
     let sent = all_applied([&twice, &once]);
     place.oracle().processed(&sent).await?;
     worker.stop().await?;
@@ -161,7 +164,7 @@ async fn another_message_under_the_same_id_in_a_coalesced_batch_is_rejected() ->
     };
     ensure!(forged.digest() != first.digest());
     place.publish([&first, &forged, &forged]).await?;
-    let worker = place.work(&runner, in_batches());
+    let worker = place.work(&(runner.clone() as _), in_batches());
     let sent: Sent = [
         (first.identity.clone(), APPLIED),
         (first.identity.of_reuse(&forged.digest()), dead(Code::IdReused)),
@@ -186,7 +189,7 @@ async fn a_panic_fails_only_its_message_which_is_dead_lettered_after_five_attemp
         }
     });
     place.publish(&messages).await?;
-    let worker = place.work(&runner, in_batches());
+    let worker = place.work(&(runner.clone() as _), in_batches());
     let mut sent = all_applied(&messages);
     sent.insert(bad.identity.clone(), dead(Code::Crashed));
     place.oracle().processed(&sent).await?;
@@ -219,7 +222,7 @@ async fn messages_without_a_result_of_their_run_are_retried() -> Result<()> {
     });
     let messages = [message("a"), message("a"), message("a")];
     place.publish(&messages).await?;
-    let worker = place.work(&runner, in_batches());
+    let worker = place.work(&(runner.clone() as _), in_batches());
     let sent = all_applied(&messages);
     place.oracle().processed(&sent).await?;
     worker.stop().await?;
@@ -243,7 +246,7 @@ async fn a_run_that_hangs_is_cancelled_and_retried() -> Result<()> {
         grace: Duration::from_millis(10),
         ..RunLaneOptions::default()
     });
-    let worker = place.work(&runner, short);
+    let worker = place.work(&(runner.clone() as _), short);
     let sent = all_applied([&message]);
     place.oracle().processed(&sent).await?;
     worker.stop().await?;
@@ -264,7 +267,7 @@ async fn a_postponed_message_spends_no_attempt() -> Result<()> {
     });
     let message = message("a");
     place.publish([&message]).await?;
-    let worker = place.work(&runner, options());
+    let worker = place.work(&(runner.clone() as _), options());
     let sent = all_applied([&message]);
     place.oracle().processed(&sent).await?;
     worker.stop().await?;
@@ -283,7 +286,7 @@ async fn a_lasting_failure_is_dead_lettered_after_five_attempts() -> Result<()> 
     });
     let message = message("a");
     place.publish([&message]).await?;
-    let worker = place.work(&runner, options());
+    let worker = place.work(&(runner.clone() as _), options());
     let sent: Sent = [(message.identity.clone(), dead(Code::AttemptsExhausted))].into();
     place.oracle().processed(&sent).await?;
     worker.stop().await?;
@@ -302,7 +305,7 @@ async fn a_rejected_message_is_a_dead_letter_and_its_neighbour_is_applied() -> R
     });
     let (good, bad) = (message("a"), message("a"));
     place.publish([&good, &bad]).await?;
-    let worker = place.work(&runner, in_batches());
+    let worker = place.work(&(runner.clone() as _), in_batches());
     let sent: Sent = [
         (good.identity.clone(), APPLIED),
         (bad.identity.clone(), dead(Code::UnknownRepository)),
@@ -326,7 +329,7 @@ async fn a_rejected_message_is_a_dead_letter_and_its_neighbour_is_applied() -> R
 async fn stopping_finishes_current_runs_and_requeues_the_rest() -> Result<()> {
     let place = Place::new().await?;
     let (runner, gate) = gated();
-    let worker = place.work(&runner, options());
+    let worker = place.work(&(runner.clone() as _), options());
     let first = message("a");
     place.publish([&first]).await?;
     runner.running(1).await?;
@@ -347,7 +350,7 @@ async fn stopping_finishes_current_runs_and_requeues_the_rest() -> Result<()> {
     );
     ensure!(place.left(Lane::Repositories).await?.len() == 3);
 
-    let worker = place.work(&runner, options());
+    let worker = place.work(&(runner.clone() as _), options());
     let sent = all_applied(rest.iter().chain([&first, &other]));
     place.oracle().processed(&sent).await?;
     worker.stop().await?;
@@ -365,7 +368,7 @@ async fn abandoned(stop_first: bool) -> Result<()> {
     });
     let messages = [message("a"), message("b"), message("a")];
     place.publish(&messages).await?;
-    let worker = place.work(&runner, options());
+    let worker = place.work(&(runner.clone() as _), options());
     runner.running(2).await?;
     if stop_first {
         worker.stop.cancel();
@@ -376,7 +379,7 @@ async fn abandoned(stop_first: bool) -> Result<()> {
     ensure!(place.oracle().records.processed().await? == 0);
     ensure!(place.left(Lane::Repositories).await?.len() == 3);
 
-    let worker = place.work(&runner, options());
+    let worker = place.work(&(runner.clone() as _), options());
     let sent = all_applied(&messages);
     place.oracle().processed(&sent).await?;
     worker.stop().await?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -198,7 +199,7 @@ pub(crate) fn message(key: &str) -> Envelope {
 pub(crate) struct Place {
     folder: TempDir,
     pub(crate) bus: Arc<dyn Bus>,
-    store: Arc<SqliteStore>,
+    pub(super) store: Arc<SqliteStore>,
 }
 
 impl Place {
@@ -219,14 +220,19 @@ impl Place {
     }
 
     pub(crate) fn oracle(&self) -> Oracle {
-        let path = self.folder.path().join("store.sqlite");
         Oracle {
-            records: Records::Sqlite { path },
+            records: Records::Sqlite {
+                path: self.store_file(),
+            },
         }
     }
 
+    pub(super) fn store_file(&self) -> PathBuf {
+        self.folder.path().join("store.sqlite")
+    }
+
     /// Starts a worker on the lane, without debounce unless the options set one.
-    pub(crate) fn work(&self, runner: &Arc<Scripted>, options: WorkerOptions) -> Working {
+    pub(crate) fn work(&self, runner: &Arc<dyn Runner>, options: WorkerOptions) -> Working {
         let context = WorkerContext {
             bus: self.bus.clone(),
             store: self.store.clone(),
@@ -234,7 +240,7 @@ impl Place {
             delivery_attempts: self.store.clone(),
             leases: self.store.clone(),
             handlers: Arc::new(FleetHandlers),
-            runners: BTreeMap::from([(Lane::Repositories, runner.clone() as Arc<dyn Runner>)]),
+            runners: BTreeMap::from([(Lane::Repositories, runner.clone())]),
             clock: Arc::new(SystemClock),
         };
         let (stop, abandon) = (CancellationToken::new(), CancellationToken::new());
