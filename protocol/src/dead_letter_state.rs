@@ -42,7 +42,7 @@ impl FromStr for DeadLetterState {
             .find(|state| state.as_str() == text)
             .ok_or_else(|| {
                 let known = Self::ALL.map(Self::as_str).join(", ");
-                format!("unknown dead-letter state {text:?}; expected one of {known}")
+                format!("{text:?} is not a state of dead letters; expected one of {known}")
             })
     }
 }
@@ -66,7 +66,7 @@ mod tests {
         let error = "gone".parse::<DeadLetterState>().unwrap_err();
         assert_eq!(
             error,
-            "unknown dead-letter state \"gone\"; expected one of dead, requeued, processed, dropped"
+            "\"gone\" is not a state of dead letters; expected one of dead, requeued, processed, dropped"
         );
     }
 }

@@ -145,7 +145,7 @@ async fn an_invalid_parameter_is_named() {
     for (query, expected) in [
         (
             "state=gone",
-            "parameter \"state\": unknown dead-letter state \"gone\"; expected one of dead, requeued, processed, dropped, all",
+            "parameter \"state\": \"gone\" is not a state of dead letters; expected one of dead, requeued, processed, dropped, all",
         ),
         ("lane=fast", "parameter \"lane\": \"fast\" is no lane"),
         (
