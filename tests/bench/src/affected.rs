@@ -1,4 +1,5 @@
-//! Measures which devices a large change of settings concerns: from two listings to the devices, on one thread, without a server.
+//! Measures which devices a large change of settings concerns: from two listings to the devices,
+//! on one thread, without a server.
 
 use std::fmt::Write;
 

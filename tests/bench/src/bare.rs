@@ -1,4 +1,5 @@
-//! The baseline: consumes, publishes a confirmed answer of the same size, and acknowledges. It decodes nothing and has no database.
+//! The baseline: consumes, publishes a confirmed answer of the same size, and acknowledges. It decodes nothing and has no
+//! database.
 
 use std::collections::VecDeque;
 use std::pin::Pin;

@@ -1,5 +1,5 @@
-//! Measures one command that requeues ten thousand dead letters, against publishing the same number of messages of the same size
-//! with confirms.
+//! Measures one command that requeues ten thousand dead letters, against publishing the same number of messages of the same
+//! size with confirms.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

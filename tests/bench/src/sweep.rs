@@ -1,4 +1,5 @@
-//! Measures a sweep of CloudVision tasks against the lower bound set by the latency of its requests, and against the article's script.
+//! Measures a sweep of CloudVision tasks against the lower bound set by the latency of its requests, and against the article's
+//! script.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

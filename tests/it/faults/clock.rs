@@ -1,5 +1,5 @@
-//! Workers with wrong wall clocks: no message is dead-lettered or applied twice, and states keep their order. What wrong clocks do
-//! to leases is in `repositories/clocks.rs`.
+//! Workers with wrong wall clocks: no message is dead-lettered or applied twice, and states keep their order. What
+//! wrong clocks do to leases is in `repositories/clocks.rs`.
 
 use std::collections::BTreeMap;
 

@@ -66,7 +66,7 @@ async fn a_worker_that_starts_before_its_broker_is_alive_meanwhile() -> Result<(
         ("LOCKSTEP__WORKER__LISTEN", listen.as_str()),
         ("LOCKSTEP__BROKER__DECLARE", "true"),
     ];
-    // It cannot declare the objects, because the retry delays of tests differ; so declaring is off.
+    // The declaration would fail, because the tests use shorter retry delays. The test ends before the worker declares.
     let worker = scene.worker(&environment)?;
     until_ready(&listen, 503, "broker").await?;
     alive(&listen).await?;

@@ -1,5 +1,5 @@
-//! Sets a wrong wall clock for one process by libfaketime. Its monotonic clock stays correct, as after a change of the machine's
-//! clock.
+//! Sets a wrong wall clock for one process by libfaketime. Its monotonic clock stays correct, as after a change of the
+//! machine's clock.
 
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,7 @@
 //! A minimal HTTP client for the management API of a broker on the same machine: one request per connection, no TLS.
 //!
-//! It blocks, because it is also called in `drop`. A full client would need a process-wide TLS provider, which is up to the code
-//! under test.
+//! It blocks, because it is also called in `drop`. A full client would need a process-wide TLS provider, which is up to the
+//! code under test.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

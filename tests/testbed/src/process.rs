@@ -136,8 +136,8 @@ struct Entry {
     group: Pid,
 }
 
-/// All running processes. Zombies do not count, because possibly no process reaps them. However, while a process ends, its first
-/// thread is a zombie and other threads still hold its ports.
+/// All running processes. Zombies do not count, because possibly no process reaps them. However, while a process ends, its
+/// first thread is a zombie and other threads still hold its ports.
 fn processes() -> impl Iterator<Item = Entry> {
     std::fs::read_dir("/proc")
         .into_iter()

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-/// The behaviour of the simulated CloudVision. Where the behaviour of a real one is unknown, both ways can be chosen; the README
-/// lists these cases.
+/// The behaviour of the simulated CloudVision. Where the behaviour of a real one is unknown, both ways can be chosen; the
+/// README lists these cases.
 #[derive(Clone, Debug)]
 #[expect(
     clippy::struct_excessive_bools,
