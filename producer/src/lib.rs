@@ -125,7 +125,7 @@ impl Producer {
 
     async fn send(&self, envelope: &Envelope, reply_to: Option<&str>) -> Result<Identity, ProducerError> {
         let kind = envelope.message.kind();
-        if kind.class() == Class::Result {
+        if kind.ingress().is_none() {
             return Err(ProducerError::NotPublishable { kind });
         }
         let outgoing = Outgoing {

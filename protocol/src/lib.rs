@@ -9,6 +9,7 @@ pub mod digest;
 pub mod envelope;
 pub mod events;
 pub mod identity;
+pub mod internal;
 pub mod kind;
 pub mod names;
 pub mod rest;
@@ -24,7 +25,7 @@ pub use code::Code;
 pub use digest::Digest;
 pub use envelope::{DecodeError, Envelope};
 pub use identity::{Identity, MessageId, Source};
-pub use kind::{Class, Command, Event, Kind, Message, WorkResult};
+pub use kind::{Class, Command, Event, Internal, Kind, Message, WorkResult};
 pub use names::{
     CommitId, DeviceState, DeviceType, GroupName, Hostname, InterfaceName, Mac, RepositoryName, Serial,
 };

@@ -133,7 +133,7 @@ impl Takes {
         match (kind.class(), self) {
             (Class::Event, _) | (Class::Command, Self::EventsAndCommands) => Ok(()),
             (Class::Command, Self::Events) => Err(command_refused(kind)),
-            (Class::Result, _) => Err(result_refused()),
+            (Class::Internal | Class::Result, _) => Err(not_publishable(kind)),
         }
     }
 }
@@ -183,13 +183,16 @@ fn command_refused(kind: Kind) -> ProblemResponse {
         .into()
 }
 
-fn result_refused() -> ProblemResponse {
+fn not_publishable(kind: Kind) -> ProblemResponse {
     Problem::new(
         400,
         Code::UnexpectedType.as_str(),
         "only events and commands are taken",
     )
-    .with_detail("results are what workers answer")
+    .with_detail(format!(
+        "{kind} is a type of {}s, which only workers publish",
+        kind.class()
+    ))
     .with_place("$.type")
     .into()
 }

@@ -16,6 +16,7 @@ pub fn asyncapi() -> Value {
         settings.meta_schema = None;
     });
     let (schemas, kinds) = definitions(settings);
+    let kinds = &kinds[..];
     json!({
         "asyncapi": "3.0.0",
         "info": {
@@ -95,7 +96,7 @@ pub fn asyncapi() -> Value {
 }
 
 fn requests(kinds: &[Kind]) -> impl Iterator<Item = Kind> {
-    kinds.iter().copied().filter(|kind| kind.class() != Class::Result)
+    kinds.iter().copied().filter(|kind| kind.ingress().is_some())
 }
 
 fn results(kinds: &[Kind]) -> impl Iterator<Item = Kind> {

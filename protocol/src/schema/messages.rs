@@ -6,9 +6,9 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::texts::{JSON_CONTENT_TYPE, Label, Note, Time};
-use crate::{Kind, MessageId, Source, TraceParent, kind};
+use crate::{Kind, MessageId, Source, TraceParent};
 
-/// All messages as one JSON Schema (draft 2020-12). `$defs` has one entry for each message type under its name, a whole
+/// All public messages as one JSON Schema (draft 2020-12). `$defs` has one entry for each message type under its name, a whole
 /// CloudEvents envelope, next to the shapes they share; the document itself accepts any of them.
 pub fn messages() -> Value {
     let (definitions, kinds) = definitions(SchemaSettings::draft2020_12());
@@ -27,22 +27,31 @@ pub fn messages() -> Value {
     })
 }
 
-/// The definitions of all messages and of what they share, with references as these settings want them.
-pub(super) fn definitions(settings: SchemaSettings) -> (Map<String, Value>, &'static [Kind]) {
+/// The definitions of all public messages and of what they share, with references as these settings want them.
+pub(super) fn definitions(settings: SchemaSettings) -> (Map<String, Value>, Vec<Kind>) {
     let mut generator = settings
         .with_transform(RecursiveTransform(bound_integers))
         .into_generator();
-    let bodies = kind::data_schemas(&mut generator);
+    let kinds: Vec<Kind> = Kind::ALL
+        .iter()
+        .copied()
+        .filter(|kind| kind.is_public())
+        .collect();
     let attributes = Attributes::new(&mut generator);
-    let envelopes: Vec<(Kind, Value)> = bodies
-        .into_iter()
-        .map(|(kind, data)| (kind, attributes.envelope(kind, &data)))
+    let envelopes: Vec<(Kind, Value)> = kinds
+        .iter()
+        .map(|kind| {
+            (
+                *kind,
+                attributes.envelope(*kind, &kind.data_schema(&mut generator)),
+            )
+        })
         .collect();
     let mut definitions = generator.take_definitions(true);
     for (kind, envelope) in envelopes {
         definitions.insert(kind.as_str().to_owned(), envelope);
     }
-    (definitions, Kind::ALL)
+    (definitions, kinds)
 }
 
 /// The CloudEvents attributes that all messages share.

@@ -8,6 +8,7 @@ use lockstep_protocol::{Code, Message, RepositoryName};
 use super::Source;
 use super::answer;
 use super::classification::{self, Request};
+use super::message::RepositoryMessage;
 use super::refresh::Refresh;
 use crate::fail_point::{self, FailPoint};
 use crate::handlers::Rejection;
@@ -92,7 +93,8 @@ impl RepositoryRunner {
 #[async_trait]
 impl Runner for RepositoryRunner {
     fn key(&self, message: &Message) -> Option<String> {
-        classification::repository(message).map(ToString::to_string)
+        let message = RepositoryMessage::try_from(message).ok()?;
+        Some(message.repository().to_string())
     }
 
     async fn run(&self, attempts: &[Attempt]) -> Vec<RunEnd> {
@@ -101,22 +103,24 @@ impl Runner for RepositoryRunner {
         let mut places = Vec::new();
         let mut source = None;
         for (place, attempt) in attempts.iter().enumerate() {
-            let message = &attempt.envelope.message;
-            let Some(name) = classification::repository(message) else {
-                ends[place] = Some(RunEnd::Rejected(not_of_this_lane(message)));
-                continue;
+            let message = match RepositoryMessage::try_from(&attempt.envelope.message) {
+                Ok(message) => message,
+                Err(rejection) => {
+                    ends[place] = Some(RunEnd::Rejected(rejection));
+                    continue;
+                }
             };
+            let name = message.repository();
             source = self.sources.get(name);
             let Some(source) = source else {
                 ends[place] = Some(self.unknown(name));
                 continue;
             };
             match classification::request(message, source.mirror.remote().branch()) {
-                None => ends[place] = Some(RunEnd::Rejected(not_of_this_lane(message))),
-                Some(Request::Ignore(reason)) => {
+                Request::Ignore(reason) => {
                     ends[place] = Some(RunEnd::Applied(answer::ignored(reason, None)));
                 }
-                Some(request) => {
+                request => {
                     requests.push((attempt, request));
                     places.push(place);
                 }
@@ -142,10 +146,4 @@ pub(super) fn not_now(error: &StoreError) -> RunEnd {
         | StoreError::SchemaTooNew { .. }
         | StoreError::Address { .. } => RunEnd::Later(chain(error)),
     }
-}
-
-fn not_of_this_lane(message: &Message) -> Rejection {
-    let kind = message.kind();
-    let reason = format!("{kind} is nothing for the repositories lane; publish it to lockstep.events");
-    Rejection::new(Code::UnexpectedType, "$.type", reason)
 }
