@@ -15,7 +15,7 @@ use lockstep_bus::amqp::AmqpBus;
 use lockstep_bus::{Bus, Outgoing, Properties};
 use lockstep_protocol::envelope::CONTENT_TYPE;
 use lockstep_protocol::topology::Destination;
-use lockstep_protocol::{Class, Envelope, Identity, Message};
+use lockstep_protocol::{Envelope, Identity, Message};
 
 pub use error::ProducerError;
 pub use lockstep_protocol as protocol;

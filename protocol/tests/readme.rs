@@ -41,12 +41,16 @@ fn table(heading: Class) -> Vec<(&'static str, Vec<String>)> {
 fn fields(schema: &Value, kind: Kind) -> Vec<String> {
     let data = &schema["$defs"][kind.as_str()]["properties"]["data"]["$ref"];
     let body = schema
-        .pointer(data.as_str().unwrap().trim_start_matches('#'))
-        .unwrap();
+        .pointer(
+            data.as_str()
+                .expect("bodies are references")
+                .trim_start_matches('#'),
+        )
+        .expect("references resolve");
     let required = body["required"].as_array().cloned().unwrap_or_default();
     let mut fields: Vec<String> = body["properties"]
         .as_object()
-        .unwrap()
+        .expect("bodies are objects")
         .keys()
         .map(|name| {
             if required.iter().any(|one| one == name) {

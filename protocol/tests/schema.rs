@@ -1,4 +1,4 @@
-//! The committed schemas are those of the types, and they say what the decoder does.
+//! The committed schemas are the generated ones, and they accept the same messages as the decoder.
 
 mod support;
 
@@ -13,7 +13,7 @@ fn validator(document: &Value) -> Validator {
     jsonschema::options()
         .should_validate_formats(true)
         .build(document)
-        .unwrap_or_else(|error| panic!("the schema is none: {error}"))
+        .unwrap_or_else(|error| panic!("the schema is invalid: {error}"))
 }
 
 /// The golden files of the kinds that the public schemas have.
@@ -33,7 +33,7 @@ fn validator_of(kind: &str) -> Validator {
 }
 
 #[test]
-fn the_committed_schemas_are_those_of_the_types() {
+fn the_committed_schemas_are_the_generated_ones() {
     for (name, committed, generated) in [
         (
             "messages",
@@ -49,32 +49,36 @@ fn the_committed_schemas_are_those_of_the_types() {
         let committed: Value = serde_json::from_str(committed).unwrap_or_default();
         assert!(
             committed == generated,
-            "protocol/schema/{name}.json is not what the types say; look at the difference after\n  \
+            "protocol/schema/{name}.json is not the generated one; review the difference after\n  \
              {GENERATE} {name} > protocol/schema/{name}.json"
         );
     }
 }
 
 #[test]
-fn the_committed_definitions_of_the_broker_are_those_of_the_topology() {
+fn the_committed_broker_definitions_are_the_generated_ones() {
     let committed = include_str!("../../docker/rabbitmq/definitions.json");
     let committed: Value = serde_json::from_str(committed).unwrap_or_default();
     assert!(
         committed == schema::broker_definitions("lockstep", "lockstep"),
-        "docker/rabbitmq/definitions.json is not what the topology says; look at the difference after\n  \
+        "docker/rabbitmq/definitions.json is not the generated one; review the difference after\n  \
          {GENERATE} broker > docker/rabbitmq/definitions.json"
     );
 }
 
 #[test]
-fn every_golden_fits_its_schema_and_no_other() {
+fn every_golden_file_matches_exactly_one_schema() {
     let any = validator(&schema::messages());
     for golden in public_goldens() {
         let json = golden.json();
         let of_type = validator_of(json["type"].as_str().unwrap());
         let errors: Vec<String> = of_type.iter_errors(&json).map(|e| e.to_string()).collect();
         assert!(errors.is_empty(), "{}: {errors:?}", golden.name);
-        assert!(any.is_valid(&json), "{}: not exactly one type", golden.name);
+        assert!(
+            any.is_valid(&json),
+            "{}: does not match exactly one type",
+            golden.name
+        );
     }
 }
 
@@ -86,7 +90,7 @@ fn public_documents_name_no_internal_type() {
 }
 
 #[test]
-fn every_reference_of_the_asyncapi_document_leads_somewhere() {
+fn every_reference_of_the_asyncapi_document_resolves() {
     fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
         match value {
             Value::Object(members) => {
@@ -112,7 +116,7 @@ fn every_reference_of_the_asyncapi_document_leads_somewhere() {
 }
 
 #[test]
-fn the_asyncapi_document_accepts_the_same_messages() {
+fn the_asyncapi_document_accepts_the_golden_files() {
     let document = schema::asyncapi();
     for golden in public_goldens() {
         let mut json = golden.json();
@@ -129,7 +133,7 @@ fn the_asyncapi_document_accepts_the_same_messages() {
     }
 }
 
-/// Puts each value at a place of a golden message, and asks decoder and schema.
+/// Puts each value at a place of a golden message, and checks that decoder and schema agree on it.
 fn agree(golden: &str, pointer: &str, values: &[(Value, bool)]) {
     let golden = goldens()
         .into_iter()

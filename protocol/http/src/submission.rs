@@ -196,3 +196,26 @@ fn not_publishable(kind: Kind) -> ProblemResponse {
     .with_place("$.type")
     .into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_events_and_commands_can_be_published() {
+        for kind in Kind::ALL {
+            let class = kind.class();
+            assert_eq!(
+                Takes::Events.check(*kind).is_ok(),
+                class == Class::Event,
+                "{kind}"
+            );
+            let publishable = matches!(class, Class::Event | Class::Command);
+            assert_eq!(
+                Takes::EventsAndCommands.check(*kind).is_ok(),
+                publishable,
+                "{kind}"
+            );
+        }
+    }
+}

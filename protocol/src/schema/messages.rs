@@ -20,14 +20,14 @@ pub fn messages() -> Value {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "urn:lockstep:schema:messages",
         "title": "Messages of Lockstep",
-        "description": "CloudEvents 1.0 in structured JSON. A receiver ignores keys it does not know. What no schema can \
-                        say is in the README of the protocol: the size of a message, keys that come twice, U+0000.",
+        "description": "CloudEvents 1.0 in structured JSON. A receiver ignores unknown keys. The README of the protocol has \
+                        the rules that a schema cannot express: the size of a message, duplicate keys, U+0000.",
         "oneOf": any,
         "$defs": definitions,
     })
 }
 
-/// The definitions of all public messages and of what they share, with references as these settings want them.
+/// The definitions of all public messages and of what they share, with references in the style of these settings.
 pub(super) fn definitions(settings: SchemaSettings) -> (Map<String, Value>, Vec<Kind>) {
     let mut generator = settings
         .with_transform(RecursiveTransform(bound_integers))
@@ -96,13 +96,13 @@ impl Attributes {
                 "causationid": self.causationid,
                 "actor": self.actor,
                 "data": data,
-                "data_base64": {"type": "null", "description": "Not understood: the body is JSON, in `data`."},
+                "data_base64": {"type": "null", "description": "Not supported: the body is JSON, in `data`."},
             },
         })
     }
 }
 
-/// Says how large an integer of 64 bits may be; schemars leaves that to a format nobody else knows.
+/// Adds the bound of 64-bit integers; schemars only gives a `format` that other validators do not know.
 fn bound_integers(schema: &mut Schema) {
     let unsigned = schema.get("format").and_then(Value::as_str) == Some("uint64");
     if unsigned {

@@ -31,6 +31,10 @@ pub enum Processing<'a> {
 }
 
 /// The registration of a kind, implemented for its body. Bodies with a [`Handler`] have it by that.
+#[diagnostic::on_unimplemented(
+    message = "no part of the worker is registered for messages with the body `{Self}`",
+    note = "implement `Handler` for it in a file of its own in `worker/src/handlers/`, or list it in `not_supported!`"
+)]
 pub trait Processable {
     /// How the message is processed.
     fn processing(&self) -> Processing<'_>;
@@ -45,9 +49,13 @@ impl<T: Handler> Processable for T {
 /// How a message is processed; `None` for a result, which no worker processes.
 pub fn processing(message: &Message) -> Option<Processing<'_>> {
     match message {
-        Message::Event(event) => Some(match_body!(Event, event, body => body.processing())),
-        Message::Command(command) => Some(match_body!(Command, command, body => body.processing())),
-        Message::Internal(internal) => Some(match_body!(Internal, internal, body => body.processing())),
+        Message::Event(event) => Some(match_body!(Event, event, body => Processable::processing(body))),
+        Message::Command(command) => {
+            Some(match_body!(Command, command, body => Processable::processing(body)))
+        }
+        Message::Internal(internal) => {
+            Some(match_body!(Internal, internal, body => Processable::processing(body)))
+        }
         Message::Result(_) => None,
     }
 }
