@@ -20,7 +20,7 @@ mod not_supported;
 mod fixtures;
 
 use jiff::Timestamp;
-use lockstep_protocol::{Code, Envelope};
+use lockstep_protocol::Envelope;
 use lockstep_store::{Facts, Keys};
 
 pub use context::HandlerContext;
@@ -57,13 +57,8 @@ impl Handlers for FleetHandlers {
         let kind = envelope.message.kind();
         match processing(&envelope.message) {
             Some(Processing::Batch(handler)) => handler.decide(&HandlerContext::new(envelope, now), facts),
-            Some(Processing::Repositories(_)) => Err(Rejection::wrong_lane(kind)),
             Some(Processing::NotSupported) => Err(not_supported::rejection(kind)),
-            None => Err(Rejection::new(
-                Code::UnexpectedType,
-                "$.type",
-                format!("{kind} is a result; workers process events and commands"),
-            )),
+            Some(Processing::Repositories(_)) | None => Err(Rejection::wrong_lane(kind)),
         }
     }
 }

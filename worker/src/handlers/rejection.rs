@@ -31,7 +31,7 @@ impl Rejection {
         Self::new(Code::UnknownDevice, place, reason)
     }
 
-    /// The message reached a lane that does not process its kind.
+    /// The message reached a lane that does not process its kind; no lane processes results.
     pub fn wrong_lane(kind: Kind) -> Self {
         let reason = match (kind.ingress(), kind.lane()) {
             (Some(lane), _) => {
