@@ -29,8 +29,8 @@ pub enum ProducerError {
         /// The message.
         identity: Identity,
     },
-    /// Results are published by workers only.
-    #[error("{kind} is a result; producers publish events and commands")]
+    /// Only workers publish results and internal messages.
+    #[error("{kind} is a type of {}s, which only workers publish; publish events and commands", kind.class())]
     NotPublishable {
         /// The type.
         kind: Kind,

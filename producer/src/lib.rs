@@ -15,7 +15,7 @@ use lockstep_bus::amqp::AmqpBus;
 use lockstep_bus::{Bus, Outgoing, Properties};
 use lockstep_protocol::envelope::CONTENT_TYPE;
 use lockstep_protocol::topology::Destination;
-use lockstep_protocol::{Class, Envelope, Identity, Message};
+use lockstep_protocol::{Envelope, Identity, Message};
 
 pub use error::ProducerError;
 pub use lockstep_protocol as protocol;
@@ -125,7 +125,7 @@ impl Producer {
 
     async fn send(&self, envelope: &Envelope, reply_to: Option<&str>) -> Result<Identity, ProducerError> {
         let kind = envelope.message.kind();
-        if kind.class() == Class::Result {
+        if kind.ingress().is_none() {
             return Err(ProducerError::NotPublishable { kind });
         }
         let outgoing = Outgoing {

@@ -1,4 +1,5 @@
-//! Every message type of the contract, as closed sets. A type added here does not compile until it is handled.
+//! Every message type of the contract, registered once in the table below. The types, the wire names, the lanes and the
+//! dispatch over bodies ([`match_body!`](crate::match_body)) all come from that table.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,24 +10,54 @@ use serde_json::Value;
 
 use crate::strict::Strict;
 use crate::topology::Lane;
-use crate::{commands as c, events as e, results as r};
+use crate::{commands as c, events as e, internal as i, results as r};
 
-/// What role a message plays.
+/// The role of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
     /// A fact that already happened.
     Event,
     /// A request to do something.
     Command,
-    /// What a worker says about an event or a command.
+    /// A message that only workers send to one another. It is no part of the public contract.
+    Internal,
+    /// What a worker reports about a message that it processed or rejected.
     Result,
 }
 
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Event => "event",
+            Self::Command => "command",
+            Self::Internal => "internal message",
+            Self::Result => "result",
+        })
+    }
+}
+
+/// The lane of a kind: a result has none, every other kind must have one.
+macro_rules! lane {
+    (Result) => {
+        None
+    };
+    (Event $lane:ident) => {
+        Some(Lane::$lane)
+    };
+    (Command $lane:ident) => {
+        Some(Lane::$lane)
+    };
+    (Internal $lane:ident) => {
+        Some(Lane::$lane)
+    };
+}
+
 macro_rules! messages {
-    ($(
+    // `$d` is the token `$`, for the macro that this one defines.
+    ($d:tt $(
         $(#[$set_doc:meta])*
         $class:ident: $set:ident {
-            $($(#[doc = $doc:literal])+ $variant:ident($body:ty) = $name:literal,)*
+            $($(#[doc = $doc:literal])+ $variant:ident($body:ty) = $name:literal $(in $lane:ident)?,)*
         }
     )*) => {
         /// The type of a message: one variant for each name on the wire.
@@ -36,7 +67,7 @@ macro_rules! messages {
         }
 
         impl Kind {
-            /// Every kind there is, in the order of the contract.
+            /// Every kind, in the order of the contract.
             pub const ALL: &[Self] = &[$($(Self::$variant),*),*];
 
             /// The CloudEvents `type`, which is also the routing key.
@@ -46,7 +77,7 @@ macro_rules! messages {
                 }
             }
 
-            /// What a message of this kind says, in one sentence.
+            /// What a message of this kind means, in one sentence.
             pub const fn description(self) -> &'static str {
                 match self {
                     $($(Self::$variant => concat!($($doc),+).trim_ascii_start(),)*)*
@@ -61,10 +92,25 @@ macro_rules! messages {
                 }
             }
 
-            /// Whether it is an event, a command or a result.
+            /// The role of its messages.
             pub const fn class(self) -> Class {
                 match self {
                     $($(Self::$variant => Class::$class,)*)*
+                }
+            }
+
+            /// The lane that processes messages of this kind; `None` for results.
+            pub const fn lane(self) -> Option<Lane> {
+                match self {
+                    $($(Self::$variant => lane!($class $($lane)?),)*)*
+                }
+            }
+
+            /// The JSON Schema of the `data` of this kind.
+            #[cfg(feature = "schema")]
+            pub(crate) fn data_schema(self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                match self {
+                    $($(Self::$variant => generator.subschema_for::<$body>(),)*)*
                 }
             }
         }
@@ -122,89 +168,111 @@ macro_rules! messages {
             }
         }
 
-        /// The JSON Schema of the `data` of each kind, in the order of [`Kind::ALL`].
-        #[cfg(feature = "schema")]
-        pub(crate) fn data_schemas(generator: &mut schemars::SchemaGenerator) -> Vec<(Kind, schemars::Schema)> {
-            vec![$($((Kind::$variant, generator.subschema_for::<$body>()),)*)*]
+        /// Evaluates an expression with the body of a message, whatever its kind. The expression must compile for the
+        /// body of every kind of the set, so a kind that lacks a trait implementation does not compile.
+        ///
+        /// ```
+        /// use lockstep_protocol::{Command, match_body};
+        ///
+        /// fn text(command: &Command) -> String {
+        ///     match_body!(Command, command, body => format!("{body:?}"))
+        /// }
+        /// ```
+        #[macro_export]
+        macro_rules! match_body {
+            $(
+                ($set, $d message:expr, $d body:ident => $d use:expr) => {
+                    match $d message {
+                        $($crate::$set::$variant($d body) => $d use,)*
+                    }
+                };
+            )*
         }
     };
 }
 
-/// Any message: an event, a command or a result.
+/// Any message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Message {
     /// A fact that already happened.
     Event(Event),
     /// A request to do something.
     Command(Command),
-    /// What a worker says about an event or a command.
+    /// A message that only workers send to one another.
+    Internal(Internal),
+    /// What a worker reports about a message that it processed or rejected.
     Result(WorkResult),
 }
 
-messages! {
-    /// A fact that already happened, published by the gateway or another service.
+messages! { $
+    /// Facts that already happened, published by the gateway or another service.
     Event: Event {
         /// A settings or templates repository changed.
-        RepositoryChanged(e::RepositoryChanged) = "lockstep.repository.changed",
+        RepositoryChanged(e::RepositoryChanged) = "lockstep.repository.changed" in Repositories,
         /// Interfaces of a device were updated, by configuration or by status.
-        InterfaceUpdated(e::InterfaceUpdated) = "lockstep.interface.updated",
+        InterfaceUpdated(e::InterfaceUpdated) = "lockstep.interface.updated" in Events,
         /// A device came up by zero-touch provisioning.
-        DeviceProvisioned(e::DeviceProvisioned) = "lockstep.device.provisioned",
+        DeviceProvisioned(e::DeviceProvisioned) = "lockstep.device.provisioned" in Events,
         /// A device moved to another state.
-        DeviceStateChanged(e::DeviceStateChanged) = "lockstep.device.state-changed",
+        DeviceStateChanged(e::DeviceStateChanged) = "lockstep.device.state-changed" in Events,
         /// A device runs another operating system version.
-        DeviceUpgraded(e::DeviceUpgraded) = "lockstep.device.upgraded",
-        /// A device is gone.
-        DeviceRemoved(e::DeviceRemoved) = "lockstep.device.removed",
+        DeviceUpgraded(e::DeviceUpgraded) = "lockstep.device.upgraded" in Events,
+        /// A device was removed.
+        DeviceRemoved(e::DeviceRemoved) = "lockstep.device.removed" in Events,
         /// A device has another hostname.
-        DeviceRenamed(e::DeviceRenamed) = "lockstep.device.renamed",
+        DeviceRenamed(e::DeviceRenamed) = "lockstep.device.renamed" in Events,
         /// A link between two devices was added, updated or removed.
-        LinknetChanged(e::LinknetChanged) = "lockstep.linknet.changed",
+        LinknetChanged(e::LinknetChanged) = "lockstep.linknet.changed" in Events,
         /// A management domain was added, updated or removed.
-        MgmtdomainChanged(e::MgmtdomainChanged) = "lockstep.mgmtdomain.changed",
+        MgmtdomainChanged(e::MgmtdomainChanged) = "lockstep.mgmtdomain.changed" in Events,
         /// A chunk of an inventory was imported.
-        InventoryImported(e::InventoryImported) = "lockstep.inventory.imported",
+        InventoryImported(e::InventoryImported) = "lockstep.inventory.imported" in Events,
     }
-    /// A request to do something, published by an operator or a service with the right to.
+    /// Requests to do something, published by an operator or a service with the right to.
     Command: Command {
         /// Move a device to another state.
-        DeviceStateRequested(c::DeviceStateRequested) = "lockstep.device.state-requested",
+        DeviceStateRequested(c::DeviceStateRequested) = "lockstep.device.state-requested" in Commands,
         /// Mark a device as unsynchronized.
-        DeviceMarkRequested(c::DeviceMarkRequested) = "lockstep.device.mark-requested",
+        DeviceMarkRequested(c::DeviceMarkRequested) = "lockstep.device.mark-requested" in Commands,
         /// Remove a device.
-        DeviceRemoveRequested(c::DeviceRemoveRequested) = "lockstep.device.remove-requested",
+        DeviceRemoveRequested(c::DeviceRemoveRequested) = "lockstep.device.remove-requested" in Commands,
         /// Give a device another hostname.
-        DeviceRenameRequested(c::DeviceRenameRequested) = "lockstep.device.rename-requested",
+        DeviceRenameRequested(c::DeviceRenameRequested) = "lockstep.device.rename-requested" in Commands,
         /// Fetch a repository now.
-        RepositoryRefreshRequested(c::RepositoryRefreshRequested) = "lockstep.repository.refresh-requested",
+        RepositoryRefreshRequested(c::RepositoryRefreshRequested) = "lockstep.repository.refresh-requested" in Repositories,
         /// Take a commit as the accepted one.
-        RepositoryAcceptRequested(c::RepositoryAcceptRequested) = "lockstep.repository.accept-requested",
+        RepositoryAcceptRequested(c::RepositoryAcceptRequested) = "lockstep.repository.accept-requested" in Repositories,
         /// Bring devices in lockstep with their intended configuration.
-        SyncRequested(c::SyncRequested) = "lockstep.sync.requested",
+        SyncRequested(c::SyncRequested) = "lockstep.sync.requested" in Commands,
         /// Run a task.
-        TaskRequested(c::TaskRequested) = "lockstep.task.requested",
+        TaskRequested(c::TaskRequested) = "lockstep.task.requested" in Commands,
         /// Save a task.
-        TaskSaveRequested(c::TaskSaveRequested) = "lockstep.task.save-requested",
+        TaskSaveRequested(c::TaskSaveRequested) = "lockstep.task.save-requested" in Commands,
         /// Delete a task.
-        TaskDeleteRequested(c::TaskDeleteRequested) = "lockstep.task.delete-requested",
+        TaskDeleteRequested(c::TaskDeleteRequested) = "lockstep.task.delete-requested" in Commands,
         /// Save a schedule.
-        ScheduleSaveRequested(c::ScheduleSaveRequested) = "lockstep.schedule.save-requested",
+        ScheduleSaveRequested(c::ScheduleSaveRequested) = "lockstep.schedule.save-requested" in Commands,
         /// Cancel an execution.
-        ExecutionCancelRequested(c::ExecutionCancelRequested) = "lockstep.execution.cancel-requested",
+        ExecutionCancelRequested(c::ExecutionCancelRequested) = "lockstep.execution.cancel-requested" in Commands,
         /// Cancel the empty pending tasks of a CloudVision cluster.
-        CvpSweepRequested(c::CvpSweepRequested) = "lockstep.cvp-sweep.requested",
-        /// Work dead letters again.
-        DeadLetterRequeueRequested(c::DeadLetterRequeueRequested) = "lockstep.dead-letter.requeue-requested",
+        CvpSweepRequested(c::CvpSweepRequested) = "lockstep.cvp-sweep.requested" in Commands,
+        /// Process the messages of dead letters again.
+        DeadLetterRequeueRequested(c::DeadLetterRequeueRequested) = "lockstep.dead-letter.requeue-requested" in Commands,
         /// Drop dead letters.
-        DeadLetterDropRequested(c::DeadLetterDropRequested) = "lockstep.dead-letter.drop-requested",
+        DeadLetterDropRequested(c::DeadLetterDropRequested) = "lockstep.dead-letter.drop-requested" in Commands,
     }
-    /// What a worker says about an event or a command.
+    /// Messages that only workers send to one another, through the exchange `lockstep.work`.
+    Internal: Internal {
+        /// The tip of a repository's branch moved, and no webhook has reported it.
+        RepositoryTipMoved(i::RepositoryTipMoved) = "lockstep.internal.repository.tip-moved" in Repositories,
+    }
+    /// What a worker reports about a message that it processed or rejected.
     Result: WorkResult {
-        /// An event was worked, with what it did to sync flags.
+        /// An event was processed, with its effect on sync flags.
         EventApplied(r::EventApplied) = "lockstep.event.applied",
         /// An execution was accepted.
         ExecutionAccepted(r::ExecutionAccepted) = "lockstep.execution.accepted",
-        /// How far an execution has come.
+        /// The progress of an execution.
         ExecutionProgress(r::ExecutionProgress) = "lockstep.execution.progress",
         /// An execution ended.
         ExecutionFinished(r::ExecutionFinished) = "lockstep.execution.finished",
@@ -216,7 +284,7 @@ messages! {
         CvpSweepFinished(r::CvpSweepFinished) = "lockstep.cvp-sweep.finished",
         /// Dead letters were requeued or dropped.
         DeadLettersSettled(r::DeadLettersSettled) = "lockstep.dead-letter.settled",
-        /// A message could not be worked, and why.
+        /// A message was rejected, with the reason.
         MessageRejected(r::MessageRejected) = "lockstep.message.rejected",
     }
 }
@@ -227,6 +295,7 @@ impl Message {
         match self {
             Self::Event(event) => event.kind(),
             Self::Command(command) => command.kind(),
+            Self::Internal(internal) => internal.kind(),
             Self::Result(result) => result.kind(),
         }
     }
@@ -253,25 +322,25 @@ fn body<T: DeserializeOwned>(data: &Value) -> Result<T, DataError> {
 }
 
 impl Kind {
-    /// The prefix of types that only workers send to one another.
+    /// The prefix of the types of internal messages, also of those that only newer workers know.
     pub const INTERNAL_PREFIX: &str = "lockstep.internal.";
 
-    /// The lane that takes messages of this kind from the outside; `None` for results.
+    /// The lane to which a message of this kind is routed when it is published to `lockstep.events`; `None` for kinds that
+    /// cannot be published there.
     pub const fn ingress(self) -> Option<Lane> {
-        match self {
-            Self::RepositoryChanged | Self::RepositoryRefreshRequested | Self::RepositoryAcceptRequested => {
-                Some(Lane::Repositories)
-            }
-            _ => match self.class() {
-                Class::Event => Some(Lane::Events),
-                Class::Command => Some(Lane::Commands),
-                Class::Result => None,
-            },
+        match self.class() {
+            Class::Event | Class::Command => self.lane(),
+            Class::Internal | Class::Result => None,
         }
+    }
+
+    /// Whether the kind is part of the public contract. Internal kinds may change between versions without notice.
+    pub const fn is_public(self) -> bool {
+        !matches!(self.class(), Class::Internal)
     }
 }
 
-/// The text is no message type of this version.
+/// The text is not a message type of this version.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("unknown message type {0:?}")]
 pub struct UnknownKind(pub String);
@@ -299,19 +368,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_is_found_by_its_name() {
+    fn a_kind_is_parsed_from_its_wire_name_and_only_internal_ones_have_the_internal_prefix() {
         for kind in Kind::ALL {
             assert_eq!(kind.as_str().parse(), Ok(*kind));
-            assert!(!kind.as_str().starts_with(Kind::INTERNAL_PREFIX));
+            let internal = kind.as_str().starts_with(Kind::INTERNAL_PREFIX);
+            assert_eq!(internal, kind.class() == Class::Internal, "{kind}");
         }
     }
 
     #[test]
-    fn events_and_commands_have_an_ingress_and_results_have_none() {
+    fn only_events_and_commands_can_be_published_to_the_ingress() {
         for kind in Kind::ALL {
-            assert_eq!(kind.ingress().is_none(), kind.class() == Class::Result, "{kind}");
+            let publishable = matches!(kind.class(), Class::Event | Class::Command);
+            assert_eq!(kind.ingress().is_some(), publishable, "{kind}");
         }
         assert_eq!(Kind::RepositoryChanged.ingress(), Some(Lane::Repositories));
+        assert_eq!(Kind::RepositoryTipMoved.lane(), Some(Lane::Repositories));
+    }
+
+    #[test]
+    fn the_data_of_an_internal_message_is_checked_like_any_other() {
+        let data = serde_json::json!({"repository": "settings", "tip": "main"});
+        let error = Message::from_data(Kind::RepositoryTipMoved, &data).unwrap_err();
+        assert_eq!(error.place, "tip");
     }
 
     #[test]

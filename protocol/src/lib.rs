@@ -11,6 +11,7 @@ pub mod envelope;
 pub mod events;
 pub mod identity;
 mod inbox_state;
+pub mod internal;
 pub mod kind;
 mod message_properties;
 pub mod names;
@@ -29,7 +30,7 @@ pub use digest::Digest;
 pub use envelope::{DecodeError, Envelope};
 pub use identity::{Identity, MessageId, Source};
 pub use inbox_state::InboxState;
-pub use kind::{Class, Command, Event, Kind, Message, WorkResult};
+pub use kind::{Class, Command, Event, Internal, Kind, Message, WorkResult};
 pub use message_properties::MessageProperties;
 pub use names::{
     CommitId, DeviceState, DeviceType, GroupName, Hostname, InterfaceName, Mac, RepositoryName, Serial,

@@ -1,4 +1,4 @@
-//! Every message ever published stays readable: the golden files are never changed, only added to.
+//! Every message ever published stays readable. Golden files are added, never changed.
 
 mod support;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use support::goldens;
 
 #[test]
-fn every_golden_is_read_and_written_back_as_it_was() {
+fn every_golden_file_is_decoded_and_encoded_unchanged() {
     for golden in goldens() {
         let decoded = Envelope::decode(golden.text.as_bytes())
             .unwrap_or_else(|error| panic!("{}: {error}", golden.name));
@@ -18,7 +18,7 @@ fn every_golden_is_read_and_written_back_as_it_was() {
 }
 
 #[test]
-fn every_golden_is_named_after_its_type_and_every_type_has_one() {
+fn every_type_has_a_golden_file_named_after_it() {
     let names: Vec<String> = goldens().into_iter().map(|golden| golden.name).collect();
     for kind in Kind::ALL {
         assert!(names.iter().any(|name| name == kind.as_str()), "{kind}");
@@ -68,7 +68,7 @@ fn optional_attributes_may_be_null() {
 }
 
 #[test]
-fn a_broken_trace_never_costs_a_message() {
+fn a_message_with_a_malformed_trace_is_decoded_without_it() {
     let mut json = goldens().remove(0).json();
     json["traceparent"] = "nonsense".into();
     let envelope = Envelope::decode(json.to_string().as_bytes()).unwrap().envelope;

@@ -117,19 +117,25 @@ async fn the_cause_names_the_user_the_broker_validated_whatever_the_body_says() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn results_cannot_be_published_and_a_closed_producer_rejects() -> Result<()> {
+async fn results_and_internal_messages_cannot_be_published_and_a_closed_producer_rejects() -> Result<()> {
     let scene = Scene::new(Ground::Servers).await?;
     let (producer, _) = producer(&scene).await?;
     let result: Message = serde_json::from_value::<lockstep_protocol::results::MessageRejected>(
         serde_json::json!({"code": "crashed", "reason": "none"}),
     )?
     .into();
-    let error = producer
-        .publish_envelope(&envelope(result))
-        .await
-        .err()
-        .context("it was published")?;
-    ensure!(matches!(error, ProducerError::NotPublishable { .. }), "{error}");
+    let internal: Message = serde_json::from_value::<lockstep_protocol::internal::RepositoryTipMoved>(
+        serde_json::json!({"repository": "settings", "tip": "7".repeat(40)}),
+    )?
+    .into();
+    for message in [result, internal] {
+        let error = producer
+            .publish_envelope(&envelope(message))
+            .await
+            .err()
+            .context("it was published")?;
+        ensure!(matches!(error, ProducerError::NotPublishable { .. }), "{error}");
+    }
     let clone = producer.clone();
     producer.close().await;
     let error = clone

@@ -64,6 +64,20 @@ async fn in_a_full_batch(ground: Ground) -> Result<()> {
             Code::UnexpectedType,
         ),
         (
+            body(
+                "internal",
+                "lockstep.internal.repository.tip-moved",
+                r#"{"repository":"settings","tip":"7777777777777777777777777777777777777777"}"#,
+            ),
+            "internal",
+            Code::UnexpectedType,
+        ),
+        (
+            body("unknown-internal", "lockstep.internal.newer", "{}"),
+            "unknown-internal",
+            Code::UnknownType,
+        ),
+        (
             body("not-yet", "lockstep.device.removed", r#"{"hostname":"sw1"}"#),
             "not-yet",
             Code::NotSupported,

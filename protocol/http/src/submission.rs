@@ -133,7 +133,7 @@ impl Takes {
         match (kind.class(), self) {
             (Class::Event, _) | (Class::Command, Self::EventsAndCommands) => Ok(()),
             (Class::Command, Self::Events) => Err(command_refused(kind)),
-            (Class::Result, _) => Err(result_refused()),
+            (Class::Internal | Class::Result, _) => Err(not_publishable(kind)),
         }
     }
 }
@@ -183,13 +183,39 @@ fn command_refused(kind: Kind) -> ProblemResponse {
         .into()
 }
 
-fn result_refused() -> ProblemResponse {
+fn not_publishable(kind: Kind) -> ProblemResponse {
     Problem::new(
         400,
         Code::UnexpectedType.as_str(),
         "only events and commands are taken",
     )
-    .with_detail("results are what workers answer")
+    .with_detail(format!(
+        "{kind} is a type of {}s, which only workers publish",
+        kind.class()
+    ))
     .with_place("$.type")
     .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_events_and_commands_can_be_published() {
+        for kind in Kind::ALL {
+            let class = kind.class();
+            assert_eq!(
+                Takes::Events.check(*kind).is_ok(),
+                class == Class::Event,
+                "{kind}"
+            );
+            let publishable = matches!(class, Class::Event | Class::Command);
+            assert_eq!(
+                Takes::EventsAndCommands.check(*kind).is_ok(),
+                publishable,
+                "{kind}"
+            );
+        }
+    }
 }

@@ -8,21 +8,21 @@ use crate::envelope::CONTENT_TYPE;
 use crate::topology::{EVENTS, REPLIES, REPLY_PREFIX, RESULTS};
 use crate::{Class, Kind};
 
-/// One AsyncAPI 3.0 document, told from the side of the workers: they receive events and commands, and send results.
-/// Schemas are in AsyncAPI's default format, which is JSON Schema draft 07.
+/// One AsyncAPI 3.0 document from the workers' point of view: they receive events and commands, and send results. Schemas are in AsyncAPI's default format, which is JSON Schema draft 07.
 pub fn asyncapi() -> Value {
     let settings = SchemaSettings::draft07().with(|settings| {
         settings.definitions_path = "/components/schemas".into();
         settings.meta_schema = None;
     });
     let (schemas, kinds) = definitions(settings);
+    let kinds = &kinds[..];
     json!({
         "asyncapi": "3.0.0",
         "info": {
             "title": "Lockstep",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Lockstep keeps network devices in lockstep with what they should be. Other services publish \
-                            events and commands, and receive results. Every message is a CloudEvents 1.0 envelope in \
+            "description": "Lockstep keeps network devices in lockstep with their intended configuration. Other services \
+                            publish events and commands, and receive results. Every message is a CloudEvents 1.0 envelope in \
                             structured JSON, delivered at least once; the same (source, id) twice is the same message.",
         },
         "defaultContentType": CONTENT_TYPE,
@@ -38,14 +38,14 @@ pub fn asyncapi() -> Value {
             EVENTS: {
                 "address": "{type}",
                 "title": "Events and commands",
-                "description": "Where anyone with permission publishes. The routing key is the type of the message.",
+                "description": "Services with the right to do so publish here. The routing key is the type of the message.",
                 "messages": references("messages", requests(kinds)),
                 "parameters": {"type": type_parameter(requests(kinds))},
                 "bindings": topic(EVENTS),
             },
             REPLIES: {
                 "address": null,
-                "title": "Results for who asked",
+                "title": "Results for the requester",
                 "description": format!(
                     "Bind your own queue `{REPLY_PREFIX}USER.RANDOM` here under its name, and send that name as `reply_to`."
                 ),
@@ -54,9 +54,9 @@ pub fn asyncapi() -> Value {
             },
             RESULTS: {
                 "address": "{type}",
-                "title": "Results for nobody in particular",
-                "description": "Results of messages that named no reply queue, or one that is gone. The queue of the same \
-                                name keeps the newest; bind your own for those you want.",
+                "title": "Results without a reply queue",
+                "description": "Results of messages without `reply_to`, or whose reply queue does not exist any more. The \
+                                queue of the same name keeps the newest results; bind your own queue for those you want.",
                 "messages": references("messages", results(kinds)),
                 "parameters": {"type": type_parameter(results(kinds))},
                 "bindings": topic(RESULTS),
@@ -66,7 +66,7 @@ pub fn asyncapi() -> Value {
             "receiveEvents": {
                 "action": "receive",
                 "channel": reference("channels", EVENTS),
-                "summary": "Work an event, and answer what became of it.",
+                "summary": "Process an event, and answer with its result.",
                 "messages": channel_messages(EVENTS, of_class(kinds, Class::Event)),
                 "bindings": delivery(),
                 "reply": reply(kinds),
@@ -74,7 +74,7 @@ pub fn asyncapi() -> Value {
             "receiveCommands": {
                 "action": "receive",
                 "channel": reference("channels", EVENTS),
-                "summary": "Do what a command asks for, and answer what became of it.",
+                "summary": "Process a command, and answer with its result.",
                 "messages": channel_messages(EVENTS, of_class(kinds, Class::Command)),
                 "bindings": delivery(),
                 "reply": reply(kinds),
@@ -82,7 +82,7 @@ pub fn asyncapi() -> Value {
             "sendResults": {
                 "action": "send",
                 "channel": reference("channels", RESULTS),
-                "summary": "Tell the outcome of a message that named no reply queue, or one that is gone.",
+                "summary": "Publish the result of a message without a reply queue.",
                 "messages": channel_messages(RESULTS, results(kinds)),
                 "bindings": delivery(),
             },
@@ -95,7 +95,7 @@ pub fn asyncapi() -> Value {
 }
 
 fn requests(kinds: &[Kind]) -> impl Iterator<Item = Kind> {
-    kinds.iter().copied().filter(|kind| kind.class() != Class::Result)
+    kinds.iter().copied().filter(|kind| kind.ingress().is_some())
 }
 
 fn results(kinds: &[Kind]) -> impl Iterator<Item = Kind> {
@@ -147,7 +147,7 @@ fn delivery() -> Value {
 fn reply(kinds: &[Kind]) -> Value {
     json!({
         "address": {
-            "description": "The property `reply_to` of the request, which is also the routing key of the answer.",
+            "description": "The property `reply_to` of the request, which is also the routing key of the result.",
             "location": "$message.header#/reply_to",
         },
         "channel": reference("channels", REPLIES),
@@ -171,7 +171,7 @@ fn message(kind: Kind) -> Value {
         "contentType": CONTENT_TYPE,
         "payload": reference("components/schemas", kind.as_str()),
         "correlationId": {
-            "description": "A result carries the `message_id` of what it answers as its `correlation_id`.",
+            "description": "The `correlation_id` of a result is the `message_id` of the message it is about.",
             "location": "$message.header#/correlation_id",
         },
         "bindings": {"amqp": {"messageType": kind.as_str(), "bindingVersion": "0.3.0"}},

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::topology::access::{self, Policy, Role};
 use crate::topology::{Argument, ExchangeDeclaration, QueueDeclaration, Topology};
 
-/// The roles that belong to every installation; producers come one by one.
+/// The roles that every installation has; producers are added one by one.
 pub const STANDING_ROLES: &[Role] = &[
     Role::Setup,
     Role::Worker,
@@ -14,9 +14,9 @@ pub const STANDING_ROLES: &[Role] = &[
     Role::Monitor,
 ];
 
-/// A definitions file for this virtual host, as `POST /api/definitions`, `rabbitmqctl import_definitions` and
-/// `load_definitions` take it, on RabbitMQ 3.10 and later. It holds no passwords: its users have an empty hash, with which
-/// nobody can log in. `prefix` begins the users' names: `lockstep-worker`.
+/// A definitions file for this virtual host, for `POST /api/definitions`, `rabbitmqctl import_definitions` and
+/// `load_definitions` of RabbitMQ 3.10 and later. It has no passwords: its users have an empty hash, with which nobody can
+/// log in. The names of its users are `prefix`, a hyphen and the role, such as `lockstep-worker`.
 pub fn broker_definitions(vhost: &str, prefix: &str) -> Value {
     let topology = Topology::new(1.0);
     let users: Vec<(Role, String)> = STANDING_ROLES
@@ -53,7 +53,7 @@ pub fn broker_definitions(vhost: &str, prefix: &str) -> Value {
     })
 }
 
-/// A policy in the words of the management API.
+/// A policy as the body of a request to the management API.
 pub fn policy_body(policy: &Policy) -> Map<String, Value> {
     object(json!({
         "pattern": policy.pattern, "apply-to": "queues", "priority": 0,

@@ -6,9 +6,9 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::texts::{JSON_CONTENT_TYPE, Label, Note, Time};
-use crate::{Kind, MessageId, Source, TraceParent, kind};
+use crate::{Kind, MessageId, Source, TraceParent};
 
-/// All messages as one JSON Schema (draft 2020-12). `$defs` has one entry for each message type under its name, a whole
+/// All public messages as one JSON Schema (draft 2020-12). `$defs` has one entry for each message type under its name, a whole
 /// CloudEvents envelope, next to the shapes they share; the document itself accepts any of them.
 pub fn messages() -> Value {
     let (definitions, kinds) = definitions(SchemaSettings::draft2020_12());
@@ -20,29 +20,38 @@ pub fn messages() -> Value {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "urn:lockstep:schema:messages",
         "title": "Messages of Lockstep",
-        "description": "CloudEvents 1.0 in structured JSON. A receiver ignores keys it does not know. What no schema can \
-                        say is in the README of the protocol: the size of a message, keys that come twice, U+0000.",
+        "description": "CloudEvents 1.0 in structured JSON. A receiver ignores unknown keys. The README of the protocol has \
+                        the rules that a schema cannot express: the size of a message, duplicate keys, U+0000.",
         "oneOf": any,
         "$defs": definitions,
     })
 }
 
-/// The definitions of all messages and of what they share, with references as these settings want them.
-pub(super) fn definitions(settings: SchemaSettings) -> (Map<String, Value>, &'static [Kind]) {
+/// The definitions of all public messages and of what they share, with references in the style of these settings.
+pub(super) fn definitions(settings: SchemaSettings) -> (Map<String, Value>, Vec<Kind>) {
     let mut generator = settings
         .with_transform(RecursiveTransform(bound_integers))
         .into_generator();
-    let bodies = kind::data_schemas(&mut generator);
+    let kinds: Vec<Kind> = Kind::ALL
+        .iter()
+        .copied()
+        .filter(|kind| kind.is_public())
+        .collect();
     let attributes = Attributes::new(&mut generator);
-    let envelopes: Vec<(Kind, Value)> = bodies
-        .into_iter()
-        .map(|(kind, data)| (kind, attributes.envelope(kind, &data)))
+    let envelopes: Vec<(Kind, Value)> = kinds
+        .iter()
+        .map(|kind| {
+            (
+                *kind,
+                attributes.envelope(*kind, &kind.data_schema(&mut generator)),
+            )
+        })
         .collect();
     let mut definitions = generator.take_definitions(true);
     for (kind, envelope) in envelopes {
         definitions.insert(kind.as_str().to_owned(), envelope);
     }
-    (definitions, Kind::ALL)
+    (definitions, kinds)
 }
 
 /// The CloudEvents attributes that all messages share.
@@ -87,13 +96,13 @@ impl Attributes {
                 "causationid": self.causationid,
                 "actor": self.actor,
                 "data": data,
-                "data_base64": {"type": "null", "description": "Not understood: the body is JSON, in `data`."},
+                "data_base64": {"type": "null", "description": "Not supported: the body is JSON, in `data`."},
             },
         })
     }
 }
 
-/// Says how large an integer of 64 bits may be; schemars leaves that to a format nobody else knows.
+/// Adds the bound of 64-bit integers; schemars only gives a `format` that other validators do not know.
 fn bound_integers(schema: &mut Schema) {
     let unsigned = schema.get("format").and_then(Value::as_str) == Some("uint64");
     if unsigned {

@@ -1,5 +1,5 @@
-//! JSON Schemas and the AsyncAPI document, generated from the types, and the broker's definitions file, from the topology.
-//! `protocol/schema/` holds the first two as committed files, `docker/rabbitmq/` the third.
+//! Generates the JSON Schemas and the AsyncAPI document from the types, and the broker's definitions file from the topology.
+//! The first two are committed in `protocol/schema/`, the third in `docker/rabbitmq/`.
 
 mod asyncapi;
 mod broker;

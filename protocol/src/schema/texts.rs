@@ -1,6 +1,5 @@
-//! The texts of the contract that are more than any text: what a schema says about each must be what the decoder
-//! accepts, and a test holds the two together. The patterns keep to what ECMA-262, PCRE, Python, Java, Go and .NET have
-//! in common.
+//! Schemas of the texts that have a format of their own. Each must accept what the decoder accepts, and a test compares the
+//! two. The patterns use only what ECMA-262, PCRE, Python, Java, Go and .NET have in common.
 
 use std::borrow::Cow;
 
@@ -64,7 +63,7 @@ text_schemas! {
         "type": "string", "minLength": 1, "maxLength": crate::identity::MAX_LENGTH, "pattern": "^[!-~]+$",
     }
     TraceParent: {
-        "description": "A W3C trace context of version 00. One that is malformed is dropped; the message is taken nevertheless.",
+        "description": "A W3C trace context of version 00. A malformed one is dropped, and the message is accepted without it.",
         "type": "string",
     }
     Hostname: {
@@ -72,15 +71,15 @@ text_schemas! {
         "type": "string", "minLength": 1, "maxLength": 253, "pattern": HOSTNAME,
     }
     Mac: {
-        "description": "A MAC address in any usual spelling; it is written as 44:4c:a8:00:00:01.",
+        "description": "A MAC address in any usual notation; it is stored as 44:4c:a8:00:00:01.",
         "type": "string", "pattern": MAC,
     }
     CommitId: {
-        "description": "The name of a commit in full, as 40 or 64 hexadecimal digits; all zeros where there is none.",
+        "description": "The full name of a commit: 40 or 64 hexadecimal digits; all zeros where there is no commit.",
         "type": "string", "pattern": COMMIT,
     }
     InterfaceName: {
-        "description": "The name of an interface as the device spells it, such as `Ethernet1`.",
+        "description": "The name of an interface in the notation of the device, such as `Ethernet1`.",
         "type": "string", "minLength": 1, "maxLength": MAX_LABEL, "pattern": LINE,
     }
     GroupName: {

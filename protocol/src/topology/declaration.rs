@@ -6,7 +6,7 @@ use super::{
     DEAD, DELIVERY_LIMIT, EVENTS, Lane, REPLIES, RESULTS, RESULTS_MAX_LENGTH, RESULTS_TTL, RetryDelay,
     UNROUTED, WORK,
 };
-use crate::{Class, Kind};
+use crate::Kind;
 
 /// How an exchange routes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -169,12 +169,8 @@ fn bindings() -> Vec<Binding> {
             key: lane.as_str(),
         });
     }
-    for kind in Kind::ALL
-        .iter()
-        .copied()
-        .filter(|kind| kind.class() != Class::Result)
-    {
-        let lane = kind.ingress().expect("events and commands have an inlet");
+    for kind in Kind::ALL {
+        let Some(lane) = kind.ingress() else { continue };
         all.push(Binding {
             exchange: EVENTS,
             queue: lane.queue(),

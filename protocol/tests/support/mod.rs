@@ -1,4 +1,4 @@
-//! The golden files, for all tests.
+//! Reads the golden files.
 
 use std::path::Path;
 
@@ -6,14 +6,14 @@ use serde_json::Value;
 
 /// One golden file.
 pub(crate) struct Golden {
-    /// Its name without `.json`: a message type, and after another dot what is particular about it.
+    /// The file name without `.json`: the message type, and for further examples of a type a dot and what they show.
     pub(crate) name: String,
-    /// What is in it.
+    /// The encoded message.
     pub(crate) text: String,
 }
 
 impl Golden {
-    /// What is in it, as JSON.
+    /// The message as JSON.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).expect("golden files are JSON")
     }
@@ -23,7 +23,7 @@ impl Golden {
 pub(crate) fn goldens() -> Vec<Golden> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let mut goldens: Vec<Golden> = std::fs::read_dir(&folder)
-        .expect("the folder of golden files is there")
+        .expect("the folder of golden files exists")
         .map(|entry| {
             let path = entry.expect("the folder can be listed").path();
             Golden {

@@ -49,10 +49,12 @@ impl Runner for Acting {
     }
 
     fn leases(&self, attempts: &[Attempt]) -> Vec<String> {
-        let names = attempts.iter().filter_map(|attempt| match &attempt.envelope.message {
-            Message::Command(Command::RepositoryRefreshRequested(command)) => Some(&command.repository),
-            _ => None,
-        });
+        let names = attempts
+            .iter()
+            .filter_map(|attempt| match &attempt.envelope.message {
+                Message::Command(Command::RepositoryRefreshRequested(command)) => Some(&command.repository),
+                _ => None,
+            });
         let parents = names.filter(|name| name.as_str() != "child");
         parents.map(|name| format!("repository/{name}")).collect()
     }

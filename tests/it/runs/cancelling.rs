@@ -104,14 +104,24 @@ async fn an_abandoned_run_has_its_grace_time_and_is_then_dropped() -> Result<()>
     let message = message("a");
     place.publish([&message]).await?;
     let grace = Duration::from_millis(200);
-    let worker = place.work(&(runner.clone() as _), options_of(lane(|options| options.grace = grace)));
+    let worker = place.work(
+        &(runner.clone() as _),
+        options_of(lane(|options| options.grace = grace)),
+    );
     begun(&runner, 1).await?;
     let began = std::time::Instant::now();
     worker.abandon.cancel();
     worker.ended().await?;
     ensure!(began.elapsed() >= grace, "it had its grace");
     ensure!(cancelled.load(Ordering::SeqCst) == 1);
-    ensure!(place.left(lockstep_protocol::topology::Lane::Repositories).await?.len() == 1, "given back");
+    ensure!(
+        place
+            .left(lockstep_protocol::topology::Lane::Repositories)
+            .await?
+            .len()
+            == 1,
+        "given back"
+    );
     Ok(())
 }
 

@@ -136,11 +136,19 @@ async fn a_follow_up_that_waits_has_no_copy_in_the_broker() -> Result<()> {
     })
     .await?;
     worker.stop().await?;
-    ensure!(place.count(Queue::Lane(Lane::Repositories)).await? == 0, "acknowledged");
+    ensure!(
+        place.count(Queue::Lane(Lane::Repositories)).await? == 0,
+        "acknowledged"
+    );
     ensure!(follow_ups_left(&place).await? == 1, "its row waits");
-    let state = place.texts("SELECT published || ' ' || (due_at > at) FROM follow_up").await?;
+    let state = place
+        .texts("SELECT published || ' ' || (due_at > at) FROM follow_up")
+        .await?;
     ensure!(state == ["1 1"], "{state:?}");
-    ensure!(place.texts("SELECT id FROM inbox").await?.len() == 1, "it is not completed");
+    ensure!(
+        place.texts("SELECT id FROM inbox").await?.len() == 1,
+        "it is not completed"
+    );
     Ok(())
 }
 
@@ -156,18 +164,25 @@ async fn waiting_for_ten_minutes(delay: Option<Duration>) -> Result<()> {
     let parent = message("parent");
     place.publish([&parent]).await?;
     let worker = place.work(&(runner as _), options());
-    wait::until("all of them to be caused", PATIENCE, async || {
-        match follow_ups_left(&place).await {
+    wait::until(
+        "all of them to be caused",
+        PATIENCE,
+        async || match follow_ups_left(&place).await {
             Ok(MANY) => Ok(()),
             found => Err(format!("{found:?}")),
-        }
-    })
+        },
+    )
     .await?;
     let repair = OverdueFollowUps::new(place.follow_ups(), place.bus.clone(), 15 * MINUTE);
     let mut passes = tokio::time::interval(MINUTE);
     for _ in 0..12 {
         passes.tick().await;
-        while repair.page().await.map_err(|error| anyhow::anyhow!("{error}"))?.more {}
+        while repair
+            .page()
+            .await
+            .map_err(|error| anyhow::anyhow!("{error}"))?
+            .more
+        {}
     }
     worker.stop().await?;
     let published = place.count(Queue::Lane(Lane::Devices)).await?;

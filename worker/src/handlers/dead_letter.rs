@@ -1,23 +1,55 @@
-//! `lockstep.dead-dead_letter.requeue-requested` and `lockstep.dead-dead_letter.drop-requested`: what somebody decided about messages
-//! that could not be worked. Who was first counts: a dead letter that was requeued or dropped stays so.
+//! `lockstep.dead-letter.requeue-requested` and `lockstep.dead-letter.drop-requested`: an operator requeues or drops dead
+//! letters. The first decision counts: a dead letter that was requeued or dropped before is left as it is.
 
 use lockstep_protocol::Code;
-use lockstep_protocol::commands::{DeadLetterSelection, MAX_DEAD_LETTERS};
+use lockstep_protocol::commands::{
+    DeadLetterDropRequested, DeadLetterRequeueRequested, DeadLetterSelection, MAX_DEAD_LETTERS,
+};
 use lockstep_protocol::results::{DeadLetterAction, DeadLettersSettled, MAX_DEVICES};
 
-use super::decision::{Decision, Reply};
-use super::rejection::Rejection;
+use super::{Decision, DraftResult, Handler, HandlerContext, Rejection};
 use lockstep_store::{DeadLetterSelector, DeadLetterState, Effects, Facts, Keys, SettleDeadLetters};
 
-pub(super) fn keys(dead_letter: Option<u64>, matching: Option<&DeadLetterSelection>) -> Keys {
-    let dead_letters = which(dead_letter, matching).ok();
+impl Handler for DeadLetterRequeueRequested {
+    fn keys(&self) -> Keys {
+        keys(self.dead_letter, self.matching.as_ref())
+    }
+
+    fn decide(&self, _: &HandlerContext<'_>, facts: &Facts) -> Result<Decision, Rejection> {
+        decide(
+            DeadLetterAction::Requeued,
+            self.dead_letter,
+            self.matching.as_ref(),
+            facts,
+        )
+    }
+}
+
+impl Handler for DeadLetterDropRequested {
+    fn keys(&self) -> Keys {
+        keys(self.dead_letter, self.matching.as_ref())
+    }
+
+    fn decide(&self, _: &HandlerContext<'_>, facts: &Facts) -> Result<Decision, Rejection> {
+        decide(
+            DeadLetterAction::Dropped,
+            self.dead_letter,
+            self.matching.as_ref(),
+            facts,
+        )
+    }
+}
+
+fn keys(dead_letter: Option<u64>, matching: Option<&DeadLetterSelection>) -> Keys {
+    // An invalid selection asks for nothing, and is rejected when the message is decided.
+    let selector = selector(dead_letter, matching).ok();
     Keys {
-        dead_letters: dead_letters.into_iter().collect(),
+        dead_letters: selector.into_iter().collect(),
         ..Keys::default()
     }
 }
 
-pub(super) fn decide(
+fn decide(
     action: DeadLetterAction,
     dead_letter: Option<u64>,
     matching: Option<&DeadLetterSelection>,
@@ -25,7 +57,7 @@ pub(super) fn decide(
 ) -> Result<Decision, Rejection> {
     let mut numbers: Vec<u64> = Vec::new();
     let (mut unchanged, mut more) = (0, false);
-    match which(dead_letter, matching)? {
+    match selector(dead_letter, matching)? {
         DeadLetterSelector::One(number) => match facts.dead_letter(number) {
             None => return Err(unknown(number)),
             Some(DeadLetterState::Dead) => numbers.push(number),
@@ -53,11 +85,11 @@ pub(super) fn decide(
             dead_letters: Some(SettleDeadLetters { action, numbers }),
             ..Effects::default()
         },
-        answer: Reply::DeadLetters(settled),
+        result: DraftResult::DeadLettersSettled(settled),
     })
 }
 
-fn which(
+fn selector(
     dead_letter: Option<u64>,
     matching: Option<&DeadLetterSelection>,
 ) -> Result<DeadLetterSelector, Rejection> {
@@ -67,14 +99,14 @@ fn which(
         (None, None) | (Some(_), Some(_)) => Err(Rejection::new(
             Code::InvalidData,
             "$.data",
-            "exactly one of dead_letter and matching must be given",
+            "give exactly one of dead_letter and matching",
         )),
     }
 }
 
 fn unknown(number: u64) -> Rejection {
     let reason = format!(
-        "there is no dead letter {number}; it may have been settled long ago, see what there is with: lockstep dead list"
+        "dead letter {number} does not exist; it may have been settled and deleted long ago; list those that exist with: lockstep dead list"
     );
     Rejection::new(Code::UnknownDeadLetter, "$.data.dead_letter", reason)
 }
@@ -84,9 +116,9 @@ mod tests {
     use super::*;
 
     fn settled(decision: &Decision) -> &DeadLettersSettled {
-        match &decision.answer {
-            Reply::DeadLetters(settled) => settled,
-            Reply::Flags(verdict) => panic!("{verdict:?}"),
+        match &decision.result {
+            DraftResult::DeadLettersSettled(settled) => settled,
+            DraftResult::EventApplied(draft) => panic!("{draft:?}"),
         }
     }
 
@@ -100,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_nobody_settled_is_settled() {
+    fn an_unsettled_dead_letter_is_settled() {
         for action in [DeadLetterAction::Requeued, DeadLetterAction::Dropped] {
             let mut facts = Facts::default();
             facts.know_dead_letter(7, DeadLetterState::Dead);
@@ -110,16 +142,16 @@ mod tests {
                 numbers: vec![7],
             };
             assert_eq!(decision.effects.dead_letters, Some(expected));
-            let told = settled(&decision);
+            let result = settled(&decision);
             assert_eq!(
-                (told.settled, told.unchanged, &told.dead_letters[..]),
+                (result.settled, result.unchanged, &result.dead_letters[..]),
                 (1, 0, &[7][..])
             );
         }
     }
 
     #[test]
-    fn one_that_was_settled_stays_as_it_is() {
+    fn a_settled_dead_letter_stays_as_it_is() {
         for state in [
             DeadLetterState::Requeued,
             DeadLetterState::Processed,
@@ -145,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_or_not_said_is_rejected_with_its_place() {
+    fn an_unknown_number_or_an_ambiguous_selection_is_rejected_with_its_place() {
         let facts = Facts::default();
         let selection = up_to(9);
         let table = [
@@ -160,15 +192,18 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_a_command_settles_and_it_says_so() {
+    fn a_command_settles_a_bounded_number_and_reports_whether_more_match() {
         let most = u64::from(MAX_DEAD_LETTERS);
         let mut facts = Facts::default();
         facts.know_matching(up_to(most + 5), (1..=most + 1).collect());
         // Another command of the batch was first with this one.
         facts.know_dead_letter(3, DeadLetterState::Dropped);
         let decision = decide(DeadLetterAction::Requeued, None, Some(&up_to(most + 5)), &facts).unwrap();
-        let told = settled(&decision);
-        assert_eq!((told.settled, told.more, told.truncated), (most, false, true));
+        let result = settled(&decision);
+        assert_eq!(
+            (result.settled, result.more, result.truncated),
+            (most, false, true)
+        );
         facts.know_dead_letter(3, DeadLetterState::Dead);
         let decision = decide(DeadLetterAction::Requeued, None, Some(&up_to(most + 5)), &facts).unwrap();
         assert_eq!(

@@ -4,69 +4,68 @@ use lockstep_protocol::results::{
     DeadLettersSettled, EventApplied, IgnoredReason, MAX_DEVICES, Outcome, Scope,
 };
 use lockstep_protocol::{Hostname, WorkResult};
-
 use lockstep_store::{Effects, Flips};
 
-/// What a message does, and what is said about it.
+/// What a message does, and what is reported about it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
-    /// What is written.
+    /// The changes to the store.
     pub effects: Effects,
-    /// What is answered.
-    pub answer: Reply,
+    /// The result, as far as it is known before the effects are applied.
+    pub result: DraftResult,
 }
 
-/// What is answered to a message that was worked.
+/// A result that still lacks the number of changed sync flags, which is known once the effects are applied to the facts.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Reply {
-    /// It was about sync flags.
-    Flags(FlagReply),
-    /// It was about dead letters.
-    DeadLetters(DeadLettersSettled),
+pub enum DraftResult {
+    /// The message was about sync flags.
+    EventApplied(EventAppliedDraft),
+    /// The message was about dead letters; its result is complete.
+    DeadLettersSettled(DeadLettersSettled),
 }
 
-impl From<FlagReply> for Reply {
-    fn from(verdict: FlagReply) -> Self {
-        Self::Flags(verdict)
+impl From<EventAppliedDraft> for DraftResult {
+    fn from(draft: EventAppliedDraft) -> Self {
+        Self::EventApplied(draft)
     }
 }
 
-impl Reply {
-    /// The result, once it is known whose flag changed.
-    pub fn into_result(self, flips: &Flips) -> WorkResult {
+impl DraftResult {
+    /// Completes the result with the flags that changed.
+    pub fn complete(self, flips: &Flips) -> WorkResult {
         match self {
-            Self::Flags(verdict) => WorkResult::EventApplied(verdict.into_result(flips)),
-            Self::DeadLetters(settled) => WorkResult::DeadLettersSettled(settled),
+            Self::EventApplied(draft) => WorkResult::EventApplied(draft.complete(flips)),
+            Self::DeadLettersSettled(settled) => WorkResult::DeadLettersSettled(settled),
         }
     }
 }
 
 #[cfg(test)]
 impl Decision {
-    /// The answer of a decision about sync flags.
-    pub(crate) fn verdict(&self) -> &FlagReply {
-        match &self.answer {
-            Reply::Flags(verdict) => verdict,
-            Reply::DeadLetters(settled) => panic!("{settled:?}"),
+    /// The draft of a decision about sync flags.
+    pub(crate) fn event_applied(&self) -> &EventAppliedDraft {
+        match &self.result {
+            DraftResult::EventApplied(draft) => draft,
+            DraftResult::DeadLettersSettled(settled) => panic!("{settled:?}"),
         }
     }
 }
 
-/// What is answered to a message about sync flags.
+/// The result of a message about sync flags, without the number of flags that changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FlagReply {
-    /// Why nothing was done, where nothing was done.
+pub struct EventAppliedDraft {
+    /// Why nothing was done; `None` if something was done.
     pub ignored: Option<IgnoredReason>,
-    /// Whom it concerned.
+    /// How the devices concerned were selected.
     pub scope: Scope,
-    /// The devices it concerned.
+    /// The devices concerned.
     pub devices: BTreeSet<Hostname>,
-    /// Hostnames it named that no device has.
+    /// Hostnames in the message that no device has.
     pub unknown_hostnames: BTreeSet<Hostname>,
 }
 
-impl FlagReply {
-    /// Something was done for these devices.
+impl EventAppliedDraft {
+    /// The message had an effect on these devices.
     pub fn applied(scope: Scope, devices: impl IntoIterator<Item = Hostname>) -> Self {
         Self {
             ignored: None,
@@ -76,7 +75,7 @@ impl FlagReply {
         }
     }
 
-    /// There was nothing to do about this device.
+    /// The message was about this device and had no effect.
     pub fn ignored(reason: IgnoredReason, hostname: Hostname) -> Self {
         Self {
             ignored: Some(reason),
@@ -84,8 +83,7 @@ impl FlagReply {
         }
     }
 
-    /// The answer, once it is known whose flag changed.
-    fn into_result(self, flips: &Flips) -> EventApplied {
+    fn complete(self, flips: &Flips) -> EventApplied {
         EventApplied {
             outcome: if self.ignored.is_some() {
                 Outcome::Ignored

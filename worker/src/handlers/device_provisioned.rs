@@ -1,5 +1,6 @@
-//! `lockstep.device.provisioned`: a device came up by ZTP (`design.md` §6). It becomes MANAGED and unsynchronized; for
-//! every neighbour pair without a link one is made, and both its ends are flagged.
+//! `lockstep.device.provisioned`: a device came up by zero-touch provisioning. It becomes MANAGED and unsynchronized. A
+//! link is created to every known neighbour that has none, and the devices at both its ends are flagged
+//! (`docs/sync-rules.md`).
 
 use std::collections::BTreeSet;
 
@@ -8,10 +9,20 @@ use lockstep_protocol::results::Scope;
 use lockstep_protocol::{Cause, Code, DeviceState, Hostname};
 
 use super::device_state::move_effects;
-use super::{Decision, FlagReply, Rejection};
+use super::{Decision, EventAppliedDraft, Handler, HandlerContext, Rejection};
 use lockstep_store::{Attributes, DeviceEffect, Effects, Facts, Keys, Link, LinkEnd, Version};
 
-pub(super) fn keys(event: &DeviceProvisioned) -> Keys {
+impl Handler for DeviceProvisioned {
+    fn keys(&self) -> Keys {
+        keys(self)
+    }
+
+    fn decide(&self, context: &HandlerContext<'_>, facts: &Facts) -> Result<Decision, Rejection> {
+        decide(self, &context.version(), facts)
+    }
+}
+
+fn keys(event: &DeviceProvisioned) -> Keys {
     let neighbors = event
         .neighbors
         .iter()
@@ -25,14 +36,10 @@ pub(super) fn keys(event: &DeviceProvisioned) -> Keys {
     }
 }
 
-pub(super) fn decide(
-    event: &DeviceProvisioned,
-    version: &Version,
-    facts: &Facts,
-) -> Result<Decision, Rejection> {
-    refuse_conflicts(event, facts)?;
+fn decide(event: &DeviceProvisioned, version: &Version, facts: &Facts) -> Result<Decision, Rejection> {
+    reject_conflicts(event, facts)?;
     let mut effects = Effects {
-        devices: appear(event, version, facts),
+        devices: device_effects(event, version, facts),
         ..Effects::default()
     };
     let mut flagged = BTreeSet::from([event.hostname.clone()]);
@@ -60,28 +67,28 @@ pub(super) fn decide(
             .devices
             .push(unsynchronize(&event.hostname, Cause::LinknetCreated));
     }
-    let verdict = FlagReply {
+    let draft = EventAppliedDraft {
         unknown_hostnames: unknown,
-        ..FlagReply::applied(Scope::Devices, flagged)
+        ..EventAppliedDraft::applied(Scope::Devices, flagged)
     };
     Ok(Decision {
         effects,
-        answer: verdict.into(),
+        result: draft.into(),
     })
 }
 
-/// The device itself: made, or described anew; managed, and in need of its first configuration.
-fn appear(event: &DeviceProvisioned, version: &Version, facts: &Facts) -> Vec<DeviceEffect> {
+/// The device itself is created or updated, becomes MANAGED, and needs its first configuration.
+fn device_effects(event: &DeviceProvisioned, version: &Version, facts: &Facts) -> Vec<DeviceEffect> {
     let hostname = event.hostname.clone();
     let mut effects = match facts.device(&hostname) {
         None => vec![DeviceEffect::Create {
             hostname: hostname.clone(),
-            attributes: describe(event, Attributes::of(event.device_type)),
+            attributes: described(event, Attributes::of(event.device_type)),
             state: DeviceState::Managed,
             version: Some(version.clone()),
         }],
         Some(row) => {
-            let attributes = describe(event, row.attributes.clone());
+            let attributes = described(event, row.attributes.clone());
             let mut effects = vec![DeviceEffect::Describe {
                 hostname: hostname.clone(),
                 attributes,
@@ -94,8 +101,8 @@ fn appear(event: &DeviceProvisioned, version: &Version, facts: &Facts) -> Vec<De
     effects
 }
 
-/// What the event says, on top of what was known.
-fn describe(event: &DeviceProvisioned, known: Attributes) -> Attributes {
+/// The attributes in the event, over those known before.
+fn described(event: &DeviceProvisioned, known: Attributes) -> Attributes {
     Attributes {
         device_type: event.device_type,
         platform: Some(event.platform.clone()),
@@ -106,7 +113,7 @@ fn describe(event: &DeviceProvisioned, known: Attributes) -> Attributes {
     }
 }
 
-fn refuse_conflicts(event: &DeviceProvisioned, facts: &Facts) -> Result<(), Rejection> {
+fn reject_conflicts(event: &DeviceProvisioned, facts: &Facts) -> Result<(), Rejection> {
     let is_other = |owner: &&Hostname| **owner != event.hostname;
     if let Some(owner) = event
         .mac
@@ -115,7 +122,7 @@ fn refuse_conflicts(event: &DeviceProvisioned, facts: &Facts) -> Result<(), Reje
         .filter(is_other)
     {
         let reason =
-            format!("the MAC address belongs to {owner} already; rename or remove that device first");
+            format!("the MAC address already belongs to {owner}; rename or remove that device first");
         return Err(Rejection::new(Code::IdentityConflict, "$.data.mac", reason));
     }
     if let Some(owner) = event
@@ -125,7 +132,7 @@ fn refuse_conflicts(event: &DeviceProvisioned, facts: &Facts) -> Result<(), Reje
         .filter(is_other)
     {
         let reason =
-            format!("the serial number belongs to {owner} already; rename or remove that device first");
+            format!("the serial number already belongs to {owner}; rename or remove that device first");
         return Err(Rejection::new(Code::IdentityConflict, "$.data.serial", reason));
     }
     if let Some(index) = event
@@ -137,7 +144,7 @@ fn refuse_conflicts(event: &DeviceProvisioned, facts: &Facts) -> Result<(), Reje
         return Err(Rejection::new(
             Code::InvalidData,
             place,
-            "a device is no neighbour of itself",
+            "a device cannot be its own neighbour",
         ));
     }
     Ok(())
@@ -167,7 +174,7 @@ mod tests {
     use lockstep_protocol::{Envelope, Kind, Mac};
     use serde_json::{Value, json};
 
-    use super::super::scene::{device, facts, flips, hostname, message, version, work};
+    use super::super::fixtures::{device, facts, flips, hostname, message, process, version};
     use super::*;
 
     fn provisioned(neighbors: &Value) -> Envelope {
@@ -193,26 +200,26 @@ mod tests {
     #[test]
     fn a_new_device_becomes_managed_and_unsynchronized() {
         let mut facts = facts([]);
-        let (decision, flipped) = work(&provisioned(&json!([])), &mut facts).unwrap();
+        let (decision, flipped) = process(&provisioned(&json!([])), &mut facts).unwrap();
         let row = facts.device(&hostname("new1")).unwrap();
         assert_eq!(row.lifecycle.state, DeviceState::Managed);
         assert!(!row.sync.synchronized());
         assert_eq!(row.attributes.platform.as_deref(), Some("eos"));
         assert_eq!(flipped, flips(&[]), "it had no flag before");
-        assert_eq!(decision.verdict().devices, flips(&["new1"]));
+        assert_eq!(decision.event_applied().devices, flips(&["new1"]));
     }
 
     #[test]
-    fn a_missing_link_is_made_and_flags_both_ends() {
+    fn a_missing_link_is_created_and_flags_both_ends() {
         let mut facts = facts([device("core1", |_| ())]);
-        let (decision, flipped) = work(
+        let (decision, flipped) = process(
             &provisioned(&json!([neighbor("Ethernet1", "core1", "Ethernet9")])),
             &mut facts,
         )
         .unwrap();
         assert_eq!(decision.effects.links, [link_to("core1")]);
         assert_eq!(flipped, flips(&["core1"]));
-        assert_eq!(decision.verdict().devices, flips(&["core1", "new1"]));
+        assert_eq!(decision.event_applied().devices, flips(&["core1", "new1"]));
         let causes = |name: &str| -> Vec<Cause> {
             let row = facts.device(&hostname(name)).unwrap();
             row.causes
@@ -225,52 +232,52 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_that_has_a_link_changes_nothing() {
+    fn a_neighbour_that_has_a_link_is_not_flagged() {
         let mut facts = facts([device("core1", |_| ())]);
         facts.know_link(link_to("core1"));
         let twice = json!([
             neighbor("Ethernet1", "core1", "Ethernet9"),
             neighbor("Ethernet1", "core1", "Ethernet9")
         ]);
-        let (decision, flipped) = work(&provisioned(&twice), &mut facts).unwrap();
+        let (decision, flipped) = process(&provisioned(&twice), &mut facts).unwrap();
         assert!(decision.effects.links.is_empty());
         assert_eq!(flipped, flips(&[]));
-        assert_eq!(decision.verdict().devices, flips(&["new1"]));
+        assert_eq!(decision.event_applied().devices, flips(&["new1"]));
     }
 
     #[test]
-    fn the_same_pair_named_twice_is_one_link() {
+    fn the_same_neighbour_twice_is_one_link() {
         let mut facts = facts([device("core1", |_| ())]);
         let twice = json!([
             neighbor("Ethernet1", "core1", "Ethernet9"),
             neighbor("Ethernet1", "core1", "Ethernet9")
         ]);
-        let (decision, _) = work(&provisioned(&twice), &mut facts).unwrap();
+        let (decision, _) = process(&provisioned(&twice), &mut facts).unwrap();
         assert_eq!(decision.effects.links.len(), 1);
         assert_eq!(facts.device(&hostname("core1")).unwrap().sync.desired, 2);
     }
 
     #[test]
-    fn an_unknown_neighbor_is_reported_and_nothing_else() {
+    fn an_unknown_neighbour_is_only_reported() {
         let mut facts = facts([]);
-        let (decision, _) = work(
+        let (decision, _) = process(
             &provisioned(&json!([neighbor("Ethernet1", "ghost", "Ethernet9")])),
             &mut facts,
         )
         .unwrap();
         assert!(decision.effects.links.is_empty());
-        assert_eq!(decision.verdict().unknown_hostnames, flips(&["ghost"]));
+        assert_eq!(decision.event_applied().unknown_hostnames, flips(&["ghost"]));
     }
 
     #[test]
-    fn a_known_device_is_described_anew_and_an_older_event_leaves_its_state() {
+    fn a_known_device_is_updated_and_an_older_event_leaves_its_state() {
         let known = device("new1", |row| {
             row.lifecycle.state = DeviceState::Unmanaged;
             row.lifecycle.version = Some(version(20));
             row.attributes.vendor = Some("Arista".to_owned());
         });
         let mut facts = facts([known]);
-        work(&provisioned(&json!([])), &mut facts).unwrap();
+        process(&provisioned(&json!([])), &mut facts).unwrap();
         let row = facts.device(&hostname("new1")).unwrap();
         assert_eq!(row.lifecycle.state, DeviceState::Unmanaged);
         assert_eq!(row.attributes.serial.as_ref().unwrap().as_str(), "S7");
@@ -278,16 +285,16 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_another_device_is_refused_with_its_place() {
+    fn a_mac_address_of_another_device_is_rejected_with_its_place() {
         let other = device("old1", |row| {
             row.attributes.mac = Some(Mac::try_from("44:4c:a8:00:00:07".to_owned()).unwrap());
         });
-        let rejection = work(&provisioned(&json!([])), &mut facts([other])).unwrap_err();
+        let rejection = process(&provisioned(&json!([])), &mut facts([other])).unwrap_err();
         assert_eq!(
             (rejection.code, rejection.place.as_str()),
             (Code::IdentityConflict, "$.data.mac")
         );
-        let rejection = work(
+        let rejection = process(
             &provisioned(&json!([neighbor("Ethernet1", "new1", "Ethernet2")])),
             &mut facts([]),
         )

@@ -1,30 +1,46 @@
-//! `lockstep.device.state-changed` and `lockstep.device.state-requested`: moving a device through its life.
+//! `lockstep.device.state-changed` and `lockstep.device.state-requested`: a device moves to another state.
 //!
-//! Moving to UNMANAGED makes a device unsynchronized, whatever it was before; coming back does not make it synchronized
-//! (`reference/cnaas.md` §2a, row 16). An event that is older than the last one applied never writes its state, but it
-//! still flags: in the order in which things happened it would have.
+//! A move to UNMANAGED makes a device unsynchronized, and the move back does not make it synchronized
+//! (`docs/sync-rules.md`). An event that is older than the last one applied never writes its state, but it still flags the
+//! device, as it would have if the events had come in order.
 
 use lockstep_protocol::commands::DeviceStateRequested;
 use lockstep_protocol::events::DeviceStateChanged;
 use lockstep_protocol::results::{IgnoredReason, Scope};
 use lockstep_protocol::{Cause, DeviceState, Hostname};
 
-use super::{Decision, FlagReply, Rejection};
+use super::{Decision, EventAppliedDraft, Handler, HandlerContext, Rejection};
 use lockstep_store::{DeviceEffect, DeviceRow, Effects, Facts, Keys, Version};
 
-pub(super) fn keys(hostname: &Hostname) -> Keys {
+impl Handler for DeviceStateChanged {
+    fn keys(&self) -> Keys {
+        keys(&self.hostname)
+    }
+
+    fn decide(&self, context: &HandlerContext<'_>, facts: &Facts) -> Result<Decision, Rejection> {
+        changed(self, &context.version(), facts)
+    }
+}
+
+impl Handler for DeviceStateRequested {
+    fn keys(&self) -> Keys {
+        keys(&self.hostname)
+    }
+
+    fn decide(&self, context: &HandlerContext<'_>, facts: &Facts) -> Result<Decision, Rejection> {
+        requested(self, &context.version(), facts)
+    }
+}
+
+fn keys(hostname: &Hostname) -> Keys {
     Keys {
         hostnames: [hostname.clone()].into(),
         ..Keys::default()
     }
 }
 
-/// An event: the device is in another state already.
-pub(super) fn changed(
-    event: &DeviceStateChanged,
-    version: &Version,
-    facts: &Facts,
-) -> Result<Decision, Rejection> {
+/// The event: the device is already in the state.
+fn changed(event: &DeviceStateChanged, version: &Version, facts: &Facts) -> Result<Decision, Rejection> {
     let row = known(&event.hostname, facts)?;
     let effects = move_effects(row, event.state, version);
     let ignored = if is_older(row, version) {
@@ -34,40 +50,40 @@ pub(super) fn changed(
     } else {
         None
     };
-    // An older event that flags was applied, though its state was not written.
+    // An older event that flags has an effect, although its state is not written.
     let flags = effects
         .iter()
         .any(|effect| matches!(effect, DeviceEffect::Unsynchronize { .. }));
-    let verdict = match ignored {
-        Some(reason) if !flags => FlagReply::ignored(reason, event.hostname.clone()),
-        _ => FlagReply::applied(Scope::Device, [event.hostname.clone()]),
+    let draft = match ignored {
+        Some(reason) if !flags => EventAppliedDraft::ignored(reason, event.hostname.clone()),
+        _ => EventAppliedDraft::applied(Scope::Device, [event.hostname.clone()]),
     };
     Ok(Decision {
         effects: Effects {
             devices: effects,
             ..Effects::default()
         },
-        answer: verdict.into(),
+        result: draft.into(),
     })
 }
 
-/// A command: an operator wants the device in another state, with a note for whoever looks next.
-pub(super) fn requested(
+/// The command: an operator wants the device in the state, with a note for other operators.
+fn requested(
     command: &DeviceStateRequested,
     version: &Version,
     facts: &Facts,
 ) -> Result<Decision, Rejection> {
     let row = known(&command.hostname, facts)?;
     let lifecycle = &row.lifecycle;
-    let same_words = lifecycle.note == command.note && lifecycle.until == command.until;
-    if lifecycle.state == command.state && same_words {
-        let verdict = FlagReply::ignored(IgnoredReason::Unchanged, command.hostname.clone());
+    let same_note = lifecycle.note == command.note && lifecycle.until == command.until;
+    if lifecycle.state == command.state && same_note {
+        let draft = EventAppliedDraft::ignored(IgnoredReason::Unchanged, command.hostname.clone());
         return Ok(Decision {
             effects: Effects::default(),
-            answer: verdict.into(),
+            result: draft.into(),
         });
     }
-    let mut effects = leave_effects(row, command.state);
+    let mut effects = unmanage_effects(row, command.state);
     effects.push(DeviceEffect::Move {
         hostname: command.hostname.clone(),
         state: command.state,
@@ -75,17 +91,17 @@ pub(super) fn requested(
         until: command.until,
         version: Some(version.clone()),
     });
-    let verdict = FlagReply::applied(Scope::Device, [command.hostname.clone()]);
+    let draft = EventAppliedDraft::applied(Scope::Device, [command.hostname.clone()]);
     Ok(Decision {
         effects: Effects {
             devices: effects,
             ..Effects::default()
         },
-        answer: verdict.into(),
+        result: draft.into(),
     })
 }
 
-/// What an event that carries a state does to a device that is there.
+/// The effects of an event with a state on a known device.
 pub(super) fn move_effects(row: &DeviceRow, state: DeviceState, version: &Version) -> Vec<DeviceEffect> {
     if is_older(row, version) {
         let flags = state == DeviceState::Unmanaged && row.lifecycle.state != DeviceState::Unmanaged;
@@ -95,7 +111,7 @@ pub(super) fn move_effects(row: &DeviceRow, state: DeviceState, version: &Versio
             Vec::new()
         };
     }
-    let mut effects = leave_effects(row, state);
+    let mut effects = unmanage_effects(row, state);
     let moves = row.lifecycle.state != state;
     effects.push(DeviceEffect::Move {
         hostname: row.hostname.clone(),
@@ -108,8 +124,8 @@ pub(super) fn move_effects(row: &DeviceRow, state: DeviceState, version: &Versio
     effects
 }
 
-/// What leaving for UNMANAGED does to the flag: the causes so far are closed, and this one opens.
-fn leave_effects(row: &DeviceRow, state: DeviceState) -> Vec<DeviceEffect> {
+/// The effects of a move to UNMANAGED on the flag: earlier causes are closed, and this one is added.
+fn unmanage_effects(row: &DeviceRow, state: DeviceState) -> Vec<DeviceEffect> {
     let leaves = state == DeviceState::Unmanaged && row.lifecycle.state != DeviceState::Unmanaged;
     if !leaves {
         return Vec::new();
@@ -144,7 +160,7 @@ mod tests {
     use lockstep_protocol::{Code, Envelope, Kind};
     use serde_json::json;
 
-    use super::super::scene::{at, device, facts, flips, hostname, message, version, work};
+    use super::super::fixtures::{at, device, facts, flips, hostname, message, process, version};
     use super::*;
 
     fn event(second: i64, state: &str) -> Envelope {
@@ -161,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_move_does_to_state_and_flag() {
+    fn a_move_changes_state_and_flag() {
         use DeviceState::{Discovered, Init, Managed, Unmanaged};
         let table = [
             // from, synchronized before, to, synchronized after, what was ignored
@@ -186,12 +202,12 @@ mod tests {
                     row.lifecycle.state = from;
                     row.sync.desired = if before { 1 } else { 2 };
                 })]);
-                let (decision, flipped) = work(&envelope, &mut facts).unwrap();
+                let (decision, flipped) = process(&envelope, &mut facts).unwrap();
                 let row = facts.device(&hostname("sw1")).unwrap();
                 let case = format!("{from} {before} {to} by {}", envelope.message.kind());
                 assert_eq!(row.lifecycle.state.as_str(), to, "{case}");
                 assert_eq!(row.sync.synchronized(), after, "{case}");
-                assert_eq!(decision.verdict().ignored, ignored, "{case}");
+                assert_eq!(decision.event_applied().ignored, ignored, "{case}");
                 assert_eq!(
                     flipped,
                     if before == after {
@@ -206,13 +222,13 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_of_the_alarm_starts_anew_on_return_to_managed() {
+    fn a_return_to_managed_resets_since_when_the_device_is_unsynchronized() {
         let mut facts = facts([device("sw1", |row| {
             row.lifecycle.state = DeviceState::Unmanaged;
             row.sync.desired = 2;
             row.sync.since = Some(at(3));
         })]);
-        work(&event(10, "MANAGED"), &mut facts).unwrap();
+        process(&event(10, "MANAGED"), &mut facts).unwrap();
         assert_eq!(
             facts.device(&hostname("sw1")).unwrap().sync.since,
             Some(at(1_000_000))
@@ -221,26 +237,26 @@ mod tests {
 
     #[test]
     fn an_older_event_never_writes_its_state() {
-        let scene = || {
+        let initial = || {
             facts([device("sw1", |row| {
                 row.lifecycle.state = DeviceState::Managed;
                 row.lifecycle.version = Some(version(20));
             })])
         };
-        let mut facts = scene();
-        let (decision, _) = work(&event(10, "INIT"), &mut facts).unwrap();
-        assert_eq!(decision.verdict().ignored, Some(IgnoredReason::Older));
-        assert_eq!(facts, scene());
+        let mut facts = initial();
+        let (decision, _) = process(&event(10, "INIT"), &mut facts).unwrap();
+        assert_eq!(decision.event_applied().ignored, Some(IgnoredReason::Older));
+        assert_eq!(facts, initial());
     }
 
     #[test]
-    fn an_older_move_to_unmanaged_still_flags_as_it_would_have_in_order() {
+    fn an_older_move_to_unmanaged_still_flags_the_device() {
         let mut late = facts([device("sw1", |row| row.lifecycle.version = Some(version(1)))]);
         let mut in_order = late.clone();
         for (facts, seconds) in [(&mut late, [20, 10]), (&mut in_order, [10, 20])] {
             for second in seconds {
                 let state = if second == 10 { "UNMANAGED" } else { "MANAGED" };
-                work(&event(second, state), facts).unwrap();
+                process(&event(second, state), facts).unwrap();
             }
         }
         for facts in [late, in_order] {
@@ -251,28 +267,29 @@ mod tests {
     }
 
     #[test]
-    fn a_command_is_never_too_old_and_keeps_older_events_out() {
+    fn a_command_is_applied_even_if_it_is_older_than_the_last_event() {
         let mut facts = facts([device("sw1", |row| row.lifecycle.version = Some(version(20)))]);
-        let (decision, _) = work(&command(10, "UNMANAGED", Some("fibre cut")), &mut facts).unwrap();
-        assert_eq!(decision.verdict().ignored, None);
+        let (decision, _) = process(&command(10, "UNMANAGED", Some("fibre cut")), &mut facts).unwrap();
+        assert_eq!(decision.event_applied().ignored, None);
         let row = facts.device(&hostname("sw1")).unwrap();
         assert_eq!(row.lifecycle.state, DeviceState::Unmanaged);
         assert_eq!(row.lifecycle.note.as_deref(), Some("fibre cut"));
     }
 
     #[test]
-    fn a_new_note_alone_is_a_change_and_the_note_ends_with_the_state() {
+    fn a_new_note_alone_is_a_change_and_another_state_removes_the_note() {
         let mut facts = facts([device("sw1", |row| row.lifecycle.state = DeviceState::Unmanaged)]);
-        let (decision, flipped) = work(&command(10, "UNMANAGED", Some("until friday")), &mut facts).unwrap();
-        assert_eq!((decision.verdict().ignored, flipped), (None, flips(&[])));
-        work(&event(20, "MANAGED"), &mut facts).unwrap();
+        let (decision, flipped) =
+            process(&command(10, "UNMANAGED", Some("until friday")), &mut facts).unwrap();
+        assert_eq!((decision.event_applied().ignored, flipped), (None, flips(&[])));
+        process(&event(20, "MANAGED"), &mut facts).unwrap();
         assert_eq!(facts.device(&hostname("sw1")).unwrap().lifecycle.note, None);
     }
 
     #[test]
-    fn leaving_closes_the_causes_so_far() {
+    fn a_move_to_unmanaged_closes_earlier_causes() {
         let mut facts = facts([device("sw1", |row| row.sync.desired = 2)]);
-        work(&event(10, "UNMANAGED"), &mut facts).unwrap();
+        process(&event(10, "UNMANAGED"), &mut facts).unwrap();
         let row = facts.device(&hostname("sw1")).unwrap();
         assert!(row.forgets_causes);
         let causes: Vec<Cause> = row
@@ -284,9 +301,9 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_host_is_rejected_by_name() {
+    fn an_unknown_hostname_is_rejected() {
         for envelope in [event(10, "MANAGED"), command(10, "MANAGED", None)] {
-            let rejection = work(&envelope, &mut facts([])).unwrap_err();
+            let rejection = process(&envelope, &mut facts([])).unwrap_err();
             assert_eq!(
                 (rejection.code, rejection.place.as_str()),
                 (Code::UnknownDevice, "$.data.hostname")

@@ -1,29 +1,36 @@
-//! `lockstep.interface.updated`: configuration flags the device, status does not (`reference/cnaas.md` §8).
+//! `lockstep.interface.updated`: an update of configuration flags the device, an update of status does not
+//! (`docs/sync-rules.md`).
 
 use lockstep_protocol::Cause;
 use lockstep_protocol::events::{InterfaceUpdated, UpdateKind};
 use lockstep_protocol::results::{IgnoredReason, Scope};
 
-use super::{Decision, FlagReply, Rejection};
+use super::{Decision, EventAppliedDraft, Handler, HandlerContext, Rejection};
 use lockstep_store::{DeviceEffect, Effects, Facts, InterfaceRow, Keys};
 
-pub(super) fn keys(event: &InterfaceUpdated) -> Keys {
-    Keys {
-        hostnames: [event.hostname.clone()].into(),
-        ..Keys::default()
+impl Handler for InterfaceUpdated {
+    fn keys(&self) -> Keys {
+        Keys {
+            hostnames: [self.hostname.clone()].into(),
+            ..Keys::default()
+        }
+    }
+
+    fn decide(&self, _: &HandlerContext<'_>, facts: &Facts) -> Result<Decision, Rejection> {
+        decide(self, facts)
     }
 }
 
-pub(super) fn decide(event: &InterfaceUpdated, facts: &Facts) -> Result<Decision, Rejection> {
+fn decide(event: &InterfaceUpdated, facts: &Facts) -> Result<Decision, Rejection> {
     let hostname = &event.hostname;
     if facts.device(hostname).is_none() {
         return Err(Rejection::unknown_device(hostname, "$.data.hostname"));
     }
     if event.kind == UpdateKind::Status {
-        let verdict = FlagReply::ignored(IgnoredReason::StatusOnly, hostname.clone());
+        let draft = EventAppliedDraft::ignored(IgnoredReason::StatusOnly, hostname.clone());
         return Ok(Decision {
             effects: Effects::default(),
-            answer: verdict.into(),
+            result: draft.into(),
         });
     }
     let interfaces = event
@@ -46,7 +53,7 @@ pub(super) fn decide(event: &InterfaceUpdated, facts: &Facts) -> Result<Decision
     };
     Ok(Decision {
         effects,
-        answer: FlagReply::applied(Scope::Device, [hostname.clone()]).into(),
+        result: EventAppliedDraft::applied(Scope::Device, [hostname.clone()]).into(),
     })
 }
 
@@ -55,7 +62,7 @@ mod tests {
     use lockstep_protocol::{Code, DeviceState, Kind};
     use serde_json::json;
 
-    use super::super::scene::{at, device, facts, flips, hostname, message, work};
+    use super::super::fixtures::{at, device, facts, flips, hostname, message, process};
     use super::*;
 
     fn update(kind: &str) -> lockstep_protocol::Envelope {
@@ -71,11 +78,11 @@ mod tests {
     fn configuration_flags_the_device_whatever_its_state() {
         for state in DeviceState::ALL {
             let mut facts = facts([device("sw1", |row| row.lifecycle.state = *state)]);
-            let (decision, flipped) = work(&update("configuration"), &mut facts).unwrap();
+            let (decision, flipped) = process(&update("configuration"), &mut facts).unwrap();
             assert_eq!(flipped, flips(&["sw1"]), "{state}");
             assert_eq!(
-                *decision.verdict(),
-                FlagReply::applied(Scope::Device, [hostname("sw1")])
+                *decision.event_applied(),
+                EventAppliedDraft::applied(Scope::Device, [hostname("sw1")])
             );
             let row = facts.device(&hostname("sw1")).unwrap();
             assert_eq!(
@@ -86,9 +93,9 @@ mod tests {
     }
 
     #[test]
-    fn configuration_that_is_told_is_kept() {
+    fn configuration_in_the_event_is_stored() {
         let mut facts = facts([device("sw1", |_| ())]);
-        let (decision, _) = work(&update("configuration"), &mut facts).unwrap();
+        let (decision, _) = process(&update("configuration"), &mut facts).unwrap();
         let kept: Vec<&str> = decision
             .effects
             .interfaces
@@ -99,12 +106,12 @@ mod tests {
     }
 
     #[test]
-    fn an_unsynchronized_device_is_bumped_without_a_flip_and_keeps_its_clock() {
+    fn an_unsynchronized_device_gets_a_new_desired_version_and_keeps_its_since() {
         let mut facts = facts([device("sw1", |row| {
             row.sync.desired = 5;
             row.sync.since = Some(at(3));
         })]);
-        let (_, flipped) = work(&update("configuration"), &mut facts).unwrap();
+        let (_, flipped) = process(&update("configuration"), &mut facts).unwrap();
         let row = facts.device(&hostname("sw1")).unwrap();
         assert_eq!(flipped, flips(&[]));
         assert_eq!(
@@ -116,16 +123,16 @@ mod tests {
     #[test]
     fn status_such_as_a_bounce_does_not_flag() {
         let mut facts = facts([device("sw1", |_| ())]);
-        let (decision, flipped) = work(&update("status"), &mut facts).unwrap();
+        let (decision, flipped) = process(&update("status"), &mut facts).unwrap();
         assert_eq!(flipped, flips(&[]));
         assert_eq!(decision.effects, Effects::default());
-        assert_eq!(decision.verdict().ignored, Some(IgnoredReason::StatusOnly));
+        assert_eq!(decision.event_applied().ignored, Some(IgnoredReason::StatusOnly));
     }
 
     #[test]
-    fn an_unknown_host_is_rejected_by_name() {
+    fn an_unknown_hostname_is_rejected() {
         for kind in ["configuration", "status"] {
-            let rejection = work(&update(kind), &mut facts([])).unwrap_err();
+            let rejection = process(&update(kind), &mut facts([])).unwrap_err();
             assert_eq!(
                 (rejection.code, rejection.place.as_str()),
                 (Code::UnknownDevice, "$.data.hostname")

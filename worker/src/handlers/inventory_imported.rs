@@ -1,7 +1,8 @@
-//! `lockstep.inventory.imported`: what a chunk names is created or brought up to date; what it leaves out stays.
+//! `lockstep.inventory.imported`: a chunk creates or updates what it names, and leaves everything else as it is.
 //!
-//! A new device starts unsynchronized unless the inventory says otherwise (`design.md` §6). As with CNaaS's device API,
-//! `synchronized` is looked at before `state`, so a device imported as synchronized and UNMANAGED ends unsynchronized.
+//! A new device is unsynchronized unless the inventory marks it as synchronized. As in the device API of CNaaS,
+//! `synchronized` is applied before `state`, so a device imported as synchronized and UNMANAGED becomes unsynchronized
+//! (`docs/sync-rules.md`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,13 +11,23 @@ use lockstep_protocol::results::{IgnoredReason, Scope};
 use lockstep_protocol::{Cause, Code, DeviceState, Hostname};
 
 use super::device_state::move_effects;
-use super::{Decision, FlagReply, Rejection};
+use super::{Decision, EventAppliedDraft, Handler, HandlerContext, Rejection};
 use lockstep_store::{
     Attributes, ClientRow, DeviceEffect, DeviceRow, Effects, Facts, GroupRow, InterfaceRow, Keys, LinkEnd,
     Version,
 };
 
-pub(super) fn keys(event: &InventoryImported) -> Keys {
+impl Handler for InventoryImported {
+    fn keys(&self) -> Keys {
+        keys(self)
+    }
+
+    fn decide(&self, context: &HandlerContext<'_>, facts: &Facts) -> Result<Decision, Rejection> {
+        decide(self, &context.version(), facts)
+    }
+}
+
+fn keys(event: &InventoryImported) -> Keys {
     let devices = event.devices.iter().map(|device| device.hostname.clone());
     let interfaces = event
         .interfaces
@@ -39,21 +50,17 @@ pub(super) fn keys(event: &InventoryImported) -> Keys {
     }
 }
 
-pub(super) fn decide(
-    event: &InventoryImported,
-    version: &Version,
-    facts: &Facts,
-) -> Result<Decision, Rejection> {
-    refuse_conflicts(event, facts)?;
+fn decide(event: &InventoryImported, version: &Version, facts: &Facts) -> Result<Decision, Rejection> {
+    reject_conflicts(event, facts)?;
     let known = |hostname: &Hostname| {
         facts.device(hostname).is_some() || event.devices.iter().any(|device| device.hostname == *hostname)
     };
     let mut effects = Effects::default();
     for device in &event.devices {
-        let there = facts.device(&device.hostname);
+        let known_device = facts.device(&device.hostname);
         effects
             .devices
-            .extend(there.map_or_else(|| create(device, version), |row| update(device, row, version)));
+            .extend(known_device.map_or_else(|| create(device, version), |row| update(device, row, version)));
         if let Some(groups) = &device.groups {
             effects.devices.push(DeviceEffect::Join {
                 hostname: device.hostname.clone(),
@@ -82,12 +89,12 @@ pub(super) fn decide(
         effects.groups.extend(group);
     }
     Ok(Decision {
-        answer: verdict(event, &effects).into(),
+        result: draft(event, &effects).into(),
         effects,
     })
 }
 
-fn verdict(event: &InventoryImported, effects: &Effects) -> FlagReply {
+fn draft(event: &InventoryImported, effects: &Effects) -> EventAppliedDraft {
     let hostnames: BTreeSet<Hostname> = event
         .devices
         .iter()
@@ -99,9 +106,9 @@ fn verdict(event: &InventoryImported, effects: &Effects) -> FlagReply {
         Scope::Devices
     };
     let ignored = (*effects == Effects::default()).then_some(IgnoredReason::Unchanged);
-    FlagReply {
+    EventAppliedDraft {
         ignored,
-        ..FlagReply::applied(scope, hostnames)
+        ..EventAppliedDraft::applied(scope, hostnames)
     }
 }
 
@@ -110,7 +117,7 @@ fn create(device: &ImportedDevice, version: &Version) -> Vec<DeviceEffect> {
     let hostname = device.hostname.clone();
     let mut effects = vec![DeviceEffect::Create {
         hostname: hostname.clone(),
-        attributes: describe(device, Attributes::of(device.device_type)),
+        attributes: described(device, Attributes::of(device.device_type)),
         state,
         version: Some(version.clone()),
     }];
@@ -126,7 +133,7 @@ fn create(device: &ImportedDevice, version: &Version) -> Vec<DeviceEffect> {
 fn update(device: &ImportedDevice, row: &DeviceRow, version: &Version) -> Vec<DeviceEffect> {
     let hostname = || device.hostname.clone();
     let mut effects = Vec::new();
-    let attributes = describe(device, row.attributes.clone());
+    let attributes = described(device, row.attributes.clone());
     if attributes != row.attributes {
         effects.push(DeviceEffect::Describe {
             hostname: hostname(),
@@ -151,8 +158,8 @@ fn update(device: &ImportedDevice, row: &DeviceRow, version: &Version) -> Vec<De
     effects
 }
 
-/// What the inventory says, on top of what was known.
-fn describe(device: &ImportedDevice, known: Attributes) -> Attributes {
+/// The attributes in the inventory, over those known before.
+fn described(device: &ImportedDevice, known: Attributes) -> Attributes {
     Attributes {
         device_type: device.device_type,
         platform: device.platform.clone().or(known.platform),
@@ -166,13 +173,13 @@ fn describe(device: &ImportedDevice, known: Attributes) -> Attributes {
 }
 
 /// Two devices never share a MAC address or a serial number, neither in the store nor within one chunk.
-fn refuse_conflicts(event: &InventoryImported, facts: &Facts) -> Result<(), Rejection> {
+fn reject_conflicts(event: &InventoryImported, facts: &Facts) -> Result<(), Rejection> {
     let mut macs = BTreeMap::new();
     let mut serials = BTreeMap::new();
     for (index, device) in event.devices.iter().enumerate() {
         if let Some(mac) = &device.mac {
             let earlier = macs.insert(mac, &device.hostname);
-            refuse_owner(
+            reject_other_owner(
                 device,
                 earlier.or_else(|| facts.owner_of_mac(mac)),
                 &format!("$.data.devices[{index}].mac"),
@@ -181,18 +188,22 @@ fn refuse_conflicts(event: &InventoryImported, facts: &Facts) -> Result<(), Reje
         if let Some(serial) = &device.serial {
             let earlier = serials.insert(serial, &device.hostname);
             let owner = earlier.or_else(|| facts.owner_of_serial(serial));
-            refuse_owner(device, owner, &format!("$.data.devices[{index}].serial"))?;
+            reject_other_owner(device, owner, &format!("$.data.devices[{index}].serial"))?;
         }
     }
     Ok(())
 }
 
-fn refuse_owner(device: &ImportedDevice, owner: Option<&Hostname>, place: &str) -> Result<(), Rejection> {
+fn reject_other_owner(
+    device: &ImportedDevice,
+    owner: Option<&Hostname>,
+    place: &str,
+) -> Result<(), Rejection> {
     match owner.filter(|owner| **owner != device.hostname) {
         None => Ok(()),
         Some(owner) => {
             let reason = format!(
-                "{} cannot have it, it belongs to {owner} already",
+                "{} cannot have it, because it already belongs to {owner}",
                 device.hostname
             );
             Err(Rejection::new(Code::IdentityConflict, place, reason))
@@ -253,7 +264,7 @@ mod tests {
     use lockstep_protocol::{Envelope, Kind};
     use serde_json::{Value, json};
 
-    use super::super::scene::{device, facts, flips, hostname, message, work};
+    use super::super::fixtures::{device, facts, flips, hostname, message, process};
     use super::*;
 
     fn import(data: &Value) -> Envelope {
@@ -281,7 +292,7 @@ mod tests {
             entry["hostname"] = json!("sw1");
             entry["device_type"] = json!("ACCESS");
             let mut facts = facts([]);
-            work(&import(&json!({"devices": [entry]})), &mut facts).unwrap();
+            process(&import(&json!({"devices": [entry]})), &mut facts).unwrap();
             let row = facts.device(&hostname("sw1")).unwrap();
             assert_eq!(
                 (row.lifecycle.state, row.sync.synchronized()),
@@ -309,7 +320,7 @@ mod tests {
                 row.sync.desired = if before { 1 } else { 2 };
                 row.attributes.platform = Some("eos".to_owned());
             })]);
-            let (_, flipped) = work(&import(&json!({"devices": [entry]})), &mut facts).unwrap();
+            let (_, flipped) = process(&import(&json!({"devices": [entry]})), &mut facts).unwrap();
             let row = facts.device(&hostname("sw1")).unwrap();
             assert_eq!(row.sync.synchronized(), after, "{before} {entry}");
             assert_eq!(
@@ -329,8 +340,8 @@ mod tests {
     fn the_same_inventory_again_changes_nothing() {
         let data = json!({"devices": [{"hostname": "sw1", "device_type": "ACCESS", "state": "MANAGED"}]});
         let mut facts = facts([device("sw1", |_| ())]);
-        let (decision, _) = work(&import(&data), &mut facts).unwrap();
-        assert_eq!(decision.verdict().ignored, Some(IgnoredReason::Unchanged));
+        let (decision, _) = process(&import(&data), &mut facts).unwrap();
+        assert_eq!(decision.event_applied().ignored, Some(IgnoredReason::Unchanged));
     }
 
     #[test]
@@ -339,7 +350,7 @@ mod tests {
             {"hostname": "sw1", "device_type": "ACCESS", "serial": "S1"},
             {"hostname": "sw2", "device_type": "ACCESS", "serial": "S1"},
         ]});
-        let rejection = work(&import(&twins), &mut facts([])).unwrap_err();
+        let rejection = process(&import(&twins), &mut facts([])).unwrap_err();
         assert_eq!(
             (rejection.code, rejection.place.as_str()),
             (Code::IdentityConflict, "$.data.devices[1].serial")
@@ -362,7 +373,7 @@ mod tests {
             json!([{"hostname": "sw1", "name": "Ethernet1"}]),
             json!([{"mac": mac, "hostname": "sw1", "interface": "Ethernet1", "group": "building-a"}]),
         );
-        let (decision, _) = work(&good, &mut facts([])).unwrap();
+        let (decision, _) = process(&good, &mut facts([])).unwrap();
         assert_eq!(
             (decision.effects.interfaces.len(), decision.effects.clients.len()),
             (1, 1)
@@ -387,7 +398,7 @@ mod tests {
             ),
         ];
         for (envelope, place) in table {
-            assert_eq!(work(&envelope, &mut facts([])).unwrap_err().place, place);
+            assert_eq!(process(&envelope, &mut facts([])).unwrap_err().place, place);
         }
     }
 }

@@ -1,59 +1,51 @@
-//! What a message asks of the lane, before anything is fetched.
+//! Decides what a message needs, before anything is fetched.
 
+use lockstep_protocol::CommitId;
 use lockstep_protocol::results::IgnoredReason;
-use lockstep_protocol::{Command, CommitId, Event, Message, RepositoryName};
 
-/// How often a message waits for a commit that the remote does not show yet. Mirrors and caches of forges lag by seconds;
-/// a commit that is not there after that has been pushed over.
-const PATIENCE: u32 = 2;
+use super::RepositoryMessage;
 
-/// What is to be done for a message.
+/// How often a message is retried because the remote does not have its commit yet. Mirrors and caches of forges lag by
+/// seconds; a commit that is still missing then was replaced by a forced push.
+const RETRIES_FOR_COMMIT: u32 = 2;
+
+/// What a message needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Request {
-    /// Look at the tip; `after` is where it is said to be.
+    /// A refresh to the tip. `after` is the commit that the message names as the tip.
     Refresh { after: Option<CommitId> },
-    /// Take this commit as the accepted one.
+    /// This commit becomes the accepted one.
     Accept(CommitId),
-    /// There is nothing to do.
+    /// Nothing.
     Ignore(IgnoredReason),
 }
 
-/// The repository a message is about.
-pub(super) fn repository(message: &Message) -> Option<&RepositoryName> {
+/// What a message needs, where this branch is the configured one.
+pub(super) fn request(message: RepositoryMessage<'_>, branch: &str) -> Request {
     match message {
-        Message::Event(Event::RepositoryChanged(event)) => Some(&event.repository),
-        Message::Command(Command::RepositoryRefreshRequested(command)) => Some(&command.repository),
-        Message::Command(Command::RepositoryAcceptRequested(command)) => Some(&command.repository),
-        Message::Event(_) | Message::Command(_) | Message::Result(_) => None,
-    }
-}
-
-/// What a message asks for, where this branch is the configured one; `None` if it is none of this lane.
-pub(super) fn request(message: &Message, branch: &str) -> Option<Request> {
-    match message {
-        Message::Event(Event::RepositoryChanged(event)) if event.branch != branch => {
-            Some(Request::Ignore(IgnoredReason::OtherBranch))
+        RepositoryMessage::Changed(event) if event.branch != branch => {
+            Request::Ignore(IgnoredReason::OtherBranch)
         }
-        Message::Event(Event::RepositoryChanged(event)) if event.after.is_zero() => {
-            Some(Request::Ignore(IgnoredReason::BranchDeleted))
+        RepositoryMessage::Changed(event) if event.after.is_zero() => {
+            Request::Ignore(IgnoredReason::BranchDeleted)
         }
-        Message::Event(Event::RepositoryChanged(event)) => Some(Request::Refresh {
+        RepositoryMessage::Changed(event) => Request::Refresh {
             after: Some(event.after.clone()),
-        }),
-        Message::Command(Command::RepositoryRefreshRequested(_)) => Some(Request::Refresh { after: None }),
-        Message::Command(Command::RepositoryAcceptRequested(command)) => {
-            Some(Request::Accept(command.commit.clone()))
+        },
+        // The tip may have moved again since the worker saw it, so the message does not wait for that commit.
+        RepositoryMessage::RefreshRequested(_) | RepositoryMessage::TipMoved(_) => {
+            Request::Refresh { after: None }
         }
-        Message::Event(_) | Message::Command(_) | Message::Result(_) => None,
+        RepositoryMessage::AcceptRequested(command) => Request::Accept(command.commit.clone()),
     }
 }
 
-/// Whether a message whose commit is not there is to wait for it once more.
+/// Whether a message is retried because its commit is missing.
 pub(super) fn waits_for_commit(attempt: u32) -> bool {
-    attempt <= PATIENCE
+    attempt <= RETRIES_FOR_COMMIT
 }
 
-/// Which message of a burst gets to say what it did: the one that named the tip, else the last one.
+/// The message of a coalesced batch whose result reports the change: the last one that named the tip, else the last one.
 pub(super) fn lead(afters: &[Option<&CommitId>], tip: &CommitId) -> usize {
     let named = afters.iter().rposition(|after| *after == Some(tip));
     named.unwrap_or(afters.len().saturating_sub(1))
@@ -63,6 +55,8 @@ pub(super) fn lead(afters: &[Option<&CommitId>], tip: &CommitId) -> usize {
 mod tests {
     use lockstep_protocol::commands::{RepositoryAcceptRequested, RepositoryRefreshRequested};
     use lockstep_protocol::events::RepositoryChanged;
+    use lockstep_protocol::internal::RepositoryTipMoved;
+    use lockstep_protocol::{Message, RepositoryName};
 
     use super::*;
 
@@ -75,24 +69,29 @@ mod tests {
     }
 
     fn push(branch: &str, after: &str) -> Message {
-        Message::Event(Event::RepositoryChanged(RepositoryChanged {
+        RepositoryChanged {
             repository: settings(),
             branch: branch.to_owned(),
             before: commit("1"),
             after: commit(after),
             forced: false,
             paths: None,
-        }))
+        }
+        .into()
     }
 
     #[test]
-    fn only_the_configured_branch_counts_and_only_where_it_points_somewhere() {
+    fn each_message_becomes_a_request_and_a_push_to_another_or_a_deleted_branch_is_ignored() {
         let refresh = RepositoryRefreshRequested {
             repository: settings(),
         };
         let accept = RepositoryAcceptRequested {
             repository: settings(),
             commit: commit("7"),
+        };
+        let tip_moved = RepositoryTipMoved {
+            repository: settings(),
+            tip: commit("2"),
         };
         let table = [
             (
@@ -104,18 +103,14 @@ mod tests {
             (push("feature", "2"), Request::Ignore(IgnoredReason::OtherBranch)),
             (push("feature", "0"), Request::Ignore(IgnoredReason::OtherBranch)),
             (push("main", "0"), Request::Ignore(IgnoredReason::BranchDeleted)),
-            (
-                Message::Command(Command::RepositoryRefreshRequested(refresh)),
-                Request::Refresh { after: None },
-            ),
-            (
-                Message::Command(Command::RepositoryAcceptRequested(accept)),
-                Request::Accept(commit("7")),
-            ),
+            (refresh.into(), Request::Refresh { after: None }),
+            (tip_moved.into(), Request::Refresh { after: None }),
+            (accept.into(), Request::Accept(commit("7"))),
         ];
         for (message, expected) in table {
-            assert_eq!(repository(&message), Some(&settings()));
-            assert_eq!(request(&message, "main"), Some(expected), "{message:?}");
+            let message = RepositoryMessage::try_from(&message).unwrap();
+            assert_eq!(message.repository(), &settings());
+            assert_eq!(request(message, "main"), expected, "{message:?}");
         }
     }
 
@@ -135,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_that_does_not_come_is_not_waited_for_forever() {
+    fn a_message_waits_for_its_commit_for_a_bounded_number_of_attempts() {
         let waits: Vec<bool> = (1..=4).map(waits_for_commit).collect();
         assert_eq!(waits, [true, true, false, false]);
     }

@@ -11,11 +11,13 @@
 
 mod answer;
 mod classification;
+mod message;
 mod refresh;
 mod runner;
 mod source;
 mod watch;
 
+pub use message::RepositoryMessage;
 pub use runner::RepositoryRunner;
 pub use source::Source;
 pub use watch::{WatchContext, watch};

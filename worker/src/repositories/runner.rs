@@ -9,6 +9,7 @@ use lockstep_store::Repositories;
 use super::Source;
 use super::answer;
 use super::classification::{self, Request};
+use super::message::RepositoryMessage;
 use super::refresh::Refresh;
 use crate::handlers::Rejection;
 use crate::runtime::{Attempt, RunContext, RunEnd, Runner};
@@ -54,13 +55,16 @@ impl RepositoryRunner {
 #[async_trait]
 impl Runner for RepositoryRunner {
     fn key(&self, message: &Message) -> Option<String> {
-        classification::repository(message).map(ToString::to_string)
+        let message = RepositoryMessage::try_from(message).ok()?;
+        Some(message.repository().to_string())
     }
 
     /// One refresh of a repository at a time, across all workers.
     fn leases(&self, attempts: &[Attempt]) -> Vec<String> {
-        let names = attempts.iter();
-        let names = names.filter_map(|attempt| classification::repository(&attempt.envelope.message));
+        let messages = attempts.iter();
+        let messages =
+            messages.filter_map(|attempt| RepositoryMessage::try_from(&attempt.envelope.message).ok());
+        let names = messages.map(|message| message.repository());
         let known = names.filter(|name| self.sources.contains_key(*name));
         known.map(|name| format!("repository/{name}")).collect()
     }
@@ -71,22 +75,24 @@ impl Runner for RepositoryRunner {
         let mut places = Vec::new();
         let mut source = None;
         for (place, attempt) in attempts.iter().enumerate() {
-            let message = &attempt.envelope.message;
-            let Some(name) = classification::repository(message) else {
-                ends[place] = Some(not_of_this_lane(message).into());
-                continue;
+            let message = match RepositoryMessage::try_from(&attempt.envelope.message) {
+                Ok(message) => message,
+                Err(rejection) => {
+                    ends[place] = Some(rejection.into());
+                    continue;
+                }
             };
+            let name = message.repository();
             source = self.sources.get(name);
             let Some(source) = source else {
                 ends[place] = Some(self.unknown(name));
                 continue;
             };
             match classification::request(message, source.mirror.remote().branch()) {
-                None => ends[place] = Some(not_of_this_lane(message).into()),
-                Some(Request::Ignore(reason)) => {
+                Request::Ignore(reason) => {
                     ends[place] = Some(RunEnd::Applied(answer::ignored(reason, None)));
                 }
-                Some(request) => {
+                request => {
                     requests.push((attempt, request));
                     places.push(place);
                 }
@@ -105,10 +111,4 @@ impl Runner for RepositoryRunner {
         }
         ends.into_iter().flatten().collect()
     }
-}
-
-fn not_of_this_lane(message: &Message) -> Rejection {
-    let kind = message.kind();
-    let reason = format!("{kind} is nothing for the repositories lane; publish it to lockstep.events");
-    Rejection::new(Code::UnexpectedType, "$.type", reason)
 }

@@ -3,12 +3,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lockstep_bus::{Bus, Outgoing, Properties};
-use lockstep_protocol::commands::RepositoryRefreshRequested;
 use lockstep_protocol::envelope::CONTENT_TYPE;
+use lockstep_protocol::internal::RepositoryTipMoved;
 use lockstep_protocol::topology::{Destination, Lane};
-use lockstep_protocol::{
-    Command, CommitId, Envelope, Identity, Kind, Message, MessageId, Source as MessageSource,
-};
+use lockstep_protocol::{CommitId, Envelope, Identity, Kind, MessageId, Source as MessageSource};
 use rand::RngExt;
 use tokio_util::sync::CancellationToken;
 
@@ -18,28 +16,30 @@ use crate::runtime::chain;
 use lockstep_clock::Clock;
 use lockstep_store::{Leases, Repositories, RepositoryRow};
 
-/// How long a request may take before there is another one for the same tip: longer than the retry ladder.
-const ASK_AGAIN_SECONDS: i64 = 15 * 60;
+/// How long after a message about a tip another one may be published for the same tip: longer than all retry delays
+/// together.
+const REPEAT_SECONDS: i64 = 15 * 60;
 
-/// What watching needs.
+/// What [`watch`] needs.
 #[derive(Clone, Debug)]
 pub struct WatchContext {
-    /// Where a look is asked for.
+    /// Takes the messages about moved tips.
     pub bus: Arc<dyn Bus>,
-    /// What was seen last.
+    /// Has the tip that was seen last.
     pub repositories: Arc<dyn Repositories>,
-    /// One worker watches at a time.
+    /// Of all workers, only the holder of a repository's lease polls its remote.
     pub leases: Arc<dyn Leases>,
-    /// What time it is.
+    /// Gives the time of the messages.
     pub clock: Arc<dyn Clock>,
 }
 
-/// Looks at remotes now and then until `stop`, and asks for a refresh where one is not where it was seen last. A repository
-/// that nobody ever asked for is left alone: the first look flags everybody, or is spared by accepting a commit.
+/// Polls remotes until `stop`, about once in each `every`. Where the tip is not the one seen last, it publishes
+/// [`RepositoryTipMoved`], because the webhook may have been lost. A repository that was never refreshed is not polled:
+/// its first refresh flags every device, unless an operator accepts a commit before, so an operator has to start it.
 pub async fn watch(context: WatchContext, sources: Vec<Source>, every: Duration, stop: CancellationToken) {
-    let mut asked: Vec<Option<Identity>> = vec![None; sources.len()];
+    let mut published: Vec<Option<Identity>> = vec![None; sources.len()];
     loop {
-        // In no step with other workers.
+        // Random, so that workers do not poll at the same time.
         let pause = every.mul_f64(rand::rng().random_range(0.9..1.1));
         if stop
             .run_until_cancelled(tokio::time::sleep(pause))
@@ -48,15 +48,15 @@ pub async fn watch(context: WatchContext, sources: Vec<Source>, every: Duration,
         {
             return;
         }
-        for (source, asked) in sources.iter().zip(&mut asked) {
-            let looked = stop
-                .run_until_cancelled(check_remote(&context, source, every, asked))
+        for (source, published) in sources.iter().zip(&mut published) {
+            let polled = stop
+                .run_until_cancelled(poll(&context, source, every, published))
                 .await;
-            match looked {
+            match polled {
                 None => return,
                 Some(Ok(())) => {}
                 Some(Err(error)) => {
-                    tracing::warn!(repository = %source.kind, error = chain(&*error), "cannot watch the repository");
+                    tracing::warn!(repository = %source.kind, error = chain(&*error), "cannot poll the repository");
                 }
             }
         }
@@ -65,20 +65,25 @@ pub async fn watch(context: WatchContext, sources: Vec<Source>, every: Duration,
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-async fn check_remote(
+async fn poll(
     context: &WatchContext,
     source: &Source,
     every: Duration,
-    asked: &mut Option<Identity>,
+    published: &mut Option<Identity>,
 ) -> Result<(), Error> {
     let name = source.name();
     let Some(row) = context.repositories.repository(&name).await? else {
-        tracing::debug!(repository = %name, "nobody asked for it yet");
+        tracing::debug!(repository = %name, "not polled because it was never refreshed");
         return Ok(());
     };
-    // Kept until it runs out: whoever has it has looked for all.
-    let turn = format!("watch/{name}");
-    if context.leases.acquire(&turn, every.mul_f64(0.8)).await?.is_none() {
+    // Never released: until the lease expires, its holder has polled for all workers.
+    let lease = format!("watch/{name}");
+    if context
+        .leases
+        .acquire(&lease, every.mul_f64(0.8))
+        .await?
+        .is_none()
+    {
         return Ok(());
     }
     let tip = source.mirror.remote_tip().await?;
@@ -87,40 +92,40 @@ async fn check_remote(
     }
     let now = context.clock.now();
     let identity = identity(&row, &tip, now);
-    // It was asked for, and perhaps climbs the ladder.
-    if asked.as_ref() == Some(&identity) {
+    // The message was published before, and may be waiting for a retry.
+    if published.as_ref() == Some(&identity) {
         return Ok(());
     }
-    tracing::info!(repository = %name, %tip, seen = %row.seen, "the remote moved and no webhook said so");
+    tracing::info!(repository = %name, %tip, seen = %row.seen, "the tip of the repository moved and no webhook has reported it");
     context
         .bus
-        .publish(vec![refresh(&row, identity.clone(), now)])
+        .publish(vec![tip_moved(&row, tip, identity.clone(), now)])
         .await?;
     reconcile::repaired("repository", 1);
-    *asked = Some(identity);
+    *published = Some(identity);
     Ok(())
 }
 
-/// Who the request to look at this tip is. It depends on what was seen before, so that several workers ask once, and once
-/// more when a tip comes back; and on the time, so that a request that died is not the last one.
+/// The identity of the message about this tip. It depends on the revision of the repository's row, so that several workers
+/// publish the same message, and another one when an earlier tip comes back. It also depends on the time, so that a tip is
+/// not forgotten when its message is dead-lettered.
 fn identity(row: &RepositoryRow, tip: &CommitId, now: Timestamp) -> Identity {
-    let turn = now.as_second().div_euclid(ASK_AGAIN_SECONDS);
-    let seen = format!("repository/{}/{}/{tip}/{turn}", row.name, row.revision);
+    let period = now.as_second().div_euclid(REPEAT_SECONDS);
+    let seen = format!("repository/{}/{}/{tip}/{period}", row.name, row.revision);
     let seen = Identity {
         source: MessageSource::worker(),
         id: MessageId::try_from(seen).expect("names of configured repositories are short"),
     };
     Identity {
-        id: seen.derive(Kind::RepositoryRefreshRequested, 0),
+        id: seen.derive(Kind::RepositoryTipMoved, 0),
         ..seen
     }
 }
 
-/// The request.
-fn refresh(row: &RepositoryRow, identity: Identity, now: Timestamp) -> Outgoing {
-    let kind = Kind::RepositoryRefreshRequested;
-    let command = RepositoryRefreshRequested {
+fn tip_moved(row: &RepositoryRow, tip: CommitId, identity: Identity, now: Timestamp) -> Outgoing {
+    let body = RepositoryTipMoved {
         repository: row.name.clone(),
+        tip,
     };
     let envelope = Envelope {
         identity,
@@ -129,13 +134,13 @@ fn refresh(row: &RepositoryRow, identity: Identity, now: Timestamp) -> Outgoing 
         traceparent: None,
         causationid: None,
         actor: None,
-        message: Message::Command(Command::RepositoryRefreshRequested(command)),
+        message: body.into(),
     };
     Outgoing {
         destination: Destination::Lane(Lane::Repositories),
         properties: Properties {
             message_id: Some(envelope.identity.id.to_string()),
-            kind: Some(kind.as_str().to_owned()),
+            kind: Some(Kind::RepositoryTipMoved.as_str().to_owned()),
             content_type: Some(CONTENT_TYPE.to_owned()),
             timestamp: Some(now),
             ..Properties::default()
@@ -149,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tip_is_asked_for_once_and_again_when_it_comes_back_or_nothing_came_of_it() {
+    fn a_tip_is_reported_once_and_again_when_it_comes_back_or_after_a_while() {
         let commit = |digit: &str| -> CommitId { digit.repeat(40).parse().unwrap() };
         let at = |second| Timestamp::from_second(second).unwrap();
         let row = |revision| RepositoryRow {
@@ -173,11 +178,11 @@ mod tests {
             let other = identity(&row(revision), &commit(tip), at(second));
             assert_eq!(first == other, same, "{revision} {tip} {second}");
         }
-        let message = refresh(&row(7), first.clone(), at(900));
-        let again = refresh(&row(7), first, at(901));
+        let message = tip_moved(&row(7), commit("2"), first.clone(), at(900));
+        let again = tip_moved(&row(7), commit("2"), first, at(901));
         assert_eq!(
             message.body, again.body,
-            "the same message, whenever it is published"
+            "the body does not depend on the time of publishing"
         );
     }
 }

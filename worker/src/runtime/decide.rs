@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use lockstep_protocol::results::MessageRejected;
 use lockstep_protocol::topology::{Lane, RetryDelay};
-use lockstep_protocol::{Code, Envelope, Identity, Kind, WorkResult};
+use lockstep_protocol::{Class, Code, DecodeError, Envelope, Identity, Kind, WorkResult};
 
 use super::intake::Received;
 use super::{Settlement, dead};
@@ -51,7 +51,7 @@ impl Work {
 /// The ingress lane of a message that had no route.
 fn home(received: &Received) -> Option<Lane> {
     let envelope = received.decoded.as_ref().ok()?;
-    envelope.message.kind().ingress()
+    envelope.message.kind().lane()
 }
 
 fn route(received: &Received, facts: &mut Facts, lane: Lane, now: Timestamp) -> Settlement {
@@ -94,13 +94,8 @@ fn decide(received: &Received, facts: &mut Facts, handlers: &dyn Handlers, now: 
                 reply: reply.as_ref(),
             };
             let flips = facts.absorb(decision.effects, &origin);
-            applied(
-                received,
-                decision.answer.into_result(&flips),
-                follow_ups,
-                facts,
-                now,
-            )
+            let result = decision.result.complete(&flips);
+            applied(received, result, follow_ups, facts, now)
         }
     }
 }
@@ -141,8 +136,13 @@ pub(super) fn screen<'a>(received: &'a Received, facts: &mut Facts, now: Timesta
         });
     }
     match &received.decoded {
+        Ok(envelope) if envelope.message.kind().class() == Class::Internal && !received.from_worker => {
+            let reason = "is a type of internal messages, which only workers publish, to lockstep.work";
+            let rejection = Rejection::new(Code::UnexpectedType, "$.type", reason);
+            Screened::Settled(dead_letter(received, &received.identity, rejection, facts, now))
+        }
         Ok(envelope) => Screened::New(envelope),
-        Err(error) if is_internal(error.kind.as_deref()) => {
+        Err(error) if received.from_worker && is_unknown_internal(error) => {
             Screened::Settled(postpone(received, facts, now, NEWER_WORKER))
         }
         Err(error) => {
@@ -220,8 +220,10 @@ pub(super) fn postpone(
     }
 }
 
-fn is_internal(kind: Option<&str>) -> bool {
-    kind.is_some_and(|kind| kind.starts_with(Kind::INTERNAL_PREFIX))
+/// Whether the message has an internal type that only a newer worker knows.
+fn is_unknown_internal(error: &DecodeError) -> bool {
+    let kind = error.kind.as_deref();
+    error.code == Code::UnknownType && kind.is_some_and(|kind| kind.starts_with(Kind::INTERNAL_PREFIX))
 }
 
 fn kind(received: &Received) -> Option<&str> {

@@ -28,6 +28,8 @@ pub(super) struct Received {
     pub(super) reply_to: Option<ReplyQueue>,
     /// The lane it was taken in; a dead letter's, the one it died in.
     pub(super) lane: Lane,
+    /// Whether a worker published it, through an exchange that only workers may publish to.
+    pub(super) from_worker: bool,
     /// Whether it was delivered before: its work may have begun elsewhere.
     pub(super) redelivered: bool,
     /// How often it was requeued as a dead letter.
@@ -76,6 +78,7 @@ pub(super) fn read(
         .ok()
         .and_then(|decoded| decoded.envelope.actor.as_deref());
     let actor = actor(&delivery, ours, claimed, trusted);
+    let from_worker = ours;
     let ours = |name: &str| delivery.properties.headers.get(name).filter(|_| ours);
     let number = |name: &str| ours(name).and_then(|text| text.parse::<u32>().ok());
     let attempt = number(headers::ATTEMPT).unwrap_or(1);
@@ -96,6 +99,7 @@ pub(super) fn read(
         actor,
         reply_to,
         lane,
+        from_worker,
         redelivered: delivery.redelivered,
         redrive_count,
         follow_up,

@@ -128,7 +128,7 @@ pub(super) fn read_result(kind: &str, body: &str) -> Result<WorkResult, StoreErr
     let body: Value = serde_json::from_str(body).map_err(|error| corrupt("inbox.result", error))?;
     match Message::from_data(kind, &body).map_err(|error| corrupt("inbox.result", error))? {
         Message::Result(result) => Ok(result),
-        Message::Event(_) | Message::Command(_) => {
+        Message::Event(_) | Message::Command(_) | Message::Internal(_) => {
             Err(corrupt("inbox.result_type", format!("{kind} is no result")))
         }
     }

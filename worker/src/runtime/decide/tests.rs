@@ -11,10 +11,14 @@ use crate::runtime::intake::receive;
 use lockstep_store::{Attributes, DeviceRow, FollowUpKey, Lifecycle, SyncState};
 
 fn received(body: &[u8]) -> Received {
+    received_through(topology::EVENTS, body)
+}
+
+fn received_through(exchange: &str, body: &[u8]) -> Received {
     let delivery = Delivery {
         body: Bytes::copy_from_slice(body),
         properties: Properties::default(),
-        exchange: topology::EVENTS.to_owned(),
+        exchange: exchange.to_owned(),
         routing_key: String::new(),
         redelivered: false,
     };
@@ -133,18 +137,46 @@ fn what_cannot_be_worked_is_dead_with_a_code() {
     assert_eq!(code(&ghost), Code::UnknownDevice);
 }
 
+fn internal(kind: &str, data: &Value) -> Vec<u8> {
+    json!({"specversion": "1.0", "id": "1", "source": "urn:lockstep:worker", "type": kind, "data": data})
+        .to_string()
+        .into_bytes()
+}
+
 #[test]
-fn a_message_of_a_newer_worker_waits_without_an_inbox_row() {
-    let body =
-        br#"{"specversion":"1.0","id":"1","source":"urn:test","type":"lockstep.internal.stage","data":{}}"#;
-    let mut facts = facts();
-    assert_eq!(
-        decide_at(&received(body), &mut facts, 10),
-        Settlement::Postpone {
-            delay: RetryDelay::Seconds30
+fn an_internal_message_is_processed_only_if_a_worker_published_it() {
+    let known = "lockstep.internal.repository.tip-moved";
+    let newer = "lockstep.internal.newer";
+    let data = json!({"repository": "settings", "tip": "7".repeat(40)});
+    let forward = Settlement::Forward {
+        lane: Lane::Repositories,
+    };
+    let postpone = Settlement::Postpone {
+        delay: RetryDelay::Seconds30,
+    };
+    let table = [
+        // type, data, exchange, settlement or code of the rejection
+        (known, &data, topology::WORK, Ok(&forward)),
+        (known, &json!({}), topology::WORK, Err(Code::InvalidData)),
+        (newer, &data, topology::WORK, Ok(&postpone)),
+        (known, &data, topology::EVENTS, Err(Code::UnexpectedType)),
+        (known, &json!({}), topology::EVENTS, Err(Code::InvalidData)),
+        (newer, &data, topology::EVENTS, Err(Code::UnknownType)),
+        (known, &data, "", Err(Code::UnexpectedType)),
+    ];
+    for (kind, data, exchange, expected) in table {
+        let received = received_through(exchange, &internal(kind, data));
+        let mut facts = facts();
+        let route = Work::Route(Arc::new(FleetHandlers));
+        let settlement = work(&route, &received, &mut facts);
+        match expected {
+            Ok(expected) => {
+                assert_eq!(&settlement, expected, "{kind} through {exchange:?}");
+                assert!(facts.new_inbox().is_empty(), "{kind} through {exchange:?}");
+            }
+            Err(expected) => assert_eq!(code(&settlement), expected, "{kind} through {exchange:?}"),
         }
-    );
-    assert!(facts.new_inbox().is_empty());
+    }
 }
 
 fn requeued(id: &str, data: &Value, redrive_count: u32) -> Received {

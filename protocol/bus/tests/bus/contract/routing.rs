@@ -6,7 +6,7 @@ use super::{Fixture, LANE, assert_empty, consume, message, publish, take_and_ack
 pub(crate) async fn every_ingress_type_reaches_its_lane<F: Fixture>() {
     let place = F::new().await;
     let bus = place.declared().await;
-    let ingress_lanes: Vec<Kind> = kinds(|class| class != Class::Result);
+    let ingress_lanes: Vec<Kind> = kinds(|class| matches!(class, Class::Event | Class::Command));
     let messages = ingress_lanes
         .iter()
         .map(|kind| message(Destination::Ingress(*kind), kind.as_str()));
@@ -86,13 +86,14 @@ pub(crate) async fn a_known_type_as_text_reaches_its_lane<F: Fixture>() {
 pub(crate) async fn an_unknown_type_is_unrouted<F: Fixture>() {
     let place = F::new().await;
     let bus = place.declared().await;
-    // A result is known, but nobody's work.
+    // Results and internal messages are known types that cannot be published there.
     let types = [
         "lockstep.interface.eaten",
         "",
         "#",
         "a.b.c",
         "lockstep.event.applied",
+        "lockstep.internal.repository.tip-moved",
     ];
     let messages = types.map(|text| message(Destination::Type(text.to_owned()), text));
     publish(&bus, messages.to_vec()).await;

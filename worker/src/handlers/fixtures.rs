@@ -1,12 +1,11 @@
 //! Facts and messages for the tables of this module's tests.
 
 use jiff::Timestamp;
-use lockstep_protocol::events::InterfaceUpdated;
 use lockstep_protocol::{
     DeviceState, DeviceType, Envelope, Hostname, Identity, Kind, Message, MessageId, Source,
 };
 
-use super::{Decision, Rejection, decide};
+use super::{Decision, FleetHandlers, Handlers as _, Rejection};
 use lockstep_store::{Attributes, DeviceRow, Facts, Flips, Lifecycle, Origin, SyncState, Version};
 
 pub(super) fn hostname(name: &str) -> Hostname {
@@ -24,7 +23,7 @@ pub(super) fn version(second: i64) -> Version {
     }
 }
 
-/// A synchronized MANAGED access switch, with what the test changes about it.
+/// A synchronized MANAGED access switch, after the test's changes.
 pub(super) fn device(name: &str, change: impl FnOnce(&mut DeviceRow)) -> DeviceRow {
     let mut row = DeviceRow {
         id: Some(1),
@@ -55,7 +54,7 @@ pub(super) fn facts(devices: impl IntoIterator<Item = DeviceRow>) -> Facts {
     facts
 }
 
-/// A message of this kind with this data, that says it is of this second.
+/// A message of this kind with this data, whose `time` is this second.
 pub(super) fn message(kind: Kind, second: i64, data: &serde_json::Value) -> Envelope {
     Envelope {
         identity: Identity {
@@ -71,9 +70,9 @@ pub(super) fn message(kind: Kind, second: i64, data: &serde_json::Value) -> Enve
     }
 }
 
-/// Decides a message at a time after all of the tests' seconds, and works it in.
-pub(super) fn work(envelope: &Envelope, facts: &mut Facts) -> Result<(Decision, Flips), Rejection> {
-    let decision = decide(envelope, facts, at(1_000_000))?;
+/// Decides a message at a time after all of the tests' seconds, and applies its effects to the facts.
+pub(super) fn process(envelope: &Envelope, facts: &mut Facts) -> Result<(Decision, Flips), Rejection> {
+    let decision = FleetHandlers.decide(envelope, facts, at(1_000_000))?;
     let kind = envelope.message.kind();
     let origin = Origin {
         identity: &envelope.identity,
@@ -88,18 +87,4 @@ pub(super) fn work(envelope: &Envelope, facts: &mut Facts) -> Result<(Decision, 
 
 pub(super) fn flips(names: &[&str]) -> Flips {
     names.iter().map(|name| hostname(name)).collect()
-}
-
-#[test]
-fn a_message_from_the_future_counts_as_received_now() {
-    let body = InterfaceUpdated {
-        hostname: hostname("sw1"),
-        interfaces: Vec::new(),
-        kind: lockstep_protocol::events::UpdateKind::Status,
-    };
-    let mut envelope = Envelope::new(Source::worker(), at(50), body);
-    assert_eq!(super::version(&envelope, at(40)).time, at(40));
-    assert_eq!(super::version(&envelope, at(60)).time, at(50));
-    envelope.time = None;
-    assert_eq!(super::version(&envelope, at(60)).time, at(60));
 }

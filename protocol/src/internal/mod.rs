@@ -1,0 +1,7 @@
+//! Bodies of internal messages, which only workers send to one another. They travel through the exchange `lockstep.work`
+//! and are no part of the public schemas. A worker that does not know the type of an internal message postpones it, so that
+//! workers of two versions can run side by side.
+
+mod repository;
+
+pub use repository::RepositoryTipMoved;
