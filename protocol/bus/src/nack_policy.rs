@@ -25,9 +25,7 @@ pub(crate) fn nack_policy(destination: &Destination, times: u32) -> NackPolicy {
     match destination {
         Destination::Reply(_) => NackPolicy::Bypass,
         Destination::Ingress(_) | Destination::Type(_) => NackPolicy::Surface,
-        Destination::Lane(_) | Destination::Delay(..) | Destination::Dead | Destination::Results(_) => {
-            NackPolicy::Again
-        }
+        Destination::Lane(_) | Destination::Delay(..) | Destination::Results(_) => NackPolicy::Again,
     }
 }
 
@@ -53,7 +51,7 @@ mod tests {
                 1000,
                 NackPolicy::Again,
             ),
-            (&Destination::Dead, 1000, NackPolicy::Again),
+            (&Destination::Lane(Lane::Dead), 1000, NackPolicy::Again),
             (&Destination::Results(Kind::EventApplied), 1000, NackPolicy::Again),
         ];
         for (destination, times, expected) in table {

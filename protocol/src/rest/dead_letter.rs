@@ -4,18 +4,18 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Where a dead letter is in its life.
+/// The lifecycle state of a dead letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum DeadLetterState {
-    /// Nobody settled it yet.
+    /// Unsettled: neither requeued nor dropped.
     Dead,
-    /// It is on its way to be worked again.
+    /// Requeued, and not processed again yet.
     Requeued,
-    /// It was worked again; how that ended, its inbox row tells.
+    /// Processed again; `GET /v1/messages` shows the outcome.
     Processed,
-    /// It was dropped.
+    /// Dropped by an operator.
     Dropped,
 }
 
@@ -23,7 +23,7 @@ impl DeadLetterState {
     /// Every state.
     pub const ALL: [Self; 4] = [Self::Dead, Self::Requeued, Self::Processed, Self::Dropped];
 
-    /// The state as it is stored and shown.
+    /// The state as it is stored and serialized.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Dead => "dead",
@@ -43,7 +43,7 @@ impl FromStr for DeadLetterState {
             .find(|state| state.as_str() == text)
             .ok_or_else(|| {
                 let known = Self::ALL.map(Self::as_str).join(", ");
-                format!("{text:?} is no state of dead letters; there are {known}")
+                format!("{text:?} is not a state of dead letters; expected one of {known}")
             })
     }
 }
@@ -54,128 +54,129 @@ impl fmt::Display for DeadLetterState {
     }
 }
 
-/// A dead letter as `GET /v1/dead` shows it. Lane and code are texts, since a newer worker may know more of them.
+/// A dead letter in `GET /v1/dead`. Lane and code are strings, since a newer worker may have stored values that this
+/// version does not know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeadLetterView {
-    /// Its number: requeue and drop take it.
+    /// The number by which requeue and drop select it.
     pub number: u64,
-    /// Where it is in its life.
+    /// The lifecycle state.
     pub state: DeadLetterState,
-    /// Where the message came from.
+    /// The message's source.
     pub source: String,
-    /// Its id there.
+    /// The message's id, unique within the source.
     pub id: String,
-    /// How often it was requeued before it died this time.
+    /// How often the message had been requeued when it was dead-lettered.
     pub redrive_count: u32,
-    /// The lane in which it died.
+    /// The lane in which the message was dead-lettered.
     pub lane: String,
-    /// The type it claims; empty where it could not be read.
+    /// The message type; empty if it could not be read.
     #[serde(rename = "type")]
     pub kind: String,
-    /// What it was about.
+    /// The message's subject, usually a hostname.
     pub subject: Option<String>,
-    /// Who sent it, as authenticated.
+    /// The authenticated sender.
     pub by: Option<String>,
-    /// Why it died, for programs.
+    /// The stable code of the reason, for programs.
     pub code: String,
-    /// Why it died, for people.
+    /// The reason, for people.
     pub reason: String,
-    /// Where in the message the reason is.
+    /// The JSON path of the error in the message.
     pub place: Option<String>,
-    /// How often it was tried.
+    /// How many attempts were made.
     pub attempts: u32,
-    /// When it was received first.
+    /// When the message was first received.
     pub first_at: Timestamp,
-    /// When it died.
+    /// When the message was dead-lettered.
     pub died_at: Timestamp,
-    /// When it was requeued or dropped.
+    /// When the dead letter was requeued or dropped.
     pub settled_at: Option<Timestamp>,
-    /// By whom.
+    /// The authenticated sender of the command that requeued or dropped it.
     pub settled_by: Option<String>,
-    /// The length of its body in bytes.
+    /// The length of the body in bytes.
     pub bytes: u64,
 }
 
-/// A dead letter as `GET /v1/dead/{number}` shows it: all of it. The body is what the sender put there.
+/// A dead letter with its body in `GET /v1/dead/{number}`. The body is unchanged from what the sender published.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeadLetterDetail {
-    /// All but its bytes.
+    /// The fields that the list shows, too.
     #[serde(flatten)]
     pub dead_letter: DeadLetterView,
-    /// What stood beside the body.
+    /// The AMQP properties of the message.
     pub properties: DeadLetterProperties,
-    /// The body, where it is text.
+    /// The body, if it is UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    /// The body in base64, where it is no text.
+    /// The body in base64, if it is not UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_base64: Option<String>,
 }
 
-/// What stood beside the body of a dead letter.
+/// The AMQP properties of a dead letter.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeadLetterProperties {
-    /// The message's id.
+    /// The `message_id` property, normally the id of the envelope.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
-    /// The message's type.
+    /// The `type` property, normally the type of the envelope.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// The media type of the body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
-    /// What an answer refers to.
+    /// The id of the message that this one replies to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<String>,
-    /// The reply queue answers should go to.
+    /// The reply queue for results.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<String>,
-    /// When it was published, in whole seconds.
+    /// The sender's timestamp, in whole seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<Timestamp>,
 }
 
-/// One page of dead letters, the newest first.
+/// One page of dead letters, newest first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeadLetterPage {
-    /// The dead letters.
+    /// The dead letters of this page, by descending number.
     pub dead_letters: Vec<DeadLetterView>,
-    /// What to send as `before` for the next page; absent on the last one.
+    /// The value of `before` for the next page; absent on the last page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<u64>,
 }
 
-/// How many dead letters nobody settled yet, as `GET /v1/dead/counts` shows it: what a command about all of them hits.
+/// The counts of unsettled dead letters in `GET /v1/dead/counts`: what a command that selects all of them would settle.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeadLetterCounts {
-    /// The newest of them: what is to be sent as `up_to`. Absent where there is none.
+    /// The number of the newest one: the value to send as `up_to`. Absent if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest: Option<u64>,
-    /// How many there are.
+    /// How many dead letters are unsettled.
     pub total: u64,
-    /// How many of which kind, the most first.
+    /// The counts by lane, type and code, largest first.
     pub groups: Vec<DeadLetterGroup>,
-    /// Whether `groups` was cut; `total` counts all.
+    /// Whether `groups` was truncated; `total` counts all dead letters.
     pub truncated: bool,
 }
 
-/// Dead letters alike in lane, type and code.
+/// The number of dead letters with the same lane, type and code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeadLetterGroup {
-    /// The lane in which they died.
+    /// The lane in which they were dead-lettered.
     pub lane: String,
-    /// The type they claim; empty where it could not be read.
+    /// The message type; empty if it could not be read.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Why they died.
+    /// The stable code of the reason.
     pub code: String,
-    /// How many they are.
+    /// How many dead letters there are.
     pub count: u64,
 }
 
@@ -186,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_words_of_states_are_the_same_everywhere() {
+    fn states_are_serialized_parsed_and_displayed_alike() {
         for state in DeadLetterState::ALL {
             assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
             assert_eq!(state.as_str().parse(), Ok(state));
@@ -194,7 +195,7 @@ mod tests {
         let error = "gone".parse::<DeadLetterState>().unwrap_err();
         assert_eq!(
             error,
-            "\"gone\" is no state of dead letters; there are dead, requeued, worked, dropped"
+            "\"gone\" is not a state of dead letters; expected one of dead, requeued, processed, dropped"
         );
     }
 

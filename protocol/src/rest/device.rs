@@ -5,65 +5,66 @@ use serde::{Deserialize, Serialize};
 
 use crate::{DeviceState, DeviceType, GroupName, Hostname, Mac, Serial};
 
-/// A device as `GET /v1/devices` and `GET /v1/devices/{hostname}` show it.
+/// A device in `GET /v1/devices` and `GET /v1/devices/{hostname}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeviceView {
-    /// Its stable number.
+    /// The device's number, which never changes.
     pub id: i64,
-    /// Its name.
+    /// The hostname.
     pub hostname: Hostname,
-    /// What it is for.
+    /// The device's role in the network.
     pub device_type: DeviceType,
-    /// Its platform.
+    /// The platform, such as `eos`.
     pub platform: Option<String>,
-    /// Where it is in its life.
+    /// The lifecycle state.
     pub state: DeviceState,
-    /// Why it is in that state, as somebody noted.
+    /// The operator's note about the state.
     pub note: Option<String>,
-    /// Until when, as somebody noted.
+    /// When the state should end, as an operator noted.
     pub until: Option<Timestamp>,
-    /// Whether Lockstep believes it has the newest intended configuration.
+    /// Whether the device has the newest intended configuration, as far as Lockstep knows.
     pub synchronized: bool,
-    /// Since when it does not.
+    /// Since when the device is unsynchronized; absent if it is synchronized.
     pub unsynchronized_since: Option<Timestamp>,
-    /// How often it was asked for something newer.
+    /// The generation of the newest intended configuration; each change that concerns the device increments it.
     pub desired_generation: i64,
-    /// Up to which of those it is known to have.
+    /// The generation that the device is known to have.
     pub synced_generation: i64,
-    /// Where it is managed.
+    /// The management address.
     pub management_ip: Option<IpAddr>,
-    /// Its system MAC address.
+    /// The system MAC address.
     pub mac: Option<Mac>,
-    /// Its serial number.
+    /// The serial number.
     pub serial: Option<Serial>,
-    /// Who made it.
+    /// The manufacturer.
     pub vendor: Option<String>,
-    /// Its model.
+    /// The model.
     pub model: Option<String>,
-    /// The operating system version it runs.
+    /// The operating system version.
     pub os_version: Option<String>,
-    /// The groups it is a member of.
+    /// The groups that the device is a member of.
     pub groups: Vec<GroupName>,
-    /// Why it is not synchronized, oldest first; at most the newest 32.
+    /// Why the device is unsynchronized: the newest 32 causes, oldest first.
     pub causes: Vec<CauseView>,
 }
 
-/// One reason why a device stopped being synchronized.
+/// One reason why a device became unsynchronized.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CauseView {
-    /// Why, in the words of CNaaS NMS, such as `interface_updated`. Text, since a newer worker may know more of them.
+    /// The cause in the terms of CNaaS NMS, such as `interface_updated`. A string, since a newer worker may have stored a
+    /// cause that this version does not know.
     pub cause: String,
-    /// The type of the message that caused it.
+    /// The type of the message.
     pub event: String,
-    /// The identity of that message.
+    /// The source of the message.
     pub source: String,
-    /// The identity of that message.
+    /// The id of the message.
     pub id: String,
-    /// When it was applied.
+    /// When the message was applied.
     pub at: Timestamp,
-    /// Who sent it, as authenticated.
+    /// The authenticated sender of the message.
     pub by: Option<String>,
 }
 
@@ -71,9 +72,9 @@ pub struct CauseView {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DevicePage {
-    /// The devices.
+    /// The devices of this page.
     pub devices: Vec<DeviceView>,
-    /// What to send as `after` for the next page; absent on the last one.
+    /// The value of `after` for the next page; absent on the last page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Hostname>,
 }

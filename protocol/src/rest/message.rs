@@ -4,45 +4,45 @@ use serde_json::Value;
 
 use crate::Identity;
 
-/// The answer to a published message: the broker has it.
+/// The response to a published message. The broker has confirmed it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Accepted {
-    /// Who the message is; ask for its outcome by this pair.
+    /// The identity of the message, by which `GET /v1/messages` returns its outcome.
     #[serde(flatten)]
     pub identity: Identity,
 }
 
-/// What became of a message.
+/// The final state of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum InboxState {
     /// Its effects are committed.
     Applied,
-    /// It could not be worked, and lies with the dead letters.
+    /// It could not be processed and is a dead letter.
     Dead,
 }
 
-/// The outcome of a message, as `GET /v1/messages` shows it.
+/// The outcome of a message in `GET /v1/messages`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MessageView {
-    /// Where the message came from.
+    /// The message's source.
     pub source: String,
-    /// Its id there.
+    /// The message's id, unique within the source.
     pub id: String,
-    /// The type it had.
+    /// The message type.
     #[serde(rename = "type")]
     pub kind: String,
-    /// What became of it.
+    /// The final state.
     pub state: InboxState,
-    /// When that was committed.
+    /// When the outcome was committed.
     pub at: Timestamp,
-    /// Who sent it, as authenticated.
+    /// The authenticated sender.
     pub by: Option<String>,
-    /// The type of its result.
+    /// The type of the result message.
     pub result_type: String,
-    /// The body of its result.
+    /// The `data` of the result message.
     pub result: Value,
 }

@@ -1,4 +1,4 @@
-//! The shapes of the console's HTTP API, shared by the server and the command line.
+//! The types of the console's HTTP API, shared by the server and the command line.
 
 mod dead_letter;
 mod device;

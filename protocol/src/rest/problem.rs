@@ -1,26 +1,26 @@
 use serde::{Deserialize, Serialize};
 
-/// An error answer (RFC 9457), sent as `application/problem+json`.
+/// An error response (RFC 9457), sent as `application/problem+json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Problem {
-    /// What kind of problem: `urn:lockstep:problem:` and a stable code.
+    /// The kind of problem: `urn:lockstep:problem:` followed by a stable code.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The kind in a few words.
+    /// A short title, the same for every problem of this kind.
     pub title: String,
-    /// The HTTP status.
+    /// The HTTP status of the response.
     pub status: u16,
-    /// What happened this time, and what to do.
+    /// What happened in this case, and what to do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// Where in the body, as a JSON path.
+    /// The JSON path of the error in the request body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,
 }
 
 impl Problem {
-    /// A problem of this status and code.
+    /// Creates a problem; `code` is appended to `urn:lockstep:problem:`.
     pub fn new(status: u16, code: &str, title: &str) -> Self {
         Self {
             kind: format!("urn:lockstep:problem:{code}"),
@@ -31,14 +31,14 @@ impl Problem {
         }
     }
 
-    /// The same problem with what happened this time.
+    /// Adds what happened in this case.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
     }
 
-    /// The same problem with where in the body it is.
+    /// Adds the JSON path of the error in the request body.
     #[must_use]
     pub fn with_place(mut self, place: impl Into<String>) -> Self {
         self.place = Some(place.into());

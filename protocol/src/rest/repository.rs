@@ -3,30 +3,30 @@ use serde::{Deserialize, Serialize};
 
 use crate::{CommitId, RepositoryName};
 
-/// A repository as `GET /v1/repositories` shows it.
+/// A repository in `GET /v1/repositories`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RepositoryView {
-    /// Its configured name.
+    /// The repository's name in the configuration.
     pub name: RepositoryName,
-    /// The branch that was looked at last.
+    /// The branch of the last refresh.
     pub branch: String,
-    /// The commit up to which flags are set; absent before the first.
+    /// The accepted commit: sync flags cover every change up to it. Absent before the first accepted commit.
     pub accepted: Option<CommitId>,
-    /// Since when.
+    /// When the accepted commit was set.
     pub accepted_at: Option<Timestamp>,
-    /// The tip of the branch when it was looked at last.
+    /// The tip of the branch at the last refresh.
     pub seen: CommitId,
-    /// When that was.
+    /// When the last refresh was.
     pub seen_at: Timestamp,
-    /// Why that tip is not accepted, where it is not.
+    /// Why the tip was not accepted; absent if it was.
     pub problem: Option<String>,
 }
 
-/// All repositories that were ever looked at, ordered by name.
+/// Every repository that was refreshed at least once, ordered by name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RepositoryList {
-    /// The repositories.
+    /// The repositories, ordered by name.
     pub repositories: Vec<RepositoryView>,
 }

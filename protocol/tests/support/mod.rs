@@ -1,4 +1,4 @@
-//! The golden files, for all tests.
+//! Reads the golden files, for all tests.
 
 use std::path::Path;
 
@@ -6,14 +6,14 @@ use serde_json::Value;
 
 /// One golden file.
 pub(crate) struct Golden {
-    /// Its name without `.json`: a message type, and after another dot what is particular about it.
+    /// The file name without `.json`: a message type, optionally followed by a dot and the name of a variant.
     pub(crate) name: String,
-    /// What is in it.
+    /// The content of the file.
     pub(crate) text: String,
 }
 
 impl Golden {
-    /// What is in it, as JSON.
+    /// The content as JSON.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).expect("golden files are JSON")
     }
@@ -23,7 +23,7 @@ impl Golden {
 pub(crate) fn goldens() -> Vec<Golden> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let mut goldens: Vec<Golden> = std::fs::read_dir(&folder)
-        .expect("the folder of golden files is there")
+        .expect("the folder of golden files exists")
         .map(|entry| {
             let path = entry.expect("the folder can be listed").path();
             Golden {

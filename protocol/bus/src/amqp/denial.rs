@@ -58,7 +58,7 @@ mod tests {
             (Destination::Lane(Lane::Devices), 1),
             (Destination::Ingress(Kind::InterfaceUpdated), 1),
             (Destination::Ingress(Kind::SyncRequested), 9),
-            (Destination::Dead, 1),
+            (Destination::Lane(Lane::Dead), 1),
         ]
         .map(|(destination, length)| Outgoing {
             destination,

@@ -158,7 +158,6 @@ mod tests {
                 Destination::Delay(RetryDelay::Minutes2, Lane::Cvp),
                 "lockstep.delay.2m",
             ),
-            (Destination::Dead, "lockstep.dead"),
             (Destination::Reply(reply.clone()), "lockstep.reply.netbox.1"),
             (Destination::Reply(gone), "lockstep.results"),
             (Destination::Results(Kind::EventApplied), "lockstep.results"),

@@ -60,11 +60,11 @@ pub(crate) async fn every_lane_gets_its_own<F: Fixture>() {
 pub(crate) async fn dead_letters_reach_the_dead_queue<F: Fixture>() {
     let place = F::new().await;
     let bus = place.declared().await;
-    publish(&bus, vec![message(Destination::Dead, "gone")]).await;
+    publish(&bus, vec![message(Destination::Lane(Lane::Dead), "gone")]).await;
     let mut consumer = consume(&bus, Queue::Lane(Lane::Dead), 10).await;
     let delivery = take_and_ack(&mut consumer, 1).await.remove(0);
     assert_eq!(&delivery.body[..], b"gone");
-    assert_eq!(delivery.exchange, "lockstep.dead");
+    assert_eq!(delivery.exchange, "lockstep.work");
     bus.close().await;
 }
 
@@ -113,7 +113,7 @@ pub(crate) async fn the_bus_says_who_published<F: Fixture>() {
     let user = bus.user().to_owned();
     for (destination, queue) in [
         (Destination::Lane(Lane::Cvp), Queue::Lane(Lane::Cvp)),
-        (Destination::Dead, Queue::Lane(Lane::Dead)),
+        (Destination::Lane(Lane::Dead), Queue::Lane(Lane::Dead)),
         (Destination::Type("unknown".to_owned()), Queue::Unrouted),
         (Destination::Reply(reply.clone()), Queue::Reply(reply)),
         (Destination::Results(Kind::EventApplied), Queue::Results),

@@ -145,9 +145,9 @@ async fn a_bad_parameter_is_named() {
     for (query, expected) in [
         (
             "state=gone",
-            "parameter \"state\": \"gone\" is no state of dead letters; there are dead, requeued, worked, dropped, or all",
+            "parameter \"state\": \"gone\" is not a state of dead letters; expected one of dead, requeued, processed, dropped, or all",
         ),
-        ("lane=fast", "parameter \"lane\": \"fast\" is no lane"),
+        ("lane=fast", "parameter \"lane\": \"fast\" is not a lane"),
         (
             "code=a%20b",
             "parameter \"code\": \"a b\" is no code; they are like unknown-device",
