@@ -9,10 +9,10 @@
 //! 202 means that the broker confirmed. The id of a message is derived from forge, repository and delivery, and its
 //! content from the payload alone, so that a redelivered webhook is the same message, which counts once.
 //!
-//! What a webhook means is decided by pure functions, one file a forge; `judgement` puts them together.
+//! What a webhook means is decided by pure functions, one file a forge; `webhook_decision` puts them together.
 
 mod bitbucket;
-mod body;
+mod body_limiter;
 mod change;
 mod events;
 mod forge;
@@ -22,12 +22,12 @@ mod github;
 mod gitlab;
 mod headers;
 mod health;
-mod judgement;
 mod openapi;
 mod payload;
 mod rejection;
 mod repositories;
 mod secrets;
+mod webhook_decision;
 mod webhooks;
 
 use std::sync::Arc;
@@ -55,7 +55,7 @@ pub use repositories::Repositories;
 pub use secrets::Secrets;
 
 use crate::pipeline::Pipeline;
-use body::Inflow;
+use body_limiter::Inflow;
 
 /// How many health checks and readers of the document there may be at once, whatever else goes on.
 const PROBE_LIMIT: usize = 64;

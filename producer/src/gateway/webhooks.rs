@@ -14,10 +14,10 @@ use lockstep_protocol::topology::Destination;
 use lockstep_protocol::{Envelope, TraceParent};
 use serde::Serialize;
 
-use super::body::Held;
-use super::judgement::{self, WebhookDecision};
+use super::body_limiter::Held;
 use super::rejection::WebhookRejection;
 use super::repositories::Repository;
+use super::webhook_decision::{self, WebhookDecision};
 use super::{Forge, Shared};
 
 /// From how many bytes on a body is worked where it keeps nobody waiting.
@@ -55,7 +55,7 @@ pub(super) async fn receive(
     };
     let (forge, repository) = find(&shared, &forge, &repository)?;
     let headers = request.headers().clone();
-    judgement::look(forge, &headers)?;
+    webhook_decision::look(forge, &headers)?;
     let held = shared.inflow.read(request, shared.limits.body_bytes).await?;
     let now = (shared.context.now)();
     let trace = trace_of(&headers);
@@ -103,7 +103,7 @@ async fn judge(
     let judge = move || {
         // As a whole, so that its room is kept until the work is done, whoever gave up waiting.
         let held = held;
-        judgement::judge(forge, &repository, &headers, &held.bytes, now)
+        webhook_decision::judge(forge, &repository, &headers, &held.bytes, now)
     };
     let judged = if large {
         tokio::task::spawn_blocking(judge).await.map_err(|crash| {

@@ -15,9 +15,9 @@ use tracing::{debug, warn};
 
 use super::ack_tracker::Run;
 use super::backoff::{Backoff, HEALTHY};
-use super::link::{CLOSING, Link};
 use super::properties;
 use super::session::{Session, SessionChannel, SessionError};
+use super::supervised_connection::{CLOSING, Link};
 use crate::{Batch, BusError, ConsumeOptions, Consumer, Delivery, Receipt};
 
 /// How often to look at the channel, whether or not somebody takes.

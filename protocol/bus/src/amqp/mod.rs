@@ -9,10 +9,10 @@
 mod options;
 
 mod address;
-mod dial;
-mod link;
+mod connector;
+mod supervised_connection;
 
-mod denial;
+mod channel_error;
 mod pool;
 mod properties;
 mod publish_batch;
@@ -39,11 +39,11 @@ use tracing::{debug, warn};
 
 use crate::{Bus, BusError, BusStatus, Channels, ConsumeOptions, Consumer, Figures, Outgoing, PublishError};
 use backoff::Backoff;
+use connector::Dial;
 use consumer::Plan;
 use declare::DeclareError;
-use dial::Dial;
-use link::{CLOSING, Link, State};
 use publisher::Publisher;
+use supervised_connection::{CLOSING, Link, State};
 
 pub use options::AmqpOptions;
 pub use probe::{Access, AmqpProbe, ProbeError, QueueFigures};

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
-use super::link::{CLOSING, ConnectionGeneration, Link};
+use super::supervised_connection::{CLOSING, ConnectionGeneration, Link};
 
 /// How long to wait for a channel others use, before asking again how things are.
 const WAIT: Duration = Duration::from_secs(3);

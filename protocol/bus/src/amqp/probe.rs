@@ -8,9 +8,9 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ErrorKind};
 use tokio::time::timeout;
 
-use super::dial::Dial;
-use super::link::CLOSING;
+use super::connector::Dial;
 use super::options::AmqpOptions;
+use super::supervised_connection::CLOSING;
 use crate::BusError;
 
 /// What lapin calls a channel that the broker closed a moment ago.

@@ -12,7 +12,7 @@ use lapin::types::ShortString;
 use lapin::{Confirmation, ErrorKind};
 use tokio::time::{Instant, sleep};
 
-use super::denial;
+use super::channel_error;
 use super::pool::ConfirmChannel;
 use super::properties;
 use crate::{Outgoing, PublishError};
@@ -89,7 +89,7 @@ impl Prepared {
                 head: Some(head),
                 refusals: 0,
             }),
-            Err(reason) => Err(denial::of(&message.destination, reason)),
+            Err(reason) => Err(channel_error::of(&message.destination, reason)),
         }
     }
 

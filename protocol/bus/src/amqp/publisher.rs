@@ -14,10 +14,10 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use super::backoff::Backoff;
-use super::denial;
-use super::link::Link;
+use super::channel_error;
 use super::pool::{ChannelError, Lease, Pool};
 use super::publish_batch::{BatchEnd, ConfirmStatus, Prepared, PublishBatch, publish_batch};
+use super::supervised_connection::Link;
 use crate::nack_policy::{NackPolicy, nack_policy};
 use crate::{Outgoing, PublishError};
 
@@ -78,7 +78,7 @@ impl Publisher {
                     .iter()
                     .zip(&statuses)
                     .filter(|(_, status)| **status == ConfirmStatus::Unknown);
-                return Err(denial::find(
+                return Err(channel_error::find(
                     code,
                     said,
                     unknown.map(|(prepared, _)| &prepared.message),

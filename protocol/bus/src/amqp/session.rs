@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::ack_tracker::{AckTracker, Frames, Run};
 use super::declare::{self, DeclareError};
-use super::link::{CLOSING, ConnectionGeneration};
+use super::supervised_connection::{CLOSING, ConnectionGeneration};
 use crate::{Acknowledge, BusError, ConsumeOptions, Settle};
 
 /// Where deliveries come from until it is `over`.

@@ -5,7 +5,7 @@ use lockstep_bus::{Bus, BusError, BusStatus};
 use lockstep_protocol::topology::Topology;
 use lockstep_testbed::{Broker, FaultProxy, Mode, vhost, wait};
 
-use super::place::{connect, consumer, declared, options};
+use super::fixture::{connect, consumer, declared, options};
 use crate::contract::{BOUND, LANE, publish, take_and_ack, texts, work};
 
 #[tokio::test]

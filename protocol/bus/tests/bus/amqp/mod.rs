@@ -1,20 +1,20 @@
 //! The contract on RabbitMQ, and what only a broker can do to a bus. One virtual host a test.
 
-mod breaking;
+mod channel_errors;
 mod connecting;
+mod connection_loss;
+mod fixture;
 mod log;
-mod place;
 mod probing;
-mod refusing;
 
 mod in_order {
-    use super::place::Place;
+    use super::fixture::Place;
 
     crate::contract::contract!(Place);
 }
 
 mod each {
-    use super::place::EachPlace;
+    use super::fixture::EachPlace;
 
     crate::contract::contract!(EachPlace);
 }

@@ -10,7 +10,7 @@ use lockstep_protocol::topology::{self, Destination, Lane, Queue, ReplyQueue, Re
 use lockstep_testbed::{User, Vhost, vhost, wait};
 use tokio::time::timeout;
 
-use super::place::{connect, declared};
+use super::fixture::{connect, declared};
 use crate::contract::{BOUND, message};
 
 const OPTIONS: ConsumeOptions = ConsumeOptions {

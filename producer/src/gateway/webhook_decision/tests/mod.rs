@@ -1,7 +1,7 @@
 //! Tables of webhooks as forges send them: what they are worth, and what they become.
 
-mod reading;
-mod refusing;
+mod accepted;
+mod rejected;
 
 use axum::http::{HeaderName, HeaderValue};
 use base64::Engine;

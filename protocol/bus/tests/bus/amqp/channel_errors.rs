@@ -8,7 +8,7 @@ use lockstep_testbed::{User, Vhost, vhost, wait};
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::place::{connect, consumer, declared};
+use super::fixture::{connect, consumer, declared};
 use crate::contract::{BOUND, Fixture, LANE, message, numbers, take_and_ack, texts, work};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -247,7 +247,7 @@ async fn a_queue_that_cannot_be_consumed_is_said_at_once() {
         "{missing}"
     );
 
-    bus.declare(&Topology::new(super::place::Place::LADDER_SCALE))
+    bus.declare(&Topology::new(super::fixture::Place::LADDER_SCALE))
         .await
         .unwrap();
     let user = vhost.create_user("blind").await.unwrap();

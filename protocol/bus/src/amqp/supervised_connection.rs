@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 use super::backoff::{Backoff, HEALTHY};
-use super::dial::{Dial, DialError};
+use super::connector::{Dial, DialError};
 
 /// How often to look, whatever the events say.
 const WATCHDOG: Duration = Duration::from_secs(5);

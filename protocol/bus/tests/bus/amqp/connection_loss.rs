@@ -10,8 +10,8 @@ use lockstep_testbed::{Broker, FaultProxy, Mode, Vhost, vhost, wait};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
+use super::fixture::{Place, consumer, declared, options};
 use super::log::Heard;
-use super::place::{Place, consumer, declared, options};
 use crate::contract::{BOUND, Fixture, LANE, LINGER, numbers, take, take_and_ack, texts, work};
 
 /// Longer than [`BOUND`]: a broker has to start meanwhile.
