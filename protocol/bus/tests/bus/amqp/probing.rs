@@ -205,5 +205,5 @@ async fn a_login_that_is_not_good_and_a_broker_that_is_not_there_are_told_apart(
     assert!(matches!(error, ProbeError::Refused(_)), "{error}");
     let nobody = format!("amqp://127.0.0.1:{}", lockstep_testbed::free_port().unwrap());
     let error = AmqpProbe::connect(&AmqpOptions::new(nobody)).await.unwrap_err();
-    assert!(matches!(error, ProbeError::Away { .. }), "{error}");
+    assert!(matches!(error, ProbeError::Unavailable { .. }), "{error}");
 }
