@@ -182,7 +182,6 @@ impl<'de> Deserializer<'de> for Strict<'de> {
             Value::Object(object) if object.len() == 1 && !object.values().any(Value::is_null) => {
                 visitor.visit_enum(MapAccessDeserializer::new(entries(object)))
             }
-            Value::Object(_) => Err(self.refuse(&"a string, or an object with one key")),
             _ => Err(self.refuse(&"a string, or an object with one key")),
         }
     }

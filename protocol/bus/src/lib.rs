@@ -6,6 +6,8 @@ mod consumer;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod error;
+#[cfg(feature = "fake")]
+pub mod fake;
 mod figures;
 mod message;
 #[cfg(feature = "amqp")]

@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use lockstep_bus::{Bus, BusError, BusStatus, ConsumeOptions, Consumer, Outgoing, PublishError};
+pub(crate) use lockstep_bus::fake::{FakeBus, FakeMode};
 use lockstep_protocol::rest::DeviceView;
-use lockstep_protocol::topology::{Queue, Topology};
 use lockstep_protocol::{DeviceState, DeviceType, Hostname, Identity, RepositoryName};
 use tokio::sync::Notify;
 
@@ -18,66 +17,6 @@ use lockstep_store::{
     DeadLetters, DeviceQuery, Fleet, Inbox, InboxRow, Migrated, Repositories, RepositoryChange,
     RepositoryRow, Schema, Sessions, Stats, StoreError, Summary,
 };
-
-/// What the bus does with the next message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Mood {
-    #[default]
-    Confirms,
-    Full,
-    Denies,
-    Silent,
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct FakeBus {
-    pub(crate) mood: Mutex<Mood>,
-    pub(crate) published: Mutex<Vec<Outgoing>>,
-}
-
-#[async_trait]
-impl Bus for FakeBus {
-    async fn publish(&self, messages: Vec<Outgoing>) -> Result<(), PublishError> {
-        let mood = *self.mood.lock().unwrap();
-        match mood {
-            Mood::Confirms => {
-                self.published.lock().unwrap().extend(messages);
-                Ok(())
-            }
-            Mood::Full => Err(PublishError::Full {
-                exchange: "lockstep.events".to_owned(),
-                count: messages.len(),
-            }),
-            Mood::Denies => Err(PublishError::Denied {
-                exchange: "lockstep.events".to_owned(),
-                routing_key: "secret-routing".to_owned(),
-                reason: "ACCESS_REFUSED".to_owned(),
-            }),
-            Mood::Silent => std::future::pending().await,
-        }
-    }
-
-    async fn consume(&self, _queue: Queue, _options: ConsumeOptions) -> Result<Box<dyn Consumer>, BusError> {
-        Err(BusError::Closed)
-    }
-
-    async fn declare(&self, _topology: &Topology) -> Result<(), BusError> {
-        Ok(())
-    }
-
-    fn status(&self) -> BusStatus {
-        match *self.mood.lock().unwrap() {
-            Mood::Silent => BusStatus::Disconnected,
-            Mood::Confirms | Mood::Full | Mood::Denies => BusStatus::Connected,
-        }
-    }
-
-    fn user(&self) -> &'static str {
-        "fake"
-    }
-
-    async fn close(&self) {}
-}
 
 #[derive(Debug, Default)]
 pub(crate) struct FakeStore {

@@ -118,7 +118,7 @@ mod tests {
     use lockstep_protocol::Identity;
 
     use super::*;
-    use crate::reconcile::fakes::{FakeBus, FakeClock};
+    use crate::reconcile::fakes::{FakeBus, FakeClock, FakeMode};
     use lockstep_store::{
         DeadLetterCountQuery, DeadLetterQuery, DeadLetterState, DeadLetterSummary, DeadLetterTotals,
         MessageProperties, StoreError,
@@ -281,9 +281,9 @@ mod tests {
         let scene = scene((1..=100).map(|number| dead_letter(number, 0)));
         scene.clock.set(at(600));
         assert!(scene.repair.page().await.unwrap().more);
-        scene.bus.go_away();
+        scene.bus.set_mode(FakeMode::Closed);
         scene.repair.page().await.unwrap_err();
-        scene.bus.come_back();
+        scene.bus.set_mode(FakeMode::Confirm);
         scene.clock.set(at(660));
         assert_eq!(scene.pass().await.unwrap(), 68);
         assert_eq!(scene.bus.published().len(), 100);

@@ -1,4 +1,4 @@
-//! The contract on RabbitMQ, and what only a broker can do to a bus. One virtual host a test.
+//! The contract suite on RabbitMQ, and tests of the AMQP implementation. Each test has its own virtual host.
 
 mod channel_errors;
 mod connecting;
@@ -8,13 +8,13 @@ mod log;
 mod probing;
 
 mod in_order {
-    use super::fixture::Place;
+    use super::fixture::InOrder;
 
-    crate::contract::contract!(Place);
+    crate::contract::contract!(InOrder);
 }
 
 mod each {
-    use super::fixture::EachPlace;
+    use super::fixture::Each;
 
-    crate::contract::contract!(EachPlace);
+    crate::contract::contract!(Each);
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::{STRUCTURED, changed, removed, request, scene, scene_with};
-use crate::fakes::{Mood, Stopped};
+use crate::fakes::{FakeMode, Stopped};
 use crate::{Console, ConsoleContext, ConsoleLimits};
 
 #[tokio::test]
@@ -164,7 +164,7 @@ async fn readiness_names_what_is_away() {
     );
 
     scene.store.away.store(true, Ordering::SeqCst);
-    *scene.bus.mood.lock().unwrap() = Mood::Silent;
+    scene.bus.set_mode(FakeMode::Unavailable);
     let away = scene.send(anonymous("/readyz")).await;
     assert_eq!(away.status, 503);
     assert_eq!(

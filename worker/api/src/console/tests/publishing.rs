@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{STRUCTURED, TRACE, changed, removed, request, scene};
-use crate::fakes::Mood;
+use crate::fakes::FakeMode;
 
 #[tokio::test]
 async fn a_token_publishes_only_its_types_and_learns_nothing_of_others() {
@@ -130,12 +130,12 @@ async fn a_body_above_the_limit_is_refused() {
 async fn nothing_is_accepted_that_the_broker_did_not_confirm() {
     let scene = scene();
     let table = [
-        (Mood::Full, (503, "queue-full"), true),
-        (Mood::Silent, (503, "broker-away"), true),
-        (Mood::Denies, (502, "broker-refused"), false),
+        (FakeMode::Full, (503, "queue-full"), true),
+        (FakeMode::Unavailable, (503, "broker-away"), true),
+        (FakeMode::Deny, (502, "broker-refused"), false),
     ];
-    for (mood, expected, retry) in table {
-        *scene.bus.mood.lock().unwrap() = mood;
+    for (mode, expected, retry) in table {
+        scene.bus.set_mode(mode);
         let started = Instant::now();
         let answered = scene.post("all", &removed("sw1")).await;
         assert_eq!(answered.problem(), expected);

@@ -1,7 +1,7 @@
 use std::sync::atomic::Ordering;
 
 use super::*;
-use crate::fakes::{FakeBus, FakeStore, Mood, Stopped};
+use crate::fakes::{FakeBus, FakeMode, FakeStore, Stopped};
 use lockstep_store::DevicesInState;
 
 struct Scene {
@@ -39,7 +39,7 @@ async fn the_store_is_asked_once_in_a_while_and_what_is_old_is_not_shown() {
 async fn a_broker_that_is_away_is_not_connected() {
     let scene = scene();
     assert!(scene.sampler.sample().await.broker.unwrap().connected);
-    *scene.bus.mood.lock().unwrap() = Mood::Silent;
+    scene.bus.set_mode(FakeMode::Unavailable);
     assert!(!scene.sampler.sample().await.broker.unwrap().connected);
 }
 
