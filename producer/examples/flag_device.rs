@@ -1,4 +1,4 @@
-//! Tells Lockstep that an interface of a device was configured, and prints what came of it:
+//! Publishes an event that an interface was configured, and prints the result:
 //! `LOCKSTEP_BROKER_URL=amqp://… cargo run -p lockstep-producer --example flag_device -- sw1`
 
 use lockstep_producer::protocol::events::{InterfaceUpdated, UpdateKind, UpdatedInterface};

@@ -24,7 +24,7 @@ pub use options::ProducerOptions;
 use pipeline::Pipeline;
 use replies::Replies;
 
-/// Publishes events and commands, and waits for their results. Cheap to clone; all clones share one pipeline.
+/// Publishes events and commands, and waits for their results. Cheap to clone; all clones share one connection.
 #[derive(Clone, Debug)]
 pub struct Producer {
     shared: Arc<Shared>,
@@ -39,10 +39,10 @@ struct Shared {
 }
 
 impl Producer {
-    /// Connects to the broker. If it is not there yet, publishing waits for it.
+    /// Connects to the broker. If it cannot be reached yet, publishing waits for it.
     ///
     /// # Errors
-    /// When the address is not usable, or the broker refuses user, password or virtual host.
+    /// When the address is invalid, or the broker refuses user, password or virtual host.
     pub async fn connect(options: ProducerOptions) -> Result<Self, ProducerError> {
         let bus = AmqpBus::connect(options.amqp())
             .await
@@ -50,7 +50,7 @@ impl Producer {
         Ok(Self::over(bus, options))
     }
 
-    /// Publishes over a bus that is there already.
+    /// Creates a producer on an existing bus.
     pub fn over(bus: Arc<dyn Bus>, options: ProducerOptions) -> Self {
         let pipeline = Pipeline::start(bus.clone(), options.in_flight);
         let replies = tokio::sync::OnceCell::new();
@@ -64,17 +64,16 @@ impl Producer {
         }
     }
 
-    /// Publishes an event or a command under a fresh id, and returns that identity once the broker confirmed it.
+    /// Publishes an event or a command with a new id, and returns its identity after the broker confirmed it.
     ///
     /// # Errors
-    /// See [`ProducerError`]. After [`ProducerError::Timeout`] the outcome is not known; publish the same envelope again
-    /// with [`Self::publish_envelope`], which can do no harm.
+    /// See [`ProducerError`]. After [`ProducerError::Timeout`] the outcome is unknown. To be able to publish the same message
+    /// again, use [`Self::envelope`] and [`Self::publish_envelope`] instead.
     pub async fn publish(&self, message: impl Into<Message>) -> Result<Identity, ProducerError> {
         self.publish_envelope(&self.envelope(message)).await
     }
 
-    /// An envelope for a message, with a fresh id, this producer's source and the present time; yours to complete, and to
-    /// keep until it is confirmed.
+    /// Creates an envelope with a new id, this producer's source and the current time. Keep it until it is confirmed.
     #[expect(
         clippy::disallowed_methods,
         reason = "a producer is used outside of the worker and its clock"
@@ -83,7 +82,7 @@ impl Producer {
         Envelope::new(self.shared.options.source.clone(), Timestamp::now(), message)
     }
 
-    /// Publishes an envelope as it is: a second time under the same id, it is the same message.
+    /// Publishes an envelope unchanged. Publishing it twice has no second effect, since it is the same message.
     ///
     /// # Errors
     /// See [`ProducerError`].
@@ -91,15 +90,15 @@ impl Producer {
         self.send(envelope, None).await
     }
 
-    /// Publishes a message and waits for its result, as a worker committed it.
+    /// Publishes a message and waits for the result of the worker.
     ///
     /// # Errors
-    /// See [`ProducerError`]. A rejected message is no error here: its result says so.
+    /// See [`ProducerError`]. If the message is rejected, that is its result and not an error.
     pub async fn request(&self, message: impl Into<Message>) -> Result<Envelope, ProducerError> {
         self.request_envelope(&self.envelope(message)).await
     }
 
-    /// Publishes an envelope and waits for its result. Asked again with the same envelope, the answer is the same.
+    /// Publishes an envelope and waits for its result. Another request with the same envelope returns the same result.
     ///
     /// # Errors
     /// See [`ProducerError`].
@@ -111,13 +110,13 @@ impl Producer {
             .await?;
         let waiting = replies.expect(&envelope.identity.id);
         self.send(envelope, Some(replies.queue().as_str())).await?;
-        let answer = tokio::time::timeout(shared.options.result_timeout, waiting.answer()).await;
-        answer.map_err(|_| ProducerError::NoResult {
+        let result = tokio::time::timeout(shared.options.result_timeout, waiting.result()).await;
+        result.map_err(|_| ProducerError::NoResult {
             identity: envelope.identity.clone(),
         })?
     }
 
-    /// Waits until everything handed over is confirmed, and closes the connections.
+    /// Waits until all messages are confirmed, and closes the connections.
     pub async fn close(self) {
         self.shared.pipeline.drain().await;
         self.shared.bus.close().await;

@@ -5,25 +5,25 @@ use std::time::Duration;
 use lockstep_bus::amqp::AmqpOptions;
 use lockstep_protocol::Source;
 
-/// How a producer publishes.
+/// Options of a producer.
 #[derive(Clone)]
 pub struct ProducerOptions {
     /// `amqp://user:password@host:port/vhost` or `amqps://…`.
     pub url: String,
-    /// Who publishes: a URI reference such as `urn:example:netbox`.
+    /// The source of the messages: a URI reference such as `urn:example:netbox`.
     pub source: Source,
-    /// The certificate authority of the broker in PEM, where the operating system does not know it.
+    /// The certificate authority of the broker, a PEM file. `None` uses the operating system's authorities.
     pub ca_file: Option<PathBuf>,
-    /// How many messages wait for their confirm at most; more callers wait. 1,000.
+    /// The most messages that wait to be published; further callers wait. Default: 1,000.
     pub in_flight: usize,
-    /// How long a caller waits for the confirm. 30 s.
+    /// How long a caller waits for the confirm. Default: 30 s.
     pub publish_timeout: Duration,
-    /// How long a caller waits for the result, after the confirm. 60 s.
+    /// How long a caller waits for the result, after the confirm. Default: 60 s.
     pub result_timeout: Duration,
 }
 
 impl ProducerOptions {
-    /// The defaults, for this broker and source.
+    /// The default options for this broker and source.
     pub fn new(url: impl Into<String>, source: Source) -> Self {
         Self {
             url: url.into(),
@@ -45,7 +45,7 @@ impl ProducerOptions {
 }
 
 impl fmt::Debug for ProducerOptions {
-    /// Without the address: it has the password.
+    /// Omits the address, which contains the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProducerOptions")
             .field("source", &self.source)

@@ -1,4 +1,4 @@
-//! Many callers, one stream of confirmed batches: each caller waits for its own message only.
+//! Combines the messages of many callers to batches. Each caller waits for the confirm of its own message only.
 
 use std::sync::Arc;
 
@@ -10,21 +10,21 @@ use crate::ProducerError;
 
 /// The most messages published together.
 const BATCH: usize = 256;
-/// How many batches are under way at a time, so that one waits for its confirms while the next is written.
+/// The most batches in flight, so that one can be written while others wait for their confirms.
 const BATCHES: usize = 4;
 
 type PublishResult = Result<(), Arc<PublishError>>;
 
-/// A message, and who waits for its confirm.
+/// A message, and where to report its confirm.
 struct Waiting {
     outgoing: Outgoing,
     confirmed: oneshot::Sender<PublishResult>,
 }
 
-/// The way to the broker.
+/// Publishes messages in batches.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
-    /// Written by callers, read by the batching task; full means that callers wait.
+    /// Messages from callers to the batching task. Callers wait while it is full. `None` after [`Self::drain`].
     waiting: std::sync::Mutex<Option<mpsc::Sender<Waiting>>>,
     tasks: TaskTracker,
 }
@@ -42,9 +42,9 @@ impl Pipeline {
         }
     }
 
-    /// Hands a message over and waits for its confirm.
+    /// Publishes a message and waits for its confirm.
     pub(crate) async fn publish(&self, outgoing: Outgoing) -> Result<(), ProducerError> {
-        let sender = self.waiting.lock().expect("nobody panics holding it").clone();
+        let sender = self.waiting.lock().expect("no holder of the lock panics").clone();
         let (confirmed, outcome) = oneshot::channel();
         let Some(sender) = sender else {
             return Err(ProducerError::Closed);
@@ -60,9 +60,9 @@ impl Pipeline {
         })
     }
 
-    /// Takes nothing more, and waits until what was taken is confirmed.
+    /// Accepts no further messages, and waits until the accepted ones are confirmed.
     pub(crate) async fn drain(&self) {
-        self.waiting.lock().expect("nobody panics holding it").take();
+        self.waiting.lock().expect("no holder of the lock panics").take();
         self.tasks.wait().await;
     }
 }
@@ -88,9 +88,9 @@ async fn batch(bus: Arc<dyn Bus>, mut waiting: mpsc::Receiver<Waiting>, tasks: T
     }
 }
 
-/// Publishes a batch; where that fails, one by one, so that each caller gets its own answer.
+/// Publishes a batch. If that fails, publishes its messages one by one, so that each caller gets its own error.
 async fn publish(bus: &dyn Bus, batch: Vec<Waiting>) {
-    // Whoever stopped waiting does not want it published any more, if it is not on its way yet.
+    // Messages whose callers stopped waiting are not published.
     let batch: Vec<Waiting> = batch
         .into_iter()
         .filter(|message| !message.confirmed.is_closed())
@@ -105,7 +105,7 @@ async fn publish(bus: &dyn Bus, batch: Vec<Waiting>) {
             Err(_) if !alone => bus.publish(vec![message.outgoing]).await.map_err(Arc::new),
             Err(error) => Err(Arc::new(same(error))),
         };
-        // Nobody may be waiting any more.
+        // Fails if the caller stopped waiting.
         let _ = message.confirmed.send(outcome);
     }
 }

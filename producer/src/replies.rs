@@ -1,4 +1,4 @@
-//! The reply queue of a producer, and who waits for what on it.
+//! Consumes the reply queue of a producer, and assigns results to waiting callers.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -12,12 +12,12 @@ use uuid::Uuid;
 
 use crate::ProducerError;
 
-/// The most results in hand at a time.
+/// The most results in flight.
 const PREFETCH: u16 = 500;
 
 type Waiters = Arc<Mutex<HashMap<String, oneshot::Sender<Envelope>>>>;
 
-/// Reads one reply queue, whose name nobody can guess, for as long as the producer lives.
+/// Consumes one reply queue until dropped. The name of the queue cannot be guessed.
 #[derive(Debug)]
 pub(crate) struct Replies {
     queue: ReplyQueue,
@@ -25,16 +25,16 @@ pub(crate) struct Replies {
     reading: tokio::task::AbortHandle,
 }
 
-/// Somebody who waits for the answer to one message.
+/// Waits for the result of one message.
 #[derive(Debug)]
 pub(crate) struct Waiter {
     id: String,
-    answer: oneshot::Receiver<Envelope>,
+    result: oneshot::Receiver<Envelope>,
     waiters: Waiters,
 }
 
 impl Replies {
-    /// Declares the queue and begins to read it.
+    /// Declares the queue and starts to consume it.
     pub(crate) async fn start(bus: Arc<dyn Bus>) -> Result<Self, ProducerError> {
         let queue = ReplyQueue::of(bus.user(), &Uuid::now_v7().simple().to_string());
         let queue = queue.map_err(|error| {
@@ -59,22 +59,22 @@ impl Replies {
         })
     }
 
-    /// The queue to name as `reply_to`.
+    /// The queue to set as `reply_to`.
     pub(crate) fn queue(&self) -> &ReplyQueue {
         &self.queue
     }
 
-    /// Begins to wait for the answer to a message; to be called before it is published.
+    /// Registers for the result of a message. Call it before the message is published.
     pub(crate) fn expect(&self, id: &MessageId) -> Waiter {
-        let (sender, answer) = oneshot::channel();
+        let (sender, result) = oneshot::channel();
         let id = id.to_string();
         self.waiters
             .lock()
-            .expect("nobody panics holding it")
+            .expect("no holder of the lock panics")
             .insert(id.clone(), sender);
         Waiter {
             id,
-            answer,
+            result,
             waiters: self.waiters.clone(),
         }
     }
@@ -87,9 +87,9 @@ impl Drop for Replies {
 }
 
 impl Waiter {
-    /// The answer.
-    pub(crate) async fn answer(mut self) -> Result<Envelope, ProducerError> {
-        (&mut self.answer).await.map_err(|_| ProducerError::Closed)
+    /// Waits for the result.
+    pub(crate) async fn result(mut self) -> Result<Envelope, ProducerError> {
+        (&mut self.result).await.map_err(|_| ProducerError::Closed)
     }
 }
 
@@ -97,21 +97,25 @@ impl Drop for Waiter {
     fn drop(&mut self) {
         self.waiters
             .lock()
-            .expect("nobody panics holding it")
+            .expect("no holder of the lock panics")
             .remove(&self.id);
     }
 }
 
-/// An answer that nobody waits for is an answer that came twice, or too late: it is dropped, the worker's store has it.
+/// Passes results to their waiters. A result without a waiter arrived twice or too late, and is dropped; the store keeps every
+/// outcome.
 async fn read(mut consumer: Box<dyn Consumer>, waiters: Waiters) {
     while let Some(batch) = consumer.take(usize::from(PREFETCH), Duration::ZERO).await {
         for delivery in batch.deliveries {
             let Ok(decoded) = Envelope::decode(&delivery.body) else {
-                tracing::warn!(message.id = ?delivery.properties.message_id, "result cannot be read");
+                tracing::warn!(message.id = ?delivery.properties.message_id, "cannot decode a result");
                 continue;
             };
-            let answers = delivery.properties.correlation_id.unwrap_or_default();
-            let waiter = waiters.lock().expect("nobody panics holding it").remove(&answers);
+            let request = delivery.properties.correlation_id.unwrap_or_default();
+            let waiter = waiters
+                .lock()
+                .expect("no holder of the lock panics")
+                .remove(&request);
             if let Some(waiter) = waiter {
                 let _ = waiter.send(decoded.envelope);
             }

@@ -10,7 +10,11 @@ fn main() -> std::io::Result<()> {
         Some("messages") => schema::messages(),
         Some("asyncapi") => schema::asyncapi(),
         Some("broker") => schema::broker_definitions("lockstep", "lockstep"),
-        _ => return Err(std::io::Error::other("say which: messages, asyncapi or broker")),
+        _ => {
+            return Err(std::io::Error::other(
+                "usage: generate_schema messages|asyncapi|broker",
+            ));
+        }
     };
     writeln!(std::io::stdout(), "{document:#}")
 }

@@ -1,5 +1,5 @@
-//! The limits on texts and lists, applied while a message is read. Each is also in the JSON Schemas, as far as a schema
-//! can say it. Lengths of texts count characters (Unicode scalar values), as JSON Schema does.
+//! The limits on texts and lists, enforced while a message is decoded. The JSON Schemas contain each limit that a schema
+//! can express. Lengths of texts count characters (Unicode scalar values), as JSON Schema does.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -11,13 +11,14 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 use uuid::Uuid;
 
-/// The most characters of a name, a label and every other text of one line.
+/// The most characters of a name, a label and every other single-line text.
 pub const MAX_LABEL: usize = 255;
 /// The most characters of a note, which may have several lines.
 pub const MAX_NOTE: usize = 1000;
 /// The most characters of a path inside a repository.
 pub const MAX_PATH: usize = 4096;
-/// The most paths that `lockstep.repository.changed` may hint at. Leave the hint out rather than cutting it.
+/// The most paths of one `lockstep.repository.changed`. A sender with more paths leaves the field out instead of
+/// truncating it.
 pub const MAX_PATHS: usize = 10_000;
 /// The most interfaces of one `lockstep.interface.updated`, and the most neighbours of one `lockstep.device.provisioned`.
 pub const MAX_INTERFACES: usize = 4096;
@@ -29,7 +30,7 @@ pub const MAX_CHUNK_GROUPS: usize = 1000;
 pub const MAX_CHUNK_INTERFACES: usize = 10_000;
 /// The most clients of one inventory chunk.
 pub const MAX_CHUNK_CLIENTS: usize = 10_000;
-/// The most entities a task is run on by their ids.
+/// The most entity ids in one `lockstep.task.requested`.
 pub const MAX_ENTITIES: usize = 100_000;
 
 /// Whether a text is 1 to 255 characters without control characters.
@@ -58,24 +59,24 @@ fn check_note(text: &str) -> Result<(), String> {
 }
 
 fn check_length(text: &str, most: usize) -> Result<(), String> {
-    // Bytes are an upper bound of characters, and cheaper.
+    // A text never has more characters than bytes, and the byte length needs no counting.
     if text.len() <= most {
         return Ok(());
     }
     match text.chars().count() {
-        length if length > most => Err(format!("has {length} characters, the most is {most}")),
+        length if length > most => Err(format!("has {length} characters; the maximum is {most}")),
         _ => Ok(()),
     }
 }
 
-/// Reads a text of one line: 1 to 255 characters without control characters.
+/// Reads a single-line text: 1 to 255 characters without control characters.
 pub(crate) fn label<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
     check_label(&text).map_err(D::Error::custom)?;
     Ok(text)
 }
 
-/// Reads a text of one line, or nothing.
+/// Reads a single-line text; absent and `null` are `None`.
 pub(crate) fn optional_label<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
     text.as_deref()
@@ -84,7 +85,7 @@ pub(crate) fn optional_label<'de, D: Deserializer<'de>>(deserializer: D) -> Resu
     Ok(text)
 }
 
-/// Reads a text of at most 1,000 characters that may have several lines, or nothing.
+/// Reads a text of at most 1,000 characters that may have several lines; absent and `null` are `None`.
 pub(crate) fn optional_note<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
     text.as_deref()
@@ -93,7 +94,7 @@ pub(crate) fn optional_note<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
     Ok(text)
 }
 
-/// Reads an RFC 3339 timestamp, or nothing.
+/// Reads an RFC 3339 timestamp; absent and `null` are `None`.
 pub(crate) fn optional_time<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Timestamp>, D::Error> {
@@ -102,12 +103,12 @@ pub(crate) fn optional_time<'de, D: Deserializer<'de>>(
     };
     let refuse = |error: &dyn fmt::Display| {
         D::Error::custom(format!(
-            "is no RFC 3339 timestamp, such as 2026-03-01T12:00:00Z: {error}"
+            "is not an RFC 3339 timestamp such as 2026-03-01T12:00:00Z: {error}"
         ))
     };
     if !is_rfc3339(&text) {
         return Err(refuse(
-            &"date, `T`, time with seconds, and `Z` or an offset are needed",
+            &"expected a date, `T`, a time with seconds, and `Z` or an offset",
         ));
     }
     match text.parse() {
@@ -116,7 +117,8 @@ pub(crate) fn optional_time<'de, D: Deserializer<'de>>(
     }
 }
 
-/// Whether a text has the form of RFC 3339 with at most nine digits of a second; jiff reads several more forms.
+/// Whether a text has the form of RFC 3339 with at most nine fractional digits. Checked here because jiff accepts other
+/// forms too.
 fn is_rfc3339(text: &str) -> bool {
     const FORM: &[u8] = b"dddd-dd-ddTdd:dd:dd";
     let fits = |byte: &u8, form: &u8| match form {
@@ -147,14 +149,14 @@ fn is_rfc3339(text: &str) -> bool {
     }
 }
 
-/// Reads a UUID in its usual form with hyphens.
+/// Reads a UUID in the hyphenated form of 36 characters; other forms that the `uuid` crate accepts are rejected.
 pub(crate) fn uuid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Uuid, D::Error> {
     let text = String::deserialize(deserializer)?;
     let usual_length = text.len() == 36;
     match Uuid::try_parse(&text) {
         Ok(id) if usual_length => Ok(id),
         _ => Err(D::Error::custom(
-            "is no UUID such as 0197a5d2-7c1f-7d3e-8a4b-5c6d7e8f9012",
+            "is not a UUID such as 0197a5d2-7c1f-7d3e-8a4b-5c6d7e8f9012",
         )),
     }
 }
@@ -168,7 +170,7 @@ where
     deserializer.deserialize_seq(List { length, key: None })
 }
 
-/// Reads a list whose length is within these bounds, or nothing.
+/// Reads a list whose length is within these bounds; absent and `null` are `None`.
 pub(crate) fn optional_list<'de, D, T>(
     deserializer: D,
     length: RangeInclusive<usize>,
@@ -198,7 +200,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for OptionalList<T> {
     }
 }
 
-/// Reads a list of at most so many entries, no two of which have the same key.
+/// Reads a list of at most `most` entries with distinct keys.
 pub(crate) fn unique<'de, D, T>(
     deserializer: D,
     most: usize,
@@ -245,7 +247,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for List<T> {
         if list.len() < *self.length.start() {
             let least = self.length.start();
             return Err(A::Error::custom(format!(
-                "has {} entries, the least is {least}",
+                "has {} entries; the minimum is {least}",
                 list.len()
             )));
         }
@@ -253,7 +255,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for List<T> {
     }
 }
 
-/// One entry of a list. What is wrong with it is said while it is read, so that the path of the error is its own.
+/// One entry of a list. Its checks run while it is read, so that an error has the path of the entry, not of the list.
 struct Entry<'a, T> {
     full: Option<usize>,
     key: Option<fn(&T) -> String>,
@@ -267,16 +269,14 @@ impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Entry<'_, T> {
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
         if let Some(most) = self.full {
             return Err(D::Error::custom(format!(
-                "is one too many, the most is {most}: send several messages"
+                "is one entry too many; the maximum is {most}: split them over several messages"
             )));
         }
         let entry = T::deserialize(deserializer)?;
         if let Some(key) = self.key {
             let key = key(&entry);
             if self.keys.contains(&key) {
-                return Err(D::Error::custom(format!(
-                    "{key:?} comes a second time in this list"
-                )));
+                return Err(D::Error::custom(format!("{key:?} occurs twice in this list")));
             }
             self.keys.insert(key);
         }

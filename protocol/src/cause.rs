@@ -1,25 +1,25 @@
-//! Why a device stopped being synchronized, in the words operators of CNaaS NMS know (`reference/cnaas.md` §1).
+//! Why a device became unsynchronized, in the terms of CNaaS NMS (see `docs/sync-rules.md`).
 
 use serde::{Deserialize, Serialize};
 
-/// The reason of one flag.
+/// Why a device was flagged as unsynchronized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
-    /// Interfaces were configured anew.
+    /// The configuration of one or more of its interfaces changed.
     InterfaceUpdated,
     /// The device came up by zero-touch provisioning.
     DeviceInit,
-    /// A link to it was made.
+    /// A link to another device was created.
     LinknetCreated,
-    /// It was moved to UNMANAGED.
+    /// The device was moved to UNMANAGED.
     WasUnmanaged,
-    /// An inventory said that it is not synchronized.
+    /// An imported inventory lists the device as unsynchronized.
     InventoryImported,
-    /// The settings repository changed what concerns it.
+    /// A commit in the settings repository changed files that affect the device.
     RefreshSettings,
-    /// The templates repository changed what it is rendered from.
+    /// A commit in the templates repository changed a template that the device's configuration is rendered from.
     RefreshTemplates,
 }
 

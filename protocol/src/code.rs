@@ -1,8 +1,8 @@
-//! Stable codes: what programs may act on. The prose beside a code may change, its meaning never does.
+//! Stable error codes for programs. The reason text beside a code may change; the meaning of a code never does.
 
 use serde::{Deserialize, Serialize};
 
-/// Why a message was rejected or died.
+/// Why a message was rejected or dead-lettered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -13,41 +13,41 @@ pub enum Code {
     InvalidEnvelope,
     /// The `data` does not fit the message's type.
     InvalidData,
-    /// The `type` is none that Lockstep knows.
+    /// The `type` is not in the protocol.
     UnknownType,
-    /// The `type` is known, but is nothing a worker takes from this lane.
+    /// The `type` is known, but this lane does not process it.
     UnexpectedType,
-    /// The same `(source, id)` came before with other content.
+    /// An earlier message with the same `(source, id)` had different content.
     IdReused,
-    /// No device has the hostname named.
+    /// No device has this hostname.
     UnknownDevice,
     /// A device with that hostname exists already.
     DeviceExists,
     /// The same MAC address or serial number belongs to another device.
     IdentityConflict,
-    /// No repository is configured under that name.
+    /// No repository with this name is configured.
     UnknownRepository,
     /// The remote repository has no such branch.
     UnknownBranch,
     /// The repository has no such commit.
     UnknownCommit,
-    /// The settings or templates at the tip do not hold; the accepted commit stays.
+    /// The settings or templates at the tip are invalid; the accepted commit stays.
     InvalidIntent,
-    /// No dead letter has the number named.
+    /// No dead letter has this number.
     UnknownDeadLetter,
     /// The sender may not publish messages of this type.
     NotAllowed,
-    /// The body is larger than what is accepted.
+    /// The body is larger than 4 MiB.
     TooLarge,
-    /// The message was tried as often as the ladder allows, and failed each time.
+    /// Every attempt failed, including those after the last retry delay.
     AttemptsExhausted,
-    /// The work on this message panicked or ended its process, time and again.
+    /// Processing this message repeatedly panicked or crashed the worker.
     Crashed,
-    /// The store can never keep what the message does.
+    /// The database permanently rejects the changes of this message.
     StoreRefused,
-    /// The kind is part of the contract, but this version does not work it yet.
+    /// The type is in the protocol, but this version of Lockstep does not process it yet.
     NotSupported,
-    /// The broker itself gave up delivering the message.
+    /// The message reached the delivery limit of its queue at the broker.
     DeliveryLimit,
 }
 

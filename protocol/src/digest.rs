@@ -1,16 +1,16 @@
-//! The digest by which a redelivered message is told from another one under the same identity.
+//! The digest of a message. It distinguishes a redelivery from a different message with the same identity.
 
 use std::{fmt, io};
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-/// SHA-256 over type, subject and data of a message. Order of keys and white space do not count, since a producer may
-/// encode the same message twice in different ways; time and trace do not count either.
+/// SHA-256 of type, subject and data of a message. The order of keys and white space have no influence, since a producer
+/// may encode the same message in different ways; time and trace are not part of the digest.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest([u8; 32]);
 
-/// A hash as something to write to.
+/// Adapts a hash to [`io::Write`].
 struct Text(Sha256);
 
 impl io::Write for Text {
@@ -25,31 +25,36 @@ impl io::Write for Text {
 }
 
 impl Digest {
-    /// The digest of a message of this type and subject with this data.
-    #[expect(clippy::missing_panics_doc, reason = "it cannot happen, as the message says")]
+    /// Computes the digest of a message.
+    #[expect(
+        clippy::missing_panics_doc,
+        reason = "unreachable; the message of `expect` gives the reason"
+    )]
     pub fn of(kind: &str, subject: Option<&str>, data: &Value) -> Self {
         let mut hash = Sha256::new();
         hash.update(kind.as_bytes());
         hash.update([0]);
         hash.update(subject.unwrap_or_default().as_bytes());
         hash.update([0]);
-        // `serde_json::Value` keeps its keys sorted, so this text is canonical. It is never whole in memory.
+        // `serde_json::Value` keeps its keys sorted, so this text is canonical. It is hashed while it is written, so the
+        // whole text is never in memory.
         let mut text = Text(hash);
-        serde_json::to_writer(&mut text, data).expect("a hash takes all text, and JSON values have text");
+        serde_json::to_writer(&mut text, data)
+            .expect("hashing never fails, and every `Value` can be serialized");
         Self(text.0.finalize().into())
     }
 
-    /// The digest of bytes that could not be decoded.
+    /// Computes the digest of a body that could not be decoded.
     pub fn of_bytes(body: &[u8]) -> Self {
         Self(Sha256::digest(body).into())
     }
 
-    /// The digest as bytes.
+    /// The 32 bytes of the digest.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// Reads a digest back from a store.
+    /// Restores a digest from the database.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
@@ -74,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spelling_does_not_count_and_content_does() {
+    fn the_digest_depends_on_content_and_not_on_its_encoding() {
         let one: Value = serde_json::from_str(r#"{"b": 1, "a": [true]}"#).unwrap();
         let other: Value = serde_json::from_str(r#"{"a":[true],"b":1}"#).unwrap();
         assert_eq!(

@@ -1,4 +1,4 @@
-//! The CloudEvents 1.0 envelope in structured JSON: how every message is written and read.
+//! Encodes and decodes the CloudEvents 1.0 envelope of every message, in structured JSON.
 
 use jiff::Timestamp;
 use serde::de::IgnoredAny;
@@ -11,33 +11,33 @@ use crate::{Code, Digest, Identity, Kind, Message, MessageId, Source, TraceParen
 /// The content type of every message.
 pub const CONTENT_TYPE: &str = "application/cloudevents+json";
 
-/// The largest body accepted anywhere: 4 MiB. An inventory is imported in chunks that stay far below.
+/// The largest body accepted anywhere: 4 MiB. Inventories are imported in chunks that are much smaller.
 pub const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 
-/// The longest place and reason of an error, and the longest claimed type repeated in one: what is wrong may be a text
-/// as long as the message.
+/// The most characters of an error's place, reason and quoted type. Without a limit a quoted text could be as long as the
+/// message.
 const MAX_QUOTED_CHARS: usize = 500;
 
 /// A message with its CloudEvents attributes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Envelope {
-    /// Who the message is.
+    /// Identifies the message: the same identity twice is the same message.
     pub identity: Identity,
-    /// The device the message is about, where there is one.
+    /// The hostname of the device the message is about; absent where it is not about one device.
     pub subject: Option<String>,
-    /// When what it tells happened. Optional in CloudEvents; whoever needs an instant falls back to that of receipt.
+    /// When the event happened. Optional in CloudEvents; workers use the time of receipt if it is absent.
     pub time: Option<Timestamp>,
-    /// The trace it belongs to.
+    /// The W3C trace context, if any.
     pub traceparent: Option<TraceParent>,
-    /// The identity of the message it follows from, as `SOURCE ID`.
+    /// The identity of the message that caused this one, as `SOURCE ID`.
     pub causationid: Option<String>,
-    /// Who asked, as the broker or the console authenticated it; never taken from what a client wrote.
+    /// The sender as the broker or the console authenticated it. What a client writes here is not trusted.
     pub actor: Option<String>,
-    /// Type and data.
+    /// The type and the data.
     pub message: Message,
 }
 
-/// The envelope as it stands on the wire.
+/// The encoded form of an envelope.
 #[derive(Serialize)]
 struct Wire<'a> {
     specversion: &'static str,
@@ -59,7 +59,7 @@ struct Wire<'a> {
     data: &'a Message,
 }
 
-/// The attributes as a producer may have written them; what else it wrote is ignored.
+/// The attributes before validation; unknown attributes are ignored.
 #[derive(Deserialize)]
 struct Raw {
     specversion: String,
@@ -82,35 +82,35 @@ struct Raw {
     data_base64: Option<IgnoredAny>,
 }
 
-/// A message read from the wire, with the digest of what it said.
+/// A decoded message with its digest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decoded {
-    /// The message.
+    /// The decoded message.
     pub envelope: Envelope,
-    /// The digest of its type, subject and data.
+    /// The digest of type, subject and data.
     pub digest: Digest,
 }
 
-/// Why bytes are no message, with as much of its identity as could be read.
+/// Why a body could not be decoded, with the parts of its identity that could be read.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{code} at {place}: {reason}")]
 pub struct DecodeError {
-    /// What is wrong, for programs.
+    /// The stable code, for programs.
     pub code: Code,
-    /// The JSON path, such as `$.data.interfaces[0].name`; shortened where it is very long.
+    /// The JSON path of the error, such as `$.data.interfaces[0].name`; truncated to 500 characters.
     pub place: String,
-    /// What is wrong, for people, and what would be right; shortened where it is very long.
+    /// What is wrong and what was expected, for people; truncated to 500 characters.
     pub reason: String,
-    /// Who the message is, if that could be read.
+    /// The identity, if `source` and `id` could be read.
     pub identity: Option<Identity>,
-    /// The type it claims, if that could be read; shortened where it is very long.
+    /// The `type`, if it could be read; truncated to 500 characters.
     pub kind: Option<String>,
-    /// The digest of type, subject and data, if those could be read; otherwise of the bytes.
+    /// The digest of type, subject and data, if they could be read; otherwise the digest of the body.
     pub digest: Digest,
 }
 
 impl Envelope {
-    /// A message of our own making, with a fresh id and the given time.
+    /// Creates a message with a new id and the given time.
     pub fn new(source: Source, time: Timestamp, message: impl Into<Message>) -> Self {
         Self {
             identity: Identity {
@@ -126,14 +126,14 @@ impl Envelope {
         }
     }
 
-    /// The same message about a device.
+    /// Sets the subject, which is the hostname of a device.
     #[must_use]
     pub fn with_subject(mut self, subject: impl Into<String>) -> Self {
         self.subject = Some(subject.into());
         self
     }
 
-    /// The digest of what it says.
+    /// The digest of type, subject and data.
     pub fn digest(&self) -> Digest {
         Digest::of(
             self.message.kind().as_str(),
@@ -142,8 +142,11 @@ impl Envelope {
         )
     }
 
-    /// The message as structured CloudEvents JSON.
-    #[expect(clippy::missing_panics_doc, reason = "it cannot happen, as the message says")]
+    /// Encodes the message as structured CloudEvents JSON.
+    #[expect(
+        clippy::missing_panics_doc,
+        reason = "unreachable; the message of `expect` gives the reason"
+    )]
     pub fn encode(&self) -> Vec<u8> {
         let wire = Wire {
             specversion: "1.0",
@@ -161,19 +164,22 @@ impl Envelope {
         serde_json::to_vec(&wire).expect("envelopes have string keys and no failing serializers")
     }
 
-    /// Reads a message.
+    /// Decodes a message.
     ///
     /// # Errors
-    /// The first thing that is wrong, with its JSON path and as much of the identity as could be read.
+    /// The first error, with its JSON path and the identity if it could be read.
     pub fn decode(body: &[u8]) -> Result<Decoded, DecodeError> {
         if body.len() > MAX_BODY_BYTES {
-            let reason = format!("the body has {} bytes, the most is {MAX_BODY_BYTES}", body.len());
+            let reason = format!(
+                "the body has {} bytes; the maximum is {MAX_BODY_BYTES}",
+                body.len()
+            );
             return Err(unreadable(body, Code::TooLarge, "$", &reason));
         }
-        // An object and nothing else: serde would read a list of the attributes' values as well.
+        // Only an object is accepted: serde would also read a list of the attributes' values.
         match body.iter().find(|byte| !b" \t\r\n".contains(byte)) {
             Some(b'{') => {}
-            other => return Err(no_object(body, other.copied())),
+            other => return Err(not_an_object(body, other.copied())),
         }
         match serde_json::from_slice::<Raw>(body) {
             Ok(raw) => raw.into_decoded(),
@@ -200,31 +206,28 @@ impl Raw {
             digest,
         };
         if self.specversion != "1.0" {
-            let reason = format!(
-                "is {:?}, only CloudEvents \"1.0\" is understood",
-                self.specversion
-            );
+            let reason = format!("is {:?}; only CloudEvents \"1.0\" is supported", self.specversion);
             return Err(refuse(Code::InvalidEnvelope, "$.specversion", reason));
         }
         if let Some(other) = self.datacontenttype.filter(|text| !is_json(text)) {
-            let reason = format!("is {other:?}, only JSON data is understood: \"application/json\"");
+            let reason = format!("is {other:?}; only JSON data is supported: \"application/json\"");
             return Err(refuse(Code::InvalidEnvelope, "$.datacontenttype", reason));
         }
-        // A broken trace never costs a message: the trace is dropped, as W3C asks.
+        // W3C Trace Context requires that a malformed `traceparent` is ignored; it does not invalidate the message.
         let traceparent = self.traceparent.and_then(|text| TraceParent::try_from(text).ok());
         let kind: Kind = self.kind.parse().map_err(|error: UnknownKind| {
             refuse(
                 Code::UnknownType,
                 "$.type",
-                format!("{error}; `lockstep schema messages` lists the known ones"),
+                format!("{error}; `lockstep schema messages` lists the known types"),
             )
         })?;
         if self.data_base64.is_some() {
-            let reason = "is not understood: send the body as a JSON object in `data`".to_owned();
+            let reason = "is not supported: send the body as a JSON object in `data`".to_owned();
             return Err(refuse(Code::InvalidEnvelope, "$.data_base64", reason));
         }
         if missing {
-            let reason = "is missing: the body belongs there, as a JSON object".to_owned();
+            let reason = "is missing: send the body there, as a JSON object".to_owned();
             return Err(refuse(Code::InvalidData, "$.data", reason));
         }
         let message = Message::from_data(kind, &data)
@@ -242,8 +245,8 @@ impl Raw {
     }
 }
 
-/// Whether data of this content type is JSON: the subtype is `json` or ends with `+json`, as the JSON event format of
-/// CloudEvents has it.
+/// Whether data of this content type is JSON: the JSON event format of CloudEvents requires the subtype `json` or one that
+/// ends with `+json`.
 fn is_json(content_type: &str) -> bool {
     let media_type = content_type.split(';').next().unwrap_or_default();
     let Some((kind, subtype)) = media_type.split_once('/') else {
@@ -253,7 +256,7 @@ fn is_json(content_type: &str) -> bool {
     !kind.is_empty() && suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case("json"))
 }
 
-/// A path of serde's as a JSON path below `root`.
+/// Converts a path of `serde_path_to_error` to a JSON path below `root`.
 fn place_in(root: &str, path: &str) -> String {
     match path {
         "." => root.to_owned(),
@@ -269,14 +272,14 @@ fn shortened(text: &str) -> String {
     }
 }
 
-fn no_object(body: &[u8], first: Option<u8>) -> DecodeError {
+fn not_an_object(body: &[u8], first: Option<u8>) -> DecodeError {
     let reason = match first {
         None => "the body is empty",
-        Some(b'[') => "is a list, one CloudEvents envelope is needed: a JSON object",
+        Some(b'[') => "is a list; expected one CloudEvents envelope: a JSON object",
         Some(0xef) if body.starts_with(b"\xef\xbb\xbf") => {
-            "begins with a byte order mark, which JSON must not have"
+            "begins with a byte order mark, which JSON does not allow"
         }
-        Some(_) => "is no JSON object",
+        Some(_) => "is not a JSON object",
     };
     unreadable(body, Code::InvalidJson, "$", reason)
 }
@@ -292,12 +295,12 @@ fn unreadable(body: &[u8], code: Code, place: &str, reason: &str) -> DecodeError
     }
 }
 
-/// The attributes do not fit: reads them once more, now following the path, tells broken JSON from a broken envelope, and
-/// keeps the identity if it was readable.
+/// Reads an invalid body a second time to find the path of the error, to tell invalid JSON from an invalid envelope, and to
+/// keep the identity if it is readable. Only the error path pays for following the path.
 fn envelope_error(body: &[u8]) -> DecodeError {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let (place, reason) = match serde_path_to_error::deserialize::<_, Raw>(&mut deserializer) {
-        Ok(_) => ("$".to_owned(), "something follows the JSON object".to_owned()),
+        Ok(_) => ("$".to_owned(), "has more data after the JSON object".to_owned()),
         Err(error) => (
             place_in("$", &error.path().to_string()),
             error.inner().to_string(),

@@ -1,4 +1,4 @@
-//! Who a message is: its `(source, id)` pair, and how the ids of messages that follow from one are derived.
+//! The identity of a message, its `(source, id)` pair, and how ids of follow-up messages are derived from it.
 
 use std::fmt;
 
@@ -7,34 +7,34 @@ use uuid::Uuid;
 
 use crate::Kind;
 
-/// The namespace of every derived id. Part of the contract: changing it would make redelivered messages new ones.
+/// The namespace of every derived id. Part of the protocol: with another namespace the results of redelivered messages
+/// would get new ids.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6d1d_7f0a_53c6_5f0e_9c51_0b6c_6f63_6b73);
 
-/// The longest `id` and `source` accepted: what an AMQP short string can carry.
+/// The longest `id` and `source` in bytes: the limit of an AMQP short string.
 pub const MAX_LENGTH: usize = 255;
 
-/// The `id` of a message, unique within its source: 1 to 255 bytes of text without control characters.
+/// The `id` of a message, unique within its source: 1 to 255 bytes without control characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct MessageId(String);
 
-/// Where a message comes from: a URI reference of 1 to 255 characters of ASCII without blanks, such as
-/// `urn:example:netbox`.
+/// The origin of a message: a URI reference of 1 to 255 ASCII characters without blanks, such as `urn:example:netbox`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Source(String);
 
-/// Why a text is not an id or a source.
+/// Why a text is not a valid id or source.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum IdentityError {
-    /// Nothing is there.
+    /// The text is empty.
     #[error("must not be empty")]
     Empty,
-    /// Longer than [`MAX_LENGTH`].
-    #[error("is {0} bytes long, the most is {MAX_LENGTH}")]
+    /// The text is longer than [`MAX_LENGTH`] bytes.
+    #[error("is {0} bytes long; the maximum is {MAX_LENGTH}")]
     TooLong(usize),
-    /// Contains a character that has no place in an identifier.
-    #[error("contains the character {0:?}, which has no place there")]
+    /// The text contains a character that identifiers must not contain.
+    #[error("contains the character {0:?}, which is not allowed there")]
     Character(char),
 }
 
@@ -82,7 +82,7 @@ impl From<Source> for String {
 }
 
 impl MessageId {
-    /// A new id for a message that begins something: a UUIDv7, which sorts by the time it was made.
+    /// Generates an id for a message that has no cause: a UUIDv7, which sorts by creation time.
     pub fn new() -> Self {
         Self(Uuid::now_v7().to_string())
     }
@@ -106,7 +106,7 @@ impl From<Uuid> for MessageId {
 }
 
 impl Source {
-    /// The source of every result: all workers speak with one voice, so that a result published twice is the same.
+    /// The source of every result. All workers use the same one, so that a result published twice has one identity.
     pub fn worker() -> Self {
         Self("urn:lockstep:worker".to_owned())
     }
@@ -121,14 +121,14 @@ impl Source {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Identity {
-    /// Where the message comes from.
+    /// The origin of the message.
     pub source: Source,
-    /// Its id within that source.
+    /// The id, unique within the source.
     pub id: MessageId,
 }
 
 impl Identity {
-    /// The identity under which bytes that carry none of their own are remembered: the same bytes, the same identity.
+    /// The identity under which the store keeps a body without a readable identity, derived from its bytes.
     pub fn of_undecodable(body: &[u8]) -> Self {
         Self {
             source: Source("urn:lockstep:undecodable".to_owned()),
@@ -136,7 +136,8 @@ impl Identity {
         }
     }
 
-    /// The identity under which a message is remembered that reused another one's: derived from both pair and digest.
+    /// The identity under which the store keeps a message that reuses the identity of another one, derived from the reused
+    /// identity and the digest.
     #[must_use]
     pub fn of_reuse(&self, digest: &crate::Digest) -> Self {
         let name = [
@@ -153,8 +154,8 @@ impl Identity {
         }
     }
 
-    /// The id of the `index`-th message of a kind that follows from this one. Always the same for the same cause, so a
-    /// cause worked twice makes the same messages.
+    /// The id of the `index`-th follow-up message of a kind. It depends only on its arguments and this identity, so a message
+    /// processed twice produces follow-up messages with the same ids.
     pub fn derive(&self, kind: Kind, index: u64) -> MessageId {
         let name = format!("{}\0{}\0{}\0{index}", self.source.0, self.id.0, kind.as_str());
         Uuid::new_v5(&NAMESPACE, name.as_bytes()).into()

@@ -1,21 +1,21 @@
-//! Names and identifiers that travel in messages, each checked when it is read.
+//! Validated names and identifiers in messages.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A device's hostname: labels of letters, digits and inner hyphens between dots, at most 253 characters
-/// (`reference/cnaas.md` §1). One trailing dot is dropped; letters keep their case.
+/// A device's hostname: labels of letters, digits and inner hyphens, separated by dots, at most 253 characters
+/// (see `docs/sync-rules.md`). One trailing dot is removed; letters keep their case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Hostname(String);
 
-/// Why a text is not a name of its kind.
+/// Why a text is not a valid name of its kind.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum NameError {
     /// Not a hostname.
     #[error(
-        "{0:?} is not a hostname: labels of 1 to 63 letters, digits and inner hyphens, between dots, at most 253 characters"
+        "{0:?} is not a hostname: labels of 1 to 63 letters, digits and inner hyphens, separated by dots, at most 253 characters"
     )]
     Hostname(String),
     /// Not a MAC address.
@@ -24,7 +24,7 @@ pub enum NameError {
     /// Empty, too long, or with control characters.
     #[error("{0:?} is not a {1}: 1 to 255 characters, none of them a control character")]
     Text(String, &'static str),
-    /// Not the name of a commit.
+    /// Not the id of a commit.
     #[error("{0:?} is not a commit: 40 or 64 hexadecimal digits")]
     Commit(String),
 }
@@ -80,8 +80,8 @@ impl fmt::Display for Hostname {
     }
 }
 
-/// A MAC address. Read in any usual spelling (`44:4C:A8:00:00:01`, `444c.a800.0001`, `444ca8000001`), kept as
-/// `44:4c:a8:00:00:01`.
+/// A MAC address. The common notations are accepted (`44:4C:A8:00:00:01`, `444c.a800.0001`, `444ca8000001`) and normalized
+/// to `44:4c:a8:00:00:01`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Mac(String);
@@ -122,7 +122,7 @@ impl fmt::Display for Mac {
     }
 }
 
-/// The name of a commit in full: 40 (SHA-1) or 64 (SHA-256) hexadecimal digits, kept in lower case.
+/// A full commit id: 40 (SHA-1) or 64 (SHA-256) hexadecimal digits, normalized to lower case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct CommitId(String);
@@ -155,12 +155,12 @@ impl std::str::FromStr for CommitId {
 }
 
 impl CommitId {
-    /// Whether it is all zeros: how git and the forges say that there is no commit.
+    /// Whether all digits are zero, with which git and the forges denote the absence of a commit.
     pub fn is_zero(&self) -> bool {
         self.0.bytes().all(|b| b == b'0')
     }
 
-    /// The name as text.
+    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -219,12 +219,12 @@ text_names! {
     Serial = "serial number";
 }
 
-/// What a device is for (`reference/cnaas.md` §1). Settings and templates are chosen by it.
+/// The role of a device in the network (see `docs/sync-rules.md`). It selects the settings and templates of the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub enum DeviceType {
-    /// Not known yet, such as a device that was only discovered.
+    /// Not known yet, such as for a discovered device.
     Unknown,
     /// An access switch.
     Access,
@@ -236,36 +236,36 @@ pub enum DeviceType {
     Firewall,
 }
 
-/// Where a device is in its life (`reference/cnaas.md` §1).
+/// The lifecycle state of a device (see `docs/sync-rules.md`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum DeviceState {
-    /// Nothing is known.
+    /// The state is not known.
     Unknown,
-    /// Prepared before it was ever seen.
+    /// Prepared before the device was first seen.
     PreConfigured,
-    /// Asked for an address by DHCP.
+    /// The device requested an address by DHCP.
     DhcpBoot,
-    /// Reached and its facts read, nothing more.
+    /// The device was reached and its facts were read.
     Discovered,
-    /// Being initialised.
+    /// The device is being initialized.
     Init,
-    /// Managed: selected by syncto and counted by the alarm.
+    /// Managed: synchronization includes it, and alarms count it.
     Managed,
-    /// Managed, less its interfaces.
+    /// Managed, except for its interfaces.
     ManagedNoif,
-    /// Left alone on purpose.
+    /// Excluded from management by an operator.
     Unmanaged,
 }
 
 macro_rules! words {
     ($name:ident { $($variant:ident = $word:literal),* $(,)? }) => {
         impl $name {
-            /// Every value, in order.
+            /// Every value, in the order of declaration.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
 
-            /// The value as it is written on the wire and in the store.
+            /// The value as it is serialized and stored.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $word,)*
@@ -276,11 +276,11 @@ macro_rules! words {
         impl std::str::FromStr for $name {
             type Err = String;
 
-            /// Reads a value in any case.
+            /// Parses a value, ignoring case.
             fn from_str(text: &str) -> Result<Self, String> {
                 Self::ALL.iter().copied().find(|value| value.as_str().eq_ignore_ascii_case(text)).ok_or_else(|| {
                     let known: Vec<&str> = Self::ALL.iter().map(|value| value.as_str()).collect();
-                    format!("{text:?} is none of {}", known.join(", "))
+                    format!("{text:?} is not one of {}", known.join(", "))
                 })
             }
         }
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn macs_are_read_in_any_usual_spelling() {
+    fn macs_are_accepted_in_every_common_notation() {
         for text in [
             "44:4C:A8:00:00:01",
             "444c.a800.0001",
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn commits_are_whole() {
+    fn abbreviated_commit_ids_are_refused() {
         let commit: CommitId = "0123456789ABCDEF0123456789abcdef01234567".parse().unwrap();
         assert_eq!(commit.as_str(), "0123456789abcdef0123456789abcdef01234567");
         assert!(!commit.is_zero());
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn words_on_the_wire_are_the_words_in_the_store() {
+    fn serialized_values_equal_those_in_the_store() {
         for state in DeviceState::ALL {
             assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
             assert_eq!(state.as_str().to_lowercase().parse(), Ok(*state));
@@ -378,7 +378,7 @@ mod tests {
         }
         assert_eq!(
             "SPINE".parse::<DeviceType>().unwrap_err(),
-            "\"SPINE\" is none of UNKNOWN, ACCESS, DIST, CORE, FIREWALL"
+            "\"SPINE\" is not one of UNKNOWN, ACCESS, DIST, CORE, FIREWALL"
         );
     }
 }

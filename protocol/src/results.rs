@@ -1,4 +1,4 @@
-//! Bodies of results: what a worker says about an event or a command.
+//! The `data` of results: what a worker publishes about an event or a command.
 
 use std::collections::BTreeMap;
 
@@ -8,30 +8,30 @@ use uuid::Uuid;
 
 use crate::{Code, CommitId, Hostname};
 
-/// The most hostnames a result lists; `truncated` says that there were more.
+/// The most hostnames or dead letters that a result lists; `truncated` is set if there were more.
 pub const MAX_DEVICES: usize = 1000;
 
-/// An event, or a command about sync flags, was worked.
+/// An event, or a command about sync flags, was processed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EventApplied {
-    /// Whether it had an effect.
+    /// Whether the message had an effect.
     pub outcome: Outcome,
-    /// Why it had none, where it had none.
+    /// Why the message had no effect; set if `outcome` is `ignored`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<IgnoredReason>,
-    /// Whom it concerned.
+    /// Which devices the message concerned.
     pub scope: Scope,
-    /// How many devices changed their flag by it, in either direction.
+    /// How many devices changed their sync flag, in either direction.
     pub flipped: u64,
-    /// The devices it concerned, sorted, at most [`MAX_DEVICES`].
+    /// The hostnames of the devices concerned, sorted, at most [`MAX_DEVICES`].
     pub devices: Vec<Hostname>,
-    /// Whether `devices` was cut.
+    /// Whether `devices` was truncated.
     pub truncated: bool,
-    /// Hostnames it named that no device has, sorted; reported, and otherwise left alone.
+    /// Hostnames in the message that no device has, sorted. They are reported and have no other effect.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unknown_hostnames: Vec<Hostname>,
-    /// The accepted commit after it, where it was about a repository.
+    /// The accepted commit afterwards; set if the message was about a repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<CommitId>,
 }
@@ -41,9 +41,9 @@ pub struct EventApplied {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// It was applied.
+    /// The event was applied.
     Applied,
-    /// It was understood, and there was nothing to do.
+    /// The event was valid, but there was nothing to do.
     Ignored,
 }
 
@@ -52,61 +52,61 @@ pub enum Outcome {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum IgnoredReason {
-    /// Only the status of interfaces changed, such as by a bounce.
+    /// Only the status of interfaces changed.
     StatusOnly,
-    /// Everything is already as the message says.
+    /// The stored state already equals the state in the message.
     Unchanged,
-    /// A newer message about the same was applied before.
+    /// A newer message about the same object was applied before.
     Older,
     /// The branch is not the configured one.
     OtherBranch,
-    /// The branch is gone; nobody's intended configuration is known to have changed by that.
+    /// The branch was deleted, which changes no intended configuration.
     BranchDeleted,
-    /// Another message of the same burst did all there was to do.
+    /// Another message of the same coalesced batch covered this one.
     Coalesced,
 }
 
-/// Whom an event concerned.
+/// Which devices an event concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Scope {
-    /// Nobody.
+    /// No device.
     None,
     /// One device.
     Device,
-    /// Several devices, each named.
+    /// Several devices, listed by hostname.
     Devices,
-    /// All devices of one or several types.
+    /// Every device of one or more device types.
     DeviceTypes,
-    /// All devices.
+    /// Every device.
     All,
 }
 
-/// A message could not be worked. It lies with the dead letters until somebody requeues or drops it.
+/// A message could not be processed. It is kept as a dead letter until an operator requeues or drops it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MessageRejected {
-    /// Why, for programs.
+    /// The stable code of the error, for programs.
     pub code: Code,
-    /// Why, for people, and what to do.
+    /// What is wrong and what to do about it, for people.
     pub reason: String,
-    /// Where in the message, as a JSON path such as `$.data.hostname`.
+    /// The JSON path of the error in the message, such as `$.data.hostname`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,
-    /// The type the message claims, where it could be read.
+    /// The `type` of the message, if it could be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_type: Option<String>,
 }
 
-/// What is done with dead letters.
+/// How dead letters were settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum DeadLetterAction {
-    /// They are worked again.
+    /// They are processed again.
     Requeued,
-    /// They are dropped.
+    /// They were dropped.
     Dropped,
 }
 
@@ -114,45 +114,45 @@ pub enum DeadLetterAction {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeadLettersSettled {
-    /// What was done with them.
+    /// How they were settled.
     pub action: DeadLetterAction,
-    /// How many it was done with.
+    /// How many dead letters this command settled.
     pub settled: u64,
-    /// Their numbers, in order, at most [`MAX_DEVICES`].
+    /// Their numbers, ascending, at most [`MAX_DEVICES`].
     pub dead_letters: Vec<u64>,
-    /// Whether `dead_letters` was cut.
+    /// Whether `dead_letters` was truncated.
     pub truncated: bool,
-    /// How many were named that somebody requeued or dropped before; those are left as they are.
+    /// How many selected dead letters were already requeued or dropped; this command did not change them.
     pub unchanged: u64,
-    /// Whether more match than one command settles: send another one.
+    /// Whether more dead letters match than one command settles; send the command again.
     pub more: bool,
 }
 
-/// An execution was accepted: its targets are written down.
+/// An execution was accepted: its targets are stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExecutionAccepted {
-    /// The execution.
+    /// The execution's id.
     #[serde(deserialize_with = "crate::bounds::uuid")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Id"))]
     pub execution: Uuid,
-    /// How many elements it has.
+    /// How many elements the execution has.
     pub elements: u64,
-    /// Whether nothing is changed on devices.
+    /// Whether this is a dry run, which changes nothing on devices.
     pub dry_run: bool,
 }
 
-/// How far an execution has come.
+/// The progress of a running execution.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExecutionProgress {
-    /// The execution.
+    /// The execution's id.
     #[serde(deserialize_with = "crate::bounds::uuid")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Id"))]
     pub execution: Uuid,
-    /// How many elements it has.
+    /// How many elements the execution has.
     pub elements: u64,
-    /// How many of them ended.
+    /// How many elements have ended.
     pub ended: u64,
 }
 
@@ -161,11 +161,11 @@ pub struct ExecutionProgress {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum EndState {
-    /// All of it was done.
+    /// Everything was done.
     Done,
     /// Something failed.
     Failed,
-    /// It was left out, and a reason says why.
+    /// It was skipped for the reason given.
     Skipped,
     /// It was cancelled.
     Cancelled,
@@ -175,19 +175,19 @@ pub enum EndState {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExecutionFinished {
-    /// The execution.
+    /// The execution's id.
     #[serde(deserialize_with = "crate::bounds::uuid")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Id"))]
     pub execution: Uuid,
-    /// How it ended.
+    /// How the execution ended.
     pub state: EndState,
     /// How many elements were done.
     pub done: u64,
-    /// How many failed.
+    /// How many elements failed.
     pub failed: u64,
-    /// How many were skipped, by reason.
+    /// How many elements were skipped, by reason.
     pub skipped: BTreeMap<String, u64>,
-    /// How many were cancelled before they began.
+    /// How many elements were cancelled before they started.
     pub cancelled: u64,
 }
 
@@ -195,19 +195,19 @@ pub struct ExecutionFinished {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ElementFinished {
-    /// The execution.
+    /// The execution's id.
     #[serde(deserialize_with = "crate::bounds::uuid")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Id"))]
     pub execution: Uuid,
-    /// The device, where the element is one.
+    /// The device's hostname, if the element is a device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hostname: Option<Hostname>,
-    /// How it ended.
+    /// How the element ended.
     pub state: EndState,
-    /// Why it failed or was skipped.
+    /// Why the element failed or was skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The diff with secrets masked, where there was one.
+    /// The configuration diff with secrets masked, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diff: Option<String>,
     /// The change score of the diff, 0 to 100.
@@ -222,42 +222,42 @@ pub struct ElementFinished {
 
 fn change_score<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u8>, D::Error> {
     match Option::<u8>::deserialize(deserializer)? {
-        Some(score) if score > 100 => Err(D::Error::custom(format!("is {score}, the most is 100"))),
+        Some(score) if score > 100 => Err(D::Error::custom(format!("is {score}; the maximum is 100"))),
         score => Ok(score),
     }
 }
 
-/// What became of a CloudVision task.
+/// What the sweep did with a CloudVision task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum CvpTaskAction {
-    /// It was cancelled, and CloudVision says so.
+    /// It was cancelled, and CloudVision confirmed that.
     Cancelled,
     /// It was kept, for the reasons given.
     Kept,
-    /// Something failed; whether it was cancelled is not known to be so.
+    /// A request failed; whether the task was cancelled is unknown.
     Failed,
-    /// It was no longer there.
+    /// It no longer existed.
     Gone,
 }
 
-/// One CloudVision task was looked at.
+/// The sweep checked one CloudVision task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CvpTaskSettled {
-    /// The cluster, by its configured name.
+    /// The cluster's name in the configuration.
     pub cluster: String,
-    /// The task.
+    /// The task's id in CloudVision.
     pub task_id: String,
-    /// The device in CloudVision's terms.
+    /// The device's net element id in CloudVision.
     pub net_element_id: String,
-    /// The compliance code of the device, as CloudVision gave it.
+    /// The device's compliance code in CloudVision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compliance_code: Option<String>,
-    /// What became of the task.
+    /// What the sweep did with the task.
     pub action: CvpTaskAction,
-    /// Why it was kept or failed.
+    /// Why the task was kept or failed.
     #[serde(default)]
     pub reasons: Vec<String>,
 }
@@ -266,12 +266,12 @@ pub struct CvpTaskSettled {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CvpSweepFinished {
-    /// The cluster, by its configured name.
+    /// The cluster's name in the configuration.
     pub cluster: String,
-    /// Whether nothing was cancelled on purpose.
+    /// Whether this was a dry run, which cancels nothing.
     pub dry_run: bool,
-    /// How many tasks ended in which way.
+    /// How many tasks, by action.
     pub actions: BTreeMap<CvpTaskAction, u64>,
-    /// How many were kept for which reason.
+    /// How many tasks were kept, by reason.
     pub kept: BTreeMap<String, u64>,
 }

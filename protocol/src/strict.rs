@@ -1,4 +1,4 @@
-//! Reading JSON more strictly than serde does by itself: an object is no list, a key comes once, and there is no NUL.
+//! Stricter JSON decoding than serde's default: structs are read from objects only, duplicate keys and U+0000 are refused.
 
 use std::fmt;
 
@@ -10,8 +10,8 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 use serde_json::{Map, Number, Value};
 
-/// Reads any JSON, refusing keys that come twice (readers differ in which one they take) and U+0000 (PostgreSQL
-/// cannot keep it). `null` is as good as nothing.
+/// Reads any JSON value. Refuses duplicate keys, since parsers differ in which one they take, and U+0000, which PostgreSQL
+/// cannot store. `null` is `None`.
 pub(crate) fn value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     let value = AnyValue.deserialize(deserializer)?;
     Ok(Some(value).filter(|value| !value.is_null()))
@@ -29,7 +29,7 @@ impl<'de> DeserializeSeed<'de> for AnyValue {
 
 fn check_nul<E: serde::de::Error>(text: &str) -> Result<(), E> {
     if text.contains('\0') {
-        return Err(E::custom("contains U+0000, which is accepted nowhere"));
+        return Err(E::custom("contains U+0000, which is not allowed"));
     }
     Ok(())
 }
@@ -84,7 +84,7 @@ impl<'de> Visitor<'de> for AnyValue {
         while let Some(key) = entries.next_key::<String>()? {
             check_nul(&key)?;
             if object.contains_key(&key) {
-                return Err(A::Error::custom(format!("the key {key:?} comes twice")));
+                return Err(A::Error::custom(format!("the key {key:?} occurs twice")));
             }
             object.insert(key, entries.next_value_seed(AnyValue)?);
         }
@@ -92,8 +92,8 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 }
 
-/// JSON as a source of structs that reads them from objects only. By itself serde takes a list of the fields' values
-/// as well, in the order of the Rust source, which nobody may rely upon.
+/// Deserializes structs from JSON objects only. Serde also accepts a list of the fields' values in the order of the Rust
+/// source; that order is not part of the protocol.
 pub(crate) struct Strict<'a>(pub(crate) &'a Value);
 
 impl Strict<'_> {
@@ -178,12 +178,11 @@ impl<'de> Deserializer<'de> for Strict<'de> {
     ) -> Result<V::Value, Self::Error> {
         match self.0 {
             Value::String(text) => visitor.visit_enum(text.as_str().into_deserializer()),
-            // serde would read `{"word": null}` as the word.
+            // serde would read `{"variant": null}` as the unit variant.
             Value::Object(object) if object.len() == 1 && !object.values().any(Value::is_null) => {
                 visitor.visit_enum(MapAccessDeserializer::new(entries(object)))
             }
-            Value::Object(_) => Err(self.refuse(&"a word, or an object with one key")),
-            _ => Err(self.refuse(&"a word")),
+            _ => Err(self.refuse(&"a string, or an object with one key")),
         }
     }
 
@@ -203,7 +202,7 @@ mod tests {
     use crate::events::LinknetEnd;
 
     #[test]
-    fn a_list_is_no_object() {
+    fn a_struct_is_not_read_from_a_list() {
         let end = json!({"hostname": "sw1", "interface": "Ethernet1"});
         assert!(LinknetEnd::deserialize(Strict(&end)).is_ok());
         let list = json!(["sw1", "Ethernet1"]);
@@ -212,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_choice_is_one_key() {
+    fn an_enum_is_a_string_or_an_object_with_one_key() {
         let read = |value: Value| SyncTargets::deserialize(Strict(&value)).map_err(|error| error.to_string());
         assert_eq!(read(json!("all")), Ok(SyncTargets::All));
         assert!(matches!(
@@ -226,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_come_once_and_nul_not_at_all() {
+    fn duplicate_keys_and_nul_are_refused() {
         let read =
             |text: &str| value(&mut serde_json::Deserializer::from_str(text)).map_err(|e| e.to_string());
         let text = r#"{"a": [1, -2, 0.5, true, null, "x", {"b": 18446744073709551615}]}"#;
@@ -235,7 +234,7 @@ mod tests {
         assert!(
             read(r#"{"a": {"b": 1, "b": 1}}"#)
                 .unwrap_err()
-                .contains("the key \"b\" comes twice")
+                .contains("the key \"b\" occurs twice")
         );
         assert!(read(r#"["\u0000"]"#).unwrap_err().contains("U+0000"));
         assert!(read(r#"{"\u0000": 1}"#).unwrap_err().contains("U+0000"));

@@ -1,4 +1,4 @@
-//! W3C trace context, carried from a request to everything that follows from it.
+//! W3C trace context, which is propagated from a request to all follow-up messages.
 
 use std::fmt;
 
@@ -9,27 +9,25 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct TraceParent(String);
 
-/// The text is no valid `traceparent`.
+/// The text is not a valid `traceparent` of version 00.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error(
-    "is not a W3C traceparent (00-<32 hex digits>-<16 hex digits>-<2 hex digits>, none of the ids all zeros)"
-)]
+#[error("is not a W3C traceparent (00-<32 hex digits>-<16 hex digits>-<2 hex digits>, neither id all zeros)")]
 pub struct TraceParentError;
 
 impl TraceParent {
-    /// The trace this belongs to: 32 hexadecimal digits.
+    /// The trace id: 32 hexadecimal digits.
     pub fn trace_id(&self) -> &str {
         &self.0[3..35]
     }
 
-    /// The span this follows from: 16 hexadecimal digits.
+    /// The id of the parent span: 16 hexadecimal digits.
     pub fn parent_id(&self) -> &str {
         &self.0[36..52]
     }
 
-    /// Whether the trace is being recorded.
+    /// Whether the caller may have recorded the trace (the `sampled` flag).
     pub fn is_sampled(&self) -> bool {
-        // The lowest of the flags' eight bits.
+        // `sampled` is the lowest bit of the flags.
         matches!(
             self.0.as_bytes().last(),
             Some(b'1' | b'3' | b'5' | b'7' | b'9' | b'b' | b'd' | b'f')
@@ -85,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_version_00_with_real_ids_is_accepted() {
+    fn only_version_00_with_nonzero_ids_is_accepted() {
         let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         assert_eq!(
             TraceParent::try_from(good.to_owned()).unwrap().trace_id(),

@@ -1,12 +1,12 @@
-//! The table of rights that operators read is the one the broker gets.
+//! The tables of permissions and policies in `docker/README.md` equal those of the code.
 
 use lockstep_protocol::Kind;
 use lockstep_protocol::topology::EVENTS;
-use lockstep_protocol::topology::access::{INLET_MAX_LENGTH, Rights, Role, policies};
+use lockstep_protocol::topology::access::{INGRESS_MAX_LENGTH, Rights, Role, policies};
 
 const README: &str = include_str!("../../docker/README.md");
 
-/// A pattern in a cell: `|` would end it.
+/// Formats a pattern for a table cell; an unescaped `|` would end the cell.
 fn cell(pattern: &str) -> String {
     format!("`{}`", pattern.replace('|', "\\|"))
 }
@@ -34,7 +34,7 @@ fn topics(rights: &Rights) -> String {
 }
 
 #[test]
-fn the_tables_of_operators_are_those_of_the_code() {
+fn the_tables_in_the_readme_equal_those_of_the_code() {
     let rights = Role::ALL.iter().map(|role| {
         let rights = role.rights("NAME");
         let topics = topics(&rights);
@@ -43,7 +43,7 @@ fn the_tables_of_operators_are_those_of_the_code() {
         let purpose = role.purpose();
         format!("| {role} | {purpose} | {configure} | {write} | {read} | {topics} |")
     });
-    let policies = policies(INLET_MAX_LENGTH).into_iter().map(|policy| {
+    let policies = policies(INGRESS_MAX_LENGTH).into_iter().map(|policy| {
         let pattern = cell(&policy.pattern);
         format!("| `{}` | {pattern} | {} |", policy.name, policy.max_length)
     });

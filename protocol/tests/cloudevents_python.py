@@ -1,7 +1,7 @@
-"""Reads our messages with the CloudEvents SDK for Python, and writes them again with it.
+"""Decodes and encodes messages with the CloudEvents SDK for Python.
 
-Takes one message a line on standard input, and writes for each what the SDK makes of it to standard output; after
-these one event that was made with the SDK alone.
+Reads one message per line from standard input and writes each, encoded again by the SDK, to standard output. The last
+line is an event that the SDK built.
 """
 
 import sys

@@ -1,4 +1,4 @@
-//! The CloudEvents SDK for Python reads what we write, and we read what it writes.
+//! Interoperability with the CloudEvents SDK for Python, in both directions.
 
 mod support;
 
@@ -18,7 +18,7 @@ fn python() -> PathBuf {
 }
 
 #[test]
-fn the_python_sdk_reads_every_golden_and_we_read_what_it_makes_of_it() {
+fn every_golden_survives_a_round_trip_through_the_python_sdk() {
     let goldens = goldens();
     let ours: Vec<Envelope> = goldens
         .iter()
@@ -35,22 +35,22 @@ fn the_python_sdk_reads_every_golden_and_we_read_what_it_makes_of_it() {
         let decoded = Envelope::decode(body).unwrap_or_else(|error| panic!("{}: {error}", golden.name));
         let mut again = decoded.envelope;
         if ours.time.is_none() {
-            // This SDK puts in the time of reading where there is none.
+            // This SDK adds the current time if an event has none.
             again.time = None;
         }
         assert_eq!(&again, ours, "{}", golden.name);
         assert_eq!(decoded.digest, ours.digest(), "{}", golden.name);
         assert_eq!(golden.json()["id"], again.identity.id.as_str());
     }
-    let made = Envelope::decode(theirs.next().expect("and one made by the SDK alone"))
+    let built = Envelope::decode(theirs.next().expect("the event that the SDK built"))
         .unwrap()
         .envelope;
-    assert_eq!(made.message.kind(), Kind::DeviceRemoved);
-    assert_eq!(made.time.unwrap().to_string(), "2026-03-01T12:00:00.25Z");
+    assert_eq!(built.message.kind(), Kind::DeviceRemoved);
+    assert_eq!(built.time.unwrap().to_string(), "2026-03-01T12:00:00.25Z");
     assert_eq!(theirs.next(), None);
 }
 
-/// Feeds the script through a file, so that neither side waits for the other to read.
+/// Runs the script with a file as its input: with a pipe both processes could wait for the other to read.
 fn run_script(python: &Path, input: &[u8]) -> Vec<u8> {
     let mut file = tempfile();
     file.write_all(input).expect("the input can be written");

@@ -1,4 +1,4 @@
-//! The CloudEvents SDK for Rust reads what we write, and we read what it writes.
+//! Interoperability with the CloudEvents SDK for Rust, in both directions.
 
 mod support;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 use support::goldens;
 
 #[test]
-fn the_sdk_reads_every_golden_and_we_read_what_it_makes_of_it() {
+fn every_golden_survives_a_round_trip_through_the_sdk() {
     for golden in goldens() {
         let ours = Envelope::decode(golden.text.as_bytes()).unwrap().envelope;
         let event: Event =
@@ -30,7 +30,7 @@ fn the_sdk_reads_every_golden_and_we_read_what_it_makes_of_it() {
 }
 
 #[test]
-fn an_event_built_with_the_sdk_is_a_message() {
+fn an_event_built_with_the_sdk_can_be_decoded() {
     let event = EventBuilderV10::new()
         .id("42")
         .source("urn:example:netbox")
@@ -43,7 +43,7 @@ fn an_event_built_with_the_sdk_is_a_message() {
 }
 
 #[test]
-fn binary_data_of_the_sdk_is_refused_with_what_is_needed_instead() {
+fn binary_data_is_refused_with_a_hint_to_send_json() {
     let event = EventBuilderV10::new()
         .id("42")
         .source("urn:example:netbox")

@@ -1,4 +1,4 @@
-//! The README agrees with the code.
+//! The README's examples, tables and limits match the code.
 
 use lockstep_protocol::{Class, Envelope, Kind, bounds, envelope, schema};
 use serde_json::Value;
@@ -6,7 +6,7 @@ use serde_json::Value;
 const README: &str = include_str!("../README.md");
 
 #[test]
-fn its_examples_are_messages() {
+fn its_examples_are_valid_messages() {
     let examples: Vec<&str> = README
         .split("```json\n")
         .skip(1)
@@ -77,7 +77,7 @@ fn its_tables_are_the_table_of_kinds() {
 }
 
 #[test]
-fn its_limits_are_those_of_the_code() {
+fn its_limits_equal_those_of_the_code() {
     assert_eq!(envelope::MAX_BODY_BYTES, 4 << 20);
     let limits = README
         .split("Limits: ")

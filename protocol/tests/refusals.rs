@@ -1,4 +1,4 @@
-//! What is refused, by which code and where; and that the schemas refuse it too, as far as a schema can.
+//! Which messages the decoder refuses, with which code and place, and that the schemas refuse them, too.
 
 use jsonschema::Validator;
 use lockstep_protocol::envelope::MAX_BODY_BYTES;
@@ -19,7 +19,7 @@ fn schema_of_all() -> Validator {
     jsonschema::options()
         .should_validate_formats(true)
         .build(&schema::messages())
-        .expect("the schema is one")
+        .expect("the schema is valid")
 }
 
 fn refused(body: &[u8]) -> DecodeError {
@@ -29,10 +29,10 @@ fn refused(body: &[u8]) -> DecodeError {
     }
 }
 
-/// What is changed in a good message, and what is said about it.
+/// A change that makes a valid message invalid, and the expected error.
 struct Bad {
     pointer: &'static str,
-    /// `None` takes the key away.
+    /// `None` removes the key.
     value: Option<Value>,
     code: Code,
     place: &'static str,
@@ -132,7 +132,7 @@ fn a_bad_message_is_refused_with_code_place_and_identity_and_by_the_schema() {
             json!("x".repeat(256)),
             InvalidEnvelope,
             "$.id",
-            "256 bytes long, the most is 255",
+            "256 bytes long; the maximum is 255",
         )),
         nameless(bad(
             "/source",
@@ -233,14 +233,14 @@ fn a_bad_message_is_refused_with_code_place_and_identity_and_by_the_schema() {
             json!(1),
             InvalidData,
             "$.data.kind",
-            "expected a word",
+            "expected a string",
         ),
         bad(
             "/data/interfaces",
             json!([]),
             InvalidData,
             "$.data.interfaces",
-            "has 0 entries, the least is 1",
+            "has 0 entries; the minimum is 1",
         ),
         bad(
             "/data/interfaces",
@@ -254,7 +254,7 @@ fn a_bad_message_is_refused_with_code_place_and_identity_and_by_the_schema() {
             json!(vec![json!({"name": "Ethernet1"}); 4097]),
             InvalidData,
             "$.data.interfaces[4096]",
-            "the most is 4096",
+            "the maximum is 4096",
         ),
         bad(
             "/data/interfaces/0",
@@ -304,15 +304,15 @@ fn a_bad_message_is_refused_with_code_place_and_identity_and_by_the_schema() {
 }
 
 #[test]
-fn what_is_no_json_object_is_refused_whole() {
+fn a_body_that_is_not_one_json_object_is_invalid_json() {
     let good = good().to_string();
     let deep = format!("{{\"data\": {}{}}}", "[".repeat(200), "]".repeat(200));
     let bytes_after = |tail: &[u8]| [good.as_bytes(), tail].concat();
     let table: [(&str, Vec<u8>, &str); 11] = [
         ("empty", Vec::new(), "the body is empty"),
         ("blank", b" \r\n".to_vec(), "the body is empty"),
-        ("text", b"hello".to_vec(), "is no JSON object"),
-        ("number", b"42".to_vec(), "is no JSON object"),
+        ("text", b"hello".to_vec(), "is not a JSON object"),
+        ("number", b"42".to_vec(), "is not a JSON object"),
         ("list", format!("[{good}]").into_bytes(), "is a list"),
         (
             "byte order mark",
@@ -320,15 +320,15 @@ fn what_is_no_json_object_is_refused_whole() {
             "byte order mark",
         ),
         ("cut off", good.as_bytes()[..good.len() - 1].to_vec(), "EOF"),
-        ("garbage after it", bytes_after(b"}"), "something follows"),
+        ("garbage after it", bytes_after(b"}"), "more data after"),
         (
             "another message after it",
             bytes_after(good.as_bytes()),
-            "something follows",
+            "more data after",
         ),
         ("deep", deep.into_bytes(), "recursion limit"),
         (
-            "no UTF-8",
+            "not UTF-8",
             good.replace("sw1", "sw\u{7f}")
                 .replace('\u{7f}', "?")
                 .into_bytes(),
@@ -336,7 +336,7 @@ fn what_is_no_json_object_is_refused_whole() {
         ),
     ];
     for (name, mut body, reason) in table {
-        if name == "no UTF-8" {
+        if name == "not UTF-8" {
             let place = body.iter().position(|byte| *byte == b'?').unwrap();
             body[place] = 0xff;
         }
@@ -349,7 +349,7 @@ fn what_is_no_json_object_is_refused_whole() {
 }
 
 #[test]
-fn what_is_too_large_is_not_even_read() {
+fn a_body_over_the_size_limit_is_refused() {
     let mut body = good().to_string().into_bytes();
     body.resize(MAX_BODY_BYTES, b' ');
     assert!(Envelope::decode(&body).is_ok());
@@ -359,7 +359,7 @@ fn what_is_too_large_is_not_even_read() {
 }
 
 #[test]
-fn a_key_that_comes_twice_is_refused() {
+fn a_duplicate_key_is_refused() {
     let twice = |what: &str, with: &str| refused(good().to_string().replacen(what, with, 1).as_bytes());
     let attribute = twice(r#""id":"42""#, r#""id":"42","id":"43""#);
     assert_eq!(attribute.code, Code::InvalidEnvelope);
@@ -371,12 +371,12 @@ fn a_key_that_comes_twice_is_refused() {
     );
     assert_eq!(inside.code, Code::InvalidData);
     assert!(inside.place.starts_with("$.data.interfaces[0]"), "{inside}");
-    assert!(inside.reason.contains("\"name\" comes twice"), "{inside}");
+    assert!(inside.reason.contains("\"name\" occurs twice"), "{inside}");
     assert!(inside.identity.is_some());
 }
 
 #[test]
-fn nul_is_refused_wherever_it_is() {
+fn nul_is_refused_at_any_depth() {
     let mut message = good();
     message["data"]["interfaces"][0]["configuration"] = json!({"description": "a\u{0}b"});
     let error = refused(message.to_string().as_bytes());
@@ -391,7 +391,7 @@ fn nul_is_refused_wherever_it_is() {
 }
 
 #[test]
-fn an_inventory_names_nothing_twice() {
+fn an_inventory_that_names_an_object_twice_is_refused() {
     let mac = "44:4c:a8:00:00:01";
     for (data, place) in [
         (
@@ -424,12 +424,12 @@ fn an_inventory_names_nothing_twice() {
             (Code::InvalidData, place),
             "{error}"
         );
-        assert!(error.reason.contains("second time"), "{error}");
+        assert!(error.reason.contains("occurs twice in this list"), "{error}");
     }
 }
 
 #[test]
-fn what_is_wrong_is_repeated_only_in_part() {
+fn errors_quote_long_texts_truncated() {
     let long = "_".repeat(1_000_000);
     let mut hostname = good();
     hostname["data"]["hostname"] = long.clone().into();

@@ -243,7 +243,7 @@ fn all_problems_are_reported_together_with_key_and_line() {
         ":9: console.listen: is \"here\", must be an address and a port",
         ":11: console.tokens[0].token: is missing; set token or token_file",
         ":11: console.tokens[0].name: must be 1 to 64",
-        ":6: worker.lanes: \"evnts\" is no lane; there are events",
+        ":6: worker.lanes: \"evnts\" is not a lane; expected one of events",
         "LOCKSTEP__WORKER__PREFETCH: worker.prefetch: is \"many\", must be a whole number from 1 to 65535",
         ":5: worker.batch_size: is 0, must be a whole number from 1 to 5000",
         "LOCKSTEP__LOG__FORMAT: log.format: is \"xml\", must be \"text\" or \"json\"",

@@ -38,7 +38,7 @@ fn errors_have_exit_codes_and_advice() -> Result<()> {
             2,
             "--source must not be empty",
         ),
-        ("devices set-state sw1 GONE", 2, "is none of UNKNOWN"),
+        ("devices set-state sw1 GONE", 2, "is not one of UNKNOWN"),
         (
             "dead list --state gone",
             2,
@@ -57,7 +57,7 @@ fn errors_have_exit_codes_and_advice() -> Result<()> {
             2,
             "without a terminal to ask on, --all needs --yes",
         ),
-        ("dead drop --all --lane fast", 2, "is no lane"),
+        ("dead drop --all --lane fast", 2, "is not a lane"),
         ("dead list", 1, "start `lockstep up`"),
         ("dead drop --all --yes", 1, "start `lockstep up`"),
         ("devices list", 1, "start `lockstep up`"),

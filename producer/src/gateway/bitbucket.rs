@@ -1,10 +1,10 @@
-//! Bitbucket Cloud: `X-Hub-Signature`, which is an HMAC-SHA256 of the body in spite of its name. One push may change
-//! several refs, and names no files.
+//! Bitbucket Cloud: `X-Hub-Signature` contains an HMAC-SHA256 of the body (at other forges a header of this name contains
+//! SHA-1). One push may change several refs; the payload lists no files.
 
 use lockstep_protocol::{Code, CommitId};
 use serde::Deserialize;
 
-use super::change::{Change, Reading, branch_name, none_like};
+use super::change::{Change, ParsedWebhook, branch_name, zero_like};
 use super::headers::Headers;
 use super::payload;
 use super::rejection::WebhookRejection;
@@ -49,24 +49,24 @@ pub(super) fn authenticate(
     body: &[u8],
     secrets: &Secrets,
 ) -> Result<(), WebhookRejection> {
-    let signature = headers.proof("x-hub-signature")?;
+    let signature = headers.authentication("x-hub-signature")?;
     match signature.strip_prefix("sha256=") {
         Some(digits) if secrets.signed_hex(digits, body) => Ok(()),
-        _ => Err(WebhookRejection::Unauthentic {
+        _ => Err(WebhookRejection::Unauthenticated {
             why: "the signature is wrong",
         }),
     }
 }
 
-pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<Reading, WebhookRejection> {
-    match headers.need("x-event-key")? {
+pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<ParsedWebhook, WebhookRejection> {
+    match headers.required("x-event-key")? {
         "repo:push" => {}
-        "diagnostics:ping" => return Ok(Reading::Ignored("a ping: the webhook works".to_owned())),
-        _ => return Ok(Reading::Ignored("the event is no push".to_owned())),
+        "diagnostics:ping" => return Ok(ParsedWebhook::Ignored("a ping: the webhook works".to_owned())),
+        _ => return Ok(ParsedWebhook::Ignored("the event is not a push".to_owned())),
     }
     let payload: Payload = payload::read(body)?;
     let mut changes = Vec::new();
-    let mut ignored = "nothing was pushed".to_owned();
+    let mut ignored = "the push contains no changes".to_owned();
     for (index, change) in (0_u64..).zip(payload.push.changes) {
         match of_branch(index, change)? {
             Ok(change) => changes.push(change),
@@ -74,23 +74,23 @@ pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<Reading, Webhook
         }
     }
     if changes.is_empty() {
-        return Ok(Reading::Ignored(ignored));
+        return Ok(ParsedWebhook::Ignored(ignored));
     }
-    Ok(Reading::Changes(changes))
+    Ok(ParsedWebhook::Changes(changes))
 }
 
-/// The change of a branch, or why a change is ignored.
+/// The change of a branch, or why the change is ignored.
 fn of_branch(index: u64, change: RefChange) -> Result<Result<Change, String>, WebhookRejection> {
     let RefChange { old, new, forced } = change;
     let Some(reference) = new.as_ref().or(old.as_ref()) else {
         let place = format!("$.push.changes[{index}]");
-        let reason = "has neither old nor new";
+        let reason = "has neither `old` nor `new`";
         return Err(WebhookRejection::payload(Code::InvalidData, place, reason));
     };
     if reference.kind != "branch" {
-        return Ok(Err("a tag was pushed, only branches count".to_owned()));
+        return Ok(Err("the push is of a tag; only branches matter".to_owned()));
     }
-    let none = none_like(&reference.target.hash);
+    let none = zero_like(&reference.target.hash);
     let branch = match branch_name(&reference.name) {
         Ok(branch) => branch,
         Err(why) => return Ok(Err(why)),

@@ -1,4 +1,4 @@
-//! What a push changed, in the words of no forge.
+//! The changes of a push, independent of the forge.
 
 use std::collections::BTreeSet;
 
@@ -6,22 +6,22 @@ use lockstep_protocol::CommitId;
 use lockstep_protocol::bounds::{MAX_LABEL, MAX_PATH, MAX_PATHS};
 use serde::Deserialize;
 
-/// The most bytes of all paths together, so that the message stays far below its bound however JSON escapes them.
+/// The most bytes of all paths together. Even if JSON escapes every byte, the message stays below its maximum size.
 const MAX_HINT_BYTES: usize = 512 * 1024;
 
-/// What an authentic webhook says.
+/// The content of an authenticated webhook.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Reading {
-    /// Branches point at other commits.
+pub(super) enum ParsedWebhook {
+    /// Branches that point at other commits.
     Changes(Vec<Change>),
-    /// Nothing that concerns us, and why.
+    /// The webhook is ignored, for this reason.
     Ignored(String),
 }
 
 /// A branch points at another commit.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Change {
-    /// Which one of the webhook's changes it is; part of the message's id.
+    /// The index among the changes of the webhook; the id of the message is derived from it.
     pub(super) index: u64,
     pub(super) branch: String,
     pub(super) before: CommitId,
@@ -30,7 +30,7 @@ pub(super) struct Change {
     pub(super) paths: Option<Vec<String>>,
 }
 
-/// A commit, as GitHub, GitLab, Gitea and Forgejo describe it.
+/// A commit in the payloads of GitHub, GitLab, Gitea and Forgejo.
 #[derive(Debug, Deserialize)]
 pub(super) struct Commit {
     #[serde(default)]
@@ -49,34 +49,34 @@ impl Commit {
             .flatten()
     }
 
-    /// How many paths it names.
+    /// How many paths the commit lists.
     pub(super) fn len(&self) -> usize {
         self.paths().count()
     }
 }
 
-/// A push of one ref, as GitHub, GitLab, Gitea and Forgejo tell it; what they tell besides is theirs.
+/// A push of one ref: what the payloads of GitHub, GitLab, Gitea and Forgejo have in common.
 pub(super) struct Push<'a> {
     pub(super) reference: &'a str,
     pub(super) before: CommitId,
     pub(super) after: CommitId,
     pub(super) forced: bool,
     pub(super) commits: &'a [Commit],
-    /// Whether the commits are all there are.
+    /// Whether the payload lists all commits and files of the push.
     pub(super) complete: bool,
 }
 
 impl Push<'_> {
-    /// The change, if a branch was pushed.
-    pub(super) fn reading(self) -> Reading {
+    /// The change if the ref is a branch; otherwise the push is ignored.
+    pub(super) fn parsed(self) -> ParsedWebhook {
         let branch = match branch_of(self.reference) {
             Ok(branch) => branch,
-            Err(why) => return Reading::Ignored(why),
+            Err(why) => return ParsedWebhook::Ignored(why),
         };
-        // Of a rewritten, new or deleted branch the commits are not what changed.
+        // The listed commits of a rewritten, new or deleted branch are not the difference to the previous commit.
         let whole = self.complete && !self.forced && !self.before.is_zero() && !self.after.is_zero();
         let paths = if whole { hint(self.commits) } else { None };
-        Reading::Changes(vec![Change {
+        ParsedWebhook::Changes(vec![Change {
             index: 0,
             branch,
             before: self.before,
@@ -87,18 +87,18 @@ impl Push<'_> {
     }
 }
 
-/// The branch that a ref names, or why the ref is ignored.
+/// The branch of a ref, or why the ref is ignored.
 pub(super) fn branch_of(reference: &str) -> Result<String, String> {
     if let Some(branch) = reference.strip_prefix("refs/heads/") {
         return branch_name(branch);
     }
     if reference.starts_with("refs/tags/") {
-        return Err("a tag was pushed, only branches count".to_owned());
+        return Err("the push is of a tag; only branches matter".to_owned());
     }
-    Err("a ref was pushed that is no branch".to_owned())
+    Err("the pushed ref is not a branch".to_owned())
 }
 
-/// The name of a branch as messages can carry it. No configured branch has another one.
+/// The branch name if a message can contain it. Other names cannot be configured, so their pushes are ignored.
 pub(super) fn branch_name(branch: &str) -> Result<String, String> {
     let fits = !branch.is_empty()
         && branch.chars().count() <= MAX_LABEL
@@ -108,12 +108,12 @@ pub(super) fn branch_name(branch: &str) -> Result<String, String> {
         Ok(branch.to_owned())
     } else {
         Err(format!(
-            "the name of the branch is none that can be configured: 1 to {MAX_LABEL} characters, none of them a control character, without refs/"
+            "the name of the branch cannot be configured: expected 1 to {MAX_LABEL} characters, no control characters, not beginning with refs/"
         ))
     }
 }
 
-/// The paths of all commits, or nothing where they do not fit into a message: a part of them would mislead.
+/// The paths of all commits; `None` if they do not fit into a message, since an incomplete list would mislead.
 fn hint(commits: &[Commit]) -> Option<Vec<String>> {
     let mut paths = BTreeSet::new();
     let mut bytes = 0;
@@ -129,10 +129,10 @@ fn hint(commits: &[Commit]) -> Option<Vec<String>> {
     Some(paths.into_iter().cloned().collect())
 }
 
-/// No commit, in as many digits as this one has.
-pub(super) fn none_like(commit: &CommitId) -> CommitId {
+/// The zero commit id with as many digits as this commit.
+pub(super) fn zero_like(commit: &CommitId) -> CommitId {
     let zeros = "0".repeat(commit.as_str().len());
-    CommitId::try_from(zeros).expect("it has as many digits as a commit")
+    CommitId::try_from(zeros).expect("it has the length of a commit id")
 }
 
 #[cfg(test)]
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_branches_that_can_be_configured_count() {
+    fn only_branches_that_can_be_configured_are_accepted() {
         let long = format!("refs/heads/{}", "x".repeat(256));
         let table = [
             ("refs/heads/main", Some("main")),
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hint_is_whole_or_not_there() {
+    fn the_list_of_paths_is_complete_or_absent() {
         let names = |count: usize| (0..count).map(|n| format!("f{n:05}")).collect::<Vec<_>>();
         assert_eq!(hint(&[commit(names(2)), commit(names(1))]), Some(names(2)));
         assert_eq!(hint(&[]), Some(Vec::new()));

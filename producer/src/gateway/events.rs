@@ -6,20 +6,20 @@ use lockstep_protocol::envelope::MAX_BODY_BYTES;
 
 use super::Shared;
 
-/// `POST /v1/events`: publishes one event or a batch, and answers when the broker has all of it.
+/// `POST /v1/events`: publishes one event or a batch, and responds when the broker has confirmed all of it.
 pub(super) async fn publish(
     operator: Operator,
     State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Receipt, ProblemResponse> {
     let headers = request.headers().clone();
-    let held = shared.inflow.read(request, MAX_BODY_BYTES).await?;
+    let buffered = shared.body_limiter.read(request, MAX_BODY_BYTES).await?;
     let now = (shared.context.now)();
     let Submission { messages, receipt } =
-        Submission::read(&operator, Takes::Events, &headers, &held.bytes, now)?;
-    drop(held);
+        Submission::read(&operator, Takes::Events, &headers, &buffered.bytes, now)?;
+    drop(buffered);
     let count = messages.len();
     shared.publish(messages).await?;
-    tracing::debug!(messages = count, "published");
+    tracing::debug!(messages = count, "published events");
     Ok(receipt)
 }

@@ -3,10 +3,10 @@ use std::fmt;
 use super::headers::Headers;
 use super::rejection::WebhookRejection;
 
-/// Who sends webhooks.
+/// The forges whose webhooks the gateway accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forge {
-    /// GitHub, also Enterprise Server.
+    /// GitHub, including Enterprise Server.
     Github,
     /// GitLab.
     Gitlab,
@@ -19,7 +19,7 @@ pub enum Forge {
 }
 
 impl Forge {
-    /// Every forge there is.
+    /// Every forge.
     pub const ALL: [Self; 5] = [
         Self::Github,
         Self::Gitlab,
@@ -28,7 +28,7 @@ impl Forge {
         Self::Bitbucket,
     ];
 
-    /// Its name in paths.
+    /// The forge's name in paths.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Github => "github",
@@ -43,8 +43,8 @@ impl Forge {
         Self::ALL.into_iter().find(|forge| forge.as_str() == name)
     }
 
-    /// Whether it left its mark in the headers.
-    fn marked(self, headers: Headers<'_>) -> bool {
+    /// Whether headers that are specific to this forge are present.
+    fn is_indicated_by(self, headers: Headers<'_>) -> bool {
         match self {
             Self::Github => headers.has_any("x-github-"),
             Self::Gitlab => headers.has_any("x-gitlab-") || headers.has("webhook-signature"),
@@ -54,8 +54,8 @@ impl Forge {
         }
     }
 
-    /// Whose marks it leaves besides its own.
-    fn imitates(self) -> &'static [Self] {
+    /// Other forges whose headers this forge sends in addition to its own.
+    fn also_indicates(self) -> &'static [Self] {
         match self {
             Self::Forgejo => &[Self::Gitea, Self::Github],
             Self::Gitea => &[Self::Github],
@@ -63,8 +63,8 @@ impl Forge {
         }
     }
 
-    /// Signatures it never sends.
-    fn foreign_signatures(self) -> &'static [&'static str] {
+    /// Signature headers that this forge never sends.
+    fn unexpected_signatures(self) -> &'static [&'static str] {
         match self {
             Self::Gitlab => &["x-hub-signature", "x-hub-signature-256"],
             Self::Bitbucket => &["x-hub-signature-256"],
@@ -72,28 +72,29 @@ impl Forge {
         }
     }
 
-    /// Whether the headers may be those of this forge. A mix is refused: what one proves, another would decide.
+    /// Checks that the headers can be from this forge. A mix is refused: one forge's signature must not authenticate a
+    /// request that is read by another forge's headers.
     pub(super) fn check(self, headers: Headers<'_>) -> Result<(), WebhookRejection> {
-        let marks: Vec<Self> = Self::ALL
+        let indicated: Vec<Self> = Self::ALL
             .into_iter()
-            .filter(|forge| forge.marked(headers))
+            .filter(|forge| forge.is_indicated_by(headers))
             .collect();
         let explains = |forge: Self| {
-            let own = |mark: &Self| *mark == forge || forge.imitates().contains(mark);
-            marks.iter().all(own)
+            let expected = |other: &Self| *other == forge || forge.also_indicates().contains(other);
+            indicated.iter().all(expected)
         };
         if !explains(self) {
-            let sender = marks.iter().copied().find(|forge| explains(*forge));
+            let sender = indicated.iter().copied().find(|forge| explains(*forge));
             return Err(WebhookRejection::Sender(match sender {
                 Some(sender) => {
                     format!(
-                        "they are those of {sender}: let it send to /webhooks/{sender}/…, not to /webhooks/{self}/…"
+                        "the headers are those of {sender}: configure the webhook with /webhooks/{sender}/…, not with /webhooks/{self}/…"
                     )
                 }
-                None => format!("they are those of {} at once", list(&marks)),
+                None => format!("the headers are those of {} at once", list(&indicated)),
             }));
         }
-        match self.foreign_signatures().iter().find(|name| headers.has(name)) {
+        match self.unexpected_signatures().iter().find(|name| headers.has(name)) {
             Some(name) => Err(WebhookRejection::Sender(format!("{self} does not send {name}"))),
             None => Ok(()),
         }
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn each_forge_may_send_what_it_sends() {
+    fn the_headers_of_each_forge_are_accepted() {
         let table: &[(Forge, &[&[&'static str]])] = &[
             (Forge::Github, &[GITHUB]),
             (Forge::Gitea, &[GITEA, GITHUB]),
@@ -146,7 +147,7 @@ mod tests {
             (Forge::Gitlab, &[GITLAB]),
             (Forge::Gitlab, &[GITLAB, SIGNED]),
             (Forge::Bitbucket, &[BITBUCKET]),
-            // Nothing at all: that it is not signed is found later.
+            // Without any headers: the missing signature is found later.
             (Forge::Github, &[]),
         ];
         for (forge, sets) in table {
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mix_is_refused_and_says_whose_headers_they_are() {
+    fn headers_of_other_forges_are_refused_with_the_forge_named() {
         let table: &[(Forge, &[&[&'static str]], &str)] = &[
             (Forge::Github, &[GITEA, GITHUB], "those of gitea"),
             (Forge::Github, &[FORGEJO, GITEA, GITHUB], "those of forgejo"),

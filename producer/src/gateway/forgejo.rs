@@ -1,6 +1,6 @@
-//! Forgejo: as Gitea, under a name of its own. It sends Gitea's headers too, so it is recognised first.
+//! Forgejo: the format of Gitea, with headers of its own in addition to Gitea's.
 
-use super::change::Reading;
+use super::change::ParsedWebhook;
 use super::gitea;
 use super::headers::Headers;
 use super::rejection::WebhookRejection;
@@ -14,9 +14,9 @@ pub(super) fn authenticate(
     body: &[u8],
     secrets: &Secrets,
 ) -> Result<(), WebhookRejection> {
-    gitea::check_signature(headers.proof("x-forgejo-signature")?, body, secrets)
+    gitea::check_signature(headers.authentication("x-forgejo-signature")?, body, secrets)
 }
 
-pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<Reading, WebhookRejection> {
-    gitea::read_event(headers.need("x-forgejo-event")?, body)
+pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<ParsedWebhook, WebhookRejection> {
+    gitea::read_event(headers.required("x-forgejo-event")?, body)
 }

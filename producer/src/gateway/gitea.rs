@@ -1,10 +1,10 @@
-//! Gitea: `X-Gitea-Signature`, an HMAC of the body in bare digits. The look-alikes of GitHub's and Gogs' headers that it
-//! sends besides count for nothing.
+//! Gitea: `X-Gitea-Signature` contains an HMAC of the body in hexadecimal digits without a prefix. Gitea's copies of GitHub's
+//! and Gogs' headers are ignored.
 
 use lockstep_protocol::CommitId;
 use serde::Deserialize;
 
-use super::change::{Commit, Push, Reading};
+use super::change::{Commit, ParsedWebhook, Push};
 use super::headers::Headers;
 use super::payload;
 use super::rejection::WebhookRejection;
@@ -21,7 +21,7 @@ struct Payload {
     after: CommitId,
     #[serde(default)]
     commits: Option<Vec<Commit>>,
-    /// The payload lists only the newest few of them.
+    /// The number of commits in the push; the payload lists only the newest few.
     #[serde(default)]
     total_commits: Option<u64>,
 }
@@ -31,7 +31,7 @@ pub(super) fn authenticate(
     body: &[u8],
     secrets: &Secrets,
 ) -> Result<(), WebhookRejection> {
-    check_signature(headers.proof("x-gitea-signature")?, body, secrets)
+    check_signature(headers.authentication("x-gitea-signature")?, body, secrets)
 }
 
 pub(super) fn check_signature(
@@ -42,20 +42,20 @@ pub(super) fn check_signature(
     if secrets.signed_hex(signature, body) {
         Ok(())
     } else {
-        Err(WebhookRejection::Unauthentic {
+        Err(WebhookRejection::Unauthenticated {
             why: "the signature is wrong",
         })
     }
 }
 
-pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<Reading, WebhookRejection> {
-    read_event(headers.need("x-gitea-event")?, body)
+pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<ParsedWebhook, WebhookRejection> {
+    read_event(headers.required("x-gitea-event")?, body)
 }
 
-/// Reads the payload of an event as Gitea and Forgejo send it.
-pub(super) fn read_event(event: &str, body: &[u8]) -> Result<Reading, WebhookRejection> {
+/// Reads the payload of Gitea and Forgejo.
+pub(super) fn read_event(event: &str, body: &[u8]) -> Result<ParsedWebhook, WebhookRejection> {
     if event != "push" {
-        return Ok(Reading::Ignored("the event is no push".to_owned()));
+        return Ok(ParsedWebhook::Ignored("the event is not a push".to_owned()));
     }
     let push: Payload = payload::read(body)?;
     let commits = push.commits.unwrap_or_default();
@@ -64,10 +64,10 @@ pub(super) fn read_event(event: &str, body: &[u8]) -> Result<Reading, WebhookRej
         reference: &push.reference,
         before: push.before,
         after: push.after,
-        // Neither says.
+        // The payloads do not contain this.
         forced: false,
         commits: &commits,
         complete: push.total_commits == Some(listed) && listed > 0,
     }
-    .reading())
+    .parsed())
 }

@@ -1,9 +1,9 @@
-//! GitHub: `X-Hub-Signature-256`, an HMAC of the body. `X-Hub-Signature` beside it is SHA-1 and counts for nothing.
+//! GitHub: `X-Hub-Signature-256` contains an HMAC of the body. `X-Hub-Signature`, which uses SHA-1, is ignored.
 
 use lockstep_protocol::CommitId;
 use serde::Deserialize;
 
-use super::change::{Commit, Push, Reading};
+use super::change::{Commit, ParsedWebhook, Push};
 use super::headers::Headers;
 use super::payload;
 use super::rejection::WebhookRejection;
@@ -12,9 +12,10 @@ use super::secrets::Secrets;
 /// Where the id of the delivery is.
 pub(super) const DELIVERY: &[&str] = &["x-github-delivery"];
 
-/// The most commits a payload lists, and the most files it lists of one.
-const MOST_COMMITS: usize = 2048;
-const MOST_FILES: usize = 3000;
+/// The most commits in a payload. A payload with this many may be truncated.
+const MAX_COMMITS: usize = 2048;
+/// The most files of a commit in a payload.
+const MAX_FILES: usize = 3000;
 
 #[derive(Deserialize)]
 struct Payload {
@@ -33,24 +34,24 @@ pub(super) fn authenticate(
     body: &[u8],
     secrets: &Secrets,
 ) -> Result<(), WebhookRejection> {
-    let signature = headers.proof("x-hub-signature-256")?;
+    let signature = headers.authentication("x-hub-signature-256")?;
     match signature.strip_prefix("sha256=") {
         Some(digits) if secrets.signed_hex(digits, body) => Ok(()),
-        _ => Err(WebhookRejection::Unauthentic {
+        _ => Err(WebhookRejection::Unauthenticated {
             why: "the signature is wrong",
         }),
     }
 }
 
-pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<Reading, WebhookRejection> {
-    match headers.need("x-github-event")? {
+pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<ParsedWebhook, WebhookRejection> {
+    match headers.required("x-github-event")? {
         "push" => {}
-        "ping" => return Ok(Reading::Ignored("a ping: the webhook works".to_owned())),
-        _ => return Ok(Reading::Ignored("the event is no push".to_owned())),
+        "ping" => return Ok(ParsedWebhook::Ignored("a ping: the webhook works".to_owned())),
+        _ => return Ok(ParsedWebhook::Ignored("the event is not a push".to_owned())),
     }
     let push: Payload = payload::read(body)?;
     let complete =
-        push.commits.len() < MOST_COMMITS && push.commits.iter().all(|commit| commit.len() < MOST_FILES);
+        push.commits.len() < MAX_COMMITS && push.commits.iter().all(|commit| commit.len() < MAX_FILES);
     Ok(Push {
         reference: &push.reference,
         before: push.before,
@@ -59,5 +60,5 @@ pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<Reading, Webhook
         commits: &push.commits,
         complete,
     }
-    .reading())
+    .parsed())
 }

@@ -1,17 +1,18 @@
-//! GitLab: a secret token in the clear (`X-Gitlab-Token`), or a signature as Standard Webhooks has it, made with a signing
-//! token (`whsec_…`). A webhook in GitLab may have both; then both must be right, or the weaker one would decide.
+//! GitLab: the secret token itself (`X-Gitlab-Token`), or a Standard Webhooks signature with a signing token (`whsec_…`). A
+//! webhook may be configured with both in GitLab; then both must be valid.
 
 use jiff::Timestamp;
 use lockstep_protocol::CommitId;
 use serde::Deserialize;
 
-use super::change::{Commit, Push, Reading};
+use super::change::{Commit, ParsedWebhook, Push};
 use super::headers::Headers;
 use super::payload;
 use super::rejection::WebhookRejection;
 use super::secrets::Secrets;
 
-/// How far the time of a signature may be from ours, in seconds: what Standard Webhooks recommends.
+/// The greatest accepted difference between the time of a signature and the current time, in seconds, as Standard Webhooks
+/// recommends.
 const TOLERANCE: u64 = 300;
 
 const SIGNATURE: &str = "webhook-signature";
@@ -19,8 +20,8 @@ const ID: &str = "webhook-id";
 const TIMESTAMP: &str = "webhook-timestamp";
 const TOKEN: &str = "x-gitlab-token";
 
-/// Where the id of the delivery is, the same for every attempt. What is signed counts first; the last one is for GitLab before
-/// 17.4.
+/// The headers with the id of the delivery, the same for every attempt, in order of preference: the signed one first, the
+/// last one for GitLab before 17.4.
 pub(super) const DELIVERY: &[&str] = &[ID, "idempotency-key", "x-gitlab-event-uuid"];
 
 #[derive(Deserialize)]
@@ -31,7 +32,7 @@ struct Payload {
     after: CommitId,
     #[serde(default)]
     commits: Vec<Commit>,
-    /// The payload lists at most twenty of them.
+    /// The number of commits in the push; the payload lists at most twenty.
     #[serde(default)]
     total_commits_count: Option<u64>,
 }
@@ -49,10 +50,10 @@ pub(super) fn authenticate(
             return Ok(());
         }
     }
-    if secrets.holds(headers.proof(TOKEN)?) {
+    if secrets.holds(headers.authentication(TOKEN)?) {
         Ok(())
     } else {
-        Err(WebhookRejection::Unauthentic {
+        Err(WebhookRejection::Unauthenticated {
             why: "the token is wrong",
         })
     }
@@ -64,30 +65,30 @@ fn check_signature(
     secrets: &Secrets,
     now: Timestamp,
 ) -> Result<(), WebhookRejection> {
-    let (id, timestamp) = (headers.proof(ID)?, headers.proof(TIMESTAMP)?);
-    if !secrets.signed_standard(headers.proof(SIGNATURE)?, id, timestamp, body) {
-        return Err(WebhookRejection::Unauthentic {
+    let (id, timestamp) = (headers.authentication(ID)?, headers.authentication(TIMESTAMP)?);
+    if !secrets.signed_standard(headers.authentication(SIGNATURE)?, id, timestamp, body) {
+        return Err(WebhookRejection::Unauthenticated {
             why: "the signature is wrong",
         });
     }
     let at: Option<i64> = timestamp.parse().ok();
     match at.map(|at| at.abs_diff(now.as_second())) {
         Some(0..=TOLERANCE) => Ok(()),
-        _ => Err(WebhookRejection::Unauthentic {
-            why: "the signature is too old or too new; are both clocks right?",
+        _ => Err(WebhookRejection::Unauthenticated {
+            why: "the signature is too old or too new; check the clocks of GitLab and this host",
         }),
     }
 }
 
-pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<Reading, WebhookRejection> {
-    match headers.need("x-gitlab-event")? {
+pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<ParsedWebhook, WebhookRejection> {
+    match headers.required("x-gitlab-event")? {
         "Push Hook" => {}
         "Tag Push Hook" => {
-            return Ok(Reading::Ignored(
-                "a tag was pushed, only branches count".to_owned(),
+            return Ok(ParsedWebhook::Ignored(
+                "the push is of a tag; only branches matter".to_owned(),
             ));
         }
-        _ => return Ok(Reading::Ignored("the event is no push".to_owned())),
+        _ => return Ok(ParsedWebhook::Ignored("the event is not a push".to_owned())),
     }
     let push: Payload = payload::read(body)?;
     let listed = u64::try_from(push.commits.len()).unwrap_or(u64::MAX);
@@ -95,10 +96,10 @@ pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<Reading, Webhook
         reference: &push.reference,
         before: push.before,
         after: push.after,
-        // GitLab does not say.
+        // The payload does not contain this.
         forced: false,
         commits: &push.commits,
         complete: push.total_commits_count == Some(listed) && listed > 0,
     }
-    .reading())
+    .parsed())
 }

@@ -5,12 +5,12 @@ use lockstep_http::Readiness;
 
 use super::Shared;
 
-/// The process answers: that is all.
+/// `GET /healthz`: the process is alive.
 pub(super) async fn alive() -> Readiness {
     Readiness::alive()
 }
 
-/// The broker takes messages.
+/// `GET /readyz`: messages can be published.
 pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> Readiness {
     let mut away = Vec::new();
     if !Readiness::takes_messages(shared.context.bus.status()) {

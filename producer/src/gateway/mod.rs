@@ -1,18 +1,18 @@
-//! The HTTP gateway: what forges and services send becomes events on the bus.
+//! The HTTP gateway: publishes the webhooks of forges and the events of services to the bus.
 //!
-//! - `POST /webhooks/{github,gitlab,gitea,forgejo,bitbucket}/{repository}` takes the webhooks of forges. Repository and
-//!   secret are chosen by the path, never by the payload. A push becomes one `lockstep.repository.changed` for each
-//!   branch; anything else that is authentic is answered 202 with the reason why it is ignored.
-//! - `POST /v1/events` takes events (never commands) by the CloudEvents HTTP binding, with a bearer token.
+//! - `POST /webhooks/{github,gitlab,gitea,forgejo,bitbucket}/{repository}` accepts the webhooks of forges. The path selects
+//!   repository and secret; the payload has no influence on that. Each branch of a push becomes one
+//!   `lockstep.repository.changed`. Other authenticated webhooks are ignored: the response is 202 with the reason.
+//! - `POST /v1/events` accepts events, not commands, by the CloudEvents HTTP binding, with a bearer token.
 //! - `GET /healthz`, `/readyz`, `/metrics` and `/openapi.json` need no token.
 //!
-//! 202 means that the broker confirmed. The id of a message is derived from forge, repository and delivery, and its
-//! content from the payload alone, so that a redelivered webhook is the same message, which counts once.
+//! The response 202 means that the broker confirmed the messages. The id of a message is derived from forge, repository and
+//! delivery, and its content from the payload, so that a redelivered webhook is the same message and has its effect once.
 //!
-//! What a webhook means is decided by pure functions, one file a forge; `judgement` puts them together.
+//! Webhooks are interpreted by pure functions, in one file for each forge; `webhook_decision` combines them.
 
 mod bitbucket;
-mod body;
+mod body_limiter;
 mod change;
 mod events;
 mod forge;
@@ -22,12 +22,12 @@ mod github;
 mod gitlab;
 mod headers;
 mod health;
-mod judgement;
 mod openapi;
 mod payload;
 mod rejection;
 mod repositories;
 mod secrets;
+mod webhook_decision;
 mod webhooks;
 
 use std::sync::Arc;
@@ -55,44 +55,45 @@ pub use repositories::Repositories;
 pub use secrets::Secrets;
 
 use crate::pipeline::Pipeline;
-use body::Inflow;
+use body_limiter::BodyLimiter;
 
-/// How many health checks and readers of the document there may be at once, whatever else goes on.
+/// The most concurrent requests to the routes for probes, metrics and the OpenAPI document. They have their own limit, so
+/// that they respond under load.
 const PROBE_LIMIT: usize = 64;
 
-/// What the gateway needs.
+/// The dependencies of the gateway.
 #[derive(Clone, Debug)]
 pub struct GatewayContext {
-    /// Publishes.
+    /// The bus to publish to.
     pub bus: Arc<dyn Bus>,
-    /// Whose webhooks are taken.
+    /// The repositories whose webhooks are accepted, with their secrets.
     pub repositories: Repositories,
-    /// Who may publish at `/v1/events`.
+    /// The tokens for `/v1/events`.
     pub tokens: Tokens,
-    /// Tells the time.
+    /// Returns the current time.
     pub now: fn() -> Timestamp,
 }
 
-/// How long and how much the gateway bears.
+/// The limits and timeouts of the gateway.
 #[derive(Clone, Copy, Debug)]
 pub struct GatewayLimits {
     /// The largest body of a webhook, in bytes. GitHub sends at most 25 MiB.
     pub body_bytes: usize,
-    /// How many bytes of bodies are held at once; never less than one body.
+    /// The most bytes of all bodies in memory together; at least `body_bytes` applies.
     pub held_bytes: usize,
-    /// How many requests are worked at once.
+    /// The most concurrent requests.
     pub requests: usize,
-    /// How many connections there are at once.
+    /// The most open connections.
     pub connections: usize,
-    /// How long the headers of a request may take.
+    /// How long the headers of a request may take to arrive.
     pub header_timeout: Duration,
-    /// How long the body of a request may take.
+    /// How long the body of a request may take to arrive.
     pub body_timeout: Duration,
-    /// How long the broker may take to confirm. GitHub waits ten seconds for the answer.
+    /// How long the broker may take to confirm. GitHub waits ten seconds for the response.
     pub publish_timeout: Duration,
-    /// How long any request may take.
+    /// How long a request may take in total.
     pub request_timeout: Duration,
-    /// How long requests under way may go on after the gateway was told to stop.
+    /// How long running requests may continue after the gateway is stopped.
     pub shutdown_timeout: Duration,
 }
 
@@ -112,7 +113,7 @@ impl Default for GatewayLimits {
     }
 }
 
-/// The gateway, ready to be served.
+/// The configured gateway.
 #[derive(Clone, Debug)]
 pub struct Gateway {
     context: GatewayContext,
@@ -120,23 +121,23 @@ pub struct Gateway {
     scrape: Option<Scrape>,
 }
 
-/// What every request sees.
+/// The state that all requests share.
 #[derive(Debug)]
 struct Shared {
     context: GatewayContext,
     limits: GatewayLimits,
     pipeline: Pipeline,
-    inflow: Inflow,
+    body_limiter: BodyLimiter,
     stop: CancellationToken,
 }
 
 impl Gateway {
-    /// A gateway with the usual limits.
+    /// Creates a gateway with the default limits.
     pub fn new(context: GatewayContext) -> Self {
         Self::with_limits(context, GatewayLimits::default())
     }
 
-    /// A gateway with other limits.
+    /// Creates a gateway with these limits.
     pub fn with_limits(context: GatewayContext, limits: GatewayLimits) -> Self {
         Self {
             context,
@@ -145,7 +146,7 @@ impl Gateway {
         }
     }
 
-    /// Shows this at `/metrics`.
+    /// Adds the route `/metrics`.
     #[must_use]
     pub fn with_metrics(self, scrape: Scrape) -> Self {
         Self {
@@ -154,40 +155,40 @@ impl Gateway {
         }
     }
 
-    /// The routes. `/readyz` says no from when `stop` is cancelled. To be called within a Tokio runtime.
+    /// The routes. After `stop` is cancelled, `/readyz` reports not ready. Must be called within a Tokio runtime.
     pub fn router(&self, stop: CancellationToken) -> Router {
         let limits = self.limits;
         let shared = Arc::new(Shared {
             context: self.context.clone(),
             limits,
             pipeline: Pipeline::start(self.context.bus.clone(), limits.requests),
-            inflow: Inflow::new(limits.held_bytes.max(limits.body_bytes), limits.body_timeout),
+            body_limiter: BodyLimiter::new(limits.held_bytes.max(limits.body_bytes), limits.body_timeout),
             stop,
         });
-        let work = ConcurrencyLimiter::new("gateway", limits.requests, limits.request_timeout);
-        let look = ConcurrencyLimiter::new("gateway", PROBE_LIMIT, limits.request_timeout);
+        let publish_limiter = ConcurrencyLimiter::new("gateway", limits.requests, limits.request_timeout);
+        let probe_limiter = ConcurrencyLimiter::new("gateway", PROBE_LIMIT, limits.request_timeout);
         let webhooks = Router::new()
             .route("/webhooks/{forge}/{repository}", post(webhooks::receive))
             .layer(DefaultBodyLimit::max(limits.body_bytes));
         let events = Router::new()
             .route("/v1/events", post(events::publish))
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
-        let working = webhooks
+        let publish_routes = webhooks
             .merge(events)
-            .method_not_allowed_fallback(wrong_method)
-            .layer(from_fn_with_state(work, admit));
-        let looking = Router::new()
+            .method_not_allowed_fallback(method_not_allowed)
+            .layer(from_fn_with_state(publish_limiter, admit));
+        let probe_routes = Router::new()
             .route("/healthz", get(health::alive))
             .route("/readyz", get(health::ready))
             .route("/openapi.json", get(openapi::serve));
-        let looking = with_metrics(looking, self.scrape.clone())
+        let probe_routes = with_metrics(probe_routes, self.scrape.clone())
             .fallback(unknown_path)
-            .method_not_allowed_fallback(wrong_method)
-            .layer(from_fn_with_state(look, admit));
-        working.merge(looking).with_state(shared)
+            .method_not_allowed_fallback(method_not_allowed)
+            .layer(from_fn_with_state(probe_limiter, admit));
+        publish_routes.merge(probe_routes).with_state(shared)
     }
 
-    /// Answers requests until `stop` is cancelled; those under way then have a few seconds to end.
+    /// Serves requests until `stop` is cancelled; running requests may then continue for the shutdown timeout.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
         let limits = ServeLimits {
             header_read: self.limits.header_timeout,
@@ -205,7 +206,7 @@ impl KnowsTokens for Shared {
 }
 
 impl Shared {
-    /// Publishes all of them, in order, and returns when the broker has each.
+    /// Publishes the messages in order, and returns when the broker has confirmed each.
     async fn publish(&self, messages: Vec<Outgoing>) -> Result<(), ProblemResponse> {
         let each = messages.into_iter().map(|message| self.pipeline.publish(message));
         let all = futures_util::future::try_join_all(each);
@@ -213,8 +214,8 @@ impl Shared {
     }
 }
 
-/// The path exists, for another method.
-async fn wrong_method(method: Method, uri: Uri) -> ProblemResponse {
+/// The path exists, but not for this method.
+async fn method_not_allowed(method: Method, uri: Uri) -> ProblemResponse {
     let allowed = match uri.path() {
         "/healthz" | "/readyz" | "/metrics" | "/openapi.json" => "GET, HEAD",
         _ => "POST",

@@ -1,4 +1,4 @@
-//! The OpenAPI document. Committed as `producer/openapi.json`; a test holds document and routes together.
+//! The OpenAPI document of the gateway. It is committed as `producer/openapi.json`; a test compares it with the routes.
 
 use axum::Json;
 use lockstep_protocol::envelope::MAX_BODY_BYTES;
@@ -21,7 +21,10 @@ use super::Forge;
 const PROBLEM: &str = "application/problem+json";
 
 /// The OpenAPI document of the gateway.
-#[expect(clippy::missing_panics_doc, reason = "it cannot happen, as the message says")]
+#[expect(
+    clippy::missing_panics_doc,
+    reason = "unreachable; the message of `expect` gives the reason"
+)]
 pub fn document() -> Value {
     let paths = PathsBuilder::new()
         .path(
@@ -37,7 +40,7 @@ pub fn document() -> Value {
         .title("Lockstep gateway")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
-            "Takes webhooks of forges, and events. 202 means that the broker has them.",
+            "Accepts webhooks of forges and events of services. 202 means that the broker confirmed the messages.",
         ));
     let document = OpenApiBuilder::new()
         .info(info.build())
@@ -57,33 +60,39 @@ fn webhook() -> Operation {
     let forge = ObjectBuilder::new()
         .schema_type(Type::String)
         .enum_values(Some(forges));
-    let repository = text("The repository's name in the configuration; it chooses the secret.");
+    let repository = text("The repository's name in the configuration. It selects the secret.");
     let body = ContentBuilder::new().schema(Some(Object::with_type(Type::Object)));
     let body = RequestBodyBuilder::new()
         .description(Some(
-            "What the forge sends, signed as the forge signs. Of a push, each branch becomes one \
-             lockstep.repository.changed; all else is ignored.",
+            "The forge's payload, signed in the forge's way. Each branch of a push becomes one \
+             lockstep.repository.changed; other events are ignored.",
         ))
         .required(Some(Required::True))
         .content("application/json", body.build());
     OperationBuilder::new()
         .operation_id(Some("receive_webhook"))
-        .summary(Some("Takes a webhook of a forge"))
+        .summary(Some("Receives a webhook of a forge"))
         .parameter(in_path("forge", forge.build()))
         .parameter(in_path("repository", repository))
         .request_body(Some(body.build()))
         .response(
             "202",
-            answer("Published or ignored", Ref::from_schema_name("Received")),
+            response("Published or ignored", Ref::from_schema_name("Received")),
         )
-        .response("400", problem("Not what this forge sends; says where"))
+        .response(
+            "400",
+            problem("The headers or the payload are invalid; `place` tells where"),
+        )
         .response("401", problem("Not signed with a secret of this repository"))
-        .response("404", problem("No such forge or repository"))
+        .response("404", problem("The forge or the repository is unknown"))
         .response("408", problem("The body took too long to arrive"))
         .response("413", problem("The body is too large"))
         .response("415", problem("The content type is not application/json"))
-        .response("429", heal("Too many requests at once"))
-        .response("503", heal("The broker is away, or its queue full"))
+        .response("429", temporary_problem("Too many concurrent requests"))
+        .response(
+            "503",
+            temporary_problem("The broker is unavailable, or its queue is full"),
+        )
         .build()
 }
 
@@ -94,8 +103,8 @@ fn events() -> Operation {
     let batch = ArrayBuilder::new().items(event());
     let body = RequestBodyBuilder::new()
         .description(Some(format!(
-            "By the CloudEvents HTTP binding: structured, batch, or binary (attributes in ce- headers, data in the body), \
-             at most {MAX_BODY_BYTES} bytes. `lockstep schema messages` has the types."
+            "CloudEvents HTTP binding: structured, batch, or binary (attributes in ce- headers, data in the body), \
+             at most {MAX_BODY_BYTES} bytes. `lockstep schema messages` prints the schemas of the types."
         )))
         .required(Some(Required::True))
         .content("application/cloudevents+json", content(event().into()))
@@ -103,57 +112,69 @@ fn events() -> Operation {
         .content("application/json", content(event().into()));
     OperationBuilder::new()
         .operation_id(Some("publish_events"))
-        .summary(Some("Publishes events; commands go to the console"))
+        .summary(Some("Publishes events; send commands to the console"))
         .request_body(Some(body.build()))
         .security(SecurityRequirement::new("token", Vec::<String>::new()))
         .response(
             "202",
-            answer("The broker has them", Ref::from_schema_name("Published")),
+            response(
+                "The broker confirmed the messages",
+                Ref::from_schema_name("Published"),
+            ),
         )
-        .response("400", problem("No event; says where"))
-        .response("401", problem("No valid token"))
+        .response("400", problem("The event is invalid; `place` tells where"))
+        .response("401", problem("The token is missing or invalid"))
         .response(
             "403",
-            problem("The token does not allow this type, or it is no event"),
+            problem("The token does not allow this type, or the message is a command"),
         )
         .response("408", problem("The body took too long to arrive"))
         .response("413", problem("The body is too large"))
-        .response("415", problem("The body is in no format of the binding"))
-        .response("429", heal("Too many requests at once"))
+        .response("415", problem("The format of the body is not supported"))
+        .response("429", temporary_problem("Too many concurrent requests"))
+        .response("502", problem("The broker refused the message"))
         .response(
-            "502",
-            problem("The broker does not take this type from the gateway"),
+            "503",
+            temporary_problem("The broker is unavailable, or its queue is full"),
         )
-        .response("503", heal("The broker is away, or its queue full"))
         .build()
 }
 
 fn alive() -> Operation {
     OperationBuilder::new()
         .operation_id(Some("alive"))
-        .summary(Some("Whether the process answers"))
-        .response("200", answer("It does", Ref::from_schema_name("Readiness")))
+        .summary(Some("Liveness probe"))
+        .response(
+            "200",
+            response("The process is alive", Ref::from_schema_name("Readiness")),
+        )
         .build()
 }
 
 fn ready() -> Operation {
     OperationBuilder::new()
         .operation_id(Some("ready"))
-        .summary(Some("Whether the broker takes messages"))
-        .response("200", answer("It does", Ref::from_schema_name("Readiness")))
-        .response("503", answer("It does not", Ref::from_schema_name("Readiness")))
+        .summary(Some("Readiness probe"))
+        .response(
+            "200",
+            response("Messages can be published", Ref::from_schema_name("Readiness")),
+        )
+        .response(
+            "503",
+            response("Messages cannot be published", Ref::from_schema_name("Readiness")),
+        )
         .build()
 }
 
 fn metrics() -> Operation {
     let body = ContentBuilder::new().schema(Some(Object::with_type(Type::String)));
-    let answer = ResponseBuilder::new()
-        .description("Numbers, in the text format of Prometheus")
+    let response = ResponseBuilder::new()
+        .description("Metrics in the text format of Prometheus")
         .content("text/plain", body.build());
     OperationBuilder::new()
         .operation_id(Some("metrics"))
-        .summary(Some("What the process counted, and how things are"))
-        .response("200", answer.build())
+        .summary(Some("Metrics of the process"))
+        .response("200", response.build())
         .build()
 }
 
@@ -174,13 +195,13 @@ fn this() -> Operation {
 fn components() -> Components {
     let accepted = ObjectBuilder::new()
         .description(Some(
-            "A message; the console's /v1/messages tells what becomes of it.",
+            "The identity of a message. The console's /v1/messages returns its outcome.",
         ))
-        .property("source", text("Where it comes from."))
+        .property("source", text("The origin of the message."))
         .required("source")
         .property(
             "id",
-            text("Its id there. The same webhook sent again has the same."),
+            text("The id, unique within the source. A redelivered webhook has the same id."),
         )
         .required("id");
     let list = || ArrayBuilder::new().items(Ref::from_schema_name("Accepted"));
@@ -188,7 +209,7 @@ fn components() -> Components {
         .property("messages", list())
         .required("messages");
     let ignored = ObjectBuilder::new()
-        .property("ignored", text("Why there is nothing to do."))
+        .property("ignored", text("Why the webhook was ignored."))
         .required("ignored");
     let received = OneOfBuilder::new().item(messages).item(ignored);
     let published = OneOfBuilder::new()
@@ -201,17 +222,26 @@ fn components() -> Components {
     let readiness = ObjectBuilder::new()
         .property("status", status)
         .required("status")
-        .property("away", ArrayBuilder::new().items(text("What is not there.")));
+        .property(
+            "away",
+            ArrayBuilder::new().items(text("A dependency that is unavailable.")),
+        );
     let problem = ObjectBuilder::new()
         .description(Some("An error (RFC 9457)."))
-        .property("type", text("urn:lockstep:problem: and a stable code."))
+        .property("type", text("`urn:lockstep:problem:` followed by a stable code."))
         .required("type")
-        .property("title", text("The kind of problem in a few words."))
+        .property(
+            "title",
+            text("A short title, the same for every problem of this kind."),
+        )
         .required("title")
         .property("status", ObjectBuilder::new().schema_type(Type::Integer))
         .required("status")
-        .property("detail", text("What happened this time, and what to do."))
-        .property("place", text("Where in the body, as a JSON path."));
+        .property(
+            "detail",
+            text("What happened in this case, and what to do about it."),
+        )
+        .property("place", text("The JSON path of the error in the request body."));
     let token = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .description(Some("One of gateway.tokens."));
@@ -241,7 +271,7 @@ fn in_path(name: &str, schema: Object) -> Parameter {
         .build()
 }
 
-fn answer(description: &str, schema: Ref) -> Response {
+fn response(description: &str, schema: Ref) -> Response {
     let content = ContentBuilder::new().schema(Some(schema));
     ResponseBuilder::new()
         .description(description)
@@ -257,11 +287,11 @@ fn problem(description: &str) -> Response {
         .build()
 }
 
-/// A problem that passes: the answer says when to try again.
-fn heal(description: &str) -> Response {
+/// A problem that is temporary; the response has the header `Retry-After`.
+fn temporary_problem(description: &str) -> Response {
     let seconds = ObjectBuilder::new()
         .schema_type(Type::Integer)
-        .description(Some("In how many seconds to try again."))
+        .description(Some("Seconds to wait before the request is sent again."))
         .examples([json!(1)]);
     let mut response = problem(description);
     let header = HeaderBuilder::new().schema(Some(seconds));

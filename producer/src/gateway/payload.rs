@@ -1,19 +1,19 @@
-//! Reading payloads: JSON as forges send it, of which only what is needed is looked at.
+//! Parses the JSON payloads of forges.
 
 use lockstep_protocol::Code;
 use serde::de::DeserializeOwned;
 
 use super::rejection::WebhookRejection;
 
-/// Reads a payload, or says where it does not fit.
+/// Parses a payload; errors contain the place. Unknown fields are ignored.
 pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, WebhookRejection> {
     let broken = |reason: &str| WebhookRejection::payload(Code::InvalidJson, "$", reason);
     let text = std::str::from_utf8(body)
-        .map_err(|error| broken(&format!("is not UTF-8 from byte {} on", error.valid_up_to())))?;
-    // An object and nothing else: serde would read a list of the values as well.
+        .map_err(|error| broken(&format!("is not valid UTF-8 at byte {}", error.valid_up_to())))?;
+    // Only an object is accepted: serde would also read a list of the values.
     match text.trim_start_matches([' ', '\t', '\r', '\n']).chars().next() {
         Some('{') => {}
-        Some(_) => return Err(broken("is no JSON object")),
+        Some(_) => return Err(broken("is not a JSON object")),
         None => return Err(broken("the body is empty")),
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
@@ -31,6 +31,6 @@ pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, WebhookRejecti
     })?;
     deserializer
         .end()
-        .map_err(|error| broken(&format!("something follows the JSON object: {error}")))?;
+        .map_err(|error| broken(&format!("has more data after the JSON object: {error}")))?;
     Ok(payload)
 }

@@ -4,28 +4,28 @@ use lockstep_protocol::rest::Problem;
 
 use crate::ProducerError;
 
-/// The longest reason told, in characters: what is wrong may be as long as the payload.
-const LONGEST_REASON: usize = 500;
+/// The most characters of a reason; without a limit a quoted value could be as long as the payload.
+const MAX_REASON_CHARS: usize = 500;
 
-/// Why a webhook is not taken.
+/// Why a webhook is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum WebhookRejection {
-    /// Nobody who knows a secret sent it. `why` is for our log alone.
-    #[error("not authentic: {why}")]
-    Unauthentic { why: &'static str },
+    /// The webhook is not authenticated. `why` goes to the log and not to the sender.
+    #[error("not authenticated: {why}")]
+    Unauthenticated { why: &'static str },
     /// The headers are not those of the forge in the path.
     #[error("{0}")]
     Sender(String),
-    /// A header is missing or makes no sense.
+    /// A header is missing or malformed.
     #[error("header {name} {reason}")]
     Header {
         name: &'static str,
         reason: &'static str,
     },
-    /// The content type is none that is understood.
+    /// The content type is not supported.
     #[error("{0}")]
     MediaType(String),
-    /// The payload is not what the forge sends.
+    /// The payload does not have the forge's format.
     #[error("{code} at {place}: {reason}")]
     Payload {
         code: Code,
@@ -43,7 +43,7 @@ impl WebhookRejection {
         Self::Payload {
             code,
             place: place.into(),
-            reason: reason.chars().take(LONGEST_REASON).collect(),
+            reason: reason.chars().take(MAX_REASON_CHARS).collect(),
         }
     }
 }
@@ -51,7 +51,7 @@ impl WebhookRejection {
 impl From<WebhookRejection> for ProblemResponse {
     fn from(rejection: WebhookRejection) -> Self {
         match rejection {
-            WebhookRejection::Unauthentic { .. } => Problem::new(
+            WebhookRejection::Unauthenticated { .. } => Problem::new(
                 401,
                 "unauthorized",
                 "the webhook is not signed with a secret of this repository",
@@ -71,7 +71,7 @@ impl From<WebhookRejection> for ProblemResponse {
             WebhookRejection::Payload { code, place, reason } => {
                 let title = match code {
                     Code::InvalidJson => "the body is not JSON",
-                    _ => "the payload is not what the forge sends",
+                    _ => "the payload does not have the format of the forge",
                 };
                 Problem::new(400, code.as_str(), title)
                     .with_detail(reason)
@@ -88,7 +88,10 @@ impl From<ProducerError> for ProblemResponse {
             ProducerError::Publish(error) => Self::from(&*error),
             ProducerError::Closed => Self::stopping(),
             other => {
-                tracing::error!(error = &other as &dyn std::error::Error, "cannot publish");
+                tracing::error!(
+                    error = &other as &dyn std::error::Error,
+                    "cannot publish a webhook or event"
+                );
                 Self::internal()
             }
         }

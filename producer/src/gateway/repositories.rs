@@ -5,11 +5,11 @@ use lockstep_protocol::RepositoryName;
 
 use super::Secrets;
 
-/// The repositories whose webhooks are taken, by the names under which they are configured.
+/// The repositories whose webhooks are accepted, by their names in the configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Repositories(BTreeMap<String, Arc<Repository>>);
 
-/// One of them.
+/// A repository and its webhook secrets.
 #[derive(Debug)]
 pub(super) struct Repository {
     pub(super) name: RepositoryName,

@@ -8,25 +8,25 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-/// What the keys of Standard Webhooks begin with.
+/// The prefix of Standard Webhooks signing keys.
 const SIGNING_KEY: &str = "whsec_";
 
-/// Base64 as forges write it, with or without its padding.
+/// Base64 with or without padding; forges differ.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// The secrets that webhooks of one repository may be signed with: the new one and the old one, while they are changed.
-/// Without any, nothing is authentic. Every comparison takes all secrets into account and a time that tells nothing.
+/// The webhook secrets of a repository. During a rotation there are two: the new and the old one. Without any, every webhook is
+/// refused. Each comparison checks all secrets in constant time.
 #[derive(Clone, Default)]
 pub struct Secrets(Vec<SecretString>);
 
 impl FromIterator<SecretString> for Secrets {
-    /// Empty ones are left out: everybody knows them.
+    /// Leaves out empty secrets, which would authenticate anyone.
     fn from_iter<I: IntoIterator<Item = SecretString>>(secrets: I) -> Self {
-        let told = |secret: &SecretString| !secret.expose_secret().is_empty();
-        Self(secrets.into_iter().filter(told).collect())
+        let not_empty = |secret: &SecretString| !secret.expose_secret().is_empty();
+        Self(secrets.into_iter().filter(not_empty).collect())
     }
 }
 
@@ -39,12 +39,12 @@ impl fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    /// Whether nothing can be authentic.
+    /// Whether there are no secrets.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether this is the HMAC-SHA256 of the body in hexadecimal digits, under one of the secrets.
+    /// Whether this is the HMAC-SHA256 of the body with one of the secrets, in hexadecimal digits.
     pub(super) fn signed_hex(&self, signature: &str, body: &[u8]) -> bool {
         let Ok(signature) = hex::decode(signature) else {
             return false;
@@ -56,8 +56,7 @@ impl Secrets {
         any(codes.map(|code| code.ct_eq(&signature))).into()
     }
 
-    /// Whether one of these signatures (`v1,BASE64`, with blanks between them) is that of the message under one of the
-    /// keys, as Standard Webhooks has it.
+    /// Whether one of these Standard Webhooks signatures (`v1,BASE64`, separated by blanks) is valid for one of the keys.
     pub(super) fn signed_standard(&self, signatures: &str, id: &str, timestamp: &str, body: &[u8]) -> bool {
         let decode = |signature: &str| BASE64.decode(signature.strip_prefix("v1,")?).ok();
         let signatures: Vec<Vec<u8>> = signatures.split_ascii_whitespace().filter_map(decode).collect();
@@ -75,24 +74,24 @@ impl Secrets {
         .into()
     }
 
-    /// Whether this is one of the secrets. A signing key is none: it never travels.
+    /// Whether this is one of the secrets. Signing keys do not match, since they are never sent.
     pub(super) fn holds(&self, token: &str) -> bool {
-        let told = Sha256::digest(token);
+        let sent = Sha256::digest(token);
         let known = self.0.iter().map(ExposeSecret::expose_secret);
         let known = known.filter(|secret| !secret.starts_with(SIGNING_KEY));
-        any(known.map(|secret| Sha256::digest(secret).ct_eq(&told))).into()
+        any(known.map(|secret| Sha256::digest(secret).ct_eq(&sent))).into()
     }
 }
 
 fn code(key: &[u8], message: &[&[u8]]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("keys of HMAC have any length");
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC accepts keys of any length");
     for part in message {
         mac.update(part);
     }
     mac.finalize().into_bytes().into()
 }
 
-/// Looks at all, whatever the first one says.
+/// Evaluates every choice, so that the duration does not depend on which one matches.
 fn any(choices: impl Iterator<Item = Choice>) -> Choice {
     choices.fold(Choice::from(0), |all, one| all | one)
 }
@@ -138,12 +137,12 @@ mod tests {
         }
         assert!(
             !ours.holds("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
-            "a signing key never travels"
+            "a signing key is not a token"
         );
     }
 
     #[test]
-    fn every_secret_counts_and_none_means_no() {
+    fn every_secret_is_accepted_and_without_secrets_nothing_is() {
         let both = secrets(&["new", "old"]);
         for secret in ["new", "old"] {
             let signature = hex::encode(code(secret.as_bytes(), &[b"body"]));

@@ -14,22 +14,22 @@ use lockstep_protocol::topology::Destination;
 use lockstep_protocol::{Envelope, TraceParent};
 use serde::Serialize;
 
-use super::body::Held;
-use super::judgement::{self, WebhookDecision};
+use super::body_limiter::BufferedBody;
 use super::rejection::WebhookRejection;
 use super::repositories::Repository;
+use super::webhook_decision::{self, WebhookDecision};
 use super::{Forge, Shared};
 
-/// From how many bytes on a body is worked where it keeps nobody waiting.
+/// Bodies of at least this many bytes are processed on a blocking thread, so that they do not delay other requests.
 const LARGE: usize = 256 * 1024;
 
-/// The answer to an authentic webhook, always 202.
+/// The response to an authenticated webhook, always 202.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Received {
-    /// The broker has these messages; the console knows what becomes of them.
+    /// The broker confirmed these messages; the console shows their outcomes.
     Messages(Vec<Accepted>),
-    /// There is nothing to do, and why.
+    /// The webhook was ignored, for this reason.
     Ignored(String),
 }
 
@@ -39,30 +39,33 @@ impl IntoResponse for Received {
     }
 }
 
-/// `POST /webhooks/{forge}/{repository}`: publishes what was pushed, and answers when the broker has it.
+/// `POST /webhooks/{forge}/{repository}`: publishes the changes of a push, and responds when the broker confirmed them.
 pub(super) async fn receive(
     State(shared): State<Arc<Shared>>,
     path: Result<Path<(String, String)>, PathRejection>,
     request: Request,
 ) -> Result<impl IntoResponse, ProblemResponse> {
     let Ok(Path((forge, repository))) = path else {
-        let detail = "its name is not percent-encoded UTF-8";
+        let detail = "the path is not percent-encoded UTF-8";
         return Err(ProblemResponse::not_found(
             "unknown-repository",
-            "there is no repository of this name",
+            "no repository with this name is configured",
             detail,
         ));
     };
     let (forge, repository) = find(&shared, &forge, &repository)?;
     let headers = request.headers().clone();
-    judgement::look(forge, &headers)?;
-    let held = shared.inflow.read(request, shared.limits.body_bytes).await?;
+    webhook_decision::check_headers(forge, &headers)?;
+    let buffered = shared
+        .body_limiter
+        .read(request, shared.limits.body_bytes)
+        .await?;
     let now = (shared.context.now)();
     let trace = trace_of(&headers);
-    let messages = match judge(forge, &repository, headers, held, now).await? {
+    let messages = match decide(forge, &repository, headers, buffered, now).await? {
         WebhookDecision::Publish(messages) => messages,
         WebhookDecision::Ignore(why) => {
-            tracing::debug!(%forge, repository = %repository.name, why, "webhook ignored");
+            tracing::debug!(%forge, repository = %repository.name, why, "ignored a webhook");
             return Ok(Received::Ignored(why));
         }
     };
@@ -72,14 +75,18 @@ pub(super) async fn receive(
     let accepted: Vec<Accepted> = accepted.collect();
     let outgoing = messages.into_iter().map(|message| outgoing(message, &trace, now));
     shared.publish(outgoing.collect()).await?;
-    tracing::info!(%forge, repository = %repository.name, messages = accepted.len(), "webhook accepted");
+    tracing::info!(%forge, repository = %repository.name, messages = accepted.len(), "published a webhook");
     Ok(Received::Messages(accepted))
 }
 
 fn find(shared: &Shared, forge: &str, repository: &str) -> Result<(Forge, Arc<Repository>), ProblemResponse> {
     let unknown = |what: &str, name: &str| {
-        let title = format!("there is no {what} of this name");
-        ProblemResponse::not_found(&format!("unknown-{what}"), &title, format!("{name:?} is none"))
+        let title = format!("unknown {what}");
+        ProblemResponse::not_found(
+            &format!("unknown-{what}"),
+            &title,
+            format!("{name:?} is not the name of a {what}; check the URL of the webhook"),
+        )
     };
     let known = Forge::named(forge).ok_or_else(|| unknown("forge", forge))?;
     let repositories = &shared.context.repositories;
@@ -89,40 +96,40 @@ fn find(shared: &Shared, forge: &str, repository: &str) -> Result<(Forge, Arc<Re
     Ok((known, configured))
 }
 
-/// Judges a webhook, aside where it takes long.
-async fn judge(
+/// Decides about a webhook; large bodies on a blocking thread.
+async fn decide(
     forge: Forge,
     repository: &Arc<Repository>,
     headers: HeaderMap,
-    held: Held,
+    buffered: BufferedBody,
     now: Timestamp,
 ) -> Result<WebhookDecision, ProblemResponse> {
     let repository = Arc::clone(repository);
     let name = repository.name.clone();
-    let large = held.bytes.len() >= LARGE;
-    let judge = move || {
-        // As a whole, so that its room is kept until the work is done, whoever gave up waiting.
-        let held = held;
-        judgement::judge(forge, &repository, &headers, &held.bytes, now)
+    let large = buffered.bytes.len() >= LARGE;
+    let decide = move || {
+        // Moved as a whole, so that its memory stays counted until the work ends, even if the request is cancelled.
+        let buffered = buffered;
+        webhook_decision::decide(forge, &repository, &headers, &buffered.bytes, now)
     };
-    let judged = if large {
-        tokio::task::spawn_blocking(judge).await.map_err(|crash| {
+    let decision = if large {
+        tokio::task::spawn_blocking(decide).await.map_err(|crash| {
             tracing::error!(
                 error = &crash as &dyn std::error::Error,
-                "a webhook could not be judged"
+                "processing a webhook panicked"
             );
             ProblemResponse::internal()
         })?
     } else {
-        judge()
+        decide()
     };
-    judged.map_err(|rejection| {
+    decision.map_err(|rejection| {
         match &rejection {
-            WebhookRejection::Unauthentic { why } => {
-                tracing::warn!(%forge, repository = %name, why, "a webhook is not authentic");
+            WebhookRejection::Unauthenticated { why } => {
+                tracing::warn!(%forge, repository = %name, why, "refused a webhook that is not authenticated");
             }
             other => {
-                tracing::warn!(%forge, repository = %name, rejection = %other, "a webhook makes no sense");
+                tracing::warn!(%forge, repository = %name, rejection = %other, "refused an invalid webhook");
             }
         }
         ProblemResponse::from(rejection)

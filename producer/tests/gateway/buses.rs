@@ -1,4 +1,4 @@
-//! The gateway on the buses there are: what it answered 202 lies in the queue of the lane.
+//! The gateway on real buses: every webhook with the response 202 is in the queue of the lane.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,35 +27,35 @@ fn gateway(bus: &Arc<dyn Bus>, publish_timeout: Duration) -> Router {
     Gateway::with_limits(context(bus.clone()), limits).router(CancellationToken::new())
 }
 
-/// An address for the gateway alone, with its rights and no more.
+/// A broker user with the permissions of the gateway.
 async fn address(vhost: &Vhost) -> User {
-    let user = vhost.create_user("gateway").await.expect("the broker takes it");
+    let user = vhost.create_user("gateway").await.expect("the broker accepts it");
     let rights = Role::Gateway.rights(&user.name);
     vhost
         .set_permissions(&user.name, &rights.configure, &rights.write, &rights.read)
         .await
-        .expect("the broker takes it");
+        .expect("the broker accepts it");
     for topic in rights.topics {
         vhost
             .set_topic_permissions(&user.name, topic.exchange, &topic.write, &topic.read)
             .await
-            .expect("the broker takes it");
+            .expect("the broker accepts it");
     }
     user
 }
 
-/// A bus for the test itself, on which everything is declared.
+/// A bus with all permissions, with the topology declared.
 async fn owner(vhost: &Vhost) -> Arc<dyn Bus> {
     let bus = AmqpBus::connect(AmqpOptions::new(vhost.url()))
         .await
-        .expect("the broker takes it");
+        .expect("the broker accepts it");
     bus.declare(&Topology::new(1.0))
         .await
-        .expect("the broker takes it");
+        .expect("the broker accepts it");
     bus
 }
 
-/// The next messages of the repositories' lane.
+/// Takes messages from the lane of repositories.
 async fn take(bus: &Arc<dyn Bus>, user: &str, count: usize) -> Vec<(Identity, Digest)> {
     let options = ConsumeOptions {
         prefetch: 100,
@@ -95,7 +95,7 @@ async fn a_push_and_its_redelivery_are_the_same_message_on_the_embedded_bus() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rabbitmq_away_is_a_503_until_it_is_back() {
+async fn requests_get_503_while_rabbitmq_is_unavailable() {
     let vhost = vhost().await.unwrap();
     let proxy = FaultProxy::to(vhost.addr().unwrap()).await.unwrap();
     let owner = owner(&vhost).await;
@@ -117,7 +117,7 @@ async fn rabbitmq_away_is_a_503_until_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_queue_of_rabbitmq_is_a_503() {
+async fn requests_get_503_while_a_queue_of_rabbitmq_is_full() {
     let vhost = vhost().await.unwrap();
     owner(&vhost).await.close().await;
     let url = address(&vhost).await.url;
@@ -132,7 +132,7 @@ async fn a_full_queue_of_rabbitmq_is_a_503() {
         .await
         .unwrap();
     let router = gateway(&bus, BOUND);
-    // A policy takes a moment, and a quorum queue takes a few above its length.
+    // The policy takes effect after a moment, and a quorum queue accepts a few messages above its maximum length.
     let refused = wait::until("the queue to be full", BOUND, async || {
         let answered = send(&router, push(PUSH)).await;
         (answered.status == 503).then_some(answered)

@@ -1,4 +1,4 @@
-//! `/v1/events`: events only, with a token.
+//! Events over HTTP: `/v1/events` accepts events, not commands, with a token.
 
 use axum::body::Body;
 use axum::http::Request;
@@ -35,7 +35,7 @@ fn changed(change: impl FnOnce(&mut Value)) -> Value {
 }
 
 #[tokio::test]
-async fn the_three_modes_publish_with_the_name_of_the_token_as_actor() {
+async fn all_three_modes_publish_with_the_token_name_as_actor() {
     let scene = Scene::new();
     let binary = request("some")
         .header("content-type", "application/json")
@@ -81,7 +81,7 @@ async fn the_three_modes_publish_with_the_name_of_the_token_as_actor() {
 }
 
 #[tokio::test]
-async fn requests_get_the_status_and_problem_of_the_table() {
+async fn invalid_requests_get_a_problem_with_status_and_code() {
     let scene = Scene::new();
     let command = |data: Value| {
         changed(|event| {

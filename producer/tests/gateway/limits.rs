@@ -1,4 +1,4 @@
-//! What the gateway bears, and what it answers when the broker does not.
+//! The limits of the gateway, and its responses when the broker is unavailable.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -8,12 +8,13 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::http::Request;
 use futures_util::stream;
+use lockstep_bus::fake::FakeMode;
 use lockstep_producer::gateway::{self, GatewayLimits};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use tower::ServiceExt;
 
-use crate::scene::{Mood, PUSH, Scene, github, push};
+use crate::scene::{PUSH, Scene, github, push};
 
 const PATH: &str = "/webhooks/github/settings";
 const MIB: usize = 1024 * 1024;
@@ -22,7 +23,7 @@ fn get(path: &str) -> Request<Body> {
     Request::get(path).body(Body::empty()).expect("it is well formed")
 }
 
-/// A body that comes in pieces of a MiB, and how many of them were taken.
+/// A streamed body in chunks of 1 MiB, and a counter of the chunks that were read.
 fn pieces(count: usize) -> (Body, Arc<AtomicUsize>) {
     let taken = Arc::new(AtomicUsize::new(0));
     let counter = taken.clone();
@@ -34,9 +35,9 @@ fn pieces(count: usize) -> (Body, Arc<AtomicUsize>) {
 }
 
 #[tokio::test]
-async fn a_body_that_says_it_is_too_large_is_not_read_at_all() {
+async fn a_body_with_a_declared_length_above_the_limit_is_not_read() {
     let scene = Scene::new();
-    // A body with a known length, as hyper tells it from Content-Length.
+    // A body with a known length, which hyper takes from Content-Length.
     let request = github(PATH, b"").body(Body::from(vec![b' '; 26 * MIB])).unwrap();
     let answered = scene.send(request).await;
     assert_eq!(answered.problem(), (413, "too-large"));
@@ -48,7 +49,7 @@ async fn a_body_that_says_it_is_too_large_is_not_read_at_all() {
 }
 
 #[tokio::test]
-async fn a_body_that_grows_too_large_is_left_at_the_limit() {
+async fn a_streamed_body_is_read_up_to_the_limit() {
     let scene = Scene::new();
     let (body, taken) = pieces(1000);
     let answered = scene.send(github(PATH, b"").body(body).unwrap()).await;
@@ -61,7 +62,7 @@ async fn a_body_that_grows_too_large_is_left_at_the_limit() {
 }
 
 #[tokio::test]
-async fn a_large_body_within_the_limit_is_taken() {
+async fn a_large_body_within_the_limit_is_accepted() {
     let scene = Scene::new();
     let mut payload: Value = serde_json::from_str(PUSH).unwrap();
     payload["padding"] = "x".repeat(24 * MIB).into();
@@ -71,13 +72,13 @@ async fn a_large_body_within_the_limit_is_taken() {
 }
 
 #[tokio::test]
-async fn bodies_held_at_once_are_bounded_together() {
+async fn the_memory_of_all_bodies_together_is_limited() {
     let scene = Scene::with(GatewayLimits {
         held_bytes: 2 * MIB,
         body_bytes: MIB,
         ..GatewayLimits::default()
     });
-    // Two that do not say how long they will be, and never end: they may become a MiB each.
+    // Two bodies without a declared length that never end: each counts with the maximum of 1 MiB.
     let endless = || {
         let body = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
         Box::pin(scene.send(github(PATH, b"").body(body).unwrap()))
@@ -97,7 +98,7 @@ async fn bodies_held_at_once_are_bounded_together() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_does_not_come_is_given_up() {
+async fn a_body_that_does_not_arrive_times_out() {
     let scene = Scene::new();
     let body = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
     let started = Instant::now();
@@ -107,7 +108,7 @@ async fn a_body_that_does_not_come_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_refused() {
+async fn an_incomplete_body_is_refused() {
     let scene = Scene::new();
     let broken = stream::iter([Ok(Bytes::from_static(b"{")), Err(std::io::Error::other("gone"))]);
     let request = github(PATH, b"{").body(Body::from_stream(broken)).unwrap();
@@ -115,31 +116,31 @@ async fn a_body_that_breaks_off_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_accepted_that_the_broker_did_not_confirm() {
+async fn unconfirmed_messages_are_not_accepted() {
     let scene = Scene::new();
     let table = [
-        (Mood::Full, (503, "queue-full")),
-        (Mood::Away, (503, "broker-away")),
-        (Mood::Denies, (502, "broker-refused")),
-        (Mood::Closed, (503, "stopping")),
+        (FakeMode::Full, (503, "queue-full")),
+        (FakeMode::Unavailable, (503, "broker-away")),
+        (FakeMode::Deny, (502, "broker-refused")),
+        (FakeMode::Closed, (503, "stopping")),
     ];
-    for (mood, expected) in table {
-        scene.bus.set(mood);
+    for (mode, expected) in table {
+        scene.bus.set_mode(mode);
         let started = Instant::now();
         assert_eq!(scene.send(push(PUSH)).await.problem(), expected);
-        assert!(started.elapsed() < Duration::from_secs(6), "{mood:?}");
+        assert!(started.elapsed() < Duration::from_secs(6), "{mode:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_broker_that_comes_back_is_used_at_once_and_what_was_given_up_does_no_harm() {
+async fn requests_succeed_again_when_the_broker_is_back() {
     let scene = Scene::new();
-    scene.bus.set(Mood::Away);
+    scene.bus.set_mode(FakeMode::Unavailable);
     for _ in 0..3 {
         assert_eq!(scene.send(push(PUSH)).await.problem(), (503, "broker-away"));
     }
     assert_eq!(scene.bus.published(), []);
-    scene.bus.set(Mood::Confirms);
+    scene.bus.set_mode(FakeMode::Confirm);
     assert_eq!(scene.send(push(PUSH)).await.status, 202);
     let published = scene.bus.published();
     let mut ids: Vec<_> = published
@@ -151,32 +152,32 @@ async fn a_broker_that_comes_back_is_used_at_once_and_what_was_given_up_does_no_
 }
 
 #[tokio::test]
-async fn requests_above_the_limit_are_turned_away_and_health_is_not() {
+async fn requests_above_the_limit_are_refused_and_probes_are_not() {
     let scene = Scene::with(GatewayLimits {
         requests: 1,
         ..GatewayLimits::default()
     });
-    scene.bus.set(Mood::Away);
+    scene.bus.set_mode(FakeMode::Unavailable);
     let first = scene.send(push(PUSH));
     let others = async {
-        scene.bus.asked.notified().await;
+        scene.bus.publish_called().await;
         assert_eq!(scene.send(push(PUSH)).await.problem(), (429, "too-many-requests"));
         assert_eq!(scene.send(get("/healthz")).await.status, 200);
-        scene.bus.set(Mood::Confirms);
+        scene.bus.set_mode(FakeMode::Confirm);
     };
     let (first, ()) = tokio::join!(first, others);
     assert_eq!(first.status, 202);
 }
 
 #[tokio::test]
-async fn readiness_names_what_is_away() {
+async fn readiness_names_unavailable_dependencies() {
     let scene = Scene::new();
     let ready = scene.send(get("/readyz")).await;
     assert_eq!(
         (ready.status.as_u16(), ready.body),
         (200, json!({"status": "ready"}))
     );
-    scene.bus.set(Mood::Away);
+    scene.bus.set_mode(FakeMode::Unavailable);
     scene.stop.cancel();
     let away = scene.send(get("/readyz")).await;
     assert_eq!(away.status, 503);
@@ -188,13 +189,13 @@ async fn readiness_names_what_is_away() {
 }
 
 #[tokio::test]
-async fn the_document_has_every_route_and_is_the_committed_one() {
+async fn the_openapi_document_is_committed_and_has_every_route() {
     let scene = Scene::new();
     let document = scene.send(get("/openapi.json")).await.body;
     let committed: Value = serde_json::from_str(include_str!("../../openapi.json")).unwrap_or_default();
     assert!(
         committed == document && document == gateway::openapi(),
-        "producer/openapi.json is not what the code says; look at the difference after\n  \
+        "producer/openapi.json is outdated; regenerate it and check the difference:\n  \
          cargo run -- schema openapi > producer/openapi.json"
     );
     let paths = document["paths"].as_object().unwrap();
@@ -230,5 +231,5 @@ async fn metrics_need_no_token_and_count_requests_by_route() {
     let text = String::from_utf8(bytes.to_vec()).unwrap();
     let counted = "lockstep_http_requests_total{server=\"gateway\",route=\"/webhooks/{forge}/{repository}\",status=\"404\"}";
     assert!(text.contains(counted), "{text}");
-    assert!(!text.contains("nobody"), "paths are no labels");
+    assert!(!text.contains("nobody"), "requested paths must not be labels");
 }

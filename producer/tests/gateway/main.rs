@@ -1,4 +1,4 @@
-//! The gateway over HTTP: the real router, on a bus that does as it is told, on the embedded bus, and on RabbitMQ.
+//! The gateway over HTTP, on a fake bus, on the embedded bus and on RabbitMQ.
 
 mod buses;
 mod events;

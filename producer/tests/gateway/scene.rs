@@ -1,6 +1,6 @@
-//! A gateway on a bus that does as it is told.
+//! A gateway on a fake bus, and functions to send requests to it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::Router;
@@ -9,127 +9,36 @@ use axum::http::request::Builder;
 use axum::http::{HeaderMap, Request, StatusCode};
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
-use lockstep_bus::{Bus, BusError, BusStatus, ConsumeOptions, Consumer, Outgoing, PublishError};
+use lockstep_bus::Bus;
+use lockstep_bus::fake::FakeBus;
 use lockstep_http::{Token, Tokens};
 use lockstep_producer::gateway::{Gateway, GatewayContext, GatewayLimits, Repositories, Secrets};
-use lockstep_protocol::topology::{Queue, Topology};
 use lockstep_telemetry::{Exposition, Sample, Sampler, Scrape};
 use serde_json::Value;
 use sha2::Sha256;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 pub(crate) const SECRET: &str = "s3cret";
 pub(crate) const PUSH: &str = include_str!("../payloads/github-push.json");
 
-/// Tells nothing of how things are.
+/// A sampler without values.
 #[derive(Debug)]
-struct Nothing;
+struct EmptySampler;
 
 #[async_trait]
-impl Sampler for Nothing {
+impl Sampler for EmptySampler {
     async fn sample(&self) -> Sample {
         Sample::default()
     }
 }
 
-/// What the bus does with messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Mood {
-    #[default]
-    Confirms,
-    Full,
-    Denies,
-    /// Confirms nothing, as long as this lasts.
-    Away,
-    Closed,
-}
-
-/// Remembers what was published.
-#[derive(Debug, Default)]
-pub(crate) struct FakeBus {
-    mood: Mutex<Mood>,
-    changed: Notify,
-    published: Mutex<Vec<Outgoing>>,
-    /// Somebody waits for a confirm.
-    pub(crate) asked: Notify,
-}
-
-impl FakeBus {
-    pub(crate) fn set(&self, mood: Mood) {
-        *self.mood.lock().expect("nobody panics holding it") = mood;
-        self.changed.notify_waiters();
-    }
-
-    pub(crate) fn published(&self) -> Vec<Outgoing> {
-        self.published.lock().expect("nobody panics holding it").clone()
-    }
-}
-
-#[async_trait]
-impl Bus for FakeBus {
-    async fn publish(&self, messages: Vec<Outgoing>) -> Result<(), PublishError> {
-        self.asked.notify_one();
-        loop {
-            let changed = self.changed.notified();
-            let mood = *self.mood.lock().expect("nobody panics holding it");
-            match mood {
-                Mood::Confirms => {
-                    self.published
-                        .lock()
-                        .expect("nobody panics holding it")
-                        .extend(messages);
-                    return Ok(());
-                }
-                Mood::Full => {
-                    return Err(PublishError::Full {
-                        exchange: "lockstep.events".to_owned(),
-                        count: messages.len(),
-                    });
-                }
-                Mood::Denies => {
-                    return Err(PublishError::Denied {
-                        exchange: "lockstep.events".to_owned(),
-                        routing_key: "hush".to_owned(),
-                        reason: "ACCESS_REFUSED".to_owned(),
-                    });
-                }
-                Mood::Closed => return Err(PublishError::Closed),
-                Mood::Away => changed.await,
-            }
-        }
-    }
-
-    async fn consume(&self, _queue: Queue, _options: ConsumeOptions) -> Result<Box<dyn Consumer>, BusError> {
-        Err(BusError::Closed)
-    }
-
-    async fn declare(&self, _topology: &Topology) -> Result<(), BusError> {
-        Ok(())
-    }
-
-    fn status(&self) -> BusStatus {
-        match *self.mood.lock().expect("nobody panics holding it") {
-            Mood::Away => BusStatus::Blocked,
-            Mood::Closed => BusStatus::Closed,
-            Mood::Confirms | Mood::Full | Mood::Denies => BusStatus::Connected,
-        }
-    }
-
-    fn user(&self) -> &'static str {
-        "fake"
-    }
-
-    async fn close(&self) {}
-}
-
-/// 2026-03-01T12:00:00Z, always.
+/// The fixed current time: 2026-03-01T12:00:00Z.
 fn now() -> Timestamp {
     Timestamp::from_second(1_772_366_400).expect("it is in range")
 }
 
-/// A gateway's context on this bus: `settings` has a secret, `templates` has none.
+/// The context of a gateway on this bus. The repository `settings` has a secret, `templates` has none.
 pub(crate) fn context(bus: Arc<dyn Bus>) -> GatewayContext {
     let secrets = |all: &[&str]| -> Secrets { all.iter().map(|secret| (*secret).into()).collect() };
     let repository =
@@ -178,7 +87,7 @@ impl Scene {
     pub(crate) fn with(limits: GatewayLimits) -> Self {
         let bus = Arc::new(FakeBus::default());
         let stop = CancellationToken::new();
-        let scrape = Scrape::new(Exposition::begin("test"), Arc::new(Nothing));
+        let scrape = Scrape::new(Exposition::begin("test"), Arc::new(EmptySampler));
         let gateway = Gateway::with_limits(context(bus.clone()), limits).with_metrics(scrape);
         let router = gateway.router(stop.clone());
         Self { bus, stop, router }
@@ -201,7 +110,7 @@ pub(crate) async fn send(router: &Router, request: Request<Body>) -> Answered {
 }
 
 impl Answered {
-    /// The problem's status and code, after its shape was checked: nothing secret in it, and when to come back.
+    /// Status and code of the problem. Also checks that it contains no secrets, and has `Retry-After` if it is temporary.
     pub(crate) fn problem(&self) -> (u16, &str) {
         assert_eq!(
             self.headers["content-type"], "application/problem+json",
@@ -209,14 +118,17 @@ impl Answered {
             self.body
         );
         assert_eq!(self.body["status"], self.status.as_u16());
-        let told = self.body.to_string();
-        assert!(!told.contains(SECRET) && !told.contains("hush"), "{told}");
-        let passes = matches!(self.status.as_u16(), 429 | 503);
-        assert_eq!(self.headers.contains_key("retry-after"), passes, "{told}");
+        let body = self.body.to_string();
+        assert!(
+            !body.contains(SECRET) && !body.contains(FakeBus::SECRET),
+            "{body}"
+        );
+        let temporary = matches!(self.status.as_u16(), 429 | 503);
+        assert_eq!(self.headers.contains_key("retry-after"), temporary, "{body}");
         let kind = self.body["type"].as_str().expect("a problem has a type");
         let code = kind
             .strip_prefix("urn:lockstep:problem:")
-            .expect("types are ours");
+            .expect("the type has the prefix of Lockstep");
         (self.status.as_u16(), code)
     }
 }
@@ -227,7 +139,7 @@ pub(crate) fn signature(secret: &str, body: &[u8]) -> String {
     format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
 }
 
-/// A push of GitHub, signed, its body still to come.
+/// The headers of a signed push from GitHub; the caller adds the body.
 pub(crate) fn github(path: &str, body: &[u8]) -> Builder {
     Request::post(path)
         .header("content-type", "application/json")
@@ -237,9 +149,9 @@ pub(crate) fn github(path: &str, body: &[u8]) -> Builder {
         .header("x-hub-signature-256", signature(SECRET, body))
 }
 
-/// The same with its body.
+/// A signed push from GitHub.
 pub(crate) fn push(body: &str) -> Request<Body> {
     github("/webhooks/github/settings", body.as_bytes())
         .body(Body::from(body.to_owned()))
-        .expect("it is well formed")
+        .expect("the request is well formed")
 }

@@ -1,9 +1,10 @@
-//! What happens below HTTP: slow, broken and ended connections, on a real socket.
+//! Slow, broken and closed connections, on a real socket.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lockstep_bus::fake::{FakeBus, FakeMode};
 use lockstep_producer::gateway::{Gateway, GatewayLimits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -11,9 +12,9 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::scene::{FakeBus, Mood, PUSH, SECRET, context, signature};
+use crate::scene::{PUSH, SECRET, context, signature};
 
-/// How long anything may take.
+/// The timeout of expected events.
 const BOUND: Duration = Duration::from_secs(30);
 
 struct Served {
@@ -38,8 +39,8 @@ async fn serve(limits: GatewayLimits) -> Served {
     }
 }
 
-/// Little patience with headers and bodies.
-fn hasty() -> GatewayLimits {
+/// Limits with short timeouts for headers and bodies.
+fn short_timeouts() -> GatewayLimits {
     GatewayLimits {
         header_timeout: Duration::from_millis(200),
         body_timeout: Duration::from_millis(200),
@@ -61,7 +62,7 @@ impl Served {
         TcpStream::connect(self.address).await.expect("it listens")
     }
 
-    /// Sends this and nothing more, and reads until the connection ends.
+    /// Sends `sent`, and reads until the connection is closed.
     async fn answer_to(&self, sent: &str) -> String {
         let mut stream = self.connect().await;
         stream.write_all(sent.as_bytes()).await.expect("it reads");
@@ -77,7 +78,7 @@ impl Served {
 
 async fn rest(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
-    // A reset ends the answer too.
+    // A reset ends the response, too.
     let _ = timeout(BOUND, stream.read_to_end(&mut answer))
         .await
         .expect("the connection ends");
@@ -85,8 +86,8 @@ async fn rest(stream: &mut TcpStream) -> String {
 }
 
 #[tokio::test]
-async fn headers_that_do_not_come_end_the_connection() {
-    let served = serve(hasty()).await;
+async fn the_connection_is_closed_if_headers_do_not_arrive() {
+    let served = serve(short_timeouts()).await;
     for begun in ["", "POST /webhooks/github/settings HTTP/1.1\r\nhost: x\r\nx-slow"] {
         let answer = served.answer_to(begun).await;
         assert!(
@@ -98,8 +99,8 @@ async fn headers_that_do_not_come_end_the_connection() {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_come_is_answered_and_the_connection_ended() {
-    let served = serve(hasty()).await;
+async fn the_connection_is_closed_with_a_response_if_the_body_does_not_arrive() {
+    let served = serve(short_timeouts()).await;
     let answer = served.answer_to(&(head(PUSH.len()) + &PUSH[..10])).await;
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
     assert!(answer.contains("application/problem+json"), "{answer}");
@@ -107,7 +108,7 @@ async fn a_body_that_does_not_come_is_answered_and_the_connection_ended() {
 }
 
 #[tokio::test]
-async fn a_body_that_would_be_too_large_is_refused_before_it_is_sent() {
+async fn a_too_large_body_is_refused_before_it_is_sent() {
     let served = serve(GatewayLimits::default()).await;
     let answer = served.answer_to(&head(26 * 1024 * 1024)).await;
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
@@ -115,7 +116,7 @@ async fn a_body_that_would_be_too_large_is_refused_before_it_is_sent() {
 }
 
 #[tokio::test]
-async fn a_body_cut_short_publishes_nothing() {
+async fn an_incomplete_body_publishes_nothing() {
     let served = serve(GatewayLimits::default()).await;
     let mut stream = served.connect().await;
     let sent = head(PUSH.len()) + &PUSH[..PUSH.len() - 1];
@@ -133,13 +134,13 @@ async fn a_body_cut_short_publishes_nothing() {
 }
 
 #[tokio::test]
-async fn connections_above_the_bound_wait_for_their_turn() {
+async fn connections_above_the_limit_wait() {
     let served = serve(GatewayLimits {
         connections: 1,
-        ..hasty()
+        ..short_timeouts()
     })
     .await;
-    // It says nothing, and keeps the only place until its time for headers is over.
+    // An idle connection occupies the only slot until the header timeout.
     let mut silent = served.connect().await;
     let answer = served.answer_to(&(head(PUSH.len()) + PUSH)).await;
     assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
@@ -148,36 +149,36 @@ async fn connections_above_the_bound_wait_for_their_turn() {
 }
 
 #[tokio::test]
-async fn a_stop_lets_requests_under_way_finish() {
+async fn running_requests_finish_after_a_stop() {
     let served = serve(GatewayLimits::default()).await;
-    served.bus.set(Mood::Away);
+    served.bus.set_mode(FakeMode::Unavailable);
     let mut stream = served.connect().await;
     stream
         .write_all((head(PUSH.len()) + PUSH).as_bytes())
         .await
         .unwrap();
-    served.bus.asked.notified().await;
+    served.bus.publish_called().await;
     served.stop.cancel();
-    served.bus.set(Mood::Confirms);
+    served.bus.set_mode(FakeMode::Confirm);
     let answer = rest(&mut stream).await;
     assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
     served.end().await;
 }
 
 #[tokio::test]
-async fn a_stop_that_takes_too_long_cuts_connections_off() {
+async fn connections_are_closed_after_the_shutdown_timeout() {
     let served = serve(GatewayLimits {
         shutdown_timeout: Duration::from_millis(50),
         ..GatewayLimits::default()
     })
     .await;
-    served.bus.set(Mood::Away);
+    served.bus.set_mode(FakeMode::Unavailable);
     let mut stream = served.connect().await;
     stream
         .write_all((head(PUSH.len()) + PUSH).as_bytes())
         .await
         .unwrap();
-    served.bus.asked.notified().await;
+    served.bus.publish_called().await;
     served.stop.cancel();
     assert_eq!(rest(&mut stream).await, "");
     served.end().await;

@@ -1,4 +1,4 @@
-//! Webhooks, from the request to what is published and answered.
+//! Webhooks over HTTP: what is published, and the response.
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Request};
@@ -11,7 +11,7 @@ use crate::scene::{PUSH, SECRET, Scene, github, push, signature};
 const ID: &str = "936ac72a-399f-56ae-b14f-3ceae9b99138";
 
 #[tokio::test]
-async fn a_signed_push_is_published_and_answered_with_who_it_is() {
+async fn a_signed_push_is_published_and_the_response_has_its_identity() {
     let scene = Scene::new();
     let answered = scene.send(push(PUSH)).await;
     assert_eq!(answered.status, 202);
@@ -46,7 +46,7 @@ async fn a_signed_push_is_published_and_answered_with_who_it_is() {
 }
 
 #[tokio::test]
-async fn the_same_delivery_again_is_the_same_message() {
+async fn a_redelivered_webhook_is_the_same_message() {
     let scene = Scene::new();
     let first = scene.send(push(PUSH)).await;
     let second = scene.send(push(PUSH)).await;
@@ -86,14 +86,14 @@ async fn several_branches_in_one_push_are_several_messages() {
 }
 
 #[tokio::test]
-async fn what_is_ignored_is_answered_with_the_reason_and_published_nowhere() {
+async fn an_ignored_webhook_is_not_published_and_the_response_has_the_reason() {
     let scene = Scene::new();
     let tag = PUSH.replace("refs/heads/main", "refs/tags/v1");
     let answered = scene.send(push(&tag)).await;
     assert_eq!(answered.status, 202);
     assert_eq!(
         answered.body,
-        json!({"ignored": "a tag was pushed, only branches count"})
+        json!({"ignored": "the push is of a tag; only branches matter"})
     );
     let mut ping = push(include_str!("../payloads/github-ping.json"));
     ping.headers_mut()
@@ -108,7 +108,7 @@ async fn what_is_ignored_is_answered_with_the_reason_and_published_nowhere() {
 
 #[tokio::test]
 #[expect(clippy::too_many_lines, reason = "a table")]
-async fn requests_get_the_status_and_problem_of_the_table() {
+async fn invalid_requests_get_a_problem_with_status_and_code() {
     let scene = Scene::new();
     let at = |path: &str| github(path, PUSH.as_bytes()).body(Body::from(PUSH)).unwrap();
     let with = |name: &'static str, value: &'static str| {

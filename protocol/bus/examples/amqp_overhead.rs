@@ -1,4 +1,4 @@
-//! What the bus on RabbitMQ costs over a bare lapin loop: the same messages, batches and queue, in turns.
+//! Compares the cost of the bus on RabbitMQ with plain lapin: the same messages, batches and queue, in turns.
 //! `LOCKSTEP_TEST_AMQP_URL=amqp://… cargo run --release --features amqp --example amqp_overhead`
 
 use std::sync::Arc;
@@ -76,7 +76,7 @@ fn report(what: &str, messages: usize, started: Instant, before: f64) -> String 
     format!("  {what} {rate:.0} ({micros:.1})")
 }
 
-/// Seconds of processor time this process used.
+/// The processor time of this process, in seconds.
 fn cpu() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields: Vec<&str> = stat
@@ -200,9 +200,9 @@ async fn bare_consume(connection: &Connection, messages: usize) -> anyhow::Resul
     for _ in 0..messages / BATCH {
         let mut batch = Vec::with_capacity(BATCH);
         while batch.len() < BATCH {
-            batch.push(deliveries.next().await.expect("the queue is there")?);
+            batch.push(deliveries.next().await.expect("the queue exists")?);
         }
-        let last = batch.last().expect("it is full");
+        let last = batch.last().expect("the batch is full");
         last.ack(BasicAckOptions { multiple: true }).await?;
     }
     channel.close(200, "done".into()).await?;

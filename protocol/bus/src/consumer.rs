@@ -5,69 +5,69 @@ use async_trait::async_trait;
 
 use crate::Delivery;
 
-/// How a queue is consumed.
+/// Options of a consumer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConsumeOptions {
-    /// How many deliveries may be unacknowledged at a time, at least 1.
+    /// The most unacknowledged deliveries; at least 1.
     pub prefetch: u16,
-    /// How acknowledgements reach the broker.
+    /// How acknowledgements are sent to the broker.
     pub acknowledge: Acknowledge,
 }
 
-/// How acknowledgements reach the broker. What a caller may rely on is the same either way: batches may be acknowledged
-/// in any order, and what was acknowledged does not come again unless the connection is lost.
+/// How acknowledgements are sent to the broker. The guarantees are the same for both: batches may be acknowledged in any
+/// order, and an acknowledged message is not delivered again unless the connection is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acknowledge {
-    /// One frame for many deliveries, as soon as all before them are acknowledged too. The cheapest, for lanes that work
-    /// in batches of like duration: a batch that takes long holds back those after it, and with them the prefetch.
+    /// One frame for many deliveries, sent when all earlier ones are acknowledged, too. The cheapest way, for lanes whose
+    /// batches take about equally long: a slow batch delays the acknowledgement of those after it, and the prefetch limit
+    /// then stops new deliveries.
     InOrder,
-    /// One frame for each delivery, at once. For lanes whose runs differ in length.
+    /// One frame for each delivery, sent at once. For lanes whose runs differ in duration.
     Each,
 }
 
-/// Takes deliveries of one queue.
+/// Receives the deliveries of one queue.
 #[async_trait]
 pub trait Consumer: Send {
-    /// Waits for a delivery, then takes what else is there until the batch has `max` deliveries or `linger` is over.
-    /// Never returns an empty batch; waits as long as the broker is away. `None` means that the bus was closed.
+    /// Waits for a delivery, then adds further ones until the batch has `max` deliveries or `linger` has passed. Never
+    /// returns an empty batch; waits without limit while the broker is unavailable. `None` means that the bus was closed.
     ///
-    /// Cancel safe: when the future is dropped, nothing is lost, and what it had taken comes with the next call or is
-    /// delivered again.
+    /// Cancel safe: when the future is dropped, the next call returns what it had received, or the broker delivers it again.
     async fn take(&mut self, max: usize, linger: Duration) -> Option<Batch>;
 
-    /// Stops. Everything taken and not acknowledged goes back to the queue.
+    /// Stops consuming. The broker requeues all unacknowledged deliveries.
     async fn close(self: Box<Self>);
 }
 
-/// Deliveries taken together, settled together.
+/// Deliveries that are received and acknowledged together.
 #[derive(Debug)]
 pub struct Batch {
     /// The deliveries, in the order of the queue; at least one.
     pub deliveries: Vec<Delivery>,
-    /// What settles them.
+    /// Acknowledges them.
     pub receipt: Receipt,
 }
 
-/// The right to settle a batch, once. Dropping it settles nothing: the deliveries come again after the consumer closed
-/// or the connection was lost.
+/// Acknowledges a batch, once. Dropping it acknowledges nothing: the broker delivers the messages again after the consumer
+/// is closed or the connection is lost.
 pub struct Receipt(Box<dyn Settle>);
 
 /// How an implementation acknowledges a batch.
 #[async_trait]
 pub trait Settle: Send {
-    /// Acknowledges all deliveries of the batch. Whether the broker still knows them makes no difference to the caller.
-    /// Batches may be acknowledged in any order.
+    /// Acknowledges all deliveries of the batch. Does nothing if the broker has requeued them already. Batches may be
+    /// acknowledged in any order.
     async fn ack(self: Box<Self>);
 }
 
 impl Receipt {
-    /// Wraps what an implementation does to acknowledge.
+    /// Makes a receipt from a bus implementation's acknowledgement.
     pub fn new(settle: impl Settle + 'static) -> Self {
         Self(Box::new(settle))
     }
 
-    /// Acknowledges the whole batch. To be called only after its effects are committed, and everything it caused is
-    /// confirmed.
+    /// Acknowledges the whole batch. Call it only after the effects of the batch are committed and all follow-up messages
+    /// are confirmed.
     pub async fn ack(self) {
         self.0.ack().await;
     }

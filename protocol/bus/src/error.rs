@@ -1,10 +1,10 @@
-/// Why the bus cannot do something that waiting would not heal.
+/// An error of the bus that waiting does not fix.
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {
-    /// The address cannot be understood.
-    #[error("broker address is not usable: {reason}")]
+    /// The address is invalid.
+    #[error("the broker address is invalid: {reason}")]
     Address {
-        /// What is wrong with it; never the password.
+        /// What is wrong with it; never contains the password.
         reason: String,
     },
     /// The broker refused user and password, or the virtual host.
@@ -12,36 +12,36 @@ pub enum BusError {
         "the broker refused the connection: {reason}; check user, password and virtual host in broker.url"
     )]
     Refused {
-        /// What the broker said.
+        /// The broker's error text.
         reason: String,
     },
     /// The broker's certificate is not trusted.
     #[error(
-        "the broker's certificate is not trusted: {reason}; name its authority in broker.ca_file, and the host as in the certificate"
+        "the broker's certificate is not trusted: {reason}; set broker.ca_file to its authority, and use the host name of the certificate"
     )]
     Untrusted {
-        /// What is wrong with it.
+        /// Why the certificate is not trusted.
         reason: String,
     },
     /// An exchange or queue cannot be declared.
     #[error("cannot declare {object}: {reason}")]
     Declare {
-        /// The object.
+        /// The kind and name of the object.
         object: String,
-        /// What the broker said.
+        /// The broker's error text.
         reason: String,
     },
     /// The queue cannot be consumed.
     #[error("cannot consume {queue}: {reason}")]
     Consume {
-        /// The queue.
+        /// The name of the queue.
         queue: String,
-        /// What the broker said.
+        /// The broker's error text.
         reason: String,
     },
     /// Another process uses the same embedded bus.
     #[error(
-        "the embedded bus in {folder} is in use by another process; one process owns it, name a broker to run several"
+        "the embedded bus in {folder} is in use by another process; stop that process, or set broker.url to run several processes"
     )]
     InUse {
         /// The data folder.
@@ -50,7 +50,7 @@ pub enum BusError {
     /// The file of the embedded bus cannot be used.
     #[error("the embedded bus cannot use its file: {reason}")]
     File {
-        /// What SQLite or the operating system said.
+        /// The error of SQLite or the operating system.
         reason: String,
     },
     /// The bus was closed.
@@ -58,25 +58,25 @@ pub enum BusError {
     Closed,
 }
 
-/// Why messages cannot be published, where waiting would not heal it.
+/// Why messages cannot be published. Waiting for the broker does not fix these errors.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
-    /// The user may not publish there, or the exchange does not exist.
-    #[error("the broker does not take messages for {exchange} with key {routing_key:?}: {reason}")]
+    /// The user may not publish to the exchange, the exchange does not exist, or the message is too large.
+    #[error("the broker refuses messages to {exchange} with routing key {routing_key:?}: {reason}")]
     Denied {
-        /// The exchange.
+        /// The name of the exchange.
         exchange: String,
-        /// The routing key.
+        /// The routing key of the message.
         routing_key: String,
-        /// What the broker said.
+        /// The broker's error text.
         reason: String,
     },
-    /// The queue behind is full: try again later.
-    #[error("{exchange} refused {count} messages, its queue is full; try again later")]
+    /// The queue is full. Publishing again later may succeed.
+    #[error("{exchange} refused {count} messages because the queue is full; publish them again later")]
     Full {
-        /// The exchange.
+        /// The name of the exchange.
         exchange: String,
-        /// How many messages were refused.
+        /// How many messages the broker refused.
         count: usize,
     },
     /// The bus was closed.

@@ -1,24 +1,24 @@
-/// How a bus is doing, in numbers.
+/// Statistics of a bus in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Figures {
-    /// Whether what consumes has its connection; true where nothing consumes.
+    /// Whether the connection for consuming is open; `true` if there are no consumers.
     pub consuming: bool,
-    /// The channels on which messages are published and confirmed, where there are such.
+    /// The pool of confirm channels; `None` on a bus without channels.
     pub channels: Option<Channels>,
-    /// How many answers went to the results because a reply queue was full, since the start.
+    /// How many replies went to the results because the reply queue was full, since the bus was opened.
     pub bypassed: u64,
 }
 
-/// How full a pool of channels is.
+/// The state of the pool of confirm channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Channels {
-    /// The most there may be.
+    /// The maximum size of the pool.
     pub limit: usize,
-    /// How many are open.
+    /// How many channels are open.
     pub open: usize,
-    /// How many of them nobody uses.
+    /// How many open channels are not in use.
     pub idle: usize,
-    /// How many publishers wait for one.
+    /// How many publishers wait for a channel.
     pub waiting: usize,
 }
 

@@ -6,6 +6,8 @@ mod consumer;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod error;
+#[cfg(feature = "fake")]
+pub mod fake;
 mod figures;
 mod message;
 #[cfg(feature = "amqp")]
@@ -24,58 +26,59 @@ pub use message::{Delivery, Headers, Outgoing, Properties};
 /// Publishes and consumes messages. Cheap to share as `Arc<dyn Bus>`.
 #[async_trait]
 pub trait Bus: Debug + Send + Sync + 'static {
-    /// Publishes the messages in their order, many in flight at once, and returns when each one is confirmed.
+    /// Publishes the messages in their order, pipelined, and returns when the broker has confirmed each one.
     ///
-    /// Waits as long as the broker is away: bound it with a time-out where somebody waits for the answer. Dropping the
-    /// future leaves the outcome unknown; publishing the same messages again is always right.
+    /// Waits without limit while the broker is unavailable; use a timeout where a caller waits. Dropping the future leaves
+    /// the outcome unknown; publishing the same messages again is always safe.
     ///
     /// # Errors
-    /// Only what waiting does not heal: see [`PublishError`]. Messages before the one named may have been published.
+    /// Errors that waiting does not fix, see [`PublishError`]. Some of the messages may have been published.
     async fn publish(&self, messages: Vec<Outgoing>) -> Result<(), PublishError>;
 
     /// Starts to consume a queue. A reply queue is declared and bound first.
     ///
     /// # Errors
-    /// When the queue cannot be consumed for a reason that reconnecting does not heal.
+    /// When the queue cannot be consumed for a reason that reconnecting does not fix.
     async fn consume(&self, queue: Queue, options: ConsumeOptions) -> Result<Box<dyn Consumer>, BusError>;
 
-    /// Declares all objects. Doing it twice is harmless.
+    /// Declares all objects of the topology. Idempotent.
     ///
     /// # Errors
     /// When an object exists with other arguments, or the user may not declare it.
     async fn declare(&self, topology: &Topology) -> Result<(), BusError>;
 
-    /// The queues of these that are not there any more. A bus that cannot lose one has none to tell.
+    /// The queues of the topology that do not exist, such as because somebody deleted them. Always empty where queues cannot
+    /// be deleted.
     ///
     /// # Errors
-    /// When the broker does not say, for a reason that reconnecting does not heal.
+    /// When the broker refuses the check for a reason that reconnecting does not fix.
     async fn missing(&self, _topology: &Topology) -> Result<Vec<String>, BusError> {
         Ok(Vec::new())
     }
 
-    /// How the bus is doing, without asking the broker.
+    /// The state of the bus as far as this process knows; does not ask the broker.
     fn status(&self) -> BusStatus;
 
-    /// How the bus is doing in numbers, without asking the broker.
+    /// Statistics of the bus in this process; does not ask the broker.
     fn figures(&self) -> Figures {
         Figures::default()
     }
 
-    /// The name by which the broker authenticates what this bus publishes: the `user_id` of its messages.
+    /// The user that the broker authenticated: the `user_id` of the messages this bus publishes.
     fn user(&self) -> &str;
 
-    /// Closes all connections in order. Consumers end; publishing afterwards is an error.
+    /// Closes all connections. Consumers end; publishing afterwards fails.
     async fn close(&self);
 }
 
-/// How a bus is doing.
+/// The state of a bus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BusStatus {
-    /// Publishing works as far as is known.
+    /// Messages can be published, as far as is known.
     Connected,
-    /// The broker holds back publishers because of an alarm (memory or disk).
+    /// The broker blocks publishers because of a memory or disk alarm.
     Blocked,
-    /// There is no connection; it is being rebuilt.
+    /// There is no connection; the bus reconnects.
     Disconnected,
     /// The bus was closed.
     Closed,

@@ -4,36 +4,37 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use lockstep_protocol::topology::Destination;
 
-/// Headers of our own, as text. On deliveries that did not come through `lockstep.work` anybody may have written them.
+/// Message headers as text. Trust them only on deliveries from `lockstep.work`, where only workers publish: elsewhere any
+/// client may have set them.
 pub type Headers = BTreeMap<String, String>;
 
-/// What stands beside a body.
+/// The AMQP properties of a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Properties {
-    /// The message's id, which is the `id` of its envelope.
+    /// The id of the message, equal to the `id` of its envelope.
     pub message_id: Option<String>,
-    /// The message's type, which is the `type` of its envelope.
+    /// The type of the message, equal to the `type` of its envelope.
     pub kind: Option<String>,
     /// The media type of the body.
     pub content_type: Option<String>,
-    /// What an answer refers to: the id of the message it answers.
+    /// On replies, the id of the message they reply to.
     pub correlation_id: Option<String>,
-    /// The reply queue answers should go to.
+    /// The reply queue for results.
     pub reply_to: Option<String>,
-    /// Who published it, as validated by the broker. Set by the bus when publishing.
+    /// The publisher, as validated by the broker. The bus sets it when publishing.
     pub user_id: Option<String>,
-    /// When it was published, in whole seconds.
+    /// The sender's timestamp, in whole seconds.
     pub timestamp: Option<Timestamp>,
-    /// Headers.
+    /// The headers.
     pub headers: Headers,
 }
 
-/// A message to publish. Always persistent.
+/// A message to publish. All messages are persistent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {
-    /// Where to.
+    /// Where to publish it.
     pub destination: Destination,
-    /// What stands beside the body; `user_id` is set by the bus.
+    /// The properties; the bus replaces `user_id`.
     pub properties: Properties,
     /// The body.
     pub body: Bytes,
@@ -44,12 +45,12 @@ pub struct Outgoing {
 pub struct Delivery {
     /// The body.
     pub body: Bytes,
-    /// What stands beside it.
+    /// The properties.
     pub properties: Properties,
-    /// The exchange it was published to last.
+    /// The exchange the message was last published to. Dead-lettering counts as publishing.
     pub exchange: String,
-    /// The key it was published with.
+    /// The routing key the message was published with.
     pub routing_key: String,
-    /// Whether it was delivered before.
+    /// Whether the message may have been delivered before.
     pub redelivered: bool,
 }

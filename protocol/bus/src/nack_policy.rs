@@ -1,4 +1,4 @@
-//! What to do when the broker refuses a message (a negative confirm): pure, so that it can be read at a glance.
+//! Decides what to do when the broker refuses a message with a nack. Pure.
 
 use lockstep_protocol::topology::Destination;
 
@@ -6,28 +6,27 @@ use lockstep_protocol::topology::Destination;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NackPolicy {
     /// Publish it again after a back-off.
-    Again,
-    /// Send it to the results instead: the requester does not read its queue.
+    Retry,
+    /// Send it to the results instead, since the requester does not read its reply queue.
     Bypass,
-    /// Tell the caller that the queue is full.
-    Surface,
+    /// Return [`PublishError::Full`](crate::PublishError::Full) to the caller.
+    Fail,
 }
 
-/// How often a message is refused before something else is done about it.
-const PATIENCE: u32 = 3;
+/// After this many refusals replies are bypassed, and publishing to an ingress lane fails.
+const MAX_REFUSALS: u32 = 3;
 
-/// The rule: answers bypass a reply queue that is full, the outside is told that an inlet is full, and what workers
-/// publish among themselves is never given up, since those queues have no length and the refusal has another reason.
+/// The policy for a message that was refused `times` times. Replies bypass a full reply queue, and clients get an error if
+/// an ingress lane is full. Messages between workers are retried without limit: their queues have no maximum length, so
+/// the refusal has a reason that passes.
 pub(crate) fn nack_policy(destination: &Destination, times: u32) -> NackPolicy {
-    if times < PATIENCE {
-        return NackPolicy::Again;
+    if times < MAX_REFUSALS {
+        return NackPolicy::Retry;
     }
     match destination {
         Destination::Reply(_) => NackPolicy::Bypass,
-        Destination::Ingress(_) | Destination::Type(_) => NackPolicy::Surface,
-        Destination::Lane(_) | Destination::Delay(..) | Destination::Dead | Destination::Results(_) => {
-            NackPolicy::Again
-        }
+        Destination::Ingress(_) | Destination::Type(_) => NackPolicy::Fail,
+        Destination::Lane(_) | Destination::Delay(..) | Destination::Results(_) => NackPolicy::Retry,
     }
 }
 
@@ -39,22 +38,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patience_ends_differently_for_each_destination() {
+    fn the_policy_depends_on_destination_and_number_of_refusals() {
         let reply = Destination::Reply(ReplyQueue::of("netbox", "1").unwrap());
         let ingress = Destination::Ingress(Kind::InterfaceUpdated);
         let table = [
-            (&reply, 2, NackPolicy::Again),
+            (&reply, 2, NackPolicy::Retry),
             (&reply, 3, NackPolicy::Bypass),
-            (&ingress, 2, NackPolicy::Again),
-            (&ingress, 3, NackPolicy::Surface),
-            (&Destination::Lane(Lane::Devices), 1000, NackPolicy::Again),
+            (&ingress, 2, NackPolicy::Retry),
+            (&ingress, 3, NackPolicy::Fail),
+            (&Destination::Lane(Lane::Devices), 1000, NackPolicy::Retry),
             (
                 &Destination::Delay(RetryDelay::Seconds5, Lane::Events),
                 1000,
-                NackPolicy::Again,
+                NackPolicy::Retry,
             ),
-            (&Destination::Dead, 1000, NackPolicy::Again),
-            (&Destination::Results(Kind::EventApplied), 1000, NackPolicy::Again),
+            (&Destination::Lane(Lane::Dead), 1000, NackPolicy::Retry),
+            (&Destination::Results(Kind::EventApplied), 1000, NackPolicy::Retry),
         ];
         for (destination, times, expected) in table {
             assert_eq!(

@@ -3,22 +3,22 @@ use std::str::FromStr;
 
 use lockstep_protocol::Kind;
 
-/// Which message types a token may publish: all (`*`), those under a prefix (`lockstep.device.*`), or exactly one.
+/// The message types a token may publish: all (`*`), those with a prefix (`lockstep.device.*`), or exactly one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TypePattern(Pattern);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Pattern {
     All,
-    /// The prefix, with its last dot.
+    /// The prefix, including its last dot.
     Under(String),
     Exactly(String),
 }
 
-/// The text is no pattern, or matches nothing that can be published.
+/// The text is not a pattern, or matches no type that can be published.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "{0:?} allows no event or command: name one (`lockstep.device.upgraded`), those under a prefix (`lockstep.device.*`), or all (`*`)"
+    "{0:?} matches no event or command; expected a type (`lockstep.device.upgraded`), a prefix (`lockstep.device.*`), or all (`*`)"
 )]
 pub struct TypePatternError(String);
 
@@ -39,7 +39,7 @@ impl TypePattern {
 impl FromStr for TypePattern {
     type Err = TypePatternError;
 
-    /// Refuses a pattern that allows nothing: it would be a spelling mistake that nobody notices.
+    /// Refuses a pattern that matches no type, which is a spelling mistake.
     fn from_str(text: &str) -> Result<Self, TypePatternError> {
         let pattern = match text.strip_suffix('*') {
             Some("") => Pattern::All,
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns_allow_what_they_say() {
+    fn patterns_match_whole_types_and_prefixes() {
         let table = [
             ("*", "lockstep.sync.requested", true),
             ("lockstep.device.*", "lockstep.device.upgraded", true),

@@ -1,4 +1,4 @@
-//! The CloudEvents HTTP binding: a request's headers and body become messages. Pure.
+//! The CloudEvents HTTP binding: decodes messages from the headers and body of a request. Pure.
 
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -11,31 +11,31 @@ const BATCH: &str = "application/cloudevents-batch+json";
 const FORMATS: &str = "send application/cloudevents+json, application/cloudevents-batch+json, or application/json with \
                        the attributes in ce- headers";
 
-/// A message as it was sent: understood, and with everything the sender wrote, known to this version or not. It is
-/// published as it was written, so that its digest is the same whichever way it comes.
+/// A decoded message together with all attributes that the sender wrote, including unknown ones. It is published with these
+/// attributes, so that its digest is the same over HTTP and AMQP.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Received {
-    /// What was understood.
+    /// The decoded envelope.
     pub envelope: Envelope,
-    /// What was written.
+    /// The attributes as sent.
     pub attributes: Map<String, Value>,
 }
 
-/// Messages in a request, and whether the sender sent them as a batch.
+/// The messages of a request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Content {
     /// A single message.
     One(Box<Received>),
-    /// A batch, which may have one message too.
+    /// A batch of any length.
     Batch(Vec<Received>),
 }
 
-/// Why a request carries no messages.
+/// Why a request could not be decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BindingError {
-    /// The format is none understood here.
+    /// The content type or encoding is not supported.
     Format(String),
-    /// A message is not one.
+    /// A message is invalid.
     Decode(Box<DecodeError>),
 }
 
@@ -45,17 +45,17 @@ impl From<Box<DecodeError>> for BindingError {
     }
 }
 
-/// Reads the messages of a request.
+/// Decodes the messages of a request.
 ///
 /// # Errors
-/// The first thing that is wrong; in a batch, with the index of the message in its place.
+/// The first error. In a batch its place begins with the index of the message.
 pub fn read(headers: &HeaderMap, body: &[u8]) -> Result<Content, BindingError> {
     if headers
         .get(CONTENT_ENCODING)
         .is_some_and(|encoding| encoding != "identity")
     {
         return Err(BindingError::Format(
-            "compressed bodies are not understood".to_owned(),
+            "compressed bodies are not supported".to_owned(),
         ));
     }
     let media_type = media_type(headers);
@@ -64,15 +64,17 @@ pub fn read(headers: &HeaderMap, body: &[u8]) -> Result<Content, BindingError> {
         BATCH => Ok(Content::Batch(batch(body)?)),
         _ if headers.keys().any(|name| name.as_str().starts_with("ce-")) => {
             if !is_json(&media_type) {
-                let reason = format!("the data is {media_type:?}, only application/json is understood");
+                let reason = format!("the data is {media_type:?}; only application/json is supported");
                 return Err(BindingError::Format(reason));
             }
             Ok(Content::One(Box::new(binary(headers, &media_type, body)?)))
         }
         "" => Err(BindingError::Format(format!(
-            "there is no Content-Type; {FORMATS}"
+            "the header Content-Type is missing; {FORMATS}"
         ))),
-        _ => Err(BindingError::Format(format!("is {media_type:?}; {FORMATS}"))),
+        _ => Err(BindingError::Format(format!(
+            "the content type is {media_type:?}; {FORMATS}"
+        ))),
     }
 }
 
@@ -112,7 +114,7 @@ fn batch(body: &[u8]) -> Result<Vec<Received>, Box<DecodeError>> {
     elements.iter().enumerate().map(read).collect()
 }
 
-/// The attributes stand in headers, the body is the data.
+/// Decodes the binary mode: the attributes are headers, the body is the data.
 fn binary(headers: &HeaderMap, media_type: &str, body: &[u8]) -> Result<Received, Box<DecodeError>> {
     let mut attributes = Map::new();
     for (name, value) in headers {
@@ -130,7 +132,7 @@ fn binary(headers: &HeaderMap, media_type: &str, body: &[u8]) -> Result<Received
             return Err(malformed(
                 body,
                 attribute,
-                format!("the header {name} is there more than once"),
+                format!("the header {name} occurs more than once"),
             ));
         }
     }
@@ -148,7 +150,7 @@ fn binary(headers: &HeaderMap, media_type: &str, body: &[u8]) -> Result<Received
     })
 }
 
-/// The text of an attribute's header: unquoted, then percent-decoded once, as the binding asks.
+/// Decodes the header of an attribute: unquoted, then percent-decoded once, as the binding requires.
 fn header_text(value: &[u8]) -> Option<String> {
     let unquoted = match value {
         [b'"', inner @ .., b'"'] => unescape(inner),
@@ -295,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_not_understood_are_named() {
+    fn unsupported_formats_are_refused() {
         let table: &[&[(&'static str, &str)]] = &[
             &[],
             &[("content-type", "application/json")],

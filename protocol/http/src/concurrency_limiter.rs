@@ -10,12 +10,12 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::ProblemResponse;
-use crate::trace::told;
+use crate::trace::sent_traceparent;
 
-/// Routes that are asked for all the time and do nothing: no trace begins there.
+/// Routes that are not traced: probes and scrapes are frequent and have no effects.
 const UNTRACED: [&str; 5] = ["", "/healthz", "/readyz", "/metrics", "/openapi.json"];
 
-/// Lets a bounded number of requests in, each for a bounded time, and logs, counts and traces how it ended.
+/// Limits how many requests are processed concurrently and for how long; logs, counts and traces each.
 #[derive(Clone, Debug)]
 pub struct ConcurrencyLimiter {
     server: &'static str,
@@ -24,7 +24,7 @@ pub struct ConcurrencyLimiter {
 }
 
 impl ConcurrencyLimiter {
-    /// So many requests at once, each for at most so long; `server` is what metrics call it.
+    /// Allows `places` concurrent requests of at most `timeout` each; `server` is a label in metrics.
     pub fn new(server: &'static str, places: usize, timeout: Duration) -> Self {
         Self {
             server,
@@ -34,8 +34,8 @@ impl ConcurrencyLimiter {
     }
 }
 
-/// The middleware. The span names the path's template, never its query, and the token's name, never the token.
-pub async fn admit(State(keeper): State<ConcurrencyLimiter>, request: Request, next: Next) -> Response {
+/// The middleware. The span contains the route's template without the query, and the token's name without its secret.
+pub async fn admit(State(limiter): State<ConcurrencyLimiter>, request: Request, next: Next) -> Response {
     let template = request
         .extensions()
         .get::<MatchedPath>()
@@ -53,17 +53,17 @@ pub async fn admit(State(keeper): State<ConcurrencyLimiter>, request: Request, n
             Span::request(
                 request.method().as_str(),
                 &template,
-                told(request.headers()).as_ref(),
+                sent_traceparent(request.headers()).as_ref(),
             )
         })
         .flatten();
     let work = async {
         let started = Instant::now();
-        let response = within(trace.as_ref(), keeper.answer(request, next)).await;
+        let response = within(trace.as_ref(), limiter.respond(request, next)).await;
         let (duration, status) = (started.elapsed(), response.status().as_u16());
         let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         tracing::debug!(http.status = status, duration_ms, "request answered");
-        lockstep_telemetry::http::answered(keeper.server, &template, status, duration);
+        lockstep_telemetry::http::answered(limiter.server, &template, status, duration);
         if let Some(trace) = &trace {
             trace.answered(status);
         }
@@ -73,7 +73,7 @@ pub async fn admit(State(keeper): State<ConcurrencyLimiter>, request: Request, n
 }
 
 impl ConcurrencyLimiter {
-    async fn answer(&self, request: Request, next: Next) -> Response {
+    async fn respond(&self, request: Request, next: Next) -> Response {
         let Ok(_place) = self.places.try_acquire() else {
             return ProblemResponse::busy().into_response();
         };

@@ -3,7 +3,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use lockstep_telemetry::Scrape;
 
-/// Adds `GET /metrics`, which needs no token: numbers, no names. Without anything to scrape, there is none.
+/// Adds `GET /metrics` without authentication, since metrics contain no names. Without a `scrape` the route is not added.
 pub fn with_metrics<S>(router: Router<S>, scrape: Option<Scrape>) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,

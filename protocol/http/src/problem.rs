@@ -7,7 +7,7 @@ use lockstep_protocol::envelope::MAX_BODY_BYTES;
 use lockstep_protocol::rest::Problem;
 use lockstep_protocol::{Code, DecodeError};
 
-/// A problem on its way to the client.
+/// An error response with an RFC 9457 problem as its body.
 #[derive(Debug)]
 pub struct ProblemResponse {
     problem: Box<Problem>,
@@ -36,24 +36,24 @@ impl IntoResponse for ProblemResponse {
 }
 
 impl ProblemResponse {
-    /// The same problem with a header.
+    /// Adds a response header.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
         self.headers.insert(name, HeaderValue::from_static(value));
         self
     }
 
-    /// No token, a malformed one or a wrong one: always the same words.
+    /// The token is missing, malformed or unknown. The response does not tell which.
     pub fn unauthorized() -> Self {
         Self::from(Problem::new(
             401,
             "unauthorized",
-            "a valid bearer token is needed",
+            "a valid bearer token is required",
         ))
         .with_header(WWW_AUTHENTICATE, "Bearer")
     }
 
-    /// The token is good, but not for this.
+    /// The token is valid, but does not allow this message type.
     pub fn not_allowed(kind: &str) -> Self {
         Problem::new(
             403,
@@ -64,35 +64,35 @@ impl ProblemResponse {
         .into()
     }
 
-    /// The request cannot be understood.
+    /// The request is malformed.
     pub fn bad_request(code: &str, title: &str, detail: impl Into<String>) -> Self {
         Problem::new(400, code, title).with_detail(detail).into()
     }
 
-    /// What was asked for is not there.
+    /// The requested object does not exist.
     pub fn not_found(code: &str, title: &str, detail: impl Into<String>) -> Self {
         Problem::new(404, code, title).with_detail(detail).into()
     }
 
-    /// The body is in none of the formats understood.
+    /// The format of the body is not supported.
     pub fn unsupported_media_type(detail: impl Into<String>) -> Self {
         Problem::new(
             415,
             "unsupported-media-type",
-            "the body is in no format understood here",
+            "the format of the body is not supported",
         )
         .with_detail(detail)
         .into()
     }
 
-    /// More than is borne.
+    /// The body is larger than `most` bytes.
     pub fn too_large(most: usize) -> Self {
         Problem::new(413, Code::TooLarge.as_str(), "the body is too large")
-            .with_detail(format!("the most is {most} bytes"))
+            .with_detail(format!("the maximum is {most} bytes"))
             .into()
     }
 
-    /// Something is away and will be back.
+    /// A dependency is unavailable for now. Sets `Retry-After`.
     pub fn unavailable(code: &str, title: &str, detail: impl Into<String>) -> Self {
         let problem = Problem::new(503, code, title).with_detail(detail);
         Self::from(problem).with_header(RETRY_AFTER, "1")
@@ -105,7 +105,7 @@ impl ProblemResponse {
         Self::from(problem).with_header(RETRY_AFTER, "1")
     }
 
-    /// The request took too long to arrive or to be worked.
+    /// The request took too long to arrive or to process.
     pub fn timeout() -> Self {
         Self::unavailable(
             "timeout",
@@ -114,19 +114,19 @@ impl ProblemResponse {
         )
     }
 
-    /// The server is about to end.
+    /// The server is shutting down.
     pub fn stopping() -> Self {
         Self::unavailable(
             "stopping",
             "the server is stopping",
-            "ask again; what was accepted is safe",
+            "send it again after a moment; accepted messages are not lost",
         )
     }
 
-    /// The server is at fault.
+    /// The server failed for a reason that is in its log.
     pub fn internal() -> Self {
-        Problem::new(500, "internal", "the server failed")
-            .with_detail("its log says more")
+        Problem::new(500, "internal", "internal server error")
+            .with_detail("the server's log has the details")
             .into()
     }
 }
@@ -141,7 +141,7 @@ impl From<&PublishError> for ProblemResponse {
     fn from(error: &PublishError) -> Self {
         match error {
             PublishError::Full { .. } => {
-                let detail = "nothing is lost: send it again after a moment, with the same id";
+                let detail = "send it again after a moment, with the same id";
                 Self::unavailable("queue-full", "the queue is full", detail)
             }
             PublishError::Closed => Self::stopping(),
@@ -153,9 +153,9 @@ impl From<&PublishError> for ProblemResponse {
                 Problem::new(
                     502,
                     "broker-refused",
-                    "the broker does not take messages of this type",
-                )
-                .with_detail("the broker user of this server may not publish it; the log says more")
+                    "the broker refused the message",
+                    )
+                    .with_detail("the server's broker user may not publish this type; the server's log has the details")
                 .into()
             }
         }
@@ -170,8 +170,8 @@ impl From<DecodeError> for ProblemResponse {
         let title = match error.code {
             Code::InvalidJson => "the body is not JSON",
             Code::InvalidEnvelope => "the CloudEvents attributes are missing or malformed",
-            Code::InvalidData => "the data does not fit the message type",
-            Code::UnknownType => "the message type is not known",
+            Code::InvalidData => "the data does not match the message type",
+            Code::UnknownType => "the message type is unknown",
             _ => "the message is not accepted",
         };
         Problem::new(400, error.code.as_str(), title)
@@ -189,24 +189,20 @@ impl From<BytesRejection> for ProblemResponse {
         Self::bad_request(
             "unreadable-body",
             "the body could not be read",
-            "it ended before its length",
+            "the connection ended before the whole body arrived",
         )
     }
 }
 
-/// There is nothing under this path.
+/// The fallback for paths without a route.
 pub async fn unknown_path(uri: Uri) -> ProblemResponse {
-    let detail = format!("there is nothing at {}", uri.path());
-    ProblemResponse::not_found("unknown-path", "there is nothing at this path", detail)
+    let detail = format!("no route matches {}", uri.path());
+    ProblemResponse::not_found("unknown-path", "the path does not exist", detail)
 }
 
-/// The path exists, for these other methods.
+/// The path exists, but only for the `allowed` methods.
 pub fn wrong_method(method: &Method, path: &str, allowed: &'static str) -> ProblemResponse {
-    let problem = Problem::new(
-        405,
-        "wrong-method",
-        "the method is not the right one for this path",
-    )
-    .with_detail(format!("{path} takes {allowed}, not {method}"));
+    let problem = Problem::new(405, "wrong-method", "the method is not allowed for this path")
+        .with_detail(format!("{path} allows {allowed}, not {method}"));
     ProblemResponse::from(problem).with_header(ALLOW, allowed)
 }

@@ -4,7 +4,7 @@ use axum::response::{IntoResponse, Response};
 use lockstep_bus::BusStatus;
 use serde::Serialize;
 
-/// Whether a server can do its work, and what is missing.
+/// The response of a liveness or readiness probe.
 #[derive(Debug, Serialize)]
 pub struct Readiness {
     status: &'static str,
@@ -13,7 +13,7 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// The process answers: that is all.
+    /// The process is alive; dependencies are not checked.
     pub fn alive() -> Self {
         Self {
             status: "alive",
@@ -21,13 +21,13 @@ impl Readiness {
         }
     }
 
-    /// Ready, unless something is away.
+    /// Ready if no dependency is unavailable; `away` lists those that are.
     pub fn unless(away: Vec<&'static str>) -> Self {
         let status = if away.is_empty() { "ready" } else { "not-ready" };
         Self { status, away }
     }
 
-    /// Whether the broker takes messages, as far as is known.
+    /// Whether messages can be published, as far as the bus knows.
     pub fn takes_messages(status: BusStatus) -> bool {
         match status {
             BusStatus::Connected => true,
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_broker_that_takes_messages_is_good_enough() {
+    fn only_a_connected_bus_takes_messages() {
         let table = [
             (BusStatus::Connected, true),
             (BusStatus::Blocked, false),
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_away_makes_it_not_ready_and_nothing_makes_it_dead() {
+    fn an_unavailable_dependency_affects_readiness_and_not_liveness() {
         let status = |readiness: Readiness| readiness.into_response().status();
         assert_eq!(status(Readiness::alive()), 200);
         assert_eq!(status(Readiness::unless(Vec::new())), 200);

@@ -12,17 +12,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// How long to wait when the process has no file descriptor left for another connection.
+/// How long to wait after accepting failed, such as because the process has no free file descriptor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// What a server bears of connections.
+/// Limits of a server's connections.
 #[derive(Clone, Copy, Debug)]
 pub struct ServeLimits {
-    /// How long the headers of a request may take, and how long a connection may be idle.
+    /// How long the headers of a request may take to arrive, and how long a connection may be idle.
     pub header_read: Duration,
-    /// How many connections there are at once; more wait with the operating system.
+    /// The most open connections; further ones wait in the operating system's backlog.
     pub connections: usize,
-    /// How long requests under way may go on after the server was told to stop.
+    /// How long running requests may continue after `stop` is cancelled.
     pub shutdown_timeout: Duration,
 }
 
@@ -36,7 +36,8 @@ impl Default for ServeLimits {
     }
 }
 
-/// Answers requests until `stop` is cancelled; those under way then have a few seconds to end, and are cut off after that.
+/// Serves requests until `stop` is cancelled. Running requests may then continue for `shutdown_timeout`, after which their
+/// connections are closed.
 pub async fn serve(listener: TcpListener, router: Router, limits: ServeLimits, stop: CancellationToken) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
@@ -54,7 +55,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ServeLimits, s
         tasks.spawn(async move {
             tokio::select! {
                 ended = connection => if let Err(error) = ended {
-                    tracing::debug!(error = &error as &dyn std::error::Error, "a connection broke");
+                    tracing::debug!(error = &error as &dyn std::error::Error, "a connection failed");
                 },
                 () = cut.cancelled() => {}
             }
@@ -64,14 +65,14 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ServeLimits, s
     drop(listener);
     tokio::select! {
         () = orderly.shutdown() => {}
-        () = tokio::time::sleep(limits.shutdown_timeout) => tracing::warn!("requests did not end in time and were cut off"),
+        () = tokio::time::sleep(limits.shutdown_timeout) => tracing::warn!("closed connections whose requests did not end within the shutdown timeout"),
     }
     cut.cancel();
     tasks.close();
     tasks.wait().await;
 }
 
-/// The next connection and its place, or nothing when it is time to stop.
+/// Accepts the next connection when there is room for it; `None` when `stop` is cancelled.
 async fn next(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
@@ -88,12 +89,12 @@ async fn next(
     }
 }
 
-/// Errors of accepting are those of one peer, or pass: the listener itself stays good.
+/// Accepts a connection. Errors concern one peer or are temporary; the listener stays usable.
 async fn accept(listener: &TcpListener) -> TcpStream {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                // Answers are small and written at once: nothing is gained by waiting for more.
+                // Responses are small and written at once, so Nagle's algorithm would only delay them.
                 let _ = stream.set_nodelay(true);
                 return stream;
             }

@@ -14,25 +14,25 @@ use lockstep_telemetry::Span;
 use crate::binding::{self, BindingError, Content, Received};
 use crate::{ProblemResponse, Token, trace_of};
 
-/// Which messages a server takes.
+/// The classes of messages that a server accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Takes {
-    /// Facts only.
+    /// Only events.
     Events,
-    /// Facts and requests.
+    /// Events and commands.
     EventsAndCommands,
 }
 
-/// The messages of a `POST /v1/events`, ready to publish. A batch is refused as a whole if one of its messages is.
+/// The messages of a `POST /v1/events`, ready to publish. A batch is refused as a whole if one of its messages is invalid.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Submission {
-    /// What to publish, in order.
+    /// The messages in the order of the request.
     pub messages: Vec<Outgoing>,
-    /// The answer, once the broker has all of it.
+    /// The response to send after the broker confirmed all messages.
     pub receipt: Receipt,
 }
 
-/// The answer to a submission that the broker confirmed: 202, and who the messages are.
+/// The response to a confirmed submission: 202 with the identities of the messages.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Receipt {
     /// A single message.
@@ -51,11 +51,11 @@ impl IntoResponse for Receipt {
 }
 
 impl Submission {
-    /// Reads a request that was sent with this token. What is published is what the sender wrote, with the authenticated
-    /// actor and a trace.
+    /// Reads a request that was sent with this token. The messages keep all attributes of the sender; `actor` and
+    /// `traceparent` are set.
     ///
     /// # Errors
-    /// What the client gets to read.
+    /// The problem to respond with.
     pub fn read(
         token: &Token,
         takes: Takes,
@@ -81,25 +81,25 @@ impl Submission {
     }
 }
 
-/// Waits until the broker confirmed what is being published, and no longer than this.
+/// Waits for `publishing` to be confirmed by the broker, at most for `timeout`.
 ///
 /// # Errors
-/// What the client gets to read, with `Retry-After` where waiting may heal it.
+/// The problem to respond with; with `Retry-After` if sending again may succeed.
 pub async fn confirmed<E>(
-    patience: Duration,
+    timeout: Duration,
     publishing: impl Future<Output = Result<(), E>>,
 ) -> Result<(), ProblemResponse>
 where
     ProblemResponse: From<E>,
 {
     let _span = Span::publish();
-    match tokio::time::timeout(patience, publishing).await {
+    match tokio::time::timeout(timeout, publishing).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(ProblemResponse::from(error)),
         Err(_) => Err(ProblemResponse::unavailable(
             "broker-away",
             "the broker did not confirm in time",
-            "send it again after a moment, with the same id: it counts once even if it did arrive",
+            "send it again after a moment, with the same id; it has no second effect if it did arrive",
         )),
     }
 }
@@ -110,7 +110,8 @@ fn accepted(received: &Received) -> Accepted {
     }
 }
 
-/// A token learns nothing about types it may not publish, not even that the data is wrong.
+/// Maps a decoding error to a problem. For types that the token may not publish, the response does not tell whether the
+/// data is valid.
 fn refused(error: BindingError, token: &Token, takes: Takes) -> ProblemResponse {
     match error {
         BindingError::Format(reason) => ProblemResponse::unsupported_media_type(reason),
@@ -175,7 +176,7 @@ fn outgoing(
 }
 
 fn command_refused(kind: Kind) -> ProblemResponse {
-    Problem::new(403, Code::NotAllowed.as_str(), "only events are taken here")
+    Problem::new(403, Code::NotAllowed.as_str(), "only events are accepted here")
         .with_detail(format!(
             "{kind} is a command: send it to the console's /v1/events"
         ))
@@ -187,7 +188,7 @@ fn not_publishable(kind: Kind) -> ProblemResponse {
     Problem::new(
         400,
         Code::UnexpectedType.as_str(),
-        "only events and commands are taken",
+        "only events and commands are accepted",
     )
     .with_detail(format!(
         "{kind} is a type of {}s, which only workers publish",

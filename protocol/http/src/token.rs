@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq;
 
 use crate::{ProblemResponse, TypePattern};
 
-/// Somebody who may use a server. Of the secret only its digest is kept.
+/// A bearer token. Only the digest of the secret is kept.
 #[derive(Clone)]
 pub struct Token {
     name: String,
@@ -18,12 +18,12 @@ pub struct Token {
     types: Vec<TypePattern>,
 }
 
-/// Everybody who may use a server. Without any, every request is refused.
+/// The tokens of a server. Without any, every request is refused.
 #[derive(Clone, Debug, Default)]
 pub struct Tokens(Vec<Arc<Token>>);
 
 impl Token {
-    /// A token under a name, which becomes the `actor` of everything published with it.
+    /// Creates a token. Its name becomes the `actor` of the messages published with it.
     pub fn new(name: impl Into<String>, secret: &SecretString, types: Vec<TypePattern>) -> Self {
         Self {
             name: name.into(),
@@ -32,12 +32,12 @@ impl Token {
         }
     }
 
-    /// Who it stands for.
+    /// The token's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Whether messages of this type may be published with it.
+    /// Whether messages of this type may be published with the token.
     pub fn allows(&self, kind: &str) -> bool {
         self.types.iter().any(|pattern| pattern.allows(kind))
     }
@@ -59,12 +59,13 @@ impl FromIterator<Token> for Tokens {
 }
 
 impl Tokens {
-    /// Whether nobody may do anything.
+    /// Whether there are no tokens.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whose secret this is. All digests are compared, each in constant time, so that the time taken tells nothing.
+    /// Finds the token with this secret. Compares all digests, each in constant time, so that the duration reveals nothing
+    /// about the secrets.
     fn holder(&self, secret: &str) -> Option<Arc<Token>> {
         let digest: [u8; 32] = Sha256::digest(secret).into();
         let mut holder = None;
@@ -81,9 +82,9 @@ impl Tokens {
 #[derive(Debug)]
 pub struct Operator(Arc<Token>);
 
-/// The state of a server that knows who may use it.
+/// The state of a server with tokens.
 pub trait KnowsTokens: Send + Sync + 'static {
-    /// Everybody who may use it.
+    /// The tokens of the server.
     fn tokens(&self) -> &Tokens;
 }
 
@@ -107,7 +108,7 @@ impl<S: KnowsTokens> FromRequestParts<Arc<S>> for Operator {
     }
 }
 
-/// The secret of the one `Authorization: Bearer` header; two headers are as good as none.
+/// The secret in the `Authorization: Bearer` header; `None` if the header occurs more than once.
 fn bearer(parts: &Parts) -> Option<&str> {
     let mut values = parts.headers.get_all(AUTHORIZATION).iter();
     let value = values.next()?;
@@ -124,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_finds_its_holder_and_nothing_prints_it() {
+    fn a_secret_finds_its_token_and_is_never_printed() {
         let token = |name: &str, secret: &str| Token::new(name, &secret.into(), vec![TypePattern::ALL]);
         let tokens: Tokens = [token("alice", "s3cret"), token("bob", "other")]
             .into_iter()

@@ -2,16 +2,16 @@ use axum::http::HeaderMap;
 use lockstep_protocol::TraceParent;
 use lockstep_telemetry::Span;
 
-/// The trace of what follows from this request: that of the span this is called in, else what the sender says, else a new
-/// one that nobody records.
+/// The trace context for the messages of this request: that of the current span, otherwise that of the sender, otherwise a
+/// new one that is not sampled.
 pub fn trace_of(headers: &HeaderMap) -> TraceParent {
     Span::current_traceparent()
-        .or_else(|| told(headers))
+        .or_else(|| sent_traceparent(headers))
         .unwrap_or_else(new)
 }
 
-/// What the sender says.
-pub(crate) fn told(headers: &HeaderMap) -> Option<TraceParent> {
+/// The valid `traceparent` that the sender sent, if any.
+pub(crate) fn sent_traceparent(headers: &HeaderMap) -> Option<TraceParent> {
     let text = headers.get("traceparent")?.to_str().ok()?;
     TraceParent::try_from(text.to_owned()).ok()
 }
@@ -34,11 +34,11 @@ mod tests {
     }
 
     #[test]
-    fn what_the_sender_says_is_carried_on_and_nonsense_is_replaced() {
-        let told = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        assert_eq!(trace_of(&headers(told)).as_str(), told);
+    fn a_valid_traceparent_is_propagated_and_an_invalid_one_replaced() {
+        let sent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        assert_eq!(trace_of(&headers(sent)).as_str(), sent);
         let (one, other) = (trace_of(&headers("nonsense")), trace_of(&HeaderMap::new()));
         assert_ne!(one.trace_id(), other.trace_id());
-        assert!(!one.is_sampled(), "nobody records it");
+        assert!(!one.is_sampled(), "it is not recorded");
     }
 }

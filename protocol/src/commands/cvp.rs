@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CvpSweepRequested {
-    /// The cluster, by its configured name.
+    /// The cluster's name in the configuration.
     #[serde(deserialize_with = "crate::bounds::label")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Label"))]
     pub cluster: String,
-    /// Only say what would be cancelled.
+    /// Report what would be cancelled without cancelling it.
     #[serde(default = "crate::commands::sync::yes")]
     pub dry_run: bool,
 }

@@ -3,46 +3,46 @@ use serde::{Deserialize, Serialize};
 use crate::Code;
 use crate::topology::Lane;
 
-/// The most dead letters that one command settles; the result says whether more match.
+/// The most dead letters that one command settles; the result's `more` says whether more match.
 pub const MAX_DEAD_LETTERS: u32 = 10_000;
 
-/// Work dead letters again: one by its number, or all that match. Exactly one of the two is given.
+/// Process dead letters again: one by its number, or all that match. Exactly one of the two fields is set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeadLetterRequeueRequested {
-    /// The dead letter, by its number in the table of dead letters.
+    /// The dead letter's number, as `GET /v1/dead` shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead_letter: Option<u64>,
-    /// All that match, the oldest first, at most [`MAX_DEAD_LETTERS`].
+    /// Selects every match, oldest first, at most [`MAX_DEAD_LETTERS`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matching: Option<DeadLetterSelection>,
 }
 
-/// Drop dead letters: one by its number, or all that match. Exactly one of the two is given.
+/// Drop dead letters: one by its number, or all that match. Exactly one of the two fields is set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeadLetterDropRequested {
-    /// The dead letter, by its number in the table of dead letters.
+    /// The dead letter's number, as `GET /v1/dead` shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead_letter: Option<u64>,
-    /// All that match, the oldest first, at most [`MAX_DEAD_LETTERS`].
+    /// Selects every match, oldest first, at most [`MAX_DEAD_LETTERS`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matching: Option<DeadLetterSelection>,
 }
 
-/// Dead letters that nobody settled yet, by what they have in common.
+/// Selects unsettled dead letters. The given fields are combined with AND.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeadLetterSelection {
-    /// Those with at most this number: what was there when somebody looked, and not what died since.
+    /// Only those with at most this number, so that messages dead-lettered later are not included.
     pub up_to: u64,
-    /// Only those that died of this.
+    /// Only those with this code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<Code>,
-    /// Only those that died in this lane.
+    /// Only those dead-lettered in this lane.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lane: Option<Lane>,
-    /// Only those of this type.
+    /// Only those of this message type.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",

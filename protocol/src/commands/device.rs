@@ -7,11 +7,11 @@ use crate::{DeviceState, Hostname};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeviceStateRequested {
-    /// The device.
+    /// The device's hostname.
     pub hostname: Hostname,
-    /// The state it should be in.
+    /// The state to set.
     pub state: DeviceState,
-    /// Why, for whoever looks at the device next.
+    /// The reason, shown with the device.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -19,7 +19,7 @@ pub struct DeviceStateRequested {
     )]
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Note>"))]
     pub note: Option<String>,
-    /// Until when; a reminder, nothing happens by itself.
+    /// When the state should end; only shown with the device, Lockstep does not act on it.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -33,9 +33,9 @@ pub struct DeviceStateRequested {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeviceMarkRequested {
-    /// The device.
+    /// The device's hostname.
     pub hostname: Hostname,
-    /// Why.
+    /// The reason, shown with the device.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -45,11 +45,11 @@ pub struct DeviceMarkRequested {
     pub note: Option<String>,
 }
 
-/// Remove a device.
+/// Remove a device from the inventory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeviceRemoveRequested {
-    /// The device.
+    /// The device's hostname.
     pub hostname: Hostname,
 }
 
@@ -57,8 +57,8 @@ pub struct DeviceRemoveRequested {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeviceRenameRequested {
-    /// The name it has.
+    /// The current hostname.
     pub hostname: Hostname,
-    /// The name it should have.
+    /// The hostname to set.
     pub new_hostname: Hostname,
 }

@@ -1,4 +1,4 @@
-//! Bodies of commands: requests to do something.
+//! The `data` of commands: requests to do something.
 
 mod cvp;
 mod dead_letter;

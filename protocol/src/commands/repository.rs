@@ -2,20 +2,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::{CommitId, RepositoryName};
 
-/// Fetch a repository now, and flag what differs from the accepted commit.
+/// Fetch a repository now, and flag the devices affected by the difference from the accepted commit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RepositoryRefreshRequested {
-    /// The repository, by its configured name.
+    /// The repository's name in the configuration.
     pub repository: RepositoryName,
 }
 
-/// Take a commit as the accepted one, without flagging anything.
+/// Set the accepted commit without flagging any device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RepositoryAcceptRequested {
-    /// The repository, by its configured name.
+    /// The repository's name in the configuration.
     pub repository: RepositoryName,
-    /// The commit.
+    /// The commit's full id.
     pub commit: CommitId,
 }

@@ -2,31 +2,31 @@ use serde::{Deserialize, Serialize};
 
 use crate::{DeviceType, GroupName, Hostname};
 
-/// Bring devices in lockstep with their intended configuration (the `syncto` of `seeds/cnaas-nms-synchronization.txt`).
+/// Synchronize devices with their intended configuration (`syncto` in CNaaS NMS).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SyncRequested {
     /// Which devices.
     pub targets: SyncTargets,
-    /// Contact the synchronized ones too.
+    /// Include devices that are already synchronized.
     #[serde(default)]
     pub resync: bool,
-    /// Only say what would change.
+    /// Report what would change without changing devices; `true` if absent.
     #[serde(default = "yes")]
     pub dry_run: bool,
-    /// Overwrite what was changed outside.
+    /// Overwrite changes that were made outside of Lockstep.
     #[serde(default)]
     pub force: bool,
 }
 
-/// Which devices a sync is about.
+/// Selects the devices to synchronize.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SyncTargets {
-    /// All managed devices.
+    /// Every managed device.
     All,
-    /// One device, whatever its flag says.
+    /// One device, synchronized or not.
     Hostname(Hostname),
     /// The devices of one type.
     DeviceType(DeviceType),
@@ -34,7 +34,7 @@ pub enum SyncTargets {
     Group(GroupName),
 }
 
-/// What is done to devices is a dry run unless somebody says otherwise.
+/// The default of `dry_run` and `enabled`. Dry runs are the default so that no device changes by omission.
 pub(crate) fn yes() -> bool {
     true
 }

@@ -3,24 +3,24 @@ use serde_json::Value;
 
 use crate::bounds::{self, MAX_ENTITIES};
 
-/// Run a task (`neopsTaskExecute` of `seeds/neops-providers.txt`).
+/// Run a task (`neopsTaskExecute` in neops).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TaskRequested {
-    /// The task, by its unique name.
+    /// The task's unique name.
     #[serde(deserialize_with = "crate::bounds::label")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Label"))]
     pub task: String,
-    /// The ids of the entities to run on, at most 100,000; empty means what the provider's properties say.
+    /// The ids of the entities to run on, at most 100,000. If empty, the provider's properties select the entities.
     #[serde(default, deserialize_with = "entities")]
     #[cfg_attr(feature = "schema", schemars(length(max = crate::bounds::MAX_ENTITIES)))]
     pub execute_on: Vec<u64>,
-    /// What kind of entity those ids are.
+    /// The kind of entity that `execute_on` names.
     pub execute_on_type: ExecuteOn,
-    /// Change nothing on devices.
+    /// Report what would change without changing devices; `true` if absent.
     #[serde(default = "crate::commands::sync::yes")]
     pub dry_run: bool,
-    /// Additional arguments of this run, checked against the provider's `run_input_json_schema`.
+    /// Additional arguments of this run, validated with the provider's `run_input_json_schema`.
     #[serde(default)]
     pub arguments: Value,
 }
@@ -29,36 +29,36 @@ fn entities<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u64>, D::E
     bounds::list(deserializer, 0..=MAX_ENTITIES)
 }
 
-/// What kind of entity a task is run on.
+/// The kind of entity a task runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ExecuteOn {
-    /// The whole fleet, once.
+    /// Runs once for the whole fleet.
     Global,
-    /// Groups of devices.
+    /// Runs on groups of devices.
     Group,
-    /// Devices.
+    /// Runs on devices.
     Device,
-    /// Interfaces.
+    /// Runs on interfaces.
     Interface,
-    /// Clients.
+    /// Runs on clients.
     Client,
 }
 
-/// Save a task: a provider with arguments, under a unique name.
+/// Create or replace a task: a provider with arguments, under a unique name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TaskSaveRequested {
-    /// Its unique name.
+    /// The task's unique name.
     #[serde(deserialize_with = "crate::bounds::label")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Label"))]
     pub name: String,
-    /// The provider it instantiates.
+    /// The name of the provider that the task runs.
     #[serde(deserialize_with = "crate::bounds::label")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Label"))]
     pub provider: String,
-    /// The arguments, checked against the provider's `json_schema`.
+    /// The provider's arguments, validated with its `json_schema`.
     #[serde(default)]
     pub arguments: Value,
 }
@@ -67,7 +67,7 @@ pub struct TaskSaveRequested {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TaskDeleteRequested {
-    /// Its unique name.
+    /// The task's unique name.
     #[serde(deserialize_with = "crate::bounds::label")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Label"))]
     pub name: String,

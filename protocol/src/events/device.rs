@@ -5,30 +5,30 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::bounds::{self, MAX_INTERFACES};
 use crate::{DeviceState, DeviceType, Hostname, InterfaceName, Mac, Serial};
 
-/// A device came up by zero-touch provisioning. It becomes MANAGED and unsynchronized; links to known neighbours that
-/// are not there yet are made, and both their ends are flagged.
+/// A device came up by zero-touch provisioning. It becomes MANAGED and unsynchronized. Missing links to known neighbours
+/// are created, and the devices at both ends are flagged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeviceProvisioned {
-    /// The name the device was given.
+    /// The hostname that was assigned to the device.
     pub hostname: Hostname,
-    /// What the device is for.
+    /// The device's role in the network.
     pub device_type: DeviceType,
-    /// Its platform, such as `eos`.
+    /// The device's platform, such as `eos`.
     #[serde(deserialize_with = "crate::bounds::label")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Label"))]
     pub platform: String,
-    /// Where it is managed.
+    /// The management address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::IpAddress>"))]
     pub management_ip: Option<IpAddr>,
-    /// Its system MAC address.
+    /// The system MAC address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mac: Option<Mac>,
-    /// Its serial number.
+    /// The serial number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serial: Option<Serial>,
-    /// The devices it saw, by LLDP; at most 4,096.
+    /// The neighbours that the device sees by LLDP; at most 4,096.
     #[serde(default, deserialize_with = "neighbors")]
     #[cfg_attr(feature = "schema", schemars(length(max = crate::bounds::MAX_INTERFACES)))]
     pub neighbors: Vec<ProvisionedNeighbor>,
@@ -42,11 +42,11 @@ fn neighbors<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Provision
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProvisionedNeighbor {
-    /// The interface of the new device.
+    /// The new device's interface.
     pub interface: InterfaceName,
-    /// The device on the other side.
+    /// The neighbour's hostname.
     pub neighbor_hostname: Hostname,
-    /// Its interface.
+    /// The neighbour's interface.
     pub neighbor_interface: InterfaceName,
 }
 
@@ -54,9 +54,9 @@ pub struct ProvisionedNeighbor {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeviceStateChanged {
-    /// The device.
+    /// The device's hostname.
     pub hostname: Hostname,
-    /// The state it is in now.
+    /// The new state.
     pub state: DeviceState,
 }
 
@@ -64,9 +64,9 @@ pub struct DeviceStateChanged {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeviceUpgraded {
-    /// The device.
+    /// The device's hostname.
     pub hostname: Hostname,
-    /// The version it runs now.
+    /// The operating system version after the upgrade.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -76,20 +76,20 @@ pub struct DeviceUpgraded {
     pub os_version: Option<String>,
 }
 
-/// A device is gone.
+/// A device was removed from the network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeviceRemoved {
-    /// The device.
+    /// The device's hostname.
     pub hostname: Hostname,
 }
 
-/// A device has another hostname.
+/// A device's hostname changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeviceRenamed {
-    /// The name it had.
+    /// The previous hostname.
     pub hostname: Hostname,
-    /// The name it has.
+    /// The new hostname.
     pub new_hostname: Hostname,
 }

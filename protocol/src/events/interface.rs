@@ -8,13 +8,13 @@ use crate::{Hostname, InterfaceName};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct InterfaceUpdated {
-    /// The device.
+    /// The device's hostname.
     pub hostname: Hostname,
-    /// Which interfaces, 1 to 4,096.
+    /// The updated interfaces, 1 to 4,096.
     #[serde(deserialize_with = "interfaces")]
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = crate::bounds::MAX_INTERFACES)))]
     pub interfaces: Vec<UpdatedInterface>,
-    /// Whether their configuration changed, or only their status.
+    /// Whether the configuration of the interfaces changed, or only their status.
     pub kind: UpdateKind,
 }
 
@@ -26,20 +26,20 @@ fn interfaces<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<UpdatedI
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UpdatedInterface {
-    /// The interface.
+    /// The interface's name as the device spells it.
     pub name: InterfaceName,
-    /// What it is configured as now; absent where the sender does not say.
+    /// The new configuration, any JSON; absent if the sender does not know it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration: Option<Value>,
 }
 
-/// What about the interfaces changed.
+/// What changed at the interfaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum UpdateKind {
-    /// What the device should be: flags it.
+    /// The intended configuration: flags the device.
     Configuration,
-    /// What it happens to be, such as after a bounce: does not.
+    /// The operational status, such as after a link went down and up: flags nothing.
     Status,
 }

@@ -6,24 +6,24 @@ use serde_json::Value;
 use crate::bounds::{self, MAX_CHUNK_CLIENTS, MAX_CHUNK_DEVICES, MAX_CHUNK_GROUPS, MAX_CHUNK_INTERFACES};
 use crate::{DeviceState, DeviceType, GroupName, Hostname, InterfaceName, Mac, Serial};
 
-/// A chunk of an inventory. What it names is created or brought up to date; what it leaves out stays as it is. It names
-/// nothing twice.
+/// A chunk of an inventory. Objects it names are created or updated; others stay unchanged. A chunk must not name an object
+/// twice.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct InventoryImported {
-    /// Devices, at most 1,000 and one entry a hostname.
+    /// Devices; at most 1,000, one entry per hostname.
     #[serde(default, deserialize_with = "devices")]
     #[cfg_attr(feature = "schema", schemars(length(max = crate::bounds::MAX_CHUNK_DEVICES)))]
     pub devices: Vec<ImportedDevice>,
-    /// Groups with their rule or location, at most 1,000 and one entry a name.
+    /// Groups; at most 1,000, one entry per name.
     #[serde(default, deserialize_with = "groups")]
     #[cfg_attr(feature = "schema", schemars(length(max = crate::bounds::MAX_CHUNK_GROUPS)))]
     pub groups: Vec<ImportedGroup>,
-    /// Interfaces of devices of this chunk or of earlier ones, at most 10,000 and one entry a hostname and name.
+    /// Interfaces of devices in this chunk or an earlier one; at most 10,000, one entry per hostname and name.
     #[serde(default, deserialize_with = "interfaces")]
     #[cfg_attr(feature = "schema", schemars(length(max = crate::bounds::MAX_CHUNK_INTERFACES)))]
     pub interfaces: Vec<ImportedInterface>,
-    /// Clients behind interfaces or in groups, at most 10,000 and one entry a MAC address.
+    /// Clients behind interfaces or in groups; at most 10,000, one entry per MAC address.
     #[serde(default, deserialize_with = "clients")]
     #[cfg_attr(feature = "schema", schemars(length(max = crate::bounds::MAX_CHUNK_CLIENTS)))]
     pub clients: Vec<ImportedClient>,
@@ -59,15 +59,15 @@ fn device_groups<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Ve
     bounds::optional_list(deserializer, 0..=MAX_CHUNK_GROUPS)
 }
 
-/// A device. Only the first two fields are required; what is absent is left as it is.
+/// A device. Only `hostname` and `device_type` are required; absent fields keep their stored values.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ImportedDevice {
     /// Its name.
     pub hostname: Hostname,
-    /// What it is for.
+    /// The device's role in the network.
     pub device_type: DeviceType,
-    /// Its platform, such as `eos`.
+    /// The device's platform, such as `eos`.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -75,23 +75,23 @@ pub struct ImportedDevice {
     )]
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Label>"))]
     pub platform: Option<String>,
-    /// Where it is in its life; a new device without one is MANAGED.
+    /// The lifecycle state; MANAGED if absent for a new device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<DeviceState>,
-    /// Whether it has the newest intended configuration; a new device without a word is not synchronized.
+    /// Whether the device has the newest intended configuration; `false` if absent for a new device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub synchronized: Option<bool>,
-    /// Where it is managed.
+    /// The management address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::IpAddress>"))]
     pub management_ip: Option<IpAddr>,
-    /// Its system MAC address.
+    /// The system MAC address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mac: Option<Mac>,
-    /// Its serial number.
+    /// The serial number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serial: Option<Serial>,
-    /// Who made it.
+    /// The manufacturer.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -99,7 +99,7 @@ pub struct ImportedDevice {
     )]
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Label>"))]
     pub vendor: Option<String>,
-    /// Its model.
+    /// The model.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -107,7 +107,7 @@ pub struct ImportedDevice {
     )]
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Label>"))]
     pub model: Option<String>,
-    /// The operating system version it runs.
+    /// The operating system version.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -115,8 +115,7 @@ pub struct ImportedDevice {
     )]
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Label>"))]
     pub os_version: Option<String>,
-    /// The groups it is a member of by list: all of them (at most 1,000), in place of
-    /// those of an earlier import.
+    /// The names of the groups that list the device as a member, at most 1,000. Replaces the list of an earlier import.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -132,7 +131,7 @@ pub struct ImportedDevice {
 pub struct ImportedGroup {
     /// Its name.
     pub name: GroupName,
-    /// Whether it is a location.
+    /// Whether the group is a location.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<bool>,
 }
@@ -141,11 +140,11 @@ pub struct ImportedGroup {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ImportedInterface {
-    /// The device.
+    /// The device's hostname.
     pub hostname: Hostname,
-    /// The interface.
+    /// The interface's name as the device spells it.
     pub name: InterfaceName,
-    /// What it is configured as; any JSON.
+    /// The configuration, any JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration: Option<Value>,
 }
@@ -154,7 +153,7 @@ pub struct ImportedInterface {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ImportedClient {
-    /// Its MAC address, by which it is known.
+    /// The MAC address, which identifies the client.
     pub mac: Mac,
     /// Its name.
     #[serde(
@@ -164,17 +163,17 @@ pub struct ImportedClient {
     )]
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Label>"))]
     pub name: Option<String>,
-    /// Its address.
+    /// The IP address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::IpAddress>"))]
     pub ip: Option<IpAddr>,
-    /// The device it is connected to.
+    /// The hostname of the device the client is connected to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hostname: Option<Hostname>,
-    /// The interface of that device.
+    /// The interface on that device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interface: Option<InterfaceName>,
-    /// The group (location) it belongs to.
+    /// The group (usually a location) the client belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<GroupName>,
 }

@@ -6,7 +6,7 @@ use crate::{Hostname, InterfaceName};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LinknetChanged {
-    /// What happened to it.
+    /// What happened to the link.
     pub action: LinknetAction,
     /// One end.
     pub a: LinknetEnd,
@@ -18,9 +18,9 @@ pub struct LinknetChanged {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LinknetEnd {
-    /// The device.
+    /// The device's hostname.
     pub hostname: Hostname,
-    /// Its interface.
+    /// The interface on that device.
     pub interface: InterfaceName,
 }
 
@@ -29,10 +29,10 @@ pub struct LinknetEnd {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum LinknetAction {
-    /// It is new.
+    /// The link is new.
     Added,
-    /// Its addressing or its ends changed.
+    /// The addressing or an end of the link changed.
     Updated,
-    /// It is gone.
+    /// The link was removed.
     Removed,
 }

@@ -6,11 +6,11 @@ use crate::Hostname;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MgmtdomainChanged {
-    /// What happened to it.
+    /// What happened to the management domain.
     pub action: MgmtdomainAction,
-    /// One of its devices.
+    /// The hostname of one of the two devices.
     pub device_a: Hostname,
-    /// The other one.
+    /// The hostname of the other device.
     pub device_b: Hostname,
 }
 
@@ -19,10 +19,10 @@ pub struct MgmtdomainChanged {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum MgmtdomainAction {
-    /// It is new.
+    /// The management domain is new.
     Added,
-    /// It changed.
+    /// The management domain was modified.
     Updated,
-    /// It is gone.
+    /// The management domain was removed.
     Removed,
 }

@@ -1,4 +1,4 @@
-//! Bodies of events: facts that already happened.
+//! The `data` of events: facts that already happened.
 
 mod device;
 mod interface;

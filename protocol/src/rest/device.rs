@@ -41,7 +41,7 @@ pub struct DeviceView {
     pub vendor: Option<String>,
     /// The model, as the manufacturer names it.
     pub model: Option<String>,
-    /// The operating system version it runs.
+    /// The operating system version.
     pub os_version: Option<String>,
     /// The groups of the device, ordered by name.
     pub groups: Vec<GroupName>,
@@ -49,13 +49,13 @@ pub struct DeviceView {
     pub causes: Vec<CauseView>,
 }
 
-/// One reason why a device stopped being synchronized.
+/// One reason why a device became unsynchronized.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CauseView {
     /// The reason, in the terms of CNaaS NMS, such as `interface_updated`. A text, since a newer worker may know more reasons.
     pub cause: String,
-    /// The type of the message that caused it.
+    /// The type of the message.
     pub event: String,
     /// The `source` of that message.
     pub source: String,

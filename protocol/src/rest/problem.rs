@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-/// An error answer (RFC 9457), sent as `application/problem+json`.
+/// An error response (RFC 9457), sent as `application/problem+json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Problem {

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{CommitId, RepositoryName};
 
-/// A repository as `GET /v1/repositories` shows it.
+/// A repository in `GET /v1/repositories`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RepositoryView {

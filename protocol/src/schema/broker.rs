@@ -46,7 +46,7 @@ pub fn broker_definitions(vhost: &str, prefix: &str) -> Value {
         })).collect::<Vec<_>>(),
         "permissions": permissions.collect::<Vec<_>>(),
         "topic_permissions": topic_permissions.collect::<Vec<_>>(),
-        "policies": access::policies(access::INLET_MAX_LENGTH).iter().map(|policy| in_vhost(vhost, policy_body(policy), policy.name)).collect::<Vec<_>>(),
+        "policies": access::policies(access::INGRESS_MAX_LENGTH).iter().map(|policy| in_vhost(vhost, policy_body(policy), policy.name)).collect::<Vec<_>>(),
         "exchanges": topology.exchanges.iter().map(|exchange| in_vhost(vhost, exchange_body(exchange), exchange.name)).collect::<Vec<_>>(),
         "queues": topology.queues.iter().map(|queue| in_vhost(vhost, queue_body(queue), queue.name)).collect::<Vec<_>>(),
         "bindings": bindings.collect::<Vec<_>>(),

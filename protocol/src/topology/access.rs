@@ -1,5 +1,5 @@
-//! Who may do what at the broker: the rights of each role, and the policies an operator tunes. Plain data; the broker
-//! set-up makes it so, the definitions file says it, and all tests run under it.
+//! The permissions of each role at the broker, and the policies that operators may tune. Plain data: the broker set-up
+//! applies it, the definitions file contains it, and the tests run with these permissions.
 
 use std::fmt;
 
@@ -8,60 +8,60 @@ use serde::Serialize;
 use super::{EVENTS, Lane, REPLIES, REPLY_PREFIX, RESULTS, RetryDelay, UNROUTED, WORK};
 use crate::{Class, Kind};
 
-/// For what a program talks to the broker. Each has a user of its own.
+/// The role of a program at the broker. Each role has its own broker user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Declares exchanges, queues and bindings.
     Setup,
-    /// Works lanes.
+    /// Processes lanes.
     Worker,
-    /// Publishes what forges and services send by HTTP: events.
+    /// Publishes the events that forges and services send by HTTP.
     Gateway,
-    /// Publishes for operators: events and commands.
+    /// Publishes events and commands for operators.
     Console,
-    /// Another service that publishes and waits for answers.
+    /// A service that publishes events and reads the results.
     Producer,
-    /// Looks at figures by the management API; sees no message.
+    /// Reads statistics by the management API; has no access to messages.
     Monitor,
 }
 
-/// What a user may do at the broker: regular expressions on names of exchanges and queues.
+/// The permissions of a broker user: regular expressions that match names of exchanges and queues.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Rights {
-    /// What it may declare and delete.
+    /// Exchanges and queues it may declare and delete.
     pub configure: String,
-    /// Where it may publish, and which queues it may bind.
+    /// Exchanges it may publish to, and queues it may bind.
     pub write: String,
-    /// What it may consume, and which exchanges it may bind to.
+    /// Queues it may consume, and exchanges it may bind queues to.
     pub read: String,
-    /// Within topic exchanges; where there is none for an exchange, every key is allowed.
+    /// Topic permissions. On an exchange without one, the user may use every routing key.
     pub topics: Vec<TopicRights>,
 }
 
-/// What a user may do at one topic exchange: regular expressions on routing keys.
+/// A user's permissions at one topic exchange: regular expressions that match routing keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TopicRights {
-    /// The exchange.
+    /// The name of the topic exchange.
     pub exchange: &'static str,
-    /// With which keys it may publish.
+    /// Routing keys it may publish with.
     pub write: String,
-    /// With which keys it may bind.
+    /// Routing keys it may bind with.
     pub read: String,
 }
 
-/// A setting an operator may tune without touching the queues.
+/// A broker policy. Operators may change it without declaring the queues again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Policy {
-    /// Its name.
+    /// The policy's name.
     pub name: &'static str,
-    /// Which queues it is for: a regular expression on names.
+    /// The queues it applies to: a regular expression that matches their names.
     pub pattern: String,
-    /// The most messages of each; beyond, publishers are refused.
+    /// The most messages in each queue. The broker refuses further ones (`reject-publish`).
     pub max_length: u32,
 }
 
-/// Nothing matches it.
+/// A pattern that matches no name.
 const NOTHING: &str = "^$";
 
 impl Role {
@@ -87,19 +87,19 @@ impl Role {
         }
     }
 
-    /// What the role does, for tables.
+    /// One line about the role, for tables.
     pub const fn purpose(self) -> &'static str {
         match self {
             Self::Setup => "declares exchanges, queues and bindings",
-            Self::Worker => "works lanes, publishes results and retries",
+            Self::Worker => "processes lanes, publishes results and retries",
             Self::Gateway => "publishes events",
             Self::Console => "publishes events and commands",
-            Self::Producer => "publishes what it is allowed to, reads its own answers",
-            Self::Monitor => "reads figures by the management API",
+            Self::Producer => "publishes allowed types, reads its own replies",
+            Self::Monitor => "reads statistics by the management API",
         }
     }
 
-    /// What the management API lets it do: the tag of its user.
+    /// The user tag, which decides what the management API allows; empty for none.
     pub const fn tag(self) -> &'static str {
         match self {
             Self::Monitor => "monitoring",
@@ -107,8 +107,8 @@ impl Role {
         }
     }
 
-    /// The least that a user of this role needs. A producer may publish every event and no command; give it less, or more,
-    /// with [`Rights::publishing`].
+    /// The permissions that a user of this role needs, and no more. A producer may publish every event and no command; change
+    /// that with [`Rights::publishing`].
     pub fn rights(self, user: &str) -> Rights {
         match self {
             Self::Setup => Rights {
@@ -135,7 +135,7 @@ impl Role {
                     configure: format!("^{own}$"),
                     write: format!("^({}|{own})$", escape(EVENTS)),
                     read: format!("^({}|{own})$", escape(REPLIES)),
-                    // Its answers, not those of others: neither by their name nor by a pattern.
+                    // Without this a producer could bind its queue with the routing key of another one's replies.
                     topics: vec![TopicRights {
                         exchange: REPLIES,
                         write: NOTHING.to_owned(),
@@ -155,7 +155,7 @@ impl Role {
 }
 
 impl Rights {
-    /// The same rights, but to publish exactly these types of messages from the outside.
+    /// The same permissions, but at `lockstep.events` only these message types may be published.
     #[must_use]
     pub fn publishing(mut self, kinds: impl IntoIterator<Item = Kind>) -> Self {
         self.topics.retain(|topic| topic.exchange != EVENTS);
@@ -177,8 +177,9 @@ impl Rights {
     }
 }
 
-/// The policies of the broker set-up. Only what takes messages from the outside has a length: publishers are refused there
-/// when workers do not keep up. What workers publish among themselves has none, or it would lock up.
+/// The policies of the broker set-up. Only ingress lanes have a maximum length: the broker refuses publishers there when
+/// workers do not keep up. Queues that workers publish to have none, since a worker that is refused cannot acknowledge
+/// its deliveries, and the queues would never drain.
 pub fn policies(ingress_max_length: u32) -> Vec<Policy> {
     let ingress_lanes = Lane::ALL.iter().filter(|lane| is_ingress(**lane));
     vec![Policy {
@@ -188,8 +189,8 @@ pub fn policies(ingress_max_length: u32) -> Vec<Policy> {
     }]
 }
 
-/// How many messages wait in an inlet lane at most, unless an operator says otherwise.
-pub const INLET_MAX_LENGTH: u32 = 100_000;
+/// The default maximum length of an ingress lane, in messages.
+pub const INGRESS_MAX_LENGTH: u32 = 100_000;
 
 fn is_ingress(lane: Lane) -> bool {
     Kind::ALL.iter().any(|kind| kind.ingress() == Some(lane))
@@ -200,7 +201,7 @@ fn kinds(classes: &[Class]) -> impl Iterator<Item = Kind> {
     kinds.filter(|kind| classes.contains(&kind.class()))
 }
 
-/// A pattern that matches these names and no other.
+/// A pattern that matches exactly these names.
 fn exactly<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<String> = names.into_iter().map(escape).collect();
     match names.as_slice() {
@@ -210,14 +211,14 @@ fn exactly<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     }
 }
 
-/// Text that a pattern takes as it is.
+/// Escapes a text so that a pattern matches it literally.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for dead_letter in text.chars() {
-        if dead_letter.is_ascii_punctuation() && !matches!(dead_letter, '-' | '_') {
+    for character in text.chars() {
+        if character.is_ascii_punctuation() && !matches!(character, '-' | '_') {
             escaped.push('\\');
         }
-        escaped.push(dead_letter);
+        escaped.push(character);
     }
     escaped
 }
@@ -234,7 +235,7 @@ mod tests {
     use crate::topology::Topology;
 
     #[test]
-    fn patterns_are_what_they_are() {
+    fn patterns_name_exactly_the_objects_of_a_role() {
         let table = [
             (
                 Role::Worker.rights("w").write,
@@ -264,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_set_up_and_producers_declare() {
+    fn only_set_up_and_producers_may_declare() {
         for role in Role::ALL {
             let declares = role.rights("u").configure != NOTHING;
             assert_eq!(declares, matches!(role, Role::Setup | Role::Producer), "{role}");
@@ -272,13 +273,13 @@ mod tests {
     }
 
     #[test]
-    fn only_the_console_publishes_commands() {
+    fn only_the_console_may_publish_commands() {
         for role in Role::ALL {
             let rights = role.rights("u");
             let events = rights.topics.iter().find(|topic| topic.exchange == EVENTS);
             let commands = events.is_some_and(|topic| topic.write.contains("-requested"));
             assert_eq!(commands, *role == Role::Console, "{role}");
-            // Without a topic permission, whoever may write to the exchange may publish all.
+            // Without a topic permission, a user with write permission on the exchange may publish every type.
             let writes = rights.write.contains(&escape(EVENTS));
             assert_eq!(writes, events.is_some(), "{role}");
         }
@@ -286,7 +287,7 @@ mod tests {
 
     #[test]
     fn a_policy_bounds_no_queue_that_workers_publish_to() {
-        let pattern = policies(INLET_MAX_LENGTH).remove(0).pattern;
+        let pattern = policies(INGRESS_MAX_LENGTH).remove(0).pattern;
         for queue in Topology::new(1.0).queues {
             let bounded = pattern.contains(&format!("{}|", escape(queue.name)))
                 || pattern.contains(&format!("{})", escape(queue.name)));
@@ -298,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn fewer_types_replace_the_usual_ones() {
+    fn publishing_replaces_the_default_types() {
         let rights = Role::Producer.rights("p").publishing([Kind::InterfaceUpdated]);
         let events: Vec<&TopicRights> = rights.topics.iter().filter(|t| t.exchange == EVENTS).collect();
         assert_eq!(events.len(), 1);

@@ -12,22 +12,22 @@ use crate::Kind;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ExchangeKind {
-    /// By equal keys.
+    /// To queues bound with the same key.
     Direct,
-    /// To all.
+    /// To every bound queue.
     Fanout,
-    /// By patterns.
+    /// To queues bound with a matching pattern.
     Topic,
 }
 
-/// An exchange, durable.
+/// A durable exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ExchangeDeclaration {
-    /// Its name.
+    /// The object's name.
     pub name: &'static str,
-    /// How it routes.
+    /// How the exchange routes.
     pub kind: ExchangeKind,
-    /// Where it hands what it cannot route.
+    /// The alternate exchange, which gets messages that no binding matches.
     pub alternate: Option<&'static str>,
 }
 
@@ -35,45 +35,46 @@ pub struct ExchangeDeclaration {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Argument {
-    /// A text.
+    /// A string argument.
     Text(&'static str),
-    /// A whole number.
+    /// An integer argument.
     Number(i64),
 }
 
-/// A queue, durable.
+/// A durable queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct QueueDeclaration {
-    /// Its name.
+    /// The object's name.
     pub name: &'static str,
-    /// Its arguments.
+    /// The arguments of the declaration. RabbitMQ refuses to declare the queue again with different ones.
     pub arguments: Vec<(&'static str, Argument)>,
 }
 
 /// A binding of a queue to an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Binding {
-    /// The exchange.
+    /// The name of the exchange.
     pub exchange: &'static str,
-    /// The queue.
+    /// The name of the queue.
     pub queue: &'static str,
-    /// The key.
+    /// The binding key; a pattern at topic exchanges.
     pub key: &'static str,
 }
 
-/// All objects that exist before the first message.
+/// The exchanges, queues and bindings that must exist before the first message is published. Reply queues are not part of
+/// it: requesters declare them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Topology {
-    /// Exchanges, each after the one it hands over to.
+    /// Exchanges; an alternate exchange comes before those that use it.
     pub exchanges: Vec<ExchangeDeclaration>,
-    /// Queues.
+    /// The queues, without reply queues.
     pub queues: Vec<QueueDeclaration>,
-    /// Bindings.
+    /// The bindings of the queues to the exchanges.
     pub bindings: Vec<Binding>,
 }
 
 impl Topology {
-    /// The objects of Lockstep. `retry_delay_scale` shortens the waits of the retry ladder for tests; 1.0 is the contract.
+    /// The objects of Lockstep. `retry_delay_scale` multiplies the retry delays; use 1.0 except in tests.
     pub fn new(retry_delay_scale: f64) -> Self {
         Self {
             exchanges: exchanges(),
@@ -107,7 +108,7 @@ fn exchanges() -> Vec<ExchangeDeclaration> {
 
 fn queues(retry_delay_scale: f64) -> Vec<QueueDeclaration> {
     let quorum = ("x-queue-type", Argument::Text("quorum"));
-    // At-least-once dead-lettering needs reject-publish, also where no length is set.
+    // At-least-once dead-lettering requires reject-publish, even without a maximum length (docs/rabbitmq.md).
     let dead_letter_to = |exchange| {
         [
             ("x-dead-letter-exchange", Argument::Text(exchange)),
@@ -135,7 +136,8 @@ fn queues(retry_delay_scale: f64) -> Vec<QueueDeclaration> {
             arguments,
         });
     }
-    // Without a limit of its own RabbitMQ 4 would drop what was returned twenty times; with no dead-letter exchange.
+    // An explicit limit, since RabbitMQ 4 applies 20 by default, and drops the message in a queue without a dead-letter
+    // exchange.
     all.push(QueueDeclaration {
         name: DEAD,
         arguments: vec![
@@ -211,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_binding_joins_declared_objects() {
+    fn every_binding_names_declared_objects() {
         let topology = Topology::new(1.0);
         for binding in &topology.bindings {
             assert!(
@@ -226,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn alternates_are_declared_first() {
+    fn alternate_exchanges_are_declared_first() {
         let exchanges = Topology::new(1.0).exchanges;
         for (place, exchange) in exchanges.iter().enumerate() {
             if let Some(alternate) = exchange.alternate {
@@ -239,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_dead_letters_at_least_once_rejects_instead_of_dropping() {
+    fn dead_lettering_queues_use_at_least_once_and_reject_publish() {
         for queue in Topology::new(1.0).queues {
             let value = |key| {
                 queue

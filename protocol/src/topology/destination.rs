@@ -1,16 +1,16 @@
-use super::{DEAD, EVENTS, Lane, REPLIES, RESULTS, ReplyQueue, RetryDelay, UNROUTED, WORK};
+use super::{EVENTS, Lane, REPLIES, RESULTS, ReplyQueue, RetryDelay, UNROUTED, WORK};
 use crate::Kind;
 
-/// A queue somebody reads.
+/// A queue that can be consumed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Queue {
-    /// A lane's queue.
+    /// The queue of a lane.
     Lane(Lane),
-    /// Results for nobody in particular.
+    /// Results without a reply queue.
     Results,
-    /// What no binding wanted.
+    /// Messages that no binding matched.
     Unrouted,
-    /// Answers for one requester, who declares it by reading it.
+    /// Replies to one requester. Consuming it declares it.
     Reply(ReplyQueue),
 }
 
@@ -26,45 +26,41 @@ impl Queue {
     }
 }
 
-/// Where a message is published to.
+/// The exchange and routing key to publish a message with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Destination {
-    /// To whichever lane takes messages of this type: events and commands from the outside.
+    /// The ingress lane of this message type: events and commands from clients.
     Ingress(Kind),
-    /// To whichever lane takes messages of this type, if any: text from the outside that may be no known type.
+    /// The ingress lane of a type that may be unknown; messages of unknown types become unrouted.
     Type(String),
-    /// Straight to a lane: follow-up work.
+    /// Directly to a lane: follow-up work.
     Lane(Lane),
-    /// To a lane, later: a retry.
+    /// To a lane after a retry delay.
     Delay(RetryDelay, Lane),
-    /// To the dead letters.
-    Dead,
-    /// To whoever asked; falls through to the results if nobody listens.
+    /// To the requester's reply queue; to the results if that queue does not exist.
     Reply(ReplyQueue),
-    /// To the results, for nobody in particular.
+    /// To the results, for messages without a reply queue.
     Results(Kind),
 }
 
 impl Destination {
-    /// The exchange.
+    /// The exchange to publish to.
     pub fn exchange(&self) -> &'static str {
         match self {
             Self::Ingress(_) | Self::Type(_) => EVENTS,
             Self::Lane(_) => WORK,
             Self::Delay(delay, _) => delay.exchange(),
-            Self::Dead => DEAD,
             Self::Reply(_) => REPLIES,
             Self::Results(_) => RESULTS,
         }
     }
 
-    /// The routing key.
+    /// The routing key to publish with.
     pub fn routing_key(&self) -> &str {
         match self {
             Self::Ingress(kind) | Self::Results(kind) => kind.as_str(),
             Self::Type(text) => text,
             Self::Lane(lane) | Self::Delay(_, lane) => lane.as_str(),
-            Self::Dead => "",
             Self::Reply(reply) => reply.as_str(),
         }
     }

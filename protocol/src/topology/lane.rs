@@ -4,22 +4,22 @@ use serde::{Deserialize, Serialize};
 
 use super::DEAD;
 
-/// One work queue and the way its messages are worked on.
+/// A work queue whose messages are all processed the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Lane {
-    /// Events that flip flags, in micro-batches.
+    /// Events that change sync flags, processed in micro-batches.
     Events,
-    /// Git: a run at a time for each repository.
+    /// Refreshes of git repositories, one run at a time per repository.
     Repositories,
-    /// Commands about state, in micro-batches.
+    /// Commands that change state, processed in micro-batches.
     Commands,
     /// Runs on devices.
     Devices,
     /// Runs on CloudVision.
     Cvp,
-    /// Dead letters on their way into the table.
+    /// Messages that the broker dead-lettered, to be stored as dead letters.
     Dead,
 }
 
@@ -34,7 +34,7 @@ impl Lane {
         Self::Dead,
     ];
 
-    /// The lane's name, which is its routing key at [`WORK`].
+    /// The lane's name, which is also its routing key at `lockstep.work`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Events => "events",
@@ -46,7 +46,7 @@ impl Lane {
         }
     }
 
-    /// The lane's queue.
+    /// The name of the lane's queue.
     pub const fn queue(self) -> &'static str {
         match self {
             Self::Events => "lockstep.lane.events",
@@ -69,7 +69,7 @@ impl std::str::FromStr for Lane {
             .find(|lane| lane.as_str() == text)
             .ok_or_else(|| {
                 let known: Vec<&str> = Self::ALL.iter().map(|lane| lane.as_str()).collect();
-                format!("{text:?} is no lane; there are {}", known.join(", "))
+                format!("{text:?} is not a lane; expected one of {}", known.join(", "))
             })
     }
 }

@@ -1,7 +1,8 @@
-//! The broker's objects as plain data: exchanges, queues, bindings, and where a message goes.
+//! The broker's objects as plain data: exchanges, queues, bindings, and destinations of messages.
 //!
-//! What must hold without any set-up is an argument, alike on RabbitMQ 3.10 and 4.x (`reference/rabbitmq.md` §3.3).
-//! What an operator tunes, such as the lengths of inlet lanes, is a policy of the broker set-up and not here.
+//! Properties that correctness depends on are queue arguments, which work the same on RabbitMQ 3.10 and 4.x (see
+//! `docs/rabbitmq.md`). Properties that operators tune, such as the maximum length of ingress lanes, are policies (see
+//! [`access`]).
 
 pub mod access;
 mod declaration;
@@ -18,27 +19,28 @@ pub use lane::Lane;
 pub use reply_queue::{ReplyQueue, ReplyQueueError};
 pub use retry_delay::RetryDelay;
 
-/// Where anyone with permission publishes events and commands.
+/// The exchange to which clients publish events and commands; the routing key is the message type.
 pub const EVENTS: &str = "lockstep.events";
-/// Internal follow-up work and retries; the routing key is the lane.
+/// The exchange of follow-up work and retries; the routing key is the lane.
 pub const WORK: &str = "lockstep.work";
-/// What cannot be done.
+/// The exchange and queue of messages that the broker dead-lettered.
 pub const DEAD: &str = "lockstep.dead";
-/// Answers to those who asked for them; the routing key is the `reply_to`.
+/// The exchange of replies; the routing key is the `reply_to` of the request.
 pub const REPLIES: &str = "lockstep.replies";
-/// Answers that named no reply queue, or one that is gone.
+/// The exchange and queue of results without a reply queue, or whose reply queue does not exist.
 pub const RESULTS: &str = "lockstep.results";
-/// What no binding wanted.
+/// The exchange and queue of messages that no binding matched.
 pub const UNROUTED: &str = "lockstep.unrouted";
-/// How every reply queue's name begins; the user's name and a random part follow.
+/// The prefix of every reply queue's name; the user's name and a random part follow.
 pub const REPLY_PREFIX: &str = "lockstep.reply.";
 
-/// The last resort of the broker against a message that is never settled. Poison is found by the store, much earlier:
-/// every prefetched message pays for each lost connection, so this must be out of reach of bad luck.
+/// After this many failed deliveries the broker dead-letters a message. The workers' poison message detection acts much
+/// earlier. The limit is high because every lost connection counts one delivery of each prefetched message, processed or
+/// not.
 pub const DELIVERY_LIMIT: i64 = 1000;
-/// The most results kept for nobody in particular; beyond that the oldest go. The store keeps every outcome anyway.
+/// The most results in [`RESULTS`]; the broker drops the oldest beyond that. The store keeps every outcome.
 pub const RESULTS_MAX_LENGTH: i64 = 100_000;
-/// How long such a result is kept.
+/// How long a result stays in [`RESULTS`].
 pub const RESULTS_TTL: Duration = Duration::from_hours(24);
-/// How long a reply queue outlives its last reader.
+/// How long a reply queue exists without a consumer.
 pub const REPLY_EXPIRES: Duration = Duration::from_hours(1);

@@ -4,16 +4,16 @@ use super::REPLY_PREFIX;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ReplyQueue(String);
 
-/// The text cannot name a reply queue.
+/// The text is not a valid name of a reply queue.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{0:?} is no reply queue: it must begin with `lockstep.reply.` and have at most 255 bytes")]
+#[error("{0:?} is not a reply queue: the name must begin with `lockstep.reply.` and have at most 255 bytes")]
 pub struct ReplyQueueError(pub String);
 
 impl ReplyQueue {
-    /// The reply queue of this user with this random part.
+    /// The reply queue of this user. The random part keeps other users from guessing the name.
     ///
     /// # Errors
-    /// When the name would be too long.
+    /// When the name would have more than 255 bytes or contain a control character.
     pub fn of(user: &str, random: &str) -> Result<Self, ReplyQueueError> {
         Self::try_from(format!("{REPLY_PREFIX}{user}.{random}"))
     }
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reply_can_aim_at_nothing_but_a_reply_queue() {
+    fn only_names_with_the_reply_prefix_are_reply_queues() {
         assert!(ReplyQueue::try_from("lockstep.lane.commands".to_owned()).is_err());
         assert!(ReplyQueue::try_from("lockstep.reply.".to_owned()).is_err());
         assert_eq!(

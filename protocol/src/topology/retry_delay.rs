@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// One step of the retry ladder: waiting happens in the broker.
+/// One of the fixed retry delays. The message waits in a queue of the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RetryDelay {
     /// Five seconds.
@@ -14,10 +14,10 @@ pub enum RetryDelay {
 }
 
 impl RetryDelay {
-    /// The ladder, from the first wait to the last.
+    /// Every retry delay, the shortest first.
     pub const ALL: &[Self] = &[Self::Seconds5, Self::Seconds30, Self::Minutes2, Self::Minutes10];
 
-    /// How long a message waits here.
+    /// How long a message waits.
     pub const fn delay(self) -> Duration {
         match self {
             Self::Seconds5 => Duration::from_secs(5),
@@ -27,7 +27,7 @@ impl RetryDelay {
         }
     }
 
-    /// The exchange of this rung, and the name of its queue.
+    /// The exchange of this delay, which is also the name of its queue.
     pub const fn exchange(self) -> &'static str {
         match self {
             Self::Seconds5 => "lockstep.delay.5s",

@@ -1,17 +1,17 @@
 use metrics::{Counter, Gauge, Histogram, Label, SharedString};
 
-/// What a metric is.
+/// The type of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// It only grows, and begins at zero with the process.
+    /// A value that only grows, starting at zero with the process.
     Counter,
-    /// It is what it is now.
+    /// A current value.
     Gauge,
-    /// Durations in seconds, in buckets.
+    /// A distribution of durations in seconds.
     Histogram,
 }
 
-/// All series of one name, with a value for each label.
+/// The definition of a metric with this many labels.
 #[derive(Clone, Copy, Debug)]
 pub struct Family<const LABELS: usize> {
     pub(crate) name: &'static str,
@@ -20,16 +20,16 @@ pub struct Family<const LABELS: usize> {
     pub(crate) help: &'static str,
 }
 
-/// A family without its number of labels.
+/// The definition of a metric, independent of its number of labels.
 #[derive(Clone, Copy, Debug)]
 pub struct Description {
-    /// Its name.
+    /// The metric's name.
     pub name: &'static str,
-    /// What it is.
+    /// The metric's type.
     pub form: Form,
-    /// The names of its labels.
+    /// The names of the labels.
     pub labels: &'static [&'static str],
-    /// What it says.
+    /// The help text.
     pub help: &'static str,
 }
 
@@ -62,7 +62,8 @@ impl<const LABELS: usize> Family<LABELS> {
 }
 
 impl Description {
-    pub(crate) fn tell(&self) {
+    /// Registers the help text with the current recorder.
+    pub(crate) fn register(&self) {
         match self.form {
             Form::Counter => metrics::describe_counter!(self.name, self.help),
             Form::Gauge => metrics::describe_gauge!(self.name, self.help),

@@ -1,10 +1,10 @@
-//! What HTTP servers tell.
+//! Metrics of HTTP servers.
 
 use std::time::Duration;
 
 use crate::families::{HTTP_REQUEST_SECONDS, HTTP_REQUESTS};
 
-/// A server answered a request; the route is its template, never the path that was asked for.
+/// Counts a request. `route` is the template of the route, never the requested path, which would be an unbounded label.
 pub fn answered(server: &'static str, route: &str, status: u16, duration: Duration) {
     let route = if route.is_empty() { "none" } else { route };
     HTTP_REQUESTS
@@ -21,7 +21,7 @@ mod tests {
     use crate::scrape::shown;
 
     #[test]
-    fn requests_are_counted_by_the_template_of_their_path() {
+    fn requests_are_counted_by_the_template_of_their_route() {
         let text = shown(|| {
             answered("console", "/v1/devices/{hostname}", 200, Duration::from_millis(1));
             answered("console", "", 404, Duration::from_millis(1));

@@ -1,4 +1,4 @@
-//! What is a state, and is asked for when somebody wants to know.
+//! Gauges that are sampled at each scrape.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -12,83 +12,83 @@ use crate::families::{
     STORE_SESSIONS, STORE_SESSIONS_LIMIT, STORE_SESSIONS_WAITING, STORE_UP,
 };
 
-/// Tells how things are.
+/// Samples the current state of a process.
 #[async_trait]
 pub trait Sampler: Debug + Send + Sync + 'static {
-    /// How things are now. What cannot be known in time is left out.
+    /// Returns the current state. Values that cannot be determined in time are left out.
     async fn sample(&self) -> Sample;
 }
 
-/// How things are; what is absent is not shown.
+/// The state of a process; absent values are not shown.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sample {
-    /// The broker.
+    /// The connections to the broker.
     pub broker: Option<BrokerSample>,
-    /// The store.
+    /// The sessions with the store.
     pub store: Option<StoreSample>,
-    /// The fleet, as the store knows it.
+    /// The devices and dead letters in the store.
     pub fleet: Option<FleetSample>,
 }
 
-/// How the process stands with the broker.
+/// The state of the connections to the broker.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BrokerSample {
-    /// Whether all its connections are there.
+    /// Whether all connections are open.
     pub connected: bool,
-    /// Whether the broker takes no messages because of an alarm.
+    /// Whether the broker blocks publishers because of an alarm.
     pub blocked: bool,
-    /// Confirm channels.
+    /// The pool of confirm channels; absent on a bus without channels.
     pub channels: Option<Pool>,
-    /// Answers that went to the results because a reply queue was full, since the start.
+    /// Replies that went to the results because the reply queue was full, since the process started.
     pub bypassed: u64,
 }
 
-/// How the process stands with the store.
+/// The state of the sessions with the store.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StoreSample {
-    /// Whether it answered.
+    /// Whether the store answered.
     pub up: bool,
-    /// Sessions.
+    /// The pool of sessions; absent if the store has none.
     pub sessions: Option<Pool>,
 }
 
-/// How full a pool is.
+/// The state of a pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pool {
-    /// The most there may be.
+    /// The maximum size.
     pub limit: usize,
-    /// How many are open.
+    /// How many objects are open.
     pub open: usize,
-    /// How many of them nobody uses.
+    /// How many open objects are not in use.
     pub idle: usize,
-    /// How many wait for one.
+    /// How many callers wait for an object.
     pub waiting: usize,
 }
 
-/// How the fleet is.
+/// The state of the fleet.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FleetSample {
-    /// Devices by state; a state that is absent has none.
+    /// Devices by state; absent states have none.
     pub devices: Vec<DevicesSample>,
-    /// For how long the MANAGED device has not been synchronized that has waited longest.
+    /// How long the MANAGED device that has waited longest has been unsynchronized; absent if all are synchronized.
     pub oldest: Option<Duration>,
-    /// Dead letters that nobody settled yet.
+    /// The number of unsettled dead letters.
     pub dead_letters: u64,
 }
 
 /// The devices in one state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DevicesSample {
-    /// The state.
+    /// The state of these devices.
     pub state: DeviceState,
-    /// How many there are.
+    /// How many devices are in this state.
     pub all: u64,
-    /// How many of them are not synchronized.
+    /// How many of them are unsynchronized.
     pub unsynchronized: u64,
 }
 
 impl Sample {
-    /// Sets the gauges of the recorder that is in force.
+    /// Sets the gauges of the current recorder.
     pub(crate) fn set(&self) {
         if let Some(broker) = &self.broker {
             broker.set();
@@ -174,15 +174,15 @@ mod tests {
     use crate::scrape::shown;
 
     #[test]
-    fn what_is_not_known_is_not_shown() {
-        let away = Sample {
+    fn absent_values_are_not_shown() {
+        let unavailable = Sample {
             store: Some(StoreSample {
                 up: false,
                 sessions: None,
             }),
             ..Sample::default()
         };
-        let text = shown(|| away.set());
+        let text = shown(|| unavailable.set());
         let values: Vec<&str> = text
             .lines()
             .filter(|line| !line.starts_with('#') && !line.is_empty())

@@ -1,4 +1,4 @@
-//! What a process shows to whoever scrapes it, in the text format of Prometheus.
+//! Renders the metrics of the process in the text format of Prometheus.
 
 use std::sync::{Arc, OnceLock};
 
@@ -8,37 +8,37 @@ use crate::families::{ALL, BUCKETS, BUILD_INFO};
 use crate::family::Form;
 use crate::sample::{Sample, Sampler};
 
-/// What the process counted since its start. There is one in a process.
+/// The counters and histograms of the process. There is one recorder in a process.
 #[derive(Clone)]
 pub struct Exposition(PrometheusHandle);
 
 static EXPOSITION: OnceLock<Exposition> = OnceLock::new();
 
 impl Exposition {
-    /// Begins to count, if that was not begun before. What was counted before the beginning is not known.
+    /// Installs the recorder unless it is installed already. Earlier measurements are lost.
     pub fn begin(version: &'static str) -> Self {
         let begin = || {
             let recorder = recorder();
             let handle = recorder.handle();
-            // Fails only where somebody else counts already: then this one shows nothing, which is what it knows.
+            // Fails only if another recorder is installed; then this one stays empty.
             let _ = metrics::set_global_recorder(recorder);
-            tell();
+            register_families();
             BUILD_INFO.gauge([version]).set(1.0);
             Self(handle)
         };
         EXPOSITION.get_or_init(begin).clone()
     }
 
-    /// Works off what was recorded. To be called every few seconds, also where nobody scrapes: durations pile up.
+    /// Aggregates recorded durations. Call it every few seconds, even without scrapes: otherwise memory grows.
     pub fn tidy(&self) {
         self.0.run_upkeep();
     }
 
-    /// What was counted, and this sample.
+    /// Renders the recorded metrics and this sample.
     pub fn text(&self, sample: &Sample) -> String {
         let recorder = recorder();
         metrics::with_local_recorder(&recorder, || {
-            tell();
+            register_families();
             sample.set();
         });
         self.0.render() + &recorder.handle().render()
@@ -51,7 +51,7 @@ impl std::fmt::Debug for Exposition {
     }
 }
 
-/// What is shown to whoever scrapes: what was counted, and how things are.
+/// The content of `/metrics`: recorded metrics and a sample.
 #[derive(Clone, Debug)]
 pub struct Scrape {
     exposition: Exposition,
@@ -62,12 +62,12 @@ impl Scrape {
     /// The media type of the text.
     pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-    /// Shows both.
+    /// Combines the recorder and a sampler.
     pub fn new(exposition: Exposition, sampler: Arc<dyn Sampler>) -> Self {
         Self { exposition, sampler }
     }
 
-    /// The text.
+    /// Takes a sample and renders all metrics.
     pub async fn text(&self) -> String {
         let sample = self.sampler.sample().await;
         self.exposition.text(&sample)
@@ -80,23 +80,23 @@ fn recorder() -> PrometheusRecorder {
         let matcher = Matcher::Full(family.name.to_owned());
         builder
             .set_buckets_for_metric(matcher, BUCKETS)
-            .expect("there are buckets")
+            .expect("the list of buckets is not empty")
     });
     builder.build_recorder()
 }
 
-fn tell() {
+fn register_families() {
     for family in ALL {
-        family.tell();
+        family.register();
     }
 }
 
-/// What is shown of what this does.
+/// Renders the metrics that `work` records.
 #[cfg(test)]
 pub(crate) fn shown(work: impl FnOnce()) -> String {
     let recorder = recorder();
     metrics::with_local_recorder(&recorder, || {
-        tell();
+        register_families();
         work();
     });
     recorder.handle().render()
@@ -107,12 +107,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_family_that_has_a_value_is_described() {
+    fn every_family_with_a_value_has_help_and_type() {
         let text = shown(|| {
             crate::work::repaired("element", 1);
             crate::store::waited(std::time::Duration::from_millis(1));
         });
-        assert!(text.contains("# HELP lockstep_reconcile_repairs_total What the reconcile pass"));
+        assert!(text.contains("# HELP lockstep_reconcile_repairs_total Repairs by the reconcile pass"));
         assert!(text.contains("# TYPE lockstep_reconcile_repairs_total counter"));
         assert!(text.contains("# TYPE lockstep_store_wait_seconds histogram"));
     }

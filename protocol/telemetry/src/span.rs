@@ -1,4 +1,4 @@
-//! Spans of traces: what was done on behalf of a request or a message, for how long, and how it ended.
+//! Trace spans of requests and messages.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -14,22 +14,22 @@ use opentelemetry::{Context, KeyValue};
 
 static TRACER: OnceLock<BoxedTracer> = OnceLock::new();
 
-/// One piece of work. It ends when it is dropped. Where nobody exports spans there are none, and nothing is spent on them.
+/// A span. It ends when it is dropped. Without an exporter the constructors return `None`.
 #[derive(Clone, Debug)]
 pub struct Span(Context);
 
 impl Span {
-    /// From now on spans are made, by this tracer. The first one counts.
+    /// Installs the tracer that creates spans. Later calls have no effect.
     pub fn trace_with(tracer: BoxedTracer) {
         let _ = TRACER.set(tracer);
     }
 
-    /// Whether spans are made.
+    /// Whether a tracer is installed.
     pub fn are_made() -> bool {
         TRACER.get().is_some()
     }
 
-    /// A request that a server works, on behalf of whoever sent this `traceparent`.
+    /// Starts the span of a request that a server processes, as a child of this `traceparent`.
     pub fn request(method: &str, route: &str, parent: Option<&TraceParent>) -> Option<Self> {
         let builder = SpanBuilder::from_name(format!("{method} {route}"))
             .with_kind(SpanKind::Server)
@@ -40,16 +40,17 @@ impl Span {
         Self::start(builder, &remote(parent))
     }
 
-    /// Messages on their way to the broker, on behalf of the work this is called in.
+    /// Starts the span of publishing messages, as a child of the current span. `None` without a current span.
     pub fn publish() -> Option<Self> {
-        let around = Context::current();
-        if !around.has_active_span() {
+        let current = Context::current();
+        if !current.has_active_span() {
             return None;
         }
-        Self::start(publication("messages"), &around)
+        Self::start(publication("messages"), &current)
     }
 
-    /// The work on a message. `None` as well if its trace is not recorded; a message without a trace begins one.
+    /// Starts the span of processing a message. `None` if its trace is not sampled. A message without a trace starts a new
+    /// one.
     pub fn work(lane: Lane, kind: &str, id: &str, parent: Option<&TraceParent>) -> Option<Self> {
         if !Self::are_made() || parent.is_some_and(|parent| !parent.is_sampled()) {
             return None;
@@ -66,7 +67,7 @@ impl Span {
         Self::start(builder, &remote(parent)).filter(|span| span.0.span().span_context().is_sampled())
     }
 
-    /// The work on several messages at once: part of the first one's, and linked to all others.
+    /// Starts the span of processing several messages together: a child of the first one's span, linked to the others.
     pub fn together<'a>(
         name: &'static str,
         messages: usize,
@@ -85,18 +86,21 @@ impl Span {
         Self::start(builder, &first.0)
     }
 
-    /// A result on its way to the broker, as part of the work on its message.
+    /// Starts the span of publishing a result, as a child of its message's span.
     pub fn result(&self, kind: &str) -> Option<Self> {
         Self::start(publication(kind), &self.0)
     }
 
-    /// What belongs to this carries this.
-    #[expect(clippy::missing_panics_doc, reason = "it cannot happen, as the message says")]
+    /// The trace context of this span, for follow-up messages.
+    #[expect(
+        clippy::missing_panics_doc,
+        reason = "unreachable; the message of `expect` gives the reason"
+    )]
     pub fn traceparent(&self) -> TraceParent {
-        traceparent(self.0.span().span_context()).expect("only spans with a context are made")
+        traceparent(self.0.span().span_context()).expect("`start` creates only spans with a valid context")
     }
 
-    /// The span of the work that this is called in.
+    /// The trace context of the current span.
     pub fn current_traceparent() -> Option<TraceParent> {
         if Self::are_made() {
             Context::map_current(|context| traceparent(context.span().span_context()))
@@ -105,14 +109,14 @@ impl Span {
         }
     }
 
-    /// How it ended.
+    /// Sets the outcome of the message.
     pub fn outcome(&self, outcome: &'static str) {
         self.0
             .span()
             .set_attribute(KeyValue::new("lockstep.outcome", outcome));
     }
 
-    /// With which status a request was answered.
+    /// Sets the response status of the request.
     pub fn answered(&self, status: u16) {
         let span = self.0.span();
         span.set_attribute(KeyValue::new("http.response.status_code", i64::from(status)));
@@ -121,12 +125,12 @@ impl Span {
         }
     }
 
-    /// It did not succeed; `why` is a word of ours, never what somebody else wrote.
+    /// Marks the span as failed. `why` must be a fixed text, never content of a message.
     pub fn failed(&self, why: impl Into<Cow<'static, str>>) {
         self.0.span().set_status(Status::error(why));
     }
 
-    /// Ends it, also if it has copies.
+    /// Ends the span, even if clones exist.
     pub fn end(self) {
         self.0.span().end();
     }
@@ -134,13 +138,13 @@ impl Span {
     fn start(builder: SpanBuilder, parent: &Context) -> Option<Self> {
         let tracer = TRACER.get()?;
         let span = Self(parent.with_span(tracer.build_with_context(builder, parent)));
-        // It has none after the end of the export.
+        // The context is invalid after the exporter was shut down.
         let known = span.0.span().span_context().is_valid();
         known.then_some(span)
     }
 }
 
-/// Does this work as part of a span, if there is one.
+/// Runs a future within a span, if there is one.
 pub async fn within<T>(span: Option<&Span>, work: impl Future<Output = T>) -> T {
     match span {
         Some(span) => work.with_context(span.0.clone()).await,
@@ -155,10 +159,10 @@ fn publication(kind: &str) -> SpanBuilder {
 }
 
 fn remote(parent: Option<&TraceParent>) -> Context {
-    let nobody = Context::new();
+    let root = Context::new();
     match parent.and_then(span_context) {
-        Some(parent) => nobody.with_remote_span_context(parent),
-        None => nobody,
+        Some(parent) => root.with_remote_span_context(parent),
+        None => root,
     }
 }
 
@@ -176,7 +180,7 @@ fn span_context(parent: &TraceParent) -> Option<SpanContext> {
 fn traceparent(context: &SpanContext) -> Option<TraceParent> {
     let (trace, span) = (context.trace_id(), context.span_id());
     let flags = u8::from(context.is_sampled());
-    // The ids are zeros where there is no span, which is no traceparent.
+    // Without a span the ids are all zeros, which is not a valid traceparent.
     TraceParent::try_from(format!("00-{trace}-{span}-{flags:02x}")).ok()
 }
 
@@ -196,10 +200,10 @@ mod tests {
 
     /// One test, since a process has one tracer.
     #[tokio::test]
-    async fn a_trace_goes_from_the_request_through_the_work_to_the_result() {
+    async fn a_trace_connects_request_message_and_result() {
         assert!(
             Span::request("POST", "/v1/events", None).is_none(),
-            "nobody exports yet"
+            "no tracer is installed"
         );
         assert_eq!(Span::current_traceparent(), None);
 
@@ -220,8 +224,8 @@ mod tests {
         assert_eq!(carried.trace_id(), parent("01").trace_id());
         request.answered(202);
         drop(request);
-        assert_eq!(Span::current_traceparent(), None, "the request is over");
-        assert!(Span::publish().is_none(), "on behalf of nobody");
+        assert_eq!(Span::current_traceparent(), None, "the request has ended");
+        assert!(Span::publish().is_none(), "there is no current span");
 
         let work = Span::work(Lane::Events, "lockstep.interface.updated", "1", Some(&carried)).unwrap();
         let other = Span::work(Lane::Events, "lockstep.interface.updated", "2", None).unwrap();
@@ -238,11 +242,11 @@ mod tests {
             "3",
             Some(&parent("00")),
         );
-        assert!(untraced.is_none(), "its trace is not recorded");
+        assert!(untraced.is_none(), "its trace is not sampled");
         let unsampled = Span::request("GET", "/v1/devices", Some(&parent("00"))).unwrap();
         assert!(
             !unsampled.traceparent().is_sampled(),
-            "and so says what follows from it"
+            "follow-up messages are not sampled either"
         );
         drop(unsampled);
 

@@ -1,10 +1,10 @@
-//! What the store tells while it works.
+//! Metrics of the store.
 
 use std::time::Duration;
 
 use crate::families::STORE_WAIT_SECONDS;
 
-/// Work waited so long for a session.
+/// Records how long an operation waited for a session.
 pub fn waited(duration: Duration) {
     STORE_WAIT_SECONDS
         .histogram::<&'static str>([])

@@ -1,8 +1,8 @@
-//! What the export of traces tells.
+//! Metrics of the trace exporter.
 
 use crate::families::SPANS_DROPPED;
 
-/// So many spans were not exported.
+/// Counts spans that were not exported.
 pub fn dropped(spans: usize) {
     SPANS_DROPPED
         .counter::<&'static str>([])

@@ -1,4 +1,4 @@
-//! What lanes tell: deliveries, how they ended, and how long that took.
+//! Metrics of lanes: deliveries, their outcomes and durations.
 
 use std::time::Duration;
 
@@ -8,18 +8,18 @@ use metrics::{Counter, Gauge, Histogram};
 
 use crate::families::{BATCH_SECONDS, DEAD, DELIVERIES, IN_FLIGHT, REPAIRS, RETRIES, RUN_SECONDS};
 
-/// How a delivery ended.
+/// The outcome of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageOutcome {
-    /// Its message is applied, now or before.
+    /// The message was applied, by this delivery or an earlier one.
     Applied,
-    /// Its message is dead, now or before.
+    /// The message was dead-lettered, by this delivery or an earlier one.
     Dead,
-    /// Its message failed and is tried again later.
+    /// The message failed and is retried after a delay.
     Retried,
-    /// Its message belongs to another lane, which gets it.
+    /// The message was forwarded to the lane that processes its type.
     Forwarded,
-    /// Its message could not be tried yet and comes back.
+    /// The message could not be attempted yet and is delivered again later, without counting an attempt.
     Postponed,
 }
 
@@ -33,7 +33,7 @@ impl MessageOutcome {
         Self::Postponed,
     ];
 
-    /// The outcome as a label.
+    /// The outcome as a label value.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Applied => "applied",
@@ -45,7 +45,7 @@ impl MessageOutcome {
     }
 }
 
-/// The metrics of one lane. Its series are there from the beginning, with zero, so that the first failure is an increase.
+/// The metrics of one lane. All series exist with the value zero from the start, so that the first failure is an increase.
 #[derive(Clone)]
 pub struct LaneMetrics {
     lane: Lane,
@@ -55,12 +55,12 @@ pub struct LaneMetrics {
 }
 
 impl LaneMetrics {
-    /// Of a lane that works batches.
+    /// The metrics of a lane that processes batches.
     pub fn of_batches(lane: Lane) -> Self {
         Self::of(lane, BATCH_SECONDS.histogram([lane.as_str()]))
     }
 
-    /// Of a lane that runs.
+    /// The metrics of a run lane.
     pub fn of_runs(lane: Lane) -> Self {
         Self::of(lane, RUN_SECONDS.histogram([lane.as_str()]))
     }
@@ -83,22 +83,22 @@ impl LaneMetrics {
         }
     }
 
-    /// The lane.
+    /// The lane that these metrics belong to.
     pub fn lane(&self) -> Lane {
         self.lane
     }
 
-    /// So many deliveries were taken.
+    /// Notes that deliveries were received.
     pub fn taken(&self, deliveries: usize) {
         self.in_flight.increment(count(deliveries));
     }
 
-    /// So many deliveries are no longer in hand: acknowledged, or given back.
+    /// Notes that deliveries are no longer in flight: acknowledged, or returned to the queue.
     pub fn let_go(&self, deliveries: usize) {
         self.in_flight.decrement(count(deliveries));
     }
 
-    /// Deliveries were acknowledged, after so long.
+    /// Records the outcomes and the duration of acknowledged deliveries.
     pub fn acknowledged(&self, tally: &Tally, duration: Duration) {
         self.seconds.record(duration.as_secs_f64());
         for (counter, deliveries) in self.deliveries.iter().zip(tally.outcomes) {
@@ -125,7 +125,7 @@ impl std::fmt::Debug for LaneMetrics {
     }
 }
 
-/// How the deliveries of a batch ended.
+/// Counts the outcomes of a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     outcomes: [u64; MessageOutcome::ALL.len()],
@@ -134,29 +134,29 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// A message is applied.
+    /// Counts an applied message.
     pub fn applied(&mut self) {
         self.add(MessageOutcome::Applied);
     }
 
-    /// A message is dead; why is not known for one that died under a newer version.
+    /// Counts a dead-lettered message. `None` if a newer version dead-lettered it with an unknown code.
     pub fn dead(&mut self, code: Option<Code>) {
         self.add(MessageOutcome::Dead);
         self.dead.push(code.map_or("unknown", Code::as_str));
     }
 
-    /// A message is tried again.
+    /// Counts a message that is retried after this delay.
     pub fn retried(&mut self, delay: RetryDelay) {
         self.add(MessageOutcome::Retried);
         self.retried.push(delay);
     }
 
-    /// A message goes to another lane.
+    /// Counts a message that was forwarded to another lane.
     pub fn forwarded(&mut self) {
         self.add(MessageOutcome::Forwarded);
     }
 
-    /// A message comes back.
+    /// Counts a postponed message.
     pub fn postponed(&mut self) {
         self.add(MessageOutcome::Postponed);
     }
@@ -166,7 +166,7 @@ impl Tally {
     }
 }
 
-/// The reconcile pass did so many things of this sort; `what` is one of few words.
+/// Counts repairs of the reconcile pass. `what` names the kind of repair; it must come from a small set.
 pub fn repaired(what: &'static str, times: u64) {
     REPAIRS.counter([what]).increment(times);
 }
@@ -180,7 +180,7 @@ fn delay_label(delay: RetryDelay) -> &'static str {
     }
 }
 
-/// Never so many that the number would not be exact.
+/// Converts a count; exact, since a `f64` represents every `u32`.
 fn count(deliveries: usize) -> f64 {
     f64::from(u32::try_from(deliveries).unwrap_or(u32::MAX))
 }
@@ -191,7 +191,7 @@ mod tests {
     use crate::scrape::shown;
 
     #[test]
-    fn a_lane_is_there_from_the_beginning_and_counts_what_was_acknowledged() {
+    fn the_series_of_a_lane_exist_from_the_start_and_count_acknowledged_deliveries() {
         let text = shown(|| drop(LaneMetrics::of_batches(Lane::Events)));
         for line in [
             "lockstep_deliveries_total{lane=\"events\",outcome=\"dead\"} 0",

@@ -1,4 +1,4 @@
-//! Reads the golden files.
+//! Reads the golden files, for all tests.
 
 use std::path::Path;
 
@@ -6,14 +6,14 @@ use serde_json::Value;
 
 /// One golden file.
 pub(crate) struct Golden {
-    /// The file name without `.json`: the message type, and for further examples of a type a dot and what they show.
+    /// The file name without `.json`: a message type, optionally followed by a dot and the name of a variant.
     pub(crate) name: String,
-    /// The encoded message.
+    /// The content of the file.
     pub(crate) text: String,
 }
 
 impl Golden {
-    /// The message as JSON.
+    /// The content as JSON.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).expect("golden files are JSON")
     }

@@ -44,7 +44,7 @@ async fn login(config: &Config, findings: &mut Findings) -> Option<AmqpProbe> {
             findings.failed(CHECK, format!("{url}: {error}"), advice);
             return None;
         }
-        Err(error @ ProbeError::Away { .. }) => {
+        Err(error @ ProbeError::Unavailable { .. }) => {
             findings.failed(
                 CHECK,
                 format!("{url}: {error}"),

@@ -111,7 +111,7 @@ async fn objects(management: &Management, vhost: &str, findings: &mut Findings) 
             "delete these exchanges while nobody publishes, then run `lockstep doctor --setup-broker`",
         );
     }
-    for policy in access::policies(access::INLET_MAX_LENGTH) {
+    for policy in access::policies(access::INGRESS_MAX_LENGTH) {
         let found = management.get(&["policies", vhost, policy.name]).await?;
         judge_policy(&policy, found.map(|answer| answer.body).as_ref(), findings);
     }

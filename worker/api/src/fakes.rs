@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use lockstep_bus::{Bus, BusError, BusStatus, ConsumeOptions, Consumer, Outgoing, PublishError};
-use lockstep_protocol::topology::{Queue, Topology};
+pub(crate) use lockstep_bus::fake::{FakeBus, FakeMode};
 use lockstep_protocol::{DeviceState, DeviceType, GroupName, Hostname, Identity, RepositoryName};
 use tokio::sync::Notify;
 
@@ -17,66 +16,6 @@ use lockstep_store::{
     DeadLetterTotals, DeadLetters, Device, DeviceId, DeviceQuery, Fleet, Inbox, InboxRow, Lifecycle,
     Migrated, Repositories, RepositoryRow, Schema, Sessions, Stats, StoreError, Summary, SyncState,
 };
-
-/// How the bus answers a publish batch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Publishing {
-    #[default]
-    Confirms,
-    QueueFull,
-    Denies,
-    NeverConfirms,
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct FakeBus {
-    pub(crate) publishing: Mutex<Publishing>,
-    pub(crate) published: Mutex<Vec<Outgoing>>,
-}
-
-#[async_trait]
-impl Bus for FakeBus {
-    async fn publish(&self, messages: Vec<Outgoing>) -> Result<(), PublishError> {
-        let publishing = *self.publishing.lock().unwrap();
-        match publishing {
-            Publishing::Confirms => {
-                self.published.lock().unwrap().extend(messages);
-                Ok(())
-            }
-            Publishing::QueueFull => Err(PublishError::Full {
-                exchange: "lockstep.events".to_owned(),
-                count: messages.len(),
-            }),
-            Publishing::Denies => Err(PublishError::Denied {
-                exchange: "lockstep.events".to_owned(),
-                routing_key: "secret-routing".to_owned(),
-                reason: "ACCESS_REFUSED".to_owned(),
-            }),
-            Publishing::NeverConfirms => std::future::pending().await,
-        }
-    }
-
-    async fn consume(&self, _queue: Queue, _options: ConsumeOptions) -> Result<Box<dyn Consumer>, BusError> {
-        Err(BusError::Closed)
-    }
-
-    async fn declare(&self, _topology: &Topology) -> Result<(), BusError> {
-        Ok(())
-    }
-
-    fn status(&self) -> BusStatus {
-        match *self.publishing.lock().unwrap() {
-            Publishing::NeverConfirms => BusStatus::Disconnected,
-            Publishing::Confirms | Publishing::QueueFull | Publishing::Denies => BusStatus::Connected,
-        }
-    }
-
-    fn user(&self) -> &'static str {
-        "fake"
-    }
-
-    async fn close(&self) {}
-}
 
 #[derive(Debug, Default)]
 pub(crate) struct FakeStore {

@@ -1,78 +1,15 @@
-//! Stand-ins for bus and clock.
+//! Fakes of the bus and of follow-ups.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use lockstep_bus::{Bus, BusError, BusStatus, ConsumeOptions, Consumer, Outgoing, PublishError};
+pub(super) use lockstep_bus::fake::{FakeBus, FakeMode};
 use lockstep_protocol::Identity;
-use lockstep_protocol::topology::{Lane, Queue, Topology};
+use lockstep_protocol::topology::Lane;
 use lockstep_store::{FollowUp, FollowUpKey, FollowUps, MessageProperties, StoreError};
-
-#[derive(Debug, Default)]
-pub(super) struct FakeBus {
-    away: AtomicBool,
-    published: Mutex<Vec<Outgoing>>,
-    missing: Mutex<Vec<String>>,
-    declared: Mutex<Vec<Vec<&'static str>>>,
-}
-
-impl FakeBus {
-    pub(super) fn published(&self) -> Vec<Outgoing> {
-        self.published.lock().unwrap().clone()
-    }
-
-    pub(super) fn go_away(&self) {
-        self.away.store(true, Ordering::SeqCst);
-    }
-
-    pub(super) fn miss(&self, queues: &[&str]) {
-        *self.missing.lock().unwrap() = queues.iter().map(|queue| (*queue).to_owned()).collect();
-    }
-
-    /// The queues that were declared since it was asked last, each time.
-    pub(super) fn declared(&self) -> Vec<Vec<&'static str>> {
-        std::mem::take(&mut self.declared.lock().unwrap())
-    }
-}
-
-#[async_trait]
-impl Bus for FakeBus {
-    async fn publish(&self, messages: Vec<Outgoing>) -> Result<(), PublishError> {
-        if self.away.load(Ordering::SeqCst) {
-            return Err(PublishError::Closed);
-        }
-        self.published.lock().unwrap().extend(messages);
-        Ok(())
-    }
-
-    async fn consume(&self, _queue: Queue, _options: ConsumeOptions) -> Result<Box<dyn Consumer>, BusError> {
-        Err(BusError::Closed)
-    }
-
-    async fn declare(&self, topology: &Topology) -> Result<(), BusError> {
-        let queues = topology.queues.iter().map(|queue| queue.name).collect();
-        self.declared.lock().unwrap().push(queues);
-        Ok(())
-    }
-
-    async fn missing(&self, _topology: &Topology) -> Result<Vec<String>, BusError> {
-        Ok(self.missing.lock().unwrap().clone())
-    }
-
-    fn status(&self) -> BusStatus {
-        BusStatus::Connected
-    }
-
-    fn user(&self) -> &'static str {
-        "fake"
-    }
-
-    async fn close(&self) {}
-}
 
 /// Follow-ups that a test makes overdue.
 #[derive(Debug, Default)]

@@ -99,12 +99,12 @@ mod tests {
             (&[], Some(&[])),
         ];
         for (missing, expected) in table {
-            bus.miss(missing);
+            bus.set_missing(missing);
             let page = repair.page().await.unwrap();
             let repaired = expected.map_or(0, <[&str]>::len) as u64;
             assert_eq!((page.repaired, page.more), (repaired, false), "{missing:?}");
             let declared: Vec<Vec<&str>> = expected.map(<[&str]>::to_vec).into_iter().collect();
-            assert_eq!(bus.declared(), declared, "{missing:?}");
+            assert_eq!(bus.take_declared(), declared, "{missing:?}");
         }
         assert_eq!(
             follow_ups.made_due(),

@@ -1,16 +1,16 @@
-//! The broker's address, and what is wrong with one: pure, and silent about passwords.
+//! Parses the broker's address. Errors never contain the password.
 
 use std::time::Duration;
 
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
 
-/// Reads `amqp://user:password@host:port/vhost?heartbeat=10`.
+/// Parses `amqp://user:password@host:port/vhost?heartbeat=10`.
 ///
-/// Not lapin's own parser: that one repeats the address, password and all, in some errors, takes an IPv6 address for
-/// `localhost`, and an address that ends in `/` for a virtual host without a name.
+/// Not lapin's parser, since some of its errors contain the address with the password, it takes an IPv6 address for
+/// `localhost`, and it takes an address that ends in `/` for a virtual host with an empty name.
 ///
 /// # Errors
-/// What is wrong, never with a part of the address that might be the password.
+/// What is wrong, without any part of the address that might be the password.
 pub(super) fn parse(text: &str) -> Result<AMQPUri, String> {
     let (scheme, rest) = text
         .split_once("://")
@@ -45,7 +45,7 @@ pub(super) fn parse(text: &str) -> Result<AMQPUri, String> {
     })
 }
 
-/// Without user it is RabbitMQ's `guest`.
+/// User and password; RabbitMQ's default user `guest` if the address has none.
 fn login_of(login: &str) -> Result<AMQPUserInfo, String> {
     if login.is_empty() {
         return Ok(AMQPUserInfo {
@@ -70,9 +70,9 @@ fn place_of(place: &str, default_port: u16) -> Result<(String, u16), String> {
         },
     };
     if host.is_empty() {
-        return Err("it names no host".to_owned());
+        return Err("the host is missing".to_owned());
     }
-    // The text is not repeated: with a `/` in the password, this is the password's beginning.
+    // The error does not quote the text: with a `/` in the password it is the beginning of the password.
     let port = match port {
         Some(port) => port
             .parse()
@@ -82,7 +82,7 @@ fn place_of(place: &str, default_port: u16) -> Result<(String, u16), String> {
     Ok((host.to_owned(), port))
 }
 
-/// The keys lapin knows, less the mechanism: Lockstep logs in by user and password.
+/// The parameters that lapin knows, except for the authentication mechanism: Lockstep uses user and password.
 fn query_of(query: &str) -> Result<AMQPQueryString, String> {
     let mut known = AMQPQueryString::default();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -95,7 +95,7 @@ fn query_of(query: &str) -> Result<AMQPQueryString, String> {
             "channel_max" => known.channel_max = Some(value.parse().map_err(|_| number(key))?),
             _ => {
                 return Err(
-                    "after `?` only heartbeat, connection_timeout, frame_max and channel_max are known"
+                    "unknown parameter after `?`; expected heartbeat, connection_timeout, frame_max or channel_max"
                         .to_owned(),
                 );
             }
@@ -104,7 +104,7 @@ fn query_of(query: &str) -> Result<AMQPQueryString, String> {
     Ok(known)
 }
 
-/// The heartbeat in whole seconds, as far as AMQP can say it.
+/// The heartbeat in whole seconds, within the range of AMQP's 16-bit field.
 pub(super) fn heartbeat_seconds(heartbeat: Duration) -> u16 {
     u16::try_from(heartbeat.as_secs().max(1)).unwrap_or(u16::MAX)
 }
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_of_an_address() {
+    fn an_address_is_split_into_its_parts() {
         let table = [
             ("amqp://rabbit", "guest", "guest", "rabbit", 5672, "/"),
             ("amqp://rabbit/", "guest", "guest", "rabbit", 5672, "/"),
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_never_show_the_password() {
+    fn errors_never_contain_the_password() {
         let table = [
             "u:hunter2@rabbit",
             "http://u:hunter2@rabbit",

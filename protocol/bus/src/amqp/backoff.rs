@@ -1,15 +1,15 @@
-//! How long to wait before the next attempt.
+//! Exponential back-off with jitter.
 
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// How long something must have worked for its next failure to count as the first.
+/// A connection or consumer that worked for this long resets the back-off.
 pub(super) const HEALTHY: Duration = Duration::from_secs(30);
 
-/// Waits that double from 100 ms to 10 s. Each is shortened at random by up to a half, so that many workers that lost
-/// the same broker do not come back in the same instant.
+/// Delays that double from 100 ms to 10 s. Each is shortened by a random part of up to one half, so that workers that lost
+/// the same broker do not reconnect at the same instant.
 #[derive(Debug)]
 pub(super) struct Backoff {
     next: Duration,
@@ -20,17 +20,17 @@ impl Backoff {
         Self { next: FIRST }
     }
 
-    /// The next wait.
+    /// The next delay.
     pub(super) fn wait(&mut self) -> Duration {
         self.jittered(rand::random())
     }
 
-    /// Begins anew.
+    /// Starts again with the shortest delay.
     pub(super) fn reset(&mut self) {
         self.next = FIRST;
     }
 
-    /// The next wait; `chance` is in 0..1.
+    /// The next delay; `chance` is in 0..1.
     fn jittered(&mut self, chance: f64) -> Duration {
         let full = self.next;
         self.next = (full * 2).min(LONGEST);
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_to_the_longest_and_begin_anew() {
+    fn delays_double_up_to_the_longest_and_can_be_reset() {
         let mut backoff = Backoff::new();
         let waits: Vec<u128> = (0..9).map(|_| backoff.jittered(0.0).as_millis()).collect();
         assert_eq!(waits, [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn chance_takes_at_most_half() {
+    fn jitter_shortens_a_delay_by_at_most_half() {
         for (chance, expected) in [(0.0, 100), (0.5, 75), (1.0, 50)] {
             assert_eq!(Backoff::new().jittered(chance).as_millis(), expected);
         }

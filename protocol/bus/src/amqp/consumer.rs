@@ -1,4 +1,4 @@
-//! Taking batches from whichever session there is, and keeping one up.
+//! The AMQP consumer: takes batches from the current session, while a supervisor replaces sessions that end.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,56 +13,63 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use super::ack_tracker::Run;
+use super::ack_tracker::TagRange;
 use super::backoff::{Backoff, HEALTHY};
-use super::link::{CLOSING, Link};
 use super::properties;
 use super::session::{Session, SessionChannel, SessionError};
+use super::supervised_connection::{CLOSING, SupervisedConnection};
 use crate::{Batch, BusError, ConsumeOptions, Consumer, Delivery, Receipt};
 
-/// How often to look at the channel, whether or not somebody takes.
+/// How often the supervisor checks the channel.
 const WATCHDOG: Duration = Duration::from_secs(5);
-/// How long to let deliveries gather before taking what came. Woken by each, we would fight lapin's thread for every
-/// delivery: that costs a fifth more processor time.
-const GATHER: Duration = Duration::from_millis(1);
+/// How often a lingering batch collects new deliveries. Waking up for each delivery instead competes with lapin's thread and
+/// costs a fifth more processor time.
+const GATHER_INTERVAL: Duration = Duration::from_millis(1);
 
-/// What a consumer is, whatever session it has.
-pub(super) struct Plan {
+/// What to consume, and how. The same for every session of a consumer.
+pub(super) struct ConsumerConfig {
     pub(super) queue: Queue,
     pub(super) options: ConsumeOptions,
-    pub(super) link: Link,
-    /// How long a question to the broker may take.
+    pub(super) connection: SupervisedConnection,
+    /// The timeout of a request to the broker.
     pub(super) limit: Duration,
-    /// Ends this consumer.
+    /// Stops this consumer.
     pub(super) stop: CancellationToken,
 }
 
-/// Where the supervisor puts a new session and the consumer finds it. Only the newest matters.
+/// Hands a new session from the supervisor to the consumer; holds the newest one only.
 #[derive(Default)]
 struct Mailbox {
     session: Mutex<Option<Session>>,
     arrived: Notify,
 }
 
-/// Starts to consume. The first session is tried at once if the broker is there, so that what cannot work is said to
-/// the caller; all else is the supervisor's.
-pub(super) async fn start(plan: Plan, tasks: &TaskTracker) -> Result<AmqpConsumer, BusError> {
-    let first = match plan.link.attempted().await.map_err(|_| BusError::Closed)? {
+/// Starts to consume. If the broker is reachable, the first session is opened here, so that the caller gets permanent
+/// errors. The supervisor opens all others.
+pub(super) async fn start(config: ConsumerConfig, tasks: &TaskTracker) -> Result<AmqpConsumer, BusError> {
+    let first = match config
+        .connection
+        .attempted()
+        .await
+        .map_err(|_| BusError::Closed)?
+    {
         None => None,
-        Some(generation) => match Session::open(generation, &plan.queue, plan.options, plan.limit).await {
-            Ok(session) => Some(session),
-            Err(SessionError::Refused(error)) => return Err(error),
-            Err(SessionError::Lost(reason)) => {
-                debug!(queue = plan.queue.name(), reason, "cannot consume yet");
-                None
+        Some(generation) => {
+            match Session::open(generation, &config.queue, config.options, config.limit).await {
+                Ok(session) => Some(session),
+                Err(SessionError::Refused(error)) => return Err(error),
+                Err(SessionError::Lost(reason)) => {
+                    debug!(queue = config.queue.name(), reason, "cannot consume yet");
+                    None
+                }
             }
-        },
+        }
     };
     let mailbox = Arc::new(Mailbox::default());
-    let stop = plan.stop.clone();
+    let stop = config.stop.clone();
     let ended = CancellationToken::new();
     let supervisor = Supervisor {
-        plan,
+        config,
         mailbox: Arc::clone(&mailbox),
         tasks: tasks.clone(),
     };
@@ -80,15 +87,14 @@ pub(super) async fn start(plan: Plan, tasks: &TaskTracker) -> Result<AmqpConsume
     })
 }
 
-/// Takes deliveries straight from lapin's stream: no task in between, and no copy.
+/// Reads lapin's stream directly, without a task or channel in between.
 pub(super) struct AmqpConsumer {
     mailbox: Arc<Mailbox>,
     session: Option<Session>,
-    /// Taken from the session and not handed out: what a dropped [`Consumer::take`] leaves. With delivery tags, which
-    /// are consecutive.
+    /// Deliveries with their consecutive tags that were received but not returned, such as by a dropped [`Consumer::take`].
     buffer: VecDeque<(u64, Delivery)>,
     stop: CancellationToken,
-    /// The supervisor has ended, and the session with it.
+    /// Cancelled when the supervisor has ended and closed the session.
     ended: CancellationToken,
 }
 
@@ -110,10 +116,10 @@ impl Consumer for AmqpConsumer {
                 if now >= deadline {
                     break;
                 }
-                sleep_until(deadline.min(now + GATHER)).await;
+                sleep_until(deadline.min(now + GATHER_INTERVAL)).await;
                 self.fill(max);
             }
-            // Nothing is left of it if the session ended meanwhile: its deliveries come again.
+            // The buffer is empty if the session ended meanwhile; the broker delivers those messages again.
             if let Some(batch) = self.cut(max) {
                 return Some(batch);
             }
@@ -127,7 +133,7 @@ impl Consumer for AmqpConsumer {
 }
 
 impl AmqpConsumer {
-    /// Waits until a delivery or a session came, or a session ended. `None`: there will be no more.
+    /// Waits for a delivery, a new session, or the end of a session. `None` if the consumer is stopped.
     async fn receive(&mut self) -> Option<()> {
         if self.stop.is_cancelled() {
             return None;
@@ -138,19 +144,19 @@ impl AmqpConsumer {
         let next = tokio::select! {
             biased;
             () = self.stop.cancelled() => return None,
-            () = session.channel.over.cancelled() => None,
+            () = session.channel.ended.cancelled() => None,
             next = session.deliveries.next() => next,
         };
         self.accept(next);
         Some(())
     }
 
-    /// Takes what is there already, without waiting.
+    /// Collects deliveries that have already arrived, without waiting.
     fn fill(&mut self, max: usize) {
         if self
             .session
             .as_ref()
-            .is_some_and(|session| session.channel.over.is_cancelled())
+            .is_some_and(|session| session.channel.ended.is_cancelled())
         {
             self.leave();
         }
@@ -172,16 +178,16 @@ impl AmqpConsumer {
                 debug!(%error, "the channel of a consumer ended");
                 self.leave();
             }
-            // Cancelled by the broker: the queue was deleted, or its node is down. The channel does not notice.
+            // The broker cancelled the consumer: the queue was deleted, or its node is down. The channel stays open.
             None => self.leave(),
         }
     }
 
-    /// Lets go of the session and what was taken from it.
+    /// Drops the session and the deliveries buffered from it.
     fn leave(&mut self) {
         self.buffer.clear();
         if let Some(session) = self.session.take() {
-            session.channel.over.cancel();
+            session.channel.ended.cancel();
         }
     }
 
@@ -202,14 +208,14 @@ impl AmqpConsumer {
 
     fn cut(&mut self, max: usize) -> Option<Batch> {
         let count = self.buffer.len().min(max);
-        let run = Run {
+        let range = TagRange {
             first: self.buffer.front()?.0,
             last: self.buffer.get(count - 1)?.0,
         };
         let channel = Arc::clone(&self.session.as_ref()?.channel);
         Some(Batch {
             deliveries: self.buffer.drain(..count).map(|(_, delivery)| delivery).collect(),
-            receipt: Receipt::new(channel.receipt(run)),
+            receipt: Receipt::new(channel.receipt(range)),
         })
     }
 }
@@ -236,7 +242,7 @@ impl Mailbox {
 }
 
 struct Supervisor {
-    plan: Plan,
+    config: ConsumerConfig,
     mailbox: Arc<Mailbox>,
     tasks: TaskTracker,
 }
@@ -245,7 +251,7 @@ impl Supervisor {
     async fn run(self, first: Option<Session>) {
         let mut backoff = Backoff::new();
         let mut next = first;
-        while !self.plan.stop.is_cancelled() {
+        while !self.config.stop.is_cancelled() {
             let session = match next.take() {
                 Some(session) => session,
                 None => match self.open().await {
@@ -257,63 +263,71 @@ impl Supervisor {
                     None => break,
                 },
             };
-            let born = Instant::now();
+            let opened_at = Instant::now();
             let channel = Arc::clone(&session.channel);
             self.mailbox.put(session);
-            self.watch_over(&channel).await;
-            if self.plan.stop.is_cancelled() {
+            self.monitor(&channel).await;
+            if self.config.stop.is_cancelled() {
                 channel.end().await;
                 break;
             }
-            // So that the consumer lets go of it, too.
-            channel.over.cancel();
+            // Makes the consumer drop the session, too.
+            channel.ended.cancel();
             self.tasks.spawn(async move { channel.end().await });
-            if born.elapsed() > HEALTHY {
+            if opened_at.elapsed() > HEALTHY {
                 backoff.reset();
             }
             let wait = backoff.wait();
             warn!(
-                queue = self.plan.queue.name(),
+                queue = self.config.queue.name(),
                 retry_ms = wait.as_millis(),
                 "a consumer lost its channel"
             );
             self.pause(wait).await;
         }
-        // One that nobody took.
+        // A session that the consumer never took.
         drop(self.mailbox.take());
     }
 
     async fn open(&self) -> Option<Result<Session, SessionError>> {
         let open = async {
-            let generation = self.plan.link.connected().await.ok()?;
-            Some(Session::open(generation, &self.plan.queue, self.plan.options, self.plan.limit).await)
+            let generation = self.config.connection.connected().await.ok()?;
+            Some(
+                Session::open(
+                    generation,
+                    &self.config.queue,
+                    self.config.options,
+                    self.config.limit,
+                )
+                .await,
+            )
         };
         tokio::select! {
             biased;
-            () = self.plan.stop.cancelled() => None,
+            () = self.config.stop.cancelled() => None,
             opened = open => opened,
         }
     }
 
     async fn report(&self, error: &SessionError, backoff: &mut Backoff) {
         let wait = backoff.wait();
-        let (queue, retry_ms) = (self.plan.queue.name(), wait.as_millis());
+        let (queue, retry_ms) = (self.config.queue.name(), wait.as_millis());
         match error {
-            SessionError::Refused(error) => warn!(queue, %error, retry_ms, "a consumer cannot go on"),
+            SessionError::Refused(error) => warn!(queue, %error, retry_ms, "cannot consume"),
             SessionError::Lost(reason) => debug!(queue, reason, retry_ms, "cannot consume yet"),
         }
         self.pause(wait).await;
     }
 
-    /// Returns when the session is over or no longer wanted.
-    async fn watch_over(&self, channel: &SessionChannel) {
+    /// Returns when the session has ended or the consumer is stopped.
+    async fn monitor(&self, channel: &SessionChannel) {
         let mut watchdog = interval(WATCHDOG);
         watchdog.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
-                () = self.plan.stop.cancelled() => return,
-                () = channel.over.cancelled() => return,
+                () = self.config.stop.cancelled() => return,
+                () = channel.ended.cancelled() => return,
                 _ = watchdog.tick() => {}
             }
             if !channel.works() {
@@ -324,7 +338,7 @@ impl Supervisor {
 
     async fn pause(&self, wait: Duration) {
         tokio::select! {
-            () = self.plan.stop.cancelled() => {}
+            () = self.config.stop.cancelled() => {}
             () = sleep(wait) => {}
         }
     }

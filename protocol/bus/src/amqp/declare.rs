@@ -1,4 +1,4 @@
-//! Declaring exchanges, queues and bindings.
+//! Declares exchanges, queues and bindings.
 
 use std::time::Duration;
 
@@ -17,19 +17,19 @@ const ACCESS_REFUSED: u16 = 403;
 const NOT_FOUND: u16 = 404;
 const PRECONDITION_FAILED: u16 = 406;
 
-/// The most answers kept for one requester. When they are not read, further ones go to the results.
+/// The most replies in one reply queue. Further ones go to the results.
 const REPLY_MAX_LENGTH: i64 = 10_000;
 
-/// Why something was not declared.
+/// Why an object was not declared.
 #[derive(Debug)]
 pub(super) enum DeclareError {
-    /// The broker said no.
+    /// The broker refused.
     Refused(BusError),
-    /// The channel or the connection is gone, or silent: once more on another.
+    /// The channel or the connection is lost, or the broker did not respond in time. Trying again may succeed.
     Lost(String),
 }
 
-/// Declares all objects on this channel, each within `limit`.
+/// Declares all objects on this channel. `limit` is the timeout of each declaration.
 pub(super) async fn topology(
     channel: &Channel,
     topology: &Topology,
@@ -58,8 +58,12 @@ pub(super) async fn topology(
     Ok(())
 }
 
-/// Whether there is a queue of this name. Where there is none, the channel is closed.
-pub(super) async fn is_there(channel: &Channel, name: &str, limit: Duration) -> Result<bool, DeclareError> {
+/// Whether the queue exists. If it does not, the broker closes the channel.
+pub(super) async fn queue_exists(
+    channel: &Channel,
+    name: &str,
+    limit: Duration,
+) -> Result<bool, DeclareError> {
     let passive = QueueDeclareOptions {
         passive: true,
         ..QueueDeclareOptions::durable()
@@ -78,7 +82,7 @@ pub(super) async fn is_there(channel: &Channel, name: &str, limit: Duration) -> 
     }
 }
 
-/// Declares the queue of one requester and binds it under its own name.
+/// Declares a reply queue and binds it with its own name as the key.
 pub(super) async fn reply_queue(
     channel: &Channel,
     queue: &ReplyQueue,
@@ -87,7 +91,8 @@ pub(super) async fn reply_queue(
     let name = queue.as_str();
     let expires = i64::try_from(REPLY_EXPIRES.as_millis()).unwrap_or(i64::MAX);
     let mut arguments = FieldTable::default();
-    // Named, since a virtual host may make others by default, and quorum queues are too much for answers.
+    // The type is explicit, since a virtual host may have another default type. Replies do not need a quorum queue: the store
+    // keeps every outcome.
     arguments.insert("x-queue-type".into(), AMQPValue::LongString("classic".into()));
     arguments.insert("x-expires".into(), AMQPValue::LongLongInt(expires));
     arguments.insert("x-max-length".into(), AMQPValue::LongLongInt(REPLY_MAX_LENGTH));
@@ -173,13 +178,15 @@ impl DeclareError {
             return Self::Lost(error.to_string());
         };
         let advice = match said.get_id() {
-            ACCESS_REFUSED => "declare as a user who may configure it, or give this one the right",
-            NOT_FOUND => "declare what it refers to first",
-            PRECONDITION_FAILED => {
-                "it exists with other arguments: empty and delete it, then declare again; \
-                 what an operator tunes is a policy"
+            ACCESS_REFUSED => {
+                "declare it as a user with configure permission, or give this user the permission"
             }
-            _ if error.is_amqp_soft_error() => "the broker does not take it",
+            NOT_FOUND => "declare the objects it refers to first",
+            PRECONDITION_FAILED => {
+                "it exists with other arguments: drain and delete it, then declare it again; \
+                 change limits with policies, not with arguments"
+            }
+            _ if error.is_amqp_soft_error() => "the broker refused it",
             _ => return Self::Lost(error.to_string()),
         };
         Self::Refused(BusError::Declare {

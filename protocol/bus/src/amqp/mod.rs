@@ -1,18 +1,18 @@
 //! The bus on RabbitMQ, by lapin.
 //!
-//! Publishing and consuming have a connection each, so that a broker that holds back publishers does not hold back
-//! acknowledgements. Consumers share theirs, each with a channel of its own: a connection is an operating-system thread
-//! in lapin, a channel is next to nothing, and what ends a consumer (its queue deleted, its time-out) ends its channel
-//! only. lapin's automatic recovery stays off: it hangs where it gives up (`reference/rabbitmq.md` §2.3). Each
-//! connection and each consumer has one supervisor instead, which drops what does not behave and builds it anew.
+//! Publishing and consuming use separate connections, so that a broker that blocks publishers does not block
+//! acknowledgements. All consumers share one connection, with a channel each: in lapin a connection costs an operating
+//! system thread and a channel almost nothing, and the end of one consumer (a deleted queue, the consumer timeout) closes
+//! its channel only. lapin's automatic recovery stays off, since it can hang forever (`docs/rabbitmq.md`). Instead each
+//! connection and each consumer has a supervisor that replaces connections and channels that are lost or misbehave.
 
 mod options;
 
 mod address;
-mod dial;
-mod link;
+mod connector;
+mod supervised_connection;
 
-mod denial;
+mod channel_error;
 mod pool;
 mod properties;
 mod publish_batch;
@@ -39,63 +39,72 @@ use tracing::{debug, warn};
 
 use crate::{Bus, BusError, BusStatus, Channels, ConsumeOptions, Consumer, Figures, Outgoing, PublishError};
 use backoff::Backoff;
-use consumer::Plan;
+use connector::Connector;
+use consumer::ConsumerConfig;
 use declare::DeclareError;
-use dial::Dial;
-use link::{CLOSING, Link, State};
 use publisher::Publisher;
+use supervised_connection::{CLOSING, State, SupervisedConnection};
 
 pub use options::AmqpOptions;
 pub use probe::{Access, AmqpProbe, ProbeError, QueueFigures};
 
 /// The bus on RabbitMQ. Dropping it ends its consumers and closes its connections, in the background.
 pub struct AmqpBus {
-    dial: Arc<Dial>,
+    connector: Arc<Connector>,
     publisher: Publisher,
-    /// Connected with the first consumer.
-    consuming: OnceLock<Link>,
-    /// Ends everything.
+    /// Opened with the first consumer.
+    consuming: OnceLock<SupervisedConnection>,
+    /// Stops all tasks of this bus.
     stop: CancellationToken,
-    /// The supervisors of consumers, which end before their connection does.
+    /// The supervisors of consumers; they end before their connection is closed.
     consumers: TaskTracker,
     tasks: TaskTracker,
 }
 
 impl AmqpBus {
-    /// Connects. A broker that is not there is no error: the bus keeps trying, and its status says so.
+    /// Connects. An unreachable broker is not an error: the bus keeps connecting, and [`Bus::status`] returns
+    /// [`BusStatus::Disconnected`].
     ///
     /// # Errors
-    /// What waiting does not heal: an address that cannot be understood, and a broker that is there and refuses the
-    /// user, the password or the virtual host, or whose certificate is not trusted.
+    /// Errors that a later attempt would not fix: an invalid address, and a broker that refuses the user, the password or
+    /// the virtual host, or whose certificate is not trusted.
     pub async fn connect(options: AmqpOptions) -> Result<Arc<Self>, BusError> {
-        let dial = Arc::new(Dial::new(&options)?);
-        let user = properties::short(dial.user(), "user").map_err(|reason| BusError::Address { reason })?;
-        let first = match dial.open(PUBLISHING).await {
+        let connector = Arc::new(Connector::new(&options)?);
+        let user =
+            properties::short(connector.user(), "user").map_err(|reason| BusError::Address { reason })?;
+        let first = match connector.open(PUBLISHING).await {
             Ok(connection) => Some(connection),
             Err(error) => {
                 if let Some(permanent) = error.permanent() {
                     return Err(permanent);
                 }
-                warn!(%error, "the broker is not there yet, trying on");
+                warn!(%error, "cannot connect to the broker yet, retrying");
                 None
             }
         };
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
-        let nobody = TaskTracker::new();
-        nobody.close();
-        let link = Link::spawn(PUBLISHING, Arc::clone(&dial), first, stop.clone(), nobody, &tasks);
+        let no_users = TaskTracker::new();
+        no_users.close();
+        let connection = SupervisedConnection::spawn(
+            PUBLISHING,
+            Arc::clone(&connector),
+            first,
+            stop.clone(),
+            no_users,
+            &tasks,
+        );
         Ok(Arc::new(Self {
             publisher: Publisher {
-                pool: pool::pool(link.clone(), options.publishers, options.connect_timeout),
-                link,
+                pool: pool::pool(connection.clone(), options.publishers, options.connect_timeout),
+                connection,
                 user,
-                patience: options.confirm_timeout,
+                confirm_timeout: options.confirm_timeout,
                 stop: stop.clone(),
                 tasks: tasks.clone(),
                 bypassed: AtomicU64::new(0),
             },
-            dial,
+            connector,
             consuming: OnceLock::new(),
             stop,
             consumers: TaskTracker::new(),
@@ -103,16 +112,16 @@ impl AmqpBus {
         }))
     }
 
-    /// How many answers went to the results because a reply queue was full, since the start.
+    /// How many replies went to the results because the reply queue was full, since the bus was opened.
     pub fn bypassed(&self) -> u64 {
         self.publisher.bypassed.load(Ordering::Relaxed)
     }
 
-    fn consuming(&self) -> &Link {
+    fn consuming(&self) -> &SupervisedConnection {
         self.consuming.get_or_init(|| {
-            Link::spawn(
+            SupervisedConnection::spawn(
                 "consuming",
-                Arc::clone(&self.dial),
+                Arc::clone(&self.connector),
                 None,
                 self.stop.clone(),
                 self.consumers.clone(),
@@ -123,7 +132,7 @@ impl AmqpBus {
 
     async fn try_declare(&self, topology: &Topology) -> Result<(), DeclareError> {
         let channel = self.channel().await?;
-        let declared = declare::topology(&channel, topology, self.dial.limit()).await;
+        let declared = declare::topology(&channel, topology, self.connector.limit()).await;
         let _ = timeout(CLOSING, channel.close(200, "declared".into())).await;
         declared
     }
@@ -132,9 +141,9 @@ impl AmqpBus {
         let mut missing = Vec::new();
         let mut channel = self.channel().await?;
         for queue in &topology.queues {
-            if !declare::is_there(&channel, queue.name, self.dial.limit()).await? {
+            if !declare::queue_exists(&channel, queue.name, self.connector.limit()).await? {
                 missing.push(queue.name.to_owned());
-                // Saying so, the broker closed it.
+                // The broker closed the channel with its answer.
                 channel = self.channel().await?;
             }
         }
@@ -142,17 +151,17 @@ impl AmqpBus {
         Ok(missing)
     }
 
-    /// A channel for declaring.
+    /// Opens a channel for declaring.
     async fn channel(&self) -> Result<lapin::Channel, DeclareError> {
         let closed = DeclareError::Refused(BusError::Closed);
-        let generation = self.publisher.link.connected().await.map_err(|_| closed)?;
-        timeout(self.dial.limit(), generation.connection.create_channel())
+        let generation = self.publisher.connection.connected().await.map_err(|_| closed)?;
+        timeout(self.connector.limit(), generation.connection.create_channel())
             .await
             .map_err(|_| DeclareError::Lost("no answer to opening a channel".to_owned()))?
             .map_err(|error| DeclareError::Lost(error.to_string()))
     }
 
-    /// Waits before what was lost is tried again.
+    /// Waits before a declaration is tried again after its channel or connection was lost.
     async fn pause(&self, error: DeclareError, backoff: &mut Backoff) -> Result<(), BusError> {
         let reason = match error {
             DeclareError::Refused(error) => return Err(error),
@@ -179,14 +188,14 @@ impl Bus for AmqpBus {
         if self.stop.is_cancelled() {
             return Err(BusError::Closed);
         }
-        let plan = Plan {
+        let config = ConsumerConfig {
             queue,
             options,
-            link: self.consuming().clone(),
-            limit: self.dial.limit(),
+            connection: self.consuming().clone(),
+            limit: self.connector.limit(),
             stop: self.stop.child_token(),
         };
-        Ok(Box::new(consumer::start(plan, &self.consumers).await?))
+        Ok(Box::new(consumer::start(config, &self.consumers).await?))
     }
 
     async fn declare(&self, topology: &Topology) -> Result<(), BusError> {
@@ -213,21 +222,21 @@ impl Bus for AmqpBus {
         if self.stop.is_cancelled() {
             return BusStatus::Closed;
         }
-        match self.publisher.link.state() {
+        match self.publisher.connection.state() {
             State::Closed => BusStatus::Closed,
             State::Up(generation) | State::Blocked(generation) if !generation.works() => {
                 BusStatus::Disconnected
             }
             State::Up(_) => BusStatus::Connected,
             State::Blocked(_) => BusStatus::Blocked,
-            State::Dialing | State::Down => BusStatus::Disconnected,
+            State::Connecting | State::Down => BusStatus::Disconnected,
         }
     }
 
     fn figures(&self) -> Figures {
         let pool = self.publisher.pool.status();
         Figures {
-            consuming: self.consuming.get().is_none_or(Link::is_up),
+            consuming: self.consuming.get().is_none_or(SupervisedConnection::is_up),
             channels: Some(Channels {
                 limit: pool.max_size,
                 open: pool.size,
@@ -239,7 +248,7 @@ impl Bus for AmqpBus {
     }
 
     fn user(&self) -> &str {
-        self.dial.user()
+        self.connector.user()
     }
 
     async fn close(&self) {
@@ -247,7 +256,7 @@ impl Bus for AmqpBus {
         self.publisher.pool.close();
         self.consumers.close();
         self.tasks.close();
-        // Each task ends within its own limit: a consumer closes its channel, a link its connection.
+        // Each task has its own timeout: a consumer closes its channel, a supervisor its connection.
         if timeout(CLOSING * 3, self.tasks.wait()).await.is_err() {
             warn!("the connections to the broker did not close in time");
         }
@@ -264,7 +273,7 @@ impl Drop for AmqpBus {
 impl fmt::Debug for AmqpBus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AmqpBus")
-            .field("user", &self.dial.user())
+            .field("user", &self.connector.user())
             .field("status", &self.status())
             .finish_non_exhaustive()
     }

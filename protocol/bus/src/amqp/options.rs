@@ -5,28 +5,29 @@ use std::time::Duration;
 use super::address;
 use crate::BusError;
 
-/// Where the broker is, and how patient to be with it.
+/// The address of the broker, and timeouts.
 #[derive(Clone)]
 pub struct AmqpOptions {
     /// `amqp://user:password@host:port/vhost` or `amqps://…`.
     pub url: String,
-    /// The certificate authority of the broker in PEM, where the operating system does not know it.
+    /// The certificate authority of the broker, a PEM file. `None` uses the operating system's authorities.
     pub ca_file: Option<PathBuf>,
-    /// What the connections are called in the broker's management.
+    /// The name of the connections in RabbitMQ's management.
     pub connection_name: String,
-    /// How often to say that we live, in whole seconds; a dead link is noticed after about twice that. What the address
-    /// says (`?heartbeat=`) comes first. 10 s.
+    /// The AMQP heartbeat, in whole seconds. A dead connection is detected after about twice this time. `?heartbeat=` in the
+    /// address takes precedence. Default: 10 s.
     pub heartbeat: Duration,
-    /// How long connecting, and every question to the broker, may take. 10 s.
+    /// The timeout of connecting and of each other request to the broker. Default: 10 s.
     pub connect_timeout: Duration,
-    /// How long the broker may confirm nothing of what is in flight before the connection is given up. 15 s.
+    /// If the broker confirms none of the messages in flight for this long, the connection is closed and they are published
+    /// again. Default: 15 s.
     pub confirm_timeout: Duration,
-    /// How many channels publish at a time, which is how many callers do; more wait their turn. 8.
+    /// The size of the pool of confirm channels: how many callers publish at a time. Further callers wait. Default: 8.
     pub publishers: usize,
 }
 
 impl AmqpOptions {
-    /// The defaults, for a broker there.
+    /// The default options for this address.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
@@ -39,7 +40,7 @@ impl AmqpOptions {
         }
     }
 
-    /// The virtual host the address names.
+    /// The virtual host in the address.
     ///
     /// # Errors
     /// [`BusError::Address`].
@@ -50,7 +51,7 @@ impl AmqpOptions {
 }
 
 impl fmt::Debug for AmqpOptions {
-    /// Without the address: it has the password.
+    /// Omits the address, which contains the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AmqpOptions")
             .field("ca_file", &self.ca_file)

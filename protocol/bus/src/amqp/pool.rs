@@ -1,4 +1,4 @@
-//! Confirm channels on the publishing connection.
+//! The pool of confirm channels on the publishing connection.
 
 use std::time::Duration;
 
@@ -10,20 +10,20 @@ use std::sync::Arc;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
-use super::link::{CLOSING, ConnectionGeneration, Link};
+use super::supervised_connection::{CLOSING, ConnectionGeneration, SupervisedConnection};
 
-/// How long to wait for a channel others use, before asking again how things are.
+/// How long to wait for a channel that is in use before the publisher checks the connection again.
 const WAIT: Duration = Duration::from_secs(3);
 const RECYCLE: Duration = Duration::from_secs(1);
 
-pub(super) type Pool = managed::Pool<Channels>;
+pub(super) type Pool = managed::Pool<ChannelManager>;
 
-/// Makes confirm channels.
-pub(super) struct Channels {
-    link: Link,
+/// Opens and checks the channels of the pool.
+pub(super) struct ChannelManager {
+    connection: SupervisedConnection,
 }
 
-/// A channel in confirm mode, for one publisher at a time: lapin numbers a message and queues its frames in two steps,
+/// A channel in confirm mode. One publisher uses it at a time: lapin numbers a message and queues its frames in two steps,
 /// so two publishers on one channel could get each other's confirms.
 pub(super) struct ConfirmChannel {
     pub(super) channel: Channel,
@@ -39,33 +39,34 @@ pub(super) enum ChannelError {
     Broker(#[from] lapin::Error),
 }
 
-/// The pool of at most `size` channels. It needs the link to connect within `create`.
-pub(super) fn pool(link: Link, size: usize, create: Duration) -> Pool {
-    managed::Pool::builder(Channels { link })
+/// Builds a pool of at most `size` channels. `create` limits how long opening one may take, waiting for the connection
+/// included.
+pub(super) fn pool(connection: SupervisedConnection, size: usize, create: Duration) -> Pool {
+    managed::Pool::builder(ChannelManager { connection })
         .max_size(size.max(1))
         .runtime(Runtime::Tokio1)
         .wait_timeout(Some(WAIT))
         .create_timeout(Some(create))
         .recycle_timeout(Some(RECYCLE))
         .build()
-        .expect("a runtime is given, which is all that can be missing")
+        .expect("building fails only without a runtime, and one is given")
 }
 
-impl managed::Manager for Channels {
+impl managed::Manager for ChannelManager {
     type Type = ConfirmChannel;
     type Error = ChannelError;
 
     async fn create(&self) -> Result<ConfirmChannel, ChannelError> {
-        let generation = self.link.ready().await.map_err(|_| ChannelError::Closed)?;
+        let generation = self.connection.ready().await.map_err(|_| ChannelError::Closed)?;
         let channel = generation.connection.create_channel().await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
         Ok(ConfirmChannel { channel, generation })
     }
 
-    async fn recycle(&self, lent: &mut ConfirmChannel, _: &Metrics) -> RecycleResult<ChannelError> {
-        let usable = lent.channel.status().connected()
-            && lent.generation.works()
-            && !lent.generation.connection.status().blocked();
+    async fn recycle(&self, channel: &mut ConfirmChannel, _: &Metrics) -> RecycleResult<ChannelError> {
+        let usable = channel.channel.status().connected()
+            && channel.generation.works()
+            && !channel.generation.connection.status().blocked();
         if usable {
             Ok(())
         } else {
@@ -76,42 +77,42 @@ impl managed::Manager for Channels {
     }
 }
 
-/// A channel lent for one flight of messages. If it is not given back as clean, also because the publisher was dropped,
-/// it leaves the pool and is closed: late confirms must not meet the next publisher's messages.
-pub(super) struct Lease {
-    object: Option<Object<Channels>>,
+/// A channel taken from the pool for one publish batch. Unless [`Self::give_back`] is called, dropping it removes the
+/// channel from the pool and closes it, so that late confirms never reach the next publisher's messages.
+pub(super) struct PooledChannel {
+    object: Option<Object<ChannelManager>>,
     tasks: TaskTracker,
 }
 
-impl Lease {
-    pub(super) fn new(object: Object<Channels>, tasks: &TaskTracker) -> Self {
+impl PooledChannel {
+    pub(super) fn new(object: Object<ChannelManager>, tasks: &TaskTracker) -> Self {
         Self {
             object: Some(object),
             tasks: tasks.clone(),
         }
     }
 
-    pub(super) fn lent(&self) -> &ConfirmChannel {
-        self.object.as_ref().expect("it is taken at the end only")
+    pub(super) fn confirm_channel(&self) -> &ConfirmChannel {
+        self.object.as_ref().expect("only `give_back` and `drop` take it")
     }
 
-    /// Everything on the channel is confirmed: the next may have it.
+    /// Returns the channel to the pool. Only valid when everything published on it was answered.
     pub(super) fn give_back(mut self) {
         self.object.take();
     }
 }
 
-impl Drop for Lease {
+impl Drop for PooledChannel {
     fn drop(&mut self) {
         let Some(object) = self.object.take() else {
             return;
         };
-        let check_poison = Object::take(object);
+        let unusable = Object::take(object);
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };
         let close = async move {
-            let _ = timeout(CLOSING, check_poison.channel.close(200, "suspect".into())).await;
+            let _ = timeout(CLOSING, unusable.channel.close(200, "unknown outcome".into())).await;
         };
         self.tasks.spawn_on(close, &runtime);
     }

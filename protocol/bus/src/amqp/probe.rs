@@ -1,4 +1,4 @@
-//! Asks the broker what a user may do, without doing it: no message is published, taken or moved.
+//! Checks a user's permissions at the broker without side effects: no message is published, consumed or moved.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,62 +8,62 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ErrorKind};
 use tokio::time::timeout;
 
-use super::dial::Dial;
-use super::link::CLOSING;
+use super::connector::Connector;
 use super::options::AmqpOptions;
+use super::supervised_connection::CLOSING;
 use crate::BusError;
 
-/// What lapin calls a channel that the broker closed a moment ago.
+/// The beginning of lapin's error for an operation on a channel that the broker has just closed.
 const CLOSED: &str = "invalid channel state";
 
 const ACCESS_REFUSED: u16 = 403;
 const NOT_FOUND: u16 = 404;
-/// What the broker calls an argument it does not take.
+/// The beginning of the broker's error for an invalid argument.
 const BAD_ARGUMENT: &str = "PRECONDITION_FAILED";
 
-/// What the broker says to one question.
+/// The result of a permission check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// It may.
+    /// The user has the permission.
     Granted,
-    /// It has no right to.
+    /// The user does not have the permission.
     Refused {
-        /// What the broker said.
+        /// The broker's error text.
         reason: String,
     },
-    /// There is no such exchange or queue.
+    /// The exchange or queue does not exist.
     Missing,
-    /// The broker said neither yes nor no.
+    /// The check failed for another reason.
     Unknown {
-        /// What happened.
+        /// The error.
         reason: String,
     },
 }
 
-/// A queue, as whoever may connect sees it.
+/// Statistics of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueFigures {
-    /// How many messages wait.
+    /// How many messages are ready for delivery.
     pub messages: u32,
-    /// How many consumers read it.
+    /// How many consumers the queue has.
     pub consumers: u32,
 }
 
-/// Why there is no answer at all.
+/// Why the broker could not be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
-    /// The address, the login or the certificate is not good.
+    /// The address, the login or the certificate is invalid.
     #[error(transparent)]
     Refused(#[from] BusError),
-    /// The broker does not answer.
-    #[error("the broker does not answer: {reason}")]
-    Away {
-        /// What happened.
+    /// The broker cannot be reached.
+    #[error("the broker cannot be reached: {reason}")]
+    Unavailable {
+        /// The error.
         reason: String,
     },
 }
 
-/// One connection to ask on. Each question has a channel of its own, since the broker answers many by closing it.
+/// A connection for permission checks. Each check opens its own channel, since the broker closes the channel on refusal.
 pub struct AmqpProbe {
     connection: Connection,
     user: String,
@@ -71,15 +71,15 @@ pub struct AmqpProbe {
 }
 
 impl AmqpProbe {
-    /// Connects once; nothing is tried again.
+    /// Connects, without retries.
     ///
     /// # Errors
     /// See [`ProbeError`].
     pub async fn connect(options: &AmqpOptions) -> Result<Self, ProbeError> {
-        let dial = Dial::new(options)?;
-        let connection = dial.open("probing").await.map_err(|error| {
+        let connector = Connector::new(options)?;
+        let connection = connector.open("probing").await.map_err(|error| {
             error.permanent().map_or_else(
-                || ProbeError::Away {
+                || ProbeError::Unavailable {
                     reason: error.to_string(),
                 },
                 ProbeError::Refused,
@@ -87,18 +87,18 @@ impl AmqpProbe {
         })?;
         Ok(Self {
             connection,
-            user: dial.user().to_owned(),
-            limit: dial.limit(),
+            user: connector.user().to_owned(),
+            limit: connector.limit(),
         })
     }
 
-    /// Whom the broker authenticated.
+    /// The user that the broker authenticated.
     pub fn user(&self) -> &str {
         &self.user
     }
 
-    /// Whether the user may publish there. A message is published within a transaction that is rolled back: the broker checks
-    /// the right, and routes nothing.
+    /// Checks whether the user may publish. Publishes a message in an AMQP transaction and rolls it back: the broker checks
+    /// the permission and routes nothing.
     pub async fn may_publish(&self, exchange: &str, routing_key: &str) -> Access {
         let question = async |channel: &Channel| {
             channel.tx_select().await?;
@@ -115,7 +115,7 @@ impl AmqpProbe {
             channel.tx_rollback().await
         };
         match self.ask(question).await {
-            // The refusal came before the rollback waited for it, and then nobody is told what it said.
+            // The refusal arrived before the rollback was sent, and lapin lost its text.
             Access::Unknown { reason } if reason.starts_with(CLOSED) => match self.exchange(exchange).await {
                 Access::Granted | Access::Refused { .. } => Access::Refused { reason },
                 other => other,
@@ -124,8 +124,8 @@ impl AmqpProbe {
         }
     }
 
-    /// Whether the user may read a queue. The broker checks the right first and then an argument that is wrong on purpose, so no
-    /// consumer begins.
+    /// Checks whether the user may consume a queue. The broker checks the permission first, and then refuses an argument that
+    /// is invalid on purpose, so no consumer starts.
     pub async fn may_consume(&self, queue: &str) -> Access {
         let mut arguments = FieldTable::default();
         arguments.insert("x-priority".into(), AMQPValue::LongString("none".into()));
@@ -135,7 +135,7 @@ impl AmqpProbe {
                 let consumer = channel
                     .basic_consume(queue.into(), "".into(), options, arguments)
                     .await?;
-                // A broker that minds nothing: what it delivers goes back with the channel.
+                // The broker accepted the invalid argument; closing the channel requeues what it delivered.
                 drop(consumer);
                 Ok(())
             })
@@ -146,7 +146,7 @@ impl AmqpProbe {
         }
     }
 
-    /// Whether there is such an exchange.
+    /// Checks whether an exchange exists.
     pub async fn exchange(&self, exchange: &str) -> Access {
         self.ask(async |channel: &Channel| {
             let options = ExchangeDeclareOptions {
@@ -161,10 +161,10 @@ impl AmqpProbe {
         .await
     }
 
-    /// A queue's figures.
+    /// The statistics of a queue.
     ///
     /// # Errors
-    /// What the broker says instead; never [`Access::Granted`].
+    /// Why there are none; never [`Access::Granted`].
     pub async fn queue(&self, queue: &str) -> Result<QueueFigures, Access> {
         let mut figures = None;
         let answer = self
@@ -186,7 +186,7 @@ impl AmqpProbe {
         figures.ok_or(answer)
     }
 
-    /// Ends the connection.
+    /// Closes the connection.
     pub async fn close(self) {
         let _ = timeout(CLOSING, self.connection.close(200, "asked".into())).await;
     }

@@ -1,4 +1,4 @@
-//! Properties and headers as AMQP has them, both ways: pure.
+//! Converts properties and headers to AMQP and back.
 
 use jiff::Timestamp;
 use lapin::BasicProperties;
@@ -6,13 +6,13 @@ use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
 
 use crate::{Delivery, Headers, Properties};
 
-/// Survives a restart of the broker.
+/// The AMQP delivery mode of messages that survive a restart of the broker.
 const PERSISTENT: u8 = 2;
 
-/// The properties of a message from this user.
+/// Converts the properties of a message that this user publishes.
 ///
 /// # Errors
-/// Which text is longer than the 255 bytes AMQP has for it.
+/// A text is longer than the 255 bytes of an AMQP short string; the error names the property.
 pub(super) fn to_amqp(user: &ShortString, properties: &Properties) -> Result<BasicProperties, String> {
     let mut amqp = BasicProperties::default()
         .with_delivery_mode(PERSISTENT)
@@ -33,7 +33,7 @@ pub(super) fn to_amqp(user: &ShortString, properties: &Properties) -> Result<Bas
         amqp = amqp.with_reply_to(short(queue, "reply_to")?);
     }
     if let Some(timestamp) = properties.timestamp {
-        // Instants before 1970 cannot be said.
+        // AMQP timestamps are unsigned: there are none before 1970.
         amqp = amqp.with_timestamp(u64::try_from(timestamp.as_second()).unwrap_or(0));
     }
     if !properties.headers.is_empty() {
@@ -49,15 +49,15 @@ pub(super) fn to_amqp(user: &ShortString, properties: &Properties) -> Result<Bas
     Ok(amqp)
 }
 
-/// The text as AMQP's short string.
+/// Converts a text to an AMQP short string.
 ///
 /// # Errors
-/// It is too long; the error says what it was to be, and not the text.
+/// The text is too long. The error contains `what`, not the text.
 pub(super) fn short(text: &str, what: &str) -> Result<ShortString, String> {
     ShortString::try_new(text).map_err(|_| format!("its {what} has more than 255 bytes"))
 }
 
-/// A delivery as we know it. Texts and body are moved, not copied.
+/// Converts a delivery. The body is moved, not copied.
 pub(super) fn from_amqp(delivery: lapin::message::Delivery) -> Delivery {
     let lapin::message::Delivery {
         exchange,
@@ -90,7 +90,7 @@ fn instant(seconds: u64) -> Option<Timestamp> {
     Timestamp::from_second(i64::try_from(seconds).ok()?).ok()
 }
 
-/// Every header as text, whatever it is: others may have written them, and the broker writes numbers and tables.
+/// Formats every header as text: the broker's own headers contain numbers and tables.
 fn headers(table: &FieldTable) -> Headers {
     table
         .inner()
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn properties_survive_the_way_there_and_back() {
+    fn properties_survive_a_round_trip() {
         let full = Properties {
             message_id: Some("id".to_owned()),
             kind: Some("type".to_owned()),
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn long_texts_are_named_and_not_shown() {
+    fn errors_about_long_texts_name_the_property_and_not_the_text() {
         let long = "x".repeat(256);
         let table = [
             (
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn any_header_is_read_as_text() {
+    fn every_header_type_is_formatted_as_text() {
         let mut table = FieldTable::default();
         table.insert("n".into(), AMQPValue::LongInt(-1));
         let array = FieldArray::from(vec![AMQPValue::ShortUInt(1), AMQPValue::FieldTable(table)]);

@@ -1,4 +1,4 @@
-//! One flight of messages: all written to one confirm channel, pipelined, then each confirm awaited.
+//! Publishes a batch: writes all messages to one confirm channel, pipelined, and waits for each confirm.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -12,65 +12,66 @@ use lapin::types::ShortString;
 use lapin::{Confirmation, ErrorKind};
 use tokio::time::{Instant, sleep};
 
-use super::denial;
+use super::channel_error;
 use super::pool::ConfirmChannel;
 use super::properties;
 use crate::{Outgoing, PublishError};
 
-/// How many messages may wait for their confirm at once: enough to keep the broker busy, and a bound for memory.
+/// The most messages in flight at a time: enough to keep the broker busy, and a bound for memory.
 const WINDOW: usize = 2048;
 
-/// Codes with which the broker closes a channel because of what was published there: too large, not allowed, not
-/// there, not acceptable.
-const DENIALS: [u16; 4] = [311, 403, 404, 406];
+/// Codes with which the broker closes a channel because of a published message: content too large, access refused, exchange
+/// not found, precondition failed.
+const DENYING_CODES: [u16; 4] = [311, 403, 404, 406];
 
-/// What became of one message.
+/// The confirm status of one message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ConfirmStatus {
-    /// The broker is responsible for it.
+    /// The broker confirmed it.
     Confirmed,
-    /// The broker refused it: a queue is full, or has no quorum.
+    /// The broker refused it (nack): a queue is full, or unavailable.
     Refused,
-    /// Nobody knows.
+    /// The outcome is unknown.
     Unknown,
 }
 
-/// How a flight ended.
+/// How a batch ended.
 #[derive(Debug)]
 pub(super) enum BatchEnd {
-    /// The broker answered for every message.
+    /// The broker confirmed or refused every message.
     Answered,
-    /// The channel or the connection is gone.
+    /// The channel or the connection was lost.
     Lost(lapin::Error),
-    /// The broker said nothing for too long.
-    Silent,
-    /// The connection was given up meanwhile.
-    GivenUp,
-    /// The broker closed the channel because of a message; and what it said.
+    /// The broker confirmed nothing for `confirm_timeout`.
+    TimedOut,
+    /// The connection started closing.
+    ConnectionClosing,
+    /// The broker closed the channel because of a message, with this code and text.
     Denied(u16, String),
 }
 
-/// What became of the messages, in their order, and of the channel.
+/// The result of a batch.
 pub(super) struct PublishBatch {
+    /// One status for each message, in their order.
     pub(super) statuses: Vec<ConfirmStatus>,
     pub(super) end: BatchEnd,
 }
 
-/// A message on its way out. AMQP's own form of it is made once for each time it is written, since lapin consumes it.
-pub(super) struct Prepared {
+/// A message to publish. Its AMQP parts are built for each time it is written, since lapin consumes them.
+pub(super) struct PendingMessage {
     pub(super) message: Outgoing,
-    head: Option<Head>,
-    /// How often it was refused.
+    parts: Option<AmqpParts>,
+    /// How often the broker refused it.
     pub(super) refusals: u32,
 }
 
-/// What lapin consumes of a message.
-struct Head {
+/// The parts of a message that lapin consumes.
+struct AmqpParts {
     properties: lapin::BasicProperties,
     routing_key: ShortString,
 }
 
-impl Head {
+impl AmqpParts {
     fn of(user: &ShortString, message: &Outgoing) -> Result<Self, String> {
         Ok(Self {
             properties: properties::to_amqp(user, &message.properties)?,
@@ -79,67 +80,67 @@ impl Head {
     }
 }
 
-impl Prepared {
+impl PendingMessage {
     /// # Errors
-    /// [`PublishError::Denied`]: AMQP has no room for one of its texts.
+    /// [`PublishError::Denied`] if a text is longer than AMQP allows.
     pub(super) fn new(user: &ShortString, message: Outgoing) -> Result<Self, PublishError> {
-        match Head::of(user, &message) {
-            Ok(head) => Ok(Self {
+        match AmqpParts::of(user, &message) {
+            Ok(parts) => Ok(Self {
                 message,
-                head: Some(head),
+                parts: Some(parts),
                 refusals: 0,
             }),
-            Err(reason) => Err(denial::of(&message.destination, reason)),
+            Err(reason) => Err(channel_error::denied(&message.destination, reason)),
         }
     }
 
-    /// Makes it ready to be written again.
-    pub(super) fn renew(&mut self, user: &ShortString) {
-        self.head = Head::of(user, &self.message).ok();
+    /// Builds the AMQP parts again, after they were consumed or the destination changed.
+    pub(super) fn rebuild(&mut self, user: &ShortString) {
+        self.parts = AmqpParts::of(user, &self.message).ok();
     }
 }
 
-/// Publishes the messages and waits for all confirms, at most `patience` without any.
+/// Publishes the messages and waits for all confirms, as long as no `confirm_timeout` passes without one.
 ///
-/// Awaiting lapin's `basic_publish` waits until that message is written to the socket by another thread. Here each
-/// future is polled once, which queues its frames, so that lapin writes many at a time; and then only the oldest
-/// one waits, so that confirms of the others, of which the broker sends one for many, wake nobody.
+/// Awaiting lapin's `basic_publish` waits until another thread has written that message to the socket. Instead each future
+/// is polled once here, which queues its frames, so that lapin writes many at a time. Then only the oldest future is
+/// awaited: the broker confirms many messages with one frame, and the confirms of the others cause no wake-ups.
 pub(super) async fn publish_batch(
-    lent: &ConfirmChannel,
-    messages: &mut [Prepared],
-    patience: Duration,
+    channel: &ConfirmChannel,
+    messages: &mut [PendingMessage],
+    confirm_timeout: Duration,
 ) -> PublishBatch {
     let count = messages.len();
     let mut statuses = vec![ConfirmStatus::Unknown; count];
-    let mut flying = VecDeque::with_capacity(count.min(WINDOW));
+    let mut in_flight = VecDeque::with_capacity(count.min(WINDOW));
     let mut waiting = messages.iter_mut();
     let mut answered = 0;
-    let mut alarm = Alarm::new(patience);
+    let mut watchdog = ConfirmWatchdog::new(confirm_timeout);
     while answered < count {
-        if flying.len() <= WINDOW / 2 {
-            for prepared in waiting.by_ref().take(WINDOW - flying.len()) {
-                let mut sent = Box::pin(maybe_done(send(lent, prepared)));
+        if in_flight.len() <= WINDOW / 2 {
+            for pending in waiting.by_ref().take(WINDOW - in_flight.len()) {
+                let mut sent = Box::pin(maybe_done(send(channel, pending)));
                 let _ = sent.as_mut().poll_unpin(&mut Context::from_waker(Waker::noop()));
-                flying.push_back(sent);
+                in_flight.push_back(sent);
             }
         }
-        let oldest = flying.front_mut().expect("what did not land is flying");
-        if let Err(end) = alarm.wait(lent, oldest.as_mut()).await {
-            sweep(flying, &mut statuses[answered..]);
+        let oldest = in_flight.front_mut().expect("unanswered messages are in flight");
+        if let Err(end) = watchdog.wait(channel, oldest.as_mut()).await {
+            collect_remaining(in_flight, &mut statuses[answered..]);
             return PublishBatch { statuses, end };
         }
-        match oldest.as_mut().take_output().expect("it was awaited") {
+        match oldest.as_mut().take_output().expect("the future was awaited") {
             Ok(status) => statuses[answered] = status,
             Err(error) => {
-                flying.pop_front();
-                let cause = sweep(flying, &mut statuses[answered + 1..]);
+                in_flight.pop_front();
+                let cause = collect_remaining(in_flight, &mut statuses[answered + 1..]);
                 return PublishBatch {
                     statuses,
                     end: end(&error, cause),
                 };
             }
         }
-        flying.pop_front();
+        in_flight.pop_front();
         answered += 1;
     }
     PublishBatch {
@@ -148,18 +149,21 @@ pub(super) async fn publish_batch(
     }
 }
 
-async fn send(lent: &ConfirmChannel, prepared: &mut Prepared) -> lapin::Result<ConfirmStatus> {
-    let head = prepared.head.take().expect("it is made ready before each flight");
-    let written = lent
+async fn send(channel: &ConfirmChannel, pending: &mut PendingMessage) -> lapin::Result<ConfirmStatus> {
+    let parts = pending
+        .parts
+        .take()
+        .expect("`new` or `rebuild` was called before");
+    let written = channel
         .channel
         .basic_publish(
-            prepared.message.destination.exchange().into(),
-            head.routing_key,
-            // Not `mandatory`: alternate exchanges route what nobody bound, and lapin gives returned messages to the
-            // wrong confirms when several are in flight.
+            pending.message.destination.exchange().into(),
+            parts.routing_key,
+            // Not `mandatory`: alternate exchanges take unroutable messages, and lapin assigns returned messages to the
+            // wrong confirms when several are in flight (docs/rabbitmq.md).
             BasicPublishOptions::default(),
-            &prepared.message.body,
-            head.properties,
+            &pending.message.body,
+            parts.properties,
         )
         .await?;
     Ok(match written.await? {
@@ -169,13 +173,17 @@ async fn send(lent: &ConfirmChannel, prepared: &mut Prepared) -> lapin::Result<C
     })
 }
 
-/// Notes what else landed before the end, and returns the error that says most about it.
-fn sweep<F>(flying: VecDeque<Pin<Box<MaybeDone<F>>>>, statuses: &mut [ConfirmStatus]) -> Option<lapin::Error>
+/// Collects the statuses of the other messages in flight, and returns the AMQP error among them, which tells more about the
+/// cause than the errors that follow from it.
+fn collect_remaining<F>(
+    in_flight: VecDeque<Pin<Box<MaybeDone<F>>>>,
+    statuses: &mut [ConfirmStatus],
+) -> Option<lapin::Error>
 where
     F: Future<Output = lapin::Result<ConfirmStatus>>,
 {
     let mut cause: Option<lapin::Error> = None;
-    for (mut sent, status) in flying.into_iter().zip(statuses) {
+    for (mut sent, status) in in_flight.into_iter().zip(statuses) {
         let _ = sent.as_mut().poll_unpin(&mut Context::from_waker(Waker::noop()));
         match sent.as_mut().take_output() {
             Some(Ok(answered)) => *status = answered,
@@ -194,56 +202,58 @@ fn end(first: &lapin::Error, other: Option<lapin::Error>) -> BatchEnd {
         _ => first.clone(),
     };
     match error.kind() {
-        ErrorKind::ProtocolError(said) if error.is_amqp_soft_error() && DENIALS.contains(&said.get_id()) => {
+        ErrorKind::ProtocolError(said)
+            if error.is_amqp_soft_error() && DENYING_CODES.contains(&said.get_id()) =>
+        {
             BatchEnd::Denied(said.get_id(), said.get_message().to_string())
         }
         _ => BatchEnd::Lost(error),
     }
 }
 
-/// Goes off when nothing was confirmed for too long. It does not while the broker holds us back: then nothing is
-/// written, and waiting is all there is to do.
-struct Alarm {
-    patience: Duration,
-    quiet_since: Instant,
+/// Limits how long the broker may confirm nothing. Time in which the broker blocks the connection does not count, since
+/// nothing is written then.
+struct ConfirmWatchdog {
+    confirm_timeout: Duration,
+    last_confirm: Instant,
     timer: Pin<Box<tokio::time::Sleep>>,
 }
 
-impl Alarm {
-    fn new(patience: Duration) -> Self {
+impl ConfirmWatchdog {
+    fn new(confirm_timeout: Duration) -> Self {
         Self {
-            patience,
-            quiet_since: Instant::now(),
-            timer: Box::pin(sleep(patience / 4)),
+            confirm_timeout,
+            last_confirm: Instant::now(),
+            timer: Box::pin(sleep(confirm_timeout / 4)),
         }
     }
 
-    /// Waits for the message, or says why there is no point.
+    /// Waits for the confirm of one message, or returns why the batch ends.
     async fn wait<F: Future>(
         &mut self,
-        lent: &ConfirmChannel,
+        channel: &ConfirmChannel,
         mut sent: Pin<&mut MaybeDone<F>>,
     ) -> Result<(), BatchEnd> {
-        // No clock where nothing has to be waited for.
+        // Does not read the clock if the confirm has already arrived.
         if sent.as_mut().now_or_never().is_some() {
             return Ok(());
         }
-        self.quiet_since = Instant::now();
+        self.last_confirm = Instant::now();
         loop {
             tokio::select! {
                 biased;
                 () = sent.as_mut() => return Ok(()),
-                () = lent.generation.given_up() => return Err(BatchEnd::GivenUp),
+                () = channel.generation.closing_started() => return Err(BatchEnd::ConnectionClosing),
                 () = self.timer.as_mut() => {}
             }
             let now = Instant::now();
-            if lent.generation.connection.status().blocked() {
-                self.quiet_since = now;
+            if channel.generation.connection.status().blocked() {
+                self.last_confirm = now;
             }
-            if now.duration_since(self.quiet_since) >= self.patience {
-                return Err(BatchEnd::Silent);
+            if now.duration_since(self.last_confirm) >= self.confirm_timeout {
+                return Err(BatchEnd::TimedOut);
             }
-            self.timer.as_mut().reset(now + self.patience / 4);
+            self.timer.as_mut().reset(now + self.confirm_timeout / 4);
         }
     }
 }

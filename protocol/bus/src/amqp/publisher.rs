@@ -1,4 +1,4 @@
-//! Publishing until the broker answered for every message.
+//! Publishes messages until the broker has confirmed every one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,19 +14,19 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use super::backoff::Backoff;
-use super::denial;
-use super::link::Link;
-use super::pool::{ChannelError, Lease, Pool};
-use super::publish_batch::{BatchEnd, ConfirmStatus, Prepared, PublishBatch, publish_batch};
+use super::channel_error;
+use super::pool::{ChannelError, Pool, PooledChannel};
+use super::publish_batch::{BatchEnd, ConfirmStatus, PendingMessage, PublishBatch, publish_batch};
+use super::supervised_connection::SupervisedConnection;
 use crate::nack_policy::{NackPolicy, nack_policy};
 use crate::{Outgoing, PublishError};
 
 pub(super) struct Publisher {
-    pub(super) link: Link,
+    pub(super) connection: SupervisedConnection,
     pub(super) pool: Pool,
     /// The `user_id` of every message.
     pub(super) user: ShortString,
-    pub(super) patience: Duration,
+    pub(super) confirm_timeout: Duration,
     pub(super) stop: CancellationToken,
     pub(super) tasks: TaskTracker,
     pub(super) bypassed: AtomicU64,
@@ -39,7 +39,7 @@ impl Publisher {
         }
         let mut left = messages
             .into_iter()
-            .map(|message| Prepared::new(&self.user, message))
+            .map(|message| PendingMessage::new(&self.user, message))
             .collect::<Result<Vec<_>, _>>()?;
         let mut backoff = Backoff::new();
         while !left.is_empty() {
@@ -55,63 +55,64 @@ impl Publisher {
         Ok(())
     }
 
-    /// One flight; returns what has to be published again.
-    async fn attempt(&self, mut messages: Vec<Prepared>) -> Result<Vec<Prepared>, PublishError> {
-        let lease = self.lease().await?;
-        let PublishBatch { statuses, end } = publish_batch(lease.lent(), &mut messages, self.patience).await;
+    /// Publishes one batch, and returns the messages to publish again.
+    async fn attempt(&self, mut messages: Vec<PendingMessage>) -> Result<Vec<PendingMessage>, PublishError> {
+        let channel = self.channel().await?;
+        let PublishBatch { statuses, end } =
+            publish_batch(channel.confirm_channel(), &mut messages, self.confirm_timeout).await;
         match end {
-            BatchEnd::Answered => lease.give_back(),
-            BatchEnd::GivenUp => drop(lease),
+            BatchEnd::Answered => channel.give_back(),
+            BatchEnd::ConnectionClosing => drop(channel),
             BatchEnd::Lost(error) => {
-                debug!(%error, "a channel was lost with messages in flight");
-                drop(lease);
+                debug!(%error, "lost a channel with messages in flight");
+                drop(channel);
             }
-            BatchEnd::Silent => {
-                warn!("the broker confirms nothing, giving up the connection");
-                // Before anything is published again: what was written may still be on its way.
-                Arc::clone(&lease.lent().generation).start_closing();
-                drop(lease);
+            BatchEnd::TimedOut => {
+                warn!("the broker does not confirm messages, closing the connection");
+                // Before anything is published again: lapin may still write what is queued on this connection.
+                Arc::clone(&channel.confirm_channel().generation).start_closing();
+                drop(channel);
             }
             BatchEnd::Denied(code, said) => {
-                drop(lease);
+                drop(channel);
                 let unknown = messages
                     .iter()
                     .zip(&statuses)
                     .filter(|(_, status)| **status == ConfirmStatus::Unknown);
-                return Err(denial::find(
+                return Err(channel_error::denied_message(
                     code,
                     said,
-                    unknown.map(|(prepared, _)| &prepared.message),
+                    unknown.map(|(pending, _)| &pending.message),
                 ));
             }
         }
         self.settle(messages, &statuses)
     }
 
-    /// What is left to publish, after what the broker said.
+    /// Evaluates the confirms, and returns the messages to publish again.
     fn settle(
         &self,
-        messages: Vec<Prepared>,
+        messages: Vec<PendingMessage>,
         statuses: &[ConfirmStatus],
-    ) -> Result<Vec<Prepared>, PublishError> {
+    ) -> Result<Vec<PendingMessage>, PublishError> {
         let mut left = Vec::new();
         let mut full: Option<(&'static str, usize)> = None;
-        for (mut prepared, status) in messages.into_iter().zip(statuses) {
+        for (mut pending, status) in messages.into_iter().zip(statuses) {
             match status {
                 ConfirmStatus::Confirmed => continue,
                 ConfirmStatus::Unknown => {}
                 ConfirmStatus::Refused => {
-                    prepared.refusals += 1;
-                    let destination = &prepared.message.destination;
-                    match nack_policy(destination, prepared.refusals) {
-                        NackPolicy::Again => {}
-                        NackPolicy::Bypass => self.bypass(&mut prepared),
-                        NackPolicy::Surface => full.get_or_insert((destination.exchange(), 0)).1 += 1,
+                    pending.refusals += 1;
+                    let destination = &pending.message.destination;
+                    match nack_policy(destination, pending.refusals) {
+                        NackPolicy::Retry => {}
+                        NackPolicy::Bypass => self.bypass(&mut pending),
+                        NackPolicy::Fail => full.get_or_insert((destination.exchange(), 0)).1 += 1,
                     }
                 }
             }
-            prepared.renew(&self.user);
-            left.push(prepared);
+            pending.rebuild(&self.user);
+            left.push(pending);
         }
         match full {
             Some((exchange, count)) => Err(PublishError::Full {
@@ -122,34 +123,34 @@ impl Publisher {
         }
     }
 
-    /// Sends an answer to the results, since its requester does not read.
-    fn bypass(&self, prepared: &mut Prepared) {
-        let kind = prepared.message.properties.kind.as_deref();
-        // An answer always has a type; one without goes as what it certainly is: nothing that was done.
+    /// Redirects a reply to the results, since the requester does not read its full reply queue.
+    fn bypass(&self, pending: &mut PendingMessage) {
+        let kind = pending.message.properties.kind.as_deref();
+        // Replies always have a type. Should one be missing, `message.rejected` is the type that claims no effect.
         let kind = kind
             .and_then(|text| text.parse().ok())
             .unwrap_or(Kind::MessageRejected);
         warn!(
-            reply_to = prepared.message.destination.routing_key(),
-            "a reply queue is full, its answer goes to the results"
+            reply_to = pending.message.destination.routing_key(),
+            "the reply queue is full, sending the reply to the results"
         );
-        prepared.message.destination = Destination::Results(kind);
-        prepared.refusals = 0;
+        pending.message.destination = Destination::Results(kind);
+        pending.refusals = 0;
         self.bypassed.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Waits for a channel as long as it takes.
-    async fn lease(&self) -> Result<Lease, PublishError> {
+    /// Waits for a channel without a timeout.
+    async fn channel(&self) -> Result<PooledChannel, PublishError> {
         let mut backoff = Backoff::new();
         loop {
-            self.link.ready().await.map_err(|_| PublishError::Closed)?;
+            self.connection.ready().await.map_err(|_| PublishError::Closed)?;
             match self.pool.get().await {
-                Ok(object) => return Ok(Lease::new(object, &self.tasks)),
+                Ok(object) => return Ok(PooledChannel::new(object, &self.tasks)),
                 Err(PoolError::Closed | PoolError::Backend(ChannelError::Closed)) => {
                     return Err(PublishError::Closed);
                 }
                 Err(error) => {
-                    debug!(%error, "no channel to publish on yet");
+                    debug!(%error, "cannot get a channel to publish on yet");
                     self.pause(&mut backoff).await?;
                 }
             }

@@ -1,4 +1,4 @@
-//! One life of a consumer: a channel, the stream of its deliveries, and what acknowledges them.
+//! One session of a consumer: a channel, the stream of its deliveries, and their acknowledgement.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,39 +13,39 @@ use lockstep_protocol::topology::Queue;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::ack_tracker::{AckTracker, Frames, Run};
+use super::ack_tracker::{AckTracker, Frames, TagRange};
 use super::declare::{self, DeclareError};
-use super::link::{CLOSING, ConnectionGeneration};
+use super::supervised_connection::{CLOSING, ConnectionGeneration};
 use crate::{Acknowledge, BusError, ConsumeOptions, Settle};
 
-/// Where deliveries come from until it is `over`.
+/// A stream of deliveries, valid until its channel has `ended`.
 pub(super) struct Session {
     pub(super) deliveries: lapin::Consumer,
     pub(super) channel: Arc<SessionChannel>,
 }
 
-/// The channel of one session, shared by the supervisor (which ends it), the consumer (which says when it is over) and
-/// the receipts (which acknowledge on it). Acknowledging on one that is over does nothing.
+/// The channel of one session. The supervisor ends it, the consumer reports that it ended, and receipts acknowledge on it.
+/// Acknowledging after it ended does nothing.
 pub(super) struct SessionChannel {
     channel: Channel,
     generation: Arc<ConnectionGeneration>,
     tag: ShortString,
-    /// Present where acknowledgements travel in order.
+    /// Present for [`Acknowledge::InOrder`].
     tracker: Option<Mutex<AckTracker>>,
-    pub(super) over: CancellationToken,
+    pub(super) ended: CancellationToken,
 }
 
 /// Why there is no session.
 #[derive(Debug)]
 pub(super) enum SessionError {
-    /// It will not get better by itself.
+    /// The broker refuses it; trying again does not help until somebody changes the broker.
     Refused(BusError),
-    /// The channel or the connection is gone, or silent.
+    /// The channel or the connection is lost, or the broker did not respond in time.
     Lost(String),
 }
 
 impl Session {
-    /// Opens a channel and consumes; a reply queue is declared first. Each question to the broker has `limit`.
+    /// Opens a channel and consumes; a reply queue is declared first. `limit` is the timeout of each request.
     pub(super) async fn open(
         generation: Arc<ConnectionGeneration>,
         queue: &Queue,
@@ -54,7 +54,7 @@ impl Session {
     ) -> Result<Self, SessionError> {
         let ask = async {
             let channel = generation.connection.create_channel().await?;
-            // Per consumer: quorum queues know no other.
+            // Per consumer: quorum queues do not support global QoS (docs/rabbitmq.md).
             channel
                 .basic_qos(options.prefetch.max(1), BasicQosOptions { global: false })
                 .await?;
@@ -62,7 +62,7 @@ impl Session {
         };
         let channel: Channel = timeout(limit, ask)
             .await
-            .map_err(|_| SessionError::silent(limit))?
+            .map_err(|_| SessionError::no_answer(limit))?
             .map_err(|error| SessionError::of(queue, &error))?;
         if let Queue::Reply(reply) = queue {
             declare::reply_queue(&channel, reply, limit)
@@ -77,7 +77,7 @@ impl Session {
         );
         let deliveries = timeout(limit, ask)
             .await
-            .map_err(|_| SessionError::silent(limit))?
+            .map_err(|_| SessionError::no_answer(limit))?
             .map_err(|error| SessionError::of(queue, &error))?;
         let tracker = match options.acknowledge {
             Acknowledge::InOrder => Some(Mutex::default()),
@@ -88,21 +88,21 @@ impl Session {
             channel,
             generation,
             tracker,
-            over: CancellationToken::new(),
+            ended: CancellationToken::new(),
         });
         Ok(Self { deliveries, channel })
     }
 }
 
 impl SessionChannel {
-    /// Whether deliveries may come and acknowledgements may go, as far as is known.
+    /// Whether the channel can be used, as far as lapin knows.
     pub(super) fn works(&self) -> bool {
         self.channel.status().connected() && self.generation.works()
     }
 
-    /// Ends it in order: what was settled is acknowledged, everything else goes back to the queue.
+    /// Acknowledges what was settled and closes the channel, which requeues everything else.
     pub(super) async fn end(&self) {
-        self.over.cancel();
+        self.ended.cancel();
         if !self.works() {
             return;
         }
@@ -122,32 +122,32 @@ impl SessionChannel {
         let _ = timeout(CLOSING, closing).await;
     }
 
-    /// The receipt for this run.
-    pub(super) fn receipt(self: Arc<Self>, run: Run) -> Settlement {
-        Settlement {
+    /// The receipt for a batch with these tags.
+    pub(super) fn receipt(self: Arc<Self>, range: TagRange) -> SessionReceipt {
+        SessionReceipt {
             channel: self,
-            run,
+            range,
             settled: false,
         }
     }
 
-    fn settle(&self, run: Run) {
+    fn settle(&self, range: TagRange) {
         let Some(tracker) = &self.tracker else {
-            return self.write(Frames::Each(run));
+            return self.write(Frames::Each(range));
         };
-        // Written under the lock: were an older frame to overtake a newer one, the broker would close the channel.
+        // Written under the lock: if an older frame overtook a newer one, the broker would close the channel.
         let mut tracker = tracker.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(frames) = tracker.settle(run) {
+        if let Some(frames) = tracker.settle(range) {
             self.write(frames);
         }
     }
 
-    fn abandon(&self, run: Run) {
+    fn abandon(&self, range: TagRange) {
         let Some(tracker) = &self.tracker else {
             return;
         };
         let mut tracker = tracker.lock().unwrap_or_else(PoisonError::into_inner);
-        for frames in tracker.abandon(run) {
+        for frames in tracker.abandon(range) {
             self.write(frames);
         }
     }
@@ -155,46 +155,46 @@ impl SessionChannel {
     fn write(&self, frames: Frames) {
         match frames {
             Frames::UpTo(tag) => self.write_one(tag, true),
-            Frames::Each(run) => (run.first..=run.last).for_each(|tag| self.write_one(tag, false)),
+            Frames::Each(range) => (range.first..=range.last).for_each(|tag| self.write_one(tag, false)),
         }
     }
 
-    /// Queues the frame, which is all an acknowledgement can promise: the broker does not answer to it, and lapin says
-    /// yes on a dead link, too. If it is lost, the delivery comes again.
+    /// Queues the frame and does not wait: the broker does not confirm acknowledgements, and lapin reports success even on
+    /// a dead connection. If the frame is lost, the broker delivers the message again.
     fn write_one(&self, tag: u64, multiple: bool) {
         let written = pin!(self.channel.basic_ack(tag, BasicAckOptions { multiple }));
         match written.poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Pending | Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(error)) => tracing::debug!(%error, "an acknowledgement came too late"),
+            Poll::Ready(Err(error)) => tracing::debug!(%error, "cannot acknowledge: the channel is closed"),
         }
     }
 }
 
-/// The right to settle one run of a session, once.
-pub(super) struct Settlement {
+/// Acknowledges one batch of a session. Dropping it without that abandons the range.
+pub(super) struct SessionReceipt {
     channel: Arc<SessionChannel>,
-    run: Run,
+    range: TagRange,
     settled: bool,
 }
 
 #[async_trait]
-impl Settle for Settlement {
+impl Settle for SessionReceipt {
     async fn ack(mut self: Box<Self>) {
         self.settled = true;
-        self.channel.settle(self.run);
+        self.channel.settle(self.range);
     }
 }
 
-impl Drop for Settlement {
+impl Drop for SessionReceipt {
     fn drop(&mut self) {
         if !self.settled {
-            self.channel.abandon(self.run);
+            self.channel.abandon(self.range);
         }
     }
 }
 
 impl SessionError {
-    fn silent(limit: Duration) -> Self {
+    fn no_answer(limit: Duration) -> Self {
         Self::Lost(format!("no answer within {limit:?}"))
     }
 
@@ -203,10 +203,10 @@ impl SessionError {
             return Self::Lost(error.to_string());
         };
         let advice = match said.get_id() {
-            403 => "give the user the right to read it",
+            403 => "give the user read permission on the queue",
             404 => "declare the broker's objects first",
-            405 => "another consumer has it for itself",
-            406 => "it is not consumed this way",
+            405 => "another connection uses the queue exclusively",
+            406 => "the broker does not accept these consumer options for the queue",
             _ => return Self::Lost(error.to_string()),
         };
         Self::Refused(BusError::Consume {

@@ -2,10 +2,10 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-/// Wall-clock milliseconds that never jump while the bus is open: the wall clock is read once, and steady time is added.
+/// Wall-clock milliseconds that never jump while the bus is open: the wall clock is read once, and monotonic time is added.
 ///
-/// Due times are kept in the file in these milliseconds. A wall clock that was set back between two openings could
-/// make them wait too long; see [`file::clamp_due`](super::file::clamp_due).
+/// The file stores due times in these milliseconds. If the wall clock is set back while the bus is closed, messages would
+/// wait too long; [`file::clamp_due`](super::file::clamp_due) prevents that.
 #[derive(Debug)]
 pub(super) struct SteadyClock {
     opened_at_ms: i64,
@@ -13,10 +13,10 @@ pub(super) struct SteadyClock {
 }
 
 impl SteadyClock {
-    /// Starts at the wall clock's time.
+    /// Reads the wall clock and starts from there.
     #[expect(
         clippy::disallowed_methods,
-        reason = "due times in the file are compared across processes; no test decides them, since steady time is added"
+        reason = "due times in the file are compared across processes, so they need the wall clock"
     )]
     pub(super) fn start() -> Self {
         Self {
@@ -25,17 +25,17 @@ impl SteadyClock {
         }
     }
 
-    /// Now, rounded down.
+    /// The current time, rounded down.
     pub(super) fn now_ms(&self) -> i64 {
         self.opened_at_ms + millis(self.opened.elapsed())
     }
 
-    /// An instant that is not before `wait` from now.
+    /// The time in `wait`, rounded up.
     pub(super) fn after_ms(&self, wait: Duration) -> i64 {
         self.now_ms().saturating_add(millis(wait)).saturating_add(1)
     }
 
-    /// How long it is until then.
+    /// The duration until then; zero if it has passed.
     pub(super) fn until(&self, due_ms: i64) -> Duration {
         Duration::from_millis(u64::try_from(due_ms - self.now_ms()).unwrap_or(0))
     }

@@ -7,11 +7,11 @@ use tokio_util::sync::CancellationToken;
 use super::request::{Ack, Control, Numbered, Request, SubscriberId, Subscription};
 use crate::{Batch, Consumer, Receipt, Settle};
 
-/// The consumer's end of a subscription.
+/// The consumer of the embedded bus: receives deliveries from the writer.
 #[derive(Debug)]
 pub(super) struct EmbeddedConsumer {
     subscription: Subscription,
-    /// Taken from the subscription, not yet returned: what a dropped `take` leaves for the next one.
+    /// Deliveries that were received but not returned, such as by a dropped `take`; the next call returns them.
     taken: Vec<Numbered>,
     requests: mpsc::Sender<Request>,
     closing: CancellationToken,
@@ -39,7 +39,7 @@ impl EmbeddedConsumer {
         }
     }
 
-    /// Waits for at least one delivery more, and takes it with what else is there. False when there will be none.
+    /// Waits for at least one further delivery, and receives all that have arrived. False if the subscription ended.
     async fn more(&mut self, max: usize) -> bool {
         let room = max - self.taken.len();
         self.subscription
@@ -88,7 +88,7 @@ impl Consumer for EmbeddedConsumer {
             subscriber: self.subscription.subscriber,
             done: Some(done),
         });
-        // A closed bus has given everything back already.
+        // If the bus is closed, the writer has already returned all deliveries to the queues.
         if self.requests.send(unsubscribe).await.is_ok() {
             let _ = closed.await;
         }
@@ -97,7 +97,7 @@ impl Consumer for EmbeddedConsumer {
 
 impl Drop for EmbeddedConsumer {
     fn drop(&mut self) {
-        // If there is no room, the writer is at work and finds the closed channel when it delivers next.
+        // If the channel is full, the writer finds the closed delivery channel when it delivers next.
         let _ = self.requests.try_send(Request::Control(Control::Unsubscribe {
             subscriber: self.subscription.subscriber,
             done: None,
@@ -107,7 +107,8 @@ impl Drop for EmbeddedConsumer {
 
 #[async_trait]
 impl Settle for EmbeddedReceipt {
-    /// Returns when the writer has been told. It deletes with its next commit; a crash before that delivers again.
+    /// Returns when the request is queued. The writer deletes the messages with its next commit; after a crash before that
+    /// they are delivered again.
     async fn ack(self: Box<Self>) {
         let ack = Ack {
             subscriber: self.subscriber,

@@ -1,5 +1,4 @@
-//! Everything that is said to SQLite. Functions take the connection, so that they run inside whatever transaction it
-//! has.
+//! All SQL statements. The functions take the connection and run in its current transaction.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,15 +10,15 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::USER;
 use crate::{BusError, Delivery, Headers, Outgoing, Properties};
 
-/// The version of the schema this program knows.
+/// The schema version of this program.
 const VERSION: i64 = 1;
-/// How long SQLite itself waits for a lock that somebody else holds, for example a backup.
+/// How long SQLite waits for a lock of another process, such as a backup.
 const BUSY: Duration = Duration::from_millis(250);
 
 const COLUMNS: &str = "id, exchange, routing_key, message_id, type, content_type, correlation_id, reply_to, \
                        timestamp, headers, body";
 
-/// A queue as it stands in the file.
+/// A row of the table `queue`.
 #[derive(Debug)]
 pub(super) struct StoredQueue {
     pub(super) id: i64,
@@ -28,7 +27,7 @@ pub(super) struct StoredQueue {
     pub(super) unread_since: Option<i64>,
 }
 
-/// A message whose time in its queue is over.
+/// A message whose time-to-live has passed.
 #[derive(Debug)]
 pub(super) struct Overdue {
     pub(super) id: i64,
@@ -36,10 +35,10 @@ pub(super) struct Overdue {
     pub(super) routing_key: String,
 }
 
-/// Opens the file, and creates what it lacks.
+/// Opens the file, and creates the schema if it is new.
 ///
 /// # Errors
-/// When the file cannot be used, or a newer version has written it.
+/// When the file cannot be used, or a newer version of Lockstep has written it.
 pub(super) fn open(path: &Path) -> Result<Connection, BusError> {
     let unusable = |error: rusqlite::Error| BusError::File {
         reason: error.to_string(),
@@ -49,7 +48,9 @@ pub(super) fn open(path: &Path) -> Result<Connection, BusError> {
     let version = migrate(&mut file).map_err(unusable)?;
     if version > VERSION {
         return Err(BusError::File {
-            reason: format!("it has version {version}, this program knows up to {VERSION}"),
+            reason: format!(
+                "it has schema version {version}; this program supports up to {VERSION}, upgrade it"
+            ),
         });
     }
     Ok(file)
@@ -58,7 +59,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, BusError> {
 fn prepare(file: &Connection) -> rusqlite::Result<()> {
     file.busy_timeout(BUSY)?;
     file.set_prepared_statement_cache_capacity(32);
-    // What a commit confirmed must outlive a loss of power: in WAL mode only FULL syncs with every commit.
+    // Confirmed messages must survive a power failure: in WAL mode only FULL syncs on every commit.
     file.pragma_update(None, "journal_mode", "WAL")?;
     file.pragma_update(None, "synchronous", "FULL")?;
     file.pragma_update(None, "wal_autocheckpoint", 4000)?;
@@ -90,7 +91,7 @@ pub(super) fn queues(file: &Connection) -> rusqlite::Result<Vec<StoredQueue>> {
         .collect()
 }
 
-/// Adds the queue if it is not there, and says its id.
+/// Adds the queue if it does not exist, and returns its id.
 pub(super) fn add_queue(file: &Connection, name: &str) -> rusqlite::Result<i64> {
     file.execute(
         "INSERT INTO queue (name) VALUES (?1) ON CONFLICT DO NOTHING",
@@ -99,7 +100,7 @@ pub(super) fn add_queue(file: &Connection, name: &str) -> rusqlite::Result<i64> 
     file.query_row("SELECT id FROM queue WHERE name = ?1", [name], |row| row.get(0))
 }
 
-/// Removes the queue with all that is in it.
+/// Removes the queue and its messages.
 pub(super) fn remove_queue(file: &Connection, queue: i64) -> rusqlite::Result<()> {
     file.execute("DELETE FROM message WHERE queue = ?1", [queue])?;
     file.execute("DELETE FROM queue WHERE id = ?1", [queue])?;
@@ -120,7 +121,7 @@ pub(super) fn set_mark(file: &Connection, queue: i64, mark: i64) -> rusqlite::Re
     Ok(())
 }
 
-/// The highest id ever given, as far as it can matter.
+/// The highest message id in use. Ids above it may be assigned again.
 pub(super) fn highest_id(file: &Connection) -> rusqlite::Result<i64> {
     file.query_row(
         "SELECT max(coalesce((SELECT max(id) FROM message), 0), coalesce((SELECT max(mark) FROM queue), 0))",
@@ -160,7 +161,7 @@ pub(super) fn insert(
     Ok(())
 }
 
-/// Copies a message to the end of a queue, under a new id.
+/// Copies a message to the end of a queue with a new id.
 pub(super) fn copy(
     file: &Connection,
     from: i64,
@@ -179,7 +180,7 @@ pub(super) fn copy(
     Ok(())
 }
 
-/// Deletes a message, and says whether it was there.
+/// Deletes a message, and returns whether it existed.
 pub(super) fn delete(file: &Connection, id: i64) -> rusqlite::Result<bool> {
     let deleted = file
         .prepare_cached("DELETE FROM message WHERE id = ?1")?
@@ -202,14 +203,14 @@ pub(super) fn length(file: &Connection, queue: i64) -> rusqlite::Result<i64> {
     })
 }
 
-/// Reads one message, if it is still there.
+/// Reads one message; `None` if it was deleted.
 pub(super) fn read(file: &Connection, id: i64) -> rusqlite::Result<Option<(i64, Delivery)>> {
     file.prepare_cached(&format!("SELECT {COLUMNS} FROM message WHERE id = ?1"))?
         .query_row([id], to_delivery)
         .optional()
 }
 
-/// Reads the messages of a queue after the one with this id.
+/// Reads the messages of a queue with higher ids than `after`, in order.
 pub(super) fn read_after(
     file: &Connection,
     queue: i64,
@@ -224,13 +225,13 @@ pub(super) fn read_after(
     .collect()
 }
 
-/// When the next message is due.
+/// The earliest due time of all messages.
 pub(super) fn next_due(file: &Connection) -> rusqlite::Result<Option<i64>> {
     file.prepare_cached("SELECT min(due) FROM message WHERE due IS NOT NULL")?
         .query_row([], |row| row.get(0))
 }
 
-/// The messages whose time is over, the longest over first.
+/// The messages that are due, the longest overdue first.
 pub(super) fn overdue(file: &Connection, now: i64, limit: i64) -> rusqlite::Result<Vec<Overdue>> {
     file.prepare_cached(
         "SELECT id, queue, routing_key FROM message WHERE due IS NOT NULL AND due <= ?1 ORDER BY due, id LIMIT ?2",
@@ -245,8 +246,8 @@ pub(super) fn overdue(file: &Connection, now: i64, limit: i64) -> rusqlite::Resu
     .collect()
 }
 
-/// Makes nothing in the queue wait beyond this instant: no message can have to wait longer than its queue's time from
-/// now, unless the wall clock was set back in the meantime.
+/// Moves due times after `latest` to it. A message never waits longer than its queue's time-to-live from now; a later due
+/// time means that the wall clock was set back or the time-to-live was shortened.
 pub(super) fn clamp_due(file: &Connection, queue: i64, latest: i64) -> rusqlite::Result<()> {
     file.execute(
         "UPDATE message SET due = ?2 WHERE queue = ?1 AND due > ?2",
@@ -282,7 +283,7 @@ fn headers_to_text(headers: &Headers) -> Option<String> {
     if headers.is_empty() {
         return None;
     }
-    Some(serde_json::to_string(headers).expect("a map of texts is always JSON"))
+    Some(serde_json::to_string(headers).expect("a map of strings can always be serialized"))
 }
 
 fn headers_from_text(text: Option<&str>) -> rusqlite::Result<Headers> {

@@ -6,18 +6,18 @@ use rustix::io::Errno;
 
 use crate::BusError;
 
-/// Ownership of a data folder, as long as it lives. The operating system takes it back when the process dies, however
-/// it dies.
+/// An exclusive lock of a data folder, held until dropped. The operating system releases it when the process ends for any
+/// reason.
 #[derive(Debug)]
 pub(super) struct FolderLock {
     _file: File,
 }
 
 impl FolderLock {
-    /// Takes the folder.
+    /// Locks the folder.
     ///
     /// # Errors
-    /// [`BusError::InUse`] when this or another process has it, [`BusError::File`] when the lock file cannot be used.
+    /// [`BusError::InUse`] when this or another process holds the lock, [`BusError::File`] when the lock file cannot be used.
     pub(super) fn take(folder: &Path) -> Result<Self, BusError> {
         let unusable = |error: std::io::Error| BusError::File {
             reason: error.to_string(),

@@ -1,22 +1,23 @@
 //! The bus on SQLite, inside one process.
 //!
-//! The same promises as RabbitMQ, at the scale of one machine: what [`Bus::publish`] confirmed is on the disk and
-//! outlives a kill and a loss of power; what was not acknowledged is delivered again; the retry ladder, dead letters,
-//! results and replies go where the [topology](lockstep_protocol::topology) says.
+//! It gives the same guarantees as RabbitMQ on the scale of one machine: messages that [`Bus::publish`] confirmed are on
+//! disk and survive a kill and a power failure, unacknowledged messages are delivered again, and messages are routed by the
+//! [topology](lockstep_protocol::topology), retry delays and dead-lettering included.
 //!
 //! # How it works
-//! One thread, the [writer], owns the file. Whoever publishes or acknowledges sends it a [request] and the writer does
-//! all that is waiting in one transaction, with one sync. What it keeps in memory is who reads which [queue] and how far
-//! it was read: messages stay in the file until they are acknowledged, and a consumer never holds more than its
-//! prefetch, so a queue of a million messages costs no memory.
+//! One thread, the [writer], owns the file. Publishers and consumers send it [request]s, and the writer executes all waiting
+//! requests in one transaction with one sync. In memory it keeps the subscribers of each [queue] and the position up to
+//! which the queue was read. Messages stay in the file until they are acknowledged, and a consumer holds no more than its
+//! prefetch, so a queue of a million messages needs no memory.
 //!
-//! Delivering writes nothing. That a message is unacknowledged is known in memory alone, and its row is still there
-//! after a crash. Each queue has a *mark* in the file, set ahead in large steps: messages up to it may have been
-//! delivered, and are called redelivered when the bus is opened again. An orderly close sets it exactly.
+//! Delivering a message does not write to the file. Whether a message is unacknowledged is known in memory only; after a
+//! crash its row still exists. Each queue has a *mark* in the file, which advances in large steps: messages up to the mark
+//! may have been delivered, and are flagged as redelivered after the bus is opened again. A regular close stores the exact
+//! mark.
 //!
-//! # What it does not do
-//! Queues have no delivery limit and inlet lanes no length: on RabbitMQ these are a last resort and an operator's
-//! policy. The file does not shrink by itself; freed pages are used again.
+//! # Differences from RabbitMQ
+//! Queues have no delivery limit, and ingress lanes have no maximum length. The file does not shrink; freed pages are
+//! reused.
 
 mod broker;
 mod clock;
@@ -45,15 +46,15 @@ use self::request::{Control, Publish, Request};
 use self::writer::Writer;
 use crate::{Bus, BusError, BusStatus, ConsumeOptions, Consumer, Outgoing, PublishError};
 
-/// Who publishes everything: there is one process, and nobody to authenticate.
+/// The `user_id` of every message: there is one process and no authentication.
 const USER: &str = "lockstep";
-/// How many requests may wait for the writer before those who ask must wait to ask.
+/// The most requests that wait for the writer; further callers wait for room.
 const REQUESTS: usize = 256;
 
-/// What can be chosen when opening an [`EmbeddedBus`].
+/// Options of an [`EmbeddedBus`].
 #[derive(Clone, Copy, Debug)]
 pub struct EmbeddedOptions {
-    /// How long a reply queue outlives its last reader.
+    /// How long a reply queue exists without a consumer.
     pub reply_expires: Duration,
 }
 
@@ -65,22 +66,22 @@ impl Default for EmbeddedOptions {
     }
 }
 
-/// A bus in a folder of this machine, owned by this process.
+/// A bus in a local folder, owned by this process.
 #[derive(Debug)]
 pub struct EmbeddedBus {
-    /// Read by the writer.
+    /// Requests to the writer.
     requests: mpsc::Sender<Request>,
-    /// Written by the writer, which holds the other end as long as it lives.
+    /// The status that the writer publishes; closed when the writer has ended.
     status: watch::Receiver<BusStatus>,
     closing: CancellationToken,
 }
 
 impl EmbeddedBus {
-    /// Opens the bus in this folder, and makes folder and file if need be. The objects of the contract are there at
-    /// once; [`Bus::declare`] may change the times of the ladder. Reads and writes the disk before it returns.
+    /// Opens the bus in this folder; creates the folder and the file if they do not exist. The objects of the default topology
+    /// are declared already; [`Bus::declare`] can change the retry delays. Blocks on disk I/O.
     ///
     /// # Errors
-    /// [`BusError::InUse`] when this or another process has opened it, [`BusError::File`] when the file cannot be used.
+    /// [`BusError::InUse`] when this or another process has it open, [`BusError::File`] when the file cannot be used.
     pub fn open(folder: &Path, options: EmbeddedOptions) -> Result<Arc<Self>, BusError> {
         std::fs::create_dir_all(folder).map_err(unusable)?;
         let lock = FolderLock::take(folder)?;
@@ -115,7 +116,7 @@ impl EmbeddedBus {
         }))
     }
 
-    /// Asks the writer, and waits for its answer.
+    /// Sends a request to the writer, and waits for its response.
     async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, Closed> {
         let (done, answer) = oneshot::channel();
         self.requests.send(request(done)).await.map_err(|_| Closed)?;
@@ -123,7 +124,7 @@ impl EmbeddedBus {
     }
 }
 
-/// The writer is gone.
+/// The writer has ended.
 struct Closed;
 
 #[async_trait]
@@ -134,7 +135,7 @@ impl Bus for EmbeddedBus {
             .unwrap_or(Err(PublishError::Closed))
     }
 
-    /// However acknowledgements are to travel: here each settles its rows, at once.
+    /// Ignores `options.acknowledge`: every acknowledgement is executed at once.
     async fn consume(&self, queue: Queue, options: ConsumeOptions) -> Result<Box<dyn Consumer>, BusError> {
         let subscription = self
             .ask(|done| {
@@ -174,7 +175,7 @@ impl Bus for EmbeddedBus {
 
     async fn close(&self) {
         self.closing.cancel();
-        // An error says that it is closed already.
+        // An error means that the bus is closed already.
         let _ = self.ask(|done| Request::Control(Control::Close { done })).await;
     }
 }

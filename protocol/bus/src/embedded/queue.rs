@@ -1,4 +1,4 @@
-//! What is known in memory about a queue: who reads it, and how far it was read. Messages themselves stay in the file.
+//! The state of a queue in memory: its subscribers, and the position up to which it was read. Messages stay in the file.
 
 use std::collections::BTreeSet;
 
@@ -8,36 +8,36 @@ use super::file::StoredQueue;
 use super::request::{Numbered, SubscriberId};
 use super::routing::Rules;
 
-/// How far the mark is set ahead of what is delivered, so that delivering seldom writes. After a crash as many messages
-/// may be called redelivered that were not.
+/// How far the mark is set ahead of the delivered messages, so that delivering rarely writes. After a crash up to this many
+/// messages are flagged as redelivered that were not delivered before.
 const MARK_AHEAD: i64 = 10_000;
 
-/// A queue.
+/// A queue, with what is known about it in memory.
 #[derive(Debug)]
 pub(super) struct Queue {
     pub(super) id: i64,
     pub(super) name: String,
     pub(super) rules: Rules,
     pub(super) subscribers: Vec<Subscriber>,
-    /// How many messages are in the file; known only where a length is set.
+    /// How many messages are in the file; known only if the queue has a maximum length.
     pub(super) length: Option<i64>,
-    /// Reply queues: since when nobody reads it.
+    /// On reply queues: since when it has no subscriber.
     pub(super) unread_since: Option<i64>,
-    /// Given back, to be delivered first.
+    /// Messages that were returned unacknowledged; they are delivered first.
     returned: BTreeSet<i64>,
-    /// Messages up to this id were delivered since the bus was opened, or are in `returned`.
+    /// Messages up to this id were delivered since the bus was opened.
     cursor: i64,
-    /// There may be messages after the cursor.
+    /// Whether there may be messages after the cursor.
     unread: bool,
     /// Messages up to this id may have been delivered before the bus was opened.
     delivered_before: i64,
-    /// What the file says in `delivered_before`'s place: never below the cursor of a delivered message.
+    /// The mark in the file; never below the id of a delivered message.
     mark: i64,
-    /// The subscriber whose turn it is.
+    /// The index of the subscriber that gets the next message (round robin).
     turn: usize,
 }
 
-/// Somebody who reads a queue.
+/// A consumer of a queue.
 #[derive(Debug)]
 pub(super) struct Subscriber {
     pub(super) id: SubscriberId,
@@ -46,14 +46,14 @@ pub(super) struct Subscriber {
     pub(super) deliveries: mpsc::Sender<Numbered>,
 }
 
-/// What to read for the subscribers of a queue.
+/// Which messages to read from the file for the subscribers of a queue.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Reading {
-    /// These first.
+    /// Returned messages to read first.
     pub(super) returned: Vec<i64>,
-    /// Then what comes after this.
+    /// Then messages with higher ids than this.
     pub(super) after: i64,
-    /// As many of those.
+    /// The most messages to read after `after`.
     pub(super) limit: usize,
 }
 
@@ -81,12 +81,12 @@ impl Queue {
         }
     }
 
-    /// A message was added at the end.
+    /// Notes that a message was added at the end.
     pub(super) fn added(&mut self) {
         self.unread = true;
     }
 
-    /// What to read now, at most `most` messages, if there is anything and somebody has room for it.
+    /// What to read now, at most `most` messages. `None` if there is nothing to read or no subscriber has room.
     pub(super) fn reading(&self, most: usize) -> Option<Reading> {
         let credit: usize = self.subscribers.iter().map(Subscriber::credit).sum();
         let room = credit.min(most);
@@ -102,22 +102,22 @@ impl Queue {
         })
     }
 
-    /// The mark to be written before a message with this id may be delivered, if any.
+    /// The mark to write before a message with this id is delivered; `None` if the current one is high enough.
     pub(super) fn mark_for(&self, highest: i64) -> Option<i64> {
         (highest > self.mark).then_some(highest + MARK_AHEAD)
     }
 
-    /// The mark was written.
+    /// Notes that the mark was written.
     pub(super) fn marked(&mut self, mark: i64) {
         self.mark = mark;
     }
 
-    /// The mark that says no more than the truth, for an orderly end.
+    /// The lowest correct mark, for a regular close.
     pub(super) fn exact_mark(&self) -> i64 {
         self.cursor.max(self.delivered_before)
     }
 
-    /// Hands out what was read, each message to the next subscriber with room.
+    /// Delivers the messages that were read, each to the next subscriber with room.
     pub(super) fn hand_out(&mut self, reading: &Reading, fresh: Vec<Numbered>, again: Vec<Numbered>) {
         for id in &reading.returned {
             self.returned.remove(id);
@@ -147,16 +147,16 @@ impl Queue {
             }
             self.turn = place + 1;
             subscriber.unacknowledged.insert(id);
-            // The channel has room for the prefetch, so this fails only when the consumer is gone: it is found by
-            // `gone` later, and what it had comes back.
+            // The channel has room for the prefetch, so this fails only if the consumer was dropped. `gone` finds that
+            // later, and the message is returned to the queue.
             let _ = subscriber.deliveries.try_send(numbered);
             return;
         }
-        // Never more was read than there is room for; should it happen, nothing is lost.
+        // Not reached, since no more messages are read than there is room for; even so the message is not lost.
         self.returned.insert(id);
     }
 
-    /// Removes a subscriber, and takes back what it had not acknowledged. False if it is not one of this queue.
+    /// Removes a subscriber, and returns its unacknowledged messages to the queue. False if this queue does not have it.
     pub(super) fn unsubscribe(&mut self, id: SubscriberId) -> bool {
         let Some(place) = self.subscribers.iter().position(|subscriber| subscriber.id == id) else {
             return false;

@@ -3,12 +3,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{BusError, Delivery, Outgoing, PublishError};
 
-/// Names a subscriber while the bus is open.
+/// Identifies a subscriber while the bus is open.
 pub(super) type SubscriberId = u64;
-/// A delivery under the id of its row.
+/// A delivery with the id of its row.
 pub(super) type Numbered = (i64, Delivery);
 
-/// What the writer is asked to do. Asked by the bus, its consumers and their receipts; read by the writer alone.
+/// A request to the writer, sent by the bus, its consumers and their receipts.
 #[derive(Debug)]
 pub(super) enum Request {
     Publish(Publish),
@@ -16,21 +16,21 @@ pub(super) enum Request {
     Control(Control),
 }
 
-/// Keep these messages. Dropping the receiver withdraws the request if the writer has not come to it.
+/// Store these messages. Dropping the receiver withdraws the request unless the writer has already executed it.
 #[derive(Debug)]
 pub(super) struct Publish {
     pub(super) messages: Vec<Outgoing>,
     pub(super) done: oneshot::Sender<Result<(), PublishError>>,
 }
 
-/// Forget these deliveries.
+/// Delete these deliveries.
 #[derive(Debug)]
 pub(super) struct Ack {
     pub(super) subscriber: SubscriberId,
     pub(super) ids: Vec<i64>,
 }
 
-/// What is done by itself, after all that was asked before.
+/// A request that is executed on its own, after all earlier requests.
 #[derive(Debug)]
 pub(super) enum Control {
     Declare {
@@ -51,7 +51,7 @@ pub(super) enum Control {
     },
 }
 
-/// What a consumer gets when it starts.
+/// The result of subscribing.
 #[derive(Debug)]
 pub(super) struct Subscription {
     pub(super) subscriber: SubscriberId,

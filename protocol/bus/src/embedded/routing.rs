@@ -1,11 +1,11 @@
-//! Where a message goes: the topology's exchanges and bindings, as RabbitMQ would follow them.
+//! Routes messages by the exchanges and bindings of the topology, like RabbitMQ.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use lockstep_protocol::topology::{Argument, Binding, ExchangeKind, QueueDeclaration, REPLIES, Topology};
 
-/// The declared objects, prepared for look-up.
+/// The declared objects, indexed by name.
 #[derive(Debug)]
 pub(super) struct Routing {
     exchanges: HashMap<&'static str, Exchange>,
@@ -19,14 +19,14 @@ struct Exchange {
     bindings: Vec<Binding>,
 }
 
-/// What a queue does by itself.
+/// The arguments of a queue that the embedded bus implements.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Rules {
-    /// How long a message stays.
+    /// The time-to-live of messages.
     pub(super) ttl: Option<Duration>,
-    /// The exchange a message goes to after that. Without one it is dropped.
+    /// The dead-letter exchange of expired messages. Without one they are dropped.
     pub(super) dead_letter_to: Option<&'static str>,
-    /// How many messages it keeps, dropping the oldest.
+    /// The maximum length; the oldest messages beyond it are dropped.
     pub(super) max_length: Option<i64>,
 }
 
@@ -59,8 +59,8 @@ impl Routing {
         }
     }
 
-    /// The queues that get a message published to this exchange with this key, or `None` if there is no such exchange.
-    /// Reply queues are bound by their name as long as they exist.
+    /// The queues that get a message published to this exchange with this key; `None` if the exchange does not exist.
+    /// Existing reply queues are bound by their name.
     pub(super) fn route<'a>(
         &'a self,
         exchange: &str,
@@ -73,7 +73,7 @@ impl Routing {
             let mut queues: Vec<&str> = exchange
                 .bindings
                 .iter()
-                .filter(|binding| takes(exchange.kind, binding.key, key))
+                .filter(|binding| matches_key(exchange.kind, binding.key, key))
                 .map(|binding| binding.queue)
                 .collect();
             if name == REPLIES && is_reply_queue(key) {
@@ -86,12 +86,12 @@ impl Routing {
         }
     }
 
-    /// What this queue does by itself; reply queues do nothing.
+    /// The rules of this queue; reply queues have none.
     pub(super) fn rules(&self, queue: &str) -> Rules {
         self.rules.get(queue).copied().unwrap_or_default()
     }
 
-    /// The declared queues.
+    /// The names of the declared queues.
     pub(super) fn queues(&self) -> impl Iterator<Item = &'static str> {
         self.rules.keys().copied()
     }
@@ -114,8 +114,8 @@ impl Rules {
     }
 }
 
-/// Whether a binding with this pattern takes this key. The topology's patterns are either whole keys or `#`.
-fn takes(kind: ExchangeKind, pattern: &str, key: &str) -> bool {
+/// Whether a binding matches a routing key. Patterns in the topology are whole keys or `#`.
+fn matches_key(kind: ExchangeKind, pattern: &str, key: &str) -> bool {
     match kind {
         ExchangeKind::Fanout => true,
         ExchangeKind::Direct => pattern == key,
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn destinations_reach_the_queues_the_topology_says() {
+    fn every_destination_reaches_its_queue() {
         let reply = ReplyQueue::of("netbox", "1").expect("the name is short");
         let gone = ReplyQueue::of("netbox", "gone").expect("the name is short");
         let table = [
@@ -158,7 +158,6 @@ mod tests {
                 Destination::Delay(RetryDelay::Minutes2, Lane::Cvp),
                 "lockstep.delay.2m",
             ),
-            (Destination::Dead, "lockstep.dead"),
             (Destination::Reply(reply.clone()), "lockstep.reply.netbox.1"),
             (Destination::Reply(gone), "lockstep.results"),
             (Destination::Results(Kind::EventApplied), "lockstep.results"),
@@ -174,17 +173,17 @@ mod tests {
     }
 
     #[test]
-    fn every_topic_pattern_is_a_whole_key_or_everything() {
+    fn every_topic_pattern_is_a_whole_key_or_a_hash() {
         for binding in Topology::new(1.0).bindings {
             assert!(
                 binding.key == "#" || !binding.key.contains(['#', '*']),
-                "{binding:?} needs patterns that routing does not know"
+                "{binding:?} has a pattern that routing does not support"
             );
         }
     }
 
     #[test]
-    fn queues_keep_the_rules_of_their_arguments() {
+    fn rules_are_read_from_the_queue_arguments() {
         let routing = Routing::new(&Topology::new(0.5));
         let delay = routing.rules("lockstep.delay.5s");
         assert_eq!(delay.ttl, Some(Duration::from_millis(2500)));

@@ -5,15 +5,15 @@ CREATE TABLE queue (
     name TEXT NOT NULL UNIQUE,
     -- Messages with an id up to this may have been delivered before.
     mark INTEGER NOT NULL DEFAULT 0,
-    -- Reply queues: since when nobody reads it, in milliseconds. NULL while somebody does.
+    -- On reply queues: since when there is no consumer, in milliseconds. NULL while there is one.
     unread_since INTEGER
 );
 
 CREATE TABLE message (
-    -- Given by the bus, ascending: the order of the queue.
+    -- Assigned by the bus in ascending order, which is the order of the queue.
     id INTEGER PRIMARY KEY,
     queue INTEGER NOT NULL REFERENCES queue (id),
-    -- When its time in this queue is over, in milliseconds. NULL for ever.
+    -- When the message expires in this queue, in milliseconds. NULL: never.
     due INTEGER,
     exchange TEXT NOT NULL,
     routing_key TEXT NOT NULL,
@@ -24,7 +24,7 @@ CREATE TABLE message (
     reply_to TEXT,
     -- In seconds.
     timestamp INTEGER,
-    -- A JSON object of texts. NULL if there are none.
+    -- A JSON object of strings. NULL if there are no headers.
     headers TEXT,
     body BLOB NOT NULL
 );

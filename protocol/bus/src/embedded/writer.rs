@@ -1,5 +1,5 @@
-//! The one thread that owns the file. It takes all that was asked meanwhile and does it in one transaction, with one
-//! sync to the disk; then it tells those who asked, and hands out what there is to deliver.
+//! The thread that owns the file. It executes all waiting requests in one transaction with one sync, sends the responses,
+//! and then delivers messages to consumers.
 
 use std::time::{Duration, Instant};
 
@@ -16,53 +16,53 @@ use super::lock::FolderLock;
 use super::request::{Control, Publish, Request, SubscriberId, Subscription};
 use crate::{BusError, BusStatus};
 
-/// After this many messages a transaction ends, so that nobody waits long for their part of it.
+/// The most messages in one transaction, which limits how long a request waits for the commit.
 const MESSAGES_AT_ONCE: usize = 10_000;
-/// The most messages read for a queue before others have their turn.
+/// The most messages read from one queue before the next queue is read.
 const READ_AT_ONCE: usize = 1000;
-/// The first wait after a failed transaction, and the longest.
+/// The shortest and the longest delay after a failed transaction.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
 
-/// What the thread owns. Fields are dropped in this order: consumers end, the file is closed, the folder is given
-/// back, and last those who still ask learn that the bus is closed.
+/// The state of the thread. The order of the fields matters, since they are dropped in it: consumers end, the file is closed,
+/// the folder is unlocked, and pending requests fail because the bus is closed.
 #[derive(Debug)]
 pub(super) struct Writer {
     pub(super) broker: Broker,
     pub(super) file: Connection,
     pub(super) _lock: FolderLock,
-    /// Wakes the thread in time; it has a timer of its own, so that it depends on nobody's runtime.
+    /// Wakes the thread when messages are due. A runtime of its own, so that the bus does not depend on the caller's.
     pub(super) timer: Runtime,
-    /// Written here, read by the bus. When it goes, the bus is closed.
+    /// The status that the bus reads. Dropping it tells the bus that the writer has ended.
     pub(super) status: watch::Sender<BusStatus>,
-    /// Cancelled by the bus: what fails now is not tried again.
+    /// Cancelled when the bus closes; failed transactions are then not retried.
     pub(super) closing: CancellationToken,
-    /// Since when transactions fail.
+    /// Since when transactions fail; `None` while they succeed.
     pub(super) outage: Option<Instant>,
-    /// Written by the bus, its consumers and receipts.
+    /// Requests of the bus, its consumers and receipts.
     pub(super) requests: mpsc::Receiver<Request>,
 }
 
-/// What is done together.
+/// Requests that are executed in one transaction.
 #[derive(Debug, Default)]
 struct Work {
     publishes: Vec<Publish>,
-    /// By queue, messages to delete.
+    /// Acknowledged messages to delete, by queue.
     settled: Vec<(i64, Vec<i64>)>,
     messages: usize,
 }
 
-/// Why the thread goes on.
+/// Why the thread woke up.
 enum Wake {
     Asked(Request),
     Time,
     End,
 }
 
-/// A transaction failed, and the bus is closing.
+/// A transaction failed and is not retried, since the bus is closing.
 struct GivenUp;
 
 impl Writer {
-    /// Works until the bus is closed, or nobody is left who could ask.
+    /// Executes requests until the bus is closed, or all senders of requests are dropped.
     pub(super) fn run(mut self) {
         let mut more = false;
         let closed = loop {
@@ -100,14 +100,14 @@ impl Writer {
             tokio::select! {
                 biased;
                 request = requests.recv() => request.map_or(Wake::End, Wake::Asked),
-                // Also where whoever closed the bus did not stay to ask for it.
+                // The future of `close` may have been dropped before it sent its request.
                 () = self.closing.cancelled() => Wake::End,
                 () = tokio::time::sleep(due) => Wake::Time,
             }
         })
     }
 
-    /// Takes all that was asked, up to the first thing that must be done by itself.
+    /// Collects waiting requests, up to the first one that is executed on its own.
     fn gather(&mut self, first: Option<Request>) -> (Work, Option<Control>) {
         let mut work = Work::default();
         let mut next = first;
@@ -141,7 +141,7 @@ impl Writer {
             }
             let mut results = Vec::with_capacity(work.publishes.len());
             for publish in &work.publishes {
-                // Who gave up waiting, in an outage, publishes again.
+                // The caller stopped waiting, such as during an outage, and will publish again.
                 let withdrawn = publish.done.is_closed();
                 results.push(if withdrawn {
                     Ok(())
@@ -151,7 +151,7 @@ impl Writer {
             }
             Ok(results)
         });
-        // Given up: those who wait learn by the dropped sender that the bus is closed.
+        // On `GivenUp` the senders are dropped, and the callers get the error that the bus is closed.
         if let Ok(results) = results {
             for (publish, result) in work.publishes.into_iter().zip(results) {
                 let _ = publish.done.send(result);
@@ -165,7 +165,7 @@ impl Writer {
         }
     }
 
-    /// Does one thing. If it is given up, dropping the sender says so.
+    /// Executes one control request. If its transaction is given up, the sender is dropped and the caller gets an error.
     fn control(&mut self, control: Control) {
         match control {
             Control::Declare { topology, done } => {
@@ -188,7 +188,7 @@ impl Writer {
                     let _ = done.send(());
                 }
             }
-            Control::Close { .. } => unreachable!("the loop ends with it"),
+            Control::Close { .. } => unreachable!("`run` handles it"),
         }
     }
 
@@ -209,12 +209,12 @@ impl Writer {
     fn unsubscribe(&mut self, subscriber: SubscriberId) {
         debug!(subscriber, "consumer of the embedded bus ended");
         if let Some(reply) = self.broker.unsubscribe(subscriber) {
-            // Given up: opening the bus again notes it as well.
+            // If this is given up, opening the bus again does the same.
             let _ = self.persist(|broker, file| broker.note_unread(file, reply));
         }
     }
 
-    /// Reads for all who have room, and says whether there may be more to read.
+    /// Reads messages for all subscribers with room, and returns whether there may be more to read.
     fn deliver(&mut self) -> bool {
         for subscriber in self.broker.gone() {
             self.unsubscribe(subscriber);
@@ -229,7 +229,7 @@ impl Writer {
         !self.broker.readings(1).is_empty()
     }
 
-    /// Does it in one transaction, again and again until it succeeds or the bus is closing.
+    /// Runs an operation in a transaction, and retries it until it succeeds or the bus is closing.
     fn persist<T>(
         &mut self,
         mut operation: impl FnMut(&mut Broker, &Connection) -> rusqlite::Result<T>,
@@ -250,7 +250,7 @@ impl Writer {
         }
     }
 
-    /// Waits, unless the bus is closing.
+    /// Waits; returns false if the bus is closing.
     fn pause(&self, wait: Duration) -> bool {
         self.timer
             .block_on(async { tokio::time::timeout(wait, self.closing.cancelled()).await })
@@ -262,7 +262,7 @@ impl Writer {
         if self.outage.is_none() {
             self.outage = Some(Instant::now());
             self.status.send_replace(BusStatus::Blocked);
-            warn!(%error, "embedded bus cannot write to its file, trying again until it can");
+            warn!(%error, "the embedded bus cannot write to its file, retrying");
         }
     }
 
@@ -270,11 +270,11 @@ impl Writer {
         if let Some(since) = self.outage.take() {
             self.status.send_replace(BusStatus::Connected);
             let duration_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
-            info!(duration_ms, "embedded bus writes to its file again");
+            info!(duration_ms, "the embedded bus can write to its file again");
         }
     }
 
-    /// Leaves the file as exact as it can be, and gives everything back before it says so.
+    /// Stores the exact marks and releases file and folder before it confirms that the bus is closed.
     fn finish(mut self, closed: Option<oneshot::Sender<()>>) {
         self.closing.cancel();
         self.broker.dismiss();
@@ -283,7 +283,7 @@ impl Writer {
             .is_err()
         {
             warn!(
-                "embedded bus closed while it could not write: more deliveries than necessary will say redelivered"
+                "the embedded bus closed without storing its position: some new messages will be flagged as redelivered"
             );
         }
         self.status.send_replace(BusStatus::Closed);

@@ -1,4 +1,4 @@
-//! One contract, every implementation of the bus.
+//! The contract suite for every implementation of the bus, and tests of each implementation.
 #![cfg(any(feature = "amqp", feature = "embedded"))]
 
 #[cfg(feature = "amqp")]

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use lockstep_protocol::topology::access::INLET_MAX_LENGTH;
+use lockstep_protocol::topology::access::INGRESS_MAX_LENGTH;
 use serde::Serialize;
 
 use super::management::Access;
@@ -54,7 +54,7 @@ pub(super) struct Setup {
     #[arg(
         long,
         value_name = "COUNT",
-        default_value_t = INLET_MAX_LENGTH,
+        default_value_t = INGRESS_MAX_LENGTH,
         value_parser = clap::value_parser!(u32).range(1000..),
         requires = "setup_broker"
     )]

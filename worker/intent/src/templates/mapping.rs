@@ -167,7 +167,7 @@ mod tests {
             ),
             (
                 "SPINE: {entrypoint: a}",
-                "1:1: is no device type: \"SPINE\" is none of UNKNOWN",
+                "1:1: is no device type: \"SPINE\" is not one of UNKNOWN",
             ),
             ("ACCESS: a.j2", "1:9: must be a map with entrypoint"),
             ("ACCESS:\n  dependencies: []", "2:3: entrypoint is missing"),

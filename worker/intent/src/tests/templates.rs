@@ -55,7 +55,7 @@ fn a_change_concerns_the_types_whose_part_it_is() {
         (
             &[mapping],
             &[(FILE, "eos/mapping.yml", "ACESS: {entrypoint: a}")],
-            "eos/mapping.yml:1:1: is no device type: \"ACESS\" is none of UNKNOWN, ACCESS, DIST, CORE, FIREWALL",
+            "eos/mapping.yml:1:1: is no device type: \"ACESS\" is not one of UNKNOWN, ACCESS, DIST, CORE, FIREWALL",
         ),
         // Broken before, and not by this change; but nobody can say whom it concerns.
         (

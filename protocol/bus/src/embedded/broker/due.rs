@@ -1,4 +1,4 @@
-//! What happens because time passes: waits on the ladder end, results grow old, reply queues expire.
+//! Time-driven work: retry delays end, results expire, and unused reply queues are deleted.
 
 use std::time::Duration;
 
@@ -13,19 +13,19 @@ use crate::embedded::queue::Queue;
 const AT_ONCE: i64 = 1000;
 
 impl Broker {
-    /// Whether something is due.
+    /// Whether a message or a reply queue is due.
     pub(in crate::embedded) fn is_due(&self) -> bool {
         self.until_due().is_some_and(|wait| wait.is_zero())
     }
 
-    /// How long it is until something is due.
+    /// How long until the next message or reply queue is due.
     pub(in crate::embedded) fn until_due(&self) -> Option<Duration> {
         let expiries = self.queues.values().filter_map(|queue| self.expiry(queue));
         let next = self.next_due.into_iter().chain(expiries).min()?;
         Some(self.clock.until(next))
     }
 
-    /// Moves or drops messages whose time is over, and removes reply queues nobody came back to. Says which.
+    /// Moves or drops expired messages, deletes expired reply queues, and returns the ids of the latter.
     pub(in crate::embedded) fn work_due(&mut self, file: &Connection) -> rusqlite::Result<Vec<i64>> {
         let now = self.clock.now_ms();
         for message in file::overdue(file, now, AT_ONCE)? {
@@ -45,7 +45,7 @@ impl Broker {
         Ok(removed)
     }
 
-    /// Forgets queues that are no longer in the file.
+    /// Removes queues from memory after their deletion was committed.
     pub(in crate::embedded) fn forget(&mut self, removed: &[i64]) {
         for id in removed {
             if let Some(queue) = self.queues.remove(id) {
@@ -54,7 +54,7 @@ impl Broker {
         }
     }
 
-    /// Nobody reads the reply queue any more: its time begins to run.
+    /// Notes that a reply queue has no consumer, which starts its expiry.
     pub(in crate::embedded) fn note_unread(&mut self, file: &Connection, queue: i64) -> rusqlite::Result<()> {
         let now = self.clock.now_ms();
         file::set_unread_since(file, queue, Some(now))?;
@@ -62,8 +62,8 @@ impl Broker {
         Ok(())
     }
 
-    /// Whoever read a reply queue when the process ended is gone.
-    pub(super) fn take_leave_of_readers(&mut self, file: &Connection) -> rusqlite::Result<()> {
+    /// Starts the expiry of reply queues that had a consumer when the process ended.
+    pub(super) fn expire_reply_queues_of_last_process(&mut self, file: &Connection) -> rusqlite::Result<()> {
         let was_read = |queue: &&Queue| is_reply(&queue.name) && queue.unread_since.is_none();
         let left: Vec<i64> = self
             .queues
@@ -77,7 +77,7 @@ impl Broker {
         Ok(())
     }
 
-    /// A message's time in its queue is over: it goes on to the queue's dead-letter exchange, or nowhere.
+    /// Moves an expired message to the queue's dead-letter exchange, or drops it if there is none.
     fn expire(&mut self, file: &Connection, message: &Overdue) -> rusqlite::Result<()> {
         let rules = self.queues.get(&message.queue).map(|queue| queue.rules);
         if let Some(exchange) = rules.and_then(|rules| rules.dead_letter_to) {
@@ -89,7 +89,7 @@ impl Broker {
         self.delete(file, message.queue, &[message.id])
     }
 
-    /// When this queue goes, if it is a reply queue that nobody reads.
+    /// When this queue is deleted; `None` unless it is a reply queue without a consumer.
     fn expiry(&self, queue: &Queue) -> Option<i64> {
         let since = queue.unread_since.filter(|_| queue.subscribers.is_empty())?;
         Some(since.saturating_add(millis(self.reply_expires)))

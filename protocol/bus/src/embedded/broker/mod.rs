@@ -1,8 +1,8 @@
-//! What happens to messages: a broker on one file.
+//! The broker's logic: stores, routes, expires and delivers messages of one file.
 //!
-//! Functions that take the file run inside a transaction of the writer, and may run again when that failed. What they
-//! note in memory before the commit therefore only ever makes the broker look once more than necessary; all else is
-//! noted by functions that do not take the file, after the commit.
+//! Functions that take the file run inside a transaction of the writer, which may fail and be retried. Before the commit they
+//! only change state whose error causes a superfluous read at worst. All other state in memory is changed after the commit,
+//! by functions that do not take the file.
 
 mod due;
 mod subscriptions;
@@ -30,18 +30,18 @@ pub(super) struct Broker {
     names: HashMap<String, i64>,
     next_message: i64,
     next_subscriber: SubscriberId,
-    /// Not later than when the next message is due.
+    /// A lower bound of when the next message is due.
     next_due: Option<i64>,
     clock: SteadyClock,
     reply_expires: Duration,
 }
 
 impl Broker {
-    /// Takes up what the file holds, with the objects of the contract declared.
+    /// Loads the queues from the file, and declares the default topology.
     pub(super) fn load(file: &Connection, reply_expires: Duration) -> rusqlite::Result<Self> {
-        let contract = Topology::new(1.0);
+        let topology = Topology::new(1.0);
         let mut broker = Self {
-            routing: Routing::new(&contract),
+            routing: Routing::new(&topology),
             queues: BTreeMap::new(),
             names: HashMap::new(),
             next_message: file::highest_id(file)? + 1,
@@ -51,14 +51,14 @@ impl Broker {
             reply_expires,
         };
         broker.add(file::queues(file)?);
-        let added = broker.declare(file, &contract)?;
-        broker.declared(&contract, added);
+        let stored = broker.declare(file, &topology)?;
+        broker.declared(&topology, stored);
         broker.next_due = file::next_due(file)?;
-        broker.take_leave_of_readers(file)?;
+        broker.expire_reply_queues_of_last_process(file)?;
         Ok(broker)
     }
 
-    /// Makes the queues of a topology, and says what they are in the file.
+    /// Adds the queues of a topology to the file, and returns all queues in it.
     pub(super) fn declare(
         &self,
         file: &Connection,
@@ -74,18 +74,18 @@ impl Broker {
         file::queues(file)
     }
 
-    /// Routes by this topology from now on.
+    /// Uses this topology for routing from now on.
     pub(super) fn declared(&mut self, topology: &Topology, stored: Vec<StoredQueue>) {
         self.routing = Routing::new(topology);
         self.add(stored);
         for queue in self.queues.values_mut() {
             queue.rules = self.routing.rules(&queue.name);
         }
-        // Waits may have become shorter: look once.
+        // Retry delays may have become shorter.
         self.next_due = Some(self.clock.now_ms());
     }
 
-    /// Keeps the messages of one request: all, or none of them.
+    /// Stores the messages of one request: all or none of them.
     pub(super) fn publish(
         &mut self,
         file: &Connection,
@@ -108,8 +108,8 @@ impl Broker {
         Ok(Ok(()))
     }
 
-    /// Notes that deliveries are settled, and says which messages of which queue are to be deleted. A late
-    /// acknowledgement, by a subscriber who is gone, settles nothing.
+    /// Notes that deliveries are acknowledged, and returns the queue and the messages to delete. An acknowledgement of a
+    /// subscriber that was removed has no effect.
     pub(super) fn acknowledge(&mut self, ack: Ack) -> Option<(i64, Vec<i64>)> {
         let Ack { subscriber, mut ids } = ack;
         let (queue, found) = self.queues.values_mut().find_map(|queue| {
@@ -123,7 +123,7 @@ impl Broker {
         Some((queue, ids))
     }
 
-    /// Deletes settled messages.
+    /// Deletes acknowledged or expired messages.
     pub(super) fn delete(&mut self, file: &Connection, queue: i64, ids: &[i64]) -> rusqlite::Result<()> {
         let mut deleted = 0;
         for id in ids {
@@ -139,7 +139,7 @@ impl Broker {
         Ok(())
     }
 
-    /// After a transaction failed: lengths noted meanwhile may be wrong.
+    /// Resets the queue lengths, which a failed transaction may have left wrong.
     pub(super) fn forget_lengths(&mut self) {
         for queue in self.queues.values_mut() {
             queue.length = None;
@@ -152,7 +152,7 @@ impl Broker {
         Some(names.iter().map(|name| self.names[*name]).collect())
     }
 
-    /// The place at the end of a queue: the id of the next message, and when its time there is over.
+    /// Assigns the next message at the end of a queue its id and its due time.
     fn place(&mut self, queue: i64) -> (i64, Option<i64>) {
         let id = self.next_message;
         self.next_message += 1;
@@ -163,7 +163,7 @@ impl Broker {
         (id, due)
     }
 
-    /// Drops the oldest message of a queue that has just grown beyond its length.
+    /// Drops the oldest messages of a queue beyond its maximum length.
     fn shorten(&mut self, file: &Connection, queue: i64) -> rusqlite::Result<()> {
         let queue = self.queue(queue);
         let Some(most) = queue.rules.max_length else {
@@ -180,7 +180,7 @@ impl Broker {
         Ok(())
     }
 
-    /// Takes up queues that are not known yet.
+    /// Adds queues that are not in memory yet.
     fn add(&mut self, stored: Vec<StoredQueue>) {
         for stored in stored {
             if !self.queues.contains_key(&stored.id) {
@@ -194,7 +194,7 @@ impl Broker {
     fn queue(&mut self, id: i64) -> &mut Queue {
         self.queues
             .get_mut(&id)
-            .expect("queues are named by ids that exist")
+            .expect("callers use ids of existing queues")
     }
 }
 
@@ -202,7 +202,7 @@ fn denied(message: &Outgoing) -> PublishError {
     PublishError::Denied {
         exchange: message.destination.exchange().to_owned(),
         routing_key: message.destination.routing_key().to_owned(),
-        reason: "there is no such exchange".to_owned(),
+        reason: "the exchange does not exist".to_owned(),
     }
 }
 

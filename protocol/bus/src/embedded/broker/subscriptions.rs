@@ -1,4 +1,4 @@
-//! Who reads which queue, and what they get.
+//! Subscribers of queues, and the delivery of messages to them.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::embedded::file::{self, StoredQueue};
 use crate::embedded::queue::{Queue, Reading, Subscriber};
 use crate::embedded::request::{Numbered, SubscriberId, Subscription};
 
-/// What was read for subscribers.
+/// Messages that were read for subscribers.
 #[derive(Debug)]
 pub(in crate::embedded) struct Found {
     again: Vec<Numbered>,
@@ -20,7 +20,7 @@ pub(in crate::embedded) struct Found {
     mark: Option<i64>,
 }
 
-/// Makes the reply queue if need be, and stops its time.
+/// Creates the reply queue if it does not exist, and stops its expiry.
 pub(in crate::embedded) fn open_reply(file: &Connection, name: &str) -> rusqlite::Result<Vec<StoredQueue>> {
     let id = file::add_queue(file, name)?;
     file::set_unread_since(file, id, None)?;
@@ -28,7 +28,7 @@ pub(in crate::embedded) fn open_reply(file: &Connection, name: &str) -> rusqlite
 }
 
 impl Broker {
-    /// Takes up queues that [`open_reply`] made.
+    /// Adds queues that [`open_reply`] created.
     pub(in crate::embedded) fn opened(&mut self, stored: Vec<StoredQueue>) {
         self.add(stored);
     }
@@ -36,7 +36,7 @@ impl Broker {
     /// Adds a subscriber to a queue.
     ///
     /// # Errors
-    /// When there is no such queue.
+    /// When the queue does not exist.
     pub(in crate::embedded) fn subscribe(
         &mut self,
         queue: &topology::Queue,
@@ -44,7 +44,7 @@ impl Broker {
     ) -> Result<Subscription, BusError> {
         let id = self.names.get(queue.name()).ok_or_else(|| BusError::Consume {
             queue: queue.name().to_owned(),
-            reason: "there is no such queue".to_owned(),
+            reason: "the queue does not exist".to_owned(),
         })?;
         let queue = self.queues.get_mut(id).expect("names lead to known queues");
         let prefetch = usize::from(prefetch.max(1));
@@ -64,8 +64,8 @@ impl Broker {
         })
     }
 
-    /// Removes a subscriber; what it had comes again. Says which reply queue has lost its last reader, if one has.
-    /// Removing a subscriber twice is harmless.
+    /// Removes a subscriber and returns its messages to the queue. Returns the reply queue that lost its last subscriber by
+    /// this, if any. Idempotent.
     pub(in crate::embedded) fn unsubscribe(&mut self, subscriber: SubscriberId) -> Option<i64> {
         let queue = self
             .queues
@@ -74,12 +74,12 @@ impl Broker {
         (queue.subscribers.is_empty() && is_reply(&queue.name)).then_some(queue.id)
     }
 
-    /// The subscribers whose consumer was dropped without a word.
+    /// The subscribers whose consumer was dropped.
     pub(in crate::embedded) fn gone(&self) -> Vec<SubscriberId> {
         self.queues.values().flat_map(Queue::gone).collect()
     }
 
-    /// What to read now, and from which queues.
+    /// What to read now, by queue.
     pub(in crate::embedded) fn readings(&self, most: usize) -> Vec<(i64, Reading)> {
         self.queues
             .values()
@@ -110,7 +110,7 @@ impl Broker {
         Ok(Found { again, fresh, mark })
     }
 
-    /// Hands out what was read.
+    /// Delivers the messages that were read.
     pub(in crate::embedded) fn hand_out(&mut self, queue: i64, reading: &Reading, found: Found) {
         let queue = self.queue(queue);
         if let Some(mark) = found.mark {
@@ -119,7 +119,7 @@ impl Broker {
         queue.hand_out(reading, found.fresh, found.again);
     }
 
-    /// Writes marks that say no more than the truth.
+    /// Writes the lowest correct mark of each queue.
     pub(in crate::embedded) fn write_exact_marks(&self, file: &Connection) -> rusqlite::Result<()> {
         for queue in self.queues.values() {
             file::set_mark(file, queue.id, queue.exact_mark())?;
@@ -127,7 +127,7 @@ impl Broker {
         Ok(())
     }
 
-    /// Lets all consumers end.
+    /// Removes all subscribers, which ends their consumers.
     pub(in crate::embedded) fn dismiss(&mut self) {
         for queue in self.queues.values_mut() {
             queue.subscribers.clear();

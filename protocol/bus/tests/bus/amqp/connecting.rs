@@ -5,16 +5,16 @@ use lockstep_bus::{Bus, BusError, BusStatus};
 use lockstep_protocol::topology::Topology;
 use lockstep_testbed::{Broker, FaultProxy, Mode, vhost, wait};
 
-use super::place::{connect, consumer, declared, options};
+use super::fixture::{connect, consumer, declared, options};
 use crate::contract::{BOUND, LANE, publish, take_and_ack, texts, work};
 
 #[tokio::test]
-async fn a_refused_login_is_said_at_once_and_without_the_password() {
+async fn a_refused_login_is_reported_at_once_and_without_the_password() {
     let vhost = vhost().await.unwrap();
     let user = vhost.create_user("nobody").await.unwrap();
     let wrong_password = user.url.replace(&user.password, "hunter2");
     let wrong_vhost = format!("{}-gone", vhost.url());
-    // Not allowed on any virtual host.
+    // This user has no permission on any virtual host.
     for url in [wrong_password, wrong_vhost, user.url.clone()] {
         let started = Instant::now();
         let error = AmqpBus::connect(options(&url)).await.unwrap_err();
@@ -34,7 +34,7 @@ async fn a_refused_login_is_said_at_once_and_without_the_password() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_none_is_refused() {
+async fn an_invalid_address_is_refused() {
     let error = AmqpBus::connect(options("rabbit:5672")).await.unwrap_err();
     assert!(matches!(error, BusError::Address { .. }), "{error:?}");
     let missing = AmqpOptions {
@@ -92,10 +92,10 @@ async fn connections(vhost: &lockstep_testbed::Vhost) -> Result<usize, String> {
 }
 
 #[tokio::test]
-async fn private_authority_is_trusted_where_it_is_named() {
+async fn private_authority_is_trusted_if_it_is_configured() {
     let broker = Broker::start_with_tls().await.unwrap();
     let url = broker.tls_url().unwrap();
-    // The broker may take plain connections a little earlier than these.
+    // The broker may accept plain connections a little earlier than TLS connections.
     let error = wait::until("a refusal", BOUND, async || {
         AmqpBus::connect(options(&url)).await.err()
     })

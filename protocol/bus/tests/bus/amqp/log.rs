@@ -1,4 +1,4 @@
-//! Hears what the code under test logs on this thread: the only sign of what a bus copes with by itself.
+//! Counts log events of the code under test on this thread, for behaviour that is visible only in the log.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Metadata, Subscriber};
 
 /// Counts the events with one message until it is dropped.
-pub(crate) struct Heard {
+pub(crate) struct LogCounter {
     count: Arc<AtomicUsize>,
     _guard: DefaultGuard,
 }
 
-impl Heard {
+impl LogCounter {
     pub(crate) fn listen(message: &'static str) -> Self {
         let count = Arc::default();
         let listener = Listener {

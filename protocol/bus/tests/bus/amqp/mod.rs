@@ -1,20 +1,20 @@
-//! The contract on RabbitMQ, and what only a broker can do to a bus. One virtual host a test.
+//! The contract suite on RabbitMQ, and tests of the AMQP implementation. Each test has its own virtual host.
 
-mod breaking;
+mod channel_errors;
 mod connecting;
+mod connection_loss;
+mod fixture;
 mod log;
-mod place;
 mod probing;
-mod refusing;
 
 mod in_order {
-    use super::place::Place;
+    use super::fixture::InOrder;
 
-    crate::contract::contract!(Place);
+    crate::contract::contract!(InOrder);
 }
 
 mod each {
-    use super::place::EachPlace;
+    use super::fixture::Each;
 
-    crate::contract::contract!(EachPlace);
+    crate::contract::contract!(Each);
 }

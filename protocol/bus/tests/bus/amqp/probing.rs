@@ -1,4 +1,4 @@
-//! What a user may do is asked without doing it; and the rights of each role are enough, and no more.
+//! Permission checks have no side effects, and each role has exactly the permissions it needs.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use lockstep_protocol::topology::{self, Destination, Lane, Queue, ReplyQueue, Re
 use lockstep_testbed::{User, Vhost, vhost, wait};
 use tokio::time::timeout;
 
-use super::place::{connect, declared};
+use super::fixture::{connect, declared};
 use crate::contract::{BOUND, message};
 
 const OPTIONS: ConsumeOptions = ConsumeOptions {
@@ -22,17 +22,17 @@ async fn user_of(vhost: &Vhost, role: Role) -> User {
     let user = vhost
         .create_user(role.as_str())
         .await
-        .expect("the broker takes it");
+        .expect("the broker accepts it");
     let rights = role.rights(&user.name);
     vhost
         .set_permissions(&user.name, &rights.configure, &rights.write, &rights.read)
         .await
-        .expect("the broker takes it");
+        .expect("the broker accepts it");
     for topic in rights.topics {
         vhost
             .set_topic_permissions(&user.name, topic.exchange, &topic.write, &topic.read)
             .await
-            .expect("the broker takes it");
+            .expect("the broker accepts it");
     }
     user
 }
@@ -40,7 +40,7 @@ async fn user_of(vhost: &Vhost, role: Role) -> User {
 async fn probe(user: &User) -> AmqpProbe {
     AmqpProbe::connect(&AmqpOptions::new(user.url.clone()))
         .await
-        .expect("the broker takes it")
+        .expect("the broker accepts the connection")
 }
 
 fn word(access: &Access) -> &'static str {
@@ -53,15 +53,15 @@ fn word(access: &Access) -> &'static str {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_role_may_do_its_work_and_nothing_else() {
+async fn each_role_has_exactly_its_permissions() {
     let vhost = vhost().await.unwrap();
     let setup = user_of(&vhost, Role::Setup).await;
-    // The set-up user can declare everything.
+    // The set-up user can declare every object.
     let owner = declared(&setup.url).await;
     let event = Kind::InterfaceUpdated.as_str();
     let command = Kind::SyncRequested.as_str();
     let publishing = [
-        // exchange, key, and who may: worker, gateway, console, producer, monitor
+        // exchange, key, and the access of: worker, gateway, console, producer, monitor
         (topology::EVENTS, event, ["no", "yes", "yes", "yes", "no"]),
         (topology::EVENTS, command, ["no", "no", "yes", "no", "no"]),
         (topology::EVENTS, "lockstep.unknown", ["no"; 5]),
@@ -71,7 +71,7 @@ async fn each_role_may_do_its_work_and_nothing_else() {
             "events",
             ["yes", "no", "no", "no", "no"],
         ),
-        // The broker itself puts what it gives up there.
+        // Only the broker publishes there, by dead-lettering.
         (topology::DEAD, "", ["no"; 5]),
         (
             topology::REPLIES,
@@ -80,7 +80,7 @@ async fn each_role_may_do_its_work_and_nothing_else() {
         ),
         (topology::RESULTS, "x", ["yes", "no", "no", "no", "no"]),
         (topology::UNROUTED, "x", ["no"; 5]),
-        // The default exchange leads to every queue.
+        // The default exchange routes to every queue.
         ("", "lockstep.lane.commands", ["no"; 5]),
     ];
     let reading = [
@@ -124,7 +124,7 @@ async fn each_role_may_do_its_work_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn asking_moves_no_message() {
+async fn permission_checks_move_no_message() {
     let vhost = vhost().await.unwrap();
     let owner = declared(&vhost.url()).await;
     owner
@@ -160,7 +160,7 @@ async fn asking_moves_no_message() {
     .await
     .unwrap();
     probe.close().await;
-    // It was never delivered to anybody.
+    // The message was never delivered.
     let mut consumer = owner.consume(Queue::Lane(Lane::Devices), OPTIONS).await.unwrap();
     let batch = timeout(BOUND, consumer.take(1, Duration::ZERO))
         .await
@@ -172,14 +172,14 @@ async fn asking_moves_no_message() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_producer_reads_its_own_answers_and_nobody_elses() {
+async fn a_producer_may_bind_only_its_own_reply_queues() {
     let vhost = vhost().await.unwrap();
     let owner = declared(&vhost.url()).await;
     let user = user_of(&vhost, Role::Producer).await;
     let bus = connect(&user.url).await;
     let reply = |name: &str| Queue::Reply(ReplyQueue::of(name, "1").unwrap());
     assert!(bus.consume(reply(&user.name), OPTIONS).await.is_ok());
-    // Neither another user, nor one whose name begins the same, nor a pattern over all.
+    // Neither the queue of another user, nor of one with the same prefix, nor a pattern.
     for other in [
         "another",
         &format!("{}.more", user.name),
@@ -198,12 +198,12 @@ async fn a_producer_reads_its_own_answers_and_nobody_elses() {
 }
 
 #[tokio::test]
-async fn a_login_that_is_not_good_and_a_broker_that_is_not_there_are_told_apart() {
+async fn a_refused_login_and_an_unreachable_broker_are_different_errors() {
     let vhost = vhost().await.unwrap();
     let wrong = vhost.url().replacen(':', ":x", 2).replacen(":x//", "://", 1);
     let error = AmqpProbe::connect(&AmqpOptions::new(wrong)).await.unwrap_err();
     assert!(matches!(error, ProbeError::Refused(_)), "{error}");
     let nobody = format!("amqp://127.0.0.1:{}", lockstep_testbed::free_port().unwrap());
     let error = AmqpProbe::connect(&AmqpOptions::new(nobody)).await.unwrap_err();
-    assert!(matches!(error, ProbeError::Away { .. }), "{error}");
+    assert!(matches!(error, ProbeError::Unavailable { .. }), "{error}");
 }

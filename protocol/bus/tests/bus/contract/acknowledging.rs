@@ -5,23 +5,23 @@ use super::{
     take_and_keep, texts, work,
 };
 
-pub(crate) async fn acknowledged_batches_do_not_come_again<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+pub(crate) async fn acknowledged_batches_are_not_redelivered<F: Fixture>() {
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     publish(&bus, numbers(0..50).into_iter().map(work).collect()).await;
     let mut consumer = consume(&bus, LANE, 50).await;
     take_and_ack(&mut consumer, 50).await;
     consumer.close().await;
     assert_empty(&bus, LANE, work("after close")).await;
 
-    let bus = place.reopen(bus).await;
+    let bus = fixture.reopen(bus).await;
     assert_empty(&bus, LANE, work("after reopening")).await;
     bus.close().await;
 }
 
-pub(crate) async fn unacknowledged_deliveries_come_again_after_the_consumer_closed<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+pub(crate) async fn unacknowledged_messages_are_redelivered_after_the_consumer_closed<F: Fixture>() {
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     publish(&bus, numbers(0..10).into_iter().map(work).collect()).await;
     let mut first = consume(&bus, LANE, 6).await;
     take_and_ack(&mut first, 2).await;
@@ -43,9 +43,9 @@ pub(crate) async fn unacknowledged_deliveries_come_again_after_the_consumer_clos
     bus.close().await;
 }
 
-pub(crate) async fn unacknowledged_deliveries_come_again_after_the_consumer_was_dropped<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+pub(crate) async fn unacknowledged_messages_are_redelivered_after_the_consumer_was_dropped<F: Fixture>() {
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     publish(&bus, numbers(0..5).into_iter().map(work).collect()).await;
     let mut first = consume(&bus, LANE, 10).await;
     take_and_keep(&mut first, 5).await;
@@ -57,15 +57,15 @@ pub(crate) async fn unacknowledged_deliveries_come_again_after_the_consumer_was_
     bus.close().await;
 }
 
-pub(crate) async fn unacknowledged_deliveries_come_again_after_the_bus_was_reopened<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+pub(crate) async fn unacknowledged_messages_are_redelivered_after_the_bus_was_reopened<F: Fixture>() {
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     publish(&bus, numbers(0..10).into_iter().map(work).collect()).await;
     let mut consumer = consume(&bus, LANE, 10).await;
     take_and_ack(&mut consumer, 3).await;
     take_and_keep(&mut consumer, 7).await;
 
-    let bus = place.reopen(bus).await;
+    let bus = fixture.reopen(bus).await;
     let mut consumer = consume(&bus, LANE, 10).await;
     let deliveries = take_and_ack(&mut consumer, 7).await;
     assert_eq!(texts(&deliveries), numbers(3..10));
@@ -73,14 +73,14 @@ pub(crate) async fn unacknowledged_deliveries_come_again_after_the_bus_was_reope
     bus.close().await;
 }
 
-pub(crate) async fn what_was_never_delivered_is_not_called_redelivered<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+pub(crate) async fn messages_never_delivered_are_not_flagged_as_redelivered<F: Fixture>() {
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     publish(&bus, numbers(0..10).into_iter().map(work).collect()).await;
     let mut consumer = consume(&bus, LANE, 2).await;
     take_and_ack(&mut consumer, 2).await;
-    // The prefetch lets two more out at most.
-    let bus = place.reopen(bus).await;
+    // The prefetch allows at most two further deliveries.
+    let bus = fixture.reopen(bus).await;
     publish(&bus, vec![work("10")]).await;
 
     let mut consumer = consume(&bus, LANE, 20).await;
@@ -91,8 +91,8 @@ pub(crate) async fn what_was_never_delivered_is_not_called_redelivered<F: Fixtur
 }
 
 pub(crate) async fn batches_may_be_acknowledged_in_any_order<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     publish(&bus, numbers(0..9).into_iter().map(work).collect()).await;
     let mut consumer = consume(&bus, LANE, 100).await;
     let mut batches = Vec::new();
@@ -108,15 +108,19 @@ pub(crate) async fn batches_may_be_acknowledged_in_any_order<F: Fixture>() {
 
     let mut consumer = consume(&bus, LANE, 100).await;
     let again = take_and_ack(&mut consumer, kept.len()).await;
-    assert_eq!(texts(&again), kept, "only the batch not acknowledged comes again");
+    assert_eq!(
+        texts(&again),
+        kept,
+        "only the unacknowledged batch is redelivered"
+    );
     consumer.close().await;
     assert_empty(&bus, LANE, work("marker")).await;
     bus.close().await;
 }
 
-pub(crate) async fn a_long_batch_holds_nothing_back_where_each_is_acknowledged<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+pub(crate) async fn a_long_batch_does_not_block_others_if_each_is_acknowledged<F: Fixture>() {
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     publish(&bus, numbers(0..20).into_iter().map(work).collect()).await;
     let options = ConsumeOptions {
         prefetch: 4,
@@ -140,13 +144,13 @@ pub(crate) async fn a_long_batch_holds_nothing_back_where_each_is_acknowledged<F
 }
 
 pub(crate) async fn a_dropped_receipt_settles_nothing<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     publish(&bus, numbers(0..3).into_iter().map(work).collect()).await;
     let mut consumer = consume(&bus, LANE, 3).await;
     drop(take_and_keep(&mut consumer, 3).await);
     publish(&bus, vec![work("fourth")]).await;
-    // Neither do they come again to this consumer, nor is there room for another.
+    // The messages are not redelivered to this consumer, and the prefetch leaves no room for another one.
     assert_silent(&mut consumer).await;
     consumer.close().await;
 
@@ -156,9 +160,9 @@ pub(crate) async fn a_dropped_receipt_settles_nothing<F: Fixture>() {
     bus.close().await;
 }
 
-pub(crate) async fn acknowledging_too_late_does_no_harm<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+pub(crate) async fn a_late_acknowledgement_has_no_effect<F: Fixture>() {
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     publish(&bus, numbers(0..3).into_iter().map(work).collect()).await;
     let mut first = consume(&bus, LANE, 10).await;
     let late = take_and_keep(&mut first, 3).await;
@@ -169,7 +173,7 @@ pub(crate) async fn acknowledging_too_late_does_no_harm<F: Fixture>() {
     for batch in late {
         batch.receipt.ack().await;
     }
-    // The late acknowledgement settles nothing of the second consumer's.
+    // The late acknowledgement does not settle the deliveries of the second consumer.
     second.close().await;
     let mut third = consume(&bus, LANE, 10).await;
     assert_eq!(texts(&take_and_ack(&mut third, 3).await), numbers(0..3));

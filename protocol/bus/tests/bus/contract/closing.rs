@@ -4,8 +4,8 @@ use tokio::time::timeout;
 use super::{BOUND, Fixture, LANE, LINGER, consume, publish, take_and_keep, work};
 
 pub(crate) async fn a_waiting_consumer_ends<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     publish(&bus, vec![work("kept")]).await;
     let mut consumer = consume(&bus, LANE, 10).await;
     let kept = take_and_keep(&mut consumer, 1).await;
@@ -16,10 +16,10 @@ pub(crate) async fn a_waiting_consumer_ends<F: Fixture>() {
     .expect("the consumer ends within its bound");
     assert!(batch.is_none(), "{batch:?}");
 
-    // It stays ended, and what it holds can be let go in any way.
+    // It stays ended; acknowledging, closing and dropping still return.
     let again = timeout(BOUND, consumer.take(10, LINGER))
         .await
-        .expect("an ended consumer answers at once");
+        .expect("an ended consumer returns at once");
     assert!(again.is_none(), "{again:?}");
     for batch in kept {
         timeout(BOUND, batch.receipt.ack())
@@ -31,9 +31,9 @@ pub(crate) async fn a_waiting_consumer_ends<F: Fixture>() {
         .expect("an ended consumer closes");
 }
 
-pub(crate) async fn a_closed_bus_refuses<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+pub(crate) async fn a_closed_bus_returns_errors<F: Fixture>() {
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     assert_eq!(bus.status(), BusStatus::Connected);
     bus.close().await;
     assert_eq!(bus.status(), BusStatus::Closed);
@@ -48,13 +48,13 @@ pub(crate) async fn a_closed_bus_refuses<F: Fixture>() {
     };
     let consumed = timeout(BOUND, bus.consume(LANE, options))
         .await
-        .expect("the answer comes at once");
+        .expect("the error is returned at once");
     assert!(matches!(consumed, Err(BusError::Closed)));
 }
 
-pub(crate) async fn closing_twice_is_harmless<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+pub(crate) async fn closing_twice_has_no_effect<F: Fixture>() {
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     timeout(BOUND, async {
         bus.close().await;
         bus.close().await;

@@ -9,15 +9,15 @@ use super::{
 };
 
 pub(crate) async fn a_batch_is_never_empty_and_never_above_its_maximum<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     publish(&bus, numbers(0..10).into_iter().map(work).collect()).await;
     let mut consumer = consume(&bus, LANE, 100).await;
     let mut seen = Vec::new();
     while seen.len() < 10 {
         let batch = timeout(BOUND, consumer.take(3, Duration::ZERO))
             .await
-            .expect("a batch comes within its bound")
+            .expect("a batch arrives within its bound")
             .expect("the bus is open");
         assert!(!batch.deliveries.is_empty());
         assert!(batch.deliveries.len() <= 3);
@@ -30,8 +30,8 @@ pub(crate) async fn a_batch_is_never_empty_and_never_above_its_maximum<F: Fixtur
 }
 
 pub(crate) async fn a_full_batch_does_not_linger<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     publish(&bus, numbers(0..5).into_iter().map(work).collect()).await;
     let mut consumer = consume(&bus, LANE, 100).await;
     let batch = timeout(BOUND, consumer.take(5, BOUND * 10))
@@ -43,8 +43,8 @@ pub(crate) async fn a_full_batch_does_not_linger<F: Fixture>() {
 }
 
 pub(crate) async fn a_batch_lingers_for_more<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     let mut consumer = consume(&bus, LANE, 100).await;
     publish(&bus, vec![work("first")]).await;
     let linger = Duration::from_millis(500);
@@ -63,8 +63,8 @@ pub(crate) async fn a_batch_lingers_for_more<F: Fixture>() {
 }
 
 pub(crate) async fn prefetch_is_never_exceeded<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     publish(&bus, numbers(0..20).into_iter().map(work).collect()).await;
     let mut consumer = consume(&bus, LANE, 5).await;
 
@@ -83,13 +83,13 @@ pub(crate) async fn prefetch_is_never_exceeded<F: Fixture>() {
 }
 
 pub(crate) async fn two_consumers_share_the_work<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     let mut left = consume(&bus, LANE, 10).await;
     let mut right = consume(&bus, LANE, 10).await;
     publish(&bus, numbers(0..100).into_iter().map(work).collect()).await;
 
-    // Neither can have them all: each is stopped by its prefetch until both have got some.
+    // Neither consumer can get all messages: the prefetch stops each until both have received some.
     let mut seen = Vec::new();
     let from_left = take_and_keep(&mut left, 10).await;
     let from_right = take_and_keep(&mut right, 10).await;
@@ -105,7 +105,7 @@ pub(crate) async fn two_consumers_share_the_work<F: Fixture>() {
             }
         })
         .await
-        .expect("a batch comes within its bound")
+        .expect("a batch arrives within its bound")
         .expect("the bus is open");
         seen.extend(texts(&batch.deliveries));
         batch.receipt.ack().await;
@@ -122,8 +122,8 @@ pub(crate) async fn two_consumers_share_the_work<F: Fixture>() {
 
 pub(crate) async fn dropping_take_under_load_loses_nothing<F: Fixture>() {
     const COUNT: usize = 3000;
-    let place = F::new().await;
-    let bus = place.declared().await;
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     let mut consumer = consume(&bus, LANE, 200).await;
     let publisher = {
         let bus = bus.clone();
@@ -142,7 +142,7 @@ pub(crate) async fn dropping_take_under_load_loses_nothing<F: Fixture>() {
             "{} of {COUNT} came within the bound",
             seen.len()
         );
-        // Short and shorter: the future is dropped before it begins, while it waits, and while it lingers.
+        // With different timeouts the future is dropped before it starts, while it waits, and while it lingers.
         let patience = Duration::from_micros(round % 7 * 300);
         let taken = timeout(patience, consumer.take(50, Duration::from_millis(1))).await;
         if let Ok(batch) = taken {
@@ -154,14 +154,14 @@ pub(crate) async fn dropping_take_under_load_loses_nothing<F: Fixture>() {
             break;
         }
     }
-    publisher.await.expect("the publisher ends in order");
+    publisher.await.expect("the publisher does not panic");
     assert_eq!(seen, numbers(0..COUNT));
     bus.close().await;
 }
 
-pub(crate) async fn a_waiting_consumer_hears_of_a_new_message<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+pub(crate) async fn a_waiting_consumer_gets_a_new_message<F: Fixture>() {
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     let mut consumer = consume(&bus, LANE, 10).await;
     assert_silent(&mut consumer).await;
     let (batch, ()) = tokio::join!(take(&mut consumer, 10), publish(&bus, vec![work("new")]));

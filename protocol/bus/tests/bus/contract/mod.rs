@@ -1,8 +1,8 @@
-//! What every [`Bus`] must hold, whatever carries it. An implementation joins with a [`Fixture`] and one line:
+//! The contract suite that every implementation of [`Bus`] passes. An implementation needs a [`Fixture`] and one line:
 //! `contract!(MyFixture);`.
 //!
-//! No test sleeps. What must happen is waited for with [`BOUND`]; what must not happen is either shown by a later
-//! message that arrives first, or by a [`SILENCE`] in which nothing came.
+//! No test sleeps. Expected events are awaited within [`BOUND`]. To show that a message does not arrive, a test either
+//! publishes another one that arrives first, or waits for [`SILENCE`].
 
 pub(crate) mod acknowledging;
 pub(crate) mod closing;
@@ -22,35 +22,35 @@ use lockstep_bus::{Acknowledge, Batch, Bus, ConsumeOptions, Consumer, Delivery, 
 use lockstep_protocol::topology::{Destination, Lane, Queue, Topology};
 use tokio::time::timeout;
 
-/// The longest anything may take that must happen.
+/// The timeout of expected events.
 pub(crate) const BOUND: Duration = Duration::from_secs(30);
-/// How long nothing may come where nothing must come.
+/// How long to wait for a message that must not arrive.
 pub(crate) const SILENCE: Duration = Duration::from_millis(250);
-/// How long a batch may wait for more where the test does not care.
+/// The linger of tests for which it does not matter.
 pub(crate) const LINGER: Duration = Duration::from_millis(20);
 
-/// A place for one test: a virtual host, a folder. It goes when dropped.
+/// Where the bus of one test keeps its messages: a virtual host or a folder. Removed when dropped.
 #[async_trait]
 pub(crate) trait Fixture: Sized + Send + Sync {
-    /// The scale of the retry ladder's waits.
-    const LADDER_SCALE: f64 = 0.02;
+    /// The scale of the retry delays.
+    const RETRY_DELAY_SCALE: f64 = 0.02;
 
-    /// Makes an empty place.
+    /// Creates an empty virtual host or folder.
     async fn new() -> Self;
 
-    /// Opens a bus there. Opened again after the first was closed, it finds what the first left.
+    /// Opens a bus. A second one, opened after the first was closed, finds its messages.
     async fn open(&self) -> Arc<dyn Bus>;
 
-    /// Opens a bus there and declares the objects.
+    /// Opens a bus and declares the topology.
     async fn declared(&self) -> Arc<dyn Bus> {
         let bus = self.open().await;
-        bus.declare(&Topology::new(Self::LADDER_SCALE))
+        bus.declare(&Topology::new(Self::RETRY_DELAY_SCALE))
             .await
             .expect("the objects can be declared");
         bus
     }
 
-    /// Closes the bus and opens another one at the same place.
+    /// Closes the bus and opens another one with the same messages.
     async fn reopen(&self, bus: Arc<dyn Bus>) -> Arc<dyn Bus> {
         bus.close().await;
         drop(bus);
@@ -58,7 +58,7 @@ pub(crate) trait Fixture: Sized + Send + Sync {
     }
 }
 
-/// Makes a test of every behaviour for one fixture.
+/// Generates a test of each behaviour for one fixture.
 macro_rules! contract {
     ($fixture:ident) => {
         $crate::contract::behaviours! { $fixture:
@@ -66,7 +66,7 @@ macro_rules! contract {
                 messages_arrive_in_order_and_intact
                 bodies_may_be_empty_or_binary_and_large
                 two_thousand_messages_arrive_in_order
-                publishing_nothing_is_done_at_once
+                publishing_an_empty_list_returns_at_once
                 many_publishers_at_once_lose_nothing
             }
             consuming {
@@ -76,52 +76,52 @@ macro_rules! contract {
                 prefetch_is_never_exceeded
                 two_consumers_share_the_work
                 dropping_take_under_load_loses_nothing
-                a_waiting_consumer_hears_of_a_new_message
+                a_waiting_consumer_gets_a_new_message
             }
             acknowledging {
-                acknowledged_batches_do_not_come_again
-                unacknowledged_deliveries_come_again_after_the_consumer_closed
-                unacknowledged_deliveries_come_again_after_the_consumer_was_dropped
-                unacknowledged_deliveries_come_again_after_the_bus_was_reopened
-                what_was_never_delivered_is_not_called_redelivered
+                acknowledged_batches_are_not_redelivered
+                unacknowledged_messages_are_redelivered_after_the_consumer_closed
+                unacknowledged_messages_are_redelivered_after_the_consumer_was_dropped
+                unacknowledged_messages_are_redelivered_after_the_bus_was_reopened
+                messages_never_delivered_are_not_flagged_as_redelivered
                 batches_may_be_acknowledged_in_any_order
-                a_long_batch_holds_nothing_back_where_each_is_acknowledged
+                a_long_batch_does_not_block_others_if_each_is_acknowledged
                 a_dropped_receipt_settles_nothing
-                acknowledging_too_late_does_no_harm
+                a_late_acknowledgement_has_no_effect
             }
             retry_delays {
-                a_delayed_message_comes_back_in_its_lane_and_never_early
+                a_delayed_message_arrives_in_its_lane_and_never_early
                 delayed_messages_keep_their_order
-                a_short_wait_is_not_held_up_by_a_long_one
-                a_wait_outlives_the_bus
+                a_short_delay_does_not_wait_for_a_longer_one
+                a_delay_survives_a_restart_of_the_bus
             }
             routing {
                 every_ingress_type_reaches_its_lane
-                every_lane_gets_its_own
-                dead_letters_reach_the_dead_queue
+                every_lane_gets_its_own_messages
+                the_dead_lane_is_the_dead_letter_queue
                 a_known_type_as_text_reaches_its_lane
                 an_unknown_type_is_unrouted
-                the_bus_says_who_published
-                declaring_twice_is_harmless
+                the_bus_sets_the_user_id
+                declaring_twice_has_no_effect
             }
             replies {
-                a_reply_reaches_who_asked
-                a_reply_without_a_reader_falls_through_to_the_results
-                a_reply_waits_for_a_reader_who_went_away
-                results_for_nobody_reach_the_results
-                reply_queues_are_kept_apart
+                a_reply_reaches_its_reply_queue
+                a_reply_without_a_reply_queue_goes_to_the_results
+                a_reply_waits_until_its_queue_is_consumed_again
+                results_without_a_reply_queue_go_to_the_results
+                a_reply_reaches_no_other_reply_queue
             }
             closing {
                 a_waiting_consumer_ends
-                a_closed_bus_refuses
-                closing_twice_is_harmless
+                a_closed_bus_returns_errors
+                closing_twice_has_no_effect
             }
         }
     };
 }
 pub(crate) use contract;
 
-/// The tests of the modules named; helper of [`contract!`].
+/// Generates the tests of the listed modules; helper of [`contract!`].
 macro_rules! behaviours {
     ($fixture:ident: $($concept:ident { $($behaviour:ident)* })*) => {
         $(mod $concept {
@@ -136,15 +136,15 @@ macro_rules! behaviours {
 }
 pub(crate) use behaviours;
 
-/// The queue most tests use.
+/// The queue that most tests use.
 pub(crate) const LANE: Queue = Queue::Lane(Lane::Devices);
 
-/// A message for [`LANE`] that says `text`.
+/// A message for [`LANE`] with this body and id.
 pub(crate) fn work(text: impl Display) -> Outgoing {
     message(Destination::Lane(Lane::Devices), text)
 }
 
-/// A message that says `text`, as its body and as its id.
+/// A message with this text as its body and id.
 pub(crate) fn message(destination: Destination, text: impl Display) -> Outgoing {
     let text = text.to_string();
     Outgoing {
@@ -157,7 +157,7 @@ pub(crate) fn message(destination: Destination, text: impl Display) -> Outgoing 
     }
 }
 
-/// Publishes within the bound.
+/// Publishes within [`BOUND`].
 pub(crate) async fn publish(bus: &Arc<dyn Bus>, messages: Vec<Outgoing>) {
     timeout(BOUND, bus.publish(messages))
         .await
@@ -165,7 +165,7 @@ pub(crate) async fn publish(bus: &Arc<dyn Bus>, messages: Vec<Outgoing>) {
         .expect("the messages can be published");
 }
 
-/// Consumes within the bound.
+/// Starts a consumer within [`BOUND`].
 pub(crate) async fn consume(bus: &Arc<dyn Bus>, queue: Queue, prefetch: u16) -> Box<dyn Consumer> {
     let options = ConsumeOptions {
         prefetch,
@@ -177,15 +177,15 @@ pub(crate) async fn consume(bus: &Arc<dyn Bus>, queue: Queue, prefetch: u16) -> 
         .expect("the queue can be consumed")
 }
 
-/// Takes a batch within the bound.
+/// Takes a batch within [`BOUND`].
 pub(crate) async fn take(consumer: &mut Box<dyn Consumer>, max: usize) -> Batch {
     let batch = timeout(BOUND, consumer.take(max, LINGER))
         .await
-        .expect("a batch comes within its bound")
+        .expect("a batch arrives within its bound")
         .expect("the bus is open");
     assert!(
         (1..=max).contains(&batch.deliveries.len()),
-        "a batch of {} where at most {max} were asked for",
+        "a batch of {}, although at most {max} were requested",
         batch.deliveries.len()
     );
     batch
@@ -202,7 +202,7 @@ pub(crate) async fn take_and_ack(consumer: &mut Box<dyn Consumer>, count: usize)
     deliveries
 }
 
-/// Takes batches until there are `count` deliveries, without settling any.
+/// Takes batches until there are `count` deliveries, without acknowledging any.
 pub(crate) async fn take_and_keep(consumer: &mut Box<dyn Consumer>, count: usize) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     let mut taken = 0;
@@ -214,14 +214,14 @@ pub(crate) async fn take_and_keep(consumer: &mut Box<dyn Consumer>, count: usize
     batches
 }
 
-/// Nothing comes.
+/// Asserts that no message arrives.
 pub(crate) async fn assert_silent(consumer: &mut Box<dyn Consumer>) {
-    if let Ok(came) = timeout(SILENCE, consumer.take(1, Duration::ZERO)).await {
-        panic!("nothing should have come, but {came:?} did");
+    if let Ok(unexpected) = timeout(SILENCE, consumer.take(1, Duration::ZERO)).await {
+        panic!("no message was expected, but {unexpected:?} arrived");
     }
 }
 
-/// The queue is empty: a message published now is the first to arrive.
+/// Asserts that the queue is empty: a message published now is the first to arrive.
 pub(crate) async fn assert_empty(bus: &Arc<dyn Bus>, queue: Queue, marker: Outgoing) {
     let expected = marker.body.clone();
     let mut consumer = consume(bus, queue, 10).await;
@@ -236,7 +236,7 @@ pub(crate) async fn assert_empty(bus: &Arc<dyn Bus>, queue: Queue, marker: Outgo
     consumer.close().await;
 }
 
-/// What the deliveries say.
+/// The bodies of the deliveries as texts.
 pub(crate) fn texts(deliveries: &[Delivery]) -> Vec<String> {
     deliveries
         .iter()
@@ -249,9 +249,9 @@ pub(crate) fn numbers(range: std::ops::Range<usize>) -> Vec<String> {
     range.map(|number| number.to_string()).collect()
 }
 
-/// The number a message says.
+/// The number in the text of a message.
 pub(crate) fn number_of(text: &str) -> usize {
-    text.parse().expect("the message says a number")
+    text.parse().expect("the text is a number")
 }
 
 fn text_of(body: &[u8]) -> String {

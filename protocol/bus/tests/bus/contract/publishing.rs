@@ -6,8 +6,8 @@ use lockstep_protocol::topology::{Destination, Lane};
 use super::{Fixture, LANE, assert_empty, consume, number_of, numbers, publish, take_and_ack, texts, work};
 
 pub(crate) async fn messages_arrive_in_order_and_intact<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     let full = Properties {
         message_id: Some("0193-full".to_owned()),
         kind: Some("lockstep.sync.requested".to_owned()),
@@ -54,8 +54,8 @@ pub(crate) async fn messages_arrive_in_order_and_intact<F: Fixture>() {
 }
 
 pub(crate) async fn bodies_may_be_empty_or_binary_and_large<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     let every_byte: Vec<u8> = (0..=u8::MAX).collect();
     let bodies = [
         Bytes::new(),
@@ -76,8 +76,8 @@ pub(crate) async fn bodies_may_be_empty_or_binary_and_large<F: Fixture>() {
 }
 
 pub(crate) async fn two_thousand_messages_arrive_in_order<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     publish(&bus, numbers(0..2000).into_iter().map(work).collect()).await;
     let mut consumer = consume(&bus, LANE, 500).await;
     let deliveries = take_and_ack(&mut consumer, 2000).await;
@@ -85,17 +85,17 @@ pub(crate) async fn two_thousand_messages_arrive_in_order<F: Fixture>() {
     bus.close().await;
 }
 
-pub(crate) async fn publishing_nothing_is_done_at_once<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+pub(crate) async fn publishing_an_empty_list_returns_at_once<F: Fixture>() {
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     publish(&bus, Vec::new()).await;
     assert_empty(&bus, LANE, work("marker")).await;
     bus.close().await;
 }
 
 pub(crate) async fn many_publishers_at_once_lose_nothing<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     let mut publishers = tokio::task::JoinSet::new();
     for publisher in 0..20 {
         let bus = bus.clone();

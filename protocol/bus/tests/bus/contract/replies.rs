@@ -4,9 +4,9 @@ use lockstep_protocol::topology::{Destination, Queue, ReplyQueue};
 
 use super::{Fixture, assert_empty, consume, message, publish, take_and_ack, texts};
 
-pub(crate) async fn a_reply_reaches_who_asked<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+pub(crate) async fn a_reply_reaches_its_reply_queue<F: Fixture>() {
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     let reply = reply_queue(&*bus, "asked");
     let mut consumer = consume(&bus, Queue::Reply(reply.clone()), 10).await;
     publish(&bus, vec![message(Destination::Reply(reply.clone()), "answer")]).await;
@@ -19,9 +19,9 @@ pub(crate) async fn a_reply_reaches_who_asked<F: Fixture>() {
     bus.close().await;
 }
 
-pub(crate) async fn a_reply_without_a_reader_falls_through_to_the_results<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+pub(crate) async fn a_reply_without_a_reply_queue_goes_to_the_results<F: Fixture>() {
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     let reply = reply_queue(&*bus, "nobody");
     publish(&bus, vec![message(Destination::Reply(reply.clone()), "answer")]).await;
     let mut consumer = consume(&bus, Queue::Results, 10).await;
@@ -31,23 +31,23 @@ pub(crate) async fn a_reply_without_a_reader_falls_through_to_the_results<F: Fix
     bus.close().await;
 }
 
-pub(crate) async fn a_reply_waits_for_a_reader_who_went_away<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+pub(crate) async fn a_reply_waits_until_its_queue_is_consumed_again<F: Fixture>() {
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     let reply = reply_queue(&*bus, "away");
     consume(&bus, Queue::Reply(reply.clone()), 10).await.close().await;
     publish(&bus, vec![message(Destination::Reply(reply.clone()), "early")]).await;
 
-    let bus = place.reopen(bus).await;
+    let bus = fixture.reopen(bus).await;
     publish(&bus, vec![message(Destination::Reply(reply.clone()), "late")]).await;
     let mut consumer = consume(&bus, Queue::Reply(reply), 10).await;
     assert_eq!(texts(&take_and_ack(&mut consumer, 2).await), ["early", "late"]);
     bus.close().await;
 }
 
-pub(crate) async fn results_for_nobody_reach_the_results<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+pub(crate) async fn results_without_a_reply_queue_go_to_the_results<F: Fixture>() {
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     publish(
         &bus,
         vec![message(Destination::Results(Kind::ExecutionFinished), "done")],
@@ -61,9 +61,9 @@ pub(crate) async fn results_for_nobody_reach_the_results<F: Fixture>() {
     bus.close().await;
 }
 
-pub(crate) async fn reply_queues_are_kept_apart<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+pub(crate) async fn a_reply_reaches_no_other_reply_queue<F: Fixture>() {
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     let left = reply_queue(&*bus, "left");
     let right = reply_queue(&*bus, "right");
     let mut reads_left = consume(&bus, Queue::Reply(left.clone()), 10).await;

@@ -5,9 +5,9 @@ use lockstep_protocol::topology::{Destination, Lane, Queue, RetryDelay};
 
 use super::{Fixture, consume, message, numbers, publish, take_and_ack, texts};
 
-pub(crate) async fn a_delayed_message_comes_back_in_its_lane_and_never_early<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+pub(crate) async fn a_delayed_message_arrives_in_its_lane_and_never_early<F: Fixture>() {
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     for (delay, lane) in [
         (RetryDelay::Seconds5, Lane::Events),
         (RetryDelay::Seconds30, Lane::Cvp),
@@ -23,10 +23,10 @@ pub(crate) async fn a_delayed_message_comes_back_in_its_lane_and_never_early<F: 
         let came = take_and_ack(&mut consumer, 1).await.remove(0);
         let waited = started.elapsed();
 
-        assert!(waited >= wait::<F>(delay), "{delay:?} came after {waited:?}");
+        assert!(waited >= wait::<F>(delay), "{delay:?} arrived after {waited:?}");
         assert_eq!(came.body, retry.body);
         let mut headers = came.properties.headers;
-        // What a broker notes on the way is its own.
+        // Ignores headers that the broker added.
         headers.retain(|name, _| !name.starts_with("x-"));
         assert_eq!(headers, retry.properties.headers);
         assert_eq!(came.properties.message_id, retry.properties.message_id);
@@ -39,8 +39,8 @@ pub(crate) async fn a_delayed_message_comes_back_in_its_lane_and_never_early<F: 
 }
 
 pub(crate) async fn delayed_messages_keep_their_order<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     let mut consumer = consume(&bus, Queue::Lane(Lane::Commands), 500).await;
     for chunk in numbers(0..300).chunks(100) {
         publish(
@@ -57,9 +57,9 @@ pub(crate) async fn delayed_messages_keep_their_order<F: Fixture>() {
     bus.close().await;
 }
 
-pub(crate) async fn a_short_wait_is_not_held_up_by_a_long_one<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+pub(crate) async fn a_short_delay_does_not_wait_for_a_longer_one<F: Fixture>() {
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     let mut consumer = consume(&bus, Queue::Lane(Lane::Commands), 10).await;
     publish(
         &bus,
@@ -74,13 +74,13 @@ pub(crate) async fn a_short_wait_is_not_held_up_by_a_long_one<F: Fixture>() {
     bus.close().await;
 }
 
-pub(crate) async fn a_wait_outlives_the_bus<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+pub(crate) async fn a_delay_survives_a_restart_of_the_bus<F: Fixture>() {
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     let started = Instant::now();
     publish(&bus, vec![delayed(RetryDelay::Seconds30, "patient")]).await;
 
-    let bus = place.reopen(bus).await;
+    let bus = fixture.reopen(bus).await;
     let mut consumer = consume(&bus, Queue::Lane(Lane::Commands), 10).await;
     let came = take_and_ack(&mut consumer, 1).await;
     assert_eq!(texts(&came), ["patient"]);
@@ -92,8 +92,8 @@ fn delayed(delay: RetryDelay, text: &str) -> Outgoing {
     message(Destination::Delay(delay, Lane::Commands), text)
 }
 
-/// The scaled wait, in whole milliseconds as queues have it.
+/// The scaled delay in whole milliseconds, the unit of `x-message-ttl`.
 fn wait<F: Fixture>(delay: RetryDelay) -> Duration {
-    let scaled = delay.delay().mul_f64(F::LADDER_SCALE);
+    let scaled = delay.delay().mul_f64(F::RETRY_DELAY_SCALE);
     Duration::from_millis(u64::try_from(scaled.as_millis()).expect("waits are short"))
 }

@@ -4,8 +4,8 @@ use lockstep_protocol::{Class, Kind};
 use super::{Fixture, LANE, assert_empty, consume, message, publish, take_and_ack, texts, work};
 
 pub(crate) async fn every_ingress_type_reaches_its_lane<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     let ingress_lanes: Vec<Kind> = kinds(|class| matches!(class, Class::Event | Class::Command));
     let messages = ingress_lanes
         .iter()
@@ -33,9 +33,9 @@ pub(crate) async fn every_ingress_type_reaches_its_lane<F: Fixture>() {
     bus.close().await;
 }
 
-pub(crate) async fn every_lane_gets_its_own<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+pub(crate) async fn every_lane_gets_its_own_messages<F: Fixture>() {
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     let messages = Lane::ALL
         .iter()
         .map(|lane| message(Destination::Lane(*lane), lane.as_str()));
@@ -57,22 +57,22 @@ pub(crate) async fn every_lane_gets_its_own<F: Fixture>() {
     bus.close().await;
 }
 
-pub(crate) async fn dead_letters_reach_the_dead_queue<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
-    publish(&bus, vec![message(Destination::Dead, "gone")]).await;
+pub(crate) async fn the_dead_lane_is_the_dead_letter_queue<F: Fixture>() {
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
+    publish(&bus, vec![message(Destination::Lane(Lane::Dead), "gone")]).await;
     let mut consumer = consume(&bus, Queue::Lane(Lane::Dead), 10).await;
     let delivery = take_and_ack(&mut consumer, 1).await.remove(0);
     assert_eq!(&delivery.body[..], b"gone");
-    assert_eq!(delivery.exchange, "lockstep.dead");
+    assert_eq!(delivery.exchange, "lockstep.work");
     bus.close().await;
 }
 
 pub(crate) async fn a_known_type_as_text_reaches_its_lane<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     let kind = Kind::InterfaceUpdated;
-    let lane = kind.ingress().expect("events have an inlet");
+    let lane = kind.ingress().expect("events have an ingress lane");
     publish(
         &bus,
         vec![message(Destination::Type(kind.as_str().to_owned()), "known")],
@@ -84,8 +84,8 @@ pub(crate) async fn a_known_type_as_text_reaches_its_lane<F: Fixture>() {
 }
 
 pub(crate) async fn an_unknown_type_is_unrouted<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     // Results and internal messages are known types that cannot be published there.
     let types = [
         "lockstep.interface.eaten",
@@ -107,14 +107,14 @@ pub(crate) async fn an_unknown_type_is_unrouted<F: Fixture>() {
     bus.close().await;
 }
 
-pub(crate) async fn the_bus_says_who_published<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+pub(crate) async fn the_bus_sets_the_user_id<F: Fixture>() {
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     let reply = ReplyQueue::of(bus.user(), "who").expect("the name is short");
     let user = bus.user().to_owned();
     for (destination, queue) in [
         (Destination::Lane(Lane::Cvp), Queue::Lane(Lane::Cvp)),
-        (Destination::Dead, Queue::Lane(Lane::Dead)),
+        (Destination::Lane(Lane::Dead), Queue::Lane(Lane::Dead)),
         (Destination::Type("unknown".to_owned()), Queue::Unrouted),
         (Destination::Reply(reply.clone()), Queue::Reply(reply)),
         (Destination::Results(Kind::EventApplied), Queue::Results),
@@ -130,11 +130,11 @@ pub(crate) async fn the_bus_says_who_published<F: Fixture>() {
     bus.close().await;
 }
 
-pub(crate) async fn declaring_twice_is_harmless<F: Fixture>() {
-    let place = F::new().await;
-    let bus = place.declared().await;
+pub(crate) async fn declaring_twice_has_no_effect<F: Fixture>() {
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
     publish(&bus, vec![work("before")]).await;
-    bus.declare(&Topology::new(F::LADDER_SCALE))
+    bus.declare(&Topology::new(F::RETRY_DELAY_SCALE))
         .await
         .expect("the same objects can be declared again");
     publish(&bus, vec![work("after")]).await;

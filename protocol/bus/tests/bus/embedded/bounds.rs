@@ -11,7 +11,7 @@ use super::{open, until};
 use crate::contract::{assert_silent, consume, message, numbers, publish, take_and_ack, texts};
 
 #[tokio::test]
-async fn results_keep_the_newest() {
+async fn a_full_results_queue_drops_the_oldest() {
     let folder = tempfile::tempdir().unwrap();
     let bus = open(folder.path());
     bus.declare(&with_results("x-max-length", 10)).await.unwrap();
@@ -22,14 +22,14 @@ async fn results_keep_the_newest() {
     assert_eq!(texts(&take_and_ack(&mut consumer, 10).await), numbers(20..30));
     assert_silent(&mut consumer).await;
 
-    // What was settled makes room.
+    // Acknowledged messages make room.
     publish(&bus, numbers(30..40).iter().map(result).collect()).await;
     assert_eq!(texts(&take_and_ack(&mut consumer, 10).await), numbers(30..40));
     bus.close().await;
 }
 
 #[tokio::test]
-async fn results_grow_old() {
+async fn results_expire() {
     let folder = tempfile::tempdir().unwrap();
     let bus = open(folder.path());
     bus.declare(&with_results("x-message-ttl", 20)).await.unwrap();
@@ -40,7 +40,7 @@ async fn results_grow_old() {
 }
 
 #[tokio::test]
-async fn a_reply_queue_expires_after_its_last_reader() {
+async fn a_reply_queue_expires_without_a_consumer() {
     let folder = tempfile::tempdir().unwrap();
     let options = EmbeddedOptions {
         reply_expires: Duration::from_millis(50),
@@ -51,7 +51,7 @@ async fn a_reply_queue_expires_after_its_last_reader() {
     let answer = |text: &str| message(Destination::Reply(reply.clone()), text);
 
     let mut reader = consume(&bus, Queue::Reply(reply.clone()), 10).await;
-    // It lives as long as it is read, however long that is.
+    // It does not expire while it is consumed.
     assert_silent(&mut reader).await;
     publish(&bus, vec![answer("read")]).await;
     assert_eq!(texts(&take_and_ack(&mut reader, 1).await), ["read"]);

@@ -1,5 +1,4 @@
-//! What a kill leaves. The process that is killed is this test binary, started again for one test that plays the
-//! victim.
+//! Recovery after a kill. The killed process is this test binary, started again to run one of the `victim_` tests.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -12,17 +11,17 @@ use std::time::Duration;
 use super::open;
 use crate::contract::{LANE, consume, number_of, publish, take_and_ack, work};
 
-/// Names the folder in which the victim works; without it there is no victim.
+/// The environment variable with the victim's folder. Without it the victim tests do nothing.
 const FOLDER: &str = "LOCKSTEP_TEST_VICTIM";
-/// What the victim's lines begin with, among those of the test harness.
+/// The prefixes of the victim's output lines, to find them among those of the test harness.
 const CONFIRMED: &str = "confirmed ";
 const TAKEN: &str = "taken ";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_confirmed_outlives_a_kill() {
+async fn confirmed_messages_survive_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let mut expected = BTreeSet::new();
-    // Each round is killed at another moment, and finds what the rounds before it left.
+    // Each round is killed at another point, and starts with the file of the previous rounds.
     for round in 0..3 {
         let lines = kill_after("victim_publishes", folder.path(), CONFIRMED, 100 + round * 37);
         expected.extend(said(&lines, CONFIRMED));
@@ -42,7 +41,7 @@ async fn what_was_confirmed_outlives_a_kill() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_taken_before_a_kill_comes_again_as_redelivered() {
+async fn messages_taken_before_a_kill_are_redelivered() {
     let folder = tempfile::tempdir().unwrap();
     let lines = kill_after("victim_takes", folder.path(), TAKEN, 10);
     let taken = said(&lines, TAKEN);
@@ -56,14 +55,14 @@ async fn what_was_taken_before_a_kill_comes_again_as_redelivered() {
             "{number} was delivered before"
         );
     }
-    // What is published now was never delivered.
+    // Messages published now were never delivered before.
     publish(&bus, vec![work("new")]).await;
     let new = take_and_ack(&mut consumer, 1).await.remove(0);
     assert!(!new.redelivered);
     bus.close().await;
 }
 
-/// Publishes as fast as it can, several at once, until it is killed.
+/// Publishes from several tasks until it is killed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn victim_publishes() {
     let Some(folder) = folder_of_victim() else {
@@ -84,7 +83,7 @@ async fn victim_publishes() {
     publishers.join_all().await;
 }
 
-/// Takes ten of twenty messages, and holds them until it is killed.
+/// Takes ten of twenty messages and keeps them until it is killed.
 #[tokio::test]
 async fn victim_takes() {
     let Some(folder) = folder_of_victim() else {
@@ -111,7 +110,7 @@ fn folder_of_victim() -> Option<OsString> {
     env::var_os(FOLDER)
 }
 
-/// Starts the victim, lets it say `count` such lines, kills it, and returns all it said.
+/// Starts the victim, kills it after `count` lines with this beginning, and returns all its lines.
 fn kill_after(victim: &str, folder: &Path, beginning: &str, count: usize) -> Vec<String> {
     let mut child = start(victim, folder);
     let output = child.stdout.take().expect("the output is a pipe");
@@ -140,7 +139,7 @@ fn start(victim: &str, folder: &Path) -> Child {
         .expect("the victim starts")
 }
 
-/// One line, at once.
+/// Prints one line and flushes it.
 fn say(beginning: &str, number: usize) {
     let mut output = std::io::stdout().lock();
     writeln!(output, "{beginning}{number}").expect("the killer listens");

@@ -1,4 +1,4 @@
-//! The contract on the embedded bus, and what it promises beyond.
+//! The contract suite on the embedded bus, and tests of its own guarantees.
 
 mod bounds;
 mod crash;
@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::contract::{BOUND, Fixture, contract};
 
-/// A folder.
+/// A temporary folder.
 struct Folder(TempDir);
 
 #[async_trait]
@@ -37,7 +37,7 @@ fn open(folder: &Path) -> Arc<dyn Bus> {
     EmbeddedBus::open(folder, EmbeddedOptions::default()).expect("the folder is free")
 }
 
-/// Looks again and again until it is so.
+/// Polls until the condition holds.
 async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let end = Instant::now() + BOUND;
     while !is_so() {

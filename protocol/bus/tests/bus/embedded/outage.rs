@@ -18,18 +18,21 @@ async fn publishing_waits_while_the_file_cannot_be_written() {
         let bus = bus.clone();
         async move { publish(&bus, vec![work("patient")]).await }
     });
-    until("the bus says that it is blocked", || {
+    until("the bus reports that it is blocked", || {
         bus.status() == BusStatus::Blocked
     })
     .await;
-    // Who gives up takes the request back.
+    // Dropping the future withdraws the request.
     let impatient = timeout(Duration::from_millis(10), bus.publish(vec![work("impatient")])).await;
     assert!(impatient.is_err());
     assert!(!waiting.is_finished());
 
     other.execute_batch("ROLLBACK").unwrap();
     waiting.await.unwrap();
-    until("the bus is well again", || bus.status() == BusStatus::Connected).await;
+    until("the bus is connected again", || {
+        bus.status() == BusStatus::Connected
+    })
+    .await;
     let mut consumer = consume(&bus, LANE, 10).await;
     publish(&bus, vec![work("next")]).await;
     assert_eq!(texts(&take_and_ack(&mut consumer, 2).await), ["patient", "next"]);
@@ -46,7 +49,7 @@ async fn closing_does_not_wait_for_the_end_of_an_outage() {
         let bus = bus.clone();
         async move { bus.publish(vec![work("never")]).await }
     });
-    until("the bus says that it is blocked", || {
+    until("the bus reports that it is blocked", || {
         bus.status() == BusStatus::Blocked
     })
     .await;

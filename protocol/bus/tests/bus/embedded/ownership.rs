@@ -14,7 +14,7 @@ async fn a_folder_has_one_owner_until_it_closes() {
 }
 
 #[tokio::test]
-async fn a_bus_dropped_without_a_word_gives_its_folder_back() {
+async fn a_dropped_bus_unlocks_its_folder() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(folder.path()));
     super::until("the folder is free again", || {
@@ -35,7 +35,7 @@ async fn a_file_of_a_newer_version_is_refused() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_is_refused() {
+async fn a_file_that_is_not_a_database_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("bus.sqlite"), "no database at all".repeat(100)).unwrap();
     let refused = EmbeddedBus::open(folder.path(), EmbeddedOptions::default());
@@ -43,7 +43,7 @@ async fn a_file_that_is_no_database_is_refused() {
 }
 
 #[tokio::test]
-async fn a_close_that_is_given_up_closes_all_the_same() {
+async fn a_dropped_close_closes_nevertheless() {
     let folder = tempfile::tempdir().unwrap();
     let bus = open(folder.path());
     let _ = tokio::time::timeout(std::time::Duration::ZERO, bus.close()).await;

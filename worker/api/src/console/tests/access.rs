@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::{STRUCTURED, changed, removed, request, scene, scene_with};
-use crate::fakes::{FixedClock, Publishing};
+use crate::fakes::{FakeMode, FixedClock};
 use crate::{Console, ConsoleContext, ConsoleLimits};
 
 #[tokio::test]
@@ -164,7 +164,7 @@ async fn readiness_names_what_is_unavailable() {
     );
 
     scene.store.unavailable.store(true, Ordering::SeqCst);
-    *scene.bus.publishing.lock().unwrap() = Publishing::NeverConfirms;
+    scene.bus.set_mode(FakeMode::Unavailable);
     let not_ready = scene.send(anonymous("/readyz")).await;
     assert_eq!(not_ready.status, 503);
     assert_eq!(

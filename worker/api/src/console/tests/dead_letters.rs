@@ -147,7 +147,7 @@ async fn an_invalid_parameter_is_named() {
             "state=gone",
             "parameter \"state\": \"gone\" is not a state of dead letters; expected one of dead, requeued, processed, dropped, all",
         ),
-        ("lane=fast", "parameter \"lane\": \"fast\" is no lane"),
+        ("lane=fast", "parameter \"lane\": \"fast\" is not a lane"),
         (
             "code=a%20b",
             "parameter \"code\": \"a b\" is not a code; a code has",

@@ -99,7 +99,7 @@ impl Scene {
     }
 
     fn published(&self) -> Vec<Outgoing> {
-        self.bus.published.lock().unwrap().clone()
+        self.bus.published()
     }
 
     fn only_published(&self) -> Value {

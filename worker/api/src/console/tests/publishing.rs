@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{STRUCTURED, TRACE, changed, removed, request, scene};
-use crate::fakes::Publishing;
+use crate::fakes::FakeMode;
 
 #[tokio::test]
 async fn a_token_publishes_only_its_types_and_gets_no_details_about_others() {
@@ -130,12 +130,12 @@ async fn a_body_above_the_limit_is_rejected() {
 async fn a_message_is_accepted_only_after_the_broker_confirmed_it() {
     let scene = scene();
     let table = [
-        (Publishing::QueueFull, (503, "queue-full"), true),
-        (Publishing::NeverConfirms, (503, "broker-away"), true),
-        (Publishing::Denies, (502, "broker-refused"), false),
+        (FakeMode::Full, (503, "queue-full"), true),
+        (FakeMode::Unavailable, (503, "broker-away"), true),
+        (FakeMode::Deny, (502, "broker-refused"), false),
     ];
-    for (publishing, expected, retry) in table {
-        *scene.bus.publishing.lock().unwrap() = publishing;
+    for (mode, expected, retry) in table {
+        scene.bus.set_mode(mode);
         let started = Instant::now();
         let answer = scene.post("all", &removed("sw1")).await;
         assert_eq!(answer.problem(), expected);

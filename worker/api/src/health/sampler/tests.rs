@@ -1,7 +1,7 @@
 use std::sync::atomic::Ordering;
 
 use super::*;
-use crate::fakes::{FakeBus, FakeStore, FixedClock, Publishing};
+use crate::fakes::{FakeBus, FakeMode, FakeStore, FixedClock};
 use lockstep_store::DevicesInState;
 
 struct Scene {
@@ -39,7 +39,7 @@ async fn an_answer_of_the_store_is_reused_for_a_while_and_then_not_shown_any_mor
 async fn a_disconnected_broker_is_sampled_as_not_connected() {
     let scene = scene();
     assert!(scene.sampler.sample().await.broker.unwrap().connected);
-    *scene.bus.publishing.lock().unwrap() = Publishing::NeverConfirms;
+    scene.bus.set_mode(FakeMode::Unavailable);
     assert!(!scene.sampler.sample().await.broker.unwrap().connected);
 }
 

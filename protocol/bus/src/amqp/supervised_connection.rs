@@ -1,4 +1,4 @@
-//! One connection that is always being kept up.
+//! A connection that a supervisor task opens again whenever it is lost.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -13,41 +13,41 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 use super::backoff::{Backoff, HEALTHY};
-use super::dial::{Dial, DialError};
+use super::connector::{ConnectError, Connector};
 
-/// How often to look, whatever the events say.
+/// How often the supervisor checks the connection in addition to its events.
 const WATCHDOG: Duration = Duration::from_secs(5);
-/// How long closing anything may take.
+/// The timeout of closing a channel or a connection.
 pub(super) const CLOSING: Duration = Duration::from_secs(3);
 
-/// A handle of the connection; its supervisor is the only writer of the state.
+/// A handle of the connection. Only the supervisor writes its state.
 #[derive(Clone)]
-pub(super) struct Link {
+pub(super) struct SupervisedConnection {
     states: watch::Receiver<State>,
 }
 
-/// What there is of the connection.
+/// The state of the connection.
 #[derive(Clone)]
 pub(super) enum State {
-    /// The first attempt is under way.
-    Dialing,
-    /// It works.
+    /// The first attempt to connect has not ended.
+    Connecting,
+    /// The connection is open.
     Up(Arc<ConnectionGeneration>),
-    /// It works, but the broker takes no messages because of an alarm.
+    /// The connection is open, but the broker blocks publishers because of an alarm.
     Blocked(Arc<ConnectionGeneration>),
-    /// It is lost and being rebuilt.
+    /// The connection is lost; the supervisor reconnects.
     Down,
-    /// It was closed on purpose.
+    /// The bus was closed.
     Closed,
 }
 
-/// One life of the connection.
+/// One established connection. Each reconnect makes a new generation.
 pub(super) struct ConnectionGeneration {
     pub(super) connection: Connection,
     closing: CancellationToken,
 }
 
-/// The link was closed on purpose.
+/// The bus was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Closed;
 
@@ -59,45 +59,46 @@ impl ConnectionGeneration {
         })
     }
 
-    /// Whether it may be used as far as is known.
+    /// Whether the connection can be used, as far as lapin knows.
     pub(super) fn works(&self) -> bool {
         self.connection.status().connected() && !self.closing.is_cancelled()
     }
 
-    /// Makes everybody give it up: something on it did not behave, or it is no longer wanted.
+    /// Tells all users and the supervisor to stop using this connection: it misbehaves or is no longer needed.
     pub(super) fn start_closing(&self) {
         self.closing.cancel();
     }
 
-    /// Waits until it is given up.
-    pub(super) async fn given_up(&self) {
+    /// Waits for [`Self::start_closing`].
+    pub(super) async fn closing_started(&self) {
         self.closing.cancelled().await;
     }
 
     async fn close(&self) {
         let closing = self.connection.close(200, "closed".into());
         if timeout(CLOSING, closing).await.is_err() {
-            debug!("the broker did not answer to closing the connection");
+            debug!("the broker did not confirm closing the connection");
         }
     }
 }
 
-impl Link {
-    /// Keeps a connection up until `stop`, and then until its users ended; `first` is one that is open already.
+impl SupervisedConnection {
+    /// Starts the supervisor. It runs until `stop` is cancelled, and then until the tasks of `users` ended. `first` is an
+    /// open connection to begin with.
     pub(super) fn spawn(
         role: &'static str,
-        dial: Arc<Dial>,
+        connector: Arc<Connector>,
         first: Option<Connection>,
         stop: CancellationToken,
         users: TaskTracker,
         tasks: &TaskTracker,
     ) -> Self {
         let first = first.map(ConnectionGeneration::new);
-        let state = first.clone().map_or(State::Dialing, State::Up);
+        let state = first.clone().map_or(State::Connecting, State::Up);
         let (sender, states) = watch::channel(state);
         let supervisor = Supervisor {
             role,
-            dial,
+            connector,
             states: sender,
             stop,
             users,
@@ -107,7 +108,7 @@ impl Link {
         Self { states }
     }
 
-    /// What there is now.
+    /// The current state.
     pub(super) fn state(&self) -> State {
         self.states.borrow().clone()
     }
@@ -116,7 +117,7 @@ impl Link {
     pub(super) fn is_up(&self) -> bool {
         match &*self.states.borrow() {
             State::Up(generation) | State::Blocked(generation) => generation.works(),
-            State::Dialing | State::Down | State::Closed => false,
+            State::Connecting | State::Down | State::Closed => false,
         }
     }
 
@@ -125,7 +126,7 @@ impl Link {
         self.wait(|state| match state {
             State::Up(generation) if generation.works() => Some(Ok(Arc::clone(generation))),
             State::Closed => Some(Err(Closed)),
-            State::Up(_) | State::Blocked(_) | State::Dialing | State::Down => None,
+            State::Up(_) | State::Blocked(_) | State::Connecting | State::Down => None,
         })
         .await
     }
@@ -137,18 +138,18 @@ impl Link {
                 Some(Ok(Arc::clone(generation)))
             }
             State::Closed => Some(Err(Closed)),
-            State::Up(_) | State::Blocked(_) | State::Dialing | State::Down => None,
+            State::Up(_) | State::Blocked(_) | State::Connecting | State::Down => None,
         })
         .await
     }
 
-    /// Waits for the first attempt to connect; says what came of it.
+    /// Waits for the first attempt to connect to end; `None` if it failed.
     pub(super) async fn attempted(&self) -> Result<Option<Arc<ConnectionGeneration>>, Closed> {
         self.wait(|state| match state {
             State::Up(generation) | State::Blocked(generation) => Some(Ok(Some(Arc::clone(generation)))),
             State::Down => Some(Ok(None)),
             State::Closed => Some(Err(Closed)),
-            State::Dialing => None,
+            State::Connecting => None,
         })
         .await
     }
@@ -169,10 +170,10 @@ impl Link {
 
 struct Supervisor {
     role: &'static str,
-    dial: Arc<Dial>,
+    connector: Arc<Connector>,
     states: watch::Sender<State>,
     stop: CancellationToken,
-    /// Who says goodbye on this connection before it is closed.
+    /// The tasks that use the connection until they end, such as to close their channels.
     users: TaskTracker,
     tasks: TaskTracker,
 }
@@ -184,11 +185,11 @@ impl Supervisor {
         while !self.stop.is_cancelled() {
             let generation = match next.take() {
                 Some(generation) => generation,
-                None => match self.dial().await {
+                None => match self.connect().await {
                     Some(Ok(connection)) => ConnectionGeneration::new(connection),
                     Some(Err(error)) => {
                         let wait = backoff.wait();
-                        warn!(role = self.role, %error, retry_ms = wait.as_millis(), "no connection to the broker");
+                        warn!(role = self.role, %error, retry_ms = wait.as_millis(), "cannot connect to the broker");
                         self.states.send_replace(State::Down);
                         self.pause(wait).await;
                         continue;
@@ -197,13 +198,13 @@ impl Supervisor {
                 },
             };
             info!(role = self.role, "connected to the broker");
-            let born = Instant::now();
+            let opened_at = Instant::now();
             self.states.send_replace(State::Up(Arc::clone(&generation)));
-            self.watch_over(&generation).await;
+            self.monitor(&generation).await;
             if self.stop.is_cancelled() {
                 self.states.send_replace(State::Closed);
                 let _ = timeout(CLOSING * 2, self.users.wait()).await;
-                // Publishers hear of it at once: on a blocked connection lapin would tell them nothing.
+                // Publishers stop at once: on a blocked connection lapin would never end their confirms.
                 generation.start_closing();
                 generation.close().await;
                 break;
@@ -211,7 +212,7 @@ impl Supervisor {
             generation.start_closing();
             self.states.send_replace(State::Down);
             self.tasks.spawn(async move { generation.close().await });
-            if born.elapsed() > HEALTHY {
+            if opened_at.elapsed() > HEALTHY {
                 backoff.reset();
             }
             let wait = backoff.wait();
@@ -225,11 +226,11 @@ impl Supervisor {
         self.states.send_replace(State::Closed);
     }
 
-    async fn dial(&self) -> Option<Result<Connection, DialError>> {
+    async fn connect(&self) -> Option<Result<Connection, ConnectError>> {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => None,
-            dialed = self.dial.open(self.role) => Some(dialed),
+            connected = self.connector.open(self.role) => Some(connected),
         }
     }
 
@@ -240,9 +241,9 @@ impl Supervisor {
         }
     }
 
-    /// Returns when the connection is lost, condemned or no longer wanted.
-    async fn watch_over(&self, generation: &Arc<ConnectionGeneration>) {
-        // The only listener: lapin's events go to one of several, not to all.
+    /// Returns when the connection is lost or closing, or the bus is stopped.
+    async fn monitor(&self, generation: &Arc<ConnectionGeneration>) {
+        // This must be the only listener: lapin delivers each event to one listener (docs/rabbitmq.md).
         let mut events = pin!(generation.connection.events_listener());
         let mut watchdog = interval(WATCHDOG);
         watchdog.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -250,10 +251,10 @@ impl Supervisor {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return,
-                () = generation.given_up() => return,
+                () = generation.closing_started() => return,
                 event = events.next() => match event {
                     Some(Event::ConnectionBlocked(reason)) => {
-                        warn!(role = self.role, reason, "the broker holds back publishers");
+                        warn!(role = self.role, reason, "the broker blocks publishers");
                     }
                     Some(_) => {}
                     None => return,
@@ -263,11 +264,11 @@ impl Supervisor {
             if !generation.works() {
                 return;
             }
-            self.note_alarm(generation);
+            self.update_blocked(generation);
         }
     }
 
-    fn note_alarm(&self, generation: &Arc<ConnectionGeneration>) {
+    fn update_blocked(&self, generation: &Arc<ConnectionGeneration>) {
         let blocked = generation.connection.status().blocked();
         self.states.send_if_modified(|state| match (&state, blocked) {
             (State::Up(_), true) => {

@@ -1,7 +1,7 @@
-//! Tables of webhooks as forges send them: what they are worth, and what they become.
+//! Tables of webhooks in the formats of the forges, with the expected decisions.
 
-mod reading;
-mod refusing;
+mod accepted;
+mod rejected;
 
 use axum::http::{HeaderName, HeaderValue};
 use base64::Engine;
@@ -65,7 +65,7 @@ fn standard(id: &str, at: i64, body: &[u8]) -> Pairs {
     ]
 }
 
-/// The headers a forge sends with a push, signed with this secret.
+/// The headers that a forge sends with a push, signed with this secret.
 fn signed(forge: Forge, secret: &str, body: &[u8]) -> Pairs {
     let look_alikes = || {
         vec![
@@ -129,20 +129,20 @@ fn without(mut pairs: Pairs, name: &str) -> Pairs {
     pairs
 }
 
-fn judge_as(
+fn decide_as(
     forge: Forge,
     secrets: &[&str],
     pairs: &Pairs,
     body: &[u8],
 ) -> Result<WebhookDecision, WebhookRejection> {
-    judge(forge, &repository(secrets), &headers(pairs), body, now())
+    decide(forge, &repository(secrets), &headers(pairs), body, now())
 }
 
-/// What a well-signed push with this payload becomes: the `data` of each message.
-fn becomes(forge: Forge, payload: &Value) -> Vec<Value> {
+/// The `data` of each message for a correctly signed push with this payload.
+fn published(forge: Forge, payload: &Value) -> Vec<Value> {
     let body = payload.to_string().into_bytes();
     let pairs = signed(forge, SECRET, &body);
-    match judge_as(forge, &[SECRET], &pairs, &body) {
+    match decide_as(forge, &[SECRET], &pairs, &body) {
         Ok(WebhookDecision::Publish(messages)) => messages.iter().map(|one| one.message.to_data()).collect(),
         other => panic!("{forge}: {other:?}"),
     }

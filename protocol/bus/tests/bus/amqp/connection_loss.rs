@@ -10,13 +10,13 @@ use lockstep_testbed::{Broker, FaultProxy, Mode, Vhost, vhost, wait};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
-use super::log::Heard;
-use super::place::{Place, consumer, declared, options};
+use super::fixture::{InOrder, consumer, declared, options};
+use super::log::LogCounter;
 use crate::contract::{BOUND, Fixture, LANE, LINGER, numbers, take, take_and_ack, texts, work};
 
-/// Longer than [`BOUND`]: a broker has to start meanwhile.
+/// Longer than [`BOUND`], since a broker has to start.
 const RESTART: Duration = Duration::from_secs(90);
-/// How often connections are killed in a test.
+/// How often a test kills the connections.
 const KILLS: usize = 5;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -26,7 +26,7 @@ async fn connections_killed_while_publishing_lose_nothing() {
     let bus = declared(&vhost.url()).await;
     let confirmed = Arc::new(AtomicUsize::new(0));
     let publishing = publish_counted(&bus, COUNT, 4, &confirmed);
-    // In the middle of it, with messages of all publishers in flight.
+    // Kills the connections while messages of all publishers are in flight.
     for kill in 1..=KILLS {
         wait::until("publishing to go on", RESTART, async || {
             confirmed.load(Ordering::Relaxed) >= COUNT * kill / (KILLS + 2)
@@ -52,7 +52,7 @@ async fn connections_killed_while_consuming_lose_nothing() {
     let mut missing: BTreeSet<String> = numbers(0..COUNT).into_iter().collect();
     for kill in 1..=KILLS {
         take_while(&mut consumer, &mut missing, COUNT - COUNT * kill / (KILLS + 1)).await;
-        // Between a batch and its acknowledgement.
+        // Kills the connections between a batch and its acknowledgement.
         let batch = take(&mut consumer, 10).await;
         vhost.close_all_connections().await.unwrap();
         for text in texts(&batch.deliveries) {
@@ -69,22 +69,25 @@ async fn connections_killed_while_consuming_lose_nothing() {
 }
 
 #[tokio::test]
-async fn a_consumer_comes_back_when_its_queue_does() {
+async fn a_consumer_resumes_after_its_queue_was_deleted_and_declared_again() {
     let vhost = vhost().await.unwrap();
     let bus = declared(&vhost.url()).await;
     let mut consumer = consumer(&*bus, LANE, 10).await;
     bus.publish(vec![work("before")]).await.unwrap();
     assert_eq!(texts(&take_and_ack(&mut consumer, 1).await), ["before"]);
 
-    // Not declared again before the consumer heard of it. Within those milliseconds RabbitMQ 3.10 was seen to keep the
-    // consumer for the new queue, uncancelled, and to hold its deliveries back: no client can notice that.
-    let heard = Heard::listen("a consumer lost its channel");
+    // Declares the queue again only after the consumer noticed the deletion (docs/rabbitmq.md, "Redeclaring a deleted queue").
+    let lost = LogCounter::listen("a consumer lost its channel");
     vhost.delete_queue(LANE.name()).await.unwrap();
     let (batch, ()) = tokio::join!(timeout(BOUND, consumer.take(10, LINGER)), async {
-        wait::until("the consumer to hear of it", BOUND, async || heard.count() > 0)
+        wait::until("the consumer to notice the deletion", BOUND, async || {
+            lost.count() > 0
+        })
+        .await
+        .unwrap();
+        bus.declare(&Topology::new(InOrder::RETRY_DELAY_SCALE))
             .await
             .unwrap();
-        bus.declare(&Topology::new(Place::LADDER_SCALE)).await.unwrap();
         bus.publish(vec![work("after")]).await.unwrap();
     });
     assert_eq!(texts(&batch.unwrap().unwrap().deliveries), ["after"]);
@@ -92,10 +95,10 @@ async fn a_consumer_comes_back_when_its_queue_does() {
 }
 
 #[tokio::test]
-async fn queues_that_were_deleted_are_missing_until_they_are_declared_again() {
+async fn deleted_queues_are_missing_until_they_are_declared_again() {
     let vhost = vhost().await.unwrap();
     let bus = declared(&vhost.url()).await;
-    let topology = Topology::new(Place::LADDER_SCALE);
+    let topology = Topology::new(InOrder::RETRY_DELAY_SCALE);
     assert!(bus.missing(&topology).await.unwrap().is_empty());
     vhost.delete_queue(LANE.name()).await.unwrap();
     vhost.delete_queue("lockstep.dead").await.unwrap();
@@ -109,7 +112,7 @@ async fn queues_that_were_deleted_are_missing_until_they_are_declared_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_link_that_carries_nothing_is_noticed_and_rebuilt() {
+async fn a_silently_dead_connection_is_detected_and_replaced() {
     let vhost = vhost().await.unwrap();
     declared(&vhost.url()).await.close().await;
     let proxy = FaultProxy::to(vhost.addr().unwrap()).await.unwrap();
@@ -128,10 +131,10 @@ async fn a_link_that_carries_nothing_is_noticed_and_rebuilt() {
     .unwrap();
     let noticed = started.elapsed();
     assert!(noticed < options("").heartbeat * 3, "noticed after {noticed:?}");
-    // Acknowledging on the dead link does not wait for it.
+    // Acknowledging on the dead connection does not block.
     timeout(Duration::from_secs(1), held.receipt.ack()).await.unwrap();
 
-    // What was written to the old connections is lost with them.
+    // Data written to the old connections is lost.
     proxy.cut();
     proxy.set(Mode::Pass).await.unwrap();
     timeout(BOUND, publishing).await.unwrap().unwrap();
@@ -140,7 +143,7 @@ async fn a_link_that_carries_nothing_is_noticed_and_rebuilt() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn private_alarm_holds_back_publishers_but_no_acknowledgements() {
+async fn private_alarm_blocks_publishers_and_not_acknowledgements() {
     let broker = Broker::start().await.unwrap();
     let vhost = broker.vhost().await.unwrap();
     let bus = declared(&vhost.url()).await;
@@ -165,7 +168,7 @@ async fn private_alarm_holds_back_publishers_but_no_acknowledgements() {
     assert!(!publishing.is_finished());
     assert_eq!(bus.status(), BusStatus::Blocked);
 
-    // Another bus can be closed meanwhile, though its broker does not answer.
+    // A bus can be closed during the alarm, although the broker does not respond.
     let other = declared(&vhost.url()).await;
     let stuck = publish_all(&other, 1, 1);
     wait::until("the alarm to be noticed", BOUND, async || {
@@ -174,7 +177,7 @@ async fn private_alarm_holds_back_publishers_but_no_acknowledgements() {
     .await
     .unwrap();
     timeout(Duration::from_secs(12), other.close()).await.unwrap();
-    assert!(stuck.await.is_err(), "the publisher hears of it");
+    assert!(stuck.await.is_err(), "the publisher gets an error");
 
     broker
         .ctl(&["set_vm_memory_high_watermark", "0.4"])
@@ -187,7 +190,7 @@ async fn private_alarm_holds_back_publishers_but_no_acknowledgements() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn private_broker_killed_and_started_loses_nothing() {
+async fn private_broker_killed_and_restarted_loses_nothing() {
     const COUNT: usize = 20_000;
     let mut broker = Broker::start().await.unwrap();
     let vhost = broker.vhost().await.unwrap();
@@ -210,12 +213,12 @@ async fn private_broker_killed_and_started_loses_nothing() {
     bus.close().await;
 }
 
-/// Publishes so many messages, in batches of a hundred, by so many tasks. Panics if the bus says no.
+/// Publishes `count` messages in batches of a hundred, from `publishers` tasks. Panics if publishing fails.
 fn publish_all(bus: &Arc<AmqpBus>, count: usize, publishers: usize) -> JoinHandle<()> {
     publish_counted(bus, count, publishers, &Arc::default())
 }
 
-/// The same, and counts what is confirmed.
+/// Like [`publish_all`]; counts confirmed messages.
 fn publish_counted(
     bus: &Arc<AmqpBus>,
     count: usize,
@@ -244,18 +247,18 @@ fn publish_counted(
     })
 }
 
-/// Takes and acknowledges until every number came, however often.
+/// Takes and acknowledges until every number arrived at least once.
 async fn assert_all_come(consumer: &mut Box<dyn Consumer>, count: usize) {
     let mut missing = numbers(0..count).into_iter().collect();
     take_while(consumer, &mut missing, 0).await;
 }
 
-/// Takes and acknowledges while more than so many are missing.
+/// Takes and acknowledges while more than `left` numbers are missing.
 async fn take_while(consumer: &mut Box<dyn Consumer>, missing: &mut BTreeSet<String>, left: usize) {
     while missing.len() > left {
         let batch = timeout(RESTART, consumer.take(100, LINGER))
             .await
-            .unwrap_or_else(|_| panic!("{} never came", missing.len()))
+            .unwrap_or_else(|_| panic!("{} messages never arrived", missing.len()))
             .expect("the bus is open");
         for text in texts(&batch.deliveries) {
             missing.remove(&text);
@@ -264,7 +267,7 @@ async fn take_while(consumer: &mut Box<dyn Consumer>, missing: &mut BTreeSet<Str
     }
 }
 
-/// Whether nothing is in the queue, delivered or not; else what is.
+/// Ok if the queue has no ready and no unacknowledged messages; otherwise the error describes its content.
 async fn depth(vhost: &Vhost) -> Result<(), String> {
     let queue = vhost
         .queue(LANE.name())

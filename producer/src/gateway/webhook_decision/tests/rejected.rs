@@ -1,11 +1,11 @@
-//! Who is not believed, and what makes no sense.
+//! Webhooks that are not authenticated or invalid.
 
 use lockstep_protocol::Code;
 
 use super::*;
 
 #[test]
-fn only_who_knows_a_secret_is_believed() {
+fn only_requests_with_a_valid_signature_or_token_are_authenticated() {
     for forge in Forge::ALL {
         let body = payload(forge).to_string().into_bytes();
         let good = signed(forge, SECRET, &body);
@@ -18,13 +18,13 @@ fn only_who_knows_a_secret_is_believed() {
         };
         let value = good.iter().find(|(name, _)| *name == proof).unwrap().1.clone();
         assert_eq!(value.len(), length);
-        assert!(judge_as(forge, &[SECRET], &good, &body).is_ok(), "{forge}");
+        assert!(decide_as(forge, &[SECRET], &good, &body).is_ok(), "{forge}");
         assert!(
-            judge_as(forge, &["new", SECRET], &good, &body).is_ok(),
+            decide_as(forge, &["new", SECRET], &good, &body).is_ok(),
             "{forge}: rotation"
         );
         assert!(
-            judge_as(forge, &[SECRET, "old"], &good, &body).is_ok(),
+            decide_as(forge, &[SECRET, "old"], &good, &body).is_ok(),
             "{forge}: rotation"
         );
 
@@ -40,27 +40,27 @@ fn only_who_knows_a_secret_is_believed() {
             ("another secret", signed(forge, "other", &body)),
         ];
         for (what, pairs) in &table {
-            let judged = judge_as(forge, &[SECRET], pairs, &body);
+            let decision = decide_as(forge, &[SECRET], pairs, &body);
             assert!(
-                matches!(judged, Err(WebhookRejection::Unauthentic { .. })),
-                "{forge} {what}: {judged:?}"
+                matches!(decision, Err(WebhookRejection::Unauthenticated { .. })),
+                "{forge} {what}: {decision:?}"
             );
         }
-        let unconfigured = judge_as(forge, &[], &good, &body);
+        let unconfigured = decide_as(forge, &[], &good, &body);
         assert!(
-            matches!(unconfigured, Err(WebhookRejection::Unauthentic { .. })),
+            matches!(unconfigured, Err(WebhookRejection::Unauthenticated { .. })),
             "{forge}: {unconfigured:?}"
         );
         if forge != Forge::Gitlab {
-            let changed = judge_as(forge, &[SECRET], &good, &[&body[..], b" "].concat());
+            let changed = decide_as(forge, &[SECRET], &good, &[&body[..], b" "].concat());
             assert!(
-                matches!(changed, Err(WebhookRejection::Unauthentic { .. })),
+                matches!(changed, Err(WebhookRejection::Unauthenticated { .. })),
                 "{forge}: {changed:?}"
             );
         }
         let mut twice = headers(&good);
         twice.append(proof, HeaderValue::from_static("x"));
-        let twice = judge(forge, &repository(&[SECRET]), &twice, &body, now());
+        let twice = decide(forge, &repository(&[SECRET]), &twice, &body, now());
         assert!(
             matches!(twice, Err(WebhookRejection::Header { .. })),
             "{forge}: {twice:?}"
@@ -69,11 +69,11 @@ fn only_who_knows_a_secret_is_believed() {
 }
 
 #[test]
-fn gitlab_signs_with_a_time_that_counts_for_five_minutes() {
+fn a_signature_of_gitlab_is_valid_for_five_minutes() {
     let body = payload(Forge::Gitlab).to_string().into_bytes();
     let event = vec![("x-gitlab-event", "Push Hook".to_owned())];
     let at = |at: i64| [event.clone(), standard(DELIVERY, at, &body)].concat();
-    let judge = |pairs: &Pairs| judge_as(Forge::Gitlab, &[SIGNING_KEY, SECRET], pairs, &body);
+    let decide_gitlab = |pairs: &Pairs| decide_as(Forge::Gitlab, &[SIGNING_KEY, SECRET], pairs, &body);
     for good in [
         at(NOW),
         at(NOW - 300),
@@ -81,7 +81,7 @@ fn gitlab_signs_with_a_time_that_counts_for_five_minutes() {
         with(at(NOW), "x-gitlab-token", SECRET),
     ] {
         assert!(
-            matches!(judge(&good), Ok(WebhookDecision::Publish(_))),
+            matches!(decide_gitlab(&good), Ok(WebhookDecision::Publish(_))),
             "{good:?}"
         );
     }
@@ -94,32 +94,32 @@ fn gitlab_signs_with_a_time_that_counts_for_five_minutes() {
         without(at(NOW), "webhook-id"),
         without(at(NOW), "webhook-timestamp"),
         without(at(NOW), "webhook-signature"),
-        // A token beside a signature must be right as well, and does not stand in for one that is wrong.
+        // A token in addition to a signature must be valid, too, and does not replace an invalid signature.
         with(at(NOW), "x-gitlab-token", "wrong"),
         with(
             with(at(NOW), "x-gitlab-token", SECRET),
             "webhook-signature",
             "v1,AAAA",
         ),
-        // The key itself is no token.
+        // The signing key is not a token.
         with(event.clone(), "x-gitlab-token", SIGNING_KEY),
     ];
     for pairs in bad {
-        let judged = judge(&pairs);
+        let decision = decide_gitlab(&pairs);
         assert!(
-            matches!(judged, Err(WebhookRejection::Unauthentic { .. })),
-            "{pairs:?}: {judged:?}"
+            matches!(decision, Err(WebhookRejection::Unauthenticated { .. })),
+            "{pairs:?}: {decision:?}"
         );
     }
-    let other_key = judge_as(Forge::Gitlab, &[SECRET], &at(NOW), &body);
+    let other_key = decide_as(Forge::Gitlab, &[SECRET], &at(NOW), &body);
     assert!(
-        matches!(other_key, Err(WebhookRejection::Unauthentic { .. })),
+        matches!(other_key, Err(WebhookRejection::Unauthenticated { .. })),
         "{other_key:?}"
     );
 }
 
 #[test]
-fn what_makes_no_sense_is_refused_with_its_place() {
+fn an_invalid_payload_is_refused_with_the_place() {
     let broken = |forge, key: &str, value: Value| {
         let mut payload = payload(forge);
         *payload.pointer_mut(key).unwrap() = value;
@@ -190,8 +190,8 @@ fn what_makes_no_sense_is_refused_with_its_place() {
         ),
     ];
     for (forge, body, code, place) in table {
-        let judged = judge_as(forge, &[SECRET], &signed(forge, SECRET, &body), &body);
-        match judged {
+        let decision = decide_as(forge, &[SECRET], &signed(forge, SECRET, &body), &body);
+        match decision {
             Err(WebhookRejection::Payload {
                 code: found,
                 place: at,
@@ -207,12 +207,12 @@ fn what_makes_no_sense_is_refused_with_its_place() {
             other => panic!("{forge} {place}: {other:?}"),
         }
     }
-    // Deep where nobody looks harms nobody.
+    // Deep nesting in ignored fields is accepted.
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let body = text.strip_suffix(b"}").unwrap();
     let body = [body, b",\"x\":", deep.as_bytes(), b"}"].concat();
     assert!(
-        judge_as(
+        decide_as(
             Forge::Github,
             &[SECRET],
             &signed(Forge::Github, SECRET, &body),
@@ -235,29 +235,29 @@ fn a_webhook_without_event_or_delivery_is_refused() {
         let body = payload(forge).to_string().into_bytes();
         for name in names(forge) {
             let pairs = without(signed(forge, SECRET, &body), name);
-            let judged = judge_as(forge, &[SECRET], &pairs, &body);
+            let decision = decide_as(forge, &[SECRET], &pairs, &body);
             assert!(
-                matches!(judged, Err(WebhookRejection::Header { .. })),
-                "{forge} {name}: {judged:?}"
+                matches!(decision, Err(WebhookRejection::Header { .. })),
+                "{forge} {name}: {decision:?}"
             );
         }
         let long = with(signed(forge, SECRET, &body), names(forge)[1], &"x".repeat(256));
-        let judged = judge_as(forge, &[SECRET], &long, &body);
+        let decision = decide_as(forge, &[SECRET], &long, &body);
         assert!(
-            matches!(judged, Err(WebhookRejection::Header { .. })),
-            "{forge}: {judged:?}"
+            matches!(decision, Err(WebhookRejection::Header { .. })),
+            "{forge}: {decision:?}"
         );
     }
 }
 
 #[test]
-fn only_json_is_read() {
-    let look = |content_type: Option<&'static str>| {
+fn other_content_types_than_json_are_refused() {
+    let check = |content_type: Option<&'static str>| {
         let pair = content_type.map(|text| (CONTENT_TYPE, HeaderValue::from_static(text)));
-        look(Forge::Github, &pair.into_iter().collect())
+        check_headers(Forge::Github, &pair.into_iter().collect())
     };
     for good in ["application/json", "Application/JSON; charset=utf-8"] {
-        assert_eq!(look(Some(good)), Ok(()), "{good}");
+        assert_eq!(check(Some(good)), Ok(()), "{good}");
     }
     for bad in [
         None,
@@ -265,9 +265,12 @@ fn only_json_is_read() {
         Some("application/x-www-form-urlencoded"),
         Some("text/plain"),
     ] {
-        let Err(WebhookRejection::MediaType(said)) = look(bad) else {
+        let Err(WebhookRejection::MediaType(said)) = check(bad) else {
             panic!("{bad:?}")
         };
-        assert!(said.contains("choose application/json"), "{said}");
+        assert!(
+            said.contains("content type of the webhook to application/json"),
+            "{said}"
+        );
     }
 }

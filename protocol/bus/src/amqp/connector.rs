@@ -1,4 +1,4 @@
-//! Opening one connection, and why that failed.
+//! Opens a connection, and classifies the errors of doing so.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,13 +13,13 @@ use super::address;
 use super::options::AmqpOptions;
 use crate::BusError;
 
-/// Closed by an operator's or the broker's refusal of user and password.
+/// The broker refused user and password.
 const ACCESS_REFUSED: u16 = 403;
-/// No such virtual host, or no right to it.
+/// The virtual host does not exist, or the user has no permission for it.
 const NOT_ALLOWED: u16 = 530;
 
-/// All that is needed to connect, checked once.
-pub(super) struct Dial {
+/// The validated parameters of a connection.
+pub(super) struct Connector {
     uri: AMQPUri,
     ca: Option<String>,
     name: String,
@@ -28,17 +28,17 @@ pub(super) struct Dial {
 
 /// Why there is no connection.
 #[derive(Debug)]
-pub(super) enum DialError {
-    /// User, password or virtual host.
+pub(super) enum ConnectError {
+    /// The broker refused user, password or virtual host.
     Refused(String),
-    /// The broker's certificate.
+    /// The broker's certificate is not trusted.
     Untrusted(String),
-    /// Anything that may pass.
-    Away(String),
+    /// The broker cannot be reached; connecting again may succeed.
+    Unavailable(String),
 }
 
-impl Dial {
-    /// Checks address and certificate authority.
+impl Connector {
+    /// Parses the address and reads the certificate authority.
     ///
     /// # Errors
     /// [`BusError::Address`].
@@ -49,7 +49,10 @@ impl Dial {
         let ca = match &options.ca_file {
             None => None,
             Some(file) => Some(std::fs::read_to_string(file).map_err(|error| BusError::Address {
-                reason: format!("the certificate authority {}: {error}", file.display()),
+                reason: format!(
+                    "cannot read the certificate authority {}: {error}",
+                    file.display()
+                ),
             })?),
         };
         Ok(Self {
@@ -60,18 +63,18 @@ impl Dial {
         })
     }
 
-    /// Whom the broker authenticates.
+    /// The user that the broker authenticates.
     pub(super) fn user(&self) -> &str {
         &self.uri.authority.userinfo.username
     }
 
-    /// How long a question to the broker may take.
+    /// The timeout of a request to the broker.
     pub(super) fn limit(&self) -> Duration {
         self.limit
     }
 
-    /// Connects; lapin's automatic recovery stays off.
-    pub(super) async fn open(&self, role: &str) -> Result<Connection, DialError> {
+    /// Opens a connection without lapin's automatic recovery. `role` is appended to the connection's name.
+    pub(super) async fn open(&self, role: &str) -> Result<Connection, ConnectError> {
         let properties =
             ConnectionProperties::default().with_connection_name(format!("{} {role}", self.name).into());
         let tls = OwnedTLSConfig {
@@ -81,13 +84,16 @@ impl Dial {
         let connecting =
             Connection::connect_uri_with_config(self.uri.clone(), properties, tls, Runtime::tokio_current());
         match timeout(self.limit, connecting).await {
-            Ok(connected) => connected.map_err(|error| DialError::of(&error)),
-            Err(_) => Err(DialError::Away(format!("no answer within {:?}", self.limit))),
+            Ok(connected) => connected.map_err(|error| ConnectError::of(&error)),
+            Err(_) => Err(ConnectError::Unavailable(format!(
+                "no answer within {:?}",
+                self.limit
+            ))),
         }
     }
 }
 
-impl DialError {
+impl ConnectError {
     fn of(error: &lapin::Error) -> Self {
         match error.kind() {
             ErrorKind::ProtocolError(said) if matches!(said.get_id(), ACCESS_REFUSED | NOT_ALLOWED) => {
@@ -96,11 +102,11 @@ impl DialError {
             ErrorKind::IOError(said) if said.to_string().contains("certificate") => {
                 Self::Untrusted(said.to_string())
             }
-            _ => Self::Away(error.to_string()),
+            _ => Self::Unavailable(error.to_string()),
         }
     }
 
-    /// As an answer to whoever connects for the first time; nothing where waiting may help.
+    /// The error to return from the first attempt to connect; `None` if a later attempt may succeed.
     pub(super) fn permanent(&self) -> Option<BusError> {
         match self {
             Self::Refused(reason) => Some(BusError::Refused {
@@ -109,16 +115,16 @@ impl DialError {
             Self::Untrusted(reason) => Some(BusError::Untrusted {
                 reason: reason.clone(),
             }),
-            Self::Away(_) => None,
+            Self::Unavailable(_) => None,
         }
     }
 }
 
-impl fmt::Display for DialError {
+impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.permanent(), self) {
             (Some(error), _) => error.fmt(f),
-            (None, Self::Away(reason) | Self::Refused(reason) | Self::Untrusted(reason)) => {
+            (None, Self::Unavailable(reason) | Self::Refused(reason) | Self::Untrusted(reason)) => {
                 f.write_str(reason)
             }
         }

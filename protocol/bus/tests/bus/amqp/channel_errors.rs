@@ -8,11 +8,11 @@ use lockstep_testbed::{User, Vhost, vhost, wait};
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::place::{connect, consumer, declared};
+use super::fixture::{connect, consumer, declared};
 use crate::contract::{BOUND, Fixture, LANE, message, numbers, take_and_ack, texts, work};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_may_not_be_published_is_denied_and_harms_nobody_else() {
+async fn a_denied_message_does_not_affect_other_publishers() {
     let vhost = vhost().await.unwrap();
     let owner = declared(&vhost.url()).await;
     let user = vhost.create_user("worker").await.unwrap();
@@ -58,7 +58,7 @@ async fn what_may_not_be_published_is_denied_and_harms_nobody_else() {
 }
 
 #[tokio::test]
-async fn an_exchange_that_is_not_there_is_denied() {
+async fn publishing_to_a_missing_exchange_is_denied() {
     let vhost = vhost().await.unwrap();
     let bus = connect(&vhost.url()).await;
     let denied = timeout(BOUND, bus.publish(vec![work("nowhere")])).await.unwrap();
@@ -70,7 +70,7 @@ async fn an_exchange_that_is_not_there_is_denied() {
 }
 
 #[tokio::test]
-async fn a_text_amqp_has_no_room_for_is_denied() {
+async fn a_text_longer_than_amqp_allows_is_denied() {
     let vhost = vhost().await.unwrap();
     let bus = declared(&vhost.url()).await;
     let long = "x".repeat(256);
@@ -82,7 +82,7 @@ async fn a_text_amqp_has_no_room_for_is_denied() {
 }
 
 #[tokio::test]
-async fn a_full_ingress_is_said_to_the_publisher() {
+async fn a_full_ingress_lane_is_an_error_for_the_publisher() {
     let vhost = vhost().await.unwrap();
     let bus = declared(&vhost.url()).await;
     let limit = json!({"max-length": 5});
@@ -91,7 +91,7 @@ async fn a_full_ingress_is_said_to_the_publisher() {
         .await
         .unwrap();
 
-    let full = wait::until("a full inlet", BOUND, async || {
+    let full = wait::until("a full ingress lane", BOUND, async || {
         let ingress = message(Destination::Ingress(Kind::InterfaceUpdated), "more");
         bus.publish(vec![ingress]).await.err()
     })
@@ -101,7 +101,7 @@ async fn a_full_ingress_is_said_to_the_publisher() {
         matches!(&full, PublishError::Full { exchange, count: 1 } if exchange == "lockstep.events"),
         "{full:?}"
     );
-    // Room is made: it goes on.
+    // Publishing succeeds again once there is room.
     let mut consumer = consumer(&*bus, Queue::Lane(Lane::Events), 100).await;
     take_and_ack(&mut consumer, 5).await;
     let ingress = message(Destination::Ingress(Kind::InterfaceUpdated), "more");
@@ -114,7 +114,7 @@ async fn a_full_ingress_is_said_to_the_publisher() {
 }
 
 #[tokio::test]
-async fn answers_bypass_a_full_reply_queue() {
+async fn replies_bypass_a_full_reply_queue() {
     let vhost = vhost().await.unwrap();
     let bus = declared(&vhost.url()).await;
     let reply = ReplyQueue::of(bus.user(), "full").unwrap();
@@ -150,9 +150,9 @@ async fn answers_bypass_a_full_reply_queue() {
     bus.close().await;
 }
 
-/// What a requester may do by the permissions the operator gives it: read what comes under names of its own, and only that.
+/// With the permissions of a requester a user can read its own reply queues and no others.
 #[tokio::test]
-async fn a_user_gets_no_answers_of_another() {
+async fn a_user_cannot_read_the_replies_of_another() {
     let vhost = vhost().await.unwrap();
     let worker = declared(&vhost.url()).await;
     let (netbox, mallory) = (
@@ -163,18 +163,18 @@ async fn a_user_gets_no_answers_of_another() {
     let reply = ReplyQueue::of(theirs.user(), "secret").unwrap();
     let mut answers = consumer(&*theirs, Queue::Reply(reply.clone()), 10).await;
 
-    // Knowing the name does not help: the queue can be neither declared again nor read.
+    // The name alone does not give access: the queue can be neither declared again nor consumed.
     let spy = connect(&mallory.url).await;
     let options = ConsumeOptions {
         prefetch: 1,
         acknowledge: Acknowledge::Each,
     };
     let Err(refused) = spy.consume(Queue::Reply(reply.clone()), options).await else {
-        panic!("it reads the answers of another");
+        panic!("the user reads the replies of another");
     };
     assert!(matches!(refused, BusError::Declare { .. }), "{refused}");
 
-    // Nor does a queue of its own, bound to the name of another, or to all names.
+    // The user cannot bind its own queue with the name of another one's reply queue, or with a pattern.
     let own = ReplyQueue::of(spy.user(), "own").unwrap();
     let mut own_answers = consumer(&*spy, Queue::Reply(own.clone()), 10).await;
     let connection = Connection::connect(&mallory.url, ConnectionProperties::default())
@@ -211,7 +211,7 @@ async fn a_user_gets_no_answers_of_another() {
     }
 }
 
-/// A user who may publish events, and read its own answers.
+/// A user who may publish events and read its own replies.
 async fn requester(vhost: &Vhost, role: &str) -> User {
     let user = vhost.create_user(role).await.expect("a user");
     let own = format!("lockstep\\.reply\\.{}\\..*", user.name);
@@ -232,7 +232,7 @@ async fn requester(vhost: &Vhost, role: &str) -> User {
 }
 
 #[tokio::test]
-async fn a_queue_that_cannot_be_consumed_is_said_at_once() {
+async fn a_queue_that_cannot_be_consumed_is_reported_at_once() {
     let vhost = vhost().await.unwrap();
     let bus = connect(&vhost.url()).await;
     let options = ConsumeOptions {
@@ -240,24 +240,24 @@ async fn a_queue_that_cannot_be_consumed_is_said_at_once() {
         acknowledge: Acknowledge::Each,
     };
     let Err(missing) = bus.consume(LANE, options).await else {
-        panic!("it is not there");
+        panic!("consumes a queue that does not exist");
     };
     assert!(
         missing.to_string().contains("declare the broker's objects first"),
         "{missing}"
     );
 
-    bus.declare(&Topology::new(super::place::Place::LADDER_SCALE))
+    bus.declare(&Topology::new(super::fixture::InOrder::RETRY_DELAY_SCALE))
         .await
         .unwrap();
     let user = vhost.create_user("blind").await.unwrap();
     vhost.set_permissions(&user.name, "^$", "^$", "^$").await.unwrap();
     let blind = connect(&user.url).await;
     let Err(refused) = blind.consume(LANE, options).await else {
-        panic!("it may not be read");
+        panic!("consumes a queue without permission");
     };
     assert!(matches!(&refused, BusError::Consume { queue, .. } if queue == LANE.name()));
-    assert!(refused.to_string().contains("the right to read"), "{refused}");
+    assert!(refused.to_string().contains("read permission"), "{refused}");
 
     let refused = blind.declare(&Topology::new(1.0)).await.unwrap_err();
     assert!(matches!(&refused, BusError::Declare { .. }), "{refused}");

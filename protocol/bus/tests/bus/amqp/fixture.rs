@@ -1,4 +1,4 @@
-//! Virtual hosts as places for the contract, and what the other tests need of a bus there.
+//! Fixtures with virtual hosts, and functions to open buses on them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use lockstep_testbed::{Vhost, vhost};
 
 use crate::contract::Fixture;
 
-/// A virtual host, where consumers acknowledge in order.
-pub(crate) struct Place(Vhost);
+/// A virtual host; consumers acknowledge in order.
+pub(crate) struct InOrder(Vhost);
 
 #[async_trait]
-impl Fixture for Place {
+impl Fixture for InOrder {
     async fn new() -> Self {
         Self(vhost().await.expect("a virtual host can be made"))
     }
@@ -25,13 +25,13 @@ impl Fixture for Place {
     }
 }
 
-/// A virtual host, where consumers acknowledge each delivery by itself.
-pub(crate) struct EachPlace(Place);
+/// A virtual host; consumers acknowledge each delivery by itself.
+pub(crate) struct Each(InOrder);
 
 #[async_trait]
-impl Fixture for EachPlace {
+impl Fixture for Each {
     async fn new() -> Self {
-        Self(Place::new().await)
+        Self(InOrder::new().await)
     }
 
     async fn open(&self) -> Arc<dyn Bus> {
@@ -39,7 +39,7 @@ impl Fixture for EachPlace {
     }
 }
 
-/// A bus whose consumers acknowledge each delivery by itself, whatever was asked for.
+/// A bus whose consumers acknowledge each delivery by itself, regardless of their options.
 #[derive(Debug)]
 struct EachBus(Arc<dyn Bus>);
 
@@ -79,7 +79,7 @@ impl Bus for EachBus {
     }
 }
 
-/// Options with which tests notice soon that a link is dead.
+/// Options with a short heartbeat, so that a dead connection is detected soon.
 pub(crate) fn options(url: &str) -> AmqpOptions {
     AmqpOptions {
         connection_name: "test".to_owned(),
@@ -88,23 +88,23 @@ pub(crate) fn options(url: &str) -> AmqpOptions {
     }
 }
 
-/// A bus there.
+/// Opens a bus.
 pub(crate) async fn connect(url: &str) -> Arc<AmqpBus> {
     AmqpBus::connect(options(url))
         .await
-        .expect("the broker takes the connection")
+        .expect("the broker accepts the connection")
 }
 
-/// A bus there, with the objects declared.
+/// Opens a bus and declares the topology.
 pub(crate) async fn declared(url: &str) -> Arc<AmqpBus> {
     let bus = connect(url).await;
-    bus.declare(&Topology::new(Place::LADDER_SCALE))
+    bus.declare(&Topology::new(InOrder::RETRY_DELAY_SCALE))
         .await
         .expect("the objects can be declared");
     bus
 }
 
-/// A consumer that acknowledges in order.
+/// Starts a consumer that acknowledges in order.
 pub(crate) async fn consumer(bus: &dyn Bus, queue: Queue, prefetch: u16) -> Box<dyn Consumer> {
     let options = ConsumeOptions {
         prefetch,

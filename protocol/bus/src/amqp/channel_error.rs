@@ -1,15 +1,16 @@
-//! Which message made the broker close a channel: pure. The broker names the exchange, and at times the key.
+//! Finds the message that made the broker close a channel. The channel error names the exchange, and sometimes the routing
+//! key, but not the message.
 
 use lockstep_protocol::topology::Destination;
 
 use crate::{Outgoing, PublishError};
 
-/// The message is larger than the broker takes.
+/// Since RabbitMQ 3.8 the broker's answer to a message above its maximum size.
 const PRECONDITION_FAILED: u16 = 406;
 const CONTENT_TOO_LARGE: u16 = 311;
 
-/// The error that names this destination.
-pub(super) fn of(destination: &Destination, reason: String) -> PublishError {
+/// The error for a message to this destination.
+pub(super) fn denied(destination: &Destination, reason: String) -> PublishError {
     PublishError::Denied {
         exchange: destination.exchange().to_owned(),
         routing_key: destination.routing_key().to_owned(),
@@ -17,8 +18,9 @@ pub(super) fn of(destination: &Destination, reason: String) -> PublishError {
     }
 }
 
-/// The error that names the message most likely meant, of those in flight.
-pub(super) fn find<'a>(
+/// The error for the message in flight that most likely caused the channel error: the largest one if the error is about the
+/// size, otherwise the best match of exchange and routing key.
+pub(super) fn denied_message<'a>(
     code: u16,
     said: String,
     in_flight: impl Iterator<Item = &'a Outgoing>,
@@ -31,10 +33,10 @@ pub(super) fn find<'a>(
             (usize::from(exchange) * 2 + usize::from(key), 0)
         }
     };
-    // Reversed, since the first of the best is meant and `max_by_key` takes the last.
+    // Reversed, since `max_by_key` returns the last of equal messages and the broker stops at the first.
     let in_flight: Vec<&Outgoing> = in_flight.collect();
     match in_flight.into_iter().rev().max_by_key(fits) {
-        Some(message) => of(&message.destination, said),
+        Some(message) => denied(&message.destination, said),
         None => PublishError::Denied {
             exchange: String::new(),
             routing_key: String::new(),
@@ -53,12 +55,12 @@ mod tests {
     use crate::Properties;
 
     #[test]
-    fn the_message_meant_is_named() {
+    fn the_error_names_the_message_that_caused_it() {
         let in_flight: Vec<Outgoing> = [
             (Destination::Lane(Lane::Devices), 1),
             (Destination::Ingress(Kind::InterfaceUpdated), 1),
             (Destination::Ingress(Kind::SyncRequested), 9),
-            (Destination::Dead, 1),
+            (Destination::Lane(Lane::Dead), 1),
         ]
         .map(|(destination, length)| Outgoing {
             destination,
@@ -93,7 +95,7 @@ mod tests {
             ),
         ];
         for (code, said, expected_exchange, expected_key) in table {
-            match find(code, said.to_owned(), in_flight.iter()) {
+            match denied_message(code, said.to_owned(), in_flight.iter()) {
                 PublishError::Denied {
                     exchange,
                     routing_key,

@@ -1,4 +1,4 @@
-//! What a webhook is worth: authentic or not, and which messages it becomes. Pure.
+//! Decides about a webhook: whether it is authenticated, and which messages to publish for it. Pure.
 
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
@@ -6,23 +6,23 @@ use jiff::Timestamp;
 use lockstep_protocol::events::RepositoryChanged;
 use lockstep_protocol::{Envelope, Identity, Kind, MessageId, Source};
 
-use super::change::{Change, Reading};
+use super::change::{Change, ParsedWebhook};
 use super::headers::Headers;
 use super::rejection::WebhookRejection;
 use super::repositories::Repository;
 use super::{Forge, bitbucket, forgejo, gitea, github, gitlab};
 
-/// What becomes of an authentic webhook.
+/// The decision about an authenticated webhook.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum WebhookDecision {
-    /// These are published. They hold nothing but what the webhook said: sent again, they are the same.
+    /// Publish these messages. They are derived from the webhook alone, so that a redelivery produces the same messages.
     Publish(Vec<Envelope>),
-    /// It does not concern us, and why.
+    /// Ignore the webhook, for this reason.
     Ignore(String),
 }
 
-/// Whether it makes sense to read the body at all.
-pub(super) fn look(forge: Forge, headers: &HeaderMap) -> Result<(), WebhookRejection> {
+/// Checks the headers that decide whether the body is read at all.
+pub(super) fn check_headers(forge: Forge, headers: &HeaderMap) -> Result<(), WebhookRejection> {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type = content_type
         .unwrap_or_default()
@@ -30,16 +30,16 @@ pub(super) fn look(forge: Forge, headers: &HeaderMap) -> Result<(), WebhookRejec
         .next()
         .unwrap_or_default();
     if !media_type.trim().eq_ignore_ascii_case("application/json") {
-        let detail = "choose application/json as the content type of the webhook";
+        let detail = "set the content type of the webhook to application/json";
         return Err(WebhookRejection::MediaType(format!(
-            "is {media_type:?}; {detail}"
+            "the content type is {media_type:?}; {detail}"
         )));
     }
     forge.check(Headers(headers))
 }
 
-/// The judgement over a webhook that was sent to a repository's path.
-pub(super) fn judge(
+/// Decides about a webhook that was sent to the path of this repository.
+pub(super) fn decide(
     forge: Forge,
     repository: &Repository,
     headers: &HeaderMap,
@@ -50,7 +50,7 @@ pub(super) fn judge(
     let secrets = &repository.secrets;
     if secrets.is_empty() {
         let why = "no webhook_secret is configured for this repository";
-        return Err(WebhookRejection::Unauthentic { why });
+        return Err(WebhookRejection::Unauthenticated { why });
     }
     match forge {
         Forge::Github => github::authenticate(headers, body, secrets),
@@ -59,26 +59,26 @@ pub(super) fn judge(
         Forge::Forgejo => forgejo::authenticate(headers, body, secrets),
         Forge::Bitbucket => bitbucket::authenticate(headers, body, secrets),
     }?;
-    let reading = match forge {
+    let parsed = match forge {
         Forge::Github => github::read(headers, body),
         Forge::Gitlab => gitlab::read(headers, body),
         Forge::Gitea => gitea::read(headers, body),
         Forge::Forgejo => forgejo::read(headers, body),
         Forge::Bitbucket => bitbucket::read(headers, body),
     }?;
-    let changes = match reading {
-        Reading::Changes(changes) => changes,
-        Reading::Ignored(why) => return Ok(WebhookDecision::Ignore(why)),
+    let changes = match parsed {
+        ParsedWebhook::Changes(changes) => changes,
+        ParsedWebhook::Ignored(why) => return Ok(WebhookDecision::Ignore(why)),
     };
-    let cause = delivered(forge, repository, headers)?;
+    let cause = delivery_identity(forge, repository, headers)?;
     let message = |change| message(forge, repository, &cause, change);
     Ok(WebhookDecision::Publish(
         changes.into_iter().map(message).collect(),
     ))
 }
 
-/// The identity of the delivery, from which those of its messages are derived.
-fn delivered(
+/// The identity of the delivery, from which the ids of its messages are derived.
+fn delivery_identity(
     forge: Forge,
     repository: &Repository,
     headers: Headers<'_>,
@@ -90,16 +90,16 @@ fn delivered(
         Forge::Forgejo => forgejo::DELIVERY,
         Forge::Bitbucket => bitbucket::DELIVERY,
     };
-    let told = names.iter().copied().filter(|name| headers.has(name));
-    let name = told
+    let present = names.iter().copied().filter(|name| headers.has(name));
+    let name = present
         .chain(names.iter().copied())
         .next()
-        .expect("every forge names its deliveries");
-    let id = MessageId::try_from(headers.need(name)?.to_owned())
+        .expect("every forge has a delivery header");
+    let id = MessageId::try_from(headers.required(name)?.to_owned())
         .map_err(|_| WebhookRejection::header(name, "must have 1 to 255 characters"))?;
     let source = Source::try_from(format!("/webhooks/{forge}/{}", repository.name)).map_err(|error| {
         WebhookRejection::Sender(format!(
-            "the repository's name cannot be part of a source: it {error}"
+            "the repository's name cannot be part of a message source: it {error}"
         ))
     })?;
     Ok(Identity { source, id })
@@ -121,7 +121,7 @@ fn message(forge: Forge, repository: &Repository, cause: &Identity, change: Chan
             id,
         },
         subject: None,
-        // When it was pushed is not told, and when it was received differs from one delivery to the next.
+        // The payload has no time of the push, and the time of receipt would differ between redeliveries.
         time: None,
         traceparent: None,
         causationid: None,

@@ -1,14 +1,14 @@
-//! What authentic webhooks become.
+//! Decisions about authenticated webhooks.
 
 use super::*;
 
 #[test]
-fn a_push_of_each_forge_is_the_same_event() {
+fn the_pushes_of_all_forges_give_the_same_event() {
     let paths = json!(["devices/eosaccess1/interfaces.yml", "global/base_system.yml"]);
     for forge in [Forge::Gitlab, Forge::Gitea, Forge::Forgejo] {
         let mut expected = change("main", BEFORE, AFTER);
         expected["paths"] = paths.clone();
-        assert_eq!(becomes(forge, &payload(forge)), [expected], "{forge}");
+        assert_eq!(published(forge, &payload(forge)), [expected], "{forge}");
     }
     let mut expected = change("main", BEFORE, AFTER);
     expected["paths"] = json!([
@@ -16,22 +16,22 @@ fn a_push_of_each_forge_is_the_same_event() {
         "devices/eosaccess1/interfaces.yml",
         "global/base_system.yml"
     ]);
-    assert_eq!(becomes(Forge::Github, &payload(Forge::Github)), [expected]);
-    // Several branches in one push; the tag among them is left out.
+    assert_eq!(published(Forge::Github, &payload(Forge::Github)), [expected]);
+    // Several branches in one push; the tag among them is ignored.
     let expected = [
         change("main", BEFORE, AFTER),
         change("feature/ntp", ZEROS, AFTER),
         change("old", BEFORE, ZEROS),
     ];
-    assert_eq!(becomes(Forge::Bitbucket, &payload(Forge::Bitbucket)), expected);
+    assert_eq!(published(Forge::Bitbucket, &payload(Forge::Bitbucket)), expected);
 }
 
 #[test]
-fn what_a_message_says_of_its_origin_comes_from_the_path() {
+fn source_and_actor_of_a_message_come_from_the_path() {
     for forge in Forge::ALL {
         let body = payload(forge).to_string().into_bytes();
         let pairs = signed(forge, SECRET, &body);
-        let Ok(WebhookDecision::Publish(messages)) = judge_as(forge, &[SECRET], &pairs, &body) else {
+        let Ok(WebhookDecision::Publish(messages)) = decide_as(forge, &[SECRET], &pairs, &body) else {
             panic!("{forge}")
         };
         for message in messages {
@@ -54,7 +54,7 @@ fn new_deleted_and_rewritten_branches_have_no_paths() {
         for (key, before, after) in [("before", ZEROS, AFTER), ("after", BEFORE, ZEROS)] {
             let payload = changed(forge, |payload| payload[key] = ZEROS.into());
             assert_eq!(
-                becomes(forge, &payload),
+                published(forge, &payload),
                 [change("main", before, after)],
                 "{forge} {key}"
             );
@@ -63,22 +63,22 @@ fn new_deleted_and_rewritten_branches_have_no_paths() {
     let mut expected = change("main", BEFORE, AFTER);
     expected["forced"] = true.into();
     let forced = changed(Forge::Github, |payload| payload["forced"] = true.into());
-    assert_eq!(becomes(Forge::Github, &forced), [expected.clone()]);
+    assert_eq!(published(Forge::Github, &forced), [expected.clone()]);
     let forced = changed(Forge::Bitbucket, |payload| {
         payload["push"]["changes"][0]["forced"] = true.into();
     });
-    assert_eq!(becomes(Forge::Bitbucket, &forced)[0], expected);
+    assert_eq!(published(Forge::Bitbucket, &forced)[0], expected);
     let sha256 = changed(Forge::Bitbucket, |payload| {
         payload["push"]["changes"][3]["old"]["target"]["hash"] = "a".repeat(64).into();
     });
     assert_eq!(
-        becomes(Forge::Bitbucket, &sha256)[2],
+        published(Forge::Bitbucket, &sha256)[2],
         change("old", &"a".repeat(64), &"0".repeat(64))
     );
 }
 
 #[test]
-fn a_list_of_commits_that_is_cut_off_is_no_hint() {
+fn a_truncated_list_of_commits_gives_no_paths() {
     let plain = change("main", BEFORE, AFTER);
     let one = payload(Forge::Github)["commits"][0].clone();
     let many = |count: usize| Value::Array(vec![one.clone(); count]);
@@ -120,14 +120,18 @@ fn a_list_of_commits_that_is_cut_off_is_no_hint() {
         ),
     ];
     for (forge, payload) in table {
-        assert_eq!(becomes(forge, &payload), std::slice::from_ref(&plain), "{forge}");
+        assert_eq!(
+            published(forge, &payload),
+            std::slice::from_ref(&plain),
+            "{forge}"
+        );
     }
     let whole = changed(Forge::Github, |payload| payload["commits"] = many(2047));
-    assert!(becomes(Forge::Github, &whole)[0]["paths"].is_array());
+    assert!(published(Forge::Github, &whole)[0]["paths"].is_array());
 }
 
 #[test]
-fn what_does_not_concern_us_is_ignored_with_a_reason() {
+fn webhooks_other_than_pushes_of_branches_are_ignored_with_a_reason() {
     let tag = |forge| changed(forge, |payload| payload["ref"] = "refs/tags/v1".into());
     let only_tag = changed(Forge::Bitbucket, |payload| {
         let tag = payload["push"]["changes"][1].take();
@@ -138,7 +142,12 @@ fn what_does_not_concern_us_is_ignored_with_a_reason() {
         serde_json::from_str(include_str!("../../../../tests/payloads/github-ping.json")).unwrap();
     let table = [
         (Forge::Github, ("x-github-event", "ping"), ping, "ping"),
-        (Forge::Github, ("x-github-event", "issues"), json!({}), "no push"),
+        (
+            Forge::Github,
+            ("x-github-event", "issues"),
+            json!({}),
+            "not a push",
+        ),
         (
             Forge::Github,
             ("x-github-event", "push"),
@@ -155,15 +164,15 @@ fn what_does_not_concern_us_is_ignored_with_a_reason() {
             Forge::Gitlab,
             ("x-gitlab-event", "Issue Hook"),
             json!({}),
-            "no push",
+            "not a push",
         ),
-        (Forge::Gitea, ("x-gitea-event", "delete"), json!({}), "no push"),
+        (Forge::Gitea, ("x-gitea-event", "delete"), json!({}), "not a push"),
         (Forge::Gitea, ("x-gitea-event", "push"), tag(Forge::Gitea), "tag"),
         (
             Forge::Forgejo,
             ("x-forgejo-event", "create"),
             json!({}),
-            "no push",
+            "not a push",
         ),
         (
             Forge::Bitbucket,
@@ -175,15 +184,20 @@ fn what_does_not_concern_us_is_ignored_with_a_reason() {
             Forge::Bitbucket,
             ("x-event-key", "pullrequest:created"),
             json!({}),
-            "no push",
+            "not a push",
         ),
-        (Forge::Bitbucket, ("x-event-key", "repo:push"), only_tag, "tag"),
-        (Forge::Bitbucket, ("x-event-key", "repo:push"), none, "nothing"),
+        (
+            Forge::Bitbucket,
+            ("x-event-key", "repo:push"),
+            only_tag,
+            "of a tag",
+        ),
+        (Forge::Bitbucket, ("x-event-key", "repo:push"), none, "no changes"),
     ];
     for (forge, (name, event), payload, expected) in table {
         let body = payload.to_string().into_bytes();
         let pairs = with(signed(forge, SECRET, &body), name, event);
-        let verdict = judge_as(forge, &[SECRET], &pairs, &body);
+        let verdict = decide_as(forge, &[SECRET], &pairs, &body);
         let Ok(WebhookDecision::Ignore(why)) = verdict else {
             panic!("{forge} {event}: {verdict:?}")
         };
@@ -192,9 +206,9 @@ fn what_does_not_concern_us_is_ignored_with_a_reason() {
 }
 
 #[test]
-fn a_redelivery_is_the_same_message_and_nothing_else_is() {
+fn only_a_redelivery_is_the_same_message() {
     let told = |forge: Forge, pairs: &Pairs, body: &[u8], at: Timestamp| -> Vec<(Identity, String)> {
-        match judge(
+        match decide(
             forge,
             &repository(&[SECRET, SIGNING_KEY]),
             &headers(pairs),
@@ -234,7 +248,7 @@ fn a_redelivery_is_the_same_message_and_nothing_else_is() {
         count,
         "forge, repository, delivery and index each make another id"
     );
-    // Signed anew for the second attempt, as GitLab does.
+    // GitLab signs each attempt anew.
     let body = payload(Forge::Gitlab).to_string().into_bytes();
     let attempt = |at: i64| {
         let pairs = with(standard(DELIVERY, at, &body), "x-gitlab-event", "Push Hook");
@@ -246,14 +260,14 @@ fn a_redelivery_is_the_same_message_and_nothing_else_is() {
 #[test]
 fn an_id_never_changes_between_versions() {
     let body = payload(Forge::Github).to_string().into_bytes();
-    let judged = judge_as(
+    let decision = decide_as(
         Forge::Github,
         &[SECRET],
         &signed(Forge::Github, SECRET, &body),
         &body,
     );
-    let Ok(WebhookDecision::Publish(messages)) = judged else {
-        panic!("{judged:?}")
+    let Ok(WebhookDecision::Publish(messages)) = decision else {
+        panic!("{decision:?}")
     };
     assert_eq!(
         messages[0].identity.id.as_str(),
