@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use super::reading::{Reading, Wanted};
+use super::tree_reader::{NeededObjects, TreeReader};
 use super::{Change, Contents, IntentProblem, ObjectId, RepositoryKind, settings, templates};
 use crate::fleet::{Affected, Groups};
 
@@ -32,15 +32,15 @@ pub enum Examination {
 /// Says whether the new tree of a change is sound, and whom the change concerns. What did not change since an accepted tree
 /// is not looked at again.
 pub fn examine(kind: RepositoryKind, change: &Change<'_>, contents: &Contents) -> Examination {
-    let wanted = Wanted::default();
-    let new = Reading::new(change.new, contents, &wanted);
+    let needed = NeededObjects::default();
+    let new = TreeReader::new(change.new, contents, &needed);
     let judged = match kind {
         RepositoryKind::Settings => settings::examine(change, &new),
         RepositoryKind::Templates => {
-            templates::examine(change, &new, &Reading::new(change.old, contents, &wanted))
+            templates::examine(change, &new, &TreeReader::new(change.old, contents, &needed))
         }
     };
-    let needed = wanted.into_inner();
+    let needed = needed.into_inner();
     if !needed.is_empty() {
         return Examination::Needs(needed);
     }

@@ -23,11 +23,12 @@ mod listing;
 mod object;
 mod path;
 mod problem;
-mod reading;
+mod read_file;
 pub mod settings;
 pub mod templates;
 #[cfg(test)]
 mod tests;
+mod tree_reader;
 mod yaml;
 
 pub use change::Change;

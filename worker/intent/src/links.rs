@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::path::components;
-use super::reading::Reading;
+use super::tree_reader::TreeReader;
 use super::{Change, Content, Entry, Listing, shown};
 
 /// How many links may follow one another; as many as Linux allows.
@@ -17,14 +17,14 @@ pub(super) enum Resolved<'a> {
     /// To this folder.
     Folder(Vec<u8>),
     /// Not known before the links on the way are read.
-    Unread,
+    Pending,
     /// Nowhere.
-    Broken(BrokenLink),
+    Invalid(InvalidLink),
 }
 
 /// Why a link leads nowhere.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BrokenLink {
+pub(super) enum InvalidLink {
     #[error("is a link to {0:?}, which is outside of the repository; nothing there is read")]
     Outside(String),
     #[error("is a link to {0:?}, and there is no such file in the repository")]
@@ -36,13 +36,13 @@ pub(super) enum BrokenLink {
 }
 
 /// Follows all links of a path.
-pub(super) fn resolve<'a>(reading: &Reading<'a>, path: &[u8]) -> Resolved<'a> {
-    follow(reading, path, &mut |_| ())
+pub(super) fn resolve<'a>(reader: &TreeReader<'a>, path: &[u8]) -> Resolved<'a> {
+    follow(reader, path, &mut |_| ())
 }
 
 /// Follows all links of a path, telling each place that was looked at.
-fn follow<'a>(reading: &Reading<'a>, path: &[u8], visit: &mut dyn FnMut(&[u8])) -> Resolved<'a> {
-    let tree = reading.tree();
+fn follow<'a>(reader: &TreeReader<'a>, path: &[u8], visit: &mut dyn FnMut(&[u8])) -> Resolved<'a> {
+    let tree = reader.tree();
     let mut ahead: VecDeque<Vec<u8>> = components(path).map(<[u8]>::to_vec).collect();
     let mut here: Vec<u8> = Vec::new();
     let mut target = String::new();
@@ -50,7 +50,7 @@ fn follow<'a>(reading: &Reading<'a>, path: &[u8], visit: &mut dyn FnMut(&[u8])) 
     while let Some(component) = ahead.pop_front() {
         match component.as_slice() {
             b"" | b"." => continue,
-            b".." if here.is_empty() => return Resolved::Broken(BrokenLink::Outside(target)),
+            b".." if here.is_empty() => return Resolved::Invalid(InvalidLink::Outside(target)),
             b".." => {
                 let parent = here.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
                 here.truncate(parent);
@@ -69,16 +69,16 @@ fn follow<'a>(reading: &Reading<'a>, path: &[u8], visit: &mut dyn FnMut(&[u8])) 
         visit(&here);
         hops += 1;
         if hops > MOST_HOPS {
-            return Resolved::Broken(BrokenLink::Circle);
+            return Resolved::Invalid(InvalidLink::Circle);
         }
-        let to = match reading.content(link) {
-            None => return Resolved::Unread,
+        let to = match reader.content(link) {
+            None => return Resolved::Pending,
             Some(Content::Bytes(to)) => to,
-            Some(Content::Missing | Content::TooLarge(_)) => return Resolved::Broken(BrokenLink::Lost),
+            Some(Content::Missing | Content::TooLarge(_)) => return Resolved::Invalid(InvalidLink::Lost),
         };
         target = shown(to);
         if to.starts_with(b"/") {
-            return Resolved::Broken(BrokenLink::Outside(target));
+            return Resolved::Invalid(InvalidLink::Outside(target));
         }
         here.truncate(folder);
         for component in components(to).collect::<Vec<_>>().into_iter().rev() {
@@ -95,17 +95,17 @@ fn destination(tree: &Listing, here: Vec<u8>, target: String) -> Resolved<'_> {
     } else if here.is_empty() || tree.within(&here).next().is_some() {
         Resolved::Folder(here)
     } else {
-        Resolved::Broken(BrokenLink::Dangling(target))
+        Resolved::Invalid(InvalidLink::Dangling(target))
     }
 }
 
 /// The paths at which what changed can be found too, because a link leads to a folder above it. Where the link itself changed,
 /// that is all there is behind it.
-pub(super) fn aliases(change: &Change<'_>, reading: &Reading<'_>) -> Vec<Vec<u8>> {
+pub(super) fn aliases(change: &Change<'_>, reader: &TreeReader<'_>) -> Vec<Vec<u8>> {
     let mut aliases = Vec::new();
-    for link in reading.tree().iter().filter(|entry| entry.mode.is_link()) {
+    for link in reader.tree().iter().filter(|entry| entry.mode.is_link()) {
         let mut moved = false;
-        let Resolved::Folder(folder) = follow(reading, &link.path, &mut |place| {
+        let Resolved::Folder(folder) = follow(reader, &link.path, &mut |place| {
             moved = moved || is_moved(change, place);
         }) else {
             continue;
@@ -116,7 +116,7 @@ pub(super) fn aliases(change: &Change<'_>, reading: &Reading<'_>) -> Vec<Vec<u8>
             aliases.extend(inside.map(|inside| [&link.path, &b"/"[..], inside].concat()));
         };
         if moved {
-            reading.tree().within(&folder).for_each(|entry| add(&entry.path));
+            reader.tree().within(&folder).for_each(|entry| add(&entry.path));
         } else {
             change.changed.iter().for_each(add);
         }
@@ -125,7 +125,7 @@ pub(super) fn aliases(change: &Change<'_>, reading: &Reading<'_>) -> Vec<Vec<u8>
 }
 
 /// The links of the new tree that lead to something else than before, though they themselves stayed as they are.
-pub(super) fn redirected<'a>(change: &Change<'a>, reading: &Reading<'a>) -> Vec<&'a Entry> {
+pub(super) fn redirected<'a>(change: &Change<'a>, reader: &TreeReader<'a>) -> Vec<&'a Entry> {
     let links = change
         .new
         .iter()
@@ -133,7 +133,7 @@ pub(super) fn redirected<'a>(change: &Change<'a>, reading: &Reading<'a>) -> Vec<
     links
         .filter(|link| {
             let mut touched = false;
-            follow(reading, &link.path, &mut |place| {
+            follow(reader, &link.path, &mut |place| {
                 touched = touched || *place != *link.path && is_touched(change, place);
             });
             touched

@@ -3,16 +3,17 @@ use std::collections::BTreeSet;
 use super::declarations::Declarations;
 use super::{DECLARATIONS_FILE, FOLDERS, GROUPS_FILE, file, groups_file, rule};
 use crate::fleet::Groups;
-use crate::links::{self, BrokenLink, Resolved};
+use crate::links::{self, InvalidLink, Resolved};
 use crate::path::components;
-use crate::reading::{Read, Reading};
+use crate::read_file::{FileRead, read_file};
+use crate::tree_reader::TreeReader;
 use crate::{Change, Entry, IntentProblem, Judgement};
 
 /// From how many problems on no further file is looked into. Nobody repairs more at once, and they travel in a message.
 const MOST_PROBLEMS: usize = 1000;
 
 /// Judges a change of settings.
-pub(crate) fn examine(change: &Change<'_>, new: &Reading<'_>) -> Result<Judgement, Vec<IntentProblem>> {
+pub(crate) fn examine(change: &Change<'_>, new: &TreeReader<'_>) -> Result<Judgement, Vec<IntentProblem>> {
     let mut problems = Vec::new();
     let declarations = declarations(new, &mut problems);
     let groups = groups(new, &mut problems);
@@ -32,7 +33,7 @@ pub(crate) fn examine(change: &Change<'_>, new: &Reading<'_>) -> Result<Judgemen
     Ok(Judgement { affected, groups })
 }
 
-fn declarations(new: &Reading<'_>, problems: &mut Vec<IntentProblem>) -> Declarations {
+fn declarations(new: &TreeReader<'_>, problems: &mut Vec<IntentProblem>) -> Declarations {
     let path = DECLARATIONS_FILE.as_bytes();
     read(path, new, problems)
         .and_then(|bytes| keep(Declarations::read(path, bytes), problems))
@@ -40,7 +41,7 @@ fn declarations(new: &Reading<'_>, problems: &mut Vec<IntentProblem>) -> Declara
 }
 
 /// They are needed for every change, so they are read and judged each time.
-fn groups(new: &Reading<'_>, problems: &mut Vec<IntentProblem>) -> Groups {
+fn groups(new: &TreeReader<'_>, problems: &mut Vec<IntentProblem>) -> Groups {
     let path = GROUPS_FILE.as_bytes();
     read(path, new, problems)
         .and_then(|bytes| keep(groups_file::read(path, bytes), problems))
@@ -52,19 +53,19 @@ fn keep<T>(read: Result<T, Vec<IntentProblem>>, problems: &mut Vec<IntentProblem
 }
 
 /// The bytes of a file of the new tree, if there is one and it could be read.
-fn read<'a>(path: &[u8], new: &Reading<'a>, problems: &mut Vec<IntentProblem>) -> Option<&'a [u8]> {
-    match new.read(path) {
-        Read::Bytes(bytes) => return Some(bytes),
-        Read::Absent | Read::Later => {}
-        Read::Folder => problems.push(IntentProblem::whole(
+fn read<'a>(path: &[u8], new: &TreeReader<'a>, problems: &mut Vec<IntentProblem>) -> Option<&'a [u8]> {
+    match read_file(new, path) {
+        FileRead::Bytes(bytes) => return Some(bytes),
+        FileRead::Absent | FileRead::Pending => {}
+        FileRead::Folder => problems.push(IntentProblem::whole(
             path,
             "is a link to a folder, must be a file",
         )),
-        Read::Lost => problems.push(IntentProblem::whole(
+        FileRead::Missing => problems.push(IntentProblem::whole(
             path,
             "its content is not in the repository; fetch it again",
         )),
-        Read::Broken(problem) => problems.push(problem),
+        FileRead::Invalid(problem) => problems.push(problem),
     }
     None
 }
@@ -74,7 +75,7 @@ fn read<'a>(path: &[u8], new: &Reading<'a>, problems: &mut Vec<IntentProblem>) -
 fn to_check(
     change: &Change<'_>,
     redirected: &[&Entry],
-    new: &Reading<'_>,
+    new: &TreeReader<'_>,
     problems: &mut Vec<IntentProblem>,
 ) -> BTreeSet<Vec<u8>> {
     let all = change.old.is_empty() || change.changed.contains(DECLARATIONS_FILE.as_bytes());
@@ -98,11 +99,11 @@ fn to_check(
                     let inside = change.new.within(&folder).map(|entry| &*entry.path);
                     files.extend(inside.filter(|path| is_yaml(path)).map(<[u8]>::to_vec));
                 }
-                Resolved::Broken(reason @ (BrokenLink::Outside(_) | BrokenLink::Circle)) => {
+                Resolved::Invalid(reason @ (InvalidLink::Outside(_) | InvalidLink::Circle)) => {
                     problems.push(IntentProblem::whole(path, reason.to_string()));
                 }
                 // A README that leads nowhere is nobody's settings.
-                Resolved::File(_) | Resolved::Unread | Resolved::Broken(_) => {}
+                Resolved::File(_) | Resolved::Pending | Resolved::Invalid(_) => {}
             }
         }
     }
@@ -120,7 +121,7 @@ fn is_yaml(path: &[u8]) -> bool {
     path.ends_with(b".yml") || path.ends_with(b".yaml")
 }
 
-fn check(path: &[u8], new: &Reading<'_>, declarations: &Declarations, problems: &mut Vec<IntentProblem>) {
+fn check(path: &[u8], new: &TreeReader<'_>, declarations: &Declarations, problems: &mut Vec<IntentProblem>) {
     if path == GROUPS_FILE.as_bytes() {
         return;
     }

@@ -4,14 +4,15 @@ use super::{MAPPING_FILE, Mapping, Mappings, Platform, rule};
 use crate::fleet::Groups;
 use crate::links::{self, Resolved};
 use crate::path::shown;
-use crate::reading::{Read, Reading};
+use crate::read_file::{FileRead, read_file};
+use crate::tree_reader::TreeReader;
 use crate::{Change, Entry, IntentProblem, Judgement, Listing};
 
 /// Judges a change of templates.
 pub(crate) fn examine(
     change: &Change<'_>,
-    new: &Reading<'_>,
-    old: &Reading<'_>,
+    new: &TreeReader<'_>,
+    old: &TreeReader<'_>,
 ) -> Result<Judgement, Vec<IntentProblem>> {
     let mut problems = Vec::new();
     let mut mappings = Mappings::new();
@@ -45,18 +46,18 @@ pub(crate) fn examine(
 }
 
 /// The platforms of a tree: folders at the top, and links to folders, whose names do not begin with a dot.
-fn folders<'a>(reading: &Reading<'a>) -> BTreeSet<&'a [u8]> {
+fn folders<'a>(reader: &TreeReader<'a>) -> BTreeSet<&'a [u8]> {
     let folder = |entry: &'a Entry| {
         let path = &*entry.path;
         match path.iter().position(|byte| *byte == b'/') {
             Some(slash) => Some(&path[..slash]),
             None if entry.mode.is_link() => {
-                matches!(links::resolve(reading, path), Resolved::Folder(_)).then_some(path)
+                matches!(links::resolve(reader, path), Resolved::Folder(_)).then_some(path)
             }
             None => None,
         }
     };
-    let folders = reading.tree().iter().filter_map(folder);
+    let folders = reader.tree().iter().filter_map(folder);
     folders.filter(|folder| !folder.starts_with(b".")).collect()
 }
 
@@ -64,20 +65,20 @@ fn mapping_path(folder: &[u8]) -> Vec<u8> {
     [folder, b"/", MAPPING_FILE.as_bytes()].concat()
 }
 
-fn read_new(folder: &[u8], new: &Reading<'_>, mappings: &mut Mappings, problems: &mut Vec<IntentProblem>) {
+fn read_new(folder: &[u8], new: &TreeReader<'_>, mappings: &mut Mappings, problems: &mut Vec<IntentProblem>) {
     let path = mapping_path(folder);
     let mut broken = |reason: &str| problems.push(IntentProblem::whole(&path, reason));
-    let bytes = match new.read(&path) {
-        Read::Bytes(bytes) => bytes,
-        Read::Later => return,
+    let bytes = match read_file(new, &path) {
+        FileRead::Bytes(bytes) => bytes,
+        FileRead::Pending => return,
         // A folder of something else, such as documentation.
-        Read::Absent if !has_templates(new.tree(), folder) => return,
-        Read::Absent => {
+        FileRead::Absent if !has_templates(new.tree(), folder) => return,
+        FileRead::Absent => {
             return broken("is missing, and the folder has templates; say in it which types they are for");
         }
-        Read::Folder => return broken("is a link to a folder, must be a file"),
-        Read::Lost => return broken("its content is not in the repository; fetch it again"),
-        Read::Broken(problem) => return problems.push(problem),
+        FileRead::Folder => return broken("is a link to a folder, must be a file"),
+        FileRead::Missing => return broken("its content is not in the repository; fetch it again"),
+        FileRead::Invalid(problem) => return problems.push(problem),
     };
     let Ok(platform) = std::str::from_utf8(folder) else {
         let reason = "the folder has the name of no platform: it is no UTF-8; rename it";
@@ -90,12 +91,12 @@ fn read_new(folder: &[u8], new: &Reading<'_>, mappings: &mut Mappings, problems:
 }
 
 /// Reads a mapping as it was. Whatever is wrong with it, it was in use: then nobody knows whom it concerned.
-fn read_old(folder: &[u8], old: &Reading<'_>, mappings: &mut Mappings) {
+fn read_old(folder: &[u8], old: &TreeReader<'_>, mappings: &mut Mappings) {
     let path = mapping_path(folder);
-    let platform = match old.read(&path) {
-        Read::Bytes(bytes) => Mapping::read(&path, bytes).map_or(Platform::Lost, Platform::Known),
-        Read::Absent | Read::Later => return,
-        Read::Folder | Read::Lost | Read::Broken(_) => Platform::Lost,
+    let platform = match read_file(old, &path) {
+        FileRead::Bytes(bytes) => Mapping::read(&path, bytes).map_or(Platform::Lost, Platform::Known),
+        FileRead::Absent | FileRead::Pending => return,
+        FileRead::Folder | FileRead::Missing | FileRead::Invalid(_) => Platform::Lost,
     };
     mappings.insert(shown(folder), platform);
 }
