@@ -40,7 +40,7 @@ pub(super) fn read_file<'a>(reader: &TreeReader<'a>, path: &[u8]) -> FileRead<'a
         Some(Content::Bytes(bytes)) => FileRead::Bytes(bytes),
         Some(Content::Missing) => FileRead::Missing,
         Some(Content::TooLarge(size)) => invalid(format!(
-            "has {size} bytes, the most is {}; split it",
+            "has {size} bytes, more than the limit of {}; split it",
             super::MOST_BYTES
         )),
     }

@@ -7,13 +7,13 @@ use crate::links::{self, InvalidLink, Resolved};
 use crate::path::components;
 use crate::read_file::{FileRead, read_file};
 use crate::tree_reader::TreeReader;
-use crate::{Change, Entry, IntentProblem, Judgement};
+use crate::{Change, ChangeImpact, Entry, IntentProblem};
 
-/// From how many problems on no further file is looked into. Nobody repairs more at once, and they travel in a message.
+/// After so many problems no further file is checked. The problems are sent in a message, which has a size limit.
 const MOST_PROBLEMS: usize = 1000;
 
-/// Judges a change of settings.
-pub(crate) fn examine(change: &Change<'_>, new: &TreeReader<'_>) -> Result<Judgement, Vec<IntentProblem>> {
+/// Examines a change of settings.
+pub(crate) fn examine(change: &Change<'_>, new: &TreeReader<'_>) -> Result<ChangeImpact, Vec<IntentProblem>> {
     let mut problems = Vec::new();
     let declarations = declarations(new, &mut problems);
     let groups = groups(new, &mut problems);
@@ -30,7 +30,7 @@ pub(crate) fn examine(change: &Change<'_>, new: &TreeReader<'_>) -> Result<Judge
     }
     let redirected = redirected.iter().map(|link| &*link.path);
     let affected = rule::affected(change.changed.iter().chain(redirected));
-    Ok(Judgement { affected, groups })
+    Ok(ChangeImpact { affected, groups })
 }
 
 fn declarations(new: &TreeReader<'_>, problems: &mut Vec<IntentProblem>) -> Declarations {
@@ -40,7 +40,7 @@ fn declarations(new: &TreeReader<'_>, problems: &mut Vec<IntentProblem>) -> Decl
         .unwrap_or_default()
 }
 
-/// They are needed for every change, so they are read and judged each time.
+/// Reads the groups. Every change needs them, so they are checked each time.
 fn groups(new: &TreeReader<'_>, problems: &mut Vec<IntentProblem>) -> Groups {
     let path = GROUPS_FILE.as_bytes();
     read(path, new, problems)
@@ -52,7 +52,7 @@ fn keep<T>(read: Result<T, Vec<IntentProblem>>, problems: &mut Vec<IntentProblem
     read.map_err(|found| problems.extend(found)).ok()
 }
 
-/// The bytes of a file of the new tree, if there is one and it could be read.
+/// The bytes of a file of the new tree; `None` if it does not exist or cannot be read.
 fn read<'a>(path: &[u8], new: &TreeReader<'a>, problems: &mut Vec<IntentProblem>) -> Option<&'a [u8]> {
     match read_file(new, path) {
         FileRead::Bytes(bytes) => return Some(bytes),
@@ -63,15 +63,14 @@ fn read<'a>(path: &[u8], new: &TreeReader<'a>, problems: &mut Vec<IntentProblem>
         )),
         FileRead::Missing => problems.push(IntentProblem::whole(
             path,
-            "its content is not in the repository; fetch it again",
+            "its content is not in the clone; fetch the repository again",
         )),
         FileRead::Invalid(problem) => problems.push(problem),
     }
     None
 }
 
-/// The settings files to look into: what changed, or everything where nothing was accepted before or the meaning of all
-/// changed with the declarations.
+/// The settings files to check: those that changed, or all if nothing was accepted before or the declarations changed.
 fn to_check(
     change: &Change<'_>,
     redirected: &[&Entry],
@@ -94,15 +93,15 @@ fn to_check(
             files.insert(path.to_vec());
         } else if change.new.get(path).is_some_and(|entry| entry.mode.is_link()) {
             match links::resolve(new, path) {
-                // What is behind a link to a folder is settings too.
+                // The files behind a link to a folder are settings too.
                 Resolved::Folder(folder) => {
                     let inside = change.new.within(&folder).map(|entry| &*entry.path);
                     files.extend(inside.filter(|path| is_yaml(path)).map(<[u8]>::to_vec));
                 }
-                Resolved::Invalid(reason @ (InvalidLink::Outside(_) | InvalidLink::Circle)) => {
+                Resolved::Invalid(reason @ (InvalidLink::Outside(_) | InvalidLink::Cycle)) => {
                     problems.push(IntentProblem::whole(path, reason.to_string()));
                 }
-                // A README that leads nowhere is nobody's settings.
+                // A link without a target that is not named as a settings file, such as a README, does no harm.
                 Resolved::File(_) | Resolved::Pending | Resolved::Invalid(_) => {}
             }
         }
@@ -111,12 +110,11 @@ fn to_check(
 }
 
 fn is_in_settings(path: &[u8]) -> bool {
-    // The folder itself may be a link to another one.
+    // The top folder itself may be a link, so the path need not have a second component.
     let top = components(path).next().unwrap_or_default();
     FOLDERS.iter().any(|folder| folder.as_bytes() == top)
 }
 
-/// Whether a path has the name of a settings file.
 fn is_yaml(path: &[u8]) -> bool {
     path.ends_with(b".yml") || path.ends_with(b".yaml")
 }

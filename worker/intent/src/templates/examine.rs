@@ -3,23 +3,23 @@ use std::collections::BTreeSet;
 use super::{MAPPING_FILE, Mapping, Mappings, Platform, rule};
 use crate::fleet::Groups;
 use crate::links::{self, Resolved};
-use crate::path::shown;
+use crate::path::display_path;
 use crate::read_file::{FileRead, read_file};
 use crate::tree_reader::TreeReader;
-use crate::{Change, Entry, IntentProblem, Judgement, Listing};
+use crate::{Change, ChangeImpact, Entry, IntentProblem, Listing};
 
-/// Judges a change of templates.
+/// Examines a change of templates.
 pub(crate) fn examine(
     change: &Change<'_>,
     new: &TreeReader<'_>,
     old: &TreeReader<'_>,
-) -> Result<Judgement, Vec<IntentProblem>> {
+) -> Result<ChangeImpact, Vec<IntentProblem>> {
     let mut problems = Vec::new();
     let mut mappings = Mappings::new();
     for folder in folders(new) {
         read_new(folder, new, &mut mappings, &mut problems);
     }
-    // Paths that are not in the difference itself, because they are links or lie behind one.
+    // Paths that changed only because a link leads to changed files.
     let mut linked: BTreeSet<Vec<u8>> = links::aliases(change, new).into_iter().collect();
     linked.extend(links::aliases(change, old));
     linked.extend(
@@ -39,13 +39,13 @@ pub(crate) fn examine(
     }
     let paths = change.changed.iter().chain(linked.iter().map(Vec::as_slice));
     let affected = rule::affected(paths, &earlier, &mappings);
-    Ok(Judgement {
+    Ok(ChangeImpact {
         affected,
         groups: Groups::default(),
     })
 }
 
-/// The platforms of a tree: folders at the top, and links to folders, whose names do not begin with a dot.
+/// The platforms of a tree: folders at the top, and links to folders. Names that begin with a dot are left out.
 fn folders<'a>(reader: &TreeReader<'a>) -> BTreeSet<&'a [u8]> {
     let folder = |entry: &'a Entry| {
         let path = &*entry.path;
@@ -67,21 +67,23 @@ fn mapping_path(folder: &[u8]) -> Vec<u8> {
 
 fn read_new(folder: &[u8], new: &TreeReader<'_>, mappings: &mut Mappings, problems: &mut Vec<IntentProblem>) {
     let path = mapping_path(folder);
-    let mut broken = |reason: &str| problems.push(IntentProblem::whole(&path, reason));
+    let mut invalid = |reason: &str| problems.push(IntentProblem::whole(&path, reason));
     let bytes = match read_file(new, &path) {
         FileRead::Bytes(bytes) => bytes,
         FileRead::Pending => return,
-        // A folder of something else, such as documentation.
+        // A folder without templates, such as documentation, is not a platform.
         FileRead::Absent if !has_templates(new.tree(), folder) => return,
         FileRead::Absent => {
-            return broken("is missing, and the folder has templates; say in it which types they are for");
+            return invalid(
+                "is missing, and the folder has templates; create it with the templates of each device type",
+            );
         }
-        FileRead::Folder => return broken("is a link to a folder, must be a file"),
-        FileRead::Missing => return broken("its content is not in the repository; fetch it again"),
+        FileRead::Folder => return invalid("is a link to a folder, must be a file"),
+        FileRead::Missing => return invalid("its content is not in the clone; fetch the repository again"),
         FileRead::Invalid(problem) => return problems.push(problem),
     };
     let Ok(platform) = std::str::from_utf8(folder) else {
-        let reason = "the folder has the name of no platform: it is no UTF-8; rename it";
+        let reason = "the name of the folder is not UTF-8, so it cannot be a platform; rename it";
         return problems.push(IntentProblem::whole(&path, reason));
     };
     match Mapping::read(&path, bytes) {
@@ -90,15 +92,15 @@ fn read_new(folder: &[u8], new: &TreeReader<'_>, mappings: &mut Mappings, proble
     }
 }
 
-/// Reads a mapping as it was. Whatever is wrong with it, it was in use: then nobody knows whom it concerned.
+/// Reads an old mapping. It was in use, so if it is invalid, the devices that it concerned are unknown.
 fn read_old(folder: &[u8], old: &TreeReader<'_>, mappings: &mut Mappings) {
     let path = mapping_path(folder);
     let platform = match read_file(old, &path) {
-        FileRead::Bytes(bytes) => Mapping::read(&path, bytes).map_or(Platform::Lost, Platform::Known),
+        FileRead::Bytes(bytes) => Mapping::read(&path, bytes).map_or(Platform::Unknown, Platform::Known),
         FileRead::Absent | FileRead::Pending => return,
-        FileRead::Folder | FileRead::Missing | FileRead::Invalid(_) => Platform::Lost,
+        FileRead::Folder | FileRead::Missing | FileRead::Invalid(_) => Platform::Unknown,
     };
-    mappings.insert(shown(folder), platform);
+    mappings.insert(display_path(folder), platform);
 }
 
 fn has_templates(tree: &Listing, folder: &[u8]) -> bool {
