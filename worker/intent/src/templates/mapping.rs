@@ -72,14 +72,12 @@ impl TypeMapping {
 }
 
 fn unknown_type(name: &str) -> String {
-    match name.parse::<DeviceType>() {
-        Ok(kind) => format!("unknown device type {name}; write {kind}"),
-        Err(_) => {
-            let known = DeviceType::ALL.iter().map(|kind| kind.as_str());
-            let known = known.collect::<Vec<_>>().join(", ");
-            format!("unknown device type {name:?}; expected one of {known}")
-        }
+    if let Ok(kind) = name.parse::<DeviceType>() {
+        return format!("unknown device type {name}; write {kind}");
     }
+    let known = DeviceType::ALL.iter().map(|kind| kind.as_str());
+    let known = known.collect::<Vec<_>>().join(", ");
+    format!("unknown device type {name:?}; expected one of {known}")
 }
 
 fn read_type(path: &[u8], node: &Node) -> Result<TypeMapping, Vec<IntentProblem>> {
