@@ -6,7 +6,8 @@ use lockstep_intent::fleet::Groups;
 use lockstep_intent::settings::{self, GROUPS_FILE};
 use lockstep_intent::templates::{self, MAPPING_FILE, Mapping, Mappings, Platform};
 use lockstep_intent::{
-    Change, Contents, Examination, IntentProblem, Judgement, ObjectId, RepositoryKind, examine, shown,
+    Change, ChangeImpact, Contents, Examination, IntentProblem, ObjectId, RepositoryKind, display_path,
+    examine,
 };
 
 use super::bytes;
@@ -14,7 +15,7 @@ use super::git::Git;
 use crate::cli::UsageError;
 
 /// Whom a change concerns, or what is wrong with it.
-type Judged = Result<Judgement, Vec<IntentProblem>>;
+type Judged = Result<ChangeImpact, Vec<IntentProblem>>;
 
 /// The change between two commits, judged as a worker judges it.
 pub(super) fn of_commits(
@@ -30,8 +31,8 @@ pub(super) fn of_commits(
     let mut contents = Contents::default();
     loop {
         match examine(kind, &change, &contents) {
-            Examination::Sound(judgement) => return Ok(Ok(judgement)),
-            Examination::Broken(problems) => return Ok(Err(problems)),
+            Examination::Valid(impact) => return Ok(Ok(impact)),
+            Examination::Invalid(problems) => return Ok(Err(problems)),
             Examination::Needs(needed) => {
                 let objects: Vec<ObjectId> = needed.into_keys().collect();
                 git.read(&objects, &mut contents)?;
@@ -56,7 +57,7 @@ pub(super) fn of_paths(
                 Some(Err(problems)) => return Ok(Err(problems)),
             };
             let affected = settings::affected(paths);
-            Ok(Ok(Judgement { affected, groups }))
+            Ok(Ok(ChangeImpact { affected, groups }))
         }
         RepositoryKind::Templates => {
             let folder = templates.ok_or_else(|| {
@@ -68,7 +69,7 @@ pub(super) fn of_paths(
             };
             // What a mapping said before is not known, so it is taken to have had the same types.
             let affected = templates::affected(paths, &Mappings::new(), &mappings);
-            Ok(Ok(Judgement {
+            Ok(Ok(ChangeImpact {
                 affected,
                 groups: Groups::default(),
             }))
@@ -131,7 +132,7 @@ fn read(file: &Path) -> anyhow::Result<Option<Vec<u8>>> {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => {
-            let name = shown(file.as_os_str().as_encoded_bytes());
+            let name = display_path(file.as_os_str().as_encoded_bytes());
             Err(error).with_context(|| format!("cannot read {name}"))
         }
     }

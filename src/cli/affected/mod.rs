@@ -81,7 +81,7 @@ impl Affected {
             change::of_paths(self.repository, &self.paths, settings, templates)?
         };
         let report = match &judged {
-            Ok(judgement) => Report::of(judgement, fleet.as_ref()),
+            Ok(impact) => Report::of(impact, fleet.as_ref()),
             Err(problems) => Report::broken(problems),
         };
         if global.json {

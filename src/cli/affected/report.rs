@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use lockstep_intent::fleet::{Affected, select};
 use lockstep_intent::settings::GROUPS_FILE;
-use lockstep_intent::{IntentProblem, Judgement};
+use lockstep_intent::{ChangeImpact, IntentProblem};
 use lockstep_protocol::{DeviceType, GroupName, Hostname};
 use serde::Serialize;
 
@@ -58,8 +58,8 @@ impl Problem {
 
 impl Report {
     /// Of a change that would be accepted.
-    pub(super) fn of(judgement: &Judgement, fleet: Option<&Fleet>) -> Self {
-        let Judgement { affected, groups } = judgement;
+    pub(super) fn of(impact: &ChangeImpact, fleet: Option<&Fleet>) -> Self {
+        let ChangeImpact { affected, groups } = impact;
         let mut report = Self {
             device_types: affected.device_types.iter().map(|kind| kind.as_str()).collect(),
             platforms: platforms(affected),

@@ -107,9 +107,11 @@ impl Scene {
         let new = Listing::parse(&self.new)?;
         let change = Change::between(&old, &new);
         let compared = cpu()?;
-        let judgement = match examine(RepositoryKind::Settings, &change, &self.contents) {
-            Examination::Sound(judgement) => judgement,
-            Examination::Broken(problems) => bail!("{} problems, the first: {}", problems.len(), problems[0]),
+        let impact = match examine(RepositoryKind::Settings, &change, &self.contents) {
+            Examination::Valid(impact) => impact,
+            Examination::Invalid(problems) => {
+                bail!("{} problems, the first: {}", problems.len(), problems[0])
+            }
             Examination::Needs(needed) => bail!("{} objects are missing", needed.len()),
         };
         let examined = cpu()?;
@@ -118,7 +120,7 @@ impl Scene {
             device_type: *device_type,
             platform: Some("eos"),
         });
-        let selection = select(&judgement.affected, &judgement.groups, candidates);
+        let selection = select(&impact.affected, &impact.groups, candidates);
         let end = cpu()?;
         let expected = usize::try_from(PATHS).context("a small number")?;
         ensure!(

@@ -121,7 +121,7 @@ fn invalid_settings_are_reported_with_their_positions() -> Result<()> {
     for expected in [
         "access/a.yml:1:1: unknown key ntp_server; did you mean ntp_servers?\n",
         "devices/d1/\\xffx.yml:2:",
-        "global/groups.yml:2:17: the regex of group A cannot be read: ",
+        "global/groups.yml:2:17: the regex of group A is invalid: ",
         "dist/a.yml: is a link to \"/etc/passwd\", which is outside of the repository",
         "lockstep: the repository is broken",
     ] {

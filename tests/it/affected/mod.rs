@@ -125,7 +125,7 @@ fn paths_alone_are_enough() -> Result<()> {
         (
             "templates --path junos/x.j2 --templates templates",
             1,
-            json!({"devices": [], "problems": [{"file": "junos/mapping.yml", "line": 1, "column": 1, "reason": "is no YAML: misplaced bracket"}]}),
+            json!({"devices": [], "problems": [{"file": "junos/mapping.yml", "line": 1, "column": 1, "reason": "invalid YAML: misplaced bracket"}]}),
         ),
         (
             "templates --path iosxr/mapping.yml --templates templates",
@@ -157,7 +157,7 @@ fn invalid_arguments_are_rejected_with_advice() -> Result<()> {
         (
             "--repository wiki --path x",
             2,
-            "\"wiki\" is no repository: settings or templates",
+            "unknown repository \"wiki\"; expected settings or templates",
         ),
         ("--repository settings --path x --git .", 2, "cannot be used with"),
         ("--repository settings --git . --from main", 2, "--to"),

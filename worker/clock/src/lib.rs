@@ -1,12 +1,12 @@
-//! The wall clock as a dependency, so that tests decide what time it is.
+//! The wall clock as a dependency, so that tests can set the time.
 
 use std::fmt::Debug;
 
 use jiff::Timestamp;
 
-/// Tells the time.
+/// Reads the time of day.
 pub trait Clock: Debug + Send + Sync + 'static {
-    /// The present instant, to the microsecond: what every store keeps, so that an outcome reads as it was written.
+    /// The current time, truncated to microseconds: stores keep no finer times, and a time must be read back as it was written.
     fn now(&self) -> Timestamp;
 }
 
@@ -21,6 +21,6 @@ impl Clock for SystemClock {
     )]
     fn now(&self) -> Timestamp {
         let now = Timestamp::now();
-        Timestamp::from_microsecond(now.as_microsecond()).expect("less precision is no other range")
+        Timestamp::from_microsecond(now.as_microsecond()).expect("truncating keeps a time in range")
     }
 }

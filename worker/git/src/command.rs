@@ -9,12 +9,12 @@ use tokio::process::{Child, Command};
 
 use super::{GitError, Remote};
 
-/// The most that git may answer: a listing of a million files.
+/// The most bytes of output; enough for a listing of a million files.
 const MAX_OUTPUT: usize = 256 * 1024 * 1024;
-/// The most of what it complains that is kept.
-const MAX_COMPLAINT: usize = 16 * 1024;
+/// The most bytes of error output.
+const MAX_STDERR: usize = 16 * 1024;
 
-/// Variables of this process that git may see: where programs, keys and proxies are.
+/// The environment variables that git inherits: they locate programs, keys and proxies.
 const INHERITED: [&str; 14] = [
     "PATH",
     "HOME",
@@ -32,7 +32,7 @@ const INHERITED: [&str; 14] = [
     "TMPDIR",
 ];
 
-/// Set for every command, over whatever the repository itself has.
+/// Settings for every command; they override those of the repository itself.
 const SETTINGS: [&str; 9] = [
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
@@ -45,23 +45,23 @@ const SETTINGS: [&str; 9] = [
     "protocol.version=2",
 ];
 
-/// The git program.
+/// Runs the git program.
 #[derive(Clone, Debug)]
 pub struct Git {
     program: PathBuf,
     timeout: Duration,
 }
 
-/// How a command ended that may say no.
+/// The result of a command that may exit with an error.
 pub(super) struct CommandOutput {
     pub(super) status: ExitStatus,
     pub(super) output: Vec<u8>,
-    /// What it complained about, without secrets.
-    pub(super) complaint: String,
+    /// The error output as one line, without secrets.
+    pub(super) message: String,
 }
 
 impl Git {
-    /// The program of this name or path, each command of which may take this long.
+    /// Uses the program of this name or path. Each command must end within `timeout`.
     pub fn new(program: impl Into<PathBuf>, timeout: Duration) -> Self {
         Self {
             program: program.into(),
@@ -69,17 +69,19 @@ impl Git {
         }
     }
 
-    /// What git says of its version: `git version 2.39.5`.
+    /// The output of `git version`, such as `git version 2.39.5`.
     ///
     /// # Errors
     /// See [`GitError`].
     pub async fn version(&self) -> Result<String, GitError> {
-        let nothing: [&str; 0] = [];
-        let answer = self.output("version", None, None, nothing, Vec::new()).await?;
+        let no_arguments: [&str; 0] = [];
+        let answer = self
+            .output("version", None, None, no_arguments, Vec::new())
+            .await?;
         Ok(String::from_utf8_lossy(&answer).trim().to_owned())
     }
 
-    /// Runs a command to its end, and fails if that is not a success.
+    /// Runs a command, and fails if its exit status is not a success.
     pub(super) async fn output<A: AsRef<OsStr>>(
         &self,
         command: &'static str,
@@ -88,20 +90,20 @@ impl Git {
         arguments: impl IntoIterator<Item = A>,
         input: Vec<u8>,
     ) -> Result<Vec<u8>, GitError> {
-        let answer = self.answer(command, folder, remote, arguments, input).await?;
+        let answer = self.run(command, folder, remote, arguments, input).await?;
         if answer.status.success() {
             return Ok(answer.output);
         }
-        let message = if answer.complaint.is_empty() {
+        let message = if answer.message.is_empty() {
             answer.status.to_string()
         } else {
-            answer.complaint
+            answer.message
         };
         Err(GitError::Failed { command, message })
     }
 
-    /// Runs a command to its end, within the deadline.
-    pub(super) async fn answer<A: AsRef<OsStr>>(
+    /// Runs a command within the deadline, whatever its exit status is.
+    pub(super) async fn run<A: AsRef<OsStr>>(
         &self,
         command: &'static str,
         folder: Option<&Path>,
@@ -113,13 +115,13 @@ impl Git {
         process.args(arguments);
         let child = process.spawn().map_err(GitError::Missing)?;
         let mut running = Running::of(child);
-        let answer = tokio::time::timeout(self.timeout, running.answer(command, input)).await;
+        let answer = tokio::time::timeout(self.timeout, running.wait(command, input)).await;
         let mut answer = answer.map_err(|_| GitError::TimedOut {
             command,
             timeout: self.timeout,
         })??;
         if let Some(remote) = remote {
-            answer.complaint = remote.without_password(&answer.complaint);
+            answer.message = remote.without_password(&answer.message);
         }
         Ok(answer)
     }
@@ -140,7 +142,7 @@ impl Git {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            // With whatever it starts, so that all of it can be killed.
+            // A group of its own, so that the programs that git starts can be killed with it.
             .process_group(0)
             .kill_on_drop(true);
         if let Some(remote) = remote {
@@ -165,15 +167,15 @@ impl Git {
     }
 }
 
-/// What git inherits of the environment.
-#[expect(clippy::disallowed_methods, reason = "handed on, never read")]
+/// The environment variables that git inherits.
+#[expect(clippy::disallowed_methods, reason = "passed on, never interpreted")]
 fn inherited() -> impl Iterator<Item = (&'static str, OsString)> {
     INHERITED
         .into_iter()
         .filter_map(|name| Some((name, std::env::var_os(name)?)))
 }
 
-/// A process, and all it started: gone when this is.
+/// A process with all processes that it started. Dropping this kills them.
 struct Running {
     child: Child,
     group: Option<Pid>,
@@ -188,36 +190,39 @@ impl Running {
         }
     }
 
-    async fn answer(&mut self, command: &'static str, input: Vec<u8>) -> Result<CommandOutput, GitError> {
-        let broken = |error: std::io::Error| GitError::Unexpected {
+    async fn wait(&mut self, command: &'static str, input: Vec<u8>) -> Result<CommandOutput, GitError> {
+        let failed = |error: std::io::Error| GitError::Unexpected {
             command,
             what: error.to_string(),
         };
         let mut stdin = self.child.stdin.take();
-        let (stdout, stderr) = (self.child.stdout.take(), self.child.stderr.take());
+        let (child_stdout, child_stderr) = (self.child.stdout.take(), self.child.stderr.take());
         let feed = async {
             if let Some(stdin) = &mut stdin {
-                // It may have ended without reading all of it; its exit status tells.
+                // The process may end without reading all of its input; its exit status reports failures.
                 stdin.write_all(&input).await.ok();
             }
             drop(stdin);
         };
-        let ((), output, complaint) =
-            tokio::join!(feed, read(stdout, MAX_OUTPUT), read(stderr, MAX_COMPLAINT));
-        let (output, complaint) = (output.map_err(broken)?, complaint.map_err(broken)?);
+        let ((), output, stderr) = tokio::join!(
+            feed,
+            read(child_stdout, MAX_OUTPUT),
+            read(child_stderr, MAX_STDERR)
+        );
+        let (output, stderr) = (output.map_err(failed)?, stderr.map_err(failed)?);
         if output.len() > MAX_OUTPUT {
             return Err(GitError::TooMuch {
                 command,
                 most: MAX_OUTPUT,
             });
         }
-        let status = self.child.wait().await.map_err(broken)?;
-        // Everybody in the group may still be there, but nobody needs them.
+        let status = self.child.wait().await.map_err(failed)?;
+        // Processes that git started may still run, and are not needed any more.
         self.kill();
         Ok(CommandOutput {
             status,
             output,
-            complaint: one_line(&complaint),
+            message: one_line(&stderr),
         })
     }
 
@@ -234,8 +239,7 @@ impl Drop for Running {
     }
 }
 
-/// Reads to the end, or to one byte more than the most. What comes after that is not read: the process would wait, and
-/// is killed.
+/// Reads to the end, but at most one byte more than the limit. Then the process blocks on its output, and is killed.
 async fn read(from: Option<impl AsyncRead + Unpin>, most: usize) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     if let Some(from) = from {
@@ -244,8 +248,8 @@ async fn read(from: Option<impl AsyncRead + Unpin>, most: usize) -> std::io::Res
     Ok(bytes)
 }
 
-fn one_line(complaint: &[u8]) -> String {
-    let text = String::from_utf8_lossy(complaint);
+fn one_line(output: &[u8]) -> String {
+    let text = String::from_utf8_lossy(output);
     let lines: Vec<&str> = text
         .lines()
         .map(str::trim)
@@ -263,7 +267,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_command_that_hangs_is_killed_with_all_it_started() {
+    async fn a_command_that_hangs_is_killed_with_the_processes_it_started() {
         let folder = tempfile::tempdir().unwrap();
         let script = folder.path().join("git");
         let pids = folder.path().join("pids");
@@ -274,9 +278,9 @@ mod tests {
         let ended = git.output("fetch", None, None, ["x"], Vec::new()).await;
         assert!(matches!(ended, Err(GitError::TimedOut { .. })), "{ended:?}");
         let pid: i32 = std::fs::read_to_string(&pids).unwrap().trim().parse().unwrap();
-        let there = || rustix::process::test_kill_process(Pid::from_raw(pid).unwrap()).is_ok();
+        let exists = || rustix::process::test_kill_process(Pid::from_raw(pid).unwrap()).is_ok();
         let gone = async {
-            while there() && !is_zombie(pid) {
+            while exists() && !is_zombie(pid) {
                 tokio::task::yield_now().await;
             }
         };
@@ -288,14 +292,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_program_that_is_not_there_is_named() {
+    async fn a_missing_program_is_reported() {
         let git = Git::new("/nonexistent/git", Duration::from_secs(1));
         let ended = git.output("fetch", None, None, ["x"], Vec::new()).await;
         assert!(matches!(ended, Err(GitError::Missing(_))), "{ended:?}");
     }
 
     #[test]
-    fn complaints_are_one_line_without_controls() {
+    fn error_output_becomes_one_line_without_control_characters() {
         assert_eq!(
             one_line(b"fatal: no\n\n  \x1b[31mhint: yes\n"),
             "fatal: no; [31mhint: yes"

@@ -2,60 +2,62 @@ use std::time::Duration;
 
 use lockstep_protocol::CommitId;
 
-/// Why git did not do something.
+/// Why a git command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
-    /// The program is not there.
-    #[error("git cannot be run; install it on the workers of the repositories lane")]
+    /// The program cannot be started.
+    #[error("git cannot be started; install it on the workers of the repositories lane")]
     Missing(#[source] std::io::Error),
-    /// It took too long.
-    #[error("git {command} took longer than {} s; is the remote reachable?", timeout.as_secs())]
+    /// The command did not end within its deadline.
+    #[error("git {command} took longer than {} s; check that the remote is reachable", timeout.as_secs())]
     TimedOut {
-        /// What it was doing.
+        /// The git subcommand.
         command: &'static str,
-        /// How long it had.
+        /// The deadline.
         timeout: Duration,
     },
-    /// It said no.
+    /// The command exited with an error.
     #[error("git {command} failed: {message}")]
     Failed {
-        /// What it was doing.
+        /// The git subcommand.
         command: &'static str,
-        /// What it said, without secrets.
+        /// Its error output, without secrets.
         message: String,
     },
-    /// It said more than is reasonable.
-    #[error("git {command} answered more than {most} bytes; is that repository what it should be?")]
+    /// The output of the command is too large.
+    #[error(
+        "the output of git {command} exceeds {most} bytes; check that the configured repository is the intended one"
+    )]
     TooMuch {
-        /// What it was doing.
+        /// The git subcommand.
         command: &'static str,
-        /// The most that is read.
+        /// The limit in bytes.
         most: usize,
     },
-    /// It said something that cannot be understood.
-    #[error("git {command} answered something unexpected: {what}")]
+    /// The output of the command cannot be read.
+    #[error("the output of git {command} cannot be read: {what}")]
     Unexpected {
-        /// What it was doing.
+        /// The git subcommand.
         command: &'static str,
-        /// What is wrong with it.
+        /// What is wrong with the output.
         what: String,
     },
     /// The remote has no such branch.
-    #[error("the remote has no branch {branch:?}; push it, or configure another one")]
+    #[error("the remote has no branch {branch:?}; push it or configure another one")]
     NoBranch {
-        /// The branch.
+        /// The configured branch.
         branch: String,
     },
     /// The clone has no such commit.
-    #[error("there is no commit {commit}")]
+    #[error("the clone has no commit {commit}")]
     NoCommit {
-        /// The commit.
+        /// The commit that was asked for.
         commit: CommitId,
     },
-    /// Another process is working on the clone.
-    #[error("another process is working on the clone")]
+    /// Another process holds the lock of the clone.
+    #[error("another process uses the clone")]
     Busy,
-    /// The clone cannot be written.
+    /// The folder of the clone cannot be read or written.
     #[error("the clone in the data folder cannot be used")]
     Clone(#[source] std::io::Error),
 }

@@ -1,8 +1,8 @@
-//! Git by its command: fetches a branch into a bare clone, and reads commits from it. Nothing is ever checked out.
+//! Runs the `git` command: fetches a branch into a bare clone and reads commits from it. Nothing is ever checked out.
 //!
-//! Git runs with an environment of its own: no configuration of the machine or the user, no prompts, no hooks, no other
-//! protocol than that of the address; with a deadline, with bounded output, and in a process group that is killed with
-//! it. Names of refs and addresses come from the configuration only, are checked, and never stand where an option could.
+//! Git runs in its own environment: without configuration of the machine or the user, without prompts and hooks, and only with
+//! the protocol of the configured address. It has a deadline, bounded output, and a process group that is killed with it. Names of
+//! refs and addresses come only from the configuration, are validated, and are passed where git cannot take them for options.
 
 mod command;
 mod error;

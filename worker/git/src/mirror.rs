@@ -6,12 +6,12 @@ use lockstep_protocol::CommitId;
 
 use super::{Git, GitError, Remote};
 
-/// Where the tip of the branch is kept in the clone.
+/// The ref of the clone that points to the fetched tip.
 const TIP: &str = "refs/lockstep/tip";
-/// The most bytes of a file that is read.
+/// The size of the largest file that is read, in bytes.
 const MAX_BLOB: u64 = 10 * 1024 * 1024;
 
-/// A bare clone of one branch. It is a cache: whenever it is lost or broken, it is made anew.
+/// A bare clone of one branch. It is a cache: if it is lost or damaged, it is cloned again.
 #[derive(Clone, Debug)]
 pub struct Mirror {
     git: Git,
@@ -19,20 +19,19 @@ pub struct Mirror {
     folder: PathBuf,
 }
 
-/// What is in a file.
+/// The content of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Blob {
-    /// This.
     Content(Vec<u8>),
-    /// So many bytes, more than 10 MiB.
+    /// The file has so many bytes, more than 10 MiB, and is not read.
     TooLarge(u64),
 }
 
-/// The clone is ours as long as this lives.
+/// The lock of the clone, held until this is dropped.
 struct Locked(#[expect(dead_code, reason = "held for its lock")] File);
 
 impl Mirror {
-    /// A clone in this folder, which is made when it is needed first.
+    /// Uses a clone in this folder. The first fetch creates it.
     pub fn new(git: Git, remote: Remote, folder: impl Into<PathBuf>) -> Self {
         Self {
             git,
@@ -41,12 +40,12 @@ impl Mirror {
         }
     }
 
-    /// What it is a clone of.
+    /// The remote that it is a clone of.
     pub fn remote(&self) -> &Remote {
         &self.remote
     }
 
-    /// Where the branch points at the remote, without fetching it.
+    /// Asks the remote for the tip of the branch, without fetching it.
     ///
     /// # Errors
     /// See [`GitError`].
@@ -59,7 +58,7 @@ impl Mirror {
             .output("ls-remote", None, Some(&self.remote), arguments, Vec::new());
         let answer = answer.await?;
         let text = String::from_utf8_lossy(&answer);
-        // The pattern also fits refs that end like it.
+        // The pattern also matches refs that only end with it.
         let tip = text
             .lines()
             .filter_map(|line| line.split_once('\t'))
@@ -72,29 +71,29 @@ impl Mirror {
         }
     }
 
-    /// Fetches the branch, and tells its tip. A clone that cannot be used is made anew.
+    /// Fetches the branch and returns its tip. Clones again if the clone cannot be used.
     ///
     /// # Errors
     /// See [`GitError`].
     pub async fn fetch(&self) -> Result<CommitId, GitError> {
         let _locked = self.lock()?;
         if !self.folder.join("HEAD").exists() {
-            return self.clone_anew().await;
+            return self.clone_again().await;
         }
         match self.fetch_once().await {
             Ok(tip) => Ok(tip),
             Err(error @ (GitError::Failed { .. } | GitError::Unexpected { .. })) => {
-                // If the remote can be asked, then it is the clone that is broken.
+                // If the remote answers, the clone itself is damaged.
                 self.remote_tip().await?;
-                tracing::warn!(folder = %self.folder.display(), %error, "the clone is broken, making it anew");
-                self.clone_anew().await
+                tracing::warn!(folder = %self.folder.display(), %error, "the clone is damaged; cloning again");
+                self.clone_again().await
             }
             Err(error) => Err(error),
         }
     }
 
-    async fn clone_anew(&self) -> Result<CommitId, GitError> {
-        // Tells the format of the remote too: SHA-1 or SHA-256.
+    async fn clone_again(&self) -> Result<CommitId, GitError> {
+        // The length of the id also tells the object format of the remote: SHA-1 or SHA-256.
         let tip = self.remote_tip().await?;
         let format = if tip.as_str().len() == 64 {
             "sha256"
@@ -145,19 +144,19 @@ impl Mirror {
             }
             other => other?,
         };
-        // Now and then, and never in the way.
-        let tidied = self
+        // Git decides whether the clone needs it. A failure does no harm.
+        let collected = self
             .git
             .output("gc", Some(&self.folder), None, ["--auto", "--quiet"], Vec::new());
-        if let Err(error) = tidied.await {
-            tracing::debug!(folder = %self.folder.display(), %error, "the clone was not tidied");
+        if let Err(error) = collected.await {
+            tracing::debug!(folder = %self.folder.display(), %error, "git gc failed");
         }
         let wanted = format!("{TIP}^{{commit}}");
         let tip = self.local("rev-parse", &["--verify", "--quiet", &wanted]).await?;
         commit_of("rev-parse", String::from_utf8_lossy(&tip).trim())
     }
 
-    /// Whether the clone has a commit.
+    /// Whether the clone has this commit.
     ///
     /// # Errors
     /// See [`GitError`].
@@ -165,11 +164,11 @@ impl Mirror {
         let object = format!("{commit}^{{commit}}");
         let answer = self
             .git
-            .answer("cat-file", Some(&self.folder), None, ["-e", &object], Vec::new());
+            .run("cat-file", Some(&self.folder), None, ["-e", &object], Vec::new());
         Ok(answer.await?.status.success())
     }
 
-    /// What is in a commit, as `git ls-tree -r -z` says it.
+    /// The tree of a commit, as `git ls-tree -r -z` prints it.
     ///
     /// # Errors
     /// See [`GitError`].
@@ -183,14 +182,14 @@ impl Mirror {
             .await
     }
 
-    /// What is in files, by their object ids. Those that are not there are left out.
+    /// Reads the contents of files by their object ids. Objects that the clone does not have are left out.
     ///
     /// # Errors
     /// See [`GitError`].
     pub async fn blobs(&self, objects: &[String]) -> Result<HashMap<String, Blob>, GitError> {
         const CHECK: &str = "cat-file";
         let asked: String = objects.iter().flat_map(|object| [object, "\n"]).collect();
-        // Sizes first: a file that is too large is not read at all.
+        // Asks for the sizes first, so that a file that is too large is not read.
         let arguments = ["--batch-check=%(objectname) %(objecttype) %(objectsize)"];
         let sizes = self
             .git
@@ -214,7 +213,7 @@ impl Mirror {
         let contents = self
             .git
             .output(CHECK, Some(&self.folder), None, ["--batch"], wanted.into_bytes());
-        read_batch(&contents.await?, &mut blobs).ok_or_else(|| unexpected(CHECK, "it is cut short"))?;
+        read_batch(&contents.await?, &mut blobs).ok_or_else(|| unexpected(CHECK, "it is incomplete"))?;
         Ok(blobs)
     }
 
@@ -242,7 +241,7 @@ impl Mirror {
     }
 }
 
-/// Takes apart `OBJECT TYPE SIZE LF CONTENT LF …`; `None` where it is not that.
+/// Reads `OBJECT TYPE SIZE LF CONTENT LF …`; `None` if the bytes have another format.
 fn read_batch(mut bytes: &[u8], blobs: &mut HashMap<String, Blob>) -> Option<()> {
     while !bytes.is_empty() {
         let end = bytes.iter().position(|byte| *byte == b'\n')?;

@@ -5,38 +5,38 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 
-/// Where a repository is, which branch counts, and how to be let in.
+/// The address of a repository, its branch, and the credentials for it.
 #[derive(Clone)]
 pub struct Remote {
     url: String,
     branch: String,
     protocol: &'static str,
-    /// The private key for ssh; otherwise those of the user.
+    /// The private key for ssh; without it, ssh uses the keys of the user.
     pub ssh_key_file: Option<PathBuf>,
-    /// The host keys to accept; otherwise those of the user.
+    /// The file of accepted host keys; without it, ssh uses that of the user.
     pub known_hosts: Option<PathBuf>,
-    /// User name and token for https.
+    /// User name and token for https; without them, requests are anonymous.
     pub token: Option<(String, SecretString)>,
 }
 
-/// Why a remote cannot be used.
+/// Why the configuration of a remote is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RemoteError {
-    /// Git could take it for something else, or it is of a protocol that is not allowed.
+    /// The address has a protocol or form that is not allowed.
     #[error(
         "must be https://HOST/PATH, ssh://USER@HOST/PATH, USER@HOST:PATH, file:///PATH or /PATH; http:// without a token"
     )]
     Url,
-    /// The token would be sent so that others can read it.
+    /// The token would be sent unencrypted.
     #[error("is only for https://; for ssh set ssh_key_file")]
     TokenInTheClear,
-    /// No branch can be named like this.
-    #[error("is {0:?}, which is no name of a branch")]
+    /// The name is not a valid branch name.
+    #[error("{0:?} is not a valid branch name")]
     Branch(String),
 }
 
 impl Remote {
-    /// A branch of the repository at this address.
+    /// Uses a branch of the repository at this address.
     ///
     /// # Errors
     /// See [`RemoteError`].
@@ -55,7 +55,7 @@ impl Remote {
         })
     }
 
-    /// The branch that counts.
+    /// The configured branch.
     pub fn branch(&self) -> &str {
         &self.branch
     }
@@ -64,12 +64,12 @@ impl Remote {
         &self.url
     }
 
-    /// The one protocol that git may speak.
+    /// The only protocol that git may use.
     pub(super) fn protocol(&self) -> &'static str {
         self.protocol
     }
 
-    /// What ssh is called with.
+    /// The ssh command with its options.
     pub(super) fn ssh_command(&self) -> String {
         let key = self.ssh_key_file.as_ref().map(|key| {
             let key = quoted(&key.to_string_lossy());
@@ -89,15 +89,15 @@ impl Remote {
         .concat()
     }
 
-    /// The header that says who is asking. It goes by the environment, which other users of the machine cannot read, and
-    /// only to this address: redirects are not followed.
+    /// The header with the credentials. It is passed in the environment, which other users of the machine cannot read, and sent
+    /// only to this address, because redirects are not followed.
     pub(super) fn authorization(&self) -> Option<String> {
         let (user, token) = self.token.as_ref()?;
         let pair = format!("{user}:{}", token.expose_secret());
         Some(format!("Authorization: Basic {}", STANDARD.encode(pair)))
     }
 
-    /// A text without the password of the address, if it has one.
+    /// Replaces the password of the address in a text, if the address has one.
     pub(super) fn without_password(&self, text: &str) -> String {
         let password = self
             .url
@@ -122,7 +122,7 @@ impl fmt::Debug for Remote {
     }
 }
 
-/// The protocol of an address, if it is one that may be used. Git knows more of them: `ext::` runs programs.
+/// The protocol of an address, if it is allowed. Git has further protocols that are dangerous: `ext::` runs programs.
 fn protocol(url: &str) -> Option<&'static str> {
     if url.starts_with('-') || url.chars().any(char::is_control) {
         return None;
@@ -131,7 +131,7 @@ fn protocol(url: &str) -> Option<&'static str> {
         let protocol = ["https", "http", "ssh", "file"]
             .into_iter()
             .find(|known| *known == scheme)?;
-        // A host that begins with a dash would be an option to ssh.
+        // Ssh would take a host that begins with a dash for an option.
         let host = rest.rsplit('@').next().unwrap_or(rest);
         return (!rest.is_empty() && !rest.starts_with('-') && !host.starts_with('-')).then_some(protocol);
     }
@@ -148,23 +148,23 @@ fn protocol(url: &str) -> Option<&'static str> {
     }
 }
 
-/// The rules of `git check-ref-format`, and no leading dash.
+/// Whether the name follows the rules of `git check-ref-format` and has no leading dash.
 fn is_branch(name: &str) -> bool {
-    let refused = |c: char| c.is_control() || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\');
-    let part = |part: &str| {
+    let forbidden = |c: char| c.is_control() || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\');
+    let is_component = |part: &str| {
         let lock = part.len() >= 5 && part.as_bytes()[part.len() - 5..].eq_ignore_ascii_case(b".lock");
         !part.is_empty() && !part.starts_with('.') && !part.ends_with('.') && !lock
     };
     !name.starts_with('-')
         && name.len() <= 255
         && name != "@"
-        && !name.contains(refused)
+        && !name.contains(forbidden)
         && !name.contains("..")
         && !name.contains("@{")
-        && name.split('/').all(part)
+        && name.split('/').all(is_component)
 }
 
-/// A word of a shell command.
+/// Quotes a word for a shell command.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
@@ -174,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_of_known_protocols_and_no_options() {
+    fn only_addresses_of_allowed_protocols_are_accepted() {
         let table = [
             ("https://git.example.org/network/settings.git", Some("https")),
             ("http://127.0.0.1:3000/settings", Some("http")),
@@ -202,19 +202,19 @@ mod tests {
 
     #[test]
     fn branches_are_named_as_git_allows() {
-        for good in ["main", "feature/x", "release-1.2", "ümlaut", "a@b"] {
-            assert!(is_branch(good), "{good}");
+        for valid in ["main", "feature/x", "release-1.2", "ümlaut", "a@b"] {
+            assert!(is_branch(valid), "{valid}");
         }
-        for bad in [
+        for invalid in [
             "", "-x", "a b", "a..b", "a/", "/a", "a//b", ".a", "a/.b", "a.lock", "a~1", "a^", "a:b", "a?",
             "a*", "a[b", "a\\b", "@", "a@{1}", "a\tb",
         ] {
-            assert!(!is_branch(bad), "{bad}");
+            assert!(!is_branch(invalid), "{invalid}");
         }
     }
 
     #[test]
-    fn ssh_takes_the_configured_key_and_hosts_and_asks_nobody() {
+    fn ssh_uses_the_configured_key_and_hosts_without_prompts() {
         let mut remote = Remote::new("git@git.example.org:settings", "main").unwrap();
         remote.ssh_key_file = Some("/etc/it's here".into());
         remote.known_hosts = Some("/etc/known hosts".into());
@@ -232,7 +232,7 @@ mod tests {
     fn a_password_in_the_address_is_never_shown() {
         let remote = Remote::new("https://bot:hunter2@git.example.org/settings", "main").unwrap();
         assert!(!format!("{remote:?}").contains("hunter2"));
-        let said = "fatal: unable to access 'https://bot:hunter2@git.example.org/settings/'";
-        assert!(!remote.without_password(said).contains("hunter2"));
+        let message = "fatal: unable to access 'https://bot:hunter2@git.example.org/settings/'";
+        assert!(!remote.without_password(message).contains("hunter2"));
     }
 }

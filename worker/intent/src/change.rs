@@ -1,18 +1,18 @@
 use super::{ChangedPaths, Listing};
 
-/// From one tree to another.
+/// The change from one tree to another.
 #[derive(Debug)]
 pub struct Change<'a> {
-    /// What was accepted before; empty where nothing was.
+    /// The accepted tree; empty if no commit was accepted yet.
     pub old: &'a Listing,
-    /// What is to be accepted.
+    /// The tree to be examined.
     pub new: &'a Listing,
-    /// On which paths they differ.
+    /// The paths on which they differ.
     pub changed: ChangedPaths,
 }
 
 impl<'a> Change<'a> {
-    /// The change between two trees.
+    /// Compares two trees.
     pub fn between(old: &'a Listing, new: &'a Listing) -> Self {
         let changed = new.changed_since(old);
         Self { old, new, changed }

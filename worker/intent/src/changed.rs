@@ -39,17 +39,17 @@ impl ChangedPaths {
         }
     }
 
-    /// Whether nothing changed.
+    /// Whether the trees are equal.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// On how many paths the trees differ.
+    /// The number of paths on which the trees differ.
     pub fn len(&self) -> usize {
         self.added.len() + self.removed.len() + self.modified.len()
     }
 
-    /// All of them, the added ones first.
+    /// All paths: added, then removed, then modified.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         [&self.added, &self.removed, &self.modified]
             .into_iter()
@@ -57,7 +57,7 @@ impl ChangedPaths {
             .map(AsRef::as_ref)
     }
 
-    /// Whether a path changed.
+    /// Whether the trees differ on a path.
     pub fn contains(&self, path: &[u8]) -> bool {
         [&self.added, &self.removed, &self.modified]
             .into_iter()
@@ -68,7 +68,7 @@ impl ChangedPaths {
             })
     }
 
-    /// Whether anything below a folder changed.
+    /// Whether any path below a folder changed.
     pub(super) fn any_within(&self, folder: &[u8]) -> bool {
         let prefix = [folder, b"/"].concat();
         [&self.added, &self.removed, &self.modified]
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_difference_is_that_of_sets() {
+    fn the_difference_equals_that_of_sets_of_entries() {
         let mut random = StdRng::seed_from_u64(7);
         for round in 0..500 {
             let (old, new) = (random_tree(&mut random), random_tree(&mut random));
@@ -139,8 +139,8 @@ mod tests {
             for path in old.keys().chain(new.keys()) {
                 assert_eq!(changed.contains(path), old.get(path) != new.get(path), "{path:?}");
                 let below = [path.as_slice(), b"/"].concat();
-                let any = changed.iter().any(|candidate| candidate.starts_with(&below));
-                assert_eq!(changed.any_within(path), any, "{path:?}");
+                let expected = changed.iter().any(|candidate| candidate.starts_with(&below));
+                assert_eq!(changed.any_within(path), expected, "{path:?}");
             }
             assert_eq!(changed.iter().count(), changed.len());
         }

@@ -1,55 +1,45 @@
 use std::collections::BTreeMap;
 
-use super::reading::{Reading, Wanted};
-use super::{Change, Contents, IntentProblem, ObjectId, RepositoryKind, settings, templates};
-use crate::fleet::{Affected, Groups};
+use super::tree_reader::{NeededObjects, TreeReader};
+use super::{Change, ChangeImpact, Contents, IntentProblem, ObjectId, RepositoryKind, settings, templates};
 
 /// Objects to read, each with a path at which it is.
 pub type Needed = BTreeMap<ObjectId, Box<[u8]>>;
 
-/// What a change that may be accepted does.
-#[derive(Clone, Debug, Default)]
-pub struct Judgement {
-    /// Whom it concerns.
-    pub affected: Affected,
-    /// The groups of the new tree; DEFAULT alone in a repository of templates.
-    pub groups: Groups,
-}
-
-/// How far the examination of a change came.
+/// The state of the examination of a change.
 #[derive(Clone, Debug)]
 pub enum Examination {
-    /// It needs to see these objects first. Read them into the contents, or say there that they are missing or too large, and
-    /// examine again; it ends after a few rounds, since each asks only for what is not there.
+    /// The contents of these objects are needed. Add them to the contents, or add that they are missing or too large, and examine
+    /// again. This ends after a few rounds, since each round asks only for contents that are not there.
     Needs(Needed),
-    /// The change may be accepted.
-    Sound(Judgement),
-    /// The new tree must not be accepted: what is wrong, sorted; all of it, or the first thousand
-    /// or so. Never empty.
-    Broken(Vec<IntentProblem>),
+    /// The new tree is valid and may be accepted.
+    Valid(ChangeImpact),
+    /// The new tree is invalid and must not be accepted. The problems are sorted and never empty; after about a thousand,
+    /// the rest is left out.
+    Invalid(Vec<IntentProblem>),
 }
 
-/// Says whether the new tree of a change is sound, and whom the change concerns. What did not change since an accepted tree
-/// is not looked at again.
+/// Checks whether the new tree of a change is valid, and finds the devices that the change concerns. Files that did not change
+/// since the accepted tree are not checked again.
 pub fn examine(kind: RepositoryKind, change: &Change<'_>, contents: &Contents) -> Examination {
-    let wanted = Wanted::default();
-    let new = Reading::new(change.new, contents, &wanted);
-    let judged = match kind {
+    let needed = NeededObjects::default();
+    let new = TreeReader::new(change.new, contents, &needed);
+    let examined = match kind {
         RepositoryKind::Settings => settings::examine(change, &new),
         RepositoryKind::Templates => {
-            templates::examine(change, &new, &Reading::new(change.old, contents, &wanted))
+            templates::examine(change, &new, &TreeReader::new(change.old, contents, &needed))
         }
     };
-    let needed = wanted.into_inner();
+    let needed = needed.into_inner();
     if !needed.is_empty() {
         return Examination::Needs(needed);
     }
-    match judged {
-        Ok(judgement) => Examination::Sound(judgement),
+    match examined {
+        Ok(impact) => Examination::Valid(impact),
         Err(mut problems) => {
             problems.sort();
             problems.dedup();
-            Examination::Broken(problems)
+            Examination::Invalid(problems)
         }
     }
 }

@@ -1,12 +1,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// What a repository is for; says which rules its paths follow.
+/// The kind of a repository, which decides the rules for its paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RepositoryKind {
-    /// The settings of the fleet.
+    /// Settings of the devices.
     Settings,
-    /// The templates that settings are rendered with.
+    /// Templates that render settings to device configurations.
     Templates,
 }
 
@@ -33,6 +33,6 @@ impl FromStr for RepositoryKind {
         [Self::Settings, Self::Templates]
             .into_iter()
             .find(|kind| kind.as_str() == text)
-            .ok_or_else(|| format!("{text:?} is no repository: settings or templates"))
+            .ok_or_else(|| format!("unknown repository {text:?}; expected settings or templates"))
     }
 }

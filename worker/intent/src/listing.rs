@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::{ChangedPaths, ObjectId, shown};
+use super::{ChangedPaths, ObjectId, display_path};
 
 /// All entries of a tree, sorted by the bytes of their paths.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -9,15 +9,15 @@ pub struct Listing(Vec<Entry>);
 /// One entry: a file, a link or a submodule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// What it is.
+    /// Whether it is a file, a link or a submodule.
     pub mode: Mode,
-    /// Its content.
+    /// The id of its content; for a submodule, a commit.
     pub object: ObjectId,
-    /// Where it is: any bytes but NUL, not always UTF-8.
+    /// Its path from the root: any bytes except NUL, not always UTF-8.
     pub path: Box<[u8]>,
 }
 
-/// The mode of an entry as git keeps it.
+/// The mode of an entry in git's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mode(u32);
 
@@ -26,10 +26,9 @@ impl Mode {
     pub const LINK: Self = Self(0o120_000);
     /// A submodule: a commit of another repository.
     pub const SUBMODULE: Self = Self(0o160_000);
-    /// A file.
+    /// A file that is not executable.
     pub const FILE: Self = Self(0o100_644);
 
-    /// Whether it is a symbolic link.
     pub fn is_link(self) -> bool {
         self == Self::LINK
     }
@@ -46,85 +45,85 @@ impl fmt::Display for Mode {
     }
 }
 
-/// Bytes that are no listing.
+/// The bytes are not a valid listing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ListingError {
-    /// A record that git does not write.
+    /// A record does not have the format of git.
     #[error(
         "entry {index} of the listing is not `MODE TYPE OBJECT<tab>PATH` of a file, a link or a submodule: {record:?}; it must come from `git ls-tree -r -z --full-tree`"
     )]
     Malformed {
-        /// Its number, from 0.
+        /// The number of the record, from 0.
         index: usize,
-        /// What is there, escaped.
+        /// The record, escaped.
         record: String,
     },
-    /// The last record does not end.
+    /// The last record is incomplete.
     #[error("the listing ends in the middle of an entry; list the tree again")]
-    Cut,
-    /// Two entries have one path.
+    Truncated,
+    /// Two entries have the same path.
     #[error("the listing has two entries for {path:?}; list the tree again")]
-    Twice {
+    DuplicatePath {
         /// The path, escaped.
         path: String,
     },
 }
 
 impl Listing {
-    /// Reads what `git ls-tree -r -z --full-tree COMMIT` writes.
+    /// Reads the output of `git ls-tree -r -z --full-tree COMMIT`.
     ///
     /// # Errors
-    /// The bytes are something else, or only the beginning of it.
+    /// If the bytes are not such an output, or incomplete.
     pub fn parse(ls_tree_z: &[u8]) -> Result<Self, ListingError> {
         let Some(records) = ls_tree_z.strip_suffix(b"\0") else {
             return if ls_tree_z.is_empty() {
                 Ok(Self::empty())
             } else {
-                Err(ListingError::Cut)
+                Err(ListingError::Truncated)
             };
         };
         let mut entries = Vec::new();
         for (index, record) in records.split(|byte| *byte == 0).enumerate() {
             let entry = parse_record(record).ok_or_else(|| ListingError::Malformed {
                 index,
-                record: shown(record),
+                record: display_path(record),
             })?;
             entries.push(entry);
         }
         Self::of(entries)
     }
 
-    /// A listing of these entries, in any order.
+    /// Makes a listing of entries in any order.
     ///
     /// # Errors
-    /// Two of them have one path.
+    /// If two entries have the same path.
     pub fn of(mut entries: Vec<Entry>) -> Result<Self, ListingError> {
-        // git writes them sorted, so this is one pass.
+        // Git writes them sorted, so this is one pass.
         entries.sort_by(|a, b| a.path.cmp(&b.path));
         match entries.windows(2).find(|pair| pair[0].path == pair[1].path) {
-            Some(pair) => Err(ListingError::Twice {
-                path: shown(&pair[0].path),
+            Some(pair) => Err(ListingError::DuplicatePath {
+                path: display_path(&pair[0].path),
             }),
             None => Ok(Self(entries)),
         }
     }
 
-    /// The listing of a tree that has nothing in it: what was accepted before anything was.
+    /// The listing of an empty tree, which stands for the accepted tree before there is one.
     pub fn empty() -> Self {
         Self::default()
     }
 
-    /// Whether there is nothing in it.
+    /// Whether there are no entries.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// How many entries there are.
+    /// The number of entries.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// The same bytes that [`parse`](Self::parse) reads.
+    /// Writes the bytes that [`parse`](Self::parse) reads.
     pub fn to_bytes(&self) -> Vec<u8> {
         let length = self.0.iter().map(|entry| entry.path.len() + 80).sum();
         let mut bytes = Vec::with_capacity(length);
@@ -141,7 +140,7 @@ impl Listing {
         bytes
     }
 
-    /// The entry at a path.
+    /// Finds the entry at a path.
     pub fn get(&self, path: &[u8]) -> Option<&Entry> {
         let index = self.0.binary_search_by(|entry| (*entry.path).cmp(path)).ok()?;
         Some(&self.0[index])
@@ -161,7 +160,7 @@ impl Listing {
             .take_while(move |entry| entry.path.starts_with(&prefix))
     }
 
-    /// What is different from an older tree: content or mode.
+    /// Compares content and mode of all entries with an older tree.
     pub fn changed_since(&self, older: &Self) -> ChangedPaths {
         ChangedPaths::between(older, self)
     }
@@ -184,14 +183,14 @@ fn parse_record(record: &[u8]) -> Option<Entry> {
     let mode = u32::from_str_radix(fields.next()?, 8).ok()?;
     let kind = fields.next()?;
     let object = fields.next()?.parse().ok()?;
-    // With -r there are no trees; without it the listing would be silently incomplete.
-    let fits = match kind {
+    // A listing without `-r` has trees and would be incomplete.
+    let valid = match kind {
         "blob" => matches!(mode & 0o170_000, 0o100_000 | 0o120_000),
         "commit" => mode == Mode::SUBMODULE.0,
         _ => false,
     };
     let complete = fields.next().is_none() && !path.is_empty();
-    (fits && complete).then(|| Entry {
+    (valid && complete).then(|| Entry {
         mode: Mode(mode),
         object,
         path: path.into(),
@@ -205,7 +204,7 @@ mod tests {
     const OBJECT: &str = "0123456789abcdef0123456789abcdef01234567";
 
     #[test]
-    fn listings_are_read_and_written_byte_for_byte() {
+    fn a_listing_is_written_as_it_was_read() {
         let mut bytes = Vec::new();
         for (mode, kind, path) in [
             ("100644", "blob", &b"a b\nc"[..]),
@@ -234,20 +233,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_listing_is_refused() {
-        let good = format!("100644 blob {OBJECT}\ta\0");
-        for bad in [
+    fn an_invalid_listing_is_rejected() {
+        let valid = format!("100644 blob {OBJECT}\ta\0");
+        for invalid in [
             format!("100644 blob {OBJECT}\ta"),
             format!("040000 tree {OBJECT}\ta\0"),
             format!("100644 commit {OBJECT}\ta\0"),
             format!("100644 blob {OBJECT}\t\0"),
             format!("100644 blob {OBJECT} 12\ta\0"),
             "100644 blob 0123\ta\0".to_owned(),
-            format!("{good}{good}"),
-            format!("{good}\0"),
+            format!("{valid}{valid}"),
+            format!("{valid}\0"),
             "fatal: not a tree\0".to_owned(),
         ] {
-            assert!(Listing::parse(bad.as_bytes()).is_err(), "{bad:?}");
+            assert!(Listing::parse(invalid.as_bytes()).is_err(), "{invalid:?}");
         }
     }
 }

@@ -1,13 +1,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// The name of an object in a git repository: 40 (SHA-1) or 64 (SHA-256) hexadecimal digits, in lower case.
+/// The id of an object in a git repository: 40 (SHA-1) or 64 (SHA-256) hexadecimal digits in lower case.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectId(Box<str>);
 
-/// Not the name of an object.
+/// The text is not an object id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} names no object: 40 or 64 hexadecimal digits in lower case")]
+#[error("{0:?} is not a git object id; expected 40 or 64 hexadecimal digits in lower case")]
 pub struct ObjectError(pub String);
 
 impl FromStr for ObjectId {
@@ -24,7 +24,7 @@ impl FromStr for ObjectId {
 }
 
 impl ObjectId {
-    /// The name as text.
+    /// The digits.
     pub fn as_str(&self) -> &str {
         &self.0
     }

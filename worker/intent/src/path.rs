@@ -1,7 +1,7 @@
 use std::fmt::Write;
 
-/// A path for people: text as it is, control characters and bytes that are no UTF-8 escaped.
-pub fn shown(path: &[u8]) -> String {
+/// A path as readable text: control characters and bytes that are not UTF-8 are escaped.
+pub fn display_path(path: &[u8]) -> String {
     let mut text = String::with_capacity(path.len());
     for chunk in path.utf8_chunks() {
         for c in chunk.valid().chars() {
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_escaped_as_little_as_possible() {
+    fn only_control_characters_and_invalid_utf_8_are_escaped() {
         let table: [(&[u8], &str); 5] = [
             (b"devices/d1/base_system.yml", "devices/d1/base_system.yml"),
             ("devices/d1/räume 2.yml".as_bytes(), "devices/d1/räume 2.yml"),
@@ -38,7 +38,7 @@ mod tests {
             (b"", ""),
         ];
         for (path, expected) in table {
-            assert_eq!(shown(path), expected);
+            assert_eq!(display_path(path), expected);
         }
     }
 }

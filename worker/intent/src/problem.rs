@@ -1,35 +1,36 @@
 use std::fmt;
 
-use super::path::shown;
+use super::path::display_path;
+use super::place::Place;
 
-/// One thing that is wrong in a repository, and where.
+/// A problem in a repository that makes a change invalid, with its place.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct IntentProblem {
-    /// The path, escaped for people.
+    /// The path, with control characters and invalid UTF-8 escaped.
     pub file: String,
-    /// The line, from 1, if the place is inside the file.
+    /// The line, from 1; `None` if the file as a whole is the problem.
     pub line: Option<usize>,
-    /// The column, from 1.
+    /// The column, from 1, in characters.
     pub column: Option<usize>,
-    /// What is wrong and what to do.
+    /// What is wrong, and what to do about it.
     pub reason: String,
 }
 
 impl IntentProblem {
-    /// Something is wrong with a file as a whole.
+    /// A problem of a file as a whole.
     pub(super) fn whole(path: &[u8], reason: impl Into<String>) -> Self {
         Self {
-            file: shown(path),
+            file: display_path(path),
             line: None,
             column: None,
             reason: reason.into(),
         }
     }
 
-    /// Something is wrong at a place in a file.
-    pub(super) fn at(path: &[u8], place: super::yaml::Place, reason: impl Into<String>) -> Self {
+    /// A problem at a place in a file.
+    pub(super) fn at(path: &[u8], place: Place, reason: impl Into<String>) -> Self {
         Self {
-            file: shown(path),
+            file: display_path(path),
             line: Some(place.line),
             column: Some(place.column),
             reason: reason.into(),
@@ -38,7 +39,7 @@ impl IntentProblem {
 }
 
 impl fmt::Display for IntentProblem {
-    /// `file:line:column: reason`, as compilers write it.
+    /// `file:line:column: reason`, as compilers print it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.file)?;
         for number in [self.line, self.column].into_iter().flatten() {

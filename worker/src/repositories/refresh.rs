@@ -7,7 +7,7 @@ use lockstep_clock::Clock;
 use lockstep_git::{Blob, GitError};
 use lockstep_intent::fleet::Affected;
 use lockstep_intent::{
-    Change, Content, Contents, Examination, IntentProblem, Judgement, Listing, RepositoryKind, examine,
+    Change, ChangeImpact, Content, Contents, Examination, IntentProblem, Listing, RepositoryKind, examine,
 };
 use lockstep_protocol::results::IgnoredReason;
 use lockstep_protocol::{Cause, Code, CommitId};
@@ -32,7 +32,7 @@ pub(super) struct Refresh<'a> {
 
 /// What the examination of a commit found.
 enum TipExamination {
-    Valid(Box<Judgement>, Arc<Vec<u8>>),
+    Valid(Box<ChangeImpact>, Arc<Vec<u8>>),
     Invalid(Vec<IntentProblem>),
 }
 
@@ -136,8 +136,8 @@ impl Refresh<'_> {
                 };
                 self.commit(planned, &attempts, complete).await
             }
-            TipExamination::Valid(judgement, listing) => {
-                let Judgement { affected, groups } = *judgement;
+            TipExamination::Valid(impact, listing) => {
+                let ChangeImpact { affected, groups } = *impact;
                 let flags =
                     (!affected.is_empty()).then(|| (answer::selector(&affected, groups), attempts[lead]));
                 let planned = Planned {
@@ -266,10 +266,10 @@ impl Refresh<'_> {
                 .map_err(|error| ProcessingError::transient(format!("the examination ended: {error}")))?;
             contents = read;
             let needed = match examination {
-                Examination::Sound(judgement) => {
-                    return Ok(TipExamination::Valid(Box::new(judgement), new));
+                Examination::Valid(impact) => {
+                    return Ok(TipExamination::Valid(Box::new(impact), new));
                 }
-                Examination::Broken(problems) => return Ok(TipExamination::Invalid(problems)),
+                Examination::Invalid(problems) => return Ok(TipExamination::Invalid(problems)),
                 Examination::Needs(needed) => needed,
             };
             let objects: Vec<String> = needed.keys().map(ToString::to_string).collect();

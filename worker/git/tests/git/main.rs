@@ -1,5 +1,6 @@
-//! The mirror, on real repositories.
+//! Tests the mirror with real repositories.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -8,17 +9,17 @@ use lockstep_protocol::CommitId;
 use lockstep_testbed::Repository;
 use tempfile::TempDir;
 
-struct Place {
+struct Setup {
     folder: TempDir,
     origin: Repository,
 }
 
-/// A commit as git told it.
+/// The id that git printed.
 fn id(commit: &str) -> CommitId {
-    commit.parse().expect("git tells commits")
+    commit.parse().expect("git prints commit ids")
 }
 
-impl Place {
+impl Setup {
     fn new() -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let origin = Repository::init(&folder.path().join("origin"))?;
@@ -41,13 +42,13 @@ impl Place {
 }
 
 #[tokio::test]
-async fn a_branch_is_fetched_and_what_is_in_it_is_told() -> Result<()> {
-    let place = Place::new()?;
-    place.origin.write("global/a b.yml", b"x: 1\n")?;
-    place.origin.write("devices/d1/line\nbreak.yml", b"y")?;
-    place.origin.write("devices/\u{fc}/\u{2603}.yml", b"")?;
-    let first = id(&place.origin.commit("one")?);
-    let mirror = place.mirror()?;
+async fn a_branch_is_fetched_and_its_files_are_read() -> Result<()> {
+    let setup = Setup::new()?;
+    setup.origin.write("global/a b.yml", b"x: 1\n")?;
+    setup.origin.write("devices/d1/line\nbreak.yml", b"y")?;
+    setup.origin.write("devices/\u{fc}/\u{2603}.yml", b"")?;
+    let first = id(&setup.origin.commit("one")?);
+    let mirror = setup.mirror()?;
     ensure!(mirror.fetch().await? == first);
     let listing = mirror.listing(&first).await?;
     let paths = String::from_utf8(listing.clone())?;
@@ -75,8 +76,8 @@ async fn a_branch_is_fetched_and_what_is_in_it_is_told() -> Result<()> {
         "{blobs:?}"
     );
 
-    place.origin.write("global/a b.yml", b"x: 2\n")?;
-    let second = id(&place.origin.commit("two")?);
+    setup.origin.write("global/a b.yml", b"x: 2\n")?;
+    let second = id(&setup.origin.commit("two")?);
     ensure!(mirror.remote_tip().await? == second);
     ensure!(!mirror.has(&second).await?, "not fetched yet");
     ensure!(mirror.fetch().await? == second);
@@ -85,38 +86,38 @@ async fn a_branch_is_fetched_and_what_is_in_it_is_told() -> Result<()> {
 }
 
 #[tokio::test]
-async fn history_that_was_rewritten_is_fetched_like_any_other() -> Result<()> {
-    let place = Place::new()?;
-    place.origin.write("a", b"1")?;
-    place.origin.commit("one")?;
-    let mirror = place.mirror()?;
+async fn a_rewritten_history_is_fetched() -> Result<()> {
+    let setup = Setup::new()?;
+    setup.origin.write("a", b"1")?;
+    setup.origin.commit("one")?;
+    let mirror = setup.mirror()?;
     mirror.fetch().await?;
-    place.origin.git(&["checkout", "-q", "--orphan", "other"])?;
-    place.origin.git(&["branch", "-qD", "main"])?;
-    place.origin.git(&["branch", "-qm", "main"])?;
-    place.origin.write("b", b"2")?;
-    let rewritten = id(&place.origin.commit("two")?);
+    setup.origin.git(&["checkout", "-q", "--orphan", "other"])?;
+    setup.origin.git(&["branch", "-qD", "main"])?;
+    setup.origin.git(&["branch", "-qm", "main"])?;
+    setup.origin.write("b", b"2")?;
+    let rewritten = id(&setup.origin.commit("two")?);
     ensure!(mirror.fetch().await? == rewritten);
     Ok(())
 }
 
 #[tokio::test]
-async fn a_clone_that_is_lost_or_broken_is_made_anew() -> Result<()> {
-    let place = Place::new()?;
-    place.origin.write("a", b"1")?;
-    let commit = id(&place.origin.commit("one")?);
-    let mirror = place.mirror()?;
+async fn a_lost_or_damaged_clone_is_cloned_again() -> Result<()> {
+    let setup = Setup::new()?;
+    setup.origin.write("a", b"1")?;
+    let commit = id(&setup.origin.commit("one")?);
+    let mirror = setup.mirror()?;
     mirror.fetch().await?;
-    let clone = place.folder.path().join("clones/settings.git");
+    let clone = setup.folder.path().join("clones/settings.git");
     for file in ["config", "HEAD"] {
         std::fs::write(clone.join(file), "\0broken")?;
         ensure!(mirror.fetch().await? == commit, "{file}");
     }
-    // What a fetch leaves that was killed.
+    // The lock file that a killed fetch leaves.
     std::fs::create_dir_all(clone.join("refs/lockstep"))?;
     std::fs::write(clone.join("refs/lockstep/tip.lock"), "")?;
-    place.origin.write("a", b"2")?;
-    let commit = id(&place.origin.commit("two")?);
+    setup.origin.write("a", b"2")?;
+    let commit = id(&setup.origin.commit("two")?);
     ensure!(mirror.fetch().await? == commit);
     std::fs::remove_dir_all(&clone)?;
     ensure!(mirror.fetch().await? == commit);
@@ -124,27 +125,27 @@ async fn a_clone_that_is_lost_or_broken_is_made_anew() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_remote_without_the_branch_says_so() -> Result<()> {
-    let place = Place::new()?;
-    let mirror = place.mirror()?;
+async fn a_missing_branch_is_reported() -> Result<()> {
+    let setup = Setup::new()?;
+    let mirror = setup.mirror()?;
     let missing = |error: GitError| matches!(error, GitError::NoBranch { ref branch } if branch == "main");
     ensure!(missing(mirror.fetch().await.unwrap_err()), "empty");
-    place.origin.write("a", b"1")?;
-    place.origin.commit("one")?;
+    setup.origin.write("a", b"1")?;
+    setup.origin.commit("one")?;
     mirror.fetch().await?;
-    place.origin.git(&["branch", "-qm", "other"])?;
+    setup.origin.git(&["branch", "-qm", "other"])?;
     ensure!(missing(mirror.fetch().await.unwrap_err()), "gone");
     ensure!(missing(mirror.remote_tip().await.unwrap_err()), "gone");
     Ok(())
 }
 
 #[tokio::test]
-async fn a_remote_that_is_not_there_fails_without_touching_the_clone() -> Result<()> {
-    let place = Place::new()?;
-    place.origin.write("a", b"1")?;
-    let commit = id(&place.origin.commit("one")?);
-    place.mirror()?.fetch().await?;
-    let gone = place.mirror_of("/nonexistent/repository")?;
+async fn a_missing_remote_does_not_touch_the_clone() -> Result<()> {
+    let setup = Setup::new()?;
+    setup.origin.write("a", b"1")?;
+    let commit = id(&setup.origin.commit("one")?);
+    setup.mirror()?.fetch().await?;
+    let gone = setup.mirror_of("/nonexistent/repository")?;
     let error = gone.fetch().await.unwrap_err();
     ensure!(matches!(error, GitError::Failed { .. }), "{error:?}");
     ensure!(gone.has(&commit).await?, "the clone is still there");
@@ -152,45 +153,57 @@ async fn a_remote_that_is_not_there_fails_without_touching_the_clone() -> Result
 }
 
 #[tokio::test]
-async fn a_remote_that_asks_for_credentials_is_refused_at_once() -> Result<()> {
+async fn a_remote_that_asks_for_credentials_fails_without_a_prompt() -> Result<()> {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/settings.git", listener.local_addr()?);
-    let server = tokio::spawn(async move {
-        let mut asked = Vec::new();
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let mut request = [0; 4096];
-            let length = stream.read(&mut request).await.unwrap_or(0);
-            asked.push(String::from_utf8_lossy(&request[..length]).into_owned());
-            let answer = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"git\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-            stream.write_all(answer.as_bytes()).await.ok();
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let server = tokio::spawn({
+        let requests = requests.clone();
+        async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = [0; 4096];
+                let length = stream.read(&mut request).await.unwrap_or(0);
+                let text = String::from_utf8_lossy(&request[..length]).into_owned();
+                requests.lock().unwrap().push(text);
+                let answer = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"git\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+                stream.write_all(answer.as_bytes()).await.ok();
+            }
         }
     });
-    let place = Place::new()?;
-    let error = place.mirror_of(&url)?.fetch().await.unwrap_err();
+    let with_token = |requests: &Mutex<Vec<String>>| {
+        // `bot:hunter2-secret` in base64.
+        let header = "authorization: basic ym90omh1bnrlcjitc2vjcmv0";
+        let requests = requests.lock().unwrap();
+        requests.iter().any(|text| text.to_lowercase().contains(header))
+    };
+    let setup = Setup::new()?;
+    let error = setup.mirror_of(&url)?.fetch().await.unwrap_err();
     ensure!(matches!(error, GitError::Failed { .. }), "{error:?}");
+    ensure!(!requests.lock().unwrap().is_empty() && !with_token(&requests));
 
-    // With a token, it is sent; and it stands in no error.
+    // A token is sent, and appears in no error.
     let mut remote = Remote::new(&url, "main")?;
     remote.token = Some(("bot".to_owned(), "hunter2-secret".into()));
     let git = Git::new("git", Duration::from_mins(1));
-    let mirror = Mirror::new(git, remote, place.folder.path().join("other.git"));
+    let mirror = Mirror::new(git, remote, setup.folder.path().join("other.git"));
     let error = mirror.fetch().await.unwrap_err();
+    ensure!(with_token(&requests));
     ensure!(!format!("{error:?}{mirror:?}").contains("hunter2"), "{error:?}");
     server.abort();
     Ok(())
 }
 
 #[tokio::test]
-async fn a_remote_that_hangs_is_given_up() -> Result<()> {
+async fn a_remote_that_hangs_times_out() -> Result<()> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/settings.git", listener.local_addr()?);
-    let place = Place::new()?;
+    let setup = Setup::new()?;
     let git = Git::new("git", Duration::from_millis(500));
     let mirror = Mirror::new(
         git,
         Remote::new(&url, "main")?,
-        place.folder.path().join("hangs.git"),
+        setup.folder.path().join("hangs.git"),
     );
     let error = mirror.fetch().await.unwrap_err();
     ensure!(matches!(error, GitError::TimedOut { .. }), "{error:?}");
@@ -198,34 +211,34 @@ async fn a_remote_that_hangs_is_given_up() -> Result<()> {
 }
 
 #[tokio::test]
-async fn hooks_and_configuration_of_others_are_not_run() -> Result<()> {
-    let place = Place::new()?;
-    place.origin.write("a", b"1")?;
-    place.origin.commit("one")?;
-    let mirror = place.mirror()?;
+async fn hooks_of_the_clone_are_not_run() -> Result<()> {
+    let setup = Setup::new()?;
+    setup.origin.write("a", b"1")?;
+    setup.origin.commit("one")?;
+    let mirror = setup.mirror()?;
     mirror.fetch().await?;
-    let clone = place.folder.path().join("clones/settings.git");
-    let metrics_guard = place.folder.path().join("witness");
+    let clone = setup.folder.path().join("clones/settings.git");
+    let hook_output = setup.folder.path().join("hook-output");
     let hooks = clone.join("hooks");
     std::fs::create_dir_all(&hooks)?;
     for hook in ["reference-transaction", "post-update", "pre-auto-gc"] {
         let path = hooks.join(hook);
-        std::fs::write(&path, format!("#!/bin/sh\ntouch {}\n", metrics_guard.display()))?;
+        std::fs::write(&path, format!("#!/bin/sh\ntouch {}\n", hook_output.display()))?;
         std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
     }
-    place.origin.write("a", b"2")?;
-    place.origin.commit("two")?;
+    setup.origin.write("a", b"2")?;
+    setup.origin.commit("two")?;
     mirror.fetch().await?;
-    ensure!(!metrics_guard.exists());
+    ensure!(!hook_output.exists());
     Ok(())
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_not_found() -> Result<()> {
-    let place = Place::new()?;
-    place.origin.write("a", b"1")?;
-    place.origin.commit("one")?;
-    let mirror = place.mirror()?;
+async fn missing_commits_and_objects_are_not_found() -> Result<()> {
+    let setup = Setup::new()?;
+    setup.origin.write("a", b"1")?;
+    setup.origin.commit("one")?;
+    let mirror = setup.mirror()?;
     mirror.fetch().await?;
     let nowhere: CommitId = "ab".repeat(20).parse()?;
     ensure!(!mirror.has(&nowhere).await?);
@@ -237,10 +250,10 @@ async fn what_is_not_there_is_not_found() -> Result<()> {
 
 #[tokio::test]
 async fn a_file_that_is_too_large_is_not_read() -> Result<()> {
-    let place = Place::new()?;
-    place.origin.write("large", &vec![b'x'; 10 * 1024 * 1024 + 1])?;
-    let commit = id(&place.origin.commit("one")?);
-    let mirror = place.mirror()?;
+    let setup = Setup::new()?;
+    setup.origin.write("large", &vec![b'x'; 10 * 1024 * 1024 + 1])?;
+    let commit = id(&setup.origin.commit("one")?);
+    let mirror = setup.mirror()?;
     mirror.fetch().await?;
     let listing = String::from_utf8(mirror.listing(&commit).await?)?;
     let object = listing
@@ -254,13 +267,13 @@ async fn a_file_that_is_too_large_is_not_read() -> Result<()> {
 }
 
 #[tokio::test]
-async fn sha_256_is_a_format_like_any_other() -> Result<()> {
+async fn a_repository_with_sha_256_is_read() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let origin = Repository::init_with(&folder.path().join("origin"), &["--object-format=sha256"])?;
     origin.write("a", b"1")?;
     let commit = id(&origin.commit("one")?);
-    let place = Place { folder, origin };
-    let mirror = place.mirror()?;
+    let setup = Setup { folder, origin };
+    let mirror = setup.mirror()?;
     ensure!(mirror.fetch().await? == commit);
     ensure!(commit.as_str().len() == 64);
     Ok(())

@@ -1,6 +1,6 @@
-//! What real commits of public repositories un-synchronize: CNaaS NMS against this crate, case by case. Where the two differ, it
-//! is on purpose and listed in `differences.json`, by the reason and then by the case; `fleet/README.md` says the reasons at
-//! length. A difference that is not listed fails the test, and so does a listed one that is none any more.
+//! Compares which devices real commits of public repositories unsynchronize in CNaaS NMS and in this crate, case by case.
+//! `differences.json` lists the deliberate differences by reason and case, and `fleet/README.md` explains the reasons. A difference
+//! that is not listed fails the test, and so does a listed one that no longer exists.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,7 +47,7 @@ struct SettingsCase {
     expected: Expected,
 }
 
-/// What a change of settings does.
+/// The devices that a change of settings concerns.
 #[derive(Debug, PartialEq, Deserialize)]
 struct Expected {
     devtypes: BTreeSet<DeviceType>,
@@ -66,7 +66,7 @@ struct TemplatesCase {
     expected_flagged_devices_campus: BTreeSet<Hostname>,
 }
 
-/// Cases by the reason why they differ.
+/// The cases that differ, by reason.
 type Differences = BTreeMap<String, BTreeSet<String>>;
 
 fn history() -> History {
@@ -102,16 +102,16 @@ fn settings_of(case: &SettingsCase, paths: &[String], groups: &Groups, inventory
     }
 }
 
-/// Why a case differs, found by leaving out one deliberate difference after the other.
+/// The reason why a case differs, found by checking the deliberate differences one by one.
 fn settings_reason(case: &SettingsCase, ours: &Expected) -> &'static str {
     let expected = &case.expected;
-    let first = |path: &String| path.split('/').next().unwrap_or_default().to_owned();
-    let tops: BTreeSet<String> = case.changed_paths.iter().map(first).collect();
+    let top = |path: &String| path.split('/').next().unwrap_or_default().to_owned();
+    let tops: BTreeSet<String> = case.changed_paths.iter().map(top).collect();
     if tops.contains("global")
         && ours.devtypes == expected.devtypes
         && ours.flagged_devices == expected.flagged_devices
     {
-        return "what is named beside global/ stays named";
+        return "paths beside global/ still count";
     }
     if tops.contains("firewall") && ours.devtypes.contains(&DeviceType::Firewall) {
         return "firewall/ concerns firewalls";
@@ -123,7 +123,7 @@ fn settings_reason(case: &SettingsCase, ours: &Expected) -> &'static str {
 }
 
 #[test]
-fn settings_un_synchronize_which_devices_cnaas_un_synchronizes() {
+fn settings_unsynchronize_the_same_devices_as_in_cnaas_nms() {
     let history = history();
     assert_eq!(history.settings.len(), 214);
     let mut differences = Differences::new();
@@ -139,7 +139,7 @@ fn settings_un_synchronize_which_devices_cnaas_un_synchronizes() {
                 case.id
             );
         }
-        // Listings know no renames, so what git makes of them is not for us.
+        // Lockstep compares listings, without git's detection of renames.
         let paths = case
             .changed_paths_no_rename_detection
             .as_ref()
@@ -157,7 +157,7 @@ fn settings_un_synchronize_which_devices_cnaas_un_synchronizes() {
 }
 
 #[test]
-fn templates_un_synchronize_which_devices_cnaas_un_synchronizes() {
+fn templates_unsynchronize_the_same_devices_as_in_cnaas_nms() {
     let history = history();
     assert_eq!(history.templates.len(), 187);
     let mut differences = Differences::new();
@@ -171,7 +171,7 @@ fn templates_un_synchronize_which_devices_cnaas_un_synchronizes() {
             .iter()
             .map(|(platform, mapping)| (platform.clone(), read(mapping)))
             .collect();
-        let told = |paths: &[&String]| {
+        let found = |paths: &[&String]| {
             let affected =
                 templates::affected(paths.iter().map(|path| path.as_bytes()), &mappings, &mappings);
             assert!(
@@ -188,12 +188,12 @@ fn templates_un_synchronize_which_devices_cnaas_un_synchronizes() {
             case.expected_flagged_devices_campus.clone(),
         );
         let all: Vec<&String> = case.changed_paths.iter().collect();
-        if told(&all) != expected {
+        if found(&all) != expected {
             let rest: Vec<&String> = all
                 .into_iter()
                 .filter(|path| !path.ends_with("/mapping.yml"))
                 .collect();
-            let reason = if told(&rest) == expected {
+            let reason = if found(&rest) == expected {
                 "a change of mapping.yml concerns its types"
             } else {
                 "unexplained"

@@ -2,8 +2,8 @@ use std::collections::BTreeSet;
 
 use lockstep_protocol::{DeviceType, GroupName, Hostname};
 
-/// Whom a change of the intended configuration concerns, before anybody has looked at which devices there are. The state of
-/// a device plays no part.
+/// The devices that a change of the intended configuration concerns, described independently of the inventory. The state of a
+/// device plays no part.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Affected {
     /// All devices of these types.
@@ -12,19 +12,19 @@ pub struct Affected {
     pub platforms: BTreeSet<(DeviceType, String)>,
     /// All devices on these platforms, whatever their type.
     pub whole_platforms: BTreeSet<String>,
-    /// These devices.
+    /// Single devices.
     pub hostnames: BTreeSet<Hostname>,
     /// The devices that have one of these as their primary group.
     pub groups: BTreeSet<GroupName>,
-    /// Whether something that everybody inherits changed (`global/`). Whom it names beside that is named still, for devices of
-    /// other types; names that nobody has are then not worth a report, as in CNaaS.
+    /// Whether `global/` changed. The other fields still hold everything else that changed, for devices of types that `global/`
+    /// does not concern; names that no device has are not reported then, as in CNaaS NMS.
     pub global: bool,
-    /// Paths that were meant for somebody, but whose names can be no hostname, group or platform. Escaped for people.
+    /// Folders below `devices/` or `groups/`, or platforms, whose names are not valid. Escaped for display.
     pub misnamed: BTreeSet<String>,
 }
 
 impl Affected {
-    /// Whether it concerns nobody.
+    /// Whether it describes no device.
     pub fn is_empty(&self) -> bool {
         let Self {
             device_types,
@@ -42,7 +42,7 @@ impl Affected {
             && groups.is_empty()
     }
 
-    /// Takes in another one: whom either concerns.
+    /// Adds the devices of another one.
     pub fn union(&mut self, other: Self) {
         let Self {
             device_types,
@@ -68,14 +68,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_union_concerns_which_devices_either_concerns() {
+    fn a_union_has_the_devices_of_both() {
         let mut affected = Affected::default();
         assert!(affected.is_empty());
         affected.union(Affected {
             misnamed: ["devices/a_b".to_owned()].into(),
             ..Affected::default()
         });
-        assert!(affected.is_empty(), "a name that can be nobody's concerns nobody");
+        assert!(affected.is_empty(), "an invalid name concerns no device");
         let parts = [
             Affected {
                 device_types: [DeviceType::Core].into(),

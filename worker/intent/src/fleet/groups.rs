@@ -3,43 +3,43 @@ use std::collections::BTreeSet;
 use fancy_regex::{Regex, RegexBuilder};
 use lockstep_protocol::{GroupName, Hostname};
 
-/// The group that every device is in, and that is primary where no other is.
+/// The group that contains every device, and that is primary where no other group is.
 pub const DEFAULT_GROUP: &str = "DEFAULT";
 
-/// Its priority, where `groups.yml` says nothing else. No other group may have it.
+/// The priority that is reserved for it.
 const DEFAULT_PRIORITY: u8 = 1;
 
-/// How many steps one regex may take on one hostname. Python knows no such bound: it hangs.
+/// The most backtracking steps of one regex on one hostname. Python has no such limit and hangs.
 const MOST_STEPS: usize = 100_000;
 
-/// A group as `groups.yml` defines it.
+/// The definition of a group in `groups.yml`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupRule {
-    /// Its name.
+    /// Unique among the groups.
     pub name: GroupName,
-    /// Who is in it.
+    /// The rule for its members.
     pub members: Members,
-    /// The highest makes it primary; 0 never does.
+    /// Among the groups of a device, the one with the highest priority is primary; with priority 0 a group is never primary.
     pub priority: u8,
 }
 
-/// Who is in a group.
+/// The members of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Members {
-    /// Devices whose hostname this matches from its start, as Python's `re.match`.
+    /// Devices whose hostname matches this regex from its start, as with Python's `re.match`.
     Matching(String),
-    /// These devices.
+    /// A list of devices.
     Listed(BTreeSet<Hostname>),
 }
 
-/// The groups of a settings tree, and which of them is a device's primary one (`reference/cnaas.md` §2d).
+/// The groups of a settings tree. Finds the primary group of a device; `docs/sync-rules.md` has the rule.
 #[derive(Clone, Debug)]
 pub struct Groups {
     /// In the order of the file.
     rules: Vec<Rule>,
-    /// Indices of those that may be primary, the highest priority first, else in the order of the file.
+    /// Indices of the groups that may be primary: by falling priority, then in the order of the file.
     eligible: Vec<usize>,
-    /// What is primary where none of them matches.
+    /// The primary group of a device that no group matches.
     fallback: GroupName,
 }
 
@@ -56,83 +56,83 @@ enum Matcher {
     Listed(BTreeSet<Hostname>),
 }
 
-/// Why groups make no sense together. Each names the group by its index.
+/// Why the definitions of groups are invalid. Each error has the index of the definition.
 #[derive(Debug, thiserror::Error)]
 pub enum GroupError {
-    /// Not a regular expression as Python has them.
-    #[error("the regex of group {name} cannot be read: {source}")]
+    /// The regex is invalid.
+    #[error("the regex of group {name} is invalid: {source}")]
     Regex {
-        /// Which of the rules.
+        /// The index of the definition.
         index: usize,
-        /// Its name.
+        /// The name of the group.
         name: GroupName,
-        /// Why.
+        /// The error of the regex engine.
         source: Box<fancy_regex::Error>,
     },
-    /// Two groups have one name.
-    #[error("group {name} is there twice")]
-    Twice {
-        /// Which of the rules, the second one.
+    /// Two groups have the same name.
+    #[error("group {name} is defined twice; remove one of them")]
+    Duplicate {
+        /// The index of the second definition.
         index: usize,
-        /// Its name.
+        /// The name of the group.
         name: GroupName,
     },
     /// Only the group DEFAULT may have priority 1.
     #[error("group {name} has priority 1, which is reserved for the group DEFAULT; choose 0 or 2 to 100")]
     ReservedPriority {
-        /// Which of the rules.
+        /// The index of the definition.
         index: usize,
-        /// Its name.
+        /// The name of the group.
         name: GroupName,
     },
 }
 
 impl GroupError {
-    /// Which of the rules is wrong.
+    /// The index of the invalid definition.
     pub fn index(&self) -> usize {
         match self {
-            Self::Regex { index, .. } | Self::Twice { index, .. } | Self::ReservedPriority { index, .. } => {
-                *index
-            }
+            Self::Regex { index, .. }
+            | Self::Duplicate { index, .. }
+            | Self::ReservedPriority { index, .. } => *index,
         }
     }
 }
 
-/// A regex takes too long on a hostname, so nobody knows whether it matches.
+/// A regex takes too long on a hostname, so it is unknown whether it matches.
 #[derive(Debug, thiserror::Error)]
 #[error("the regex of group {group} takes too many steps on {hostname}; write it without nested repetitions")]
 pub struct MatchError {
-    /// Whose regex.
+    /// The group of the regex.
     pub group: GroupName,
-    /// On which name.
+    /// The hostname that takes too long.
     pub hostname: Hostname,
-    /// What the regex engine says.
+    /// The error of the regex engine.
     pub source: Box<fancy_regex::Error>,
 }
 
 impl Default for Groups {
-    /// DEFAULT alone.
+    /// Only the group DEFAULT.
     fn default() -> Self {
         Self::from_rules(Vec::new())
     }
 }
 
 impl Groups {
-    /// Groups by these rules, and DEFAULT with them.
+    /// Makes groups of their definitions, and adds DEFAULT.
     ///
     /// # Errors
-    /// All that is wrong.
+    /// All problems of the definitions.
     pub fn new(rules: Vec<GroupRule>) -> Result<Self, Vec<GroupError>> {
         let mut errors = Vec::new();
-        let mut read: Vec<Rule> = Vec::with_capacity(rules.len());
+        let mut valid: Vec<Rule> = Vec::with_capacity(rules.len());
         for (index, rule) in rules.into_iter().enumerate() {
             let GroupRule {
                 name,
                 members,
                 priority,
             } = rule;
-            if read.iter().any(|rule| rule.name == name) {
-                errors.push(GroupError::Twice { index, name });
+            if valid.iter().any(|rule| rule.name == name) {
+                errors.push(GroupError::Duplicate { index, name });
                 continue;
             }
             if priority == DEFAULT_PRIORITY && name.as_str() != DEFAULT_GROUP {
@@ -140,7 +140,7 @@ impl Groups {
                 continue;
             }
             match Matcher::of(members) {
-                Ok(members) => read.push(Rule {
+                Ok(members) => valid.push(Rule {
                     name,
                     members,
                     priority,
@@ -149,7 +149,7 @@ impl Groups {
             }
         }
         if errors.is_empty() {
-            Ok(Self::from_rules(read))
+            Ok(Self::from_rules(valid))
         } else {
             Err(errors)
         }
@@ -159,9 +159,9 @@ impl Groups {
         let mut eligible: Vec<usize> = (0..rules.len())
             .filter(|index| rules[*index].priority > 0)
             .collect();
-        // Stable: where priorities are equal, the first in the file wins, as in CNaaS.
+        // The sort is stable: of equal priorities, the first in the file wins, as in CNaaS NMS.
         eligible.sort_by_key(|index| std::cmp::Reverse(rules[*index].priority));
-        let fallback = GroupName::try_from(DEFAULT_GROUP.to_owned()).expect("a fixed word is a name");
+        let fallback = GroupName::try_from(DEFAULT_GROUP.to_owned()).expect("DEFAULT is a valid name");
         Self {
             rules,
             eligible,
@@ -169,16 +169,15 @@ impl Groups {
         }
     }
 
-    /// Whether there is a group of this name.
+    /// Whether a group of this name exists.
     pub fn contains(&self, name: &GroupName) -> bool {
         *name == self.fallback || self.rules.iter().any(|rule| rule.name == *name)
     }
 
-    /// The primary group of a device: of those whose regex matches its hostname from the start, the one of the highest
-    /// priority; else DEFAULT.
+    /// The primary group of a device: the group with the highest priority that has it as a member, else DEFAULT.
     ///
     /// # Errors
-    /// A regex took too long, so that nobody knows.
+    /// If a regex takes too long, so that the answer is unknown.
     pub fn primary(&self, hostname: &Hostname) -> Result<&GroupName, MatchError> {
         for rule in self.eligible.iter().map(|index| &self.rules[*index]) {
             if rule.matches(hostname)? {
@@ -188,10 +187,10 @@ impl Groups {
         Ok(&self.fallback)
     }
 
-    /// The groups a device is in, primary or not, in the order of the file; DEFAULT last.
+    /// All groups of a device, primary or not, in the order of the file. DEFAULT comes last unless the file defines it.
     ///
     /// # Errors
-    /// A regex took too long, so that nobody knows.
+    /// If a regex takes too long, so that the answer is unknown.
     pub fn of(&self, hostname: &Hostname) -> Result<Vec<&GroupName>, MatchError> {
         let mut groups = Vec::new();
         for rule in &self.rules {
@@ -213,7 +212,7 @@ impl Rule {
             Matcher::Matching(regex) => regex,
         };
         match regex.find(hostname.as_str()) {
-            // The first match is the leftmost one, so one at the start is it.
+            // The regex engine finds the leftmost match first, so a match at the start would be this one.
             Ok(found) => Ok(found.is_some_and(|found| found.start() == 0)),
             Err(error) => Err(MatchError {
                 group: self.name.clone(),
@@ -270,7 +269,7 @@ mod tests {
         let table = [
             ("eosdist1", "E1"),
             ("eosdist12", "E"),
-            // From the start, not up to the end.
+            // The match begins at the start and need not reach the end.
             ("eosdist-x.example.org", "E"),
             ("my-eosdist1", "DEFAULT"),
             ("tie", "TIE_1"),
@@ -288,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_regex_matches_everybody() {
+    fn an_empty_regex_matches_every_device() {
         assert_eq!(primary(&[rule("ALL", "", 2)], "sw1"), "ALL");
     }
 
@@ -304,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn default_may_be_defined_and_is_there_anyway() {
+    fn default_exists_whether_it_is_defined_or_not() {
         let rules = [rule("DEFAULT", "sw", 90), rule("SW1", "sw1", 80)];
         assert_eq!(primary(&rules, "sw1"), "DEFAULT");
         assert_eq!(primary(&rules, "core1"), "DEFAULT");
@@ -314,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn membership_does_not_ask_for_a_priority() {
+    fn membership_does_not_depend_on_the_priority() {
         let groups = Groups::new(vec![rule("ALL", ".*", 0), rule("X", "x", 3)]).unwrap();
         let of = |name: &str| {
             let hostname = name.parse().unwrap();
@@ -326,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_wrong_is_said_with_its_index() {
+    fn all_problems_are_reported_with_the_index_of_the_group() {
         let rules = vec![
             rule("A", "(", 0),
             rule("B", "b", 1),
@@ -334,21 +333,27 @@ mod tests {
             rule("C", "d", 3),
         ];
         let errors = Groups::new(rules).unwrap_err();
-        let said: Vec<_> = errors
+        let reported: Vec<_> = errors
             .iter()
             .map(|error| (error.index(), error.to_string()))
             .collect();
-        assert_eq!(said.len(), 3);
+        assert_eq!(reported.len(), 3);
         assert!(
-            said[0].0 == 0 && said[0].1.contains("regex of group A"),
-            "{said:?}"
+            reported[0].0 == 0 && reported[0].1.contains("regex of group A"),
+            "{reported:?}"
         );
-        assert!(said[1].0 == 1 && said[1].1.contains("reserved"), "{said:?}");
-        assert!(said[2].0 == 3 && said[2].1.contains("twice"), "{said:?}");
+        assert!(
+            reported[1].0 == 1 && reported[1].1.contains("reserved"),
+            "{reported:?}"
+        );
+        assert!(
+            reported[2].0 == 3 && reported[2].1.contains("twice"),
+            "{reported:?}"
+        );
     }
 
     #[test]
-    fn a_regex_that_takes_too_long_is_an_error_and_no_answer() {
+    fn a_regex_that_takes_too_long_is_an_error() {
         // A back-reference needs backtracking.
         let groups = Groups::new(vec![rule("SLOW", "(?:(a|aa)+)+\\1-b$", 9)]).unwrap();
         let hostname: Hostname = format!("{}-c", "a".repeat(50)).parse().unwrap();

@@ -1,8 +1,8 @@
-//! The fleet, as pure values: whom a change of the intended configuration concerns. It knows nothing of messages, stores or git.
+//! Finds the devices that a change of the intended configuration concerns. Pure: without messages, stores or git.
 //!
-//! - [`Affected`] says whom in general: types, platforms, hostnames, groups.
-//! - [`Groups`] says which primary group a device has.
-//! - [`select`] finds the devices.
+//! - [`Affected`] describes them by type, platform, hostname and group.
+//! - [`Groups`] finds the primary group of a device.
+//! - [`select`] selects them from an inventory.
 
 mod affected;
 mod groups;

@@ -4,32 +4,32 @@ use lockstep_protocol::{DeviceType, GroupName, Hostname};
 
 use super::{Affected, Groups};
 
-/// What there is to know of a device when one asks whether a change concerns it.
+/// The attributes of a device that decide whether a change concerns it.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate<'a> {
-    /// Its name.
+    /// Compared with `devices/` folders and the regexes of groups.
     pub hostname: &'a Hostname,
-    /// What it is for.
+    /// Compared with the folders of types and with `mapping.yml`.
     pub device_type: DeviceType,
-    /// Its platform, if known. Without one, no template is its own.
+    /// Its platform, if known. Without a platform, templates do not concern it.
     pub platform: Option<&'a str>,
 }
 
-/// Which devices a change concerns, and which names nobody has.
+/// The devices that a change concerns, and the names in the change that do not exist.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection<'a> {
-    /// In the order they came in.
+    /// In the order of the candidates.
     pub devices: Vec<&'a Hostname>,
-    /// Hostnames of the change that no device has; empty where it is a global one.
+    /// Hostnames of the change that no device has; empty if the change is global.
     pub unknown_hostnames: BTreeSet<Hostname>,
-    /// Groups of the change that are not defined; empty where it is a global one.
+    /// Groups of the change that are not defined; empty if the change is global.
     pub unknown_groups: BTreeSet<GroupName>,
-    /// Devices selected because their primary group could not be told: a regex takes too long.
+    /// Devices that are selected because a regex takes too long on them, so that their primary group is unknown.
     pub undecided: BTreeSet<&'a Hostname>,
 }
 
-/// Finds the devices that a change concerns. Where the primary group of a device cannot be told and the change is one of
-/// groups, the device is selected: flagged once too often is healed by the next run, forgotten is not.
+/// Selects the devices that a change concerns. If the change concerns groups and the primary group of a device is unknown, the
+/// device is selected: the next sync run corrects a superfluous flag, but nothing corrects a missing one.
 pub fn select<'a>(
     affected: &Affected,
     groups: &Groups,
@@ -74,7 +74,7 @@ pub fn select<'a>(
     selection
 }
 
-/// The platforms of a change, borrowed: asking costs no allocation.
+/// The platforms of a change, borrowed so that a lookup does not allocate.
 struct Platforms<'a> {
     typed: BTreeSet<(DeviceType, &'a str)>,
     whole: BTreeSet<&'a str>,
@@ -208,7 +208,7 @@ mod tests {
                 "",
                 "",
             ),
-            // Members whose primary group is another one are not concerned.
+            // Members of a group that is not their primary one are not concerned.
             (
                 Affected {
                     groups: [group("ALL")].into(),
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_whose_primary_group_cannot_be_told_is_selected() {
+    fn a_device_whose_primary_group_is_unknown_is_selected() {
         let slow = GroupRule {
             name: group("SLOW"),
             members: Members::Matching("(?:(a|aa)+)+\\1-b$".to_owned()),

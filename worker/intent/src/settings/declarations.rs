@@ -4,11 +4,11 @@ use super::nearest;
 use crate::IntentProblem;
 use crate::yaml::{self, Node, Value};
 
-/// The keys a repository declares for itself in its `lockstep.yml`, which CNaaS does not know.
+/// The keys that a repository declares in its `lockstep.yml`, beyond those of CNaaS NMS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Declarations(BTreeMap<String, Kind>);
 
-/// What the value of a declared key must be.
+/// The kind of value of a declared key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Any,
@@ -62,7 +62,10 @@ impl Declarations {
             Value::Null => {}
             Value::Map(pairs) => {
                 for pair in pairs.iter().filter(|pair| pair.key != "extra_keys") {
-                    let reason = format!("unknown key {}; lockstep.yml has the key extra_keys", pair.key);
+                    let reason = format!(
+                        "unknown key {}; the only key of lockstep.yml is extra_keys",
+                        pair.key
+                    );
                     problems.push(IntentProblem::at(path, pair.key_place, reason));
                 }
                 if let Some(node) = root.get("extra_keys") {
@@ -81,12 +84,11 @@ impl Declarations {
         }
     }
 
-    /// What the value of a key must be, if the key is declared. A key inside another one is `outer.inner`.
+    /// The kind of a declared key; `None` if it is not declared. A nested key is `outer.inner`.
     pub(super) fn get(&self, key: &str) -> Option<Kind> {
         self.0.get(key).copied()
     }
 
-    /// The declared keys.
     pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
@@ -114,9 +116,9 @@ fn extra_keys(
         let names = KINDS.map(|(name, _)| name);
         let advice = match nearest(kind, names.into_iter()) {
             Some(name) => format!("did you mean {name}?"),
-            None => format!("one of {}", names.join(", ")),
+            None => format!("expected one of {}", names.join(", ")),
         };
-        let reason = format!("the kind of {} must be a word; {advice}", pair.key);
+        let reason = format!("the kind of {} is invalid; {advice}", pair.key);
         problems.push(IntentProblem::at(path, pair.value.place, reason));
     }
 }
@@ -132,27 +134,27 @@ mod tests {
         assert_eq!(declarations.get("racks"), Some(Kind::List));
         assert_eq!(declarations.get("interfaces.poe_class"), Some(Kind::Text));
         assert_eq!(declarations.get("rack"), None);
-        for nothing in ["", "extra_keys:", "{}"] {
+        for empty in ["", "extra_keys:", "{}"] {
             assert_eq!(
-                Declarations::read(b"l", nothing.as_bytes()).unwrap(),
+                Declarations::read(b"l", empty.as_bytes()).unwrap(),
                 Declarations::default()
             );
         }
     }
 
     #[test]
-    fn what_is_wrong_has_a_place() {
+    fn a_problem_has_a_place() {
         let table = [
             ("[]", "1:1: must be a map with the key extra_keys, is a list"),
             ("extra: {}", "1:1: unknown key extra"),
             ("extra_keys: [a]", "1:13: extra_keys must be a map"),
             (
                 "extra_keys:\n  a: lists",
-                "2:6: the kind of a must be a word; did you mean list?",
+                "2:6: the kind of a is invalid; did you mean list?",
             ),
             (
                 "extra_keys:\n  a: [list]",
-                "2:6: the kind of a must be a word; one of any, list",
+                "2:6: the kind of a is invalid; expected one of any, list",
             ),
         ];
         for (text, expected) in table {

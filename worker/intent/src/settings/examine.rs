@@ -3,16 +3,17 @@ use std::collections::BTreeSet;
 use super::declarations::Declarations;
 use super::{DECLARATIONS_FILE, FOLDERS, GROUPS_FILE, file, groups_file, rule};
 use crate::fleet::Groups;
-use crate::links::{self, BrokenLink, Resolved};
+use crate::links::{self, InvalidLink, Resolved};
 use crate::path::components;
-use crate::reading::{Read, Reading};
-use crate::{Change, Entry, IntentProblem, Judgement};
+use crate::read_file::{FileRead, read_file};
+use crate::tree_reader::TreeReader;
+use crate::{Change, ChangeImpact, Entry, IntentProblem};
 
-/// From how many problems on no further file is looked into. Nobody repairs more at once, and they travel in a message.
+/// After so many problems no further file is checked. The problems are sent in a message, which has a size limit.
 const MOST_PROBLEMS: usize = 1000;
 
-/// Judges a change of settings.
-pub(crate) fn examine(change: &Change<'_>, new: &Reading<'_>) -> Result<Judgement, Vec<IntentProblem>> {
+/// Examines a change of settings.
+pub(crate) fn examine(change: &Change<'_>, new: &TreeReader<'_>) -> Result<ChangeImpact, Vec<IntentProblem>> {
     let mut problems = Vec::new();
     let declarations = declarations(new, &mut problems);
     let groups = groups(new, &mut problems);
@@ -29,18 +30,18 @@ pub(crate) fn examine(change: &Change<'_>, new: &Reading<'_>) -> Result<Judgemen
     }
     let redirected = redirected.iter().map(|link| &*link.path);
     let affected = rule::affected(change.changed.iter().chain(redirected));
-    Ok(Judgement { affected, groups })
+    Ok(ChangeImpact { affected, groups })
 }
 
-fn declarations(new: &Reading<'_>, problems: &mut Vec<IntentProblem>) -> Declarations {
+fn declarations(new: &TreeReader<'_>, problems: &mut Vec<IntentProblem>) -> Declarations {
     let path = DECLARATIONS_FILE.as_bytes();
     read(path, new, problems)
         .and_then(|bytes| keep(Declarations::read(path, bytes), problems))
         .unwrap_or_default()
 }
 
-/// They are needed for every change, so they are read and judged each time.
-fn groups(new: &Reading<'_>, problems: &mut Vec<IntentProblem>) -> Groups {
+/// Reads the groups. Every change needs them, so they are checked each time.
+fn groups(new: &TreeReader<'_>, problems: &mut Vec<IntentProblem>) -> Groups {
     let path = GROUPS_FILE.as_bytes();
     read(path, new, problems)
         .and_then(|bytes| keep(groups_file::read(path, bytes), problems))
@@ -51,30 +52,29 @@ fn keep<T>(read: Result<T, Vec<IntentProblem>>, problems: &mut Vec<IntentProblem
     read.map_err(|found| problems.extend(found)).ok()
 }
 
-/// The bytes of a file of the new tree, if there is one and it could be read.
-fn read<'a>(path: &[u8], new: &Reading<'a>, problems: &mut Vec<IntentProblem>) -> Option<&'a [u8]> {
-    match new.read(path) {
-        Read::Bytes(bytes) => return Some(bytes),
-        Read::Absent | Read::Later => {}
-        Read::Folder => problems.push(IntentProblem::whole(
+/// The bytes of a file of the new tree; `None` if it does not exist or cannot be read.
+fn read<'a>(path: &[u8], new: &TreeReader<'a>, problems: &mut Vec<IntentProblem>) -> Option<&'a [u8]> {
+    match read_file(new, path) {
+        FileRead::Bytes(bytes) => return Some(bytes),
+        FileRead::Absent | FileRead::Pending => {}
+        FileRead::Folder => problems.push(IntentProblem::whole(
             path,
             "is a link to a folder, must be a file",
         )),
-        Read::Lost => problems.push(IntentProblem::whole(
+        FileRead::Missing => problems.push(IntentProblem::whole(
             path,
-            "its content is not in the repository; fetch it again",
+            "its content is not in the clone; fetch the repository again",
         )),
-        Read::Broken(problem) => problems.push(problem),
+        FileRead::Invalid(problem) => problems.push(problem),
     }
     None
 }
 
-/// The settings files to look into: what changed, or everything where nothing was accepted before or the meaning of all
-/// changed with the declarations.
+/// The settings files to check: those that changed, or all if nothing was accepted before or the declarations changed.
 fn to_check(
     change: &Change<'_>,
     redirected: &[&Entry],
-    new: &Reading<'_>,
+    new: &TreeReader<'_>,
     problems: &mut Vec<IntentProblem>,
 ) -> BTreeSet<Vec<u8>> {
     let all = change.old.is_empty() || change.changed.contains(DECLARATIONS_FILE.as_bytes());
@@ -93,16 +93,16 @@ fn to_check(
             files.insert(path.to_vec());
         } else if change.new.get(path).is_some_and(|entry| entry.mode.is_link()) {
             match links::resolve(new, path) {
-                // What is behind a link to a folder is settings too.
+                // The files behind a link to a folder are settings too.
                 Resolved::Folder(folder) => {
                     let inside = change.new.within(&folder).map(|entry| &*entry.path);
                     files.extend(inside.filter(|path| is_yaml(path)).map(<[u8]>::to_vec));
                 }
-                Resolved::Broken(reason @ (BrokenLink::Outside(_) | BrokenLink::Circle)) => {
+                Resolved::Invalid(reason @ (InvalidLink::Outside(_) | InvalidLink::Cycle)) => {
                     problems.push(IntentProblem::whole(path, reason.to_string()));
                 }
-                // A README that leads nowhere is nobody's settings.
-                Resolved::File(_) | Resolved::Unread | Resolved::Broken(_) => {}
+                // A link without a target that is not named as a settings file, such as a README, does no harm.
+                Resolved::File(_) | Resolved::Pending | Resolved::Invalid(_) => {}
             }
         }
     }
@@ -110,17 +110,16 @@ fn to_check(
 }
 
 fn is_in_settings(path: &[u8]) -> bool {
-    // The folder itself may be a link to another one.
+    // The top folder itself may be a link, so the path need not have a second component.
     let top = components(path).next().unwrap_or_default();
     FOLDERS.iter().any(|folder| folder.as_bytes() == top)
 }
 
-/// Whether a path has the name of a settings file.
 fn is_yaml(path: &[u8]) -> bool {
     path.ends_with(b".yml") || path.ends_with(b".yaml")
 }
 
-fn check(path: &[u8], new: &Reading<'_>, declarations: &Declarations, problems: &mut Vec<IntentProblem>) {
+fn check(path: &[u8], new: &TreeReader<'_>, declarations: &Declarations, problems: &mut Vec<IntentProblem>) {
     if path == GROUPS_FILE.as_bytes() {
         return;
     }

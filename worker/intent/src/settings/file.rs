@@ -4,7 +4,7 @@ use super::shape::Checker;
 use crate::IntentProblem;
 use crate::yaml::{self, Value};
 
-/// Looks for what is wrong in a settings file other than `groups.yml`. An empty file is a file without settings.
+/// Finds the problems of a settings file other than `groups.yml`. An empty file is valid.
 pub(super) fn check(path: &[u8], bytes: &[u8], declarations: &Declarations) -> Vec<IntentProblem> {
     let root = match yaml::load(path, bytes) {
         Ok(root) => root,
@@ -30,7 +30,7 @@ pub(super) fn check(path: &[u8], bytes: &[u8], declarations: &Declarations) -> V
 mod tests {
     use super::*;
 
-    fn told(text: &str) -> Vec<String> {
+    fn reported(text: &str) -> Vec<String> {
         let declared = b"extra_keys: {racks: list, interfaces.poe_class: text, anything: any}";
         let declarations = Declarations::read(b"lockstep.yml", declared).unwrap();
         let problems = check(b"f", text.as_bytes(), &declarations);
@@ -38,7 +38,7 @@ mod tests {
     }
 
     #[test]
-    fn documented_settings_are_sound() {
+    fn documented_settings_are_valid() {
         let texts = [
             "",
             "---\nntp_servers:\n  - host: 10.255.0.1\n  - host: ntp.example.org\nsnmp_servers: [{host: 10.0.0.1, port: 162}]\n",
@@ -56,12 +56,12 @@ mod tests {
             "racks: [1]\nanything: {a: [b]}\n",
         ];
         for text in texts {
-            assert_eq!(told(text), Vec::<String>::new(), "{text}");
+            assert_eq!(reported(text), Vec::<String>::new(), "{text}");
         }
     }
 
     #[test]
-    fn what_is_wrong_has_a_place_and_a_reason() {
+    fn a_problem_has_a_place_and_a_reason() {
         let table = [
             ("- a", "f:1:1: must be a map of settings, is a list"),
             (
@@ -70,7 +70,7 @@ mod tests {
             ),
             (
                 "a: 1",
-                "f:1:1: unknown key a; if it is meant, declare it in lockstep.yml: `extra_keys: {a: any}`",
+                "f:1:1: unknown key a; if it is intended, declare it in lockstep.yml: `extra_keys: {a: any}`",
             ),
             ("rack: []", "f:1:1: unknown key rack; did you mean racks?"),
             (
@@ -88,7 +88,7 @@ mod tests {
             ),
             (
                 "ntp_servers: [{}]",
-                "f:1:15: ntp_servers has no host, which it needs",
+                "f:1:15: ntp_servers lacks the required key host",
             ),
             (
                 "ntp_servers: [{host: 'a b'}]",
@@ -114,7 +114,7 @@ mod tests {
             ("racks: {}", "f:1:8: racks must be a list, is a map"),
             (
                 "interfaces: [{name: a, ifclass: b, poe: c}]",
-                "f:1:36: unknown key interfaces.poe; if it is meant, declare it in lockstep.yml: `extra_keys: {interfaces.poe: any}`",
+                "f:1:36: unknown key interfaces.poe; if it is intended, declare it in lockstep.yml: `extra_keys: {interfaces.poe: any}`",
             ),
             (
                 "prefix_sets: {a: {mode: ipx, prefixes: []}}",
@@ -130,25 +130,28 @@ mod tests {
             ),
         ];
         for (text, expected) in table {
-            let told = told(text);
-            // A slip in a needed key is also a missing one.
+            let reported = reported(text);
+            // A mistyped required key is also a missing one.
             assert_eq!(
-                told.first().map(String::as_str),
+                reported.first().map(String::as_str),
                 Some(expected),
-                "{text}: {told:?}"
+                "{text}: {reported:?}"
             );
         }
     }
 
     #[test]
-    fn all_problems_of_a_file_are_told() {
-        assert_eq!(told("ntp_servers: 1\nusers: 2\nx: 3\n").len(), 3);
+    fn all_problems_of_a_file_are_reported_up_to_a_limit() {
+        assert_eq!(reported("ntp_servers: 1\nusers: 2\nx: 3\n").len(), 3);
         let large: Vec<String> = (0..5000).map(|number| format!("x{number}: 1")).collect();
         assert_eq!(
-            told(&large.join("\n")).len(),
+            reported(&large.join("\n")).len(),
             100,
-            "a file that is one large mistake"
+            "the limit of problems per file"
         );
-        assert_eq!(told(&format!("ntp_servers: [{}]", "x, ".repeat(5000))).len(), 100);
+        assert_eq!(
+            reported(&format!("ntp_servers: [{}]", "x, ".repeat(5000))).len(),
+            100
+        );
     }
 }

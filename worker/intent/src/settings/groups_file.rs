@@ -5,12 +5,12 @@ use lockstep_protocol::{GroupName, Hostname};
 use super::nearest;
 use crate::IntentProblem;
 use crate::fleet::{GroupRule, Groups, Members};
-use crate::yaml::{self, Node, Place, Value};
+use crate::place::Place;
+use crate::yaml::{self, Node, Value};
 
-/// The keys of a group below `group:`, as all releases of CNaaS read it. The branch of the templates for the devices of a group is
-/// left aside: Lockstep follows one branch.
+/// The keys of a group below `group:`, in all releases of CNaaS NMS. `templates_branch` has no effect: Lockstep follows one branch.
 const OLDER_KEYS: [&str; 4] = ["name", "regex", "group_priority", "templates_branch"];
-/// Its keys without `group:`, since CNaaS 1.8.
+/// The keys of a group without `group:`, since CNaaS NMS 1.8.
 const NEWER_KEYS: [&str; 5] = [
     "name",
     "device_filter",
@@ -19,10 +19,10 @@ const NEWER_KEYS: [&str; 5] = [
     "templates_branch",
 ];
 
-/// Reads `groups.yml`. `path` is named in what is wrong.
+/// Reads `groups.yml`. Problems name `path`.
 ///
 /// # Errors
-/// All that is wrong, with line and column.
+/// All problems, with line and column.
 pub fn read(path: &[u8], bytes: &[u8]) -> Result<Groups, Vec<IntentProblem>> {
     let root = yaml::load(path, bytes).map_err(|problem| vec![problem])?;
     let mut reader = Reader {
@@ -54,15 +54,15 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn complain(&mut self, place: Place, reason: impl Into<String>) {
+    fn report(&mut self, place: Place, reason: impl Into<String>) {
         self.problems.push(IntentProblem::at(self.path, place, reason));
     }
 
-    /// The entries of the list `groups`. An empty file, or no list at all, means that there are none.
+    /// The entries of the list `groups`. A file without the list has none.
     fn items<'n>(&mut self, root: &'n Node) -> &'n [std::rc::Rc<Node>] {
         let Some(pairs) = root.as_map() else {
             if root.value != Value::Null {
-                self.complain(
+                self.report(
                     root.place,
                     format!("must be a map with the key groups, is {}", root.kind()),
                 );
@@ -70,9 +70,9 @@ impl Reader<'_> {
             return &[];
         };
         for pair in pairs.iter().filter(|pair| pair.key != "groups") {
-            self.complain(
+            self.report(
                 pair.key_place,
-                format!("unknown key {}; groups.yml has the key groups", pair.key),
+                format!("unknown key {}; the only key of groups.yml is groups", pair.key),
             );
         }
         match root.get("groups") {
@@ -81,18 +81,19 @@ impl Reader<'_> {
                 Value::List(items) => items,
                 Value::Null => &[],
                 _ => {
-                    self.complain(node.place, format!("groups must be a list, is {}", node.kind()));
+                    self.report(node.place, format!("groups must be a list, is {}", node.kind()));
                     &[]
                 }
             },
         }
     }
 
-    /// `group: {name: …, regex: …, group_priority: …}` or `{name: …, device_filter: {hostname: …}, …}`, and where its name is.
+    /// Reads `group: {name: …, regex: …, group_priority: …}` or `{name: …, device_filter: {hostname: …}, …}`. Returns the group and the
+    /// place of its name.
     fn group(&mut self, item: &Node) -> Option<(GroupRule, Place)> {
         let Some(older) = item.get("group") else {
             if item.get("name").is_none() {
-                self.complain(item.place, "must be `group:` with name and regex below it");
+                self.report(item.place, "must be `group:` with name and regex below it");
                 return None;
             }
             self.unknown_keys(item, &NEWER_KEYS);
@@ -112,10 +113,10 @@ impl Reader<'_> {
             .as_map()
             .and_then(|pairs| pairs.iter().find(|pair| pair.key != "group"))
         {
-            self.complain(other.key_place, format!("unknown key {} beside group", other.key));
+            self.report(other.key_place, format!("unknown key {} beside group", other.key));
         }
         if older.as_map().is_none() {
-            self.complain(
+            self.report(
                 older.place,
                 format!("must be a map with name and regex, is {}", older.kind()),
             );
@@ -123,7 +124,7 @@ impl Reader<'_> {
         }
         self.unknown_keys(older, &OLDER_KEYS);
         let (name, place) = self.name(older)?;
-        // Without a regex everybody is a member, as Python's empty one matches.
+        // Without a regex every device is a member, because an empty regex matches everything.
         let members = Members::Matching(self.regex(older, "regex")?.unwrap_or_default());
         let priority = self.priority(older)?;
         Some((
@@ -142,18 +143,18 @@ impl Reader<'_> {
                 continue;
             }
             let advice = nearest(&pair.key, keys.iter().copied()).map_or_else(
-                || format!("one of {}", keys.join(", ")),
+                || format!("expected one of {}", keys.join(", ")),
                 |known| format!("did you mean {known}?"),
             );
-            self.complain(pair.key_place, format!("unknown key {}; {advice}", pair.key));
+            self.report(pair.key_place, format!("unknown key {}; {advice}", pair.key));
         }
     }
 
-    /// Without filter and list nobody is a member.
+    /// Without filter and list the group is empty.
     fn members(&mut self, group: &Node) -> Option<Members> {
         match (group.get("device_filter"), group.get("devices")) {
             (Some(_), Some(devices)) => {
-                self.complain(devices.place, "devices are listed and filtered; choose one");
+                self.report(devices.place, "a group has device_filter or devices, not both");
                 None
             }
             (Some(filter), None) => self.filter(filter),
@@ -164,7 +165,7 @@ impl Reader<'_> {
 
     fn filter(&mut self, filter: &Node) -> Option<Members> {
         let Some(pairs) = filter.as_map() else {
-            self.complain(
+            self.report(
                 filter.place,
                 format!("device_filter must be a map, is {}", filter.kind()),
             );
@@ -175,21 +176,21 @@ impl Reader<'_> {
                 "cannot filter by {}, only by hostname; list the devices instead",
                 other.key
             );
-            self.complain(other.key_place, reason);
+            self.report(other.key_place, reason);
             return None;
         }
         let regex = self.regex(filter, "hostname")?;
-        let nobody = Members::Listed(BTreeSet::new());
+        let empty = Members::Listed(BTreeSet::new());
         Some(
             regex
                 .filter(|regex| !regex.is_empty())
-                .map_or(nobody, Members::Matching),
+                .map_or(empty, Members::Matching),
         )
     }
 
     fn devices(&mut self, devices: &Node) -> Option<BTreeSet<Hostname>> {
         let Some(items) = devices.as_list() else {
-            self.complain(
+            self.report(
                 devices.place,
                 format!("devices must be a list of hostnames, is {}", devices.kind()),
             );
@@ -199,17 +200,17 @@ impl Reader<'_> {
         for item in items {
             match item.as_text().map(str::parse::<Hostname>) {
                 Some(Ok(hostname)) => drop(hostnames.insert(hostname)),
-                Some(Err(error)) => self.complain(item.place, error.to_string()),
-                None => self.complain(item.place, format!("must be a hostname, is {}", item.kind())),
+                Some(Err(error)) => self.report(item.place, error.to_string()),
+                None => self.report(item.place, format!("must be a hostname, is {}", item.kind())),
             }
         }
         Some(hostnames)
     }
 
-    /// The regex of a key, if there is one; nothing if it is no text.
+    /// The regex of a key: `Some(None)` if the key is absent, `None` if its value is not text.
     #[expect(
         clippy::option_option,
-        reason = "what is wrong was told, and is not the same as absent"
+        reason = "an invalid value, which was reported, is not the same as an absent one"
     )]
     fn regex(&mut self, node: &Node, key: &str) -> Option<Option<String>> {
         let Some(value) = node.get(key) else {
@@ -217,36 +218,36 @@ impl Reader<'_> {
         };
         let text = value.as_text().map(str::to_owned);
         if text.is_none() {
-            self.complain(value.place, format!("{key} must be text, is {}", value.kind()));
+            self.report(value.place, format!("{key} must be text, is {}", value.kind()));
         }
         text.map(Some)
     }
 
     fn name(&mut self, group: &Node) -> Option<(GroupName, Place)> {
         let Some(node) = group.get("name") else {
-            self.complain(group.place, "name is missing");
+            self.report(group.place, "name is missing");
             return None;
         };
         let Some(text) = node.as_text() else {
-            self.complain(
+            self.report(
                 node.place,
                 format!("name must be text, is {}; put it in quotes", node.kind()),
             );
             return None;
         };
-        // A folder below groups/ has this name.
-        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-        if text.is_empty() || !text.chars().all(fits) {
-            self.complain(
+        // The group's folder below `groups/` has this name.
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        if text.is_empty() || !text.chars().all(allowed) {
+            self.report(
                 node.place,
-                format!("{text:?} is no name of a group: letters, digits, `_`, `-` and dots"),
+                format!("{text:?} is not a valid group name; use letters, digits, `_`, `-` and dots"),
             );
             return None;
         }
         match GroupName::try_from(text.to_owned()) {
             Ok(name) => Some((name, node.place)),
             Err(error) => {
-                self.complain(node.place, error.to_string());
+                self.report(node.place, error.to_string());
                 None
             }
         }
@@ -261,12 +262,12 @@ impl Reader<'_> {
                 if let Some(priority) = u8::try_from(*number).ok().filter(|number| *number <= 100) {
                     return Some(priority);
                 }
-                self.complain(
+                self.report(
                     node.place,
                     format!("group_priority is {number}, must be 0 to 100"),
                 );
             }
-            _ => self.complain(
+            _ => self.report(
                 node.place,
                 format!(
                     "group_priority must be a number from 0 to 100, is {}",
@@ -298,23 +299,23 @@ mod tests {
             [primary("sw1"), primary("sw2"), primary("x12")],
             ["L", "N", "DEFAULT"]
         );
-        for nothing in ["", "---\n", "groups:\n", "groups: []\n", "{}"] {
-            assert!(read(b"g", nothing.as_bytes()).is_ok(), "{nothing:?}");
+        for empty in ["", "---\n", "groups:\n", "groups: []\n", "{}"] {
+            assert!(read(b"g", empty.as_bytes()).is_ok(), "{empty:?}");
         }
     }
 
     #[test]
-    fn what_is_wrong_has_a_place() {
+    fn a_problem_has_a_place() {
         let table = [
             ("- a", "1:1: must be a map with the key groups, is a list"),
             (
                 "group: []",
-                "1:1: unknown key group; groups.yml has the key groups",
+                "1:1: unknown key group; the only key of groups.yml is groups",
             ),
             ("groups: 5", "1:9: groups must be a list, is a number"),
             (
                 "groups:\n- {name: A, regex: a}",
-                "2:13: unknown key regex; one of name, device_filter",
+                "2:13: unknown key regex; expected one of name, device_filter",
             ),
             (
                 "groups:\n- {name: A, device_filter: a}",
@@ -326,7 +327,7 @@ mod tests {
             ),
             (
                 "groups:\n- {name: A, device_filter: {hostname: a}, devices: [b]}",
-                "2:52: devices are listed and filtered",
+                "2:52: a group has device_filter or devices",
             ),
             (
                 "groups:\n- {name: A, devices: b}",
@@ -356,7 +357,7 @@ mod tests {
             ),
             (
                 "groups:\n- group: {name: 'a b'}",
-                "2:17: \"a b\" is no name of a group",
+                "2:17: \"a b\" is not a valid group name",
             ),
             (
                 "groups:\n- group: {name: A, regexp: a}",
@@ -364,7 +365,7 @@ mod tests {
             ),
             (
                 "groups:\n- group: {name: A, platform: eos}",
-                "2:20: unknown key platform; one of name",
+                "2:20: unknown key platform; expected one of name",
             ),
             (
                 "groups:\n- group: {name: A, regex: [a]}",
@@ -372,7 +373,7 @@ mod tests {
             ),
             (
                 "groups:\n- group: {name: A, regex: '('}",
-                "2:17: the regex of group A cannot be read",
+                "2:17: the regex of group A is invalid",
             ),
             (
                 "groups:\n- group: {name: A, group_priority: 101}",
@@ -388,7 +389,7 @@ mod tests {
             ),
             (
                 "groups:\n- group: {name: A}\n- group: {name: A}",
-                "3:17: group A is there twice",
+                "3:17: group A is defined twice",
             ),
         ];
         for (text, expected) in table {

@@ -1,6 +1,5 @@
-//! The keys that CNaaS documents for settings (its repository reference, up to 1.9), and what their values look like. Only what
-//! names a thing is required, since which keys belong together differs between releases. CNaaS drops unknown keys in silence;
-//! here they are refused.
+//! The keys that CNaaS NMS documents for settings (up to release 1.9), and the shapes of their values. Only keys that identify an
+//! item are required, since releases differ in which keys belong together. CNaaS NMS ignores unknown keys; Lockstep rejects them.
 
 use super::shape::Field;
 use super::shape::Shape::{
@@ -113,7 +112,7 @@ const TAG_OPTION: &[Field] = &[field("description", Text), field("groups", OPTIO
 
 const PORT_TEMPLATE_OPTION: &[Field] = &[
     field("description", Text),
-    // The documentation and the code of CNaaS do not agree on its name.
+    // The documentation and the code of CNaaS NMS disagree on the name of this key.
     field("vlan_config", Word(&["tagged", "untagged", "none"])),
     field("vlan_option", Word(&["tagged", "untagged", "none"])),
     field("groups", OPTIONAL_TEXTS),

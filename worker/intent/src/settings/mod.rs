@@ -1,4 +1,4 @@
-//! The rules of a settings repository (`reference/cnaas.md` §2d): whom a path concerns, and what a settings file may say.
+//! The rules of a settings repository (`docs/sync-rules.md`): which devices a path concerns, and what a settings file may contain.
 
 mod declarations;
 mod examine;
@@ -14,13 +14,13 @@ pub use groups_file::read as read_groups;
 pub(super) use nearest::nearest;
 pub use rule::affected;
 
-/// Where groups are defined.
+/// The file that defines the groups.
 pub const GROUPS_FILE: &str = "global/groups.yml";
 
-/// Where a repository declares keys of its own.
+/// The file in which a repository declares keys of its own.
 pub const DECLARATIONS_FILE: &str = "lockstep.yml";
 
-/// The folders that hold settings; others are nobody's.
+/// The folders that hold settings; all others concern no device.
 const FOLDERS: [&str; 8] = [
     "access", "core", "devices", "dist", "fabric", "firewall", "global", "groups",
 ];

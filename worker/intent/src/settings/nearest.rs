@@ -1,17 +1,17 @@
-/// How alike two words must be, from 0 to 1, for one to be a slip of the pen.
-const ALIKE: f64 = 0.8;
+/// The least similarity, from 0 to 1, of a mistyped word to the intended one.
+const MIN_SIMILARITY: f64 = 0.8;
 
-/// The known word that an unknown one was probably meant to be.
+/// The known word that an unknown word is probably a misspelling of.
 pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
         .map(|known| (strsim::normalized_damerau_levenshtein(word, known), known))
-        .filter(|(likeness, _)| *likeness >= ALIKE.min(likeness_of_one_slip(word)))
+        .filter(|(similarity, _)| *similarity >= MIN_SIMILARITY.min(similarity_of_one_mistake(word)))
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, known)| known)
 }
 
-/// One slip in a short word weighs more than [`ALIKE`] allows.
-fn likeness_of_one_slip(word: &str) -> f64 {
+/// One wrong character in a short word is a larger difference than [`MIN_SIMILARITY`] allows.
+fn similarity_of_one_mistake(word: &str) -> f64 {
     let length = u32::try_from(word.chars().count()).unwrap_or(u32::MAX).max(3);
     1.0 - 1.0 / f64::from(length)
 }
@@ -21,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_of_the_pen_is_recognised() {
+    fn a_typing_mistake_is_recognised() {
         let known = ["ntp_servers", "radius_servers", "vrfs", "vxlans", "users"];
         let table = [
             ("ntp_server", Some("ntp_servers")),

@@ -1,9 +1,9 @@
 use lockstep_protocol::{DeviceType, GroupName, Hostname};
 
 use crate::fleet::Affected;
-use crate::path::{components, shown};
+use crate::path::{components, display_path};
 
-/// Whom changed paths of a settings repository concern. Only the folder decides; what a file says plays no part.
+/// The devices that changed paths of a settings repository concern. Only the folder decides; the content of a file plays no part.
 pub fn affected<'a>(paths: impl IntoIterator<Item = &'a [u8]>) -> Affected {
     let mut affected = Affected::default();
     for path in paths {
@@ -26,7 +26,7 @@ fn add(affected: &mut Affected, path: &[u8]) {
         b"firewall" => &[DeviceType::Firewall],
         b"devices" => {
             if let Some(name) = components.next() {
-                match named::<Hostname>(name) {
+                match parse::<Hostname>(name) {
                     Some(hostname) => drop(affected.hostnames.insert(hostname)),
                     None => drop(affected.misnamed.insert(below("devices", name))),
                 }
@@ -35,7 +35,7 @@ fn add(affected: &mut Affected, path: &[u8]) {
         }
         b"groups" => {
             if let Some(name) = components.next() {
-                match named::<GroupName>(name) {
+                match parse::<GroupName>(name) {
                     Some(group) => drop(affected.groups.insert(group)),
                     None => drop(affected.misnamed.insert(below("groups", name))),
                 }
@@ -47,12 +47,12 @@ fn add(affected: &mut Affected, path: &[u8]) {
     affected.device_types.extend(types);
 }
 
-fn named<T: TryFrom<String>>(name: &[u8]) -> Option<T> {
+fn parse<T: TryFrom<String>>(name: &[u8]) -> Option<T> {
     T::try_from(String::from_utf8(name.to_vec()).ok()?).ok()
 }
 
 fn below(folder: &str, name: &[u8]) -> String {
-    format!("{folder}/{}", shown(name))
+    format!("{folder}/{}", display_path(name))
 }
 
 #[cfg(test)]
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     /// Types, hostnames, groups and misnamed, as one text.
-    fn told(paths: &[&[u8]]) -> String {
+    fn described(paths: &[&[u8]]) -> String {
         let Affected {
             device_types,
             platforms,
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn the_folder_says_which_devices_a_path_concerns() {
+    fn the_folder_decides_which_devices_a_path_concerns() {
         let table: [(&[&[u8]], &str); 25] = [
             (&[], ""),
             (&[b"global/base_system.yml"], "ACCESS, DIST, CORE"),
@@ -103,7 +103,7 @@ mod tests {
             (&[b"firewall/rules.yml"], "FIREWALL"),
             (&[b"devices/d1/interfaces.yml"], "host d1"),
             (&[b"devices/d1.example.org/x"], "host d1.example.org"),
-            // A link, or a file that looks like a device.
+            // A link, or a file with the name of a device.
             (&[b"devices/d1"], "host d1"),
             (&[b"devices/README.md"], "host README.md"),
             (&[b"devices"], ""),
@@ -114,7 +114,7 @@ mod tests {
             (&[b"groups/a\nb/x"], "misnamed groups/a\\nb"),
             (&[b"README.md", b"etc/dhcpd.conf", b".github/x", b"Global/x"], ""),
             (&[b"globals/x", b"/global/x", b"lockstep.yml"], ""),
-            // Names that would trip a split at white space or quoting.
+            // Names that break code that splits at white space or unquotes.
             (&[b"devices/d2/a global/x.yml"], "host d2"),
             (&["devices/d1/räume.yml".as_bytes()], "host d1"),
             (
@@ -127,8 +127,8 @@ mod tests {
             ),
         ];
         for (paths, expected) in table {
-            let shown: Vec<String> = paths.iter().map(|path| shown(path)).collect();
-            assert_eq!(told(paths), expected, "{shown:?}");
+            let shown: Vec<String> = paths.iter().map(|path| display_path(path)).collect();
+            assert_eq!(described(paths), expected, "{shown:?}");
         }
     }
 }

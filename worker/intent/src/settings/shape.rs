@@ -7,34 +7,34 @@ use super::{GROUPS_FILE, nearest};
 use crate::IntentProblem;
 use crate::yaml::{Node, Pair, Value};
 
-/// What a value must look like.
+/// The shape of a value.
 #[derive(Debug)]
 pub(super) enum Shape {
     Text,
     Boolean,
-    /// An integer within these bounds. As in CNaaS it may be in quotes.
+    /// An integer within these bounds, both included. As in CNaaS NMS it may be in quotes.
     Number(i64, i64),
-    /// A number, or text.
+    /// An integer, or text.
     NumberOrText,
     /// One of these words.
     Word(&'static [&'static str]),
-    /// An address, or a name.
+    /// An IP address or a hostname.
     Host,
     Ipv4,
     Ipv6,
     /// An IPv4 address with a prefix length.
     Ipv4Prefix,
     Ipv6Prefix,
-    /// Either of them.
+    /// An address of either version with a prefix length.
     Prefix,
-    /// Or nothing.
+    /// The shape, or null.
     Optional(&'static Shape),
     List(&'static Shape),
-    /// A list, or what would be its only entry.
+    /// A list, or its only item without a list.
     OneOrMore(&'static Shape),
-    /// Names with values of one shape.
+    /// A map with any keys, whose values have one shape.
     Named(&'static Shape),
-    /// These keys.
+    /// A map with these keys.
     Record(&'static [Field]),
 }
 
@@ -46,10 +46,10 @@ pub(super) struct Field {
     pub(super) required: bool,
 }
 
-/// How many problems of one file are told. A file may be one large mistake.
+/// The most problems that are reported for one file.
 const MOST_PROBLEMS: usize = 100;
 
-/// Looks into the values of one file.
+/// Checks the values of one file.
 pub(super) struct Checker<'a> {
     pub(super) path: &'a [u8],
     pub(super) declarations: &'a Declarations,
@@ -57,7 +57,7 @@ pub(super) struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    /// Checks a value. `name` is the keys it lies under, joined by dots, without list indices and names.
+    /// Checks a value. `name` is the path of keys to it, joined by dots, without list indices and without the keys of named items.
     pub(super) fn check(&mut self, name: &str, node: &Node, shape: &Shape) {
         match shape {
             _ if self.problems.len() >= MOST_PROBLEMS => {}
@@ -110,7 +110,7 @@ impl Checker<'_> {
         }
         for field in fields.iter().filter(|field| field.required) {
             if !pairs.iter().any(|pair| pair.key == field.key) {
-                let reason = format!("{name} has no {}, which it needs", field.key);
+                let reason = format!("{name} lacks the required key {}", field.key);
                 self.problems
                     .push(IntentProblem::at(self.path, node.place, reason));
             }
@@ -126,7 +126,7 @@ impl Checker<'_> {
         let advice = match nearest(&pair.key, known) {
             _ if inner == "groups" => format!("groups are defined in {GROUPS_FILE}"),
             Some(known) => format!("did you mean {known}?"),
-            None => format!("if it is meant, declare it in lockstep.yml: `extra_keys: {{{inner}: any}}`"),
+            None => format!("if it is intended, declare it in lockstep.yml: `extra_keys: {{{inner}: any}}`"),
         };
         let reason = format!("unknown key {inner}; {advice}");
         self.problems
@@ -152,7 +152,7 @@ impl Checker<'_> {
             Value::Integer(_) | Value::Number | Value::Boolean(_) if matches!(shape, Shape::Text) => {
                 format!("{name} must be {expected}, is {}; put it in quotes", node.kind())
             }
-            // What is refused may be a password in the wrong place, so it is not repeated.
+            // The text may be a password in the wrong place, so it is not repeated.
             Value::Text(_) => format!("{name} must be {expected}, is other text"),
             _ => format!("{name} must be {expected}, is {}", node.kind()),
         };
@@ -180,7 +180,6 @@ fn shape_name(shape: &Shape) -> &'static str {
     }
 }
 
-/// Whether a single value fits.
 fn fits(shape: &Shape, value: &Value) -> bool {
     match (shape, value) {
         (Shape::Boolean, Value::Boolean(_))

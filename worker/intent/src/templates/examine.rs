@@ -3,22 +3,23 @@ use std::collections::BTreeSet;
 use super::{MAPPING_FILE, Mapping, Mappings, Platform, rule};
 use crate::fleet::Groups;
 use crate::links::{self, Resolved};
-use crate::path::shown;
-use crate::reading::{Read, Reading};
-use crate::{Change, Entry, IntentProblem, Judgement, Listing};
+use crate::path::display_path;
+use crate::read_file::{FileRead, read_file};
+use crate::tree_reader::TreeReader;
+use crate::{Change, ChangeImpact, Entry, IntentProblem, Listing};
 
-/// Judges a change of templates.
+/// Examines a change of templates.
 pub(crate) fn examine(
     change: &Change<'_>,
-    new: &Reading<'_>,
-    old: &Reading<'_>,
-) -> Result<Judgement, Vec<IntentProblem>> {
+    new: &TreeReader<'_>,
+    old: &TreeReader<'_>,
+) -> Result<ChangeImpact, Vec<IntentProblem>> {
     let mut problems = Vec::new();
     let mut mappings = Mappings::new();
     for folder in folders(new) {
         read_new(folder, new, &mut mappings, &mut problems);
     }
-    // Paths that are not in the difference itself, because they are links or lie behind one.
+    // Paths that changed only because a link leads to changed files.
     let mut linked: BTreeSet<Vec<u8>> = links::aliases(change, new).into_iter().collect();
     linked.extend(links::aliases(change, old));
     linked.extend(
@@ -38,25 +39,25 @@ pub(crate) fn examine(
     }
     let paths = change.changed.iter().chain(linked.iter().map(Vec::as_slice));
     let affected = rule::affected(paths, &earlier, &mappings);
-    Ok(Judgement {
+    Ok(ChangeImpact {
         affected,
         groups: Groups::default(),
     })
 }
 
-/// The platforms of a tree: folders at the top, and links to folders, whose names do not begin with a dot.
-fn folders<'a>(reading: &Reading<'a>) -> BTreeSet<&'a [u8]> {
+/// The platforms of a tree: folders at the top, and links to folders. Names that begin with a dot are left out.
+fn folders<'a>(reader: &TreeReader<'a>) -> BTreeSet<&'a [u8]> {
     let folder = |entry: &'a Entry| {
         let path = &*entry.path;
         match path.iter().position(|byte| *byte == b'/') {
             Some(slash) => Some(&path[..slash]),
             None if entry.mode.is_link() => {
-                matches!(links::resolve(reading, path), Resolved::Folder(_)).then_some(path)
+                matches!(links::resolve(reader, path), Resolved::Folder(_)).then_some(path)
             }
             None => None,
         }
     };
-    let folders = reading.tree().iter().filter_map(folder);
+    let folders = reader.tree().iter().filter_map(folder);
     folders.filter(|folder| !folder.starts_with(b".")).collect()
 }
 
@@ -64,23 +65,25 @@ fn mapping_path(folder: &[u8]) -> Vec<u8> {
     [folder, b"/", MAPPING_FILE.as_bytes()].concat()
 }
 
-fn read_new(folder: &[u8], new: &Reading<'_>, mappings: &mut Mappings, problems: &mut Vec<IntentProblem>) {
+fn read_new(folder: &[u8], new: &TreeReader<'_>, mappings: &mut Mappings, problems: &mut Vec<IntentProblem>) {
     let path = mapping_path(folder);
-    let mut broken = |reason: &str| problems.push(IntentProblem::whole(&path, reason));
-    let bytes = match new.read(&path) {
-        Read::Bytes(bytes) => bytes,
-        Read::Later => return,
-        // A folder of something else, such as documentation.
-        Read::Absent if !has_templates(new.tree(), folder) => return,
-        Read::Absent => {
-            return broken("is missing, and the folder has templates; say in it which types they are for");
+    let mut invalid = |reason: &str| problems.push(IntentProblem::whole(&path, reason));
+    let bytes = match read_file(new, &path) {
+        FileRead::Bytes(bytes) => bytes,
+        FileRead::Pending => return,
+        // A folder without templates, such as documentation, is not a platform.
+        FileRead::Absent if !has_templates(new.tree(), folder) => return,
+        FileRead::Absent => {
+            return invalid(
+                "is missing, and the folder has templates; create it with the templates of each device type",
+            );
         }
-        Read::Folder => return broken("is a link to a folder, must be a file"),
-        Read::Lost => return broken("its content is not in the repository; fetch it again"),
-        Read::Broken(problem) => return problems.push(problem),
+        FileRead::Folder => return invalid("is a link to a folder, must be a file"),
+        FileRead::Missing => return invalid("its content is not in the clone; fetch the repository again"),
+        FileRead::Invalid(problem) => return problems.push(problem),
     };
     let Ok(platform) = std::str::from_utf8(folder) else {
-        let reason = "the folder has the name of no platform: it is no UTF-8; rename it";
+        let reason = "the name of the folder is not UTF-8, so it cannot be a platform; rename it";
         return problems.push(IntentProblem::whole(&path, reason));
     };
     match Mapping::read(&path, bytes) {
@@ -89,15 +92,15 @@ fn read_new(folder: &[u8], new: &Reading<'_>, mappings: &mut Mappings, problems:
     }
 }
 
-/// Reads a mapping as it was. Whatever is wrong with it, it was in use: then nobody knows whom it concerned.
-fn read_old(folder: &[u8], old: &Reading<'_>, mappings: &mut Mappings) {
+/// Reads an old mapping. It was in use, so if it is invalid, the devices that it concerned are unknown.
+fn read_old(folder: &[u8], old: &TreeReader<'_>, mappings: &mut Mappings) {
     let path = mapping_path(folder);
-    let platform = match old.read(&path) {
-        Read::Bytes(bytes) => Mapping::read(&path, bytes).map_or(Platform::Lost, Platform::Known),
-        Read::Absent | Read::Later => return,
-        Read::Folder | Read::Lost | Read::Broken(_) => Platform::Lost,
+    let platform = match read_file(old, &path) {
+        FileRead::Bytes(bytes) => Mapping::read(&path, bytes).map_or(Platform::Unknown, Platform::Known),
+        FileRead::Absent | FileRead::Pending => return,
+        FileRead::Folder | FileRead::Missing | FileRead::Invalid(_) => Platform::Unknown,
     };
-    mappings.insert(shown(folder), platform);
+    mappings.insert(display_path(folder), platform);
 }
 
 fn has_templates(tree: &Listing, folder: &[u8]) -> bool {

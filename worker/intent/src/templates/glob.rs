@@ -1,9 +1,9 @@
-/// Whether a pattern matches the whole of a path, as Python's `fnmatch.fnmatchcase` does: `*` matches anything, slashes included,
-/// `?` one character, `[seq]` one of these, `[!seq]` none of these. A bracket that is not closed is itself.
+/// Whether a pattern matches a whole path, as Python's `fnmatch.fnmatchcase` does: `*` matches anything including slashes, `?` one
+/// character, `[seq]` one of these characters, `[!seq]` any other one. A bracket that is not closed matches itself.
 pub(super) fn matches(pattern: &str, path: &[u8]) -> bool {
     let pattern = parse(pattern);
     let text = characters(path);
-    // Where to go on after the last star: nothing before it needs to be tried again.
+    // The last star, and how far it reaches. Earlier stars need not be tried again.
     let mut star = None;
     let (mut at, mut token) = (0, 0);
     while at < text.len() {
@@ -29,7 +29,7 @@ pub(super) fn matches(pattern: &str, path: &[u8]) -> bool {
     pattern[token..].iter().all(|token| *token == Token::Star)
 }
 
-/// Characters; bytes that are no UTF-8 count one each.
+/// The characters of a path. Each byte that is not UTF-8 counts as one character.
 fn characters(path: &[u8]) -> Vec<char> {
     let mut characters = Vec::with_capacity(path.len());
     for chunk in path.utf8_chunks() {
@@ -80,11 +80,11 @@ fn parse(pattern: &str) -> Vec<Token> {
     tokens
 }
 
-/// A class at the start of a pattern, and how many characters it takes; nothing if it is not closed.
+/// The class at the start of a pattern, and its length; `None` if it is not closed.
 fn class(pattern: &[char]) -> Option<(Token, usize)> {
     let negated = pattern.get(1) == Some(&'!');
     let start = if negated { 2 } else { 1 };
-    // A bracket that comes first is a member.
+    // A closing bracket that comes first is a member.
     let length = pattern.iter().skip(start + 1).position(|c| *c == ']')? + 1;
     let members = &pattern[start..start + length];
     let mut ranges = Vec::new();
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn many_stars_take_no_time() {
+    fn many_stars_do_not_take_exponential_time() {
         let pattern = format!("{}b", "a*".repeat(50));
         assert!(!matches(&pattern, "a".repeat(4096).as_bytes()));
     }

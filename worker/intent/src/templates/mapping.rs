@@ -6,27 +6,27 @@ use super::glob;
 use crate::IntentProblem;
 use crate::yaml::{self, Node};
 
-/// What a platform's `mapping.yml` says.
+/// The content of a platform's `mapping.yml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mapping(BTreeMap<DeviceType, TypeMapping>);
 
-/// What the configuration of a type is made of.
+/// The templates of a device type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TypeMapping {
-    /// The template that is rendered, by its path in the platform's folder.
+    /// The template that is rendered, as a path in the platform's folder.
     pub entrypoint: String,
-    /// Further files that its result depends on: paths, and patterns as in Python's `fnmatch`.
+    /// Further files that the configuration depends on: paths, and patterns as in Python's `fnmatch`.
     pub dependencies: Vec<String>,
 }
 
-/// The keys of a type. The last one has no meaning here; CNaaS keeps it for devices that are partly managed by hand.
+/// The keys of a type. The last one has no effect here; CNaaS NMS uses it for devices that are partly configured by hand.
 const KEYS: [&str; 3] = ["entrypoint", "dependencies", "unmanaged_config_sections"];
 
 impl Mapping {
-    /// Reads a mapping. `path` is named in what is wrong.
+    /// Reads a mapping. Problems name `path`.
     ///
     /// # Errors
-    /// All that is wrong, with line and column.
+    /// All problems, with line and column.
     pub fn read(path: &[u8], bytes: &[u8]) -> Result<Self, Vec<IntentProblem>> {
         let root = yaml::load(path, bytes).map_err(|problem| vec![problem])?;
         let Some(pairs) = root.as_map() else {
@@ -54,15 +54,15 @@ impl Mapping {
         }
     }
 
-    /// Its types and what they are made of.
+    /// The device types with their templates.
     pub fn types(&self) -> impl Iterator<Item = (DeviceType, &TypeMapping)> {
         self.0.iter().map(|(kind, of)| (*kind, of))
     }
 }
 
 impl TypeMapping {
-    /// Whether a file is part of it, by its path in the platform's folder.
-    pub fn consists_of(&self, file: &[u8]) -> bool {
+    /// Whether the configuration of the type depends on a file, given as a path in the platform's folder.
+    pub fn depends_on(&self, file: &[u8]) -> bool {
         file == self.entrypoint.as_bytes()
             || self
                 .dependencies
@@ -72,10 +72,12 @@ impl TypeMapping {
 }
 
 fn unknown_type(name: &str) -> String {
-    match name.parse::<DeviceType>() {
-        Ok(kind) => format!("{name} is no device type; write {kind}"),
-        Err(reason) => format!("is no device type: {reason}"),
+    if let Ok(kind) = name.parse::<DeviceType>() {
+        return format!("unknown device type {name}; write {kind}");
     }
+    let known = DeviceType::ALL.iter().map(|kind| kind.as_str());
+    let known = known.collect::<Vec<_>>().join(", ");
+    format!("unknown device type {name:?}; expected one of {known}")
 }
 
 fn read_type(path: &[u8], node: &Node) -> Result<TypeMapping, Vec<IntentProblem>> {
@@ -89,7 +91,7 @@ fn read_type(path: &[u8], node: &Node) -> Result<TypeMapping, Vec<IntentProblem>
     };
     let mut problems = Vec::new();
     for pair in pairs.iter().filter(|pair| !KEYS.contains(&pair.key.as_str())) {
-        // Keys of newer releases are none of our business, a slip of the pen is: it would un-synchronize nobody.
+        // Keys of newer releases are ignored. A misspelled key is a problem: it would have no effect, and devices would stay synchronized.
         if let Some(known) = crate::settings::nearest(&pair.key, KEYS.into_iter()) {
             let reason = format!("unknown key {}; did you mean {known}?", pair.key);
             problems.push(IntentProblem::at(path, pair.key_place, reason));
@@ -148,26 +150,26 @@ mod tests {
         let text = "ACCESS:\n  entrypoint: access.j2\n  dependencies: [base.j2]\nDIST:\n  entrypoint: dist.j2\n\
                     \x20 unmanaged_config_sections: [x]\n  added_in_2030: yes\nunmanaged_config_sections: []\n";
         let mapping = Mapping::read(b"eos/mapping.yml", text.as_bytes()).unwrap();
-        let told: Vec<_> = mapping
+        let read: Vec<_> = mapping
             .types()
             .map(|(kind, of)| format!("{kind} {} {:?}", of.entrypoint, of.dependencies))
             .collect();
-        assert_eq!(told, ["ACCESS access.j2 [\"base.j2\"]", "DIST dist.j2 []"]);
+        assert_eq!(read, ["ACCESS access.j2 [\"base.j2\"]", "DIST dist.j2 []"]);
         assert_eq!(Mapping::read(b"m", b"{}").unwrap(), Mapping::default());
     }
 
     #[test]
-    fn what_is_wrong_has_a_place() {
+    fn a_problem_has_a_place() {
         let table = [
             ("", "1:1: must be a map of device types, is nothing"),
             ("- ACCESS", "1:1: must be a map of device types, is a list"),
             (
                 "access: {entrypoint: a}",
-                "1:1: access is no device type; write ACCESS",
+                "1:1: unknown device type access; write ACCESS",
             ),
             (
                 "SPINE: {entrypoint: a}",
-                "1:1: is no device type: \"SPINE\" is not one of UNKNOWN",
+                "1:1: unknown device type \"SPINE\"; expected one of UNKNOWN",
             ),
             ("ACCESS: a.j2", "1:9: must be a map with entrypoint"),
             ("ACCESS:\n  dependencies: []", "2:3: entrypoint is missing"),
@@ -189,7 +191,7 @@ mod tests {
             ),
             (
                 "ACCESS: {entrypoint: a}\nACCESS: {entrypoint: b}",
-                "2:1: ACCESS is there twice",
+                "2:1: duplicate key ACCESS",
             ),
         ];
         for (text, expected) in table {

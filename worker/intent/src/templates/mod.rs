@@ -1,5 +1,5 @@
-//! The rules of a templates repository (`reference/cnaas.md` §2e): each folder at the top is a platform, and its `mapping.yml`
-//! says which files the templates of a type consist of.
+//! The rules of a templates repository (`docs/sync-rules.md`): each folder at the top is a platform, and its `mapping.yml` lists the
+//! templates of each device type.
 
 mod examine;
 mod glob;
@@ -10,5 +10,5 @@ pub(super) use examine::examine;
 pub use mapping::{Mapping, TypeMapping};
 pub use rule::{Mappings, Platform, affected};
 
-/// The file in a platform's folder that says what its types consist of.
+/// The file in a platform's folder that lists the templates of each device type.
 pub const MAPPING_FILE: &str = "mapping.yml";

@@ -4,25 +4,25 @@ use lockstep_protocol::DeviceType;
 
 use super::{MAPPING_FILE, Mapping};
 use crate::fleet::Affected;
-use crate::path::shown;
+use crate::path::display_path;
 
-/// What is known of the mapping of a platform.
+/// The mapping of a platform, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Platform {
-    /// It says this.
+    /// The mapping could be read.
     Known(Mapping),
-    /// There is one, or was, and nobody can read it any more.
-    Lost,
+    /// The mapping exists or existed, and cannot be read.
+    Unknown,
 }
 
 /// The mappings of a tree, by platform.
 pub type Mappings = BTreeMap<String, Platform>;
 
-/// Whom changed paths of a templates repository concern.
+/// The devices that changed paths of a templates repository concern.
 ///
-/// A file concerns the types whose entrypoint or dependency it is. A change to `mapping.yml` concerns all its types, those of
-/// the old mapping and those of the new one: give the old mappings of the platforms for which it changed. A mapping that
-/// nobody knows concerns all types of its platform.
+/// A file concerns the types that have it as entrypoint or dependency. A changed `mapping.yml` concerns all types of the old and of
+/// the new mapping; `old` has the old mappings of the platforms for which it changed. An unknown mapping concerns all types of its
+/// platform.
 pub fn affected<'a>(paths: impl IntoIterator<Item = &'a [u8]>, old: &Mappings, new: &Mappings) -> Affected {
     let mut affected = Affected::default();
     let mut remapped = BTreeSet::new();
@@ -35,13 +35,13 @@ pub fn affected<'a>(paths: impl IntoIterator<Item = &'a [u8]>, old: &Mappings, n
             continue;
         }
         let Ok(platform) = std::str::from_utf8(folder) else {
-            affected.misnamed.insert(shown(folder));
+            affected.misnamed.insert(display_path(folder));
             continue;
         };
         if file == MAPPING_FILE.as_bytes() {
             remapped.insert(platform);
         } else if let Some(Platform::Known(mapping)) = new.get(platform) {
-            let types = mapping.types().filter(|(_, of)| of.consists_of(file));
+            let types = mapping.types().filter(|(_, of)| of.depends_on(file));
             let pairs = types.map(|(kind, _)| (kind, platform.to_owned()));
             affected.platforms.extend(pairs);
         }
@@ -51,7 +51,7 @@ pub fn affected<'a>(paths: impl IntoIterator<Item = &'a [u8]>, old: &Mappings, n
             .into_iter()
             .flatten()
             .collect();
-        if mappings.is_empty() || mappings.contains(&&Platform::Lost) {
+        if mappings.is_empty() || mappings.contains(&&Platform::Unknown) {
             affected.whole_platforms.insert(platform.to_owned());
         }
         for mapping in mappings {
@@ -74,14 +74,14 @@ mod tests {
         texts
             .iter()
             .map(|(platform, text)| {
-                let known = text.map_or(Platform::Lost, |text| Platform::Known(read(text)));
+                let known = text.map_or(Platform::Unknown, |text| Platform::Known(read(text)));
                 ((*platform).to_owned(), known)
             })
             .collect()
     }
 
     #[test]
-    fn entrypoints_and_dependencies_concern_their_types() {
+    fn files_concern_the_types_that_have_them_as_entrypoint_or_dependency() {
         let new = mappings(&[
             (
                 "eos",
@@ -106,12 +106,12 @@ mod tests {
             ("eos/base.j2", "ACCESS eos, DIST eos"),
             ("eos/access-vlan.j2", "ACCESS eos"),
             ("eos/access-/deep/vlan.j2", "ACCESS eos"),
-            // As a name and as a pattern.
+            // A dependency matches as a name and as a pattern.
             ("eos/odd[1].j2", "ACCESS eos"),
             ("eos/odd1.j2", "ACCESS eos"),
             ("eos/sub/a.j2", "DIST eos"),
             ("eos/sub/xa.j2", ""),
-            // An entrypoint is a name.
+            // An entrypoint is never a pattern.
             ("eos/core1.j2", ""),
             ("eos/core*.j2", "CORE eos"),
             ("eos/included.j2", ""),
@@ -124,7 +124,7 @@ mod tests {
             ("eos/sub/mapping.yml", ""),
             ("mapping.yml", ""),
             ("gone/mapping.yml", "CORE gone"),
-            // Nobody knows what it said.
+            // The old mapping is unknown.
             ("lost/mapping.yml", "all lost"),
             ("never/mapping.yml", "all never"),
             (".git/mapping.yml", ""),

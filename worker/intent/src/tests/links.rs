@@ -5,9 +5,9 @@ const NTP: &str = "ntp_servers: []\n";
 const DNS: &str = "dns_servers: []\n";
 
 #[test]
-fn a_link_is_what_it_leads_to() {
+fn a_link_changes_when_its_target_changes() {
     let table: [(Files<'_>, Files<'_>, &str); 8] = [
-        // What is behind it changed, so it changed.
+        // The file behind the link changed.
         (
             &[
                 (LINK, "devices/d1/a.yml", "../../shared/a.yml"),
@@ -28,9 +28,9 @@ fn a_link_is_what_it_leads_to() {
                 (LINK, "devices/d1/a.yml", "../../shared/a.yml"),
                 (FILE, "shared/a.yml", "x: 1"),
             ],
-            "devices/d1/a.yml:1:1: unknown key x; if it is meant, declare it in lockstep.yml: `extra_keys: {x: any}`",
+            "devices/d1/a.yml:1:1: unknown key x; if it is intended, declare it in lockstep.yml: `extra_keys: {x: any}`",
         ),
-        // Over a second link, and over one of its folders.
+        // A chain of links, with a link to a folder in it.
         (
             &[
                 (LINK, "access/a.yml", "../l/a.yml"),
@@ -61,25 +61,25 @@ fn a_link_is_what_it_leads_to() {
             ],
             "ACCESS",
         ),
-        // A device that is another one.
+        // A device whose folder is a link to that of another one.
         (
             &[(FILE, "devices/d1/a.yml", NTP), (LINK, "devices/d2", "d1")],
             &[(FILE, "devices/d1/a.yml", DNS), (LINK, "devices/d2", "d1")],
             "d1, d2",
         ),
-        // Settings behind a link to a folder are looked into.
+        // Settings behind a link to a folder are checked.
         (
             &[],
             &[
                 (LINK, "devices/d1", "../shared/d"),
                 (FILE, "shared/d/a.yml", "x: 1"),
             ],
-            "shared/d/a.yml:1:1: unknown key x; if it is meant, declare it in lockstep.yml: `extra_keys: {x: any}`",
+            "shared/d/a.yml:1:1: unknown key x; if it is intended, declare it in lockstep.yml: `extra_keys: {x: any}`",
         ),
         (
             &[],
             &[(LINK, "access", "shared"), (FILE, "shared/a.yml", "x: 1")],
-            "shared/a.yml:1:1: unknown key x; if it is meant, declare it in lockstep.yml: `extra_keys: {x: any}`",
+            "shared/a.yml:1:1: unknown key x; if it is intended, declare it in lockstep.yml: `extra_keys: {x: any}`",
         ),
         (
             &[(LINK, "access", "shared"), (FILE, "shared/a.yml", NTP)],
@@ -88,14 +88,14 @@ fn a_link_is_what_it_leads_to() {
         ),
     ];
     for (old, new, expected) in table {
-        assert_eq!(told(Settings, old, new), expected, "{old:?} {new:?}");
+        assert_eq!(outcome(Settings, old, new), expected, "{old:?} {new:?}");
     }
 }
 
 #[test]
-fn a_link_that_leads_nowhere_is_a_problem_where_settings_should_be() {
+fn a_settings_file_that_is_a_link_without_a_target_is_a_problem() {
     let table: [(Files<'_>, Files<'_>, &str); 6] = [
-        // What it leads to went away.
+        // The target was removed.
         (
             &[
                 (LINK, "devices/d1/a.yml", "b.yml"),
@@ -108,17 +108,17 @@ fn a_link_that_leads_nowhere_is_a_problem_where_settings_should_be() {
         (
             &[],
             &[(LINK, "access/a.yml", "../../etc/passwd")],
-            "access/a.yml: is a link to \"../../etc/passwd\", which is outside of the repository; nothing there is read",
+            "access/a.yml: is a link to \"../../etc/passwd\", which is outside of the repository; files outside are not read",
         ),
         (
             &[],
             &[(LINK, "devices/d1", "/etc")],
-            "devices/d1: is a link to \"/etc\", which is outside of the repository; nothing there is read",
+            "devices/d1: is a link to \"/etc\", which is outside of the repository; files outside are not read",
         ),
         (
             &[],
             &[(LINK, "access/a.yml", "b.yml"), (LINK, "access/b.yml", "a.yml")],
-            "access/a.yml: is a link that leads in a circle; access/b.yml: is a link that leads in a circle",
+            "access/a.yml: is a link in a cycle of links; access/b.yml: is a link in a cycle of links",
         ),
         (
             &[],
@@ -127,12 +127,12 @@ fn a_link_that_leads_nowhere_is_a_problem_where_settings_should_be() {
         ),
     ];
     for (old, new, expected) in table {
-        assert_eq!(told(Settings, old, new), expected, "{old:?} {new:?}");
+        assert_eq!(outcome(Settings, old, new), expected, "{old:?} {new:?}");
     }
 }
 
 #[test]
-fn a_template_may_be_a_link_and_a_platform_too() {
+fn a_template_or_a_platform_may_be_a_link() {
     let mapping = "ACCESS: {entrypoint: a.j2}";
     let of = |base: &'static str| {
         [
@@ -144,8 +144,8 @@ fn a_template_may_be_a_link_and_a_platform_too() {
         ]
     };
     assert_eq!(
-        told(Templates, &of("1"), &of("2")),
+        outcome(Templates, &of("1"), &of("2")),
         "ACCESS eos, ACCESS junos, ACCESS veos"
     );
-    assert_eq!(told(Templates, &of("1"), &of("1")), "");
+    assert_eq!(outcome(Templates, &of("1"), &of("1")), "");
 }

@@ -1,4 +1,4 @@
-//! Whole changes, from two trees to a judgement.
+//! Examines whole changes between two trees.
 
 mod links;
 mod settings;
@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::*;
 use crate::fleet::Affected;
 
-/// A tree for a test: modes, paths, contents.
+/// A tree for a test: modes, paths and contents.
 type Files<'a> = &'a [(Mode, &'a str, &'a str)];
 
 const FILE: Mode = Mode::FILE;
@@ -28,27 +28,27 @@ fn listing(files: Files<'_>) -> Listing {
     Listing::of(entries.collect()).unwrap()
 }
 
-/// Examines a change as a caller does: reads what is asked for until nothing is. `lost` cannot be read.
+/// Examines a change as a caller does: adds the needed contents until no more are needed. The contents of `missing` are not there.
 fn examined(
     kind: RepositoryKind,
     old: Files<'_>,
     new: Files<'_>,
-    lost: &[&str],
-) -> Result<Judgement, Vec<IntentProblem>> {
+    missing: &[&str],
+) -> Result<ChangeImpact, Vec<IntentProblem>> {
     let (old_tree, new_tree) = (listing(old), listing(new));
     let change = Change::between(&old_tree, &new_tree);
     let mut contents = Contents::default();
     for _ in 0..4 {
         match examine(kind, &change, &contents) {
-            Examination::Sound(judgement) => return Ok(judgement),
-            Examination::Broken(problems) => return Err(problems),
+            Examination::Valid(impact) => return Ok(impact),
+            Examination::Invalid(problems) => return Err(problems),
             Examination::Needs(needed) => {
                 assert!(!needed.is_empty());
                 for id in needed.into_keys() {
                     assert_eq!(contents.get(&id), None, "asked for twice");
                     let all = old.iter().chain(new).map(|(_, _, content)| *content);
                     let content = all.clone().find(|content| object(content) == id).unwrap();
-                    let content = if lost.contains(&content) {
+                    let content = if missing.contains(&content) {
                         Content::Missing
                     } else {
                         Content::Bytes(content.as_bytes().to_vec())
@@ -58,17 +58,17 @@ fn examined(
             }
         }
     }
-    panic!("asks for ever more");
+    panic!("the examination does not end");
 }
 
-/// Whom a change concerns, or what is wrong with it, as one text.
-fn told(kind: RepositoryKind, old: Files<'_>, new: Files<'_>) -> String {
-    told_without(kind, old, new, &[])
+/// The devices that a change concerns, or its problems, as one text.
+fn outcome(kind: RepositoryKind, old: Files<'_>, new: Files<'_>) -> String {
+    outcome_without(kind, old, new, &[])
 }
 
-fn told_without(kind: RepositoryKind, old: Files<'_>, new: Files<'_>, lost: &[&str]) -> String {
-    match examined(kind, old, new, lost) {
-        Ok(judgement) => names(&judgement.affected),
+fn outcome_without(kind: RepositoryKind, old: Files<'_>, new: Files<'_>, missing: &[&str]) -> String {
+    match examined(kind, old, new, missing) {
+        Ok(impact) => names(&impact.affected),
         Err(problems) => problems
             .iter()
             .map(ToString::to_string)

@@ -2,11 +2,11 @@ use super::*;
 use crate::RepositoryKind::Settings;
 
 const NTP: &str = "ntp_servers: [{host: 10.0.0.1}]\n";
-const BROKEN: &str = "ntp_servers: 1\n";
+const INVALID: &str = "ntp_servers: 1\n";
 const RACKS: &str = "racks: []\n";
 
 #[test]
-fn what_changed_is_checked_and_which_devices_it_concerns_is_told() {
+fn changed_files_are_checked_and_the_devices_concerned_are_found() {
     let d1 = (FILE, "devices/d1/base_system.yml", NTP);
     let table: [(Files<'_>, Files<'_>, &str); 17] = [
         (&[d1], &[d1], ""),
@@ -25,34 +25,34 @@ fn what_changed_is_checked_and_which_devices_it_concerns_is_told() {
             &[(Mode::LINK, "devices/d1/x", "base_system.yml"), d1],
             "d1",
         ),
-        // Only what changed is looked into.
+        // Files that did not change are not checked.
         (
-            &[(FILE, "access/a.yml", BROKEN), d1],
+            &[(FILE, "access/a.yml", INVALID), d1],
             &[
-                (FILE, "access/a.yml", BROKEN),
+                (FILE, "access/a.yml", INVALID),
                 (FILE, "devices/d1/base_system.yml", ""),
             ],
             "d1",
         ),
         (
             &[d1],
-            &[(FILE, "access/a.yml", BROKEN), d1],
+            &[(FILE, "access/a.yml", INVALID), d1],
             "access/a.yml:1:14: ntp_servers must be a list, is a number",
         ),
-        // Nothing was accepted before, so all is looked into.
+        // Nothing was accepted before, so all files are checked.
         (
             &[],
-            &[(FILE, "access/a.yml", BROKEN), (FILE, "core/b.yaml", "x: 1"), d1],
+            &[(FILE, "access/a.yml", INVALID), (FILE, "core/b.yaml", "x: 1"), d1],
             "access/a.yml:1:14: ntp_servers must be a list, is a number; core/b.yaml:1:1: unknown key x; if it is \
-             meant, declare it in lockstep.yml: `extra_keys: {x: any}`",
+             intended, declare it in lockstep.yml: `extra_keys: {x: any}`",
         ),
-        // A repair alone.
+        // The invalid file is repaired.
         (
-            &[(FILE, "core/a.yml", BROKEN)],
+            &[(FILE, "core/a.yml", INVALID)],
             &[(FILE, "core/a.yml", NTP)],
             "CORE",
         ),
-        // Files that are no settings, and folders that are nobody's.
+        // Files that are not settings, and folders that concern no device.
         (
             &[],
             &[
@@ -68,7 +68,7 @@ fn what_changed_is_checked_and_which_devices_it_concerns_is_told() {
             &[(Mode::SUBMODULE, "devices/d1/vendor.yml", "x")],
             "devices/d1/vendor.yml: is a submodule, must be a file",
         ),
-        // Keys of the repository's own.
+        // Declared keys.
         (
             &[],
             &[
@@ -77,7 +77,7 @@ fn what_changed_is_checked_and_which_devices_it_concerns_is_told() {
             ],
             "ACCESS",
         ),
-        // A declaration that goes away concerns files that did not change.
+        // When a declaration is removed, files that did not change are checked again.
         (
             &[
                 (FILE, "lockstep.yml", "extra_keys: {racks: list}"),
@@ -87,14 +87,14 @@ fn what_changed_is_checked_and_which_devices_it_concerns_is_told() {
                 (FILE, "lockstep.yml", "extra_keys: {}"),
                 (FILE, "access/a.yml", RACKS),
             ],
-            "access/a.yml:1:1: unknown key racks; if it is meant, declare it in lockstep.yml: `extra_keys: {racks: any}`",
+            "access/a.yml:1:1: unknown key racks; if it is intended, declare it in lockstep.yml: `extra_keys: {racks: any}`",
         ),
         (
             &[],
             &[(FILE, "lockstep.yml", "extra_keys: [racks]")],
             "lockstep.yml:1:13: extra_keys must be a map of keys to kinds, is a list",
         ),
-        // Groups are needed each time, so they must be sound each time.
+        // Groups are checked each time.
         (
             &[(FILE, "global/groups.yml", "groups: 1"), d1],
             &[
@@ -105,7 +105,7 @@ fn what_changed_is_checked_and_which_devices_it_concerns_is_told() {
         ),
     ];
     for (old, new, expected) in table {
-        assert_eq!(told(Settings, old, new), expected, "{old:?} {new:?}");
+        assert_eq!(outcome(Settings, old, new), expected, "{old:?} {new:?}");
     }
 }
 
@@ -117,30 +117,30 @@ fn groups_come_from_the_new_tree() {
         (FILE, "global/groups.yml", group),
         (FILE, "groups/E1/routing.yml", "vrfs: []"),
     ];
-    let judgement = examined(Settings, &old, &new, &[]).unwrap();
-    assert_eq!(names(&judgement.affected), "ACCESS, DIST, CORE, group E1");
+    let impact = examined(Settings, &old, &new, &[]).unwrap();
+    assert_eq!(names(&impact.affected), "ACCESS, DIST, CORE, group E1");
     let hostname = "sw1".parse().unwrap();
-    assert_eq!(judgement.groups.primary(&hostname).unwrap().as_str(), "E1");
-    let judgement = examined(Settings, &new, &old, &[]).unwrap();
-    assert_eq!(judgement.groups.primary(&hostname).unwrap().as_str(), "DEFAULT");
+    assert_eq!(impact.groups.primary(&hostname).unwrap().as_str(), "E1");
+    let impact = examined(Settings, &new, &old, &[]).unwrap();
+    assert_eq!(impact.groups.primary(&hostname).unwrap().as_str(), "DEFAULT");
 }
 
-/// CNaaS never flags the ACCESS devices here: their change came with a mistake elsewhere, and only its repair is looked at.
+/// CNaaS NMS never flags the ACCESS devices here: their change was pushed with a mistake elsewhere, and only the repair is compared.
 #[test]
-fn a_change_that_came_with_a_mistake_is_not_forgotten_when_the_mistake_is_repaired() {
+fn a_change_pushed_with_a_mistake_still_counts_after_the_repair() {
     let d1 = (FILE, "devices/d1/base_system.yml", NTP);
     let accepted = [(FILE, "access/a.yml", ""), d1];
     let first = [
         (FILE, "access/a.yml", NTP),
-        (FILE, "devices/d1/base_system.yml", BROKEN),
+        (FILE, "devices/d1/base_system.yml", INVALID),
     ];
     let second = [(FILE, "access/a.yml", NTP), d1];
-    assert!(told(Settings, &accepted, &first).starts_with("devices/d1/base_system.yml:1:14: "));
-    assert_eq!(told(Settings, &accepted, &second), "ACCESS");
+    assert!(outcome(Settings, &accepted, &first).starts_with("devices/d1/base_system.yml:1:14: "));
+    assert_eq!(outcome(Settings, &accepted, &second), "ACCESS");
 }
 
 #[test]
-fn a_file_that_is_too_large_or_lost_is_a_problem() {
+fn a_file_that_is_too_large_or_missing_is_a_problem() {
     let new = listing(&[(FILE, "access/a.yml", NTP)]);
     let old = Listing::empty();
     let change = Change::between(&old, &new);
@@ -148,16 +148,16 @@ fn a_file_that_is_too_large_or_lost_is_a_problem() {
         let mut contents = Contents::default();
         contents.insert(object(NTP), content);
         match examine(Settings, &change, &contents) {
-            Examination::Broken(problems) => problems[0].to_string(),
+            Examination::Invalid(problems) => problems[0].to_string(),
             other => panic!("{other:?}"),
         }
     };
     let large = Content::Bytes(vec![b' '; usize::try_from(MOST_BYTES).unwrap() + 1]);
-    let expected = "access/a.yml: has 10485761 bytes, the most is 10485760; split it";
+    let expected = "access/a.yml: has 10485761 bytes, more than the limit of 10485760; split it";
     assert_eq!(examined(large), expected);
     assert_eq!(examined(Content::TooLarge(10_485_761)), expected);
     assert_eq!(
         examined(Content::Missing),
-        "access/a.yml: its content is not in the repository; fetch it again"
+        "access/a.yml: its content is not in the clone; fetch the repository again"
     );
 }

@@ -5,7 +5,7 @@ const ACCESS: &str = "ACCESS: {entrypoint: access.j2, dependencies: [base.j2]}\n
 const DIST: &str = "DIST: {entrypoint: dist.j2}\n";
 
 #[test]
-fn a_change_concerns_the_types_whose_part_it_is() {
+fn a_template_concerns_the_types_that_depend_on_it() {
     let mapping = (FILE, "eos/mapping.yml", ACCESS);
     let table: [(Files<'_>, Files<'_>, &str); 14] = [
         (&[mapping], &[mapping], ""),
@@ -30,7 +30,7 @@ fn a_change_concerns_the_types_whose_part_it_is() {
             ],
             "ACCESS eos, DIST junos",
         ),
-        // The mapping itself: its types, as they were and as they are.
+        // The mapping itself: the types of the old and of the new one.
         (
             &[mapping],
             &[(FILE, "eos/mapping.yml", DIST)],
@@ -39,50 +39,50 @@ fn a_change_concerns_the_types_whose_part_it_is() {
         (&[], &[mapping], "ACCESS eos"),
         (&[mapping], &[(FILE, "README", "")], "ACCESS eos"),
         (&[mapping, (FILE, "eos/base.j2", "")], &[], "ACCESS eos"),
-        // What it was is not readable: everybody.
+        // The old mapping is invalid: all types.
         (
             &[(FILE, "eos/mapping.yml", "]")],
             &[mapping],
             "ACCESS eos, all eos",
         ),
-        // Folders that are no platforms.
+        // Folders that are not platforms.
         (&[], &[(FILE, "docs/x.md", ""), (FILE, ".github/x.j2", "")], ""),
         (
             &[],
             &[mapping, (FILE, "junos/sub/x.j2", "")],
-            "junos/mapping.yml: is missing, and the folder has templates; say in it which types they are for",
+            "junos/mapping.yml: is missing, and the folder has templates; create it with the templates of each device type",
         ),
         (
             &[mapping],
             &[(FILE, "eos/mapping.yml", "ACESS: {entrypoint: a}")],
-            "eos/mapping.yml:1:1: is no device type: \"ACESS\" is not one of UNKNOWN, ACCESS, DIST, CORE, FIREWALL",
+            "eos/mapping.yml:1:1: unknown device type \"ACESS\"; expected one of UNKNOWN, ACCESS, DIST, CORE, FIREWALL",
         ),
-        // Broken before, and not by this change; but nobody can say whom it concerns.
+        // The mapping was invalid before, but without it the devices concerned are unknown.
         (
             &[(FILE, "eos/mapping.yml", "]")],
             &[(FILE, "eos/mapping.yml", "]"), (FILE, "eos/base.j2", "")],
-            "eos/mapping.yml:1:1: is no YAML: misplaced bracket",
+            "eos/mapping.yml:1:1: invalid YAML: misplaced bracket",
         ),
     ];
     for (old, new, expected) in table {
-        assert_eq!(told(Templates, old, new), expected, "{old:?} {new:?}");
+        assert_eq!(outcome(Templates, old, new), expected, "{old:?} {new:?}");
     }
 }
 
 #[test]
-fn an_old_mapping_that_is_lost_concerns_the_whole_platform() {
+fn an_old_mapping_that_is_missing_concerns_the_whole_platform() {
     let old = [
         (FILE, "eos/mapping.yml", DIST),
         (FILE, "junos/mapping.yml", ACCESS),
     ];
     let new = [(FILE, "eos/mapping.yml", ACCESS)];
     assert_eq!(
-        told_without(Templates, &old, &new, &[DIST]),
+        outcome_without(Templates, &old, &new, &[DIST]),
         "ACCESS eos, ACCESS junos, all eos"
     );
-    let told = told_without(Templates, &old, &new, &[ACCESS]);
+    let found = outcome_without(Templates, &old, &new, &[ACCESS]);
     assert_eq!(
-        told,
-        "eos/mapping.yml: its content is not in the repository; fetch it again"
+        found,
+        "eos/mapping.yml: its content is not in the clone; fetch the repository again"
     );
 }

@@ -3,18 +3,19 @@ use std::rc::Rc;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
 
-use super::{Node, Pair, Place, Value, scalar};
+use super::{Node, Pair, Value, scalar};
 use crate::IntentProblem;
+use crate::place::Place;
 
-/// How deep lists and maps may lie in one another.
+/// The deepest nesting of lists and maps.
 const MOST_DEPTH: usize = 64;
-/// How many values a file may be, aliases counted each time they are used.
+/// The most values in a file; an alias counts as all that it stands for.
 const MOST_NODES: usize = 1_000_000;
 
-/// Reads the one document of a file. A file without a document is a null.
+/// Reads the only document of a file. A file without a document is null.
 ///
 /// # Errors
-/// What is wrong, with its place: no UTF-8, no YAML, a key twice, too deep, too large.
+/// The first problem, with its place: not UTF-8, invalid YAML, a duplicate key, too deep, too large.
 pub(crate) fn load(path: &[u8], bytes: &[u8]) -> Result<Rc<Node>, IntentProblem> {
     let text = decode(path, bytes)?;
     let mut builder = Builder {
@@ -27,7 +28,7 @@ pub(crate) fn load(path: &[u8], bytes: &[u8]) -> Result<Rc<Node>, IntentProblem>
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
         let (event, span) = event.map_err(|error| {
-            let reason = format!("is no YAML: {}", error.info());
+            let reason = format!("invalid YAML: {}", error.info());
             IntentProblem::at(path, place(error.marker()), reason)
         })?;
         builder.take(event, place(&span.start))?;
@@ -50,7 +51,7 @@ fn decode<'a>(path: &[u8], bytes: &'a [u8]) -> Result<&'a str, IntentProblem> {
             .map_or(0, |end| end + 1);
         let line = before.split(|byte| *byte == b'\n').count();
         let column = 1 + String::from_utf8_lossy(&before[start..]).chars().count();
-        IntentProblem::at(path, Place { line, column }, "is no UTF-8; save it as UTF-8")
+        IntentProblem::at(path, Place { line, column }, "not UTF-8; save the file as UTF-8")
     })?;
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
@@ -82,7 +83,7 @@ enum OpenKind {
     Map {
         pairs: Vec<Pair>,
         keys: HashSet<String>,
-        /// Maps named by `<<`, for the keys that this one does not have itself.
+        /// Maps after `<<`: they supply the keys that this map does not have itself.
         merged: Vec<Rc<Node>>,
         key: Option<Key>,
     },
@@ -101,9 +102,10 @@ impl Builder<'_> {
 
     fn take(&mut self, event: Event<'_>, place: Place) -> Result<(), IntentProblem> {
         match event {
-            Event::DocumentStart(_) if self.root.is_some() => {
-                Err(self.problem(place, "begins a second document; write one document a file"))
-            }
+            Event::DocumentStart(_) if self.root.is_some() => Err(self.problem(
+                place,
+                "a second document begins here; write one document per file",
+            )),
             Event::Scalar(text, style, anchor, tag) => {
                 let key = self.key_expected() && style == ScalarStyle::Plain && text == "<<" && tag.is_none();
                 if key {
@@ -122,7 +124,7 @@ impl Builder<'_> {
             }
             Event::Alias(anchor) => {
                 let Some(node) = self.anchors.get(&anchor).cloned() else {
-                    return Err(self.problem(place, "is an alias of something that it is itself in"));
+                    return Err(self.problem(place, "the alias refers to a value that contains it"));
                 };
                 self.count(node.size, place)?;
                 self.attach(node, place)
@@ -158,14 +160,14 @@ impl Builder<'_> {
             None => Ok(Value::Text(text.to_owned())),
             Some(tag) if tag.is_yaml_core_schema() && tag.suffix == "str" => Ok(Value::Text(text.to_owned())),
             Some(tag) if tag.is_yaml_core_schema() => Ok(scalar::plain(text)),
-            Some(tag) => Err(self.problem(place, format!("has the tag {tag}, which means nothing here"))),
+            Some(tag) => Err(self.problem(place, format!("unknown tag {tag}; remove it"))),
         }
     }
 
     fn count(&mut self, nodes: usize, place: Place) -> Result<(), IntentProblem> {
         self.nodes = self.nodes.saturating_add(nodes);
         if self.nodes > MOST_NODES {
-            let reason = format!("is too much: with its aliases the file has more than {MOST_NODES} values");
+            let reason = format!("too many values: with its aliases, the file has more than {MOST_NODES}");
             return Err(self.problem(place, reason));
         }
         Ok(())
@@ -173,10 +175,10 @@ impl Builder<'_> {
 
     fn open(&mut self, place: Place, anchor: usize, kind: OpenKind) -> Result<(), IntentProblem> {
         if self.key_expected() {
-            return Err(self.problem(place, "is a key that is a list or a map; keys are words"));
+            return Err(self.problem(place, "a key must be a word, not a list or a map"));
         }
         if self.open.len() == MOST_DEPTH {
-            let reason = format!("is too deep: lists and maps may lie in one another {MOST_DEPTH} times");
+            let reason = format!("too deep: lists and maps may be nested {MOST_DEPTH} times at most");
             return Err(self.problem(place, reason));
         }
         self.open.push(Open { place, anchor, kind });
@@ -220,7 +222,7 @@ impl Builder<'_> {
         )
     }
 
-    /// A new node. What is in it was counted already.
+    /// Counts and attaches a new node. The values in it were counted before.
     fn add(&mut self, anchor: usize, node: Node) -> Result<(), IntentProblem> {
         let place = node.place;
         self.count(1, place)?;
@@ -265,13 +267,10 @@ impl Builder<'_> {
             }) => match key.take() {
                 None => {
                     let Some(name) = name(&node.value) else {
-                        return problem(
-                            place,
-                            "is a key that is a list or a map; keys are words".to_owned(),
-                        );
+                        return problem(place, "a key must be a word, not a list or a map".to_owned());
                     };
                     if !keys.insert(name.clone()) {
-                        return problem(place, format!("{name} is there twice; the second one would win"));
+                        return problem(place, format!("duplicate key {name}; remove one of them"));
                     }
                     *key = Some(Key::Name(name, place));
                 }
@@ -285,7 +284,7 @@ impl Builder<'_> {
                     Value::List(maps) if maps.iter().all(|map| map.as_map().is_some()) => {
                         merged.extend(maps.iter().cloned());
                     }
-                    _ => return problem(key_place, "`<<` merges a map, or a list of maps".to_owned()),
+                    _ => return problem(key_place, "`<<` needs a map or a list of maps".to_owned()),
                 },
             },
         }

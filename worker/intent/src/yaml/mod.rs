@@ -1,5 +1,5 @@
-//! YAML with the place of every value, and with bounds: on depth, on size after aliases, on documents. Plain words mean what
-//! they mean in YAML 1.1, as CNaaS reads them: `yes` is true.
+//! Reads YAML with the place of every value, and with limits on depth, on size after aliases, and on documents. Plain words have
+//! their meaning in YAML 1.1, as in CNaaS NMS: `yes` is true.
 
 mod load;
 mod node;
@@ -8,4 +8,4 @@ mod scalar;
 mod tests;
 
 pub(super) use load::load;
-pub(super) use node::{Node, Pair, Place, Value};
+pub(super) use node::{Node, Pair, Value};

@@ -1,20 +1,13 @@
 use std::rc::Rc;
 
-/// A place in a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    /// From 1.
-    pub(crate) line: usize,
-    /// From 1, in characters.
-    pub(crate) column: usize,
-}
+use crate::place::Place;
 
 /// A value and where it begins.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Node {
     pub(crate) place: Place,
     pub(crate) value: Value,
-    /// How many values it is with all in it, aliases counted each time.
+    /// The number of values in it, itself included; an alias counts as all that it stands for.
     pub(super) size: usize,
 }
 
@@ -23,11 +16,11 @@ pub(crate) enum Value {
     Null,
     Boolean(bool),
     Integer(i64),
-    /// A number that is no integer, or too large for one.
+    /// A number that is not an integer, or too large for `i64`.
     Number,
     Text(String),
     List(Vec<Rc<Node>>),
-    /// In the order of the file; no key comes twice.
+    /// In the order of the file, without duplicate keys.
     Map(Vec<Pair>),
 }
 
@@ -39,7 +32,7 @@ pub(crate) struct Pair {
 }
 
 impl Node {
-    /// What it is, for people.
+    /// The kind of the value, for error texts.
     pub(crate) fn kind(&self) -> &'static str {
         match &self.value {
             Value::Null => "nothing",

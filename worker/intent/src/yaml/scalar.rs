@@ -1,6 +1,6 @@
 use super::Value;
 
-/// What a plain word means in YAML 1.1, which is what Python's loaders read.
+/// The value of a plain word in YAML 1.1, which Python's loaders implement.
 pub(super) fn plain(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
@@ -33,7 +33,7 @@ fn integer(text: &str) -> Option<i64> {
         return None;
     }
     let digits: String = digits.chars().filter(|c| *c != '_').collect();
-    // With the sign, so that the smallest number can be read too.
+    // Parsed with the sign, because the smallest number has no positive counterpart.
     i64::from_str_radix(&format!("{}{digits}", if negative { "-" } else { "" }), radix).ok()
 }
 
@@ -43,11 +43,11 @@ fn is_number(text: &str) -> bool {
     if matches!(unsigned.to_ascii_lowercase().as_str(), ".inf" | ".nan") {
         return true;
     }
-    // Rust reads words such as `inf` too; YAML does not.
-    let begins = unsigned
+    // Rust also parses words such as `inf`, which are text in YAML.
+    let has_digit = unsigned
         .trim_start_matches('.')
         .starts_with(|c: char| c.is_ascii_digit());
-    begins && text.parse::<f64>().is_ok()
+    has_digit && text.parse::<f64>().is_ok()
 }
 
 #[cfg(test)]
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_words_mean_what_they_mean_in_yaml_1_1() {
+    fn plain_words_have_their_yaml_1_1_values() {
         let text = |text: &str| Value::Text(text.to_owned());
         let table = [
             ("", Value::Null),

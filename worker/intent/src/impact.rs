@@ -1,0 +1,10 @@
+use crate::fleet::{Affected, Groups};
+
+/// What a valid change does.
+#[derive(Clone, Debug, Default)]
+pub struct ChangeImpact {
+    /// The devices that the change concerns.
+    pub affected: Affected,
+    /// The groups of the new tree; DEFAULT alone in a templates repository.
+    pub groups: Groups,
+}
