@@ -12,80 +12,23 @@
 //! (RFC 9457) with a stable code.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
-use lockstep_bus::Bus;
-use lockstep_http::{
-    ConcurrencyLimiter, KnowsTokens, ServeLimits, Tokens, admit, unknown_path, with_metrics,
-};
+use lockstep_http::{ConcurrencyLimiter, ServeLimits, admit, unknown_path, with_metrics};
 use lockstep_protocol::envelope::MAX_BODY_BYTES;
 use lockstep_telemetry::Scrape;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::context::{ConsoleContext, ConsoleLimits, Shared};
 use crate::probes;
 use crate::rest::{dead_letters, devices, events, messages, problem, repositories};
 
-use lockstep_clock::Clock;
-use lockstep_store::{DeadLetters, Fleet, Inbox, Repositories, Schema};
-
 /// Health checks and scrapes in flight at once. They have a limit of their own, so that other requests never block them.
 const PROBE_LIMIT: usize = 64;
-
-/// The bus, the parts of the store and the tokens that the console uses.
-#[derive(Clone, Debug)]
-pub struct ConsoleContext {
-    /// Publishes the messages of `POST /v1/events`.
-    pub bus: Arc<dyn Bus>,
-    /// Reads the outcomes of messages.
-    pub inbox: Arc<dyn Inbox>,
-    /// Reads devices.
-    pub fleet: Arc<dyn Fleet>,
-    /// Reads repositories.
-    pub repositories: Arc<dyn Repositories>,
-    /// Reads dead letters.
-    pub dead_letters: Arc<dyn DeadLetters>,
-    /// Pinged by `/readyz`.
-    pub schema: Arc<dyn Schema>,
-    /// Sets the AMQP timestamp of published messages.
-    pub clock: Arc<dyn Clock>,
-    /// Without a token, every request under `/v1` is answered 401.
-    pub tokens: Tokens,
-}
-
-/// Timeouts and concurrency limits of the console.
-#[derive(Clone, Copy, Debug)]
-pub struct ConsoleLimits {
-    /// The most time for the broker to confirm; then 503.
-    pub publish_timeout: Duration,
-    /// The most time for a request; one for an outcome may take `longest_wait` more.
-    pub request_timeout: Duration,
-    /// The most time that a request may ask to wait for an outcome.
-    pub longest_wait: Duration,
-    /// Requests in flight at once, without those for outcomes; more are answered 429.
-    pub requests: usize,
-    /// Requests for outcomes in flight at once; more are answered 429.
-    pub waiting: usize,
-    /// How long requests in flight may continue after the console was stopped.
-    pub shutdown_timeout: Duration,
-}
-
-impl Default for ConsoleLimits {
-    fn default() -> Self {
-        Self {
-            publish_timeout: Duration::from_secs(5),
-            request_timeout: Duration::from_secs(30),
-            longest_wait: Duration::from_mins(1),
-            requests: 256,
-            waiting: 1024,
-            shutdown_timeout: Duration::from_secs(10),
-        }
-    }
-}
 
 /// The HTTP API, ready to be served.
 #[derive(Clone, Debug)]
@@ -93,14 +36,6 @@ pub struct Console {
     context: ConsoleContext,
     limits: ConsoleLimits,
     scrape: Option<Scrape>,
-}
-
-/// The state of all requests.
-#[derive(Clone, Debug)]
-pub(crate) struct Shared {
-    pub(crate) context: ConsoleContext,
-    pub(crate) limits: ConsoleLimits,
-    pub(crate) stop: CancellationToken,
 }
 
 impl Console {
@@ -178,12 +113,6 @@ impl Console {
             ..ServeLimits::default()
         };
         lockstep_http::serve(listener, self.router(stop.clone()), limits, stop).await;
-    }
-}
-
-impl KnowsTokens for Shared {
-    fn tokens(&self) -> &Tokens {
-        &self.context.tokens
     }
 }
 

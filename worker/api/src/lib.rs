@@ -8,10 +8,12 @@
 //! The crate reads the store and publishes through the bus. It depends on neither SQL nor lapin, lanes or handlers.
 
 pub mod console;
+mod context;
 #[cfg(test)]
 mod fakes;
 pub mod health;
 mod probes;
 mod rest;
 
-pub use console::{Console, ConsoleContext, ConsoleLimits};
+pub use console::Console;
+pub use context::{ConsoleContext, ConsoleLimits};

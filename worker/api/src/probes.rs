@@ -3,7 +3,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use lockstep_http::Readiness;
 
-use crate::console::Shared;
+use crate::context::Shared;
 use crate::health::unavailable;
 
 /// Answers 200 as long as the process can answer at all.

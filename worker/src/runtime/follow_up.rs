@@ -11,8 +11,9 @@ use lockstep_protocol::{Identity, Kind};
 use lockstep_store::{FollowUp, FollowUpKey};
 
 use super::backoff::Backoff;
+use super::error_chain::chain;
 use super::headers;
-use super::lane::{Abandoned, LaneContext, chain};
+use super::lane::{Abandoned, LaneContext};
 use crate::fail_point::{self, FailPoint};
 
 /// How many follow-ups are published at a time.

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::actor::TrustedUsers;
 use super::backoff::Backoff;
+use super::error_chain::chain;
 use super::intake::Received;
 use super::processing_error::{FailureAction, ProcessingError, on_failure};
 use super::{Settlement, answer, decide, retry};
@@ -234,12 +235,6 @@ pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_default()
-}
-
-/// An error with all its sources, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let sources = std::iter::successors(error.source(), |error| error.source());
-    sources.fold(error.to_string(), |text, source| format!("{text}: {source}"))
 }
 
 pub(super) fn log(lane: Lane, message: &Received, settlement: &Settlement) {

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::lane::chain;
+use super::error_chain::chain;
 
 /// How often a lease is asked for that somebody else holds.
 const ASK_AGAIN: Duration = Duration::from_millis(200);

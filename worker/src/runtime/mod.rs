@@ -23,6 +23,7 @@ mod dead;
 mod dead_letter_consumer;
 mod decide;
 mod delivery_metrics;
+mod error_chain;
 mod follow_up;
 mod headers;
 mod intake;
@@ -39,9 +40,9 @@ mod settlement;
 mod worker;
 
 pub use actor::TrustedUsers;
+pub(crate) use error_chain::chain;
 pub use follow_up::REPUBLISH_AFTER;
 pub(crate) use follow_up::{PAGE, outgoing};
-pub(crate) use lane::chain;
 pub use lease::HeldLeases;
 #[cfg(test)]
 pub(crate) use periodic_task::tests as periodic_task_tests;

@@ -10,7 +10,7 @@ use rand::RngExt;
 use tokio_util::sync::CancellationToken;
 
 use super::HeldLeases;
-use super::lane::chain;
+use super::error_chain::chain;
 
 /// How long a leader keeps the lease without renewing it: so long the others wait for one that crashed.
 const LEASE_TIME: Duration = Duration::from_secs(15);

@@ -4,7 +4,7 @@ use lockstep_protocol::Code;
 use lockstep_protocol::topology::RetryDelay;
 use lockstep_store::{Retryability, StoreError};
 
-use super::lane::chain;
+use super::error_chain::chain;
 use super::retry::retry_delay_after;
 use crate::handlers::Rejection;
 

@@ -14,7 +14,7 @@ use lockstep_protocol::rest::{
 
 use super::parameters::{self, Parameters};
 use super::problem;
-use crate::console::Shared;
+use crate::context::Shared;
 use lockstep_store::{
     DeadLetter, DeadLetterCountQuery, DeadLetterGroupCount, DeadLetterQuery, DeadLetterSummary,
     DeadLetterTotals,

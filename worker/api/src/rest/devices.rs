@@ -10,7 +10,7 @@ use lockstep_protocol::{GroupName, Hostname};
 
 use super::parameters::{self, Parameters};
 use super::problem;
-use crate::console::Shared;
+use crate::context::Shared;
 use lockstep_store::{CauseId, CauseRow, Device, DeviceQuery, StoreError};
 
 /// `GET /v1/devices`: one page of the matching devices, ordered by hostname.

@@ -6,7 +6,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::HeaderMap;
 use lockstep_http::{Operator, ProblemResponse, Receipt, Submission, Takes, confirmed};
 
-use crate::console::Shared;
+use crate::context::Shared;
 
 /// `POST /v1/events`: publishes one message or a batch, and answers after the broker confirmed all of it.
 pub(crate) async fn publish(

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::parameters::{self, Parameters};
 use super::problem;
-use crate::console::Shared;
+use crate::context::Shared;
 use lockstep_store::InboxRow;
 
 /// A waiting request reads the inbox again after this pause, which doubles up to [`LONGEST_PAUSE`].

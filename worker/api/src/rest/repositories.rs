@@ -6,7 +6,7 @@ use lockstep_http::{Operator, ProblemResponse};
 use lockstep_protocol::rest::{RepositoryList, RepositoryView};
 
 use super::problem;
-use crate::console::Shared;
+use crate::context::Shared;
 use lockstep_store::RepositoryRow;
 
 /// `GET /v1/repositories`: every repository that was synchronized at least once.

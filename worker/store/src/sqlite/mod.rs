@@ -27,6 +27,9 @@ use std::time::Duration;
 use deadpool_sqlite::Pool;
 
 use super::StoreError;
+use connection::Lent;
+use error::Failure;
+use rusqlite::{Connection, TransactionBehavior};
 
 /// Where the file is, and how long to wait for it.
 #[derive(Clone, Debug)]
@@ -69,5 +72,45 @@ impl SqliteStore {
             readers: connection::pool(&options, options.readers)?,
             options,
         }))
+    }
+}
+
+impl SqliteStore {
+    /// Reads in one transaction, which sees one state.
+    async fn read_in<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        read: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let lent = Lent::from(&self.readers, operation).await?;
+        let answer = lent
+            .run(operation, |connection| {
+                let transaction = connection.transaction()?;
+                migrate::check(&transaction)?;
+                read(&transaction)
+            })
+            .await?;
+        lent.give_back();
+        Ok(answer)
+    }
+
+    /// Writes in one transaction.
+    async fn write_in<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        write: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let lent = Lent::from(&self.writer, operation).await?;
+        let written = lent
+            .run(operation, |connection| {
+                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                migrate::check(&transaction)?;
+                let written = write(&transaction)?;
+                transaction.commit()?;
+                Ok(written)
+            })
+            .await?;
+        lent.give_back();
+        Ok(written)
     }
 }
