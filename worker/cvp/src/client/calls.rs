@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use super::CvpClient;
 use super::envelope::short;
 use super::error::CvpError;
-use super::permits::Urgency;
+use super::limiter::Priority;
 use super::request::{Call, Path};
-use super::retry::Repeat;
+use super::retry::Retryability;
 use super::version::Version;
 use crate::wire::{
     ChangeControls, Compliance, DiffSummary, InventoryDevice, Task, TaskDiff, TaskId, TaskPage, inventory,
@@ -50,7 +50,7 @@ impl CvpClient {
             name: "list tasks",
             ..get(Path::Legacy("/task/getTasks.do"), &query)
         };
-        let read = |body: &Bytes| TaskPage::read(body, status).map_err(what);
+        let read = |body: &Bytes| TaskPage::read(body, status).map_err(describe);
         self.call(&call, read).await
     }
 
@@ -62,7 +62,7 @@ impl CvpClient {
         let query = [("taskId", id.as_str())];
         let call = Call {
             name: "read a task",
-            urgency: Urgency::Urgent,
+            priority: Priority::High,
             ..get(Path::Legacy("/task/getTaskById.do"), &query)
         };
         let read = |body: &Bytes| {
@@ -75,7 +75,7 @@ impl CvpClient {
         };
         match self.call(&call, read).await {
             Ok(task) => Ok(Some(task)),
-            Err(CvpError::Refused { code, reason, .. }) if is_unknown(&code, &reason) => Ok(None),
+            Err(CvpError::Refused { code, reason, .. }) if is_unknown_task(&code, &reason) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -84,10 +84,10 @@ impl CvpClient {
     ///
     /// # Errors
     /// When there is no answer about it.
-    pub async fn compliance(&self, net_element_id: &str, urgency: Urgency) -> Result<Compliance, CvpError> {
+    pub async fn compliance(&self, net_element_id: &str, priority: Priority) -> Result<Compliance, CvpError> {
         let call = Call {
             name: "check a device",
-            urgency,
+            priority,
             ..post(
                 Path::Legacy("/provisioning/checkCompliance.do"),
                 json!({"nodeId": net_element_id, "nodeType": "netelement"}),
@@ -106,7 +106,7 @@ impl CvpClient {
             name: "list devices",
             ..get(Path::Legacy("/inventory/devices"), &query)
         };
-        self.call(&call, |body| inventory(body).map_err(what)).await
+        self.call(&call, |body| inventory(body).map_err(describe)).await
     }
 
     /// Which tasks change controls refer to. An empty answer means that there are none at all; as it may also be one that was
@@ -114,10 +114,10 @@ impl CvpClient {
     ///
     /// # Errors
     /// When not all of them can be read.
-    pub async fn change_controls(&self, urgency: Urgency) -> Result<ChangeControls, CvpError> {
+    pub async fn change_controls(&self, priority: Priority) -> Result<ChangeControls, CvpError> {
         let call = Call {
             name: "read change controls",
-            urgency,
+            priority,
             ..get(
                 Path::Root("/api/resources/changecontrol/v1/ChangeControl/all"),
                 &[],
@@ -138,21 +138,21 @@ impl CvpClient {
     ///
     /// # Errors
     /// When the service is there and does not answer.
-    pub async fn task_diff(&self, id: &TaskId, urgency: Urgency) -> Result<TaskDiff, CvpError> {
-        if self.diff_service.is_absent() {
+    pub async fn task_diff(&self, id: &TaskId, priority: Priority) -> Result<TaskDiff, CvpError> {
+        if self.diff_service.is_missing() {
             return Ok(TaskDiff::Absent);
         }
-        let error = match self.diff_summary(id, urgency).await {
+        let error = match self.diff_summary(id, priority).await {
             Ok(summary) => return Ok(TaskDiff::Summary(summary)),
             Err(error) => error,
         };
-        if !self.speaks_of_absence(&error).await? || self.diff_service.was_present() {
+        if !self.means_missing(&error).await? || self.diff_service.was_available() {
             return Err(error);
         }
-        match self.diff_summary(id, urgency).await {
+        match self.diff_summary(id, priority).await {
             Ok(summary) => Ok(TaskDiff::Summary(summary)),
-            Err(again) if self.speaks_of_absence(&again).await? && !self.diff_service.was_present() => {
-                self.diff_service.remember_absence();
+            Err(again) if self.means_missing(&again).await? && !self.diff_service.was_available() => {
+                self.diff_service.remember_missing();
                 tracing::info!(reason = %again, "this release has no differences of tasks");
                 Ok(TaskDiff::Absent)
             }
@@ -160,10 +160,10 @@ impl CvpClient {
         }
     }
 
-    async fn diff_summary(&self, id: &TaskId, urgency: Urgency) -> Result<DiffSummary, CvpError> {
+    async fn diff_summary(&self, id: &TaskId, priority: Priority) -> Result<DiffSummary, CvpError> {
         let call = Call {
             name: "summarise the difference of a task",
-            urgency,
+            priority,
             ..post(
                 Path::Root("/api/v3/services/compliancecheck.Compliance/GetConfigDiffSummaryForTask"),
                 json!({"task_id": id.as_str()}),
@@ -173,12 +173,12 @@ impl CvpClient {
             DiffSummary::read(body).ok_or_else(|| "it is no summary of a difference".to_owned())
         };
         let summary = self.call(&call, read).await?;
-        self.diff_service.remember_presence();
+        self.diff_service.remember_available();
         Ok(summary)
     }
 
     /// Releases before 2021.2 answer what they do not know as they answer any error.
-    async fn speaks_of_absence(&self, error: &CvpError) -> Result<bool, CvpError> {
+    async fn means_missing(&self, error: &CvpError) -> Result<bool, CvpError> {
         Ok(match error {
             CvpError::Absent { .. } => true,
             CvpError::Refused { .. } => !self.version().await?.has_resource_apis(),
@@ -193,7 +193,7 @@ impl CvpClient {
     pub async fn note(&self, id: &TaskId, note: &str) -> Result<(), CvpError> {
         let call = Call {
             name: "write a note on a task",
-            urgency: Urgency::Urgent,
+            priority: Priority::High,
             ..post(
                 Path::Legacy("/task/addNoteToTask.do"),
                 json!({"workOrderId": id.as_str(), "note": note}),
@@ -205,12 +205,12 @@ impl CvpClient {
     /// Cancels a task. Sent once, unless it certainly had no effect.
     ///
     /// # Errors
-    /// When CloudVision refuses, or its answer was lost: [`CvpError::may_have_happened`] tells.
+    /// When CloudVision refuses, or its answer was lost: [`CvpError::may_have_taken_effect`] tells.
     pub async fn cancel(&self, id: &TaskId) -> Result<String, CvpError> {
         let call = Call {
             name: "cancel a task",
-            urgency: Urgency::Urgent,
-            repeat: Repeat::Never,
+            priority: Priority::High,
+            retryability: Retryability::OnlyIfNotExecuted,
             ..post(
                 Path::Legacy("/task/cancelTask.do"),
                 json!({"data": [id.as_str()]}),
@@ -227,8 +227,8 @@ fn get<'a>(path: Path<'a>, query: &'a [(&'a str, &'a str)]) -> Call<'a> {
         path,
         query,
         body: None,
-        repeat: Repeat::Harmless,
-        urgency: Urgency::Ordinary,
+        retryability: Retryability::Idempotent,
+        priority: Priority::Normal,
     }
 }
 
@@ -245,12 +245,12 @@ fn object<T: for<'de> Deserialize<'de>>(body: &Bytes) -> Result<T, String> {
     if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
         return Err("it is no JSON object".to_owned());
     }
-    serde_json::from_slice(body).map_err(what)
+    serde_json::from_slice(body).map_err(describe)
 }
 
 /// What is wrong with a text, without the text.
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
-fn what(error: serde_json::Error) -> String {
+fn describe(error: serde_json::Error) -> String {
     let kind = match error.classify() {
         serde_json::error::Category::Eof => "it broke off",
         serde_json::error::Category::Syntax => "it is no JSON",
@@ -268,7 +268,7 @@ fn version_of(body: &Bytes) -> Result<Version, String> {
         .ok_or_else(|| "it has no version".to_owned())
 }
 
-/// CloudVision's words; they are no proof of anything. Without a body there are none; what is no object may come from
+/// CloudVision's words; they are no authentication of anything. Without a body there are none; what is no object may come from
 /// anything on the way, so that it is looked into.
 fn answer_of(body: &Bytes) -> Result<String, String> {
     if body.iter().all(u8::is_ascii_whitespace) {
@@ -282,7 +282,7 @@ fn answer_of(body: &Bytes) -> Result<String, String> {
         .unwrap_or_default())
 }
 
-fn is_unknown(code: &str, reason: &str) -> bool {
+fn is_unknown_task(code: &str, reason: &str) -> bool {
     let reason = reason.to_ascii_lowercase();
     matches!(code, "142WF606" | "132801")
         || reason.contains("invalid workorderid")

@@ -21,7 +21,7 @@ struct Envelope {
 
 /// Judges an answer by its status, its headers and its body. Nothing is wrong with what is `Ok`, as far as one can tell
 /// without knowing what was asked.
-pub(super) fn judge(
+pub(super) fn classify(
     status: StatusCode,
     headers: &HeaderMap,
     body: &[u8],
@@ -48,7 +48,7 @@ pub(super) fn judge(
         404 | 405 | 501 => Fault::Absent(words()),
         408 => Fault::TimedOut,
         429 => Fault::Throttled(wait()),
-        code @ 500..=599 => Fault::Overloaded(code, wait()),
+        code @ 500..=599 => Fault::Unavailable(code, wait()),
         code => Fault::Refused {
             code: code.to_string(),
             reason: words(),
@@ -219,9 +219,9 @@ mod tests {
         "1994-11-06T08:49:00Z".parse().unwrap()
     }
 
-    fn judged(status: u16, body: &str) -> String {
+    fn classified(status: u16, body: &str) -> String {
         let status = StatusCode::from_u16(status).unwrap();
-        match judge(status, &HeaderMap::new(), body.as_bytes(), now()) {
+        match classify(status, &HeaderMap::new(), body.as_bytes(), now()) {
             Ok(()) => "fine".to_owned(),
             Err(fault) => format!("{fault:?}"),
         }
@@ -282,12 +282,12 @@ mod tests {
                 "Absent(\"404 Not Found: resource not found\")",
             ),
             (429, "", "Throttled(None)"),
-            (500, r#"{"errorCode": "1"}"#, "Overloaded(500, None)"),
-            (503, "<html>", "Overloaded(503, None)"),
+            (500, r#"{"errorCode": "1"}"#, "Unavailable(500, None)"),
+            (503, "<html>", "Unavailable(503, None)"),
         ];
         for (status, body, expected) in table {
-            let judged = judged(status, body);
-            assert!(judged.contains(expected), "{status} {body}: {judged}");
+            let classified = classified(status, body);
+            assert!(classified.contains(expected), "{status} {body}: {classified}");
         }
     }
 

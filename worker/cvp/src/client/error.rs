@@ -131,7 +131,7 @@ fn list(failures: &[NodeFailure]) -> String {
 
 impl CvpError {
     /// Whether the same may succeed later, with nothing changed.
-    pub fn heals(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self {
             Self::NoNode { .. }
             | Self::Throttled { .. }
@@ -150,7 +150,7 @@ impl CvpError {
     }
 
     /// Whether CloudVision may have done what it was asked, although it did not say so.
-    pub fn may_have_happened(&self) -> bool {
+    pub fn may_have_taken_effect(&self) -> bool {
         match self {
             Self::Unavailable { .. }
             | Self::TimedOut { .. }

@@ -19,9 +19,9 @@ pub(super) enum Fault {
     /// The connection broke.
     Broken(Arc<reqwest::Error>),
     /// The server cannot, and may have done something before it noticed.
-    Overloaded(u16, Option<Duration>),
+    Unavailable(u16, Option<Duration>),
     /// The answer is no answer to this.
-    Garbled(String),
+    Unreadable(String),
     /// Understood and refused.
     Refused { code: String, reason: String },
     /// Not allowed to.
@@ -55,8 +55,8 @@ impl Fault {
             Self::Unreachable(source) => CvpError::Unreachable { call, node, source },
             Self::TimedOut => CvpError::TimedOut { call },
             Self::Broken(source) => CvpError::Broken { call, source },
-            Self::Overloaded(status, _) => CvpError::Unavailable { call, status },
-            Self::Garbled(reason) => CvpError::Unreadable { call, reason },
+            Self::Unavailable(status, _) => CvpError::Unavailable { call, status },
+            Self::Unreadable(reason) => CvpError::Unreadable { call, reason },
             Self::Refused { code, reason } => CvpError::Refused { call, code, reason },
             Self::Forbidden => CvpError::Forbidden { call },
             Self::Absent(reason) => CvpError::Absent { call, reason },

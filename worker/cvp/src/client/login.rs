@@ -9,13 +9,13 @@ use serde_json::json;
 
 use super::CvpClient;
 use super::cookies::Cookies;
-use super::envelope::{judge, short};
+use super::envelope::{classify, short};
 use super::error::{CvpError, NodeFailure};
 use super::fault::Fault;
+use super::limiter::Priority;
 use super::options::Credentials;
-use super::permits::Urgency;
 use super::request::{Path, read_body};
-use super::session::{Login, Proof};
+use super::session::{Authentication, Login};
 
 const CALL: &str = "log in";
 
@@ -33,7 +33,7 @@ impl Login for CvpClient {
         self.options.nodes.len()
     }
 
-    async fn log_in(&self, node: usize) -> Result<Proof, CvpError> {
+    async fn log_in(&self, node: usize) -> Result<Authentication, CvpError> {
         let name = self.options.nodes[node].to_string();
         let result = match &self.options.credentials {
             Credentials::Password { username, password } => self.by_password(node, username, password).await,
@@ -79,13 +79,13 @@ impl CvpClient {
         node: usize,
         username: &str,
         password: &SecretString,
-    ) -> Result<Proof, Fault> {
+    ) -> Result<Authentication, Fault> {
         let path = self.path(Path::Legacy("/login/authenticate.do"));
         let body = json!({"userId": username, "password": password.expose_secret()});
         let request = self
             .http
             .request(Method::POST, self.options.nodes[node].url(&path));
-        let _permit = self.permits.acquire(Urgency::Urgent).await;
+        let _permit = self.limiter.acquire(Priority::High).await;
         let answer = request
             .timeout(self.options.login_timeout)
             .json(&body)
@@ -94,27 +94,27 @@ impl CvpClient {
             .map_err(Fault::of)?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         let body = read_body(answer).await?;
-        judge(status, &headers, &body, self.clock.now())?;
+        classify(status, &headers, &body, self.clock.now())?;
         // The error of a parser may quote what it read, which may be the session.
         let logged_in: LoggedIn = serde_json::from_slice(&body).map_err(|_| {
-            Fault::Garbled("the answer to the login is no JSON; is this CloudVision?".to_owned())
+            Fault::Unreadable("the answer to the login is no JSON; is this CloudVision?".to_owned())
         })?;
         let cookies = Cookies::of(&headers);
         let session_id = logged_in.session_id.filter(|id| !id.expose_secret().is_empty());
         if session_id.is_none() && !cookies.hold_session() {
-            return Err(Fault::Garbled(
+            return Err(Fault::Unreadable(
                 "the answer to the login has no session".to_owned(),
             ));
         }
-        Ok(Proof::Login { session_id, cookies })
+        Ok(Authentication::Login { session_id, cookies })
     }
 
     /// A token needs no login; one request shows whether it is any good, and the node.
-    async fn by_token(&self, node: usize, token: &SecretString) -> Result<Proof, Fault> {
+    async fn by_token(&self, node: usize, token: &SecretString) -> Result<Authentication, Fault> {
         let request = self
             .http
             .request(Method::GET, self.options.nodes[node].url("/api/v1/rest/"));
-        let _permit = self.permits.acquire(Urgency::Urgent).await;
+        let _permit = self.limiter.acquire(Priority::High).await;
         let answer = request
             .timeout(self.options.login_timeout)
             .bearer_auth(token.expose_secret())
@@ -123,8 +123,8 @@ impl CvpClient {
             .map_err(Fault::of)?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         let body = read_body(answer).await?;
-        judge(status, &headers, &body, self.clock.now())?;
-        Ok(Proof::Token(token.clone()))
+        classify(status, &headers, &body, self.clock.now())?;
+        Ok(Authentication::Token(token.clone()))
     }
 
     /// Ends the session, if there is one of a user. That it fails is no matter: it ends by itself.
@@ -132,14 +132,14 @@ impl CvpClient {
         let Some(session) = self.sessions.take() else {
             return;
         };
-        if matches!(*session.proof, Proof::Token(_)) {
+        if matches!(*session.authentication, Authentication::Token(_)) {
             return;
         }
         let path = self.path(Path::Legacy("/login/logout.do"));
         let request = self
             .http
             .request(Method::POST, self.options.nodes[session.node].url(&path));
-        let request = session.proof.show(request, &path);
+        let request = session.authentication.apply(request, &path);
         let sent = request.timeout(LOGOUT).json(&()).send().await;
         if let Err(error) = sent {
             let error = error.without_url();

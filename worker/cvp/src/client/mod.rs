@@ -8,10 +8,10 @@ mod cookies;
 mod envelope;
 mod error;
 mod fault;
+pub(crate) mod limiter;
 mod login;
+mod optional_service;
 mod options;
-pub(crate) mod permits;
-mod presence;
 mod request;
 mod retry;
 mod session;
@@ -23,13 +23,13 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 pub use error::{CvpError, NodeFailure};
+pub use limiter::Priority;
 pub use options::{ClientOptions, Credentials, Node, NodeError, RetryOptions};
-pub use permits::Urgency;
 pub use version::Version;
 
+use limiter::ConcurrencyLimiter;
 use lockstep_clock::Clock;
-use permits::Permits;
-use presence::Presence;
+use optional_service::OptionalService;
 use session::Sessions;
 
 /// Talks to one CloudVision cluster.
@@ -39,11 +39,11 @@ pub struct CvpClient {
     options: ClientOptions,
     clock: Arc<dyn Clock>,
     sessions: Sessions,
-    permits: Permits,
+    limiter: ConcurrencyLimiter,
     /// Before this, nothing is sent: CloudVision asked to slow down.
     not_before: Mutex<Option<Instant>>,
     version: OnceCell<Version>,
-    diff_service: Presence,
+    diff_service: OptionalService,
 }
 
 impl CvpClient {
@@ -51,13 +51,13 @@ impl CvpClient {
     pub fn new(http: reqwest::Client, options: ClientOptions, clock: Arc<dyn Clock>) -> Self {
         Self {
             http,
-            permits: Permits::new(options.concurrency),
+            limiter: ConcurrencyLimiter::new(options.concurrency),
             options,
             clock,
             sessions: Sessions::default(),
             not_before: Mutex::new(None),
             version: OnceCell::new(),
-            diff_service: Presence::default(),
+            diff_service: OptionalService::default(),
         }
     }
 }

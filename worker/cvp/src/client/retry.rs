@@ -7,16 +7,16 @@ use super::options::RetryOptions;
 
 /// Whether a request may be sent again although it may have had its effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Repeat {
+pub(super) enum Retryability {
     /// It changes nothing, or nothing more the second time.
-    Harmless,
+    Idempotent,
     /// Only if it certainly had no effect.
-    Never,
+    OnlyIfNotExecuted,
 }
 
-/// What was tried before.
+/// What was attempts before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tried {
+pub(super) struct Attempts {
     /// How often it was sent, or could not be sent.
     pub(super) sends: u32,
     /// For how many of them the session had ended.
@@ -25,52 +25,64 @@ pub(super) struct Tried {
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum RetryDecision {
     GiveUp,
     /// Log in again, and send it again.
     LogIn,
     /// Send it again after a pause, which is at least as long as the server asks for.
-    Again {
-        node: Move,
+    Retry {
+        node: NodeChoice,
         wait: Option<Duration>,
     },
 }
 
 /// Where to send it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Move {
-    Stay,
+pub(super) enum NodeChoice {
+    Same,
     Next,
 }
 
 /// Decides what to do after a fault.
-pub(super) fn next(fault: &Fault, repeat: Repeat, tried: Tried, options: &RetryOptions) -> Step {
-    let again = |node, wait| Step::Again { node, wait };
-    let step = match fault {
+pub(super) fn next(
+    fault: &Fault,
+    retryability: Retryability,
+    attempts: Attempts,
+    options: &RetryOptions,
+) -> RetryDecision {
+    let retry = |node, wait| RetryDecision::Retry { node, wait };
+    let decision = match fault {
         // Refused before anything was done. A second session that ends at once is not ended: it is not accepted.
-        Fault::LoggedOut(_) if tried.logins < 2 => return Step::LogIn,
-        Fault::Throttled(wait) => again(Move::Stay, *wait),
-        Fault::Unreachable(_) | Fault::Certificate(_) => again(Move::Next, None),
-        Fault::TimedOut | Fault::Broken(_) | Fault::Garbled(_) if repeat == Repeat::Harmless => {
-            again(Move::Next, None)
+        Fault::LoggedOut(_) if attempts.logins < 2 => return RetryDecision::LogIn,
+        Fault::Throttled(wait) => retry(NodeChoice::Same, *wait),
+        Fault::Unreachable(_) | Fault::Certificate(_) => retry(NodeChoice::Next, None),
+        Fault::TimedOut | Fault::Broken(_) | Fault::Unreadable(_)
+            if retryability == Retryability::Idempotent =>
+        {
+            retry(NodeChoice::Next, None)
         }
         // Mostly the service behind, not the node: leaving it ends everybody's session.
-        Fault::Overloaded(_, wait) if repeat == Repeat::Harmless => {
-            again(if tried.sends < 2 { Move::Stay } else { Move::Next }, *wait)
-        }
+        Fault::Unavailable(_, wait) if retryability == Retryability::Idempotent => retry(
+            if attempts.sends < 2 {
+                NodeChoice::Same
+            } else {
+                NodeChoice::Next
+            },
+            *wait,
+        ),
         Fault::LoggedOut(_)
         | Fault::TimedOut
         | Fault::Broken(_)
-        | Fault::Garbled(_)
-        | Fault::Overloaded(..)
+        | Fault::Unreadable(_)
+        | Fault::Unavailable(..)
         | Fault::Refused { .. }
         | Fault::Forbidden
-        | Fault::Absent(_) => Step::GiveUp,
+        | Fault::Absent(_) => RetryDecision::GiveUp,
     };
-    if tried.sends >= options.tries {
-        return Step::GiveUp;
+    if attempts.sends >= options.tries {
+        return RetryDecision::GiveUp;
     }
-    step
+    decision
 }
 
 /// How long to wait before the next try: doubling, between half and all of it, `random` deciding (0 to 1). No less than the
@@ -90,7 +102,7 @@ pub(super) fn pause(options: &RetryOptions, sends: u32, asked: Option<Duration>,
 
 #[cfg(test)]
 mod tests {
-    use super::Repeat::{Harmless, Never};
+    use super::Retryability::{Idempotent, OnlyIfNotExecuted};
     use super::*;
 
     const OPTIONS: RetryOptions = RetryOptions {
@@ -100,64 +112,114 @@ mod tests {
         deadline: Duration::from_secs(1),
     };
 
-    fn tried(sends: u32, logins: u32) -> Tried {
-        Tried { sends, logins }
+    fn attempts(sends: u32, logins: u32) -> Attempts {
+        Attempts { sends, logins }
     }
 
     #[test]
     fn what_may_have_had_an_effect_is_not_sent_again_unless_that_is_harmless() {
         let wait = Some(Duration::from_secs(1));
-        let again = |node, wait| Step::Again { node, wait };
+        let retry = |node, wait| RetryDecision::Retry { node, wait };
         let refused = || Fault::Refused {
             code: "1".to_owned(),
             reason: "no".to_owned(),
         };
         let logged_out = || Fault::LoggedOut("x".to_owned());
-        let garbled = || Fault::Garbled("x".to_owned());
+        let unreadable = || Fault::Unreadable("x".to_owned());
         let table = [
-            (logged_out(), Never, tried(1, 0), Step::LogIn),
-            (logged_out(), Never, tried(2, 1), Step::LogIn),
-            (logged_out(), Harmless, tried(3, 2), Step::GiveUp),
+            (
+                logged_out(),
+                OnlyIfNotExecuted,
+                attempts(1, 0),
+                RetryDecision::LogIn,
+            ),
+            (
+                logged_out(),
+                OnlyIfNotExecuted,
+                attempts(2, 1),
+                RetryDecision::LogIn,
+            ),
+            (logged_out(), Idempotent, attempts(3, 2), RetryDecision::GiveUp),
             (
                 Fault::Throttled(wait),
-                Never,
-                tried(1, 0),
-                again(Move::Stay, wait),
+                OnlyIfNotExecuted,
+                attempts(1, 0),
+                retry(NodeChoice::Same, wait),
             ),
-            (Fault::Throttled(None), Harmless, tried(3, 0), Step::GiveUp),
+            (
+                Fault::Throttled(None),
+                Idempotent,
+                attempts(3, 0),
+                RetryDecision::GiveUp,
+            ),
             (
                 Fault::Certificate("x".to_owned()),
-                Never,
-                tried(1, 0),
-                again(Move::Next, None),
-            ),
-            (Fault::TimedOut, Harmless, tried(1, 0), again(Move::Next, None)),
-            (Fault::TimedOut, Never, tried(1, 0), Step::GiveUp),
-            (garbled(), Harmless, tried(2, 0), again(Move::Next, None)),
-            (garbled(), Never, tried(1, 0), Step::GiveUp),
-            (garbled(), Harmless, tried(3, 0), Step::GiveUp),
-            (
-                Fault::Overloaded(503, wait),
-                Harmless,
-                tried(1, 0),
-                again(Move::Stay, wait),
+                OnlyIfNotExecuted,
+                attempts(1, 0),
+                retry(NodeChoice::Next, None),
             ),
             (
-                Fault::Overloaded(503, None),
-                Harmless,
-                tried(2, 0),
-                again(Move::Next, None),
+                Fault::TimedOut,
+                Idempotent,
+                attempts(1, 0),
+                retry(NodeChoice::Next, None),
             ),
-            (Fault::Overloaded(503, wait), Never, tried(1, 0), Step::GiveUp),
-            (refused(), Harmless, tried(1, 0), Step::GiveUp),
-            (Fault::Forbidden, Harmless, tried(1, 0), Step::GiveUp),
-            (Fault::Absent("x".to_owned()), Harmless, tried(1, 0), Step::GiveUp),
+            (
+                Fault::TimedOut,
+                OnlyIfNotExecuted,
+                attempts(1, 0),
+                RetryDecision::GiveUp,
+            ),
+            (
+                unreadable(),
+                Idempotent,
+                attempts(2, 0),
+                retry(NodeChoice::Next, None),
+            ),
+            (
+                unreadable(),
+                OnlyIfNotExecuted,
+                attempts(1, 0),
+                RetryDecision::GiveUp,
+            ),
+            (unreadable(), Idempotent, attempts(3, 0), RetryDecision::GiveUp),
+            (
+                Fault::Unavailable(503, wait),
+                Idempotent,
+                attempts(1, 0),
+                retry(NodeChoice::Same, wait),
+            ),
+            (
+                Fault::Unavailable(503, None),
+                Idempotent,
+                attempts(2, 0),
+                retry(NodeChoice::Next, None),
+            ),
+            (
+                Fault::Unavailable(503, wait),
+                OnlyIfNotExecuted,
+                attempts(1, 0),
+                RetryDecision::GiveUp,
+            ),
+            (refused(), Idempotent, attempts(1, 0), RetryDecision::GiveUp),
+            (
+                Fault::Forbidden,
+                Idempotent,
+                attempts(1, 0),
+                RetryDecision::GiveUp,
+            ),
+            (
+                Fault::Absent("x".to_owned()),
+                Idempotent,
+                attempts(1, 0),
+                RetryDecision::GiveUp,
+            ),
         ];
-        for (fault, repeat, tried, expected) in table {
+        for (fault, retryability, attempts, expected) in table {
             assert_eq!(
-                next(&fault, repeat, tried, &OPTIONS),
+                next(&fault, retryability, attempts, &OPTIONS),
                 expected,
-                "{fault:?} {repeat:?} {tried:?}"
+                "{fault:?} {retryability:?} {attempts:?}"
             );
         }
     }

@@ -23,7 +23,7 @@ use jiff::Timestamp;
 pub use evidence::{Attachment, Evidence, Reading};
 pub use policy::{ChangeControlPolicy, Policy, TaskDiffPolicy};
 pub use prefilter::prefilter;
-pub use reason::{Bearing, Reason};
+pub use reason::{Emptiness, Reason};
 
 /// What the gate says about a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,11 +37,11 @@ pub enum Verdict {
 /// Judges the evidence.
 pub fn decide(evidence: &Evidence<'_>, policy: &Policy, now: Timestamp) -> Verdict {
     let mut reasons = BTreeSet::new();
-    task::judge(evidence.task, policy, now, &mut reasons);
-    task::judge_company(evidence, policy, &mut reasons);
-    compliance::judge(evidence.task, evidence.compliance, policy, &mut reasons);
-    difference::judge(evidence, policy, &mut reasons);
-    readings::judge(evidence, policy, now, &mut reasons);
+    task::check(evidence.task, policy, now, &mut reasons);
+    task::check_related(evidence, policy, &mut reasons);
+    compliance::check(evidence.task, evidence.compliance, policy, &mut reasons);
+    difference::check(evidence, policy, &mut reasons);
+    readings::check(evidence, policy, now, &mut reasons);
     if reasons.is_empty() {
         Verdict::Cancel
     } else {

@@ -68,13 +68,13 @@ pub enum Reason {
 
 /// What a reason says about whether a task is empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bearing {
+pub enum Emptiness {
     /// It is.
     Empty,
     /// It is not.
     NotEmpty,
     /// Nothing.
-    Unclear,
+    Unknown,
 }
 
 impl Reason {
@@ -114,7 +114,7 @@ impl Reason {
     }
 
     /// Whether waiting alone can end it; such a task is worth another look soon.
-    pub fn heals(self) -> bool {
+    pub fn is_transient(self) -> bool {
         matches!(
             self,
             Self::TooYoung
@@ -127,16 +127,16 @@ impl Reason {
     }
 
     /// What it says about whether the task is empty.
-    pub fn bearing(self) -> Bearing {
+    pub fn emptiness(self) -> Emptiness {
         match self {
-            Self::DryRun => Bearing::Empty,
+            Self::DryRun => Emptiness::Empty,
             Self::NotCompliant
             | Self::TaskDiff
             | Self::NotConfiguration
             | Self::Move
             | Self::Rollback
-            | Self::Replacement => Bearing::NotEmpty,
-            _ => Bearing::Unclear,
+            | Self::Replacement => Emptiness::NotEmpty,
+            _ => Emptiness::Unknown,
         }
     }
 }

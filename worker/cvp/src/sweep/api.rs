@@ -2,7 +2,7 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 
-use crate::client::{CvpClient, CvpError, Urgency};
+use crate::client::{CvpClient, CvpError, Priority};
 use crate::wire::{ChangeControls, Compliance, InventoryDevice, Task, TaskDiff, TaskId, TaskPage};
 
 /// CloudVision as the sweep sees it.
@@ -13,13 +13,13 @@ pub trait Cvp: Debug + Send + Sync + 'static {
     /// All devices.
     async fn inventory(&self) -> Result<Vec<InventoryDevice>, CvpError>;
     /// Which tasks unfinished change controls refer to.
-    async fn change_controls(&self, urgency: Urgency) -> Result<ChangeControls, CvpError>;
+    async fn change_controls(&self, priority: Priority) -> Result<ChangeControls, CvpError>;
     /// A task, if there is one of this number.
     async fn task(&self, id: &TaskId) -> Result<Option<Task>, CvpError>;
     /// A fresh check of a device.
-    async fn compliance(&self, net_element_id: &str, urgency: Urgency) -> Result<Compliance, CvpError>;
+    async fn compliance(&self, net_element_id: &str, priority: Priority) -> Result<Compliance, CvpError>;
     /// What a task would change.
-    async fn task_diff(&self, id: &TaskId, urgency: Urgency) -> Result<TaskDiff, CvpError>;
+    async fn task_diff(&self, id: &TaskId, priority: Priority) -> Result<TaskDiff, CvpError>;
     /// Writes a note on a task.
     async fn note(&self, id: &TaskId, note: &str) -> Result<(), CvpError>;
     /// Cancels a task; the answer in CloudVision's words.
@@ -36,20 +36,20 @@ impl Cvp for CvpClient {
         self.inventory().await
     }
 
-    async fn change_controls(&self, urgency: Urgency) -> Result<ChangeControls, CvpError> {
-        self.change_controls(urgency).await
+    async fn change_controls(&self, priority: Priority) -> Result<ChangeControls, CvpError> {
+        self.change_controls(priority).await
     }
 
     async fn task(&self, id: &TaskId) -> Result<Option<Task>, CvpError> {
         self.task(id).await
     }
 
-    async fn compliance(&self, net_element_id: &str, urgency: Urgency) -> Result<Compliance, CvpError> {
-        self.compliance(net_element_id, urgency).await
+    async fn compliance(&self, net_element_id: &str, priority: Priority) -> Result<Compliance, CvpError> {
+        self.compliance(net_element_id, priority).await
     }
 
-    async fn task_diff(&self, id: &TaskId, urgency: Urgency) -> Result<TaskDiff, CvpError> {
-        self.task_diff(id, urgency).await
+    async fn task_diff(&self, id: &TaskId, priority: Priority) -> Result<TaskDiff, CvpError> {
+        self.task_diff(id, priority).await
     }
 
     async fn note(&self, id: &TaskId, note: &str) -> Result<(), CvpError> {

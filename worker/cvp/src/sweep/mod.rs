@@ -9,13 +9,13 @@
 //! Every listed task ends in exactly one [`TaskOutcome`]. The sweep knows CloudVision by the trait [`Cvp`] alone, and its
 //! audience by a callback.
 
-mod act;
 mod api;
+mod first_reading;
 mod listing;
-mod look;
 mod options;
-mod recent;
 mod report;
+mod second_reading;
+mod shared_read;
 #[cfg(test)]
 mod tests;
 
@@ -30,11 +30,11 @@ pub use api::Cvp;
 pub use options::{ConfirmOptions, SweepOptions};
 pub use report::{Action, Afterwards, Failure, Summary, SweepEvent, TaskOutcome, TaskReport};
 
-use crate::client::{CvpError, Urgency};
+use crate::client::{CvpError, Priority};
 use crate::gate::{Attachment, ChangeControlPolicy, Reading, Reason, prefilter};
 use crate::wire::{ChangeControls, InventoryDevice, Task, TaskPage};
 use lockstep_clock::Clock;
-use recent::Recent;
+use shared_read::SharedRead;
 
 /// What a sweep needs.
 #[derive(Clone)]
@@ -62,28 +62,28 @@ impl fmt::Debug for SweepContext {
 pub async fn run(context: SweepContext, options: SweepOptions) -> Result<Summary, CvpError> {
     let (sweep, first) = Sweep::begin(context, options).await?;
     let sweep = Arc::new(sweep);
-    let mut looks = listing::tasks(sweep.clone(), first)
+    let mut readings = listing::tasks(sweep.clone(), first)
         .filter_map({
             let sweep = sweep.clone();
             move |task| std::future::ready(sweep.admit(task))
         })
         .map({
             let sweep = sweep.clone();
-            move |task| sweep.clone().look(task).boxed()
+            move |task| sweep.clone().read_first(task).boxed()
         })
         .buffer_unordered(sweep.options.in_flight.max(1));
     let mut candidates = Vec::new();
-    while let Some(candidate) = looks.next().await {
+    while let Some(candidate) = readings.next().await {
         candidates.extend(candidate?);
     }
-    drop(looks);
+    drop(readings);
     // In the order of their first readings, so that the second ones are due when it is their turn.
     candidates.sort_by_key(|candidate: &Candidate| candidate.reading.at);
-    let mut acts = futures_util::stream::iter(candidates)
-        .map(|candidate| sweep.clone().act(candidate).boxed())
+    let mut outcomes = futures_util::stream::iter(candidates)
+        .map(|candidate| sweep.clone().process(candidate).boxed())
         .buffer_unordered(sweep.options.in_flight.max(1));
-    while acts.next().await.is_some() {}
-    drop(acts);
+    while outcomes.next().await.is_some() {}
+    drop(outcomes);
     Ok(sweep.lock().summary.clone())
 }
 
@@ -101,7 +101,7 @@ struct Sweep {
     inventory: HashMap<String, InventoryDevice>,
     /// The change controls as first read; nothing if they cannot be.
     controls: Option<ChangeControls>,
-    recent_controls: Recent<ChangeControls>,
+    shared_controls: SharedRead<ChangeControls>,
     state: Mutex<State>,
 }
 
@@ -119,7 +119,7 @@ impl Sweep {
         let (first, inventory, controls) = futures_util::join!(
             cvp.tasks(&options.status, 0, options.page),
             cvp.inventory(),
-            cvp.change_controls(Urgency::Ordinary),
+            cvp.change_controls(Priority::Normal),
         );
         let first = first?;
         let warn = |what, error: &CvpError| (context.observe)(SweepEvent::Warning { what, error });
@@ -154,7 +154,7 @@ impl Sweep {
         let sweep = Self {
             inventory: inventory.into_iter().filter_map(by_mac).collect(),
             controls,
-            recent_controls: Recent::default(),
+            shared_controls: SharedRead::default(),
             state: Mutex::default(),
             context,
             options,

@@ -1,10 +1,10 @@
 use std::time::{Duration, Instant};
 
-use lockstep_cvp::client::Urgency;
+use lockstep_cvp::client::Priority;
 use lockstep_cvp::{ComplianceCode, CvpError};
 use lockstep_simulators::cvp::{Endpoint, Fault, Injection, Scenario};
 
-use crate::scene::{Scene, acting, id};
+use crate::scene::{Scene, id, live};
 
 const MAC: &str = "44:4c:a8:00:00:00";
 
@@ -32,7 +32,7 @@ async fn what_is_safe_to_repeat_is_repeated_and_what_is_refused_is_not() {
         scene
             .simulator
             .inject(Injection::new(Endpoint::Compliance, fault.clone()));
-        let error = scene.client.compliance(MAC, Urgency::Ordinary).await.unwrap_err();
+        let error = scene.client.compliance(MAC, Priority::Normal).await.unwrap_err();
         let answered = scene.simulator.count(Endpoint::Compliance);
         assert_eq!(answered, sends, "{fault:?}: {error}");
         // A fault that goes away is not noticed.
@@ -40,7 +40,7 @@ async fn what_is_safe_to_repeat_is_repeated_and_what_is_refused_is_not() {
         scene
             .simulator
             .inject(Injection::new(Endpoint::Compliance, fault.clone()).times(2));
-        let healed = scene.client.compliance(MAC, Urgency::Ordinary).await;
+        let healed = scene.client.compliance(MAC, Priority::Normal).await;
         assert_eq!(healed.is_ok(), sends > 1, "{fault:?}: {healed:?}");
         if let Ok(compliance) = healed {
             assert_eq!(compliance.code.get(), Some(&ComplianceCode::InSync));
@@ -97,7 +97,7 @@ async fn a_cancel_is_sent_again_only_if_it_certainly_had_no_effect() {
             sends,
             "{fault:?}: {error}"
         );
-        assert_eq!(error.may_have_happened(), may, "{fault:?}: {error:?}");
+        assert_eq!(error.may_have_taken_effect(), may, "{fault:?}: {error:?}");
     }
 }
 
@@ -111,15 +111,15 @@ async fn ids_as_numbers_nulls_and_either_end_of_a_page_are_understood() {
             knobs.zeros_left_out = nulls;
         });
         let scene = Scene::new(scenario).await;
-        let mut options = acting();
+        let mut options = live();
         options.page = 7;
-        let (summary, ends) = scene.sweep(options).await;
+        let (summary, outcomes) = scene.sweep(options).await;
         let summary = summary.unwrap();
         assert_eq!(
             (summary.listed, summary.cancelled),
             (25, 10),
             "{numbers} {nulls} {inclusive} {:?}",
-            ends.0
+            outcomes.0
         );
     }
 }
@@ -150,8 +150,8 @@ async fn a_fault_in_the_answer_to_a_cancel_is_looked_into() {
         scene
             .simulator
             .inject(Injection::new(Endpoint::Cancel, fault.clone()).times(1));
-        let (_, ends) = scene.sweep(acting()).await;
-        let seen = (ends.of("1000"), scene.simulator.count(Endpoint::Cancel));
+        let (_, outcomes) = scene.sweep(live()).await;
+        let seen = (outcomes.of("1000"), scene.simulator.count(Endpoint::Cancel));
         assert_eq!(seen, (expected.to_owned(), sends), "{fault:?}");
     }
 }

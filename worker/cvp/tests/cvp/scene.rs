@@ -40,14 +40,14 @@ impl Scene {
     }
 
     /// Sweeps, and checks that every listed task came to exactly one end.
-    pub(crate) async fn sweep(&self, options: SweepOptions) -> (Result<Summary, CvpError>, Ends) {
-        let ends = Arc::new(Mutex::new(BTreeMap::new()));
+    pub(crate) async fn sweep(&self, options: SweepOptions) -> (Result<Summary, CvpError>, Outcomes) {
+        let outcomes = Arc::new(Mutex::new(BTreeMap::new()));
         let observe = {
-            let ends = ends.clone();
+            let outcomes = outcomes.clone();
             move |event: SweepEvent<'_>| {
                 if let SweepEvent::Settled(report) = event {
-                    let twice = lock(&ends).insert(report.task_id.to_string(), report.clone());
-                    assert!(twice.is_none(), "two ends of {}", report.task_id);
+                    let twice = lock(&outcomes).insert(report.task_id.to_string(), report.clone());
+                    assert!(twice.is_none(), "two outcomes of {}", report.task_id);
                 }
             }
         };
@@ -57,23 +57,23 @@ impl Scene {
             observe: Arc::new(observe),
         };
         let summary = run(context, options).await;
-        let ends = Ends(std::mem::take(&mut *lock(&ends)));
+        let outcomes = Outcomes(std::mem::take(&mut *lock(&outcomes)));
         if let Ok(summary) = &summary {
             let ended = summary.cancelled + summary.kept + summary.failed + summary.gone;
             assert_eq!(
                 (summary.listed, ended),
-                (ends.0.len() as u64, summary.listed),
+                (outcomes.0.len() as u64, summary.listed),
                 "{summary:?}"
             );
         }
-        (summary, ends)
+        (summary, outcomes)
     }
 }
 
 /// What became of each task.
-pub(crate) struct Ends(pub(crate) BTreeMap<String, TaskReport>);
+pub(crate) struct Outcomes(pub(crate) BTreeMap<String, TaskReport>);
 
-impl Ends {
+impl Outcomes {
     pub(crate) fn of(&self, task: &str) -> String {
         let outcome = &self.0[task].outcome;
         let action = format!("{:?}", outcome.action()).to_lowercase();
@@ -148,7 +148,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// A sweep that acts, and does not wait long.
-pub(crate) fn acting() -> SweepOptions {
+pub(crate) fn live() -> SweepOptions {
     SweepOptions {
         dry_run: false,
         policy: Policy {

@@ -53,7 +53,7 @@ async fn every_way_of_being_logged_out_leads_to_a_new_login() {
             "{fault:?}"
         );
         assert_eq!(scene.simulator.logins(), 2, "{fault:?}");
-        // One that never ends is not a session that ended.
+        // One that never outcomes is not a session that ended.
         scene
             .simulator
             .inject(Injection::new(Endpoint::Task, fault.clone()));

@@ -4,7 +4,7 @@ use lockstep_simulators::cvp::{
     ChangeControlStatus, ConfigDiff, Endpoint, Scenario, TaskKind, TaskStatus, World,
 };
 
-use crate::scene::{Scene, acting};
+use crate::scene::{Scene, live};
 
 const MAC: &str = "44:4c:a8:00:00:00";
 
@@ -12,18 +12,18 @@ const MAC: &str = "44:4c:a8:00:00:00";
 async fn the_articles_tasks_end_as_in_the_article() {
     let scene =
         Scene::new(Scenario::seed().tuned(|knobs| knobs.cancel_delay = Duration::from_millis(50))).await;
-    let (summary, ends) = scene.sweep(acting()).await;
+    let (summary, outcomes) = scene.sweep(live()).await;
     let summary = summary.unwrap();
     assert_eq!((summary.listed, summary.cancelled, summary.kept), (14, 3, 11));
     let mut cancelled = scene.simulator.cancelled();
     cancelled.sort();
     assert_eq!(cancelled, ["1809", "1810", "1811"]);
     assert_eq!(
-        ends.0["1811"].outcome.answer(),
+        outcomes.0["1811"].outcome.answer(),
         Some("Task cancellation triggered successfully")
     );
     assert_eq!(
-        ends.0["1795"].code.as_ref().unwrap().meaning(),
+        outcomes.0["1795"].code.as_ref().unwrap().meaning(),
         "Extensions are out of sync"
     );
     let note = scene
@@ -35,7 +35,7 @@ async fn the_articles_tasks_end_as_in_the_article() {
     );
 
     // Again: nothing is left to do.
-    let (summary, _) = scene.sweep(acting()).await;
+    let (summary, _) = scene.sweep(live()).await;
     assert_eq!(
         (summary.as_ref().unwrap().listed, summary.unwrap().cancelled),
         (11, 0)
@@ -153,13 +153,13 @@ const KEPT: &[(&str, Change, &str)] = &[
 async fn what_is_not_a_plain_empty_task_is_kept_from_the_start() {
     for (what, change, reason) in KEPT {
         let scene = Scene::new(Scenario::many(1, 100).edited(*change)).await;
-        let (summary, ends) = scene.sweep(acting()).await;
+        let (summary, outcomes) = scene.sweep(live()).await;
         let summary = summary.unwrap();
         // What is not pending is not listed at all.
         assert!(
-            summary.listed == 0 || ends.of("1000").contains(reason),
+            summary.listed == 0 || outcomes.of("1000").contains(reason),
             "{what}: {}",
-            ends.of("1000")
+            outcomes.of("1000")
         );
         assert_eq!(
             (summary.cancelled, scene.simulator.cancelled().len()),
@@ -175,8 +175,12 @@ async fn what_becomes_so_between_the_readings_is_kept() {
         let scene = Scene::new(Scenario::many(1, 100)).await;
         // The first look is over with the difference; the second begins after the note.
         scene.simulator.after(Endpoint::Note, Some("1000"), 1, *change);
-        let (_, ends) = scene.sweep(acting()).await;
-        assert!(ends.of("1000").contains(reason), "{what}: {}", ends.of("1000"));
+        let (_, outcomes) = scene.sweep(live()).await;
+        assert!(
+            outcomes.of("1000").contains(reason),
+            "{what}: {}",
+            outcomes.of("1000")
+        );
         assert_eq!(scene.simulator.changes_to_come(), 0, "{what}");
         assert_eq!(scene.simulator.cancelled().len(), 0, "{what}");
     }
@@ -189,7 +193,7 @@ async fn finished_change_controls_hold_nothing() {
         world.change_controls[0].status = Some(ChangeControlStatus::Completed);
     }))
     .await;
-    let (summary, _) = scene.sweep(acting()).await;
+    let (summary, _) = scene.sweep(live()).await;
     assert_eq!(summary.unwrap().cancelled, 1);
 }
 
@@ -199,7 +203,7 @@ async fn a_race_that_nobody_can_win_is_at_least_told() {
     scene.simulator.after(Endpoint::Cancel, Some("1000"), 1, |world| {
         world.device_mut(MAC).set_code("0001");
     });
-    let (summary, ends) = scene.sweep(acting()).await;
+    let (summary, outcomes) = scene.sweep(live()).await;
     assert_eq!(summary.unwrap().alerts, 1);
-    assert_eq!(ends.of("1000"), "cancelled: no-longer-compliant");
+    assert_eq!(outcomes.of("1000"), "cancelled: no-longer-compliant");
 }

@@ -6,7 +6,7 @@ use super::case::Case;
 use super::case::Part::{self, Compliance as C, Diff as D, Task as T};
 
 /// A field that must be there and hold.
-pub(super) const MUST: &[(Part, &str)] = &[
+pub(super) const REQUIRED: &[(Part, &str)] = &[
     (T, "/workOrderId"),
     (T, "/workOrderUserDefinedStatus"),
     (T, "/createdOnInLongFormat"),
@@ -20,7 +20,7 @@ pub(super) const MUST: &[(Part, &str)] = &[
 ];
 
 /// A field that must hold if it is there.
-pub(super) const MAY: &[(Part, &str)] = &[
+pub(super) const OPTIONAL: &[(Part, &str)] = &[
     (T, "/currentTaskName"),
     (T, "/taskStatus"),
     (T, "/taskStatusBeforeCancel"),
@@ -56,7 +56,7 @@ fn nonsense(pointer: &str) -> Value {
 
 #[test]
 fn what_must_be_there_keeps_the_task_when_it_is_missing_null_or_unreadable() {
-    for (part, pointer) in MUST {
+    for (part, pointer) in REQUIRED {
         let name = pointer.rsplit('/').next().unwrap();
         for missing in [None, Some(Value::Null)] {
             let names = Case::empty().with(*part, pointer, missing.as_ref()).names();
@@ -77,7 +77,7 @@ fn what_must_be_there_keeps_the_task_when_it_is_missing_null_or_unreadable() {
 
 #[test]
 fn what_may_be_missing_keeps_the_task_only_when_it_is_unreadable() {
-    for (part, pointer) in MAY {
+    for (part, pointer) in OPTIONAL {
         for missing in [None, Some(Value::Null)] {
             let names = Case::empty().with(*part, pointer, missing.as_ref()).names();
             assert_eq!(names, Vec::<String>::new(), "{pointer} {missing:?}");
@@ -108,9 +108,9 @@ fn the_device_must_stand_somewhere() {
 #[test]
 fn nothing_that_can_be_broken_alone_lets_a_task_through_that_another_reason_keeps() {
     // Whatever is missing, a device that is out of sync keeps its task.
-    for (part, pointer) in MUST
+    for (part, pointer) in REQUIRED
         .iter()
-        .chain(MAY)
+        .chain(OPTIONAL)
         .filter(|(_, pointer)| *pointer != "/complianceCode")
     {
         let case = Case::empty().with(*part, pointer, None);

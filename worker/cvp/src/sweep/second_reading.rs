@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{Afterwards, Candidate, Failure, Sweep, TaskOutcome, attachment, without_due};
 use crate::ComplianceCode;
-use crate::client::{CvpError, Urgency};
+use crate::client::{CvpError, Priority};
 use crate::gate::{ChangeControlPolicy, Evidence, Reason, Verdict, decide};
 use crate::wire::{ChangeControls, Task, TaskId};
 
@@ -16,20 +16,20 @@ use crate::wire::{ChangeControls, Task, TaskId};
 const LATE: &str = "the answer was lost; the task is Cancelled";
 
 /// A verdict of the second reading.
-enum Second {
+enum SecondReading {
     Cancel,
-    End(TaskOutcome),
+    Ended(TaskOutcome),
 }
 
 impl Sweep {
     /// Brings a candidate to its end.
-    pub(super) async fn act(self: Arc<Self>, candidate: Candidate) {
+    pub(super) async fn process(self: Arc<Self>, candidate: Candidate) {
         let mut code = Some(candidate.reading.code.clone());
-        let outcome = self.end_of(&candidate, &mut code).await;
+        let outcome = self.outcome_of(&candidate, &mut code).await;
         self.settle(&candidate.reading.task, code, outcome);
     }
 
-    async fn end_of(&self, candidate: &Candidate, code: &mut Option<ComplianceCode>) -> TaskOutcome {
+    async fn outcome_of(&self, candidate: &Candidate, code: &mut Option<ComplianceCode>) -> TaskOutcome {
         let task = &candidate.reading.task;
         if self.tasks_on_device(task) > 1 {
             return TaskOutcome::kept(BTreeSet::from([Reason::SeveralTasks]));
@@ -55,11 +55,11 @@ impl Sweep {
                 .read_again(candidate, code, controls.as_deref(), lost.as_ref())
                 .await
             {
-                Second::End(outcome) => return outcome,
-                Second::Cancel if self.options.dry_run => {
+                SecondReading::Ended(outcome) => return outcome,
+                SecondReading::Cancel if self.options.dry_run => {
                     return TaskOutcome::kept(BTreeSet::from([Reason::DryRun]));
                 }
-                Second::Cancel => {}
+                SecondReading::Cancel => {}
             }
             match self.cancel(task).await {
                 Ok(outcome) => return outcome,
@@ -102,17 +102,17 @@ impl Sweep {
         code: &mut Option<ComplianceCode>,
         controls: Option<&ChangeControls>,
         lost: Option<&CvpError>,
-    ) -> Second {
+    ) -> SecondReading {
         let (id, cvp) = (candidate.reading.task.task_id(), &self.context.cvp);
         let (task, compliance, diff) = futures_util::join!(
             cvp.task(&id),
-            cvp.compliance(candidate.reading.task.device(), Urgency::Urgent),
-            cvp.task_diff(&id, Urgency::Urgent),
+            cvp.compliance(candidate.reading.task.device(), Priority::High),
+            cvp.task_diff(&id, Priority::High),
         );
         let task = match task {
             Ok(task) => task,
             Err(error) => {
-                return Second::End(TaskOutcome::Kept {
+                return SecondReading::Ended(TaskOutcome::Kept {
                     reasons: BTreeSet::from([Reason::TaskUnreadable]),
                     error: Some(error.to_string()),
                 });
@@ -122,11 +122,11 @@ impl Sweep {
             (None, Some(task)) => task,
             // Late, but ours.
             (Some(_), Some(task)) if lost.is_some() && task.is("Cancelled") => {
-                return Second::End(self.cancelled(&task, LATE.to_owned()).await);
+                return SecondReading::Ended(self.check_after_cancel(&task, LATE.to_owned()).await);
             }
             (status, _) => {
                 let status = status.unwrap_or_default();
-                return Second::End(TaskOutcome::Gone { status });
+                return SecondReading::Ended(TaskOutcome::Gone { status });
             }
         };
         *code = compliance
@@ -148,13 +148,13 @@ impl Sweep {
         }
         match decide(&evidence, &policy, self.now()) {
             Verdict::Cancel if self.stopped() => {
-                Second::End(TaskOutcome::kept(BTreeSet::from([Reason::Stopped])))
+                SecondReading::Ended(TaskOutcome::kept(BTreeSet::from([Reason::Stopped])))
             }
-            Verdict::Cancel => Second::Cancel,
+            Verdict::Cancel => SecondReading::Cancel,
             Verdict::Keep(reasons) => {
                 let error = compliance.err().or(diff.err()).map(|error| error.to_string());
                 let reasons = without_due(reasons);
-                Second::End(TaskOutcome::Kept { reasons, error })
+                SecondReading::Ended(TaskOutcome::Kept { reasons, error })
             }
         }
     }
@@ -169,8 +169,8 @@ impl Sweep {
             );
             return None;
         }
-        let read = async || self.context.cvp.change_controls(Urgency::Urgent).await;
-        self.recent_controls.get(read).await
+        let read = async || self.context.cvp.change_controls(Priority::High).await;
+        self.shared_controls.get(read).await
     }
 
     /// Cancels a task and waits for the end of it.
@@ -181,23 +181,23 @@ impl Sweep {
         let id = task.task_id();
         let (error, wait) = match self.context.cvp.cancel(&id).await {
             Ok(answer) => return Ok(self.confirm(task, answer).await),
-            Err(error) if error.may_have_happened() => (error, self.options.confirm.lost),
+            Err(error) if error.may_have_taken_effect() => (error, self.options.confirm.lost),
             Err(error) => (error, Duration::ZERO),
         };
         // Instead of sending it again, the task is asked.
-        match self.watch(&id, wait).await {
-            Watched::Cancelled if error.may_have_happened() => {
-                Ok(self.cancelled(task, LATE.to_owned()).await)
+        match self.wait_for_end(&id, wait).await {
+            EndState::Cancelled if error.may_have_taken_effect() => {
+                Ok(self.check_after_cancel(task, LATE.to_owned()).await)
             }
-            Watched::Cancelled => Ok(TaskOutcome::Gone {
+            EndState::Cancelled => Ok(TaskOutcome::Gone {
                 status: "Cancelled".to_owned(),
             }),
-            Watched::Ended(status) => Ok(TaskOutcome::Gone { status }),
-            Watched::Pending if error.may_have_happened() => Err(error),
-            Watched::Pending | Watched::Unreadable if !error.may_have_happened() => {
+            EndState::Ended(status) => Ok(TaskOutcome::Gone { status }),
+            EndState::Pending if error.may_have_taken_effect() => Err(error),
+            EndState::Pending | EndState::Unreadable if !error.may_have_taken_effect() => {
                 Ok(failed(Failure::Refused, &error))
             }
-            Watched::Pending | Watched::Unreadable => Ok(failed(Failure::Lost, &error)),
+            EndState::Pending | EndState::Unreadable => Ok(failed(Failure::Lost, &error)),
         }
     }
 
@@ -206,33 +206,36 @@ impl Sweep {
             failure: Failure::Unconfirmed,
             error,
         };
-        match self.watch(&task.task_id(), self.options.confirm.deadline).await {
-            Watched::Cancelled => self.cancelled(task, answer).await,
-            Watched::Ended(status) => unconfirmed(format!(
+        match self
+            .wait_for_end(&task.task_id(), self.options.confirm.deadline)
+            .await
+        {
+            EndState::Cancelled => self.check_after_cancel(task, answer).await,
+            EndState::Ended(status) => unconfirmed(format!(
                 "CloudVision answered {answer:?}, but the task ended as {status}; look at it"
             )),
-            Watched::Pending => unconfirmed(format!(
+            EndState::Pending => unconfirmed(format!(
                 "CloudVision answered {answer:?}, but the task is not Cancelled after {} s; look at it",
                 self.options.confirm.deadline.as_secs()
             )),
-            Watched::Unreadable => unconfirmed(format!(
+            EndState::Unreadable => unconfirmed(format!(
                 "CloudVision answered {answer:?}, but the task cannot be read any more; look at it"
             )),
         }
     }
 
     /// Reads a task until it ended, or for so long.
-    async fn watch(&self, id: &TaskId, patience: Duration) -> Watched {
-        let deadline = Instant::now() + patience;
+    async fn wait_for_end(&self, id: &TaskId, timeout: Duration) -> EndState {
+        let deadline = Instant::now() + timeout;
         let mut pause = self.options.confirm.first;
         loop {
             let seen = match self.context.cvp.task(id).await {
-                Ok(Some(task)) if task.is("Cancelled") => return Watched::Cancelled,
+                Ok(Some(task)) if task.is("Cancelled") => return EndState::Cancelled,
                 Ok(task) => match ended(task.as_ref()) {
-                    Some(status) => return Watched::Ended(status),
-                    None => Watched::Pending,
+                    Some(status) => return EndState::Ended(status),
+                    None => EndState::Pending,
                 },
-                Err(_) => Watched::Unreadable,
+                Err(_) => EndState::Unreadable,
             };
             if Instant::now() + pause > deadline {
                 return seen;
@@ -243,8 +246,8 @@ impl Sweep {
     }
 
     /// The last look: whether the device is still compliant.
-    async fn cancelled(&self, task: &Task, answer: String) -> TaskOutcome {
-        let compliance = self.context.cvp.compliance(task.device(), Urgency::Urgent).await;
+    async fn check_after_cancel(&self, task: &Task, answer: String) -> TaskOutcome {
+        let compliance = self.context.cvp.compliance(task.device(), Priority::High).await;
         let code = compliance
             .ok()
             .and_then(|compliance| compliance.code.get().cloned());
@@ -266,7 +269,7 @@ impl Sweep {
 }
 
 /// What became of a task that is watched.
-enum Watched {
+enum EndState {
     Cancelled,
     /// It is finished in another way, or unknown.
     Ended(String),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use lockstep_simulators::cvp::{ConfigDiff, Endpoint, Fault, Injection, Scenario, Task, TaskKind};
 
-use crate::scene::{Scene, acting};
+use crate::scene::{Scene, live};
 
 /// A little of everything; only 1 and 2 may be cancelled.
 fn mixture() -> Scenario {
@@ -80,7 +80,7 @@ async fn no_fault_cancels_what_the_gate_keeps() {
                 let injection = Injection::new(endpoint, fault.clone());
                 let injection = if once { injection.times(1) } else { injection };
                 scene.simulator.inject(injection);
-                let (summary, _) = scene.sweep(acting()).await;
+                let (summary, _) = scene.sweep(live()).await;
                 let done = scene.simulator.cancelled();
                 let what = format!("{fault:?} at {endpoint:?}, once: {once}, {summary:?}");
                 // What always answers so is taken at its word: a release that never heard of differences of tasks, and a

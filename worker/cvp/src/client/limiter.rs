@@ -7,49 +7,49 @@ use tokio::sync::oneshot;
 
 /// Who goes first where several wait. Between check and cancel every moment counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Urgency {
+pub enum Priority {
     /// Finding out.
-    Ordinary,
+    Normal,
     /// The second reading, the cancel and what follows.
-    Urgent,
+    High,
 }
 
-/// A bounded number of permits.
+/// A bounded number of limiter.
 #[derive(Clone, Debug)]
-pub(crate) struct Permits(Arc<Mutex<Queue>>);
+pub(crate) struct ConcurrencyLimiter(Arc<Mutex<Queue>>);
 
 #[derive(Debug)]
 struct Queue {
     free: usize,
-    urgent: VecDeque<oneshot::Sender<Permit>>,
-    ordinary: VecDeque<oneshot::Sender<Permit>>,
+    high: VecDeque<oneshot::Sender<Permit>>,
+    normal: VecDeque<oneshot::Sender<Permit>>,
 }
 
 /// The right to one request; given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Permit(Option<Arc<Mutex<Queue>>>);
 
-impl Permits {
+impl ConcurrencyLimiter {
     pub(crate) fn new(count: usize) -> Self {
         Self(Arc::new(Mutex::new(Queue {
             free: count.max(1),
-            urgent: VecDeque::new(),
-            ordinary: VecDeque::new(),
+            high: VecDeque::new(),
+            normal: VecDeque::new(),
         })))
     }
 
     /// Waits for a permit. Dropping the wait loses nothing.
-    pub(crate) async fn acquire(&self, urgency: Urgency) -> Permit {
+    pub(crate) async fn acquire(&self, priority: Priority) -> Permit {
         let waiting = {
             let mut queue = lock(&self.0);
             if queue.free > 0 {
                 queue.free -= 1;
                 return Permit(Some(self.0.clone()));
             }
-            let (hand, waiting) = oneshot::channel();
-            match urgency {
-                Urgency::Urgent => queue.urgent.push_back(hand),
-                Urgency::Ordinary => queue.ordinary.push_back(hand),
+            let (sender, waiting) = oneshot::channel();
+            match priority {
+                Priority::High => queue.high.push_back(sender),
+                Priority::Normal => queue.normal.push_back(sender),
             }
             waiting
         };
@@ -68,8 +68,8 @@ impl Drop for Permit {
         loop {
             let next = {
                 let mut queue = lock(&queue);
-                let next = queue.urgent.pop_front();
-                let next = next.or_else(|| queue.ordinary.pop_front());
+                let next = queue.high.pop_front();
+                let next = next.or_else(|| queue.normal.pop_front());
                 if next.is_none() {
                     queue.free += 1;
                 }
@@ -100,15 +100,15 @@ mod tests {
 
     #[tokio::test]
     async fn the_urgent_go_first_and_nothing_is_lost() {
-        let permits = Permits::new(1);
-        let first = permits.acquire(Urgency::Ordinary).await;
-        let mut ordinary = Box::pin(permits.acquire(Urgency::Ordinary));
-        let mut given_up = Box::pin(permits.acquire(Urgency::Urgent));
-        let mut urgent = Box::pin(permits.acquire(Urgency::Urgent));
+        let limiter = ConcurrencyLimiter::new(1);
+        let first = limiter.acquire(Priority::Normal).await;
+        let mut ordinary = Box::pin(limiter.acquire(Priority::Normal));
+        let mut dropped = Box::pin(limiter.acquire(Priority::High));
+        let mut urgent = Box::pin(limiter.acquire(Priority::High));
         assert!((&mut ordinary).now_or_never().is_none());
-        assert!((&mut given_up).now_or_never().is_none());
+        assert!((&mut dropped).now_or_never().is_none());
         assert!((&mut urgent).now_or_never().is_none());
-        drop(given_up);
+        drop(dropped);
 
         drop(first);
         assert!(
@@ -119,7 +119,7 @@ mod tests {
         drop(second);
         // Handed over, and dropped before anybody looked.
         drop(ordinary);
-        assert!(permits.acquire(Urgency::Ordinary).now_or_never().is_some());
-        assert_eq!(lock(&permits.0).free, 1);
+        assert!(limiter.acquire(Priority::Normal).now_or_never().is_some());
+        assert_eq!(lock(&limiter.0).free, 1);
     }
 }

@@ -5,14 +5,14 @@ use tokio::sync::Mutex;
 
 /// Something that is read for many at once. Whoever asks gets a reading that began after it asked.
 #[derive(Debug)]
-pub(super) struct Recent<T> {
+pub(super) struct SharedRead<T> {
     /// How many readings began.
     begun: AtomicU64,
     /// The last reading and its number; held while one is under way.
     last: Mutex<Option<(u64, Option<Arc<T>>)>>,
 }
 
-impl<T> Default for Recent<T> {
+impl<T> Default for SharedRead<T> {
     fn default() -> Self {
         Self {
             begun: AtomicU64::new(0),
@@ -21,7 +21,7 @@ impl<T> Default for Recent<T> {
     }
 }
 
-impl<T> Recent<T> {
+impl<T> SharedRead<T> {
     /// A reading that began after this was called; nothing if it failed.
     pub(super) async fn get<E>(&self, read: impl AsyncFnOnce() -> Result<T, E>) -> Option<Arc<T>> {
         let asked = self.begun.load(Ordering::SeqCst);
@@ -49,7 +49,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn readings_are_shared_and_none_began_before_it_was_asked_for() {
-        let (recent, reads) = (Recent::default(), AtomicU64::new(0));
+        let (shared, reads) = (SharedRead::default(), AtomicU64::new(0));
         let start = Instant::now();
         let ask = async |at: u64| {
             sleep(Duration::from_millis(at)).await;
@@ -60,7 +60,7 @@ mod tests {
                 sleep(Duration::from_millis(50)).await;
                 Ok::<_, ()>(began)
             };
-            let began = *recent.get(read).await.unwrap();
+            let began = *shared.get(read).await.unwrap();
             assert!(
                 began >= asked,
                 "asked {:?} began {:?}",
