@@ -1,20 +1,20 @@
-//! How many requests are under way at once, and who goes first.
+//! Limits the concurrent requests, with two priorities.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// Who goes first where several wait. Between check and cancel every moment counts.
+/// The order of waiting requests. The time between the second reading and the cancel must be short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Priority {
-    /// Finding out.
+    /// First readings and lists.
     Normal,
-    /// The second reading, the cancel and what follows.
+    /// The second reading, the cancel, and the checks after it.
     High,
 }
 
-/// A bounded number of limiter.
+/// Gives out a fixed number of permits.
 #[derive(Clone, Debug)]
 pub(crate) struct ConcurrencyLimiter(Arc<Mutex<Queue>>);
 
@@ -25,7 +25,7 @@ struct Queue {
     normal: VecDeque<oneshot::Sender<Permit>>,
 }
 
-/// The right to one request; given back when dropped.
+/// The right to send one request, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Permit(Option<Arc<Mutex<Queue>>>);
 
@@ -38,7 +38,7 @@ impl ConcurrencyLimiter {
         })))
     }
 
-    /// Waits for a permit. Dropping the wait loses nothing.
+    /// Waits for a permit. Cancel-safe.
     pub(crate) async fn acquire(&self, priority: Priority) -> Permit {
         let waiting = {
             let mut queue = lock(&self.0);
@@ -55,7 +55,7 @@ impl ConcurrencyLimiter {
         };
         waiting
             .await
-            .expect("hands are only dropped together with the queue, which we hold")
+            .expect("senders are dropped only with the queue, which this limiter holds")
     }
 }
 
@@ -79,7 +79,7 @@ impl Drop for Permit {
                 permit.0 = None;
                 return;
             };
-            // Who stopped waiting hands it back, and the next one gets it.
+            // A waiter that was cancelled returns the permit, and the next one gets it.
             match next.send(permit) {
                 Ok(()) => return,
                 Err(back) => permit = back,
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_urgent_go_first_and_nothing_is_lost() {
+    async fn high_priority_goes_first_and_no_permit_is_lost() {
         let limiter = ConcurrencyLimiter::new(1);
         let first = limiter.acquire(Priority::Normal).await;
         let mut ordinary = Box::pin(limiter.acquire(Priority::Normal));
@@ -113,11 +113,11 @@ mod tests {
         drop(first);
         assert!(
             (&mut ordinary).now_or_never().is_none(),
-            "the urgent one is first"
+            "the high priority goes first"
         );
         let second = urgent.now_or_never().unwrap();
         drop(second);
-        // Handed over, and dropped before anybody looked.
+        // The permit was passed on, and the waiter is dropped without taking it.
         drop(ordinary);
         assert!(limiter.acquire(Priority::Normal).now_or_never().is_some());
         assert_eq!(lock(&limiter.0).free, 1);

@@ -1,4 +1,4 @@
-//! Logging in and out.
+//! Logs in and out.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use super::session::{Authentication, Login};
 
 const CALL: &str = "log in";
 
-/// How long to wait for the answer to a logout: nothing depends on it.
+/// The timeout of a logout, on which nothing depends.
 const LOGOUT: Duration = Duration::from_secs(5);
 
 #[derive(Deserialize)]
@@ -45,7 +45,7 @@ impl Login for CvpClient {
                 node: name,
                 reason: "403 Forbidden".to_owned(),
             },
-            // At the login, every error of CloudVision's own is about who we are.
+            // An error code of CloudVision in the answer to a login is always about the credentials.
             Fault::Refused { code, reason } if code.parse::<StatusCode>().is_err() => {
                 CvpError::LoginRefused {
                     node: name,
@@ -95,9 +95,12 @@ impl CvpClient {
         let (status, headers) = (answer.status(), answer.headers().clone());
         let body = read_body(answer).await?;
         classify(status, &headers, &body, self.clock.now())?;
-        // The error of a parser may quote what it read, which may be the session.
+        // The parse error is dropped, because it may quote the session.
         let logged_in: LoggedIn = serde_json::from_slice(&body).map_err(|_| {
-            Fault::Unreadable("the answer to the login is no JSON; is this CloudVision?".to_owned())
+            Fault::Unreadable(
+                "the answer to the login is not JSON; check that the address is that of CloudVision"
+                    .to_owned(),
+            )
         })?;
         let cookies = Cookies::of(&headers);
         let session_id = logged_in.session_id.filter(|id| !id.expose_secret().is_empty());
@@ -109,7 +112,7 @@ impl CvpClient {
         Ok(Authentication::Login { session_id, cookies })
     }
 
-    /// A token needs no login; one request shows whether it is any good, and the node.
+    /// A token needs no login. One request checks the token and the node.
     async fn by_token(&self, node: usize, token: &SecretString) -> Result<Authentication, Fault> {
         let request = self
             .http
@@ -127,7 +130,7 @@ impl CvpClient {
         Ok(Authentication::Token(token.clone()))
     }
 
-    /// Ends the session, if there is one of a user. That it fails is no matter: it ends by itself.
+    /// Ends the session of a user, if there is one. A failure does no harm, because sessions expire.
     pub async fn log_out(&self) {
         let Some(session) = self.sessions.take() else {
             return;
@@ -151,7 +154,7 @@ impl CvpClient {
     }
 }
 
-/// An error with its causes, in one line.
+/// An error with its chain of causes, in one line.
 fn reason(error: &CvpError) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);

@@ -1,7 +1,7 @@
-//! The client of one CloudVision cluster: a session, its nodes, what answers mean, and what is sent again.
+//! The client of one CloudVision cluster. It keeps a session, selects a node, classifies answers, and retries.
 //!
-//! It is tolerant in reading and strict in acting: whatever changes something is sent again only if it certainly had no
-//! effect. One session serves all requests; however many notice that it ended, there is one new login.
+//! It reads answers tolerantly and acts strictly: a request that changes something is repeated only if it certainly had no effect.
+//! All requests share one session. When it ends, there is one new login, however many requests fail at once.
 
 mod calls;
 mod cookies;
@@ -40,14 +40,14 @@ pub struct CvpClient {
     clock: Arc<dyn Clock>,
     sessions: Sessions,
     limiter: ConcurrencyLimiter,
-    /// Before this, nothing is sent: CloudVision asked to slow down.
+    /// No request is sent before this time, because CloudVision limits the rate.
     not_before: Mutex<Option<Instant>>,
     version: OnceCell<Version>,
     diff_service: OptionalService,
 }
 
 impl CvpClient {
-    /// A client for a cluster. `http` brings TLS, proxies and the time limit of connecting; it must not follow redirects.
+    /// Makes a client. `http` has the settings for TLS, proxies and the connect timeout; it must not follow redirects.
     pub fn new(http: reqwest::Client, options: ClientOptions, clock: Arc<dyn Clock>) -> Self {
         Self {
             http,

@@ -3,10 +3,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long an absence is believed: clusters are upgraded.
+/// How long a missing service is remembered, since a cluster may be upgraded.
 const REMEMBERED: Duration = Duration::from_mins(10);
 
-/// Whether a service that not all releases have is there, as far as was seen.
+/// Remembers whether the cluster has a service that not all releases have.
 #[derive(Debug, Default)]
 pub(super) struct OptionalService(Mutex<Seen>);
 
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn an_absence_ends_and_a_presence_does_not() {
+    async fn a_missing_service_is_forgotten_and_an_available_one_is_not() {
         let service = OptionalService::default();
         assert!(!service.is_missing() && !service.was_available());
         service.remember_missing();

@@ -1,4 +1,4 @@
-//! One request of the API, sent as often as it takes and may be.
+//! Sends a request of the API, with retries.
 
 use std::borrow::Cow;
 use std::sync::PoisonError;
@@ -17,13 +17,13 @@ use super::limiter::Priority;
 use super::retry::{Attempts, NodeChoice, RetryDecision, Retryability, next, pause};
 use super::session::Session;
 
-/// The longest answer that is read.
+/// The largest answer, in bytes.
 const MAX_BODY: usize = 256 << 20;
 
 /// A request of the API.
 #[derive(Clone, Debug)]
 pub(super) struct Call<'a> {
-    /// What it does, for people.
+    /// What the request does, for error texts.
     pub(super) name: &'static str,
     pub(super) method: Method,
     pub(super) path: Path<'a>,
@@ -33,7 +33,7 @@ pub(super) struct Call<'a> {
     pub(super) priority: Priority,
 }
 
-/// Where something is.
+/// The path of a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Path<'a> {
     /// Below `/web`, or `/cvpservice` in the cloud.
@@ -51,7 +51,7 @@ impl CvpClient {
         }
     }
 
-    /// Sends a request, and reads its answer. What cannot be read is a fault of the node, and attempts elsewhere.
+    /// Sends a request and reads its answer. If the answer cannot be read, the next node is tried.
     pub(super) async fn call<T>(
         &self,
         call: &Call<'_>,
@@ -120,7 +120,7 @@ impl CvpClient {
         }
     }
 
-    /// Waits before the next try, but not beyond the deadline.
+    /// Waits for the retry delay, but not beyond the deadline.
     async fn wait_before_retry(&self, sends: u32, asked: Option<Duration>, deadline: Instant) {
         let random = rand::random();
         let pause = pause(&self.options.retry, sends, asked, random);
@@ -148,7 +148,7 @@ impl CvpClient {
         Ok(body)
     }
 
-    /// Nobody sends anything before this.
+    /// Holds all requests back for a time.
     fn slow_down(&self, wait: Duration) {
         let until = Instant::now() + wait;
         let mut not_before = self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
@@ -163,12 +163,14 @@ impl CvpClient {
     }
 }
 
-/// Reads an answer, up to a bound.
+/// Reads an answer of limited size.
 pub(super) async fn read_body(mut answer: Response) -> Result<Bytes, Fault> {
     let mut body = BytesMut::new();
     while let Some(chunk) = answer.chunk().await.map_err(Fault::of)? {
         if body.len() + chunk.len() > MAX_BODY {
-            return Err(Fault::Unreadable(format!("it is longer than {MAX_BODY} bytes")));
+            return Err(Fault::Unreadable(format!(
+                "the answer is longer than {MAX_BODY} bytes"
+            )));
         }
         body.extend_from_slice(&chunk);
     }

@@ -1,49 +1,49 @@
-//! What to do after something went wrong: a pure decision, and the pauses between tries.
+//! Decides what to do after a failed attempt, and computes the retry delays. Pure.
 
 use std::time::Duration;
 
 use super::fault::Fault;
 use super::options::RetryOptions;
 
-/// Whether a request may be sent again although it may have had its effect.
+/// Whether a request may be sent again although it may have been executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Retryability {
-    /// It changes nothing, or nothing more the second time.
+    /// Executing it twice has the same effect as executing it once.
     Idempotent,
-    /// Only if it certainly had no effect.
+    /// It may be sent again only if it certainly was not executed.
     OnlyIfNotExecuted,
 }
 
-/// What was attempts before.
+/// The attempts so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Attempts {
-    /// How often it was sent, or could not be sent.
+    /// How often the request was sent, or could not be sent.
     pub(super) sends: u32,
-    /// For how many of them the session had ended.
+    /// How many of them failed because the session had ended.
     pub(super) logins: u32,
 }
 
-/// What to do next.
+/// What to do after a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RetryDecision {
     GiveUp,
-    /// Log in again, and send it again.
+    /// Log in, then send the request again.
     LogIn,
-    /// Send it again after a pause, which is at least as long as the server asks for.
+    /// Send the request again after a delay, which is at least as long as the server asks for.
     Retry {
         node: NodeChoice,
         wait: Option<Duration>,
     },
 }
 
-/// Where to send it.
+/// The node to send the request to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NodeChoice {
     Same,
     Next,
 }
 
-/// Decides what to do after a fault.
+/// Decides what to do after a failed attempt.
 pub(super) fn next(
     fault: &Fault,
     retryability: Retryability,
@@ -52,16 +52,16 @@ pub(super) fn next(
 ) -> RetryDecision {
     let retry = |node, wait| RetryDecision::Retry { node, wait };
     let decision = match fault {
-        // Refused before anything was done. A second session that ends at once is not ended: it is not accepted.
+        // The request was not executed. If a second session ends at once, CloudVision does not accept it.
         Fault::LoggedOut(_) if attempts.logins < 2 => return RetryDecision::LogIn,
         Fault::Throttled(wait) => retry(NodeChoice::Same, *wait),
         Fault::Unreachable(_) | Fault::Certificate(_) => retry(NodeChoice::Next, None),
-        Fault::TimedOut | Fault::Broken(_) | Fault::Unreadable(_)
+        Fault::TimedOut | Fault::ConnectionLost(_) | Fault::Unreadable(_)
             if retryability == Retryability::Idempotent =>
         {
             retry(NodeChoice::Next, None)
         }
-        // Mostly the service behind, not the node: leaving it ends everybody's session.
+        // The cause is mostly a service of the cluster, not the node, and switching the node ends the session of all requests.
         Fault::Unavailable(_, wait) if retryability == Retryability::Idempotent => retry(
             if attempts.sends < 2 {
                 NodeChoice::Same
@@ -72,7 +72,7 @@ pub(super) fn next(
         ),
         Fault::LoggedOut(_)
         | Fault::TimedOut
-        | Fault::Broken(_)
+        | Fault::ConnectionLost(_)
         | Fault::Unreadable(_)
         | Fault::Unavailable(..)
         | Fault::Refused { .. }
@@ -85,8 +85,8 @@ pub(super) fn next(
     decision
 }
 
-/// How long to wait before the next try: doubling, between half and all of it, `random` deciding (0 to 1). No less than the
-/// server asks for, with the same jitter on top, so that those it turned away do not come back together.
+/// The delay before the next attempt. It doubles each time; `random` (0 to 1) selects a value between half and all of it. It is at
+/// least what the server asks for, plus jitter, so that clients do not return at the same time.
 pub(super) fn pause(options: &RetryOptions, sends: u32, asked: Option<Duration>, random: f64) -> Duration {
     let doubled = options
         .first
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_have_had_an_effect_is_not_sent_again_unless_that_is_harmless() {
+    fn a_request_that_may_have_been_executed_is_repeated_only_if_idempotent() {
         let wait = Some(Duration::from_secs(1));
         let retry = |node, wait| RetryDecision::Retry { node, wait };
         let refused = || Fault::Refused {
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_double_with_jitter_and_respect_the_server() {
+    fn delays_double_with_jitter_and_respect_the_server() {
         let millis = |sends, asked, random| pause(&OPTIONS, sends, asked, random).as_millis();
         assert_eq!((millis(1, None, 0.0), millis(1, None, 1.0)), (50, 100));
         assert_eq!((millis(2, None, 1.0), millis(9, None, 1.0)), (200, 300));

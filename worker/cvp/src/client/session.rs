@@ -1,4 +1,4 @@
-//! The one session of a client: logged in once for all requests that need it, on the node that works.
+//! The session that all requests of a client share, and the node that it is on.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,20 +11,20 @@ use tokio::time::Instant;
 use super::cookies::Cookies;
 use super::error::CvpError;
 
-/// How long a refused login is remembered instead of tried again: accounts get locked.
+/// How long a refused login is not repeated, because repeated failures lock the account.
 const REFUSAL: Duration = Duration::from_mins(1);
 
-/// A session as requests use it.
+/// The session of a request.
 #[derive(Clone, Debug)]
 pub(super) struct Session {
-    /// Grows with every login.
+    /// Raised by each login and each switch of the node.
     pub(super) generation: u64,
-    /// Which node it is on.
+    /// The index of its node.
     pub(super) node: usize,
     pub(super) authentication: Arc<Authentication>,
 }
 
-/// What shows who we are.
+/// How requests of a session are authenticated.
 #[derive(Debug)]
 pub(super) enum Authentication {
     /// A login by user and password.
@@ -37,7 +37,7 @@ pub(super) enum Authentication {
 }
 
 impl Authentication {
-    /// Shows it with a request to this path.
+    /// Adds the headers to a request to this path.
     pub(super) fn apply(&self, request: RequestBuilder, path: &str) -> RequestBuilder {
         match self {
             Self::Token(token) => request.bearer_auth(token.expose_secret()),
@@ -64,21 +64,21 @@ fn sensitive(text: &str) -> Option<HeaderValue> {
 
 /// Logs in to a node.
 pub(super) trait Login {
-    /// How many nodes there are.
+    /// The number of nodes.
     fn nodes(&self) -> usize;
 
-    /// One login.
+    /// Logs in to one node.
     async fn log_in(&self, node: usize) -> Result<Authentication, CvpError>;
 
-    /// What it is when no node could be logged in to.
+    /// The error after the login failed on all nodes.
     fn exhausted(&self, failures: Vec<(usize, CvpError)>) -> CvpError;
 }
 
-/// Keeps the session.
+/// Holds the shared session.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     state: Mutex<State>,
-    /// Held during a login, so that there is one at a time.
+    /// Held during a login, so that only one runs at a time.
     login_lock: tokio::sync::Mutex<()>,
 }
 
@@ -87,14 +87,14 @@ struct State {
     generation: u64,
     node: usize,
     authentication: Option<Arc<Authentication>>,
-    /// How many logins ended, well or badly.
+    /// How many logins ended, with or without success.
     logins: u64,
-    /// How the last one failed, if it did.
+    /// When and why the last login failed, if it did.
     failure: Option<(Instant, CvpError)>,
 }
 
 impl Sessions {
-    /// The session there is, or a new one. Who comes while a login is under way gets what comes of it, also if it fails.
+    /// Returns the session, or logs in. Callers that arrive during a login get its result, also if it fails.
     pub(super) async fn get(&self, login: &impl Login) -> Result<Session, CvpError> {
         let logins = {
             let state = self.lock();
@@ -138,7 +138,7 @@ impl Sessions {
         }
     }
 
-    /// The session ended. Says so once, however many requests noticed.
+    /// Drops a session that has ended. Repeated calls for the same generation have no effect.
     pub(super) fn expire(&self, generation: u64) {
         let mut state = self.lock();
         if state.generation == generation {
@@ -146,18 +146,18 @@ impl Sessions {
         }
     }
 
-    /// The node does not work: the next login begins with the one after it.
+    /// Drops the session, so that the next login begins with the next node. Repeated calls for the same generation have no effect.
     pub(super) fn switch_node(&self, generation: u64, nodes: usize) {
         let mut state = self.lock();
         if state.generation == generation && nodes > 1 {
             state.authentication = None;
             state.node = (state.node + 1) % nodes;
-            // Who noticed late must not leave the next node, too.
+            // A late caller must not switch again.
             state.generation += 1;
         }
     }
 
-    /// Takes the session away, if there is one: for logging out.
+    /// Removes the session, if there is one, for a logout.
     pub(super) fn take(&self) -> Option<Session> {
         let mut state = self.lock();
         let (generation, node) = (state.generation, state.node);
@@ -175,7 +175,7 @@ impl Sessions {
 }
 
 impl State {
-    /// What needs no login: the session, or that it was refused just now.
+    /// The result without a login: the session, or a recent refusal.
     fn known(&self) -> Option<Result<Session, CvpError>> {
         if let Some(authentication) = &self.authentication {
             return Some(Ok(Session {
@@ -193,7 +193,7 @@ impl State {
     }
 }
 
-/// Tries the nodes one after another. A refusal ends it: the nodes share their users.
+/// Logs in to the first node that works. A refused login ends it, because all nodes have the same users.
 async fn log_in_to_any(login: &impl Login, first: usize) -> Result<(usize, Authentication), CvpError> {
     let count = login.nodes();
     let mut failures = Vec::with_capacity(count);
@@ -216,7 +216,7 @@ mod tests {
 
     use super::*;
 
-    /// Nodes that answer as told, and count.
+    /// Nodes with scripted answers, which count logins.
     struct Nodes {
         answers: Vec<Option<bool>>,
         logins: AtomicUsize,
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn however_many_notice_there_is_one_login() {
+    async fn many_requests_cause_one_login() {
         let (sessions, nodes) = (Sessions::default(), Nodes::new(&[Some(true)]));
         assert!(get_many(&sessions, &nodes).await.iter().all(Result::is_ok));
         assert_eq!(nodes.logins(), 1);
@@ -279,28 +279,28 @@ mod tests {
         );
         sessions.expire(1);
         assert!(get_many(&sessions, &nodes).await.iter().all(Result::is_ok));
-        assert_eq!(nodes.logins(), 2, "who is late does not end the new session");
+        assert_eq!(nodes.logins(), 2, "a late request does not end the new session");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_failure_is_shared_and_a_refusal_remembered() {
+    async fn a_failed_login_is_shared_and_a_refused_one_remembered() {
         let (sessions, nodes) = (Sessions::default(), Nodes::new(&[None, None]));
         assert!(get_many(&sessions, &nodes).await.iter().all(Result::is_err));
         assert_eq!(nodes.logins(), 2, "each node once");
         sessions.get(&nodes).await.unwrap_err();
-        assert_eq!(nodes.logins(), 4, "what is_transient is tried again");
+        assert_eq!(nodes.logins(), 4, "a transient failure is retried");
 
         let (sessions, nodes) = (Sessions::default(), Nodes::new(&[Some(false), Some(true)]));
         assert!(get_many(&sessions, &nodes).await.iter().all(Result::is_err));
         sessions.get(&nodes).await.unwrap_err();
-        assert_eq!(nodes.logins(), 1, "no account is locked by us");
+        assert_eq!(nodes.logins(), 1, "repeated refusals would lock the account");
         tokio::time::advance(REFUSAL).await;
         sessions.get(&nodes).await.unwrap_err();
         assert_eq!(nodes.logins(), 2);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_node_that_does_not_work_is_left_once() {
+    async fn a_failing_node_is_switched_once() {
         let (sessions, nodes) = (Sessions::default(), Nodes::new(&[Some(true), None, Some(true)]));
         let session = sessions.get(&nodes).await.unwrap();
         assert_eq!(session.node, 0);
@@ -310,13 +310,13 @@ mod tests {
         assert_eq!(
             (session.node, nodes.logins()),
             (2, 3),
-            "the second node is passed over"
+            "the second node is skipped"
         );
         sessions.expire(session.generation);
         assert_eq!(
             sessions.get(&nodes).await.unwrap().node,
             2,
-            "it stays where it works"
+            "a working node is kept"
         );
     }
 }

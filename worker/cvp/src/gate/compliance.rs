@@ -1,4 +1,4 @@
-//! What the check of the device must say.
+//! Checks the result of the device's compliance check.
 
 use std::collections::BTreeSet;
 
@@ -53,21 +53,21 @@ pub(super) fn check(
         |ztp| !ztp,
         reasons,
     );
-    // A device that is out of sync in a way the operator allows is warned about: that is what was allowed.
-    let warned = |indication: &String| {
+    // A code that the operator allows comes with a warning, which must not keep the task then.
+    let acceptable = |indication: &String| {
         matches!(indication.as_str(), "" | "NONE") || compliance.code.get() != Some(&ComplianceCode::InSync)
     };
     require_if_present(
         &compliance.indication,
         "complianceIndication",
         Reason::Indication,
-        warned,
+        acceptable,
         reasons,
     );
     check_identity(task, compliance, reasons);
 }
 
-/// The answer must be about the device that was asked about.
+/// Checks that the answer is about the device of the task.
 fn check_identity(task: &Task, compliance: &Compliance, reasons: &mut BTreeSet<Reason>) {
     let asked = |id: &String| id.is_empty() || id.eq_ignore_ascii_case(task.device());
     require_if_present(

@@ -1,4 +1,4 @@
-//! What the task's own configuration difference must say, where CloudVision has one.
+//! Checks the task's own configuration difference, where CloudVision has one.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ pub(super) fn check(evidence: &Evidence<'_>, policy: &Policy, reasons: &mut BTre
     let code = evidence.compliance.and_then(|compliance| compliance.code.get());
     match evidence.diff {
         Some(TaskDiff::Summary(summary)) => check_summary(summary, code, policy, reasons),
-        // Where the code does not say that all is in sync, the difference has to.
+        // If the code does not say that the device is in sync, an empty difference is required.
         _ if code.is_some_and(|code| *code != ComplianceCode::InSync && policy.codes.contains(code)) => {
             add(reasons, Reason::TaskDiffAbsent);
         }
@@ -36,7 +36,7 @@ fn check_summary(
     }
     let empty = match &summary.compliant {
         Field::Is(compliant) => *compliant && summary.counts_nothing(),
-        // After an error there may be no verdict; the error is the reason.
+        // After an error the verdict may be missing; the error is the reason then.
         Field::Missing if summary.failed() => return,
         Field::Missing => return add(reasons, Reason::Missing("config_compliance")),
         Field::Unreadable => return add(reasons, Reason::Unreadable("config_compliance")),

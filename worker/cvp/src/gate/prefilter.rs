@@ -8,8 +8,8 @@ use super::reason::Reason;
 use super::task::{check, check_attachment, require_if_present};
 use crate::wire::{InventoryDevice, Task};
 
-/// Why a task is kept without another request, from the list, the inventory and the change controls. Nothing found is no
-/// evidence: the gate asks for all of its own.
+/// The reasons to keep a task that follow from the task list, the inventory and the change controls, without further requests. No
+/// reasons do not mean that the task is empty: the gate needs its own evidence.
 pub fn prefilter(
     task: &Task,
     device: Option<&InventoryDevice>,

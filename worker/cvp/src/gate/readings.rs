@@ -1,4 +1,4 @@
-//! Compliance is read twice, some time apart, and nothing may change in between.
+//! Checks the two readings: they must be some time apart, and equal.
 
 use std::collections::BTreeSet;
 
@@ -32,7 +32,7 @@ pub(super) fn check(
     }
 }
 
-/// The note may change: ours is written in between.
+/// Compares two readings without the note, which Lockstep writes between them.
 fn same(earlier: &Task, task: &Task) -> bool {
     let without_note = |task: &Task| Task {
         note: Field::Missing,

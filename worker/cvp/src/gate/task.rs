@@ -1,4 +1,4 @@
-//! What the task itself, and what else there is on its device and in change controls, must be.
+//! Checks the task itself, the change controls, and the other tasks of its device.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use super::policy::{ChangeControlPolicy, Policy};
 use super::reason::Reason;
 use crate::wire::{Field, Task, TaskData};
 
-/// The one kind of task that is cancelled.
+/// The only kind of task that may be cancelled.
 const CONFIGURATION: &str = "Configlet Push";
 
-/// What can be told from the task alone.
+/// Checks the task alone.
 pub(super) fn check(task: &Task, policy: &Policy, now: Timestamp, reasons: &mut BTreeSet<Reason>) {
     require(
         &task.id,
@@ -142,13 +142,13 @@ fn check_data(data: &TaskData, reasons: &mut BTreeSet<Reason>) {
     ] {
         require_if_present(field, name, Reason::Move, |_| true, reasons);
     }
-    // A container on one side only is a way into it or out of it.
+    // A container on one side only means that the device is added or removed.
     if data.current_container.text() != data.new_container.text() {
         add(reasons, Reason::Move);
     }
 }
 
-/// The device stands in three places; those that are there must say the same.
+/// Checks the device id, which a task has in up to three places: those that are present must be equal.
 fn check_device(task: &Task, reasons: &mut BTreeSet<Reason>) {
     if task.device().is_empty() {
         add(reasons, Reason::Missing("netElementId"));
@@ -170,7 +170,7 @@ fn check_device(task: &Task, reasons: &mut BTreeSet<Reason>) {
     }
 }
 
-/// What else there is: change controls, and other tasks of the device.
+/// Checks change controls and the other tasks of the device.
 pub(super) fn check_related(evidence: &Evidence<'_>, policy: &Policy, reasons: &mut BTreeSet<Reason>) {
     check_attachment(evidence.attachment, policy, reasons);
     if evidence.tasks_on_device > 1 {
@@ -204,7 +204,7 @@ pub(super) fn check_attachment(attachment: Attachment, policy: &Policy, reasons:
     }
 }
 
-/// A task from the future is young, and one from no time at all is of no age.
+/// Whether a task has the least age. A time in the future or an invalid time does not.
 fn is_old(created_ms: i64, min_age: Duration, now: Timestamp) -> bool {
     let Ok(created) = Timestamp::from_millisecond(created_ms) else {
         return false;
@@ -213,7 +213,7 @@ fn is_old(created_ms: i64, min_age: Duration, now: Timestamp) -> bool {
         && SignedDuration::try_from(min_age).is_ok_and(|least| now.duration_since(created) >= least)
 }
 
-/// A field that must be there, and hold.
+/// Adds a reason if a field is missing, cannot be read, or does not satisfy the condition.
 pub(super) fn require<T>(
     field: &Field<T>,
     name: &'static str,
@@ -227,7 +227,7 @@ pub(super) fn require<T>(
     }
 }
 
-/// A field that must hold if it is there.
+/// Adds a reason if a field is present and cannot be read or does not satisfy the condition.
 pub(super) fn require_if_present<T>(
     field: &Field<T>,
     name: &'static str,

@@ -1,4 +1,4 @@
-//! The first reading of a task.
+//! Reads a task for the first time.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::gate::{Evidence, Reading, Reason, Verdict, decide};
 use crate::wire::{Compliance, Task, TaskDiff};
 
 impl Sweep {
-    /// Looks at a task; it is a candidate if all holds but the second reading.
+    /// Reads the evidence about a task. Returns a candidate if only the second reading is missing; otherwise settles the task.
     pub(super) async fn read_first(
         self: Arc<Self>,
         task: Result<Task, CvpError>,
@@ -26,14 +26,14 @@ impl Sweep {
             .ok()
             .and_then(|compliance| compliance.code.get().cloned());
         let reasons = self.reasons_to_keep(&task, compliance.as_ref().ok(), Some(&TaskDiff::Absent));
-        let settled = |reason: &Reason| !matches!(reason, Reason::SecondReadingDue | Reason::TaskDiffAbsent);
-        let reasons: BTreeSet<Reason> = reasons.into_iter().filter(settled).collect();
+        let is_final = |reason: &Reason| !matches!(reason, Reason::SecondReadingDue | Reason::TaskDiffAbsent);
+        let reasons: BTreeSet<Reason> = reasons.into_iter().filter(is_final).collect();
         if !reasons.is_empty() {
             let error = compliance.err().map(|error| error.to_string());
             self.settle(&task, code, TaskOutcome::Kept { reasons, error });
             return Ok(None);
         }
-        // Only now: what the device alone keeps needs no second request.
+        // Requested last, because the device's check alone keeps most tasks.
         let diff = self
             .context
             .cvp
@@ -65,7 +65,7 @@ impl Sweep {
             compliance,
             diff,
             attachment: self.attachment(task),
-            // Not all tasks are listed yet; the second reading knows.
+            // The list is not complete yet; the second reading has the number.
             tasks_on_device: 1,
             earlier: None,
         };

@@ -3,12 +3,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Mutex;
 
-/// Something that is read for many at once. Whoever asks gets a reading that began after it asked.
+/// A value that concurrent callers read together. Each caller gets a reading that began after its call.
 #[derive(Debug)]
 pub(super) struct SharedRead<T> {
     /// How many readings began.
     begun: AtomicU64,
-    /// The last reading and its number; held while one is under way.
+    /// The last reading and its number; locked during a reading.
     last: Mutex<Option<(u64, Option<Arc<T>>)>>,
 }
 
@@ -22,7 +22,7 @@ impl<T> Default for SharedRead<T> {
 }
 
 impl<T> SharedRead<T> {
-    /// A reading that began after this was called; nothing if it failed.
+    /// Returns a reading that began after this call; `None` if it failed.
     pub(super) async fn get<E>(&self, read: impl AsyncFnOnce() -> Result<T, E>) -> Option<Arc<T>> {
         let asked = self.begun.load(Ordering::SeqCst);
         let mut last = self.last.lock().await;
@@ -69,7 +69,7 @@ mod tests {
             );
         };
         join_all((0..100).map(ask)).await;
-        // One from 0 to 50, one for those who came meanwhile, one for those who came during that.
+        // One from 0 to 50 ms, one for the calls during it, one for the calls during that.
         assert_eq!(reads.load(Ordering::SeqCst), 3);
     }
 }

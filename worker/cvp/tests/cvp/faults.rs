@@ -9,7 +9,7 @@ use crate::scene::{Scene, id, live};
 const MAC: &str = "44:4c:a8:00:00:00";
 
 #[tokio::test]
-async fn what_is_safe_to_repeat_is_repeated_and_what_is_refused_is_not() {
+async fn an_idempotent_request_is_retried_after_faults_but_not_after_a_rejection() {
     let table = [
         (Fault::Status(500), 4),
         (Fault::Status(503), 4),
@@ -35,7 +35,7 @@ async fn what_is_safe_to_repeat_is_repeated_and_what_is_refused_is_not() {
         let error = scene.client.compliance(MAC, Priority::Normal).await.unwrap_err();
         let answered = scene.simulator.count(Endpoint::Compliance);
         assert_eq!(answered, sends, "{fault:?}: {error}");
-        // A fault that goes away is not noticed.
+        // A fault that disappears does not reach the caller.
         scene.simulator.heal();
         scene
             .simulator
@@ -49,7 +49,7 @@ async fn what_is_safe_to_repeat_is_repeated_and_what_is_refused_is_not() {
 }
 
 #[tokio::test]
-async fn a_server_that_asks_to_wait_is_not_asked_before_by_anyone() {
+async fn no_request_is_sent_before_the_wait_that_the_server_asks_for() {
     let scene = Scene::new(Scenario::many(4, 100)).await;
     scene.client.tasks("Pending", 0, 10).await.unwrap();
     scene
@@ -65,12 +65,12 @@ async fn a_server_that_asks_to_wait_is_not_asked_before_by_anyone() {
     let error = scene.client.task(&id("1000")).await.unwrap_err();
     assert!(
         matches!(error, CvpError::Throttled { .. }),
-        "longer than we wait: {error}"
+        "longer than the deadline: {error}"
     );
 }
 
 #[tokio::test]
-async fn a_cancel_is_sent_again_only_if_it_certainly_had_no_effect() {
+async fn a_cancel_is_repeated_only_if_it_certainly_had_no_effect() {
     let table = [
         (Fault::Delay(Duration::from_secs(30)), 1, true),
         (Fault::DelayAnswer(Duration::from_secs(30)), 1, true),
@@ -102,7 +102,7 @@ async fn a_cancel_is_sent_again_only_if_it_certainly_had_no_effect() {
 }
 
 #[tokio::test]
-async fn ids_as_numbers_nulls_and_either_end_of_a_page_are_understood() {
+async fn numeric_ids_nulls_and_both_kinds_of_page_ends_are_read() {
     for (numbers, nulls, inclusive) in [(true, false, false), (false, true, true), (true, true, true)] {
         let scenario = Scenario::many(25, 40).tuned(|knobs| {
             knobs.ids_as_numbers = numbers;
@@ -125,7 +125,7 @@ async fn ids_as_numbers_nulls_and_either_end_of_a_page_are_understood() {
 }
 
 #[tokio::test]
-async fn a_fault_in_the_answer_to_a_cancel_is_looked_into() {
+async fn after_a_fault_in_the_answer_to_a_cancel_the_task_is_read() {
     let table = [
         (Fault::LoseAnswer, "cancelled", 1),
         (Fault::DelayAnswer(Duration::from_secs(30)), "cancelled", 1),

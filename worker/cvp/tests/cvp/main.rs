@@ -1,4 +1,4 @@
-//! The CloudVision client and the sweep against the simulated CloudVision, which shares no types with them.
+//! Tests the client and the sweep with a simulated CloudVision, which shares no types with them.
 
 mod faults;
 

@@ -5,7 +5,7 @@ use lockstep_simulators::cvp::{Endpoint, NodeMode, Scenario};
 
 use crate::scene::{Scene, live};
 
-/// What may be fault with a node.
+/// A fault of a node.
 #[derive(Clone, Copy, Debug)]
 enum NodeFault {
     Down,
@@ -30,7 +30,7 @@ async fn scene(tasks: usize) -> Scene {
 }
 
 #[tokio::test]
-async fn one_node_of_three_may_be_wrong_from_the_start() {
+async fn one_node_of_three_may_fail_from_the_start() {
     for fault in [NodeFault::Down, NodeFault::Hangs, NodeFault::Html] {
         let scene = scene(10).await;
         break_node(&scene, 0, fault).await;
@@ -40,13 +40,13 @@ async fn one_node_of_three_may_be_wrong_from_the_start() {
         let requests_to_it = requests.iter().filter(|request| request.node == 0).count();
         assert!(
             requests_to_it <= 1,
-            "{fault:?}: it is tried once, then left: {requests_to_it}"
+            "{fault:?}: only one request goes to the failing node: {requests_to_it}"
         );
     }
 }
 
 #[tokio::test]
-async fn a_node_may_go_wrong_in_the_middle() {
+async fn a_node_may_fail_during_a_sweep() {
     for fault in [NodeFault::Down, NodeFault::Hangs, NodeFault::Html] {
         let scene = scene(20).await;
         let hold = scene.simulator.hold(Endpoint::Compliance, None);
@@ -58,14 +58,14 @@ async fn a_node_may_go_wrong_in_the_middle() {
         };
         let ((summary, outcomes), ()) = futures_util::join!(sweep, break_node);
         let summary = summary.unwrap();
-        // A cancel could be cut off; it is looked into on the next node.
+        // A cancel may lose its answer; the task is read at the next node then.
         assert_eq!(summary.cancelled, 10, "{fault:?} {summary:?} {:?}", outcomes.0);
         assert_eq!(scene.simulator.cancelled().len(), 10, "{fault:?}");
     }
 }
 
 #[tokio::test]
-async fn without_any_node_each_is_told_with_what_is_wrong() {
+async fn without_a_working_node_each_node_is_reported_with_its_error() {
     let scene = scene(1).await;
     scene.simulator.take_down(0).await;
     scene.simulator.take_down(1).await;
@@ -80,7 +80,7 @@ async fn without_any_node_each_is_told_with_what_is_wrong() {
         assert!(text.contains(&address.to_string()), "{text}");
     }
     assert!(
-        text.contains("cannot connect") && text.contains("is this CloudVision?"),
+        text.contains("cannot connect") && text.contains("is that of CloudVision"),
         "{text}"
     );
 }

@@ -5,7 +5,7 @@ use lockstep_simulators::cvp::{ConfigDiff, Endpoint, Fault, Injection, Scenario,
 use crate::scene::{Scene, live};
 
 #[tokio::test]
-async fn a_release_without_change_controls_is_swept_if_the_operator_says_so() {
+async fn a_release_without_change_controls_is_swept_only_if_configured() {
     let scene = Scene::new(Scenario::many(4, 50).version(Version::OnPremises(2020, 3, 0))).await;
     let (summary, outcomes) = scene.sweep(live()).await;
     assert_eq!(summary.unwrap().cancelled, 0);
@@ -26,7 +26,7 @@ async fn a_release_without_change_controls_is_swept_if_the_operator_says_so() {
 }
 
 #[tokio::test]
-async fn a_release_without_differences_of_tasks_is_swept_unless_they_are_demanded() {
+async fn a_release_without_differences_of_tasks_is_swept_unless_they_are_required() {
     let scene = Scene::new(Scenario::many(4, 50).tuned(|knobs| knobs.per_task_diff = false)).await;
     let mut options = live();
     options.policy.task_diff = TaskDiffPolicy::Required;
@@ -37,7 +37,7 @@ async fn a_release_without_differences_of_tasks_is_swept_unless_they_are_demande
 }
 
 #[tokio::test]
-async fn one_not_found_does_not_make_the_differences_absent() {
+async fn a_single_not_found_does_not_make_the_differences_absent() {
     let scene = Scene::new(Scenario::many(2, 100).edited(|world| {
         world.task_mut("1000").diff = Some(ConfigDiff::default());
     }))

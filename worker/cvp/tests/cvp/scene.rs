@@ -1,4 +1,4 @@
-//! A simulated CloudVision, and a client of it that is in a hurry.
+//! A simulated CloudVision, and a client with short delays.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use lockstep_cvp::wire::TaskId;
 use lockstep_cvp::{ClientOptions, Credentials, CvpClient, CvpError, Policy, RetryOptions};
 use lockstep_simulators::cvp::{CvpSimulator, Options, Scenario};
 
-/// How long one request may take: longer than any answer that comes, on a busy machine too.
+/// The timeout of one request: longer than any answer takes, also on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The certificate of an authority that signed nothing here.
@@ -21,7 +21,7 @@ pub(crate) struct Scene {
     pub(crate) client: Arc<CvpClient>,
 }
 
-/// Who the client believes.
+/// The certificates that the client trusts.
 pub(crate) enum Trust {
     Simulator,
     Others,
@@ -39,7 +39,7 @@ impl Scene {
         Self { simulator, client }
     }
 
-    /// Sweeps, and checks that every listed task came to exactly one end.
+    /// Runs a sweep, and checks that each listed task has exactly one outcome.
     pub(crate) async fn sweep(&self, options: SweepOptions) -> (Result<Summary, CvpError>, Outcomes) {
         let outcomes = Arc::new(Mutex::new(BTreeMap::new()));
         let observe = {
@@ -70,7 +70,7 @@ impl Scene {
     }
 }
 
-/// What became of each task.
+/// The outcome of each task.
 pub(crate) struct Outcomes(pub(crate) BTreeMap<String, TaskReport>);
 
 impl Outcomes {
@@ -87,7 +87,7 @@ impl Outcomes {
 }
 
 pub(crate) async fn start(scenario: Scenario, nodes: u8) -> CvpSimulator {
-    // It fails where another test was first.
+    // It fails if another test installed the provider before.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let options = Options {
         nodes,
@@ -147,7 +147,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().expect("no test panics while it holds it")
 }
 
-/// A sweep that acts, and does not wait long.
+/// Options of a sweep that cancels, with short waits.
 pub(crate) fn live() -> SweepOptions {
     SweepOptions {
         dry_run: false,

@@ -1,11 +1,11 @@
-//! What becomes of a task when a field is missing, null or unreadable.
+//! Tests fields that are missing, null or unreadable.
 
 use serde_json::{Value, json};
 
 use super::case::Case;
 use super::case::Part::{self, Compliance as C, Diff as D, Task as T};
 
-/// A field that must be there and hold.
+/// The required fields.
 pub(super) const REQUIRED: &[(Part, &str)] = &[
     (T, "/workOrderId"),
     (T, "/workOrderUserDefinedStatus"),
@@ -19,7 +19,7 @@ pub(super) const REQUIRED: &[(Part, &str)] = &[
     (D, "/config_compliance"),
 ];
 
-/// A field that must hold if it is there.
+/// The fields that are checked if they are present.
 pub(super) const OPTIONAL: &[(Part, &str)] = &[
     (T, "/currentTaskName"),
     (T, "/taskStatus"),
@@ -46,7 +46,7 @@ pub(super) const OPTIONAL: &[(Part, &str)] = &[
     (C, "/taskIdList"),
 ];
 
-/// What nothing can be.
+/// A value that the field cannot have.
 fn nonsense(pointer: &str) -> Value {
     match pointer {
         "/data" | "/workOrderDetails" | "/taskIdList" => json!(7),
@@ -55,7 +55,7 @@ fn nonsense(pointer: &str) -> Value {
 }
 
 #[test]
-fn what_must_be_there_keeps_the_task_when_it_is_missing_null_or_unreadable() {
+fn a_required_field_keeps_the_task_if_it_is_missing_null_or_unreadable() {
     for (part, pointer) in REQUIRED {
         let name = pointer.rsplit('/').next().unwrap();
         for missing in [None, Some(Value::Null)] {
@@ -76,7 +76,7 @@ fn what_must_be_there_keeps_the_task_when_it_is_missing_null_or_unreadable() {
 }
 
 #[test]
-fn what_may_be_missing_keeps_the_task_only_when_it_is_unreadable() {
+fn an_optional_field_keeps_the_task_only_if_it_is_unreadable() {
     for (part, pointer) in OPTIONAL {
         for missing in [None, Some(Value::Null)] {
             let names = Case::empty().with(*part, pointer, missing.as_ref()).names();
@@ -93,7 +93,7 @@ fn what_may_be_missing_keeps_the_task_only_when_it_is_unreadable() {
 }
 
 #[test]
-fn the_device_must_stand_somewhere() {
+fn a_task_without_a_device_is_kept() {
     let case = Case::empty()
         .with(T, "/netElementId", None)
         .with(T, "/data/NETELEMENT_ID", None)
@@ -106,8 +106,8 @@ fn the_device_must_stand_somewhere() {
 }
 
 #[test]
-fn nothing_that_can_be_broken_alone_lets_a_task_through_that_another_reason_keeps() {
-    // Whatever is missing, a device that is out of sync keeps its task.
+fn a_missing_field_does_not_hide_another_reason() {
+    // A device that is out of sync keeps its task, whichever field is missing.
     for (part, pointer) in REQUIRED
         .iter()
         .chain(OPTIONAL)

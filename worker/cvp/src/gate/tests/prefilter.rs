@@ -1,4 +1,4 @@
-//! The prefilter, and what makes a candidate.
+//! Tests the prefilter, and which verdict makes a candidate.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::gate::{Attachment, Policy, Reason, Verdict, prefilter};
 use crate::wire::{Field, InventoryDevice, Task};
 
 #[test]
-fn a_candidate_misses_nothing_but_its_second_reading() {
+fn a_candidate_lacks_only_its_second_reading() {
     let due = Verdict::Keep(BTreeSet::from([Reason::SecondReadingDue]));
     assert!(due.awaits_second_reading());
     let more = Verdict::Keep(BTreeSet::from([Reason::SecondReadingDue, Reason::TooYoung]));
@@ -18,7 +18,7 @@ fn a_candidate_misses_nothing_but_its_second_reading() {
 }
 
 #[test]
-fn the_prefilter_keeps_what_the_gate_would_keep_and_allows_nothing() {
+fn the_prefilter_keeps_only_tasks_that_the_gate_would_keep() {
     let inventory = |code: &str| -> InventoryDevice {
         serde_json::from_value(
             json!({"systemMacAddress": "aa:bb:cc:00:00:01", "complianceCode": code,

@@ -18,16 +18,16 @@ use crate::wire::{
 };
 use lockstep_clock::Clock;
 
-/// What a cancel does.
+/// The effect of a cancel.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Cancel {
-    /// It works, after so long.
+    /// The task is cancelled after a time.
     Works(Duration),
-    /// It works, and its answer is lost.
+    /// The task is cancelled, and the answer is lost.
     Lost,
-    /// It does not work, and its answer is lost.
+    /// The task is not cancelled, and the answer is lost.
     LostWithoutEffect,
-    /// CloudVision refuses.
+    /// CloudVision rejects the cancel.
     Refused,
 }
 
@@ -38,30 +38,30 @@ pub(super) struct Device {
 
 #[derive(Default)]
 pub(super) struct World {
-    /// Each with the number of its device; newest first.
+    /// Tasks with their devices; newest first.
     pub(super) tasks: Vec<(String, String)>,
     pub(super) status: BTreeMap<String, String>,
     pub(super) devices: BTreeMap<String, Device>,
     pub(super) held: BTreeSet<String>,
     pub(super) cancels: VecDeque<Cancel>,
-    /// When what was cancelled becomes Cancelled.
+    /// When cancelled tasks become Cancelled.
     due: BTreeMap<String, Instant>,
     notes: BTreeMap<String, String>,
     /// Calls that fail, by their name and how often they worked before.
     pub(super) failing: BTreeMap<&'static str, usize>,
-    /// What was asked and observed: the call, its subject, and when.
+    /// All calls with their subject and time.
     pub(super) calls: Vec<(&'static str, String, Duration)>,
 }
 
 type Hook = Box<dyn FnMut(&str, &str, usize, &mut World) + Send>;
 
-/// A CloudVision that does as observed.
+/// A CloudVision that follows a script.
 pub(super) struct Fake {
     world: Mutex<World>,
-    /// Called before each call, with its name, subject, and how often it was called about it before.
+    /// Runs before each call, with the name of the call, its subject, and the number of earlier calls with both.
     hook: Mutex<Hook>,
     start: Instant,
-    /// How many requests may be under way.
+    /// Limits the concurrent requests.
     limiter: ConcurrencyLimiter,
 }
 
@@ -71,7 +71,7 @@ impl fmt::Debug for Fake {
     }
 }
 
-/// The wall clock goes with Tokio's.
+/// A wall clock that follows Tokio's paused clock.
 #[derive(Debug)]
 struct TokioClock(Instant);
 
@@ -82,7 +82,7 @@ impl Clock for TokioClock {
     }
 }
 
-/// What a sweep observed.
+/// The events of a sweep.
 #[derive(Default)]
 pub(super) struct Observed {
     pub(super) reports: BTreeMap<String, TaskReport>,
@@ -90,7 +90,7 @@ pub(super) struct Observed {
 }
 
 impl Observed {
-    /// A task's end: its action, and why.
+    /// The outcome of a task: its action and the reasons.
     pub(super) fn outcome(&self, task: &str) -> String {
         let report = &self.reports[task];
         let action = format!("{:?}", report.outcome.action()).to_lowercase();
@@ -104,7 +104,7 @@ impl Observed {
 }
 
 impl Fake {
-    /// Tasks with the codes of their devices; a device has the task's number unless another is named.
+    /// Tasks with the codes of their devices. Each device has the number of its task.
     pub(super) fn new(tasks: &[(&str, &str)]) -> Self {
         let mut world = World::default();
         for (task, code) in tasks {
@@ -123,7 +123,7 @@ impl Fake {
         self
     }
 
-    /// A call fails after it worked so often.
+    /// Makes a call fail after it worked so often.
     pub(super) fn failing(self, call: &'static str, works: usize) -> Self {
         self.with(|world| {
             world.failing.insert(call, works);
@@ -135,7 +135,7 @@ impl Fake {
         self
     }
 
-    /// Before each call: its name, its subject, how often it was called about it before, and the world.
+    /// Sets the hook that runs before each call.
     pub(super) fn on(self, hook: impl FnMut(&str, &str, usize, &mut World) + Send + 'static) -> Self {
         *self.hook.lock().unwrap() = Box::new(hook);
         self
@@ -154,7 +154,7 @@ impl Fake {
             .count()
     }
 
-    /// Sweeps, and checks that every listed task came to one end.
+    /// Runs a sweep, and checks that each listed task has one outcome.
     pub(super) async fn sweep(
         self: &Arc<Self>,
         options: SweepOptions,
@@ -169,7 +169,7 @@ impl Fake {
                         let twice = observed
                             .reports
                             .insert(report.task_id.to_string(), report.clone());
-                        assert!(twice.is_none(), "two ends of {}", report.task_id);
+                        assert!(twice.is_none(), "two outcomes of {}", report.task_id);
                     }
                     SweepEvent::Warning { .. } => observed.warnings += 1,
                     SweepEvent::Listed(_) => {}
@@ -195,7 +195,7 @@ impl Fake {
             assert_eq!(
                 *listed,
                 observed.reports.len() as u64,
-                "every listed task has an end"
+                "every listed task has an outcome"
             );
             assert_eq!(*listed, cancelled + kept + failed + gone, "{summary:?}");
         }

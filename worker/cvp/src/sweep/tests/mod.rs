@@ -1,4 +1,4 @@
-//! The sweep against a scripted CloudVision: what it does, and above all what it does not.
+//! Tests the sweep with a scripted CloudVision: what it cancels, and what it must not cancel.
 
 mod fake;
 
@@ -22,7 +22,7 @@ fn live() -> SweepOptions {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_empty_are_cancelled_and_the_others_kept_without_a_request() {
+async fn empty_tasks_are_cancelled_and_the_others_kept_without_a_request() {
     let fake = Arc::new(Fake::new(&[
         ("1", EMPTY),
         ("2", "0001"),
@@ -44,7 +44,7 @@ async fn the_empty_are_cancelled_and_the_others_kept_without_a_request() {
             "meaning": "Configuration is in sync", "action": "cancelled",
             "answer": "Task cancellation triggered successfully", "reasons": []})
     );
-    // Three looks at each empty one, and none at the others.
+    // Three compliance checks for each empty task, and none for the others.
     assert_eq!(fake.count("compliance"), 6);
     assert_eq!((fake.count("note"), fake.count("cancel")), (2, 2));
     let calls = fake.world();
@@ -83,7 +83,7 @@ async fn a_dry_run_reads_as_much_and_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_changes_between_the_readings_is_kept() {
+async fn a_task_that_changes_between_the_readings_is_kept() {
     type Change = fn(&mut World);
     let table: [(&str, Change, &str); 7] = [
         (
@@ -111,7 +111,7 @@ async fn what_changes_between_the_readings_is_kept() {
         ("removed", |world| world.tasks.clear(), "gone"),
     ];
     for (what, change, expected) in table {
-        // Right before the second reading of the change controls, which is the first thing that is read again.
+        // Right before the change controls are read again, which comes first in the second reading.
         let mut readings = 0;
         let fake = Fake::new(&[("1", EMPTY)]).on(move |call, _, _, world| {
             readings += usize::from(call == "controls");
@@ -127,7 +127,7 @@ async fn what_changes_between_the_readings_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_read_again_is_kept() {
+async fn a_task_that_cannot_be_read_again_is_kept() {
     for (call, works, expected) in [
         ("task", 0, "kept: task-unreadable"),
         ("compliance", 1, "kept: compliance-unreadable"),
@@ -148,7 +148,7 @@ async fn what_cannot_be_read_again_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_that_breaks_off_cancels_nothing() {
+async fn an_incomplete_list_cancels_nothing() {
     let tasks: Vec<(String, &str)> = (0..20).map(|number| (number.to_string(), EMPTY)).collect();
     let tasks: Vec<(&str, &str)> = tasks.iter().map(|(id, code)| (id.as_str(), *code)).collect();
     let fake = Arc::new(Fake::new(&tasks).failing("tasks", 1));
@@ -159,17 +159,21 @@ async fn a_list_that_breaks_off_cancels_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_an_inventory_each_device_is_asked() {
+async fn without_an_inventory_each_device_is_checked() {
     let fake = Fake::new(&[("1", EMPTY), ("2", "0001")]).failing("inventory", 0);
     let fake = Arc::new(fake);
     let (summary, observed) = fake.sweep(live()).await;
     assert_eq!((summary.unwrap().cancelled, observed.warnings), (1, 1));
     assert_eq!(observed.outcome("2"), "kept: not-compliant");
-    assert_eq!(fake.count("diff"), 2, "what the device keeps needs no difference");
+    assert_eq!(
+        fake.count("diff"),
+        2,
+        "a task that the device keeps needs no difference"
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn old_releases_are_swept_without_change_controls_only_if_told_so() {
+async fn old_releases_are_swept_without_change_controls_only_if_configured() {
     let fake = Fake::new(&[("1", EMPTY)]).with(|world| {
         world.failing.insert("controls", 0);
         world.devices.get_mut("1").unwrap().diff = None;
@@ -185,7 +189,7 @@ async fn old_releases_are_swept_without_change_controls_only_if_told_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn change_controls_that_were_read_once_have_to_be_read_again_whatever_is_configured() {
+async fn change_controls_that_were_read_once_must_be_read_again() {
     let policy = Policy {
         change_controls: ChangeControlPolicy::Unavailable,
         ..Policy::default()
@@ -205,7 +209,7 @@ async fn several_tasks_of_one_device_are_kept_on_whichever_page() {
     for task in ["1", "4"] {
         assert_eq!(observed.outcome(task), "kept: several-tasks");
     }
-    // The same if only one of them is asked for.
+    // The same if only one of them is selected.
     let fake = Fake::new(&[("1", EMPTY)]).with(|world| world.add("4", "1", EMPTY));
     let only = Some(BTreeSet::from([TaskId::from("1".to_owned())]));
     let (_, observed) = Arc::new(fake).sweep(SweepOptions { only, ..live() }).await;
@@ -237,7 +241,7 @@ async fn the_second_reading_is_at_least_the_gap_after_the_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lost_answers_are_looked_into_before_anything_is_sent_again() {
+async fn after_a_lost_answer_the_task_is_read_before_a_new_cancel() {
     use Cancel::{Lost, LostWithoutEffect, Refused, Works};
     let now = Works(Duration::ZERO);
     let table: [(&[Cancel], usize, &str); 8] = [
@@ -264,7 +268,7 @@ async fn lost_answers_are_looked_into_before_anything_is_sent_again() {
             "{script:?}"
         );
         if sent > 1 {
-            // Before each further cancel, everything was read again.
+            // All evidence is read again before each further cancel.
             assert_eq!(
                 fake.count("compliance"),
                 1 + sent + usize::from(expected == "cancelled"),
@@ -292,7 +296,7 @@ async fn a_cancel_is_not_sent_again_to_a_task_that_changed_meanwhile() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_race_is_told() {
+async fn a_device_that_changes_during_the_cancel_is_reported() {
     let fake = Fake::new(&[("1", EMPTY)]).on(|call, _, _, world| {
         if call == "cancel" {
             world.devices.get_mut("1").unwrap().code = "0001".to_owned();
@@ -312,7 +316,7 @@ async fn a_lost_race_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_stop_no_cancel_is_begun() {
+async fn after_a_stop_no_cancel_begins() {
     for at in ["inventory", "compliance", "note", "diff"] {
         let options = live();
         let stop = options.stop.clone();
@@ -329,7 +333,7 @@ async fn after_a_stop_no_cancel_is_begun() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_are_worked_at_once_and_no_more_than_allowed() {
+async fn many_tasks_are_processed_concurrently() {
     let tasks: Vec<(String, &str)> = (0..100).map(|number| (number.to_string(), EMPTY)).collect();
     let tasks: Vec<(&str, &str)> = tasks.iter().map(|(id, code)| (id.as_str(), *code)).collect();
     let fake = Arc::new(Fake::new(&tasks));
@@ -340,7 +344,7 @@ async fn many_are_worked_at_once_and_no_more_than_allowed() {
     };
     let (summary, _) = fake.sweep(options).await;
     assert_eq!(summary.unwrap().cancelled, 100);
-    // Two rounds of two looks, and of note, controls, three at once, cancel, task and a last look; one at a time it is 50 s.
+    // Two rounds, each with a first reading, a second reading, a cancel and the checks after it. One task at a time would take 50 s.
     assert!(
         start.elapsed() < Duration::from_millis(1600),
         "{:?}",
@@ -351,7 +355,7 @@ async fn many_are_worked_at_once_and_no_more_than_allowed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_requests_allowed_are_under_way_nearly_all_the_time() {
+async fn the_allowed_concurrency_is_used_nearly_all_the_time() {
     let code = |number: u32| if number.is_multiple_of(10) { EMPTY } else { "0001" };
     let tasks: Vec<(String, &str)> = (0..2000)
         .map(|number| (number.to_string(), code(number)))
