@@ -16,8 +16,8 @@ pub struct ChangeControls {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChangeControlError {
     /// The stream reported an error.
-    #[error("the stream of change controls broke off: {0}")]
-    Broken(String),
+    #[error("the stream of change controls ended with an error: {0}")]
+    StreamFailed(String),
     /// A part is not a change control.
     #[error("a change control cannot be read: {0}")]
     Unreadable(String),
@@ -94,7 +94,7 @@ impl ChangeControls {
         for line in serde_json::Deserializer::from_slice(body).into_iter::<Line>() {
             let line = line.map_err(|error| ChangeControlError::Unreadable(error.to_string()))?;
             if let Some(error) = line.error {
-                return Err(ChangeControlError::Broken(error.to_string()));
+                return Err(ChangeControlError::StreamFailed(error.to_string()));
             }
             let control = line.result.and_then(|outcome| outcome.value);
             let Some(control) = control else {
@@ -208,7 +208,7 @@ mod tests {
         let table = [
             (
                 format!("{whole}\n{{\"error\":{{\"code\":13,\"message\":\"boom\"}}}}\n"),
-                "broke off",
+                "ended with an error",
             ),
             (whole[..whole.len() - 3].to_owned(), "cannot be read"),
             ("<html>".to_owned(), "cannot be read"),
