@@ -281,7 +281,7 @@ async fn a_sweep_that_could_not_do_what_it_should_fails() -> Result<()> {
     let printed = text(&output.stdout);
     ensure!(
         printed.contains(
-            "Task ID : 1810 cancellation failed : cancel a task: CloudVision refuses it (1): not today"
+            "Task ID : 1810 cancellation failed : cancel a task: CloudVision rejected it (1): not today"
         ),
         "{printed}"
     );

@@ -5,7 +5,7 @@ use clap::Args;
 use jiff::Timestamp;
 use lockstep_clock::{Clock, SystemClock};
 use lockstep_cvp::ComplianceCode;
-use lockstep_cvp::gate::{Bearing, Reason};
+use lockstep_cvp::gate::{Emptiness, Reason};
 use lockstep_cvp::sweep::{SweepOptions, TaskOutcome, TaskReport};
 use serde_json::{Value, json};
 
@@ -75,10 +75,10 @@ fn is_empty(task: &TaskReport) -> Option<bool> {
     let TaskOutcome::Kept { reasons, .. } = &task.outcome else {
         return None;
     };
-    let bearings = || reasons.iter().map(|reason| reason.bearing());
-    if bearings().any(|bearing| bearing == Bearing::NotEmpty) {
+    let emptiness = || reasons.iter().map(|reason| reason.emptiness());
+    if emptiness().any(|emptiness| emptiness == Emptiness::NotEmpty) {
         Some(false)
-    } else if bearings().all(|bearing| bearing == Bearing::Empty) {
+    } else if emptiness().all(|emptiness| emptiness == Emptiness::Empty) {
         Some(true)
     } else {
         None

@@ -6,16 +6,16 @@ use serde::{Serialize, Serializer};
 
 macro_rules! codes {
     ($($variant:ident = $code:literal, $meaning:literal;)*) => {
-        /// What CloudVision says about how a device relates to its intended state: four digits, kept as text.
+        /// CloudVision's compliance code of a device: four digits, kept as text.
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum ComplianceCode {
             $(#[doc = concat!("`", $code, "`: ", $meaning)] $variant,)*
-            /// A code that is in no list, as it came.
+            /// An unknown code, as it was received.
             Other(String),
         }
 
         impl ComplianceCode {
-            /// All codes with a known meaning, in order.
+            /// All known codes, in order.
             pub const KNOWN: &[Self] = &[$(Self::$variant),*];
 
             /// The code as CloudVision writes it.
@@ -26,7 +26,7 @@ macro_rules! codes {
                 }
             }
 
-            /// What it means, in CloudVision's words.
+            /// The meaning, in CloudVision's words.
             pub fn meaning(&self) -> &'static str {
                 match self {
                     $(Self::$variant => $meaning,)*
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_are_twenty_codes_in_order_and_each_reads_as_it_is_written() {
+    fn the_twenty_codes_are_in_order_and_parse_as_they_are_written() {
         let codes: Vec<&str> = ComplianceCode::KNOWN.iter().map(ComplianceCode::as_str).collect();
         let expected: Vec<String> = (0..20).map(|number| format!("{number:04}")).collect();
         assert_eq!(codes, expected);
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_without_meaning_is_kept_as_it_came() {
+    fn an_unknown_code_is_kept_as_received() {
         for text in ["0020", "0", "", "0000 ", "in sync"] {
             let code = ComplianceCode::from(text);
             assert_eq!(

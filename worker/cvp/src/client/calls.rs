@@ -1,4 +1,4 @@
-//! What CloudVision can be asked and told, as far as Lockstep does.
+//! The requests of CloudVision's API that Lockstep uses.
 
 use bytes::Bytes;
 use reqwest::Method;
@@ -8,19 +8,19 @@ use serde_json::{Value, json};
 use super::CvpClient;
 use super::envelope::short;
 use super::error::CvpError;
-use super::permits::Urgency;
+use super::limiter::Priority;
 use super::request::{Call, Path};
-use super::retry::Repeat;
+use super::retry::Retryability;
 use super::version::Version;
 use crate::wire::{
     ChangeControls, Compliance, DiffSummary, InventoryDevice, Task, TaskDiff, TaskId, TaskPage, inventory,
 };
 
 impl CvpClient {
-    /// Which release it is; asked once.
+    /// The release of the cluster. It is requested once.
     ///
     /// # Errors
-    /// When CloudVision does not say.
+    /// If the release cannot be read.
     pub async fn version(&self) -> Result<&Version, CvpError> {
         let ask = async || {
             if self.options.cloud {
@@ -35,10 +35,10 @@ impl CvpClient {
         self.version.get_or_try_init(ask).await
     }
 
-    /// Some of the tasks in a status, newest first, from a row on.
+    /// Lists a page of the tasks in a status, newest first, beginning at row `start`.
     ///
     /// # Errors
-    /// When they cannot be listed.
+    /// If the tasks cannot be listed.
     pub async fn tasks(&self, status: &str, start: usize, count: usize) -> Result<TaskPage, CvpError> {
         let (start, end) = (start.to_string(), (start + count).to_string());
         let query = [
@@ -50,19 +50,19 @@ impl CvpClient {
             name: "list tasks",
             ..get(Path::Legacy("/task/getTasks.do"), &query)
         };
-        let read = |body: &Bytes| TaskPage::read(body, status).map_err(what);
+        let read = |body: &Bytes| TaskPage::read(body, status).map_err(describe);
         self.call(&call, read).await
     }
 
-    /// A task; nothing if there is none of this number.
+    /// Reads a task; `None` if it does not exist.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// If the task cannot be read.
     pub async fn task(&self, id: &TaskId) -> Result<Option<Task>, CvpError> {
         let query = [("taskId", id.as_str())];
         let call = Call {
             name: "read a task",
-            urgency: Urgency::Urgent,
+            priority: Priority::High,
             ..get(Path::Legacy("/task/getTaskById.do"), &query)
         };
         let read = |body: &Bytes| {
@@ -70,24 +70,24 @@ impl CvpClient {
             if task.id.text() == id.as_str() {
                 Ok(task)
             } else {
-                Err(format!("it is about task {:?}", task.id.text()))
+                Err(format!("the answer is about task {:?}", task.id.text()))
             }
         };
         match self.call(&call, read).await {
             Ok(task) => Ok(Some(task)),
-            Err(CvpError::Refused { code, reason, .. }) if is_unknown(&code, &reason) => Ok(None),
+            Err(CvpError::Refused { code, reason, .. }) if is_unknown_task(&code, &reason) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Asks for a fresh check of a device.
+    /// Requests a new compliance check of a device.
     ///
     /// # Errors
-    /// When there is no answer about it.
-    pub async fn compliance(&self, net_element_id: &str, urgency: Urgency) -> Result<Compliance, CvpError> {
+    /// If the result cannot be read.
+    pub async fn compliance(&self, net_element_id: &str, priority: Priority) -> Result<Compliance, CvpError> {
         let call = Call {
             name: "check a device",
-            urgency,
+            priority,
             ..post(
                 Path::Legacy("/provisioning/checkCompliance.do"),
                 json!({"nodeId": net_element_id, "nodeType": "netelement"}),
@@ -96,28 +96,28 @@ impl CvpClient {
         self.call(&call, object).await
     }
 
-    /// All devices with their codes, in one request.
+    /// Lists all devices with their codes, in one request.
     ///
     /// # Errors
-    /// When there is no list.
+    /// If the devices cannot be listed.
     pub async fn inventory(&self) -> Result<Vec<InventoryDevice>, CvpError> {
         let query = [("provisioned", "True")];
         let call = Call {
             name: "list devices",
             ..get(Path::Legacy("/inventory/devices"), &query)
         };
-        self.call(&call, |body| inventory(body).map_err(what)).await
+        self.call(&call, |body| inventory(body).map_err(describe)).await
     }
 
-    /// Which tasks change controls refer to. An empty answer means that there are none at all; as it may also be one that was
-    /// lost, it is believed if it comes twice.
+    /// Reads which tasks unfinished change controls refer to. An empty answer means that there are no change controls. Since an
+    /// answer may also be empty by a fault, an empty one is requested again.
     ///
     /// # Errors
-    /// When not all of them can be read.
-    pub async fn change_controls(&self, urgency: Urgency) -> Result<ChangeControls, CvpError> {
+    /// If any change control cannot be read.
+    pub async fn change_controls(&self, priority: Priority) -> Result<ChangeControls, CvpError> {
         let call = Call {
             name: "read change controls",
-            urgency,
+            priority,
             ..get(
                 Path::Root("/api/resources/changecontrol/v1/ChangeControl/all"),
                 &[],
@@ -133,52 +133,52 @@ impl CvpClient {
         }
     }
 
-    /// What a task would change, where the release can say. That it cannot is believed if it says so twice, and remembered
-    /// for a while; a service that answered once is never taken for absent afterwards.
+    /// Reads what a task would change, if the release has a service for it. If two answers in a row mean that it has none, this is
+    /// remembered for a while. A service that has answered before is never taken for absent.
     ///
     /// # Errors
-    /// When the service is there and does not answer.
-    pub async fn task_diff(&self, id: &TaskId, urgency: Urgency) -> Result<TaskDiff, CvpError> {
-        if self.diff_service.is_absent() {
+    /// If the service exists and does not answer.
+    pub async fn task_diff(&self, id: &TaskId, priority: Priority) -> Result<TaskDiff, CvpError> {
+        if self.diff_service.is_missing() {
             return Ok(TaskDiff::Absent);
         }
-        let error = match self.diff_summary(id, urgency).await {
+        let error = match self.diff_summary(id, priority).await {
             Ok(summary) => return Ok(TaskDiff::Summary(summary)),
             Err(error) => error,
         };
-        if !self.speaks_of_absence(&error).await? || self.diff_service.was_present() {
+        if !self.means_missing(&error).await? || self.diff_service.was_available() {
             return Err(error);
         }
-        match self.diff_summary(id, urgency).await {
+        match self.diff_summary(id, priority).await {
             Ok(summary) => Ok(TaskDiff::Summary(summary)),
-            Err(again) if self.speaks_of_absence(&again).await? && !self.diff_service.was_present() => {
-                self.diff_service.remember_absence();
-                tracing::info!(reason = %again, "this release has no differences of tasks");
+            Err(again) if self.means_missing(&again).await? && !self.diff_service.was_available() => {
+                self.diff_service.remember_missing();
+                tracing::info!(reason = %again, "this release of CloudVision cannot compare the configuration of single tasks");
                 Ok(TaskDiff::Absent)
             }
             Err(again) => Err(again),
         }
     }
 
-    async fn diff_summary(&self, id: &TaskId, urgency: Urgency) -> Result<DiffSummary, CvpError> {
+    async fn diff_summary(&self, id: &TaskId, priority: Priority) -> Result<DiffSummary, CvpError> {
         let call = Call {
             name: "summarise the difference of a task",
-            urgency,
+            priority,
             ..post(
                 Path::Root("/api/v3/services/compliancecheck.Compliance/GetConfigDiffSummaryForTask"),
                 json!({"task_id": id.as_str()}),
             )
         };
         let read = |body: &Bytes| {
-            DiffSummary::read(body).ok_or_else(|| "it is no summary of a difference".to_owned())
+            DiffSummary::read(body).ok_or_else(|| "the answer is not the summary of a difference".to_owned())
         };
         let summary = self.call(&call, read).await?;
-        self.diff_service.remember_presence();
+        self.diff_service.remember_available();
         Ok(summary)
     }
 
-    /// Releases before 2021.2 answer what they do not know as they answer any error.
-    async fn speaks_of_absence(&self, error: &CvpError) -> Result<bool, CvpError> {
+    /// Whether an error means that the release lacks the request. Releases before 2021.2 answer unknown requests like any error.
+    async fn means_missing(&self, error: &CvpError) -> Result<bool, CvpError> {
         Ok(match error {
             CvpError::Absent { .. } => true,
             CvpError::Refused { .. } => !self.version().await?.has_resource_apis(),
@@ -186,14 +186,14 @@ impl CvpClient {
         })
     }
 
-    /// Writes a note on a task, in place of the one there is.
+    /// Replaces the note on a task.
     ///
     /// # Errors
-    /// When CloudVision refuses or does not answer.
+    /// If CloudVision refuses or does not answer.
     pub async fn note(&self, id: &TaskId, note: &str) -> Result<(), CvpError> {
         let call = Call {
             name: "write a note on a task",
-            urgency: Urgency::Urgent,
+            priority: Priority::High,
             ..post(
                 Path::Legacy("/task/addNoteToTask.do"),
                 json!({"workOrderId": id.as_str(), "note": note}),
@@ -202,15 +202,15 @@ impl CvpClient {
         self.call(&call, |_| Ok(())).await
     }
 
-    /// Cancels a task. Sent once, unless it certainly had no effect.
+    /// Cancels a task, and returns CloudVision's answer. The request is repeated only if it certainly had no effect.
     ///
     /// # Errors
-    /// When CloudVision refuses, or its answer was lost: [`CvpError::may_have_happened`] tells.
+    /// If CloudVision refuses, or its answer was lost; see [`CvpError::may_have_taken_effect`].
     pub async fn cancel(&self, id: &TaskId) -> Result<String, CvpError> {
         let call = Call {
             name: "cancel a task",
-            urgency: Urgency::Urgent,
-            repeat: Repeat::Never,
+            priority: Priority::High,
+            retryability: Retryability::OnlyIfNotExecuted,
             ..post(
                 Path::Legacy("/task/cancelTask.do"),
                 json!({"data": [id.as_str()]}),
@@ -227,8 +227,8 @@ fn get<'a>(path: Path<'a>, query: &'a [(&'a str, &'a str)]) -> Call<'a> {
         path,
         query,
         body: None,
-        repeat: Repeat::Harmless,
-        urgency: Urgency::Ordinary,
+        retryability: Retryability::Idempotent,
+        priority: Priority::Normal,
     }
 }
 
@@ -240,22 +240,22 @@ fn post(path: Path<'_>, body: Value) -> Call<'_> {
     }
 }
 
-/// Reads an object; a list or a text is none, however tolerant its fields are.
+/// Parses an object. Anything else is an error, although all fields may be missing.
 fn object<T: for<'de> Deserialize<'de>>(body: &Bytes) -> Result<T, String> {
     if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
-        return Err("it is no JSON object".to_owned());
+        return Err("the answer is not a JSON object".to_owned());
     }
-    serde_json::from_slice(body).map_err(what)
+    serde_json::from_slice(body).map_err(describe)
 }
 
-/// What is wrong with a text, without the text.
+/// Describes a parse error without quoting the text, which may hold secrets.
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
-fn what(error: serde_json::Error) -> String {
+fn describe(error: serde_json::Error) -> String {
     let kind = match error.classify() {
-        serde_json::error::Category::Eof => "it broke off",
-        serde_json::error::Category::Syntax => "it is no JSON",
-        serde_json::error::Category::Data => "it has another shape",
-        serde_json::error::Category::Io => "it cannot be read",
+        serde_json::error::Category::Eof => "the answer is incomplete",
+        serde_json::error::Category::Syntax => "the answer is not JSON",
+        serde_json::error::Category::Data => "the answer has an unexpected structure",
+        serde_json::error::Category::Io => "the answer cannot be read",
     };
     format!("{kind}, at line {} column {}", error.line(), error.column())
 }
@@ -265,11 +265,11 @@ fn version_of(body: &Bytes) -> Result<Version, String> {
     let version = info.get("version").and_then(Value::as_str);
     version
         .map(Version::parse)
-        .ok_or_else(|| "it has no version".to_owned())
+        .ok_or_else(|| "the answer has no version".to_owned())
 }
 
-/// CloudVision's words; they are no proof of anything. Without a body there are none; what is no object may come from
-/// anything on the way, so that it is looked into.
+/// The message in the answer to a cancel. It does not prove that the task is cancelled. An empty body has no message; a body that is
+/// not an object may come from a proxy, and is an error.
 fn answer_of(body: &Bytes) -> Result<String, String> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(String::new());
@@ -282,7 +282,7 @@ fn answer_of(body: &Bytes) -> Result<String, String> {
         .unwrap_or_default())
 }
 
-fn is_unknown(code: &str, reason: &str) -> bool {
+fn is_unknown_task(code: &str, reason: &str) -> bool {
     let reason = reason.to_ascii_lowercase();
     matches!(code, "142WF606" | "132801")
         || reason.contains("invalid workorderid")
@@ -294,7 +294,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_objects_are_objects() {
+    fn only_json_objects_are_accepted() {
         for (body, fits) in [
             (r#"{"complianceCode": "0000"}"#, true),
             (" {}", true),
@@ -311,14 +311,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_without_the_text() {
+    fn a_parse_error_does_not_quote_the_text() {
         let secret = Bytes::from_static(br#"{"complianceCode": hush}"#);
         let error = object::<Compliance>(&secret).unwrap_err();
-        assert!(error.contains("no JSON") && !error.contains("hush"), "{error}");
+        assert!(error.contains("not JSON") && !error.contains("hush"), "{error}");
     }
 
     #[test]
-    fn an_answer_to_a_cancel_is_read_if_it_is_one() {
+    fn the_answer_to_a_cancel_is_read() {
         for (body, expected) in [
             (
                 r#"{"data": "Task cancellation triggered successfully"}"#,

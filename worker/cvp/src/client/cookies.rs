@@ -1,6 +1,6 @@
 use reqwest::header::{HeaderMap, HeaderValue, SET_COOKIE};
 
-/// The cookies of a session. Each goes only where its path allows, as a browser would do it.
+/// The cookies of a session. Each is sent only to paths that it allows, as in a browser.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cookies(Vec<Cookie>);
 
@@ -19,7 +19,7 @@ impl std::fmt::Debug for Cookie {
 }
 
 impl Cookies {
-    /// Those that an answer sets.
+    /// The cookies that an answer sets.
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let lines = headers.get_all(SET_COOKIE).into_iter();
         Self(
@@ -29,14 +29,14 @@ impl Cookies {
         )
     }
 
-    /// Whether there is one that can stand for a session.
+    /// Whether a session cookie is among them.
     pub(super) fn hold_session(&self) -> bool {
         let names = ["access_token=", "session_id="];
         let holds = |cookie: &Cookie| names.iter().any(|name| cookie.pair.starts_with(name));
         self.0.iter().any(holds)
     }
 
-    /// The header for a request to this path.
+    /// The cookie header for a request to this path; `None` if no cookie allows the path.
     pub(super) fn header(&self, path: &str) -> Option<HeaderValue> {
         let fitting = self.0.iter().filter(|cookie| path.starts_with(&cookie.path));
         let pairs: Vec<&str> = fitting.map(|cookie| cookie.pair.as_str()).collect();
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cookies_go_where_their_path_allows() {
+    fn cookies_are_sent_only_to_their_paths() {
         let mut headers = HeaderMap::new();
         for line in [
             "session_id=hush1; Path=/web/",

@@ -1,4 +1,4 @@
-//! What an answer means, whatever its HTTP status says: CloudVision reports errors with status 200, too.
+//! Classifies answers: CloudVision also reports errors with HTTP status 200.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,16 +12,15 @@ use serde_json::Value;
 
 use super::fault::Fault;
 
-/// An error in an answer.
+/// An error that CloudVision reports in the body of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Envelope {
     code: String,
     message: String,
 }
 
-/// Judges an answer by its status, its headers and its body. Nothing is wrong with what is `Ok`, as far as one can tell
-/// without knowing what was asked.
-pub(super) fn judge(
+/// Classifies an answer by its status, headers and body. `Ok` means that no error is visible without knowing the request.
+pub(super) fn classify(
     status: StatusCode,
     headers: &HeaderMap,
     body: &[u8],
@@ -38,20 +37,20 @@ pub(super) fn judge(
         return Ok(());
     }
     let wait = || retry_after(headers, now);
-    let words = || words(status, body);
+    let message = || message_of(status, body);
     Err(match status.as_u16() {
-        // Old releases lead those without a session to the login page.
+        // Old releases redirect requests without a session to the login page.
         300..=399 => Fault::LoggedOut(format!("redirected ({status})")),
-        401 => Fault::LoggedOut(words()),
-        _ if text().contains("User is unauthorized") => Fault::LoggedOut(words()),
+        401 => Fault::LoggedOut(message()),
+        _ if text().contains("User is unauthorized") => Fault::LoggedOut(message()),
         403 => Fault::Forbidden,
-        404 | 405 | 501 => Fault::Absent(words()),
+        404 | 405 | 501 => Fault::Absent(message()),
         408 => Fault::TimedOut,
         429 => Fault::Throttled(wait()),
-        code @ 500..=599 => Fault::Overloaded(code, wait()),
+        code @ 500..=599 => Fault::Unavailable(code, wait()),
         code => Fault::Refused {
             code: code.to_string(),
-            reason: words(),
+            reason: message(),
         },
     })
 }
@@ -70,8 +69,8 @@ fn of_envelope(envelope: Envelope) -> Fault {
     }
 }
 
-/// What CloudVision says about an error, in few words and without markup.
-fn words(status: StatusCode, body: &[u8]) -> String {
+/// The error message of an answer, shortened and without markup.
+fn message_of(status: StatusCode, body: &[u8]) -> String {
     if let Some(envelope) = find(body) {
         return envelope.message;
     }
@@ -93,7 +92,7 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     Some(Duration::try_from(at.duration_since(now)).unwrap_or_default())
 }
 
-/// The first `errorCode` that is not empty, wherever in the answer.
+/// Finds the first `errorCode` that is not empty, at any depth of the answer.
 fn find(body: &[u8]) -> Option<Envelope> {
     const KEY: &[u8] = b"errorCode";
     if !body.windows(KEY.len()).any(|window| window == KEY) {
@@ -101,7 +100,7 @@ fn find(body: &[u8]) -> Option<Envelope> {
     }
     let mut found = None;
     let mut rest = body;
-    // Several objects may follow one another; what comes after a part that is no JSON is not looked at.
+    // An answer may be a sequence of objects. Scanning ends at the first part that is not JSON.
     while found.is_none() {
         let mut stream =
             serde_json::Deserializer::from_slice(rest).into_iter::<&serde_json::value::RawValue>();
@@ -115,7 +114,7 @@ fn find(body: &[u8]) -> Option<Envelope> {
     found
 }
 
-/// Walks through an answer without keeping any of it.
+/// Visits a whole answer without storing it.
 struct Scan<'a>(&'a mut Option<Envelope>);
 
 impl<'de> DeserializeSeed<'de> for Scan<'_> {
@@ -181,7 +180,7 @@ impl<'de> Visitor<'de> for Scan<'_> {
     }
 }
 
-/// A value as text, unless it says that there is nothing.
+/// A value as text; `None` for null, false, zero and empty values.
 fn truthy(value: Value) -> Option<String> {
     match value {
         Value::Null | Value::Bool(false) => None,
@@ -203,7 +202,7 @@ fn lines(value: Value) -> Option<String> {
     }
 }
 
-/// At most two hundred characters, in one line.
+/// The first two hundred characters of a text, in one line.
 pub(super) fn short(text: &str) -> String {
     let line: String = text.chars().take(200).collect();
     line.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -219,22 +218,22 @@ mod tests {
         "1994-11-06T08:49:00Z".parse().unwrap()
     }
 
-    fn judged(status: u16, body: &str) -> String {
+    fn classified(status: u16, body: &str) -> String {
         let status = StatusCode::from_u16(status).unwrap();
-        match judge(status, &HeaderMap::new(), body.as_bytes(), now()) {
-            Ok(()) => "fine".to_owned(),
+        match classify(status, &HeaderMap::new(), body.as_bytes(), now()) {
+            Ok(()) => "ok".to_owned(),
             Err(fault) => format!("{fault:?}"),
         }
     }
 
     #[test]
-    fn answers_mean_what_they_say_and_not_what_their_status_says() {
+    fn an_answer_is_classified_by_its_body_as_well_as_its_status() {
         let table = [
-            (200, r#"{"data": []}"#, "fine"),
-            (200, r#"{"errorCode": "", "data": 1}"#, "fine"),
-            (200, r#"{"errorCode": null}"#, "fine"),
-            (200, r#"{"errorCode": 0}"#, "fine"),
-            (200, r#"{"note": "errorCode"}"#, "fine"),
+            (200, r#"{"data": []}"#, "ok"),
+            (200, r#"{"errorCode": "", "data": 1}"#, "ok"),
+            (200, r#"{"errorCode": null}"#, "ok"),
+            (200, r#"{"errorCode": 0}"#, "ok"),
+            (200, r#"{"note": "errorCode"}"#, "ok"),
             (
                 200,
                 r#"{"errorCode": "112498", "errorMessage": "Unauthorized User"}"#,
@@ -282,17 +281,17 @@ mod tests {
                 "Absent(\"404 Not Found: resource not found\")",
             ),
             (429, "", "Throttled(None)"),
-            (500, r#"{"errorCode": "1"}"#, "Overloaded(500, None)"),
-            (503, "<html>", "Overloaded(503, None)"),
+            (500, r#"{"errorCode": "1"}"#, "Unavailable(500, None)"),
+            (503, "<html>", "Unavailable(503, None)"),
         ];
         for (status, body, expected) in table {
-            let judged = judged(status, body);
-            assert!(judged.contains(expected), "{status} {body}: {judged}");
+            let classified = classified(status, body);
+            assert!(classified.contains(expected), "{status} {body}: {classified}");
         }
     }
 
     #[test]
-    fn the_wait_is_read_in_seconds_and_as_a_date() {
+    fn retry_after_is_read_in_seconds_and_as_a_date() {
         let table = [
             ("7", Some(7)),
             ("Sun, 06 Nov 1994 08:49:37 GMT", Some(37)),

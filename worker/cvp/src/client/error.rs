@@ -3,77 +3,77 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-/// CloudVision did not do what it was asked. Never holds a password, a token or a session.
+/// Why a request to CloudVision failed. Never contains a password, a token or a session.
 #[derive(Clone, Debug, Error)]
 pub enum CvpError {
-    /// The user, the password or the token is wrong. It is not tried again for a while: accounts get locked.
-    #[error("CloudVision at {node} refuses the login ({reason}); check the user, the password or the token")]
+    /// The user, the password or the token is wrong. Logins pause for a while then, because repeated failures lock the account.
+    #[error("CloudVision at {node} refused the login ({reason}); check the user, the password or the token")]
     LoginRefused {
-        /// Which node said so.
+        /// The address of the node.
         node: String,
-        /// What it said.
+        /// CloudVision's message.
         reason: String,
     },
-    /// No node could be logged in to.
+    /// The login failed on all nodes.
     #[error("no CloudVision node can be used: {}", list(.failures))]
     NoNode {
-        /// What was wrong with each.
+        /// The failure of each node.
         failures: Vec<NodeFailure>,
     },
-    /// A node's certificate is not signed by anybody trusted.
+    /// The certificate of a node is not signed by a trusted authority.
     #[error(
-        "the certificate of {node} is not trusted ({reason}); name the file with its authority's certificate by --ca-file or `ca_file`"
+        "the certificate of {node} is not trusted ({reason}); set --ca-file or `ca_file` to the certificate of its authority"
     )]
     Certificate {
-        /// The node.
+        /// The address of the node.
         node: String,
         /// What is wrong with the certificate.
         reason: String,
     },
-    /// The session is refused although the login just succeeded.
-    #[error("{call}: the session is not accepted, not even after a new login: {reason}")]
+    /// CloudVision rejects the session although the login just succeeded.
+    #[error("{call}: CloudVision rejects the session even after a new login: {reason}")]
     Unauthorized {
-        /// What was asked.
+        /// The name of the request.
         call: &'static str,
-        /// What was answered.
+        /// CloudVision's message.
         reason: String,
     },
-    /// The user may not do this.
-    #[error("{call}: the user may not do this (403); give it the right, or use another user")]
+    /// The user lacks the right for the request.
+    #[error("{call}: the user lacks the right for this (403); grant it, or use another user")]
     Forbidden {
-        /// What was asked.
+        /// The name of the request.
         call: &'static str,
     },
-    /// The release does not know the request.
-    #[error("{call}: this release of CloudVision does not know it: {reason}")]
+    /// The release lacks the request.
+    #[error("{call}: this release of CloudVision does not support it: {reason}")]
     Absent {
-        /// What was asked.
+        /// The name of the request.
         call: &'static str,
-        /// What was answered.
+        /// CloudVision's message.
         reason: String,
     },
-    /// CloudVision understood and refused.
-    #[error("{call}: CloudVision refuses it ({code}): {reason}")]
+    /// CloudVision rejected the request.
+    #[error("{call}: CloudVision rejected it ({code}): {reason}")]
     Refused {
-        /// What was asked.
+        /// The name of the request.
         call: &'static str,
         /// CloudVision's code, or the HTTP status.
         code: String,
-        /// Its words.
+        /// CloudVision's message.
         reason: String,
     },
-    /// Too many requests, longer than we wait.
-    #[error("{call}: CloudVision asks to slow down; try again later or with less concurrency")]
+    /// CloudVision limits the rate of requests, for longer than the retries last.
+    #[error("{call}: CloudVision limits the rate of requests; try again later or with less concurrency")]
     Throttled {
-        /// What was asked.
+        /// The name of the request.
         call: &'static str,
-        /// How long CloudVision asks to wait.
+        /// The wait that CloudVision asks for, if it does.
         wait: Option<Duration>,
     },
-    /// It answers that it cannot, now.
-    #[error("{call}: CloudVision cannot now (HTTP {status})")]
+    /// CloudVision answers with a server error.
+    #[error("{call}: CloudVision is unavailable (HTTP {status})")]
     Unavailable {
-        /// What was asked.
+        /// The name of the request.
         call: &'static str,
         /// The HTTP status.
         status: u16,
@@ -81,43 +81,43 @@ pub enum CvpError {
     /// No answer in time.
     #[error("{call}: no answer in time")]
     TimedOut {
-        /// What was asked.
+        /// The name of the request.
         call: &'static str,
     },
     /// The node could not be connected to; nothing was sent.
     #[error("{call}: cannot connect to {node}")]
     Unreachable {
-        /// What was asked.
+        /// The name of the request.
         call: &'static str,
-        /// The node.
+        /// The address of the node.
         node: String,
         #[source]
         source: Arc<reqwest::Error>,
     },
-    /// The connection broke after something was sent.
-    #[error("{call}: the connection broke")]
-    Broken {
-        /// What was asked.
+    /// The connection was lost after the request was sent, at least in part.
+    #[error("{call}: the connection was lost")]
+    ConnectionLost {
+        /// The name of the request.
         call: &'static str,
         #[source]
         source: Arc<reqwest::Error>,
     },
-    /// The answer makes no sense.
+    /// The answer cannot be read.
     #[error("{call}: the answer cannot be read: {reason}")]
     Unreadable {
-        /// What was asked.
+        /// The name of the request.
         call: &'static str,
-        /// What is wrong with it.
+        /// What is wrong with the answer.
         reason: String,
     },
 }
 
-/// What is wrong with a node.
+/// Why a node cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeFailure {
-    /// The node.
+    /// The address of the node.
     pub node: String,
-    /// Why it cannot be used.
+    /// The error of the login.
     pub reason: String,
 }
 
@@ -130,15 +130,15 @@ fn list(failures: &[NodeFailure]) -> String {
 }
 
 impl CvpError {
-    /// Whether the same may succeed later, with nothing changed.
-    pub fn heals(&self) -> bool {
+    /// Whether the same request may succeed later.
+    pub fn is_transient(&self) -> bool {
         match self {
             Self::NoNode { .. }
             | Self::Throttled { .. }
             | Self::Unavailable { .. }
             | Self::TimedOut { .. }
             | Self::Unreachable { .. }
-            | Self::Broken { .. }
+            | Self::ConnectionLost { .. }
             | Self::Unreadable { .. } => true,
             Self::LoginRefused { .. }
             | Self::Certificate { .. }
@@ -149,12 +149,12 @@ impl CvpError {
         }
     }
 
-    /// Whether CloudVision may have done what it was asked, although it did not say so.
-    pub fn may_have_happened(&self) -> bool {
+    /// Whether the request may have taken effect although its success was not confirmed.
+    pub fn may_have_taken_effect(&self) -> bool {
         match self {
             Self::Unavailable { .. }
             | Self::TimedOut { .. }
-            | Self::Broken { .. }
+            | Self::ConnectionLost { .. }
             | Self::Unreadable { .. } => true,
             Self::LoginRefused { .. }
             | Self::NoNode { .. }

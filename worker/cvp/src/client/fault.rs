@@ -3,12 +3,12 @@ use std::time::Duration;
 
 use super::error::CvpError;
 
-/// What went wrong with one request.
+/// Why one attempt at a request failed.
 #[derive(Clone, Debug)]
 pub(super) enum Fault {
-    /// The session ended.
+    /// The session has ended.
     LoggedOut(String),
-    /// Too many requests; nothing was done.
+    /// CloudVision limits the rate; the request was not executed.
     Throttled(Option<Duration>),
     /// The node's certificate is not trusted; nothing was sent.
     Certificate(String),
@@ -16,24 +16,24 @@ pub(super) enum Fault {
     Unreachable(Arc<reqwest::Error>),
     /// No answer in time.
     TimedOut,
-    /// The connection broke.
-    Broken(Arc<reqwest::Error>),
-    /// The server cannot, and may have done something before it noticed.
-    Overloaded(u16, Option<Duration>),
-    /// The answer is no answer to this.
-    Garbled(String),
-    /// Understood and refused.
+    /// The connection was lost.
+    ConnectionLost(Arc<reqwest::Error>),
+    /// A server error; the request may have been executed.
+    Unavailable(u16, Option<Duration>),
+    /// The answer cannot be read.
+    Unreadable(String),
+    /// CloudVision rejected the request.
     Refused { code: String, reason: String },
-    /// Not allowed to.
+    /// The user lacks the right.
     Forbidden,
-    /// No such request in this release.
+    /// The release lacks the request.
     Absent(String),
 }
 
 impl Fault {
-    /// What went wrong with a connection.
+    /// Classifies an error of the HTTP client.
     pub(super) fn of(error: reqwest::Error) -> Self {
-        // The address is in our own words already.
+        // The errors of this client name the node themselves.
         let error = error.without_url();
         if let Some(reason) = certificate_problem(&error) {
             Self::Certificate(reason)
@@ -42,11 +42,11 @@ impl Fault {
         } else if error.is_timeout() {
             Self::TimedOut
         } else {
-            Self::Broken(Arc::new(error))
+            Self::ConnectionLost(Arc::new(error))
         }
     }
 
-    /// The same, for those who asked.
+    /// The error that the caller gets.
     pub(super) fn into_error(self, call: &'static str, node: String) -> CvpError {
         match self {
             Self::LoggedOut(reason) => CvpError::Unauthorized { call, reason },
@@ -54,9 +54,9 @@ impl Fault {
             Self::Certificate(reason) => CvpError::Certificate { node, reason },
             Self::Unreachable(source) => CvpError::Unreachable { call, node, source },
             Self::TimedOut => CvpError::TimedOut { call },
-            Self::Broken(source) => CvpError::Broken { call, source },
-            Self::Overloaded(status, _) => CvpError::Unavailable { call, status },
-            Self::Garbled(reason) => CvpError::Unreadable { call, reason },
+            Self::ConnectionLost(source) => CvpError::ConnectionLost { call, source },
+            Self::Unavailable(status, _) => CvpError::Unavailable { call, status },
+            Self::Unreadable(reason) => CvpError::Unreadable { call, reason },
             Self::Refused { code, reason } => CvpError::Refused { call, code, reason },
             Self::Forbidden => CvpError::Forbidden { call },
             Self::Absent(reason) => CvpError::Absent { call, reason },
@@ -64,12 +64,12 @@ impl Fault {
     }
 }
 
-/// What rustls says about a certificate, wherever among the causes.
+/// The error of rustls about a certificate, anywhere in the chain of causes.
 fn certificate_problem(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(rustls::Error::InvalidCertificate(problem)) = error.downcast_ref() {
         return Some(format!("{problem:?}"));
     }
-    // What an I/O error wraps is not its cause, and it may wrap another one.
+    // An I/O error does not report the error that it wraps as its source, and the wrapped one may wrap another.
     let wrapped = error
         .downcast_ref::<std::io::Error>()
         .and_then(std::io::Error::get_ref);

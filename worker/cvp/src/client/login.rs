@@ -1,4 +1,4 @@
-//! Logging in and out.
+//! Logs in and out.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use serde_json::json;
 
 use super::CvpClient;
 use super::cookies::Cookies;
-use super::envelope::{judge, short};
+use super::envelope::{classify, short};
 use super::error::{CvpError, NodeFailure};
 use super::fault::Fault;
+use super::limiter::Priority;
 use super::options::Credentials;
-use super::permits::Urgency;
 use super::request::{Path, read_body};
-use super::session::{Login, Proof};
+use super::session::{Authentication, Login};
 
 const CALL: &str = "log in";
 
-/// How long to wait for the answer to a logout: nothing depends on it.
+/// The timeout of a logout, on which nothing depends.
 const LOGOUT: Duration = Duration::from_secs(5);
 
 #[derive(Deserialize)]
@@ -33,7 +33,7 @@ impl Login for CvpClient {
         self.options.nodes.len()
     }
 
-    async fn log_in(&self, node: usize) -> Result<Proof, CvpError> {
+    async fn log_in(&self, node: usize) -> Result<Authentication, CvpError> {
         let name = self.options.nodes[node].to_string();
         let result = match &self.options.credentials {
             Credentials::Password { username, password } => self.by_password(node, username, password).await,
@@ -45,7 +45,7 @@ impl Login for CvpClient {
                 node: name,
                 reason: "403 Forbidden".to_owned(),
             },
-            // At the login, every error of CloudVision's own is about who we are.
+            // An error code of CloudVision in the answer to a login is always about the credentials.
             Fault::Refused { code, reason } if code.parse::<StatusCode>().is_err() => {
                 CvpError::LoginRefused {
                     node: name,
@@ -79,13 +79,13 @@ impl CvpClient {
         node: usize,
         username: &str,
         password: &SecretString,
-    ) -> Result<Proof, Fault> {
+    ) -> Result<Authentication, Fault> {
         let path = self.path(Path::Legacy("/login/authenticate.do"));
         let body = json!({"userId": username, "password": password.expose_secret()});
         let request = self
             .http
             .request(Method::POST, self.options.nodes[node].url(&path));
-        let _permit = self.permits.acquire(Urgency::Urgent).await;
+        let _permit = self.limiter.acquire(Priority::High).await;
         let answer = request
             .timeout(self.options.login_timeout)
             .json(&body)
@@ -94,27 +94,30 @@ impl CvpClient {
             .map_err(Fault::of)?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         let body = read_body(answer).await?;
-        judge(status, &headers, &body, self.clock.now())?;
-        // The error of a parser may quote what it read, which may be the session.
+        classify(status, &headers, &body, self.clock.now())?;
+        // The parse error is dropped, because it may quote the session.
         let logged_in: LoggedIn = serde_json::from_slice(&body).map_err(|_| {
-            Fault::Garbled("the answer to the login is no JSON; is this CloudVision?".to_owned())
+            Fault::Unreadable(
+                "the answer to the login is not JSON; check that the address is that of CloudVision"
+                    .to_owned(),
+            )
         })?;
         let cookies = Cookies::of(&headers);
         let session_id = logged_in.session_id.filter(|id| !id.expose_secret().is_empty());
         if session_id.is_none() && !cookies.hold_session() {
-            return Err(Fault::Garbled(
+            return Err(Fault::Unreadable(
                 "the answer to the login has no session".to_owned(),
             ));
         }
-        Ok(Proof::Login { session_id, cookies })
+        Ok(Authentication::Login { session_id, cookies })
     }
 
-    /// A token needs no login; one request shows whether it is any good, and the node.
-    async fn by_token(&self, node: usize, token: &SecretString) -> Result<Proof, Fault> {
+    /// A token needs no login. One request checks the token and the node.
+    async fn by_token(&self, node: usize, token: &SecretString) -> Result<Authentication, Fault> {
         let request = self
             .http
             .request(Method::GET, self.options.nodes[node].url("/api/v1/rest/"));
-        let _permit = self.permits.acquire(Urgency::Urgent).await;
+        let _permit = self.limiter.acquire(Priority::High).await;
         let answer = request
             .timeout(self.options.login_timeout)
             .bearer_auth(token.expose_secret())
@@ -123,23 +126,23 @@ impl CvpClient {
             .map_err(Fault::of)?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         let body = read_body(answer).await?;
-        judge(status, &headers, &body, self.clock.now())?;
-        Ok(Proof::Token(token.clone()))
+        classify(status, &headers, &body, self.clock.now())?;
+        Ok(Authentication::Token(token.clone()))
     }
 
-    /// Ends the session, if there is one of a user. That it fails is no matter: it ends by itself.
+    /// Ends the session of a user, if there is one. A failure does no harm, because sessions expire.
     pub async fn log_out(&self) {
         let Some(session) = self.sessions.take() else {
             return;
         };
-        if matches!(*session.proof, Proof::Token(_)) {
+        if matches!(*session.authentication, Authentication::Token(_)) {
             return;
         }
         let path = self.path(Path::Legacy("/login/logout.do"));
         let request = self
             .http
             .request(Method::POST, self.options.nodes[session.node].url(&path));
-        let request = session.proof.show(request, &path);
+        let request = session.authentication.apply(request, &path);
         let sent = request.timeout(LOGOUT).json(&()).send().await;
         if let Err(error) = sent {
             let error = error.without_url();
@@ -151,7 +154,7 @@ impl CvpClient {
     }
 }
 
-/// An error with its causes, in one line.
+/// An error with its chain of causes, in one line.
 fn reason(error: &CvpError) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);

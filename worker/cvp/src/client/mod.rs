@@ -1,17 +1,17 @@
-//! The client of one CloudVision cluster: a session, its nodes, what answers mean, and what is sent again.
+//! The client of one CloudVision cluster. It keeps a session, selects a node, classifies answers, and retries.
 //!
-//! It is tolerant in reading and strict in acting: whatever changes something is sent again only if it certainly had no
-//! effect. One session serves all requests; however many notice that it ended, there is one new login.
+//! It reads answers tolerantly and acts strictly: a request that changes something is repeated only if it certainly had no effect.
+//! All requests share one session. When it ends, there is one new login, however many requests fail at once.
 
 mod calls;
 mod cookies;
 mod envelope;
 mod error;
 mod fault;
+pub(crate) mod limiter;
 mod login;
+mod optional_service;
 mod options;
-pub(crate) mod permits;
-mod presence;
 mod request;
 mod retry;
 mod session;
@@ -23,13 +23,13 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 pub use error::{CvpError, NodeFailure};
+pub use limiter::Priority;
 pub use options::{ClientOptions, Credentials, Node, NodeError, RetryOptions};
-pub use permits::Urgency;
 pub use version::Version;
 
+use limiter::ConcurrencyLimiter;
 use lockstep_clock::Clock;
-use permits::Permits;
-use presence::Presence;
+use optional_service::OptionalService;
 use session::Sessions;
 
 /// Talks to one CloudVision cluster.
@@ -39,25 +39,25 @@ pub struct CvpClient {
     options: ClientOptions,
     clock: Arc<dyn Clock>,
     sessions: Sessions,
-    permits: Permits,
-    /// Before this, nothing is sent: CloudVision asked to slow down.
+    limiter: ConcurrencyLimiter,
+    /// No request is sent before this time, because CloudVision limits the rate.
     not_before: Mutex<Option<Instant>>,
     version: OnceCell<Version>,
-    diff_service: Presence,
+    diff_service: OptionalService,
 }
 
 impl CvpClient {
-    /// A client for a cluster. `http` brings TLS, proxies and the time limit of connecting; it must not follow redirects.
+    /// Makes a client. `http` has the settings for TLS, proxies and the connect timeout; it must not follow redirects.
     pub fn new(http: reqwest::Client, options: ClientOptions, clock: Arc<dyn Clock>) -> Self {
         Self {
             http,
-            permits: Permits::new(options.concurrency),
+            limiter: ConcurrencyLimiter::new(options.concurrency),
             options,
             clock,
             sessions: Sessions::default(),
             not_before: Mutex::new(None),
             version: OnceCell::new(),
-            diff_service: Presence::default(),
+            diff_service: OptionalService::default(),
         }
     }
 }

@@ -6,35 +6,35 @@ use reqwest::Url;
 use secrecy::SecretString;
 use thiserror::Error;
 
-/// How to reach and use a CloudVision cluster.
+/// The address, credentials and limits for a CloudVision cluster.
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
-    /// Its nodes, in the order in which they are tried; at least one.
+    /// The nodes, in the order in which they are tried; at least one.
     pub nodes: Vec<Node>,
-    /// Who we are.
+    /// How the client authenticates.
     pub credentials: Credentials,
-    /// Whether it is the cloud service, which has other paths and no version.
+    /// Whether it is the cloud service, which has other paths and no version request.
     pub cloud: bool,
-    /// The most requests under way at once.
+    /// The most concurrent requests.
     pub concurrency: usize,
-    /// How long one request may take.
+    /// The timeout of one request.
     pub timeout: Duration,
-    /// How long a login may take, for each node.
+    /// The timeout of a login at one node.
     pub login_timeout: Duration,
-    /// How what failed is tried again.
+    /// When failed requests are retried.
     pub retry: RetryOptions,
 }
 
-/// How what failed is tried again.
+/// When failed requests are retried.
 #[derive(Clone, Copy, Debug)]
 pub struct RetryOptions {
-    /// How often a request is sent at most.
+    /// The most attempts at a request.
     pub tries: u32,
-    /// The first pause; each further one is twice as long, with jitter.
+    /// The first retry delay; each further one is twice as long, with jitter.
     pub first: Duration,
-    /// The longest pause.
+    /// The longest retry delay.
     pub most: Duration,
-    /// When it is enough, with all pauses and logins.
+    /// The time for all attempts together, with delays and logins.
     pub deadline: Duration,
 }
 
@@ -49,10 +49,10 @@ impl Default for RetryOptions {
     }
 }
 
-/// Who we are.
+/// How the client authenticates.
 #[derive(Clone, Debug)]
 pub enum Credentials {
-    /// A user, who is logged in and out.
+    /// The name and password of a user, for a login.
     Password {
         username: String,
         password: SecretString,
@@ -61,30 +61,32 @@ pub enum Credentials {
     Token(SecretString),
 }
 
-/// The address of a node. Always HTTPS, except on this machine.
+/// The address of a node: HTTPS, or HTTP on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node(Url);
 
-/// No address of a node.
+/// The text is not the address of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum NodeError {
-    /// It has more or less than a host and perhaps a port.
-    #[error("{0:?} is no CloudVision node; such as cvp1.example.org, or 192.0.2.1:8443")]
+    /// The text is not a host with an optional port.
+    #[error(
+        "{0:?} is not the address of a CloudVision node; write a host such as cvp1.example.org or 192.0.2.1:8443"
+    )]
     Malformed(String),
-    /// The password would be sent in the clear.
+    /// The password would be sent unencrypted.
     #[error("{0:?} would be reached without TLS, which is only allowed on this machine")]
     Plain(String),
 }
 
 impl Node {
-    /// The address of a path, which begins with a slash.
+    /// The URL of a path, which begins with a slash.
     pub(super) fn url(&self, path: &str) -> Url {
         let mut url = self.0.clone();
         url.set_path(path);
         url
     }
 
-    /// Whether this is the cloud service, by its name.
+    /// Whether the host is that of the cloud service.
     pub fn is_cloud(&self) -> bool {
         self.0
             .host_str()
@@ -117,7 +119,7 @@ impl FromStr for Node {
     }
 }
 
-/// Somebody may have put a password there; it is not repeated.
+/// The text without a user and password, which it may contain by mistake.
 fn without_user(text: &str) -> String {
     text.rsplit_once('@')
         .map_or_else(|| text.to_owned(), |(_, rest)| format!("***@{rest}"))
@@ -141,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nodes_are_hosts_with_tls() {
+    fn a_node_is_a_host_with_tls() {
         let table = [
             ("cvp1.example.org", Some("cvp1.example.org")),
             ("192.0.2.1:8443", Some("192.0.2.1:8443")),
@@ -170,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cloud_is_known_by_its_name() {
+    fn the_cloud_service_is_recognised_by_its_host() {
         for (text, cloud) in [
             ("www.arista.io", true),
             ("www.cv-prod-euwest-2.arista.io", true),

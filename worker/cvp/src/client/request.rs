@@ -1,4 +1,4 @@
-//! One request of the API, sent as often as it takes and may be.
+//! Sends a request of the API, with retries.
 
 use std::borrow::Cow;
 use std::sync::PoisonError;
@@ -10,30 +10,30 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::CvpClient;
-use super::envelope::judge;
+use super::envelope::classify;
 use super::error::CvpError;
 use super::fault::Fault;
-use super::permits::Urgency;
-use super::retry::{Move, Repeat, Step, Tried, next, pause};
+use super::limiter::Priority;
+use super::retry::{Attempts, NodeChoice, RetryDecision, Retryability, next, pause};
 use super::session::Session;
 
-/// The longest answer that is read.
+/// The largest answer, in bytes.
 const MAX_BODY: usize = 256 << 20;
 
 /// A request of the API.
 #[derive(Clone, Debug)]
 pub(super) struct Call<'a> {
-    /// What it does, for people.
+    /// What the request does, for error texts.
     pub(super) name: &'static str,
     pub(super) method: Method,
     pub(super) path: Path<'a>,
     pub(super) query: &'a [(&'a str, &'a str)],
     pub(super) body: Option<Value>,
-    pub(super) repeat: Repeat,
-    pub(super) urgency: Urgency,
+    pub(super) retryability: Retryability,
+    pub(super) priority: Priority,
 }
 
-/// Where something is.
+/// The path of a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Path<'a> {
     /// Below `/web`, or `/cvpservice` in the cloud.
@@ -51,56 +51,61 @@ impl CvpClient {
         }
     }
 
-    /// Sends a request, and reads its answer. What cannot be read is a fault of the node, and tried elsewhere.
+    /// Sends a request and reads its answer. If the answer cannot be read, the next node is tried.
     pub(super) async fn call<T>(
         &self,
         call: &Call<'_>,
         read: impl Fn(&Bytes) -> Result<T, String> + Send + Sync,
     ) -> Result<T, CvpError> {
-        match timeout(self.options.retry.deadline, self.persist(call, read)).await {
+        match timeout(self.options.retry.deadline, self.call_with_retries(call, read)).await {
             Ok(result) => result,
             Err(_) => Err(CvpError::TimedOut { call: call.name }),
         }
     }
 
-    async fn persist<T>(
+    async fn call_with_retries<T>(
         &self,
         call: &Call<'_>,
         read: impl Fn(&Bytes) -> Result<T, String> + Send + Sync,
     ) -> Result<T, CvpError> {
         let deadline = Instant::now() + self.options.retry.deadline;
-        let mut tried = Tried::default();
+        let mut attempts = Attempts::default();
         loop {
             let session = match self.sessions.get(self).await {
                 Ok(session) => session,
-                Err(error) if error.heals() && tried.sends + 1 < self.options.retry.tries => {
-                    tried.sends += 1;
-                    self.rest(tried.sends, None, deadline).await;
+                Err(error) if error.is_transient() && attempts.sends + 1 < self.options.retry.tries => {
+                    attempts.sends += 1;
+                    self.wait_before_retry(attempts.sends, None, deadline).await;
                     continue;
                 }
                 Err(error) => return Err(error),
             };
-            tried.sends += 1;
-            let answer = self.once(call, &session).await;
-            let fault = match answer.and_then(|body| read(&body).map_err(Fault::Garbled)) {
+            attempts.sends += 1;
+            let answer = self.send_once(call, &session).await;
+            let fault = match answer.and_then(|body| read(&body).map_err(Fault::Unreadable)) {
                 Ok(value) => return Ok(value),
                 Err(fault) => fault,
             };
-            let step = next(&fault, call.repeat, tried, &self.options.retry);
-            tracing::debug!(call = call.name, ?fault, ?step, "a request to CloudVision failed");
-            match step {
-                Step::GiveUp => {
+            let decision = next(&fault, call.retryability, attempts, &self.options.retry);
+            tracing::debug!(
+                call = call.name,
+                ?fault,
+                ?decision,
+                "a request to CloudVision failed"
+            );
+            match decision {
+                RetryDecision::GiveUp => {
                     let node = self.options.nodes[session.node].to_string();
                     return Err(fault.into_error(call.name, node));
                 }
-                Step::LogIn => {
-                    tried.logins += 1;
-                    self.sessions.expire(session.redrive_count);
+                RetryDecision::LogIn => {
+                    attempts.logins += 1;
+                    self.sessions.expire(session.generation);
                 }
-                Step::Again { node, wait } => {
-                    if node == Move::Next {
+                RetryDecision::Retry { node, wait } => {
+                    if node == NodeChoice::Next {
                         self.sessions
-                            .leave(session.redrive_count, self.options.nodes.len());
+                            .switch_node(session.generation, self.options.nodes.len());
                     }
                     if wait.is_some_and(|wait| Instant::now() + wait >= deadline) {
                         let node = self.options.nodes[session.node].to_string();
@@ -109,45 +114,48 @@ impl CvpClient {
                     if matches!(fault, Fault::Throttled(_)) {
                         self.slow_down(wait.unwrap_or(self.options.retry.first));
                     }
-                    self.rest(tried.sends, wait, deadline).await;
+                    self.wait_before_retry(attempts.sends, wait, deadline).await;
                 }
             }
         }
     }
 
-    /// Waits before the next try, but not beyond the deadline.
-    async fn rest(&self, sends: u32, asked: Option<Duration>, deadline: Instant) {
+    /// Waits for the retry delay, but not beyond the deadline.
+    async fn wait_before_retry(&self, sends: u32, asked: Option<Duration>, deadline: Instant) {
         let random = rand::random();
         let pause = pause(&self.options.retry, sends, asked, random);
         sleep(pause.min(deadline.saturating_duration_since(Instant::now()))).await;
     }
 
-    async fn once(&self, call: &Call<'_>, session: &Session) -> Result<Bytes, Fault> {
+    async fn send_once(&self, call: &Call<'_>, session: &Session) -> Result<Bytes, Fault> {
         let path = self.path(call.path);
         let url = self.options.nodes[session.node].url(&path);
         let request = self.http.request(call.method.clone(), url).query(call.query);
-        let request = session.proof.show(request, &path).timeout(self.options.timeout);
+        let request = session
+            .authentication
+            .apply(request, &path)
+            .timeout(self.options.timeout);
         let request = match &call.body {
             Some(body) => request.json(body),
             None => request,
         };
-        let _permit = self.permits.acquire(call.urgency).await;
-        self.hold_back().await;
+        let _permit = self.limiter.acquire(call.priority).await;
+        self.wait_until_allowed().await;
         let answer = request.send().await.map_err(Fault::of)?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         let body = read_body(answer).await?;
-        judge(status, &headers, &body, self.clock.now())?;
+        classify(status, &headers, &body, self.clock.now())?;
         Ok(body)
     }
 
-    /// Nobody sends anything before this.
+    /// Holds all requests back for a time.
     fn slow_down(&self, wait: Duration) {
         let until = Instant::now() + wait;
         let mut not_before = self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
         *not_before = Some(not_before.map_or(until, |before| before.max(until)));
     }
 
-    async fn hold_back(&self) {
+    async fn wait_until_allowed(&self) {
         let until = *self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(until) = until {
             sleep_until(until).await;
@@ -155,12 +163,14 @@ impl CvpClient {
     }
 }
 
-/// Reads an answer, up to a bound.
+/// Reads an answer of limited size.
 pub(super) async fn read_body(mut answer: Response) -> Result<Bytes, Fault> {
     let mut body = BytesMut::new();
     while let Some(chunk) = answer.chunk().await.map_err(Fault::of)? {
         if body.len() + chunk.len() > MAX_BODY {
-            return Err(Fault::Garbled(format!("it is longer than {MAX_BODY} bytes")));
+            return Err(Fault::Unreadable(format!(
+                "the answer is longer than {MAX_BODY} bytes"
+            )));
         }
         body.extend_from_slice(&chunk);
     }

@@ -1,80 +1,92 @@
-//! What to do after something went wrong: a pure decision, and the pauses between tries.
+//! Decides what to do after a failed attempt, and computes the retry delays. Pure.
 
 use std::time::Duration;
 
 use super::fault::Fault;
 use super::options::RetryOptions;
 
-/// Whether a request may be sent again although it may have had its effect.
+/// Whether a request may be sent again although it may have been executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Repeat {
-    /// It changes nothing, or nothing more the second time.
-    Harmless,
-    /// Only if it certainly had no effect.
-    Never,
+pub(super) enum Retryability {
+    /// Executing it twice has the same effect as executing it once.
+    Idempotent,
+    /// It may be sent again only if it certainly was not executed.
+    OnlyIfNotExecuted,
 }
 
-/// What was tried before.
+/// The attempts so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tried {
-    /// How often it was sent, or could not be sent.
+pub(super) struct Attempts {
+    /// How often the request was sent, or could not be sent.
     pub(super) sends: u32,
-    /// For how many of them the session had ended.
+    /// How many of them failed because the session had ended.
     pub(super) logins: u32,
 }
 
-/// What to do next.
+/// What to do after a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum RetryDecision {
     GiveUp,
-    /// Log in again, and send it again.
+    /// Log in, then send the request again.
     LogIn,
-    /// Send it again after a pause, which is at least as long as the server asks for.
-    Again {
-        node: Move,
+    /// Send the request again after a delay, which is at least as long as the server asks for.
+    Retry {
+        node: NodeChoice,
         wait: Option<Duration>,
     },
 }
 
-/// Where to send it.
+/// The node to send the request to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Move {
-    Stay,
+pub(super) enum NodeChoice {
+    Same,
     Next,
 }
 
-/// Decides what to do after a fault.
-pub(super) fn next(fault: &Fault, repeat: Repeat, tried: Tried, options: &RetryOptions) -> Step {
-    let again = |node, wait| Step::Again { node, wait };
-    let step = match fault {
-        // Refused before anything was done. A second session that ends at once is not ended: it is not accepted.
-        Fault::LoggedOut(_) if tried.logins < 2 => return Step::LogIn,
-        Fault::Throttled(wait) => again(Move::Stay, *wait),
-        Fault::Unreachable(_) | Fault::Certificate(_) => again(Move::Next, None),
-        Fault::TimedOut | Fault::Broken(_) | Fault::Garbled(_) if repeat == Repeat::Harmless => {
-            again(Move::Next, None)
+/// Decides what to do after a failed attempt.
+pub(super) fn next(
+    fault: &Fault,
+    retryability: Retryability,
+    attempts: Attempts,
+    options: &RetryOptions,
+) -> RetryDecision {
+    let retry = |node, wait| RetryDecision::Retry { node, wait };
+    let decision = match fault {
+        // The request was not executed. If a second session ends at once, CloudVision does not accept it.
+        Fault::LoggedOut(_) if attempts.logins < 2 => return RetryDecision::LogIn,
+        Fault::Throttled(wait) => retry(NodeChoice::Same, *wait),
+        Fault::Unreachable(_) | Fault::Certificate(_) => retry(NodeChoice::Next, None),
+        Fault::TimedOut | Fault::ConnectionLost(_) | Fault::Unreadable(_)
+            if retryability == Retryability::Idempotent =>
+        {
+            retry(NodeChoice::Next, None)
         }
-        // Mostly the service behind, not the node: leaving it ends everybody's session.
-        Fault::Overloaded(_, wait) if repeat == Repeat::Harmless => {
-            again(if tried.sends < 2 { Move::Stay } else { Move::Next }, *wait)
-        }
+        // The cause is mostly a service of the cluster, not the node, and switching the node ends the session of all requests.
+        Fault::Unavailable(_, wait) if retryability == Retryability::Idempotent => retry(
+            if attempts.sends < 2 {
+                NodeChoice::Same
+            } else {
+                NodeChoice::Next
+            },
+            *wait,
+        ),
         Fault::LoggedOut(_)
         | Fault::TimedOut
-        | Fault::Broken(_)
-        | Fault::Garbled(_)
-        | Fault::Overloaded(..)
+        | Fault::ConnectionLost(_)
+        | Fault::Unreadable(_)
+        | Fault::Unavailable(..)
         | Fault::Refused { .. }
         | Fault::Forbidden
-        | Fault::Absent(_) => Step::GiveUp,
+        | Fault::Absent(_) => RetryDecision::GiveUp,
     };
-    if tried.sends >= options.tries {
-        return Step::GiveUp;
+    if attempts.sends >= options.tries {
+        return RetryDecision::GiveUp;
     }
-    step
+    decision
 }
 
-/// How long to wait before the next try: doubling, between half and all of it, `random` deciding (0 to 1). No less than the
-/// server asks for, with the same jitter on top, so that those it turned away do not come back together.
+/// The delay before the next attempt. It doubles each time; `random` (0 to 1) selects a value between half and all of it. It is at
+/// least what the server asks for, plus jitter, so that clients do not return at the same time.
 pub(super) fn pause(options: &RetryOptions, sends: u32, asked: Option<Duration>, random: f64) -> Duration {
     let doubled = options
         .first
@@ -90,7 +102,7 @@ pub(super) fn pause(options: &RetryOptions, sends: u32, asked: Option<Duration>,
 
 #[cfg(test)]
 mod tests {
-    use super::Repeat::{Harmless, Never};
+    use super::Retryability::{Idempotent, OnlyIfNotExecuted};
     use super::*;
 
     const OPTIONS: RetryOptions = RetryOptions {
@@ -100,70 +112,120 @@ mod tests {
         deadline: Duration::from_secs(1),
     };
 
-    fn tried(sends: u32, logins: u32) -> Tried {
-        Tried { sends, logins }
+    fn attempts(sends: u32, logins: u32) -> Attempts {
+        Attempts { sends, logins }
     }
 
     #[test]
-    fn what_may_have_had_an_effect_is_not_sent_again_unless_that_is_harmless() {
+    fn a_request_that_may_have_been_executed_is_repeated_only_if_idempotent() {
         let wait = Some(Duration::from_secs(1));
-        let again = |node, wait| Step::Again { node, wait };
+        let retry = |node, wait| RetryDecision::Retry { node, wait };
         let refused = || Fault::Refused {
             code: "1".to_owned(),
             reason: "no".to_owned(),
         };
         let logged_out = || Fault::LoggedOut("x".to_owned());
-        let garbled = || Fault::Garbled("x".to_owned());
+        let unreadable = || Fault::Unreadable("x".to_owned());
         let table = [
-            (logged_out(), Never, tried(1, 0), Step::LogIn),
-            (logged_out(), Never, tried(2, 1), Step::LogIn),
-            (logged_out(), Harmless, tried(3, 2), Step::GiveUp),
+            (
+                logged_out(),
+                OnlyIfNotExecuted,
+                attempts(1, 0),
+                RetryDecision::LogIn,
+            ),
+            (
+                logged_out(),
+                OnlyIfNotExecuted,
+                attempts(2, 1),
+                RetryDecision::LogIn,
+            ),
+            (logged_out(), Idempotent, attempts(3, 2), RetryDecision::GiveUp),
             (
                 Fault::Throttled(wait),
-                Never,
-                tried(1, 0),
-                again(Move::Stay, wait),
+                OnlyIfNotExecuted,
+                attempts(1, 0),
+                retry(NodeChoice::Same, wait),
             ),
-            (Fault::Throttled(None), Harmless, tried(3, 0), Step::GiveUp),
+            (
+                Fault::Throttled(None),
+                Idempotent,
+                attempts(3, 0),
+                RetryDecision::GiveUp,
+            ),
             (
                 Fault::Certificate("x".to_owned()),
-                Never,
-                tried(1, 0),
-                again(Move::Next, None),
-            ),
-            (Fault::TimedOut, Harmless, tried(1, 0), again(Move::Next, None)),
-            (Fault::TimedOut, Never, tried(1, 0), Step::GiveUp),
-            (garbled(), Harmless, tried(2, 0), again(Move::Next, None)),
-            (garbled(), Never, tried(1, 0), Step::GiveUp),
-            (garbled(), Harmless, tried(3, 0), Step::GiveUp),
-            (
-                Fault::Overloaded(503, wait),
-                Harmless,
-                tried(1, 0),
-                again(Move::Stay, wait),
+                OnlyIfNotExecuted,
+                attempts(1, 0),
+                retry(NodeChoice::Next, None),
             ),
             (
-                Fault::Overloaded(503, None),
-                Harmless,
-                tried(2, 0),
-                again(Move::Next, None),
+                Fault::TimedOut,
+                Idempotent,
+                attempts(1, 0),
+                retry(NodeChoice::Next, None),
             ),
-            (Fault::Overloaded(503, wait), Never, tried(1, 0), Step::GiveUp),
-            (refused(), Harmless, tried(1, 0), Step::GiveUp),
-            (Fault::Forbidden, Harmless, tried(1, 0), Step::GiveUp),
-            (Fault::Absent("x".to_owned()), Harmless, tried(1, 0), Step::GiveUp),
+            (
+                Fault::TimedOut,
+                OnlyIfNotExecuted,
+                attempts(1, 0),
+                RetryDecision::GiveUp,
+            ),
+            (
+                unreadable(),
+                Idempotent,
+                attempts(2, 0),
+                retry(NodeChoice::Next, None),
+            ),
+            (
+                unreadable(),
+                OnlyIfNotExecuted,
+                attempts(1, 0),
+                RetryDecision::GiveUp,
+            ),
+            (unreadable(), Idempotent, attempts(3, 0), RetryDecision::GiveUp),
+            (
+                Fault::Unavailable(503, wait),
+                Idempotent,
+                attempts(1, 0),
+                retry(NodeChoice::Same, wait),
+            ),
+            (
+                Fault::Unavailable(503, None),
+                Idempotent,
+                attempts(2, 0),
+                retry(NodeChoice::Next, None),
+            ),
+            (
+                Fault::Unavailable(503, wait),
+                OnlyIfNotExecuted,
+                attempts(1, 0),
+                RetryDecision::GiveUp,
+            ),
+            (refused(), Idempotent, attempts(1, 0), RetryDecision::GiveUp),
+            (
+                Fault::Forbidden,
+                Idempotent,
+                attempts(1, 0),
+                RetryDecision::GiveUp,
+            ),
+            (
+                Fault::Absent("x".to_owned()),
+                Idempotent,
+                attempts(1, 0),
+                RetryDecision::GiveUp,
+            ),
         ];
-        for (fault, repeat, tried, expected) in table {
+        for (fault, retryability, attempts, expected) in table {
             assert_eq!(
-                next(&fault, repeat, tried, &OPTIONS),
+                next(&fault, retryability, attempts, &OPTIONS),
                 expected,
-                "{fault:?} {repeat:?} {tried:?}"
+                "{fault:?} {retryability:?} {attempts:?}"
             );
         }
     }
 
     #[test]
-    fn pauses_double_with_jitter_and_respect_the_server() {
+    fn delays_double_with_jitter_and_respect_the_server() {
         let millis = |sends, asked, random| pause(&OPTIONS, sends, asked, random).as_millis();
         assert_eq!((millis(1, None, 0.0), millis(1, None, 1.0)), (50, 100));
         assert_eq!((millis(2, None, 1.0), millis(9, None, 1.0)), (200, 300));

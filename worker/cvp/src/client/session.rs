@@ -1,4 +1,4 @@
-//! The one session of a client: logged in once for all requests that need it, on the node that works.
+//! The session that all requests of a client share, and the node that it is on.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,22 +11,22 @@ use tokio::time::Instant;
 use super::cookies::Cookies;
 use super::error::CvpError;
 
-/// How long a refused login is remembered instead of tried again: accounts get locked.
+/// How long a refused login is not repeated, because repeated failures lock the account.
 const REFUSAL: Duration = Duration::from_mins(1);
 
-/// A session as requests use it.
+/// The session of a request.
 #[derive(Clone, Debug)]
 pub(super) struct Session {
-    /// Grows with every login.
-    pub(super) redrive_count: u64,
-    /// Which node it is on.
+    /// Raised by each login and each switch of the node.
+    pub(super) generation: u64,
+    /// The index of its node.
     pub(super) node: usize,
-    pub(super) proof: Arc<Proof>,
+    pub(super) authentication: Arc<Authentication>,
 }
 
-/// What shows who we are.
+/// How requests of a session are authenticated.
 #[derive(Debug)]
-pub(super) enum Proof {
+pub(super) enum Authentication {
     /// A login by user and password.
     Login {
         session_id: Option<SecretString>,
@@ -36,9 +36,9 @@ pub(super) enum Proof {
     Token(SecretString),
 }
 
-impl Proof {
-    /// Shows it with a request to this path.
-    pub(super) fn show(&self, request: RequestBuilder, path: &str) -> RequestBuilder {
+impl Authentication {
+    /// Adds the headers to a request to this path.
+    pub(super) fn apply(&self, request: RequestBuilder, path: &str) -> RequestBuilder {
         match self {
             Self::Token(token) => request.bearer_auth(token.expose_secret()),
             Self::Login { session_id, cookies } => {
@@ -64,71 +64,71 @@ fn sensitive(text: &str) -> Option<HeaderValue> {
 
 /// Logs in to a node.
 pub(super) trait Login {
-    /// How many nodes there are.
+    /// The number of nodes.
     fn nodes(&self) -> usize;
 
-    /// One login.
-    async fn log_in(&self, node: usize) -> Result<Proof, CvpError>;
+    /// Logs in to one node.
+    async fn log_in(&self, node: usize) -> Result<Authentication, CvpError>;
 
-    /// What it is when no node could be logged in to.
+    /// The error after the login failed on all nodes.
     fn exhausted(&self, failures: Vec<(usize, CvpError)>) -> CvpError;
 }
 
-/// Keeps the session.
+/// Holds the shared session.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     state: Mutex<State>,
-    /// Held during a login, so that there is one at a time.
-    batch: tokio::sync::Mutex<()>,
+    /// Held during a login, so that only one runs at a time.
+    login_lock: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    redrive_count: u64,
+    generation: u64,
     node: usize,
-    proof: Option<Arc<Proof>>,
-    /// How many logins ended, well or badly.
-    batches: u64,
-    /// How the last one failed, if it did.
+    authentication: Option<Arc<Authentication>>,
+    /// How many logins ended, with or without success.
+    logins: u64,
+    /// When and why the last login failed, if it did.
     failure: Option<(Instant, CvpError)>,
 }
 
 impl Sessions {
-    /// The session there is, or a new one. Who comes while a login is under way gets what comes of it, also if it fails.
+    /// Returns the session, or logs in. Callers that arrive during a login get its result, also if it fails.
     pub(super) async fn get(&self, login: &impl Login) -> Result<Session, CvpError> {
-        let batches = {
+        let logins = {
             let state = self.lock();
             if let Some(known) = state.known() {
                 return known;
             }
-            state.batches
+            state.logins
         };
-        let _flight = self.batch.lock().await;
+        let _guard = self.login_lock.lock().await;
         let first = {
             let state = self.lock();
             if let Some(known) = state.known() {
                 return known;
             }
             match &state.failure {
-                Some((_, error)) if state.batches > batches => return Err(error.clone()),
+                Some((_, error)) if state.logins > logins => return Err(error.clone()),
                 _ => state.node,
             }
         };
-        let result = attempt(login, first).await;
+        let result = log_in_to_any(login, first).await;
         let mut state = self.lock();
-        state.batches += 1;
+        state.logins += 1;
         match result {
-            Ok((node, proof)) => {
-                state.redrive_count += 1;
+            Ok((node, authentication)) => {
+                state.generation += 1;
                 state.node = node;
-                let proof = Arc::new(proof);
-                state.proof = Some(proof.clone());
+                let authentication = Arc::new(authentication);
+                state.authentication = Some(authentication.clone());
                 state.failure = None;
-                let redrive_count = state.redrive_count;
+                let generation = state.generation;
                 Ok(Session {
-                    redrive_count,
+                    generation,
                     node,
-                    proof,
+                    authentication,
                 })
             }
             Err(error) => {
@@ -138,34 +138,34 @@ impl Sessions {
         }
     }
 
-    /// The session ended. Says so once, however many requests noticed.
-    pub(super) fn expire(&self, redrive_count: u64) {
+    /// Drops a session that has ended. Repeated calls for the same generation have no effect.
+    pub(super) fn expire(&self, generation: u64) {
         let mut state = self.lock();
-        if state.redrive_count == redrive_count {
-            state.proof = None;
+        if state.generation == generation {
+            state.authentication = None;
         }
     }
 
-    /// The node does not work: the next login begins with the one after it.
-    pub(super) fn leave(&self, redrive_count: u64, nodes: usize) {
+    /// Drops the session, so that the next login begins with the next node. Repeated calls for the same generation have no effect.
+    pub(super) fn switch_node(&self, generation: u64, nodes: usize) {
         let mut state = self.lock();
-        if state.redrive_count == redrive_count && nodes > 1 {
-            state.proof = None;
+        if state.generation == generation && nodes > 1 {
+            state.authentication = None;
             state.node = (state.node + 1) % nodes;
-            // Who noticed late must not leave the next node, too.
-            state.redrive_count += 1;
+            // A late caller must not switch again.
+            state.generation += 1;
         }
     }
 
-    /// Takes the session away, if there is one: for logging out.
+    /// Removes the session, if there is one, for a logout.
     pub(super) fn take(&self) -> Option<Session> {
         let mut state = self.lock();
-        let (redrive_count, node) = (state.redrive_count, state.node);
-        let proof = state.proof.take()?;
+        let (generation, node) = (state.generation, state.node);
+        let authentication = state.authentication.take()?;
         Some(Session {
-            redrive_count,
+            generation,
             node,
-            proof,
+            authentication,
         })
     }
 
@@ -175,13 +175,13 @@ impl Sessions {
 }
 
 impl State {
-    /// What needs no login: the session, or that it was refused just now.
+    /// The result without a login: the session, or a recent refusal.
     fn known(&self) -> Option<Result<Session, CvpError>> {
-        if let Some(proof) = &self.proof {
+        if let Some(authentication) = &self.authentication {
             return Some(Ok(Session {
-                redrive_count: self.redrive_count,
+                generation: self.generation,
                 node: self.node,
-                proof: proof.clone(),
+                authentication: authentication.clone(),
             }));
         }
         match &self.failure {
@@ -193,14 +193,14 @@ impl State {
     }
 }
 
-/// Tries the nodes one after another. A refusal ends it: the nodes share their users.
-async fn attempt(login: &impl Login, first: usize) -> Result<(usize, Proof), CvpError> {
+/// Logs in to the first node that works. A refused login ends it, because all nodes have the same users.
+async fn log_in_to_any(login: &impl Login, first: usize) -> Result<(usize, Authentication), CvpError> {
     let count = login.nodes();
     let mut failures = Vec::with_capacity(count);
     for offset in 0..count {
         let node = (first + offset) % count;
         match login.log_in(node).await {
-            Ok(proof) => return Ok((node, proof)),
+            Ok(authentication) => return Ok((node, authentication)),
             Err(refused @ CvpError::LoginRefused { .. }) => return Err(refused),
             Err(error) => failures.push((node, error)),
         }
@@ -216,7 +216,7 @@ mod tests {
 
     use super::*;
 
-    /// Nodes that answer as told, and count.
+    /// Nodes with scripted answers, which count logins.
     struct Nodes {
         answers: Vec<Option<bool>>,
         logins: AtomicUsize,
@@ -240,11 +240,11 @@ mod tests {
             self.answers.len()
         }
 
-        async fn log_in(&self, node: usize) -> Result<Proof, CvpError> {
+        async fn log_in(&self, node: usize) -> Result<Authentication, CvpError> {
             self.logins.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(Duration::from_millis(10)).await;
             match self.answers[node] {
-                Some(true) => Ok(Proof::Token("x".into())),
+                Some(true) => Ok(Authentication::Token("x".into())),
                 Some(false) => Err(CvpError::LoginRefused {
                     node: node.to_string(),
                     reason: "no".to_owned(),
@@ -259,64 +259,64 @@ mod tests {
         }
     }
 
-    async fn rush(sessions: &Sessions, nodes: &Nodes) -> Vec<Result<Session, CvpError>> {
+    async fn get_many(sessions: &Sessions, nodes: &Nodes) -> Vec<Result<Session, CvpError>> {
         join_all((0..64).map(|_| sessions.get(nodes))).await
     }
 
     #[tokio::test(start_paused = true)]
-    async fn however_many_notice_there_is_one_login() {
+    async fn many_requests_cause_one_login() {
         let (sessions, nodes) = (Sessions::default(), Nodes::new(&[Some(true)]));
-        assert!(rush(&sessions, &nodes).await.iter().all(Result::is_ok));
+        assert!(get_many(&sessions, &nodes).await.iter().all(Result::is_ok));
         assert_eq!(nodes.logins(), 1);
         for _ in 0..64 {
             sessions.expire(1);
         }
-        let renewed = rush(&sessions, &nodes).await;
+        let renewed = get_many(&sessions, &nodes).await;
         assert!(
             renewed
                 .iter()
-                .all(|session| session.as_ref().unwrap().redrive_count == 2)
+                .all(|session| session.as_ref().unwrap().generation == 2)
         );
         sessions.expire(1);
-        assert!(rush(&sessions, &nodes).await.iter().all(Result::is_ok));
-        assert_eq!(nodes.logins(), 2, "who is late does not end the new session");
+        assert!(get_many(&sessions, &nodes).await.iter().all(Result::is_ok));
+        assert_eq!(nodes.logins(), 2, "a late request does not end the new session");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_failure_is_shared_and_a_refusal_remembered() {
+    async fn a_failed_login_is_shared_and_a_refused_one_remembered() {
         let (sessions, nodes) = (Sessions::default(), Nodes::new(&[None, None]));
-        assert!(rush(&sessions, &nodes).await.iter().all(Result::is_err));
+        assert!(get_many(&sessions, &nodes).await.iter().all(Result::is_err));
         assert_eq!(nodes.logins(), 2, "each node once");
         sessions.get(&nodes).await.unwrap_err();
-        assert_eq!(nodes.logins(), 4, "what heals is tried again");
+        assert_eq!(nodes.logins(), 4, "a transient failure is retried");
 
         let (sessions, nodes) = (Sessions::default(), Nodes::new(&[Some(false), Some(true)]));
-        assert!(rush(&sessions, &nodes).await.iter().all(Result::is_err));
+        assert!(get_many(&sessions, &nodes).await.iter().all(Result::is_err));
         sessions.get(&nodes).await.unwrap_err();
-        assert_eq!(nodes.logins(), 1, "no account is locked by us");
+        assert_eq!(nodes.logins(), 1, "repeated refusals would lock the account");
         tokio::time::advance(REFUSAL).await;
         sessions.get(&nodes).await.unwrap_err();
         assert_eq!(nodes.logins(), 2);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_node_that_does_not_work_is_left_once() {
+    async fn a_failing_node_is_switched_once() {
         let (sessions, nodes) = (Sessions::default(), Nodes::new(&[Some(true), None, Some(true)]));
         let session = sessions.get(&nodes).await.unwrap();
         assert_eq!(session.node, 0);
-        sessions.leave(session.redrive_count, 3);
-        sessions.leave(session.redrive_count, 3);
+        sessions.switch_node(session.generation, 3);
+        sessions.switch_node(session.generation, 3);
         let session = sessions.get(&nodes).await.unwrap();
         assert_eq!(
             (session.node, nodes.logins()),
             (2, 3),
-            "the second node is passed over"
+            "the second node is skipped"
         );
-        sessions.expire(session.redrive_count);
+        sessions.expire(session.generation);
         assert_eq!(
             sessions.get(&nodes).await.unwrap().node,
             2,
-            "it stays where it works"
+            "a working node is kept"
         );
     }
 }

@@ -1,18 +1,18 @@
 use std::fmt;
 
-/// Which release a cluster runs.
+/// The release of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Version {
-    /// The cloud service: the newest.
+    /// The cloud service, which has the newest release.
     Cloud,
     /// A release, such as 2022.2.4.
     Release {
         /// Year, release of the year, and patch.
         numbers: (u32, u32, u32),
-        /// As CloudVision writes it.
+        /// The text of CloudVision.
         text: String,
     },
-    /// Something else.
+    /// The text has no release number.
     Unknown(String),
 }
 
@@ -33,7 +33,7 @@ impl Version {
         }
     }
 
-    /// Whether the release has the resource APIs, change controls among them (2021.2). One that is unknown is taken to.
+    /// Whether the release has the resource APIs, such as that for change controls (since 2021.2). True if the release is unknown.
     pub fn has_resource_apis(&self) -> bool {
         match self {
             Self::Release { numbers, .. } => *numbers >= (2021, 2, 0),

@@ -1,86 +1,86 @@
-//! What the check of the device must say.
+//! Checks the result of the device's compliance check.
 
 use std::collections::BTreeSet;
 
 use super::policy::Policy;
 use super::reason::Reason;
-use super::task::{may, must, note};
+use super::task::{add, require, require_if_present};
 use crate::ComplianceCode;
 use crate::wire::{Compliance, Task};
 
-pub(super) fn judge(
+pub(super) fn check(
     task: &Task,
     compliance: Option<&Compliance>,
     policy: &Policy,
     reasons: &mut BTreeSet<Reason>,
 ) {
     let Some(compliance) = compliance else {
-        note(reasons, Reason::ComplianceUnreadable);
+        add(reasons, Reason::ComplianceUnreadable);
         return;
     };
-    must(
+    require(
         &compliance.code,
         "complianceCode",
         Reason::NotCompliant,
         |code| policy.codes.contains(code),
         reasons,
     );
-    must(
+    require(
         &compliance.unauthorized,
         "unAuthorized",
         Reason::Unauthorized,
         |unauthorized| !unauthorized,
         reasons,
     );
-    must(
+    require(
         &compliance.device_status,
         "deviceStatus",
         Reason::NotRegistered,
         |status| status.eq_ignore_ascii_case("Registered"),
         reasons,
     );
-    may(
+    require_if_present(
         &compliance.streaming,
         "streamingStatus",
         Reason::NotStreaming,
         |status| status.eq_ignore_ascii_case("active"),
         reasons,
     );
-    may(
+    require_if_present(
         &compliance.ztp_mode,
         "ztpMode",
         Reason::ZeroTouch,
         |ztp| !ztp,
         reasons,
     );
-    // A device that is out of sync in a way the operator allows is warned about: that is what was allowed.
-    let warned = |indication: &String| {
+    // A code that the operator allows comes with a warning, which must not keep the task then.
+    let acceptable = |indication: &String| {
         matches!(indication.as_str(), "" | "NONE") || compliance.code.get() != Some(&ComplianceCode::InSync)
     };
-    may(
+    require_if_present(
         &compliance.indication,
         "complianceIndication",
         Reason::Indication,
-        warned,
+        acceptable,
         reasons,
     );
-    judge_identity(task, compliance, reasons);
+    check_identity(task, compliance, reasons);
 }
 
-/// The answer must be about the device that was asked about.
-fn judge_identity(task: &Task, compliance: &Compliance, reasons: &mut BTreeSet<Reason>) {
+/// Checks that the answer is about the device of the task.
+fn check_identity(task: &Task, compliance: &Compliance, reasons: &mut BTreeSet<Reason>) {
     let asked = |id: &String| id.is_empty() || id.eq_ignore_ascii_case(task.device());
-    may(
+    require_if_present(
         &compliance.mac,
         "systemMacAddress",
         Reason::Disagreement,
         asked,
         reasons,
     );
-    may(&compliance.key, "key", Reason::Disagreement, asked, reasons);
+    require_if_present(&compliance.key, "key", Reason::Disagreement, asked, reasons);
     let expected = task.details.get().map_or("", |details| details.serial.text());
     let same = |serial: &String| serial.is_empty() || expected.is_empty() || serial == expected;
-    may(
+    require_if_present(
         &compliance.serial,
         "serialNumber",
         Reason::Disagreement,

@@ -3,40 +3,40 @@ use jiff::Timestamp;
 use crate::ComplianceCode;
 use crate::wire::{Compliance, Task, TaskDiff};
 
-/// All that is known about a task. `None` is what could not be read.
+/// Everything that is known about a task. `None` means that it could not be read.
 #[derive(Clone, Copy, Debug)]
 pub struct Evidence<'a> {
-    /// The task as read last.
+    /// The task as read most recently.
     pub task: &'a Task,
-    /// The check of its device.
+    /// The compliance check of its device.
     pub compliance: Option<&'a Compliance>,
     /// Its own configuration difference.
     pub diff: Option<&'a TaskDiff>,
-    /// What change controls have to do with it.
+    /// Whether an unfinished change control refers to it.
     pub attachment: Attachment,
-    /// How many tasks of its device were listed, itself among them.
+    /// The number of listed tasks of its device, itself included.
     pub tasks_on_device: usize,
-    /// What was seen the first time.
+    /// The first reading; `None` during it.
     pub earlier: Option<&'a Reading>,
 }
 
 /// Whether an unfinished change control refers to a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attachment {
-    /// None does.
+    /// No change control refers to it.
     Free,
-    /// One does.
+    /// A change control refers to it.
     Held,
     /// The change controls could not be read.
     Unknown,
 }
 
-/// A first look at a task that found it empty.
+/// The first reading of a task, which found it empty.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reading {
-    /// The task as it was.
+    /// The task at that time.
     pub task: Task,
-    /// The code of its device.
+    /// The code of its device at that time.
     pub code: ComplianceCode,
     /// When the code was read.
     pub at: Timestamp,

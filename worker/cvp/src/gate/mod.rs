@@ -1,9 +1,9 @@
-//! The gate: what must hold before a task is cancelled. A pure function from evidence to a verdict.
+//! The gate decides whether a task is cancelled or kept. It is a pure function from evidence to a verdict.
 //!
-//! It has two parts. What *must be there and hold*: the status, the code, that CloudVision may see the device, that no change
-//! control has the task, that it is a plain configuration task, its age, and a second reading. And what must hold *if it is
-//! there*, because nobody could check every field on every release. What is missing of the first part, cannot be read, or
-//! disagrees with another source means: keep.
+//! It has two kinds of conditions. *Required* ones need their field: the status, the code, that CloudVision can log in to the device,
+//! that no change control has the task, that it is a plain configuration task, its age, and a second reading. *Optional* ones are
+//! checked only if their field is present, since releases differ in their fields. A task is kept if a required field is missing, a
+//! field cannot be read, a condition does not hold, or two sources disagree.
 
 mod compliance;
 mod difference;
@@ -23,25 +23,25 @@ use jiff::Timestamp;
 pub use evidence::{Attachment, Evidence, Reading};
 pub use policy::{ChangeControlPolicy, Policy, TaskDiffPolicy};
 pub use prefilter::prefilter;
-pub use reason::{Bearing, Reason};
+pub use reason::{Emptiness, Reason};
 
-/// What the gate says about a task.
+/// The decision about a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is empty, and nobody needs it.
+    /// The task is empty and can be cancelled.
     Cancel,
-    /// It stays, for all of these reasons.
+    /// The task is kept, for all of these reasons.
     Keep(BTreeSet<Reason>),
 }
 
-/// Judges the evidence.
+/// Decides about a task. `now` is the time of the decision, for ages.
 pub fn decide(evidence: &Evidence<'_>, policy: &Policy, now: Timestamp) -> Verdict {
     let mut reasons = BTreeSet::new();
-    task::judge(evidence.task, policy, now, &mut reasons);
-    task::judge_company(evidence, policy, &mut reasons);
-    compliance::judge(evidence.task, evidence.compliance, policy, &mut reasons);
-    difference::judge(evidence, policy, &mut reasons);
-    readings::judge(evidence, policy, now, &mut reasons);
+    task::check(evidence.task, policy, now, &mut reasons);
+    task::check_related(evidence, policy, &mut reasons);
+    compliance::check(evidence.task, evidence.compliance, policy, &mut reasons);
+    difference::check(evidence, policy, &mut reasons);
+    readings::check(evidence, policy, now, &mut reasons);
     if reasons.is_empty() {
         Verdict::Cancel
     } else {
@@ -50,7 +50,7 @@ pub fn decide(evidence: &Evidence<'_>, policy: &Policy, now: Timestamp) -> Verdi
 }
 
 impl Verdict {
-    /// Whether nothing but the second reading is missing.
+    /// Whether only the second reading is missing.
     pub fn awaits_second_reading(&self) -> bool {
         matches!(self, Self::Keep(reasons) if reasons.iter().eq([&Reason::SecondReadingDue]))
     }

@@ -3,19 +3,19 @@ use std::time::Duration;
 
 use crate::ComplianceCode;
 
-/// What an operator may change about the gate. The defaults cancel least.
+/// The settings of the gate. The defaults cancel the fewest tasks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// The codes that count as compliant; `0000` alone unless widened. Under any other code, a task is only cancelled where
-    /// CloudVision itself says that it changes nothing.
+    /// The codes that count as compliant; by default only `0000`. With another code, a task is cancelled only if CloudVision's own
+    /// difference of the task is empty.
     pub codes: BTreeSet<ComplianceCode>,
-    /// How old a task must be: the code lags behind an edit.
+    /// The least age of a task, because the code lags behind an edit.
     pub min_age: Duration,
-    /// How long after the first reading the second one counts.
+    /// The least time between the two readings.
     pub reading_gap: Duration,
-    /// What to make of change controls that cannot be read.
+    /// Whether change controls must be readable.
     pub change_controls: ChangeControlPolicy,
-    /// What to make of a per-task difference that cannot be read.
+    /// Whether the difference of the task must be readable.
     pub task_diff: TaskDiffPolicy,
 }
 
@@ -31,24 +31,24 @@ impl Default for Policy {
     }
 }
 
-/// Whether a task may be cancelled although the change controls could not be read. Those that can be read count always.
+/// Whether a task may be cancelled although the change controls cannot be read. Change controls that can be read always count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ChangeControlPolicy {
-    /// It may not.
+    /// It is kept.
     #[default]
     Required,
-    /// It may: the release (before 2021.2) has no API for them.
+    /// It may be cancelled: releases before 2021.2 have no API for change controls.
     Unavailable,
 }
 
-/// Whether a task may be cancelled without CloudVision's own difference of it. One that can be read counts always.
+/// Whether a task may be cancelled without CloudVision's own difference of it. A difference that can be read always counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TaskDiffPolicy {
-    /// It may not.
+    /// It is kept.
     Required,
-    /// It may where the release has no such service.
+    /// It may be cancelled if the release has no such service.
     #[default]
     WhereAvailable,
-    /// It may even where the service is there and cannot be read.
+    /// It may be cancelled even if the service exists and does not answer.
     Unavailable,
 }

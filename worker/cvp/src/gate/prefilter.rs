@@ -5,11 +5,11 @@ use jiff::Timestamp;
 use super::evidence::Attachment;
 use super::policy::Policy;
 use super::reason::Reason;
-use super::task::{judge, judge_attachment, may};
+use super::task::{check, check_attachment, require_if_present};
 use crate::wire::{InventoryDevice, Task};
 
-/// Why a task is kept without another request, from the list, the inventory and the change controls. Nothing found is no
-/// evidence: the gate asks for all of its own.
+/// The reasons to keep a task that follow from the task list, the inventory and the change controls, without further requests. No
+/// reasons do not mean that the task is empty: the gate needs its own evidence.
 pub fn prefilter(
     task: &Task,
     device: Option<&InventoryDevice>,
@@ -18,20 +18,20 @@ pub fn prefilter(
     now: Timestamp,
 ) -> BTreeSet<Reason> {
     let mut reasons = BTreeSet::new();
-    judge(task, policy, now, &mut reasons);
-    judge_attachment(attachment, policy, &mut reasons);
+    check(task, policy, now, &mut reasons);
+    check_attachment(attachment, policy, &mut reasons);
     let Some(device) = device else {
         return reasons;
     };
     let compliant = |code: &_| policy.codes.contains(code);
-    may(
+    require_if_present(
         &device.code,
         "complianceCode",
         Reason::NotCompliant,
         compliant,
         &mut reasons,
     );
-    may(
+    require_if_present(
         &device.unauthorized,
         "unAuthorized",
         Reason::Unauthorized,
@@ -39,7 +39,7 @@ pub fn prefilter(
         &mut reasons,
     );
     let active = |status: &String| status.eq_ignore_ascii_case("active");
-    may(
+    require_if_present(
         &device.streaming,
         "streamingStatus",
         Reason::NotStreaming,

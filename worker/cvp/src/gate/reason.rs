@@ -3,30 +3,30 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// Why a task is kept. The names are stable: results and scripts carry them.
+/// Why a task is kept. The names are stable, because results and scripts contain them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
-    /// The device is not compliant: the task has something to do.
+    /// The device is not compliant, so the task is not empty.
     NotCompliant,
     /// The task's own difference is not empty.
     TaskDiff,
-    /// CloudVision could not work out the task's own difference.
+    /// CloudVision could not compute the task's own difference.
     TaskDiffFailed,
     /// Two sources contradict each other.
     Disagreement,
-    /// CloudVision may not log in to the device, whatever the code says.
+    /// CloudVision cannot log in to the device, whatever the code is.
     Unauthorized,
-    /// The device does not stream, so that its code is old.
+    /// The device does not stream, so its code may be outdated.
     NotStreaming,
     /// The device is not registered.
     NotRegistered,
     /// The device is in zero-touch provisioning.
     ZeroTouch,
-    /// The check warns about the device.
+    /// The compliance check has a warning or error about the device.
     Indication,
     /// The task is not pending.
     NotPending,
-    /// Somebody began the task, or CloudVision is changing it.
+    /// A user began the task, or CloudVision is changing it.
     Busy,
     /// A change control has the task.
     ChangeControl,
@@ -38,13 +38,13 @@ pub enum Reason {
     Rollback,
     /// It replaces a device.
     Replacement,
-    /// The device has several tasks, and the code cannot say which of them it is about.
+    /// The device has several tasks, and the code may be about another one.
     SeveralTasks,
-    /// It is younger than it has to be.
+    /// It is younger than the policy requires.
     TooYoung,
-    /// It is no longer what it was at the first reading.
+    /// The task or the code changed since the first reading.
     Changed,
-    /// Compliance was read once, and has to be read twice.
+    /// The second reading is still to come.
     SecondReadingDue,
     /// The check of the device could not be read.
     ComplianceUnreadable,
@@ -52,33 +52,31 @@ pub enum Reason {
     ChangeControlsUnreadable,
     /// The task's own difference could not be read.
     TaskDiffUnreadable,
-    /// The task's own difference is demanded, and this release has none.
+    /// The task's own difference is required, and this release has none.
     TaskDiffAbsent,
     /// The task could not be read again.
     TaskUnreadable,
-    /// A field that must be there is not.
+    /// A required field is missing.
     Missing(&'static str),
-    /// A field holds nothing it can hold.
+    /// A field has a value of the wrong type.
     Unreadable(&'static str),
-    /// It would have been cancelled, had this not been a dry run.
+    /// It would have been cancelled, but this is a dry run.
     DryRun,
-    /// The sweep was told to stop before it came to this task.
+    /// The sweep was stopped before it reached this task.
     Stopped,
 }
 
-/// What a reason says about whether a task is empty.
+/// Whether a task is empty, as far as a reason tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bearing {
-    /// It is.
+pub enum Emptiness {
     Empty,
-    /// It is not.
     NotEmpty,
-    /// Nothing.
-    Unclear,
+    /// The reason does not tell.
+    Unknown,
 }
 
 impl Reason {
-    /// The stable name.
+    /// The stable name, such as `not-compliant` or `missing:complianceCode`.
     pub fn name(self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Self::NotCompliant => "not-compliant",
@@ -113,8 +111,8 @@ impl Reason {
         })
     }
 
-    /// Whether waiting alone can end it; such a task is worth another look soon.
-    pub fn heals(self) -> bool {
+    /// Whether the reason may disappear by waiting.
+    pub fn is_transient(self) -> bool {
         matches!(
             self,
             Self::TooYoung
@@ -126,17 +124,17 @@ impl Reason {
         )
     }
 
-    /// What it says about whether the task is empty.
-    pub fn bearing(self) -> Bearing {
+    /// Whether the task is empty, as far as this reason tells.
+    pub fn emptiness(self) -> Emptiness {
         match self {
-            Self::DryRun => Bearing::Empty,
+            Self::DryRun => Emptiness::Empty,
             Self::NotCompliant
             | Self::TaskDiff
             | Self::NotConfiguration
             | Self::Move
             | Self::Rollback
-            | Self::Replacement => Bearing::NotEmpty,
-            _ => Bearing::Unclear,
+            | Self::Replacement => Emptiness::NotEmpty,
+            _ => Emptiness::Unknown,
         }
     }
 }

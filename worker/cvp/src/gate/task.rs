@@ -1,4 +1,4 @@
-//! What the task itself, and what else there is on its device and in change controls, must be.
+//! Checks the task itself, the change controls, and the other tasks of its device.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,54 +10,54 @@ use super::policy::{ChangeControlPolicy, Policy};
 use super::reason::Reason;
 use crate::wire::{Field, Task, TaskData};
 
-/// The one kind of task that is cancelled.
+/// The only kind of task that may be cancelled.
 const CONFIGURATION: &str = "Configlet Push";
 
-/// What can be told from the task alone.
-pub(super) fn judge(task: &Task, policy: &Policy, now: Timestamp, reasons: &mut BTreeSet<Reason>) {
-    must(
+/// Checks the task alone.
+pub(super) fn check(task: &Task, policy: &Policy, now: Timestamp, reasons: &mut BTreeSet<Reason>) {
+    require(
         &task.id,
         "workOrderId",
         Reason::TaskUnreadable,
         |id| !id.is_empty(),
         reasons,
     );
-    must(
+    require(
         &task.status,
         "workOrderUserDefinedStatus",
         Reason::NotPending,
         |status| status == "Pending",
         reasons,
     );
-    may(
+    require_if_present(
         &task.step,
         "currentTaskName",
         Reason::Busy,
         |step| step == "Submit",
         reasons,
     );
-    may(
+    require_if_present(
         &task.task_status,
         "taskStatus",
         Reason::Busy,
         |status| status.is_empty() || status.eq_ignore_ascii_case("ACTIVE"),
         reasons,
     );
-    may(
+    require_if_present(
         &task.status_before_cancel,
         "taskStatusBeforeCancel",
         Reason::Busy,
         String::is_empty,
         reasons,
     );
-    may(
+    require_if_present(
         &task.executed_by,
         "executedBy",
         Reason::Busy,
         String::is_empty,
         reasons,
     );
-    may(
+    require_if_present(
         &task.executed_ms,
         "executedOnInLongFormat",
         Reason::Busy,
@@ -69,9 +69,9 @@ pub(super) fn judge(task: &Task, policy: &Policy, now: Timestamp, reasons: &mut 
         (&task.change_control_old, "ccId"),
         (&task.stage, "stageId"),
     ] {
-        may(field, name, Reason::ChangeControl, String::is_empty, reasons);
+        require_if_present(field, name, Reason::ChangeControl, String::is_empty, reasons);
     }
-    must(
+    require(
         &task.created_ms,
         "createdOnInLongFormat",
         Reason::TooYoung,
@@ -79,57 +79,57 @@ pub(super) fn judge(task: &Task, policy: &Policy, now: Timestamp, reasons: &mut 
         reasons,
     );
     match &task.data {
-        Field::Is(data) => judge_data(data, reasons),
-        Field::Missing => note(reasons, Reason::Missing("data")),
-        Field::Unreadable => note(reasons, Reason::Unreadable("data")),
+        Field::Is(data) => check_data(data, reasons),
+        Field::Missing => add(reasons, Reason::Missing("data")),
+        Field::Unreadable => add(reasons, Reason::Unreadable("data")),
     }
-    judge_device(task, reasons);
+    check_device(task, reasons);
 }
 
-fn judge_data(data: &TaskData, reasons: &mut BTreeSet<Reason>) {
-    must(
+fn check_data(data: &TaskData, reasons: &mut BTreeSet<Reason>) {
+    require(
         &data.action,
         "WORKFLOW_ACTION",
         Reason::NotConfiguration,
         |action| action == CONFIGURATION,
         reasons,
     );
-    must(
+    require(
         &data.add_or_move,
         "IS_ADD_OR_MOVE_FLOW",
         Reason::Move,
         |moves| !moves,
         reasons,
     );
-    may(
+    require_if_present(
         &data.view,
         "VIEW",
         Reason::NotConfiguration,
         |view| view.is_empty() || view == "CONFIG",
         reasons,
     );
-    may(
+    require_if_present(
         &data.rollback,
         "isRollbackTask",
         Reason::Rollback,
         |rolls| !rolls,
         reasons,
     );
-    may(
+    require_if_present(
         &data.snapshot_rollback,
         "isRollbackFromSnapshotFlow",
         Reason::Rollback,
         |rolls| !rolls,
         reasons,
     );
-    may(
+    require_if_present(
         &data.replacement,
         "ZERO_TOUCH_REPLACEMENT",
         Reason::Replacement,
         String::is_empty,
         reasons,
     );
-    may(
+    require_if_present(
         &data.change_control_old,
         "data.ccId",
         Reason::ChangeControl,
@@ -140,22 +140,22 @@ fn judge_data(data: &TaskData, reasons: &mut BTreeSet<Reason>) {
         (&data.current_container, "currentparentContainerId"),
         (&data.new_container, "newparentContainerId"),
     ] {
-        may(field, name, Reason::Move, |_| true, reasons);
+        require_if_present(field, name, Reason::Move, |_| true, reasons);
     }
-    // A container on one side only is a way into it or out of it.
+    // A container on one side only means that the device is added or removed.
     if data.current_container.text() != data.new_container.text() {
-        note(reasons, Reason::Move);
+        add(reasons, Reason::Move);
     }
 }
 
-/// The device stands in three places; those that are there must say the same.
-fn judge_device(task: &Task, reasons: &mut BTreeSet<Reason>) {
+/// Checks the device id, which a task has in up to three places: those that are present must be equal.
+fn check_device(task: &Task, reasons: &mut BTreeSet<Reason>) {
     if task.device().is_empty() {
-        note(reasons, Reason::Missing("netElementId"));
+        add(reasons, Reason::Missing("netElementId"));
     }
     let details = task.details.get();
     if matches!(task.details, Field::Unreadable) {
-        note(reasons, Reason::Unreadable("workOrderDetails"));
+        add(reasons, Reason::Unreadable("workOrderDetails"));
     }
     let places = [
         task.data
@@ -166,15 +166,15 @@ fn judge_device(task: &Task, reasons: &mut BTreeSet<Reason>) {
     ];
     for (field, name) in places.into_iter().flatten() {
         let same = |id: &String| id.is_empty() || id.eq_ignore_ascii_case(task.device());
-        may(field, name, Reason::Disagreement, same, reasons);
+        require_if_present(field, name, Reason::Disagreement, same, reasons);
     }
 }
 
-/// What else there is: change controls, and other tasks of the device.
-pub(super) fn judge_company(evidence: &Evidence<'_>, policy: &Policy, reasons: &mut BTreeSet<Reason>) {
-    judge_attachment(evidence.attachment, policy, reasons);
+/// Checks change controls and the other tasks of the device.
+pub(super) fn check_related(evidence: &Evidence<'_>, policy: &Policy, reasons: &mut BTreeSet<Reason>) {
+    check_attachment(evidence.attachment, policy, reasons);
     if evidence.tasks_on_device > 1 {
-        note(reasons, Reason::SeveralTasks);
+        add(reasons, Reason::SeveralTasks);
     }
     let Some(compliance) = evidence.compliance else {
         return;
@@ -186,25 +186,25 @@ pub(super) fn judge_company(evidence: &Evidence<'_>, policy: &Policy, reasons: &
                 .filter(|other| other.id != evidence.task.id)
                 .filter(|other| other.status.text().eq_ignore_ascii_case("Pending"));
             if others.next().is_some() {
-                note(reasons, Reason::SeveralTasks);
+                add(reasons, Reason::SeveralTasks);
             }
         }
         Field::Missing => {}
-        Field::Unreadable => note(reasons, Reason::Unreadable("taskIdList")),
+        Field::Unreadable => add(reasons, Reason::Unreadable("taskIdList")),
     }
 }
 
-pub(super) fn judge_attachment(attachment: Attachment, policy: &Policy, reasons: &mut BTreeSet<Reason>) {
+pub(super) fn check_attachment(attachment: Attachment, policy: &Policy, reasons: &mut BTreeSet<Reason>) {
     match (attachment, policy.change_controls) {
         (Attachment::Free, _) | (Attachment::Unknown, ChangeControlPolicy::Unavailable) => {}
-        (Attachment::Held, _) => note(reasons, Reason::ChangeControl),
+        (Attachment::Held, _) => add(reasons, Reason::ChangeControl),
         (Attachment::Unknown, ChangeControlPolicy::Required) => {
-            note(reasons, Reason::ChangeControlsUnreadable);
+            add(reasons, Reason::ChangeControlsUnreadable);
         }
     }
 }
 
-/// A task from the future is young, and one from no time at all is of no age.
+/// Whether a task has the least age. A time in the future or an invalid time does not.
 fn is_old(created_ms: i64, min_age: Duration, now: Timestamp) -> bool {
     let Ok(created) = Timestamp::from_millisecond(created_ms) else {
         return false;
@@ -213,8 +213,8 @@ fn is_old(created_ms: i64, min_age: Duration, now: Timestamp) -> bool {
         && SignedDuration::try_from(min_age).is_ok_and(|least| now.duration_since(created) >= least)
 }
 
-/// A field that must be there, and hold.
-pub(super) fn must<T>(
+/// Adds a reason if a field is missing, cannot be read, or does not satisfy the condition.
+pub(super) fn require<T>(
     field: &Field<T>,
     name: &'static str,
     otherwise: Reason,
@@ -222,13 +222,13 @@ pub(super) fn must<T>(
     reasons: &mut BTreeSet<Reason>,
 ) {
     match field {
-        Field::Missing => note(reasons, Reason::Missing(name)),
-        field => may(field, name, otherwise, holds, reasons),
+        Field::Missing => add(reasons, Reason::Missing(name)),
+        field => require_if_present(field, name, otherwise, holds, reasons),
     }
 }
 
-/// A field that must hold if it is there.
-pub(super) fn may<T>(
+/// Adds a reason if a field is present and cannot be read or does not satisfy the condition.
+pub(super) fn require_if_present<T>(
     field: &Field<T>,
     name: &'static str,
     otherwise: Reason,
@@ -237,12 +237,12 @@ pub(super) fn may<T>(
 ) {
     match field {
         Field::Missing => {}
-        Field::Unreadable => note(reasons, Reason::Unreadable(name)),
+        Field::Unreadable => add(reasons, Reason::Unreadable(name)),
         Field::Is(value) if holds(value) => {}
-        Field::Is(_) => note(reasons, otherwise),
+        Field::Is(_) => add(reasons, otherwise),
     }
 }
 
-pub(super) fn note(reasons: &mut BTreeSet<Reason>, reason: Reason) {
+pub(super) fn add(reasons: &mut BTreeSet<Reason>, reason: Reason) {
     reasons.insert(reason);
 }

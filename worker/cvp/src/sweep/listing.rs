@@ -1,4 +1,4 @@
-//! All tasks in a status, page by page.
+//! Lists all tasks in a status, page by page.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -12,14 +12,15 @@ use crate::wire::{Task, TaskId, TaskPage};
 
 struct Listing {
     sweep: Arc<Sweep>,
-    /// Rows that came, and are not handed on yet.
+    /// Tasks that were received and not returned yet.
     ready: VecDeque<Task>,
-    /// The row to go on with; nothing at the end.
+    /// The first row of the next page; `None` at the end.
     next: Option<usize>,
     seen: HashSet<TaskId>,
 }
 
-/// Each task once, from the first page on. Ends with the first error: a list that is not complete says nothing about company.
+/// Returns each task once, beginning with those of the first page. Ends at the first error, since an incomplete list does not tell
+/// whether a device has several tasks.
 pub(super) fn tasks(sweep: Arc<Sweep>, first: TaskPage) -> BoxStream<'static, Result<Task, CvpError>> {
     let mut listing = Listing {
         sweep,
@@ -54,8 +55,8 @@ pub(super) fn tasks(sweep: Arc<Sweep>, first: TaskPage) -> BoxStream<'static, Re
 }
 
 impl Listing {
-    /// Rows move while they are listed, and nobody knows whether the end of a page is its last row or the one after: the
-    /// next page begins after what came, and what came before is left out.
+    /// Adds a page. Rows move while they are listed, and it is not known whether `endIndex` is included. So the next page begins after
+    /// the received rows, and repeated tasks are left out.
     fn take(&mut self, start: usize, page: TaskPage) {
         let TaskPage {
             tasks,
@@ -73,8 +74,8 @@ impl Listing {
         }
         let next = start + received;
         let complete = total.is_some_and(|total| next >= total);
-        // A server that does not page sends the same again.
-        let moved = self.seen.len() > before;
-        self.next = (received > 0 && !complete && moved).then_some(next);
+        // A server without paging sends the same rows again.
+        let progressed = self.seen.len() > before;
+        self.next = (received > 0 && !complete && progressed).then_some(next);
     }
 }

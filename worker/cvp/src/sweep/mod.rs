@@ -1,21 +1,21 @@
-//! The sweep: finds pending tasks that have nothing left to do, and cancels them.
+//! Finds pending tasks that are empty, and cancels them.
 //!
-//! 1. *List*: the tasks page by page, beside them the inventory and the change controls in one request each. What these alone
-//!    keep is settled without another request.
-//! 2. *Look*: a first reading of what is left, many at a time.
-//! 3. *Act*, when all tasks are known: a note and the change controls anew, a second reading of the rest, the gate, and at
-//!    once the cancel. Then the task is read until it is cancelled, and the device once more.
+//! 1. *List* the tasks page by page, and concurrently the inventory and the change controls in one request each. Tasks that these
+//!    keep are settled without another request.
+//! 2. *First reading* of the remaining tasks, many at a time.
+//! 3. *Second reading*, when the list is complete: write a note and read the change controls again, read the rest again, let the gate
+//!    decide, and cancel at once. Then read the task until it is cancelled, and check the device once more.
 //!
-//! Every listed task ends in exactly one [`TaskOutcome`]. The sweep knows CloudVision by the trait [`Cvp`] alone, and its
-//! audience by a callback.
+//! Each listed task gets exactly one [`TaskOutcome`]. The sweep uses CloudVision through the trait [`Cvp`] and reports through a
+//! callback.
 
-mod act;
 mod api;
+mod first_reading;
 mod listing;
-mod look;
 mod options;
-mod recent;
 mod report;
+mod second_reading;
+mod shared_read;
 #[cfg(test)]
 mod tests;
 
@@ -30,20 +30,20 @@ pub use api::Cvp;
 pub use options::{ConfirmOptions, SweepOptions};
 pub use report::{Action, Afterwards, Failure, Summary, SweepEvent, TaskOutcome, TaskReport};
 
-use crate::client::{CvpError, Urgency};
+use crate::client::{CvpError, Priority};
 use crate::gate::{Attachment, ChangeControlPolicy, Reading, Reason, prefilter};
 use crate::wire::{ChangeControls, InventoryDevice, Task, TaskPage};
 use lockstep_clock::Clock;
-use recent::Recent;
+use shared_read::SharedRead;
 
-/// What a sweep needs.
+/// The dependencies of a sweep.
 #[derive(Clone)]
 pub struct SweepContext {
-    /// CloudVision.
+    /// The client of CloudVision, or a fake.
     pub cvp: Arc<dyn Cvp>,
-    /// Tells the time.
+    /// For the ages of tasks and the time of readings.
     pub clock: Arc<dyn Clock>,
-    /// Is told what happens, as it happens; must not block.
+    /// Called with each event; must not block.
     pub observe: Arc<dyn Fn(SweepEvent<'_>) + Send + Sync>,
 }
 
@@ -55,39 +55,39 @@ impl fmt::Debug for SweepContext {
     }
 }
 
-/// Sweeps once. What becomes of each task is told to the observer, and counted in the summary.
+/// Runs one sweep. Reports the outcome of each task to the observer, and counts it in the summary.
 ///
 /// # Errors
-/// When the tasks cannot be listed completely; nothing was cancelled then.
+/// If the tasks cannot be listed completely. No task was cancelled then.
 pub async fn run(context: SweepContext, options: SweepOptions) -> Result<Summary, CvpError> {
     let (sweep, first) = Sweep::begin(context, options).await?;
     let sweep = Arc::new(sweep);
-    let mut looks = listing::tasks(sweep.clone(), first)
+    let mut readings = listing::tasks(sweep.clone(), first)
         .filter_map({
             let sweep = sweep.clone();
             move |task| std::future::ready(sweep.admit(task))
         })
         .map({
             let sweep = sweep.clone();
-            move |task| sweep.clone().look(task).boxed()
+            move |task| sweep.clone().read_first(task).boxed()
         })
         .buffer_unordered(sweep.options.in_flight.max(1));
     let mut candidates = Vec::new();
-    while let Some(candidate) = looks.next().await {
+    while let Some(candidate) = readings.next().await {
         candidates.extend(candidate?);
     }
-    drop(looks);
-    // In the order of their first readings, so that the second ones are due when it is their turn.
+    drop(readings);
+    // In the order of the first readings, so that the second ones are mostly due at once.
     candidates.sort_by_key(|candidate: &Candidate| candidate.reading.at);
-    let mut acts = futures_util::stream::iter(candidates)
-        .map(|candidate| sweep.clone().act(candidate).boxed())
+    let mut outcomes = futures_util::stream::iter(candidates)
+        .map(|candidate| sweep.clone().process(candidate).boxed())
         .buffer_unordered(sweep.options.in_flight.max(1));
-    while acts.next().await.is_some() {}
-    drop(acts);
+    while outcomes.next().await.is_some() {}
+    drop(outcomes);
     Ok(sweep.lock().summary.clone())
 }
 
-/// A task that was found empty once.
+/// A task that the first reading found empty.
 #[derive(Debug)]
 struct Candidate {
     reading: Reading,
@@ -97,35 +97,35 @@ struct Candidate {
 struct Sweep {
     context: SweepContext,
     options: SweepOptions,
-    /// What the inventory says, by MAC address in lower case.
+    /// The inventory by MAC address in lower case.
     inventory: HashMap<String, InventoryDevice>,
-    /// The change controls as first read; nothing if they cannot be.
+    /// The change controls as first read; `None` if that failed.
     controls: Option<ChangeControls>,
-    recent_controls: Recent<ChangeControls>,
+    shared_controls: SharedRead<ChangeControls>,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    /// How many listed tasks each device has.
+    /// The number of listed tasks of each device.
     devices: HashMap<String, usize>,
     summary: Summary,
 }
 
 impl Sweep {
-    /// Reads what is known by one request each.
+    /// Reads the first page, the inventory and the change controls.
     async fn begin(context: SweepContext, options: SweepOptions) -> Result<(Self, TaskPage), CvpError> {
         let cvp = context.cvp.clone();
         let (first, inventory, controls) = futures_util::join!(
             cvp.tasks(&options.status, 0, options.page),
             cvp.inventory(),
-            cvp.change_controls(Urgency::Ordinary),
+            cvp.change_controls(Priority::Normal),
         );
         let first = first?;
         let warn = |what, error: &CvpError| (context.observe)(SweepEvent::Warning { what, error });
         let inventory = inventory.unwrap_or_else(|error| {
             warn(
-                "the inventory cannot be read: each device is checked by itself",
+                "the inventory cannot be read, so each device is checked by a request of its own",
                 &error,
             );
             Vec::new()
@@ -136,7 +136,7 @@ impl Sweep {
                 warn(
                     match options.policy.change_controls {
                         ChangeControlPolicy::Required => {
-                            "the change controls cannot be read, so that every task is kept; where the release is too old for them (before 2021.2), set change_controls = \"unavailable\" (--change-controls unavailable)"
+                            "the change controls cannot be read, so every task is kept; if the release is too old for them (before 2021.2), set change_controls = \"unavailable\" (--change-controls unavailable)"
                         }
                         ChangeControlPolicy::Unavailable => {
                             "the change controls cannot be read, as configured"
@@ -154,7 +154,7 @@ impl Sweep {
         let sweep = Self {
             inventory: inventory.into_iter().filter_map(by_mac).collect(),
             controls,
-            recent_controls: Recent::default(),
+            shared_controls: SharedRead::default(),
             state: Mutex::default(),
             context,
             options,
@@ -166,7 +166,7 @@ impl Sweep {
         self.context.clock.now()
     }
 
-    /// Takes a task up, or settles it if it is kept by what is known already.
+    /// Returns a task for its first reading, or settles it if the prefilter keeps it.
     fn admit(&self, listed: Result<Task, CvpError>) -> Option<Result<Task, CvpError>> {
         let task = match listed {
             Ok(task) => task,
@@ -206,7 +206,7 @@ impl Sweep {
         attachment(self.controls.as_ref(), task)
     }
 
-    /// How many of the listed tasks are about the device of this one.
+    /// The number of listed tasks of the same device.
     fn tasks_on_device(&self, task: &Task) -> usize {
         let key = task.device().to_ascii_lowercase();
         self.lock().devices.get(&key).copied().unwrap_or(1)
@@ -221,7 +221,7 @@ impl Sweep {
         (self.context.observe)(SweepEvent::Listed(listed));
     }
 
-    /// Ends a task: counts it, and tells about it.
+    /// Counts and reports the outcome of a task.
     fn settle(&self, task: &Task, code: Option<crate::ComplianceCode>, outcome: TaskOutcome) {
         let report = TaskReport::new(task, code, outcome);
         self.lock().summary.count(&report.outcome);
@@ -248,7 +248,7 @@ fn attachment(controls: Option<&ChangeControls>, task: &Task) -> Attachment {
 /// Counts by name.
 type Counts = BTreeMap<String, u64>;
 
-/// A second reading that is due is only worth telling where nothing else keeps the task.
+/// Removes the reason that the second reading is due, unless it is the only one.
 fn without_due(mut reasons: std::collections::BTreeSet<Reason>) -> std::collections::BTreeSet<Reason> {
     if reasons.len() > 1 {
         reasons.remove(&Reason::SecondReadingDue);

@@ -6,41 +6,41 @@ use tokio_util::sync::CancellationToken;
 use crate::gate::Policy;
 use crate::wire::TaskId;
 
-/// What to sweep, and how.
+/// The options of a sweep.
 #[derive(Clone, Debug)]
 pub struct SweepOptions {
-    /// The status of the tasks that are listed. In any other than `Pending`, the gate keeps them all.
+    /// The status of the tasks to list. The gate keeps all tasks whose status is not `Pending`.
     pub status: String,
-    /// Whether nothing is changed: no note, no cancel.
+    /// Whether to change nothing: no note, no cancel.
     pub dry_run: bool,
-    /// Only these tasks; the others count as company on their devices.
+    /// Only these tasks; the others still count as tasks of their devices.
     pub only: Option<BTreeSet<TaskId>>,
-    /// What must hold.
+    /// The settings of the gate.
     pub policy: Policy,
-    /// Whose work it is, for the note on each task.
+    /// The name in the note on each task.
     pub author: String,
-    /// How many tasks are worked on at once. More than requests may be under way: some tasks wait for time to pass.
+    /// The most tasks in progress. It exceeds the number of concurrent requests, since some tasks only wait.
     pub in_flight: usize,
-    /// How many tasks are listed by one request.
+    /// The page size of the task list.
     pub page: usize,
-    /// How the end of a cancel is waited for.
+    /// How to wait for the end of a cancel.
     pub confirm: ConfirmOptions,
-    /// Ends the sweep early: no cancel is begun after it.
+    /// Stops the sweep early: no cancel begins after it.
     pub stop: CancellationToken,
 }
 
-/// How the end of a cancel is waited for: CloudVision says that it began, not that it is done.
+/// How to wait for the end of a cancel. CloudVision answers when it begins, not when it is done.
 #[derive(Clone, Copy, Debug)]
 pub struct ConfirmOptions {
-    /// The pause after the first look; each further one is twice as long.
+    /// The pause after the first read of the task; each further one is twice as long.
     pub first: Duration,
     /// The longest pause.
     pub most: Duration,
-    /// When it is enough.
+    /// The timeout.
     pub deadline: Duration,
-    /// How long a task may stay pending after a cancel whose answer was lost, until the cancel counts as not done.
+    /// How long a task may stay pending after a cancel whose answer was lost before the cancel counts as not executed.
     pub lost: Duration,
-    /// How often a task is cancelled at most, if the answers are lost.
+    /// The most cancels of one task, if their answers are lost.
     pub cancels: u32,
 }
 

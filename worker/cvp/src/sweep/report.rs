@@ -9,76 +9,76 @@ use crate::client::CvpError;
 use crate::gate::Reason;
 use crate::wire::{Task, TaskId};
 
-/// What a sweep tells while it is under way.
+/// An event during a sweep.
 #[derive(Debug)]
 pub enum SweepEvent<'a> {
-    /// So many tasks are listed by now.
+    /// The number of tasks listed so far.
     Listed(u64),
-    /// A task came to its end.
+    /// A task has its outcome.
     Settled(&'a TaskReport),
-    /// Something is wrong that concerns all tasks.
+    /// A problem that concerns all tasks.
     Warning {
-        /// What follows from it, and what to do.
+        /// Its consequence, and what to do.
         what: &'static str,
-        /// What is wrong.
+        /// Its cause.
         error: &'a CvpError,
     },
 }
 
-/// One task, and what became of it.
+/// A task and its outcome.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskReport {
     pub task_id: TaskId,
-    /// The device in CloudVision's terms.
+    /// CloudVision's id of the device, mostly its MAC address.
     pub net_element_id: String,
     pub hostname: String,
     pub serial: String,
     pub description: String,
-    /// When the task was made, in milliseconds since 1970.
+    /// When the task was created, in milliseconds since 1970.
     pub created_ms: Option<i64>,
-    /// The code of the device, as it was read last before the verdict.
+    /// The code of the device in the last reading before the decision.
     pub code: Option<ComplianceCode>,
     pub outcome: TaskOutcome,
 }
 
-/// What became of a task.
+/// The outcome of a task.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TaskOutcome {
-    /// It was cancelled, and CloudVision says so.
+    /// It was cancelled, and CloudVision shows it as cancelled.
     Cancelled {
         /// What CloudVision answered.
         answer: String,
-        /// What the last look at the device found.
+        /// The result of the compliance check after the cancel.
         afterwards: Afterwards,
     },
-    /// It stays.
+    /// It was kept.
     Kept {
-        /// Why, by the names of the gate.
+        /// The reasons of the gate.
         reasons: BTreeSet<Reason>,
-        /// What went wrong, where something did.
+        /// The error, if a request failed.
         error: Option<String>,
     },
-    /// Something went wrong on the way to its cancellation.
+    /// Its cancellation failed.
     Failed { failure: Failure, error: String },
-    /// It was finished, or cancelled by somebody else, before we came to it.
+    /// It ended, or was cancelled by another user, before this sweep cancelled it.
     Gone {
         /// The status it was found in.
         status: String,
     },
 }
 
-/// What the last look at a device found, after its task was cancelled.
+/// The result of the compliance check after a task was cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Afterwards {
-    /// It is compliant as before.
+    /// The device is still compliant.
     Compliant,
-    /// It no longer is: the task was cancelled while something changed. CloudVision makes no new task by itself.
+    /// The device changed while the task was cancelled. CloudVision does not create a new task by itself.
     NoLongerCompliant,
     /// It could not be read.
     Unknown,
 }
 
-/// On which step a cancellation failed.
+/// The step at which a cancellation failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// The note could not be written; nothing was cancelled.
@@ -87,11 +87,11 @@ pub enum Failure {
     Refused,
     /// The answers to the cancels were lost, and the task is still pending.
     Lost,
-    /// It did not become Cancelled in time, or something else became of it.
+    /// The task did not become Cancelled in time, or ended in another status.
     Unconfirmed,
 }
 
-/// What became of a task, in one word.
+/// The outcome of a task in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
@@ -101,7 +101,7 @@ pub enum Action {
     Gone,
 }
 
-/// How many tasks ended in which way; the first four add up to `listed`.
+/// The number of tasks by outcome: cancelled, kept, failed and gone add up to `listed`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
     pub listed: u64,
@@ -109,9 +109,9 @@ pub struct Summary {
     pub kept: u64,
     pub failed: u64,
     pub gone: u64,
-    /// How many were cancelled although their device then turned out not to be compliant.
+    /// Cancelled tasks whose device was not compliant afterwards.
     pub alerts: u64,
-    /// How many were kept for which reason; a task may have several.
+    /// Kept tasks by reason; a task may have several.
     pub reasons: Counts,
 }
 
@@ -120,7 +120,7 @@ impl TaskOutcome {
         Self::Kept { reasons, error: None }
     }
 
-    /// In one word.
+    /// The outcome in one word.
     pub fn action(&self) -> Action {
         match self {
             Self::Cancelled { .. } => Action::Cancelled,
@@ -130,7 +130,7 @@ impl TaskOutcome {
         }
     }
 
-    /// What CloudVision answered, or what went wrong.
+    /// CloudVision's answer, or the error.
     pub fn answer(&self) -> Option<&str> {
         match self {
             Self::Cancelled { answer, .. } => Some(answer),
@@ -140,7 +140,7 @@ impl TaskOutcome {
         }
     }
 
-    /// Why, by stable names.
+    /// The reasons, by their stable names.
     pub fn reasons(&self) -> Vec<String> {
         let one = |name: &str| vec![name.to_owned()];
         match self {
@@ -181,7 +181,7 @@ impl TaskReport {
     }
 }
 
-/// The shape scripts rely on.
+/// Scripts rely on these fields.
 impl Serialize for TaskReport {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut fields = serializer.serialize_struct("TaskReport", 9)?;
@@ -199,7 +199,7 @@ impl Serialize for TaskReport {
 }
 
 impl Summary {
-    /// Counts one more listed task.
+    /// Counts a listed task and its outcome.
     pub fn add(&mut self, outcome: &TaskOutcome) {
         self.listed += 1;
         self.count(outcome);

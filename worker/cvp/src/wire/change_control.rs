@@ -6,24 +6,24 @@ use serde_json::Value;
 use super::field::Field;
 use super::task::TaskId;
 
-/// Which tasks unfinished change controls refer to.
+/// The tasks that unfinished change controls refer to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ChangeControls {
     tasks: BTreeMap<TaskId, String>,
 }
 
-/// Change controls that cannot be relied upon.
+/// Why the change controls cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChangeControlError {
-    /// The stream reported an error in its middle.
-    #[error("the stream of change controls broke off: {0}")]
-    Broken(String),
-    /// A line is no change control.
+    /// The stream reported an error.
+    #[error("the stream of change controls ended with an error: {0}")]
+    StreamFailed(String),
+    /// A part is not a change control.
     #[error("a change control cannot be read: {0}")]
     Unreadable(String),
-    /// A stage is about a task and does not say which.
-    #[error("a stage of the change control {0:?} is about a task and does not say which")]
-    Nameless(String),
+    /// A stage is about a task without naming it.
+    #[error("a stage of the change control {0:?} is about a task without naming it")]
+    UnnamedTask(String),
 }
 
 #[derive(Deserialize)]
@@ -80,21 +80,21 @@ struct Arguments {
 }
 
 impl ChangeControls {
-    /// The change control that refers to a task, if an unfinished one does.
+    /// The unfinished change control that refers to a task, if there is one.
     pub fn holding(&self, task: &TaskId) -> Option<&str> {
         self.tasks.get(task).map(String::as_str)
     }
 
-    /// Reads the stream: one object after another, however they are separated.
+    /// Reads a stream of objects with any separators.
     ///
     /// # Errors
-    /// When any part makes no sense: a change control that is overlooked could hold any task.
+    /// If any part cannot be read, since a skipped change control could refer to any task.
     pub(crate) fn read(body: &[u8]) -> Result<Self, ChangeControlError> {
         let mut tasks = BTreeMap::new();
         for line in serde_json::Deserializer::from_slice(body).into_iter::<Line>() {
             let line = line.map_err(|error| ChangeControlError::Unreadable(error.to_string()))?;
             if let Some(error) = line.error {
-                return Err(ChangeControlError::Broken(error.to_string()));
+                return Err(ChangeControlError::StreamFailed(error.to_string()));
             }
             let control = line.result.and_then(|outcome| outcome.value);
             let Some(control) = control else {
@@ -107,7 +107,7 @@ impl ChangeControls {
 }
 
 impl Control {
-    /// No status means that it was not started; one that nobody knows may be anything.
+    /// A missing or unknown status counts as unfinished.
     fn is_finished(&self) -> bool {
         self.status.text() == "CHANGE_CONTROL_STATUS_COMPLETED"
     }
@@ -132,7 +132,7 @@ impl Control {
                     tasks.insert(TaskId::from(task.to_string()), id.clone());
                 }
                 None if !is_about_task => {}
-                _ => return Err(ChangeControlError::Nameless(id)),
+                _ => return Err(ChangeControlError::UnnamedTask(id)),
             }
         }
         Ok(())
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_are_found_however_they_are_separated() {
+    fn objects_may_have_any_separator() {
         let one = control("a", None, &about(&json!("1")));
         let two = control("b", None, &about(&json!(2)));
         for separator in ["\n", "\r\n", "\n\n", "", " "] {
@@ -202,20 +202,20 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_completely_is_not_read_at_all() {
+    fn an_incomplete_stream_is_an_error() {
         let whole = control("a", None, &about(&json!("1")));
         let nameless = |task: &Value| control("a", None, &about(task));
         let table = [
             (
                 format!("{whole}\n{{\"error\":{{\"code\":13,\"message\":\"boom\"}}}}\n"),
-                "broke off",
+                "ended with an error",
             ),
             (whole[..whole.len() - 3].to_owned(), "cannot be read"),
             ("<html>".to_owned(), "cannot be read"),
             ("{}".to_owned(), "no value"),
-            (nameless(&json!(null)), "does not say which"),
-            (nameless(&json!("")), "does not say which"),
-            (control("a", None, &json!({"name": "task"})), "does not say which"),
+            (nameless(&json!(null)), "without naming it"),
+            (nameless(&json!("")), "without naming it"),
+            (control("a", None, &json!({"name": "task"})), "without naming it"),
         ];
         for (body, expected) in table {
             let error = ChangeControls::read(body.as_bytes()).unwrap_err().to_string();
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn stages_about_other_things_hold_nothing() {
+    fn other_stages_hold_no_task() {
         for action in [
             json!({"name": "mlagishealthy", "args": {"values": {"DeviceID": "SN"}}}),
             json!(null),

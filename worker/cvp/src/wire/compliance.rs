@@ -4,7 +4,7 @@ use serde_json::Value;
 use super::field::{Field, FromWire};
 use crate::ComplianceCode;
 
-/// What CloudVision says about a device when asked to check it.
+/// The result of CloudVision's compliance check of a device.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Compliance {
@@ -18,7 +18,7 @@ pub struct Compliance {
     pub unauthorized: Field<bool>,
     #[serde(rename = "deviceStatus")]
     pub device_status: Field<String>,
-    /// Where a device does not stream, its code is old.
+    /// If a device does not stream, its code may be outdated.
     #[serde(rename = "streamingStatus")]
     pub streaming: Field<String>,
     #[serde(rename = "ztpMode")]
@@ -29,7 +29,7 @@ pub struct Compliance {
     #[serde(rename = "serialNumber")]
     pub serial: Field<String>,
     pub fqdn: Field<String>,
-    /// The tasks of the device, where the release tells them.
+    /// The tasks of the device, if the release lists them.
     #[serde(rename = "taskIdList")]
     pub tasks: Field<Vec<TaskOnDevice>>,
 }
@@ -44,7 +44,7 @@ pub struct TaskOnDevice {
     pub status: Field<String>,
 }
 
-/// No code is no code, not one that is unknown.
+/// An empty code counts as missing, not as unknown.
 impl FromWire for ComplianceCode {
     fn from_wire(value: Value) -> Field<Self> {
         match value {
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_code_is_text_and_nothing_else() {
+    fn only_a_text_is_a_code() {
         let table = [
             (json!("0000"), Field::Is(ComplianceCode::InSync)),
             (json!("0042"), Field::Is(ComplianceCode::Other("0042".to_owned()))),
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_of_the_article_is_understood() {
+    fn a_captured_answer_is_read() {
         let read: Compliance = serde_json::from_value(json!({
             "isDANZEnabled": "no", "isMLAGEnabled": "no", "complianceIndication": "WARNING", "tempAction": [],
             "complianceCode": "0001", "lastSyncUp": 0, "unAuthorized": false, "deviceInfo": null,

@@ -3,16 +3,16 @@ use serde_json::Value;
 
 use super::field::{Field, FromWire};
 
-/// What CloudVision's compliance service says a task would change on the device.
+/// What a task would change on the device, according to CloudVision's compliance service.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TaskDiff {
     /// This release has no such service.
     Absent,
-    /// Its answer.
+    /// The answer of the service.
     Summary(DiffSummary),
 }
 
-/// The summary of a task's configuration difference. Counts that are left out are zero; the verdict must be there.
+/// The summary of a task's configuration difference. Missing counts are zero; a missing verdict is not a verdict.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct DiffSummary {
@@ -40,8 +40,8 @@ impl FromWire for DiffSummary {
 }
 
 impl DiffSummary {
-    /// Reads the stream of messages, as a list or as a single message. Several summaries, or none, are no answer; an
-    /// error beside the summary counts as one inside.
+    /// Reads a list of messages or a single message. `None` unless there is exactly one summary or an error. An error beside the
+    /// summary counts like one inside it.
     pub(crate) fn read(body: &[u8]) -> Option<Self> {
         let messages = match serde_json::from_slice(body).ok()? {
             Value::Array(messages) => messages,
@@ -54,7 +54,7 @@ impl DiffSummary {
             let Value::Object(mut message) = message else {
                 return None;
             };
-            if let Some(error) = message.remove("error").filter(says_something) {
+            if let Some(error) = message.remove("error").filter(is_not_empty) {
                 failure = Some(error);
             }
             if let Some(summary) = message.remove("summary") {
@@ -73,19 +73,19 @@ impl DiffSummary {
         Some(summary)
     }
 
-    /// Whether it reports an error.
+    /// Whether CloudVision reports an error.
     pub fn failed(&self) -> bool {
-        self.error.get().is_some_and(says_something)
+        self.error.get().is_some_and(is_not_empty)
     }
 
-    /// Whether nothing is counted; an unreadable count is not nothing.
+    /// Whether all counts are zero. A count that cannot be read is not zero.
     pub fn counts_nothing(&self) -> bool {
         let nothing = |count: &Field<i64>| matches!(count, Field::Missing | Field::Is(0));
         [&self.add, &self.delete, &self.change].into_iter().all(nothing)
     }
 }
 
-fn says_something(value: &Value) -> bool {
+fn is_not_empty(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => false,
         Value::String(text) => !text.is_empty(),

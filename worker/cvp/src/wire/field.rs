@@ -1,26 +1,26 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// A field of an answer. Reading one never fails; what it makes of it is for the gate to judge.
+/// A field of an answer. Reading a field never fails; the gate decides what an unreadable one means.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Field<T> {
-    /// Not there, or null.
+    /// Absent or null.
     #[default]
     Missing,
-    /// There, but nothing this field can be.
+    /// Present, with a value that the field cannot have.
     Unreadable,
-    /// What it is.
+    /// Present and valid.
     Is(T),
 }
 
-/// What a field can be.
+/// A type that fields can have.
 pub trait FromWire: Sized {
     /// Reads a value that is not null.
     fn from_wire(value: Value) -> Field<Self>;
 }
 
 impl<T> Field<T> {
-    /// What it is, if it could be read.
+    /// The value, if it could be read.
     pub fn get(&self) -> Option<&T> {
         match self {
             Self::Is(value) => Some(value),
@@ -28,7 +28,7 @@ impl<T> Field<T> {
         }
     }
 
-    /// The same, for what is inside.
+    /// Converts the value.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Field<U> {
         match self {
             Self::Is(value) => Field::Is(f(value)),
@@ -39,7 +39,7 @@ impl<T> Field<T> {
 }
 
 impl Field<String> {
-    /// The text; empty where there is none.
+    /// The text; empty if it is missing or unreadable.
     pub fn text(&self) -> &str {
         self.get().map_or("", String::as_str)
     }
@@ -54,7 +54,7 @@ impl<'de, T: FromWire> Deserialize<'de> for Field<T> {
     }
 }
 
-/// Identifiers and texts: some releases write numbers.
+/// Some releases write identifiers as numbers.
 impl FromWire for String {
     fn from_wire(value: Value) -> Field<Self> {
         match value {
@@ -65,7 +65,7 @@ impl FromWire for String {
     }
 }
 
-/// Yes or no: some endpoints write words.
+/// Some endpoints write words.
 impl FromWire for bool {
     fn from_wire(value: Value) -> Field<Self> {
         match value {
@@ -81,7 +81,7 @@ impl FromWire for bool {
     }
 }
 
-/// Counts and instants: some releases write texts, some fractions.
+/// Some releases write counts and times as text or as fractions.
 impl FromWire for i64 {
     fn from_wire(value: Value) -> Field<Self> {
         match value {
@@ -93,7 +93,7 @@ impl FromWire for i64 {
     }
 }
 
-/// Nothing is what could not be read.
+/// `None` means that the value could not be read.
 impl<T> From<Option<T>> for Field<T> {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Unreadable, Self::Is)
@@ -101,7 +101,7 @@ impl<T> From<Option<T>> for Field<T> {
 }
 
 fn whole(number: f64) -> Option<i64> {
-    // Beyond 2^53 a fraction cannot say which whole number it means.
+    // Above about 2^53 a float does not identify an integer.
     #[expect(clippy::cast_possible_truncation, reason = "the bounds are checked before")]
     (number.abs() < 9e15).then_some(number as i64)
 }

@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 use super::field::Field;
 use crate::ComplianceCode;
 
-/// A device as the inventory lists it.
+/// A device in CloudVision's inventory.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct InventoryDevice {
@@ -21,7 +21,7 @@ pub struct InventoryDevice {
     pub streaming: Field<String>,
 }
 
-/// Reads the inventory: a list, or one under `data`. Rows that make no sense are left out: the inventory only saves requests.
+/// Reads the inventory: a list, or a list under `data`. Invalid rows are skipped, since the inventory only saves requests.
 pub(crate) fn inventory(body: &[u8]) -> Result<Vec<InventoryDevice>, serde_json::Error> {
     #[derive(Deserialize)]
     struct Wrapped<'a> {
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_that_make_no_sense_are_left_out() {
+    fn invalid_rows_are_skipped() {
         let rows = r#"[{"systemMacAddress": "aa", "complianceCode": "0001", "ztpMode": "false"}, 7, {"complianceCode": null}]"#;
         for body in [rows.to_owned(), format!("{{\"total\": 3, \"data\": {rows}}}")] {
             let devices = inventory(body.as_bytes()).unwrap();

@@ -1,5 +1,5 @@
-//! What CloudVision answers, read tolerantly: any field may be missing, null, or of another type than last year. What could not
-//! be read is kept apart from what is not there, because the gate treats them alike and people do not.
+//! Parses CloudVision's answers tolerantly: any field may be missing, null, or of another type in another release. A field that cannot
+//! be read is distinguished from a missing one, so that reports can tell them apart.
 
 mod change_control;
 mod compliance;

@@ -12,7 +12,7 @@ use super::field::{Field, FromWire};
 pub struct TaskId(String);
 
 impl TaskId {
-    /// The number as CloudVision writes it.
+    /// The number in CloudVision's format.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -30,21 +30,21 @@ impl fmt::Display for TaskId {
     }
 }
 
-/// A task, as far as Lockstep looks at it.
+/// The fields of a task that Lockstep uses.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Task {
     #[serde(rename = "workOrderId")]
     pub id: Field<String>,
-    /// The status to trust: `Pending`, `Cancelled`, …
+    /// The reliable status: `Pending`, `Cancelled`, …
     #[serde(rename = "workOrderUserDefinedStatus")]
     pub status: Field<String>,
-    /// Says ACTIVE for tasks that were cancelled, too; never enough by itself.
+    /// Not reliable: also ACTIVE for cancelled tasks.
     #[serde(rename = "taskStatus")]
     pub task_status: Field<String>,
     #[serde(rename = "taskStatusBeforeCancel")]
     pub status_before_cancel: Field<String>,
-    /// `Submit` while nobody began it.
+    /// `Submit` until the task begins.
     #[serde(rename = "currentTaskName")]
     pub step: Field<String>,
     pub description: Field<String>,
@@ -120,12 +120,12 @@ impl FromWire for TaskData {
 }
 
 impl Task {
-    /// The number; empty where it could not be read.
+    /// The number; empty if it could not be read.
     pub fn task_id(&self) -> TaskId {
         TaskId(self.id.text().to_owned())
     }
 
-    /// The device in CloudVision's terms (its MAC address), from whichever place has it; empty where none does.
+    /// CloudVision's id of the device (its MAC address), from the first place that has it; empty if none has.
     pub fn device(&self) -> &str {
         let places = [
             self.data.get().map(|data| data.net_element_id.text()),
@@ -139,12 +139,12 @@ impl Task {
             .unwrap_or("")
     }
 
-    /// Whether it is in this status; case is no matter.
+    /// Whether it is in this status, ignoring case.
     pub fn is(&self, status: &str) -> bool {
         self.status.text().eq_ignore_ascii_case(status)
     }
 
-    /// A task of which nothing but its number is known, if that.
+    /// A task of which only the number could be read, or nothing.
     pub(crate) fn unreadable(row: &str) -> Self {
         #[derive(Deserialize)]
         struct Numbered {
@@ -162,24 +162,24 @@ impl Task {
     }
 }
 
-/// Some of the tasks there are.
+/// A page of the task list.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TaskPage {
-    /// Those in the status asked for, and those whose status could not be read.
+    /// The tasks in the requested status, and those whose status could not be read.
     pub tasks: Vec<Task>,
-    /// The numbers of those in another status.
+    /// The numbers of tasks in another status.
     pub others: Vec<TaskId>,
-    /// How many rows came, whatever their status.
+    /// The number of received rows, whatever their status.
     pub received: usize,
-    /// How many there are in all, where CloudVision says so.
+    /// The number of tasks in all pages, if CloudVision reports it.
     pub total: Option<usize>,
 }
 
 impl TaskPage {
-    /// Reads `{"total": N, "data": […]}`. A row that makes no sense does not hide the others.
+    /// Reads `{"total": N, "data": […]}`. An invalid row becomes an unreadable task.
     ///
     /// # Errors
-    /// When the answer has no list of tasks.
+    /// If the answer has no list of tasks.
     pub(crate) fn read(body: &[u8], status: &str) -> Result<Self, serde_json::Error> {
         #[derive(Deserialize)]
         struct Page<'a> {
@@ -192,7 +192,7 @@ impl TaskPage {
         let read = |row: &&RawValue| {
             serde_json::from_str::<Task>(row.get()).unwrap_or_else(|_| Task::unreadable(row.get()))
         };
-        // The server's filter is a search in the text of the row; only the field counts.
+        // The server's filter searches the text of the whole row, so the status is compared here.
         let fits = |task: &Task| task.status.get().is_none_or(|_| task.is(status));
         let (tasks, others): (Vec<Task>, Vec<Task>) = page.data.iter().map(read).partition(fits);
         Ok(Self {
@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_keeps_what_fits_and_what_cannot_be_judged() {
+    fn a_page_keeps_tasks_in_the_status_and_unreadable_ones() {
         let body = br#"{"total": "7", "data": [
             {"workOrderId": 1, "workOrderUserDefinedStatus": "Pending", "data": {"NETELEMENT_ID": "aa"}},
             {"workOrderId": "2", "workOrderUserDefinedStatus": "Cancelled", "description": "was Pending"},
@@ -230,14 +230,14 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_a_list_is_no_page() {
+    fn an_answer_without_a_list_is_an_error() {
         for body in ["{}", "[]", "null", r#"{"data": null}"#, r#"{"data": {}}"#] {
             assert!(TaskPage::read(body.as_bytes(), "Pending").is_err(), "{body}");
         }
     }
 
     #[test]
-    fn the_device_is_found_wherever_it_stands() {
+    fn the_device_is_found_in_any_of_its_places() {
         let table = [
             (r#"{"data": {"NETELEMENT_ID": "a"}, "netElementId": "b"}"#, "a"),
             (r#"{"data": {"NETELEMENT_ID": ""}, "netElementId": "b"}"#, "b"),

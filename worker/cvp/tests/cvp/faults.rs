@@ -1,15 +1,15 @@
 use std::time::{Duration, Instant};
 
-use lockstep_cvp::client::Urgency;
+use lockstep_cvp::client::Priority;
 use lockstep_cvp::{ComplianceCode, CvpError};
 use lockstep_simulators::cvp::{Endpoint, Fault, Injection, Scenario};
 
-use crate::scene::{Scene, acting, id};
+use crate::scene::{Scene, id, live};
 
 const MAC: &str = "44:4c:a8:00:00:00";
 
 #[tokio::test]
-async fn what_is_safe_to_repeat_is_repeated_and_what_is_refused_is_not() {
+async fn an_idempotent_request_is_retried_after_faults_but_not_after_a_rejection() {
     let table = [
         (Fault::Status(500), 4),
         (Fault::Status(503), 4),
@@ -32,15 +32,15 @@ async fn what_is_safe_to_repeat_is_repeated_and_what_is_refused_is_not() {
         scene
             .simulator
             .inject(Injection::new(Endpoint::Compliance, fault.clone()));
-        let error = scene.client.compliance(MAC, Urgency::Ordinary).await.unwrap_err();
+        let error = scene.client.compliance(MAC, Priority::Normal).await.unwrap_err();
         let answered = scene.simulator.count(Endpoint::Compliance);
         assert_eq!(answered, sends, "{fault:?}: {error}");
-        // A fault that goes away is not noticed.
+        // A fault that disappears does not reach the caller.
         scene.simulator.heal();
         scene
             .simulator
             .inject(Injection::new(Endpoint::Compliance, fault.clone()).times(2));
-        let healed = scene.client.compliance(MAC, Urgency::Ordinary).await;
+        let healed = scene.client.compliance(MAC, Priority::Normal).await;
         assert_eq!(healed.is_ok(), sends > 1, "{fault:?}: {healed:?}");
         if let Ok(compliance) = healed {
             assert_eq!(compliance.code.get(), Some(&ComplianceCode::InSync));
@@ -49,7 +49,7 @@ async fn what_is_safe_to_repeat_is_repeated_and_what_is_refused_is_not() {
 }
 
 #[tokio::test]
-async fn a_server_that_asks_to_wait_is_not_asked_before_by_anyone() {
+async fn no_request_is_sent_before_the_wait_that_the_server_asks_for() {
     let scene = Scene::new(Scenario::many(4, 100)).await;
     scene.client.tasks("Pending", 0, 10).await.unwrap();
     scene
@@ -65,12 +65,12 @@ async fn a_server_that_asks_to_wait_is_not_asked_before_by_anyone() {
     let error = scene.client.task(&id("1000")).await.unwrap_err();
     assert!(
         matches!(error, CvpError::Throttled { .. }),
-        "longer than we wait: {error}"
+        "longer than the deadline: {error}"
     );
 }
 
 #[tokio::test]
-async fn a_cancel_is_sent_again_only_if_it_certainly_had_no_effect() {
+async fn a_cancel_is_repeated_only_if_it_certainly_had_no_effect() {
     let table = [
         (Fault::Delay(Duration::from_secs(30)), 1, true),
         (Fault::DelayAnswer(Duration::from_secs(30)), 1, true),
@@ -97,12 +97,12 @@ async fn a_cancel_is_sent_again_only_if_it_certainly_had_no_effect() {
             sends,
             "{fault:?}: {error}"
         );
-        assert_eq!(error.may_have_happened(), may, "{fault:?}: {error:?}");
+        assert_eq!(error.may_have_taken_effect(), may, "{fault:?}: {error:?}");
     }
 }
 
 #[tokio::test]
-async fn ids_as_numbers_nulls_and_either_end_of_a_page_are_understood() {
+async fn numeric_ids_nulls_and_both_kinds_of_page_ends_are_read() {
     for (numbers, nulls, inclusive) in [(true, false, false), (false, true, true), (true, true, true)] {
         let scenario = Scenario::many(25, 40).tuned(|knobs| {
             knobs.ids_as_numbers = numbers;
@@ -111,21 +111,21 @@ async fn ids_as_numbers_nulls_and_either_end_of_a_page_are_understood() {
             knobs.zeros_left_out = nulls;
         });
         let scene = Scene::new(scenario).await;
-        let mut options = acting();
+        let mut options = live();
         options.page = 7;
-        let (summary, ends) = scene.sweep(options).await;
+        let (summary, outcomes) = scene.sweep(options).await;
         let summary = summary.unwrap();
         assert_eq!(
             (summary.listed, summary.cancelled),
             (25, 10),
             "{numbers} {nulls} {inclusive} {:?}",
-            ends.0
+            outcomes.0
         );
     }
 }
 
 #[tokio::test]
-async fn a_fault_in_the_answer_to_a_cancel_is_looked_into() {
+async fn after_a_fault_in_the_answer_to_a_cancel_the_task_is_read() {
     let table = [
         (Fault::LoseAnswer, "cancelled", 1),
         (Fault::DelayAnswer(Duration::from_secs(30)), "cancelled", 1),
@@ -150,8 +150,8 @@ async fn a_fault_in_the_answer_to_a_cancel_is_looked_into() {
         scene
             .simulator
             .inject(Injection::new(Endpoint::Cancel, fault.clone()).times(1));
-        let (_, ends) = scene.sweep(acting()).await;
-        let seen = (ends.of("1000"), scene.simulator.count(Endpoint::Cancel));
+        let (_, outcomes) = scene.sweep(live()).await;
+        let seen = (outcomes.of("1000"), scene.simulator.count(Endpoint::Cancel));
         assert_eq!(seen, (expected.to_owned(), sends), "{fault:?}");
     }
 }

@@ -1,9 +1,10 @@
-//! The CloudVision client and the sweep against the simulated CloudVision, which shares no types with them.
+//! Tests the client and the sweep with a simulated CloudVision, which shares no types with them.
 
 mod faults;
-mod never_wrong;
+
 mod nodes;
 mod releases;
+mod safety;
 mod scene;
 mod sessions;
 mod sweeps;

@@ -3,21 +3,21 @@ use std::time::Duration;
 use lockstep_cvp::CvpError;
 use lockstep_simulators::cvp::{Endpoint, NodeMode, Scenario};
 
-use crate::scene::{Scene, acting};
+use crate::scene::{Scene, live};
 
-/// What may be wrong with a node.
+/// A fault of a node.
 #[derive(Clone, Copy, Debug)]
-enum Wrong {
+enum NodeFault {
     Down,
     Hangs,
     Html,
 }
 
-async fn spoil(scene: &Scene, node: usize, wrong: Wrong) {
-    match wrong {
-        Wrong::Down => scene.simulator.take_down(node).await,
-        Wrong::Hangs => scene.simulator.set_mode(node, NodeMode::Hangs),
-        Wrong::Html => scene.simulator.set_mode(node, NodeMode::AnswersHtml),
+async fn break_node(scene: &Scene, node: usize, fault: NodeFault) {
+    match fault {
+        NodeFault::Down => scene.simulator.take_down(node).await,
+        NodeFault::Hangs => scene.simulator.set_mode(node, NodeMode::Hangs),
+        NodeFault::Html => scene.simulator.set_mode(node, NodeMode::AnswersHtml),
     }
 }
 
@@ -30,39 +30,42 @@ async fn scene(tasks: usize) -> Scene {
 }
 
 #[tokio::test]
-async fn one_node_of_three_may_be_wrong_from_the_start() {
-    for wrong in [Wrong::Down, Wrong::Hangs, Wrong::Html] {
+async fn one_node_of_three_may_fail_from_the_start() {
+    for fault in [NodeFault::Down, NodeFault::Hangs, NodeFault::Html] {
         let scene = scene(10).await;
-        spoil(&scene, 0, wrong).await;
-        let (summary, _) = scene.sweep(acting()).await;
-        assert_eq!(summary.unwrap().cancelled, 5, "{wrong:?}");
+        break_node(&scene, 0, fault).await;
+        let (summary, _) = scene.sweep(live()).await;
+        assert_eq!(summary.unwrap().cancelled, 5, "{fault:?}");
         let requests = scene.simulator.requests();
-        let strays = requests.iter().filter(|request| request.node == 0).count();
-        assert!(strays <= 1, "{wrong:?}: it is tried once, then left: {strays}");
+        let requests_to_it = requests.iter().filter(|request| request.node == 0).count();
+        assert!(
+            requests_to_it <= 1,
+            "{fault:?}: only one request goes to the failing node: {requests_to_it}"
+        );
     }
 }
 
 #[tokio::test]
-async fn a_node_may_go_wrong_in_the_middle() {
-    for wrong in [Wrong::Down, Wrong::Hangs, Wrong::Html] {
+async fn a_node_may_fail_during_a_sweep() {
+    for fault in [NodeFault::Down, NodeFault::Hangs, NodeFault::Html] {
         let scene = scene(20).await;
         let hold = scene.simulator.hold(Endpoint::Compliance, None);
-        let sweep = scene.sweep(acting());
-        let spoil = async {
+        let sweep = scene.sweep(live());
+        let break_node = async {
             hold.arrived(1).await;
-            spoil(&scene, 0, wrong).await;
+            break_node(&scene, 0, fault).await;
             drop(hold);
         };
-        let ((summary, ends), ()) = futures_util::join!(sweep, spoil);
+        let ((summary, outcomes), ()) = futures_util::join!(sweep, break_node);
         let summary = summary.unwrap();
-        // A cancel could be cut off; it is looked into on the next node.
-        assert_eq!(summary.cancelled, 10, "{wrong:?} {summary:?} {:?}", ends.0);
-        assert_eq!(scene.simulator.cancelled().len(), 10, "{wrong:?}");
+        // A cancel may lose its answer; the task is read at the next node then.
+        assert_eq!(summary.cancelled, 10, "{fault:?} {summary:?} {:?}", outcomes.0);
+        assert_eq!(scene.simulator.cancelled().len(), 10, "{fault:?}");
     }
 }
 
 #[tokio::test]
-async fn without_any_node_each_is_told_with_what_is_wrong() {
+async fn without_a_working_node_each_node_is_reported_with_its_error() {
     let scene = scene(1).await;
     scene.simulator.take_down(0).await;
     scene.simulator.take_down(1).await;
@@ -77,7 +80,7 @@ async fn without_any_node_each_is_told_with_what_is_wrong() {
         assert!(text.contains(&address.to_string()), "{text}");
     }
     assert!(
-        text.contains("cannot connect") && text.contains("is this CloudVision?"),
+        text.contains("cannot connect") && text.contains("is that of CloudVision"),
         "{text}"
     );
 }

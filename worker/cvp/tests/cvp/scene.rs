@@ -1,4 +1,4 @@
-//! A simulated CloudVision, and a client of it that is in a hurry.
+//! A simulated CloudVision, and a client with short delays.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use lockstep_cvp::wire::TaskId;
 use lockstep_cvp::{ClientOptions, Credentials, CvpClient, CvpError, Policy, RetryOptions};
 use lockstep_simulators::cvp::{CvpSimulator, Options, Scenario};
 
-/// How long one request may take: longer than any answer that comes, on a busy machine too.
+/// The timeout of one request: longer than any answer takes, also on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The certificate of an authority that signed nothing here.
@@ -21,7 +21,7 @@ pub(crate) struct Scene {
     pub(crate) client: Arc<CvpClient>,
 }
 
-/// Who the client believes.
+/// The certificates that the client trusts.
 pub(crate) enum Trust {
     Simulator,
     Others,
@@ -39,15 +39,15 @@ impl Scene {
         Self { simulator, client }
     }
 
-    /// Sweeps, and checks that every listed task came to exactly one end.
-    pub(crate) async fn sweep(&self, options: SweepOptions) -> (Result<Summary, CvpError>, Ends) {
-        let ends = Arc::new(Mutex::new(BTreeMap::new()));
+    /// Runs a sweep, and checks that each listed task has exactly one outcome.
+    pub(crate) async fn sweep(&self, options: SweepOptions) -> (Result<Summary, CvpError>, Outcomes) {
+        let outcomes = Arc::new(Mutex::new(BTreeMap::new()));
         let observe = {
-            let ends = ends.clone();
+            let outcomes = outcomes.clone();
             move |event: SweepEvent<'_>| {
                 if let SweepEvent::Settled(report) = event {
-                    let twice = lock(&ends).insert(report.task_id.to_string(), report.clone());
-                    assert!(twice.is_none(), "two ends of {}", report.task_id);
+                    let twice = lock(&outcomes).insert(report.task_id.to_string(), report.clone());
+                    assert!(twice.is_none(), "two outcomes of {}", report.task_id);
                 }
             }
         };
@@ -57,23 +57,23 @@ impl Scene {
             observe: Arc::new(observe),
         };
         let summary = run(context, options).await;
-        let ends = Ends(std::mem::take(&mut *lock(&ends)));
+        let outcomes = Outcomes(std::mem::take(&mut *lock(&outcomes)));
         if let Ok(summary) = &summary {
             let ended = summary.cancelled + summary.kept + summary.failed + summary.gone;
             assert_eq!(
                 (summary.listed, ended),
-                (ends.0.len() as u64, summary.listed),
+                (outcomes.0.len() as u64, summary.listed),
                 "{summary:?}"
             );
         }
-        (summary, ends)
+        (summary, outcomes)
     }
 }
 
-/// What became of each task.
-pub(crate) struct Ends(pub(crate) BTreeMap<String, TaskReport>);
+/// The outcome of each task.
+pub(crate) struct Outcomes(pub(crate) BTreeMap<String, TaskReport>);
 
-impl Ends {
+impl Outcomes {
     pub(crate) fn of(&self, task: &str) -> String {
         let outcome = &self.0[task].outcome;
         let action = format!("{:?}", outcome.action()).to_lowercase();
@@ -87,7 +87,7 @@ impl Ends {
 }
 
 pub(crate) async fn start(scenario: Scenario, nodes: u8) -> CvpSimulator {
-    // It fails where another test was first.
+    // It fails if another test installed the provider before.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let options = Options {
         nodes,
@@ -147,8 +147,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().expect("no test panics while it holds it")
 }
 
-/// A sweep that acts, and does not wait long.
-pub(crate) fn acting() -> SweepOptions {
+/// Options of a sweep that cancels, with short waits.
+pub(crate) fn live() -> SweepOptions {
     SweepOptions {
         dry_run: false,
         policy: Policy {

@@ -7,7 +7,7 @@ use lockstep_simulators::cvp::{Credential, Endpoint, Fault, Injection, Scenario,
 use crate::scene::{Scene, Trust, client, id, start};
 
 #[tokio::test]
-async fn sixty_four_requests_that_find_the_session_over_are_one_login() {
+async fn sixty_four_requests_with_an_expired_session_cause_one_login() {
     for version in [Version::SEED, Version::OnPremises(2016, 1, 2)] {
         let scene = Scene::new(Scenario::many(64, 100).version(version)).await;
         scene.client.tasks("Pending", 0, 10).await.unwrap();
@@ -42,7 +42,7 @@ async fn an_expired_session_does_not_cancel_twice() {
 }
 
 #[tokio::test]
-async fn every_way_of_being_logged_out_leads_to_a_new_login() {
+async fn each_kind_of_logout_leads_to_a_new_login() {
     for fault in [Fault::LoggedOut, Fault::Redirect, Fault::Status(401)] {
         let scene = Scene::new(Scenario::many(1, 100)).await;
         scene
@@ -53,7 +53,7 @@ async fn every_way_of_being_logged_out_leads_to_a_new_login() {
             "{fault:?}"
         );
         assert_eq!(scene.simulator.logins(), 2, "{fault:?}");
-        // One that never ends is not a session that ended.
+        // If each new session is rejected at once, logging in again does not help.
         scene
             .simulator
             .inject(Injection::new(Endpoint::Task, fault.clone()));
@@ -137,7 +137,7 @@ async fn a_logout_ends_the_session() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_not_trusted_is_told_with_its_remedy() {
+async fn an_untrusted_certificate_is_reported_with_a_remedy() {
     let simulator = start(Scenario::many(1, 100), 2).await;
     let error = client(&simulator, &Trust::Others, |_| {})
         .tasks("Pending", 0, 10)

@@ -4,26 +4,26 @@ use lockstep_simulators::cvp::{
     ChangeControlStatus, ConfigDiff, Endpoint, Scenario, TaskKind, TaskStatus, World,
 };
 
-use crate::scene::{Scene, acting};
+use crate::scene::{Scene, live};
 
 const MAC: &str = "44:4c:a8:00:00:00";
 
 #[tokio::test]
-async fn the_articles_tasks_end_as_in_the_article() {
+async fn the_tasks_of_the_seed_scenario_have_the_expected_outcomes() {
     let scene =
         Scene::new(Scenario::seed().tuned(|knobs| knobs.cancel_delay = Duration::from_millis(50))).await;
-    let (summary, ends) = scene.sweep(acting()).await;
+    let (summary, outcomes) = scene.sweep(live()).await;
     let summary = summary.unwrap();
     assert_eq!((summary.listed, summary.cancelled, summary.kept), (14, 3, 11));
     let mut cancelled = scene.simulator.cancelled();
     cancelled.sort();
     assert_eq!(cancelled, ["1809", "1810", "1811"]);
     assert_eq!(
-        ends.0["1811"].outcome.answer(),
+        outcomes.0["1811"].outcome.answer(),
         Some("Task cancellation triggered successfully")
     );
     assert_eq!(
-        ends.0["1795"].code.as_ref().unwrap().meaning(),
+        outcomes.0["1795"].code.as_ref().unwrap().meaning(),
         "Extensions are out of sync"
     );
     let note = scene
@@ -35,7 +35,7 @@ async fn the_articles_tasks_end_as_in_the_article() {
     );
 
     // Again: nothing is left to do.
-    let (summary, _) = scene.sweep(acting()).await;
+    let (summary, _) = scene.sweep(live()).await;
     assert_eq!(
         (summary.as_ref().unwrap().listed, summary.unwrap().cancelled),
         (11, 0)
@@ -78,7 +78,7 @@ const KEPT: &[(&str, Change, &str)] = &[
         "change-control",
     ),
     (
-        "change control, told by the task",
+        "change control, in the task itself",
         |world| world.task_mut("1000").in_change_control("cc1"),
         "change-control",
     ),
@@ -150,16 +150,16 @@ const KEPT: &[(&str, Change, &str)] = &[
 ];
 
 #[tokio::test]
-async fn what_is_not_a_plain_empty_task_is_kept_from_the_start() {
+async fn a_task_that_violates_a_condition_from_the_start_is_kept() {
     for (what, change, reason) in KEPT {
         let scene = Scene::new(Scenario::many(1, 100).edited(*change)).await;
-        let (summary, ends) = scene.sweep(acting()).await;
+        let (summary, outcomes) = scene.sweep(live()).await;
         let summary = summary.unwrap();
-        // What is not pending is not listed at all.
+        // A task that is not pending is not listed at all.
         assert!(
-            summary.listed == 0 || ends.of("1000").contains(reason),
+            summary.listed == 0 || outcomes.of("1000").contains(reason),
             "{what}: {}",
-            ends.of("1000")
+            outcomes.of("1000")
         );
         assert_eq!(
             (summary.cancelled, scene.simulator.cancelled().len()),
@@ -170,36 +170,40 @@ async fn what_is_not_a_plain_empty_task_is_kept_from_the_start() {
 }
 
 #[tokio::test]
-async fn what_becomes_so_between_the_readings_is_kept() {
+async fn a_task_that_violates_a_condition_from_the_second_reading_on_is_kept() {
     for (what, change, reason) in KEPT {
         let scene = Scene::new(Scenario::many(1, 100)).await;
-        // The first look is over with the difference; the second begins after the note.
+        // The first reading ends with the difference, and the second begins after the note.
         scene.simulator.after(Endpoint::Note, Some("1000"), 1, *change);
-        let (_, ends) = scene.sweep(acting()).await;
-        assert!(ends.of("1000").contains(reason), "{what}: {}", ends.of("1000"));
+        let (_, outcomes) = scene.sweep(live()).await;
+        assert!(
+            outcomes.of("1000").contains(reason),
+            "{what}: {}",
+            outcomes.of("1000")
+        );
         assert_eq!(scene.simulator.changes_to_come(), 0, "{what}");
         assert_eq!(scene.simulator.cancelled().len(), 0, "{what}");
     }
 }
 
 #[tokio::test]
-async fn finished_change_controls_hold_nothing() {
+async fn a_finished_change_control_does_not_keep_its_task() {
     let scene = Scene::new(Scenario::many(1, 100).edited(|world| {
         world.attach("1000", "cc1");
         world.change_controls[0].status = Some(ChangeControlStatus::Completed);
     }))
     .await;
-    let (summary, _) = scene.sweep(acting()).await;
+    let (summary, _) = scene.sweep(live()).await;
     assert_eq!(summary.unwrap().cancelled, 1);
 }
 
 #[tokio::test]
-async fn a_race_that_nobody_can_win_is_at_least_told() {
+async fn a_device_that_changes_right_after_the_cancel_is_reported() {
     let scene = Scene::new(Scenario::many(1, 100)).await;
     scene.simulator.after(Endpoint::Cancel, Some("1000"), 1, |world| {
         world.device_mut(MAC).set_code("0001");
     });
-    let (summary, ends) = scene.sweep(acting()).await;
+    let (summary, outcomes) = scene.sweep(live()).await;
     assert_eq!(summary.unwrap().alerts, 1);
-    assert_eq!(ends.of("1000"), "cancelled: no-longer-compliant");
+    assert_eq!(outcomes.of("1000"), "cancelled: no-longer-compliant");
 }

@@ -1,4 +1,4 @@
-//! Everything the gate looks at, so that a test can break one thing of it.
+//! A complete example of evidence, of which a test changes one part.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -8,12 +8,12 @@ use crate::wire::{Compliance, DiffSummary, Task, TaskDiff};
 
 pub(super) const CREATED: i64 = 1_700_000_000_000;
 
-/// Everything the gate looks at, as CloudVision would write it, and as the sweep would find it.
+/// All evidence for the gate, in CloudVision's format.
 #[derive(Clone)]
 pub(super) struct Case {
     pub(super) task: Value,
     pub(super) compliance: Value,
-    /// Null: it cannot be read. `"absent"`: there is no such service.
+    /// Null means that it cannot be read, `"absent"` that there is no such service.
     pub(super) diff: Value,
     pub(super) earlier: Value,
     pub(super) earlier_code: &'static str,
@@ -25,7 +25,7 @@ pub(super) struct Case {
 }
 
 impl Case {
-    /// What is cancelled.
+    /// An empty task, which is cancelled.
     pub(super) fn empty() -> Self {
         let task = json!({
             "workOrderId": "1811", "workOrderState": "ACTIVE", "currentTaskName": "Submit",
@@ -89,15 +89,15 @@ impl Case {
         match decide(&evidence, &self.policy, now) {
             Verdict::Cancel => Vec::new(),
             Verdict::Keep(reasons) => {
-                assert!(!reasons.is_empty(), "kept for nothing");
+                assert!(!reasons.is_empty(), "kept without a reason");
                 reasons.iter().map(ToString::to_string).collect()
             }
         }
     }
 
-    /// The same with a field set, or left out if there is no value.
+    /// Sets a field, or removes it without a value.
     pub(super) fn with(mut self, part: Part, pointer: &str, value: Option<&Value>) -> Self {
-        // What is read the second time was so the first time, unless it is about the change itself.
+        // Both readings have the same value.
         let documents: &mut [&mut Value] = match part {
             Part::Task => &mut [&mut self.task, &mut self.earlier],
             Part::Compliance => &mut [&mut self.compliance],

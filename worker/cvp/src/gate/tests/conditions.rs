@@ -1,10 +1,10 @@
-//! Every condition that does not hold keeps the task, by its name.
+//! Each violated condition keeps the task with its reason.
 
 use serde_json::{Value, json};
 
 use super::case::{CREATED, Case, Part};
 
-/// A field, what it is, and why the task is kept.
+/// A field, its value, and the reasons to keep the task.
 type Row = (&'static str, Value, &'static [&'static str]);
 
 fn check(part: Part, table: Vec<Row>) {
@@ -20,7 +20,7 @@ fn a_plain_empty_task_is_cancelled() {
 }
 
 #[test]
-fn what_the_task_must_be() {
+fn a_task_that_violates_a_condition_is_kept() {
     check(
         Part::Task,
         vec![
@@ -90,7 +90,7 @@ fn what_the_task_must_be() {
 }
 
 #[test]
-fn what_the_device_must_be() {
+fn a_device_that_violates_a_condition_keeps_the_task() {
     let other_task = json!([{"workOrderId": "1812", "workOrderUserDefinedStatus": "Pending"}]);
     check(
         Part::Compliance,
@@ -117,7 +117,7 @@ fn what_the_device_must_be() {
 }
 
 #[test]
-fn what_the_difference_must_be() {
+fn a_difference_that_violates_a_condition_keeps_the_task() {
     check(
         Part::Diff,
         vec![

@@ -1,12 +1,12 @@
-//! What becomes of a task when a field is missing, null or unreadable.
+//! Tests fields that are missing, null or unreadable.
 
 use serde_json::{Value, json};
 
 use super::case::Case;
 use super::case::Part::{self, Compliance as C, Diff as D, Task as T};
 
-/// A field that must be there and hold.
-pub(super) const MUST: &[(Part, &str)] = &[
+/// The required fields.
+pub(super) const REQUIRED: &[(Part, &str)] = &[
     (T, "/workOrderId"),
     (T, "/workOrderUserDefinedStatus"),
     (T, "/createdOnInLongFormat"),
@@ -19,8 +19,8 @@ pub(super) const MUST: &[(Part, &str)] = &[
     (D, "/config_compliance"),
 ];
 
-/// A field that must hold if it is there.
-pub(super) const MAY: &[(Part, &str)] = &[
+/// The fields that are checked if they are present.
+pub(super) const OPTIONAL: &[(Part, &str)] = &[
     (T, "/currentTaskName"),
     (T, "/taskStatus"),
     (T, "/taskStatusBeforeCancel"),
@@ -46,7 +46,7 @@ pub(super) const MAY: &[(Part, &str)] = &[
     (C, "/taskIdList"),
 ];
 
-/// What nothing can be.
+/// A value that the field cannot have.
 fn nonsense(pointer: &str) -> Value {
     match pointer {
         "/data" | "/workOrderDetails" | "/taskIdList" => json!(7),
@@ -55,8 +55,8 @@ fn nonsense(pointer: &str) -> Value {
 }
 
 #[test]
-fn what_must_be_there_keeps_the_task_when_it_is_missing_null_or_unreadable() {
-    for (part, pointer) in MUST {
+fn a_required_field_keeps_the_task_if_it_is_missing_null_or_unreadable() {
+    for (part, pointer) in REQUIRED {
         let name = pointer.rsplit('/').next().unwrap();
         for missing in [None, Some(Value::Null)] {
             let names = Case::empty().with(*part, pointer, missing.as_ref()).names();
@@ -76,8 +76,8 @@ fn what_must_be_there_keeps_the_task_when_it_is_missing_null_or_unreadable() {
 }
 
 #[test]
-fn what_may_be_missing_keeps_the_task_only_when_it_is_unreadable() {
-    for (part, pointer) in MAY {
+fn an_optional_field_keeps_the_task_only_if_it_is_unreadable() {
+    for (part, pointer) in OPTIONAL {
         for missing in [None, Some(Value::Null)] {
             let names = Case::empty().with(*part, pointer, missing.as_ref()).names();
             assert_eq!(names, Vec::<String>::new(), "{pointer} {missing:?}");
@@ -93,7 +93,7 @@ fn what_may_be_missing_keeps_the_task_only_when_it_is_unreadable() {
 }
 
 #[test]
-fn the_device_must_stand_somewhere() {
+fn a_task_without_a_device_is_kept() {
     let case = Case::empty()
         .with(T, "/netElementId", None)
         .with(T, "/data/NETELEMENT_ID", None)
@@ -106,11 +106,11 @@ fn the_device_must_stand_somewhere() {
 }
 
 #[test]
-fn nothing_that_can_be_broken_alone_lets_a_task_through_that_another_reason_keeps() {
-    // Whatever is missing, a device that is out of sync keeps its task.
-    for (part, pointer) in MUST
+fn a_missing_field_does_not_hide_another_reason() {
+    // A device that is out of sync keeps its task, whichever field is missing.
+    for (part, pointer) in REQUIRED
         .iter()
-        .chain(MAY)
+        .chain(OPTIONAL)
         .filter(|(_, pointer)| *pointer != "/complianceCode")
     {
         let case = Case::empty().with(*part, pointer, None);

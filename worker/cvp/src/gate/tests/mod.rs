@@ -1,4 +1,4 @@
-//! The gate by tables: a row for every condition, every missing field and every disagreement.
+//! Tables for the gate: a row for each condition, each missing field and each disagreement.
 
 mod case;
 mod conditions;

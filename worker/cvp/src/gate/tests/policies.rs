@@ -1,4 +1,4 @@
-//! What is known around the task, and what an operator may change.
+//! Tests evidence beside the task, and the settings of the policy.
 
 use serde_json::{Value, json};
 
@@ -6,17 +6,17 @@ use super::case::Case;
 use crate::ComplianceCode;
 use crate::gate::{Attachment, ChangeControlPolicy, TaskDiffPolicy};
 
-/// Why a task is kept.
+/// The reasons to keep a task.
 type Names = &'static [&'static str];
 
-/// What is the case, what is done to the evidence, and why the task is kept.
+/// A description, a change of the evidence, and the reasons to keep the task.
 type Known = (&'static str, fn(&mut Case), Names);
 
-/// What is done to the evidence.
+/// A change of the evidence.
 type Change<'a> = &'a dyn Fn(&mut Case);
 
 #[test]
-fn what_is_known_around_the_task_counts() {
+fn evidence_beside_the_task_counts() {
     let table: Vec<Known> = vec![
         (
             "compliance unreadable",
@@ -85,7 +85,7 @@ fn what_is_known_around_the_task_counts() {
 }
 
 #[test]
-fn each_opt_out_does_what_its_name_says_and_no_more() {
+fn each_setting_has_only_its_own_effect() {
     let unavailable = |case: &mut Case| case.policy.change_controls = ChangeControlPolicy::Unavailable;
     let no_diff = |case: &mut Case| case.policy.task_diff = TaskDiffPolicy::Unavailable;
     let need_diff = |case: &mut Case| case.policy.task_diff = TaskDiffPolicy::Required;
@@ -105,7 +105,7 @@ fn each_opt_out_does_what_its_name_says_and_no_more() {
             &[],
         ),
         (
-            "a change control counts all the same",
+            "a change control that can be read counts",
             vec![&unavailable, &|case| case.attachment = Attachment::Held],
             &["change-control"],
         ),
@@ -115,22 +115,22 @@ fn each_opt_out_does_what_its_name_says_and_no_more() {
             &[],
         ),
         (
-            "a diff counts all the same",
+            "a diff that can be read counts",
             vec![&no_diff, &|case| case.diff["add"] = json!(1)],
             &["task-diff", "disagreement"],
         ),
         (
-            "diff demanded",
+            "diff required",
             vec![&need_diff, &|case| case.diff = json!("absent")],
             &["task-diff-absent"],
         ),
         (
-            "diff demanded and unreadable",
+            "diff required and unreadable",
             vec![&need_diff, &|case| case.diff = Value::Null],
             &["task-diff-unreadable"],
         ),
         ("widened, and in sync", vec![&widened], &[]),
-        ("widened, as allowed", vec![&timed], &[]),
+        ("widened, with the allowed code", vec![&timed], &[]),
         (
             "widened needs the diff",
             vec![&timed, &|case| case.diff = json!("absent")],

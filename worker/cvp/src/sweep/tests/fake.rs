@@ -10,24 +10,24 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::client::permits::Permits;
-use crate::client::{CvpError, Urgency};
+use crate::client::limiter::ConcurrencyLimiter;
+use crate::client::{CvpError, Priority};
 use crate::sweep::{Cvp, Summary, SweepContext, SweepEvent, SweepOptions, TaskReport, run};
 use crate::wire::{
     ChangeControls, Compliance, DiffSummary, InventoryDevice, Task, TaskDiff, TaskId, TaskPage,
 };
 use lockstep_clock::Clock;
 
-/// What a cancel does.
+/// The effect of a cancel.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Cancel {
-    /// It works, after so long.
+    /// The task is cancelled after a time.
     Works(Duration),
-    /// It works, and its answer is lost.
+    /// The task is cancelled, and the answer is lost.
     Lost,
-    /// It does not work, and its answer is lost.
-    LostInVain,
-    /// CloudVision refuses.
+    /// The task is not cancelled, and the answer is lost.
+    LostWithoutEffect,
+    /// CloudVision rejects the cancel.
     Refused,
 }
 
@@ -38,31 +38,31 @@ pub(super) struct Device {
 
 #[derive(Default)]
 pub(super) struct World {
-    /// Each with the number of its device; newest first.
+    /// Tasks with their devices; newest first.
     pub(super) tasks: Vec<(String, String)>,
     pub(super) status: BTreeMap<String, String>,
     pub(super) devices: BTreeMap<String, Device>,
     pub(super) held: BTreeSet<String>,
     pub(super) cancels: VecDeque<Cancel>,
-    /// When what was cancelled becomes Cancelled.
+    /// When cancelled tasks become Cancelled.
     due: BTreeMap<String, Instant>,
     notes: BTreeMap<String, String>,
     /// Calls that fail, by their name and how often they worked before.
-    pub(super) broken: BTreeMap<&'static str, usize>,
-    /// What was asked and told: the call, its subject, and when.
+    pub(super) failing: BTreeMap<&'static str, usize>,
+    /// All calls with their subject and time.
     pub(super) calls: Vec<(&'static str, String, Duration)>,
 }
 
 type Hook = Box<dyn FnMut(&str, &str, usize, &mut World) + Send>;
 
-/// A CloudVision that does as told.
+/// A CloudVision that follows a script.
 pub(super) struct Fake {
     world: Mutex<World>,
-    /// Called before each call, with its name, subject, and how often it was called about it before.
+    /// Runs before each call, with the name of the call, its subject, and the number of earlier calls with both.
     hook: Mutex<Hook>,
     start: Instant,
-    /// How many requests may be under way.
-    permits: Permits,
+    /// Limits the concurrent requests.
+    limiter: ConcurrencyLimiter,
 }
 
 impl fmt::Debug for Fake {
@@ -71,7 +71,7 @@ impl fmt::Debug for Fake {
     }
 }
 
-/// The wall clock goes with Tokio's.
+/// A wall clock that follows Tokio's paused clock.
 #[derive(Debug)]
 struct TokioClock(Instant);
 
@@ -82,16 +82,16 @@ impl Clock for TokioClock {
     }
 }
 
-/// What a sweep told.
+/// The events of a sweep.
 #[derive(Default)]
-pub(super) struct Told {
+pub(super) struct Observed {
     pub(super) reports: BTreeMap<String, TaskReport>,
     pub(super) warnings: usize,
 }
 
-impl Told {
-    /// A task's end: its action, and why.
-    pub(super) fn end(&self, task: &str) -> String {
+impl Observed {
+    /// The outcome of a task: its action and the reasons.
+    pub(super) fn outcome(&self, task: &str) -> String {
         let report = &self.reports[task];
         let action = format!("{:?}", report.outcome.action()).to_lowercase();
         let reasons = report.outcome.reasons();
@@ -104,7 +104,7 @@ impl Told {
 }
 
 impl Fake {
-    /// Tasks with the codes of their devices; a device has the task's number unless another is named.
+    /// Tasks with the codes of their devices. Each device has the number of its task.
     pub(super) fn new(tasks: &[(&str, &str)]) -> Self {
         let mut world = World::default();
         for (task, code) in tasks {
@@ -114,7 +114,7 @@ impl Fake {
             world: Mutex::new(world),
             hook: Mutex::new(Box::new(|_, _, _, _| {})),
             start: Instant::now(),
-            permits: Permits::new(1000),
+            limiter: ConcurrencyLimiter::new(1000),
         }
     }
 
@@ -123,19 +123,19 @@ impl Fake {
         self
     }
 
-    /// A call fails after it worked so often.
-    pub(super) fn breaking(self, call: &'static str, works: usize) -> Self {
+    /// Makes a call fail after it worked so often.
+    pub(super) fn failing(self, call: &'static str, works: usize) -> Self {
         self.with(|world| {
-            world.broken.insert(call, works);
+            world.failing.insert(call, works);
         })
     }
 
-    pub(super) fn at_once(mut self, requests: usize) -> Self {
-        self.permits = Permits::new(requests);
+    pub(super) fn limited_to(mut self, requests: usize) -> Self {
+        self.limiter = ConcurrencyLimiter::new(requests);
         self
     }
 
-    /// Before each call: its name, its subject, how often it was called about it before, and the world.
+    /// Sets the hook that runs before each call.
     pub(super) fn on(self, hook: impl FnMut(&str, &str, usize, &mut World) + Send + 'static) -> Self {
         *self.hook.lock().unwrap() = Box::new(hook);
         self
@@ -154,19 +154,24 @@ impl Fake {
             .count()
     }
 
-    /// Sweeps, and checks that every listed task came to one end.
-    pub(super) async fn sweep(self: &Arc<Self>, options: SweepOptions) -> (Result<Summary, CvpError>, Told) {
-        let told = Arc::new(Mutex::new(Told::default()));
+    /// Runs a sweep, and checks that each listed task has one outcome.
+    pub(super) async fn sweep(
+        self: &Arc<Self>,
+        options: SweepOptions,
+    ) -> (Result<Summary, CvpError>, Observed) {
+        let observed = Arc::new(Mutex::new(Observed::default()));
         let observe = {
-            let told = told.clone();
+            let observed = observed.clone();
             move |event: SweepEvent<'_>| {
-                let mut told = told.lock().unwrap();
+                let mut observed = observed.lock().unwrap();
                 match event {
                     SweepEvent::Settled(report) => {
-                        let twice = told.reports.insert(report.task_id.to_string(), report.clone());
-                        assert!(twice.is_none(), "two ends of {}", report.task_id);
+                        let twice = observed
+                            .reports
+                            .insert(report.task_id.to_string(), report.clone());
+                        assert!(twice.is_none(), "two outcomes of {}", report.task_id);
                     }
-                    SweepEvent::Warning { .. } => told.warnings += 1,
+                    SweepEvent::Warning { .. } => observed.warnings += 1,
                     SweepEvent::Listed(_) => {}
                 }
             }
@@ -177,7 +182,7 @@ impl Fake {
             observe: Arc::new(observe),
         };
         let result = run(context, options).await;
-        let told = std::mem::take(&mut *told.lock().unwrap());
+        let observed = std::mem::take(&mut *observed.lock().unwrap());
         if let Ok(summary) = &result {
             let Summary {
                 listed,
@@ -187,23 +192,27 @@ impl Fake {
                 gone,
                 ..
             } = summary;
-            assert_eq!(*listed, told.reports.len() as u64, "every listed task has an end");
+            assert_eq!(
+                *listed,
+                observed.reports.len() as u64,
+                "every listed task has an outcome"
+            );
             assert_eq!(*listed, cancelled + kept + failed + gone, "{summary:?}");
         }
-        (result, told)
+        (result, observed)
     }
 
     async fn begin(&self, call: &'static str, subject: &str) -> Result<MutexGuard<'_, World>, CvpError> {
-        self.begin_as(Urgency::Urgent, call, subject).await
+        self.begin_as(Priority::High, call, subject).await
     }
 
     async fn begin_as(
         &self,
-        urgency: Urgency,
+        priority: Priority,
         call: &'static str,
         subject: &str,
     ) -> Result<MutexGuard<'_, World>, CvpError> {
-        let _permit = self.permits.acquire(urgency).await;
+        let _permit = self.limiter.acquire(priority).await;
         tokio::time::sleep(Duration::from_millis(50)).await;
         let mut world = self.world();
         let asked = |(name, about, _): &&(&'static str, String, Duration)| *name == call && about == subject;
@@ -222,7 +231,7 @@ impl Fake {
             world.status.insert(id, "Cancelled".to_owned());
         }
         let total = world.calls.iter().filter(|(name, _, _)| *name == call).count();
-        match world.broken.get(call) {
+        match world.failing.get(call) {
             Some(works) if total > *works => Err(CvpError::TimedOut { call }),
             _ => Ok(world),
         }
@@ -259,7 +268,7 @@ impl World {
 #[async_trait]
 impl Cvp for Fake {
     async fn tasks(&self, status: &str, start: usize, count: usize) -> Result<TaskPage, CvpError> {
-        let world = self.begin_as(Urgency::Ordinary, "tasks", "").await?;
+        let world = self.begin_as(Priority::Normal, "tasks", "").await?;
         let fits = |(id, _): &&(String, String)| world.status[id] == status;
         let all: Vec<Task> = world
             .tasks
@@ -277,15 +286,15 @@ impl Cvp for Fake {
     }
 
     async fn inventory(&self) -> Result<Vec<InventoryDevice>, CvpError> {
-        let world = self.begin_as(Urgency::Ordinary, "inventory", "").await?;
+        let world = self.begin_as(Priority::Normal, "inventory", "").await?;
         let device = |(mac, device): (&String, &Device)| {
             serde_json::from_value(json!({"systemMacAddress": mac, "complianceCode": device.code})).unwrap()
         };
         Ok(world.devices.iter().map(device).collect())
     }
 
-    async fn change_controls(&self, urgency: Urgency) -> Result<ChangeControls, CvpError> {
-        let world = self.begin_as(urgency, "controls", "").await?;
+    async fn change_controls(&self, priority: Priority) -> Result<ChangeControls, CvpError> {
+        let world = self.begin_as(priority, "controls", "").await?;
         let held = world
             .held
             .iter()
@@ -297,14 +306,14 @@ impl Cvp for Fake {
         Ok(self.begin("task", id.as_str()).await?.task(id.as_str()))
     }
 
-    async fn compliance(&self, device: &str, urgency: Urgency) -> Result<Compliance, CvpError> {
-        let world = self.begin_as(urgency, "compliance", device).await?;
+    async fn compliance(&self, device: &str, priority: Priority) -> Result<Compliance, CvpError> {
+        let world = self.begin_as(priority, "compliance", device).await?;
         let answer = json!({"complianceCode": world.devices[device].code, "unAuthorized": false, "deviceStatus": "Registered"});
         Ok(serde_json::from_value(answer).unwrap())
     }
 
-    async fn task_diff(&self, id: &TaskId, urgency: Urgency) -> Result<TaskDiff, CvpError> {
-        let world = self.begin_as(urgency, "diff", id.as_str()).await?;
+    async fn task_diff(&self, id: &TaskId, priority: Priority) -> Result<TaskDiff, CvpError> {
+        let world = self.begin_as(priority, "diff", id.as_str()).await?;
         let Some((_, device)) = world.tasks.iter().find(|(task, _)| task == id.as_str()) else {
             return Err(CvpError::TimedOut { call: "diff" });
         };
@@ -340,7 +349,7 @@ impl Cvp for Fake {
                     .insert(id.to_string(), Instant::now() + Duration::from_secs(1));
                 Err(lost)
             }
-            Cancel::LostInVain => Err(lost),
+            Cancel::LostWithoutEffect => Err(lost),
             Cancel::Refused => Err(CvpError::Refused {
                 call: "cancel",
                 code: "1".to_owned(),

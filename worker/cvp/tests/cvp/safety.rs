@@ -1,13 +1,13 @@
-//! Whatever goes wrong, wherever: no task is cancelled that the gate would keep, and none is forgotten.
+//! Injects each fault at each endpoint: no task is cancelled that the gate would keep, and each task has an outcome.
 
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use lockstep_simulators::cvp::{ConfigDiff, Endpoint, Fault, Injection, Scenario, Task, TaskKind};
 
-use crate::scene::{Scene, acting};
+use crate::scene::{Scene, live};
 
-/// A little of everything; only 1 and 2 may be cancelled.
+/// Tasks of all kinds, of which only 1 and 2 may be cancelled.
 fn mixture() -> Scenario {
     let mac = |number: u8| format!("44:4c:a8:00:00:{number:02x}");
     let mut scenario = Scenario::default();
@@ -62,7 +62,7 @@ fn faults() -> Vec<Fault> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_fault_cancels_what_the_gate_keeps() {
+async fn no_fault_cancels_a_task_that_the_gate_keeps() {
     let mut sweeps = 0;
     let mut cancelled = 0;
     for fault in faults() {
@@ -71,7 +71,7 @@ async fn no_fault_cancels_what_the_gate_keeps() {
             async move {
                 let scene = Scene::with(mixture(), 1, |options| {
                     options.concurrency = 4;
-                    // Only what hangs has to be waited for.
+                    // Only a hanging request runs into its timeout.
                     let timeout = if fault == Fault::Hang { 200 } else { 5000 };
                     options.timeout = Duration::from_millis(timeout);
                     options.login_timeout = Duration::from_millis(timeout);
@@ -80,11 +80,11 @@ async fn no_fault_cancels_what_the_gate_keeps() {
                 let injection = Injection::new(endpoint, fault.clone());
                 let injection = if once { injection.times(1) } else { injection };
                 scene.simulator.inject(injection);
-                let (summary, _) = scene.sweep(acting()).await;
+                let (summary, _) = scene.sweep(live()).await;
                 let done = scene.simulator.cancelled();
                 let what = format!("{fault:?} at {endpoint:?}, once: {once}, {summary:?}");
-                // What always answers so is taken at its word: a release that never heard of differences of tasks, and a
-                // cluster that has no change controls at all.
+                // Two constant answers are valid: a release without differences of tasks, and a cluster without change
+                // controls.
                 let trusted = match (endpoint, &fault) {
                     _ if once => None,
                     (Endpoint::DiffSummary, Fault::Status(404)) => Some("8"),
@@ -111,6 +111,6 @@ async fn no_fault_cancels_what_the_gate_keeps() {
         }
     }
     assert_eq!(sweeps, faults().len() * ENDPOINTS.len() * 2);
-    // Most faults are overcome: it would prove nothing if none were.
+    // Most faults do not stop the sweep; otherwise the test would prove nothing.
     assert!(cancelled * 2 > sweeps, "{cancelled} in {sweeps}");
 }

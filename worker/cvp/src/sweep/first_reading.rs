@@ -1,16 +1,16 @@
-//! The first reading of a task.
+//! Reads a task for the first time.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Candidate, Sweep, TaskOutcome, without_due};
-use crate::client::{CvpError, Urgency};
+use crate::client::{CvpError, Priority};
 use crate::gate::{Evidence, Reading, Reason, Verdict, decide};
 use crate::wire::{Compliance, Task, TaskDiff};
 
 impl Sweep {
-    /// Looks at a task; it is a candidate if all holds but the second reading.
-    pub(super) async fn look(
+    /// Reads the evidence about a task. Returns a candidate if only the second reading is missing; otherwise settles the task.
+    pub(super) async fn read_first(
         self: Arc<Self>,
         task: Result<Task, CvpError>,
     ) -> Result<Option<Candidate>, CvpError> {
@@ -19,31 +19,27 @@ impl Sweep {
             self.settle(&task, None, TaskOutcome::kept(BTreeSet::from([Reason::Stopped])));
             return Ok(None);
         }
-        let compliance = self
-            .context
-            .cvp
-            .compliance(task.device(), Urgency::Ordinary)
-            .await;
+        let compliance = self.context.cvp.compliance(task.device(), Priority::Normal).await;
         let (at, now) = (tokio::time::Instant::now(), self.now());
         let code = compliance
             .as_ref()
             .ok()
             .and_then(|compliance| compliance.code.get().cloned());
-        let reasons = self.judge(&task, compliance.as_ref().ok(), Some(&TaskDiff::Absent));
-        let settled = |reason: &Reason| !matches!(reason, Reason::SecondReadingDue | Reason::TaskDiffAbsent);
-        let reasons: BTreeSet<Reason> = reasons.into_iter().filter(settled).collect();
+        let reasons = self.reasons_to_keep(&task, compliance.as_ref().ok(), Some(&TaskDiff::Absent));
+        let is_final = |reason: &Reason| !matches!(reason, Reason::SecondReadingDue | Reason::TaskDiffAbsent);
+        let reasons: BTreeSet<Reason> = reasons.into_iter().filter(is_final).collect();
         if !reasons.is_empty() {
             let error = compliance.err().map(|error| error.to_string());
             self.settle(&task, code, TaskOutcome::Kept { reasons, error });
             return Ok(None);
         }
-        // Only now: what the device alone keeps needs no second request.
+        // Requested last, because the device's check alone keeps most tasks.
         let diff = self
             .context
             .cvp
-            .task_diff(&task.task_id(), Urgency::Ordinary)
+            .task_diff(&task.task_id(), Priority::Normal)
             .await;
-        let reasons = self.judge(&task, compliance.as_ref().ok(), diff.as_ref().ok());
+        let reasons = self.reasons_to_keep(&task, compliance.as_ref().ok(), diff.as_ref().ok());
         match code {
             Some(code) if reasons.iter().eq([&Reason::SecondReadingDue]) => {
                 let reading = Reading { task, code, at: now };
@@ -58,7 +54,7 @@ impl Sweep {
         }
     }
 
-    fn judge(
+    fn reasons_to_keep(
         &self,
         task: &Task,
         compliance: Option<&Compliance>,
@@ -69,7 +65,7 @@ impl Sweep {
             compliance,
             diff,
             attachment: self.attachment(task),
-            // Not all tasks are listed yet; the second reading knows.
+            // The list is not complete yet; the second reading has the number.
             tasks_on_device: 1,
             earlier: None,
         };

@@ -1,4 +1,4 @@
-//! The second reading of a task, its cancellation, and what became of it.
+//! Reads a task a second time, cancels it, and checks the result.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,28 +8,28 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{Afterwards, Candidate, Failure, Sweep, TaskOutcome, attachment, without_due};
 use crate::ComplianceCode;
-use crate::client::{CvpError, Urgency};
+use crate::client::{CvpError, Priority};
 use crate::gate::{ChangeControlPolicy, Evidence, Reason, Verdict, decide};
 use crate::wire::{ChangeControls, Task, TaskId};
 
-/// What is said of a cancel that was not answered.
-const LATE: &str = "the answer was lost; the task is Cancelled";
+/// The answer that is reported for a cancel whose own answer was lost.
+const ANSWER_LOST: &str = "the answer was lost; the task is Cancelled";
 
-/// A verdict of the second reading.
-enum Second {
+/// The result of the second reading.
+enum SecondReading {
     Cancel,
-    End(TaskOutcome),
+    Ended(TaskOutcome),
 }
 
 impl Sweep {
-    /// Brings a candidate to its end.
-    pub(super) async fn act(self: Arc<Self>, candidate: Candidate) {
+    /// Processes a candidate and settles it.
+    pub(super) async fn process(self: Arc<Self>, candidate: Candidate) {
         let mut code = Some(candidate.reading.code.clone());
-        let outcome = self.end_of(&candidate, &mut code).await;
+        let outcome = self.outcome_of(&candidate, &mut code).await;
         self.settle(&candidate.reading.task, code, outcome);
     }
 
-    async fn end_of(&self, candidate: &Candidate, code: &mut Option<ComplianceCode>) -> TaskOutcome {
+    async fn outcome_of(&self, candidate: &Candidate, code: &mut Option<ComplianceCode>) -> TaskOutcome {
         let task = &candidate.reading.task;
         if self.tasks_on_device(task) > 1 {
             return TaskOutcome::kept(BTreeSet::from([Reason::SeveralTasks]));
@@ -41,7 +41,7 @@ impl Sweep {
         if self.stopped() {
             return TaskOutcome::kept(BTreeSet::from([Reason::Stopped]));
         }
-        // The note comes before the second reading, so that nothing lies between that and the cancel.
+        // The note is written before the second reading, so that the cancel follows the reading at once.
         let (noted, mut controls) = futures_util::join!(self.write_note(candidate), self.fresh_controls());
         if let Err(end) = noted {
             return end;
@@ -55,11 +55,11 @@ impl Sweep {
                 .read_again(candidate, code, controls.as_deref(), lost.as_ref())
                 .await
             {
-                Second::End(outcome) => return outcome,
-                Second::Cancel if self.options.dry_run => {
+                SecondReading::Ended(outcome) => return outcome,
+                SecondReading::Cancel if self.options.dry_run => {
                     return TaskOutcome::kept(BTreeSet::from([Reason::DryRun]));
                 }
-                Second::Cancel => {}
+                SecondReading::Cancel => {}
             }
             match self.cancel(task).await {
                 Ok(outcome) => return outcome,
@@ -72,20 +72,20 @@ impl Sweep {
         }
     }
 
-    /// Says on the task what is about to happen to it, for those who look at it later.
+    /// Writes a note on the task that explains its cancellation to users of CloudVision.
     async fn write_note(&self, candidate: &Candidate) -> Result<(), TaskOutcome> {
         if self.options.dry_run {
             return Ok(());
         }
         let (id, code) = (candidate.reading.task.task_id(), &candidate.reading.code);
         let text = format!(
-            "{}: found empty (compliance code {}); cancelled if it is so at the second look",
+            "{}: found empty (compliance code {}); cancelled if the second reading confirms it",
             self.options.author, code
         );
         let Err(error) = self.context.cvp.note(&id, &text).await else {
             return Ok(());
         };
-        // Perhaps it is refused because there is no such task any more.
+        // The note may fail because the task ended meanwhile.
         match self.context.cvp.task(&id).await {
             Ok(now) => match ended(now.as_ref()) {
                 Some(status) => Err(TaskOutcome::Gone { status }),
@@ -95,24 +95,24 @@ impl Sweep {
         }
     }
 
-    /// Reads everything again and judges it. After a cancel whose answer was lost, a cancelled task is ours.
+    /// Reads all evidence again and decides. After a cancel whose answer was lost, a cancelled task counts as cancelled by this sweep.
     async fn read_again(
         &self,
         candidate: &Candidate,
         code: &mut Option<ComplianceCode>,
         controls: Option<&ChangeControls>,
         lost: Option<&CvpError>,
-    ) -> Second {
+    ) -> SecondReading {
         let (id, cvp) = (candidate.reading.task.task_id(), &self.context.cvp);
         let (task, compliance, diff) = futures_util::join!(
             cvp.task(&id),
-            cvp.compliance(candidate.reading.task.device(), Urgency::Urgent),
-            cvp.task_diff(&id, Urgency::Urgent),
+            cvp.compliance(candidate.reading.task.device(), Priority::High),
+            cvp.task_diff(&id, Priority::High),
         );
         let task = match task {
             Ok(task) => task,
             Err(error) => {
-                return Second::End(TaskOutcome::Kept {
+                return SecondReading::Ended(TaskOutcome::Kept {
                     reasons: BTreeSet::from([Reason::TaskUnreadable]),
                     error: Some(error.to_string()),
                 });
@@ -120,13 +120,13 @@ impl Sweep {
         };
         let task = match (ended(task.as_ref()), task) {
             (None, Some(task)) => task,
-            // Late, but ours.
+            // The earlier cancel took effect.
             (Some(_), Some(task)) if lost.is_some() && task.is("Cancelled") => {
-                return Second::End(self.cancelled(&task, LATE.to_owned()).await);
+                return SecondReading::Ended(self.check_after_cancel(&task, ANSWER_LOST.to_owned()).await);
             }
             (status, _) => {
                 let status = status.unwrap_or_default();
-                return Second::End(TaskOutcome::Gone { status });
+                return SecondReading::Ended(TaskOutcome::Gone { status });
             }
         };
         *code = compliance
@@ -143,24 +143,24 @@ impl Sweep {
         };
         let mut policy = self.options.policy.clone();
         if self.controls.is_some() {
-            // They can be read, whatever was configured: now they have to be.
+            // They could be read before, so they are required now, whatever is configured.
             policy.change_controls = ChangeControlPolicy::Required;
         }
         match decide(&evidence, &policy, self.now()) {
             Verdict::Cancel if self.stopped() => {
-                Second::End(TaskOutcome::kept(BTreeSet::from([Reason::Stopped])))
+                SecondReading::Ended(TaskOutcome::kept(BTreeSet::from([Reason::Stopped])))
             }
-            Verdict::Cancel => Second::Cancel,
+            Verdict::Cancel => SecondReading::Cancel,
             Verdict::Keep(reasons) => {
                 let error = compliance.err().or(diff.err()).map(|error| error.to_string());
                 let reasons = without_due(reasons);
-                Second::End(TaskOutcome::Kept { reasons, error })
+                SecondReading::Ended(TaskOutcome::Kept { reasons, error })
             }
         }
     }
 
-    /// The change controls as they are now. Those that could not be read at first are not asked for again: either every task
-    /// is kept for it, or the operator said that there are none.
+    /// Reads the change controls again. If the first reading of them failed, they are not read again: either all tasks are kept, or
+    /// the policy does not require them.
     async fn fresh_controls(&self) -> Option<Arc<ChangeControls>> {
         if self.controls.is_none() {
             debug_assert_eq!(
@@ -169,35 +169,35 @@ impl Sweep {
             );
             return None;
         }
-        let read = async || self.context.cvp.change_controls(Urgency::Urgent).await;
-        self.recent_controls.get(read).await
+        let read = async || self.context.cvp.change_controls(Priority::High).await;
+        self.shared_controls.get(read).await
     }
 
-    /// Cancels a task and waits for the end of it.
+    /// Cancels a task and waits until it ended.
     ///
     /// # Errors
-    /// The answer was lost, and the task is still pending.
+    /// If the answer was lost and the task is still pending.
     async fn cancel(&self, task: &Task) -> Result<TaskOutcome, CvpError> {
         let id = task.task_id();
         let (error, wait) = match self.context.cvp.cancel(&id).await {
             Ok(answer) => return Ok(self.confirm(task, answer).await),
-            Err(error) if error.may_have_happened() => (error, self.options.confirm.lost),
+            Err(error) if error.may_have_taken_effect() => (error, self.options.confirm.lost),
             Err(error) => (error, Duration::ZERO),
         };
-        // Instead of sending it again, the task is asked.
-        match self.watch(&id, wait).await {
-            Watched::Cancelled if error.may_have_happened() => {
-                Ok(self.cancelled(task, LATE.to_owned()).await)
+        // The cancel is not repeated; the task is read instead.
+        match self.wait_for_end(&id, wait).await {
+            EndState::Cancelled if error.may_have_taken_effect() => {
+                Ok(self.check_after_cancel(task, ANSWER_LOST.to_owned()).await)
             }
-            Watched::Cancelled => Ok(TaskOutcome::Gone {
+            EndState::Cancelled => Ok(TaskOutcome::Gone {
                 status: "Cancelled".to_owned(),
             }),
-            Watched::Ended(status) => Ok(TaskOutcome::Gone { status }),
-            Watched::Pending if error.may_have_happened() => Err(error),
-            Watched::Pending | Watched::Unreadable if !error.may_have_happened() => {
+            EndState::Ended(status) => Ok(TaskOutcome::Gone { status }),
+            EndState::Pending if error.may_have_taken_effect() => Err(error),
+            EndState::Pending | EndState::Unreadable if !error.may_have_taken_effect() => {
                 Ok(failed(Failure::Refused, &error))
             }
-            Watched::Pending | Watched::Unreadable => Ok(failed(Failure::Lost, &error)),
+            EndState::Pending | EndState::Unreadable => Ok(failed(Failure::Lost, &error)),
         }
     }
 
@@ -206,33 +206,36 @@ impl Sweep {
             failure: Failure::Unconfirmed,
             error,
         };
-        match self.watch(&task.task_id(), self.options.confirm.deadline).await {
-            Watched::Cancelled => self.cancelled(task, answer).await,
-            Watched::Ended(status) => unconfirmed(format!(
-                "CloudVision answered {answer:?}, but the task ended as {status}; look at it"
+        match self
+            .wait_for_end(&task.task_id(), self.options.confirm.deadline)
+            .await
+        {
+            EndState::Cancelled => self.check_after_cancel(task, answer).await,
+            EndState::Ended(status) => unconfirmed(format!(
+                "CloudVision answered {answer:?}, but the task ended as {status}; check it in CloudVision"
             )),
-            Watched::Pending => unconfirmed(format!(
-                "CloudVision answered {answer:?}, but the task is not Cancelled after {} s; look at it",
+            EndState::Pending => unconfirmed(format!(
+                "CloudVision answered {answer:?}, but the task is not Cancelled after {} s; check it in CloudVision",
                 self.options.confirm.deadline.as_secs()
             )),
-            Watched::Unreadable => unconfirmed(format!(
-                "CloudVision answered {answer:?}, but the task cannot be read any more; look at it"
+            EndState::Unreadable => unconfirmed(format!(
+                "CloudVision answered {answer:?}, but the task cannot be read any more; check it in CloudVision"
             )),
         }
     }
 
-    /// Reads a task until it ended, or for so long.
-    async fn watch(&self, id: &TaskId, patience: Duration) -> Watched {
-        let deadline = Instant::now() + patience;
+    /// Reads a task repeatedly until it ended, or until the timeout.
+    async fn wait_for_end(&self, id: &TaskId, timeout: Duration) -> EndState {
+        let deadline = Instant::now() + timeout;
         let mut pause = self.options.confirm.first;
         loop {
             let seen = match self.context.cvp.task(id).await {
-                Ok(Some(task)) if task.is("Cancelled") => return Watched::Cancelled,
+                Ok(Some(task)) if task.is("Cancelled") => return EndState::Cancelled,
                 Ok(task) => match ended(task.as_ref()) {
-                    Some(status) => return Watched::Ended(status),
-                    None => Watched::Pending,
+                    Some(status) => return EndState::Ended(status),
+                    None => EndState::Pending,
                 },
-                Err(_) => Watched::Unreadable,
+                Err(_) => EndState::Unreadable,
             };
             if Instant::now() + pause > deadline {
                 return seen;
@@ -242,9 +245,9 @@ impl Sweep {
         }
     }
 
-    /// The last look: whether the device is still compliant.
-    async fn cancelled(&self, task: &Task, answer: String) -> TaskOutcome {
-        let compliance = self.context.cvp.compliance(task.device(), Urgency::Urgent).await;
+    /// Checks after the cancel whether the device is still compliant.
+    async fn check_after_cancel(&self, task: &Task, answer: String) -> TaskOutcome {
+        let compliance = self.context.cvp.compliance(task.device(), Priority::High).await;
         let code = compliance
             .ok()
             .and_then(|compliance| compliance.code.get().cloned());
@@ -255,7 +258,7 @@ impl Sweep {
                     cvp.task = %task.task_id(),
                     device.hostname = task.details.get().map_or("", |details| details.hostname.text()),
                     code = code.as_str(),
-                    "a device is no longer compliant right after its task was cancelled; CloudVision will make no new task by itself"
+                    "a device is no longer compliant after its task was cancelled; CloudVision does not create a new task by itself"
                 );
                 Afterwards::NoLongerCompliant
             }
@@ -265,16 +268,16 @@ impl Sweep {
     }
 }
 
-/// What became of a task that is watched.
-enum Watched {
+/// The state of a task after a wait for its end.
+enum EndState {
     Cancelled,
-    /// It is finished in another way, or unknown.
+    /// It ended in this other status, or does not exist any more.
     Ended(String),
     Pending,
     Unreadable,
 }
 
-/// How a task ended, if it did: nothing can be cancelled any more.
+/// The final status of a task; `None` if it can still be cancelled.
 fn ended(task: Option<&Task>) -> Option<String> {
     let Some(task) = task else {
         return Some("unknown".to_owned());

@@ -3,16 +3,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Mutex;
 
-/// Something that is read for many at once. Whoever asks gets a reading that began after it asked.
+/// A value that concurrent callers read together. Each caller gets a reading that began after its call.
 #[derive(Debug)]
-pub(super) struct Recent<T> {
+pub(super) struct SharedRead<T> {
     /// How many readings began.
     begun: AtomicU64,
-    /// The last reading and its number; held while one is under way.
+    /// The last reading and its number; locked during a reading.
     last: Mutex<Option<(u64, Option<Arc<T>>)>>,
 }
 
-impl<T> Default for Recent<T> {
+impl<T> Default for SharedRead<T> {
     fn default() -> Self {
         Self {
             begun: AtomicU64::new(0),
@@ -21,8 +21,8 @@ impl<T> Default for Recent<T> {
     }
 }
 
-impl<T> Recent<T> {
-    /// A reading that began after this was called; nothing if it failed.
+impl<T> SharedRead<T> {
+    /// Returns a reading that began after this call; `None` if it failed.
     pub(super) async fn get<E>(&self, read: impl AsyncFnOnce() -> Result<T, E>) -> Option<Arc<T>> {
         let asked = self.begun.load(Ordering::SeqCst);
         let mut last = self.last.lock().await;
@@ -49,7 +49,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn readings_are_shared_and_none_began_before_it_was_asked_for() {
-        let (recent, reads) = (Recent::default(), AtomicU64::new(0));
+        let (shared, reads) = (SharedRead::default(), AtomicU64::new(0));
         let start = Instant::now();
         let ask = async |at: u64| {
             sleep(Duration::from_millis(at)).await;
@@ -60,7 +60,7 @@ mod tests {
                 sleep(Duration::from_millis(50)).await;
                 Ok::<_, ()>(began)
             };
-            let began = *recent.get(read).await.unwrap();
+            let began = *shared.get(read).await.unwrap();
             assert!(
                 began >= asked,
                 "asked {:?} began {:?}",
@@ -69,7 +69,7 @@ mod tests {
             );
         };
         join_all((0..100).map(ask)).await;
-        // One from 0 to 50, one for those who came meanwhile, one for those who came during that.
+        // One from 0 to 50 ms, one for the calls during it, one for the calls during that.
         assert_eq!(reads.load(Ordering::SeqCst), 3);
     }
 }
