@@ -32,7 +32,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use secrecy::SecretString;
 
 use crate::config::{Config, ConfigProblems, Overrides};
-use crate::telemetry;
+use crate::{roles, telemetry};
 
 /// Keeps network devices in lockstep with what they should be.
 #[derive(Debug, Parser)]
@@ -172,7 +172,7 @@ impl Global {
     /// The configuration of a process that stays, with its logs started.
     fn role(&self, overrides: Overrides) -> anyhow::Result<Config> {
         let config = self.configuration(overrides)?;
-        telemetry::start(&config, self.verbose)?;
+        telemetry::start(&config, self.verbose, roles::http_client)?;
         Ok(config)
     }
 }
