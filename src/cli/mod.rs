@@ -4,7 +4,6 @@ mod affected;
 mod client;
 mod completions;
 mod config;
-mod confirm;
 mod console;
 mod cvp;
 mod dead;

@@ -1,7 +1,8 @@
 //! What commands print: results to stdout, everything else to stderr. A reader that went away is no error.
 
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::io::{BufRead, ErrorKind, IsTerminal, Write};
 
+use anyhow::Context;
 use serde::Serialize;
 
 /// Prints a line of the result.
@@ -58,6 +59,27 @@ impl Drop for Progress {
     fn drop(&mut self) {
         self.show("");
     }
+}
+
+/// Whether there is somebody to ask.
+pub(super) fn can_ask() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Whether the next line says yes. Read by a thread of its own, which nobody waits for at the end: Ctrl-C is an answer,
+/// too.
+pub(super) async fn confirmed() -> anyhow::Result<bool> {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let read = std::io::stdin().lock().read_line(&mut line).map(|_| line);
+        let _ = tell.send(read);
+    });
+    let line = told
+        .await
+        .context("nobody answered")?
+        .context("cannot read the answer")?;
+    Ok(matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 fn write(mut to: impl Write, text: &str) {

@@ -1,8 +1,6 @@
 //! Commands about the tasks of CloudVision. They need neither broker nor database.
 
 mod cluster;
-#[cfg(feature = "simulators")]
-mod once;
 mod progress;
 mod run;
 mod sweep;
@@ -15,7 +13,7 @@ use clap::{Args, Subcommand};
 use super::Global;
 
 #[cfg(feature = "simulators")]
-pub(super) use once::sweep_once;
+pub(super) use run::sweep_once;
 
 /// Finds tasks of Arista `CloudVision` that have nothing left to do, and cancels them
 ///

@@ -65,6 +65,22 @@ pub(super) async fn sweep(
     Ok(Swept { tasks, summary })
 }
 
+/// Sweeps a cluster, without asking.
+///
+/// # Errors
+/// When the tasks cannot be listed.
+#[cfg(feature = "simulators")]
+pub(in crate::cli) async fn sweep_once(cluster: &CvpConfig) -> anyhow::Result<Swept> {
+    let client = Arc::new(crate::roles::cvp_client(cluster)?);
+    let options = SweepOptions {
+        dry_run: false,
+        ..options(cluster, &CancellationToken::new())
+    };
+    let swept = sweep(&client, options, "sweeping").await;
+    client.log_out().await;
+    swept
+}
+
 /// The newest first, as CloudVision lists them.
 pub(super) fn sort(tasks: &mut [TaskReport]) {
     tasks.sort_by_cached_key(|report| {

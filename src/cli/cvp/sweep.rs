@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::cluster::Cluster;
 use super::run::{self, Swept};
-use crate::cli::{Global, UsageError, confirm, output};
+use crate::cli::{Global, UsageError, output};
 use crate::config::CvpConfig;
 use crate::roles;
 
@@ -39,7 +39,7 @@ pub(super) struct Sweep {
 impl Sweep {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         let asks = !self.dry_run && !self.yes;
-        if asks && !confirm::can_ask() {
+        if asks && !output::can_ask() {
             return Err(UsageError("without a terminal to ask on, say --dry-run or --yes".to_owned()).into());
         }
         let cluster = self.cluster.configuration(global)?;
@@ -128,7 +128,7 @@ async fn agreed(found: &Swept, count: usize, stop: &CancellationToken) -> anyhow
         found.summary.listed
     ));
     tokio::select! {
-        answer = confirm::answer() => answer,
+        answer = output::confirmed() => answer,
         () = stop.cancelled() => Ok(false),
     }
 }

@@ -13,7 +13,7 @@ use lockstep_protocol::{Envelope, Message};
 use super::pick::Pick;
 use super::report::{self, Report, Settled};
 use crate::cli::client::{Client, Refused};
-use crate::cli::{Global, UsageError, confirm, output, request};
+use crate::cli::{Global, UsageError, output, request};
 
 /// Works dead letters again, for when what they died of is mended
 ///
@@ -79,7 +79,7 @@ impl Which {
         if !self.all && !self.pick.query().is_empty() {
             return Err(UsageError("--code, --lane and --type go with --all".to_owned()).into());
         }
-        if self.all && !self.yes && !confirm::can_ask() {
+        if self.all && !self.yes && !output::can_ask() {
             return Err(UsageError("without a terminal to ask on, --all needs --yes".to_owned()).into());
         }
         let client = Client::new(global)?;
@@ -185,7 +185,7 @@ impl Which {
             String::new()
         };
         output::note(&format!("{what} {them}{how}? [y/N]"));
-        confirm::answer().await
+        output::confirmed().await
     }
 }
 

@@ -7,19 +7,21 @@ mod finding;
 mod machine;
 mod management;
 mod operation;
-mod probe;
 mod repositories;
 mod rights;
 mod setup;
 mod store;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
+use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
 use lockstep_protocol::topology::access::Role;
 
 use super::{Global, output};
 use crate::config::{BrokerUrl, Config, Overrides};
+use crate::roles;
 use finding::{Findings, State};
 use management::{Access, Management};
 
@@ -80,7 +82,7 @@ impl Doctor {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         if let Some(url) = &self.probe {
             let url = if url.is_empty() { &self.probe_url } else { url };
-            return probe::run(url).await;
+            return probe(url).await;
         }
         let config = global.configuration(Overrides::default())?;
         if self.setup.wanted() {
@@ -101,6 +103,21 @@ impl Doctor {
             ExitCode::SUCCESS
         })
     }
+}
+
+/// Asks an address once; nothing where there is none, since what only runs once answers nobody.
+///
+/// # Errors
+/// It does not answer 200 in time.
+async fn probe(url: &str) -> anyhow::Result<ExitCode> {
+    const TIMEOUT: Duration = Duration::from_secs(5);
+    if url.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let answer = roles::http_client()?.get(url).timeout(TIMEOUT).send().await;
+    let status = answer.with_context(|| format!("{url} does not answer"))?.status();
+    ensure!(status == reqwest::StatusCode::OK, "{url} answered {status}");
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Every check that concerns the role, one after another.
