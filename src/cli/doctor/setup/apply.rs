@@ -158,8 +158,8 @@ impl SettingUp<'_> {
         .await?;
         let path = ["topic-permissions", vhost, name];
         let found = self.management.get(&path).await?.map(|answer| answer.body);
-        for desired in user.topic_permissions() {
-            let exchange = desired["exchange"].as_str().unwrap_or_default();
+        for topic in &user.rights.topics {
+            let (exchange, desired) = (topic.exchange, json!(topic));
             let what = format!("topics of {name} at {exchange}");
             let there = found
                 .as_ref()

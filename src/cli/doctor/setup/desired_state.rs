@@ -85,14 +85,6 @@ impl DesiredUser {
     pub(super) fn permissions(&self) -> Value {
         json!({"configure": self.rights.configure, "write": self.rights.write, "read": self.rights.read})
     }
-
-    /// Its rights within topic exchanges, in the same words.
-    pub(super) fn topic_permissions(&self) -> Vec<Value> {
-        let topics = self.rights.topics.iter();
-        topics
-            .map(|topic| json!({"exchange": topic.exchange, "write": topic.write, "read": topic.read}))
-            .collect()
-    }
 }
 
 /// Names of users are parts of file names and of reply queues.
