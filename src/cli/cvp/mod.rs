@@ -1,4 +1,4 @@
-//! Commands about the tasks of CloudVision. They need neither broker nor database.
+//! Commands for the tasks of CloudVision. They need neither broker nor database.
 
 mod cluster;
 mod progress;
@@ -15,10 +15,10 @@ use super::Global;
 #[cfg(feature = "simulators")]
 pub(super) use run::sweep_once;
 
-/// Finds tasks of Arista `CloudVision` that have nothing left to do, and cancels them
+/// Find and cancel empty tasks of Arista `CloudVision`: pending tasks that have nothing left to do
 ///
-/// The cluster is the one of the environment (`CVP_HOSTNAME`, a list with commas; `CVP_USERNAME` and `CVP_PASSWORD`, or
-/// `CVP_TOKEN`), else the one in the configuration.
+/// Set the cluster in the environment (`CVP_HOSTNAME`, a list with commas; `CVP_USERNAME` and `CVP_PASSWORD`, or `CVP_TOKEN`), or in
+/// a section [cvp.NAME] of the configuration.
 #[derive(Debug, Args)]
 pub(super) struct Cvp {
     #[command(subcommand)]

@@ -1,4 +1,4 @@
-//! Commands about devices.
+//! Commands for devices.
 
 mod import;
 pub(super) mod list;
@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 
 use super::Global;
 
-/// Imports, lists, shows and moves devices
+/// Import, list and show devices, and set their state
 #[derive(Debug, Args)]
 pub(super) struct Devices {
     #[command(subcommand)]

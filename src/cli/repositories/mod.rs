@@ -1,4 +1,4 @@
-//! Commands about repositories.
+//! Commands for repositories.
 
 mod accept;
 mod list;
@@ -11,7 +11,7 @@ use lockstep_protocol::RepositoryName;
 
 use super::Global;
 
-/// Lists and refreshes repositories, and accepts commits
+/// List and refresh settings and templates repositories, and accept commits
 #[derive(Debug, Args)]
 pub(super) struct Repositories {
     #[command(subcommand)]
@@ -35,7 +35,7 @@ impl Repositories {
     }
 }
 
-/// Reads the name of a repository.
+/// Parses the name of a repository.
 fn name(text: &str) -> Result<RepositoryName, String> {
     RepositoryName::try_from(text.to_owned()).map_err(|error| error.to_string())
 }
