@@ -5,11 +5,14 @@ pub mod bounds;
 pub mod cause;
 pub mod code;
 pub mod commands;
+mod dead_letter_state;
 pub mod digest;
 pub mod envelope;
 pub mod events;
 pub mod identity;
+mod inbox_state;
 pub mod kind;
+mod message_properties;
 pub mod names;
 pub mod rest;
 pub mod results;
@@ -21,10 +24,13 @@ pub mod trace;
 
 pub use cause::Cause;
 pub use code::Code;
+pub use dead_letter_state::DeadLetterState;
 pub use digest::Digest;
 pub use envelope::{DecodeError, Envelope};
 pub use identity::{Identity, MessageId, Source};
+pub use inbox_state::InboxState;
 pub use kind::{Class, Command, Event, Kind, Message, WorkResult};
+pub use message_properties::MessageProperties;
 pub use names::{
     CommitId, DeviceState, DeviceType, GroupName, Hostname, InterfaceName, Mac, RepositoryName, Serial,
 };

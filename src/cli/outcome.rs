@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use lockstep_protocol::rest::{InboxState, MessageView};
+use lockstep_protocol::InboxState;
+use lockstep_protocol::rest::MessageView;
 use lockstep_protocol::results::{
     DeadLetterAction, DeadLettersSettled, EventApplied, IgnoredReason, MessageRejected, Outcome,
 };

@@ -44,7 +44,7 @@ pub(crate) async fn up(config: &Config, started: impl FnOnce(&ConsoleAddress, &s
         return Ok(());
     }
     let Some(migrated) = lifecycle
-        .starting(store::patiently_migrate(&store))
+        .starting(store::migrate_with_retries(&store))
         .await
         .transpose()?
     else {

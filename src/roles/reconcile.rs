@@ -1,19 +1,23 @@
-//! Builds what is done now and then by one process of all: reconcile and retention.
+//! Builds the periodic tasks, each of which one process of all runs: reconcile, follow-ups and retention.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use lockstep_bus::Bus;
 use lockstep_clock::Clock;
 use lockstep_protocol::topology::Topology;
-use lockstep_worker::reconcile::{BrokerObjects, Reconcile, Repair, RequeuedDeadLetters};
+use lockstep_worker::reconcile::{BrokerObjects, OverdueFollowUps, Reconcile, Repair};
 use lockstep_worker::retention::RetentionSweep;
-use lockstep_worker::runtime::{PeriodicTask, PeriodicTaskRunner};
+use lockstep_worker::runtime::{PeriodicTask, PeriodicTaskRunner, REPUBLISH_AFTER};
 
 use super::store::Store;
 use crate::config::{BrokerUrl, Config};
 use crate::lifecycle::Lifecycle;
 
-/// Starts both, each under a lease of its own: deleting may take long, and must not keep repairs waiting.
+/// How often overdue follow-ups are looked for: so late a message may be that waits for a time.
+const FOLLOW_UPS_EVERY: Duration = Duration::from_secs(5);
+
+/// Starts them, each under a lease of its own: a long run of one never delays another.
 pub(super) fn spawn(
     lifecycle: &mut Lifecycle,
     config: &Config,
@@ -21,56 +25,42 @@ pub(super) fn spawn(
     store: &Store,
     clock: &Arc<dyn Clock>,
 ) {
-    let periodic_task = |name, every| PeriodicTaskRunner {
-        leases: store.leases.clone(),
-        name,
-        every,
-    };
-    let reconcile = Reconcile::new(repairs(config, bus, store, clock));
-    go_round(
-        lifecycle,
-        periodic_task("reconcile", config.reconcile.every),
-        reconcile,
-    );
+    let every = config.reconcile.every;
+    // A queue of the embedded bus cannot be deleted.
+    if config.broker.declare && matches!(config.broker.url, BrokerUrl::Amqp(_)) {
+        let objects = BrokerObjects::new(bus.clone(), store.follow_ups.clone(), Topology::new(1.0));
+        spawn_task(lifecycle, store, "reconcile", every, repairs(objects));
+    }
+    let follow_ups = OverdueFollowUps::new(store.follow_ups.clone(), bus.clone(), REPUBLISH_AFTER);
+    let every = every.min(FOLLOW_UPS_EVERY);
+    spawn_task(lifecycle, store, "follow-ups", every, repairs(follow_ups));
     let sweep = RetentionSweep {
         store: store.retention.clone(),
         clock: clock.clone(),
         keep: config.retention.keep,
     };
-    go_round(
-        lifecycle,
-        periodic_task("retention", config.retention.every),
-        sweep,
-    );
+    spawn_task(lifecycle, store, "retention", config.retention.every, sweep);
 }
 
-fn go_round(lifecycle: &mut Lifecycle, periodic_task: PeriodicTaskRunner, round: impl PeriodicTask) {
+fn repairs(repair: impl Repair) -> Reconcile {
+    Reconcile::new(vec![Arc::new(repair)])
+}
+
+fn spawn_task(
+    lifecycle: &mut Lifecycle,
+    store: &Store,
+    name: &'static str,
+    every: Duration,
+    task: impl PeriodicTask,
+) {
+    let runner = PeriodicTaskRunner {
+        leases: store.leases.clone(),
+        name,
+        every,
+    };
     let stop = lifecycle.soft.clone();
-    lifecycle.spawn(periodic_task.name, async move {
-        periodic_task.run(&round, stop).await;
+    lifecycle.spawn(name, async move {
+        runner.run(&task, stop).await;
         Ok(())
     });
-}
-
-/// Objects first: what is published needs them.
-fn repairs(
-    config: &Config,
-    bus: &Arc<dyn Bus>,
-    store: &Store,
-    clock: &Arc<dyn Clock>,
-) -> Vec<Arc<dyn Repair>> {
-    let mut repairs: Vec<Arc<dyn Repair>> = Vec::new();
-    // Nobody can delete a queue of the embedded bus.
-    if config.broker.declare && matches!(config.broker.url, BrokerUrl::Amqp(_)) {
-        repairs.push(Arc::new(BrokerObjects::new(bus.clone(), Topology::new(1.0))));
-    }
-    let dead_letters = store.dead_letters.clone();
-    let turn = config.reconcile.every;
-    repairs.push(Arc::new(RequeuedDeadLetters::new(
-        dead_letters,
-        bus.clone(),
-        clock.clone(),
-        turn,
-    )));
-    repairs
 }

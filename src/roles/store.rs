@@ -6,8 +6,8 @@ use std::time::Duration;
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_store::sqlite::{SqliteOptions, SqliteStore};
 use lockstep_store::{
-    BatchStore, DeadLetters, DeliveryAttempts, Fleet, Inbox, Leases, Migrated, Repositories, Retention,
-    Retryability, Schema, Stats, StoreError,
+    DeadLetters, DeliveryAttempts, Fleet, FollowUps, Inbox, Leases, Migrated, Repositories, Retention,
+    Schema, Stats, StoreError, UnitOfWork,
 };
 
 use crate::config::{Config, ConfigProblems, StoreUrl};
@@ -19,12 +19,13 @@ const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// One store, as each of its traits.
 #[derive(Clone, Debug)]
 pub(super) struct Store {
-    pub(super) batches: Arc<dyn BatchStore>,
+    pub(super) unit_of_work: Arc<dyn UnitOfWork>,
     pub(super) inbox: Arc<dyn Inbox>,
     pub(super) fleet: Arc<dyn Fleet>,
     pub(super) repositories: Arc<dyn Repositories>,
     pub(super) dead_letters: Arc<dyn DeadLetters>,
-    pub(super) starts: Arc<dyn DeliveryAttempts>,
+    pub(super) follow_ups: Arc<dyn FollowUps>,
+    pub(super) delivery_attempts: Arc<dyn DeliveryAttempts>,
     pub(super) leases: Arc<dyn Leases>,
     pub(super) retention: Arc<dyn Retention>,
     pub(super) schema: Arc<dyn Schema>,
@@ -55,11 +56,12 @@ pub(super) fn open(config: &Config) -> anyhow::Result<Store> {
 
 impl Store {
     fn of<
-        S: BatchStore
+        S: UnitOfWork
             + Inbox
             + Fleet
             + Repositories
             + DeadLetters
+            + FollowUps
             + DeliveryAttempts
             + Leases
             + Retention
@@ -69,12 +71,13 @@ impl Store {
         store: Arc<S>,
     ) -> Self {
         Self {
-            batches: store.clone(),
+            unit_of_work: store.clone(),
             inbox: store.clone(),
             fleet: store.clone(),
             repositories: store.clone(),
             dead_letters: store.clone(),
-            starts: store.clone(),
+            follow_ups: store.clone(),
+            delivery_attempts: store.clone(),
             leases: store.clone(),
             retention: store.clone(),
             schema: store.clone(),
@@ -84,10 +87,10 @@ impl Store {
 }
 
 /// Migrates the store, and retries while it is unavailable.
-pub(super) async fn patiently_migrate(store: &Store) -> Result<Migrated, StoreError> {
+pub(super) async fn migrate_with_retries(store: &Store) -> Result<Migrated, StoreError> {
     loop {
         match store.schema.migrate().await {
-            Err(error) if error.retryability() != Retryability::Never => {
+            Err(error) if error.is_passing() => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "the store is not there yet, trying on"

@@ -9,7 +9,7 @@ use lockstep_protocol::topology::Lane;
 use lockstep_telemetry::Scrape;
 use lockstep_worker::handlers::FleetHandlers;
 use lockstep_worker::repositories::{RepositoryRunner, WatchContext, watch};
-use lockstep_worker::runtime::{self, Runner, TrustedUsers, WorkerContext, WorkerOptions};
+use lockstep_worker::runtime::{self, RunLaneOptions, Runner, TrustedUsers, WorkerContext, WorkerOptions};
 use tokio_util::sync::CancellationToken;
 
 use super::store::Store;
@@ -61,17 +61,13 @@ pub(super) fn spawn(
 ) -> Result<(), ConfigProblems> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sources = repositories::sources(config)?;
-    let runner = RepositoryRunner::new(
-        sources.clone(),
-        store.repositories.clone(),
-        store.leases.clone(),
-        clock.clone(),
-    );
+    let runner = RepositoryRunner::new(sources.clone(), store.repositories.clone(), clock.clone());
     let context = WorkerContext {
         bus: bus.clone(),
-        store: store.batches.clone(),
-        dead_letters: store.dead_letters.clone(),
-        starts: store.starts.clone(),
+        store: store.unit_of_work.clone(),
+        follow_ups: store.follow_ups.clone(),
+        delivery_attempts: store.delivery_attempts.clone(),
+        leases: store.leases.clone(),
         handlers: Arc::new(FleetHandlers),
         runners: [(Lane::Repositories, Arc::new(runner) as Arc<dyn Runner>)].into(),
         clock: clock.clone(),
@@ -97,12 +93,16 @@ pub(super) fn spawn(
         .iter()
         .cloned()
         .chain([bus.user().to_owned()]);
+    let repositories_lane = RunLaneOptions {
+        debounce: config.repositories.debounce,
+        ..RunLaneOptions::default()
+    };
     let options = WorkerOptions {
         lanes: config.worker.lanes.clone(),
         prefetch: config.worker.prefetch,
         batch_size: usize::from(config.worker.batch_size),
         linger: config.worker.batch_linger,
-        debounce: config.repositories.debounce,
+        run_lanes: [(Lane::Repositories, repositories_lane)].into(),
         trusted_users: TrustedUsers::new(trusted),
         ..WorkerOptions::default()
     };

@@ -1,4 +1,4 @@
-//! The answer finds who asked, belongs to the same trace, and is the same each time; nobody speaks for another.
+//! Answers reach their requester in the same trace and are the same each time; no user can act as another one.
 
 use anyhow::{Context, Result, ensure};
 use lockstep_bus::amqp::{AmqpBus, AmqpOptions};
@@ -16,7 +16,7 @@ const FLEET: Load = Load {
     events: 0,
 };
 
-/// A producer with no more rights than it needs: its own reply queues, and publishing where anybody may.
+/// A producer with the minimal rights: its own reply queues, and publishing to the exchange for all producers.
 async fn producer(scene: &Scene) -> Result<(Producer, String)> {
     let user = user_of(&scene.servers()?.vhost, Role::Producer).await?;
     let options = ProducerOptions::new(user.url.clone(), "urn:example:netbox".to_owned().try_into()?);
@@ -34,7 +34,7 @@ async fn import(scene: &Scene) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_result_comes_back_to_who_asked_in_the_same_trace() -> Result<()> {
+async fn a_result_returns_to_its_requester_in_the_same_trace() -> Result<()> {
     let scene = Scene::new(Ground::Servers).await?;
     let worker = scene.worker(&[])?;
     import(&scene).await?;
@@ -58,7 +58,7 @@ async fn a_result_comes_back_to_who_asked_in_the_same_trace() -> Result<()> {
         "{applied:?}"
     );
 
-    // Asked again: the same answer, under the same id, from the same time.
+    // The same request again: the same answer with the same id and time.
     ensure!(producer.request_envelope(&event).await? == answer);
 
     let ghost = producer.request_envelope(&update(&"ghost".parse()?)).await?;
@@ -74,7 +74,7 @@ async fn a_result_comes_back_to_who_asked_in_the_same_trace() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_requests_at_once_get_each_its_own_answer() -> Result<()> {
+async fn concurrent_requests_each_get_their_own_answer() -> Result<()> {
     let scene = Scene::new(Ground::Servers).await?;
     let worker = scene.worker(&[])?;
     import(&scene).await?;
@@ -117,7 +117,7 @@ async fn the_cause_names_the_user_the_broker_validated_whatever_the_body_says() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn results_are_not_published_and_closed_means_closed() -> Result<()> {
+async fn results_cannot_be_published_and_a_closed_producer_rejects() -> Result<()> {
     let scene = Scene::new(Ground::Servers).await?;
     let (producer, _) = producer(&scene).await?;
     let result: Message = serde_json::from_value::<lockstep_protocol::results::MessageRejected>(

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::system::{Ground, Scene};
 
-/// Runs `lockstep` in a folder with nothing of ours in its environment.
+/// Runs `lockstep` in a folder without variables of Lockstep in its environment.
 fn lockstep(folder: &Path, line: &str, environment: &[(&str, &str)]) -> Result<Output> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lockstep"));
     command
@@ -23,7 +23,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn exit_codes_and_errors_say_what_to_do_next() -> Result<()> {
+fn errors_have_exit_codes_and_advice() -> Result<()> {
     let folder = tempfile::tempdir()?;
     std::fs::write(
         folder.path().join("bad.yml"),
@@ -46,7 +46,7 @@ fn exit_codes_and_errors_say_what_to_do_next() -> Result<()> {
         (
             "dead list --state gone",
             2,
-            "there are dead, requeued, worked, dropped",
+            "expected one of dead, requeued, processed, dropped",
         ),
         ("dead list --code unknown-devise", 2, "`unknown-device`"),
         ("dead list --state dead --all-states", 2, "cannot be used with"),
@@ -105,7 +105,7 @@ fn exit_codes_and_errors_say_what_to_do_next() -> Result<()> {
 }
 
 #[test]
-fn a_bad_configuration_is_78_with_all_problems_at_once() -> Result<()> {
+fn an_invalid_configuration_exits_with_78_and_lists_all_problems() -> Result<()> {
     let folder = tempfile::tempdir()?;
     std::fs::write(
         folder.path().join("lockstep.toml"),
@@ -129,7 +129,7 @@ fn a_bad_configuration_is_78_with_all_problems_at_once() -> Result<()> {
 }
 
 #[test]
-fn what_is_in_effect_is_shown_without_secrets() -> Result<()> {
+fn the_effective_configuration_is_shown_without_secrets() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let environment = [
         ("LOCKSTEP__BROKER__URL", "amqp://user:hush@broker/v"),
@@ -174,7 +174,7 @@ fn completions_and_schemas_need_no_running_system() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_running_up_is_found_by_clients_with_nothing_to_type() -> Result<()> {
+async fn clients_find_a_running_up_without_options() -> Result<()> {
     let scene = Scene::new(Ground::Embedded).await?;
     let folder = scene.folder();
     std::fs::write(
@@ -241,6 +241,6 @@ async fn a_running_up_is_found_by_clients_with_nothing_to_type() -> Result<()> {
     let devices: serde_json::Value = serde_json::from_slice(&list.stdout)?;
     ensure!(devices[0]["causes"][0]["by"] == "local", "{devices}");
     up.stop().await?;
-    ensure!(!file.exists(), "the address is taken away");
+    ensure!(!file.exists(), "the address file is removed");
     Ok(())
 }

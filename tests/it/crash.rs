@@ -1,4 +1,4 @@
-//! A worker killed by SIGKILL between any two steps: nothing is lost, nothing is doubled.
+//! A worker is killed by SIGKILL between any two steps: no message is lost or applied twice.
 
 use anyhow::{Result, ensure};
 use std::os::unix::process::ExitStatusExt;
@@ -10,7 +10,7 @@ const LOAD: Load = Load {
     events: 1200,
 };
 
-/// Kills a worker at a point, when it passes it for the third time, and lets another one finish.
+/// Kills a worker when it passes a fail point for the third time, and lets another worker finish.
 async fn killed_at(ground: Ground, point: &str) -> Result<()> {
     let scene = Scene::new(ground).await?;
     let bus = scene.bus().await?;
@@ -21,7 +21,7 @@ async fn killed_at(ground: Ground, point: &str) -> Result<()> {
     let status = first.ended().await?;
     ensure!(
         status.signal() == Some(9),
-        "it ended with {status} instead of being killed: {}",
+        "the worker ended with {status} instead of being killed: {}",
         first.log()?
     );
 
@@ -30,7 +30,7 @@ async fn killed_at(ground: Ground, point: &str) -> Result<()> {
     oracle.processed(&sent).await?;
     second.stop().await?;
     let bus = scene.bus().await?;
-    oracle.judge(&sent, &*bus).await
+    oracle.check(&sent, &*bus).await
 }
 
 killed_at! {

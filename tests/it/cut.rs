@@ -1,4 +1,4 @@
-//! Connections cut between any two steps: the worker goes on by itself, nothing is lost, nothing is doubled.
+//! Connections are cut between any two steps: the worker recovers, and no message is lost or applied twice.
 
 use anyhow::Result;
 use rustix::process::Signal;
@@ -10,7 +10,7 @@ const LOAD: Load = Load {
     events: 1200,
 };
 
-/// Stops a worker at a point, cuts its connections, and lets it go on.
+/// Stops a worker at a fail point, cuts its connections, and resumes it.
 async fn cut_at(point: &str) -> Result<()> {
     let scene = Scene::new(Ground::Servers).await?;
     let bus = scene.bus().await?;
@@ -26,7 +26,7 @@ async fn cut_at(point: &str) -> Result<()> {
     let oracle = scene.oracle();
     oracle.processed(&sent).await?;
     worker.stop().await?;
-    oracle.judge(&sent, &*bus).await
+    oracle.check(&sent, &*bus).await
 }
 
 macro_rules! cut_at {

@@ -163,7 +163,7 @@ async fn tasks_are_a_table_with_what_is_empty_and_why_not() -> Result<()> {
     Ok(())
 }
 
-/// A command line, its environment, its exit code, and what is on stderr.
+/// A command line, its environment, its exit code, and a text on stderr.
 type Row<'a> = (&'a str, Vec<(&'a str, &'a str)>, i32, &'a str);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -305,7 +305,7 @@ async fn a_sweep_that_could_not_do_what_it_should_fails() -> Result<()> {
 async fn on_a_terminal_it_shows_and_asks() -> Result<()> {
     for (answer, cancelled) in [("n", 0), ("", 0), ("yes", 3)] {
         let scene = Scene::new(Scenario::seed()).await?;
-        // `script` gives it a terminal.
+        // `script` runs it with a terminal.
         let host = scene.simulator.addresses()[0].to_string();
         let mut command = Command::new("script");
         let line = format!("{} cvp sweep --ca-file ca.pem", env!("CARGO_BIN_EXE_lockstep"));

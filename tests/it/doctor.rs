@@ -1,4 +1,4 @@
-//! `lockstep doctor`: what it sets up is enough to run on, and it says what is missing.
+//! `lockstep doctor`: its set-up is enough for all roles, and it reports missing parts.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -11,12 +11,12 @@ use lockstep_protocol::topology::{Lane, Topology};
 use lockstep_testbed::{Schema, Vhost};
 use serde_json::Value;
 
-/// Somebody who installs Lockstep on a broker and a database.
+/// An administrator who installs Lockstep on a broker and a database.
 struct Installer {
     vhost: Vhost,
     schema: Schema,
     folder: tempfile::TempDir,
-    /// Users belong to no virtual host: those of each test have names of their own.
+    /// Users are global to the broker, so each test has its own user names.
     prefix: String,
 }
 
@@ -36,8 +36,8 @@ impl Installer {
         })
     }
 
-    /// Runs `lockstep` with this broker address, and the management's where it is to be known.
-    async fn runs(&self, broker: &str, management: bool, line: &str) -> Result<Output> {
+    /// Runs `lockstep` with this broker address, and optionally the address of its management.
+    async fn run(&self, broker: &str, management: bool, line: &str) -> Result<Output> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lockstep"));
         command
             .args(line.split_whitespace())
@@ -50,13 +50,13 @@ impl Installer {
         Ok(tokio::task::spawn_blocking(move || command.output()).await??)
     }
 
-    /// Sets up, and gives what it printed.
-    async fn sets_up(&self, more: &str) -> Result<Value> {
+    /// Runs the set-up and returns its output.
+    async fn set_up(&self, more: &str) -> Result<Value> {
         let line = format!(
             "doctor --setup-broker --user-prefix {0} --producer {0}-netbox=lockstep.interface.* --json {more}",
             self.prefix
         );
-        let output = self.runs(&self.vhost.url(), true, &line).await?;
+        let output = self.run(&self.vhost.url(), true, &line).await?;
         let errors = text(&output.stderr);
         ensure!(output.status.success(), "{errors}");
         for password in self.passwords()? {
@@ -88,10 +88,10 @@ impl Installer {
         Ok(all)
     }
 
-    /// What the doctor finds, by check, and how it ended.
+    /// The findings of the doctor by check, and its exit code.
     async fn asks(&self, broker: &str, management: bool, more: &str) -> Result<(Option<i32>, Vec<Finding>)> {
         let output = self
-            .runs(broker, management, &format!("doctor --json {more}"))
+            .run(broker, management, &format!("doctor --json {more}"))
             .await?;
         let findings: Vec<Value> =
             serde_json::from_slice(&output.stdout).with_context(|| text(&output.stderr))?;
@@ -134,36 +134,36 @@ fn is_private(file: &Path) -> Result<bool> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_set_up_is_enough_for_each_role_and_may_run_again() -> Result<()> {
+async fn the_set_up_is_enough_for_each_role_and_is_repeatable() -> Result<()> {
     let installer = Installer::new().await?;
     installer.vhost.vanish().await?;
 
-    let told = installer.sets_up("--credentials secrets --dry-run").await?;
-    let (made, changed, kept) = counts(&told)?;
-    ensure!(made > 10 && (changed, kept) == (0, 0), "{told}");
+    let report = installer.set_up("--credentials secrets --dry-run").await?;
+    let (made, changed, kept) = counts(&report)?;
+    ensure!(made > 10 && (changed, kept) == (0, 0), "{report}");
     ensure!(
         !installer.vhost.exists().await? && installer.passwords()?.is_empty(),
-        "a dry run did something"
+        "a dry run changed the broker"
     );
 
-    let first = installer.sets_up("--credentials secrets").await?;
+    let first = installer.set_up("--credentials secrets").await?;
     let (again_made, again_changed, _) = counts(&first)?;
-    ensure!(again_made == made && again_changed == 0, "{told}\n{first}");
+    ensure!(again_made == made && again_changed == 0, "{report}\n{first}");
     ensure!(
         installer.passwords()?.len() == 5,
-        "each user but the set-up's has a file"
+        "each user except the set-up user has a file"
     );
     ensure!(is_private(
         &installer.folder.path().join("secrets/worker/broker-url")
     )?);
     let worker = installer.address("worker")?;
 
-    let second = installer.sets_up("--credentials secrets").await?;
+    let second = installer.set_up("--credentials secrets").await?;
     let (made, changed, kept) = counts(&second)?;
     ensure!((made, changed) == (0, 0) && kept > 10, "{second}");
     ensure!(installer.address("worker")? == worker, "the password changed");
 
-    let output = installer.runs(&worker, false, "migrate").await?;
+    let output = installer.run(&worker, false, "migrate").await?;
     ensure!(output.status.success(), "{}", text(&output.stderr));
     for role in ["worker", "gateway", "console"] {
         let (code, findings) = installer
@@ -191,10 +191,10 @@ async fn the_set_up_is_enough_for_each_role_and_may_run_again() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_an_operator_changed_is_put_right_and_passwords_change_when_asked_to() -> Result<()> {
+async fn changes_of_an_operator_are_reverted_and_credentials_change_on_request() -> Result<()> {
     let installer = Installer::new().await?;
     let without = installer
-        .runs(
+        .run(
             &installer.vhost.url(),
             true,
             &format!("doctor --setup-broker --user-prefix {}", installer.prefix),
@@ -205,7 +205,7 @@ async fn what_an_operator_changed_is_put_right_and_passwords_change_when_asked_t
         "{without:?}"
     );
 
-    installer.sets_up("--credentials secrets").await?;
+    installer.set_up("--credentials secrets").await?;
     let worker = installer.address("worker")?;
     let name = format!("{}-worker", installer.prefix);
     installer.vhost.set_permissions(&name, "^$", "^$", "^$").await?;
@@ -219,21 +219,21 @@ async fn what_an_operator_changed_is_put_right_and_passwords_change_when_asked_t
     ensure!(rights[0].advice.contains("--setup-broker"), "{findings:#?}");
 
     let report = installer
-        .sets_up("--credentials secrets --max-length 5000")
+        .set_up("--credentials secrets --max-length 5000")
         .await?;
     let (made, changed, _) = counts(&report)?;
     ensure!((made, changed) == (0, 2), "rights and policy: {report}");
 
     std::fs::remove_dir_all(installer.folder.path().join("secrets"))?;
-    installer.sets_up("--credentials secrets").await?;
+    installer.set_up("--credentials secrets").await?;
     ensure!(
         installer.passwords()?.is_empty(),
-        "the users keep passwords nobody asked to change"
+        "passwords stay unless a renewal is requested"
     );
     let connected = AmqpBus::connect(AmqpOptions::new(worker.clone())).await;
-    ensure!(connected.is_ok(), "the old password is not good any more");
+    ensure!(connected.is_ok(), "the old password is not valid any more");
     installer
-        .sets_up("--credentials secrets --renew-passwords")
+        .set_up("--credentials secrets --renew-passwords")
         .await?;
     ensure!(installer.address("worker")? != worker);
     let (code, findings) = installer.asks(&worker, false, "").await?;
@@ -244,7 +244,7 @@ async fn what_an_operator_changed_is_put_right_and_passwords_change_when_asked_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_missing_is_said_with_what_to_do() -> Result<()> {
+async fn missing_parts_are_reported_with_advice() -> Result<()> {
     let installer = Installer::new().await?;
     let owner = installer.vhost.url();
 
@@ -276,14 +276,14 @@ async fn what_is_missing_is_said_with_what_to_do() -> Result<()> {
     let bus = AmqpBus::connect(AmqpOptions::new(owner.clone())).await?;
     bus.declare(&Topology::new(1.0)).await?;
     bus.close().await;
-    let output = installer.runs(&owner, false, "migrate").await?;
+    let output = installer.run(&owner, false, "migrate").await?;
     ensure!(output.status.success(), "{}", text(&output.stderr));
     let (code, findings) = installer.asks(&owner, true, "").await?;
     ensure!(code == Some(0), "{findings:#?}");
     let rights = of(&findings, "broker rights");
     ensure!(
         rights.len() == 2 && rights[1].state == "warning",
-        "the owner may do more than a worker does: {findings:#?}"
+        "the owner of the virtual host has more rights than a worker needs: {findings:#?}"
     );
     ensure!(
         of(&findings, "broker policies")[0].state == "warning",
@@ -305,16 +305,16 @@ async fn what_is_missing_is_said_with_what_to_do() -> Result<()> {
     Ok(())
 }
 
-/// On an administrator's way: the file, with password hashes filled in elsewhere.
+/// The administrator imports the definitions file and sets passwords elsewhere.
 #[tokio::test(flavor = "multi_thread")]
-async fn imported_definitions_are_the_topology_and_let_nobody_in() -> Result<()> {
+async fn imported_definitions_are_the_topology_and_allow_no_login() -> Result<()> {
     let installer = Installer::new().await?;
     let definitions = schema::broker_definitions(installer.vhost.name(), &installer.prefix);
     for _ in 0..2 {
         installer.vhost.import(definitions.clone()).await?;
     }
     let bus = AmqpBus::connect(AmqpOptions::new(installer.vhost.url())).await?;
-    // An object with other arguments would be refused.
+    // The broker rejects an object with other arguments.
     bus.declare(&Topology::new(1.0)).await?;
     bus.close().await;
     let address = installer.vhost.url();
@@ -328,7 +328,7 @@ async fn imported_definitions_are_the_topology_and_let_nobody_in() -> Result<()>
         );
     }
     let report = installer
-        .sets_up("--credentials secrets --renew-passwords")
+        .set_up("--credentials secrets --renew-passwords")
         .await?;
     let steps = report["steps"].as_array().context("no steps")?;
     let others: Vec<&Value> = steps
@@ -339,7 +339,7 @@ async fn imported_definitions_are_the_topology_and_let_nobody_in() -> Result<()>
                 && !step["what"].as_str().unwrap_or_default().contains("netbox")
         })
         .collect();
-    // Only passwords are new: the file and the set-up are of one mind.
+    // Only passwords are new: the file and the set-up agree.
     ensure!(
         others.len() == 4 && others.iter().all(|step| step["done"] == "changed"),
         "{others:?}"

@@ -1,4 +1,4 @@
-//! The same message twice, at once to two workers, and after a restart; the same id with other content.
+//! Duplicate messages: delivered to two workers at once, again after a restart, and the same id with other content.
 
 use anyhow::Result;
 use lockstep_protocol::Code;
@@ -23,7 +23,7 @@ async fn every_message_twice_at_once_to_two_workers() -> Result<()> {
     bus.publish(vec![outgoing(&fleet)]).await?;
     scene.oracle().processed(&sent).await?;
 
-    // Each message and its twin side by side, so that they meet in different workers, and in one batch.
+    // Each message and its duplicate are neighbours, so that they meet in different workers and in one batch.
     let updates = LOAD.updates();
     sent.extend(
         updates
@@ -37,7 +37,7 @@ async fn every_message_twice_at_once_to_two_workers() -> Result<()> {
     scene.oracle().processed(&sent).await?;
     one.stop().await?;
     other.stop().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 async fn again_after_a_restart(ground: Ground) -> Result<()> {
@@ -58,7 +58,7 @@ async fn again_after_a_restart(ground: Ground) -> Result<()> {
     scene.oracle().processed(&sent).await?;
     first.stop().await?;
 
-    // The same messages once more, and one that is told apart from them.
+    // The same messages once more, and one with a new id.
     let bus = scene.bus().await?;
     let last = update(&hostname(0));
     bus.publish(all()).await?;
@@ -69,7 +69,7 @@ async fn again_after_a_restart(ground: Ground) -> Result<()> {
     scene.oracle().processed(&sent).await?;
     second.stop().await?;
     let bus = scene.bus().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,7 +96,7 @@ async fn other_content_under_the_same_id(ground: Ground) -> Result<()> {
         kind: UpdateKind::Configuration,
     });
     forged.identity = first.identity.clone();
-    // The forged one twice: it is rejected once, and remembered.
+    // The forged one twice: it is rejected once, and its outcome is stored.
     bus.publish([&fleet, &first, &forged, &forged].map(outgoing).to_vec())
         .await?;
     bus.close().await;
@@ -110,7 +110,7 @@ async fn other_content_under_the_same_id(ground: Ground) -> Result<()> {
     scene.oracle().processed(&sent).await?;
     worker.stop().await?;
     let bus = scene.bus().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

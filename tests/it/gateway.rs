@@ -1,4 +1,4 @@
-//! A forge's webhook, from the request on a socket to what became of its message.
+//! Webhooks of a forge, from the HTTP request to the outcome of the message.
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::system::{Ground, Load, PATIENCE, Process, Scene};
 const SECRET: &str = "a-secret-of-the-forge";
 
 impl Server {
-    /// A push of GitHub, signed with this secret.
+    /// The request of a GitHub push, signed with this secret.
     async fn push(&self, delivery: &str, secret: &str, body: &str) -> Result<(u16, Value)> {
         let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes())?;
         mac.update(body.as_bytes());
@@ -46,7 +46,7 @@ fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
-/// A repository with one commit, whose name it returns.
+/// Makes a repository with one commit and returns that commit.
 fn settings(folder: &Path) -> Result<String> {
     std::fs::create_dir_all(folder.join("global"))?;
     std::fs::write(folder.join("global/base_system.yml"), "ntp_servers: []\n")?;
@@ -56,7 +56,7 @@ fn settings(folder: &Path) -> Result<String> {
     git(folder, &["rev-parse", "HEAD"])
 }
 
-/// `lockstep up` with a repository, its gateway and its console.
+/// A running `lockstep up` with a repository, a gateway and a console.
 async fn up(scene: &Scene, repository: &Path) -> Result<(Process, Server, Server, String)> {
     let gateway = format!("127.0.0.1:{}", free_port()?);
     let repository = repository.display().to_string();
@@ -68,11 +68,16 @@ async fn up(scene: &Scene, repository: &Path) -> Result<(Process, Server, Server
         ],
     )?;
     let file = scene.folder().join("lockstep-data/console.json");
-    let told = wait::until("the console's address", PATIENCE, async || {
+    let address_file = wait::until("the console's address", PATIENCE, async || {
         std::fs::read(&file).map_err(|error| error.to_string())
     });
-    let told: Value = serde_json::from_slice(&told.await?)?;
-    let text = |key: &str| told[key].as_str().map(str::to_owned).context("no address");
+    let address_file: Value = serde_json::from_slice(&address_file.await?)?;
+    let text = |key: &str| {
+        address_file[key]
+            .as_str()
+            .map(str::to_owned)
+            .context("no address")
+    };
     Ok((process, Server(gateway), Server(text("url")?), text("token")?))
 }
 
@@ -84,7 +89,7 @@ fn push_of(commit: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_signed_push_is_worked_and_a_forged_one_is_not() -> Result<()> {
+async fn a_signed_push_is_processed_and_a_forged_one_is_rejected() -> Result<()> {
     let scene = Scene::new(Ground::Embedded).await?;
     let repository = scene.folder().join("settings");
     let commit = settings(&repository)?;
@@ -114,7 +119,7 @@ async fn a_signed_push_is_worked_and_a_forged_one_is_not() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_by_itself_hands_over_to_workers_by_the_broker() -> Result<()> {
+async fn a_separate_gateway_passes_pushes_to_workers_through_the_broker() -> Result<()> {
     let scene = Scene::new(Ground::Servers).await?;
     let repository = scene.folder().join("settings");
     let commit = settings(&repository)?;
@@ -181,7 +186,7 @@ async fn a_gateway_by_itself_hands_over_to_workers_by_the_broker() -> Result<()>
     Ok(())
 }
 
-/// A push for each try, worked by two workers, one of which is killed at a step of its own: each push flags once.
+/// Two workers process pushes; for each push, one worker is killed at another step. Each push flags once.
 #[tokio::test(flavor = "multi_thread")]
 async fn pushes_flag_once_while_one_of_two_workers_is_killed() -> Result<()> {
     let scene = Scene::new(Ground::Servers).await?;
@@ -238,9 +243,9 @@ async fn pushes_flag_once_while_one_of_two_workers_is_killed() -> Result<()> {
             .await?;
         ensure!(status == 202, "{status} {accepted}");
         let identity = serde_json::from_value(accepted["messages"][0].clone())?;
-        let record = wait::until("the push to be worked", PATIENCE, async || {
+        let record = wait::until("the push to be processed", PATIENCE, async || {
             match records.inbox().await {
-                Ok(mut inbox) => inbox.remove(&identity).ok_or_else(|| "it is not".to_owned()),
+                Ok(mut inbox) => inbox.remove(&identity).ok_or_else(|| "no inbox row".to_owned()),
                 Err(error) => Err(format!("{error:#}")),
             }
         })
@@ -252,7 +257,7 @@ async fn pushes_flag_once_while_one_of_two_workers_is_killed() -> Result<()> {
     let status = doomed.ended().await?;
     ensure!(
         status.signal() == Some(9),
-        "it ended with {status}: {}",
+        "the worker ended with {status}: {}",
         doomed.log()?
     );
     for (hostname, generations) in records.devices().await? {

@@ -1,4 +1,4 @@
-//! The whole system: real processes, a real broker and a real database, broken on purpose.
+//! Tests of the whole system: real processes, a real broker and a real database, with injected faults.
 
 mod affected;
 #[macro_use]
@@ -10,10 +10,11 @@ mod crash;
 mod cut;
 #[cfg(feature = "simulators")]
 mod cvp;
+mod dead_lettering;
 mod dead_letters;
 mod doctor;
 mod duplicates;
-mod dying;
+
 mod faults;
 mod gateway;
 mod observed;
@@ -31,3 +32,4 @@ mod shutdown;
 #[cfg(feature = "simulators")]
 mod simulate;
 mod upgrade;
+mod words;

@@ -1,4 +1,4 @@
-//! Broker and database killed and started again under load.
+//! Broker and database are killed and restarted under load.
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ const LOAD: Load = Load {
     events: 6000,
 };
 
-/// Waits until some of the load is worked, so that what comes now comes in the middle.
+/// Waits until a part of the load is processed, so that the fault hits in the middle.
 async fn in_the_middle(scene: &Scene) -> Result<()> {
-    scene.oracle().worked_at_least(500).await
+    scene.oracle().processed_at_least(500).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -29,7 +29,7 @@ async fn private_broker_killed_and_started_again() -> Result<()> {
     broker.restart().await?;
     scene.oracle().processed(&sent).await?;
     worker.stop().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,7 +44,7 @@ async fn private_database_killed_and_started_again() -> Result<()> {
     database.restart().await?;
     scene.oracle().processed(&sent).await?;
     worker.stop().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,11 +59,11 @@ async fn backends_terminated_and_connections_closed_again_and_again() -> Result<
                      WHERE pid <> pg_backend_pid() AND application_name LIKE 'lockstep%' \
                      AND query LIKE '%inbox%' AND datname = current_database()";
     for round in 1..=5 {
-        scene.oracle().worked_at_least(round * 800).await?;
+        scene.oracle().processed_at_least(round * 800).await?;
         servers.to_broker.cut();
         client.execute(terminate, &[]).await?;
     }
-    wait::until("the load to be worked", PATIENCE * 2, async || {
+    wait::until("the load to be processed", PATIENCE * 2, async || {
         scene
             .oracle()
             .processed(&sent)
@@ -72,7 +72,7 @@ async fn backends_terminated_and_connections_closed_again_and_again() -> Result<
     })
     .await?;
     worker.stop().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -84,9 +84,9 @@ async fn a_black_hole_between_worker_and_broker_ends() -> Result<()> {
     let worker = scene.worker(&[])?;
     in_the_middle(&scene).await?;
     servers.to_broker.set(lockstep_testbed::Mode::Blackhole).await?;
-    // The heartbeat notices: afterwards the broker has no connection of the worker left.
+    // The heartbeat detects the dead link: afterwards the broker has no connection of the worker.
     wait::until(
-        "the worker to give up the dead link",
+        "the worker to drop the dead connection",
         Duration::from_secs(30),
         async || servers.to_broker.connections() == 0,
     )
@@ -95,5 +95,5 @@ async fn a_black_hole_between_worker_and_broker_ends() -> Result<()> {
     servers.to_broker.set(lockstep_testbed::Mode::Pass).await?;
     scene.oracle().processed(&sent).await?;
     worker.stop().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }

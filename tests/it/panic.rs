@@ -1,4 +1,4 @@
-//! A handler that panics in a full batch: its neighbours are applied, it climbs the ladder, and dies.
+//! A handler panics in a full batch: the other messages are applied; its message is retried after each delay and dead-lettered.
 
 use std::sync::Arc;
 
@@ -9,20 +9,20 @@ use lockstep_protocol::topology::Topology;
 use lockstep_protocol::{Code, Envelope};
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_store::sqlite::{SqliteOptions, SqliteStore};
-use lockstep_store::{BatchStore, DeadLetters, DeliveryAttempts, Facts, Keys};
+use lockstep_store::{DeliveryAttempts, Facts, FollowUps, Keys, Leases, UnitOfWork};
 use lockstep_worker::handlers::{Decision, FleetHandlers, Handlers, Rejection};
 use lockstep_worker::runtime::{WorkerContext, WorkerOptions, run};
 use tokio_util::sync::CancellationToken;
 
 use crate::system::load::{dead, hostname, outgoing};
-use crate::system::{Expected, Ground, LADDER_SCALE, Load, Scene, Sent};
+use crate::system::{Expected, Ground, Load, RETRY_DELAY_SCALE, Scene, Sent};
 
 const LOAD: Load = Load {
     devices: 10,
     events: 200,
 };
 
-/// The rules, but for one device.
+/// The real handlers, except that messages about one device panic.
 #[derive(Debug)]
 struct PanicsAboutOneDevice;
 
@@ -32,27 +32,32 @@ impl Handlers for PanicsAboutOneDevice {
     }
 
     fn decide(&self, envelope: &Envelope, facts: &Facts, now: Timestamp) -> Result<Decision, Rejection> {
-        assert_ne!(envelope.subject.as_deref(), Some("sw3"), "nobody can bear sw3");
+        assert_ne!(
+            envelope.subject.as_deref(),
+            Some("sw3"),
+            "panics on purpose for sw3"
+        );
         FleetHandlers.decide(envelope, facts, now)
     }
 }
 
-/// One store, by what it can do.
+/// One store behind the traits that a worker needs.
 type Stores = (
-    Arc<dyn BatchStore>,
-    Arc<dyn DeadLetters>,
+    Arc<dyn UnitOfWork>,
+    Arc<dyn FollowUps>,
     Arc<dyn DeliveryAttempts>,
+    Arc<dyn Leases>,
 );
 
-fn stores<S: BatchStore + DeadLetters + DeliveryAttempts>(store: Arc<S>) -> Stores {
-    (store.clone(), store.clone(), store)
+fn stores<S: UnitOfWork + FollowUps + DeliveryAttempts + Leases>(store: Arc<S>) -> Stores {
+    (store.clone(), store.clone(), store.clone(), store)
 }
 
 async fn in_a_full_batch(ground: Ground) -> Result<()> {
     let scene = Scene::new(ground).await?;
     let bus = scene.bus().await?;
-    bus.declare(&Topology::new(LADDER_SCALE)).await?;
-    let (store, dead_letters, starts) = match scene.servers() {
+    bus.declare(&Topology::new(RETRY_DELAY_SCALE)).await?;
+    let (store, follow_ups, delivery_attempts, leases) = match scene.servers() {
         Ok(servers) => stores(PostgresStore::connect(PostgresOptions::new(
             servers.schema.url(),
         ))?),
@@ -73,8 +78,9 @@ async fn in_a_full_batch(ground: Ground) -> Result<()> {
     let context = WorkerContext {
         bus: bus.clone(),
         store,
-        dead_letters,
-        starts,
+        follow_ups,
+        delivery_attempts,
+        leases,
         handlers: Arc::new(PanicsAboutOneDevice),
         runners: std::collections::BTreeMap::new(),
         clock: Arc::new(SystemClock),
@@ -88,14 +94,14 @@ async fn in_a_full_batch(ground: Ground) -> Result<()> {
     ));
     scene.oracle().processed(&sent).await?;
 
-    // What comes after the panics is worked like anything before them.
+    // Messages after the panics are processed as usual.
     let last = crate::system::load::update(&hostname(4));
     bus.publish(vec![outgoing(&last)]).await?;
     sent.insert(last.identity.clone(), crate::system::load::flags(&last));
     scene.oracle().processed(&sent).await?;
     stop.cancel();
     worker.await??;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! Poison in a full batch: each bad message is rejected by itself, its neighbours are applied.
+//! Invalid messages in a full batch: each one is rejected individually, the other messages are applied.
 
 use anyhow::Result;
 use lockstep_protocol::{Code, Identity, Kind};
@@ -86,7 +86,7 @@ async fn in_a_full_batch(ground: Ground) -> Result<()> {
     scene.oracle().processed(&sent).await?;
     worker.stop().await?;
     let bus = scene.bus().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! The Python program in `producer/README.md`, run as it stands there, with no more rights than it needs.
+//! Runs the Python program of `producer/README.md` as it is written there, with the minimal rights.
 
 use std::path::Path;
 use std::process::Command;
@@ -15,10 +15,10 @@ fn program(page: &str) -> Result<&str> {
     let (_, rest) = page
         .split_once("```python\n")
         .context("no Python in the README")?;
-    Ok(rest.split_once("```").context("a block without its end")?.0)
+    Ok(rest.split_once("```").context("a code block without end")?.0)
 }
 
-/// The packages its `pip install` line names.
+/// The packages in its `pip install` line.
 fn packages(page: &str) -> Result<Vec<&str>> {
     let (_, rest) = page
         .split_once("`pip install ")

@@ -1,4 +1,4 @@
-//! The README's section about settings in git, as typed: its own commands, in a shell, in an empty folder.
+//! Runs the commands of the README's section about settings in git, in a shell in an empty folder.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +8,7 @@ use lockstep_testbed::{free_port, wait};
 
 use crate::system::{PATIENCE, Process};
 
-/// The shell blocks of a section.
+/// The shell code blocks of a section.
 fn blocks(section: &str) -> Result<Vec<&'static str>> {
     let readme: &str = include_str!("../../README.md");
     let (_, rest) = readme
@@ -19,7 +19,7 @@ fn blocks(section: &str) -> Result<Vec<&'static str>> {
     Ok(blocks.filter_map(|block| block.split("```").next()).collect())
 }
 
-/// Types a block into a shell, and returns what it printed.
+/// Runs a block in a shell and returns its output.
 fn shell(folder: &Path, script: &str) -> Result<String> {
     let lockstep = Path::new(env!("CARGO_BIN_EXE_lockstep"));
     let programs = lockstep.parent().context("a folder")?;

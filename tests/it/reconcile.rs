@@ -1,4 +1,4 @@
-//! What is lost on the way comes back, by one worker of all.
+//! Lost messages and broker objects are restored by one leader-elected worker.
 
 use anyhow::{Context, Result, ensure};
 use lockstep_protocol::commands::DeadLetterRequeueRequested;
@@ -9,8 +9,8 @@ use rustix::process::Signal;
 use crate::system::load::{envelope, flags, hostname, outgoing, update};
 use crate::system::{Ground, Load, PATIENCE, Process, Scene};
 
-/// What makes a worker declare the broker's objects, and reconcile every second. The ladder is made anew, with its real
-/// times: a worker knows no others.
+/// Makes a worker declare the broker's objects and reconcile every second. It declares the real retry delays, because it
+/// knows no others.
 pub(crate) async fn declaring(scene: &Scene) -> Result<Vec<(String, String)>> {
     let servers = scene.servers()?;
     for delay in ["5s", "30s", "2m", "10m"] {
@@ -32,14 +32,14 @@ pub(crate) async fn declaring(scene: &Scene) -> Result<Vec<(String, String)>> {
 
 async fn gone(scene: &Scene, queue: &str) -> Result<()> {
     let vhost = &scene.servers()?.vhost;
-    wait::until("the queue to be gone", PATIENCE, async || {
+    wait::until("the queue to be deleted", PATIENCE, async || {
         vhost.queue(queue).await.is_ok_and(|found| found.is_none())
     })
     .await?;
     Ok(())
 }
 
-/// Deletes a queue with what is in it, and waits until it is there again.
+/// Deletes a queue with its messages and waits until it exists again.
 pub(crate) async fn delete_and_wait(scene: &Scene, queue: &str) -> Result<()> {
     let vhost = &scene.servers()?.vhost;
     vhost.delete_queue(queue).await?;
@@ -47,7 +47,7 @@ pub(crate) async fn delete_and_wait(scene: &Scene, queue: &str) -> Result<()> {
     wait::until("the queue to be back", PATIENCE, async || {
         match vhost.queue(queue).await {
             Ok(Some(_)) => Ok(()),
-            Ok(None) => Err("it is not there".to_owned()),
+            Ok(None) => Err("the queue does not exist".to_owned()),
             Err(error) => Err(format!("{error:#}")),
         }
     })
@@ -55,29 +55,29 @@ pub(crate) async fn delete_and_wait(scene: &Scene, queue: &str) -> Result<()> {
     Ok(())
 }
 
-/// Waits until it works: what a worker declares at its start is declared by then.
+/// Waits until a worker has started. It has declared the broker's objects by then.
 pub(crate) async fn started(process: &Process) -> Result<()> {
     logged(process, "worker started").await
 }
 
-/// Waits until a process said this.
+/// Waits until the log of a process contains this text.
 pub(crate) async fn logged(process: &Process, text: &str) -> Result<()> {
     wait::until(text, PATIENCE, async || {
         let log = process.log().map_err(|error| format!("{error:#}"))?;
         if log.contains(text) {
             Ok(())
         } else {
-            Err("it is not in the log".to_owned())
+            Err("the text is not in the log".to_owned())
         }
     })
     .await?;
     Ok(())
 }
 
-/// Waits until this is the newest fence of the rounds, under a lease that is held.
+/// Waits until the lease of the reconcile task is held with this fence.
 async fn fence(scene: &Scene, expected: i64) -> Result<()> {
     let database = scene.servers()?.schema.connect().await?;
-    wait::until("somebody to do the rounds", PATIENCE, async || {
+    wait::until("a leader of the reconcile task", PATIENCE, async || {
         let select = "SELECT fence FROM lease WHERE name = 'reconcile' AND until > clock_timestamp()";
         match database.query_opt(select, &[]).await {
             Ok(Some(row)) if row.get::<_, i64>(0) == expected => Ok(()),
@@ -113,7 +113,7 @@ async fn another_worker_goes_on_when_the_one_that_reconciles_is_killed() -> Resu
     let held = "SELECT FROM lease WHERE name IN ('reconcile', 'retention') AND until > clock_timestamp()";
     ensure!(
         database.query(held, &[]).await?.is_empty(),
-        "what is stopped gives its leases back"
+        "a stopped worker releases its leases"
     );
     Ok(())
 }
@@ -143,12 +143,11 @@ async fn workers_go_on_by_themselves_when_their_queue_was_deleted() -> Result<()
     for worker in workers {
         worker.stop().await?;
     }
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_requeued_dead_letter_that_lay_in_a_deleted_queue_is_published_again_and_worked_once() -> Result<()>
-{
+async fn a_requeued_dead_letter_in_a_deleted_queue_is_published_again_and_processed_once() -> Result<()> {
     const QUEUE: &str = "lockstep.lane.events";
     let scene = Scene::new(Ground::Servers).await?;
     let bus = scene.bus().await?;
@@ -156,16 +155,16 @@ async fn a_requeued_dead_letter_that_lay_in_a_deleted_queue_is_published_again_a
         devices: 1,
         events: 0,
     };
-    // It dies before its device is known.
+    // The message is dead-lettered before its device is known.
     let event = update(&hostname(0));
     let worker = scene.worker(&[])?;
     bus.publish(vec![outgoing(&event)]).await?;
-    scene.oracle().worked_at_least(1).await?;
+    scene.oracle().processed_at_least(1).await?;
     bus.publish(vec![outgoing(&fleet.fleet())]).await?;
-    scene.oracle().worked_at_least(2).await?;
+    scene.oracle().processed_at_least(2).await?;
     worker.stop().await?;
 
-    // Whoever takes the command reads no events.
+    // The worker that processes the command does not consume the lane `events`.
     let environment = declaring(&scene).await?;
     let mut environment: Vec<(&str, &str)> = environment
         .iter()
@@ -180,26 +179,32 @@ async fn a_requeued_dead_letter_that_lay_in_a_deleted_queue_is_published_again_a
     });
     bus.publish(vec![outgoing(&requeue)]).await?;
     let vhost = &scene.servers()?.vhost;
-    wait::until("the first copy to lie in its lane", PATIENCE, async || {
-        let queue = vhost.queue(QUEUE).await;
-        queue.is_ok_and(|queue| queue.is_some_and(|queue| queue.ready > 0))
-    })
+    wait::until(
+        "the first copy to be in the queue of its lane",
+        PATIENCE,
+        async || {
+            let queue = vhost.queue(QUEUE).await;
+            queue.is_ok_and(|queue| queue.is_some_and(|queue| queue.ready > 0))
+        },
+    )
     .await?;
     delete_and_wait(&scene, QUEUE).await?;
     ensure!(dead_letter(&scene).await?.1 == "requeued");
 
     let worker = scene.worker(&[])?;
-    wait::until("the letter to be worked", PATIENCE, async || {
-        match dead_letter(&scene).await {
+    wait::until(
+        "the dead letter to be processed",
+        PATIENCE,
+        async || match dead_letter(&scene).await {
             Ok((_, state)) if state == "processed" => Ok(()),
             Ok((_, state)) => Err(state),
             Err(error) => Err(format!("{error:#}")),
-        }
-    })
+        },
+    )
     .await?;
-    // The other copies come too, and are nothing new.
+    // The other copies are delivered too and have no effect.
     commanded.stop().await?;
-    wait::until("all copies to be gone", PATIENCE, async || {
+    wait::until("all copies to be acknowledged", PATIENCE, async || {
         let queues = vhost.queues().await.map_err(|error| format!("{error:#}"))?;
         let waits =
             |queue: &&Queue| queue.name != "lockstep.results" && queue.ready + queue.unacknowledged > 0;
@@ -216,16 +221,19 @@ async fn a_requeued_dead_letter_that_lay_in_a_deleted_queue_is_published_again_a
     let generations = devices[&hostname(0)];
     ensure!(
         generations.desired - generations.synced == 1,
-        "it was flagged once: {generations:?}"
+        "the device was not flagged exactly once: {generations:?}"
     );
     Ok(())
 }
 
-/// The number and the state of the only dead letter.
+/// Number and state of the only dead letter.
 async fn dead_letter(scene: &Scene) -> Result<(u64, String)> {
     let dead_letters = scene.oracle().records.dead_letters().await?;
     let mut dead_letters = dead_letters.into_values();
-    let dead_letter = dead_letters.next().context("there is none")?;
-    ensure!(dead_letters.next().is_none(), "there is more than one");
+    let dead_letter = dead_letters.next().context("there is no dead letter")?;
+    ensure!(
+        dead_letters.next().is_none(),
+        "there is more than one dead letter"
+    );
     Ok((u64::try_from(dead_letter.number)?, dead_letter.state))
 }

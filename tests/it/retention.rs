@@ -1,4 +1,4 @@
-//! What is kept long enough goes, while the lanes work, and what is needed stays.
+//! Old rows are deleted while the lanes process messages, and rows that are needed stay.
 
 use anyhow::Result;
 use lockstep_testbed::wait;
@@ -13,7 +13,7 @@ const LOAD: Load = Load {
 
 const OLD: i64 = 20_000;
 
-/// Messages that were worked forty days ago.
+/// Number of messages that were processed forty days ago.
 async fn fill(records: &Records) -> Result<()> {
     match records {
         Records::Postgres { url } => {
@@ -47,10 +47,10 @@ async fn while_the_lanes_work(ground: Ground) -> Result<()> {
     ])?;
     let expected = i64::try_from(sent.len())?;
     wait::until(
-        "what is old to be gone, and what is new to be worked",
+        "old rows to be deleted and new messages to be processed",
         PATIENCE,
         async || {
-            // No old row is left among them: the oracle finds whatever nobody sent.
+            // None of the rows is an old one: only messages of this test are there.
             match oracle.records.processed().await {
                 Ok(rows) if rows == expected => match oracle.records.inbox().await {
                     Ok(rows) if rows.keys().all(|identity| sent.contains_key(identity)) => Ok(()),
@@ -65,7 +65,7 @@ async fn while_the_lanes_work(ground: Ground) -> Result<()> {
     .await?;
     worker.stop().await?;
     let bus = scene.bus().await?;
-    oracle.judge(&sent, &*bus).await
+    oracle.check(&sent, &*bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! RabbitMQ, PostgreSQL, a console and two workers as separate processes, used as the README says.
+//! RabbitMQ, PostgreSQL, a console and two workers as separate processes, used as described in the README.
 
 use std::process::{Command, Output};
 
@@ -29,7 +29,7 @@ impl Operator {
         Ok(tokio::task::spawn_blocking(move || command.output()).await??)
     }
 
-    /// Runs a command that must succeed, and gives what it printed.
+    /// Runs a command that must succeed, and returns its output.
     async fn gets(&self, arguments: &[&str]) -> Result<String> {
         let output = self.types(arguments).await?;
         let errors = String::from_utf8_lossy(&output.stderr);
@@ -74,10 +74,10 @@ async fn console_and_two_workers_on_servers_do_what_the_readme_says() -> Result<
     operator.gets(&["devices", "import", "fleet.yml"]).await?;
     let data = r#"{"hostname": "sw1", "kind": "configuration", "interfaces": [{"name": "Ethernet1"}]}"#;
     let event = "lockstep.interface.updated";
-    let told = operator
+    let printed = operator
         .gets(&["publish", event, "--data", data, "--wait"])
         .await?;
-    ensure!(told.contains("1 sync flag changed"), "{told}");
+    ensure!(printed.contains("1 sync flag changed"), "{printed}");
 
     let devices: Vec<Value> = serde_json::from_str(&operator.gets(&["devices", "list", "--json"]).await?)?;
     let flags: Vec<(&str, bool)> = devices

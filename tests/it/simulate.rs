@@ -1,4 +1,4 @@
-//! `lockstep simulate`, as somebody uses it who wants to try something.
+//! `lockstep simulate` on the command line.
 
 use std::path::Path;
 
@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 
 use crate::system::{PATIENCE, Process};
 
-/// A client that trusts this authority and nobody else.
+/// A client that trusts only this authority.
 fn client(ca: &Path) -> Result<reqwest::Client> {
-    // Done already where another test of this process was first.
+    // Fails if another test of this process has installed the provider already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let ca = Certificate::from_pem(&std::fs::read(ca)?)?;
-    #[expect(clippy::disallowed_methods, reason = "a client of this test alone")]
+    #[expect(clippy::disallowed_methods, reason = "a client of this test only")]
     let client = reqwest::Client::builder()
         .tls_certs_only([ca])
         .no_proxy()

@@ -1,4 +1,4 @@
-//! Workers roll: old and new ones work side by side, on a schema that is newer than some of them.
+//! Rolling upgrades: old and new workers run side by side on a schema that is newer than some of them.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const LOAD: Load = Load {
     events: 4000,
 };
 
-/// What a newer program's migration does: it only adds.
+/// The migration of a newer program, with additions only.
 const UPGRADE: [&str; 5] = [
     "ALTER TABLE inbox ADD COLUMN newer text",
     "ALTER TABLE device ADD COLUMN newer integer NOT NULL DEFAULT 7",
@@ -27,7 +27,7 @@ const UPGRADE: [&str; 5] = [
      SELECT max(version) + 1, 'newer', '2026-01-02T03:04:05Z', '7' FROM refinery_schema_history",
 ];
 
-/// What only newer workers send to one another, of a type that this one does not know.
+/// An internal message of newer workers, with a type that this program does not know.
 fn of_a_newer_worker() -> Outgoing {
     let body = r#"{"specversion":"1.0","id":"newer","source":"urn:lockstep:worker","type":"lockstep.internal.newer","data":{"x":1}}"#;
     Outgoing {
@@ -44,17 +44,17 @@ async fn workers_of_two_versions_work_side_by_side() -> Result<()> {
     let bus = scene.bus().await?;
     let mut sent = LOAD.publish(&*bus).await?;
     let before = scene.worker(&[])?;
-    scene.oracle().worked_at_least(300).await?;
+    scene.oracle().processed_at_least(300).await?;
     database.batch_execute(&UPGRADE.join(";")).await?;
     let processed = scene.oracle().records.processed().await?;
     ensure!(
         usize::try_from(processed)? < sent.len(),
-        "it was upgraded too late to prove anything"
+        "all messages were processed before the upgrade"
     );
     let since = scene.worker(&[])?;
     started(&since).await?;
 
-    // An older `migrate` has nothing to do, and says so.
+    // An older `migrate` has nothing to do and logs that.
     let mut migrate = scene.run(&["migrate"], &[])?;
     ensure!(migrate.ended().await?.success(), "{}", migrate.log()?);
     logged(&migrate, "newer than this program").await?;
@@ -62,7 +62,7 @@ async fn workers_of_two_versions_work_side_by_side() -> Result<()> {
     bus.publish(vec![of_a_newer_worker()]).await?;
     scene.oracle().processed(&sent).await?;
 
-    // What a newer worker answered is answered again, though it says more than is known here.
+    // A stored result of a newer worker is sent again, although it has fields unknown here.
     let event = update(&hostname(0));
     sent.insert(event.identity.clone(), flags(&event));
     bus.publish(vec![outgoing(&event)]).await?;
@@ -76,11 +76,11 @@ async fn workers_of_two_versions_work_side_by_side() -> Result<()> {
 
     before.stop().await?;
     since.stop().await?;
-    scene.oracle().judge(&sent, &*bus).await?;
+    scene.oracle().check(&sent, &*bus).await?;
     postponed(&*bus).await
 }
 
-/// Waits until there are so many answers.
+/// Waits until this number of answers has arrived.
 async fn answers(scene: &Scene, count: usize) -> Result<()> {
     let vhost = &scene.servers()?.vhost;
     wait::until("the answers", PATIENCE, async || {
@@ -98,7 +98,7 @@ async fn answers(scene: &Scene, count: usize) -> Result<()> {
     Ok(())
 }
 
-/// The newer worker's message is still there, as it was, with no attempt spent.
+/// The message of the newer worker is unchanged in its queue, and no attempt was spent.
 async fn postponed(bus: &dyn Bus) -> Result<()> {
     let options = ConsumeOptions {
         prefetch: 10,
@@ -108,12 +108,15 @@ async fn postponed(bus: &dyn Bus) -> Result<()> {
     let batch = tokio::time::timeout(PATIENCE, lane.take(10, Duration::ZERO)).await?;
     let batch = batch.context("the bus was closed")?;
     let [delivery] = &batch.deliveries[..] else {
-        anyhow::bail!("more than one: {batch:?}");
+        anyhow::bail!("more than one message: {batch:?}");
     };
     ensure!(delivery.body == of_a_newer_worker().body, "{delivery:?}");
     let attempt = delivery.properties.headers.get("lockstep-attempt");
     ensure!(attempt.is_some_and(|attempt| attempt == "1"), "{delivery:?}");
-    ensure!(Envelope::decode(&delivery.body).is_err(), "nobody here knows it");
+    ensure!(
+        Envelope::decode(&delivery.body).is_err(),
+        "this program knows the type"
+    );
     batch.receipt.ack().await;
     lane.close().await;
     Ok(())
@@ -136,7 +139,7 @@ async fn an_older_program_starts_on_a_newer_file_if_it_may() -> Result<()> {
     scene.oracle().processed(&sent).await?;
     worker.stop().await?;
     let bus = scene.bus().await?;
-    scene.oracle().judge(&sent, &*bus).await?;
+    scene.oracle().check(&sent, &*bus).await?;
     bus.close().await;
 
     let contract =

@@ -5,47 +5,47 @@ use serde::{Deserialize, Serialize};
 
 use crate::{DeviceState, DeviceType, GroupName, Hostname, Mac, Serial};
 
-/// A device as `GET /v1/devices` and `GET /v1/devices/{hostname}` show it.
+/// A device in the answers of `GET /v1/devices` and `GET /v1/devices/{hostname}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeviceView {
-    /// Its stable number.
+    /// A number that stays the same as long as the device exists.
     pub id: i64,
-    /// Its name.
+    /// Unique in the fleet.
     pub hostname: Hostname,
-    /// What it is for.
+    /// The role of the device in the network.
     pub device_type: DeviceType,
-    /// Its platform.
+    /// The platform that templates are chosen by, such as `eos`.
     pub platform: Option<String>,
-    /// Where it is in its life.
+    /// The lifecycle state, such as `MANAGED`.
     pub state: DeviceState,
-    /// Why it is in that state, as somebody noted.
+    /// A note of the operator who set the state.
     pub note: Option<String>,
-    /// Until when, as somebody noted.
+    /// The end of the state that the operator noted. Nothing happens at that time.
     pub until: Option<Timestamp>,
-    /// Whether Lockstep believes it has the newest intended configuration.
+    /// Whether it has the newest intended configuration, as far as Lockstep knows.
     pub synchronized: bool,
-    /// Since when it does not.
+    /// When it stopped being synchronized; null while it is.
     pub unsynchronized_since: Option<Timestamp>,
-    /// How often it was asked for something newer.
+    /// The newest generation of its configuration; every cause raises it by one.
     pub desired_generation: i64,
-    /// Up to which of those it is known to have.
+    /// The newest generation that the device is known to have.
     pub synced_generation: i64,
-    /// Where it is managed.
+    /// The address of its management interface.
     pub management_ip: Option<IpAddr>,
-    /// Its system MAC address.
+    /// The system MAC address, unique in the fleet.
     pub mac: Option<Mac>,
-    /// Its serial number.
+    /// The serial number, unique in the fleet.
     pub serial: Option<Serial>,
-    /// Who made it.
+    /// The manufacturer.
     pub vendor: Option<String>,
-    /// Its model.
+    /// The model, as the manufacturer names it.
     pub model: Option<String>,
     /// The operating system version it runs.
     pub os_version: Option<String>,
-    /// The groups it is a member of.
+    /// The groups of the device, ordered by name.
     pub groups: Vec<GroupName>,
-    /// Why it is not synchronized, oldest first; at most the newest 32.
+    /// Why it is not synchronized: the newest 32 causes, oldest first.
     pub causes: Vec<CauseView>,
 }
 
@@ -53,27 +53,27 @@ pub struct DeviceView {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CauseView {
-    /// Why, in the words of CNaaS NMS, such as `interface_updated`. Text, since a newer worker may know more of them.
+    /// The reason, in the terms of CNaaS NMS, such as `interface_updated`. A text, since a newer worker may know more reasons.
     pub cause: String,
     /// The type of the message that caused it.
     pub event: String,
-    /// The identity of that message.
+    /// The `source` of that message.
     pub source: String,
-    /// The identity of that message.
+    /// The `id` of that message.
     pub id: String,
-    /// When it was applied.
+    /// When that message was applied.
     pub at: Timestamp,
-    /// Who sent it, as authenticated.
+    /// The authenticated sender of that message.
     pub by: Option<String>,
 }
 
-/// One page of devices, ordered by hostname.
+/// The answer of `GET /v1/devices`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DevicePage {
-    /// The devices.
+    /// One page of devices, ordered by hostname.
     pub devices: Vec<DeviceView>,
-    /// What to send as `after` for the next page; absent on the last one.
+    /// The value of `after` for the next page; absent on the last page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Hostname>,
 }

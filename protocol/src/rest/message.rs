@@ -2,47 +2,36 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::Identity;
+use crate::{Identity, InboxState};
 
-/// The answer to a published message: the broker has it.
+/// The answer to a published message, after the broker confirmed it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Accepted {
-    /// Who the message is; ask for its outcome by this pair.
+    /// The identity of the message: the parameters of `GET /v1/messages`.
     #[serde(flatten)]
     pub identity: Identity,
 }
 
-/// What became of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum InboxState {
-    /// Its effects are committed.
-    Applied,
-    /// It could not be worked, and lies with the dead letters.
-    Dead,
-}
-
-/// The outcome of a message, as `GET /v1/messages` shows it.
+/// The answer of `GET /v1/messages`: the outcome of a message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MessageView {
-    /// Where the message came from.
+    /// The `source` of the message.
     pub source: String,
-    /// Its id there.
+    /// The `id` of the message, unique within its source.
     pub id: String,
-    /// The type it had.
+    /// The type of the message; empty where it could not be read.
     #[serde(rename = "type")]
     pub kind: String,
-    /// What became of it.
+    /// Whether it was applied.
     pub state: InboxState,
-    /// When that was committed.
+    /// When that was decided.
     pub at: Timestamp,
-    /// Who sent it, as authenticated.
+    /// The authenticated sender.
     pub by: Option<String>,
-    /// The type of its result.
+    /// The type of the result that was published.
     pub result_type: String,
-    /// The body of its result.
+    /// The data of that result.
     pub result: Value,
 }

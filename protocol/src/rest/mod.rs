@@ -1,4 +1,4 @@
-//! The shapes of the console's HTTP API, shared by the server and the command line.
+//! Defines the JSON bodies of the console's HTTP API, shared by the server and the command line.
 
 mod dead_letter;
 mod device;
@@ -6,11 +6,8 @@ mod message;
 mod problem;
 mod repository;
 
-pub use dead_letter::{
-    DeadLetterCounts, DeadLetterDetail, DeadLetterGroup, DeadLetterPage, DeadLetterProperties,
-    DeadLetterState, DeadLetterView,
-};
+pub use dead_letter::{DeadLetterCounts, DeadLetterDetail, DeadLetterGroup, DeadLetterPage, DeadLetterView};
 pub use device::{CauseView, DevicePage, DeviceView};
-pub use message::{Accepted, InboxState, MessageView};
+pub use message::{Accepted, MessageView};
 pub use problem::Problem;
 pub use repository::{RepositoryList, RepositoryView};

@@ -4,23 +4,23 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Problem {
-    /// What kind of problem: `urn:lockstep:problem:` and a stable code.
+    /// `urn:lockstep:problem:` and a stable code: what programs match on.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The kind in a few words.
+    /// A summary of the kind for people.
     pub title: String,
-    /// The HTTP status.
+    /// The HTTP status of the answer.
     pub status: u16,
-    /// What happened this time, and what to do.
+    /// What happened in this request, and what to do next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// Where in the body, as a JSON path.
+    /// The place in the body of the request, as a JSON path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,
 }
 
 impl Problem {
-    /// A problem of this status and code.
+    /// A problem without detail and place.
     pub fn new(status: u16, code: &str, title: &str) -> Self {
         Self {
             kind: format!("urn:lockstep:problem:{code}"),
@@ -31,14 +31,14 @@ impl Problem {
         }
     }
 
-    /// The same problem with what happened this time.
+    /// Sets the detail.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
     }
 
-    /// The same problem with where in the body it is.
+    /// Sets the place in the body.
     #[must_use]
     pub fn with_place(mut self, place: impl Into<String>) -> Self {
         self.place = Some(place.into());

@@ -7,26 +7,26 @@ use crate::{CommitId, RepositoryName};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RepositoryView {
-    /// Its configured name.
+    /// The name in the configuration.
     pub name: RepositoryName,
-    /// The branch that was looked at last.
+    /// The branch of the last sync.
     pub branch: String,
-    /// The commit up to which flags are set; absent before the first.
+    /// The commit up to which devices are flagged; null before the first one is accepted.
     pub accepted: Option<CommitId>,
-    /// Since when.
+    /// When that commit was accepted.
     pub accepted_at: Option<Timestamp>,
-    /// The tip of the branch when it was looked at last.
+    /// The tip of the branch at the last sync.
     pub seen: CommitId,
-    /// When that was.
+    /// When the last sync was.
     pub seen_at: Timestamp,
-    /// Why that tip is not accepted, where it is not.
+    /// Why the tip was not accepted; null if it was.
     pub problem: Option<String>,
 }
 
-/// All repositories that were ever looked at, ordered by name.
+/// The answer of `GET /v1/repositories`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RepositoryList {
-    /// The repositories.
+    /// Every repository that was synchronized at least once, ordered by name.
     pub repositories: Vec<RepositoryView>,
 }

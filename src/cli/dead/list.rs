@@ -1,7 +1,8 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use lockstep_protocol::rest::{DeadLetterState, DeadLetterView};
+use lockstep_protocol::DeadLetterState;
+use lockstep_protocol::rest::DeadLetterView;
 
 use super::filter::Filter;
 use crate::cli::client::Client;

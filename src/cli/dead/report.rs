@@ -1,7 +1,8 @@
 //! Describes dead letters before and after they are requeued or dropped.
 
-use lockstep_protocol::rest::{DeadLetterCounts, DeadLetterState, DeadLetterView, InboxState, MessageView};
+use lockstep_protocol::rest::{DeadLetterCounts, DeadLetterView, MessageView};
 use lockstep_protocol::results::{DeadLetterAction, DeadLettersSettled};
+use lockstep_protocol::{DeadLetterState, InboxState};
 use serde::Serialize;
 
 use crate::cli::output::printable;

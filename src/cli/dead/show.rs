@@ -2,8 +2,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use lockstep_protocol::Identity;
-use lockstep_protocol::rest::{DeadLetterDetail, DeadLetterState, DeadLetterView, InboxState};
+use lockstep_protocol::rest::{DeadLetterDetail, DeadLetterView};
+use lockstep_protocol::{DeadLetterState, Identity, InboxState};
 use serde_json::Value;
 
 use crate::cli::client::Client;

@@ -8,11 +8,12 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 use lockstep_clock::{Clock, SystemClock};
+use lockstep_protocol::InboxState;
 use lockstep_protocol::events::{
     DeviceProvisioned, ImportedDevice, InterfaceUpdated, InventoryImported, ProvisionedNeighbor, UpdateKind,
     UpdatedInterface,
 };
-use lockstep_protocol::rest::{InboxState, MessageView};
+use lockstep_protocol::rest::MessageView;
 use lockstep_protocol::{
     DeviceState, DeviceType, Envelope, Hostname, Message, Source, commands::DeviceStateRequested,
 };

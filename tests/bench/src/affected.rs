@@ -1,4 +1,5 @@
-//! Whom a large change of settings concerns: from two listings to the devices, on one thread, without any server.
+//! Measures which devices a large change of settings concerns: from two listings to the devices,
+//! on one thread, without a server.
 
 use std::fmt::Write;
 
@@ -10,14 +11,14 @@ use lockstep_protocol::{DeviceType, Hostname};
 use crate::processes::cpu_time;
 use crate::table::{Goal, Row, Table, median};
 
-/// Paths that change, half of all there are.
+/// Changed paths: half of all paths.
 const PATHS: u32 = 50_000;
 /// Devices of the fleet.
 const DEVICES: u32 = 100_000;
-/// Groups that may be primary.
+/// Number of groups that can be a primary group.
 const GROUPS: u32 = 20;
 
-/// What the rounds begin with.
+/// The input of all rounds.
 struct Scene {
     old: Vec<u8>,
     new: Vec<u8>,
@@ -26,7 +27,7 @@ struct Scene {
 }
 
 /// Measures the CPU time of the decision, with reading the listings and the settings that changed, and of its part that
-/// looks at no file.
+/// reads no file.
 pub(crate) fn measure(rounds: u32, table: &mut Table) -> anyhow::Result<()> {
     let scene = Scene::new()?;
     let (mut whole, mut rules) = (Vec::new(), Vec::new());
@@ -99,7 +100,7 @@ impl Scene {
         })
     }
 
-    /// One decision; the milliseconds of CPU it takes, and of those the ones after its files were read.
+    /// Runs one decision. Returns its CPU time in milliseconds, in total and without the part that reads files.
     fn once(&self) -> anyhow::Result<(f64, f64)> {
         let begin = cpu()?;
         let old = Listing::parse(&self.old)?;
@@ -125,7 +126,7 @@ impl Scene {
             "{} paths changed",
             change.changed.len()
         );
-        // Every second device is named; of the others, those of the group.
+        // Every second device has a path of its own; of the others, the members of the group are concerned.
         ensure!(selection.devices.len() > expected && selection.unknown_hostnames.is_empty());
         Ok((end - begin, end - examined + compared - begin))
     }
@@ -135,7 +136,7 @@ fn id(number: u32) -> String {
     format!("{number:040x}")
 }
 
-/// What `git ls-tree -r -z` writes of a file.
+/// A line of `git ls-tree -r -z` for a file.
 fn record(listing: &mut Vec<u8>, id: &str, path: &str) {
     listing.extend_from_slice(format!("100644 blob {id}\t{path}\0").as_bytes());
 }

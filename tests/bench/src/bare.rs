@@ -1,4 +1,5 @@
-//! The yardstick: consume, publish an answer of the same size, confirmed, acknowledge. No database, nothing decoded.
+//! The baseline: consumes, publishes a confirmed answer of the same size, and acknowledges. It decodes nothing and has no
+//! database.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -20,12 +21,12 @@ use lockstep_protocol::topology::{self, Lane};
 use crate::messages;
 use crate::meter::{Measured, Meter, Servers};
 
-/// How the bare loop works.
+/// Options of the bare loop.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Bare {
     #[arg(long)]
     pub(crate) amqp: String,
-    /// Ends after so many messages.
+    /// Number of messages after which it ends.
     #[arg(long)]
     pub(crate) messages: u32,
     #[arg(long, default_value_t = 2000)]
@@ -44,10 +45,10 @@ pub(crate) struct Bare {
 
 type Confirms = Vec<Pin<Box<dyn Future<Output = lapin::Result<Confirmation>> + Send>>>;
 
-/// Works so many messages.
+/// Processes this number of messages.
 ///
 /// # Errors
-/// The broker refuses or leaves.
+/// The broker rejects a request or closes the connection.
 pub(crate) async fn run(bare: Bare) -> anyhow::Result<Measured> {
     let publishing = connect(&bare.amqp).await?;
     let consuming = connect(&bare.amqp).await?;
@@ -94,7 +95,7 @@ pub(crate) async fn run(bare: Bare) -> anyhow::Result<Measured> {
     Ok(measured)
 }
 
-/// A connection as the bus has one.
+/// A connection with the options of the bus.
 pub(crate) async fn connect(amqp: &str) -> anyhow::Result<Connection> {
     Ok(Connection::connect(amqp, ConnectionProperties::default()).await?)
 }
@@ -119,7 +120,7 @@ async fn take(deliveries: &mut lapin::Consumer, bare: &Bare, left: u32) -> anyho
     Ok(batch)
 }
 
-/// Publishes an answer to each. Polled once, a future has queued its frames, and lapin writes many at a time.
+/// Publishes an answer to each message. The first poll of a future queues its frames, so lapin writes many frames at a time.
 fn publish(out: &Channel, body: &[u8], batch: Vec<Delivery>) -> Confirms {
     let answers = batch.into_iter().map(|delivery| {
         let (exchange, key) = match delivery.properties.reply_to() {
@@ -142,7 +143,7 @@ fn publish(out: &Channel, body: &[u8], batch: Vec<Delivery>) -> Confirms {
     answers.collect()
 }
 
-/// The same as on Lockstep's answers, less the `user_id`.
+/// The properties of Lockstep's answers, without the `user_id`.
 fn answer_properties(delivery: &Delivery) -> BasicProperties {
     let asked = &delivery.properties;
     let cause = asked.message_id().clone().unwrap_or_default();

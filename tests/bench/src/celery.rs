@@ -1,4 +1,4 @@
-//! The same work by Celery 5: see `celery/tasks.py`.
+//! Runs the same work in Celery 5; see `celery/tasks.py`.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -15,7 +15,7 @@ use crate::meter::{Cpu, Measured};
 use crate::scene::Scene;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/celery");
-/// Starting takes some seconds; the slowest machine does a hundred messages a second.
+/// Start takes some seconds; the slowest machine processes a hundred messages per second.
 const START_TIMEOUT: Duration = Duration::from_mins(2);
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 const WORK_TIMEOUT: Duration = Duration::from_mins(10);
@@ -53,11 +53,11 @@ impl Celery {
         Ok(Self { programs })
     }
 
-    /// Works so many events with as many processes as there are cores. Measured from the first applied to the last,
+    /// Processes this number of events with one process per core. Measures from the first applied event to the last,
     /// so that its start does not count.
     ///
     /// # Errors
-    /// Something is away or refused.
+    /// A server is unavailable or rejects a request.
     pub(crate) async fn measure(&self, scene: &Scene, count: u32, devices: u32) -> anyhow::Result<Measured> {
         self.publish(scene, count, devices).await?;
         let processes = std::thread::available_parallelism()?.get();
@@ -79,12 +79,12 @@ impl Celery {
                 .get(0))
         };
         let begun = wait::until("Celery to begin", START_TIMEOUT, async || {
-            // That it ended is not worth waiting for.
+            // If it has ended already, there is no need to wait for the timeout.
             if let Ok(Some(status)) = worker.try_wait() {
                 return Ok(Err(anyhow::anyhow!("Celery ended: {status}")));
             }
             match applied().await {
-                Ok(0) => Err("nothing is done".to_owned()),
+                Ok(0) => Err("no event is processed".to_owned()),
                 Ok(applied) => Ok(Ok(applied)),
                 Err(error) => Err(error.to_string()),
             }
@@ -105,7 +105,7 @@ impl Celery {
 
         let span = "SELECT extract(redrive_count FROM max(at) - min(at))::float8 FROM inbox";
         let span: f64 = database.query_one(span, &[]).await?.get(0);
-        // The first one began before it was applied: the span is that of the others.
+        // The first event began before it was applied: the time span covers the others only.
         let share = |part: u32| part.max(1);
         let scale = f64::from(share(count - 1)) / f64::from(share(count - begun));
         Ok(Measured {
@@ -151,7 +151,7 @@ impl Celery {
     }
 }
 
-/// Asks it to end; it takes its processes with it.
+/// Stops Celery, which stops its worker processes.
 async fn stop(worker: &mut Child, pid: u32) -> anyhow::Result<()> {
     let pid = Pid::from_raw(i32::try_from(pid)?).context("no process")?;
     kill_process(pid, Signal::TERM)?;

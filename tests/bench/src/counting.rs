@@ -1,4 +1,4 @@
-//! A bus that tells when the first consumer begins, and when the last of so many messages is acknowledged.
+//! A bus that records when the first consumer starts and when the last of a number of messages is acknowledged.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::meter::{Measured, Meter, Servers};
 
-/// Counts what is acknowledged: once a batch, so that it costs nothing that could be measured.
+/// Counts acknowledged messages. It counts once per batch, so its own cost is not measurable.
 #[derive(Debug)]
 pub(crate) struct CountingBus {
     bus: Arc<dyn Bus>,
@@ -32,7 +32,7 @@ struct Count {
 }
 
 impl CountingBus {
-    /// Cancels `done` when so many messages are acknowledged.
+    /// Cancels `done` when this number of messages is acknowledged.
     pub(crate) fn new(bus: Arc<dyn Bus>, expected: u32, servers: Servers, done: CancellationToken) -> Self {
         let count = Count {
             expected,
@@ -49,7 +49,7 @@ impl CountingBus {
         }
     }
 
-    /// What was measured, if all came.
+    /// The measurement; `None` if not all messages were acknowledged.
     pub(crate) fn measured(&self) -> Option<Measured> {
         self.count.measured.get().copied()
     }

@@ -1,4 +1,5 @@
-//! Ten thousand dead letters requeued by one command, against publishing as many messages as large with confirms.
+//! Measures one command that requeues ten thousand dead letters, against publishing the same number of messages of the same
+//! size with confirms.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ use crate::counting::CountingBus;
 use crate::scene::{Host, Scene};
 use crate::table::{Goal, Row, Table, median};
 
-const LETTERS: i64 = 10_000;
+const DEAD_LETTERS: i64 = 10_000;
 const BODY: usize = 400;
 
 const FILL: &str = "\
@@ -28,10 +29,10 @@ const FILL: &str = "\
         now(), now(), convert_to(repeat('x', $2::integer), 'UTF8'), '{}', 'dead' \
     FROM generate_series(1, $1::bigint) AS number";
 
-/// Measures both in turn.
+/// Measures both alternately.
 ///
 /// # Errors
-/// A server refuses, or letters are left.
+/// A server rejects a request, or dead letters are left.
 pub(crate) async fn measure(host: &Host, rounds: u32, table: &mut Table) -> anyhow::Result<()> {
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     for round in 1..=rounds {
@@ -51,7 +52,7 @@ pub(crate) async fn measure(host: &Host, rounds: u32, table: &mut Table) -> anyh
     Ok(())
 }
 
-/// The time of as many confirmed messages.
+/// The time to publish the same number of messages with confirms.
 async fn publish(scene: &Scene) -> anyhow::Result<Duration> {
     let bus = AmqpBus::connect(AmqpOptions::new(scene.vhost.url())).await?;
     let message = Outgoing {
@@ -61,16 +62,18 @@ async fn publish(scene: &Scene) -> anyhow::Result<Duration> {
     };
     bus.publish(vec![message.clone()]).await?;
     let began = Instant::now();
-    bus.publish(vec![message; usize::try_from(LETTERS)?]).await?;
+    bus.publish(vec![message; usize::try_from(DEAD_LETTERS)?]).await?;
     let took = began.elapsed();
     bus.close().await;
     Ok(took)
 }
 
-/// The time from the worker's first look at the command to its acknowledgement, which is after all copies are confirmed.
+/// The time from the start of the worker's consumer to the acknowledgement of the command. All copies are confirmed by then.
 async fn requeue(scene: &Scene) -> anyhow::Result<Duration> {
     let client = scene.schema.connect().await?;
-    client.execute(FILL, &[&LETTERS, &i32::try_from(BODY)?]).await?;
+    client
+        .execute(FILL, &[&DEAD_LETTERS, &i32::try_from(BODY)?])
+        .await?;
     client.batch_execute("VACUUM ANALYZE dead_letter").await?;
     client.batch_execute("CHECKPOINT").await?;
     let amqp: Arc<dyn Bus> = AmqpBus::connect(AmqpOptions::new(scene.vhost.url())).await?;
@@ -81,8 +84,9 @@ async fn requeue(scene: &Scene) -> anyhow::Result<Duration> {
     let context = WorkerContext {
         bus: bus.clone(),
         store: store.clone(),
-        dead_letters: store.clone(),
-        starts: store,
+        follow_ups: store.clone(),
+        delivery_attempts: store.clone(),
+        leases: store,
         handlers: Arc::new(FleetHandlers),
         runners: std::collections::BTreeMap::new(),
         clock: Arc::new(SystemClock),
@@ -96,7 +100,7 @@ async fn requeue(scene: &Scene) -> anyhow::Result<Duration> {
     let left = "SELECT count(*) FROM dead_letter WHERE state <> 'requeued'";
     let left: i64 = client.query_one(left, &[]).await?.get(0);
     ensure!(left == 0, "{left} are not requeued");
-    Ok(bus.measured().context("the command was not worked")?.wall)
+    Ok(bus.measured().context("the command was not processed")?.wall)
 }
 
 fn command() -> anyhow::Result<Outgoing> {

@@ -1,4 +1,4 @@
-//! One change of a repository that concerns the whole fleet, against the update of the counters alone.
+//! Measures one change of a repository that concerns the whole fleet, against the update of the counters alone.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,8 +10,8 @@ use lockstep_protocol::results::{EventApplied, Outcome, Scope};
 use lockstep_protocol::{Cause, DeviceType, Digest, Identity, Kind, Source, WorkResult};
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_store::{
-    Advance, Changed, Completion, DeviceSelector, Flags, InboxRow, InboxState, Leases, NewCause,
-    Repositories, RepositoryChange,
+    Advance, Completion, DeviceSelector, InboxRow, InboxState, Keys, Leases, NewCause, RepositoryChange,
+    UnitOfWork,
 };
 
 use crate::messages;
@@ -23,13 +23,13 @@ const TYPES: [DeviceType; 3] = [DeviceType::Access, DeviceType::Dist, DeviceType
 const BARE: &str = "UPDATE device SET desired_generation = desired_generation + 1 \
     WHERE device_type IN ('ACCESS', 'DIST', 'CORE')";
 
-/// As many paths as a large settings repository has: it is written with the change.
+/// Number of paths in a large settings repository. The listing is written with the change.
 const LISTING_ENTRIES: u32 = 10_000;
 
-/// Measures both in turn, each on a fleet that nothing was done to since it was vacuumed.
+/// Measures both alternately, each on a fleet that was vacuumed just before.
 ///
 /// # Errors
-/// The database refuses, or not all devices were flagged.
+/// The database rejects a statement, or not all devices were flagged.
 pub(crate) async fn measure(host: &Host, devices: u32, rounds: u32, table: &mut Table) -> anyhow::Result<()> {
     let (mut bare, mut ours) = (Vec::new(), Vec::new());
     for round in 1..=rounds {
@@ -47,7 +47,7 @@ pub(crate) async fn measure(host: &Host, devices: u32, rounds: u32, table: &mut 
     Ok(())
 }
 
-/// The counters alone, with their commit.
+/// Updates the counters only, in one committed transaction.
 async fn update(scene: &Scene, devices: u32) -> anyhow::Result<Duration> {
     let client = scene.schema.connect().await?;
     let update = client.prepare(BARE).await?;
@@ -60,39 +60,57 @@ async fn update(scene: &Scene, devices: u32) -> anyhow::Result<Duration> {
     Ok(took)
 }
 
-/// All that a worker writes when a file under `global/` changed.
+/// Writes everything a worker writes when a file under `global/` changed.
 async fn change(scene: &Scene, devices: u32) -> anyhow::Result<Duration> {
     let store = PostgresStore::connect(PostgresOptions::new(scene.schema.url()))?;
     let lease = store
         .acquire("repository/settings", Duration::from_mins(5))
         .await?
         .context("nobody else is here")?;
+    let at = SystemClock.now();
     let change = RepositoryChange {
-        lease,
         name: "settings".to_owned().try_into()?,
         branch: "main".to_owned(),
         revision: 0,
         seen: "7".repeat(40).parse()?,
-        at: SystemClock.now(),
+        at,
         problem: None,
         advance: Some(advance()?),
-        completions: Arc::new(|flagged| {
-            vec![completion(EventApplied {
-                outcome: Outcome::Applied,
-                reason: None,
-                scope: Scope::DeviceTypes,
-                flipped: flagged.flipped,
-                devices: flagged.devices.clone(),
-                truncated: flagged.concerned > flagged.devices.len() as u64,
-                unknown_hostnames: Vec::new(),
-                commit: None,
-            })]
+    };
+    let cause = NewCause {
+        cause: Cause::RefreshSettings,
+        identity: identity(),
+        kind: Kind::RepositoryChanged,
+        actor: Some("gitlab".to_owned()),
+        at,
+    };
+    let keys = Keys {
+        identities: [identity()].into(),
+        repositories: [change.name.clone()].into(),
+        flag: Some(DeviceSelector {
+            device_types: TYPES.into(),
+            ..DeviceSelector::default()
         }),
+        ..Keys::default()
     };
     let began = Instant::now();
-    let changed = store.change(&change).await?;
+    let (mut facts, mut transaction) = store.begin(&[lease.clone()], &keys).await?;
+    ensure!(facts.holds(&lease), "the lease is lost");
+    let flagged = transaction.flag(&cause).await?;
+    facts.change_repository(change);
+    facts.record(completion(EventApplied {
+        outcome: Outcome::Applied,
+        reason: None,
+        scope: Scope::DeviceTypes,
+        flipped: flagged.flipped,
+        truncated: flagged.concerned > flagged.devices.len() as u64,
+        devices: flagged.devices,
+        unknown_hostnames: Vec::new(),
+        commit: None,
+    }));
+    facts.release(lease);
+    transaction.commit(&facts).await?;
     let took = began.elapsed();
-    ensure!(changed == Changed::Committed, "{changed:?}");
     check(scene, devices).await?;
     Ok(took)
 }
@@ -120,21 +138,9 @@ fn advance() -> anyhow::Result<Advance> {
         )
     };
     let listing: String = (0..LISTING_ENTRIES).map(entry).collect();
-    let cause = NewCause {
-        cause: Cause::RefreshSettings,
-        identity: identity(),
-        kind: Kind::RepositoryChanged,
-        actor: Some("gitlab".to_owned()),
-        at: SystemClock.now(),
-    };
-    let selector = DeviceSelector {
-        device_types: TYPES.into(),
-        ..DeviceSelector::default()
-    };
     Ok(Advance {
         commit: "7".repeat(40).parse()?,
         listing: Arc::new(listing.into_bytes()),
-        flags: Some(Flags { cause, selector }),
     })
 }
 
@@ -157,6 +163,7 @@ fn completion(result: EventApplied) -> Completion {
         actor: Some("gitlab".to_owned()),
         subject: None,
         result: WorkResult::EventApplied(result),
+        follow_ups: false,
     };
     row.into()
 }

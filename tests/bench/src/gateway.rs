@@ -1,5 +1,5 @@
-//! A signed GitHub push over HTTP to its 202, against publishing the same message with nothing around it; both wait for the
-//! confirm of each message, and both have so many under way at a time.
+//! Measures a signed GitHub push over HTTP until its 202, against publishing the same message directly; both wait for the
+//! confirm of each message, and both have the same number of messages in flight.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -62,7 +62,7 @@ pub(crate) async fn measure(host: &Host, pushes: u32, rounds: u32, table: &mut T
     Ok(())
 }
 
-/// Takes numbers until all are taken.
+/// Hands out message numbers until all are taken.
 #[derive(Debug)]
 struct Numbers {
     next: AtomicU32,
@@ -81,7 +81,7 @@ impl Numbers {
     }
 }
 
-/// Waits for all, and says how many there were in a second.
+/// Waits for all tasks and returns the rate in messages per second.
 async fn rate(began: Instant, count: u32, mut tasks: JoinSet<anyhow::Result<()>>) -> anyhow::Result<f64> {
     while let Some(ended) = tasks.join_next().await {
         ended??;
@@ -89,7 +89,7 @@ async fn rate(began: Instant, count: u32, mut tasks: JoinSet<anyhow::Result<()>>
     Ok(f64::from(count) / began.elapsed().as_secs_f64())
 }
 
-/// The yardstick: one channel, each message awaited by whoever published it.
+/// The baseline: one channel; each task waits for the confirm of its own message.
 async fn publish(scene: &Scene, count: u32) -> anyhow::Result<f64> {
     let connection = bare::connect(&scene.vhost.url()).await?;
     let channel = connection.create_channel().await?;
@@ -146,7 +146,7 @@ fn message(run: &str, number: u32) -> Vec<u8> {
     body.to_string().into_bytes()
 }
 
-/// The gateway with its defaults, and as many clients as there may be requests under way, each on its connection.
+/// The gateway with its defaults, and one client per concurrent request, each with its own connection.
 async fn push(scene: &Scene, count: u32) -> anyhow::Result<f64> {
     let bus = AmqpBus::connect(AmqpOptions::new(scene.vhost.url())).await?;
     let secrets: Secrets = std::iter::once(SECRET.into()).collect();
@@ -182,7 +182,7 @@ async fn push(scene: &Scene, count: u32) -> anyhow::Result<f64> {
     Ok(rate)
 }
 
-/// A push under a delivery of its own, signed before the clock runs.
+/// A push with its own delivery id, signed before the measurement starts.
 fn request(run: &str, number: u32) -> anyhow::Result<Vec<u8>> {
     let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes())?;
     mac.update(PUSH.as_bytes());
@@ -196,7 +196,7 @@ fn request(run: &str, number: u32) -> anyhow::Result<Vec<u8>> {
     Ok(request.into_bytes())
 }
 
-/// Sends one request after the answer to the one before it.
+/// Sends each request after the response to the previous one.
 async fn client(
     address: SocketAddr,
     requests: Arc<Vec<Vec<u8>>>,
@@ -229,7 +229,7 @@ async fn client(
     Ok(())
 }
 
-/// Checks that so many messages lie in the lane of the repositories.
+/// Checks that this number of messages is in the queue of the lane `repositories`.
 async fn check(scene: &Scene, count: u32) -> anyhow::Result<()> {
     let connection = bare::connect(&scene.vhost.url()).await?;
     let channel = connection.create_channel().await?;

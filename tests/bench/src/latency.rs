@@ -1,4 +1,4 @@
-//! From publishing an event to its answer on a reply queue, as its requester sees it.
+//! Measures the latency that a requester sees: from publishing an event to its answer on the reply queue.
 
 use std::time::{Duration, Instant};
 
@@ -17,30 +17,30 @@ use crate::bare;
 use crate::messages;
 use crate::scene::{Role, Scene};
 
-/// Before anything is measured: connections, caches, plans.
+/// Warm-up messages before the measurement, for connections, caches and query plans.
 const WARM_UP: u32 = 100;
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// What is asked for.
+/// The load.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
     /// Messages one at a time.
     pub(crate) idle: u32,
-    /// Messages in a second, whatever becomes of the earlier ones.
+    /// Messages per second, sent without waiting for the answers to earlier ones.
     pub(crate) rate: u32,
-    /// For so many seconds.
+    /// Duration in seconds.
     pub(crate) seconds: u32,
     pub(crate) devices: u32,
 }
 
-/// Percentiles of some latencies.
+/// Percentiles of the latencies.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Percentiles {
     pub(crate) p50: Duration,
     pub(crate) p99: Duration,
 }
 
-/// How long answers took.
+/// Latencies of the answers.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Latencies {
     pub(crate) idle: Percentiles,
@@ -58,10 +58,10 @@ impl Percentiles {
     }
 }
 
-/// Measures one who works.
+/// Measures one contender.
 ///
 /// # Errors
-/// The broker refuses, the worker fails, or an answer is missing.
+/// The broker rejects a request, the worker fails, or an answer is missing.
 pub(crate) async fn measure(scene: &Scene, role: Role, load: Load) -> anyhow::Result<Latencies> {
     let worker = scene.start(role, WARM_UP + load.idle + load.rate * load.seconds)?;
     scene.consumed().await?;
@@ -86,7 +86,7 @@ struct Requester {
     run: String,
     devices: u32,
     next: u32,
-    /// The number of the event an answer is for, and when it came. Written by the task that reads the reply queue.
+    /// The number of the answered event, and the time of arrival. Sent by the task that reads the reply queue.
     answers: mpsc::UnboundedReceiver<(u32, Instant)>,
 }
 
@@ -184,7 +184,7 @@ impl Requester {
             .context("the reply queue ended")
     }
 
-    /// Each message after the answer to the one before it.
+    /// Sends each message after the answer to the previous one.
     async fn one_by_one(&mut self, count: u32) -> anyhow::Result<Vec<Duration>> {
         let mut latencies = Vec::new();
         for _ in 0..count {
@@ -197,8 +197,8 @@ impl Requester {
         Ok(latencies)
     }
 
-    /// Each message at its time, whatever becomes of the others; latencies count from that time, so that a pause of
-    /// the publisher is not forgotten.
+    /// Sends each message at its scheduled time without waiting for answers. Latencies count from that time, so that a pause of
+    /// the publisher counts too.
     async fn open_loop(&mut self, load: Load) -> anyhow::Result<Vec<Duration>> {
         let interval = Duration::from_secs(1) / load.rate;
         let first = self.next;

@@ -1,4 +1,4 @@
-//! What a lease costs: taken, renewed and given back, against as many bare updates of a row.
+//! Measures the cost of a lease: acquired, renewed and released, against the same number of bare updates of a row.
 
 use std::time::{Duration, Instant};
 
@@ -9,20 +9,20 @@ use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use crate::scene::{Host, Scene};
 use crate::table::{Goal, Row, Table, median};
 
-/// Turns of one round.
+/// Repetitions in one round.
 const TURNS: u32 = 300;
 
 const NAME: &str = "bench";
 const TIME: Duration = Duration::from_mins(1);
 
-/// Measures both in turn.
+/// Measures both alternately.
 ///
 /// # Errors
-/// The database refuses.
+/// The database rejects a statement.
 pub(crate) async fn measure(host: &Host, rounds: u32, table: &mut Table) -> anyhow::Result<()> {
     let scene = host.scene(1).await?;
     let store = PostgresStore::connect(PostgresOptions::new(scene.schema.url()))?;
-    // So that the session is open, the statements are prepared, and the row is there.
+    // Warm-up: opens the session, prepares the statements and creates the row.
     turn(&store).await?;
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     for round in 1..=rounds {
@@ -47,12 +47,15 @@ pub(crate) async fn measure(host: &Host, rounds: u32, table: &mut Table) -> anyh
 }
 
 async fn turn(store: &PostgresStore) -> anyhow::Result<()> {
-    let lease = store.acquire(NAME, TIME).await?.context("nobody else is here")?;
+    let lease = store
+        .acquire(NAME, TIME)
+        .await?
+        .context("another owner has the lease")?;
     ensure!(store.renew(&lease, TIME).await?, "it was just acquired");
     Ok(store.release(&lease).await?)
 }
 
-/// The time of three updates of a row like that, each with its commit.
+/// The time of three updates of such a row, each in its own transaction.
 async fn updates(scene: &Scene) -> anyhow::Result<Duration> {
     let client = scene.schema.connect().await?;
     let update = client

@@ -1,4 +1,4 @@
-//! Lockstep's worker, as in production but for a bus that counts.
+//! Runs Lockstep's worker as in production, except for a bus that counts.
 
 use std::sync::Arc;
 
@@ -16,24 +16,24 @@ use tokio_util::sync::CancellationToken;
 use crate::counting::CountingBus;
 use crate::meter::{Measured, Servers};
 
-/// How the worker is started.
+/// Options of the worker.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Lockstep {
     #[arg(long)]
     pub(crate) amqp: String,
     #[arg(long)]
     pub(crate) postgres: String,
-    /// Ends after so many messages.
+    /// Number of messages after which it ends.
     #[arg(long)]
     pub(crate) messages: u32,
     #[command(flatten)]
     pub(crate) servers: Servers,
 }
 
-/// Works so many messages of the lane `events`.
+/// Processes this number of messages of the lane `events`.
 ///
 /// # Errors
-/// A server refuses or leaves.
+/// A server rejects a request or closes the connection.
 pub(crate) async fn run(lockstep: Lockstep) -> anyhow::Result<Measured> {
     let Lockstep {
         amqp,
@@ -49,8 +49,9 @@ pub(crate) async fn run(lockstep: Lockstep) -> anyhow::Result<Measured> {
     let context = WorkerContext {
         bus: bus.clone(),
         store: store.clone(),
-        dead_letters: store.clone(),
-        starts: store,
+        follow_ups: store.clone(),
+        delivery_attempts: store.clone(),
+        leases: store,
         handlers: Arc::new(FleetHandlers),
         runners: std::collections::BTreeMap::new(),
         clock: Arc::new(SystemClock),

@@ -43,7 +43,7 @@ struct Arguments {
 
 #[derive(Clone, Debug, clap::Args)]
 struct Options {
-    /// What to measure; all unless told.
+    /// What to measure [default: everything]
     #[arg(long, value_delimiter = ',')]
     only: Vec<Figure>,
     /// Events of one throughput run.
@@ -64,7 +64,7 @@ struct Options {
     /// Devices that one change of a repository concerns.
     #[arg(long, default_value_t = 100_000)]
     flagged_devices: u32,
-    /// How often each contender has its turn.
+    /// Number of measurements per contender.
     #[arg(long, default_value_t = 5)]
     rounds: u32,
     /// Print the table as JSON.
@@ -88,7 +88,7 @@ enum Figure {
     Lease,
 }
 
-/// What the bench starts as processes of their own.
+/// The hidden commands that the bench starts as separate processes.
 #[derive(Debug, Subcommand)]
 enum Part {
     #[command(hide = true)]
@@ -117,7 +117,7 @@ async fn main() -> anyhow::Result<()> {
     }
 }
 
-/// What is read off the latencies: its name, how, and the most it may be above the bare loop's, in milliseconds.
+/// A figure of the latency table: its name, how to read it, and by how many milliseconds it may exceed the bare loop's.
 type Percentile = (&'static str, fn(&latency::Latencies) -> std::time::Duration, f64);
 
 fn print(value: &impl Serialize) -> anyhow::Result<()> {
@@ -137,7 +137,7 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
     if wanted(Figure::Sweep) {
         sweep::measure(options.tasks, options.rounds, &mut table).await?;
     }
-    // The others have a broker and a database.
+    // All other measurements need a broker and a database.
     let alone = |figure: &Figure| matches!(figure, Figure::Affected | Figure::Sweep);
     if !options.only.is_empty() && options.only.iter().all(alone) {
         return Ok(table);

@@ -1,4 +1,4 @@
-//! The messages that every contender works on, and the answer to one of them.
+//! The messages that every contender processes, and the answer to one of them.
 
 use jiff::Timestamp;
 use lockstep_bus::{Outgoing, Properties};
@@ -8,15 +8,15 @@ use lockstep_protocol::topology::Destination;
 use lockstep_protocol::{Envelope, Kind, MessageId};
 use serde_json::json;
 
-/// A stride that is prime to the number of devices, so that neighbours in the queue hit different ones.
+/// A stride that is coprime to the number of devices, so that neighbours in the queue concern different devices.
 const STRIDE: u32 = 7919;
 
-/// The device of this number.
+/// The hostname of the device with this number.
 pub(crate) fn hostname(device: u32) -> String {
     format!("access-{device:05}")
 }
 
-/// The event of this number in this run: an interface of one device has a new configuration.
+/// The event with this number in a run: an interface of one device has a new configuration.
 pub(crate) fn event(run: &str, number: u32, devices: u32) -> Event {
     let hostname = hostname(number.wrapping_mul(STRIDE) % devices);
     let id = format!("{run}-{number}");
@@ -38,7 +38,7 @@ pub(crate) fn event(run: &str, number: u32, devices: u32) -> Event {
     }
 }
 
-/// An event on its way out.
+/// An encoded event.
 pub(crate) struct Event {
     pub(crate) id: String,
     pub(crate) at: Timestamp,
@@ -46,7 +46,7 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    /// For the bus.
+    /// The event as a message of the bus.
     pub(crate) fn outgoing(self) -> Outgoing {
         Outgoing {
             destination: Destination::Ingress(Kind::InterfaceUpdated),
@@ -62,7 +62,7 @@ impl Event {
     }
 }
 
-/// An answer as long as Lockstep's, for those who only echo.
+/// An answer of the same length as Lockstep's, for the bare loop.
 pub(crate) fn answer() -> Vec<u8> {
     let hostname = hostname(0);
     let cause = format!("urn:example:netbox {}-12345", run());
@@ -89,7 +89,7 @@ pub(crate) fn answer() -> Vec<u8> {
     body
 }
 
-/// A name for a run: ids of its messages begin with it.
+/// A unique name of a run; the ids of its messages begin with it.
 pub(crate) fn run() -> String {
     uuid::Uuid::now_v7().simple().to_string()
 }

@@ -1,4 +1,4 @@
-//! Wall time, and the CPU time of all who take part, over the work of one process.
+//! Measures wall time, and the CPU time of all participating processes.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::processes::cpu_time;
 
-/// The servers whose CPU time counts, as process numbers.
+/// Process ids of the servers whose CPU time counts.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct Servers {
     #[arg(long)]
@@ -15,7 +15,7 @@ pub(crate) struct Servers {
     pub(crate) database: u32,
 }
 
-/// The CPU time of each who takes part.
+/// The CPU time of each participant.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Cpu {
     pub(crate) worker: Duration,
@@ -24,10 +24,10 @@ pub(crate) struct Cpu {
 }
 
 impl Cpu {
-    /// As used up to now; the worker is this process or another one.
+    /// Reads the CPU time used so far; the worker is this process or another one.
     ///
     /// # Errors
-    /// One of them is gone.
+    /// One of the processes does not exist.
     pub(crate) fn now(worker: u32, servers: Servers) -> anyhow::Result<Self> {
         Ok(Self {
             worker: cpu_time(worker)?,
@@ -36,7 +36,7 @@ impl Cpu {
         })
     }
 
-    /// What was used since.
+    /// The CPU time used since an earlier reading.
     pub(crate) fn since(self, earlier: Self) -> Self {
         Self {
             worker: self.worker.saturating_sub(earlier.worker),
@@ -46,7 +46,7 @@ impl Cpu {
     }
 }
 
-/// What some messages took.
+/// The measurement of a run.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Measured {
     pub(crate) messages: u32,
@@ -56,18 +56,18 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
-    /// Messages in a second.
+    /// Messages per second.
     pub(crate) fn rate(&self) -> f64 {
         f64::from(self.messages) / self.wall.as_secs_f64()
     }
 
-    /// Microseconds of CPU for one message.
+    /// CPU time per message, in microseconds.
     pub(crate) fn per_message(&self, cpu: impl Fn(&Cpu) -> Duration) -> f64 {
         cpu(&self.cpu).as_secs_f64() * 1e6 / f64::from(self.messages)
     }
 }
 
-/// A measurement under way in this process.
+/// A running measurement in this process.
 #[derive(Debug)]
 pub(crate) struct Meter {
     servers: Servers,
@@ -76,10 +76,10 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// Begins.
+    /// Starts the measurement.
     ///
     /// # Errors
-    /// A server is gone.
+    /// A server process does not exist.
     pub(crate) fn start(servers: Servers) -> anyhow::Result<Self> {
         let cpu = Cpu::now(std::process::id(), servers)?;
         Ok(Self {
@@ -89,10 +89,10 @@ impl Meter {
         })
     }
 
-    /// Ends.
+    /// Ends the measurement.
     ///
     /// # Errors
-    /// A server is gone.
+    /// A server process does not exist.
     pub(crate) fn stop(&self, messages: u32, batches: u32) -> anyhow::Result<Measured> {
         let wall = self.began.elapsed();
         let cpu = Cpu::now(std::process::id(), self.servers)?;

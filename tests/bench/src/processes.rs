@@ -1,17 +1,17 @@
-//! What a process and its children have used of the CPU, from `/proc`.
+//! Reads the CPU time of a process and its children from `/proc`.
 
 use std::fs;
 use std::time::Duration;
 
 use anyhow::Context;
 
-/// The kernel tells times in hundredths of a second, whatever its own clock rate.
+/// The kernel reports times in hundredths of a second, independently of its own clock rate.
 const TICK: Duration = Duration::from_millis(10);
 
-/// The CPU time that a process, what it started and what it has reaped used so far.
+/// The CPU time used so far by a process, its descendants and the children it has reaped.
 ///
 /// # Errors
-/// There is no such process.
+/// The process does not exist.
 pub(crate) fn cpu_time(pid: u32) -> anyhow::Result<Duration> {
     let all: Vec<Process> = all().collect();
     let root = all.iter().find(|process| process.pid == pid);
@@ -19,26 +19,26 @@ pub(crate) fn cpu_time(pid: u32) -> anyhow::Result<Duration> {
     Ok(TICK * ticks(root, &all))
 }
 
-/// The first process that fits.
+/// Returns the first process that matches.
 ///
 /// # Errors
-/// None does.
-pub(crate) fn find(what: &str, fits: impl Fn(&Look) -> bool) -> anyhow::Result<u32> {
+/// No process matches.
+pub(crate) fn find(what: &str, matches: impl Fn(&ProcessInfo) -> bool) -> anyhow::Result<u32> {
     all()
         .map(|process| process.pid)
-        .find(|pid| Look::at(*pid).is_some_and(|look| fits(&look)))
+        .find(|pid| ProcessInfo::of(*pid).is_some_and(|info| matches(&info)))
         .with_context(|| format!("no process is {what}"))
 }
 
-/// How a process looks from outside.
-pub(crate) struct Look {
+/// What `/proc` shows of a process.
+pub(crate) struct ProcessInfo {
     pub(crate) program: String,
     pub(crate) arguments: String,
     pub(crate) environment: String,
 }
 
-impl Look {
-    fn at(pid: u32) -> Option<Self> {
+impl ProcessInfo {
+    fn of(pid: u32) -> Option<Self> {
         let read = |name: &str| fs::read(format!("/proc/{pid}/{name}")).ok();
         let text = |name: &str| read(name).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         Some(Self {
@@ -52,7 +52,7 @@ impl Look {
 struct Process {
     pid: u32,
     parent: u32,
-    /// Its own and that of the children it waited for.
+    /// CPU time of the process and of the children it waited for, in clock ticks.
     ticks: u32,
 }
 

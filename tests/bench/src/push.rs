@@ -1,4 +1,4 @@
-//! A push to a large settings repository: fetched, compared, judged and flagged, beside what git alone takes.
+//! Measures a push to a large settings repository: fetched, compared, examined and flagged, against git alone.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -14,17 +14,19 @@ use lockstep_protocol::{Envelope, Source as MessageSource, WorkResult};
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_testbed::Repository;
 use lockstep_worker::repositories::{RepositoryRunner, Source};
-use lockstep_worker::runtime::{Attempt, RunEnd, Runner};
+use lockstep_worker::runtime::{Attempt, HeldLeases, RunContext, RunEnd, Runner};
 
 use crate::scene::Host;
 use crate::table::{Goal, Row, Table, median};
 
-/// Files of the repository.
+/// Number of files in the repository.
 const FILES: u32 = 50_000;
-/// Devices of the fleet, all of which a push here concerns.
+/// Number of devices in the fleet. Each push here concerns all of them.
 const DEVICES: u32 = 10_000;
+/// Longer than a push takes.
+const LEASE: Duration = Duration::from_mins(5);
 
-/// Measures both after each push, on clones of their own.
+/// Measures both after each push, each with its own clone.
 pub(crate) async fn measure(host: &Host, rounds: u32, table: &mut Table) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let origin = Repository::init(&folder.path().join("origin"))?;
@@ -38,12 +40,7 @@ pub(crate) async fn measure(host: &Host, rounds: u32, table: &mut Table) -> anyh
         folder.path().join("settings.git"),
     );
     let kind = RepositoryKind::Settings;
-    let runner = RepositoryRunner::new(
-        [Source { kind, mirror }],
-        store.clone(),
-        store,
-        Arc::new(SystemClock),
-    );
+    let runner = RepositoryRunner::new([Source { kind, mirror }], store.clone(), Arc::new(SystemClock));
     let bare = folder.path().join("bare.git");
     origin.git(&[
         "clone",
@@ -53,14 +50,14 @@ pub(crate) async fn measure(host: &Host, rounds: u32, table: &mut Table) -> anyh
         bare.to_str().context("UTF-8")?,
     ])?;
     // The first look reads everything, and is not what is measured.
-    push(&runner, &tip(&origin)?).await?;
+    push(&store, &runner, &tip(&origin)?).await?;
 
     let (mut whole, mut git) = (Vec::new(), Vec::new());
     for round in 1..=rounds {
         origin.git_with(&["fast-import", "--quiet", "--force"], next(round).as_bytes())?;
         let tip = tip(&origin)?;
         let alone = git_alone(&bare)?;
-        let took = push(&runner, &tip).await?;
+        let took = push(&store, &runner, &tip).await?;
         eprintln!("push, round {round}: git alone {alone:?}, Lockstep {took:?}");
         whole.push(took.as_secs_f64() * 1e3);
         git.push(alone.as_secs_f64() * 1e3);
@@ -78,7 +75,11 @@ fn tip(origin: &Repository) -> anyhow::Result<String> {
 }
 
 /// One message through the runner of the lane.
-async fn push(runner: &RepositoryRunner, after: &str) -> anyhow::Result<Duration> {
+async fn push(
+    store: &Arc<PostgresStore>,
+    runner: &RepositoryRunner,
+    after: &str,
+) -> anyhow::Result<Duration> {
     let event = RepositoryChanged {
         repository: "settings".to_owned().try_into()?,
         branch: "main".to_owned(),
@@ -91,7 +92,14 @@ async fn push(runner: &RepositoryRunner, after: &str) -> anyhow::Result<Duration
     let now = SystemClock.now();
     let attempt = Attempt::first(Lane::Repositories, Envelope::new(source, now, event), None, now);
     let began = Instant::now();
-    let ends = runner.run(&[attempt]).await;
+    let attempts = [attempt];
+    let leases = HeldLeases::acquire(store.clone(), runner.leases(&attempts), LEASE, Duration::ZERO);
+    let leases = leases.await?.context("nobody else is here")?;
+    let deadline = tokio::time::Instant::now() + LEASE;
+    let context = RunContext::new(&leases, &**store, deadline);
+    let ends = runner.run(&context, &attempts).await;
+    drop(context);
+    leases.release().await;
     let took = began.elapsed();
     let [RunEnd::Committed(row)] = &ends[..] else {
         anyhow::bail!("{ends:?}");
@@ -107,7 +115,7 @@ async fn push(runner: &RepositoryRunner, after: &str) -> anyhow::Result<Duration
     Ok(took)
 }
 
-/// What cannot be avoided: fetch, and list the tree.
+/// The unavoidable part: fetches and lists the tree.
 fn git_alone(bare: &std::path::Path) -> anyhow::Result<Duration> {
     let began = Instant::now();
     for arguments in [
@@ -124,7 +132,7 @@ fn git_alone(bare: &std::path::Path) -> anyhow::Result<Duration> {
     Ok(began.elapsed())
 }
 
-/// The first commit, as `git fast-import` reads it.
+/// The first commit, as input of `git fast-import`.
 fn first(files: u32) -> String {
     let header = "blob\nmark :1\ndata 16\ndns_servers: []\n\ncommit refs/heads/main\ncommitter n <n@example.org> 1 +0000\ndata 1\nx\n";
     let lines = (0..files).map(|number| format!("M 100644 :1 devices/host{number}/base_system.yml\n"));

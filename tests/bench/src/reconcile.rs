@@ -1,4 +1,4 @@
-//! A reconcile pass over a large store with nothing due, against one question to the database.
+//! Measures a reconcile pass over a large store with nothing due, against one query to the database.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,18 +6,17 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use lockstep_bus::Bus;
 use lockstep_bus::amqp::{AmqpBus, AmqpOptions};
-use lockstep_clock::SystemClock;
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
-use lockstep_worker::reconcile::{Reconcile, RequeuedDeadLetters};
-use lockstep_worker::runtime::{HeldLease, Leadership};
+use lockstep_worker::reconcile::{OverdueFollowUps, Reconcile};
+use lockstep_worker::runtime::{HeldLeases, Leadership, REPUBLISH_AFTER};
 
 use crate::scene::{Host, Scene};
 use crate::table::{Goal, Row, Table, median};
 
-/// Messages that were worked.
+/// Number of processed messages.
 const INBOX: i64 = 1_000_000;
-/// Dead letters, none of them requeued.
-const LETTERS: i64 = 10_000;
+/// Number of dead letters, none of them requeued.
+const DEAD_LETTERS: i64 = 10_000;
 /// Passes of one round.
 const PASSES: u32 = 50;
 
@@ -27,25 +26,25 @@ const FILL_INBOX: &str = "\
         'lockstep.event.applied', repeat('x', 150) \
     FROM generate_series(1, $1::bigint) AS number";
 
-const FILL_LETTERS: &str = "\
+const FILL_DEAD_LETTERS: &str = "\
     INSERT INTO dead_letter (source, id, redrive_count, lane, kind, code, reason, attempts, first_at, died_at, body, properties, state) \
     SELECT 'urn:example:netbox', number::text, 0, 'events', 'lockstep.interface.updated', 'unknown-device', 'x', 1, \
         now(), now(), convert_to(repeat('x', 400), 'UTF8'), '{}', 'dead' \
     FROM generate_series(1, $1::bigint) AS number";
 
-/// Measures both in turn.
+/// Measures both alternately.
 ///
 /// # Errors
-/// A server refuses, or something was due.
+/// A server rejects a request, or something was due.
 pub(crate) async fn measure(host: &Host, rounds: u32, table: &mut Table) -> anyhow::Result<()> {
     let scene = host.scene(1).await?;
     fill(&scene).await?;
     let store = PostgresStore::connect(PostgresOptions::new(scene.schema.url()))?;
     let bus: Arc<dyn Bus> = AmqpBus::connect(AmqpOptions::new(scene.vhost.url())).await?;
     let every = Duration::from_mins(1);
-    let dead_letters = RequeuedDeadLetters::new(store.clone(), bus.clone(), Arc::new(SystemClock), every);
-    let reconcile = Reconcile::new(vec![Arc::new(dead_letters)]);
-    let lease = HeldLease::acquire(store, "reconcile", every, Duration::ZERO);
+    let follow_ups = OverdueFollowUps::new(store.clone(), bus.clone(), REPUBLISH_AFTER);
+    let reconcile = Reconcile::new(vec![Arc::new(follow_ups)]);
+    let lease = HeldLeases::acquire(store, ["follow-ups".to_owned()], every, Duration::ZERO);
     let lease = lease.await?.context("nobody else is here")?;
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     for round in 1..=rounds {
@@ -54,7 +53,7 @@ pub(crate) async fn measure(host: &Host, rounds: u32, table: &mut Table) -> anyh
         for _ in 0..PASSES {
             let pass = reconcile.pass(&Leadership::new(&lease)).await;
             ensure!(!pass.cut && pass.failed.is_empty(), "{pass:?}");
-            ensure!(pass.repaired == [("dead-letter", 0)], "{pass:?}");
+            ensure!(pass.repaired == [("follow-up", 0)], "{pass:?}");
         }
         let took = began.elapsed() / PASSES;
         eprintln!("reconcile, round {round}: a question {question:?}, a pass {took:?}");
@@ -76,14 +75,14 @@ pub(crate) async fn measure(host: &Host, rounds: u32, table: &mut Table) -> anyh
 async fn fill(scene: &Scene) -> anyhow::Result<()> {
     let client = scene.schema.connect().await?;
     client.execute(FILL_INBOX, &[&INBOX]).await?;
-    client.execute(FILL_LETTERS, &[&LETTERS]).await?;
-    // Each by itself: a vacuum is no part of a transaction.
+    client.execute(FILL_DEAD_LETTERS, &[&DEAD_LETTERS]).await?;
+    // One statement each, because VACUUM cannot run inside a transaction.
     client.batch_execute("VACUUM ANALYZE inbox").await?;
     client.batch_execute("VACUUM ANALYZE dead_letter").await?;
     Ok(client.batch_execute("CHECKPOINT").await?)
 }
 
-/// The time of a question that touches nothing.
+/// The time of a query that reads no table.
 async fn question(scene: &Scene) -> anyhow::Result<Duration> {
     let client = scene.schema.connect().await?;
     let select = client.prepare("SELECT 1").await?;

@@ -1,4 +1,4 @@
-//! Throughput while what is old is being deleted, against throughput without.
+//! Measures throughput while old rows are deleted, against throughput without deletion.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,13 +7,13 @@ use anyhow::{Context, ensure};
 use lockstep_clock::SystemClock;
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_worker::retention::{Deleted, Keep, RetentionSweep};
-use lockstep_worker::runtime::{HeldLease, Leadership};
+use lockstep_worker::runtime::{HeldLeases, Leadership};
 
 use crate::meter::Measured;
 use crate::scene::{Host, Role, Scene};
 use crate::table::{Goal, Row, Table, median};
 
-/// Rows to delete: more than can be while the events are worked. Dead ones, so that those applied are the new ones.
+/// Rows to delete: more than can be deleted while the events are processed. Their state is `dead`, so every applied row is new.
 const FILL: &str = "\
     INSERT INTO inbox (source, id, kind, digest, state, at, result_type, result) \
     SELECT 'urn:example:old', gen_random_uuid()::text, 'lockstep.interface.updated', sha256(number::text::bytea), 'dead', \
@@ -23,10 +23,10 @@ const FILL: &str = "\
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// Measures both in turn.
+/// Measures both alternately.
 ///
 /// # Errors
-/// A server refuses, or nothing was deleted while the events were worked.
+/// A server rejects a request, or nothing was deleted while the events were processed.
 pub(crate) async fn measure(
     host: &Host,
     (events, devices): (u32, u32),
@@ -57,7 +57,7 @@ pub(crate) async fn measure(
     Ok(())
 }
 
-/// A place with as much to delete, whether or not it will be.
+/// A scene with old rows, whether or not they will be deleted.
 async fn filled(host: &Host, events: u32, devices: u32) -> anyhow::Result<Scene> {
     let scene = host.scene(devices).await?;
     let client = scene.schema.connect().await?;
@@ -68,16 +68,16 @@ async fn filled(host: &Host, events: u32, devices: u32) -> anyhow::Result<Scene>
     Ok(scene)
 }
 
-/// Works the events, and deletes all the while.
+/// Processes the events and deletes old rows at the same time.
 async fn deleting(scene: &Scene, events: u32) -> anyhow::Result<(Measured, u64)> {
     let store = PostgresStore::connect(PostgresOptions::new(scene.schema.url()))?;
-    let lease = HeldLease::acquire(
+    let lease = HeldLeases::acquire(
         store.clone(),
-        "retention",
+        ["retention".to_owned()],
         Duration::from_secs(15),
         Duration::ZERO,
     );
-    let lease = lease.await?.context("nobody else is here")?;
+    let lease = lease.await?.context("another owner has the lease")?;
     let sweep = RetentionSweep {
         store,
         clock: Arc::new(SystemClock),
@@ -95,7 +95,7 @@ async fn deleting(scene: &Scene, events: u32) -> anyhow::Result<(Measured, u64)>
         tokio::select! {
             swept = sweeping => {
                 swept?;
-                anyhow::bail!("all was deleted before the events were worked: there were too few old rows");
+                anyhow::bail!("all old rows were deleted before the events were processed: there were too few");
             }
             measured = worker.measured() => measured?,
         }

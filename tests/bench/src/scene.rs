@@ -1,4 +1,4 @@
-//! The servers of a bench, and a fresh place on them for each measurement.
+//! The servers of the bench, and a new virtual host and schema for each measurement.
 
 use std::process::Stdio;
 
@@ -15,7 +15,7 @@ use crate::messages;
 use crate::meter::{Measured, Servers};
 use crate::processes;
 
-/// A broker and a database of our own.
+/// The private broker and database of the bench.
 pub(crate) struct Host {
     broker: Broker,
     database: Database,
@@ -54,10 +54,10 @@ impl Host {
         })
     }
 
-    /// A fresh place, with so many devices, managed and synchronized.
+    /// Creates a virtual host and a schema with this number of devices, managed and synchronized.
     ///
     /// # Errors
-    /// A server refuses.
+    /// A server rejects a request.
     pub(crate) async fn scene(&self, devices: u32) -> anyhow::Result<Scene> {
         let scene = Scene {
             vhost: self.broker.vhost().await?,
@@ -87,7 +87,7 @@ impl Scene {
             )
             .await?;
         client.batch_execute("VACUUM ANALYZE device").await?;
-        // So that no measurement pays for what was written before it.
+        // Later measurements do not pay for the writes of this one.
         client.batch_execute("CHECKPOINT").await?;
         Ok(())
     }
@@ -95,7 +95,7 @@ impl Scene {
     /// Fills the lane `events`.
     ///
     /// # Errors
-    /// The broker refuses.
+    /// The broker rejects a message.
     pub(crate) async fn publish_events(&self, count: u32) -> anyhow::Result<()> {
         let bus = AmqpBus::connect(AmqpOptions::new(self.vhost.url())).await?;
         let run = messages::run();
@@ -105,10 +105,10 @@ impl Scene {
         Ok(())
     }
 
-    /// Checks that each of so many events was applied, once, and that its cause was written.
+    /// Checks that each event was applied once and that its cause was written.
     ///
     /// # Errors
-    /// It was not so.
+    /// A row is missing or was written twice.
     pub(crate) async fn check(&self, count: u32) -> anyhow::Result<()> {
         let client = self.schema.connect().await?;
         let count = i64::from(count);
@@ -129,7 +129,7 @@ impl Scene {
         Ok(())
     }
 
-    /// Starts this program again, in one of its hidden roles.
+    /// Starts this program again with one of its hidden commands.
     ///
     /// # Errors
     /// It cannot be started.
@@ -155,10 +155,10 @@ impl Scene {
         Ok(Worker(command.spawn()?))
     }
 
-    /// Waits until somebody reads the lane `events`.
+    /// Waits until the lane `events` has a consumer.
     ///
     /// # Errors
-    /// Nobody does.
+    /// No consumer appears in time.
     pub(crate) async fn consumed(&self) -> anyhow::Result<()> {
         let connection = crate::bare::connect(&self.vhost.url()).await?;
         let channel = connection.create_channel().await?;
@@ -177,7 +177,7 @@ impl Scene {
                 .await
                 .map_err(|error| error.to_string())?;
             match queue.consumer_count() {
-                0 => Err("there is none".to_owned()),
+                0 => Err("no consumer".to_owned()),
                 _ => Ok(()),
             }
         })
@@ -187,21 +187,21 @@ impl Scene {
     }
 }
 
-/// Who works.
+/// The contender that processes the messages.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Role {
     Bare { linger: u64, ahead: usize },
     Lockstep,
 }
 
-/// A process of this program that works.
+/// A worker process of this program.
 pub(crate) struct Worker(Child);
 
 impl Worker {
-    /// Waits for its end, and what it measured.
+    /// Waits for its end and returns its measurement.
     ///
     /// # Errors
-    /// It failed.
+    /// The process failed.
     pub(crate) async fn measured(self) -> anyhow::Result<Measured> {
         let output = self.0.wait_with_output().await?;
         ensure!(output.status.success(), "a worker failed");

@@ -1,4 +1,5 @@
-//! A sweep of CloudVision tasks against what the latency of its requests allows, and against the article's script.
+//! Measures a sweep of CloudVision tasks against the lower bound set by the latency of its requests, and against the article's
+//! script.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,29 +20,29 @@ use crate::table::{Goal, Row, Table, median};
 const LATENCY: Duration = Duration::from_millis(50);
 const CONCURRENCY: u16 = 32;
 
-/// One sweep in a process of its own, so that its memory can be told from the simulator's.
+/// One sweep in its own process, so that its memory is measured apart from the simulator's.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Sweep {
-    /// Where CloudVision is.
+    /// URLs of the CloudVision nodes.
     address: SocketAddr,
-    /// The certificate of its authority.
+    /// File with the certificate of its authority.
     ca_file: PathBuf,
 }
 
-/// What it took.
+/// The measurement of a sweep.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub(crate) struct Swept {
     seconds: f64,
     listed: u32,
     cancelled: u32,
-    /// The most memory it had, in MiB.
+    /// Peak memory of the process, in MiB.
     peak_mib: f64,
 }
 
 /// Sweeps once, with the defaults of the command line.
 ///
 /// # Errors
-/// CloudVision cannot be used.
+/// CloudVision does not answer as expected.
 pub(crate) async fn run(arguments: Sweep) -> anyhow::Result<Swept> {
     let usual = Options::default();
     let options = ClientOptions {
@@ -84,7 +85,7 @@ pub(crate) async fn run(arguments: Sweep) -> anyhow::Result<Swept> {
 
 #[expect(clippy::disallowed_methods, reason = "the bench has a client of its own")]
 fn http(ca: &[u8]) -> anyhow::Result<reqwest::Client> {
-    // It fails where it was done before.
+    // It fails if a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Ok(reqwest::Client::builder()
         .tls_certs_only(reqwest::Certificate::from_pem_bundle(ca)?)
@@ -101,10 +102,10 @@ fn peak_mib() -> anyhow::Result<f64> {
     Ok(kib / 1024.0)
 }
 
-/// Adds the rows about sweeps.
+/// Adds the rows of sweeps.
 ///
 /// # Errors
-/// A sweep fails, or leaves something undone.
+/// A sweep fails or leaves an empty task.
 pub(crate) async fn measure(tasks: usize, rounds: u32, table: &mut Table) -> anyhow::Result<()> {
     let (mut rates, mut ideals, mut scripts) = (Vec::new(), Vec::new(), Vec::new());
     let mut small = Vec::new();
@@ -112,7 +113,7 @@ pub(crate) async fn measure(tasks: usize, rounds: u32, table: &mut Table) -> any
         let (swept, requests) = one(tasks, LATENCY).await?;
         let rate = |time: f64| f64::from(swept.listed) / time;
         let ideal = f64::from(requests) * LATENCY.as_secs_f64() / f64::from(CONCURRENCY);
-        // Login, list, version, a check for each task, a cancel for each empty one; one at a time.
+        // Sequential: login, list, version, one check per task, one cancel per empty task.
         let script = f64::from(3 + swept.listed + swept.cancelled) * LATENCY.as_secs_f64();
         eprintln!("sweep, round {round}: {swept:?}, {requests} requests, ideal {ideal:.2} s");
         rates.push(rate(swept.seconds));
@@ -148,14 +149,14 @@ pub(crate) async fn measure(tasks: usize, rounds: u32, table: &mut Table) -> any
     Ok(())
 }
 
-/// How much more memory ten times the tasks may take: the inventory is one answer with a row for each device.
+/// How much more memory ten times the tasks may take. The inventory is one response with a row per device.
 const MORE_MIB: f64 = 48.0;
 
-/// One sweep, and how many requests it made.
+/// Runs one sweep and counts its requests.
 async fn one(tasks: usize, latency: Duration) -> anyhow::Result<(Swept, u32)> {
     let scenario = Scenario::many(tasks, 10).tuned(|knobs| knobs.latency = latency);
     let simulator = CvpSimulator::start(scenario, Options::default()).await?;
-    // One finished change control, as any cluster has that ever did something.
+    // One finished change control, as on any cluster in use.
     simulator.edit(|world| {
         world.attach("1", "cc1");
         world.change_controls[0].status = Some(lockstep_simulators::cvp::ChangeControlStatus::Completed);

@@ -1,18 +1,18 @@
-//! What is printed: rows with a goal, and what the CPU did meanwhile.
+//! The printed tables: rows with a goal, and the CPU time of each contender.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// How a figure of ours relates to the other's.
+/// The goal of a figure, relative to the other contender's.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Goal {
-    /// Ours over the other's, at least.
+    /// Lowest allowed ratio of ours to the other's.
     Times(f64),
-    /// Ours over the other's, at most.
+    /// Highest allowed ratio of ours to the other's.
     AtMost(f64),
-    /// Ours less the other's, at most.
+    /// Highest allowed difference between ours and the other's.
     Plus(f64),
 }
 
@@ -56,7 +56,7 @@ impl Row {
     }
 }
 
-/// What one contender used of the CPU, in microseconds a message.
+/// The CPU time of one contender, in microseconds per message.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct CpuRow {
     pub(crate) who: &'static str,
@@ -69,7 +69,7 @@ pub(crate) struct CpuRow {
     pub(crate) database: f64,
 }
 
-/// All that was measured.
+/// All measurements.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Table {
     pub(crate) rows: Vec<Row>,
@@ -131,7 +131,7 @@ impl fmt::Display for Table {
     }
 }
 
-/// The middle one; of an even number, the mean of the two in the middle.
+/// The median; of an even number of values, the mean of the two in the middle.
 pub(crate) fn median(mut all: Vec<f64>) -> f64 {
     all.sort_unstable_by(f64::total_cmp);
     let middle = all.len() / 2;

@@ -1,24 +1,24 @@
-//! Events → flags in PostgreSQL → confirmed results, in turns with those that do less or do it otherwise.
+//! Measures throughput from events to flags in PostgreSQL to confirmed results, alternately for each contender.
 
 use crate::celery::Celery;
 use crate::meter::Measured;
 use crate::scene::{Host, Role};
 use crate::table::{CpuRow, Goal, Row, Table, median};
 
-/// How much work.
+/// The size of the measurement.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sizes {
     pub(crate) events: u32,
-    /// None at all leaves Celery out.
+    /// Number of events for Celery; 0 leaves it out.
     pub(crate) celery_events: u32,
     pub(crate) devices: u32,
     pub(crate) rounds: u32,
 }
 
-/// Adds the rows about throughput.
+/// Adds the rows of throughput.
 ///
 /// # Errors
-/// A server or a contender fails, or left something undone.
+/// A server or a contender fails, or an event was not processed.
 pub(crate) async fn measure(host: &Host, sizes: Sizes, table: &mut Table) -> anyhow::Result<()> {
     let celery = match sizes.celery_events {
         0 => None,

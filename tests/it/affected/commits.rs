@@ -1,32 +1,32 @@
-//! What two commits of a repository differ in, and what is wrong with the second one.
+//! `lockstep affected` on two commits: which devices their difference concerns, and which files of the second one are invalid.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::repository::{Entry, Repository, affected};
-use super::{FILE, FLEET, GROUPS, NTP, judged, stderr};
+use super::{FILE, FLEET, GROUPS, NTP, run_json, stderr};
 
 #[test]
-fn what_two_commits_differ_in_decides() -> Result<()> {
+fn the_difference_of_two_commits_decides() -> Result<()> {
     let d1: Entry<'_> = (FILE, b"devices/d1/base_system.yml", NTP);
     let commit = "0123456789abcdef0123456789abcdef01234567";
     let table: [(&[Entry<'_>], &[Entry<'_>], &str); 18] = [
         (&[d1], &[d1], ""),
         (&[], &[d1], "d1"),
-        // A rename, which git would tell as one path.
+        // A rename, which git could report as one path.
         (&[d1], &[(FILE, b"devices/d2/base_system.yml", NTP)], "d1 d2"),
         (
             &[(FILE, b"access/a.yml", NTP)],
             &[(FILE, b"dist/a.yml", NTP)],
             "a1 a2 d1 d2",
         ),
-        // Names that trip a split at white space, and git's quoting.
+        // Names that break splitting at white space or git's quoting.
         (&[], &[(FILE, b"devices/d2/x global/y.txt", "")], "d2"),
         (&[], &[(FILE, b"devices/d1/x\nglobal/y.txt", "")], "d1"),
         (&[], &[(FILE, "devices/d1/räume.yml".as_bytes(), NTP)], "d1"),
         (&[], &[(FILE, b"devices/d1/\xff\xfe.txt", "")], "d1"),
         (&[], &[(FILE, b"devices/d1/\"quoted\".txt", "")], "d1"),
-        // Kinds of entries.
+        // Modes of entries.
         (&[d1], &[("100755", d1.1, NTP)], "d1"),
         (
             &[d1],
@@ -84,7 +84,7 @@ fn what_two_commits_differ_in_decides() -> Result<()> {
             "--inventory",
             "fleet.yml",
         ];
-        let (code, value, stderr) = judged(folder.path(), &arguments)?;
+        let (code, value, stderr) = run_json(folder.path(), &arguments)?;
         ensure!(code == Some(0), "{new:?}: {stderr}");
         ensure!(names(&value["devices"]) == expected, "{old:?} {new:?}: {value}");
     }
@@ -92,7 +92,7 @@ fn what_two_commits_differ_in_decides() -> Result<()> {
 }
 
 #[test]
-fn broken_settings_are_told_with_their_places() -> Result<()> {
+fn invalid_settings_are_reported_with_their_positions() -> Result<()> {
     let repository = Repository::new()?;
     repository.commit(&[(FILE, b"access/a.yml", NTP)])?;
     repository.commit(&[
@@ -116,7 +116,7 @@ fn broken_settings_are_told_with_their_places() -> Result<()> {
         "--to",
         "main",
     ];
-    let (code, value, stderr) = judged(repository.path(), &arguments)?;
+    let (code, value, stderr) = run_json(repository.path(), &arguments)?;
     ensure!(code == Some(1), "{code:?}");
     for expected in [
         "access/a.yml:1:1: unknown key ntp_server; did you mean ntp_servers?\n",
@@ -130,7 +130,7 @@ fn broken_settings_are_told_with_their_places() -> Result<()> {
     ensure!(value["devices"] == json!([]) && value["problems"].as_array().is_some_and(|all| all.len() == 4));
     let first = json!({"file": "access/a.yml", "line": 1, "column": 1, "reason": "unknown key ntp_server; did you mean ntp_servers?"});
     ensure!(value["problems"][0] == first, "{value}");
-    // The way back is no problem: what is broken goes away.
+    // The opposite direction has no problems: the invalid files are removed.
     let back = [
         "--repository",
         "settings",
@@ -141,7 +141,7 @@ fn broken_settings_are_told_with_their_places() -> Result<()> {
         "--to",
         "main~1",
     ];
-    let (code, value, stderr) = judged(repository.path(), &back)?;
+    let (code, value, stderr) = run_json(repository.path(), &back)?;
     ensure!(code == Some(0), "{stderr}");
     ensure!(
         value["device_types"] == json!(["ACCESS", "CORE", "DIST"]),
@@ -151,7 +151,7 @@ fn broken_settings_are_told_with_their_places() -> Result<()> {
 }
 
 #[test]
-fn a_hook_of_another_repository_does_not_lead_astray() -> Result<()> {
+fn environment_variables_of_a_git_hook_are_ignored() -> Result<()> {
     let (here, elsewhere) = (Repository::new()?, Repository::new()?);
     here.commit(&[])?;
     here.commit(&[(FILE, b"devices/d1/x.txt", "")])?;
@@ -179,7 +179,7 @@ fn a_hook_of_another_repository_does_not_lead_astray() -> Result<()> {
     Ok(())
 }
 
-/// More than a pipe holds, in both directions.
+/// More data than a pipe buffers, in both directions.
 #[test]
 fn many_files_are_read_in_one_go() -> Result<()> {
     let repository = Repository::new()?;
@@ -194,7 +194,7 @@ fn many_files_are_read_in_one_go() -> Result<()> {
             )
         })
         .collect();
-    // One commit without git processes a file each.
+    // One commit by one git process, instead of one process per file.
     let mut stream = b"commit refs/heads/main\ncommitter x <x@example.org> 0 +0000\ndata 1\nx\n".to_vec();
     for (path, text) in &files {
         stream.extend_from_slice(format!("M 100644 inline {path}\ndata {}\n{text}\n", text.len()).as_bytes());
@@ -212,7 +212,7 @@ fn many_files_are_read_in_one_go() -> Result<()> {
         "--to",
         "main",
     ];
-    let (code, value, stderr) = judged(repository.path(), &arguments)?;
+    let (code, value, stderr) = run_json(repository.path(), &arguments)?;
     ensure!(code == Some(0), "{stderr}");
     ensure!(value["devices"].as_array().map(Vec::len) == Some(3000));
     Ok(())

@@ -1,4 +1,4 @@
-//! `docs/affected.md`: its commands, run as they stand there.
+//! Runs the commands of `docs/affected.md` as they are written there.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -20,7 +20,7 @@ fn page() -> Result<String> {
     std::fs::read_to_string(file).context("cannot read docs/affected.md")
 }
 
-/// The blocks of the page in a language.
+/// The code blocks of the page in this language.
 fn blocks(page: &str, language: &str) -> Vec<String> {
     let opening = format!("```{language}\n");
     let blocks = page.split(&opening).skip(1);
@@ -29,7 +29,7 @@ fn blocks(page: &str, language: &str) -> Vec<String> {
         .collect()
 }
 
-/// A clone in which `main` is one commit behind a merged change, as CI checks it out.
+/// A clone as CI checks it out: `main` is one commit behind the merged change.
 fn clone(change: &str) -> Result<(Repository, tempfile::TempDir, String)> {
     let origin = Repository::new()?;
     let groups = "groups: [{group: {name: EDGE, regex: edge-, group_priority: 9}}]\n";
@@ -45,7 +45,7 @@ fn clone(change: &str) -> Result<(Repository, tempfile::TempDir, String)> {
     let folder = tempfile::tempdir()?;
     let to = folder.path().to_str().context("a path")?;
     origin.git(&["clone", "--quiet", ".", to], b"")?;
-    // What `main` is for somebody who works on a branch.
+    // `main` of a developer who works on a branch.
     let detach = Command::new("git")
         .args(["-C", to, "checkout", "--quiet", "--detach"])
         .status()?;

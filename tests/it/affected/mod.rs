@@ -26,7 +26,7 @@ const FILE: &str = "100644";
 const GROUPS: &str = "groups: [{group: {name: SECOND, regex: '.*2', group_priority: 7}}]\n";
 
 /// Runs the command and reads its JSON. The problems go to stderr too.
-fn judged(folder: &Path, arguments: &[&str]) -> Result<(Option<i32>, Value, String)> {
+fn run_json(folder: &Path, arguments: &[&str]) -> Result<(Option<i32>, Value, String)> {
     let output = affected(folder, &[arguments, &["--json"]].concat(), &[])?;
     let stderr = String::from_utf8(output.stderr)?;
     let value = serde_json::from_slice(&output.stdout).with_context(|| stderr.clone())?;
@@ -38,7 +38,7 @@ fn stderr(output: &Output) -> String {
 }
 
 #[test]
-fn a_bound_on_devices_decides_the_exit_code() -> Result<()> {
+fn the_device_limit_decides_the_exit_code() -> Result<()> {
     let folder = tempfile::tempdir()?;
     std::fs::write(folder.path().join("fleet.yml"), FLEET)?;
     let ask = |most: &str| {
@@ -76,7 +76,7 @@ fn a_bound_on_devices_decides_the_exit_code() -> Result<()> {
 }
 
 #[test]
-fn paths_alone_will_do() -> Result<()> {
+fn paths_alone_are_enough() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let write = |path: &str, text: &str| {
         let file = folder.path().join(path);
@@ -135,7 +135,7 @@ fn paths_alone_will_do() -> Result<()> {
     ];
     for (line, expected_code, expected) in table {
         let arguments: Vec<&str> = ["--repository"].into_iter().chain(line.split(' ')).collect();
-        let (code, value, stderr) = judged(folder.path(), &arguments)?;
+        let (code, value, stderr) = run_json(folder.path(), &arguments)?;
         ensure!(code == Some(expected_code), "{line}: {stderr}");
         for (key, expected) in expected.as_object().context("a map")? {
             ensure!(value[key] == *expected, "{line}: {key}: {value}");
@@ -145,7 +145,7 @@ fn paths_alone_will_do() -> Result<()> {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused_with_what_to_do() -> Result<()> {
+fn invalid_arguments_are_rejected_with_advice() -> Result<()> {
     let repository = Repository::new()?;
     repository.commit(&[(FILE, b"access/a.yml", NTP)])?;
     std::fs::write(
@@ -208,13 +208,13 @@ fn what_makes_no_sense_is_refused_with_what_to_do() -> Result<()> {
     for (line, code, expected) in table {
         let arguments: Vec<&str> = line.split(' ').collect();
         let output = affected(repository.path(), &arguments, &[])?;
-        let said = stderr(&output);
+        let errors = stderr(&output);
         ensure!(
             output.status.code() == Some(code),
-            "{line}: {} {said}",
+            "{line}: {} {errors}",
             output.status
         );
-        ensure!(said.contains(expected), "{line}: {said}");
+        ensure!(errors.contains(expected), "{line}: {errors}");
         ensure!(output.stdout.is_empty(), "{line}");
     }
     ensure!(!repository.path().join("written").exists());

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 /// An entry of a tree: mode, path, content. A submodule's content is the commit.
 pub(super) type Entry<'a> = (&'a str, &'a [u8], &'a str);
 
-/// A bare repository, whose trees are written entry by entry: paths may be any bytes.
+/// A bare repository whose trees are written entry by entry, so that paths may be any bytes.
 pub(super) struct Repository(TempDir);
 
 impl Repository {
@@ -22,7 +22,7 @@ impl Repository {
         self.0.path()
     }
 
-    /// A commit of exactly these entries, at the tip of `main`.
+    /// Commits exactly these entries at the tip of `main` and returns the commit.
     pub(super) fn commit(&self, entries: &[Entry<'_>]) -> Result<String> {
         let mut index = Vec::new();
         for (mode, path, content) in entries {
@@ -46,7 +46,7 @@ impl Repository {
         Ok(commit)
     }
 
-    /// Runs git, and gives back what it prints.
+    /// Runs git and returns its output.
     pub(super) fn git(&self, arguments: &[&str], input: &[u8]) -> Result<String> {
         let mut command = Command::new("git");
         command.arg("-C").arg(self.path()).args(arguments);
@@ -67,8 +67,8 @@ impl Repository {
         let mut process = command.spawn().context("cannot run git")?;
         process.stdin.take().context("no input")?.write_all(input)?;
         let output = process.wait_with_output()?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "git {arguments:?}: {said}");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "git {arguments:?}: {errors}");
         Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
     }
 }

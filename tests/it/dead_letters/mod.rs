@@ -1,4 +1,4 @@
-//! Dead letters as an operator meets them: found, looked at, requeued, dropped.
+//! Dead letters on the command line: listed, shown, requeued, dropped.
 
 mod reading;
 mod settling;
@@ -13,23 +13,23 @@ use crate::system::{Ground, PATIENCE, Process, Scene};
 
 const TOKEN: &str = "a-token-of-alice";
 
-/// An operator at a terminal, with all there is to run.
+/// An operator at a terminal, and the processes of a running system.
 struct Operator {
     scene: Scene,
     environment: Vec<(String, String)>,
     processes: Vec<Process>,
 }
 
-/// What a command came to.
+/// The output of a command.
 #[derive(Debug)]
-struct Said {
+struct CommandOutput {
     code: Option<i32>,
     stdout: String,
     stderr: String,
 }
 
 impl Operator {
-    /// Starts what there is to run, and waits until it answers.
+    /// Starts the processes of a scene and waits until the console answers.
     async fn in_the(scene: Scene, ground: Ground) -> Result<Self> {
         let mut operator = Self {
             scene,
@@ -55,8 +55,8 @@ impl Operator {
         }
         operator.processes.push(operator.scene.worker(&[])?);
         wait::until("the console to answer", PATIENCE, async || {
-            match operator.types("devices list").await {
-                Ok(said) if said.code == Some(0) => Ok(()),
+            match operator.run("devices list").await {
+                Ok(output) if output.code == Some(0) => Ok(()),
                 other => Err(format!("{other:?}")),
             }
         })
@@ -68,33 +68,33 @@ impl Operator {
         Self::in_the(Scene::new(ground).await?, ground).await
     }
 
-    /// Runs a command, of which no argument has a blank in it.
-    async fn types(&self, line: &str) -> Result<Said> {
+    /// Runs a command. Its arguments are separated by blanks and contain none.
+    async fn run(&self, line: &str) -> Result<CommandOutput> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lockstep"));
         command.args(line.split(' ')).current_dir(self.scene.folder());
         command.envs(self.environment.iter().cloned());
         let output: Output = tokio::task::spawn_blocking(move || command.output()).await??;
-        Ok(Said {
+        Ok(CommandOutput {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout)?,
             stderr: String::from_utf8(output.stderr)?,
         })
     }
 
-    /// Runs a command that must end so, and gives what it printed.
-    async fn gets(&self, line: &str, code: i32) -> Result<Said> {
-        let said = self.types(line).await?;
-        ensure!(said.code == Some(code), "{line}: {said:?}");
-        Ok(said)
+    /// Runs a command that must end with this exit code, and returns its output.
+    async fn expect_exit(&self, line: &str, code: i32) -> Result<CommandOutput> {
+        let output = self.run(line).await?;
+        ensure!(output.code == Some(code), "{line}: {output:?}");
+        Ok(output)
     }
 
-    /// What a command that must succeed printed as JSON.
+    /// Runs a command that must succeed, and returns its JSON output.
     async fn json(&self, line: &str) -> Result<Value> {
-        let said = self.gets(&format!("{line} --json"), 0).await?;
-        serde_json::from_str(&said.stdout).with_context(|| format!("{line}: {said:?}"))
+        let output = self.expect_exit(&format!("{line} --json"), 0).await?;
+        serde_json::from_str(&output.stdout).with_context(|| format!("{line}: {output:?}"))
     }
 
-    /// The dead letters that nobody settled yet, the newest first.
+    /// The unsettled dead letters, newest first.
     async fn dead(&self) -> Result<Vec<Value>> {
         let list = self.json("dead list").await?;
         Ok(list.as_array().context("a list")?.clone())

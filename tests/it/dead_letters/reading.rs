@@ -1,11 +1,11 @@
-//! Lists and looks, of rows that were put into the table behind everybody's back.
+//! Lists and shows dead letters that the test inserts into the table directly.
 
 use anyhow::{Result, ensure};
 
 use super::Operator;
 use crate::system::{Ground, Scene};
 
-/// The columns that every row has alike.
+/// All columns. The first ones have the same value in each row.
 const COLUMNS: &str = "source, redrive_count, attempts, reason, place, properties, id, lane, kind, code, state, body, first_at, died_at";
 const ALIKE: &str =
     "'urn:test', 0, 1, 'no device is named sw9', '$.data.hostname', '{\"reply_to\": \"lockstep.reply.x\"}'";
@@ -36,7 +36,7 @@ const ROWS: [[&str; 5]; 4] = [
     ],
 ];
 
-/// Puts the rows there: they get the numbers from 1 on.
+/// Inserts the rows; their numbers begin with 1.
 async fn fill(scene: &Scene, ground: Ground) -> Result<()> {
     let insert =
         |blob: fn(&str) -> String, time: &str| {
@@ -61,7 +61,7 @@ async fn fill(scene: &Scene, ground: Ground) -> Result<()> {
     Ok(())
 }
 
-async fn what_died_is_listed_and_shown(ground: Ground) -> Result<()> {
+async fn dead_letters_are_listed_and_shown(ground: Ground) -> Result<()> {
     let scene = Scene::new(ground).await?;
     fill(&scene, ground).await?;
     let operator = Operator::in_the(scene, ground).await?;
@@ -76,7 +76,7 @@ async fn what_died_is_listed_and_shown(ground: Ground) -> Result<()> {
     for (flags, expected) in [
         ("", vec![3, 2, 1]),
         (" --all-states", vec![4, 3, 2, 1]),
-        (" --state worked", vec![4]),
+        (" --state processed", vec![4]),
         (" --code unknown-device", vec![1]),
         (" --lane events --limit 1", vec![2]),
         (" --type lockstep.rocket.launched", vec![3]),
@@ -85,7 +85,7 @@ async fn what_died_is_listed_and_shown(ground: Ground) -> Result<()> {
         let found = numbers(flags).await?;
         ensure!(found == expected, "dead list{flags}: {found:?}");
     }
-    let table = operator.gets("dead list --limit 2", 0).await?;
+    let table = operator.expect_exit("dead list --limit 2", 0).await?;
     let lines: Vec<&str> = table.stdout.lines().collect();
     ensure!(lines.len() == 3 && lines[0].starts_with("NUMBER"), "{table:?}");
     ensure!(
@@ -93,10 +93,10 @@ async fn what_died_is_listed_and_shown(ground: Ground) -> Result<()> {
         "{table:?}"
     );
     ensure!(table.stderr.contains("more than these 2"), "{table:?}");
-    let none = operator.gets("dead list --state dropped", 0).await?;
+    let none = operator.expect_exit("dead list --state dropped", 0).await?;
     ensure!(none.stderr.contains("no dead letter matches"), "{none:?}");
 
-    let shown = operator.gets("dead show 1", 0).await?.stdout;
+    let shown = operator.expect_exit("dead show 1", 0).await?.stdout;
     for expected in [
         "state         dead",
         "code          unknown-device",
@@ -106,14 +106,14 @@ async fn what_died_is_listed_and_shown(ground: Ground) -> Result<()> {
     ] {
         ensure!(shown.contains(expected), "{expected}: {shown}");
     }
-    let bytes = operator.gets("dead show 2", 0).await?.stdout;
+    let bytes = operator.expect_exit("dead show 2", 0).await?.stdout;
     ensure!(bytes.ends_with("in base64:)\nG1sySv8=\n"), "{bytes}");
     let json = operator.json("dead show 2").await?;
     ensure!(
         json["body_base64"] == "G1sySv8=" && json.get("body").is_none(),
         "{json}"
     );
-    let none = operator.gets("dead show 99", 1).await?;
+    let none = operator.expect_exit("dead show 99", 1).await?;
     ensure!(
         none.stderr.contains("no dead letter has the number \"99\""),
         "{none:?}"
@@ -122,11 +122,11 @@ async fn what_died_is_listed_and_shown(ground: Ground) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_died_is_listed_and_shown_on_servers() -> Result<()> {
-    what_died_is_listed_and_shown(Ground::Servers).await
+async fn dead_letters_are_listed_and_shown_on_servers() -> Result<()> {
+    dead_letters_are_listed_and_shown(Ground::Servers).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_died_is_listed_and_shown_embedded() -> Result<()> {
-    what_died_is_listed_and_shown(Ground::Embedded).await
+async fn dead_letters_are_listed_and_shown_embedded() -> Result<()> {
+    dead_letters_are_listed_and_shown(Ground::Embedded).await
 }

@@ -1,4 +1,4 @@
-//! Memory and disk alarms of the broker: the worker holds what it has, whoever asks is told, and all goes on afterwards.
+//! Memory and disk alarms of the broker: the worker keeps its messages, requests get an error, and work goes on afterwards.
 
 use anyhow::{Result, ensure};
 use lockstep_bus::Bus;
@@ -15,7 +15,7 @@ const FLEET: Load = Load {
     events: 0,
 };
 
-/// How to make an alarm, and how to end it.
+/// Commands that raise and clear an alarm.
 const ALARMS: [[[&str; 2]; 2]; 2] = [
     [
         ["set_vm_memory_high_watermark", "0"],
@@ -45,27 +45,27 @@ async fn private_memory_and_disk_alarms_begin_and_end() -> Result<()> {
 
     for [begin, end] in ALARMS {
         let before = sent.len();
-        // Work that nobody has begun when the alarm begins: it is for nobody to publish then.
+        // Published before the alarm begins, because publishing is impossible after that.
         worker.signal(Signal::STOP)?;
         more(&mut sent, &*bus).await?;
         broker.ctl(&begin).await?;
         worker.signal(Signal::CONT)?;
-        scene.oracle().worked_at_least(before + 1).await?;
-        // The broker tells of the alarm who publishes. It takes nothing, and answers nothing.
+        scene.oracle().processed_at_least(before + 1).await?;
+        // The broker reports the alarm only to connections that publish; it neither accepts nor confirms the message.
         let event = update(&hostname(0));
         let asking = tokio::spawn(post(console.clone(), String::from_utf8(event.encode())?));
-        let told = console.answers_readiness(503).await?;
-        ensure!(told["away"] == json!(["broker"]), "{told}");
-        // Each batch that is committed waits for its results to be confirmed.
+        let readiness = console.answers_readiness(503).await?;
+        ensure!(readiness["away"] == json!(["broker"]), "{readiness}");
+        // Each committed batch waits for the confirms of its results.
         let done = scene.oracle().records.processed().await?;
         ensure!(
             usize::try_from(done)? < sent.len(),
-            "the worker did not wait: {done} of {} messages are worked",
+            "the worker did not wait: {done} of {} messages are processed",
             sent.len()
         );
         broker.ctl(&end).await?;
         console.ready().await?;
-        // What was asked meanwhile is accepted now, or was refused and is asked again: it is the same message.
+        // The request made meanwhile was accepted, or was refused and is repeated as the same message.
         let (status, said) = asking.await??;
         ensure!(matches!(status, 202 | 503), "{status} {said}");
         bus.publish(vec![outgoing(&event)]).await?;
@@ -74,7 +74,7 @@ async fn private_memory_and_disk_alarms_begin_and_end() -> Result<()> {
     }
     serving.stop().await?;
     worker.stop().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 async fn post(console: Server, body: String) -> Result<(u16, Value)> {

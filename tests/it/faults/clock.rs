@@ -1,5 +1,5 @@
-//! Workers whose wall clocks are wrong: nothing dies, nothing is doubled, and state keeps its order. What wrong clocks do
-//! to leases is in `repositories/clocks.rs`.
+//! Workers with wrong wall clocks: no message is dead-lettered or applied twice, and states keep their order. What
+//! wrong clocks do to leases is in `repositories/clocks.rs`.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ const FLEET: Load = Load {
     events: 0,
 };
 
-/// Which share of the inbox was written by a clock that is an hour ahead, and by one that is an hour behind.
+/// Counts inbox rows whose time is more than half an hour ahead, and more than half an hour behind.
 async fn wrong_rows(schema: &Schema) -> Result<(i64, i64)> {
     let count = "SELECT count(*) FILTER (WHERE at > now() + interval '30 min'), \
                  count(*) FILTER (WHERE at < now() - interval '30 min') FROM inbox";
@@ -31,7 +31,7 @@ async fn wrong_rows(schema: &Schema) -> Result<(i64, i64)> {
     Ok((row.get(0), row.get(1)))
 }
 
-/// Publishes more events of the fleet, and waits until they are worked.
+/// Publishes more events about the fleet and waits until they are processed.
 async fn more(scene: &Scene, sent: &mut Sent, bus: &dyn Bus) -> Result<()> {
     let updates = Load { events: 200, ..FLEET }.updates();
     bus.publish(updates.iter().map(outgoing).collect()).await?;
@@ -42,8 +42,8 @@ async fn more(scene: &Scene, sent: &mut Sent, bus: &dyn Bus) -> Result<()> {
     scene.oracle().processed(sent).await
 }
 
-/// Whether a worker worked something while its clock was ahead, right, behind: it says when it did.
-fn worked_with(worker: &Process) -> Result<(bool, bool, bool)> {
+/// Whether a worker processed messages while its clock was ahead, right, behind; taken from the times in its log.
+fn processed_with_clock(worker: &Process) -> Result<(bool, bool, bool)> {
     let now = SystemClock.now();
     let (ahead, behind) = (now.checked_add(30.minutes())?, now.checked_sub(30.minutes())?);
     let log = worker.log()?;
@@ -59,11 +59,11 @@ fn worked_with(worker: &Process) -> Result<(bool, bool, bool)> {
     ))
 }
 
-/// Workers say what they work.
+/// Makes workers log each processed message.
 const VERBOSE: (&str, &str) = ("LOCKSTEP__LOG__FILTER", "info,lockstep_worker=debug");
 
-/// Workers whose clocks are an hour behind, right, and an hour ahead. They take few messages at a time, so that all of
-/// them get some.
+/// Starts workers whose clocks are an hour behind, right, and an hour ahead. Their prefetch is small, so that all of
+/// them get messages.
 async fn workers(scene: &Scene) -> Result<Vec<Process>> {
     let few = ("LOCKSTEP__WORKER__PREFETCH", "5");
     let clocks = [wrong_by("-3600"), wrong_by("+0"), wrong_by("+3600")];
@@ -73,26 +73,29 @@ async fn workers(scene: &Scene) -> Result<Vec<Process>> {
         .collect();
     let workers = workers?;
     for worker in &workers {
-        worker.says("worker started").await?;
+        worker.prints("worker started").await?;
     }
     Ok(workers)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_several_workers_are_an_hour_apart() -> Result<()> {
+async fn several_workers_an_hour_apart() -> Result<()> {
     let scene = Scene::new(Ground::Servers).await?;
     let bus = scene.bus().await?;
     let workers = workers(&scene).await?;
     let mut sent = FLEET.publish(&*bus).await?;
     scene.oracle().processed(&sent).await?;
     let each_its_own = |workers: &[Process]| -> Result<bool> {
-        let processed: Vec<_> = workers.iter().map(worked_with).collect::<Result<_>>()?;
+        let processed: Vec<_> = workers.iter().map(processed_with_clock).collect::<Result<_>>()?;
         Ok(processed == [(false, false, true), (false, true, false), (true, false, false)])
     };
     let mut rounds = 0;
     while !each_its_own(&workers)? {
         rounds += 1;
-        ensure!(rounds < 20, "not every worker worked by a clock of its own");
+        ensure!(
+            rounds < 20,
+            "not every worker processed a message with its own clock"
+        );
         more(&scene, &mut sent, &*bus).await?;
     }
     for worker in workers {
@@ -100,13 +103,13 @@ async fn of_several_workers_are_an_hour_apart() -> Result<()> {
     }
     ensure!(
         wrong_rows(&scene.servers()?.schema).await? == (0, 0),
-        "the store's clock counts"
+        "times come from the store's clock"
     );
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_worker_jumps_an_hour_ahead_and_two_back() -> Result<()> {
+async fn one_worker_jumps_an_hour_ahead_and_two_back() -> Result<()> {
     let scene = Scene::new(Ground::Servers).await?;
     let schema = &scene.servers()?.schema;
     let bus = scene.bus().await?;
@@ -115,27 +118,30 @@ async fn of_a_worker_jumps_an_hour_ahead_and_two_back() -> Result<()> {
     let mut sent = FLEET.publish(&*bus).await?;
     more(&scene, &mut sent, &*bus).await?;
     ensure!(
-        worked_with(&worker)? == (false, true, false),
-        "the clock is wrong from the beginning"
+        processed_with_clock(&worker)? == (false, true, false),
+        "the clock was wrong at the start"
     );
     for (seconds, jumped) in [("+3600", (true, true, false)), ("-3600", (true, true, true))] {
         clock.set_wrong_by(seconds)?;
         let mut rounds = 0;
-        while worked_with(&worker)? != jumped {
+        while processed_with_clock(&worker)? != jumped {
             rounds += 1;
             ensure!(rounds < 200, "the clock does not jump to {seconds}");
             more(&scene, &mut sent, &*bus).await?;
         }
     }
-    ensure!(wrong_rows(schema).await? == (0, 0), "the store's clock counts");
+    ensure!(
+        wrong_rows(schema).await? == (0, 0),
+        "times come from the store's clock"
+    );
     worker.stop().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
-/// Of the messages about a device's state the one with the latest time counts, in whatever order they come, and whichever
-/// worker works them.
+/// The message with the latest time decides the state of a device, in whatever order messages arrive and whichever worker
+/// processes them.
 #[tokio::test(flavor = "multi_thread")]
-async fn of_workers_are_apart_and_state_keeps_its_order() -> Result<()> {
+async fn states_keep_their_order_with_clocks_apart() -> Result<()> {
     let scene = Scene::new(Ground::Servers).await?;
     let bus = scene.bus().await?;
     let workers = workers(&scene).await?;
@@ -176,9 +182,9 @@ async fn of_workers_are_apart_and_state_keeps_its_order() -> Result<()> {
     Ok(())
 }
 
-/// Of messages without a time the one that is worked last counts, however wrong the clocks of their workers are.
+/// Of messages without a time, the one processed last decides, however wrong the clocks of the workers are.
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_worker_is_ahead_and_what_has_no_time_keeps_the_order_of_the_work() -> Result<()> {
+async fn messages_without_time_apply_in_processing_order_with_clocks_apart() -> Result<()> {
     let scene = Scene::new(Ground::Servers).await?;
     let bus = scene.bus().await?;
     let mut sent = FLEET.publish(&*bus).await?;
@@ -203,7 +209,7 @@ async fn of_a_worker_is_ahead_and_what_has_no_time_keeps_the_order_of_the_work()
             .query_one("SELECT state FROM device WHERE hostname = 'sw0'", &[])
             .await?;
         let found: String = row.get(0);
-        ensure!(found == state.to_string(), "it is {found}, not {state}");
+        ensure!(found == state.to_string(), "the state is {found}, not {state}");
     }
     Ok(())
 }

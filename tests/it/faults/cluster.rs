@@ -1,4 +1,4 @@
-//! Three nodes of RabbitMQ, of which the one that leads the queues is killed under load.
+//! A RabbitMQ cluster of three nodes; the node that leads the queues is killed under load.
 
 use anyhow::{Result, ensure};
 use lockstep_bus::Bus;
@@ -7,7 +7,7 @@ use lockstep_protocol::topology::{Lane, Topology};
 use lockstep_testbed::{Cluster, wait};
 
 use crate::system::load::{flags, outgoing};
-use crate::system::{LADDER_SCALE, Load, PATIENCE, Scene};
+use crate::system::{Load, PATIENCE, RETRY_DELAY_SCALE, Scene};
 
 const LOAD: Load = Load {
     devices: 50,
@@ -20,13 +20,13 @@ async fn private_the_leader_is_killed_under_load_twice() -> Result<()> {
     let schema = lockstep_testbed::schema().await?;
     let scene = Scene::on(cluster.nodes[1].vhost().await?, schema).await?;
     let vhost = &scene.servers()?.vhost;
-    // The worker is connected to the second node. The first one is to lead the queues: it does where they are declared.
+    // The worker is connected to the second node. The queues are declared on the first one, which becomes their leader.
     for queue in vhost.queues().await? {
         vhost.delete_queue(&queue.name).await?;
     }
     let first = vhost.url_through(cluster.nodes[0].addr());
     let declaring = AmqpBus::connect(AmqpOptions::new(first)).await?;
-    declaring.declare(&Topology::new(LADDER_SCALE)).await?;
+    declaring.declare(&Topology::new(RETRY_DELAY_SCALE)).await?;
     declaring.close().await;
     let events = Lane::Events.queue();
     let leader = vhost.leader(events).await?;
@@ -35,7 +35,7 @@ async fn private_the_leader_is_killed_under_load_twice() -> Result<()> {
     let bus = scene.bus().await?;
     let mut sent = LOAD.publish(&*bus).await?;
     let worker = scene.worker(&[])?;
-    scene.oracle().worked_at_least(500).await?;
+    scene.oracle().processed_at_least(500).await?;
     cluster.nodes[0].kill().await?;
     let new_leader = wait::until("another leader", PATIENCE, async || {
         match vhost.leader(events).await {
@@ -47,7 +47,7 @@ async fn private_the_leader_is_killed_under_load_twice() -> Result<()> {
     ensure!(cluster.nodes[1..].iter().any(|node| node.node() == new_leader));
     scene.oracle().processed(&sent).await?;
 
-    // It comes back, and the third one goes: wherever the leader is, two of three are there.
+    // The first node starts again and the third one is killed: two of three nodes run, wherever the leader is.
     cluster.nodes[0].restart().await?;
     let updates = LOAD.updates();
     bus.publish(updates.iter().map(outgoing).collect()).await?;
@@ -58,5 +58,5 @@ async fn private_the_leader_is_killed_under_load_twice() -> Result<()> {
     cluster.nodes[2].kill().await?;
     scene.oracle().processed(&sent).await?;
     worker.stop().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }

@@ -1,4 +1,4 @@
-//! Connections lost again and again with a thousand messages in hand, of which none was worked: no innocent dies.
+//! Connections are lost repeatedly with a thousand unprocessed messages in flight: no message is taken for poison.
 
 use std::collections::BTreeSet;
 
@@ -11,10 +11,10 @@ use rustix::process::Signal;
 use crate::system::load::{flags, hostname, outgoing, update};
 use crate::system::{Ground, Load, PATIENCE, Scene, Sent};
 
-/// How often at least.
+/// Minimum number of lost connections.
 const LOSSES: usize = 25;
-/// How often the same worker. One alone would soon wait ten seconds each time before it connects again; and who holds
-/// two batches that cannot begin takes nothing, and hears of a lost channel only when it looks after it.
+/// Losses per worker process. A single worker would soon wait ten seconds before each new connection. A worker with two
+/// batches that cannot begin takes no deliveries, and notices a lost channel only when it takes the next one.
 const IN_A_ROW: usize = 3;
 const PREFETCH: usize = 1000;
 const LOAD: Load = Load {
@@ -23,13 +23,13 @@ const LOAD: Load = Load {
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lost_25_times_and_more_with_a_thousand_messages_in_hand() -> Result<()> {
+async fn lost_25_times_with_a_thousand_messages_in_flight() -> Result<()> {
     let scene = Scene::new(Ground::Servers).await?;
     let servers = scene.servers()?;
     let bus = scene.bus().await?;
     let mut sent = LOAD.publish(&*bus).await?;
     let ours = connections(&servers.vhost).await?;
-    // So that nothing is committed in between.
+    // Prevents commits in between.
     let locking = servers.schema.connect().await?;
     locking
         .batch_execute("BEGIN; LOCK TABLE inbox IN ACCESS EXCLUSIVE MODE")
@@ -52,9 +52,9 @@ async fn lost_25_times_and_more_with_a_thousand_messages_in_hand() -> Result<()>
             servers.to_broker.cut();
             losses += 1;
         }
-        // The second signal makes it give back what it holds.
+        // The second signal makes the worker requeue its messages.
         worker.signal(Signal::TERM)?;
-        worker.says("stopping").await?;
+        worker.prints("stopping").await?;
         worker.signal(Signal::TERM)?;
         worker.ended().await?;
     }
@@ -63,7 +63,7 @@ async fn lost_25_times_and_more_with_a_thousand_messages_in_hand() -> Result<()>
     let last = scene.worker(&environment)?;
     scene.oracle().processed(&sent).await?;
     last.stop().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 async fn connections(vhost: &Vhost) -> Result<BTreeSet<String>> {
@@ -74,13 +74,13 @@ async fn connections(vhost: &Vhost) -> Result<BTreeSet<String>> {
         .collect())
 }
 
-/// Waits until the worker has two connections, one to consume and one to publish, and none of those it had before.
+/// Waits until the worker has two new connections, one to consume and one to publish.
 async fn connected(
     vhost: &Vhost,
     ours: &BTreeSet<String>,
     before: &BTreeSet<String>,
 ) -> Result<BTreeSet<String>> {
-    let connected = wait::until("the worker to be connected anew", PATIENCE, async || {
+    let connected = wait::until("new connections of the worker", PATIENCE, async || {
         let all = connections(vhost).await.map_err(|error| format!("{error:#}"))?;
         let theirs: BTreeSet<String> = all.difference(ours).cloned().collect();
         if theirs.len() == 2 && theirs.is_disjoint(before) {
@@ -92,14 +92,14 @@ async fn connected(
     Ok(connected.await?)
 }
 
-/// Waits until the worker holds as much as it may. The broker's figures may be old: that they are not is told by one
-/// message more.
+/// Waits until the worker has as many unacknowledged messages as its prefetch allows. The broker's figures may be stale; one
+/// more message in the total proves that they are current.
 async fn holds(vhost: &Vhost, sent: &mut Sent, bus: &dyn Bus) -> Result<()> {
     let event = update(&hostname(0));
     bus.publish(vec![outgoing(&event)]).await?;
     sent.insert(event.identity.clone(), flags(&event));
     let (total, prefetch) = (sent.len() as u64, PREFETCH as u64);
-    let held = wait::until("the worker to hold what it may", PATIENCE, async || {
+    let held = wait::until("a full prefetch of the worker", PATIENCE, async || {
         let queue = vhost.queue(Lane::Events.queue()).await;
         let queue = queue.and_then(|queue| queue.context("there is no queue"));
         match queue {
@@ -108,6 +108,6 @@ async fn holds(vhost: &Vhost, sent: &mut Sent, bus: &dyn Bus) -> Result<()> {
         }
     });
     held.await?;
-    ensure!(total > prefetch, "there is not enough to hold");
+    ensure!(total > prefetch, "there are too few messages for a full prefetch");
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! A backend killed inside its commit, the answer to a commit lost, the database locked: nothing is lost, nothing is
-//! doubled, no attempt is spent. Disks that are full are in `disks.rs`.
+//! A backend is killed inside its commit, the answer to a commit is lost, the database is locked: no message is lost or
+//! applied twice, and no attempt is spent. Full disks are in `disks.rs`.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ const LOAD: Load = Load {
     events: 1200,
 };
 
-/// Whatever commits an inbox row waits for an advisory lock first, inside its `COMMIT`.
+/// Makes each commit of an inbox row wait for an advisory lock, inside its `COMMIT`.
 struct Gate {
     client: tokio_postgres::Client,
     schema: String,
 }
 
-/// The first of the two numbers of the advisory lock; the second is made of the schema's name.
+/// The first of the two keys of the advisory lock; the second is derived from the name of the schema.
 const LOCK: i32 = 7701;
 
 impl Gate {
@@ -57,7 +57,7 @@ impl Gate {
         Ok(self.client.batch_execute(&call).await?)
     }
 
-    /// Calls a function on each backend that waits in its `COMMIT`, when there is one.
+    /// Waits for backends in their `COMMIT` and calls a function on each.
     async fn on_committing(&self, function: &str) -> Result<()> {
         let select = format!(
             "SELECT {function} FROM pg_locks JOIN pg_stat_activity USING (pid)
@@ -88,15 +88,18 @@ async fn a_backend_is_killed_inside_its_commit_again_and_again() -> Result<()> {
     for _ in 0..4 {
         gate.on_committing("pg_terminate_backend(pid)").await?;
     }
-    ensure!(scene.oracle().records.processed().await? == 0, "it was committed");
+    ensure!(
+        scene.oracle().records.processed().await? == 0,
+        "a batch was committed"
+    );
     gate.open().await?;
     scene.oracle().processed(&sent).await?;
     ensure_no_attempt_spent(&worker)?;
     worker.stop().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
-/// The commit is in effect, and nobody hears of it.
+/// The commit takes effect, but its answer does not reach the worker.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_answer_to_a_commit_is_lost_again_and_again() -> Result<()> {
     let scene = Scene::new(Ground::Servers).await?;
@@ -123,36 +126,36 @@ async fn the_answer_to_a_commit_is_lost_again_and_again() -> Result<()> {
         servers.to_database.cut();
         servers.to_database.set(Mode::Pass).await?;
     }
-    worker.says_times("store away", 4).await?;
+    worker.prints_times("store away", 4).await?;
     gate.open().await?;
     scene.oracle().processed(&sent).await?;
     ensure_no_attempt_spent(&worker)?;
     worker.stop().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_inbox_is_locked_for_longer_than_anybody_waits() -> Result<()> {
+async fn the_inbox_is_locked_for_longer_than_the_lock_timeout() -> Result<()> {
     let scene = Scene::new(Ground::Servers).await?;
     let bus = scene.bus().await?;
     let sent = LOAD.publish(&*bus).await?;
     let locking = scene.servers()?.schema.connect().await?;
     let store = scene.store_url("-c lock_timeout=500ms")?;
     let worker = scene.worker(&[("LOCKSTEP__STORE__URL", &store)])?;
-    scene.oracle().worked_at_least(100).await?;
+    scene.oracle().processed_at_least(100).await?;
     locking
         .batch_execute("BEGIN; LOCK TABLE inbox IN ACCESS EXCLUSIVE MODE")
         .await?;
-    worker.says_times("due to lock timeout", 3).await?;
+    worker.prints_times("due to lock timeout", 3).await?;
     locking.batch_execute("COMMIT").await?;
     scene.oracle().processed(&sent).await?;
     ensure_no_attempt_spent(&worker)?;
     worker.stop().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_file_is_locked_for_longer_than_anybody_waits() -> Result<()> {
+async fn the_file_is_locked_for_longer_than_the_lock_timeout() -> Result<()> {
     let scene = Scene::new(Ground::Embedded).await?;
     let bus = scene.bus().await?;
     let sent = LOAD.publish(&*bus).await?;
@@ -161,13 +164,13 @@ async fn the_file_is_locked_for_longer_than_anybody_waits() -> Result<()> {
     locking.busy_timeout(Duration::from_secs(5))?;
     locking.execute_batch("BEGIN IMMEDIATE")?;
     let worker = scene.worker(&[])?;
-    worker.says("store away").await?;
+    worker.prints("store away").await?;
     locking.execute_batch("COMMIT")?;
     scene.oracle().processed(&sent).await?;
     ensure_no_attempt_spent(&worker)?;
     worker.stop().await?;
     let bus = scene.bus().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 fn ensure_no_attempt_spent(worker: &Process) -> Result<()> {

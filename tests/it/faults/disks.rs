@@ -1,4 +1,4 @@
-//! A disk that is full, under load, until there is room again.
+//! A disk gets full under load, and space is freed later.
 
 use std::path::Path;
 
@@ -16,11 +16,11 @@ const LOAD: Load = Load {
     events: 6000,
 };
 
-/// A disk, or the reason why this test cannot say anything on this machine.
+/// Mounts a disk; prints the reason where this machine cannot, and the test is skipped.
 fn disk(path: &Path, megabytes: u32) -> Option<Disk> {
     let mounted = Disk::mount(path, megabytes);
     mounted
-        .inspect_err(|error| eprintln!("nothing is tested: no disk can be mounted here ({error:#})"))
+        .inspect_err(|error| eprintln!("skipped: no disk can be mounted here ({error:#})"))
         .ok()
 }
 
@@ -35,17 +35,17 @@ async fn private_the_disk_of_the_database_is_full() -> Result<()> {
     let bus = scene.bus().await?;
     let sent = LOAD.publish(&*bus).await?;
     let worker = scene.worker(&[])?;
-    scene.oracle().worked_at_least(500).await?;
+    scene.oracle().processed_at_least(500).await?;
     disk.fill()?;
-    worker.says("store away").await?;
+    worker.prints("store away").await?;
     disk.free()?;
-    // Where it was the log that found no room, the database ended itself.
+    // If the write-ahead log had no space, the database stopped itself.
     if database.has_ended() {
         database.restart().await?;
     }
     scene.oracle().processed(&sent).await?;
     worker.stop().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,16 +54,16 @@ async fn the_disk_of_the_embedded_bus_and_store_is_full() -> Result<()> {
     let Some(disk) = disk(&scene.folder().join("lockstep-data"), 64) else {
         return Ok(());
     };
-    // The new disk hides what was there.
+    // The new disk hides the previous content of the folder.
     scene.run(&["migrate"], &[])?.ended().await?;
     let bus = scene.bus().await?;
     let mut sent = LOAD.publish(&*bus).await?;
     bus.close().await;
     let worker = scene.worker(&[])?;
-    scene.oracle().worked_at_least(500).await?;
+    scene.oracle().processed_at_least(500).await?;
     disk.fill()?;
-    worker.says("disk is full").await?;
-    // Nothing is accepted that cannot be kept.
+    worker.prints("disk is full").await?;
+    // A message that cannot be stored is not accepted.
     let event = update(&hostname(0));
     let (status, said) = post(&scene, &event).await?;
     ensure!(status == 503, "{status} {said}");
@@ -74,14 +74,19 @@ async fn the_disk_of_the_embedded_bus_and_store_is_full() -> Result<()> {
     scene.oracle().processed(&sent).await?;
     worker.stop().await?;
     let bus = scene.bus().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
-/// Sends an event as an operator on this machine would.
+/// Publishes an event over HTTP, as an operator on this machine does.
 async fn post(scene: &Scene, event: &Envelope) -> Result<(u16, Value)> {
-    let told = std::fs::read(scene.folder().join("lockstep-data/console.json"))?;
-    let told: Value = serde_json::from_slice(&told)?;
-    let text = |key: &str| told[key].as_str().map(str::to_owned).context("no address");
+    let address_file = std::fs::read(scene.folder().join("lockstep-data/console.json"))?;
+    let address_file: Value = serde_json::from_slice(&address_file)?;
+    let text = |key: &str| {
+        address_file[key]
+            .as_str()
+            .map(str::to_owned)
+            .context("no address")
+    };
     let headers = format!(
         "authorization: Bearer {}\r\ncontent-type: application/cloudevents+json\r\n",
         text("token")?

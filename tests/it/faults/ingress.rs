@@ -1,4 +1,4 @@
-//! A full inlet lane: publishers hear of it, what was accepted is worked, what was refused is not.
+//! A full ingress lane: publishers get an error, accepted messages are processed, refused ones are not.
 
 use anyhow::{Context, Result, ensure};
 use lockstep_protocol::topology::Lane;
@@ -15,10 +15,10 @@ const FLEET: Load = Load {
     events: 0,
 };
 const MAX_LENGTH: usize = 20;
-/// How many are refused before anybody works: enough to see that none of them slips in.
+/// Number of messages refused before a worker starts: enough to notice if one is accepted after all.
 const REFUSED: usize = 20;
 
-/// Sends an event as another service would.
+/// Publishes an event over HTTP, as another service does.
 async fn post(gateway: &Server, event: &Envelope) -> Result<TestResponse> {
     let headers = "authorization: Bearer a-token-of-netbox\r\ncontent-type: application/cloudevents+json\r\n";
     let body = String::from_utf8(event.encode())?;
@@ -33,7 +33,7 @@ async fn refuses_and_recovers() -> Result<()> {
     let vhost = &scene.servers()?.vhost;
     let pattern = format!("^{}$", Lane::Events.queue().replace('.', "\\."));
     vhost
-        .set_policy("inlet", &pattern, json!({"max-length": MAX_LENGTH}))
+        .set_policy("ingress", &pattern, json!({"max-length": MAX_LENGTH}))
         .await?;
     let gateway = Server(format!("127.0.0.1:{}", free_port()?));
     let serving = scene.run(
@@ -49,7 +49,7 @@ async fn refuses_and_recovers() -> Result<()> {
     let mut refused: Vec<Identity> = Vec::new();
     let mut number = 0;
     while refused.len() < REFUSED {
-        ensure!(number < 10 * MAX_LENGTH, "the lane is never full");
+        ensure!(number < 10 * MAX_LENGTH, "the lane does not get full");
         let event = update(&hostname(number % FLEET.devices));
         number += 1;
         let answer = post(&gateway, &event).await?;
@@ -67,7 +67,7 @@ async fn refuses_and_recovers() -> Result<()> {
             _ => anyhow::bail!("{answer:?}"),
         }
     }
-    // It is the lane that is full; the gateway and its broker are well.
+    // Only the lane is full; the gateway and its broker are ready.
     gateway.ready().await?;
 
     let worker = scene.worker(&[])?;
@@ -75,7 +75,7 @@ async fn refuses_and_recovers() -> Result<()> {
     let inbox = scene.oracle().records.inbox().await?;
     ensure!(
         !refused.iter().any(|identity| inbox.contains_key(identity)),
-        "what was refused was worked"
+        "a refused message was processed"
     );
     let event = update(&hostname(0));
     let answer = post(&gateway, &event).await?;
@@ -84,5 +84,5 @@ async fn refuses_and_recovers() -> Result<()> {
     scene.oracle().processed(&sent).await?;
     serving.stop().await?;
     worker.stop().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }

@@ -1,5 +1,5 @@
-//! One fault after another, each on real servers: nothing is lost, nothing is doubled. What crashes and cuts between the
-//! steps of a batch do is in `crash.rs`, `cut.rs` and `outage.rs` beside this folder.
+//! Faults on real servers: no message is lost or applied twice. Crashes and cut connections between the steps of a batch are
+//! in `crash.rs`, `cut.rs` and `outage.rs` beside this folder.
 
 mod alarms;
 mod clock;

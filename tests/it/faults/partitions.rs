@@ -1,5 +1,5 @@
-//! The network between a worker and its servers: silent, one-sided, thin, refusing, and well again. Nothing is lost,
-//! nothing is doubled, and the worker goes on by itself. Resets are in `cut.rs`.
+//! Network faults between a worker and its servers: black holes, one direction only, low bandwidth, refused connections. No
+//! message is lost or applied twice, and the worker recovers. Connection resets are in `cut.rs`.
 
 use std::time::{Duration, Instant};
 
@@ -12,17 +12,17 @@ const LOAD: Load = Load {
     devices: 40,
     events: 3000,
 };
-/// The broker misses heartbeats after four seconds, the worker too.
+/// Broker and worker detect missing heartbeats after four seconds.
 const NOTICED: Duration = Duration::from_secs(30);
 
-/// Which of its servers a worker is cut off from.
+/// The server that a worker is cut off from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum From {
     Broker,
     Database,
 }
 
-/// Begins a fault under load, waits until it did its worst, ends it, and judges.
+/// Starts a fault under load, waits for its full effect, ends it, and checks all messages.
 async fn partition(
     from: From,
     mode: Mode,
@@ -32,13 +32,13 @@ async fn partition(
     let bus = scene.bus().await?;
     let sent = LOAD.publish(&*bus).await?;
     let worker = scene.worker(&[])?;
-    scene.oracle().worked_at_least(300).await?;
+    scene.oracle().processed_at_least(300).await?;
     proxy(&scene, from)?.set(mode).await?;
     worst(&scene, &worker).await?;
     proxy(&scene, from)?.set(Mode::Pass).await?;
     scene.oracle().processed(&sent).await?;
     worker.stop().await?;
-    scene.oracle().judge(&sent, &*bus).await
+    scene.oracle().check(&sent, &*bus).await
 }
 
 fn proxy(scene: &Scene, from: From) -> Result<&FaultProxy> {
@@ -49,12 +49,12 @@ fn proxy(scene: &Scene, from: From) -> Result<&FaultProxy> {
     })
 }
 
-/// The worker gave its connections up, and asks for new ones.
+/// Waits until the worker has dropped its connections and reconnects.
 async fn lost(_: &Scene, worker: &Process) -> Result<()> {
-    worker.says("lost the connection to the broker").await
+    worker.prints("lost the connection to the broker").await
 }
 
-/// The broker gave the worker's connections up, and has the messages again.
+/// Waits until the broker has dropped the worker's connections and requeued the messages.
 async fn requeued(scene: &Scene, _: &Process) -> Result<()> {
     let queue = lockstep_protocol::topology::Lane::Events.queue();
     let vhost = &scene.servers()?.vhost;
@@ -70,15 +70,15 @@ async fn requeued(scene: &Scene, _: &Process) -> Result<()> {
     Ok(())
 }
 
-async fn store_away(_: &Scene, worker: &Process) -> Result<()> {
-    worker.says("store away").await
+async fn store_unavailable(_: &Scene, worker: &Process) -> Result<()> {
+    worker.prints("store away").await
 }
 
-/// Nobody has worked anything for a second.
+/// Waits until no message was processed for a second.
 async fn standing(scene: &Scene, _: &Process) -> Result<()> {
     let records = scene.oracle().records;
     let mut before = (-1, Instant::now());
-    wait::until("work to stand still", NOTICED, async || {
+    wait::until("processing to stop", NOTICED, async || {
         let processed = records.processed().await.unwrap_or(-1);
         if processed != before.0 {
             before = (processed, Instant::now());
@@ -106,22 +106,22 @@ async fn the_broker_is_refused() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_database_is_refused() -> Result<()> {
-    partition(From::Database, Mode::Refuse, store_away).await
+    partition(From::Database, Mode::Refuse, store_unavailable).await
 }
 
-/// A black hole that ends before anybody gives up: what was on its way arrives late.
+/// A black hole that ends before a timeout: data in transit arrives late.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_database_is_silent_for_a_while() -> Result<()> {
     partition(From::Database, Mode::Blackhole, standing).await
 }
 
-/// A black hole at whose end nobody knows of the connections any more, as after a restart of a firewall.
+/// A black hole after which the connections are unknown, as after a restart of a firewall.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_database_is_silent_and_then_forgot_the_connections() -> Result<()> {
     partition(From::Database, Mode::Blackhole, async |scene, worker| {
         standing(scene, worker).await?;
         scene.servers()?.to_database.cut();
-        store_away(scene, worker).await
+        store_unavailable(scene, worker).await
     })
     .await
 }
@@ -136,12 +136,12 @@ async fn the_worker_does_not_hear_the_database() -> Result<()> {
     partition(From::Database, Mode::Mute, standing).await
 }
 
-/// Thinner than what a batch needs at once.
+/// The bandwidth is lower than one batch needs within its timeout.
 #[tokio::test(flavor = "multi_thread")]
 async fn both_links_are_thin() -> Result<()> {
     partition(From::Broker, Mode::Thin(200_000), async |scene, _| {
         scene.servers()?.to_database.set(Mode::Thin(400_000)).await?;
-        scene.oracle().worked_at_least(1500).await?;
+        scene.oracle().processed_at_least(1500).await?;
         scene.servers()?.to_database.set(Mode::Pass).await
     })
     .await

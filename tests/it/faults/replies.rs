@@ -1,5 +1,5 @@
-//! Answers that nobody reads, and reply queues that are full or gone: work goes on, and whoever asks again is told. That
-//! no user gets another's answers is told in the tests of the bus.
+//! Answers without a reader, and reply queues that are full or deleted: processing goes on, and a repeated request gets its
+//! answer. That no user gets another's answers is tested in the bus.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -50,10 +50,10 @@ async fn nobody_reads_the_results() -> Result<()> {
     })
     .await?;
 
-    // The oldest results were dropped, but the store has every outcome: whoever asks again is told.
+    // The oldest results were dropped, but the store has every outcome: a repeated request gets its answer.
     vhost.delete_policy("results").await?;
     bus.publish(all()).await?;
-    scene.oracle().judge(&sent, &*bus).await?;
+    scene.oracle().check(&sent, &*bus).await?;
     worker.stop().await
 }
 
@@ -72,14 +72,14 @@ async fn a_reply_queue_is_full() -> Result<()> {
     expect(&mut sent, &updates);
     bus.publish(asking(&updates, &queue)).await?;
     scene.oracle().processed(&sent).await?;
-    // Somewhere is each answer: in the results, or where it was wanted.
+    // Each answer is either in the results or in its reply queue.
     let kept = wait::until("an answer to each request", PATIENCE, async || {
         let log = worker.log().map_err(|error| format!("{error:#}"))?;
         let bypassed = log.matches(BYPASSED).count();
         let found = vhost.queue(queue.as_str()).await;
         let found = found
             .map_err(|error| format!("{error:#}"))?
-            .ok_or("the queue is gone")?;
+            .ok_or("the queue does not exist")?;
         let kept = usize::try_from(found.ready).unwrap_or(usize::MAX);
         if bypassed + kept == updates.len() {
             Ok(kept)
@@ -94,7 +94,7 @@ async fn a_reply_queue_is_full() -> Result<()> {
     ensure!(kept < updates.len() / 2, "{kept} were kept");
     worker.stop().await?;
     let elsewhere = read(&*bus, &queue, kept).await?;
-    scene.oracle().judge_with(&sent, &elsewhere, &*bus).await
+    scene.oracle().check_with(&sent, &elsewhere, &*bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,9 +111,9 @@ async fn a_reply_queue_goes_away() -> Result<()> {
     read(&*bus, &queue, 1).await?;
     scene.servers()?.vhost.delete_queue(queue.as_str()).await?;
     bus.publish(asking(after, &queue)).await?;
-    // Answers that lay in the queue are gone with it. Asked again, though by a name nobody has, they are given.
+    // Answers in the deleted queue are lost. Repeated requests get them, in the results if the reply queue does not exist.
     bus.publish(asking(before, &queue)).await?;
-    scene.oracle().judge(&sent, &*bus).await?;
+    scene.oracle().check(&sent, &*bus).await?;
     ensure!(!worker.log()?.contains(BYPASSED), "the queue was not full");
     worker.stop().await
 }
@@ -125,7 +125,7 @@ fn expect(sent: &mut Sent, updates: &[Envelope]) {
     sent.extend(expected);
 }
 
-/// Messages whose answers go to this queue.
+/// Messages that ask for answers in this queue.
 fn asking(updates: &[Envelope], queue: &ReplyQueue) -> Vec<Outgoing> {
     let asking = updates.iter().map(|envelope| {
         let mut request = outgoing(envelope);
@@ -140,7 +140,7 @@ const OPTIONS: ConsumeOptions = ConsumeOptions {
     acknowledge: Acknowledge::InOrder,
 };
 
-/// A reply queue that is there, and read by nobody.
+/// Declares a reply queue without a reader.
 async fn declared(bus: &dyn Bus, name: &str) -> Result<ReplyQueue> {
     let queue = ReplyQueue::of(bus.user(), name)?;
     let consumer = bus.consume(Queue::Reply(queue.clone()), OPTIONS).await?;
@@ -148,7 +148,7 @@ async fn declared(bus: &dyn Bus, name: &str) -> Result<ReplyQueue> {
     Ok(queue)
 }
 
-/// Reads at least so many answers, and says to which messages they are.
+/// Reads at least this number of answers and returns the messages they belong to.
 async fn read(bus: &dyn Bus, queue: &ReplyQueue, count: usize) -> Result<BTreeSet<Identity>> {
     let mut consumer = bus.consume(Queue::Reply(queue.clone()), OPTIONS).await?;
     let mut causes = BTreeSet::new();

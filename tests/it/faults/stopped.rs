@@ -1,5 +1,5 @@
-//! A worker stopped for so long that its messages come to another one, and resumed, in every step of a batch. What the
-//! same does to a look under a lease is in `repositories/stopped.rs`.
+//! A worker is stopped in each step of a batch, until its messages go to another worker, and resumed. The same during a
+//! repository sync under a lease is in `repositories/stopped.rs`.
 
 use anyhow::{Context, Result};
 use futures_util::future::try_join_all;
@@ -20,12 +20,12 @@ const POINTS: [&str; 6] = [
     "before-ack",
 ];
 
-/// Stops a worker at a point, lets another one finish, and then the first one go on.
+/// Stops a worker at a fail point, lets another worker finish, and then resumes the first one.
 async fn stopped_at(point: &str) -> Result<()> {
     let scene = Scene::new(Ground::Servers).await?;
     let bus = scene.bus().await?;
     let sent = LOAD.publish(&*bus).await?;
-    // What it had locked is free after three seconds instead of thirty.
+    // Its locks are released after three seconds instead of thirty.
     let store = scene.store_url("-c idle_in_transaction_session_timeout=3s")?;
     let environment = [
         ("LOCKSTEP_FAIL_POINT", format!("{point}:3:stop")),
@@ -39,13 +39,13 @@ async fn stopped_at(point: &str) -> Result<()> {
     let oracle = scene.oracle();
     oracle.processed(&sent).await?;
     first.signal(Signal::CONT)?;
-    // It finishes what it has in hand before it ends.
+    // It finishes its messages in flight before it ends.
     first.stop().await?;
     second.stop().await?;
-    oracle.judge(&sent, &*bus).await
+    oracle.check(&sent, &*bus).await
 }
 
-/// Side by side, since most of the time all of them wait for the broker to miss a heartbeat.
+/// Concurrent, because they mostly wait until the broker misses a heartbeat.
 #[tokio::test(flavor = "multi_thread")]
 async fn past_the_heartbeat_and_resumed_in_every_step() -> Result<()> {
     let stops = POINTS.map(async |point| stopped_at(point).await.context(point));

@@ -1,4 +1,4 @@
-//! An OTLP collector as far as a test needs one: it takes spans over HTTP, or hangs.
+//! A minimal OTLP collector for tests: it accepts spans over HTTP, or hangs.
 
 use std::sync::{Arc, Mutex};
 
@@ -18,7 +18,7 @@ pub(super) struct Collector {
 }
 
 impl Collector {
-    /// Starts one that takes spans.
+    /// Starts a collector that accepts spans.
     pub(super) async fn start() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
@@ -27,14 +27,14 @@ impl Collector {
         let serving = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let taken = Arc::clone(&taken);
-                // A connection that breaks is one whose spans do not arrive.
+                // The spans of a broken connection are lost.
                 tokio::spawn(async move { serve(stream, &taken).await.ok() });
             }
         });
         Ok(Self { url, spans, serving })
     }
 
-    /// Starts one that accepts connections and never answers.
+    /// Starts a collector that accepts connections and never answers.
     pub(super) async fn start_hanging() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
@@ -51,7 +51,7 @@ impl Collector {
         })
     }
 
-    /// The spans that arrived, each with its service's name.
+    /// The spans received so far, each with the name of its service.
     pub(super) fn spans(&self) -> Vec<(String, Span)> {
         self.spans.lock().expect("nobody panics holding it").clone()
     }
@@ -88,7 +88,7 @@ async fn serve(mut stream: TcpStream, taken: &Mutex<Vec<(String, Span)>>) -> Res
     }
 }
 
-/// The body of the next request, which says its length.
+/// Reads the body of the next request, whose head has its length.
 async fn request(stream: &mut TcpStream) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let end = loop {

@@ -1,4 +1,4 @@
-//! The dashboard, the alerts and the documentation name metrics that there are, with labels that they have.
+//! The dashboard, the alerts and the documentation use existing metrics with their existing labels.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ fn read(path: &str) -> Result<String> {
     std::fs::read_to_string(file(path)).with_context(|| path.to_owned())
 }
 
-/// All texts under keys of this name.
+/// Collects all texts under keys of this name.
 fn texts<'a>(value: &'a Value, key: &str, found: &mut Vec<&'a str>) {
     match value {
         Value::Object(members) => {
@@ -32,19 +32,19 @@ fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 
-/// The metrics that an expression names.
+/// The metrics in an expression.
 fn named(expression: &str) -> Vec<&str> {
     let words = expression.split(|c: char| !is_word(c));
     words.filter(|word| word.starts_with("lockstep_")).collect()
 }
 
-/// The family of a series; those of a histogram have endings.
+/// The metric family of a series. Series of a histogram have suffixes.
 fn family(series: &str) -> Option<&'static Description> {
     families::ALL.iter().find(|family| match family.form {
         Form::Counter | Form::Gauge => series == family.name,
         Form::Histogram => ["_bucket", "_sum", "_count"]
             .iter()
-            .any(|ending| series.strip_suffix(ending) == Some(family.name)),
+            .any(|suffix| series.strip_suffix(suffix) == Some(family.name)),
     })
 }
 
@@ -71,7 +71,7 @@ fn check(expression: &str) -> Result<()> {
     for name in named(expression) {
         ensure!(
             family(name).is_some(),
-            "{name} is no metric of ours: {expression}"
+            "{name} is not a metric of Lockstep: {expression}"
         );
     }
     for (name, label) in labels(expression) {
@@ -85,7 +85,7 @@ fn check(expression: &str) -> Result<()> {
 }
 
 #[test]
-fn an_unknown_metric_or_label_is_found_out() {
+fn unknown_metrics_and_labels_are_detected() {
     assert!(check("rate(lockstep_deliveries_total{lane=\"events\"}[5m])").is_ok());
     assert!(check("lockstep_batch_seconds_bucket{le=\"1\", lane=\"events\"}").is_ok());
     for wrong in [
@@ -98,7 +98,7 @@ fn an_unknown_metric_or_label_is_found_out() {
 }
 
 #[test]
-fn the_dashboard_shows_metrics_that_there_are() -> Result<()> {
+fn the_dashboard_shows_existing_metrics() -> Result<()> {
     let dashboard: Value = serde_json::from_str(&read("docker/grafana/lockstep.json")?)?;
     let mut expressions = Vec::new();
     texts(&dashboard, "expr", &mut expressions);
@@ -120,16 +120,16 @@ fn the_dashboard_shows_metrics_that_there_are() -> Result<()> {
         .map(|family| family.name)
         .filter(|name| !shown.contains(name))
         .collect();
-    ensure!(missing.is_empty(), "nobody sees {missing:?}");
+    ensure!(missing.is_empty(), "the dashboard does not show {missing:?}");
 
     let panels = dashboard["panels"].as_array().context("no panels")?;
     let ids: BTreeSet<u64> = panels.iter().filter_map(|panel| panel["id"].as_u64()).collect();
-    ensure!(ids.len() == panels.len(), "each panel has an id of its own");
+    ensure!(ids.len() == panels.len(), "each panel has its own id");
     Ok(())
 }
 
 #[test]
-fn alerts_rest_on_metrics_that_there_are_and_are_documented() -> Result<()> {
+fn alerts_use_existing_metrics_and_are_documented() -> Result<()> {
     let rules: Value = serde_norway::from_str(&read("docker/prometheus/alerts.yml")?)?;
     let (mut expressions, mut alerts) = (Vec::new(), Vec::new());
     texts(&rules, "expr", &mut expressions);
@@ -169,14 +169,14 @@ fn every_metric_is_documented_with_its_labels() -> Result<()> {
     for name in named(&documentation) {
         ensure!(
             family(name).is_some() || families::ALL.iter().any(|family| family.name == name),
-            "there is no {name}"
+            "{name} does not exist"
         );
     }
     Ok(())
 }
 
 #[test]
-fn promtool_accepts_the_files_where_it_is() -> Result<()> {
+fn promtool_accepts_the_files() -> Result<()> {
     let checks: [&[&str]; 3] = [
         &["check", "rules", "docker/prometheus/alerts.yml"],
         &["check", "config", "docker/prometheus/prometheus.yml"],
@@ -188,13 +188,13 @@ fn promtool_accepts_the_files_where_it_is() -> Result<()> {
         let output = match command.output() {
             Ok(output) => output,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                eprintln!("promtool is not there: apt-get install prometheus");
+                eprintln!("skipped: promtool is not installed; apt-get install prometheus");
                 return Ok(());
             }
             Err(error) => return Err(error.into()),
         };
-        let told = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "promtool {arguments:?}: {told}");
+        let printed = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "promtool {arguments:?}: {printed}");
     }
     Ok(())
 }

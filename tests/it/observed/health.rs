@@ -1,4 +1,4 @@
-//! Health tells the truth: a worker without its broker or its store is alive and not ready, and recovers by itself.
+//! Health endpoints: a worker without its broker or its store is alive and not ready, and recovers by itself.
 
 use anyhow::{Result, ensure};
 use lockstep_testbed::{Mode, free_port, wait};
@@ -6,9 +6,9 @@ use lockstep_testbed::{Mode, free_port, wait};
 use super::{Shown, get};
 use crate::system::{Ground, PATIENCE, Scene};
 
-/// Waits until `/readyz` says this.
+/// Waits until `/readyz` answers this.
 async fn until_ready(listen: &str, status: u16, away: &str) -> Result<()> {
-    wait::until("the worker to say how it is", PATIENCE, async || {
+    wait::until("the readiness of the worker", PATIENCE, async || {
         match get(listen, "/readyz").await {
             Ok((said, body)) if said == status && body.contains(away) => Ok(()),
             other => Err(format!("{other:?}")),
@@ -44,7 +44,7 @@ async fn a_worker_without_its_broker_or_store_is_alive_and_not_ready() -> Result
     servers.to_database.set(Mode::Refuse).await?;
     until_ready(&listen, 503, "store").await?;
     alive(&listen).await?;
-    wait::until("the store to be shown as away", PATIENCE, async || {
+    wait::until("the store to be shown as unavailable", PATIENCE, async || {
         let shown = Shown::of(&listen).await.map_err(|error| format!("{error:#}"))?;
         shown
             .expect(&[("lockstep_store_up", 0.0)])
@@ -66,7 +66,7 @@ async fn a_worker_that_starts_before_its_broker_is_alive_meanwhile() -> Result<(
         ("LOCKSTEP__WORKER__LISTEN", listen.as_str()),
         ("LOCKSTEP__BROKER__DECLARE", "true"),
     ];
-    // It may declare what is there already only as it is, with the ladder of tests; so it must not come that far.
+    // The declaration would fail, because the tests use shorter retry delays. The test ends before the worker declares.
     let worker = scene.worker(&environment)?;
     until_ready(&listen, 503, "broker").await?;
     alive(&listen).await?;

@@ -1,4 +1,4 @@
-//! The numbers are those of what was really worked.
+//! Metrics match what was processed.
 
 use anyhow::{Result, ensure};
 use lockstep_protocol::Kind;
@@ -14,7 +14,7 @@ const LOAD: Load = Load {
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn counters_of_a_worker_are_what_it_worked() -> Result<()> {
+async fn counters_match_what_a_worker_processed() -> Result<()> {
     let scene = Scene::new(Ground::Servers).await?;
     let bus = scene.bus().await?;
     let listen = format!("127.0.0.1:{}", free_port()?);
@@ -28,7 +28,7 @@ async fn counters_of_a_worker_are_what_it_worked() -> Result<()> {
     ])
     .await?;
 
-    // One fleet, a hundred events, two that die.
+    // One fleet, a hundred events, two dead-lettered messages.
     let expected = [
         (
             "lockstep_deliveries_total{lane=\"events\",outcome=\"applied\"}",
@@ -55,7 +55,7 @@ async fn counters_of_a_worker_are_what_it_worked() -> Result<()> {
         ("lockstep_replies_bypassed_total", 0.0),
         ("lockstep_store_sessions_limit", 16.0),
     ];
-    wait::until("the numbers of what was worked", PATIENCE, async || {
+    wait::until("the metrics of the processed messages", PATIENCE, async || {
         let shown = Shown::of(&listen).await.map_err(|error| format!("{error:#}"))?;
         shown.expect(&expected).map_err(|error| error.to_string())
     })
@@ -76,9 +76,9 @@ async fn counters_of_a_worker_are_what_it_worked() -> Result<()> {
         .0
         .keys()
         .any(|series| series.starts_with("lockstep_devices"));
-    ensure!(!fleet, "the fleet is the console's to show");
+    ensure!(!fleet, "only the console shows the fleet");
     let (status, problem) = get(&listen, "/v1/devices").await?;
-    ensure!(status == 404, "a worker shows nothing else: {problem}");
+    ensure!(status == 404, "a worker serves nothing else: {problem}");
     worker.stop().await
 }
 
@@ -121,7 +121,7 @@ async fn the_console_of_one_process_shows_worker_and_fleet() -> Result<()> {
         ("lockstep_broker_connected", 1.0),
         ("lockstep_store_up", 1.0),
     ];
-    wait::until("the numbers of the fleet", PATIENCE, async || {
+    wait::until("the metrics of the fleet", PATIENCE, async || {
         let shown = Shown::of(&console).await.map_err(|error| format!("{error:#}"))?;
         shown.expect(&expected).map_err(|error| error.to_string())?;
         let oldest = shown.value("lockstep_oldest_unsynchronized_seconds");

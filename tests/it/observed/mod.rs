@@ -1,4 +1,4 @@
-//! What operators see: metrics, health, traces, and the dashboard and alerts that rest on them.
+//! Observability: metrics, health, traces, and the dashboard and alerts based on them.
 
 mod collector;
 mod files;
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-/// One request on a connection of its own: status and body.
+/// Sends one request on a new connection; returns status and body.
 async fn get(authority: &str, path: &str) -> Result<(u16, String)> {
     let request = format!("GET {path} HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n\r\n");
     exchange(authority, request).await
@@ -34,7 +34,7 @@ async fn exchange(authority: &str, request: String) -> Result<(u16, String)> {
     tokio::task::spawn_blocking(exchange).await?
 }
 
-/// What a process shows, by series.
+/// The metrics of a process, by series.
 struct Shown(BTreeMap<String, f64>);
 
 impl Shown {

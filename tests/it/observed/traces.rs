@@ -1,4 +1,4 @@
-//! One trace from the webhook to the result, and no harm from a collector that is away.
+//! One trace goes from the webhook to the result, and an unavailable collector does no harm.
 
 use std::time::{Duration, Instant};
 
@@ -14,10 +14,10 @@ use super::{exchange, get};
 use crate::system::{Ground, Load, PATIENCE, Process, Scene};
 
 const SECRET: &str = "a-secret-of-the-forge";
-/// The forge traces, too.
+/// The trace id that the forge sends.
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
-/// Everything in one process, with a repository, and traces going to this address.
+/// Starts all roles in one process, with a repository, and with traces exported to this address.
 async fn up(scene: &Scene, repository: &Repository, endpoint: &str) -> Result<(Process, String)> {
     let gateway = format!("127.0.0.1:{}", free_port()?);
     let repository = repository.path().display().to_string();
@@ -47,7 +47,7 @@ fn settings(scene: &Scene) -> Result<(Repository, String)> {
     Ok((repository, commit))
 }
 
-/// A push of GitHub, as part of a trace that is recorded or not.
+/// Sends a GitHub push as part of a trace, which is sampled or not.
 async fn push(gateway: &str, delivery: &str, commit: &str, flags: &str) -> Result<()> {
     let before = "0".repeat(40);
     let push =
@@ -73,7 +73,7 @@ async fn one_trace_goes_from_the_webhook_to_the_result() -> Result<()> {
     let (repository, commit) = settings(&scene)?;
     let collector = Collector::start().await?;
     let (process, gateway) = up(&scene, &repository, &collector.url).await?;
-    // The first one is of a trace that nobody records.
+    // The first push belongs to a trace that is not sampled.
     push(&gateway, "1", &commit, "00").await?;
     push(&gateway, "2", &commit, "01").await?;
 
@@ -124,7 +124,7 @@ async fn one_trace_goes_from_the_webhook_to_the_result() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_collector_that_hangs_holds_up_neither_work_nor_end() -> Result<()> {
+async fn a_hanging_collector_delays_neither_processing_nor_shutdown() -> Result<()> {
     let scene = Scene::new(Ground::Embedded).await?;
     let load = Load {
         devices: 10,
@@ -138,9 +138,9 @@ async fn a_collector_that_hangs_holds_up_neither_work_nor_end() -> Result<()> {
     let collector = Collector::start_hanging().await?;
     let (process, _) = up(&scene, &repository, &collector.url).await?;
     scene.oracle().processed(&sent).await?;
-    let told = Instant::now();
+    let signalled = Instant::now();
     process.stop().await?;
-    let took = told.elapsed();
-    ensure!(took < Duration::from_secs(20), "it took {took:?} to end");
+    let took = signalled.elapsed();
+    ensure!(took < Duration::from_secs(20), "the shutdown took {took:?}");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Workers whose wall clocks are an hour apart: a lease is held on the database's clock.
+//! Workers with wall clocks two hours apart: leases run on the database's clock.
 
 use anyhow::{Result, ensure};
 
@@ -13,13 +13,13 @@ async fn two_hours_apart_flag_once_a_push() -> Result<()> {
     let leases = LeaseLog::install(&site.scene.servers()?.schema).await?;
     let early = site.worker(&wrong_by("+3600"))?;
     let late = site.worker(&[&wrong_by("-3600")[..], &[("LOCKSTEP__DATA_DIR", "second-data")]].concat())?;
-    early.says("worker started").await?;
-    late.says("worker started").await?;
+    early.prints("worker started").await?;
+    late.prints("worker started").await?;
     for number in 1..=8 {
         site.settings
             .write("access/x.txt", format!("{number}").as_bytes())?;
         let tip = site.settings.commit("access")?;
-        // Both look for it at the same time.
+        // Both try to acquire the lease at the same time.
         let messages = [push(&tip)?, push(&tip)?];
         site.publish(&messages).await?;
         for message in &messages {
@@ -28,8 +28,8 @@ async fn two_hours_apart_flag_once_a_push() -> Result<()> {
         site.ensure_flags(&[("access1", number), ("access2", number)])
             .await?;
     }
-    ensure!(leases.acquisitions().await? >= 8, "nobody took a lease");
+    ensure!(leases.acquisitions().await? >= 8, "too few leases were acquired");
     early.stop().await?;
     late.stop().await?;
-    leases.judge().await
+    leases.check().await
 }

@@ -1,4 +1,4 @@
-//! A queue deleted with a push in it.
+//! A queue is deleted with a push in it.
 
 use anyhow::{Result, ensure};
 use lockstep_testbed::wait;
@@ -8,7 +8,7 @@ use crate::reconcile::{declaring, delete_and_wait, started};
 use crate::system::{Ground, PATIENCE};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_push_that_lay_in_a_deleted_queue_is_found_again() -> Result<()> {
+async fn a_push_in_a_deleted_queue_is_detected_again() -> Result<()> {
     const QUEUE: &str = "lockstep.lane.repositories";
     let (site, worker) = Site::accepted(Ground::Servers).await?;
     worker.stop().await?;
@@ -19,14 +19,14 @@ async fn a_push_that_lay_in_a_deleted_queue_is_found_again() -> Result<()> {
             .map(|(key, value)| (key.as_str(), value.as_str()));
         declaring.chain(more).collect()
     };
-    // It reconciles, and nobody reads the lane.
+    // This worker reconciles but does not consume the lane.
     let lanes = ("LOCKSTEP__WORKER__LANES", "events,commands");
     let other = site.worker(&with([lanes, ("LOCKSTEP__DATA_DIR", "other-data")]))?;
     site.settings.write("core/x.yml", b"")?;
     let message = push(&site.settings.commit("lost")?)?;
     site.publish(std::slice::from_ref(&message)).await?;
     let vhost = &site.scene.servers()?.vhost;
-    wait::until("the push to lie in its queue", PATIENCE, async || {
+    wait::until("the push to be in its queue", PATIENCE, async || {
         vhost
             .queue(QUEUE)
             .await
@@ -47,7 +47,7 @@ async fn a_push_that_lay_in_a_deleted_queue_is_found_again() -> Result<()> {
     let inbox = site.scene.oracle().records.inbox().await?;
     ensure!(
         !inbox.contains_key(&message.identity),
-        "the push was never lost: {inbox:?}"
+        "the push was not lost: {inbox:?}"
     );
     worker.stop().await?;
     other.stop().await

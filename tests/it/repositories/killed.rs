@@ -1,4 +1,4 @@
-//! A worker killed at any step of a look: each flag is set once.
+//! A worker is killed at any step of a repository sync: each flag is set once.
 
 use std::os::unix::process::ExitStatusExt;
 
@@ -8,7 +8,7 @@ use lockstep_testbed::wait;
 use super::{Site, refresh};
 use crate::system::{Ground, PATIENCE};
 
-/// Kills the worker at a point while it works a push, and lets another one finish.
+/// Kills the worker at a fail point while it processes a push, and lets another worker finish.
 async fn killed_at(ground: Ground, point: &str) -> Result<()> {
     let site = Site::new(ground).await?;
     let messages = [refresh("settings"), refresh("templates")];
@@ -17,7 +17,7 @@ async fn killed_at(ground: Ground, point: &str) -> Result<()> {
     let status = first.ended().await?;
     ensure!(
         status.signal() == Some(9),
-        "it ended with {status}: {}",
+        "the worker ended with {status}: {}",
         first.log()?
     );
     let second = site.worker(&[])?;
@@ -25,7 +25,7 @@ async fn killed_at(ground: Ground, point: &str) -> Result<()> {
         let outcome = site.outcome(message).await?;
         ensure!(outcome["outcome"] == "applied", "{outcome}");
     }
-    // Both may have been worked before it began.
+    // Both messages may be processed before the second worker starts.
     wait::until("the second worker to start", PATIENCE, async || {
         let log = second.log().map_err(|error| format!("{error:#}"))?;
         if log.contains("worker started") {
@@ -35,7 +35,7 @@ async fn killed_at(ground: Ground, point: &str) -> Result<()> {
         }
     })
     .await?;
-    // Settings concern four of them, templates one of these.
+    // The settings push concerns four devices, the templates push one of them.
     site.ensure_flags(&[("access1", 2), ("access2", 1), ("core1", 1), ("dist1", 1)])
         .await?;
     second.stop().await

@@ -22,14 +22,14 @@ use serde_json::{Value, json};
 use crate::system::load::{envelope, outgoing};
 use crate::system::{Ground, PATIENCE, Process, Scene};
 
-/// A place with two repositories and a small fleet.
+/// A scene with two repositories and a small fleet.
 struct Site {
     scene: Scene,
     settings: Repository,
     templates: Repository,
 }
 
-/// Hostname, type and platform.
+/// Hostname, device type and platform.
 const FLEET: [(&str, &str, &str); 6] = [
     ("access1", "ACCESS", "eos"),
     ("access2", "ACCESS", "junos"),
@@ -74,7 +74,7 @@ impl Site {
         Ok(site)
     }
 
-    /// With both tips accepted, so that flags are those of what comes.
+    /// A site with both tips accepted, so that only later commits set flags.
     async fn accepted(ground: Ground) -> Result<(Self, Process)> {
         let site = Self::new(ground).await?;
         let worker = site.worker(&[])?;
@@ -113,7 +113,7 @@ impl Site {
             .collect()
     }
 
-    /// Starts a worker with a data folder of its own.
+    /// Starts a worker with its own data folder.
     fn worker(&self, more: &[(&str, &str)]) -> Result<Process> {
         let environment = self.environment();
         let mut all: Vec<(&str, &str)> = environment
@@ -133,9 +133,9 @@ impl Site {
 
     async fn record(&self, identity: &Identity) -> Result<(String, Value)> {
         let records = self.scene.oracle().records;
-        let found = wait::until("the message to be worked", PATIENCE, async || {
+        let found = wait::until("the message to be processed", PATIENCE, async || {
             match records.inbox().await {
-                Ok(mut inbox) => inbox.remove(identity).ok_or_else(|| "it is not".to_owned()),
+                Ok(mut inbox) => inbox.remove(identity).ok_or_else(|| "no inbox row".to_owned()),
                 Err(error) => Err(format!("{error:#}")),
             }
         });
@@ -143,21 +143,21 @@ impl Site {
         Ok((record.state, record.result))
     }
 
-    /// What was answered to a message that was applied.
+    /// Waits for a message, which must be applied, and returns its result.
     async fn outcome(&self, message: &Envelope) -> Result<Value> {
         let (state, result) = self.record(&message.identity).await?;
         ensure!(state == "applied", "{result}");
         Ok(result)
     }
 
-    /// What was answered to a message that died.
-    async fn death(&self, message: &Envelope) -> Result<Value> {
+    /// Waits for a message, which must be dead-lettered, and returns its rejection.
+    async fn rejection(&self, message: &Envelope) -> Result<Value> {
         let (state, result) = self.record(&message.identity).await?;
         ensure!(state == "dead", "{result}");
         Ok(result)
     }
 
-    /// How often each device was flagged, less those that never were.
+    /// Number of flags of each device that was flagged.
     async fn flags(&self) -> Result<BTreeMap<String, i64>> {
         let devices = self.scene.oracle().records.devices().await?;
         let flagged = devices

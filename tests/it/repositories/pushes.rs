@@ -1,4 +1,4 @@
-//! Whom a push concerns, and what is said about it.
+//! Which devices a push concerns, and what its result says.
 
 use std::collections::BTreeMap;
 
@@ -11,9 +11,9 @@ use crate::system::Ground;
 use crate::system::load::envelope;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_push_flags_which_devices_it_concerns_and_the_result_says_at_which_commit() -> Result<()> {
+async fn a_push_flags_the_devices_it_concerns_and_the_result_names_the_commit() -> Result<()> {
     let (site, worker) = Site::accepted(Ground::Servers).await?;
-    // (files, who is flagged by it, unknown hostnames)
+    // (files, flagged devices, unknown hostnames)
     let table: [(&[&str], &[&str], &[&str]); 8] = [
         (&["access/x.yml"], &["access1", "access2"], &[]),
         (&["fabric/x.yml"], &["core1", "dist1"], &[]),
@@ -57,7 +57,7 @@ async fn a_push_flags_which_devices_it_concerns_and_the_result_says_at_which_com
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_template_flags_the_types_that_are_rendered_from_it() -> Result<()> {
+async fn a_template_flags_the_device_types_rendered_from_it() -> Result<()> {
     let (site, worker) = Site::accepted(Ground::Servers).await?;
     site.templates.write("eos/base.j2", b"ntp\n")?;
     let commit = site.templates.commit("base")?;
@@ -78,7 +78,7 @@ async fn a_template_flags_the_types_that_are_rendered_from_it() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_first_look_flags_everybody_and_accepting_spares_them() -> Result<()> {
+async fn the_first_sync_flags_every_device_and_accepting_a_commit_flags_none() -> Result<()> {
     let site = Site::new(Ground::Servers).await?;
     let worker = site.worker(&[])?;
     let first = refresh("settings");
@@ -101,21 +101,21 @@ async fn the_first_look_flags_everybody_and_accepting_spares_them() -> Result<()
     });
     let unknown = refresh("configuration");
     site.publish(&[nowhere.clone(), unknown.clone()]).await?;
-    let death = site.death(&nowhere).await?;
-    ensure!(death["code"] == "unknown-commit", "{death}");
-    let death = site.death(&unknown).await?;
-    ensure!(death["code"] == "unknown-repository", "{death}");
+    let rejection = site.rejection(&nowhere).await?;
+    ensure!(rejection["code"] == "unknown-commit", "{rejection}");
+    let rejection = site.rejection(&unknown).await?;
+    ensure!(rejection["code"] == "unknown-repository", "{rejection}");
     ensure!(
-        death["reason"]
+        rejection["reason"]
             .as_str()
             .is_some_and(|reason| reason.contains("settings, templates")),
-        "{death}"
+        "{rejection}"
     );
     worker.stop().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broken_commit_moves_nothing_and_the_next_good_one_flags_all_since() -> Result<()> {
+async fn an_invalid_commit_changes_nothing_and_the_next_valid_one_flags_all_changes_since() -> Result<()> {
     let (site, worker) = Site::accepted(Ground::Servers).await?;
     site.settings
         .write("access/base_system.yml", b"dns_servers: [{host: 192.0.2.1}]\n")?;
@@ -123,13 +123,13 @@ async fn a_broken_commit_moves_nothing_and_the_next_good_one_flags_all_since() -
         .write("devices/dist1/base_system.yml", b"dns_servers:\n  - {host: [\n")?;
     let broken = push(&site.settings.commit("breaks dist1")?)?;
     site.publish(std::slice::from_ref(&broken)).await?;
-    let death = site.death(&broken).await?;
-    ensure!(death["code"] == "invalid-intent", "{death}");
-    let place = death["place"].as_str().context("a place")?;
-    ensure!(place.starts_with("devices/dist1/base_system.yml:"), "{death}");
+    let rejection = site.rejection(&broken).await?;
+    ensure!(rejection["code"] == "invalid-intent", "{rejection}");
+    let place = rejection["place"].as_str().context("a place")?;
+    ensure!(place.starts_with("devices/dist1/base_system.yml:"), "{rejection}");
     site.ensure_flags(&[]).await?;
 
-    // Back to what it was: dist1 is as accepted, but the access devices never got their flag.
+    // Reverted: dist1 is as accepted, but the access devices were not flagged yet.
     site.settings
         .write("devices/dist1/base_system.yml", b"dns_servers: []\n")?;
     let commit = site.settings.commit("repairs dist1")?;
@@ -142,7 +142,7 @@ async fn a_broken_commit_moves_nothing_and_the_next_good_one_flags_all_since() -
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_coalesced_batch_is_one_round_and_two_workers_in_the_wrong_order_flag_once() -> Result<()> {
+async fn pushes_are_coalesced_and_two_workers_out_of_order_flag_once() -> Result<()> {
     let (site, first) = Site::accepted(Ground::Servers).await?;
     let second = site.worker(&[("LOCKSTEP__DATA_DIR", "second-data")])?;
     let mut messages = Vec::new();
@@ -166,14 +166,14 @@ async fn a_coalesced_batch_is_one_round_and_two_workers_in_the_wrong_order_flag_
             ),
         }
     }
-    ensure!(applied == 1, "{applied} rounds");
+    ensure!(applied == 1, "{applied} pushes were applied");
     site.ensure_flags(&[("access1", 1), ("access2", 1)]).await?;
     first.stop().await?;
     second.stop().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_concerns_nobody_is_ignored_with_a_reason() -> Result<()> {
+async fn a_push_that_concerns_no_device_is_ignored_with_a_reason() -> Result<()> {
     let (site, worker) = Site::accepted(Ground::Servers).await?;
     let tip = site.settings.git(&["rev-parse", "HEAD"])?.trim().to_owned();
     let table = [

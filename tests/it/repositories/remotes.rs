@@ -1,4 +1,4 @@
-//! Remotes that are rewritten, late, silent or gone.
+//! Remotes that are rewritten, late, without webhooks, or deleted.
 
 use anyhow::{Result, ensure};
 use lockstep_protocol::commands::RepositoryAcceptRequested;
@@ -10,7 +10,7 @@ use crate::system::load::envelope;
 use crate::system::{Ground, PATIENCE};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_force_push_flags_what_differs_though_the_only_clone_is_lost() -> Result<()> {
+async fn a_force_push_flags_what_differs_even_if_the_only_clone_is_lost() -> Result<()> {
     let (site, worker) = Site::accepted(Ground::Servers).await?;
     worker.stop().await?;
     std::fs::remove_dir_all(site.scene.folder().join("lockstep-data/repositories"))?;
@@ -31,21 +31,21 @@ async fn a_force_push_flags_what_differs_though_the_only_clone_is_lost() -> Resu
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_commit_that_is_not_there_yet_is_waited_for_but_not_forever() -> Result<()> {
+async fn a_commit_that_is_not_fetched_yet_is_retried_a_limited_number_of_times() -> Result<()> {
     let (site, worker) = Site::accepted(Ground::Servers).await?;
-    // Nobody ever sees this one: it was pushed over.
+    // This commit does not exist in the remote, as after a force push.
     let gone = push(&"ab".repeat(20))?;
     site.publish(std::slice::from_ref(&gone)).await?;
     let outcome = site.outcome(&gone).await?;
     ensure!(outcome["reason"] == "unchanged", "{outcome}");
 
-    // This one comes late.
+    // This commit reaches the branch late.
     site.settings.git(&["checkout", "-q", "-b", "late"])?;
     site.settings.write("core/x.yml", b"")?;
     let late = site.settings.commit("late")?;
     let message = push(&late)?;
     site.publish(std::slice::from_ref(&message)).await?;
-    wait::until("the worker to miss it", PATIENCE, async || {
+    wait::until("the worker to report the missing commit", PATIENCE, async || {
         let log = worker.log().map_err(|error| format!("{error:#}"))?;
         let missed = log.contains(message.identity.id.as_str());
         if missed { Ok(()) } else { Err("not yet".to_owned()) }
@@ -61,21 +61,21 @@ async fn a_commit_that_is_not_there_yet_is_waited_for_but_not_forever() -> Resul
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_webhook_that_never_came_is_made_up_for() -> Result<()> {
+async fn a_lost_webhook_is_replaced_by_polling() -> Result<()> {
     let (site, worker) = Site::accepted(Ground::Servers).await?;
     worker.stop().await?;
     let watching = [("LOCKSTEP__REPOSITORIES__POLL_SECONDS", "1")];
     let first = site.worker(&watching)?;
     let second = site.worker(&[watching[0], ("LOCKSTEP__DATA_DIR", "second-data")])?;
     site.settings.write("core/x.yml", b"")?;
-    site.settings.commit("nobody says so")?;
+    site.settings.commit("without a webhook")?;
     wait::until("the flag", PATIENCE, async || {
         site.ensure_flags(&[("core1", 1)])
             .await
             .map_err(|error| format!("{error:#}"))
     })
     .await?;
-    // And back again: the same tip a second time is no duplicate.
+    // Reset to the previous tip: the same tip a second time is not a duplicate.
     site.settings.git(&["reset", "-q", "--hard", "HEAD~1"])?;
     wait::until("the second flag", PATIENCE, async || {
         site.ensure_flags(&[("core1", 2)])
@@ -114,7 +114,7 @@ async fn accepting_an_older_commit_flags_what_came_since() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_remote_that_vanished_ends_with_the_dead_and_the_other_one_goes_on() -> Result<()> {
+async fn messages_of_a_vanished_remote_are_dead_lettered_and_the_other_repository_goes_on() -> Result<()> {
     let (site, worker) = Site::accepted(Ground::Servers).await?;
     let origin = site.scene.folder().join("origin/settings");
     std::fs::rename(&origin, origin.with_extension("away"))?;
@@ -124,20 +124,20 @@ async fn a_remote_that_vanished_ends_with_the_dead_and_the_other_one_goes_on() -
     site.publish(&[lost.clone(), message.clone()]).await?;
     let outcome = site.outcome(&message).await?;
     ensure!(outcome["devices"] == json!(["access1"]), "{outcome}");
-    let death = site.death(&lost).await?;
-    ensure!(death["code"] == "attempts-exhausted", "{death}");
+    let rejection = site.rejection(&lost).await?;
+    ensure!(rejection["code"] == "attempts-exhausted", "{rejection}");
     ensure!(
-        death["reason"]
+        rejection["reason"]
             .as_str()
             .is_some_and(|reason| reason.contains("git ")),
-        "{death}"
+        "{rejection}"
     );
 
     std::fs::rename(origin.with_extension("away"), &origin)?;
     site.settings.git(&["branch", "-qm", "main", "other"])?;
     let nameless = refresh("settings");
     site.publish(std::slice::from_ref(&nameless)).await?;
-    let death = site.death(&nameless).await?;
-    ensure!(death["code"] == "unknown-branch", "{death}");
+    let rejection = site.rejection(&nameless).await?;
+    ensure!(rejection["code"] == "unknown-branch", "{rejection}");
     worker.stop().await
 }

@@ -1,5 +1,5 @@
-//! A worker stopped past its lease in any step of a look, and resumed: the other one's look counts, its own commits
-//! nothing.
+//! A worker is stopped beyond its lease in any step of a repository sync, and resumed: the sync of the other worker counts,
+//! and its own sync commits nothing.
 
 use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use super::{Site, refresh};
 use crate::system::{Ground, LeaseLog};
 
-/// Each point, and at which time of passing it the worker stops.
+/// Each fail point, and at which pass the worker stops there.
 const POINTS: [(&str, usize); 8] = [
     ("after-received", 2),
     ("after-inbox", 2),
@@ -23,7 +23,7 @@ const POINTS: [(&str, usize); 8] = [
 async fn stopped_at(point: &str, time: usize) -> Result<()> {
     let site = Site::new(Ground::Servers).await?;
     let leases = LeaseLog::install(&site.scene.servers()?.schema).await?;
-    // What it had locked is free after three seconds instead of thirty.
+    // Its locks are released after three seconds instead of thirty.
     let store = site
         .scene
         .store_url("-c idle_in_transaction_session_timeout=3s")?;
@@ -36,7 +36,7 @@ async fn stopped_at(point: &str, time: usize) -> Result<()> {
     first.stopped().await?;
 
     let second = site.worker(&[("LOCKSTEP__DATA_DIR", "second-data")])?;
-    second.says("worker started").await?;
+    second.prints("worker started").await?;
     for message in &messages {
         let outcome = site.outcome(message).await?;
         ensure!(outcome["outcome"] == "applied", "{outcome}");
@@ -44,14 +44,14 @@ async fn stopped_at(point: &str, time: usize) -> Result<()> {
     let expected = [("access1", 2), ("access2", 1), ("core1", 1), ("dist1", 1)];
     site.ensure_flags(&expected).await?;
     first.signal(Signal::CONT)?;
-    // It finishes what it has in hand before it ends.
+    // It finishes its messages in flight before it ends.
     first.stop().await?;
     site.ensure_flags(&expected).await?;
     second.stop().await?;
-    leases.judge().await
+    leases.check().await
 }
 
-/// Side by side, since most of the time all of them wait for a lease to run out.
+/// Concurrent, because they mostly wait for a lease to run out.
 #[tokio::test(flavor = "multi_thread")]
 async fn past_the_lease_and_resumed_in_every_step() -> Result<()> {
     let stops = POINTS.map(async |(point, time)| stopped_at(point, time).await.context(point));

@@ -1,4 +1,4 @@
-//! Trees that are large, and trees that want out.
+//! Large trees, and trees with paths that try to leave the repository.
 
 use std::fmt::Write as _;
 
@@ -49,11 +49,11 @@ async fn fifty_thousand_files_and_ten_thousand_commits_are_one_push() -> Result<
     worker.stop().await
 }
 
-/// A tree that wants out: nothing is written outside the data folder, and the lane goes on.
+/// A tree with hostile paths: nothing is written outside the data folder, and the lane goes on.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hostile_tree_is_read_and_nothing_else() -> Result<()> {
+async fn a_hostile_tree_is_read_without_side_effects() -> Result<()> {
     let (site, worker) = Site::accepted(Ground::Servers).await?;
-    let metrics_guard = site.scene.folder().join("witness");
+    let written = site.scene.folder().join("written-by-hostile-tree");
     let stream = format!(
         "commit refs/heads/main\ncommitter n <n@example.org> 1 +0000\ndata 1\nx\nfrom refs/heads/main^0\n\
          M 100755 inline .git-hooks/post-checkout\ndata <<END\n#!/bin/sh\ntouch {0}\nEND\n\
@@ -61,11 +61,11 @@ async fn a_hostile_tree_is_read_and_nothing_else() -> Result<()> {
          M 160000 1111111111111111111111111111111111111111 devices/core1/module\n\
          M 100644 inline \"devices/fw1/\\377\\376 name\\nwith newline\"\ndata 4\n\0\0\u{1}x\n\
          M 100644 inline .gitmodules\ndata <<END\n[submodule \"x\"]\n\tpath = devices/core1/module\n\turl = ext::sh -c touch% {0}\nEND\n",
-        metrics_guard.display()
+        written.display()
     );
     site.settings
         .git_with(&["fast-import", "--quiet", "--force"], stream.as_bytes())?;
-    // A branch that looks like an option.
+    // The name of a branch looks like an option of git.
     site.settings
         .git(&["update-ref", "refs/heads/-oProxyCommand=x", "main"])?;
     let tip = site.settings.git(&["rev-parse", "main"])?.trim().to_owned();
@@ -77,9 +77,9 @@ async fn a_hostile_tree_is_read_and_nothing_else() -> Result<()> {
         outcome["devices"] == json!(["core1", "dist1", "fw1"]),
         "{outcome}"
     );
-    ensure!(!metrics_guard.exists());
+    ensure!(!written.exists());
 
-    // A settings file that is a link out of the tree is a problem with its name.
+    // A settings file that links out of the tree is reported with its path.
     let stream = "commit refs/heads/main\ncommitter n <n@example.org> 1 +0000\ndata 1\nx\nfrom refs/heads/main^0\n\
          M 120000 inline devices/dist1/outside.yml\ndata 11\n/etc/passwd\n";
     site.settings
@@ -87,13 +87,13 @@ async fn a_hostile_tree_is_read_and_nothing_else() -> Result<()> {
     let tip = site.settings.git(&["rev-parse", "main"])?.trim().to_owned();
     let message = push(&tip)?;
     site.publish(std::slice::from_ref(&message)).await?;
-    let death = site.death(&message).await?;
+    let rejection = site.rejection(&message).await?;
     ensure!(
-        death["place"]
+        rejection["place"]
             .as_str()
             .is_some_and(|place| place.starts_with("devices/dist1/outside.yml")),
-        "{death}"
+        "{rejection}"
     );
-    ensure!(!death.to_string().contains("root:"), "{death}");
+    ensure!(!rejection.to_string().contains("root:"), "{rejection}");
     worker.stop().await
 }

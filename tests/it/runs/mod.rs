@@ -1,5 +1,8 @@
-//! The run lane: bursts by key, side by side, each message settled however its run ends.
+//! Run lanes: messages are coalesced by key, keys run concurrently, and each message is settled however its run ends.
 
+mod acting;
+mod cancelling;
+mod follow_ups;
 mod scripted;
 
 use std::sync::Arc;
@@ -9,12 +12,12 @@ use anyhow::{Context, Result, ensure};
 use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{Code, Envelope};
 use lockstep_worker::handlers::Rejection;
-use lockstep_worker::runtime::{RunEnd, WorkerOptions};
+use lockstep_worker::runtime::{ProcessingError, RunEnd, RunLaneOptions};
 use tokio::sync::Semaphore;
 
 use crate::system::load::dead;
 use crate::system::{Expected, Sent};
-use scripted::{ALONE, Place, Run, Scripted, applied, in_batches, message, options};
+use scripted::{ALONE, Place, Run, Scripted, applied, in_batches, message, options, options_of};
 
 const APPLIED: Expected = Expected::Applied { flags: None };
 
@@ -25,7 +28,7 @@ fn all_applied<'a>(messages: impl IntoIterator<Item = &'a Envelope>) -> Sent {
         .collect()
 }
 
-/// Each run waits for a permit, and then all of it is applied.
+/// A runner whose runs each wait for a permit and then apply all messages.
 fn gated() -> (Arc<Scripted>, Arc<Semaphore>) {
     let gate = Arc::new(Semaphore::new(0));
     let opened = gate.clone();
@@ -40,15 +43,15 @@ fn gated() -> (Arc<Scripted>, Arc<Semaphore>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_arrives_during_a_run_is_one_run_after_it() -> Result<()> {
+async fn messages_that_arrive_during_a_run_share_the_next_run() -> Result<()> {
     let place = Place::new().await?;
     let (runner, gate) = gated();
-    let worker = place.work(&runner, options());
+    let worker = place.work(&(runner.clone() as _), options());
     let first = message("a");
     place.publish([&first]).await?;
     runner.running(1).await?;
 
-    // The queue keeps its order: when the other key runs, those before it were taken.
+    // The queue keeps its order: when the other key runs, all earlier messages were taken.
     let more: Vec<Envelope> = (0..5).map(|_| message("a")).collect();
     let other = message("b");
     place.publish(more.iter().chain([&other])).await?;
@@ -75,28 +78,28 @@ async fn what_arrives_during_a_run_is_one_run_after_it() -> Result<()> {
     let order: Vec<&str> = more.iter().map(|message| message.identity.id.as_str()).collect();
     ensure!(runner.runs()[2].ids() == order);
 
-    // A key that nobody worked for a while is worked again.
+    // A key that was idle for a while is processed again.
     let late = message("a");
     place.publish([&late]).await?;
     let sent = all_applied(more.iter().chain([&first, &other, &late]));
     place.oracle().processed(&sent).await?;
     worker.stop().await?;
     ensure!(place.left(Lane::Repositories).await?.is_empty());
-    place.oracle().judge(&sent, &*place.bus).await
+    place.oracle().check(&sent, &*place.bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_comes_within_the_debounce_time_is_one_run() -> Result<()> {
+async fn messages_within_the_debounce_time_share_one_run() -> Result<()> {
     let place = Place::new().await?;
     let runner = Scripted::new(async |run: Run| run.applied());
     let messages: Vec<Envelope> = (0..20).map(|_| message("a")).collect();
     place.publish(&messages).await?;
-    let worker = place.work(&runner, in_batches());
+    let worker = place.work(&(runner.clone() as _), in_batches());
     let sent = all_applied(&messages);
     place.oracle().processed(&sent).await?;
     ensure!(runner.sizes() == [("a".to_owned(), 20)], "{:?}", runner.sizes());
     worker.stop().await?;
-    place.oracle().judge(&sent, &*place.bus).await
+    place.oracle().check(&sent, &*place.bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,11 +108,12 @@ async fn never_more_runs_than_the_prefetch_allows() -> Result<()> {
     let (runner, gate) = gated();
     let messages: Vec<Envelope> = (0..10).map(|_| message(ALONE)).collect();
     place.publish(&messages).await?;
-    let few = WorkerOptions {
-        prefetch: 3,
-        ..options()
-    };
-    let worker = place.work(&runner, few);
+    let few = options_of(RunLaneOptions {
+        permits: 3,
+        debounce: Duration::ZERO,
+        ..RunLaneOptions::default()
+    });
+    let worker = place.work(&(runner.clone() as _), few);
     for begun in 3..=10 {
         runner.running(3).await?;
         let moment = Duration::from_millis(50);
@@ -128,7 +132,7 @@ async fn never_more_runs_than_the_prefetch_allows() -> Result<()> {
     let sent = all_applied(&messages);
     place.oracle().processed(&sent).await?;
     worker.stop().await?;
-    place.oracle().judge(&sent, &*place.bus).await
+    place.oracle().check(&sent, &*place.bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,7 +141,7 @@ async fn the_same_message_twice_in_a_coalesced_batch_is_one_attempt() -> Result<
     let runner = Scripted::new(async |run: Run| run.applied());
     let (twice, once) = (message("a"), message("a"));
     place.publish([&twice, &once, &twice]).await?;
-    let worker = place.work(&runner, in_batches());
+    let worker = place.work(&(runner.clone() as _), in_batches());
     let sent = all_applied([&twice, &once]);
     place.oracle().processed(&sent).await?;
     worker.stop().await?;
@@ -146,7 +150,7 @@ async fn the_same_message_twice_in_a_coalesced_batch_is_one_attempt() -> Result<
         place.left(Lane::Repositories).await?.is_empty(),
         "both deliveries are settled"
     );
-    place.oracle().judge(&sent, &*place.bus).await
+    place.oracle().check(&sent, &*place.bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,7 +164,7 @@ async fn another_message_under_the_same_id_in_a_coalesced_batch_is_rejected() ->
     };
     ensure!(forged.digest() != first.digest());
     place.publish([&first, &forged, &forged]).await?;
-    let worker = place.work(&runner, in_batches());
+    let worker = place.work(&(runner.clone() as _), in_batches());
     let sent: Sent = [
         (first.identity.clone(), APPLIED),
         (first.identity.of_reuse(&forged.digest()), dead(Code::IdReused)),
@@ -168,11 +172,11 @@ async fn another_message_under_the_same_id_in_a_coalesced_batch_is_rejected() ->
     .into();
     place.oracle().processed(&sent).await?;
     worker.stop().await?;
-    place.oracle().judge(&sent, &*place.bus).await
+    place.oracle().check(&sent, &*place.bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_panic_fails_its_message_alone_which_dies_after_five_attempts() -> Result<()> {
+async fn a_panic_fails_only_its_message_which_is_dead_lettered_after_five_attempts() -> Result<()> {
     let place = Place::new().await?;
     let messages: Vec<Envelope> = (0..4).map(|_| message("a")).collect();
     let bad = messages[1].clone();
@@ -180,12 +184,12 @@ async fn a_panic_fails_its_message_alone_which_dies_after_five_attempts() -> Res
     let runner = Scripted::new(move |run: Run| {
         let bad = run.attempts.iter().any(|attempt| attempt.identity == selector);
         async move {
-            assert!(!bad, "nobody can bear this message");
+            assert!(!bad, "panics on purpose for this message");
             run.applied()
         }
     });
     place.publish(&messages).await?;
-    let worker = place.work(&runner, in_batches());
+    let worker = place.work(&(runner.clone() as _), in_batches());
     let mut sent = all_applied(&messages);
     sent.insert(bad.identity.clone(), dead(Code::Crashed));
     place.oracle().processed(&sent).await?;
@@ -193,7 +197,7 @@ async fn a_panic_fails_its_message_alone_which_dies_after_five_attempts() -> Res
     let numbers = runner.numbers(&bad);
     ensure!(
         numbers == [1, 1, 2, 3, 4, 5],
-        "in the burst, alone, and up the ladder: {numbers:?}"
+        "in the coalesced batch, alone, and after each retry delay: {numbers:?}"
     );
     for good in messages.iter().filter(|message| message.identity != bad.identity) {
         ensure!(
@@ -205,30 +209,30 @@ async fn a_panic_fails_its_message_alone_which_dies_after_five_attempts() -> Res
     let dead_letters = place.dead_letters().await?;
     ensure!(dead_letters.len() == 1 && dead_letters[0].body == bad.encode());
     ensure!(dead_letters[0].head.attempts == 5, "{:?}", dead_letters[0].head);
-    place.oracle().judge(&sent, &*place.bus).await
+    place.oracle().check(&sent, &*place.bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn which_devices_a_run_says_nothing_about_is_tried_again() -> Result<()> {
+async fn messages_without_a_result_of_their_run_are_retried() -> Result<()> {
     let place = Place::new().await?;
     let runner = Scripted::new(async |run: Run| match run.number {
         0 => vec![applied()],
-        // And one that says too much.
+        // And a run with too many results.
         _ => vec![applied(); 7],
     });
     let messages = [message("a"), message("a"), message("a")];
     place.publish(&messages).await?;
-    let worker = place.work(&runner, in_batches());
+    let worker = place.work(&(runner.clone() as _), in_batches());
     let sent = all_applied(&messages);
     place.oracle().processed(&sent).await?;
     worker.stop().await?;
     let numbers: Vec<Vec<u32>> = messages.iter().map(|message| runner.numbers(message)).collect();
     ensure!(numbers == [vec![1], vec![1, 2], vec![1, 2]], "{numbers:?}");
-    place.oracle().judge(&sent, &*place.bus).await
+    place.oracle().check(&sent, &*place.bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_hangs_is_ended_and_tried_again() -> Result<()> {
+async fn a_run_that_hangs_is_cancelled_and_retried() -> Result<()> {
     let place = Place::new().await?;
     let runner = Scripted::new(async |run: Run| match run.number {
         0 => std::future::pending().await,
@@ -236,64 +240,72 @@ async fn a_run_that_hangs_is_ended_and_tried_again() -> Result<()> {
     });
     let message = message("a");
     place.publish([&message]).await?;
-    let short = WorkerOptions {
-        run_deadline: Duration::from_millis(100),
-        ..options()
-    };
-    let worker = place.work(&runner, short);
+    let short = options_of(RunLaneOptions {
+        debounce: Duration::ZERO,
+        deadline: Duration::from_millis(100),
+        grace: Duration::from_millis(10),
+        ..RunLaneOptions::default()
+    });
+    let worker = place.work(&(runner.clone() as _), short);
     let sent = all_applied([&message]);
     place.oracle().processed(&sent).await?;
     worker.stop().await?;
     ensure!(runner.numbers(&message) == [1, 2]);
-    place.oracle().judge(&sent, &*place.bus).await
+    place.oracle().check(&sent, &*place.bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_tried_yet_spends_no_attempt() -> Result<()> {
+async fn a_postponed_message_spends_no_attempt() -> Result<()> {
     let place = Place::new().await?;
-    // More often than there are attempts.
+    // More often than the maximum number of attempts.
     let runner = Scripted::new(async |run: Run| match run.number {
-        0..7 => vec![RunEnd::Later("somebody else has it".to_owned())],
-        7 => vec![RunEnd::Failed("the remote is away".to_owned())],
+        0..7 => vec![RunEnd::Failed(ProcessingError::later("somebody else has it"))],
+        7 => vec![RunEnd::Failed(ProcessingError::transient(
+            "the remote is unavailable",
+        ))],
         _ => run.applied(),
     });
     let message = message("a");
     place.publish([&message]).await?;
-    let worker = place.work(&runner, options());
+    let worker = place.work(&(runner.clone() as _), options());
     let sent = all_applied([&message]);
     place.oracle().processed(&sent).await?;
     worker.stop().await?;
     let numbers = runner.numbers(&message);
     ensure!(numbers == [1, 1, 1, 1, 1, 1, 1, 1, 2], "{numbers:?}");
-    place.oracle().judge(&sent, &*place.bus).await
+    place.oracle().check(&sent, &*place.bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failure_that_does_not_heal_dies_after_five_attempts() -> Result<()> {
+async fn a_lasting_failure_is_dead_lettered_after_five_attempts() -> Result<()> {
     let place = Place::new().await?;
-    let runner = Scripted::new(async |_| vec![RunEnd::Failed("the remote is away".to_owned())]);
+    let runner = Scripted::new(async |_| {
+        vec![RunEnd::Failed(ProcessingError::transient(
+            "the remote is unavailable",
+        ))]
+    });
     let message = message("a");
     place.publish([&message]).await?;
-    let worker = place.work(&runner, options());
+    let worker = place.work(&(runner.clone() as _), options());
     let sent: Sent = [(message.identity.clone(), dead(Code::AttemptsExhausted))].into();
     place.oracle().processed(&sent).await?;
     worker.stop().await?;
     ensure!(runner.numbers(&message) == [1, 2, 3, 4, 5]);
     ensure!(place.dead_letters().await?.len() == 1);
-    place.oracle().judge(&sent, &*place.bus).await
+    place.oracle().check(&sent, &*place.bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rejected_message_is_a_dead_letter_and_its_neighbour_is_applied() -> Result<()> {
     let place = Place::new().await?;
-    let rejection = Rejection::new(Code::UnknownRepository, "$.data.repository", "there is none");
+    let rejection = Rejection::new(Code::UnknownRepository, "$.data.repository", "unknown repository");
     let runner = Scripted::new(move |_| {
-        let ends = vec![applied(), RunEnd::Rejected(rejection.clone())];
+        let ends = vec![applied(), rejection.clone().into()];
         async move { ends }
     });
     let (good, bad) = (message("a"), message("a"));
     place.publish([&good, &bad]).await?;
-    let worker = place.work(&runner, in_batches());
+    let worker = place.work(&(runner.clone() as _), in_batches());
     let sent: Sent = [
         (good.identity.clone(), APPLIED),
         (bad.identity.clone(), dead(Code::UnknownRepository)),
@@ -310,14 +322,14 @@ async fn a_rejected_message_is_a_dead_letter_and_its_neighbour_is_applied() -> R
         "{:?}",
         dead_letter.head
     );
-    place.oracle().judge(&sent, &*place.bus).await
+    place.oracle().check(&sent, &*place.bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stopping_finishes_what_runs_and_gives_back_the_rest() -> Result<()> {
+async fn stopping_finishes_current_runs_and_requeues_the_rest() -> Result<()> {
     let place = Place::new().await?;
     let (runner, gate) = gated();
-    let worker = place.work(&runner, options());
+    let worker = place.work(&(runner.clone() as _), options());
     let first = message("a");
     place.publish([&first]).await?;
     runner.running(1).await?;
@@ -333,19 +345,19 @@ async fn stopping_finishes_what_runs_and_gives_back_the_rest() -> Result<()> {
     place.oracle().processed(&finished).await?;
     ensure!(
         runner.runs().len() == 2,
-        "nothing was begun: {:?}",
+        "no other run started: {:?}",
         runner.sizes()
     );
     ensure!(place.left(Lane::Repositories).await?.len() == 3);
 
-    let worker = place.work(&runner, options());
+    let worker = place.work(&(runner.clone() as _), options());
     let sent = all_applied(rest.iter().chain([&first, &other]));
     place.oracle().processed(&sent).await?;
     worker.stop().await?;
     for message in &rest {
         ensure!(runner.numbers(message) == [1], "no attempt was spent");
     }
-    place.oracle().judge(&sent, &*place.bus).await
+    place.oracle().check(&sent, &*place.bus).await
 }
 
 async fn abandoned(stop_first: bool) -> Result<()> {
@@ -356,7 +368,7 @@ async fn abandoned(stop_first: bool) -> Result<()> {
     });
     let messages = [message("a"), message("b"), message("a")];
     place.publish(&messages).await?;
-    let worker = place.work(&runner, options());
+    let worker = place.work(&(runner.clone() as _), options());
     runner.running(2).await?;
     if stop_first {
         worker.stop.cancel();
@@ -367,7 +379,7 @@ async fn abandoned(stop_first: bool) -> Result<()> {
     ensure!(place.oracle().records.processed().await? == 0);
     ensure!(place.left(Lane::Repositories).await?.len() == 3);
 
-    let worker = place.work(&runner, options());
+    let worker = place.work(&(runner.clone() as _), options());
     let sent = all_applied(&messages);
     place.oracle().processed(&sent).await?;
     worker.stop().await?;
@@ -378,15 +390,15 @@ async fn abandoned(stop_first: bool) -> Result<()> {
             "an attempt was spent: {numbers:?}"
         );
     }
-    place.oracle().judge(&sent, &*place.bus).await
+    place.oracle().check(&sent, &*place.bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn abandoning_after_stopping_gives_back_what_runs() -> Result<()> {
+async fn abandoning_after_stopping_requeues_current_runs() -> Result<()> {
     abandoned(true).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn abandoning_alone_gives_back_what_runs() -> Result<()> {
+async fn abandoning_alone_requeues_current_runs() -> Result<()> {
     abandoned(false).await
 }

@@ -1,7 +1,8 @@
-//! A run lane on the embedded bus, with a runner that does what a test tells it.
+//! A run lane on the embedded bus, with a runner whose behaviour the test defines.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -20,7 +21,9 @@ use lockstep_store::sqlite::{SqliteOptions, SqliteStore};
 use lockstep_store::{DeadLetter, DeadLetterQuery, DeadLetters, Schema};
 use lockstep_testbed::wait;
 use lockstep_worker::handlers::FleetHandlers;
-use lockstep_worker::runtime::{Attempt, RunEnd, Runner, WorkerContext, WorkerOptions, run};
+use lockstep_worker::runtime::{
+    Attempt, RunContext, RunEnd, RunLaneOptions, Runner, WorkerContext, WorkerOptions, run,
+};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -29,10 +32,10 @@ use crate::system::load::{envelope, outgoing};
 use crate::system::records::Records;
 use crate::system::{Oracle, PATIENCE};
 
-/// The ladder waits a thousandth of its time: its top is 600 ms.
-const LADDER_SCALE: f64 = 0.001;
+/// Retry delays are a thousandth of the real ones: the longest is 600 ms.
+const RETRY_DELAY_SCALE: f64 = 0.001;
 
-/// The key of messages that have none.
+/// The key of messages without a repository.
 pub(crate) const ALONE: &str = "alone";
 
 type Script = Box<dyn Fn(Run) -> BoxFuture<'static, Vec<RunEnd>> + Send + Sync>;
@@ -40,13 +43,13 @@ type Script = Box<dyn Fn(Run) -> BoxFuture<'static, Vec<RunEnd>> + Send + Sync>;
 /// One call of the runner.
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
-    /// How many calls there were before.
+    /// Number of earlier calls.
     pub(crate) number: usize,
     pub(crate) attempts: Vec<Attempt>,
 }
 
 impl Run {
-    /// All of it is applied.
+    /// Applies all messages of the run.
     pub(crate) fn applied(&self) -> Vec<RunEnd> {
         vec![applied(); self.attempts.len()]
     }
@@ -55,7 +58,7 @@ impl Run {
         name(&self.attempts[0].envelope.message).unwrap_or(ALONE)
     }
 
-    /// The ids of its messages.
+    /// The ids of the messages in the run.
     pub(crate) fn ids(&self) -> Vec<&str> {
         self.attempts
             .iter()
@@ -64,7 +67,7 @@ impl Run {
     }
 }
 
-/// Runs as the test says, and remembers what it was asked.
+/// A runner that calls the function of the test and records its runs.
 pub(crate) struct Scripted {
     script: Script,
     runs: Mutex<Vec<Run>>,
@@ -101,7 +104,7 @@ impl Scripted {
             .collect()
     }
 
-    /// Which attempts at a message there were, in order.
+    /// The attempt numbers of a message, in order.
     pub(crate) fn numbers(&self, message: &Envelope) -> Vec<u32> {
         let attempts = self.runs().into_iter().flat_map(|run| run.attempts);
         attempts
@@ -110,7 +113,7 @@ impl Scripted {
             .collect()
     }
 
-    /// Waits until so many runs are under way at once.
+    /// Waits until this number of runs is active at once.
     pub(crate) async fn running(&self, count: usize) -> Result<()> {
         wait::until("runs under way", PATIENCE, async || {
             match self.running.load(Ordering::SeqCst) {
@@ -123,7 +126,7 @@ impl Scripted {
     }
 }
 
-/// Counts for as long as a run is under way, however it ends.
+/// Counts a run as active until it is dropped, however the run ends.
 struct UnderWay<'a>(&'a AtomicUsize);
 
 impl Drop for UnderWay<'_> {
@@ -145,7 +148,17 @@ impl Runner for Scripted {
         name(message).filter(|name| *name != ALONE).map(str::to_owned)
     }
 
-    async fn run(&self, attempts: &[Attempt]) -> Vec<RunEnd> {
+    fn leases(&self, attempts: &[Attempt]) -> Vec<String> {
+        let names = attempts
+            .iter()
+            .filter_map(|attempt| name(&attempt.envelope.message));
+        names
+            .filter(|name| *name != ALONE)
+            .map(|name| format!("repository/{name}"))
+            .collect()
+    }
+
+    async fn run(&self, _context: &RunContext<'_>, attempts: &[Attempt]) -> Vec<RunEnd> {
         let run = {
             let mut runs = self.runs.lock().expect("no panic");
             let run = Run {
@@ -161,7 +174,7 @@ impl Runner for Scripted {
     }
 }
 
-/// What a run says that had nothing to do.
+/// The end of a run that flags no device.
 pub(crate) fn applied() -> RunEnd {
     RunEnd::Applied(WorkResult::EventApplied(EventApplied {
         outcome: Outcome::Ignored,
@@ -175,25 +188,25 @@ pub(crate) fn applied() -> RunEnd {
     }))
 }
 
-/// A message with this key.
+/// A message about a repository with this name, which is its key.
 pub(crate) fn message(key: &str) -> Envelope {
     envelope(RepositoryRefreshRequested {
         repository: key.to_owned().try_into().expect("it is a name"),
     })
 }
 
-/// A bus and a store in a folder, gone with the test.
+/// A bus and a store in a temporary folder.
 pub(crate) struct Place {
     folder: TempDir,
     pub(crate) bus: Arc<dyn Bus>,
-    store: Arc<SqliteStore>,
+    pub(super) store: Arc<SqliteStore>,
 }
 
 impl Place {
     pub(crate) async fn new() -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let bus = EmbeddedBus::open(folder.path(), EmbeddedOptions::default())?;
-        bus.declare(&Topology::new(LADDER_SCALE)).await?;
+        bus.declare(&Topology::new(RETRY_DELAY_SCALE)).await?;
         let store = SqliteStore::open(SqliteOptions::new(folder.path().join("store.sqlite")))?;
         store.migrate().await?;
         Ok(Self { folder, bus, store })
@@ -207,21 +220,27 @@ impl Place {
     }
 
     pub(crate) fn oracle(&self) -> Oracle {
-        let path = self.folder.path().join("store.sqlite");
         Oracle {
-            records: Records::Sqlite { path },
+            records: Records::Sqlite {
+                path: self.store_file(),
+            },
         }
     }
 
-    /// Starts a worker that takes the lane; without debounce unless told.
-    pub(crate) fn work(&self, runner: &Arc<Scripted>, options: WorkerOptions) -> Working {
+    pub(super) fn store_file(&self) -> PathBuf {
+        self.folder.path().join("store.sqlite")
+    }
+
+    /// Starts a worker on the lane, without debounce unless the options set one.
+    pub(crate) fn work(&self, runner: &Arc<dyn Runner>, options: WorkerOptions) -> Working {
         let context = WorkerContext {
             bus: self.bus.clone(),
             store: self.store.clone(),
-            dead_letters: self.store.clone(),
-            starts: self.store.clone(),
+            follow_ups: self.store.clone(),
+            delivery_attempts: self.store.clone(),
+            leases: self.store.clone(),
             handlers: Arc::new(FleetHandlers),
-            runners: BTreeMap::from([(Lane::Repositories, runner.clone() as Arc<dyn Runner>)]),
+            runners: BTreeMap::from([(Lane::Repositories, runner.clone())]),
             clock: Arc::new(SystemClock),
         };
         let (stop, abandon) = (CancellationToken::new(), CancellationToken::new());
@@ -233,7 +252,7 @@ impl Place {
         }
     }
 
-    /// The dead letters in the table, the newest first.
+    /// The dead letters in the table, newest first.
     pub(crate) async fn dead_letters(&self) -> Result<Vec<DeadLetter>> {
         let query = DeadLetterQuery {
             limit: 100,
@@ -246,7 +265,7 @@ impl Place {
         Ok(dead_letters)
     }
 
-    /// What lies in a queue that nobody reads. It stays there.
+    /// The messages in a queue without consumer. They stay there.
     pub(crate) async fn left(&self, lane: Lane) -> Result<Vec<Delivery>> {
         let options = ConsumeOptions {
             prefetch: 1000,
@@ -263,24 +282,31 @@ impl Place {
     }
 }
 
-/// How tests run a worker.
+/// The worker options of tests.
 pub(crate) fn options() -> WorkerOptions {
+    options_of(RunLaneOptions {
+        debounce: Duration::ZERO,
+        ..RunLaneOptions::default()
+    })
+}
+
+/// Options with a debounce long enough for all messages that a test publishes at once.
+pub(crate) fn in_batches() -> WorkerOptions {
+    options_of(RunLaneOptions {
+        debounce: Duration::from_millis(500),
+        ..RunLaneOptions::default()
+    })
+}
+
+pub(crate) fn options_of(lane: RunLaneOptions) -> WorkerOptions {
     WorkerOptions {
         lanes: vec![Lane::Repositories],
-        debounce: Duration::ZERO,
+        run_lanes: [(Lane::Repositories, lane)].into(),
         ..WorkerOptions::default()
     }
 }
 
-/// Waits long enough for what a test publishes at once.
-pub(crate) fn in_batches() -> WorkerOptions {
-    WorkerOptions {
-        debounce: Duration::from_millis(500),
-        ..options()
-    }
-}
-
-/// A worker under way.
+/// A running worker.
 pub(crate) struct Working {
     pub(crate) stop: CancellationToken,
     pub(crate) abandon: CancellationToken,
@@ -288,12 +314,12 @@ pub(crate) struct Working {
 }
 
 impl Working {
-    /// Waits for its end, which was asked for.
+    /// Waits for its end after a stop was requested.
     pub(crate) async fn ended(self) -> Result<()> {
         ensure!(self.stop.is_cancelled() || self.abandon.is_cancelled());
         Ok(tokio::time::timeout(PATIENCE, self.worker)
             .await
-            .context("it does not end")???)
+            .context("the worker does not end")???)
     }
 
     pub(crate) async fn stop(self) -> Result<()> {

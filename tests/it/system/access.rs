@@ -1,10 +1,10 @@
-//! The processes of a scene have a broker user each, with the rights of its role and no more.
+//! Broker users for the processes of a scene, each with only the rights of its role.
 
 use anyhow::{Context, Result};
 use lockstep_protocol::topology::access::{Rights, Role};
 use lockstep_testbed::{User, Vhost};
 
-/// The users of the processes.
+/// The broker users of the roles.
 #[derive(Debug)]
 pub(crate) struct Users {
     worker: User,
@@ -13,7 +13,7 @@ pub(crate) struct Users {
 }
 
 impl Users {
-    /// Makes them on this virtual host.
+    /// Creates the users with their rights on this virtual host.
     pub(super) async fn new(vhost: &Vhost) -> Result<Self> {
         Ok(Self {
             worker: user_of(vhost, Role::Worker).await?,
@@ -22,7 +22,7 @@ impl Users {
         })
     }
 
-    /// Who runs `lockstep COMMAND`. `None` where it needs no broker.
+    /// The user for `lockstep COMMAND`; `None` if the command needs no broker.
     pub(super) fn of(&self, command: &str) -> Option<&User> {
         match command {
             "worker" => Some(&self.worker),
@@ -32,13 +32,13 @@ impl Users {
         }
     }
 
-    /// Whom workers are told to trust about actors, with commas between them.
+    /// The users that workers trust about actors, separated by commas.
     pub(super) fn trusted(&self) -> String {
         format!("{},{}", self.gateway.name, self.console.name)
     }
 }
 
-/// A new user with the rights of this role.
+/// Creates a user with the rights of this role.
 pub(crate) async fn user_of(vhost: &Vhost, role: Role) -> Result<User> {
     let user = vhost.create_user(role.as_str()).await?;
     grant(vhost, &user, &role.rights(&user.name))

@@ -1,14 +1,14 @@
-//! A wall clock that is wrong, for one process, by libfaketime. Its monotonic clock goes as ever, as it would if somebody
-//! set the machine's clock.
+//! Sets a wrong wall clock for one process by libfaketime. Its monotonic clock stays correct, as after a change of the
+//! machine's clock.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-/// For programs with threads. The loader knows what `$LIB` is on this machine.
+/// The library for programs with threads. The loader replaces `$LIB`.
 const LIBRARY: &str = "/usr/$LIB/faketime/libfaketimeMT.so.1";
 
-/// The environment of a process whose clock is wrong by so many seconds, such as `+3600`.
+/// The environment of a process whose clock is wrong by a number of seconds, such as `+3600`.
 pub(crate) fn wrong_by(seconds: &str) -> [(&'static str, &str); 3] {
     [
         ("LD_PRELOAD", LIBRARY),
@@ -24,7 +24,7 @@ pub(crate) struct Settable {
 }
 
 impl Settable {
-    /// A clock that is right so far.
+    /// Creates a clock that is correct at first.
     pub(crate) fn new(folder: &Path) -> Result<Self> {
         let clock = Self {
             file: folder.join("clock"),
@@ -33,18 +33,18 @@ impl Settable {
         Ok(clock)
     }
 
-    /// The environment of the process that has it.
+    /// The environment of a process with this clock.
     pub(crate) fn environment(&self) -> [(&'static str, &str); 4] {
         [
             ("LD_PRELOAD", LIBRARY),
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
             ("FAKETIME_TIMESTAMP_FILE", self.file.to_str().unwrap_or_default()),
-            // How many seconds it takes to notice.
+            // Seconds until a change takes effect.
             ("FAKETIME_CACHE_DURATION", "1"),
         ]
     }
 
-    /// Sets it, for what is asked in a second or so.
+    /// Sets the clock. The process sees the change after about a second.
     pub(crate) fn set_wrong_by(&self, seconds: &str) -> Result<()> {
         Ok(std::fs::write(&self.file, seconds)?)
     }

@@ -1,4 +1,4 @@
-//! Requests to the servers under test: one on a connection of its own.
+//! HTTP requests to the servers under test, each on a new connection.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -14,7 +14,7 @@ use super::PATIENCE;
 #[derive(Clone, Debug)]
 pub(crate) struct Server(pub(crate) String);
 
-/// What a server answered.
+/// The response of a server.
 #[derive(Clone, Debug)]
 pub(crate) struct TestResponse {
     pub(crate) status: u16,
@@ -23,7 +23,7 @@ pub(crate) struct TestResponse {
 }
 
 impl Server {
-    /// One request: status and JSON.
+    /// Sends one request; returns status and JSON.
     pub(crate) async fn ask(
         &self,
         method: &str,
@@ -35,7 +35,7 @@ impl Server {
         Ok((answer.status, answer.body))
     }
 
-    /// One request, with all that came back.
+    /// Sends one request; returns the whole response.
     pub(crate) async fn answer(
         &self,
         method: &str,
@@ -51,17 +51,17 @@ impl Server {
         tokio::task::spawn_blocking(move || exchange(&authority, &request)).await?
     }
 
-    /// Whether it says that it is ready, and what it says.
+    /// Status and body of `/readyz`.
     pub(crate) async fn readiness(&self) -> Result<(u16, Value)> {
         self.ask("GET", "/readyz", "", "").await
     }
 
-    /// Waits until it says so.
+    /// Waits until the server is ready.
     pub(crate) async fn ready(&self) -> Result<()> {
         self.answers_readiness(200).await.map(drop)
     }
 
-    /// Waits until it answers the question for its readiness like this, and returns what it says.
+    /// Waits until `/readyz` answers with this status, and returns its body.
     pub(crate) async fn answers_readiness(&self, expected: u16) -> Result<Value> {
         let what = format!("the server to answer {expected} when asked whether it is ready");
         let body = wait::until(&what, PATIENCE, async || match self.readiness().await {

@@ -1,4 +1,4 @@
-/// A test for each fail point and each ground, by the function `killed_at(ground, point)` beside it.
+/// Defines a test for each fail point and each ground, which calls the function `killed_at(ground, point)` of its module.
 macro_rules! killed_at {
     ($($name:ident: $point:literal),* $(,)?) => {$(
         mod $name {

@@ -1,4 +1,4 @@
-//! What happened to leases, written down by the database itself: fences grow, and no two holders overlap.
+//! Logs all changes of leases in the database, and checks that fences grow and that no two holders overlap.
 
 use anyhow::{Result, ensure};
 use lockstep_testbed::Schema;
@@ -26,8 +26,8 @@ const INSTALL: &str = "
     END $$;
     CREATE TRIGGER log_lease AFTER INSERT OR UPDATE ON lease FOR EACH ROW EXECUTE FUNCTION log_lease();";
 
-/// Each change beside the one before it. A change by the same holder has the same fence; another holder comes with the
-/// next fence, after the time of the one before was over.
+/// Each change with the previous one. A change by the same holder keeps the fence; a new holder has the next fence, and begins
+/// after the previous lease has expired.
 const WRONG: &str = "
     SELECT name, fence, before.fence_before, before.owner_before = owner AS same
     FROM (
@@ -43,29 +43,26 @@ const WRONG: &str = "
     )";
 
 impl LeaseLog {
-    /// Begins to log.
+    /// Installs the trigger.
     pub(crate) async fn install(schema: &Schema) -> Result<Self> {
         let client = schema.connect().await?;
         client.batch_execute(INSTALL).await?;
         Ok(Self { client })
     }
 
-    /// How often any lease was acquired.
+    /// Number of acquisitions of any lease.
     pub(crate) async fn acquisitions(&self) -> Result<i64> {
         let count = "SELECT count(DISTINCT (name, fence)) FROM lease_log";
         Ok(self.client.query_one(count, &[]).await?.get(0))
     }
 
-    /// Judges what was logged, and prints how much that is.
-    #[expect(
-        clippy::print_stdout,
-        reason = "the counts are part of what a fault test says"
-    )]
-    pub(crate) async fn judge(&self) -> Result<()> {
+    /// Checks the log and prints the number of acquisitions.
+    #[expect(clippy::print_stdout, reason = "fault tests print their counts")]
+    pub(crate) async fn check(&self) -> Result<()> {
         let wrong = self.client.query(WRONG, &[]).await?;
         ensure!(wrong.is_empty(), "two holders of one lease: {wrong:?}");
         println!(
-            "{} acquisitions of leases, none too early",
+            "{} acquisitions of leases, no overlap",
             self.acquisitions().await?
         );
         Ok(())

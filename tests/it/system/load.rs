@@ -1,4 +1,4 @@
-//! Messages to send, and what is expected of each.
+//! Messages to send, and the expected outcome of each.
 
 use std::collections::BTreeMap;
 
@@ -14,20 +14,20 @@ use lockstep_protocol::{Code, DeviceType, Envelope, Hostname, Identity, Kind, Me
 
 use super::Expected;
 
-/// What was accepted by the broker, and what must become of it.
+/// The messages that the broker accepted, with their expected outcomes.
 pub(crate) type Sent = BTreeMap<Identity, Expected>;
 
-/// A fleet, and messages about it.
+/// A fleet, and events about its devices.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
-    /// How many devices.
+    /// Number of devices.
     pub(crate) devices: usize,
-    /// How many events.
+    /// Number of events.
     pub(crate) events: usize,
 }
 
 impl Load {
-    /// The fleet in one chunk, all of it synchronized.
+    /// An import of the fleet in one chunk, with all devices synchronized.
     pub(crate) fn fleet(self) -> Envelope {
         let devices = (0..self.devices).map(|number| ImportedDevice {
             synchronized: Some(true),
@@ -46,7 +46,7 @@ impl Load {
             .collect()
     }
 
-    /// Publishes the fleet and the events, and says what is expected of them.
+    /// Publishes the fleet and the events, and returns their expected outcomes.
     pub(crate) async fn publish(self, bus: &dyn Bus) -> anyhow::Result<Sent> {
         let mut sent = Sent::new();
         let fleet = self.fleet();
@@ -64,12 +64,12 @@ impl Load {
     }
 }
 
-/// The name of a device of the fleet.
+/// The hostname of a device of the fleet.
 pub(crate) fn hostname(number: usize) -> Hostname {
     format!("sw{number}").parse().expect("it is a hostname")
 }
 
-/// A device of which only name and type are known.
+/// A device with only a name and a type.
 fn device(hostname: &Hostname, device_type: DeviceType) -> ImportedDevice {
     serde_json::from_value(serde_json::json!({"hostname": hostname, "device_type": device_type}))
         .expect("it is a device")
@@ -89,13 +89,13 @@ pub(crate) fn update(hostname: &Hostname) -> Envelope {
     envelope(event).with_subject(hostname.to_string())
 }
 
-/// A message of ours with a fresh id.
+/// A message of the tests with a new id.
 pub(crate) fn envelope(message: impl Into<Message>) -> Envelope {
     let source = Source::try_from("urn:lockstep:test".to_owned()).expect("it is a source");
     Envelope::new(source, Timestamp::UNIX_EPOCH, message)
 }
 
-/// What is expected of an event that flags.
+/// The expected outcome of an event that flags a device.
 pub(crate) fn flags(envelope: &Envelope) -> Expected {
     Expected::Applied {
         flags: envelope
@@ -105,7 +105,7 @@ pub(crate) fn flags(envelope: &Envelope) -> Expected {
     }
 }
 
-/// A message on its way in.
+/// The message for the bus.
 pub(crate) fn outgoing(envelope: &Envelope) -> Outgoing {
     raw(
         envelope.message.kind(),
@@ -114,7 +114,7 @@ pub(crate) fn outgoing(envelope: &Envelope) -> Outgoing {
     )
 }
 
-/// Any bytes on their way in, as a message of this type.
+/// Any bytes for the bus, as a message of this type.
 pub(crate) fn raw(kind: Kind, id: &str, body: impl Into<Bytes>) -> Outgoing {
     Outgoing {
         destination: Destination::Ingress(kind),
@@ -128,7 +128,7 @@ pub(crate) fn raw(kind: Kind, id: &str, body: impl Into<Bytes>) -> Outgoing {
     }
 }
 
-/// What is expected of a message that cannot be worked.
+/// The expected outcome of a message that is dead-lettered with this code.
 pub(crate) fn dead(code: Code) -> Expected {
     Expected::Dead { code }
 }

@@ -1,4 +1,4 @@
-//! What the tests of the whole system share: a place to run, processes to kill, messages to send, an oracle to ask.
+//! Shared parts of the system tests: scenes, processes, messages, and the oracle that checks the outcomes.
 
 pub(crate) mod access;
 pub(crate) mod clock;
@@ -16,9 +16,9 @@ pub(crate) use lease_log::LeaseLog;
 pub(crate) use load::{Load, Sent};
 pub(crate) use oracle::{Expected, Oracle, cause};
 pub(crate) use process::Process;
-pub(crate) use scene::{Ground, LADDER_SCALE, Scene};
+pub(crate) use scene::{Ground, RETRY_DELAY_SCALE, Scene};
 
 use std::time::Duration;
 
-/// How long a test waits for what should take seconds, on a machine that is busy.
+/// Timeout of waits that usually take seconds; long enough for a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);

@@ -1,5 +1,5 @@
-//! The one judge of every fault: each accepted message has exactly one applied or one dead row and at least one result;
-//! nothing is lost, nothing is doubled, and nothing is there that nobody sent. It prints its counts.
+//! Checks the outcome of every fault test: each accepted message has exactly one applied or one dead row and at least one
+//! result; no message is lost or applied twice, and no row exists without a sent message. It prints its counts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,22 +13,22 @@ use lockstep_testbed::wait;
 use super::records::Records;
 use super::{PATIENCE, Sent};
 
-/// What must become of a message.
+/// The expected outcome of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Expected {
-    /// It is applied, and raises the generation of this device by one.
+    /// The message is applied, and raises the generation of this device by one.
     Applied { flags: Option<Hostname> },
-    /// It is dead, with this code.
+    /// The message is dead-lettered with this code.
     Dead { code: Code },
 }
 
-/// Judges one scene.
+/// Checks one scene.
 #[derive(Debug)]
 pub(crate) struct Oracle {
     pub(crate) records: Records,
 }
 
-/// What the oracle counted.
+/// The counts of a check.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Counts {
     accepted: usize,
@@ -42,17 +42,17 @@ struct Counts {
 }
 
 impl Oracle {
-    /// Waits until as many messages are worked as were sent.
+    /// Waits until all sent messages are processed.
     pub(crate) async fn processed(&self, sent: &Sent) -> Result<()> {
-        self.worked_at_least(sent.len()).await
+        self.processed_at_least(sent.len()).await
     }
 
-    /// Waits until at least so many messages are worked.
-    pub(crate) async fn worked_at_least(&self, count: usize) -> Result<()> {
-        wait::until("all messages to be worked", PATIENCE, async || {
+    /// Waits until at least this number of messages is processed.
+    pub(crate) async fn processed_at_least(&self, count: usize) -> Result<()> {
+        wait::until("all messages to be processed", PATIENCE, async || {
             match self.records.processed().await {
                 Ok(processed) if usize::try_from(processed).unwrap_or(0) >= count => Ok(()),
-                Ok(processed) => Err(format!("{processed} of {count} are")),
+                Ok(processed) => Err(format!("{processed} of {count} are processed")),
                 Err(error) => Err(format!("{error:#}")),
             }
         })
@@ -60,17 +60,14 @@ impl Oracle {
         Ok(())
     }
 
-    /// Judges: reads every row of the store and every result that named no reply queue.
-    pub(crate) async fn judge(&self, sent: &Sent, bus: &dyn Bus) -> Result<()> {
-        self.judge_with(sent, &BTreeSet::new(), bus).await
+    /// Checks every row of the store and every result outside of reply queues.
+    pub(crate) async fn check(&self, sent: &Sent, bus: &dyn Bus) -> Result<()> {
+        self.check_with(sent, &BTreeSet::new(), bus).await
     }
 
-    /// The same, where the results about some messages were read elsewhere already.
-    #[expect(
-        clippy::print_stdout,
-        reason = "the counts are part of what a fault test says"
-    )]
-    pub(crate) async fn judge_with(
+    /// The same for tests that have read some of the results already.
+    #[expect(clippy::print_stdout, reason = "fault tests print their counts")]
+    pub(crate) async fn check_with(
         &self,
         sent: &Sent,
         elsewhere: &BTreeSet<Identity>,
@@ -106,18 +103,20 @@ impl Oracle {
             match (inbox.get(identity), expected) {
                 (Some(row), Expected::Applied { flags }) if row.state == "applied" && answers > 0 => {
                     counts.applied += 1;
-                    *flagged.entry(flags.clone().unwrap_or_else(nobody)).or_default() += 1;
+                    *flagged
+                        .entry(flags.clone().unwrap_or_else(no_device))
+                        .or_default() += 1;
                 }
                 (Some(row), Expected::Dead { code }) if row.state == "dead" && answers > 0 => {
                     ensure!(
                         row.result["code"] == code.as_str(),
-                        "{identity} died of {}",
+                        "{identity} is dead with the code {}",
                         row.result
                     );
                     let dead_letter = dead_letters.get(&(identity.clone(), row.redrive_count));
                     ensure!(
                         dead_letter.is_some_and(|dead_letter| dead_letter.code == code.as_str()),
-                        "{identity} is dead and its letter is {dead_letter:?}"
+                        "{identity} is dead, but its dead letter is {dead_letter:?}"
                     );
                     counts.dead += 1;
                 }
@@ -143,12 +142,12 @@ impl Oracle {
     }
 }
 
-/// A name no device has, for messages that flag none.
-fn nobody() -> Hostname {
+/// A hostname without a device, for messages that flag none.
+fn no_device() -> Hostname {
     "nobody.invalid".parse().expect("it is a hostname")
 }
 
-/// How many results there are for each message: reads until each has one, and then what else is there.
+/// Counts the results of each message: reads until each one has a result, and then all further ones.
 async fn results(mut missing: BTreeSet<&Identity>, bus: &dyn Bus) -> Result<BTreeMap<Identity, usize>> {
     let options = ConsumeOptions {
         prefetch: 1000,

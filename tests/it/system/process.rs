@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::PATIENCE;
 
-/// A running `lockstep`, with what it prints in a file.
+/// A running `lockstep` that writes its output to a file.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
@@ -18,7 +18,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `lockstep` with these arguments and this environment, in this folder, which gets its log.
+    /// Starts `lockstep` with these arguments and this environment in this folder, which gets its log.
     pub(crate) fn start(folder: &Path, arguments: &[&str], environment: &[(String, String)]) -> Result<Self> {
         let number = std::fs::read_dir(folder)?.count();
         let log = folder.join(format!("process-{number}.log"));
@@ -33,20 +33,20 @@ impl Process {
         Ok(Self { child, log })
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until the process ends by itself.
     pub(crate) async fn ended(&mut self) -> Result<ExitStatus> {
         let log = self.log.clone();
         let ended = wait::until("the process to end", PATIENCE, async || {
             match self.child.try_wait() {
                 Ok(Some(status)) => Ok(status),
-                Ok(None) => Err("it runs".to_owned()),
+                Ok(None) => Err("the process runs".to_owned()),
                 Err(error) => Err(error.to_string()),
             }
         });
         ended.await.with_context(|| tail(&log))
     }
 
-    /// Waits until it stopped itself at a fail point.
+    /// Waits until the process has stopped itself at a fail point.
     pub(crate) async fn stopped(&mut self) -> Result<()> {
         let path = format!("/proc/{}/stat", self.child.id());
         let log = self.log.clone();
@@ -59,47 +59,51 @@ impl Process {
             if state == Some('T') {
                 Ok(())
             } else {
-                Err(format!("its state is {state:?}"))
+                Err(format!("the state of the process is {state:?}"))
             }
         });
         stopped.await.with_context(|| tail(&log))
     }
 
-    /// Waits until it printed this.
-    pub(crate) async fn says(&self, text: &str) -> Result<()> {
-        self.says_times(text, 1).await
+    /// Waits until the output contains this text.
+    pub(crate) async fn prints(&self, text: &str) -> Result<()> {
+        self.prints_times(text, 1).await
     }
 
-    /// Waits until it printed this so many times.
-    pub(crate) async fn says_times(&self, text: &str, times: usize) -> Result<()> {
-        let what = format!("the process to say `{text}`");
-        let said = wait::until(&what, PATIENCE, async || {
+    /// Waits until the output contains this text this number of times.
+    pub(crate) async fn prints_times(&self, text: &str, times: usize) -> Result<()> {
+        let what = format!("the process to print `{text}`");
+        let printed = wait::until(&what, PATIENCE, async || {
             let log = self.log().map_err(|error| format!("{error:#}"))?;
-            let said = log.matches(text).count();
-            if said >= times {
+            let count = log.matches(text).count();
+            if count >= times {
                 Ok(())
             } else {
-                Err(format!("{said} of {times} times"))
+                Err(format!("{count} of {times} times"))
             }
         });
-        said.await.with_context(|| tail(&self.log))
+        printed.await.with_context(|| tail(&self.log))
     }
 
-    /// Sends it a signal.
+    /// Sends a signal to the process.
     pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
         let pid = Pid::from_raw(i32::try_from(self.child.id())?).context("no process id")?;
         kill_process(pid, signal).context("cannot send the signal")
     }
 
-    /// Asks it to stop, and waits for its orderly end.
+    /// Sends SIGTERM and waits for a successful end.
     pub(crate) async fn stop(mut self) -> Result<()> {
         self.signal(Signal::TERM)?;
         let status = self.ended().await?;
-        ensure!(status.success(), "it ended with {status}: {}", tail(&self.log));
+        ensure!(
+            status.success(),
+            "the process ended with {status}: {}",
+            tail(&self.log)
+        );
         Ok(())
     }
 
-    /// Everything it printed.
+    /// The whole output of the process.
     pub(crate) fn log(&self) -> Result<String> {
         Ok(std::fs::read_to_string(&self.log)?)
     }

@@ -1,4 +1,4 @@
-//! What the store holds, read past the code under test.
+//! Reads the rows of the store without the code under test.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use lockstep_protocol::{Hostname, Identity};
 use serde_json::Value;
 
-/// Where the rows are.
+/// The database of a scene.
 #[derive(Clone, Debug)]
 pub(crate) enum Records {
     Postgres { url: String },
@@ -38,11 +38,11 @@ pub(crate) struct Generations {
 }
 
 const INBOX: &str = "SELECT source, id, state, result, redrive_count FROM inbox";
-const LETTERS: &str = "SELECT source, id, redrive_count, number, state, code FROM dead_letter";
+const DEAD_LETTERS: &str = "SELECT source, id, redrive_count, number, state, code FROM dead_letter";
 const DEVICES: &str = "SELECT hostname, desired_generation, synced_generation FROM device";
 
 impl Records {
-    /// How many messages were worked.
+    /// Number of processed messages.
     pub(crate) async fn processed(&self) -> Result<i64> {
         const COUNT: &str = "SELECT count(*) FROM inbox";
         match self {
@@ -51,7 +51,7 @@ impl Records {
         }
     }
 
-    /// Every message that was worked.
+    /// All processed messages.
     pub(crate) async fn inbox(&self) -> Result<BTreeMap<Identity, InboxRecord>> {
         type Columns = (String, String, String, String, i32);
         let rows: Vec<Columns> = match self {
@@ -87,12 +87,12 @@ impl Records {
         rows.into_iter().map(record).collect()
     }
 
-    /// Every dead letter, by message and epoch.
+    /// All dead letters, by message and redrive count.
     pub(crate) async fn dead_letters(&self) -> Result<BTreeMap<(Identity, i32), DeadLetterRecord>> {
         type Columns = (String, String, i32, i64, String, String);
         let rows: Vec<Columns> = match self {
             Self::Postgres { url } => {
-                let rows = postgres(url).await?.query(LETTERS, &[]).await?;
+                let rows = postgres(url).await?.query(DEAD_LETTERS, &[]).await?;
                 let columns = rows.iter().map(|row| {
                     (
                         row.get(0),
@@ -107,7 +107,7 @@ impl Records {
             }
             Self::Sqlite { path } => {
                 let connection = sqlite(path)?;
-                let mut statement = connection.prepare(LETTERS)?;
+                let mut statement = connection.prepare(DEAD_LETTERS)?;
                 let columns = statement.query_map([], |row| {
                     Ok((
                         row.get(0)?,
@@ -134,7 +134,7 @@ impl Records {
         rows.into_iter().map(record).collect()
     }
 
-    /// Every device with its counters.
+    /// All devices with their counters.
     pub(crate) async fn devices(&self) -> Result<BTreeMap<Hostname, Generations>> {
         let rows: Vec<(String, i64, i64)> = match self {
             Self::Postgres { url } => {

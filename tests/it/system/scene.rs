@@ -1,4 +1,4 @@
-//! A place to run: servers of its own, or a folder with everything embedded.
+//! Scenes: the environment of a system test, on its own virtual host and schema or embedded in a folder.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use super::access::Users;
 use super::records::Records;
 use super::{Oracle, Process};
 
-/// The ladder waits a hundredth of its time in tests.
-pub(crate) const LADDER_SCALE: f64 = 0.01;
+/// Retry delays of tests are a hundredth of the real ones.
+pub(crate) const RETRY_DELAY_SCALE: f64 = 0.01;
 
-/// On what a scene runs.
+/// The servers of a scene.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ground {
     /// RabbitMQ and PostgreSQL, and separate processes.
@@ -27,21 +27,21 @@ pub(crate) enum Ground {
     Embedded,
 }
 
-/// A place to run, gone with the test.
+/// The environment of a test; dropping it removes everything.
 pub(crate) struct Scene {
     folder: TempDir,
     servers: Option<Servers>,
 }
 
-/// A virtual host and a schema of the test's own, each behind a proxy that can break.
+/// The virtual host and the schema of a test, each behind a proxy that injects faults.
 pub(crate) struct Servers {
     pub(crate) vhost: Vhost,
     pub(crate) schema: Schema,
-    /// Between workers and the broker.
+    /// The proxy between workers and the broker.
     pub(crate) to_broker: FaultProxy,
-    /// Between workers and the database.
+    /// The proxy between workers and the database.
     pub(crate) to_database: FaultProxy,
-    /// Whom processes are at the broker.
+    /// The broker users of the processes.
     users: Users,
 }
 
@@ -56,7 +56,7 @@ impl Servers {
         })
     }
 
-    /// Broker, store, and whom to trust, for `lockstep COMMAND`: each has a broker user with the rights of its role.
+    /// Configures broker, store and trusted users for `lockstep COMMAND`. Each role has its own broker user.
     fn environment(&self, command: &str) -> Vec<(String, String)> {
         let store = self.schema.url_through(self.to_database.addr());
         let mut all = vec![
@@ -76,7 +76,7 @@ impl Servers {
 }
 
 impl Scene {
-    /// Makes the place: topology declared, schema migrated.
+    /// Creates a scene with declared topology and migrated schema.
     pub(crate) async fn new(ground: Ground) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let servers = match ground {
@@ -112,23 +112,25 @@ impl Scene {
         );
         if self.servers.is_some() {
             let bus = self.bus().await?;
-            bus.declare(&Topology::new(LADDER_SCALE)).await?;
+            bus.declare(&Topology::new(RETRY_DELAY_SCALE)).await?;
             bus.close().await;
         }
         Ok(())
     }
 
-    /// The servers, where there are some.
+    /// The servers of a scene that is not embedded.
     pub(crate) fn servers(&self) -> Result<&Servers> {
-        self.servers.as_ref().context("everything is embedded here")
+        self.servers
+            .as_ref()
+            .context("this scene is embedded and has no servers")
     }
 
-    /// The folder processes run in.
+    /// The working directory of the processes.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// A bus for the test itself. Where it is embedded, no process may run at the same time.
+    /// A bus for the test itself. No process may run at the same time if the scene is embedded.
     pub(crate) async fn bus(&self) -> Result<Arc<dyn Bus>> {
         if let Some(servers) = &self.servers {
             return Ok(AmqpBus::connect(AmqpOptions::new(servers.vhost.url())).await?);
@@ -137,7 +139,7 @@ impl Scene {
         Ok(EmbeddedBus::open(&folder, EmbeddedOptions::default())?)
     }
 
-    /// The judge of this scene.
+    /// The oracle of this scene.
     pub(crate) fn oracle(&self) -> Oracle {
         let records = match &self.servers {
             Some(servers) => Records::Postgres {
@@ -150,7 +152,7 @@ impl Scene {
         Oracle { records }
     }
 
-    /// Starts a process that works messages: a worker, or everything in one.
+    /// Starts a process that processes messages: a worker, or `lockstep up` if the scene is embedded.
     pub(crate) fn worker(&self, environment: &[(&str, &str)]) -> Result<Process> {
         match &self.servers {
             Some(_) => self.run(&["worker"], environment),
@@ -161,7 +163,7 @@ impl Scene {
         }
     }
 
-    /// Where workers find the database, with more options for its sessions, such as `-c lock_timeout=1s`.
+    /// The URL by which workers reach the database, with options for its sessions, such as `-c lock_timeout=1s`.
     pub(crate) fn store_url(&self, options: &str) -> Result<String> {
         let servers = self.servers()?;
         let url = servers.schema.url_through(servers.to_database.addr());
@@ -180,7 +182,7 @@ impl Scene {
         Process::start(self.folder.path(), arguments, &all)
     }
 
-    /// What tells `lockstep`, with these arguments, where it is and who it is.
+    /// The environment of `lockstep` with these arguments: its servers and its user.
     fn environment(&self, arguments: &[&str]) -> Vec<(String, String)> {
         let mut all = vec![
             // Small batches, so that there is a second one to be killed in.

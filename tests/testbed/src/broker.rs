@@ -1,4 +1,4 @@
-//! A private RabbitMQ: own node name, cookie, ports and data folder; killable.
+//! Starts private RabbitMQ brokers, with their own node name, cookie, ports and data folder, which a test can kill.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
@@ -20,11 +20,11 @@ use crate::{Vhost, environment, wait};
 const START_TIMEOUT: Duration = Duration::from_secs(90);
 /// User and password of the administrator.
 const LOGIN: &str = "lockstep";
-/// The script itself; the one in `/usr/sbin` changes the user and meddles with the environment.
+/// The script itself; the wrapper in `/usr/sbin` changes the user and the environment.
 const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 const CTL: &str = "/usr/lib/rabbitmq/bin/rabbitmqctl";
 
-/// A broker of the test's own. Dropping it kills it and removes its data.
+/// A private broker of a test. Dropping it kills it and removes its data.
 pub struct Broker {
     // Dropped first: the process must be gone before its folder.
     process: Option<Process>,
@@ -42,7 +42,7 @@ struct Ports {
     distribution: u16,
 }
 
-/// What the nodes of a cluster share; a broker by itself has its own.
+/// The settings that the nodes of a cluster share; a single broker has its own.
 #[derive(Clone, Debug)]
 pub(crate) struct Realm {
     pub(crate) epmd: u16,
@@ -64,7 +64,7 @@ impl Realm {
 impl Broker {
     /// Starts a broker and waits until it takes connections.
     ///
-    /// It is the machine's RabbitMQ, or the one in [`environment::RABBITMQ_ROOT`].
+    /// It uses the machine's RabbitMQ, or the one in [`environment::RABBITMQ_ROOT`].
     ///
     /// # Errors
     ///
@@ -78,7 +78,7 @@ impl Broker {
         Self::start_in(new_folder()?, None, realm).await
     }
 
-    /// Starts a broker that listens with TLS too: [`Broker::tls_url`], [`Broker::ca_file`].
+    /// Starts a broker that also listens with TLS: [`Broker::tls_url`], [`Broker::ca_file`].
     ///
     /// # Errors
     ///
@@ -112,11 +112,11 @@ impl Broker {
         Ok(broker)
     }
 
-    /// Kills the broker by SIGKILL, as a crash of its machine would. Its data stay.
+    /// Kills the broker by SIGKILL, like a crash of its machine. Its data are kept.
     ///
     /// # Errors
     ///
-    /// Its processes did not go away.
+    /// Its processes did not end in time.
     pub async fn kill(&mut self) -> anyhow::Result<()> {
         match self.process.take() {
             Some(process) => process.kill().await,
@@ -124,7 +124,7 @@ impl Broker {
         }
     }
 
-    /// Stops the broker in an orderly way. Its data stay.
+    /// Stops the broker gracefully. Its data are kept.
     ///
     /// # Errors
     ///
@@ -154,7 +154,7 @@ impl Broker {
             self.ports.management,
         )?);
         wait::until("RabbitMQ to start", START_TIMEOUT, async || {
-            // That it ended is not worth waiting for.
+            // If the server has ended already, there is no need to wait for the timeout.
             if let Err(ended) = process.check() {
                 return Ok(Err(ended));
             }
@@ -172,7 +172,7 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// The broker refused it or does not run.
+    /// The broker rejected it or does not run.
     pub async fn vhost(&self) -> anyhow::Result<Vhost> {
         Vhost::create(&self.url(), &self.management_url()).await
     }
@@ -182,17 +182,17 @@ impl Broker {
         format!("amqp://{LOGIN}:{LOGIN}@{}", self.addr())
     }
 
-    /// The name of its node.
+    /// The name of the Erlang node, such as `NAME@HOST`.
     pub fn node(&self) -> String {
         format!("lockstep-{}@localhost", self.ports.amqp)
     }
 
-    /// Where it speaks AMQP.
+    /// Its AMQP address.
     pub fn addr(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.ports.amqp).into()
     }
 
-    /// AMQPS URL of the default virtual host, if it was started with TLS. The certificate is also for 127.0.0.1.
+    /// AMQPS URL of the default virtual host, if it was started with TLS. The certificate is valid for 127.0.0.1 too.
     pub fn tls_url(&self) -> Option<String> {
         let port = self.ports.amqps;
         self.certificates
@@ -205,12 +205,12 @@ impl Broker {
         self.certificates.as_ref().map(|made| made.ca.as_path())
     }
 
-    /// URL of the management, as administrator.
+    /// URL of the management API, as administrator.
     pub fn management_url(&self) -> String {
         management_url(self.ports.management)
     }
 
-    /// Runs `rabbitmqctl` with these arguments and returns its output. It takes a second of CPU: for what
+    /// Runs `rabbitmqctl` with these arguments and returns its output. It takes a second of CPU; use it only for what
     /// [`Vhost`] cannot do, such as alarms.
     ///
     /// # Errors
@@ -233,7 +233,7 @@ impl Broker {
     /// A shell script in the node's environment, and in the other root if there is one.
     fn command(&self, script: &str) -> Command {
         let mut command = if let Some(root) = &self.root {
-            // A mount namespace of its own: what is mounted here goes away with the process.
+            // A private mount namespace: its mounts disappear with the process.
             let mut command = Command::new("unshare");
             command
                 .args(["--mount", "--propagation", "private", "/bin/sh", "-ec"])
@@ -273,7 +273,7 @@ impl Broker {
             .env("RABBITMQ_CONFIG_FILE", file("rabbitmq.conf"))
             .env("RABBITMQ_ADVANCED_CONFIG_FILE", file("advanced.config"))
             .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
-            // Two schedulers that do not spin while they wait.
+            // Two schedulers, without busy waiting.
             .env(
                 "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
                 "-kernel inet_dist_use_interface {127,0,0,1} \
@@ -291,7 +291,7 @@ impl Broker {
         std::fs::write(&cookie, &self.realm.cookie)?;
         std::fs::set_permissions(&cookie, PermissionsExt::from_mode(0o400))?;
         std::fs::write(file("enabled_plugins"), "[rabbitmq_management].\n")?;
-        // Queue lengths are at most this old where the management tells them.
+        // The maximum age of queue lengths in the management API.
         std::fs::write(
             file("advanced.config"),
             "[{rabbit, [{quorum_tick_interval, 250}]}].\n",
@@ -346,7 +346,7 @@ fn management_url(port: u16) -> String {
     format!("http://{LOGIN}:{LOGIN}@127.0.0.1:{port}")
 }
 
-/// The server with a port mapper of its own, which would else be started as a daemon and outlive it.
+/// The server with its own port mapper. Otherwise the server starts one as a daemon that outlives it.
 fn server_script() -> String {
     format!(r#"epmd -address 127.0.0.1 -port "$ERL_EPMD_PORT" & exec {SERVER}"#)
 }

@@ -1,4 +1,4 @@
-//! A throw-away certificate authority and one server certificate for 127.0.0.1 and localhost.
+//! Makes a throw-away certificate authority and one server certificate for 127.0.0.1 and localhost.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ pub(crate) struct Certificates {
 }
 
 impl Certificates {
-    /// Makes them in `folder` by the `openssl` command.
+    /// Makes the certificates in `folder` by the `openssl` command.
     pub(crate) async fn make(folder: &Path) -> anyhow::Result<Self> {
         let file = |name: &str| folder.join(name);
         let (ca, ca_key) = (file("ca.pem"), file("ca.key"));

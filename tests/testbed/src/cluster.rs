@@ -1,4 +1,4 @@
-//! Private RabbitMQ nodes that are one broker, each of which can be killed.
+//! Starts private RabbitMQ clusters, whose nodes can be killed one by one.
 
 use std::process::Command;
 
@@ -10,21 +10,21 @@ use crate::Broker;
 use crate::broker::Realm;
 use crate::process::Process;
 
-/// A cluster of the test's own. Dropping it kills its nodes and removes their data.
+/// A private cluster of a test. Dropping it kills its nodes and removes their data.
 pub struct Cluster {
-    /// Its nodes. What is declared on one of them is there on all, and led by that one.
+    /// The nodes. A queue declared on one of them exists on all and is led by that one.
     pub nodes: Vec<Broker>,
-    // Dropped after the nodes, and apart from them: who is left must find each other when one is killed.
+    // Dropped after the nodes, and separate from them: the remaining nodes need it when one is killed.
     _names: Process,
     _folder: TempDir,
 }
 
 impl Cluster {
-    /// Starts so many nodes, and waits until they are one.
+    /// Starts this number of nodes, and waits until they form a cluster.
     ///
     /// # Errors
     ///
-    /// As [`Broker::start`]; or they did not join.
+    /// As [`Broker::start`]; or the nodes did not join.
     pub async fn start(size: usize) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("cluster-").tempdir()?;
         let mut realm = Realm::new()?;
@@ -39,7 +39,7 @@ impl Cluster {
         let status = nodes[0].ctl(&["cluster_status", "--formatter", "json"]).await?;
         let status: serde_json::Value = serde_json::from_str(&status)?;
         let running = status["running_nodes"].as_array().map_or(0, Vec::len);
-        ensure!(running == size, "{running} of {size} nodes are one cluster");
+        ensure!(running == size, "{running} of {size} nodes joined the cluster");
         Ok(Self {
             nodes,
             _names: names,

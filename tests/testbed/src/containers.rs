@@ -1,4 +1,4 @@
-//! Broker and database in containers.
+//! Starts the broker and the database in containers.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use testcontainers::core::{IntoContainerPort, WaitFor};
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt};
 
-/// Pulling and starting together.
+/// Timeout of pull and start together.
 const TIMEOUT: Duration = Duration::from_mins(3);
 const LOGIN: &str = "lockstep";
 
@@ -26,7 +26,7 @@ impl BrokerContainer {
             .with_wait_for(WaitFor::message_on_stdout("Server startup complete"))
             .with_env_var("RABBITMQ_DEFAULT_USER", LOGIN)
             .with_env_var("RABBITMQ_DEFAULT_PASS", LOGIN)
-            // As in a private broker: what the management tells is fresh.
+            // As in a private broker: the figures of the management API are fresh.
             .with_copy_to(
                 "/etc/rabbitmq/advanced.config",
                 b"[{rabbit, [{quorum_tick_interval, 250}]}].\n".to_vec(),
@@ -59,7 +59,7 @@ impl DatabaseContainer {
         let ready = "database system is ready to accept connections";
         let image = image(environment::POSTGRES_IMAGE, "postgres:15")
             .with_exposed_port(5432.tcp())
-            // Once while it is set up, then for good; the image says the latter on standard error.
+            // The message appears once during the set-up and once after it; the image writes the latter to standard error.
             .with_wait_for(WaitFor::message_on_stdout(ready))
             .with_wait_for(WaitFor::message_on_stderr(ready))
             .with_env_var("POSTGRES_USER", LOGIN)

@@ -1,4 +1,4 @@
-//! A private PostgreSQL: own data folder and port; killable.
+//! Starts private PostgreSQL servers, with their own data folder and port, which a test can kill.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
@@ -17,12 +17,12 @@ use crate::process::Process;
 use crate::{Disk, Schema, wait};
 
 const START_TIMEOUT: Duration = Duration::from_mins(1);
-/// The superuser, who needs no password on the loopback interface.
+/// The superuser, without a password on the loopback interface.
 const USER: &str = "lockstep";
-/// PostgreSQL refuses to run as root; this user comes with its package.
+/// PostgreSQL refuses to run as root; its package creates this user.
 const SYSTEM_USER: &str = "postgres";
 
-/// A database server of the test's own. Dropping it kills it and removes its data.
+/// A private database server of a test. Dropping it kills it and removes its data.
 pub struct Database {
     // Dropped first: the process must be gone before its folder.
     process: Option<Process>,
@@ -42,7 +42,7 @@ impl Database {
         Self::start_in(new_folder()?, None).await
     }
 
-    /// Starts a server whose data are on this disk, which must outlive it.
+    /// Starts a server with its data on this disk, which must outlive it.
     ///
     /// # Errors
     ///
@@ -55,7 +55,7 @@ impl Database {
         Self::start_in(folder, None).await
     }
 
-    /// Starts a server that takes TLS too: [`Database::tls_url`], [`Database::ca_file`].
+    /// Starts a server that also accepts TLS: [`Database::tls_url`], [`Database::ca_file`].
     ///
     /// # Errors
     ///
@@ -74,17 +74,17 @@ impl Database {
             programs: programs()?,
             folder,
         };
-        database.give_folder_away().await?;
+        database.change_owner().await?;
         database.init().await?;
         database.restart().await?;
         Ok(database)
     }
 
-    /// Kills the server and its backends by SIGKILL, as a crash of its machine would. Its data stay.
+    /// Kills the server and its backends by SIGKILL, like a crash of its machine. Its data are kept.
     ///
     /// # Errors
     ///
-    /// Its processes did not go away.
+    /// Its processes did not end in time.
     pub async fn kill(&mut self) -> anyhow::Result<()> {
         match self.process.take() {
             Some(process) => process.kill().await,
@@ -92,7 +92,7 @@ impl Database {
         }
     }
 
-    /// Stops the server in an orderly way, closing its connections. Its data stay.
+    /// Stops the server gracefully and closes its connections. Its data are kept.
     ///
     /// # Errors
     ///
@@ -116,7 +116,7 @@ impl Database {
         let process = self.process.insert(process);
         let url = format!("postgres://{USER}@127.0.0.1:{}/postgres", self.port);
         wait::until("PostgreSQL to start", START_TIMEOUT, async || {
-            // That it ended is not worth waiting for.
+            // If the server has ended already, there is no need to wait for the timeout.
             if let Err(ended) = process.check() {
                 return Ok(Err(ended));
             }
@@ -129,7 +129,7 @@ impl Database {
         .context("start PostgreSQL")
     }
 
-    /// Whether the server ended by itself.
+    /// Whether the server has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         self.process
             .as_mut()
@@ -150,17 +150,17 @@ impl Database {
         self.url_through(self.addr())
     }
 
-    /// The same by another way, such as a [`FaultProxy`](crate::FaultProxy).
+    /// The same URL with another address, such as that of a [`FaultProxy`](crate::FaultProxy).
     pub fn url_through(&self, proxy: SocketAddr) -> String {
         format!("postgres://{USER}@{proxy}/postgres")
     }
 
-    /// Where it listens.
+    /// Its address.
     pub fn addr(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
-    /// URL that demands TLS, if it was started with it. The certificate is also for 127.0.0.1.
+    /// URL that requires TLS, if it was started with TLS. The certificate is valid for 127.0.0.1 too.
     pub fn tls_url(&self) -> Option<String> {
         let port = self.port;
         self.certificates
@@ -173,8 +173,8 @@ impl Database {
         self.certificates.as_ref().map(|made| made.ca.as_path())
     }
 
-    /// Lets the system user own the folder and pass through those above it that are temporary.
-    async fn give_folder_away(&self) -> anyhow::Result<()> {
+    /// Makes the system user the owner of the folder, and gives it access to the temporary folders above.
+    async fn change_owner(&self) -> anyhow::Result<()> {
         if !rustix::process::geteuid().is_root() {
             return Ok(());
         }
@@ -197,7 +197,7 @@ impl Database {
             "--auth=trust",
             "--encoding=UTF8",
             "--locale=C.UTF-8",
-            // Nothing is worth keeping yet; the server itself does sync.
+            // `initdb` need not sync to disk; the server does.
             "--no-sync",
         ]);
         run(initdb).await
@@ -222,7 +222,7 @@ impl Database {
         server
     }
 
-    /// One of PostgreSQL's programs, as the system user if we are root.
+    /// A program of PostgreSQL, run as the system user if this process is root.
     fn command(&self, program: &str) -> Command {
         let program = self.programs.join(program);
         let mut command = if rustix::process::geteuid().is_root() {
@@ -244,7 +244,7 @@ impl Database {
     }
 }
 
-/// The folder of the newest PostgreSQL installed.
+/// The folder of the newest installed PostgreSQL.
 fn programs() -> anyhow::Result<PathBuf> {
     std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()

@@ -1,4 +1,4 @@
-//! A small disk of the test's own, which can be filled.
+//! Mounts small private disks that a test can fill.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -7,22 +7,22 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
-/// What fills it.
+/// Name of the file that fills the disk.
 const BALLAST: &str = "ballast";
 const CHUNK: usize = 64 * 1024;
 
-/// A disk in memory. Dropping it takes it away, with all on it.
+/// A disk in memory. Dropping it unmounts it and discards its files.
 #[derive(Debug)]
 pub struct Disk {
     path: PathBuf,
 }
 
 impl Disk {
-    /// Mounts a disk of this size over a folder, which must outlive it. All users may pass through it.
+    /// Mounts a disk of this size on a folder, which must outlive it. All users have access.
     ///
     /// # Errors
     ///
-    /// This process may not mount: it is not root, or in a container without that right.
+    /// This process may not mount: it is not root, or in a container without that capability.
     pub fn mount(path: &Path, megabytes: u32) -> anyhow::Result<Self> {
         let options = format!("size={megabytes}m,mode=0711");
         let output = Command::new("mount")
@@ -40,16 +40,16 @@ impl Disk {
         })
     }
 
-    /// Where it is.
+    /// The mount point.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Fills it to the last byte.
+    /// Fills the disk to the last byte.
     ///
     /// # Errors
     ///
-    /// Writing failed for another reason than that it is full.
+    /// Writing failed for another reason than a full disk.
     pub fn fill(&self) -> anyhow::Result<()> {
         let path = self.path.join(BALLAST);
         let mut ballast = OpenOptions::new().create(true).append(true).open(path)?;
@@ -57,18 +57,18 @@ impl Disk {
         fill(&mut ballast, 1)
     }
 
-    /// Makes the room again that [`Disk::fill`] took.
+    /// Frees the space that [`Disk::fill`] used.
     ///
     /// # Errors
     ///
-    /// It was not filled.
+    /// The disk was not filled.
     pub fn free(&self) -> anyhow::Result<()> {
         std::fs::remove_file(self.path.join(BALLAST)).context("free a disk")
     }
 }
 
 impl Drop for Disk {
-    /// Also while something on it is open.
+    /// Unmounts the disk, even while files on it are open.
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("--lazy").arg(&self.path).output();
     }

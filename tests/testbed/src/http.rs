@@ -1,7 +1,7 @@
-//! HTTP as far as the management of a broker on a test's own machine needs it: one request a connection, no TLS.
+//! A minimal HTTP client for the management API of a broker on the same machine: one request per connection, no TLS.
 //!
-//! Blocking, since it is also called where a value is dropped; and without the process-wide choices (TLS provider) of a
-//! full client, which belong to the code under test.
+//! It blocks, because it is also called in `drop`. A full client would need a process-wide TLS provider, which is up to the
+//! code under test.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -31,7 +31,7 @@ impl Management {
         &self.url
     }
 
-    /// One request, off the async threads.
+    /// Sends one request on a blocking thread.
     pub(crate) async fn request(
         &self,
         method: &'static str,
@@ -42,7 +42,7 @@ impl Management {
         tokio::task::spawn_blocking(move || this.request_now(method, &path, body.as_ref())).await?
     }
 
-    /// One request. An empty answer is `Null`.
+    /// Sends one request. An empty response is `Null`.
     pub(crate) fn request_now(
         &self,
         method: &str,
@@ -62,7 +62,7 @@ impl Management {
         serde_json::from_str(&answer).with_context(|| format!("{method} {path}: {answer}"))
     }
 
-    /// Status and body. HTTP 1.0, so that the answer ends with the connection and comes in one piece.
+    /// Returns status and body. Uses HTTP 1.0, so that the response ends with the connection and is not chunked.
     fn exchange(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<(String, String)> {
         let Url { user, password, .. } = &self.url;
         let login = BASE64_STANDARD.encode(format!("{user}:{password}"));

@@ -5,13 +5,13 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use tokio::process::Command;
 
-/// A package and a file by which we see that it is there.
+/// A package, and a file that exists if it is installed.
 pub struct Package {
     pub name: &'static str,
     pub file: &'static str,
 }
 
-/// What some test or other runs as a command.
+/// Packages with commands that tests run.
 pub const TOOLS: [Package; 4] = [
     Package {
         name: "curl",
@@ -31,7 +31,7 @@ pub const TOOLS: [Package; 4] = [
     },
 ];
 
-/// What private brokers and databases are made of.
+/// Packages of private brokers and databases.
 pub const SERVERS: [Package; 2] = [
     Package {
         name: "rabbitmq-server",
@@ -43,7 +43,7 @@ pub const SERVERS: [Package; 2] = [
     },
 ];
 
-/// Installs those of `packages` that are missing, which needs root.
+/// Installs the missing ones of `packages`, which needs root.
 ///
 /// # Errors
 ///
@@ -67,11 +67,11 @@ pub async fn missing(packages: impl IntoIterator<Item = &Package>) -> anyhow::Re
     apt_get(&[&install[..], &missing[..]].concat()).await
 }
 
-/// Installs what a Python needs to make virtual environments, if it cannot yet.
+/// Installs the packages that Python needs for virtual environments, if they are missing.
 ///
 /// # Errors
 ///
-/// It cannot, and nothing could be installed.
+/// The packages are missing and could not be installed.
 pub async fn python() -> anyhow::Result<()> {
     let able = Command::new("python3")
         .args(["-c", "import venv, ensurepip"])

@@ -1,11 +1,11 @@
-//! What a test of Lockstep needs around it: a broker, a database, faults between them, and bounded waiting.
+//! The environment of Lockstep's tests: brokers, databases, network faults, and bounded waits.
 //!
-//! Most tests share the broker and the database of the run, each in a place of its own: [`vhost()`] and [`schema()`].
-//! A test that kills or restarts its peer starts a private one, [`Broker::start`] or [`Database::start`], and has
-//! `private_` in its name, so that the runner takes such tests one at a time.
-//! [`FaultProxy`] breaks the network, [`wait::until`] waits for a condition; tests never sleep.
+//! Most tests share the broker and the database of the run, each with its own virtual host and schema: [`vhost()`] and
+//! [`schema()`]. A test that kills or restarts a server starts a private one, [`Broker::start`] or [`Database::start`], and has
+//! `private_` in its name, so that the runner runs such tests one at a time.
+//! [`FaultProxy`] injects network faults, [`wait::until`] waits for a condition; tests never sleep.
 //!
-//! The binary `testbed` of this crate starts what a run shares, then the runner; `tests/run` calls it.
+//! The binary `testbed` of this crate starts the shared servers, then the test runner; `tests/run` calls it.
 
 pub mod wait;
 

@@ -1,8 +1,8 @@
-//! Starts the broker and the database of a test run, then the runner given after `--`, and exits with its code.
+//! Starts the broker and the database of a test run, then the test runner given after `--`, and exits with its code.
 //!
-//! `LOCKSTEP_TEST_AMQP_URL` and `LOCKSTEP_TEST_DATABASE_URL` name servers to use. What they do not name is started: in
-//! containers where a Docker engine answers, else (or if that fails) as private processes of Debian's packages, which
-//! are installed if they are missing. All of it ends with this process, however that ends.
+//! `LOCKSTEP_TEST_AMQP_URL` and `LOCKSTEP_TEST_DATABASE_URL` name servers to use. Other servers are started: in containers if a
+//! Docker engine is available, else (or if that fails) as private processes of Debian's packages, which are installed if they
+//! are missing. All of them end with this process, however it ends.
 
 mod containers;
 mod shared;
@@ -30,7 +30,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         .split_first()
         .context("usage: testbed -- COMMAND [ARGUMENT…]")?;
 
-    // What tests leave behind in temporary folders goes away with the run. Users of private servers may pass.
+    // Temporary files of tests are removed with the run. The users of private servers need access.
     let folder = tempfile::Builder::new()
         .prefix("lockstep-testbed-")
         .permissions(PermissionsExt::from_mode(0o711))
@@ -45,7 +45,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         signal = end.asked() => return Ok(ExitCode::from(signal.code())),
     };
 
-    // The runner is told when we are killed. The signal counts from the thread that starts it, which is the main one.
+    // The runner gets a signal if this process is killed. The signal depends on the thread that starts it, the main thread.
     let mut runner = Command::new("setpriv")
         .args(["--pdeathsig", "TERM"])
         .arg(program)
@@ -68,7 +68,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         tokio::select! {
             status = runner.wait() => break status?,
             signal = end.asked() => if let Some(pid) = runner_pid {
-                // It may have ended just now.
+                // The process may have ended just now.
                 let _ = kill_process(pid, signal.as_signal());
             },
         }
@@ -85,7 +85,7 @@ fn exit_code(status: ExitStatus) -> ExitCode {
     ExitCode::from(code.unwrap_or(1))
 }
 
-/// The signals by which we are asked to end.
+/// The signals that end this process.
 struct End {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,

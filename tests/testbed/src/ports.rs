@@ -1,10 +1,10 @@
-//! Free ports for private servers.
+//! Finds free ports for private servers.
 
 use std::net::{Ipv4Addr, TcpListener};
 
 use anyhow::Context;
 
-/// A port of 127.0.0.1 on which nobody listens now.
+/// A port of 127.0.0.1 without a listener.
 ///
 /// It lies below the range from which the kernel takes ports for outgoing connections. Otherwise, while a broker is
 /// down, a client could get its port, or a client that retries could even connect to itself.

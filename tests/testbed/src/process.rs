@@ -1,4 +1,4 @@
-//! A server process that does not outlive the process that started it.
+//! Runs server processes that do not outlive the process that started them.
 
 use std::fs::File;
 use std::os::unix::process::CommandExt;
@@ -11,16 +11,16 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::wait;
 
-/// How long a server may take to end when asked.
+/// Timeout of a graceful stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long the kernel may take to clear a killed one away.
+/// Timeout until the kernel has removed a killed process.
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A shell leads the group and waits for the end of its standard input, which is the end of us, however that comes.
-/// Its copy waits for the server: if that ends, so does the group, and we see it.
+/// A shell leads the process group and waits for the end of its standard input, which closes when this process ends in any way.
+/// Its copy waits for the server: when the server ends, it kills the group, which this process notices.
 const GUARDIAN: &str = r#"{ "$@" </dev/null; kill -KILL 0; } & cat >/dev/null; kill -KILL 0"#;
 
-/// A server with all it started, as a process group of its own. Dropping it kills them.
+/// A server and its child processes in their own process group. Dropping it kills them.
 pub(crate) struct Process {
     guardian: Child,
     group: Pid,
@@ -28,7 +28,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `server`; its output goes to the file `log`.
+    /// Starts `server` and writes its output to the file `log`.
     pub(crate) fn start(server: &Command, log: &Path) -> anyhow::Result<Self> {
         let output = File::create(log).with_context(|| format!("create {}", log.display()))?;
         let mut command = Command::new("/bin/sh");
@@ -68,23 +68,23 @@ impl Process {
         }
     }
 
-    /// Kills the server and what it started, and waits until all are gone.
+    /// Kills the server and its child processes, and waits until all have ended.
     pub(crate) async fn kill(self) -> anyhow::Result<()> {
         let group = self.group;
         tokio::task::spawn_blocking(move || drop(self)).await?;
         gone(group).await
     }
 
-    /// Asks the server by `signal` to end, and waits for it. It is killed if it does not.
+    /// Sends `signal` to the server and waits for its end. Kills it after a timeout.
     pub(crate) async fn stop(self, signal: Signal) -> anyhow::Result<()> {
         for process in self.servers() {
-            // It may have ended just now.
+            // The process may have ended just now.
             let _ = kill_process(process, signal);
         }
         gone(self.group).await
     }
 
-    /// The server and what it started in its group: all but the guardian, its copy and its `cat`.
+    /// The server and its child processes in the group: all except the guardian, its copy and its `cat`.
     fn servers(&self) -> Vec<Pid> {
         processes()
             .filter(|process| process.group == self.group)
@@ -95,17 +95,17 @@ impl Process {
 }
 
 impl Drop for Process {
-    /// Kills the server, so that the guardian's copy reaps it: PostgreSQL does not start again beside a zombie, and
-    /// not every container has an init that reaps. Then the group kills itself.
+    /// Kills the server, so that the guardian's copy reaps it: PostgreSQL does not start again while its zombie exists, and
+    /// not every container has an init process that reaps. Then the group kills itself.
     fn drop(&mut self) {
         let servers = self.servers();
-        // Children with a session of their own (PostgreSQL's backends) are not in the group.
+        // Children with their own session (PostgreSQL's backends) are not in the group.
         let children: Vec<Pid> = processes()
             .filter(|process| servers.contains(&process.parent))
             .map(|process| process.pid)
             .collect();
         for process in servers.into_iter().chain(children) {
-            // It may have ended just now.
+            // The process may have ended just now.
             let _ = kill_process(process, Signal::KILL);
         }
         let deadline = Instant::now() + KILL_TIMEOUT;
@@ -117,7 +117,7 @@ impl Drop for Process {
     }
 }
 
-/// Waits until no process of the group lives.
+/// Waits until no process of the group is alive.
 async fn gone(group: Pid) -> anyhow::Result<()> {
     wait::until("the end of a server", STOP_TIMEOUT, async || {
         let mut left = processes().filter(|process| process.group == group);
@@ -136,8 +136,8 @@ struct Entry {
     group: Pid,
 }
 
-/// All living processes. Zombies do not count, since nobody may ever reap them, but while a process dies its first
-/// thread is a zombie and others still hold its ports.
+/// All running processes. Zombies do not count, because possibly no process reaps them. However, while a process ends, its
+/// first thread is a zombie and other threads still hold its ports.
 fn processes() -> impl Iterator<Item = Entry> {
     std::fs::read_dir("/proc")
         .into_iter()

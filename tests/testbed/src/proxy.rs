@@ -1,4 +1,4 @@
-//! A TCP proxy that breaks the connections through it.
+//! A TCP proxy that injects network faults into its connections.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,31 +16,31 @@ use tokio::time::timeout;
 
 use crate::ports::free_port;
 
-/// What the proxy does with bytes and connections.
+/// How the proxy handles bytes and connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Passes everything.
     Pass,
-    /// As if nobody listened: connections are reset, new ones refused.
+    /// Like a server that does not run: connections are reset, new ones refused.
     Refuse,
-    /// As a cable pulled: connections stay and new ones are taken, but nothing comes through. What was sent in the
-    /// meantime comes through after [`Mode::Pass`].
+    /// Like a pulled cable: connections stay and new ones are accepted, but no bytes pass. Bytes sent meanwhile pass after
+    /// [`Mode::Pass`].
     Blackhole,
-    /// Half a cable pulled: what clients send does not come through until [`Mode::Pass`], what the server sends does.
+    /// Blocks one direction: bytes from clients do not pass until [`Mode::Pass`], bytes from the server do.
     Deaf,
-    /// The other half: what the server sends does not come through until [`Mode::Pass`], what clients send does.
+    /// Blocks the other direction: bytes from the server do not pass until [`Mode::Pass`], bytes from clients do.
     Mute,
-    /// A thin cable: so many bytes a second and direction on each connection, with a tenth of a second of delay.
+    /// Low bandwidth: this number of bytes per second and direction on each connection, with a delay of a tenth of a second.
     Thin(u32),
-    /// Passes that many bytes more from clients to the server, over all connections; then resets all of them, once, and
-    /// is [`Mode::Pass`].
+    /// Passes this number of bytes from clients to the server, over all connections; then resets all of them once and
+    /// changes to [`Mode::Pass`].
     CutAfter(u64),
 }
 
 /// The delay of [`Mode::Thin`].
 const DELAY: Duration = Duration::from_millis(100);
 
-/// Which way bytes go.
+/// A direction of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Direction {
     /// From a client to the server.
@@ -53,17 +53,17 @@ enum Direction {
 pub struct FaultProxy {
     addr: SocketAddr,
     faults: Arc<Faults>,
-    /// Takes connections; `None` while the proxy refuses them.
+    /// Accepts connections; `None` while the proxy refuses them.
     listener: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// Shared by the proxy's handle (which sets) and its connections (which obey).
+/// State that the handle of the proxy sets and its connections read.
 struct Faults {
     upstream: SocketAddr,
     mode: watch::Sender<Mode>,
-    /// What is left of [`Mode::CutAfter`].
+    /// Remaining bytes of [`Mode::CutAfter`].
     budget: AtomicU64,
-    /// Counts the cuts; a connection ends at the first after its beginning.
+    /// Counts the resets; a connection ends at the first one after its start.
     cuts: watch::Sender<u64>,
 }
 
@@ -72,7 +72,7 @@ impl FaultProxy {
     ///
     /// # Errors
     ///
-    /// There is no port to listen on.
+    /// No port is free.
     pub async fn to(upstream: SocketAddr) -> anyhow::Result<Self> {
         let addr = (Ipv4Addr::LOCALHOST, free_port()?).into();
         let faults = Arc::new(Faults {
@@ -89,16 +89,16 @@ impl FaultProxy {
         })
     }
 
-    /// Where clients connect.
+    /// The address for clients.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Changes the mode, also for connections that exist. Afterwards a new connection finds the new mode.
+    /// Changes the mode, also of existing connections. It applies to every connection made after this returns.
     ///
     /// # Errors
     ///
-    /// After [`Mode::Refuse`], the port is taken by another.
+    /// After [`Mode::Refuse`], the port is in use by another process.
     pub async fn set(&self, mode: Mode) -> anyhow::Result<()> {
         let mut listener = self.listener.lock().await;
         if let Mode::CutAfter(bytes) = mode {
@@ -113,19 +113,19 @@ impl FaultProxy {
         }
         if let Some(task) = listener.take() {
             task.abort();
-            // The port is free when the task is gone.
+            // The port is free when the task has ended.
             let _ = task.await;
         }
         self.faults.cut();
         Ok(())
     }
 
-    /// Resets all connections; the mode stays, so clients may come back at once.
+    /// Resets all connections. The mode stays, so clients can reconnect at once.
     pub fn cut(&self) {
         self.faults.cut();
     }
 
-    /// How many connections pass through it now.
+    /// Number of open connections.
     pub fn connections(&self) -> usize {
         self.faults.cuts.receiver_count()
     }
@@ -159,7 +159,7 @@ impl Faults {
         *passing.expect("the sender is in `self`")
     }
 
-    /// Holds back what a thin cable would not have carried yet, unless the mode changes meanwhile.
+    /// Delays bytes according to [`Mode::Thin`], unless the mode changes meanwhile.
     async fn squeeze(&self, mode: Mode, length: usize) {
         let Mode::Thin(rate) = mode else { return };
         let mut modes = self.mode.subscribe();
@@ -167,7 +167,7 @@ impl Faults {
         let _ = timeout(time, modes.wait_for(|now| *now != mode)).await;
     }
 
-    /// How many of `length` bytes may go to the server; cuts when that uses up the budget.
+    /// How many of `length` bytes may pass to the server; resets the connections when the budget is used up.
     fn take(&self, length: usize) -> usize {
         let wanted = length as u64;
         let before = self
@@ -192,7 +192,7 @@ async fn listen(addr: SocketAddr, faults: Arc<Faults>) -> anyhow::Result<JoinHan
     }))
 }
 
-/// One connection, until an end closes it or it is cut.
+/// Serves one connection until it is closed or reset.
 async fn carry(mut client: TcpStream, faults: Arc<Faults>, mut cuts: watch::Receiver<u64>) {
     let connected = tokio::select! {
         connected = connect(&faults) => connected,

@@ -1,12 +1,12 @@
-//! A Python with packages of its own, for witnesses that speak another language.
+//! Makes Python environments with packages, for checks by independent implementations in Python.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, ensure};
 
-/// The interpreter of a virtual environment with exactly these packages (`name==version`), made in `folder` once and
-/// kept there. It is made beside its place and moved there whole, since two test runs may do so at once.
+/// The interpreter of a virtual environment with exactly these packages (`name==version`), made once in `folder` and kept
+/// there. It is made in a temporary folder and then moved, because two test runs may do so at once.
 ///
 /// # Errors
 ///

@@ -6,23 +6,23 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-/// A repository with a work tree on the branch `main`, made with the git command, to fetch from.
+/// A git repository to fetch from, with a work tree on the branch `main`.
 #[derive(Debug)]
 pub struct Repository(PathBuf);
 
 impl Repository {
-    /// Makes an empty one.
+    /// Makes an empty repository.
     ///
     /// # Errors
-    /// What git says.
+    /// The git command fails.
     pub fn init(path: &Path) -> Result<Self> {
         Self::init_with(path, &[])
     }
 
-    /// Makes an empty one, with more arguments for `git init`.
+    /// Makes an empty repository with more arguments for `git init`.
     ///
     /// # Errors
-    /// What git says.
+    /// The git command fails.
     pub fn init_with(path: &Path, arguments: &[&str]) -> Result<Self> {
         std::fs::create_dir_all(path)?;
         let repository = Self(path.to_owned());
@@ -30,43 +30,43 @@ impl Repository {
         Ok(repository)
     }
 
-    /// Where it is.
+    /// The folder of the work tree.
     pub fn path(&self) -> &Path {
         &self.0
     }
 
-    /// Writes a file of the work tree, whatever bytes its name has.
+    /// Writes a file of the work tree. Its name may be any bytes.
     ///
     /// # Errors
-    /// What the system says.
+    /// The file cannot be written.
     pub fn write(&self, path: impl AsRef<[u8]>, content: &[u8]) -> Result<()> {
         let path = self.0.join(OsStr::from_bytes(path.as_ref()));
         std::fs::create_dir_all(path.parent().context("a folder")?)?;
         Ok(std::fs::write(path, content)?)
     }
 
-    /// Commits the whole work tree, and tells the commit.
+    /// Commits the whole work tree and returns the commit.
     ///
     /// # Errors
-    /// What git says.
+    /// The git command fails.
     pub fn commit(&self, message: &str) -> Result<String> {
         self.git(&["add", "--all"])?;
         self.git(&["commit", "-q", "--allow-empty", "-m", message])?;
         Ok(self.git(&["rev-parse", "HEAD"])?.trim().to_owned())
     }
 
-    /// Runs git in it, as nobody in particular.
+    /// Runs git in the repository, independently of the user's configuration.
     ///
     /// # Errors
-    /// What git says.
+    /// The git command fails.
     pub fn git(&self, arguments: &[&str]) -> Result<String> {
         self.git_with(arguments, &[])
     }
 
-    /// Runs git in it with this on its input.
+    /// Runs git in the repository with this input.
     ///
     /// # Errors
-    /// What git says.
+    /// The git command fails.
     pub fn git_with(&self, arguments: &[&str], input: &[u8]) -> Result<String> {
         let mut process = Command::new("git");
         process

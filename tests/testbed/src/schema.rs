@@ -1,4 +1,4 @@
-//! One schema per test.
+//! Makes one schema per test.
 
 use std::net::SocketAddr;
 
@@ -11,12 +11,12 @@ use crate::environment;
 ///
 /// # Errors
 ///
-/// The run has no database (the error says: run `tests/run`), or it refused.
+/// The run has no database (the error says: run `tests/run`), or the database rejected the schema.
 pub async fn schema() -> anyhow::Result<Schema> {
     Schema::create(&environment::required(environment::DATABASE_URL)?).await
 }
 
-/// A schema of the test's own; dropped with all in it when the value is.
+/// The schema of a test. Dropping the value drops the schema with its content.
 pub struct Schema {
     name: String,
     database: String,
@@ -34,13 +34,13 @@ impl Schema {
         })
     }
 
-    /// URL of the database; all its connections work in this schema.
+    /// URL of the database. All its connections use this schema.
     pub fn url(&self) -> String {
         let joint = if self.database.contains('?') { '&' } else { '?' };
         format!("{}{joint}options=-csearch_path%3D{}", self.database, self.name)
     }
 
-    /// The same by another way, such as a [`FaultProxy`](crate::FaultProxy).
+    /// The same URL with another address, such as that of a [`FaultProxy`](crate::FaultProxy).
     pub fn url_through(&self, proxy: SocketAddr) -> String {
         let url = self.url();
         let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", &url));
@@ -52,11 +52,11 @@ impl Schema {
         format!("{scheme}://{login}{proxy}/{path}")
     }
 
-    /// Where the database listens.
+    /// The address of the database.
     ///
     /// # Errors
     ///
-    /// The URL names no host, or one that does not resolve.
+    /// The URL has no host, or the host does not resolve.
     pub fn addr(&self) -> anyhow::Result<SocketAddr> {
         crate::url::Url::parse(&self.database, 5432)?.resolve()
     }
@@ -65,7 +65,7 @@ impl Schema {
         &self.name
     }
 
-    /// A connection that works in this schema.
+    /// Opens a connection that uses this schema.
     ///
     /// # Errors
     ///
@@ -76,11 +76,11 @@ impl Schema {
 }
 
 impl Drop for Schema {
-    /// Best effort: a private database may be gone already, and a transaction left open must not hold up the run.
+    /// Best effort: a private database may have ended already, and an open transaction must not delay the run.
     fn drop(&mut self) {
         let drop = format!("SET lock_timeout = '3s'; DROP SCHEMA {} CASCADE", self.name);
         let database = self.database.clone();
-        // A thread of its own, since this one may be inside a runtime.
+        // A separate thread, because this one may be inside a runtime.
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()

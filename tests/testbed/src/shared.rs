@@ -1,13 +1,13 @@
-//! The broker and the database that all tests of a run share.
+//! Starts the broker and the database that all tests of a run share.
 
 use lockstep_testbed::{Broker, Database, environment, install};
 
 use crate::containers::{BrokerContainer, DatabaseContainer};
 
-/// What the tests are told.
+/// The URLs that the tests get.
 pub(crate) struct Urls {
     pub(crate) amqp: String,
-    /// `None`: beside the broker, at the usual port.
+    /// URL of the management API; `None`: on the host of the broker, at the usual port.
     pub(crate) management: Option<String>,
     pub(crate) database: String,
 }
@@ -33,7 +33,7 @@ enum SharedDatabase {
     Private(Database),
 }
 
-/// Starts both at the same time, unless the environment names them.
+/// Starts both servers concurrently, unless the environment names them.
 pub(crate) async fn start() -> anyhow::Result<Shared> {
     let (broker, database) = tokio::try_join!(named_or_container_broker(), named_or_container_database())?;
     if broker.is_none() || database.is_none() {
@@ -75,7 +75,7 @@ pub(crate) async fn start() -> anyhow::Result<Shared> {
 }
 
 impl Shared {
-    /// Ends what was started here. Nothing of it is worth an orderly stop.
+    /// Ends the servers that were started here. A graceful stop is not needed.
     pub(crate) async fn stop(self) {
         match self.broker {
             SharedBroker::Container(broker) => broker.remove().await,
@@ -93,7 +93,7 @@ async fn named_or_container_broker() -> anyhow::Result<Option<SharedBroker>> {
         let management = environment::variable(environment::MANAGEMENT_URL);
         return Ok(Some(SharedBroker::Given { amqp, management }));
     }
-    // Whoever names a root means that one.
+    // An explicit root has precedence over containers.
     if environment::variable(environment::RABBITMQ_ROOT).is_some() {
         return Ok(None);
     }

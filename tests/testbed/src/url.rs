@@ -1,10 +1,10 @@
-//! As much of URLs as addresses of brokers need.
+//! Parses the parts of URLs that broker addresses need.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
 use anyhow::Context;
 
-/// `scheme://user:password@host:port`, without what follows.
+/// `scheme://user:password@host:port`, without path and query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Url {
     pub(crate) scheme: String,
@@ -15,7 +15,7 @@ pub(crate) struct Url {
 }
 
 impl Url {
-    /// Path and query are dropped; without user it is `guest`, without port `default_port`.
+    /// Drops path and query. The default user is `guest`, the default port `default_port`.
     pub(crate) fn parse(text: &str, default_port: u16) -> anyhow::Result<Self> {
         let (scheme, rest) = text
             .split_once("://")
@@ -64,7 +64,7 @@ impl Url {
     }
 }
 
-/// Percent-encodes all but unreserved characters.
+/// Percent-encodes all except unreserved characters.
 pub(crate) fn encode(text: &str) -> String {
     use std::fmt::Write;
     text.bytes().fold(String::new(), |mut encoded, byte| {

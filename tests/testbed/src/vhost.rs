@@ -1,4 +1,4 @@
-//! One virtual host per test, and the administration of it.
+//! Makes one virtual host per test, and administers it.
 
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
@@ -19,7 +19,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 ///
-/// The run has no broker (the error says: run `tests/run`), or it refused.
+/// The run has no broker (the error says: run `tests/run`), or the broker rejected the virtual host.
 pub async fn vhost() -> anyhow::Result<Vhost> {
     let amqp = environment::required(environment::AMQP_URL)?;
     let management = match environment::variable(environment::MANAGEMENT_URL) {
@@ -40,7 +40,7 @@ fn default_management_url(amqp: &str) -> anyhow::Result<String> {
     .with_path(""))
 }
 
-/// A virtual host of the test's own; deleted when dropped, with its users.
+/// The virtual host of a test. Dropping the value deletes it with its users.
 pub struct Vhost {
     name: String,
     amqp: Url,
@@ -48,10 +48,10 @@ pub struct Vhost {
     users: Mutex<Vec<String>>,
 }
 
-/// A user who may do nothing yet: see [`Vhost::set_permissions`].
+/// A user without permissions; see [`Vhost::set_permissions`].
 #[derive(Clone, Debug)]
 pub struct User {
-    /// Unique on the broker, since users belong to no virtual host.
+    /// Unique on the broker, because users are global.
     pub name: String,
     pub password: String,
     /// AMQP URL of the virtual host as this user.
@@ -60,35 +60,35 @@ pub struct User {
     vhost: String,
 }
 
-/// A queue, seen up to a quarter of a second ago.
+/// The state of a queue, up to a quarter of a second old.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queue {
     pub name: String,
-    /// `quorum`, `classic`, `stream`.
+    /// `quorum`, `classic` or `stream`.
     pub kind: String,
-    /// Waiting to be delivered.
+    /// Number of messages waiting for delivery.
     pub ready: u64,
-    /// Delivered and not acknowledged.
+    /// Number of delivered messages without acknowledgement.
     pub unacknowledged: u64,
 }
 
 /// A connection of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connection {
-    /// The broker's name of it, for [`Vhost::close_connection`].
+    /// The broker's name of the connection, for [`Vhost::close_connection`].
     pub name: String,
     pub user: String,
 }
 
 impl User {
-    /// AMQP URL as this user by another way, such as a [`FaultProxy`](crate::FaultProxy).
+    /// AMQP URL as this user with another address, such as that of a [`FaultProxy`](crate::FaultProxy).
     pub fn url_through(&self, proxy: SocketAddr) -> String {
         through(&self.amqp, proxy).with_path(&self.vhost)
     }
 }
 
 impl Vhost {
-    /// Makes one on the broker with these URLs.
+    /// Makes a virtual host on the broker with these URLs.
     pub(crate) async fn create(amqp: &str, management: &str) -> anyhow::Result<Self> {
         let amqp = Url::parse(amqp, AMQP_PORT)?;
         let management = Management::new(Url::parse(management, MANAGEMENT_PORT)?);
@@ -101,7 +101,7 @@ impl Vhost {
         this.put(&format!("/vhosts/{}", this.name), json!({}))
             .await
             .context("create a virtual host")?;
-        // An owner of its own, since the broker closes all connections of a user at once, wherever they are.
+        // Each virtual host has its own owner, because closing the connections of a user affects all virtual hosts.
         let owner = this.create_user("owner").await?;
         this.set_permissions(&owner.name, ".*", ".*", ".*").await?;
         this.amqp.user = owner.name;
@@ -109,28 +109,28 @@ impl Vhost {
         Ok(this)
     }
 
-    /// AMQP URL of this virtual host, as a user who may do everything in it.
+    /// AMQP URL of this virtual host, as a user with all permissions in it.
     pub fn url(&self) -> String {
         self.amqp.with_path(&self.name)
     }
 
-    /// The same by another way, such as a [`FaultProxy`](crate::FaultProxy).
+    /// The same URL with another address, such as that of a [`FaultProxy`](crate::FaultProxy).
     pub fn url_through(&self, proxy: SocketAddr) -> String {
         through(&self.amqp, proxy).with_path(&self.name)
     }
 
-    /// URL of the broker's management, as administrator.
+    /// URL of the broker's management API, as administrator.
     pub fn management_url(&self) -> String {
         self.management.url().with_path("")
     }
 
-    /// Lets a user that the test had made by somebody else go with the virtual host.
+    /// Deletes a user made by the code under test together with the virtual host.
     pub fn adopt_user(&self, name: &str) {
         let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
         users.push(name.to_owned());
     }
 
-    /// Deletes the virtual host, as if it had never been made. Whoever makes it again need not clean up.
+    /// Deletes the virtual host, so that the code under test can make it. It is deleted again on drop.
     ///
     /// # Errors
     ///
@@ -139,7 +139,7 @@ impl Vhost {
         self.delete(&format!("/vhosts/{}", self.name)).await
     }
 
-    /// Whether there is such a virtual host.
+    /// Whether the virtual host exists.
     ///
     /// # Errors
     ///
@@ -160,11 +160,11 @@ impl Vhost {
         Ok(())
     }
 
-    /// Where the broker speaks AMQP.
+    /// The AMQP address of the broker.
     ///
     /// # Errors
     ///
-    /// Its name does not resolve.
+    /// The host name does not resolve.
     pub fn addr(&self) -> anyhow::Result<SocketAddr> {
         self.amqp.resolve()
     }
@@ -177,7 +177,7 @@ impl Vhost {
     ///
     /// # Errors
     ///
-    /// The broker refused or did not answer; so for all that follow.
+    /// The broker rejected the request or did not answer.
     pub async fn create_user(&self, role: &str) -> anyhow::Result<User> {
         let name = format!("{role}-{}", &self.name["test-".len()..]);
         let password = uuid::Uuid::now_v7().simple().to_string();
@@ -204,7 +204,7 @@ impl Vhost {
         })
     }
 
-    /// What the user may configure, write and read: regular expressions on names.
+    /// Sets what the user may configure, write and read: regular expressions on names.
     ///
     /// # Errors
     ///
@@ -223,7 +223,7 @@ impl Vhost {
         .await
     }
 
-    /// With which routing keys the user may publish to a topic exchange and bind to it.
+    /// Sets the routing keys with which the user may publish to a topic exchange and bind to it.
     ///
     /// # Errors
     ///
@@ -242,7 +242,7 @@ impl Vhost {
         .await
     }
 
-    /// A policy for the queues whose names match `pattern`, such as `json!({"max-length": 10})`.
+    /// Sets a policy for the queues whose names match `pattern`, such as `json!({"max-length": 10})`.
     ///
     /// # Errors
     ///
@@ -255,7 +255,7 @@ impl Vhost {
         .await
     }
 
-    /// Takes a policy back.
+    /// Deletes a policy.
     ///
     /// # Errors
     ///
@@ -280,7 +280,7 @@ impl Vhost {
         Ok(queues)
     }
 
-    /// One queue; `None` if there is none of that name.
+    /// The queue with this name; `None` if it does not exist.
     ///
     /// # Errors
     ///
@@ -290,18 +290,18 @@ impl Vhost {
         Ok(queues.into_iter().find(|queue| queue.name == name))
     }
 
-    /// The node on which a quorum queue is led, as `NAME@HOST`.
+    /// The leader node of a quorum queue, as `NAME@HOST`.
     ///
     /// # Errors
     ///
-    /// There is no such queue, or as [`Vhost::create_user`].
+    /// The queue does not exist, or as [`Vhost::create_user`].
     pub async fn leader(&self, queue: &str) -> anyhow::Result<String> {
         let path = format!("/queues/{}/{}", self.name, encode(queue));
         let entry = self.management.request("GET", path, None).await?;
         let leader = entry["leader"].as_str().or_else(|| entry["node"].as_str());
         leader
             .map(str::to_owned)
-            .with_context(|| format!("nobody leads {queue}"))
+            .with_context(|| format!("{queue} has no leader"))
     }
 
     /// Deletes a queue with its messages.
@@ -314,24 +314,24 @@ impl Vhost {
             .await
     }
 
-    /// The connections that clients have to this virtual host.
+    /// The connections of clients to this virtual host.
     ///
     /// # Errors
     ///
     /// As [`Vhost::create_user`].
     pub async fn connections(&self) -> anyhow::Result<Vec<Connection>> {
-        // Without statistics, the broker tells what is so now.
+        // Without statistics, the broker reports the current state.
         let all = self.list("/connections?disable_stats=true".into()).await?;
         let ours = all.iter().filter(|entry| entry["vhost"] == self.name);
         Ok(ours.map(connection).collect())
     }
 
-    /// Closes one connection from the broker's side. That may take five seconds: so long its management does not know
-    /// a new connection by name.
+    /// Closes one connection from the broker's side. It may take five seconds, because the management API knows a new
+    /// connection only after that time.
     ///
     /// # Errors
     ///
-    /// There is no such connection, or as [`Vhost::create_user`].
+    /// The connection does not exist, or as [`Vhost::create_user`].
     pub async fn close_connection(&self, name: &str) -> anyhow::Result<()> {
         let path = format!("/connections/{}", encode(name));
         wait::until("the broker to close a connection", CLOSE_TIMEOUT, async || {
@@ -341,7 +341,7 @@ impl Vhost {
         Ok(())
     }
 
-    /// Closes the connections of all clients from the broker's side, at once, and says how many there were.
+    /// Closes the connections of all clients from the broker's side, and returns their number.
     ///
     /// # Errors
     ///
@@ -381,7 +381,7 @@ impl Vhost {
 }
 
 impl Drop for Vhost {
-    /// Blocks for about 100 ms. Best effort: a private broker may be gone already.
+    /// Blocks for about 100 ms. Best effort: a private broker may have ended already.
     fn drop(&mut self) {
         let users = self.users();
         let users = users.iter().map(|user| format!("/users/{}", encode(user)));
@@ -423,7 +423,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn management_is_beside_the_broker_unless_told() {
+    fn management_is_on_the_host_of_the_broker_by_default() {
         let url = default_management_url("amqp://u:p@rabbit:5671/x").unwrap();
         assert_eq!(url, "http://u:p@rabbit:15672/");
     }

@@ -1,4 +1,4 @@
-//! Bounded waiting for a condition, instead of sleeping.
+//! Waits for conditions with a timeout, instead of sleeping.
 
 use std::fmt::{self, Display};
 use std::time::Duration;
@@ -8,13 +8,13 @@ use tokio::time::{Instant, sleep, timeout_at};
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
-/// Probes until the answer is there: `Some`, `Ok` or `true`.
+/// Calls the probe until it returns `Some`, `Ok` or `true`.
 ///
-/// A probe that says no with `Err(state)` tells what it saw, and the report of a time-out repeats it.
+/// A probe can return `Err(state)` with the observed state, which is part of the time-out error.
 ///
 /// # Errors
 ///
-/// The time is over; the error says what was waited for and the last state seen.
+/// The condition was not true in time; the error has the name of the condition and the last observed state.
 pub async fn until<O: Observation>(
     what: &str,
     timeout: Duration,
@@ -44,7 +44,7 @@ pub async fn until<O: Observation>(
     })
 }
 
-/// What a probe may answer.
+/// The result of a probe.
 pub trait Observation {
     type Value;
 
@@ -52,7 +52,7 @@ pub trait Observation {
     ///
     /// # Errors
     ///
-    /// It is not there yet; the text is the state seen instead.
+    /// The condition is not true yet; the text is the observed state.
     fn value(self) -> Result<Self::Value, String>;
 }
 
@@ -80,12 +80,12 @@ impl Observation for bool {
     }
 }
 
-/// A condition did not come true in time.
+/// A condition was not true in time.
 #[derive(Debug)]
 pub struct TimedOut {
     what: String,
     timeout: Duration,
-    /// `None`: not even the first probe answered.
+    /// The last observed state; `None` if not even the first probe returned.
     last_seen: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What the modes of the proxy do to a connection.
+//! Tests of the proxy's modes.
 
 use std::io;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-/// Long enough to notice that something did come through.
+/// Long enough for bytes to pass, if they pass.
 const SHORT: Duration = Duration::from_millis(50);
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -44,7 +44,7 @@ async fn refuse_resets_and_refuses_until_it_passes() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn blackhole_keeps_connections_and_carries_nothing() -> anyhow::Result<()> {
+async fn a_black_hole_keeps_connections_and_passes_no_bytes() -> anyhow::Result<()> {
     let proxy = FaultProxy::to(echo().await?).await?;
     let mut old = TcpStream::connect(proxy.addr()).await?;
     ask(&mut old, b"hello").await?;
@@ -65,7 +65,7 @@ async fn blackhole_keeps_connections_and_carries_nothing() -> anyhow::Result<()>
 }
 
 #[tokio::test]
-async fn half_a_cable_carries_one_direction() -> anyhow::Result<()> {
+async fn one_blocked_direction_leaves_the_other_one_open() -> anyhow::Result<()> {
     for (mode, heard) in [(Mode::Deaf, false), (Mode::Mute, true)] {
         let upstream = TcpListener::bind("127.0.0.1:0").await?;
         let proxy = FaultProxy::to(upstream.local_addr()?).await?;
@@ -90,7 +90,7 @@ async fn half_a_cable_carries_one_direction() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_thin_cable_takes_its_time_until_it_passes() -> anyhow::Result<()> {
+async fn low_bandwidth_delays_bytes_until_everything_passes() -> anyhow::Result<()> {
     let proxy = FaultProxy::to(echo().await?).await?;
     let mut client = TcpStream::connect(proxy.addr()).await?;
     proxy.set(Mode::Thin(1_000_000)).await?;
@@ -99,7 +99,7 @@ async fn a_thin_cable_takes_its_time_until_it_passes() -> anyhow::Result<()> {
     timeout(TIMEOUT, client.read_exact(&mut answer)).await??;
     assert_eq!(&answer, b"slow");
 
-    // A byte a second, but for a change of mode.
+    // One byte per second, unless the mode changes.
     proxy.set(Mode::Thin(1)).await?;
     client.write_all(&[0; 1000]).await?;
     proxy.set(Mode::Pass).await?;
@@ -130,7 +130,7 @@ async fn cut_after_some_bytes_happens_once() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A server that says what it hears.
+/// An echo server.
 async fn echo() -> anyhow::Result<std::net::SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let addr = listener.local_addr()?;

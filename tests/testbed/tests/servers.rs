@@ -1,4 +1,4 @@
-//! The private servers: they start, crash with their data kept, and come back at the same place.
+//! Tests of private servers: they start, keep their data in a crash, and restart with the same address.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -85,7 +85,7 @@ async fn vhost_is_administered_over_http() -> anyhow::Result<()> {
     .await?;
     assert_eq!(seen.user, user.name);
     assert_eq!(vhost.close_all_connections().await?, 1);
-    // The broker says why (connection.close) or just hangs up.
+    // The broker sends the reason (connection.close) or just closes the connection.
     let mut said = [0; 512];
     let length = stream.read(&mut said).await.unwrap_or(0);
     ensure!(length == 0 || said[7..11] == [0, 10, 0, 50], "{said:?}");
@@ -115,7 +115,7 @@ async fn connections_of_a_schema_work_in_it() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Opens a connection by the frames of AMQP 0-9-1: no client is wanted here.
+/// Opens a connection by raw AMQP 0-9-1 frames, so that this crate needs no AMQP client.
 async fn amqp_handshake(url: &str) -> anyhow::Result<TcpStream> {
     let (login, place) = url
         .strip_prefix("amqp://")
@@ -170,7 +170,7 @@ async fn tls_handshake(url: &str, broker: &Broker, more: &[&str]) -> anyhow::Res
     s_client(place, &ca, more).await
 }
 
-/// A witness that the server's certificate is good for `localhost` under that authority.
+/// Checks by `openssl` that the server's certificate is valid for `localhost` under this authority.
 async fn s_client(place: &str, ca: &str, more: &[&str]) -> anyhow::Result<()> {
     let output = Command::new("openssl")
         .args(["s_client", "-connect", place, "-CAfile", ca])

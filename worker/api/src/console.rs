@@ -1,14 +1,15 @@
-//! The HTTP API: publishes what operators and services send, and shows what the store knows.
+//! Serves the HTTP API: publishes what operators and services send, and shows what is stored.
 //!
-//! - [`Tokens`](lockstep_http::Tokens) say who may do what; without one, nobody may do anything.
-//! - `POST /v1/events` takes events and commands by the CloudEvents HTTP binding, and answers 202 only after the broker
-//!   confirmed them. What becomes of them is asked for at `GET /v1/messages`.
-//! - `GET /v1/devices` and `GET /v1/devices/{hostname}` show the fleet, `GET /v1/repositories` what it should have.
-//! - `GET /v1/dead` and `GET /v1/dead/{number}` show what could not be worked, `GET /v1/dead/counts` how much of what.
+//! - Every request under `/v1` needs one of the configured [`Tokens`](lockstep_http::Tokens), which limits the types of
+//!   messages it may publish.
+//! - `POST /v1/events` takes events and commands in the CloudEvents HTTP binding, and answers 202 only after the broker
+//!   confirmed them. `GET /v1/messages` returns their outcomes.
+//! - `GET /v1/devices` and `GET /v1/devices/{hostname}` show the fleet, `GET /v1/repositories` the accepted commits.
+//! - `GET /v1/dead` and `GET /v1/dead/{number}` show dead letters, `GET /v1/dead/counts` counts them by lane, type and code.
 //! - `GET /healthz`, `GET /readyz` and `GET /metrics` are for load balancers and monitoring, and need no token.
 //!
-//! It keeps nothing of its own and writes nothing to the store: only workers write domain state. Every error is a
-//! problem (RFC 9457) with a stable code.
+//! The console has no state and never writes to the store: only workers write domain state. Every error is a problem
+//! (RFC 9457) with a stable code.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,44 +33,44 @@ use crate::rest::{dead_letters, devices, events, messages, problem, repositories
 use lockstep_clock::Clock;
 use lockstep_store::{DeadLetters, Fleet, Inbox, Repositories, Schema};
 
-/// How many health checks and scrapes there may be at once, whatever else goes on.
+/// Health checks and scrapes in flight at once. They have a limit of their own, so that other requests never block them.
 const PROBE_LIMIT: usize = 64;
 
-/// What the console needs.
+/// The bus, the parts of the store and the tokens that the console uses.
 #[derive(Clone, Debug)]
 pub struct ConsoleContext {
-    /// Publishes.
+    /// Publishes the messages of `POST /v1/events`.
     pub bus: Arc<dyn Bus>,
-    /// Tells what became of messages.
+    /// Reads the outcomes of messages.
     pub inbox: Arc<dyn Inbox>,
-    /// Tells about devices.
+    /// Reads devices.
     pub fleet: Arc<dyn Fleet>,
-    /// Tells about repositories.
+    /// Reads repositories.
     pub repositories: Arc<dyn Repositories>,
-    /// Tells about dead letters.
+    /// Reads dead letters.
     pub dead_letters: Arc<dyn DeadLetters>,
-    /// Tells whether the store can be used.
+    /// Pinged by `/readyz`.
     pub schema: Arc<dyn Schema>,
-    /// Tells the time.
+    /// Sets the AMQP timestamp of published messages.
     pub clock: Arc<dyn Clock>,
-    /// Who may do what.
+    /// Without a token, every request under `/v1` is answered 401.
     pub tokens: Tokens,
 }
 
-/// How long and how much the console bears.
+/// Timeouts and concurrency limits of the console.
 #[derive(Clone, Copy, Debug)]
 pub struct ConsoleLimits {
-    /// How long the broker may take to confirm.
+    /// The most time for the broker to confirm; then 503.
     pub publish_timeout: Duration,
-    /// How long any request may take that does not ask to wait.
+    /// The most time for a request; one for an outcome may take `longest_wait` more.
     pub request_timeout: Duration,
-    /// The longest a request may ask to wait.
+    /// The most time that a request may ask to wait for an outcome.
     pub longest_wait: Duration,
-    /// How many requests are worked at once, less those that wait.
+    /// Requests in flight at once, without those for outcomes; more are answered 429.
     pub requests: usize,
-    /// How many requests wait for an outcome at once.
+    /// Requests for outcomes in flight at once; more are answered 429.
     pub waiting: usize,
-    /// How long requests under way may go on after the console was told to stop.
+    /// How long requests in flight may continue after the console was stopped.
     pub shutdown_timeout: Duration,
 }
 
@@ -94,7 +95,7 @@ pub struct Console {
     scrape: Option<Scrape>,
 }
 
-/// What every request sees.
+/// The state of all requests.
 #[derive(Clone, Debug)]
 pub(crate) struct Shared {
     pub(crate) context: ConsoleContext,
@@ -103,12 +104,12 @@ pub(crate) struct Shared {
 }
 
 impl Console {
-    /// A console with the usual limits.
+    /// A console with the default limits.
     pub fn new(context: ConsoleContext) -> Self {
         Self::with_limits(context, ConsoleLimits::default())
     }
 
-    /// A console with other limits.
+    /// A console with these limits.
     pub fn with_limits(context: ConsoleContext, limits: ConsoleLimits) -> Self {
         Self {
             context,
@@ -117,7 +118,7 @@ impl Console {
         }
     }
 
-    /// Shows this at `/metrics`.
+    /// Serves these metrics at `/metrics`; without them, that path is answered 404.
     #[must_use]
     pub fn with_metrics(self, scrape: Scrape) -> Self {
         Self {
@@ -126,7 +127,7 @@ impl Console {
         }
     }
 
-    /// The routes. Requests that wait end when `stop` is cancelled.
+    /// The routes. Requests that wait for an outcome are answered 503 when `stop` is cancelled.
     pub fn router(&self, stop: CancellationToken) -> Router {
         let limits = self.limits;
         let shared = Arc::new(Shared {
@@ -134,16 +135,15 @@ impl Console {
             limits,
             stop,
         });
-        let work = ConcurrencyLimiter::new("console", limits.requests, limits.request_timeout);
-        let wait = ConcurrencyLimiter::new(
+        let request_limiter = ConcurrencyLimiter::new("console", limits.requests, limits.request_timeout);
+        let outcome_limiter = ConcurrencyLimiter::new(
             "console",
             limits.waiting,
             limits.longest_wait + limits.request_timeout,
         );
+        let probe_limiter = ConcurrencyLimiter::new("console", PROBE_LIMIT, limits.request_timeout);
 
-        let look = ConcurrencyLimiter::new("console", PROBE_LIMIT, limits.request_timeout);
-
-        let working = Router::new()
+        let resources = Router::new()
             .route("/v1/events", post(events::publish))
             .route("/v1/devices", get(devices::list))
             .route("/v1/devices/{hostname}", get(devices::show))
@@ -152,26 +152,26 @@ impl Console {
             .route("/v1/dead/{number}", get(dead_letters::show))
             .route("/v1/repositories", get(repositories::list))
             .method_not_allowed_fallback(problem::wrong_method)
-            .layer(from_fn_with_state(work, admit));
-        let looking = Router::new()
+            .layer(from_fn_with_state(request_limiter, admit));
+        let probes = Router::new()
             .route("/healthz", get(probes::alive))
             .route("/readyz", get(probes::ready));
-        let looking = with_metrics(looking, self.scrape.clone())
+        let probes = with_metrics(probes, self.scrape.clone())
             .fallback(unknown_path)
             .method_not_allowed_fallback(problem::wrong_method)
-            .layer(from_fn_with_state(look, admit));
-        let waiting = Router::new()
+            .layer(from_fn_with_state(probe_limiter, admit));
+        let outcomes = Router::new()
             .route("/v1/messages", get(messages::outcome))
             .method_not_allowed_fallback(problem::wrong_method)
-            .layer(from_fn_with_state(wait, admit));
-        working
-            .merge(waiting)
-            .merge(looking)
+            .layer(from_fn_with_state(outcome_limiter, admit));
+        resources
+            .merge(outcomes)
+            .merge(probes)
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
             .with_state(shared)
     }
 
-    /// Answers requests until `stop` is cancelled; those under way then have a few seconds to end.
+    /// Serves until `stop` is cancelled. Requests in flight may then continue for [`ConsoleLimits::shutdown_timeout`].
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
         let limits = ServeLimits {
             shutdown_timeout: self.limits.shutdown_timeout,

@@ -1,4 +1,4 @@
-//! Stand-ins for bus and store that remember what they were given and answer what they were told.
+//! Fakes of bus, store and clock. The bus records what is published; the store returns what a test put into it.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -7,53 +7,52 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use lockstep_bus::{Bus, BusError, BusStatus, ConsumeOptions, Consumer, Outgoing, PublishError};
-use lockstep_protocol::rest::DeviceView;
 use lockstep_protocol::topology::{Queue, Topology};
-use lockstep_protocol::{DeviceState, DeviceType, Hostname, Identity, RepositoryName};
+use lockstep_protocol::{DeviceState, DeviceType, GroupName, Hostname, Identity, RepositoryName};
 use tokio::sync::Notify;
 
 use lockstep_clock::Clock;
 use lockstep_store::{
-    Changed, DeadLetter, DeadLetterCountQuery, DeadLetterQuery, DeadLetterSummary, DeadLetterTotals,
-    DeadLetters, DeviceQuery, Fleet, Inbox, InboxRow, Migrated, Repositories, RepositoryChange,
-    RepositoryRow, Schema, Sessions, Stats, StoreError, Summary,
+    Attributes, CauseId, CauseRow, DeadLetter, DeadLetterCountQuery, DeadLetterQuery, DeadLetterSummary,
+    DeadLetterTotals, DeadLetters, Device, DeviceId, DeviceQuery, Fleet, Inbox, InboxRow, Lifecycle,
+    Migrated, Repositories, RepositoryRow, Schema, Sessions, Stats, StoreError, Summary, SyncState,
 };
 
-/// What the bus does with the next message.
+/// How the bus answers a publish batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Mood {
+pub(crate) enum Publishing {
     #[default]
     Confirms,
-    Full,
+    QueueFull,
     Denies,
-    Silent,
+    NeverConfirms,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct FakeBus {
-    pub(crate) mood: Mutex<Mood>,
+    pub(crate) publishing: Mutex<Publishing>,
     pub(crate) published: Mutex<Vec<Outgoing>>,
 }
 
 #[async_trait]
 impl Bus for FakeBus {
     async fn publish(&self, messages: Vec<Outgoing>) -> Result<(), PublishError> {
-        let mood = *self.mood.lock().unwrap();
-        match mood {
-            Mood::Confirms => {
+        let publishing = *self.publishing.lock().unwrap();
+        match publishing {
+            Publishing::Confirms => {
                 self.published.lock().unwrap().extend(messages);
                 Ok(())
             }
-            Mood::Full => Err(PublishError::Full {
+            Publishing::QueueFull => Err(PublishError::Full {
                 exchange: "lockstep.events".to_owned(),
                 count: messages.len(),
             }),
-            Mood::Denies => Err(PublishError::Denied {
+            Publishing::Denies => Err(PublishError::Denied {
                 exchange: "lockstep.events".to_owned(),
                 routing_key: "secret-routing".to_owned(),
                 reason: "ACCESS_REFUSED".to_owned(),
             }),
-            Mood::Silent => std::future::pending().await,
+            Publishing::NeverConfirms => std::future::pending().await,
         }
     }
 
@@ -66,9 +65,9 @@ impl Bus for FakeBus {
     }
 
     fn status(&self) -> BusStatus {
-        match *self.mood.lock().unwrap() {
-            Mood::Silent => BusStatus::Disconnected,
-            Mood::Confirms | Mood::Full | Mood::Denies => BusStatus::Connected,
+        match *self.publishing.lock().unwrap() {
+            Publishing::NeverConfirms => BusStatus::Disconnected,
+            Publishing::Confirms | Publishing::QueueFull | Publishing::Denies => BusStatus::Connected,
         }
     }
 
@@ -81,20 +80,23 @@ impl Bus for FakeBus {
 
 #[derive(Debug, Default)]
 pub(crate) struct FakeStore {
-    pub(crate) away: AtomicBool,
+    pub(crate) unavailable: AtomicBool,
     pub(crate) rows: Mutex<HashMap<Identity, InboxRow>>,
-    pub(crate) devices: Mutex<Vec<DeviceView>>,
+    pub(crate) devices: Mutex<Vec<Device>>,
+    pub(crate) groups: Mutex<HashMap<DeviceId, Vec<GroupName>>>,
+    pub(crate) causes: Mutex<HashMap<CauseId, CauseRow>>,
     pub(crate) repositories: Mutex<Vec<RepositoryRow>>,
     pub(crate) dead_letters: Mutex<Vec<DeadLetter>>,
-    /// Which dead letters were asked for.
-    pub(crate) questions: Mutex<Vec<DeadLetterQuery>>,
+    /// The queries for dead letters so far.
+    pub(crate) queries: Mutex<Vec<DeadLetterQuery>>,
     pub(crate) counts: Mutex<DeadLetterTotals>,
-    pub(crate) asked: Notify,
+    /// Notified by each read of an outcome.
+    pub(crate) outcome_read: Notify,
 }
 
 impl FakeStore {
     fn check(&self, operation: &'static str) -> Result<(), StoreError> {
-        if self.away.load(Ordering::SeqCst) {
+        if self.unavailable.load(Ordering::SeqCst) {
             let source = "secret address of the database".into();
             return Err(StoreError::Unavailable { operation, source });
         }
@@ -107,45 +109,61 @@ impl Inbox for FakeStore {
     async fn outcome(&self, identity: &Identity) -> Result<Option<InboxRow>, StoreError> {
         self.check("outcome")?;
         let row = self.rows.lock().unwrap().get(identity).cloned();
-        self.asked.notify_one();
+        self.outcome_read.notify_one();
         Ok(row)
     }
 }
 
 #[async_trait]
 impl Fleet for FakeStore {
-    async fn devices(&self, query: &DeviceQuery) -> Result<Vec<DeviceView>, StoreError> {
+    async fn devices(&self, query: &DeviceQuery) -> Result<Vec<Device>, StoreError> {
         self.check("devices")?;
-        let fits = |device: &&DeviceView| {
+        let groups = self.groups.lock().unwrap();
+        let matches = |device: &&Device| {
             query
                 .synchronized
-                .is_none_or(|wanted| device.synchronized == wanted)
-                && query.state.is_none_or(|wanted| device.state == wanted)
+                .is_none_or(|wanted| device.sync.synchronized() == wanted)
+                && query.state.is_none_or(|wanted| device.lifecycle.state == wanted)
                 && query
                     .device_type
-                    .is_none_or(|wanted| device.device_type == wanted)
-                && query
-                    .group
-                    .as_ref()
-                    .is_none_or(|wanted| device.groups.contains(wanted))
+                    .is_none_or(|wanted| device.attributes.device_type == wanted)
+                && query.group.as_ref().is_none_or(|wanted| {
+                    groups
+                        .get(&device.id)
+                        .is_some_and(|groups| groups.contains(wanted))
+                })
                 && query.after.as_ref().is_none_or(|after| device.hostname > *after)
         };
         let devices = self.devices.lock().unwrap();
         Ok(devices
             .iter()
-            .filter(fits)
+            .filter(matches)
             .take(query.limit as usize)
             .cloned()
             .collect())
     }
 
-    async fn device(&self, hostname: &Hostname) -> Result<Option<DeviceView>, StoreError> {
+    async fn device(&self, hostname: &Hostname) -> Result<Option<Device>, StoreError> {
         self.check("device")?;
         let devices = self.devices.lock().unwrap();
         Ok(devices
             .iter()
             .find(|device| device.hostname == *hostname)
             .cloned())
+    }
+
+    async fn groups_of(&self, devices: &[DeviceId]) -> Result<HashMap<DeviceId, Vec<GroupName>>, StoreError> {
+        self.check("groups")?;
+        let mut groups = self.groups.lock().unwrap().clone();
+        groups.retain(|device, _| devices.contains(device));
+        Ok(groups)
+    }
+
+    async fn causes(&self, ids: &[CauseId]) -> Result<HashMap<CauseId, CauseRow>, StoreError> {
+        self.check("causes")?;
+        let mut causes = self.causes.lock().unwrap().clone();
+        causes.retain(|id, _| ids.contains(id));
+        Ok(causes)
     }
 }
 
@@ -157,36 +175,32 @@ impl Repositories for FakeStore {
     }
 
     async fn repository(&self, _name: &RepositoryName) -> Result<Option<RepositoryRow>, StoreError> {
-        unreachable!("the console lists them all")
+        unreachable!("the console lists all repositories")
     }
 
     async fn listing(&self, _name: &RepositoryName) -> Result<Option<Vec<u8>>, StoreError> {
         unreachable!("the console shows no listing")
-    }
-
-    async fn change(&self, _change: &RepositoryChange) -> Result<Changed, StoreError> {
-        unreachable!("the console writes nothing")
     }
 }
 
 #[async_trait]
 impl DeadLetters for FakeStore {
     async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<Vec<DeadLetterSummary>, StoreError> {
-        self.check("letters")?;
-        self.questions.lock().unwrap().push(query.clone());
+        self.check("dead_letters")?;
+        self.queries.lock().unwrap().push(query.clone());
         let dead_letters = self.dead_letters.lock().unwrap();
-        let heads = dead_letters
+        let summaries = dead_letters
             .iter()
             .rev()
             .map(|dead_letter| dead_letter.head.clone());
-        Ok(heads
-            .filter(|head| query.before.is_none_or(|before| head.number < before))
+        Ok(summaries
+            .filter(|summary| query.before.is_none_or(|before| summary.number < before))
             .take(query.limit as usize)
             .collect())
     }
 
     async fn dead_letter_totals(&self, query: &DeadLetterCountQuery) -> Result<DeadLetterTotals, StoreError> {
-        self.check("letter_counts")?;
+        self.check("dead_letter_totals")?;
         let mut counts = self.counts.lock().unwrap().clone();
         counts
             .groups
@@ -195,20 +209,12 @@ impl DeadLetters for FakeStore {
     }
 
     async fn dead_letter(&self, number: u64) -> Result<Option<DeadLetter>, StoreError> {
-        self.check("letter")?;
+        self.check("dead_letter")?;
         let dead_letters = self.dead_letters.lock().unwrap();
         Ok(dead_letters
             .iter()
             .find(|dead_letter| dead_letter.head.number == number)
             .cloned())
-    }
-
-    async fn requeued_by(&self, _: &Identity, _: u64, _: u32) -> Result<Vec<DeadLetter>, StoreError> {
-        unreachable!("the console publishes no dead letter")
-    }
-
-    async fn due(&self, _: Timestamp, _: u64, _: u32) -> Result<Vec<DeadLetter>, StoreError> {
-        unreachable!("the console publishes no dead letter")
     }
 }
 
@@ -240,40 +246,35 @@ impl Schema for FakeStore {
 
     async fn now(&self) -> Result<Timestamp, StoreError> {
         self.check("now")?;
-        Ok(Stopped.now())
+        Ok(FixedClock.now())
     }
 }
 
-/// A clock that stands still.
+/// A clock that always shows the same time.
 #[derive(Debug)]
-pub(crate) struct Stopped;
+pub(crate) struct FixedClock;
 
-impl Clock for Stopped {
+impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
         "2026-02-03T04:05:06.789Z".parse().unwrap()
     }
 }
 
-pub(crate) fn device(hostname: &str, synchronized: bool) -> DeviceView {
-    DeviceView {
-        id: 1,
+pub(crate) fn device(id: i64, hostname: &str, synchronized: bool) -> Device {
+    Device {
+        id: DeviceId(id),
         hostname: hostname.parse().unwrap(),
-        device_type: DeviceType::Access,
-        platform: None,
-        state: DeviceState::Managed,
-        note: None,
-        until: None,
-        synchronized,
-        unsynchronized_since: None,
-        desired_generation: 1,
-        synced_generation: 1,
-        management_ip: None,
-        mac: None,
-        serial: None,
-        vendor: None,
-        model: None,
-        os_version: None,
-        groups: Vec::new(),
-        causes: Vec::new(),
+        attributes: Attributes::of(DeviceType::Access),
+        lifecycle: Lifecycle {
+            state: DeviceState::Managed,
+            note: None,
+            until: None,
+            version: None,
+        },
+        sync: SyncState {
+            desired: if synchronized { 1 } else { 2 },
+            ..SyncState::SYNCHRONIZED
+        },
+        open_causes: Vec::new(),
     }
 }

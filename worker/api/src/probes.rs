@@ -4,18 +4,18 @@ use axum::extract::State;
 use lockstep_http::Readiness;
 
 use crate::console::Shared;
-use crate::health::away;
+use crate::health::unavailable;
 
-/// The process answers: that is all.
+/// Answers 200 as long as the process can answer at all.
 pub(super) async fn alive() -> Readiness {
     Readiness::alive()
 }
 
-/// The store answers and the broker takes messages.
+/// Answers 200 while the store answers, the broker takes messages, and the console is not stopping; otherwise 503.
 pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> Readiness {
-    let mut away = away(&*shared.context.bus, &*shared.context.schema).await;
+    let mut unavailable = unavailable(&*shared.context.bus, &*shared.context.schema).await;
     if shared.stop.is_cancelled() {
-        away.push("console");
+        unavailable.push("console");
     }
-    Readiness::unless(away)
+    Readiness::unless(unavailable)
 }

@@ -80,6 +80,7 @@ pub(super) fn work(envelope: &Envelope, facts: &mut Facts) -> Result<(Decision, 
         kind,
         actor: None,
         at: at(1_000_000),
+        reply: None,
     };
     let flips = facts.absorb(decision.effects.clone(), &origin);
     Ok((decision, flips))

@@ -1,29 +1,28 @@
-//! Brings back what was lost on the way: rows are the truth, messages the hurry.
+//! Repairs what was lost on the way. The database is authoritative; messages only trigger work sooner.
 //!
-//! A pass looks for what is due in the store, or missing in the broker, and repairs it; one process of all does the
-//! passes, under a lease ([`PeriodicTaskRunner`](crate::runtime::Rounds)). Everything published here was published before, and has the
-//! same identity: whoever works it twice finds its inbox row. So a queue that was deleted, or a broker that was installed
-//! anew, only delays.
+//! A pass looks for what is overdue in the store or missing in the broker, and repairs it. One process of all runs the passes
+//! ([`PeriodicTaskRunner`](crate::runtime::PeriodicTaskRunner)). Everything it publishes has the identity it had before, so
+//! a message that is processed twice finds its inbox row. A deleted queue or a reinstalled broker only delays.
 //!
-//! - [`RequeuedDeadLetters`]: dead letters that were requeued and not worked since.
+//! - [`OverdueFollowUps`]: follow-ups that are due, or whose message was published and not processed for long.
 //! - [`BrokerObjects`]: exchanges, queues and bindings, where this process may declare them.
 //!
-//! The watch over remotes ([`crate::repositories::watch`]) is beside it: it needs the clones, waits for git, and has a turn
+//! The watch over remotes ([`crate::repositories::watch`]) is apart from it: it needs the clones, waits for git, and has a lease
 //! for each repository.
 
-mod dead_letters;
 #[cfg(test)]
 mod fakes;
+mod follow_ups;
 mod objects;
 mod pass;
 mod repair;
 
-pub use dead_letters::RequeuedDeadLetters;
+pub use follow_ups::OverdueFollowUps;
 pub use objects::BrokerObjects;
 pub use pass::{Pass, Reconcile};
 pub use repair::{Page, Repair, RepairError};
 
-/// Counts repairs, and says so.
+/// Counts repairs, and logs them.
 pub(crate) fn repaired(what: &'static str, count: u64) {
     lockstep_telemetry::work::repaired(what, count);
     tracing::info!(what, count, "repaired");

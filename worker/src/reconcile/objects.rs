@@ -3,33 +3,36 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use lockstep_bus::Bus;
-use lockstep_protocol::topology::Topology;
+use lockstep_protocol::topology::{Lane, Topology};
+use lockstep_store::FollowUps;
 
 use super::{Page, Repair, RepairError};
 
-/// The broker's objects: what was deleted is declared again, and whoever reads it comes back by himself. What lay in a
-/// deleted queue is gone; other repairs publish it again.
+/// The broker's objects: a deleted object is declared again, and its consumers reconnect. The messages of a deleted queue are
+/// lost; the follow-ups of its lane become due at once, so that they are published again.
 ///
-/// A queue is declared again only in the pass after the one that missed it, and no other queue with it: where one is declared
-/// within milliseconds of its deletion, RabbitMQ 3.10 may leave its deliveries stranded.
+/// A queue is declared again only in the pass after the one that missed it, and no other queue with it: if a queue is declared
+/// within milliseconds of its deletion, RabbitMQ 3.10 may never deliver its messages (`docs/rabbitmq.md`).
 #[derive(Debug)]
 pub struct BrokerObjects {
     bus: Arc<dyn Bus>,
+    follow_ups: Arc<dyn FollowUps>,
     topology: Topology,
     missed: Mutex<BTreeSet<String>>,
 }
 
 impl BrokerObjects {
     /// Declares these objects.
-    pub fn new(bus: Arc<dyn Bus>, topology: Topology) -> Self {
+    pub fn new(bus: Arc<dyn Bus>, follow_ups: Arc<dyn FollowUps>, topology: Topology) -> Self {
         Self {
             bus,
+            follow_ups,
             topology,
             missed: Mutex::default(),
         }
     }
 
-    /// Remembers what is missing now, and says what was before.
+    /// Remembers what is missing now, and returns what was missing before.
     fn remember(&self, missing: BTreeSet<String>) -> BTreeSet<String> {
         let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut missed, missing)
@@ -51,14 +54,22 @@ impl Repair for BrokerObjects {
         };
         let before = self.remember(missing.clone());
         if !missing.is_subset(&before) {
-            tracing::error!(queues = ?missing, "queues are gone, and what was in them; the next pass declares them again");
+            tracing::error!(queues = ?missing, "queues were deleted and their messages are lost; the next pass declares the queues again");
             return Ok(nothing);
         }
-        // Exchanges and bindings too, of which it is not known whether they are there. But of the queues only those that
-        // were missed twice: another one may be deleted this very moment, and the binding to it says so.
+        // Exchanges and bindings cannot be asked about, so all are declared; of the queues only those that were missed twice:
+        // another queue may be deleted at this moment.
         let mut objects = self.topology.clone();
         objects.queues.retain(|queue| missing.contains(queue.name));
         self.bus.declare(&objects).await?;
+        let lanes = Lane::ALL
+            .iter()
+            .copied()
+            .filter(|lane| missing.contains(lane.queue()));
+        let lanes: Vec<Lane> = lanes.collect();
+        if !lanes.is_empty() {
+            self.follow_ups.make_due(&lanes).await?;
+        }
         self.remember(BTreeSet::new());
         Ok(Page { repaired, ..nothing })
     }
@@ -69,13 +80,14 @@ mod tests {
     use lockstep_protocol::topology;
 
     use super::*;
-    use crate::reconcile::fakes::FakeBus;
+    use crate::reconcile::fakes::{FakeBus, FakeFollowUps};
 
     #[tokio::test]
     async fn a_queue_is_declared_again_in_the_pass_after_the_one_that_missed_it() {
         let bus = Arc::<FakeBus>::default();
-        let repair = BrokerObjects::new(bus.clone(), Topology::new(1.0));
-        let [a, b, c] = [topology::DEAD, topology::RESULTS, topology::UNROUTED];
+        let follow_ups = Arc::<FakeFollowUps>::default();
+        let repair = BrokerObjects::new(bus.clone(), follow_ups.clone(), Topology::new(1.0));
+        let [a, b, c] = [Lane::Devices.queue(), topology::RESULTS, topology::UNROUTED];
         // What is missing, and which queues are declared then, if anything is declared.
         let table: [(&[&str], Option<&[&str]>); 7] = [
             (&[], Some(&[])),
@@ -94,5 +106,10 @@ mod tests {
             let declared: Vec<Vec<&str>> = expected.map(<[&str]>::to_vec).into_iter().collect();
             assert_eq!(bus.declared(), declared, "{missing:?}");
         }
+        assert_eq!(
+            follow_ups.made_due(),
+            [Lane::Devices],
+            "only its queue was deleted"
+        );
     }
 }

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{Repair, RepairError, repaired};
 use crate::runtime::{Leadership, PeriodicTask, chain};
 
-/// How long one kind of repair may take in a pass: with the broker away, publishing waits.
+/// How long one kind of repair may take in a pass: publishing waits for a broker that is unavailable.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// All repairs, one after another.
@@ -16,14 +16,14 @@ pub struct Reconcile {
     repairs: Vec<Arc<dyn Repair>>,
 }
 
-/// What a pass came to.
+/// The result of a pass.
 #[derive(Debug, Default)]
 pub struct Pass {
     /// How many of what were repaired, also those before an error.
     pub repaired: Vec<(&'static str, u64)>,
     /// What was not repaired, and why.
     pub failed: Vec<(&'static str, RepairError)>,
-    /// Whether the lease was lost on the way, or could not be asked for: then nothing more was begun.
+    /// Whether the pass ended early, because the leadership was lost or the store could not say.
     pub cut: bool,
 }
 
@@ -38,7 +38,7 @@ impl Reconcile {
         let mut pass = Pass::default();
         for repair in &self.repairs {
             let mut count = 0;
-            let ended = work(&**repair, leadership, &mut count).await;
+            let ended = all_pages(&**repair, leadership, &mut count).await;
             pass.repaired.push((repair.what(), count));
             match ended {
                 Ended::Whole => {}
@@ -63,17 +63,20 @@ enum Ended {
 }
 
 /// All pages of one kind of repair.
-async fn work(repair: &dyn Repair, leadership: &Leadership<'_>, count: &mut u64) -> Ended {
+async fn all_pages(repair: &dyn Repair, leadership: &Leadership<'_>, count: &mut u64) -> Ended {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        match leadership.goes_on().await {
+        match leadership.continues().await {
             Ok(true) => {}
             Ok(false) => {
-                tracing::warn!("the lease was lost; another process goes on");
+                tracing::warn!("the leadership was lost; another process goes on");
                 return Ended::Cut;
             }
             Err(error) => {
-                tracing::warn!(error = chain(&error), "the store is away; the next pass goes on");
+                tracing::warn!(
+                    error = chain(&error),
+                    "the store is unavailable; the next pass goes on"
+                );
                 return Ended::Cut;
             }
         }
@@ -94,7 +97,7 @@ async fn work(repair: &dyn Repair, leadership: &Leadership<'_>, count: &mut u64)
 
 #[async_trait]
 impl PeriodicTask for Reconcile {
-    async fn round(&self, leadership: &Leadership<'_>) {
+    async fn run(&self, leadership: &Leadership<'_>) {
         let pass = self.pass(leadership).await;
         tracing::debug!(?pass, "reconciled");
     }

@@ -1,46 +1,66 @@
-use std::sync::{Arc, Mutex};
+//! One refresh of one repository under its lease: fetch, examine, and commit.
 
-use lockstep_protocol::results::IgnoredReason;
-use lockstep_protocol::{Cause, Code, CommitId, WorkResult};
+use std::sync::Arc;
 
-use super::classification::{self, Request};
-use super::runner::not_now;
-use super::{Source, answer};
-use crate::fail_point::{self, FailPoint};
-use crate::handlers::Rejection;
-use crate::runtime::{Attempt, RunEnd, chain};
+use jiff::Timestamp;
 use lockstep_clock::Clock;
 use lockstep_git::{Blob, GitError};
 use lockstep_intent::fleet::Affected;
 use lockstep_intent::{
     Change, Content, Contents, Examination, IntentProblem, Judgement, Listing, RepositoryKind, examine,
 };
+use lockstep_protocol::results::IgnoredReason;
+use lockstep_protocol::{Cause, Code, CommitId};
 use lockstep_store::{
-    Advance, Changed, Completion, CompletionsOf, Flagged, Flags, InboxRow, Lease, NewCause, Repositories,
-    RepositoryChange, RepositoryRow,
+    Advance, DeviceSelector, Facts, Flagged, InboxRow, Keys, NewCause, Repositories, RepositoryChange,
+    RepositoryRow,
 };
 
-/// One look at one repository, under its lease.
+use super::classification::{self, Request};
+use super::{Source, answer};
+use crate::fail_point::{self, FailPoint};
+use crate::handlers::Rejection;
+use crate::runtime::{Attempt, ProcessingError, RunContext, RunEnd, RunTransaction, chain};
+
+/// One refresh.
 pub(super) struct Refresh<'a> {
+    pub(super) context: &'a RunContext<'a>,
     pub(super) source: &'a Source,
-    pub(super) lease: &'a Lease,
     pub(super) repositories: &'a dyn Repositories,
     pub(super) clock: &'a dyn Clock,
 }
 
-/// What became of a tip.
+/// What the examination of a commit found.
 enum TipExamination {
-    Sound(Box<Judgement>, Arc<Vec<u8>>),
-    Broken(Vec<IntentProblem>),
+    Valid(Box<Judgement>, Arc<Vec<u8>>),
+    Invalid(Vec<IntentProblem>),
+}
+
+/// What a transaction of the refresh writes beside the completions.
+struct Planned<'a> {
+    change: RepositoryChange,
+    /// The devices to be flagged, and the attempt that is their cause.
+    flags: Option<(DeviceSelector, &'a Attempt)>,
+    /// Whether this is the last commit under the lease.
+    is_last: bool,
 }
 
 impl Refresh<'_> {
-    /// Fetches once and answers all of them, in their order.
+    /// Fetches once and ends all of them, in their order.
     pub(super) async fn run(&self, requests: &[(&Attempt, Request)]) -> Vec<RunEnd> {
+        if self.context.cancel.is_cancelled() {
+            let error = ProcessingError::later("the worker stops");
+            return vec![RunEnd::Failed(error); requests.len()];
+        }
+        self.context.progress.begin("fetch");
         let tip = match self.source.mirror.fetch().await {
             Ok(tip) => tip,
-            Err(error) => return vec![git_end(&error); requests.len()],
+            Err(error) => return vec![git_error(&error).into(); requests.len()],
         };
+        let accepts = requests
+            .iter()
+            .filter(|(_, request)| matches!(request, Request::Accept(_)));
+        let mut accepts_left = accepts.count();
         let mut ends: Vec<Option<RunEnd>> = vec![None; requests.len()];
         let mut refreshes: Vec<(usize, &Attempt, Option<&CommitId>)> = Vec::new();
         for (place, (attempt, request)) in requests.iter().enumerate() {
@@ -48,171 +68,189 @@ impl Refresh<'_> {
                 continue;
             };
             match self.lags(attempt, after.as_ref()).await {
-                Some(end) => ends[place] = Some(end),
+                Some(error) => ends[place] = Some(error.into()),
                 None => refreshes.push((place, attempt, after.as_ref())),
             }
         }
         if !refreshes.is_empty() {
-            for ((place, ..), end) in refreshes.iter().zip(self.tip(&tip, &refreshes).await) {
+            let refreshed = self.refresh(&tip, &refreshes, accepts_left == 0).await;
+            let refreshed = refreshed.unwrap_or_else(|error| vec![error.into(); refreshes.len()]);
+            for ((place, ..), end) in refreshes.iter().zip(refreshed) {
                 ends[*place] = Some(end);
             }
         }
         for (place, (attempt, request)) in requests.iter().enumerate() {
             if let Request::Accept(commit) = request {
-                ends[place] = Some(self.accept(attempt, commit, &tip).await);
+                accepts_left -= 1;
+                let accepted = self.accept(attempt, commit, &tip, accepts_left == 0).await;
+                ends[place] = Some(accepted.unwrap_or_else(Into::into));
             }
         }
         ends.into_iter().flatten().collect()
     }
 
-    /// Whether a push waits for its commit, which the remote does not show yet.
-    async fn lags(&self, attempt: &Attempt, after: Option<&CommitId>) -> Option<RunEnd> {
+    /// Why a push waits for its commit, if the remote does not show it yet.
+    async fn lags(&self, attempt: &Attempt, after: Option<&CommitId>) -> Option<ProcessingError> {
         let after = after?;
         match self.source.mirror.has(after).await {
-            Ok(false) if classification::waits_for_commit(attempt.number) => Some(RunEnd::Failed(format!(
-                "the remote does not have commit {after} yet"
-            ))),
+            Ok(false) if classification::waits_for_commit(attempt.number) => Some(
+                ProcessingError::transient(format!("the remote does not have commit {after} yet")),
+            ),
             Ok(_) => None,
-            Err(error) => Some(git_end(&error)),
+            Err(error) => Some(git_error(&error)),
         }
     }
 
     /// Brings the flags up to the tip.
-    async fn tip(&self, tip: &CommitId, refreshes: &[(usize, &Attempt, Option<&CommitId>)]) -> Vec<RunEnd> {
-        let all = |end: RunEnd| vec![end; refreshes.len()];
-        let row = match self.repositories.repository(&self.source.name()).await {
-            Ok(row) => row,
-            Err(error) => return all(not_now(&error)),
-        };
+    async fn refresh(
+        &self,
+        tip: &CommitId,
+        refreshes: &[(usize, &Attempt, Option<&CommitId>)],
+        is_last: bool,
+    ) -> Result<Vec<RunEnd>, ProcessingError> {
+        let row = self.repositories.repository(&self.source.name()).await?;
         let attempts: Vec<&Attempt> = refreshes.iter().map(|(_, attempt, _)| *attempt).collect();
         let accepted = row.as_ref().and_then(|row| row.accepted.as_ref());
         if accepted.is_some_and(|(commit, _)| commit == tip) {
-            return self.unchanged(tip, row.as_ref(), &attempts).await;
+            return self.unchanged(tip, row.as_ref(), &attempts, is_last).await;
         }
-        let verdict = match self.judge(accepted.is_some(), tip).await {
-            Ok(verdict) => verdict,
-            Err(end) => return all(end),
-        };
+        let examination = self.examine(accepted.is_some(), tip).await?;
         let afters: Vec<Option<&CommitId>> = refreshes.iter().map(|(_, _, after)| *after).collect();
         let lead = classification::lead(&afters, tip);
         let change = self.change(row.as_ref(), tip);
-        let now = change.at;
-        let change = match verdict {
-            TipExamination::Broken(problems) => {
+        match examination {
+            TipExamination::Invalid(problems) => {
                 let rejection = answer::broken(&problems, tip);
-                let completions: Vec<Completion> = attempts
-                    .iter()
-                    .map(|attempt| attempt.dead(&rejection, now))
-                    .collect();
-                RepositoryChange {
-                    problem: Some(rejection.reason.clone()),
-                    completions: Arc::new(move |_| completions.clone()),
-                    ..change
-                }
-            }
-            TipExamination::Sound(judgement, listing) => {
-                let cause = NewCause {
-                    cause: cause(self.source.kind),
-                    identity: attempts[lead].identity.clone(),
-                    kind: attempts[lead].envelope.message.kind(),
-                    actor: attempts[lead].actor.clone(),
-                    at: now,
+                let planned = Planned {
+                    change: RepositoryChange {
+                        problem: Some(rejection.reason.clone()),
+                        ..change
+                    },
+                    flags: None,
+                    is_last,
                 };
-                let Judgement { affected, groups } = *judgement;
-                let flags = (!affected.is_empty()).then(|| Flags {
-                    cause,
-                    selector: answer::selector(&affected, groups),
-                });
-                RepositoryChange {
-                    advance: Some(Advance {
-                        commit: tip.clone(),
-                        listing,
-                        flags,
-                    }),
-                    completions: coalesced(&attempts, lead, affected, tip, now),
-                    ..change
-                }
+                let complete = |facts: &mut Facts, at, _: &Flagged| {
+                    let rows = attempts.iter();
+                    rows.map(|attempt| attempt.dead_letter(facts, &rejection, at))
+                        .collect()
+                };
+                self.commit(planned, &attempts, complete).await
             }
-        };
-        self.commit(change, attempts.len()).await
+            TipExamination::Valid(judgement, listing) => {
+                let Judgement { affected, groups } = *judgement;
+                let flags =
+                    (!affected.is_empty()).then(|| (answer::selector(&affected, groups), attempts[lead]));
+                let planned = Planned {
+                    change: RepositoryChange {
+                        advance: Some(Advance {
+                            commit: tip.clone(),
+                            listing,
+                        }),
+                        ..change
+                    },
+                    flags,
+                    is_last,
+                };
+                // One message reports what was done, the others name the commit.
+                let complete = |facts: &mut Facts, at, flagged: &Flagged| {
+                    let rows = attempts.iter().enumerate();
+                    let rows = rows.map(|(place, attempt)| {
+                        let result = if place == lead {
+                            answer::applied(&affected, flagged, tip.clone())
+                        } else {
+                            answer::ignored(IgnoredReason::Coalesced, Some(tip.clone()))
+                        };
+                        attempt.apply(facts, result, false, at)
+                    });
+                    rows.collect()
+                };
+                self.commit(planned, &attempts, complete).await
+            }
+        }
     }
 
-    /// The tip is accepted already. What was wrong in between is not wrong any more.
+    /// The tip is accepted already. A problem of a commit in between is over.
     async fn unchanged(
         &self,
         tip: &CommitId,
         row: Option<&RepositoryRow>,
         attempts: &[&Attempt],
-    ) -> Vec<RunEnd> {
+        is_last: bool,
+    ) -> Result<Vec<RunEnd>, ProcessingError> {
         let result = answer::ignored(IgnoredReason::Unchanged, Some(tip.clone()));
         let branch = self.source.mirror.remote().branch();
         if row.is_some_and(|row| row.seen == *tip && row.problem.is_none() && row.branch == branch) {
-            return vec![RunEnd::Applied(result); attempts.len()];
+            return Ok(vec![RunEnd::Applied(result); attempts.len()]);
         }
-        let change = self.change(row, tip);
-        let completions: Vec<Completion> = attempts
-            .iter()
-            .map(|attempt| attempt.applied(result.clone(), change.at))
-            .collect();
-        let change = RepositoryChange {
-            completions: Arc::new(move |_| completions.clone()),
-            ..change
+        let planned = Planned {
+            change: self.change(row, tip),
+            flags: None,
+            is_last,
         };
-        self.commit(change, attempts.len()).await
+        self.commit(planned, attempts, |facts, at, _| {
+            let rows = attempts.iter();
+            rows.map(|attempt| attempt.apply(facts, result.clone(), false, at))
+                .collect()
+        })
+        .await
     }
 
-    /// Takes a commit as the accepted one, without flagging.
-    async fn accept(&self, attempt: &Attempt, commit: &CommitId, tip: &CommitId) -> RunEnd {
-        let row = match self.repositories.repository(&self.source.name()).await {
-            Ok(row) => row,
-            Err(error) => return not_now(&error),
+    /// Accepts a commit without flagging.
+    async fn accept(
+        &self,
+        attempt: &Attempt,
+        commit: &CommitId,
+        tip: &CommitId,
+        is_last: bool,
+    ) -> Result<RunEnd, ProcessingError> {
+        let row = self.repositories.repository(&self.source.name()).await?;
+        // It must be valid by itself: later changes are examined against it.
+        let listing = match self.examine(false, commit).await? {
+            TipExamination::Valid(_, listing) => listing,
+            TipExamination::Invalid(problems) => return Err(answer::broken(&problems, commit).into()),
         };
-        // It must be sound by itself: what is accepted is the ground on which later changes are judged.
-        let listing = match self.judge(false, commit).await {
-            Ok(TipExamination::Sound(_, listing)) => listing,
-            Ok(TipExamination::Broken(problems)) => {
-                return RunEnd::Rejected(answer::broken(&problems, commit));
-            }
-            Err(end) => return end,
-        };
-        let change = self.change(row.as_ref(), tip);
         let result = answer::applied(&Affected::default(), &Flagged::default(), commit.clone());
-        let completion = attempt.applied(result, change.at);
-        let change = RepositoryChange {
-            // Where the tip is another one, the watch finds that nobody has looked at it yet.
-            seen: commit.clone(),
-            advance: Some(Advance {
-                commit: commit.clone(),
-                listing,
-                flags: None,
-            }),
-            completions: Arc::new(move |_| vec![completion.clone()]),
-            ..change
+        let planned = Planned {
+            change: RepositoryChange {
+                // Where the tip is another commit, the watch finds that it was not processed yet.
+                seen: commit.clone(),
+                advance: Some(Advance {
+                    commit: commit.clone(),
+                    listing,
+                }),
+                ..self.change(row.as_ref(), tip)
+            },
+            flags: None,
+            is_last,
         };
-        let mut ends = self.commit(change, 1).await;
-        ends.pop()
-            .unwrap_or_else(|| RunEnd::Later("nothing was committed".to_owned()))
+        let ends = self
+            .commit(planned, &[attempt], |facts, at, _| {
+                vec![attempt.apply(facts, result.clone(), false, at)]
+            })
+            .await?;
+        let nothing = || ProcessingError::later("nothing was committed");
+        Ok(ends.into_iter().next().ok_or_else(nothing)?)
     }
 
-    /// Judges the way from the accepted commit, or from nothing, to this one.
-    async fn judge(&self, from_accepted: bool, commit: &CommitId) -> Result<TipExamination, RunEnd> {
+    /// Examines the change from the accepted commit, or from nothing, to this one.
+    async fn examine(
+        &self,
+        from_accepted: bool,
+        commit: &CommitId,
+    ) -> Result<TipExamination, ProcessingError> {
+        self.context.progress.begin("examine");
         let name = self.source.name();
         let old = if from_accepted {
-            let listing = self.repositories.listing(&name).await;
-            listing.map_err(|error| not_now(&error))?.unwrap_or_default()
+            self.repositories.listing(&name).await?.unwrap_or_default()
         } else {
             Vec::new()
         };
-        let new = Arc::new(
-            self.source
-                .mirror
-                .listing(commit)
-                .await
-                .map_err(|error| git_end(&error))?,
-        );
+        let listing = self.source.mirror.listing(commit).await;
+        let new = Arc::new(listing.map_err(|error| git_error(&error))?);
         let parse = |bytes: &[u8]| {
-            Listing::parse(bytes)
-                .map_err(|error| RunEnd::Failed(format!("cannot read the listing: {}", chain(&error))))
+            Listing::parse(bytes).map_err(|error| {
+                ProcessingError::transient(format!("cannot read the listing: {}", chain(&error)))
+            })
         };
         let trees = Arc::new((parse(&old)?, parse(&new)?));
         let mut contents = Contents::default();
@@ -225,20 +263,18 @@ impl Refresh<'_> {
             });
             let (examination, read) = examined
                 .await
-                .map_err(|error| RunEnd::Failed(format!("the examination ended: {error}")))?;
+                .map_err(|error| ProcessingError::transient(format!("the examination ended: {error}")))?;
             contents = read;
             let needed = match examination {
-                Examination::Sound(judgement) => return Ok(TipExamination::Sound(Box::new(judgement), new)),
-                Examination::Broken(problems) => return Ok(TipExamination::Broken(problems)),
+                Examination::Sound(judgement) => {
+                    return Ok(TipExamination::Valid(Box::new(judgement), new));
+                }
+                Examination::Broken(problems) => return Ok(TipExamination::Invalid(problems)),
                 Examination::Needs(needed) => needed,
             };
             let objects: Vec<String> = needed.keys().map(ToString::to_string).collect();
-            let mut blobs = self
-                .source
-                .mirror
-                .blobs(&objects)
-                .await
-                .map_err(|error| git_end(&error))?;
+            let blobs = self.source.mirror.blobs(&objects).await;
+            let mut blobs = blobs.map_err(|error| git_error(&error))?;
             for object in needed.into_keys() {
                 let content = match blobs.remove(object.as_str()) {
                     Some(Blob::Content(bytes)) => Content::Bytes(bytes),
@@ -250,10 +286,9 @@ impl Refresh<'_> {
         }
     }
 
-    /// A change that only says what was seen.
+    /// A change that only says which tip was fetched.
     fn change(&self, row: Option<&RepositoryRow>, tip: &CommitId) -> RepositoryChange {
         RepositoryChange {
-            lease: self.lease.clone(),
             name: self.source.name(),
             branch: self.source.mirror.remote().branch().to_owned(),
             revision: row.map_or(0, |row| row.revision),
@@ -261,87 +296,90 @@ impl Refresh<'_> {
             at: self.clock.now(),
             problem: None,
             advance: None,
-            completions: Arc::new(|_| Vec::new()),
         }
     }
 
-    /// Commits a change. The inbox rows are those of the endings that the store made, in the order of the messages.
-    async fn commit(&self, mut change: RepositoryChange, messages: usize) -> Vec<RunEnd> {
-        let committed: Arc<Mutex<Vec<Arc<InboxRow>>>> = Arc::default();
-        let (make, keep) = (change.completions.clone(), committed.clone());
-        change.completions = Arc::new(move |flagged| {
-            let completions = make(flagged);
-            let mut kept = keep.lock().expect("nothing panics while it holds the lock");
-            *kept = completions
-                .iter()
-                .map(|completion| completion.row.clone())
-                .collect();
-            completions
-        });
-        let all = |end: RunEnd| vec![end; messages];
+    /// Commits a change together with the completions of the attempts, which `complete` makes from what was flagged.
+    async fn commit(
+        &self,
+        planned: Planned<'_>,
+        attempts: &[&Attempt],
+        complete: impl FnOnce(&mut Facts, Timestamp, &Flagged) -> Vec<Arc<InboxRow>>,
+    ) -> Result<Vec<RunEnd>, ProcessingError> {
+        self.context.progress.begin("commit");
         fail_point::pass(FailPoint::BeforeChange);
-        match self.repositories.change(&change).await {
-            Ok(Changed::Committed) => {
-                let rows = committed.lock().expect("nothing panics while it holds the lock");
-                rows.iter().cloned().map(RunEnd::Committed).collect()
-            }
-            Ok(Changed::LeaseLost) => all(RunEnd::Later("the lease was lost".to_owned())),
-            Ok(Changed::Superseded) => all(RunEnd::Later("somebody else was first".to_owned())),
-            Err(error) => all(not_now(&error)),
-        }
-    }
-}
-
-/// How the messages of a burst end: one message says what was done, the others where that ended.
-fn coalesced(
-    attempts: &[&Attempt],
-    lead: usize,
-    affected: Affected,
-    tip: &CommitId,
-    now: jiff::Timestamp,
-) -> CompletionsOf {
-    let attempts: Vec<Attempt> = attempts.iter().map(|attempt| (*attempt).clone()).collect();
-    let tip = tip.clone();
-    Arc::new(move |flagged| {
-        let result = |place: usize| -> WorkResult {
-            if place == lead {
-                answer::applied(&affected, flagged, tip.clone())
-            } else {
-                answer::ignored(IgnoredReason::Coalesced, Some(tip.clone()))
-            }
+        let Planned {
+            change,
+            flags,
+            is_last,
+        } = planned;
+        let at = change.at;
+        let (selector, cause) = flags.unzip();
+        let keys = Keys {
+            identities: attempts.iter().map(|attempt| attempt.identity.clone()).collect(),
+            repositories: [change.name.clone()].into(),
+            flag: selector,
+            ..Keys::default()
         };
-        let attempts = attempts.iter().enumerate();
-        attempts
-            .map(|(place, attempt)| attempt.applied(result(place), now))
-            .collect()
-    })
-}
+        let (mut facts, mut transaction) = self.context.begin(&keys).await?;
+        if !self.context.leases.are_held(&facts) {
+            return Err(ProcessingError::later("the lease was lost"));
+        }
+        let revision = facts.repository(&change.name).map_or(0, |row| row.revision);
+        let is_processed = |attempt: &&Attempt| facts.message(&attempt.identity).is_some();
+        if revision != change.revision || attempts.iter().any(is_processed) {
+            return Err(ProcessingError::later("another worker was first"));
+        }
+        let flagged = match cause {
+            Some(cause) => self.flag(&mut transaction, cause, at).await?,
+            None => Flagged::default(),
+        };
+        facts.change_repository(change);
+        let rows = complete(&mut facts, at, &flagged);
+        if is_last {
+            transaction.commit_and_release(facts).await?;
+        } else {
+            transaction.commit(&facts).await?;
+        }
+        Ok(rows.into_iter().map(RunEnd::Committed).collect())
+    }
 
-fn cause(kind: RepositoryKind) -> Cause {
-    match kind {
-        RepositoryKind::Settings => Cause::RefreshSettings,
-        RepositoryKind::Templates => Cause::RefreshTemplates,
+    async fn flag(
+        &self,
+        transaction: &mut RunTransaction<'_>,
+        cause: &Attempt,
+        at: Timestamp,
+    ) -> Result<Flagged, ProcessingError> {
+        let cause = NewCause {
+            cause: match self.source.kind {
+                RepositoryKind::Settings => Cause::RefreshSettings,
+                RepositoryKind::Templates => Cause::RefreshTemplates,
+            },
+            identity: cause.identity.clone(),
+            kind: cause.envelope.message.kind(),
+            actor: cause.actor.clone(),
+            at,
+        };
+        Ok(transaction.flag(&cause).await?)
     }
 }
 
 /// What an error of git means for a message.
-fn git_end(error: &GitError) -> RunEnd {
+fn git_error(error: &GitError) -> ProcessingError {
     let place = "$.data.repository";
     match error {
-        GitError::NoBranch { .. } => {
-            RunEnd::Rejected(Rejection::new(Code::UnknownBranch, place, error.to_string()))
-        }
+        GitError::NoBranch { .. } => Rejection::new(Code::UnknownBranch, place, error.to_string()).into(),
         GitError::NoCommit { commit } => {
             let reason =
                 format!("there is no commit {commit} in the repository; push it, or name another one");
-            RunEnd::Rejected(Rejection::new(Code::UnknownCommit, "$.data.commit", reason))
+            Rejection::new(Code::UnknownCommit, "$.data.commit", reason).into()
         }
-        GitError::Busy => RunEnd::Later(error.to_string()),
+        GitError::Busy => ProcessingError::later(error.to_string()),
         GitError::Missing(_)
         | GitError::TimedOut { .. }
         | GitError::Failed { .. }
         | GitError::TooMuch { .. }
         | GitError::Unexpected { .. }
-        | GitError::Clone(_) => RunEnd::Failed(chain(error)),
+        | GitError::Clone(_) => ProcessingError::transient(chain(error)),
     }
 }

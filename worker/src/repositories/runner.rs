@@ -1,31 +1,23 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
+use lockstep_clock::Clock;
 use lockstep_protocol::{Code, Message, RepositoryName};
+use lockstep_store::Repositories;
 
 use super::Source;
 use super::answer;
 use super::classification::{self, Request};
 use super::refresh::Refresh;
-use crate::fail_point::{self, FailPoint};
 use crate::handlers::Rejection;
-use crate::runtime::{Attempt, HeldLease, RunEnd, Runner, chain};
-use lockstep_clock::Clock;
-use lockstep_store::{Leases, Repositories, StoreError};
+use crate::runtime::{Attempt, RunContext, RunEnd, Runner};
 
-/// How long a lease holds without being renewed: so long a repository waits after its worker was killed.
-const LEASE: Duration = Duration::from_secs(10);
-/// How long a run waits for the lease before its messages step back.
-const WAIT_FOR_LEASE: Duration = Duration::from_secs(5);
-
-/// Works the messages of the repositories lane.
+/// Processes the messages of the repositories lane.
 #[derive(Debug)]
 pub struct RepositoryRunner {
     sources: BTreeMap<RepositoryName, Source>,
     repositories: Arc<dyn Repositories>,
-    leases: Arc<dyn Leases>,
     clock: Arc<dyn Clock>,
 }
 
@@ -34,7 +26,6 @@ impl RepositoryRunner {
     pub fn new(
         sources: impl IntoIterator<Item = Source>,
         repositories: Arc<dyn Repositories>,
-        leases: Arc<dyn Leases>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
@@ -43,33 +34,8 @@ impl RepositoryRunner {
                 .map(|source| (source.name(), source))
                 .collect(),
             repositories,
-            leases,
             clock,
         }
-    }
-
-    /// Looks once for all of them, under the lease of the repository.
-    async fn refresh(&self, source: &Source, requests: &[(&Attempt, Request)]) -> Vec<RunEnd> {
-        let name = format!("repository/{}", source.kind);
-        let held = HeldLease::acquire(self.leases.clone(), &name, LEASE, WAIT_FOR_LEASE).await;
-        let held = match held {
-            Ok(Some(held)) => held,
-            Ok(None) => {
-                let reason = format!("another worker looks at {}", source.kind);
-                return vec![RunEnd::Later(reason); requests.len()];
-            }
-            Err(error) => return vec![not_now(&error); requests.len()],
-        };
-        fail_point::pass(FailPoint::AfterLease);
-        let refresh = Refresh {
-            source,
-            lease: held.lease(),
-            repositories: &*self.repositories,
-            clock: &*self.clock,
-        };
-        let ends = refresh.run(requests).await;
-        held.release().await;
-        ends
     }
 
     fn unknown(&self, name: &RepositoryName) -> RunEnd {
@@ -81,11 +47,7 @@ impl RepositoryRunner {
         let reason = format!(
             "no repository {name} is configured on this worker ({known}); set repositories.{name}.url on every worker of the lane"
         );
-        RunEnd::Rejected(Rejection::new(
-            Code::UnknownRepository,
-            "$.data.repository",
-            reason,
-        ))
+        Rejection::new(Code::UnknownRepository, "$.data.repository", reason).into()
     }
 }
 
@@ -95,7 +57,15 @@ impl Runner for RepositoryRunner {
         classification::repository(message).map(ToString::to_string)
     }
 
-    async fn run(&self, attempts: &[Attempt]) -> Vec<RunEnd> {
+    /// One refresh of a repository at a time, across all workers.
+    fn leases(&self, attempts: &[Attempt]) -> Vec<String> {
+        let names = attempts.iter();
+        let names = names.filter_map(|attempt| classification::repository(&attempt.envelope.message));
+        let known = names.filter(|name| self.sources.contains_key(*name));
+        known.map(|name| format!("repository/{name}")).collect()
+    }
+
+    async fn run(&self, context: &RunContext<'_>, attempts: &[Attempt]) -> Vec<RunEnd> {
         let mut ends: Vec<Option<RunEnd>> = vec![None; attempts.len()];
         let mut requests = Vec::new();
         let mut places = Vec::new();
@@ -103,7 +73,7 @@ impl Runner for RepositoryRunner {
         for (place, attempt) in attempts.iter().enumerate() {
             let message = &attempt.envelope.message;
             let Some(name) = classification::repository(message) else {
-                ends[place] = Some(RunEnd::Rejected(not_of_this_lane(message)));
+                ends[place] = Some(not_of_this_lane(message).into());
                 continue;
             };
             source = self.sources.get(name);
@@ -112,7 +82,7 @@ impl Runner for RepositoryRunner {
                 continue;
             };
             match classification::request(message, source.mirror.remote().branch()) {
-                None => ends[place] = Some(RunEnd::Rejected(not_of_this_lane(message))),
+                None => ends[place] = Some(not_of_this_lane(message).into()),
                 Some(Request::Ignore(reason)) => {
                     ends[place] = Some(RunEnd::Applied(answer::ignored(reason, None)));
                 }
@@ -123,24 +93,17 @@ impl Runner for RepositoryRunner {
             }
         }
         if let Some(source) = source.filter(|_| !requests.is_empty()) {
-            let looked = self.refresh(source, &requests).await;
-            for (place, end) in places.into_iter().zip(looked) {
+            let refresh = Refresh {
+                context,
+                source,
+                repositories: &*self.repositories,
+                clock: &*self.clock,
+            };
+            for (place, end) in places.into_iter().zip(refresh.run(&requests).await) {
                 ends[place] = Some(end);
             }
         }
         ends.into_iter().flatten().collect()
-    }
-}
-
-/// The store is away or busy: that is nobody's attempt.
-pub(super) fn not_now(error: &StoreError) -> RunEnd {
-    match error {
-        StoreError::Refused { .. } | StoreError::Corrupt { .. } => RunEnd::Failed(chain(error)),
-        StoreError::Unavailable { .. }
-        | StoreError::Conflict { .. }
-        | StoreError::SchemaVersion { .. }
-        | StoreError::SchemaTooNew { .. }
-        | StoreError::Address { .. } => RunEnd::Later(chain(error)),
     }
 }
 

@@ -95,7 +95,7 @@ impl RetentionSweep {
         let before = self.clock.now() - keep;
         let mut from = 0;
         loop {
-            if !leadership.goes_on().await? {
+            if !leadership.continues().await? {
                 return Ok(false);
             }
             let began = Instant::now();
@@ -120,7 +120,7 @@ fn pause(took: Duration, deleted: u64) -> Duration {
 
 #[async_trait]
 impl PeriodicTask for RetentionSweep {
-    async fn round(&self, leadership: &Leadership<'_>) {
+    async fn run(&self, leadership: &Leadership<'_>) {
         let mut deleted = Deleted::default();
         let swept = self.sweep(leadership, &mut deleted).await;
         let Deleted {

@@ -37,12 +37,7 @@ pub(super) fn answer(received: &Received, row: &InboxRow) -> Outgoing {
             message_id: Some(envelope.identity.id.to_string()),
             kind: Some(kind.as_str().to_owned()),
             content_type: Some(CONTENT_TYPE.to_owned()),
-            // What the requester called its request: its own correlation id, else the id of the message.
-            correlation_id: received
-                .properties
-                .correlation_id
-                .clone()
-                .or_else(|| Some(received.identity.id.to_string())),
+            correlation_id: Some(received.correlation_id()),
             timestamp: Some(row.at),
             ..Properties::default()
         },

@@ -1,7 +1,7 @@
-//! The batched lane: while one batch is published, the next commits, and the one after that is taken.
+//! The batched lane: while the results of one batch are published, the next batch commits, and the one after that is taken.
 //!
-//! Three stages, one task each, joined by channels that hold one batch: a slow stage holds back the one before it, and
-//! in the end the broker, so no more is in memory than the prefetch allows. Batches stay in their order.
+//! Three stages, one task each, are joined by channels that hold one batch. A slow stage delays the stage before it and in the
+//! end the broker, so memory is bounded by the prefetch. Batches stay in order.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,18 +12,18 @@ use lockstep_protocol::Identity;
 use lockstep_telemetry::LaneMetrics;
 use tokio::sync::mpsc;
 
+use super::Settlement;
 use super::dead_letter_consumer::receive_dead;
 use super::decide::Work;
 use super::delivery_metrics::DeliveryMetricsGuard;
 use super::intake::{Received, receive};
 use super::lane::{Abandoned, LaneContext, consequences, contain, log};
 use super::poison::{self, PoisonCheck};
-use super::settlement::Failure;
-use super::{Settlement, requeue};
+use super::processing_error::ProcessingError;
 use crate::fail_point::{self, FailPoint};
 use lockstep_store::Keys;
 
-/// A lane that works micro-batches.
+/// A lane that processes micro-batches.
 #[derive(Clone, Debug)]
 pub(super) struct BatchLane {
     pub(super) context: LaneContext,
@@ -31,7 +31,7 @@ pub(super) struct BatchLane {
     pub(super) metrics: Arc<LaneMetrics>,
     /// The most messages in a batch.
     pub(super) batch_size: usize,
-    /// How long a batch waits for more.
+    /// How long a batch waits for more messages.
     pub(super) linger: Duration,
 }
 
@@ -45,14 +45,14 @@ struct Taken {
 /// A batch on its way to the broker.
 struct Committed {
     outgoing: Vec<Outgoing>,
-    /// Commands that requeued dead letters, which are published too.
-    requeued: Vec<Identity>,
+    /// Messages that caused follow-ups, which are published after the results.
+    causes: Vec<Identity>,
     receipt: Receipt,
     metrics_guard: DeliveryMetricsGuard,
 }
 
 impl BatchLane {
-    /// Works until told to stop, or until the bus is closed. What was taken and not finished goes back to the queue.
+    /// Runs until it is stopped or the bus is closed. Messages that are taken and not finished go back to the queue.
     pub(super) async fn run(self, consumer: Box<dyn Consumer>) {
         let lane = Arc::new(self);
         let (to_commit, taken) = mpsc::channel(1);
@@ -65,8 +65,8 @@ impl BatchLane {
         let (consumer, (), ()) = match tokio::try_join!(taking, committing, publishing) {
             Ok(ended) => ended,
             Err(error) => {
-                // Only a bug gets here: the stages contain panics of handlers. Everything unacknowledged comes again.
-                tracing::error!(lane = %lane.context.lane, %error, "a stage of the lane died");
+                // Only a bug gets here: the stages contain panics of handlers. Everything unacknowledged is redelivered.
+                tracing::error!(lane = %lane.context.lane, %error, "a stage of the lane crashed");
                 return;
             }
         };
@@ -121,7 +121,7 @@ impl BatchLane {
         }) = taken.recv().await
         {
             metrics_guard.begun("batch");
-            let Ok(settlements) = self.work(&messages).await else {
+            let Ok(settlements) = self.process(&messages).await else {
                 break;
             };
             fail_point::pass(FailPoint::AfterCommit);
@@ -135,7 +135,7 @@ impl BatchLane {
                 });
             let committed = Committed {
                 outgoing: outgoing.collect(),
-                requeued: settlements.iter().filter_map(requeue::request).cloned().collect(),
+                causes: settlements.iter().filter_map(with_follow_ups).cloned().collect(),
                 receipt,
                 metrics_guard,
             };
@@ -148,7 +148,7 @@ impl BatchLane {
     async fn publish(self: Arc<Self>, mut committed: mpsc::Receiver<Committed>) {
         while let Some(Committed {
             outgoing,
-            requeued,
+            causes,
             receipt,
             metrics_guard,
         }) = committed.recv().await
@@ -156,8 +156,8 @@ impl BatchLane {
             if self.context.confirm(outgoing).await.is_err() {
                 break;
             }
-            for request in &requeued {
-                if self.context.publish_requeued(request).await.is_err() {
+            for cause in &causes {
+                if self.context.publish_follow_ups(cause).await.is_err() {
                     return;
                 }
             }
@@ -168,52 +168,52 @@ impl BatchLane {
         }
     }
 
-    /// Works a batch: most of it together, and by itself what may have killed a worker.
-    async fn work(&self, messages: &[Received]) -> Result<Vec<Settlement>, Abandoned> {
+    /// Processes a batch: most messages together, and those that may have crashed a worker each by itself.
+    async fn process(&self, messages: &[Received]) -> Result<Vec<Settlement>, Abandoned> {
         let all: Vec<&Received> = messages.iter().collect();
         let checks = self.context.check_poison(&all).await?;
-        let together = |poison: &PoisonCheck| *poison == PoisonCheck::Together;
-        if checks.iter().all(together) {
+        let shared = |check: &PoisonCheck| *check == PoisonCheck::Shared;
+        if checks.iter().all(shared) {
             let settlements = self.process_together(&all).await?;
-            self.context.forget_starts(&all).await;
+            self.context.clear_attempts(&all).await;
             return Ok(settlements);
         }
-        let innocent: Vec<&Received> = all
+        let together: Vec<&Received> = all
             .iter()
             .zip(&checks)
-            .filter(|(_, poison)| together(poison))
+            .filter(|(_, check)| shared(check))
             .map(|(message, _)| *message)
             .collect();
-        let mut settled = self.process_together(&innocent).await?.into_iter();
+        let mut settled = self.process_together(&together).await?.into_iter();
         let mut settlements = Vec::with_capacity(messages.len());
-        for (message, poison) in all.iter().copied().zip(checks) {
-            let settlement = match poison {
-                PoisonCheck::Together => settled.next().expect("there is one for each"),
-                PoisonCheck::Alone => {
-                    self.context.note_start(message).await?;
+        for (message, check) in all.iter().copied().zip(checks) {
+            let settlement = match check {
+                PoisonCheck::Shared => settled.next().expect("there is one for each"),
+                PoisonCheck::Isolated => {
+                    self.context.record_attempt(message).await?;
                     self.process_alone(message).await?
                 }
                 PoisonCheck::Poison => self.context.dead_letter(message, poison::poison()).await?,
             };
             settlements.push(settlement);
         }
-        self.context.forget_starts(&all).await;
+        self.context.clear_attempts(&all).await;
         Ok(settlements)
     }
 
-    /// Works messages in one transaction; where something among them cannot be worked, one by one, so that a bad message
-    /// never fails its neighbours.
+    /// Processes messages in one transaction. If it fails, they are processed one by one, so that a bad message never fails
+    /// its neighbours.
     async fn process_together(&self, messages: &[&Received]) -> Result<Vec<Settlement>, Abandoned> {
         if messages.is_empty() {
             return Ok(Vec::new());
         }
         match self.transaction(messages).await? {
             Ok(settlements) => return Ok(settlements),
-            Err(failure) if messages.len() == 1 => {
-                return Ok(vec![self.context.fail(messages[0], failure).await?]);
+            Err(error) if messages.len() == 1 => {
+                return Ok(vec![self.context.fail(messages[0], error).await?]);
             }
-            Err(failure) => {
-                tracing::warn!(lane = %self.context.lane, messages = messages.len(), ?failure, "batch failed; working it one by one");
+            Err(error) => {
+                tracing::warn!(lane = %self.context.lane, messages = messages.len(), %error, "batch failed; its messages are processed one by one");
             }
         }
         let mut settlements = Vec::with_capacity(messages.len());
@@ -226,18 +226,18 @@ impl BatchLane {
     async fn process_alone(&self, message: &Received) -> Result<Settlement, Abandoned> {
         match self.transaction(&[message]).await? {
             Ok(mut settlements) => Ok(settlements.remove(0)),
-            Err(failure) => self.context.fail(message, failure).await,
+            Err(error) => self.context.fail(message, error).await,
         }
     }
 
-    /// One try at all of these messages together.
+    /// One attempt at all of these messages together.
     async fn transaction(
         &self,
         messages: &[&Received],
-    ) -> Result<Result<Vec<Settlement>, Failure>, Abandoned> {
+    ) -> Result<Result<Vec<Settlement>, ProcessingError>, Abandoned> {
         let keys = match contain(|| self.keys(messages)) {
             Ok(keys) => keys,
-            Err(failure) => return Ok(Err(failure)),
+            Err(error) => return Ok(Err(error)),
         };
         self.context
             .in_transaction(&keys, |facts| {
@@ -258,5 +258,13 @@ impl BatchLane {
             keys.extend(self.work.keys(message));
         }
         keys
+    }
+}
+
+/// The message of a settlement, if it caused follow-ups.
+pub(super) fn with_follow_ups(settlement: &Settlement) -> Option<&Identity> {
+    match settlement {
+        Settlement::Applied(row) if row.follow_ups => Some(&row.identity),
+        _ => None,
     }
 }

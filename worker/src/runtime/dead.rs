@@ -6,7 +6,7 @@ use lockstep_bus::Properties;
 use lockstep_protocol::WorkResult;
 use lockstep_protocol::topology::Lane;
 
-use lockstep_store::{Completion, InboxRow, InboxState, MessageProperties, NewDeadLetter};
+use lockstep_store::{Completion, FollowUpKey, InboxRow, InboxState, MessageProperties, NewDeadLetter};
 
 /// How a message came: what its ending and its dead letter tell of it.
 #[derive(Clone, Debug)]
@@ -15,8 +15,8 @@ pub(super) struct DeliveryMetadata {
     pub(super) lane: Lane,
     /// How often it was requeued as a dead letter.
     pub(super) redrive_count: u32,
-    /// The dead letter it was until it was requeued.
-    pub(super) requeued: Option<u64>,
+    /// The row of the store that caused this copy.
+    pub(super) follow_up: Option<FollowUpKey>,
     /// Which attempt this is, from 1.
     pub(super) attempt: u32,
     /// When the first attempt was.
@@ -30,7 +30,7 @@ pub(super) struct DeliveryMetadata {
 /// How a message ended whose inbox row this is: a dead one has a letter.
 pub(super) fn completion(row: InboxRow, delivery_metadata: &DeliveryMetadata) -> Completion {
     Completion {
-        requeued: delivery_metadata.requeued,
+        follow_up: delivery_metadata.follow_up,
         dead_letter: dead_letter(&row, delivery_metadata),
         row: row.into(),
     }

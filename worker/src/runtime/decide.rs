@@ -1,4 +1,4 @@
-//! From a received message and the facts to what becomes of it: pure.
+//! Decides what becomes of a received message, given the facts of the store: pure.
 
 use std::sync::Arc;
 
@@ -12,22 +12,22 @@ use super::{Settlement, dead};
 use crate::handlers::{Handlers, Rejection};
 use lockstep_store::{Facts, InboxRow, InboxState, Keys, Origin};
 
-/// How long a message of a newer worker waits for one.
+/// How long a message of a newer version waits for a newer worker.
 const NEWER_WORKER: RetryDelay = RetryDelay::Seconds30;
 
 /// What a batched lane does with its messages.
 #[derive(Clone, Debug)]
 pub(super) enum Work {
-    /// It lets handlers decide what they do.
+    /// Handlers decide what they do.
     Handle(Arc<dyn Handlers>),
-    /// What no binding wanted: what is known goes to its lane, the rest is rejected.
+    /// They had no route: known types are forwarded to their lane, others are rejected.
     Route(Arc<dyn Handlers>),
-    /// What died elsewhere: it is put into the table of dead letters.
+    /// The broker dead-lettered them: they are written to the table of dead letters.
     File,
 }
 
 impl Work {
-    /// What a message asks the store about, apart from whether it was worked before.
+    /// What a message asks the store about, apart from whether it was processed before.
     pub(super) fn keys(&self, received: &Received) -> Keys {
         match (self, &received.decoded) {
             (Self::Handle(handlers), Ok(envelope)) => handlers.keys(envelope),
@@ -35,7 +35,7 @@ impl Work {
         }
     }
 
-    /// Decides one message, and works what it does into the facts.
+    /// Decides one message, and applies its effects to the facts.
     pub(super) fn decide(&self, received: &Received, facts: &mut Facts, now: Timestamp) -> Settlement {
         match self {
             Self::Handle(handlers) => decide(received, facts, &**handlers, now),
@@ -48,7 +48,7 @@ impl Work {
     }
 }
 
-/// The lane of a message that lost its way.
+/// The ingress lane of a message that had no route.
 fn home(received: &Received) -> Option<Lane> {
     let envelope = received.decoded.as_ref().ok()?;
     envelope.message.kind().ingress()
@@ -61,7 +61,8 @@ fn route(received: &Received, facts: &mut Facts, lane: Lane, now: Timestamp) -> 
     }
 }
 
-/// An applied message cannot die: it is answered once more. What was dead before is so still, and has a letter now.
+/// An applied message is not dead-lettered: its result is published once more. A message that was dead-lettered before stays
+/// so, and has a row in the table now.
 fn file(received: &Received, facts: &mut Facts, now: Timestamp) -> Settlement {
     if let Some(row) = processed(received, &received.identity, facts).cloned() {
         if let Some(dead_letter) = dead::dead_letter(&row, &received.delivery_metadata()) {
@@ -69,12 +70,12 @@ fn file(received: &Received, facts: &mut Facts, now: Timestamp) -> Settlement {
         }
         return again(&row);
     }
-    let unexplained = || Rejection::new(Code::DeliveryLimit, "$", "nobody said why");
+    let unexplained = || Rejection::new(Code::DeliveryLimit, "$", "the broker gave no reason");
     let rejection = received.dead_letter_reason.clone().unwrap_or_else(unexplained);
     dead_letter(received, &received.identity, rejection, facts, now)
 }
 
-/// Decides one message by handlers, and works what it does into the facts.
+/// Lets handlers decide one message, and applies its effects to the facts.
 fn decide(received: &Received, facts: &mut Facts, handlers: &dyn Handlers, now: Timestamp) -> Settlement {
     let envelope = match screen(received, facts, now) {
         Screened::Settled(settlement) => return settlement,
@@ -83,14 +84,23 @@ fn decide(received: &Received, facts: &mut Facts, handlers: &dyn Handlers, now: 
     match handlers.decide(envelope, facts, now) {
         Err(rejection) => dead_letter(received, &received.identity, rejection, facts, now),
         Ok(decision) => {
+            let follow_ups = decision.effects.have_follow_ups();
+            let reply = follow_ups.then(|| received.reply());
             let origin = Origin {
                 identity: &received.identity,
                 kind: envelope.message.kind(),
                 actor: received.actor.as_deref(),
                 at: now,
+                reply: reply.as_ref(),
             };
             let flips = facts.absorb(decision.effects, &origin);
-            applied(received, decision.answer.into_result(&flips), facts, now)
+            applied(
+                received,
+                decision.answer.into_result(&flips),
+                follow_ups,
+                facts,
+                now,
+            )
         }
     }
 }
@@ -99,25 +109,29 @@ fn decide(received: &Received, facts: &mut Facts, handlers: &dyn Handlers, now: 
 pub(super) fn applied(
     received: &Received,
     result: WorkResult,
+    follow_ups: bool,
     facts: &mut Facts,
     now: Timestamp,
 ) -> Settlement {
-    let row = row(received, &received.identity, InboxState::Applied, result, now);
+    let row = InboxRow {
+        follow_ups,
+        ..row(received, &received.identity, InboxState::Applied, result, now)
+    };
     let completion = dead::completion(row, &received.delivery_metadata());
     let row = completion.row.clone();
     facts.record(completion);
     Settlement::Applied(row)
 }
 
-/// What is known of a message before it is worked.
+/// What is known of a message before it is processed.
 pub(super) enum Screened<'a> {
-    /// All there is to know: it was worked before, or can never be worked.
+    /// It was processed before, or never can be.
     Settled(Settlement),
-    /// It is new, and says something.
+    /// It is new and can be read.
     New(&'a Envelope),
 }
 
-/// Sorts out what was worked before, and what says nothing.
+/// Settles messages that were processed before and messages that cannot be read.
 pub(super) fn screen<'a>(received: &'a Received, facts: &mut Facts, now: Timestamp) -> Screened<'a> {
     if let Some(row) = processed(received, &received.identity, facts) {
         return Screened::Settled(if row.digest == received.digest {
@@ -129,7 +143,7 @@ pub(super) fn screen<'a>(received: &'a Received, facts: &mut Facts, now: Timesta
     match &received.decoded {
         Ok(envelope) => Screened::New(envelope),
         Err(error) if is_internal(error.kind.as_deref()) => {
-            Screened::Settled(Settlement::Postpone { delay: NEWER_WORKER })
+            Screened::Settled(postpone(received, facts, now, NEWER_WORKER))
         }
         Err(error) => {
             let rejection = Rejection::new(error.code, &error.place, &error.reason);
@@ -138,7 +152,7 @@ pub(super) fn screen<'a>(received: &'a Received, facts: &mut Facts, now: Timesta
     }
 }
 
-/// How a message ended before; a death before it was requeued does not count.
+/// The completion of a message, if it was processed before. A dead-lettering at a lower redrive count does not count.
 pub(super) fn processed<'a>(
     received: &Received,
     identity: &Identity,
@@ -149,7 +163,7 @@ pub(super) fn processed<'a>(
     (!requeued_since).then_some(row)
 }
 
-/// Declares a message dead: it gets an inbox row that says so.
+/// Dead-letters a message: its inbox row says so.
 pub(super) fn dead_letter(
     received: &Received,
     identity: &Identity,
@@ -170,7 +184,7 @@ pub(super) fn dead_letter(
     Settlement::Dead(row)
 }
 
-/// The message was worked before: what was said then is said again.
+/// The message was processed before: the same result is published again.
 pub(super) fn again(row: &Arc<InboxRow>) -> Settlement {
     match row.state {
         InboxState::Applied => Settlement::Applied(row.clone()),
@@ -178,8 +192,7 @@ pub(super) fn again(row: &Arc<InboxRow>) -> Settlement {
     }
 }
 
-/// Another message came under the same identity before. It is remembered under an identity of its own, derived from what
-/// it says.
+/// Another message came with the same identity before. This one is kept under an identity derived from its content.
 fn reused(received: &Received, facts: &mut Facts, now: Timestamp) -> Settlement {
     let identity = received.identity.of_reuse(&received.digest);
     if let Some(row) = processed(received, &identity, facts) {
@@ -189,6 +202,22 @@ fn reused(received: &Received, facts: &mut Facts, now: Timestamp) -> Settlement 
                   also one that corrects another";
     let rejection = Rejection::new(Code::IdReused, "$.id", reason);
     dead_letter(received, &identity, rejection, facts, now)
+}
+
+/// Lets a message wait: in its row, where it has one, else as a copy in the broker.
+pub(super) fn postpone(
+    received: &Received,
+    facts: &mut Facts,
+    now: Timestamp,
+    delay: RetryDelay,
+) -> Settlement {
+    match received.follow_up {
+        Some(key) => {
+            facts.postpone_follow_up(key, now + delay.delay());
+            Settlement::Waiting
+        }
+        None => Settlement::Postpone { delay },
+    }
 }
 
 fn is_internal(kind: Option<&str>) -> bool {
@@ -223,6 +252,7 @@ fn row(
         actor: received.actor.clone(),
         subject: subject(received.decoded.as_ref().ok()),
         result,
+        follow_ups: false,
     }
 }
 

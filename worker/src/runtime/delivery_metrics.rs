@@ -121,7 +121,7 @@ fn count(tally: &mut Tally, settlement: &Settlement) {
         }),
         Settlement::Retry { delay, .. } => tally.retried(*delay),
         Settlement::Forward { .. } => tally.forwarded(),
-        Settlement::Postpone { .. } => tally.postponed(),
+        Settlement::Postpone { .. } | Settlement::Waiting => tally.postponed(),
     }
 }
 
@@ -131,6 +131,6 @@ fn completion(settlement: &Settlement) -> (MessageOutcome, Option<&InboxRow>) {
         Settlement::Dead(row) => (MessageOutcome::Dead, Some(row)),
         Settlement::Retry { .. } => (MessageOutcome::Retried, None),
         Settlement::Forward { .. } => (MessageOutcome::Forwarded, None),
-        Settlement::Postpone { .. } => (MessageOutcome::Postponed, None),
+        Settlement::Postpone { .. } | Settlement::Waiting => (MessageOutcome::Postponed, None),
     }
 }

@@ -11,6 +11,7 @@ use super::actor::{TrustedUsers, actor, came_through_work};
 use super::dead::{self, DeliveryMetadata};
 use super::headers;
 use crate::handlers::Rejection;
+use lockstep_store::{FollowUpKey, ReplyAddress};
 
 /// A message as a lane works on it.
 #[derive(Clone, Debug)]
@@ -31,8 +32,8 @@ pub(super) struct Received {
     pub(super) redelivered: bool,
     /// How often it was requeued as a dead letter.
     pub(super) redrive_count: u32,
-    /// The dead letter it was until it was requeued.
-    pub(super) requeued: Option<u64>,
+    /// The row of the store that caused this copy.
+    pub(super) follow_up: Option<FollowUpKey>,
     /// Why it died, where it comes from the dead letters.
     pub(super) dead_letter_reason: Option<Rejection>,
     /// Which attempt this is, from 1.
@@ -79,7 +80,7 @@ pub(super) fn read(
     let number = |name: &str| ours(name).and_then(|text| text.parse::<u32>().ok());
     let attempt = number(headers::ATTEMPT).unwrap_or(1);
     let redrive_count = number(headers::REDRIVE_COUNT).unwrap_or(0);
-    let requeued = ours(headers::LETTER).and_then(|text| text.parse().ok());
+    let follow_up = ours(headers::FOLLOW_UP).and_then(|text| text.parse().ok());
     let first_at = ours(headers::FIRST_AT)
         .and_then(|text| text.parse().ok())
         .unwrap_or(now);
@@ -97,7 +98,7 @@ pub(super) fn read(
         lane,
         redelivered: delivery.redelivered,
         redrive_count,
-        requeued,
+        follow_up,
         dead_letter_reason: None,
         attempt,
         first_at,
@@ -112,12 +113,26 @@ impl Received {
         self.decoded.as_ref().ok()?.subject.as_deref()
     }
 
-    /// What its ending tells of how it came.
+    /// Where its results go, and what they refer to.
+    pub(super) fn reply(&self) -> ReplyAddress {
+        ReplyAddress {
+            queue: self.reply_to.as_ref().map(|queue| queue.as_str().to_owned()),
+            correlation_id: Some(self.correlation_id()),
+        }
+    }
+
+    /// What the requester calls its request: its correlation id, else the id of the message.
+    pub(super) fn correlation_id(&self) -> String {
+        let chosen = self.properties.correlation_id.clone();
+        chosen.unwrap_or_else(|| self.identity.id.to_string())
+    }
+
+    /// What its completion says about how it came.
     pub(super) fn delivery_metadata(&self) -> DeliveryMetadata {
         DeliveryMetadata {
             lane: self.lane,
             redrive_count: self.redrive_count,
-            requeued: self.requeued,
+            follow_up: self.follow_up,
             attempt: self.attempt,
             first_at: self.first_at,
             body: self.body.clone(),

@@ -1,4 +1,4 @@
-//! What all lanes have in common: they hold what they took while the broker or the store is away.
+//! What all lanes have in common: they keep what they took while the broker or the store is unavailable.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -7,50 +7,58 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lockstep_bus::{Bus, Outgoing};
+use lockstep_clock::Clock;
 use lockstep_protocol::WorkResult;
 use lockstep_protocol::topology::{Lane, RetryDelay};
+use lockstep_store::{
+    DeliveryAttempts, Facts, FollowUps, Keys, Leases, Retryability, StoreError, UnitOfWork,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::actor::TrustedUsers;
 use super::backoff::Backoff;
 use super::intake::Received;
-use super::settlement::{Failure, FailureAction, on_failure};
+use super::processing_error::{FailureAction, ProcessingError, on_failure};
 use super::{Settlement, answer, decide, retry};
 use crate::fail_point::{self, FailPoint};
 use crate::handlers::Rejection;
-use lockstep_clock::Clock;
-use lockstep_store::{BatchStore, DeadLetters, DeliveryAttempts, Facts, Keys, Retryability, StoreError};
 
-/// What every lane works with.
+/// How long a message waits that was not to blame for a failure.
+pub(super) const LATER: RetryDelay = RetryDelay::Seconds5;
+
+/// What every lane needs.
 #[derive(Clone, Debug)]
 pub(super) struct LaneContext {
-    /// Where retries of its messages go.
+    /// The lane to which retries of its messages return.
     pub(super) lane: Lane,
     pub(super) bus: Arc<dyn Bus>,
-    pub(super) store: Arc<dyn BatchStore>,
-    pub(super) dead_letters: Arc<dyn DeadLetters>,
-    pub(super) starts: Arc<dyn DeliveryAttempts>,
+    pub(super) store: Arc<dyn UnitOfWork>,
+    pub(super) follow_ups: Arc<dyn FollowUps>,
+    pub(super) delivery_attempts: Arc<dyn DeliveryAttempts>,
+    pub(super) leases: Arc<dyn Leases>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) trusted: Arc<TrustedUsers>,
-    /// Stop taking, finish what was taken.
+    /// How long a published follow-up may stay unprocessed before it is published again.
+    pub(super) republish_after: Duration,
+    /// Stop taking messages, finish what was taken.
     pub(super) stop: CancellationToken,
-    /// Stop waiting too: what is not finished goes back.
+    /// Stop waiting too: what is not finished is given back to the broker.
     pub(super) abandon: CancellationToken,
 }
 
-/// The lane was told to abandon what it holds.
+/// The lane gives back what it has not finished.
 #[derive(Debug)]
 pub(super) struct Abandoned;
 
 impl LaneContext {
-    /// Publishes until all of it is confirmed: an answer that cannot be given holds the lane.
+    /// Publishes until all of it is confirmed: results that cannot be published hold up the lane.
     pub(super) async fn confirm(&self, outgoing: Vec<Outgoing>) -> Result<(), Abandoned> {
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
         loop {
             let publishing = async {
                 let publishing = self.bus.publish(outgoing.clone());
                 tokio::pin!(publishing);
-                // Handed over once polled: what a crash between publishing and the confirm looks like.
+                // The first poll hands the messages over: a crash here lies between publishing and the confirm.
                 if let Some(result) = futures_util::FutureExt::now_or_never(publishing.as_mut()) {
                     return result;
                 }
@@ -66,30 +74,49 @@ impl LaneContext {
                 Ok(()) => return Ok(()),
                 Err(lockstep_bus::PublishError::Closed) => return Err(Abandoned),
                 Err(error) => {
-                    tracing::error!(lane = %self.lane, %error, "results cannot be published; the lane holds what it has");
+                    tracing::error!(lane = %self.lane, %error, "results cannot be published; the lane waits and tries again");
                     self.wait(&mut backoff).await?;
                 }
             }
         }
     }
 
-    /// What becomes of a message that cannot be worked.
-    pub(super) async fn fail(&self, message: &Received, failure: Failure) -> Result<Settlement, Abandoned> {
-        match on_failure(failure, message.attempt) {
+    /// What becomes of a message that was not processed.
+    pub(super) async fn fail(
+        &self,
+        message: &Received,
+        error: ProcessingError,
+    ) -> Result<Settlement, Abandoned> {
+        tracing::debug!(lane = %self.lane, message.id = %message.identity.id, %error, "message not processed");
+        match on_failure(error, message.attempt) {
             FailureAction::Retry { delay, attempt } => Ok(Settlement::Retry { delay, attempt }),
-            FailureAction::Dead { code, reason } => {
-                self.dead_letter(message, Rejection::new(code, "$", reason)).await
-            }
+            FailureAction::Postpone => self.postpone(message, LATER).await,
+            FailureAction::DeadLetter(rejection) => self.dead_letter(message, rejection).await,
         }
     }
 
-    /// Declares a message dead, and keeps its letter. An applied message cannot die.
+    /// Lets a message wait without an attempt spent: in its row, where it has one, else as a copy in the broker.
+    pub(super) async fn postpone(
+        &self,
+        message: &Received,
+        delay: RetryDelay,
+    ) -> Result<Settlement, Abandoned> {
+        if message.follow_up.is_none() {
+            return Ok(Settlement::Postpone { delay });
+        }
+        let keys = Keys::default();
+        let postpone = |facts: &mut Facts| decide::postpone(message, facts, self.now(facts), delay);
+        let postponed = self.in_transaction(&keys, postpone).await?;
+        Ok(postponed.unwrap_or(Settlement::Postpone { delay }))
+    }
+
+    /// Dead-letters a message. An applied message is never dead-lettered.
     pub(super) async fn dead_letter(
         &self,
         message: &Received,
         rejection: Rejection,
     ) -> Result<Settlement, Abandoned> {
-        self.end(message, |facts, now| {
+        self.complete(message, |facts, now| {
             decide::dead_letter(message, &message.identity, rejection.clone(), facts, now)
         })
         .await
@@ -101,58 +128,55 @@ impl LaneContext {
         message: &Received,
         result: WorkResult,
     ) -> Result<Settlement, Abandoned> {
-        self.end(message, |facts, now| {
-            decide::applied(message, result.clone(), facts, now)
+        self.complete(message, |facts, now| {
+            decide::applied(message, result.clone(), false, facts, now)
         })
         .await
     }
 
-    /// Commits how a message ended, unless it ended before.
-    async fn end(
+    /// Commits the completion of a message, unless it was completed before.
+    async fn complete(
         &self,
         message: &Received,
-        end: impl Fn(&mut Facts, Timestamp) -> Settlement,
+        complete: impl Fn(&mut Facts, Timestamp) -> Settlement,
     ) -> Result<Settlement, Abandoned> {
         let keys = Keys {
             identities: [message.identity.clone()].into(),
             ..Keys::default()
         };
-        let ended = self
+        let completed = self
             .in_transaction(&keys, |facts| {
                 match decide::processed(message, &message.identity, facts) {
                     Some(row) => decide::again(row),
-                    None => end(facts, self.now(facts)),
+                    None => complete(facts, self.now(facts)),
                 }
             })
             .await?;
-        Ok(match ended {
-            Ok(settlement) => settlement,
-            // Not even that can be written: the message waits until somebody looks after the store.
-            Err(failure) => {
-                tracing::error!(lane = %self.lane, message.id = %message.identity.id, ?failure, "the end of a message cannot be noted");
-                Settlement::Postpone {
-                    delay: RetryDelay::Minutes10,
-                }
+        Ok(completed.unwrap_or_else(|error| {
+            // Not even the completion can be written: the message waits until an operator repairs the store.
+            tracing::error!(lane = %self.lane, message.id = %message.identity.id, %error, "the completion of a message cannot be written");
+            Settlement::Postpone {
+                delay: RetryDelay::Minutes10,
             }
-        })
+        }))
     }
 
-    /// What time it is: the store's clock counts, so that workers agree on the order of what has no time of its own.
+    /// What time it is. The store's clock counts, so that workers agree on the order of what has no time of its own.
     pub(super) fn now(&self, facts: &Facts) -> Timestamp {
         facts.now().unwrap_or_else(|| self.clock.now())
     }
 
-    /// Runs a decision in a transaction, for as long as waiting or repeating heals it.
+    /// Runs a decision in a transaction. While the message is not to blame for a failure, the same transaction is tried again.
     pub(super) async fn in_transaction<T>(
         &self,
         keys: &Keys,
         decide: impl Fn(&mut Facts) -> T,
-    ) -> Result<Result<T, Failure>, Abandoned> {
-        let mut away = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
+    ) -> Result<Result<T, ProcessingError>, Abandoned> {
+        let mut unavailable = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
         let mut contended = Backoff::new(Duration::from_millis(2), Duration::from_millis(500));
         loop {
             let once = async {
-                let (mut facts, transaction) = self.store.begin(keys).await?;
+                let (mut facts, transaction) = self.store.begin(&[], keys).await?;
                 let decided = contain(|| decide(&mut facts));
                 fail_point::pass(FailPoint::AfterInbox);
                 if decided.is_ok() {
@@ -165,26 +189,14 @@ impl LaneContext {
                 () = self.abandon.cancelled() => return Err(Abandoned),
                 result = once => result,
             };
-            let error = match result {
+            match result {
                 Ok(decided) => return Ok(decided),
-                Err(error) => error,
-            };
-            match (error.retryability(), &error) {
-                (Retryability::Repeat, _) => self.wait(&mut contended).await?,
-                (Retryability::Wait, _)
-                | (
-                    Retryability::Never,
-                    StoreError::SchemaVersion { .. }
-                    | StoreError::SchemaTooNew { .. }
-                    | StoreError::Address { .. },
-                ) => {
-                    tracing::warn!(lane = %self.lane, error = chain(&error), "store away; the lane holds what it has");
-                    self.wait(&mut away).await?;
+                Err(error) if error.is_conflict() => self.wait(&mut contended).await?,
+                Err(error) if error.retryability() == Retryability::Later => {
+                    tracing::warn!(lane = %self.lane, error = chain(&error), "the store is unavailable; the lane waits and tries again");
+                    self.wait(&mut unavailable).await?;
                 }
-                (Retryability::Never, StoreError::Corrupt { .. }) => {
-                    return Ok(Err(Failure::Unreadable(chain(&error))));
-                }
-                (Retryability::Never, _) => return Ok(Err(Failure::Refused(chain(&error)))),
+                Err(error) => return Ok(Err(error.into())),
             }
         }
     }
@@ -198,24 +210,26 @@ impl LaneContext {
     }
 }
 
-/// Everything a settlement causes, to be confirmed before the message is acknowledged.
-pub(super) fn consequences(message: &Received, settlement: &Settlement, lane: Lane) -> Vec<Outgoing> {
+/// What is published for a settlement before the message is acknowledged, apart from follow-ups.
+pub(super) fn consequences(message: &Received, settlement: &Settlement, lane: Lane) -> Option<Outgoing> {
     match settlement {
-        Settlement::Applied(row) | Settlement::Dead(row) => vec![answer::answer(message, row)],
-        Settlement::Retry { delay, attempt } => vec![retry::copy(message, lane, *delay, *attempt)],
-        Settlement::Postpone { delay } => vec![retry::copy(message, lane, *delay, message.attempt)],
+        Settlement::Applied(row) | Settlement::Dead(row) => Some(answer::answer(message, row)),
+        Settlement::Retry { delay, attempt } => Some(retry::copy(message, lane, *delay, *attempt)),
+        Settlement::Postpone { delay } => Some(retry::copy(message, lane, *delay, message.attempt)),
         Settlement::Forward { lane } => {
-            vec![retry::copy(message, *lane, RetryDelay::Seconds5, message.attempt)]
+            Some(retry::copy(message, *lane, RetryDelay::Seconds5, message.attempt))
         }
+        Settlement::Waiting => None,
     }
 }
 
-/// Runs code that decides, and turns its panic into a failure.
-pub(super) fn contain<T>(code: impl FnOnce() -> T) -> Result<T, Failure> {
-    std::panic::catch_unwind(AssertUnwindSafe(code)).map_err(|panic| Failure::Panicked(panic_text(&*panic)))
+/// Runs code that decides, and turns its panic into an error.
+pub(super) fn contain<T>(code: impl FnOnce() -> T) -> Result<T, ProcessingError> {
+    std::panic::catch_unwind(AssertUnwindSafe(code))
+        .map_err(|panic| ProcessingError::panicked(&panic_text(&*panic)))
 }
 
-/// What a panic said.
+/// The message of a panic.
 pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned())
@@ -240,16 +254,19 @@ pub(super) fn log(lane: Lane, message: &Received, settlement: &Settlement) {
         Settlement::Dead(row) => {
             let kind = row.kind.as_str();
             let result = &row.result;
-            tracing::warn!(%lane, message.id = %id, message.source = %source, message.type = kind, message.attempt = attempt, ?result, "message dead");
+            tracing::warn!(%lane, message.id = %id, message.source = %source, message.type = kind, message.attempt = attempt, ?result, "message dead-lettered");
         }
         Settlement::Retry { delay, .. } => {
-            tracing::warn!(%lane, message.id = %id, message.source = %source, message.attempt = attempt, ?delay, "message will be tried again");
+            tracing::warn!(%lane, message.id = %id, message.source = %source, message.attempt = attempt, ?delay, "message will be retried");
         }
-        Settlement::Forward { lane: home } => {
-            tracing::warn!(%lane, message.id = %id, message.source = %source, to = %home, "message was not routed: is a binding missing?");
+        Settlement::Forward { lane: target } => {
+            tracing::warn!(%lane, message.id = %id, message.source = %source, to = %target, "message had no route and is forwarded to its lane: is a binding missing?");
         }
         Settlement::Postpone { delay } => {
             tracing::info!(%lane, message.id = %id, message.source = %source, message.attempt = attempt, ?delay, "message postponed");
+        }
+        Settlement::Waiting => {
+            tracing::debug!(%lane, message.id = %id, message.source = %source, message.attempt = attempt, "message waits in its row");
         }
     }
 }

@@ -1,15 +1,18 @@
-//! Moves messages: take, commit, publish, acknowledge, retry, drain.
+//! Moves messages: take, commit, publish, acknowledge, retry, drain. Nothing in it knows what a message means.
 //!
-//! The life of a delivery, whose order is what makes a crash between any two steps harmless:
+//! The life of a delivery, whose order makes a crash between any two steps harmless:
 //!
-//! 1. [`intake`]: decode it; who is it, who sent it, which attempt is this?
-//! 2. [`decide`]: was it worked before? If not, what does it do? A pure function from received messages and facts to
-//!    one [`Settlement`] each.
-//! 3. [`batch`]: do that for a whole batch in one transaction, together with the inbox rows.
-//!    [`run`] instead of it where work takes time and goes outside: side by side, in [`coalescing`], each of which commits
-//!    what it did by itself.
-//! 4. [`answer`], [`dead`], [`retry`]: what is to be published for each settlement.
+//! 1. [`intake`]: decode it; find out its identity, its sender and which attempt this is. [`poison`] counts attempts that crash.
+//! 2. [`decide`]: was it processed before? If not, what does it do? A pure function from received messages and facts to one
+//!    [`Settlement`] each.
+//! 3. [`batch`] does that for a whole batch in one transaction, together with the completions. [`run`] takes its place where
+//!    processing takes time and goes outside: side by side, in coalesced batches ([`coalescing`]), each of which commits by
+//!    itself under its [`lease`]s through a [`run_context`].
+//! 4. [`answer`], [`retry`]: what is published for each settlement. [`follow_up`]: messages that a message caused.
 //! 5. [`lane`]: publish all of it, confirmed; then, and only then, acknowledge.
+//!
+//! [`processing_error`] decides what a failure means. [`dead_letter_consumer`] reads what the broker dead-lettered.
+//! [`periodic_task`] runs what one process of all does now and then.
 
 mod actor;
 mod answer;
@@ -20,26 +23,32 @@ mod dead;
 mod dead_letter_consumer;
 mod decide;
 mod delivery_metrics;
+mod follow_up;
 mod headers;
 mod intake;
 mod lane;
 mod lease;
 mod periodic_task;
 mod poison;
-mod requeue;
+mod processing_error;
 mod retry;
 mod run;
+mod run_context;
 mod runner;
 mod settlement;
 mod worker;
 
 pub use actor::TrustedUsers;
+pub use follow_up::REPUBLISH_AFTER;
+pub(crate) use follow_up::{PAGE, outgoing};
 pub(crate) use lane::chain;
-pub use lease::HeldLease;
+pub use lease::HeldLeases;
 #[cfg(test)]
 pub(crate) use periodic_task::tests as periodic_task_tests;
 pub use periodic_task::{Leadership, PeriodicTask, PeriodicTaskRunner};
-pub(crate) use requeue::copy as requeued;
+pub use processing_error::ProcessingError;
+pub use run::RunLaneOptions;
+pub use run_context::{Progress, RunContext, RunTransaction};
 pub use runner::{Attempt, RunEnd, Runner};
 pub use settlement::Settlement;
 pub use worker::{WorkerContext, WorkerError, WorkerOptions, run};

@@ -1,119 +1,113 @@
-//! Work that is done now and then by one process of all.
+//! Periodic tasks of which one process of all runs each: leader election by a lease.
 
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use lockstep_store::{Leases, StoreError};
 use rand::RngExt;
 use tokio_util::sync::CancellationToken;
 
-use super::HeldLease;
+use super::HeldLeases;
 use super::lane::chain;
-use lockstep_store::{Leases, StoreError};
 
-/// How long a process holds the lease without a sign of life: so long the others wait for one that died.
+/// How long a leader keeps the lease without renewing it: so long the others wait for one that crashed.
 const LEASE_TIME: Duration = Duration::from_secs(15);
-/// The longest wait for the first round.
+/// The longest wait for the first run.
 const FIRST_PAUSE: Duration = Duration::from_mins(1);
-/// How long giving back the lease may take: what is not given back runs out.
-const GIVING_BACK: Duration = Duration::from_secs(2);
+/// How long giving back the lease may take: otherwise it expires.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What is done in a round.
+/// Something that is done now and then by one process of all.
 #[async_trait]
 pub trait PeriodicTask: Debug + Send + Sync + 'static {
-    /// Does what is due, in small steps: before each it asks whether it may go on. Dropping the future is harmless. What
-    /// fails is logged and left to the next round.
-    async fn round(&self, leadership: &Leadership<'_>);
+    /// Does what is due, in small steps, and asks before each whether the leadership continues. Cancellation-safe: the future
+    /// may be dropped at any point. Failures are logged and left to the next run.
+    async fn run(&self, leadership: &Leadership<'_>);
 }
 
-/// The right to a round.
+/// The right to run a periodic task.
 #[derive(Clone, Copy, Debug)]
-pub struct Leadership<'a>(&'a HeldLease);
+pub struct Leadership<'a>(&'a HeldLeases);
 
 impl<'a> Leadership<'a> {
     /// As long as this lease is held.
-    pub fn new(lease: &'a HeldLease) -> Self {
+    pub fn new(lease: &'a HeldLeases) -> Self {
         Self(lease)
     }
 
-    /// Whether the next step may be taken: the lease is held, and now for longer.
+    /// Renews the lease. True if the next step may be taken.
     ///
     /// # Errors
-    /// The store cannot tell.
-    pub async fn goes_on(&self) -> Result<bool, StoreError> {
+    /// The store cannot say.
+    pub async fn continues(&self) -> Result<bool, StoreError> {
         self.0.renew().await
     }
 }
 
-/// Rounds under a lease. One process does them, the others stand by. Never more than one is under way: the next begins a
-/// pause after the last one ended.
+/// Runs a periodic task under a lease: one process is the leader, the others stand by. Runs never overlap: the next one begins
+/// a pause after the last one ended.
 #[derive(Clone, Debug)]
 pub struct PeriodicTaskRunner {
-    /// Where the lease is.
+    /// Keeps the lease.
     pub leases: Arc<dyn Leases>,
-    /// Its name.
+    /// The name of the task and of its lease.
     pub name: &'static str,
-    /// How long to pause between two rounds.
+    /// The pause between two runs.
     pub every: Duration,
 }
 
 impl PeriodicTaskRunner {
-    /// Goes on until `stop`, which also cuts off a round.
-    pub async fn run(self, round: &dyn PeriodicTask, stop: CancellationToken) {
+    /// Goes on until `stop`, which also ends a run that is under way.
+    pub async fn run(self, task: &dyn PeriodicTask, stop: CancellationToken) {
         let mut held = None;
-        // In no step with other workers.
+        // The first pause is random, so that workers that start together do not run together.
         let mut pause = self
             .every
             .min(FIRST_PAUSE)
             .mul_f64(rand::rng().random_range(0.1..1.0));
         while let Some(()) = stop.run_until_cancelled(tokio::time::sleep(pause)).await {
-            if stop
-                .run_until_cancelled(self.once(&mut held, round))
-                .await
-                .is_none()
-            {
+            let once = self.run_once(&mut held, task);
+            if stop.run_until_cancelled(once).await.is_none() {
                 break;
             }
             pause = self.every.mul_f64(rand::rng().random_range(0.9..1.1));
         }
         if let Some(held) = held {
-            let _ = tokio::time::timeout(GIVING_BACK, held.release()).await;
+            let _ = tokio::time::timeout(RELEASE_TIMEOUT, held.release()).await;
         }
     }
 
-    async fn once(&self, held: &mut Option<HeldLease>, round: &dyn PeriodicTask) {
-        match self.leadership(held).await {
-            Ok(()) => {}
-            Err(error) => {
-                tracing::warn!(
-                    lease = self.name,
-                    error = chain(&error),
-                    "the store is away; the next round tries again"
-                );
-                return;
-            }
+    async fn run_once(&self, held: &mut Option<HeldLeases>, task: &dyn PeriodicTask) {
+        if let Err(error) = self.lead(held).await {
+            tracing::warn!(
+                lease = self.name,
+                error = chain(&error),
+                "the store is unavailable; the next run tries again"
+            );
+            return;
         }
         if let Some(held) = held {
-            round.round(&Leadership::new(held)).await;
+            task.run(&Leadership::new(held)).await;
         }
     }
 
-    /// Holds the lease, if nobody else does. It is kept between rounds.
-    async fn leadership(&self, held: &mut Option<HeldLease>) -> Result<(), StoreError> {
+    /// Acquires the lease, if nobody else holds it. It is kept between runs.
+    async fn lead(&self, held: &mut Option<HeldLeases>) -> Result<(), StoreError> {
         if let Some(lease) = held {
             if lease.renew().await? {
                 return Ok(());
             }
             *held = None;
         }
-        let leases = self.leases.clone();
-        *held = HeldLease::acquire(leases, self.name, LEASE_TIME, Duration::ZERO).await?;
-        if let Some(held) = held {
+        let names = [self.name.to_owned()];
+        *held = HeldLeases::acquire(self.leases.clone(), names, LEASE_TIME, Duration::ZERO).await?;
+        if let Some(lease) = held.as_ref().and_then(|held| held.leases().first()) {
             tracing::info!(
                 lease = self.name,
-                fence = held.lease().fence,
-                "this process does the rounds"
+                fence = lease.fence,
+                "this process is the leader of the periodic task"
             );
         }
         Ok(())
@@ -149,7 +143,7 @@ pub(crate) mod tests {
             Ok(())
         }
 
-        /// Takes it away from whoever has it.
+        /// Gives it to somebody else.
         pub(crate) fn steal(&self) {
             let mut held = self.held.lock().unwrap();
             let fence = held.as_ref().map_or(0, |(lease, _)| lease.fence) + 1;
@@ -208,26 +202,27 @@ pub(crate) mod tests {
     }
 
     /// A lease that is held.
-    pub(crate) async fn held(leases: &Arc<FakeLeases>) -> HeldLease {
-        let acquired = HeldLease::acquire(leases.clone(), "test", LEASE_TIME, Duration::ZERO).await;
+    pub(crate) async fn held(leases: &Arc<FakeLeases>) -> HeldLeases {
+        let acquired =
+            HeldLeases::acquire(leases.clone(), ["test".to_owned()], LEASE_TIME, Duration::ZERO).await;
         acquired.unwrap().unwrap()
     }
 
-    /// Counts its rounds, each of which takes a while.
+    /// Counts its runs, each of which takes a while.
     #[derive(Debug, Default)]
     struct Counted {
-        periodic_task: AtomicU32,
+        runs: AtomicU32,
         under_way: AtomicU32,
         takes: Duration,
     }
 
     #[async_trait]
     impl PeriodicTask for Arc<Counted> {
-        async fn round(&self, _hold: &Leadership<'_>) {
+        async fn run(&self, _leadership: &Leadership<'_>) {
             assert_eq!(self.under_way.fetch_add(1, Ordering::SeqCst), 0, "one at a time");
             tokio::time::sleep(self.takes).await;
             self.under_way.fetch_sub(1, Ordering::SeqCst);
-            self.periodic_task.fetch_add(1, Ordering::SeqCst);
+            self.runs.fetch_add(1, Ordering::SeqCst);
         }
     }
 
@@ -240,20 +235,20 @@ pub(crate) mod tests {
             takes,
             ..Counted::default()
         });
-        let periodic_task = PeriodicTaskRunner {
+        let runner = PeriodicTaskRunner {
             leases: leases.clone(),
             name: "test",
             every: Duration::from_mins(1),
         };
-        let (round, stop) = (counted.clone(), stop.clone());
-        let task = tokio::spawn(async move { periodic_task.run(&round, stop).await });
+        let (counting, stop) = (counted.clone(), stop.clone());
+        let task = tokio::spawn(async move { runner.run(&counting, stop).await });
         (counted, task)
     }
 
     const SECONDS: Duration = Duration::from_secs(1);
 
     #[tokio::test(start_paused = true)]
-    async fn one_does_the_rounds_and_the_next_one_goes_on_when_it_stops() {
+    async fn one_process_leads_and_the_next_one_takes_over_when_it_stops() {
         let leases = Arc::new(FakeLeases::default());
         let (first_stop, second_stop) = (CancellationToken::new(), CancellationToken::new());
         let (first, first_task) = begin(&leases, SECONDS, &first_stop);
@@ -261,45 +256,45 @@ pub(crate) mod tests {
         tokio::time::sleep(Duration::from_secs(61)).await;
         let (second, _task) = begin(&leases, SECONDS, &second_stop);
         tokio::time::sleep(Duration::from_mins(10)).await;
-        let done = first.periodic_task.load(Ordering::SeqCst);
+        let done = first.runs.load(Ordering::SeqCst);
         assert!((9..=12).contains(&done), "{done}");
-        assert_eq!(second.periodic_task.load(Ordering::SeqCst), 0);
+        assert_eq!(second.runs.load(Ordering::SeqCst), 0);
         first_stop.cancel();
         first_task.await.unwrap();
         tokio::time::sleep(Duration::from_mins(2)).await;
-        assert_eq!(first.periodic_task.load(Ordering::SeqCst), done);
-        assert!(second.periodic_task.load(Ordering::SeqCst) >= 1);
+        assert_eq!(first.runs.load(Ordering::SeqCst), done);
+        assert!(second.runs.load(Ordering::SeqCst) >= 1);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_store_that_is_away_is_waited_for_and_a_lost_lease_is_acquired_anew() {
+    async fn an_unavailable_store_is_waited_for_and_a_lost_lease_is_acquired_again() {
         let leases = Arc::new(FakeLeases::default());
         leases.away.store(true, Ordering::SeqCst);
         let stop = CancellationToken::new();
         let (counted, _task) = begin(&leases, SECONDS, &stop);
         tokio::time::sleep(Duration::from_mins(5)).await;
-        assert_eq!(counted.periodic_task.load(Ordering::SeqCst), 0);
+        assert_eq!(counted.runs.load(Ordering::SeqCst), 0);
         leases.away.store(false, Ordering::SeqCst);
         tokio::time::sleep(Duration::from_mins(3)).await;
-        let before = counted.periodic_task.load(Ordering::SeqCst);
+        let before = counted.runs.load(Ordering::SeqCst);
         assert!(before >= 2, "{before}");
         leases.steal();
         tokio::time::sleep(Duration::from_mins(3)).await;
-        let meanwhile = counted.periodic_task.load(Ordering::SeqCst);
+        let meanwhile = counted.runs.load(Ordering::SeqCst);
         assert!(meanwhile <= before + 1, "{meanwhile} after {before}");
         leases.free();
         tokio::time::sleep(Duration::from_mins(3)).await;
-        assert!(counted.periodic_task.load(Ordering::SeqCst) > meanwhile);
+        assert!(counted.runs.load(Ordering::SeqCst) > meanwhile);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_round_that_takes_long_delays_the_next_one_and_ends_on_stop() {
+    async fn a_long_run_delays_the_next_one_and_ends_on_stop() {
         let leases = Arc::new(FakeLeases::default());
         let stop = CancellationToken::new();
         let (counted, task) = begin(&leases, Duration::from_mins(10), &stop);
         tokio::time::sleep(Duration::from_mins(25)).await;
-        let periodic_task = counted.periodic_task.load(Ordering::SeqCst);
-        assert!((1..=2).contains(&periodic_task), "{periodic_task}");
+        let runs = counted.runs.load(Ordering::SeqCst);
+        assert!((1..=2).contains(&runs), "{runs}");
         stop.cancel();
         tokio::time::timeout(SECONDS, task).await.unwrap().unwrap();
     }

@@ -1,146 +1,117 @@
-//! Messages that kill their workers: found by the store, which remembers what began and never ended.
+//! Poison-message detection: the store counts delivery attempts that began and did not end.
 //!
-//! A redelivered message is suspect, and mostly innocent: its worker was killed for another one, or lost its connection. The
-//! first time it is worked with the others, its start noted. If it comes again and that start never ended, it is worked
-//! alone, each start noted right before. After [`MOST_STARTS`] without an end it is dead.
+//! A redelivered message may have crashed its worker; usually it did not: its worker was stopped for another reason, or lost its
+//! connection. The first time it is processed with others, and the attempt is recorded. If it is redelivered again before
+//! that attempt ended, it is processed alone, each attempt recorded right before. After [`MOST_ATTEMPTS`] attempts without an
+//! end it is dead-lettered.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use lockstep_protocol::Code;
+use lockstep_store::DeliveryAttempt;
 
-use super::backoff::Backoff;
 use super::intake::Received;
-use super::lane::{Abandoned, LaneContext, chain};
+use super::lane::{Abandoned, LaneContext};
 use crate::handlers::Rejection;
-use lockstep_store::{DeliveryAttempt, StoreError};
 
-/// After so many starts without an end a message is dead.
-const MOST_STARTS: u32 = 5;
+/// After so many attempts without an end a message is poison.
+const MOST_ATTEMPTS: u32 = 5;
 
-/// How long the store may take to forget.
-const FORGETTING: Duration = Duration::from_secs(2);
+/// How long deleting the counts may take.
+const CLEAR_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How a message is to be worked.
+/// How a message is to be processed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PoisonCheck {
     /// With others.
-    Together,
-    /// By itself, its start noted first.
-    Alone,
-    /// Not at all: it is dead.
+    Shared,
+    /// Alone; the attempt is recorded first.
+    Isolated,
+    /// Not at all: it is dead-lettered.
     Poison,
 }
 
 impl PoisonCheck {
-    /// The rule: `begun` is how often it began without an end.
-    fn of(begun: u32) -> Self {
-        match begun {
-            0 => Self::Together,
-            1..MOST_STARTS => Self::Alone,
+    /// The rule: `unfinished` is how many attempts began without an end.
+    fn of(unfinished: u32) -> Self {
+        match unfinished {
+            0 => Self::Shared,
+            1..MOST_ATTEMPTS => Self::Isolated,
             _ => Self::Poison,
         }
     }
 }
 
-/// Why poison is dead.
+/// Why a poison message is dead-lettered.
 pub(super) fn poison() -> Rejection {
     let reason = format!(
-        "the work on it began {MOST_STARTS} times and never ended: it seems to end the process of its worker; \
-         requeue it after the worker's log told why and that is mended"
+        "its processing began {MOST_ATTEMPTS} times and never ended: it seems to crash its worker; look into the worker's \
+         log, fix the cause, then requeue it"
     );
     Rejection::new(Code::Crashed, "$", reason)
 }
 
 impl LaneContext {
-    /// How each message is to be worked. The starts of redelivered ones that are worked together are noted.
+    /// How each message is to be processed. Records an attempt for the redelivered messages that are processed with others.
     pub(super) async fn check_poison(&self, messages: &[&Received]) -> Result<Vec<PoisonCheck>, Abandoned> {
-        let redelivered: Vec<DeliveryAttempt> = messages
-            .iter()
-            .filter(|message| message.redelivered)
-            .map(|message| start(message))
-            .collect();
+        let redelivered: Vec<DeliveryAttempt> = redelivered(messages).collect();
         if redelivered.is_empty() {
-            return Ok(vec![PoisonCheck::Together; messages.len()]);
+            return Ok(vec![PoisonCheck::Shared; messages.len()]);
         }
-        let begun = self
-            .patiently(async || self.starts.begun(&redelivered).await)
+        let unfinished = self
+            .ask_store(async || self.delivery_attempts.unfinished(&redelivered).await)
             .await?;
-        let note: BTreeSet<DeliveryAttempt> = redelivered
+        let first: BTreeSet<DeliveryAttempt> = redelivered
             .iter()
-            .zip(&begun)
-            .filter(|(_, begun)| **begun == Some(0))
-            .map(|(start, _)| start.clone())
+            .zip(&unfinished)
+            .filter(|(_, unfinished)| **unfinished == Some(0))
+            .map(|(attempt, _)| attempt.clone())
             .collect();
-        self.note(note).await?;
-        let mut begun = begun.into_iter();
+        self.record(first).await?;
+        let mut unfinished = unfinished.into_iter();
         let checks = messages.iter().map(|message| {
-            let begun = if message.redelivered {
-                begun.next().flatten()
-            } else {
-                None
-            };
-            // What ended needs no suspicion: it is only answered.
-            PoisonCheck::of(begun.unwrap_or(0))
+            // A completed message is only answered.
+            let unfinished = message.redelivered.then(|| unfinished.next().flatten()).flatten();
+            PoisonCheck::of(unfinished.unwrap_or(0))
         });
         Ok(checks.collect())
     }
 
-    /// Notes that the work on a message begins alone.
-    pub(super) async fn note_start(&self, message: &Received) -> Result<(), Abandoned> {
-        self.note([start(message)].into()).await
+    /// Records that a message is about to be processed alone.
+    pub(super) async fn record_attempt(&self, message: &Received) -> Result<(), Abandoned> {
+        self.record([attempt(message)].into()).await
     }
 
-    async fn note(&self, starts: BTreeSet<DeliveryAttempt>) -> Result<(), Abandoned> {
-        if starts.is_empty() {
+    async fn record(&self, attempts: BTreeSet<DeliveryAttempt>) -> Result<(), Abandoned> {
+        if attempts.is_empty() {
             return Ok(());
         }
-        let starts: Vec<DeliveryAttempt> = starts.into_iter().collect();
-        self.patiently(|| self.starts.note(&starts)).await
+        let attempts: Vec<DeliveryAttempt> = attempts.into_iter().collect();
+        self.ask_store(|| self.delivery_attempts.record(&attempts)).await
     }
 
-    /// Forgets the starts of these, which ended, were postponed or are given back. If that fails, they are a little more
-    /// suspect than they deserve.
-    pub(super) async fn forget_starts(&self, messages: &[&Received]) {
-        let starts: BTreeSet<DeliveryAttempt> = messages
-            .iter()
-            .filter(|message| message.redelivered)
-            .map(|message| start(message))
-            .collect();
-        if starts.is_empty() {
+    /// Deletes the counts of messages that ended, were postponed or are given back. If that fails, they keep a count that is
+    /// one too high.
+    pub(super) async fn clear_attempts(&self, messages: &[&Received]) {
+        let attempts: BTreeSet<DeliveryAttempt> = redelivered(messages).collect();
+        if attempts.is_empty() {
             return;
         }
-        let starts: Vec<DeliveryAttempt> = starts.into_iter().collect();
-        let forgotten = tokio::time::timeout(FORGETTING, self.starts.forget(&starts)).await;
-        if !matches!(forgotten, Ok(Ok(()))) {
-            tracing::debug!(lane = %self.lane, starts = starts.len(), "starts are not forgotten");
-        }
-    }
-
-    /// Asks the store for as long as it takes.
-    async fn patiently<T, F>(&self, ask: impl Fn() -> F) -> Result<T, Abandoned>
-    where
-        F: Future<Output = Result<T, StoreError>>,
-    {
-        let mut away = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
-        loop {
-            let answer = tokio::select! {
-                biased;
-                () = self.abandon.cancelled() => return Err(Abandoned),
-                answer = ask() => answer,
-            };
-            match answer {
-                Ok(answer) => return Ok(answer),
-                Err(error) => {
-                    tracing::warn!(lane = %self.lane, error = chain(&error), "store away; the lane holds what it has");
-                    self.wait(&mut away).await?;
-                }
-            }
+        let attempts: Vec<DeliveryAttempt> = attempts.into_iter().collect();
+        let cleared = tokio::time::timeout(CLEAR_TIMEOUT, self.delivery_attempts.clear(&attempts)).await;
+        if !matches!(cleared, Ok(Ok(()))) {
+            tracing::debug!(lane = %self.lane, attempts = attempts.len(), "delivery attempts were not cleared");
         }
     }
 }
 
-fn start(message: &Received) -> DeliveryAttempt {
+fn redelivered(messages: &[&Received]) -> impl Iterator<Item = DeliveryAttempt> {
+    let redelivered = messages.iter().filter(|message| message.redelivered);
+    redelivered.map(|message| attempt(message))
+}
+
+fn attempt(message: &Received) -> DeliveryAttempt {
     DeliveryAttempt {
         identity: message.identity.clone(),
         redrive_count: message.redrive_count,
@@ -152,13 +123,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn five_starts_without_an_end_are_enough() {
+    fn five_attempts_without_an_end_make_a_message_poison() {
         let expected = [
-            PoisonCheck::Together,
-            PoisonCheck::Alone,
-            PoisonCheck::Alone,
-            PoisonCheck::Alone,
-            PoisonCheck::Alone,
+            PoisonCheck::Shared,
+            PoisonCheck::Isolated,
+            PoisonCheck::Isolated,
+            PoisonCheck::Isolated,
+            PoisonCheck::Isolated,
             PoisonCheck::Poison,
             PoisonCheck::Poison,
         ];

@@ -1,33 +1,80 @@
-//! The run lane: work that takes time, side by side, each acknowledged by itself.
+//! The run lane: processing that takes time, side by side, each delivery acknowledged by itself.
 //!
-//! Deliveries with the same key wait for one another and are worked in bursts: what arrives while a run is under way, or
-//! within the debounce time, is one run. Never more is in hand than there are permits, which is the lane's prefetch.
+//! Deliveries with the same key wait for one another and are processed in coalesced batches: what arrives while a run is under
+//! way, or within the debounce time, is one run. Never more deliveries are in flight than there are permits, which is the
+//! lane's prefetch.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use lockstep_bus::{Batch, Consumer, Receipt};
-use lockstep_protocol::topology::RetryDelay;
+use lockstep_store::Keys;
 use lockstep_telemetry::LaneMetrics;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::Settlement;
+use super::batch::with_follow_ups;
 use super::coalescing::CoalescingQueue;
 use super::decide::{self, Screened};
 use super::delivery_metrics::DeliveryMetricsGuard;
 use super::intake::{Received, receive};
-use super::lane::{Abandoned, LaneContext, consequences, contain, log, panic_text};
+use super::lane::{Abandoned, LATER, LaneContext, consequences, contain, log, panic_text};
+use super::lease::HeldLeases;
 use super::poison::{self, PoisonCheck};
+use super::processing_error::ProcessingError;
+use super::run_context::RunContext;
 use super::runner::{Attempt, RunEnd, Runner};
-use super::settlement::Failure;
 use crate::fail_point::{self, FailPoint};
-use lockstep_store::Keys;
 
-/// How long a message waits that could not be tried yet.
-const LATER: RetryDelay = RetryDelay::Seconds5;
+/// How a run lane runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunLaneOptions {
+    /// The most deliveries in flight.
+    pub permits: u16,
+    /// How long a key waits for more messages before its run begins.
+    pub debounce: Duration,
+    /// How long a run may take, at most nine minutes: a message may wait for one run before its own, and RabbitMQ closes the
+    /// channel of a consumer that keeps a delivery for half an hour.
+    pub deadline: Duration,
+    /// How long a run may go on after it was cancelled, less than a third of the lease time: a run is cancelled when two thirds
+    /// of that time have passed without a renewal, so that it ends before somebody else begins.
+    pub grace: Duration,
+    /// How long a lease holds without a renewal: so long others wait for a worker that crashed.
+    pub lease_time: Duration,
+    /// How long a run waits for a lease that somebody else holds before its messages are postponed.
+    pub lease_wait: Duration,
+}
+
+/// A message may wait for one run before its own, and both together fit in 20 minutes.
+const LONGEST_RUN: Duration = Duration::from_mins(9);
+
+impl Default for RunLaneOptions {
+    fn default() -> Self {
+        Self {
+            permits: 256,
+            debounce: Duration::from_millis(500),
+            deadline: LONGEST_RUN,
+            grace: Duration::from_secs(3),
+            lease_time: Duration::from_secs(10),
+            lease_wait: Duration::from_secs(5),
+        }
+    }
+}
+
+impl RunLaneOptions {
+    /// The same within the bounds that the fields state.
+    pub(super) fn bounded(self) -> Self {
+        Self {
+            deadline: self.deadline.min(LONGEST_RUN),
+            grace: self.grace.min(self.lease_time * 3 / 10),
+            ..self
+        }
+    }
+}
 
 /// A lane that runs.
 #[derive(Clone, Debug)]
@@ -35,22 +82,17 @@ pub(super) struct RunLane {
     pub(super) context: LaneContext,
     pub(super) runner: Arc<dyn Runner>,
     pub(super) metrics: Arc<LaneMetrics>,
-    /// How long a burst waits for more of its kind.
-    pub(super) debounce: Duration,
-    /// How long a run may take.
-    pub(super) deadline: Duration,
-    /// The most messages in a burst.
-    pub(super) coalesced: usize,
+    pub(super) options: RunLaneOptions,
 }
 
-/// A delivery in hand.
+/// A delivery in flight.
 struct Job {
     message: Received,
     receipt: Receipt,
     metrics_guard: DeliveryMetricsGuard,
 }
 
-/// Attempts that run together, and for each message of theirs its place and its attempt.
+/// Attempts that run together, and for each message its place and the index of its attempt.
 #[derive(Default)]
 struct CoalescedBatch {
     attempts: Vec<Attempt>,
@@ -58,34 +100,39 @@ struct CoalescedBatch {
 }
 
 impl CoalescedBatch {
-    /// What runs together: each message once, and where it stands among the messages.
-    fn of(messages: &[Received], checks: &[PoisonCheck], settled: &mut [Option<Settlement>]) -> Self {
-        let mut coalesced = Self::default();
-        // The same message twice in a burst is one attempt; another one under the same identity waits its turn, and is
-        // found out then.
+    fn of(messages: &[Received], checks: &[PoisonCheck], settled: &[Option<Settlement>]) -> Self {
+        let mut batch = Self::default();
         for (place, message) in messages.iter().enumerate() {
             let (None, Ok(envelope)) = (&settled[place], &message.decoded) else {
                 continue;
             };
             let same = |attempt: &Attempt| attempt.identity == message.identity;
-            match coalesced.attempts.iter().position(same) {
-                Some(index) if coalesced.attempts[index].digest == message.digest => {
-                    coalesced.places.push((place, index));
+            match batch.attempts.iter().position(same) {
+                // The same message twice is one attempt.
+                Some(index) if batch.attempts[index].digest == message.digest => {
+                    batch.places.push((place, index));
                 }
-                Some(_) => settled[place] = Some(Settlement::Postpone { delay: LATER }),
-                None if checks[place] == PoisonCheck::Together => {
-                    coalesced.places.push((place, coalesced.attempts.len()));
-                    coalesced.attempts.push(Attempt::of(message, envelope.clone()));
+                None if checks[place] == PoisonCheck::Shared => {
+                    batch.places.push((place, batch.attempts.len()));
+                    batch.attempts.push(Attempt::of(message, envelope.clone()));
                 }
-                None => {}
+                // Another message with the same identity waits, and is found to reuse it then.
+                Some(_) | None => {}
             }
         }
-        coalesced
+        batch
+    }
+
+    /// Whether a message with this identity is among the attempts.
+    fn contains(&self, message: &Received) -> bool {
+        self.attempts
+            .iter()
+            .any(|attempt| attempt.identity == message.identity)
     }
 }
 
 impl RunLane {
-    /// Works until told to stop, or until the bus is closed. What was taken and not begun goes back to the queue.
+    /// Runs until it is stopped or the bus is closed. Messages that are taken and not begun go back to the queue.
     pub(super) async fn run(self, mut consumer: Box<dyn Consumer>) {
         let lane = Arc::new(self);
         let coalescing: Arc<CoalescingQueue<Job>> = Arc::default();
@@ -97,8 +144,8 @@ impl RunLane {
                 () = lane.context.abandon.cancelled() => break,
                 Some(ended) = runs.join_next() => {
                     let Err(error) = ended else { continue };
-                    // Only a bug gets here: runs are contained. The lane ends, so that everything unacknowledged comes again.
-                    tracing::error!(lane = %lane.context.lane, %error, "a run of the lane died");
+                    // Only a bug gets here: runs are contained. The lane ends, so that everything unacknowledged is redelivered.
+                    tracing::error!(lane = %lane.context.lane, %error, "a run of the lane crashed");
                     break;
                 }
                 batch = consumer.take(1, Duration::ZERO) => batch,
@@ -108,7 +155,7 @@ impl RunLane {
             let Some(job) = lane.job(batch) else { continue };
             match lane.key(&job.message) {
                 None => {
-                    runs.spawn(lane.clone().work(vec![job]));
+                    runs.spawn(lane.clone().process(vec![job]));
                 }
                 Some(key) => {
                     if coalescing.add(&key, job) {
@@ -137,28 +184,27 @@ impl RunLane {
         contain(|| self.runner.key(&envelope.message)).unwrap_or(None)
     }
 
-    /// Works what has this key, burst after burst, until nothing waits.
+    /// Processes the messages of this key, batch after batch, until none waits.
     async fn process_key(self: Arc<Self>, coalescing: Arc<CoalescingQueue<Job>>, key: String) {
         let LaneContext { stop, abandon, .. } = &self.context;
         loop {
-            // Whoever is told to stop begins nothing new.
-            let calm = stop.run_until_cancelled(tokio::time::sleep(self.debounce)).await;
-            if calm.is_none() || abandon.is_cancelled() {
+            // A lane that stops begins nothing new.
+            let debounce = tokio::time::sleep(self.options.debounce);
+            let waited = stop.run_until_cancelled(debounce).await;
+            if waited.is_none() || abandon.is_cancelled() {
                 return;
             }
-            self.clone().work(coalescing.take(&key, self.coalesced)).await;
+            let batch = coalescing.take(&key, usize::from(self.options.permits));
+            self.clone().process(batch).await;
             if coalescing.end(&key) {
                 return;
             }
         }
     }
 
-    /// Works deliveries to the end: committed, answered, acknowledged. What is abandoned on the way comes again.
-    async fn work(self: Arc<Self>, jobs: Vec<Job>) {
-        let (mut messages, (receipts, metrics_guards)): (
-            Vec<Received>,
-            (Vec<Receipt>, Vec<DeliveryMetricsGuard>),
-        ) = jobs
+    /// Processes deliveries to the end: committed, answered, acknowledged. What is abandoned on the way is redelivered.
+    async fn process(self: Arc<Self>, jobs: Vec<Job>) {
+        let (mut messages, (receipts, metrics_guards)): (Vec<_>, (Vec<_>, Vec<_>)) = jobs
             .into_iter()
             .map(|job| (job.message, (job.receipt, job.metrics_guard)))
             .unzip();
@@ -173,12 +219,17 @@ impl RunLane {
         let outgoing = messages
             .iter()
             .zip(&settlements)
-            .flat_map(|(message, settlement)| {
+            .filter_map(|(message, settlement)| {
                 log(lane, message, settlement);
                 consequences(message, settlement, lane)
             });
         if self.context.confirm(outgoing.collect()).await.is_err() {
             return;
+        }
+        for cause in settlements.iter().filter_map(with_follow_ups) {
+            if self.context.publish_follow_ups(cause).await.is_err() {
+                return;
+            }
         }
         fail_point::pass(FailPoint::AfterConfirm);
         fail_point::pass(FailPoint::BeforeAck);
@@ -191,65 +242,64 @@ impl RunLane {
     async fn settle(&self, messages: &[Received]) -> Result<Vec<Settlement>, Abandoned> {
         let all: Vec<&Received> = messages.iter().collect();
         let checks = self.context.check_poison(&all).await?;
-        let settled = self.settle_suspects(messages, &checks).await;
-        // Also what is abandoned: it is given back whole.
-        self.context.forget_starts(&all).await;
+        let settled = self.settle_checked(messages, &checks).await;
+        // Also for abandoned messages: they are given back whole.
+        self.context.clear_attempts(&all).await;
         settled
     }
 
-    async fn settle_suspects(
+    async fn settle_checked(
         &self,
         messages: &[Received],
         checks: &[PoisonCheck],
     ) -> Result<Vec<Settlement>, Abandoned> {
-        let deadline = Instant::now() + self.deadline;
+        let deadline = Instant::now() + self.options.deadline;
         let mut settled = self.screen(messages).await?;
-        let together = CoalescedBatch::of(messages, checks, &mut settled);
-        self.run_coalesced(messages, together, deadline, &mut settled)
-            .await?;
+        let batch = CoalescedBatch::of(messages, checks, &settled);
+        for (place, message) in messages.iter().enumerate() {
+            let is_new = settled[place].is_none() && message.decoded.is_ok();
+            if is_new && batch.contains(message) && !batch.places.iter().any(|(own, _)| *own == place) {
+                settled[place] = Some(self.context.postpone(message, LATER).await?);
+            }
+        }
+        self.run_batch(messages, batch, deadline, &mut settled).await?;
         for (place, message) in messages.iter().enumerate() {
             let (None, Ok(envelope)) = (&settled[place], &message.decoded) else {
                 continue;
             };
             settled[place] = Some(match checks[place] {
                 PoisonCheck::Poison => self.context.dead_letter(message, poison::poison()).await?,
-                // Not begun, nothing spent.
-                _ if Instant::now() >= deadline => Settlement::Postpone { delay: LATER },
-                _ => {
-                    self.context.note_start(message).await?;
+                // It has not begun: no attempt is spent.
+                _ if Instant::now() >= deadline => self.context.postpone(message, LATER).await?,
+                PoisonCheck::Shared | PoisonCheck::Isolated => {
+                    self.context.record_attempt(message).await?;
                     let attempt = Attempt::of(message, envelope.clone());
-                    match self.run_once(&[attempt], deadline).await? {
-                        Ok(mut ends) => self.settlement(message, ends.remove(0)).await?,
-                        Err(failure) => self.context.fail(message, failure).await?,
-                    }
+                    let mut ends = self.run_once(&[attempt], deadline).await?;
+                    self.settlement(message, ends.remove(0)).await?
                 }
             });
         }
         Ok(settled.into_iter().flatten().collect())
     }
 
-    async fn run_coalesced(
+    async fn run_batch(
         &self,
         messages: &[Received],
-        coalesced: CoalescedBatch,
+        batch: CoalescedBatch,
         deadline: Instant,
         settled: &mut [Option<Settlement>],
     ) -> Result<(), Abandoned> {
-        if coalesced.attempts.is_empty() {
+        if batch.attempts.is_empty() {
             return Ok(());
         }
-        let ends = self.attempt(&coalesced.attempts, deadline).await?;
-        for (place, index) in coalesced.places {
-            let message = &messages[place];
-            settled[place] = Some(match ends[index].clone() {
-                Ok(end) => self.settlement(message, end).await?,
-                Err(failure) => self.context.fail(message, failure).await?,
-            });
+        let ends = self.attempt(&batch.attempts, deadline).await?;
+        for (place, index) in batch.places {
+            settled[place] = Some(self.settlement(&messages[place], ends[index].clone()).await?);
         }
         Ok(())
     }
 
-    /// Sorts out what was worked before, and what can never be worked.
+    /// Settles messages that were processed before and messages that cannot be read.
     async fn screen(&self, messages: &[Received]) -> Result<Vec<Option<Settlement>>, Abandoned> {
         let keys = Keys {
             identities: messages.iter().map(|message| message.identity.clone()).collect(),
@@ -270,79 +320,146 @@ impl RunLane {
             .await?;
         match screened {
             Ok(screened) => Ok(screened),
-            Err(failure) => {
+            Err(error) => {
                 let mut settled = Vec::with_capacity(messages.len());
                 for message in messages {
-                    settled.push(Some(self.context.fail(message, failure.clone()).await?));
+                    settled.push(Some(self.context.fail(message, error.clone()).await?));
                 }
                 Ok(settled)
             }
         }
     }
 
-    /// One run for all of them. Where it panics, one for each, so that a bad message never fails its neighbours; the
-    /// deadline is that of all together.
-    async fn attempt(
-        &self,
-        attempts: &[Attempt],
-        deadline: Instant,
-    ) -> Result<Vec<Result<RunEnd, Failure>>, Abandoned> {
-        let failure = match self.run_once(attempts, deadline).await? {
-            Ok(ends) => return Ok(ends.into_iter().map(Ok).collect()),
-            Err(failure) => failure,
-        };
-        if attempts.len() == 1 || !matches!(failure, Failure::Panicked(_)) {
-            return Ok(vec![Err(failure); attempts.len()]);
+    /// One run for all of them. If it panics, one run for each, so that a bad message never fails its neighbours; all share the
+    /// deadline.
+    async fn attempt(&self, attempts: &[Attempt], deadline: Instant) -> Result<Vec<RunEnd>, Abandoned> {
+        let ends = self.run_once(attempts, deadline).await?;
+        let panicked = |end: &RunEnd| matches!(end, RunEnd::Failed(error) if error.code == lockstep_protocol::Code::Crashed);
+        if attempts.len() == 1 || !ends.iter().all(panicked) {
+            return Ok(ends);
         }
-        tracing::warn!(lane = %self.context.lane, messages = attempts.len(), ?failure, "burst failed; working it one by one");
+        tracing::warn!(lane = %self.context.lane, messages = attempts.len(), "run failed; its messages are processed one by one");
         let mut ends = Vec::with_capacity(attempts.len());
         for attempt in attempts {
-            let end = self.run_once(std::slice::from_ref(attempt), deadline).await?;
-            ends.push(end.map(|mut ends| ends.remove(0)));
+            ends.extend(self.run_once(std::slice::from_ref(attempt), deadline).await?);
         }
         Ok(ends)
     }
 
-    /// One run, contained: it may panic, hang, or answer for fewer than it was given. As many ends as attempts.
-    async fn run_once(
+    /// One run under its leases. Returns as many ends as attempts.
+    async fn run_once(&self, attempts: &[Attempt], deadline: Instant) -> Result<Vec<RunEnd>, Abandoned> {
+        let all = |error: ProcessingError| Ok(vec![RunEnd::Failed(error); attempts.len()]);
+        let names = match contain(|| self.runner.leases(attempts)) {
+            Ok(names) => names,
+            Err(error) => return all(error),
+        };
+        let wanted = names.join(", ");
+        let options = &self.options;
+        let acquired = HeldLeases::acquire(
+            self.context.leases.clone(),
+            names,
+            options.lease_time,
+            options.lease_wait,
+        );
+        let acquired = tokio::select! {
+            biased;
+            () = self.context.abandon.cancelled() => return Err(Abandoned),
+            acquired = acquired => acquired,
+        };
+        let leases = match acquired {
+            Ok(Some(leases)) => leases,
+            Ok(None) => {
+                let reason = format!("another worker holds the lease of {wanted}");
+                return all(ProcessingError::later(reason));
+            }
+            Err(error) => return all(error.into()),
+        };
+        fail_point::pass(FailPoint::AfterLease);
+        let ends = self.run_under(&leases, attempts, deadline).await;
+        leases.release().await;
+        ends
+    }
+
+    /// One run, contained: it may panic, hang, or return too few ends.
+    async fn run_under(
         &self,
+        leases: &HeldLeases,
         attempts: &[Attempt],
         deadline: Instant,
-    ) -> Result<Result<Vec<RunEnd>, Failure>, Abandoned> {
+    ) -> Result<Vec<RunEnd>, Abandoned> {
         for attempt in attempts {
             fail_point::pass_with(attempt.envelope.subject.as_deref());
         }
-        let run = AssertUnwindSafe(async { self.runner.run(attempts).await }).catch_unwind();
-        let ended = tokio::select! {
-            biased;
-            () = self.context.abandon.cancelled() => return Err(Abandoned),
-            ended = tokio::time::timeout_at(deadline, run) => ended,
+        let context = RunContext::new(leases, &*self.context.store, deadline);
+        let run = AssertUnwindSafe(async { self.runner.run(&context, attempts).await }).catch_unwind();
+        tokio::pin!(run);
+        let ended = match self.until_cancelled(&context, run.as_mut()).await {
+            Ok(ended) => Ok(ended),
+            Err(reason) => {
+                context.cancel.cancel();
+                let graceful = tokio::time::timeout(self.options.grace, run).await;
+                graceful.map_err(|_| reason)
+            }
         };
-        Ok(match ended {
+        let all = |error: ProcessingError| Ok(vec![RunEnd::Failed(error); attempts.len()]);
+        match ended {
             Ok(Ok(mut ends)) => {
                 ends.resize_with(attempts.len(), || {
-                    RunEnd::Failed("the run said nothing about it".to_owned())
+                    ProcessingError::transient("the run returned no end for it").into()
                 });
                 Ok(ends)
             }
-            Ok(Err(panic)) => Err(Failure::Panicked(panic_text(&*panic))),
-            Err(_) => Err(Failure::Transient(format!(
-                "the run took longer than {:?}",
-                self.deadline
-            ))),
-        })
+            Ok(Err(panic)) => all(ProcessingError::panicked(&panic_text(&*panic))),
+            Err(CancelReason::Abandoned) => Err(Abandoned),
+            Err(CancelReason::LeaseLost) => all(ProcessingError::later("the lease was lost")),
+            Err(CancelReason::Deadline) => {
+                let step = context
+                    .progress
+                    .step()
+                    .map(|step| format!(", in the step {step}"));
+                let reason = format!(
+                    "the run took longer than {:?}{}",
+                    self.options.deadline,
+                    step.unwrap_or_default()
+                );
+                all(ProcessingError::transient(reason))
+            }
+        }
+    }
+
+    /// Waits for the end of a run, or for a reason to cancel it. A worker that stops tells the run so and goes on waiting.
+    async fn until_cancelled<F: Future>(
+        &self,
+        context: &RunContext<'_>,
+        mut run: Pin<&mut F>,
+    ) -> Result<F::Output, CancelReason> {
+        loop {
+            tokio::select! {
+                biased;
+                () = self.context.abandon.cancelled() => return Err(CancelReason::Abandoned),
+                ended = run.as_mut() => return Ok(ended),
+                () = context.leases.lost().cancelled() => return Err(CancelReason::LeaseLost),
+                () = tokio::time::sleep_until(context.deadline) => return Err(CancelReason::Deadline),
+                () = self.context.stop.cancelled(), if !context.cancel.is_cancelled() => {
+                    context.cancel.cancel();
+                }
+            }
+        }
     }
 
     async fn settlement(&self, message: &Received, end: RunEnd) -> Result<Settlement, Abandoned> {
         match end {
             RunEnd::Committed(row) => Ok(decide::again(&row)),
             RunEnd::Applied(result) => self.context.apply(message, result).await,
-            RunEnd::Rejected(rejection) => self.context.dead_letter(message, rejection).await,
-            RunEnd::Failed(reason) => self.context.fail(message, Failure::Transient(reason)).await,
-            RunEnd::Later(reason) => {
-                tracing::info!(lane = %self.context.lane, message.id = %message.identity.id, reason, "not yet");
-                Ok(Settlement::Postpone { delay: LATER })
-            }
+            RunEnd::Failed(error) => self.context.fail(message, error).await,
         }
     }
+}
+
+/// Why a run is cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CancelReason {
+    Abandoned,
+    LeaseLost,
+    Deadline,
 }

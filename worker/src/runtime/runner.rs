@@ -1,4 +1,4 @@
-//! What a run lane asks of the one who runs: work that takes time and goes outside.
+//! What a run lane asks of a runner: processing that takes time and goes outside.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -9,33 +9,44 @@ use jiff::Timestamp;
 use lockstep_protocol::results::MessageRejected;
 use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{Digest, Envelope, Identity, Message, WorkResult};
+use lockstep_store::{
+    Completion, Effects, Facts, Flips, InboxRow, InboxState, MessageProperties, Origin, ReplyAddress,
+};
 
 use super::dead::{self, DeliveryMetadata};
 use super::intake::Received;
+use super::processing_error::ProcessingError;
+use super::run_context::RunContext;
 use crate::handlers::Rejection;
-use lockstep_store::{Completion, InboxRow, InboxState, MessageProperties};
 
-/// Runs messages: for what takes seconds and goes outside, such as git.
+/// Processes messages whose processing takes seconds and goes outside, such as to git.
 ///
-/// A runner commits what a run did together with the inbox rows of its messages; the lane publishes and acknowledges
-/// afterwards. It never waits to try again: it says how a run failed, and the lane lets the message come again.
+/// A runner commits what it did by the unit of work of its context: effects, completions and follow-ups in one transaction. The
+/// lane publishes and acknowledges afterwards. A runner never waits to try again: it returns the error, and the lane lets the
+/// message come back.
 #[async_trait]
 pub trait Runner: Debug + Send + Sync + 'static {
-    /// Messages with the same key are worked together, one burst after another; those without one each by itself.
+    /// Messages with the same key are processed together, one coalesced batch after another; a message without a key is
+    /// processed by itself.
     fn key(&self, message: &Message) -> Option<String>;
 
-    /// Works these messages, which have the same key. One end for each, in their order. Dropping the future is harmless.
-    async fn run(&self, attempts: &[Attempt]) -> Vec<RunEnd>;
+    /// The names of the leases under which these messages are processed. Another run that holds one of them goes first.
+    fn leases(&self, attempts: &[Attempt]) -> Vec<String>;
+
+    /// Processes these messages, which have the same key. Returns one end for each, in their order.
+    ///
+    /// The future is dropped only after [`RunContext::cancel`] fired and the grace time of the lane is over.
+    async fn run(&self, context: &RunContext<'_>, attempts: &[Attempt]) -> Vec<RunEnd>;
 }
 
 /// A message on a run lane.
 #[derive(Clone, Debug)]
 pub struct Attempt {
-    /// Who it is.
+    /// Its identity.
     pub identity: Identity,
-    /// What it says.
+    /// The decoded message.
     pub envelope: Envelope,
-    /// What it said, in short.
+    /// The digest of its content.
     pub digest: Digest,
     /// Who sent it, as authenticated.
     pub actor: Option<String>,
@@ -43,27 +54,29 @@ pub struct Attempt {
     pub number: u32,
     /// When the first attempt was.
     pub first_at: Timestamp,
-    /// How it came.
-    delivery_metadata: DeliveryMetadata,
+    metadata: DeliveryMetadata,
+    reply: ReplyAddress,
 }
 
 /// How a run ended for one message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RunEnd {
-    /// Its inbox row is committed, with everything it did.
+    /// Its completion is committed, with everything it did.
     Committed(Arc<InboxRow>),
-    /// It was understood and there is nothing more to commit than its inbox row, with this result.
+    /// There is nothing to commit but its completion with this result.
     Applied(WorkResult),
-    /// It can never be done as it is. Nothing is committed.
-    Rejected(Rejection),
-    /// It failed in a way that may heal: it climbs the ladder. Nothing is committed.
-    Failed(String),
-    /// It could not be tried yet, for this reason: it comes again in a few seconds, and no attempt is spent.
-    Later(String),
+    /// It was not processed. Nothing is committed.
+    Failed(ProcessingError),
+}
+
+impl<E: Into<ProcessingError>> From<E> for RunEnd {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
 }
 
 impl Attempt {
-    /// The message of a delivery that says something.
+    /// The message of a delivery that was decoded.
     pub(super) fn of(received: &Received, envelope: Envelope) -> Self {
         Self {
             identity: received.identity.clone(),
@@ -72,11 +85,12 @@ impl Attempt {
             actor: received.actor.clone(),
             number: received.attempt,
             first_at: received.first_at,
-            delivery_metadata: received.delivery_metadata(),
+            metadata: received.delivery_metadata(),
+            reply: received.reply(),
         }
     }
 
-    /// The first attempt at a message that came by no broker: for whoever wants to call a runner by itself.
+    /// The first attempt at a message that was not delivered by a broker, for calling a runner directly.
     pub fn first(lane: Lane, envelope: Envelope, actor: Option<String>, at: Timestamp) -> Self {
         let body = Bytes::from(envelope.encode());
         Self {
@@ -86,38 +100,69 @@ impl Attempt {
             actor,
             number: 1,
             first_at: at,
-            delivery_metadata: DeliveryMetadata {
+            metadata: DeliveryMetadata {
                 lane,
                 redrive_count: 0,
-                requeued: None,
+                follow_up: None,
                 attempt: 1,
                 first_at: at,
                 body,
                 properties: MessageProperties::default(),
             },
+            reply: ReplyAddress::default(),
         }
     }
 
-    /// Its ending when it is applied.
-    pub fn applied(&self, result: WorkResult, at: Timestamp) -> Completion {
-        self.completion(InboxState::Applied, result, at)
+    /// Applies the effects of the message to the facts, and returns whose sync flag they change. To be followed by
+    /// [`Attempt::apply`] with the same effects' follow-ups.
+    pub fn absorb(&self, facts: &mut Facts, effects: Effects, at: Timestamp) -> Flips {
+        let origin = Origin {
+            identity: &self.identity,
+            kind: self.envelope.message.kind(),
+            actor: self.actor.as_deref(),
+            at,
+            reply: Some(&self.reply),
+        };
+        facts.absorb(effects, &origin)
     }
 
-    /// Its ending when it is dead.
-    pub fn dead(&self, rejection: &Rejection, at: Timestamp) -> Completion {
+    /// Records in the facts that the message is applied, and returns its inbox row. `follow_ups` says whether it caused some.
+    pub fn apply(
+        &self,
+        facts: &mut Facts,
+        result: WorkResult,
+        follow_ups: bool,
+        at: Timestamp,
+    ) -> Arc<InboxRow> {
+        let row = InboxRow {
+            follow_ups,
+            ..self.row(InboxState::Applied, result, at)
+        };
+        self.record(facts, row)
+    }
+
+    /// Records in the facts that the message is dead-lettered, and returns its inbox row.
+    pub fn dead_letter(&self, facts: &mut Facts, rejection: &Rejection, at: Timestamp) -> Arc<InboxRow> {
         let result = WorkResult::MessageRejected(MessageRejected {
             code: rejection.code,
             reason: rejection.reason.clone(),
             place: Some(rejection.place.clone()),
             message_type: Some(self.envelope.message.kind().as_str().to_owned()),
         });
-        self.completion(InboxState::Dead, result, at)
+        self.record(facts, self.row(InboxState::Dead, result, at))
     }
 
-    fn completion(&self, state: InboxState, result: WorkResult, at: Timestamp) -> Completion {
-        let row = InboxRow {
+    fn record(&self, facts: &mut Facts, row: InboxRow) -> Arc<InboxRow> {
+        let completion: Completion = dead::completion(row, &self.metadata);
+        let row = completion.row.clone();
+        facts.record(completion);
+        row
+    }
+
+    fn row(&self, state: InboxState, result: WorkResult, at: Timestamp) -> InboxRow {
+        InboxRow {
             identity: self.identity.clone(),
-            redrive_count: self.delivery_metadata.redrive_count,
+            redrive_count: self.metadata.redrive_count,
             kind: self.envelope.message.kind().as_str().to_owned(),
             digest: self.digest,
             state,
@@ -125,7 +170,7 @@ impl Attempt {
             actor: self.actor.clone(),
             subject: self.envelope.subject.clone(),
             result,
-        };
-        dead::completion(row, &self.delivery_metadata)
+            follow_ups: false,
+        }
     }
 }

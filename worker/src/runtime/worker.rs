@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lockstep_bus::{Acknowledge, Bus, BusError, ConsumeOptions};
+use lockstep_clock::Clock;
 use lockstep_protocol::topology::{Lane, Queue};
+use lockstep_store::{DeliveryAttempts, FollowUps, Leases, UnitOfWork};
 use lockstep_telemetry::LaneMetrics;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -13,54 +15,49 @@ use tokio_util::sync::CancellationToken;
 use super::actor::TrustedUsers;
 use super::batch::BatchLane;
 use super::decide::Work;
+use super::follow_up::REPUBLISH_AFTER;
 use super::lane::LaneContext;
-use super::run::RunLane;
+use super::run::{RunLane, RunLaneOptions};
 use super::runner::Runner;
 use crate::handlers::Handlers;
-use lockstep_clock::Clock;
-use lockstep_store::{BatchStore, DeadLetters, DeliveryAttempts};
 
-/// The most messages of a run lane in hand.
-const MOST_RUNS: u16 = 256;
-/// How long a run may take, unless told. A message may wait for one before its own, and both together fit in 20 minutes.
-const RUN_DEADLINE: Duration = Duration::from_mins(9);
-
-/// What a worker works with.
+/// What a worker needs.
 #[derive(Clone, Debug)]
 pub struct WorkerContext {
     /// Where messages come from and go to.
     pub bus: Arc<dyn Bus>,
-    /// What is remembered.
-    pub store: Arc<dyn BatchStore>,
-    /// What could not be worked.
-    pub dead_letters: Arc<dyn DeadLetters>,
-    /// What began and did not end.
-    pub starts: Arc<dyn DeliveryAttempts>,
-    /// What messages mean.
+    /// What messages change.
+    pub store: Arc<dyn UnitOfWork>,
+    /// Messages that messages cause.
+    pub follow_ups: Arc<dyn FollowUps>,
+    /// Attempts that began and did not end.
+    pub delivery_attempts: Arc<dyn DeliveryAttempts>,
+    /// Exclusive rights of runs.
+    pub leases: Arc<dyn Leases>,
+    /// Decides the messages of batched lanes.
     pub handlers: Arc<dyn Handlers>,
-    /// Who runs the messages of lanes whose work takes time.
+    /// Processes the messages of run lanes.
     pub runners: BTreeMap<Lane, Arc<dyn Runner>>,
-    /// What time it is.
+    /// Tells the time.
     pub clock: Arc<dyn Clock>,
 }
 
 /// How a worker works.
 #[derive(Clone, Debug)]
 pub struct WorkerOptions {
-    /// Which lanes it takes; empty means all there are.
+    /// Which lanes it takes; empty means all.
     pub lanes: Vec<Lane>,
-    /// The most deliveries of a lane in hand at a time.
+    /// The most deliveries of a batched lane in flight.
     pub prefetch: u16,
     /// The most messages in one transaction.
     pub batch_size: usize,
     /// How long a batch waits for more messages.
     pub linger: Duration,
-    /// How long a run waits for more of its kind.
-    pub debounce: Duration,
-    /// How long a run may take, at most nine minutes: a message may wait for one before its own, and RabbitMQ closes the
-    /// channel of whoever keeps one for half an hour.
-    pub run_deadline: Duration,
-    /// Broker users whose word about an actor counts.
+    /// How its run lanes run; the default for lanes that are not named.
+    pub run_lanes: BTreeMap<Lane, RunLaneOptions>,
+    /// How long a published follow-up may stay unprocessed before it is published again.
+    pub republish_after: Duration,
+    /// Broker users whose claim of another actor counts.
     pub trusted_users: TrustedUsers,
 }
 
@@ -71,32 +68,32 @@ impl Default for WorkerOptions {
             prefetch: 2000,
             batch_size: 500,
             linger: Duration::from_millis(2),
-            debounce: Duration::from_millis(500),
-            run_deadline: RUN_DEADLINE,
+            run_lanes: BTreeMap::new(),
+            republish_after: REPUBLISH_AFTER,
             trusted_users: TrustedUsers::default(),
         }
     }
 }
 
-/// Why a worker cannot work.
+/// Why a worker does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
-    /// A lane has nothing to read.
-    #[error("lane {lane} cannot be worked")]
+    /// The queue of a lane cannot be read.
+    #[error("the queue of lane {lane} cannot be consumed")]
     Lane {
         /// The lane.
         lane: Lane,
-        /// What the bus said.
+        /// Why.
         #[source]
         source: BusError,
     },
-    /// A lane ended although nobody asked it to.
-    #[error("a lane ended unasked; the process should be started again")]
+    /// A lane ended although the worker was not stopped.
+    #[error("a lane ended unexpectedly; start the process again")]
     Ended,
 }
 
-/// Works until `stop`: then nothing new is taken, what was taken is finished and acknowledged. On `abandon` whatever is left
-/// goes back to its queue at once, with no attempt spent.
+/// Processes messages until `stop`: then it takes nothing new, finishes what it took and acknowledges it. On `abandon` whatever
+/// is left goes back to its queue, with no attempt spent; runs that are under way have the grace time of their lane.
 ///
 /// # Errors
 /// See [`WorkerError`].
@@ -113,17 +110,25 @@ pub async fn run(
             lane,
             bus: context.bus.clone(),
             store: context.store.clone(),
-            dead_letters: context.dead_letters.clone(),
-            starts: context.starts.clone(),
+            follow_ups: context.follow_ups.clone(),
+            delivery_attempts: context.delivery_attempts.clone(),
+            leases: context.leases.clone(),
             clock: context.clock.clone(),
             trusted: trusted.clone(),
+            republish_after: options.republish_after,
             stop: stop.clone(),
             abandon: abandon.clone(),
         };
         let runner = context.runners.get(&lane).filter(|_| queue == Queue::Lane(lane));
+        let run_options = options
+            .run_lanes
+            .get(&lane)
+            .copied()
+            .unwrap_or_default()
+            .bounded();
         let consume = match runner {
             Some(_) => ConsumeOptions {
-                prefetch: options.prefetch.min(MOST_RUNS),
+                prefetch: run_options.permits,
                 acknowledge: Acknowledge::Each,
             },
             None => ConsumeOptions {
@@ -138,9 +143,7 @@ pub async fn run(
                 context: lane_context,
                 runner: runner.clone(),
                 metrics: Arc::new(LaneMetrics::of_runs(lane)),
-                debounce: options.debounce,
-                deadline: options.run_deadline.min(RUN_DEADLINE),
-                coalesced: usize::from(MOST_RUNS),
+                options: run_options,
             };
             lanes.spawn(work.run(consumer));
         } else {
@@ -172,7 +175,7 @@ pub async fn run(
     Ok(())
 }
 
-/// The queues behind the chosen lanes. Whoever takes events also reads what no binding wanted.
+/// The queues of the chosen lanes. A worker that takes events also takes messages that had no route.
 fn queues(chosen: &[Lane]) -> Vec<(Lane, Queue)> {
     let ingress_lanes = [Lane::Events, Lane::Repositories, Lane::Commands, Lane::Dead];
     let wanted = |lane: &Lane| chosen.is_empty() || chosen.contains(lane);

@@ -117,10 +117,6 @@ pub(super) const fn dead_letter_state(action: DeadLetterAction) -> &'static str 
     }
 }
 
-pub(super) fn read_dead_letter_state(text: &str) -> Result<DeadLetterState, StoreError> {
-    word("dead_letter.state", text)
-}
-
 /// The body of a result as JSON.
 pub(super) fn result(result: &WorkResult) -> String {
     serde_json::to_string(&Message::Result(result.clone()))

@@ -4,10 +4,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use lockstep_protocol::commands::DeadLetterSelection;
-pub use lockstep_protocol::rest::DeadLetterState;
 use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{Code, Identity};
-use serde::{Deserialize, Serialize};
+pub use lockstep_protocol::{DeadLetterState, MessageProperties};
 
 use super::StoreError;
 
@@ -42,29 +41,6 @@ pub struct NewDeadLetter {
     pub body: Bytes,
     /// What stood beside them.
     pub properties: MessageProperties,
-}
-
-/// What stood beside the body of a dead letter and is published with it again.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MessageProperties {
-    /// The message's id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message_id: Option<String>,
-    /// The message's type.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kind: Option<String>,
-    /// The media type of the body.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub content_type: Option<String>,
-    /// What an answer refers to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub correlation_id: Option<String>,
-    /// The reply queue answers should go to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reply_to: Option<String>,
-    /// When it was published, in whole seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timestamp: Option<Timestamp>,
 }
 
 /// A dead letter in the table, without its bytes.
@@ -208,26 +184,4 @@ pub trait DeadLetters: Debug + Send + Sync + 'static {
     /// # Errors
     /// See [`StoreError`].
     async fn dead_letter(&self, number: u64) -> Result<Option<DeadLetter>, StoreError>;
-
-    /// Those that this command requeued and that were not worked since, in order of their numbers, from `after` on.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    async fn requeued_by(
-        &self,
-        request: &Identity,
-        after: u64,
-        limit: u32,
-    ) -> Result<Vec<DeadLetter>, StoreError>;
-
-    /// Those that were requeued before this time and not worked since, in order of their numbers, from `after` on.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    async fn due(
-        &self,
-        requeued_before: Timestamp,
-        after: u64,
-        limit: u32,
-    ) -> Result<Vec<DeadLetter>, StoreError>;
 }

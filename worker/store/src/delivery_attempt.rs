@@ -5,7 +5,7 @@ use lockstep_protocol::Identity;
 
 use super::StoreError;
 
-/// The work on a message, in one of its epochs.
+/// The processing of a message, at one of its redrive counts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DeliveryAttempt {
     /// The message.
@@ -14,24 +14,24 @@ pub struct DeliveryAttempt {
     pub redrive_count: u32,
 }
 
-/// Remembers which work began and never ended, across the deaths of workers: so a message that kills them is found.
+/// Remembers across crashes of workers which processing began and did not end: this finds poison messages.
 #[async_trait]
 pub trait DeliveryAttempts: Debug + Send + Sync + 'static {
-    /// How often the work on each of these began without an end; `None` for a message that ended. In their order.
+    /// How often the processing of each of these began without an end; `None` for a message that is completed. In their order.
     ///
     /// # Errors
     /// See [`StoreError`].
-    async fn begun(&self, starts: &[DeliveryAttempt]) -> Result<Vec<Option<u32>>, StoreError>;
+    async fn unfinished(&self, attempts: &[DeliveryAttempt]) -> Result<Vec<Option<u32>>, StoreError>;
 
-    /// Notes that the work on these begins; each is named once.
+    /// Counts one more attempt for each of these, before it begins; each is named once.
     ///
     /// # Errors
     /// See [`StoreError`].
-    async fn note(&self, starts: &[DeliveryAttempt]) -> Result<(), StoreError>;
+    async fn record(&self, attempts: &[DeliveryAttempt]) -> Result<(), StoreError>;
 
-    /// Forgets these: the work on them ended in one way or another.
+    /// Deletes the counts of these: their processing ended in one way or another.
     ///
     /// # Errors
     /// See [`StoreError`].
-    async fn forget(&self, starts: &[DeliveryAttempt]) -> Result<(), StoreError>;
+    async fn clear(&self, attempts: &[DeliveryAttempt]) -> Result<(), StoreError>;
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use lockstep_protocol::results::DeadLetterAction;
 use lockstep_protocol::{Cause, DeviceState, GroupName, Hostname};
 
-use super::{Attributes, ClientRow, GroupRow, InterfaceRow, Link, Version};
+use super::{Attributes, ClientRow, FollowUpRequest, GroupRow, InterfaceRow, Link, Version};
 
 /// What one message does. A closed set: the store can write nothing else, so five hundred messages are one transaction.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -21,6 +21,18 @@ pub struct Effects {
     pub links: Vec<Link>,
     /// Dead letters to be requeued or dropped.
     pub dead_letters: Option<SettleDeadLetters>,
+    /// Messages it causes.
+    pub follow_ups: Vec<FollowUpRequest>,
+}
+
+impl Effects {
+    /// Whether messages follow that are published once this is committed.
+    pub fn have_follow_ups(&self) -> bool {
+        let requeues = |settle: &SettleDeadLetters| {
+            settle.action == DeadLetterAction::Requeued && !settle.numbers.is_empty()
+        };
+        !self.follow_ups.is_empty() || self.dead_letters.as_ref().is_some_and(requeues)
+    }
 }
 
 /// What happens to dead letters that nobody settled yet.

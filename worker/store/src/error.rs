@@ -1,12 +1,14 @@
 use lockstep_protocol::Identity;
 
+use super::Retryability;
+
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why the store did not do something.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The store is away, or refuses for a while: no connection, a time-out, a full disk, a lost connection in the middle
-    /// of a commit. Waiting and doing the same again is right.
+    /// The store does not answer or refuses for a while: no connection, a time-out, a full disk, a lost connection in the
+    /// middle of a commit. Waiting and doing the same again is right.
     #[error("the store is not available ({operation})")]
     Unavailable {
         /// What was being done.
@@ -15,8 +17,8 @@ pub enum StoreError {
         #[source]
         source: Cause,
     },
-    /// Another transaction was first: a deadlock, a serialization failure, or the same message worked elsewhere at the same
-    /// time. Repeating the transaction at once is right.
+    /// Another transaction was first: a deadlock, a serialization failure, or another worker that processed the same message
+    /// at the same time. Repeating the transaction at once is right.
     #[error("another transaction was first ({operation})")]
     Conflict {
         /// What was being done.
@@ -71,32 +73,33 @@ pub enum StoreError {
     },
 }
 
-/// Which way an error heals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retryability {
-    /// By waiting.
-    Wait,
-    /// By repeating at once.
-    Repeat,
-    /// Not by itself.
-    Never,
-}
-
 impl StoreError {
-    /// Which way this heals.
+    /// How the error is treated. What only an operator can repair (a schema, an address) is waited for like an outage: no
+    /// message is to blame for it.
     pub fn retryability(&self) -> Retryability {
         match self {
-            Self::Unavailable { .. } => Retryability::Wait,
-            Self::Conflict { .. } => Retryability::Repeat,
-            Self::Refused { .. }
-            | Self::Corrupt { .. }
+            Self::Unavailable { .. }
+            | Self::Conflict { .. }
             | Self::SchemaVersion { .. }
             | Self::SchemaTooNew { .. }
-            | Self::Address { .. } => Retryability::Never,
+            | Self::Address { .. } => Retryability::Later,
+            // A newer worker may have written it and may be able to read it.
+            Self::Corrupt { .. } => Retryability::Transient,
+            Self::Refused { .. } => Retryability::Permanent,
         }
     }
 
-    /// The same message was worked elsewhere at the same time.
+    /// Whether repeating the transaction at once may succeed.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Conflict { .. })
+    }
+
+    /// Whether waiting may help without an operator.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::Conflict { .. })
+    }
+
+    /// Another worker processed the same message at the same time.
     pub fn processed_elsewhere(operation: &'static str, identity: &Identity) -> Self {
         Self::Conflict {
             operation,

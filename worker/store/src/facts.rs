@@ -1,14 +1,15 @@
 mod dead_letters;
+mod follow_ups;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use lockstep_protocol::{Cause, DeviceState, Hostname, Identity, Kind, Mac, Serial};
+use lockstep_protocol::{Cause, DeviceState, Hostname, Identity, Kind, Mac, RepositoryName, Serial};
 
 use super::{
     Attributes, ClientRow, Completion, DeviceEffect, DeviceRow, Effects, GroupRow, InboxRow, InterfaceRow,
-    Lifecycle, Link, SyncState, Version,
+    Lease, Lifecycle, Link, ReplyAddress, RepositoryChange, RepositoryRow, SyncState, Version,
 };
 
 pub use dead_letters::SettledDeadLetters;
@@ -28,6 +29,11 @@ pub struct Facts {
     interfaces: Vec<InterfaceRow>,
     clients: Vec<ClientRow>,
     dead_letters: dead_letters::DeadLetterFacts,
+    follow_ups: follow_ups::FollowUpFacts,
+    held: BTreeSet<Lease>,
+    released: Vec<Lease>,
+    repositories: BTreeMap<RepositoryName, RepositoryRow>,
+    repository_changes: Vec<RepositoryChange>,
     now: Option<Timestamp>,
 }
 
@@ -60,6 +66,8 @@ pub struct Origin<'a> {
     pub actor: Option<&'a str>,
     /// When it is applied.
     pub at: Timestamp,
+    /// Where its results go; `None` where nobody asked.
+    pub reply: Option<&'a ReplyAddress>,
 }
 
 /// Filling, by a store.
@@ -67,6 +75,16 @@ impl Facts {
     /// Adds a message that was worked before.
     pub fn know_message(&mut self, row: InboxRow) {
         self.inbox.insert(row.identity.clone(), Arc::new(row));
+    }
+
+    /// Adds a lease that is held until the end of the transaction.
+    pub fn know_lease(&mut self, lease: Lease) {
+        self.held.insert(lease);
+    }
+
+    /// Adds a repository.
+    pub fn know_repository(&mut self, row: RepositoryRow) {
+        self.repositories.insert(row.name.clone(), row);
     }
 
     /// Adds what time it is, by the store's clock.
@@ -118,6 +136,16 @@ impl Facts {
         self.now
     }
 
+    /// Whether a lease was still held when the transaction began. Nobody else can take it before the end.
+    pub fn holds(&self, lease: &Lease) -> bool {
+        self.held.contains(lease)
+    }
+
+    /// A repository, as it is stored.
+    pub fn repository(&self, name: &RepositoryName) -> Option<&RepositoryRow> {
+        self.repositories.get(name)
+    }
+
     /// A device, as it is after what the batch did so far.
     pub fn device(&self, hostname: &Hostname) -> Option<&DeviceRow> {
         self.devices.get(hostname)
@@ -161,6 +189,16 @@ impl Facts {
         &self.new_links
     }
 
+    /// Repositories to be written.
+    pub fn repository_changes(&self) -> &[RepositoryChange] {
+        &self.repository_changes
+    }
+
+    /// Leases to be given back.
+    pub fn released(&self) -> &[Lease] {
+        &self.released
+    }
+
     /// Groups to be there.
     pub fn groups(&self) -> &[GroupRow] {
         &self.groups
@@ -184,21 +222,26 @@ impl Facts {
         let Completion {
             row,
             dead_letter,
-            requeued,
+            follow_up,
         } = completion.into();
         self.inbox.insert(row.identity.clone(), row.clone());
         self.new_inbox.push(row);
         if let Some(dead_letter) = dead_letter {
             self.file(dead_letter);
         }
-        if let Some(number) = requeued {
-            self.dead_letters.processed(number);
+        if let Some(key) = follow_up {
+            self.finish_follow_up(key);
         }
     }
 
-    /// Adds a cause that hits devices which the facts do not know.
-    pub(super) fn cause_of(&mut self, cause: NewCause) {
-        self.new_causes.push(cause);
+    /// Changes a repository.
+    pub fn change_repository(&mut self, change: RepositoryChange) {
+        self.repository_changes.push(change);
+    }
+
+    /// Gives a lease back with the commit.
+    pub fn release(&mut self, lease: Lease) {
+        self.released.push(lease);
     }
 
     /// Works in what a message does, and tells whose flag that changed. Effects on devices that are not there do
@@ -222,6 +265,7 @@ impl Facts {
         if let Some(dead_letters) = effects.dead_letters {
             self.dead_letters.settle(dead_letters, from);
         }
+        self.cause_follow_ups(effects.follow_ups, from);
         self.groups.extend(effects.groups);
         self.interfaces.extend(effects.interfaces);
         self.clients.extend(effects.clients);

@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-pub use lockstep_protocol::rest::InboxState;
+pub use lockstep_protocol::InboxState;
 use lockstep_protocol::{Digest, Identity, WorkResult};
 
-use super::NewDeadLetter;
+use super::{FollowUpKey, NewDeadLetter};
 
 /// A message that was worked, and what became of it. Commits together with its effects.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +27,8 @@ pub struct InboxRow {
     pub subject: Option<String>,
     /// What was answered: published again, unchanged, whenever the message comes again.
     pub result: WorkResult,
+    /// Whether it caused follow-ups, which are published before the message is acknowledged.
+    pub follow_ups: bool,
 }
 
 /// How a message ended. All of it commits together with what the message did.
@@ -36,8 +38,8 @@ pub struct Completion {
     pub row: Arc<InboxRow>,
     /// Its dead letter, where it died.
     pub dead_letter: Option<NewDeadLetter>,
-    /// The dead letter that it was until it was requeued.
-    pub requeued: Option<u64>,
+    /// The row of the message, where it is itself a follow-up: it is processed now.
+    pub follow_up: Option<FollowUpKey>,
 }
 
 /// A message that came only once, and was applied.
@@ -46,7 +48,7 @@ impl From<InboxRow> for Completion {
         Self {
             row: Arc::new(row),
             dead_letter: None,
-            requeued: None,
+            follow_up: None,
         }
     }
 }

@@ -1,13 +1,13 @@
 use std::collections::BTreeSet;
 
-use lockstep_protocol::{Hostname, Identity, Mac, Serial};
+use lockstep_protocol::{Hostname, Identity, Mac, RepositoryName, Serial};
 
-use super::DeadLetterSelector;
+use super::{DeadLetterSelector, DeviceSelector};
 
-/// What a batch of messages asks the store about. Sorted, so that locks are always taken in one order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What messages ask the store about. Sorted, so that locks are always taken in one order.
+#[derive(Clone, Debug, Default)]
 pub struct Keys {
-    /// Messages that may have been worked before.
+    /// Messages that may have been processed before.
     pub identities: BTreeSet<Identity>,
     /// Devices, to be locked.
     pub hostnames: BTreeSet<Hostname>,
@@ -19,6 +19,10 @@ pub struct Keys {
     pub links_of: BTreeSet<Hostname>,
     /// Dead letters, to be locked.
     pub dead_letters: BTreeSet<DeadLetterSelector>,
+    /// Repositories, to be locked.
+    pub repositories: BTreeSet<RepositoryName>,
+    /// Devices that the transaction flags by what they are; see [`Transaction::flag`](super::Transaction::flag).
+    pub flag: Option<DeviceSelector>,
 }
 
 impl Keys {
@@ -30,5 +34,7 @@ impl Keys {
         self.serials.extend(other.serials);
         self.links_of.extend(other.links_of);
         self.dead_letters.extend(other.dead_letters);
+        self.repositories.extend(other.repositories);
+        self.flag = self.flag.take().or(other.flag);
     }
 }

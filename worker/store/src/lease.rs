@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::StoreError;
 
 /// The right to run something alone, for a while. Time is the store's: no worker's clock counts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Lease {
     /// What may be run, such as `repository/settings`.
     pub name: String,

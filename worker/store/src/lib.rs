@@ -1,18 +1,26 @@
-//! What Lockstep remembers, behind small traits: the inbox, the fleet, and the causes of its flags.
+//! What Lockstep keeps, behind small traits: the inbox, the fleet, the causes of its flags, leases, dead letters, follow-ups.
 //!
-//! A batch of messages is one transaction: [`BatchStore::begin`] reads the [`Facts`] that the messages' [`Keys`] ask
-//! for and locks their devices; handlers decide; [`Facts::absorb`] works the [`Effects`] into them, so that the next
-//! message of the batch sees them; [`BatchTransaction::commit`] writes what changed, together with the inbox rows.
+//! Messages change it in one way, the unit of work: [`UnitOfWork::begin`] locks leases and devices and reads the [`Facts`] that
+//! the messages' [`Keys`] ask for; handlers decide; [`Facts::absorb`] applies the [`Effects`] to them, so that the next message
+//! of a batch sees them; [`Transaction::commit`] writes effects, completions (inbox rows) and follow-ups together.
+//!
+//! What is no hot path is written once for both databases: `sql` is the seam, `dead_letter_table` and `follow_up_table` the
+//! tables behind it.
 //!
 //! Two implementations pass one contract suite: [`postgres`] and [`sqlite`].
 
 mod column;
 mod dead_letter;
+mod dead_letter_table;
 mod delivery_attempt;
+mod device_selector;
 mod effects;
 mod error;
 mod error_class;
 mod facts;
+mod fleet;
+mod follow_up;
+mod follow_up_table;
 mod inbox;
 mod keys;
 mod lease;
@@ -21,60 +29,44 @@ mod migrated;
 pub mod postgres;
 mod repository;
 mod retention;
+mod retryability;
 mod rows;
+mod sql;
 pub mod sqlite;
 mod stats;
-mod view;
+mod unit_of_work;
 
 use std::fmt::Debug;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use lockstep_protocol::rest::DeviceView;
-use lockstep_protocol::{DeviceState, DeviceType, GroupName, Hostname, Identity};
+use lockstep_protocol::Identity;
 
 pub use dead_letter::{
     DeadLetter, DeadLetterCountQuery, DeadLetterGroupCount, DeadLetterQuery, DeadLetterSelector,
     DeadLetterState, DeadLetterSummary, DeadLetterTotals, DeadLetters, MessageProperties, NewDeadLetter,
 };
 pub use delivery_attempt::{DeliveryAttempt, DeliveryAttempts};
+pub use device_selector::{DevicePredicate, DeviceSelector, Flagged};
 pub use effects::{DeviceEffect, Effects, SettleDeadLetters};
-pub use error::{Retryability, StoreError};
+pub use error::StoreError;
 pub use facts::{Facts, Flips, NewCause, Origin, SettledDeadLetters};
+pub use fleet::{CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet};
+pub use follow_up::{
+    FollowUp, FollowUpKey, FollowUpRequest, FollowUpTarget, FollowUps, NewFollowUp, ReplyAddress,
+    UNPUBLISHED_GRACE, UnknownFollowUpKey,
+};
 pub use inbox::{Completion, InboxRow, InboxState};
 pub use keys::Keys;
 pub use lease::{Lease, Leases};
-pub use repository::{
-    Advance, Changed, CompletionsOf, DevicePredicate, DeviceSelector, Flagged, Flags, Repositories,
-    RepositoryChange, RepositoryRow,
-};
+pub use repository::{Advance, Repositories, RepositoryChange, RepositoryRow};
 pub use retention::{Expired, OpenCauses, Records, Retention};
+pub use retryability::Retryability;
 pub use rows::{
     Attributes, ClientRow, DeviceRow, GroupRow, InterfaceRow, Lifecycle, Link, LinkEnd, SyncState, Version,
 };
 pub use stats::{DevicesInState, Sessions, Stats, Summary};
-
-/// Works batches of messages, each in one transaction.
-#[async_trait]
-pub trait BatchStore: Debug + Send + Sync + 'static {
-    /// Begins a transaction: reads what the keys name, and locks the devices among it until the end of the transaction,
-    /// sorted, so that two batches never wait for one another in a circle. Waits at most the store's lock time-out.
-    ///
-    /// # Errors
-    /// See [`StoreError`]; nothing was written.
-    async fn begin(&self, keys: &Keys) -> Result<(Facts, Box<dyn BatchTransaction>), StoreError>;
-}
-
-/// An open transaction. Dropping it rolls back.
-#[async_trait]
-pub trait BatchTransaction: Send {
-    /// Writes what the batch changed and commits.
-    ///
-    /// # Errors
-    /// See [`StoreError`]. On [`StoreError::Unavailable`] it is not known whether the transaction was committed: the
-    /// same batch is to be begun again, and the inbox tells.
-    async fn commit(self: Box<Self>, facts: &Facts) -> Result<(), StoreError>;
-}
+pub use unit_of_work::{Transaction, UnitOfWork};
 
 /// Remembers every message that was worked.
 #[async_trait]
@@ -84,39 +76,6 @@ pub trait Inbox: Debug + Send + Sync + 'static {
     /// # Errors
     /// See [`StoreError`].
     async fn outcome(&self, identity: &Identity) -> Result<Option<InboxRow>, StoreError>;
-}
-
-/// Which devices to list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DeviceQuery {
-    /// Only those whose flag says so.
-    pub synchronized: Option<bool>,
-    /// Only those in this state.
-    pub state: Option<DeviceState>,
-    /// Only those of this type.
-    pub device_type: Option<DeviceType>,
-    /// Only the members of this group.
-    pub group: Option<GroupName>,
-    /// Only those whose hostname sorts after this one.
-    pub after: Option<Hostname>,
-    /// At most so many.
-    pub limit: u32,
-}
-
-/// Reads the fleet.
-#[async_trait]
-pub trait Fleet: Debug + Send + Sync + 'static {
-    /// The devices of a query, ordered by hostname (by bytes).
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    async fn devices(&self, query: &DeviceQuery) -> Result<Vec<DeviceView>, StoreError>;
-
-    /// One device.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    async fn device(&self, hostname: &Hostname) -> Result<Option<DeviceView>, StoreError>;
 }
 
 /// Keeps the schema up to date, and says whether the store can be used.

@@ -6,20 +6,21 @@ use jiff::Timestamp;
 
 use super::StoreError;
 
-/// Deletes what is kept long enough, a chunk at a time: each is a transaction of its own, so that no batch waits long.
+/// Deletes records that are older than their retention period, chunk by chunk. Each chunk is a transaction of its own, so that
+/// no batch waits long for it.
 #[async_trait]
 pub trait Retention: Debug + Send + Sync + 'static {
-    /// The causes that devices list as open. A cause that is not among them never becomes one later.
+    /// The causes that devices list as open. A cause that is closed never becomes open again.
     ///
     /// # Errors
     /// See [`StoreError`].
     async fn open_causes(&self) -> Result<OpenCauses, StoreError>;
 
-    /// Deletes at most `limit` records that are older than this, `from` a place that an earlier chunk named; 0 is the
-    /// beginning.
+    /// Deletes at most `limit` records that are older than `before`. `from` is 0 for the first chunk, then
+    /// [`Expired::next`] of the chunk before.
     ///
     /// # Errors
-    /// See [`StoreError`]. What was deleted before stays deleted, and the same chunk may be asked for again.
+    /// See [`StoreError`]. Earlier chunks stay deleted; the failed one may be repeated.
     async fn expire(
         &self,
         records: &Records,
@@ -29,52 +30,52 @@ pub trait Retention: Debug + Send + Sync + 'static {
     ) -> Result<Expired, StoreError>;
 }
 
-/// What is deleted when it is old.
+/// A kind of records with a retention period.
 #[derive(Clone, Debug)]
 pub enum Records {
-    /// Inbox rows, less those of messages whose dead letter is not settled, and of commands whose dead letters are on
-    /// their way.
+    /// Inbox rows, except those of messages with an unsettled or requeued dead letter, and of commands whose requeued dead
+    /// letters are not processed yet.
     Inbox,
-    /// Causes, less these.
+    /// Causes, except these.
     Causes(Arc<OpenCauses>),
-    /// Dead letters that were worked again or dropped, by the time of the command that said so.
+    /// Dead letters that were processed again or dropped. Their age counts from the command that requeued or dropped them.
     DeadLetters,
-    /// How often the work on a message began.
+    /// Delivery attempts that never completed.
     DeliveryAttempts,
 }
 
-/// What a chunk came to.
+/// The result of one chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expired {
-    /// How many were deleted.
+    /// The number of deleted records.
     pub deleted: u64,
-    /// Where the next chunk goes on; `None` at the end.
+    /// `from` of the next chunk; `None` after the last one.
     pub next: Option<u64>,
 }
 
-/// Numbers of causes.
+/// The ids of causes that devices list as open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OpenCauses(Vec<i64>);
 
 impl OpenCauses {
-    /// These, in any order.
+    /// Takes ids in any order, also repeated ones.
     pub(super) fn new(mut causes: Vec<i64>) -> Self {
         causes.sort_unstable();
         causes.dedup();
         Self(causes)
     }
 
-    /// Whether this one is among them.
+    /// Whether a device lists this cause.
     pub(super) fn contains(&self, cause: i64) -> bool {
         self.0.binary_search(&cause).is_ok()
     }
 
-    /// How many there are.
+    /// The number of different causes.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Whether no device lists a cause.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

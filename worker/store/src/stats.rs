@@ -6,56 +6,56 @@ use lockstep_protocol::DeviceState;
 
 use super::StoreError;
 
-/// Tells operators how the fleet and the store are doing.
+/// Reads the numbers of the fleet and of the store that metrics show.
 #[async_trait]
 pub trait Stats: Debug + Send + Sync + 'static {
-    /// The fleet in a few numbers. One look over all devices: for every now and then, not for every request.
+    /// Counts devices and dead letters. Reads all devices: call it every few seconds at most, not for each request.
     ///
     /// # Errors
     /// See [`StoreError`].
     async fn summary(&self) -> Result<Summary, StoreError>;
 
-    /// How full the pool of sessions is.
+    /// The pool of sessions now.
     fn sessions(&self) -> Sessions;
 }
 
-/// The fleet in a few numbers.
+/// Devices by state, and dead letters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Devices by state, in the order of [`DeviceState::ALL`]; a state without devices is absent.
+    /// In the order of [`DeviceState::ALL`]; a state without devices is absent.
     pub devices: Vec<DevicesInState>,
-    /// Dead letters that nobody settled yet.
+    /// Unsettled dead letters.
     pub dead_letters: u64,
 }
 
 /// The devices in one state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DevicesInState {
-    /// The state.
+    /// The state that they share.
     pub state: DeviceState,
-    /// How many there are.
+    /// The number of devices in it.
     pub all: u64,
-    /// How many of them are not synchronized.
+    /// The number of them that are not synchronized.
     pub unsynchronized: u64,
-    /// Since when the one has not been that has waited longest.
+    /// The earliest time at which one of those stopped being synchronized.
     pub since: Option<Timestamp>,
 }
 
-/// How full a pool of sessions is.
+/// A pool of sessions with the database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sessions {
-    /// The most there may be.
+    /// The most sessions that may be open.
     pub limit: usize,
-    /// How many are open.
+    /// Open sessions, in use or idle.
     pub open: usize,
-    /// How many of them nobody uses.
+    /// Open sessions that are not in use.
     pub idle: usize,
-    /// How many wait for one.
+    /// Operations that wait for a session.
     pub waiting: usize,
 }
 
 impl Summary {
-    /// Puts the states into their order.
+    /// Sorts the states.
     pub(super) fn new(mut devices: Vec<DevicesInState>, dead_letters: u64) -> Self {
         devices.sort_unstable_by_key(|devices| devices.state);
         Self {

@@ -1,4 +1,4 @@
-//! What happens to workers, their servers and the network between, and ends again.
+//! Temporary faults of workers, their servers, and the network between them.
 
 use anyhow::Result;
 use lockstep_testbed::Mode;
@@ -58,7 +58,7 @@ impl Fault {
         Self::DatabaseKilled,
     ];
 
-    /// Lets it happen, and end.
+    /// Starts the fault and ends it.
     pub(super) async fn happen(self, soak: &mut Soak) -> Result<()> {
         match self {
             Self::WorkerKilled => {
@@ -69,7 +69,7 @@ impl Fault {
                 old.ended().await?;
                 Ok(())
             }
-            // Past the heartbeat, most of the time.
+            // Usually longer than the heartbeat timeout.
             Self::WorkerStoppedAndResumed => {
                 let index = soak.any_worker();
                 soak.workers[index].signal(Signal::STOP)?;
@@ -80,7 +80,7 @@ impl Fault {
                 let index = soak.any_worker();
                 let new = soak.scene.worker(&[])?;
                 let old = std::mem::replace(&mut soak.workers[index], new);
-                // It may be the one that sleeps.
+                // This worker may be the stopped one.
                 old.signal(Signal::CONT)?;
                 old.stop().await
             }

@@ -1,8 +1,8 @@
-//! Workers under a steady load, and one random fault after another, on servers of their own: afterwards nothing is lost
-//! and nothing is doubled.
+//! Runs workers under a steady load with random faults, on private servers, and checks that no message is lost or applied
+//! twice.
 //!
-//! For how long, and with which seed: `LOCKSTEP_SOAK_SECONDS` and `LOCKSTEP_SOAK_SEED`; `tests/soak` sets them. Without
-//! them it is half a minute that is the same each time, as far as the order of the faults goes.
+//! `tests/soak` sets duration and random seed in `LOCKSTEP_SOAK_SECONDS` and `LOCKSTEP_SOAK_SEED`. Without them, the soak
+//! takes half a minute, and its faults have the same order each time.
 
 mod fault;
 mod traffic;
@@ -25,7 +25,7 @@ const SECONDS: u64 = 30;
 const SEED: u64 = 1;
 const WORKERS: usize = 3;
 
-/// All that can be broken.
+/// Everything that faults apply to.
 struct Soak {
     broker: Broker,
     database: Database,
@@ -35,10 +35,7 @@ struct Soak {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[expect(
-    clippy::print_stdout,
-    reason = "what was done to the workers is part of what the soak says"
-)]
+#[expect(clippy::print_stdout, reason = "the report lists the faults")]
 async fn private_soak() -> Result<()> {
     let time = Duration::from_secs(number(environment::SOAK_SECONDS, SECONDS)?);
     let seed = number(environment::SOAK_SEED, SEED)?;
@@ -50,7 +47,7 @@ async fn private_soak() -> Result<()> {
     );
     let mut soak = Soak::start(seed).await?;
     let bus = soak.scene.bus().await?;
-    // First the fleet: workers do not wait for each other.
+    // The fleet first, because workers process the other messages concurrently.
     let fleet = traffic::FLEET.publish(&*bus).await?;
     soak.scene.oracle().processed(&fleet).await?;
     let (end_of_load, end_of_reading) = (CancellationToken::new(), CancellationToken::new());
@@ -64,7 +61,7 @@ async fn private_soak() -> Result<()> {
     let ended = Instant::now();
     oracle.processed(&sent).await?;
     println!(
-        "all is worked {:.1} s after the load ended",
+        "all messages are processed {:.1} s after the load ended",
         ended.elapsed().as_secs_f64()
     );
     for worker in soak.workers {
@@ -77,7 +74,7 @@ async fn private_soak() -> Result<()> {
     end_of_reading.cancel();
     let read = reading.await??;
     println!("{counts:?}");
-    oracle.judge_with(&sent, &read, &*bus).await
+    oracle.check_with(&sent, &read, &*bus).await
 }
 
 fn number(variable: &str, usual: u64) -> Result<u64> {
@@ -103,11 +100,11 @@ impl Soak {
         })
     }
 
-    /// One fault after another, in an order that is new each time all have been, with a short rest in between. Says how
-    /// often there was which.
+    /// Runs all faults in random order, again and again, with a short rest between two. Returns how often each
+    /// one ran.
     #[expect(
         clippy::print_stdout,
-        reason = "what was done when is what one needs to understand a failure"
+        reason = "a failure is analysed by the times of the faults"
     )]
     async fn run(&mut self, time: Duration) -> Result<BTreeMap<Fault, usize>> {
         let begun = Instant::now();
@@ -119,7 +116,7 @@ impl Soak {
                 if begun.elapsed() >= time {
                     return Ok(counts);
                 }
-                // Now and then one worker sleeps through it.
+                // Sometimes one worker is stopped during the fault.
                 let sleeper = (self.random.random_range(0..3) == 0).then(|| self.any_worker());
                 println!(
                     "{:6.1} s: {fault:?}, asleep: {sleeper:?}",
@@ -142,7 +139,7 @@ impl Soak {
         self.random.random_range(0..self.workers.len())
     }
 
-    /// Lets a random time pass: a soak is the one test that is about time.
+    /// Sleeps for a random time. Only the soak may sleep, because it is about time.
     async fn rest(&mut self, from_ms: u64, to_ms: u64) {
         let time = Duration::from_millis(self.random.random_range(from_ms..=to_ms));
         tokio::time::sleep(time).await;

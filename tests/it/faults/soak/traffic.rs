@@ -1,4 +1,4 @@
-//! What goes in, steadily, and what comes out.
+//! Publishes events at a steady rate and reads their results.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,11 +18,11 @@ pub(super) const FLEET: Load = Load {
     devices: 100,
     events: 0,
 };
-/// 200 events a second, as long as the broker takes them.
+/// 200 events per second, as long as the broker accepts them.
 const TICK: Duration = Duration::from_millis(50);
 const EVENTS: usize = 10;
 
-/// Publishes events about the fleet until the end, which is when what was begun is confirmed.
+/// Publishes events about the fleet until it is stopped and the last publish is confirmed.
 pub(super) async fn publish(bus: Arc<dyn Bus>, mut sent: Sent, end: CancellationToken) -> Result<Sent> {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -42,7 +42,7 @@ pub(super) async fn publish(bus: Arc<dyn Bus>, mut sent: Sent, end: Cancellation
     Ok(sent)
 }
 
-/// Reads results until the end, since not all of a long soak have room in their queue, and says to what they are.
+/// Reads results until it is stopped, because the queue cannot hold all results of a long soak. Returns their messages.
 pub(super) async fn read_results(bus: Arc<dyn Bus>, end: CancellationToken) -> Result<BTreeSet<Identity>> {
     let options = ConsumeOptions {
         prefetch: 500,

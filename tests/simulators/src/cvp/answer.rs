@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::fault::Fault;
 
-/// What is sent back.
+/// A response of the simulator.
 #[derive(Clone, Debug)]
 pub(crate) struct SimulatedResponse {
     pub(crate) status: u16,
@@ -26,12 +26,12 @@ impl SimulatedResponse {
         Self::new(200, JSON, body.to_string())
     }
 
-    /// CloudVision's way to say no: 200, and an error inside.
+    /// An error of CloudVision: status 200 with an error object in the body.
     pub(crate) fn error(code: &str, message: &str) -> Self {
         Self::json(&json!({"errorCode": code, "errorMessage": message}))
     }
 
-    /// The resource API's way to say no.
+    /// An error of the resource API.
     pub(crate) fn resource_error(status: u16, code: u8, message: &str) -> Self {
         Self::new(
             status,
@@ -40,16 +40,16 @@ impl SimulatedResponse {
         )
     }
 
-    /// One value of the resource API.
+    /// A single value of the resource API.
     pub(crate) fn resource(value: &Value) -> Self {
-        Self::json(&json!({"value": value, "time": super::world::REDRIVE_COUNT}))
+        Self::json(&json!({"value": value, "time": super::world::BASE_TIME}))
     }
 
-    /// All values of the resource API: one a line, with bare line feeds.
+    /// All values of the resource API: one per line, with bare line feeds.
     pub(crate) fn resources(values: impl Iterator<Item = Value>) -> Self {
         let lines = values.map(|value| {
             let line =
-                json!({"result": {"value": value, "time": super::world::REDRIVE_COUNT, "type": "INITIAL"}});
+                json!({"result": {"value": value, "time": super::world::BASE_TIME, "type": "INITIAL"}});
             format!("{line}\n")
         });
         Self::new(200, JSON, lines.collect())
@@ -69,7 +69,7 @@ impl SimulatedResponse {
         self
     }
 
-    /// The answer to a request that is refused by this fault; `None` for those that let it be done.
+    /// The response to a request that this fault refuses; `None` for faults that execute the request.
     pub(crate) fn refusal(fault: &Fault, path: &str) -> Option<Self> {
         match fault {
             Fault::Status(status) if path.starts_with("/api/") => {
@@ -110,7 +110,7 @@ impl SimulatedResponse {
     }
 }
 
-/// The resource API's code (gRPC's) beside an HTTP status.
+/// The gRPC code that the resource API sends with an HTTP status.
 fn resource_code(status: u16) -> u8 {
     match status {
         400 => 3,

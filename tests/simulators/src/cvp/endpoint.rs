@@ -1,9 +1,9 @@
-/// What can be asked, under whatever prefix or alias.
+/// An endpoint, independent of prefix and alias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Endpoint {
     Login,
     Logout,
-    /// `GET /api/v1/rest/`, by which a client tries its token.
+    /// `GET /api/v1/rest/`, by which a client checks its token.
     Probe,
     /// `getCvpInfo.do`
     Info,
@@ -49,11 +49,11 @@ pub enum Endpoint {
     DeviceResource,
     /// `configstatus/v1/Summary` of the resource API
     ConfigStatus,
-    /// Everything else.
+    /// Any other path.
     Unknown,
 }
 
-/// What an endpoint needs of the installation.
+/// A feature of the installation that an endpoint needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
     Nothing,

@@ -2,40 +2,40 @@ use std::time::Duration;
 
 use super::endpoint::Endpoint;
 
-/// What goes wrong with a request.
+/// A fault of a single request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It is done, after this time.
+    /// The request is executed after this time.
     Delay(Duration),
-    /// It is done at once, and answered after this time.
+    /// The request is executed at once and answered after this time.
     DelayAnswer(Duration),
-    /// It is neither done nor answered; the connection stays.
+    /// The request is neither executed nor answered; the connection stays open.
     Hang,
-    /// It is not done, and the connection is closed.
+    /// The request is not executed, and the connection is closed.
     Drop,
-    /// It is done, and the connection is closed without an answer.
+    /// The request is executed, and the connection is closed without a response.
     LoseAnswer,
-    /// It is not done; the answer has this status.
+    /// Not executed; the response has this status.
     Status(u16),
-    /// It is not done; 429, with `Retry-After` in seconds.
+    /// Not executed; status 429, with `Retry-After` in seconds.
     RateLimited(Option<u32>),
-    /// It is not done; 200, with a page of HTML.
+    /// Not executed; status 200, with a page of HTML.
     Html,
-    /// It is done; only the first half of the answer's body comes, as if it were all.
+    /// Executed; the response has only the first half of the body, with a matching length.
     Truncated,
-    /// It is done; 200, without a body.
+    /// Executed; status 200, without a body.
     Empty,
-    /// It is not done; 200, with CloudVision's error object: code and message.
+    /// Not executed; status 200, with CloudVision's error object: code and message.
     ErrorCode(String, String),
-    /// It is not done; 200, with an `errorCode` deep inside.
+    /// Not executed; status 200, with a nested `errorCode`.
     NestedErrorCode,
-    /// It is not done; 200, with the text by which CloudVision says that one is logged out.
+    /// Not executed; status 200, with CloudVision's text for an ended session.
     LoggedOut,
-    /// It is not done; 302 to the login page.
+    /// Not executed; status 302 to the login page.
     Redirect,
 }
 
-/// Which requests a fault hits: all of its endpoint, unless narrowed down.
+/// A fault and the requests it hits: by default all requests to its endpoint.
 #[derive(Clone, Debug)]
 pub struct Injection {
     endpoint: Option<Endpoint>,
@@ -65,21 +65,21 @@ impl Injection {
         }
     }
 
-    /// Only those about this device (its MAC address) or task (its id).
+    /// Hits only requests about this device (MAC address) or task (id).
     #[must_use]
     pub fn about(mut self, subject: &str) -> Self {
         self.subject = Some(subject.to_owned());
         self
     }
 
-    /// Not the first so many.
+    /// Skips the first `count` matching requests.
     #[must_use]
     pub fn after(mut self, requests: u32) -> Self {
         self.spared = requests;
         self
     }
 
-    /// Only so many.
+    /// Hits at most `count` requests.
     #[must_use]
     pub fn times(mut self, requests: u32) -> Self {
         self.remaining = Some(requests);
@@ -92,7 +92,7 @@ impl Injection {
     }
 }
 
-/// The injections that are still to happen, the first that fits first.
+/// The injections that are still active. The first matching one applies.
 #[derive(Debug, Default)]
 pub(crate) struct Faults(Vec<Injection>);
 
@@ -105,7 +105,7 @@ impl Faults {
         self.0.clear();
     }
 
-    /// The fault of this request, which is used up by it.
+    /// The fault of this request. Each call counts as one hit.
     pub(crate) fn take(&mut self, endpoint: Endpoint, subject: Option<&str>) -> Option<Fault> {
         for injection in self.0.iter_mut().filter(|it| it.concerns(endpoint, subject)) {
             if injection.spared > 0 {

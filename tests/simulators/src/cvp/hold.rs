@@ -4,9 +4,9 @@ use tokio::sync::{Semaphore, watch};
 
 use super::endpoint::Endpoint;
 
-/// Requests that wait at the door, not yet done, until they are let pass; dropping this lets all pass.
+/// Stops matching requests before they are executed, until they are released. Dropping it releases all of them.
 #[derive(Debug)]
-#[must_use = "dropping it lets all requests pass"]
+#[must_use = "dropping it releases all requests"]
 pub struct Hold {
     door: Arc<Door>,
 }
@@ -20,14 +20,14 @@ struct Door {
 }
 
 impl Hold {
-    /// Waits until so many requests have come to the door, those that were let pass included.
+    /// Waits until this number of requests has arrived, including released ones.
     pub async fn arrived(&self, requests: usize) {
         let mut arrived = self.door.arrived.subscribe();
-        // It fails only when the sender is gone, and that is ours.
+        // It fails only if the sender is dropped, and `self` owns the sender.
         let _ = arrived.wait_for(|count| *count >= requests).await;
     }
 
-    /// Lets so many requests pass, those that wait first.
+    /// Releases this number of requests, waiting ones first.
     pub fn let_pass(&self, requests: usize) {
         self.door.passes.add_permits(requests);
     }
@@ -39,11 +39,11 @@ impl Drop for Hold {
     }
 }
 
-/// All doors that are closed.
+/// All active holds.
 #[derive(Debug, Default)]
 pub(crate) struct Holds(Vec<Weak<Door>>);
 
-/// The door a request has to wait at.
+/// The hold that stops a request.
 #[derive(Debug)]
 pub(crate) struct Waiting(Arc<Door>);
 
@@ -73,7 +73,7 @@ impl Holds {
 impl Waiting {
     pub(crate) async fn pass(self) {
         self.0.arrived.send_modify(|count| *count += 1);
-        // Closed: the hold was dropped.
+        // The channel is closed: the hold was dropped.
         if let Ok(pass) = self.0.passes.acquire().await {
             pass.forget();
         }

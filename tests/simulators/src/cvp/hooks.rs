@@ -12,7 +12,7 @@ struct Hook {
     action: Action,
 }
 
-/// Changes of the world that wait for certain requests.
+/// Changes of the world after certain requests.
 #[derive(Default)]
 pub(crate) struct Hooks(Vec<Hook>);
 
@@ -33,7 +33,7 @@ impl Hooks {
         });
     }
 
-    /// Counts a request, and does what waited for it.
+    /// Counts a request, and runs the changes that are due after it.
     pub(crate) fn fire(&mut self, endpoint: Endpoint, subject: Option<&str>, world: &mut World) {
         let mut waiting = Vec::new();
         for mut hook in self.0.drain(..) {

@@ -5,30 +5,30 @@ use serde_json::Value;
 
 use super::endpoint::Endpoint;
 
-/// How many requests are remembered; all are counted.
+/// Number of requests that are kept; all are counted.
 const REMEMBERED: usize = 100_000;
 
-/// A request that came.
+/// A received request.
 #[derive(Clone, Debug)]
 pub struct Logged {
-    /// Index of the node it came to.
+    /// Index of the node that received it.
     pub node: usize,
     pub method: String,
     pub path: String,
     pub query: String,
     pub endpoint: Endpoint,
-    /// The task (id) or device (MAC address or serial number) it is about.
+    /// The task (id) or device (MAC address or serial number) that it concerns.
     pub subject: Option<String>,
-    /// Null without one, if it is no JSON, and always for a login.
+    /// The JSON body; null if it is absent or not JSON, and always for a login.
     pub body: Value,
     pub credential: Credential,
-    /// Since the start of the simulator.
+    /// Time since the start of the simulator.
     pub at: Duration,
-    /// `None` while it has no answer; it never gets one if it hangs or the connection was closed.
+    /// Status of the response; `None` before it, and for good if the request hangs or its connection was closed.
     pub status: Option<u16>,
 }
 
-/// By what a request was authenticated.
+/// The credential of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Credential {
     None,
@@ -40,7 +40,7 @@ pub enum Credential {
     Bearer,
 }
 
-/// All requests, in the order in which they came.
+/// All requests in order of arrival.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     entries: VecDeque<Logged>,
@@ -51,7 +51,7 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Remembers a request that begins; the number is for [`Log::end`].
+    /// Records the start of a request; returns its number for [`Log::end`].
     pub(crate) fn begin(&mut self, entry: Logged) -> usize {
         *self.counts.entry(entry.endpoint).or_default() += 1;
         self.under_way += 1;

@@ -1,8 +1,8 @@
-//! A CloudVision Portal: HTTPS on one or several nodes that share one [`World`] of devices, tasks and change controls.
+//! Simulates a CloudVision Portal: HTTPS on one or several nodes that share one [`World`] of devices, tasks and change controls.
 //!
-//! What it knows at the start is a [`Scenario`]; how it behaves is [`Knobs`], which can be turned while it runs. A [`Fault`]
-//! breaks single requests, a hook ([`CvpSimulator::after`]) changes the world between two requests of a client, a [`Hold`]
-//! stops requests until they are let pass, and the log ([`CvpSimulator::requests`]) says what was asked.
+//! A [`Scenario`] is its initial state; [`Knobs`] set its behaviour and can be changed while it runs. A [`Fault`] breaks single
+//! requests, a hook ([`CvpSimulator::after`]) changes the world between two requests of a client, a [`Hold`] stops requests
+//! until they are released, and the log ([`CvpSimulator::requests`]) lists all requests.
 
 mod scenario;
 mod world;

@@ -2,7 +2,7 @@ use super::knobs::Knobs;
 use super::version::Version;
 use super::world::{Device, Task, World};
 
-/// What the simulated CloudVision is at its start.
+/// The initial state of the simulated CloudVision.
 #[derive(Clone, Debug)]
 pub struct Scenario {
     pub world: World,
@@ -11,7 +11,7 @@ pub struct Scenario {
 }
 
 impl Default for Scenario {
-    /// The release of the seed without devices and tasks.
+    /// The release of the article, without devices and tasks.
     fn default() -> Self {
         Self {
             world: World::default(),
@@ -22,7 +22,7 @@ impl Default for Scenario {
 }
 
 impl Scenario {
-    /// The fourteen pending tasks of the article on empty tasks, in its order, with its devices and their codes.
+    /// The fourteen pending tasks of the article on empty tasks, in its order, with its devices and compliance codes.
     pub fn seed() -> Self {
         let mut scenario = Self::default();
         for (id, mac, code) in SEED.iter().rev() {
@@ -32,7 +32,7 @@ impl Scenario {
         scenario
     }
 
-    /// Pending tasks, each on a device of its own; of every hundred so many, spread evenly, have nothing left to do.
+    /// Pending tasks, each on its own device. `empty_percent` of them, spread evenly, have nothing left to do.
     pub fn many(tasks: usize, empty_percent: usize) -> Self {
         let mut scenario = Self::default();
         for index in 0..tasks {
@@ -55,7 +55,7 @@ impl Scenario {
         self
     }
 
-    /// As another release; what a new installation of it has or lacks is set along.
+    /// Sets another release, and the features of a new installation of it.
     #[must_use]
     pub fn version(mut self, version: Version) -> Self {
         self.version = version;
@@ -64,14 +64,14 @@ impl Scenario {
         self
     }
 
-    /// With other knobs.
+    /// Changes the knobs.
     #[must_use]
     pub fn tuned(mut self, tune: impl FnOnce(&mut Knobs)) -> Self {
         tune(&mut self.knobs);
         self
     }
 
-    /// With another world.
+    /// Changes the world.
     #[must_use]
     pub fn edited(mut self, edit: impl FnOnce(&mut World)) -> Self {
         edit(&mut self.world);

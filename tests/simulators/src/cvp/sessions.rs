@@ -1,15 +1,15 @@
 use std::collections::HashMap;
 
-/// Who is logged in.
+/// The open sessions.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
-    /// Requests each session is still good for.
+    /// Remaining requests of each session.
     open: HashMap<String, Option<u32>>,
     logins: usize,
 }
 
 impl Sessions {
-    /// Begins a session that is over after so many requests.
+    /// Opens a session that expires after this number of requests.
     pub(crate) fn begin(&mut self, requests: Option<u32>) -> String {
         self.logins += 1;
         let id = format!(
@@ -21,7 +21,7 @@ impl Sessions {
         id
     }
 
-    /// Whether the session is open; uses up one of its requests.
+    /// Whether the session is open. Uses up one of its requests.
     pub(crate) fn admit(&mut self, id: &str) -> bool {
         match self.open.get_mut(id) {
             None => false,

@@ -16,12 +16,12 @@ use super::serve::{Certificates, Node, NodeMode, Shared, accept};
 use super::state::{Accounts, State};
 use super::world::{TaskStatus, World};
 
-/// Where it listens, and who may come in.
+/// Addresses and credentials of the simulator.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Address of the first node; port 0 chooses a free one.
     pub listen: SocketAddr,
-    /// How many nodes; each has the address after the one before, and all have the same port.
+    /// Number of nodes. Their addresses are consecutive, and all have the same port.
     pub nodes: u8,
     pub username: String,
     pub password: String,
@@ -42,10 +42,10 @@ impl Default for Options {
     }
 }
 
-/// Why it did not start.
+/// The reason why the simulator did not start.
 #[derive(Debug, Error)]
 pub enum StartError {
-    #[error("cannot listen on {address}; choose another address, or end what uses it")]
+    #[error("cannot listen on {address}; choose another address, or stop the program that uses it")]
     Listen {
         address: SocketAddr,
         #[source]
@@ -57,7 +57,7 @@ pub enum StartError {
     Tls(#[from] rustls::Error),
 }
 
-/// A CloudVision that runs until it is dropped. What it shows and what can be changed is the same for all its nodes.
+/// A simulated CloudVision that runs until it is dropped. All nodes share its state.
 #[derive(Debug)]
 pub struct CvpSimulator {
     shared: Arc<Shared>,
@@ -70,7 +70,7 @@ impl CvpSimulator {
     /// Starts all nodes, in the Tokio runtime of the caller.
     ///
     /// # Errors
-    /// An address is taken or not ours.
+    /// An address is in use or does not belong to this machine.
     pub async fn start(scenario: Scenario, options: Options) -> Result<Self, StartError> {
         let listeners = listen(&options).await?;
         let ips: Vec<IpAddr> = listeners.iter().map(|(address, _)| address.ip()).collect();
@@ -100,17 +100,17 @@ impl CvpSimulator {
         })
     }
 
-    /// The certificate of the authority that signed the nodes' one.
+    /// The certificate of the authority that signed the certificate of the nodes, in PEM.
     pub fn ca_pem(&self) -> &str {
         &self.ca_pem
     }
 
-    /// Where the nodes listen, or would if they were up.
+    /// The addresses of all nodes, including nodes that are down.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.with_nodes(|nodes| nodes.iter().map(|node| node.address).collect())
     }
 
-    /// The address of a node as the begin of a URL.
+    /// The base URL of a node.
     ///
     /// # Panics
     /// There is no such node.
@@ -118,31 +118,31 @@ impl CvpSimulator {
         format!("https://{}", self.addresses()[node])
     }
 
-    /// Looks at the world, or changes it.
+    /// Reads or changes the world.
     pub fn edit<R>(&self, edit: impl FnOnce(&mut World) -> R) -> R {
         let mut state = self.shared.state();
         state.settle();
         edit(&mut state.world)
     }
 
-    /// Turns knobs.
+    /// Changes knobs.
     pub fn tune(&self, tune: impl FnOnce(&mut Knobs)) {
         tune(&mut self.shared.state().knobs);
     }
 
-    /// Breaks requests to come. Of several injections that fit one request, the first is the one that happens.
+    /// Breaks later requests. Of several injections that match a request, the first one applies.
     pub fn inject(&self, injection: Injection) {
         self.shared.state().faults.inject(injection);
     }
 
-    /// Takes all injections back.
+    /// Removes all injections.
     pub fn heal(&self) {
         self.shared.state().faults.clear();
     }
 
     /// Changes the world once, right after the nth request from now to this endpoint about this task (id) or device (MAC
-    /// address); about anything if `None`. The answer to that request still shows the world as it was. Requests that are
-    /// not done do not count: for want of a session, or by a fault.
+    /// address); about anything if `None`. The response to that request still shows the world before the change. Requests
+    /// without a session, and requests that a fault prevents, do not count.
     pub fn after(
         &self,
         endpoint: Endpoint,
@@ -156,57 +156,57 @@ impl CvpSimulator {
             .add(endpoint, subject, nth, Box::new(action));
     }
 
-    /// How many such changes are still to happen.
+    /// Number of such changes that have not happened yet.
     pub fn changes_to_come(&self) -> usize {
         self.shared.state().hooks.waiting()
     }
 
-    /// Stops requests to this endpoint about this task or device (about anything if `None`) before they are done.
+    /// Stops requests to this endpoint about this task or device (about anything if `None`) before they are executed.
     pub fn hold(&self, endpoint: Endpoint, subject: Option<&str>) -> Hold {
         self.shared.state().holds.add(endpoint, subject)
     }
 
-    /// Ends all sessions, without telling anyone.
+    /// Ends all sessions. Clients notice it at their next request.
     pub fn expire_sessions(&self) {
         self.shared.state().sessions.expire_all();
     }
 
-    /// How often somebody logged in.
+    /// Number of logins.
     pub fn logins(&self) -> usize {
         self.shared.state().sessions.logins()
     }
 
-    /// How many sessions are open.
+    /// Number of open sessions.
     pub fn open_sessions(&self) -> usize {
         self.shared.state().sessions.open()
     }
 
-    /// The requests so far, the oldest first.
+    /// The requests so far, oldest first.
     pub fn requests(&self) -> Vec<Logged> {
         self.shared.state().log.entries()
     }
 
-    /// How often an endpoint was asked.
+    /// Number of requests to an endpoint.
     pub fn count(&self, endpoint: Endpoint) -> usize {
         self.counts().get(&endpoint).copied().unwrap_or_default()
     }
 
-    /// How often each endpoint was asked.
+    /// Number of requests to each endpoint.
     pub fn counts(&self) -> BTreeMap<Endpoint, usize> {
         self.shared.state().log.counts()
     }
 
-    /// How many requests were under way at once, at most.
+    /// Maximum number of concurrent requests.
     pub fn peak_concurrency(&self) -> usize {
         self.shared.state().log.peak()
     }
 
-    /// How many connections were made.
+    /// Number of connections.
     pub fn connections(&self) -> usize {
         self.shared.state().connections
     }
 
-    /// Begins to count and to remember requests anew.
+    /// Forgets all requests and counts.
     pub fn forget_requests(&self) {
         self.shared.state().log.forget();
     }
@@ -216,12 +216,12 @@ impl CvpSimulator {
         self.shared.state().cancelled.clone()
     }
 
-    /// Where a task is now.
+    /// The current status of a task.
     pub fn task_status(&self, id: &str) -> Option<TaskStatus> {
         self.edit(|world| world.task(id).map(|task| task.status))
     }
 
-    /// Lets a node behave otherwise.
+    /// Changes the behaviour of a node.
     ///
     /// # Panics
     /// There is no such node.
@@ -237,15 +237,15 @@ impl CvpSimulator {
         let listening = self.with_nodes(|nodes| nodes[node].listening.take());
         if let Some(listening) = listening {
             listening.abort();
-            // That it was cut off is what was wanted.
+            // The cancellation of the task is expected.
             let _ = listening.await;
         }
     }
 
-    /// Lets a node listen again.
+    /// Starts the listener of a node again.
     ///
     /// # Errors
-    /// Its address was taken meanwhile.
+    /// Its address is in use meanwhile.
     ///
     /// # Panics
     /// There is no such node.
@@ -265,7 +265,7 @@ impl CvpSimulator {
 
 type Listeners = Vec<(SocketAddr, TcpListener)>;
 
-/// How often a port is tried that is free on the first address but not on all.
+/// Number of attempts to find a port that is free on all addresses.
 const PORTS_TRIED: usize = 16;
 
 async fn listen(options: &Options) -> Result<Listeners, StartError> {

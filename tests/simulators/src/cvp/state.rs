@@ -14,7 +14,7 @@ use super::sessions::Sessions;
 use super::version::Version;
 use super::world::World;
 
-/// Everything the nodes share, behind one lock.
+/// The state that all nodes share, behind one lock.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) world: World,
@@ -29,11 +29,11 @@ pub(crate) struct State {
     /// Ids of tasks whose cancellation was triggered, in that order.
     pub(crate) cancelled: Vec<String>,
     pub(crate) connections: usize,
-    /// How each node behaves.
+    /// The behaviour of each node.
     pub(crate) modes: Vec<NodeMode>,
 }
 
-/// Who may come in.
+/// The accepted credentials.
 #[derive(Clone, Debug)]
 pub(crate) struct Accounts {
     pub(crate) username: String,
@@ -59,12 +59,12 @@ impl State {
         }
     }
 
-    /// Lets happen what is due.
+    /// Applies everything that is due.
     pub(crate) fn settle(&mut self) {
         self.world.settle(Instant::now(), &self.knobs);
     }
 
-    /// Does what is asked, if it may and can be; then what waited for it.
+    /// Executes a request if it is authorized and possible, then the changes that are due after it.
     pub(crate) fn answer(&mut self, call: &Call) -> SimulatedResponse {
         self.settle();
         if call.endpoint != Endpoint::Login && !self.is_authenticated(call) {

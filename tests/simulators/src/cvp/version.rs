@@ -1,16 +1,16 @@
 use std::fmt;
 
-/// Which CloudVision it is. Releases differ in what they serve and in how they refuse.
+/// The release of CloudVision. Releases differ in their endpoints and in their errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
     /// On-premises: year, release, patch.
     OnPremises(u16, u8, u8),
-    /// CVaaS, which knows tokens only.
+    /// CVaaS, which accepts only tokens.
     Cvaas,
 }
 
 impl Version {
-    /// The release of the seed.
+    /// The release of the article.
     pub const SEED: Self = Self::OnPremises(2022, 2, 4);
 
     fn since(self, year: u16, release: u8) -> bool {

@@ -9,7 +9,7 @@ fn seed_with_change_control() -> Scenario {
 }
 
 #[tokio::test]
-async fn a_task_in_a_change_control_need_not_say_so() -> Result<()> {
+async fn a_task_in_a_change_control_may_not_name_it() -> Result<()> {
     let simulator = start(seed_with_change_control()).await?;
     let client = Client::logged_in(&simulator).await?;
     let task = client.task("1811").await?;

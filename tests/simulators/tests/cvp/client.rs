@@ -1,4 +1,4 @@
-//! A client with no opinion about what is answered.
+//! A client that returns responses without interpreting them.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use reqwest::header::HeaderMap;
 use reqwest::{Certificate, Method};
 use serde_json::{Value, json};
 
-/// How long any wait may take.
+/// Timeout of waits.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Longer than any test.
+/// A duration longer than any test.
 pub(crate) const LONG: Duration = Duration::from_hours(1);
 
 pub(crate) const CHECK: &str = "/web/provisioning/checkCompliance.do";
@@ -45,12 +45,12 @@ pub(crate) struct Reply {
 }
 
 impl Client {
-    /// One that trusts the simulator's authority and nobody else, and is not logged in.
+    /// A client that trusts only the simulator's authority and is not logged in.
     pub(crate) fn new(simulator: &CvpSimulator, node: usize) -> Result<Self> {
-        // Done already where another test of this process was first.
+        // Fails if another test of this process has installed the provider already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let ca = Certificate::from_pem(simulator.ca_pem().as_bytes())?;
-        #[expect(clippy::disallowed_methods, reason = "a client of this test alone")]
+        #[expect(clippy::disallowed_methods, reason = "a client of this test only")]
         let http = reqwest::Client::builder()
             .tls_certs_only([ca])
             .no_proxy()
@@ -70,7 +70,7 @@ impl Client {
         client.with("app_session_id", &session)
     }
 
-    /// Sends this header from now on.
+    /// Adds this header to all later requests.
     pub(crate) fn with(mut self, name: &'static str, value: &str) -> Result<Self> {
         self.headers.insert(name, value.parse()?);
         Ok(self)

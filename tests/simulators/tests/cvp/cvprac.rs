@@ -1,4 +1,4 @@
-//! Arista's own client for Python, and the script of the article on empty tasks, unchanged but for the indentation it lost.
+//! Arista's own Python client, and the script of the article on empty tasks, unchanged except for restored indentation.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ const CLIENT: &str = "cvprac==2.3.0";
 const SCRIPT: &str = "seed.py";
 const OUTPUT: &str = include_str!("seed.txt");
 
-/// A Python with the client, made once: the tests of this process want it at the same time.
+/// A Python with the client, made once because the tests of this process need it at the same time.
 fn python() -> Result<PathBuf> {
     static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let python = PYTHON.get_or_init(|| {
@@ -28,7 +28,7 @@ fn python() -> Result<PathBuf> {
     python.clone().map_err(Error::msg)
 }
 
-/// Runs a script of this folder as the operator of the article does, and returns what it printed.
+/// Runs a script of this folder as the operator of the article does, and returns its output.
 async fn run(script: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<String> {
     let mut command = Command::new(tokio::task::spawn_blocking(python).await??);
     command
@@ -48,8 +48,8 @@ async fn run(script: &str, arguments: &[&str], environment: &[(&str, &str)]) -> 
     String::from_utf8(output.stdout).context("the script prints text")
 }
 
-/// Runs a function of the witness, which verifies the simulator's certificate, and returns what it returned.
-async fn metrics_guard(simulator: &CvpSimulator, function: &str) -> Result<Value> {
+/// Runs a function of `cvprac_check.py`, which verifies the simulator's certificate, and returns its result.
+async fn cvprac(simulator: &CvpSimulator, function: &str) -> Result<Value> {
     let folder = tempfile::tempdir()?;
     let ca = folder.path().join("ca.pem");
     std::fs::write(&ca, simulator.ca_pem())?;
@@ -73,12 +73,12 @@ async fn metrics_guard(simulator: &CvpSimulator, function: &str) -> Result<Value
     let environment = environment
         .each_ref()
         .map(|(name, value)| (*name, value.as_str()));
-    let printed = run("witness.py", &[function], &environment).await?;
+    let printed = run("cvprac_check.py", &[function], &environment).await?;
     serde_json::from_str(&printed).with_context(|| printed.clone())
 }
 
-/// A simulator on the one port the script knows, at a loopback address no other test run has; `None`, and a word on why,
-/// where it cannot be had.
+/// A simulator on the only port of the script, at a loopback address that no other test run uses. Returns `None` and prints the
+/// reason where that is not possible.
 async fn on_port_443(scenario: Scenario) -> Result<Option<(CvpSimulator, Options)>> {
     let [.., high, low] = std::process::id().to_be_bytes();
     let options = Options {
@@ -145,7 +145,7 @@ async fn cvprac_reads_inventory_change_controls_and_diffs() -> Result<()> {
         world.attach("1784", "cc2");
     });
     let simulator = start(changing).await?;
-    let seen = metrics_guard(&simulator, "look").await?;
+    let seen = cvprac(&simulator, "read").await?;
     let expected = json!({
         "version": "2022.2.4",
         "inventory": 14,
@@ -169,7 +169,7 @@ async fn cvprac_reads_inventory_change_controls_and_diffs() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn cvprac_notes_executes_cancels_and_logs_out() -> Result<()> {
     let simulator = start(Scenario::seed()).await?;
-    let seen = metrics_guard(&simulator, "work").await?;
+    let seen = cvprac(&simulator, "work").await?;
     assert_eq!(seen, json!(["seen", "Cancelled", "ACTIVE", true]));
     assert_eq!(simulator.task_status("1788"), Some(TaskStatus::Completed));
     assert_eq!(simulator.open_sessions(), 0);
@@ -180,7 +180,7 @@ async fn cvprac_notes_executes_cancels_and_logs_out() -> Result<()> {
 async fn cvprac_logs_in_again_when_its_session_ends() -> Result<()> {
     let short = Scenario::seed().tuned(|knobs| knobs.session_requests = Some(3));
     let simulator = start(short).await?;
-    assert_eq!(metrics_guard(&simulator, "poll").await?, json!(vec![14; 10]));
+    assert_eq!(cvprac(&simulator, "poll").await?, json!(vec![14; 10]));
     assert_eq!(simulator.logins(), 4);
     Ok(())
 }
@@ -193,7 +193,7 @@ async fn cvprac_takes_the_next_node_where_one_is_down() -> Result<()> {
     };
     let simulator = CvpSimulator::start(Scenario::seed(), options).await?;
     simulator.take_down(0).await;
-    assert_eq!(metrics_guard(&simulator, "poll").await?, json!(vec![14; 10]));
+    assert_eq!(cvprac(&simulator, "poll").await?, json!(vec![14; 10]));
     assert!(simulator.requests().iter().all(|request| request.node == 1));
     Ok(())
 }
@@ -201,9 +201,9 @@ async fn cvprac_takes_the_next_node_where_one_is_down() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn cvprac_comes_in_with_a_token_here_and_at_cvaas() -> Result<()> {
     let simulator = start(Scenario::seed()).await?;
-    assert_eq!(metrics_guard(&simulator, "token").await?, json!([14, "2022.2.4"]));
+    assert_eq!(cvprac(&simulator, "token").await?, json!([14, "2022.2.4"]));
     let simulator = start(Scenario::seed().version(Version::Cvaas)).await?;
-    assert_eq!(metrics_guard(&simulator, "cvaas").await?, json!([14, "cvaas"]));
+    assert_eq!(cvprac(&simulator, "cvaas").await?, json!([14, "cvaas"]));
     assert_eq!((simulator.logins(), simulator.count(Endpoint::Probe)), (0, 1));
     Ok(())
 }
@@ -216,7 +216,7 @@ async fn faults_do_to_cvprac_what_the_real_ones_do() -> Result<()> {
     simulator.inject(Injection::new(Endpoint::Cancel, Fault::NestedErrorCode));
     simulator.inject(Injection::new(Endpoint::Note, Fault::RateLimited(Some(1))));
     simulator.inject(Injection::new(Endpoint::Execute, Fault::LoggedOut));
-    let seen = metrics_guard(&simulator, "suffer").await?;
+    let seen = cvprac(&simulator, "suffer").await?;
     let expected = json!([
         null,
         "JSONDecodeError",

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::client::{Client, EMPTY, FULL, PATIENCE, PENDING, start};
 
-/// Long enough to be told from none, short enough for a test.
+/// Long enough to be measured, short enough for a test.
 const DELAY: Duration = Duration::from_millis(200);
 
 async fn seed() -> Result<(CvpSimulator, Client)> {
@@ -64,7 +64,7 @@ async fn refusals_answer_and_do_nothing() -> Result<()> {
 }
 
 #[tokio::test]
-async fn answers_are_cut_emptied_and_lost_after_the_deed() -> Result<()> {
+async fn responses_are_truncated_emptied_and_lost_after_the_execution() -> Result<()> {
     let (simulator, client) = seed().await?;
     simulator.inject(Injection::new(Endpoint::Cancel, Fault::Truncated).about("1811"));
     simulator.inject(Injection::new(Endpoint::Cancel, Fault::Empty).about("1810"));
@@ -106,7 +106,7 @@ async fn a_hanging_request_waits_for_its_client_to_give_up() -> Result<()> {
     );
     let hanging = tokio::time::timeout(DELAY, client.check(EMPTY)).await;
     assert!(hanging.is_err(), "{hanging:?}");
-    // Others go on meanwhile, and so does it afterwards.
+    // Other requests are answered meanwhile, and this endpoint afterwards.
     assert_eq!(client.check(FULL).await?["complianceCode"], "0001");
     assert_eq!(client.check(EMPTY).await?["complianceCode"], "0000");
     Ok(())
@@ -125,7 +125,7 @@ async fn requests_and_answers_are_delayed() -> Result<()> {
     assert!(timed(&client).await? >= DELAY);
     simulator.tune(|knobs| knobs.latency = Duration::ZERO);
 
-    // Done at once, answered later: a client that does not wait cannot know.
+    // Executed at once, answered later: a client that does not wait cannot know.
     let late = Fault::DelayAnswer(PATIENCE);
     simulator.inject(Injection::new(Endpoint::Cancel, late));
     assert!(tokio::time::timeout(DELAY, client.cancel("1811")).await.is_err());

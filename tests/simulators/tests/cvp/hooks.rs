@@ -1,4 +1,4 @@
-//! What happens between two requests of a client.
+//! Changes of the world between two requests of a client.
 
 use anyhow::Result;
 use lockstep_simulators::cvp::{Endpoint, Fault, Injection, Scenario, TaskStatus};
@@ -20,7 +20,7 @@ async fn somebody_executes_a_task_between_its_check_and_its_cancellation() -> Re
         "Pending"
     );
     let second = client.check(EMPTY).await?;
-    // The check still shows the task as pending: this is the race.
+    // The check still shows the task as pending: the race under test.
     assert_eq!(second["taskIdList"][0]["workOrderId"], "1811");
     let task = client.task("1811").await?;
     assert_eq!(task["workOrderUserDefinedStatus"], "Configlet Push In Progress");

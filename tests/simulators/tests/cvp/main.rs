@@ -1,4 +1,4 @@
-//! The simulated CloudVision as its clients see it.
+//! Tests of the simulated CloudVision by clients.
 
 mod change_controls;
 mod client;

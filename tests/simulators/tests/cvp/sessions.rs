@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::client::{Client, PENDING, start};
 
 #[tokio::test]
-async fn nobody_comes_in_without_a_session() -> Result<()> {
+async fn requests_without_a_session_are_refused() -> Result<()> {
     let simulator = start(Scenario::seed()).await?;
     let client = Client::new(&simulator, 0)?;
     assert_eq!(client.get(PENDING).await?.status, 401);
@@ -126,7 +126,7 @@ async fn basic_authentication_works_below_the_other_prefix_alone() -> Result<()>
 }
 
 #[tokio::test]
-async fn the_log_knows_everything_but_passwords() -> Result<()> {
+async fn the_log_records_everything_except_passwords() -> Result<()> {
     let simulator = start(Scenario::seed()).await?;
     let client = Client::logged_in(&simulator).await?;
     client.cancel("1811").await?;

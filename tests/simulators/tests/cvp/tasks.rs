@@ -24,7 +24,7 @@ async fn the_list_is_filtered_by_a_text_anywhere_in_the_row() -> Result<()> {
     simulator.edit(|world| world.task_mut("1810").status = TaskStatus::Cancelled);
 
     assert_eq!(client.list(&list("pending", 0, 0)).await?.len(), 13);
-    // The task that is cancelled is still active by another field.
+    // A cancelled task still has `active` in another field.
     assert_eq!(client.list(&list("ACTIVE", 0, 0)).await?.len(), 14);
     assert_eq!(ids(&client.list(&list("Cancelled", 0, 0)).await?), ["1810"]);
     assert_eq!(client.list(&list("", 0, 0)).await?.len(), 14);
@@ -61,7 +61,7 @@ async fn a_cancelled_task_is_pending_for_a_while_and_active_for_ever() -> Result
         (&task["workOrderUserDefinedStatus"], &task["currentTaskName"]),
         (&json!("Pending"), &json!("Submit"))
     );
-    // Asked for again, it is still the same cancellation.
+    // A repeated request does not start another cancellation.
     client.cancel("1811").await?;
 
     simulator.tune(|knobs| knobs.cancel_delay = Duration::ZERO);

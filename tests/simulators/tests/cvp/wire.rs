@@ -65,7 +65,7 @@ async fn one_connection_serves_many_requests_bodies_on_get_and_null() -> Result<
         "GET /web/task/getTasks.do HTTP/1.1\r\nHost: cvp\r\n\r\n",
     )
     .await?;
-    // By this phrase old clients know that they are logged out.
+    // Old clients detect an ended session by this phrase.
     assert!(head.starts_with("HTTP/1.1 401 Unauthorized\r\n"), "{head}");
 
     let with_body = format!(

@@ -14,44 +14,44 @@ use lockstep_telemetry::Scrape;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::away;
+use super::unavailable;
 use lockstep_store::Schema;
 
-/// How many may ask at once.
+/// Requests in flight at once; more are answered 429.
 const PROBE_LIMIT: usize = 64;
-/// How long an answer may take.
+/// The most time for one request, and for its header to arrive.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// How long requests under way may go on after the end.
+/// How long requests in flight may continue after the listener was stopped.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The HTTP server of a worker: `/healthz`, `/readyz` and `/metrics`, nothing else.
 #[derive(Clone, Debug)]
 pub struct Listener {
-    /// Takes and publishes the worker's messages.
+    /// The worker's bus: not ready while it neither consumes nor publishes.
     pub bus: Arc<dyn Bus>,
-    /// Keeps what the worker remembers.
+    /// The worker's store: not ready while it does not answer a ping.
     pub schema: Arc<dyn Schema>,
-    /// Shows metrics.
+    /// Renders `/metrics`.
     pub scrape: Scrape,
-    /// Whether the worker was told to stop.
+    /// Cancelled when the worker begins to stop: it is not ready from then on.
     pub stop: CancellationToken,
 }
 
 impl Listener {
     /// The routes.
     pub fn router(&self) -> Router {
-        let keeper = ConcurrencyLimiter::new("worker", PROBE_LIMIT, TIMEOUT);
+        let limiter = ConcurrencyLimiter::new("worker", PROBE_LIMIT, TIMEOUT);
         let router = Router::new()
             .route("/healthz", get(async || Readiness::alive()))
             .route("/readyz", get(ready));
         with_metrics(router, Some(self.scrape.clone()))
             .fallback(unknown_path)
             .method_not_allowed_fallback(wrong_method)
-            .layer(from_fn_with_state(keeper, admit))
+            .layer(from_fn_with_state(limiter, admit))
             .with_state(Arc::new(self.clone()))
     }
 
-    /// Answers until `end` is cancelled: later than the worker's own stop, so that it can be seen how it ends its work.
+    /// Serves until `end` is cancelled. Cancel it after the worker has stopped, so that its shutdown can be observed.
     pub async fn serve(self, listener: TcpListener, end: CancellationToken) {
         let limits = ServeLimits {
             header_read: TIMEOUT,
@@ -62,13 +62,13 @@ impl Listener {
     }
 }
 
-/// The store answers, the broker gives and takes messages, and the worker was not told to stop.
+/// Answers 200 while the store answers, the broker delivers and takes messages, and the worker is not stopping.
 async fn ready(State(listener): State<Arc<Listener>>) -> Readiness {
-    let mut away = away(&*listener.bus, &*listener.schema).await;
+    let mut unavailable = unavailable(&*listener.bus, &*listener.schema).await;
     if listener.stop.is_cancelled() {
-        away.push("worker");
+        unavailable.push("worker");
     }
-    Readiness::unless(away)
+    Readiness::unless(unavailable)
 }
 
 async fn wrong_method(method: Method, uri: Uri) -> ProblemResponse {

@@ -1,13 +1,14 @@
-//! Whether a process can do its work, and how it is doing: for load balancers, supervisors and Prometheus.
+//! Reports liveness, readiness and metrics of a process to load balancers, supervisors and Prometheus.
 //!
-//! - `/healthz` answers while the process does. It says nothing about others: nobody heals a broker by killing a worker.
-//! - `/readyz` says what is away; a process with its broker or its store away is not ready, and works on by itself later.
-//! - `/metrics` shows what was counted, and how things are.
+//! - `/healthz` answers 200 as long as the process can answer. It ignores broker and store: restarting a worker repairs
+//!   neither.
+//! - `/readyz` answers 503 and names what is unavailable. The process continues by itself when broker and store are back.
+//! - `/metrics` has the counters of the process and samples of its broker and store.
 
-mod away;
 mod listener;
 mod sampler;
+mod unavailable;
 
-pub(crate) use away::away;
 pub use listener::Listener;
 pub use sampler::{ProcessSampler, StoreProbe};
+pub(crate) use unavailable::unavailable;

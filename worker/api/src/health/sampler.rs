@@ -9,21 +9,22 @@ use lockstep_telemetry::{BrokerSample, DevicesSample, FleetSample, Pool, Sample,
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-use super::away::PING_TIMEOUT;
+use super::unavailable::PING_TIMEOUT;
 use lockstep_clock::Clock;
 use lockstep_store::{Schema, Stats, StoreError, Summary};
 
-/// For how long an answer of the store counts.
+/// How long an answer of the store is reused.
 const FRESH: Duration = Duration::from_secs(10);
 /// How long the store may take to summarize the fleet.
 const SUMMARY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What the store is asked for.
+/// How the store of a process is sampled.
 #[derive(Clone, Debug)]
 pub enum StoreProbe {
-    /// A sign of life.
+    /// By a ping: whether it answers.
     Ping(Arc<dyn Schema>, Arc<dyn Stats>),
-    /// The numbers of the fleet, which is a sign of life too. For one process, not for each worker.
+    /// By a summary of the fleet, which shows that it answers too. A summary reads all devices: let one process do it, not
+    /// each worker.
     Fleet(Arc<dyn Stats>, Arc<dyn Clock>),
 }
 
@@ -32,25 +33,24 @@ pub enum StoreProbe {
 pub struct ProcessSampler {
     bus: Arc<dyn Bus>,
     store: Option<StoreProbe>,
-    /// What the store said last. Held while it is asked: others wait for the same answer instead of asking too.
-    known: Mutex<Option<Known>>,
+    /// The last answer of the store. Locked during a query, so that concurrent scrapes wait for one answer.
+    cached: Mutex<Option<Cached>>,
 }
 
-/// What the store said, and when.
 #[derive(Debug)]
-struct Known {
+struct Cached {
     at: Instant,
     up: bool,
     summary: Option<Summary>,
 }
 
 impl ProcessSampler {
-    /// Of a process with this bus, and a store or none.
+    /// Samples this bus, and the store where the process has one.
     pub fn new(bus: Arc<dyn Bus>, store: Option<StoreProbe>) -> Self {
         Self {
             bus,
             store,
-            known: Mutex::new(None),
+            cached: Mutex::new(None),
         }
     }
 
@@ -84,25 +84,25 @@ impl Sampler for ProcessSampler {
                 ..Sample::default()
             };
         };
-        let mut known = self.known.lock().await;
-        let old = known.take().filter(|known| known.at.elapsed() < FRESH);
-        let known = known.insert(match old {
-            Some(known) => known,
-            None => store.ask().await,
+        let mut cached = self.cached.lock().await;
+        let fresh = cached.take().filter(|answer| answer.at.elapsed() < FRESH);
+        let answer = cached.insert(match fresh {
+            Some(answer) => answer,
+            None => store.query().await,
         });
         Sample {
             broker,
             store: Some(StoreSample {
-                up: known.up,
+                up: answer.up,
                 sessions: Some(store.sessions()),
             }),
-            fleet: known.summary.as_ref().and_then(|summary| store.fleet(summary)),
+            fleet: answer.summary.as_ref().and_then(|summary| store.fleet(summary)),
         }
     }
 }
 
 impl StoreProbe {
-    async fn ask(&self) -> Known {
+    async fn query(&self) -> Cached {
         let answer = match self {
             Self::Ping(schema, _) => timeout(PING_TIMEOUT, schema.ping())
                 .await
@@ -119,7 +119,7 @@ impl StoreProbe {
             );
         }
         let answer = answer.and_then(Result::ok);
-        Known {
+        Cached {
             at: Instant::now(),
             up: answer.is_some(),
             summary: answer.flatten(),
@@ -151,7 +151,7 @@ fn fleet(summary: &Summary, now: Timestamp) -> FleetSample {
         .iter()
         .find(|devices| devices.state == DeviceState::Managed);
     let oldest = managed.and_then(|managed| managed.since).map(|since| {
-        // A flag set by a worker whose clock is ahead is not older than nothing.
+        // A worker whose clock is ahead may have set the flag in the future.
         let age = now.duration_since(since).max(SignedDuration::ZERO);
         age.unsigned_abs()
     });

@@ -6,10 +6,10 @@ use axum::extract::{Path, State};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use lockstep_http::{Operator, ProblemResponse};
+use lockstep_protocol::DeadLetterState;
 use lockstep_protocol::bounds::MAX_LABEL;
 use lockstep_protocol::rest::{
-    DeadLetterCounts, DeadLetterDetail, DeadLetterGroup, DeadLetterPage, DeadLetterProperties,
-    DeadLetterState, DeadLetterView,
+    DeadLetterCounts, DeadLetterDetail, DeadLetterGroup, DeadLetterPage, DeadLetterView,
 };
 
 use super::parameters::{self, Parameters};
@@ -17,16 +17,13 @@ use super::problem;
 use crate::console::Shared;
 use lockstep_store::{
     DeadLetter, DeadLetterCountQuery, DeadLetterGroupCount, DeadLetterQuery, DeadLetterSummary,
-    DeadLetterTotals, MessageProperties,
+    DeadLetterTotals,
 };
 
-const LIMIT: u32 = 100;
-const MOST: u32 = 1000;
-
-/// More kinds than anybody reads; the total counts all of them.
+/// The most groups in an answer. The total counts the dead letters of all groups.
 const GROUPS: u32 = 200;
 
-/// `GET /v1/dead`: one page of the dead letters that fit, the newest first.
+/// `GET /v1/dead`: one page of the matching dead letters, newest first.
 pub(crate) async fn list(
     _operator: Operator,
     State(shared): State<Arc<Shared>>,
@@ -34,25 +31,25 @@ pub(crate) async fn list(
 ) -> Result<Json<DeadLetterPage>, ProblemResponse> {
     let query = query(parameters)?;
     let limit = query.limit as usize;
-    // One more than asked for tells whether there is a next page.
-    let probe = DeadLetterQuery {
+    // One more than requested shows whether there is a next page.
+    let one_more = DeadLetterQuery {
         limit: query.limit + 1,
         ..query
     };
-    let mut heads = shared
+    let mut summaries = shared
         .context
         .dead_letters
-        .dead_letters(&probe)
+        .dead_letters(&one_more)
         .await
-        .map_err(problem::of_store)?;
-    let more = heads.len() > limit;
-    heads.truncate(limit);
-    let next = heads.last().filter(|_| more).map(|head| head.number);
-    let dead_letters = heads.into_iter().map(view).collect();
+        .map_err(problem::store_error)?;
+    let more = summaries.len() > limit;
+    summaries.truncate(limit);
+    let next = summaries.last().filter(|_| more).map(|summary| summary.number);
+    let dead_letters = summaries.into_iter().map(view).collect();
     Ok(Json(DeadLetterPage { dead_letters, next }))
 }
 
-/// `GET /v1/dead/counts`: how many of which kind nobody settled yet.
+/// `GET /v1/dead/counts`: the number of unsettled dead letters for each lane, type and code.
 pub(crate) async fn counts(
     _operator: Operator,
     State(shared): State<Arc<Shared>>,
@@ -74,12 +71,12 @@ pub(crate) async fn counts(
         .dead_letters
         .dead_letter_totals(&query)
         .await
-        .map_err(problem::of_store)?;
-    let told: u64 = groups.iter().map(|group| group.count).sum();
+        .map_err(problem::store_error)?;
+    let listed: u64 = groups.iter().map(|group| group.count).sum();
     Ok(Json(DeadLetterCounts {
         newest,
         total,
-        truncated: told < total,
+        truncated: listed < total,
         groups: groups.into_iter().map(group).collect(),
     }))
 }
@@ -93,8 +90,8 @@ pub(crate) async fn show(
     let Path(text) = number.map_err(|error| parameters::invalid(error.body_text()))?;
     let unknown = || {
         let detail =
-            format!("no dead letter has the number {text:?}; settled ones are kept for a while only");
-        ProblemResponse::not_found("unknown-dead-letter", "there is no such dead letter", detail)
+            format!("no dead letter has the number {text:?}; settled ones are deleted after a while");
+        ProblemResponse::not_found("unknown-dead-letter", "the dead letter does not exist", detail)
     };
     let number: u64 = text.parse().map_err(|_| unknown())?;
     let dead_letter = shared
@@ -102,7 +99,7 @@ pub(crate) async fn show(
         .dead_letters
         .dead_letter(number)
         .await
-        .map_err(problem::of_store)?;
+        .map_err(problem::store_error)?;
     dead_letter
         .map(|dead_letter| Json(detail(dead_letter)))
         .ok_or_else(unknown)
@@ -112,9 +109,10 @@ fn query(mut parameters: Parameters) -> Result<DeadLetterQuery, ProblemResponse>
     let state = match parameters.text("state")?.as_deref() {
         None => Some(DeadLetterState::Dead),
         Some("all") => None,
-        Some(word) => Some(word.parse().map_err(|error| {
-            parameters::invalid(format!("parameter \"state\": {error}, or all for every state"))
-        })?),
+        Some(word) => Some(
+            word.parse()
+                .map_err(|error| parameters::invalid(format!("parameter \"state\": {error}, all")))?,
+        ),
     };
     let query = DeadLetterQuery {
         state,
@@ -122,31 +120,24 @@ fn query(mut parameters: Parameters) -> Result<DeadLetterQuery, ProblemResponse>
         lane: parameters.value("lane")?,
         kind: kind(&mut parameters)?,
         before: parameters.value("before")?,
-        limit: parameters.value("limit")?.unwrap_or(LIMIT),
+        limit: parameters.limit()?,
     };
     parameters.finish("state, code, lane, type, before, limit")?;
-    if !(1..=MOST).contains(&query.limit) {
-        let detail = format!(
-            "parameter \"limit\" is {}, it must be from 1 to {MOST}",
-            query.limit
-        );
-        return Err(parameters::invalid(detail));
-    }
     Ok(query)
 }
 
-/// Any code that may be, since a newer worker may know more of them.
+/// A text of the form of a code: a newer worker may write codes that this program does not know.
 fn code(parameters: &mut Parameters) -> Result<Option<String>, ProblemResponse> {
-    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let is_code = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     match parameters.text("code")? {
-        Some(text) if !text.chars().all(fits) => Err(parameters::invalid(format!(
-            "parameter \"code\": {text:?} is no code; they are like unknown-device"
+        Some(text) if !text.chars().all(is_code) => Err(parameters::invalid(format!(
+            "parameter \"code\": {text:?} is not a code; a code has lower-case letters, digits and hyphens, such as unknown-device"
         ))),
         code => Ok(code),
     }
 }
 
-/// Any type that may be: senders claim what they like.
+/// Any type, known or not: it is what the sender wrote.
 fn kind(parameters: &mut Parameters) -> Result<Option<String>, ProblemResponse> {
     match parameters.text("type")? {
         Some(text) if text.chars().count() > MAX_LABEL || text.contains(char::is_control) => {
@@ -167,26 +158,26 @@ fn group(group: DeadLetterGroupCount) -> DeadLetterGroup {
     }
 }
 
-fn view(head: DeadLetterSummary) -> DeadLetterView {
+fn view(summary: DeadLetterSummary) -> DeadLetterView {
     DeadLetterView {
-        number: head.number,
-        state: head.state,
-        source: head.identity.source.into(),
-        id: head.identity.id.into(),
-        redrive_count: head.redrive_count,
-        lane: head.lane,
-        kind: head.kind,
-        subject: head.subject,
-        by: head.actor,
-        code: head.code,
-        reason: head.reason,
-        place: head.place,
-        attempts: head.attempts,
-        first_at: head.first_at,
-        died_at: head.died_at,
-        settled_at: head.settled_at,
-        settled_by: head.settled_by,
-        bytes: head.bytes,
+        number: summary.number,
+        state: summary.state,
+        source: summary.identity.source.into(),
+        id: summary.identity.id.into(),
+        redrive_count: summary.redrive_count,
+        lane: summary.lane,
+        kind: summary.kind,
+        subject: summary.subject,
+        by: summary.actor,
+        code: summary.code,
+        reason: summary.reason,
+        place: summary.place,
+        attempts: summary.attempts,
+        first_at: summary.first_at,
+        died_at: summary.died_at,
+        settled_at: summary.settled_at,
+        settled_by: summary.settled_by,
+        bytes: summary.bytes,
     }
 }
 
@@ -197,19 +188,8 @@ fn detail(row: DeadLetter) -> DeadLetterDetail {
     };
     DeadLetterDetail {
         dead_letter: view(row.head),
-        properties: properties(row.properties),
+        properties: row.properties,
         body,
         body_base64,
-    }
-}
-
-fn properties(properties: MessageProperties) -> DeadLetterProperties {
-    DeadLetterProperties {
-        message_id: properties.message_id,
-        kind: properties.kind,
-        content_type: properties.content_type,
-        correlation_id: properties.correlation_id,
-        reply_to: properties.reply_to,
-        timestamp: properties.timestamp,
     }
 }

@@ -1,21 +1,19 @@
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use lockstep_http::{Operator, ProblemResponse};
-use lockstep_protocol::rest::{DevicePage, DeviceView};
+use lockstep_protocol::rest::{CauseView, DevicePage, DeviceView};
 use lockstep_protocol::{GroupName, Hostname};
 
 use super::parameters::{self, Parameters};
 use super::problem;
 use crate::console::Shared;
-use lockstep_store::DeviceQuery;
+use lockstep_store::{CauseId, CauseRow, Device, DeviceQuery, StoreError};
 
-const LIMIT: u32 = 100;
-const MOST: u32 = 1000;
-
-/// `GET /v1/devices`: one page of the devices that fit, ordered by hostname.
+/// `GET /v1/devices`: one page of the matching devices, ordered by hostname.
 pub(crate) async fn list(
     _operator: Operator,
     State(shared): State<Arc<Shared>>,
@@ -23,23 +21,24 @@ pub(crate) async fn list(
 ) -> Result<Json<DevicePage>, ProblemResponse> {
     let query = query(parameters)?;
     let limit = query.limit as usize;
-    // One more than asked for tells whether there is a next page.
-    let probe = DeviceQuery {
+    // One more than requested shows whether there is a next page.
+    let one_more = DeviceQuery {
         limit: query.limit + 1,
         ..query
     };
     let mut devices = shared
         .context
         .fleet
-        .devices(&probe)
+        .devices(&one_more)
         .await
-        .map_err(problem::of_store)?;
+        .map_err(problem::store_error)?;
     let more = devices.len() > limit;
     devices.truncate(limit);
     let next = devices
         .last()
         .filter(|_| more)
         .map(|device| device.hostname.clone());
+    let devices = views(&shared, devices).await.map_err(problem::store_error)?;
     Ok(Json(DevicePage { devices, next }))
 }
 
@@ -52,7 +51,7 @@ pub(crate) async fn show(
     let Path(text) = hostname.map_err(|error| parameters::invalid(error.body_text()))?;
     let unknown = || {
         let detail = format!("no device is named {text:?}");
-        ProblemResponse::not_found("unknown-device", "there is no such device", detail)
+        ProblemResponse::not_found("unknown-device", "the device does not exist", detail)
     };
     let hostname: Hostname = text.parse().map_err(|_| unknown())?;
     let device = shared
@@ -60,8 +59,76 @@ pub(crate) async fn show(
         .fleet
         .device(&hostname)
         .await
-        .map_err(problem::of_store)?;
-    device.map(Json).ok_or_else(unknown)
+        .map_err(problem::store_error)?
+        .ok_or_else(unknown)?;
+    let mut views = views(&shared, vec![device]).await.map_err(problem::store_error)?;
+    views.pop().map(Json).ok_or_else(unknown)
+}
+
+/// The devices as REST shows them, with their groups and causes: two calls of the store, however many devices there are.
+async fn views(shared: &Shared, devices: Vec<Device>) -> Result<Vec<DeviceView>, StoreError> {
+    let fleet = &shared.context.fleet;
+    let ids: Vec<_> = devices.iter().map(|device| device.id).collect();
+    let mut open: Vec<_> = devices
+        .iter()
+        .flat_map(|device| device.open_causes.iter().copied())
+        .collect();
+    // One cause may be open on many devices.
+    open.sort_unstable();
+    open.dedup();
+    let (mut groups, causes) = tokio::try_join!(fleet.groups_of(&ids), fleet.causes(&open))?;
+    let views = devices.into_iter().map(|device| {
+        let groups = groups.remove(&device.id).unwrap_or_default();
+        view(device, groups, &causes)
+    });
+    Ok(views.collect())
+}
+
+fn view(device: Device, groups: Vec<GroupName>, causes: &HashMap<CauseId, CauseRow>) -> DeviceView {
+    let Device {
+        id,
+        hostname,
+        attributes,
+        lifecycle,
+        sync,
+        open_causes,
+    } = device;
+    DeviceView {
+        id: id.0,
+        hostname,
+        device_type: attributes.device_type,
+        platform: attributes.platform,
+        state: lifecycle.state,
+        note: lifecycle.note,
+        until: lifecycle.until,
+        synchronized: sync.synchronized(),
+        unsynchronized_since: sync.since,
+        desired_generation: sync.desired,
+        synced_generation: sync.synced,
+        management_ip: attributes.management_ip,
+        mac: attributes.mac,
+        serial: attributes.serial,
+        vendor: attributes.vendor,
+        model: attributes.model,
+        os_version: attributes.os_version,
+        groups,
+        causes: open_causes
+            .iter()
+            .filter_map(|id| causes.get(id))
+            .map(cause)
+            .collect(),
+    }
+}
+
+fn cause(row: &CauseRow) -> CauseView {
+    CauseView {
+        cause: row.cause.clone(),
+        event: row.kind.clone(),
+        source: row.identity.source.as_str().to_owned(),
+        id: row.identity.id.as_str().to_owned(),
+        at: row.at,
+        by: row.actor.clone(),
+    }
 }
 
 fn query(mut parameters: Parameters) -> Result<DeviceQuery, ProblemResponse> {
@@ -74,15 +141,8 @@ fn query(mut parameters: Parameters) -> Result<DeviceQuery, ProblemResponse> {
             .transpose()
             .map_err(|error| parameters::invalid(format!("parameter \"group\": {error}")))?,
         after: parameters.value("after")?,
-        limit: parameters.value("limit")?.unwrap_or(LIMIT),
+        limit: parameters.limit()?,
     };
     parameters.finish("synchronized, state, device_type, group, after, limit")?;
-    if !(1..=MOST).contains(&query.limit) {
-        let detail = format!(
-            "parameter \"limit\" is {}, it must be from 1 to {MOST}",
-            query.limit
-        );
-        return Err(parameters::invalid(detail));
-    }
     Ok(query)
 }

@@ -8,7 +8,7 @@ use lockstep_http::{Operator, ProblemResponse, Receipt, Submission, Takes, confi
 
 use crate::console::Shared;
 
-/// `POST /v1/events`: publishes one message or a batch, and answers when the broker has all of it.
+/// `POST /v1/events`: publishes one message or a batch, and answers after the broker confirmed all of it.
 pub(crate) async fn publish(
     operator: Operator,
     State(shared): State<Arc<Shared>>,
@@ -24,6 +24,6 @@ pub(crate) async fn publish(
         shared.context.bus.publish(messages),
     )
     .await?;
-    tracing::debug!(messages = count, "published");
+    tracing::debug!(messages = count, "messages published");
     Ok(receipt)
 }

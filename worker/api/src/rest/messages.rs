@@ -13,31 +13,33 @@ use super::problem;
 use crate::console::Shared;
 use lockstep_store::InboxRow;
 
+/// A waiting request reads the inbox again after this pause, which doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
-/// `GET /v1/messages?source=&id=&wait=`: what became of a message; waits for it if asked to.
+/// `GET /v1/messages?source=&id=&wait=`: the outcome of a message. With `wait`, answers as soon as
+/// there is one, or after that many seconds.
 pub(crate) async fn outcome(
     _operator: Operator,
     State(shared): State<Arc<Shared>>,
     parameters: Parameters,
 ) -> Result<Json<MessageView>, ProblemResponse> {
-    let question = Question::read(parameters, shared.limits.longest_wait)?;
-    let deadline = Instant::now() + question.wait;
+    let query = OutcomeQuery::read(parameters, shared.limits.longest_wait)?;
+    let deadline = Instant::now() + query.wait;
     let mut pause = FIRST_PAUSE;
     loop {
         if let Some(row) = shared
             .context
             .inbox
-            .outcome(&question.identity)
+            .outcome(&query.identity)
             .await
-            .map_err(problem::of_store)?
+            .map_err(problem::store_error)?
         {
             return Ok(Json(view(row)));
         }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(not_worked(&question.identity));
+            return Err(no_outcome(&query.identity));
         }
         tokio::select! {
             () = shared.stop.cancelled() => return Err(ProblemResponse::stopping()),
@@ -47,15 +49,14 @@ pub(crate) async fn outcome(
     }
 }
 
-/// Which message is asked for, and how long the client waits.
-struct Question {
+struct OutcomeQuery {
     identity: Identity,
     wait: Duration,
 }
 
-impl Question {
+impl OutcomeQuery {
     fn read(mut parameters: Parameters, longest: Duration) -> Result<Self, ProblemResponse> {
-        let missing = || parameters::invalid("parameters \"source\" and \"id\" are both needed");
+        let missing = || parameters::invalid("parameters \"source\" and \"id\" are both required");
         let source = parameters.text("source")?.ok_or_else(missing)?;
         let id = parameters.text("id")?.ok_or_else(missing)?;
         let seconds: u64 = parameters.value("wait")?.unwrap_or(0);
@@ -67,7 +68,7 @@ impl Question {
         let wait = Duration::from_secs(seconds);
         if wait > longest {
             let detail = format!(
-                "parameter \"wait\" is {seconds}, the most is {} seconds",
+                "parameter \"wait\" is {seconds}; it must be at most {} seconds",
                 longest.as_secs()
             );
             return Err(parameters::invalid(detail));
@@ -79,11 +80,11 @@ impl Question {
     }
 }
 
-fn not_worked(identity: &Identity) -> ProblemResponse {
+fn no_outcome(identity: &Identity) -> ProblemResponse {
     let detail = format!(
-        "message {identity} was not worked yet, or never published; ask again, with wait=SECONDS to be answered at once when it is"
+        "message {identity} is not processed yet, or was never published; ask again, or add wait=SECONDS to wait for its outcome"
     );
-    ProblemResponse::not_found("no-outcome", "there is no outcome of this message", detail)
+    ProblemResponse::not_found("no-outcome", "the message has no outcome yet", detail)
 }
 
 fn view(row: InboxRow) -> MessageView {

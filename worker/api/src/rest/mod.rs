@@ -1,4 +1,4 @@
-//! The resources under `/v1`.
+//! Implements the resources under `/v1`: one file each.
 
 pub(crate) mod dead_letters;
 pub(crate) mod devices;

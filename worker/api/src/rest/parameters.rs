@@ -1,11 +1,16 @@
 use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
 use lockstep_http::ProblemResponse;
 
-/// The query parameters of a request. Those nobody takes are refused: a misspelt filter would show too much.
+/// Entries of a page for requests without `limit`.
+const DEFAULT_LIMIT: u32 = 100;
+const LIMITS: RangeInclusive<u32> = 1..=1000;
+
+/// The query parameters of a request. Unknown parameters are rejected: ignoring a misspelt filter would return too much.
 pub(crate) struct Parameters(Vec<(String, String)>);
 
 impl<S: Send + Sync> FromRequestParts<S> for Parameters {
@@ -20,19 +25,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
 }
 
 impl Parameters {
-    /// The text of a parameter, if it is there and not empty.
+    /// Takes a parameter as text; `None` if it is absent or empty.
     pub(crate) fn text(&mut self, name: &str) -> Result<Option<String>, ProblemResponse> {
         let Some(index) = self.0.iter().position(|(key, _)| key == name) else {
             return Ok(None);
         };
         let (_, value) = self.0.swap_remove(index);
         if self.0.iter().any(|(key, _)| key == name) {
-            return Err(invalid(format!("parameter {name:?} is there more than once")));
+            return Err(invalid(format!("parameter {name:?} is given more than once")));
         }
         Ok(Some(value).filter(|value| !value.is_empty()))
     }
 
-    /// A parameter as a value, if it is there and not empty.
+    /// Takes a parameter and parses it; `None` if it is absent or empty.
     pub(crate) fn value<T: FromStr<Err: Display>>(
         &mut self,
         name: &str,
@@ -46,18 +51,29 @@ impl Parameters {
         }
     }
 
-    /// To be called last: refuses what nobody took. `known` is for the client to read.
+    /// Takes `limit`: how many entries a page may have.
+    pub(crate) fn limit(&mut self) -> Result<u32, ProblemResponse> {
+        let limit = self.value("limit")?.unwrap_or(DEFAULT_LIMIT);
+        if !LIMITS.contains(&limit) {
+            let (least, most) = (LIMITS.start(), LIMITS.end());
+            let detail = format!("parameter \"limit\" is {limit}; it must be between {least} and {most}");
+            return Err(invalid(detail));
+        }
+        Ok(limit)
+    }
+
+    /// Rejects parameters that nothing has taken; call it last. `known` lists the parameters of the route.
     pub(crate) fn finish(self, known: &str) -> Result<(), ProblemResponse> {
         match self.0.first() {
             None => Ok(()),
             Some((name, _)) => Err(invalid(format!(
-                "parameter {name:?} is not known here; there are {known}"
+                "unknown parameter {name:?}; expected one of {known}"
             ))),
         }
     }
 }
 
-/// A query that cannot be understood.
+/// 400 for query parameters that cannot be used; the detail names the parameter.
 pub(crate) fn invalid(detail: impl Into<String>) -> ProblemResponse {
-    ProblemResponse::bad_request("invalid-query", "the query cannot be understood", detail)
+    ProblemResponse::bad_request("invalid-query", "the query parameters are invalid", detail)
 }

@@ -1,26 +1,29 @@
 use axum::http::{Method, Uri};
 use lockstep_http::ProblemResponse;
-use lockstep_store::{Retryability, StoreError};
+use lockstep_store::StoreError;
 
-/// What a caller is told about an error of the store: whether to send the request again.
+/// The answer to a request that failed in the store: 503 if sending it again can help, else 500.
 #[expect(clippy::needless_pass_by_value, reason = "for use with map_err")]
-pub(crate) fn of_store(error: StoreError) -> ProblemResponse {
-    match error.retryability() {
-        Retryability::Wait | Retryability::Repeat => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the store is away");
-            ProblemResponse::unavailable("store-away", "the store is away", "send it again after a moment")
-        }
-        Retryability::Never => {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "the store cannot be read"
-            );
-            ProblemResponse::internal()
-        }
+pub(crate) fn store_error(error: StoreError) -> ProblemResponse {
+    if error.is_passing() {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the store is unavailable"
+        );
+        return ProblemResponse::unavailable(
+            "store-away",
+            "the store is unavailable",
+            "send the request again after a moment",
+        );
     }
+    tracing::error!(
+        error = &error as &dyn std::error::Error,
+        "the store cannot be read"
+    );
+    ProblemResponse::internal()
 }
 
-/// The path exists, for another method.
+/// 405 for a path of the API that exists for other methods.
 pub(crate) async fn wrong_method(method: Method, uri: Uri) -> ProblemResponse {
     let allowed = if uri.path() == "/v1/events" {
         "POST"

@@ -9,7 +9,7 @@ use super::problem;
 use crate::console::Shared;
 use lockstep_store::RepositoryRow;
 
-/// `GET /v1/repositories`: all that were ever looked at.
+/// `GET /v1/repositories`: every repository that was synchronized at least once.
 pub(crate) async fn list(
     _operator: Operator,
     State(shared): State<Arc<Shared>>,
@@ -19,7 +19,7 @@ pub(crate) async fn list(
         .repositories
         .repositories()
         .await
-        .map_err(problem::of_store)?;
+        .map_err(problem::store_error)?;
     let repositories = rows.into_iter().map(view).collect();
     Ok(Json(RepositoryList { repositories }))
 }

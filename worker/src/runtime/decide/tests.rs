@@ -8,7 +8,7 @@ use super::*;
 use crate::handlers::FleetHandlers;
 use crate::runtime::TrustedUsers;
 use crate::runtime::intake::receive;
-use lockstep_store::{Attributes, DeviceRow, Lifecycle, SyncState};
+use lockstep_store::{Attributes, DeviceRow, FollowUpKey, Lifecycle, SyncState};
 
 fn received(body: &[u8]) -> Received {
     let delivery = Delivery {
@@ -150,7 +150,7 @@ fn a_message_of_a_newer_worker_waits_without_an_inbox_row() {
 fn requeued(id: &str, data: &Value, redrive_count: u32) -> Received {
     Received {
         redrive_count,
-        requeued: Some(7),
+        follow_up: Some(FollowUpKey::DeadLetter(7)),
         ..event(id, data)
     }
 }
@@ -189,8 +189,8 @@ fn what_is_requeued_is_worked_once_more_in_each_redrive_count() {
         .map(|dead_letter| dead_letter.redrive_count)
         .collect();
     assert_eq!(
-        (&redrive_counts[..], facts.worked_dead_letters()),
-        (&[0, 1][..], &[7][..])
+        (&redrive_counts[..], facts.finished_follow_ups()),
+        (&[0, 1][..], &[FollowUpKey::DeadLetter(7)][..])
     );
     for redrive_count in [0, 1] {
         assert_eq!(
@@ -209,7 +209,7 @@ fn an_applied_message_is_never_worked_again_whatever_its_redrive_count() {
         decide_at(&requeued("1", &update("sw1"), 5), &mut facts, 20),
         applied
     );
-    assert!(facts.worked_dead_letters().is_empty());
+    assert!(facts.finished_follow_ups().is_empty());
 }
 
 fn work(work: &Work, received: &Received, facts: &mut Facts) -> Settlement {

@@ -16,7 +16,6 @@ pub(super) struct DeadLetterFacts {
     known: BTreeMap<u64, DeadLetterState>,
     matching: BTreeMap<DeadLetterSelection, Vec<u64>>,
     new: Vec<NewDeadLetter>,
-    processed: Vec<u64>,
     settled: Vec<SettledDeadLetters>,
 }
 
@@ -36,10 +35,6 @@ pub struct SettledDeadLetters {
 }
 
 impl DeadLetterFacts {
-    pub(super) fn processed(&mut self, number: u64) {
-        self.processed.push(number);
-    }
-
     pub(super) fn settle(&mut self, dead_letters: SettleDeadLetters, from: &Origin<'_>) {
         let state = match dead_letters.action {
             DeadLetterAction::Requeued => DeadLetterState::Requeued,
@@ -97,13 +92,16 @@ impl Facts {
         &self.dead_letters.new
     }
 
-    /// Dead letters that were requeued and are worked now.
-    pub fn worked_dead_letters(&self) -> &[u64] {
-        &self.dead_letters.processed
-    }
-
     /// Dead letters that are requeued or dropped.
     pub fn settled_dead_letters(&self) -> &[SettledDeadLetters] {
         &self.dead_letters.settled
+    }
+
+    /// Whether rows of dead letters are written.
+    pub(crate) fn change_dead_letters(&self) -> bool {
+        let dead_letters = &self.dead_letters;
+        !(dead_letters.new.is_empty() && dead_letters.settled.is_empty())
+            || !self.finished_follow_ups().is_empty()
+            || !self.postponed_follow_ups().is_empty()
     }
 }

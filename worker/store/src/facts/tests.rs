@@ -62,6 +62,7 @@ fn absorb(facts: &mut Facts, second: i64, devices: Vec<DeviceEffect>) -> Vec<Str
         kind: Kind::InterfaceUpdated,
         actor: None,
         at: at(second),
+        reply: None,
     };
     let effects = Effects {
         devices,

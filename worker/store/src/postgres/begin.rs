@@ -5,13 +5,14 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row, Statement};
 
 use super::PostgresStore;
-use super::commit::Transaction;
+use super::commit::OpenTransaction;
+use super::flag::Candidates;
 use super::microseconds::Microseconds;
 use super::session::Session;
-use super::{cause, dead_letters, device, inbox, related};
-use crate::{BatchStore, BatchTransaction, Facts, Keys, StoreError};
+use super::{cause, device, inbox, lease, related, repository};
+use crate::{Facts, Keys, Lease, StoreError, Transaction, UnitOfWork, dead_letter_table};
 
-pub(super) const OPERATION: &str = "begin a batch";
+pub(super) const OPERATION: &str = "begin a transaction";
 
 /// After the locks: whoever had them before has an earlier time.
 const NOW: &str = "SELECT clock_timestamp()";
@@ -27,26 +28,56 @@ pub(super) const STATEMENTS: [&str; 7] = [
     cause::NEXT_BLOCK,
 ];
 
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+
 #[async_trait]
-impl BatchStore for PostgresStore {
-    async fn begin(&self, keys: &Keys) -> Result<(Facts, Box<dyn BatchTransaction>), StoreError> {
+impl UnitOfWork for PostgresStore {
+    async fn begin(
+        &self,
+        leases: &[Lease],
+        keys: &Keys,
+    ) -> Result<(Facts, Box<dyn Transaction>), StoreError> {
         let session = self.session(OPERATION).await?;
         let mut facts = Facts::default();
-        self.read(&session, keys, &mut facts).await?;
-        let transaction = Transaction {
+        let mut selected = None;
+        let is_run = !leases.is_empty() || !keys.repositories.is_empty() || keys.flag.is_some();
+        if is_run {
+            let candidates = match &keys.flag {
+                Some(selector) => Some(Candidates::find(&session, selector).await?),
+                None => None,
+            };
+            session.answer(OPERATION, session.batch_execute(BEGIN)).await?;
+            lease::hold(OPERATION, &session, leases, &mut facts).await?;
+            // Under lost leases nothing is written: nobody is to wait for the other locks.
+            if leases.is_empty() || leases.iter().any(|lease| facts.holds(lease)) {
+                repository::lock(&session, &keys.repositories, &mut facts).await?;
+                if let Some(candidates) = candidates {
+                    selected = Some(candidates.lock(&session).await?);
+                }
+            }
+        }
+        self.read(&session, keys, is_run, &mut facts).await?;
+        let transaction = OpenTransaction {
             session,
             asked: keys.hostnames.clone(),
             known: facts.devices().map(|device| device.hostname.clone()).collect(),
             cause_ids: self.cause_ids.clone(),
+            selected,
         };
         Ok((facts, Box::new(transaction)))
     }
 }
 
 impl PostgresStore {
-    /// Sends `BEGIN` and everything asked for at once. The devices are first: when the other statements run, whoever had
+    /// Sends `BEGIN`, unless a transaction is open, and everything asked for at once. The devices are first: when the other statements run, whoever had
     /// locked them has committed, and the rest is as new as they are.
-    async fn read(&self, session: &Session, keys: &Keys, facts: &mut Facts) -> Result<(), StoreError> {
+    async fn read(
+        &self,
+        session: &Session,
+        keys: &Keys,
+        is_open: bool,
+        facts: &mut Facts,
+    ) -> Result<(), StoreError> {
         let statements =
             futures_util::future::try_join_all(STATEMENTS.map(|sql| session.prepare_cached(sql)));
         let statements = session.answer(OPERATION, statements).await?;
@@ -84,7 +115,10 @@ impl PostgresStore {
         let batch = async {
             tokio::try_join!(
                 biased;
-                session.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED"),
+                async {
+                    let begin = (!is_open).then(|| session.batch_execute(BEGIN));
+                    OptionFuture::from(begin).await.unwrap_or(Ok(()))
+                },
                 asked(session, lock, &hostnames, [&hostnames]),
                 session.query_one(now, &[]),
                 asked(session, select_inbox, &ids, [&sources, &ids]),
@@ -112,7 +146,7 @@ impl PostgresStore {
             facts.know_message(inbox::read(row)?);
         }
         related::know(&macs, &serials, &links, facts)?;
-        dead_letters::know(session, keys, facts).await
+        dead_letter_table::know(session, keys, facts).await
     }
 }
 

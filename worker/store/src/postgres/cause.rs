@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use super::microseconds::Microseconds;
 use super::session::Session;
 use super::write::Write;
-use crate::{Facts, StoreError};
+use crate::{NewCause, StoreError};
 
 /// The increment of the sequence.
 const BLOCK: i64 = 1000;
@@ -52,9 +52,8 @@ impl CauseIds {
         }
     }
 
-    /// An id for each cause of a batch. Asks the database if there are not enough, which is rare.
-    pub(super) async fn assign(&self, session: &Session, facts: &Facts) -> Result<Vec<i64>, StoreError> {
-        let count = facts.new_causes().len();
+    /// An id for each of so many causes. Asks the database if there are not enough, which is rare.
+    pub(super) async fn assign(&self, session: &Session, count: usize) -> Result<Vec<i64>, StoreError> {
         let mut ids = Vec::with_capacity(count);
         self.take(count, &mut ids);
         while ids.len() < count {
@@ -67,8 +66,7 @@ impl CauseIds {
     }
 }
 
-pub(super) fn insert<'a>(facts: &'a Facts, ids: &'a [i64]) -> Option<Write<'a>> {
-    let causes = facts.new_causes();
+pub(super) fn insert<'a>(causes: &'a [NewCause], ids: &'a [i64]) -> Option<Write<'a>> {
     if causes.is_empty() {
         return None;
     }

@@ -5,14 +5,14 @@ use async_trait::async_trait;
 use lockstep_protocol::Hostname;
 
 use super::cause::{self, CauseIds};
+use super::flag::Selected;
 use super::session::Session;
-use super::{dead_letters, device, inbox, related, write};
-use crate::{BatchTransaction, Facts, StoreError, merged};
+use super::{device, inbox, lease, related, repository, write};
+use crate::error_class::ErrorClass;
+use crate::{Facts, Flagged, NewCause, StoreError, Transaction, dead_letter_table, follow_up_table, merged};
 
 /// The statements of an ending, which a session prepares before it is used.
-pub(super) const STATEMENTS: [&str; 13] = [
-    inbox::INSERT,
-    inbox::INSERT_DERIVED,
+pub(super) const STATEMENTS: [&str; 12] = [
     cause::INSERT,
     related::UPSERT_GROUPS,
     device::INSERT,
@@ -23,27 +23,44 @@ pub(super) const STATEMENTS: [&str; 13] = [
     related::UPSERT_INTERFACES,
     related::INSERT_LINKS,
     related::UPSERT_CLIENTS,
-    dead_letters::INSERT,
+    inbox::INSERT,
+    inbox::INSERT_DERIVED,
 ];
 
+const OPERATION: &str = "commit a transaction";
+
 /// An open transaction. Dropping it closes its session, and the server rolls back.
-pub(super) struct Transaction {
+pub(super) struct OpenTransaction {
     pub(super) session: Session,
     /// The devices that were looked up.
     pub(super) asked: BTreeSet<Hostname>,
-    /// Those of them that are there.
+    /// Those of them that exist.
     pub(super) known: BTreeSet<Hostname>,
     pub(super) cause_ids: Arc<CauseIds>,
+    /// The devices to be flagged by what they are.
+    pub(super) selected: Option<Selected>,
 }
 
 #[async_trait]
-impl BatchTransaction for Transaction {
+impl Transaction for OpenTransaction {
+    async fn flag(&mut self, cause: &NewCause) -> Result<Flagged, StoreError> {
+        match &self.selected {
+            Some(selected) => selected.flag(&self.session, &self.cause_ids, cause).await,
+            None => {
+                Err(ErrorClass::Refused
+                    .error("flag devices", "no devices were selected, or the lease is lost"))
+            }
+        }
+    }
+
     async fn commit(self: Box<Self>, facts: &Facts) -> Result<(), StoreError> {
         merged::check_created(facts, &self.asked, &self.known)?;
-        let cause_ids = self.cause_ids.assign(&self.session, facts).await?;
+        let session = self.session;
+        let causes = facts.new_causes();
+        let cause_ids = self.cause_ids.assign(&session, causes.len()).await?;
+        repository::write(&session, facts).await?;
         let mut writes = Vec::with_capacity(STATEMENTS.len());
-        writes.extend(inbox::insert(facts));
-        writes.extend(cause::insert(facts, &cause_ids));
+        writes.extend(cause::insert(causes, &cause_ids));
         writes.extend(related::groups(facts));
         writes.extend(device::insert(facts, &cause_ids));
         writes.extend(device::update(facts, &cause_ids));
@@ -51,7 +68,18 @@ impl BatchTransaction for Transaction {
         writes.extend(related::interfaces(facts));
         writes.extend(related::links(facts));
         writes.extend(related::clients(facts));
-        writes.extend(dead_letters::writes(facts));
-        write::commit(self.session, &writes).await
+        if facts.change_dead_letters() {
+            write::send(OPERATION, &session, &writes).await?;
+            writes.clear();
+            dead_letter_table::write(&session, facts).await?;
+        }
+        writes.extend(inbox::insert(facts));
+        if facts.change_follow_ups() {
+            write::send(OPERATION, &session, &writes).await?;
+            writes.clear();
+            follow_up_table::write(&session, facts).await?;
+        }
+        lease::release(OPERATION, &session, facts).await?;
+        write::commit(session, &writes).await
     }
 }

@@ -4,7 +4,7 @@ use tokio_postgres::Row;
 
 use super::microseconds::Microseconds;
 use super::write::Write;
-use crate::view::OPEN_CAUSES;
+use crate::fleet::OPEN_CAUSES;
 use crate::{Attributes, DeviceRow, Facts, Lifecycle, StoreError, SyncState, column};
 
 macro_rules! columns {

@@ -1,26 +1,21 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use lockstep_protocol::Hostname;
-use lockstep_protocol::rest::{CauseView, DeviceView};
+use lockstep_protocol::{DeviceState, DeviceType, GroupName, Hostname, Identity};
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use super::PostgresStore;
 use super::device::{self, columns};
 use super::microseconds::Microseconds;
-use super::session::Session;
-use crate::{DeviceQuery, Fleet, StoreError, column};
+use crate::{CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, StoreError, column};
 
 const OPERATION: &str = "read devices";
 
-/// One statement, one snapshot: flags, groups and the ids of causes belong together.
 const SELECT: &str = concat!(
     "SELECT ",
     columns!(),
-    ", open_causes, ARRAY(SELECT device_group.name FROM group_member \
-        JOIN device_group ON device_group.id = group_member.group_id \
-        WHERE group_member.device_id = device.id ORDER BY device_group.name) \
-     FROM device \
+    ", open_causes FROM device \
      WHERE hostname > $1 \
         AND ($2::boolean IS NULL OR (synced_generation = desired_generation) = $2) \
         AND ($3::text IS NULL OR state = $3) \
@@ -34,87 +29,77 @@ const SELECT: &str = concat!(
 const SELECT_ONE: &str = concat!(
     "SELECT ",
     columns!(),
-    ", open_causes, ARRAY(SELECT device_group.name FROM group_member \
-        JOIN device_group ON device_group.id = group_member.group_id \
-        WHERE group_member.device_id = device.id ORDER BY device_group.name) \
-     FROM device WHERE hostname = $1"
+    ", open_causes FROM device WHERE hostname = $1"
 );
+
+const SELECT_GROUPS: &str = "\
+    SELECT group_member.device_id, device_group.name FROM group_member \
+    JOIN device_group ON device_group.id = group_member.group_id \
+    WHERE group_member.device_id = ANY($1) ORDER BY device_group.name";
 
 const SELECT_CAUSES: &str =
     "SELECT id, cause, kind, source, message_id, at, actor FROM cause WHERE id = ANY($1)";
 
 #[async_trait]
 impl Fleet for PostgresStore {
-    async fn devices(&self, query: &DeviceQuery) -> Result<Vec<DeviceView>, StoreError> {
+    async fn devices(&self, query: &DeviceQuery) -> Result<Vec<Device>, StoreError> {
         // No hostname is empty.
         let after = query.after.as_ref().map_or("", Hostname::as_str);
-        let state = query.state.map(lockstep_protocol::DeviceState::as_str);
-        let device_type = query.device_type.map(lockstep_protocol::DeviceType::as_str);
-        let group = query.group.as_ref().map(lockstep_protocol::GroupName::as_str);
+        let state = query.state.map(DeviceState::as_str);
+        let device_type = query.device_type.map(DeviceType::as_str);
+        let group = query.group.as_ref().map(GroupName::as_str);
         let limit = i64::from(query.limit);
-        let session = self.session(OPERATION).await?;
-        let rows = session
-            .answer(OPERATION, async {
-                let select = session.prepare_cached(SELECT).await?;
-                let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 6] =
-                    [&after, &query.synchronized, &state, &device_type, &group, &limit];
-                session.query(&select, &parameters).await
-            })
-            .await?;
-        let devices = views(&session, &rows).await?;
-        session.give_back();
-        Ok(devices)
+        let parameters: [&(dyn ToSql + Sync); 6] =
+            [&after, &query.synchronized, &state, &device_type, &group, &limit];
+        let rows = self.rows(OPERATION, SELECT, &parameters).await?;
+        rows.iter().map(device).collect()
     }
 
-    async fn device(&self, hostname: &Hostname) -> Result<Option<DeviceView>, StoreError> {
-        let session = self.session(OPERATION).await?;
-        let rows = session
-            .answer(OPERATION, async {
-                let select = session.prepare_cached(SELECT_ONE).await?;
-                session.query(&select, &[&hostname.as_str()]).await
-            })
-            .await?;
-        let mut devices = views(&session, &rows).await?;
-        session.give_back();
-        Ok(devices.pop())
+    async fn device(&self, hostname: &Hostname) -> Result<Option<Device>, StoreError> {
+        let rows = self.rows(OPERATION, SELECT_ONE, &[&hostname.as_str()]).await?;
+        rows.first().map(device).transpose()
+    }
+
+    async fn groups_of(&self, devices: &[DeviceId]) -> Result<HashMap<DeviceId, Vec<GroupName>>, StoreError> {
+        let ids: Vec<i64> = devices.iter().map(|id| id.0).collect();
+        let mut groups: HashMap<DeviceId, Vec<GroupName>> = HashMap::new();
+        if ids.is_empty() {
+            return Ok(groups);
+        }
+        for row in self.rows("read groups", SELECT_GROUPS, &[&ids]).await? {
+            let name = column::name("device_group.name", row.get(1))?;
+            groups.entry(DeviceId(row.get(0))).or_default().push(name);
+        }
+        Ok(groups)
+    }
+
+    async fn causes(&self, ids: &[CauseId]) -> Result<HashMap<CauseId, CauseRow>, StoreError> {
+        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let rows = self.rows("read causes", SELECT_CAUSES, &[&ids]).await?;
+        rows.iter()
+            .map(|row| Ok((CauseId(row.get(0)), cause(row)?)))
+            .collect()
     }
 }
 
-/// Adds the causes, all in one query. They never change once they are there.
-async fn views(session: &Session, rows: &[Row]) -> Result<Vec<DeviceView>, StoreError> {
-    let open_causes: Vec<Vec<i64>> = rows.iter().map(|row| row.get(18)).collect();
-    let ids = open_causes.concat();
-    let causes = if ids.is_empty() {
-        Vec::new()
-    } else {
-        let select = async {
-            let select = session.prepare_cached(SELECT_CAUSES).await?;
-            session.query(&select, &[&ids]).await
-        };
-        session.answer(OPERATION, select).await?
-    };
-    let causes: HashMap<i64, CauseView> = causes.iter().map(|row| (row.get(0), cause(row))).collect();
-    rows.iter()
-        .zip(open_causes)
-        .map(|(row, open)| {
-            let id = row.get(0);
-            let groups: Vec<String> = row.get(19);
-            let groups = groups
-                .into_iter()
-                .map(|name| column::name("device_group.name", name));
-            let causes = open.iter().filter_map(|id| causes.get(id).cloned()).collect();
-            Ok(device::read(row)?.view(id, groups.collect::<Result<_, _>>()?, causes))
-        })
-        .collect()
+fn device(row: &Row) -> Result<Device, StoreError> {
+    let open_causes: Vec<i64> = row.get(18);
+    let open_causes = open_causes.into_iter().map(CauseId).collect();
+    Ok(device::read(row)?.stored(DeviceId(row.get(0)), open_causes))
 }
 
-fn cause(row: &Row) -> CauseView {
-    CauseView {
+fn cause(row: &Row) -> Result<CauseRow, StoreError> {
+    Ok(CauseRow {
         cause: row.get(1),
-        event: row.get(2),
-        source: row.get(3),
-        id: row.get(4),
+        kind: row.get(2),
+        identity: Identity {
+            source: column::name("cause.source", row.get(3))?,
+            id: column::name("cause.message_id", row.get(4))?,
+        },
         at: row.get::<_, Microseconds>(5).0,
-        by: row.get(6),
-    }
+        actor: row.get(6),
+    })
 }

@@ -11,23 +11,31 @@ use crate::{Facts, Inbox, InboxRow, StoreError, column};
 
 /// Each looked up in the index, whatever the planner thinks of the table's size.
 pub(super) const SELECT: &str = "\
-    SELECT inbox.source, inbox.id, kind, digest, state, at, actor, subject, result_type, result, redrive_count \
+    SELECT inbox.source, inbox.id, kind, digest, state, at, actor, subject, result_type, result, redrive_count, follow_ups \
     FROM unnest($1::text[], $2::text[]) AS asked (source, id) \
     JOIN inbox ON inbox.source = asked.source AND inbox.id = asked.id";
 
 macro_rules! insert {
-    () => {
-        "INSERT INTO inbox (source, id, kind, digest, state, at, actor, subject, result_type, result, redrive_count) \
-         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::timestamptz[], \
+    ($column:literal, $value:literal) => {
+        concat!(
+            "INSERT INTO inbox (source, id, kind, digest, state, at, actor, subject, result_type, result, redrive_count",
+            $column,
+            ") SELECT *",
+            $value,
+            " FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::timestamptz[], \
             $7::text[], $8::text[], $9::text[], $10::text[], $11::integer[])"
+        )
     };
 }
 
 /// A row that is there already was committed by another worker since we looked: the transaction fails and is repeated.
-pub(super) const INSERT: &str = insert!();
+pub(super) const INSERT: &str = insert!("", "");
+
+/// Apart from [`INSERT`], so that messages without follow-ups, nearly all, have no column for it.
+const INSERT_WITH_FOLLOW_UPS: &str = insert!(", follow_ups", ", true");
 
 /// These identities are made from content: whoever was first said the same.
-pub(super) const INSERT_DERIVED: &str = concat!(insert!(), " ON CONFLICT DO NOTHING");
+pub(super) const INSERT_DERIVED: &str = concat!(insert!("", ""), " ON CONFLICT DO NOTHING");
 
 /// What is worked again after its dead letter was requeued makes room for its new row; an applied message never does.
 pub(super) const DELETE_REQUEUED: &str = "\
@@ -62,6 +70,7 @@ pub(super) fn read(row: &Row) -> Result<InboxRow, StoreError> {
         subject: row.get(7),
         result: column::read_result(row.get(8), row.get(9))?,
         redrive_count: column::read_redrive_count("inbox.redrive_count", row.get(10))?,
+        follow_ups: row.get(11),
     })
 }
 
@@ -72,10 +81,15 @@ pub(super) fn insert(facts: &Facts) -> impl Iterator<Item = Write<'_>> {
     let (derived, own): (Vec<_>, Vec<_>) = rows
         .into_iter()
         .partition(|row| column::is_derived(&row.identity));
-    let inserts = [(INSERT, own), (INSERT_DERIVED, derived)]
-        .into_iter()
-        .filter(|(_, rows)| !rows.is_empty())
-        .map(|(statement, rows)| write(statement, &rows));
+    let (with_follow_ups, own): (Vec<_>, Vec<_>) = own.into_iter().partition(|row| row.follow_ups);
+    let inserts = [
+        (INSERT, own),
+        (INSERT_WITH_FOLLOW_UPS, with_follow_ups),
+        (INSERT_DERIVED, derived),
+    ]
+    .into_iter()
+    .filter(|(_, rows)| !rows.is_empty())
+    .map(|(statement, rows)| write(statement, &rows));
     delete_requeued(facts).into_iter().chain(inserts)
 }
 

@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::PostgresStore;
-use crate::{Lease, Leases, StoreError};
+use super::session::Session;
+use crate::{Facts, Lease, Leases, StoreError};
 
 /// Whoever is late finds another fence.
 const ACQUIRE: &str = "\
@@ -22,9 +23,9 @@ const RENEW: &str = "\
 const RELEASE: &str = "\
     UPDATE lease SET until = '-infinity' WHERE name = $1 AND owner = $2 AND fence = $3";
 
-/// Held until the end of the transaction, so that nobody acquires it in between.
-pub(super) const HOLD: &str = "\
-    SELECT FROM lease WHERE name = $1 AND owner = $2 AND fence = $3 AND until > clock_timestamp() FOR SHARE";
+/// Locked until the end of the transaction, so that nobody acquires it in between.
+const HOLD: &str = "\
+    SELECT FROM lease WHERE name = $1 AND owner = $2 AND fence = $3 AND until > clock_timestamp() FOR NO KEY UPDATE";
 
 #[async_trait]
 impl Leases for PostgresStore {
@@ -83,4 +84,40 @@ impl Leases for PostgresStore {
 
 fn millis(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Locks the leases that are still held, by name, and adds them to the facts.
+pub(super) async fn hold(
+    operation: &'static str,
+    session: &Session,
+    leases: &[Lease],
+    facts: &mut Facts,
+) -> Result<(), StoreError> {
+    let mut sorted: Vec<&Lease> = leases.iter().collect();
+    sorted.sort_unstable();
+    for lease in sorted {
+        let owner = lease.owner.to_string();
+        let held = session
+            .rows_for(operation, HOLD, &[&lease.name, &owner, &lease.fence])
+            .await?;
+        if !held.is_empty() {
+            facts.know_lease(lease.clone());
+        }
+    }
+    Ok(())
+}
+
+/// Gives leases back in the transaction that holds them.
+pub(super) async fn release(
+    operation: &'static str,
+    session: &Session,
+    facts: &Facts,
+) -> Result<(), StoreError> {
+    for lease in facts.released() {
+        let owner = lease.owner.to_string();
+        session
+            .rows_for(operation, RELEASE, &[&lease.name, &owner, &lease.fence])
+            .await?;
+    }
+    Ok(())
 }

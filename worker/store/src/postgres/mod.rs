@@ -1,22 +1,21 @@
 //! The store on PostgreSQL.
 //!
-//! A batch is two network round trips, whatever its size: [`begin`](super::BatchStore::begin) sends `BEGIN` and all its
-//! reads at once, [`commit`](super::BatchTransaction::commit) all its writes and `COMMIT`, each a prepared statement over
-//! arrays. Both hold the order of locks: devices by id, then inbox, groups, new devices, the rest, each sorted.
+//! A batch is two network round trips, whatever its size: [`begin`](super::UnitOfWork::begin) sends `BEGIN` and all its
+//! reads at once, [`commit`](super::Transaction::commit) all its writes and `COMMIT`, each a prepared statement over
+//! arrays. The transaction of a run asks for leases and repositories first, one after the other.
 //!
-//! A text that PostgreSQL cannot hold (with U+0000) is refused, together with the transaction; the memory of a message
-//! (type, subject, actor) has U+FFFD instead, so that a message can always be remembered.
+//! A text with U+0000, which PostgreSQL cannot hold, is refused together with the transaction. In what is kept about a
+//! message (type, subject, actor) U+FFFD replaces it, so that every message can be kept.
 
 mod address;
 mod begin;
 mod cause;
 mod commit;
 mod connect;
-mod dead_letter;
-mod dead_letters;
 mod delivery_attempt;
 mod device;
 mod error;
+mod flag;
 mod fleet;
 mod inbox;
 mod lease;
@@ -27,6 +26,7 @@ mod related;
 mod repository;
 mod retention;
 mod session;
+mod sql;
 mod stats;
 mod write;
 
@@ -39,6 +39,9 @@ pub use options::PostgresOptions;
 
 use super::StoreError;
 use cause::CauseIds;
+use session::Session;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 /// A store on PostgreSQL, with its pool of sessions.
 pub struct PostgresStore {
@@ -58,6 +61,27 @@ impl PostgresStore {
             options,
             cause_ids: Arc::default(),
         }))
+    }
+}
+
+impl PostgresStore {
+    /// A session on a schema that this program may work on, with the statements of batches prepared.
+    async fn session(&self, operation: &'static str) -> Result<Session, StoreError> {
+        let statements = begin::STATEMENTS.into_iter().chain(commit::STATEMENTS);
+        Session::lend(&self.pool, &self.options, statements, operation).await
+    }
+
+    /// The rows of a query outside of any transaction.
+    async fn rows(
+        &self,
+        operation: &'static str,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, StoreError> {
+        let session = self.session(operation).await?;
+        let rows = session.rows_for(operation, sql, parameters).await?;
+        session.give_back();
+        Ok(rows)
     }
 }
 

@@ -1,8 +1,8 @@
-//! What is kept long enough, deleted chunk by chunk.
+//! Deletes expired records, chunk by chunk.
 //!
-//! Each table is walked once in a round, in the order that costs least, and each statement reads a bounded part of it:
-//! - the inbox by pages of the table: its key has no order in time, and an index by time would cost every message. Its
-//!   BRIN index says beforehand whether there is anything to look for;
+//! One pass reads each table once, in its cheapest order; each statement reads a bounded part of it:
+//! - the inbox by pages of the table: its key has no order in time, and an index by time would cost every message. The BRIN
+//!   index tells in advance whether any row is old enough;
 //! - causes and dead letters by their numbers, which grow with time.
 
 use std::error::Error;
@@ -17,11 +17,11 @@ use super::microseconds::Microseconds;
 use super::session::Session;
 use crate::{Expired, OpenCauses, Records, Retention, StoreError};
 
-const OPERATION: &str = "delete what is old";
+const OPERATION: &str = "delete expired records";
 
-/// Pages of the inbox in one statement: 8 MiB, some 15,000 rows.
+/// Pages of the inbox in one statement: 8 MiB, about 15,000 rows.
 const PAGES: u32 = 1024;
-/// Devices whose open causes are read at once.
+/// Devices whose open causes are read by one statement.
 const DEVICES: i64 = 5000;
 
 const ANY_OLD_INBOX: &str = "SELECT EXISTS (SELECT FROM inbox WHERE at < $1)";
@@ -29,7 +29,7 @@ const ANY_OLD_INBOX: &str = "SELECT EXISTS (SELECT FROM inbox WHERE at < $1)";
 const INBOX_PAGES: &str =
     "SELECT pg_relation_size(to_regclass('inbox')) / current_setting('block_size')::bigint";
 
-/// `OFFSET 0` keeps the planner from joining: each row looks its letters up by an index, however old the statistics are.
+/// `OFFSET 0` prevents a join: the dead letters of each row are looked up by an index, however old the statistics are.
 const EXPIRE_INBOX: &str = "\
     DELETE FROM inbox WHERE at < $3 AND ctid = ANY (ARRAY( \
         SELECT ctid FROM inbox WHERE ctid >= $1 AND ctid < $2 AND at < $3 \
@@ -47,13 +47,13 @@ const SELECT_CAUSES: &str = "SELECT id, at FROM cause WHERE id > $1 ORDER BY id 
 
 const DELETE_CAUSES: &str = "DELETE FROM cause WHERE id = ANY($1)";
 
-const EXPIRE_LETTERS: &str = "\
+const EXPIRE_DEAD_LETTERS: &str = "\
     WITH page AS MATERIALIZED (SELECT number FROM dead_letter WHERE number > $1 ORDER BY number LIMIT $3), \
     gone AS (DELETE FROM dead_letter USING page WHERE dead_letter.number = page.number \
         AND state IN ('processed', 'dropped') AND settled_at < $2 RETURNING dead_letter.number) \
     SELECT (SELECT count(*) FROM page), (SELECT max(number) FROM page), (SELECT count(*) FROM gone)";
 
-const EXPIRE_STARTS: &str = "\
+const EXPIRE_DELIVERY_ATTEMPTS: &str = "\
     DELETE FROM delivery_attempt WHERE at < $1 \
         AND ctid = ANY (ARRAY(SELECT ctid FROM delivery_attempt WHERE at < $1 LIMIT $2))";
 
@@ -95,7 +95,7 @@ impl Retention for PostgresStore {
                 Records::Inbox => inbox(&session, before, from, limit).await,
                 Records::Causes(open) => causes(&session, open, before, from, limit).await,
                 Records::DeadLetters => dead_letters(&session, before, from, limit).await,
-                Records::DeliveryAttempts => starts(&session, before, limit).await,
+                Records::DeliveryAttempts => delivery_attempts(&session, before, limit).await,
             }
         };
         let expired = session.answer(OPERATION, expire).await?;
@@ -147,8 +147,8 @@ async fn causes(
         .filter(|row| row.get::<_, Microseconds>(1).0 < before.0)
         .map(|row| row.get(0))
         .collect();
-    // Workers number causes in blocks, so they are nearly in order of time. Behind a whole page of young ones there is
-    // nothing old, but for what the next rounds will find.
+    // Workers take the numbers of causes in blocks, so causes are nearly in order of time. A few old ones behind a whole page
+    // of young ones are left to a later pass.
     let ends = page.len() < limit as usize || old.is_empty();
     let last = page.last().filter(|_| !ends).map(|row| row.get::<_, i64>(0));
     let closed: Vec<i64> = old.into_iter().filter(|id| !open.contains(*id)).collect();
@@ -164,7 +164,7 @@ async fn causes(
 }
 
 async fn dead_letters(session: &Session, before: Microseconds, from: u64, limit: u32) -> DeleteResult {
-    let expire = session.prepare_cached(EXPIRE_LETTERS).await?;
+    let expire = session.prepare_cached(EXPIRE_DEAD_LETTERS).await?;
     let row = session
         .query_one(&expire, &[&signed(from), &before, &i64::from(limit)])
         .await?;
@@ -175,8 +175,8 @@ async fn dead_letters(session: &Session, before: Microseconds, from: u64, limit:
     })
 }
 
-async fn starts(session: &Session, before: Microseconds, limit: u32) -> DeleteResult {
-    let expire = session.prepare_cached(EXPIRE_STARTS).await?;
+async fn delivery_attempts(session: &Session, before: Microseconds, limit: u32) -> DeleteResult {
+    let expire = session.prepare_cached(EXPIRE_DELIVERY_ATTEMPTS).await?;
     let deleted = session.execute(&expire, &[&before, &i64::from(limit)]).await?;
     Ok(Expired {
         deleted,
@@ -192,7 +192,7 @@ fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
 
-/// Where a page of a table begins: what `ctid` is compared with.
+/// The first row of a page of a table, as `ctid` has it.
 #[derive(Clone, Copy, Debug)]
 struct PageStart(u32);
 

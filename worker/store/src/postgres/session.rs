@@ -1,12 +1,15 @@
 use std::ops::Deref;
 use std::time::{Duration, Instant};
 
-use deadpool_postgres::{Client, Object, PoolError};
+use deadpool_postgres::{Client, Object, Pool, PoolError};
 use futures_util::future::try_join_all;
 use tokio::time::timeout;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use super::error::{classify, unavailable};
-use super::{PostgresStore, begin, commit, migrate};
+use super::migrate;
+use super::options::PostgresOptions;
 use crate::StoreError;
 
 /// A session lent by the pool. Dropping it closes it, and the server rolls back; only [`Session::give_back`] lends it
@@ -16,21 +19,27 @@ pub(super) struct Session {
     answer_timeout: Duration,
 }
 
-impl PostgresStore {
-    /// A session on a schema that this program may work on, with its statements prepared.
-    pub(super) async fn session(&self, operation: &'static str) -> Result<Session, StoreError> {
+impl Session {
+    /// Takes a session out of the pool. A new one is checked against the schema, and prepares these statements.
+    pub(super) async fn lend(
+        pool: &Pool,
+        options: &PostgresOptions,
+        statements: impl Iterator<Item = &'static str>,
+        operation: &'static str,
+    ) -> Result<Self, StoreError> {
         let asked = Instant::now();
-        let lent = self.pool.get().await;
+        let lent = pool.get().await;
         lockstep_telemetry::store::waited(asked.elapsed());
         let client = lent.map_err(|error| cannot_connect(operation, error))?;
         let new = Object::metrics(&client).recycle_count == 0;
         let session = Session {
             client: Some(client),
-            answer_timeout: self.options.answer_timeout(),
+            answer_timeout: options.answer_timeout(),
         };
         if new {
             session.check_version(operation).await?;
-            session.prepare(operation).await?;
+            let prepared = try_join_all(statements.map(|sql| session.prepare_cached(sql)));
+            session.answer(operation, prepared).await?;
         }
         Ok(session)
     }
@@ -73,11 +82,38 @@ impl Session {
         migrate::check(found)
     }
 
-    /// Prepares the statements of batches, in one round trip.
-    async fn prepare(&self, operation: &'static str) -> Result<(), StoreError> {
-        let statements = begin::STATEMENTS.iter().chain(&commit::STATEMENTS);
-        let prepared = try_join_all(statements.map(|sql| self.prepare_cached(sql)));
-        self.answer(operation, prepared).await.map(drop)
+    /// The rows of a prepared statement.
+    pub(super) async fn rows_for(
+        &self,
+        operation: &'static str,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, StoreError> {
+        self.answer(operation, async {
+            let statement = self.prepare_cached(sql).await?;
+            self.client().query(&statement, parameters).await
+        })
+        .await
+    }
+
+    /// Runs a prepared statement, and returns how many rows it changed.
+    pub(super) async fn execute_one(
+        &self,
+        operation: &'static str,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<u64, StoreError> {
+        self.answer(operation, async {
+            let statement = self.prepare_cached(sql).await?;
+            self.execute(&statement, parameters).await
+        })
+        .await
+    }
+
+    fn client(&self) -> &Client {
+        self.client
+            .as_ref()
+            .expect("taken only when given back or dropped")
     }
 }
 
@@ -85,9 +121,7 @@ impl Deref for Session {
     type Target = Client;
 
     fn deref(&self) -> &Client {
-        self.client
-            .as_ref()
-            .expect("taken only when given back or dropped")
+        self.client()
     }
 }
 

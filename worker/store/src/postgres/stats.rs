@@ -7,8 +7,8 @@ use crate::{DevicesInState, Sessions, Stats, StoreError, Summary, column};
 
 const OPERATION: &str = "summarize the fleet";
 
-/// All devices are looked at, so they are read in the order in which they lie. An index on the flags would make every
-/// event more expensive: with none, flagging a device is a heap-only update. One core is enough, with 100,000 of them.
+/// A sequential scan: all devices are read. An index on the flags would make every event more expensive; without one,
+/// flagging a device is a heap-only update. One core is enough for 100,000 devices.
 const READ_ALL: &str =
     "BEGIN READ ONLY; SET LOCAL enable_seqscan = on; SET LOCAL max_parallel_workers_per_gather = 0";
 
@@ -17,7 +17,7 @@ const DEVICES: &str = "\
         min(unsynchronized_since) FILTER (WHERE synced_generation <> desired_generation) \
     FROM device GROUP BY state";
 
-/// By the index of those that nobody settled.
+/// Reads the partial index of unsettled dead letters.
 const DEAD_LETTERS: &str = "SELECT count(*) FROM dead_letter WHERE state = 'dead'";
 
 #[async_trait]

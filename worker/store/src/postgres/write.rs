@@ -40,6 +40,24 @@ impl<'a> Write<'a> {
     }
 }
 
+/// Sends all writes at once, and waits for all answers. The transaction stays open.
+pub(super) async fn send(
+    operation: &'static str,
+    session: &Session,
+    writes: &[Write<'_>],
+) -> Result<(), StoreError> {
+    let sent = async {
+        let prepare = try_join_all(writes.iter().map(|write| session.prepare_cached(write.statement)));
+        let statements = prepare.await?;
+        let sends = writes
+            .iter()
+            .zip(&statements)
+            .map(|(write, statement)| write.send(session, statement));
+        try_join_all(sends).await
+    };
+    session.answer(operation, sent).await.map(drop)
+}
+
 /// Sends all writes and `COMMIT` at once, and waits for all answers. Committed is only what every answer confirms: after
 /// a statement failed, the server answers `COMMIT` with `ROLLBACK` and calls that a success.
 pub(super) async fn commit(session: Session, writes: &[Write<'_>]) -> Result<(), StoreError> {

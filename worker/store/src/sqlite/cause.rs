@@ -1,15 +1,15 @@
-use lockstep_protocol::rest::CauseView;
+use lockstep_protocol::Identity;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::Failure;
-use crate::{Facts, column};
+use crate::{CauseId, CauseRow, NewCause, column};
 
-/// Writes the causes of a batch, and tells their ids.
-pub(super) fn insert(connection: &Connection, facts: &Facts) -> Result<Vec<i64>, Failure> {
+/// Writes causes and returns their ids, in their order.
+pub(super) fn insert(connection: &Connection, causes: &[NewCause]) -> Result<Vec<i64>, Failure> {
     let mut insert = connection.prepare_cached(
         "INSERT INTO cause (cause, source, message_id, kind, actor, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?;
-    let ids = facts.new_causes().iter().map(|cause| {
+    let ids = causes.iter().map(|cause| {
         insert.insert(params![
             cause.cause.as_str(),
             cause.identity.source.as_str(),
@@ -22,21 +22,22 @@ pub(super) fn insert(connection: &Connection, facts: &Facts) -> Result<Vec<i64>,
     Ok(ids.collect::<Result<_, _>>()?)
 }
 
-/// One cause, as others see it.
-pub(super) fn find(connection: &Connection, id: i64) -> Result<Option<CauseView>, Failure> {
+pub(super) fn find(connection: &Connection, id: CauseId) -> Result<Option<CauseRow>, Failure> {
     let mut select = connection
         .prepare_cached("SELECT cause, kind, source, message_id, at, actor FROM cause WHERE id = ?1")?;
-    let found = select.query_row([id], |row| Ok(view(row))).optional()?;
+    let found = select.query_row([id.0], |row| Ok(read(row))).optional()?;
     found.transpose()
 }
 
-fn view(row: &Row<'_>) -> Result<CauseView, Failure> {
-    Ok(CauseView {
+fn read(row: &Row<'_>) -> Result<CauseRow, Failure> {
+    Ok(CauseRow {
         cause: row.get(0)?,
-        event: row.get(1)?,
-        source: row.get(2)?,
-        id: row.get(3)?,
+        kind: row.get(1)?,
+        identity: Identity {
+            source: column::name("cause.source", row.get(2)?)?,
+            id: column::name("cause.message_id", row.get(3)?)?,
+        },
         at: column::read_microseconds("cause.at", row.get(4)?)?,
-        by: row.get(5)?,
+        actor: row.get(5)?,
     })
 }

@@ -1,10 +1,10 @@
 use std::time::{Duration, Instant};
 
 use deadpool_sqlite::{Config, Hook, HookError, InteractError, Manager, Object, Pool, PoolError, Runtime};
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 
-use super::SqliteOptions;
 use super::error::Failure;
+use super::{SqliteOptions, SqliteStore, migrate};
 use crate::StoreError;
 use crate::error_class::ErrorClass;
 
@@ -84,5 +84,45 @@ impl Drop for Lent {
         if let Some(object) = self.object.take() {
             drop(Object::take(object));
         }
+    }
+}
+
+impl SqliteStore {
+    /// Reads in one transaction, which sees one state.
+    pub(super) async fn read_in<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        read: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let lent = Lent::from(&self.readers, operation).await?;
+        let answer = lent
+            .run(operation, |connection| {
+                let transaction = connection.transaction()?;
+                migrate::check(&transaction)?;
+                read(&transaction)
+            })
+            .await?;
+        lent.give_back();
+        Ok(answer)
+    }
+
+    /// Writes in one transaction.
+    pub(super) async fn write_in<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        write: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let lent = Lent::from(&self.writer, operation).await?;
+        let written = lent
+            .run(operation, |connection| {
+                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                migrate::check(&transaction)?;
+                let written = write(&transaction)?;
+                transaction.commit()?;
+                Ok(written)
+            })
+            .await?;
+        lent.give_back();
+        Ok(written)
     }
 }

@@ -9,68 +9,73 @@ use crate::{DeliveryAttempt, DeliveryAttempts, StoreError};
 const ENDED: &str = "SELECT 1 FROM inbox WHERE source = ?1 AND id = ?2 AND redrive_count >= ?3";
 
 const SELECT: &str =
-    "SELECT starts FROM delivery_attempt WHERE source = ?1 AND id = ?2 AND redrive_count = ?3";
+    "SELECT attempts FROM delivery_attempt WHERE source = ?1 AND id = ?2 AND redrive_count = ?3";
 
-const NOTE: &str = "\
-    INSERT INTO delivery_attempt (source, id, redrive_count, starts, at) \
+const RECORD: &str = "\
+    INSERT INTO delivery_attempt (source, id, redrive_count, attempts, at) \
     VALUES (?1, ?2, ?3, 1, CAST(unixepoch('subsec') * 1000000 AS INTEGER)) \
-    ON CONFLICT (source, id, redrive_count) DO UPDATE SET starts = starts + 1, at = excluded.at";
+    ON CONFLICT (source, id, redrive_count) DO UPDATE SET attempts = attempts + 1, at = excluded.at";
 
-const FORGET: &str = "DELETE FROM delivery_attempt WHERE source = ?1 AND id = ?2 AND redrive_count = ?3";
+const CLEAR: &str = "DELETE FROM delivery_attempt WHERE source = ?1 AND id = ?2 AND redrive_count = ?3";
 
 #[async_trait]
 impl DeliveryAttempts for SqliteStore {
-    async fn begun(&self, starts: &[DeliveryAttempt]) -> Result<Vec<Option<u32>>, StoreError> {
-        const OPERATION: &str = "read starts";
+    async fn unfinished(&self, attempts: &[DeliveryAttempt]) -> Result<Vec<Option<u32>>, StoreError> {
+        const OPERATION: &str = "read delivery attempts";
         let lent = Lent::from(&self.readers, OPERATION).await?;
-        let starts = starts.to_vec();
-        let begun = lent
+        let attempts = attempts.to_vec();
+        let unfinished = lent
             .run(OPERATION, move |connection| {
                 migrate::check(connection)?;
-                starts.iter().map(|start| begun(connection, start)).collect()
+                attempts
+                    .iter()
+                    .map(|attempt| unfinished(connection, attempt))
+                    .collect()
             })
             .await?;
         lent.give_back();
-        Ok(begun)
+        Ok(unfinished)
     }
 
-    async fn note(&self, starts: &[DeliveryAttempt]) -> Result<(), StoreError> {
-        self.write_starts("note starts", NOTE, starts).await
+    async fn record(&self, attempts: &[DeliveryAttempt]) -> Result<(), StoreError> {
+        self.write_attempts("record delivery attempts", RECORD, attempts)
+            .await
     }
 
-    async fn forget(&self, starts: &[DeliveryAttempt]) -> Result<(), StoreError> {
-        self.write_starts("forget starts", FORGET, starts).await
+    async fn clear(&self, attempts: &[DeliveryAttempt]) -> Result<(), StoreError> {
+        self.write_attempts("clear delivery attempts", CLEAR, attempts)
+            .await
     }
 }
 
-fn begun(connection: &Connection, start: &DeliveryAttempt) -> Result<Option<u32>, Failure> {
+fn unfinished(connection: &Connection, attempt: &DeliveryAttempt) -> Result<Option<u32>, Failure> {
     let DeliveryAttempt {
         identity,
         redrive_count,
-    } = start;
+    } = attempt;
     let key = params![identity.source.as_str(), identity.id.as_str(), redrive_count];
     if connection.prepare_cached(ENDED)?.exists(key)? {
         return Ok(None);
     }
     let mut select = connection.prepare_cached(SELECT)?;
-    let begun = select.query_row(key, |row| row.get(0)).optional()?;
-    Ok(Some(begun.unwrap_or(0)))
+    let unfinished = select.query_row(key, |row| row.get(0)).optional()?;
+    Ok(Some(unfinished.unwrap_or(0)))
 }
 
 impl SqliteStore {
-    async fn write_starts(
+    async fn write_attempts(
         &self,
         operation: &'static str,
         statement: &'static str,
-        starts: &[DeliveryAttempt],
+        attempts: &[DeliveryAttempt],
     ) -> Result<(), StoreError> {
-        let starts = starts.to_vec();
-        self.write(operation, move |connection| {
+        let attempts = attempts.to_vec();
+        self.write_in(operation, move |connection| {
             let mut statement = connection.prepare_cached(statement)?;
             for DeliveryAttempt {
                 identity,
                 redrive_count,
-            } in &starts
+            } in &attempts
             {
                 statement.execute(params![
                     identity.source.as_str(),

@@ -3,7 +3,7 @@ use lockstep_protocol::Hostname;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::Failure;
-use crate::view::OPEN_CAUSES;
+use crate::fleet::OPEN_CAUSES;
 use crate::{Attributes, DeviceRow, Facts, Lifecycle, StoreError, SyncState, column};
 
 macro_rules! columns {

@@ -1,13 +1,13 @@
+use std::collections::HashMap;
+
 use async_trait::async_trait;
-use lockstep_protocol::rest::DeviceView;
 use lockstep_protocol::{DeviceState, DeviceType, GroupName, Hostname};
 use rusqlite::{Connection, Row, ToSql, named_params};
 
-use super::connection::Lent;
 use super::device::{self, columns};
 use super::error::Failure;
-use super::{SqliteStore, cause, migrate};
-use crate::{DeviceQuery, Fleet, StoreError, column};
+use super::{SqliteStore, cause};
+use crate::{CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, StoreError, column};
 
 const OPERATION: &str = "read devices";
 
@@ -37,9 +37,9 @@ const SELECT_GROUPS: &str = "\
 
 #[async_trait]
 impl Fleet for SqliteStore {
-    async fn devices(&self, query: &DeviceQuery) -> Result<Vec<DeviceView>, StoreError> {
+    async fn devices(&self, query: &DeviceQuery) -> Result<Vec<Device>, StoreError> {
         let query = query.clone();
-        self.read(move |connection| {
+        self.read_in(OPERATION, move |connection| {
             let parameters = named_params! {
                 // No hostname is empty.
                 ":after": query.after.as_ref().map_or("", Hostname::as_str),
@@ -49,16 +49,16 @@ impl Fleet for SqliteStore {
                 ":group": query.group.as_ref().map(GroupName::as_str),
                 ":limit": query.limit,
             };
-            views(connection, SELECT, parameters)
+            devices(connection, SELECT, parameters)
         })
         .await
     }
 
-    async fn device(&self, hostname: &Hostname) -> Result<Option<DeviceView>, StoreError> {
+    async fn device(&self, hostname: &Hostname) -> Result<Option<Device>, StoreError> {
         let hostname = hostname.clone();
         let mut devices = self
-            .read(move |connection| {
-                views(
+            .read_in(OPERATION, move |connection| {
+                devices(
                     connection,
                     SELECT_ONE,
                     named_params! { ":hostname": hostname.as_str() },
@@ -67,53 +67,63 @@ impl Fleet for SqliteStore {
             .await?;
         Ok(devices.pop())
     }
-}
 
-impl SqliteStore {
-    /// Reads in one transaction, which sees one state.
-    pub(super) async fn read<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let lent = Lent::from(&self.readers, OPERATION).await?;
-        let answer = lent
-            .run(OPERATION, |connection| {
-                let transaction = connection.transaction()?;
-                migrate::check(&transaction)?;
-                read(&transaction)
-            })
-            .await?;
-        lent.give_back();
-        Ok(answer)
+    // Groups and causes are looked up one by one: in the same process, a join would do the same.
+
+    async fn groups_of(&self, devices: &[DeviceId]) -> Result<HashMap<DeviceId, Vec<GroupName>>, StoreError> {
+        let devices = devices.to_vec();
+        self.read_in(OPERATION, move |connection| {
+            let mut found = HashMap::new();
+            for device in devices {
+                let groups = groups(connection, device)?;
+                if !groups.is_empty() {
+                    found.insert(device, groups);
+                }
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    async fn causes(&self, ids: &[CauseId]) -> Result<HashMap<CauseId, CauseRow>, StoreError> {
+        let ids = ids.to_vec();
+        self.read_in(OPERATION, move |connection| {
+            let mut found = HashMap::new();
+            for id in ids {
+                found.extend(cause::find(connection, id)?.map(|cause| (id, cause)));
+            }
+            Ok(found)
+        })
+        .await
     }
 }
 
-fn views(
+fn devices(
     connection: &Connection,
     statement: &str,
     parameters: &[(&str, &dyn ToSql)],
-) -> Result<Vec<DeviceView>, Failure> {
+) -> Result<Vec<Device>, Failure> {
     let mut select = connection.prepare_cached(statement)?;
     let mut rows = select.query(parameters)?;
     let mut devices = Vec::new();
     while let Some(row) = rows.next()? {
-        devices.push(view(connection, row)?);
+        devices.push(device(row)?);
     }
     Ok(devices)
 }
 
-/// Groups and causes are looked up one by one: in the same process, that is what a join would do.
-fn view(connection: &Connection, row: &Row<'_>) -> Result<DeviceView, Failure> {
-    let id = row.get(0)?;
-    let mut groups = Vec::new();
+fn device(row: &Row<'_>) -> Result<Device, Failure> {
+    let open_causes = device::read_open_causes(&row.get::<_, String>(18)?)?;
+    let open_causes = open_causes.into_iter().map(CauseId).collect();
+    Ok(device::read(row)?.stored(DeviceId(row.get(0)?), open_causes))
+}
+
+fn groups(connection: &Connection, device: DeviceId) -> Result<Vec<GroupName>, Failure> {
     let mut select = connection.prepare_cached(SELECT_GROUPS)?;
-    let mut names = select.query([id])?;
-    while let Some(name) = names.next()? {
-        groups.push(column::name("device_group.name", name.get(0)?)?);
+    let mut rows = select.query([device.0])?;
+    let mut groups = Vec::new();
+    while let Some(row) = rows.next()? {
+        groups.push(column::name("device_group.name", row.get(0)?)?);
     }
-    let mut causes = Vec::new();
-    for cause in device::read_open_causes(&row.get::<_, String>(18)?)? {
-        causes.extend(cause::find(connection, cause)?);
-    }
-    Ok(device::read(row)?.view(id, groups, causes))
+    Ok(groups)
 }

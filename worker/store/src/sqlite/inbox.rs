@@ -9,13 +9,15 @@ use crate::{Facts, Inbox, InboxRow, StoreError, column};
 
 /// A row that is there already is a message recorded twice in one batch: `begin` shows all others.
 const INSERT: &str = "\
-    INSERT INTO inbox (source, id, kind, digest, state, at, actor, subject, result_type, result, redrive_count) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    INSERT INTO inbox (source, id, kind, digest, state, at, actor, subject, result_type, result, redrive_count, \
+        follow_ups) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 
 /// These identities are made from content: whoever was first said the same.
 const INSERT_DERIVED: &str = "\
-    INSERT INTO inbox (source, id, kind, digest, state, at, actor, subject, result_type, result, redrive_count) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (source, id) DO NOTHING";
+    INSERT INTO inbox (source, id, kind, digest, state, at, actor, subject, result_type, result, redrive_count, \
+        follow_ups) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (source, id) DO NOTHING";
 
 /// What is worked again after its dead letter was requeued makes room for its new row; an applied message never does.
 const DELETE_REQUEUED: &str =
@@ -39,7 +41,7 @@ impl Inbox for SqliteStore {
 
 pub(super) fn find(connection: &Connection, identity: &Identity) -> Result<Option<InboxRow>, Failure> {
     let mut select = connection.prepare_cached(
-        "SELECT source, id, kind, digest, state, at, actor, subject, result_type, result, redrive_count \
+        "SELECT source, id, kind, digest, state, at, actor, subject, result_type, result, redrive_count, follow_ups \
          FROM inbox WHERE source = ?1 AND id = ?2",
     )?;
     let key = [identity.source.as_str(), identity.id.as_str()];
@@ -58,6 +60,7 @@ fn read(row: &Row<'_>) -> Result<InboxRow, Failure> {
         subject: row.get(7)?,
         result: column::read_result(&row.get::<_, String>(8)?, &row.get::<_, String>(9)?)?,
         redrive_count: row.get(10)?,
+        follow_ups: row.get(11)?,
     })
 }
 
@@ -90,6 +93,7 @@ pub(super) fn insert(connection: &Connection, facts: &Facts) -> Result<(), Failu
             row.result.kind().as_str(),
             column::result(&row.result),
             row.redrive_count,
+            row.follow_ups,
         ])?;
     }
     Ok(())

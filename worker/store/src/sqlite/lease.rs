@@ -1,13 +1,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
-use super::connection::Lent;
+use super::SqliteStore;
 use super::error::Failure;
-use super::{SqliteStore, migrate};
-use crate::{Lease, Leases, StoreError};
+use crate::{Facts, Lease, Leases, StoreError};
 
 /// Microseconds since 1970, by SQLite's clock.
 macro_rules! now {
@@ -45,7 +44,7 @@ const HOLD: &str = concat!(
 impl Leases for SqliteStore {
     async fn acquire(&self, name: &str, time: Duration) -> Result<Option<Lease>, StoreError> {
         let (name, owner) = (name.to_owned(), Uuid::new_v4());
-        self.write("acquire a lease", move |connection| {
+        self.write_in("acquire a lease", move |connection| {
             let fence = connection
                 .prepare_cached(ACQUIRE)?
                 .query_row(params![name, owner.to_string(), micros(time)], |row| row.get(0))
@@ -57,7 +56,7 @@ impl Leases for SqliteStore {
 
     async fn renew(&self, lease: &Lease, time: Duration) -> Result<bool, StoreError> {
         let lease = lease.clone();
-        self.write("renew a lease", move |connection| {
+        self.write_in("renew a lease", move |connection| {
             let owner = lease.owner.to_string();
             let renewed = connection.prepare_cached(RENEW)?.execute(params![
                 lease.name,
@@ -72,7 +71,7 @@ impl Leases for SqliteStore {
 
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
         let lease = lease.clone();
-        self.write("release a lease", move |connection| {
+        self.write_in("release a lease", move |connection| {
             let owner = lease.owner.to_string();
             connection
                 .prepare_cached(RELEASE)?
@@ -80,28 +79,6 @@ impl Leases for SqliteStore {
             Ok(())
         })
         .await
-    }
-}
-
-impl SqliteStore {
-    /// Writes in one transaction.
-    pub(super) async fn write<T: Send + 'static>(
-        &self,
-        operation: &'static str,
-        write: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let lent = Lent::from(&self.writer, operation).await?;
-        let written = lent
-            .run(operation, |connection| {
-                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                migrate::check(&transaction)?;
-                let written = write(&transaction)?;
-                transaction.commit()?;
-                Ok(written)
-            })
-            .await?;
-        lent.give_back();
-        Ok(written)
     }
 }
 
@@ -114,4 +91,13 @@ pub(super) fn holds(connection: &Connection, lease: &Lease) -> Result<bool, Fail
 
 fn micros(time: Duration) -> i64 {
     i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// Gives leases back in the transaction that holds them.
+pub(super) fn release(connection: &Connection, facts: &Facts) -> Result<(), Failure> {
+    let mut release = connection.prepare_cached(RELEASE)?;
+    for lease in facts.released() {
+        release.execute(params![lease.name, lease.owner.to_string(), lease.fence])?;
+    }
+    Ok(())
 }

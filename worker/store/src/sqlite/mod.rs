@@ -3,14 +3,12 @@
 //! One connection writes, under `BEGIN IMMEDIATE`: a batch holds the whole store from its beginning to its end, so
 //! batches come one after another and a message is never worked twice at the same time. Others read meanwhile.
 
-mod batch;
 mod cause;
 mod connection;
-mod dead_letter;
-mod dead_letters;
 mod delivery_attempt;
 mod device;
 mod error;
+mod flag;
 mod fleet;
 mod inbox;
 mod lease;
@@ -18,7 +16,9 @@ mod migrate;
 mod related;
 mod repository;
 mod retention;
+mod sql;
 mod stats;
+mod transaction;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use super::SqliteStore;
 use super::error::Failure;
 use crate::{Expired, OpenCauses, Records, Retention, StoreError, column};
 
-/// The most rows in one transaction, during which no batch goes on.
+/// The most rows in one transaction; batches wait for it.
 const MOST: u32 = 1000;
 
 const EXPIRE_INBOX: &str = "\
@@ -25,20 +25,20 @@ const SELECT_CAUSES: &str = "SELECT id, at FROM cause WHERE id > ?1 ORDER BY id 
 
 const DELETE_CAUSE: &str = "DELETE FROM cause WHERE id = ?1";
 
-const SELECT_LETTERS: &str = "\
+const SELECT_DEAD_LETTERS: &str = "\
     SELECT number, state IN ('processed', 'dropped') AND settled_at < ?2 FROM dead_letter WHERE number > ?1 \
     ORDER BY number LIMIT ?3";
 
-const DELETE_LETTER: &str = "DELETE FROM dead_letter WHERE number = ?1";
+const DELETE_DEAD_LETTER: &str = "DELETE FROM dead_letter WHERE number = ?1";
 
-const EXPIRE_STARTS: &str = "\
+const EXPIRE_DELIVERY_ATTEMPTS: &str = "\
     DELETE FROM delivery_attempt WHERE (source, id, redrive_count) IN ( \
         SELECT source, id, redrive_count FROM delivery_attempt WHERE at < ?1 LIMIT ?2)";
 
 #[async_trait]
 impl Retention for SqliteStore {
     async fn open_causes(&self) -> Result<OpenCauses, StoreError> {
-        self.read(|connection| {
+        self.read_in("read open causes", |connection| {
             let mut select = connection.prepare_cached(OPEN_CAUSES)?;
             let causes = select.query_map([], |row| row.get(0))?;
             Ok(OpenCauses::new(causes.collect::<Result<_, _>>()?))
@@ -55,17 +55,17 @@ impl Retention for SqliteStore {
     ) -> Result<Expired, StoreError> {
         let (records, before) = (records.clone(), column::microseconds(before));
         let (from, limit) = (i64::try_from(from).unwrap_or(i64::MAX), limit.min(MOST));
-        self.write("delete what is old", move |connection| match &records {
+        self.write_in("delete expired records", move |connection| match &records {
             Records::Inbox => oldest(connection, EXPIRE_INBOX, before, limit),
             Records::Causes(open) => causes(connection, open, before, from, limit),
             Records::DeadLetters => dead_letters(connection, before, from, limit),
-            Records::DeliveryAttempts => oldest(connection, EXPIRE_STARTS, before, limit),
+            Records::DeliveryAttempts => oldest(connection, EXPIRE_DELIVERY_ATTEMPTS, before, limit),
         })
         .await
     }
 }
 
-/// Where an index finds the oldest, or there are few.
+/// For tables with an index by time, and for small ones.
 fn oldest(connection: &Connection, statement: &str, before: i64, limit: u32) -> Result<Expired, Failure> {
     let deleted = connection
         .prepare_cached(statement)?
@@ -94,31 +94,31 @@ fn causes(
             deleted += delete.execute([id])?;
         }
     }
-    // They are in order of time.
-    let goes_on = page.len() == limit as usize && page.iter().any(|(_, at)| old(*at));
+    // Causes are in order of time.
+    let has_more = page.len() == limit as usize && page.iter().any(|(_, at)| old(*at));
     Ok(Expired {
         deleted: deleted as u64,
-        next: page.last().filter(|_| goes_on).map(|(id, _)| id.unsigned_abs()),
+        next: page.last().filter(|_| has_more).map(|(id, _)| id.unsigned_abs()),
     })
 }
 
 fn dead_letters(connection: &Connection, before: i64, from: i64, limit: u32) -> Result<Expired, Failure> {
-    let mut select = connection.prepare_cached(SELECT_LETTERS)?;
+    let mut select = connection.prepare_cached(SELECT_DEAD_LETTERS)?;
     let rows = select.query_map(params![from, before, limit], |row| {
         Ok((row.get(0)?, row.get::<_, Option<bool>>(1)?))
     })?;
     let page: Vec<(i64, Option<bool>)> = rows.collect::<Result<_, _>>()?;
-    let mut delete = connection.prepare_cached(DELETE_LETTER)?;
+    let mut delete = connection.prepare_cached(DELETE_DEAD_LETTER)?;
     let mut deleted = 0;
     for (number, _) in page.iter().filter(|(_, expired)| *expired == Some(true)) {
         deleted += delete.execute([number])?;
     }
-    let goes_on = page.len() == limit as usize;
+    let has_more = page.len() == limit as usize;
     Ok(Expired {
         deleted: deleted as u64,
         next: page
             .last()
-            .filter(|_| goes_on)
+            .filter(|_| has_more)
             .map(|(number, _)| number.unsigned_abs()),
     })
 }

@@ -15,11 +15,13 @@ const DEAD_LETTERS: &str = "SELECT count(*) FROM dead_letter WHERE state = 'dead
 #[async_trait]
 impl Stats for SqliteStore {
     async fn summary(&self) -> Result<Summary, StoreError> {
-        self.read(|connection| Ok(Summary::new(devices(connection)?, dead_letters(connection)?)))
-            .await
+        self.read_in("read stats", |connection| {
+            Ok(Summary::new(devices(connection)?, dead_letters(connection)?))
+        })
+        .await
     }
 
-    /// Of those that read; there is one that writes besides.
+    /// The readers; the one connection that writes is not counted.
     fn sessions(&self) -> Sessions {
         let status = self.readers.status();
         Sessions {

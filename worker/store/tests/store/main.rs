@@ -1,4 +1,4 @@
-//! One contract for both stores, and what only one of them can do.
+//! The contract of both stores, and tests of features that only one of them has.
 
 #[macro_use]
 mod contract;

@@ -1,4 +1,4 @@
-//! The contract on PostgreSQL, and what happens to its sessions.
+//! The contract on PostgreSQL, and tests of its sessions.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use lockstep_protocol::DeviceType;
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_store::{
-    Attributes, BatchStore, Changed, DeadLetterCountQuery, DeadLetterQuery, DeadLetterState,
-    DeadLetters as _, DeviceEffect, DeviceSelector, Inbox, Keys, Repositories as _, Schema, StoreError,
+    Attributes, DeadLetterCountQuery, DeadLetterQuery, DeadLetterState, DeadLetters as _, DeviceEffect,
+    DeviceSelector, FollowUps as _, Inbox, Keys, Schema, StoreError, UnitOfWork as _,
 };
 use lockstep_testbed::{Database, FaultProxy, Mode, wait};
 use tokio_postgres::Client;
@@ -63,6 +63,10 @@ impl Probe for Client {
     fn blob(&self, bytes: &[u8]) -> String {
         format!("decode('{}', 'hex')", hex::encode(bytes))
     }
+
+    fn earlier(&self, column: &str, minutes: i64) -> String {
+        format!("{column} - interval '{minutes} minutes'")
+    }
 }
 
 const KILL: &str = "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity \
@@ -74,7 +78,7 @@ const KILL: &str = "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity
 async fn a_session_killed_in_a_transaction_rolls_back_and_the_pool_recovers() -> Result<()> {
     let place = open().await?;
     create_all(&place, &["sw1"]).await?;
-    let (mut facts, transaction) = place.store.begin(&keys("2", ["sw1"])).await?;
+    let (mut facts, transaction) = place.store.begin(&[], &keys("2", ["sw1"])).await?;
     absorb(&mut facts, "2", devices([unsynchronize("sw1")]));
     ensure!(place.probe.texts(KILL).await? == ["true"]);
     let lost = transaction.commit(&facts).await;
@@ -82,7 +86,7 @@ async fn a_session_killed_in_a_transaction_rolls_back_and_the_pool_recovers() ->
     ensure!(place.store.outcome(&message("2")).await?.is_none());
     work(&place, &keys("3", ["sw1"]), devices([unsynchronize("sw1")])).await?;
     let device = place.store.device(&hostname("sw1")).await?.context("sw1")?;
-    ensure!(device.desired_generation == 2);
+    ensure!(device.sync.desired == 2);
     Ok(())
 }
 
@@ -94,7 +98,7 @@ async fn private_a_database_that_restarts_is_used_again() -> Result<()> {
     database.kill().await?;
     let away = place.store.ping().await;
     ensure!(matches!(away, Err(StoreError::Unavailable { .. })), "{away:?}");
-    let away = place.store.begin(&Keys::default()).await.map(drop);
+    let away = place.store.begin(&[], &Keys::default()).await.map(drop);
     ensure!(matches!(away, Err(StoreError::Unavailable { .. })), "{away:?}");
     database.restart().await?;
     wait::until("the store to be back", Duration::from_secs(10), async || {
@@ -123,7 +127,7 @@ async fn private_tls_is_verified_wherever_it_is_used() -> Result<()> {
         .ping()
         .await?;
     for mode in ["require", "verify-full", "prefer"] {
-        // The system does not know this authority.
+        // The system does not trust this authority.
         let refused = PostgresStore::connect(options(&url.replace("require", mode)))?
             .ping()
             .await;
@@ -152,8 +156,8 @@ async fn a_lock_is_not_waited_for_longer_than_allowed() -> Result<()> {
         lock_timeout: Duration::from_millis(100),
         ..PostgresOptions::new(url(&place))
     })?;
-    let (_, _first) = place.store.begin(&keys("2", ["sw1"])).await?;
-    let second = impatient.begin(&keys("3", ["sw1"])).await.map(drop);
+    let (_, _first) = place.store.begin(&[], &keys("2", ["sw1"])).await?;
+    let second = impatient.begin(&[], &keys("3", ["sw1"])).await.map(drop);
     ensure!(
         matches!(second, Err(StoreError::Unavailable { .. })),
         "{second:?}"
@@ -161,24 +165,24 @@ async fn a_lock_is_not_waited_for_longer_than_allowed() -> Result<()> {
     Ok(())
 }
 
-/// Two workers that see a new device at the same time: one makes it, the other one repeats and finds it.
+/// Two workers create the same device at the same time: one succeeds, the other one repeats and finds it.
 #[tokio::test]
 async fn a_device_made_twice_at_once_is_made_once() -> Result<()> {
     let place = open().await?;
-    let (mut first_facts, first) = place.store.begin(&keys("1", ["sw1"])).await?;
-    let (mut second_facts, second) = place.other.begin(&keys("2", ["sw1"])).await?;
+    let (mut first_facts, first) = place.store.begin(&[], &keys("1", ["sw1"])).await?;
+    let (mut second_facts, second) = place.other.begin(&[], &keys("2", ["sw1"])).await?;
     absorb(&mut first_facts, "1", devices([create("sw1")]));
     absorb(&mut second_facts, "2", devices([create("sw1")]));
     first.commit(&first_facts).await?;
     let repeat = second.commit(&second_facts).await;
     ensure!(matches!(repeat, Err(StoreError::Conflict { .. })), "{repeat:?}");
-    let (facts, _transaction) = place.other.begin(&keys("2", ["sw1"])).await?;
+    let (facts, _transaction) = place.other.begin(&[], &keys("2", ["sw1"])).await?;
     ensure!(facts.device(&hostname("sw1")).is_some());
     Ok(())
 }
 
 #[tokio::test]
-async fn nul_in_an_attribute_is_refused_and_costs_nobody_else() -> Result<()> {
+async fn nul_in_an_attribute_is_refused_without_affecting_others() -> Result<()> {
     let place = open().await?;
     create_all(&place, &["sw1"]).await?;
     let describe = DeviceEffect::Describe {
@@ -194,7 +198,7 @@ async fn nul_in_an_attribute_is_refused_and_costs_nobody_else() -> Result<()> {
     Ok(())
 }
 
-/// A refused batch leaves no transaction open in the session that is lent next.
+/// A refused batch leaves no transaction open in its session, which the next batch uses.
 #[tokio::test]
 async fn one_session_goes_on_after_a_refusal_and_a_conflict() -> Result<()> {
     let place = open().await?;
@@ -203,7 +207,7 @@ async fn one_session_goes_on_after_a_refusal_and_a_conflict() -> Result<()> {
         ..options(&url(&place))
     })?;
     let remember = async |store: &Arc<PostgresStore>| {
-        let (mut facts, transaction) = store.begin(&Keys::default()).await?;
+        let (mut facts, transaction) = store.begin(&[], &Keys::default()).await?;
         facts.record(row(message("1")));
         transaction.commit(&facts).await
     };
@@ -220,7 +224,7 @@ async fn one_session_goes_on_after_a_refusal_and_a_conflict() -> Result<()> {
     Ok(())
 }
 
-/// Else every event would write to that index too, and leave a dead entry in all others.
+/// Otherwise every event would write to that index too, and leave a dead entry in all other indexes.
 #[tokio::test]
 async fn no_index_holds_what_every_event_changes() -> Result<()> {
     let place = open().await?;
@@ -234,7 +238,7 @@ fn schema(place: &Place) -> &lockstep_testbed::Schema {
     place.keep.downcast_ref().expect("the schema")
 }
 
-/// Wherever the connection ends, the inbox tells whether the batch is in effect, and the counters agree.
+/// Wherever the connection is cut, the inbox shows whether the batch was committed, and the counters agree.
 #[tokio::test]
 async fn a_connection_cut_anywhere_in_a_commit_leaves_all_or_nothing() -> Result<()> {
     let place = open().await?;
@@ -245,7 +249,7 @@ async fn a_connection_cut_anywhere_in_a_commit_leaves_all_or_nothing() -> Result
     let mut outcomes = [0, 0];
     for cut in (0..2400).step_by(150) {
         let id = format!("cut {cut}");
-        let (mut facts, transaction) = store.begin(&keys(&id, ["sw1"])).await?;
+        let (mut facts, transaction) = store.begin(&[], &keys(&id, ["sw1"])).await?;
         absorb(&mut facts, &id, devices([unsynchronize("sw1")]));
         proxy.set(Mode::CutAfter(cut)).await?;
         let committed = transaction.commit(&facts).await;
@@ -253,10 +257,10 @@ async fn a_connection_cut_anywhere_in_a_commit_leaves_all_or_nothing() -> Result
         let lost = matches!(committed, Err(StoreError::Unavailable { .. }));
         ensure!(lost || committed.is_ok(), "{committed:?}");
         // Sees the device only when the transaction has ended, this way or that.
-        let (facts, transaction) = place.store.begin(&keys(&id, ["sw1"])).await?;
+        let (facts, transaction) = place.store.begin(&[], &keys(&id, ["sw1"])).await?;
         drop(transaction);
         let remembered = facts.message(&message(&id)).is_some();
-        ensure!(remembered || lost, "committed, and not there");
+        ensure!(remembered || lost, "committed, but without an inbox row");
         raised += i64::from(remembered);
         outcomes[usize::from(remembered)] += 1;
         let device = facts.device(&hostname("sw1")).context("sw1")?;
@@ -264,12 +268,12 @@ async fn a_connection_cut_anywhere_in_a_commit_leaves_all_or_nothing() -> Result
     }
     ensure!(
         outcomes[0] > 3 && outcomes[1] > 1,
-        "the cuts were all before or after: {outcomes:?}"
+        "all cuts were before the commit, or all after it: {outcomes:?}"
     );
     Ok(())
 }
 
-/// Wherever the connection ends, a change is in effect with all of it, or with nothing.
+/// Wherever the connection is cut, a change is committed completely or not at all.
 #[tokio::test]
 async fn a_connection_cut_anywhere_in_a_change_leaves_all_or_nothing() -> Result<()> {
     let place = open().await?;
@@ -282,30 +286,32 @@ async fn a_connection_cut_anywhere_in_a_change_leaves_all_or_nothing() -> Result
         predicate: Some(Arc::new(|_| true)),
         ..DeviceSelector::default()
     };
-    // Sessions are open and statements prepared, so that the cuts fall into the transaction.
+    // Opens the sessions and prepares the statements, so that the cuts hit the transaction.
     repositories::flag(&*store, repositories::flags(&lease, 0, "first", all())).await?;
     let (mut revision, mut outcomes) = (1, [0, 0]);
     for cut in (0..6000).step_by(250) {
         let id = format!("cut {cut}");
         store.ping().await?;
         proxy.set(Mode::CutAfter(cut)).await?;
-        let changed = store
-            .change(&repositories::flags(&lease, revision, &id, all()))
-            .await;
+        let refresh = repositories::flags(&lease, revision, &id, all());
+        let changed = repositories::change(&*store, &refresh).await;
         proxy.set(Mode::Pass).await?;
         let lost = matches!(changed, Err(StoreError::Unavailable { .. }));
-        ensure!(lost || matches!(changed, Ok(Changed::Committed)), "{changed:?}");
+        ensure!(
+            lost || matches!(changed, Ok(repositories::Changed::Committed)),
+            "{changed:?}"
+        );
         // Sees the device only when the transaction has ended, this way or that.
-        let (facts, transaction) = place.store.begin(&keys(&id, ["sw1"])).await?;
+        let (facts, transaction) = place.store.begin(&[], &keys(&id, ["sw1"])).await?;
         drop(transaction);
         let remembered = facts.message(&message(&id)).is_some();
-        ensure!(remembered || lost, "committed, and not there");
+        ensure!(remembered || lost, "committed, but without an inbox row");
         revision += i64::from(remembered);
         outcomes[usize::from(remembered)] += 1;
         let device = facts.device(&hostname("sw1")).context("sw1")?;
         ensure!(
             device.sync.desired == revision + 1,
-            "after {cut} bytes, round {revision}: {device:?}"
+            "after {cut} bytes, revision {revision}: {device:?}"
         );
         ensure!(repositories::revision(&*place.store).await? == revision);
         let causes = place.probe.texts("SELECT message_id FROM cause").await?;
@@ -316,21 +322,21 @@ async fn a_connection_cut_anywhere_in_a_change_leaves_all_or_nothing() -> Result
     }
     ensure!(
         outcomes[0] > 3 && outcomes[1] > 1,
-        "the cuts were all before or after: {outcomes:?}"
+        "all cuts were before the commit, or all after it: {outcomes:?}"
     );
     Ok(())
 }
 
-/// A change that began under the lease commits under it: whoever is next acquires afterwards, even if the time is over.
+/// A change that began under the lease commits under it: the next owner acquires the lease afterwards, even if it has expired.
 #[tokio::test]
 async fn nobody_acquires_the_lease_while_a_change_commits() -> Result<()> {
     let place = open().await?;
     create_all(&place, &["sw1"]).await?;
     let lease = leases::acquire(&place, Duration::from_secs(2)).await?;
-    let (_, batch) = place.store.begin(&keys("event", ["sw1"])).await?;
+    let (_, batch) = place.store.begin(&[], &keys("event", ["sw1"])).await?;
     let store = place.store.clone();
-    let change = repositories::flags(&lease, 0, "push", repositories::named(["sw1"]));
-    let changing = tokio::spawn(async move { store.change(&change).await });
+    let refresh = repositories::flags(&lease, 0, "push", repositories::named(["sw1"]));
+    let changing = tokio::spawn(async move { repositories::change(&*store, &refresh).await });
     let waits = "SELECT query FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'lockstep' \
         AND EXISTS (SELECT FROM pg_locks WHERE pg_locks.pid = pg_stat_activity.pid AND relation = to_regclass('device'))";
     let seconds = Duration::from_secs(10);
@@ -338,7 +344,7 @@ async fn nobody_acquires_the_lease_while_a_change_commits() -> Result<()> {
         place.probe.texts(waits).await.is_ok_and(|found| found.len() == 1)
     })
     .await?;
-    wait::until("the lease to run out", seconds, async || {
+    wait::until("the lease to expire", seconds, async || {
         let over = "SELECT name FROM lease WHERE until <= clock_timestamp()";
         place.probe.texts(over).await.is_ok_and(|found| found.len() == 1)
     })
@@ -347,16 +353,16 @@ async fn nobody_acquires_the_lease_while_a_change_commits() -> Result<()> {
     let moment = Duration::from_millis(200);
     ensure!(
         tokio::time::timeout(moment, &mut next).await.is_err(),
-        "it was acquired in between"
+        "the lease was acquired before the commit"
     );
     drop(batch);
-    ensure!(changing.await?? == Changed::Committed);
+    ensure!(changing.await?? == repositories::Changed::Committed);
     ensure!(next.await?.context("the time is over")?.fence == lease.fence + 1);
     Ok(())
 }
 
 #[tokio::test]
-async fn an_answer_that_never_comes_is_not_waited_for() -> Result<()> {
+async fn a_missing_answer_ends_in_a_timeout() -> Result<()> {
     let place = open().await?;
     create_all(&place, &["sw1"]).await?;
     let proxy = FaultProxy::to(schema(&place).addr()?).await?;
@@ -367,7 +373,7 @@ async fn an_answer_that_never_comes_is_not_waited_for() -> Result<()> {
         statement_timeout: short,
         ..PostgresOptions::new(schema(&place).url_through(proxy.addr()))
     })?;
-    let (mut facts, transaction) = store.begin(&keys("2", ["sw1"])).await?;
+    let (mut facts, transaction) = store.begin(&[], &keys("2", ["sw1"])).await?;
     absorb(&mut facts, "2", devices([unsynchronize("sw1")]));
     proxy.set(Mode::Blackhole).await?;
     let lost = transaction.commit(&facts).await;
@@ -382,21 +388,22 @@ async fn an_answer_that_never_comes_is_not_waited_for() -> Result<()> {
     Ok(())
 }
 
-/// A thousand settled dead letters for one that is not.
-const MANY_LETTERS: &str = "\
+/// A thousand settled dead letters per unsettled one.
+const MANY_DEAD_LETTERS: &str = "\
     INSERT INTO dead_letter (source, id, redrive_count, lane, kind, code, reason, attempts, first_at, died_at, body, properties, \
-        state, settled_at, request_source, request_id) \
+        state, settled_at, request_source, request_id, due_at) \
     SELECT 'urn:test', n::text, 0, 'events', 'lockstep.x', 'crashed', '', 1, now(), now(), decode('00', 'hex'), '{}', \
-        CASE n % 1000 WHEN 0 THEN 'dead' WHEN 1 THEN 'requeued' ELSE 'processed' END, now(), 'urn:test', (n / 10)::text \
+        CASE n % 1000 WHEN 0 THEN 'dead' WHEN 1 THEN 'requeued' ELSE 'processed' END, now(), 'urn:test', (n / 10)::text, \
+        CASE n % 1000 WHEN 1 THEN now() - interval '1 day' END \
     FROM generate_series(1, 100000) AS n";
 
 #[tokio::test]
-async fn among_a_hundred_thousand_dead_letters_nothing_is_searched_for() -> Result<()> {
+async fn queries_among_a_hundred_thousand_dead_letters_use_indexes() -> Result<()> {
     const QUERIES: usize = 6;
-    // Enough for the server to turn from plans for these very parameters to one for all.
+    // Enough executions for the server to change from custom plans to a generic plan.
     const ROUNDS: usize = 8;
     let place = open().await?;
-    place.probe.texts(MANY_LETTERS).await?;
+    place.probe.texts(MANY_DEAD_LETTERS).await?;
     place.probe.texts("ANALYZE dead_letter").await?;
     let store = PostgresStore::connect(options(&url(&place)))?;
     let list = |state| DeadLetterQuery {
@@ -420,10 +427,10 @@ async fn among_a_hundred_thousand_dead_letters_nothing_is_searched_for() -> Resu
         );
         ensure!(store.dead_letter_totals(&counts).await?.total == 100);
         ensure!(store.dead_letter(77_777).await?.is_some());
-        ensure!(store.requeued_by(&message("100"), 0, 50).await?.len() == 1);
-        ensure!(store.due(Timestamp::MAX, 0, 50).await?.len() == 50);
+        ensure!(store.unpublished(&message("100"), 50).await?.len() == 1);
+        ensure!(store.claim_overdue(10).await?.len() == 10);
     }
-    // The sessions tell what they did when they end. The planner looks into indexes, too.
+    // Sessions report their statistics when they end. The planner reads indexes too.
     drop(store);
     let scans = format!(
         "SELECT CASE WHEN idx_scan >= {} THEN 'all' ELSE idx_scan::text END || ', ' || seq_tup_read \
@@ -431,7 +438,7 @@ async fn among_a_hundred_thousand_dead_letters_nothing_is_searched_for() -> Resu
         QUERIES * ROUNDS
     );
     wait::until(
-        "each query to be counted as a search in an index, and none to go through all rows",
+        "each query to be counted as an index scan, and none as a sequential scan",
         Duration::from_secs(30),
         async || match place.probe.texts(&scans).await {
             Ok(found) if found == ["all, 0"] => Ok(()),
@@ -442,9 +449,9 @@ async fn among_a_hundred_thousand_dead_letters_nothing_is_searched_for() -> Resu
     Ok(())
 }
 
-/// However many rows there are, a round that has nothing to delete looks at next to none of them.
+/// However many rows exist, a pass with nothing to delete reads almost none of them.
 #[tokio::test]
-async fn nothing_to_delete_is_found_out_by_the_index() -> Result<()> {
+async fn a_pass_with_nothing_to_delete_uses_the_index() -> Result<()> {
     let place = open().await?;
     let client = schema(&place).connect().await?;
     let fill = "INSERT INTO inbox (source, id, kind, digest, state, at, result_type, result) \

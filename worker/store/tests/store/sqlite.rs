@@ -1,4 +1,4 @@
-//! The contract on SQLite, and what happens to its file.
+//! The contract on SQLite, and tests of its file.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -54,6 +54,10 @@ impl Probe for File {
 
     fn blob(&self, bytes: &[u8]) -> String {
         format!("x'{}'", hex::encode(bytes))
+    }
+
+    fn earlier(&self, column: &str, minutes: i64) -> String {
+        format!("{column} - {}", minutes * 60_000_000)
     }
 }
 

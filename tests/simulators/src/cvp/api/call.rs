@@ -9,16 +9,16 @@ use serde_json::Value;
 use crate::cvp::endpoint::Endpoint;
 use crate::cvp::log::Credential;
 
-/// A request, read as far as all endpoints need it.
+/// A request, parsed as far as all endpoints need it.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) query: String,
     pub(crate) endpoint: Endpoint,
-    /// The task or device it is about.
+    /// The id of the task, or the MAC address or serial number of the device, that the request concerns.
     pub(crate) subject: Option<String>,
-    /// Null if there is none, or if it is no JSON.
+    /// The JSON body; null if it is absent or not JSON.
     pub(crate) body: Value,
     pub(crate) credential: Credential,
     /// Session id or token.
@@ -47,7 +47,7 @@ impl Call {
         call
     }
 
-    /// A parameter of the query, decoded; an absent one is empty.
+    /// A decoded query parameter; empty if absent.
     pub(crate) fn parameter(&self, name: &str) -> String {
         let pairs = self.query.split('&').filter_map(|pair| pair.split_once('='));
         let found = pairs.into_iter().find(|(key, _)| decoded(key) == name);
@@ -59,7 +59,7 @@ impl Call {
         text(self.body.get(name)?)
     }
 
-    /// The ids in `{"data": […]}`, be they texts or numbers.
+    /// The ids in `{"data": […]}`, which are texts or numbers.
     pub(crate) fn ids(&self) -> Option<Vec<String>> {
         self.body.get("data")?.as_array()?.iter().map(text).collect()
     }
@@ -118,7 +118,7 @@ fn basic(headers: &HeaderMap) -> Option<(String, String)> {
     Some((user.to_owned(), password.to_owned()))
 }
 
-/// A part of a query without its percent signs.
+/// Percent-decodes a part of a query.
 fn decoded(text: &str) -> String {
     let text = text.replace('+', " ");
     let mut bytes = text.as_bytes();
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn any_one_credential_will_do() {
+    fn any_one_credential_is_enough() {
         for (name, value, credential) in [
             ("app_session_id", "s1", Credential::SessionHeader),
             ("authorization", "Bearer s1", Credential::Bearer),

@@ -1,9 +1,9 @@
 use serde_json::{Value, json};
 
 use super::{Call, SimulatedResponse, State, tasks};
-use crate::cvp::world::{ConfigDiff, REDRIVE_COUNT, TaskStatus, empty_as_null};
+use crate::cvp::world::{BASE_TIME, ConfigDiff, TaskStatus, empty_as_null};
 
-/// `checkCompliance.do`
+/// Answers `checkCompliance.do`.
 pub(crate) fn check(state: &State, call: &Call) -> SimulatedResponse {
     let (Some(node), Some(kind)) = (call.field("nodeId"), call.field("nodeType")) else {
         return SimulatedResponse::error("132718", "Invalid input parameters");
@@ -27,7 +27,7 @@ pub(crate) fn check(state: &State, call: &Call) -> SimulatedResponse {
     SimulatedResponse::json(&answer)
 }
 
-/// `arista.configstatus.v1` by serial number.
+/// Answers `arista.configstatus.v1` by serial number.
 pub(crate) fn config_status(state: &State, call: &Call) -> SimulatedResponse {
     let serial = call.parameter("key.deviceId");
     let Some(device) = state.world.devices.iter().find(|device| device.serial == serial) else {
@@ -44,8 +44,8 @@ pub(crate) fn config_status(state: &State, call: &Call) -> SimulatedResponse {
             "addedLines": diff.add,
             "deletedLines": diff.delete,
             "changedLines": diff.change,
-            "runningConfigUpdateTime": REDRIVE_COUNT,
-            "designedConfigUpdateTime": REDRIVE_COUNT,
+            "runningConfigUpdateTime": BASE_TIME,
+            "designedConfigUpdateTime": BASE_TIME,
         },
     });
     SimulatedResponse::resource(&value)

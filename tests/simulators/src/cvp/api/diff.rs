@@ -3,7 +3,7 @@ use serde_json::{Map, Value, json};
 use super::{Call, SimulatedResponse, State};
 use crate::cvp::world::{ConfigDiff, Device, Task, image_differs};
 
-/// `GetConfigDiffSummaryForTask`
+/// Answers `GetConfigDiffSummaryForTask`.
 pub(crate) fn summary(state: &State, call: &Call) -> SimulatedResponse {
     let Some((task, device)) = task_and_device(state, call) else {
         return no_task();
@@ -25,7 +25,7 @@ pub(crate) fn summary(state: &State, call: &Call) -> SimulatedResponse {
     SimulatedResponse::json(&json!([{"summary": summary}]))
 }
 
-/// `GetConfigDiffForTask`: sources, lines, errors.
+/// Answers `GetConfigDiffForTask`: sources, lines, errors.
 pub(crate) fn lines(state: &State, call: &Call) -> SimulatedResponse {
     let Some((task, device)) = task_and_device(state, call) else {
         return no_task();
@@ -46,7 +46,7 @@ pub(crate) fn lines(state: &State, call: &Call) -> SimulatedResponse {
             (first..first + count as usize).map(|line| json!({"op": op, "a_lineno": line, "b_lineno": line})),
         );
     }
-    // More than one message, as a stream has them: they are to be read together.
+    // A stream sends the diff in several messages; clients must join them.
     messages.extend(
         lines
             .chunks(100)
@@ -60,7 +60,7 @@ pub(crate) fn lines(state: &State, call: &Call) -> SimulatedResponse {
     SimulatedResponse::json(&Value::Array(messages))
 }
 
-/// `GetImageDiffForTask`
+/// Answers `GetImageDiffForTask`.
 pub(crate) fn image(state: &State, call: &Call) -> SimulatedResponse {
     let Some((_, device)) = task_and_device(state, call) else {
         return no_task();
@@ -88,7 +88,7 @@ fn task_and_device<'state>(
     Some((task, state.world.device(&task.device)))
 }
 
-/// The service compares what is intended now, whatever the compliance code still says.
+/// The service compares the current designed configuration, even while the compliance code lags.
 fn diff_of(task: &Task, device: Option<&Device>) -> ConfigDiff {
     let truth = || ConfigDiff::of_code(device.map_or("0005", Device::true_code));
     task.diff.clone().unwrap_or_else(truth)

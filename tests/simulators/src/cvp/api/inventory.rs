@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::{Call, SimulatedResponse, State};
-use crate::cvp::world::{Container, Device, EPOCH_MS};
+use crate::cvp::world::{BASE_TIME_MS, Container, Device};
 
 pub(crate) fn devices(state: &State) -> SimulatedResponse {
     SimulatedResponse::json(&state.world.devices.iter().map(Device::inventory_row).collect())
@@ -9,7 +9,7 @@ pub(crate) fn devices(state: &State) -> SimulatedResponse {
 
 pub(crate) fn containers(state: &State) -> SimulatedResponse {
     let rows = state.world.containers.iter().map(|container| {
-        json!({"Key": container.key, "Name": container.name, "CreatedBy": "cvp system", "CreatedOn": EPOCH_MS, "Mode": "expand"})
+        json!({"Key": container.key, "Name": container.name, "CreatedBy": "cvp system", "CreatedOn": BASE_TIME_MS, "Mode": "expand"})
     });
     SimulatedResponse::json(&rows.collect())
 }
@@ -27,7 +27,7 @@ pub(crate) fn container_info(state: &State, call: &Call) -> SimulatedResponse {
     }
 }
 
-/// Devices and containers with the text somewhere in their names.
+/// Devices and containers whose names contain the text.
 pub(crate) fn topology(state: &State, call: &Call, new_form: bool) -> SimulatedResponse {
     let text = call.parameter("queryParam").to_lowercase();
     let has = |values: &[&str]| values.iter().any(|value| value.to_lowercase().contains(&text));
@@ -54,7 +54,7 @@ pub(crate) fn topology(state: &State, call: &Call, new_form: bool) -> SimulatedR
     }))
 }
 
-/// One device of the resource API, by serial number.
+/// Answers a device of the resource API by serial number.
 pub(crate) fn resource(state: &State, call: &Call) -> SimulatedResponse {
     let serial = call.parameter("key.deviceId");
     match state.world.devices.iter().find(|device| device.serial == serial) {

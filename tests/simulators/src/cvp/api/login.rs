@@ -1,12 +1,12 @@
 use serde_json::{Value, json};
 
 use super::{Call, SimulatedResponse, State};
-use crate::cvp::world::EPOCH_MS;
+use crate::cvp::world::BASE_TIME_MS;
 
-/// `authenticate.do`: user and password in the body, or as HTTP basic authentication under `/cvpservice`.
+/// Answers `authenticate.do`: user and password in the body, or as HTTP basic authentication under `/cvpservice`.
 pub(crate) fn login(state: &mut State, call: &Call) -> SimulatedResponse {
     if state.version.is_cvaas() {
-        // Only tokens come in there; what its login page answers to a password is not known.
+        // CVaaS accepts only tokens; its answer to a password is unknown.
         return SimulatedResponse::page(401, "401 Unauthorized");
     }
     let body = call.field("userId").zip(call.field("password"));
@@ -50,13 +50,13 @@ fn greeting(username: &str, session: &str) -> Value {
         "authenticationType": "LOCAL",
         "user": {
             "userId": username, "email": "admin@example.net", "userStatus": "Enabled", "currentStatus": "Online",
-            "firstName": null, "lastName": null, "contactNumber": null, "password": null, "lastAccessed": EPOCH_MS,
+            "firstName": null, "lastName": null, "contactNumber": null, "password": null, "lastAccessed": BASE_TIME_MS,
             "factoryId": 1, "id": 28,
         },
         "permissionList": [{"factoryId": 1, "id": 1, "name": "task", "mode": "rw"}],
         "roles": [{
             "key": "network-admin", "name": "network-admin", "moduleList": [], "moduleListSize": 0, "createdBy": "cvp system",
-            "createdOn": EPOCH_MS, "classId": 67, "factoryId": 1, "id": 27, "description": "",
+            "createdOn": BASE_TIME_MS, "classId": 67, "factoryId": 1, "id": 27, "description": "",
         }],
     })
 }

@@ -1,4 +1,4 @@
-//! What each endpoint answers.
+//! The responses of the endpoints.
 
 mod call;
 mod change_controls;
@@ -18,7 +18,7 @@ use super::world::Device;
 
 pub(crate) use call::Call;
 
-/// Answers a request that may be made.
+/// Answers an authorized request.
 pub(crate) fn dispatch(state: &mut State, call: &Call) -> SimulatedResponse {
     match call.endpoint {
         Endpoint::Login => login::login(state, call),
@@ -52,7 +52,7 @@ pub(crate) fn dispatch(state: &mut State, call: &Call) -> SimulatedResponse {
     }
 }
 
-/// Answers where nobody is at home.
+/// Answers a request to an unknown path.
 pub(crate) fn unknown(version: Version, call: &Call) -> SimulatedResponse {
     if call.path.starts_with("/api/") {
         SimulatedResponse::resource_error(404, 5, "Not Found")
@@ -63,7 +63,7 @@ pub(crate) fn unknown(version: Version, call: &Call) -> SimulatedResponse {
     }
 }
 
-/// Answers who is not logged in, or no longer.
+/// Answers a request without a valid session.
 pub(crate) fn expired(version: Version, call: &Call) -> SimulatedResponse {
     if !version.expired_is_unauthorized() {
         SimulatedResponse::error("112498", "Failure - User is unauthorized")

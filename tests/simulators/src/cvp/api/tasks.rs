@@ -11,7 +11,7 @@ pub(crate) fn list(state: &State, call: &Call) -> SimulatedResponse {
     let matching: Vec<&Task> = tasks.filter(|task| task.matches(&text, device(task))).collect();
     let index = |name: &str| call.parameter(name).parse::<usize>().unwrap_or(0);
     let (start, end) = (index("startIndex"), index("endIndex"));
-    // Zero is: all of them.
+    // Zero means all tasks.
     let end = if end == 0 {
         matching.len()
     } else {
@@ -39,7 +39,7 @@ pub(crate) fn status(state: &State, call: &Call) -> SimulatedResponse {
     }
 }
 
-/// Triggers what it can; the first that it cannot is the answer.
+/// Triggers every possible cancellation; the error of the first impossible one is the response.
 pub(crate) fn cancel(state: &mut State, call: &Call) -> SimulatedResponse {
     let Some(ids) = call.ids() else {
         return invalid_input();
@@ -103,7 +103,7 @@ pub(crate) fn note(state: &mut State, call: &Call) -> SimulatedResponse {
     }
 }
 
-/// The task object as this installation writes it.
+/// The task object in the format of this installation.
 pub(crate) fn value(state: &State, task: &Task) -> Value {
     written(state, task, state.world.device(&task.device))
 }

@@ -11,14 +11,14 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::cvp::simulator::StartError;
 
-/// A certificate authority of this run, and what the listeners present.
+/// A certificate authority of this run, and the certificate of the listeners.
 pub(crate) struct Certificates {
     pub(crate) ca_pem: String,
     pub(crate) server: Arc<ServerConfig>,
 }
 
 impl Certificates {
-    /// Makes them for these addresses and for this machine by its usual names.
+    /// Makes a certificate for these addresses and for the usual names of this machine.
     pub(crate) fn make(addresses: &[IpAddr]) -> Result<Self, StartError> {
         let ca_key = KeyPair::generate()?;
         let mut ca = named("Simulated CloudVision CA");

@@ -1,4 +1,4 @@
-//! Nodes: listeners with TLS, and what happens to a request between its arrival and its answer.
+//! Nodes: TLS listeners, and the processing of a request from its arrival to its response.
 
 mod certificates;
 mod node;
@@ -14,7 +14,7 @@ pub(crate) use certificates::Certificates;
 pub(crate) use node::{Node, accept};
 pub use respond::NodeMode;
 
-/// What all nodes share.
+/// The parts that all nodes share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     state: Mutex<State>,
@@ -29,7 +29,7 @@ impl Shared {
         })
     }
 
-    /// The state. An edit of a test that panicked under the lock is that test's failure, and no reason for others.
+    /// Locks the state. A test that panicked under the lock has failed already, so a poisoned lock is ignored.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

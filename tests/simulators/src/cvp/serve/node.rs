@@ -13,10 +13,10 @@ use tokio_rustls::TlsAcceptor;
 use super::Shared;
 use super::respond::respond;
 
-/// How long a client may take for its handshake.
+/// Timeout of a client's TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// An address, and what listens there while it is up.
+/// An address, and its listener while the node is up.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) address: SocketAddr,
@@ -43,7 +43,7 @@ pub(crate) async fn accept(listener: TcpListener, tls: Arc<ServerConfig>, shared
                 }
                 Err(error) => {
                     tracing::warn!(error = %error, "a connection could not be accepted");
-                    // Out of file descriptors, most likely; they come back as others end.
+                    // Most likely out of file descriptors; other connections free some when they end.
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             },
@@ -53,7 +53,7 @@ pub(crate) async fn accept(listener: TcpListener, tls: Arc<ServerConfig>, shared
 }
 
 async fn serve(stream: TcpStream, acceptor: TlsAcceptor, shared: Arc<Shared>, node: usize) {
-    // Two small writes would cost a client 40 ms of delayed acknowledgement.
+    // With Nagle's algorithm, two small writes cost a client 40 ms of delayed acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(error = %error, "a connection keeps Nagle's algorithm");
     }

@@ -16,17 +16,17 @@ use crate::cvp::endpoint::Endpoint;
 use crate::cvp::fault::Fault;
 use crate::cvp::log::Logged;
 
-/// Longer requests are cut off; a client's longest is a few hundred bytes.
+/// Longer bodies are cut off; the longest body of a client has a few hundred bytes.
 const LONGEST_BODY: usize = 4 << 20;
 
-/// How a node behaves that is up.
+/// The behaviour of a node that is up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NodeMode {
     #[default]
     Healthy,
-    /// It takes requests and answers none.
+    /// It accepts requests and answers none.
     Hangs,
-    /// It answers everything with a page of HTML, as a node that is starting does.
+    /// It answers everything with a page of HTML, like a node that is starting.
     AnswersHtml,
 }
 
@@ -102,7 +102,7 @@ impl SimulatedResponse {
     }
 }
 
-/// A request that is counted as under way until this is dropped, which a closed connection does too.
+/// Counts a request as in flight until it is dropped, also by a closed connection.
 struct UnderWay<'shared> {
     shared: &'shared Shared,
     number: usize,
@@ -111,7 +111,7 @@ struct UnderWay<'shared> {
 
 impl<'shared> UnderWay<'shared> {
     fn begin(shared: &'shared Shared, node: usize, call: &Call) -> Self {
-        // No password is kept.
+        // Passwords are not recorded.
         let body = if call.endpoint == Endpoint::Login {
             Value::Null
         } else {

@@ -1,22 +1,22 @@
 use serde_json::{Map, Value, json};
 
-use super::REDRIVE_COUNT;
+use super::BASE_TIME;
 
-/// A change control: stages, each of which runs a task.
+/// A change control with one stage per task.
 #[derive(Clone, Debug)]
 pub struct ChangeControl {
     pub id: String,
     pub name: String,
-    /// `None` leaves the field out, as published samples of pending ones do.
+    /// `None` omits the field, as in published samples of pending change controls.
     pub status: Option<ChangeControlStatus>,
-    /// What went wrong when it ran.
+    /// The error of its run.
     pub error: Option<String>,
     pub approved: bool,
     /// Ids of its tasks.
     pub tasks: Vec<String>,
 }
 
-/// How far a change control is.
+/// The progress of a change control.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangeControlStatus {
     Unspecified,
@@ -27,7 +27,7 @@ pub enum ChangeControlStatus {
 }
 
 impl ChangeControl {
-    /// One that has not started, without tasks.
+    /// A change control that has not started and has no tasks.
     pub fn new(id: &str) -> Self {
         Self {
             id: id.to_owned(),
@@ -43,7 +43,7 @@ impl ChangeControl {
         self.status != Some(ChangeControlStatus::Completed)
     }
 
-    /// The value of the resource API: a root stage with one stage a task.
+    /// The value in the resource API: a root stage with one stage per task.
     pub(crate) fn value(&self) -> Value {
         let mut stages = Map::new();
         let ids: Vec<String> = (1..=self.tasks.len())
@@ -64,7 +64,7 @@ impl ChangeControl {
         let mut value = json!({
             "key": {"id": self.id},
             "change": {"name": self.name, "rootStageId": "root", "notes": "", "stages": {"values": stages},
-                       "time": REDRIVE_COUNT, "user": "alice"},
+                       "time": BASE_TIME, "user": "alice"},
         });
         if let Some(status) = self.status {
             value["status"] = json!(status.wire_name());
@@ -73,7 +73,7 @@ impl ChangeControl {
             value["error"] = json!(error);
         }
         if self.approved {
-            value["approve"] = json!({"value": true, "notes": "", "time": REDRIVE_COUNT, "user": "alice"});
+            value["approve"] = json!({"value": true, "notes": "", "time": BASE_TIME, "user": "alice"});
         }
         value
     }

@@ -3,11 +3,11 @@
 pub struct Container {
     pub key: String,
     pub name: String,
-    /// Name of the container above it; the root has none.
+    /// Name of the parent container; the root has none.
     pub parent: Option<String>,
 }
 
-/// The container in which devices of a scenario are.
+/// The container of the devices of a scenario.
 pub(crate) const USUAL_KEY: &str = "container_7";
 pub(crate) const USUAL_NAME: &str = "My devices";
 

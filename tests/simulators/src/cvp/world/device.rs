@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::container::{USUAL_KEY, USUAL_NAME};
-use super::{Fields, REDRIVE_COUNT};
+use super::{BASE_TIME, Fields};
 
-/// A device, which CloudVision calls a net element.
+/// A device; CloudVision calls it a net element.
 #[derive(Clone, Debug)]
 pub struct Device {
     pub mac: String,
@@ -16,13 +16,13 @@ pub struct Device {
     pub model: String,
     /// Key and name of its container.
     pub container: (String, String),
-    /// What CloudVision says. [`Device::change_configuration`] changes what is so, and this follows after the compliance lag.
+    /// The compliance code that CloudVision shows. It follows [`Device::change_configuration`] after the compliance lag.
     pub compliance_code: String,
     pub compliance_indication: String,
     pub unauthorized: bool,
-    /// `Registered`, or something else.
+    /// `Registered`, or another registration status.
     pub status: String,
-    /// `active` or `inactive`; while it is not active, the code is stale.
+    /// `active` or `inactive`. While it is not active, the code is stale.
     pub streaming_status: String,
     pub ztp_mode: bool,
     /// Deviations in the answer of `checkCompliance.do`.
@@ -33,7 +33,7 @@ pub struct Device {
 }
 
 impl Device {
-    /// A registered, streaming device that is as it should be.
+    /// A registered, streaming and compliant device.
     pub fn new(mac: &str, hostname: &str) -> Self {
         Self {
             mac: mac.to_owned(),
@@ -54,19 +54,19 @@ impl Device {
         }
     }
 
-    /// Sets what CloudVision says at once, with the indication that goes with it.
+    /// Sets the shown code at once, with its compliance indication.
     pub fn set_code(&mut self, code: &str) {
         code.clone_into(&mut self.compliance_code);
         indication(code).clone_into(&mut self.compliance_indication);
         self.changed = None;
     }
 
-    /// Makes another code true now; CloudVision says it after the compliance lag, and not before the device streams.
+    /// Changes the actual code. CloudVision shows it after the compliance lag, and only while the device streams.
     pub fn change_configuration(&mut self, code: &str) {
         self.changed = Some((Instant::now(), code.to_owned()));
     }
 
-    /// The code that is true, be it said or not.
+    /// The actual code, whether CloudVision shows it yet or not.
     pub(crate) fn true_code(&self) -> &str {
         match &self.changed {
             Some((_, code)) => code,
@@ -82,7 +82,7 @@ impl Device {
         }
     }
 
-    /// The answer of `checkCompliance.do`.
+    /// The response of `checkCompliance.do`.
     pub(crate) fn compliance(&self, tasks: &[Value]) -> Value {
         let mut answer = json!({
             "ipAddress": self.ip_address,
@@ -122,7 +122,7 @@ impl Device {
         answer
     }
 
-    /// Its row of `/inventory/devices`.
+    /// The row of the device in `/inventory/devices`.
     pub(crate) fn inventory_row(&self) -> Value {
         let mut row = json!({
             "hostname": self.hostname,
@@ -153,7 +153,7 @@ impl Device {
         row
     }
 
-    /// Its row of `searchTopology.do`, in the form of releases since 2021.3 or in the one before.
+    /// The row of the device in `searchTopology.do`, in the format since 2021.3 or in the older one.
     pub(crate) fn topology_row(&self, new_form: bool) -> Value {
         let mut row = json!({
             "systemMacAddress": self.mac,
@@ -182,7 +182,7 @@ impl Device {
         row
     }
 
-    /// Its value in `arista.inventory.v1`.
+    /// The value of the device in `arista.inventory.v1`.
     pub(crate) fn resource(&self) -> Value {
         let streaming = if self.streaming_status == "active" {
             "ACTIVE"
@@ -196,7 +196,7 @@ impl Device {
             "fqdn": self.fqdn(),
             "hostname": self.hostname,
             "systemMacAddress": self.mac,
-            "bootTime": REDRIVE_COUNT,
+            "bootTime": BASE_TIME,
             "streamingStatus": format!("STREAMING_STATUS_{streaming}"),
         })
     }
@@ -221,7 +221,7 @@ mod tests {
     const LAG: Duration = Duration::from_secs(10);
 
     #[tokio::test]
-    async fn the_code_follows_the_truth_after_the_lag_and_while_the_device_streams() {
+    async fn the_shown_code_follows_after_the_lag_while_the_device_streams() {
         let mut device = Device::new("aa:bb:cc:00:00:01", "leaf1");
         device.change_configuration("0001");
         let changed = Instant::now();

@@ -1,4 +1,4 @@
-/// What the per-task diff service says: lines of the designed against the running configuration.
+/// The response of the per-task diff service: lines of the designed against the running configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigDiff {
     pub compliant: bool,
@@ -12,7 +12,7 @@ pub struct ConfigDiff {
 }
 
 impl ConfigDiff {
-    /// Nothing differs.
+    /// A diff without differences.
     pub fn empty() -> Self {
         Self {
             compliant: true,
@@ -21,7 +21,7 @@ impl ConfigDiff {
         }
     }
 
-    /// The diff that goes with a compliance code.
+    /// The diff that matches a compliance code.
     pub fn of_code(code: &str) -> Self {
         let error = match code {
             "0005" => "UNREACHABLEDEVICE",
@@ -48,7 +48,7 @@ fn configuration_differs(code: &str) -> bool {
     )
 }
 
-/// Whether a compliance code says that the image is another one.
+/// Whether a compliance code means that the image differs.
 pub(crate) fn image_differs(code: &str) -> bool {
     matches!(
         code,
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_diff_is_empty_where_the_code_speaks_of_other_things() {
+    fn the_diff_is_empty_for_codes_that_do_not_concern_the_configuration() {
         for (code, compliant, lines) in [
             ("0000", true, 0),
             ("0001", false, 4),

@@ -1,16 +1,16 @@
 use serde_json::Value;
 
-/// Deviations from the usual answer, field by field: for what some release sends as null, as another type, or not at all.
+/// Deviations of single fields from the usual response, for releases that send null, another type, or no field.
 #[derive(Clone, Debug, Default)]
 pub struct Fields(Vec<(String, Option<Value>)>);
 
 impl Fields {
-    /// Answers this value at a place named by a JSON pointer, as in `/data/ccId`.
+    /// Sets the value of a field, named by a JSON pointer such as `/data/ccId`.
     pub fn set(&mut self, pointer: &str, value: impl Into<Value>) {
         self.0.push((pointer.to_owned(), Some(value.into())));
     }
 
-    /// Leaves a field out.
+    /// Omits a field.
     pub fn leave_out(&mut self, pointer: &str) {
         self.0.push((pointer.to_owned(), None));
     }
@@ -31,7 +31,7 @@ impl Fields {
     }
 }
 
-/// Turns every empty text into null, as CVP 2016 answered.
+/// Replaces every empty text by null, as CVP 2016 does.
 pub(crate) fn empty_as_null(answer: &mut Value) {
     match answer {
         Value::String(text) if text.is_empty() => *answer = Value::Null,

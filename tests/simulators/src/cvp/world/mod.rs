@@ -1,4 +1,4 @@
-//! What the simulated CloudVision knows: devices, tasks, change controls, containers.
+//! The data of the simulated CloudVision: devices, tasks, change controls, containers.
 
 mod change_control;
 mod container;
@@ -22,12 +22,12 @@ pub use fields::Fields;
 pub(crate) use fields::empty_as_null;
 pub use task::{Task, TaskKind, TaskStatus};
 
-/// The instant at which fixed times of a scenario begin, in milliseconds since 1970: 2024-11-19T07:06:40Z.
-pub(crate) const EPOCH_MS: u64 = 1_732_000_000_000;
+/// The first of the fixed times of a scenario, in milliseconds since 1970: 2024-11-19T07:06:40Z.
+pub(crate) const BASE_TIME_MS: u64 = 1_732_000_000_000;
 /// The same in RFC 3339.
-pub(crate) const REDRIVE_COUNT: &str = "2024-11-19T07:06:40Z";
+pub(crate) const BASE_TIME: &str = "2024-11-19T07:06:40Z";
 
-/// Everything that can be listed, in the order in which it is listed.
+/// All objects, in the order in which they are listed.
 #[derive(Clone, Debug)]
 pub struct World {
     pub devices: Vec<Device>,
@@ -38,7 +38,7 @@ pub struct World {
 }
 
 impl Default for World {
-    /// No devices; the two containers every CloudVision has, and one more.
+    /// A world without devices, with the two containers of every CloudVision and one more.
     fn default() -> Self {
         Self {
             devices: Vec::new(),
@@ -65,7 +65,7 @@ impl World {
         self.devices.iter().find(|device| device.mac == mac)
     }
 
-    /// All devices by their MAC addresses, for who needs many of them.
+    /// All devices by MAC address, for many lookups.
     pub(crate) fn devices_by_mac(&self) -> HashMap<&str, &Device> {
         let devices = self.devices.iter();
         devices.map(|device| (device.mac.as_str(), device)).collect()
@@ -94,8 +94,8 @@ impl World {
         found.unwrap_or_else(|| panic!("the scenario has no task {id}"))
     }
 
-    /// Puts a task into a change control, which is made if it is not there. The task itself says nothing of it, as CVP 2021.3
-    /// was seen to do; [`Task::in_change_control`] writes it there too.
+    /// Puts a task into a change control, which is created if it does not exist. The task object does not name it, as observed
+    /// with CVP 2021.3; [`Task::in_change_control`] adds it there too.
     pub fn attach(&mut self, task: &str, change_control: &str) {
         let known = self.change_controls.iter().position(|it| it.id == change_control);
         let index = known.unwrap_or_else(|| {
@@ -105,13 +105,13 @@ impl World {
         self.change_controls[index].tasks.push(task.to_owned());
     }
 
-    /// Whether a change control that is not over refers to the task.
+    /// Whether an unfinished change control refers to the task.
     pub(crate) fn is_in_open_change_control(&self, task: &str) -> bool {
         let open = self.change_controls.iter().filter(|it| it.is_open());
         open.flat_map(|it| &it.tasks).any(|id| id == task)
     }
 
-    /// Lets happen what is due: cancellations and executions end, compliance is computed anew.
+    /// Applies everything that is due: ends cancellations and executions, and updates compliance.
     pub(crate) fn settle(&mut self, now: Instant, knobs: &Knobs) {
         for task in &mut self.tasks {
             if task.settle(now, knobs)

@@ -2,10 +2,10 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::container::{USUAL_KEY, USUAL_NAME};
-use super::{ConfigDiff, Device, EPOCH_MS, Fields};
+use super::{BASE_TIME_MS, ConfigDiff, Device, Fields};
 use crate::cvp::knobs::Knobs;
 
-/// A task, which CloudVision calls a work order.
+/// A task; CloudVision calls it a work order.
 #[derive(Clone, Debug)]
 pub struct Task {
     pub id: String,
@@ -20,27 +20,27 @@ pub struct Task {
     /// Milliseconds since 1970; 0 if it was never executed.
     pub executed_ms: u64,
     pub note: String,
-    /// Id of its change control, as far as the task says.
+    /// Id of its change control in the task object; `None` if the task object does not name it.
     pub cc_id_v2: String,
     pub stage_id: String,
-    /// What the per-task diff service says; `None`: what goes with the device's true compliance code.
+    /// The response of the per-task diff service; `None`: the diff that matches the device's actual compliance code.
     pub diff: Option<ConfigDiff>,
     /// Deviations in the task object.
     pub fields: Fields,
-    /// Since when it ends, and in which status.
+    /// When the task began to end, and in which status it will end.
     ending: Option<(Instant, TaskStatus)>,
 }
 
-/// What a task is for.
+/// The kind of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskKind {
-    /// Pushes configlets: the usual one.
+    /// Pushes configlets; the most common kind.
     Configlet,
     Image,
     ConfigletAndImage,
-    /// The device comes new into a container.
+    /// Adds the device to a container.
     Add,
-    /// The device goes to another container.
+    /// Moves the device to another container.
     Move,
     Rollback,
     ZeroTouchReplacement,
@@ -67,7 +67,7 @@ impl Task {
             kind: TaskKind::Configlet,
             status: TaskStatus::Pending,
             created_by: "alice".to_owned(),
-            created_ms: EPOCH_MS,
+            created_ms: BASE_TIME_MS,
             executed_by: String::new(),
             executed_ms: 0,
             note: String::new(),
@@ -79,20 +79,20 @@ impl Task {
         }
     }
 
-    /// The same as another kind.
+    /// Changes the kind of the task.
     #[must_use]
     pub fn of_kind(mut self, kind: TaskKind) -> Self {
         self.kind = kind;
         self
     }
 
-    /// Lets the task itself name its change control; [`World::attach`](super::World::attach) puts it there.
+    /// Adds the change control to the task object; [`World::attach`](super::World::attach) puts the task into it.
     pub fn in_change_control(&mut self, change_control: &str) {
         change_control.clone_into(&mut self.cc_id_v2);
         "stage1".clone_into(&mut self.stage_id);
     }
 
-    /// Somebody executes it: it is under way, and stays so.
+    /// Marks the task as executed by a user. It stays in progress.
     pub fn execute(&mut self, by: &str) {
         self.ending = None;
         self.status = self.in_progress();
@@ -100,7 +100,7 @@ impl Task {
         self.executed_ms = self.created_ms + 60_000;
     }
 
-    /// Begins to end in this status.
+    /// Starts the transition to this final status.
     pub(crate) fn begins_to_end(&mut self, status: TaskStatus) {
         self.ending = Some((Instant::now(), status));
     }
@@ -116,7 +116,7 @@ impl Task {
         }
     }
 
-    /// Whether it came to its end.
+    /// Whether the task has a final status.
     pub(crate) fn settle(&mut self, now: Instant, knobs: &Knobs) -> bool {
         let Some((since, status)) = self.ending else {
             return false;
@@ -146,7 +146,7 @@ impl Task {
         }
     }
 
-    /// Whether the row has this text in it, in any case: the filter of `getTasks.do`.
+    /// Whether the row contains this text, ignoring case: the filter of `getTasks.do`.
     pub(crate) fn matches(&self, text: &str, device: Option<&Device>) -> bool {
         if text.is_empty() {
             return true;
@@ -170,7 +170,7 @@ impl Task {
         row.iter().any(|value| value.to_lowercase().contains(&text))
     }
 
-    /// The task object, with its id as text or as number.
+    /// The task object, with its id as text or number.
     pub(crate) fn value(&self, device: Option<&Device>, id_as_number: bool) -> Value {
         let id = match self.id.parse::<u64>() {
             Ok(number) if id_as_number => json!(number),
@@ -268,7 +268,7 @@ impl Task {
 }
 
 impl TaskStatus {
-    /// As CloudVision writes it.
+    /// The name that CloudVision uses.
     pub fn wire_name(self) -> &'static str {
         match self {
             Self::Pending => "Pending",
@@ -281,7 +281,7 @@ impl TaskStatus {
         }
     }
 
-    /// `taskStatus`, which stays active when a task is cancelled.
+    /// `taskStatus`, which stays `ACTIVE` when a task is cancelled.
     fn task_status(self) -> &'static str {
         match self {
             Self::Pending | Self::Cancelled => "ACTIVE",
@@ -329,7 +329,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_filter_looks_at_the_whole_row_in_any_case() {
+    fn the_filter_matches_the_whole_row_ignoring_case() {
         let device = Device::new("aa:bb:cc:00:00:01", "leaf1");
         let mut task = Task::new("1811", "aa:bb:cc:00:00:01");
         for (text, matches) in [
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn only_plain_configlet_tasks_look_plain() {
+    fn only_plain_configlet_tasks_have_the_plain_fields() {
         for (kind, action, moves, rollback, replacement) in [
             (TaskKind::Configlet, "Configlet Push", false, false, ""),
             (TaskKind::Image, "Image Push", false, false, ""),

@@ -1,4 +1,4 @@
-//! Who and what is turned away, and how it ends.
+//! Which requests are rejected, readiness, and the shutdown.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::{STRUCTURED, changed, removed, request, scene, scene_with};
-use crate::fakes::{Mood, Stopped};
+use crate::fakes::{FixedClock, Publishing};
 use crate::{Console, ConsoleContext, ConsoleLimits};
 
 #[tokio::test]
-async fn requests_get_the_status_and_problem_of_the_table() {
+async fn each_invalid_request_gets_its_status_and_problem() {
     let scene = scene();
     let get = |path: &str| request("GET", path, "all").body(Body::empty()).unwrap();
     let post = |content_type: &str, body: Value| {
@@ -91,14 +91,14 @@ async fn requests_get_the_status_and_problem_of_the_table() {
     ];
     for (request, expected) in table {
         let what = format!("{} {}", request.method(), request.uri());
-        let answered = scene.send(request).await;
-        assert_eq!(answered.problem(), expected, "{what} {}", answered.body);
+        let answer = scene.send(request).await;
+        assert_eq!(answer.problem(), expected, "{what} {}", answer.body);
     }
     assert_eq!(scene.published(), []);
 }
 
 #[tokio::test]
-async fn without_a_good_token_the_answer_is_always_the_same() {
+async fn every_request_without_a_valid_token_gets_the_same_answer() {
     for scene in [scene(), scene_with(ConsoleLimits::default(), false)] {
         let mut answers = Vec::new();
         for value in [
@@ -121,10 +121,10 @@ async fn without_a_good_token_the_answer_is_always_the_same() {
                 if let Some(value) = value {
                     request = request.header("authorization", value);
                 }
-                let answered = scene.send(request.body(Body::empty()).unwrap()).await;
-                assert_eq!(answered.problem(), (401, "unauthorized"), "{value:?} {path}");
-                assert_eq!(answered.headers["www-authenticate"], "Bearer");
-                answers.push(answered.body);
+                let answer = scene.send(request.body(Body::empty()).unwrap()).await;
+                assert_eq!(answer.problem(), (401, "unauthorized"), "{value:?} {path}");
+                assert_eq!(answer.headers["www-authenticate"], "Bearer");
+                answers.push(answer.body);
             }
         }
         answers.dedup();
@@ -135,9 +135,9 @@ async fn without_a_good_token_the_answer_is_always_the_same() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_away_is_a_503_that_tells_no_secret() {
+async fn an_unavailable_store_is_answered_with_503_and_no_secret() {
     let scene = scene();
-    scene.store.away.store(true, Ordering::SeqCst);
+    scene.store.unavailable.store(true, Ordering::SeqCst);
     for path in [
         "/v1/devices",
         "/v1/devices/sw1",
@@ -146,15 +146,15 @@ async fn a_store_that_is_away_is_a_503_that_tells_no_secret() {
         "/v1/dead/1",
         "/v1/messages?source=urn:test&id=1&wait=5",
     ] {
-        let answered = scene.get(path).await;
-        assert_eq!(answered.problem(), (503, "store-away"), "{path}");
-        assert!(answered.headers.contains_key("retry-after"));
-        assert!(!answered.body.to_string().contains("secret"), "{}", answered.body);
+        let answer = scene.get(path).await;
+        assert_eq!(answer.problem(), (503, "store-away"), "{path}");
+        assert!(answer.headers.contains_key("retry-after"));
+        assert!(!answer.body.to_string().contains("secret"), "{}", answer.body);
     }
 }
 
 #[tokio::test]
-async fn readiness_names_what_is_away() {
+async fn readiness_names_what_is_unavailable() {
     let scene = scene();
     let anonymous = |path: &str| Request::builder().uri(path).body(Body::empty()).unwrap();
     let ready = scene.send(anonymous("/readyz")).await;
@@ -163,19 +163,19 @@ async fn readiness_names_what_is_away() {
         (200, json!({"status": "ready"}))
     );
 
-    scene.store.away.store(true, Ordering::SeqCst);
-    *scene.bus.mood.lock().unwrap() = Mood::Silent;
-    let away = scene.send(anonymous("/readyz")).await;
-    assert_eq!(away.status, 503);
+    scene.store.unavailable.store(true, Ordering::SeqCst);
+    *scene.bus.publishing.lock().unwrap() = Publishing::NeverConfirms;
+    let not_ready = scene.send(anonymous("/readyz")).await;
+    assert_eq!(not_ready.status, 503);
     assert_eq!(
-        away.body,
+        not_ready.body,
         json!({"status": "not-ready", "away": ["store", "broker"]})
     );
     assert_eq!(scene.send(anonymous("/healthz")).await.status, 200);
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_above_the_limit_are_turned_away() {
+async fn requests_above_the_limit_are_rejected() {
     let scene = scene_with(
         ConsoleLimits {
             waiting: 1,
@@ -185,10 +185,10 @@ async fn requests_above_the_limit_are_turned_away() {
     );
     let first = scene.get("/v1/messages?source=urn:test&id=1&wait=60");
     let second = async {
-        scene.store.asked.notified().await;
-        let answered = scene.get("/v1/messages?source=urn:test&id=1").await;
+        scene.store.outcome_read.notified().await;
+        let answer = scene.get("/v1/messages?source=urn:test&id=1").await;
         scene.stop.cancel();
-        answered
+        answer
     };
     let (first, second) = tokio::join!(first, second);
     assert_eq!(second.problem(), (429, "too-many-requests"));
@@ -196,12 +196,12 @@ async fn requests_above_the_limit_are_turned_away() {
     assert_eq!(
         scene.get("/v1/devices").await.status,
         200,
-        "other requests have places of their own"
+        "other requests have a limit of their own"
     );
 }
 
 #[tokio::test]
-async fn serving_ends_when_told_to() {
+async fn serving_ends_when_it_is_cancelled() {
     let scene = scene();
     let context = ConsoleContext {
         bus: scene.bus.clone(),
@@ -210,7 +210,7 @@ async fn serving_ends_when_told_to() {
         repositories: scene.store.clone(),
         dead_letters: scene.store.clone(),
         schema: scene.store.clone(),
-        clock: Arc::new(Stopped),
+        clock: Arc::new(FixedClock),
         tokens: Tokens::default(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,4 +1,4 @@
-//! What is shown of dead letters.
+//! Lists, details and counts of dead letters.
 
 use bytes::Bytes;
 use lockstep_protocol::rest::{DeadLetterDetail, DeadLetterPage};
@@ -45,9 +45,9 @@ async fn dead_letters_are_filtered_and_paged() {
     let scene = scene();
     *scene.store.dead_letters.lock().unwrap() = (1..=3).map(|number| dead_letter(number, b"{}")).collect();
     let page = async |path: &str| -> DeadLetterPage {
-        let answered = scene.get(path).await;
-        assert_eq!(answered.status, 200, "{}", answered.body);
-        serde_json::from_value(answered.body).unwrap()
+        let answer = scene.get(path).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        serde_json::from_value(answer.body).unwrap()
     };
     let numbers = |page: &DeadLetterPage| -> Vec<u64> {
         let dead_letters = page.dead_letters.iter();
@@ -85,7 +85,7 @@ async fn dead_letters_are_filtered_and_paged() {
             ..DeadLetterQuery::default()
         },
     ];
-    assert_eq!(*scene.store.questions.lock().unwrap(), expected);
+    assert_eq!(*scene.store.queries.lock().unwrap(), expected);
 }
 
 #[tokio::test]
@@ -94,8 +94,8 @@ async fn a_body_is_shown_as_text_or_else_in_base64() {
     *scene.store.dead_letters.lock().unwrap() =
         vec![dead_letter(1, b"{\"a\": 1}"), dead_letter(2, b"\xff\x00")];
     let shown = async |number: u64| -> DeadLetterDetail {
-        let answered = scene.get(&format!("/v1/dead/{number}")).await;
-        serde_json::from_value(answered.body).unwrap()
+        let answer = scene.get(&format!("/v1/dead/{number}")).await;
+        serde_json::from_value(answer.body).unwrap()
     };
     let text = shown(1).await;
     assert_eq!(
@@ -112,7 +112,7 @@ async fn a_body_is_shown_as_text_or_else_in_base64() {
 }
 
 #[tokio::test]
-async fn counts_say_when_they_do_not_name_all() {
+async fn counts_are_marked_as_truncated_when_groups_are_missing() {
     let scene = scene();
     let group = |code: &str, count| DeadLetterGroupCount {
         lane: "events".to_owned(),
@@ -140,25 +140,25 @@ async fn counts_say_when_they_do_not_name_all() {
 }
 
 #[tokio::test]
-async fn a_bad_parameter_is_named() {
+async fn an_invalid_parameter_is_named() {
     let scene = scene();
     for (query, expected) in [
         (
             "state=gone",
-            "parameter \"state\": \"gone\" is no state of dead letters; there are dead, requeued, worked, dropped, or all",
+            "parameter \"state\": \"gone\" is not a state of dead letters; expected one of dead, requeued, processed, dropped, all",
         ),
         ("lane=fast", "parameter \"lane\": \"fast\" is no lane"),
         (
             "code=a%20b",
-            "parameter \"code\": \"a b\" is no code; they are like unknown-device",
+            "parameter \"code\": \"a b\" is not a code; a code has",
         ),
         ("type=%1b", "parameter \"type\": must be"),
         ("before=x", "parameter \"before\""),
         ("limit=0", "parameter \"limit\" is 0"),
-        ("after=1", "parameter \"after\" is not known here"),
+        ("after=1", "unknown parameter \"after\"; expected one of state,"),
     ] {
-        let answered = scene.get(&format!("/v1/dead?{query}")).await;
-        let detail = answered.body["detail"].as_str().unwrap();
+        let answer = scene.get(&format!("/v1/dead?{query}")).await;
+        let detail = answer.body["detail"].as_str().unwrap();
         assert!(detail.starts_with(expected), "{query}: {detail}");
     }
 }

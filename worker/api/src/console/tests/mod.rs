@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::{Console, ConsoleContext, ConsoleLimits};
-use crate::fakes::{FakeBus, FakeStore, Stopped};
+use crate::fakes::{FakeBus, FakeStore, FixedClock};
 use lockstep_store::{InboxRow, InboxState};
 
 const STRUCTURED: &str = "application/cloudevents+json";
@@ -30,7 +30,7 @@ struct Scene {
     router: Router,
 }
 
-struct Answered {
+struct Answer {
     status: StatusCode,
     headers: axum::http::HeaderMap,
     body: Value,
@@ -62,7 +62,7 @@ fn scene_with(limits: ConsoleLimits, with_tokens: bool) -> Scene {
         repositories: store.clone(),
         dead_letters: store.clone(),
         schema: store.clone(),
-        clock: Arc::new(Stopped),
+        clock: Arc::new(FixedClock),
         tokens,
     };
     let stop = CancellationToken::new();
@@ -76,23 +76,23 @@ fn scene_with(limits: ConsoleLimits, with_tokens: bool) -> Scene {
 }
 
 impl Scene {
-    async fn send(&self, request: Request<Body>) -> Answered {
+    async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.unwrap();
-        Answered {
+        Answer {
             status: parts.status,
             headers: parts.headers,
             body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
         }
     }
 
-    async fn get(&self, path: &str) -> Answered {
+    async fn get(&self, path: &str) -> Answer {
         self.send(request("GET", path, "all").body(Body::empty()).unwrap())
             .await
     }
 
-    async fn post(&self, token: &str, event: &Value) -> Answered {
+    async fn post(&self, token: &str, event: &Value) -> Answer {
         let request = request("POST", "/v1/events", token).header("content-type", STRUCTURED);
         self.send(request.body(Body::from(event.to_string())).unwrap())
             .await
@@ -109,8 +109,8 @@ impl Scene {
     }
 }
 
-impl Answered {
-    /// The problem's status and code, after its shape was checked.
+impl Answer {
+    /// The status and the code of a problem. Checks the rest of its shape.
     fn problem(&self) -> (u16, &str) {
         assert_eq!(self.headers["content-type"], "application/problem+json");
         assert_eq!(self.body["status"], self.status.as_u16());
@@ -163,6 +163,7 @@ fn applied(id: &str) -> InboxRow {
             unknown_hostnames: Vec::new(),
             commit: None,
         }),
+        follow_ups: false,
     }
 }
 

@@ -1,4 +1,4 @@
-//! What happens to messages that are sent.
+//! Publishing: authorization, what reaches the bus, and failures of the broker.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{STRUCTURED, TRACE, changed, removed, request, scene};
-use crate::fakes::Mood;
+use crate::fakes::Publishing;
 
 #[tokio::test]
-async fn a_token_publishes_only_its_types_and_learns_nothing_of_others() {
+async fn a_token_publishes_only_its_types_and_gets_no_details_about_others() {
     let scene = scene();
     let sync = |data: Value| {
         changed(|event| {
@@ -21,10 +21,10 @@ async fn a_token_publishes_only_its_types_and_learns_nothing_of_others() {
         })
     };
     for data in [json!({"target": {"all": true}}), json!({"nonsense": 1})] {
-        let answered = scene.post("some", &sync(data)).await;
-        assert_eq!(answered.problem(), (403, "not-allowed"));
+        let answer = scene.post("some", &sync(data)).await;
+        assert_eq!(answer.problem(), (403, "not-allowed"));
         assert!(
-            answered.body["detail"]
+            answer.body["detail"]
                 .as_str()
                 .unwrap()
                 .contains("lockstep.sync.requested")
@@ -35,7 +35,7 @@ async fn a_token_publishes_only_its_types_and_learns_nothing_of_others() {
 }
 
 #[tokio::test]
-async fn results_are_refused_even_to_a_token_for_everything() {
+async fn a_token_for_every_type_may_not_publish_results() {
     let scene = scene();
     let result = changed(|event| {
         event["type"] = "lockstep.message.rejected".into();
@@ -54,9 +54,9 @@ async fn a_message_is_published_as_written_with_actor_and_trace() {
         event["actor"] = "somebody else".into();
         event["data"]["of_tomorrow"] = json!([1]);
     });
-    let answered = scene.post("some", &event).await;
-    assert_eq!(answered.status, 202);
-    assert_eq!(answered.body, json!({"source": "urn:test", "id": "1"}));
+    let answer = scene.post("some", &event).await;
+    assert_eq!(answer.status, 202);
+    assert_eq!(answer.body, json!({"source": "urn:test", "id": "1"}));
 
     let body = scene.only_published();
     assert_eq!(body["actor"], "ztp");
@@ -76,7 +76,7 @@ async fn a_message_is_published_as_written_with_actor_and_trace() {
     let decoded = Envelope::decode(&outgoing.body).unwrap();
     assert_eq!(
         decoded.digest, sent.digest,
-        "the digest is the same whichever way the message comes"
+        "the digest is the same over HTTP and AMQP"
     );
     assert!(decoded.envelope.traceparent.is_some());
 }
@@ -90,16 +90,16 @@ async fn the_trace_comes_from_the_envelope_then_the_header() {
         let request = request("POST", "/v1/events", "all")
             .header("content-type", STRUCTURED)
             .header("traceparent", TRACE);
-        let answered = scene
+        let answer = scene
             .send(request.body(Body::from(event.to_string())).unwrap())
             .await;
-        assert_eq!(answered.status, 202);
+        assert_eq!(answer.status, 202);
         assert_eq!(scene.only_published()["traceparent"], expected);
     }
 }
 
 #[tokio::test]
-async fn a_batch_is_published_in_order_or_refused_as_a_whole() {
+async fn a_batch_is_published_in_order_or_rejected_as_a_whole() {
     let scene = scene();
     let batch = |events: Value| {
         let request = request("POST", "/v1/events", "some")
@@ -108,39 +108,39 @@ async fn a_batch_is_published_in_order_or_refused_as_a_whole() {
     };
     let second = changed(|event| event["id"] = "2".into());
     let bad = changed(|event| event["type"] = "lockstep.mgmtdomain.changed".into());
-    let refused = scene.send(batch(json!([removed("sw1"), bad]))).await;
-    assert_eq!(refused.problem(), (403, "not-allowed"));
+    let rejected = scene.send(batch(json!([removed("sw1"), bad]))).await;
+    assert_eq!(rejected.problem(), (403, "not-allowed"));
     assert_eq!(scene.published(), []);
 
-    let answered = scene.send(batch(json!([removed("sw1"), second]))).await;
-    assert_eq!(answered.status, 202);
+    let answer = scene.send(batch(json!([removed("sw1"), second]))).await;
+    assert_eq!(answer.status, 202);
     let both = json!([{"source": "urn:test", "id": "1"}, {"source": "urn:test", "id": "2"}]);
-    assert_eq!(answered.body, both);
+    assert_eq!(answer.body, both);
     assert_eq!(scene.published().len(), 2);
 }
 
 #[tokio::test]
-async fn a_body_above_the_limit_is_refused() {
+async fn a_body_above_the_limit_is_rejected() {
     let scene = scene();
     let huge = removed(&"a".repeat(4 * 1024 * 1024));
     assert_eq!(scene.post("all", &huge).await.problem(), (413, "too-large"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_accepted_that_the_broker_did_not_confirm() {
+async fn a_message_is_accepted_only_after_the_broker_confirmed_it() {
     let scene = scene();
     let table = [
-        (Mood::Full, (503, "queue-full"), true),
-        (Mood::Silent, (503, "broker-away"), true),
-        (Mood::Denies, (502, "broker-refused"), false),
+        (Publishing::QueueFull, (503, "queue-full"), true),
+        (Publishing::NeverConfirms, (503, "broker-away"), true),
+        (Publishing::Denies, (502, "broker-refused"), false),
     ];
-    for (mood, expected, retry) in table {
-        *scene.bus.mood.lock().unwrap() = mood;
+    for (publishing, expected, retry) in table {
+        *scene.bus.publishing.lock().unwrap() = publishing;
         let started = Instant::now();
-        let answered = scene.post("all", &removed("sw1")).await;
-        assert_eq!(answered.problem(), expected);
-        assert_eq!(answered.headers.contains_key("retry-after"), retry);
+        let answer = scene.post("all", &removed("sw1")).await;
+        assert_eq!(answer.problem(), expected);
+        assert_eq!(answer.headers.contains_key("retry-after"), retry);
         assert!(started.elapsed() < Duration::from_secs(6));
-        assert!(!answered.body.to_string().contains("secret"), "{}", answered.body);
+        assert!(!answer.body.to_string().contains("secret"), "{}", answer.body);
     }
 }

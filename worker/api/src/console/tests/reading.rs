@@ -1,7 +1,8 @@
-//! What is shown of messages and devices.
+//! Devices and the outcomes of messages.
 
 use std::time::Duration;
 
+use lockstep_store::{CauseId, CauseRow, Device, DeviceId};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -11,10 +12,12 @@ use crate::fakes::device;
 #[tokio::test]
 async fn devices_are_filtered_and_paged() {
     let scene = scene();
-    let fleet = [("sw1", true), ("sw2", false), ("sw3", false), ("sw4", false)];
-    *scene.store.devices.lock().unwrap() = fleet
-        .map(|(name, synchronized)| device(name, synchronized))
-        .to_vec();
+    *scene.store.devices.lock().unwrap() = vec![
+        device(1, "sw1", true),
+        device(2, "sw2", false),
+        device(3, "sw3", false),
+        device(4, "sw4", false),
+    ];
     let names = |body: &Value| -> Vec<String> {
         let devices = body["devices"].as_array().unwrap();
         devices
@@ -36,12 +39,50 @@ async fn devices_are_filtered_and_paged() {
     assert_eq!(scene.get("/v1/devices/sw1").await.body["synchronized"], true);
 }
 
+#[tokio::test]
+async fn a_device_has_its_groups_and_its_open_causes_in_order() {
+    let scene = scene();
+    let cause = |id: &str| CauseRow {
+        cause: "interface_updated".to_owned(),
+        identity: identity(id),
+        kind: "lockstep.interface.updated".to_owned(),
+        actor: Some("netbox".to_owned()),
+        at: "2026-02-03T04:05:06Z".parse().unwrap(),
+    };
+    let flagged = |id, hostname: &str, causes: &[i64]| Device {
+        open_causes: causes.iter().copied().map(CauseId).collect(),
+        ..device(id, hostname, false)
+    };
+    // The second device lists a cause that was deleted since.
+    *scene.store.devices.lock().unwrap() = vec![flagged(1, "sw1", &[8, 7]), flagged(2, "sw2", &[7, 9])];
+    *scene.store.groups.lock().unwrap() = [(DeviceId(1), vec!["Lund".to_owned().try_into().unwrap()])].into();
+    *scene.store.causes.lock().unwrap() = [(CauseId(7), cause("seven")), (CauseId(8), cause("eight"))].into();
+
+    let shown = |id: &str| {
+        json!({
+            "cause": "interface_updated", "event": "lockstep.interface.updated", "source": "urn:test", "id": id,
+            "at": "2026-02-03T04:05:06Z", "by": "netbox",
+        })
+    };
+    let first = json!({
+        "id": 1, "hostname": "sw1", "device_type": "ACCESS", "platform": null, "state": "MANAGED", "note": null,
+        "until": null, "synchronized": false, "unsynchronized_since": null, "desired_generation": 2,
+        "synced_generation": 1, "management_ip": null, "mac": null, "serial": null, "vendor": null, "model": null,
+        "os_version": null, "groups": ["Lund"], "causes": [shown("eight"), shown("seven")],
+    });
+    let page = scene.get("/v1/devices").await.body;
+    assert_eq!(page["devices"][0], first);
+    assert_eq!(page["devices"][1]["groups"], json!([]));
+    assert_eq!(page["devices"][1]["causes"], json!([shown("seven")]));
+    assert_eq!(scene.get("/v1/devices/sw1").await.body, first);
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_long_poll_wakes_when_the_outcome_is_there() {
+async fn a_long_poll_is_answered_as_soon_as_the_outcome_is_stored() {
     let scene = scene();
     let poll = scene.get("/v1/messages?source=urn:test&id=1&wait=60");
-    let work = async {
-        scene.store.asked.notified().await;
+    let store = async {
+        scene.store.outcome_read.notified().await;
         scene
             .store
             .rows
@@ -50,17 +91,17 @@ async fn a_long_poll_wakes_when_the_outcome_is_there() {
             .insert(identity("1"), applied("1"));
     };
     let started = Instant::now();
-    let (answered, ()) = tokio::join!(poll, work);
-    assert_eq!(answered.status, 200);
+    let (answer, ()) = tokio::join!(poll, store);
+    assert_eq!(answer.status, 200);
     assert!(started.elapsed() < Duration::from_secs(1));
-    assert_eq!(answered.body["state"], "applied");
-    assert_eq!(answered.body["by"], "ztp");
-    assert_eq!(answered.body["result_type"], "lockstep.event.applied");
-    assert_eq!(answered.body["result"]["devices"], json!(["sw1"]));
+    assert_eq!(answer.body["state"], "applied");
+    assert_eq!(answer.body["by"], "ztp");
+    assert_eq!(answer.body["result_type"], "lockstep.event.applied");
+    assert_eq!(answer.body["result"]["devices"], json!(["sw1"]));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_long_poll_ends_with_its_time_or_with_the_console() {
+async fn a_long_poll_ends_after_its_time_or_when_the_console_stops() {
     let scene = scene();
     let started = Instant::now();
     assert_eq!(
@@ -74,11 +115,11 @@ async fn a_long_poll_ends_with_its_time_or_with_the_console() {
 
     let poll = scene.get("/v1/messages?source=urn:test&id=1&wait=60");
     let stop = async {
-        scene.store.asked.notified().await;
+        scene.store.outcome_read.notified().await;
         scene.stop.cancel();
     };
     let started = Instant::now();
-    let (answered, ()) = tokio::join!(poll, stop);
-    assert_eq!(answered.problem(), (503, "stopping"));
+    let (answer, ()) = tokio::join!(poll, stop);
+    assert_eq!(answer.problem(), (503, "stopping"));
     assert!(started.elapsed() < Duration::from_secs(1));
 }

@@ -1,7 +1,7 @@
 use std::sync::atomic::Ordering;
 
 use super::*;
-use crate::fakes::{FakeBus, FakeStore, Mood, Stopped};
+use crate::fakes::{FakeBus, FakeStore, FixedClock, Publishing};
 use lockstep_store::DevicesInState;
 
 struct Scene {
@@ -12,39 +12,39 @@ struct Scene {
 
 fn scene() -> Scene {
     let (bus, store) = (Arc::new(FakeBus::default()), Arc::new(FakeStore::default()));
-    let asked = StoreProbe::Fleet(store.clone(), Arc::new(Stopped));
-    let sampler = ProcessSampler::new(bus.clone(), Some(asked));
+    let probe = StoreProbe::Fleet(store.clone(), Arc::new(FixedClock));
+    let sampler = ProcessSampler::new(bus.clone(), Some(probe));
     Scene { bus, store, sampler }
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_store_is_asked_once_in_a_while_and_what_is_old_is_not_shown() {
+async fn an_answer_of_the_store_is_reused_for_a_while_and_then_not_shown_any_more() {
     let scene = scene();
     let first = scene.sampler.sample().await;
     assert!(first.store.as_ref().is_some_and(|store| store.up) && first.fleet.is_some());
 
-    scene.store.away.store(true, Ordering::SeqCst);
+    scene.store.unavailable.store(true, Ordering::SeqCst);
     assert_eq!(scene.sampler.sample().await, first, "a moment later");
     tokio::time::advance(FRESH).await;
-    let away = scene.sampler.sample().await;
-    assert!(away.store.is_some_and(|store| !store.up));
-    assert_eq!(away.fleet, None, "nothing is known of the fleet");
+    let unavailable = scene.sampler.sample().await;
+    assert!(unavailable.store.is_some_and(|store| !store.up));
+    assert_eq!(unavailable.fleet, None, "an old summary is not shown");
 
-    scene.store.away.store(false, Ordering::SeqCst);
+    scene.store.unavailable.store(false, Ordering::SeqCst);
     tokio::time::advance(FRESH).await;
-    assert_eq!(scene.sampler.sample().await, first, "and back");
+    assert_eq!(scene.sampler.sample().await, first, "it answers again");
 }
 
 #[tokio::test]
-async fn a_broker_that_is_away_is_not_connected() {
+async fn a_disconnected_broker_is_sampled_as_not_connected() {
     let scene = scene();
     assert!(scene.sampler.sample().await.broker.unwrap().connected);
-    *scene.bus.mood.lock().unwrap() = Mood::Silent;
+    *scene.bus.publishing.lock().unwrap() = Publishing::NeverConfirms;
     assert!(!scene.sampler.sample().await.broker.unwrap().connected);
 }
 
 #[test]
-fn only_managed_devices_make_the_fleet_old() {
+fn only_managed_devices_count_for_the_oldest_flag() {
     let at = |text: &str| -> Timestamp { text.parse().unwrap() };
     let in_state = |state, since: Option<&str>| DevicesInState {
         state,

@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 use futures_util::FutureExt;
 use futures_util::future::try_join_all;
 use lockstep_protocol::DeviceType;
-use lockstep_store::{DeviceQuery, DeviceSelector, Effects, RepositoryChange};
+use lockstep_store::{DeviceQuery, DeviceSelector, Effects};
 
 use super::leases::{LONG, acquire};
 use super::repositories::{flag, flags, named};
@@ -25,8 +25,8 @@ fn some(names: &[String]) -> BTreeSet<&str> {
     predicate.into_iter().map(|index| names[index].as_str()).collect()
 }
 
-/// Batches of events about random devices, some of which make new ones, beside changes to the whole fleet and to random
-/// names. They wait for one another; none is sent away, which would be a deadlock, and all of them add up.
+/// Runs batches of events about random devices, some of them new, concurrently with changes to the whole fleet and to random
+/// names. They wait for one another; none is rejected (that would be a deadlock), and all of them add up.
 pub(crate) async fn changes_and_batches_at_once_never_deadlock_and_add_up(place: &Place) -> Result<()> {
     let names = names();
     create_all(place, &names.iter().map(String::as_str).collect::<Vec<_>>()).await?;
@@ -43,7 +43,7 @@ pub(crate) async fn changes_and_batches_at_once_never_deadlock_and_add_up(place:
             } else {
                 &place.other
             };
-            let (mut facts, transaction) = store.begin(&asked).await?;
+            let (mut facts, transaction) = store.begin(&[], &asked).await?;
             let mut effects: Effects = devices(predicate.iter().map(|name| unsynchronize(name)));
             if batch % 5 == 0 {
                 effects.devices.push(create(&new));
@@ -56,9 +56,9 @@ pub(crate) async fn changes_and_batches_at_once_never_deadlock_and_add_up(place:
     };
     let changes = async |repository: &str, broad: bool| -> Result<()> {
         let lease = place.other.acquire(repository, LONG).await?;
-        let lease = lease.expect("nobody else wants it");
-        for revision in 0..ROUNDS {
-            let selector = match revision % 2 {
+        let lease = lease.expect("no other owner asks for it");
+        for round in 0..ROUNDS {
+            let selector = match round % 2 {
                 _ if !broad => named(some(&names)),
                 0 => DeviceSelector {
                     device_types: [DeviceType::Access].into(),
@@ -69,16 +69,15 @@ pub(crate) async fn changes_and_batches_at_once_never_deadlock_and_add_up(place:
                     ..DeviceSelector::default()
                 },
             };
-            let change = RepositoryChange {
-                name: repository.to_owned().try_into()?,
-                ..flags(&lease, revision, &format!("{repository} {revision}"), selector)
-            };
-            let store = if revision % 2 == 0 {
+            let id = format!("{repository} {round}");
+            let mut refresh = flags(&lease, round, &id, selector);
+            refresh.change.name = repository.to_owned().try_into()?;
+            let store = if round % 2 == 0 {
                 &place.store
             } else {
                 &place.other
             };
-            let flagged = flag(&**store, change).await?;
+            let flagged = flag(&**store, refresh).await?;
             ensure!(flagged.unknown_hostnames.is_empty());
             raised.fetch_add(flagged.concerned, Ordering::Relaxed);
         }
@@ -98,24 +97,24 @@ pub(crate) async fn changes_and_batches_at_once_never_deadlock_and_add_up(place:
     };
     let found = place.store.devices(&all).await?;
     ensure!(found.len() == names.len() + TASKS * BATCHES / 5);
-    let sum: i64 = found.iter().map(|device| device.desired_generation - 1).sum();
+    let sum: i64 = found.iter().map(|device| device.sync.desired - 1).sum();
     let raised = raised.load(Ordering::Relaxed);
     ensure!(
         sum.unsigned_abs() == raised,
-        "raised {raised} times, {sum} are there"
+        "raised {raised} times, the sum of the generations is {sum}"
     );
     let messages = place.probe.texts("SELECT id FROM inbox").await?.len();
     ensure!(messages == 1 + TASKS * BATCHES + 3 * usize::try_from(ROUNDS)?);
     Ok(())
 }
 
-/// A change that waits for a device which a batch holds is not in the way of whoever reads, and comes through.
+/// A change that waits for a device locked by a batch does not block readers, and commits after the batch.
 pub(crate) async fn a_broad_change_waits_for_a_batch_and_sees_what_it_did(place: &Place) -> Result<()> {
     create_all(place, &["sw1", "sw2"]).await?;
     let lease = acquire(place, LONG).await?;
     // A new session prepares its statements, for which PostgreSQL locks their tables: have two of them ready.
     tokio::try_join!(place.store.repositories(), place.store.repositories())?;
-    let (mut facts, batch) = place.store.begin(&keys("event", ["sw1", "sw3"])).await?;
+    let (mut facts, batch) = place.store.begin(&[], &keys("event", ["sw1", "sw3"])).await?;
     let all = DeviceSelector {
         device_types: [DeviceType::Access].into(),
         hostnames: [hostname("sw3")].into(),
@@ -140,6 +139,6 @@ pub(crate) async fn a_broad_change_waits_for_a_batch_and_sees_what_it_did(place:
         flagged.concerned == 3 && flagged.flipped == 2,
         "sw1 was flagged before: {flagged:?}"
     );
-    ensure!(flagged.unknown_hostnames.is_empty(), "sw3 came in time");
+    ensure!(flagged.unknown_hostnames.is_empty(), "the change saw sw3");
     Ok(())
 }

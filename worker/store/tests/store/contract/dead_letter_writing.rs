@@ -1,4 +1,4 @@
-//! Dead letters in the transaction of a batch: made, worked again, requeued, dropped.
+//! Dead letters in the transaction of a batch: created, requeued, processed again, dropped.
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
@@ -7,8 +7,8 @@ use lockstep_protocol::results::{DeadLetterAction, MessageRejected};
 use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{Code, Kind, WorkResult};
 use lockstep_store::{
-    Completion, DeadLetter, DeadLetterSelector, DeadLetterState, Effects, Facts, InboxRow, InboxState, Keys,
-    MessageProperties, NewDeadLetter, Origin, SettleDeadLetters,
+    Completion, DeadLetter, DeadLetterSelector, DeadLetterState, Effects, Facts, FollowUpKey, InboxRow,
+    InboxState, Keys, MessageProperties, NewDeadLetter, Origin, SettleDeadLetters,
 };
 
 use super::{Place, at, message, row};
@@ -54,17 +54,22 @@ fn completion(id: &str, redrive_count: u32, requeued: Option<u64>) -> Completion
     Completion {
         row: dead_row(id, redrive_count).into(),
         dead_letter: Some(dead_letter(id, redrive_count)),
-        requeued,
+        follow_up: requeued.map(FollowUpKey::DeadLetter),
     }
 }
 
+/// Commits a dead-lettered message.
+pub(crate) async fn dead(place: &Place, id: &str) -> Result<()> {
+    end(place, completion(id, 0, None)).await
+}
+
 async fn end(place: &Place, completion: Completion) -> Result<()> {
-    let (mut facts, transaction) = place.store.begin(&Keys::default()).await?;
+    let (mut facts, transaction) = place.store.begin(&[], &Keys::default()).await?;
     facts.record(completion);
     Ok(transaction.commit(&facts).await?)
 }
 
-/// Settles what a command is about, and says which those were.
+/// Settles the dead letters that a command selects, and returns their numbers.
 async fn settle(
     place: &Place,
     request: &str,
@@ -75,7 +80,7 @@ async fn settle(
         dead_letters: [dead_letters.clone()].into(),
         ..Keys::default()
     };
-    let (mut facts, transaction) = place.store.begin(&keys).await?;
+    let (mut facts, transaction) = place.store.begin(&[], &keys).await?;
     let numbers: Vec<u64> = match &dead_letters {
         DeadLetterSelector::One(number) => {
             let dead = facts.dead_letter(*number) == Some(DeadLetterState::Dead);
@@ -95,6 +100,7 @@ fn absorb(facts: &mut Facts, request: &str, action: DeadLetterAction, numbers: V
         kind: Kind::DeadLetterRequeueRequested,
         actor: Some("anna"),
         at: at(),
+        reply: None,
     };
     let effects = Effects {
         dead_letters: Some(SettleDeadLetters { action, numbers }),
@@ -109,7 +115,7 @@ async fn stored(place: &Place, number: u64) -> Result<DeadLetter> {
 }
 
 pub(crate) async fn a_dead_letter_commits_with_its_row_and_comes_back_as_it_was(place: &Place) -> Result<()> {
-    let (mut facts, transaction) = place.store.begin(&Keys::default()).await?;
+    let (mut facts, transaction) = place.store.begin(&[], &Keys::default()).await?;
     facts.record(completion("1", 0, None));
     drop(transaction);
     ensure!(
@@ -140,9 +146,9 @@ pub(crate) async fn a_dead_letter_commits_with_its_row_and_comes_back_as_it_was(
     Ok(())
 }
 
-pub(crate) async fn the_same_death_has_one_dead_letter(place: &Place) -> Result<()> {
+pub(crate) async fn the_same_dead_lettering_has_one_row(place: &Place) -> Result<()> {
     end(place, completion("1", 0, None)).await?;
-    let (mut facts, transaction) = place.store.begin(&Keys::default()).await?;
+    let (mut facts, transaction) = place.store.begin(&[], &Keys::default()).await?;
     facts.file(dead_letter("1", 0));
     facts.file(dead_letter("1", 0));
     transaction.commit(&facts).await?;
@@ -177,25 +183,20 @@ pub(crate) async fn a_requeued_message_takes_the_place_of_its_dead_row(place: &P
     ensure!(settled == [number]);
     let head = stored(place, number).await?.head;
     ensure!(head.state == DeadLetterState::Requeued && head.settled_by.as_deref() == Some("anna"));
-    let published = place.store.requeued_by(&message("command"), 0, 10).await?;
-    ensure!(published.len() == 1 && published[0].head.number == number);
+    let published = place.store.unpublished(&message("command"), 10).await?;
+    ensure!(published.len() == 1 && published[0].key == FollowUpKey::DeadLetter(number));
+    ensure!(published[0].redrive_count == 1 && published[0].body == dead_letter("1", 0).body);
 
-    // It dies once more, under the next epoch.
+    // It is dead-lettered again, with the next redrive count.
     end(place, completion("1", 1, Some(number))).await?;
     let found = place.store.outcome(&message("1")).await?.context("the row")?;
     ensure!((found.state, found.redrive_count) == (InboxState::Dead, 1));
     ensure!(stored(place, number).await?.head.state == DeadLetterState::Processed);
-    ensure!(
-        place
-            .store
-            .requeued_by(&message("command"), 0, 10)
-            .await?
-            .is_empty()
-    );
+    ensure!(place.store.unpublished(&message("command"), 10).await?.is_empty());
     let second = only_number(place, "dead").await?;
     ensure!(second != number && stored(place, second).await?.head.redrive_count == 1);
 
-    // And is applied in the end; after that nothing takes its place.
+    // It is applied at last; after that no row replaces it.
     settle(
         place,
         "again",
@@ -208,14 +209,14 @@ pub(crate) async fn a_requeued_message_takes_the_place_of_its_dead_row(place: &P
         ..row(message("1"))
     };
     let last = Completion {
-        requeued: Some(second),
+        follow_up: Some(FollowUpKey::DeadLetter(second)),
         ..Completion::from(applied.clone())
     };
     end(place, last).await?;
     ensure!(place.store.outcome(&message("1")).await? == Some(applied));
     ensure!(
         end(place, completion("1", 3, None)).await.is_err(),
-        "an applied message cannot die"
+        "an applied message cannot be dead-lettered"
     );
     Ok(())
 }
@@ -241,22 +242,16 @@ pub(crate) async fn what_was_settled_is_not_settled_again(place: &Place) -> Resu
         .is_empty()
     );
     // Not even by a command that did not look.
-    let (mut facts, transaction) = place.store.begin(&Keys::default()).await?;
+    let (mut facts, transaction) = place.store.begin(&[], &Keys::default()).await?;
     absorb(&mut facts, "blind", DeadLetterAction::Requeued, vec![number]);
     transaction.commit(&facts).await?;
     ensure!(stored(place, number).await?.head.state == DeadLetterState::Dropped);
-    ensure!(
-        place
-            .store
-            .requeued_by(&message("blind"), 0, 10)
-            .await?
-            .is_empty()
-    );
+    ensure!(place.store.unpublished(&message("blind"), 10).await?.is_empty());
     Ok(())
 }
 
 pub(crate) async fn a_selection_takes_what_matches_up_to_its_number(place: &Place) -> Result<()> {
-    let (mut facts, transaction) = place.store.begin(&Keys::default()).await?;
+    let (mut facts, transaction) = place.store.begin(&[], &Keys::default()).await?;
     for id in 0..6 {
         let mut completion = completion(&id.to_string(), 0, None);
         let dead_letter = completion.dead_letter.as_mut().context("a letter")?;
@@ -301,7 +296,7 @@ pub(crate) async fn a_selection_takes_what_matches_up_to_its_number(place: &Plac
 
 pub(crate) async fn a_selection_is_one_longer_than_a_command_settles(place: &Place) -> Result<()> {
     let most = MAX_DEAD_LETTERS as usize;
-    let (mut facts, transaction) = place.store.begin(&Keys::default()).await?;
+    let (mut facts, transaction) = place.store.begin(&[], &Keys::default()).await?;
     for id in 0..most + 2 {
         facts.file(dead_letter(&id.to_string(), 0));
     }
@@ -316,12 +311,12 @@ pub(crate) async fn a_selection_is_one_longer_than_a_command_settles(place: &Pla
         dead_letters: [DeadLetterSelector::Matching(everything.clone())].into(),
         ..Keys::default()
     };
-    let (facts, _transaction) = place.store.begin(&keys).await?;
+    let (facts, _transaction) = place.store.begin(&[], &keys).await?;
     ensure!(facts.matching(&everything).count() == most + 1);
     Ok(())
 }
 
-pub(crate) async fn those_that_nobody_settled_are_counted(place: &Place) -> Result<()> {
+pub(crate) async fn unsettled_dead_letters_are_counted(place: &Place) -> Result<()> {
     for id in ["1", "2", "3"] {
         end(place, completion(id, 0, None)).await?;
     }

@@ -1,11 +1,12 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use lockstep_protocol::rest::DeviceView;
 use lockstep_protocol::{Cause, DeviceState, Kind};
-use lockstep_store::{DeviceEffect, Origin, StoreError};
+use lockstep_store::{Device, DeviceEffect, Origin, StoreError};
 
-use super::{Place, absorb, at, create_all, devices, hostname, keys, message, unsynchronize, work};
+use super::{
+    Place, absorb, at, causes, create_all, devices, hostname, keys, message, messages, unsynchronize, work,
+};
 
 fn synchronize(name: &str) -> DeviceEffect {
     DeviceEffect::Synchronize {
@@ -13,12 +14,8 @@ fn synchronize(name: &str) -> DeviceEffect {
     }
 }
 
-async fn device(place: &Place, name: &str) -> Result<DeviceView> {
+async fn device(place: &Place, name: &str) -> Result<Device> {
     place.store.device(&hostname(name)).await?.context("the device")
-}
-
-fn messages(device: &DeviceView) -> Vec<&str> {
-    device.causes.iter().map(|cause| cause.id.as_str()).collect()
 }
 
 pub(crate) async fn a_cause_unsynchronizes_and_synchronizing_closes_it(place: &Place) -> Result<()> {
@@ -26,28 +23,28 @@ pub(crate) async fn a_cause_unsynchronizes_and_synchronizing_closes_it(place: &P
     work(place, &keys("2", ["sw1"]), devices([unsynchronize("sw1")])).await?;
     work(place, &keys("3", ["sw1"]), devices([unsynchronize("sw1")])).await?;
     let flagged = device(place, "sw1").await?;
-    ensure!(!flagged.synchronized && (flagged.desired_generation, flagged.synced_generation) == (3, 1));
-    ensure!(flagged.unsynchronized_since == Some(at()));
-    ensure!(messages(&flagged) == ["2", "3"]);
-    let cause = &flagged.causes[0];
+    ensure!((flagged.sync.desired, flagged.sync.synced) == (3, 1));
+    ensure!(!flagged.sync.synchronized() && flagged.sync.since == Some(at()));
+    ensure!(messages(place, &flagged).await? == ["2", "3"]);
+    let cause = &causes(place, &flagged).await?[0];
     ensure!(
-        cause.cause == "interface_updated" && cause.event == "lockstep.interface.updated",
+        cause.cause == "interface_updated" && cause.kind == "lockstep.interface.updated",
         "{cause:?}"
     );
     ensure!(
-        cause.source == "urn:test" && cause.at == at() && cause.by.as_deref() == Some("netbox"),
+        cause.identity == message("2") && cause.at == at() && cause.actor.as_deref() == Some("netbox"),
         "{cause:?}"
     );
 
     work(place, &keys("4", ["sw1"]), devices([synchronize("sw1")])).await?;
     let synced = device(place, "sw1").await?;
-    ensure!(synced.synchronized && (synced.desired_generation, synced.synced_generation) == (3, 3));
-    ensure!(synced.unsynchronized_since.is_none() && synced.causes.is_empty());
+    ensure!((synced.sync.desired, synced.sync.synced) == (3, 3));
+    ensure!(synced.sync.since.is_none() && synced.open_causes.is_empty());
 
     // Closed and opened in one batch: the new one stays.
     let again = devices([unsynchronize("sw1"), synchronize("sw1"), unsynchronize("sw1")]);
     work(place, &keys("5", ["sw1"]), again).await?;
-    ensure!(messages(&device(place, "sw1").await?) == ["5"]);
+    ensure!(messages(place, &device(place, "sw1").await?).await? == ["5"]);
     Ok(())
 }
 
@@ -56,19 +53,15 @@ pub(crate) async fn the_newest_32_causes_stay_open(place: &Place) -> Result<()> 
     let batches: [std::ops::Range<u32>; 4] = [100..105, 105..135, 135..136, 136..180];
     let mut last = 100;
     for batch in batches {
-        let (mut facts, transaction) = place.store.begin(&keys("1", ["sw1"])).await?;
+        let (mut facts, transaction) = place.store.begin(&[], &keys("1", ["sw1"])).await?;
         for id in batch.clone() {
             absorb(&mut facts, &id.to_string(), devices([unsynchronize("sw1")]));
         }
         transaction.commit(&facts).await?;
         last = batch.end.max(last);
-        let open = device(place, "sw1").await?;
+        let open = messages(place, &device(place, "sw1").await?).await?;
         let expected: Vec<String> = (100.max(last - 32)..last).map(|id| id.to_string()).collect();
-        ensure!(
-            messages(&open) == expected,
-            "after {batch:?}: {:?}",
-            messages(&open)
-        );
+        ensure!(open == expected, "after {batch:?}: {open:?}");
     }
     Ok(())
 }
@@ -81,7 +74,7 @@ pub(crate) async fn forgotten_causes_leave_the_flag(place: &Place) -> Result<()>
     };
     work(place, &keys("3", ["sw1"]), devices([forget])).await?;
     let device = device(place, "sw1").await?;
-    ensure!(!device.synchronized && device.causes.is_empty() && device.unsynchronized_since == Some(at()));
+    ensure!(!device.sync.synchronized() && device.open_causes.is_empty() && device.sync.since == Some(at()));
     Ok(())
 }
 
@@ -93,8 +86,8 @@ pub(crate) async fn one_cause_may_hit_many_devices(place: &Place) -> Result<()> 
         devices([unsynchronize("sw1"), unsynchronize("sw2")]),
     )
     .await?;
-    ensure!(messages(&device(place, "sw1").await?) == ["2"]);
-    ensure!(messages(&device(place, "sw2").await?) == ["2"]);
+    let (first, second) = (device(place, "sw1").await?, device(place, "sw2").await?);
+    ensure!(messages(place, &first).await? == ["2"] && first.open_causes == second.open_causes);
     ensure!(place.probe.texts("SELECT cause FROM cause").await? == ["interface_updated"]);
     let both = devices([
         unsynchronize("sw1"),
@@ -104,12 +97,8 @@ pub(crate) async fn one_cause_may_hit_many_devices(place: &Place) -> Result<()> 
         },
     ]);
     work(place, &keys("3", ["sw1"]), both).await?;
-    let causes: Vec<String> = device(place, "sw1")
-        .await?
-        .causes
-        .into_iter()
-        .map(|cause| cause.cause)
-        .collect();
+    let causes = causes(place, &device(place, "sw1").await?).await?;
+    let causes: Vec<&str> = causes.iter().map(|cause| cause.cause.as_str()).collect();
     ensure!(
         causes == ["interface_updated", "interface_updated", "linknet_created"],
         "{causes:?}"
@@ -132,7 +121,7 @@ pub(crate) async fn the_clock_starts_anew_on_return_to_managed(place: &Place) ->
         devices([unsynchronize("sw1"), r#move(DeviceState::Unmanaged)]),
     )
     .await?;
-    let (mut facts, transaction) = place.store.begin(&keys("3", ["sw1"])).await?;
+    let (mut facts, transaction) = place.store.begin(&[], &keys("3", ["sw1"])).await?;
     let later = at() + Duration::from_hours(5);
     let identity = message("3");
     let from = Origin {
@@ -140,23 +129,24 @@ pub(crate) async fn the_clock_starts_anew_on_return_to_managed(place: &Place) ->
         kind: Kind::DeviceStateChanged,
         actor: None,
         at: later,
+        reply: None,
     };
     facts.absorb(devices([r#move(DeviceState::Managed)]), &from);
     transaction.commit(&facts).await?;
-    ensure!(device(place, "sw1").await?.unsynchronized_since == Some(later));
+    ensure!(device(place, "sw1").await?.sync.since == Some(later));
     Ok(())
 }
 
-/// What no effect can say is refused by the store itself.
+/// The store itself rejects a state that no effect can produce.
 pub(crate) async fn synced_never_exceeds_desired(place: &Place) -> Result<()> {
     create_all(place, &["sw1"]).await?;
-    let (mut facts, transaction) = place.store.begin(&keys("2", ["sw1"])).await?;
+    let (mut facts, transaction) = place.store.begin(&[], &keys("2", ["sw1"])).await?;
     let mut row = facts.device(&hostname("sw1")).context("sw1")?.clone();
     row.sync.synced = 2;
     row.flagged = true;
     facts.know_device(row);
     let refused = transaction.commit(&facts).await;
     ensure!(matches!(refused, Err(StoreError::Refused { .. })), "{refused:?}");
-    ensure!(device(place, "sw1").await?.synced_generation == 1);
+    ensure!(device(place, "sw1").await?.sync.synced == 1);
     Ok(())
 }

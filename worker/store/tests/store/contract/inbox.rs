@@ -4,14 +4,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use lockstep_protocol::results::MessageRejected;
 use lockstep_protocol::{Code, Digest, Identity, WorkResult};
-use lockstep_store::{InboxRow, InboxState, Keys, Retryability, StoreError};
+use lockstep_store::{InboxRow, InboxState, Keys, StoreError};
 use tokio::sync::Barrier;
 use tokio::time::timeout;
 
 use super::{Place, Store, message, row};
 
 async fn remember(place: &Place, row: InboxRow) -> Result<(), StoreError> {
-    let (mut facts, transaction) = place.store.begin(&Keys::default()).await?;
+    let (mut facts, transaction) = place.store.begin(&[], &Keys::default()).await?;
     facts.record(row);
     transaction.commit(&facts).await
 }
@@ -51,13 +51,13 @@ pub(crate) async fn the_next_batch_knows_the_message(place: &Place) -> Result<()
         identities: [message("1"), message("2")].into(),
         ..Keys::default()
     };
-    let (facts, _transaction) = place.other.begin(&asked).await?;
+    let (facts, _transaction) = place.other.begin(&[], &asked).await?;
     ensure!(facts.message(&message("1")).map(AsRef::as_ref) == Some(&row(message("1"))));
     ensure!(facts.message(&message("2")).is_none());
     Ok(())
 }
 
-/// The other one is told to repeat, or finds the row in its facts, if the store lets only one begin.
+/// The other one has to repeat, or finds the row in its facts if the store lets only one begin.
 pub(crate) async fn one_of_two_transactions_with_the_same_message_commits(place: &Place) -> Result<()> {
     let asked = Keys {
         identities: [message("1")].into(),
@@ -67,7 +67,7 @@ pub(crate) async fn one_of_two_transactions_with_the_same_message_commits(place:
     let works = |store: Arc<dyn Store>| {
         let (asked, both_began) = (&asked, &both_began);
         async move {
-            let (mut facts, transaction) = store.begin(asked).await?;
+            let (mut facts, transaction) = store.begin(&[], asked).await?;
             // A store that lets only one begin keeps the other one waiting elsewhere.
             let _ = timeout(Duration::from_millis(300), both_began.wait()).await;
             if facts.message(&message("1")).is_some() {
@@ -76,7 +76,7 @@ pub(crate) async fn one_of_two_transactions_with_the_same_message_commits(place:
             facts.record(row(message("1")));
             match transaction.commit(&facts).await {
                 Ok(()) => Ok(true),
-                Err(error) if error.retryability() == Retryability::Repeat => Ok(false),
+                Err(error) if error.is_conflict() => Ok(false),
                 Err(error) => Err(error),
             }
         }
@@ -98,11 +98,11 @@ pub(crate) async fn rows_derived_from_content_may_come_twice(place: &Place) -> R
         };
         remember(place, later).await?;
         let found = place.store.outcome(&identity).await?.context("the row")?;
-        ensure!(found == rejected(identity), "the first one counts: {found:?}");
+        ensure!(found == rejected(identity), "the first row must stay: {found:?}");
     }
     let own = remember(place, row(message("1"))).await;
     ensure!(own.is_ok());
     let again = remember(place, row(message("1"))).await;
-    ensure!(again.is_err_and(|error| error.retryability() == Retryability::Repeat));
+    ensure!(again.is_err_and(|error| error.is_conflict()));
     Ok(())
 }

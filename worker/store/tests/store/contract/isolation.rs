@@ -2,33 +2,33 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use lockstep_store::{DeviceQuery, Keys, Retryability};
+use lockstep_store::{DeviceQuery, Keys};
 use lockstep_testbed::wait;
 use tokio::time::timeout;
 
 use super::{Place, absorb, create_all, devices, hostname, keys, message, unsynchronize, work};
 
-/// Long enough for what does not wait, short enough for what does.
+/// Long enough for calls that do not wait, short for calls that do.
 const MOMENT: Duration = Duration::from_millis(200);
 
 pub(crate) async fn a_dropped_transaction_changes_nothing_and_frees_its_locks(place: &Place) -> Result<()> {
     create_all(place, &["sw1"]).await?;
-    let (mut facts, transaction) = place.store.begin(&keys("2", ["sw1"])).await?;
+    let (mut facts, transaction) = place.store.begin(&[], &keys("2", ["sw1"])).await?;
     absorb(&mut facts, "2", devices([unsynchronize("sw1")]));
     drop(transaction);
-    // Within the lock time-out: nothing holds the device.
+    // It succeeds within the lock timeout: the device is not locked.
     work(place, &keys("3", ["sw1"]), devices([unsynchronize("sw1")])).await?;
     let device = place.store.device(&hostname("sw1")).await?.context("sw1")?;
-    ensure!(device.desired_generation == 2);
+    ensure!(device.sync.desired == 2);
     ensure!(place.store.outcome(&message("2")).await?.is_none());
     Ok(())
 }
 
 pub(crate) async fn a_cancelled_beginning_leaves_nothing_locked(place: &Place) -> Result<()> {
     create_all(place, &["sw1"]).await?;
-    let (_, first) = place.store.begin(&keys("2", ["sw1"])).await?;
+    let (_, first) = place.store.begin(&[], &keys("2", ["sw1"])).await?;
     for id in ["3", "4", "5"] {
-        let waits = timeout(MOMENT, place.store.begin(&keys(id, ["sw1"]))).await;
+        let waits = timeout(MOMENT, place.store.begin(&[], &keys(id, ["sw1"]))).await;
         ensure!(waits.is_err(), "{id} began beside another batch");
     }
     drop(first);
@@ -37,26 +37,29 @@ pub(crate) async fn a_cancelled_beginning_leaves_nothing_locked(place: &Place) -
     })
     .await?;
     let device = place.store.device(&hostname("sw1")).await?.context("sw1")?;
-    ensure!(device.desired_generation == 2);
+    ensure!(device.sync.desired == 2);
     Ok(())
 }
 
 pub(crate) async fn a_second_batch_about_a_device_waits_for_the_first(place: &Place) -> Result<()> {
     create_all(place, &["sw1", "sw2"]).await?;
-    let (mut facts, first) = place.store.begin(&keys("2", ["sw1"])).await?;
+    let (mut facts, first) = place.store.begin(&[], &keys("2", ["sw1"])).await?;
     let asked = keys("2", ["sw1", "sw2"]);
-    let mut second = place.other.begin(&asked);
+    let mut second = place.other.begin(&[], &asked);
     ensure!(timeout(MOMENT, &mut second).await.is_err(), "it did not wait");
     absorb(&mut facts, "2", devices([unsynchronize("sw1")]));
     first.commit(&facts).await?;
     let (facts, _second) = second.await?;
     let device = facts.device(&hostname("sw1")).context("sw1")?;
-    ensure!(device.sync.desired == 2, "it sees what it waited for");
-    ensure!(facts.message(&message("2")).is_some(), "and the message");
+    ensure!(device.sync.desired == 2, "it sees the first batch");
+    ensure!(
+        facts.message(&message("2")).is_some(),
+        "it sees the message of the first batch"
+    );
     Ok(())
 }
 
-/// Eight tasks flag ten of forty devices in each batch. Nothing but a repetition may come of it.
+/// Eight tasks flag ten of forty devices in each batch. The only allowed error is a request to repeat.
 pub(crate) async fn batches_that_overlap_at_random_add_up(place: &Place) -> Result<()> {
     const TASKS: usize = 8;
     const BATCHES: usize = 25;
@@ -79,7 +82,7 @@ pub(crate) async fn batches_that_overlap_at_random_add_up(place: &Place) -> Resu
             };
             loop {
                 let processed = async {
-                    let (mut facts, transaction) = store.begin(&asked).await?;
+                    let (mut facts, transaction) = store.begin(&[], &asked).await?;
                     absorb(
                         &mut facts,
                         &id,
@@ -89,7 +92,7 @@ pub(crate) async fn batches_that_overlap_at_random_add_up(place: &Place) -> Resu
                 };
                 match processed.await {
                     Ok(()) => break,
-                    Err(error) => ensure!(error.retryability() == Retryability::Repeat, "{error:?}"),
+                    Err(error) => ensure!(error.is_conflict(), "{error:?}"),
                 }
             }
         }
@@ -106,11 +109,11 @@ pub(crate) async fn batches_that_overlap_at_random_add_up(place: &Place) -> Resu
         .devices(&all)
         .await?
         .iter()
-        .map(|device| device.desired_generation - 1)
+        .map(|device| device.sync.desired - 1)
         .sum();
     ensure!(usize::try_from(raised)? == TASKS * BATCHES * DEVICES, "{raised}");
     ensure!(place.probe.texts("SELECT id FROM inbox").await?.len() == TASKS * BATCHES + 1);
-    let (facts, _transaction) = place.store.begin(&Keys::default()).await?;
+    let (facts, _transaction) = place.store.begin(&[], &Keys::default()).await?;
     ensure!(facts.devices().count() == 0);
     Ok(())
 }

@@ -8,7 +8,7 @@ use super::Place;
 
 pub(crate) const LONG: Duration = Duration::from_hours(1);
 
-/// Runs out as soon as it is there.
+/// A lease that expires at once.
 pub(crate) const NO_TIME: Duration = Duration::ZERO;
 
 const NAME: &str = "repository/settings";
@@ -18,7 +18,7 @@ pub(crate) async fn acquire(place: &Place, time: Duration) -> Result<Lease> {
         .store
         .acquire(NAME, time)
         .await?
-        .context("somebody has the lease")
+        .context("another owner has the lease")
 }
 
 pub(crate) async fn a_lease_is_for_one_until_it_is_released(place: &Place) -> Result<()> {
@@ -27,10 +27,10 @@ pub(crate) async fn a_lease_is_for_one_until_it_is_released(place: &Place) -> Re
     ensure!(place.other.acquire(NAME, LONG).await?.is_none());
     ensure!(
         place.store.acquire(NAME, LONG).await?.is_none(),
-        "not even whoever has it"
+        "its holder cannot acquire it again"
     );
     let another = place.other.acquire("repository/templates", LONG).await?;
-    ensure!(another.is_some(), "names do not wait for one another");
+    ensure!(another.is_some(), "leases with other names are independent");
 
     place.store.release(&first).await?;
     let second = place.other.acquire(NAME, LONG).await?.context("it is free")?;
@@ -38,11 +38,11 @@ pub(crate) async fn a_lease_is_for_one_until_it_is_released(place: &Place) -> Re
     Ok(())
 }
 
-pub(crate) async fn a_lease_runs_out_and_its_late_holder_has_no_say(place: &Place) -> Result<()> {
+pub(crate) async fn an_expired_lease_cannot_be_used_by_its_holder(place: &Place) -> Result<()> {
     let late = acquire(place, NO_TIME).await?;
     ensure!(
         !place.store.renew(&late, LONG).await?,
-        "it ran out, though nobody took it since"
+        "an expired lease cannot be renewed, even if it is free"
     );
     let next = place.other.acquire(NAME, LONG).await?.context("it ran out")?;
     ensure!(next.fence == late.fence + 1);
@@ -50,11 +50,11 @@ pub(crate) async fn a_lease_runs_out_and_its_late_holder_has_no_say(place: &Plac
     place.store.release(&late).await?;
     ensure!(
         place.store.acquire(NAME, LONG).await?.is_none(),
-        "the late holder gave back what is not its own"
+        "the late holder released the lease of the next one"
     );
     ensure!(place.other.renew(&next, LONG).await?);
 
-    // The fence is right, the owner is not; and the other way round.
+    // The right fence with a wrong owner, and the right owner with a wrong fence.
     for forged in [
         Lease {
             owner: late.owner,
@@ -81,30 +81,30 @@ pub(crate) async fn a_renewal_counts_from_now(place: &Place) -> Result<()> {
     ensure!(place.other.acquire(NAME, LONG).await?.is_none());
     ensure!(
         place.store.renew(&lease, NO_TIME).await?,
-        "it was held when it was renewed"
+        "the lease was held during the renewal"
     );
     let next = place
         .other
         .acquire(NAME, LONG)
         .await?
-        .context("no time was left")?;
+        .context("the lease has not expired")?;
     ensure!(next.fence == lease.fence + 1);
     Ok(())
 }
 
-/// However it became free, one of sixteen gets it, and the fence says how many did so far.
-pub(crate) async fn one_of_sixteen_gets_it(place: &Place) -> Result<()> {
-    for revision in 1..=10 {
+/// Whether it was released or has expired, one of sixteen acquires it, and the fence counts the acquisitions.
+pub(crate) async fn one_of_sixteen_acquires_it(place: &Place) -> Result<()> {
+    for round in 1..=10 {
         let tries = (0..16).map(|n| {
             let store = if n % 2 == 0 { &place.store } else { &place.other };
             store.acquire(NAME, LONG)
         });
         let got: Vec<Lease> = try_join_all(tries).await?.into_iter().flatten().collect();
         let [lease] = &got[..] else {
-            anyhow::bail!("round {revision}: {got:?}")
+            anyhow::bail!("round {round}: {got:?}")
         };
-        ensure!(lease.fence == revision, "round {revision}: {lease:?}");
-        if revision % 2 == 0 {
+        ensure!(lease.fence == round, "round {round}: {lease:?}");
+        if round % 2 == 0 {
             place.store.release(lease).await?;
         } else {
             ensure!(place.store.renew(lease, NO_TIME).await?);

@@ -1,10 +1,10 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use lockstep_protocol::{DeviceState, DeviceType, GroupName};
-use lockstep_store::{Attributes, DeviceEffect, DeviceQuery};
+use lockstep_store::{Attributes, CauseId, DeviceEffect, DeviceQuery};
 
-use super::{Place, create, create_all, devices, hostname, keys, unsynchronize, work};
+use super::{Place, create, create_all, devices, hostname, keys, message, unsynchronize, work};
 
 async fn names(place: &Place, query: DeviceQuery) -> Result<Vec<String>> {
     let devices = place.store.devices(&query).await?;
@@ -16,7 +16,7 @@ async fn names(place: &Place, query: DeviceQuery) -> Result<Vec<String>> {
 
 pub(crate) async fn pages_go_through_all_devices_in_order_of_bytes(place: &Place) -> Result<()> {
     let mut expected: Vec<String> = (0..2496).map(|n| format!("sw-{n}")).collect();
-    // Locales would put these elsewhere.
+    // Locales sort these names differently.
     expected.extend(["SW-1", "Sw-1", "sw.1", "sw1"].map(str::to_owned));
     create_all(place, &expected.iter().map(String::as_str).collect::<Vec<_>>()).await?;
     expected.sort_unstable();
@@ -144,7 +144,47 @@ pub(crate) async fn one_device_is_found_by_name(place: &Place) -> Result<()> {
     ensure!(found.as_ref() == place.store.devices(&all).await?.first());
     ensure!(
         place.store.device(&hostname("SW1")).await?.is_none(),
-        "letters keep their case"
+        "hostnames differ by case"
     );
+    Ok(())
+}
+
+pub(crate) async fn groups_and_causes_of_many_devices_are_read_at_once(place: &Place) -> Result<()> {
+    create_all(place, &["a", "b", "c"]).await?;
+    let group = |name: &str| GroupName::try_from(name.to_owned());
+    let (lund, umea) = (group("Lund")?, group("Umeå")?);
+    let join = |name, groups: &[&GroupName]| DeviceEffect::Join {
+        hostname: hostname(name),
+        groups: groups.iter().copied().cloned().collect(),
+    };
+    let effects = devices([
+        join("a", &[&umea, &lund]),
+        join("b", &[&lund]),
+        unsynchronize("a"),
+        unsynchronize("b"),
+    ]);
+    work(place, &keys("2", ["a", "b", "c"]), effects).await?;
+    work(place, &keys("3", ["b"]), devices([unsynchronize("b")])).await?;
+
+    let all = DeviceQuery {
+        limit: 10,
+        ..DeviceQuery::default()
+    };
+    let found = place.store.devices(&all).await?;
+    let [a, b, c] = &found[..] else { bail!("{found:?}") };
+    let groups = place.store.groups_of(&[c.id, b.id, a.id]).await?;
+    let expected = HashMap::from([(a.id, vec![lund.clone(), umea]), (b.id, vec![lund])]);
+    ensure!(groups == expected, "{groups:?}");
+    ensure!(place.store.groups_of(&[]).await?.is_empty());
+
+    ensure!(a.open_causes == b.open_causes[..1] && b.open_causes.len() == 2);
+    let causes = place.store.causes(&b.open_causes).await?;
+    ensure!(
+        causes.len() == 2 && causes[&b.open_causes[1]].identity == message("3"),
+        "{causes:?}"
+    );
+    let unknown = place.store.causes(&[CauseId(i64::MAX), a.open_causes[0]]).await?;
+    ensure!(unknown.keys().eq(&a.open_causes), "{unknown:?}");
+    ensure!(place.store.causes(&[]).await?.is_empty());
     Ok(())
 }

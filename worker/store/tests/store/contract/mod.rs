@@ -1,4 +1,4 @@
-//! What every store promises. Each test works on a fresh store with the schema of this program.
+//! The contract of every store. Each test has a new store with the schema of this program.
 
 pub(crate) mod broad;
 pub(crate) mod dead_letter_writing;
@@ -6,10 +6,13 @@ pub(crate) mod dead_letters;
 pub(crate) mod delivery_attempts;
 pub(crate) mod devices;
 pub(crate) mod flags;
+pub(crate) mod follow_ups;
 pub(crate) mod inbox;
 pub(crate) mod isolation;
+pub(crate) mod leased;
 pub(crate) mod leases;
 pub(crate) mod listing;
+pub(crate) mod locks;
 pub(crate) mod migration;
 pub(crate) mod related;
 pub(crate) mod repositories;
@@ -30,12 +33,13 @@ use lockstep_protocol::{
     WorkResult,
 };
 use lockstep_store::{
-    Attributes, BatchStore, DeadLetters, DeliveryAttempts, DeviceEffect, Effects, Facts, Fleet, Inbox,
-    InboxRow, InboxState, Keys, Leases, Origin, Repositories, Retention, Schema, Stats, StoreError,
+    Attributes, CauseRow, DeadLetters, DeliveryAttempts, Device, DeviceEffect, Effects, Facts, Fleet,
+    FollowUps, Inbox, InboxRow, InboxState, Keys, Leases, Origin, Repositories, Retention, Schema, Stats,
+    StoreError, UnitOfWork,
 };
 use serde_json::json;
 
-/// Makes a test of each promise, for the store that `$open` opens.
+/// Defines a test for each part of the contract, for the store that `$open` opens.
 macro_rules! contract {
     ($open:path) => {
         contract! { $open:
@@ -43,8 +47,8 @@ macro_rules! contract {
                 a_store_without_schema_says_so,
                 eight_migrations_at_once_apply_once,
                 each_version_keeps_what_the_one_before_had,
-                a_newer_schema_that_only_adds_is_worked_on,
-                a_newer_schema_that_takes_away_is_refused,
+                a_newer_schema_with_only_additions_is_accepted,
+                a_newer_schema_with_removals_is_refused,
                 the_clock_is_that_of_this_machine,
             }
             devices {
@@ -72,18 +76,37 @@ macro_rules! contract {
                 rows_derived_from_content_may_come_twice,
             }
             dead_letter_writing {
-                those_that_nobody_settled_are_counted,
+                unsettled_dead_letters_are_counted,
                 a_dead_letter_commits_with_its_row_and_comes_back_as_it_was,
-                the_same_death_has_one_dead_letter,
+                the_same_dead_lettering_has_one_row,
                 a_requeued_message_takes_the_place_of_its_dead_row,
                 what_was_settled_is_not_settled_again,
                 a_selection_takes_what_matches_up_to_its_number,
                 a_selection_is_one_longer_than_a_command_settles,
             }
             delivery_attempts {
-                starts_are_counted_until_they_are_forgotten,
-                what_ended_is_no_suspect_until_it_is_requeued,
-                many_note_the_same_starts_at_once,
+                attempts_are_counted_until_they_are_cleared,
+                a_completed_message_has_no_attempts_until_it_is_requeued,
+                many_record_the_same_attempts_at_once,
+            }
+            follow_ups {
+                a_message_and_its_follow_ups_commit_together,
+                a_published_follow_up_is_due_again_later_and_later,
+                a_follow_up_ends_when_its_message_is_processed,
+                a_result_ends_when_the_broker_confirmed_it,
+                a_delayed_follow_up_is_not_published_before_its_time,
+                what_waits_changes_its_row,
+                a_follow_up_under_a_held_lease_is_not_due,
+                follow_ups_of_a_lane_are_made_due,
+                a_requeued_dead_letter_is_its_own_follow_up,
+                two_that_claim_at_once_claim_each_follow_up_once,
+            }
+            leased {
+                a_lost_lease_leaves_out_its_part_only,
+                a_lease_is_released_with_the_commit_and_not_without_it,
+            }
+            locks {
+                every_pair_of_transactions_ends_without_a_deadlock,
             }
             isolation {
                 a_dropped_transaction_changes_nothing_and_frees_its_locks,
@@ -95,6 +118,7 @@ macro_rules! contract {
                 pages_go_through_all_devices_in_order_of_bytes,
                 filters_choose_devices,
                 one_device_is_found_by_name,
+                groups_and_causes_of_many_devices_are_read_at_once,
             }
             related {
                 a_link_and_its_mirror_image_are_one,
@@ -106,15 +130,15 @@ macro_rules! contract {
             }
             leases {
                 a_lease_is_for_one_until_it_is_released,
-                a_lease_runs_out_and_its_late_holder_has_no_say,
+                an_expired_lease_cannot_be_used_by_its_holder,
                 a_renewal_counts_from_now,
-                one_of_sixteen_gets_it,
+                one_of_sixteen_acquires_it,
             }
             repositories {
                 a_change_commits_all_of_it_together,
                 under_a_lost_lease_nothing_is_written,
-                a_superseded_round_writes_nothing,
-                a_message_that_was_worked_makes_it_a_conflict,
+                a_superseded_revision_writes_nothing,
+                a_message_that_was_processed_makes_it_a_conflict,
                 a_cause_that_hits_nobody_leaves_no_row,
                 a_listing_may_have_any_bytes,
                 repositories_are_listed_by_name,
@@ -125,7 +149,7 @@ macro_rules! contract {
                 settled_dead_letters_go_and_others_stay,
                 causes_that_a_device_lists_as_open_stay,
                 young_causes_stay,
-                old_starts_of_deliveries_go,
+                old_delivery_attempts_go,
             }
             selector {
                 devices_are_flagged_by_what_they_are,
@@ -140,10 +164,9 @@ macro_rules! contract {
                 a_dead_letter_comes_back_as_it_was,
                 pages_go_from_the_newest_to_the_oldest,
                 filters_choose_dead_letters,
-                words_of_a_newer_worker_are_read_as_texts,
+                unknown_lanes_and_codes_of_a_newer_worker_are_read_as_texts,
                 counts_are_by_lane_type_and_code_and_the_total_is_of_all,
                 what_a_command_requeued_is_found_by_its_command,
-                what_was_requeued_long_ago_is_due,
             }
             stats {
                 the_fleet_is_summarized_by_state,
@@ -170,15 +193,16 @@ macro_rules! contract {
     };
 }
 
-/// All that a store is.
+/// All traits of a store.
 pub(crate) trait Store:
-    BatchStore
+    UnitOfWork
     + Inbox
     + Fleet
     + Schema
     + Leases
     + Repositories
     + DeadLetters
+    + FollowUps
     + DeliveryAttempts
     + Retention
     + Stats
@@ -186,13 +210,14 @@ pub(crate) trait Store:
 }
 
 impl<
-    S: BatchStore
+    S: UnitOfWork
         + Inbox
         + Fleet
         + Schema
         + Leases
         + Repositories
         + DeadLetters
+        + FollowUps
         + DeliveryAttempts
         + Retention
         + Stats,
@@ -200,23 +225,26 @@ impl<
 {
 }
 
-/// Looks into a store behind its back.
+/// Direct access to the database of a store.
 #[async_trait]
 pub(crate) trait Probe: Send + Sync {
-    /// The first column, as text, of the rows of a query that both databases understand.
+    /// Runs a query that both databases understand, and returns the first column of its rows as text.
     async fn texts(&self, query: &str) -> anyhow::Result<Vec<String>>;
 
-    /// A time as it is written in a query.
+    /// The SQL literal of a time.
     fn time(&self, at: Timestamp) -> String;
 
-    /// Bytes as they are written in a query.
+    /// The SQL literal of bytes.
     fn blob(&self, bytes: &[u8]) -> String;
+
+    /// A time in a column, so many minutes earlier, as it is written in a query.
+    fn earlier(&self, column: &str, minutes: i64) -> String;
 }
 
-/// A store, with what must live as long.
+/// A store, with the values that must live as long.
 pub(crate) struct Place {
     pub(crate) store: Arc<dyn Store>,
-    /// Another one at the same place, as in another process.
+    /// Another store on the same database, as in another process.
     pub(crate) other: Arc<dyn Store>,
     pub(crate) probe: Box<dyn Probe>,
     pub(crate) keep: Box<dyn Any + Send + Sync>,
@@ -245,7 +273,7 @@ pub(crate) fn message(id: &str) -> Identity {
     }
 }
 
-/// Asks about a message and devices.
+/// The keys of a message and of devices.
 pub(crate) fn keys<'a>(id: &str, hostnames: impl IntoIterator<Item = &'a str>) -> Keys {
     Keys {
         identities: BTreeSet::from([message(id)]),
@@ -279,10 +307,11 @@ pub(crate) fn row(identity: Identity) -> InboxRow {
         actor: Some("netbox".to_owned()),
         subject: None,
         result,
+        follow_ups: false,
     }
 }
 
-/// Absorbs what one message does, and records it.
+/// Absorbs the effects of a message, and adds its inbox row.
 pub(crate) fn absorb(facts: &mut Facts, id: &str, effects: Effects) {
     let identity = message(id);
     let from = Origin {
@@ -290,15 +319,16 @@ pub(crate) fn absorb(facts: &mut Facts, id: &str, effects: Effects) {
         kind: Kind::InterfaceUpdated,
         actor: Some("netbox"),
         at: at(),
+        reply: None,
     };
     facts.absorb(effects, &from);
     facts.record(row(identity));
 }
 
-/// Works one message in a batch of its own.
+/// Processes one message in its own batch.
 pub(crate) async fn work(place: &Place, keys: &Keys, effects: Effects) -> Result<(), StoreError> {
     let id = keys.identities.first().expect("a message").id.as_str().to_owned();
-    let (mut facts, transaction) = place.store.begin(keys).await?;
+    let (mut facts, transaction) = place.store.begin(&[], keys).await?;
     absorb(&mut facts, &id, effects);
     transaction.commit(&facts).await
 }
@@ -324,6 +354,19 @@ pub(crate) fn unsynchronize(name: &str) -> DeviceEffect {
         hostname: hostname(name),
         cause: Cause::InterfaceUpdated,
     }
+}
+
+/// The open causes of a device, oldest first.
+pub(crate) async fn causes(place: &Place, device: &Device) -> Result<Vec<CauseRow>, StoreError> {
+    let found = place.store.causes(&device.open_causes).await?;
+    let open = device.open_causes.iter();
+    Ok(open.filter_map(|id| found.get(id).cloned()).collect())
+}
+
+/// The messages behind the open causes of a device, oldest first.
+pub(crate) async fn messages(place: &Place, device: &Device) -> Result<Vec<String>, StoreError> {
+    let causes = causes(place, device).await?.into_iter();
+    Ok(causes.map(|cause| cause.identity.id.into()).collect())
 }
 
 /// Creates devices in one batch.

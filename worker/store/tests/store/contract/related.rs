@@ -33,13 +33,13 @@ fn link(one: LinkEnd, other: LinkEnd) -> Effects {
 
 pub(crate) async fn a_link_and_its_mirror_image_are_one(place: &Place) -> Result<()> {
     create_all(place, &["sw2"]).await?;
-    // One end begins to exist with the link.
+    // One end is created with the link.
     let new = Effects {
         devices: vec![create("sw1")],
         ..link(end("sw2", "Ethernet2"), end("sw1", "Ethernet1"))
     };
     work(place, &keys("2", ["sw1"]), new).await?;
-    // Not shown to whoever says so again.
+    // The repeated link is not in the facts.
     work(
         place,
         &keys("3", []),
@@ -52,7 +52,7 @@ pub(crate) async fn a_link_and_its_mirror_image_are_one(place: &Place) -> Result
             links_of: BTreeSet::from([hostname(name)]),
             ..Keys::default()
         };
-        let (facts, _transaction) = place.store.begin(&asked).await?;
+        let (facts, _transaction) = place.store.begin(&[], &asked).await?;
         let link = Link::between(end("sw2", "Ethernet2"), end("sw1", "Ethernet1"));
         ensure!(facts.has_link(&link), "{name}");
         ensure!(!facts.has_link(&Link::between(end("sw2", "Ethernet2"), end("sw1", "Ethernet3"))));
@@ -78,13 +78,18 @@ pub(crate) async fn groups_by_list_are_replaced(place: &Place) -> Result<()> {
     };
     let groups = async |name| -> Result<Vec<String>> {
         let device = place.store.device(&hostname(name)).await?.context("the device")?;
-        Ok(device.groups.iter().map(ToString::to_string).collect())
+        let groups = place.store.groups_of(&[device.id]).await?.remove(&device.id);
+        Ok(groups
+            .unwrap_or_default()
+            .iter()
+            .map(ToString::to_string)
+            .collect())
     };
     let both = [join("sw1", &["b", "a"]), join("sw2", &["a"]), join("sw2", &["b"])];
     work(place, &keys("2", ["sw1", "sw2"]), devices(both)).await?;
     ensure!(
         groups("sw1").await? == ["a", "b"] && groups("sw2").await? == ["b"],
-        "the last list counts"
+        "the last list replaces the earlier ones"
     );
     work(place, &keys("3", ["sw1"]), devices([join("sw1", &["c", "b"])])).await?;
     ensure!(groups("sw1").await? == ["b", "c"] && groups("sw2").await? == ["b"]);
@@ -94,7 +99,7 @@ pub(crate) async fn groups_by_list_are_replaced(place: &Place) -> Result<()> {
 }
 
 pub(crate) async fn a_location_stays_one_until_somebody_says_otherwise(place: &Place) -> Result<()> {
-    let said = async |id: &str, locations: &[Option<bool>]| -> Result<Vec<String>> {
+    let read_after = async |id: &str, locations: &[Option<bool>]| -> Result<Vec<String>> {
         let groups = locations.iter().map(|location| GroupRow {
             name: group("Lund"),
             location: *location,
@@ -107,16 +112,16 @@ pub(crate) async fn a_location_stays_one_until_somebody_says_otherwise(place: &P
         let is_location = "SELECT CASE WHEN location THEN 'yes' ELSE 'no' END FROM device_group";
         place.probe.texts(is_location).await
     };
-    ensure!(said("1", &[None]).await? == ["no"]);
-    ensure!(said("2", &[Some(true), None]).await? == ["yes"]);
-    ensure!(said("3", &[None]).await? == ["yes"]);
-    ensure!(said("4", &[Some(true), Some(false)]).await? == ["no"]);
+    ensure!(read_after("1", &[None]).await? == ["no"]);
+    ensure!(read_after("2", &[Some(true), None]).await? == ["yes"]);
+    ensure!(read_after("3", &[None]).await? == ["yes"]);
+    ensure!(read_after("4", &[Some(true), Some(false)]).await? == ["no"]);
     Ok(())
 }
 
 pub(crate) async fn interfaces_keep_what_is_not_said_anew(place: &Place) -> Result<()> {
     create_all(place, &["sw1"]).await?;
-    let said = async |id: &str, configuration| -> Result<Vec<String>> {
+    let read_after = async |id: &str, configuration| -> Result<Vec<String>> {
         let effects = Effects {
             interfaces: vec![InterfaceRow {
                 hostname: hostname("sw1"),
@@ -131,12 +136,13 @@ pub(crate) async fn interfaces_keep_what_is_not_said_anew(place: &Place) -> Resu
             .texts("SELECT coalesce(configuration, 'none') FROM interface")
             .await
     };
-    ensure!(said("2", None).await? == ["none"]);
+    ensure!(read_after("2", None).await? == ["none"]);
     ensure!(
-        said("3", Some(json!({"untagged_vlan": "a\u{0}b"}))).await? == [r#"{"untagged_vlan":"a\u0000b"}"#]
+        read_after("3", Some(json!({"untagged_vlan": "a\u{0}b"}))).await?
+            == [r#"{"untagged_vlan":"a\u0000b"}"#]
     );
-    ensure!(said("4", None).await? == [r#"{"untagged_vlan":"a\u0000b"}"#]);
-    ensure!(said("5", Some(json!({}))).await? == ["{}"]);
+    ensure!(read_after("4", None).await? == [r#"{"untagged_vlan":"a\u0000b"}"#]);
+    ensure!(read_after("5", Some(json!({}))).await? == ["{}"]);
     Ok(())
 }
 
@@ -149,7 +155,7 @@ pub(crate) async fn clients_keep_what_is_not_said_anew(place: &Place) -> Result<
         interface: None,
         group: None,
     };
-    let said = async |id: &str, clients: Vec<ClientRow>| -> Result<Vec<String>> {
+    let read_after = async |id: &str, clients: Vec<ClientRow>| -> Result<Vec<String>> {
         let effects = Effects {
             clients,
             ..Effects::default()
@@ -174,14 +180,14 @@ pub(crate) async fn clients_keep_what_is_not_said_anew(place: &Place) -> Result<
         group: Some(group("printers")),
         ..unknown.clone()
     };
-    ensure!(said("2", vec![unknown.clone()]).await? == ["- - - -"]);
-    ensure!(said("3", vec![named]).await? == ["printer - - -"]);
-    ensure!(said("4", vec![placed, grouped]).await? == ["printer Ethernet7 printers ip"]);
-    ensure!(said("5", vec![unknown.clone()]).await? == ["printer Ethernet7 printers ip"]);
+    ensure!(read_after("2", vec![unknown.clone()]).await? == ["- - - -"]);
+    ensure!(read_after("3", vec![named]).await? == ["printer - - -"]);
+    ensure!(read_after("4", vec![placed, grouped]).await? == ["printer Ethernet7 printers ip"]);
+    ensure!(read_after("5", vec![unknown.clone()]).await? == ["printer Ethernet7 printers ip"]);
     let nowhere = ClientRow {
         interface: Some(end("nobody", "Ethernet1")),
         ..unknown
     };
-    ensure!(said("6", vec![nowhere]).await.is_err());
+    ensure!(read_after("6", vec![nowhere]).await.is_err());
     Ok(())
 }

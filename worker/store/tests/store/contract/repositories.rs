@@ -1,16 +1,17 @@
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use jiff::Timestamp;
-use lockstep_protocol::rest::DeviceView;
 use lockstep_protocol::{Cause, CommitId, Kind, RepositoryName};
 use lockstep_store::{
-    Advance, Changed, DeviceQuery, DeviceSelector, Flagged, Flags, InboxRow, Lease, NewCause,
-    RepositoryChange, RepositoryRow, StoreError,
+    Advance, Device, DeviceQuery, DeviceSelector, Flagged, InboxRow, Keys, Lease, NewCause, RepositoryChange,
+    RepositoryRow, StoreError,
 };
 
 use super::leases::{LONG, NO_TIME, acquire};
-use super::{Place, Store, at, create_all, devices, hostname, keys, message, row, unsynchronize, work};
+use super::{
+    Place, Store, at, causes, create_all, devices, hostname, keys, message, row, unsynchronize, work,
+};
 
 pub(crate) fn settings() -> RepositoryName {
     RepositoryName::try_from("settings".to_owned()).expect("a name")
@@ -20,36 +21,85 @@ fn commit(digit: char) -> CommitId {
     String::from(digit).repeat(40).parse().expect("a commit")
 }
 
-/// A look that saw a commit and changes nothing else.
-pub(crate) fn look(lease: &Lease, revision: i64) -> RepositoryChange {
-    RepositoryChange {
+/// A refresh that is committed as the repositories lane does it.
+#[derive(Clone)]
+pub(crate) struct Refresh {
+    pub(crate) lease: Lease,
+    pub(crate) change: RepositoryChange,
+    pub(crate) flags: Option<(NewCause, DeviceSelector)>,
+    pub(crate) rows: Vec<InboxRow>,
+}
+
+/// How a refresh ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Changed {
+    Committed,
+    LeaseLost,
+    Superseded,
+}
+
+/// A refresh that fetched a commit and changes nothing else.
+pub(crate) fn fetched(lease: &Lease, revision: i64) -> Refresh {
+    Refresh {
         lease: lease.clone(),
-        name: settings(),
-        branch: "main".to_owned(),
-        revision,
-        seen: commit('a'),
-        at: at(),
-        problem: None,
-        advance: None,
-        completions: Arc::new(|_| Vec::new()),
+        change: RepositoryChange {
+            name: settings(),
+            branch: "main".to_owned(),
+            revision,
+            seen: commit('a'),
+            at: at(),
+            problem: None,
+            advance: None,
+        },
+        flags: None,
+        rows: Vec::new(),
     }
 }
 
-/// A look that accepts a commit and flags, for one message.
-pub(crate) fn flags(lease: &Lease, revision: i64, id: &str, selector: DeviceSelector) -> RepositoryChange {
-    let inbox = row(message(id));
-    RepositoryChange {
-        advance: Some(Advance {
-            commit: commit('a'),
-            listing: Arc::new(b"listing".to_vec()),
-            flags: Some(Flags {
-                cause: cause(id, at()),
-                selector,
-            }),
-        }),
-        completions: Arc::new(move |_| vec![inbox.clone().into()]),
-        ..look(lease, revision)
+/// A refresh that accepts a commit and flags, for one message.
+pub(crate) fn flags(lease: &Lease, revision: i64, id: &str, selector: DeviceSelector) -> Refresh {
+    let mut refresh = fetched(lease, revision);
+    refresh.change.advance = Some(Advance {
+        commit: commit('a'),
+        listing: Arc::new(b"listing".to_vec()),
+    });
+    refresh.flags = Some((cause(id, at()), selector));
+    refresh.rows = vec![row(message(id))];
+    refresh
+}
+
+/// Commits a refresh in one unit of work.
+pub(crate) async fn change(store: &dyn Store, refresh: &Refresh) -> Result<Changed, StoreError> {
+    Ok(change_and_flag(store, refresh).await?.0)
+}
+
+async fn change_and_flag(store: &dyn Store, refresh: &Refresh) -> Result<(Changed, Flagged), StoreError> {
+    let keys = Keys {
+        repositories: [refresh.change.name.clone()].into(),
+        flag: refresh.flags.as_ref().map(|(_, selector)| selector.clone()),
+        ..Keys::default()
+    };
+    let leases = std::slice::from_ref(&refresh.lease);
+    let (mut facts, mut transaction) = store.begin(leases, &keys).await?;
+    if !facts.holds(&refresh.lease) {
+        return Ok((Changed::LeaseLost, Flagged::default()));
     }
+    let revision = facts
+        .repository(&refresh.change.name)
+        .map_or(0, |row| row.revision);
+    if revision != refresh.change.revision {
+        return Ok((Changed::Superseded, Flagged::default()));
+    }
+    let flagged = match &refresh.flags {
+        Some((cause, _)) => transaction.flag(cause).await?,
+        None => Flagged::default(),
+    };
+    facts.change_repository(refresh.change.clone());
+    for row in &refresh.rows {
+        facts.record(row.clone());
+    }
+    transaction.commit(&facts).await?;
+    Ok((Changed::Committed, flagged))
 }
 
 fn cause(id: &str, at: Timestamp) -> NewCause {
@@ -74,33 +124,24 @@ pub(crate) async fn revision(store: &dyn Store) -> Result<i64, StoreError> {
     Ok(row.map_or(0, |row| row.revision))
 }
 
-/// Commits a change, and says whom it flagged.
-pub(crate) async fn flag(store: &dyn Store, change: RepositoryChange) -> Result<Flagged> {
-    let flagged = Arc::new(Mutex::new(None));
-    let (make, keep) = (change.completions.clone(), flagged.clone());
-    let change = RepositoryChange {
-        completions: Arc::new(move |flagged| {
-            *keep.lock().expect("no panic") = Some(flagged.clone());
-            make(flagged)
-        }),
-        ..change
-    };
-    match store.change(&change).await? {
-        Changed::Committed => flagged.lock().expect("no panic").take().context("no rows"),
-        other => bail!("{other:?}"),
+/// Commits a refresh, and returns which devices it flagged.
+pub(crate) async fn flag(store: &dyn Store, refresh: Refresh) -> Result<Flagged> {
+    match change_and_flag(store, &refresh).await? {
+        (Changed::Committed, flagged) => Ok(flagged),
+        (other, _) => bail!("{other:?}"),
     }
 }
 
-pub(crate) async fn device(place: &Place, name: &str) -> Result<DeviceView> {
+pub(crate) async fn device(place: &Place, name: &str) -> Result<Device> {
     place.store.device(&hostname(name)).await?.context("the device")
 }
 
-/// All that a change may write.
+/// The content of all tables that a change may write.
 #[derive(Debug, PartialEq)]
 struct Everything {
     repositories: Vec<RepositoryRow>,
     listing: Option<Vec<u8>>,
-    devices: Vec<DeviceView>,
+    devices: Vec<Device>,
     causes: Vec<String>,
     messages: Vec<String>,
 }
@@ -147,22 +188,25 @@ pub(crate) async fn a_change_commits_all_of_it_together(place: &Place) -> Result
     ensure!(place.other.listing(&settings()).await?.as_deref() == Some(&b"listing"[..]));
     ensure!(place.other.outcome(&message("push")).await?.is_some());
     let flagged = device(place, "sw1").await?;
-    ensure!(!flagged.synchronized && flagged.unsynchronized_since == Some(at()));
-    let [cause] = &flagged.causes[..] else {
+    ensure!(!flagged.sync.synchronized() && flagged.sync.since == Some(at()));
+    let [cause] = &causes(place, &flagged).await?[..] else {
         bail!("{flagged:?}")
     };
-    ensure!(cause.cause == "refresh_settings" && cause.event == "lockstep.repository.changed");
-    ensure!(cause.id == "push" && cause.by.as_deref() == Some("gitlab") && cause.at == at());
-    ensure!(device(place, "sw2").await?.synchronized);
+    ensure!(cause.cause == "refresh_settings" && cause.kind == "lockstep.repository.changed");
+    ensure!(
+        cause.identity == message("push") && cause.actor.as_deref() == Some("gitlab") && cause.at == at()
+    );
+    ensure!(device(place, "sw2").await?.sync.synchronized());
 
     // A later look that is not accepted leaves what was accepted.
-    let broken = RepositoryChange {
+    let mut invalid = fetched(&lease, 1);
+    invalid.change = RepositoryChange {
         seen: commit('b'),
         branch: "release".to_owned(),
         problem: Some("no\u{0}t YAML".to_owned()),
-        ..look(&lease, 1)
+        ..invalid.change
     };
-    ensure!(place.store.change(&broken).await? == Changed::Committed);
+    ensure!(change(&*place.store, &invalid).await? == Changed::Committed);
     let row = place
         .other
         .repository(&settings())
@@ -184,30 +228,24 @@ pub(crate) async fn under_a_lost_lease_nothing_is_written(place: &Place) -> Resu
     create_all(place, &["sw1"]).await?;
     let late = acquire(place, NO_TIME).await?;
     let before = everything(place).await?;
-    let tried = place
-        .store
-        .change(&flags(&late, 0, "late", named(["sw1"])))
-        .await?;
+    let tried = change(&*place.store, &flags(&late, 0, "late", named(["sw1"]))).await?;
     ensure!(tried == Changed::LeaseLost, "{tried:?}");
     ensure!(everything(place).await? == before);
 
     let holder = acquire(place, LONG).await?;
     ensure!(holder.fence > late.fence);
-    let tried = place
-        .other
-        .change(&flags(&late, 0, "late", named(["sw1"])))
-        .await?;
+    let tried = change(&*place.other, &flags(&late, 0, "late", named(["sw1"]))).await?;
     ensure!(tried == Changed::LeaseLost, "{tried:?}");
     ensure!(everything(place).await? == before);
 
     place.store.release(&holder).await?;
     let released = flags(&holder, 0, "late", named(["sw1"]));
-    ensure!(place.store.change(&released).await? == Changed::LeaseLost);
+    ensure!(change(&*place.store, &released).await? == Changed::LeaseLost);
     ensure!(everything(place).await? == before);
     Ok(())
 }
 
-pub(crate) async fn a_superseded_round_writes_nothing(place: &Place) -> Result<()> {
+pub(crate) async fn a_superseded_revision_writes_nothing(place: &Place) -> Result<()> {
     create_all(place, &["sw1"]).await?;
     let lease = acquire(place, LONG).await?;
     flag(&*place.store, flags(&lease, 0, "push", named(["sw1"]))).await?;
@@ -218,29 +256,28 @@ pub(crate) async fn a_superseded_round_writes_nothing(place: &Place) -> Result<(
             predicate: Some(Arc::new(|_| true)),
             ..DeviceSelector::default()
         };
-        let tried = place.other.change(&flags(&lease, revision, "other", all)).await?;
+        let tried = change(&*place.other, &flags(&lease, revision, "other", all)).await?;
         ensure!(tried == Changed::Superseded, "{revision}: {tried:?}");
         ensure!(everything(place).await? == before, "{revision}");
     }
-    // What was refused leaves no lock and no transaction behind.
+    // A refused change leaves no lock and no transaction open.
     flag(&*place.other, flags(&lease, 2, "other", named(["sw1"]))).await?;
-    ensure!(device(place, "sw1").await?.desired_generation == 4);
+    ensure!(device(place, "sw1").await?.sync.desired == 4);
     Ok(())
 }
 
 /// As when another worker had it redelivered, worked it, and was faster.
-pub(crate) async fn a_message_that_was_worked_makes_it_a_conflict(place: &Place) -> Result<()> {
+pub(crate) async fn a_message_that_was_processed_makes_it_a_conflict(place: &Place) -> Result<()> {
     create_all(place, &["sw1"]).await?;
     work(place, &keys("push", ["sw1"]), devices([unsynchronize("sw1")])).await?;
     let lease = acquire(place, LONG).await?;
     let before = everything(place).await?;
-    let rows: Vec<InboxRow> = ["new", "push"].map(|id| row(message(id))).into();
-    let change = RepositoryChange {
-        completions: Arc::new(move |_| rows.iter().cloned().map(Into::into).collect()),
+    let refresh = Refresh {
+        rows: ["new", "push"].map(|id| row(message(id))).into(),
         ..flags(&lease, 0, "new", named(["sw1"]))
     };
     for _ in 0..2 {
-        let tried = place.store.change(&change).await;
+        let tried = change(&*place.store, &refresh).await;
         ensure!(matches!(tried, Err(StoreError::Conflict { .. })), "{tried:?}");
         ensure!(everything(place).await? == before);
     }
@@ -252,13 +289,13 @@ pub(crate) async fn a_message_that_was_worked_makes_it_a_conflict(place: &Place)
 pub(crate) async fn a_cause_that_hits_nobody_leaves_no_row(place: &Place) -> Result<()> {
     create_all(place, &["sw1"]).await?;
     let lease = acquire(place, LONG).await?;
-    let nobody = DeviceSelector {
+    let no_device = DeviceSelector {
         whole_platforms: ["vrp".to_owned()].into(),
         hostnames: [hostname("sw9")].into(),
         predicate: Some(Arc::new(|_| false)),
         ..DeviceSelector::default()
     };
-    for selector in [named(["sw8", "sw9"]), nobody, DeviceSelector::default()] {
+    for selector in [named(["sw8", "sw9"]), no_device, DeviceSelector::default()] {
         let revision = revision(&*place.store).await?;
         let id = format!("push {revision}");
         let unknown = selector.hostnames.clone();
@@ -270,42 +307,38 @@ pub(crate) async fn a_cause_that_hits_nobody_leaves_no_row(place: &Place) -> Res
         ensure!(flagged == expected, "{flagged:?}");
         ensure!(
             place.store.outcome(&message(&id)).await?.is_some(),
-            "the message was worked"
+            "the message was processed"
         );
     }
     ensure!(place.probe.texts("SELECT cause FROM cause").await?.is_empty());
-    ensure!(device(place, "sw1").await?.synchronized);
+    ensure!(device(place, "sw1").await?.sync.synchronized());
     Ok(())
 }
 
 pub(crate) async fn a_listing_may_have_any_bytes(place: &Place) -> Result<()> {
     ensure!(place.store.listing(&settings()).await?.is_none());
     let lease = acquire(place, LONG).await?;
-    ensure!(place.store.change(&look(&lease, 0)).await? == Changed::Committed);
+    ensure!(change(&*place.store, &fetched(&lease, 0)).await? == Changed::Committed);
     ensure!(
         place.store.listing(&settings()).await?.is_none(),
         "nothing is accepted yet"
     );
     let every_byte: Vec<u8> = (0..=255).collect();
-    // Large enough to be kept out of line.
+    // Large enough for out-of-line storage.
     let large = every_byte.repeat(4000);
     let path = b"100644 blob 0123456789abcdef\tb\xe5d\xff\nname\0".to_vec();
     for listing in [every_byte, large, path, Vec::new()] {
         let revision = revision(&*place.store).await?;
-        let advance = Advance {
+        let mut refresh = fetched(&lease, revision);
+        refresh.change.advance = Some(Advance {
             commit: commit('c'),
             listing: Arc::new(listing.clone()),
-            flags: None,
-        };
-        let change = RepositoryChange {
-            advance: Some(advance),
-            ..look(&lease, revision)
-        };
-        ensure!(place.store.change(&change).await? == Changed::Committed);
+        });
+        ensure!(change(&*place.store, &refresh).await? == Changed::Committed);
         let found = place.other.listing(&settings()).await?;
         ensure!(
             found.as_ref() == Some(&listing),
-            "{} bytes changed on the way",
+            "the listing of {} bytes changed",
             listing.len()
         );
     }
@@ -317,11 +350,9 @@ pub(crate) async fn repositories_are_listed_by_name(place: &Place) -> Result<()>
     let lease = acquire(place, LONG).await?;
     let names = ["templates", "settings", "Settings"].map(|name| name.to_owned().try_into());
     for name in names {
-        let change = RepositoryChange {
-            name: name?,
-            ..look(&lease, 0)
-        };
-        ensure!(place.store.change(&change).await? == Changed::Committed);
+        let mut refresh = fetched(&lease, 0);
+        refresh.change.name = name?;
+        ensure!(change(&*place.store, &refresh).await? == Changed::Committed);
     }
     let rows = place.other.repositories().await?;
     let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();

@@ -5,11 +5,11 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use lockstep_protocol::results::MAX_DEVICES;
 use lockstep_protocol::{DeviceState, DeviceType, Hostname};
-use lockstep_store::{Attributes, DeviceEffect, DeviceQuery, DeviceSelector, Lease, RepositoryChange};
+use lockstep_store::{Attributes, DeviceEffect, DeviceQuery, DeviceSelector, Lease};
 
 use super::leases::{LONG, acquire};
 use super::repositories::{device, flag, flags, named, revision};
-use super::{Place, at, create_all, devices, hostname, keys, unsynchronize, work};
+use super::{Place, at, create_all, devices, hostname, keys, messages, unsynchronize, work};
 
 fn of_kind(name: &str, device_type: DeviceType, platform: Option<&str>) -> DeviceEffect {
     DeviceEffect::Create {
@@ -45,7 +45,7 @@ async fn generations(place: &Place) -> Result<BTreeMap<String, i64>> {
     let devices = place.store.devices(&all).await?;
     Ok(devices
         .into_iter()
-        .map(|device| (device.hostname.to_string(), device.desired_generation))
+        .map(|device| (device.hostname.to_string(), device.sync.desired))
         .collect())
 }
 
@@ -62,7 +62,7 @@ fn ending_in(end: char) -> DeviceSelector {
     }
 }
 
-/// Each device that fits is raised by one, however often it fits; the others are left alone.
+/// Each matching device is raised by one, however often it matches; the others stay unchanged.
 pub(crate) async fn devices_are_flagged_by_what_they_are(place: &Place) -> Result<()> {
     use DeviceType::{Access, Core, Dist, Firewall};
     fleet(place).await?;
@@ -110,7 +110,7 @@ pub(crate) async fn devices_are_flagged_by_what_they_are(place: &Place) -> Resul
             &[],
         ),
         ("a whole platform", whole("eos"), &["a1", "c1", "d1"], &[]),
-        ("letters keep their case", whole("EOS"), &[], &[]),
+        ("platforms are case-sensitive", whole("EOS"), &[], &[]),
         ("a choice", ending_in('2'), &["a2", "d2"], &[]),
         ("a union", union, &["a1", "a2", "a3", "c1", "d1"], &["nope"]),
     ];
@@ -137,12 +137,12 @@ pub(crate) async fn devices_are_flagged_by_what_they_are(place: &Place) -> Resul
 
 async fn flag_as(place: &Place, lease: &Lease, id: &str, selector: DeviceSelector, hours: u64) -> Result<()> {
     let revision = revision(&*place.store).await?;
-    let mut change: RepositoryChange = flags(lease, revision, id, selector);
-    change.at = at() + Duration::from_hours(hours);
-    if let Some(flags) = change.advance.as_mut().and_then(|advance| advance.flags.as_mut()) {
-        flags.cause.at = change.at;
+    let mut refresh = flags(lease, revision, id, selector);
+    refresh.change.at = at() + Duration::from_hours(hours);
+    if let Some((cause, _)) = &mut refresh.flags {
+        cause.at = refresh.change.at;
     }
-    flag(&*place.store, change).await?;
+    flag(&*place.store, refresh).await?;
     Ok(())
 }
 
@@ -155,7 +155,7 @@ pub(crate) async fn the_first_cause_starts_the_clock_and_the_newest_32_stay_open
     let mut pushes = Vec::new();
     for number in 1..=40 {
         let id = format!("push {number}");
-        // By name and by type in turn: both keep the bound.
+        // Alternately by name and by type: both keep the limit.
         let selector = if number % 2 == 0 {
             named(["sw1", "sw2"])
         } else {
@@ -173,14 +173,14 @@ pub(crate) async fn the_first_cause_starts_the_clock_and_the_newest_32_stay_open
         for (name, before, since) in [("sw1", vec![], at() + began), ("sw2", vec!["event"], at())] {
             let device = device(place, name).await?;
             ensure!(
-                device.unsynchronized_since == Some(since),
+                device.sync.since == Some(since),
                 "{name} after {number}: {device:?}"
             );
             let all: Vec<&str> = before
                 .into_iter()
                 .chain(pushes.iter().map(String::as_str))
                 .collect();
-            let open: Vec<&str> = device.causes.iter().map(|cause| cause.id.as_str()).collect();
+            let open = messages(place, &device).await?;
             ensure!(
                 open == all[all.len().saturating_sub(32)..],
                 "{name} after {number}: {open:?}"
@@ -190,14 +190,14 @@ pub(crate) async fn the_first_cause_starts_the_clock_and_the_newest_32_stay_open
     let events = place.probe.texts("SELECT message_id FROM cause").await?;
     ensure!(
         events.len() == 41,
-        "one row for each cause, whatever it hit: {events:?}"
+        "one row per cause, however many devices it flags: {events:?}"
     );
     Ok(())
 }
 
 pub(crate) async fn the_first_thousand_are_named_and_all_are_counted(place: &Place) -> Result<()> {
     let mut names: Vec<String> = (0..2996).map(|n| format!("sw-{n}")).collect();
-    // Locales would put these elsewhere.
+    // Locales sort these names differently.
     names.extend(["SW-1", "Sw-1", "sw.1", "sw1"].map(str::to_owned));
     create_all(place, &names.iter().map(String::as_str).collect::<Vec<_>>()).await?;
     names.sort_unstable();

@@ -7,7 +7,7 @@ use super::{Place, at, create_all, devices, hostname, keys, unsynchronize, work}
 pub(crate) async fn the_fleet_is_summarized_by_state(place: &Place) -> Result<()> {
     ensure!(
         place.store.summary().await?.devices.is_empty(),
-        "nobody is there yet"
+        "the fleet is empty"
     );
 
     create_all(place, &["a", "b", "c"]).await?;

@@ -1,4 +1,4 @@
-//! Dead letters requeued: worked once in each epoch, whoever asks how often.
+//! Requeued dead letters are processed once per redrive count, however often and by whomever they are requeued.
 
 use anyhow::{Result, ensure};
 
@@ -12,7 +12,7 @@ const LOAD: Load = Load {
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn twice_and_again_after_it_died_anew() -> Result<()> {
+async fn requeued_twice_and_again_after_it_failed_again() -> Result<()> {
     let scene = Scene::new(Ground::Servers).await?;
     let bus = scene.bus().await?;
     let worker = scene.worker(&[])?;
@@ -22,7 +22,7 @@ async fn twice_and_again_after_it_died_anew() -> Result<()> {
     publish(&*bus, &event).await?;
     ensure!(
         ended(&oracle, &event.identity, 0).await? == "dead",
-        "there is no such device"
+        "the device is unknown"
     );
 
     // Two operators at once, and one of their commands is delivered twice.
@@ -39,10 +39,10 @@ async fn twice_and_again_after_it_died_anew() -> Result<()> {
     );
     ensure!(
         ended(&oracle, &event.identity, 1).await? == "dead",
-        "there is still no such device"
+        "the device is still unknown"
     );
 
-    // The device comes, and the second letter is requeued. The first one has been worked.
+    // The device is imported, and the second dead letter is requeued. The first one is processed already.
     let fleet = LOAD.fleet();
     publish(&*bus, &fleet).await?;
     ensure!(ended(&oracle, &fleet.identity, 0).await? == "applied");
@@ -57,7 +57,7 @@ async fn twice_and_again_after_it_died_anew() -> Result<()> {
     ensure!(ended(&oracle, &event.identity, 2).await? == "applied");
     publish(&*bus, &again).await?;
     ensure!(settled(&oracle, &again.identity).await? == (0, 1));
-    // The message itself once more, as a producer does that is not sure.
+    // The producer publishes the original message once more.
     publish(&*bus, &event).await?;
     worker.stop().await?;
 
@@ -74,5 +74,5 @@ async fn twice_and_again_after_it_died_anew() -> Result<()> {
     for command in commands.iter().chain([&late, &right, &again]) {
         sent.insert(command.identity.clone(), Expected::Applied { flags: None });
     }
-    oracle.judge(&sent, &*bus).await
+    oracle.check(&sent, &*bus).await
 }

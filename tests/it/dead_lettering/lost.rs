@@ -1,4 +1,4 @@
-//! What the broker gave up, and what it could not route.
+//! Messages that the broker dead-lettered, and messages that it could not route.
 
 use anyhow::{Result, ensure};
 use lockstep_bus::Outgoing;
@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{dead_letter, ended, publish, requeue};
 use crate::system::load::{dead, envelope, flags, outgoing};
-use crate::system::{Expected, Ground, LADDER_SCALE, Load, PATIENCE, Scene, Sent};
+use crate::system::{Expected, Ground, Load, PATIENCE, RETRY_DELAY_SCALE, Scene, Sent};
 
 const LOAD: Load = Load {
     devices: 5,
@@ -18,19 +18,19 @@ const LOAD: Load = Load {
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn dead_letters_of_the_broker_are_answered_filed_and_requeued() -> Result<()> {
+async fn dead_letters_of_the_broker_are_answered_stored_and_requeued() -> Result<()> {
     let scene = Scene::new(Ground::Servers).await?;
     let vhost = &scene.servers()?.vhost;
     let bus = scene.bus().await?;
     let oracle = scene.oracle();
-    // Nobody works, and the lane lets messages die of old age: to the dead letters that is as good as a delivery limit.
+    // No worker runs, and a message TTL dead-letters the messages. The dead letter lane treats that like the delivery limit.
     let queue = Lane::Events.queue();
     vhost
         .set_policy("age", queue, json!({"message-ttl": 100}))
         .await?;
     let events = LOAD.updates();
     bus.publish(events.iter().map(outgoing).collect()).await?;
-    wait::until("the broker to give them up", PATIENCE, async || {
+    wait::until("the broker to dead-letter them", PATIENCE, async || {
         match vhost.queue(Lane::Dead.queue()).await {
             Ok(Some(queue)) if queue.ready >= events.len() as u64 => Ok(()),
             other => Err(format!("{other:?}")),
@@ -63,11 +63,11 @@ async fn dead_letters_of_the_broker_are_answered_filed_and_requeued() -> Result<
             .await?
             .is_some_and(|queue| queue.ready == 0)
     );
-    oracle.judge(&sent, &*bus).await
+    oracle.check(&sent, &*bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_has_no_binding_waits_for_its_lane_and_what_nobody_knows_is_rejected() -> Result<()> {
+async fn a_message_without_binding_waits_for_its_lane_and_an_unknown_type_is_rejected() -> Result<()> {
     let scene = Scene::new(Ground::Servers).await?;
     let vhost = &scene.servers()?.vhost;
     let bus = scene.bus().await?;
@@ -84,18 +84,18 @@ async fn what_has_no_binding_waits_for_its_lane_and_what_nobody_knows_is_rejecte
         ..outgoing(&refresh)
     };
     bus.publish(vec![outgoing(&refresh), unknown]).await?;
-    let nobody = lockstep_protocol::Identity {
+    let unknown_type = lockstep_protocol::Identity {
         source: "urn:lockstep:test".to_owned().try_into()?,
         id: "1".to_owned().try_into()?,
     };
-    ensure!(ended(&oracle, &nobody, 0).await? == "dead");
+    ensure!(ended(&oracle, &unknown_type, 0).await? == "dead");
     ensure!(
         oracle.records.processed().await? == 1,
-        "the other one is on its way"
+        "the other message is not processed yet"
     );
 
-    // The set-up makes the lane anew, and whoever works it finds what was published meanwhile.
-    bus.declare(&Topology::new(LADDER_SCALE)).await?;
+    // The set-up declares the lane again, and its worker gets the message published meanwhile.
+    bus.declare(&Topology::new(RETRY_DELAY_SCALE)).await?;
     let other = scene.worker(&[("LOCKSTEP__WORKER__LANES", "repositories")])?;
     ensure!(
         ended(&oracle, &refresh.identity, 0).await? == "dead",
@@ -105,9 +105,9 @@ async fn what_has_no_binding_waits_for_its_lane_and_what_nobody_knows_is_rejecte
         worker.stop().await?;
     }
     let sent: Sent = [
-        (nobody, dead(Code::UnknownType)),
+        (unknown_type, dead(Code::UnknownType)),
         (refresh.identity.clone(), dead(Code::UnknownRepository)),
     ]
     .into();
-    oracle.judge(&sent, &*bus).await
+    oracle.check(&sent, &*bus).await
 }

@@ -1,5 +1,5 @@
-//! What becomes of messages that cannot be worked: poison that kills its worker, dead letters that are requeued, letters of
-//! the broker, and messages that no binding wanted.
+//! Messages that cannot be processed: poison messages that kill their worker, requeued dead letters, messages dead-lettered
+//! by the broker, and messages without a binding.
 
 mod fan_out;
 mod lost;
@@ -23,7 +23,7 @@ fn requeue(number: i64) -> Result<Envelope> {
     }))
 }
 
-/// A command that requeues all there are now.
+/// A command that requeues all current dead letters.
 fn requeue_all() -> Envelope {
     let everything = DeadLetterSelection {
         up_to: u64::MAX,
@@ -42,7 +42,7 @@ async fn publish(bus: &dyn Bus, message: &Envelope) -> Result<()> {
     Ok(bus.publish(vec![outgoing(message)]).await?)
 }
 
-/// Publishes one message where only one process may have the bus: with none running.
+/// Publishes one message by a temporary bus. No process may run at the same time if the scene is embedded.
 async fn publish_in(scene: &Scene, message: &Envelope) -> Result<()> {
     let bus = scene.bus().await?;
     publish(&*bus, message).await?;
@@ -50,18 +50,18 @@ async fn publish_in(scene: &Scene, message: &Envelope) -> Result<()> {
     Ok(())
 }
 
-/// The number of the dead letter that a message left in an epoch.
+/// The number of the dead letter of a message with this redrive count.
 async fn dead_letter(oracle: &Oracle, identity: &Identity, redrive_count: i32) -> Result<i64> {
     let dead_letters = oracle.records.dead_letters().await?;
     let dead_letter = dead_letters.get(&(identity.clone(), redrive_count));
     Ok(dead_letter
-        .with_context(|| format!("{identity} left no letter in redrive_count {redrive_count}"))?
+        .with_context(|| format!("{identity} has no dead letter with redrive count {redrive_count}"))?
         .number)
 }
 
-/// Waits until a message ended in an epoch, and says how.
+/// Waits until a message is processed with at least this redrive count, and returns its state.
 async fn ended(oracle: &Oracle, identity: &Identity, redrive_count: i32) -> Result<String> {
-    Ok(wait::until("a message to end", PATIENCE, async || {
+    Ok(wait::until("the outcome of a message", PATIENCE, async || {
         let inbox = oracle
             .records
             .inbox()
@@ -75,7 +75,7 @@ async fn ended(oracle: &Oracle, identity: &Identity, redrive_count: i32) -> Resu
     .await?)
 }
 
-/// The result of a command about dead letters, from the inbox.
+/// How many dead letters a command settled and left unchanged, from its result in the inbox.
 async fn settled(oracle: &Oracle, identity: &Identity) -> Result<(u64, u64)> {
     ensure!(ended(oracle, identity, 0).await? == "applied");
     let inbox = oracle.records.inbox().await?;

@@ -1,4 +1,4 @@
-"""What cvprac makes of the simulated CloudVision: runs one of the functions below and prints what it returns as JSON."""
+"""Checks how cvprac works with the simulated CloudVision: runs one of the functions below and prints its result as JSON."""
 
 import json
 import os
@@ -19,7 +19,7 @@ def connect(**arguments):
     return client
 
 
-def look():
+def read():
     api = connect().api
     mac = "48:49:b7:a2:9a:82"
     device = api.get_device_by_mac(mac)

@@ -1,4 +1,4 @@
-//! Ten thousand dead letters requeued by one command, whose worker is killed in the middle of publishing them.
+//! One command requeues ten thousand dead letters, and its worker is killed while it publishes them.
 
 use std::os::unix::process::ExitStatusExt;
 
@@ -13,11 +13,11 @@ const LOAD: Load = Load {
     events: 10_000,
 };
 
-async fn killed_amid(ground: Ground, load: Load) -> Result<()> {
+async fn killed_during_fan_out(ground: Ground, load: Load) -> Result<()> {
     let scene = Scene::new(ground).await?;
     let oracle = scene.oracle();
     let bus = scene.bus().await?;
-    // Nobody knows their devices yet.
+    // Their devices are not known yet.
     let mut sent = crate::system::Sent::new();
     for chunk in load.updates().chunks(500) {
         bus.publish(chunk.iter().map(crate::system::load::outgoing).collect())
@@ -42,13 +42,13 @@ async fn killed_amid(ground: Ground, load: Load) -> Result<()> {
     let status = first.ended().await?;
     ensure!(
         status.signal() == Some(9),
-        "it ended with {status}: {}",
+        "the worker ended with {status}: {}",
         first.log()?
     );
     ensure!(ended(&oracle, &command.identity, 0).await? == "applied");
 
     let second = scene.worker(&[])?;
-    wait::until("all of them to be worked again", PATIENCE * 2, async || {
+    wait::until("all of them to be processed again", PATIENCE * 2, async || {
         let dead_letters = oracle
             .records
             .dead_letters()
@@ -61,22 +61,22 @@ async fn killed_amid(ground: Ground, load: Load) -> Result<()> {
         if open == 0 {
             Ok(())
         } else {
-            Err(format!("{open} are not"))
+            Err(format!("{open} are not processed"))
         }
     })
     .await?;
     second.stop().await?;
     let bus = scene.bus().await?;
-    oracle.judge(&sent, &*bus).await
+    oracle.check(&sent, &*bus).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_servers() -> Result<()> {
-    killed_amid(Ground::Servers, LOAD).await
+    killed_during_fan_out(Ground::Servers, LOAD).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn embedded() -> Result<()> {
     let fewer = Load { events: 2000, ..LOAD };
-    killed_amid(Ground::Embedded, fewer).await
+    killed_during_fan_out(Ground::Embedded, fewer).await
 }

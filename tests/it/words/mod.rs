@@ -1,0 +1,116 @@
+//! Checks the words of the tree: names use the standard terms of `tests/words.txt`, and comments cite only what is there.
+
+mod citations;
+mod identifiers;
+mod terms;
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use citations::{Citation, citations};
+use identifiers::{Language, comments, identifiers};
+use terms::Terms;
+
+/// Folders that are on the machines of developers and not in the repository: nothing in it may send a reader there.
+const NOT_IN_THE_TREE: [&str; 2] = ["reference/", "seeds/"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The files of the repository, and those that the next commit may add, relative to its root.
+fn files() -> Result<Vec<String>> {
+    let output = Command::new("git")
+        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root())
+        .env_remove("GIT_DIR")
+        .output()
+        .context("cannot run git")?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "git ls-files: {errors}");
+    let listed = String::from_utf8(output.stdout)?;
+    let files: Vec<String> = listed
+        .split_terminator('\0')
+        .filter(|file| root().join(file).is_file())
+        .map(str::to_owned)
+        .collect();
+    ensure!(files.len() > 500, "only {} files are listed", files.len());
+    Ok(files)
+}
+
+/// The content of a file; `None` if it is not text.
+fn text(file: &str) -> Result<Option<String>> {
+    let bytes = std::fs::read(root().join(file)).with_context(|| file.to_owned())?;
+    Ok(String::from_utf8(bytes).ok())
+}
+
+#[test]
+fn names_use_the_standard_terms() -> Result<()> {
+    let list = text("tests/words.txt")?.context("tests/words.txt is no text")?;
+    let terms = Terms::parse(&list)?;
+    let mut problems = Vec::new();
+    for file in files()? {
+        problems.extend(
+            terms
+                .check(&file, false)
+                .map(|problem| format!("{file}: {problem}")),
+        );
+        let Some(language) = Language::of(&file) else {
+            continue;
+        };
+        let source = text(&file)?.with_context(|| format!("{file} is no text"))?;
+        for found in identifiers(&source, language) {
+            let problem = terms.check(found.name, found.declared);
+            problems.extend(problem.map(|problem| format!("{file}:{}: {problem}", found.line)));
+        }
+    }
+    ensure!(
+        problems.is_empty(),
+        "{} names:\n{}",
+        problems.len(),
+        problems.join("\n")
+    );
+    Ok(())
+}
+
+#[test]
+fn texts_cite_only_what_is_in_the_tree() -> Result<()> {
+    let mut problems = Vec::new();
+    // The files of this test name the folders.
+    for file in files()?
+        .iter()
+        .filter(|file| !file.starts_with("tests/it/words/"))
+    {
+        let Some(text) = text(file)? else {
+            continue;
+        };
+        for folder in NOT_IN_THE_TREE {
+            for Citation { line, path } in citations(&text, folder) {
+                problems.push(format!("{file}:{line}: {path} is not in the repository"));
+            }
+        }
+        // Literals of sources may be paths of other repositories.
+        let parts = match Language::of(file) {
+            Some(language) => comments(&text, language),
+            None => vec![(1, text.as_str())],
+        };
+        for (begin, part) in parts {
+            for Citation { line, path } in citations(part, "docs/") {
+                let page = root().join(path);
+                if page.extension().is_some_and(|extension| extension == "md") && !page.is_file() {
+                    let line = begin + line - 1;
+                    problems.push(format!("{file}:{line}: there is no {path}"));
+                }
+            }
+        }
+    }
+    ensure!(
+        problems.is_empty(),
+        "{} citations:\n{}",
+        problems.len(),
+        problems.join("\n")
+    );
+    Ok(())
+}

@@ -1,0 +1,95 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lockstep_bus::{Bus, Outgoing};
+use lockstep_store::{FollowUp, FollowUps};
+
+use super::{Page, Repair, RepairError};
+use crate::runtime::{PAGE, outgoing};
+
+/// Follow-ups that are overdue: their time has come, the worker that was to publish them crashed, or their message was
+/// published and not processed for long. They are published under the same identity as before.
+#[derive(Debug)]
+pub struct OverdueFollowUps {
+    follow_ups: Arc<dyn FollowUps>,
+    bus: Arc<dyn Bus>,
+    republish_after: Duration,
+}
+
+impl OverdueFollowUps {
+    /// Publishes a follow-up again when it was not processed for `republish_after`, and for twice as long each time after.
+    pub fn new(follow_ups: Arc<dyn FollowUps>, bus: Arc<dyn Bus>, republish_after: Duration) -> Self {
+        Self {
+            follow_ups,
+            bus,
+            republish_after,
+        }
+    }
+}
+
+#[async_trait]
+impl Repair for OverdueFollowUps {
+    fn what(&self) -> &'static str {
+        "follow-up"
+    }
+
+    async fn page(&self) -> Result<Page, RepairError> {
+        let claimed = self.follow_ups.claim_overdue(PAGE).await?;
+        let more = claimed.len() == PAGE as usize;
+        let (known, messages): (Vec<FollowUp>, Vec<Outgoing>) = claimed
+            .into_iter()
+            .filter_map(|follow_up| outgoing(&follow_up).map(|outgoing| (follow_up, outgoing)))
+            .unzip();
+        if !known.is_empty() {
+            self.bus.publish(messages).await?;
+            self.follow_ups
+                .mark_published(&known, self.republish_after)
+                .await?;
+        }
+        Ok(Page {
+            repaired: known.len() as u64,
+            more,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reconcile::fakes::{FakeBus, FakeFollowUps};
+
+    const LATER: Duration = Duration::from_mins(15);
+
+    #[tokio::test]
+    async fn overdue_follow_ups_are_published_page_by_page_and_moved_on() {
+        let (follow_ups, bus) = (Arc::<FakeFollowUps>::default(), Arc::<FakeBus>::default());
+        follow_ups.overdue(1..=100);
+        let repair = OverdueFollowUps::new(follow_ups.clone(), bus.clone(), LATER);
+        let first = repair.page().await.unwrap();
+        assert_eq!((first.repaired, first.more), (64, true));
+        let second = repair.page().await.unwrap();
+        assert_eq!((second.repaired, second.more), (36, false));
+        assert_eq!(bus.published().len(), 100);
+        assert_eq!(follow_ups.marked(), (1..=100).collect::<Vec<u64>>());
+    }
+
+    #[tokio::test]
+    async fn what_the_broker_does_not_confirm_is_not_moved_on() {
+        let (follow_ups, bus) = (Arc::<FakeFollowUps>::default(), Arc::<FakeBus>::default());
+        follow_ups.overdue(1..=3);
+        bus.go_away();
+        let repair = OverdueFollowUps::new(follow_ups.clone(), bus.clone(), LATER);
+        repair.page().await.unwrap_err();
+        assert!(follow_ups.marked().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_follow_up_for_a_lane_of_a_newer_version_is_left_to_newer_workers() {
+        let (follow_ups, bus) = (Arc::<FakeFollowUps>::default(), Arc::<FakeBus>::default());
+        follow_ups.overdue_in("a-newer-lane", 1..=2);
+        let repair = OverdueFollowUps::new(follow_ups.clone(), bus.clone(), LATER);
+        assert_eq!(repair.page().await.unwrap().repaired, 0);
+        assert!(bus.published().is_empty() && follow_ups.marked().is_empty());
+    }
+}

@@ -1,0 +1,117 @@
+use std::collections::HashMap;
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use lockstep_protocol::{DeviceState, DeviceType, GroupName, Hostname, Identity};
+
+use super::{Attributes, DeviceRow, Lifecycle, StoreError, SyncState};
+
+/// The most open causes that a device keeps; when another one is added, the oldest is removed from the list.
+pub(super) const OPEN_CAUSES: usize = 32;
+
+/// Reads the fleet.
+///
+/// A [`Device`] is read in one snapshot: its flag, its generations and the ids of its open causes belong together. Groups
+/// and causes are read on request, in one call for any number of devices:
+///
+/// - A cause never changes once it is written, so a later call still returns the causes that were open in that snapshot. A
+///   cause is absent from the answer only where it was closed and deleted by [`Retention`](super::Retention) in between.
+/// - Groups are those at the time of the call; they may be newer than the device.
+#[async_trait]
+pub trait Fleet: Debug + Send + Sync + 'static {
+    /// The devices that match the query, ordered by hostname (by bytes).
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn devices(&self, query: &DeviceQuery) -> Result<Vec<Device>, StoreError>;
+
+    /// The device with this hostname; upper and lower case differ.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn device(&self, hostname: &Hostname) -> Result<Option<Device>, StoreError>;
+
+    /// The groups of each of these devices, ordered by name. A device without groups is absent.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn groups_of(&self, devices: &[DeviceId]) -> Result<HashMap<DeviceId, Vec<GroupName>>, StoreError>;
+
+    /// The causes with these ids, such as [`Device::open_causes`]. An id without a cause is absent.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn causes(&self, ids: &[CauseId]) -> Result<HashMap<CauseId, CauseRow>, StoreError>;
+}
+
+/// Filters and page of a list of devices. A device must match all filters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeviceQuery {
+    /// Only devices that are synchronized, or only those that are not.
+    pub synchronized: Option<bool>,
+    /// Only devices in this state.
+    pub state: Option<DeviceState>,
+    /// Only devices of this type.
+    pub device_type: Option<DeviceType>,
+    /// Only members of this group.
+    pub group: Option<GroupName>,
+    /// Only devices whose hostname sorts after this one: where the next page begins.
+    pub after: Option<Hostname>,
+    /// The most devices to return; 0 returns none.
+    pub limit: u32,
+}
+
+/// The number that the store gave to a device. It stays the same as long as the device exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeviceId(pub i64);
+
+/// The number that the store gave to a cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CauseId(pub i64);
+
+/// A device as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// The key of its groups.
+    pub id: DeviceId,
+    /// Unique in the fleet.
+    pub hostname: Hostname,
+    /// What the device is: type, model, addresses.
+    pub attributes: Attributes,
+    /// The state, with note and end.
+    pub lifecycle: Lifecycle,
+    /// The desired and the synchronized generation.
+    pub sync: SyncState,
+    /// Why it is not synchronized: the newest 32 causes, oldest first. Empty for a synchronized device.
+    pub open_causes: Vec<CauseId>,
+}
+
+/// Why devices stopped being synchronized: one row for each message and reason, shared by all devices concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CauseRow {
+    /// The reason, such as `interface_updated`: a text, since a newer worker may know more reasons.
+    pub cause: String,
+    /// The message that caused it.
+    pub identity: Identity,
+    /// The type of that message.
+    pub kind: String,
+    /// The authenticated sender of that message.
+    pub actor: Option<String>,
+    /// When the message was applied.
+    pub at: Timestamp,
+}
+
+impl DeviceRow {
+    /// The stored part of a row that was just read.
+    pub(super) fn stored(self, id: DeviceId, open_causes: Vec<CauseId>) -> Device {
+        Device {
+            id,
+            hostname: self.hostname,
+            attributes: self.attributes,
+            lifecycle: self.lifecycle,
+            sync: self.sync,
+            open_causes,
+        }
+    }
+}

@@ -1,0 +1,119 @@
+use std::error::Error;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use futures_util::future::try_join_all;
+use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+
+use super::PostgresStore;
+use super::inbox::without_nul;
+use super::microseconds::Microseconds;
+use super::session::Session;
+use crate::StoreError;
+use crate::sql::{Row, SqlDatabase, SqlSession, SqlTransaction, Value};
+
+#[async_trait]
+impl SqlDatabase for PostgresStore {
+    async fn read(
+        &self,
+        operation: &'static str,
+        sql: &'static str,
+        parameters: Vec<Value>,
+    ) -> Result<Vec<Row>, StoreError> {
+        let session = self.session(operation).await?;
+        let rows = session.query(operation, sql, parameters).await?;
+        session.give_back();
+        Ok(rows)
+    }
+
+    async fn write(&self, operation: &'static str) -> Result<Box<dyn SqlTransaction>, StoreError> {
+        let session = self.session(operation).await?;
+        let begin = session.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED");
+        session.answer(operation, begin).await?;
+        Ok(Box::new(session))
+    }
+}
+
+#[async_trait]
+impl SqlSession for Session {
+    async fn query(
+        &self,
+        operation: &'static str,
+        sql: &'static str,
+        parameters: Vec<Value>,
+    ) -> Result<Vec<Row>, StoreError> {
+        let sql = own(sql);
+        let parameters: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|value| value as _).collect();
+        let rows = self.rows_for(operation, &sql, &parameters).await?;
+        Ok(rows.iter().map(read).collect())
+    }
+
+    /// All sets are sent at once: one round trip, whatever their number.
+    async fn execute_each(
+        &self,
+        operation: &'static str,
+        sql: &'static str,
+        sets: Vec<Vec<Value>>,
+    ) -> Result<u64, StoreError> {
+        if sets.is_empty() {
+            return Ok(0);
+        }
+        let sql = own(sql);
+        let changed = self.answer(operation, async {
+            let statement = self.prepare_cached(&sql).await?;
+            let executions = sets.iter().map(|set| self.execute_raw(&statement, set));
+            try_join_all(executions).await
+        });
+        Ok(changed.await?.into_iter().sum())
+    }
+}
+
+#[async_trait]
+impl SqlTransaction for Session {
+    async fn commit(self: Box<Self>, operation: &'static str) -> Result<(), StoreError> {
+        self.answer(operation, self.batch_execute("COMMIT")).await?;
+        self.give_back();
+        Ok(())
+    }
+}
+
+fn own(sql: &str) -> String {
+    sql.replace("{now}", "clock_timestamp()")
+}
+
+impl ToSql for Value {
+    fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        match self {
+            Self::Null => Ok(IsNull::Yes),
+            Self::Boolean(value) => value.to_sql(ty, out),
+            Self::Integer(number) if *ty == Type::INT4 => i32::try_from(*number)?.to_sql(ty, out),
+            Self::Integer(number) => number.to_sql(ty, out),
+            Self::Text(text) => without_nul(text).to_sql(ty, out),
+            Self::Bytes(bytes) => (&bytes[..]).to_sql(ty, out),
+            Self::Time(time) => Microseconds(*time).to_sql(ty, out),
+        }
+    }
+
+    /// What does not fit is an error of `to_sql`, which knows the value.
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    to_sql_checked!();
+}
+
+fn read(row: &tokio_postgres::Row) -> Row {
+    let column = |(index, column): (usize, &tokio_postgres::Column)| match *column.type_() {
+        Type::BOOL => optional(row.get::<_, Option<bool>>(index)),
+        Type::INT4 => optional(row.get::<_, Option<i32>>(index).map(i64::from)),
+        Type::INT8 => optional(row.get::<_, Option<i64>>(index)),
+        Type::BYTEA => optional(row.get::<_, Option<Vec<u8>>>(index).map(Bytes::from)),
+        Type::TIMESTAMPTZ => optional(row.get::<_, Option<Microseconds>>(index).map(|time| time.0)),
+        _ => optional(row.get::<_, Option<String>>(index)),
+    };
+    Row(row.columns().iter().enumerate().map(column).collect())
+}
+
+fn optional(value: Option<impl Into<Value>>) -> Value {
+    value.into()
+}

@@ -1,0 +1,120 @@
+use async_trait::async_trait;
+use bytes::Bytes;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ToSql, params_from_iter};
+
+use super::connection::Lent;
+use super::error::Failure;
+use super::{SqliteStore, migrate};
+use crate::sql::{Row, SqlDatabase, SqlSession, SqlTransaction, Value};
+use crate::{StoreError, column};
+
+#[async_trait]
+impl SqlDatabase for SqliteStore {
+    async fn read(
+        &self,
+        operation: &'static str,
+        sql: &'static str,
+        parameters: Vec<Value>,
+    ) -> Result<Vec<Row>, StoreError> {
+        self.read_in(operation, move |connection| query(connection, sql, &parameters))
+            .await
+    }
+
+    async fn write(&self, operation: &'static str) -> Result<Box<dyn SqlTransaction>, StoreError> {
+        let lent = Lent::from(&self.writer, operation).await?;
+        lent.run(operation, |connection| {
+            connection.execute_batch("BEGIN IMMEDIATE")?;
+            migrate::check(connection)
+        })
+        .await?;
+        Ok(Box::new(lent))
+    }
+}
+
+#[async_trait]
+impl SqlSession for Lent {
+    async fn query(
+        &self,
+        operation: &'static str,
+        sql: &'static str,
+        parameters: Vec<Value>,
+    ) -> Result<Vec<Row>, StoreError> {
+        self.run(operation, move |connection| query(connection, sql, &parameters))
+            .await
+    }
+
+    async fn execute_each(
+        &self,
+        operation: &'static str,
+        sql: &'static str,
+        sets: Vec<Vec<Value>>,
+    ) -> Result<u64, StoreError> {
+        if sets.is_empty() {
+            return Ok(0);
+        }
+        self.run(operation, move |connection| {
+            let mut statement = connection.prepare_cached(&own(sql))?;
+            let mut changed = 0;
+            for set in &sets {
+                changed += statement.execute(params_from_iter(set))? as u64;
+            }
+            Ok(changed)
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl SqlTransaction for Lent {
+    async fn commit(self: Box<Self>, operation: &'static str) -> Result<(), StoreError> {
+        self.run(operation, |connection| Ok(connection.execute_batch("COMMIT")?))
+            .await?;
+        self.give_back();
+        Ok(())
+    }
+}
+
+fn query(connection: &Connection, sql: &str, parameters: &[Value]) -> Result<Vec<Row>, Failure> {
+    let mut statement = connection.prepare_cached(&own(sql))?;
+    let columns = statement.column_count();
+    let mut rows = statement.query(params_from_iter(parameters))?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        let values = (0..columns).map(|index| Ok(read(row.get_ref(index)?)));
+        all.push(Row(values.collect::<Result<_, rusqlite::Error>>()?));
+    }
+    Ok(all)
+}
+
+/// The statement as SQLite has it: other marks of parameters, its own clock, no row locks.
+fn own(sql: &str) -> String {
+    sql.replace('$', "?")
+        .replace("{now}", "CAST(unixepoch('subsec') * 1000000 AS INTEGER)")
+        .replace(" FOR UPDATE SKIP LOCKED", "")
+        .replace(" FOR UPDATE", "")
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self {
+            Self::Null => ToSqlOutput::Owned(rusqlite::types::Value::Null),
+            Self::Boolean(value) => ToSqlOutput::from(*value),
+            Self::Integer(number) => ToSqlOutput::from(*number),
+            Self::Text(text) => ToSqlOutput::from(text.as_str()),
+            Self::Bytes(bytes) => ToSqlOutput::from(&bytes[..]),
+            Self::Time(time) => ToSqlOutput::from(column::microseconds(*time)),
+        })
+    }
+}
+
+fn read(value: ValueRef<'_>) -> Value {
+    match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(number) => Value::Integer(number),
+        // No column of ours is a real number: read as a text, it is refused where it is used.
+        ValueRef::Real(number) => Value::Text(number.to_string()),
+        ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
+        ValueRef::Blob(bytes) => Value::Bytes(Bytes::copy_from_slice(bytes)),
+    }
+}

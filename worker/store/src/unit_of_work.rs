@@ -1,0 +1,42 @@
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+
+use super::{Facts, Flagged, Keys, Lease, NewCause, StoreError};
+
+/// Begins transactions: the one way in which messages change what Lockstep keeps, for batches and for runs.
+///
+/// A transaction takes its locks in one order, whichever messages it is for: lease, repository, device, dead letter, inbox,
+/// follow-up; within each by id or by key. (Cap scope, execution and element come before the lease once they exist.)
+/// [`begin`](Self::begin) takes all locks but the last two, and [`commit`](Transaction::commit) writes in this order.
+#[async_trait]
+pub trait UnitOfWork: Debug + Send + Sync + 'static {
+    /// Begins a transaction: locks the leases that are still held, then reads and locks what the keys name. Waits for one
+    /// lock at most as long as the store's lock time-out.
+    ///
+    /// A lease that is lost is no error: [`Facts::holds`] says so, and its part of the work is left out.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; nothing was written.
+    async fn begin(&self, leases: &[Lease], keys: &Keys)
+    -> Result<(Facts, Box<dyn Transaction>), StoreError>;
+}
+
+/// An open transaction. Dropping it rolls back.
+#[async_trait]
+pub trait Transaction: Send {
+    /// Unsynchronizes the devices that [`Keys::flag`] selects, for this cause, and returns which devices these are: results
+    /// that depend on it are made before the commit. A cause that concerns no device is not written.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; the transaction is to be dropped.
+    async fn flag(&mut self, cause: &NewCause) -> Result<Flagged, StoreError>;
+
+    /// Writes the effects, completions and follow-ups that the facts have absorbed, gives back the leases that they release,
+    /// and commits.
+    ///
+    /// # Errors
+    /// See [`StoreError`]. On [`StoreError::Unavailable`] it is not known whether the transaction was committed: the
+    /// same messages are to be begun again, and the inbox tells.
+    async fn commit(self: Box<Self>, facts: &Facts) -> Result<(), StoreError>;
+}
