@@ -9,6 +9,8 @@ use crate::config::Overrides;
 
 /// Check the configuration
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lockstep config check")]
 pub(super) struct ConfigCommand {
     #[command(subcommand)]
     what: What,
@@ -18,7 +20,7 @@ pub(super) struct ConfigCommand {
 enum What {
     /// Print the effective configuration, with secrets masked, or list all problems
     ///
-    /// The configuration is read from the file, then from variables (LOCKSTEP__SECTION__KEY), then from flags. The exit code is 78
+    /// The configuration is read from the file, then from variables (`LOCKSTEP__SECTION__KEY`), then from flags. The exit code is 78
     /// if it has problems.
     #[command(after_help = "Examples:
   lockstep config check

@@ -189,29 +189,25 @@ mod tests {
         Cli::command().debug_assert();
     }
 
-    /// The commands without subcommands below this one: path and examples.
-    fn leaves(command: &clap::Command, path: &str) -> Vec<(String, String)> {
+    /// All commands below this one: path and examples.
+    fn commands(command: &clap::Command, path: &str) -> Vec<(String, String)> {
         let own = format!("{path} {}", command.get_name());
         let children: Vec<_> = command
             .get_subcommands()
             .filter(|child| child.get_name() != "help")
             .collect();
-        if children.is_empty() {
-            let help = command
-                .get_after_help()
-                .map(ToString::to_string)
-                .unwrap_or_default();
-            return vec![(own, help)];
-        }
-        children
-            .into_iter()
-            .flat_map(|child| leaves(child, &own))
-            .collect()
+        let help = command
+            .get_after_help()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let below = children.into_iter().flat_map(|child| commands(child, &own));
+        let below: Vec<(String, String)> = below.collect();
+        std::iter::once((own, help)).chain(below).collect()
     }
 
     #[test]
     fn the_help_of_every_command_has_an_example_of_it() {
-        let commands = leaves(&Cli::command(), "");
+        let commands = commands(&Cli::command(), "");
         assert!(commands.len() > 10);
         for (path, help) in commands {
             assert!(

@@ -22,7 +22,8 @@ use super::{Global, UsageError, outcome, output};
   lockstep publish lockstep.interface.updated --subject sw1 --wait \\
       --data '{\"hostname\": \"sw1\", \"kind\": \"configuration\", \"interfaces\": [{\"name\": \"Ethernet1\"}]}'
   lockstep publish lockstep.device.provisioned --data @ztp.json --subject sw1
-  jq .change change.json | lockstep publish lockstep.interface.updated --data - --id change-4711 --source urn:example:netbox
+  jq .change change.json | lockstep publish lockstep.interface.updated --data - \\
+      --id change-4711 --source urn:example:netbox
 
 `lockstep schema messages` prints the JSON Schema of every type.")]
 pub(super) struct Publish {

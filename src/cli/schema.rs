@@ -8,6 +8,9 @@ use super::output;
 
 /// Print the schemas of messages and APIs, and the broker's definitions
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lockstep schema messages > messages.schema.json
+  lockstep schema broker > definitions.json")]
 pub(super) struct Schema {
     #[command(subcommand)]
     what: What,

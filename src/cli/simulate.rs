@@ -13,6 +13,8 @@ use crate::lifecycle::Lifecycle;
 
 /// Run a simulated peer, to try commands without real systems
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lockstep simulate cvp --tasks 200 --empty 10")]
 pub(super) struct Simulate {
     #[command(subcommand)]
     peer: Peer,

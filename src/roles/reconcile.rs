@@ -14,10 +14,10 @@ use super::store::Store;
 use crate::config::{BrokerUrl, Config};
 use crate::lifecycle::Lifecycle;
 
-/// How often overdue follow-ups are looked for: so late a message may be that waits for a time.
+/// How often overdue follow-ups are searched. A follow-up with a due time is published at most this late.
 const FOLLOW_UPS_EVERY: Duration = Duration::from_secs(5);
 
-/// Starts them, each under a lease of its own: a long run of one never delays another.
+/// Starts the tasks. Each has its own lease, so a long run of one never delays another.
 pub(super) fn spawn(
     lifecycle: &mut Lifecycle,
     config: &Config,

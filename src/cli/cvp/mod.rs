@@ -20,6 +20,11 @@ pub(super) use run::sweep_once;
 /// Set the cluster in the environment (`CVP_HOSTNAME`, a list with commas; `CVP_USERNAME` and `CVP_PASSWORD`, or `CVP_TOKEN`), or in
 /// a section [cvp.NAME] of the configuration.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  export CVP_HOSTNAME=cvp1.example.org,cvp2.example.org CVP_USERNAME=lockstep CVP_PASSWORD_FILE=cvp-password
+  lockstep cvp tasks --ca-file cvp-ca.pem
+  lockstep cvp sweep --dry-run --ca-file cvp-ca.pem
+  lockstep cvp sweep --ca-file cvp-ca.pem")]
 pub(super) struct Cvp {
     #[command(subcommand)]
     what: What,

@@ -16,6 +16,11 @@ use super::Global;
 ///
 /// docs/operations.md explains each code, and what to do about it.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lockstep dead list
+  lockstep dead show 42
+  lockstep dead requeue --all --code unknown-device
+  lockstep dead drop 42")]
 pub(super) struct Dead {
     #[command(subcommand)]
     what: What,

@@ -13,6 +13,11 @@ use super::Global;
 
 /// Import, list and show devices, and set their state
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lockstep devices import fleet.yml
+  lockstep devices list --unsynchronized
+  lockstep devices show sw1
+  lockstep devices set-state sw1 UNMANAGED --note 'new power supply'")]
 pub(super) struct Devices {
     #[command(subcommand)]
     what: What,

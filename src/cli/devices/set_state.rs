@@ -10,7 +10,8 @@ use crate::cli::{Global, request};
 
 /// Set the state of a device, and wait until it is stored
 ///
-/// MANAGED devices are synchronized, UNMANAGED devices are left alone. Sync flags and causes are recorded in every state.
+/// An UNMANAGED device is left alone. It counts as unsynchronized, because its configuration may be changed by hand: after the change
+/// to UNMANAGED its only cause is `was_unmanaged`, until it is MANAGED and synchronized again.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep devices set-state sw1 UNMANAGED --note 'line card on its way' --until 2026-03-01T08:00:00Z

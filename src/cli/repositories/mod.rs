@@ -13,6 +13,10 @@ use super::Global;
 
 /// List and refresh settings and templates repositories, and accept commits
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lockstep repositories list
+  lockstep repositories refresh settings
+  lockstep repositories accept settings $(git -C settings rev-parse origin/main)")]
 pub(super) struct Repositories {
     #[command(subcommand)]
     what: What,
