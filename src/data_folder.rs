@@ -1,4 +1,4 @@
-//! The data folder: what embedded mode keeps, and how clients on the same machine find a running `lockstep up`.
+//! The data folder: the files of embedded mode, and the address by which clients on this machine find a running `lockstep up`.
 
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io::Write;
@@ -11,36 +11,36 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::ConfigProblems;
 
-/// What `lockstep up` leaves for clients.
+/// The address of a running `lockstep up`, which it writes for clients.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct ConsoleAddress {
     pub(crate) url: String,
     pub(crate) token: SecretString,
 }
 
-/// The same on its way into the file, where the secret has to be readable.
+/// The same as it is written to the file, with the token in the clear.
 #[derive(Serialize)]
 struct Written<'a> {
     url: &'a str,
     token: &'a str,
 }
 
-/// Makes the folder, for its owner only, if it is not there.
+/// Creates the folder for its owner only, if it does not exist.
 ///
 /// # Errors
-/// What the operating system says.
+/// If it cannot be created.
 pub(crate) fn make(folder: &Path) -> anyhow::Result<()> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(folder)
-        .with_context(|| format!("cannot make the data folder {}", folder.display()))
+        .with_context(|| format!("cannot create the data folder {}", folder.display()))
 }
 
-/// What `lockstep up` left in a folder, if it did.
+/// The address in a folder; none if no `lockstep up` runs there.
 ///
 /// # Errors
-/// When there is something else.
+/// If the file cannot be read.
 pub(crate) fn console(folder: &Path) -> anyhow::Result<Option<ConsoleAddress>> {
     let path = console_file(folder);
     let text = match std::fs::read(&path) {
@@ -49,11 +49,11 @@ pub(crate) fn console(folder: &Path) -> anyhow::Result<Option<ConsoleAddress>> {
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     };
     let address =
-        serde_json::from_slice(&text).with_context(|| format!("{} makes no sense", path.display()))?;
+        serde_json::from_slice(&text).with_context(|| format!("cannot parse {}", path.display()))?;
     Ok(Some(address))
 }
 
-/// Ownership of the folder by `lockstep up`, as long as it lives; then the address is taken away again.
+/// The lock of `lockstep up` on its folder. Dropping it deletes the address.
 #[derive(Debug)]
 pub(crate) struct Owned {
     folder: PathBuf,
@@ -61,10 +61,10 @@ pub(crate) struct Owned {
 }
 
 impl Owned {
-    /// Takes a folder, making it if it is not there.
+    /// Locks a folder, and creates it if it does not exist.
     ///
     /// # Errors
-    /// [`ConfigProblems`] where another process has it, else what the operating system says.
+    /// [`ConfigProblems`] if another process has the lock; other errors of the operating system.
     pub(crate) fn take(folder: &Path) -> anyhow::Result<Self> {
         make(folder)?;
         let path = folder.join("up.lock");
@@ -78,7 +78,7 @@ impl Owned {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let reason = format!(
-                    "{} is in use by another `lockstep up`; stop that one, or give this one another folder with --data",
+                    "{} is in use by another `lockstep up`; stop that one, or choose another folder with --data",
                     folder.display()
                 );
                 return Err(ConfigProblems::one("data_dir", reason).into());
@@ -91,22 +91,22 @@ impl Owned {
             folder: folder.to_owned(),
             _lock: lock,
         };
-        // What a killed one left behind.
-        owned.forget();
+        // A killed process leaves its address behind.
+        owned.remove_address();
         Ok(owned)
     }
 
-    /// Leaves the address for clients: whole or not at all, and for its owner's eyes only.
+    /// Writes the address for clients atomically, readable for its owner only.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// If the file cannot be written.
     pub(crate) fn publish(&self, address: &ConsoleAddress) -> anyhow::Result<()> {
         let written = Written {
             url: &address.url,
             token: address.token.expose_secret(),
         };
         let path = console_file(&self.folder);
-        // Temporary files are made with mode 0600.
+        // Temporary files have mode 0600.
         let mut file =
             tempfile::NamedTempFile::new_in(&self.folder).context("cannot write to the data folder")?;
         file.write_all(&serde_json::to_vec(&written)?)?;
@@ -115,14 +115,14 @@ impl Owned {
         Ok(())
     }
 
-    fn forget(&self) {
+    fn remove_address(&self) {
         let _ = std::fs::remove_file(console_file(&self.folder));
     }
 }
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        self.forget();
+        self.remove_address();
     }
 }
 
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_address_is_there_for_its_owner_only_and_as_long_as_the_folder_is_owned() {
+    fn the_address_is_private_and_exists_while_the_folder_is_locked() {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("data");
         assert!(console(&folder).unwrap().is_none());
@@ -162,7 +162,7 @@ mod tests {
         assert!(second.is::<ConfigProblems>(), "{second}");
         assert!(
             console(&folder).unwrap().is_some(),
-            "the second one took nothing away"
+            "the second one did not delete the address"
         );
         drop(owned);
         assert!(console(&folder).unwrap().is_none());

@@ -1,4 +1,4 @@
-//! From start to orderly stop: signals, the two tokens all else sees, and the tasks of the process.
+//! The start and the stop of a process: signals, the two tokens that stop everything else, and the tasks.
 
 use std::future::Future;
 use std::time::Duration;
@@ -8,11 +8,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// How long tasks may take to let go after the hard token.
-const LETTING_GO: Duration = Duration::from_secs(5);
+/// How long tasks may take to end after the hard token is cancelled.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The tasks of a process and what stops them. The first SIGTERM or SIGINT cancels `soft`: take nothing new, finish what
-/// runs. A second one, or the end of the grace time, cancels `hard`: let go of everything.
+/// The tasks of a process, and the tokens that stop them. The first SIGTERM or SIGINT cancels `soft`: tasks take nothing new and
+/// finish their work. A second signal, or the end of the shutdown timeout, cancels `hard`: tasks abandon their work.
 #[derive(Debug)]
 pub(crate) struct Lifecycle {
     pub(crate) soft: CancellationToken,
@@ -21,10 +21,10 @@ pub(crate) struct Lifecycle {
 }
 
 impl Lifecycle {
-    /// Begins to listen for signals.
+    /// Listens for signals from now on. `grace` is the shutdown timeout.
     ///
     /// # Errors
-    /// When the operating system does not allow it.
+    /// If the operating system does not allow it.
     pub(crate) fn start(grace: Duration) -> anyhow::Result<Self> {
         let listen = |kind| signal(kind).context("cannot listen for signals");
         let signals = [listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?];
@@ -37,7 +37,7 @@ impl Lifecycle {
         })
     }
 
-    /// Adds a task that is to run until it is told to stop.
+    /// Adds a task that runs until `soft` is cancelled.
     pub(crate) fn spawn(
         &mut self,
         name: &'static str,
@@ -46,7 +46,7 @@ impl Lifecycle {
         self.tasks.spawn(async move { (name, task.await) });
     }
 
-    /// Waits for something that is part of the start; `None` if the process was told to stop meanwhile.
+    /// Waits for a step of the start; `None` if the process is stopped meanwhile.
     pub(crate) async fn starting<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             () = self.soft.cancelled() => None,
@@ -54,29 +54,29 @@ impl Lifecycle {
         }
     }
 
-    /// Waits until all tasks ended. One that ends unasked stops the others.
+    /// Waits until all tasks have ended. A task that ends before the stop stops the others.
     ///
     /// # Errors
-    /// What the first task that failed or ended unasked said.
+    /// The error of the first task that failed or ended before the stop.
     pub(crate) async fn run(mut self) -> anyhow::Result<()> {
         let mut failure = None;
         loop {
             let ended = tokio::select! {
                 ended = self.tasks.join_next() => ended,
-                () = let_go(&self.hard) => {
-                    tracing::warn!(tasks = self.tasks.len(), "tasks did not let go and were cut off");
+                () = timed_out(&self.hard) => {
+                    tracing::warn!(tasks = self.tasks.len(), "aborted tasks that did not end in time");
                     self.tasks.shutdown().await;
                     None
                 }
             };
             let Some(ended) = ended else { break };
-            let unasked = !self.soft.is_cancelled();
+            let unexpected = !self.soft.is_cancelled();
             let error = match ended {
                 Ok((name, Err(error))) => Some(error.context(format!("the {name} failed"))),
-                Ok((name, Ok(()))) => unasked.then(|| anyhow!("the {name} ended unasked")),
-                Err(crash) => Some(anyhow!(crash).context("a task crashed")),
+                Ok((name, Ok(()))) => unexpected.then(|| anyhow!("the {name} ended unexpectedly")),
+                Err(crash) => Some(anyhow!(crash).context("a task panicked")),
             };
-            if unasked {
+            if unexpected {
                 self.soft.cancel();
             }
             failure = failure.or(error);
@@ -85,21 +85,21 @@ impl Lifecycle {
     }
 }
 
-async fn let_go(hard: &CancellationToken) {
+async fn timed_out(hard: &CancellationToken) {
     hard.cancelled().await;
-    tokio::time::sleep(LETTING_GO).await;
+    tokio::time::sleep(CANCEL_TIMEOUT).await;
 }
 
-/// Turns signals and the end of the grace time into tokens. Also runs out the grace time when a task ended unasked.
+/// Cancels the tokens after signals and after the shutdown timeout, which also begins when a task ended unexpectedly.
 async fn watch(mut signals: [Signal; 2], grace: Duration, soft: CancellationToken, hard: CancellationToken) {
     tokio::select! {
-        () = received(&mut signals) => tracing::info!("stopping: what runs is finished; a second signal cuts it off"),
+        () = received(&mut signals) => tracing::info!("stopping after the work in flight; a second signal stops immediately"),
         () = soft.cancelled() => {}
     }
     soft.cancel();
     tokio::select! {
-        () = received(&mut signals) => tracing::warn!("second signal: letting go of everything"),
-        () = tokio::time::sleep(grace) => tracing::warn!("the grace time is over: letting go of everything"),
+        () = received(&mut signals) => tracing::warn!("second signal: abandoning the work in flight"),
+        () = tokio::time::sleep(grace) => tracing::warn!("shutdown timeout: abandoning the work in flight"),
     }
     hard.cancel();
 }
@@ -118,7 +118,7 @@ mod tests {
     const GRACE: Duration = Duration::from_mins(1);
 
     #[tokio::test]
-    async fn a_task_that_ends_unasked_stops_the_others_and_is_a_failure() {
+    async fn a_task_that_ends_unexpectedly_stops_the_others_and_is_a_failure() {
         let mut lifecycle = Lifecycle::start(GRACE).unwrap();
         let soft = lifecycle.soft.clone();
         lifecycle.spawn("console", async move {
@@ -128,12 +128,12 @@ mod tests {
         lifecycle.spawn("worker", async { Ok(()) });
         assert_eq!(
             lifecycle.run().await.unwrap_err().to_string(),
-            "the worker ended unasked"
+            "the worker ended unexpectedly"
         );
     }
 
     #[tokio::test]
-    async fn tasks_that_end_when_told_to_are_no_failure() {
+    async fn tasks_that_end_after_the_stop_are_not_a_failure() {
         let mut lifecycle = Lifecycle::start(GRACE).unwrap();
         let soft = lifecycle.soft.clone();
         lifecycle.spawn("worker", async move {
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stop_ends_the_wait_for_the_start() {
+    async fn a_stop_ends_a_step_of_the_start() {
         let lifecycle = Lifecycle::start(GRACE).unwrap();
         lifecycle.soft.cancel();
         assert_eq!(lifecycle.starting(std::future::pending::<()>()).await, None);

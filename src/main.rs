@@ -1,4 +1,4 @@
-//! Lockstep: keeps network devices in lockstep with what they should be. One binary plays every role.
+//! Lockstep keeps network devices in sync with their intended configuration. One binary has all roles.
 
 mod cli;
 mod config;
@@ -16,7 +16,7 @@ use clap::Parser;
 use cli::Cli;
 
 fn main() -> ExitCode {
-    // The one TLS stack; it fails only where a provider is installed already, and nothing ran before this.
+    // Installs the only TLS provider. It fails only if one is installed already, and nothing ran before this.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = Cli::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();

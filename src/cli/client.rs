@@ -1,4 +1,4 @@
-//! The console's HTTP API, from the other side.
+//! A client of the console's HTTP API.
 
 use std::fmt;
 use std::time::Duration;
@@ -18,37 +18,37 @@ use super::Global;
 use crate::config::Overrides;
 use crate::{data_folder, roles};
 
-/// How long any answer may take that is not waited for.
+/// How long a request may take that does not wait for an outcome.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The longest wait asked for at once; the console allows a minute.
+/// The longest wait of one request. The console allows a minute.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// How often something is sent again while the other side is busy or away.
+/// How often a request is sent while the console is busy or unavailable.
 const ATTEMPTS: u32 = 5;
 
-/// Talks to a console.
+/// A client of one console.
 pub(super) struct Client {
     http: reqwest::Client,
     base: String,
     token: SecretString,
 }
 
-/// The console refused.
+/// A response of the console other than success.
 #[derive(Debug)]
-pub(super) struct Refused {
+pub(super) struct Rejected {
     status: StatusCode,
     problem: Option<Problem>,
 }
 
-impl Refused {
-    /// Whether the console says that there is no such thing.
+impl Rejected {
+    /// Whether the requested object does not exist.
     pub(super) fn is_not_found(&self) -> bool {
         self.status == StatusCode::NOT_FOUND
     }
 
-    /// Whether the same request may succeed after a moment.
-    fn heals(&self) -> bool {
+    /// Whether the same request may succeed a moment later.
+    fn is_temporary(&self) -> bool {
         matches!(
             self.status,
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
@@ -56,17 +56,17 @@ impl Refused {
     }
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.status == StatusCode::UNAUTHORIZED {
             return f.write_str(
-                "the console does not know this token; give another with --token, LOCKSTEP_TOKEN or LOCKSTEP_TOKEN_FILE",
+                "the console does not accept this token; set another with --token, LOCKSTEP_TOKEN or LOCKSTEP_TOKEN_FILE",
             );
         }
         let Some(problem) = &self.problem else {
             return write!(
                 f,
-                "the answer was {}; is this address the console of Lockstep?",
+                "the response was {}; is this the address of a Lockstep console?",
                 self.status
             );
         };
@@ -82,34 +82,37 @@ impl fmt::Display for Refused {
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for Rejected {}
 
 impl Client {
-    /// A client for the console that flags and environment name, else for what `lockstep up` left on this machine.
+    /// A client for the console that flags or environment name, else for the `lockstep up` on this machine.
     ///
     /// # Errors
-    /// When nothing says where the console is, or with which token.
+    /// If no address or no token is known.
     pub(super) fn new(global: &Global) -> anyhow::Result<Self> {
-        let given = given_token(global)?;
-        let (url, token) = match (&global.url, given) {
+        let configured = configured_token(global)?;
+        let (url, token) = match (&global.url, configured) {
             (Some(url), Some(token)) => (url.clone(), token),
             (Some(url), None) => {
-                // The local token is for the local console only; it is not sent anywhere else.
-                let local = local(global).ok().flatten().filter(|local| same(&local.url, url));
+                // The local token is sent to the local console only.
+                let local = local(global)
+                    .ok()
+                    .flatten()
+                    .filter(|local| is_same(&local.url, url));
                 let Some(local) = local else {
-                    bail!("no token for {url}: give one with --token, LOCKSTEP_TOKEN or LOCKSTEP_TOKEN_FILE");
+                    bail!("no token for {url}: set one with --token, LOCKSTEP_TOKEN or LOCKSTEP_TOKEN_FILE");
                 };
                 (url.clone(), local.token)
             }
-            (None, given) => {
+            (None, configured) => {
                 let Some(local) = local(global)? else {
                     let folder = global.configuration(Overrides::default())?.data_dir;
                     bail!(
-                        "no running Lockstep was found in {}: start `lockstep up`, set LOCKSTEP__DATA_DIR if it runs with another folder, or name a console with --url and --token",
+                        "found no running Lockstep in {}: start `lockstep up`, set LOCKSTEP__DATA_DIR if it runs with another data folder, or name a console with --url and --token",
                         folder.display()
                     );
                 };
-                (local.url, given.unwrap_or(local.token))
+                (local.url, configured.unwrap_or(local.token))
             }
         };
         Self::of(&url, token)
@@ -118,7 +121,7 @@ impl Client {
     /// A client for the console at this address.
     ///
     /// # Errors
-    /// When it is no address.
+    /// If the address is not valid.
     pub(super) fn at(address: &data_folder::ConsoleAddress) -> anyhow::Result<Self> {
         Self::of(&address.url, address.token.clone())
     }
@@ -128,7 +131,7 @@ impl Client {
             Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.has_host() => {}
             _ => {
                 return Err(super::UsageError(format!(
-                    "{url:?} is no address; such as http://127.0.0.1:8910"
+                    "{url:?} is not a valid address of a console; expected one such as http://127.0.0.1:8910"
                 ))
                 .into());
             }
@@ -140,16 +143,16 @@ impl Client {
         })
     }
 
-    /// Where the console is.
+    /// The address of the console, without a slash at the end.
     pub(super) fn base(&self) -> &str {
         &self.base
     }
 
-    /// Publishes a message: structured CloudEvents JSON. It is sent again while the console is busy, which is harmless:
-    /// the same message counts once.
+    /// Publishes a message in structured CloudEvents JSON. Sends it again while the console is busy, which is safe: a message with
+    /// the same identity is processed once.
     ///
     /// # Errors
-    /// When the console refuses or cannot be reached.
+    /// If the console rejects it or cannot be reached.
     pub(super) async fn publish(&self, message: Vec<u8>) -> anyhow::Result<()> {
         let message = bytes::Bytes::from(message);
         let mut attempt = 1;
@@ -160,7 +163,7 @@ impl Client {
                 .body(message.clone());
             match self.send(request).await {
                 Ok(_) => return Ok(()),
-                Err(error) if attempt < ATTEMPTS && heals(&error) => {
+                Err(error) if attempt < ATTEMPTS && is_temporary(&error) => {
                     tokio::time::sleep(Duration::from_millis(200) * 2_u32.pow(attempt)).await;
                     attempt += 1;
                 }
@@ -169,11 +172,11 @@ impl Client {
         }
     }
 
-    /// What became of a message; waits for it, and bears a console or a store that is away meanwhile. `None` if there is
-    /// no outcome in time.
+    /// Waits for the outcome of a message, also while the console or the store is unavailable. `None` if there is no outcome in
+    /// time.
     ///
     /// # Errors
-    /// When the console refuses, or cannot be reached at the end of the time.
+    /// If the console rejects the request, or cannot be reached when the time is over.
     pub(super) async fn outcome(
         &self,
         identity: &Identity,
@@ -182,28 +185,30 @@ impl Client {
         let deadline = Instant::now() + wait;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let asked = left.min(LONGEST_WAIT).as_secs();
+            let wait_seconds = left.min(LONGEST_WAIT).as_secs();
             let query = [
                 ("source", identity.source.as_str()),
                 ("id", identity.id.as_str()),
-                ("wait", &asked.to_string()),
+                ("wait", &wait_seconds.to_string()),
             ];
             let request = self.request(Method::GET, "/v1/messages").query(&query);
             let error = match self.send(request.timeout(LONGEST_WAIT + TIMEOUT)).await {
                 Ok(response) => return Ok(Some(read(response).await?)),
                 Err(error) => error,
             };
-            let absent = error.downcast_ref::<Refused>().is_some_and(Refused::is_not_found);
+            let absent = error
+                .downcast_ref::<Rejected>()
+                .is_some_and(Rejected::is_not_found);
             if Instant::now() >= deadline {
                 return if absent { Ok(None) } else { Err(error) };
             }
             if !absent {
-                if !heals(&error) && !error.is::<Unreachable>() {
+                if !is_temporary(&error) && !error.is::<Unreachable>() {
                     return Err(error);
                 }
                 tokio::time::sleep(Duration::from_millis(500)).await;
-            } else if asked == 0 {
-                // Less than a second is left, which cannot be asked for.
+            } else if wait_seconds == 0 {
+                // Less than a second is left, and requests wait for whole seconds.
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
@@ -212,7 +217,7 @@ impl Client {
     /// A page of devices.
     ///
     /// # Errors
-    /// When the console refuses or cannot be reached.
+    /// If the console rejects the request or cannot be reached.
     pub(super) async fn devices(&self, query: &[(&str, String)]) -> anyhow::Result<DevicePage> {
         let request = self
             .request(Method::GET, "/v1/devices")
@@ -224,7 +229,7 @@ impl Client {
     /// One device.
     ///
     /// # Errors
-    /// When there is none, or the console refuses or cannot be reached.
+    /// If it does not exist, or the console rejects the request or cannot be reached.
     pub(super) async fn device(&self, hostname: &str) -> anyhow::Result<DeviceView> {
         let request = self
             .request(Method::GET, &format!("/v1/devices/{hostname}"))
@@ -232,10 +237,10 @@ impl Client {
         read(self.send(request).await?).await
     }
 
-    /// All repositories that were ever looked at.
+    /// All repositories that were refreshed at least once.
     ///
     /// # Errors
-    /// When the console refuses or cannot be reached.
+    /// If the console rejects the request or cannot be reached.
     pub(super) async fn repositories(&self) -> anyhow::Result<Vec<RepositoryView>> {
         let request = self.request(Method::GET, "/v1/repositories").timeout(TIMEOUT);
         let list: RepositoryList = read(self.send(request).await?).await?;
@@ -245,16 +250,16 @@ impl Client {
     /// A page of dead letters.
     ///
     /// # Errors
-    /// When the console refuses or cannot be reached.
+    /// If the console rejects the request or cannot be reached.
     pub(super) async fn dead_letters(&self, query: &[(&str, String)]) -> anyhow::Result<DeadLetterPage> {
         let request = self.request(Method::GET, "/v1/dead").query(query);
         read(self.send(request.timeout(TIMEOUT)).await?).await
     }
 
-    /// How many dead letters nobody settled yet.
+    /// The number of unsettled dead letters, by lane, type and code.
     ///
     /// # Errors
-    /// When the console refuses or cannot be reached.
+    /// If the console rejects the request or cannot be reached.
     pub(super) async fn dead_letter_counts(
         &self,
         query: &[(&str, String)],
@@ -263,10 +268,10 @@ impl Client {
         read(self.send(request.timeout(TIMEOUT)).await?).await
     }
 
-    /// One dead letter.
+    /// One dead letter, with its body.
     ///
     /// # Errors
-    /// When there is none, or the console refuses or cannot be reached.
+    /// If it does not exist, or the console rejects the request or cannot be reached.
     pub(super) async fn dead_letter(&self, number: u64) -> anyhow::Result<DeadLetterDetail> {
         let request = self.request(Method::GET, &format!("/v1/dead/{number}"));
         read(self.send(request.timeout(TIMEOUT)).await?).await
@@ -288,7 +293,7 @@ impl Client {
         }
         let body = response.bytes().await.unwrap_or_default();
         let problem = serde_json::from_slice(&body).ok();
-        Err(Refused { status, problem }.into())
+        Err(Rejected { status, problem }.into())
     }
 }
 
@@ -321,17 +326,19 @@ impl std::error::Error for Unreachable {
     }
 }
 
-fn heals(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<Refused>().is_some_and(Refused::heals)
+fn is_temporary(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<Rejected>()
+        .is_some_and(Rejected::is_temporary)
 }
 
 async fn read<T: DeserializeOwned>(response: Response) -> anyhow::Result<T> {
-    let body = response.bytes().await.context("the answer broke off")?;
+    let body = response.bytes().await.context("the response ended early")?;
     serde_json::from_slice(&body)
-        .context("the answer makes no sense; is this address the console of Lockstep?")
+        .context("cannot read the response; is this the address of a Lockstep console?")
 }
 
-fn given_token(global: &Global) -> anyhow::Result<Option<SecretString>> {
+fn configured_token(global: &Global) -> anyhow::Result<Option<SecretString>> {
     let Some(path) = &global.token_file else {
         return Ok(global.token.clone());
     };
@@ -344,6 +351,6 @@ fn local(global: &Global) -> anyhow::Result<Option<data_folder::ConsoleAddress>>
     data_folder::console(&config.data_dir)
 }
 
-fn same(one: &str, other: &str) -> bool {
+fn is_same(one: &str, other: &str) -> bool {
     one.trim_end_matches('/') == other.trim_end_matches('/')
 }

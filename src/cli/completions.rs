@@ -5,10 +5,11 @@ use clap_complete::Shell;
 
 use super::{Cli, output};
 
-/// Prints completions for a shell
+/// Print completions for a shell
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  lockstep completions bash > /etc/bash_completion.d/lockstep
+  lockstep completions bash > ~/.local/share/bash-completion/completions/lockstep
+  lockstep completions zsh > ~/.zfunc/_lockstep
   lockstep completions fish > ~/.config/fish/completions/lockstep.fish")]
 pub(super) struct Completions {
     /// The shell

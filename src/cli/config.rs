@@ -7,8 +7,10 @@ use serde_json::json;
 use super::{Global, output};
 use crate::config::Overrides;
 
-/// Shows the configuration
+/// Check the configuration
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lockstep config check")]
 pub(super) struct ConfigCommand {
     #[command(subcommand)]
     what: What,
@@ -16,10 +18,14 @@ pub(super) struct ConfigCommand {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Prints what is in effect, with secrets masked, or everything that is wrong
+    /// Print the effective configuration, with secrets masked, or list all problems
+    ///
+    /// The configuration is read from the file, then from variables (`LOCKSTEP__SECTION__KEY`), then from flags. The exit code is 78
+    /// if it has problems.
     #[command(after_help = "Examples:
   lockstep config check
-  LOCKSTEP__WORKER__PREFETCH=500 lockstep config check --config lockstep.toml --json")]
+  lockstep config check --config /etc/lockstep/lockstep.toml
+  LOCKSTEP__WORKER__PREFETCH=500 lockstep config check --json | jq .worker")]
     Check,
 }
 
@@ -27,10 +33,10 @@ impl ConfigCommand {
     pub(super) fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         let What::Check = self.what;
         match global.configuration(Overrides::default()) {
-            Ok(config) if global.json => output::json(&config.shown()),
+            Ok(config) if global.json => output::json(&config.effective),
             Ok(config) => {
                 let text =
-                    toml::to_string_pretty(&config.shown()).context("cannot write the configuration")?;
+                    toml::to_string_pretty(&config.effective).context("cannot write the configuration")?;
                 output::line(text.trim_end());
             }
             Err(problems) => {

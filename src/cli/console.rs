@@ -6,13 +6,15 @@ use super::{Global, output};
 use crate::config::Overrides;
 use crate::roles;
 
-/// Answers HTTP: takes events and commands, shows outcomes and devices
+/// Serve the HTTP API: accepts events and commands, shows outcomes and devices
+///
+/// Needs a broker and a database. Clients need one of the tokens in [[console.tokens]] of the configuration.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep console
   lockstep console --listen 0.0.0.0:8910")]
 pub(super) struct Console {
-    /// Address and port
+    /// Address and port to listen on [default: 127.0.0.1:8910]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
 }

@@ -8,7 +8,9 @@ use super::{Global, output};
 use crate::config::Overrides;
 use crate::roles;
 
-/// Brings the store's schema up to date
+/// Migrate the store to the schema of this version
+///
+/// Run it with the new version before an upgrade. It may run again at any time; a store with a newer schema is left alone.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep migrate
@@ -31,10 +33,10 @@ impl Migrate {
         for name in &migrated.applied {
             output::line(&format!("applied {name}"));
         }
-        output::line(&format!("the store has version {}", migrated.version));
+        output::line(&format!("the store has schema version {}", migrated.version));
         if migrated.version > migrated.known {
             output::line(&format!(
-                "that is newer than this program, which is made for {} and may work on it: nothing was changed",
+                "nothing was changed: the schema is newer than version {} of this program, which can still use it",
                 migrated.known
             ));
         }

@@ -1,10 +1,9 @@
-//! The command line: one file a command. Commands that act on a running system are clients of the console.
+//! The command line, one file for each command. Commands that act on a running system are clients of the console.
 
 mod affected;
 mod client;
 mod completions;
 mod config;
-mod confirm;
 mod console;
 mod cvp;
 mod dead;
@@ -32,9 +31,9 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use secrecy::SecretString;
 
 use crate::config::{Config, ConfigProblems, Overrides};
-use crate::telemetry;
+use crate::{roles, telemetry};
 
-/// Keeps network devices in lockstep with what they should be.
+/// Keep network devices in sync with their intended configuration
 #[derive(Debug, Parser)]
 #[command(name = "lockstep", version, after_help = EXAMPLES)]
 pub(crate) struct Cli {
@@ -45,25 +44,27 @@ pub(crate) struct Cli {
 }
 
 const EXAMPLES: &str = "Examples:
-  lockstep up                                 everything in one process
-  lockstep devices import fleet.yml           tell it about devices
-  lockstep devices list --unsynchronized      who is not as it should be
+  lockstep demo                               a tour, without any set-up
+  lockstep up                                 run everything in one process
+  lockstep devices import fleet.yml           import devices
+  lockstep devices list --unsynchronized      list devices that need a synchronization
+  lockstep dead list                          list messages that could not be processed
   lockstep publish lockstep.interface.updated --wait \\
       --data '{\"hostname\": \"sw1\", \"kind\": \"configuration\", \"interfaces\": [{\"name\": \"Ethernet1\"}]}'
 
-Exit codes: 0 done, 1 failed, 2 usage, 78 bad configuration.";
+Exit codes: 0 success, 1 failure, 2 wrong usage, 78 invalid configuration.";
 
-/// Flags of every command, before or after it.
+/// Options of every command. They may stand before or after it.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Configuration file [default: ./lockstep.toml if it is there]
+    /// Configuration file [default: ./lockstep.toml if it exists]
     #[arg(long, global = true, env = "LOCKSTEP_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Address of the console [default: what `lockstep up` left in the data folder]
+    /// Address of the console [default: that of `lockstep up` on this machine]
     #[arg(long, global = true, env = "LOCKSTEP_URL", value_name = "URL")]
     url: Option<String>,
-    /// Token for the console [default: what `lockstep up` left in the data folder]
+    /// Token for the console [default: that of `lockstep up` on this machine]
     #[arg(
         long,
         global = true,
@@ -72,7 +73,7 @@ pub(crate) struct Global {
         value_name = "TOKEN"
     )]
     token: Option<SecretString>,
-    /// File that holds the token
+    /// File with the token for the console
     #[arg(
         long,
         global = true,
@@ -81,10 +82,10 @@ pub(crate) struct Global {
         conflicts_with = "token"
     )]
     token_file: Option<PathBuf>,
-    /// Print JSON
+    /// Print JSON, for scripts
     #[arg(long, global = true)]
     json: bool,
-    /// Log more; twice for even more
+    /// Log more; give it twice for even more
     #[arg(short, long, global = true, action = ArgAction::Count)]
     verbose: u8,
 }
@@ -111,10 +112,10 @@ enum Command {
     Completions(completions::Completions),
 }
 
-/// Runs the command.
+/// Runs a command.
 ///
 /// # Errors
-/// What went wrong, for [`report`].
+/// The error of the command, for [`report`].
 pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let Cli { global, command } = cli;
     match command {
@@ -139,7 +140,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// The arguments make no sense together; ends with exit code 2.
+/// The arguments contradict each other or something is missing; the exit code is 2.
 #[derive(Debug)]
 struct UsageError(String);
 
@@ -151,9 +152,9 @@ impl std::fmt::Display for UsageError {
 
 impl std::error::Error for UsageError {}
 
-/// Prints an error with all its causes, and says with which code to exit.
+/// Prints an error with all its causes, and returns the exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
-    output::complain(&format!("{error:#}"));
+    output::error(&format!("{error:#}"));
     if error.is::<ConfigProblems>() {
         ExitCode::from(78)
     } else if error.is::<UsageError>() {
@@ -164,15 +165,15 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
 }
 
 impl Global {
-    /// The configuration, with what flags say.
+    /// The configuration, with settings from flags.
     fn configuration(&self, overrides: Overrides) -> Result<Config, ConfigProblems> {
         Config::load(self.config.as_deref(), overrides)
     }
 
-    /// The configuration of a process that stays, with its logs started.
+    /// The configuration of a long-running process; also starts its telemetry.
     fn role(&self, overrides: Overrides) -> anyhow::Result<Config> {
         let config = self.configuration(overrides)?;
-        telemetry::start(&config, self.verbose)?;
+        telemetry::start(&config, self.verbose, roles::http_client)?;
         Ok(config)
     }
 }
@@ -188,29 +189,25 @@ mod tests {
         Cli::command().debug_assert();
     }
 
-    /// The deepest commands below this one, with their paths.
-    fn leaves(command: &clap::Command, path: &str) -> Vec<(String, String)> {
+    /// All commands below this one: path and examples.
+    fn commands(command: &clap::Command, path: &str) -> Vec<(String, String)> {
         let own = format!("{path} {}", command.get_name());
         let children: Vec<_> = command
             .get_subcommands()
             .filter(|child| child.get_name() != "help")
             .collect();
-        if children.is_empty() {
-            let help = command
-                .get_after_help()
-                .map(ToString::to_string)
-                .unwrap_or_default();
-            return vec![(own, help)];
-        }
-        children
-            .into_iter()
-            .flat_map(|child| leaves(child, &own))
-            .collect()
+        let help = command
+            .get_after_help()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let below = children.into_iter().flat_map(|child| commands(child, &own));
+        let below: Vec<(String, String)> = below.collect();
+        std::iter::once((own, help)).chain(below).collect()
     }
 
     #[test]
-    fn the_help_of_every_command_has_an_example() {
-        let commands = leaves(&Cli::command(), "");
+    fn the_help_of_every_command_has_an_example_of_it() {
+        let commands = commands(&Cli::command(), "");
         assert!(commands.len() > 10);
         for (path, help) in commands {
             assert!(
@@ -221,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn global_flags_stand_before_or_after_the_command() {
+    fn global_options_may_stand_before_or_after_the_command() {
         for line in [
             "lockstep --json --url http://x devices list",
             "lockstep devices list --json --url http://x",

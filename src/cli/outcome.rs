@@ -1,4 +1,4 @@
-//! What became of a message, for people.
+//! Describes the outcome of a message in one line.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use lockstep_protocol::results::{
 
 use super::output;
 
-/// Why a message was rejected, in one line.
+/// The code, the place and the reason of a rejection.
 pub(super) fn rejection(view: &MessageView) -> String {
     match serde_json::from_value::<MessageRejected>(view.result.clone()) {
         Ok(rejected) => {
@@ -20,12 +20,12 @@ pub(super) fn rejection(view: &MessageView) -> String {
                 .unwrap_or_default();
             format!("{}{place}: {}", rejected.code, rejected.reason)
         }
-        // A newer worker may know other codes.
+        // A newer worker may use codes that this version does not know.
         Err(_) => view.result.to_string(),
     }
 }
 
-/// What a message did, in one line.
+/// The effect of an applied message.
 pub(super) fn effect(view: &MessageView) -> String {
     if let Ok(settled) = serde_json::from_value::<DeadLettersSettled>(view.result.clone()) {
         return dead_letters(&settled);
@@ -49,7 +49,7 @@ pub(super) fn effect(view: &MessageView) -> String {
         } else {
             ""
         };
-        line = format!("{line}; concerns {}{more}", names.join(", "));
+        line = format!("{line}; devices: {}{more}", names.join(", "));
     }
     let unknown: Vec<&str> = applied
         .unknown_hostnames
@@ -60,7 +60,7 @@ pub(super) fn effect(view: &MessageView) -> String {
         line = format!("{line}; at commit {commit}");
     }
     if !unknown.is_empty() {
-        line = format!("{line}; unknown: {}", unknown.join(", "));
+        line = format!("{line}; unknown hostnames: {}", unknown.join(", "));
     }
     line
 }
@@ -90,14 +90,14 @@ fn dead_letters(settled: &DeadLettersSettled) -> String {
     }
     match settled.unchanged {
         0 => {}
-        1 => parts.push("1 dead letter was requeued or dropped before".to_owned()),
-        many => parts.push(format!("{many} dead letters were requeued or dropped before")),
+        1 => parts.push("1 dead letter had been requeued or dropped before".to_owned()),
+        many => parts.push(format!("{many} dead letters had been requeued or dropped before")),
     }
     if parts.is_empty() {
         parts.push("no dead letter matches".to_owned());
     }
     if settled.more {
-        parts.push("more match: send another".to_owned());
+        parts.push("more match; run the command again".to_owned());
     }
     parts.join("; ")
 }
@@ -113,16 +113,16 @@ fn flags(count: u64) -> String {
 fn reason(reason: Option<IgnoredReason>) -> &'static str {
     match reason {
         Some(IgnoredReason::StatusOnly) => "only the status of interfaces changed",
-        Some(IgnoredReason::Unchanged) => "everything is already as the message says",
-        Some(IgnoredReason::Older) => "a newer message about the same was applied before",
-        Some(IgnoredReason::OtherBranch) => "the branch is not the configured one",
-        Some(IgnoredReason::BranchDeleted) => "the branch was deleted; flags stay as they are",
-        Some(IgnoredReason::Coalesced) => "another push of the same burst did it",
-        None => "no reason was given",
+        Some(IgnoredReason::Unchanged) => "the stored state already matches the message",
+        Some(IgnoredReason::Older) => "a newer message about the same device was applied before",
+        Some(IgnoredReason::OtherBranch) => "the push is for another branch than the configured one",
+        Some(IgnoredReason::BranchDeleted) => "the branch was deleted; sync flags are unchanged",
+        Some(IgnoredReason::Coalesced) => "another push in the same coalesced batch was applied instead",
+        None => "the worker gave no reason",
     }
 }
 
-/// Prints an outcome, and says with which code to exit.
+/// Prints an outcome, and returns the exit code.
 pub(super) fn show(view: &MessageView, json: bool) -> ExitCode {
     if json {
         output::json(view);
@@ -135,7 +135,7 @@ pub(super) fn show(view: &MessageView, json: bool) -> ExitCode {
             ExitCode::SUCCESS
         }
         InboxState::Dead => {
-            output::complain(&format!("the message was rejected: {}", rejection(view)));
+            output::error(&format!("the message was rejected: {}", rejection(view)));
             ExitCode::FAILURE
         }
     }
@@ -161,15 +161,15 @@ mod tests {
     }
 
     #[test]
-    fn outcomes_are_told_in_one_line() {
+    fn outcomes_are_described_in_one_line() {
         let applied = json!({"outcome": "applied", "scope": "device", "flipped": 1, "devices": ["sw1"], "truncated": false});
         let ignored = json!({"outcome": "ignored", "reason": "status-only", "scope": "none", "flipped": 0, "devices": [],
             "truncated": false, "unknown_hostnames": ["sw9"]});
         let table = [
-            (applied, "applied; 1 sync flag changed; concerns sw1"),
+            (applied, "applied; 1 sync flag changed; devices: sw1"),
             (
                 ignored,
-                "nothing to do: only the status of interfaces changed; unknown: sw9",
+                "nothing to do: only the status of interfaces changed; unknown hostnames: sw9",
             ),
             (json!({"execution": 1}), "lockstep.x: {\"execution\":1}"),
         ];
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn settled_dead_letters_are_told_in_one_line() {
+    fn settled_dead_letters_are_described_in_one_line() {
         let settled = |settled: u64, numbers: &[u64], unchanged: u64, more: bool| {
             json!({"action": "requeued", "settled": settled, "dead_letters": numbers, "truncated": false,
                 "unchanged": unchanged, "more": more})
@@ -195,16 +195,16 @@ mod tests {
             (settled(1, &[42], 0, false), "requeued 42"),
             (
                 settled(0, &[], 1, false),
-                "1 dead letter was requeued or dropped before",
+                "1 dead letter had been requeued or dropped before",
             ),
             (settled(0, &[], 0, false), "no dead letter matches"),
             (
                 settled(2, &[42, 44], 3, false),
-                "requeued 2 dead letters: 42, 44; 3 dead letters were requeued or dropped before",
+                "requeued 2 dead letters: 42, 44; 3 dead letters had been requeued or dropped before",
             ),
             (
                 settled(10_000, &many, 0, true),
-                "requeued 10000 dead letters: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, …; more match: send another",
+                "requeued 10000 dead letters: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, …; more match; run the command again",
             ),
         ];
         for (result, expected) in table {

@@ -1,7 +1,9 @@
-//! What commands print: results to stdout, everything else to stderr. A reader that went away is no error.
+//! The output of commands: results on stdout, everything else on stderr; and questions on the terminal. A closed pipe is not an
+//! error.
 
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::io::{BufRead, ErrorKind, IsTerminal, Write};
 
+use anyhow::Context;
 use serde::Serialize;
 
 /// Prints a line of the result.
@@ -16,17 +18,17 @@ pub(super) fn json(value: &impl Serialize) {
     line(&text);
 }
 
-/// Says what went wrong.
-pub(super) fn complain(text: &str) {
+/// Prints an error.
+pub(super) fn error(text: &str) {
     write(std::io::stderr().lock(), &format!("lockstep: {text}\n"));
 }
 
-/// Says something that is no result.
+/// Prints a note or a warning: anything that is not a result.
 pub(super) fn note(text: &str) {
     write(std::io::stderr().lock(), &format!("{text}\n"));
 }
 
-/// A text that somebody else wrote, in one line, without what a terminal would obey.
+/// Text from outside in one line, with control characters escaped, so that it cannot control the terminal.
 pub(super) fn printable(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
@@ -39,7 +41,7 @@ pub(super) fn printable(text: &str) -> String {
     line
 }
 
-/// How far something has come, in one line that is written over; only on a terminal.
+/// Progress in one line that each update overwrites; only on a terminal.
 pub(super) struct Progress(bool);
 
 impl Progress {
@@ -60,9 +62,32 @@ impl Drop for Progress {
     }
 }
 
+/// Whether a question can be asked.
+pub(super) fn can_ask() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Whether the next line of input is a yes. A thread reads it, so that Ctrl-C ends the process without waiting for a line.
+///
+/// # Errors
+/// If the line cannot be read.
+pub(super) async fn confirmed() -> anyhow::Result<bool> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let read = std::io::stdin().lock().read_line(&mut line).map(|_| line);
+        let _ = sender.send(read);
+    });
+    let line = receiver
+        .await
+        .context("got no answer")?
+        .context("cannot read the answer")?;
+    Ok(matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
 fn write(mut to: impl Write, text: &str) {
     let written = to.write_all(text.as_bytes()).and_then(|()| to.flush());
-    // `lockstep devices list | head`: nobody reads on. Of other errors there is no place left to speak.
+    // `lockstep devices list | head` closes the pipe. Other errors of stderr cannot be printed anywhere.
     if written.is_err_and(|error| error.kind() == ErrorKind::BrokenPipe) {
         std::process::exit(0);
     }
@@ -73,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_terminal_would_obey_is_spelt_out() {
+    fn control_characters_are_escaped() {
         for (text, expected) in [
             ("Zürich \u{2713}", "Zürich \u{2713}"),
             ("a\nb\tc", "a\\nb\\tc"),

@@ -12,33 +12,37 @@ use serde_json::{Value, json};
 use super::client::Client;
 use super::{Global, UsageError, outcome, output};
 
-/// Publishes an event or a command
+/// Publish an event or a command
 ///
-/// The same id from the same source counts once, however often it is published.
+/// A message with the same id and source is processed once, however often it is published. So it is safe to publish it again when
+/// in doubt.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep publish lockstep.device.removed --data '{\"hostname\": \"sw1\"}' --wait
+  lockstep publish lockstep.interface.updated --subject sw1 --wait \\
+      --data '{\"hostname\": \"sw1\", \"kind\": \"configuration\", \"interfaces\": [{\"name\": \"Ethernet1\"}]}'
   lockstep publish lockstep.device.provisioned --data @ztp.json --subject sw1
-  generate | lockstep publish lockstep.interface.updated --data - --id change-4711 --source urn:example:netbox
+  jq .change change.json | lockstep publish lockstep.interface.updated --data - \\
+      --id change-4711 --source urn:example:netbox
 
-`lockstep schema messages` shows every type and its data.")]
+`lockstep schema messages` prints the JSON Schema of every type.")]
 pub(super) struct Publish {
-    /// The type, such as lockstep.interface.updated
+    /// Type of the message, such as lockstep.interface.updated
     #[arg(value_name = "TYPE")]
     kind: String,
-    /// The device it is about
+    /// Hostname of the device that the message is about
     #[arg(long)]
     subject: Option<String>,
-    /// The data: JSON, @FILE, or - for standard input
+    /// Data of the message: JSON, @FILE, or - for standard input
     #[arg(long, default_value = "{}", value_name = "JSON|@FILE|-")]
     data: String,
-    /// The id [default: a new one]
+    /// Id of the message [default: a new one]
     #[arg(long)]
     id: Option<String>,
-    /// Where it comes from, as a URI
+    /// URI of the system that the message comes from
     #[arg(long, default_value = "urn:lockstep:cli")]
     source: String,
-    /// Wait for the outcome
+    /// Wait for the outcome, 30 seconds if no number is given
     #[arg(long, num_args = 0..=1, default_missing_value = "30", value_name = "SECONDS")]
     wait: Option<u64>,
 }
@@ -68,7 +72,7 @@ impl Publish {
                 ask_again(&client, &identity)
             )),
             Err(error) => Err(error.context(format!(
-                "cannot tell what became of it; {}",
+                "cannot get the outcome; {}",
                 ask_again(&client, &identity)
             ))),
         }
@@ -86,10 +90,13 @@ impl Publish {
         Ok(Identity { source, id })
     }
 
-    /// Type and data are checked by the console, which knows as much about them as its workers do.
+    /// The console validates type and data, so they are not validated here.
     fn message(&self, identity: &Identity) -> anyhow::Result<Value> {
-        let data: Value = serde_json::from_str(&self.text()?)
-            .map_err(|error| UsageError(format!("--data is no JSON: {error}; name a file with @FILE")))?;
+        let data: Value = serde_json::from_str(&self.text()?).map_err(|error| {
+            UsageError(format!(
+                "--data is not valid JSON: {error}; to read a file, write @FILE"
+            ))
+        })?;
         let mut message = json!({
             "specversion": "1.0",
             "id": identity.id,
@@ -120,7 +127,7 @@ impl Publish {
     }
 }
 
-/// The message is not lost: how to ask for it later.
+/// How to get the outcome of a published message later.
 pub(super) fn ask_again(client: &Client, identity: &Identity) -> String {
     let base = client.base();
     let Ok(url) = reqwest::Url::parse_with_params(
@@ -131,10 +138,10 @@ pub(super) fn ask_again(client: &Client, identity: &Identity) -> String {
             ("wait", "60"),
         ],
     ) else {
-        return "the message is safe with the broker".to_owned();
+        return "the broker has the message".to_owned();
     };
     format!(
-        "the message is safe with the broker. To ask again, publish it with the same --id {} and --source {}, which counts once, or GET {url}",
+        "the broker has the message. To get the outcome later, publish it again with --id {} and --source {} (it is processed once), or GET {url}",
         identity.id, identity.source
     )
 }

@@ -1,4 +1,4 @@
-//! Asks the running system for something, and waits until it is done.
+//! Publishes a command and waits for its outcome.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub(super) async fn request(global: &Global, envelope: &Envelope) -> anyhow::Res
 /// Publishes a command and waits for its outcome.
 ///
 /// # Errors
-/// When the console refuses or cannot be reached, or when there is no outcome in time.
+/// If the console rejects the command or cannot be reached, or if there is no outcome in time.
 pub(super) async fn ask(client: &Client, envelope: &Envelope) -> anyhow::Result<MessageView> {
     client.publish(envelope.encode()).await?;
     let outcome = client.outcome(&envelope.identity, WAIT).await?;

@@ -6,8 +6,11 @@ use lockstep_protocol::schema;
 
 use super::output;
 
-/// Prints the contract: what messages look like and where they go
+/// Print the schemas of messages and APIs, and the broker's definitions
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lockstep schema messages > messages.schema.json
+  lockstep schema broker > definitions.json")]
 pub(super) struct Schema {
     #[command(subcommand)]
     what: What,
@@ -15,22 +18,27 @@ pub(super) struct Schema {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// JSON Schemas of all messages
+    /// Print the JSON Schemas of all messages
     #[command(after_help = "Example:\n  lockstep schema messages > messages.schema.json")]
     Messages,
-    /// The `AsyncAPI` 3 document
+    /// Print the `AsyncAPI` 3 document: exchanges, queues and messages
     #[command(after_help = "Example:\n  lockstep schema asyncapi > asyncapi.json")]
     Asyncapi,
-    /// The `OpenAPI` 3 document of the gateway
+    /// Print the `OpenAPI` 3 document of the gateway
     #[command(after_help = "Example:\n  lockstep schema openapi > openapi.json")]
     Openapi,
-    /// The broker's objects, users and rights as RabbitMQ imports them, without passwords
-    #[command(after_help = "Example:\n  lockstep schema broker > definitions.json")]
+    /// Print the broker's users, permissions, exchanges, queues and policies as a RabbitMQ definitions file
+    ///
+    /// The file has no passwords: its users cannot log in until an administrator sets one. `lockstep doctor --setup-broker` makes the
+    /// same objects, and the passwords, by the management API.
+    #[command(after_help = "Examples:
+  lockstep schema broker > definitions.json && rabbitmqctl import_definitions definitions.json
+  lockstep schema broker --vhost network --user-prefix network > definitions.json")]
     Broker {
-        /// The virtual host
+        /// Virtual host of the objects
         #[arg(long, default_value = "lockstep")]
         vhost: String,
-        /// How the names of the users begin
+        /// Prefix of the names of the users
         #[arg(long, value_name = "TEXT", default_value = "lockstep")]
         user_prefix: String,
     },

@@ -11,8 +11,10 @@ use serde_json::json;
 use super::{Global, output};
 use crate::lifecycle::Lifecycle;
 
-/// Runs a simulated peer to try things against
+/// Run a simulated peer, to try commands without real systems
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lockstep simulate cvp --tasks 200 --empty 10")]
 pub(super) struct Simulate {
     #[command(subcommand)]
     peer: Peer,
@@ -23,34 +25,34 @@ enum Peer {
     Cvp(Cvp),
 }
 
-/// An Arista CloudVision with pending tasks, until Ctrl-C
+/// Run a simulated Arista CloudVision with pending tasks, until Ctrl-C
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep simulate cvp --tasks 2000 --empty 10 --latency 50
   lockstep simulate cvp --seed-scenario --listen 127.0.0.2:443")]
 struct Cvp {
-    /// Where it listens, with TLS; port 0 chooses a free one
+    /// Address and port to listen on, with TLS; port 0 chooses a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9443")]
     listen: SocketAddr,
-    /// Nodes of the cluster; each has the address after the one before, and the same port
+    /// Number of nodes; each has the next address, and the same port
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=9))]
     nodes: u8,
-    /// How many pending tasks there are, each on a device of its own
+    /// Number of pending tasks, each for another device
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
     tasks: u32,
-    /// How many of a hundred tasks have nothing left to do
+    /// Percentage of tasks that are empty: they have nothing left to do
     #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u32).range(..=100))]
     empty: u32,
-    /// Milliseconds each request takes
+    /// Duration of each request in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 0)]
     latency: u64,
-    /// Milliseconds until a task is Cancelled, after that was asked for
+    /// Time from the request to cancel a task until its status is Cancelled, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 0)]
     cancel_delay: u64,
-    /// The fourteen tasks of the article on empty tasks instead
+    /// Use the fixed fourteen tasks of the demo instead
     #[arg(long, conflicts_with_all = ["tasks", "empty"])]
     seed_scenario: bool,
-    /// Where to put the certificate of its authority [default: a temporary file]
+    /// File to write the certificate of its authority to [default: a temporary file]
     #[arg(long, value_name = "FILE")]
     ca_out: Option<PathBuf>,
 }
@@ -65,7 +67,7 @@ impl Simulate {
 
 impl Cvp {
     async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
-        // Nothing has to be finished: what it knows is gone with it.
+        // The simulator keeps its state in memory, so there is nothing to finish.
         let lifecycle = Lifecycle::start(Duration::ZERO)?;
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
         let ca_file = self.ca_out.clone();
@@ -78,9 +80,9 @@ impl Cvp {
         let simulator = CvpSimulator::start(self.scenario(), options.clone()).await?;
         std::fs::write(&ca_file, simulator.ca_pem())
             .with_context(|| format!("cannot write {}", ca_file.display()))?;
-        greet(&simulator, &options, &ca_file, global.json);
+        show_start(&simulator, &options, &ca_file, global.json);
         lifecycle.soft.cancelled().await;
-        part(&simulator);
+        show_end(&simulator);
         Ok(ExitCode::SUCCESS)
     }
 
@@ -97,7 +99,7 @@ impl Cvp {
     }
 }
 
-fn greet(simulator: &CvpSimulator, options: &Options, ca_file: &Path, json: bool) {
+fn show_start(simulator: &CvpSimulator, options: &Options, ca_file: &Path, json: bool) {
     let addresses = simulator.addresses();
     let tasks = simulator.edit(|world| world.tasks.len());
     let (username, password) = (&options.username, &options.password);
@@ -111,12 +113,12 @@ fn greet(simulator: &CvpSimulator, options: &Options, ca_file: &Path, json: bool
     let hosts = addresses.iter().map(host).collect::<Vec<_>>().join(",");
     let ca_file = ca_file.display();
     let script = if options.listen.port() == HTTPS {
-        "The article's script takes the same variables."
+        "The script of https://zerosignal.info/post/arista-cvp-delete-empty-tasks-with-python reads the same variables."
     } else {
-        "The article's script knows port 443 only: start this with --listen 127.0.0.2:443 for it."
+        "The script of https://zerosignal.info/post/arista-cvp-delete-empty-tasks-with-python needs port 443: use --listen 127.0.0.2:443."
     };
     output::line(&format!(
-        "a simulated CloudVision with {tasks} pending tasks is up at {}
+        "a simulated CloudVision with {tasks} pending tasks listens at {}
 
 In another terminal:
   export CVP_HOSTNAME={hosts} CVP_USERNAME={username} CVP_PASSWORD={password}
@@ -124,12 +126,12 @@ In another terminal:
   lockstep cvp sweep --dry-run --ca-file {ca_file}
 
 {script}
-Ctrl-C ends it.",
+Press Ctrl-C to stop.",
         simulator.url(0)
     ));
 }
 
-/// The port that goes without saying.
+/// The default port of HTTPS, which addresses may leave out.
 const HTTPS: u16 = 443;
 
 fn host(address: &SocketAddr) -> String {
@@ -140,7 +142,7 @@ fn host(address: &SocketAddr) -> String {
     }
 }
 
-fn part(simulator: &CvpSimulator) {
+fn show_end(simulator: &CvpSimulator) {
     let requests: usize = simulator.counts().values().sum();
     let peak = simulator.peak_concurrency();
     let cancelled = simulator.edit(|world| {
@@ -148,6 +150,6 @@ fn part(simulator: &CvpSimulator) {
         tasks.filter(|task| task.status == TaskStatus::Cancelled).count()
     });
     output::note(&format!(
-        "{requests} requests came, at most {peak} at once; {cancelled} tasks are cancelled"
+        "received {requests} requests, at most {peak} at once; {cancelled} tasks are cancelled"
     ));
 }

@@ -1,4 +1,4 @@
-/// Lines with columns as wide as their widest cell.
+/// The lines of a table. Each column is as wide as its widest cell.
 pub(super) fn lines<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> Vec<String> {
     let header = header.map(str::to_owned);
     let width = |column: usize| {

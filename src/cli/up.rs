@@ -9,21 +9,21 @@ use crate::config::{Config, Overrides};
 use crate::data_folder::ConsoleAddress;
 use crate::roles;
 
-/// Everything in one process: brings the store up to date, takes webhooks, works messages, answers HTTP
+/// Run everything in one process: console, gateway, worker and migrations
 ///
-/// Without a broker and a database in the configuration, both are embedded and live in the data folder.
+/// Without a broker and a database in the configuration, both are embedded and stored in the data folder.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep up
   lockstep up --listen 127.0.0.1:0 --gateway-listen 127.0.0.1:0 --data /var/lib/lockstep")]
 pub(super) struct Up {
-    /// Address and port of the console; port 0 chooses a free one
+    /// Address and port of the console; port 0 chooses a free one [default: 127.0.0.1:8910]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
-    /// Address and port of the gateway, for webhooks and events; port 0 chooses a free one
+    /// Address and port of the gateway; port 0 chooses a free one [default: 127.0.0.1:8911]
     #[arg(long, value_name = "ADDRESS")]
     gateway_listen: Option<String>,
-    /// The data folder
+    /// Data folder [default: ./lockstep-data]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
@@ -38,24 +38,24 @@ impl Up {
         };
         let config = global.role(overrides)?;
         roles::up(&config, |address, gateway| {
-            greet(&config, address, gateway, global.json);
+            show_start(&config, address, gateway, global.json);
         })
         .await?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn greet(config: &Config, address: &ConsoleAddress, gateway: &str, json: bool) {
+fn show_start(config: &Config, address: &ConsoleAddress, gateway: &str, json: bool) {
     let (url, token) = (&address.url, address.token.expose_secret());
     if json {
-        let told =
+        let started =
             serde_json::json!({"url": url, "token": token, "gateway": gateway, "data_dir": config.data_dir});
-        output::json(&told);
+        output::json(&started);
         return;
     }
     output::line(&format!("lockstep is up at {url}"));
-    output::line(&format!("webhooks and events go to {gateway}"));
-    output::line(&format!("token of this run, for other programs: {token}"));
+    output::line(&format!("webhooks and events are received at {gateway}"));
+    output::line(&format!("token for other programs, until it stops: {token}"));
     output::line("");
     output::line("On this machine, in another terminal:");
     if !config.data_dir.ends_with("lockstep-data") {

@@ -6,15 +6,15 @@ use super::Global;
 use crate::config::Overrides;
 use crate::roles;
 
-/// Works messages; start as many as it takes
+/// Process messages; start more workers for more throughput
 ///
-/// Needs a broker and a database that all workers share. `lockstep migrate` brings the database up to date first.
+/// Needs a broker and a database that all workers share. Run `lockstep migrate` first.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep worker
   lockstep worker --lanes events,commands")]
 pub(super) struct Worker {
-    /// Which lanes to take, with commas between them [default: all]
+    /// Lanes to consume, with commas between them [default: all]
     #[arg(long, value_name = "LANES")]
     lanes: Option<String>,
 }

@@ -6,30 +6,30 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::reader::Reader;
 
-/// Where the broker is.
+/// The address of the broker.
 #[derive(Clone, Debug)]
 pub(crate) enum BrokerUrl {
-    /// Inside this process.
+    /// A bus inside this process.
     Embedded,
-    /// RabbitMQ.
+    /// A RabbitMQ server.
     Amqp(SecretString),
 }
 
-/// Where the store is.
+/// The address of the store.
 #[derive(Clone, Debug)]
 pub(crate) enum StoreUrl {
-    /// A file.
+    /// A database file of one process.
     Sqlite(PathBuf),
     /// A PostgreSQL server.
     Postgres(SecretString),
 }
 
-/// An address that may hold a password: read from a key or a file, and never repeated in a problem.
+/// An address that may contain a password: problems never repeat it.
 pub(super) trait Address: Sized {
-    /// What is allowed, for people.
+    /// The allowed forms, as problems name them.
     const ALLOWED: &str;
 
-    /// Reads an address.
+    /// Reads an address; none if it has another form.
     fn parse(text: &str) -> Option<Self>;
 }
 
@@ -58,29 +58,26 @@ impl Address for StoreUrl {
     }
 }
 
-/// Reads an address; `usual` where there is none.
-pub(super) fn read<A: Address>(reader: &mut Reader, key: &str, usual: A) -> A {
+/// Reads the address of a key, or of the file that `KEY_file` names.
+pub(super) fn read<A: Address + fmt::Display>(reader: &mut Reader, key: &str, default: A) -> A {
     let origin = reader
         .origin(key)
         .or_else(|| reader.origin(&format!("{key}_file")));
-    let Some(secret) = reader.secret(key) else {
-        return usual;
-    };
-    A::parse(secret.expose_secret()).unwrap_or_else(|| {
-        reader.problem(
-            key,
-            origin.as_ref(),
-            format!("is no address understood here, must be {}", A::ALLOWED),
-        );
-        usual
-    })
+    let address = reader.secret(key).map(|secret| A::parse(secret.expose_secret()));
+    if let Some(None) = address {
+        let reason = format!("is not a valid address, must be {}", A::ALLOWED);
+        reader.problem(key, origin.as_ref(), reason);
+    }
+    let address = address.flatten().unwrap_or(default);
+    reader.show(key, address.to_string());
+    address
 }
 
 impl fmt::Display for BrokerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Embedded => f.write_str("embedded:"),
-            Self::Amqp(url) => f.write_str(&masked(url)),
+            Self::Amqp(url) => f.write_str(&masked(url.expose_secret())),
         }
     }
 }
@@ -89,14 +86,14 @@ impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
-            Self::Postgres(url) => f.write_str(&masked(url)),
+            Self::Postgres(url) => f.write_str(&masked(url.expose_secret())),
         }
     }
 }
 
-/// An address without its password, wherever in it that stands.
-fn masked(url: &SecretString) -> String {
-    let Ok(mut url) = Url::parse(url.expose_secret()) else {
+/// An address with its passwords masked, also those in its query.
+pub(super) fn masked(url: &str) -> String {
+    let Ok(mut url) = Url::parse(url) else {
         return "***".to_owned();
     };
     if url.password().is_some() && url.set_password(Some("***")).is_err() {
@@ -125,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn passwords_are_masked_wherever_they_stand() {
+    fn passwords_are_masked_everywhere_in_an_address() {
         let table = [
             ("amqp://u:secret@host/v", "amqp://u:***@host/v"),
             ("amqp://host", "amqp://host"),
@@ -136,7 +133,7 @@ mod tests {
             ("nonsense secret", "***"),
         ];
         for (url, expected) in table {
-            assert_eq!(masked(&url.into()), expected);
+            assert_eq!(masked(url), expected);
         }
     }
 }

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -8,13 +8,14 @@ use lockstep_cvp::gate::{ChangeControlPolicy, Policy, TaskDiffPolicy};
 use lockstep_cvp::{ComplianceCode, Credentials, Node};
 use reqwest::Url;
 
+use super::address;
 use super::problem::Origin;
 use super::reader::Reader;
 
-/// The cluster that the environment names: `CVP_HOSTNAME` and those beside it.
+/// The name of the cluster that `CVP_HOSTNAME` and the variables beside it configure.
 pub(crate) const ENVIRONMENT: &str = "environment";
 
-/// The variables that name a cluster, and the keys they stand for.
+/// The variables that configure a cluster, and the keys they set.
 pub(super) const VARIABLES: [(&str, &str); 6] = [
     ("CVP_HOSTNAME", "hosts"),
     ("CVP_USERNAME", "username"),
@@ -24,35 +25,35 @@ pub(super) const VARIABLES: [(&str, &str); 6] = [
     ("CVP_TOKEN_FILE", "token_file"),
 ];
 
-/// What `change_controls` may be.
+/// The allowed values of `change_controls`.
 const CHANGE_CONTROLS: &str = "\"required\" or \"unavailable\"";
 
-/// What `task_diff` may be.
+/// The allowed values of `task_diff`.
 const TASK_DIFF: &str = "\"where-available\", \"required\" or \"unavailable\"";
 
-/// All of `[cvp.NAME]`
+/// Every `[cvp.NAME]`, by name.
 pub(crate) type CvpClusters = BTreeMap<String, CvpConfig>;
 
 /// `[cvp.NAME]`: a CloudVision cluster.
 #[derive(Clone, Debug)]
 pub(crate) struct CvpConfig {
-    /// Its nodes, in the order in which they are tried.
+    /// The nodes, in the order in which they are tried.
     pub(crate) hosts: Vec<Node>,
-    /// Who we are there.
+    /// User and password, or a token.
     pub(crate) credentials: Credentials,
-    /// Whether it is the cloud service; by the name of the first host unless told.
+    /// Whether it is the cloud service. Default: whether the first host is under arista.io.
     pub(crate) cloud: bool,
-    /// Certificates of its authority; otherwise those of the operating system.
+    /// Certificates of its authority, in PEM. Default: those of the operating system.
     pub(crate) ca_file: Option<PathBuf>,
-    /// Whether certificates are not verified.
+    /// True switches the verification of certificates off.
     pub(crate) insecure: bool,
-    /// The proxy to it; otherwise what `HTTPS_PROXY` and `NO_PROXY` say.
+    /// The proxy. Default: that of `HTTPS_PROXY` and `NO_PROXY`.
     pub(crate) proxy: Option<Url>,
-    /// The most requests under way at once.
+    /// The most requests in flight.
     pub(crate) concurrency: u16,
     /// How long a request may take.
     pub(crate) timeout: Duration,
-    /// What must hold before a task is cancelled.
+    /// The conditions for cancelling a task.
     pub(crate) policy: Policy,
 }
 
@@ -66,16 +67,12 @@ impl CvpConfig {
     fn of(reader: &mut Reader, name: &str) -> Option<Self> {
         let key = |key: &str| format!("cvp.{name}.{key}");
         let origin = reader.origin_within(&format!("cvp.{name}"));
-        let hosts = reader.list::<Node>(&key("hosts"));
-        if hosts.as_ref().is_none_or(Vec::is_empty) {
-            reader.problem(
-                &key("hosts"),
-                origin.as_ref(),
-                "is missing; say where the cluster is",
-            );
+        let hosts: Vec<Node> = reader.list(&key("hosts"), Vec::new());
+        if hosts.is_empty() {
+            let reason = "is missing; set the hosts of the cluster";
+            reader.problem(&key("hosts"), origin.as_ref(), reason);
         }
         let credentials = credentials(reader, name, origin.as_ref());
-        let hosts = hosts.unwrap_or_default();
         let cloud = hosts.first().is_some_and(Node::is_cloud);
         let policy = policy(reader, name);
         let cluster = Self {
@@ -90,11 +87,11 @@ impl CvpConfig {
             hosts,
         };
         if cluster.insecure && cluster.ca_file.is_some() {
-            let reason = "is set beside ca_file; with it, no certificate is verified";
+            let reason = "is set beside ca_file; it switches the verification of certificates off, so set one of the two";
             reader.problem(&key("insecure"), origin.as_ref(), reason);
         }
         if cluster.cloud && matches!(cluster.credentials, Credentials::Password { .. }) {
-            let reason = "is missing; the cloud service knows no users and passwords";
+            let reason = "is missing; the cloud service accepts no users and passwords";
             reader.problem(&key("token"), origin.as_ref(), reason);
         }
         Some(cluster)
@@ -127,21 +124,20 @@ fn credentials(reader: &mut Reader, name: &str, origin: Option<&Origin>) -> Opti
 
 fn policy(reader: &mut Reader, name: &str) -> Policy {
     let key = |key: &str| format!("cvp.{name}.{key}");
-    let usual = Policy::default();
-    let codes: Option<Vec<Code>> = reader.list(&key("codes"));
-    let codes: Option<BTreeSet<_>> = codes.map(|codes| codes.into_iter().map(|code| code.0).collect());
-    let seconds = |duration: Duration| duration.as_secs();
+    let default = Policy::default();
+    let codes = default.codes.iter().cloned().map(Code).collect();
+    let codes = reader.list(&key("codes"), codes);
     let change_controls = reader.value(
         &key("change_controls"),
-        ChangeControlsWord(usual.change_controls),
+        ChangeControlsWord(default.change_controls),
         CHANGE_CONTROLS,
     );
-    let task_diff = reader.value(&key("task_diff"), TaskDiffWord(usual.task_diff), TASK_DIFF);
+    let task_diff = reader.value(&key("task_diff"), TaskDiffWord(default.task_diff), TASK_DIFF);
     Policy {
-        codes: codes.unwrap_or(usual.codes),
+        codes: codes.into_iter().map(|code| code.0).collect(),
         min_age: Duration::from_secs(reader.number(
             &key("min_age_seconds"),
-            seconds(usual.min_age),
+            default.min_age.as_secs(),
             0..=604_800,
         )),
         reading_gap: Duration::from_millis(reader.number(&key("reading_gap_ms"), 500, 0..=600_000)),
@@ -157,13 +153,14 @@ fn proxy(reader: &mut Reader, key: &str) -> Option<Url> {
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     if url.is_none() {
-        let reason = "is no address of a proxy, must be http://HOST:PORT";
+        let reason = "is not the address of a proxy, must be http://HOST:PORT";
         reader.problem(key, origin.as_ref(), reason);
     }
+    reader.show(key, address::masked(&text));
     url
 }
 
-/// A code that may be allowed: one with a meaning.
+/// A compliance code that CloudVision documents.
 struct Code(ComplianceCode);
 
 impl FromStr for Code {
@@ -171,15 +168,21 @@ impl FromStr for Code {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match ComplianceCode::from(text) {
-            ComplianceCode::Other(code) => {
-                Err(format!("{code:?} is no compliance code; there are 0000 to 0019"))
-            }
+            ComplianceCode::Other(code) => Err(format!(
+                "{code:?} is not a compliance code; expected one of 0000 to 0019"
+            )),
             code => Ok(Self(code)),
         }
     }
 }
 
-/// `change_controls` in words.
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str())
+    }
+}
+
+/// The value of `change_controls` as it is written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ChangeControlsWord(pub(crate) ChangeControlPolicy);
 
@@ -204,7 +207,7 @@ impl fmt::Display for ChangeControlsWord {
     }
 }
 
-/// `task_diff` in words.
+/// The value of `task_diff` as it is written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TaskDiffWord(pub(crate) TaskDiffPolicy);
 
@@ -232,40 +235,4 @@ impl fmt::Display for TaskDiffWord {
             TaskDiffPolicy::Unavailable => "unavailable",
         })
     }
-}
-
-/// As it is in effect, with secrets masked.
-pub(super) fn shown(cluster: &CvpConfig) -> serde_json::Value {
-    let (username, password, token) = match &cluster.credentials {
-        Credentials::Password { username, .. } => (Some(username), Some("***"), None),
-        Credentials::Token(_) => (None, None, Some("***")),
-    };
-    let hosts: Vec<String> = cluster.hosts.iter().map(ToString::to_string).collect();
-    let policy = &cluster.policy;
-    let codes: Vec<&str> = policy.codes.iter().map(ComplianceCode::as_str).collect();
-    let proxy = cluster.proxy.clone().map(|mut url| {
-        let masked = url.password().is_none() || url.set_password(Some("***")).is_ok();
-        if masked { url.to_string() } else { "***".to_owned() }
-    });
-    let mut shown = serde_json::json!({
-        "hosts": hosts,
-        "username": username,
-        "password": password,
-        "token": token,
-        "cloud": cluster.cloud,
-        "ca_file": cluster.ca_file,
-        "insecure": cluster.insecure,
-        "proxy": proxy,
-        "concurrency": cluster.concurrency,
-        "timeout_seconds": cluster.timeout.as_secs(),
-        "codes": codes,
-        "min_age_seconds": policy.min_age.as_secs(),
-        "reading_gap_ms": u64::try_from(policy.reading_gap.as_millis()).unwrap_or(u64::MAX),
-        "change_controls": ChangeControlsWord(policy.change_controls).to_string(),
-        "task_diff": TaskDiffWord(policy.task_diff).to_string(),
-    });
-    if let Some(fields) = shown.as_object_mut() {
-        fields.retain(|_, value| !value.is_null());
-    }
-    shown
 }

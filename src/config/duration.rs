@@ -1,4 +1,4 @@
-//! Times as people write them.
+//! Durations as people write them.
 
 use std::time::Duration;
 
@@ -6,18 +6,18 @@ use jiff::{Span, SpanRelativeTo};
 
 const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3600, "h"), (60, "m"), (1, "s")];
 
-/// Reads a time, such as "30d" or "1m 30s"; a day has 24 hours, and nothing longer than weeks has a length.
+/// Reads a duration, such as "30d" or "1m 30s". A day has 24 hours; months and years are refused.
 pub(super) fn read(text: &str) -> Option<Duration> {
     let span: Span = text.parse().ok()?;
     let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
     Duration::try_from(duration).ok()
 }
 
-/// The time in the largest unit of which it is a whole number, as it can be read again.
-pub(super) fn shown(time: Duration) -> String {
-    let seconds = time.as_secs();
-    if time.subsec_nanos() > 0 {
-        return format!("{}ms", time.as_millis());
+/// The duration in the largest unit of which it is a whole number. [`read`] can read it again.
+pub(super) fn shown(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    if duration.subsec_nanos() > 0 {
+        return format!("{}ms", duration.as_millis());
     }
     let fits = UNITS
         .into_iter()
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read_and_shown_alike() {
+    fn a_shown_duration_can_be_read_again() {
         let table = [
             ("30d", 2_592_000, "30d"),
             ("2w", 1_209_600, "14d"),
@@ -45,10 +45,10 @@ mod tests {
             ("0s", 0, "0s"),
         ];
         for (text, seconds, again) in table {
-            let time = read(text);
-            assert_eq!(time, Some(Duration::from_secs(seconds)), "{text}");
-            assert_eq!(shown(time.unwrap_or_default()), again, "{text}");
-            assert_eq!(read(again), time, "{text}");
+            let duration = read(text);
+            assert_eq!(duration, Some(Duration::from_secs(seconds)), "{text}");
+            assert_eq!(shown(duration.unwrap_or_default()), again, "{text}");
+            assert_eq!(read(again), duration, "{text}");
         }
         assert_eq!(shown(Duration::from_millis(1500)), "1500ms");
         for text in ["", "30", "d", "-3d", "1 month", "1y", "soon"] {

@@ -12,35 +12,37 @@ const MIB: usize = 1024 * 1024;
 /// `[gateway]`
 #[derive(Debug)]
 pub(crate) struct GatewayConfig {
+    /// Where webhooks and events are received.
     pub(crate) listen: SocketAddr,
-    /// Who may publish events.
+    /// The tokens that may publish events.
     pub(crate) tokens: Vec<TokenConfig>,
-    /// The largest body of a webhook.
+    /// The largest body of a webhook, in bytes.
     pub(crate) max_body_bytes: usize,
-    /// The most bytes of bodies held at once.
+    /// The most bytes of bodies in memory at once.
     pub(crate) max_held_bytes: usize,
-    /// The most requests worked at once.
+    /// The most requests in flight; more are answered 429.
     pub(crate) max_requests: usize,
-    /// The most connections at once.
+    /// The most open connections.
     pub(crate) max_connections: usize,
-    /// How long headers may take.
+    /// How long the headers of a request may take.
     pub(crate) header_timeout: Duration,
-    /// How long a body may take.
+    /// How long the body of a request may take.
     pub(crate) body_timeout: Duration,
-    /// How long the broker may take to confirm.
+    /// How long the broker may take to confirm a message.
     pub(crate) publish_timeout: Duration,
 }
 
 impl GatewayConfig {
     pub(super) fn of(reader: &mut Reader) -> Self {
-        let usual = SocketAddr::from(([127, 0, 0, 1], 8911));
+        let default = SocketAddr::from(([127, 0, 0, 1], 8911));
         let listen = reader.value(
             "gateway.listen",
-            usual,
+            default,
             "an address and a port, such as 127.0.0.1:8911",
         );
-        let mut seconds =
-            |key: &str, usual: u64, most: u64| Duration::from_secs(reader.number(key, usual, 1..=most));
+        let mut seconds = |key: &str, default: u64, longest: u64| {
+            Duration::from_secs(reader.number(key, default, 1..=longest))
+        };
         let header_timeout = seconds("gateway.header_seconds", 10, 300);
         let body_timeout = seconds("gateway.body_seconds", 20, 300);
         let publish_timeout = seconds("gateway.publish_seconds", 5, 60);
@@ -59,17 +61,17 @@ impl GatewayConfig {
     }
 }
 
-/// The tokens, each good for some event: the gateway takes nothing else.
+/// The tokens. The gateway publishes only events, so a type that matches no event is a problem.
 fn tokens(reader: &mut Reader) -> Vec<TokenConfig> {
     let tokens = TokenConfig::list(reader, "gateway.tokens");
-    let useful = |pattern: &TypePattern| {
+    let matches_an_event = |pattern: &TypePattern| {
         let mut events = Kind::ALL.iter().filter(|kind| kind.class() == Class::Event);
         events.any(|kind| pattern.allows(kind.as_str()))
     };
     for token in &tokens {
-        if let Some(pattern) = token.types.iter().find(|pattern| !useful(pattern)) {
+        if let Some(pattern) = token.types.iter().find(|pattern| !matches_an_event(pattern)) {
             let reason = format!(
-                "{:?} may publish {pattern}, which is no event: commands go to the console",
+                "token {:?} may publish {pattern}, which matches no event; the gateway publishes only events, commands go to the console",
                 token.name
             );
             reader.problem("gateway.tokens", None, reason);

@@ -1,51 +1,39 @@
 //! The configuration: read once, from `lockstep.toml`, then the environment, then flags. All problems are reported together.
 
 mod address;
-mod broker;
-mod console;
 mod cvp;
 mod duration;
 mod gateway;
-mod log;
 mod problem;
 mod reader;
-mod reconcile;
 mod repositories;
-mod retention;
-mod show;
+mod sections;
 mod source;
-mod store;
-mod telemetry;
 #[cfg(test)]
 mod tests;
 mod token;
-mod worker;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub(crate) use address::{BrokerUrl, StoreUrl};
-pub(crate) use broker::BrokerConfig;
-pub(crate) use console::ConsoleConfig;
 pub(crate) use cvp::{
     ChangeControlsWord, CvpClusters, CvpConfig, ENVIRONMENT as CVP_ENVIRONMENT, TaskDiffWord,
 };
 pub(crate) use gateway::GatewayConfig;
-pub(crate) use log::{LogConfig, LogFormat};
 pub(crate) use problem::ConfigProblems;
 use reader::Reader;
-pub(crate) use reconcile::ReconcileConfig;
 pub(crate) use repositories::{RepositoriesConfig, RepositoryConfig};
-pub(crate) use retention::RetentionConfig;
+pub(crate) use sections::{
+    BrokerConfig, ConsoleConfig, LogConfig, LogFormat, ReconcileConfig, RetentionConfig, StoreConfig,
+    TelemetryConfig, WorkerConfig,
+};
 use source::Settings;
-pub(crate) use store::StoreConfig;
-pub(crate) use telemetry::TelemetryConfig;
-pub(crate) use worker::WorkerConfig;
 
-/// Everything that can be configured.
+/// The configuration of a process.
 #[derive(Debug)]
 pub(crate) struct Config {
-    /// What embedded mode keeps, and what `lockstep up` leaves for clients on the same machine.
+    /// The folder for embedded mode, for clones of repositories, and for what `lockstep up` writes for clients on this machine.
     pub(crate) data_dir: PathBuf,
     pub(crate) broker: BrokerConfig,
     pub(crate) store: StoreConfig,
@@ -58,17 +46,19 @@ pub(crate) struct Config {
     pub(crate) cvp: CvpClusters,
     pub(crate) log: LogConfig,
     pub(crate) telemetry: TelemetryConfig,
+    /// The effective value of every key, with secrets masked.
+    pub(crate) effective: serde_json::Value,
 }
 
-/// What flags say about the configuration.
+/// Settings from command line flags.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Overrides {
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) listen: Option<String>,
-    /// With the flag that says it, which differs from one command to another.
+    /// With the name of its flag, which differs between commands.
     pub(crate) gateway_listen: Option<(&'static str, String)>,
     pub(crate) lanes: Option<String>,
-    /// Whether the variables `CVP_HOSTNAME` and those beside it name a cluster.
+    /// Whether `CVP_HOSTNAME` and the variables beside it configure a cluster.
     pub(crate) cvp_variables: bool,
 }
 
@@ -76,7 +66,7 @@ impl Config {
     /// Reads the configuration of this process.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// All problems of the configuration.
     pub(crate) fn load(file: Option<&Path>, overrides: Overrides) -> Result<Self, ConfigProblems> {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -84,10 +74,10 @@ impl Config {
         Self::read(source::file(file).as_deref(), &variables, overrides)
     }
 
-    /// The defaults with everything embedded in this folder, whatever is configured elsewhere.
+    /// The defaults, with bus and store embedded in this folder and without any file or variable.
     ///
     /// # Errors
-    /// None that a folder could cause.
+    /// None in practice.
     pub(crate) fn embedded(data_dir: &Path) -> Result<Self, ConfigProblems> {
         let overrides = Overrides {
             data_dir: Some(data_dir.to_owned()),
@@ -98,10 +88,10 @@ impl Config {
         Self::read(None, &BTreeMap::new(), overrides)
     }
 
-    /// What is in this file, and nothing else.
+    /// Reads this file, without variables and flags.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// All problems of the configuration.
     #[cfg(feature = "simulators")]
     pub(crate) fn alone(file: &Path) -> Result<Self, ConfigProblems> {
         Self::read(Some(file), &BTreeMap::new(), Overrides::default())
@@ -116,7 +106,7 @@ impl Config {
         if let Some(file) = file {
             settings.add_file(file);
         }
-        for (name, key) in telemetry::VARIABLES {
+        for (name, key) in sections::OPENTELEMETRY_VARIABLES {
             settings.add_variable(variables, name, key);
         }
         settings.add_environment(variables);
@@ -140,15 +130,13 @@ impl Config {
             }
         }
         let mut reader = Reader::new(settings);
-        let config = Self::of(&mut reader);
-        reader.finish()?;
+        let mut config = Self::of(&mut reader);
+        config.effective = reader.finish()?;
         Ok(config)
     }
 
     fn of(reader: &mut Reader) -> Self {
-        let data_dir = reader
-            .path("data_dir")
-            .unwrap_or_else(|| PathBuf::from("lockstep-data"));
+        let data_dir = PathBuf::from(reader.text_or("data_dir", "lockstep-data"));
         Self {
             broker: BrokerConfig::of(reader),
             store: StoreConfig::of(reader, &data_dir),
@@ -162,6 +150,7 @@ impl Config {
             log: LogConfig::of(reader),
             telemetry: TelemetryConfig::of(reader),
             data_dir,
+            effective: serde_json::Value::Null,
         }
     }
 }

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-/// Where a setting comes from. Later ones win.
+/// Where a setting comes from, in the order of precedence: a later variant overrides an earlier one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Origin {
     /// A line of the configuration file.
@@ -15,7 +15,7 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
-    /// Which of two origins wins.
+    /// The precedence; the higher one wins.
     pub(crate) fn rank(&self) -> u8 {
         match self {
             Self::File { .. } => 0,
@@ -35,15 +35,15 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One thing that is wrong with the configuration. Never holds the value of a secret.
+/// One problem of the configuration. It never contains the value of a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct ConfigProblem {
-    /// The key, such as `worker.batch_size`; empty where it is about the file as a whole.
+    /// The key, such as `worker.batch_size`; empty where the problem concerns the whole file.
     pub(crate) key: String,
-    /// Where it stands: `FILE:LINE`, a variable or a flag.
+    /// Where the key is set: `FILE:LINE`, a variable or a flag.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) origin: Option<String>,
-    /// What is wrong, and what is allowed.
+    /// The problem, and the allowed values.
     pub(crate) reason: String,
 }
 
@@ -59,12 +59,12 @@ impl fmt::Display for ConfigProblem {
     }
 }
 
-/// Everything that is wrong with the configuration; ends the process with exit code 78.
+/// All problems of the configuration; the process exits with code 78.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ConfigProblems(pub(crate) Vec<ConfigProblem>);
 
 impl ConfigProblems {
-    /// A single problem found while the process was put together.
+    /// A single problem that shows only when the process is built.
     pub(crate) fn one(key: &str, reason: impl Into<String>) -> Self {
         Self(vec![ConfigProblem {
             key: key.to_owned(),
@@ -77,9 +77,9 @@ impl ConfigProblems {
 impl fmt::Display for ConfigProblems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.as_slice() {
-            [problem] => write!(f, "bad configuration: {problem}"),
+            [problem] => write!(f, "invalid configuration: {problem}"),
             problems => {
-                write!(f, "bad configuration, {} problems:", problems.len())?;
+                write!(f, "invalid configuration, {} problems:", problems.len())?;
                 problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
             }
         }

@@ -1,41 +1,58 @@
-//! Takes typed values out of the settings, and remembers everything that is wrong on the way.
+//! Reads typed values from the settings. It collects every problem, and the effective value of every key.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use serde_json::{Value as Json, json};
 use toml::Value;
 
 use super::duration;
 use super::problem::{ConfigProblem, ConfigProblems, Origin};
 use super::source::{Setting, Settings};
 
-/// Reads settings by key. What nobody asked for is unknown, and refused at the end.
+/// Reads settings by key. A setting that no section read is an unknown key.
 pub(super) struct Reader {
     settings: Settings,
-    known: BTreeSet<String>,
+    /// Every key that was read.
+    pub(super) keys: BTreeMap<String, Key>,
+}
+
+/// What was read for a key.
+#[derive(Debug, Default)]
+pub(super) struct Key {
+    /// The effective value, with secrets masked. None where the key is absent and has no default.
+    effective: Option<Json>,
+    /// The allowed range, such as "1 to 1000".
+    pub(super) bounds: Option<String>,
 }
 
 impl Reader {
     pub(super) fn new(settings: Settings) -> Self {
         Self {
             settings,
-            known: BTreeSet::new(),
+            keys: BTreeMap::new(),
         }
     }
 
-    /// The text of a key.
+    /// Text that is not empty.
     pub(super) fn text(&mut self, key: &str) -> Option<String> {
-        let setting = self.take(key)?;
-        match setting.value {
-            Value::String(text) if !text.is_empty() => Some(text),
-            Value::String(_) => self.refuse(key, &setting.origin, "is empty"),
-            other => self.refuse(key, &setting.origin, wrong(&other, "text in quotes")),
-        }
+        let text = self.read(key, "text in quotes, and not empty", |setting| {
+            Some(setting.value.as_str()?.to_owned()).filter(|text| !text.is_empty())
+        })?;
+        self.show(key, text.as_str());
+        Some(text)
+    }
+
+    /// Text that is not empty, or a default.
+    pub(super) fn text_or(&mut self, key: &str, default: &str) -> String {
+        let text = self.text(key).unwrap_or_else(|| default.to_owned());
+        self.show(key, text.as_str());
+        text
     }
 
     /// A path.
@@ -43,171 +60,111 @@ impl Reader {
         self.text(key).map(PathBuf::from)
     }
 
-    /// The text of a key as a value; `allowed` completes "must be …".
-    pub(super) fn value<T: FromStr>(&mut self, key: &str, default: T, allowed: &str) -> T {
-        let Some(origin) = self.origin(key) else {
-            self.known.insert(key.to_owned());
-            return default;
-        };
-        let Some(text) = self.text(key) else {
-            return default;
-        };
-        match text.parse() {
-            Ok(value) => value,
-            Err(_) => self
-                .refuse(key, &origin, format!("is {text:?}, must be {allowed}"))
-                .unwrap_or(default),
-        }
+    /// A value that is written as text; `allowed` completes "must be …".
+    pub(super) fn value<T: FromStr + Display>(&mut self, key: &str, default: T, allowed: &str) -> T {
+        let value = self.optional(key, allowed).unwrap_or(default);
+        self.show(key, value.to_string());
+        value
+    }
+
+    /// A value that is written as text and may be absent; `allowed` completes "must be …".
+    pub(super) fn optional<T: FromStr + Display>(&mut self, key: &str, allowed: &str) -> Option<T> {
+        let value: T = self.read(key, allowed, |setting| setting.value.as_str()?.parse().ok())?;
+        self.show(key, value.to_string());
+        Some(value)
     }
 
     /// A whole number within bounds.
     pub(super) fn number<T>(&mut self, key: &str, default: T, bounds: RangeInclusive<T>) -> T
     where
-        T: TryFrom<i64> + PartialOrd + Display + Copy,
+        T: TryFrom<i64> + PartialOrd + Display + Copy + Into<Json>,
     {
-        let Some(setting) = self.take(key) else {
-            return default;
-        };
-        let number = match &setting.value {
-            Value::Integer(number) => T::try_from(*number).ok(),
-            Value::String(text) if setting.origin.rank() > 0 => text
-                .parse::<i64>()
-                .ok()
-                .and_then(|number| T::try_from(number).ok()),
-            _ => None,
-        };
-        if let Some(number) = number.filter(|number| bounds.contains(number)) {
-            return number;
-        }
-        let allowed = format!("a whole number from {} to {}", bounds.start(), bounds.end());
-        self.refuse(key, &setting.origin, wrong(&setting.value, &allowed))
-            .unwrap_or(default)
+        let allowed = format!("{} to {}", bounds.start(), bounds.end());
+        let number = self.read(key, &format!("a whole number from {allowed}"), |setting| {
+            let number = setting.value.as_integer().or_else(|| setting.parsed())?;
+            T::try_from(number).ok().filter(|number| bounds.contains(number))
+        });
+        self.keep(key, number.unwrap_or(default), allowed)
     }
 
-    /// A time such as "30d", "12h" or "1m 30s"; a day has 24 hours. `why` says why it cannot be less, if there is more to
-    /// say.
+    /// A number from 0 to 1.
+    pub(super) fn ratio(&mut self, key: &str, default: f64) -> f64 {
+        let allowed = "0.0 to 1.0".to_owned();
+        let number = self.read(key, &format!("a number from {allowed}"), |setting| {
+            let number = match setting.value {
+                Value::Float(number) => number,
+                Value::Integer(0) => 0.0,
+                Value::Integer(1) => 1.0,
+                _ => setting.parsed()?,
+            };
+            (0.0..=1.0).contains(&number).then_some(number)
+        });
+        self.keep(key, number.unwrap_or(default), allowed)
+    }
+
+    /// A duration such as "30d", "12h" or "1m 30s". `hint` ends the problem of a value that is not allowed.
     pub(super) fn duration(
         &mut self,
         key: &str,
         default: Duration,
         bounds: RangeInclusive<Duration>,
-        why: Option<&str>,
+        hint: &str,
     ) -> Duration {
-        let Some(setting) = self.take(key) else {
-            return default;
-        };
-        let read = setting.value.as_str().and_then(duration::read);
-        let reason = match read {
-            Some(read) if bounds.contains(&read) => return read,
-            Some(read) if read < *bounds.start() => why,
-            _ => None,
-        };
-        let (least, most) = (duration::shown(*bounds.start()), duration::shown(*bounds.end()));
-        let allowed = format!(
-            "a time from {least} to {most}, such as \"{}\"",
-            duration::shown(default)
+        let range = format!(
+            "{} to {}",
+            duration::shown(*bounds.start()),
+            duration::shown(*bounds.end())
         );
-        let mut problem = wrong(&setting.value, &allowed);
-        if let Some(reason) = reason {
-            problem = format!("{problem}: {reason}");
-        }
-        self.refuse(key, &setting.origin, problem).unwrap_or(default)
+        let example = duration::shown(default);
+        let allowed = format!("a duration from {range}, such as \"{example}\"{hint}");
+        let read = self.read(key, &allowed, |setting| {
+            duration::read(setting.value.as_str()?).filter(|duration| bounds.contains(duration))
+        });
+        let duration = read.unwrap_or(default);
+        self.keep(key, duration::shown(duration), range);
+        duration
     }
 
-    /// A value that may be absent; `allowed` completes "must be …".
-    pub(super) fn optional<T: FromStr>(&mut self, key: &str, allowed: &str) -> Option<T> {
-        let origin = self.origin(key);
-        let text = self.text(key)?;
-        text.parse().ok().or_else(|| {
-            let reason = format!("is {text:?}, must be {allowed}");
-            self.problem(key, origin.as_ref(), reason);
-            None
-        })
-    }
-
-    /// A number from 0 to 1.
-    pub(super) fn share(&mut self, key: &str, default: f64) -> f64 {
-        let Some(setting) = self.take(key) else {
-            return default;
-        };
-        let number = match &setting.value {
-            Value::Float(number) => Some(*number),
-            Value::Integer(0) => Some(0.0),
-            Value::Integer(1) => Some(1.0),
-            Value::String(text) if setting.origin.rank() > 0 => text.parse().ok(),
-            _ => None,
-        };
-        if let Some(number) = number.filter(|number| (0.0..=1.0).contains(number)) {
-            return number;
-        }
-        self.refuse(
-            key,
-            &setting.origin,
-            wrong(&setting.value, "a number from 0.0 to 1.0"),
-        )
-        .unwrap_or(default)
-    }
-
-    /// Yes or no.
+    /// True or false.
     pub(super) fn flag(&mut self, key: &str, default: bool) -> bool {
-        let Some(setting) = self.take(key) else {
-            return default;
-        };
-        let flag = match &setting.value {
-            Value::Boolean(flag) => Some(*flag),
-            Value::String(text) if setting.origin.rank() > 0 => text.parse().ok(),
-            _ => None,
-        };
-        match flag {
-            Some(flag) => flag,
-            None => self
-                .refuse(key, &setting.origin, wrong(&setting.value, "true or false"))
-                .unwrap_or(default),
-        }
+        let flag = self.read(key, "true or false", |setting| {
+            setting.value.as_bool().or_else(|| setting.parsed())
+        });
+        let flag = flag.unwrap_or(default);
+        self.show(key, flag);
+        flag
     }
 
-    /// A list of values; outside the file also as text with commas.
-    pub(super) fn list<T: FromStr<Err: Display>>(&mut self, key: &str) -> Option<Vec<T>> {
-        let setting = self.take(key)?;
-        let texts: Option<Vec<String>> = match &setting.value {
-            Value::Array(items) => items
-                .iter()
-                .map(|item| item.as_str().map(str::to_owned))
-                .collect(),
-            Value::String(text) if setting.origin.rank() > 0 => Some(
-                text.split(',')
-                    .map(|part| part.trim().to_owned())
-                    .filter(|part| !part.is_empty())
-                    .collect(),
-            ),
-            _ => None,
-        };
-        let Some(texts) = texts else {
-            return self.refuse(
-                key,
-                &setting.origin,
-                wrong(&setting.value, "a list of texts, such as [\"a\", \"b\"]"),
-            );
-        };
-        let mut values = Vec::with_capacity(texts.len());
-        for text in texts {
-            match text.parse() {
-                Ok(value) => values.push(value),
-                Err(error) => {
-                    self.problem(key, Some(&setting.origin), format!("{error}"));
-                }
+    /// A list of values. The environment and flags may also write it as text with commas.
+    pub(super) fn list<T: FromStr<Err: Display> + Display>(&mut self, key: &str, default: Vec<T>) -> Vec<T> {
+        let origin = self.origin(key);
+        let texts = self.read(key, "a list of texts, such as [\"a\", \"b\"]", Setting::texts);
+        let values = match texts {
+            None => default,
+            Some(texts) => {
+                let parse = |text: String| match text.parse() {
+                    Ok(value) => Some(value),
+                    Err(error) => {
+                        self.problem(key, origin.as_ref(), format!("{error}"));
+                        None
+                    }
+                };
+                texts.into_iter().filter_map(parse).collect()
             }
-        }
-        Some(values)
+        };
+        let shown: Vec<String> = values.iter().map(T::to_string).collect();
+        self.show(key, shown);
+        values
     }
 
-    /// A secret: the key itself, or the file that `KEY_file` names. The one from the later origin wins.
+    /// A secret, from the key itself or from the file that `KEY_file` names. The later origin wins.
     pub(super) fn secret(&mut self, key: &str) -> Option<SecretString> {
         let file_key = format!("{key}_file");
         let (direct, file) = (self.origin(key), self.origin(&file_key));
         let text = self.text_of_secret(key);
         let path = self.path(&file_key);
-        match (direct, file) {
+        self.keys.insert(file_key.clone(), Key::default());
+        let secret = match (direct, file) {
             (Some(direct), Some(file)) if direct.rank() == file.rank() => self.refuse(
                 &file_key,
                 &file,
@@ -216,7 +173,9 @@ impl Reader {
             (Some(direct), file) if file.as_ref().is_none_or(|file| file.rank() < direct.rank()) => text,
             (_, Some(origin)) => self.secret_from(&file_key, &origin, &path?),
             _ => None,
-        }
+        }?;
+        self.show(key, "***");
+        Some(secret)
     }
 
     fn text_of_secret(&mut self, key: &str) -> Option<SecretString> {
@@ -227,7 +186,7 @@ impl Reader {
         }
     }
 
-    fn secret_from(&mut self, key: &str, origin: &Origin, path: &std::path::Path) -> Option<SecretString> {
+    fn secret_from(&mut self, key: &str, origin: &Origin, path: &Path) -> Option<SecretString> {
         match std::fs::read_to_string(path) {
             Ok(text) if text.trim_end().is_empty() => {
                 self.refuse(key, origin, format!("{} is empty", path.display()))
@@ -237,9 +196,9 @@ impl Reader {
         }
     }
 
-    /// How many elements a list of tables has.
+    /// The number of elements of a list of tables.
     pub(super) fn count(&mut self, key: &str) -> usize {
-        self.known.insert(key.to_owned());
+        self.show(key, json!([]));
         let empty = |setting: &Setting| matches!(&setting.value, Value::Array(items) if items.is_empty());
         if self.settings.values.get(key).is_some_and(empty) {
             self.settings.values.remove(key);
@@ -256,30 +215,27 @@ impl Reader {
             .map_or(0, |last| last + 1)
     }
 
-    /// The names of the sections below a key, such as `main` of `[cvp.main]`; `example` is one for people.
+    /// The names of the sections below a key, such as `main` of `[cvp.main]`. Problems show `example` as a name.
     pub(super) fn sections(&mut self, key: &str, example: &str) -> BTreeSet<String> {
-        self.known.insert(format!("{key}.NAME"));
+        self.show(key, json!({}));
+        self.keys.insert(format!("{key}.NAME"), Key::default());
         let below = |other: &String| Some(other.strip_prefix(key)?.strip_prefix('.')?.to_owned());
         let paths: Vec<String> = self.settings.values.keys().filter_map(below).collect();
         let mut names = BTreeSet::new();
         for path in paths {
             let full = format!("{key}.{path}");
-            let origin = self.origin(&full);
-            match path.split_once('.') {
+            let reason = match path.split_once('.') {
                 Some((name, _)) if is_section_name(name) => {
                     names.insert(name.to_owned());
+                    continue;
                 }
-                Some((name, _)) => {
-                    self.take(&full);
-                    let reason =
-                        format!("{name:?} is no name: a small letter, then small letters, digits, - and _");
-                    self.problem(&full, origin.as_ref(), reason);
-                }
-                None => {
-                    self.take(&full);
-                    let reason = format!("belongs into a section with a name, such as [{key}.{example}]");
-                    self.problem(&full, origin.as_ref(), reason);
-                }
+                Some((name, _)) => format!(
+                    "{name:?} is not a valid name; expected a lower-case letter, then lower-case letters, digits, - and _"
+                ),
+                None => format!("must be in a section with a name, such as [{key}.{example}]"),
+            };
+            if let Some(setting) = self.settings.values.remove(&full) {
+                self.problem(&full, Some(&setting.origin), reason);
             }
         }
         names
@@ -295,7 +251,7 @@ impl Reader {
         keys.next().map(|(_, setting)| setting.origin.clone())
     }
 
-    /// Where a key is set, if it is.
+    /// Where a key is set; none if it is not set, or was read before.
     pub(super) fn origin(&self, key: &str) -> Option<Origin> {
         self.settings
             .values
@@ -303,7 +259,7 @@ impl Reader {
             .map(|setting| setting.origin.clone())
     }
 
-    /// Remembers a problem with a key.
+    /// Adds a problem with a key.
     pub(super) fn problem(&mut self, key: &str, origin: Option<&Origin>, reason: impl Into<String>) {
         self.settings.problems.push(ConfigProblem {
             key: key.to_owned(),
@@ -312,26 +268,33 @@ impl Reader {
         });
     }
 
-    /// Everything that is wrong, or nothing.
-    pub(super) fn finish(mut self) -> Result<(), ConfigProblems> {
-        let left: Vec<(String, Origin)> = self
-            .settings
-            .values
-            .iter()
-            .map(|(key, setting)| (key.clone(), setting.origin.clone()))
-            .collect();
-        for (key, origin) in left {
-            let reason = self.unknown(&key);
-            self.problem(&key, Some(&origin), reason);
-        }
-        if self.settings.problems.is_empty() {
-            Ok(())
-        } else {
-            Err(ConfigProblems(self.settings.problems))
-        }
+    /// Sets the effective value of a key, where it differs from what the key's own method recorded.
+    pub(super) fn show(&mut self, key: &str, effective: impl Into<Json>) {
+        self.keys.entry(key.to_owned()).or_default().effective = Some(effective.into());
     }
 
-    /// Says what there is in the place of a key that there is not.
+    /// The effective configuration as a tree of its keys, with secrets masked.
+    ///
+    /// # Errors
+    /// All problems, unknown keys included.
+    pub(super) fn finish(mut self) -> Result<Json, ConfigProblems> {
+        for (key, setting) in std::mem::take(&mut self.settings.values) {
+            let reason = self.unknown(&key);
+            self.problem(&key, Some(&setting.origin), reason);
+        }
+        if !self.settings.problems.is_empty() {
+            return Err(ConfigProblems(self.settings.problems));
+        }
+        let mut tree = Json::Null;
+        for (key, read) in self.keys {
+            if let Some(effective) = read.effective {
+                *place(&mut tree, &key) = effective;
+            }
+        }
+        Ok(tree)
+    }
+
+    /// The problem of an unknown key: lists the keys of its section, or the sections.
     fn unknown(&self, key: &str) -> String {
         let section = key.rsplit_once('.').map_or("", |(section, _)| section);
         let within = |known: &String| -> Option<String> {
@@ -343,23 +306,40 @@ impl Reader {
             let name = rest.split(['.', '[']).next()?;
             Some(name.to_owned())
         };
-        let names: BTreeSet<String> = self.known.iter().filter_map(within).collect();
+        let names: BTreeSet<String> = self.keys.keys().filter_map(within).collect();
         let names: Vec<String> = names.into_iter().collect();
         if !names.is_empty() {
-            return format!("is no key; there are {}", names.join(", "));
+            return format!("unknown key; expected one of {}", names.join(", "));
         }
-        let sections: BTreeSet<&str> = self
-            .known
-            .iter()
-            .filter_map(|known| known.split_once('.'))
-            .map(|(first, _)| first)
-            .collect();
+        let sections = self.keys.keys().filter_map(|known| known.split_once('.'));
+        let sections: BTreeSet<&str> = sections.map(|(section, _)| section).collect();
         let sections: Vec<&str> = sections.into_iter().collect();
-        format!("is in no section there is; there are {}", sections.join(", "))
+        format!("unknown section; expected one of {}", sections.join(", "))
+    }
+
+    /// Takes a setting and converts it. A value that `convert` refuses is a problem.
+    fn read<T>(
+        &mut self,
+        key: &str,
+        allowed: &str,
+        convert: impl FnOnce(&Setting) -> Option<T>,
+    ) -> Option<T> {
+        let setting = self.take(key)?;
+        let Some(value) = convert(&setting) else {
+            let reason = format!("is {}, must be {allowed}", setting.value);
+            return self.refuse(key, &setting.origin, reason);
+        };
+        Some(value)
+    }
+
+    fn keep<T: Clone + Into<Json>>(&mut self, key: &str, value: T, bounds: String) -> T {
+        self.keys.entry(key.to_owned()).or_default().bounds = Some(bounds);
+        self.show(key, value.clone());
+        value
     }
 
     fn take(&mut self, key: &str) -> Option<Setting> {
-        self.known.insert(key.to_owned());
+        self.keys.entry(key.to_owned()).or_default();
         self.settings.values.remove(key)
     }
 
@@ -369,12 +349,25 @@ impl Reader {
     }
 }
 
-/// What a variable can name, too: `LOCKSTEP__CVP__NAME__KEY`.
+/// The place of a key such as `console.tokens[0].name` in a tree.
+fn place<'a>(tree: &'a mut Json, key: &str) -> &'a mut Json {
+    key.split('.').fold(tree, |at, part| {
+        let Some((name, index)) = part.trim_end_matches(']').split_once('[') else {
+            return &mut at[part];
+        };
+        let index: usize = index.parse().unwrap_or_default();
+        let Json::Array(items) = &mut at[name] else {
+            unreachable!("`count` begins each list of tables")
+        };
+        if items.len() <= index {
+            items.resize(index + 1, Json::Null);
+        }
+        &mut items[index]
+    })
+}
+
+/// Section names must also fit in a variable: `LOCKSTEP__CVP__NAME__KEY`.
 fn is_section_name(name: &str) -> bool {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
     name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(fits) && !name.contains("__")
-}
-
-fn wrong(value: &Value, allowed: &str) -> String {
-    format!("is {value}, must be {allowed}")
 }

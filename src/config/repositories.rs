@@ -8,30 +8,30 @@ use super::reader::Reader;
 /// `[repositories]`
 #[derive(Debug)]
 pub(crate) struct RepositoriesConfig {
-    /// `[repositories.settings]`
+    /// `[repositories.settings]`; none if it is not configured.
     pub(crate) settings: Option<RepositoryConfig>,
-    /// `[repositories.templates]`
+    /// `[repositories.templates]`; none if it is not configured.
     pub(crate) templates: Option<RepositoryConfig>,
-    /// How often the remote is looked at, for webhooks that never came.
+    /// How often the remote is asked for its tip, in case a webhook was lost.
     pub(crate) poll: Duration,
-    /// How long to wait for more pushes before looking.
+    /// How long to wait for more pushes before a refresh.
     pub(crate) debounce: Duration,
-    /// How long git may take.
+    /// How long a git command may take.
     pub(crate) timeout: Duration,
 }
 
 /// One repository.
 #[derive(Debug)]
 pub(crate) struct RepositoryConfig {
-    /// Where it is, in the words of git.
+    /// The address of the remote, as git accepts it.
     pub(crate) url: String,
-    /// The branch that counts.
+    /// The branch whose commits are accepted.
     pub(crate) branch: String,
-    /// What webhooks are signed with; several while they are changed.
+    /// The secrets that sign webhooks; more than one during a rotation.
     pub(crate) webhook_secrets: Vec<SecretString>,
-    /// The private key for `ssh://`.
+    /// The private key for SSH. Default: those of the user.
     pub(crate) ssh_key_file: Option<PathBuf>,
-    /// The host keys to accept; otherwise those of the user.
+    /// The host keys to accept. Default: those of the user.
     pub(crate) known_hosts: Option<PathBuf>,
     /// The token for `https://`.
     pub(crate) token: Option<SecretString>,
@@ -46,14 +46,14 @@ impl RepositoriesConfig {
             templates: RepositoryConfig::of(reader, "templates"),
             poll: Duration::from_secs(reader.number("repositories.poll_seconds", 60, 1..=86_400)),
             debounce: Duration::from_millis(reader.number("repositories.debounce_ms", 500, 0..=60_000)),
-            // All work on a message fits in 20 minutes, and there is more than one git command.
+            // A refresh runs several git commands, and must end within the 20 minutes that a message may take.
             timeout: Duration::from_secs(reader.number("repositories.timeout_seconds", 120, 1..=300)),
         }
     }
 }
 
 impl RepositoryConfig {
-    /// The address without what may be a password in it.
+    /// The address with its password masked.
     pub(crate) fn shown_url(&self) -> String {
         let Some((scheme, rest)) = self.url.split_once("://") else {
             return self.url.clone();
@@ -71,43 +71,33 @@ impl RepositoryConfig {
 
     fn of(reader: &mut Reader, name: &str) -> Option<Self> {
         let key = |key: &str| format!("repositories.{name}.{key}");
-        let others = [
-            "branch",
-            "webhook_secret",
-            "webhook_secret_file",
-            "ssh_key_file",
-            "known_hosts",
-            "token",
-            "token_file",
-        ];
-        let before = others.iter().find_map(|other| reader.origin(&key(other)));
+        let origin = reader.origin_within(&format!("repositories.{name}"))?;
         let url = reader.text(&key("url"));
-        let branch = reader.text(&key("branch"));
+        let branch = reader.text_or(&key("branch"), "main");
         let webhook_secrets = reader.secret(&key("webhook_secret"));
         let ssh_key_file = reader.path(&key("ssh_key_file"));
         let known_hosts = reader.path(&key("known_hosts"));
         let token = reader.secret(&key("token"));
-        let username = reader.text(&key("username"));
-        if url.is_none() && before.is_some() {
-            reader.problem(
-                &key("url"),
-                before.as_ref(),
-                "is missing; say where the repository is",
-            );
+        let username = reader.text_or(&key("username"), "x-access-token");
+        if url.is_none() {
+            let reason = "is missing; set the address of the repository";
+            reader.problem(&key("url"), Some(&origin), reason);
         }
-        Some(Self {
+        let config = Self {
             url: url?,
-            branch: branch.unwrap_or_else(|| "main".to_owned()),
+            branch,
             webhook_secrets: webhook_secrets.as_ref().map(lines).unwrap_or_default(),
             ssh_key_file,
             known_hosts,
             token,
-            username: username.unwrap_or_else(|| "x-access-token".to_owned()),
-        })
+            username,
+        };
+        reader.show(&key("url"), config.shown_url());
+        Some(config)
     }
 }
 
-/// One secret a line: the new one and the old one, while they are changed.
+/// One secret on each line: during a rotation the new one and the old one.
 fn lines(secrets: &SecretString) -> Vec<SecretString> {
     let lines = secrets.expose_secret().lines().map(str::trim);
     lines

@@ -1,7 +1,8 @@
-//! Gathers settings from the file, the environment and the command line into one map of keys, each with its origin.
+//! Collects settings from the file, the environment and the command line into one map of keys, each with its origin.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use toml::Value;
 use toml::de::{DeTable, DeValue};
@@ -11,11 +12,34 @@ use super::problem::{ConfigProblem, Origin};
 /// The prefix of variables that set keys: `LOCKSTEP__SECTION__KEY`.
 const PREFIX: &str = "LOCKSTEP__";
 
-/// A value and where it comes from.
+/// A value and its origin.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Setting {
     pub(super) value: Value,
     pub(super) origin: Origin,
+}
+
+impl Setting {
+    /// The value parsed from text, which the environment and flags have instead of numbers and booleans.
+    pub(super) fn parsed<T: FromStr>(&self) -> Option<T> {
+        self.outside()?.parse().ok()
+    }
+
+    /// A list of texts; outside the file also one text with commas.
+    pub(super) fn texts(&self) -> Option<Vec<String>> {
+        if let Some(text) = self.outside() {
+            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+            return Some(parts.map(str::to_owned).collect());
+        }
+        let items = self.value.as_array()?.iter();
+        items.map(|item| item.as_str().map(str::to_owned)).collect()
+    }
+
+    /// Text that does not come from the file.
+    fn outside(&self) -> Option<&str> {
+        let outside = !matches!(self.origin, Origin::File { .. });
+        self.value.as_str().filter(|_| outside)
+    }
 }
 
 /// All settings by key: `broker.url`, `console.tokens[0].name`.
@@ -39,10 +63,14 @@ impl Settings {
         let place = Place { path, text: &text };
         let (table, errors) = DeTable::parse_recoverable(&text);
         for error in errors {
-            // Only the message: the snippet that goes with it may show a secret.
+            // Only the message: the snippet that comes with it may contain a secret.
             let line = error.span().map_or(1, |span| place.line(span.start));
             let origin = format!("{}:{line}", path.display());
-            self.refuse("", Some(origin), format!("not TOML: {}", error.message()));
+            self.refuse(
+                "",
+                Some(origin),
+                format!("is not valid TOML: {}", error.message()),
+            );
         }
         self.add_table("", table.get_ref(), &place);
     }
@@ -62,7 +90,7 @@ impl Settings {
         }
     }
 
-    /// Takes what a variable with a name of its own says; an empty one says nothing.
+    /// Sets a key from a variable with a name of its own. An empty variable counts as not set.
     pub(super) fn add_variable(&mut self, variables: &BTreeMap<String, String>, name: &str, key: &str) {
         if let Some(text) = variables.get(name).filter(|text| !text.is_empty()) {
             let origin = Origin::Environment(name.to_owned());
@@ -70,7 +98,7 @@ impl Settings {
         }
     }
 
-    /// Takes what a flag says.
+    /// Sets a key from a flag.
     pub(super) fn add_flag(&mut self, flag: &'static str, key: &str, text: String) {
         self.replace(key, Value::String(text), &Origin::Flag(flag));
     }
@@ -111,7 +139,7 @@ impl Settings {
         }
     }
 
-    /// Sets a key, in place of all that was below it.
+    /// Sets a key, and removes every key below it.
     fn replace(&mut self, key: &str, value: Value, origin: &Origin) {
         let below = |other: &str| {
             other
@@ -142,7 +170,7 @@ impl Settings {
     }
 }
 
-/// A file and its text, to tell lines.
+/// A file and its text, to compute line numbers.
 struct Place<'a> {
     path: &'a Path,
     text: &'a str,
@@ -174,16 +202,16 @@ fn key_of(path: &str) -> String {
     })
 }
 
-/// A variable's text; a list or a table where it is written as one in TOML.
+/// The value of a variable: text, or what TOML reads where it begins with a bracket.
 fn from_text(text: &str) -> Result<Value, String> {
     if !text.trim_start().starts_with('[') {
         return Ok(Value::String(text.to_owned()));
     }
     let mut document: toml::Table = toml::from_str(&format!("value = {text}"))
-        .map_err(|error| format!("not a list in TOML: {}", error.message()))?;
+        .map_err(|error| format!("is not a list in TOML: {}", error.message()))?;
     document
         .remove("value")
-        .ok_or_else(|| "not a list in TOML".to_owned())
+        .ok_or_else(|| "is not a list in TOML".to_owned())
 }
 
 fn plain_value(value: &DeValue<'_>) -> Value {
@@ -210,8 +238,8 @@ fn plain_value(value: &DeValue<'_>) -> Value {
     }
 }
 
-/// The file to read: what was named, else `lockstep.toml` in the working directory if it is there.
+/// The file to read: the named one, else `lockstep.toml` in the working directory if it exists.
 pub(super) fn file(named: Option<&Path>) -> Option<PathBuf> {
-    let usual = || Some(PathBuf::from("lockstep.toml")).filter(|path| path.exists());
-    named.map(Path::to_owned).or_else(usual)
+    let default = || Some(PathBuf::from("lockstep.toml")).filter(|path| path.exists());
+    named.map(Path::to_owned).or_else(default)
 }

@@ -4,6 +4,8 @@ use std::path::Path;
 use lockstep_protocol::topology::Lane;
 use secrecy::ExposeSecret;
 
+use super::reader::Reader;
+use super::source::Settings;
 use super::{BrokerUrl, Config, ConfigProblems, LogFormat, Overrides, StoreUrl};
 
 fn write(text: &str) -> tempfile::NamedTempFile {
@@ -27,7 +29,7 @@ fn read_file(
     Config::read(Some(file), &variables, overrides)
 }
 
-/// Each problem as `ORIGIN: KEY: REASON`, the file's name left out.
+/// Each problem as `ORIGIN: KEY: REASON`, without the name of the file.
 fn problems(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
     let file = write(text);
     let problems = read_file(file.path(), variables, Overrides::default()).unwrap_err();
@@ -59,61 +61,132 @@ fn an_empty_file_gives_the_defaults() {
 }
 
 #[test]
-fn the_documented_example_loads_and_names_every_default() {
+fn the_documented_example_shows_the_defaults() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("docker/lockstep.toml");
     let config = read_file(&example, &[], Overrides::default()).unwrap();
     assert_eq!(
-        config.shown(),
-        read("", &[]).unwrap().shown(),
+        config.effective,
+        read("", &[]).unwrap().effective,
         "the example shows the defaults"
     );
 
-    // What is commented out is meant to be used: it loads too.
+    // Examples behind `#:` load, too.
     let text = std::fs::read_to_string(&example).unwrap();
-    let uncommented: Vec<&str> = text
-        .lines()
-        .map(|line| line.strip_prefix("#:").unwrap_or(line))
-        .collect();
-    let config = read(&uncommented.join("\n"), &[]).unwrap();
+    let config = read(&uncommented(&text), &[]).unwrap();
     assert!(matches!(config.broker.url, BrokerUrl::Amqp(_)));
     assert!(matches!(config.store.url, StoreUrl::Postgres(_)));
     assert_eq!(config.console.tokens.len(), 2);
     assert_eq!(config.gateway.tokens.len(), 1);
     assert_eq!(config.cvp.keys().collect::<Vec<_>>(), ["berlin", "cloud"]);
-    let mut berlin = config.shown()["cvp"]["berlin"].clone();
-    let mut usual =
+    let mut berlin = config.effective["cvp"]["berlin"].clone();
+    let mut defaults =
         cluster("hosts = ['cvp1.example.org', 'cvp2.example.org']\nca_file = '/etc/lockstep/ca.pem'");
-    for shown in [&mut berlin, &mut usual] {
+    for shown in [&mut berlin, &mut defaults] {
         shown["proxy"].take();
     }
-    assert_eq!(berlin, usual, "the example shows the defaults");
+    assert_eq!(berlin, defaults, "the example shows the defaults");
 }
 
-/// A cluster as it is shown, with a user.
-fn cluster(text: &str) -> serde_json::Value {
-    let text = format!("[cvp.x]\nusername = 'lockstep'\npassword = 'hush'\n{text}");
-    read(&text, &[]).unwrap().shown()["cvp"]["x"].clone()
+fn uncommented(example: &str) -> String {
+    let lines = example
+        .lines()
+        .map(|line| line.strip_prefix("#:").unwrap_or(line));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 #[test]
-fn clusters_have_names_and_what_is_wrong_with_them_is_said() {
+fn the_documented_example_explains_every_key_with_its_bounds() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("docker/lockstep.toml");
+    let text = uncommented(&std::fs::read_to_string(example).unwrap());
+    // Sections with a name have the same keys, which the example explains once.
+    let general = |key: &str| {
+        let key = key.replace("[0]", "").replace("[1]", "");
+        let names = ["cvp.berlin.", "cvp.cloud.", "cvp.NAME."];
+        let key = names.iter().fold(key, |key, name| key.replace(name, "cvp.*."));
+        let key = key.replace("repositories.settings.", "repositories.*.");
+        key.replace("repositories.templates.", "repositories.*.")
+    };
+    let mut explained = BTreeMap::new();
+    let (mut section, mut comment) = (String::new(), String::new());
+    for line in text.lines() {
+        if let Some(text) = line.strip_prefix("# ") {
+            comment = format!("{comment} {text}");
+        } else if line.starts_with('[') {
+            section = format!("{}.", line.trim_matches(['[', ']']));
+        } else if let Some((name, _)) = line.split_once(" = ") {
+            explained.insert(general(&format!("{section}{name}")), comment.clone());
+            comment.clear();
+        } else {
+            comment.clear();
+        }
+    }
+
+    let mut settings = Settings::default();
+    settings.add_file(write(&text).path());
+    let mut reader = Reader::new(settings);
+    Config::of(&mut reader);
+    let sections = ["console.tokens", "gateway.tokens", "cvp", "cvp.NAME"];
+    for (key, read) in &reader.keys {
+        let (Some(bounds), name) = (&read.bounds, general(key)) else {
+            let name = key.rsplit('.').next().unwrap_or_default();
+            let mentioned = name.ends_with("_file") && text.contains(name);
+            let is_section = sections.contains(&key.as_str());
+            assert!(
+                mentioned || is_section || explained.contains_key(&general(key)),
+                "{key}"
+            );
+            continue;
+        };
+        let comment = explained.get(&name).expect(key);
+        assert!(
+            comment.contains(bounds.as_str()),
+            "{key}: {bounds:?} is not in {comment:?}"
+        );
+    }
+}
+
+#[test]
+fn the_effective_configuration_of_a_repository_can_be_written_as_toml() {
+    let text =
+        "[repositories.settings]\nurl = 'https://u:hush@git.example.org/s.git'\nwebhook_secret = 'hush'\n";
+    let effective = read(text, &[]).unwrap().effective;
+    let written = toml::to_string_pretty(&effective).unwrap();
+    assert!(
+        written.contains("url = \"https://u:***@git.example.org/s.git\""),
+        "{written}"
+    );
+    assert!(
+        written.contains("branch = \"main\"") && !written.contains("hush"),
+        "{written}"
+    );
+    assert!(!written.contains("templates"), "{written}");
+}
+
+/// The effective configuration of a cluster with a user.
+fn cluster(text: &str) -> serde_json::Value {
+    let text = format!("[cvp.x]\nusername = 'lockstep'\npassword = 'hush'\n{text}");
+    read(&text, &[]).unwrap().effective["cvp"]["x"].clone()
+}
+
+#[test]
+fn problems_of_clusters_are_reported() {
     let text = "[cvp.a]\nhosts = ['cvp1', 'http://cvp2']\nusername = 'u'\n[cvp.b]\ntoken = 't'\n[cvp.c]\nhosts = []\n\
         username = 'u'\npassword = 'hush'\ntoken = 'hush'\n[cvp.d]\nhosts = ['www.arista.io']\nusername = 'u'\npassword = 'hush'\n\
         codes = ['0000', '0042']\ntask_diff = 'never'\ninsecure = true\nca_file = 'x'\nconcurency = 7\n[cvp]\nhosts = ['x']\n[cvp.E]\nhosts = ['x']\n";
     let problems = problems(text, &[]);
     let expected = [
-        ":23: cvp.E.hosts: \"E\" is no name",
-        ":21: cvp.hosts: belongs into a section with a name, such as [cvp.main]",
+        ":23: cvp.E.hosts: \"E\" is not a valid name",
+        ":21: cvp.hosts: must be in a section with a name, such as [cvp.main]",
         "cvp.a.hosts: \"http://cvp2\" would be reached without TLS",
         "cvp.a.password: is missing; set password or password_file",
         "cvp.b.hosts: is missing",
         "cvp.c.hosts: is missing",
         "cvp.c.token: is set beside username or password",
-        "cvp.d.codes: \"0042\" is no compliance code",
+        "cvp.d.codes: \"0042\" is not a compliance code",
         "cvp.d.task_diff: is \"never\", must be \"where-available\"",
         "cvp.d.insecure: is set beside ca_file",
-        "cvp.d.token: is missing; the cloud service knows no users",
-        "cvp.d.concurency: is no key; there are ca_file, change_controls, cloud, codes, concurrency",
+        "cvp.d.token: is missing; the cloud service accepts no users",
+        "cvp.d.concurency: unknown key; expected one of ca_file, change_controls, cloud, codes, concurrency",
     ];
     for expected in expected {
         assert!(
@@ -126,7 +199,7 @@ fn clusters_have_names_and_what_is_wrong_with_them_is_said() {
 }
 
 #[test]
-fn the_environment_names_a_cluster_where_it_is_asked_to() {
+fn variables_configure_a_cluster_only_for_commands_that_use_one() {
     let secret = write("hush\n");
     let name = secret.path().display().to_string();
     let variables = [
@@ -149,7 +222,7 @@ fn the_environment_names_a_cluster_where_it_is_asked_to() {
     assert_eq!(hosts, ["cvp1", "cvp2:8443"]);
     assert!(!format!("{config:?}").contains("hush"));
     let config = read_file(file.path(), &variables, Overrides::default()).unwrap();
-    assert!(config.cvp.is_empty(), "other commands do not mind");
+    assert!(config.cvp.is_empty(), "other commands ignore the variables");
     let error = read_file(file.path(), &variables[..1], overrides)
         .unwrap_err()
         .to_string();
@@ -160,7 +233,7 @@ fn the_environment_names_a_cluster_where_it_is_asked_to() {
 }
 
 #[test]
-fn the_environment_goes_over_the_file_and_flags_over_both() {
+fn the_environment_overrides_the_file_and_flags_override_both() {
     let file = write("data_dir = 'one'\n[worker]\nprefetch = 7\nlanes = ['events']\n");
     let variables = [
         ("LOCKSTEP__DATA_DIR", "two"),
@@ -181,7 +254,7 @@ fn the_environment_goes_over_the_file_and_flags_over_both() {
 }
 
 #[test]
-fn tokens_come_from_the_file_or_from_the_environment() {
+fn tokens_are_read_from_the_file_and_from_the_environment() {
     let secret = write("from a file\n");
     let name = secret.path().display().to_string();
     let text = format!(
@@ -197,7 +270,7 @@ fn tokens_come_from_the_file_or_from_the_environment() {
             .collect()
     };
     assert_eq!(secrets(&config), ["direct", "from a file"]);
-    assert!(!config.shown().to_string().contains("direct"));
+    assert!(!config.effective.to_string().contains("direct"));
     assert!(!format!("{config:?}").contains("direct"));
 
     let list = "[{name = 'x', token = 'y', types = ['lockstep.device.*']}]";
@@ -213,7 +286,7 @@ fn tokens_come_from_the_file_or_from_the_environment() {
 }
 
 #[test]
-fn addresses_with_passwords_come_from_files_too() {
+fn addresses_with_passwords_are_read_from_files() {
     let url = write("amqps://u:secret@broker:5671/lockstep\n");
     let name = url.path().display().to_string();
     let config = read(
@@ -239,7 +312,7 @@ fn all_problems_are_reported_together_with_key_and_line() {
     );
     let expected = [
         ":3: broker.declare: is \"yes\", must be true or false",
-        ":15: store.url: is no address understood here, must be sqlite:PATH",
+        ":15: store.url: is not a valid address, must be sqlite:PATH",
         ":9: console.listen: is \"here\", must be an address and a port",
         ":11: console.tokens[0].token: is missing; set token or token_file",
         ":11: console.tokens[0].name: must be 1 to 64",
@@ -247,8 +320,8 @@ fn all_problems_are_reported_together_with_key_and_line() {
         "LOCKSTEP__WORKER__PREFETCH: worker.prefetch: is \"many\", must be a whole number from 1 to 65535",
         ":5: worker.batch_size: is 0, must be a whole number from 1 to 5000",
         "LOCKSTEP__LOG__FORMAT: log.format: is \"xml\", must be \"text\" or \"json\"",
-        ":2: broker.urll: is no key; there are ca_file, declare, trusted_users, url, url_file",
-        ":13: gatewy.x: is in no section there is; there are broker, console, cvp, gateway, log, reconcile, repositories, retention, store, telemetry, worker",
+        ":2: broker.urll: unknown key; expected one of ca_file, declare, trusted_users, url, url_file",
+        ":13: gatewy.x: unknown section; expected one of broker, console, cvp, gateway, log, reconcile, repositories, retention, store, telemetry, worker",
     ];
     assert_eq!(problems.len(), expected.len(), "{problems:#?}");
     for (problem, expected) in problems.iter().zip(expected) {
@@ -258,9 +331,9 @@ fn all_problems_are_reported_together_with_key_and_line() {
 }
 
 #[test]
-fn a_file_that_is_no_toml_is_reported_with_its_line_and_without_its_text() {
+fn a_syntax_error_is_reported_with_its_line_and_without_its_text() {
     let problems = problems("[broker]\nurl = 'amqp://u:secret@h\n", &[]);
-    assert!(problems[0].contains(":2: not TOML"), "{problems:?}");
+    assert!(problems[0].contains(":2: is not valid TOML"), "{problems:?}");
     assert!(
         !problems.iter().any(|problem| problem.contains("secret")),
         "{problems:?}"
@@ -275,7 +348,7 @@ fn a_file_that_is_no_toml_is_reported_with_its_line_and_without_its_text() {
 }
 
 #[test]
-fn a_token_of_the_gateway_that_is_good_for_no_event_is_a_mistake() {
+fn a_gateway_token_for_a_command_is_a_problem() {
     let token =
         |types: &str| format!("[[gateway.tokens]]\nname = 'x'\ntoken = 'hush'\ntypes = ['{types}']\n");
     for good in ["*", "lockstep.device.*", "lockstep.repository.changed"] {
@@ -287,17 +360,17 @@ fn a_token_of_the_gateway_that_is_good_for_no_event_is_a_mistake() {
 }
 
 #[test]
-fn each_command_says_where_the_gateway_listens_by_a_flag_of_its_own() {
+fn problems_name_the_flag_of_the_command() {
     for flag in ["--listen", "--gateway-listen"] {
-        let told = |address: &str| {
+        let read_with = |address: &str| {
             let overrides = Overrides {
                 gateway_listen: Some((flag, address.to_owned())),
                 ..Overrides::default()
             };
             read_file(write("").path(), &[], overrides)
         };
-        assert_eq!(told("127.0.0.1:1").unwrap().gateway.listen.port(), 1);
-        let problem = told("here").unwrap_err().to_string();
+        assert_eq!(read_with("127.0.0.1:1").unwrap().gateway.listen.port(), 1);
+        let problem = read_with("here").unwrap_err().to_string();
         assert!(
             problem.contains(&format!("{flag}: gateway.listen: is \"here\"")),
             "{problem}"
@@ -306,12 +379,12 @@ fn each_command_says_where_the_gateway_listens_by_a_flag_of_its_own() {
 }
 
 #[test]
-fn what_is_kept_has_its_times_and_the_inbox_outlives_every_redelivery() {
+fn retention_is_read_as_durations_within_bounds() {
     let config = read(
         "[reconcile]\nevery = '90s'\n[retention]\ninbox = '48h'\ndead_letters = '2w'\n",
         &[("LOCKSTEP__RETENTION__CAUSES", "7d")],
     );
-    let shown = config.unwrap().shown();
+    let shown = config.unwrap().effective;
     assert_eq!(shown["reconcile"]["every"], "90s");
     assert_eq!(shown["retention"]["inbox"], "2d");
     assert_eq!(shown["retention"]["causes"], "7d");
@@ -320,10 +393,10 @@ fn what_is_kept_has_its_times_and_the_inbox_outlives_every_redelivery() {
     let text = "[retention]\ninbox = '47h'\ncauses = 30\ndead_letters = 'forever'\nevery = '8d'\n";
     let problems = problems(text, &[]);
     let expected = [
-        ":5: retention.every: is \"8d\", must be a time from 1s to 7d, such as \"1h\"",
-        ":2: retention.inbox: is \"47h\", must be a time from 2d to 3650d, such as \"30d\": a message may wait",
-        ":3: retention.causes: is 30, must be a time from 1d",
-        ":4: retention.dead_letters: is \"forever\", must be a time from 1d",
+        ":5: retention.every: is \"8d\", must be a duration from 1s to 7d, such as \"1h\"",
+        ":2: retention.inbox: is \"47h\", must be a duration from 2d to 3650d, such as \"30d\": a message may wait",
+        ":3: retention.causes: is 30, must be a duration from 1d",
+        ":4: retention.dead_letters: is \"forever\", must be a duration from 1d",
     ];
     assert_eq!(problems.len(), expected.len(), "{problems:#?}");
     for (problem, expected) in problems.iter().zip(expected) {
@@ -332,7 +405,7 @@ fn what_is_kept_has_its_times_and_the_inbox_outlives_every_redelivery() {
 }
 
 #[test]
-fn traces_go_nowhere_unless_somebody_says_where() {
+fn traces_are_exported_only_to_a_configured_endpoint() {
     assert!(read("", &[]).unwrap().telemetry.otlp_endpoint.is_none());
     let file = "[telemetry]\notlp_endpoint = 'http://of-the-file:4318'\nsample_ratio = 0.25\n";
     let standard = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://of-opentelemetry:4318");
@@ -354,7 +427,7 @@ fn traces_go_nowhere_unless_somebody_says_where() {
 }
 
 #[test]
-fn what_is_wrong_with_telemetry_is_said_without_passwords() {
+fn problems_of_telemetry_do_not_repeat_passwords() {
     let wrong = [
         ("otlp_endpoint = 'collector:4318'", "must be http://HOST:PORT"),
         (
@@ -380,10 +453,10 @@ fn what_is_wrong_with_telemetry_is_said_without_passwords() {
 }
 
 #[test]
-fn a_worker_listens_nowhere_unless_told() {
+fn a_worker_listens_only_at_a_configured_address() {
     assert_eq!(read("", &[]).unwrap().worker.listen, None);
-    let told = read("", &[("LOCKSTEP__WORKER__LISTEN", "0.0.0.0:8912")]).unwrap();
-    assert_eq!(told.worker.listen.unwrap().port(), 8912);
+    let config = read("", &[("LOCKSTEP__WORKER__LISTEN", "0.0.0.0:8912")]).unwrap();
+    assert_eq!(config.worker.listen.unwrap().port(), 8912);
     let problems = problems("[worker]\nlisten = 'here'\n", &[]);
     assert!(
         problems[0].contains(":2: worker.listen: is \"here\", must be an address and a port"),

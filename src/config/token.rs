@@ -8,15 +8,15 @@ use super::reader::Reader;
 /// One of `[[console.tokens]]` or `[[gateway.tokens]]`
 #[derive(Debug)]
 pub(crate) struct TokenConfig {
-    /// Who it stands for: the `actor` of what is published with it.
+    /// The `actor` of everything that is published with it.
     pub(crate) name: String,
     pub(crate) token: SecretString,
-    /// What may be published with it; without any, it can only read.
+    /// The message types it may publish. Without any, it can only read.
     pub(crate) types: Vec<TypePattern>,
 }
 
 impl TokenConfig {
-    /// All tokens of a list, each with a name and a secret of its own.
+    /// Reads all tokens of a list. Each needs a name and a secret that no other has.
     pub(super) fn list(reader: &mut Reader, list: &str) -> Vec<Self> {
         let count = reader.count(list);
         let mut names = BTreeSet::new();
@@ -25,7 +25,7 @@ impl TokenConfig {
             .collect();
         let secrets: BTreeSet<&str> = tokens.iter().map(|token| token.token.expose_secret()).collect();
         if secrets.len() < tokens.len() {
-            let reason = "two of them have the same token; each needs its own";
+            let reason = "two entries have the same token; each needs its own";
             reader.problem(list, None, reason);
         }
         tokens
@@ -33,34 +33,34 @@ impl TokenConfig {
 
     fn of(reader: &mut Reader, place: &str, names: &mut BTreeSet<String>) -> Option<Self> {
         let key = |name: &str| format!("{place}.{name}");
-        let before = reader
+        let origin = reader
             .origin(&key("name"))
             .or_else(|| reader.origin(&key("types")));
         let name = reader.text(&key("name"));
         let token = reader.secret(&key("token"));
-        let types = reader.list(&key("types")).unwrap_or_default();
+        let types = reader.list(&key("types"), Vec::new());
         if token.is_none() {
             reader.problem(
                 &key("token"),
-                before.as_ref(),
+                origin.as_ref(),
                 "is missing; set token or token_file",
             );
         }
         match &name {
             None => reader.problem(
                 &key("name"),
-                before.as_ref(),
-                "is missing; it becomes the actor of what is published",
+                origin.as_ref(),
+                "is missing; set the name that becomes the actor of published messages",
             ),
             Some(name) if !name_fits(name) => {
                 let reason = "must be 1 to 64 letters, digits, dots, hyphens, underscores or @";
-                reader.problem(&key("name"), before.as_ref(), reason);
+                reader.problem(&key("name"), origin.as_ref(), reason);
             }
             Some(name) if !names.insert(name.clone()) => {
                 reader.problem(
                     &key("name"),
-                    before.as_ref(),
-                    format!("{name:?} is the name of another token"),
+                    origin.as_ref(),
+                    format!("{name:?} is already the name of another token"),
                 );
             }
             Some(_) => {}

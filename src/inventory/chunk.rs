@@ -3,16 +3,16 @@ use lockstep_protocol::events::InventoryImported;
 
 use super::{Entry, InventoryError};
 
-/// The most devices in one message: its transaction locks them all.
+/// The most devices in one message, because its transaction locks them all.
 const MOST_DEVICES: usize = 500;
 
-/// The most bytes of one message, far below what a body may have.
+/// The most bytes of one message, far below the limit of a body.
 const MOST_BYTES: usize = 1024 * 1024 - 4096;
 
-/// Cuts an inventory into messages, each device together with its interfaces, so that no order between them matters.
+/// Splits an inventory into messages. A device and its interfaces are in the same message, so the order of messages does not matter.
 ///
 /// # Errors
-/// A device that is too large by itself.
+/// If a single device is too large for a message.
 pub(crate) fn chunks(entries: Vec<Entry>) -> Result<Vec<InventoryImported>, InventoryError> {
     let mut chunks = Vec::new();
     let mut chunk = InventoryImported::default();
@@ -21,15 +21,16 @@ pub(crate) fn chunks(entries: Vec<Entry>) -> Result<Vec<InventoryImported>, Inve
         let size = size(&entry);
         if size > MOST_BYTES {
             let hostname = &entry.device.hostname;
-            let problem =
-                format!("{hostname}: with its interfaces it has {size} bytes, the most is {MOST_BYTES}");
+            let problem = format!(
+                "{hostname}: the device and its interfaces have {size} bytes, the maximum is {MOST_BYTES}"
+            );
             return Err(InventoryError::one(problem));
         }
         let interfaces = entry.interfaces.len();
         if interfaces > MAX_CHUNK_INTERFACES {
             let hostname = &entry.device.hostname;
             let problem =
-                format!("{hostname}: has {interfaces} interfaces, the most is {MAX_CHUNK_INTERFACES}");
+                format!("{hostname}: has {interfaces} interfaces, the maximum is {MAX_CHUNK_INTERFACES}");
             return Err(InventoryError::one(problem));
         }
         let full = chunk.devices.len() == MOST_DEVICES
@@ -49,7 +50,7 @@ pub(crate) fn chunks(entries: Vec<Entry>) -> Result<Vec<InventoryImported>, Inve
     Ok(chunks)
 }
 
-/// The bytes an entry takes, with a comma after each part.
+/// The encoded size of an entry in bytes, with a comma after each part.
 fn size(entry: &Entry) -> usize {
     let of = |value: Result<Vec<u8>, serde_json::Error>| value.map_or(0, |bytes| bytes.len() + 1);
     let interfaces = entry
@@ -82,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_hold_at_most_so_many_devices_and_bytes() {
+    fn chunks_have_a_limited_number_of_devices_and_bytes() {
         let table = [
             (0, 10, vec![]),
             (500, 10, vec![500]),

@@ -1,5 +1,5 @@
-//! One device as people write it: the fields of [`ImportedDevice`], in any case, numbers where text is meant, and its
-//! interfaces.
+//! Reads one device as people write it: the fields of [`ImportedDevice`] and its interfaces, with words in any case, and numbers
+//! instead of text.
 
 use std::collections::HashSet;
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::Entry;
 
-/// The fields there are; others are reported and left aside.
+/// The known fields. Others are ignored with a warning.
 const FIELDS: &[&str] = &[
     "hostname",
     "device_type",
@@ -38,10 +38,10 @@ const TEXTS: &[&str] = &[
     "management_ip",
 ];
 
-/// Fields that are words in capitals.
+/// Fields whose values are upper-case words.
 const WORDS: &[&str] = &["device_type", "state"];
 
-/// The fields of an entry that nobody knows.
+/// The unknown fields of an entry.
 pub(super) fn unknown(fields: &Map<String, Value>) -> Vec<&str> {
     fields
         .keys()
@@ -50,13 +50,13 @@ pub(super) fn unknown(fields: &Map<String, Value>) -> Vec<&str> {
         .collect()
 }
 
-/// Reads one device. An error begins with the field.
+/// Reads one device. An error begins with the name of the field.
 pub(super) fn read(mut fields: Map<String, Value>) -> Result<Entry, String> {
-    // `key:` without a value means that it is not given.
+    // `key:` without a value counts as absent.
     fields.retain(|name, value| FIELDS.contains(&name.as_str()) && !value.is_null());
     let interfaces = fields.remove("interfaces");
     for (name, value) in &mut fields {
-        // Not fractions: 4.30 would become 4.3. Those are refused, and to be put in quotes.
+        // Fractions are refused, because 4.30 would become 4.3; they must be in quotes.
         if let Value::Number(number) = value
             && TEXTS.contains(&name.as_str())
             && !number.is_f64()
@@ -77,7 +77,7 @@ pub(super) fn read(mut fields: Map<String, Value>) -> Result<Entry, String> {
         }
     }
     if !fields.contains_key("device_type") {
-        return Err(format!("device_type is missing; one of {}", types()));
+        return Err(format!("device_type is missing; expected one of {}", types()));
     }
     let device: ImportedDevice =
         serde_path_to_error::deserialize(Value::Object(fields)).map_err(|error| {
@@ -98,7 +98,7 @@ pub(super) fn types() -> String {
     names.join(", ")
 }
 
-/// Interfaces are names, or tables with a name and a configuration.
+/// Reads interfaces: names, or maps with a name and a configuration.
 fn read_interfaces(device: &ImportedDevice, value: Option<Value>) -> Result<Vec<ImportedInterface>, String> {
     let items = match value {
         None => return Ok(Vec::new()),
@@ -135,7 +135,7 @@ fn read_interfaces(device: &ImportedDevice, value: Option<Value>) -> Result<Vec<
         .collect::<Result<Vec<_>, _>>()?;
     let mut names = HashSet::new();
     match interfaces.iter().find(|interface| !names.insert(&interface.name)) {
-        Some(twice) => Err(format!("interfaces: {} is there twice", twice.name)),
+        Some(twice) => Err(format!("interfaces: {} is listed twice", twice.name)),
         None => Ok(interfaces),
     }
 }

@@ -1,4 +1,4 @@
-//! Inventories in files: read, checked as a whole, and cut into chunks that fit in messages. Pure, but for reading files.
+//! Reads inventories from files, validates them as a whole, and splits them into messages.
 
 mod chunk;
 mod entry;
@@ -20,18 +20,18 @@ pub(crate) struct Entry {
     pub(crate) interfaces: Vec<ImportedInterface>,
 }
 
-/// What an inventory says, and what in it was left aside.
+/// The devices of an inventory, and warnings about ignored fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Inventory {
     pub(crate) entries: Vec<Entry>,
     pub(crate) warnings: Vec<String>,
 }
 
-/// Everything that is wrong with an inventory, each with its place.
+/// All problems of an inventory, each with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct InventoryError(pub(crate) Vec<String>);
 
-/// How many problems are shown.
+/// The most problems that are printed.
 const SHOWN: usize = 20;
 
 impl fmt::Display for InventoryError {
@@ -62,7 +62,7 @@ impl InventoryError {
     }
 }
 
-/// Keeps good entries and bad ones apart, and finds hostnames named twice.
+/// Returns all entries, or all problems, duplicate hostnames included.
 fn gather(
     results: impl IntoIterator<Item = Result<(String, Entry), String>>,
 ) -> Result<Vec<Entry>, InventoryError> {
@@ -74,7 +74,7 @@ fn gather(
             Ok((place, entry)) => {
                 let hostname = entry.device.hostname.clone();
                 if let Some(before) = places.insert(hostname, place.clone()) {
-                    problems.push(format!("{place}: the same hostname as {before}"));
+                    problems.push(format!("{place}: has the same hostname as {before}"));
                 }
                 entries.push(entry);
             }

@@ -1,5 +1,5 @@
-//! A Nornir `SimpleInventory`: `hosts.yaml`, and beside it `groups.yaml` and `defaults.yaml` where they exist. A value comes
-//! from the host, else from its groups in their order and their groups in turn, else from the defaults, as in Nornir.
+//! Reads a Nornir `SimpleInventory`: `hosts.yaml`, and `groups.yaml` and `defaults.yaml` beside it if they exist. As in Nornir, a
+//! value comes from the host, else from its groups in order and their groups in turn, else from the defaults.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -39,7 +39,7 @@ struct Element {
 /// Reads an inventory from its folder, or from its `hosts.yaml`.
 ///
 /// # Errors
-/// Everything that is wrong, each with its file and host.
+/// All problems, each with its file and host.
 pub(crate) fn read(path: &Path, default_type: Option<DeviceType>) -> Result<Inventory, InventoryError> {
     let hosts_file = if path.is_dir() {
         in_folder(path, "hosts")
@@ -76,7 +76,7 @@ pub(crate) fn read(path: &Path, default_type: Option<DeviceType>) -> Result<Inve
     })
 }
 
-/// `NAME.yaml`, or `NAME.yml` where that is what there is.
+/// `NAME.yml` if it exists, else `NAME.yaml`.
 fn in_folder(folder: &Path, name: &str) -> PathBuf {
     let short = folder.join(format!("{name}.yml"));
     if short.exists() {
@@ -144,7 +144,7 @@ impl All {
         if let Some(platform) = lineage.iter().find_map(|element| element.platform.as_deref()) {
             fields.insert("platform".to_owned(), platform.into());
         }
-        // What Nornir calls the hostname is where it connects to: kept where it is an address.
+        // Nornir's `hostname` is where it connects to; it becomes the management IP if it is an IP address.
         let address = lineage.iter().find_map(|element| element.hostname.as_deref());
         if let Some(address) = address.filter(|text| text.parse::<IpAddr>().is_ok()) {
             fields.insert("management_ip".to_owned(), address.into());
@@ -155,7 +155,7 @@ impl All {
         entry::read(fields)
     }
 
-    /// The groups of an element and their groups in turn, in Nornir's order, each once.
+    /// Adds the groups of an element and their groups in turn, in Nornir's order, each once.
     fn add_groups<'a>(&'a self, element: &'a Element, found: &mut Vec<&'a str>) -> Result<(), String> {
         for name in element.groups.iter().flatten() {
             if found.contains(&name.as_str()) {
@@ -171,7 +171,7 @@ impl All {
         Ok(())
     }
 
-    /// `data.device_type`, else `data.role`, else what `--default-type` says.
+    /// `data.device_type`, else `data.role`, else `--default-type`.
     fn device_type(&self, datum: &impl Fn(&str) -> Option<Value>) -> Result<DeviceType, String> {
         let mut reason = "has neither data.device_type nor data.role".to_owned();
         for key in ["device_type", "role"] {
@@ -185,11 +185,11 @@ impl All {
                         entry::types()
                     ));
                 }
-                Err(_) => reason = format!("data.{key} is {value}, which is no device type"),
+                Err(_) => reason = format!("data.{key} is {value}, which is not a device type"),
             }
         }
         self.default_type.ok_or_else(|| {
-            format!("{reason}; set data.device_type (in the host, a group or the defaults) to one of {}, or give --default-type ACCESS", entry::types())
+            format!("{reason}; set data.device_type (in the host, a group or the defaults) to one of {}, or add --default-type ACCESS", entry::types())
         })
     }
 }
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_without_a_type_is_named_with_what_to_do() {
+    fn problems_name_the_host_and_the_fix() {
         let folder = folder(&[(
             "hosts.yaml",
             "sw1:\nsw2: {data: {role: leaf}}\nsw3: {groups: [gone]}\nsw4: {data: {device_type: leaf}}\n",
@@ -247,7 +247,7 @@ mod tests {
         let problems = read(folder.path(), None).unwrap_err().0;
         let expected = [
             "host sw1: has neither data.device_type nor data.role; set data.device_type",
-            "host sw2: data.role is \"leaf\", which is no device type",
+            "host sw2: data.role is \"leaf\", which is not a device type",
             "host sw3: group \"gone\" is not in groups.yaml",
             "host sw4: data.device_type is \"leaf\", must be one of UNKNOWN, ACCESS",
         ];

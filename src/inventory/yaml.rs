@@ -2,10 +2,10 @@ use serde_json::{Map, Value};
 
 use super::{Entry, Inventory, InventoryError, entry, gather};
 
-/// Reads a YAML list of devices. `file` is named in what is wrong.
+/// Reads a YAML list of devices. Problems begin with the name of the `file`.
 ///
 /// # Errors
-/// Everything that is wrong: with line and column where it is no YAML, otherwise with the entry and its hostname.
+/// All problems: a syntax error with line and column, others with the entry and its hostname.
 pub(crate) fn read(file: &str, text: &str) -> Result<Inventory, InventoryError> {
     let list: Value = parse(file, text)?;
     let items = match list {
@@ -30,7 +30,7 @@ pub(crate) fn read(file: &str, text: &str) -> Result<Inventory, InventoryError> 
     })
 }
 
-/// Any YAML as JSON, with the place in the file of what is wrong.
+/// Parses YAML as JSON. An error has the line and the column.
 pub(super) fn parse(file: &str, text: &str) -> Result<Value, InventoryError> {
     serde_norway::from_str(text).map_err(|error| {
         let place = error
@@ -44,14 +44,16 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Value, InventoryError> {
 fn one(file: &str, index: usize, item: Value, warnings: &mut Vec<String>) -> Result<(String, Entry), String> {
     let mut place = format!("{file}: entry {}", index + 1);
     let Value::Object(fields) = item else {
-        return Err(format!("{place}: must have at least hostname and device_type"));
+        return Err(format!(
+            "{place}: must be a map with at least hostname and device_type"
+        ));
     };
     if let Some(hostname) = hostname(&fields) {
         place = format!("{place} ({hostname})");
     }
     let unknown = entry::unknown(&fields);
     if !unknown.is_empty() {
-        warnings.push(format!("{place}: left aside: {}", unknown.join(", ")));
+        warnings.push(format!("{place}: ignored unknown fields: {}", unknown.join(", ")));
     }
     match entry::read(fields) {
         Ok(entry) => Ok((place, entry)),
@@ -74,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_are_read_as_people_write_them() {
+    fn entries_are_read_in_any_notation() {
         let text = "
 - hostname: sw1
   device_type: access
@@ -102,7 +104,10 @@ mod tests {
             serde_json::to_value(&inventory.entries[1].device).unwrap(),
             json!({"hostname": "sw2", "device_type": "DIST"})
         );
-        assert_eq!(inventory.warnings, ["fleet.yml: entry 2 (sw2): left aside: note"]);
+        assert_eq!(
+            inventory.warnings,
+            ["fleet.yml: entry 2 (sw2): ignored unknown fields: note"]
+        );
         assert_eq!(read("fleet.yml", "").unwrap().entries, []);
     }
 
@@ -111,7 +116,7 @@ mod tests {
         let table = [
             (
                 "- {hostname: sw1}",
-                "entry 1 (sw1): device_type is missing; one of UNKNOWN, ACCESS",
+                "entry 1 (sw1): device_type is missing; expected one of UNKNOWN, ACCESS",
             ),
             ("- {device_type: ACCESS}", "entry 1: missing field `hostname`"),
             (
@@ -130,12 +135,12 @@ mod tests {
                 "- {hostname: sw1, device_type: ACCESS, interfaces: [{speed: 1}]}",
                 "interfaces[0].name: must be text",
             ),
-            ("- sw1", "entry 1: must have at least"),
+            ("- sw1", "entry 1: must be a map with at least"),
             ("hosts: {}", "fleet.yml: must be a list"),
             ("- hostname: sw1\n  device_type: [", "fleet.yml:3:1: "),
             (
                 "- {hostname: sw1, device_type: CORE}\n- {hostname: sw1, device_type: CORE}",
-                "entry 2 (sw1): the same hostname as fleet.yml: entry 1",
+                "entry 2 (sw1): has the same hostname as fleet.yml: entry 1",
             ),
         ];
         for (text, expected) in table {

@@ -1,4 +1,4 @@
-//! Opens the bus.
+//! Opens the bus: the embedded one, or a connection to RabbitMQ.
 
 use std::sync::Arc;
 
@@ -15,14 +15,14 @@ pub(super) fn refuse_embedded(config: &Config, role: &str) -> Result<(), ConfigP
         BrokerUrl::Amqp(_) => Ok(()),
         BrokerUrl::Embedded => {
             let reason = format!(
-                "the embedded bus lives inside one process, so `lockstep {role}` by itself would wait forever; run `lockstep up` (everything in one process), or name a broker: amqp://USER:PASSWORD@HOST:5672/VHOST"
+                "the embedded bus works only inside one process, so `lockstep {role}` would never receive a message; run `lockstep up` (everything in one process), or set broker.url: amqp://USER:PASSWORD@HOST:5672/VHOST"
             );
             Err(ConfigProblems::one("broker.url", reason))
         }
     }
 }
 
-/// The bus, connected or not. What it needs is declared by [`declare`], which waits for the broker.
+/// Opens the bus. The connection may still be down; [`declare`] waits for it.
 pub(super) async fn connect(config: &Config) -> anyhow::Result<Arc<dyn Bus>> {
     let opened: Result<Arc<dyn Bus>, BusError> = match &config.broker.url {
         BrokerUrl::Embedded => {
@@ -41,16 +41,16 @@ pub(super) async fn connect(config: &Config) -> anyhow::Result<Arc<dyn Bus>> {
     })
 }
 
-/// Declares what is to be declared, as soon as the broker is there.
+/// Declares exchanges, queues and bindings if configured. Waits until the broker is available.
 pub(super) async fn declare(config: &Config, bus: &Arc<dyn Bus>) -> anyhow::Result<()> {
-    // The embedded bus has nobody else who could declare its objects.
+    // The objects of the embedded bus can only be declared here.
     if config.broker.declare || matches!(config.broker.url, BrokerUrl::Embedded) {
         bus.declare(&Topology::new(1.0)).await?;
     }
     Ok(())
 }
 
-/// How to reach a broker that is not embedded.
+/// The connection options for RabbitMQ.
 pub(super) fn options(config: &Config, url: &SecretString) -> AmqpOptions {
     AmqpOptions {
         ca_file: config.broker.ca_file.clone(),

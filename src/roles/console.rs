@@ -19,14 +19,14 @@ pub(super) fn build(
     bus: &Arc<dyn Bus>,
     store: &Store,
     scrape: Scrape,
-    more: impl IntoIterator<Item = Token>,
+    extra_tokens: impl IntoIterator<Item = Token>,
 ) -> Console {
     let configured = config
         .console
         .tokens
         .iter()
         .map(|token| Token::new(&token.name, &token.token, token.types.clone()));
-    let tokens: Tokens = configured.chain(more).collect();
+    let tokens: Tokens = configured.chain(extra_tokens).collect();
     Console::new(ConsoleContext {
         bus: bus.clone(),
         inbox: store.inbox.clone(),
@@ -48,7 +48,7 @@ pub(super) fn spawn(lifecycle: &mut Lifecycle, console: Console, listener: TcpLi
     });
 }
 
-/// 256 random bits.
+/// A token of 256 random bits, in hexadecimal.
 pub(super) fn new_token() -> SecretString {
     let random: [u128; 2] = rand::random();
     format!("{:032x}{:032x}", random[0], random[1]).into()
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_tokens_are_alike() {
+    fn two_tokens_are_never_equal() {
         assert_ne!(new_token().expose_secret(), new_token().expose_secret());
     }
 }

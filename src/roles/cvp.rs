@@ -10,16 +10,16 @@ use lockstep_cvp::{ClientOptions, CvpClient, RetryOptions};
 use super::http::authorities;
 use crate::config::CvpConfig;
 
-/// How long connecting to a node may take, so that one that is down costs little.
-const CONNECT: Duration = Duration::from_secs(5);
+/// How long connecting to a node may take; short, so that the next node is tried soon.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a login may take, on each node.
-const LOGIN: Duration = Duration::from_secs(15);
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A client for a cluster.
 ///
 /// # Errors
-/// When the certificates of its authority cannot be read.
+/// If the certificates of its authority cannot be read.
 pub(crate) fn cvp_client(config: &CvpConfig) -> anyhow::Result<CvpClient> {
     let options = ClientOptions {
         nodes: config.hosts.clone(),
@@ -27,20 +27,20 @@ pub(crate) fn cvp_client(config: &CvpConfig) -> anyhow::Result<CvpClient> {
         cloud: config.cloud,
         concurrency: usize::from(config.concurrency),
         timeout: config.timeout,
-        login_timeout: LOGIN.min(config.timeout),
+        login_timeout: LOGIN_TIMEOUT.min(config.timeout),
         retry: RetryOptions::default(),
     };
     Ok(CvpClient::new(http(config)?, options, Arc::new(SystemClock)))
 }
 
-/// Redirects are not followed: the session goes nowhere else, and old releases redirect whom they logged out.
+/// Does not follow redirects: they could leak the session, and old releases redirect after the session expired.
 #[expect(
     clippy::disallowed_methods,
-    reason = "with the TLS and the proxy of the cluster; here HTTP clients are built"
+    reason = "the composition root builds HTTP clients; this one has the TLS and the proxy of the cluster"
 )]
 fn http(config: &CvpConfig) -> anyhow::Result<reqwest::Client> {
     let mut builder = reqwest::Client::builder()
-        .connect_timeout(CONNECT.min(config.timeout))
+        .connect_timeout(CONNECT_TIMEOUT.min(config.timeout))
         .pool_max_idle_per_host(usize::from(config.concurrency))
         .redirect(reqwest::redirect::Policy::none())
         .tcp_nodelay(true)
@@ -50,7 +50,9 @@ fn http(config: &CvpConfig) -> anyhow::Result<reqwest::Client> {
         builder = builder.tls_certs_only(authorities("ca_file", file)?);
     }
     if config.insecure {
-        tracing::warn!("certificates are not verified: anyone on the way can read the password");
+        tracing::warn!(
+            "certificates are not verified; anyone between this machine and the cluster can read the password"
+        );
         builder = builder.tls_danger_accept_invalid_certs(true);
     }
     if let Some(proxy) = &config.proxy {

@@ -1,4 +1,4 @@
-//! Builds what `lockstep doctor` looks with.
+//! Builds the clients and stores for `lockstep doctor`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use super::{broker, console, store};
 use crate::config::{BrokerUrl, Config, ConfigProblems};
 
-/// How to reach the broker; nothing where it is embedded.
+/// The connection options for the broker; none if it is embedded.
 pub(crate) fn amqp_options(config: &Config) -> Option<AmqpOptions> {
     match &config.broker.url {
         BrokerUrl::Embedded => None,
@@ -20,20 +20,20 @@ pub(crate) fn amqp_options(config: &Config) -> Option<AmqpOptions> {
     }
 }
 
-/// The virtual host of `broker.url`.
+/// The virtual host of `broker.url`; none if the broker is embedded.
 pub(crate) fn vhost(config: &Config) -> Option<String> {
     amqp_options(config)?.vhost().ok()
 }
 
-/// The store's schema.
+/// The store, for checks of its schema.
 ///
 /// # Errors
-/// When its address cannot be used.
+/// If its address is not valid.
 pub(crate) fn schema(config: &Config) -> anyhow::Result<Arc<dyn Schema>> {
     Ok(store::open(config)?.schema)
 }
 
-/// What the store knows of repositories.
+/// The store, for the state of repositories.
 ///
 /// # Errors
 /// As [`schema`].
@@ -44,15 +44,15 @@ pub(crate) fn seen_repositories(config: &Config) -> anyhow::Result<Arc<dyn Repos
 /// The configured repositories.
 ///
 /// # Errors
-/// Where an address or a branch cannot be used.
+/// If an address or a branch is not valid.
 pub(crate) fn sources(config: &Config) -> Result<Vec<Source>, ConfigProblems> {
     super::repositories::sources(config)
 }
 
-/// What git says of its version.
+/// The output of `git --version`.
 ///
 /// # Errors
-/// When it is not there.
+/// If git cannot be run.
 pub(crate) async fn git_version() -> Result<String, GitError> {
     Git::new("git", Duration::from_secs(10)).version().await
 }

@@ -35,7 +35,7 @@ pub(super) fn build(config: &Config, bus: &Arc<dyn Bus>, scrape: Scrape) -> Gate
         header_timeout: config.gateway.header_timeout,
         body_timeout: config.gateway.body_timeout,
         publish_timeout: config.gateway.publish_timeout,
-        // Both in turn, and a little for all else.
+        // The body and the publish in turn, and some time for the rest.
         request_timeout: config.gateway.body_timeout
             + config.gateway.publish_timeout
             + Duration::from_secs(5),
@@ -50,10 +50,10 @@ fn repositories(config: &Config) -> Repositories {
         ("templates", &config.repositories.templates),
     ];
     let entry = |(name, repository): (&str, &Option<RepositoryConfig>)| {
-        let name = RepositoryName::try_from(name.to_owned()).expect("a plain word is a name");
+        let name = RepositoryName::try_from(name.to_owned()).expect("a plain word is a valid name");
         let secrets: Secrets = repository.as_ref()?.webhook_secrets.iter().cloned().collect();
         if secrets.is_empty() {
-            tracing::warn!(repository = %name, "no webhook_secret is configured: its webhooks are refused");
+            tracing::warn!(repository = %name, "webhook_secret is not configured; webhooks of this repository are rejected");
         }
         Some((name, secrets))
     };

@@ -1,4 +1,4 @@
-//! Listeners and clients of HTTP.
+//! HTTP listeners and clients.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
@@ -9,11 +9,14 @@ use tokio::net::TcpListener;
 
 use crate::config::{Config, ConfigProblems};
 
-/// The HTTP client of the command line. Redirects are not followed: the token goes nowhere else.
+/// The HTTP client of the command line. It does not follow redirects, which could leak the token.
 ///
 /// # Errors
-/// When the TLS stack cannot be started.
-#[expect(clippy::disallowed_methods, reason = "the one place that builds HTTP clients")]
+/// If the TLS stack cannot be started.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the composition root builds HTTP clients"
+)]
 pub(crate) fn http_client() -> anyhow::Result<reqwest::Client> {
     reqwest::Client::builder()
         .connect_timeout(Duration::from_secs(5))
@@ -23,13 +26,13 @@ pub(crate) fn http_client() -> anyhow::Result<reqwest::Client> {
         .context("cannot start the HTTP client")
 }
 
-/// The client of the broker's management, which trusts the broker's authority.
+/// The HTTP client for the broker's management API. It trusts the authority of `broker.ca_file`.
 ///
 /// # Errors
-/// When the authority cannot be read, or the TLS stack cannot be started.
+/// If the authority cannot be read or the TLS stack cannot be started.
 #[expect(
     clippy::disallowed_methods,
-    reason = "with the authority of the broker; here HTTP clients are built"
+    reason = "the composition root builds HTTP clients; this one trusts the authority of the broker"
 )]
 pub(crate) fn management_client(config: &Config) -> anyhow::Result<reqwest::Client> {
     let mut builder = reqwest::Client::builder()
@@ -42,12 +45,12 @@ pub(crate) fn management_client(config: &Config) -> anyhow::Result<reqwest::Clie
     builder.build().context("cannot start the HTTP client")
 }
 
-/// The certificates in a file.
+/// The certificates in a PEM file. `key` is the setting that names the file.
 pub(super) fn authorities(key: &str, file: &Path) -> Result<Vec<reqwest::Certificate>, ConfigProblems> {
     let problem = |reason: String| ConfigProblems::one(key, reason);
     let pem =
         std::fs::read(file).map_err(|error| problem(format!("cannot read {}: {error}", file.display())))?;
-    let none = || problem(format!("{} holds no certificates in PEM", file.display()));
+    let none = || problem(format!("{} contains no certificates in PEM", file.display()));
     let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|_| none())?;
     if certificates.is_empty() {
         return Err(none());
@@ -55,14 +58,14 @@ pub(super) fn authorities(key: &str, file: &Path) -> Result<Vec<reqwest::Certifi
     Ok(certificates)
 }
 
-/// `by` is how to choose another address.
-pub(super) async fn listen(address: SocketAddr, by: &str) -> anyhow::Result<TcpListener> {
+/// Listens on an address. `setting` names the flag or key of the address, for the error.
+pub(super) async fn listen(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address)
         .await
-        .with_context(|| format!("cannot listen on {address}; choose another address with {by}"))
+        .with_context(|| format!("cannot listen on {address}; choose another address with {setting}"))
 }
 
-/// Where clients on this machine reach a listener.
+/// The URL by which clients on this machine reach a listener.
 pub(super) fn url_of(mut address: SocketAddr) -> String {
     match address {
         SocketAddr::V4(v4) if v4.ip().is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
@@ -77,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clients_reach_a_listener_on_all_addresses_by_the_local_one() {
+    fn a_listener_on_all_addresses_is_reached_by_the_local_address() {
         let table = [
             ("0.0.0.0:8910", "http://127.0.0.1:8910"),
             ("[::]:8910", "http://[::1]:8910"),

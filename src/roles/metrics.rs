@@ -1,4 +1,4 @@
-//! What processes show at `/metrics`.
+//! Builds the metrics that processes serve at `/metrics`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,22 +13,22 @@ use super::store::Store;
 use crate::lifecycle::Lifecycle;
 use crate::telemetry;
 
-/// How often what was recorded is worked off.
-const TIDYING: Duration = Duration::from_secs(5);
+/// How often recorded samples are aggregated, so that they do not pile up between scrapes.
+const TIDY_INTERVAL: Duration = Duration::from_secs(5);
 
-/// With the numbers of the fleet: for the console, of which there are few.
+/// Metrics with the gauges of the fleet: for consoles, of which there are few.
 pub(super) fn with_fleet(lifecycle: &mut Lifecycle, bus: &Arc<dyn Bus>, store: &Store) -> Scrape {
-    let asked = StoreProbe::Fleet(store.stats.clone(), Arc::new(SystemClock));
-    scrape(lifecycle, bus, Some(asked))
+    let probe = StoreProbe::Fleet(store.stats.clone(), Arc::new(SystemClock));
+    scrape(lifecycle, bus, Some(probe))
 }
 
-/// With a sign of life of the store: for workers, of which there may be many.
+/// Metrics with a ping of the store only: for workers, of which there may be many.
 pub(super) fn with_store(lifecycle: &mut Lifecycle, bus: &Arc<dyn Bus>, store: &Store) -> Scrape {
-    let asked = StoreProbe::Ping(store.schema.clone(), store.stats.clone());
-    scrape(lifecycle, bus, Some(asked))
+    let probe = StoreProbe::Ping(store.schema.clone(), store.stats.clone());
+    scrape(lifecycle, bus, Some(probe))
 }
 
-/// Of a process without a store.
+/// Metrics of a process without a store.
 pub(super) fn of_bus(lifecycle: &mut Lifecycle, bus: &Arc<dyn Bus>) -> Scrape {
     scrape(lifecycle, bus, None)
 }
@@ -36,8 +36,8 @@ pub(super) fn of_bus(lifecycle: &mut Lifecycle, bus: &Arc<dyn Bus>) -> Scrape {
 fn scrape(lifecycle: &mut Lifecycle, bus: &Arc<dyn Bus>, store: Option<StoreProbe>) -> Scrape {
     let metrics = telemetry::metrics();
     let (tidied, stop) = (metrics.clone(), lifecycle.soft.clone());
-    lifecycle.spawn("tidying of metrics", async move {
-        let mut ticks = tokio::time::interval(TIDYING);
+    lifecycle.spawn("aggregation of metrics", async move {
+        let mut ticks = tokio::time::interval(TIDY_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             tidied.tidy();

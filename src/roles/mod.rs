@@ -1,4 +1,4 @@
-//! The composition root: the one place that builds buses, stores and clients, and plugs them into roles.
+//! The composition root: builds buses, stores and clients, and starts the roles with them. Nothing else builds them.
 
 mod broker;
 mod console;
@@ -27,10 +27,10 @@ use crate::config::Config;
 use crate::data_folder::{ConsoleAddress, Owned};
 use crate::lifecycle::Lifecycle;
 
-/// Everything in one process. `started` is told where console and gateway are, once they can be asked.
+/// Runs everything in one process. Calls `started` with the addresses of console and gateway when both accept requests.
 ///
 /// # Errors
-/// What keeps it from starting, or the task that failed.
+/// If the start fails, or a task fails later.
 pub(crate) async fn up(config: &Config, started: impl FnOnce(&ConsoleAddress, &str)) -> anyhow::Result<()> {
     let owned = Owned::take(&config.data_dir)?;
     let mut lifecycle = Lifecycle::start(config.worker.grace)?;
@@ -44,7 +44,7 @@ pub(crate) async fn up(config: &Config, started: impl FnOnce(&ConsoleAddress, &s
         return Ok(());
     }
     let Some(migrated) = lifecycle
-        .starting(store::patiently_migrate(&store))
+        .starting(store::migrate_with_retries(&store))
         .await
         .transpose()?
     else {
@@ -77,7 +77,7 @@ pub(crate) async fn up(config: &Config, started: impl FnOnce(&ConsoleAddress, &s
     result
 }
 
-/// Works lanes.
+/// Runs a worker.
 ///
 /// # Errors
 /// As [`up`].
@@ -88,7 +88,7 @@ pub(crate) async fn worker(config: &Config) -> anyhow::Result<()> {
     let Some(bus) = lifecycle.starting(broker::connect(config)).await.transpose()? else {
         return Ok(());
     };
-    // A worker whose broker is not there yet is alive, and says that it is not ready.
+    // Health is served before the broker is available: until then the worker is alive, but not ready.
     let scrape = metrics::with_store(&mut lifecycle, &bus, &store);
     let ended = worker::listen(&mut lifecycle, config, &bus, &store, &scrape).await?;
     if !declared(config, &lifecycle, &bus).await? {
@@ -100,7 +100,7 @@ pub(crate) async fn worker(config: &Config) -> anyhow::Result<()> {
     result
 }
 
-/// Answers HTTP.
+/// Runs a console.
 ///
 /// # Errors
 /// As [`up`].
@@ -113,7 +113,7 @@ pub(crate) async fn console(config: &Config, started: impl FnOnce(SocketAddr)) -
         return Ok(());
     };
     if config.console.tokens.is_empty() {
-        tracing::warn!("console.tokens is empty: every request will be refused");
+        tracing::warn!("console.tokens is empty; the console rejects every request");
     }
     let address = listener.local_addr()?;
     let scrape = metrics::with_fleet(&mut lifecycle, &bus, &store);
@@ -128,7 +128,7 @@ pub(crate) async fn console(config: &Config, started: impl FnOnce(SocketAddr)) -
     result
 }
 
-/// Takes webhooks and events.
+/// Runs a gateway.
 ///
 /// # Errors
 /// As [`up`].
@@ -151,7 +151,7 @@ pub(crate) async fn gateway(config: &Config, started: impl FnOnce(SocketAddr)) -
     result
 }
 
-/// Declares what is to be declared; false if the process was told to stop before the broker was there.
+/// Declares the broker's objects; false if the process is stopped before the broker is available.
 async fn declared(config: &Config, lifecycle: &Lifecycle, bus: &Arc<dyn Bus>) -> anyhow::Result<bool> {
     let declared = lifecycle
         .starting(broker::declare(config, bus))
@@ -163,10 +163,10 @@ async fn declared(config: &Config, lifecycle: &Lifecycle, bus: &Arc<dyn Bus>) ->
     Ok(declared.is_some())
 }
 
-/// Brings the store's schema up to date.
+/// Migrates the store to the schema of this version.
 ///
 /// # Errors
-/// When the store is away or refuses.
+/// If the store is unavailable or a migration fails.
 pub(crate) async fn migrate(config: &Config) -> anyhow::Result<Migrated> {
     Ok(store::open(config)?.schema.migrate().await?)
 }

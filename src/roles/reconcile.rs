@@ -1,4 +1,4 @@
-//! Builds the periodic tasks of which one process of all runs each: reconcile, follow-ups and retention.
+//! Builds the periodic tasks, each of which one process of all runs: reconcile, follow-ups and retention.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use super::store::Store;
 use crate::config::{BrokerUrl, Config};
 use crate::lifecycle::Lifecycle;
 
-/// How often overdue follow-ups are looked for: so late a message may be that waits for a time.
+/// How often overdue follow-ups are searched. A follow-up with a due time is published at most this late.
 const FOLLOW_UPS_EVERY: Duration = Duration::from_secs(5);
 
-/// Starts them, each under a lease of its own: a long run of one never delays another.
+/// Starts the tasks. Each has its own lease, so a long run of one never delays another.
 pub(super) fn spawn(
     lifecycle: &mut Lifecycle,
     config: &Config,
@@ -26,7 +26,7 @@ pub(super) fn spawn(
     clock: &Arc<dyn Clock>,
 ) {
     let every = config.reconcile.every;
-    // Nobody can delete a queue of the embedded bus.
+    // A queue of the embedded bus cannot be deleted.
     if config.broker.declare && matches!(config.broker.url, BrokerUrl::Amqp(_)) {
         let objects = BrokerObjects::new(bus.clone(), store.follow_ups.clone(), Topology::new(1.0));
         spawn_task(lifecycle, store, "reconcile", every, repairs(objects));

@@ -1,4 +1,4 @@
-//! Builds the clones of the configured repositories.
+//! Builds the configured repositories.
 
 use lockstep_git::{Git, Mirror, Remote, RemoteError};
 use lockstep_intent::RepositoryKind;
@@ -6,10 +6,10 @@ use lockstep_worker::repositories::Source;
 
 use crate::config::{Config, ConfigProblems, RepositoryConfig};
 
-/// The repositories that are configured. Their clones live in the data folder and are made when they are needed.
+/// The configured repositories. Their clones are in the data folder, and are created at the first refresh.
 ///
 /// # Errors
-/// Where an address or a branch cannot be used.
+/// If an address or a branch is not valid.
 pub(super) fn sources(config: &Config) -> Result<Vec<Source>, ConfigProblems> {
     let configured = [
         (RepositoryKind::Settings, &config.repositories.settings),
@@ -23,7 +23,7 @@ pub(super) fn sources(config: &Config) -> Result<Vec<Source>, ConfigProblems> {
         })?;
         let git = Git::new("git", config.repositories.timeout);
         let folder = config.data_dir.join("repositories").join(format!("{kind}.git"));
-        // Git runs in folders of its own.
+        // Git runs in other working directories, so the path must be absolute.
         let folder = std::path::absolute(&folder).unwrap_or(folder);
         let mirror = Mirror::new(git, remote, folder);
         sources.push(Source { kind, mirror });

@@ -13,10 +13,10 @@ use lockstep_store::{
 use crate::config::{Config, ConfigProblems, StoreUrl};
 use crate::data_folder;
 
-/// How long to wait before the store is asked again.
+/// How long to wait before the next attempt to migrate an unavailable store.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
-/// One store, by what it can do.
+/// One store, as each of its traits.
 #[derive(Clone, Debug)]
 pub(super) struct Store {
     pub(super) unit_of_work: Arc<dyn UnitOfWork>,
@@ -86,8 +86,8 @@ impl Store {
     }
 }
 
-/// Migrates, waiting for a store that is away.
-pub(super) async fn patiently_migrate(store: &Store) -> Result<Migrated, StoreError> {
+/// Migrates the store, and retries while it is unavailable.
+pub(super) async fn migrate_with_retries(store: &Store) -> Result<Migrated, StoreError> {
     loop {
         match store.schema.migrate().await {
             Err(error) if error.is_passing() => {

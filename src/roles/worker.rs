@@ -17,10 +17,10 @@ use super::{http, reconcile, repositories};
 use crate::config::{Config, ConfigProblems};
 use crate::lifecycle::Lifecycle;
 
-/// Shows health and metrics where that is configured, until the token that is returned is cancelled: when the worker ended.
+/// Serves health and metrics if `worker.listen` is configured, until the returned token is cancelled, after the worker has ended.
 ///
 /// # Errors
-/// Where the address cannot be had.
+/// If the address is not available.
 pub(super) async fn listen(
     lifecycle: &mut Lifecycle,
     config: &Config,
@@ -48,10 +48,10 @@ pub(super) async fn listen(
     Ok(ended)
 }
 
-/// Starts the worker and what belongs to it. `ended` is cancelled when it has ended.
+/// Starts the worker, the watch over repositories and the periodic tasks. Cancels `ended` when the worker has ended.
 ///
 /// # Errors
-/// Where the configuration of a repository cannot be used.
+/// If the configuration of a repository is not valid.
 pub(super) fn spawn(
     lifecycle: &mut Lifecycle,
     config: &Config,
@@ -86,7 +86,7 @@ pub(super) fn spawn(
         });
     }
     reconcile::spawn(lifecycle, config, bus, store, &clock);
-    // Our own user is trusted: the console beside us publishes under it.
+    // The own user is trusted, because a console in the same process publishes with it.
     let trusted = config
         .broker
         .trusted_users

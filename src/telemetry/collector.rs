@@ -5,15 +5,15 @@ use bytes::Bytes;
 use opentelemetry_http::{HttpClient, HttpError, Request, Response, ResponseBodyTooLarge};
 use tokio::runtime::Handle;
 
-/// The longest answer of a collector that is read.
-const MAX_ANSWER_BYTES: usize = 64 * 1024;
+/// The largest response of a collector that is read.
+const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 
-/// Sends spans by the process's own HTTP client: there is one TLS stack.
+/// Sends spans with the HTTP client of the process, so that there is one TLS stack.
 #[derive(Debug)]
 pub(super) struct Collector {
     client: reqwest::Client,
     timeout: Duration,
-    /// Where requests run: the exporter waits for them on a thread of its own, which has no runtime.
+    /// Runs the requests, because the exporter waits for them on a thread without a runtime.
     runtime: Handle,
 }
 
@@ -39,11 +39,11 @@ impl HttpClient for Collector {
 }
 
 async fn send(client: &reqwest::Client, request: reqwest::Request) -> Result<Response<Bytes>, HttpError> {
-    let mut answer = client.execute(request).await?;
-    let (status, headers) = (answer.status(), std::mem::take(answer.headers_mut()));
+    let mut received = client.execute(request).await?;
+    let (status, headers) = (received.status(), std::mem::take(received.headers_mut()));
     let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await? {
-        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+    while let Some(chunk) = received.chunk().await? {
+        if body.len() + chunk.len() > MAX_RESPONSE_BYTES {
             return Err(ResponseBodyTooLarge::new().into());
         }
         body.extend_from_slice(&chunk);

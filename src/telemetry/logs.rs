@@ -7,10 +7,10 @@ use tracing_subscriber::util::TryInitError;
 
 use crate::config::{LogConfig, LogFormat};
 
-/// Starts logging; `verbose` raises the level of our own modules over what is configured.
+/// Starts logging. `verbose` raises the level of Lockstep's modules above the configured one.
 ///
 /// # Errors
-/// When logging was started before.
+/// If logging was started before.
 pub(crate) fn start(config: &LogConfig, verbose: u8) -> Result<(), TryInitError> {
     use tracing_subscriber::util::SubscriberInitExt;
 

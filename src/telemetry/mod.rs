@@ -1,4 +1,4 @@
-//! What a process tells about itself: logs on stderr, metrics for whoever scrapes, traces to a collector.
+//! Telemetry of the process: logs on stderr, metrics for scrapers, traces to a collector.
 
 mod collector;
 mod logs;
@@ -11,22 +11,26 @@ pub(crate) use logs::start as logs;
 
 use crate::config::Config;
 
-/// Starts all of it; `verbose` raises the level of our own modules over what is configured.
+/// Builds the HTTP client for the collector.
+pub(crate) type HttpClientBuilder = fn() -> anyhow::Result<reqwest::Client>;
+
+/// Starts logs, metrics and traces. `verbose` raises the log level of Lockstep's modules above the configured one; `client` builds
+/// the HTTP client for the collector, and is called only where one is configured.
 ///
 /// # Errors
-/// When logging was started before, or the exporter of traces cannot be.
-pub(crate) fn start(config: &Config, verbose: u8) -> anyhow::Result<()> {
+/// If logging was started before, or the exporter of traces cannot be built.
+pub(crate) fn start(config: &Config, verbose: u8, client: HttpClientBuilder) -> anyhow::Result<()> {
     logs(&config.log, verbose)?;
     metrics();
-    traces::start(&config.telemetry)
+    traces::start(&config.telemetry, client)
 }
 
-/// What this process counts.
+/// The metrics of this process.
 pub(crate) fn metrics() -> Exposition {
     Exposition::begin(env!("CARGO_PKG_VERSION"))
 }
 
-/// Exports what is left, for a few seconds at most.
+/// Exports the remaining spans, for a few seconds at most.
 pub(crate) async fn end() {
     traces::end().await;
 }

@@ -1,4 +1,5 @@
-//! Spans on their way out: never more than fit, never waited for, and counted if they do not arrive.
+//! A bounded queue of spans. Recording never waits; spans that do not fit or that the collector does not take are dropped and
+//! counted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,36 +14,36 @@ use opentelemetry_sdk::trace::{
 };
 
 /// The most spans that wait or are being exported.
-const ROOM: usize = 4096;
+const CAPACITY: usize = 4096;
 /// The most spans in one request.
 const BATCH: usize = 512;
-/// How long spans wait for more of them.
-const PAUSE: Duration = Duration::from_secs(1);
+/// How long a request waits for more spans.
+const LINGER: Duration = Duration::from_secs(1);
 
-/// Batches spans for an exporter, on a thread of its own. What finds no room is dropped.
+/// Batches spans for an exporter, on a thread of its own. Drops spans when it is full.
 #[derive(Debug)]
 pub(super) struct Outbox {
     batches: BatchSpanProcessor,
-    inside: Arc<AtomicUsize>,
+    queued: Arc<AtomicUsize>,
 }
 
 impl Outbox {
     pub(super) fn new(exporter: impl SpanExporter + 'static) -> Self {
-        let inside = Arc::new(AtomicUsize::new(0));
-        let watched = Watched {
+        let queued = Arc::new(AtomicUsize::new(0));
+        let exporter = CountedExporter {
             exporter,
-            inside: inside.clone(),
-            away: AtomicBool::new(false),
+            queued: queued.clone(),
+            failing: AtomicBool::new(false),
         };
         let config = BatchConfigBuilder::default()
-            .with_max_queue_size(ROOM)
+            .with_max_queue_size(CAPACITY)
             .with_max_export_batch_size(BATCH)
-            .with_scheduled_delay(PAUSE)
+            .with_scheduled_delay(LINGER)
             .build();
-        let batches = BatchSpanProcessor::builder(watched)
+        let batches = BatchSpanProcessor::builder(exporter)
             .with_batch_config(config)
             .build();
-        Self { batches, inside }
+        Self { batches, queued }
     }
 }
 
@@ -55,10 +56,10 @@ impl SpanProcessor for Outbox {
         if !span.span_context.is_sampled() {
             return;
         }
-        if self.inside.fetch_add(1, Ordering::Relaxed) < ROOM {
+        if self.queued.fetch_add(1, Ordering::Relaxed) < CAPACITY {
             self.batches.on_end(span);
         } else {
-            self.inside.fetch_sub(1, Ordering::Relaxed);
+            self.queued.fetch_sub(1, Ordering::Relaxed);
             traces::dropped(1);
         }
     }
@@ -76,27 +77,27 @@ impl SpanProcessor for Outbox {
     }
 }
 
-/// An exporter whose failures are counted, and logged when they begin and end: not with every batch.
+/// An exporter that counts failures. It logs the first failure and the recovery, and no batch in between.
 #[derive(Debug)]
-struct Watched<E> {
+struct CountedExporter<E> {
     exporter: E,
-    inside: Arc<AtomicUsize>,
-    away: AtomicBool,
+    queued: Arc<AtomicUsize>,
+    failing: AtomicBool,
 }
 
-impl<E: SpanExporter> SpanExporter for Watched<E> {
+impl<E: SpanExporter> SpanExporter for CountedExporter<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let spans = batch.len();
         let exported = self.exporter.export(batch).await;
-        self.inside.fetch_sub(spans, Ordering::Relaxed);
-        let was_away = self.away.swap(exported.is_err(), Ordering::Relaxed);
+        self.queued.fetch_sub(spans, Ordering::Relaxed);
+        let was_failing = self.failing.swap(exported.is_err(), Ordering::Relaxed);
         match &exported {
-            Ok(()) if was_away => tracing::info!("the collector of traces is back"),
+            Ok(()) if was_failing => tracing::info!("the collector of traces accepts spans again"),
             Ok(()) => {}
             Err(error) => {
                 traces::dropped(spans);
-                if !was_away {
-                    tracing::warn!(%error, "the collector of traces is away; spans are dropped and counted until it is back");
+                if !was_failing {
+                    tracing::warn!(%error, "the collector of traces does not accept spans; they are dropped and counted until it does");
                 }
             }
         }
@@ -124,16 +125,16 @@ mod tests {
 
     use super::*;
 
-    /// Tells that it was asked, and answers what it is told.
+    /// Reports each request, and waits for the answer of the test.
     #[derive(Debug)]
-    struct Puppet {
-        asked: Sender<usize>,
+    struct ScriptedExporter {
+        requests: Sender<usize>,
         answers: Mutex<Receiver<OTelSdkResult>>,
     }
 
-    impl SpanExporter for Puppet {
+    impl SpanExporter for ScriptedExporter {
         async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-            self.asked.send(batch.len()).unwrap();
+            self.requests.send(batch.len()).unwrap();
             self.answers.lock().unwrap().recv().unwrap()
         }
     }
@@ -147,43 +148,43 @@ mod tests {
     }
 
     #[test]
-    fn a_collector_that_hangs_or_fails_costs_spans_and_nothing_else() {
+    fn a_collector_that_hangs_or_fails_only_drops_spans() {
         let metrics = Exposition::begin("test");
-        let (asked, questions) = channel();
+        let (requests, received) = channel();
         let (answer, answers) = channel();
         let answers = Mutex::new(answers);
-        let outbox = Outbox::new(Puppet { asked, answers });
+        let outbox = Outbox::new(ScriptedExporter { requests, answers });
         let provider = SdkTracerProvider::builder().with_span_processor(outbox).build();
         let tracer = provider.tracer("test");
         let end_a_span = || tracer.start("work").end();
 
         end_a_span();
-        let first = questions.recv_timeout(Duration::from_secs(20)).unwrap();
-        // It hangs: all further room is taken, and what finds none does not wait.
-        for _ in 0..ROOM - first + 7 {
+        let first = received.recv_timeout(Duration::from_secs(20)).unwrap();
+        // The collector hangs: the queue fills up, and further spans are dropped without waiting.
+        for _ in 0..CAPACITY - first + 7 {
             end_a_span();
         }
         assert_eq!(dropped(&metrics), 7);
 
         answer
-            .send(Err(OTelSdkError::InternalFailure("away".to_owned())))
+            .send(Err(OTelSdkError::InternalFailure("unavailable".to_owned())))
             .unwrap();
-        let second = questions.recv_timeout(Duration::from_secs(20)).unwrap();
-        assert_eq!(dropped(&metrics), 7 + first, "what was not exported");
+        let second = received.recv_timeout(Duration::from_secs(20)).unwrap();
+        assert_eq!(dropped(&metrics), 7 + first, "the spans of the failed request");
         assert!(second <= BATCH);
 
-        // It is back: everything that had room arrives.
-        let back = std::thread::spawn(move || {
+        // The collector recovers: all queued spans arrive.
+        let recovered = std::thread::spawn(move || {
             let mut arrived = second;
-            while arrived < ROOM - first {
+            while arrived < CAPACITY - first {
                 answer.send(Ok(())).unwrap();
-                arrived += questions.recv_timeout(Duration::from_secs(20)).unwrap();
+                arrived += received.recv_timeout(Duration::from_secs(20)).unwrap();
             }
             answer.send(Ok(())).unwrap();
             arrived
         });
         provider.force_flush().unwrap();
-        assert_eq!(back.join().unwrap(), ROOM - first);
+        assert_eq!(recovered.join().unwrap(), CAPACITY - first);
         assert_eq!(dropped(&metrics), 7 + first);
     }
 }

@@ -1,4 +1,4 @@
-//! Starts and ends the export of spans, where a collector is configured.
+//! Starts and ends the export of spans, if a collector is configured.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -12,32 +12,32 @@ use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 
+use super::HttpClientBuilder;
 use super::collector::Collector;
 use super::outbox::Outbox;
 use crate::config::TelemetryConfig;
-use crate::roles;
 
 /// How long one export may take.
-const EXPORT: Duration = Duration::from_secs(5);
-/// How long the last export may take when the process ends.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the last export may take at the end of the process.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 
 static PROVIDER: OnceLock<SdkTracerProvider> = OnceLock::new();
 
-/// Begins to make spans, if there is somewhere to export them to.
+/// Records spans and exports them, if a collector is configured.
 ///
 /// # Errors
-/// When there is no HTTP client to be had.
-pub(super) fn start(config: &TelemetryConfig) -> anyhow::Result<()> {
+/// If the HTTP client or the exporter cannot be built.
+pub(super) fn start(config: &TelemetryConfig, client: HttpClientBuilder) -> anyhow::Result<()> {
     let Some(endpoint) = &config.otlp_endpoint else {
         return Ok(());
     };
-    let collector = Collector::new(roles::http_client()?, EXPORT, tokio::runtime::Handle::current());
+    let collector = Collector::new(client()?, EXPORT_TIMEOUT, tokio::runtime::Handle::current());
     let exporter = SpanExporter::builder()
         .with_http()
         .with_http_client(collector)
         .with_endpoint(format!("{}/v1/traces", endpoint.as_str().trim_end_matches('/')))
-        .with_timeout(EXPORT)
+        .with_timeout(EXPORT_TIMEOUT)
         .build()
         .context("cannot export traces")?;
     let resource = Resource::builder()
@@ -53,14 +53,14 @@ pub(super) fn start(config: &TelemetryConfig) -> anyhow::Result<()> {
         .build();
     Span::trace_with(BoxedTracer::new(Box::new(provider.tracer("lockstep"))));
     let _ = PROVIDER.set(provider);
-    tracing::info!(%endpoint, sample_ratio = config.sample_ratio, "traces are exported");
+    tracing::info!(%endpoint, sample_ratio = config.sample_ratio, "exporting traces");
     Ok(())
 }
 
-/// Exports what is left. A collector that is away does not hold up the end.
+/// Exports the remaining spans. An unavailable collector delays the end of the process by a few seconds at most.
 pub(super) async fn end() {
     let Some(provider) = PROVIDER.get() else { return };
-    // It blocks its thread.
+    // The shutdown blocks its thread.
     let shutdown_timeout = tokio::task::spawn_blocking(|| provider.shutdown_with_timeout(SHUTDOWN_TIMEOUT));
     match tokio::time::timeout(SHUTDOWN_TIMEOUT * 2, shutdown_timeout).await {
         Ok(Ok(Ok(()))) => {}

@@ -32,7 +32,11 @@ fn errors_have_exit_codes_and_advice() -> Result<()> {
     let table = [
         ("nonsense", 2, "unrecognized subcommand"),
         ("publish", 2, "TYPE"),
-        ("publish lockstep.device.removed --data {", 2, "--data is no JSON"),
+        (
+            "publish lockstep.device.removed --data {",
+            2,
+            "--data is not valid JSON",
+        ),
         (
             "publish lockstep.device.removed --source=",
             2,
@@ -51,11 +55,11 @@ fn errors_have_exit_codes_and_advice() -> Result<()> {
         ("dead requeue", 2, "NUMBER"),
         ("dead requeue one", 2, "invalid digit"),
         ("dead requeue 1 --all", 2, "cannot be used with"),
-        ("dead drop 1 --code crashed", 2, "go with --all"),
+        ("dead drop 1 --code crashed", 2, "need --all"),
         (
             "dead requeue --all",
             2,
-            "without a terminal to ask on, --all needs --yes",
+            "--all asks for confirmation on a terminal; without one, add --yes",
         ),
         ("dead drop --all --lane fast", 2, "is not a lane"),
         ("dead list", 1, "start `lockstep up`"),
@@ -71,12 +75,16 @@ fn errors_have_exit_codes_and_advice() -> Result<()> {
             1,
             "cannot connect to http://127.0.0.1:1; is `lockstep up`",
         ),
-        ("devices list --url nowhere --token x", 2, "is no address"),
+        (
+            "devices list --url nowhere --token x",
+            2,
+            "is not a valid address",
+        ),
         ("devices import bad.yml", 1, "bad.yml: entry 2 (a_b): hostname"),
         ("devices import none.yml", 1, "cannot read none.yml"),
-        ("worker", 78, "lives inside one process"),
-        ("console", 78, "lives inside one process"),
-        ("gateway", 78, "lives inside one process"),
+        ("worker", 78, "works only inside one process"),
+        ("console", 78, "works only inside one process"),
+        ("gateway", 78, "works only inside one process"),
         ("gateway --listen here", 78, "--listen: gateway.listen"),
         ("up --listen here", 78, "--listen: console.listen"),
         ("up --gateway-listen here", 78, "--gateway-listen: gateway.listen"),
@@ -109,7 +117,7 @@ fn an_invalid_configuration_exits_with_78_and_lists_all_problems() -> Result<()>
         ensure!(output.status.code() == Some(78), "{command}: {}", output.status);
         for expected in [
             "3 problems",
-            "lockstep.toml:2: broker.urll: is no key",
+            "lockstep.toml:2: broker.urll: unknown key",
             "lockstep.toml:4: worker.batch_size: is 0",
             "LOCKSTEP__LOG__FORMAT: log.format",
         ] {

@@ -157,7 +157,7 @@ async fn tasks_are_a_table_with_what_is_empty_and_why_not() -> Result<()> {
     ensure!(warning.contains("certificates are not verified"), "{warning}");
     let output = scene.run("cvp tasks --code 0019 --ca-file ca.pem").await?;
     ensure!(
-        output.status.success() && text(&output.stderr) == "no task fits\n",
+        output.status.success() && text(&output.stderr) == "no task matches\n",
         "{output:?}"
     );
     Ok(())
@@ -186,7 +186,7 @@ async fn errors_say_what_to_do_next_and_keep_secrets() -> Result<()> {
     let user = at(&[("CVP_USERNAME", "cvpadmin"), ("CVP_PASSWORD", "hush")]);
     let table: &[Row<'_>] = &[
         ("cvp sweep --yes", vec![], 2, "set CVP_HOSTNAME with CVP_USERNAME"),
-        ("cvp sweep", user.clone(), 2, "say --dry-run or --yes"),
+        ("cvp sweep", user.clone(), 2, "add --dry-run or --yes"),
         (
             "cvp sweep --yes --dry-run",
             user.clone(),
@@ -222,7 +222,7 @@ async fn errors_say_what_to_do_next_and_keep_secrets() -> Result<()> {
             "cvp tasks --ca-file two.toml",
             user.clone(),
             78,
-            "holds no certificates",
+            "contains no certificates",
         ),
         ("cvp tasks", user.clone(), 1, "--ca-file"),
         (
@@ -235,13 +235,13 @@ async fn errors_say_what_to_do_next_and_keep_secrets() -> Result<()> {
             "cvp tasks --config two.toml",
             vec![],
             2,
-            "--cluster is one of one, two",
+            "choose one with --cluster: one, two",
         ),
         (
             "cvp tasks --config two.toml --cluster three",
             vec![],
             2,
-            "no cluster is named \"three\"; there are one, two",
+            "unknown cluster \"three\"; expected one of one, two",
         ),
         (
             "cvp tasks --config two.toml --cluster two",
@@ -329,7 +329,7 @@ async fn on_a_terminal_it_shows_and_asks() -> Result<()> {
         let output = child.wait_with_output().await?;
         let printed = text(&output.stdout);
         ensure!(
-            printed.contains("3 of 14 have nothing left to do. Cancel these tasks? [y/N]"),
+            printed.contains("3 of 14 tasks have nothing left to do. Cancel these tasks? [y/N]"),
             "{printed}"
         );
         ensure!(

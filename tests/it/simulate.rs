@@ -57,7 +57,7 @@ async fn a_simulated_cloudvision_serves_what_it_says_until_it_is_interrupted() -
     ensure!(
         process
             .log()?
-            .contains("2 requests came, at most 1 at once; 0 tasks are cancelled")
+            .contains("received 2 requests, at most 1 at once; 0 tasks are cancelled")
     );
     Ok(())
 }

@@ -14,16 +14,16 @@ use super::bytes;
 use super::git::Git;
 use crate::cli::UsageError;
 
-/// Whom a change concerns, or what is wrong with it.
-type Judged = Result<ChangeImpact, Vec<IntentProblem>>;
+/// The devices that a change affects, or its problems.
+type Examined = Result<ChangeImpact, Vec<IntentProblem>>;
 
-/// The change between two commits, judged as a worker judges it.
+/// The change between two commits, examined as a worker does.
 pub(super) fn of_commits(
     kind: RepositoryKind,
     folder: &Path,
     from: &str,
     to: &str,
-) -> anyhow::Result<Judged> {
+) -> anyhow::Result<Examined> {
     let git = Git::new(folder);
     let old = git.listing(from)?;
     let new = git.listing(to)?;
@@ -41,13 +41,13 @@ pub(super) fn of_commits(
     }
 }
 
-/// A change of which only the paths are known.
+/// A change of which only the paths are known. The contents of the files are not validated.
 pub(super) fn of_paths(
     kind: RepositoryKind,
     paths: &[OsString],
     settings: Option<&Path>,
     templates: Option<&Path>,
-) -> anyhow::Result<Judged> {
+) -> anyhow::Result<Examined> {
     let paths: Vec<&[u8]> = paths.iter().map(bytes).collect::<Result<_, _>>()?;
     match kind {
         RepositoryKind::Settings => {
@@ -61,13 +61,16 @@ pub(super) fn of_paths(
         }
         RepositoryKind::Templates => {
             let folder = templates.ok_or_else(|| {
-                UsageError("--templates DIR is needed: its mapping.yml files say what paths mean".to_owned())
+                UsageError(
+                    "--templates DIR is needed: its mapping.yml files define which devices use a path"
+                        .to_owned(),
+                )
             })?;
             let mappings = match mappings(folder, &paths)? {
                 Ok(mappings) => mappings,
                 Err(problems) => return Ok(Err(problems)),
             };
-            // What a mapping said before is not known, so it is taken to have had the same types.
+            // The mappings before the change are unknown, so the current ones stand in for them.
             let affected = templates::affected(paths, &Mappings::new(), &mappings);
             Ok(Ok(ChangeImpact {
                 affected,
@@ -77,7 +80,7 @@ pub(super) fn of_paths(
     }
 }
 
-/// The groups of a folder of settings. One without `groups.yml` has none.
+/// The groups of a settings folder; none without a `groups.yml`.
 fn groups(folder: &Path) -> anyhow::Result<Result<Groups, Vec<IntentProblem>>> {
     is_folder(folder)?;
     let groups = read(&folder.join(GROUPS_FILE))?;
@@ -87,7 +90,7 @@ fn groups(folder: &Path) -> anyhow::Result<Result<Groups, Vec<IntentProblem>>> {
     ))
 }
 
-/// The mappings of the platforms that paths name.
+/// The mappings of the platforms in these paths.
 fn mappings(folder: &Path, paths: &[&[u8]]) -> anyhow::Result<Result<Mappings, Vec<IntentProblem>>> {
     is_folder(folder)?;
     let mut mappings = Mappings::new();
@@ -124,7 +127,7 @@ fn is_folder(folder: &Path) -> Result<(), UsageError> {
     if folder.is_dir() {
         return Ok(());
     }
-    Err(UsageError(format!("{} is no folder", folder.display())))
+    Err(UsageError(format!("{} is not a folder", folder.display())))
 }
 
 fn read(file: &Path) -> anyhow::Result<Option<Vec<u8>>> {

@@ -12,7 +12,7 @@ use crate::inventory;
 #[derive(Debug)]
 pub(super) struct Fleet(BTreeMap<Hostname, Device>);
 
-/// What decides whether a change concerns a device.
+/// The fields of a device that decide whether a change affects it.
 #[derive(Debug, Deserialize)]
 pub(super) struct Device {
     hostname: Hostname,
@@ -23,7 +23,7 @@ pub(super) struct Device {
 }
 
 impl Fleet {
-    /// Reads a YAML list, a Nornir inventory, or what `devices list --json` prints.
+    /// Reads a YAML list, a Nornir inventory, or the output of `lockstep devices list --json`.
     pub(super) fn read(file: &Path, default_type: Option<DeviceType>) -> anyhow::Result<Self> {
         let devices = if file.is_dir() {
             nornir(file, default_type)?
@@ -35,7 +35,7 @@ impl Fleet {
             } else if is_map(&text) {
                 nornir(file, default_type)?
             } else {
-                let inventory = inventory::read_yaml(&name, &text).context("the inventory cannot be read")?;
+                let inventory = inventory::read_yaml(&name, &text).context("cannot read the inventory")?;
                 devices_of(inventory)
             }
         };
@@ -53,7 +53,7 @@ impl Fleet {
         self.0.get(hostname)
     }
 
-    /// What there is to know of each device, sorted by hostname.
+    /// All devices, sorted by hostname.
     pub(super) fn candidates(&self) -> impl Iterator<Item = Candidate<'_>> {
         self.0.values().map(|device| Candidate {
             hostname: &device.hostname,
@@ -63,20 +63,20 @@ impl Fleet {
     }
 }
 
-/// What `devices list --json` prints. Most of it plays no part, so it may be of another version.
+/// Reads the output of `lockstep devices list --json`, also of another version: most fields are ignored.
 fn listed(text: &str) -> Option<Vec<Device>> {
     text.trim_start().starts_with('[').then_some(())?;
     serde_json::from_str(text).ok()
 }
 
-/// Whether a file has a map at its top: the hosts of Nornir. What is no YAML is not, and is refused later.
+/// Whether the text is a YAML map, as the hosts of Nornir are. Text that is not YAML is refused later.
 fn is_map(text: &str) -> bool {
     let value: Result<serde_json::Value, _> = serde_norway::from_str(text);
     value.is_ok_and(|value| value.is_object())
 }
 
 fn nornir(path: &Path, default_type: Option<DeviceType>) -> anyhow::Result<Vec<Device>> {
-    let inventory = inventory::read_nornir(path, default_type).context("the inventory cannot be read")?;
+    let inventory = inventory::read_nornir(path, default_type).context("cannot read the inventory")?;
     Ok(devices_of(inventory))
 }
 
@@ -93,13 +93,14 @@ fn devices_of(inventory: inventory::Inventory) -> Vec<Device> {
 mod tests {
     use super::*;
 
-    fn told(name: &str, text: &str) -> String {
+    /// The devices of a file, or the error.
+    fn read(name: &str, text: &str) -> String {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(name);
         std::fs::write(&file, text).unwrap();
         match Fleet::read(&file, None) {
             Ok(fleet) => {
-                let told = fleet.candidates().map(|device| {
+                let devices = fleet.candidates().map(|device| {
                     format!(
                         "{} {} {}",
                         device.hostname,
@@ -107,7 +108,7 @@ mod tests {
                         device.platform.unwrap_or("-")
                     )
                 });
-                told.collect::<Vec<_>>().join(", ")
+                devices.collect::<Vec<_>>().join(", ")
             }
             Err(error) => format!("{error:#}"),
         }
@@ -136,14 +137,14 @@ mod tests {
             ),
         ];
         for (name, text) in table {
-            assert_eq!(told(name, text), expected, "{name}");
+            assert_eq!(read(name, text), expected, "{name}");
         }
-        assert_eq!(told("empty.yml", ""), "");
-        assert_eq!(told("empty.json", "[]"), "");
+        assert_eq!(read("empty.yml", ""), "");
+        assert_eq!(read("empty.json", "[]"), "");
     }
 
     #[test]
-    fn what_is_no_inventory_is_refused_with_its_place() {
+    fn problems_of_an_inventory_name_their_place() {
         for (text, expected) in [
             (
                 "- {hostname: sw1}",
@@ -156,8 +157,8 @@ mod tests {
             ("- [", "fleet.yml:2:1: "),
             ("text", "must be a list of devices"),
         ] {
-            let told = told("fleet.yml", text);
-            assert!(told.contains(expected), "{text}: {told}");
+            let error = read("fleet.yml", text);
+            assert!(error.contains(expected), "{text}: {error}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Trees and contents by the `git` command. Nothing is checked out, fetched or run from the repository.
+//! Reads trees and files with the `git` command. It checks nothing out, fetches nothing and runs nothing from the repository.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, anyhow, bail};
 use lockstep_intent::{Content, Contents, Listing, MOST_BYTES, ObjectId};
 
-/// Variables with which a hook or a script of git would point this command to another repository.
-const ELSEWHERE: [&str; 5] = [
+/// Variables that point git to another repository. Hooks and scripts of git set them.
+const REPOSITORY_VARIABLES: [&str; 5] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_INDEX_FILE",
@@ -24,18 +24,18 @@ impl Git {
         Self(folder.to_owned())
     }
 
-    /// All that is in the tree of a commit.
+    /// All files in the tree of a commit.
     pub(super) fn listing(&self, revision: &str) -> anyhow::Result<Listing> {
         let tree = format!("{revision}^{{tree}}");
         let tree = self
             .output(&["rev-parse", "--verify", "--end-of-options", &tree])
             .with_context(|| {
                 format!(
-                    "cannot find {revision} in {}; where it is there upstream, fetch it (a shallow clone has few commits)",
+                    "cannot find {revision} in {}; if it exists upstream, fetch it first (a shallow clone has only few commits)",
                     self.0.display()
                 )
             })?;
-        let tree = String::from_utf8(tree).context("git answered with no name of a tree")?;
+        let tree = String::from_utf8(tree).context("git did not print the id of a tree")?;
         let tree: ObjectId = tree.trim_end().parse()?;
         let listing = self.output(&["ls-tree", "-r", "-z", "--full-tree", tree.as_str()])?;
         Ok(Listing::parse(&listing)?)
@@ -49,7 +49,7 @@ impl Git {
             .env("GIT_NO_LAZY_FETCH", "1")
             .env("GIT_OPTIONAL_LOCKS", "0")
             .env("LC_ALL", "C");
-        for variable in ELSEWHERE {
+        for variable in REPOSITORY_VARIABLES {
             command.env_remove(variable);
         }
         command
@@ -64,11 +64,11 @@ impl Git {
         if output.status.success() {
             return Ok(output.stdout);
         }
-        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        Err(anyhow!("git {} failed: {said}", arguments[0]))
+        let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        Err(anyhow!("git {} failed: {message}", arguments[0]))
     }
 
-    /// Reads objects, in one run of git.
+    /// Reads objects with one git command.
     pub(super) fn read(&self, objects: &[ObjectId], contents: &mut Contents) -> anyhow::Result<()> {
         let mut process = self
             .command(&["cat-file", "--batch", "--buffer"])
@@ -79,7 +79,7 @@ impl Git {
         let mut stdin = process.stdin.take().context("git has no input")?;
         let mut stdout = BufReader::new(process.stdout.take().context("git has no output")?);
         let read = std::thread::scope(|scope| {
-            // Beside the reader, since neither pipe holds everything. Whatever stops the writer stops the reader too.
+            // Writing and reading run at the same time, because the pipes are smaller than the data.
             scope.spawn(move || {
                 for object in objects {
                     if writeln!(stdin, "{object}").is_err() {
@@ -110,11 +110,11 @@ fn content(from: &mut impl BufRead, object: &ObjectId) -> anyhow::Result<Content
     from.read_line(&mut header)?;
     let fields: Vec<&str> = header.split_whitespace().collect();
     let size: u64 = match fields[..] {
-        [of, "blob", size] if of == object.as_str() => size.parse().context("git names no size")?,
-        [of, "missing"] if of == object.as_str() => return Ok(Content::Missing),
-        _ => bail!("git answered {:?} when asked for {object}", header.trim_end()),
+        [id, "blob", size] if id == object.as_str() => size.parse().context("git printed no size")?,
+        [id, "missing"] if id == object.as_str() => return Ok(Content::Missing),
+        _ => bail!("git printed {:?} for the object {object}", header.trim_end()),
     };
-    // With the line feed behind them.
+    // The content and the line feed after it.
     let mut bytes = from.take(size + 1);
     if size > MOST_BYTES {
         std::io::copy(&mut bytes, &mut std::io::sink())?;
@@ -123,7 +123,7 @@ fn content(from: &mut impl BufRead, object: &ObjectId) -> anyhow::Result<Content
     let mut content = Vec::with_capacity(usize::try_from(size + 1)?);
     bytes.read_to_end(&mut content)?;
     if content.pop() != Some(b'\n') || content.len() as u64 != size {
-        bail!("git ended in the middle of {object}");
+        bail!("git ended in the middle of the object {object}");
     }
     Ok(Content::Bytes(content))
 }
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_git_answers_is_read_to_the_byte() {
+    fn objects_are_read_from_the_output_of_git() {
         let id = "0123456789abcdef0123456789abcdef01234567";
         let object: ObjectId = id.parse().unwrap();
         let other = "f".repeat(40);
@@ -144,8 +144,8 @@ mod tests {
             ),
             (format!("{id} blob 0\n\n"), Ok(Content::Bytes(Vec::new()))),
             (format!("{id} missing\n"), Ok(Content::Missing)),
-            (format!("{other} blob 1\na\n"), Err("git answered")),
-            (format!("{id} tree 1\na\n"), Err("git answered")),
+            (format!("{other} blob 1\na\n"), Err("git printed")),
+            (format!("{id} tree 1\na\n"), Err("git printed")),
             (format!("{id} blob 5\na\nb"), Err("git ended in the middle")),
         ];
         for (answer, expected) in table {

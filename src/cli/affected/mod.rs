@@ -1,4 +1,4 @@
-//! `lockstep affected`: what workers decide when a repository changes, offline.
+//! `lockstep affected`: computes offline which devices a change of a repository affects, with the rules of the workers.
 
 mod change;
 mod fleet;
@@ -17,22 +17,23 @@ use self::fleet::Fleet;
 use self::report::Report;
 use super::{Global, UsageError, output};
 
-/// Says which devices a change of settings or templates would un-synchronize, without a running system
+/// List the devices that a change of settings or templates would make unsynchronized
 ///
-/// The change is either a list of paths, or what two commits differ in; only the latter looks into the files, and says what is
-/// wrong with them. Without an inventory the result names types, platforms, groups and hostnames.
+/// Needs no running system, so it fits in the CI of a repository. The change is the difference between two commits (--git, --from,
+/// --to), or a list of paths (--path). Only the former validates the files, and lists their problems. Without --inventory the result
+/// is the affected device types, platforms, groups and hostnames.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep affected --repository settings --path access/base_system.yml --inventory fleet.yml
   lockstep affected --repository settings --git . --from origin/main --to HEAD --inventory fleet.yml --max-devices 50
   lockstep affected --repository templates --path eos/base.j2 --templates . --json
 
-Exit codes: 0 done, 1 something is wrong in the repository, or more devices than --max-devices, 2 usage.")]
+Exit codes: 0 success, 1 the repository is invalid or more devices than --max-devices are affected, 2 wrong usage.")]
 pub(super) struct Affected {
-    /// What changes: settings or templates
+    /// Repository that changes: settings or templates
     #[arg(long, value_name = "KIND")]
     repository: RepositoryKind,
-    /// A path that changes; several may follow
+    /// Paths that change, relative to the root of the repository
     #[arg(
         long = "path",
         value_name = "PATH",
@@ -41,28 +42,28 @@ pub(super) struct Affected {
         conflicts_with = "git"
     )]
     paths: Vec<OsString>,
-    /// The git repository with both commits
+    /// Clone with both commits
     #[arg(long, value_name = "DIR", requires = "from", requires = "to")]
     git: Option<PathBuf>,
-    /// The commit the change starts from
+    /// Commit before the change
     #[arg(long, value_name = "BASE", requires = "git")]
     from: Option<String>,
-    /// The commit it leads to
+    /// Commit after the change
     #[arg(long, value_name = "HEAD", requires = "git")]
     to: Option<String>,
-    /// With --path: the folder of the templates, for their mapping.yml files
+    /// With --path: folder of the templates, for their mapping.yml files
     #[arg(long, value_name = "DIR", conflicts_with = "git")]
     templates: Option<PathBuf>,
-    /// With --path: the folder of the settings, for their global/groups.yml
+    /// With --path: folder of the settings, for their global/groups.yml
     #[arg(long, value_name = "DIR", conflicts_with = "git")]
     settings: Option<PathBuf>,
-    /// The devices: a YAML list, a Nornir inventory, or what `devices list --json` prints
+    /// File with the devices: a YAML list, a Nornir inventory, or the output of `lockstep devices list --json`
     #[arg(long, value_name = "FILE")]
     inventory: Option<PathBuf>,
-    /// The type of devices for which a Nornir inventory says none
+    /// Type of devices without one in a Nornir inventory, such as ACCESS
     #[arg(long, value_name = "TYPE", requires = "inventory")]
     default_type: Option<DeviceType>,
-    /// Exit with 1 where more devices than this would be un-synchronized
+    /// Exit with 1 if more devices than this would become unsynchronized
     #[arg(long, value_name = "N", requires = "inventory")]
     max_devices: Option<usize>,
 }
@@ -74,43 +75,43 @@ impl Affected {
             .as_deref()
             .map(|file| Fleet::read(file, self.default_type))
             .transpose()?;
-        let judged = if let (Some(folder), Some(from), Some(to)) = (&self.git, &self.from, &self.to) {
+        let examined = if let (Some(folder), Some(from), Some(to)) = (&self.git, &self.from, &self.to) {
             change::of_commits(self.repository, folder, from, to)?
         } else {
             let (settings, templates) = (self.settings.as_deref(), self.templates.as_deref());
             change::of_paths(self.repository, &self.paths, settings, templates)?
         };
-        let report = match &judged {
+        let report = match &examined {
             Ok(impact) => Report::of(impact, fleet.as_ref()),
-            Err(problems) => Report::broken(problems),
+            Err(problems) => Report::of_problems(problems),
         };
         if global.json {
             output::json(&report);
         } else {
             report.show(fleet.as_ref());
         }
-        report.tell_problems();
-        if judged.is_err() {
-            output::complain("the repository is broken; this change would not be accepted");
+        report.show_problems();
+        if examined.is_err() {
+            output::error("the repository is invalid; workers would not accept this change");
             return Ok(ExitCode::FAILURE);
         }
         let count = report.devices.len();
         if let Some(most) = self.max_devices.filter(|most| count > *most) {
-            let text = format!("{count} devices would be un-synchronized, --max-devices allows {most}");
-            output::complain(&text);
+            let text = format!("{count} devices would become unsynchronized, --max-devices allows {most}");
+            output::error(&text);
             return Ok(ExitCode::FAILURE);
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// Paths have no NUL on any system; here they are bytes.
+/// A path inside a repository, as bytes.
 fn bytes(path: &OsString) -> Result<&[u8], UsageError> {
     let bytes = path.as_encoded_bytes();
     let bytes = bytes.strip_prefix(b"./").unwrap_or(bytes);
     if bytes.is_empty() || bytes.starts_with(b"/") {
         let text = format!(
-            "{} is no path inside a repository; leave out the slash in front",
+            "{} is not a path inside a repository; remove the slash at its start",
             path.display()
         );
         return Err(UsageError(text));

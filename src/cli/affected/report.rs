@@ -9,12 +9,12 @@ use serde::Serialize;
 use super::fleet::Fleet;
 use crate::cli::{output, table};
 
-/// Whom a change concerns, as it is printed. Scripts rely on the names.
+/// The result of the command. Scripts rely on the names of its fields.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Report {
-    /// Sorted. Without an inventory: those that the change names.
+    /// Sorted by hostname. Without an inventory: the hostnames in the change.
     pub(super) devices: Vec<Hostname>,
-    /// Sorted by name.
+    /// Types of which all devices are affected.
     device_types: BTreeSet<&'static str>,
     platforms: BTreeSet<(&'static str, String)>,
     unknown_hostnames: BTreeSet<Hostname>,
@@ -22,7 +22,7 @@ pub(super) struct Report {
     problems: Vec<Problem>,
 }
 
-/// Something that is wrong, or that concerns nobody.
+/// A problem of the repository, or a warning about a path that affects no device.
 #[derive(Debug, Serialize)]
 struct Problem {
     file: String,
@@ -44,7 +44,7 @@ impl Problem {
         }
     }
 
-    /// One of those that do not break the change.
+    /// A warning: workers accept the change all the same.
     fn warning(file: String, reason: &str) -> Self {
         Self {
             text: format!("warning: {file}: {reason}"),
@@ -57,7 +57,7 @@ impl Problem {
 }
 
 impl Report {
-    /// Of a change that would be accepted.
+    /// The report of a change that workers would accept.
     pub(super) fn of(impact: &ChangeImpact, fleet: Option<&Fleet>) -> Self {
         let ChangeImpact { affected, groups } = impact;
         let mut report = Self {
@@ -75,14 +75,15 @@ impl Report {
         report.devices = selection.devices.into_iter().cloned().collect();
         report.unknown_hostnames = selection.unknown_hostnames;
         for group in selection.unknown_groups {
-            let reason = format!("no such group in {GROUPS_FILE}, as far as it is known here");
+            let reason = format!("the group is not in {GROUPS_FILE}, or --settings is missing");
             report
                 .problems
                 .push(Problem::warning(format!("groups/{group}"), &reason));
         }
         for hostname in selection.undecided {
-            let reason =
-                format!("the primary group of {hostname} cannot be told: a regex takes too many steps");
+            let reason = format!(
+                "cannot determine the primary group of {hostname}: a regular expression takes too many steps"
+            );
             report
                 .problems
                 .push(Problem::warning(GROUPS_FILE.to_owned(), &reason));
@@ -90,15 +91,15 @@ impl Report {
         report
     }
 
-    /// Of a change that would not be accepted.
-    pub(super) fn broken(problems: &[IntentProblem]) -> Self {
+    /// The report of a change that workers would not accept.
+    pub(super) fn of_problems(problems: &[IntentProblem]) -> Self {
         Self {
             problems: problems.iter().map(Problem::of).collect(),
             ..Self::default()
         }
     }
 
-    /// Prints the devices as a table; without an inventory, what the change names.
+    /// Prints the devices as a table; without an inventory, the types, platforms, groups and hostnames.
     pub(super) fn show(&self, fleet: Option<&Fleet>) {
         match fleet {
             Some(fleet) => {
@@ -106,16 +107,18 @@ impl Report {
                     output::line(&line);
                 }
                 let (count, all) = (self.devices.len(), fleet.len());
-                output::note(&format!("{count} of {all} devices would be un-synchronized"));
+                output::note(&format!("{count} of {all} devices would become unsynchronized"));
             }
             None => {
-                for line in table::lines(["WHAT", "NAME"], &self.names()) {
+                for line in table::lines(["KIND", "NAME"], &self.names()) {
                     output::line(&line);
                 }
             }
         }
         for hostname in &self.unknown_hostnames {
-            output::note(&format!("warning: devices/{hostname}: no device has this name"));
+            output::note(&format!(
+                "warning: devices/{hostname}: no device has this hostname"
+            ));
         }
     }
 
@@ -134,7 +137,7 @@ impl Report {
     }
 
     fn names(&self) -> Vec<[String; 2]> {
-        let row = |what: &str, name: String| [what.to_owned(), name];
+        let row = |kind: &str, name: String| [kind.to_owned(), name];
         let types = self
             .device_types
             .iter()
@@ -151,15 +154,15 @@ impl Report {
         types.chain(platforms).chain(groups).chain(devices).collect()
     }
 
-    /// Says what is wrong, a line each, as compilers do.
-    pub(super) fn tell_problems(&self) {
+    /// Prints the problems, one on each line, in the format of compilers.
+    pub(super) fn show_problems(&self) {
         for problem in &self.problems {
             output::note(&problem.text);
         }
     }
 }
 
-/// Each platform with its types; one whose types nobody knows with all there are.
+/// Each platform with its device types; with all types where they are unknown.
 fn platforms(affected: &Affected) -> BTreeSet<(&'static str, String)> {
     let typed = affected
         .platforms
@@ -174,7 +177,6 @@ fn platforms(affected: &Affected) -> BTreeSet<(&'static str, String)> {
 }
 
 fn misnamed(affected: &Affected) -> Vec<Problem> {
-    let problem =
-        |path: &String| Problem::warning(path.clone(), "concerns nobody: nothing can have this name");
+    let problem = |path: &String| Problem::warning(path.clone(), "affects no device: the name is not valid");
     affected.misnamed.iter().map(problem).collect()
 }

@@ -7,31 +7,31 @@ use crate::cli::{Global, UsageError, output};
 use crate::config::{CVP_ENVIRONMENT, ChangeControlsWord, Config, CvpConfig, Overrides, TaskDiffWord};
 use crate::telemetry;
 
-/// Which cluster, and how it is reached.
+/// Options that choose a cluster and override its configuration.
 #[derive(Debug, Args)]
 pub(super) struct Cluster {
-    /// A cluster of the configuration, by its name [default: the one of `CVP_HOSTNAME`, else the only one there is]
+    /// Name of a cluster in the configuration [default: that of `CVP_HOSTNAME`, else the only one]
     #[arg(long = "cluster", value_name = "NAME")]
     name: Option<String>,
-    /// Certificates of the cluster's authority, in PEM [default: those of the operating system]
+    /// File with the certificates of the cluster's authority, in PEM [default: those of the operating system]
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
-    /// Do not verify certificates; anyone on the way can then read the password
+    /// Do not verify certificates: anyone between this machine and the cluster can read the password
     #[arg(long, conflicts_with = "ca_file")]
     insecure: bool,
-    /// `required`, or `unavailable` where the release is too old for change controls (before 2021.2)
+    /// `required`, or `unavailable` for releases without change controls (before 2021.2)
     #[arg(long, value_name = "WORD")]
     change_controls: Option<ChangeControlsWord>,
-    /// `where-available`, `required`, or `unavailable` where the user may not read the differences of tasks
+    /// `where-available`, `required`, or `unavailable` if the user may not read the configuration diffs of tasks
     #[arg(long, value_name = "WORD")]
     task_diff: Option<TaskDiffWord>,
-    /// How many seconds old a task must be [default: 60]
+    /// Minimum age of a task in seconds [default: 60]
     #[arg(long, value_name = "SECONDS")]
     min_age: Option<u32>,
 }
 
 impl Cluster {
-    /// What is configured, with what flags say.
+    /// The configured cluster, with settings from flags.
     pub(super) fn configuration(&self, global: &Global) -> anyhow::Result<CvpConfig> {
         let overrides = Overrides {
             cvp_variables: self.name.is_none(),
@@ -57,7 +57,9 @@ impl Cluster {
             .min_age
             .map_or(policy.min_age, |seconds| Duration::from_secs(seconds.into()));
         if cluster.insecure {
-            output::note("warning: certificates are not verified; anyone on the way can read the password");
+            output::note(
+                "warning: certificates are not verified; anyone between this machine and the cluster can read the password",
+            );
         }
         Ok(cluster)
     }
@@ -73,19 +75,21 @@ impl Cluster {
                 [] => return Err(UsageError(NONE.to_owned())),
                 names => {
                     let names = names.join(", ");
-                    return Err(UsageError(format!("which cluster? --cluster is one of {names}")));
+                    return Err(UsageError(format!(
+                        "more than one cluster is configured; choose one with --cluster: {names}"
+                    )));
                 }
             },
         };
         clusters.remove(&wanted).ok_or_else(|| {
             UsageError(if names.is_empty() {
-                format!("no cluster is named {wanted:?}; there is no [cvp.{wanted}] in the configuration")
+                format!("unknown cluster {wanted:?}; the configuration has no section [cvp.{wanted}]")
             } else {
-                format!("no cluster is named {wanted:?}; there are {}", names.join(", "))
+                format!("unknown cluster {wanted:?}; expected one of {}", names.join(", "))
             })
         })
     }
 }
 
-const NONE: &str = "no CloudVision is named: set CVP_HOSTNAME with CVP_USERNAME and CVP_PASSWORD, or with CVP_TOKEN; or \
-    configure [cvp.NAME]";
+const NONE: &str = "no CloudVision cluster is configured: set CVP_HOSTNAME with CVP_USERNAME and CVP_PASSWORD, or with CVP_TOKEN; or \
+    add a section [cvp.NAME] to the configuration";

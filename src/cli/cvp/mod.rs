@@ -1,8 +1,6 @@
-//! Commands about the tasks of CloudVision. They need neither broker nor database.
+//! Commands for the tasks of CloudVision. They need neither broker nor database.
 
 mod cluster;
-#[cfg(feature = "simulators")]
-mod once;
 mod progress;
 mod run;
 mod sweep;
@@ -15,13 +13,18 @@ use clap::{Args, Subcommand};
 use super::Global;
 
 #[cfg(feature = "simulators")]
-pub(super) use once::sweep_once;
+pub(super) use run::sweep_once;
 
-/// Finds tasks of Arista `CloudVision` that have nothing left to do, and cancels them
+/// Find and cancel empty tasks of Arista `CloudVision`: pending tasks that have nothing left to do
 ///
-/// The cluster is the one of the environment (`CVP_HOSTNAME`, a list with commas; `CVP_USERNAME` and `CVP_PASSWORD`, or
-/// `CVP_TOKEN`), else the one in the configuration.
+/// Set the cluster in the environment (`CVP_HOSTNAME`, a list with commas; `CVP_USERNAME` and `CVP_PASSWORD`, or `CVP_TOKEN`), or in
+/// a section [cvp.NAME] of the configuration.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  export CVP_HOSTNAME=cvp1.example.org,cvp2.example.org CVP_USERNAME=lockstep CVP_PASSWORD_FILE=cvp-password
+  lockstep cvp tasks --ca-file cvp-ca.pem
+  lockstep cvp sweep --dry-run --ca-file cvp-ca.pem
+  lockstep cvp sweep --ca-file cvp-ca.pem")]
 pub(super) struct Cvp {
     #[command(subcommand)]
     what: What,

@@ -3,12 +3,12 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lockstep_cvp::sweep::{Action, SweepEvent};
 
-/// How far a sweep has come, on stderr, and only on a terminal.
+/// The progress of a sweep, on stderr; only on a terminal.
 #[derive(Clone, Debug)]
 pub(super) struct Progress(ProgressBar);
 
 impl Progress {
-    /// Begins to show it.
+    /// Shows the progress bar.
     pub(super) fn start(what: &'static str) -> Self {
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
         let style = ProgressStyle::with_template("{spinner} {msg} {bar:30} {pos}/{len} tasks, {elapsed}");
@@ -20,27 +20,27 @@ impl Progress {
         Self(bar)
     }
 
-    /// Something happened.
-    pub(super) fn tell(&self, event: &SweepEvent<'_>) {
+    /// Updates the bar, and prints failures and warnings.
+    pub(super) fn update(&self, event: &SweepEvent<'_>) {
         match event {
             SweepEvent::Listed(tasks) => self.0.set_length(*tasks),
             SweepEvent::Settled(report) => {
                 self.0.inc(1);
                 if report.outcome.action() == Action::Failed {
                     let error = report.outcome.answer().unwrap_or_default();
-                    self.say(&format!("task {}: {error}", report.task_id));
+                    self.note(&format!("task {}: {error}", report.task_id));
                 }
             }
-            SweepEvent::Warning { what, error } => self.say(&format!("warning: {what}: {error}")),
+            SweepEvent::Warning { what, error } => self.note(&format!("warning: {what}: {error}")),
         }
     }
 
-    /// Says something above the bar, also where there is none.
-    fn say(&self, text: &str) {
+    /// Prints a line above the bar, also if there is no bar.
+    fn note(&self, text: &str) {
         self.0.suspend(|| crate::cli::output::note(text));
     }
 
-    /// Takes it away.
+    /// Removes the bar.
     pub(super) fn end(&self) {
         self.0.finish_and_clear();
     }

@@ -1,4 +1,4 @@
-//! One sweep for the command line: from the client to the reports.
+//! Runs one sweep and collects the report of each task.
 
 use std::cmp::Reverse;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,29 +13,29 @@ use super::progress::Progress;
 use crate::cli::output;
 use crate::config::CvpConfig;
 
-/// What a sweep found and did, the newest task first.
+/// The result of a sweep, the newest task first.
 #[derive(Debug)]
 pub(in crate::cli) struct Swept {
     pub(in crate::cli) tasks: Vec<TaskReport>,
     pub(in crate::cli) summary: Summary,
 }
 
-/// The options that go with a cluster.
+/// The options of a sweep of this cluster.
 pub(super) fn options(cluster: &CvpConfig, stop: &CancellationToken) -> SweepOptions {
     SweepOptions {
         policy: cluster.policy.clone(),
         author: concat!("Lockstep ", env!("CARGO_PKG_VERSION")).to_owned(),
-        // Tasks wait for time to pass, too; the requests under way are bounded by the client.
+        // Most tasks wait between two readings; the client limits the requests in flight.
         in_flight: usize::from(cluster.concurrency) * 4,
         stop: stop.clone(),
         ..SweepOptions::default()
     }
 }
 
-/// Sweeps once.
+/// Runs a sweep.
 ///
 /// # Errors
-/// When the tasks cannot be listed.
+/// If the tasks cannot be listed.
 pub(super) async fn sweep(
     client: &Arc<CvpClient>,
     options: SweepOptions,
@@ -46,7 +46,7 @@ pub(super) async fn sweep(
     let observe = {
         let (progress, tasks) = (progress.clone(), tasks.clone());
         move |event: SweepEvent<'_>| {
-            progress.tell(&event);
+            progress.update(&event);
             if let SweepEvent::Settled(report) = event {
                 lock(&tasks).push(report.clone());
             }
@@ -59,13 +59,29 @@ pub(super) async fn sweep(
     };
     let summary = sweep::run(context, options).await;
     progress.end();
-    let summary = summary.context("the tasks cannot be listed; nothing was cancelled")?;
+    let summary = summary.context("cannot list the tasks; nothing was cancelled")?;
     let mut tasks = std::mem::take(&mut *lock(&tasks));
     sort(&mut tasks);
     Ok(Swept { tasks, summary })
 }
 
-/// The newest first, as CloudVision lists them.
+/// Sweeps a cluster without confirmation.
+///
+/// # Errors
+/// If the tasks cannot be listed.
+#[cfg(feature = "simulators")]
+pub(in crate::cli) async fn sweep_once(cluster: &CvpConfig) -> anyhow::Result<Swept> {
+    let client = Arc::new(crate::roles::cvp_client(cluster)?);
+    let options = SweepOptions {
+        dry_run: false,
+        ..options(cluster, &CancellationToken::new())
+    };
+    let swept = sweep(&client, options, "sweeping").await;
+    client.log_out().await;
+    swept
+}
+
+/// Sorts by number, the newest first, as CloudVision lists tasks.
 pub(super) fn sort(tasks: &mut [TaskReport]) {
     tasks.sort_by_cached_key(|report| {
         let id = report.task_id.as_str();
@@ -73,7 +89,7 @@ pub(super) fn sort(tasks: &mut [TaskReport]) {
     });
 }
 
-/// Ends a sweep early on Ctrl-C, after what was begun; a second one ends the process.
+/// A token that Ctrl-C cancels: tasks in progress are finished. A second Ctrl-C exits the process.
 pub(super) fn stop_on_signal() -> CancellationToken {
     let stop = CancellationToken::new();
     let token = stop.clone();
@@ -81,7 +97,7 @@ pub(super) fn stop_on_signal() -> CancellationToken {
         if tokio::signal::ctrl_c().await.is_err() {
             return;
         }
-        output::note("stopping: what was begun is finished; again to end at once");
+        output::note("stopping after the tasks in progress; press Ctrl-C again to exit immediately");
         token.cancel();
         if tokio::signal::ctrl_c().await.is_ok() {
             std::process::exit(130);

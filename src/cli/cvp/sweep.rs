@@ -12,24 +12,24 @@ use tokio_util::sync::CancellationToken;
 
 use super::cluster::Cluster;
 use super::run::{self, Swept};
-use crate::cli::{Global, UsageError, confirm, output};
+use crate::cli::{Global, UsageError, output};
 use crate::config::CvpConfig;
 use crate::roles;
 
-/// Cancels the pending tasks that have nothing left to do
+/// Cancel the pending tasks that have nothing left to do
 ///
-/// On a terminal it shows what it would cancel, and asks. Every task that is kept is listed with the reasons; their meanings
-/// are in worker/src/cvp/README.md.
+/// On a terminal it lists the tasks it would cancel, and asks for confirmation. It lists every task that it keeps with the reasons;
+/// worker/cvp/README.md explains each reason.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep cvp sweep
   lockstep cvp sweep --dry-run
   lockstep cvp sweep --yes --json --ca-file cvp-ca.pem")]
 pub(super) struct Sweep {
-    /// Change nothing, and say what would be cancelled
+    /// List the tasks that would be cancelled, and cancel nothing
     #[arg(long, conflicts_with = "yes")]
     dry_run: bool,
-    /// Cancel without asking
+    /// Cancel without confirmation
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
@@ -39,8 +39,12 @@ pub(super) struct Sweep {
 impl Sweep {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         let asks = !self.dry_run && !self.yes;
-        if asks && !confirm::can_ask() {
-            return Err(UsageError("without a terminal to ask on, say --dry-run or --yes".to_owned()).into());
+        if asks && !output::can_ask() {
+            return Err(UsageError(
+                "the command asks for confirmation on a terminal; without one, add --dry-run or --yes"
+                    .to_owned(),
+            )
+            .into());
         }
         let cluster = self.cluster.configuration(global)?;
         let client = Arc::new(roles::cvp_client(&cluster)?);
@@ -51,7 +55,7 @@ impl Sweep {
         if global.json {
             output::json(&json!({"tasks": tasks, "counts": summary}));
         } else {
-            tell(&tasks, &summary);
+            show(&tasks, &summary);
         }
         Ok(if summary.failed > 0 || summary.alerts > 0 {
             ExitCode::FAILURE
@@ -74,15 +78,20 @@ impl Sweep {
         if self.yes {
             return run::sweep(client, options(false, None), "sweeping").await;
         }
-        let found = run::sweep(client, options(true, None), "looking at").await?;
+        let found = run::sweep(client, options(true, None), "examining").await?;
         if self.dry_run {
             return Ok(found);
         }
-        let empty: BTreeSet<TaskId> = found.tasks.iter().filter(|task| would_go(task)).map(id).collect();
-        if empty.is_empty() || stop.is_cancelled() || !agreed(&found, empty.len(), stop).await? {
+        let empty: BTreeSet<TaskId> = found
+            .tasks
+            .iter()
+            .filter(|task| is_cancellable(task))
+            .map(id)
+            .collect();
+        if empty.is_empty() || stop.is_cancelled() || !confirmed(&found, empty.len(), stop).await? {
             return Ok(found);
         }
-        // Only what was shown, and only if it is still so.
+        // Cancels only the listed tasks, and each only if it is still empty.
         let mut swept = run::sweep(client, options(false, Some(empty.clone())), "cancelling").await?;
         let listed: BTreeSet<TaskId> = swept.tasks.iter().map(id).collect();
         let others = found
@@ -90,7 +99,7 @@ impl Sweep {
             .into_iter()
             .filter(|task| !listed.contains(&task.task_id));
         for mut task in others {
-            // Shown as empty, and no longer in the list of pending tasks.
+            // Listed as empty before, and not pending any more.
             if empty.contains(&task.task_id) {
                 task.outcome = TaskOutcome::Gone {
                     status: "no longer pending".to_owned(),
@@ -108,13 +117,13 @@ fn id(task: &TaskReport) -> TaskId {
     task.task_id.clone()
 }
 
-fn would_go(task: &TaskReport) -> bool {
+fn is_cancellable(task: &TaskReport) -> bool {
     matches!(&task.outcome, TaskOutcome::Kept { reasons, .. } if reasons.contains(&Reason::DryRun))
 }
 
-/// Shows what would be cancelled, and asks.
-async fn agreed(found: &Swept, count: usize, stop: &CancellationToken) -> anyhow::Result<bool> {
-    for task in found.tasks.iter().filter(|task| would_go(task)) {
+/// Lists the tasks that would be cancelled, and asks for confirmation.
+async fn confirmed(found: &Swept, count: usize, stop: &CancellationToken) -> anyhow::Result<bool> {
+    for task in found.tasks.iter().filter(|task| is_cancellable(task)) {
         let name = if task.hostname.is_empty() {
             &task.net_element_id
         } else {
@@ -124,17 +133,18 @@ async fn agreed(found: &Swept, count: usize, stop: &CancellationToken) -> anyhow
     }
     let tasks = if count == 1 { "this task" } else { "these tasks" };
     output::note(&format!(
-        "{count} of {} have nothing left to do. Cancel {tasks}? [y/N]",
+        "{count} of {} tasks have nothing left to do. Cancel {tasks}? [y/N]",
         found.summary.listed
     ));
     tokio::select! {
-        answer = confirm::answer() => answer,
+        answer = output::confirmed() => answer,
         () = stop.cancelled() => Ok(false),
     }
 }
 
-/// In the words of the script this grew out of.
-fn tell(tasks: &[TaskReport], summary: &Summary) {
+/// Prints the result. The lines of tasks have the format of the script that this command replaces:
+/// <https://zerosignal.info/post/arista-cvp-delete-empty-tasks-with-python>.
+fn show(tasks: &[TaskReport], summary: &Summary) {
     for task in tasks {
         let code = task.code.as_ref().map_or("unknown", ComplianceCode::as_str);
         let mut line = format!(
@@ -180,13 +190,13 @@ fn warn(task: &TaskReport, afterwards: Afterwards) {
     };
     match afterwards {
         Afterwards::Compliant => {}
-        Afterwards::NoLongerCompliant => output::complain(&format!(
-            "{device} is no longer compliant right after task {} was cancelled: something changed at the same moment. \
-             CloudVision makes no new task by itself; change or reconcile the device's configlets to get one",
+        Afterwards::NoLongerCompliant => output::error(&format!(
+            "{device} is no longer compliant right after task {} was cancelled: its configuration changed at the same moment. \
+             CloudVision creates no new task by itself; to get one, change or reconcile the configlets of the device",
             task.task_id
         )),
         Afterwards::Unknown => output::note(&format!(
-            "warning: {device} could not be checked after task {} was cancelled",
+            "warning: cannot check {device} after task {} was cancelled",
             task.task_id
         )),
     }

@@ -14,17 +14,20 @@ use super::run;
 use crate::cli::{Global, output, table};
 use crate::roles;
 
-/// Lists tasks, whether each is empty, and why it would be kept
+/// List tasks: whether each is empty, and why a sweep would keep it
+///
+/// Changes nothing. EMPTY is yes, no, or unclear where CloudVision does not provide enough data. WHY lists the reasons for which
+/// `lockstep cvp sweep` would keep the task; worker/cvp/README.md explains each.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep cvp tasks
   lockstep cvp tasks --code 0000
   lockstep cvp tasks --status Failed --json")]
 pub(super) struct Tasks {
-    /// The status of the tasks
+    /// Only tasks with this status
     #[arg(long, value_name = "STATUS", default_value = "Pending")]
     status: String,
-    /// Only those whose device has this compliance code
+    /// Only tasks of devices with this compliance code, such as 0000
     #[arg(long, value_name = "CODE")]
     code: Option<String>,
     #[command(flatten)]
@@ -40,16 +43,16 @@ impl Tasks {
             dry_run: true,
             ..run::options(&cluster, &run::stop_on_signal())
         };
-        let swept = run::sweep(&client, options, "looking at").await;
+        let swept = run::sweep(&client, options, "examining").await;
         client.log_out().await;
         let code = self.code.as_deref().map(ComplianceCode::from);
-        let fits = |task: &TaskReport| code.is_none() || task.code == code;
-        let tasks: Vec<TaskReport> = swept?.tasks.into_iter().filter(fits).collect();
+        let matches = |task: &TaskReport| code.is_none() || task.code == code;
+        let tasks: Vec<TaskReport> = swept?.tasks.into_iter().filter(matches).collect();
         let now = SystemClock.now();
         if global.json {
             output::json(&tasks.iter().map(|task| shown(task, now)).collect::<Vec<_>>());
         } else if tasks.is_empty() {
-            output::note("no task fits");
+            output::note("no task matches");
         } else {
             let rows: Vec<[String; 8]> = tasks.iter().map(|task| row(task, now)).collect();
             let header = [
@@ -70,7 +73,7 @@ impl Tasks {
     }
 }
 
-/// Whether a task is empty, as far as one can tell.
+/// Whether a task is empty; none if CloudVision does not provide enough data.
 fn is_empty(task: &TaskReport) -> Option<bool> {
     let TaskOutcome::Kept { reasons, .. } = &task.outcome else {
         return None;
@@ -85,7 +88,7 @@ fn is_empty(task: &TaskReport) -> Option<bool> {
     }
 }
 
-/// Why it would be kept; nothing if it would be cancelled.
+/// Why a sweep would keep the task; empty if it would cancel it.
 fn why(task: &TaskReport) -> Vec<String> {
     let name = Reason::DryRun.name();
     task.outcome
@@ -136,7 +139,7 @@ fn shown(task: &TaskReport, now: Timestamp) -> Value {
     })
 }
 
-/// In the largest unit that says something.
+/// The age in the largest unit that is still precise enough.
 fn age(created_ms: i64, now: Timestamp) -> String {
     let seconds = (now.as_millisecond().saturating_sub(created_ms)).max(0) / 1000;
     match seconds {
@@ -152,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ages_are_told_in_the_largest_unit_that_says_something() {
+    fn ages_are_shown_in_the_largest_precise_unit() {
         let now = Timestamp::from_millisecond(1_000_000_000).unwrap();
         for (seconds, expected) in [
             (-5, "0s"),

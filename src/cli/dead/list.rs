@@ -4,32 +4,32 @@ use clap::Args;
 use lockstep_protocol::DeadLetterState;
 use lockstep_protocol::rest::DeadLetterView;
 
-use super::pick::Pick;
+use super::filter::Filter;
 use crate::cli::client::Client;
 use crate::cli::output::printable;
 use crate::cli::{Global, output, table};
 
-/// The console shows at most so many at once.
+/// The largest page of the console.
 const PAGE: usize = 1000;
 
-/// Lists dead letters, the newest first
+/// List dead letters, the newest first
 ///
-/// Without --state or --all-states: those that nobody requeued or dropped yet.
+/// Without --state or --all-states it lists the unsettled ones: those that were neither requeued nor dropped yet.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep dead list
   lockstep dead list --code unknown-device --type lockstep.interface.updated
   lockstep dead list --all-states --limit 1000 --json | jq -r '.[].reason'")]
 pub(super) struct List {
-    /// Only those in this state: dead, requeued, processed or dropped [default: dead]
+    /// Only dead letters in this state: dead, requeued, processed or dropped [default: dead]
     #[arg(long)]
     state: Option<DeadLetterState>,
-    /// Those in every state
+    /// Dead letters in every state
     #[arg(long, conflicts_with = "state")]
     all_states: bool,
     #[command(flatten)]
-    pick: Pick,
-    /// At most so many
+    filter: Filter,
+    /// Maximum number of dead letters to list
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
 }
@@ -57,10 +57,10 @@ impl List {
             show(&dead_letters);
         }
         if dead_letters.is_empty() {
-            output::note("no dead letter fits");
+            output::note("no dead letter matches");
         } else if more {
             output::note(&format!(
-                "there are more than these {}; show more with --limit",
+                "there are more than these {}; list more with --limit",
                 dead_letters.len()
             ));
         }
@@ -68,7 +68,7 @@ impl List {
     }
 
     fn query(&self) -> Vec<(&'static str, String)> {
-        let mut query = self.pick.query();
+        let mut query = self.filter.query();
         if self.all_states {
             query.push(("state", "all".to_owned()));
         }
@@ -80,7 +80,15 @@ impl List {
 fn show(dead_letters: &[DeadLetterView]) {
     let rows: Vec<[String; 9]> = dead_letters.iter().map(row).collect();
     let header = [
-        "NUMBER", "STATE", "DIED", "LANE", "TYPE", "SUBJECT", "EPOCH", "CODE", "REASON",
+        "NUMBER",
+        "STATE",
+        "DEAD-LETTERED",
+        "LANE",
+        "TYPE",
+        "SUBJECT",
+        "REDRIVES",
+        "CODE",
+        "REASON",
     ];
     for line in table::lines(header, &rows) {
         output::line(&line);

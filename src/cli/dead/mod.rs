@@ -1,7 +1,7 @@
-//! Commands about dead letters.
+//! Commands for dead letters.
 
+mod filter;
 mod list;
-mod pick;
 mod report;
 mod settle;
 mod show;
@@ -12,8 +12,15 @@ use clap::{Args, Subcommand};
 
 use super::Global;
 
-/// Lists, shows, requeues and drops dead letters: messages that could not be worked
+/// List, show, requeue and drop dead letters: messages that could not be processed
+///
+/// docs/operations.md explains each code, and what to do about it.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lockstep dead list
+  lockstep dead show 42
+  lockstep dead requeue --all --code unknown-device
+  lockstep dead drop 42")]
 pub(super) struct Dead {
     #[command(subcommand)]
     what: What,

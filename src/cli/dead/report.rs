@@ -1,4 +1,4 @@
-//! What is said about dead letters that were settled, or are about to be.
+//! Describes dead letters before and after they are requeued or dropped.
 
 use lockstep_protocol::rest::{DeadLetterCounts, DeadLetterView, MessageView};
 use lockstep_protocol::results::{DeadLetterAction, DeadLettersSettled};
@@ -8,33 +8,33 @@ use serde::Serialize;
 use crate::cli::output::printable;
 use crate::cli::{outcome, table};
 
-/// What all commands came to, and the outcome of each.
+/// The sum of all commands, and the outcome of each.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Report {
-    /// How many it was done with.
+    /// How many dead letters were requeued or dropped.
     pub(super) settled: u64,
-    /// How many were requeued or dropped before.
+    /// How many had been requeued or dropped before.
     pub(super) unchanged: u64,
     /// How many commands were rejected.
     pub(super) failed: u64,
     outcomes: Vec<MessageView>,
 }
 
-/// What one command came to.
+/// The result of one command.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Settled {
-    /// It was done; whether more match.
+    /// Dead letters were settled; true if more match.
     Done(bool),
-    /// Somebody else was first.
+    /// The dead letters had been settled before.
     Unchanged,
-    /// The command was rejected.
+    /// The command was rejected; with the reason.
     Failed(String),
-    /// A newer worker says something else.
+    /// A newer worker answered with a result that this version does not know.
     Other(String),
 }
 
 impl Report {
-    /// Counts an outcome, and says what it means.
+    /// Adds an outcome, and returns its meaning.
     pub(super) fn add(&mut self, view: MessageView) -> Settled {
         let settled = self.read(&view);
         self.outcomes.push(view);
@@ -59,7 +59,7 @@ impl Report {
     }
 }
 
-/// What became of one.
+/// The line for a dead letter that was settled.
 pub(super) fn one(action: DeadLetterAction, dead_letter: &DeadLetterView) -> String {
     let number = dead_letter.number;
     let what = printable(&format!(
@@ -72,8 +72,8 @@ pub(super) fn one(action: DeadLetterAction, dead_letter: &DeadLetterView) -> Str
     }
 }
 
-/// Why one stayed as it was.
-pub(super) fn before(dead_letter: &DeadLetterView) -> String {
+/// The line for a dead letter that had been settled before.
+pub(super) fn settled_before(dead_letter: &DeadLetterView) -> String {
     let number = dead_letter.number;
     let how = match dead_letter.state {
         DeadLetterState::Dropped => "dropped",
@@ -92,11 +92,11 @@ pub(super) fn before(dead_letter: &DeadLetterView) -> String {
     )
 }
 
-/// How many of what will be settled.
-pub(super) fn radius(action: DeadLetterAction, counts: &DeadLetterCounts) -> Vec<String> {
+/// A table of the dead letters that a command will settle.
+pub(super) fn preview(action: DeadLetterAction, counts: &DeadLetterCounts) -> Vec<String> {
     let what = match action {
-        DeadLetterAction::Requeued => "to be worked again",
-        DeadLetterAction::Dropped => "to be dropped, and not worked",
+        DeadLetterAction::Requeued => "to be processed again",
+        DeadLetterAction::Dropped => "to be dropped without processing",
     };
     let text = |text: &str| {
         if text.is_empty() {
@@ -121,12 +121,12 @@ pub(super) fn radius(action: DeadLetterAction, counts: &DeadLetterCounts) -> Vec
     let table = table::lines(["COUNT", "LANE", "TYPE", "CODE"], &rows);
     lines.extend(table.into_iter().map(|line| format!("  {line}")));
     if counts.truncated {
-        lines.push("  … and more kinds".to_owned());
+        lines.push("  … and more groups".to_owned());
     }
     lines
 }
 
-/// What all commands came to, in one line.
+/// The sum of all commands, in one line.
 pub(super) fn sum(action: DeadLetterAction, report: &Report) -> String {
     let done = match action {
         DeadLetterAction::Requeued => "requeued",
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn outcomes_are_counted_and_understood() {
+    fn outcomes_are_counted() {
         let rejected = json!({"code": "unknown-dead-letter", "reason": "there is no dead letter 9"});
         let table = [
             (InboxState::Applied, settled(10_000, 0, true), Settled::Done(true)),
@@ -201,16 +201,16 @@ mod tests {
         );
     }
 
-    /// However the worker answers, a loop that asks for more ends when nothing more is done.
+    /// The loop over commands must end, whatever the worker answers.
     #[test]
-    fn nothing_done_is_never_more() {
+    fn a_command_that_settles_nothing_ends_the_loop() {
         let mut report = Report::default();
         let answer = report.add(view(InboxState::Applied, settled(0, 0, true)));
         assert_eq!(answer, Settled::Unchanged);
     }
 
     #[test]
-    fn who_was_first_is_said() {
+    fn a_dead_letter_settled_before_says_by_whom_and_when() {
         let mut dead_letter: DeadLetterView = serde_json::from_value(json!({
             "number": 43, "state": "processed", "source": "urn:test", "id": "1", "redrive_count": 0, "lane": "events", "type": "lockstep.x",
             "code": "crashed", "reason": "", "attempts": 1, "first_at": "2026-02-03T04:05:06Z",
@@ -218,11 +218,11 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(
-            before(&dead_letter),
+            settled_before(&dead_letter),
             "dead letter 43 was requeued before by ops at 2026-02-03T05:00:00Z"
         );
         dead_letter.state = DeadLetterState::Dropped;
-        assert!(before(&dead_letter).contains("was dropped before"));
+        assert!(settled_before(&dead_letter).contains("was dropped before"));
         assert_eq!(
             one(DeadLetterAction::Requeued, &dead_letter),
             "requeued 43 (lockstep.x from events, crashed)"
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn the_blast_radius_is_a_table() {
+    fn the_preview_is_a_table() {
         let group = |kind: &str, count| DeadLetterGroup {
             lane: "events".to_owned(),
             kind: kind.to_owned(),
@@ -244,12 +244,12 @@ mod tests {
             truncated: true,
         };
         let expected = [
-            "5 dead letters, to be worked again:",
+            "5 dead letters, to be processed again:",
             "  COUNT  LANE    TYPE        CODE",
             "  3      events  lockstep.x  crashed",
             "  1      events  -           crashed",
-            "  … and more kinds",
+            "  … and more groups",
         ];
-        assert_eq!(radius(DeadLetterAction::Requeued, &counts), expected);
+        assert_eq!(preview(DeadLetterAction::Requeued, &counts), expected);
     }
 }

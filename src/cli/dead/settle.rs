@@ -10,16 +10,16 @@ use lockstep_protocol::rest::DeadLetterCounts;
 use lockstep_protocol::results::DeadLetterAction;
 use lockstep_protocol::{Envelope, Message};
 
-use super::pick::Pick;
+use super::filter::Filter;
 use super::report::{self, Report, Settled};
-use crate::cli::client::{Client, Refused};
-use crate::cli::{Global, UsageError, confirm, output, request};
+use crate::cli::client::{Client, Rejected};
+use crate::cli::{Global, UsageError, output, request};
 
-/// Works dead letters again, for when what they died of is mended
+/// Requeue dead letters, after their cause is fixed
 ///
-/// Each is worked as if it came for the first time. If it dies again, that is a new dead letter with the next epoch.
-/// With --all: those that nobody requeued or dropped yet and that are there now; on a terminal it says how many of what
-/// they are, and asks.
+/// A requeued message is processed again. If it fails again, it becomes a new dead letter with the next redrive count.
+/// --all selects every unsettled dead letter that exists now; on a terminal it lists how many there are of which type, and asks for
+/// confirmation.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep dead requeue 42 43
@@ -27,69 +27,72 @@ use crate::cli::{Global, UsageError, confirm, output, request};
   lockstep dead requeue --all --type lockstep.interface.updated --yes")]
 pub(super) struct Requeue {
     #[command(flatten)]
-    which: Which,
+    selection: Selection,
 }
 
-/// Drops dead letters, for what nobody wants worked any more
+/// Drop dead letters that should not be processed any more
 ///
-/// They stay in the list of all states for a while, with who dropped them. With --all: those that nobody requeued or dropped
-/// yet and that are there now; on a terminal it says how many of what they are, and asks.
+/// `lockstep dead list --all-states` lists them until they are deleted after `retention.dead_letters`. --all selects every unsettled
+/// dead letter that exists now; on a terminal it lists how many there are of which type, and asks for confirmation.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep dead drop 42 43
   lockstep dead drop --all --code unknown-type --yes")]
 pub(super) struct Drop {
     #[command(flatten)]
-    which: Which,
+    selection: Selection,
 }
 
 #[derive(Debug, Args)]
-struct Which {
-    /// Their numbers, as `lockstep dead list` shows them
+struct Selection {
+    /// Numbers of the dead letters, as `lockstep dead list` shows them
     #[arg(
         value_name = "NUMBER",
         required_unless_present = "all",
         conflicts_with = "all"
     )]
     numbers: Vec<u64>,
-    /// All that are there now, or those that fit
+    /// All unsettled dead letters, or those that match --code, --lane and --type
     #[arg(long)]
     all: bool,
     #[command(flatten)]
-    pick: Pick,
-    /// Do it without asking
+    filter: Filter,
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
 }
 
 impl Requeue {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
-        self.which.settle(DeadLetterAction::Requeued, global).await
+        self.selection.settle(DeadLetterAction::Requeued, global).await
     }
 }
 
 impl Drop {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
-        self.which.settle(DeadLetterAction::Dropped, global).await
+        self.selection.settle(DeadLetterAction::Dropped, global).await
     }
 }
 
-impl Which {
+impl Selection {
     async fn settle(&self, action: DeadLetterAction, global: &Global) -> anyhow::Result<ExitCode> {
-        if !self.all && !self.pick.query().is_empty() {
-            return Err(UsageError("--code, --lane and --type go with --all".to_owned()).into());
+        if !self.all && !self.filter.query().is_empty() {
+            return Err(UsageError("--code, --lane and --type need --all".to_owned()).into());
         }
-        if self.all && !self.yes && !confirm::can_ask() {
-            return Err(UsageError("without a terminal to ask on, --all needs --yes".to_owned()).into());
+        if self.all && !self.yes && !output::can_ask() {
+            return Err(UsageError(
+                "--all asks for confirmation on a terminal; without one, add --yes".to_owned(),
+            )
+            .into());
         }
         let client = Client::new(global)?;
         let mut report = Report::default();
         let done = if self.all {
-            self.all_of_them(action, &client, &mut report).await
+            self.settle_all(action, &client, &mut report).await
         } else {
-            self.one_by_one(action, &client, &mut report, global.json).await
+            self.settle_each(action, &client, &mut report, global.json).await
         };
-        // What was done is said even if it broke off.
+        // The report is printed even if a command failed.
         if global.json {
             output::json(&report);
         } else if self.all {
@@ -103,7 +106,7 @@ impl Which {
         })
     }
 
-    async fn one_by_one(
+    async fn settle_each(
         &self,
         action: DeadLetterAction,
         client: &Client,
@@ -111,12 +114,16 @@ impl Which {
         json: bool,
     ) -> anyhow::Result<()> {
         for &number in &self.numbers {
-            // A command about nothing would be a dead letter of its own.
+            // A command for a number that does not exist would become a dead letter itself.
             let dead_letter = match client.dead_letter(number).await {
                 Ok(detail) => detail.dead_letter,
-                Err(error) if error.downcast_ref::<Refused>().is_some_and(Refused::is_not_found) => {
+                Err(error)
+                    if error
+                        .downcast_ref::<Rejected>()
+                        .is_some_and(Rejected::is_not_found) =>
+                {
                     report.failed += 1;
-                    output::complain(&format!("{error:#}"));
+                    output::error(&format!("{error:#}"));
                     continue;
                 }
                 Err(error) => return Err(error.context(format!("dead letter {number}"))),
@@ -125,13 +132,13 @@ impl Which {
                 .await
                 .with_context(|| format!("dead letter {number}"))?;
             match report.add(view) {
-                Settled::Failed(why) => output::complain(&format!("dead letter {number}: {why}")),
+                Settled::Failed(why) => output::error(&format!("dead letter {number}: {why}")),
                 _ if json => {}
                 Settled::Unchanged => {
-                    // Who was first is good to know, and no more than that.
+                    // A failure to read who settled it is not an error.
                     let settled = client.dead_letter(number).await.ok();
                     let dead_letter = settled.map_or(dead_letter, |detail| detail.dead_letter);
-                    output::line(&report::before(&dead_letter));
+                    output::line(&report::settled_before(&dead_letter));
                 }
                 Settled::Done(_) => output::line(&report::one(action, &dead_letter)),
                 Settled::Other(text) => output::line(&format!("dead letter {number}: {text}")),
@@ -140,52 +147,52 @@ impl Which {
         Ok(())
     }
 
-    async fn all_of_them(
+    async fn settle_all(
         &self,
         action: DeadLetterAction,
         client: &Client,
         report: &mut Report,
     ) -> anyhow::Result<()> {
-        let counts = client.dead_letter_counts(&self.pick.query()).await?;
+        let counts = client.dead_letter_counts(&self.filter.query()).await?;
         let Some(newest) = counts.newest else {
-            output::note("no dead letter fits");
+            output::note("no dead letter matches");
             return Ok(());
         };
-        for line in report::radius(action, &counts) {
+        for line in report::preview(action, &counts) {
             output::note(&line);
         }
-        if !self.yes && !self.agreed(action, &counts).await? {
-            output::note("nothing was done");
+        if !self.yes && !self.confirmed(action, &counts).await? {
+            output::note("nothing was changed");
             return Ok(());
         }
         let progress = output::Progress::new();
         loop {
-            let selection = self.pick.selection(newest);
+            let selection = self.filter.selection(newest);
             let view = request::ask(client, &command(action, None, Some(selection))).await?;
             match report.add(view) {
                 Settled::Done(true) => {}
                 Settled::Done(false) | Settled::Unchanged => return Ok(()),
-                Settled::Failed(why) => bail!("the message was rejected: {why}"),
-                Settled::Other(text) => bail!("the outcome cannot be understood: {text}"),
+                Settled::Failed(why) => bail!("the command was rejected: {why}"),
+                Settled::Other(text) => bail!("cannot read the outcome: {text}"),
             }
             progress.show(&format!("{} of {}", report.settled, counts.total));
         }
     }
 
-    async fn agreed(&self, action: DeadLetterAction, counts: &DeadLetterCounts) -> anyhow::Result<bool> {
+    async fn confirmed(&self, action: DeadLetterAction, counts: &DeadLetterCounts) -> anyhow::Result<bool> {
         let what = match action {
             DeadLetterAction::Requeued => "Requeue",
             DeadLetterAction::Dropped => "Drop",
         };
         let them = if counts.total == 1 { "it" } else { "them" };
-        let rounds = counts.total.div_ceil(u64::from(MAX_DEAD_LETTERS));
-        let how = if rounds > 1 {
-            format!(" ({rounds} commands)")
+        let commands = counts.total.div_ceil(u64::from(MAX_DEAD_LETTERS));
+        let number = if commands > 1 {
+            format!(" ({commands} commands)")
         } else {
             String::new()
         };
-        output::note(&format!("{what} {them}{how}? [y/N]"));
-        confirm::answer().await
+        output::note(&format!("{what} {them}{number}? [y/N]"));
+        output::confirmed().await
     }
 }
 

@@ -10,15 +10,15 @@ use crate::cli::client::Client;
 use crate::cli::output::printable;
 use crate::cli::{Global, outcome, output};
 
-/// Shows all of a dead letter: why it died, what stood beside it, and its body
+/// Show a dead letter: the reason, the properties and the body of the message
 ///
-/// The body is what the sender put there, secrets of the sender's included.
+/// The body is shown as it was sent, secrets of the sender included.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep dead show 42
   lockstep dead show 42 --json | jq -r .body")]
 pub(super) struct Show {
-    /// Its number, as `lockstep dead list` shows it
+    /// Number of the dead letter, as `lockstep dead list` shows it
     #[arg(value_name = "NUMBER")]
     number: u64,
 }
@@ -32,7 +32,7 @@ impl Show {
             return Ok(ExitCode::SUCCESS);
         }
         let ended = match dead_letter.dead_letter.state {
-            DeadLetterState::Processed => how_it_ended(&client, &dead_letter.dead_letter).await?,
+            DeadLetterState::Processed => outcome_of(&client, &dead_letter.dead_letter).await?,
             DeadLetterState::Dead | DeadLetterState::Requeued | DeadLetterState::Dropped => None,
         };
         for line in fields(&dead_letter, ended.as_deref()) {
@@ -46,8 +46,8 @@ impl Show {
     }
 }
 
-/// What became of the message since. The inbox forgets after a while.
-async fn how_it_ended(client: &Client, dead_letter: &DeadLetterView) -> anyhow::Result<Option<String>> {
+/// The outcome after the requeue; none after retention deleted it.
+async fn outcome_of(client: &Client, dead_letter: &DeadLetterView) -> anyhow::Result<Option<String>> {
     let identity = Identity {
         source: dead_letter.source.clone().try_into()?,
         id: dead_letter.id.clone().try_into()?,
@@ -64,11 +64,11 @@ fn fields(detail: &DeadLetterDetail, ended: Option<&str>) -> Vec<String> {
     let properties = &detail.properties;
     let text = |value: &Option<String>| value.as_deref().map(printable);
     let settled = dead_letter.settled_at.map(|at| {
-        let by = dead_letter.settled_by.as_deref().unwrap_or("somebody");
+        let by = dead_letter.settled_by.as_deref().unwrap_or("an unknown user");
         format!("{at:.0} by {}", printable(by))
     });
     let kind = if dead_letter.kind.is_empty() {
-        "could not be read".to_owned()
+        "unreadable".to_owned()
     } else {
         printable(&dead_letter.kind)
     };
@@ -81,7 +81,7 @@ fn fields(detail: &DeadLetterDetail, ended: Option<&str>) -> Vec<String> {
         ("subject", text(&dead_letter.subject)),
         ("source", Some(printable(&dead_letter.source))),
         ("id", Some(printable(&dead_letter.id))),
-        ("redrive_count", Some(dead_letter.redrive_count.to_string())),
+        ("redrives", Some(dead_letter.redrive_count.to_string())),
         ("by", text(&dead_letter.by)),
         ("lane", Some(printable(&dead_letter.lane))),
         ("code", Some(printable(&dead_letter.code))),
@@ -89,9 +89,9 @@ fn fields(detail: &DeadLetterDetail, ended: Option<&str>) -> Vec<String> {
         ("reason", Some(printable(&dead_letter.reason))),
         ("attempts", Some(dead_letter.attempts.to_string())),
         ("received", Some(format!("{:.0}", dead_letter.first_at))),
-        ("died", Some(format!("{:.0}", dead_letter.died_at))),
+        ("dead-lettered", Some(format!("{:.0}", dead_letter.died_at))),
         ("message id", text(&properties.message_id)),
-        ("claims type", text(&properties.kind)),
+        ("stated type", text(&properties.kind)),
         ("content type", text(&properties.content_type)),
         ("correlation", text(&properties.correlation_id)),
         ("reply to", text(&properties.reply_to)),
@@ -107,7 +107,7 @@ fn fields(detail: &DeadLetterDetail, ended: Option<&str>) -> Vec<String> {
         .collect()
 }
 
-/// For people: JSON with its lines, and nothing that a terminal would obey.
+/// The body with indented JSON and escaped control characters.
 fn body(detail: &DeadLetterDetail) -> String {
     match (&detail.body, &detail.body_base64) {
         (Some(text), _) if text.is_empty() => "(the body is empty)".to_owned(),
@@ -119,7 +119,7 @@ fn body(detail: &DeadLetterDetail) -> String {
             let lines: Vec<String> = text.lines().map(printable).collect();
             lines.join("\n")
         }
-        (None, Some(base64)) => format!("(the body is no text; in base64:)\n{}", printable(base64)),
+        (None, Some(base64)) => format!("(the body is not text; in base64:)\n{}", printable(base64)),
         (None, None) => "(the console sent no body)".to_owned(),
     }
 }
@@ -141,12 +141,12 @@ mod tests {
     }
 
     #[test]
-    fn bodies_are_shown_so_that_people_can_read_them() {
+    fn bodies_are_indented_and_escaped() {
         let table = [
             (Some("{\"a\":1}"), None, "{\n  \"a\": 1\n}"),
             (Some("plain\n\u{1b}[31mred"), None, "plain\n\\u{1b}[31mred"),
             (Some(""), None, "(the body is empty)"),
-            (None, Some("/wA="), "(the body is no text; in base64:)\n/wA="),
+            (None, Some("/wA="), "(the body is not text; in base64:)\n/wA="),
         ];
         for (text, base64, expected) in table {
             assert_eq!(body(&detail(text, base64)), expected);
@@ -154,11 +154,11 @@ mod tests {
     }
 
     #[test]
-    fn fields_that_are_absent_are_left_out_and_none_speaks_to_the_terminal() {
+    fn absent_fields_are_left_out_and_control_characters_escaped() {
         let lines = fields(&detail(Some("{}"), None), None).join("\n");
         for expected in [
             "number        42\n",
-            "type          could not be read\n",
+            "type          unreadable\n",
             "reason        not\\u{1b}[2J JSON\n",
             "reply to      lockstep.reply.x\n",
         ] {

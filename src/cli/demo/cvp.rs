@@ -1,4 +1,4 @@
-//! The last scene: empty tasks of a simulated CloudVision are cancelled, and nothing else.
+//! The last step: a sweep of a simulated CloudVision cancels the empty tasks and no other.
 
 use std::path::Path;
 
@@ -13,8 +13,8 @@ use crate::config::Config;
 
 const TITLE: &str = "CloudVision has fourteen pending tasks; three of them have nothing left to do";
 
-/// Plays it, and fails if anything but these three was cancelled.
-pub(super) async fn play(folder: &Path, json: bool) -> anyhow::Result<Value> {
+/// Runs the step, and fails unless exactly the three empty tasks were cancelled.
+pub(super) async fn run(folder: &Path, json: bool) -> anyhow::Result<Value> {
     let options = Options::default();
     let login = format!(
         "username = {:?}\npassword = {:?}\n",
@@ -26,14 +26,17 @@ pub(super) async fn play(folder: &Path, json: bool) -> anyhow::Result<Value> {
     let host = simulator
         .addresses()
         .first()
-        .context("it has no address")?
+        .context("the simulator has no address")?
         .to_string();
     let file = folder.join("cvp.toml");
     let ca_file = toml::Value::from(ca_file.display().to_string());
     let text = format!("[cvp.demo]\nhosts = [{host:?}]\nca_file = {ca_file}\n{login}");
     std::fs::write(&file, text).context("cannot write the configuration")?;
     let config = Config::alone(&file)?;
-    let cluster = config.cvp.get("demo").context("no cluster was read")?;
+    let cluster = config
+        .cvp
+        .get("demo")
+        .context("the configuration has no cluster")?;
 
     let swept = sweep_once(cluster).await?;
     let Summary {
@@ -43,7 +46,10 @@ pub(super) async fn play(folder: &Path, json: bool) -> anyhow::Result<Value> {
         ..
     } = swept.summary;
     ensure!((listed, cancelled, kept) == (14, 3, 11), "{:?}", swept.summary);
-    ensure!(simulator.cancelled().len() == 3, "CloudVision says otherwise");
+    ensure!(
+        simulator.cancelled().len() == 3,
+        "CloudVision has other cancelled tasks"
+    );
     if !json {
         output::line(&format!("● {TITLE}"));
         output::line(&format!(

@@ -25,13 +25,13 @@ use super::{Global, outcome, output};
 use crate::config::Config;
 use crate::roles;
 
-/// How long any step may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a step may take.
+const STEP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Shows the main jobs from start to end: events in, flags flipped, results out; empty tasks found and cancelled
+/// Run a demonstration: events set sync flags, a sweep cancels empty CloudVision tasks
 ///
-/// Runs everything in this process and in a temporary folder, which is gone afterwards. Nothing that is configured is used or
-/// touched.
+/// Runs everything in this process and in a temporary folder, which is deleted at the end. It does not read your configuration, and
+/// connects to nothing outside.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep demo
@@ -44,74 +44,74 @@ impl Demo {
         let config = Config::embedded(folder.path())?;
         let (started, address) = tokio::sync::oneshot::channel();
         let up = roles::up(&config, |address, _gateway| {
-            // Nobody waits for it only when the demo is over.
+            // The receiver is gone only if the demo is over.
             let _ = started.send(address.clone());
         });
-        let story = async {
-            let address = address.await.context("nothing was started")?;
-            tell(&Client::at(&address)?, folder.path(), global.json).await
+        let demo = async {
+            let address = address.await.context("Lockstep did not start")?;
+            play(&Client::at(&address)?, folder.path(), global.json).await
         };
         tokio::select! {
-            ended = up => bail!("it ended before the demo did: {ended:?}"),
-            told = story => told?,
+            ended = up => bail!("Lockstep ended before the demo: {ended:?}"),
+            done = demo => done?,
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// One thing that happens, and what should come of it.
+/// A message and its expected effect.
 struct Scene {
     title: &'static str,
     message: Envelope,
-    /// The flag of one device afterwards.
+    /// The expected sync flag of one device afterwards.
     expected: (&'static str, bool),
-    /// Whether the message can be worked at all.
+    /// Whether the message is expected to be applied; otherwise it is rejected.
     applies: bool,
 }
 
-/// Plays all scenes against a running Lockstep, and fails if one of them does not end as it should.
-async fn tell(client: &Client, folder: &Path, json: bool) -> anyhow::Result<()> {
-    let mut told = Vec::new();
+/// Runs all scenes against a running Lockstep, and fails at the first unexpected effect.
+async fn play(client: &Client, folder: &Path, json: bool) -> anyhow::Result<()> {
+    let mut played = Vec::new();
     for scene in scenes()? {
-        let view = play(client, &scene).await?;
-        let says = match view.state {
+        let view = publish(client, &scene).await?;
+        let outcome = match view.state {
             InboxState::Applied => outcome::effect(&view),
             InboxState::Dead => format!("rejected: {}", outcome::rejection(&view)),
         };
         if !json {
             output::line(&format!("● {}", scene.title));
-            output::line(&format!("  {} → {says}", view.kind));
+            output::line(&format!("  {} → {outcome}", view.kind));
         }
-        told.push(json!({"title": scene.title, "message": view}));
+        played.push(json!({"title": scene.title, "message": view}));
     }
-    told.extend(cvp_scene(folder, json).await?);
+    played.extend(cvp_scene(folder, json).await?);
     let devices = list::all(client, vec![("limit", "1000".to_owned())]).await?;
     if json {
-        output::json(&json!({"scenes": told, "devices": devices}));
+        output::json(&json!({"scenes": played, "devices": devices}));
         return Ok(());
     }
     output::line("");
     list::show(&devices);
     output::line("");
-    output::line("That was the real thing, in one process. `lockstep up` keeps it running for you.");
+    output::line("All of this ran in one process. Start your own with `lockstep up`.");
     Ok(())
 }
 
-/// The scene that needs a simulated peer.
+/// The scene with the simulated CloudVision.
 #[cfg(feature = "simulators")]
 async fn cvp_scene(folder: &Path, json: bool) -> anyhow::Result<Option<serde_json::Value>> {
-    cvp::play(folder, json).await.map(Some)
+    cvp::run(folder, json).await.map(Some)
 }
 
-/// This build has no simulators.
+/// Builds without simulators leave the scene out.
 #[cfg(not(feature = "simulators"))]
 async fn cvp_scene(_folder: &Path, _json: bool) -> anyhow::Result<Option<serde_json::Value>> {
     Ok(None)
 }
 
-async fn play(client: &Client, scene: &Scene) -> anyhow::Result<MessageView> {
+async fn publish(client: &Client, scene: &Scene) -> anyhow::Result<MessageView> {
     client.publish(scene.message.encode()).await?;
-    let outcome = client.outcome(&scene.message.identity, PATIENCE).await?;
+    let outcome = client.outcome(&scene.message.identity, STEP_TIMEOUT).await?;
     let view = outcome.with_context(|| format!("{:?} has no outcome", scene.title))?;
     ensure!(
         (view.state == InboxState::Applied) == scene.applies,
@@ -122,7 +122,7 @@ async fn play(client: &Client, scene: &Scene) -> anyhow::Result<MessageView> {
     let device = client.device(hostname).await?;
     ensure!(
         device.synchronized == synchronized,
-        "{:?} left {hostname} otherwise: {device:?}",
+        "{:?} left {hostname} in another state: {device:?}",
         scene.title
     );
     Ok(view)
@@ -133,43 +133,43 @@ fn scenes() -> anyhow::Result<Vec<Scene>> {
     let again = configured.clone();
     Ok(vec![
         Scene {
-            title: "An inventory is imported: five devices that are as they should be",
+            title: "An inventory with five synchronized devices is imported",
             message: fleet()?,
             expected: ("core1", true),
             applies: true,
         },
         Scene {
-            title: "Somebody configures an interface of access1 in the source of truth",
+            title: "The configuration of an interface of access1 changes in the source of truth",
             message: configured,
             expected: ("access1", false),
             applies: true,
         },
         Scene {
-            title: "The sender is not sure and sends the same event again: it counts once",
+            title: "The sender publishes the same event again: it is processed once",
             message: again,
             expected: ("access1", false),
             applies: true,
         },
         Scene {
-            title: "An interface of access2 bounces",
+            title: "An interface of access2 goes down and up",
             message: interface("access2", UpdateKind::Status)?,
             expected: ("access2", true),
             applies: true,
         },
         Scene {
-            title: "Somebody misspells a hostname",
+            title: "An event has a misspelled hostname",
             message: interface("acces2", UpdateKind::Configuration)?,
             expected: ("access2", true),
             applies: false,
         },
         Scene {
-            title: "dist2 comes up by ZTP, and sees core1 and a device nobody knows",
+            title: "dist2 is provisioned by ZTP, with core1 and an unknown device as neighbors",
             message: provisioned()?,
             expected: ("core1", false),
             applies: true,
         },
         Scene {
-            title: "access3 is left alone for a while",
+            title: "access3 is set to UNMANAGED",
             message: unmanaged()?,
             expected: ("access3", false),
             applies: true,

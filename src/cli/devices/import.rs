@@ -18,48 +18,49 @@ use crate::inventory::{self, Inventory};
 /// How long the outcome of one message may take.
 const WAIT: Duration = Duration::from_mins(2);
 
-/// Imports devices from a file, and waits until all are there
+/// Import devices from a file, and wait until all are stored
 ///
-/// What the file names is created or brought up to date; what it leaves out stays as it is. A YAML list has entries such
-/// as `- {hostname: sw1, device_type: ACCESS}`, and optionally platform, state, synchronized, `management_ip`, mac, serial,
-/// vendor, model, `os_version`, groups, and interfaces: a list of names or of {name, configuration}.
+/// Creates new devices and updates existing ones. Devices and fields that are not in the file stay unchanged. A YAML file is a list of
+/// entries such as `- {hostname: sw1, device_type: ACCESS}`. Optional fields are platform, state, synchronized, `management_ip`, mac,
+/// serial, vendor, model, `os_version`, groups, and interfaces (a list of names, or of {name, configuration}).
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep devices import fleet.yml
-  lockstep devices import inventory/ --from nornir --default-type ACCESS")]
+  lockstep devices import inventory/ --from nornir
+  lockstep devices import inventory/hosts.yaml --from nornir --default-type ACCESS")]
 pub(super) struct Import {
-    /// The file; for Nornir also the folder with hosts.yaml
+    /// File to import; for Nornir also the folder with hosts.yaml
     file: PathBuf,
-    /// What the file is
+    /// Format of the file
     #[arg(long, default_value = "yaml")]
     from: Format,
-    /// The type of devices for which a Nornir inventory says none
+    /// Type of devices without one in a Nornir inventory, such as ACCESS
     #[arg(long, value_name = "TYPE")]
     default_type: Option<DeviceType>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// A list of devices
+    /// A YAML list of devices
     Yaml,
     /// A Nornir `SimpleInventory`
     Nornir,
 }
 
-/// What an import did.
+/// The result of an import.
 #[derive(Debug, Default, Serialize)]
 struct Summary {
     devices: usize,
     interfaces: usize,
     messages: usize,
-    /// How many devices changed their sync flag.
+    /// The number of devices whose sync flag changed.
     flipped: u64,
-    /// How many devices were in messages that were rejected.
+    /// The number of devices in rejected messages.
     rejected: usize,
 }
 
 impl Summary {
-    fn told(&self) -> String {
+    fn line(&self) -> String {
         let devices = counted(self.devices, "device");
         let interfaces = counted(self.interfaces, "interface");
         format!(
@@ -89,19 +90,19 @@ impl Import {
         if global.json {
             output::json(&summary);
         } else {
-            output::line(&summary.told());
+            output::line(&summary.line());
         }
         if summary.rejected == 0 {
             return Ok(ExitCode::SUCCESS);
         }
-        output::complain(&format!("{} devices were not imported", summary.rejected));
+        output::error(&format!("{} devices were not imported", summary.rejected));
         Ok(ExitCode::FAILURE)
     }
 
     fn read(&self) -> anyhow::Result<Inventory> {
         match self.from {
             Format::Yaml if self.default_type.is_some() => {
-                Err(UsageError("--default-type goes with --from nornir".to_owned()).into())
+                Err(UsageError("--default-type needs --from nornir".to_owned()).into())
             }
             Format::Yaml => read_yaml(&self.file),
             Format::Nornir => Ok(inventory::read_nornir(&self.file, self.default_type)?),
@@ -115,13 +116,13 @@ fn read_yaml(file: &Path) -> anyhow::Result<Inventory> {
     Ok(inventory::read_yaml(&name, &text)?)
 }
 
-/// One message under way.
+/// A published message that has no outcome yet.
 struct Sent {
     identity: Identity,
     chunk: InventoryImported,
 }
 
-/// Publishes all, then waits for all: workers share the chunks among themselves.
+/// Publishes all messages, then waits for all outcomes, so that several workers share them.
 async fn import(client: &Client, chunks: Vec<InventoryImported>) -> anyhow::Result<Summary> {
     let progress = output::Progress::new();
     let total = chunks.len();
@@ -132,7 +133,7 @@ async fn import(client: &Client, chunks: Vec<InventoryImported>) -> anyhow::Resu
         let published = client.publish(envelope.encode()).await;
         published.with_context(|| {
             format!(
-                "{} of {total} messages were published; importing again is harmless",
+                "published only {} of {total} messages; it is safe to import the file again",
                 sent.len()
             )
         })?;
@@ -143,7 +144,7 @@ async fn import(client: &Client, chunks: Vec<InventoryImported>) -> anyhow::Resu
     for (index, sent) in sent.iter().enumerate() {
         progress.show(&format!("waiting for {} of {total}", index + 1));
         let view = client.outcome(&sent.identity, WAIT).await?.ok_or_else(|| {
-            anyhow!("there is no outcome after {} s; nothing is lost: is a worker running? Importing again is harmless", WAIT.as_secs())
+            anyhow!("there is no outcome after {} s; check that a worker is running. The broker has all messages, and it is safe to import the file again", WAIT.as_secs())
         })?;
         summary.messages += 1;
         match view.state {
@@ -156,7 +157,7 @@ async fn import(client: &Client, chunks: Vec<InventoryImported>) -> anyhow::Resu
             InboxState::Dead => {
                 summary.rejected += sent.chunk.devices.len();
                 progress.show("");
-                output::complain(&format!("{}: {}", range(&sent.chunk), outcome::rejection(&view)));
+                output::error(&format!("{}: {}", range(&sent.chunk), outcome::rejection(&view)));
             }
         }
     }

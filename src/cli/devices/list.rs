@@ -8,23 +8,25 @@ use lockstep_protocol::{DeviceState, DeviceType};
 use crate::cli::client::Client;
 use crate::cli::{Global, output, table};
 
-/// Lists devices, all or those that fit
+/// List all devices, or those that match
+///
+/// SINCE is when the device became unsynchronized, CAUSES why; `lockstep devices show HOST` has the details.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep devices list
   lockstep devices list --unsynchronized --state MANAGED --type ACCESS
   lockstep devices list --json | jq -r '.[].hostname'")]
 pub(super) struct List {
-    /// Only those that are not synchronized
+    /// Only devices that are not synchronized
     #[arg(long)]
     unsynchronized: bool,
-    /// Only those in this state
+    /// Only devices in this state, such as MANAGED
     #[arg(long)]
     state: Option<DeviceState>,
-    /// Only those of this type
+    /// Only devices of this type, such as ACCESS
     #[arg(long = "type", value_name = "TYPE")]
     device_type: Option<DeviceType>,
-    /// Only the members of this group
+    /// Only members of this group
     #[arg(long)]
     group: Option<String>,
 }
@@ -38,7 +40,7 @@ impl List {
         }
         show(&devices);
         if devices.is_empty() {
-            output::note("no device fits");
+            output::note("no device matches");
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -55,7 +57,7 @@ impl List {
     }
 }
 
-/// The devices of all pages.
+/// All devices that match a query, from all pages.
 pub(in crate::cli) async fn all(
     client: &Client,
     mut query: Vec<(&'static str, String)>,

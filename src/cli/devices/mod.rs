@@ -1,4 +1,4 @@
-//! Commands about devices.
+//! Commands for devices.
 
 mod import;
 pub(super) mod list;
@@ -11,8 +11,13 @@ use clap::{Args, Subcommand};
 
 use super::Global;
 
-/// Imports, lists, shows and moves devices
+/// Import, list and show devices, and set their state
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lockstep devices import fleet.yml
+  lockstep devices list --unsynchronized
+  lockstep devices show sw1
+  lockstep devices set-state sw1 UNMANAGED --note 'new power supply'")]
 pub(super) struct Devices {
     #[command(subcommand)]
     what: What,

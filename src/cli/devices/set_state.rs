@@ -8,21 +8,24 @@ use lockstep_protocol::{DeviceState, Envelope, Hostname};
 
 use crate::cli::{Global, request};
 
-/// Moves a device to another state, and waits until that is done
+/// Set the state of a device, and wait until it is stored
+///
+/// An UNMANAGED device is left alone. It counts as unsynchronized, because its configuration may be changed by hand: after the change
+/// to UNMANAGED its only cause is `was_unmanaged`, until it is MANAGED and synchronized again.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep devices set-state sw1 UNMANAGED --note 'line card on its way' --until 2026-03-01T08:00:00Z
   lockstep devices set-state sw1 MANAGED")]
 pub(super) struct SetState {
-    /// The device
+    /// Hostname of the device
     #[arg(value_name = "HOST")]
     hostname: Hostname,
-    /// The state it should be in
+    /// New state, such as MANAGED or UNMANAGED
     state: DeviceState,
-    /// Why, for whoever looks at the device next
+    /// Reason for the state, which `lockstep devices show` prints
     #[arg(long)]
     note: Option<String>,
-    /// Until when, such as 2026-03-01T08:00:00Z; a reminder, nothing happens by itself
+    /// Intended end of the state, such as 2026-03-01T08:00:00Z; a reminder only, the state does not change by itself
     #[arg(long, value_name = "TIME")]
     until: Option<Timestamp>,
 }

@@ -7,11 +7,13 @@ use lockstep_protocol::rest::DeviceView;
 use crate::cli::client::Client;
 use crate::cli::{Global, output, table};
 
-/// Shows all that is known about a device
+/// Show a device, and why it is not synchronized
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  lockstep devices show sw1")]
+#[command(after_help = "Examples:
+  lockstep devices show sw1
+  lockstep devices show sw1 --json | jq -r '.causes[].cause'")]
 pub(super) struct Show {
-    /// The device
+    /// Hostname of the device
     #[arg(value_name = "HOST")]
     hostname: Hostname,
 }

@@ -1,4 +1,4 @@
-//! The broker as the configured user sees it: login, objects, rights. No message is published, taken or moved.
+//! Checks the broker as the configured user: login, objects, permissions. It publishes, consumes and moves no message.
 
 use lockstep_bus::BusError;
 use lockstep_bus::amqp::{Access, AmqpProbe, ProbeError};
@@ -22,7 +22,7 @@ pub(super) async fn examine(config: &Config, role: Role, findings: &mut Findings
     };
     if objects(&probe, findings).await {
         needed(&probe, config, role, findings).await;
-        needless(&probe, role, findings).await;
+        excess(&probe, role, findings).await;
     }
     probe.close().await;
 }
@@ -36,9 +36,11 @@ async fn login(config: &Config, findings: &mut Findings) -> Option<AmqpProbe> {
         Err(ProbeError::Refused(error)) => {
             let advice = match &error {
                 BusError::Address { .. } => "correct broker.url or broker.ca_file",
-                BusError::Untrusted { .. } => "name the broker's authority in broker.ca_file",
+                BusError::Untrusted { .. } => {
+                    "set broker.ca_file to the certificates of the broker's authority"
+                }
                 _ => {
-                    "check user, password and virtual host in broker.url; `lockstep doctor --setup-broker` makes them"
+                    "check user, password and virtual host in broker.url; `lockstep doctor --setup-broker` creates them"
                 }
             };
             findings.failed(CHECK, format!("{url}: {error}"), advice);
@@ -48,7 +50,7 @@ async fn login(config: &Config, findings: &mut Findings) -> Option<AmqpProbe> {
             findings.failed(
                 CHECK,
                 format!("{url}: {error}"),
-                "start the broker, and check host, port and what is in between",
+                "start the broker, and check host, port and firewalls",
             );
             return None;
         }
@@ -56,23 +58,23 @@ async fn login(config: &Config, findings: &mut Findings) -> Option<AmqpProbe> {
     if in_the_clear(&config.broker.url) {
         findings.warning(
             CHECK,
-            format!("{url} takes user {:?}, without TLS", probe.user()),
-            "use amqps:// wherever passwords leave this machine",
+            format!("{url} accepts user {:?}, without TLS", probe.user()),
+            "use amqps://, because the password leaves this machine",
         );
     } else {
-        findings.ok(CHECK, format!("{url} takes user {:?}", probe.user()));
+        findings.ok(CHECK, format!("{url} accepts user {:?}", probe.user()));
     }
     if probe.user() == "guest" {
         findings.warning(
             CHECK,
-            "the user is guest, whose password everybody knows",
-            format!("{SET_UP}, use its users, and delete guest"),
+            "the user is guest, whose password is public",
+            format!("{SET_UP}, use one of its users, and delete guest"),
         );
     }
     Some(probe)
 }
 
-/// Whether a password goes to another machine without TLS.
+/// Whether the password leaves this machine without TLS.
 fn in_the_clear(url: &BrokerUrl) -> bool {
     let BrokerUrl::Amqp(url) = url else { return false };
     let Ok(url) = Url::parse(url.expose_secret()) else {
@@ -83,7 +85,7 @@ fn in_the_clear(url: &BrokerUrl) -> bool {
     url.scheme() == "amqp" && !here
 }
 
-/// Whether all exchanges and queues are there.
+/// Checks all exchanges and queues; true if all exist.
 async fn objects(probe: &AmqpProbe, findings: &mut Findings) -> bool {
     let topology = Topology::new(1.0);
     let mut missing = Vec::new();
@@ -110,14 +112,14 @@ async fn objects(probe: &AmqpProbe, findings: &mut Findings) -> bool {
         }
     }
     if missing.is_empty() {
-        findings.ok(OBJECTS, "all exchanges and queues are there");
+        findings.ok(OBJECTS, "all exchanges and queues exist");
         return true;
     }
     missing.dedup();
     findings.failed(
         OBJECTS,
-        format!("missing are {}", missing.join(", ")),
-        format!("{SET_UP}, or start a worker whose user may declare, with broker.declare = true"),
+        format!("missing: {}", missing.join(", ")),
+        format!("{SET_UP}, or start a worker with broker.declare = true whose user may declare them"),
     );
     false
 }
@@ -131,39 +133,42 @@ async fn needed(probe: &AmqpProbe, config: &Config, role: Role, findings: &mut F
             Access::Unknown { reason } => {
                 findings.unknown(
                     RIGHTS,
-                    format!("whether it may {question}: {reason}"),
+                    format!("cannot check whether the user may {question}: {reason}"),
                     "try again",
                 );
             }
         }
     }
     if lacking.is_empty() {
-        findings.ok(RIGHTS, format!("{:?} may do what a {role} does", probe.user()));
+        findings.ok(
+            RIGHTS,
+            format!("{:?} has all permissions of a {role}", probe.user()),
+        );
     } else {
         findings.failed(
             RIGHTS,
             format!("{:?} may not {}", probe.user(), lacking.join(", nor ")),
-            format!("{SET_UP} and use the user it makes for a {role}; after an upgrade, run it again"),
+            format!("{SET_UP} and use its user for a {role}; run it again after each upgrade"),
         );
     }
 }
 
-async fn needless(probe: &AmqpProbe, role: Role, findings: &mut Findings) {
-    let mut more = Vec::new();
-    for question in rights::needless(role) {
+async fn excess(probe: &AmqpProbe, role: Role, findings: &mut Findings) {
+    let mut excess = Vec::new();
+    for question in rights::excess(role) {
         if ask(probe, question).await == Access::Granted {
-            more.push(question.to_string());
+            excess.push(question.to_string());
         }
     }
-    if !more.is_empty() {
+    if !excess.is_empty() {
         findings.warning(
             RIGHTS,
             format!(
-                "{:?} may also {}, which no {role} does",
+                "{:?} may also {}, which a {role} does not need",
                 probe.user(),
-                more.join(", ")
+                excess.join(", ")
             ),
-            format!("{SET_UP} and use the user it makes for a {role}"),
+            format!("{SET_UP} and use its user for a {role}"),
         );
     }
 }
@@ -180,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_in_the_clear_is_one_that_leaves_the_machine() {
+    fn a_password_is_in_the_clear_only_if_it_leaves_the_machine() {
         let table = [
             ("amqp://u:p@rabbit/v", true),
             ("amqps://u:p@rabbit/v", false),

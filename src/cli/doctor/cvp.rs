@@ -1,4 +1,4 @@
-//! The CloudVision clusters: reachable, and their login good. Only reads.
+//! Checks the CloudVision clusters: reachable, and the login is accepted. It changes nothing.
 
 use super::finding::Findings;
 use crate::config::Config;
@@ -35,7 +35,9 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) {
             findings.warning(
                 CHECK,
                 format!("{name}: certificates are not verified"),
-                format!("name its authority as ca_file in [cvp.{name}], and take insecure away"),
+                format!(
+                    "set ca_file in [cvp.{name}] to the certificates of its authority, and remove insecure"
+                ),
             );
         }
     }

@@ -1,21 +1,21 @@
-//! What the checks found.
+//! The results of the checks.
 
 use serde::Serialize;
 
-/// How it stands with one thing.
+/// The result of a check, the worst last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum State {
     Ok,
-    /// It cannot be known from here.
+    /// It cannot be checked from here.
     Unknown,
-    /// It works, and should not stay like this.
+    /// It works, but should be changed.
     Warning,
     /// It does not work.
     Failed,
 }
 
-/// One thing that was looked at.
+/// One check, its result, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Finding {
     check: &'static str,
@@ -25,7 +25,7 @@ struct Finding {
     advice: Option<String>,
 }
 
-/// All of them, in the order in which they were looked at.
+/// All findings, in the order of the checks.
 #[derive(Debug, Default, Serialize)]
 #[serde(transparent)]
 pub(super) struct Findings(Vec<Finding>);
@@ -57,7 +57,7 @@ impl Findings {
         self.add(check, State::Failed, said.into(), Some(advice.into()));
     }
 
-    /// The worst of all.
+    /// The worst result; `Ok` if there are no findings.
     pub(super) fn worst(&self) -> State {
         self.0
             .iter()
@@ -66,7 +66,7 @@ impl Findings {
             .unwrap_or(State::Ok)
     }
 
-    /// For people: a line for each, and what to do below it.
+    /// A line for each finding, and its advice below it.
     pub(super) fn lines(&self) -> Vec<String> {
         let width = self
             .0
@@ -113,20 +113,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_worst_decides_and_advice_stands_below_its_line() {
+    fn the_worst_result_counts_and_advice_is_below_its_line() {
         let mut findings = Findings::default();
         assert_eq!(findings.worst(), State::Ok);
         findings.ok("git", "2.39");
-        findings.unknown("clock", "nobody said", "ask");
+        findings.unknown("clock", "no response", "try again");
         assert_eq!(findings.worst(), State::Unknown);
-        findings.failed("store", "away", "start it");
+        findings.failed("store", "unavailable", "start it");
         findings.warning("broker", "old", "renew it");
         assert_eq!(findings.worst(), State::Failed);
         let expected = [
             "ok       git     2.39",
-            "unknown  clock   nobody said",
-            "                 → ask",
-            "FAILED   store   away",
+            "unknown  clock   no response",
+            "                 → try again",
+            "FAILED   store   unavailable",
             "                 → start it",
             "warning  broker  old",
             "                 → renew it",

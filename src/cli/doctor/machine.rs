@@ -1,4 +1,4 @@
-//! The machine we run on: data folder and git.
+//! Checks this machine: data folder, git and deadlines.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use super::finding::Findings;
 use crate::config::{BrokerUrl, Config, StoreUrl};
 use crate::{data_folder, roles};
 
-/// From here on git has what the clones rely on: protocol version 2 by default, and `--end-of-options`.
-const GIT: (u32, u32) = (2, 26);
+/// The oldest git with protocol version 2 by default and `--end-of-options`.
+const OLDEST_GIT: (u32, u32) = (2, 26);
 
-/// All a message's work fits in this time; the broker closes a channel after 30 minutes by default.
+/// How long the processing of a message may take. By default, the broker closes a channel after 30 minutes.
 const DEADLINE: Duration = Duration::from_mins(20);
 
 pub(super) async fn examine(config: &Config, role: As, findings: &mut Findings) {
@@ -35,7 +35,7 @@ fn data_dir(config: &Config, findings: &mut Findings) {
         Err(error) => findings.failed(
             CHECK,
             format!("{} is not writable: {error:#}", folder.display()),
-            "name another one as data_dir, or give this user the right to write there",
+            "set data_dir to another folder, or let this user write there",
         ),
     }
 }
@@ -44,15 +44,23 @@ async fn git(findings: &mut Findings) {
     const CHECK: &str = "git";
     match roles::git_version().await {
         Ok(text) => match version_of(&text) {
-            Some(version) if version >= GIT => findings.ok(CHECK, text),
-            Some(_) => findings.failed(CHECK, text, format!("install git {}.{} or newer", GIT.0, GIT.1)),
-            None => findings.unknown(CHECK, text, format!("it should be {}.{} or newer", GIT.0, GIT.1)),
+            Some(version) if version >= OLDEST_GIT => findings.ok(CHECK, text),
+            Some(_) => findings.failed(
+                CHECK,
+                text,
+                format!("install git {}.{} or newer", OLDEST_GIT.0, OLDEST_GIT.1),
+            ),
+            None => findings.unknown(
+                CHECK,
+                text,
+                format!("check that it is {}.{} or newer", OLDEST_GIT.0, OLDEST_GIT.1),
+            ),
         },
-        Err(error) => findings.failed(CHECK, format!("{error:#}"), "install git, and have it in PATH"),
+        Err(error) => findings.failed(CHECK, format!("{error:#}"), "install git, and add it to PATH"),
     }
 }
 
-/// `git version 2.39.5` and what vendors put behind it.
+/// Reads `git version 2.39.5`, also with additions of vendors.
 fn version_of(text: &str) -> Option<(u32, u32)> {
     let mut numbers = text.split_whitespace().nth(2)?.split('.');
     let mut number = || numbers.next()?.parse().ok();
@@ -61,15 +69,15 @@ fn version_of(text: &str) -> Option<(u32, u32)> {
 
 fn deadline(config: &Config, findings: &mut Findings) {
     const CHECK: &str = "deadlines";
-    // A look fetches and reads: three commands at the most.
-    let look = config.repositories.timeout * 3;
-    if look <= DEADLINE {
-        findings.ok(CHECK, "a message's work ends within 20 minutes");
+    // A refresh runs three git commands at most.
+    let refresh = config.repositories.timeout * 3;
+    if refresh <= DEADLINE {
+        findings.ok(CHECK, "a message is processed within 20 minutes");
     } else {
         findings.warning(
             CHECK,
-            format!("a look at a repository may take {} s", look.as_secs()),
-            "lower repositories.timeout_seconds: the broker closes a channel after 30 minutes",
+            format!("a refresh of a repository may take {} s", refresh.as_secs()),
+            "lower repositories.timeout_seconds, because the broker closes a channel after 30 minutes",
         );
     }
 }
@@ -79,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_of_git_as_vendors_write_them() {
+    fn versions_of_git_are_read_with_additions_of_vendors() {
         let table = [
             ("git version 2.39.5", Some((2, 39))),
             ("git version 2.50.1 (Apple Git-155)", Some((2, 50))),

@@ -1,4 +1,4 @@
-//! The broker's management API: what only an administrator, or a user with the tag `monitoring`, is told.
+//! A client of the broker's management API. It needs a user with the tag `monitoring`, and `administrator` for changes.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,10 +17,10 @@ use crate::roles;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Where the management is, and who we are there.
+/// The address of the management API, with user and password.
 #[derive(Debug, Args)]
 pub(super) struct Access {
-    /// The broker's management: `http://USER:PASSWORD@HOST:15672`, or https
+    /// Address of the broker's management API: `http://USER:PASSWORD@HOST:15672`, or https
     #[arg(
         long,
         value_name = "URL",
@@ -28,7 +28,7 @@ pub(super) struct Access {
         hide_env_values = true
     )]
     management_url: Option<SecretString>,
-    /// File that holds that address
+    /// File with that address
     #[arg(
         long,
         value_name = "FILE",
@@ -38,7 +38,7 @@ pub(super) struct Access {
     management_url_file: Option<PathBuf>,
 }
 
-/// Asks the management.
+/// A client of the management API.
 pub(super) struct Management {
     http: reqwest::Client,
     /// Without user and password.
@@ -47,18 +47,18 @@ pub(super) struct Management {
     password: SecretString,
 }
 
-/// An answer.
+/// A response of the management API.
 pub(super) struct ManagementResponse {
     pub(super) body: Value,
-    /// The broker's clock, in whole seconds.
+    /// The broker's clock in whole seconds; none if the response has no date.
     pub(super) date: Option<Timestamp>,
 }
 
 impl Access {
-    /// A client for it, if it is named.
+    /// A client for the configured address; none without one.
     ///
     /// # Errors
-    /// When the address cannot be understood; it is not repeated, for it holds a password.
+    /// If the address is not valid. The error does not repeat it, because it contains a password.
     pub(super) fn open(&self, config: &Config) -> anyhow::Result<Option<Management>> {
         let url = match (&self.management_url, &self.management_url_file) {
             (Some(url), _) => url.clone(),
@@ -70,7 +70,7 @@ impl Access {
             (None, None) => return Ok(None),
         };
         let mut base = parse(url.expose_secret()).ok_or_else(|| {
-            UsageError("the management's address must be http://USER:PASSWORD@HOST:15672, or https; percent-encode what is special in user and password".to_owned())
+            UsageError("the management URL must be http://USER:PASSWORD@HOST:15672, or https; percent-encode special characters in user and password".to_owned())
         })?;
         let decoded = |text: &str| percent_decoded(text);
         let user = decoded(base.username());
@@ -105,39 +105,39 @@ fn percent_decoded(text: &str) -> String {
 }
 
 impl Management {
-    /// What is at this path, whose segments are given as they are; nothing if there is no such thing.
+    /// Gets the object at a path of unescaped segments; none if it does not exist.
     ///
     /// # Errors
-    /// When the management is away, or refuses.
+    /// If the management API cannot be reached or rejects the request.
     pub(super) async fn get(&self, path: &[&str]) -> anyhow::Result<Option<ManagementResponse>> {
-        let (status, answer) = self.send(Method::GET, path, None).await?;
+        let (status, response) = self.send(Method::GET, path, None).await?;
         match status {
             StatusCode::NOT_FOUND => Ok(None),
-            _ => Ok(Some(self.accepted(status, answer, path)?)),
+            _ => Ok(Some(self.accepted(status, response, path)?)),
         }
     }
 
-    /// Puts something there.
+    /// Creates or changes the object at a path.
     ///
     /// # Errors
     /// As [`Self::get`].
     pub(super) async fn put(&self, path: &[&str], body: &Value) -> anyhow::Result<()> {
-        let (status, answer) = self.send(Method::PUT, path, Some(body)).await?;
-        self.accepted(status, answer, path).map(drop)
+        let (status, response) = self.send(Method::PUT, path, Some(body)).await?;
+        self.accepted(status, response, path).map(drop)
     }
 
-    /// Asks a health check: whether it says that all is well, and else why not.
+    /// Runs a health check of the broker. The inner error is the reason why it failed.
     ///
     /// # Errors
     /// As [`Self::get`].
     pub(super) async fn health(&self, check: &str) -> anyhow::Result<Result<(), String>> {
         let path = ["health", "checks", check];
-        let (status, answer) = self.send(Method::GET, &path, None).await?;
+        let (status, response) = self.send(Method::GET, &path, None).await?;
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            let reason = answer.body["reason"].as_str().unwrap_or("it does not say why");
+            let reason = response.body["reason"].as_str().unwrap_or("no reason given");
             return Ok(Err(reason.to_owned()));
         }
-        self.accepted(status, answer, &path).map(|_| Ok(()))
+        self.accepted(status, response, &path).map(|_| Ok(()))
     }
 
     async fn send(
@@ -148,7 +148,7 @@ impl Management {
     ) -> anyhow::Result<(StatusCode, ManagementResponse)> {
         let mut url = self.base.clone();
         url.path_segments_mut()
-            .expect("it is HTTP")
+            .expect("HTTP addresses have a path")
             .pop_if_empty()
             .push("api")
             .extend(path);
@@ -160,17 +160,17 @@ impl Management {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let answer = request
+        let response = request
             .send()
             .await
-            .with_context(|| format!("the broker's management at {} does not answer", self.base))?;
-        let status = answer.status();
-        let date = answer
+            .with_context(|| format!("the broker's management API at {} does not answer", self.base))?;
+        let status = response.status();
+        let date = response
             .headers()
             .get("date")
             .and_then(|value| rfc2822::parse(value.to_str().ok()?).ok())
             .map(|zoned| zoned.timestamp());
-        let text = answer.text().await.unwrap_or_default();
+        let text = response.text().await.unwrap_or_default();
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         Ok((status, ManagementResponse { body, date }))
     }
@@ -178,22 +178,22 @@ impl Management {
     fn accepted(
         &self,
         status: StatusCode,
-        answer: ManagementResponse,
+        response: ManagementResponse,
         path: &[&str],
     ) -> anyhow::Result<ManagementResponse> {
         if status.is_success() {
-            return Ok(answer);
+            return Ok(response);
         }
         if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN {
             anyhow::bail!(
-                "the broker's management refuses the user {:?} at /api/{}; the set-up needs the tag `administrator`, looking needs `monitoring`",
+                "the broker's management API rejects the user {:?} at /api/{}; checks need the tag `monitoring`, the set-up needs `administrator`",
                 self.user,
                 path.join("/")
             );
         }
-        let reason = answer.body["reason"].as_str().unwrap_or("it does not say why");
+        let reason = response.body["reason"].as_str().unwrap_or("no reason given");
         anyhow::bail!(
-            "the broker's management answered {status} at /api/{}: {reason}",
+            "the broker's management API answered {status} at /api/{}: {reason}",
             path.join("/")
         )
     }

@@ -1,5 +1,4 @@
-//! Looks at everything an installation needs, and says what to do about what is missing. Changes nothing, unless it is told to
-//! set up the broker.
+//! `lockstep doctor`: checks everything that an installation needs. With `--setup-broker` it creates the broker's objects instead.
 
 mod broker;
 mod cvp;
@@ -7,27 +6,29 @@ mod finding;
 mod machine;
 mod management;
 mod operation;
-mod probe;
 mod repositories;
 mod rights;
 mod setup;
 mod store;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
+use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
 use lockstep_protocol::topology::access::Role;
 
 use super::{Global, output};
 use crate::config::{BrokerUrl, Config, Overrides};
+use crate::roles;
 use finding::{Findings, State};
 use management::{Access, Management};
 
-/// Looks for what is missing or wrong, and says what to do
+/// Check the installation, and say how to fix each problem
 ///
-/// Asks broker, store, repositories and CloudVision clusters of the configuration, and changes nothing there. What only the
-/// broker's management can tell is asked where --management-url is given, and unknown otherwise. With --setup-broker it makes
-/// virtual host, users, rights, exchanges, queues and policies instead; it removes nothing, and may run again at any time.
+/// Checks the broker, the store, the repositories and the CloudVision clusters of the configuration, and changes nothing. Some checks
+/// of the broker need its management API (--management-url); without it their result is unknown. With --setup-broker it creates the
+/// virtual host, users, permissions, exchanges, queues and policies instead; it deletes nothing, and may run again at any time.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep doctor
@@ -35,16 +36,16 @@ use management::{Access, Management};
   lockstep doctor --management-url http://lockstep-monitor:PASSWORD@rabbitmq:15672
   lockstep doctor --setup-broker --management-url http://admin:PASSWORD@rabbitmq:15672 --credentials secrets --dry-run
 
-Exit codes: 0 nothing failed (warnings and what is unknown included), 1 something did, 78 bad configuration.")]
+Exit codes: 0 no check failed (there may be warnings and unknown results), 1 a check failed, 78 invalid configuration.")]
 pub(super) struct Doctor {
-    /// Whose rights to look at
+    /// Role to check: its permissions and everything it needs
     #[arg(long, value_enum, default_value_t = As::Worker, value_name = "ROLE")]
     role: As,
     #[command(flatten)]
     access: Access,
     #[command(flatten)]
     setup: setup::Setup,
-    /// Only asks an address whether it answers 200: the health check of a container
+    /// Only check that a URL answers 200; for the health check of a container
     #[arg(
         long,
         value_name = "URL",
@@ -53,12 +54,12 @@ pub(super) struct Doctor {
         conflicts_with = "setup_broker"
     )]
     probe: Option<String>,
-    /// What --probe asks where it names no address; without either, nothing
+    /// URL for --probe without a value; if both are empty, the probe succeeds
     #[arg(long, hide = true, env = "LOCKSTEP_PROBE_URL", default_value = "")]
     probe_url: String,
 }
 
-/// A role that runs with a configuration of its own.
+/// A role that can be checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum As {
     Worker,
@@ -80,7 +81,7 @@ impl Doctor {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         if let Some(url) = &self.probe {
             let url = if url.is_empty() { &self.probe_url } else { url };
-            return probe::run(url).await;
+            return probe(url).await;
         }
         let config = global.configuration(Overrides::default())?;
         if self.setup.wanted() {
@@ -103,12 +104,29 @@ impl Doctor {
     }
 }
 
-/// Every check that concerns the role, one after another.
+/// Checks that an address answers 200. Succeeds without an address, for processes that listen nowhere.
+///
+/// # Errors
+/// If it does not answer 200 in time.
+async fn probe(url: &str) -> anyhow::Result<ExitCode> {
+    const TIMEOUT: Duration = Duration::from_secs(5);
+    if url.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let response = roles::http_client()?.get(url).timeout(TIMEOUT).send().await;
+    let status = response
+        .with_context(|| format!("{url} does not answer"))?
+        .status();
+    ensure!(status == reqwest::StatusCode::OK, "{url} answered {status}");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs every check of the role, one after another.
 async fn examine(config: &Config, role: As, management: Option<&Management>) -> Findings {
     let mut findings = Findings::default();
     machine::examine(config, role, &mut findings).await;
     match &config.broker.url {
-        BrokerUrl::Embedded => findings.ok("broker", "embedded, inside the one process of `lockstep up`"),
+        BrokerUrl::Embedded => findings.ok("broker", "embedded in the process of `lockstep up`"),
         BrokerUrl::Amqp(_) => {
             broker::examine(config, role.role(), &mut findings).await;
             operation::examine(config, management, &mut findings).await;

@@ -1,4 +1,4 @@
-//! How the broker is operated: what only its management tells.
+//! Checks of the broker that need its management API.
 
 use jiff::Timestamp;
 use lockstep_clock::{Clock, SystemClock};
@@ -12,24 +12,24 @@ use super::store;
 use crate::config::Config;
 use crate::roles;
 
-/// What a message's work fits in, in milliseconds.
+/// How long the processing of a message may take, in milliseconds.
 const DEADLINE_MS: u64 = 20 * 60 * 1000;
 
-/// Quorum queues dead-letter at least once from here on.
+/// The oldest RabbitMQ whose quorum queues dead-letter at least once.
 const OLDEST: (u32, u32) = (3, 10);
 
-const ASK: &str = "give --management-url";
+const ASK: &str = "set --management-url";
 const VERSION: &str = "broker version";
 const ALARMS: &str = "broker alarms";
 const ALTERNATES: &str = "alternate exchanges";
 const POLICIES: &str = "broker policies";
 const TIMEOUT: &str = "consumer time-out";
-const LETTERS: &str = "dead letters";
+const DEAD_LETTERS: &str = "dead letters";
 
 pub(super) async fn examine(config: &Config, management: Option<&Management>, findings: &mut Findings) {
     let Some(management) = management else {
         for check in [VERSION, ALARMS, ALTERNATES, POLICIES] {
-            findings.unknown(check, "only the broker's management tells", ASK);
+            findings.unknown(check, "needs the broker's management API", ASK);
         }
         return timeout(None, findings);
     };
@@ -39,7 +39,7 @@ pub(super) async fn examine(config: &Config, management: Option<&Management>, fi
         Ok(None) => {
             return findings.failed(
                 VERSION,
-                "this is not RabbitMQ's management",
+                "--management-url is not the management API of RabbitMQ",
                 "correct --management-url",
             );
         }
@@ -54,7 +54,7 @@ pub(super) async fn examine(config: &Config, management: Option<&Management>, fi
         Ok(Err(reason)) => findings.failed(
             ALARMS,
             reason,
-            "free memory or disk of the broker: until then it takes no message",
+            "free memory or disk space of the broker; until then it accepts no messages",
         ),
         Err(error) => findings.unknown(ALARMS, format!("{error:#}"), ASK),
     }
@@ -64,7 +64,7 @@ pub(super) async fn examine(config: &Config, management: Option<&Management>, fi
     }
 }
 
-/// The broker says its time in whole seconds.
+/// The broker's time has whole seconds, so ours is rounded down.
 fn clock(theirs: Timestamp, before: Timestamp, findings: &mut Findings) {
     let earlier = Timestamp::from_second(before.as_second()).unwrap_or(before);
     store::clock("broker's clock", theirs, earlier, SystemClock.now(), findings);
@@ -79,9 +79,13 @@ fn version(overview: &Value, findings: &mut Findings) {
         Some(_) => findings.failed(
             VERSION,
             format!("RabbitMQ {text}"),
-            "3.10 is the oldest that does not lose dead letters",
+            "upgrade to RabbitMQ 3.10 or newer; older versions can lose dead letters",
         ),
-        None => findings.unknown(VERSION, format!("it says {text:?}"), "3.10 or newer is needed"),
+        None => findings.unknown(
+            VERSION,
+            format!("the broker reports the version {text:?}"),
+            "check that it is 3.10 or newer",
+        ),
     }
 }
 
@@ -89,7 +93,7 @@ async fn objects(management: &Management, vhost: &str, findings: &mut Findings) 
     let mut wrong = Vec::new();
     for exchange in Topology::new(1.0).exchanges {
         let Some(answer) = management.get(&["exchanges", vhost, exchange.name]).await? else {
-            wrong.push(format!("{} is not there", exchange.name));
+            wrong.push(format!("{} does not exist", exchange.name));
             continue;
         };
         let found = answer.body["arguments"]["alternate-exchange"].as_str();
@@ -103,40 +107,43 @@ async fn objects(management: &Management, vhost: &str, findings: &mut Findings) 
         }
     }
     if wrong.is_empty() {
-        findings.ok(ALTERNATES, "nothing is lost for want of a route");
+        findings.ok(ALTERNATES, "messages without a route are kept");
     } else {
         findings.failed(
             ALTERNATES,
             wrong.join(", "),
-            "delete these exchanges while nobody publishes, then run `lockstep doctor --setup-broker`",
+            "stop all publishers, delete these exchanges, then run `lockstep doctor --setup-broker`",
         );
     }
     for policy in access::policies(access::INGRESS_MAX_LENGTH) {
         let found = management.get(&["policies", vhost, policy.name]).await?;
-        judge_policy(&policy, found.map(|answer| answer.body).as_ref(), findings);
+        check_policy(&policy, found.map(|answer| answer.body).as_ref(), findings);
     }
     let queue = management.get(&["queues", vhost, Lane::Events.queue()]).await?;
     timeout(queue.as_ref().map(|answer| &answer.body), findings);
     if let Some(dead) = management.get(&["queues", vhost, Lane::Dead.queue()]).await? {
         match dead.body["messages"].as_u64() {
-            Some(0) => findings.ok(LETTERS, "none wait in the broker"),
+            Some(0) => findings.ok(DEAD_LETTERS, "no dead letter waits in the broker"),
             Some(count) => findings.warning(
-                LETTERS,
-                format!("{count} wait in the broker"),
-                "start a worker with the lane `dead`; then look at them with `lockstep dead list`",
+                DEAD_LETTERS,
+                format!("{count} dead letters wait in the broker"),
+                "start a worker with the lane `dead`, then list them with `lockstep dead list`",
             ),
-            None => findings.unknown(LETTERS, "the broker does not count them yet", "try again"),
+            None => findings.unknown(DEAD_LETTERS, "the broker has no count yet", "try again"),
         }
     }
     Ok(())
 }
 
-fn judge_policy(policy: &Policy, found: Option<&Value>, findings: &mut Findings) {
+fn check_policy(policy: &Policy, found: Option<&Value>, findings: &mut Findings) {
     const SET_UP: &str = "run `lockstep doctor --setup-broker`";
     let Some(found) = found else {
         return findings.warning(
             POLICIES,
-            format!("{} is not there: inlets grow without end", policy.name),
+            format!(
+                "{} does not exist, so ingress lanes have no maximum length",
+                policy.name
+            ),
             SET_UP,
         );
     };
@@ -144,18 +151,21 @@ fn judge_policy(policy: &Policy, found: Option<&Value>, findings: &mut Findings)
     match length {
         _ if found["pattern"] != *policy.pattern => findings.warning(
             POLICIES,
-            format!("{} is for {}, not for the inlets", policy.name, found["pattern"]),
+            format!(
+                "{} applies to {}, not to the ingress lanes",
+                policy.name, found["pattern"]
+            ),
             SET_UP,
         ),
         Some(length) => findings.ok(
             POLICIES,
-            format!("an inlet takes {length} messages, then refuses"),
+            format!("an ingress lane holds {length} messages, then rejects new ones"),
         ),
         None => findings.warning(POLICIES, format!("{} sets no max-length", policy.name), SET_UP),
     }
 }
 
-/// The broker's own setting is not in its API; one for the queue is.
+/// The API shows the timeout of a policy or a queue, but not the setting of the broker.
 fn timeout(queue: Option<&Value>, findings: &mut Findings) {
     let policy = queue.and_then(|queue| queue["effective_policy_definition"]["consumer-timeout"].as_u64());
     let argument = queue.and_then(|queue| queue["arguments"]["x-consumer-timeout"].as_u64());
@@ -164,12 +174,12 @@ fn timeout(queue: Option<&Value>, findings: &mut Findings) {
         Some(ms) => findings.failed(
             TIMEOUT,
             format!("{} s", ms / 1000),
-            "let it be 20 minutes or more: work under way is taken away otherwise",
+            "raise it to 20 minutes or more; otherwise the broker takes back messages that are still being processed",
         ),
         None => findings.unknown(
             TIMEOUT,
-            "the broker's setting is not in its API; unchanged it is 30 minutes",
-            "`rabbitmq-diagnostics environment | grep consumer_timeout` shows it; 1200000 (20 minutes) is the least",
+            "the API does not show the setting of the broker; its default is 30 minutes",
+            "run `rabbitmq-diagnostics environment | grep consumer_timeout`; it must be 1200000 (20 minutes) or more",
         ),
     }
 }
@@ -182,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_consumer_timeout_is_known_only_for_the_queue() {
+    fn a_consumer_timeout_is_known_only_from_the_queue() {
         let table = [
             (json!({}), State::Unknown),
             (json!({"effective_policy_definition": []}), State::Unknown),
@@ -219,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_must_be_there_for_the_ingress_lanes_and_bound_them() {
+    fn a_policy_must_exist_for_the_ingress_lanes_and_limit_them() {
         let policy = access::policies(1).remove(0);
         let table = [
             (None, State::Warning),
@@ -238,7 +248,7 @@ mod tests {
         ];
         for (found, expected) in table {
             let mut findings = Findings::default();
-            judge_policy(&policy, found.as_ref(), &mut findings);
+            check_policy(&policy, found.as_ref(), &mut findings);
             assert_eq!(findings.worst(), expected, "{found:?}");
         }
     }

@@ -1,4 +1,4 @@
-//! The repositories: reachable, with their branch, and where we last saw them.
+//! Checks the repositories: reachable, with their branch, and refreshed to their tip.
 
 use lockstep_store::RepositoryRow;
 use lockstep_worker::repositories::Source;
@@ -17,8 +17,8 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) {
     if sources.is_empty() {
         return findings.warning(
             CHECK,
-            "none is configured",
-            "name them in [repositories.settings] and [repositories.templates]; without, changes there flag no device",
+            "no repository is configured",
+            "set [repositories.settings] and [repositories.templates]; without them, changes of settings and templates affect no device",
         );
     }
     let store = roles::seen_repositories(config).ok();
@@ -34,13 +34,13 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) {
     }
 }
 
-/// What the store says of a repository.
+/// The state of a repository in the store.
 enum Known {
-    /// It was looked at.
+    /// It was refreshed at least once.
     Seen(RepositoryRow),
-    /// It never was.
+    /// It was never refreshed.
     Never,
-    /// The store does not say.
+    /// The store cannot be read.
     Unknown,
 }
 
@@ -66,13 +66,13 @@ async fn one(source: &Source, known: Known, findings: &mut Findings) {
     match known {
         Known::Unknown => findings.unknown(
             CHECK,
-            format!("{name} is reachable, its tip is {tip}; the store does not say what was seen of it"),
-            "see to the store first",
+            format!("{name} is reachable, its tip is {tip}; the store cannot be read"),
+            "fix the store first",
         ),
         Known::Never => findings.warning(
             CHECK,
-            format!("{name} is reachable, its tip is {tip}; nobody asked for it yet"),
-            format!("`lockstep repositories accept {name} COMMIT` takes a commit as what devices have, `lockstep repositories refresh {name}` flags them all"),
+            format!("{name} is reachable, its tip is {tip}; it was never refreshed"),
+            format!("run `lockstep repositories accept {name} COMMIT` if the devices have the configuration of that commit, else `lockstep repositories refresh {name}`, which marks all affected devices unsynchronized"),
         ),
         Known::Seen(row) => seen(&row, &tip.to_string(), findings),
     }
@@ -84,18 +84,21 @@ fn seen(row: &RepositoryRow, tip: &str, findings: &mut Findings) {
         return findings.failed(
             CHECK,
             format!(
-                "{name}: the commit seen last, {}, was refused: {problem}",
+                "{name}: the last refreshed commit, {}, is invalid: {problem}",
                 row.seen
             ),
-            "correct it there and push",
+            "fix the repository and push",
         );
     }
     if row.seen.to_string() == tip {
-        return findings.ok(CHECK, format!("{name} is reachable, and its tip {tip} was seen"));
+        return findings.ok(
+            CHECK,
+            format!("{name} is reachable, and was refreshed to its tip {tip}"),
+        );
     }
     findings.warning(
         CHECK,
-        format!("{name} is reachable; its tip is {tip}, seen last was {}", row.seen),
-        format!("wait for repositories.poll_seconds, or run `lockstep repositories refresh {name}`; then see to its webhooks"),
+        format!("{name} is reachable; its tip is {tip}, but the last refresh was at {}", row.seen),
+        format!("wait for repositories.poll_seconds, or run `lockstep repositories refresh {name}`; then check its webhooks"),
     );
 }

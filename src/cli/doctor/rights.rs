@@ -1,19 +1,19 @@
-//! What a role does at the broker, in words a probe can ask, and what it has no business with: pure.
+//! The permissions that a role needs at the broker, and those it should not have, as questions for a probe. Pure.
 
 use lockstep_protocol::topology::access::Role;
 use lockstep_protocol::topology::{EVENTS, Lane, REPLIES, RESULTS, RetryDelay, UNROUTED, WORK};
 use lockstep_protocol::{Class, Kind};
 
-/// One thing to ask the broker about.
+/// A permission that a probe can check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Question {
     /// Publishing to an exchange with a key.
     Publish(&'static str, &'static str),
-    /// Reading a queue.
+    /// Consuming from a queue.
     Read(&'static str),
 }
 
-/// What the role needs.
+/// The permissions that the role needs.
 pub(super) fn needed(role: Role, lanes: &[Lane]) -> Vec<Question> {
     match role {
         Role::Worker => {
@@ -30,8 +30,8 @@ pub(super) fn needed(role: Role, lanes: &[Lane]) -> Vec<Question> {
     }
 }
 
-/// What nobody but others needs. The default exchange leads into every queue.
-pub(super) fn needless(role: Role) -> Vec<Question> {
+/// Permissions that the role does not need. The default exchange routes into every queue.
+pub(super) fn excess(role: Role) -> Vec<Question> {
     let mut all = vec![Question::Publish("", "lockstep.lane.commands")];
     match role {
         Role::Worker => all.push(Question::Publish(EVENTS, Kind::SyncRequested.as_str())),
@@ -62,7 +62,7 @@ impl std::fmt::Display for Question {
             Self::Publish("", _) => f.write_str("publish to the default exchange"),
             Self::Publish(exchange, "") => write!(f, "publish to {exchange}"),
             Self::Publish(exchange, key) => write!(f, "publish {key} to {exchange}"),
-            Self::Read(queue) => write!(f, "read {queue}"),
+            Self::Read(queue) => write!(f, "consume from {queue}"),
         }
     }
 }
@@ -72,19 +72,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_needed_and_needless() {
+    fn no_permission_is_both_needed_and_excess() {
         for role in [Role::Worker, Role::Gateway, Role::Console] {
             let needed = needed(role, Lane::ALL);
             assert!(!needed.is_empty(), "{role}");
             assert!(
-                needless(role).iter().all(|question| !needed.contains(question)),
+                excess(role).iter().all(|question| !needed.contains(question)),
                 "{role}"
             );
         }
     }
 
     #[test]
-    fn a_worker_reads_the_lanes_it_takes() {
+    fn a_worker_consumes_only_its_lanes() {
         let needed = needed(Role::Worker, &[Lane::Devices]);
         assert!(needed.contains(&Question::Read("lockstep.lane.devices")));
         assert!(!needed.contains(&Question::Read("lockstep.lane.events")));

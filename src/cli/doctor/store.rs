@@ -1,4 +1,4 @@
-//! The store: reachable, of our version, and on our time.
+//! Checks the store: reachable, with the schema of this version, and with the same time.
 
 use jiff::Timestamp;
 use lockstep_clock::{Clock, SystemClock};
@@ -10,7 +10,8 @@ use crate::roles;
 
 const CHECK: &str = "store";
 
-/// How far clocks may differ. Leases count on the database's clock alone; ours is in messages and in the age of flags.
+/// The largest accepted difference between clocks. Leases use only the database's clock; messages and ages of sync flags also use
+/// this machine's.
 const SKEW_MS: i64 = 2_000;
 
 pub(super) async fn examine(config: &Config, findings: &mut Findings) {
@@ -21,22 +22,22 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) {
     let url = &config.store.url;
     match schema.ping().await {
         Ok(()) => findings.ok(CHECK, format!("{url} has the schema of this version")),
-        // It tells no time before its schema is ours.
+        // Without the right schema the clock cannot be compared.
         Err(StoreError::SchemaVersion { found, needed }) => {
             let advice = if found < needed {
                 "run `lockstep migrate`"
             } else {
-                "run the newer version of Lockstep that migrated it"
+                "run the newer version of Lockstep that migrated the store"
             };
-            let said = format!("{url} has schema version {found}, this program needs {needed}");
-            return findings.failed(CHECK, said, advice);
+            let versions = format!("{url} has schema version {found}, this program needs {needed}");
+            return findings.failed(CHECK, versions, advice);
         }
         Err(error) => {
             let error = anyhow::Error::new(error);
             return findings.failed(
                 CHECK,
                 format!("{url}: {error:#}"),
-                "start the database, and check host, user, password and database in store.url",
+                "start the database, and check host, user, password and database name in store.url",
             );
         }
     }
@@ -50,7 +51,7 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) {
     }
 }
 
-/// Compares their clock with ours, read before and after theirs.
+/// Compares another clock with this machine's, which was read before and after it.
 pub(super) fn clock(
     check: &'static str,
     theirs: Timestamp,
@@ -60,18 +61,18 @@ pub(super) fn clock(
 ) {
     let skew = skew_ms(theirs, before, after);
     if skew.abs() <= SKEW_MS {
-        findings.ok(check, "agrees with this machine's");
+        findings.ok(check, "agrees with this machine's clock");
     } else {
         let (seconds, word) = (skew.abs() / 1000, if skew > 0 { "ahead of" } else { "behind" });
         findings.warning(
             check,
-            format!("is {seconds} s {word} this machine's"),
-            "let both follow the same time servers: ages of flags and times of causes are wrong by as much",
+            format!("is {seconds} s {word} this machine's clock"),
+            "use the same time servers for both; ages of sync flags and times of causes are wrong by this difference",
         );
     }
 }
 
-/// By how much theirs is ahead of ours, at least.
+/// By how much the other clock is ahead of ours, at least.
 fn skew_ms(theirs: Timestamp, before: Timestamp, after: Timestamp) -> i64 {
     let (theirs, before, after) = (
         theirs.as_millisecond(),
@@ -90,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slow_answer_is_no_skew() {
+    fn a_slow_response_is_not_a_clock_skew() {
         let at = |ms| Timestamp::from_millisecond(ms).unwrap();
         let table = [
             // theirs, before, after, skew

@@ -7,17 +7,19 @@ use lockstep_protocol::{CommitId, Envelope, RepositoryName};
 
 use crate::cli::{Global, request};
 
-/// Takes a commit as the accepted one, without flagging anybody
+/// Accept a commit without marking any device unsynchronized
 ///
-/// For a fleet that already has what the commit says: from then on, changes since this commit flag whom they concern.
+/// Use it once, if the devices already have the configuration of this commit. Changes after this commit then make the affected
+/// devices unsynchronized.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  lockstep repositories accept settings 6113728f27ae82c7b1a177c8d03f9e96e0adf246")]
+  lockstep repositories accept settings 6113728f27ae82c7b1a177c8d03f9e96e0adf246
+  lockstep repositories accept settings $(git -C settings rev-parse origin/main)")]
 pub(super) struct Accept {
-    /// The repository: settings or templates
+    /// Repository: settings or templates
     #[arg(value_name = "NAME", value_parser = super::name)]
     repository: RepositoryName,
-    /// The commit, in full
+    /// Full id of the commit
     commit: CommitId,
 }
 

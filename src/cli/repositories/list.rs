@@ -7,7 +7,10 @@ use lockstep_protocol::rest::RepositoryView;
 use crate::cli::client::Client;
 use crate::cli::{Global, output, table};
 
-/// Lists the repositories with their accepted commits
+/// List repositories with their accepted commit and their tip
+///
+/// ACCEPTED is the last valid commit; devices are compared with it. TIP is the commit at the last refresh. Below the table are the
+/// problems of a tip that is invalid.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep repositories list
@@ -34,8 +37,8 @@ impl List {
         }
         if repositories.is_empty() {
             output::note(
-                "no repository was looked at yet; push to one, or: lockstep repositories refresh NAME (flags everybody \
-                 concerned), or: lockstep repositories accept NAME COMMIT (flags nobody)",
+                "no repository was refreshed yet; push a commit, run `lockstep repositories refresh NAME` (makes all affected \
+                 devices unsynchronized), or run `lockstep repositories accept NAME COMMIT` (changes no device)",
             );
         }
         Ok(ExitCode::SUCCESS)

@@ -1,4 +1,4 @@
-//! Commands about repositories.
+//! Commands for repositories.
 
 mod accept;
 mod list;
@@ -11,8 +11,12 @@ use lockstep_protocol::RepositoryName;
 
 use super::Global;
 
-/// Lists and refreshes repositories, and accepts commits
+/// List and refresh settings and templates repositories, and accept commits
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lockstep repositories list
+  lockstep repositories refresh settings
+  lockstep repositories accept settings $(git -C settings rev-parse origin/main)")]
 pub(super) struct Repositories {
     #[command(subcommand)]
     what: What,
@@ -35,7 +39,7 @@ impl Repositories {
     }
 }
 
-/// Reads the name of a repository.
+/// Parses the name of a repository.
 fn name(text: &str) -> Result<RepositoryName, String> {
     RepositoryName::try_from(text.to_owned()).map_err(|error| error.to_string())
 }

@@ -7,14 +7,16 @@ use lockstep_protocol::{Envelope, RepositoryName};
 
 use crate::cli::{Global, request};
 
-/// Fetches a repository now, and flags whom its changes concern
+/// Fetch a repository now, and mark the devices unsynchronized that its changes affect
 ///
-/// The first time there is nothing to compare with: everybody whom the repository concerns is flagged.
+/// Webhooks and polling do the same by themselves. The first refresh has no commit to compare with, so it marks all devices that the
+/// repository affects; `lockstep repositories accept` avoids that.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  lockstep repositories refresh settings")]
+  lockstep repositories refresh settings
+  lockstep repositories refresh templates --json")]
 pub(super) struct Refresh {
-    /// The repository: settings or templates
+    /// Repository: settings or templates
     #[arg(value_name = "NAME", value_parser = super::name)]
     repository: RepositoryName,
 }

@@ -112,7 +112,7 @@ fn the_workflows_accept_a_small_change_and_refuse_a_large_one() -> Result<()> {
             let stderr = String::from_utf8_lossy(&output.stderr);
             ensure!(output.status.success() == accepted, "{change}: {stderr}");
             ensure!(
-                accepted || stderr.contains("4 devices would be un-synchronized, --max-devices allows 2")
+                accepted || stderr.contains("4 devices would become unsynchronized, --max-devices allows 2")
             );
         }
     }

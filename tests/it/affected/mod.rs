@@ -65,13 +65,13 @@ fn the_device_limit_decides_the_exit_code() -> Result<()> {
         String::from_utf8_lossy(&output.stdout)
     );
     ensure!(
-        stderr(&output) == "2 of 7 devices would be un-synchronized\n",
+        stderr(&output) == "2 of 7 devices would become unsynchronized\n",
         "{}",
         stderr(&output)
     );
     let output = ask("1")?;
     ensure!(output.status.code() == Some(1) && output.stdout == expected.as_bytes());
-    ensure!(stderr(&output).contains("2 devices would be un-synchronized, --max-devices allows 1"));
+    ensure!(stderr(&output).contains("2 devices would become unsynchronized, --max-devices allows 1"));
     Ok(())
 }
 
@@ -100,7 +100,7 @@ fn paths_alone_are_enough() -> Result<()> {
             "settings --path groups/SECOND/x --inventory fleet.yml",
             0,
             json!({"devices": [], "problems": [{"file": "groups/SECOND", "line": null, "column": null,
-                "reason": "no such group in global/groups.yml, as far as it is known here"}]}),
+                "reason": "the group is not in global/groups.yml, or --settings is missing"}]}),
         ),
         (
             "settings --path ./devices/d1/x devices/gone/x devices/a_b/x --path core/x --inventory fleet.yml",
@@ -164,12 +164,12 @@ fn invalid_arguments_are_rejected_with_advice() -> Result<()> {
         (
             "--repository settings --path /x",
             2,
-            "leave out the slash in front",
+            "remove the slash at its start",
         ),
         (
             "--repository settings --path x --settings none",
             2,
-            "none is no folder",
+            "none is not a folder",
         ),
         ("--repository templates --path x", 2, "--templates DIR is needed"),
         ("--repository settings --path x --max-devices 1", 2, "--inventory"),
@@ -186,7 +186,7 @@ fn invalid_arguments_are_rejected_with_advice() -> Result<()> {
         (
             "--repository settings --git . --from gone --to main",
             1,
-            "cannot find gone in .; where it is there upstream, fetch it",
+            "cannot find gone in .; if it exists upstream, fetch it first",
         ),
         (
             "--repository settings --git none --from main --to main",

@@ -94,7 +94,7 @@ async fn dead_letters_are_listed_and_shown(ground: Ground) -> Result<()> {
     );
     ensure!(table.stderr.contains("more than these 2"), "{table:?}");
     let none = operator.expect_exit("dead list --state dropped", 0).await?;
-    ensure!(none.stderr.contains("no dead letter fits"), "{none:?}");
+    ensure!(none.stderr.contains("no dead letter matches"), "{none:?}");
 
     let shown = operator.expect_exit("dead show 1", 0).await?.stdout;
     for expected in [

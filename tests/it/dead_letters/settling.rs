@@ -197,7 +197,10 @@ async fn all_that_match_are_settled_and_no_others(ground: Ground) -> Result<()> 
         .await?;
     let report: Value = serde_json::from_str(&requeued.stdout)?;
     ensure!(report["settled"] == 3 && report["failed"] == 0, "{report}");
-    for expected in ["3 dead letters, to be worked again", "lockstep.interface.updated"] {
+    for expected in [
+        "3 dead letters, to be processed again",
+        "lockstep.interface.updated",
+    ] {
         ensure!(requeued.stderr.contains(expected), "{requeued:?}");
     }
     let others = operator.json("dead list --code not-supported").await?;
@@ -227,7 +230,7 @@ async fn all_that_match_are_settled_and_no_others(ground: Ground) -> Result<()> 
     ensure!(dropped.stdout == "dropped 2 dead letters\n", "{dropped:?}");
     ensure!(operator.dead().await?.is_empty());
     let none = operator.expect_exit("dead requeue --all --yes", 0).await?;
-    ensure!(none.stderr.contains("no dead letter fits"), "{none:?}");
+    ensure!(none.stderr.contains("no dead letter matches"), "{none:?}");
     operator.end().await
 }
 

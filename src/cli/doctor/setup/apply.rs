@@ -1,4 +1,4 @@
-//! Makes what is wished for, step by step, and leaves alone what is there.
+//! Brings the broker to the desired state step by step, and leaves alone what already matches.
 
 use anyhow::{Context, bail};
 use lockstep_bus::Bus;
@@ -15,35 +15,35 @@ use super::desired_state::{DesiredState, DesiredUser};
 use crate::config::Config;
 use crate::roles;
 
-/// One thing of the set-up.
+/// One object of the set-up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Step {
     what: String,
     done: Done,
 }
 
-/// What was done about it, or would be.
+/// The change of an object; with `--dry-run`, the change that would be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Done {
-    /// It was not there.
+    /// It did not exist.
     Made,
     /// It was different.
     Changed,
-    /// It is as it should be.
+    /// It already matches.
     Kept,
-    /// It is there now; the broker does not tell whether it was before.
+    /// It exists now; the broker does not report whether it existed before.
     Declared,
 }
 
 impl Step {
     pub(super) fn line(&self, dry_run: bool) -> String {
         let word = match (self.done, dry_run) {
-            (Done::Made, false) => "made",
-            (Done::Made, true) => "would make",
+            (Done::Made, false) => "created",
+            (Done::Made, true) => "would create",
             (Done::Changed, false) => "changed",
             (Done::Changed, true) => "would change",
-            (Done::Kept, _) => "is there",
+            (Done::Kept, _) => "unchanged",
             (Done::Declared, false) => "declared",
             (Done::Declared, true) => "would declare",
         };
@@ -51,7 +51,7 @@ impl Step {
     }
 }
 
-/// The set-up under way.
+/// A running set-up.
 pub(super) struct SettingUp<'a> {
     pub(super) management: &'a Management,
     pub(super) credentials: Credentials,
@@ -60,28 +60,28 @@ pub(super) struct SettingUp<'a> {
     pub(super) steps: Vec<Step>,
 }
 
-/// What to do about a user's password.
+/// The password of a user.
 enum Password {
-    /// The file's, or a new one that goes into the file first.
+    /// Set this password. A new one is written to the user's file first.
     Set { password: SecretString, new: bool },
-    /// The user has one that nobody here knows.
+    /// Keep the user's password, which is not known here.
     Keep,
 }
 
 impl SettingUp<'_> {
-    /// Everything, in an order in which each step finds what it needs.
+    /// Runs all steps, each after those it depends on.
     ///
     /// # Errors
     /// The first step that failed.
     pub(super) async fn run(&mut self, config: &Config, desired: &DesiredState) -> anyhow::Result<()> {
         let passwords = self.passwords(desired).await?;
         let vhost = desired.vhost.as_str();
-        self.thing(format!("virtual host {vhost}"), &["vhosts", vhost], &json!({}))
+        self.object(format!("virtual host {vhost}"), &["vhosts", vhost], &json!({}))
             .await?;
         let mut declarer = None;
         for (user, (exists, password)) in desired.users.iter().zip(passwords) {
             self.user(user, exists, &password).await?;
-            self.rights(vhost, user).await?;
+            self.permissions(vhost, user).await?;
             if let (Role::Setup, Password::Set { password, .. }) = (user.role, password) {
                 declarer = Some(self.credentials.address(&user.name, &password)?);
             }
@@ -92,13 +92,13 @@ impl SettingUp<'_> {
         }
         self.step("exchanges, queues and bindings".to_owned(), Done::Declared);
         for (name, body) in &desired.policies {
-            self.thing(format!("policy {name}"), &["policies", vhost, name], body)
+            self.object(format!("policy {name}"), &["policies", vhost, name], body)
                 .await?;
         }
         Ok(())
     }
 
-    /// Decides about all passwords before anything is done, so that a refusal leaves nothing half done.
+    /// Chooses all passwords before the first change, so that an error here leaves the broker unchanged.
     async fn passwords(&self, desired: &DesiredState) -> anyhow::Result<Vec<(bool, Password)>> {
         let mut all = Vec::with_capacity(desired.users.len());
         for user in &desired.users {
@@ -106,7 +106,7 @@ impl SettingUp<'_> {
             let known = self.credentials.read(&user.folder, &user.name)?;
             let password = match known {
                 Some(password) => Password::Set { password, new: false },
-                // Needed now and never again: each set-up gives it another.
+                // Each set-up gives its own user a new password, which nothing else needs.
                 None if user.role == Role::Setup => Password::Set {
                     password: roles::new_secret(),
                     new: false,
@@ -117,7 +117,7 @@ impl SettingUp<'_> {
                     new: true,
                 },
                 None => bail!(
-                    "the user {:?} is to be made and needs a password: say with --credentials in which folder its address is to be kept",
+                    "the user {:?} needs a password: set --credentials to the folder for the file with its address",
                     user.name
                 ),
             };
@@ -137,7 +137,7 @@ impl SettingUp<'_> {
             (true, Password::Keep) => (format!("user {name}, with the password it has"), Done::Kept),
         };
         if let (false, Password::Set { password, new }) = (self.dry_run, password) {
-            // First where it is kept: after a crash in between, the next run sets what the file says.
+            // The file comes first: after a crash in between, the next run sets the password from the file.
             if *new {
                 self.credentials.write(&user.folder, name, password)?;
             }
@@ -148,19 +148,19 @@ impl SettingUp<'_> {
         Ok(())
     }
 
-    async fn rights(&mut self, vhost: &str, user: &DesiredUser) -> anyhow::Result<()> {
+    async fn permissions(&mut self, vhost: &str, user: &DesiredUser) -> anyhow::Result<()> {
         let name = user.name.as_str();
-        self.thing(
-            format!("rights of {name}"),
+        self.object(
+            format!("permissions of {name}"),
             &["permissions", vhost, name],
             &user.permissions(),
         )
         .await?;
         let path = ["topic-permissions", vhost, name];
         let found = self.management.get(&path).await?.map(|answer| answer.body);
-        for desired in user.topic_permissions() {
-            let exchange = desired["exchange"].as_str().unwrap_or_default();
-            let what = format!("topics of {name} at {exchange}");
+        for topic in &user.rights.topics {
+            let (exchange, desired) = (topic.exchange, json!(topic));
+            let what = format!("topic permissions of {name} at {exchange}");
             let there = found
                 .as_ref()
                 .and_then(Value::as_array)
@@ -170,8 +170,8 @@ impl SettingUp<'_> {
         Ok(())
     }
 
-    /// A thing with a path of its own.
-    async fn thing(&mut self, what: String, path: &[&str], desired: &Value) -> anyhow::Result<()> {
+    /// Creates or changes the object at a path, unless it already matches.
+    async fn object(&mut self, what: String, path: &[&str], desired: &Value) -> anyhow::Result<()> {
         let found = self.management.get(path).await?.map(|answer| answer.body);
         self.put_unless(what, path, desired, found.as_ref()).await
     }
@@ -188,7 +188,7 @@ impl SettingUp<'_> {
             self.management
                 .put(path, desired)
                 .await
-                .with_context(|| format!("cannot make the {what}"))?;
+                .with_context(|| format!("cannot create the {what}"))?;
         }
         self.step(what, done);
         Ok(())
@@ -199,7 +199,7 @@ impl SettingUp<'_> {
     }
 }
 
-/// As the set-up user, so that its rights are seen to be enough.
+/// Declares as the set-up user, which also proves that its permissions are enough.
 async fn declare(config: &Config, address: &SecretString) -> anyhow::Result<()> {
     let options = AmqpOptions {
         ca_file: config.broker.ca_file.clone(),
@@ -211,8 +211,7 @@ async fn declare(config: &Config, address: &SecretString) -> anyhow::Result<()> 
     Ok(declared?)
 }
 
-/// What is to be done where one thing is wished for and another is found. More may be found than was wished for: the broker
-/// adds what it knows itself.
+/// The change that turns the found object into the desired one. The broker adds fields of its own, which are ignored.
 fn compare(desired: &Value, found: Option<&Value>) -> Done {
     let Some(found) = found else { return Done::Made };
     let same = |(key, value): (&String, &Value)| found.get(key) == Some(value);
@@ -227,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_there_is_kept_and_what_differs_is_changed() {
+    fn objects_that_match_are_kept_and_others_changed() {
         let desired = json!({"write": "^a$", "read": "^$"});
         let table = [
             (None, Done::Made),

@@ -1,4 +1,4 @@
-//! Passwords live in files, each with the whole address: what `broker.url_file` reads. None is ever printed.
+//! Files with the broker's address of each user, password included, as `broker.url_file` reads them. Passwords are never printed.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -9,17 +9,17 @@ use anyhow::{Context, anyhow};
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
-/// The folder of the files, where there is one, and the address that all users share.
+/// The folder of the files, and the broker's address without a user.
 pub(super) struct Credentials {
     folder: Option<PathBuf>,
     broker: SecretString,
 }
 
-/// The name of each file.
+/// The name of the file in each user's folder.
 const FILE: &str = "broker-url";
 
 impl Credentials {
-    /// Files in this folder, for the broker at this address, whose own user and password do not matter.
+    /// Files in this folder, for the broker at this address. User and password of the address are ignored.
     pub(super) fn new(folder: Option<PathBuf>, broker: &SecretString) -> Self {
         Self {
             folder,
@@ -27,15 +27,15 @@ impl Credentials {
         }
     }
 
-    /// Where the address of a user is, or would be.
+    /// The path of a user's file; none without a folder.
     pub(super) fn file(&self, user_folder: &str) -> Option<PathBuf> {
         Some(self.folder.as_ref()?.join(user_folder).join(FILE))
     }
 
-    /// The password in the user's file, if there is one.
+    /// The password in the user's file; none if there is no file.
     ///
     /// # Errors
-    /// The file cannot be read, or is for somebody else.
+    /// If the file cannot be read, or belongs to another user.
     pub(super) fn read(&self, user_folder: &str, user: &str) -> anyhow::Result<Option<SecretString>> {
         let Some(file) = self.file(user_folder) else {
             return Ok(None);
@@ -46,42 +46,40 @@ impl Credentials {
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", file.display())),
         };
         let password = Url::parse(text.trim()).ok().and_then(|url| {
-            let ours = url.username() == user;
-            url.password().filter(|_| ours).map(str::to_owned)
+            let is_theirs = url.username() == user;
+            url.password().filter(|_| is_theirs).map(str::to_owned)
         });
-        // We write hexadecimal; what an operator wrote may not survive the way through an address otherwise.
+        // Passwords of the set-up are hexadecimal. One that an operator wrote must not need percent-encoding.
         match password.filter(|password| !password.is_empty() && !password.contains('%')) {
             Some(password) => Ok(Some(password.into())),
             None => Err(anyhow!(
-                "{} holds no address of the user {user:?} with a password of unreserved characters; correct or remove it",
+                "{} does not contain an address of the user {user:?} with a password of unreserved characters; correct or delete it",
                 file.display()
             )),
         }
     }
 
-    /// Writes the user's file, for its owner only. It is there whole or not at all.
+    /// Writes the user's file atomically, readable for its owner only.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// If the file cannot be written.
     pub(super) fn write(&self, user_folder: &str, user: &str, password: &SecretString) -> anyhow::Result<()> {
-        let file = self
-            .file(user_folder)
-            .context("there is no folder for credentials")?;
+        let file = self.file(user_folder).context("--credentials is missing")?;
         let address = self.address(user, password)?;
         write(&file, address.expose_secret()).with_context(|| format!("cannot write {}", file.display()))
     }
 
-    /// The broker's address as this user.
+    /// The broker's address with this user and password.
     ///
     /// # Errors
-    /// When it cannot name a user.
+    /// If the configured address cannot have a user.
     pub(super) fn address(&self, user: &str, password: &SecretString) -> anyhow::Result<SecretString> {
-        let mut url =
-            Url::parse(self.broker.expose_secret()).map_err(|_| anyhow!("broker.url is no address"))?;
+        let mut url = Url::parse(self.broker.expose_secret())
+            .map_err(|_| anyhow!("broker.url is not a valid address"))?;
         let set = url
             .set_username(user)
             .and_then(|()| url.set_password(Some(password.expose_secret())));
-        set.map_err(|()| anyhow!("broker.url cannot name a user"))?;
+        set.map_err(|()| anyhow!("broker.url cannot have a user"))?;
         Ok(url.to_string().into())
     }
 }
@@ -109,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_written_for_its_owner_and_read_again() {
+    fn a_written_file_is_private_and_can_be_read_again() {
         let folder = tempfile::tempdir().unwrap();
         let broker = "amqps://other:word@rabbit:5671/lockstep?heartbeat=5".into();
         let credentials = Credentials::new(Some(folder.path().to_owned()), &broker);

@@ -1,4 +1,4 @@
-//! What should be at the broker: pure.
+//! The users, permissions and policies that the broker should have. Pure.
 
 use lockstep_protocol::schema::{STANDING_ROLES, policy_body};
 use lockstep_protocol::topology::access::{self, Rights, Role};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::producer::Producer;
 
-/// All of it.
+/// The desired state of a virtual host.
 #[derive(Debug)]
 pub(super) struct DesiredState {
     pub(super) vhost: String,
@@ -14,21 +14,21 @@ pub(super) struct DesiredState {
     pub(super) policies: Vec<(&'static str, Value)>,
 }
 
-/// A user.
+/// A user and its permissions.
 #[derive(Debug)]
 pub(super) struct DesiredUser {
     pub(super) role: Role,
     pub(super) name: String,
-    /// The folder of its address among the credentials.
+    /// The folder for its address, below the folder of credentials.
     pub(super) folder: String,
     pub(super) rights: Rights,
 }
 
 impl DesiredState {
-    /// For this virtual host.
+    /// The desired state for this prefix of user names, these producers, and this length of ingress lanes.
     ///
     /// # Errors
-    /// Why a name cannot be used.
+    /// If a name is not valid or used twice.
     pub(super) fn new(
         vhost: &str,
         prefix: &str,
@@ -56,7 +56,7 @@ impl DesiredState {
                 .any(|user| user.name == *name || user.folder == *name)
             {
                 return Err(format!(
-                    "the name {name:?} is taken; choose another for this producer"
+                    "the name {name:?} is already used; choose another for this producer"
                 ));
             }
             users.push(DesiredUser {
@@ -81,28 +81,20 @@ impl DesiredState {
 }
 
 impl DesiredUser {
-    /// Its rights in the words of the management API.
+    /// The permissions in the format of the management API.
     pub(super) fn permissions(&self) -> Value {
         json!({"configure": self.rights.configure, "write": self.rights.write, "read": self.rights.read})
     }
-
-    /// Its rights within topic exchanges, in the same words.
-    pub(super) fn topic_permissions(&self) -> Vec<Value> {
-        let topics = self.rights.topics.iter();
-        topics
-            .map(|topic| json!({"exchange": topic.exchange, "write": topic.write, "read": topic.read}))
-            .collect()
-    }
 }
 
-/// Names of users are parts of file names and of reply queues.
+/// Checks a user name: it is part of file names and of reply queues.
 fn check(name: &str) -> Result<(), String> {
-    let fits = |dead_letter: char| dead_letter.is_ascii_alphanumeric() || matches!(dead_letter, '-' | '_');
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     if (1..=64).contains(&name.len()) && name.chars().all(fits) {
         Ok(())
     } else {
         Err(format!(
-            "{name:?} is no name of a user here: 1 to 64 letters, digits, - and _"
+            "{name:?} is not a valid user name; expected 1 to 64 letters, digits, - and _"
         ))
     }
 }
@@ -112,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_would_collide_or_escape_are_refused() {
+    fn names_that_collide_or_leave_the_folder_are_refused() {
         let producer = |name: &str| vec![name.parse::<Producer>().unwrap()];
         for name in ["worker", "lockstep-worker", "../x", "a.b", "", "a b"] {
             assert!(

@@ -1,5 +1,5 @@
-//! The broker's set-up as code: virtual host, users, rights, exchanges, queues, bindings, policies. It may run again at any time:
-//! what is as it should be is left alone, and nothing is removed.
+//! Sets up the broker by its management API: virtual host, users, permissions, exchanges, queues, bindings, policies. It may run
+//! again at any time: objects that already match are left alone, and nothing is deleted.
 
 mod apply;
 mod credentials;
@@ -23,23 +23,23 @@ use credentials::Credentials;
 use desired_state::DesiredState;
 use producer::Producer;
 
-/// What to set up, and how.
+/// Options of the set-up.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Broker set-up")]
 pub(super) struct Setup {
-    /// Makes the virtual host of broker.url, with users, rights, exchanges, queues and policies; removes nothing
+    /// Create the virtual host of broker.url, with users, permissions, exchanges, queues and policies; deletes nothing
     #[arg(long = "setup-broker", id = "setup_broker")]
     wanted: bool,
-    /// Only says what would be done
+    /// List what would be created or changed, and change nothing
     #[arg(long, requires = "setup_broker")]
     dry_run: bool,
-    /// Folder of the users' passwords: ROLE/broker-url in it is read, or made with a new password
+    /// Folder for the users' addresses with passwords: ROLE/broker-url is read, or created with a new password
     #[arg(long, value_name = "DIR", requires = "setup_broker")]
     credentials: Option<PathBuf>,
-    /// Gives new passwords to users that exist and whose file does not
+    /// Set new passwords for existing users that have no file
     #[arg(long, requires = "credentials")]
     renew_passwords: bool,
-    /// How the names of the users begin
+    /// Prefix of the names of the users
     #[arg(
         long,
         value_name = "TEXT",
@@ -47,10 +47,10 @@ pub(super) struct Setup {
         requires = "setup_broker"
     )]
     user_prefix: String,
-    /// Another service that publishes, and optionally what: NAME or NAME=TYPE,TYPE [default: every event]
+    /// User for another service that publishes, and optionally its message types: NAME or NAME=TYPE,TYPE [default types: every event]
     #[arg(long = "producer", value_name = "NAME[=TYPES]", requires = "setup_broker")]
     producers: Vec<Producer>,
-    /// How many messages wait in an inlet lane before publishers are refused
+    /// Maximum number of messages in an ingress lane; the broker rejects more
     #[arg(
         long,
         value_name = "COUNT",
@@ -73,22 +73,22 @@ impl Setup {
         self.wanted
     }
 
-    /// Sets up.
+    /// Runs the set-up.
     ///
     /// # Errors
-    /// The first step that failed; those before it are done, and the next run goes on from there.
+    /// The first step that failed. The steps before it are done, and another run continues after them.
     pub(super) async fn run(self, config: &Config, access: &Access, json: bool) -> anyhow::Result<ExitCode> {
         let BrokerUrl::Amqp(broker) = &config.broker.url else {
             return Err(UsageError(
-                "broker.url names no broker to set up: amqp://HOST:5672/VHOST; user and password in it are not used"
+                "--setup-broker needs a broker in broker.url: amqp://HOST:5672/VHOST; user and password in it are not used"
                     .to_owned(),
             )
             .into());
         };
         let management = access.open(config)?.ok_or_else(|| {
-            UsageError("--setup-broker needs --management-url, of an administrator".to_owned())
+            UsageError("--setup-broker needs --management-url with an administrator".to_owned())
         })?;
-        let vhost = roles::vhost(config).context("broker.url names no virtual host")?;
+        let vhost = roles::vhost(config).context("broker.url has no virtual host")?;
         let desired = DesiredState::new(&vhost, &self.user_prefix, &self.producers, self.max_length)
             .map_err(UsageError)?;
         let credentials = Credentials::new(self.credentials, broker);

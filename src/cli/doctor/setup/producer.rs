@@ -3,7 +3,7 @@ use std::str::FromStr;
 use lockstep_http::TypePattern;
 use lockstep_protocol::{Class, Kind};
 
-/// Another service that publishes: its user's name, and what it may publish.
+/// A service that publishes: its user name, and the message types it may publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Producer {
     pub(super) name: String,
@@ -13,7 +13,7 @@ pub(super) struct Producer {
 impl FromStr for Producer {
     type Err = String;
 
-    /// `NAME`, which may publish every event, or `NAME=TYPE,…`, where types are as those of tokens.
+    /// `NAME` may publish every event; `NAME=TYPE,…` these types, with the patterns of tokens.
     fn from_str(text: &str) -> Result<Self, String> {
         let (name, types) = match text.split_once('=') {
             Some((name, types)) => (name, Some(types)),
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn types_are_those_of_tokens() {
+    fn types_are_patterns_as_in_tokens() {
         let one: Producer = "netbox=lockstep.interface.updated".parse().unwrap();
         assert_eq!(
             (one.name.as_str(), one.kinds),

@@ -1,4 +1,4 @@
-//! Which dead letters, as flags of `list`, `requeue` and `drop`.
+//! The options of `list`, `requeue` and `drop` that select dead letters.
 
 use clap::Args;
 use lockstep_protocol::Code;
@@ -6,22 +6,22 @@ use lockstep_protocol::commands::DeadLetterSelection;
 use lockstep_protocol::topology::Lane;
 use serde_json::Value;
 
-/// By what they have in common.
+/// Selects dead letters by code, lane and type. Without any, it selects all.
 #[derive(Clone, Debug, Default, Args)]
-pub(super) struct Pick {
-    /// Only those that died of this, such as unknown-device
+pub(super) struct Filter {
+    /// Only dead letters with this code, such as unknown-device
     #[arg(long, value_parser = code)]
     code: Option<Code>,
-    /// Only those that died in this lane
+    /// Only dead letters from this lane, such as events
     #[arg(long)]
     lane: Option<Lane>,
-    /// Only those of this type, such as lockstep.interface.updated
+    /// Only dead letters of this message type, such as lockstep.interface.updated
     #[arg(long = "type", value_name = "TYPE", value_parser = kind)]
     kind: Option<String>,
 }
 
-impl Pick {
-    /// As parameters of the console.
+impl Filter {
+    /// The filter as query parameters of the console.
     pub(super) fn query(&self) -> Vec<(&'static str, String)> {
         let code = self.code.map(|code| ("code", code.to_string()));
         let lane = self.lane.map(|lane| ("lane", lane.to_string()));
@@ -29,7 +29,7 @@ impl Pick {
         [code, lane, kind].into_iter().flatten().collect()
     }
 
-    /// As what a command is about, of those with at most this number.
+    /// The filter as the selection of a command, limited to dead letters up to this number.
     pub(super) fn selection(&self, up_to: u64) -> DeadLetterSelection {
         DeadLetterSelection {
             up_to,
@@ -44,7 +44,7 @@ fn code(text: &str) -> Result<Code, String> {
     serde_json::from_value(Value::from(text)).map_err(|error| error.to_string())
 }
 
-/// None would mean any.
+/// An empty type would select every type.
 fn kind(text: &str) -> Result<String, String> {
     if text.is_empty() {
         return Err("must not be empty".to_owned());
@@ -57,8 +57,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_shown_is_what_is_settled() {
-        let pick = Pick {
+    fn queries_and_commands_select_the_same() {
+        let filter = Filter {
             code: Some(code("unknown-device").unwrap()),
             lane: Some(Lane::Events),
             kind: Some("lockstep.x".to_owned()),
@@ -68,19 +68,19 @@ mod tests {
             ("lane", "events".to_owned()),
             ("type", "lockstep.x".to_owned()),
         ];
-        assert_eq!(pick.query(), query);
+        assert_eq!(filter.query(), query);
         let selection = DeadLetterSelection {
             up_to: 7,
             code: Some(Code::UnknownDevice),
             lane: Some(Lane::Events),
             message_type: Some("lockstep.x".to_owned()),
         };
-        assert_eq!(pick.selection(7), selection);
-        assert_eq!(Pick::default().query(), []);
+        assert_eq!(filter.selection(7), selection);
+        assert_eq!(Filter::default().query(), []);
     }
 
     #[test]
-    fn a_code_that_nothing_dies_of_is_refused_with_those_there_are() {
+    fn an_unknown_code_is_refused_with_the_known_ones() {
         let error = code("unknown-devise").unwrap_err();
         assert!(
             error.contains("unknown-devise") && error.contains("`unknown-device`"),
