@@ -20,14 +20,14 @@ impl ChangedPaths {
         let mut left = older.iter().peekable();
         let mut right = newer.iter().peekable();
         loop {
-            let order = match (left.peek(), right.peek()) {
+            let ordering = match (left.peek(), right.peek()) {
                 (None, None) => return difference,
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
                 (Some(old), Some(new)) => old.path.cmp(&new.path),
             };
-            let old = if order.is_le() { left.next() } else { None };
-            let new = if order.is_ge() { right.next() } else { None };
+            let old = if ordering.is_le() { left.next() } else { None };
+            let new = if ordering.is_ge() { right.next() } else { None };
             match (old, new) {
                 (Some(old), Some(new)) if (old.mode, &old.object) != (new.mode, &new.object) => {
                     difference.modified.push(new.path.clone());

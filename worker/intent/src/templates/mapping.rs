@@ -72,14 +72,14 @@ impl TypeMapping {
 }
 
 fn unknown_type(name: &str) -> String {
-    match name.parse::<DeviceType>() {
-        Ok(kind) => format!("unknown device type {name}; write {kind}"),
-        Err(_) => {
-            let known = DeviceType::ALL.iter().map(|kind| kind.as_str());
-            let known = known.collect::<Vec<_>>().join(", ");
-            format!("unknown device type {name:?}; expected one of {known}")
-        }
+    if let Ok(kind) = name.parse::<DeviceType>() {
+        return format!("unknown device type {name}; write {kind}");
     }
+    let known: Vec<&str> = DeviceType::ALL.iter().map(|kind| kind.as_str()).collect();
+    format!(
+        "unknown device type {name:?}; expected one of {}",
+        known.join(", ")
+    )
 }
 
 fn read_type(path: &[u8], node: &Node) -> Result<TypeMapping, Vec<IntentProblem>> {
