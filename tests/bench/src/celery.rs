@@ -103,7 +103,7 @@ impl Celery {
         let cpu = Cpu::now(pid, scene.servers)?.since(before);
         stop(&mut worker, pid).await?;
 
-        let span = "SELECT extract(redrive_count FROM max(at) - min(at))::float8 FROM inbox";
+        let span = "SELECT extract(epoch FROM max(at) - min(at))::float8 FROM inbox";
         let span: f64 = database.query_one(span, &[]).await?.get(0);
         // The first event began before it was applied: the time span covers the others only.
         let share = |part: u32| part.max(1);

@@ -64,12 +64,12 @@ impl Refresh<'_> {
         let mut ends: Vec<Option<RunEnd>> = vec![None; requests.len()];
         let mut refreshes: Vec<(usize, &Attempt, Option<&CommitId>)> = Vec::new();
         for (place, (attempt, request)) in requests.iter().enumerate() {
-            let Request::Refresh { after } = request else {
+            let Request::Refresh { after: commit } = request else {
                 continue;
             };
-            match self.lags(attempt, after.as_ref()).await {
+            match self.lags(attempt, commit.as_ref()).await {
                 Some(error) => ends[place] = Some(error.into()),
-                None => refreshes.push((place, attempt, after.as_ref())),
+                None => refreshes.push((place, attempt, commit.as_ref())),
             }
         }
         if !refreshes.is_empty() {
@@ -229,7 +229,7 @@ impl Refresh<'_> {
             })
             .await?;
         let nothing = || ProcessingError::later("nothing was committed");
-        Ok(ends.into_iter().next().ok_or_else(nothing)?)
+        ends.into_iter().next().ok_or_else(nothing)
     }
 
     /// Examines the change from the accepted commit, or from nothing, to this one.

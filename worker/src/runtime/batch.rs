@@ -129,7 +129,7 @@ impl BatchLane {
             let outgoing = messages
                 .iter()
                 .zip(&settlements)
-                .flat_map(|(message, settlement)| {
+                .filter_map(|(message, settlement)| {
                     log(self.context.lane, message, settlement);
                     consequences(message, settlement, self.context.lane)
                 });

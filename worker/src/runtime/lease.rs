@@ -22,7 +22,7 @@ pub struct HeldLeases {
     time: Duration,
     state: Arc<State>,
     /// Ends when this is dropped.
-    _renewing: Option<AbortOnDropHandle<()>>,
+    renewal: Option<AbortOnDropHandle<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -74,7 +74,7 @@ impl HeldLeases {
             leases,
             time,
             state,
-            _renewing: renewing,
+            renewal: renewing,
         }
     }
 
@@ -115,7 +115,7 @@ impl HeldLeases {
 
     /// Gives them back, unless a transaction did.
     pub async fn release(mut self) {
-        self._renewing = None;
+        self.renewal = None;
         if self.state.released.load(Ordering::SeqCst) {
             return;
         }

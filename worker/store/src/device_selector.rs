@@ -47,7 +47,7 @@ impl DeviceSelector {
 
 impl Debug for DeviceSelector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Whom")
+        f.debug_struct("DeviceSelector")
             .field("device_types", &self.device_types)
             .field("platforms", &self.platforms)
             .field("whole_platforms", &self.whole_platforms)

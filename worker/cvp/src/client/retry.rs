@@ -102,7 +102,7 @@ pub(super) fn pause(options: &RetryOptions, sends: u32, asked: Option<Duration>,
 
 #[cfg(test)]
 mod tests {
-    use super::Retryability::{Idempotent, OnlyIfNotExecuted};
+    use super::Retryability::{Idempotent, OnlyIfNotExecuted as Once};
     use super::*;
 
     const OPTIONS: RetryOptions = RetryOptions {
@@ -127,22 +127,12 @@ mod tests {
         let logged_out = || Fault::LoggedOut("x".to_owned());
         let unreadable = || Fault::Unreadable("x".to_owned());
         let table = [
-            (
-                logged_out(),
-                OnlyIfNotExecuted,
-                attempts(1, 0),
-                RetryDecision::LogIn,
-            ),
-            (
-                logged_out(),
-                OnlyIfNotExecuted,
-                attempts(2, 1),
-                RetryDecision::LogIn,
-            ),
+            (logged_out(), Once, attempts(1, 0), RetryDecision::LogIn),
+            (logged_out(), Once, attempts(2, 1), RetryDecision::LogIn),
             (logged_out(), Idempotent, attempts(3, 2), RetryDecision::GiveUp),
             (
                 Fault::Throttled(wait),
-                OnlyIfNotExecuted,
+                Once,
                 attempts(1, 0),
                 retry(NodeChoice::Same, wait),
             ),
@@ -154,7 +144,7 @@ mod tests {
             ),
             (
                 Fault::Certificate("x".to_owned()),
-                OnlyIfNotExecuted,
+                Once,
                 attempts(1, 0),
                 retry(NodeChoice::Next, None),
             ),
@@ -164,24 +154,14 @@ mod tests {
                 attempts(1, 0),
                 retry(NodeChoice::Next, None),
             ),
-            (
-                Fault::TimedOut,
-                OnlyIfNotExecuted,
-                attempts(1, 0),
-                RetryDecision::GiveUp,
-            ),
+            (Fault::TimedOut, Once, attempts(1, 0), RetryDecision::GiveUp),
             (
                 unreadable(),
                 Idempotent,
                 attempts(2, 0),
                 retry(NodeChoice::Next, None),
             ),
-            (
-                unreadable(),
-                OnlyIfNotExecuted,
-                attempts(1, 0),
-                RetryDecision::GiveUp,
-            ),
+            (unreadable(), Once, attempts(1, 0), RetryDecision::GiveUp),
             (unreadable(), Idempotent, attempts(3, 0), RetryDecision::GiveUp),
             (
                 Fault::Unavailable(503, wait),
@@ -197,7 +177,7 @@ mod tests {
             ),
             (
                 Fault::Unavailable(503, wait),
-                OnlyIfNotExecuted,
+                Once,
                 attempts(1, 0),
                 RetryDecision::GiveUp,
             ),

@@ -100,8 +100,9 @@ impl Facts {
     /// Whether rows of dead letters are written.
     pub(crate) fn change_dead_letters(&self) -> bool {
         let dead_letters = &self.dead_letters;
-        !(dead_letters.new.is_empty() && dead_letters.settled.is_empty())
-            || !self.finished_follow_ups().is_empty()
-            || !self.postponed_follow_ups().is_empty()
+        !(dead_letters.new.is_empty()
+            && dead_letters.settled.is_empty()
+            && self.finished_follow_ups().is_empty()
+            && self.postponed_follow_ups().is_empty())
     }
 }
