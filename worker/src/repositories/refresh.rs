@@ -73,9 +73,9 @@ impl Refresh<'_> {
             }
         }
         if !refreshes.is_empty() {
-            let refreshed = self.refresh(&tip, &refreshes, accepts_left == 0).await;
-            let refreshed = refreshed.unwrap_or_else(|error| vec![error.into(); refreshes.len()]);
-            for ((place, ..), end) in refreshes.iter().zip(refreshed) {
+            let result = self.refresh(&tip, &refreshes, accepts_left == 0).await;
+            let refresh_ends = result.unwrap_or_else(|error| vec![error.into(); refreshes.len()]);
+            for ((place, ..), end) in refreshes.iter().zip(refresh_ends) {
                 ends[*place] = Some(end);
             }
         }

@@ -60,7 +60,7 @@ fn shortened(reason: &str) -> &str {
 }
 
 /// The properties a copy keeps. Built from known fields only: a `CC` header would add routing keys, and a `user_id` that is
-/// not ours would be refused (`reference/rabbitmq.md` §3.1).
+/// not ours would be refused (`docs/rabbitmq.md`, `user_id` and CC headers).
 fn known_properties(received: &Received) -> Properties {
     let original = &received.properties;
     Properties {

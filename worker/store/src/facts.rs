@@ -370,7 +370,7 @@ impl DeviceRow {
         self.described = true;
     }
 
-    /// The alarm's clock starts anew when a device returns to MANAGED (`seeds/cnaas-nms-synchronization.txt`).
+    /// The alarm's clock starts anew when a device returns to MANAGED (`docs/sync-rules.md`, The alarm).
     fn r#move(
         &mut self,
         state: DeviceState,
