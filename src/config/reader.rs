@@ -241,6 +241,12 @@ impl Reader {
         names
     }
 
+    /// Where the first key of an optional section is set; none if the section is absent.
+    pub(super) fn section(&mut self, section: &str) -> Option<Origin> {
+        self.keys.entry(section.to_owned()).or_default();
+        self.origin_within(section)
+    }
+
     /// Where the first key of a section is set.
     pub(super) fn origin_within(&self, section: &str) -> Option<Origin> {
         let within = |key: &String| {
@@ -294,27 +300,25 @@ impl Reader {
         Ok(tree)
     }
 
-    /// The problem of an unknown key: lists the keys of its section, or the sections.
+    /// The problem of an unknown key: lists the keys of the nearest known section.
     fn unknown(&self, key: &str) -> String {
-        let section = key.rsplit_once('.').map_or("", |(section, _)| section);
-        let within = |known: &String| -> Option<String> {
-            let rest = if section.is_empty() {
-                known
-            } else {
-                known.strip_prefix(section)?.strip_prefix('.')?
-            };
-            let name = rest.split(['.', '[']).next()?;
-            Some(name.to_owned())
-        };
-        let names: BTreeSet<String> = self.keys.keys().filter_map(within).collect();
-        let names: Vec<String> = names.into_iter().collect();
-        if !names.is_empty() {
-            return format!("unknown key; expected one of {}", names.join(", "));
+        let (mut path, mut kind) = (key, "key");
+        while let Some((section, _)) = path.rsplit_once('.') {
+            let names = self.names(|known| known.strip_prefix(section)?.strip_prefix('.'));
+            if !names.is_empty() {
+                return format!("unknown {kind}; expected one of {names}");
+            }
+            (path, kind) = (section, "section");
         }
-        let sections = self.keys.keys().filter_map(|known| known.split_once('.'));
-        let sections: BTreeSet<&str> = sections.map(|(section, _)| section).collect();
-        let sections: Vec<&str> = sections.into_iter().collect();
-        format!("unknown section; expected one of {}", sections.join(", "))
+        let names = self.names(|known| (kind == "key" || known.contains('.')).then_some(known));
+        format!("unknown {kind}; expected one of {names}")
+    }
+
+    /// The names of known keys: the first part of what `rest` leaves of each.
+    fn names<'a>(&'a self, rest: impl Fn(&'a str) -> Option<&'a str>) -> String {
+        let rests = self.keys.keys().filter_map(|known| rest(known));
+        let names: BTreeSet<&str> = rests.filter_map(|rest| rest.split(['.', '[']).next()).collect();
+        names.into_iter().collect::<Vec<_>>().join(", ")
     }
 
     /// Takes a setting and converts it. A value that `convert` refuses is a problem.

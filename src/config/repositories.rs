@@ -71,7 +71,7 @@ impl RepositoryConfig {
 
     fn of(reader: &mut Reader, name: &str) -> Option<Self> {
         let key = |key: &str| format!("repositories.{name}.{key}");
-        let origin = reader.origin_within(&format!("repositories.{name}"))?;
+        let origin = reader.section(&format!("repositories.{name}"))?;
         let url = reader.text(&key("url"));
         let branch = reader.text_or(&key("branch"), "main");
         let webhook_secrets = reader.secret(&key("webhook_secret"));

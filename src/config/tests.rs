@@ -125,7 +125,14 @@ fn the_documented_example_explains_every_key_with_its_bounds() {
     settings.add_file(write(&text).path());
     let mut reader = Reader::new(settings);
     Config::of(&mut reader);
-    let sections = ["console.tokens", "gateway.tokens", "cvp", "cvp.NAME"];
+    let sections = [
+        "console.tokens",
+        "gateway.tokens",
+        "cvp",
+        "cvp.NAME",
+        "repositories.settings",
+        "repositories.templates",
+    ];
     for (key, read) in &reader.keys {
         let (Some(bounds), name) = (&read.bounds, general(key)) else {
             let name = key.rsplit('.').next().unwrap_or_default();
@@ -160,6 +167,35 @@ fn the_effective_configuration_of_a_repository_can_be_written_as_toml() {
         "{written}"
     );
     assert!(!written.contains("templates"), "{written}");
+}
+
+#[test]
+fn an_unknown_section_is_compared_with_those_beside_it() {
+    let table = [
+        (
+            "data_dirr = 'x'",
+            "data_dirr: unknown key; expected one of broker, console, cvp, data_dir, gateway",
+        ),
+        (
+            "[gatewy]\nx = 1",
+            "gatewy.x: unknown section; expected one of broker, console, cvp, gateway, log",
+        ),
+        (
+            "[repositories.setings]\nurl = 'x'",
+            "repositories.setings.url: unknown section; expected one of debounce_ms, poll_seconds, settings, templates",
+        ),
+        (
+            "[cvp.a.b]\nc = 1\n",
+            "cvp.a.b.c: unknown section; expected one of ca_file",
+        ),
+    ];
+    for (text, expected) in table {
+        let problems = problems(text, &[]);
+        assert!(
+            problems.iter().any(|problem| problem.contains(expected)),
+            "{text}: {problems:#?}"
+        );
+    }
 }
 
 /// The effective configuration of a cluster with a user.

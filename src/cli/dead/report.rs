@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_letter_settled_before_says_by_whom_and_when() {
+    fn a_dead_letter_settled_before_names_the_user_and_the_time() {
         let mut dead_letter: DeadLetterView = serde_json::from_value(json!({
             "number": 43, "state": "processed", "source": "urn:test", "id": "1", "redrive_count": 0, "lane": "events", "type": "lockstep.x",
             "code": "crashed", "reason": "", "attempts": 1, "first_at": "2026-02-03T04:05:06Z",
