@@ -126,7 +126,7 @@ async fn the_answer_to_a_commit_is_lost_again_and_again() -> Result<()> {
         servers.to_database.cut();
         servers.to_database.set(Mode::Pass).await?;
     }
-    worker.prints_times("store away", 4).await?;
+    worker.prints_times("the store is unavailable", 4).await?;
     gate.open().await?;
     scene.oracle().processed(&sent).await?;
     ensure_no_attempt_spent(&worker)?;
@@ -164,7 +164,7 @@ async fn the_file_is_locked_for_longer_than_the_lock_timeout() -> Result<()> {
     locking.busy_timeout(Duration::from_secs(5))?;
     locking.execute_batch("BEGIN IMMEDIATE")?;
     let worker = scene.worker(&[])?;
-    worker.prints("store away").await?;
+    worker.prints("the store is unavailable").await?;
     locking.execute_batch("COMMIT")?;
     scene.oracle().processed(&sent).await?;
     ensure_no_attempt_spent(&worker)?;

@@ -37,7 +37,7 @@ async fn private_the_disk_of_the_database_is_full() -> Result<()> {
     let worker = scene.worker(&[])?;
     scene.oracle().processed_at_least(500).await?;
     disk.fill()?;
-    worker.prints("store away").await?;
+    worker.prints("the store is unavailable").await?;
     disk.free()?;
     // If the write-ahead log had no space, the database stopped itself.
     if database.has_ended() {

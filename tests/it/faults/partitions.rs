@@ -71,7 +71,7 @@ async fn requeued(scene: &Scene, _: &Process) -> Result<()> {
 }
 
 async fn store_unavailable(_: &Scene, worker: &Process) -> Result<()> {
-    worker.prints("store away").await
+    worker.prints("the store is unavailable").await
 }
 
 /// Waits until no message was processed for a second.

@@ -78,9 +78,7 @@ async fn a_run_that_lost_its_lease_is_cancelled_and_its_message_comes_back() -> 
     let worker = place.work(&(runner.clone() as _), options_of(options));
     begun(&runner, 1).await?;
     // Another owner took it, which runs out by itself.
-    place
-        .execute("UPDATE lease SET owner = 'another', fence = fence + 1 WHERE name = 'repository/a'")
-        .await?;
+    place.execute("UPDATE lease SET owner = 'another', fence = fence + 1 WHERE name = 'repository/a'")?;
     let sent = all_applied([&message]);
     place.oracle().processed(&sent).await?;
     ensure!(cancelled.load(Ordering::SeqCst) == 1, "the run was told");
@@ -126,7 +124,7 @@ async fn an_abandoned_run_has_its_grace_time_and_is_then_dropped() -> Result<()>
 }
 
 impl Place {
-    async fn execute(&self, statement: &str) -> Result<()> {
+    fn execute(&self, statement: &str) -> Result<()> {
         let connection = rusqlite::Connection::open(self.store_file())?;
         connection.busy_timeout(Duration::from_secs(5))?;
         connection.execute(statement, [])?;

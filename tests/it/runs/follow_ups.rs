@@ -65,7 +65,7 @@ fn is_parent(attempt: &Attempt) -> bool {
 }
 
 async fn follow_ups_left(place: &Place) -> Result<usize> {
-    Ok(place.texts("SELECT id FROM follow_up").await?.len())
+    Ok(place.texts("SELECT id FROM follow_up")?.len())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,7 +89,7 @@ async fn caused_work_is_processed_once_and_caused_results_are_published() -> Res
     place.publish([&parent, &parent]).await?;
     let worker = place.work(&(runner.clone() as _), options());
     wait::until("all children to be processed", PATIENCE, async || {
-        match place.texts("SELECT id FROM inbox").await {
+        match place.texts("SELECT id FROM inbox") {
             Ok(found) if found.len() == 1 + CHILDREN => Ok(()),
             found => Err(format!("{:?}", found.map(|found| found.len()))),
         }
@@ -141,12 +141,10 @@ async fn a_follow_up_that_waits_has_no_copy_in_the_broker() -> Result<()> {
         "acknowledged"
     );
     ensure!(follow_ups_left(&place).await? == 1, "its row waits");
-    let state = place
-        .texts("SELECT published || ' ' || (due_at > at) FROM follow_up")
-        .await?;
+    let state = place.texts("SELECT published || ' ' || (due_at > at) FROM follow_up")?;
     ensure!(state == ["1 1"], "{state:?}");
     ensure!(
-        place.texts("SELECT id FROM inbox").await?.len() == 1,
+        place.texts("SELECT id FROM inbox")?.len() == 1,
         "it is not completed"
     );
     Ok(())
@@ -205,7 +203,7 @@ async fn ten_thousand_in_a_lane_that_stands_still_are_published_about_once() -> 
 
 impl Place {
     /// The first column of a query, as text.
-    async fn texts(&self, query: &str) -> Result<Vec<String>> {
+    fn texts(&self, query: &str) -> Result<Vec<String>> {
         let connection = rusqlite::Connection::open(self.store_file())?;
         connection.busy_timeout(Duration::from_secs(5))?;
         let mut statement = connection.prepare(query)?;
