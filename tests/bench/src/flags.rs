@@ -94,7 +94,7 @@ async fn change(scene: &Scene, devices: u32) -> anyhow::Result<Duration> {
         ..Keys::default()
     };
     let began = Instant::now();
-    let (mut facts, mut transaction) = store.begin(&[lease.clone()], &keys).await?;
+    let (mut facts, mut transaction) = store.begin(std::slice::from_ref(&lease), &keys).await?;
     ensure!(facts.holds(&lease), "the lease is lost");
     let flagged = transaction.flag(&cause).await?;
     facts.change_repository(change);

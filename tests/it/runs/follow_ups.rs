@@ -64,7 +64,7 @@ fn is_parent(attempt: &Attempt) -> bool {
     attempt.identity.source.as_str() != lockstep_protocol::Source::worker().as_str()
 }
 
-async fn follow_ups_left(place: &Place) -> Result<usize> {
+fn follow_ups_left(place: &Place) -> Result<usize> {
     Ok(place.texts("SELECT id FROM follow_up")?.len())
 }
 
@@ -96,7 +96,7 @@ async fn caused_work_is_processed_once_and_caused_results_are_published() -> Res
     })
     .await?;
     worker.stop().await?;
-    ensure!(follow_ups_left(&place).await? == 0, "each ended with its message");
+    ensure!(follow_ups_left(&place)? == 0, "each ended with its message");
     let mut children: Vec<Identity> = runner.identities();
     children.retain(|identity| *identity != parent.identity);
     let all = children.len();
@@ -140,7 +140,7 @@ async fn a_follow_up_that_waits_has_no_copy_in_the_broker() -> Result<()> {
         place.count(Queue::Lane(Lane::Repositories)).await? == 0,
         "acknowledged"
     );
-    ensure!(follow_ups_left(&place).await? == 1, "its row waits");
+    ensure!(follow_ups_left(&place)? == 1, "its row waits");
     let state = place.texts("SELECT published || ' ' || (due_at > at) FROM follow_up")?;
     ensure!(state == ["1 1"], "{state:?}");
     ensure!(
@@ -165,7 +165,7 @@ async fn waiting_for_ten_minutes(delay: Option<Duration>) -> Result<()> {
     wait::until(
         "all of them to be caused",
         PATIENCE,
-        async || match follow_ups_left(&place).await {
+        async || match follow_ups_left(&place) {
             Ok(MANY) => Ok(()),
             found => Err(format!("{found:?}")),
         },
