@@ -167,7 +167,7 @@ pub(crate) async fn a_published_follow_up_is_due_again_later_and_later(place: &P
 
     place
         .store
-        .mark_published(&[follow_up.clone()], REPUBLISH_AFTER)
+        .mark_published(std::slice::from_ref(&follow_up), REPUBLISH_AFTER)
         .await?;
     ensure!(unpublished(place, "1").await?.is_empty());
     for (minutes, due) in [(14, false), (2, true)] {
@@ -242,7 +242,7 @@ pub(crate) async fn what_waits_changes_its_row(place: &Place) -> Result<()> {
     let follow_up = only(place, "1").await?;
     place
         .store
-        .mark_published(&[follow_up.clone()], REPUBLISH_AFTER)
+        .mark_published(std::slice::from_ref(&follow_up), REPUBLISH_AFTER)
         .await?;
     let until = place.store.now().await? + Duration::from_mins(3);
     let (mut facts, transaction) = place.store.begin(&[], &Keys::default()).await?;
