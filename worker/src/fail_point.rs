@@ -1,27 +1,27 @@
-//! Named points at which a test may kill the process, to prove that a crash between any two steps loses nothing.
+//! Defines the points at which a test can kill or stop the process, to prove that a crash between any two steps loses nothing.
 //!
-//! Without the feature `fail-points` this does nothing at all.
+//! Without the feature `fail-points` the functions do nothing.
 
-/// Where a worker can be made to die.
+/// A point at which a test can kill or stop a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailPoint {
-    /// A batch was taken, nothing was looked at.
+    /// A batch is taken, and nothing is decoded yet.
     AfterReceived,
-    /// The transaction read its facts and wrote its inbox rows, and is not committed.
+    /// The decisions of the transaction are made, and it is not committed.
     AfterInbox,
-    /// The transaction is committed, nothing is published.
+    /// The transaction is committed, and nothing is published.
     AfterCommit,
-    /// Results are handed to the broker, not confirmed.
+    /// Results are sent to the broker, and not confirmed.
     AfterPublish,
-    /// Results are confirmed.
+    /// Results and follow-ups are confirmed.
     AfterConfirm,
     /// The next step is the acknowledgement.
     BeforeAck,
-    /// A part of what follows from a message is published, the rest is not.
+    /// Some follow-ups of a message are published, and some are not.
     AmidFanOut,
-    /// A run holds its lease, and has done nothing under it.
+    /// A run holds its lease, and has not started.
     AfterLease,
-    /// A run knows what it will commit under its lease, and has not begun to.
+    /// A run has decided what to commit under its lease, and has not begun the transaction.
     BeforeChange,
 }
 
@@ -39,7 +39,7 @@ impl FailPoint {
         Self::BeforeChange,
     ];
 
-    /// The name by which the environment chooses it.
+    /// The name of the point in `LOCKSTEP_FAIL_POINT`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AfterReceived => "after-received",
@@ -56,13 +56,13 @@ impl FailPoint {
 }
 
 /// Obeys the environment variable `LOCKSTEP_FAIL_POINT`, which is `NAME:COUNT:kill` or `NAME:COUNT:stop`: the COUNT-th
-/// time the point of that name is passed, the process dies by SIGKILL, or stops by SIGSTOP until somebody lets it go on.
+/// time the process passes the point of that name, it gets SIGKILL, or SIGSTOP, after which SIGCONT resumes it.
 #[cfg(feature = "fail-points")]
 pub fn pass(point: FailPoint) {
     armed::pass(point);
 }
 
-/// Obeys the environment variable `LOCKSTEP_POISON`: work on a message with this subject kills the process.
+/// Obeys the environment variable `LOCKSTEP_POISON`: processing a message with this subject kills the process.
 #[cfg(feature = "fail-points")]
 pub fn pass_with(subject: Option<&str>) {
     armed::pass_with(subject);

@@ -135,7 +135,7 @@ mod tests {
     fn an_unsettled_dead_letter_is_settled() {
         for action in [DeadLetterAction::Requeued, DeadLetterAction::Dropped] {
             let mut facts = Facts::default();
-            facts.know_dead_letter(7, DeadLetterState::Dead);
+            facts.add_dead_letter(7, DeadLetterState::Dead);
             let decision = decide(action, Some(7), None, &facts).unwrap();
             let expected = SettleDeadLetters {
                 action,
@@ -158,7 +158,7 @@ mod tests {
             DeadLetterState::Dropped,
         ] {
             let mut facts = Facts::default();
-            facts.know_dead_letter(7, state);
+            facts.add_dead_letter(7, state);
             let decision = decide(DeadLetterAction::Requeued, Some(7), None, &facts).unwrap();
             assert_eq!(
                 decision
@@ -195,16 +195,16 @@ mod tests {
     fn a_command_settles_a_bounded_number_and_reports_whether_more_match() {
         let most = u64::from(MAX_DEAD_LETTERS);
         let mut facts = Facts::default();
-        facts.know_matching(up_to(most + 5), (1..=most + 1).collect());
+        facts.add_matching_dead_letters(up_to(most + 5), (1..=most + 1).collect());
         // Another command of the batch was first with this one.
-        facts.know_dead_letter(3, DeadLetterState::Dropped);
+        facts.add_dead_letter(3, DeadLetterState::Dropped);
         let decision = decide(DeadLetterAction::Requeued, None, Some(&up_to(most + 5)), &facts).unwrap();
         let result = settled(&decision);
         assert_eq!(
             (result.settled, result.more, result.truncated),
             (most, false, true)
         );
-        facts.know_dead_letter(3, DeadLetterState::Dead);
+        facts.add_dead_letter(3, DeadLetterState::Dead);
         let decision = decide(DeadLetterAction::Requeued, None, Some(&up_to(most + 5)), &facts).unwrap();
         assert_eq!(
             (settled(&decision).settled, settled(&decision).more),

@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn a_neighbour_that_has_a_link_is_not_flagged() {
         let mut facts = facts([device("core1", |_| ())]);
-        facts.know_link(link_to("core1"));
+        facts.add_link(link_to("core1"));
         let twice = json!([
             neighbor("Ethernet1", "core1", "Ethernet9"),
             neighbor("Ethernet1", "core1", "Ethernet9")

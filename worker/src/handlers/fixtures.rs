@@ -49,7 +49,7 @@ pub(super) fn device(name: &str, change: impl FnOnce(&mut DeviceRow)) -> DeviceR
 pub(super) fn facts(devices: impl IntoIterator<Item = DeviceRow>) -> Facts {
     let mut facts = Facts::default();
     for row in devices {
-        facts.know_device(row);
+        facts.add_device(row);
     }
     facts
 }

@@ -37,18 +37,18 @@ impl Repair for OverdueFollowUps {
     async fn page(&self) -> Result<Page, RepairError> {
         let claimed = self.follow_ups.claim_overdue(PAGE).await?;
         let more = claimed.len() == PAGE as usize;
-        let (known, messages): (Vec<FollowUp>, Vec<Outgoing>) = claimed
+        let (rendered, messages): (Vec<FollowUp>, Vec<Outgoing>) = claimed
             .into_iter()
             .filter_map(|follow_up| outgoing(&follow_up).map(|outgoing| (follow_up, outgoing)))
             .unzip();
-        if !known.is_empty() {
+        if !rendered.is_empty() {
             self.bus.publish(messages).await?;
             self.follow_ups
-                .mark_published(&known, self.republish_after)
+                .mark_published(&rendered, self.republish_after)
                 .await?;
         }
         Ok(Page {
-            repaired: known.len() as u64,
+            repaired: rendered.len() as u64,
             more,
         })
     }

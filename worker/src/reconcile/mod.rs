@@ -1,4 +1,4 @@
-//! Repairs what was lost on the way. The database is authoritative; messages only trigger work sooner.
+//! Repairs lost messages and deleted broker objects. The database is authoritative; messages only trigger work sooner.
 //!
 //! A pass looks for what is overdue in the store or missing in the broker, and repairs it. One process of all runs the passes
 //! ([`PeriodicTaskRunner`](crate::runtime::PeriodicTaskRunner)). Everything it publishes has the identity it had before, so
@@ -7,8 +7,8 @@
 //! - [`OverdueFollowUps`]: follow-ups that are due, or whose message was published and not processed for long.
 //! - [`BrokerObjects`]: exchanges, queues and bindings, where this process may declare them.
 //!
-//! The watch over remotes ([`crate::repositories::watch`]) is apart from it: it needs the clones, waits for git, and has a lease
-//! for each repository.
+//! [`crate::repositories::watch`] is not part of it, because it needs the clones, waits for git, and has a lease for each
+//! repository.
 
 #[cfg(test)]
 mod fakes;

@@ -8,7 +8,7 @@ use lockstep_store::FollowUps;
 
 use super::{Page, Repair, RepairError};
 
-/// The broker's objects: a deleted object is declared again, and its consumers reconnect. The messages of a deleted queue are
+/// Repairs the exchanges, queues and bindings of the broker: declares deleted ones again. The messages of a deleted queue are
 /// lost; the follow-ups of its lane become due at once, so that they are published again.
 ///
 /// A queue is declared again only in the pass after the one that missed it, and no other queue with it: if a queue is declared
@@ -22,7 +22,7 @@ pub struct BrokerObjects {
 }
 
 impl BrokerObjects {
-    /// Declares these objects.
+    /// Repairs the objects of this topology.
     pub fn new(bus: Arc<dyn Bus>, follow_ups: Arc<dyn FollowUps>, topology: Topology) -> Self {
         Self {
             bus,
@@ -32,7 +32,7 @@ impl BrokerObjects {
         }
     }
 
-    /// Remembers what is missing now, and returns what was missing before.
+    /// Stores the queues that are missing now, and returns those of the last pass.
     fn remember(&self, missing: BTreeSet<String>) -> BTreeSet<String> {
         let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut missed, missing)
@@ -57,8 +57,8 @@ impl Repair for BrokerObjects {
             tracing::error!(queues = ?missing, "queues were deleted and their messages are lost; the next pass declares the queues again");
             return Ok(nothing);
         }
-        // Exchanges and bindings cannot be asked about, so all are declared; of the queues only those that were missed twice:
-        // another queue may be deleted at this moment.
+        // AMQP cannot tell whether bindings exist, so all exchanges and bindings are declared. Of the queues, only those that two
+        // passes missed: another queue may be deleted at this moment.
         let mut objects = self.topology.clone();
         objects.queues.retain(|queue| missing.contains(queue.name));
         self.bus.declare(&objects).await?;
@@ -88,7 +88,7 @@ mod tests {
         let follow_ups = Arc::<FakeFollowUps>::default();
         let repair = BrokerObjects::new(bus.clone(), follow_ups.clone(), Topology::new(1.0));
         let [a, b, c] = [Lane::Devices.queue(), topology::RESULTS, topology::UNROUTED];
-        // What is missing, and which queues are declared then, if anything is declared.
+        // Missing queues, and the queues that the pass declares; `None` if it declares nothing.
         let table: [(&[&str], Option<&[&str]>); 7] = [
             (&[], Some(&[])),
             (&[a], None),

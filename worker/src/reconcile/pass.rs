@@ -7,10 +7,10 @@ use tokio::time::{Instant, timeout_at};
 use super::{Repair, RepairError, repaired};
 use crate::runtime::{Leadership, PeriodicTask, chain};
 
-/// How long one kind of repair may take in a pass: publishing waits for a broker that is unavailable.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The time limit for one kind of repair in a pass, because publishing waits while the broker is unavailable.
+const TIME_LIMIT: Duration = Duration::from_secs(20);
 
-/// All repairs, one after another.
+/// Runs all kinds of repair, one after another.
 #[derive(Debug)]
 pub struct Reconcile {
     repairs: Vec<Arc<dyn Repair>>,
@@ -19,21 +19,21 @@ pub struct Reconcile {
 /// The result of a pass.
 #[derive(Debug, Default)]
 pub struct Pass {
-    /// How many of what were repaired, also those before an error.
+    /// The number of repairs of each kind, including those before an error.
     pub repaired: Vec<(&'static str, u64)>,
-    /// What was not repaired, and why.
+    /// The kinds of repair that failed.
     pub failed: Vec<(&'static str, RepairError)>,
-    /// Whether the pass ended early, because the leadership was lost or the store could not say.
+    /// Whether the pass ended early, because the leadership was lost or the store was unavailable.
     pub cut: bool,
 }
 
 impl Reconcile {
-    /// Does these repairs in this order.
+    /// Runs these kinds of repair in this order.
     pub fn new(repairs: Vec<Arc<dyn Repair>>) -> Self {
         Self { repairs }
     }
 
-    /// One pass. One kind of repair that fails does not keep the others from theirs.
+    /// Runs one pass. If one kind of repair fails, the others still run.
     pub async fn pass(&self, leadership: &Leadership<'_>) -> Pass {
         let mut pass = Pass::default();
         for repair in &self.repairs {
@@ -41,9 +41,13 @@ impl Reconcile {
             let ended = all_pages(&**repair, leadership, &mut count).await;
             pass.repaired.push((repair.what(), count));
             match ended {
-                Ended::Whole => {}
+                Ended::Complete => {}
                 Ended::Failed(error) => {
-                    tracing::warn!(what = repair.what(), error = chain(&error), "not repaired");
+                    tracing::warn!(
+                        what = repair.what(),
+                        error = chain(&error),
+                        "repair failed; the next pass tries again"
+                    );
                     pass.failed.push((repair.what(), error));
                 }
                 Ended::Cut => {
@@ -57,25 +61,25 @@ impl Reconcile {
 }
 
 enum Ended {
-    Whole,
+    Complete,
     Failed(RepairError),
     Cut,
 }
 
-/// All pages of one kind of repair.
+/// Runs all pages of one kind of repair.
 async fn all_pages(repair: &dyn Repair, leadership: &Leadership<'_>, count: &mut u64) -> Ended {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIME_LIMIT;
     loop {
         match leadership.continues().await {
             Ok(true) => {}
             Ok(false) => {
-                tracing::warn!("the leadership was lost; another process goes on");
+                tracing::warn!("leadership lost; another process continues");
                 return Ended::Cut;
             }
             Err(error) => {
                 tracing::warn!(
                     error = chain(&error),
-                    "the store is unavailable; the next pass goes on"
+                    "the store is unavailable; the next pass continues"
                 );
                 return Ended::Cut;
             }
@@ -83,14 +87,14 @@ async fn all_pages(repair: &dyn Repair, leadership: &Leadership<'_>, count: &mut
         let page = match timeout_at(deadline, repair.page()).await {
             Ok(Ok(page)) => page,
             Ok(Err(error)) => return Ended::Failed(error),
-            Err(_) => return Ended::Failed(RepairError::TookTooLong(PATIENCE)),
+            Err(_) => return Ended::Failed(RepairError::TookTooLong(TIME_LIMIT)),
         };
         if page.repaired > 0 {
             repaired(repair.what(), page.repaired);
             *count += page.repaired;
         }
         if !page.more {
-            return Ended::Whole;
+            return Ended::Complete;
         }
     }
 }
@@ -99,7 +103,7 @@ async fn all_pages(repair: &dyn Repair, leadership: &Leadership<'_>, count: &mut
 impl PeriodicTask for Reconcile {
     async fn run(&self, leadership: &Leadership<'_>) {
         let pass = self.pass(leadership).await;
-        tracing::debug!(?pass, "reconciled");
+        tracing::debug!(?pass, "reconcile pass finished");
     }
 }
 
@@ -140,12 +144,12 @@ mod tests {
 
         async fn page(&self) -> Result<Page, RepairError> {
             let next = self.script.lock().unwrap().pop_front();
-            match next.expect("no more pages than there are") {
+            match next.expect("the script has a step for each page") {
                 Next::Repairs(repaired, more) => return Ok(Page { repaired, more }),
                 Next::Fails => return Err(PublishError::Closed.into()),
                 Next::Hangs => std::future::pending().await,
                 Next::LosesTheLease => self.leases.steal(),
-                Next::LosesTheStore => self.leases.away.store(true, Ordering::SeqCst),
+                Next::LosesTheStore => self.leases.unavailable.store(true, Ordering::SeqCst),
             }
             Ok(Page {
                 repaired: 1,
@@ -178,10 +182,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_fails_or_hangs_leaves_the_others_alone() {
-        for trouble in [Next::Fails, Next::Hangs] {
+    async fn a_repair_that_fails_or_hangs_does_not_stop_the_others() {
+        for failure in [Next::Fails, Next::Hangs] {
             let pass = pass(
-                vec![Next::Repairs(2, true), trouble],
+                vec![Next::Repairs(2, true), failure],
                 vec![Next::Repairs(1, false)],
             )
             .await;
@@ -193,8 +197,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_lost_lease_and_a_lost_store_end_the_pass_before_the_next_page() {
-        for trouble in [Next::LosesTheLease, Next::LosesTheStore] {
-            let pass = pass(vec![trouble], vec![]).await;
+        for failure in [Next::LosesTheLease, Next::LosesTheStore] {
+            let pass = pass(vec![failure], vec![]).await;
             assert_eq!(pass.repaired, [("first", 1)]);
             assert!(pass.cut && pass.failed.is_empty(), "{pass:?}");
         }

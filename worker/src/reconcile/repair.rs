@@ -6,42 +6,42 @@ use lockstep_bus::{BusError, PublishError};
 
 use lockstep_store::StoreError;
 
-/// Something that may get lost on the way, and how it comes back.
+/// A kind of loss that the reconcile pass repairs.
 #[async_trait]
 pub trait Repair: Debug + Send + Sync + 'static {
-    /// What is repaired, in a word: for logs and metrics.
+    /// The kind of the repaired objects in one word, for logs and metrics.
     fn what(&self) -> &'static str;
 
-    /// Repairs the next page of what is due. It remembers how far it came; a page that failed, or whose future was dropped,
-    /// is done again.
+    /// Repairs the next page of what is due. The implementation keeps the position; a page that failed, or whose future was
+    /// dropped, is repeated.
     ///
     /// # Errors
     /// See [`RepairError`]: the next pass tries again.
     async fn page(&self) -> Result<Page, RepairError>;
 }
 
-/// What a page came to.
+/// The result of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// How many were repaired.
+    /// The number of repairs.
     pub repaired: u64,
-    /// Whether there may be more.
+    /// Whether another page may be due.
     pub more: bool,
 }
 
 /// Why something was not repaired.
 #[derive(Debug, thiserror::Error)]
 pub enum RepairError {
-    /// The store.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The broker, asked for its objects.
+    /// The broker failed to check or declare its objects.
     #[error(transparent)]
     Bus(#[from] BusError),
-    /// The broker, as messages were published.
+    /// The broker failed to confirm a message.
     #[error(transparent)]
     Publish(#[from] PublishError),
     /// Store or broker did not answer in time.
-    #[error("it took longer than {0:?}; the next pass goes on")]
+    #[error("it took longer than {0:?}; the next pass continues")]
     TookTooLong(Duration),
 }

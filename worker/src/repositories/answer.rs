@@ -1,4 +1,4 @@
-//! What is said about a look.
+//! Builds the results of a refresh, and the device selector of its change.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use lockstep_intent::IntentProblem;
 use lockstep_intent::fleet::{Affected, Groups};
 use lockstep_store::{DevicePredicate, DeviceSelector, Flagged};
 
-/// How many problems a result names.
-const MOST_PROBLEMS: usize = 20;
+/// The maximum number of problems in a result.
+const MAX_PROBLEMS: usize = 20;
 
-/// There was nothing to do.
+/// The result if there was nothing to do.
 pub(super) fn ignored(reason: IgnoredReason, commit: Option<CommitId>) -> WorkResult {
     WorkResult::EventApplied(EventApplied {
         outcome: Outcome::Ignored,
@@ -27,7 +27,7 @@ pub(super) fn ignored(reason: IgnoredReason, commit: Option<CommitId>) -> WorkRe
     })
 }
 
-/// The accepted commit moved, and these devices were flagged for it.
+/// The result of a new accepted commit, for which these devices were flagged.
 pub(super) fn applied(affected: &Affected, flagged: &Flagged, commit: CommitId) -> WorkResult {
     let unknown = flagged.unknown_hostnames.iter().take(MAX_DEVICES).cloned();
     WorkResult::EventApplied(EventApplied {
@@ -54,19 +54,19 @@ fn scope(affected: &Affected, flagged: &Flagged) -> Scope {
     }
 }
 
-/// The tip must not be accepted. The place is that of the first problem.
-pub(super) fn broken(problems: &[IntentProblem], tip: &CommitId) -> Rejection {
+/// The rejection of an invalid tip. Its place is that of the first problem.
+pub(super) fn invalid_tip(problems: &[IntentProblem], tip: &CommitId) -> Rejection {
     let listed: Vec<String> = problems
         .iter()
-        .take(MOST_PROBLEMS)
+        .take(MAX_PROBLEMS)
         .map(ToString::to_string)
         .collect();
-    let more = match problems.len().saturating_sub(MOST_PROBLEMS) {
+    let more = match problems.len().saturating_sub(MAX_PROBLEMS) {
         0 => String::new(),
         more => format!("\n… and {more} more"),
     };
     let reason = format!(
-        "commit {tip} is not accepted, flags stay as they are until a commit mends it:\n{}{more}",
+        "commit {tip} is not accepted; sync flags do not change until a commit fixes these problems:\n{}{more}",
         listed.join("\n")
     );
     let place = problems.first().map_or_else(|| "$".to_owned(), place);
@@ -78,12 +78,12 @@ fn place(problem: &IntentProblem) -> String {
     numbers.fold(problem.file.clone(), |place, number| format!("{place}:{number}"))
 }
 
-/// The devices of a change, as the store finds them.
+/// The device selector for a change.
 pub(super) fn selector(affected: &Affected, groups: Groups) -> DeviceSelector {
-    let wanted = affected.groups.clone();
+    let groups_affected = affected.groups.clone();
     let member = move |hostname: &Hostname| match groups.primary(hostname) {
-        Ok(group) => wanted.contains(group),
-        // Flagged once too often is healed by the next run; forgotten is not.
+        Ok(group) => groups_affected.contains(group),
+        // A device that is flagged without need is synchronized by the next run. A device that is missed stays wrong.
         Err(_) => true,
     };
     DeviceSelector {
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_scope_says_how_devices_were_found() {
+    fn the_scope_tells_how_devices_were_selected() {
         let hostname: Hostname = "sw1".parse().unwrap();
         let by_name = Affected {
             hostnames: [hostname.clone()].into(),
@@ -142,14 +142,14 @@ mod tests {
     }
 
     #[test]
-    fn problems_are_named_with_their_places_up_to_a_bound() {
+    fn problems_are_listed_with_their_places_up_to_the_maximum() {
         let problem = |line| IntentProblem {
             file: "devices/sw1/base.yml".to_owned(),
             line: Some(line),
             column: Some(3),
             reason: "no".to_owned(),
         };
-        let rejection = broken(&[problem(7)], &commit());
+        let rejection = invalid_tip(&[problem(7)], &commit());
         assert_eq!(rejection.code, Code::InvalidIntent);
         assert_eq!(rejection.place, "devices/sw1/base.yml:7:3");
         assert!(
@@ -157,7 +157,7 @@ mod tests {
             "{rejection}"
         );
         let many: Vec<IntentProblem> = (1..=30).map(problem).collect();
-        let rejection = broken(&many, &commit());
+        let rejection = invalid_tip(&many, &commit());
         assert!(rejection.reason.ends_with("… and 10 more"), "{rejection}");
     }
 }

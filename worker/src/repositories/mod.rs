@@ -1,13 +1,14 @@
-//! The repositories lane: fetches a repository, judges what changed since the accepted commit, and flags whom it concerns.
+//! Processes the repositories lane: fetches a repository, examines what changed since the accepted commit, and flags the devices
+//! concerned.
 //!
-//! The target is always the tip of the configured branch as it was fetched, never what a message says: webhooks come late,
-//! twice, in the wrong order, or not at all. Messages only say when to look. What changed is the difference of two listings,
-//! that of the accepted commit (kept in the store) and that of the tip, so it does not matter what lies between them, nor
-//! whether the clone still knows the accepted commit. Flags, accepted commit and inbox rows commit together, under a lease.
+//! The target is always the tip of the configured branch as it was fetched, never what a message names: webhooks arrive late,
+//! twice, in the wrong order, or not at all. Messages only trigger a refresh. The change is the difference of two listings: that
+//! of the accepted commit, which the store keeps, and that of the tip. The commits between them do not matter, and the clone need
+//! not have the accepted commit any more. Flags, accepted commit and inbox rows commit together, under a lease.
 //!
-//! - [`RepositoryRunner`] works messages.
-//! - [`watch`] looks at remotes now and then, for webhooks that never came.
-//! - `classification` says what needs no look; `answer` says what is said; both are pure.
+//! - [`RepositoryRunner`] processes messages.
+//! - [`watch`] polls remotes, because a webhook may be lost.
+//! - `classification` decides whether a message needs a refresh; `answer` builds the results; both are pure.
 
 mod answer;
 mod classification;

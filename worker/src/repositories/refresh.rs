@@ -120,7 +120,7 @@ impl Refresh<'_> {
         let change = self.change(row.as_ref(), tip);
         match examination {
             TipExamination::Invalid(problems) => {
-                let rejection = answer::broken(&problems, tip);
+                let rejection = answer::invalid_tip(&problems, tip);
                 let planned = Planned {
                     change: RepositoryChange {
                         problem: Some(rejection.reason.clone()),
@@ -207,7 +207,7 @@ impl Refresh<'_> {
         // It must be valid by itself: later changes are examined against it.
         let listing = match self.examine(false, commit).await? {
             TipExamination::Valid(_, listing) => listing,
-            TipExamination::Invalid(problems) => return Err(answer::broken(&problems, commit).into()),
+            TipExamination::Invalid(problems) => return Err(answer::invalid_tip(&problems, commit).into()),
         };
         let result = answer::applied(&Affected::default(), &Flagged::default(), commit.clone());
         let planned = Planned {
@@ -286,7 +286,7 @@ impl Refresh<'_> {
         }
     }
 
-    /// A change that only says which tip was fetched.
+    /// A change that records only the fetched tip.
     fn change(&self, row: Option<&RepositoryRow>, tip: &CommitId) -> RepositoryChange {
         RepositoryChange {
             name: self.source.name(),

@@ -6,20 +6,20 @@ use lockstep_intent::RepositoryKind;
 /// A configured repository.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// What it is for; by this name messages know it.
+    /// What it contains; also its name in messages.
     pub kind: RepositoryKind,
     /// The clone of its branch.
     pub mirror: Mirror,
 }
 
 impl Source {
-    /// Its name in messages and in the store.
+    /// The name of the repository in messages and in the store.
     #[expect(
         clippy::missing_panics_doc,
-        reason = "the names of kinds are names of repositories"
+        reason = "the names of kinds are valid names of repositories"
     )]
     pub fn name(&self) -> RepositoryName {
         let name = RepositoryName::try_from(self.kind.as_str().to_owned());
-        name.expect("the names of kinds are names of repositories")
+        name.expect("the names of kinds are valid names of repositories")
     }
 }

@@ -23,13 +23,13 @@ const REPEAT_SECONDS: i64 = 15 * 60;
 /// What [`watch`] needs.
 #[derive(Clone, Debug)]
 pub struct WatchContext {
-    /// Takes the messages about moved tips.
+    /// Publishes the messages about moved tips.
     pub bus: Arc<dyn Bus>,
-    /// Has the tip that was seen last.
+    /// Reads the tip of the last refresh.
     pub repositories: Arc<dyn Repositories>,
     /// Of all workers, only the holder of a repository's lease polls its remote.
     pub leases: Arc<dyn Leases>,
-    /// Gives the time of the messages.
+    /// Gives the time in the messages.
     pub clock: Arc<dyn Clock>,
 }
 

@@ -1,21 +1,21 @@
 use std::time::Duration;
 
-/// How long starts of deliveries are kept: whoever counts them does so within minutes.
+/// How long delivery attempts are kept. A message that is redelivered without an end is dead-lettered within minutes.
 pub(super) const DELIVERY_ATTEMPTS: Duration = Duration::from_hours(24);
 
-/// How long things are kept.
+/// How long records are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keep {
-    /// Inbox rows. A message that comes again after its row is gone is worked again.
+    /// Inbox rows. A message that is redelivered after its row was deleted is processed again.
     pub inbox: Duration,
-    /// Causes, since they arose; those that a device lists as open stay.
+    /// Causes, from their creation. Open causes of devices are not deleted.
     pub causes: Duration,
-    /// Dead letters, since they were requeued or dropped; others stay.
+    /// Dead letters, from when they were requeued or dropped. Unsettled ones are not deleted.
     pub dead_letters: Duration,
 }
 
 impl Keep {
-    /// The least that may be said for the inbox: a message may wait for days in a queue that nobody reads, and be delivered
-    /// again when the work on it is long done.
+    /// The minimum for the inbox. A message may stay for days in a queue without a consumer, and be redelivered long after it was
+    /// processed.
     pub const LEAST_INBOX: Duration = Duration::from_hours(48);
 }

@@ -1,8 +1,8 @@
-//! Deletes what is kept long enough: inbox rows, closed causes, settled dead letters.
+//! Deletes expired records: inbox rows, closed causes, settled dead letters, delivery attempts.
 //!
-//! One process of all does it, now and then, in chunks with pauses between them, so that the lanes hardly notice. What is
-//! still needed stays, however old it is: dead letters that nobody settled or that are on their way, the inbox rows of both,
-//! and the causes that devices list as open.
+//! It is a periodic task of one process at a time. It deletes in chunks with pauses between them, so that it hardly slows down
+//! the lanes. Records that are still needed stay at any age: unsettled dead letters, requeued dead letters whose message is not
+//! processed yet, the inbox rows of both, and the open causes of devices.
 
 mod keep;
 mod sweep;

@@ -10,51 +10,51 @@ use crate::runtime::{Leadership, PeriodicTask, chain};
 use lockstep_clock::Clock;
 use lockstep_store::{Records, Retention, StoreError};
 
-/// Rows in one transaction.
+/// The number of rows in one transaction.
 const CHUNK: u32 = 5000;
-/// How many times longer than a chunk took is the pause after it.
+/// The pause after a chunk, as a multiple of the duration of the chunk.
 const PAUSE_TIMES: u32 = 3;
-/// The shortest pause after a chunk in which something was deleted.
+/// The shortest pause after a chunk that deleted rows.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
 
-/// Deletes what is kept long enough.
+/// Deletes expired records.
 #[derive(Clone, Debug)]
 pub struct RetentionSweep {
-    /// Where it is.
+    /// The store with the records.
     pub store: Arc<dyn Retention>,
-    /// What time it is.
+    /// Gives the time from which ages are computed.
     pub clock: Arc<dyn Clock>,
-    /// How long things are kept.
+    /// How long records are kept.
     pub keep: Keep,
 }
 
-/// How many were deleted.
+/// The numbers of deleted records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Deleted {
-    /// Inbox rows.
+    /// Deleted inbox rows.
     pub inbox: u64,
-    /// Causes.
+    /// Deleted causes.
     pub causes: u64,
-    /// Dead letters.
+    /// Deleted dead letters.
     pub dead_letters: u64,
-    /// Starts of deliveries.
+    /// Deleted delivery attempts.
     pub delivery_attempts: u64,
-    /// Whether the lease was lost on the way: then another process goes on.
+    /// Whether the sweep ended early, because the leadership was lost.
     pub cut: bool,
 }
 
 impl RetentionSweep {
-    /// One sweep over all there is. `deleted` also counts what was deleted before an error.
+    /// Runs one sweep over all records. `deleted` also counts what was deleted before an error.
     ///
     /// # Errors
-    /// See [`StoreError`]: the next sweep goes on.
+    /// See [`StoreError`]; the next sweep tries again.
     pub async fn sweep(&self, leadership: &Leadership<'_>, deleted: &mut Deleted) -> Result<(), StoreError> {
         let Keep {
             inbox,
             causes,
             dead_letters,
         } = self.keep;
-        let mut goes_on = self
+        let mut continues = self
             .expire(
                 &Records::DeadLetters,
                 dead_letters,
@@ -62,29 +62,34 @@ impl RetentionSweep {
                 &mut deleted.dead_letters,
             )
             .await?;
-        if goes_on {
-            goes_on = self
+        if continues {
+            continues = self
                 .expire(&Records::Inbox, inbox, leadership, &mut deleted.inbox)
                 .await?;
         }
-        if goes_on {
-            // Once in a sweep: what is closed stays closed.
+        if continues {
+            // Read once in a sweep, because a closed cause is never opened again.
             let open = Records::Causes(Arc::new(self.store.open_causes().await?));
-            goes_on = self
+            continues = self
                 .expire(&open, causes, leadership, &mut deleted.causes)
                 .await?;
         }
-        if goes_on {
-            let starts = &mut deleted.delivery_attempts;
-            goes_on = self
-                .expire(&Records::DeliveryAttempts, DELIVERY_ATTEMPTS, leadership, starts)
+        if continues {
+            let attempts = &mut deleted.delivery_attempts;
+            continues = self
+                .expire(
+                    &Records::DeliveryAttempts,
+                    DELIVERY_ATTEMPTS,
+                    leadership,
+                    attempts,
+                )
                 .await?;
         }
-        deleted.cut = !goes_on;
+        deleted.cut = !continues;
         Ok(())
     }
 
-    /// All old records of a kind, chunk by chunk. False if the lease was lost.
+    /// Deletes all expired records of a kind, chunk by chunk. False if the leadership was lost.
     async fn expire(
         &self,
         records: &Records,
@@ -110,7 +115,7 @@ impl RetentionSweep {
     }
 }
 
-/// How long to leave the database to others after a chunk.
+/// The pause after a chunk, in which the database is free for the lanes.
 fn pause(took: Duration, deleted: u64) -> Duration {
     match deleted {
         0 => took,
@@ -136,16 +141,16 @@ impl PeriodicTask for RetentionSweep {
                 causes,
                 dead_letters,
                 delivery_attempts,
-                "deleted what was kept long enough"
+                "expired records deleted"
             );
         }
         if cut {
-            tracing::warn!("the lease was lost; another process goes on deleting");
+            tracing::warn!("leadership lost; another process continues to delete expired records");
         }
         if let Err(error) = swept {
             tracing::warn!(
                 error = chain(&error),
-                "cannot delete what is old; the next round goes on"
+                "cannot delete expired records; the next sweep tries again"
             );
         }
     }
@@ -162,21 +167,21 @@ mod tests {
     use crate::runtime::periodic_task_tests::{FakeLeases, held};
     use lockstep_store::{Expired, OpenCauses};
 
-    /// What was asked: of what, before which second, from where.
-    type Asked = (&'static str, i64, u64);
+    /// A call of `expire`: the kind of records, the second before which they expire, and the start.
+    type Call = (&'static str, i64, u64);
 
     #[derive(Clone, Copy, Debug)]
     enum ScriptedAnswer {
-        /// So many deleted, and where the next chunk goes on.
+        /// The number of deleted rows, and the start of the next chunk.
         Chunk(u64, Option<u64>),
         Fails,
     }
 
     #[derive(Debug, Default)]
     struct FakeStore {
-        asked: Mutex<Vec<Asked>>,
+        calls: Mutex<Vec<Call>>,
         answers: Mutex<VecDeque<ScriptedAnswer>>,
-        /// The lease is lost in this chunk.
+        /// The number of the chunk in which the lease is lost.
         loses: Option<(usize, Arc<FakeLeases>)>,
     }
 
@@ -198,12 +203,12 @@ mod tests {
                 Records::Inbox => "inbox",
                 Records::Causes(_) => "causes",
                 Records::DeadLetters => "dead letters",
-                Records::DeliveryAttempts => "starts",
+                Records::DeliveryAttempts => "delivery attempts",
             };
-            let mut asked = self.asked.lock().unwrap();
-            asked.push((what, before.as_second(), from));
+            let mut calls = self.calls.lock().unwrap();
+            calls.push((what, before.as_second(), from));
             if let Some((chunk, leases)) = &self.loses
-                && *chunk == asked.len()
+                && *chunk == calls.len()
             {
                 leases.steal();
             }
@@ -212,7 +217,7 @@ mod tests {
                 ScriptedAnswer::Chunk(deleted, next) => Ok(Expired { deleted, next }),
                 ScriptedAnswer::Fails => Err(StoreError::Unavailable {
                     operation: "expire",
-                    source: "away".into(),
+                    source: "no connection".into(),
                 }),
             }
         }
@@ -240,7 +245,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn everything_is_swept_chunk_by_chunk_each_with_its_age() {
+    async fn each_kind_of_record_is_deleted_chunk_by_chunk_at_its_age() {
         let leases = Arc::<FakeLeases>::default();
         let lease = held(&leases).await;
         let store = Arc::new(FakeStore {
@@ -266,9 +271,9 @@ mod tests {
             ("inbox", 999_900, 7),
             ("inbox", 999_900, 9),
             ("causes", 999_800, 0),
-            ("starts", 913_600, 0),
+            ("delivery attempts", 913_600, 0),
         ];
-        assert_eq!(*store.asked.lock().unwrap(), expected);
+        assert_eq!(*store.calls.lock().unwrap(), expected);
         let expected = Deleted {
             inbox: 5022,
             dead_letters: 1,
@@ -278,7 +283,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_lost_lease_ends_it_before_the_next_chunk_and_an_error_at_once() {
+    async fn a_lost_lease_ends_the_sweep_before_the_next_chunk_and_an_error_at_once() {
         let leases = Arc::<FakeLeases>::default();
         let lease = held(&leases).await;
         let store = Arc::new(FakeStore {
@@ -298,7 +303,7 @@ mod tests {
             .await
             .unwrap();
         assert_eq!((deleted.inbox, deleted.cut), (5000, true));
-        assert_eq!(store.asked.lock().unwrap().len(), 2);
+        assert_eq!(store.calls.lock().unwrap().len(), 2);
 
         let leases = Arc::<FakeLeases>::default();
         let lease = held(&leases).await;
@@ -323,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn three_quarters_of_the_time_belong_to_others() {
+    fn the_pause_after_a_chunk_that_deleted_rows_is_three_times_its_duration() {
         let millis = Duration::from_millis;
         for (took, deleted, expected) in [(5, 0, 5), (5, 1, 20), (40, 5000, 120), (0, 0, 0)] {
             assert_eq!(pause(millis(took), deleted), millis(expected), "{took} {deleted}");

@@ -1,4 +1,4 @@
-//! Who sent a message: what the broker validated, never what the body says.
+//! Determines who sent a message. The broker's validated user counts; the body counts only if a trusted user sent it.
 
 use std::collections::BTreeSet;
 
@@ -7,12 +7,12 @@ use lockstep_protocol::topology;
 
 use super::headers;
 
-/// The broker users whose word about an actor counts: the console and the gateway, which authenticated it themselves.
+/// The broker users that may name another actor in the body: the console and the gateway, which authenticate their users.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedUsers(BTreeSet<String>);
 
 impl TrustedUsers {
-    /// These users.
+    /// Trusts the broker users with these names.
     pub fn new(users: impl IntoIterator<Item = String>) -> Self {
         Self(users.into_iter().collect())
     }
@@ -22,24 +22,25 @@ impl TrustedUsers {
     }
 }
 
-/// Whether the headers of a delivery are ours.
-pub(super) fn came_through_work(delivery: &Delivery) -> bool {
+/// Whether a worker published this delivery, so that its `lockstep-…` headers can be trusted.
+pub(super) fn published_by_worker(delivery: &Delivery) -> bool {
     delivery.exchange == topology::WORK
 }
 
-/// Who sent a delivery: on a copy of `ours`, who was noted then; else the validated user, or whom a trusted user speaks for.
+/// The actor of a delivery. A worker's copy carries it in a header. Otherwise it is the validated user, or the actor that the
+/// body names if that user is trusted.
 pub(super) fn actor(
     delivery: &Delivery,
-    ours: bool,
+    from_worker: bool,
     claimed: Option<&str>,
     trusted: &TrustedUsers,
 ) -> Option<String> {
-    if ours {
+    if from_worker {
         return delivery.properties.headers.get(headers::ACTOR).cloned();
     }
     let user = delivery.properties.user_id.as_deref()?;
-    let speaks_for = claimed.filter(|_| trusted.contains(user));
-    Some(speaks_for.unwrap_or(user).to_owned())
+    let accepted = claimed.filter(|_| trusted.contains(user));
+    Some(accepted.unwrap_or(user).to_owned())
 }
 
 #[cfg(test)]
@@ -49,8 +50,8 @@ mod tests {
 
     use super::*;
 
-    fn delivery(exchange: &str, user: Option<&str>, noted: Option<&str>) -> Delivery {
-        let headers = noted.map(|name| (headers::ACTOR.to_owned(), name.to_owned()));
+    fn delivery(exchange: &str, user: Option<&str>, header: Option<&str>) -> Delivery {
+        let headers = header.map(|name| (headers::ACTOR.to_owned(), name.to_owned()));
         Delivery {
             body: Bytes::new(),
             properties: Properties {
@@ -65,10 +66,10 @@ mod tests {
     }
 
     #[test]
-    fn nobody_speaks_for_another_unless_trusted() {
+    fn only_a_trusted_user_may_name_another_actor() {
         let trusted = TrustedUsers::new(["console".to_owned()]);
         let table = [
-            // exchange, validated user, our header, claimed in the body, the actor
+            // exchange, validated user, actor header, actor in the body, expected actor
             (
                 topology::EVENTS,
                 Some("console"),
@@ -101,13 +102,13 @@ mod tests {
             ),
             (topology::WORK, Some("worker"), None, Some("mallory"), None),
         ];
-        for (exchange, user, noted, claimed, expected) in table {
-            let delivery = delivery(exchange, user, noted);
-            let found = actor(&delivery, came_through_work(&delivery), claimed, &trusted);
+        for (exchange, user, header, claimed, expected) in table {
+            let delivery = delivery(exchange, user, header);
+            let found = actor(&delivery, published_by_worker(&delivery), claimed, &trusted);
             assert_eq!(
                 found.as_deref(),
                 expected,
-                "{exchange} {user:?} {noted:?} {claimed:?}"
+                "{exchange} {user:?} {header:?} {claimed:?}"
             );
         }
     }

@@ -1,4 +1,4 @@
-//! The answer to a message: built from its inbox row alone, so that it is the same whenever it is published.
+//! Builds the result of a message from its inbox row, so that every publication is the same message.
 
 use lockstep_bus::{Outgoing, Properties};
 use lockstep_protocol::envelope::CONTENT_TYPE;
@@ -8,7 +8,7 @@ use lockstep_protocol::{Envelope, Identity, Message, Source};
 use super::intake::Received;
 use lockstep_store::InboxRow;
 
-/// The answer, on its way to who asked, or to the results.
+/// The result message. It goes to the reply queue of the message, or to the results exchange if there is none.
 pub(super) fn answer(received: &Received, row: &InboxRow) -> Outgoing {
     let kind = row.result.kind();
     let envelope = Envelope {

@@ -1,7 +1,7 @@
-//! The batched lane: while the results of one batch are published, the next batch commits, and the one after that is taken.
+//! Processes a lane in batches: while one batch is published, the next one commits, and the one after that is taken.
 //!
-//! Three stages, one task each, are joined by channels that hold one batch. A slow stage delays the stage before it and in the
-//! end the broker, so memory is bounded by the prefetch. Batches stay in order.
+//! Each of the three stages is a task. Channels that hold one batch connect them. A slow stage delays the stages before it, and
+//! the prefetch bounds the memory. Batches stay in order.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use lockstep_telemetry::LaneMetrics;
 use tokio::sync::mpsc;
 
 use super::Settlement;
-use super::dead_letter_consumer::receive_dead;
+use super::dead_letter_consumer::receive_dead_letter;
 use super::decide::Work;
 use super::delivery_metrics::DeliveryMetricsGuard;
 use super::intake::{Received, receive};
@@ -29,23 +29,23 @@ pub(super) struct BatchLane {
     pub(super) context: LaneContext,
     pub(super) work: Work,
     pub(super) metrics: Arc<LaneMetrics>,
-    /// The most messages in a batch.
+    /// The maximum number of messages in a batch.
     pub(super) batch_size: usize,
     /// How long a batch waits for more messages.
     pub(super) linger: Duration,
 }
 
-/// A batch on its way to the commit.
+/// A batch that waits for its commit.
 struct Taken {
     messages: Vec<Received>,
     receipt: Receipt,
     metrics_guard: DeliveryMetricsGuard,
 }
 
-/// A batch on its way to the broker.
+/// A batch that waits for publishing.
 struct Committed {
     outgoing: Vec<Outgoing>,
-    /// Messages that caused follow-ups, which are published after the results.
+    /// The messages that caused follow-ups. Follow-ups are published after the results.
     causes: Vec<Identity>,
     receipt: Receipt,
     metrics_guard: DeliveryMetricsGuard,
@@ -61,7 +61,7 @@ impl BatchLane {
         let committing = tokio::spawn(lane.clone().commit(taken, to_publish));
         let publishing = tokio::spawn(lane.clone().publish(committed));
 
-        // In this order: the consumer must outlive the last acknowledgement.
+        // Closed last: the consumer must outlive the last acknowledgement.
         let (consumer, (), ()) = match tokio::try_join!(taking, committing, publishing) {
             Ok(ended) => ended,
             Err(error) => {
@@ -109,7 +109,7 @@ impl BatchLane {
             Work::Handle(_) | Work::Route(_) => {
                 receive(delivery, self.context.lane, &self.context.trusted, now)
             }
-            Work::File => receive_dead(delivery, &self.context.trusted, now),
+            Work::WriteDeadLetter => receive_dead_letter(delivery, &self.context.trusted, now),
         }
     }
 
@@ -120,7 +120,7 @@ impl BatchLane {
             mut metrics_guard,
         }) = taken.recv().await
         {
-            metrics_guard.begun("batch");
+            metrics_guard.begin("batch");
             let Ok(settlements) = self.process(&messages).await else {
                 break;
             };
@@ -168,7 +168,7 @@ impl BatchLane {
         }
     }
 
-    /// Processes a batch: most messages together, and those that may have crashed a worker each by itself.
+    /// Processes a batch: most messages together, and each message that may have crashed a worker alone.
     async fn process(&self, messages: &[Received]) -> Result<Vec<Settlement>, Abandoned> {
         let all: Vec<&Received> = messages.iter().collect();
         let checks = self.context.check_poison(&all).await?;

@@ -1,10 +1,10 @@
-//! Deliveries with the same key, which wait for one another.
+//! Queues deliveries by key, so that those with the same key are processed one batch after another.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
 
-/// What waits, by key. A key is there as long as somebody works it, and no longer: senders choose keys freely, and
-/// those that are never seen again must cost nothing.
+/// The waiting jobs by key. A key exists only while a task processes it: senders choose keys freely, so unused keys must not
+/// accumulate.
 #[derive(Debug)]
 pub(super) struct CoalescingQueue<T> {
     waiting: Mutex<HashMap<String, VecDeque<T>>>,
@@ -19,7 +19,7 @@ impl<T> Default for CoalescingQueue<T> {
 }
 
 impl<T> CoalescingQueue<T> {
-    /// Lets a job wait for its turn. True if nobody works its key: then somebody has to begin.
+    /// Appends a job to the queue of its key. True if no task processes the key; the caller must then start one.
     pub(super) fn add(&self, key: &str, job: T) -> bool {
         let mut waiting = self.lock();
         if let Some(jobs) = waiting.get_mut(key) {
@@ -30,7 +30,7 @@ impl<T> CoalescingQueue<T> {
         true
     }
 
-    /// Takes what waits, at most so many.
+    /// Takes up to `most` waiting jobs.
     pub(super) fn take(&self, key: &str, most: usize) -> Vec<T> {
         let mut waiting = self.lock();
         let Some(jobs) = waiting.get_mut(key) else {
@@ -39,7 +39,7 @@ impl<T> CoalescingQueue<T> {
         jobs.drain(..most.min(jobs.len())).collect()
     }
 
-    /// Ends the work on a key, unless something waits. True if it ended: the next job needs somebody to begin.
+    /// Ends the processing of a key, unless a job waits. True if it ended; the next job then needs a new task.
     pub(super) fn end(&self, key: &str) -> bool {
         let mut waiting = self.lock();
         let ended = waiting.get(key).is_none_or(VecDeque::is_empty);
@@ -61,17 +61,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_worked_by_one_and_forgotten_when_nothing_waits() {
+    fn one_task_processes_a_key_which_is_removed_when_no_job_waits() {
         let coalescing = CoalescingQueue::default();
-        assert!(coalescing.add("a", 1), "nobody works it");
-        assert!(!coalescing.add("a", 2), "the first one sees to it");
+        assert!(coalescing.add("a", 1), "no task processes it yet");
+        assert!(!coalescing.add("a", 2), "the first task processes it");
         assert!(coalescing.add("b", 9), "keys do not wait for one another");
         assert_eq!(coalescing.take("a", 1), [1]);
-        assert!(!coalescing.end("a"), "one waits");
+        assert!(!coalescing.end("a"), "one job waits");
         assert_eq!(coalescing.take("a", 5), [2]);
         assert!(coalescing.end("a"));
         assert_eq!(coalescing.lock().keys().collect::<Vec<_>>(), ["b"]);
-        assert!(coalescing.add("a", 3), "it begins anew");
+        assert!(coalescing.add("a", 3), "the key is new again");
         assert_eq!(coalescing.take("a", 5), [3]);
     }
 }

@@ -1,4 +1,4 @@
-//! The dead letter of a message: its bytes as they came, with why it died beside them.
+//! Builds the dead letter of a message: its bytes as received, and the reason for dead-lettering.
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -8,26 +8,26 @@ use lockstep_protocol::topology::Lane;
 
 use lockstep_store::{Completion, FollowUpKey, InboxRow, InboxState, MessageProperties, NewDeadLetter};
 
-/// How a message came: what its ending and its dead letter tell of it.
+/// How a message was delivered, as far as its completion and its dead letter record it.
 #[derive(Clone, Debug)]
 pub(super) struct DeliveryMetadata {
     /// The lane it was taken in.
     pub(super) lane: Lane,
-    /// How often it was requeued as a dead letter.
+    /// How often its dead letter was requeued.
     pub(super) redrive_count: u32,
-    /// The row of the store that caused this copy.
+    /// The follow-up from which this copy was published, if any.
     pub(super) follow_up: Option<FollowUpKey>,
     /// Which attempt this is, from 1.
     pub(super) attempt: u32,
     /// When the first attempt was.
     pub(super) first_at: Timestamp,
-    /// The bytes.
+    /// The body as received.
     pub(super) body: Bytes,
-    /// What stood beside them.
+    /// The AMQP properties that a dead letter keeps.
     pub(super) properties: MessageProperties,
 }
 
-/// How a message ended whose inbox row this is: a dead one has a letter.
+/// The completion of a message with this inbox row, including its dead letter if it is dead-lettered.
 pub(super) fn completion(row: InboxRow, delivery_metadata: &DeliveryMetadata) -> Completion {
     Completion {
         follow_up: delivery_metadata.follow_up,
@@ -36,7 +36,7 @@ pub(super) fn completion(row: InboxRow, delivery_metadata: &DeliveryMetadata) ->
     }
 }
 
-/// The dead letter of a message whose inbox row this is; `None` if it is not dead.
+/// The dead letter of a message with this inbox row. `None` if the message was applied.
 pub(super) fn dead_letter(row: &InboxRow, delivery_metadata: &DeliveryMetadata) -> Option<NewDeadLetter> {
     let (WorkResult::MessageRejected(rejected), InboxState::Dead) = (&row.result, row.state) else {
         return None;
@@ -53,13 +53,13 @@ pub(super) fn dead_letter(row: &InboxRow, delivery_metadata: &DeliveryMetadata) 
         place: rejected.place.clone(),
         attempts: delivery_metadata.attempt,
         first_at: delivery_metadata.first_at,
-        died_at: row.at,
+        dead_lettered_at: row.at,
         body: delivery_metadata.body.clone(),
         properties: delivery_metadata.properties.clone(),
     })
 }
 
-/// What of the properties is kept with a letter.
+/// The AMQP properties that a dead letter keeps.
 pub(super) fn kept(properties: &Properties) -> MessageProperties {
     MessageProperties {
         message_id: properties.message_id.clone(),

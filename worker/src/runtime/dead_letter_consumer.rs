@@ -1,5 +1,5 @@
-//! Dead letters as they come from the broker's queue of them: those it gave up itself, and those of workers that published
-//! theirs there.
+//! Reads messages from the dead-letter queue of the broker: those that the broker dead-lettered, and those that a worker
+//! published there.
 
 use jiff::Timestamp;
 use lockstep_bus::{Delivery, Headers};
@@ -8,27 +8,27 @@ use lockstep_protocol::{Code, Identity};
 use serde::Deserialize;
 use serde::de::value::{Error, StrDeserializer};
 
-use super::actor::{TrustedUsers, came_through_work};
+use super::actor::{TrustedUsers, published_by_worker};
 use super::headers;
 use super::intake::{Received, read};
 use crate::handlers::Rejection;
 
-/// The queue from which the broker took a message when it dead-lettered it first.
-const FIRST_DEATH_QUEUE: &str = "x-first-death-queue";
-/// The exchange it had been published to then.
-const FIRST_DEATH_EXCHANGE: &str = "x-first-death-exchange";
+/// Header of RabbitMQ: the queue from which the broker dead-lettered the message for the first time.
+const FIRST_DEAD_LETTER_QUEUE: &str = "x-first-death-queue";
+/// Header of RabbitMQ: the exchange to which the message had been published before that.
+const FIRST_DEAD_LETTER_EXCHANGE: &str = "x-first-death-exchange";
 
-/// Reads a dead letter: who it is, where and why it died.
-pub(super) fn receive_dead(delivery: Delivery, trusted: &TrustedUsers, now: Timestamp) -> Received {
+/// Reads a dead letter: the identity of the message, its lane, and why it was dead-lettered.
+pub(super) fn receive_dead_letter(delivery: Delivery, trusted: &TrustedUsers, now: Timestamp) -> Received {
     let headers = delivery.properties.headers.clone();
-    // Only workers publish to the exchange of dead letters; what the broker put there says so.
-    let by_broker = headers.contains_key(FIRST_DEATH_QUEUE) && !came_through_work(&delivery);
-    let ours = !by_broker || published_by_us(&delivery, &headers, trusted);
-    let lane = lane(&delivery.routing_key, &headers, ours);
+    // Only workers publish to the dead-letter exchange. The broker adds its own headers to the messages it dead-letters.
+    let by_broker = headers.contains_key(FIRST_DEAD_LETTER_QUEUE) && !published_by_worker(&delivery);
+    let from_worker = !by_broker || originally_published_by_worker(&delivery, &headers, trusted);
+    let lane = lane(&delivery.routing_key, &headers, from_worker);
     let routing_key = delivery.routing_key.clone();
-    let mut received = read(delivery, lane, ours, trusted, now);
+    let mut received = read(delivery, lane, from_worker, trusted, now);
     if by_broker {
-        received.dead_letter_reason = Some(given_up());
+        received.dead_letter_reason = Some(delivery_limit());
     } else {
         received.dead_letter_reason = Some(reason(&headers));
         if let Some(identity) = identity(&headers) {
@@ -39,25 +39,29 @@ pub(super) fn receive_dead(delivery: Delivery, trusted: &TrustedUsers, now: Time
     received
 }
 
-/// Whether a message that the broker gave up was a copy of ours: it came through exchanges that only workers publish to,
-/// and a trusted user published it. So nobody else's headers count.
-fn published_by_us(delivery: &Delivery, headers: &Headers, trusted: &TrustedUsers) -> bool {
-    let exchange = headers.get(FIRST_DEATH_EXCHANGE).map_or("", String::as_str);
+/// Whether a worker published the message before the broker dead-lettered it: only workers publish to its exchange, and the
+/// broker validated a trusted user. The `lockstep-…` headers of other messages are ignored.
+fn originally_published_by_worker(delivery: &Delivery, headers: &Headers, trusted: &TrustedUsers) -> bool {
+    let exchange = headers.get(FIRST_DEAD_LETTER_EXCHANGE).map_or("", String::as_str);
     let internal =
         exchange == topology::WORK || RetryDelay::ALL.iter().any(|delay| delay.exchange() == exchange);
     let user = delivery.properties.user_id.as_deref();
     internal && user.is_some_and(|user| trusted.contains(user))
 }
 
-/// Where it died: what a worker noted, else the lane that its key or its queue names.
-fn lane(routing_key: &str, headers: &Headers, ours: bool) -> Lane {
-    let noted = headers.get(headers::LANE).filter(|_| ours);
+/// The lane that dead-lettered the message: from the header of a worker, else from the routing key, else from the queue.
+fn lane(routing_key: &str, headers: &Headers, from_worker: bool) -> Lane {
+    let recorded = headers.get(headers::LANE).filter(|_| from_worker);
     let by_name = |name: &str| name.parse().ok();
     let by_queue = |queue: &str| Lane::ALL.iter().copied().find(|lane| lane.queue() == queue);
-    noted
+    recorded
         .and_then(|name| by_name(name))
         .or_else(|| by_name(routing_key))
-        .or_else(|| headers.get(FIRST_DEATH_QUEUE).and_then(|queue| by_queue(queue)))
+        .or_else(|| {
+            headers
+                .get(FIRST_DEAD_LETTER_QUEUE)
+                .and_then(|queue| by_queue(queue))
+        })
         .unwrap_or(Lane::Events)
 }
 
@@ -70,11 +74,11 @@ fn identity(headers: &Headers) -> Option<Identity> {
 }
 
 fn reason(headers: &Headers) -> Rejection {
-    let text = |name: &str, otherwise: &str| {
-        let noted = headers.get(name).map_or(otherwise, String::as_str);
-        noted.to_owned()
+    let text = |name: &str, default: &str| {
+        let text = headers.get(name).map_or(default, String::as_str);
+        text.to_owned()
     };
-    // A newer worker may know codes that this one does not.
+    // A newer worker may have written a code that this one does not know.
     let code = headers.get(headers::CODE).and_then(|code| {
         let code: StrDeserializer<'_, Error> = StrDeserializer::new(code);
         Code::deserialize(code).ok()
@@ -82,14 +86,15 @@ fn reason(headers: &Headers) -> Rejection {
     Rejection::new(
         code.unwrap_or(Code::DeliveryLimit),
         text(headers::PLACE, "$"),
-        text(headers::REASON, "nobody noted why"),
+        text(headers::REASON, "the worker gave no reason"),
     )
 }
 
-fn given_up() -> Rejection {
+fn delivery_limit() -> Rejection {
     let reason = format!(
-        "the broker gave it up: it was delivered {} times and never settled, or its lane could not keep it; requeue it \
-         after the workers' and the broker's logs told why and that is mended",
+        "the broker dead-lettered the message: it was delivered {} times without an acknowledgement, or a policy of the broker \
+         removed it from its queue; find the cause in the logs of the workers and of the broker, fix it, and requeue the dead \
+         letter",
         topology::DELIVERY_LIMIT
     );
     Rejection::new(Code::DeliveryLimit, "$", reason)
@@ -102,15 +107,15 @@ mod tests {
 
     use super::*;
 
-    fn delivery(exchange: &str, key: &str, user: Option<&str>, noted: &[(&str, &str)]) -> Delivery {
-        let noted = noted
+    fn delivery(exchange: &str, key: &str, user: Option<&str>, headers: &[(&str, &str)]) -> Delivery {
+        let headers = headers
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Delivery {
             body: Bytes::from_static(b"{}"),
             properties: Properties {
                 user_id: user.map(str::to_owned),
-                headers: noted.collect(),
+                headers: headers.collect(),
                 ..Properties::default()
             },
             exchange: exchange.to_owned(),
@@ -121,25 +126,25 @@ mod tests {
 
     fn receive(delivery: Delivery) -> Received {
         let trusted = TrustedUsers::new(["worker".to_owned()]);
-        receive_dead(delivery, &trusted, Timestamp::UNIX_EPOCH)
+        receive_dead_letter(delivery, &trusted, Timestamp::UNIX_EPOCH)
     }
 
     #[test]
-    fn what_the_broker_gave_up_died_of_the_limit_where_its_key_or_queue_says() {
+    fn a_message_that_the_broker_dead_lettered_has_the_lane_of_its_routing_key_or_queue() {
         let events = [
-            (FIRST_DEATH_QUEUE, "lockstep.lane.events"),
-            (FIRST_DEATH_EXCHANGE, "lockstep.events"),
+            (FIRST_DEAD_LETTER_QUEUE, "lockstep.lane.events"),
+            (FIRST_DEAD_LETTER_EXCHANGE, "lockstep.events"),
         ];
         let delayed = [
-            (FIRST_DEATH_QUEUE, "lockstep.delay.5s"),
-            (FIRST_DEATH_EXCHANGE, "lockstep.delay.5s"),
+            (FIRST_DEAD_LETTER_QUEUE, "lockstep.delay.5s"),
+            (FIRST_DEAD_LETTER_EXCHANGE, "lockstep.delay.5s"),
         ];
         let table = [
             (&events, "lockstep.interface.updated", Lane::Events),
             (&delayed, "repositories", Lane::Repositories),
         ];
-        for (noted, key, lane) in table {
-            let received = receive(delivery(topology::DEAD, key, Some("netbox"), noted));
+        for (headers, key, lane) in table {
+            let received = receive(delivery(topology::DEAD, key, Some("netbox"), headers));
             assert_eq!(received.lane, lane);
             assert_eq!(received.dead_letter_reason.unwrap().code, Code::DeliveryLimit);
         }
@@ -147,19 +152,19 @@ mod tests {
 
     #[test]
     fn headers_count_only_where_a_worker_wrote_them() {
-        let noted = |exchange| {
+        let by_broker = |exchange| {
             [
-                (FIRST_DEATH_QUEUE, "lockstep.lane.devices"),
-                (FIRST_DEATH_EXCHANGE, exchange),
+                (FIRST_DEAD_LETTER_QUEUE, "lockstep.lane.devices"),
+                (FIRST_DEAD_LETTER_EXCHANGE, exchange),
                 (headers::ATTEMPT, "3"),
                 (headers::ACTOR, "anna"),
                 (headers::REDRIVE_COUNT, "2"),
             ]
         };
-        let ours = (3, Some("anna".to_owned()), 2);
+        let from_worker = (3, Some("anna".to_owned()), 2);
         let table = [
-            ("lockstep.work", Some("worker"), ours.clone()),
-            ("lockstep.delay.30s", Some("worker"), ours),
+            ("lockstep.work", Some("worker"), from_worker.clone()),
+            ("lockstep.delay.30s", Some("worker"), from_worker),
             (
                 "lockstep.events",
                 Some("worker"),
@@ -169,15 +174,15 @@ mod tests {
             ("lockstep.work", None, (1, None, 0)),
         ];
         for (exchange, user, expected) in table {
-            let received = receive(delivery(topology::DEAD, "devices", user, &noted(exchange)));
+            let received = receive(delivery(topology::DEAD, "devices", user, &by_broker(exchange)));
             let read = (received.attempt, received.actor, received.redrive_count);
             assert_eq!(read, expected, "{exchange} {user:?}");
         }
     }
 
     #[test]
-    fn a_dead_letter_of_a_worker_says_itself_why() {
-        let noted = [
+    fn a_dead_letter_of_a_worker_carries_its_lane_identity_and_reason() {
+        let by_worker = [
             (headers::LANE, "repositories"),
             (headers::CODE, "invalid-intent"),
             (headers::REASON, "no such group"),
@@ -186,7 +191,7 @@ mod tests {
             (headers::ID, "7"),
         ];
         for exchange in [topology::DEAD, topology::WORK] {
-            let received = receive(delivery(exchange, "", Some("worker"), &noted));
+            let received = receive(delivery(exchange, "", Some("worker"), &by_worker));
             assert_eq!(received.lane, Lane::Repositories);
             assert_eq!(received.identity.to_string(), "urn:lockstep:id-reused 7");
             let dead_letter_reason = received.dead_letter_reason.unwrap();

@@ -1,4 +1,4 @@
-//! Decides what becomes of a received message, given the facts of the store: pure.
+//! Decides the settlement of a received message, given the facts of the store. Pure: no input or output.
 
 use std::sync::Arc;
 
@@ -12,22 +12,22 @@ use super::{Settlement, dead};
 use crate::handlers::{Handlers, Rejection};
 use lockstep_store::{Facts, InboxRow, InboxState, Keys, Origin};
 
-/// How long a message of a newer version waits for a newer worker.
+/// How long an internal message of an unknown type waits: during an upgrade, a newer worker processes it.
 const NEWER_WORKER: RetryDelay = RetryDelay::Seconds30;
 
 /// What a batched lane does with its messages.
 #[derive(Clone, Debug)]
 pub(super) enum Work {
-    /// Handlers decide what they do.
+    /// Handlers decide the effects.
     Handle(Arc<dyn Handlers>),
-    /// They had no route: known types are forwarded to their lane, others are rejected.
+    /// The messages had no route: known types are forwarded to their lane, others are rejected.
     Route(Arc<dyn Handlers>),
-    /// The broker dead-lettered them: they are written to the table of dead letters.
-    File,
+    /// The messages are dead-lettered: they are written to the table of dead letters.
+    WriteDeadLetter,
 }
 
 impl Work {
-    /// What a message asks the store about, apart from whether it was processed before.
+    /// What a decision about this message reads from the store, apart from its inbox row.
     pub(super) fn keys(&self, received: &Received) -> Keys {
         match (self, &received.decoded) {
             (Self::Handle(handlers), Ok(envelope)) => handlers.keys(envelope),
@@ -39,17 +39,17 @@ impl Work {
     pub(super) fn decide(&self, received: &Received, facts: &mut Facts, now: Timestamp) -> Settlement {
         match self {
             Self::Handle(handlers) => decide(received, facts, &**handlers, now),
-            Self::Route(handlers) => match home(received) {
+            Self::Route(handlers) => match ingress_lane(received) {
                 Some(lane) => route(received, facts, lane, now),
                 None => decide(received, facts, &**handlers, now),
             },
-            Self::File => file(received, facts, now),
+            Self::WriteDeadLetter => write_dead_letter(received, facts, now),
         }
     }
 }
 
-/// The ingress lane of a message that had no route.
-fn home(received: &Received) -> Option<Lane> {
+/// The ingress lane of a message that had no route. `None` if the message is invalid or its type has no lane.
+fn ingress_lane(received: &Received) -> Option<Lane> {
     let envelope = received.decoded.as_ref().ok()?;
     envelope.message.kind().lane()
 }
@@ -61,17 +61,17 @@ fn route(received: &Received, facts: &mut Facts, lane: Lane, now: Timestamp) -> 
     }
 }
 
-/// An applied message is not dead-lettered: its result is published once more. A message that was dead-lettered before stays
-/// so, and has a row in the table now.
-fn file(received: &Received, facts: &mut Facts, now: Timestamp) -> Settlement {
+/// Writes a dead letter that came from the broker. An applied message is not dead-lettered: its result is published again. A
+/// message that was dead-lettered before keeps its completion; its dead letter is written if it is missing.
+fn write_dead_letter(received: &Received, facts: &mut Facts, now: Timestamp) -> Settlement {
     if let Some(row) = processed(received, &received.identity, facts).cloned() {
         if let Some(dead_letter) = dead::dead_letter(&row, &received.delivery_metadata()) {
-            facts.file(dead_letter);
+            facts.write_dead_letter(dead_letter);
         }
         return again(&row);
     }
-    let unexplained = || Rejection::new(Code::DeliveryLimit, "$", "the broker gave no reason");
-    let rejection = received.dead_letter_reason.clone().unwrap_or_else(unexplained);
+    let no_reason = || Rejection::new(Code::DeliveryLimit, "$", "the broker gave no reason");
+    let rejection = received.dead_letter_reason.clone().unwrap_or_else(no_reason);
     dead_letter(received, &received.identity, rejection, facts, now)
 }
 
@@ -100,7 +100,7 @@ fn decide(received: &Received, facts: &mut Facts, handlers: &dyn Handlers, now: 
     }
 }
 
-/// Notes that a message was applied.
+/// Records in the facts that the message is applied.
 pub(super) fn applied(
     received: &Received,
     result: WorkResult,
@@ -118,15 +118,15 @@ pub(super) fn applied(
     Settlement::Applied(row)
 }
 
-/// What is known of a message before it is processed.
+/// Whether a message still has to be processed.
 pub(super) enum Screened<'a> {
-    /// It was processed before, or never can be.
+    /// It was processed before, has to wait, or can never be processed.
     Settled(Settlement),
-    /// It is new and can be read.
+    /// It is new and valid.
     New(&'a Envelope),
 }
 
-/// Settles messages that were processed before and messages that cannot be read.
+/// Settles messages that were processed before and invalid messages.
 pub(super) fn screen<'a>(received: &'a Received, facts: &mut Facts, now: Timestamp) -> Screened<'a> {
     if let Some(row) = processed(received, &received.identity, facts) {
         return Screened::Settled(if row.digest == received.digest {
@@ -152,7 +152,8 @@ pub(super) fn screen<'a>(received: &'a Received, facts: &mut Facts, now: Timesta
     }
 }
 
-/// The completion of a message, if it was processed before. A dead-lettering at a lower redrive count does not count.
+/// The inbox row of a message that was processed before. A dead-lettering at a lower redrive count does not count: the dead
+/// letter was requeued since.
 pub(super) fn processed<'a>(
     received: &Received,
     identity: &Identity,
@@ -163,7 +164,7 @@ pub(super) fn processed<'a>(
     (!requeued_since).then_some(row)
 }
 
-/// Dead-letters a message: its inbox row says so.
+/// Dead-letters a message: records its inbox row and its dead letter in the facts.
 pub(super) fn dead_letter(
     received: &Received,
     identity: &Identity,
@@ -192,19 +193,19 @@ pub(super) fn again(row: &Arc<InboxRow>) -> Settlement {
     }
 }
 
-/// Another message came with the same identity before. This one is kept under an identity derived from its content.
+/// Rejects a message whose identity another message used before. Its inbox row has an identity derived from its content.
 fn reused(received: &Received, facts: &mut Facts, now: Timestamp) -> Settlement {
     let identity = received.identity.of_reuse(&received.digest);
     if let Some(row) = processed(received, &identity, facts) {
         return again(row);
     }
-    let reason = "a message with this source and id but other content came before; give each message an id of its own, \
-                  also one that corrects another";
+    let reason = "another message with this source and id but other content was received before; give each message its own \
+                  id, also a message that corrects another";
     let rejection = Rejection::new(Code::IdReused, "$.id", reason);
     dead_letter(received, &identity, rejection, facts, now)
 }
 
-/// Lets a message wait: in its row, where it has one, else as a copy in the broker.
+/// Postpones a message: a follow-up waits in the store, any other message as a copy in the broker.
 pub(super) fn postpone(
     received: &Received,
     facts: &mut Facts,
@@ -220,7 +221,7 @@ pub(super) fn postpone(
     }
 }
 
-/// Whether the message has an internal type that only a newer worker knows.
+/// Whether the message has an internal type that this worker does not know, but a newer one may.
 fn is_unknown_internal(error: &DecodeError) -> bool {
     let kind = error.kind.as_deref();
     error.code == Code::UnknownType && kind.is_some_and(|kind| kind.starts_with(Kind::INTERNAL_PREFIX))

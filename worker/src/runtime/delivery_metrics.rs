@@ -1,4 +1,4 @@
-//! What operators are told of deliveries: how many are in hand, how they ended and when, and the spans of their traces.
+//! Reports deliveries to metrics and traces: how many are in flight, their outcomes, durations and spans.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,29 +10,31 @@ use super::Settlement;
 use super::intake::Received;
 use lockstep_store::InboxRow;
 
-/// Goes with deliveries from taken to acknowledged. Dropped before, they were given back: nothing is counted.
+/// Accompanies deliveries until they are acknowledged. If it is dropped before, they return to the queue and no outcome is
+/// counted.
 #[derive(Debug)]
 pub(super) struct DeliveryMetricsGuard {
     metrics: Arc<LaneMetrics>,
     began: Instant,
     deliveries: usize,
     tally: Tally,
-    /// The work on messages whose trace is recorded, by their place.
-    works: Vec<(usize, Span)>,
-    /// Their results on the way to the broker.
+    /// The processing spans of messages whose trace is recorded, with the index of the message.
+    spans: Vec<(usize, Span)>,
+    /// The spans of results that are being published.
     results: Vec<Span>,
-    /// The work on all of them.
+    /// The span of processing all of them together.
     together: Option<Span>,
 }
 
 impl DeliveryMetricsGuard {
-    /// These were taken. What follows from a message whose trace is recorded belongs to the span of its work.
+    /// Counts these deliveries as taken. If the trace of a message is recorded, its processing span becomes the parent of all
+    /// spans that follow from it.
     pub(super) fn of(metrics: &Arc<LaneMetrics>, messages: &mut [Received]) -> Self {
         metrics.taken(messages.len());
-        let mut works = Vec::new();
+        let mut spans = Vec::new();
         if Span::are_made() {
-            for (place, message) in messages.iter_mut().enumerate() {
-                works.extend(work(metrics, message).map(|span| (place, span)));
+            for (index, message) in messages.iter_mut().enumerate() {
+                spans.extend(processing_span(metrics, message).map(|span| (index, span)));
             }
         }
         Self {
@@ -42,47 +44,47 @@ impl DeliveryMetricsGuard {
             tally: Tally::default(),
             together: None,
             results: Vec::new(),
-            works,
+            spans,
         }
     }
 
-    /// Of several, in their order, that are now worked together; the time counts from here.
+    /// Joins several guards, in their order, because their messages are now processed together. The duration counts from here.
     pub(super) fn joined(metrics: &Arc<LaneMetrics>, metrics_guards: Vec<Self>) -> Self {
         let mut joined = Self::of(metrics, &mut []);
         for mut metrics_guard in metrics_guards {
-            let places = joined.deliveries;
-            let works = metrics_guard.works.drain(..);
+            let offset = joined.deliveries;
+            let spans = metrics_guard.spans.drain(..);
             joined
-                .works
-                .extend(works.map(|(place, span)| (places + place, span)));
+                .spans
+                .extend(spans.map(|(index, span)| (offset + index, span)));
             joined.deliveries += std::mem::take(&mut metrics_guard.deliveries);
         }
         joined
     }
 
-    /// The work on them begins.
-    pub(super) fn begun(&mut self, name: &'static str) {
-        let works = self.works.iter().map(|(_, span)| span);
-        self.together = Span::together(name, self.deliveries, works);
+    /// Starts the span of processing all of them.
+    pub(super) fn begin(&mut self, name: &'static str) {
+        let spans = self.spans.iter().map(|(_, span)| span);
+        self.together = Span::together(name, self.deliveries, spans);
     }
 
-    /// It is decided what becomes of them. The result of a message whose trace is recorded belongs to a span of its own.
+    /// Records the settlements. If the trace of a message is recorded, its result gets its own span.
     pub(super) fn settled(&mut self, messages: &mut [Received], settlements: &[Settlement]) {
         for settlement in settlements {
             count(&mut self.tally, settlement);
         }
         self.together = None;
-        for (place, work) in &self.works {
-            let (Some(settlement), Some(message)) = (settlements.get(*place), messages.get_mut(*place))
+        for (index, span) in &self.spans {
+            let (Some(settlement), Some(message)) = (settlements.get(*index), messages.get_mut(*index))
             else {
                 continue;
             };
             let (outcome, row) = completion(settlement);
-            work.outcome(outcome.as_str());
+            span.outcome(outcome.as_str());
             if outcome == MessageOutcome::Dead {
-                work.failed("dead");
+                span.failed("dead");
             }
-            let result = row.and_then(|row| work.result(row.result.kind().as_str()));
+            let result = row.and_then(|row| span.result(row.result.kind().as_str()));
             if let (Some(result), Ok(envelope)) = (&result, &mut message.decoded) {
                 envelope.traceparent = Some(result.traceparent());
             }
@@ -90,7 +92,7 @@ impl DeliveryMetricsGuard {
         }
     }
 
-    /// They are acknowledged.
+    /// Counts them as acknowledged, with their outcomes.
     pub(super) fn acknowledged(self) {
         self.metrics.acknowledged(&self.tally, self.began.elapsed());
     }
@@ -102,8 +104,8 @@ impl Drop for DeliveryMetricsGuard {
     }
 }
 
-/// The work on a message, if its trace is recorded.
-fn work(metrics: &LaneMetrics, message: &mut Received) -> Option<Span> {
+/// The processing span of a message, if its trace is recorded.
+fn processing_span(metrics: &LaneMetrics, message: &mut Received) -> Option<Span> {
     let envelope = message.decoded.as_mut().ok()?;
     let kind = envelope.message.kind().as_str();
     let id = message.identity.id.as_str();

@@ -23,7 +23,7 @@ pub(crate) const PAGE: u32 = 64;
 /// that was deleted makes its follow-ups due at once.
 pub const REPUBLISH_AFTER: Duration = Duration::from_mins(15);
 
-/// The message of a follow-up. `None` where only a newer version knows its lane: a newer worker publishes it.
+/// The message of a follow-up. `None` if this version does not know its lane; a newer worker publishes it.
 pub(crate) fn outgoing(follow_up: &FollowUp) -> Option<Outgoing> {
     let mut ours = vec![
         (headers::FIRST_AT.to_owned(), follow_up.first_at.to_string()),
@@ -85,16 +85,16 @@ impl LaneContext {
             let page = self
                 .ask_store(|| self.follow_ups.unpublished(cause, PAGE))
                 .await?;
-            let (known, outgoing): (Vec<FollowUp>, Vec<Outgoing>) = page
+            let (rendered, outgoing): (Vec<FollowUp>, Vec<Outgoing>) = page
                 .into_iter()
                 .filter_map(|follow_up| outgoing(&follow_up).map(|outgoing| (follow_up, outgoing)))
                 .unzip();
-            if known.is_empty() {
+            if rendered.is_empty() {
                 return Ok(());
             }
             self.confirm(outgoing).await?;
             fail_point::pass(FailPoint::AmidFanOut);
-            self.ask_store(|| self.follow_ups.mark_published(&known, self.republish_after))
+            self.ask_store(|| self.follow_ups.mark_published(&rendered, self.republish_after))
                 .await?;
         }
     }

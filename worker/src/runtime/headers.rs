@@ -1,24 +1,24 @@
-//! AMQP headers of our own. They count only on deliveries that came through `lockstep.work`, where only workers publish.
+//! AMQP headers of Lockstep. They are trusted only on deliveries through exchanges that only workers publish to.
 
-/// Which attempt this is, from 1.
+/// The number of the attempt, from 1.
 pub(super) const ATTEMPT: &str = "lockstep-attempt";
-/// Who sent the message first, as authenticated then.
+/// The authenticated actor of the original message.
 pub(super) const ACTOR: &str = "lockstep-actor";
 /// The lane in which a message was dead-lettered.
 pub(super) const LANE: &str = "lockstep-lane";
-/// Why it was dead-lettered, for programs.
+/// The code of the dead letter, for programs.
 pub(super) const CODE: &str = "lockstep-code";
-/// Why it was dead-lettered, for people.
+/// The reason of the dead letter, for people.
 pub(super) const REASON: &str = "lockstep-reason";
-/// Where in the message the reason is.
+/// The JSON path in the message to which the reason refers.
 pub(super) const PLACE: &str = "lockstep-place";
-/// The source of the identity under which the inbox has the message.
+/// The source in the identity of the inbox row; it differs from the message's own if the id was reused.
 pub(super) const SOURCE: &str = "lockstep-source";
-/// The id of the identity under which the inbox has the message.
+/// The id in the identity of the inbox row.
 pub(super) const ID: &str = "lockstep-id";
-/// When it was received first.
+/// The time of the first attempt, in RFC 3339.
 pub(super) const FIRST_AT: &str = "lockstep-first-at";
-/// How often it was requeued as a dead letter.
+/// How often the dead letter was requeued.
 pub(super) const REDRIVE_COUNT: &str = "lockstep-redrive-count";
-/// The row of the store that caused this copy.
+/// The key of the follow-up from which this copy was published.
 pub(super) const FOLLOW_UP: &str = "lockstep-follow-up";

@@ -1,4 +1,4 @@
-//! From a delivery to a received message: who it is, who sent it, which attempt this is, and what it says.
+//! Turns a delivery into a received message: its identity, actor, attempt and decoded body.
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -7,58 +7,58 @@ use lockstep_protocol::envelope::Decoded;
 use lockstep_protocol::topology::{Lane, ReplyQueue};
 use lockstep_protocol::{DecodeError, Digest, Envelope, Identity};
 
-use super::actor::{TrustedUsers, actor, came_through_work};
+use super::actor::{TrustedUsers, actor, published_by_worker};
 use super::dead::{self, DeliveryMetadata};
 use super::headers;
 use crate::handlers::Rejection;
 use lockstep_store::{FollowUpKey, ReplyAddress};
 
-/// A message as a lane works on it.
+/// A message as a lane processes it.
 #[derive(Clone, Debug)]
 pub(super) struct Received {
-    /// Who it is; bytes that do not say are known by their content.
+    /// Its identity; derived from the content if the body has no valid one.
     pub(super) identity: Identity,
-    /// What it said.
+    /// The digest of its content: tells a redelivery from another message that reuses the identity.
     pub(super) digest: Digest,
-    /// What it says, or why it says nothing.
+    /// The decoded body, or why it is invalid.
     pub(super) decoded: Result<Envelope, DecodeError>,
-    /// Who sent it, as authenticated.
+    /// Who sent it, as authenticated. `None` if the broker validated no user.
     pub(super) actor: Option<String>,
-    /// Where answers go.
+    /// Where its result goes. `None`: to the results exchange.
     pub(super) reply_to: Option<ReplyQueue>,
-    /// The lane it was taken in; a dead letter's, the one it died in.
+    /// The lane it was taken in. For a dead letter: the lane that dead-lettered it.
     pub(super) lane: Lane,
-    /// Whether a worker published it, through an exchange that only workers may publish to.
+    /// Whether a worker published it, to an exchange that only workers may publish to.
     pub(super) from_worker: bool,
-    /// Whether it was delivered before: its work may have begun elsewhere.
+    /// Whether it was delivered before; another worker may have begun to process it.
     pub(super) redelivered: bool,
-    /// How often it was requeued as a dead letter.
+    /// How often its dead letter was requeued.
     pub(super) redrive_count: u32,
-    /// The row of the store that caused this copy.
+    /// The follow-up from which this copy was published, if any.
     pub(super) follow_up: Option<FollowUpKey>,
-    /// Why it died, where it comes from the dead letters.
+    /// Why it was dead-lettered. `Some` only for messages from the dead-letter queue.
     pub(super) dead_letter_reason: Option<Rejection>,
-    /// Which attempt this is, from 1.
+    /// The number of this attempt, from 1.
     pub(super) attempt: u32,
     /// When the first attempt was.
     pub(super) first_at: Timestamp,
-    /// The bytes, for copies.
+    /// The body as received, for copies.
     pub(super) body: Bytes,
-    /// What stood beside them, for copies.
+    /// The AMQP properties as received, for copies.
     pub(super) properties: Properties,
 }
 
-/// Reads a delivery. Nothing about it is an error here: what cannot be read is a message that will be rejected.
+/// Reads a delivery. This never fails: an invalid body becomes a message that is rejected later.
 pub(super) fn receive(delivery: Delivery, lane: Lane, trusted: &TrustedUsers, now: Timestamp) -> Received {
-    let ours = came_through_work(&delivery);
-    read(delivery, lane, ours, trusted, now)
+    let from_worker = published_by_worker(&delivery);
+    read(delivery, lane, from_worker, trusted, now)
 }
 
-/// Reads a delivery. Headers of ours count where nobody else can have written them.
+/// Reads a delivery. Its `lockstep-…` headers are read only if it is `from_worker`.
 pub(super) fn read(
     delivery: Delivery,
     lane: Lane,
-    ours: bool,
+    from_worker: bool,
     trusted: &TrustedUsers,
     now: Timestamp,
 ) -> Received {
@@ -77,14 +77,13 @@ pub(super) fn read(
         .as_ref()
         .ok()
         .and_then(|decoded| decoded.envelope.actor.as_deref());
-    let actor = actor(&delivery, ours, claimed, trusted);
-    let from_worker = ours;
-    let ours = |name: &str| delivery.properties.headers.get(name).filter(|_| ours);
-    let number = |name: &str| ours(name).and_then(|text| text.parse::<u32>().ok());
+    let actor = actor(&delivery, from_worker, claimed, trusted);
+    let header = |name: &str| delivery.properties.headers.get(name).filter(|_| from_worker);
+    let number = |name: &str| header(name).and_then(|text| text.parse::<u32>().ok());
     let attempt = number(headers::ATTEMPT).unwrap_or(1);
     let redrive_count = number(headers::REDRIVE_COUNT).unwrap_or(0);
-    let follow_up = ours(headers::FOLLOW_UP).and_then(|text| text.parse().ok());
-    let first_at = ours(headers::FIRST_AT)
+    let follow_up = header(headers::FOLLOW_UP).and_then(|text| text.parse().ok());
+    let first_at = header(headers::FIRST_AT)
         .and_then(|text| text.parse().ok())
         .unwrap_or(now);
     let reply_to = delivery
@@ -112,12 +111,12 @@ pub(super) fn read(
 }
 
 impl Received {
-    /// What it is about.
+    /// The subject of the envelope: for a device event, the hostname.
     pub(super) fn subject(&self) -> Option<&str> {
         self.decoded.as_ref().ok()?.subject.as_deref()
     }
 
-    /// Where its results go, and what they refer to.
+    /// The reply queue and the correlation id of its results.
     pub(super) fn reply(&self) -> ReplyAddress {
         ReplyAddress {
             queue: self.reply_to.as_ref().map(|queue| queue.as_str().to_owned()),
@@ -125,13 +124,13 @@ impl Received {
         }
     }
 
-    /// What the requester calls its request: its correlation id, else the id of the message.
+    /// The correlation id that the requester chose, else the id of the message.
     pub(super) fn correlation_id(&self) -> String {
         let chosen = self.properties.correlation_id.clone();
         chosen.unwrap_or_else(|| self.identity.id.to_string())
     }
 
-    /// What its completion says about how it came.
+    /// What its completion records about its delivery.
     pub(super) fn delivery_metadata(&self) -> DeliveryMetadata {
         DeliveryMetadata {
             lane: self.lane,
@@ -145,12 +144,12 @@ impl Received {
     }
 }
 
-/// A `reply_to` that is no reply queue is not followed; the answer goes to the results like any other.
+/// The reply queue that `reply_to` names. If it does not name one, it is ignored and the result goes to the results exchange.
 fn reply_queue(text: String, identity: &Identity) -> Option<ReplyQueue> {
     match ReplyQueue::try_from(text) {
         Ok(queue) => Some(queue),
         Err(error) => {
-            tracing::warn!(message.source = %identity.source, message.id = %identity.id, %error, "reply_to not followed");
+            tracing::warn!(message.source = %identity.source, message.id = %identity.id, %error, "reply_to is not a reply queue and is ignored; the result goes to the results exchange");
             None
         }
     }

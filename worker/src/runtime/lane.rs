@@ -1,4 +1,4 @@
-//! What all lanes have in common: they keep what they took while the broker or the store is unavailable.
+//! The common part of all lanes: they keep the messages they took while the broker or the store is unavailable.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -24,10 +24,10 @@ use super::{Settlement, answer, decide, retry};
 use crate::fail_point::{self, FailPoint};
 use crate::handlers::Rejection;
 
-/// How long a message waits that was not to blame for a failure.
+/// How long a message waits after a failure that it did not cause.
 pub(super) const LATER: RetryDelay = RetryDelay::Seconds5;
 
-/// What every lane needs.
+/// The connections and settings that every lane needs.
 #[derive(Clone, Debug)]
 pub(super) struct LaneContext {
     /// The lane to which retries of its messages return.
@@ -41,18 +41,18 @@ pub(super) struct LaneContext {
     pub(super) trusted: Arc<TrustedUsers>,
     /// How long a published follow-up may stay unprocessed before it is published again.
     pub(super) republish_after: Duration,
-    /// Stop taking messages, finish what was taken.
+    /// When it fires, the lane takes no more messages and finishes those it took.
     pub(super) stop: CancellationToken,
-    /// Stop waiting too: what is not finished is given back to the broker.
+    /// When it fires, the lane stops waiting too, and returns unfinished messages to the broker.
     pub(super) abandon: CancellationToken,
 }
 
-/// The lane gives back what it has not finished.
+/// The lane is abandoned: unfinished messages return to the broker.
 #[derive(Debug)]
 pub(super) struct Abandoned;
 
 impl LaneContext {
-    /// Publishes until all of it is confirmed: results that cannot be published hold up the lane.
+    /// Publishes messages until all are confirmed. While they cannot be published, the lane waits.
     pub(super) async fn confirm(&self, outgoing: Vec<Outgoing>) -> Result<(), Abandoned> {
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
         loop {
@@ -82,7 +82,7 @@ impl LaneContext {
         }
     }
 
-    /// What becomes of a message that was not processed.
+    /// The settlement of a message whose processing failed.
     pub(super) async fn fail(
         &self,
         message: &Received,
@@ -96,7 +96,7 @@ impl LaneContext {
         }
     }
 
-    /// Lets a message wait without an attempt spent: in its row, where it has one, else as a copy in the broker.
+    /// Postpones a message, with no attempt spent: a follow-up waits in the store, any other message as a copy in the broker.
     pub(super) async fn postpone(
         &self,
         message: &Received,
@@ -123,7 +123,7 @@ impl LaneContext {
         .await
     }
 
-    /// Notes that a message was applied.
+    /// Records that a message is applied.
     pub(super) async fn apply(
         &self,
         message: &Received,
@@ -162,12 +162,12 @@ impl LaneContext {
         }))
     }
 
-    /// What time it is. The store's clock counts, so that workers agree on the order of what has no time of its own.
+    /// The time of decisions. The store's clock counts, so that workers agree on the order of messages without a time.
     pub(super) fn now(&self, facts: &Facts) -> Timestamp {
         facts.now().unwrap_or_else(|| self.clock.now())
     }
 
-    /// Runs a decision in a transaction. While the message is not to blame for a failure, the same transaction is tried again.
+    /// Runs a decision in a transaction. Repeats it after failures that the message did not cause.
     pub(super) async fn in_transaction<T>(
         &self,
         keys: &Keys,

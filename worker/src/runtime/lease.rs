@@ -11,7 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::error_chain::chain;
 
-/// How often a lease is asked for that somebody else holds.
+/// The interval between tries to acquire a lease that another run holds.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 
 /// Leases that are renewed until they are released or dropped. Dropped leases expire.
@@ -29,14 +29,14 @@ pub struct HeldLeases {
 struct State {
     /// Fires when one of the leases is lost, or may be.
     lost: CancellationToken,
-    /// An open transaction holds the rows of the leases: nobody can take them, and a renewal would wait for it.
+    /// An open transaction holds the rows of the leases: no other worker can acquire them, and a renewal would wait for it.
     in_transaction: AtomicBool,
     /// They were given back in a transaction.
     released: AtomicBool,
 }
 
 impl HeldLeases {
-    /// Acquires all of these leases or none, waiting at most `wait` for whoever holds one. `None` if that took too long.
+    /// Acquires all of these leases or none, waiting at most `wait` for other holders. `None` if that took too long.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -52,9 +52,9 @@ impl HeldLeases {
         names.dedup();
         let until = Instant::now() + wait;
         loop {
-            let asked = Instant::now();
+            let start = Instant::now();
             if let Some(held) = all_or_none(&*leases, &names, time).await? {
-                return Ok(Some(Self::renewed(leases, held, time, asked)));
+                return Ok(Some(Self::renewed(leases, held, time, start)));
             }
             if Instant::now() >= until {
                 return Ok(None);
@@ -97,7 +97,7 @@ impl HeldLeases {
     /// Renews them now. False if one is lost.
     ///
     /// # Errors
-    /// See [`StoreError`]; it is not known whether they are still held.
+    /// See [`StoreError`]; the leases may be held or lost.
     pub async fn renew(&self) -> Result<bool, StoreError> {
         renew_all(&*self.leases, &self.held, self.time).await
     }
@@ -246,14 +246,14 @@ mod tests {
     async fn without_a_renewal_for_two_thirds_of_its_time_a_lease_counts_as_lost() {
         let leases = Arc::new(FakeLeases::default());
         let held = held(&leases).await;
-        leases.away.store(true, Ordering::SeqCst);
+        leases.unavailable.store(true, Ordering::SeqCst);
         let began = Instant::now();
         held.lost().cancelled().await;
         assert_eq!(began.elapsed(), TIME * 2 / 3);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_lease_that_somebody_took_is_lost_with_the_next_renewal() {
+    async fn a_lease_that_another_worker_acquired_is_lost_with_the_next_renewal() {
         let leases = Arc::new(FakeLeases::default());
         let held = held(&leases).await;
         leases.steal();
@@ -266,7 +266,7 @@ mod tests {
     async fn an_open_transaction_keeps_a_lease_that_cannot_be_renewed() {
         let leases = Arc::new(FakeLeases::default());
         let held = held(&leases).await;
-        leases.away.store(true, Ordering::SeqCst);
+        leases.unavailable.store(true, Ordering::SeqCst);
         let transaction = held.in_transaction();
         sleep(TIME * 3).await;
         assert!(!held.lost().is_cancelled());

@@ -1,4 +1,4 @@
-//! Moves messages: take, commit, publish, acknowledge, retry, drain. Nothing in it knows what a message means.
+//! Moves messages: take, commit, publish, acknowledge, retry, drain. It does not depend on the meaning of messages.
 //!
 //! The life of a delivery, whose order makes a crash between any two steps harmless:
 //!

@@ -40,7 +40,7 @@ impl<'a> Leadership<'a> {
     /// Renews the lease. True if the next step may be taken.
     ///
     /// # Errors
-    /// The store cannot say.
+    /// The store is unavailable; the lease may be held or lost.
     pub async fn continues(&self) -> Result<bool, StoreError> {
         self.0.renew().await
     }
@@ -93,7 +93,7 @@ impl PeriodicTaskRunner {
         }
     }
 
-    /// Acquires the lease, if nobody else holds it. It is kept between runs.
+    /// Acquires the lease, unless another process holds it. It is kept between runs.
     async fn lead(&self, held: &mut Option<HeldLeases>) -> Result<(), StoreError> {
         if let Some(lease) = held {
             if lease.renew().await? {
@@ -129,21 +129,21 @@ pub(crate) mod tests {
     #[derive(Debug, Default)]
     pub(crate) struct FakeLeases {
         held: Mutex<Option<(Lease, Instant)>>,
-        pub(crate) away: std::sync::atomic::AtomicBool,
+        pub(crate) unavailable: std::sync::atomic::AtomicBool,
     }
 
     impl FakeLeases {
         fn check(&self) -> Result<(), StoreError> {
-            if self.away.load(Ordering::SeqCst) {
+            if self.unavailable.load(Ordering::SeqCst) {
                 return Err(StoreError::Unavailable {
                     operation: "lease",
-                    source: "away".into(),
+                    source: "no connection".into(),
                 });
             }
             Ok(())
         }
 
-        /// Gives it to somebody else.
+        /// Gives the lease to another process.
         pub(crate) fn steal(&self) {
             let mut held = self.held.lock().unwrap();
             let fence = held.as_ref().map_or(0, |(lease, _)| lease.fence) + 1;
@@ -269,12 +269,12 @@ pub(crate) mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_unavailable_store_is_waited_for_and_a_lost_lease_is_acquired_again() {
         let leases = Arc::new(FakeLeases::default());
-        leases.away.store(true, Ordering::SeqCst);
+        leases.unavailable.store(true, Ordering::SeqCst);
         let stop = CancellationToken::new();
         let (counted, _task) = begin(&leases, SECONDS, &stop);
         tokio::time::sleep(Duration::from_mins(5)).await;
         assert_eq!(counted.runs.load(Ordering::SeqCst), 0);
-        leases.away.store(false, Ordering::SeqCst);
+        leases.unavailable.store(false, Ordering::SeqCst);
         tokio::time::sleep(Duration::from_mins(3)).await;
         let before = counted.runs.load(Ordering::SeqCst);
         assert!(before >= 2, "{before}");

@@ -46,7 +46,7 @@ impl PoisonCheck {
 /// Why a poison message is dead-lettered.
 pub(super) fn poison() -> Rejection {
     let reason = format!(
-        "its processing began {MOST_ATTEMPTS} times and never ended: it seems to crash its worker; look into the worker's \
+        "its processing began {MOST_ATTEMPTS} times and never ended: it seems to crash its worker; check the worker's \
          log, fix the cause, then requeue it"
     );
     Rejection::new(Code::Crashed, "$", reason)

@@ -1,4 +1,4 @@
-//! Why a message was not processed, and what is done about it: decided here for batches and runs alike.
+//! Decides what an error in processing a message means for the message, for batches and runs alike.
 
 use lockstep_protocol::Code;
 use lockstep_protocol::topology::RetryDelay;
@@ -168,7 +168,10 @@ mod tests {
             (
                 refused().into(),
                 1,
-                dead(Code::StoreRefused, "the store refused (commit): no NUL in text"),
+                dead(
+                    Code::StoreRefused,
+                    "the store refused the operation (commit): no NUL in text",
+                ),
             ),
             (conflict().into(), 5, FailureAction::Postpone),
             (corrupt().into(), 2, retry(RetryDelay::Seconds30, 3)),

@@ -1,4 +1,4 @@
-//! The retry ladder: after which attempt a message waits how long, and when it is enough.
+//! Computes the retry delay after each attempt, and builds the copy of a message that returns later.
 
 use lockstep_bus::{Outgoing, Properties};
 use lockstep_protocol::topology::{Destination, Lane, RetryDelay};
@@ -6,10 +6,10 @@ use lockstep_protocol::topology::{Destination, Lane, RetryDelay};
 use super::headers;
 use super::intake::Received;
 
-/// The longest reason a header carries.
+/// The maximum length of a reason in a header, in bytes.
 const MAX_REASON_BYTES: usize = 2000;
 
-/// Where a message waits after this attempt failed in a way that may heal; `None` after the fifth, which was the last.
+/// The retry delay after this attempt failed with a retryable error. `None` after the fifth attempt, which is the last.
 pub(super) fn retry_delay_after(attempt: u32) -> Option<RetryDelay> {
     match attempt {
         0 | 1 => Some(RetryDelay::Seconds5),
@@ -20,14 +20,14 @@ pub(super) fn retry_delay_after(attempt: u32) -> Option<RetryDelay> {
     }
 }
 
-/// The copy of a message that comes back to its lane later, as this attempt.
+/// The copy of a message that returns to its lane after `delay`, as this attempt.
 pub(super) fn copy(received: &Received, lane: Lane, delay: RetryDelay, attempt: u32) -> Outgoing {
-    let mut ours = vec![
+    let mut headers = vec![
         (headers::ATTEMPT.to_owned(), attempt.to_string()),
         (headers::FIRST_AT.to_owned(), received.first_at.to_string()),
     ];
     let mut add =
-        |name: &str, value: Option<String>| ours.extend(value.map(|value| (name.to_owned(), value)));
+        |name: &str, value: Option<String>| headers.extend(value.map(|value| (name.to_owned(), value)));
     add(headers::ACTOR, received.actor.clone());
     add(
         headers::REDRIVE_COUNT,
@@ -48,8 +48,8 @@ pub(super) fn copy(received: &Received, lane: Lane, delay: RetryDelay, attempt: 
     Outgoing {
         destination: Destination::Delay(delay, lane),
         properties: Properties {
-            headers: ours.into_iter().collect(),
-            ..known_properties(received)
+            headers: headers.into_iter().collect(),
+            ..kept_properties(received)
         },
         body: received.body.clone(),
     }
@@ -59,9 +59,9 @@ fn shortened(reason: &str) -> &str {
     &reason[..reason.floor_char_boundary(MAX_REASON_BYTES)]
 }
 
-/// The properties a copy keeps. Built from known fields only: a `CC` header would add routing keys, and a `user_id` that is
-/// not ours would be refused (`docs/rabbitmq.md`, `user_id` and CC headers).
-fn known_properties(received: &Received) -> Properties {
+/// The properties that a copy keeps. Headers of the sender are dropped, because a `CC` header would add routing keys. The
+/// `user_id` is dropped, because the broker refuses the id of another user (`docs/rabbitmq.md`).
+fn kept_properties(received: &Received) -> Properties {
     let original = &received.properties;
     Properties {
         message_id: original.message_id.clone(),
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_retry_delays_is_climbed_once_and_then_it_is_enough() {
+    fn each_retry_delay_is_used_once_in_order() {
         let waits: Vec<Option<RetryDelay>> = (1..=6).map(retry_delay_after).collect();
         let delays = RetryDelay::ALL.iter().copied().map(Some).chain([None, None]);
         assert_eq!(waits, delays.collect::<Vec<_>>());

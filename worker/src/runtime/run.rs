@@ -1,8 +1,8 @@
-//! The run lane: processing that takes time, side by side, each delivery acknowledged by itself.
+//! Processes a run lane: long-running processing, concurrently, with each delivery acknowledged separately.
 //!
 //! Deliveries with the same key wait for one another and are processed in coalesced batches: what arrives while a run is under
-//! way, or within the debounce time, is one run. Never more deliveries are in flight than there are permits, which is the
-//! lane's prefetch.
+//! way, or within the debounce time, is one run. The number of deliveries in flight is at most the number of permits, which is
+//! the prefetch of the lane.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -33,7 +33,7 @@ use crate::fail_point::{self, FailPoint};
 /// How a run lane runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunLaneOptions {
-    /// The most deliveries in flight.
+    /// The maximum number of deliveries in flight.
     pub permits: u16,
     /// How long a key waits for more messages before its run begins.
     pub debounce: Duration,
@@ -41,11 +41,11 @@ pub struct RunLaneOptions {
     /// channel of a consumer that keeps a delivery for half an hour.
     pub deadline: Duration,
     /// How long a run may go on after it was cancelled, less than a third of the lease time: a run is cancelled when two thirds
-    /// of that time have passed without a renewal, so that it ends before somebody else begins.
+    /// of that time have passed without a renewal, so that it ends before another worker begins.
     pub grace: Duration,
     /// How long a lease holds without a renewal: so long others wait for a worker that crashed.
     pub lease_time: Duration,
-    /// How long a run waits for a lease that somebody else holds before its messages are postponed.
+    /// How long a run waits for a lease that another run holds before its messages are postponed.
     pub lease_wait: Duration,
 }
 
@@ -209,7 +209,7 @@ impl RunLane {
             .map(|job| (job.message, (job.receipt, job.metrics_guard)))
             .unzip();
         let mut metrics_guard = DeliveryMetricsGuard::joined(&self.metrics, metrics_guards);
-        metrics_guard.begun("run");
+        metrics_guard.begin("run");
         let Ok(settlements) = self.settle(&messages).await else {
             return;
         };
@@ -427,7 +427,7 @@ impl RunLane {
         }
     }
 
-    /// Waits for the end of a run, or for a reason to cancel it. A worker that stops tells the run so and goes on waiting.
+    /// Waits for the end of a run, or for a reason to cancel it. When the worker stops, the run is cancelled and awaited.
     async fn until_cancelled<F: Future>(
         &self,
         context: &RunContext<'_>,

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::lease::{HeldLeases, InTransaction};
 
-/// What a runner works with.
+/// The context of a run: cancellation, leases, and transactions.
 #[derive(Debug)]
 pub struct RunContext<'a> {
     /// Fires when the run is to end: when the worker stops, when a lease is lost or could not be renewed for two thirds of its

@@ -1,4 +1,4 @@
-//! What a run lane asks of a runner: processing that takes time and goes outside.
+//! The interface of runners, which process the messages of run lanes.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use super::processing_error::ProcessingError;
 use super::run_context::RunContext;
 use crate::handlers::Rejection;
 
-/// Processes messages whose processing takes seconds and goes outside, such as to git.
+/// Processes messages whose processing takes seconds and uses external systems, such as git.
 ///
 /// A runner commits what it did by the unit of work of its context: effects, completions and follow-ups in one transaction. The
 /// lane publishes and acknowledges afterwards. A runner never waits to try again: it returns the error, and the lane lets the
@@ -126,7 +126,7 @@ impl Attempt {
         facts.absorb(effects, &origin)
     }
 
-    /// Records in the facts that the message is applied, and returns its inbox row. `follow_ups` says whether it caused some.
+    /// Records in the facts that the message is applied, and returns its inbox row. `follow_ups` is true if it caused some.
     pub fn apply(
         &self,
         facts: &mut Facts,

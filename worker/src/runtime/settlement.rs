@@ -1,11 +1,11 @@
-//! What becomes of a message: a closed set.
+//! The settlements of a message: a closed set of outcomes.
 
 use std::sync::Arc;
 
 use lockstep_protocol::topology::{Lane, RetryDelay};
 use lockstep_store::InboxRow;
 
-/// What becomes of a message, once decided. Everything it causes is published before the message is acknowledged.
+/// The settlement of a message. Everything that the message causes is published before the message is acknowledged.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Settlement {
     /// It is applied, now or before: the result is published, then the follow-ups it caused.
@@ -29,6 +29,6 @@ pub enum Settlement {
         /// How long it waits in the broker.
         delay: RetryDelay,
     },
-    /// Its row in the store says when it is published again: nothing is published now.
+    /// It waits in its row in the store, which has the time of its next publication. Nothing is published now.
     Waiting,
 }

@@ -1,4 +1,4 @@
-//! A worker: its lanes side by side, from start to orderly stop.
+//! Runs the lanes of a worker concurrently, from start to orderly stop.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,43 +21,43 @@ use super::run::{RunLane, RunLaneOptions};
 use super::runner::Runner;
 use crate::handlers::Handlers;
 
-/// What a worker needs.
+/// The connections and strategies of a worker.
 #[derive(Clone, Debug)]
 pub struct WorkerContext {
-    /// Where messages come from and go to.
+    /// Delivers and publishes messages.
     pub bus: Arc<dyn Bus>,
-    /// What messages change.
+    /// The transactions in which messages are processed.
     pub store: Arc<dyn UnitOfWork>,
-    /// Messages that messages cause.
+    /// The messages that processed messages caused.
     pub follow_ups: Arc<dyn FollowUps>,
-    /// Attempts that began and did not end.
+    /// The delivery attempts that began and did not end, for poison-message detection.
     pub delivery_attempts: Arc<dyn DeliveryAttempts>,
-    /// Exclusive rights of runs.
+    /// The leases of runs.
     pub leases: Arc<dyn Leases>,
-    /// Decides the messages of batched lanes.
+    /// Decide the messages of batched lanes.
     pub handlers: Arc<dyn Handlers>,
-    /// Processes the messages of run lanes.
+    /// Process the messages of run lanes. A lane without a runner is a batched lane.
     pub runners: BTreeMap<Lane, Arc<dyn Runner>>,
-    /// Tells the time.
+    /// Gives the time of decisions where the store has none.
     pub clock: Arc<dyn Clock>,
 }
 
-/// How a worker works.
+/// Which lanes a worker takes, and its limits.
 #[derive(Clone, Debug)]
 pub struct WorkerOptions {
-    /// Which lanes it takes; empty means all.
+    /// The lanes that the worker takes; empty means all ingress lanes.
     pub lanes: Vec<Lane>,
-    /// The most deliveries of a batched lane in flight.
+    /// The maximum number of deliveries of a batched lane in flight.
     pub prefetch: u16,
-    /// The most messages in one transaction.
+    /// The maximum number of messages in one transaction.
     pub batch_size: usize,
     /// How long a batch waits for more messages.
     pub linger: Duration,
-    /// How its run lanes run; the default for lanes that are not named.
+    /// The options of run lanes; lanes that are missing here have the default options.
     pub run_lanes: BTreeMap<Lane, RunLaneOptions>,
     /// How long a published follow-up may stay unprocessed before it is published again.
     pub republish_after: Duration,
-    /// Broker users whose claim of another actor counts.
+    /// The broker users that may name another actor.
     pub trusted_users: TrustedUsers,
 }
 
@@ -75,15 +75,15 @@ impl Default for WorkerOptions {
     }
 }
 
-/// Why a worker does not run.
+/// Why a worker does not start or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
-    /// The queue of a lane cannot be read.
+    /// The broker does not deliver from the queue of a lane.
     #[error("the queue of lane {lane} cannot be consumed")]
     Lane {
-        /// The lane.
+        /// The lane of that queue.
         lane: Lane,
-        /// Why.
+        /// The error of the broker.
         #[source]
         source: BusError,
     },
@@ -92,8 +92,8 @@ pub enum WorkerError {
     Ended,
 }
 
-/// Processes messages until `stop`: then it takes nothing new, finishes what it took and acknowledges it. On `abandon` whatever
-/// is left goes back to its queue, with no attempt spent; runs that are under way have the grace time of their lane.
+/// Processes messages until `stop`. After `stop` it takes no more messages, and finishes and acknowledges those it took. On
+/// `abandon`, unfinished messages return to their queues and no attempt is spent; running runs have the grace time of their lane.
 ///
 /// # Errors
 /// See [`WorkerError`].
@@ -139,19 +139,19 @@ pub async fn run(
         let consumer = context.bus.consume(queue.clone(), consume).await;
         let consumer = consumer.map_err(|source| WorkerError::Lane { lane, source })?;
         if let Some(runner) = runner {
-            let work = RunLane {
+            let run_lane = RunLane {
                 context: lane_context,
                 runner: runner.clone(),
                 metrics: Arc::new(LaneMetrics::of_runs(lane)),
                 options: run_options,
             };
-            lanes.spawn(work.run(consumer));
+            lanes.spawn(run_lane.run(consumer));
         } else {
-            let work = BatchLane {
+            let batch_lane = BatchLane {
                 context: lane_context,
                 work: match queue {
                     Queue::Unrouted => Work::Route(context.handlers.clone()),
-                    Queue::Lane(Lane::Dead) => Work::File,
+                    Queue::Lane(Lane::Dead) => Work::WriteDeadLetter,
                     Queue::Lane(_) | Queue::Results | Queue::Reply(_) => {
                         Work::Handle(context.handlers.clone())
                     }
@@ -160,7 +160,7 @@ pub async fn run(
                 batch_size: options.batch_size,
                 linger: options.linger,
             };
-            lanes.spawn(work.run(consumer));
+            lanes.spawn(batch_lane.run(consumer));
         }
     }
     tracing::info!(lanes = lanes.len(), "worker started");
@@ -175,7 +175,7 @@ pub async fn run(
     Ok(())
 }
 
-/// The queues of the chosen lanes. A worker that takes events also takes messages that had no route.
+/// The queues of the chosen lanes. A worker that takes the events lane also takes messages that had no route.
 fn queues(chosen: &[Lane]) -> Vec<(Lane, Queue)> {
     let ingress_lanes = [Lane::Events, Lane::Repositories, Lane::Commands, Lane::Dead];
     let wanted = |lane: &Lane| chosen.is_empty() || chosen.contains(lane);

@@ -1,4 +1,4 @@
-//! Columns back into values. What was written by this program can be read by it; anything else is [`StoreError::Corrupt`].
+//! Converts column values to Rust values and back. A value that this program does not write is [`StoreError::Corrupt`].
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -18,7 +18,7 @@ fn corrupt(what: &str, reason: impl Display) -> StoreError {
     }
 }
 
-/// A checked text, such as a hostname.
+/// A text with a syntax, such as a hostname.
 pub(super) fn name<T>(what: &str, text: String) -> Result<T, StoreError>
 where
     T: TryFrom<String>,
@@ -27,7 +27,7 @@ where
     T::try_from(text).map_err(|error| corrupt(what, error))
 }
 
-/// A checked text that may be absent.
+/// A text with a syntax; `None` for a null.
 pub(super) fn optional_name<T>(what: &str, text: Option<String>) -> Result<Option<T>, StoreError>
 where
     T: TryFrom<String>,
@@ -36,7 +36,7 @@ where
     text.map(|text| name(what, text)).transpose()
 }
 
-/// One of a closed set of words, or anything else that is written as text.
+/// A value that is parsed from its text, such as a state or a time.
 pub(super) fn word<T>(what: &str, text: &str) -> Result<T, StoreError>
 where
     T: FromStr,
@@ -54,7 +54,7 @@ where
     T::try_from(number).map_err(|error| corrupt(what, format!("{number}: {error}")))
 }
 
-/// A value that is kept as JSON.
+/// A value that is stored as JSON.
 pub(super) fn json<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|error| corrupt(what, error))
 }
@@ -66,7 +66,7 @@ pub(super) fn identity(source: String, id: String) -> Result<Identity, StoreErro
     })
 }
 
-/// Whether an identity was made from content, for a message that has none of its own: the same again is the same row.
+/// Whether an identity was derived from the content of a message that has no usable one. Equal content has one inbox row.
 pub(super) fn is_derived(identity: &Identity) -> bool {
     ["urn:lockstep:undecodable", "urn:lockstep:id-reused"]
         .iter()
@@ -94,7 +94,7 @@ pub(super) fn read_inbox_state(text: &str) -> Result<InboxState, StoreError> {
     match text {
         "applied" => Ok(InboxState::Applied),
         "dead" => Ok(InboxState::Dead),
-        other => Err(corrupt("inbox.state", format!("{other:?} is no state"))),
+        other => Err(corrupt("inbox.state", format!("unknown state {other:?}"))),
     }
 }
 
@@ -128,13 +128,14 @@ pub(super) fn read_result(kind: &str, body: &str) -> Result<WorkResult, StoreErr
     let body: Value = serde_json::from_str(body).map_err(|error| corrupt("inbox.result", error))?;
     match Message::from_data(kind, &body).map_err(|error| corrupt("inbox.result", error))? {
         Message::Result(result) => Ok(result),
-        Message::Event(_) | Message::Command(_) | Message::Internal(_) => {
-            Err(corrupt("inbox.result_type", format!("{kind} is no result")))
-        }
+        Message::Event(_) | Message::Command(_) | Message::Internal(_) => Err(corrupt(
+            "inbox.result_type",
+            format!("{kind} is not the type of a result"),
+        )),
     }
 }
 
-/// A stamp's time, exactly.
+/// The time of a version as text, because no column type holds nanoseconds.
 pub(super) fn version_time(version: &Version) -> String {
     version.time.to_string()
 }
@@ -149,7 +150,7 @@ pub(super) fn read_version(time: Option<String>, id: Option<String>) -> Result<O
     }))
 }
 
-/// The store keeps all times but stamps to the microsecond, cut off.
+/// A time in microseconds since 1970, rounded down. The store keeps all times so, except those of versions.
 pub(super) fn microseconds(time: Timestamp) -> i64 {
     time.as_nanosecond()
         .div_euclid(1000)
@@ -166,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_cut_off_to_the_microsecond_before_and_after_1970() {
+    fn times_are_rounded_down_to_the_microsecond_before_and_after_1970() {
         for (time, expected) in [
             ("1970-01-01T00:00:00.000001999Z", 1),
             ("1969-12-31T23:59:59.999999999Z", -1),
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_this_program_would_not_write_is_corrupt() {
+    fn a_value_that_this_program_does_not_write_is_corrupt() {
         assert!(matches!(
             read_inbox_state("APPLIED"),
             Err(StoreError::Corrupt { .. })

@@ -10,81 +10,82 @@ pub use lockstep_protocol::{DeadLetterState, MessageProperties};
 
 use super::StoreError;
 
-/// A message that could not be worked, with its bytes. Commits together with the inbox row that says so.
+/// A dead letter to be written: a message that could not be processed, with its bytes. Commits together with its inbox row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewDeadLetter {
-    /// Who it is, as the inbox knows it.
+    /// The identity in the inbox; derived from the content if the message has no usable one.
     pub identity: Identity,
-    /// How often it was requeued before.
+    /// How often the message had been requeued before.
     pub redrive_count: u32,
-    /// The lane in which it died.
+    /// The lane that dead-lettered it.
     pub lane: Lane,
-    /// The type it claims; empty where it could not be read.
+    /// The type that the message names; empty if it could not be decoded.
     pub kind: String,
-    /// What it was about.
+    /// The subject of the message.
     pub subject: Option<String>,
-    /// Who sent it, as authenticated.
+    /// The authenticated sender.
     pub actor: Option<String>,
-    /// Why it died, for programs.
+    /// Why it was dead-lettered, for programs.
     pub code: Code,
-    /// Why it died, for people.
+    /// Why it was dead-lettered, for people.
     pub reason: String,
-    /// Where in the message the reason is.
+    /// The JSON path in the message to which the reason refers.
     pub place: Option<String>,
-    /// How often it was tried.
+    /// The number of attempts at processing it.
     pub attempts: u32,
-    /// When it was received first.
+    /// The time of the first attempt.
     pub first_at: Timestamp,
-    /// When it died.
-    pub died_at: Timestamp,
-    /// The bytes as they came.
+    /// When it was dead-lettered.
+    pub dead_lettered_at: Timestamp,
+    /// The body as received.
     pub body: Bytes,
-    /// What stood beside them.
+    /// The AMQP properties of the message that are kept.
     pub properties: MessageProperties,
 }
 
 /// A dead letter in the table, without its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetterSummary {
-    /// Its number.
+    /// Its number, by which operators and commands refer to it.
     pub number: u64,
-    /// Where it is in its life.
+    /// Whether it is unsettled, requeued, or dropped.
     pub state: DeadLetterState,
     /// When it was requeued or dropped.
     pub settled_at: Option<Timestamp>,
-    /// By whom.
+    /// The actor who requeued or dropped it.
     pub settled_by: Option<String>,
-    /// Who it is, as the inbox knows it.
+    /// The identity in the inbox; derived from the content if the message has no usable one.
     pub identity: Identity,
-    /// How often it was requeued before it died this time.
+    /// How often the message had been requeued before.
     pub redrive_count: u32,
-    /// The lane in which it died: a text, since a newer worker may know more lanes. See [`DeadLetterSummary::known_lane`].
+    /// The lane that dead-lettered it, as text, because a newer worker may know more lanes. See
+    /// [`DeadLetterSummary::known_lane`].
     pub lane: String,
-    /// The type it claims; empty where it could not be read.
+    /// The type that the message names; empty if it could not be decoded.
     pub kind: String,
-    /// What it was about.
+    /// The subject of the message.
     pub subject: Option<String>,
-    /// Who sent it, as authenticated.
+    /// The authenticated sender.
     pub actor: Option<String>,
-    /// Why it died, for programs: a text, since a newer worker may know more codes.
+    /// Why it was dead-lettered, for programs: text, because a newer worker may know more codes.
     pub code: String,
-    /// Why it died, for people.
+    /// Why it was dead-lettered, for people.
     pub reason: String,
-    /// Where in the message the reason is.
+    /// The JSON path in the message to which the reason refers.
     pub place: Option<String>,
-    /// How often it was tried.
+    /// The number of attempts at processing it.
     pub attempts: u32,
-    /// When it was received first.
+    /// The time of the first attempt.
     pub first_at: Timestamp,
-    /// When it died.
-    pub died_at: Timestamp,
+    /// When it was dead-lettered.
+    pub dead_lettered_at: Timestamp,
     /// The length of its body in bytes.
     pub bytes: u64,
 }
 
 impl DeadLetterSummary {
-    /// The lane in which it died, if this program knows it. If not, a newer worker is there, or was, that can publish it
-    /// again; this one leaves it alone.
+    /// The lane that dead-lettered it. `None` if a newer worker wrote it and this program does not know the lane; only a newer
+    /// worker can then requeue it.
     pub fn known_lane(&self) -> Option<Lane> {
         self.lane.parse().ok()
     }
@@ -93,11 +94,11 @@ impl DeadLetterSummary {
 /// A dead letter in the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// All but its bytes.
+    /// All fields except body and properties.
     pub head: DeadLetterSummary,
-    /// The bytes as they came.
+    /// The body as received.
     pub body: Bytes,
-    /// What stood beside them.
+    /// The AMQP properties of the message that are kept.
     pub properties: MessageProperties,
 }
 
@@ -106,61 +107,61 @@ pub struct DeadLetter {
 pub struct DeadLetterQuery {
     /// Only those in this state.
     pub state: Option<DeadLetterState>,
-    /// Only those that died of this.
+    /// Only those with this code.
     pub code: Option<String>,
-    /// Only those that died in this lane.
+    /// Only those of this lane.
     pub lane: Option<Lane>,
     /// Only those of this type.
     pub kind: Option<String>,
     /// Only those with a smaller number.
     pub before: Option<u64>,
-    /// At most so many.
+    /// The maximum number of dead letters to return.
     pub limit: u32,
 }
 
-/// Which dead letters to count, of those that nobody settled yet.
+/// Which unsettled dead letters to count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeadLetterCountQuery {
-    /// Only those that died of this.
+    /// Only those with this code.
     pub code: Option<String>,
-    /// Only those that died in this lane.
+    /// Only those of this lane.
     pub lane: Option<Lane>,
     /// Only those of this type.
     pub kind: Option<String>,
-    /// Tell at most so many groups; the total counts all of them.
+    /// The maximum number of groups to return; the total counts all dead letters.
     pub limit: u32,
 }
 
-/// How many dead letters nobody settled yet, all seen at the same time.
+/// The number of unsettled dead letters, read in one snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeadLetterTotals {
-    /// The newest of them.
+    /// The number of the newest one; `None` if there is none.
     pub newest: Option<u64>,
-    /// How many there are.
+    /// How many match the query.
     pub total: u64,
-    /// How many of which lane, type and code, the most first.
+    /// Counts by lane, type and code, the largest first.
     pub groups: Vec<DeadLetterGroupCount>,
 }
 
-/// Dead letters alike in lane, type and code.
+/// The number of unsettled dead letters with the same lane, type and code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetterGroupCount {
-    /// The lane in which they died.
+    /// The lane that dead-lettered them.
     pub lane: String,
-    /// The type they claim; empty where it could not be read.
+    /// The type that they name; empty if they could not be decoded.
     pub kind: String,
-    /// Why they died.
+    /// Why they were dead-lettered.
     pub code: String,
-    /// How many they are.
+    /// The number of them.
     pub count: u64,
 }
 
-/// Which dead letters a command is about.
+/// Which dead letters a command settles.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DeadLetterSelector {
-    /// One.
+    /// The one with this number.
     One(u64),
-    /// All that nobody settled yet and that match.
+    /// All unsettled ones that match.
     Matching(DeadLetterSelection),
 }
 
@@ -173,13 +174,13 @@ pub trait DeadLetters: Debug + Send + Sync + 'static {
     /// See [`StoreError`].
     async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<Vec<DeadLetterSummary>, StoreError>;
 
-    /// How many nobody settled yet.
+    /// Counts the unsettled dead letters of a query.
     ///
     /// # Errors
     /// See [`StoreError`].
     async fn dead_letter_totals(&self, query: &DeadLetterCountQuery) -> Result<DeadLetterTotals, StoreError>;
 
-    /// One of them.
+    /// The dead letter with this number, with its body. `None` if there is none.
     ///
     /// # Errors
     /// See [`StoreError`].

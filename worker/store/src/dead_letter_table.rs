@@ -1,4 +1,4 @@
-//! The table of dead letters, on both databases.
+//! Reads and writes the table of dead letters, on both databases.
 
 use async_trait::async_trait;
 use lockstep_protocol::Identity;
@@ -16,7 +16,7 @@ use super::{
 const READ: &str = "read dead letters";
 const WRITE: &str = "write dead letters";
 
-/// The length of a body is known without reading it.
+/// The database computes the length of a body without reading it.
 macro_rules! summary {
     () => {
         "number, state, settled_at, settled_by, source, id, redrive_count, lane, kind, subject, actor, code, reason, place, \
@@ -39,10 +39,10 @@ macro_rules! list {
 }
 
 const LIST: &str = list!("");
-/// Apart from [`LIST`], so that both databases walk the index by state and number.
+/// Separate from [`LIST`], so that both databases walk the index by state and number.
 const LIST_IN_STATE: &str = list!(" AND state = $6");
 
-/// Totals are made before the limit cuts.
+/// The window functions compute the totals before the limit applies.
 const COUNT: &str = "\
     SELECT lane, kind, code, count(*), CAST(sum(count(*)) OVER () AS bigint), max(max(number)) OVER () \
     FROM dead_letter WHERE state = 'dead' \
@@ -58,14 +58,14 @@ const SELECT: &str = concat!(
 
 const LOCK: &str = "SELECT state FROM dead_letter WHERE number = $1 FOR UPDATE";
 
-/// One more than a command settles, so that it is known whether there are more.
+/// One more than a command settles, to find out whether there are more.
 const LOCK_MATCHING: &str = "\
     SELECT number FROM dead_letter WHERE state = 'dead' AND number <= $1 \
         AND (CAST($2 AS text) IS NULL OR code = $2) AND (CAST($3 AS text) IS NULL OR lane = $3) \
         AND (CAST($4 AS text) IS NULL OR kind = $4) \
     ORDER BY number LIMIT $5 FOR UPDATE";
 
-/// One that exists already says the same.
+/// An existing row is equal, so it stays.
 const INSERT: &str = "\
     INSERT INTO dead_letter (source, id, redrive_count, lane, kind, subject, actor, code, reason, place, attempts, \
         first_at, died_at, body, properties, state) \
@@ -107,7 +107,7 @@ impl<D: SqlDatabase> DeadLetters for D {
             query.code.as_deref().into(),
             query.lane.map(Lane::as_str).into(),
             query.kind.as_deref().into(),
-            // The totals are in the rows: there must be one.
+            // The totals are columns of the rows, so at least one row is needed.
             query.limit.max(1).into(),
         ];
         let rows = self.read(READ, COUNT, parameters).await?;
@@ -128,19 +128,23 @@ impl<D: SqlDatabase> DeadLetters for D {
 }
 
 /// Locks the dead letters that the keys name, and adds them to the facts.
-pub(super) async fn know(session: &dyn SqlSession, keys: &Keys, facts: &mut Facts) -> Result<(), StoreError> {
+pub(super) async fn read_facts(
+    session: &dyn SqlSession,
+    keys: &Keys,
+    facts: &mut Facts,
+) -> Result<(), StoreError> {
     for selector in &keys.dead_letters {
         match selector {
             DeadLetterSelector::One(number) => {
                 let rows = session.query(READ, LOCK, vec![(*number).into()]).await?;
                 if let Some(row) = rows.first() {
                     let state = column::word("dead_letter.state", &row.text("dead_letter.state", 0)?)?;
-                    facts.know_dead_letter(*number, state);
+                    facts.add_dead_letter(*number, state);
                 }
             }
             DeadLetterSelector::Matching(selection) => {
                 let numbers = lock_matching(session, selection).await?;
-                facts.know_matching(selection.clone(), numbers);
+                facts.add_matching_dead_letters(selection.clone(), numbers);
             }
         }
     }
@@ -164,7 +168,7 @@ async fn lock_matching(
         .collect()
 }
 
-/// Writes what the messages do to dead letters, each kind of write in the order of its keys.
+/// Writes the changes of dead letters, each kind of write in the order of its keys.
 pub(super) async fn write(session: &dyn SqlSession, facts: &Facts) -> Result<(), StoreError> {
     for settled in facts.settled_dead_letters() {
         let requeued = settled.action == DeadLetterAction::Requeued;
@@ -219,7 +223,7 @@ fn parameters(dead_letter: &NewDeadLetter) -> Vec<Value> {
         dead_letter.place.as_deref().into(),
         dead_letter.attempts.into(),
         dead_letter.first_at.into(),
-        dead_letter.died_at.into(),
+        dead_letter.dead_lettered_at.into(),
         dead_letter.body.clone().into(),
         column::dead_letter_properties(&dead_letter.properties).into(),
     ]
@@ -245,7 +249,7 @@ fn read(row: &Row) -> Result<DeadLetter, StoreError> {
 fn read_summary(row: &Row) -> Result<DeadLetterSummary, StoreError> {
     Ok(DeadLetterSummary {
         number: row.number("dead_letter.number", 0)?,
-        // A closed set: the schema holds nothing else.
+        // The schema allows no other state.
         state: column::word("dead_letter.state", &row.text("dead_letter.state", 1)?)?,
         settled_at: row.optional_time("dead_letter.settled_at", 2)?,
         settled_by: row.optional_text("dead_letter.settled_by", 3)?,
@@ -263,7 +267,7 @@ fn read_summary(row: &Row) -> Result<DeadLetterSummary, StoreError> {
         place: row.optional_text("dead_letter.place", 13)?,
         attempts: row.number("dead_letter.attempts", 14)?,
         first_at: row.time("dead_letter.first_at", 15)?,
-        died_at: row.time("dead_letter.died_at", 16)?,
+        dead_lettered_at: row.time("dead_letter.died_at", 16)?,
         bytes: row.number("dead_letter.body", 17)?,
     })
 }

@@ -5,31 +5,31 @@ use lockstep_protocol::Identity;
 
 use super::StoreError;
 
-/// The processing of a message, at one of its redrive counts.
+/// Identifies what is attempted: the processing of a message at one of its redrive counts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DeliveryAttempt {
-    /// The message.
+    /// The identity of the message.
     pub identity: Identity,
-    /// How often it was requeued as a dead letter.
+    /// How often its dead letter was requeued.
     pub redrive_count: u32,
 }
 
-/// Remembers across crashes of workers which processing began and did not end: this finds poison messages.
+/// Counts, across crashes of workers, the delivery attempts that began and did not end. This detects poison messages.
 #[async_trait]
 pub trait DeliveryAttempts: Debug + Send + Sync + 'static {
-    /// How often the processing of each of these began without an end; `None` for a message that is completed. In their order.
+    /// How many attempts at each of these began without an end, in their order. `None` for a completed message.
     ///
     /// # Errors
     /// See [`StoreError`].
     async fn unfinished(&self, attempts: &[DeliveryAttempt]) -> Result<Vec<Option<u32>>, StoreError>;
 
-    /// Counts one more attempt for each of these, before it begins; each is named once.
+    /// Counts one more attempt for each of these, before it begins. `attempts` must have no duplicates.
     ///
     /// # Errors
     /// See [`StoreError`].
     async fn record(&self, attempts: &[DeliveryAttempt]) -> Result<(), StoreError>;
 
-    /// Deletes the counts of these: their processing ended in one way or another.
+    /// Deletes the counts of these, because their processing ended, whatever the outcome.
     ///
     /// # Errors
     /// See [`StoreError`].

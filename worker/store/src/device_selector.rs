@@ -4,39 +4,39 @@ use std::sync::Arc;
 
 use lockstep_protocol::{DeviceType, Hostname};
 
-/// Devices, by what they are: each that fits one of these.
+/// Selects devices by their attributes: each device that matches at least one criterion.
 #[derive(Clone, Default)]
 pub struct DeviceSelector {
-    /// All of these types.
+    /// All devices of these types.
     pub device_types: BTreeSet<DeviceType>,
-    /// All of these types on these platforms.
+    /// All devices of these types on these platforms.
     pub platforms: BTreeSet<(DeviceType, String)>,
-    /// All on these platforms.
+    /// All devices on these platforms, whatever their type.
     pub whole_platforms: BTreeSet<String>,
-    /// These; those that are not there are reported.
+    /// The devices with these names; names without a device are reported.
     pub hostnames: BTreeSet<Hostname>,
-    /// Those whose name is chosen, such as by group.
+    /// The devices whose name matches, such as the members of a group.
     pub predicate: Option<DevicePredicate>,
 }
 
-/// Chooses devices by their names.
+/// Tells whether a device is selected by its name.
 pub type DevicePredicate = Arc<dyn Fn(&Hostname) -> bool + Send + Sync>;
 
-/// Who was unsynchronized.
+/// The devices that a change concerned, and the effect on their flags.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Flagged {
-    /// How many devices it concerned.
+    /// How many devices the change concerned.
     pub concerned: u64,
     /// How many of them were synchronized before.
     pub flipped: u64,
-    /// The first of them in order of their names, at most [`MAX_DEVICES`](lockstep_protocol::results::MAX_DEVICES).
+    /// The first of the devices concerned, ordered by name, at most [`MAX_DEVICES`](lockstep_protocol::results::MAX_DEVICES).
     pub devices: Vec<Hostname>,
     /// Hostnames that no device has.
     pub unknown_hostnames: BTreeSet<Hostname>,
 }
 
 impl DeviceSelector {
-    /// Whether it may be most of the fleet.
+    /// Whether it may match most of the fleet.
     pub(super) fn is_broad(&self) -> bool {
         !self.device_types.is_empty()
             || !self.platforms.is_empty()
@@ -52,7 +52,7 @@ impl Debug for DeviceSelector {
             .field("platforms", &self.platforms)
             .field("whole_platforms", &self.whole_platforms)
             .field("hostnames", &self.hostnames)
-            .field("chosen", &self.predicate.is_some())
+            .field("predicate", &self.predicate.is_some())
             .finish()
     }
 }

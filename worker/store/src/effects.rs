@@ -6,27 +6,27 @@ use lockstep_protocol::{Cause, DeviceState, GroupName, Hostname};
 
 use super::{Attributes, ClientRow, FollowUpRequest, GroupRow, InterfaceRow, Link, Version};
 
-/// What one message does. A closed set: the store can write nothing else, so five hundred messages are one transaction.
+/// What one message changes. The set is closed, so the store can write the effects of many messages in one transaction.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Effects {
-    /// What happens to devices, in order.
+    /// Changes of devices, applied in this order.
     pub devices: Vec<DeviceEffect>,
-    /// Groups to be there.
+    /// Groups to create or update.
     pub groups: Vec<GroupRow>,
-    /// Interfaces to be there.
+    /// Interfaces to create or update.
     pub interfaces: Vec<InterfaceRow>,
-    /// Clients to be there.
+    /// Clients to create or update.
     pub clients: Vec<ClientRow>,
-    /// Links to be made.
+    /// Links to create.
     pub links: Vec<Link>,
-    /// Dead letters to be requeued or dropped.
+    /// Dead letters to requeue or drop.
     pub dead_letters: Option<SettleDeadLetters>,
-    /// Messages it causes.
+    /// Messages to publish after the commit.
     pub follow_ups: Vec<FollowUpRequest>,
 }
 
 impl Effects {
-    /// Whether messages follow that are published once this is committed.
+    /// Whether messages are to be published after the commit.
     pub fn have_follow_ups(&self) -> bool {
         let requeues = |settle: &SettleDeadLetters| {
             settle.action == DeadLetterAction::Requeued && !settle.numbers.is_empty()
@@ -35,71 +35,71 @@ impl Effects {
     }
 }
 
-/// What happens to dead letters that nobody settled yet.
+/// Requeues or drops unsettled dead letters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettleDeadLetters {
     /// Whether they are requeued or dropped.
     pub action: DeadLetterAction,
-    /// Which, in order.
+    /// The numbers of the dead letters, ascending.
     pub numbers: Vec<u64>,
 }
 
-/// What happens to one device.
+/// A change of one device.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DeviceEffect {
-    /// It begins to exist.
+    /// Creates the device, synchronized.
     Create {
-        /// Its name.
+        /// The name of the new device.
         hostname: Hostname,
-        /// What it is.
+        /// All its attributes.
         attributes: Attributes,
-        /// Its state.
+        /// Its first state.
         state: DeviceState,
-        /// The message that said so.
+        /// The version of the message that sets the state, if it has one.
         version: Option<Version>,
     },
-    /// It is described anew, as a whole.
+    /// Replaces all attributes of the device.
     Describe {
-        /// The device.
+        /// The name of the device.
         hostname: Hostname,
-        /// What it is.
+        /// All its attributes.
         attributes: Attributes,
     },
-    /// It moves to a state.
+    /// Moves the device to a state.
     Move {
-        /// The device.
+        /// The name of the device.
         hostname: Hostname,
-        /// The state.
+        /// The new state.
         state: DeviceState,
-        /// Why.
+        /// Why, for people.
         note: Option<String>,
-        /// Until when.
+        /// When the state is expected to end.
         until: Option<Timestamp>,
-        /// The message that said so.
+        /// The version of the message that sets the state, if it has one.
         version: Option<Version>,
     },
-    /// It is a member of exactly these groups, by list.
+    /// Sets the groups of which the device is a member by list. It leaves all others.
     Join {
-        /// The device.
+        /// The name of the device.
         hostname: Hostname,
-        /// The groups.
+        /// All groups of the device.
         groups: BTreeSet<GroupName>,
     },
-    /// It needs a newer configuration than it has.
+    /// Marks the device as unsynchronized: it needs a newer configuration than it has.
     Unsynchronize {
-        /// The device.
+        /// The name of the device.
         hostname: Hostname,
-        /// Why.
+        /// Why it is unsynchronized.
         cause: Cause,
     },
-    /// The causes of its flag so far are closed; the flag itself stays.
+    /// Closes the causes of the sync flag so far. The flag itself does not change.
     ForgetCauses {
-        /// The device.
+        /// The name of the device.
         hostname: Hostname,
     },
-    /// It has the newest configuration: somebody who knows says so.
+    /// Marks the device as synchronized: the sender confirms that it has the newest configuration.
     Synchronize {
-        /// The device.
+        /// The name of the device.
         hostname: Hostname,
     },
 }

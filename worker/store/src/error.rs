@@ -4,42 +4,42 @@ use super::Retryability;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why the store did not do something.
+/// Why an operation of the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The store does not answer or refuses for a while: no connection, a time-out, a full disk, a lost connection in the
-    /// middle of a commit. Waiting and doing the same again is right.
+    /// The store does not answer, or rejects operations for now: no connection, a time-out, a full disk, a connection lost
+    /// during a commit. Wait and repeat the operation.
     #[error("the store is not available ({operation})")]
     Unavailable {
-        /// What was being done.
+        /// The operation that failed.
         operation: &'static str,
-        /// What the driver said.
+        /// The error of the driver.
         #[source]
         source: Cause,
     },
-    /// Another transaction was first: a deadlock, a serialization failure, or another worker that processed the same message
-    /// at the same time. Repeating the transaction at once is right.
-    #[error("another transaction was first ({operation})")]
+    /// A concurrent transaction was first: a deadlock, a serialization failure, or another worker that processed the same
+    /// message at the same time. Repeat the transaction at once.
+    #[error("a concurrent transaction was first ({operation})")]
     Conflict {
-        /// What was being done.
+        /// The operation that failed.
         operation: &'static str,
-        /// What the driver said.
+        /// The error of the driver.
         #[source]
         source: Cause,
     },
-    /// The store refused what was asked: a constraint, a value it cannot keep. Repeating it changes nothing.
-    #[error("the store refused ({operation})")]
+    /// The store refused the operation: a constraint, or a value that it cannot store. Repeating it fails again.
+    #[error("the store refused the operation ({operation})")]
     Refused {
-        /// What was being done.
+        /// The operation that failed.
         operation: &'static str,
-        /// What the driver said.
+        /// The error of the driver.
         #[source]
         source: Cause,
     },
-    /// A row cannot be understood, such as one written by a newer version.
+    /// The value of a column is invalid for this program; a newer version may have written it.
     #[error("{what} cannot be read from the store: {reason}")]
     Corrupt {
-        /// Which row and column.
+        /// The table and the column.
         what: String,
         /// What is wrong with it.
         reason: String,
@@ -52,30 +52,30 @@ pub enum StoreError {
         /// The version needed.
         needed: u32,
     },
-    /// The schema is newer than this program, and does not say that it may work on it.
+    /// The schema is newer than this program, and does not allow programs of this version.
     #[error(
-        "the store's schema has version {found}, for programs made for {} or newer, this one is made for {known}; upgrade it",
+        "the store's schema has version {found}, which needs a program made for {} or newer, and this program is made for {known}; upgrade it",
         .oldest.unwrap_or(*.found)
     )]
     SchemaTooNew {
         /// The version found.
         found: u32,
-        /// For which version a program must be made to work on it, if it says so.
+        /// The oldest schema version for which a program may be made to use it, if the schema names one.
         oldest: Option<u32>,
-        /// The newest version this program knows.
+        /// The newest version that this program knows.
         known: u32,
     },
-    /// The address cannot be understood.
-    #[error("store address is not usable: {reason}")]
+    /// The address of the store is invalid.
+    #[error("the address of the store is invalid: {reason}")]
     Address {
-        /// What is wrong with it; never the password.
+        /// What is wrong with it, without the password.
         reason: String,
     },
 }
 
 impl StoreError {
-    /// How the error is treated. What only an operator can repair (a schema, an address) is waited for like an outage: no
-    /// message is to blame for it.
+    /// How the error is treated. Errors that only an operator can fix (a schema, an address) are treated like an outage, because
+    /// no message causes them.
     pub fn retryability(&self) -> Retryability {
         match self {
             Self::Unavailable { .. }
@@ -83,7 +83,7 @@ impl StoreError {
             | Self::SchemaVersion { .. }
             | Self::SchemaTooNew { .. }
             | Self::Address { .. } => Retryability::Later,
-            // A newer worker may have written it and may be able to read it.
+            // A newer worker may have written the row, and can then read it.
             Self::Corrupt { .. } => Retryability::Transient,
             Self::Refused { .. } => Retryability::Permanent,
         }
@@ -94,12 +94,12 @@ impl StoreError {
         matches!(self, Self::Conflict { .. })
     }
 
-    /// Whether waiting may help without an operator.
+    /// Whether the error may end without an operator.
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Unavailable { .. } | Self::Conflict { .. })
     }
 
-    /// Another worker processed the same message at the same time.
+    /// The conflict with another worker that processed the same message at the same time.
     pub fn processed_elsewhere(operation: &'static str, identity: &Identity) -> Self {
         Self::Conflict {
             operation,

@@ -1,6 +1,6 @@
 use super::StoreError;
 
-/// What an error of a driver means for the one who asked.
+/// The class of a driver error, common to both databases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ErrorClass {
     Unavailable,
@@ -9,7 +9,7 @@ pub(super) enum ErrorClass {
 }
 
 impl ErrorClass {
-    /// The error of that meaning.
+    /// The store error of this class.
     pub(super) fn error(
         self,
         operation: &'static str,

@@ -14,7 +14,7 @@ use super::{
 
 pub use dead_letters::SettledDeadLetters;
 
-/// What the store knows about the keys of a batch, and what the batch did to it so far.
+/// What the store contains for the keys of a batch, with the changes of the batch so far.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facts {
     inbox: HashMap<Identity, Arc<InboxRow>>,
@@ -37,83 +37,83 @@ pub struct Facts {
     now: Option<Timestamp>,
 }
 
-/// A cause to be written: one for each message and reason, whatever number of devices it hit.
+/// A cause to be written: one for each message and reason, however many devices it concerns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewCause {
-    /// Why.
+    /// Why devices are unsynchronized.
     pub cause: Cause,
-    /// The message.
+    /// The identity of the message that caused it.
     pub identity: Identity,
-    /// Its type.
+    /// The type of the message.
     pub kind: Kind,
-    /// Who sent it, as authenticated.
+    /// The authenticated sender of the message.
     pub actor: Option<String>,
-    /// When it was applied.
+    /// When the message was applied.
     pub at: Timestamp,
 }
 
 /// The devices whose flag a message changed, sorted.
 pub type Flips = BTreeSet<Hostname>;
 
-/// The message whose effects are absorbed.
+/// The message whose effects are applied to the facts.
 #[derive(Clone, Debug)]
 pub struct Origin<'a> {
-    /// Who it is.
+    /// The identity of the message.
     pub identity: &'a Identity,
-    /// Its type.
+    /// The type of the message.
     pub kind: Kind,
-    /// Who sent it, as authenticated.
+    /// The authenticated sender of the message.
     pub actor: Option<&'a str>,
-    /// When it is applied.
+    /// When the message is applied.
     pub at: Timestamp,
-    /// Where its results go; `None` where nobody asked.
+    /// Where the results of its follow-ups go. `None` if it has no follow-ups.
     pub reply: Option<&'a ReplyAddress>,
 }
 
-/// Filling, by a store.
+/// Methods by which a store adds what it read.
 impl Facts {
-    /// Adds a message that was worked before.
-    pub fn know_message(&mut self, row: InboxRow) {
+    /// Adds a message that was processed before.
+    pub fn add_message(&mut self, row: InboxRow) {
         self.inbox.insert(row.identity.clone(), Arc::new(row));
     }
 
     /// Adds a lease that is held until the end of the transaction.
-    pub fn know_lease(&mut self, lease: Lease) {
+    pub fn add_lease(&mut self, lease: Lease) {
         self.held.insert(lease);
     }
 
     /// Adds a repository.
-    pub fn know_repository(&mut self, row: RepositoryRow) {
+    pub fn add_repository(&mut self, row: RepositoryRow) {
         self.repositories.insert(row.name.clone(), row);
     }
 
-    /// Adds what time it is, by the store's clock.
-    pub fn know_time(&mut self, now: Timestamp) {
+    /// Sets the time of the batch, by the store's clock.
+    pub fn set_time(&mut self, now: Timestamp) {
         self.now = Some(now);
     }
 
     /// Adds a device.
-    pub fn know_device(&mut self, row: DeviceRow) {
-        self.know_owner(&row.hostname, &row.attributes);
+    pub fn add_device(&mut self, row: DeviceRow) {
+        self.add_owner(&row.hostname, &row.attributes);
         self.devices.insert(row.hostname.clone(), row);
     }
 
-    /// Adds to whom a MAC address belongs.
-    pub fn know_mac(&mut self, mac: Mac, hostname: Hostname) {
+    /// Adds the device to which a MAC address belongs.
+    pub fn add_mac(&mut self, mac: Mac, hostname: Hostname) {
         self.macs.insert(mac, hostname);
     }
 
-    /// Adds to whom a serial number belongs.
-    pub fn know_serial(&mut self, serial: Serial, hostname: Hostname) {
+    /// Adds the device to which a serial number belongs.
+    pub fn add_serial(&mut self, serial: Serial, hostname: Hostname) {
         self.serials.insert(serial, hostname);
     }
 
     /// Adds a link.
-    pub fn know_link(&mut self, link: Link) {
+    pub fn add_link(&mut self, link: Link) {
         self.links.insert(link);
     }
 
-    fn know_owner(&mut self, hostname: &Hostname, attributes: &Attributes) {
+    fn add_owner(&mut self, hostname: &Hostname, attributes: &Attributes) {
         if let Some(mac) = attributes.mac.clone() {
             self.macs.insert(mac, hostname.clone());
         }
@@ -123,30 +123,30 @@ impl Facts {
     }
 }
 
-/// Asking, by handlers.
+/// Methods by which handlers read.
 impl Facts {
-    /// What became of a message, in an earlier batch or earlier in this one.
+    /// The inbox row of a message that was processed in an earlier batch, or earlier in this one.
     pub fn message(&self, identity: &Identity) -> Option<&Arc<InboxRow>> {
         self.inbox.get(identity)
     }
 
-    /// What time it was when the batch began, by the store's clock: workers whose clocks differ agree on it. `None` where
-    /// the store has no clock but this process's.
+    /// When the batch began, by the store's clock, so that workers with different clocks agree. `None` if the store has no clock
+    /// of its own.
     pub fn now(&self) -> Option<Timestamp> {
         self.now
     }
 
-    /// Whether a lease was still held when the transaction began. Nobody else can take it before the end.
+    /// Whether a lease was still held when the transaction began. No other worker can acquire it before the transaction ends.
     pub fn holds(&self, lease: &Lease) -> bool {
         self.held.contains(lease)
     }
 
-    /// A repository, as it is stored.
+    /// A repository, as stored.
     pub fn repository(&self, name: &RepositoryName) -> Option<&RepositoryRow> {
         self.repositories.get(name)
     }
 
-    /// A device, as it is after what the batch did so far.
+    /// A device, with the changes of the batch so far.
     pub fn device(&self, hostname: &Hostname) -> Option<&DeviceRow> {
         self.devices.get(hostname)
     }
@@ -161,15 +161,15 @@ impl Facts {
         self.serials.get(serial)
     }
 
-    /// Whether a link is there.
+    /// Whether a link exists.
     pub fn has_link(&self, link: &Link) -> bool {
         self.links.contains(link)
     }
 }
 
-/// Writing, by a store at the end of the batch.
+/// Methods by which a store reads what it has to write at the end of the batch.
 impl Facts {
-    /// Devices in the order of their names; those with changes say so themselves.
+    /// Devices ordered by name. The fields of a row tell what changed.
     pub fn devices(&self) -> impl Iterator<Item = &DeviceRow> {
         self.devices.values()
     }
@@ -194,30 +194,30 @@ impl Facts {
         &self.repository_changes
     }
 
-    /// Leases to be given back.
+    /// Leases to be released.
     pub fn released(&self) -> &[Lease] {
         &self.released
     }
 
-    /// Groups to be there.
+    /// Groups to be created or updated.
     pub fn groups(&self) -> &[GroupRow] {
         &self.groups
     }
 
-    /// Interfaces to be there; a later row about the same one counts.
+    /// Interfaces to be created or updated; the last row for an interface counts.
     pub fn interfaces(&self) -> &[InterfaceRow] {
         &self.interfaces
     }
 
-    /// Clients to be there; a later row about the same one counts.
+    /// Clients to be created or updated; the last row for a client counts.
     pub fn clients(&self) -> &[ClientRow] {
         &self.clients
     }
 }
 
-/// Changing, as the batch goes on.
+/// Methods that change the facts while the batch is processed.
 impl Facts {
-    /// Remembers how a message ended.
+    /// Records the completion of a message.
     pub fn record(&mut self, completion: impl Into<Completion>) {
         let Completion {
             row,
@@ -227,7 +227,7 @@ impl Facts {
         self.inbox.insert(row.identity.clone(), row.clone());
         self.new_inbox.push(row);
         if let Some(dead_letter) = dead_letter {
-            self.file(dead_letter);
+            self.write_dead_letter(dead_letter);
         }
         if let Some(key) = follow_up {
             self.finish_follow_up(key);
@@ -239,13 +239,13 @@ impl Facts {
         self.repository_changes.push(change);
     }
 
-    /// Gives a lease back with the commit.
+    /// Releases a lease with the commit.
     pub fn release(&mut self, lease: Lease) {
         self.released.push(lease);
     }
 
-    /// Works in what a message does, and tells whose flag that changed. Effects on devices that are not there do
-    /// nothing: handlers name only devices they were shown or make.
+    /// Applies the effects of a message, and returns the devices whose sync flag changed. Effects on unknown devices are
+    /// ignored; handlers name only devices that they read or create.
     pub fn absorb(&mut self, effects: Effects, from: &Origin<'_>) -> Flips {
         let before: Vec<(Hostname, bool)> = effects
             .devices
@@ -301,7 +301,7 @@ impl Facts {
                 described: true,
                 flagged: true,
             };
-            self.know_device(row);
+            self.add_device(row);
             return;
         }
         let cause = match &effect {
@@ -309,7 +309,7 @@ impl Facts {
             _ => None,
         };
         if let DeviceEffect::Describe { hostname, attributes } = &effect {
-            self.know_owner(hostname, attributes);
+            self.add_owner(hostname, attributes);
         }
         let Some(row) = self.devices.get_mut(effect.hostname()) else {
             return;
@@ -331,9 +331,9 @@ impl Facts {
         }
     }
 
-    /// The index of this message's cause, made when it is needed first.
-    fn cause(&mut self, cause: Cause, from: &Origin<'_>, made: &mut Vec<(Cause, usize)>) -> usize {
-        if let Some((_, index)) = made.iter().find(|(other, _)| *other == cause) {
+    /// The index of this message's cause, which is created on first use.
+    fn cause(&mut self, cause: Cause, from: &Origin<'_>, created: &mut Vec<(Cause, usize)>) -> usize {
+        if let Some((_, index)) = created.iter().find(|(other, _)| *other == cause) {
             return *index;
         }
         let index = self.new_causes.len();
@@ -344,13 +344,13 @@ impl Facts {
             actor: from.actor.map(str::to_owned),
             at: from.at,
         });
-        made.push((cause, index));
+        created.push((cause, index));
         index
     }
 }
 
 impl DeviceEffect {
-    /// The device it happens to.
+    /// The name of the device that changes.
     pub fn hostname(&self) -> &Hostname {
         match self {
             Self::Create { hostname, .. }
@@ -370,7 +370,7 @@ impl DeviceRow {
         self.described = true;
     }
 
-    /// The alarm's clock starts anew when a device returns to MANAGED (`docs/sync-rules.md`, The alarm).
+    /// The time for the alarm restarts when a device returns to MANAGED (`docs/sync-rules.md`).
     fn r#move(
         &mut self,
         state: DeviceState,
@@ -384,7 +384,7 @@ impl DeviceRow {
             self.sync.since = Some(at);
             self.flagged = true;
         }
-        // `None` sorts first: the youngest message that said something about the state counts.
+        // `None` is the smallest: the newest version counts, also if this message has none.
         let version = version.max(self.lifecycle.version.take());
         self.lifecycle = Lifecycle {
             state,
@@ -398,7 +398,7 @@ impl DeviceRow {
     fn unsynchronize(&mut self, cause: Option<usize>, at: Timestamp) {
         self.sync.desired += 1;
         self.sync.since = self.sync.since.or(Some(at));
-        // A message that says the same twice has one cause.
+        // Two equal effects of one message have one cause.
         if self.causes.last() != cause.as_ref() {
             self.causes.extend(cause);
         }

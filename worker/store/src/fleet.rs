@@ -90,7 +90,7 @@ pub struct Device {
 /// Why devices stopped being synchronized: one row for each message and reason, shared by all devices concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CauseRow {
-    /// The reason, such as `interface_updated`: a text, since a newer worker may know more reasons.
+    /// The reason, such as `interface_updated`: text, because a newer worker may know more reasons.
     pub cause: String,
     /// The message that caused it.
     pub identity: Identity,

@@ -20,7 +20,7 @@ pub const UNPUBLISHED_GRACE: Duration = Duration::from_mins(1);
 /// A message that a handler or a runner causes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FollowUpRequest {
-    /// What it says. Its identity is derived from its cause, its kind and its place among the follow-ups of its cause.
+    /// The message. Its identity is derived from its cause, its kind and its place among the follow-ups of its cause.
     pub message: Message,
     /// The CloudEvents subject, such as a hostname.
     pub subject: Option<String>,
@@ -28,7 +28,7 @@ pub struct FollowUpRequest {
     pub target: FollowUpTarget,
     /// How long it waits before it is published first; `None` for at once.
     pub delay: Option<Duration>,
-    /// The lease under which it is processed: while somebody holds it, the follow-up is not published again.
+    /// The lease under which it is processed: while it is held, the follow-up is not published again.
     pub lease: Option<String>,
 }
 
@@ -37,7 +37,7 @@ pub struct FollowUpRequest {
 pub enum FollowUpTarget {
     /// Into a lane, as internal work. The row stays until the message is processed.
     Lane(Lane),
-    /// To whoever sent the cause, as a result. The row stays until the broker confirms the message.
+    /// To the sender of the cause, as a result. The row stays until the broker confirms the message.
     Requester,
 }
 
@@ -91,7 +91,7 @@ pub struct ReplyAddress {
 pub struct FollowUp {
     /// Where its row is.
     pub key: FollowUpKey,
-    /// The lane it goes to: a text, since a newer worker may know more lanes. `None` for a result.
+    /// The lane it goes to: text, because a newer worker may know more lanes. `None` for a result.
     pub lane: Option<String>,
     /// The encoded message.
     pub body: Bytes,
@@ -127,8 +127,8 @@ pub trait FollowUps: Debug + Send + Sync + 'static {
         republish_after: Duration,
     ) -> Result<(), StoreError>;
 
-    /// Claims overdue follow-ups for whoever publishes them next: they are overdue again after [`UNPUBLISHED_GRACE`]. What is
-    /// processed under a lease that somebody holds is not due.
+    /// Claims overdue follow-ups for publication: they are overdue again after [`UNPUBLISHED_GRACE`]. A follow-up that is processed
+    /// under a held lease is not due.
     ///
     /// # Errors
     /// See [`StoreError`].

@@ -43,7 +43,7 @@ const UNPUBLISHED: &str = follow_up!(
 const UNPUBLISHED_DEAD_LETTERS: &str =
     dead_letter!("request_source = $1 AND request_id = $2 AND published = 0 ORDER BY number LIMIT $3");
 
-/// Sorted by time, so that what is overdue longest goes first.
+/// Sorted by time, so that the longest overdue follow-up is first.
 const OVERDUE: &str = follow_up!(
     "due_at <= $1 AND NOT EXISTS (SELECT 1 FROM lease WHERE lease.name = follow_up.lease AND lease.until > $1) \
      ORDER BY due_at, number LIMIT $2 FOR UPDATE SKIP LOCKED"
@@ -70,7 +70,7 @@ const MAKE_DEAD_LETTERS_DUE: &str = "\
     UPDATE dead_letter SET due_at = {now} \
     WHERE state = 'requeued' AND lane = $1 AND published > 0 AND due_at > {now}";
 
-/// One that exists already was written by the same message.
+/// An existing row was written for the same message, so it stays.
 const INSERT: &str = "\
     INSERT INTO follow_up (source, id, cause_source, cause_id, lane, kind, body, reply_to, correlation_id, actor, lease, \
         at, due_at, delayed) \

@@ -6,43 +6,43 @@ use lockstep_protocol::{Digest, Identity, WorkResult};
 
 use super::{FollowUpKey, NewDeadLetter};
 
-/// A message that was worked, and what became of it. Commits together with its effects.
+/// The record of a processed message: its outcome and its result. Commits together with the effects of the message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InboxRow {
-    /// Who the message is.
+    /// The identity of the message; derived from its content if it has no usable one.
     pub identity: Identity,
-    /// How often it was requeued as a dead letter. A row of a later epoch takes the place of a dead one, and of no other.
+    /// How often its dead letter was requeued. A row with a higher count replaces a dead-lettered one, never an applied one.
     pub redrive_count: u32,
-    /// The type it claims; empty where it could not be read.
+    /// The type that the message names; empty if it could not be decoded.
     pub kind: String,
-    /// What it said.
+    /// The digest of its content: detects another message that reuses the identity.
     pub digest: Digest,
-    /// What became of it.
+    /// Whether it was applied or dead-lettered.
     pub state: InboxState,
-    /// When that was decided.
+    /// When it was decided.
     pub at: Timestamp,
-    /// Who sent it, as authenticated.
+    /// The authenticated sender.
     pub actor: Option<String>,
-    /// What it was about.
+    /// The subject of the message.
     pub subject: Option<String>,
-    /// What was answered: published again, unchanged, whenever the message comes again.
+    /// Its result. It is published again, unchanged, whenever the message is redelivered.
     pub result: WorkResult,
     /// Whether it caused follow-ups, which are published before the message is acknowledged.
     pub follow_ups: bool,
 }
 
-/// How a message ended. All of it commits together with what the message did.
+/// The completion of a message. All of it commits together with the effects of the message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Completion {
-    /// What is remembered.
+    /// The inbox row of the message.
     pub row: Arc<InboxRow>,
-    /// Its dead letter, where it died.
+    /// Its dead letter, if it is dead-lettered.
     pub dead_letter: Option<NewDeadLetter>,
-    /// The row of the message, where it is itself a follow-up: it is processed now.
+    /// The key of the follow-up that is finished with this message, if the message is one.
     pub follow_up: Option<FollowUpKey>,
 }
 
-/// A message that came only once, and was applied.
+/// The completion of a message that is applied and is no follow-up.
 impl From<InboxRow> for Completion {
     fn from(row: InboxRow) -> Self {
         Self {

@@ -4,7 +4,7 @@ use lockstep_protocol::{Hostname, Identity, Mac, RepositoryName, Serial};
 
 use super::{DeadLetterSelector, DeviceSelector};
 
-/// What messages ask the store about. Sorted, so that locks are always taken in one order.
+/// What a transaction reads from the store for its messages. Sorted, so that all workers take locks in the same order.
 #[derive(Clone, Debug, Default)]
 pub struct Keys {
     /// Messages that may have been processed before.
@@ -15,18 +15,18 @@ pub struct Keys {
     pub macs: BTreeSet<Mac>,
     /// Serial numbers that may belong to a device.
     pub serials: BTreeSet<Serial>,
-    /// Devices whose links are asked for.
+    /// Devices whose links are read.
     pub links_of: BTreeSet<Hostname>,
     /// Dead letters, to be locked.
     pub dead_letters: BTreeSet<DeadLetterSelector>,
     /// Repositories, to be locked.
     pub repositories: BTreeSet<RepositoryName>,
-    /// Devices that the transaction flags by what they are; see [`Transaction::flag`](super::Transaction::flag).
+    /// Devices that the transaction marks as unsynchronized; see [`Transaction::flag`](super::Transaction::flag).
     pub flag: Option<DeviceSelector>,
 }
 
 impl Keys {
-    /// Adds what another message asks for.
+    /// Adds the keys of another message.
     pub fn extend(&mut self, other: Self) {
         self.identities.extend(other.identities);
         self.hostnames.extend(other.hostnames);

@@ -6,33 +6,34 @@ use uuid::Uuid;
 
 use super::StoreError;
 
-/// The right to run something alone, for a while. Time is the store's: no worker's clock counts.
+/// The exclusive right to run something for a limited time, measured by the store's clock.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Lease {
-    /// What may be run, such as `repository/settings`.
+    /// The name of the lease, such as `repository/settings`.
     pub name: String,
-    /// This acquisition.
+    /// Identifies this acquisition.
     pub owner: Uuid,
-    /// Grows with each acquisition: what runs write is refused under an older one.
+    /// Increases with each acquisition. Writes under an older fence are refused.
     pub fence: i64,
 }
 
-/// Keeps leases.
+/// Acquires, renews and releases leases.
 #[async_trait]
 pub trait Leases: Debug + Send + Sync + 'static {
-    /// Takes a lease, unless somebody has it. Whoever had it before and is late can write nothing any more.
+    /// Acquires a lease for `time`. `None` if another holder's lease has not expired. An earlier holder can write nothing after
+    /// this.
     ///
     /// # Errors
     /// See [`StoreError`].
     async fn acquire(&self, name: &str, time: Duration) -> Result<Option<Lease>, StoreError>;
 
-    /// Holds a lease for longer. False if it is lost.
+    /// Extends a lease to `time` from now. False if it is lost.
     ///
     /// # Errors
     /// See [`StoreError`].
     async fn renew(&self, lease: &Lease, time: Duration) -> Result<bool, StoreError>;
 
-    /// Gives a lease back. Giving back what is lost does nothing.
+    /// Releases a lease. Does nothing if it is lost.
     ///
     /// # Errors
     /// See [`StoreError`].

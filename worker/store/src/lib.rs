@@ -1,11 +1,12 @@
-//! What Lockstep keeps, behind small traits: the inbox, the fleet, the causes of its flags, leases, dead letters, follow-ups.
+//! Stores the state of Lockstep behind small traits: the inbox, the fleet, the causes of its sync flags, leases, dead letters,
+//! follow-ups.
 //!
-//! Messages change it in one way, the unit of work: [`UnitOfWork::begin`] locks leases and devices and reads the [`Facts`] that
-//! the messages' [`Keys`] ask for; handlers decide; [`Facts::absorb`] applies the [`Effects`] to them, so that the next message
+//! Messages change it only through the unit of work: [`UnitOfWork::begin`] locks leases and devices and reads the [`Facts`] for the
+//! [`Keys`] of the messages; handlers decide; [`Facts::absorb`] applies the [`Effects`] to them, so that the next message
 //! of a batch sees them; [`Transaction::commit`] writes effects, completions (inbox rows) and follow-ups together.
 //!
-//! What is no hot path is written once for both databases: `sql` is the seam, `dead_letter_table` and `follow_up_table` the
-//! tables behind it.
+//! Tables outside of the hot path have one implementation for both databases: `dead_letter_table` and `follow_up_table`, on top
+//! of `sql`.
 //!
 //! Two implementations pass one contract suite: [`postgres`] and [`sqlite`].
 
@@ -68,33 +69,33 @@ pub use rows::{
 pub use stats::{DevicesInState, Sessions, Stats, Summary};
 pub use unit_of_work::{Transaction, UnitOfWork};
 
-/// Remembers every message that was worked.
+/// Reads the records of processed messages.
 #[async_trait]
 pub trait Inbox: Debug + Send + Sync + 'static {
-    /// What became of a message, if it was worked.
+    /// The inbox row of a message. `None` if it was not processed.
     ///
     /// # Errors
     /// See [`StoreError`].
     async fn outcome(&self, identity: &Identity) -> Result<Option<InboxRow>, StoreError>;
 }
 
-/// Keeps the schema up to date, and says whether the store can be used.
+/// Migrates the schema, and tells whether the store is usable.
 #[async_trait]
 pub trait Schema: Debug + Send + Sync + 'static {
-    /// Brings the schema up to the version of this program. Two that start at once wait for one another. A newer schema on
-    /// which this program may work stays as it is.
+    /// Migrates the schema to the version of this program. Concurrent migrations wait for one another. A newer schema that this
+    /// program may use stays unchanged.
     ///
     /// # Errors
     /// See [`StoreError`].
     async fn migrate(&self) -> Result<Migrated, StoreError>;
 
-    /// Asks the store for a sign of life.
+    /// Checks that the store answers and that this program may use its schema.
     ///
     /// # Errors
     /// See [`StoreError`].
     async fn ping(&self) -> Result<(), StoreError>;
 
-    /// What time it is there: the clock leases count on.
+    /// The time of the store, which also measures leases.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -106,7 +107,7 @@ pub trait Schema: Debug + Send + Sync + 'static {
 pub struct Migrated {
     /// The version of the schema now.
     pub version: u32,
-    /// The version this program is made for.
+    /// The version for which this program is made.
     pub known: u32,
     /// The migrations that were applied, by name.
     pub applied: Vec<String>,

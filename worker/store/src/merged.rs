@@ -1,4 +1,4 @@
-//! Rows that a batch wants to be there, one for each thing and sorted, as both stores write them.
+//! Merges the rows that a batch writes: one for each group, interface and client, sorted. Both stores use it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Facts, LinkEnd, StoreError};
 
-/// Groups by name, and whether each is a location. Those that devices join or clients belong to begin to exist by it.
+/// Groups by name, and whether each is a location. A group is also created when a device joins it or a client belongs to it.
 pub(super) fn groups(facts: &Facts) -> BTreeMap<&GroupName, Option<bool>> {
     let mut groups = BTreeMap::new();
     for row in facts.groups() {
@@ -26,7 +26,7 @@ pub(super) fn groups(facts: &Facts) -> BTreeMap<&GroupName, Option<bool>> {
     groups
 }
 
-/// Interfaces with their configuration. Those that links end at or clients are behind begin to exist by it.
+/// Interfaces with their configuration. An interface is also created when a link ends at it or a client is behind it.
 pub(super) fn interfaces(facts: &Facts) -> BTreeMap<(&Hostname, &InterfaceName), Option<&Value>> {
     let mut interfaces = BTreeMap::new();
     for row in facts.interfaces() {
@@ -44,7 +44,7 @@ pub(super) fn interfaces(facts: &Facts) -> BTreeMap<(&Hostname, &InterfaceName),
     interfaces
 }
 
-/// What is said about one client; absent fields are left as they are.
+/// The fields of a client that a batch sets; absent fields stay unchanged.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Client<'a> {
     pub(super) name: Option<&'a str>,
@@ -66,23 +66,23 @@ pub(super) fn clients(facts: &Facts) -> BTreeMap<&Mac, Client<'_>> {
     clients
 }
 
-/// Fails if a device begins to exist whose name was not looked up: then a name that is taken would look like the work
-/// of another transaction at the same time, and repeating would never end. `known` says which are there already.
+/// Fails if a device is created that exists, or whose name was not among the keys. Otherwise the error of the database would
+/// look like a conflict with another transaction, which would be repeated forever.
 pub(super) fn check_created(
     facts: &Facts,
-    asked: &BTreeSet<Hostname>,
-    known: &BTreeSet<Hostname>,
+    requested: &BTreeSet<Hostname>,
+    existing: &BTreeSet<Hostname>,
 ) -> Result<(), StoreError> {
     let refused = facts
         .devices()
         .filter(|device| device.id.is_none())
         .map(|device| &device.hostname)
-        .find(|hostname| known.contains(hostname) || !asked.contains(hostname));
+        .find(|hostname| existing.contains(hostname) || !requested.contains(hostname));
     match refused {
         None => Ok(()),
         Some(hostname) => Err(StoreError::Refused {
             operation: "create a device",
-            source: format!("{hostname} is there already, or was not looked up").into(),
+            source: format!("{hostname} exists, or was not among the keys of the transaction").into(),
         }),
     }
 }

@@ -1,4 +1,4 @@
-//! What both stores say about versions of the schema and about migrations.
+//! Checks schema versions and reports migrations, for both stores.
 
 use std::error::Error as _;
 
@@ -7,16 +7,16 @@ use refinery::{Error, Migration, Report, Runner};
 use super::error_class::ErrorClass;
 use super::{Migrated, StoreError};
 
-/// What a schema says of itself.
+/// The version information in a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Found {
-    /// Its version; 0 where there is none yet.
+    /// Its version; 0 before the first migration.
     pub(super) version: u32,
-    /// Programs made for at least this version may work on it. Asked only of a schema that is newer than this program.
+    /// Programs made for at least this version may use it. Read only if the schema is newer than this program.
     pub(super) oldest: Option<u32>,
 }
 
-/// Fails unless a program made for the version `known` may work on this schema.
+/// Fails unless a program made for the version `known` may use this schema.
 pub(super) fn check(found: Found, known: u32) -> Result<(), StoreError> {
     let Found { version, oldest } = found;
     if version < known {
@@ -35,8 +35,8 @@ pub(super) fn check(found: Found, known: u32) -> Result<(), StoreError> {
     })
 }
 
-/// What a migration of a newer schema comes to: nothing, if a program made for the version `known` may work on it. `None`
-/// where there is something to migrate, perhaps.
+/// The result of a migration if the schema is newer than `known`: nothing is applied, if the program may use it. `None` if the
+/// schema may need a migration.
 pub(super) fn newer(found: Found, known: u32) -> Result<Option<Migrated>, StoreError> {
     if found.version <= known {
         return Ok(None);
@@ -49,13 +49,13 @@ pub(super) fn newer(found: Found, known: u32) -> Result<Option<Migrated>, StoreE
     }))
 }
 
-/// The version this program is made for.
+/// The schema version for which this program is made.
 pub(super) fn newest(runner: &Runner) -> u32 {
     let versions = runner.get_migrations().iter().map(Migration::version);
     versions.max().map_or(0, number)
 }
 
-/// A version as it is written in the store.
+/// Converts a version of refinery.
 pub(super) fn number(version: i32) -> u32 {
     u32::try_from(version).unwrap_or(0)
 }
@@ -73,7 +73,7 @@ pub(super) fn migrated(report: &Report, known: u32) -> Migrated {
     }
 }
 
-/// What an error of a migration is. The error of the driver `E` decides, where there is one.
+/// The store error for an error of a migration. Its class is that of the driver error `E`, if there is one.
 pub(super) fn failed<E: std::error::Error + 'static>(
     error: Error,
     error_class: impl FnOnce(&E) -> ErrorClass,
@@ -90,13 +90,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_works_on_its_own_version_and_on_newer_ones_that_let_it() {
+    fn a_program_uses_its_own_version_and_newer_ones_that_allow_it() {
         let table = [
             (0, None, "older"),
             (2, None, "older"),
             (2, Some(1), "older"),
             (3, None, "fits"),
-            // Asked or not: it is of our own version.
+            // `oldest` does not count for the program's own version.
             (3, Some(4), "fits"),
             (4, Some(2), "fits"),
             (4, Some(3), "fits"),
@@ -105,18 +105,18 @@ mod tests {
             (4, None, "newer"),
         ];
         for (version, oldest, expected) in table {
-            let said = match check(Found { version, oldest }, 3) {
+            let result = match check(Found { version, oldest }, 3) {
                 Ok(()) => "fits",
                 Err(StoreError::SchemaVersion { .. }) => "older",
                 Err(StoreError::SchemaTooNew { .. }) => "newer",
                 Err(other) => panic!("{other}"),
             };
-            assert_eq!(said, expected, "{version} {oldest:?}");
+            assert_eq!(result, expected, "{version} {oldest:?}");
         }
     }
 
     #[test]
-    fn a_schema_that_is_too_new_says_what_to_do() {
+    fn the_error_about_a_schema_that_is_too_new_says_what_to_do() {
         for (oldest, expected) in [(Some(5), "made for 5 or newer"), (None, "made for 6 or newer")] {
             let error = check(Found { version: 6, oldest }, 3).unwrap_err().to_string();
             assert!(

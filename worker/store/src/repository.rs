@@ -10,67 +10,67 @@ use super::StoreError;
 /// A repository, without its listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RepositoryRow {
-    /// Its configured name.
+    /// The configured name of the repository.
     pub name: RepositoryName,
-    /// The branch that was looked at last.
+    /// The branch of the last refresh.
     pub branch: String,
-    /// Raised whenever the row is written.
+    /// Increases with each write of the row.
     pub revision: i64,
-    /// The commit whose flags are set, and since when; `None` before the first.
+    /// The accepted commit and when it was accepted. `None` before the first one.
     pub accepted: Option<(CommitId, Timestamp)>,
-    /// The tip that was looked at last.
+    /// The tip of the last refresh.
     pub seen: CommitId,
-    /// When it was.
+    /// The time of the last refresh.
     pub seen_at: Timestamp,
-    /// Why the tip is not the accepted commit, where it is not.
+    /// Why the tip is not accepted. `None` if it is.
     pub problem: Option<String>,
 }
 
-/// What a refresh of a repository writes. Its transaction holds the lease of the repository and has read the row.
+/// What a refresh writes to the row of a repository. Its transaction holds the lease of the repository and has read the row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RepositoryChange {
-    /// The repository.
+    /// The configured name of the repository.
     pub name: RepositoryName,
     /// The branch that was fetched.
     pub branch: String,
-    /// The revision of the row on which it was decided; 0 if there was none. Another revision in the store is a
+    /// The revision of the row that was read; 0 if there was none. Another revision in the store is a
     /// [`StoreError::Conflict`].
     pub revision: i64,
     /// The tip that was fetched.
     pub seen: CommitId,
-    /// When.
+    /// The time of the refresh.
     pub at: Timestamp,
-    /// Why the tip is not accepted, where it is not.
+    /// Why the tip is not accepted. `None` if it is.
     pub problem: Option<String>,
-    /// The new accepted commit, where there is one.
+    /// The new accepted commit. `None` leaves it unchanged.
     pub advance: Option<Advance>,
 }
 
-/// The accepted commit moves.
+/// Sets the accepted commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Advance {
-    /// To this commit.
+    /// The new accepted commit.
     pub commit: CommitId,
     /// Its tree, as `git ls-tree -r -z` prints it.
     pub listing: Arc<Vec<u8>>,
 }
 
-/// Keeps what is known of repositories.
+/// Reads the rows of repositories.
 #[async_trait]
 pub trait Repositories: Debug + Send + Sync + 'static {
-    /// All that were ever looked at, by name.
+    /// All repositories that were ever refreshed, ordered by name.
     ///
     /// # Errors
     /// See [`StoreError`].
     async fn repositories(&self) -> Result<Vec<RepositoryRow>, StoreError>;
 
-    /// One of them.
+    /// The row of a repository. `None` if it was never refreshed.
     ///
     /// # Errors
     /// See [`StoreError`].
     async fn repository(&self, name: &RepositoryName) -> Result<Option<RepositoryRow>, StoreError>;
 
-    /// What is in the accepted commit.
+    /// The tree of the accepted commit, as `git ls-tree -r -z` prints it. `None` before the first one.
     ///
     /// # Errors
     /// See [`StoreError`].

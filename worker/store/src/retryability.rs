@@ -1,8 +1,8 @@
-/// How an error is treated: decided once for each error, in [`StoreError::retryability`](super::StoreError::retryability) and
-/// by whoever makes an error of another kind.
+/// How an error is treated. [`StoreError::retryability`](super::StoreError::retryability) decides it for errors of the store;
+/// the code that creates another error decides it there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retryability {
-    /// The message is not to blame: it waits without an attempt spent.
+    /// The message did not cause the error: it waits, and no attempt is spent.
     Later,
     /// Another attempt may succeed: the message waits for its next retry delay, and is dead-lettered after the last one.
     Transient,

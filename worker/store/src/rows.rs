@@ -7,29 +7,29 @@ use lockstep_protocol::{
 };
 use serde_json::Value;
 
-/// What a device is.
+/// The attributes of a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attributes {
-    /// What it is for.
+    /// Its type, such as access or core.
     pub device_type: DeviceType,
-    /// Its platform.
+    /// Its platform, such as `eos`.
     pub platform: Option<String>,
-    /// Where it is managed.
+    /// The address by which it is managed.
     pub management_ip: Option<IpAddr>,
     /// Its system MAC address; no two devices share one.
     pub mac: Option<Mac>,
     /// Its serial number; no two devices share one.
     pub serial: Option<Serial>,
-    /// Who made it.
+    /// Its manufacturer.
     pub vendor: Option<String>,
-    /// Its model.
+    /// Its model, as the manufacturer names it.
     pub model: Option<String>,
     /// The operating system version it runs.
     pub os_version: Option<String>,
 }
 
 impl Attributes {
-    /// A device of this type of which nothing else is known.
+    /// The attributes of a device of which only the type is known.
     pub fn of(device_type: DeviceType) -> Self {
         Self {
             device_type,
@@ -44,67 +44,68 @@ impl Attributes {
     }
 }
 
-/// The last message about a device's state that was applied: an older one never writes over it.
+/// Identifies the last applied message about a device's state. A message with a smaller version never overwrites the state.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {
-    /// Its time.
+    /// The time in its envelope.
     pub time: Timestamp,
-    /// Its id, which decides between equal times.
+    /// The id of the message, which decides between equal times.
     pub id: MessageId,
 }
 
-/// Where a device is in its life.
+/// The state of a device in its lifecycle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lifecycle {
-    /// The state.
+    /// The state in the lifecycle.
     pub state: DeviceState,
-    /// Why, as somebody noted.
+    /// Why it is in this state, for people.
     pub note: Option<String>,
-    /// Until when, as somebody noted.
+    /// When the state is expected to end.
     pub until: Option<Timestamp>,
-    /// The message that said so; `None` if none with a time of its own did.
+    /// The version of the message that set the state. `None` if no message with a version did.
     pub version: Option<Version>,
 }
 
-/// Whether a device has what it should have. Every cause raises `desired`; a sync raises `synced` up to what it rendered.
+/// Whether a device has its intended configuration. Each cause raises `desired`; a sync raises `synced` to the generation that
+/// it rendered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SyncState {
-    /// The newest generation asked for.
+    /// The generation of the newest intended configuration.
     pub desired: i64,
-    /// The newest generation the device is known to have; never above `desired`.
+    /// The newest generation that the device has; never above `desired`.
     pub synced: i64,
-    /// Since when it is not synchronized.
+    /// Since when the device is unsynchronized.
     pub since: Option<Timestamp>,
 }
 
 impl SyncState {
-    /// A device that has all it should have.
+    /// The state of a new device: synchronized.
     pub const SYNCHRONIZED: Self = Self {
         desired: 1,
         synced: 1,
         since: None,
     };
 
-    /// Whether Lockstep believes the device has the newest intended configuration.
+    /// Whether the device has the newest intended configuration, as far as Lockstep knows.
     pub fn synchronized(&self) -> bool {
         self.synced == self.desired
     }
 }
 
-/// A device, as the transaction sees it: what the store holds, with what the batch did so far worked in.
+/// A device in a transaction: the stored row with the changes of the batch so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceRow {
-    /// Its stable number; `None` until the store gives it one.
+    /// Its stable number. `None` if the batch creates the device.
     pub id: Option<i64>,
-    /// Its name.
+    /// Its hostname, which is unique.
     pub hostname: Hostname,
-    /// What it is.
+    /// Its type, platform and addresses.
     pub attributes: Attributes,
-    /// Where it is in its life.
+    /// Its state in the lifecycle.
     pub lifecycle: Lifecycle,
-    /// Whether it has what it should have.
+    /// Its sync flag.
     pub sync: SyncState,
-    /// The groups it is a member of by list, where this batch sets them.
+    /// The groups of which it is a member by list. `None` if this batch does not set them.
     pub groups: Option<BTreeSet<GroupName>>,
     /// Causes of this batch, as indices into the batch's causes, in order.
     pub causes: Vec<usize>,
@@ -119,9 +120,9 @@ pub struct DeviceRow {
 /// One end of a link.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkEnd {
-    /// The device.
+    /// The hostname of the device.
     pub hostname: Hostname,
-    /// Its interface.
+    /// The interface of the device.
     pub interface: InterfaceName,
 }
 
@@ -156,31 +157,31 @@ impl Link {
 /// A group of devices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupRow {
-    /// Its name.
+    /// The name of the group.
     pub name: GroupName,
-    /// Whether it is a location; `None` leaves that as it is.
+    /// Whether it is a location. `None` leaves this unchanged.
     pub location: Option<bool>,
 }
 
 /// An interface of a device.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InterfaceRow {
-    /// The device.
+    /// The hostname of the device.
     pub hostname: Hostname,
-    /// The interface.
+    /// The name of the interface.
     pub name: InterfaceName,
-    /// What it is configured as; `None` leaves that as it is.
+    /// Its configuration. `None` leaves it unchanged.
     pub configuration: Option<Value>,
 }
 
-/// A client behind an interface, in a group, or both; absent fields are left as they are.
+/// A client behind an interface, in a group, or both. Absent fields stay unchanged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientRow {
-    /// Its MAC address, by which it is known.
+    /// Its MAC address, which identifies it.
     pub mac: Mac,
-    /// Its name.
+    /// Its name, for people.
     pub name: Option<String>,
-    /// Its address.
+    /// Its IP address.
     pub ip: Option<IpAddr>,
     /// The interface it is behind.
     pub interface: Option<LinkEnd>,

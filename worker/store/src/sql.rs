@@ -1,4 +1,4 @@
-//! The seam behind which a table is written once: the same SQL text runs on PostgreSQL and on SQLite.
+//! Runs the same SQL text on PostgreSQL and on SQLite, so that a table needs only one implementation.
 //!
 //! Statements follow four rules. Parameters are numbered `$1`, `$2`, … in the order of their first use. A type is given by
 //! `CAST($1 AS text)`, not by `::`. A time is a [`Value::Time`], the clock of the store is written `{now}`. Row locks are
@@ -20,15 +20,15 @@ pub(crate) enum Value {
     Integer(i64),
     Text(String),
     Bytes(Bytes),
-    /// To the microsecond, cut off.
+    /// Stored rounded down to the microsecond.
     Time(Timestamp),
 }
 
-/// A row of an answer.
+/// A row of the result of a statement.
 #[derive(Debug)]
 pub(crate) struct Row(pub(crate) Vec<Value>);
 
-/// Something that runs statements: an open transaction, or a session outside of one.
+/// Runs statements, in an open transaction or outside of one.
 #[async_trait]
 pub(crate) trait SqlSession: Send + Sync {
     /// Runs a statement and returns its rows.
@@ -48,13 +48,13 @@ pub(crate) trait SqlSession: Send + Sync {
     ) -> Result<u64, StoreError>;
 }
 
-/// An open transaction of the seam. Dropping it rolls back.
+/// An open transaction. Dropping it rolls back.
 #[async_trait]
 pub(crate) trait SqlTransaction: SqlSession {
     async fn commit(self: Box<Self>, operation: &'static str) -> Result<(), StoreError>;
 }
 
-/// A database.
+/// A database that runs these statements.
 #[async_trait]
 pub(crate) trait SqlDatabase: std::fmt::Debug + Send + Sync + 'static {
     /// Runs one statement that only reads.
@@ -81,7 +81,7 @@ impl From<u32> for Value {
     }
 }
 
-/// A number beyond what a column holds is the largest that it holds: no row has it.
+/// Converts a number for a column. A larger number becomes the largest one, which no row has.
 impl From<u64> for Value {
     fn from(number: u64) -> Self {
         Self::Integer(i64::try_from(number).unwrap_or(i64::MAX))
@@ -124,7 +124,7 @@ impl<T: Into<Value>> From<Option<T>> for Value {
     }
 }
 
-/// Reading a column, by its place; `what` names it in errors.
+/// Reads columns by their index; `what` names the column in errors.
 impl Row {
     fn value(&self, index: usize) -> &Value {
         self.0.get(index).unwrap_or(&Value::Null)

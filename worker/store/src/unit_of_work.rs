@@ -14,7 +14,7 @@ pub trait UnitOfWork: Debug + Send + Sync + 'static {
     /// Begins a transaction: locks the leases that are still held, then reads and locks what the keys name. Waits for one
     /// lock at most as long as the store's lock time-out.
     ///
-    /// A lease that is lost is no error: [`Facts::holds`] says so, and its part of the work is left out.
+    /// A lost lease is no error: [`Facts::holds`] returns false for it, and its part of the work is skipped.
     ///
     /// # Errors
     /// See [`StoreError`]; nothing was written.
@@ -36,7 +36,7 @@ pub trait Transaction: Send {
     /// and commits.
     ///
     /// # Errors
-    /// See [`StoreError`]. On [`StoreError::Unavailable`] it is not known whether the transaction was committed: the
-    /// same messages are to be begun again, and the inbox tells.
+    /// See [`StoreError`]. After [`StoreError::Unavailable`] the transaction may be committed or not: begin again with the same
+    /// messages, whose inbox rows tell.
     async fn commit(self: Box<Self>, facts: &Facts) -> Result<(), StoreError>;
 }

@@ -42,7 +42,7 @@ fn update(hostname: &str) -> Value {
 
 fn facts() -> Facts {
     let mut facts = Facts::default();
-    facts.know_device(DeviceRow {
+    facts.add_device(DeviceRow {
         id: Some(1),
         hostname: "sw1".parse().unwrap(),
         attributes: Attributes::of(lockstep_protocol::DeviceType::Access),
@@ -82,7 +82,7 @@ fn code(settlement: &Settlement) -> Code {
 }
 
 #[test]
-fn the_same_message_twice_is_applied_once_and_answered_alike() {
+fn the_same_message_twice_is_applied_once_with_the_same_result() {
     let mut facts = facts();
     let first = decide_at(&event("1", &update("sw1")), &mut facts, 10);
     let second = decide_at(&event("1", &update("sw1")), &mut facts, 20);
@@ -115,7 +115,7 @@ fn the_same_id_with_other_data_is_rejected_each_time_and_changes_nothing() {
 }
 
 #[test]
-fn what_cannot_be_worked_is_dead_with_a_code() {
+fn a_message_that_cannot_be_processed_is_dead_lettered_with_a_code() {
     let table: [(&[u8], Code); 4] = [
         (b"not json", Code::InvalidJson),
         (b"{}", Code::InvalidEnvelope),
@@ -168,7 +168,7 @@ fn an_internal_message_is_processed_only_if_a_worker_published_it() {
         let received = received_through(exchange, &internal(kind, data));
         let mut facts = facts();
         let route = Work::Route(Arc::new(FleetHandlers));
-        let settlement = work(&route, &received, &mut facts);
+        let settlement = settle(&route, &received, &mut facts);
         match expected {
             Ok(expected) => {
                 assert_eq!(&settlement, expected, "{kind} through {exchange:?}");
@@ -188,7 +188,7 @@ fn requeued(id: &str, data: &Value, redrive_count: u32) -> Received {
 }
 
 #[test]
-fn a_dead_letter_has_the_bytes_and_why() {
+fn a_dead_letter_has_the_bytes_and_the_reason() {
     let mut facts = facts();
     let received = event("1", &update("ghost"));
     decide_at(&received, &mut facts, 10);
@@ -204,7 +204,7 @@ fn a_dead_letter_has_the_bytes_and_why() {
 }
 
 #[test]
-fn what_is_requeued_is_worked_once_more_in_each_redrive_count() {
+fn a_requeued_message_is_processed_once_for_each_redrive_count() {
     let mut facts = facts();
     let dead = decide_at(&event("1", &update("ghost")), &mut facts, 10);
     assert_eq!(
@@ -228,13 +228,13 @@ fn what_is_requeued_is_worked_once_more_in_each_redrive_count() {
         assert_eq!(
             decide_at(&requeued("1", &update("ghost"), redrive_count), &mut facts, 40),
             again,
-            "it is known how this redrive_count ended"
+            "this redrive count was processed before"
         );
     }
 }
 
 #[test]
-fn an_applied_message_is_never_worked_again_whatever_its_redrive_count() {
+fn an_applied_message_is_never_processed_again_whatever_its_redrive_count() {
     let mut facts = facts();
     let applied = decide_at(&event("1", &update("sw1")), &mut facts, 10);
     assert_eq!(
@@ -244,17 +244,17 @@ fn an_applied_message_is_never_worked_again_whatever_its_redrive_count() {
     assert!(facts.finished_follow_ups().is_empty());
 }
 
-fn work(work: &Work, received: &Received, facts: &mut Facts) -> Settlement {
+fn settle(work: &Work, received: &Received, facts: &mut Facts) -> Settlement {
     work.decide(received, facts, Timestamp::UNIX_EPOCH)
 }
 
 #[test]
-fn what_lost_its_way_goes_home_or_is_rejected() {
+fn a_message_without_a_route_is_forwarded_to_its_lane_or_rejected() {
     let route = Work::Route(Arc::new(FleetHandlers));
     let mut facts = facts();
     let event = event("1", &update("sw1"));
     assert_eq!(
-        work(&route, &event, &mut facts),
+        settle(&route, &event, &mut facts),
         Settlement::Forward { lane: Lane::Events }
     );
     let refresh =
@@ -263,32 +263,38 @@ fn what_lost_its_way_goes_home_or_is_rejected() {
     let forwarded = Settlement::Forward {
         lane: Lane::Repositories,
     };
-    assert_eq!(work(&route, &received(refresh), &mut facts), forwarded);
+    assert_eq!(settle(&route, &received(refresh), &mut facts), forwarded);
     assert!(facts.new_inbox().is_empty(), "its lane decides");
     let unknown =
         br#"{"specversion":"1.0","id":"3","source":"urn:test","type":"lockstep.nonsense","data":{}}"#;
     assert_eq!(
-        code(&work(&route, &received(unknown), &mut facts)),
+        code(&settle(&route, &received(unknown), &mut facts)),
         Code::UnknownType
     );
 }
 
 #[test]
-fn what_died_elsewhere_is_filed_once_and_an_applied_message_cannot_die() {
+fn the_dead_letter_of_another_worker_is_written_unless_the_message_was_applied() {
     let limit = Rejection::new(Code::DeliveryLimit, "$", "too often");
-    let died = |id: &str| Received {
+    let dead_lettered = |id: &str| Received {
         dead_letter_reason: Some(limit.clone()),
         ..event(id, &update("sw1"))
     };
     let mut facts = facts();
     let applied = decide_at(&event("1", &update("sw1")), &mut facts, 10);
-    assert_eq!(work(&Work::File, &died("1"), &mut facts), applied);
+    assert_eq!(
+        settle(&Work::WriteDeadLetter, &dead_lettered("1"), &mut facts),
+        applied
+    );
     assert!(facts.new_dead_letters().is_empty());
 
-    let dead = work(&Work::File, &died("2"), &mut facts);
+    let dead = settle(&Work::WriteDeadLetter, &dead_lettered("2"), &mut facts);
     assert_eq!(code(&dead), Code::DeliveryLimit);
     assert_eq!((facts.new_dead_letters().len(), facts.new_inbox().len()), (1, 2));
-    // The letter of a message that was dead before: the store keeps one for each epoch.
-    assert_eq!(work(&Work::File, &died("2"), &mut facts), dead);
+    // The message was dead-lettered before; the store keeps one dead letter for each redrive count.
+    assert_eq!(
+        settle(&Work::WriteDeadLetter, &dead_lettered("2"), &mut facts),
+        dead
+    );
     assert_eq!((facts.new_dead_letters().len(), facts.new_inbox().len()), (2, 2));
 }

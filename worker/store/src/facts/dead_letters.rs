@@ -1,4 +1,4 @@
-//! Dead letters: those a batch makes, and those its commands are about.
+//! The dead letters that a batch writes, and those that its commands settle.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use lockstep_protocol::results::DeadLetterAction;
 use super::{Facts, Origin};
 use crate::{DeadLetterState, NewDeadLetter, SettleDeadLetters};
 
-/// What is known of dead letters, and what the batch did to them so far.
+/// The dead letters that were read, with the changes of the batch so far.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct DeadLetterFacts {
-    known: BTreeMap<u64, DeadLetterState>,
+    states: BTreeMap<u64, DeadLetterState>,
     matching: BTreeMap<DeadLetterSelection, Vec<u64>>,
     new: Vec<NewDeadLetter>,
     settled: Vec<SettledDeadLetters>,
@@ -24,13 +24,13 @@ pub(super) struct DeadLetterFacts {
 pub struct SettledDeadLetters {
     /// Whether they were requeued or dropped.
     pub action: DeadLetterAction,
-    /// Which, in order.
+    /// Their numbers, ascending.
     pub numbers: Vec<u64>,
-    /// The command.
+    /// The identity of the command.
     pub request: Identity,
-    /// Who sent it, as authenticated.
+    /// The authenticated sender of the command.
     pub by: Option<String>,
-    /// When it was applied.
+    /// When the command was applied.
     pub at: Timestamp,
 }
 
@@ -41,7 +41,7 @@ impl DeadLetterFacts {
             DeadLetterAction::Dropped => DeadLetterState::Dropped,
         };
         for number in &dead_letters.numbers {
-            self.known.insert(*number, state);
+            self.states.insert(*number, state);
         }
         if !dead_letters.numbers.is_empty() {
             self.settled.push(SettledDeadLetters {
@@ -56,25 +56,25 @@ impl DeadLetterFacts {
 }
 
 impl Facts {
-    /// Adds a dead letter that is there.
-    pub fn know_dead_letter(&mut self, number: u64, state: DeadLetterState) {
-        self.dead_letters.known.insert(number, state);
+    /// Adds a dead letter that exists.
+    pub fn add_dead_letter(&mut self, number: u64, state: DeadLetterState) {
+        self.dead_letters.states.insert(number, state);
     }
 
-    /// Adds which dead letters match, in order: nobody had settled them when the batch began.
-    pub fn know_matching(&mut self, selection: DeadLetterSelection, numbers: Vec<u64>) {
+    /// Adds the dead letters that match a selection, ascending. They were unsettled when the batch began.
+    pub fn add_matching_dead_letters(&mut self, selection: DeadLetterSelection, numbers: Vec<u64>) {
         for number in &numbers {
-            self.know_dead_letter(*number, DeadLetterState::Dead);
+            self.add_dead_letter(*number, DeadLetterState::Dead);
         }
         self.dead_letters.matching.insert(selection, numbers);
     }
 
-    /// Where a dead letter is in its life, after what the batch did so far; `None` if there is none of that number.
+    /// The state of a dead letter, with the changes of the batch so far. `None` if there is none with this number.
     pub fn dead_letter(&self, number: u64) -> Option<DeadLetterState> {
-        self.dead_letters.known.get(&number).copied()
+        self.dead_letters.states.get(&number).copied()
     }
 
-    /// The dead letters that match and that nobody settled yet, in order.
+    /// The unsettled dead letters that match, ascending.
     pub fn matching(&self, selection: &DeadLetterSelection) -> impl Iterator<Item = u64> {
         let numbers = self.dead_letters.matching.get(selection).into_iter().flatten();
         numbers
@@ -82,8 +82,8 @@ impl Facts {
             .filter(|number| self.dead_letter(*number) == Some(DeadLetterState::Dead))
     }
 
-    /// Adds a dead letter to be written; one that is there already stays as it is.
-    pub fn file(&mut self, dead_letter: NewDeadLetter) {
+    /// Adds a dead letter to be written. If the store has it already, the stored one stays unchanged.
+    pub fn write_dead_letter(&mut self, dead_letter: NewDeadLetter) {
         self.dead_letters.new.push(dead_letter);
     }
 
@@ -92,12 +92,12 @@ impl Facts {
         &self.dead_letters.new
     }
 
-    /// Dead letters that are requeued or dropped.
+    /// Dead letters to be marked as requeued or dropped.
     pub fn settled_dead_letters(&self) -> &[SettledDeadLetters] {
         &self.dead_letters.settled
     }
 
-    /// Whether rows of dead letters are written.
+    /// Whether the batch writes to the table of dead letters.
     pub(crate) fn change_dead_letters(&self) -> bool {
         let dead_letters = &self.dead_letters;
         !(dead_letters.new.is_empty()

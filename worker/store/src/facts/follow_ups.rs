@@ -1,11 +1,11 @@
-//! Follow-ups: those the messages cause, those that are processed, and those that wait.
+//! The follow-ups that a batch causes, finishes, and postpones.
 
 use jiff::Timestamp;
 
 use super::{Facts, Origin};
 use crate::{FollowUpKey, FollowUpRequest, NewFollowUp};
 
-/// What the transaction does to follow-ups.
+/// The changes of follow-ups.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct FollowUpFacts {
     new: Vec<NewFollowUp>,
@@ -14,19 +14,19 @@ pub(super) struct FollowUpFacts {
 }
 
 impl Facts {
-    /// Adds the messages that a message causes.
+    /// Adds the follow-ups that a message causes.
     pub(super) fn cause_follow_ups(&mut self, requests: Vec<FollowUpRequest>, from: &Origin<'_>) {
         let rows = requests.into_iter().enumerate();
         let rows = rows.map(|(index, request)| NewFollowUp::of(request, index, from));
         self.follow_ups.new.extend(rows);
     }
 
-    /// Notes that the message of a follow-up is processed.
+    /// Records that the message of a follow-up is processed.
     pub(super) fn finish_follow_up(&mut self, key: FollowUpKey) {
         self.follow_ups.finished.push(key);
     }
 
-    /// Lets the message of a follow-up wait until this time, without a copy of it in the broker.
+    /// Postpones a follow-up until this time. Its message waits in the store, not in the broker.
     pub fn postpone_follow_up(&mut self, key: FollowUpKey, until: Timestamp) {
         self.follow_ups.postponed.push((key, until));
     }
@@ -41,12 +41,12 @@ impl Facts {
         &self.follow_ups.finished
     }
 
-    /// Follow-ups that wait, and until when.
+    /// Follow-ups that are postponed, with the time.
     pub fn postponed_follow_ups(&self) -> &[(FollowUpKey, Timestamp)] {
         &self.follow_ups.postponed
     }
 
-    /// Whether rows of follow-ups are written.
+    /// Whether the batch writes to the table of follow-ups.
     pub(crate) fn change_follow_ups(&self) -> bool {
         let FollowUpFacts {
             new,

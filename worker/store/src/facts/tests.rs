@@ -75,13 +75,13 @@ fn absorb(facts: &mut Facts, second: i64, devices: Vec<DeviceEffect>) -> Vec<Str
         .collect()
 }
 
-/// Facts about a synchronized device `a` and an unsynchronized one `b`, as a store shows them.
+/// Facts with a synchronized device `a` and an unsynchronized device `b`.
 fn facts() -> Facts {
-    let mut made = Facts::default();
-    absorb(&mut made, 0, vec![create("a"), create("b"), flag("b")]);
+    let mut created = Facts::default();
+    absorb(&mut created, 0, vec![create("a"), create("b"), flag("b")]);
     let mut facts = Facts::default();
-    for (id, row) in (1..).zip(made.devices()) {
-        facts.know_device(DeviceRow {
+    for (id, row) in (1..).zip(created.devices()) {
+        facts.add_device(DeviceRow {
             id: Some(id),
             causes: Vec::new(),
             described: false,
@@ -93,7 +93,7 @@ fn facts() -> Facts {
 }
 
 #[test]
-fn a_flip_is_a_flag_that_is_different_after_the_message() {
+fn a_flip_is_a_flag_that_differs_after_the_message() {
     let table = [
         (vec![flag("a")], vec!["a"]),
         (vec![flag("b")], vec![]),
@@ -113,7 +113,7 @@ fn a_flip_is_a_flag_that_is_different_after_the_message() {
 }
 
 #[test]
-fn flips_are_counted_from_what_the_batch_did_so_far() {
+fn flips_are_relative_to_the_earlier_messages_of_the_batch() {
     let mut facts = facts();
     assert_eq!(absorb(&mut facts, 5, vec![flag("a")]), ["a"]);
     assert_eq!(absorb(&mut facts, 6, vec![flag("a")]), [""; 0]);
@@ -121,7 +121,7 @@ fn flips_are_counted_from_what_the_batch_did_so_far() {
 }
 
 #[test]
-fn since_is_when_it_began_and_restarts_on_return_to_managed() {
+fn since_is_the_time_of_the_first_cause_and_restarts_on_return_to_managed() {
     let (unmanaged, managed) = (DeviceState::Unmanaged, DeviceState::Managed);
     let table = [
         ("a", vec![(5, flag("a")), (6, flag("a"))], Some(5)),
@@ -153,7 +153,7 @@ fn since_is_when_it_began_and_restarts_on_return_to_managed() {
 }
 
 #[test]
-fn causes_are_shared_by_the_devices_of_a_message_and_by_nobody_else() {
+fn the_devices_of_one_message_share_its_causes() {
     let mut facts = facts();
     absorb(&mut facts, 5, vec![flag("a"), flag("b"), flag("a")]);
     absorb(
@@ -182,7 +182,7 @@ fn causes_are_shared_by_the_devices_of_a_message_and_by_nobody_else() {
 }
 
 #[test]
-fn forgetting_closes_what_was_open_before_it() {
+fn forgetting_causes_closes_the_earlier_ones() {
     let table = [
         (vec![flag("a"), forget("a")], vec![], true),
         (vec![forget("a"), flag("a")], vec![0], true),
@@ -202,7 +202,7 @@ fn forgetting_closes_what_was_open_before_it() {
 }
 
 #[test]
-fn only_what_changed_is_to_be_written() {
+fn only_changed_columns_are_written() {
     let mut facts = facts();
     absorb(&mut facts, 5, vec![flag("a"), r#move("b", DeviceState::Managed)]);
     let written = |name: &str| {

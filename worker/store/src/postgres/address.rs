@@ -1,4 +1,4 @@
-//! What a URL says: the part `tokio_postgres` understands, and what it does not (`verify-full`, `sslrootcert`).
+//! Parses the URL of a PostgreSQL, including parameters that `tokio_postgres` does not support (`verify-full`, `sslrootcert`).
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -8,13 +8,13 @@ use tokio_postgres::config::SslMode;
 
 use crate::StoreError;
 
-/// A URL, taken apart.
+/// A parsed URL.
 pub(super) struct Address {
     pub(super) config: Config,
     pub(super) ca_file: Option<PathBuf>,
 }
 
-fn unusable(reason: impl Into<String>) -> StoreError {
+fn invalid(reason: impl Into<String>) -> StoreError {
     StoreError::Address {
         reason: reason.into(),
     }
@@ -28,9 +28,7 @@ impl FromStr for Address {
             .iter()
             .any(|scheme| url.starts_with(scheme))
         {
-            return Err(unusable(
-                "it begins neither with postgres:// nor with postgresql://",
-            ));
+            return Err(invalid("it must begin with postgres:// or postgresql://"));
         }
         // A password may contain a question mark.
         let credentials_end = url.find('@').unwrap_or(0);
@@ -54,7 +52,7 @@ impl FromStr for Address {
             .parse()
             .map_err(|error| describe(&error))?;
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-            return Err(unusable("it names no host"));
+            return Err(invalid("it names no host"));
         }
         if let Some(mode) = mode {
             config.ssl_mode(mode);
@@ -67,25 +65,25 @@ fn ssl_mode(text: &str) -> Result<SslMode, StoreError> {
     match text {
         "disable" => Ok(SslMode::Disable),
         "prefer" => Ok(SslMode::Prefer),
-        // We verify whenever we use TLS, hence these are the same.
+        // Lockstep always verifies the certificate if it uses TLS, so these modes are equal.
         "require" | "verify-full" => Ok(SslMode::Require),
-        other => Err(unusable(format!(
+        other => Err(invalid(format!(
             "sslmode {other:?} is none of disable, prefer, require, verify-full"
         ))),
     }
 }
 
-/// The parser's errors name the parameter, and never a value that may be secret.
+/// The errors of the parser name the parameter, but no value, which may be secret.
 fn describe(error: &tokio_postgres::Error) -> StoreError {
     let reason = match std::error::Error::source(error) {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
     };
-    unusable(reason)
+    invalid(reason)
 }
 
 fn percent_decode(text: &str) -> Result<String, StoreError> {
-    let refused = || unusable("sslrootcert is not percent-encoded UTF-8");
+    let refused = || invalid("sslrootcert is not percent-encoded UTF-8");
     let mut decoded = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
@@ -114,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn tls_modes_are_those_of_libpq_and_verify() {
+    fn tls_modes_are_those_of_libpq_and_tls_is_always_verified() {
         assert_eq!(mode(""), Ok(SslMode::Prefer));
         assert_eq!(mode("?sslmode=disable"), Ok(SslMode::Disable));
         assert_eq!(mode("?sslmode=require&connect_timeout=3"), Ok(SslMode::Require));
@@ -136,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_cannot_be_used_is_refused_without_its_password() {
+    fn the_error_about_an_invalid_address_has_no_password() {
         for url in [
             "mysql://u:secret@h/d",
             "postgres://u:secret@h/d?colour=red",

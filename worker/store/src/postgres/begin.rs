@@ -14,10 +14,10 @@ use crate::{Facts, Keys, Lease, StoreError, Transaction, UnitOfWork, dead_letter
 
 pub(super) const OPERATION: &str = "begin a transaction";
 
-/// After the locks: whoever had them before has an earlier time.
+/// Runs after the locks, so that the time is later than that of every transaction that held them before.
 const NOW: &str = "SELECT clock_timestamp()";
 
-/// The statements of a beginning, which a session prepares before it is used.
+/// The statements of `begin`, which a session prepares before its first use.
 pub(super) const STATEMENTS: [&str; 7] = [
     device::LOCK,
     NOW,
@@ -48,7 +48,7 @@ impl UnitOfWork for PostgresStore {
             };
             session.answer(OPERATION, session.batch_execute(BEGIN)).await?;
             lease::hold(OPERATION, &session, leases, &mut facts).await?;
-            // Under lost leases nothing is written: nobody is to wait for the other locks.
+            // If all leases are lost, nothing will be written, so no further locks are taken.
             if leases.is_empty() || leases.iter().any(|lease| facts.holds(lease)) {
                 repository::lock(&session, &keys.repositories, &mut facts).await?;
                 if let Some(candidates) = candidates {
@@ -59,8 +59,8 @@ impl UnitOfWork for PostgresStore {
         self.read(&session, keys, is_run, &mut facts).await?;
         let transaction = OpenTransaction {
             session,
-            asked: keys.hostnames.clone(),
-            known: facts.devices().map(|device| device.hostname.clone()).collect(),
+            requested: keys.hostnames.clone(),
+            existing: facts.devices().map(|device| device.hostname.clone()).collect(),
             cause_ids: self.cause_ids.clone(),
             selected,
         };
@@ -69,8 +69,8 @@ impl UnitOfWork for PostgresStore {
 }
 
 impl PostgresStore {
-    /// Sends `BEGIN`, unless a transaction is open, and everything asked for at once. The devices are first: when the other statements run, whoever had
-    /// locked them has committed, and the rest is as new as they are.
+    /// Sends `BEGIN`, unless a transaction is open, and all reads at once. The devices are locked first: every transaction that
+    /// had locked them has committed before the other statements run, so those read the newest rows.
     async fn read(
         &self,
         session: &Session,
@@ -111,7 +111,7 @@ impl PostgresStore {
             .map(lockstep_protocol::Hostname::as_str)
             .collect();
 
-        // Polled in this order, hence sent in this order.
+        // The futures are polled in this order, so the statements are sent in this order.
         let batch = async {
             tokio::try_join!(
                 biased;
@@ -119,14 +119,14 @@ impl PostgresStore {
                     let begin = (!is_open).then(|| session.batch_execute(BEGIN));
                     OptionFuture::from(begin).await.unwrap_or(Ok(()))
                 },
-                asked(session, lock, &hostnames, [&hostnames]),
+                query_keys(session, lock, &hostnames, [&hostnames]),
                 session.query_one(now, &[]),
-                asked(session, select_inbox, &ids, [&sources, &ids]),
-                asked(session, select_macs, &macs, [&macs]),
-                asked(session, select_serials, &serials, [&serials]),
-                asked(session, select_links, &links_of, [&links_of]),
+                query_keys(session, select_inbox, &ids, [&sources, &ids]),
+                query_keys(session, select_macs, &macs, [&macs]),
+                query_keys(session, select_serials, &serials, [&serials]),
+                query_keys(session, select_links, &links_of, [&links_of]),
                 async {
-                    // Usually there are enough for a batch, so that its commit need not fetch any.
+                    // Fetched early, so that the commit rarely has to fetch ids.
                     let short = self.cause_ids.short_of(keys.identities.len());
                     let block = short.then(|| session.query_one(next_block, &[]));
                     OptionFuture::from(block).await.transpose()
@@ -135,18 +135,18 @@ impl PostgresStore {
         };
         let ((), devices, now, messages, macs, serials, links, block) =
             session.answer(OPERATION, Box::pin(batch)).await?;
-        facts.know_time(now.get::<_, Microseconds>(0).0);
+        facts.set_time(now.get::<_, Microseconds>(0).0);
         if let Some(block) = block {
             self.cause_ids.add_block(block.get(0));
         }
         for row in &devices {
-            facts.know_device(device::read(row)?);
+            facts.add_device(device::read(row)?);
         }
         for row in &messages {
-            facts.know_message(inbox::read(row)?);
+            facts.add_message(inbox::read(row)?);
         }
-        related::know(&macs, &serials, &links, facts)?;
-        dead_letter_table::know(session, keys, facts).await
+        related::read_facts(&macs, &serials, &links, facts)?;
+        dead_letter_table::read_facts(session, keys, facts).await
     }
 }
 
@@ -154,8 +154,8 @@ fn identity(identity: &Identity) -> (&str, &str) {
     (identity.source.as_str(), identity.id.as_str())
 }
 
-/// Sends the query when polled first, if there is anything to ask.
-async fn asked<const N: usize>(
+/// Sends the query on the first poll. Without keys, no query is sent.
+async fn query_keys<const N: usize>(
     session: &Session,
     statement: &Statement,
     keys: &[&str],

@@ -1,4 +1,4 @@
-//! Causes, and the ids they have before they are written: so that devices and causes are written in one flight.
+//! Writes causes. Their ids are assigned before, so that devices and causes are written in one round trip.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -18,27 +18,27 @@ pub(super) const INSERT: &str = "\
     INSERT INTO cause (id, cause, source, message_id, kind, actor, at) \
     SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])";
 
-/// Ids that belong to this process. Those that a failed transaction took are lost, which does not matter.
+/// Ids that are reserved for this process. The ids of a failed transaction are lost, which does no harm.
 #[derive(Debug, Default)]
 pub(super) struct CauseIds {
     free: Mutex<VecDeque<Range<i64>>>,
 }
 
 impl CauseIds {
-    /// Whether a batch of so many messages might need more than there are.
+    /// Whether a batch of this many messages may need more ids than are left.
     pub(super) fn short_of(&self, messages: usize) -> bool {
         let free = self.free.lock().expect("nothing panics while it holds the lock");
         let left: i64 = free.iter().map(|range| range.end - range.start).sum();
         usize::try_from(left).is_ok_and(|left| left < messages + messages / 2)
     }
 
-    /// Adds the block that begins here.
+    /// Adds the block that begins with this id.
     pub(super) fn add_block(&self, first: i64) {
         let mut free = self.free.lock().expect("nothing panics while it holds the lock");
         free.push_back(first..first + BLOCK);
     }
 
-    /// So many ids, fewer if there are not enough.
+    /// Takes up to `count` ids.
     fn take(&self, count: usize, ids: &mut Vec<i64>) {
         let mut free = self.free.lock().expect("nothing panics while it holds the lock");
         while ids.len() < count {
@@ -52,7 +52,7 @@ impl CauseIds {
         }
     }
 
-    /// An id for each of so many causes. Asks the database if there are not enough, which is rare.
+    /// Returns `count` ids. Reserves a block in the database if too few are left, which is rare.
     pub(super) async fn assign(&self, session: &Session, count: usize) -> Result<Vec<i64>, StoreError> {
         let mut ids = Vec::with_capacity(count);
         self.take(count, &mut ids);
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_come_from_blocks_and_never_twice() {
+    fn each_id_is_taken_once_from_the_blocks() {
         let ids = CauseIds::default();
         assert!(ids.short_of(1));
         ids.add_block(1);

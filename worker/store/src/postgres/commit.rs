@@ -11,7 +11,7 @@ use super::{device, inbox, lease, related, repository, write};
 use crate::error_class::ErrorClass;
 use crate::{Facts, Flagged, NewCause, StoreError, Transaction, dead_letter_table, follow_up_table, merged};
 
-/// The statements of an ending, which a session prepares before it is used.
+/// The statements of `commit`, which a session prepares before its first use.
 pub(super) const STATEMENTS: [&str; 12] = [
     cause::INSERT,
     related::UPSERT_GROUPS,
@@ -32,12 +32,12 @@ const OPERATION: &str = "commit a transaction";
 /// An open transaction. Dropping it closes its session, and the server rolls back.
 pub(super) struct OpenTransaction {
     pub(super) session: Session,
-    /// The devices that were looked up.
-    pub(super) asked: BTreeSet<Hostname>,
-    /// Those of them that exist.
-    pub(super) known: BTreeSet<Hostname>,
+    /// The device names among the keys.
+    pub(super) requested: BTreeSet<Hostname>,
+    /// Those names that have a device.
+    pub(super) existing: BTreeSet<Hostname>,
     pub(super) cause_ids: Arc<CauseIds>,
-    /// The devices to be flagged by what they are.
+    /// The devices to be flagged. `None` if the keys select none, or all leases are lost.
     pub(super) selected: Option<Selected>,
 }
 
@@ -54,7 +54,7 @@ impl Transaction for OpenTransaction {
     }
 
     async fn commit(self: Box<Self>, facts: &Facts) -> Result<(), StoreError> {
-        merged::check_created(facts, &self.asked, &self.known)?;
+        merged::check_created(facts, &self.requested, &self.existing)?;
         let session = self.session;
         let causes = facts.new_causes();
         let cause_ids = self.cause_ids.assign(&session, causes.len()).await?;

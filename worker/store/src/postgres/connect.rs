@@ -1,4 +1,4 @@
-//! A pool of sessions, each with its time-outs set before its first statement.
+//! Builds the pool of sessions. Each session has its time-outs before its first statement.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,12 +17,12 @@ use super::PostgresOptions;
 use super::address::Address;
 use crate::StoreError;
 
-/// A pool that connects nothing yet.
+/// A pool that opens sessions on demand.
 pub(super) fn pool(options: &PostgresOptions) -> Result<Pool, StoreError> {
     let Address { mut config, ca_file } = options.url.expose_secret().parse()?;
     let ca_file = ca_file.or_else(|| options.ca_file.clone());
     configure(&mut config, options);
-    // Whether a session can be lent again is known without asking: one that is not certainly clean is never given back.
+    // No check on reuse is needed: a session returns to the pool only if it is clean; see `Session::give_back`.
     let manager_config = ManagerConfig {
         recycling_method: RecyclingMethod::Fast,
     };
@@ -63,10 +63,10 @@ fn configure(config: &mut Config, options: &PostgresOptions) {
         options.statement_timeout.as_millis(),
         options.idle_in_transaction_timeout.as_millis(),
     );
-    // Every statement here looks a few rows up by an index. Statistics of a table that was empty a minute ago must not
-    // talk the planner into reading all of it.
+    // Each statement reads a few rows by an index. Old statistics, such as of a table that was empty a minute ago, must not
+    // make the planner choose a sequential scan.
     settings += " -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off";
-    // Those of the URL come last, and win.
+    // The options of the URL come last, so they override.
     if let Some(given) = config.get_options() {
         settings = format!("{settings} {given}");
     }
@@ -88,22 +88,22 @@ fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, StoreError> {
 fn authorities(ca_file: Option<&Path>) -> Result<RootCertStore, StoreError> {
     let mut authorities = RootCertStore::empty();
     let Some(file) = ca_file else {
-        // One that cannot be read is left out, as other programs do; a server that needs it fails verification.
+        // Invalid certificates of the system are skipped, as in other programs. If a server needs one, its verification fails.
         authorities.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         return Ok(authorities);
     };
-    let unusable = |reason: String| StoreError::Address {
+    let invalid = |reason: String| StoreError::Address {
         reason: format!("certificate authorities in {}: {reason}", file.display()),
     };
-    let certificates = CertificateDer::pem_file_iter(file).map_err(|error| unusable(error.to_string()))?;
+    let certificates = CertificateDer::pem_file_iter(file).map_err(|error| invalid(error.to_string()))?;
     for certificate in certificates {
-        let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
+        let certificate = certificate.map_err(|error| invalid(error.to_string()))?;
         authorities
             .add(certificate)
-            .map_err(|error| unusable(error.to_string()))?;
+            .map_err(|error| invalid(error.to_string()))?;
     }
     if authorities.is_empty() {
-        return Err(unusable("there are none".to_owned()));
+        return Err(invalid("the file has no certificate".to_owned()));
     }
     Ok(authorities)
 }

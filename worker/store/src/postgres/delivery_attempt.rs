@@ -6,24 +6,24 @@ use crate::{DeliveryAttempt, DeliveryAttempts, StoreError, column};
 
 const SELECT: &str = "\
     SELECT inbox.id IS NOT NULL, coalesce(begun.attempts, 0) \
-    FROM unnest($1::text[], $2::text[], $3::integer[]) WITH ORDINALITY AS asked (source, id, redrive_count, place) \
-    LEFT JOIN inbox ON inbox.source = asked.source AND inbox.id = asked.id AND inbox.redrive_count >= asked.redrive_count \
+    FROM unnest($1::text[], $2::text[], $3::integer[]) WITH ORDINALITY AS requested (source, id, redrive_count, place) \
+    LEFT JOIN inbox ON inbox.source = requested.source AND inbox.id = requested.id AND inbox.redrive_count >= requested.redrive_count \
     LEFT JOIN delivery_attempt begun \
-        ON begun.source = asked.source AND begun.id = asked.id AND begun.redrive_count = asked.redrive_count \
-    ORDER BY asked.place";
+        ON begun.source = requested.source AND begun.id = requested.id AND begun.redrive_count = requested.redrive_count \
+    ORDER BY requested.place";
 
-/// Locked in one order, so that two workers never wait for one another in a circle.
+/// Locks rows in one order, so that two workers cannot deadlock.
 const RECORD: &str = "\
     INSERT INTO delivery_attempt AS begun (source, id, redrive_count, attempts, at) \
     SELECT source, id, redrive_count, 1, clock_timestamp() \
     FROM unnest($1::text[], $2::text[], $3::integer[]) AS new (source, id, redrive_count) ORDER BY source, id, redrive_count \
     ON CONFLICT (source, id, redrive_count) DO UPDATE SET attempts = begun.attempts + 1, at = excluded.at";
 
-/// Locked in the same order.
+/// Locks rows in the same order.
 const CLEAR: &str = "\
     WITH ended AS ( \
         SELECT delivery_attempt.* FROM delivery_attempt \
-        JOIN unnest($1::text[], $2::text[], $3::integer[]) AS asked (source, id, redrive_count) \
+        JOIN unnest($1::text[], $2::text[], $3::integer[]) AS requested (source, id, redrive_count) \
             USING (source, id, redrive_count) \
         ORDER BY source, id, redrive_count FOR UPDATE OF delivery_attempt) \
     DELETE FROM delivery_attempt USING ended \

@@ -15,15 +15,15 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
-/// Locked in the order of their ids, so that two batches never wait for one another in a circle. Who refers to a device
-/// (an interface, a member) does not wait: its key does not change.
+/// Locks rows in the order of their ids, so that two batches cannot deadlock. Inserts of rows that refer to a device
+/// (an interface, a member) do not wait, because the key of the device does not change.
 pub(super) const LOCK: &str = concat!(
     "SELECT ",
     columns!(),
     " FROM device WHERE hostname = ANY($1) ORDER BY id FOR NO KEY UPDATE"
 );
 
-/// The last parameter has the causes of all devices, of which each takes a slice. Only the newest 32 stay.
+/// The last parameter is the array of the causes of all devices; each device takes a slice. Only the newest 32 are kept.
 pub(super) const FLAG: &str = "\
     UPDATE device SET \
         desired_generation = new.desired, synced_generation = new.synced, unsynchronized_since = new.since, \
@@ -57,7 +57,7 @@ pub(super) const INSERT: &str = "\
         AS new (hostname, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
             state, note, until, version_time, version_id, desired, synced, since, first, last)";
 
-/// A row that begins with the columns of `columns!`.
+/// Reads a row whose first columns are those of `columns!`.
 pub(super) fn read(row: &Row) -> Result<DeviceRow, StoreError> {
     Ok(DeviceRow {
         id: Some(row.get(0)),
@@ -91,11 +91,11 @@ pub(super) fn read(row: &Row) -> Result<DeviceRow, StoreError> {
     })
 }
 
-/// Writes to devices that are there: first what they are, then their flags.
+/// Updates existing devices: first their attributes, then their flags.
 pub(super) fn update<'a>(facts: &'a Facts, cause_ids: &[i64]) -> impl Iterator<Item = Write<'a>> {
-    let known = || facts.devices().filter_map(|row| row.id.map(|id| (id, row)));
-    let described: Vec<_> = known().filter(|(_, row)| row.described).collect();
-    let flagged: Vec<_> = known().filter(|(_, row)| row.flagged).collect();
+    let existing = || facts.devices().filter_map(|row| row.id.map(|id| (id, row)));
+    let described: Vec<_> = existing().filter(|(_, row)| row.described).collect();
+    let flagged: Vec<_> = existing().filter(|(_, row)| row.flagged).collect();
     let describe = (!described.is_empty()).then(|| {
         let write = Write::new(DESCRIBE).column(described.iter().map(|(id, _)| *id));
         description(write, described.iter().map(|(_, row)| *row))
@@ -133,7 +133,7 @@ pub(super) fn insert<'a>(facts: &'a Facts, cause_ids: &[i64]) -> Option<Write<'a
     )
 }
 
-/// The columns from `device_type` to `version_id`.
+/// The values of the columns from `device_type` to `version_id`.
 fn description<'a>(write: Write<'a>, rows: impl Iterator<Item = &'a DeviceRow> + Clone) -> Write<'a> {
     let attributes = rows.clone().map(|row| &row.attributes);
     let lifecycles = rows.map(|row| &row.lifecycle);
@@ -162,8 +162,8 @@ fn description<'a>(write: Write<'a>, rows: impl Iterator<Item = &'a DeviceRow> +
         .column(stamps.map(|version| version.map(|version| version.id.as_str())))
 }
 
-/// The new causes of several devices as one array, and which slice of it is whose. An array of arrays would have to be
-/// rectangular.
+/// The new causes of several devices as one array, with the slice of each device. PostgreSQL has no arrays of arrays with
+/// different lengths.
 #[derive(Debug, Default, PartialEq)]
 struct Causes {
     ids: Vec<i64>,

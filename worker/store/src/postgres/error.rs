@@ -1,4 +1,4 @@
-//! What an error of PostgreSQL means for the one who asked.
+//! Classifies errors of PostgreSQL.
 
 use std::error::Error as _;
 use std::io;
@@ -9,7 +9,7 @@ use tokio_postgres::error::SqlState;
 use crate::StoreError;
 use crate::error_class::ErrorClass;
 
-/// Unique constraints that only another transaction at the same time can have violated: `begin` looked their keys up.
+/// Unique constraints that only a concurrent transaction can have violated, because `begin` reads their keys.
 const RACES: [&str; 2] = ["inbox_identity", "device_hostname"];
 
 fn class_of_state(state: &SqlState, constraint: Option<&str>) -> ErrorClass {
@@ -19,20 +19,20 @@ fn class_of_state(state: &SqlState, constraint: Option<&str>) -> ErrorClass {
         // Lock not available, query cancelled, idle in transaction; a standby that is no primary yet.
         "55P03" | "57014" | "25P02" | "25P03" | "25006" | "40003" => ErrorClass::Unavailable,
         code => match &code[..2.min(code.len())] {
-            // Connection, authorization, database, resources, intervention, system, internal; and a schema or rights
-            // that are not what this program needs (42, 3F). No message is to blame for any of them.
+            // Connection, authorization, database, resources, intervention, system, internal; and a missing schema or
+            // missing rights (42, 3F). No message causes any of them.
             "08" | "28" | "3D" | "3F" | "42" | "53" | "57" | "58" | "XX" => ErrorClass::Unavailable,
             _ => ErrorClass::Refused,
         },
     }
 }
 
-/// What this error means.
+/// The class of this error.
 pub(super) fn error_class(error: &Error) -> ErrorClass {
     match error.as_db_error() {
         Some(database) => class_of_state(database.code(), database.constraint()),
-        // Without an answer of the database: closed, timed out or broken in the network. Else a value could not be
-        // encoded or decoded.
+        // No answer of the database: the connection is closed or broken. With another source, a value could not be encoded
+        // or decoded.
         None if error
             .source()
             .is_none_or(<dyn std::error::Error>::is::<io::Error>) =>
@@ -43,12 +43,12 @@ pub(super) fn error_class(error: &Error) -> ErrorClass {
     }
 }
 
-/// What this error means for this operation.
+/// The store error for this error of an operation.
 pub(super) fn classify(operation: &'static str, error: Error) -> StoreError {
     error_class(&error).error(operation, error)
 }
 
-/// The database did not answer, or could not be asked.
+/// The store error for a database that does not answer or cannot be reached.
 pub(super) fn unavailable(
     operation: &'static str,
     source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn states_heal_in_their_way() {
+    fn each_sqlstate_has_its_class() {
         let table = [
             ("08006", None, ErrorClass::Unavailable),
             ("08P01", None, ErrorClass::Unavailable),

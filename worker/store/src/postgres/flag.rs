@@ -1,4 +1,4 @@
-//! Flags the devices that a selector matches, by statements over the whole table: such a change may concern most of the fleet.
+//! Flags the devices that a selector matches, with one statement for the table, because a change may concern most of the fleet.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -16,16 +16,16 @@ use crate::{DevicePredicate, DeviceSelector, Flagged, NewCause, StoreError, colu
 
 const OPERATION: &str = "flag devices";
 
-/// Against row locks too: a batch that holds some ends first, and the next one waits.
+/// Also conflicts with row locks: it waits for batches that hold some, and later batches wait for it.
 const LOCK_ALL: &str = "LOCK TABLE device IN EXCLUSIVE MODE";
 
 const LOCK_NAMED: &str = "SELECT hostname FROM device WHERE hostname = ANY($1) ORDER BY id FOR NO KEY UPDATE";
 
-const SELECT_KNOWN: &str = "SELECT hostname FROM device WHERE hostname = ANY($1)";
+const SELECT_EXISTING: &str = "SELECT hostname FROM device WHERE hostname = ANY($1)";
 
 const SELECT_HOSTNAMES: &str = "SELECT hostname FROM device";
 
-/// The devices of a change that may be most of the fleet, and of one that names its own: those are found by the index.
+/// The condition for a broad change, which may concern most of the fleet, and for one that names devices, which uses the index.
 macro_rules! concerned {
     (broad) => {
         "(device_type = ANY($1) OR platform = ANY($2) OR hostname = ANY($3) \
@@ -69,14 +69,14 @@ const SELECT_BROAD: &str = select_concerned!(broad, "$6");
 const FLAG_NAMED: &str = flag!(named, "$2", "$3");
 const SELECT_NAMED: &str = select_concerned!(named, "$2");
 
-/// Names may be half the fleet. A plan for these very names looks them up in a hash; a generic plan, which the server turns
-/// to after a few executions, would compare each device with each name.
+/// The names may be half the fleet. A custom plan looks them up in a hash. The generic plan, which the server uses after a few
+/// executions, would compare each device with each name.
 const PLAN: &str = "SET LOCAL plan_cache_mode = force_custom_plan";
 
 /// Devices that match, before they are locked.
 pub(super) struct Candidates<'a> {
     selector: &'a DeviceSelector,
-    /// The names that the predicate was asked about, and those it matched.
+    /// The names that the predicate has checked, and those that it matched.
     seen: HashSet<Hostname>,
     matched: Vec<Hostname>,
 }
@@ -89,8 +89,8 @@ pub(super) struct Selected {
 }
 
 impl<'a> Candidates<'a> {
-    /// Asks the predicate about every name. That takes long for a hundred thousand: it happens before anything is locked and
-    /// on a thread that may block; under the lock only newer names are asked about.
+    /// Checks every name with the predicate. That is slow for 100,000 names, so it runs before the lock and on a blocking
+    /// thread. Under the lock, only names that are new since then are checked.
     pub(super) async fn find(session: &Session, selector: &'a DeviceSelector) -> Result<Self, StoreError> {
         let Some(predicate) = selector.predicate.clone() else {
             return Ok(Self {
@@ -118,7 +118,7 @@ impl<'a> Candidates<'a> {
         })
     }
 
-    /// Locks the devices, or the table where they may be most of it.
+    /// Locks the devices, or the whole table if the selector is broad.
     pub(super) async fn lock(self, session: &Session) -> Result<Selected, StoreError> {
         let Self {
             selector,
@@ -126,25 +126,27 @@ impl<'a> Candidates<'a> {
             mut matched,
         } = self;
         session.answer(OPERATION, session.batch_execute(PLAN)).await?;
-        let asked: Vec<&str> = selector.hostnames.iter().map(Hostname::as_str).collect();
-        let known = if selector.is_broad() {
+        let requested: Vec<&str> = selector.hostnames.iter().map(Hostname::as_str).collect();
+        let existing = if selector.is_broad() {
             let lock = session.batch_execute(LOCK_ALL);
             session.answer(OPERATION, lock).await?;
-            session.rows_for(OPERATION, SELECT_KNOWN, &[&asked]).await?
+            session
+                .rows_for(OPERATION, SELECT_EXISTING, &[&requested])
+                .await?
         } else {
-            session.rows_for(OPERATION, LOCK_NAMED, &[&asked]).await?
+            session.rows_for(OPERATION, LOCK_NAMED, &[&requested]).await?
         };
         // A device that is created after the lock is reported as unknown, and is not flagged.
-        let known: BTreeSet<&str> = known.iter().map(|row| row.get(0)).collect();
-        let (known, unknown): (Vec<&Hostname>, Vec<&Hostname>) = selector
+        let existing: BTreeSet<&str> = existing.iter().map(|row| row.get(0)).collect();
+        let (existing, unknown): (Vec<&Hostname>, Vec<&Hostname>) = selector
             .hostnames
             .iter()
-            .partition(|hostname| known.contains(hostname.as_str()));
+            .partition(|hostname| existing.contains(hostname.as_str()));
         if let Some(predicate) = &selector.predicate {
             matched.extend(newer(session, predicate, &seen).await?);
         }
         let unknown = unknown.into_iter().cloned().collect();
-        matched.extend(known.into_iter().cloned());
+        matched.extend(existing.into_iter().cloned());
         Ok(Selected {
             selector: selector.clone(),
             hostnames: matched,

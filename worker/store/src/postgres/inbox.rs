@@ -9,11 +9,11 @@ use super::microseconds::Microseconds;
 use super::write::Write;
 use crate::{Facts, Inbox, InboxRow, StoreError, column};
 
-/// Each looked up in the index, whatever the planner thinks of the table's size.
+/// Looks up each row by the index, whatever the statistics of the table.
 pub(super) const SELECT: &str = "\
     SELECT inbox.source, inbox.id, kind, digest, state, at, actor, subject, result_type, result, redrive_count, follow_ups \
-    FROM unnest($1::text[], $2::text[]) AS asked (source, id) \
-    JOIN inbox ON inbox.source = asked.source AND inbox.id = asked.id";
+    FROM unnest($1::text[], $2::text[]) AS requested (source, id) \
+    JOIN inbox ON inbox.source = requested.source AND inbox.id = requested.id";
 
 macro_rules! insert {
     ($column:literal, $value:literal) => {
@@ -28,16 +28,16 @@ macro_rules! insert {
     };
 }
 
-/// A row that is there already was committed by another worker since we looked: the transaction fails and is repeated.
+/// If a row exists, another worker committed it after `begin`: the transaction fails and is repeated.
 pub(super) const INSERT: &str = insert!("", "");
 
-/// Apart from [`INSERT`], so that messages without follow-ups, nearly all, have no column for it.
+/// Separate from [`INSERT`], so that the many messages without follow-ups need no parameter for this column.
 const INSERT_WITH_FOLLOW_UPS: &str = insert!(", follow_ups", ", true");
 
-/// These identities are made from content: whoever was first said the same.
+/// These identities are derived from the content, so an existing row is equal.
 pub(super) const INSERT_DERIVED: &str = concat!(insert!("", ""), " ON CONFLICT DO NOTHING");
 
-/// What is worked again after its dead letter was requeued makes room for its new row; an applied message never does.
+/// Deletes the row of a dead-lettered message that is processed again after a requeue. Rows of applied messages stay.
 pub(super) const DELETE_REQUEUED: &str = "\
     DELETE FROM inbox USING unnest($1::text[], $2::text[], $3::integer[]) AS again (source, id, redrive_count) \
     WHERE inbox.source = again.source AND inbox.id = again.id AND inbox.state = 'dead' AND inbox.redrive_count < again.redrive_count";
@@ -74,7 +74,7 @@ pub(super) fn read(row: &Row) -> Result<InboxRow, StoreError> {
     })
 }
 
-/// Rows of both ways to be inserted, each sorted, so that two workers with the same messages wait in one order.
+/// The inserts, each with sorted rows, so that two workers with the same messages cannot deadlock.
 pub(super) fn insert(facts: &Facts) -> impl Iterator<Item = Write<'_>> {
     let mut rows: Vec<&InboxRow> = facts.new_inbox().iter().map(AsRef::as_ref).collect();
     rows.sort_unstable_by_key(|row| &row.identity);
@@ -119,8 +119,8 @@ fn write<'a>(statement: &'static str, rows: &[&'a InboxRow]) -> Write<'a> {
         .column(rows.map(|row| column::redrive_count(row.redrive_count)))
 }
 
-/// PostgreSQL has no U+0000 in texts. What is remembered of a message has U+FFFD instead: else a message with it could
-/// not even be remembered as dead.
+/// PostgreSQL cannot store U+0000 in texts. U+FFFD replaces it in what is stored about a message; otherwise a message with it
+/// could not be dead-lettered.
 pub(super) fn without_nul(text: &str) -> Cow<'_, str> {
     if text.contains('\0') {
         Cow::Owned(text.replace('\0', "\u{fffd}"))

@@ -7,7 +7,7 @@ use super::PostgresStore;
 use super::session::Session;
 use crate::{Facts, Lease, Leases, StoreError};
 
-/// Whoever is late finds another fence.
+/// A lost lease has another fence, so no row matches.
 const ACQUIRE: &str = "\
     INSERT INTO lease (name, owner, fence, until) \
     VALUES ($1, $2, 1, clock_timestamp() + $3::bigint * interval '1 millisecond') \
@@ -23,7 +23,7 @@ const RENEW: &str = "\
 const RELEASE: &str = "\
     UPDATE lease SET until = '-infinity' WHERE name = $1 AND owner = $2 AND fence = $3";
 
-/// Locked until the end of the transaction, so that nobody acquires it in between.
+/// Locks the lease until the end of the transaction, so that no other worker can acquire it meanwhile.
 const HOLD: &str = "\
     SELECT FROM lease WHERE name = $1 AND owner = $2 AND fence = $3 AND until > clock_timestamp() FOR NO KEY UPDATE";
 
@@ -101,13 +101,13 @@ pub(super) async fn hold(
             .rows_for(operation, HOLD, &[&lease.name, &owner, &lease.fence])
             .await?;
         if !held.is_empty() {
-            facts.know_lease(lease.clone());
+            facts.add_lease(lease.clone());
         }
     }
     Ok(())
 }
 
-/// Gives leases back in the transaction that holds them.
+/// Releases leases in the transaction that holds them.
 pub(super) async fn release(
     operation: &'static str,
     session: &Session,

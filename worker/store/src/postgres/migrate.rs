@@ -17,12 +17,13 @@ mod embedded {
 
 static NEEDED: LazyLock<u32> = LazyLock::new(|| newest(&embedded::migrations::runner()));
 
-/// Fails unless this program may work on the schema.
+/// Fails unless this program may use the schema.
 pub(super) fn check(found: Found) -> Result<(), StoreError> {
     migrated::check(found, *NEEDED)
 }
 
-/// What the schema says of itself. Nothing may be open in the session: what is not there yet is an error to the server.
+/// Reads the version information in the schema. The session must have no open transaction, because a missing table is an error
+/// that would abort it.
 pub(super) async fn found(client: &tokio_postgres::Client) -> Result<Found, tokio_postgres::Error> {
     let version = integer(client, "SELECT max(version) FROM refinery_schema_history").await?;
     let version = version.map_or(0, number);
@@ -50,8 +51,8 @@ async fn integer(
 
 #[async_trait]
 impl Schema for PostgresStore {
-    /// The lock is one of the session that migrates, for the schema it works in. Closing the session frees it, however
-    /// that comes. A pooler between us and the server must pool sessions, not transactions.
+    /// The lock is an advisory lock of the session on the schema. The server frees it when the session ends, also after a
+    /// crash. A pooler between Lockstep and the server must pool sessions, not transactions.
     async fn migrate(&self) -> Result<Migrated, StoreError> {
         const OPERATION: &str = "migrate";
         let session = self
@@ -59,7 +60,7 @@ impl Schema for PostgresStore {
             .get()
             .await
             .map_err(|error| unavailable(OPERATION, error))?;
-        // Never given back to the pool: it has other time-outs from here on.
+        // The session leaves the pool, because its time-outs change.
         let mut session = Object::take(session);
         lock(&session).await.map_err(|error| classify(OPERATION, error))?;
         let found = found(&session)
@@ -94,8 +95,8 @@ impl Schema for PostgresStore {
     }
 }
 
-/// Waits as long as another migration may reasonably take. A migration itself may take its time, but must not keep
-/// workers waiting behind its own wait for a table.
+/// Waits up to 15 minutes for another migration. The migration itself has no time limit, but waits at most 30 seconds for the
+/// lock of a table, because workers queue behind that wait.
 async fn lock(session: &ClientWrapper) -> Result<(), tokio_postgres::Error> {
     session
         .batch_execute(

@@ -1,11 +1,11 @@
-//! The store on PostgreSQL.
+//! Implements the store on PostgreSQL.
 //!
 //! A batch is two network round trips, whatever its size: [`begin`](super::UnitOfWork::begin) sends `BEGIN` and all its
 //! reads at once, [`commit`](super::Transaction::commit) all its writes and `COMMIT`, each a prepared statement over
-//! arrays. The transaction of a run asks for leases and repositories first, one after the other.
+//! arrays. The transaction of a run first locks leases and repositories, one after the other.
 //!
-//! A text with U+0000, which PostgreSQL cannot hold, is refused together with the transaction. In what is kept about a
-//! message (type, subject, actor) U+FFFD replaces it, so that every message can be kept.
+//! PostgreSQL cannot store U+0000 in texts and refuses the transaction. In the fields about a message (type, subject, actor)
+//! U+FFFD replaces it, so that every message can be recorded.
 
 mod address;
 mod begin;
@@ -51,10 +51,10 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// A store at the address of the options. Nothing is connected before the first use: the database may be away.
+    /// A store at the address of the options. It connects on the first use, so the database may be unavailable now.
     ///
     /// # Errors
-    /// [`StoreError::Address`] if the address or its certificates cannot be used.
+    /// [`StoreError::Address`] if the address or its certificates are invalid.
     pub fn connect(options: PostgresOptions) -> Result<Arc<Self>, StoreError> {
         Ok(Arc::new(Self {
             pool: connect::pool(&options)?,
@@ -65,13 +65,13 @@ impl PostgresStore {
 }
 
 impl PostgresStore {
-    /// A session on a schema that this program may work on, with the statements of batches prepared.
+    /// A session on a schema that this program may use, with the statements of batches prepared.
     async fn session(&self, operation: &'static str) -> Result<Session, StoreError> {
         let statements = begin::STATEMENTS.into_iter().chain(commit::STATEMENTS);
-        Session::lend(&self.pool, &self.options, statements, operation).await
+        Session::from_pool(&self.pool, &self.options, statements, operation).await
     }
 
-    /// The rows of a query outside of any transaction.
+    /// Runs a query outside of a transaction.
     async fn rows(
         &self,
         operation: &'static str,

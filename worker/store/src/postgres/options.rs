@@ -10,24 +10,24 @@ pub struct PostgresOptions {
     /// chooses a schema. `sslmode` is `disable`, `prefer` (the default), `require` or `verify-full`; wherever TLS is
     /// used, the server's certificate and name are verified, against the system's authorities or `sslrootcert`.
     pub url: SecretString,
-    /// The certificate authorities to believe, in PEM, instead of the system's; `sslrootcert` of the URL goes first.
+    /// The certificate authorities to trust, in PEM, instead of the system's. `sslrootcert` in the URL overrides it.
     pub ca_file: Option<PathBuf>,
-    /// What the server shows as the name of the sessions.
+    /// The application name of the sessions, which the server shows.
     pub application_name: String,
-    /// At most so many sessions.
+    /// The maximum number of sessions.
     pub sessions: usize,
-    /// How long connecting may take.
+    /// The time limit for connecting.
     pub connect_timeout: Duration,
-    /// How long a statement may wait for one lock.
+    /// The time limit for each wait of a statement for a lock.
     pub lock_timeout: Duration,
-    /// How long one statement may take.
+    /// The time limit for one statement.
     pub statement_timeout: Duration,
-    /// How long the server keeps an open transaction from which it hears nothing.
+    /// How long the server keeps an idle session with an open transaction.
     pub idle_in_transaction_timeout: Duration,
 }
 
 impl PostgresOptions {
-    /// Options for this URL, with the usual times.
+    /// Options for this URL, with default limits.
     pub fn new(url: impl Into<SecretString>) -> Self {
         Self {
             url: url.into(),
@@ -41,7 +41,8 @@ impl PostgresOptions {
         }
     }
 
-    /// How long a flight of statements may take until the network is taken for dead: the server gives up earlier.
+    /// The time limit for the answers to a group of statements. The server's own limits end earlier, so if this one is exceeded,
+    /// the connection is broken.
     pub(super) fn answer_timeout(&self) -> Duration {
         2 * self.statement_timeout + self.lock_timeout
     }

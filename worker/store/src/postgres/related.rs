@@ -1,6 +1,6 @@
-//! What devices have to do with: groups, interfaces, links and clients. Devices and groups are named, and their ids
-//! found by SQL, since those that begin to exist in the same transaction have none yet. A name that is not there makes
-//! a null, which the table refuses: nothing is left out in silence.
+//! Reads and writes the rows related to devices: groups, interfaces, links and clients. Statements refer to devices and groups
+//! by name, because those that the same transaction creates have no id before. An unknown name yields a null id, which the
+//! table refuses, so that no row is skipped silently.
 
 use lockstep_protocol::{GroupName, Hostname};
 use tokio_postgres::Row;
@@ -11,7 +11,7 @@ use crate::{Facts, Link, LinkEnd, StoreError, column, merged};
 pub(super) const SELECT_MACS: &str = "SELECT mac, hostname FROM device WHERE mac = ANY($1)";
 pub(super) const SELECT_SERIALS: &str = "SELECT serial, hostname FROM device WHERE serial = ANY($1)";
 
-/// From either end.
+/// Finds links by either end.
 pub(super) const SELECT_LINKS: &str = "\
     SELECT here.hostname, port.name, there.hostname, peer.name \
     FROM device here JOIN interface port ON port.device_id = here.id JOIN linknet ON linknet.one_id = port.id \
@@ -68,8 +68,8 @@ pub(super) const UPSERT_CLIENTS: &str = "\
         interface_id = coalesce(excluded.interface_id, client.interface_id), \
         group_id = coalesce(excluded.group_id, client.group_id)";
 
-/// Tells the facts what the three queries found.
-pub(super) fn know(
+/// Adds the rows of the three queries to the facts.
+pub(super) fn read_facts(
     macs: &[Row],
     serials: &[Row],
     links: &[Row],
@@ -77,14 +77,14 @@ pub(super) fn know(
 ) -> Result<(), StoreError> {
     for row in macs {
         let hostname = column::name("device.hostname", row.get(1))?;
-        facts.know_mac(column::name("device.mac", row.get(0))?, hostname);
+        facts.add_mac(column::name("device.mac", row.get(0))?, hostname);
     }
     for row in serials {
         let hostname = column::name("device.hostname", row.get(1))?;
-        facts.know_serial(column::name("device.serial", row.get(0))?, hostname);
+        facts.add_serial(column::name("device.serial", row.get(0))?, hostname);
     }
     for row in links {
-        facts.know_link(Link::between(link_end(row, 0)?, link_end(row, 2)?));
+        facts.add_link(Link::between(link_end(row, 0)?, link_end(row, 2)?));
     }
     Ok(())
 }
@@ -96,7 +96,7 @@ fn link_end(row: &Row, first: usize) -> Result<LinkEnd, StoreError> {
     })
 }
 
-/// Groups, which members and clients need.
+/// Creates or updates groups. Runs before members and clients, which refer to them.
 pub(super) fn groups(facts: &Facts) -> Option<Write<'_>> {
     let groups = merged::groups(facts);
     (!groups.is_empty()).then(|| {
@@ -106,7 +106,7 @@ pub(super) fn groups(facts: &Facts) -> Option<Write<'_>> {
     })
 }
 
-/// The members by list, replaced for each device that says so.
+/// Replaces the members by list of each device whose groups the batch sets.
 pub(super) fn members(facts: &Facts) -> impl Iterator<Item = Write<'_>> {
     let joining = || facts.devices().filter(|device| device.groups.is_some());
     let pairs: Vec<(&Hostname, &GroupName)> = joining()
@@ -130,7 +130,7 @@ pub(super) fn members(facts: &Facts) -> impl Iterator<Item = Write<'_>> {
     delete.into_iter().chain(insert)
 }
 
-/// Interfaces, which links and clients need.
+/// Creates or updates interfaces. Runs before links and clients, which refer to them.
 pub(super) fn interfaces(facts: &Facts) -> Option<Write<'_>> {
     let interfaces = merged::interfaces(facts);
     (!interfaces.is_empty()).then(|| {

@@ -53,7 +53,7 @@ impl Repositories for PostgresStore {
     }
 }
 
-/// Locks repositories, by name, and adds them to the facts.
+/// Locks repositories in the order of their names, and adds them to the facts.
 pub(super) async fn lock(
     session: &Session,
     names: &BTreeSet<RepositoryName>,
@@ -61,13 +61,13 @@ pub(super) async fn lock(
 ) -> Result<(), StoreError> {
     for name in names {
         for row in session.rows_for(OPERATION, LOCK, &[&name.as_str()]).await? {
-            facts.know_repository(read(&row)?);
+            facts.add_repository(read(&row)?);
         }
     }
     Ok(())
 }
 
-/// Writes what the messages do to repositories.
+/// Writes the changes of repositories.
 pub(super) async fn write(session: &Session, facts: &Facts) -> Result<(), StoreError> {
     for change in facts.repository_changes() {
         change_one(session, change).await?;

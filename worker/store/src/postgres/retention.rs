@@ -1,9 +1,9 @@
 //! Deletes expired records, chunk by chunk.
 //!
 //! One pass reads each table once, in its cheapest order; each statement reads a bounded part of it:
-//! - the inbox by pages of the table: its key has no order in time, and an index by time would cost every message. The BRIN
-//!   index tells in advance whether any row is old enough;
-//! - causes and dead letters by their numbers, which grow with time.
+//! - the inbox by pages of the table, because its key is not ordered by time, and an index by time would slow down every
+//!   message. The BRIN index tells in advance whether any row is expired;
+//! - causes and dead letters by their numbers, which increase with time.
 
 use std::error::Error;
 
@@ -147,8 +147,8 @@ async fn causes(
         .filter(|row| row.get::<_, Microseconds>(1).0 < before.0)
         .map(|row| row.get(0))
         .collect();
-    // Workers take the numbers of causes in blocks, so causes are nearly in order of time. A few old ones behind a whole page
-    // of young ones are left to a later pass.
+    // Workers reserve the ids of causes in blocks, so causes are only nearly ordered by time. A few expired ones behind a whole
+    // page of newer ones wait for a later pass.
     let ends = page.len() < limit as usize || old.is_empty();
     let last = page.last().filter(|_| !ends).map(|row| row.get::<_, i64>(0));
     let closed: Vec<i64> = old.into_iter().filter(|id| !open.contains(*id)).collect();

@@ -12,25 +12,25 @@ use super::migrate;
 use super::options::PostgresOptions;
 use crate::StoreError;
 
-/// A session lent by the pool. Dropping it closes it, and the server rolls back; only [`Session::give_back`] lends it
-/// again. So no session with an open transaction or an unread answer is ever lent.
+/// A session from the pool. Dropping it closes it, and the server rolls back. Only [`Session::give_back`] returns it to the
+/// pool, so no session in the pool has an open transaction or an unread answer.
 pub(super) struct Session {
     client: Option<Client>,
     answer_timeout: Duration,
 }
 
 impl Session {
-    /// Takes a session out of the pool. A new one is checked against the schema, and prepares these statements.
-    pub(super) async fn lend(
+    /// Takes a session from the pool. A new session checks the schema version and prepares these statements.
+    pub(super) async fn from_pool(
         pool: &Pool,
         options: &PostgresOptions,
         statements: impl Iterator<Item = &'static str>,
         operation: &'static str,
     ) -> Result<Self, StoreError> {
-        let asked = Instant::now();
-        let lent = pool.get().await;
-        lockstep_telemetry::store::waited(asked.elapsed());
-        let client = lent.map_err(|error| cannot_connect(operation, error))?;
+        let start = Instant::now();
+        let pooled = pool.get().await;
+        lockstep_telemetry::store::waited(start.elapsed());
+        let client = pooled.map_err(|error| cannot_connect(operation, error))?;
         let new = Object::metrics(&client).recycle_count == 0;
         let session = Session {
             client: Some(client),
@@ -47,24 +47,24 @@ impl Session {
 
 fn cannot_connect(operation: &'static str, error: PoolError) -> StoreError {
     match error {
-        // Whatever the server says to a new session, the next attempt may be welcome.
+        // Whatever the server answers to a new session, a later attempt may succeed.
         PoolError::Backend(error) => unavailable(operation, error),
         other => unavailable(operation, other),
     }
 }
 
 impl Session {
-    /// Lends the session again: no transaction is open, no answer is awaited.
+    /// Returns the session to the pool. No transaction may be open, and no answer outstanding.
     pub(super) fn give_back(mut self) {
         drop(self.client.take());
     }
 
-    /// How long to wait for an answer.
+    /// The time limit for an answer.
     pub(super) fn answer_timeout(&self) -> Duration {
         self.answer_timeout
     }
 
-    /// Waits for an answer, within bounds.
+    /// Waits for an answer, up to the time limit.
     pub(super) async fn answer<T>(
         &self,
         operation: &'static str,
@@ -76,7 +76,7 @@ impl Session {
         }
     }
 
-    /// Fails unless this program may work on the schema.
+    /// Fails unless this program may use the schema.
     pub(super) async fn check_version(&self, operation: &'static str) -> Result<(), StoreError> {
         let found = self.answer(operation, migrate::found(self)).await?;
         migrate::check(found)
@@ -111,9 +111,7 @@ impl Session {
     }
 
     fn client(&self) -> &Client {
-        self.client
-            .as_ref()
-            .expect("taken only when given back or dropped")
+        self.client.as_ref().expect("taken only by give_back and drop")
     }
 }
 
@@ -128,7 +126,7 @@ impl Deref for Session {
 impl Drop for Session {
     fn drop(&mut self) {
         if let Some(client) = self.client.take() {
-            // Out of the pool, which makes room for another one; dropping it closes the connection.
+            // Removed from the pool, so that another one can be opened. Dropping it closes the connection.
             drop(Object::take(client));
         }
     }

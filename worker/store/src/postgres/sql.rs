@@ -48,7 +48,7 @@ impl SqlSession for Session {
         Ok(rows.iter().map(read).collect())
     }
 
-    /// All sets are sent at once: one round trip, whatever their number.
+    /// Sends all sets at once: one round trip for any number.
     async fn execute_each(
         &self,
         operation: &'static str,
@@ -94,7 +94,7 @@ impl ToSql for Value {
         }
     }
 
-    /// What does not fit is an error of `to_sql`, which knows the value.
+    /// Accepts all types; `to_sql` fails if the value does not fit.
     fn accepts(_: &Type) -> bool {
         true
     }

@@ -10,7 +10,7 @@ use super::error::{classify, unavailable};
 use super::session::Session;
 use crate::StoreError;
 
-/// A statement over columns of rows, with the columns.
+/// A statement whose parameters are columns of rows as arrays.
 pub(super) struct Write<'a> {
     statement: &'static str,
     columns: Vec<Box<dyn ToSql + Send + Sync + 'a>>,
@@ -24,7 +24,7 @@ impl<'a> Write<'a> {
         }
     }
 
-    /// Adds the next parameter: one column of all rows.
+    /// Adds the next parameter: the values of one column for all rows.
     pub(super) fn column<T: ToSql + Send + Sync + 'a>(mut self, values: impl IntoIterator<Item = T>) -> Self {
         let values: Vec<T> = values.into_iter().collect();
         self.columns.push(Box::new(values));
@@ -40,7 +40,7 @@ impl<'a> Write<'a> {
     }
 }
 
-/// Sends all writes at once, and waits for all answers. The transaction stays open.
+/// Sends all writes at once and waits for all answers. The transaction stays open.
 pub(super) async fn send(
     operation: &'static str,
     session: &Session,
@@ -58,11 +58,11 @@ pub(super) async fn send(
     session.answer(operation, sent).await.map(drop)
 }
 
-/// Sends all writes and `COMMIT` at once, and waits for all answers. Committed is only what every answer confirms: after
-/// a statement failed, the server answers `COMMIT` with `ROLLBACK` and calls that a success.
+/// Sends all writes and `COMMIT` at once and waits for all answers. The transaction is committed only if all answers are
+/// successes: after a failed statement, the server answers `COMMIT` with `ROLLBACK`, which counts as a success.
 pub(super) async fn commit(session: Session, writes: &[Write<'_>]) -> Result<(), StoreError> {
     const OPERATION: &str = "commit a batch";
-    // They are in the session's cache. Were one not, its preparation must not let `COMMIT` overtake the write.
+    // The statements are usually in the cache of the session. If one is not, it must be prepared before `COMMIT` is sent.
     let prepare = try_join_all(writes.iter().map(|write| session.prepare_cached(write.statement)));
     let statements = session.answer(OPERATION, prepare).await?;
     let (written, committed) = {
@@ -71,8 +71,8 @@ pub(super) async fn commit(session: Session, writes: &[Write<'_>]) -> Result<(),
             .zip(&statements)
             .map(|(write, statement)| write.send(&session, statement));
         let mut written = pin!(try_join_all(sends));
-        // The first poll sends every write, or finds one that cannot be encoded. Then the others may have been sent, and
-        // `COMMIT` must not follow them: the session is closed.
+        // The first poll sends every write, or fails if one cannot be encoded. In that case others may have been sent, and
+        // `COMMIT` must not follow, so the session is closed.
         let first = poll!(&mut written);
         if let Poll::Ready(Err(error)) = first {
             return Err(classify(OPERATION, error));
@@ -88,7 +88,7 @@ pub(super) async fn commit(session: Session, writes: &[Write<'_>]) -> Result<(),
             .await
             .map_err(|elapsed| unavailable(OPERATION, elapsed))?
     };
-    // `COMMIT` was answered: no transaction is open, whichever way it went.
+    // After an answer to `COMMIT` no transaction is open, whether it committed or rolled back.
     let ended = committed.is_ok();
     let outcome = written
         .map(drop)

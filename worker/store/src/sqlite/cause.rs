@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::error::Failure;
 use crate::{CauseId, CauseRow, NewCause, column};
 
-/// Writes causes and returns their ids, in their order.
+/// Writes causes, and returns their ids in the same order.
 pub(super) fn insert(connection: &Connection, causes: &[NewCause]) -> Result<Vec<i64>, Failure> {
     let mut insert = connection.prepare_cached(
         "INSERT INTO cause (cause, source, message_id, kind, actor, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",

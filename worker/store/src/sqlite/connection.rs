@@ -8,7 +8,7 @@ use super::error::Failure;
 use crate::StoreError;
 use crate::error_class::ErrorClass;
 
-/// A pool that opens nothing yet.
+/// A pool that opens connections on demand.
 pub(super) fn pool(options: &SqliteOptions, connections: usize) -> Result<Pool, StoreError> {
     let lock_timeout = options.lock_timeout;
     let manager = Manager::from_config(&Config::new(&options.path), Runtime::Tokio1);
@@ -38,48 +38,47 @@ fn configure(connection: &mut Connection, lock_timeout: Duration) -> rusqlite::R
         .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
 }
 
-/// A connection lent by the pool. Dropping it closes it, which rolls back, once what runs on it has ended; only
-/// [`Lent::give_back`] lends it again. So no connection with an open transaction is ever lent.
-pub(super) struct Lent {
+/// A connection from the pool. Dropping it closes it after the running operation, which rolls back. Only
+/// [`PooledConnection::give_back`] returns it to the pool, so no connection in the pool has an open transaction.
+pub(super) struct PooledConnection {
     object: Option<Object>,
 }
 
-impl Lent {
+impl PooledConnection {
     pub(super) async fn from(pool: &Pool, operation: &'static str) -> Result<Self, StoreError> {
-        let asked = Instant::now();
-        let lent = pool.get().await;
-        lockstep_telemetry::store::waited(asked.elapsed());
-        let object = lent.map_err(|error| match error {
+        let start = Instant::now();
+        let pooled = pool.get().await;
+        lockstep_telemetry::store::waited(start.elapsed());
+        let object = pooled.map_err(|error| match error {
             PoolError::Backend(error) => ErrorClass::Unavailable.error(operation, error),
             other => ErrorClass::Unavailable.error(operation, other),
         })?;
         Ok(Self { object: Some(object) })
     }
 
-    /// Runs on the connection, on a thread that may wait. It runs to its end even if nobody waits for it any more.
+    /// Runs a closure with the connection on a blocking thread. It runs to its end even if this future is dropped.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         operation: &'static str,
         work: impl FnOnce(&mut Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let object = self
-            .object
-            .as_ref()
-            .expect("taken only when given back or dropped");
+        let object = self.object.as_ref().expect("taken only by give_back and drop");
         match object.interact(work).await {
             Ok(result) => result.map_err(|failure| failure.in_operation(operation)),
-            Err(InteractError::Panic(_)) => Err(ErrorClass::Refused.error(operation, "a panic")),
+            Err(InteractError::Panic(_)) => {
+                Err(ErrorClass::Refused.error(operation, "the operation panicked"))
+            }
             Err(InteractError::Cancelled) => Err(ErrorClass::Unavailable.error(operation, "cancelled")),
         }
     }
 
-    /// Lends the connection again: no transaction is open.
+    /// Returns the connection to the pool. No transaction may be open.
     pub(super) fn give_back(mut self) {
         drop(self.object.take());
     }
 }
 
-impl Drop for Lent {
+impl Drop for PooledConnection {
     fn drop(&mut self) {
         if let Some(object) = self.object.take() {
             drop(Object::take(object));

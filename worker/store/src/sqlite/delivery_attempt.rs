@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::connection::Lent;
+use super::connection::PooledConnection;
 use super::error::Failure;
 use super::{SqliteStore, migrate};
 use crate::{DeliveryAttempt, DeliveryAttempts, StoreError};
@@ -22,9 +22,9 @@ const CLEAR: &str = "DELETE FROM delivery_attempt WHERE source = ?1 AND id = ?2 
 impl DeliveryAttempts for SqliteStore {
     async fn unfinished(&self, attempts: &[DeliveryAttempt]) -> Result<Vec<Option<u32>>, StoreError> {
         const OPERATION: &str = "read delivery attempts";
-        let lent = Lent::from(&self.readers, OPERATION).await?;
+        let pooled = PooledConnection::from(&self.readers, OPERATION).await?;
         let attempts = attempts.to_vec();
-        let unfinished = lent
+        let unfinished = pooled
             .run(OPERATION, move |connection| {
                 migrate::check(connection)?;
                 attempts
@@ -33,7 +33,7 @@ impl DeliveryAttempts for SqliteStore {
                     .collect()
             })
             .await?;
-        lent.give_back();
+        pooled.give_back();
         Ok(unfinished)
     }
 

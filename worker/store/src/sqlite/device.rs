@@ -34,7 +34,7 @@ pub(super) fn find(connection: &Connection, hostname: &Hostname) -> Result<Optio
     found.transpose()
 }
 
-/// A row that begins with the columns of `columns!`.
+/// Reads a row whose first columns are those of `columns!`.
 pub(super) fn read(row: &Row<'_>) -> Result<DeviceRow, Failure> {
     let text = |index| row.get::<_, String>(index);
     let optional = |index| row.get::<_, Option<String>>(index);
@@ -79,7 +79,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<DeviceRow, Failure> {
     })
 }
 
-/// Writes what changed, of devices that are there and of those that begin to be.
+/// Writes changed and new devices.
 pub(super) fn write(connection: &Connection, facts: &Facts, cause_ids: &[i64]) -> Result<(), Failure> {
     for row in facts.devices() {
         let new = row.id.is_none();

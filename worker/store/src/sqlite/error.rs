@@ -1,11 +1,11 @@
-//! What an error of SQLite means for the one who asked.
+//! Classifies errors of SQLite.
 
 use rusqlite::{Error, ErrorCode};
 
 use crate::StoreError;
 use crate::error_class::ErrorClass;
 
-/// What went wrong inside a transaction.
+/// An error inside a transaction.
 #[derive(Debug)]
 pub(super) enum Failure {
     Sqlite(Error),
@@ -33,26 +33,26 @@ impl Failure {
     }
 }
 
-/// What this error means.
+/// The class of this error.
 pub(super) fn error_class(error: &Error) -> ErrorClass {
     match error {
         Error::SqliteFailure(failure, message) => {
-            meaning_of_code(failure.code, message.as_deref().unwrap_or_default())
+            class_of_code(failure.code, message.as_deref().unwrap_or_default())
         }
-        Error::SqlInputError { error, msg, .. } => meaning_of_code(error.code, msg),
+        Error::SqlInputError { error, msg, .. } => class_of_code(error.code, msg),
         _ => ErrorClass::Refused,
     }
 }
 
-fn meaning_of_code(code: ErrorCode, message: &str) -> ErrorClass {
+fn class_of_code(code: ErrorCode, message: &str) -> ErrorClass {
     match code {
-        // Not by way of `begin`, which would have seen the row; by way of two rows in one batch.
+        // Two rows of one batch have the same identity; `begin` would have read an existing row.
         ErrorCode::ConstraintViolation if message.contains("inbox.source, inbox.id") => ErrorClass::Conflict,
         ErrorCode::ConstraintViolation
         | ErrorCode::TooBig
         | ErrorCode::TypeMismatch
         | ErrorCode::ParameterOutOfRange => ErrorClass::Refused,
-        // Busy, locked, full, broken, not to be opened: no message is to blame for any of them.
+        // Busy, locked, full, corrupt, cannot be opened: no message causes any of them.
         _ => ErrorClass::Unavailable,
     }
 }
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_heal_in_their_way() {
+    fn each_code_has_its_class() {
         let inbox = "UNIQUE constraint failed: inbox.source, inbox.id";
         let table = [
             (ffi::SQLITE_BUSY, "", ErrorClass::Unavailable),

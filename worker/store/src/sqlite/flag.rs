@@ -9,7 +9,7 @@ use super::error::Failure;
 use crate::fleet::OPEN_CAUSES;
 use crate::{DeviceSelector, Flagged, NewCause, column};
 
-/// The parameters are lists in JSON.
+/// The condition of a device concerned. Its parameters are lists in JSON.
 macro_rules! concerned {
     () => {
         "(device_type IN (SELECT value FROM json_each(?1)) OR platform IN (SELECT value FROM json_each(?2)) \
@@ -46,17 +46,17 @@ pub(super) fn flag(
     cause: &NewCause,
 ) -> Result<Flagged, Failure> {
     let mut hostnames: Vec<Hostname> = selector.hostnames.iter().cloned().collect();
-    let mut known = BTreeSet::new();
+    let mut existing = BTreeSet::new();
     let mut select = connection.prepare_cached("SELECT 1 FROM device WHERE hostname = ?1")?;
     for hostname in &selector.hostnames {
         if select.exists([hostname.as_str()])? {
-            known.insert(hostname);
+            existing.insert(hostname);
         }
     }
     let unknown = selector
         .hostnames
         .iter()
-        .filter(|hostname| !known.contains(hostname));
+        .filter(|hostname| !existing.contains(hostname));
     let unknown_hostnames = unknown.cloned().collect();
     if let Some(predicate) = &selector.predicate {
         let mut select = connection.prepare_cached("SELECT hostname FROM device")?;

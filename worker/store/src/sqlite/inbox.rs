@@ -2,24 +2,24 @@ use async_trait::async_trait;
 use lockstep_protocol::Identity;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::connection::Lent;
+use super::connection::PooledConnection;
 use super::error::Failure;
 use super::{SqliteStore, migrate};
 use crate::{Facts, Inbox, InboxRow, StoreError, column};
 
-/// A row that is there already is a message recorded twice in one batch: `begin` shows all others.
+/// Fails if the row exists: then one batch recorded a message twice, because `begin` reads all other rows.
 const INSERT: &str = "\
     INSERT INTO inbox (source, id, kind, digest, state, at, actor, subject, result_type, result, redrive_count, \
         follow_ups) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 
-/// These identities are made from content: whoever was first said the same.
+/// These identities are derived from the content, so an existing row is equal.
 const INSERT_DERIVED: &str = "\
     INSERT INTO inbox (source, id, kind, digest, state, at, actor, subject, result_type, result, redrive_count, \
         follow_ups) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (source, id) DO NOTHING";
 
-/// What is worked again after its dead letter was requeued makes room for its new row; an applied message never does.
+/// Deletes the row of a dead-lettered message that is processed again after a requeue. Rows of applied messages stay.
 const DELETE_REQUEUED: &str =
     "DELETE FROM inbox WHERE source = ?1 AND id = ?2 AND state = 'dead' AND redrive_count < ?3";
 
@@ -27,14 +27,14 @@ const DELETE_REQUEUED: &str =
 impl Inbox for SqliteStore {
     async fn outcome(&self, identity: &Identity) -> Result<Option<InboxRow>, StoreError> {
         const OPERATION: &str = "read an outcome";
-        let lent = Lent::from(&self.readers, OPERATION).await?;
+        let pooled = PooledConnection::from(&self.readers, OPERATION).await?;
         let identity = identity.clone();
         let read = move |connection: &mut Connection| {
             migrate::check(connection)?;
             find(connection, &identity)
         };
-        let row = lent.run(OPERATION, read).await?;
-        lent.give_back();
+        let row = pooled.run(OPERATION, read).await?;
+        pooled.give_back();
         Ok(row)
     }
 }

@@ -8,14 +8,14 @@ use super::SqliteStore;
 use super::error::Failure;
 use crate::{Facts, Lease, Leases, StoreError};
 
-/// Microseconds since 1970, by SQLite's clock.
+/// The time of SQLite in microseconds since 1970.
 macro_rules! now {
     () => {
         "CAST(unixepoch('subsec') * 1000000 AS INTEGER)"
     };
 }
 
-/// Whoever is late finds another fence.
+/// A lost lease has another fence, so no row matches.
 const ACQUIRE: &str = concat!(
     "INSERT INTO lease (name, owner, fence, until) VALUES (?1, ?2, 1, ",
     now!(),
@@ -82,7 +82,7 @@ impl Leases for SqliteStore {
     }
 }
 
-/// Whether a lease is held; in a transaction, which nobody else writes beside.
+/// Whether a lease is held. The transaction is the only writer, so the answer holds until its end.
 pub(super) fn holds(connection: &Connection, lease: &Lease) -> Result<bool, Failure> {
     let owner = lease.owner.to_string();
     let mut select = connection.prepare_cached(HOLD)?;
@@ -93,7 +93,7 @@ fn micros(time: Duration) -> i64 {
     i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// Gives leases back in the transaction that holds them.
+/// Releases leases in the transaction that holds them.
 pub(super) fn release(connection: &Connection, facts: &Facts) -> Result<(), Failure> {
     let mut release = connection.prepare_cached(RELEASE)?;
     for lease in facts.released() {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use super::connection::Lent;
+use super::connection::PooledConnection;
 use super::error::{Failure, error_class};
 use super::{SqliteOptions, SqliteStore};
 use crate::error_class::ErrorClass;
@@ -21,12 +21,12 @@ static NEEDED: LazyLock<u32> = LazyLock::new(|| newest(&embedded::migrations::ru
 
 const OPERATION: &str = "migrate";
 
-/// Fails unless this program may work on the schema.
+/// Fails unless this program may use the schema.
 pub(super) fn check(connection: &Connection) -> Result<(), Failure> {
     Ok(migrated::check(found(connection)?, *NEEDED)?)
 }
 
-/// What the schema says of itself.
+/// Reads the version information in the schema.
 fn found(connection: &Connection) -> rusqlite::Result<Found> {
     let newest = "SELECT max(version) FROM refinery_schema_history";
     let version = integer(connection, "refinery_schema_history", newest)?.map_or(0, number);
@@ -43,10 +43,10 @@ fn found(connection: &Connection) -> rusqlite::Result<Found> {
 }
 
 fn integer(connection: &Connection, table: &str, select: &str) -> rusqlite::Result<Option<i32>> {
-    let there = connection
+    let exists = connection
         .prepare_cached("SELECT 1 FROM sqlite_master WHERE name = ?1")?
         .exists([table])?;
-    if !there {
+    if !exists {
         return Ok(None);
     }
     connection.prepare_cached(select)?.query_row([], |row| row.get(0))
@@ -56,8 +56,8 @@ fn integer(connection: &Connection, table: &str, select: &str) -> rusqlite::Resu
 impl Schema for SqliteStore {
     async fn migrate(&self) -> Result<Migrated, StoreError> {
         let lock = lock(&self.options).await?;
-        let lent = Lent::from(&self.writer, OPERATION).await?;
-        let migrated = lent
+        let pooled = PooledConnection::from(&self.writer, OPERATION).await?;
+        let migrated = pooled
             .run(OPERATION, |connection| {
                 if let Some(migrated) = newer(found(connection)?, *NEEDED)? {
                     return Ok(migrated);
@@ -67,35 +67,35 @@ impl Schema for SqliteStore {
                 Ok(migrated(&report, *NEEDED))
             })
             .await?;
-        lent.give_back();
+        pooled.give_back();
         drop(lock);
         Ok(migrated)
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
         const OPERATION: &str = "ping";
-        let lent = Lent::from(&self.readers, OPERATION).await?;
-        lent.run(OPERATION, |connection| check(connection)).await?;
-        lent.give_back();
+        let pooled = PooledConnection::from(&self.readers, OPERATION).await?;
+        pooled.run(OPERATION, |connection| check(connection)).await?;
+        pooled.give_back();
         Ok(())
     }
 
     async fn now(&self) -> Result<Timestamp, StoreError> {
         const OPERATION: &str = "read the clock";
-        let lent = Lent::from(&self.readers, OPERATION).await?;
-        let microsecond: i64 = lent
+        let pooled = PooledConnection::from(&self.readers, OPERATION).await?;
+        let microsecond: i64 = pooled
             .run(OPERATION, |connection| {
                 let clock = "SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER)";
                 Ok(connection.query_row(clock, [], |row| row.get(0))?)
             })
             .await?;
-        lent.give_back();
+        pooled.give_back();
         Timestamp::from_microsecond(microsecond).map_err(|error| ErrorClass::Refused.error(OPERATION, error))
     }
 }
 
-/// A lock on a file beside the store, since a migration is several transactions. The system frees it when the file is
-/// closed, however that comes.
+/// Locks a file beside the store, because a migration has several transactions. The system frees the lock when the file is
+/// closed, also after a crash.
 async fn lock(options: &SqliteOptions) -> Result<File, StoreError> {
     let mut path = options.path.clone().into_os_string();
     path.push(".lock");

@@ -1,7 +1,7 @@
-//! The store on SQLite: one file in WAL mode, synced at each commit.
+//! Implements the store on SQLite: one file in WAL mode, synced at each commit.
 //!
-//! One connection writes, under `BEGIN IMMEDIATE`: a batch holds the whole store from its beginning to its end, so
-//! batches come one after another and a message is never worked twice at the same time. Others read meanwhile.
+//! One connection writes, under `BEGIN IMMEDIATE`. A batch locks the whole store for writing, so batches run one after another,
+//! and a message is never processed twice at the same time. Other connections can read meanwhile.
 
 mod cause;
 mod connection;
@@ -27,23 +27,23 @@ use std::time::Duration;
 use deadpool_sqlite::Pool;
 
 use super::StoreError;
-use connection::Lent;
+use connection::PooledConnection;
 use error::Failure;
 use rusqlite::{Connection, TransactionBehavior};
 
-/// Where the file is, and how long to wait for it.
+/// The file of the store, and limits.
 #[derive(Clone, Debug)]
 pub struct SqliteOptions {
-    /// The file; SQLite keeps `-wal` and `-shm` beside it, and migrations a `.lock`. Its folder must be there.
+    /// The file; SQLite keeps `-wal` and `-shm` beside it, and migrations a `.lock`. Its folder must exist.
     pub path: PathBuf,
-    /// How long to wait for another batch, or for another process that holds the file.
+    /// How long to wait for another batch, or for another process that locks the file.
     pub lock_timeout: Duration,
-    /// How many may read at once.
+    /// The maximum number of concurrent readers.
     pub readers: usize,
 }
 
 impl SqliteOptions {
-    /// Options for this file, with the usual times.
+    /// Options for this file, with default limits.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -62,10 +62,10 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// A store in the file of the options. Nothing is opened before the first use.
+    /// A store in the file of the options. The file is opened on the first use.
     ///
     /// # Errors
-    /// [`StoreError::Address`] if the options make no sense.
+    /// [`StoreError::Address`] if the options are invalid.
     pub fn open(options: SqliteOptions) -> Result<Arc<Self>, StoreError> {
         Ok(Arc::new(Self {
             writer: connection::pool(&options, 1)?,
@@ -82,15 +82,15 @@ impl SqliteStore {
         operation: &'static str,
         read: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let lent = Lent::from(&self.readers, operation).await?;
-        let answer = lent
+        let pooled = PooledConnection::from(&self.readers, operation).await?;
+        let answer = pooled
             .run(operation, |connection| {
                 let transaction = connection.transaction()?;
                 migrate::check(&transaction)?;
                 read(&transaction)
             })
             .await?;
-        lent.give_back();
+        pooled.give_back();
         Ok(answer)
     }
 
@@ -100,8 +100,8 @@ impl SqliteStore {
         operation: &'static str,
         write: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let lent = Lent::from(&self.writer, operation).await?;
-        let written = lent
+        let pooled = PooledConnection::from(&self.writer, operation).await?;
+        let written = pooled
             .run(operation, |connection| {
                 let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
                 migrate::check(&transaction)?;
@@ -110,7 +110,7 @@ impl SqliteStore {
                 Ok(written)
             })
             .await?;
-        lent.give_back();
+        pooled.give_back();
         Ok(written)
     }
 }

@@ -1,12 +1,12 @@
-//! What devices have to do with: groups, interfaces, links and clients. Devices and groups are named, and their ids
-//! found by SQL. A name that is not there makes a null, which the table refuses: nothing is left out in silence.
+//! Reads and writes the rows related to devices: groups, interfaces, links and clients. Statements refer to devices and groups
+//! by name. An unknown name yields a null id, which the table refuses, so that no row is skipped silently.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::Failure;
 use crate::{Facts, Keys, Link, LinkEnd, column, merged};
 
-/// From either end.
+/// Finds links by either end.
 const SELECT_LINKS: &str = "\
     SELECT here.hostname, port.name, there.hostname, peer.name \
     FROM device here JOIN interface port ON port.device_id = here.id JOIN linknet ON linknet.one_id = port.id \
@@ -18,20 +18,20 @@ const SELECT_LINKS: &str = "\
         JOIN interface peer ON peer.id = linknet.one_id JOIN device there ON there.id = peer.device_id \
     WHERE here.hostname = ?1";
 
-/// Reads who has the MAC addresses and serial numbers asked for, and the links.
-pub(super) fn know(connection: &Connection, keys: &Keys, facts: &mut Facts) -> Result<(), Failure> {
+/// Reads the owners of MAC addresses and serial numbers, and the links, and adds them to the facts.
+pub(super) fn read_facts(connection: &Connection, keys: &Keys, facts: &mut Facts) -> Result<(), Failure> {
     let mut owner = connection.prepare_cached("SELECT hostname FROM device WHERE mac = ?1")?;
     for mac in &keys.macs {
         let found: Option<String> = owner.query_row([mac.as_str()], |row| row.get(0)).optional()?;
         if let Some(hostname) = found {
-            facts.know_mac(mac.clone(), column::name("device.hostname", hostname)?);
+            facts.add_mac(mac.clone(), column::name("device.hostname", hostname)?);
         }
     }
     let mut owner = connection.prepare_cached("SELECT hostname FROM device WHERE serial = ?1")?;
     for serial in &keys.serials {
         let found: Option<String> = owner.query_row([serial.as_str()], |row| row.get(0)).optional()?;
         if let Some(hostname) = found {
-            facts.know_serial(serial.clone(), column::name("device.hostname", hostname)?);
+            facts.add_serial(serial.clone(), column::name("device.hostname", hostname)?);
         }
     }
     let mut links = connection.prepare_cached(SELECT_LINKS)?;
@@ -44,13 +44,13 @@ pub(super) fn know(connection: &Connection, keys: &Keys, facts: &mut Facts) -> R
                     interface: column::name("interface.name", row.get(first + 1)?)?,
                 })
             };
-            facts.know_link(Link::between(end(0)?, end(2)?));
+            facts.add_link(Link::between(end(0)?, end(2)?));
         }
     }
     Ok(())
 }
 
-/// Groups, which members and clients need.
+/// Creates or updates groups. Runs before members and clients, which refer to them.
 pub(super) fn write_groups(connection: &Connection, facts: &Facts) -> Result<(), Failure> {
     let mut upsert = connection.prepare_cached(
         "INSERT INTO device_group (name, location) VALUES (?1, ?2) \
@@ -62,7 +62,7 @@ pub(super) fn write_groups(connection: &Connection, facts: &Facts) -> Result<(),
     Ok(())
 }
 
-/// The members by list, replaced for each device that says so.
+/// Replaces the members by list of each device whose groups the batch sets.
 pub(super) fn write_members(connection: &Connection, facts: &Facts) -> Result<(), Failure> {
     let mut delete = connection.prepare_cached(
         "DELETE FROM group_member WHERE device_id = (SELECT id FROM device WHERE hostname = ?1)",
@@ -83,7 +83,7 @@ pub(super) fn write_members(connection: &Connection, facts: &Facts) -> Result<()
     Ok(())
 }
 
-/// Interfaces, which links and clients need.
+/// Creates or updates interfaces. Runs before links and clients, which refer to them.
 pub(super) fn write_interfaces(connection: &Connection, facts: &Facts) -> Result<(), Failure> {
     let mut upsert = connection.prepare_cached(
         "INSERT INTO interface (device_id, name, configuration) \

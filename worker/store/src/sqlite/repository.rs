@@ -64,7 +64,7 @@ pub(super) fn find(connection: &Connection, name: &RepositoryName) -> Result<Opt
     found.transpose()
 }
 
-/// Writes what the messages do to repositories.
+/// Writes the changes of repositories.
 pub(super) fn write(connection: &Connection, facts: &Facts) -> Result<(), Failure> {
     for change in facts.repository_changes() {
         let at = column::microseconds(change.at);

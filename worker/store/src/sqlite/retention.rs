@@ -6,7 +6,7 @@ use super::SqliteStore;
 use super::error::Failure;
 use crate::{Expired, OpenCauses, Records, Retention, StoreError, column};
 
-/// The most rows in one transaction; batches wait for it.
+/// The maximum number of rows in one transaction, for which batches have to wait.
 const MOST: u32 = 1000;
 
 const EXPIRE_INBOX: &str = "\
@@ -65,7 +65,7 @@ impl Retention for SqliteStore {
     }
 }
 
-/// For tables with an index by time, and for small ones.
+/// Deletes the oldest rows. For tables with an index by time, and for small ones.
 fn oldest(connection: &Connection, statement: &str, before: i64, limit: u32) -> Result<Expired, Failure> {
     let deleted = connection
         .prepare_cached(statement)?
@@ -94,7 +94,7 @@ fn causes(
             deleted += delete.execute([id])?;
         }
     }
-    // Causes are in order of time.
+    // The ids of causes are ordered by time.
     let has_more = page.len() == limit as usize && page.iter().any(|(_, at)| old(*at));
     Ok(Expired {
         deleted: deleted as u64,

@@ -3,7 +3,7 @@ use bytes::Bytes;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ToSql, params_from_iter};
 
-use super::connection::Lent;
+use super::connection::PooledConnection;
 use super::error::Failure;
 use super::{SqliteStore, migrate};
 use crate::sql::{Row, SqlDatabase, SqlSession, SqlTransaction, Value};
@@ -22,18 +22,19 @@ impl SqlDatabase for SqliteStore {
     }
 
     async fn write(&self, operation: &'static str) -> Result<Box<dyn SqlTransaction>, StoreError> {
-        let lent = Lent::from(&self.writer, operation).await?;
-        lent.run(operation, |connection| {
-            connection.execute_batch("BEGIN IMMEDIATE")?;
-            migrate::check(connection)
-        })
-        .await?;
-        Ok(Box::new(lent))
+        let pooled = PooledConnection::from(&self.writer, operation).await?;
+        pooled
+            .run(operation, |connection| {
+                connection.execute_batch("BEGIN IMMEDIATE")?;
+                migrate::check(connection)
+            })
+            .await?;
+        Ok(Box::new(pooled))
     }
 }
 
 #[async_trait]
-impl SqlSession for Lent {
+impl SqlSession for PooledConnection {
     async fn query(
         &self,
         operation: &'static str,
@@ -66,7 +67,7 @@ impl SqlSession for Lent {
 }
 
 #[async_trait]
-impl SqlTransaction for Lent {
+impl SqlTransaction for PooledConnection {
     async fn commit(self: Box<Self>, operation: &'static str) -> Result<(), StoreError> {
         self.run(operation, |connection| Ok(connection.execute_batch("COMMIT")?))
             .await?;
@@ -87,7 +88,7 @@ fn query(connection: &Connection, sql: &str, parameters: &[Value]) -> Result<Vec
     Ok(all)
 }
 
-/// The statement as SQLite has it: other marks of parameters, its own clock, no row locks.
+/// Translates a statement for SQLite: its parameter syntax, its clock, no row locks.
 fn own(sql: &str) -> String {
     sql.replace('$', "?")
         .replace("{now}", "CAST(unixepoch('subsec') * 1000000 AS INTEGER)")
@@ -112,7 +113,7 @@ fn read(value: ValueRef<'_>) -> Value {
     match value {
         ValueRef::Null => Value::Null,
         ValueRef::Integer(number) => Value::Integer(number),
-        // No column of ours is a real number: read as a text, it is refused where it is used.
+        // No column has real numbers. As a text, the value is refused where it is used.
         ValueRef::Real(number) => Value::Text(number.to_string()),
         ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
         ValueRef::Blob(bytes) => Value::Bytes(Bytes::copy_from_slice(bytes)),

@@ -21,7 +21,7 @@ impl Stats for SqliteStore {
         .await
     }
 
-    /// The readers; the one connection that writes is not counted.
+    /// Counts the readers, without the one connection that writes.
     fn sessions(&self) -> Sessions {
         let status = self.readers.status();
         Sessions {

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use lockstep_protocol::Hostname;
 use rusqlite::Connection;
 
-use super::connection::Lent;
+use super::connection::PooledConnection;
 use super::error::Failure;
 use super::{SqliteStore, cause, device, flag, inbox, lease, migrate, related, repository};
 use crate::error_class::ErrorClass;
@@ -23,16 +23,16 @@ impl UnitOfWork for SqliteStore {
         leases: &[Lease],
         keys: &Keys,
     ) -> Result<(Facts, Box<dyn Transaction>), StoreError> {
-        let lent = Lent::from(&self.writer, BEGIN).await?;
-        let (asked, leases) = (keys.clone(), leases.to_vec());
-        let mut facts = lent
-            .run(BEGIN, move |connection| begin(connection, &leases, &asked))
+        let pooled = PooledConnection::from(&self.writer, BEGIN).await?;
+        let (requested, leases) = (keys.clone(), leases.to_vec());
+        let mut facts = pooled
+            .run(BEGIN, move |connection| begin(connection, &leases, &requested))
             .await?;
-        dead_letter_table::know(&lent, keys, &mut facts).await?;
+        dead_letter_table::read_facts(&pooled, keys, &mut facts).await?;
         let transaction = OpenTransaction {
-            lent,
-            asked: keys.hostnames.clone(),
-            known: facts.devices().map(|device| device.hostname.clone()).collect(),
+            pooled,
+            requested: keys.hostnames.clone(),
+            existing: facts.devices().map(|device| device.hostname.clone()).collect(),
             selector: keys.flag.clone(),
         };
         Ok((facts, Box::new(transaction)))
@@ -45,36 +45,36 @@ fn begin(connection: &mut Connection, leases: &[Lease], keys: &Keys) -> Result<F
     let mut facts = Facts::default();
     for held in leases {
         if lease::holds(connection, held)? {
-            facts.know_lease(held.clone());
+            facts.add_lease(held.clone());
         }
     }
     for name in &keys.repositories {
         if let Some(row) = repository::find(connection, name)? {
-            facts.know_repository(row);
+            facts.add_repository(row);
         }
     }
     for hostname in &keys.hostnames {
         if let Some(row) = device::find(connection, hostname)? {
-            facts.know_device(row);
+            facts.add_device(row);
         }
     }
     for identity in &keys.identities {
         if let Some(row) = inbox::find(connection, identity)? {
-            facts.know_message(row);
+            facts.add_message(row);
         }
     }
-    related::know(connection, keys, &mut facts)?;
+    related::read_facts(connection, keys, &mut facts)?;
     Ok(facts)
 }
 
 /// An open transaction. Dropping it closes its connection, which rolls back.
 struct OpenTransaction {
-    lent: Lent,
-    /// The devices that were looked up.
-    asked: BTreeSet<Hostname>,
-    /// Those of them that exist.
-    known: BTreeSet<Hostname>,
-    /// The devices to be flagged by what they are.
+    pooled: PooledConnection,
+    /// The device names among the keys.
+    requested: BTreeSet<Hostname>,
+    /// Those names that have a device.
+    existing: BTreeSet<Hostname>,
+    /// The devices to be flagged. `None` if the keys select none.
     selector: Option<DeviceSelector>,
 }
 
@@ -86,7 +86,7 @@ impl Transaction for OpenTransaction {
             return Err(ErrorClass::Refused.error(OPERATION, "no devices were selected"));
         };
         let cause = cause.clone();
-        self.lent
+        self.pooled
             .run(OPERATION, move |connection| {
                 flag::flag(connection, &selector, &cause)
             })
@@ -94,18 +94,19 @@ impl Transaction for OpenTransaction {
     }
 
     async fn commit(self: Box<Self>, facts: &Facts) -> Result<(), StoreError> {
-        merged::check_created(facts, &self.asked, &self.known)?;
+        merged::check_created(facts, &self.requested, &self.existing)?;
         let changes = facts.clone();
-        let lent = self.lent;
+        let pooled = self.pooled;
         if facts.change_dead_letters() {
-            dead_letter_table::write(&lent, facts).await?;
+            dead_letter_table::write(&pooled, facts).await?;
         }
         if facts.change_follow_ups() {
-            follow_up_table::write(&lent, facts).await?;
+            follow_up_table::write(&pooled, facts).await?;
         }
-        lent.run(COMMIT, move |connection| write(connection, &changes))
+        pooled
+            .run(COMMIT, move |connection| write(connection, &changes))
             .await?;
-        lent.give_back();
+        pooled.give_back();
         Ok(())
     }
 }

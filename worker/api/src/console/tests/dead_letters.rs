@@ -29,7 +29,7 @@ fn dead_letter(number: u64, body: &'static [u8]) -> DeadLetter {
             place: Some("$.data.hostname".to_owned()),
             attempts: 1,
             first_at: "2026-02-03T04:05:06Z".parse().unwrap(),
-            died_at: "2026-02-03T04:05:07Z".parse().unwrap(),
+            dead_lettered_at: "2026-02-03T04:05:07Z".parse().unwrap(),
             bytes: body.len() as u64,
         },
         body: Bytes::from_static(body),

@@ -1,4 +1,4 @@
--- Texts that are compared or ordered are compared by bytes, as the program does, whatever the database's locale.
+-- Texts are compared and ordered by bytes, as in the program, whatever the locale of the database.
 
 CREATE TABLE device (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -25,10 +25,10 @@ CREATE TABLE device (
     CONSTRAINT device_generations CHECK (0 <= synced_generation AND synced_generation <= desired_generation),
     CONSTRAINT device_version CHECK ((version_time IS NULL) = (version_id IS NULL))
 )
--- Every event updates the counters. No index has them, and with room on the page that is a heap-only update.
+-- Every event updates the generations. No index contains them, so with free space on the page the update is heap-only.
 WITH (fillfactor = 50);
 
--- Partial, so that setting them is no update of a key: it does not wait for those that refer to the device.
+-- Partial, so that they are no keys for references: an update does not wait for inserts of rows that refer to the device.
 CREATE UNIQUE INDEX device_mac ON device (mac) WHERE mac IS NOT NULL;
 CREATE UNIQUE INDEX device_serial ON device (serial) WHERE serial IS NOT NULL;
 
@@ -36,7 +36,7 @@ CREATE TABLE interface (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     device_id bigint NOT NULL REFERENCES device ON DELETE CASCADE,
     name text COLLATE "C" NOT NULL,
-    -- JSON as text: jsonb knows no NUL and no number beyond numeric.
+    -- JSON as text: jsonb supports neither NUL nor numbers beyond numeric.
     configuration text,
     CONSTRAINT interface_name UNIQUE (device_id, name)
 );
@@ -44,7 +44,7 @@ CREATE TABLE interface (
 CREATE TABLE device_group (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text COLLATE "C" NOT NULL CONSTRAINT device_group_name UNIQUE,
-    -- Null: unknown.
+    -- Null if unknown.
     location boolean
 );
 
@@ -79,7 +79,7 @@ CREATE TABLE linknet (
 
 CREATE INDEX linknet_other ON linknet (other_id);
 
--- Workers take ids in blocks of 1,000, so that a cause has its id before it is written.
+-- Workers reserve ids in blocks of 1,000, so that a cause has its id before it is written.
 CREATE SEQUENCE cause_block INCREMENT BY 1000;
 
 CREATE TABLE cause (
@@ -102,19 +102,19 @@ CREATE TABLE inbox (
     actor text,
     subject text,
     result_type text NOT NULL,
-    -- JSON as text: published again as it is.
+    -- JSON as text, so that it is published again unchanged.
     result text NOT NULL,
-    -- How often the message was requeued as a dead letter.
+    -- How often the dead letter of the message was requeued.
     redrive_count integer NOT NULL DEFAULT 0,
     -- Whether it caused follow-ups.
     follow_ups boolean NOT NULL DEFAULT false,
     CONSTRAINT inbox_identity PRIMARY KEY (source, id)
 );
 
--- Exclusive rights and when they end. Rows stay, so that fences only grow.
+-- Exclusive rights with an expiry. Rows are never deleted, so that fences only increase.
 CREATE TABLE lease (
     name text COLLATE "C" PRIMARY KEY,
-    -- A new one with each acquisition.
+    -- Identifies the acquisition.
     owner text NOT NULL,
     fence bigint NOT NULL,
     until timestamptz NOT NULL
@@ -123,12 +123,12 @@ CREATE TABLE lease (
 CREATE TABLE repository (
     name text COLLATE "C" PRIMARY KEY,
     branch text NOT NULL,
-    -- Raised whenever the row is written: a decision on an older revision is not written.
+    -- Increases with each write. A change based on an older revision is refused.
     revision bigint NOT NULL,
-    -- The commit whose flags are set; null before the first.
+    -- The accepted commit; null before the first one.
     accepted text,
     accepted_at timestamptz,
-    -- What is in it: the output of `git ls-tree -r -z`. Out of line, so that the row is read without it.
+    -- Its tree: the output of `git ls-tree -r -z`. Stored out of line, so that the row can be read without it.
     listing bytea,
     -- The tip that was fetched last, and why it is not the accepted commit.
     seen text NOT NULL,
@@ -136,11 +136,11 @@ CREATE TABLE repository (
     problem text
 );
 
--- For retention. Rows come nearly in order of time, so this costs the inserts next to nothing.
+-- For retention. Rows are inserted nearly in order of time, so these indexes hardly slow down inserts.
 CREATE INDEX inbox_at ON inbox USING brin (at) WITH (autosummarize = on);
 CREATE INDEX cause_at ON cause USING brin (at) WITH (autosummarize = on);
 
--- How often the processing of a redelivered message began and did not end: this finds poison messages.
+-- How many delivery attempts at a redelivered message began and did not end. This detects poison messages.
 CREATE TABLE delivery_attempt (
     source text COLLATE "C" NOT NULL,
     id text COLLATE "C" NOT NULL,
@@ -152,7 +152,7 @@ CREATE TABLE delivery_attempt (
 
 CREATE TABLE dead_letter (
     number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    -- As the inbox knows the message.
+    -- The identity of the message in the inbox.
     source text COLLATE "C" NOT NULL,
     id text COLLATE "C" NOT NULL,
     redrive_count integer NOT NULL,
@@ -167,7 +167,7 @@ CREATE TABLE dead_letter (
     first_at timestamptz NOT NULL,
     died_at timestamptz NOT NULL,
     body bytea NOT NULL,
-    -- What stood beside the body, as JSON.
+    -- The AMQP properties that are kept, as JSON.
     properties text NOT NULL,
     state text NOT NULL CONSTRAINT dead_letter_state CHECK (state IN ('dead', 'requeued', 'processed', 'dropped')),
     -- When, by which actor and by which command it was requeued or dropped.
@@ -175,7 +175,7 @@ CREATE TABLE dead_letter (
     settled_by text,
     request_source text COLLATE "C",
     request_id text COLLATE "C",
-    -- While it is requeued: when its copy is published again, and how often the broker confirmed one.
+    -- For a requeued one: when a copy is published again, and how many copies the broker confirmed.
     due_at timestamptz,
     published integer NOT NULL DEFAULT 0,
     CONSTRAINT dead_letter_identity UNIQUE (source, id, redrive_count),
@@ -186,8 +186,8 @@ CREATE INDEX dead_letter_state ON dead_letter (state, number);
 CREATE INDEX dead_letter_due ON dead_letter (due_at) WHERE state = 'requeued';
 CREATE INDEX dead_letter_request ON dead_letter (request_source, request_id, number) WHERE request_id IS NOT NULL;
 
--- Messages that other messages caused: the outbox. A row stays until its message is processed; that of a result until the
--- broker confirmed it.
+-- The outbox: messages that other messages caused. A row is deleted when its message is processed; the row of a result, when
+-- the broker confirmed it.
 CREATE TABLE follow_up (
     number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     source text COLLATE "C" NOT NULL,
@@ -195,18 +195,18 @@ CREATE TABLE follow_up (
     -- The message that caused it.
     cause_source text COLLATE "C" NOT NULL,
     cause_id text COLLATE "C" NOT NULL,
-    -- Null: a result.
+    -- Null for a result.
     lane text,
     kind text NOT NULL,
     body bytea NOT NULL,
     reply_to text,
     correlation_id text,
     actor text,
-    -- While somebody holds this lease, the message is being processed and is not published again.
+    -- While this lease is held, the message is being processed and is not published again.
     lease text COLLATE "C",
     at timestamptz NOT NULL,
     due_at timestamptz NOT NULL,
-    -- Whether the first publication waits until it is due.
+    -- Whether the first publication waits until `due_at`.
     delayed boolean NOT NULL,
     -- How often the broker confirmed it.
     published integer NOT NULL DEFAULT 0,

@@ -37,7 +37,7 @@ CREATE TABLE interface (
 CREATE TABLE device_group (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL UNIQUE,
-    -- Null: unknown.
+    -- Null if unknown.
     location INTEGER
 ) STRICT;
 
@@ -93,17 +93,17 @@ CREATE TABLE inbox (
     subject TEXT,
     result_type TEXT NOT NULL,
     result TEXT NOT NULL,
-    -- How often the message was requeued as a dead letter.
+    -- How often the dead letter of the message was requeued.
     redrive_count INTEGER NOT NULL DEFAULT 0,
     -- Whether it caused follow-ups.
     follow_ups INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (source, id)
 ) STRICT, WITHOUT ROWID;
 
--- Exclusive rights and when they end. Rows stay, so that fences only grow.
+-- Exclusive rights with an expiry. Rows are never deleted, so that fences only increase.
 CREATE TABLE lease (
     name TEXT PRIMARY KEY,
-    -- A new one with each acquisition.
+    -- Identifies the acquisition.
     owner TEXT NOT NULL,
     fence INTEGER NOT NULL,
     until INTEGER NOT NULL
@@ -112,16 +112,17 @@ CREATE TABLE lease (
 CREATE TABLE repository (
     name TEXT PRIMARY KEY,
     branch TEXT NOT NULL,
-    -- Raised whenever the row is written: a decision on an older revision is not written.
+    -- Increases with each write. A change based on an older revision is refused.
     revision INTEGER NOT NULL,
-    -- The commit whose flags are set; null before the first.
+    -- The accepted commit; null before the first one.
     accepted TEXT,
     accepted_at INTEGER,
     -- The tip that was fetched last, and why it is not the accepted commit.
     seen TEXT NOT NULL,
     seen_at INTEGER NOT NULL,
     problem TEXT,
-    -- What is in the accepted commit: the output of `git ls-tree -r -z`. Last, so that the rest is read without it.
+    -- The tree of the accepted commit: the output of `git ls-tree -r -z`. The last column, so that the others can be read
+    -- without it.
     listing BLOB
 ) STRICT;
 
@@ -129,7 +130,7 @@ CREATE TABLE repository (
 CREATE INDEX inbox_at ON inbox (at);
 CREATE INDEX cause_at ON cause (at);
 
--- How often the processing of a redelivered message began and did not end: this finds poison messages.
+-- How many delivery attempts at a redelivered message began and did not end. This detects poison messages.
 CREATE TABLE delivery_attempt (
     source TEXT NOT NULL,
     id TEXT NOT NULL,
@@ -141,7 +142,7 @@ CREATE TABLE delivery_attempt (
 
 CREATE TABLE dead_letter (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
-    -- As the inbox knows the message.
+    -- The identity of the message in the inbox.
     source TEXT NOT NULL,
     id TEXT NOT NULL,
     redrive_count INTEGER NOT NULL,
@@ -156,7 +157,7 @@ CREATE TABLE dead_letter (
     first_at INTEGER NOT NULL,
     died_at INTEGER NOT NULL,
     body BLOB NOT NULL,
-    -- What stood beside the body, as JSON.
+    -- The AMQP properties that are kept, as JSON.
     properties TEXT NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('dead', 'requeued', 'processed', 'dropped')),
     -- When, by which actor and by which command it was requeued or dropped.
@@ -164,7 +165,7 @@ CREATE TABLE dead_letter (
     settled_by TEXT,
     request_source TEXT,
     request_id TEXT,
-    -- While it is requeued: when its copy is published again, and how often the broker confirmed one.
+    -- For a requeued one: when a copy is published again, and how many copies the broker confirmed.
     due_at INTEGER,
     published INTEGER NOT NULL DEFAULT 0,
     UNIQUE (source, id, redrive_count),
@@ -175,8 +176,8 @@ CREATE INDEX dead_letter_state ON dead_letter (state, number);
 CREATE INDEX dead_letter_due ON dead_letter (due_at) WHERE state = 'requeued';
 CREATE INDEX dead_letter_request ON dead_letter (request_source, request_id, number) WHERE request_id IS NOT NULL;
 
--- Messages that other messages caused: the outbox. A row stays until its message is processed; that of a result until the
--- broker confirmed it.
+-- The outbox: messages that other messages caused. A row is deleted when its message is processed; the row of a result, when
+-- the broker confirmed it.
 CREATE TABLE follow_up (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     source TEXT NOT NULL,
@@ -184,18 +185,18 @@ CREATE TABLE follow_up (
     -- The message that caused it.
     cause_source TEXT NOT NULL,
     cause_id TEXT NOT NULL,
-    -- Null: a result.
+    -- Null for a result.
     lane TEXT,
     kind TEXT NOT NULL,
     body BLOB NOT NULL,
     reply_to TEXT,
     correlation_id TEXT,
     actor TEXT,
-    -- While somebody holds this lease, the message is being processed and is not published again.
+    -- While this lease is held, the message is being processed and is not published again.
     lease TEXT,
     at INTEGER NOT NULL,
     due_at INTEGER NOT NULL,
-    -- Whether the first publication waits until it is due.
+    -- Whether the first publication waits until `due_at`.
     delayed INTEGER NOT NULL,
     -- How often the broker confirmed it.
     published INTEGER NOT NULL DEFAULT 0,

@@ -40,7 +40,7 @@ fn dead_letter(id: &str, redrive_count: u32) -> NewDeadLetter {
         place: Some("$.data.hostname".to_owned()),
         attempts: 3,
         first_at: at(),
-        died_at: at(),
+        dead_lettered_at: at(),
         body: Bytes::from_static(b"\x00\xff any bytes"),
         properties: MessageProperties {
             message_id: Some(id.to_owned()),
@@ -142,15 +142,15 @@ pub(crate) async fn a_dead_letter_commits_with_its_row_and_comes_back_as_it_was(
     );
     ensure!((head.identity, head.redrive_count) == (original.identity, 0));
     ensure!((head.code.as_str(), head.attempts) == ("unknown-device", 3));
-    ensure!((head.first_at, head.died_at, head.bytes) == (at(), at(), original.body.len() as u64));
+    ensure!((head.first_at, head.dead_lettered_at, head.bytes) == (at(), at(), original.body.len() as u64));
     Ok(())
 }
 
 pub(crate) async fn the_same_dead_lettering_has_one_row(place: &Place) -> Result<()> {
     end(place, completion("1", 0, None)).await?;
     let (mut facts, transaction) = place.store.begin(&[], &Keys::default()).await?;
-    facts.file(dead_letter("1", 0));
-    facts.file(dead_letter("1", 0));
+    facts.write_dead_letter(dead_letter("1", 0));
+    facts.write_dead_letter(dead_letter("1", 0));
     transaction.commit(&facts).await?;
     ensure!(
         place
@@ -298,7 +298,7 @@ pub(crate) async fn a_selection_is_one_longer_than_a_command_settles(place: &Pla
     let most = MAX_DEAD_LETTERS as usize;
     let (mut facts, transaction) = place.store.begin(&[], &Keys::default()).await?;
     for id in 0..most + 2 {
-        facts.file(dead_letter(&id.to_string(), 0));
+        facts.write_dead_letter(dead_letter(&id.to_string(), 0));
     }
     transaction.commit(&facts).await?;
     let everything = DeadLetterSelection {

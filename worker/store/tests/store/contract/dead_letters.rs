@@ -104,7 +104,7 @@ pub(crate) async fn a_dead_letter_comes_back_as_it_was(place: &Place) -> Result<
     ensure!(head.kind == DEAD.kind && head.code == DEAD.code);
     ensure!(head.subject.as_deref() == Some("sw9") && head.actor.as_deref() == Some("netbox"));
     ensure!(head.reason == "no such device" && head.place.as_deref() == Some("$.data.hostname"));
-    ensure!((head.attempts, head.first_at, head.died_at) == (3, at(), at() + 1.second()));
+    ensure!((head.attempts, head.first_at, head.dead_lettered_at) == (3, at(), at() + 1.second()));
     ensure!(head.bytes == BODY.len() as u64 && dead_letter.body == Bytes::from_static(BODY));
     let properties = MessageProperties {
         message_id: Some("1".to_owned()),

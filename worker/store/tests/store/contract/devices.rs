@@ -88,7 +88,7 @@ pub(crate) async fn what_is_not_there_is_not_known(place: &Place) -> Result<()> 
     let (facts, transaction) = place.store.begin(&[], &keys).await?;
     let mut nothing = Facts::default();
     if let Some(now) = facts.now() {
-        nothing.know_time(now);
+        nothing.set_time(now);
     }
     ensure!(facts == nothing, "{facts:?}");
     transaction.commit(&facts).await?;

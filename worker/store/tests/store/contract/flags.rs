@@ -144,7 +144,7 @@ pub(crate) async fn synced_never_exceeds_desired(place: &Place) -> Result<()> {
     let mut row = facts.device(&hostname("sw1")).context("sw1")?.clone();
     row.sync.synced = 2;
     row.flagged = true;
-    facts.know_device(row);
+    facts.add_device(row);
     let refused = transaction.commit(&facts).await;
     ensure!(matches!(refused, Err(StoreError::Refused { .. })), "{refused:?}");
     ensure!(device(place, "sw1").await?.sync.synced == 1);
