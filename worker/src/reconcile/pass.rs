@@ -46,7 +46,7 @@ impl Reconcile {
                     tracing::warn!(
                         what = repair.what(),
                         error = chain(&error),
-                        "repair failed; the next pass tries again"
+                        "not repaired; the next pass tries again"
                     );
                     pass.failed.push((repair.what(), error));
                 }
