@@ -8,15 +8,15 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// How long tasks may take to end after the hard token is cancelled.
+/// How long tasks may take to end after the abandon token is cancelled.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The tasks of a process, and the tokens that stop them. The first SIGTERM or SIGINT cancels `soft`: tasks take nothing new and
-/// finish their work. A second signal, or the end of the shutdown timeout, cancels `hard`: tasks abandon their work.
+/// The tasks of a process, and the tokens that stop them. The first SIGTERM or SIGINT cancels `stop`: tasks take nothing new and
+/// finish their work. A second signal, or the end of the shutdown timeout, cancels `abandon`: tasks abandon their work.
 #[derive(Debug)]
 pub(crate) struct Lifecycle {
-    pub(crate) soft: CancellationToken,
-    pub(crate) hard: CancellationToken,
+    pub(crate) stop: CancellationToken,
+    pub(crate) abandon: CancellationToken,
     tasks: JoinSet<(&'static str, anyhow::Result<()>)>,
 }
 
@@ -28,16 +28,16 @@ impl Lifecycle {
     pub(crate) fn start(grace: Duration) -> anyhow::Result<Self> {
         let listen = |kind| signal(kind).context("cannot listen for signals");
         let signals = [listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?];
-        let (soft, hard) = (CancellationToken::new(), CancellationToken::new());
-        tokio::spawn(watch(signals, grace, soft.clone(), hard.clone()));
+        let (stop, abandon) = (CancellationToken::new(), CancellationToken::new());
+        tokio::spawn(watch(signals, grace, stop.clone(), abandon.clone()));
         Ok(Self {
-            soft,
-            hard,
+            stop,
+            abandon,
             tasks: JoinSet::new(),
         })
     }
 
-    /// Adds a task that runs until `soft` is cancelled.
+    /// Adds a task that runs until `stop` is cancelled.
     pub(crate) fn spawn(
         &mut self,
         name: &'static str,
@@ -49,7 +49,7 @@ impl Lifecycle {
     /// Waits for a step of the start; `None` if the process is stopped meanwhile.
     pub(crate) async fn starting<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
-            () = self.soft.cancelled() => None,
+            () = self.stop.cancelled() => None,
             done = work => Some(done),
         }
     }
@@ -63,21 +63,21 @@ impl Lifecycle {
         loop {
             let ended = tokio::select! {
                 ended = self.tasks.join_next() => ended,
-                () = timed_out(&self.hard) => {
+                () = timed_out(&self.abandon) => {
                     tracing::warn!(tasks = self.tasks.len(), "aborted tasks that did not end in time");
                     self.tasks.shutdown().await;
                     None
                 }
             };
             let Some(ended) = ended else { break };
-            let unexpected = !self.soft.is_cancelled();
+            let unexpected = !self.stop.is_cancelled();
             let error = match ended {
                 Ok((name, Err(error))) => Some(error.context(format!("the {name} failed"))),
                 Ok((name, Ok(()))) => unexpected.then(|| anyhow!("the {name} ended unexpectedly")),
                 Err(crash) => Some(anyhow!(crash).context("a task panicked")),
             };
             if unexpected {
-                self.soft.cancel();
+                self.stop.cancel();
             }
             failure = failure.or(error);
         }
@@ -85,23 +85,28 @@ impl Lifecycle {
     }
 }
 
-async fn timed_out(hard: &CancellationToken) {
-    hard.cancelled().await;
+async fn timed_out(abandon: &CancellationToken) {
+    abandon.cancelled().await;
     tokio::time::sleep(CANCEL_TIMEOUT).await;
 }
 
 /// Cancels the tokens after signals and after the shutdown timeout, which also begins when a task ended unexpectedly.
-async fn watch(mut signals: [Signal; 2], grace: Duration, soft: CancellationToken, hard: CancellationToken) {
+async fn watch(
+    mut signals: [Signal; 2],
+    grace: Duration,
+    stop: CancellationToken,
+    abandon: CancellationToken,
+) {
     tokio::select! {
         () = received(&mut signals) => tracing::info!("stopping after the work in flight; a second signal stops immediately"),
-        () = soft.cancelled() => {}
+        () = stop.cancelled() => {}
     }
-    soft.cancel();
+    stop.cancel();
     tokio::select! {
         () = received(&mut signals) => tracing::warn!("second signal: abandoning the work in flight"),
         () = tokio::time::sleep(grace) => tracing::warn!("shutdown timeout: abandoning the work in flight"),
     }
-    hard.cancel();
+    abandon.cancel();
 }
 
 async fn received([terminate, interrupt]: &mut [Signal; 2]) {
@@ -120,9 +125,9 @@ mod tests {
     #[tokio::test]
     async fn a_task_that_ends_unexpectedly_stops_the_others_and_is_a_failure() {
         let mut lifecycle = Lifecycle::start(GRACE).unwrap();
-        let soft = lifecycle.soft.clone();
+        let stop = lifecycle.stop.clone();
         lifecycle.spawn("console", async move {
-            soft.cancelled().await;
+            stop.cancelled().await;
             Ok(())
         });
         lifecycle.spawn("worker", async { Ok(()) });
@@ -135,19 +140,19 @@ mod tests {
     #[tokio::test]
     async fn tasks_that_end_after_the_stop_are_not_a_failure() {
         let mut lifecycle = Lifecycle::start(GRACE).unwrap();
-        let soft = lifecycle.soft.clone();
+        let stop = lifecycle.stop.clone();
         lifecycle.spawn("worker", async move {
-            soft.cancelled().await;
+            stop.cancelled().await;
             Ok(())
         });
-        lifecycle.soft.cancel();
+        lifecycle.stop.cancel();
         lifecycle.run().await.unwrap();
     }
 
     #[tokio::test]
     async fn a_stop_ends_a_step_of_the_start() {
         let lifecycle = Lifecycle::start(GRACE).unwrap();
-        lifecycle.soft.cancel();
+        lifecycle.stop.cancel();
         assert_eq!(lifecycle.starting(std::future::pending::<()>()).await, None);
     }
 }

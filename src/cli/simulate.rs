@@ -81,7 +81,7 @@ impl Cvp {
         std::fs::write(&ca_file, simulator.ca_pem())
             .with_context(|| format!("cannot write {}", ca_file.display()))?;
         show_start(&simulator, &options, &ca_file, global.json);
-        lifecycle.soft.cancelled().await;
+        lifecycle.stop.cancelled().await;
         show_end(&simulator);
         Ok(ExitCode::SUCCESS)
     }

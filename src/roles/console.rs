@@ -41,7 +41,7 @@ pub(super) fn build(
 }
 
 pub(super) fn spawn(lifecycle: &mut Lifecycle, console: Console, listener: TcpListener) {
-    let stop = lifecycle.soft.clone();
+    let stop = lifecycle.stop.clone();
     lifecycle.spawn("console", async move {
         console.serve(listener, stop).await;
         Ok(())

@@ -61,7 +61,7 @@ fn repositories(config: &Config) -> Repositories {
 }
 
 pub(super) fn spawn(lifecycle: &mut Lifecycle, gateway: Gateway, listener: TcpListener) {
-    let stop = lifecycle.soft.clone();
+    let stop = lifecycle.stop.clone();
     lifecycle.spawn("gateway", async move {
         gateway.serve(listener, stop).await;
         Ok(())

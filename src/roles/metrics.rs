@@ -35,7 +35,7 @@ pub(super) fn of_bus(lifecycle: &mut Lifecycle, bus: &Arc<dyn Bus>) -> Scrape {
 
 fn scrape(lifecycle: &mut Lifecycle, bus: &Arc<dyn Bus>, store: Option<StoreProbe>) -> Scrape {
     let metrics = telemetry::metrics();
-    let (tidied, stop) = (metrics.clone(), lifecycle.soft.clone());
+    let (tidied, stop) = (metrics.clone(), lifecycle.stop.clone());
     lifecycle.spawn("aggregation of metrics", async move {
         let mut ticks = tokio::time::interval(TIDY_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

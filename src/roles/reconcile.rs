@@ -58,7 +58,7 @@ fn spawn_task(
         name,
         every,
     };
-    let stop = lifecycle.soft.clone();
+    let stop = lifecycle.stop.clone();
     lifecycle.spawn(name, async move {
         runner.run(&task, stop).await;
         Ok(())

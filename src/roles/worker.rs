@@ -38,7 +38,7 @@ pub(super) async fn listen(
         bus: bus.clone(),
         schema: store.schema.clone(),
         scrape: scrape.clone(),
-        stop: lifecycle.soft.clone(),
+        stop: lifecycle.stop.clone(),
     };
     let end = ended.clone();
     lifecycle.spawn("listener of the worker", async move {
@@ -79,7 +79,7 @@ pub(super) fn spawn(
             leases: store.leases.clone(),
             clock: clock.clone(),
         };
-        let (every, stop) = (config.repositories.poll, lifecycle.soft.clone());
+        let (every, stop) = (config.repositories.poll, lifecycle.stop.clone());
         lifecycle.spawn("watch over repositories", async move {
             watch(watching, sources, every, stop).await;
             Ok(())
@@ -106,7 +106,7 @@ pub(super) fn spawn(
         trusted_users: TrustedUsers::new(trusted),
         ..WorkerOptions::default()
     };
-    let (stop, abandon) = (lifecycle.soft.clone(), lifecycle.hard.clone());
+    let (stop, abandon) = (lifecycle.stop.clone(), lifecycle.abandon.clone());
     lifecycle.spawn("worker", async move {
         let result = runtime::run(context, options, stop, abandon).await;
         ended.cancel();

@@ -33,7 +33,7 @@ pub enum Processing<'a> {
 /// The registration of a kind, implemented for its body. Bodies with a [`Handler`] have it by that.
 #[diagnostic::on_unimplemented(
     message = "no part of the worker is registered for messages with the body `{Self}`",
-    note = "implement `Handler` for it in a file of its own in `worker/src/handlers/`, or list it in `not_supported!`"
+    note = "implement `Handler` for it in a file of its own in `worker/src/handlers/`, or list it in `run_lane!` or `not_supported!`"
 )]
 pub trait Processable {
     /// How the message is processed.

@@ -71,7 +71,7 @@ pub struct NewFollowUp {
     pub lease: Option<String>,
     /// When the cause was applied.
     pub at: Timestamp,
-    /// When the reconcile pass publishes it.
+    /// When the periodic task `follow-ups` publishes it.
     pub due_at: Timestamp,
     /// Whether it waits until it is due; else the holder of the delivery publishes it at once.
     pub delayed: bool,
