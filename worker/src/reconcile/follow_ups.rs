@@ -78,7 +78,7 @@ mod tests {
     async fn what_the_broker_does_not_confirm_is_not_moved_on() {
         let (follow_ups, bus) = (Arc::<FakeFollowUps>::default(), Arc::<FakeBus>::default());
         follow_ups.overdue(1..=3);
-        bus.set_mode(FakeMode::Unavailable);
+        bus.set_mode(FakeMode::Closed);
         let repair = OverdueFollowUps::new(follow_ups.clone(), bus.clone(), LATER);
         repair.page().await.unwrap_err();
         assert!(follow_ups.marked().is_empty());
