@@ -137,7 +137,7 @@ pub(super) fn insert<'a>(facts: &'a Facts, cause_ids: &[i64]) -> Option<Write<'a
 fn description<'a>(write: Write<'a>, rows: impl Iterator<Item = &'a DeviceRow> + Clone) -> Write<'a> {
     let attributes = rows.clone().map(|row| &row.attributes);
     let lifecycles = rows.map(|row| &row.lifecycle);
-    let stamps = lifecycles.clone().map(|row| row.version.as_ref());
+    let versions = lifecycles.clone().map(|row| row.version.as_ref());
     write
         .column(attributes.clone().map(|row| row.device_type.as_str()))
         .column(attributes.clone().map(|row| row.platform.as_deref()))
@@ -158,8 +158,8 @@ fn description<'a>(write: Write<'a>, rows: impl Iterator<Item = &'a DeviceRow> +
         .column(lifecycles.clone().map(|row| row.state.as_str()))
         .column(lifecycles.clone().map(|row| row.note.as_deref()))
         .column(lifecycles.map(|row| row.until.map(Microseconds)))
-        .column(stamps.clone().map(|version| version.map(column::version_time)))
-        .column(stamps.map(|version| version.map(|version| version.id.as_str())))
+        .column(versions.clone().map(|version| version.map(column::version_time)))
+        .column(versions.map(|version| version.map(|version| version.id.as_str())))
 }
 
 /// The new causes of several devices as one array, with the slice of each device. PostgreSQL has no arrays of arrays with
