@@ -57,7 +57,7 @@ async fn workers_of_two_versions_work_side_by_side() -> Result<()> {
     // An older `migrate` has nothing to do and logs that.
     let mut migrate = scene.run(&["migrate"], &[])?;
     ensure!(migrate.ended().await?.success(), "{}", migrate.log()?);
-    logged(&migrate, "newer than this program").await?;
+    logged(&migrate, "the schema is newer than version").await?;
 
     bus.publish(vec![of_a_newer_worker()]).await?;
     scene.oracle().processed(&sent).await?;

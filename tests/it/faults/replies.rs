@@ -18,7 +18,7 @@ const LOAD: Load = Load {
     devices: 20,
     events: 300,
 };
-const BYPASSED: &str = "its answer goes to the results";
+const BYPASSED: &str = "the reply queue is full";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_reads_the_results() -> Result<()> {
