@@ -175,6 +175,6 @@ async fn the_file_is_locked_for_longer_than_the_lock_timeout() -> Result<()> {
 
 fn ensure_no_attempt_spent(worker: &Process) -> Result<()> {
     let log = worker.log()?;
-    ensure!(!log.contains("will be tried again"), "{log}");
+    ensure!(!log.contains("message will be retried"), "{log}");
     Ok(())
 }
