@@ -37,7 +37,7 @@ pub struct DeadLetterView {
     /// When the message was received first.
     pub first_at: Timestamp,
     /// When the message was dead-lettered.
-    pub died_at: Timestamp,
+    pub dead_lettered_at: Timestamp,
     /// When it was requeued or dropped; null before.
     pub settled_at: Option<Timestamp>,
     /// The authenticated operator who requeued or dropped it; null before.
@@ -116,7 +116,7 @@ mod tests {
             "number": 42, "state": "dead", "source": "urn:test", "id": "1", "redrive_count": 0, "lane": "events",
             "type": "lockstep.device.removed", "subject": null, "by": "ops", "code": "unknown-device",
             "reason": "no device is named sw9", "place": "$.data.hostname", "attempts": 1,
-            "first_at": "2026-02-03T04:05:06Z", "died_at": "2026-02-03T04:05:07Z", "settled_at": null,
+            "first_at": "2026-02-03T04:05:06Z", "dead_lettered_at": "2026-02-03T04:05:07Z", "settled_at": null,
             "settled_by": null, "bytes": 2, "properties": {"type": "lockstep.device.removed"}, "body": "{}",
         });
         let detail: DeadLetterDetail = serde_json::from_value(json.clone()).unwrap();

@@ -106,7 +106,7 @@ fn row(dead_letter: &DeadLetterView) -> [String; 9] {
     [
         dead_letter.number.to_string(),
         dead_letter.state.to_string(),
-        format!("{:.0}", dead_letter.died_at),
+        format!("{:.0}", dead_letter.dead_lettered_at),
         text(&dead_letter.lane),
         text(&dead_letter.kind),
         text(dead_letter.subject.as_deref().unwrap_or_default()),

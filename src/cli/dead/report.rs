@@ -214,7 +214,7 @@ mod tests {
         let mut dead_letter: DeadLetterView = serde_json::from_value(json!({
             "number": 43, "state": "processed", "source": "urn:test", "id": "1", "redrive_count": 0, "lane": "events", "type": "lockstep.x",
             "code": "crashed", "reason": "", "attempts": 1, "first_at": "2026-02-03T04:05:06Z",
-            "died_at": "2026-02-03T04:05:07Z", "settled_at": "2026-02-03T05:00:00Z", "settled_by": "ops", "bytes": 2,
+            "dead_lettered_at": "2026-02-03T04:05:07Z", "settled_at": "2026-02-03T05:00:00Z", "settled_by": "ops", "bytes": 2,
         }))
         .unwrap();
         assert_eq!(

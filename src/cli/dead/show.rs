@@ -89,7 +89,10 @@ fn fields(detail: &DeadLetterDetail, ended: Option<&str>) -> Vec<String> {
         ("reason", Some(printable(&dead_letter.reason))),
         ("attempts", Some(dead_letter.attempts.to_string())),
         ("received", Some(format!("{:.0}", dead_letter.first_at))),
-        ("dead-lettered", Some(format!("{:.0}", dead_letter.died_at))),
+        (
+            "dead-lettered",
+            Some(format!("{:.0}", dead_letter.dead_lettered_at)),
+        ),
         ("message id", text(&properties.message_id)),
         ("stated type", text(&properties.kind)),
         ("content type", text(&properties.content_type)),
@@ -134,7 +137,7 @@ mod tests {
         let json = json!({
             "number": 42, "state": "dead", "source": "urn:test", "id": "1", "redrive_count": 1, "lane": "events", "type": "",
             "code": "invalid-json", "reason": "not\u{1b}[2J JSON", "attempts": 1, "first_at": "2026-02-03T04:05:06Z",
-            "died_at": "2026-02-03T04:05:07Z", "bytes": 2, "properties": {"reply_to": "lockstep.reply.x"},
+            "dead_lettered_at": "2026-02-03T04:05:07Z", "bytes": 2, "properties": {"reply_to": "lockstep.reply.x"},
             "body": body, "body_base64": body_base64,
         });
         serde_json::from_value(json).unwrap()

@@ -24,7 +24,7 @@ const DEAD_LETTERS: i64 = 10_000;
 const BODY: usize = 400;
 
 const FILL: &str = "\
-    INSERT INTO dead_letter (source, id, redrive_count, lane, kind, code, reason, attempts, first_at, died_at, body, properties, state) \
+    INSERT INTO dead_letter (source, id, redrive_count, lane, kind, code, reason, attempts, first_at, dead_lettered_at, body, properties, state) \
     SELECT 'urn:example:netbox', number::text, 0, 'events', 'lockstep.interface.updated', 'unknown-device', 'x', 1, \
         now(), now(), convert_to(repeat('x', $2::integer), 'UTF8'), '{}', 'dead' \
     FROM generate_series(1, $1::bigint) AS number";

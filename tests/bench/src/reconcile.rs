@@ -27,7 +27,7 @@ const FILL_INBOX: &str = "\
     FROM generate_series(1, $1::bigint) AS number";
 
 const FILL_DEAD_LETTERS: &str = "\
-    INSERT INTO dead_letter (source, id, redrive_count, lane, kind, code, reason, attempts, first_at, died_at, body, properties, state) \
+    INSERT INTO dead_letter (source, id, redrive_count, lane, kind, code, reason, attempts, first_at, dead_lettered_at, body, properties, state) \
     SELECT 'urn:example:netbox', number::text, 0, 'events', 'lockstep.interface.updated', 'unknown-device', 'x', 1, \
         now(), now(), convert_to(repeat('x', 400), 'UTF8'), '{}', 'dead' \
     FROM generate_series(1, $1::bigint) AS number";

@@ -6,7 +6,7 @@ use super::Operator;
 use crate::system::{Ground, Scene};
 
 /// All columns. The first ones have the same value in each row.
-const COLUMNS: &str = "source, redrive_count, attempts, reason, place, properties, id, lane, kind, code, state, body, first_at, died_at";
+const COLUMNS: &str = "source, redrive_count, attempts, reason, place, properties, id, lane, kind, code, state, body, first_at, dead_lettered_at";
 const ALIKE: &str =
     "'urn:test', 0, 1, 'no device is named sw9', '$.data.hostname', '{\"reply_to\": \"lockstep.reply.x\"}'";
 

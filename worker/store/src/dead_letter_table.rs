@@ -20,7 +20,7 @@ const WRITE: &str = "write dead letters";
 macro_rules! summary {
     () => {
         "number, state, settled_at, settled_by, source, id, redrive_count, lane, kind, subject, actor, code, reason, place, \
-         attempts, first_at, died_at, CAST(octet_length(body) AS bigint)"
+         attempts, first_at, dead_lettered_at, CAST(octet_length(body) AS bigint)"
     };
 }
 
@@ -68,7 +68,7 @@ const LOCK_MATCHING: &str = "\
 /// An existing row is equal, so it stays.
 const INSERT: &str = "\
     INSERT INTO dead_letter (source, id, redrive_count, lane, kind, subject, actor, code, reason, place, attempts, \
-        first_at, died_at, body, properties, state) \
+        first_at, dead_lettered_at, body, properties, state) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'dead') \
     ON CONFLICT (source, id, redrive_count) DO NOTHING";
 
@@ -267,7 +267,41 @@ fn read_summary(row: &Row) -> Result<DeadLetterSummary, StoreError> {
         place: row.optional_text("dead_letter.place", 13)?,
         attempts: row.number("dead_letter.attempts", 14)?,
         first_at: row.time("dead_letter.first_at", 15)?,
-        dead_lettered_at: row.time("dead_letter.died_at", 16)?,
+        dead_lettered_at: row.time("dead_letter.dead_lettered_at", 16)?,
         bytes: row.number("dead_letter.body", 17)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::sql::query_plan;
+
+    #[test]
+    fn statements_use_an_index_and_do_not_sort() {
+        let by_number = "USING INTEGER PRIMARY KEY (rowid=?)";
+        let table = [
+            (LIST, "USING INTEGER PRIMARY KEY (rowid<?)"),
+            (
+                LIST_IN_STATE,
+                "USING INDEX dead_letter_state (state=? AND number<?)",
+            ),
+            (SELECT, by_number),
+            (LOCK, by_number),
+            (
+                LOCK_MATCHING,
+                "USING INDEX dead_letter_state (state=? AND number<?)",
+            ),
+            (PROCESSED, by_number),
+            (POSTPONE, by_number),
+            (SETTLE, by_number),
+        ];
+        for (statement, expected) in table {
+            let expected = format!("SEARCH dead_letter {expected}");
+            assert_eq!(query_plan(statement), [expected], "{statement}");
+        }
+        let counts = query_plan(COUNT);
+        let search = "SEARCH dead_letter USING INDEX dead_letter_state (state=?)";
+        assert!(counts.iter().any(|line| line == search), "{counts:?}");
+    }
 }

@@ -29,8 +29,7 @@ macro_rules! follow_up {
 macro_rules! dead_letter {
     ($condition:literal) => {
         concat!(
-            "SELECT number, lane, body, properties, actor, first_at, redrive_count, published FROM dead_letter \
-             WHERE state = 'requeued' AND ",
+            "SELECT number, lane, body, properties, actor, first_at, redrive_count, published FROM dead_letter WHERE ",
             $condition
         )
     };
@@ -40,8 +39,9 @@ const UNPUBLISHED: &str = follow_up!(
     "cause_source = $1 AND cause_id = $2 AND published = 0 AND NOT delayed ORDER BY number LIMIT $3"
 );
 
-const UNPUBLISHED_DEAD_LETTERS: &str =
-    dead_letter!("request_source = $1 AND request_id = $2 AND published = 0 ORDER BY number LIMIT $3");
+const UNPUBLISHED_DEAD_LETTERS: &str = dead_letter!(
+    "state = 'requeued' AND request_source = $1 AND request_id = $2 AND published = 0 ORDER BY number LIMIT $3"
+);
 
 /// Sorted by time, so that the longest overdue follow-up is first.
 const OVERDUE: &str = follow_up!(
@@ -49,6 +49,7 @@ const OVERDUE: &str = follow_up!(
      ORDER BY due_at, number LIMIT $2 FOR UPDATE SKIP LOCKED"
 );
 
+/// Only requeued dead letters have a time.
 const OVERDUE_DEAD_LETTERS: &str =
     dead_letter!("due_at <= $1 ORDER BY due_at, number LIMIT $2 FOR UPDATE SKIP LOCKED");
 
@@ -263,4 +264,37 @@ fn read_dead_letter(row: &Row) -> Result<FollowUp, StoreError> {
         redrive_count: redrive_count + 1,
         published: row.number("dead_letter.published", 7)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::sql::query_plan;
+
+    #[test]
+    fn statements_use_an_index_and_do_not_sort() {
+        let table = [
+            (
+                UNPUBLISHED,
+                "follow_up USING INDEX follow_up_cause (cause_source=? AND cause_id=?)",
+            ),
+            (
+                UNPUBLISHED_DEAD_LETTERS,
+                "dead_letter USING INDEX dead_letter_request (request_source=? AND request_id=?)",
+            ),
+            (OVERDUE, "follow_up USING INDEX follow_up_due (due_at<?)"),
+            (
+                OVERDUE_DEAD_LETTERS,
+                "dead_letter USING INDEX dead_letter_due (due_at<?)",
+            ),
+            (CLAIM, "follow_up USING INTEGER PRIMARY KEY (rowid=?)"),
+            (PUBLISHED, "follow_up USING INTEGER PRIMARY KEY (rowid=?)"),
+            (DELETE, "follow_up USING INTEGER PRIMARY KEY (rowid=?)"),
+        ];
+        for (statement, expected) in table {
+            let plan = query_plan(statement);
+            assert_eq!(plan[0], format!("SEARCH {expected}"), "{statement}");
+            assert!(!plan.iter().any(|line| line.contains("TEMP B-TREE")), "{plan:?}");
+        }
+    }
 }

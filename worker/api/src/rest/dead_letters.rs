@@ -174,7 +174,7 @@ fn view(summary: DeadLetterSummary) -> DeadLetterView {
         place: summary.place,
         attempts: summary.attempts,
         first_at: summary.first_at,
-        died_at: summary.dead_lettered_at,
+        dead_lettered_at: summary.dead_lettered_at,
         settled_at: summary.settled_at,
         settled_by: summary.settled_by,
         bytes: summary.bytes,

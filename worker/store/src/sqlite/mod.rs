@@ -16,7 +16,7 @@ mod migrate;
 mod related;
 mod repository;
 mod retention;
-mod sql;
+pub(crate) mod sql;
 mod stats;
 mod transaction;
 

@@ -119,3 +119,21 @@ fn read(value: ValueRef<'_>) -> Value {
         ValueRef::Blob(bytes) => Value::Bytes(Bytes::copy_from_slice(bytes)),
     }
 }
+
+/// How SQLite executes a statement on the schema, as the lines of `EXPLAIN QUERY PLAN`.
+#[cfg(test)]
+pub(crate) fn query_plan(sql: &str) -> Vec<String> {
+    let connection = Connection::open_in_memory().unwrap();
+    connection
+        .execute_batch(include_str!("../migrations/sqlite/V1__schema.sql"))
+        .unwrap();
+    let mut explain = connection
+        .prepare(&format!("EXPLAIN QUERY PLAN {}", own(sql)))
+        .unwrap();
+    let mut rows = explain.raw_query();
+    let mut plan = Vec::new();
+    while let Some(row) = rows.next().unwrap() {
+        plan.push(row.get(3).unwrap());
+    }
+    plan
+}

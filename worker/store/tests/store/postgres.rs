@@ -390,7 +390,7 @@ async fn a_missing_answer_ends_in_a_timeout() -> Result<()> {
 
 /// A thousand settled dead letters per unsettled one.
 const MANY_DEAD_LETTERS: &str = "\
-    INSERT INTO dead_letter (source, id, redrive_count, lane, kind, code, reason, attempts, first_at, died_at, body, properties, \
+    INSERT INTO dead_letter (source, id, redrive_count, lane, kind, code, reason, attempts, first_at, dead_lettered_at, body, properties, \
         state, settled_at, request_source, request_id, due_at) \
     SELECT 'urn:test', n::text, 0, 'events', 'lockstep.x', 'crashed', '', 1, now(), now(), decode('00', 'hex'), '{}', \
         CASE n % 1000 WHEN 0 THEN 'dead' WHEN 1 THEN 'requeued' ELSE 'processed' END, now(), 'urn:test', (n / 10)::text, \

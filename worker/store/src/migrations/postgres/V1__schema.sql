@@ -165,7 +165,7 @@ CREATE TABLE dead_letter (
     place text,
     attempts integer NOT NULL,
     first_at timestamptz NOT NULL,
-    died_at timestamptz NOT NULL,
+    dead_lettered_at timestamptz NOT NULL,
     body bytea NOT NULL,
     -- The AMQP properties that are kept, as JSON.
     properties text NOT NULL,
@@ -179,11 +179,12 @@ CREATE TABLE dead_letter (
     due_at timestamptz,
     published integer NOT NULL DEFAULT 0,
     CONSTRAINT dead_letter_identity UNIQUE (source, id, redrive_count),
-    CONSTRAINT dead_letter_request CHECK ((request_source IS NULL) = (request_id IS NULL))
+    CONSTRAINT dead_letter_request CHECK (due_at IS NULL OR state = 'requeued'),
+    CHECK ((request_source IS NULL) = (request_id IS NULL))
 );
 
 CREATE INDEX dead_letter_state ON dead_letter (state, number);
-CREATE INDEX dead_letter_due ON dead_letter (due_at) WHERE state = 'requeued';
+CREATE INDEX dead_letter_due ON dead_letter (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX dead_letter_request ON dead_letter (request_source, request_id, number) WHERE request_id IS NOT NULL;
 
 -- The outbox: messages that other messages caused. A row is deleted when its message is processed; the row of a result, when

@@ -155,7 +155,7 @@ CREATE TABLE dead_letter (
     place TEXT,
     attempts INTEGER NOT NULL,
     first_at INTEGER NOT NULL,
-    died_at INTEGER NOT NULL,
+    dead_lettered_at INTEGER NOT NULL,
     body BLOB NOT NULL,
     -- The AMQP properties that are kept, as JSON.
     properties TEXT NOT NULL,
@@ -169,11 +169,12 @@ CREATE TABLE dead_letter (
     due_at INTEGER,
     published INTEGER NOT NULL DEFAULT 0,
     UNIQUE (source, id, redrive_count),
+    CHECK (due_at IS NULL OR state = 'requeued'),
     CHECK ((request_source IS NULL) = (request_id IS NULL))
 ) STRICT;
 
 CREATE INDEX dead_letter_state ON dead_letter (state, number);
-CREATE INDEX dead_letter_due ON dead_letter (due_at) WHERE state = 'requeued';
+CREATE INDEX dead_letter_due ON dead_letter (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX dead_letter_request ON dead_letter (request_source, request_id, number) WHERE request_id IS NOT NULL;
 
 -- The outbox: messages that other messages caused. A row is deleted when its message is processed; the row of a result, when

@@ -57,13 +57,13 @@ impl New {
             state,
             ..
         } = self;
-        let (first_at, died_at) = (place.probe.time(at()), place.probe.time(at() + 1.second()));
+        let (first_at, dead_lettered_at) = (place.probe.time(at()), place.probe.time(at() + 1.second()));
         let body = place.probe.blob(BODY);
         let insert = format!(
             "INSERT INTO dead_letter (source, id, redrive_count, lane, kind, subject, actor, code, reason, place, attempts, \
-                first_at, died_at, body, properties, state, settled_at, settled_by, request_source, request_id) \
+                first_at, dead_lettered_at, body, properties, state, settled_at, settled_by, request_source, request_id) \
              VALUES ('urn:test', '{message}', {redrive_count}, '{lane}', '{kind}', 'sw9', 'netbox', '{code}', 'no such device', \
-                '$.data.hostname', 3, {first_at}, {died_at}, {body}, \
+                '$.data.hostname', 3, {first_at}, {dead_lettered_at}, {body}, \
                 '{{\"message_id\": \"{message}\", \"reply_to\": \"lockstep.reply.x\", \"of_a_newer\": 1}}', \
                 '{state}', {settled_at}, {by}, {source}, {id}) \
              RETURNING CAST(number AS text)"

@@ -69,7 +69,7 @@ async fn dead_letter(
     let settled = if state == "dead" { "NULL" } else { time.as_str() };
     let request = request.map_or("NULL, NULL".to_owned(), |id| format!("'urn:test', '{id}'"));
     let insert = format!(
-        "INSERT INTO dead_letter (source, id, redrive_count, lane, kind, code, reason, attempts, first_at, died_at, body, \
+        "INSERT INTO dead_letter (source, id, redrive_count, lane, kind, code, reason, attempts, first_at, dead_lettered_at, body, \
             properties, state, settled_at, request_source, request_id) \
          VALUES ('urn:test', '{id}', 0, 'events', 'x', 'crashed', 'x', 1, {time}, {time}, {bytes}, \
             '{{}}', '{state}', {settled}, {request})"
