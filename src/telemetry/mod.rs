@@ -2,7 +2,7 @@
 
 mod collector;
 mod logs;
-mod outbox;
+mod span_queue;
 mod traces;
 
 use lockstep_telemetry::Exposition;

@@ -14,7 +14,7 @@ use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 
 use super::HttpClientBuilder;
 use super::collector::Collector;
-use super::outbox::Outbox;
+use super::span_queue::SpanQueue;
 use crate::config::TelemetryConfig;
 
 /// How long one export may take.
@@ -45,7 +45,7 @@ pub(super) fn start(config: &TelemetryConfig, client: HttpClientBuilder) -> anyh
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
         .build();
     let provider = SdkTracerProvider::builder()
-        .with_span_processor(Outbox::new(exporter))
+        .with_span_processor(SpanQueue::new(exporter))
         .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(
             config.sample_ratio,
         ))))

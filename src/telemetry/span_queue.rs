@@ -22,12 +22,12 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// Batches spans for an exporter, on a thread of its own. Drops spans when it is full.
 #[derive(Debug)]
-pub(super) struct Outbox {
+pub(super) struct SpanQueue {
     batches: BatchSpanProcessor,
     queued: Arc<AtomicUsize>,
 }
 
-impl Outbox {
+impl SpanQueue {
     pub(super) fn new(exporter: impl SpanExporter + 'static) -> Self {
         let queued = Arc::new(AtomicUsize::new(0));
         let exporter = CountedExporter {
@@ -47,7 +47,7 @@ impl Outbox {
     }
 }
 
-impl SpanProcessor for Outbox {
+impl SpanProcessor for SpanQueue {
     fn on_start(&self, span: &mut Span, context: &Context) {
         self.batches.on_start(span, context);
     }
@@ -153,8 +153,10 @@ mod tests {
         let (requests, received) = channel();
         let (answer, answers) = channel();
         let answers = Mutex::new(answers);
-        let outbox = Outbox::new(ScriptedExporter { requests, answers });
-        let provider = SdkTracerProvider::builder().with_span_processor(outbox).build();
+        let span_queue = SpanQueue::new(ScriptedExporter { requests, answers });
+        let provider = SdkTracerProvider::builder()
+            .with_span_processor(span_queue)
+            .build();
         let tracer = provider.tracer("test");
         let end_a_span = || tracer.start("work").end();
 
