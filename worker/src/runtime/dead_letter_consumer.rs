@@ -1,5 +1,5 @@
-//! Reads messages from the dead-letter queue of the broker: those that the broker dead-lettered, and those that a worker
-//! published there.
+//! Reads messages of the lane `dead`: those that the broker dead-lettered, and their copies that return after a retry delay
+//! because their dead letter could not be written before.
 
 use jiff::Timestamp;
 use lockstep_bus::{Delivery, Headers};
@@ -21,7 +21,8 @@ const FIRST_DEAD_LETTER_EXCHANGE: &str = "x-first-death-exchange";
 /// Reads a dead letter: the identity of the message, its lane, and why it was dead-lettered.
 pub(super) fn receive_dead_letter(delivery: Delivery, trusted: &TrustedUsers, now: Timestamp) -> Received {
     let headers = delivery.properties.headers.clone();
-    // Only workers publish to the dead-letter exchange. The broker adds its own headers to the messages it dead-letters.
+    // The copy of a worker returns by `lockstep.work`, with the reason in headers. Nobody publishes to `lockstep.dead` but the
+    // broker, which adds its own headers.
     let by_broker = headers.contains_key(FIRST_DEAD_LETTER_QUEUE) && !published_by_worker(&delivery);
     let from_worker = !by_broker || originally_published_by_worker(&delivery, &headers, trusted);
     let lane = lane(&delivery.routing_key, &headers, from_worker);

@@ -92,7 +92,7 @@ pub enum WorkerError {
     Ended,
 }
 
-/// Processes messages until `stop`. After `stop` it takes no more messages, and finishes and acknowledges those it took. On
+/// Processes messages until `stop`. After `stop` it takes no more messages, and finishes the batches and runs that began. On
 /// `abandon`, unfinished messages return to their queues and no attempt is spent; running runs have the grace time of their lane.
 ///
 /// # Errors
