@@ -17,7 +17,8 @@ use super::batch::BatchLane;
 use super::decide::Work;
 use super::follow_up::REPUBLISH_AFTER;
 use super::lane::LaneContext;
-use super::run::{RunLane, RunLaneOptions};
+use super::run::RunLane;
+use super::run_lane_options::RunLaneOptions;
 use super::runner::Runner;
 use crate::handlers::Handlers;
 
