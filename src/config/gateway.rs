@@ -1,8 +1,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use lockstep_http::TypePattern;
-use lockstep_protocol::{Class, Kind};
+use lockstep_protocol::{Class, Kind, TypePattern};
 
 use super::reader::Reader;
 use super::token::TokenConfig;

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use lockstep_http::TypePattern;
+use lockstep_protocol::TypePattern;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::reader::Reader;

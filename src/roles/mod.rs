@@ -16,7 +16,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use lockstep_bus::Bus;
-use lockstep_http::{Token, TypePattern};
+use lockstep_http::Token;
+use lockstep_protocol::TypePattern;
 use lockstep_store::Migrated;
 
 pub(crate) use cvp::cvp_client;

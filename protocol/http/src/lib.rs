@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs, missing_debug_implementations)]
 
-mod authority;
 pub mod binding;
 mod concurrency_limiter;
 mod metrics;
@@ -12,7 +11,6 @@ mod submission;
 mod token;
 mod trace;
 
-pub use authority::{TypePattern, TypePatternError};
 pub use concurrency_limiter::{ConcurrencyLimiter, admit};
 pub use metrics::with_metrics;
 pub use problem::{ProblemResponse, unknown_path, wrong_method};

@@ -8,7 +8,9 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::{ProblemResponse, TypePattern};
+use lockstep_protocol::TypePattern;
+
+use crate::ProblemResponse;
 
 /// A bearer token. Only the digest of the secret is kept.
 #[derive(Clone)]
