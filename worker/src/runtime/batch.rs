@@ -254,7 +254,7 @@ impl BatchLane {
     fn keys(&self, messages: &[&Received]) -> Keys {
         let mut keys = Keys::default();
         for message in messages {
-            keys.identities.insert(message.identity.clone());
+            keys.messages.insert(message.key.clone());
             keys.extend(self.work.keys(message));
         }
         keys

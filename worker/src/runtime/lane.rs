@@ -88,7 +88,7 @@ impl LaneContext {
         message: &Received,
         error: ProcessingError,
     ) -> Result<Settlement, Abandoned> {
-        tracing::debug!(lane = %self.lane, message.id = %message.identity.id, %error, "message not processed");
+        tracing::debug!(lane = %self.lane, message.id = %message.key.identity.id, %error, "message not processed");
         match on_failure(error, message.attempt) {
             FailureAction::Retry { delay, attempt } => Ok(Settlement::Retry { delay, attempt }),
             FailureAction::Postpone => self.postpone(message, LATER).await,
@@ -118,7 +118,7 @@ impl LaneContext {
         rejection: Rejection,
     ) -> Result<Settlement, Abandoned> {
         self.complete(message, |facts, now| {
-            decide::dead_letter(message, &message.identity, rejection.clone(), facts, now)
+            decide::dead_letter(message, &message.key, rejection.clone(), facts, now)
         })
         .await
     }
@@ -142,12 +142,12 @@ impl LaneContext {
         complete: impl Fn(&mut Facts, Timestamp) -> Settlement,
     ) -> Result<Settlement, Abandoned> {
         let keys = Keys {
-            identities: [message.identity.clone()].into(),
+            messages: [message.key.clone()].into(),
             ..Keys::default()
         };
         let completed = self
             .in_transaction(&keys, |facts| {
-                match decide::processed(message, &message.identity, facts) {
+                match decide::processed(message, &message.key, facts) {
                     Some(row) => decide::again(row),
                     None => complete(facts, self.now(facts)),
                 }
@@ -155,7 +155,7 @@ impl LaneContext {
             .await?;
         Ok(completed.unwrap_or_else(|error| {
             // Not even the completion can be written: the message waits until an operator repairs the store.
-            tracing::error!(lane = %self.lane, message.id = %message.identity.id, %error, "the completion of a message cannot be written");
+            tracing::error!(lane = %self.lane, message.id = %message.key.identity.id, %error, "the completion of a message cannot be written");
             Settlement::Postpone {
                 delay: RetryDelay::Minutes10,
             }
@@ -238,8 +238,8 @@ pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
 }
 
 pub(super) fn log(lane: Lane, message: &Received, settlement: &Settlement) {
-    let id = &message.identity.id;
-    let source = &message.identity.source;
+    let id = &message.key.identity.id;
+    let source = &message.key.identity.source;
     let attempt = message.attempt;
     match settlement {
         Settlement::Applied(row) => {

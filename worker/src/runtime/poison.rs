@@ -113,7 +113,7 @@ fn redelivered(messages: &[&Received]) -> impl Iterator<Item = DeliveryAttempt> 
 
 fn attempt(message: &Received) -> DeliveryAttempt {
     DeliveryAttempt {
-        identity: message.identity.clone(),
+        message: message.key.clone(),
         redrive_count: message.redrive_count,
     }
 }

@@ -61,7 +61,7 @@ impl CoalescedBatch {
             let (None, Ok(envelope)) = (&settled[place], &message.decoded) else {
                 continue;
             };
-            let same = |attempt: &Attempt| attempt.identity == message.identity;
+            let same = |attempt: &Attempt| attempt.key == message.key;
             match batch.attempts.iter().position(same) {
                 // The same message twice is one attempt.
                 Some(index) if batch.attempts[index].digest == message.digest => {
@@ -71,18 +71,18 @@ impl CoalescedBatch {
                     batch.places.push((place, batch.attempts.len()));
                     batch.attempts.push(Attempt::of(message, envelope.clone()));
                 }
-                // Another message with the same identity waits, and is found to reuse it then.
+                // Another message with the same key waits, and is found to reuse it then.
                 Some(_) | None => {}
             }
         }
         batch
     }
 
-    /// Whether a message with this identity is among the attempts.
+    /// Whether this message is among the attempts.
     fn contains(&self, message: &Received) -> bool {
         self.attempts
             .iter()
-            .any(|attempt| attempt.identity == message.identity)
+            .any(|attempt| attempt.key == message.key)
     }
 }
 
@@ -257,7 +257,7 @@ impl RunLane {
     /// Settles messages that were processed before and messages that cannot be read.
     async fn screen(&self, messages: &[Received]) -> Result<Vec<Option<Settlement>>, Abandoned> {
         let keys = Keys {
-            identities: messages.iter().map(|message| message.identity.clone()).collect(),
+            messages: messages.iter().map(|message| message.key.clone()).collect(),
             ..Keys::default()
         };
         let screened = self

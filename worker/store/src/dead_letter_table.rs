@@ -70,7 +70,7 @@ const INSERT: &str = "\
     INSERT INTO dead_letter (source, id, redrive_count, lane, kind, subject, actor, code, reason, place, attempts, \
         first_at, dead_lettered_at, body, properties, state) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'dead') \
-    ON CONFLICT (source, id, redrive_count) DO NOTHING";
+    ON CONFLICT (source, id, redrive_count, (coalesce(actor, ''))) DO NOTHING";
 
 const PROCESSED: &str =
     "UPDATE dead_letter SET state = 'processed', due_at = NULL WHERE number = $1 AND state = 'requeued'";
@@ -196,7 +196,13 @@ pub(super) async fn write(session: &dyn SqlSession, facts: &Facts) -> Result<(),
     let postponed = postponed.filter_map(|(key, until)| Some(vec![number(key)?.into(), (*until).into()]));
     session.execute_each(WRITE, POSTPONE, postponed.collect()).await?;
     let mut new: Vec<&NewDeadLetter> = facts.new_dead_letters().iter().collect();
-    new.sort_unstable_by_key(|dead_letter| (&dead_letter.identity, dead_letter.redrive_count));
+    new.sort_unstable_by_key(|dead_letter| {
+        (
+            &dead_letter.identity,
+            dead_letter.redrive_count,
+            &dead_letter.actor,
+        )
+    });
     let new = new.into_iter().map(parameters);
     session.execute_each(WRITE, INSERT, new.collect()).await?;
     Ok(())

@@ -1,15 +1,15 @@
 use std::fmt::Debug;
 
 use async_trait::async_trait;
-use lockstep_protocol::Identity;
+use lockstep_protocol::MessageKey;
 
 use super::StoreError;
 
 /// Identifies what is attempted: the processing of a message at one of its redrive counts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DeliveryAttempt {
-    /// The identity of the message.
-    pub identity: Identity,
+    /// The message.
+    pub message: MessageKey,
     /// How often its dead letter was requeued.
     pub redrive_count: u32,
 }

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use lockstep_protocol::{Hostname, Identity, Mac, RepositoryName, Serial};
+use lockstep_protocol::{Hostname, Mac, MessageKey, RepositoryName, Serial};
 
 use super::{DeadLetterSelector, DeviceSelector};
 
@@ -8,7 +8,7 @@ use super::{DeadLetterSelector, DeviceSelector};
 #[derive(Clone, Debug, Default)]
 pub struct Keys {
     /// Messages that may have been processed before.
-    pub identities: BTreeSet<Identity>,
+    pub messages: BTreeSet<MessageKey>,
     /// Devices, to be locked.
     pub hostnames: BTreeSet<Hostname>,
     /// MAC addresses that may belong to a device.
@@ -28,7 +28,7 @@ pub struct Keys {
 impl Keys {
     /// Adds the keys of another message.
     pub fn extend(&mut self, other: Self) {
-        self.identities.extend(other.identities);
+        self.messages.extend(other.messages);
         self.hostnames.extend(other.hostnames);
         self.macs.extend(other.macs);
         self.serials.extend(other.serials);

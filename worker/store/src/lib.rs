@@ -41,7 +41,7 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use lockstep_protocol::Identity;
+use lockstep_protocol::MessageKey;
 
 pub use dead_letter::{
     DeadLetter, DeadLetterCountQuery, DeadLetterGroupCount, DeadLetterQuery, DeadLetterSelector,
@@ -76,7 +76,7 @@ pub trait Inbox: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// See [`StoreError`].
-    async fn outcome(&self, identity: &Identity) -> Result<Option<InboxRow>, StoreError>;
+    async fn outcome(&self, message: &MessageKey) -> Result<Option<InboxRow>, StoreError>;
 }
 
 /// Migrates the schema, and tells whether the store is usable.

@@ -2,41 +2,46 @@ use async_trait::async_trait;
 use tokio_postgres::types::ToSql;
 
 use super::PostgresStore;
+use super::message_columns::MessageColumns;
 use crate::{DeliveryAttempt, DeliveryAttempts, StoreError, column};
 
 const SELECT: &str = "\
     SELECT inbox.id IS NOT NULL, coalesce(begun.attempts, 0) \
-    FROM unnest($1::text[], $2::text[], $3::integer[]) WITH ORDINALITY AS requested (source, id, redrive_count, place) \
-    LEFT JOIN inbox ON inbox.source = requested.source AND inbox.id = requested.id AND inbox.redrive_count >= requested.redrive_count \
-    LEFT JOIN delivery_attempt begun \
-        ON begun.source = requested.source AND begun.id = requested.id AND begun.redrive_count = requested.redrive_count \
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::integer[]) \
+        WITH ORDINALITY AS requested (source, id, actor, redrive_count, place) \
+    LEFT JOIN inbox ON inbox.source = requested.source AND inbox.id = requested.id AND inbox.actor = requested.actor \
+        AND inbox.redrive_count >= requested.redrive_count \
+    LEFT JOIN delivery_attempt begun ON begun.source = requested.source AND begun.id = requested.id \
+        AND begun.actor = requested.actor AND begun.redrive_count = requested.redrive_count \
     ORDER BY requested.place";
 
 /// Locks rows in one order, so that two workers cannot deadlock.
 const RECORD: &str = "\
-    INSERT INTO delivery_attempt AS begun (source, id, redrive_count, attempts, at) \
-    SELECT source, id, redrive_count, 1, clock_timestamp() \
-    FROM unnest($1::text[], $2::text[], $3::integer[]) AS new (source, id, redrive_count) ORDER BY source, id, redrive_count \
-    ON CONFLICT (source, id, redrive_count) DO UPDATE SET attempts = begun.attempts + 1, at = excluded.at";
+    INSERT INTO delivery_attempt AS begun (source, id, actor, redrive_count, attempts, at) \
+    SELECT source, id, actor, redrive_count, 1, clock_timestamp() \
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::integer[]) AS new (source, id, actor, redrive_count) \
+    ORDER BY source, id, actor, redrive_count \
+    ON CONFLICT (source, id, actor, redrive_count) DO UPDATE SET attempts = begun.attempts + 1, at = excluded.at";
 
 /// Locks rows in the same order.
 const CLEAR: &str = "\
     WITH ended AS ( \
         SELECT delivery_attempt.* FROM delivery_attempt \
-        JOIN unnest($1::text[], $2::text[], $3::integer[]) AS requested (source, id, redrive_count) \
-            USING (source, id, redrive_count) \
-        ORDER BY source, id, redrive_count FOR UPDATE OF delivery_attempt) \
+        JOIN unnest($1::text[], $2::text[], $3::text[], $4::integer[]) AS requested (source, id, actor, redrive_count) \
+            USING (source, id, actor, redrive_count) \
+        ORDER BY source, id, actor, redrive_count FOR UPDATE OF delivery_attempt) \
     DELETE FROM delivery_attempt USING ended \
     WHERE delivery_attempt.source = ended.source AND delivery_attempt.id = ended.id \
-        AND delivery_attempt.redrive_count = ended.redrive_count";
+        AND delivery_attempt.actor = ended.actor AND delivery_attempt.redrive_count = ended.redrive_count";
 
 #[async_trait]
 impl DeliveryAttempts for PostgresStore {
     async fn unfinished(&self, attempts: &[DeliveryAttempt]) -> Result<Vec<Option<u32>>, StoreError> {
         const OPERATION: &str = "read delivery attempts";
         let session = self.session(OPERATION).await?;
-        let (sources, ids, redrive_counts) = columns(attempts);
-        let keys: [&(dyn ToSql + Sync); 3] = [&sources, &ids, &redrive_counts];
+        let (messages, redrive_counts) = columns(attempts);
+        let [sources, ids, actors] = messages.parameters();
+        let keys: [&(dyn ToSql + Sync); 4] = [sources, ids, actors, &redrive_counts];
         let rows = session.rows_for(OPERATION, SELECT, &keys).await?;
         session.give_back();
         let unfinished = rows.iter().map(|row| {
@@ -66,19 +71,19 @@ impl PostgresStore {
         attempts: &[DeliveryAttempt],
     ) -> Result<(), StoreError> {
         let session = self.session(operation).await?;
-        let (sources, ids, redrive_counts) = columns(attempts);
-        let keys: [&(dyn ToSql + Sync); 3] = [&sources, &ids, &redrive_counts];
+        let (messages, redrive_counts) = columns(attempts);
+        let [sources, ids, actors] = messages.parameters();
+        let keys: [&(dyn ToSql + Sync); 4] = [sources, ids, actors, &redrive_counts];
         session.rows_for(operation, statement, &keys).await?;
         session.give_back();
         Ok(())
     }
 }
 
-fn columns(attempts: &[DeliveryAttempt]) -> (Vec<&str>, Vec<&str>, Vec<i32>) {
-    let sources = attempts.iter().map(|attempt| attempt.identity.source.as_str());
-    let ids = attempts.iter().map(|attempt| attempt.identity.id.as_str());
+fn columns(attempts: &[DeliveryAttempt]) -> (MessageColumns<'_>, Vec<i32>) {
     let redrive_counts = attempts
         .iter()
         .map(|attempt| column::redrive_count(attempt.redrive_count));
-    (sources.collect(), ids.collect(), redrive_counts.collect())
+    let messages = attempts.iter().map(|attempt| &attempt.message);
+    (messages.collect(), redrive_counts.collect())
 }

@@ -19,6 +19,7 @@ mod flag;
 mod fleet;
 mod inbox;
 mod lease;
+mod message_columns;
 mod microseconds;
 mod migrate;
 mod options;

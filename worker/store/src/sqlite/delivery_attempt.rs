@@ -1,22 +1,24 @@
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, params};
+use lockstep_protocol::MessageKey;
+use rusqlite::{Connection, OptionalExtension};
 
 use super::connection::PooledConnection;
 use super::error::Failure;
 use super::{SqliteStore, migrate};
-use crate::{DeliveryAttempt, DeliveryAttempts, StoreError};
+use crate::{DeliveryAttempt, DeliveryAttempts, StoreError, column};
 
-const ENDED: &str = "SELECT 1 FROM inbox WHERE source = ?1 AND id = ?2 AND redrive_count >= ?3";
+const ENDED: &str =
+    "SELECT 1 FROM inbox WHERE source = ?1 AND id = ?2 AND actor = ?3 AND redrive_count >= ?4";
 
-const SELECT: &str =
-    "SELECT attempts FROM delivery_attempt WHERE source = ?1 AND id = ?2 AND redrive_count = ?3";
+const SELECT: &str = "SELECT attempts FROM delivery_attempt WHERE source = ?1 AND id = ?2 AND actor = ?3 AND redrive_count = ?4";
 
 const RECORD: &str = "\
-    INSERT INTO delivery_attempt (source, id, redrive_count, attempts, at) \
-    VALUES (?1, ?2, ?3, 1, CAST(unixepoch('subsec') * 1000000 AS INTEGER)) \
-    ON CONFLICT (source, id, redrive_count) DO UPDATE SET attempts = attempts + 1, at = excluded.at";
+    INSERT INTO delivery_attempt (source, id, actor, redrive_count, attempts, at) \
+    VALUES (?1, ?2, ?3, ?4, 1, CAST(unixepoch('subsec') * 1000000 AS INTEGER)) \
+    ON CONFLICT (source, id, actor, redrive_count) DO UPDATE SET attempts = attempts + 1, at = excluded.at";
 
-const CLEAR: &str = "DELETE FROM delivery_attempt WHERE source = ?1 AND id = ?2 AND redrive_count = ?3";
+const CLEAR: &str =
+    "DELETE FROM delivery_attempt WHERE source = ?1 AND id = ?2 AND actor = ?3 AND redrive_count = ?4";
 
 #[async_trait]
 impl DeliveryAttempts for SqliteStore {
@@ -48,12 +50,18 @@ impl DeliveryAttempts for SqliteStore {
     }
 }
 
+fn key(attempt: &DeliveryAttempt) -> (&str, &str, &str, u32) {
+    let MessageKey { identity, actor } = &attempt.message;
+    (
+        identity.source.as_str(),
+        identity.id.as_str(),
+        column::key_actor(actor.as_deref()),
+        attempt.redrive_count,
+    )
+}
+
 fn unfinished(connection: &Connection, attempt: &DeliveryAttempt) -> Result<Option<u32>, Failure> {
-    let DeliveryAttempt {
-        identity,
-        redrive_count,
-    } = attempt;
-    let key = params![identity.source.as_str(), identity.id.as_str(), redrive_count];
+    let key = key(attempt);
     if connection.prepare_cached(ENDED)?.exists(key)? {
         return Ok(None);
     }
@@ -72,16 +80,8 @@ impl SqliteStore {
         let attempts = attempts.to_vec();
         self.write_in(operation, move |connection| {
             let mut statement = connection.prepare_cached(statement)?;
-            for DeliveryAttempt {
-                identity,
-                redrive_count,
-            } in &attempts
-            {
-                statement.execute(params![
-                    identity.source.as_str(),
-                    identity.id.as_str(),
-                    redrive_count
-                ])?;
+            for attempt in &attempts {
+                statement.execute(key(attempt))?;
             }
             Ok(())
         })

@@ -58,8 +58,8 @@ fn begin(connection: &mut Connection, leases: &[Lease], keys: &Keys) -> Result<F
             facts.add_device(row);
         }
     }
-    for identity in &keys.identities {
-        if let Some(row) = inbox::find(connection, identity)? {
+    for message in &keys.messages {
+        if let Some(row) = inbox::find(connection, message)? {
             facts.add_message(row);
         }
     }

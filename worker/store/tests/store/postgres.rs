@@ -16,8 +16,8 @@ use lockstep_testbed::{Database, FaultProxy, Mode, wait};
 use tokio_postgres::Client;
 
 use crate::contract::{
-    Place, Probe, absorb, create, create_all, devices, hostname, keys, leases, message, repositories, row,
-    unsynchronize, work,
+    Place, Probe, absorb, create, create_all, devices, hostname, key, keys, leases, message, repositories,
+    row, unsynchronize, work,
 };
 
 contract!(crate::postgres::open);
@@ -67,6 +67,21 @@ impl Probe for Client {
     fn earlier(&self, column: &str, minutes: i64) -> String {
         format!("{column} - interval '{minutes} minutes'")
     }
+
+    fn undo(&self) -> &'static [(u32, &'static [&'static str])] {
+        &[(
+            2,
+            &[
+                "ALTER TABLE inbox DROP CONSTRAINT inbox_identity, ADD CONSTRAINT inbox_identity PRIMARY KEY (source, id), \
+                 ALTER actor DROP NOT NULL, ALTER actor DROP DEFAULT",
+                "ALTER TABLE delivery_attempt DROP CONSTRAINT delivery_attempt_pkey, DROP COLUMN actor, \
+                 ADD PRIMARY KEY (source, id, redrive_count)",
+                "DROP INDEX dead_letter_identity",
+                "ALTER TABLE dead_letter ADD CONSTRAINT dead_letter_identity UNIQUE (source, id, redrive_count)",
+                "UPDATE schema_compatibility SET oldest = 1",
+            ],
+        )]
+    }
 }
 
 const KILL: &str = "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity \
@@ -83,7 +98,7 @@ async fn a_session_killed_in_a_transaction_rolls_back_and_the_pool_recovers() ->
     ensure!(place.probe.texts(KILL).await? == ["true"]);
     let lost = transaction.commit(&facts).await;
     ensure!(matches!(lost, Err(StoreError::Unavailable { .. })), "{lost:?}");
-    ensure!(place.store.outcome(&message("2")).await?.is_none());
+    ensure!(place.store.outcome(&key("2")).await?.is_none());
     work(&place, &keys("3", ["sw1"]), devices([unsynchronize("sw1")])).await?;
     let device = place.store.device(&hostname("sw1")).await?.context("sw1")?;
     ensure!(device.sync.desired == 2);
@@ -218,7 +233,7 @@ async fn one_session_goes_on_after_a_refusal_and_a_conflict() -> Result<()> {
             matches!(conflict, Err(StoreError::Conflict { .. })),
             "{conflict:?}"
         );
-        ensure!(store.outcome(&message("1")).await?.is_some());
+        ensure!(store.outcome(&key("1")).await?.is_some());
         store.ping().await?;
     }
     Ok(())
@@ -259,7 +274,7 @@ async fn a_connection_cut_anywhere_in_a_commit_leaves_all_or_nothing() -> Result
         // Sees the device only when the transaction has ended, this way or that.
         let (facts, transaction) = place.store.begin(&[], &keys(&id, ["sw1"])).await?;
         drop(transaction);
-        let remembered = facts.message(&message(&id)).is_some();
+        let remembered = facts.message(&key(&id)).is_some();
         ensure!(remembered || lost, "committed, but without an inbox row");
         raised += i64::from(remembered);
         outcomes[usize::from(remembered)] += 1;
@@ -304,7 +319,7 @@ async fn a_connection_cut_anywhere_in_a_change_leaves_all_or_nothing() -> Result
         // Sees the device only when the transaction has ended, this way or that.
         let (facts, transaction) = place.store.begin(&[], &keys(&id, ["sw1"])).await?;
         drop(transaction);
-        let remembered = facts.message(&message(&id)).is_some();
+        let remembered = facts.message(&key(&id)).is_some();
         ensure!(remembered || lost, "committed, but without an inbox row");
         revision += i64::from(remembered);
         outcomes[usize::from(remembered)] += 1;
@@ -391,9 +406,9 @@ async fn a_missing_answer_ends_in_a_timeout() -> Result<()> {
 /// A thousand settled dead letters per unsettled one.
 const MANY_DEAD_LETTERS: &str = "\
     INSERT INTO dead_letter (source, id, redrive_count, lane, kind, code, reason, attempts, first_at, dead_lettered_at, body, properties, \
-        state, settled_at, request_source, request_id, due_at) \
+        state, settled_at, settled_by, request_source, request_id, due_at) \
     SELECT 'urn:test', n::text, 0, 'events', 'lockstep.x', 'crashed', '', 1, now(), now(), decode('00', 'hex'), '{}', \
-        CASE n % 1000 WHEN 0 THEN 'dead' WHEN 1 THEN 'requeued' ELSE 'processed' END, now(), 'urn:test', (n / 10)::text, \
+        CASE n % 1000 WHEN 0 THEN 'dead' WHEN 1 THEN 'requeued' ELSE 'processed' END, now(), 'netbox', 'urn:test', (n / 10)::text, \
         CASE n % 1000 WHEN 1 THEN now() - interval '1 day' END \
     FROM generate_series(1, 100000) AS n";
 
@@ -427,7 +442,7 @@ async fn queries_among_a_hundred_thousand_dead_letters_use_indexes() -> Result<(
         );
         ensure!(store.dead_letter_totals(&counts).await?.total == 100);
         ensure!(store.dead_letter(77_777).await?.is_some());
-        ensure!(store.unpublished(&message("100"), 50).await?.len() == 1);
+        ensure!(store.unpublished(&key("100"), 50).await?.len() == 1);
         ensure!(store.claim_overdue(10).await?.len() == 10);
     }
     // Sessions report their statistics when they end. The planner reads indexes too.

@@ -59,6 +59,11 @@ impl Probe for File {
     fn earlier(&self, column: &str, minutes: i64) -> String {
         format!("{column} - {}", minutes * 60_000_000)
     }
+
+    fn undo(&self) -> &'static [(u32, &'static [&'static str])] {
+        // Version 2 copies each table, so its migration runs on its own tables, too.
+        &[(2, &["UPDATE schema_compatibility SET oldest = 1"])]
+    }
 }
 
 fn file(place: &Place) -> PathBuf {

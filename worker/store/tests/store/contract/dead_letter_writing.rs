@@ -11,7 +11,7 @@ use lockstep_store::{
     InboxState, Keys, MessageProperties, NewDeadLetter, Origin, SettleDeadLetters,
 };
 
-use super::{Place, at, message, row};
+use super::{Place, at, key, message, row};
 
 fn dead_row(id: &str, redrive_count: u32) -> InboxRow {
     InboxRow {
@@ -98,7 +98,7 @@ fn absorb(facts: &mut Facts, request: &str, action: DeadLetterAction, numbers: V
     let from = Origin {
         identity: &identity,
         kind: Kind::DeadLetterRequeueRequested,
-        actor: Some("anna"),
+        actor: Some("netbox"),
         at: at(),
         reply: None,
     };
@@ -182,17 +182,17 @@ pub(crate) async fn a_requeued_message_takes_the_place_of_its_dead_row(place: &P
     .await?;
     ensure!(settled == [number]);
     let head = stored(place, number).await?.head;
-    ensure!(head.state == DeadLetterState::Requeued && head.settled_by.as_deref() == Some("anna"));
-    let published = place.store.unpublished(&message("command"), 10).await?;
+    ensure!(head.state == DeadLetterState::Requeued && head.settled_by.as_deref() == Some("netbox"));
+    let published = place.store.unpublished(&key("command"), 10).await?;
     ensure!(published.len() == 1 && published[0].key == FollowUpKey::DeadLetter(number));
     ensure!(published[0].redrive_count == 1 && published[0].body == dead_letter("1", 0).body);
 
     // It is dead-lettered again, with the next redrive count.
     end(place, completion("1", 1, Some(number))).await?;
-    let found = place.store.outcome(&message("1")).await?.context("the row")?;
+    let found = place.store.outcome(&key("1")).await?.context("the row")?;
     ensure!((found.state, found.redrive_count) == (InboxState::Dead, 1));
     ensure!(stored(place, number).await?.head.state == DeadLetterState::Processed);
-    ensure!(place.store.unpublished(&message("command"), 10).await?.is_empty());
+    ensure!(place.store.unpublished(&key("command"), 10).await?.is_empty());
     let second = only_number(place, "dead").await?;
     ensure!(second != number && stored(place, second).await?.head.redrive_count == 1);
 
@@ -213,7 +213,7 @@ pub(crate) async fn a_requeued_message_takes_the_place_of_its_dead_row(place: &P
         ..Completion::from(applied.clone())
     };
     end(place, last).await?;
-    ensure!(place.store.outcome(&message("1")).await? == Some(applied));
+    ensure!(place.store.outcome(&key("1")).await? == Some(applied));
     ensure!(
         end(place, completion("1", 3, None)).await.is_err(),
         "an applied message cannot be dead-lettered"
@@ -246,7 +246,7 @@ pub(crate) async fn what_was_settled_is_not_settled_again(place: &Place) -> Resu
     absorb(&mut facts, "blind", DeadLetterAction::Requeued, vec![number]);
     transaction.commit(&facts).await?;
     ensure!(stored(place, number).await?.head.state == DeadLetterState::Dropped);
-    ensure!(place.store.unpublished(&message("blind"), 10).await?.is_empty());
+    ensure!(place.store.unpublished(&key("blind"), 10).await?.is_empty());
     Ok(())
 }
 

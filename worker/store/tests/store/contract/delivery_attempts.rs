@@ -1,11 +1,11 @@
 use anyhow::{Result, ensure};
 use lockstep_store::{Completion, DeliveryAttempt, InboxRow, InboxState, Keys};
 
-use super::{Place, message, row};
+use super::{Place, key, row};
 
 fn attempt(id: &str, redrive_count: u32) -> DeliveryAttempt {
     DeliveryAttempt {
-        identity: message(id),
+        message: key(id),
         redrive_count,
     }
 }
@@ -27,7 +27,7 @@ pub(crate) async fn a_completed_message_has_no_attempts_until_it_is_requeued(pla
     place.store.record(std::slice::from_ref(&first)).await?;
     let dead = InboxRow {
         state: InboxState::Dead,
-        ..row(first.identity.clone())
+        ..row(first.message.identity.clone())
     };
     let (mut facts, transaction) = place.store.begin(&[], &Keys::default()).await?;
     facts.record(Completion::from(dead));

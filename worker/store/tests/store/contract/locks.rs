@@ -17,7 +17,7 @@ use lockstep_store::{
 
 use super::leases::LONG;
 use super::repositories::{Refresh, change, flags, named};
-use super::{Place, Store, absorb, create, create_all, devices, keys, message, row, unsynchronize};
+use super::{Place, Store, absorb, create, create_all, devices, key, keys, message, row, unsynchronize};
 
 const DEVICES: [&str; 6] = ["sw1", "sw2", "sw3", "sw4", "sw5", "sw6"];
 /// How often each pair meets, and how many of each kind at once.
@@ -132,7 +132,7 @@ impl Scene<'_> {
             Kinds::Attempts => {
                 let mut attempts: Vec<DeliveryAttempt> = (0..10)
                     .map(|number| DeliveryAttempt {
-                        identity: message(&number.to_string()),
+                        message: key(&number.to_string()),
                         redrive_count: 0,
                     })
                     .collect();

@@ -29,8 +29,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use lockstep_protocol::results::{EventApplied, Outcome, Scope};
 use lockstep_protocol::{
-    Cause, DeviceState, DeviceType, Digest, Hostname, Identity, Kind, Mac, MessageId, Serial, Source,
-    WorkResult,
+    Cause, DeviceState, DeviceType, Digest, Hostname, Identity, Kind, Mac, MessageId, MessageKey, Serial,
+    Source, WorkResult,
 };
 use lockstep_store::{
     Attributes, CauseRow, DeadLetters, DeliveryAttempts, Device, DeviceEffect, Effects, Facts, Fleet,
@@ -73,6 +73,7 @@ macro_rules! contract {
                 an_unknown_message_has_no_outcome,
                 the_next_batch_knows_the_message,
                 one_of_two_transactions_with_the_same_message_commits,
+                each_sender_has_its_own_messages,
                 rows_derived_from_content_may_come_twice,
             }
             dead_letter_writing {
@@ -239,6 +240,9 @@ pub(crate) trait Probe: Send + Sync {
 
     /// A time in a column, so many minutes earlier, as it is written in a query.
     fn earlier(&self, column: &str, minutes: i64) -> String;
+
+    /// What takes each version of the schema after the first back to the one before it, the newest first.
+    fn undo(&self) -> &'static [(u32, &'static [&'static str])];
 }
 
 /// A store, with the values that must live as long.
@@ -273,10 +277,18 @@ pub(crate) fn message(id: &str) -> Identity {
     }
 }
 
+/// What the store knows the message of [`row`] by.
+pub(crate) fn key(id: &str) -> MessageKey {
+    MessageKey {
+        identity: message(id),
+        actor: Some("netbox".to_owned()),
+    }
+}
+
 /// The keys of a message and of devices.
 pub(crate) fn keys<'a>(id: &str, hostnames: impl IntoIterator<Item = &'a str>) -> Keys {
     Keys {
-        identities: BTreeSet::from([message(id)]),
+        messages: BTreeSet::from([key(id)]),
         hostnames: hostnames.into_iter().map(hostname).collect(),
         ..Keys::default()
     }
@@ -327,7 +339,14 @@ pub(crate) fn absorb(facts: &mut Facts, id: &str, effects: Effects) {
 
 /// Processes one message in its own batch.
 pub(crate) async fn work(place: &Place, keys: &Keys, effects: Effects) -> Result<(), StoreError> {
-    let id = keys.identities.first().expect("a message").id.as_str().to_owned();
+    let id = keys
+        .messages
+        .first()
+        .expect("a message")
+        .identity
+        .id
+        .as_str()
+        .to_owned();
     let (mut facts, transaction) = place.store.begin(&[], keys).await?;
     absorb(&mut facts, &id, effects);
     transaction.commit(&facts).await

@@ -10,7 +10,7 @@ use lockstep_store::{
 
 use super::leases::{LONG, NO_TIME, acquire};
 use super::{
-    Place, Store, at, causes, create_all, devices, hostname, keys, message, row, unsynchronize, work,
+    Place, Store, at, causes, create_all, devices, hostname, key, keys, message, row, unsynchronize, work,
 };
 
 pub(crate) fn settings() -> RepositoryName {
@@ -186,7 +186,7 @@ pub(crate) async fn a_change_commits_all_of_it_together(place: &Place) -> Result
     ensure!(row == expected, "{row:?}");
     ensure!(place.other.repositories().await? == std::slice::from_ref(&expected));
     ensure!(place.other.listing(&settings()).await?.as_deref() == Some(&b"listing"[..]));
-    ensure!(place.other.outcome(&message("push")).await?.is_some());
+    ensure!(place.other.outcome(&key("push")).await?.is_some());
     let flagged = device(place, "sw1").await?;
     ensure!(!flagged.sync.synchronized() && flagged.sync.since == Some(at()));
     let [cause] = &causes(place, &flagged).await?[..] else {
@@ -282,7 +282,7 @@ pub(crate) async fn a_message_that_was_processed_makes_it_a_conflict(place: &Pla
         ensure!(everything(place).await? == before);
     }
     flag(&*place.store, flags(&lease, 0, "new", named(["sw1"]))).await?;
-    ensure!(place.other.outcome(&message("new")).await?.is_some());
+    ensure!(place.other.outcome(&key("new")).await?.is_some());
     Ok(())
 }
 
@@ -306,7 +306,7 @@ pub(crate) async fn a_cause_that_hits_nobody_leaves_no_row(place: &Place) -> Res
         };
         ensure!(flagged == expected, "{flagged:?}");
         ensure!(
-            place.store.outcome(&message(&id)).await?.is_some(),
+            place.store.outcome(&key(&id)).await?.is_some(),
             "the message was processed"
         );
     }
