@@ -1,7 +1,7 @@
 //! Decides who may publish which message. The gateway and the console ask before they publish, workers ask about everything that
 //! did not come from a worker; all use [`authorize`], which denies what no rule allows.
 
-use crate::{Class, Code, Kind, Source, SourcePattern, TypePattern};
+use crate::{Class, Kind, Source, SourcePattern, TypePattern};
 
 /// The prefix of the actors of webhooks. No name of a token contains a colon.
 pub const WEBHOOK_ACTOR: &str = "webhook:";
@@ -38,8 +38,6 @@ pub struct SourceOwners(Vec<(String, Vec<SourcePattern>)>);
 /// Why a message is not allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
-    /// [`Code::NotAllowed`], or [`Code::UnexpectedType`] for types that only workers publish.
-    pub code: Code,
     /// The JSON path of the attribute that is not allowed.
     pub place: &'static str,
     /// What is wrong, and what to do.
@@ -90,7 +88,6 @@ impl SourceOwners {
 impl Denial {
     fn kind(reason: String) -> Self {
         Self {
-            code: Code::NotAllowed,
             place: "$.type",
             reason,
         }
@@ -98,7 +95,6 @@ impl Denial {
 
     fn source(reason: String) -> Self {
         Self {
-            code: Code::NotAllowed,
             place: "$.source",
             reason,
         }
@@ -122,11 +118,9 @@ pub fn authorize(
 fn authorize_type(principal: Principal<'_>, kind: Kind) -> Result<(), Denial> {
     match (principal, kind.class()) {
         (Principal::Worker, _) | (Principal::User { .. }, Class::Event | Class::Command) => Ok(()),
-        (_, class @ (Class::Internal | Class::Result)) => Err(Denial {
-            code: Code::UnexpectedType,
-            place: "$.type",
-            reason: format!("{kind} is a type of {class}s, which only workers publish"),
-        }),
+        (_, class @ (Class::Internal | Class::Result)) => Err(Denial::kind(format!(
+            "{kind} is a type of {class}s, which only workers publish"
+        ))),
         (Principal::Forge, _) if kind == Kind::RepositoryChanged => Ok(()),
         (Principal::Forge, _) => Err(Denial::kind(format!("a webhook is never a {kind}"))),
         (Principal::Token { types, .. }, _) if types.iter().any(|types| types.allows(kind.as_str())) => {
@@ -257,23 +251,18 @@ mod tests {
     }
 
     #[test]
-    fn a_denial_names_the_attribute_and_the_code() {
+    fn a_denial_names_the_attribute() {
         let denied = |principal, kind, text: &str| {
-            let denial = authorize(principal, kind, &source(text), &owners()).unwrap_err();
-            (denial.code, denial.place)
+            authorize(principal, kind, &source(text), &owners())
+                .unwrap_err()
+                .place
         };
         let free = "urn:example:free";
-        assert_eq!(
-            denied(Principal::Anonymous, COMMAND, free),
-            (Code::NotAllowed, "$.type")
-        );
-        assert_eq!(
-            denied(Principal::Anonymous, RESULT, free),
-            (Code::UnexpectedType, "$.type")
-        );
+        assert_eq!(denied(Principal::Anonymous, COMMAND, free), "$.type");
+        assert_eq!(denied(Principal::Anonymous, RESULT, free), "$.type");
         assert_eq!(
             denied(Principal::Anonymous, EVENT, "urn:example:netbox"),
-            (Code::NotAllowed, "$.source")
+            "$.source"
         );
         assert_eq!(
             authorize(Principal::Anonymous, EVENT, &source(free), &owners()),

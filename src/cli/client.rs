@@ -172,7 +172,7 @@ impl Client {
         }
     }
 
-    /// Waits for the outcome of a message, also while the console or the store is unavailable. `None` if there is no outcome in
+    /// Waits for the outcome of a message that was sent with this token, also while the console or the store is unavailable. `None` if there is no outcome in
     /// time.
     ///
     /// # Errors
@@ -180,6 +180,28 @@ impl Client {
     pub(super) async fn outcome(
         &self,
         identity: &Identity,
+        wait: Duration,
+    ) -> anyhow::Result<Option<MessageView>> {
+        self.outcome_of(identity, &[], wait).await
+    }
+
+    /// The outcome of a message of this sender now; of an unauthenticated sender for `None`.
+    ///
+    /// # Errors
+    /// If the console rejects the request or cannot be reached.
+    pub(super) async fn outcome_by(
+        &self,
+        identity: &Identity,
+        by: Option<&str>,
+    ) -> anyhow::Result<Option<MessageView>> {
+        let sender = by.map_or(("anonymous", "true"), |by| ("by", by));
+        self.outcome_of(identity, &[sender], Duration::ZERO).await
+    }
+
+    async fn outcome_of(
+        &self,
+        identity: &Identity,
+        sender: &[(&str, &str)],
         wait: Duration,
     ) -> anyhow::Result<Option<MessageView>> {
         let deadline = Instant::now() + wait;
@@ -191,7 +213,10 @@ impl Client {
                 ("id", identity.id.as_str()),
                 ("wait", &wait_seconds.to_string()),
             ];
-            let request = self.request(Method::GET, "/v1/messages").query(&query);
+            let request = self
+                .request(Method::GET, "/v1/messages")
+                .query(&query)
+                .query(sender);
             let error = match self.send(request.timeout(LONGEST_WAIT + TIMEOUT)).await {
                 Ok(response) => return Ok(Some(read(response).await?)),
                 Err(error) => error,

@@ -62,7 +62,7 @@ impl GatewayConfig {
 
 /// The tokens. The gateway publishes only events, so a type that matches no event is a problem.
 fn tokens(reader: &mut Reader) -> Vec<TokenConfig> {
-    let tokens = TokenConfig::list(reader, "gateway.tokens");
+    let tokens = TokenConfig::list(reader, "gateway.tokens", false);
     let matches_an_event = |pattern: &TypePattern| {
         let mut events = Kind::ALL.iter().filter(|kind| kind.class() == Class::Event);
         events.any(|kind| pattern.allows(kind.as_str()))

@@ -29,6 +29,7 @@ pub(crate) use sections::{
     TelemetryConfig, WorkerConfig,
 };
 use source::Settings;
+pub(crate) use token::TokenConfig;
 
 /// The configuration of a process.
 #[derive(Debug)]

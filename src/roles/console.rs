@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use tokio::net::TcpListener;
 
 use super::store::Store;
-use crate::config::Config;
+use crate::config::{Config, TokenConfig};
 use crate::lifecycle::Lifecycle;
 
 pub(super) fn build(
@@ -21,11 +21,7 @@ pub(super) fn build(
     scrape: Scrape,
     extra_tokens: impl IntoIterator<Item = Token>,
 ) -> Console {
-    let configured = config
-        .console
-        .tokens
-        .iter()
-        .map(|token| Token::new(&token.name, &token.token, token.types.clone()));
+    let configured = config.console.tokens.iter().map(TokenConfig::token);
     let tokens: Tokens = configured.chain(extra_tokens).collect();
     Console::new(ConsoleContext {
         bus: bus.clone(),

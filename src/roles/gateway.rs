@@ -5,21 +5,17 @@ use std::time::Duration;
 
 use lockstep_bus::Bus;
 use lockstep_clock::{Clock, SystemClock};
-use lockstep_http::{Token, Tokens};
+use lockstep_http::Tokens;
 use lockstep_producer::gateway::{Gateway, GatewayContext, GatewayLimits, Repositories, Secrets};
 use lockstep_protocol::RepositoryName;
 use lockstep_telemetry::Scrape;
 use tokio::net::TcpListener;
 
-use crate::config::{Config, RepositoryConfig};
+use crate::config::{Config, RepositoryConfig, TokenConfig};
 use crate::lifecycle::Lifecycle;
 
 pub(super) fn build(config: &Config, bus: &Arc<dyn Bus>, scrape: Scrape) -> Gateway {
-    let tokens = config
-        .gateway
-        .tokens
-        .iter()
-        .map(|token| Token::new(&token.name, &token.token, token.types.clone()));
+    let tokens = config.gateway.tokens.iter().map(TokenConfig::token);
     let tokens: Tokens = tokens.collect();
     let context = GatewayContext {
         bus: bus.clone(),

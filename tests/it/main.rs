@@ -5,6 +5,7 @@ mod affected;
 mod system;
 
 mod answers;
+mod authority;
 mod cli;
 mod crash;
 mod cut;

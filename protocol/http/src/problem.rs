@@ -3,9 +3,12 @@ use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use lockstep_bus::PublishError;
+use lockstep_protocol::authority::Denial;
 use lockstep_protocol::envelope::MAX_BODY_BYTES;
 use lockstep_protocol::rest::Problem;
 use lockstep_protocol::{Code, DecodeError};
+
+use crate::ReadScope;
 
 /// An error response with an RFC 9457 problem as its body.
 #[derive(Debug)]
@@ -62,6 +65,28 @@ impl ProblemResponse {
         )
         .with_detail(format!("type {kind:?} is not among the types of this token"))
         .into()
+    }
+
+    /// The token is valid, but does not allow this message.
+    pub fn denied(denial: Denial) -> Self {
+        Problem::new(
+            403,
+            Code::NotAllowed.as_str(),
+            "the token does not allow this message",
+        )
+        .with_detail(denial.reason)
+        .with_place(denial.place)
+        .into()
+    }
+
+    /// The token is valid, but may not read this.
+    pub fn may_not_read(scope: ReadScope) -> Self {
+        Problem::new(403, Code::NotAllowed.as_str(), "the token may not read this")
+            .with_detail(format!(
+                "add {scope:?} to `reads` of the token in the configuration of the console",
+                scope = scope.as_str()
+            ))
+            .into()
     }
 
     /// The request is malformed.

@@ -1,5 +1,4 @@
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Args;
 use lockstep_protocol::rest::{DeadLetterDetail, DeadLetterView};
@@ -52,7 +51,7 @@ async fn outcome_of(client: &Client, dead_letter: &DeadLetterView) -> anyhow::Re
         source: dead_letter.source.clone().try_into()?,
         id: dead_letter.id.clone().try_into()?,
     };
-    let view = client.outcome(&identity, Duration::ZERO).await?;
+    let view = client.outcome_by(&identity, dead_letter.by.as_deref()).await?;
     Ok(view.map(|view| match view.state {
         InboxState::Applied => outcome::effect(&view),
         InboxState::Dead => format!("dead again: {}", outcome::rejection(&view)),

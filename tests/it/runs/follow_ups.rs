@@ -61,7 +61,7 @@ fn causes<'a>(
 }
 
 fn is_parent(attempt: &Attempt) -> bool {
-    attempt.identity.source.as_str() != lockstep_protocol::Source::worker().as_str()
+    attempt.key.identity.source.as_str() != lockstep_protocol::Source::worker().as_str()
 }
 
 fn follow_ups_left(place: &Place) -> Result<usize> {

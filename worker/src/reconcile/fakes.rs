@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 pub(super) use lockstep_bus::fake::{FakeBus, FakeMode};
-use lockstep_protocol::Identity;
+use lockstep_protocol::MessageKey;
 use lockstep_protocol::topology::Lane;
 use lockstep_store::{FollowUp, FollowUpKey, FollowUps, MessageProperties, StoreError};
 
@@ -49,7 +49,7 @@ impl FakeFollowUps {
 
 #[async_trait]
 impl FollowUps for FakeFollowUps {
-    async fn unpublished(&self, _: &Identity, _: u32) -> Result<Vec<FollowUp>, StoreError> {
+    async fn unpublished(&self, _: &MessageKey, _: u32) -> Result<Vec<FollowUp>, StoreError> {
         unreachable!("the reconcile pass does not ask")
     }
 

@@ -316,7 +316,7 @@ impl Refresh<'_> {
         let at = change.at;
         let (selector, cause) = flags.unzip();
         let keys = Keys {
-            identities: attempts.iter().map(|attempt| attempt.identity.clone()).collect(),
+            messages: attempts.iter().map(|attempt| attempt.key.clone()).collect(),
             repositories: [change.name.clone()].into(),
             flag: selector,
             ..Keys::default()
@@ -326,7 +326,7 @@ impl Refresh<'_> {
             return Err(ProcessingError::later("the lease was lost"));
         }
         let revision = facts.repository(&change.name).map_or(0, |row| row.revision);
-        let is_processed = |attempt: &&Attempt| facts.message(&attempt.identity).is_some();
+        let is_processed = |attempt: &&Attempt| facts.message(&attempt.key).is_some();
         if revision != change.revision || attempts.iter().any(is_processed) {
             return Err(ProcessingError::later("another worker was first"));
         }
@@ -355,9 +355,9 @@ impl Refresh<'_> {
                 RepositoryKind::Settings => Cause::RefreshSettings,
                 RepositoryKind::Templates => Cause::RefreshTemplates,
             },
-            identity: cause.identity.clone(),
+            identity: cause.key.identity.clone(),
             kind: cause.envelope.message.kind(),
-            actor: cause.actor.clone(),
+            actor: cause.key.actor.clone(),
             at,
         };
         Ok(transaction.flag(&cause).await?)

@@ -14,7 +14,7 @@ pub(super) fn answer(received: &Received, row: &InboxRow) -> Outgoing {
     let envelope = Envelope {
         identity: Identity {
             source: Source::worker(),
-            id: row.identity.derive(kind, 0),
+            id: row.key().derive(kind, 0),
         },
         subject: row.subject.clone(),
         time: Some(row.at),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lockstep_bus::{Consumer, Delivery, Outgoing, Receipt};
-use lockstep_protocol::Identity;
+use lockstep_protocol::MessageKey;
 use lockstep_telemetry::LaneMetrics;
 use tokio::sync::mpsc;
 
@@ -46,7 +46,7 @@ struct Taken {
 struct Committed {
     outgoing: Vec<Outgoing>,
     /// The messages that caused follow-ups. Follow-ups are published after the results.
-    causes: Vec<Identity>,
+    causes: Vec<MessageKey>,
     receipt: Receipt,
     metrics_guard: DeliveryMetricsGuard,
 }
@@ -106,10 +106,9 @@ impl BatchLane {
 
     fn receive(&self, delivery: Delivery, now: Timestamp) -> Received {
         match self.work {
-            Work::Handle(_) | Work::Route(_) => {
-                receive(delivery, self.context.lane, &self.context.trusted, now)
-            }
-            Work::WriteDeadLetter => receive_dead_letter(delivery, &self.context.trusted, now),
+            Work::Handle(_) => receive(delivery, Some(self.context.lane), &self.context.authority, now),
+            Work::Route(_) => receive(delivery, None, &self.context.authority, now),
+            Work::WriteDeadLetter => receive_dead_letter(delivery, &self.context.authority, now),
         }
     }
 
@@ -135,7 +134,7 @@ impl BatchLane {
                 });
             let committed = Committed {
                 outgoing: outgoing.collect(),
-                causes: settlements.iter().filter_map(with_follow_ups).cloned().collect(),
+                causes: settlements.iter().filter_map(with_follow_ups).collect(),
                 receipt,
                 metrics_guard,
             };
@@ -262,9 +261,9 @@ impl BatchLane {
 }
 
 /// The message of a settlement, if it caused follow-ups.
-pub(super) fn with_follow_ups(settlement: &Settlement) -> Option<&Identity> {
+pub(super) fn with_follow_ups(settlement: &Settlement) -> Option<MessageKey> {
     match settlement {
-        Settlement::Applied(row) if row.follow_ups => Some(&row.identity),
+        Settlement::Applied(row) if row.follow_ups => Some(row.key()),
         _ => None,
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use lockstep_bus::{Outgoing, Properties};
 use lockstep_protocol::topology::{Destination, Lane, ReplyQueue, RetryDelay};
-use lockstep_protocol::{Identity, Kind};
+use lockstep_protocol::{Kind, MessageKey};
 use lockstep_store::{FollowUp, FollowUpKey};
 
 use super::backoff::Backoff;
@@ -80,7 +80,7 @@ fn destination(follow_up: &FollowUp) -> Option<Destination> {
 impl LaneContext {
     /// Publishes what a message caused and the broker has not confirmed yet. The first delivery and every redelivery of the
     /// message read the same rows.
-    pub(super) async fn publish_follow_ups(&self, cause: &Identity) -> Result<(), Abandoned> {
+    pub(super) async fn publish_follow_ups(&self, cause: &MessageKey) -> Result<(), Abandoned> {
         loop {
             let page = self
                 .ask_store(|| self.follow_ups.unpublished(cause, PAGE))

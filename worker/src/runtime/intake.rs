@@ -4,10 +4,11 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use lockstep_bus::{Delivery, Properties};
 use lockstep_protocol::envelope::Decoded;
-use lockstep_protocol::topology::{Lane, ReplyQueue};
-use lockstep_protocol::{DecodeError, Digest, Envelope, Identity};
+use lockstep_protocol::topology::{self, Lane, ReplyQueue};
+use lockstep_protocol::{DecodeError, Digest, Envelope, Identity, MessageKey};
 
-use super::actor::{TrustedUsers, actor, published_by_worker};
+use super::actor::actor;
+use super::authority::{Authority, Route};
 use super::dead::{self, DeliveryMetadata};
 use super::headers;
 use crate::handlers::Rejection;
@@ -16,14 +17,15 @@ use lockstep_store::{FollowUpKey, ReplyAddress};
 /// A message as a lane processes it.
 #[derive(Clone, Debug)]
 pub(super) struct Received {
-    /// Its identity; derived from the content if the body has no valid one.
-    pub(super) identity: Identity,
+    /// Its identity, derived from the content if the body has no valid one or its sender was not allowed to publish it, and its
+    /// sender, as authenticated.
+    pub(super) key: MessageKey,
     /// The digest of its content: tells a redelivery from another message that reuses the identity.
     pub(super) digest: Digest,
     /// The decoded body, or why it is invalid.
     pub(super) decoded: Result<Envelope, DecodeError>,
-    /// Who sent it, as authenticated. `None` if the broker validated no user.
-    pub(super) actor: Option<String>,
+    /// Why its sender was not allowed to publish it; `None` if it was.
+    pub(super) denial: Option<Rejection>,
     /// Where its result goes. `None`: to the results exchange.
     pub(super) reply_to: Option<ReplyQueue>,
     /// The lane it was taken in. For a dead letter: the lane that dead-lettered it.
@@ -48,36 +50,59 @@ pub(super) struct Received {
     pub(super) properties: Properties,
 }
 
-/// Reads a delivery. This never fails: an invalid body becomes a message that is rejected later.
-pub(super) fn receive(delivery: Delivery, lane: Lane, trusted: &TrustedUsers, now: Timestamp) -> Received {
-    let from_worker = published_by_worker(&delivery);
-    read(delivery, lane, from_worker, trusted, now)
+/// Reads a delivery. This never fails: an invalid body becomes a message that is rejected later. `lane` is the lane to which a
+/// binding routed it; `None` for messages that had no route, which the lane `events` takes.
+pub(super) fn receive(
+    mut delivery: Delivery,
+    lane: Option<Lane>,
+    authority: &Authority,
+    now: Timestamp,
+) -> Received {
+    let exchange = std::mem::take(&mut delivery.exchange);
+    let taken_in = lane.unwrap_or(Lane::Events);
+    let route = if exchange == topology::WORK {
+        Route::Worker {
+            redriven: delivery.properties.headers.contains_key(headers::REDRIVE_COUNT),
+        }
+    } else {
+        Route::Client {
+            exchange: &exchange,
+            lane,
+        }
+    };
+    read(delivery, taken_in, route, authority, now)
 }
 
-/// Reads a delivery. Its `lockstep-…` headers are read only if it is `from_worker`.
+/// Reads a delivery. Its `lockstep-…` headers are read only if a worker published it.
 pub(super) fn read(
     delivery: Delivery,
     lane: Lane,
-    from_worker: bool,
-    trusted: &TrustedUsers,
+    route: Route<'_>,
+    authority: &Authority,
     now: Timestamp,
 ) -> Received {
+    let from_worker = matches!(route, Route::Worker { .. });
     let decoded = Envelope::decode(&delivery.body);
-    let (identity, digest) = match &decoded {
-        Ok(decoded) => (decoded.envelope.identity.clone(), decoded.digest),
-        Err(error) => {
-            let identity = error.identity.clone();
-            (
-                identity.unwrap_or_else(|| Identity::of_undecodable(&delivery.body)),
-                error.digest,
-            )
-        }
+    let digest = match &decoded {
+        Ok(decoded) => decoded.digest,
+        Err(error) => error.digest,
     };
+    let decoded = decoded.map(|Decoded { envelope, .. }| envelope);
     let claimed = decoded
         .as_ref()
         .ok()
-        .and_then(|decoded| decoded.envelope.actor.as_deref());
-    let actor = actor(&delivery, from_worker, claimed, trusted);
+        .and_then(|envelope| envelope.actor.as_deref());
+    let actor = actor(&delivery, from_worker, claimed, &authority.trusted);
+    let denial = authority.denial(route, &delivery, decoded.as_ref(), actor.as_deref());
+    let identity = match &decoded {
+        Ok(envelope) => Some(envelope.identity.clone()),
+        Err(error) => error.identity.clone(),
+    };
+    let identity = identity.unwrap_or_else(|| Identity::of_undecodable(&delivery.body));
+    let identity = match denial {
+        Some(_) => identity.of_denied(&digest),
+        None => identity,
+    };
     let header = |name: &str| delivery.properties.headers.get(name).filter(|_| from_worker);
     let number = |name: &str| header(name).and_then(|text| text.parse::<u32>().ok());
     let attempt = number(headers::ATTEMPT).unwrap_or(1);
@@ -86,16 +111,14 @@ pub(super) fn read(
     let first_at = header(headers::FIRST_AT)
         .and_then(|text| text.parse().ok())
         .unwrap_or(now);
-    let reply_to = delivery
-        .properties
-        .reply_to
-        .clone()
-        .and_then(|text| reply_queue(text, &identity));
+    // Results of a message that was not allowed do not go where it says.
+    let reply_to = delivery.properties.reply_to.clone().filter(|_| denial.is_none());
+    let reply_to = reply_to.and_then(|text| reply_queue(text, &identity));
     Received {
-        identity,
+        key: MessageKey { identity, actor },
         digest,
-        decoded: decoded.map(|Decoded { envelope, .. }| envelope),
-        actor,
+        decoded,
+        denial,
         reply_to,
         lane,
         from_worker,
@@ -127,7 +150,8 @@ impl Received {
     /// The correlation id that the requester chose, else the id of the message.
     pub(super) fn correlation_id(&self) -> String {
         let chosen = self.properties.correlation_id.clone();
-        chosen.unwrap_or_else(|| self.identity.id.to_string())
+        let own = self.decoded.as_ref().ok().map(|envelope| &envelope.identity.id);
+        chosen.unwrap_or_else(|| own.unwrap_or(&self.key.identity.id).to_string())
     }
 
     /// What its completion records about its delivery.

@@ -15,7 +15,7 @@ use lockstep_store::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::actor::TrustedUsers;
+use super::authority::Authority;
 use super::backoff::Backoff;
 use super::error_chain::chain;
 use super::intake::Received;
@@ -38,7 +38,7 @@ pub(super) struct LaneContext {
     pub(super) delivery_attempts: Arc<dyn DeliveryAttempts>,
     pub(super) leases: Arc<dyn Leases>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) trusted: Arc<TrustedUsers>,
+    pub(super) authority: Arc<Authority>,
     /// How long a published follow-up may stay unprocessed before it is published again.
     pub(super) republish_after: Duration,
     /// When it fires, the lane takes no more messages and finishes those it took.

@@ -2,7 +2,8 @@
 //!
 //! The life of a delivery, whose order makes a crash between any two steps harmless:
 //!
-//! 1. [`intake`]: decode it; find out its identity, its sender and which attempt this is. [`poison`] counts attempts that crash.
+//! 1. [`intake`]: decode it; find out its identity, its sender and which attempt this is. [`authority`] decides whether the
+//!    sender may publish it, [`poison`] counts attempts that crash.
 //! 2. [`decide`]: was it processed before? If not, what does it do? A pure function from received messages and facts to one
 //!    [`Settlement`] each.
 //! 3. [`batch`] does that for a whole batch in one transaction, together with the completions. [`run`] takes its place where
@@ -16,6 +17,7 @@
 
 mod actor;
 mod answer;
+mod authority;
 mod backoff;
 mod batch;
 mod coalescing;

@@ -80,9 +80,7 @@ impl CoalescedBatch {
 
     /// Whether this message is among the attempts.
     fn contains(&self, message: &Received) -> bool {
-        self.attempts
-            .iter()
-            .any(|attempt| attempt.key == message.key)
+        self.attempts.iter().any(|attempt| attempt.key == message.key)
     }
 }
 
@@ -126,7 +124,7 @@ impl RunLane {
     fn job(&self, batch: Batch) -> Option<Job> {
         let delivery = batch.deliveries.into_iter().next()?;
         let now = self.context.clock.now();
-        let mut message = receive(delivery, self.context.lane, &self.context.trusted, now);
+        let mut message = receive(delivery, Some(self.context.lane), &self.context.authority, now);
         Some(Job {
             metrics_guard: DeliveryMetricsGuard::of(&self.metrics, std::slice::from_mut(&mut message)),
             message,
@@ -182,7 +180,7 @@ impl RunLane {
             return;
         }
         for cause in settlements.iter().filter_map(with_follow_ups) {
-            if self.context.publish_follow_ups(cause).await.is_err() {
+            if self.context.publish_follow_ups(&cause).await.is_err() {
                 return;
             }
         }
