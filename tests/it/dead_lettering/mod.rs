@@ -5,6 +5,7 @@ mod fan_out;
 mod lost;
 mod poison;
 mod requeued;
+mod waiting;
 
 use anyhow::{Context, Result, ensure};
 use lockstep_bus::Bus;

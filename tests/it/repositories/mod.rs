@@ -3,6 +3,7 @@
 mod clocks;
 mod deleted;
 mod killed;
+mod poison;
 mod pushes;
 mod remotes;
 mod stopped;

@@ -3,6 +3,7 @@
 mod acting;
 mod cancelling;
 mod follow_ups;
+mod poison;
 mod scripted;
 
 use std::sync::Arc;

@@ -18,7 +18,7 @@ use super::decide::Work;
 use super::delivery_metrics::DeliveryMetricsGuard;
 use super::intake::{Received, receive};
 use super::lane::{Abandoned, LaneContext, consequences, contain, log};
-use super::poison::{self, PoisonCheck};
+use super::poison::{self, Checked, Counting, PoisonCheck};
 use super::processing_error::ProcessingError;
 use crate::fail_point::{self, FailPoint};
 use lockstep_store::Keys;
@@ -170,92 +170,91 @@ impl BatchLane {
 
     /// Processes a batch: most messages together, and each message that may have crashed a worker alone.
     async fn process(&self, messages: &[Received]) -> Result<Vec<Settlement>, Abandoned> {
-        let all: Vec<&Received> = messages.iter().collect();
-        let checks = self.context.check_poison(&all).await?;
-        let shared = |check: &PoisonCheck| *check == PoisonCheck::Shared;
-        if checks.iter().all(shared) {
-            let settlements = self.process_together(&all).await?;
-            self.context.clear_attempts(&all).await;
-            return Ok(settlements);
-        }
-        let together: Vec<&Received> = all
-            .iter()
-            .zip(&checks)
-            .filter(|(_, check)| shared(check))
-            .map(|(message, _)| *message)
-            .collect();
+        let checked = self
+            .context
+            .check_poison(messages, Counting::Redeliveries)
+            .await?;
+        let settled = self.process_checked(&checked).await;
+        self.context.end_attempts(&checked, settled.as_deref().ok()).await;
+        settled
+    }
+
+    async fn process_checked(&self, checked: &[Checked<'_>]) -> Result<Vec<Settlement>, Abandoned> {
+        let is_shared = |checked: &&Checked<'_>| checked.check == PoisonCheck::Shared;
+        let together: Vec<&Checked<'_>> = checked.iter().filter(is_shared).collect();
         let mut settled = self.process_together(&together).await?.into_iter();
-        let mut settlements = Vec::with_capacity(messages.len());
-        for (message, check) in all.iter().copied().zip(checks) {
-            let settlement = match check {
+        let mut settlements = Vec::with_capacity(checked.len());
+        for checked in checked {
+            let settlement = match checked.check {
                 PoisonCheck::Shared => settled.next().expect("there is one for each"),
-                PoisonCheck::Isolated => {
-                    self.context.record_attempt(message).await?;
-                    self.process_alone(message).await?
+                PoisonCheck::Isolated => self.process_alone(checked).await?,
+                PoisonCheck::Poison => {
+                    self.context
+                        .dead_letter(checked.message, poison::poison())
+                        .await?
                 }
-                PoisonCheck::Poison => self.context.dead_letter(message, poison::poison()).await?,
             };
             settlements.push(settlement);
         }
-        self.context.clear_attempts(&all).await;
         Ok(settlements)
     }
 
     /// Processes messages in one transaction. If it fails, they are processed one by one, so that a bad message never fails
     /// its neighbours.
-    async fn process_together(&self, messages: &[&Received]) -> Result<Vec<Settlement>, Abandoned> {
-        if messages.is_empty() {
+    async fn process_together(&self, checked: &[&Checked<'_>]) -> Result<Vec<Settlement>, Abandoned> {
+        if checked.is_empty() {
             return Ok(Vec::new());
         }
-        match self.transaction(messages).await? {
+        match self.transaction(checked).await? {
             Ok(settlements) => return Ok(settlements),
-            Err(error) if messages.len() == 1 => {
-                return Ok(vec![self.context.fail(messages[0], error).await?]);
+            Err(error) if checked.len() == 1 => {
+                return Ok(vec![self.context.fail(checked[0].message, error).await?]);
             }
             Err(error) => {
-                tracing::warn!(lane = %self.context.lane, messages = messages.len(), %error, "batch failed; its messages are processed one by one");
+                tracing::warn!(lane = %self.context.lane, messages = checked.len(), %error, "batch failed; its messages are processed one by one");
             }
         }
-        let mut settlements = Vec::with_capacity(messages.len());
-        for message in messages {
-            settlements.push(self.process_alone(message).await?);
+        let mut settlements = Vec::with_capacity(checked.len());
+        for checked in checked {
+            settlements.push(self.process_alone(checked).await?);
         }
         Ok(settlements)
     }
 
-    async fn process_alone(&self, message: &Received) -> Result<Settlement, Abandoned> {
-        match self.transaction(&[message]).await? {
+    async fn process_alone(&self, checked: &Checked<'_>) -> Result<Settlement, Abandoned> {
+        match self.transaction(&[checked]).await? {
             Ok(mut settlements) => Ok(settlements.remove(0)),
-            Err(error) => self.context.fail(message, error).await,
+            Err(error) => self.context.fail(checked.message, error).await,
         }
     }
 
     /// One attempt at all of these messages together.
     async fn transaction(
         &self,
-        messages: &[&Received],
+        checked: &[&Checked<'_>],
     ) -> Result<Result<Vec<Settlement>, ProcessingError>, Abandoned> {
-        let keys = match contain(|| self.keys(messages)) {
+        let keys = match contain(|| self.keys(checked)) {
             Ok(keys) => keys,
             Err(error) => return Ok(Err(error)),
         };
         self.context
             .in_transaction(&keys, |facts| {
                 let now = self.context.now(facts);
-                let decide = |message: &&Received| {
-                    fail_point::pass_with(message.subject());
-                    self.work.decide(message, facts, now)
+                let decide = |checked: &&Checked<'_>| {
+                    fail_point::pass_with(checked.message.subject());
+                    self.work.decide(checked.message, facts, now)
                 };
-                messages.iter().map(decide).collect()
+                checked.iter().map(decide).collect()
             })
             .await
     }
 
-    fn keys(&self, messages: &[&Received]) -> Keys {
+    fn keys(&self, checked: &[&Checked<'_>]) -> Keys {
         let mut keys = Keys::default();
-        for message in messages {
+        for Checked { message, start, .. } in checked {
             keys.identities.insert(message.identity.clone());
             keys.extend(self.work.keys(message));
+            keys.starts.extend(start.clone());
         }
         keys
     }

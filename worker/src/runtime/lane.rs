@@ -19,6 +19,7 @@ use super::actor::TrustedUsers;
 use super::backoff::Backoff;
 use super::error_chain::chain;
 use super::intake::Received;
+use super::poison::give_back;
 use super::processing_error::{FailureAction, ProcessingError, on_failure};
 use super::{Settlement, answer, decide, retry};
 use crate::fail_point::{self, FailPoint};
@@ -190,6 +191,10 @@ impl LaneContext {
                 () = self.abandon.cancelled() => return Err(Abandoned),
                 result = once => result,
             };
+            if result.is_err() {
+                // What follows is a wait, or an end without a crash.
+                give_back(&*self.delivery_attempts, &keys.starts).await;
+            }
             match result {
                 Ok(decided) => return Ok(decided),
                 Err(error) if error.is_conflict() => self.wait(&mut contended).await?,

@@ -7,7 +7,7 @@
 //!    [`Settlement`] each.
 //! 3. [`batch`] does that for a whole batch in one transaction, together with the completions. [`run`] takes its place where
 //!    processing takes time and goes outside: side by side, in coalesced batches ([`coalescing`]), each of which commits by
-//!    itself under its [`lease`]s through a [`run_context`].
+//!    itself under its [`lease`]s ([`leased_run`]) through a [`run_context`].
 //! 4. [`answer`], [`retry`]: what is published for each settlement. [`follow_up`]: messages that a message caused.
 //! 5. [`lane`]: publish all of it, confirmed; then, and only then, acknowledge.
 //!
@@ -29,6 +29,7 @@ mod headers;
 mod intake;
 mod lane;
 mod lease;
+mod leased_run;
 mod periodic_task;
 mod poison;
 mod processing_error;

@@ -145,6 +145,7 @@ pub async fn run(
                 runner: runner.clone(),
                 metrics: Arc::new(LaneMetrics::of_runs(lane)),
                 options: run_options,
+                turns: Arc::default(),
             };
             lanes.spawn(run_lane.run(consumer));
         } else {

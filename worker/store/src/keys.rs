@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use lockstep_protocol::{Hostname, Identity, Mac, RepositoryName, Serial};
 
-use super::{DeadLetterSelector, DeviceSelector};
+use super::{AttemptStart, DeadLetterSelector, DeviceSelector};
 
 /// What a transaction reads from the store for its messages. Sorted, so that all workers take locks in the same order.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +23,8 @@ pub struct Keys {
     pub repositories: BTreeSet<RepositoryName>,
     /// Devices that the transaction marks as unsynchronized; see [`Transaction::flag`](super::Transaction::flag).
     pub flag: Option<DeviceSelector>,
+    /// Attempts that begin with the transaction. They are counted when its locks are taken, and stay counted if it is rolled back.
+    pub starts: BTreeSet<AttemptStart>,
 }
 
 impl Keys {
@@ -36,5 +38,6 @@ impl Keys {
         self.dead_letters.extend(other.dead_letters);
         self.repositories.extend(other.repositories);
         self.flag = self.flag.take().or(other.flag);
+        self.starts.extend(other.starts);
     }
 }

@@ -47,7 +47,7 @@ pub use dead_letter::{
     DeadLetter, DeadLetterCountQuery, DeadLetterGroupCount, DeadLetterQuery, DeadLetterSelector,
     DeadLetterState, DeadLetterSummary, DeadLetterTotals, DeadLetters, MessageProperties, NewDeadLetter,
 };
-pub use delivery_attempt::{DeliveryAttempt, DeliveryAttempts};
+pub use delivery_attempt::{AttemptStart, DeliveryAttempt, DeliveryAttempts};
 pub use device_selector::{DevicePredicate, DeviceSelector, Flagged};
 pub use effects::{DeviceEffect, Effects, SettleDeadLetters};
 pub use error::StoreError;

@@ -63,6 +63,7 @@ impl UnitOfWork for PostgresStore {
             existing: facts.devices().map(|device| device.hostname.clone()).collect(),
             cause_ids: self.cause_ids.clone(),
             selected,
+            counted: self.count(&keys.starts).await?,
         };
         Ok((facts, Box::new(transaction)))
     }

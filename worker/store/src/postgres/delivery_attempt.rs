@@ -1,8 +1,14 @@
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use tokio_postgres::types::ToSql;
 
 use super::PostgresStore;
-use crate::{DeliveryAttempt, DeliveryAttempts, StoreError, column};
+use super::session::Session;
+use crate::{AttemptStart, DeliveryAttempt, DeliveryAttempts, StoreError, column};
+
+const RECORDING: &str = "record delivery attempts";
+const GIVING_BACK: &str = "give back delivery attempts";
 
 const SELECT: &str = "\
     SELECT inbox.id IS NOT NULL, coalesce(begun.attempts, 0) \
@@ -15,9 +21,21 @@ const SELECT: &str = "\
 /// Locks rows in one order, so that two workers cannot deadlock.
 const RECORD: &str = "\
     INSERT INTO delivery_attempt AS begun (source, id, redrive_count, attempts, at) \
-    SELECT source, id, redrive_count, 1, clock_timestamp() \
-    FROM unnest($1::text[], $2::text[], $3::integer[]) AS new (source, id, redrive_count) ORDER BY source, id, redrive_count \
-    ON CONFLICT (source, id, redrive_count) DO UPDATE SET attempts = begun.attempts + 1, at = excluded.at";
+    SELECT source, id, redrive_count, unfinished + 1, clock_timestamp() \
+    FROM unnest($1::text[], $2::text[], $3::integer[], $4::integer[]) AS new (source, id, redrive_count, unfinished) \
+    ORDER BY source, id, redrive_count \
+    ON CONFLICT (source, id, redrive_count) DO UPDATE SET attempts = greatest(begun.attempts, excluded.attempts), at = excluded.at";
+
+/// Locks rows in the same order. What is left of a count is deleted with the end of its message, or by retention.
+const GIVE_BACK: &str = "\
+    WITH given_back AS ( \
+        SELECT delivery_attempt.*, unfinished FROM delivery_attempt \
+        JOIN unnest($1::text[], $2::text[], $3::integer[], $4::integer[]) AS requested (source, id, redrive_count, unfinished) \
+            USING (source, id, redrive_count) \
+        ORDER BY source, id, redrive_count FOR UPDATE OF delivery_attempt) \
+    UPDATE delivery_attempt SET attempts = unfinished FROM given_back \
+    WHERE delivery_attempt.source = given_back.source AND delivery_attempt.id = given_back.id \
+        AND delivery_attempt.redrive_count = given_back.redrive_count AND delivery_attempt.attempts = unfinished + 1";
 
 /// Locks rows in the same order.
 const CLEAR: &str = "\
@@ -34,11 +52,9 @@ const CLEAR: &str = "\
 impl DeliveryAttempts for PostgresStore {
     async fn unfinished(&self, attempts: &[DeliveryAttempt]) -> Result<Vec<Option<u32>>, StoreError> {
         const OPERATION: &str = "read delivery attempts";
-        let session = self.session(OPERATION).await?;
         let (sources, ids, redrive_counts) = columns(attempts);
         let keys: [&(dyn ToSql + Sync); 3] = [&sources, &ids, &redrive_counts];
-        let rows = session.rows_for(OPERATION, SELECT, &keys).await?;
-        session.give_back();
+        let rows = self.rows(OPERATION, SELECT, &keys).await?;
         let unfinished = rows.iter().map(|row| {
             let ended: bool = row.get(0);
             let unfinished = column::read_redrive_count("delivery_attempt.attempts", row.get(1))?;
@@ -47,38 +63,83 @@ impl DeliveryAttempts for PostgresStore {
         unfinished.collect()
     }
 
-    async fn record(&self, attempts: &[DeliveryAttempt]) -> Result<(), StoreError> {
-        self.write_attempts("record delivery attempts", RECORD, attempts)
-            .await
+    async fn record(&self, starts: &BTreeSet<AttemptStart>) -> Result<(), StoreError> {
+        let session = self.session(RECORDING).await?;
+        write(&session, RECORDING, RECORD, starts).await?;
+        session.give_back();
+        Ok(())
     }
 
-    async fn clear(&self, attempts: &[DeliveryAttempt]) -> Result<(), StoreError> {
-        self.write_attempts("clear delivery attempts", CLEAR, attempts)
-            .await
+    async fn give_back(&self, starts: &BTreeSet<AttemptStart>) -> Result<(), StoreError> {
+        let session = self.session(GIVING_BACK).await?;
+        write(&session, GIVING_BACK, GIVE_BACK, starts).await?;
+        session.give_back();
+        Ok(())
     }
-}
 
-impl PostgresStore {
-    async fn write_attempts(
-        &self,
-        operation: &'static str,
-        statement: &str,
-        attempts: &[DeliveryAttempt],
-    ) -> Result<(), StoreError> {
-        let session = self.session(operation).await?;
+    async fn clear(&self, attempts: &BTreeSet<DeliveryAttempt>) -> Result<(), StoreError> {
         let (sources, ids, redrive_counts) = columns(attempts);
         let keys: [&(dyn ToSql + Sync); 3] = [&sources, &ids, &redrive_counts];
-        session.rows_for(operation, statement, &keys).await?;
-        session.give_back();
+        self.rows("clear delivery attempts", CLEAR, &keys).await?;
         Ok(())
     }
 }
 
-fn columns(attempts: &[DeliveryAttempt]) -> (Vec<&str>, Vec<&str>, Vec<i32>) {
-    let sources = attempts.iter().map(|attempt| attempt.identity.source.as_str());
-    let ids = attempts.iter().map(|attempt| attempt.identity.id.as_str());
-    let redrive_counts = attempts
+/// The starts of a transaction. They are counted in a session of their own, so that they commit whatever becomes of it.
+pub(super) struct Counted {
+    session: Session,
+    starts: BTreeSet<AttemptStart>,
+}
+
+impl PostgresStore {
+    pub(super) async fn count(&self, starts: &BTreeSet<AttemptStart>) -> Result<Option<Counted>, StoreError> {
+        if starts.is_empty() {
+            return Ok(None);
+        }
+        let session = self.session(RECORDING).await?;
+        write(&session, RECORDING, RECORD, starts).await?;
+        let starts = starts.clone();
+        Ok(Some(Counted { session, starts }))
+    }
+}
+
+impl Counted {
+    /// The attempts decided; what follows is a wait for the commit.
+    pub(super) async fn give_back(self) -> Result<(), StoreError> {
+        write(&self.session, GIVING_BACK, GIVE_BACK, &self.starts).await?;
+        self.session.give_back();
+        Ok(())
+    }
+}
+
+async fn write(
+    session: &Session,
+    operation: &'static str,
+    statement: &str,
+    starts: &BTreeSet<AttemptStart>,
+) -> Result<(), StoreError> {
+    let (sources, ids, redrive_counts) = columns(starts.iter().map(|start| &start.attempt));
+    let unfinished: Vec<i32> = starts
         .iter()
-        .map(|attempt| column::redrive_count(attempt.redrive_count));
-    (sources.collect(), ids.collect(), redrive_counts.collect())
+        .map(|start| column::redrive_count(start.unfinished))
+        .collect();
+    let keys: [&(dyn ToSql + Sync); 4] = [&sources, &ids, &redrive_counts, &unfinished];
+    session.execute_one(operation, statement, &keys).await?;
+    Ok(())
+}
+
+fn columns<'a>(
+    attempts: impl IntoIterator<Item = &'a DeliveryAttempt>,
+) -> (Vec<&'a str>, Vec<&'a str>, Vec<i32>) {
+    attempts
+        .into_iter()
+        .map(|attempt| {
+            let DeliveryAttempt {
+                identity,
+                redrive_count,
+            } = attempt;
+            let redrive_count = column::redrive_count(*redrive_count);
+            (identity.source.as_str(), identity.id.as_str(), redrive_count)
+        })
+        .collect()
 }

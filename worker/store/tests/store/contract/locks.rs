@@ -1,5 +1,6 @@
 //! The order of locks: whichever two transactions meet, neither waits for the other in a circle.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,8 +12,8 @@ use lockstep_protocol::results::DeadLetterAction;
 use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{DeviceType, Kind};
 use lockstep_store::{
-    Completion, DeadLetterSelector, DeliveryAttempt, DeviceSelector, Effects, FollowUpKey, Keys, Lease,
-    Origin, Records, SettleDeadLetters, StoreError,
+    AttemptStart, Completion, DeadLetterSelector, DeliveryAttempt, DeviceSelector, Effects, FollowUpKey,
+    Keys, Lease, Origin, Records, SettleDeadLetters, StoreError,
 };
 
 use super::leases::LONG;
@@ -111,7 +112,7 @@ impl Scene<'_> {
                 };
                 let (mut facts, transaction) = store.begin(&[], &keys(&id, ["sw2", "sw1"])).await?;
                 absorb(&mut facts, &id, devices([unsynchronize("sw2")]));
-                let numbers = std::collections::BTreeSet::from([number % 40, 7, 3]);
+                let numbers = BTreeSet::from([number % 40, 7, 3]);
                 let processed = numbers.into_iter().map(|number| Completion {
                     follow_up: Some(FollowUpKey::DeadLetter(number)),
                     ..Completion::from(row(message(&format!("redriven {id} {number}"))))
@@ -130,14 +131,24 @@ impl Scene<'_> {
                 store.make_due(&[Lane::Events, Lane::Devices]).await?;
             }
             Kinds::Attempts => {
-                let mut attempts: Vec<DeliveryAttempt> = (0..10)
-                    .map(|number| DeliveryAttempt {
-                        identity: message(&number.to_string()),
-                        redrive_count: 0,
-                    })
-                    .collect();
-                store.record(&attempts).await?;
-                attempts.reverse();
+                let attempts = (0..10).map(|number| DeliveryAttempt {
+                    identity: message(&number.to_string()),
+                    redrive_count: 0,
+                });
+                let attempts: BTreeSet<DeliveryAttempt> = attempts.collect();
+                let starts = attempts.iter().cloned().map(|attempt| AttemptStart {
+                    attempt,
+                    unfinished: 0,
+                });
+                let starts: BTreeSet<AttemptStart> = starts.collect();
+                store.record(&starts).await?;
+                let keys = Keys {
+                    starts: starts.clone(),
+                    ..keys(&id, ["sw1"])
+                };
+                let (facts, transaction) = store.begin(&[], &keys).await?;
+                transaction.commit(&facts).await?;
+                store.give_back(&starts).await?;
                 store.clear(&attempts).await?;
             }
             Kinds::Lease => {

@@ -87,6 +87,9 @@ macro_rules! contract {
             delivery_attempts {
                 attempts_are_counted_until_they_are_cleared,
                 a_completed_message_has_no_attempts_until_it_is_requeued,
+                a_start_is_recorded_and_given_back_once,
+                the_start_of_a_transaction_is_counted_until_it_commits,
+                a_transaction_that_waits_for_a_lock_has_not_begun,
                 many_record_the_same_attempts_at_once,
             }
             follow_ups {
