@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lockstep_bus::Bus;
-use lockstep_clock::Clock;
 use lockstep_protocol::topology::Topology;
 use lockstep_worker::reconcile::{BrokerObjects, OverdueFollowUps, Reconcile, Repair};
 use lockstep_worker::retention::RetentionSweep;
@@ -23,7 +22,6 @@ pub(super) fn spawn(
     config: &Config,
     bus: &Arc<dyn Bus>,
     store: &Store,
-    clock: &Arc<dyn Clock>,
 ) {
     let every = config.reconcile.every;
     // A queue of the embedded bus cannot be deleted.
@@ -36,7 +34,7 @@ pub(super) fn spawn(
     spawn_task(lifecycle, store, "follow-ups", every, repairs(follow_ups));
     let sweep = RetentionSweep {
         store: store.retention.clone(),
-        clock: clock.clone(),
+        schema: store.schema.clone(),
         keep: config.retention.keep,
     };
     spawn_task(lifecycle, store, "retention", config.retention.every, sweep);

@@ -77,7 +77,7 @@ pub(super) fn spawn(
             bus: bus.clone(),
             repositories: store.repositories.clone(),
             leases: store.leases.clone(),
-            clock: clock.clone(),
+            schema: store.schema.clone(),
         };
         let (every, stop) = (config.repositories.poll, lifecycle.stop.clone());
         lifecycle.spawn("watch over repositories", async move {
@@ -85,7 +85,7 @@ pub(super) fn spawn(
             Ok(())
         });
     }
-    reconcile::spawn(lifecycle, config, bus, store, &clock);
+    reconcile::spawn(lifecycle, config, bus, store);
     // The own user is trusted, because a console in the same process publishes with it.
     let trusted = config
         .broker

@@ -38,11 +38,29 @@ enum TipExamination {
 
 /// What a transaction of the refresh writes beside the completions.
 struct Planned<'a> {
-    change: RepositoryChange,
+    /// The revision of the row that was read.
+    revision: i64,
+    seen: CommitId,
+    problem: Option<String>,
+    advance: Option<Advance>,
     /// The devices to be flagged, and the attempt that is their cause.
     flags: Option<(DeviceSelector, &'a Attempt)>,
     /// Whether this is the last commit under the lease.
     is_last: bool,
+}
+
+impl Planned<'_> {
+    /// Records only the commit that was fetched.
+    fn seen(seen: &CommitId, row: Option<&RepositoryRow>, is_last: bool) -> Self {
+        Self {
+            revision: row.map_or(0, |row| row.revision),
+            seen: seen.clone(),
+            problem: None,
+            advance: None,
+            flags: None,
+            is_last,
+        }
+    }
 }
 
 impl Refresh<'_> {
@@ -82,7 +100,7 @@ impl Refresh<'_> {
         for (place, (attempt, request)) in requests.iter().enumerate() {
             if let Request::Accept(commit) = request {
                 accepts_left -= 1;
-                let accepted = self.accept(attempt, commit, &tip, accepts_left == 0).await;
+                let accepted = self.accept(attempt, commit, accepts_left == 0).await;
                 ends[place] = Some(accepted.unwrap_or_else(Into::into));
             }
         }
@@ -117,17 +135,13 @@ impl Refresh<'_> {
         let examination = self.examine(accepted.is_some(), tip).await?;
         let afters: Vec<Option<&CommitId>> = refreshes.iter().map(|(_, _, after)| *after).collect();
         let lead = classification::lead(&afters, tip);
-        let change = self.change(row.as_ref(), tip);
+        let planned = Planned::seen(tip, row.as_ref(), is_last);
         match examination {
             TipExamination::Invalid(problems) => {
                 let rejection = answer::invalid_tip(&problems, tip);
                 let planned = Planned {
-                    change: RepositoryChange {
-                        problem: Some(rejection.reason.clone()),
-                        ..change
-                    },
-                    flags: None,
-                    is_last,
+                    problem: Some(rejection.reason.clone()),
+                    ..planned
                 };
                 let complete = |facts: &mut Facts, at, _: &Flagged| {
                     let rows = attempts.iter();
@@ -141,15 +155,12 @@ impl Refresh<'_> {
                 let flags =
                     (!affected.is_empty()).then(|| (answer::selector(&affected, groups), attempts[lead]));
                 let planned = Planned {
-                    change: RepositoryChange {
-                        advance: Some(Advance {
-                            commit: tip.clone(),
-                            listing,
-                        }),
-                        ..change
-                    },
+                    advance: Some(Advance {
+                        commit: tip.clone(),
+                        listing,
+                    }),
                     flags,
-                    is_last,
+                    ..planned
                 };
                 // One message reports what was done, the others name the commit.
                 let complete = |facts: &mut Facts, at, flagged: &Flagged| {
@@ -182,11 +193,7 @@ impl Refresh<'_> {
         if row.is_some_and(|row| row.seen == *tip && row.problem.is_none() && row.branch == branch) {
             return Ok(vec![RunEnd::Applied(result); attempts.len()]);
         }
-        let planned = Planned {
-            change: self.change(row, tip),
-            flags: None,
-            is_last,
-        };
+        let planned = Planned::seen(tip, row, is_last);
         self.commit(planned, attempts, |facts, at, _| {
             let rows = attempts.iter();
             rows.map(|attempt| attempt.apply(facts, result.clone(), false, at))
@@ -200,7 +207,6 @@ impl Refresh<'_> {
         &self,
         attempt: &Attempt,
         commit: &CommitId,
-        tip: &CommitId,
         is_last: bool,
     ) -> Result<RunEnd, ProcessingError> {
         let row = self.repositories.repository(&self.source.name()).await?;
@@ -211,17 +217,12 @@ impl Refresh<'_> {
         };
         let result = answer::applied(&Affected::default(), &Flagged::default(), commit.clone());
         let planned = Planned {
-            change: RepositoryChange {
-                // Where the tip is another commit, the watch finds that it was not processed yet.
-                seen: commit.clone(),
-                advance: Some(Advance {
-                    commit: commit.clone(),
-                    listing,
-                }),
-                ..self.change(row.as_ref(), tip)
-            },
-            flags: None,
-            is_last,
+            advance: Some(Advance {
+                commit: commit.clone(),
+                listing,
+            }),
+            // Where the tip is another commit, the watch finds that it was not processed yet.
+            ..Planned::seen(commit, row.as_ref(), is_last)
         };
         let ends = self
             .commit(planned, &[attempt], |facts, at, _| {
@@ -286,19 +287,6 @@ impl Refresh<'_> {
         }
     }
 
-    /// A change that records only the fetched tip.
-    fn change(&self, row: Option<&RepositoryRow>, tip: &CommitId) -> RepositoryChange {
-        RepositoryChange {
-            name: self.source.name(),
-            branch: self.source.mirror.remote().branch().to_owned(),
-            revision: row.map_or(0, |row| row.revision),
-            seen: tip.clone(),
-            at: self.clock.now(),
-            problem: None,
-            advance: None,
-        }
-    }
-
     /// Commits a change together with the completions of the attempts, which `complete` makes from what was flagged.
     async fn commit(
         &self,
@@ -309,15 +297,18 @@ impl Refresh<'_> {
         self.context.progress.begin("commit");
         fail_point::pass(FailPoint::BeforeChange);
         let Planned {
-            change,
+            revision,
+            seen,
+            problem,
+            advance,
             flags,
             is_last,
         } = planned;
-        let at = change.at;
+        let name = self.source.name();
         let (selector, cause) = flags.unzip();
         let keys = Keys {
             identities: attempts.iter().map(|attempt| attempt.identity.clone()).collect(),
-            repositories: [change.name.clone()].into(),
+            repositories: [name.clone()].into(),
             flag: selector,
             ..Keys::default()
         };
@@ -325,16 +316,26 @@ impl Refresh<'_> {
         if !self.context.leases.are_held(&facts) {
             return Err(ProcessingError::later("the lease was lost"));
         }
-        let revision = facts.repository(&change.name).map_or(0, |row| row.revision);
+        // The store's clock counts, as in batches: a worker's wrong clock never says since when devices are unsynchronized.
+        let at = facts.now().unwrap_or_else(|| self.clock.now());
+        let found = facts.repository(&name).map_or(0, |row| row.revision);
         let is_processed = |attempt: &&Attempt| facts.message(&attempt.identity).is_some();
-        if revision != change.revision || attempts.iter().any(is_processed) {
+        if found != revision || attempts.iter().any(is_processed) {
             return Err(ProcessingError::later("another worker was first"));
         }
         let flagged = match cause {
             Some(cause) => self.flag(&mut transaction, cause, at).await?,
             None => Flagged::default(),
         };
-        facts.change_repository(change);
+        facts.change_repository(RepositoryChange {
+            name,
+            branch: self.source.mirror.remote().branch().to_owned(),
+            revision,
+            seen,
+            at,
+            problem,
+            advance,
+        });
         let rows = complete(&mut facts, at, &flagged);
         if is_last {
             transaction.commit_and_release(facts).await?;
