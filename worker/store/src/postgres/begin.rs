@@ -6,6 +6,7 @@ use tokio_postgres::{Error, Row, Statement};
 
 use super::PostgresStore;
 use super::commit::OpenTransaction;
+use super::delivery_attempt::Counted;
 use super::flag::Candidates;
 use super::microseconds::Microseconds;
 use super::session::Session;
@@ -63,7 +64,7 @@ impl UnitOfWork for PostgresStore {
             existing: facts.devices().map(|device| device.hostname.clone()).collect(),
             cause_ids: self.cause_ids.clone(),
             selected,
-            counted: self.count(&keys.starts).await?,
+            counted: Counted::record(&self.attempts, &keys.starts).await?,
         };
         Ok((facts, Box::new(transaction)))
     }

@@ -1,14 +1,13 @@
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use deadpool_postgres::Pool;
 use tokio_postgres::types::ToSql;
 
-use super::PostgresStore;
 use super::session::Session;
+use super::{PostgresOptions, PostgresStore, connect};
 use crate::{AttemptStart, DeliveryAttempt, DeliveryAttempts, StoreError, column};
-
-const RECORDING: &str = "record delivery attempts";
-const GIVING_BACK: &str = "give back delivery attempts";
 
 const SELECT: &str = "\
     SELECT inbox.id IS NOT NULL, coalesce(begun.attempts, 0) \
@@ -64,17 +63,15 @@ impl DeliveryAttempts for PostgresStore {
     }
 
     async fn record(&self, starts: &BTreeSet<AttemptStart>) -> Result<(), StoreError> {
-        let session = self.session(RECORDING).await?;
-        write(&session, RECORDING, RECORD, starts).await?;
-        session.give_back();
-        Ok(())
+        self.attempts
+            .write("record delivery attempts", RECORD, starts)
+            .await
     }
 
     async fn give_back(&self, starts: &BTreeSet<AttemptStart>) -> Result<(), StoreError> {
-        let session = self.session(GIVING_BACK).await?;
-        write(&session, GIVING_BACK, GIVE_BACK, starts).await?;
-        session.give_back();
-        Ok(())
+        self.attempts
+            .write("give back delivery attempts", GIVE_BACK, starts)
+            .await
     }
 
     async fn clear(&self, attempts: &BTreeSet<DeliveryAttempt>) -> Result<(), StoreError> {
@@ -85,47 +82,75 @@ impl DeliveryAttempts for PostgresStore {
     }
 }
 
-/// The starts of a transaction. They are counted in a session of their own, so that they commit whatever becomes of it.
-pub(super) struct Counted {
-    session: Session,
-    starts: BTreeSet<AttemptStart>,
+/// Sessions of their own for counting: a start commits whatever becomes of its transaction, and a transaction that holds the
+/// last session of the pool never waits for another one.
+pub(super) struct AttemptSessions {
+    pool: Pool,
+    options: PostgresOptions,
 }
 
-impl PostgresStore {
-    pub(super) async fn count(&self, starts: &BTreeSet<AttemptStart>) -> Result<Option<Counted>, StoreError> {
-        if starts.is_empty() {
-            return Ok(None);
-        }
-        let session = self.session(RECORDING).await?;
-        write(&session, RECORDING, RECORD, starts).await?;
-        let starts = starts.clone();
-        Ok(Some(Counted { session, starts }))
+impl AttemptSessions {
+    /// Each is in use for one statement at a time.
+    const SESSIONS: usize = 2;
+
+    pub(super) fn new(options: &PostgresOptions) -> Result<Self, StoreError> {
+        let options = PostgresOptions {
+            sessions: Self::SESSIONS,
+            ..options.clone()
+        };
+        Ok(Self {
+            pool: connect::pool(&options)?,
+            options,
+        })
     }
-}
 
-impl Counted {
-    /// The attempts decided; what follows is a wait for the commit.
-    pub(super) async fn give_back(self) -> Result<(), StoreError> {
-        write(&self.session, GIVING_BACK, GIVE_BACK, &self.starts).await?;
-        self.session.give_back();
+    async fn write(
+        &self,
+        operation: &'static str,
+        statement: &'static str,
+        starts: &BTreeSet<AttemptStart>,
+    ) -> Result<(), StoreError> {
+        let (sources, ids, redrive_counts) = columns(starts.iter().map(|start| &start.attempt));
+        let unfinished: Vec<i32> = starts
+            .iter()
+            .map(|start| column::redrive_count(start.unfinished))
+            .collect();
+        let keys: [&(dyn ToSql + Sync); 4] = [&sources, &ids, &redrive_counts, &unfinished];
+        let session =
+            Session::from_pool(&self.pool, &self.options, [statement].into_iter(), operation).await?;
+        session.execute_one(operation, statement, &keys).await?;
+        session.give_back();
         Ok(())
     }
 }
 
-async fn write(
-    session: &Session,
-    operation: &'static str,
-    statement: &str,
-    starts: &BTreeSet<AttemptStart>,
-) -> Result<(), StoreError> {
-    let (sources, ids, redrive_counts) = columns(starts.iter().map(|start| &start.attempt));
-    let unfinished: Vec<i32> = starts
-        .iter()
-        .map(|start| column::redrive_count(start.unfinished))
-        .collect();
-    let keys: [&(dyn ToSql + Sync); 4] = [&sources, &ids, &redrive_counts, &unfinished];
-    session.execute_one(operation, statement, &keys).await?;
-    Ok(())
+/// The starts that were counted with a transaction.
+pub(super) struct Counted {
+    sessions: Arc<AttemptSessions>,
+    starts: BTreeSet<AttemptStart>,
+}
+
+impl Counted {
+    pub(super) async fn record(
+        sessions: &Arc<AttemptSessions>,
+        starts: &BTreeSet<AttemptStart>,
+    ) -> Result<Option<Self>, StoreError> {
+        if starts.is_empty() {
+            return Ok(None);
+        }
+        sessions.write("record delivery attempts", RECORD, starts).await?;
+        Ok(Some(Self {
+            sessions: sessions.clone(),
+            starts: starts.clone(),
+        }))
+    }
+
+    /// The attempts decided; what follows is a wait for the commit.
+    pub(super) async fn give_back(self) -> Result<(), StoreError> {
+        self.sessions
+            .write("give back delivery attempts", GIVE_BACK, &self.starts)
+            .await
+    }
 }
 
 fn columns<'a>(

@@ -39,6 +39,7 @@ pub use options::PostgresOptions;
 
 use super::StoreError;
 use cause::CauseIds;
+use delivery_attempt::AttemptSessions;
 use session::Session;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -48,6 +49,7 @@ pub struct PostgresStore {
     pool: Pool,
     options: PostgresOptions,
     cause_ids: Arc<CauseIds>,
+    attempts: Arc<AttemptSessions>,
 }
 
 impl PostgresStore {
@@ -58,6 +60,7 @@ impl PostgresStore {
     pub fn connect(options: PostgresOptions) -> Result<Arc<Self>, StoreError> {
         Ok(Arc::new(Self {
             pool: connect::pool(&options)?,
+            attempts: Arc::new(AttemptSessions::new(&options)?),
             options,
             cause_ids: Arc::default(),
         }))

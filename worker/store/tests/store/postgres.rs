@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use lockstep_protocol::DeviceType;
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_store::{
-    Attributes, DeadLetterCountQuery, DeadLetterQuery, DeadLetterState, DeadLetters as _, DeviceEffect,
-    DeviceSelector, FollowUps as _, Inbox, Keys, Schema, StoreError, UnitOfWork as _,
+    AttemptStart, Attributes, DeadLetterCountQuery, DeadLetterQuery, DeadLetterState, DeadLetters as _,
+    DeliveryAttempt, DeviceEffect, DeviceSelector, FollowUps as _, Inbox, Keys, Schema, StoreError,
+    UnitOfWork as _,
 };
 use lockstep_testbed::{Database, FaultProxy, Mode, wait};
 use tokio_postgres::Client;
@@ -221,6 +222,33 @@ async fn one_session_goes_on_after_a_refusal_and_a_conflict() -> Result<()> {
         ensure!(store.outcome(&message("1")).await?.is_some());
         store.ping().await?;
     }
+    Ok(())
+}
+
+/// Else redelivered messages would wait for one another, or for ever where there is one session.
+#[tokio::test]
+async fn a_transaction_with_the_last_session_counts_its_attempts() -> Result<()> {
+    let place = open().await?;
+    let store = PostgresStore::connect(PostgresOptions {
+        sessions: 1,
+        ..options(&url(&place))
+    })?;
+    let attempt = DeliveryAttempt {
+        identity: message("1"),
+        redrive_count: 0,
+    };
+    let start = AttemptStart {
+        attempt: attempt.clone(),
+        unfinished: 0,
+    };
+    let keys = Keys {
+        starts: [start].into(),
+        ..Keys::default()
+    };
+    let (facts, transaction) = store.begin(&[], &keys).await?;
+    ensure!(place.store.unfinished(std::slice::from_ref(&attempt)).await? == [Some(1)]);
+    transaction.commit(&facts).await?;
+    ensure!(place.store.unfinished(&[attempt]).await? == [Some(0)]);
     Ok(())
 }
 
