@@ -397,7 +397,8 @@ impl DeviceRow {
 
     fn unsynchronize(&mut self, cause: Option<usize>, at: Timestamp) {
         self.sync.desired += 1;
-        self.sync.since = self.sync.since.or(Some(at));
+        // A time ahead of the store's clock, of a worker with a wrong one, is corrected by the next cause.
+        self.sync.since = Some(self.sync.since.map_or(at, |since| since.min(at)));
         // Two equal effects of one message have one cause.
         if self.causes.last() != cause.as_ref() {
             self.causes.extend(cause);

@@ -139,6 +139,7 @@ macro_rules! contract {
             }
             repositories {
                 a_change_commits_all_of_it_together,
+                a_time_that_is_ahead_is_corrected_by_the_next_cause,
                 under_a_lost_lease_nothing_is_written,
                 a_superseded_revision_writes_nothing,
                 a_message_that_was_processed_makes_it_a_conflict,

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use jiff::Timestamp;
@@ -161,6 +162,19 @@ async fn everything(place: &Place) -> Result<Everything> {
             .await?,
         messages: place.probe.texts("SELECT id FROM inbox ORDER BY 1").await?,
     })
+}
+
+pub(crate) async fn a_time_that_is_ahead_is_corrected_by_the_next_cause(place: &Place) -> Result<()> {
+    create_all(place, &["sw1"]).await?;
+    let lease = acquire(place, LONG).await?;
+    let tomorrow = at() + Duration::from_hours(24);
+    let mut ahead = flags(&lease, 0, "ahead", named(["sw1"]));
+    ahead.flags = Some((cause("ahead", tomorrow), named(["sw1"])));
+    flag(&*place.store, ahead).await?;
+    ensure!(device(place, "sw1").await?.sync.since == Some(tomorrow));
+    flag(&*place.store, flags(&lease, 1, "right", named(["sw1"]))).await?;
+    ensure!(device(place, "sw1").await?.sync.since == Some(at()));
+    Ok(())
 }
 
 pub(crate) async fn a_change_commits_all_of_it_together(place: &Place) -> Result<()> {
