@@ -39,6 +39,8 @@ pub enum Code {
     NotAllowed,
     /// The body is larger than 4 MiB.
     TooLarge,
+    /// The broker takes no message of this size, so it could not wait there or be published again.
+    TooLargeForBroker,
     /// Every attempt failed, including those after the last retry delay.
     AttemptsExhausted,
     /// Processing this message repeatedly panicked or crashed the worker.
@@ -71,6 +73,7 @@ impl Code {
             Self::UnknownDeadLetter => "unknown-dead-letter",
             Self::NotAllowed => "not-allowed",
             Self::TooLarge => "too-large",
+            Self::TooLargeForBroker => "too-large-for-broker",
             Self::AttemptsExhausted => "attempts-exhausted",
             Self::Crashed => "crashed",
             Self::StoreRefused => "store-refused",

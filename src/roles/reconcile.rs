@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lockstep_bus::Bus;
+use lockstep_clock::Clock;
 use lockstep_protocol::topology::Topology;
 use lockstep_worker::reconcile::{BrokerObjects, OverdueFollowUps, Reconcile, Repair};
 use lockstep_worker::retention::RetentionSweep;
@@ -22,6 +23,7 @@ pub(super) fn spawn(
     config: &Config,
     bus: &Arc<dyn Bus>,
     store: &Store,
+    clock: &Arc<dyn Clock>,
 ) {
     let every = config.reconcile.every;
     // A queue of the embedded bus cannot be deleted.
@@ -29,7 +31,13 @@ pub(super) fn spawn(
         let objects = BrokerObjects::new(bus.clone(), store.follow_ups.clone(), Topology::new(1.0));
         spawn_task(lifecycle, store, "reconcile", every, repairs(objects));
     }
-    let follow_ups = OverdueFollowUps::new(store.follow_ups.clone(), bus.clone(), REPUBLISH_AFTER);
+    let follow_ups = OverdueFollowUps::new(
+        store.follow_ups.clone(),
+        store.unit_of_work.clone(),
+        bus.clone(),
+        clock.clone(),
+        REPUBLISH_AFTER,
+    );
     let every = every.min(FOLLOW_UPS_EVERY);
     spawn_task(lifecycle, store, "follow-ups", every, repairs(follow_ups));
     let sweep = RetentionSweep {

@@ -85,7 +85,7 @@ pub(super) fn spawn(
             Ok(())
         });
     }
-    reconcile::spawn(lifecycle, config, bus, store);
+    reconcile::spawn(lifecycle, config, bus, store, &clock);
     // The own user is trusted, because a console in the same process publishes with it.
     let trusted = config
         .broker

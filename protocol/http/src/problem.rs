@@ -145,6 +145,13 @@ impl From<&PublishError> for ProblemResponse {
                 Self::unavailable("queue-full", "the queue is full", detail)
             }
             PublishError::Closed => Self::stopping(),
+            PublishError::TooLarge { .. } => Problem::new(
+                413,
+                Code::TooLargeForBroker.as_str(),
+                "the broker takes no message of this size",
+            )
+            .with_detail(error.to_string())
+            .into(),
             PublishError::Denied { .. } => {
                 tracing::error!(
                     error = error as &dyn std::error::Error,

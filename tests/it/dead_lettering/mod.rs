@@ -3,6 +3,7 @@
 
 mod fan_out;
 mod lost;
+mod oversize;
 mod poison;
 mod requeued;
 mod waiting;

@@ -107,26 +107,26 @@ async fn an_abandoned_run_gives_its_start_back() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_may_crash_its_worker_runs_alone() -> Result<()> {
     let place = Place::new().await?;
-    let (before, suspect, after) = (message("before"), message("suspect"), message("after"));
-    begun(&place, &suspect, 2).await?;
+    let (before, isolated, after) = (message("before"), message("isolated"), message("after"));
+    begun(&place, &isolated, 2).await?;
     let (runner, gate) = gated();
     let worker = place.work(&(runner.clone() as _), options());
     place.publish([&before]).await?;
     runner.running(1).await?;
-    for (message, begun) in [(&suspect, 1), (&after, 2)] {
+    for (message, begun) in [(&isolated, 1), (&after, 2)] {
         place.publish([message]).await?;
         let more = wait::until("another run", MOMENT, async || runner.runs().len() > begun).await;
         ensure!(more.is_err(), "{:?}", runner.sizes());
         if begun == 1 {
             gate.add_permits(1);
-            wait::until("the suspect to run", PATIENCE, async || runner.runs().len() == 2).await?;
+            wait::until("the isolated to run", PATIENCE, async || runner.runs().len() == 2).await?;
         }
     }
     gate.add_permits(10);
-    let sent = all_applied([&before, &suspect, &after]);
+    let sent = all_applied([&before, &isolated, &after]);
     place.oracle().processed(&sent).await?;
     worker.stop().await?;
     let order: Vec<String> = runner.sizes().into_iter().map(|(key, _)| key).collect();
-    ensure!(order == ["before", "suspect", "after"], "{order:?}");
+    ensure!(order == ["before", "isolated", "after"], "{order:?}");
     place.oracle().check(&sent, &*place.bus).await
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
 use crate::http::Management;
@@ -263,6 +263,21 @@ impl Vhost {
     pub async fn delete_policy(&self, name: &str) -> anyhow::Result<()> {
         self.delete(&format!("/policies/{}/{}", self.name, encode(name)))
             .await
+    }
+
+    /// Publishes a text by the management API, for what no client of Lockstep publishes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vhost::create_user`], and if it reaches no queue.
+    pub async fn publish(&self, exchange: &str, routing_key: &str, body: &str) -> anyhow::Result<()> {
+        let path = format!("/exchanges/{}/{}/publish", self.name, encode(exchange));
+        let message = json!({
+            "properties": {}, "routing_key": routing_key, "payload": body, "payload_encoding": "string",
+        });
+        let answer = self.management.request("POST", path, Some(message)).await?;
+        ensure!(answer["routed"] == true, "no queue takes {routing_key}: {answer}");
+        Ok(())
     }
 
     /// All queues, by name.

@@ -1,4 +1,4 @@
-//! Fakes of the bus and of follow-ups.
+//! Fakes of the bus, of follow-ups and of transactions.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -9,7 +9,10 @@ use jiff::Timestamp;
 pub(super) use lockstep_bus::fake::{FakeBus, FakeMode};
 use lockstep_protocol::Identity;
 use lockstep_protocol::topology::Lane;
-use lockstep_store::{FollowUp, FollowUpKey, FollowUps, MessageProperties, StoreError};
+use lockstep_store::{
+    Facts, FollowUp, FollowUpKey, FollowUps, Keys, Lease, MessageProperties, StoreError, Transaction,
+    UnitOfWork,
+};
 
 /// Follow-ups that a test makes overdue.
 #[derive(Debug, Default)]
@@ -70,5 +73,16 @@ impl FollowUps for FakeFollowUps {
     async fn make_due(&self, lanes: &[Lane]) -> Result<u64, StoreError> {
         self.made_due.lock().unwrap().extend_from_slice(lanes);
         Ok(lanes.len() as u64)
+    }
+}
+
+/// For follow-ups that the broker takes: they need no transaction.
+#[derive(Debug)]
+pub(super) struct NoTransactions;
+
+#[async_trait]
+impl UnitOfWork for NoTransactions {
+    async fn begin(&self, _: &[Lease], _: &Keys) -> Result<(Facts, Box<dyn Transaction>), StoreError> {
+        unreachable!("nothing is too large")
     }
 }

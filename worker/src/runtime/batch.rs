@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lockstep_bus::{Consumer, Delivery, Outgoing, Receipt};
+use lockstep_bus::{Consumer, Delivery, Receipt};
 use lockstep_protocol::Identity;
 use lockstep_telemetry::LaneMetrics;
 use tokio::sync::mpsc;
@@ -17,7 +17,7 @@ use super::dead_letter_consumer::receive_dead_letter;
 use super::decide::Work;
 use super::delivery_metrics::DeliveryMetricsGuard;
 use super::intake::{Received, receive};
-use super::lane::{Abandoned, LaneContext, consequences, contain, log};
+use super::lane::{Abandoned, LaneContext, contain, log};
 use super::poison::{self, Checked, Counting, PoisonCheck};
 use super::processing_error::ProcessingError;
 use crate::fail_point::{self, FailPoint};
@@ -44,9 +44,8 @@ struct Taken {
 
 /// A batch that waits for publishing.
 struct Committed {
-    outgoing: Vec<Outgoing>,
-    /// The messages that caused follow-ups. Follow-ups are published after the results.
-    causes: Vec<Identity>,
+    messages: Vec<Received>,
+    settlements: Vec<Settlement>,
     receipt: Receipt,
     metrics_guard: DeliveryMetricsGuard,
 }
@@ -126,16 +125,12 @@ impl BatchLane {
             };
             fail_point::pass(FailPoint::AfterCommit);
             metrics_guard.settled(&mut messages, &settlements);
-            let outgoing = messages
-                .iter()
-                .zip(&settlements)
-                .filter_map(|(message, settlement)| {
-                    log(self.context.lane, message, settlement);
-                    consequences(message, settlement, self.context.lane)
-                });
+            for (message, settlement) in messages.iter().zip(&settlements) {
+                log(self.context.lane, message, settlement);
+            }
             let committed = Committed {
-                outgoing: outgoing.collect(),
-                causes: settlements.iter().filter_map(with_follow_ups).cloned().collect(),
+                messages,
+                settlements,
                 receipt,
                 metrics_guard,
             };
@@ -147,16 +142,18 @@ impl BatchLane {
 
     async fn publish(self: Arc<Self>, mut committed: mpsc::Receiver<Committed>) {
         while let Some(Committed {
-            outgoing,
-            causes,
+            messages,
+            mut settlements,
             receipt,
             metrics_guard,
         }) = committed.recv().await
         {
-            if self.context.confirm(outgoing).await.is_err() {
+            let published = self.context.publish_consequences(&messages, &mut settlements);
+            if published.await.is_err() {
                 break;
             }
-            for cause in &causes {
+            // Follow-ups are published after the results.
+            for cause in settlements.iter().filter_map(with_follow_ups) {
                 if self.context.publish_follow_ups(cause).await.is_err() {
                     return;
                 }

@@ -28,7 +28,11 @@ pub(super) fn receive_dead_letter(delivery: Delivery, trusted: &TrustedUsers, no
     let lane = lane(&delivery.routing_key, &headers, from_worker);
     let routing_key = delivery.routing_key.clone();
     let mut received = read(delivery, lane, from_worker, trusted, now);
-    if by_broker {
+    if let Err(error) = &received.decoded
+        && received.is_cut()
+    {
+        received.dead_letter_reason = Some(Rejection::new(error.code, &error.place, &error.reason));
+    } else if by_broker {
         received.dead_letter_reason = Some(delivery_limit());
     } else {
         received.dead_letter_reason = Some(reason(&headers));

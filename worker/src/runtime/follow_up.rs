@@ -85,15 +85,20 @@ impl LaneContext {
             let page = self
                 .ask_store(|| self.follow_ups.unpublished(cause, PAGE))
                 .await?;
-            let (rendered, outgoing): (Vec<FollowUp>, Vec<Outgoing>) = page
+            let page: Vec<(FollowUp, Outgoing)> = page
                 .into_iter()
                 .filter_map(|follow_up| outgoing(&follow_up).map(|outgoing| (follow_up, outgoing)))
-                .unzip();
-            if rendered.is_empty() {
+                .collect();
+            if page.is_empty() {
                 return Ok(());
             }
-            self.confirm(outgoing).await?;
+            let messages = page.iter().map(|(_, outgoing)| outgoing.clone()).collect();
+            if let Err(size) = self.confirm(messages).await? {
+                self.end_too_large(page, size).await?;
+                continue;
+            }
             fail_point::pass(FailPoint::AmidFanOut);
+            let rendered: Vec<FollowUp> = page.into_iter().map(|(follow_up, _)| follow_up).collect();
             self.ask_store(|| self.follow_ups.mark_published(&rendered, self.republish_after))
                 .await?;
         }

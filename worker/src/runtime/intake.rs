@@ -3,15 +3,18 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 use lockstep_bus::{Delivery, Properties};
-use lockstep_protocol::envelope::Decoded;
+use lockstep_protocol::envelope::{Decoded, MAX_BODY_BYTES};
 use lockstep_protocol::topology::{Lane, ReplyQueue};
-use lockstep_protocol::{DecodeError, Digest, Envelope, Identity};
+use lockstep_protocol::{Code, DecodeError, Digest, Envelope, Identity};
 
 use super::actor::{TrustedUsers, actor, published_by_worker};
 use super::dead::{self, DeliveryMetadata};
 use super::headers;
 use crate::handlers::Rejection;
 use lockstep_store::{FollowUpKey, ReplyAddress};
+
+/// How much is kept of a body that is larger than [`MAX_BODY_BYTES`], in bytes.
+pub(super) const HEAD_BYTES: usize = 64 * 1024;
 
 /// A message as a lane processes it.
 #[derive(Clone, Debug)]
@@ -42,8 +45,10 @@ pub(super) struct Received {
     pub(super) attempt: u32,
     /// When the first attempt was.
     pub(super) first_at: Timestamp,
-    /// The body as received, for copies.
+    /// The body as received, for copies; of one that is too large only the first [`HEAD_BYTES`].
     pub(super) body: Bytes,
+    /// The size of the body as received.
+    pub(super) size: usize,
     /// The AMQP properties as received, for copies.
     pub(super) properties: Properties,
 }
@@ -94,7 +99,9 @@ pub(super) fn read(
     Received {
         identity,
         digest,
-        decoded: decoded.map(|Decoded { envelope, .. }| envelope),
+        decoded: decoded
+            .map(|Decoded { envelope, .. }| envelope)
+            .map_err(explained),
         actor,
         reply_to,
         lane,
@@ -105,12 +112,38 @@ pub(super) fn read(
         dead_letter_reason: None,
         attempt,
         first_at,
-        body: delivery.body,
+        size: delivery.body.len(),
+        body: kept(delivery.body),
         properties: delivery.properties,
     }
 }
 
+/// What is kept of a body: of one that is too large only its beginning, copied, so that the whole is freed.
+fn kept(body: Bytes) -> Bytes {
+    if body.len() <= MAX_BODY_BYTES {
+        return body;
+    }
+    Bytes::copy_from_slice(&body[..HEAD_BYTES])
+}
+
+/// Says what is kept of a body that is too large.
+fn explained(error: DecodeError) -> DecodeError {
+    if error.code != Code::TooLarge {
+        return error;
+    }
+    let reason = format!(
+        "{}; only its first {HEAD_BYTES} bytes are kept, so it cannot be requeued; the SHA-256 of all is {}; send it in parts",
+        error.reason, error.digest
+    );
+    DecodeError { reason, ..error }
+}
+
 impl Received {
+    /// Whether only the head of its body is kept, so that no copy of it can be published.
+    pub(super) fn is_cut(&self) -> bool {
+        self.body.len() < self.size
+    }
+
     /// The subject of the envelope: for a device event, the hostname.
     pub(super) fn subject(&self) -> Option<&str> {
         self.decoded.as_ref().ok()?.subject.as_deref()
@@ -152,5 +185,45 @@ fn reply_queue(text: String, identity: &Identity) -> Option<ReplyQueue> {
             tracing::warn!(message.source = %identity.source, message.id = %identity.id, %error, "reply_to is not a reply queue and is ignored; the result goes to the results exchange");
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn received(body: Vec<u8>) -> Received {
+        let delivery = Delivery {
+            body: body.into(),
+            properties: Properties::default(),
+            exchange: String::new(),
+            routing_key: String::new(),
+            redelivered: false,
+        };
+        receive(
+            delivery,
+            Lane::Events,
+            &TrustedUsers::default(),
+            Timestamp::UNIX_EPOCH,
+        )
+    }
+
+    #[test]
+    fn of_a_body_that_is_too_large_only_the_head_is_kept_with_size_and_digest_of_the_whole() {
+        let whole = vec![b' '; MAX_BODY_BYTES + 1];
+        let message = received(whole.clone());
+        assert_eq!(
+            (message.body.len(), message.size),
+            (HEAD_BYTES, MAX_BODY_BYTES + 1)
+        );
+        assert!(message.is_cut());
+        assert_eq!(message.digest, Digest::of_bytes(&whole));
+        assert_eq!(message.identity, Identity::of_undecodable(&whole));
+        let reason = message.decoded.unwrap_err().reason;
+        for part in ["4194305", "65536", &Digest::of_bytes(&whole).to_string()] {
+            assert!(reason.contains(part), "{reason}");
+        }
+        let message = received(vec![b' '; MAX_BODY_BYTES]);
+        assert!(!message.is_cut() && message.body.len() == MAX_BODY_BYTES);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lockstep_bus::{Bus, Outgoing};
+use lockstep_bus::{Bus, Outgoing, PublishError};
 use lockstep_clock::Clock;
 use lockstep_protocol::WorkResult;
 use lockstep_protocol::topology::{Lane, RetryDelay};
@@ -53,8 +53,9 @@ pub(super) struct LaneContext {
 pub(super) struct Abandoned;
 
 impl LaneContext {
-    /// Publishes messages until all are confirmed. While they cannot be published, the lane waits.
-    pub(super) async fn confirm(&self, outgoing: Vec<Outgoing>) -> Result<(), Abandoned> {
+    /// Publishes messages until all are confirmed. While they cannot be published, the lane waits. The inner error is the size of
+    /// a message that is too large for the broker, as are all that are not smaller; some of the messages may be published.
+    pub(super) async fn confirm(&self, outgoing: Vec<Outgoing>) -> Result<Result<(), usize>, Abandoned> {
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
         loop {
             let publishing = async {
@@ -73,8 +74,12 @@ impl LaneContext {
                 result = publishing => result,
             };
             match result {
-                Ok(()) => return Ok(()),
-                Err(lockstep_bus::PublishError::Closed) => return Err(Abandoned),
+                Ok(()) => return Ok(Ok(())),
+                Err(PublishError::Closed) => return Err(Abandoned),
+                Err(PublishError::TooLarge { size, reason, .. }) => {
+                    tracing::warn!(lane = %self.lane, bytes = size, reason, "a message is too large for the broker");
+                    return Ok(Err(size));
+                }
                 Err(error) => {
                     tracing::error!(lane = %self.lane, %error, "results cannot be published; the lane waits and tries again");
                     self.wait(&mut backoff).await?;

@@ -9,7 +9,8 @@
 //!    processing takes time and goes outside: side by side, in coalesced batches ([`coalescing`]), each of which commits by
 //!    itself under its [`lease`]s ([`leased_run`]) through a [`run_context`].
 //! 4. [`answer`], [`retry`]: what is published for each settlement. [`follow_up`]: messages that a message caused.
-//! 5. [`lane`]: publish all of it, confirmed; then, and only then, acknowledge.
+//! 5. [`lane`]: publish all of it, confirmed; then, and only then, acknowledge. [`too_large`]: what the broker refuses for its
+//!    size.
 //!
 //! [`processing_error`] decides what a failure means. [`dead_letter_consumer`] reads what the broker dead-lettered.
 //! [`periodic_task`] runs what one process of all does now and then.
@@ -39,6 +40,7 @@ mod run_context;
 mod run_lane_options;
 mod runner;
 mod settlement;
+mod too_large;
 mod worker;
 
 pub use actor::TrustedUsers;
@@ -54,4 +56,5 @@ pub use run_context::{Progress, RunContext, RunTransaction};
 pub use run_lane_options::RunLaneOptions;
 pub use runner::{Attempt, RunEnd, Runner};
 pub use settlement::Settlement;
+pub(crate) use too_large::end_follow_up;
 pub use worker::{WorkerContext, WorkerError, WorkerOptions, run};

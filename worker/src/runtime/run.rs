@@ -21,7 +21,7 @@ use super::coalescing::CoalescingQueue;
 use super::decide::{self, Screened};
 use super::delivery_metrics::DeliveryMetricsGuard;
 use super::intake::{Received, receive};
-use super::lane::{Abandoned, LATER, LaneContext, consequences, contain, log};
+use super::lane::{Abandoned, LATER, LaneContext, contain, log};
 use super::poison::{self, Checked, Counting, PoisonCheck};
 use super::run_lane_options::RunLaneOptions;
 use super::runner::{Attempt, RunEnd, Runner};
@@ -173,20 +173,16 @@ impl RunLane {
             .unzip();
         let mut metrics_guard = DeliveryMetricsGuard::joined(&self.metrics, metrics_guards);
         metrics_guard.begin("run");
-        let Ok(settlements) = self.settle(&messages).await else {
+        let Ok(mut settlements) = self.settle(&messages).await else {
             return;
         };
         fail_point::pass(FailPoint::AfterCommit);
         metrics_guard.settled(&mut messages, &settlements);
-        let lane = self.context.lane;
-        let outgoing = messages
-            .iter()
-            .zip(&settlements)
-            .filter_map(|(message, settlement)| {
-                log(lane, message, settlement);
-                consequences(message, settlement, lane)
-            });
-        if self.context.confirm(outgoing.collect()).await.is_err() {
+        for (message, settlement) in messages.iter().zip(&settlements) {
+            log(self.context.lane, message, settlement);
+        }
+        let published = self.context.publish_consequences(&messages, &mut settlements);
+        if published.await.is_err() {
             return;
         }
         for cause in settlements.iter().filter_map(with_follow_ups) {

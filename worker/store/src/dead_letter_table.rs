@@ -1,10 +1,10 @@
 //! Reads and writes the table of dead letters, on both databases.
 
 use async_trait::async_trait;
-use lockstep_protocol::Identity;
 use lockstep_protocol::commands::{DeadLetterSelection, MAX_DEAD_LETTERS};
 use lockstep_protocol::results::DeadLetterAction;
 use lockstep_protocol::topology::Lane;
+use lockstep_protocol::{Code, Identity};
 
 use super::sql::{Row, SqlDatabase, SqlSession, Value};
 use super::{
@@ -15,6 +15,9 @@ use super::{
 
 const READ: &str = "read dead letters";
 const WRITE: &str = "write dead letters";
+
+/// The code of dead letters of whose body only the head is kept.
+const CUT: Code = Code::TooLarge;
 
 /// The database computes the length of a body without reading it.
 macro_rules! summary {
@@ -56,13 +59,13 @@ const SELECT: &str = concat!(
     ", body, properties FROM dead_letter WHERE number = $1"
 );
 
-const LOCK: &str = "SELECT state FROM dead_letter WHERE number = $1 FOR UPDATE";
+const LOCK: &str = "SELECT state, code FROM dead_letter WHERE number = $1 FOR UPDATE";
 
 /// One more than a command settles, to find out whether there are more.
 const LOCK_MATCHING: &str = "\
     SELECT number FROM dead_letter WHERE state = 'dead' AND number <= $1 \
         AND (CAST($2 AS text) IS NULL OR code = $2) AND (CAST($3 AS text) IS NULL OR lane = $3) \
-        AND (CAST($4 AS text) IS NULL OR kind = $4) \
+        AND (CAST($4 AS text) IS NULL OR kind = $4) AND (CAST($6 AS text) IS NULL OR code <> $6) \
     ORDER BY number LIMIT $5 FOR UPDATE";
 
 /// An existing row is equal, so it stays.
@@ -140,11 +143,18 @@ pub(super) async fn read_facts(
                 if let Some(row) = rows.first() {
                     let state = column::word("dead_letter.state", &row.text("dead_letter.state", 0)?)?;
                     facts.add_dead_letter(*number, state);
+                    if row.text("dead_letter.code", 1)? == CUT.as_str() {
+                        facts.add_cut_dead_letter(*number);
+                    }
                 }
             }
             DeadLetterSelector::Matching(selection) => {
-                let numbers = lock_matching(session, selection).await?;
-                facts.add_matching_dead_letters(selection.clone(), numbers);
+                let numbers = lock_matching(session, selection, None).await?;
+                facts.add_matching_dead_letters(selector.clone(), numbers);
+            }
+            DeadLetterSelector::Requeueable(selection) => {
+                let numbers = lock_matching(session, selection, Some(CUT)).await?;
+                facts.add_matching_dead_letters(selector.clone(), numbers);
             }
         }
     }
@@ -154,13 +164,15 @@ pub(super) async fn read_facts(
 async fn lock_matching(
     session: &dyn SqlSession,
     selection: &DeadLetterSelection,
+    without: Option<Code>,
 ) -> Result<Vec<u64>, StoreError> {
     let parameters = vec![
         selection.up_to.into(),
-        selection.code.map(lockstep_protocol::Code::as_str).into(),
+        selection.code.map(Code::as_str).into(),
         selection.lane.map(Lane::as_str).into(),
         selection.message_type.as_deref().into(),
         (MAX_DEAD_LETTERS + 1).into(),
+        without.map(Code::as_str).into(),
     ];
     let rows = session.query(READ, LOCK_MATCHING, parameters).await?;
     rows.iter()

@@ -1,20 +1,21 @@
 //! The dead letters that a batch writes, and those that its commands settle.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use lockstep_protocol::Identity;
-use lockstep_protocol::commands::DeadLetterSelection;
 use lockstep_protocol::results::DeadLetterAction;
 
 use super::{Facts, Origin};
-use crate::{DeadLetterState, NewDeadLetter, SettleDeadLetters};
+use crate::{DeadLetterSelector, DeadLetterState, NewDeadLetter, SettleDeadLetters};
 
 /// The dead letters that were read, with the changes of the batch so far.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct DeadLetterFacts {
     states: BTreeMap<u64, DeadLetterState>,
-    matching: BTreeMap<DeadLetterSelection, Vec<u64>>,
+    matching: BTreeMap<DeadLetterSelector, Vec<u64>>,
+    /// Those of which only the head is kept.
+    cut: BTreeSet<u64>,
     new: Vec<NewDeadLetter>,
     settled: Vec<SettledDeadLetters>,
 }
@@ -61,12 +62,22 @@ impl Facts {
         self.dead_letters.states.insert(number, state);
     }
 
+    /// Of the body of this dead letter, which is too large, only the head is kept.
+    pub fn add_cut_dead_letter(&mut self, number: u64) {
+        self.dead_letters.cut.insert(number);
+    }
+
+    /// Whether its body is too large, so that it cannot be requeued.
+    pub fn is_cut(&self, number: u64) -> bool {
+        self.dead_letters.cut.contains(&number)
+    }
+
     /// Adds the dead letters that match a selection, ascending. They were unsettled when the batch began.
-    pub fn add_matching_dead_letters(&mut self, selection: DeadLetterSelection, numbers: Vec<u64>) {
+    pub fn add_matching_dead_letters(&mut self, selector: DeadLetterSelector, numbers: Vec<u64>) {
         for number in &numbers {
             self.add_dead_letter(*number, DeadLetterState::Dead);
         }
-        self.dead_letters.matching.insert(selection, numbers);
+        self.dead_letters.matching.insert(selector, numbers);
     }
 
     /// The state of a dead letter, with the changes of the batch so far. `None` if there is none with this number.
@@ -75,8 +86,8 @@ impl Facts {
     }
 
     /// The unsettled dead letters that match, ascending.
-    pub fn matching(&self, selection: &DeadLetterSelection) -> impl Iterator<Item = u64> {
-        let numbers = self.dead_letters.matching.get(selection).into_iter().flatten();
+    pub fn matching(&self, selector: &DeadLetterSelector) -> impl Iterator<Item = u64> {
+        let numbers = self.dead_letters.matching.get(selector).into_iter().flatten();
         numbers
             .copied()
             .filter(|number| self.dead_letter(*number) == Some(DeadLetterState::Dead))

@@ -86,7 +86,9 @@ async fn settle(
             let dead = facts.dead_letter(*number) == Some(DeadLetterState::Dead);
             dead.then_some(*number).into_iter().collect()
         }
-        DeadLetterSelector::Matching(selection) => facts.matching(selection).collect(),
+        DeadLetterSelector::Matching(_) | DeadLetterSelector::Requeueable(_) => {
+            facts.matching(&dead_letters).collect()
+        }
     };
     absorb(&mut facts, request, action, numbers.clone());
     transaction.commit(&facts).await?;
@@ -307,12 +309,46 @@ pub(crate) async fn a_selection_is_one_longer_than_a_command_settles(place: &Pla
         lane: None,
         message_type: None,
     };
+    let everything = DeadLetterSelector::Matching(everything);
     let keys = Keys {
-        dead_letters: [DeadLetterSelector::Matching(everything.clone())].into(),
+        dead_letters: [everything.clone()].into(),
         ..Keys::default()
     };
     let (facts, _transaction) = place.store.begin(&[], &keys).await?;
     ensure!(facts.matching(&everything).count() == most + 1);
+    Ok(())
+}
+
+pub(crate) async fn of_which_only_the_head_is_kept_is_not_requeueable(place: &Place) -> Result<()> {
+    let (mut facts, transaction) = place.store.begin(&[], &Keys::default()).await?;
+    facts.write_dead_letter(dead_letter("1", 0));
+    facts.write_dead_letter(NewDeadLetter {
+        code: Code::TooLarge,
+        ..dead_letter("2", 0)
+    });
+    transaction.commit(&facts).await?;
+    let everything = DeadLetterSelection {
+        up_to: u64::MAX,
+        code: None,
+        lane: None,
+        message_type: None,
+    };
+    let all = DeadLetterSelector::Matching(everything.clone());
+    let requeueable = DeadLetterSelector::Requeueable(everything);
+    let keys = Keys {
+        dead_letters: [
+            all.clone(),
+            requeueable.clone(),
+            DeadLetterSelector::One(1),
+            DeadLetterSelector::One(2),
+        ]
+        .into(),
+        ..Keys::default()
+    };
+    let (facts, _transaction) = place.store.begin(&[], &keys).await?;
+    ensure!(facts.matching(&all).eq([1, 2]));
+    ensure!(facts.matching(&requeueable).eq([1]));
+    ensure!(!facts.is_cut(1) && facts.is_cut(2));
     Ok(())
 }
 

@@ -185,14 +185,14 @@ impl Scene<'_> {
     }
 
     async fn requeue(&self, store: &dyn Store, id: &str) -> Result<()> {
-        let selection = DeadLetterSelection {
+        let selection = DeadLetterSelector::Requeueable(DeadLetterSelection {
             up_to: u64::MAX,
             code: None,
             lane: None,
             message_type: None,
-        };
+        });
         let keys = Keys {
-            dead_letters: [DeadLetterSelector::Matching(selection.clone())].into(),
+            dead_letters: [selection.clone()].into(),
             ..Keys::default()
         };
         let (mut facts, transaction) = store.begin(&[], &keys).await?;

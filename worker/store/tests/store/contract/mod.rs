@@ -83,6 +83,7 @@ macro_rules! contract {
                 what_was_settled_is_not_settled_again,
                 a_selection_takes_what_matches_up_to_its_number,
                 a_selection_is_one_longer_than_a_command_settles,
+                of_which_only_the_head_is_kept_is_not_requeueable,
             }
             delivery_attempts {
                 attempts_are_counted_until_they_are_cleared,
