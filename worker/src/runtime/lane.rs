@@ -196,8 +196,8 @@ impl LaneContext {
                 () = self.abandon.cancelled() => return Err(Abandoned),
                 result = once => result,
             };
-            if result.is_err() {
-                // What follows is a wait, or an end without a crash.
+            if !matches!(result, Ok(Ok(_))) {
+                // What follows is a wait, an attempt at each message by itself, or an end without a crash.
                 give_back(&*self.delivery_attempts, &keys.starts).await;
             }
             match result {

@@ -138,23 +138,22 @@ pub(crate) async fn end_follow_up(
         return Ok(smaller(shortened(outgoing), refused));
     };
     let message = received(outgoing, lane, follow_up);
-    let reused = message.identity.of_reuse(&message.digest);
+    let of_reuse = message.identity.of_reuse(&message.digest);
     let keys = Keys {
-        identities: [message.identity.clone(), reused.clone()].into(),
+        identities: [message.identity.clone(), of_reuse.clone()].into(),
         ..Keys::default()
     };
     let (mut facts, transaction) = store.begin(&[], &keys).await?;
     let now = facts.now().unwrap_or_else(|| clock.now());
     let identity = match facts.message(&message.identity) {
-        Some(row) if row.digest != message.digest => &reused,
+        Some(row) if row.digest != message.digest => &of_reuse,
         Some(_) | None => &message.identity,
     };
-    let settlement = match decide::processed(&message, identity, &facts) {
-        Some(row) => decide::again(row),
-        None => {
-            let rejection = rejection(&message, refused);
-            decide::dead_letter(&message, identity, rejection, &mut facts, now)
-        }
+    let settlement = if let Some(row) = decide::processed(&message, identity, &facts) {
+        decide::again(row)
+    } else {
+        let rejection = rejection(&message, refused);
+        decide::dead_letter(&message, identity, rejection, &mut facts, now)
     };
     transaction.commit(&facts).await?;
     log(lane, &message, &settlement);
