@@ -1,6 +1,5 @@
 //! Measures throughput while old rows are deleted, against throughput without deletion.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
