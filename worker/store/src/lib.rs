@@ -111,4 +111,6 @@ pub struct Migrated {
     pub known: u32,
     /// The migrations that were applied, by name.
     pub applied: Vec<String>,
+    /// The logins that were given the rights of their roles. Always empty on SQLite.
+    pub granted: Vec<String>,
 }

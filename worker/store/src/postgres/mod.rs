@@ -7,6 +7,7 @@
 //! PostgreSQL cannot store U+0000 in texts and refuses the transaction. In the fields about a message (type, subject, actor)
 //! U+FFFD replaces it, so that every message can be recorded.
 
+mod access;
 mod address;
 mod begin;
 mod cause;
@@ -17,15 +18,18 @@ mod device;
 mod error;
 mod flag;
 mod fleet;
+mod grant;
 mod inbox;
 mod lease;
 mod microseconds;
 mod migrate;
 mod options;
+mod quote;
 mod related;
 mod repository;
 mod retention;
 mod session;
+mod set_up;
 mod sql;
 mod stats;
 mod write;
@@ -35,7 +39,10 @@ use std::sync::Arc;
 
 use deadpool_postgres::Pool;
 
+pub use access::{DatabaseRole, OBJECTS, ObjectRights, Privilege};
+pub use grant::DatabaseAccess;
 pub use options::PostgresOptions;
+pub use set_up::{Change, DatabaseSetUp};
 
 use super::StoreError;
 use cause::CauseIds;

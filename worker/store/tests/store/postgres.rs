@@ -27,12 +27,14 @@ async fn open() -> Result<Place> {
 }
 
 async fn open_in(schema: lockstep_testbed::Schema) -> Result<Place> {
-    let options = options(&schema.url());
-    let store = PostgresStore::connect(options.clone())?;
-    store.migrate().await?;
+    let owner = || PostgresStore::connect(options(&schema.url_as("migrate")));
+    let owners = [owner()?, owner()?];
+    owners[0].migrate().await?;
+    let worker = || PostgresStore::connect(options(&schema.url_as("worker")));
     Ok(Place {
-        store,
-        other: PostgresStore::connect(options)?,
+        store: worker()?,
+        other: worker()?,
+        owners: owners.map(|owner| owner as _),
         probe: Box::new(schema.connect().await?),
         keep: Box::new(schema),
     })
@@ -45,8 +47,14 @@ fn options(url: &str) -> PostgresOptions {
     }
 }
 
+/// The address of the store for workers.
 fn url(place: &Place) -> String {
-    schema(place).url()
+    schema(place).url_as("worker")
+}
+
+/// The same through a proxy.
+fn url_through(place: &Place, proxy: &FaultProxy) -> String {
+    lockstep_testbed::Schema::through(&url(place), proxy.addr())
 }
 
 #[async_trait]
@@ -244,7 +252,7 @@ async fn a_connection_cut_anywhere_in_a_commit_leaves_all_or_nothing() -> Result
     let place = open().await?;
     create_all(&place, &["sw1"]).await?;
     let proxy = FaultProxy::to(schema(&place).addr()?).await?;
-    let store = PostgresStore::connect(options(&schema(&place).url_through(proxy.addr())))?;
+    let store = PostgresStore::connect(options(&url_through(&place, &proxy)))?;
     let mut raised = 1;
     let mut outcomes = [0, 0];
     for cut in (0..2400).step_by(150) {
@@ -279,7 +287,7 @@ async fn a_connection_cut_anywhere_in_a_change_leaves_all_or_nothing() -> Result
     let place = open().await?;
     create_all(&place, &["sw1"]).await?;
     let proxy = FaultProxy::to(schema(&place).addr()?).await?;
-    let store = PostgresStore::connect(options(&schema(&place).url_through(proxy.addr())))?;
+    let store = PostgresStore::connect(options(&url_through(&place, &proxy)))?;
     let lease = leases::acquire(&place, leases::LONG).await?;
     let all = || DeviceSelector {
         device_types: [DeviceType::Access].into(),
@@ -371,7 +379,7 @@ async fn a_missing_answer_ends_in_a_timeout() -> Result<()> {
         connect_timeout: short,
         lock_timeout: short,
         statement_timeout: short,
-        ..PostgresOptions::new(schema(&place).url_through(proxy.addr()))
+        ..PostgresOptions::new(url_through(&place, &proxy))
     })?;
     let (mut facts, transaction) = store.begin(&[], &keys("2", ["sw1"])).await?;
     absorb(&mut facts, "2", devices([unsynchronize("sw1")]));

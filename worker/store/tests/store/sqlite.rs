@@ -27,9 +27,11 @@ async fn open_with(lock_timeout: Duration) -> Result<Place> {
     };
     let store = SqliteStore::open(options.clone())?;
     store.migrate().await?;
+    let other = SqliteStore::open(options)?;
     Ok(Place {
+        owners: [store.clone(), other.clone()],
         store,
-        other: SqliteStore::open(options)?,
+        other,
         probe: Box::new(File(path)),
         keep: Box::new(folder),
     })

@@ -13,7 +13,7 @@ const UNDO: &[(u32, &[&str])] = &[];
 
 /// The schema version of this program.
 async fn known(place: &Place) -> Result<u32> {
-    Ok(place.store.migrate().await?.known)
+    Ok(place.owners[0].migrate().await?.known)
 }
 
 async fn run(place: &Place, statements: &[&str]) -> Result<()> {
@@ -116,7 +116,7 @@ pub(crate) async fn eight_migrations_at_once_apply_once(place: &Place) -> Result
     run(place, &first).await?;
     // Only one of the stores has this table.
     run(place, &["DROP SEQUENCE cause_block"]).await.ok();
-    let stores = (0..8).map(|n| if n % 2 == 0 { &place.store } else { &place.other });
+    let stores = (0..8).map(|n| &place.owners[n % 2]);
     let migrated = try_join_all(stores.map(|store| store.migrate())).await?;
     let applied: Vec<&String> = migrated.iter().flat_map(|migrated| &migrated.applied).collect();
     ensure!(
@@ -153,7 +153,7 @@ pub(crate) async fn each_version_keeps_what_the_one_before_had(place: &Place) ->
             "{old:?}"
         );
     }
-    let migrated = place.other.migrate().await?;
+    let migrated = place.owners[1].migrate().await?;
     ensure!(
         migrated.applied.len() == UNDO.len() && migrated.version == known,
         "{migrated:?}"

@@ -246,6 +246,8 @@ pub(crate) struct Place {
     pub(crate) store: Arc<dyn Store>,
     /// Another store on the same database, as in another process.
     pub(crate) other: Arc<dyn Store>,
+    /// Two stores that may migrate. On PostgreSQL the others have the rights of a worker only.
+    pub(crate) owners: [Arc<dyn Store>; 2],
     pub(crate) probe: Box<dyn Probe>,
     pub(crate) keep: Box<dyn Any + Send + Sync>,
 }
