@@ -20,7 +20,9 @@ use lockstep_http::{Token, TypePattern};
 use lockstep_store::Migrated;
 
 pub(crate) use cvp::cvp_client;
-pub(crate) use doctor::{amqp_options, git_version, new_secret, schema, seen_repositories, sources, vhost};
+pub(crate) use doctor::{
+    amqp_options, git_version, new_secret, postgres, schema, seen_repositories, sources, vhost,
+};
 pub(crate) use http::{http_client, management_client};
 
 use crate::config::Config;

@@ -105,6 +105,11 @@ fn percent_decoded(text: &str) -> String {
 }
 
 impl Management {
+    /// Its address, without user and password.
+    pub(super) fn address(&self) -> SecretString {
+        self.base.as_str().into()
+    }
+
     /// Gets the object at a path of unescaped segments; none if it does not exist.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result, ensure};
 use lockstep_protocol::Hostname;
 use lockstep_store::postgres::{
-    Change, DatabaseRole, DatabaseSetUp, OBJECTS, PostgresOptions, PostgresStore,
+    Change, DatabaseRole, DatabaseSetUp, OBJECTS, PostgresOptions, PostgresStore, Privilege,
 };
 use lockstep_store::{
     DeadLetterCountQuery, DeadLetterQuery, DeadLetters as _, DeviceQuery, Fleet as _, Inbox as _,
@@ -70,6 +70,36 @@ async fn every_table_and_sequence_has_rights() -> Result<()> {
         "worker/store/src/postgres/access.rs must name exactly these: {found:?}"
     );
     Ok(())
+}
+
+#[test]
+fn the_table_in_the_readme_equals_that_of_the_code() {
+    let readme = include_str!("../../../../docker/README.md");
+    let cell = |privileges: &[Privilege]| match privileges {
+        [] => "—".to_owned(),
+        _ => privileges
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", "),
+    };
+    let missing: Vec<String> = OBJECTS
+        .iter()
+        .map(|object| {
+            format!(
+                "| `{}` | {} | {} |",
+                object.name,
+                cell(object.worker),
+                cell(object.console)
+            )
+        })
+        .filter(|row| !readme.contains(row))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "docker/README.md lacks\n{}",
+        missing.join("\n")
+    );
 }
 
 #[tokio::test]
