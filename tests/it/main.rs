@@ -6,6 +6,7 @@ mod system;
 
 mod answers;
 mod cli;
+mod containers;
 mod crash;
 mod cut;
 #[cfg(feature = "simulators")]
