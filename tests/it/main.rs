@@ -1,5 +1,6 @@
 //! Tests of the whole system: real processes, a real broker and a real database, with injected faults.
 
+mod advisories;
 mod affected;
 #[macro_use]
 mod system;
