@@ -1,3 +1,5 @@
+mod sizes;
+
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};

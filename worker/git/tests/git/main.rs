@@ -63,6 +63,15 @@ async fn a_branch_is_fetched_and_its_files_are_read() -> Result<()> {
         .split('\0')
         .filter_map(|entry| Some(entry.split('\t').next()?.split(' ').nth(2)?.to_owned()))
         .collect();
+    let sizes = mirror
+        .sizes(&[&objects[..], &[first.to_string(), "0".repeat(40)]].concat())
+        .await?;
+    let mut known: Vec<u64> = sizes.into_values().collect();
+    known.sort_unstable();
+    ensure!(
+        known == [0, 1, 5],
+        "{known:?}: neither a commit nor what is not there"
+    );
     let blobs = mirror.blobs(&objects).await?;
     ensure!(blobs.len() == 3);
     ensure!(
