@@ -120,6 +120,10 @@ impl Repositories for FakeStore {
     async fn listing(&self, _name: &RepositoryName) -> Result<Option<Vec<u8>>, StoreError> {
         unreachable!("the console shows no listing")
     }
+
+    async fn hostnames(&self) -> Result<Vec<Hostname>, StoreError> {
+        unreachable!("the console matches no groups")
+    }
 }
 
 #[async_trait]

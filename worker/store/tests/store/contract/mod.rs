@@ -141,6 +141,7 @@ macro_rules! contract {
                 a_message_that_was_processed_makes_it_a_conflict,
                 a_cause_that_hits_nobody_leaves_no_row,
                 a_listing_may_have_any_bytes,
+                the_names_of_all_devices_are_read,
                 repositories_are_listed_by_name,
             }
             retention {

@@ -345,6 +345,15 @@ pub(crate) async fn a_listing_may_have_any_bytes(place: &Place) -> Result<()> {
     Ok(())
 }
 
+pub(crate) async fn the_names_of_all_devices_are_read(place: &Place) -> Result<()> {
+    ensure!(place.store.hostnames().await?.is_empty());
+    create_all(place, &["sw1", "sw2"]).await?;
+    let mut names = place.other.hostnames().await?;
+    names.sort();
+    ensure!(names == [hostname("sw1"), hostname("sw2")], "{names:?}");
+    Ok(())
+}
+
 pub(crate) async fn repositories_are_listed_by_name(place: &Place) -> Result<()> {
     ensure!(place.store.repositories().await?.is_empty());
     let lease = acquire(place, LONG).await?;
