@@ -80,9 +80,10 @@ impl Report {
                 .problems
                 .push(Problem::warning(format!("groups/{group}"), &reason));
         }
-        for hostname in selection.undecided {
+        if let Some(first) = selection.undecided.first() {
             let reason = format!(
-                "cannot determine the primary group of {hostname}: a regular expression takes too many steps"
+                "cannot determine the primary group of {} devices, which are listed to be safe, such as {first}: a regular expression takes too many steps",
+                selection.undecided.len()
             );
             report
                 .problems

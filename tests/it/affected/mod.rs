@@ -2,6 +2,7 @@
 
 mod commits;
 mod documentation;
+mod hostile;
 mod repository;
 
 use std::path::Path;

@@ -35,8 +35,19 @@ impl Repository {
             index.extend_from_slice(path);
             index.push(0);
         }
+        self.commit_index(&index)
+    }
+
+    /// Commits one content at many paths.
+    pub(super) fn commit_everywhere(&self, mode: &str, content: &str, paths: &[String]) -> Result<String> {
+        let object = self.git(&["hash-object", "-w", "--stdin"], content.as_bytes())?;
+        let lines = paths.iter().map(|path| format!("{mode} {object}\t{path}\0"));
+        self.commit_index(lines.collect::<String>().as_bytes())
+    }
+
+    fn commit_index(&self, index: &[u8]) -> Result<String> {
         self.git(&["read-tree", "--empty"], b"")?;
-        self.git(&["update-index", "-z", "--index-info"], &index)?;
+        self.git(&["update-index", "-z", "--index-info"], index)?;
         let tree = self.git(&["write-tree"], b"")?;
         let parent = self.git(&["rev-parse", "--verify", "--quiet", "main"], b"").ok();
         let mut arguments = vec!["commit-tree", tree.as_str(), "-m", "x"];

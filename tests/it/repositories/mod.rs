@@ -2,6 +2,7 @@
 
 mod clocks;
 mod deleted;
+mod hostile;
 mod killed;
 mod pushes;
 mod remotes;

@@ -103,6 +103,14 @@ impl Process {
         Ok(())
     }
 
+    /// The most memory that the process had at a time, in bytes.
+    pub(crate) fn peak_memory(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = peak.context("no VmHWM")?.trim().trim_end_matches(" kB");
+        Ok(peak.parse::<u64>()? * 1024)
+    }
+
     /// The whole output of the process.
     pub(crate) fn log(&self) -> Result<String> {
         Ok(std::fs::read_to_string(&self.log)?)

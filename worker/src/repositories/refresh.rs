@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use lockstep_clock::Clock;
-use lockstep_git::{Blob, GitError};
-use lockstep_intent::fleet::Affected;
-use lockstep_intent::{
-    Change, ChangeImpact, Content, Contents, Examination, IntentProblem, Listing, RepositoryKind, examine,
-};
+use lockstep_git::GitError;
+use lockstep_intent::fleet::{Affected, Groups};
+use lockstep_intent::{ChangeImpact, RepositoryKind};
 use lockstep_protocol::results::IgnoredReason;
 use lockstep_protocol::{Cause, Code, CommitId};
 use lockstep_store::{
-    Advance, DeviceSelector, Facts, Flagged, InboxRow, Keys, NewCause, Repositories, RepositoryChange,
-    RepositoryRow,
+    Advance, DevicePredicate, DeviceSelector, Facts, Flagged, InboxRow, Keys, NewCause, Repositories,
+    RepositoryChange, RepositoryRow,
 };
 
 use super::classification::{self, Request};
+use super::examination::{TipExamination, examine_commit, on_own_thread};
+use super::primary_groups::{self, PrimaryGroups};
 use super::{Source, answer};
 use crate::fail_point::{self, FailPoint};
 use crate::handlers::Rejection;
@@ -28,12 +28,7 @@ pub(super) struct Refresh<'a> {
     pub(super) source: &'a Source,
     pub(super) repositories: &'a dyn Repositories,
     pub(super) clock: &'a dyn Clock,
-}
-
-/// What the examination of a commit found.
-enum TipExamination {
-    Valid(Box<ChangeImpact>, Arc<Vec<u8>>),
-    Invalid(Vec<IntentProblem>),
+    pub(super) primary_groups: &'a Arc<PrimaryGroups>,
 }
 
 /// What a transaction of the refresh writes beside the completions.
@@ -138,8 +133,9 @@ impl Refresh<'_> {
             }
             TipExamination::Valid(impact, listing) => {
                 let ChangeImpact { affected, groups } = *impact;
+                let members = self.members(&affected, groups).await?;
                 let flags =
-                    (!affected.is_empty()).then(|| (answer::selector(&affected, groups), attempts[lead]));
+                    (!affected.is_empty()).then(|| (answer::selector(&affected, members), attempts[lead]));
                 let planned = Planned {
                     change: RepositoryChange {
                         advance: Some(Advance {
@@ -245,45 +241,28 @@ impl Refresh<'_> {
         } else {
             Vec::new()
         };
-        let listing = self.source.mirror.listing(commit).await;
-        let new = Arc::new(listing.map_err(|error| git_error(&error))?);
-        let parse = |bytes: &[u8]| {
-            Listing::parse(bytes).map_err(|error| {
-                ProcessingError::transient(format!("cannot read the listing: {}", chain(&error)))
-            })
-        };
-        let trees = Arc::new((parse(&old)?, parse(&new)?));
-        let mut contents = Contents::default();
-        loop {
-            let (kind, both) = (self.source.kind, trees.clone());
-            // It may be fifty thousand files: not on a thread that others wait for.
-            let examined = tokio::task::spawn_blocking(move || {
-                let examination = examine(kind, &Change::between(&both.0, &both.1), &contents);
-                (examination, contents)
-            });
-            let (examination, read) = examined
-                .await
-                .map_err(|error| ProcessingError::transient(format!("the examination ended: {error}")))?;
-            contents = read;
-            let needed = match examination {
-                Examination::Valid(impact) => {
-                    return Ok(TipExamination::Valid(Box::new(impact), new));
-                }
-                Examination::Invalid(problems) => return Ok(TipExamination::Invalid(problems)),
-                Examination::Needs(needed) => needed,
-            };
-            let objects: Vec<String> = needed.keys().map(ToString::to_string).collect();
-            let blobs = self.source.mirror.blobs(&objects).await;
-            let mut blobs = blobs.map_err(|error| git_error(&error))?;
-            for object in needed.into_keys() {
-                let content = match blobs.remove(object.as_str()) {
-                    Some(Blob::Content(bytes)) => Content::Bytes(bytes),
-                    Some(Blob::TooLarge(size)) => Content::TooLarge(size),
-                    None => Content::Missing,
-                };
-                contents.insert(object, content);
-            }
+        examine_commit(self.context, self.source, old, commit).await
+    }
+
+    /// Finds the devices whose primary group is affected, before the transaction that flags them.
+    async fn members(
+        &self,
+        affected: &Affected,
+        groups: Groups,
+    ) -> Result<Option<DevicePredicate>, ProcessingError> {
+        if affected.groups.is_empty() {
+            return Ok(None);
         }
+        self.context.progress.begin("match groups");
+        let hostnames = self.repositories.hostnames().await?;
+        let primary_groups = Arc::clone(self.primary_groups);
+        let find = on_own_thread(self.context, move |cancellation| {
+            primary_groups.find(&groups, hostnames, cancellation)
+        });
+        Ok(Some(primary_groups::predicate(
+            find.await?,
+            affected.groups.clone(),
+        )))
     }
 
     /// A change that records only the fetched tip.
@@ -365,7 +344,7 @@ impl Refresh<'_> {
 }
 
 /// What an error of git means for a message.
-fn git_error(error: &GitError) -> ProcessingError {
+pub(super) fn git_error(error: &GitError) -> ProcessingError {
     let place = "$.data.repository";
     match error {
         GitError::NoBranch { .. } => Rejection::new(Code::UnknownBranch, place, error.to_string()).into(),
