@@ -19,6 +19,7 @@ pub mod rest;
 pub mod results;
 #[cfg(feature = "schema")]
 pub mod schema;
+mod secret_url;
 mod strict;
 pub mod topology;
 pub mod trace;
@@ -35,4 +36,5 @@ pub use message_properties::MessageProperties;
 pub use names::{
     CommitId, DeviceState, DeviceType, GroupName, Hostname, InterfaceName, Mac, RepositoryName, Serial,
 };
+pub use secret_url::{SecretUrl, mask_url, mask_urls};
 pub use trace::TraceParent;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use lockstep_cvp::gate::{ChangeControlPolicy, Policy, TaskDiffPolicy};
 use lockstep_cvp::{ComplianceCode, Credentials, Node};
+use lockstep_protocol::SecretUrl;
 use reqwest::Url;
 
-use super::address;
 use super::problem::Origin;
 use super::reader::Reader;
 
@@ -48,7 +48,7 @@ pub(crate) struct CvpConfig {
     /// True switches the verification of certificates off.
     pub(crate) insecure: bool,
     /// The proxy. Default: that of `HTTPS_PROXY` and `NO_PROXY`.
-    pub(crate) proxy: Option<Url>,
+    pub(crate) proxy: Option<SecretUrl>,
     /// The most requests in flight.
     pub(crate) concurrency: u16,
     /// How long a request may take.
@@ -146,18 +146,17 @@ fn policy(reader: &mut Reader, name: &str) -> Policy {
     }
 }
 
-fn proxy(reader: &mut Reader, key: &str) -> Option<Url> {
+fn proxy(reader: &mut Reader, key: &str) -> Option<SecretUrl> {
     let origin = reader.origin(key);
     let text = reader.text(key)?;
-    let url = Url::parse(&text)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    if url.is_none() {
+    let fits = Url::parse(&text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let url = SecretUrl::from(text);
+    reader.show(key, url.to_string());
+    if !fits {
         let reason = "is not the address of a proxy, must be http://HOST:PORT";
         reader.problem(key, origin.as_ref(), reason);
     }
-    reader.show(key, address::masked(&text));
-    url
+    fits.then_some(url)
 }
 
 /// A compliance code that CloudVision documents.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use lockstep_protocol::mask_urls;
 use secrecy::SecretString;
 use serde_json::{Value as Json, json};
 use toml::Value;
@@ -270,7 +271,7 @@ impl Reader {
         self.settings.problems.push(ConfigProblem {
             key: key.to_owned(),
             origin: origin.map(Origin::to_string),
-            reason: reason.into(),
+            reason: mask_urls(&reason.into()),
         });
     }
 

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use lockstep_protocol::SecretUrl;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::reader::Reader;
@@ -24,7 +25,7 @@ pub(crate) struct RepositoriesConfig {
 #[derive(Debug)]
 pub(crate) struct RepositoryConfig {
     /// The address of the remote, as git accepts it.
-    pub(crate) url: String,
+    pub(crate) url: SecretUrl,
     /// The branch whose commits are accepted.
     pub(crate) branch: String,
     /// The secrets that sign webhooks; more than one during a rotation.
@@ -53,22 +54,6 @@ impl RepositoriesConfig {
 }
 
 impl RepositoryConfig {
-    /// The address with its password masked.
-    pub(crate) fn shown_url(&self) -> String {
-        let Some((scheme, rest)) = self.url.split_once("://") else {
-            return self.url.clone();
-        };
-        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let host = host.rsplit_once('@').map_or_else(
-            || host.to_owned(),
-            |(user, host)| match user.split_once(':') {
-                Some((name, _)) => format!("{name}:***@{host}"),
-                None => format!("{user}@{host}"),
-            },
-        );
-        format!("{scheme}://{host}/{path}")
-    }
-
     fn of(reader: &mut Reader, name: &str) -> Option<Self> {
         let key = |key: &str| format!("repositories.{name}.{key}");
         let origin = reader.section(&format!("repositories.{name}"))?;
@@ -84,7 +69,7 @@ impl RepositoryConfig {
             reader.problem(&key("url"), Some(&origin), reason);
         }
         let config = Self {
-            url: url?,
+            url: url?.into(),
             branch,
             webhook_secrets: webhook_secrets.as_ref().map(lines).unwrap_or_default(),
             ssh_key_file,
@@ -92,7 +77,7 @@ impl RepositoryConfig {
             token,
             username,
         };
-        reader.show(&key("url"), config.shown_url());
+        reader.show(&key("url"), config.url.to_string());
         Some(config)
     }
 }

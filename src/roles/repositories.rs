@@ -32,7 +32,7 @@ pub(super) fn sources(config: &Config) -> Result<Vec<Source>, ConfigProblems> {
 }
 
 fn remote(repository: &RepositoryConfig) -> Result<Remote, (&'static str, RemoteError)> {
-    let remote = Remote::new(&repository.url, &repository.branch);
+    let remote = Remote::new(repository.url.expose(), &repository.branch);
     let mut remote = remote.map_err(|error| match error {
         RemoteError::Url | RemoteError::TokenInTheClear => ("url", error),
         RemoteError::Branch(_) => ("branch", error),
@@ -43,7 +43,7 @@ fn remote(repository: &RepositoryConfig) -> Result<Remote, (&'static str, Remote
         .token
         .clone()
         .map(|token| (repository.username.clone(), token));
-    if repository.token.is_some() && !repository.url.starts_with("https://") {
+    if repository.token.is_some() && !repository.url.expose().starts_with("https://") {
         return Err(("token", RemoteError::TokenInTheClear));
     }
     Ok(remote)

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use lockstep_protocol::{mask_url, mask_urls};
 use secrecy::{ExposeSecret, SecretString};
 
 /// The address of a repository, its branch, and the credentials for it.
@@ -97,7 +98,7 @@ impl Remote {
         Some(format!("Authorization: Basic {}", STANDARD.encode(pair)))
     }
 
-    /// Replaces the password of the address in a text, if the address has one.
+    /// A text of git without secrets: the password of the address, and the user information of every address.
     pub(super) fn without_password(&self, text: &str) -> String {
         let password = self
             .url
@@ -107,8 +108,8 @@ impl Remote {
             .and_then(|(user, _)| user.split_once(':'))
             .map(|(_, password)| password);
         match password.filter(|password| !password.is_empty()) {
-            Some(password) => text.replace(password, "***"),
-            None => text.to_owned(),
+            Some(password) => mask_urls(&text.replace(password, "***")),
+            None => mask_urls(text),
         }
     }
 }
@@ -116,7 +117,7 @@ impl Remote {
 impl fmt::Debug for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Remote")
-            .field("url", &self.without_password(&self.url))
+            .field("url", &mask_url(&self.url))
             .field("branch", &self.branch)
             .finish_non_exhaustive()
     }
@@ -233,6 +234,10 @@ mod tests {
         let remote = Remote::new("https://bot:hunter2@git.example.org/settings", "main").unwrap();
         assert!(!format!("{remote:?}").contains("hunter2"));
         let message = "fatal: unable to access 'https://bot:hunter2@git.example.org/settings/'";
+        assert!(!remote.without_password(message).contains("hunter2"));
+        let remote = Remote::new("https://hunter2@git.example.org/settings", "main").unwrap();
+        assert!(!format!("{remote:?}").contains("hunter2"));
+        let message = "fatal: unable to access 'https://hunter2@git.example.org/settings/'";
         assert!(!remote.without_password(message).contains("hunter2"));
     }
 }
