@@ -7,18 +7,17 @@ mod inventory;
 mod lifecycle;
 mod roles;
 mod telemetry;
+mod terminal;
 
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
-
-use cli::Cli;
 
 fn main() -> ExitCode {
     // Installs the only TLS provider. It fails only if one is installed already, and nothing ran before this.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let cli = Cli::parse();
+    terminal::print_panics();
+    let cli = cli::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let result = runtime.context("cannot start").and_then(|runtime| {
         runtime.block_on(async {

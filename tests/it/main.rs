@@ -1,4 +1,8 @@
 //! Tests of the whole system: real processes, a real broker and a real database, with injected faults.
+#![expect(
+    clippy::print_stderr,
+    reason = "tests print why they failed or what they skipped"
+)]
 
 mod affected;
 #[macro_use]
@@ -31,5 +35,6 @@ mod runs;
 mod shutdown;
 #[cfg(feature = "simulators")]
 mod simulate;
+mod terminal;
 mod upgrade;
 mod words;

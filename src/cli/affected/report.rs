@@ -7,7 +7,7 @@ use lockstep_protocol::{DeviceType, GroupName, Hostname};
 use serde::Serialize;
 
 use super::fleet::Fleet;
-use crate::cli::{output, table};
+use crate::cli::output;
 
 /// The result of the command. Scripts rely on the names of its fields.
 #[derive(Debug, Default, Serialize)]
@@ -103,14 +103,14 @@ impl Report {
     pub(super) fn show(&self, fleet: Option<&Fleet>) {
         match fleet {
             Some(fleet) => {
-                for line in table::lines(["HOSTNAME", "TYPE", "PLATFORM"], &self.rows(fleet)) {
+                for line in output::table(["HOSTNAME", "TYPE", "PLATFORM"], &self.rows(fleet)) {
                     output::line(&line);
                 }
                 let (count, all) = (self.devices.len(), fleet.len());
                 output::note(&format!("{count} of {all} devices would become unsynchronized"));
             }
             None => {
-                for line in table::lines(["KIND", "NAME"], &self.names()) {
+                for line in output::table(["KIND", "NAME"], &self.names()) {
                     output::line(&line);
                 }
             }

@@ -6,8 +6,7 @@ use lockstep_protocol::rest::DeadLetterView;
 
 use super::filter::Filter;
 use crate::cli::client::Client;
-use crate::cli::output::printable;
-use crate::cli::{Global, output, table};
+use crate::cli::{Global, output};
 
 /// The largest page of the console.
 const PAGE: usize = 1000;
@@ -90,7 +89,7 @@ fn show(dead_letters: &[DeadLetterView]) {
         "CODE",
         "REASON",
     ];
-    for line in table::lines(header, &rows) {
+    for line in output::table(header, &rows) {
         output::line(&line);
     }
 }
@@ -100,7 +99,7 @@ fn row(dead_letter: &DeadLetterView) -> [String; 9] {
         if text.is_empty() {
             "-".to_owned()
         } else {
-            printable(text)
+            text.to_owned()
         }
     };
     [

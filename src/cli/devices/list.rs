@@ -6,7 +6,7 @@ use lockstep_protocol::rest::DeviceView;
 use lockstep_protocol::{DeviceState, DeviceType};
 
 use crate::cli::client::Client;
-use crate::cli::{Global, output, table};
+use crate::cli::{Global, output};
 
 /// List all devices, or those that match
 ///
@@ -78,7 +78,7 @@ pub(in crate::cli) async fn all(
 pub(in crate::cli) fn show(devices: &[DeviceView]) {
     let rows: Vec<[String; 6]> = devices.iter().map(row).collect();
     let header = ["HOSTNAME", "TYPE", "STATE", "SYNCHRONIZED", "SINCE", "CAUSES"];
-    for line in table::lines(header, &rows) {
+    for line in output::table(header, &rows) {
         output::line(&line);
     }
 }

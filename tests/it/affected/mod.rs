@@ -2,7 +2,7 @@
 
 mod commits;
 mod documentation;
-mod repository;
+pub(crate) mod repository;
 
 use std::path::Path;
 use std::process::Output;
