@@ -5,6 +5,7 @@ mod config;
 mod data_folder;
 mod inventory;
 mod lifecycle;
+mod local_file;
 mod roles;
 mod telemetry;
 mod terminal;
@@ -12,10 +13,13 @@ mod terminal;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use rustix::fs::Mode;
 
 fn main() -> ExitCode {
     // Installs the only TLS provider. It fails only if one is installed already, and nothing ran before this.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    // What this process and its children create is for its user only.
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
     terminal::print_panics();
     let cli = cli::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();

@@ -4,11 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use lockstep_protocol::Identity;
 use lockstep_protocol::rest::{
     DeadLetterCounts, DeadLetterDetail, DeadLetterPage, DevicePage, DeviceView, MessageView, Problem,
     RepositoryList, RepositoryView,
 };
+use lockstep_protocol::{Identity, mask_url};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -100,11 +100,23 @@ impl Client {
                     .flatten()
                     .filter(|local| is_same(&local.url, url));
                 let Some(local) = local else {
-                    bail!("no token for {url}: set one with --token, LOCKSTEP_TOKEN or LOCKSTEP_TOKEN_FILE");
+                    bail!(
+                        "no token for {}: set one with --token, LOCKSTEP_TOKEN or LOCKSTEP_TOKEN_FILE",
+                        mask_url(url)
+                    );
                 };
                 (url.clone(), local.token)
             }
-            (None, configured) => {
+            (None, Some(_)) => {
+                // Whoever wrote the address in the data folder would get a token that was meant for another console.
+                return Err(super::UsageError(
+                    "a token is set, but not the console that it is for; add --url or LOCKSTEP_URL, or unset the token to use the \
+                     `lockstep up` on this machine, which has its own"
+                        .to_owned(),
+                )
+                .into());
+            }
+            (None, None) => {
                 let Some(local) = local(global)? else {
                     let folder = global.configuration(Overrides::default())?.data_dir;
                     bail!(
@@ -112,7 +124,7 @@ impl Client {
                         folder.display()
                     );
                 };
-                (local.url, configured.unwrap_or(local.token))
+                (local.url, local.token)
             }
         };
         Self::of(&url, token)
@@ -128,10 +140,15 @@ impl Client {
 
     fn of(url: &str, token: SecretString) -> anyhow::Result<Self> {
         match Url::parse(url) {
-            Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.has_host() => {}
+            Ok(parsed)
+                if matches!(parsed.scheme(), "http" | "https")
+                    && parsed.has_host()
+                    && parsed.username().is_empty()
+                    && parsed.password().is_none() => {}
             _ => {
                 return Err(super::UsageError(format!(
-                    "{url:?} is not a valid address of a console; expected one such as http://127.0.0.1:8910"
+                    "{:?} is not a valid address of a console; expected one such as http://127.0.0.1:8910",
+                    mask_url(url)
                 ))
                 .into());
             }
@@ -342,8 +359,7 @@ fn configured_token(global: &Global) -> anyhow::Result<Option<SecretString>> {
     let Some(path) = &global.token_file else {
         return Ok(global.token.clone());
     };
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(Some(text.trim_end().to_owned().into()))
+    Ok(Some(super::secret_file(path)?))
 }
 
 fn local(global: &Global) -> anyhow::Result<Option<data_folder::ConsoleAddress>> {

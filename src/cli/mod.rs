@@ -23,7 +23,7 @@ mod up;
 mod worker;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
@@ -32,7 +32,7 @@ use secrecy::SecretString;
 use crate::config::{Config, ConfigProblems, Overrides};
 use crate::inventory::InventoryError;
 use crate::terminal as output;
-use crate::{roles, telemetry};
+use crate::{local_file, roles, telemetry};
 
 /// Keep network devices in sync with their intended configuration
 #[derive(Debug, Parser)]
@@ -190,6 +190,19 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     }
 }
 
+/// A secret in a file that an option names. Warns if others may read or change the file.
+///
+/// # Errors
+/// If it cannot be read, or every user may write it.
+fn secret_file(path: &Path) -> anyhow::Result<SecretString> {
+    let contents = local_file::read(path, local_file::Origin::Named)?;
+    let secret = contents.text.trim_end().to_owned();
+    for warning in contents.warnings() {
+        output::note(&format!("warning: {warning}"));
+    }
+    Ok(secret.into())
+}
+
 impl Global {
     /// The configuration, with settings from flags.
     fn configuration(&self, overrides: Overrides) -> Result<Config, ConfigProblems> {
@@ -200,6 +213,9 @@ impl Global {
     fn role(&self, overrides: Overrides) -> anyhow::Result<Config> {
         let config = self.configuration(overrides)?;
         telemetry::start(&config, self.verbose, roles::http_client)?;
+        for warning in &config.warnings {
+            tracing::warn!("{warning}");
+        }
         Ok(config)
     }
 }

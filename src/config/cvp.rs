@@ -59,6 +59,11 @@ pub(crate) struct CvpConfig {
 
 pub(super) fn clusters(reader: &mut Reader) -> CvpClusters {
     let names = reader.sections("cvp", "main");
+    if let Some((key, origin)) = reader.in_file(&format!("cvp.{ENVIRONMENT}")) {
+        let reason = "belongs to the cluster of CVP_HOSTNAME, of which a file sets nothing, so that no file decides where CVP_PASSWORD \
+                      and CVP_TOKEN go; give the section another name, or set the variable LOCKSTEP__CVP__ENVIRONMENT__KEY";
+        reader.problem(&key, Some(&origin), reason);
+    }
     let cluster = |name: String| CvpConfig::of(reader, &name).map(|cluster| (name, cluster));
     names.into_iter().filter_map(cluster).collect()
 }

@@ -59,7 +59,14 @@ impl RepositoryConfig {
         let origin = reader.section(&format!("repositories.{name}"))?;
         let url = reader.text(&key("url"));
         let branch = reader.text_or(&key("branch"), "main");
+        let secrets_origin = reader
+            .origin(&key("webhook_secret"))
+            .or_else(|| reader.origin(&key("webhook_secret_file")));
         let webhook_secrets = reader.secret(&key("webhook_secret"));
+        let webhook_secrets = webhook_secrets.as_ref().map(lines).unwrap_or_default();
+        for secret in &webhook_secrets {
+            reader.require_length(&key("webhook_secret"), secrets_origin.as_ref(), secret);
+        }
         let ssh_key_file = reader.path(&key("ssh_key_file"));
         let known_hosts = reader.path(&key("known_hosts"));
         let token = reader.secret(&key("token"));
@@ -71,7 +78,7 @@ impl RepositoryConfig {
         let config = Self {
             url: url?.into(),
             branch,
-            webhook_secrets: webhook_secrets.as_ref().map(lines).unwrap_or_default(),
+            webhook_secrets,
             ssh_key_file,
             known_hosts,
             token,

@@ -6,6 +6,8 @@ use secrecy::ExposeSecret;
 
 use super::reader::Reader;
 use super::source::Settings;
+use crate::local_file::Origin;
+
 use super::{BrokerUrl, Config, ConfigProblems, LogFormat, Overrides, StoreUrl};
 
 fn write(text: &str) -> tempfile::NamedTempFile {
@@ -26,7 +28,7 @@ fn read_file(
 ) -> Result<Config, ConfigProblems> {
     let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     let variables: BTreeMap<String, String> = variables.iter().map(pair).collect();
-    Config::read(Some(file), &variables, overrides)
+    Config::read(Some((file.to_owned(), Origin::Named)), &variables, overrides)
 }
 
 /// Each problem as `ORIGIN: KEY: REASON`, without the name of the file.
@@ -122,7 +124,7 @@ fn the_documented_example_explains_every_key_with_its_bounds() {
     }
 
     let mut settings = Settings::default();
-    settings.add_file(write(&text).path());
+    settings.add_file(write(&text).path(), Origin::Named);
     let mut reader = Reader::new(settings);
     Config::of(&mut reader);
     let sections = [
@@ -154,8 +156,7 @@ fn the_documented_example_explains_every_key_with_its_bounds() {
 
 #[test]
 fn the_effective_configuration_of_a_repository_can_be_written_as_toml() {
-    let text =
-        "[repositories.settings]\nurl = 'https://u:hush@git.example.org/s.git'\nwebhook_secret = 'hush'\n";
+    let text = "[repositories.settings]\nurl = 'https://u:hush@git.example.org/s.git'\nwebhook_secret = 'hush-of-the-forge'\n";
     let effective = read(text, &[]).unwrap().effective;
     let written = toml::to_string_pretty(&effective).unwrap();
     assert!(
@@ -291,10 +292,10 @@ fn the_environment_overrides_the_file_and_flags_override_both() {
 
 #[test]
 fn tokens_are_read_from_the_file_and_from_the_environment() {
-    let secret = write("from a file\n");
+    let secret = write("a token from a file\n");
     let name = secret.path().display().to_string();
     let text = format!(
-        "[[console.tokens]]\nname = 'ops'\ntoken = 'direct'\ntypes = ['*']\n[[console.tokens]]\nname = 'ztp'\ntoken_file = '{name}'\n"
+        "[[console.tokens]]\nname = 'ops'\ntoken = 'a direct token 1'\ntypes = ['*']\n[[console.tokens]]\nname = 'ztp'\ntoken_file = '{name}'\n"
     );
     let config = read(&text, &[]).unwrap();
     let secrets = |config: &Config| -> Vec<String> {
@@ -305,15 +306,19 @@ fn tokens_are_read_from_the_file_and_from_the_environment() {
             .map(|token| token.token.expose_secret().to_owned())
             .collect()
     };
-    assert_eq!(secrets(&config), ["direct", "from a file"]);
+    assert_eq!(secrets(&config), ["a direct token 1", "a token from a file"]);
     assert!(!config.effective.to_string().contains("direct"));
     assert!(!format!("{config:?}").contains("direct"));
 
-    let list = "[{name = 'x', token = 'y', types = ['lockstep.device.*']}]";
+    let list = "[{name = 'x', token = 'yyyyyyyyyyyyyyyy', types = ['lockstep.device.*']}]";
     let config = read(&text, &[("LOCKSTEP__CONSOLE__TOKENS", list)]).unwrap();
-    assert_eq!(secrets(&config), ["y"]);
-    let config = read(&text, &[("LOCKSTEP__CONSOLE__TOKENS__0__TOKEN", "other")]).unwrap();
-    assert_eq!(secrets(&config), ["other", "from a file"]);
+    assert_eq!(secrets(&config), ["yyyyyyyyyyyyyyyy"]);
+    let config = read(
+        &text,
+        &[("LOCKSTEP__CONSOLE__TOKENS__0__TOKEN", "another token 16")],
+    )
+    .unwrap();
+    assert_eq!(secrets(&config), ["another token 16", "a token from a file"]);
     let config = read(&text, &[("LOCKSTEP__CONSOLE__TOKENS__0__TOKEN_FILE", &name)]);
     assert!(
         config.unwrap_err().to_string().contains("the same token"),
@@ -373,17 +378,16 @@ fn a_syntax_error_is_reported_with_its_line_and_without_its_text() {
     );
     let missing = read_file(Path::new("/nowhere/lockstep.toml"), &[], Overrides::default()).unwrap_err();
     assert!(
-        missing
-            .to_string()
-            .contains("/nowhere/lockstep.toml: cannot read"),
+        missing.to_string().contains("cannot read /nowhere/lockstep.toml"),
         "{missing}"
     );
 }
 
 #[test]
 fn a_gateway_token_for_a_command_is_a_problem() {
-    let token =
-        |types: &str| format!("[[gateway.tokens]]\nname = 'x'\ntoken = 'hush'\ntypes = ['{types}']\n");
+    let token = |types: &str| {
+        format!("[[gateway.tokens]]\nname = 'x'\ntoken = 'hush-hush-hush-hush'\ntypes = ['{types}']\n")
+    };
     for good in ["*", "lockstep.device.*", "lockstep.repository.changed"] {
         assert_eq!(read(&token(good), &[]).unwrap().gateway.tokens.len(), 1, "{good}");
     }

@@ -37,7 +37,7 @@ impl TokenConfig {
             .origin(&key("name"))
             .or_else(|| reader.origin(&key("types")));
         let name = reader.text(&key("name"));
-        let token = reader.secret(&key("token"));
+        let token = reader.long_secret(&key("token"));
         let types = reader.list(&key("types"), Vec::new());
         if token.is_none() {
             reader.problem(

@@ -24,7 +24,7 @@ pub(crate) use doctor::{amqp_options, git_version, new_secret, schema, seen_repo
 pub(crate) use http::{http_client, management_client};
 
 use crate::config::Config;
-use crate::data_folder::{ConsoleAddress, Owned};
+use crate::data_folder::{self, ConsoleAddress, Owned};
 use crate::lifecycle::Lifecycle;
 
 /// Runs everything in one process. Calls `started` with the addresses of console and gateway when both accept requests.
@@ -83,6 +83,8 @@ pub(crate) async fn up(config: &Config, started: impl FnOnce(&ConsoleAddress, &s
 /// As [`up`].
 pub(crate) async fn worker(config: &Config) -> anyhow::Result<()> {
     broker::refuse_embedded(config, "worker")?;
+    // Clones of repositories are kept there.
+    data_folder::open(&config.data_dir)?;
     let mut lifecycle = Lifecycle::start(config.worker.grace)?;
     let store = store::open(config)?;
     let Some(bus) = lifecycle.starting(broker::connect(config)).await.transpose()? else {

@@ -35,9 +35,7 @@ pub(super) struct Store {
 pub(super) fn open(config: &Config) -> anyhow::Result<Store> {
     let opened = match &config.store.url {
         StoreUrl::Sqlite(path) => {
-            if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-                data_folder::make(folder)?;
-            }
+            data_folder::make_for(path)?;
             SqliteStore::open(SqliteOptions {
                 readers: usize::from(config.store.pool_size),
                 ..SqliteOptions::new(path)

@@ -21,6 +21,7 @@ mod duplicates;
 
 mod faults;
 mod gateway;
+mod local_files;
 mod observed;
 mod outage;
 mod panic;

@@ -13,7 +13,13 @@ const OLDEST_GIT: (u32, u32) = (2, 26);
 /// How long the processing of a message may take. By default, the broker closes a channel after 30 minutes.
 const DEADLINE: Duration = Duration::from_mins(20);
 
+/// What to do about files that other users may read or change.
+const LOOSE: &str = "nothing needs it; where no other user exists, as in a container, it does no harm";
+
 pub(super) async fn examine(config: &Config, role: As, findings: &mut Findings) {
+    for warning in &config.warnings {
+        findings.warning("local files", warning, LOOSE);
+    }
     let embedded =
         matches!(config.broker.url, BrokerUrl::Embedded) || matches!(config.store.url, StoreUrl::Sqlite(_));
     if role == As::Worker || embedded {
@@ -28,15 +34,23 @@ pub(super) async fn examine(config: &Config, role: As, findings: &mut Findings) 
 fn data_dir(config: &Config, findings: &mut Findings) {
     const CHECK: &str = "data folder";
     let folder = &config.data_dir;
-    let written = data_folder::make(folder)
-        .and_then(|()| Ok(tempfile::NamedTempFile::with_prefix_in(".doctor-", folder)?));
-    match written {
+    let warnings = match data_folder::make(folder) {
+        Ok(warnings) => warnings,
+        Err(error) => {
+            let advice = "do that, or set data_dir to another folder";
+            return findings.failed(CHECK, format!("{error:#}"), advice);
+        }
+    };
+    match tempfile::NamedTempFile::with_prefix_in(".doctor-", folder) {
         Ok(_) => findings.ok(CHECK, format!("{} is writable", folder.display())),
         Err(error) => findings.failed(
             CHECK,
-            format!("{} is not writable: {error:#}", folder.display()),
+            format!("{} is not writable: {error}", folder.display()),
             "set data_dir to another folder, or let this user write there",
         ),
+    }
+    for warning in warnings {
+        findings.warning(CHECK, warning, LOOSE);
     }
 }
 

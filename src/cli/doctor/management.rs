@@ -63,9 +63,8 @@ impl Access {
         let url = match (&self.management_url, &self.management_url_file) {
             (Some(url), _) => url.clone(),
             (None, Some(file)) => {
-                let text = std::fs::read_to_string(file)
-                    .with_context(|| format!("cannot read {}", file.display()))?;
-                text.trim().to_owned().into()
+                let text = crate::cli::secret_file(file)?;
+                text.expose_secret().trim().to_owned().into()
             }
             (None, None) => return Ok(None),
         };

@@ -1,7 +1,7 @@
 //! Files with the broker's address of each user, password included, as `broker.url_file` reads them. Passwords are never printed.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -40,11 +40,12 @@ impl Credentials {
         let Some(file) = self.file(user_folder) else {
             return Ok(None);
         };
-        let text = match std::fs::read_to_string(&file) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", file.display())),
-        };
+        let exists = file.try_exists();
+        if !exists.with_context(|| format!("cannot read {}", file.display()))? {
+            return Ok(None);
+        }
+        let text = crate::cli::secret_file(&file)?;
+        let text = text.expose_secret();
         let password = Url::parse(text.trim()).ok().and_then(|url| {
             let is_theirs = url.username() == user;
             url.password().filter(|_| is_theirs).map(str::to_owned)
