@@ -19,6 +19,7 @@ fn main() -> ExitCode {
     // Installs the only TLS provider. It fails only if one is installed already, and nothing ran before this.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = Cli::parse();
+    roles::descriptors::raise_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let result = runtime.context("cannot start").and_then(|runtime| {
         runtime.block_on(async {

@@ -384,6 +384,33 @@ fn a_syntax_error_is_reported_with_its_line_and_without_its_text() {
 }
 
 #[test]
+fn connections_must_be_more_than_requests() {
+    let with = |requests, connections| {
+        let text = format!("[gateway]\nmax_requests = {requests}\nmax_connections = {connections}\n");
+        read(&text, &[]).map(drop)
+    };
+    assert!(with(256, 257).is_ok());
+    let problem = with(256, 256).unwrap_err().to_string();
+    assert!(
+        problem.contains("must be more than gateway.max_requests (256)"),
+        "{problem}"
+    );
+}
+
+#[test]
+fn trusted_proxies_are_addresses_and_networks() {
+    let read = |proxy: &str| read(&format!("[gateway]\ntrusted_proxies = ['{proxy}']\n"), &[]);
+    for proxy in ["10.0.0.1", "10.0.0.0/8", "2001:db8::/32"] {
+        assert_eq!(read(proxy).unwrap().gateway.trusted_proxies[0].to_string(), proxy);
+    }
+    let problem = read("proxy.example.org").unwrap_err().to_string();
+    assert!(
+        problem.contains("is neither an address (10.0.0.1) nor a network"),
+        "{problem}"
+    );
+}
+
+#[test]
 fn a_gateway_token_for_a_command_is_a_problem() {
     let token =
         |types: &str| format!("[[gateway.tokens]]\nname = 'x'\ntoken = 'hush'\ntypes = ['{types}']\n");

@@ -21,7 +21,7 @@ use crate::lifecycle::Lifecycle;
 ///
 /// # Errors
 /// If the address is not available.
-pub(super) async fn listen(
+pub(super) fn listen(
     lifecycle: &mut Lifecycle,
     config: &Config,
     bus: &Arc<dyn Bus>,
@@ -32,7 +32,7 @@ pub(super) async fn listen(
     let Some(address) = config.worker.listen else {
         return Ok(ended);
     };
-    let socket = http::listen(address, "worker.listen").await?;
+    let socket = http::listen(address, "worker.listen")?;
     tracing::info!(address = %socket.local_addr()?, "health and metrics of the worker are shown");
     let listener = Listener {
         bus: bus.clone(),

@@ -6,6 +6,7 @@ mod system;
 
 mod answers;
 mod cli;
+mod connections;
 mod crash;
 mod cut;
 #[cfg(feature = "simulators")]

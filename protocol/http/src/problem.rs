@@ -1,4 +1,3 @@
-use axum::extract::rejection::BytesRejection;
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -178,19 +177,6 @@ impl From<DecodeError> for ProblemResponse {
             .with_detail(error.reason)
             .with_place(error.place)
             .into()
-    }
-}
-
-impl From<BytesRejection> for ProblemResponse {
-    fn from(rejection: BytesRejection) -> Self {
-        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            return Self::too_large(MAX_BODY_BYTES);
-        }
-        Self::bad_request(
-            "unreadable-body",
-            "the body could not be read",
-            "the connection ended before the whole body arrived",
-        )
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::As;
 use super::finding::Findings;
 use crate::config::{BrokerUrl, Config, StoreUrl};
+use crate::roles::descriptors::{self, Servers};
 use crate::{data_folder, roles};
 
 /// The oldest git with protocol version 2 by default and `--end-of-options`.
@@ -19,6 +20,7 @@ pub(super) async fn examine(config: &Config, role: As, findings: &mut Findings) 
     if role == As::Worker || embedded {
         data_dir(config, findings);
     }
+    descriptors(config, role, embedded, findings);
     if role == As::Worker {
         git(findings).await;
         deadline(config, findings);
@@ -37,6 +39,42 @@ fn data_dir(config: &Config, findings: &mut Findings) {
             format!("{} is not writable: {error:#}", folder.display()),
             "set data_dir to another folder, or let this user write there",
         ),
+    }
+}
+
+/// The limit of open files. This process has raised its own to the hard limit, as each role does; it may differ from the limit of
+/// the service.
+fn descriptors(config: &Config, role: As, embedded: bool, findings: &mut Findings) {
+    const CHECK: &str = "open files";
+    let servers = match role {
+        _ if embedded => Servers::BOTH,
+        As::Worker => Servers::NONE,
+        As::Gateway => Servers::GATEWAY,
+        As::Console => Servers::CONSOLE,
+    };
+    let (limit, reserve, wanted) = (
+        descriptors::limit(),
+        descriptors::reserve(config),
+        servers.wanted(config),
+    );
+    let needed = reserve + wanted.gateway + wanted.console;
+    let advice = format!(
+        "raise the hard limit to {needed} (`ulimit -Hn`, LimitNOFILE= of systemd, ulimits of a container), or lower gateway.max_connections or store.pool_size"
+    );
+    match descriptors::shares(limit, reserve, wanted) {
+        Ok(granted) if granted == wanted => {
+            findings.ok(CHECK, format!("{needed} are needed at most, and allowed"));
+        }
+        Ok(granted) => findings.warning(
+            CHECK,
+            format!(
+                "{limit} are allowed, so the servers have {} connections instead of {}",
+                granted.gateway + granted.console,
+                wanted.gateway + wanted.console
+            ),
+            advice,
+        ),
+        Err(error) => findings.failed(CHECK, error.to_string(), advice),
     }
 }
 

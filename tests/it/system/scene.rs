@@ -173,13 +173,29 @@ impl Scene {
 
     /// Starts `lockstep` in this scene.
     pub(crate) fn run(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Process> {
+        let all = self.with(arguments, environment);
+        Process::start(self.folder.path(), arguments, &all)
+    }
+
+    /// As [`Self::run`], with this limit of open files.
+    pub(crate) fn run_with_open_files(
+        &self,
+        limit: usize,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<Process> {
+        let all = self.with(arguments, environment);
+        Process::start_with_open_files(limit, self.folder.path(), arguments, &all)
+    }
+
+    fn with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Vec<(String, String)> {
         let mut all = self.environment(arguments);
         all.extend(
             environment
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
         );
-        Process::start(self.folder.path(), arguments, &all)
+        all
     }
 
     /// The environment of `lockstep` with these arguments: its servers and its user.
