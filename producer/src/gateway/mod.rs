@@ -7,12 +7,14 @@
 //! - `GET /healthz`, `/readyz`, `/metrics` and `/openapi.json` need no token.
 //!
 //! The response 202 means that the broker confirmed the messages. The id of a message is derived from forge, repository and
-//! delivery, and its content from the payload, so that a redelivered webhook is the same message and has its effect once.
+//! the digest of the body, and its content from the body, so that a body that is sent again is the same message and has its
+//! effect once.
 //!
 //! Webhooks are interpreted by pure functions, in one file for each forge; `webhook_decision` combines them.
 
 mod bitbucket;
 mod change;
+mod commits;
 mod events;
 mod forge;
 mod forgejo;
