@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use lockstep_git::Limits;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::reader::Reader;
@@ -18,6 +19,8 @@ pub(crate) struct RepositoriesConfig {
     pub(crate) debounce: Duration,
     /// How long a git command may take.
     pub(crate) timeout: Duration,
+    /// What git may use.
+    pub(crate) limits: Limits,
 }
 
 /// One repository.
@@ -37,6 +40,10 @@ pub(crate) struct RepositoryConfig {
     pub(crate) token: Option<SecretString>,
     /// The user name that goes with the token.
     pub(crate) username: String,
+    /// Whether credentials may be sent unencrypted, to `http://`.
+    pub(crate) allow_credentials_without_tls: bool,
+    /// Whether redirects are followed, also to other hosts.
+    pub(crate) follow_redirects: bool,
 }
 
 impl RepositoriesConfig {
@@ -48,6 +55,10 @@ impl RepositoriesConfig {
             debounce: Duration::from_millis(reader.number("repositories.debounce_ms", 500, 0..=60_000)),
             // A refresh runs several git commands, and must end within the 20 minutes that a message may take.
             timeout: Duration::from_secs(reader.number("repositories.timeout_seconds", 120, 1..=300)),
+            limits: Limits {
+                memory_mib: reader.number("repositories.memory_mib", 1024, 128..=1_048_576),
+                clone_mib: reader.number("repositories.clone_mib", 4096, 16..=1_048_576),
+            },
         }
     }
 }
@@ -79,6 +90,8 @@ impl RepositoryConfig {
         let known_hosts = reader.path(&key("known_hosts"));
         let token = reader.secret(&key("token"));
         let username = reader.text_or(&key("username"), "x-access-token");
+        let allow_credentials_without_tls = reader.flag(&key("allow_credentials_without_tls"), false);
+        let follow_redirects = reader.flag(&key("follow_redirects"), false);
         if url.is_none() {
             let reason = "is missing; set the address of the repository";
             reader.problem(&key("url"), Some(&origin), reason);
@@ -91,6 +104,8 @@ impl RepositoryConfig {
             known_hosts,
             token,
             username,
+            allow_credentials_without_tls,
+            follow_redirects,
         };
         reader.show(&key("url"), config.shown_url());
         Some(config)

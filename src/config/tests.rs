@@ -182,7 +182,7 @@ fn an_unknown_section_is_compared_with_those_beside_it() {
         ),
         (
             "[repositories.setings]\nurl = 'x'",
-            "repositories.setings.url: unknown section; expected one of debounce_ms, poll_seconds, settings, templates",
+            "repositories.setings.url: unknown section; expected one of clone_mib, debounce_ms, memory_mib, poll_seconds, settings, templates",
         ),
         (
             "[cvp.a.b]\nc = 1\n",

@@ -377,6 +377,8 @@ fn git_error(error: &GitError) -> ProcessingError {
         GitError::Busy => ProcessingError::later(error.to_string()),
         GitError::Missing(_)
         | GitError::TimedOut { .. }
+        | GitError::Redirected { .. }
+        | GitError::Limit { .. }
         | GitError::Failed { .. }
         | GitError::TooMuch { .. }
         | GitError::Unexpected { .. }
