@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use super::Global;
+use super::{Global, response};
 use crate::config::Overrides;
 use crate::{data_folder, roles};
 
@@ -291,7 +291,7 @@ impl Client {
         if status.is_success() {
             return Ok(response);
         }
-        let body = response.bytes().await.unwrap_or_default();
+        let body = response::body(response).await.unwrap_or_default();
         let problem = serde_json::from_slice(&body).ok();
         Err(Rejected { status, problem }.into())
     }
@@ -333,7 +333,7 @@ fn is_temporary(error: &anyhow::Error) -> bool {
 }
 
 async fn read<T: DeserializeOwned>(response: Response) -> anyhow::Result<T> {
-    let body = response.bytes().await.context("the response ended early")?;
+    let body = response::body(response).await?;
     serde_json::from_slice(&body)
         .context("cannot read the response; is this the address of a Lockstep console?")
 }

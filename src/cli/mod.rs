@@ -17,6 +17,7 @@ mod output;
 mod publish;
 mod repositories;
 mod request;
+mod response;
 mod schema;
 #[cfg(feature = "simulators")]
 mod simulate;

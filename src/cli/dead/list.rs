@@ -45,9 +45,10 @@ impl List {
             query.push(("limit", (limit - dead_letters.len()).min(PAGE).to_string()));
             query.extend(before.map(|before| ("before", before.to_string())));
             let page = client.dead_letters(&query).await?;
+            let is_empty = page.dead_letters.is_empty();
             dead_letters.extend(page.dead_letters);
             before = page.next;
-            if before.is_none() || dead_letters.len() >= limit {
+            if before.is_none() || is_empty || dead_letters.len() >= limit {
                 break before.is_some();
             }
         };

@@ -57,6 +57,9 @@ impl List {
     }
 }
 
+/// The most devices of a list.
+const MOST: usize = 1_000_000;
+
 /// All devices that match a query, from all pages.
 pub(in crate::cli) async fn all(
     client: &Client,
@@ -65,10 +68,17 @@ pub(in crate::cli) async fn all(
     let mut devices = Vec::new();
     loop {
         let page = client.devices(&query).await?;
+        let ends = page.devices.is_empty() || devices.len() >= MOST;
         devices.extend(page.devices);
         let Some(next) = page.next else {
             return Ok(devices);
         };
+        if ends {
+            anyhow::bail!(
+                "the list goes on after {} devices; is this the address of a Lockstep console?",
+                devices.len()
+            );
+        }
         query.retain(|(name, _)| *name != "after");
         query.push(("after", next.to_string()));
     }

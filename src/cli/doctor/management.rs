@@ -11,7 +11,7 @@ use reqwest::{Method, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use crate::cli::UsageError;
+use crate::cli::{UsageError, response};
 use crate::config::Config;
 use crate::roles;
 
@@ -170,8 +170,9 @@ impl Management {
             .get("date")
             .and_then(|value| rfc2822::parse(value.to_str().ok()?).ok())
             .map(|zoned| zoned.timestamp());
-        let text = response.text().await.unwrap_or_default();
-        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        let body = response::body(response).await;
+        let body = body.with_context(|| format!("the broker's management API at {}", self.base))?;
+        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
         Ok((status, ManagementResponse { body, date }))
     }
 
