@@ -6,6 +6,7 @@ mod data_folder;
 mod inventory;
 mod lifecycle;
 mod roles;
+mod stack;
 mod telemetry;
 
 use std::process::ExitCode;
@@ -16,6 +17,7 @@ use clap::Parser;
 use cli::Cli;
 
 fn main() -> ExitCode {
+    stack::ensure();
     // Installs the only TLS provider. It fails only if one is installed already, and nothing ran before this.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = Cli::parse();

@@ -17,6 +17,7 @@ mod duplicates;
 
 mod faults;
 mod gateway;
+mod nested_headers;
 mod observed;
 mod outage;
 mod panic;

@@ -242,6 +242,35 @@ impl Vhost {
         .await
     }
 
+    /// Publishes an empty message with a header of `depth` arrays within each other.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vhost::create_user`], or if no queue takes the message.
+    pub async fn publish_nested(
+        &self,
+        exchange: &str,
+        routing_key: &str,
+        depth: usize,
+    ) -> anyhow::Result<()> {
+        let (management, key) = (self.management.clone(), routing_key.to_owned());
+        let path = format!("/exchanges/{}/{}/publish", self.name, encode(exchange));
+        let work = move || {
+            let nested = (0..depth).fold(json!([]), |inner, _| Value::Array(vec![inner]));
+            let properties = json!({"headers": {"nested": nested}, "delivery_mode": 2});
+            let body = json!({
+                "properties": properties, "routing_key": key, "payload": "", "payload_encoding": "string",
+            });
+            management.request_now("POST", &path, Some(&body))
+        };
+        // The value is written and dropped by recursion, in this thread.
+        let thread = std::thread::Builder::new().stack_size(1 << 30).spawn(work)?;
+        let joined = tokio::task::spawn_blocking(move || thread.join()).await?;
+        let answer = joined.map_err(|_| anyhow::anyhow!("the thread panicked"))??;
+        anyhow::ensure!(answer["routed"] == true, "no queue takes the message: {answer}");
+        Ok(())
+    }
+
     /// Sets a policy for the queues whose names match `pattern`, such as `json!({"max-length": 10})`.
     ///
     /// # Errors

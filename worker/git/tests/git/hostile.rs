@@ -127,8 +127,8 @@ fn stored(bytes: &[u8]) -> Result<Vec<u8>> {
 async fn a_pack_of_deltas_is_refused_at_the_memory_limit_and_leaves_nothing() -> Result<()> {
     let folder = tempfile::tempdir()?;
     // 100 kB that would become 20 GB, of which git holds at least one GB at once.
-    let (tip, bomb) = pack_of_deltas(folder.path(), 20, 1000)?;
-    ensure!(bomb.len() < 100_000, "{}", bomb.len());
+    let (tip, hostile) = pack_of_deltas(folder.path(), 20, 1000)?;
+    ensure!(hostile.len() < 100_000, "{}", hostile.len());
     let address_space = Arc::new(Mutex::new(Vec::new()));
     let server = Server::start({
         let address_space = address_space.clone();
@@ -137,7 +137,7 @@ async fn a_pack_of_deltas_is_refused_at_the_memory_limit_and_leaves_nothing() ->
                 Reply::Whole(refs(&tip))
             } else {
                 address_space.lock().unwrap().extend(address_spaces_of_git());
-                Reply::Whole(pack(&bomb))
+                Reply::Whole(pack(&hostile))
             }
         }
     });
