@@ -54,13 +54,20 @@ pub(super) fn remove_leftovers(clone: &Path) -> std::io::Result<()> {
         return Ok(());
     };
     for entry in std::fs::read_dir(parent)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if name.to_string_lossy().starts_with(&prefix) && File::open(entry.path())?.try_lock().is_ok() {
-            std::fs::remove_file(entry.path())?;
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let left = name.starts_with(&prefix) && is_left(&path).unwrap_or(false);
+        if left {
+            std::fs::remove_file(&path)?;
         }
     }
     Ok(())
+}
+
+/// Whether nobody uses the file. One that is still empty is about to be locked. One that is gone was in use.
+fn is_left(path: &Path) -> std::io::Result<bool> {
+    let file = File::open(path)?;
+    Ok(file.try_lock().is_ok() && file.metadata()?.len() > 0)
 }
 
 fn write(remote: &Remote, clone: &Path) -> std::io::Result<Option<NamedTempFile>> {
@@ -128,7 +135,7 @@ mod tests {
         let clone = folder.path().join("settings.git");
         let left = folder.path().join("settings.git.credentials-abc");
         let other = folder.path().join("templates.git.credentials-abc");
-        std::fs::write(&left, "").unwrap();
+        std::fs::write(&left, "username=bot").unwrap();
         std::fs::write(&other, "").unwrap();
         let remote = remote();
         let access = Access::open(&remote, &clone).unwrap();

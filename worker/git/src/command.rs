@@ -13,6 +13,8 @@ use super::{GitError, Limits};
 
 /// The most bytes of output; enough for a listing of a million files.
 const MAX_OUTPUT: usize = 256 * 1024 * 1024;
+/// The most bytes of output of a command that uses a remote: it names one tip.
+const MAX_REMOTE_OUTPUT: usize = 1024 * 1024;
 /// The most bytes of error output that are kept.
 const MAX_STDERR: usize = 16 * 1024;
 
@@ -79,6 +81,16 @@ pub(super) struct Call<'a> {
     pub(super) input: Vec<u8>,
 }
 
+impl Call<'_> {
+    fn most_output(&self) -> usize {
+        if self.access.is_some() {
+            MAX_REMOTE_OUTPUT
+        } else {
+            MAX_OUTPUT
+        }
+    }
+}
+
 /// How a command ended.
 struct Ended<T> {
     status: ExitStatus,
@@ -121,8 +133,8 @@ impl Git {
 
     /// Runs a command to its end and returns its output.
     pub(super) async fn output(&self, call: Call<'_>) -> Result<Vec<u8>, GitError> {
-        let command = call.command;
-        self.read(call, async move |stdout| read_all(command, stdout).await)
+        let (command, most) = (call.command, call.most_output());
+        self.read(call, async move |stdout| read_all(command, stdout, most).await)
             .await
     }
 
@@ -152,8 +164,8 @@ impl Git {
 
     /// Whether a command succeeds.
     pub(super) async fn succeeds(&self, call: Call<'_>) -> Result<bool, GitError> {
-        let command = call.command;
-        let ended = self.run(call, async move |stdout| read_all(command, stdout).await);
+        let (command, most) = (call.command, call.most_output());
+        let ended = self.run(call, async move |stdout| read_all(command, stdout, most).await);
         Ok(ended.await?.status.success())
     }
 
@@ -264,12 +276,10 @@ impl Running {
         };
         let ((), value, stderr) = tokio::join!(feed, read(stdout), read_head(stderr));
         let stderr = stderr.map_err(failed)?;
-        if let Err(GitError::TooMuch { .. }) = value {
-            return Err(GitError::TooMuch {
-                command,
-                most: MAX_OUTPUT,
-            });
-        }
+        let value = match value {
+            Err(error @ GitError::TooMuch { .. }) => return Err(error),
+            value => value,
+        };
         let status = self.child.wait().await.map_err(failed)?;
         // Processes that git started may still run, and are not needed any more.
         self.kill();
@@ -294,16 +304,13 @@ impl Drop for Running {
 }
 
 /// Reads the whole output. If it exceeds the limit, the process gets a closed pipe.
-async fn read_all(command: &'static str, stdout: ChildStdout) -> Result<Vec<u8>, GitError> {
+async fn read_all(command: &'static str, stdout: ChildStdout, most: usize) -> Result<Vec<u8>, GitError> {
     let mut bytes = Vec::new();
-    let mut limited = stdout.take(MAX_OUTPUT as u64 + 1);
+    let mut limited = stdout.take(most as u64 + 1);
     let read = limited.read_to_end(&mut bytes).await;
     read.map_err(|error| unreadable(command, &error))?;
-    if bytes.len() > MAX_OUTPUT {
-        return Err(GitError::TooMuch {
-            command,
-            most: MAX_OUTPUT,
-        });
+    if bytes.len() > most {
+        return Err(GitError::TooMuch { command, most });
     }
     Ok(bytes)
 }

@@ -1,7 +1,7 @@
 //! A git server over HTTP on loopback that answers as it is told.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -55,7 +55,7 @@ impl Server {
 
     /// The heads of all requests, in lower case.
     pub(crate) fn requests(&self) -> Vec<String> {
-        self.requests.lock().unwrap().clone()
+        lock(&self.requests).clone()
     }
 }
 
@@ -79,7 +79,7 @@ async fn serve(
             }
         }
     };
-    requests.lock().unwrap().push(head.clone());
+    lock(&requests).push(head.clone());
     match reply(&head) {
         Reply::Whole(bytes) => stream.write_all(&bytes).await?,
         Reply::Begun(bytes) => {
@@ -89,6 +89,10 @@ async fn serve(
         }
     }
     Ok(())
+}
+
+fn lock(requests: &Mutex<Vec<String>>) -> MutexGuard<'_, Vec<String>> {
+    requests.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// An answer with a body.
