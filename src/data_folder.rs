@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io::Write;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::config::ConfigProblems;
+use crate::local_file;
 
 /// The address of a running `lockstep up`, which it writes for clients.
 #[derive(Clone, Debug, Deserialize)]
@@ -25,11 +26,50 @@ struct Written<'a> {
     token: &'a str,
 }
 
-/// Creates the folder for its owner only, if it does not exist.
+/// Creates the folder for its owner only, if it does not exist, and checks it. Returns what others may do with it all the same.
 ///
 /// # Errors
-/// If it cannot be created.
-pub(crate) fn make(folder: &Path) -> anyhow::Result<()> {
+/// If it cannot be created, or if other users may write to it or to a file in it, or if a file in it is a link.
+pub(crate) fn make(folder: &Path) -> anyhow::Result<Vec<String>> {
+    create(folder)?;
+    let mut warnings = local_file::check_folder(folder)?;
+    let clones = folder.join("repositories");
+    if local_file::check_own(&clones)?.is_some() {
+        warnings.extend(local_file::check_folder(&clones)?);
+    }
+    Ok(warnings)
+}
+
+/// As [`make`], and logs the warnings.
+///
+/// # Errors
+/// As [`make`].
+pub(crate) fn open(folder: &Path) -> anyhow::Result<()> {
+    for warning in make(folder)? {
+        tracing::warn!("the data folder {warning}");
+    }
+    Ok(())
+}
+
+/// Creates the folder of a database file for its owner only, if it does not exist, and checks it and the file.
+///
+/// # Errors
+/// If it cannot be created, or if other users may write to it or to the file, or if the file is a link.
+pub(crate) fn make_for(database: &Path) -> anyhow::Result<()> {
+    let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    create(folder)?;
+    local_file::check_place(folder)?;
+    // What SQLite keeps beside the file.
+    for suffix in ["", "-wal", "-shm", "-journal", ".lock"] {
+        let mut path = database.as_os_str().to_owned();
+        path.push(suffix);
+        local_file::check_own(Path::new(&path))?;
+    }
+    Ok(())
+}
+
+fn create(folder: &Path) -> anyhow::Result<()> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -40,16 +80,14 @@ pub(crate) fn make(folder: &Path) -> anyhow::Result<()> {
 /// The address in a folder; none if no `lockstep up` runs there.
 ///
 /// # Errors
-/// If the file cannot be read.
+/// If the file cannot be read, or other users may have written it.
 pub(crate) fn console(folder: &Path) -> anyhow::Result<Option<ConsoleAddress>> {
     let path = console_file(folder);
-    let text = match std::fs::read(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    let Some(text) = local_file::read_own(&path)? else {
+        return Ok(None);
     };
-    let address =
-        serde_json::from_slice(&text).with_context(|| format!("cannot parse {}", path.display()))?;
+    local_file::check_place(folder)?;
+    let address = serde_json::from_str(&text).with_context(|| format!("cannot parse {}", path.display()))?;
     Ok(Some(address))
 }
 
@@ -66,12 +104,13 @@ impl Owned {
     /// # Errors
     /// [`ConfigProblems`] if another process has the lock; other errors of the operating system.
     pub(crate) fn take(folder: &Path) -> anyhow::Result<Self> {
-        make(folder)?;
+        open(folder)?;
         let path = folder.join("up.lock");
         let file = File::options()
             .create(true)
             .truncate(false)
             .write(true)
+            .mode(0o600)
             .open(&path);
         let lock = file.with_context(|| format!("cannot open {}", path.display()))?;
         match lock.try_lock() {

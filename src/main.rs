@@ -5,20 +5,26 @@ mod config;
 mod data_folder;
 mod inventory;
 mod lifecycle;
+mod local_file;
 mod roles;
+mod stack;
 mod telemetry;
+mod terminal;
 
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
-
-use cli::Cli;
+use rustix::fs::Mode;
 
 fn main() -> ExitCode {
+    stack::ensure();
     // Installs the only TLS provider. It fails only if one is installed already, and nothing ran before this.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let cli = Cli::parse();
+    // What this process and its children create is for its user only.
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    terminal::print_panics();
+    let cli = cli::parse();
+    roles::descriptors::raise_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let result = runtime.context("cannot start").and_then(|runtime| {
         runtime.block_on(async {

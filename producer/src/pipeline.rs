@@ -56,7 +56,9 @@ impl Pipeline {
         let outcome = outcome.await.map_err(|_| ProducerError::Closed)?;
         outcome.map_err(|error| match *error {
             PublishError::Closed => ProducerError::Closed,
-            PublishError::Denied { .. } | PublishError::Full { .. } => ProducerError::Publish(error),
+            PublishError::Denied { .. } | PublishError::TooLarge { .. } | PublishError::Full { .. } => {
+                ProducerError::Publish(error)
+            }
         })
     }
 
@@ -117,6 +119,17 @@ fn same(error: &PublishError) -> PublishError {
             routing_key,
             reason,
         } => PublishError::Denied {
+            exchange: exchange.clone(),
+            routing_key: routing_key.clone(),
+            reason: reason.clone(),
+        },
+        PublishError::TooLarge {
+            size,
+            exchange,
+            routing_key,
+            reason,
+        } => PublishError::TooLarge {
+            size: *size,
             exchange: exchange.clone(),
             routing_key: routing_key.clone(),
             reason: reason.clone(),

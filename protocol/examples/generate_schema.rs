@@ -5,6 +5,7 @@ use std::io::Write as _;
 
 use lockstep_protocol::schema;
 
+#[expect(clippy::disallowed_methods, reason = "an example prints")]
 fn main() -> std::io::Result<()> {
     let document = match std::env::args().nth(1).as_deref() {
         Some("messages") => schema::messages(),

@@ -39,6 +39,8 @@ pub enum Code {
     NotAllowed,
     /// The body is larger than 4 MiB.
     TooLarge,
+    /// The broker takes no message of this size, so it could not wait there or be published again.
+    TooLargeForBroker,
     /// Every attempt failed, including those after the last retry delay.
     AttemptsExhausted,
     /// Processing this message repeatedly panicked or crashed the worker.
@@ -52,6 +54,10 @@ pub enum Code {
 }
 
 impl Code {
+    /// The codes of dead letters that cannot be requeued: of the body only the head is kept, or its sender was not allowed to
+    /// publish it.
+    pub const FINAL: [Self; 2] = [Self::TooLarge, Self::NotAllowed];
+
     /// The code as it is written on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -71,6 +77,7 @@ impl Code {
             Self::UnknownDeadLetter => "unknown-dead-letter",
             Self::NotAllowed => "not-allowed",
             Self::TooLarge => "too-large",
+            Self::TooLargeForBroker => "too-large-for-broker",
             Self::AttemptsExhausted => "attempts-exhausted",
             Self::Crashed => "crashed",
             Self::StoreRefused => "store-refused",

@@ -11,6 +11,11 @@ use crate::Kind;
 /// would get new ids.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6d1d_7f0a_53c6_5f0e_9c51_0b6c_6f63_6b73);
 
+const WORKER: &str = "urn:lockstep:worker";
+const UNDECODABLE: &str = "urn:lockstep:undecodable";
+const ID_REUSED: &str = "urn:lockstep:id-reused";
+const NOT_ALLOWED: &str = "urn:lockstep:not-allowed";
+
 /// The longest `id` and `source` in bytes: the limit of an AMQP short string.
 pub const MAX_LENGTH: usize = 255;
 
@@ -106,9 +111,28 @@ impl From<Uuid> for MessageId {
 }
 
 impl Source {
+    /// The prefix of the sources of webhooks.
+    pub const WEBHOOKS: &str = "/webhooks/";
+
+    /// The sources, or prefixes of sources, that only Lockstep itself uses.
+    pub const RESERVED: &[&str] = &[WORKER, UNDECODABLE, ID_REUSED, NOT_ALLOWED, Self::WEBHOOKS];
+
+    /// The entry of [`Source::RESERVED`] to which this source belongs; `None` if clients may use it.
+    pub fn reserved(&self) -> Option<&'static str> {
+        Self::RESERVED
+            .iter()
+            .copied()
+            .find(|prefix| self.0.starts_with(prefix))
+    }
+
+    /// Whether the identity of a message with this source was derived from its content, because it has no usable one.
+    pub fn is_derived(&self) -> bool {
+        [UNDECODABLE, ID_REUSED, NOT_ALLOWED].contains(&self.0.as_str())
+    }
+
     /// The source of every result. All workers use the same one, so that a result published twice has one identity.
     pub fn worker() -> Self {
-        Self("urn:lockstep:worker".to_owned())
+        Self(WORKER.to_owned())
     }
 
     /// The source as text.
@@ -131,7 +155,7 @@ impl Identity {
     /// The identity under which the store keeps a body without a readable identity, derived from its bytes.
     pub fn of_undecodable(body: &[u8]) -> Self {
         Self {
-            source: Source("urn:lockstep:undecodable".to_owned()),
+            source: Source(UNDECODABLE.to_owned()),
             id: Uuid::new_v5(&NAMESPACE, body).into(),
         }
     }
@@ -140,6 +164,17 @@ impl Identity {
     /// identity and the digest.
     #[must_use]
     pub fn of_reuse(&self, digest: &crate::Digest) -> Self {
+        self.of_content(ID_REUSED, digest)
+    }
+
+    /// The identity under which the store keeps a message that its sender was not allowed to publish, so that it takes no
+    /// identity away from a message that is allowed.
+    #[must_use]
+    pub fn of_denied(&self, digest: &crate::Digest) -> Self {
+        self.of_content(NOT_ALLOWED, digest)
+    }
+
+    fn of_content(&self, source: &str, digest: &crate::Digest) -> Self {
         let name = [
             self.source.0.as_bytes(),
             b"\0",
@@ -149,7 +184,7 @@ impl Identity {
         ]
         .concat();
         Self {
-            source: Source("urn:lockstep:id-reused".to_owned()),
+            source: Source(source.to_owned()),
             id: Uuid::new_v5(&NAMESPACE, &name).into(),
         }
     }
@@ -158,6 +193,29 @@ impl Identity {
     /// processed twice produces follow-up messages with the same ids.
     pub fn derive(&self, kind: Kind, index: u64) -> MessageId {
         let name = format!("{}\0{}\0{}\0{index}", self.source.0, self.id.0, kind.as_str());
+        Uuid::new_v5(&NAMESPACE, name.as_bytes()).into()
+    }
+}
+
+/// What the store knows a message by: its identity, among the messages of its sender. Two senders may use the same identity for
+/// different messages; neither stands for the other.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageKey {
+    /// The identity of the message.
+    pub identity: Identity,
+    /// The sender, as authenticated. `None` for senders that the broker did not validate.
+    pub actor: Option<String>,
+}
+
+impl MessageKey {
+    /// The id of the `index`-th follow-up message of a kind, like [`Identity::derive`], and different for each sender.
+    pub fn derive(&self, kind: Kind, index: u64) -> MessageId {
+        let Identity { source, id } = &self.identity;
+        let actor = self
+            .actor
+            .as_deref()
+            .map_or(String::new(), |actor| format!("\0{actor}"));
+        let name = format!("{}\0{}\0{}\0{index}{actor}", source.0, id.0, kind.as_str());
         Uuid::new_v5(&NAMESPACE, name.as_bytes()).into()
     }
 }
@@ -205,6 +263,37 @@ mod tests {
     fn a_derived_id_never_changes_between_versions() {
         let id = identity("urn:example:netbox", "42").derive(Kind::EventApplied, 0);
         assert_eq!(id.as_str(), "edd103b0-52ef-5157-b400-98c104b01f23");
+    }
+
+    #[test]
+    fn derived_ids_depend_on_the_sender_too() {
+        let key = |actor: Option<&str>| MessageKey {
+            identity: identity("urn:a", "1"),
+            actor: actor.map(str::to_owned),
+        };
+        let derive = |actor| key(actor).derive(Kind::EventApplied, 0);
+        assert_eq!(derive(None), identity("urn:a", "1").derive(Kind::EventApplied, 0));
+        assert_eq!(derive(Some("anna")), derive(Some("anna")));
+        assert_ne!(derive(Some("anna")), derive(Some("bert")));
+        assert_ne!(derive(Some("anna")), derive(None));
+    }
+
+    #[test]
+    fn identities_derived_from_content_are_reserved() {
+        let of = identity("urn:a", "1");
+        let digest = crate::Digest::from_bytes([7; 32]);
+        for derived in [
+            of.of_reuse(&digest),
+            of.of_denied(&digest),
+            Identity::of_undecodable(b"x"),
+        ] {
+            assert!(
+                derived.source.is_derived() && derived.source.reserved().is_some(),
+                "{derived}"
+            );
+        }
+        assert!(!Source::worker().is_derived() && Source::worker().reserved().is_some());
+        assert!(of.source.reserved().is_none());
     }
 
     #[test]

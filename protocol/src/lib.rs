@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs, missing_debug_implementations)]
 
+pub mod authority;
 pub mod bounds;
 pub mod cause;
 pub mod code;
@@ -19,20 +20,26 @@ pub mod rest;
 pub mod results;
 #[cfg(feature = "schema")]
 pub mod schema;
+mod secret_url;
+mod source_pattern;
 mod strict;
 pub mod topology;
 pub mod trace;
+mod type_pattern;
 
 pub use cause::Cause;
 pub use code::Code;
 pub use dead_letter_state::DeadLetterState;
 pub use digest::Digest;
 pub use envelope::{DecodeError, Envelope};
-pub use identity::{Identity, MessageId, Source};
+pub use identity::{Identity, MessageId, MessageKey, Source};
 pub use inbox_state::InboxState;
 pub use kind::{Class, Command, Event, Internal, Kind, Message, WorkResult};
 pub use message_properties::MessageProperties;
 pub use names::{
     CommitId, DeviceState, DeviceType, GroupName, Hostname, InterfaceName, Mac, RepositoryName, Serial,
 };
+pub use secret_url::{SecretUrl, mask_url, mask_urls};
+pub use source_pattern::{SourcePattern, SourcePatternError};
 pub use trace::TraceParent;
+pub use type_pattern::{TypePattern, TypePatternError};

@@ -6,7 +6,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
-use crate::{Code, CommitId, Hostname};
+use crate::{Code, CommitId, Hostname, WorkResult};
 
 /// The most hostnames or dead letters that a result lists; `truncated` is set if there were more.
 pub const MAX_DEVICES: usize = 1000;
@@ -274,4 +274,89 @@ pub struct CvpSweepFinished {
     pub actions: BTreeMap<CvpTaskAction, u64>,
     /// How many tasks were kept, by reason.
     pub kept: BTreeMap<String, u64>,
+}
+
+/// The most characters of a text, and the most items of a list, in a shortened result.
+const SHORT_TEXT: usize = 500;
+const SHORT_LIST: usize = 20;
+
+impl WorkResult {
+    /// The same result with long texts and lists cut: for a broker that takes no message as large as the result. Outcomes and
+    /// counts stay.
+    #[must_use]
+    pub fn shortened(mut self) -> Self {
+        match &mut self {
+            Self::EventApplied(applied) => {
+                applied.truncated |= applied.devices.len() > SHORT_LIST;
+                applied.devices.truncate(SHORT_LIST);
+                applied.unknown_hostnames.truncate(SHORT_LIST);
+            }
+            Self::MessageRejected(rejected) => {
+                shorten(&mut rejected.reason);
+                rejected.place.as_mut().map(shorten);
+                rejected.message_type.as_mut().map(shorten);
+            }
+            Self::DeadLettersSettled(settled) => {
+                settled.truncated |= settled.dead_letters.len() > SHORT_LIST;
+                settled.dead_letters.truncate(SHORT_LIST);
+            }
+            Self::ElementFinished(finished) => {
+                finished.reason.as_mut().map(shorten);
+                finished.diff = None;
+            }
+            Self::CvpTaskSettled(settled) => {
+                settled.reasons.truncate(SHORT_LIST);
+                settled.reasons.iter_mut().for_each(shorten);
+            }
+            Self::ExecutionAccepted(_)
+            | Self::ExecutionProgress(_)
+            | Self::ExecutionFinished(_)
+            | Self::CvpSweepFinished(_) => {}
+        }
+        self
+    }
+}
+
+fn shorten(text: &mut String) {
+    if let Some((end, _)) = text.char_indices().nth(SHORT_TEXT) {
+        text.truncate(end);
+        text.push('…');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shortened_result_keeps_outcome_and_counts_and_says_that_it_lists_fewer() {
+        let hostname = |number: usize| -> Hostname { format!("sw{number}").parse().unwrap() };
+        let applied = EventApplied {
+            outcome: Outcome::Applied,
+            reason: None,
+            scope: Scope::Devices,
+            flipped: 900,
+            devices: (0..900).map(hostname).collect(),
+            truncated: false,
+            unknown_hostnames: (0..900).map(hostname).collect(),
+            commit: None,
+        };
+        let WorkResult::EventApplied(short) = WorkResult::EventApplied(applied).shortened() else {
+            panic!("another result");
+        };
+        assert_eq!((short.flipped, short.truncated), (900, true));
+        assert_eq!((short.devices.len(), short.unknown_hostnames.len()), (20, 20));
+        let rejected = MessageRejected {
+            code: Code::InvalidIntent,
+            reason: "ä".repeat(10_000),
+            place: Some("$".repeat(10_000)),
+            message_type: None,
+        };
+        let WorkResult::MessageRejected(short) = WorkResult::MessageRejected(rejected).shortened() else {
+            panic!("another result");
+        };
+        assert_eq!(short.code, Code::InvalidIntent);
+        assert_eq!(short.reason.chars().count(), 501);
+        assert_eq!(short.place.map(|place| place.len()), Some(503));
+    }
 }

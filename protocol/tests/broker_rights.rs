@@ -45,7 +45,8 @@ fn the_tables_in_the_readme_equal_those_of_the_code() {
     });
     let policies = policies(INGRESS_MAX_LENGTH).into_iter().map(|policy| {
         let pattern = cell(&policy.pattern);
-        format!("| `{}` | {pattern} | {} |", policy.name, policy.max_length)
+        let (length, bytes) = (policy.max_length, policy.max_length_bytes);
+        format!("| `{}` | {pattern} | {length} | {bytes} |", policy.name)
     });
     let missing: Vec<String> = rights
         .chain(policies)

@@ -4,17 +4,17 @@ use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use lockstep_protocol::Identity;
 use lockstep_protocol::rest::{
     DeadLetterCounts, DeadLetterDetail, DeadLetterPage, DevicePage, DeviceView, MessageView, Problem,
     RepositoryList, RepositoryView,
 };
+use lockstep_protocol::{Identity, mask_url};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use super::Global;
+use super::{Global, response};
 use crate::config::Overrides;
 use crate::{data_folder, roles};
 
@@ -100,11 +100,23 @@ impl Client {
                     .flatten()
                     .filter(|local| is_same(&local.url, url));
                 let Some(local) = local else {
-                    bail!("no token for {url}: set one with --token, LOCKSTEP_TOKEN or LOCKSTEP_TOKEN_FILE");
+                    bail!(
+                        "no token for {}: set one with --token, LOCKSTEP_TOKEN or LOCKSTEP_TOKEN_FILE",
+                        mask_url(url)
+                    );
                 };
                 (url.clone(), local.token)
             }
-            (None, configured) => {
+            (None, Some(_)) => {
+                // Whoever wrote the address in the data folder would get a token that was meant for another console.
+                return Err(super::UsageError(
+                    "a token is set, but not the console that it is for; add --url or LOCKSTEP_URL, or unset the token to use the \
+                     `lockstep up` on this machine, which has its own"
+                        .to_owned(),
+                )
+                .into());
+            }
+            (None, None) => {
                 let Some(local) = local(global)? else {
                     let folder = global.configuration(Overrides::default())?.data_dir;
                     bail!(
@@ -112,7 +124,7 @@ impl Client {
                         folder.display()
                     );
                 };
-                (local.url, configured.unwrap_or(local.token))
+                (local.url, local.token)
             }
         };
         Self::of(&url, token)
@@ -128,10 +140,15 @@ impl Client {
 
     fn of(url: &str, token: SecretString) -> anyhow::Result<Self> {
         match Url::parse(url) {
-            Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.has_host() => {}
+            Ok(parsed)
+                if matches!(parsed.scheme(), "http" | "https")
+                    && parsed.has_host()
+                    && parsed.username().is_empty()
+                    && parsed.password().is_none() => {}
             _ => {
                 return Err(super::UsageError(format!(
-                    "{url:?} is not a valid address of a console; expected one such as http://127.0.0.1:8910"
+                    "{:?} is not a valid address of a console; expected one such as http://127.0.0.1:8910",
+                    mask_url(url)
                 ))
                 .into());
             }
@@ -172,7 +189,7 @@ impl Client {
         }
     }
 
-    /// Waits for the outcome of a message, also while the console or the store is unavailable. `None` if there is no outcome in
+    /// Waits for the outcome of a message that was sent with this token, also while the console or the store is unavailable. `None` if there is no outcome in
     /// time.
     ///
     /// # Errors
@@ -180,6 +197,28 @@ impl Client {
     pub(super) async fn outcome(
         &self,
         identity: &Identity,
+        wait: Duration,
+    ) -> anyhow::Result<Option<MessageView>> {
+        self.outcome_of(identity, &[], wait).await
+    }
+
+    /// The outcome of a message of this sender now; of an unauthenticated sender for `None`.
+    ///
+    /// # Errors
+    /// If the console rejects the request or cannot be reached.
+    pub(super) async fn outcome_by(
+        &self,
+        identity: &Identity,
+        by: Option<&str>,
+    ) -> anyhow::Result<Option<MessageView>> {
+        let sender = by.map_or(("anonymous", "true"), |by| ("by", by));
+        self.outcome_of(identity, &[sender], Duration::ZERO).await
+    }
+
+    async fn outcome_of(
+        &self,
+        identity: &Identity,
+        sender: &[(&str, &str)],
         wait: Duration,
     ) -> anyhow::Result<Option<MessageView>> {
         let deadline = Instant::now() + wait;
@@ -191,7 +230,10 @@ impl Client {
                 ("id", identity.id.as_str()),
                 ("wait", &wait_seconds.to_string()),
             ];
-            let request = self.request(Method::GET, "/v1/messages").query(&query);
+            let request = self
+                .request(Method::GET, "/v1/messages")
+                .query(&query)
+                .query(sender);
             let error = match self.send(request.timeout(LONGEST_WAIT + TIMEOUT)).await {
                 Ok(response) => return Ok(Some(read(response).await?)),
                 Err(error) => error,
@@ -291,7 +333,7 @@ impl Client {
         if status.is_success() {
             return Ok(response);
         }
-        let body = response.bytes().await.unwrap_or_default();
+        let body = response::body(response).await.unwrap_or_default();
         let problem = serde_json::from_slice(&body).ok();
         Err(Rejected { status, problem }.into())
     }
@@ -333,7 +375,7 @@ fn is_temporary(error: &anyhow::Error) -> bool {
 }
 
 async fn read<T: DeserializeOwned>(response: Response) -> anyhow::Result<T> {
-    let body = response.bytes().await.context("the response ended early")?;
+    let body = response::body(response).await?;
     serde_json::from_slice(&body)
         .context("cannot read the response; is this the address of a Lockstep console?")
 }
@@ -342,8 +384,7 @@ fn configured_token(global: &Global) -> anyhow::Result<Option<SecretString>> {
     let Some(path) = &global.token_file else {
         return Ok(global.token.clone());
     };
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(Some(text.trim_end().to_owned().into()))
+    Ok(Some(super::secret_file(path)?))
 }
 
 fn local(global: &Global) -> anyhow::Result<Option<data_folder::ConsoleAddress>> {

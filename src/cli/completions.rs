@@ -20,7 +20,7 @@ impl Completions {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "lockstep", &mut script);
-        output::line(String::from_utf8(script)?.trim_end());
+        output::document(String::from_utf8(script)?.trim_end());
         Ok(ExitCode::SUCCESS)
     }
 }

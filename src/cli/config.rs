@@ -37,7 +37,7 @@ impl ConfigCommand {
             Ok(config) => {
                 let text =
                     toml::to_string_pretty(&config.effective).context("cannot write the configuration")?;
-                output::line(text.trim_end());
+                output::document(text.trim_end());
             }
             Err(problems) => {
                 if global.json {

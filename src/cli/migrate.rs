@@ -10,7 +10,8 @@ use crate::roles;
 
 /// Migrate the store to the schema of this version
 ///
-/// Run it with the new version before an upgrade. It may run again at any time; a store with a newer schema is left alone.
+/// Run it with the new version before an upgrade. It may run again at any time; a store with a newer schema is left alone. As the
+/// login PREFIX-migrate of `lockstep doctor --setup-database` it also gives PREFIX-worker and PREFIX-console exactly their rights.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep migrate
@@ -26,12 +27,18 @@ impl Migrate {
                 version,
                 known,
                 applied,
+                granted,
             } = migrated;
-            output::json(&json!({"version": version, "known": known, "applied": applied}));
+            output::json(
+                &json!({"version": version, "known": known, "applied": applied, "granted": granted}),
+            );
             return Ok(ExitCode::SUCCESS);
         }
         for name in &migrated.applied {
             output::line(&format!("applied {name}"));
+        }
+        for login in &migrated.granted {
+            output::line(&format!("granted {login} the rights of its role"));
         }
         output::line(&format!("the store has schema version {}", migrated.version));
         if migrated.version > migrated.known {

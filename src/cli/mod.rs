@@ -13,25 +13,27 @@ mod doctor;
 mod gateway;
 mod migrate;
 mod outcome;
-mod output;
 mod publish;
 mod repositories;
 mod request;
+mod response;
 mod schema;
 #[cfg(feature = "simulators")]
 mod simulate;
-mod table;
 mod up;
 mod worker;
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 use secrecy::SecretString;
 
 use crate::config::{Config, ConfigProblems, Overrides};
-use crate::{roles, telemetry};
+use crate::inventory::InventoryError;
+use crate::terminal as output;
+use crate::{local_file, roles, telemetry};
 
 /// Keep network devices in sync with their intended configuration
 #[derive(Debug, Parser)]
@@ -112,6 +114,22 @@ enum Command {
     Completions(completions::Completions),
 }
 
+/// Reads the command line. Prints the help or the problem and exits, if there is nothing to run.
+pub(crate) fn parse() -> Cli {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    Cli::try_parse_from(&arguments).unwrap_or_else(|error| {
+        // The error repeats arguments, which scripts take from elsewhere. Visible ones mostly have the same problem.
+        let shown = arguments
+            .iter()
+            .map(|argument| output::shown(&argument.to_string_lossy()));
+        if let Err(error) = Cli::try_parse_from(shown) {
+            error.exit()
+        }
+        output::error(&error.to_string());
+        std::process::exit(error.exit_code())
+    })
+}
+
 /// Runs a command.
 ///
 /// # Errors
@@ -154,7 +172,16 @@ impl std::error::Error for UsageError {}
 
 /// Prints an error with all its causes, and returns the exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
-    output::error(&format!("{error:#}"));
+    let text = format!("{error:#}");
+    // Only these have lines of their own, and make what stands in a line visible.
+    let is_list = error.is::<ConfigProblems>() || error.is::<InventoryError>();
+    match text.split_once('\n').filter(|_| is_list) {
+        Some((first, rest)) => {
+            output::error(first);
+            rest.lines().for_each(output::note);
+        }
+        None => output::error(&text),
+    }
     if error.is::<ConfigProblems>() {
         ExitCode::from(78)
     } else if error.is::<UsageError>() {
@@ -162,6 +189,19 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// A secret in a file that an option names. Warns if others may read or change the file.
+///
+/// # Errors
+/// If it cannot be read, or every user may write it.
+fn secret_file(path: &Path) -> anyhow::Result<SecretString> {
+    let contents = local_file::read(path, local_file::Origin::Named)?;
+    let secret = contents.text.trim_end().to_owned();
+    for warning in contents.warnings() {
+        output::note(&format!("warning: {warning}"));
+    }
+    Ok(secret.into())
 }
 
 impl Global {
@@ -174,6 +214,9 @@ impl Global {
     fn role(&self, overrides: Overrides) -> anyhow::Result<Config> {
         let config = self.configuration(overrides)?;
         telemetry::start(&config, self.verbose, roles::http_client)?;
+        for warning in &config.warnings {
+            tracing::warn!("{warning}");
+        }
         Ok(config)
     }
 }

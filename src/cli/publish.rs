@@ -42,8 +42,14 @@ pub(super) struct Publish {
     /// URI of the system that the message comes from
     #[arg(long, default_value = "urn:lockstep:cli")]
     source: String,
-    /// Wait for the outcome, 30 seconds if no number is given
-    #[arg(long, num_args = 0..=1, default_missing_value = "30", value_name = "SECONDS")]
+    /// Wait for the outcome, 30 seconds if no number is given, at most a day
+    #[arg(
+        long,
+        num_args = 0..=1,
+        default_missing_value = "30",
+        value_name = "SECONDS",
+        value_parser = clap::value_parser!(u64).range(..=86_400)
+    )]
     wait: Option<u64>,
 }
 

@@ -117,7 +117,7 @@ fn show_start(simulator: &CvpSimulator, options: &Options, ca_file: &Path, json:
     } else {
         "The script of https://zerosignal.info/post/arista-cvp-delete-empty-tasks-with-python needs port 443: use --listen 127.0.0.2:443."
     };
-    output::line(&format!(
+    output::document(&format!(
         "a simulated CloudVision with {tasks} pending tasks listens at {}
 
 In another terminal:

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use lockstep_protocol::mask_url;
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -77,7 +78,7 @@ impl fmt::Display for BrokerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Embedded => f.write_str("embedded:"),
-            Self::Amqp(url) => f.write_str(&masked(url.expose_secret())),
+            Self::Amqp(url) => f.write_str(&mask_url(url.expose_secret())),
         }
     }
 }
@@ -86,54 +87,7 @@ impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
-            Self::Postgres(url) => f.write_str(&masked(url.expose_secret())),
-        }
-    }
-}
-
-/// An address with its passwords masked, also those in its query.
-pub(super) fn masked(url: &str) -> String {
-    let Ok(mut url) = Url::parse(url) else {
-        return "***".to_owned();
-    };
-    if url.password().is_some() && url.set_password(Some("***")).is_err() {
-        return "***".to_owned();
-    }
-    let mask = |(name, value): (std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)| {
-        let secret = name.contains("pass") || name.contains("secret");
-        (
-            name.into_owned(),
-            if secret {
-                "***".to_owned()
-            } else {
-                value.into_owned()
-            },
-        )
-    };
-    let pairs: Vec<(String, String)> = url.query_pairs().map(mask).collect();
-    if !pairs.is_empty() {
-        url.query_pairs_mut().clear().extend_pairs(pairs);
-    }
-    url.to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn passwords_are_masked_everywhere_in_an_address() {
-        let table = [
-            ("amqp://u:secret@host/v", "amqp://u:***@host/v"),
-            ("amqp://host", "amqp://host"),
-            (
-                "postgres://u:secret@h/d?sslmode=require&password=secret",
-                "postgres://u:***@h/d?sslmode=require&password=***",
-            ),
-            ("nonsense secret", "***"),
-        ];
-        for (url, expected) in table {
-            assert_eq!(masked(url), expected);
+            Self::Postgres(url) => f.write_str(&mask_url(url.expose_secret())),
         }
     }
 }

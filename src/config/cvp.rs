@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use lockstep_cvp::gate::{ChangeControlPolicy, Policy, TaskDiffPolicy};
 use lockstep_cvp::{ComplianceCode, Credentials, Node};
+use lockstep_protocol::SecretUrl;
 use reqwest::Url;
 
-use super::address;
 use super::problem::Origin;
 use super::reader::Reader;
 
@@ -48,7 +48,7 @@ pub(crate) struct CvpConfig {
     /// True switches the verification of certificates off.
     pub(crate) insecure: bool,
     /// The proxy. Default: that of `HTTPS_PROXY` and `NO_PROXY`.
-    pub(crate) proxy: Option<Url>,
+    pub(crate) proxy: Option<SecretUrl>,
     /// The most requests in flight.
     pub(crate) concurrency: u16,
     /// How long a request may take.
@@ -59,6 +59,11 @@ pub(crate) struct CvpConfig {
 
 pub(super) fn clusters(reader: &mut Reader) -> CvpClusters {
     let names = reader.sections("cvp", "main");
+    if let Some((key, origin)) = reader.in_file(&format!("cvp.{ENVIRONMENT}")) {
+        let reason = "belongs to the cluster of CVP_HOSTNAME, of which a file sets nothing, so that no file decides where CVP_PASSWORD \
+                      and CVP_TOKEN go; give the section another name, or set the variable LOCKSTEP__CVP__ENVIRONMENT__KEY";
+        reader.problem(&key, Some(&origin), reason);
+    }
     let cluster = |name: String| CvpConfig::of(reader, &name).map(|cluster| (name, cluster));
     names.into_iter().filter_map(cluster).collect()
 }
@@ -146,18 +151,17 @@ fn policy(reader: &mut Reader, name: &str) -> Policy {
     }
 }
 
-fn proxy(reader: &mut Reader, key: &str) -> Option<Url> {
+fn proxy(reader: &mut Reader, key: &str) -> Option<SecretUrl> {
     let origin = reader.origin(key);
     let text = reader.text(key)?;
-    let url = Url::parse(&text)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    if url.is_none() {
+    let fits = Url::parse(&text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let url = SecretUrl::from(text);
+    reader.show(key, url.to_string());
+    if !fits {
         let reason = "is not the address of a proxy, must be http://HOST:PORT";
         reader.problem(key, origin.as_ref(), reason);
     }
-    reader.show(key, address::masked(&text));
-    url
+    fits.then_some(url)
 }
 
 /// A compliance code that CloudVision documents.

@@ -29,6 +29,9 @@ pub(crate) use sections::{
     TelemetryConfig, WorkerConfig,
 };
 use source::Settings;
+pub(crate) use token::TokenConfig;
+
+use crate::local_file::Origin;
 
 /// The configuration of a process.
 #[derive(Debug)]
@@ -48,6 +51,8 @@ pub(crate) struct Config {
     pub(crate) telemetry: TelemetryConfig,
     /// The effective value of every key, with secrets masked.
     pub(crate) effective: serde_json::Value,
+    /// What other users of the machine may do with its files, and what to do about it.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// Settings from command line flags.
@@ -71,7 +76,7 @@ impl Config {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        Self::read(source::file(file).as_deref(), &variables, overrides)
+        Self::read(source::file(file), &variables, overrides)
     }
 
     /// The defaults, with bus and store embedded in this folder and without any file or variable.
@@ -94,17 +99,18 @@ impl Config {
     /// All problems of the configuration.
     #[cfg(feature = "simulators")]
     pub(crate) fn alone(file: &Path) -> Result<Self, ConfigProblems> {
+        let file = (file.to_owned(), Origin::Named);
         Self::read(Some(file), &BTreeMap::new(), Overrides::default())
     }
 
     fn read(
-        file: Option<&Path>,
+        file: Option<(PathBuf, Origin)>,
         variables: &BTreeMap<String, String>,
         overrides: Overrides,
     ) -> Result<Self, ConfigProblems> {
         let mut settings = Settings::default();
-        if let Some(file) = file {
-            settings.add_file(file);
+        if let Some((file, origin)) = file {
+            settings.add_file(&file, origin);
         }
         for (name, key) in sections::OPENTELEMETRY_VARIABLES {
             settings.add_variable(variables, name, key);
@@ -131,6 +137,7 @@ impl Config {
         }
         let mut reader = Reader::new(settings);
         let mut config = Self::of(&mut reader);
+        config.warnings = reader.warnings();
         config.effective = reader.finish()?;
         Ok(config)
     }
@@ -151,6 +158,7 @@ impl Config {
             telemetry: TelemetryConfig::of(reader),
             data_dir,
             effective: serde_json::Value::Null,
+            warnings: Vec::new(),
         }
     }
 }

@@ -3,6 +3,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::terminal::visible;
+
 /// Where a setting comes from, in the order of precedence: a later variant overrides an earlier one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Origin {
@@ -48,14 +50,15 @@ pub(crate) struct ConfigProblem {
 }
 
 impl fmt::Display for ConfigProblem {
+    /// In one line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(origin) = &self.origin {
-            write!(f, "{origin}: ")?;
+            write!(f, "{}: ", visible(origin))?;
         }
         if !self.key.is_empty() {
-            write!(f, "{}: ", self.key)?;
+            write!(f, "{}: ", visible(&self.key))?;
         }
-        f.write_str(&self.reason)
+        f.write_str(&visible(&self.reason))
     }
 }
 

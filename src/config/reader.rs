@@ -7,13 +7,18 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use lockstep_protocol::mask_urls;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value as Json, json};
 use toml::Value;
 
 use super::duration;
 use super::problem::{ConfigProblem, ConfigProblems, Origin};
 use super::source::{Setting, Settings};
+use crate::local_file;
+
+/// The shortest token and webhook secret, in bytes: in hexadecimal digits they are 64 bits, which nobody guesses over a network.
+pub(super) const LEAST_SECRET: usize = 16;
 
 /// Reads settings by key. A setting that no section read is an unknown key.
 pub(super) struct Reader {
@@ -55,9 +60,14 @@ impl Reader {
         text
     }
 
-    /// A path.
+    /// The path of a file to read. One that every user may write is a problem.
     pub(super) fn path(&mut self, key: &str) -> Option<PathBuf> {
-        self.text(key).map(PathBuf::from)
+        let origin = self.origin(key);
+        let path = self.text(key).map(PathBuf::from)?;
+        if let Err(error) = local_file::check(&path) {
+            self.problem(key, origin.as_ref(), format!("{error:#}"));
+        }
+        Some(path)
     }
 
     /// A value that is written as text; `allowed` completes "must be …".
@@ -178,21 +188,53 @@ impl Reader {
         Some(secret)
     }
 
+    /// A secret that others must not guess. A short one is a problem, which does not repeat it.
+    pub(super) fn long_secret(&mut self, key: &str) -> Option<SecretString> {
+        let origin = self.origin(key).or_else(|| self.origin(&format!("{key}_file")));
+        let secret = self.secret(key)?;
+        self.require_length(key, origin.as_ref(), &secret);
+        Some(secret)
+    }
+
+    /// Refuses a secret that is too short.
+    pub(super) fn require_length(&mut self, key: &str, origin: Option<&Origin>, secret: &SecretString) {
+        if secret.expose_secret().len() < LEAST_SECRET {
+            let reason = format!(
+                "is shorter than {LEAST_SECRET} characters; generate one, for example with `openssl rand -hex 24`"
+            );
+            self.problem(key, origin, reason);
+        }
+    }
+
     fn text_of_secret(&mut self, key: &str) -> Option<SecretString> {
         let setting = self.take(key)?;
         match setting.value {
-            Value::String(text) if !text.is_empty() => Some(text.into()),
+            Value::String(text) if !text.is_empty() => {
+                // Addresses are read as secrets too; these have none.
+                let is_secret = !text.starts_with("embedded") && !text.starts_with("sqlite:");
+                if is_secret && matches!(setting.origin, Origin::File { .. }) {
+                    let warning = self.settings.readable.take();
+                    self.settings.warnings.extend(warning);
+                }
+                Some(text.into())
+            }
             _ => self.refuse(key, &setting.origin, "must be text in quotes, and not empty"),
         }
     }
 
     fn secret_from(&mut self, key: &str, origin: &Origin, path: &Path) -> Option<SecretString> {
-        match std::fs::read_to_string(path) {
-            Ok(text) if text.trim_end().is_empty() => {
+        match local_file::read(path, local_file::Origin::Named) {
+            Ok(contents) if contents.text.trim_end().is_empty() => {
                 self.refuse(key, origin, format!("{} is empty", path.display()))
             }
-            Ok(text) => Some(text.trim_end().to_owned().into()),
-            Err(error) => self.refuse(key, origin, format!("cannot read {}: {error}", path.display())),
+            Ok(contents) => {
+                let secret = contents.text.trim_end().to_owned();
+                self.settings.warnings.extend(contents.warnings());
+                Some(secret.into())
+            }
+            // A file that every user may write is a problem of its path already.
+            Err(error) if local_file::check(path).is_ok() => self.refuse(key, origin, format!("{error:#}")),
+            Err(_) => None,
         }
     }
 
@@ -265,18 +307,35 @@ impl Reader {
             .map(|setting| setting.origin.clone())
     }
 
-    /// Adds a problem with a key.
+    /// Adds a problem with a key. It never contains the user information of a URL.
     pub(super) fn problem(&mut self, key: &str, origin: Option<&Origin>, reason: impl Into<String>) {
         self.settings.problems.push(ConfigProblem {
             key: key.to_owned(),
             origin: origin.map(Origin::to_string),
-            reason: reason.into(),
+            reason: mask_urls(&reason.into()),
         });
     }
 
     /// Sets the effective value of a key, where it differs from what the key's own method recorded.
     pub(super) fn show(&mut self, key: &str, effective: impl Into<Json>) {
         self.keys.entry(key.to_owned()).or_default().effective = Some(effective.into());
+    }
+
+    /// What other users of the machine may do with the files that were read.
+    pub(super) fn warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.settings.warnings)
+    }
+
+    /// Where the keys of a section are set in the configuration file.
+    pub(super) fn in_file(&self, section: &str) -> Option<(String, Origin)> {
+        let within = |key: &str| {
+            key.strip_prefix(section)
+                .is_some_and(|rest| rest.starts_with('.'))
+        };
+        let mut settings = self.settings.values.iter();
+        let found =
+            settings.find(|(key, setting)| within(key) && matches!(setting.origin, Origin::File { .. }));
+        found.map(|(key, setting)| (key.clone(), setting.origin.clone()))
     }
 
     /// The effective configuration as a tree of its keys, with secrets masked.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use lockstep_protocol::SourcePattern;
 use lockstep_protocol::topology::Lane;
 use lockstep_worker::retention::Keep;
 use reqwest::Url;
@@ -26,6 +27,17 @@ pub(crate) struct BrokerConfig {
     pub(crate) declare: bool,
     /// Broker users whose messages may name an `actor`, besides the user in `url`: consoles and gateways with their own users.
     pub(crate) trusted_users: Vec<String>,
+    /// The sources that belong to broker users and tokens.
+    pub(crate) sources: Vec<SourcesConfig>,
+}
+
+/// One of `[[broker.sources]]`
+#[derive(Debug)]
+pub(crate) struct SourcesConfig {
+    /// The name of a broker user, or of a token of a console or a gateway.
+    pub(crate) name: String,
+    /// The sources that belong to it.
+    pub(crate) sources: Vec<SourcePattern>,
 }
 
 impl BrokerConfig {
@@ -35,7 +47,37 @@ impl BrokerConfig {
             ca_file: reader.path("broker.ca_file"),
             declare: reader.flag("broker.declare", true),
             trusted_users: reader.list("broker.trusted_users", Vec::new()),
+            sources: (0..reader.count("broker.sources"))
+                .filter_map(|index| SourcesConfig::of(reader, &format!("broker.sources[{index}]")))
+                .collect(),
         }
+    }
+}
+
+impl SourcesConfig {
+    fn of(reader: &mut Reader, place: &str) -> Option<Self> {
+        let (name, sources) = (format!("{place}.name"), format!("{place}.sources"));
+        let origin = reader.origin(&name).or_else(|| reader.origin(&sources));
+        let owner = reader.text(&name);
+        let patterns = reader.list(&sources, Vec::new());
+        if owner.is_none() {
+            reader.problem(
+                &name,
+                origin.as_ref(),
+                "is missing; set the name of a broker user or of a token",
+            );
+        }
+        if patterns.is_empty() {
+            reader.problem(
+                &sources,
+                origin.as_ref(),
+                "is missing; set the sources that belong to it",
+            );
+        }
+        Some(Self {
+            name: owner?,
+            sources: patterns,
+        })
     }
 }
 
@@ -79,7 +121,7 @@ impl ConsoleConfig {
                 default,
                 "an address and a port, such as 127.0.0.1:8910",
             ),
-            tokens: TokenConfig::list(reader, "console.tokens"),
+            tokens: TokenConfig::list(reader, "console.tokens", true),
         }
     }
 }

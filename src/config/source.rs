@@ -8,6 +8,7 @@ use toml::Value;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{ConfigProblem, Origin};
+use crate::local_file;
 
 /// The prefix of variables that set keys: `LOCKSTEP__SECTION__KEY`.
 const PREFIX: &str = "LOCKSTEP__";
@@ -47,16 +48,23 @@ impl Setting {
 pub(super) struct Settings {
     pub(super) values: BTreeMap<String, Setting>,
     pub(super) problems: Vec<ConfigProblem>,
+    /// What others may do with the files.
+    pub(super) warnings: Vec<String>,
+    /// That every user may read the configuration file, which matters if it contains a secret.
+    pub(super) readable: Option<String>,
 }
 
 impl Settings {
     /// Reads a configuration file.
-    pub(super) fn add_file(&mut self, path: &Path) {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
+    pub(super) fn add_file(&mut self, path: &Path, found: local_file::Origin) {
+        let text = match local_file::read(path, found) {
+            Ok(contents) => {
+                self.warnings.extend(contents.writable);
+                self.readable = contents.readable;
+                contents.text
+            }
             Err(error) => {
-                let reason = format!("cannot read the configuration file: {error}");
-                self.refuse("", Some(path.display().to_string()), reason);
+                self.refuse("", None, format!("{error:#}"));
                 return;
             }
         };
@@ -239,7 +247,10 @@ fn plain_value(value: &DeValue<'_>) -> Value {
 }
 
 /// The file to read: the named one, else `lockstep.toml` in the working directory if it exists.
-pub(super) fn file(named: Option<&Path>) -> Option<PathBuf> {
-    let default = || Some(PathBuf::from("lockstep.toml")).filter(|path| path.exists());
-    named.map(Path::to_owned).or_else(default)
+pub(super) fn file(named: Option<&Path>) -> Option<(PathBuf, local_file::Origin)> {
+    let default = || Some(PathBuf::from("lockstep.toml")).filter(|path| path.symlink_metadata().is_ok());
+    match named {
+        Some(path) => Some((path.to_owned(), local_file::Origin::Named)),
+        None => default().map(|path| (path, local_file::Origin::Found)),
+    }
 }

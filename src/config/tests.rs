@@ -6,6 +6,8 @@ use secrecy::ExposeSecret;
 
 use super::reader::Reader;
 use super::source::Settings;
+use crate::local_file::Origin;
+
 use super::{BrokerUrl, Config, ConfigProblems, LogFormat, Overrides, StoreUrl};
 
 fn write(text: &str) -> tempfile::NamedTempFile {
@@ -26,7 +28,7 @@ fn read_file(
 ) -> Result<Config, ConfigProblems> {
     let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     let variables: BTreeMap<String, String> = variables.iter().map(pair).collect();
-    Config::read(Some(file), &variables, overrides)
+    Config::read(Some((file.to_owned(), Origin::Named)), &variables, overrides)
 }
 
 /// Each problem as `ORIGIN: KEY: REASON`, without the name of the file.
@@ -122,10 +124,11 @@ fn the_documented_example_explains_every_key_with_its_bounds() {
     }
 
     let mut settings = Settings::default();
-    settings.add_file(write(&text).path());
+    settings.add_file(write(&text).path(), Origin::Named);
     let mut reader = Reader::new(settings);
     Config::of(&mut reader);
     let sections = [
+        "broker.sources",
         "console.tokens",
         "gateway.tokens",
         "cvp",
@@ -154,12 +157,11 @@ fn the_documented_example_explains_every_key_with_its_bounds() {
 
 #[test]
 fn the_effective_configuration_of_a_repository_can_be_written_as_toml() {
-    let text =
-        "[repositories.settings]\nurl = 'https://u:hush@git.example.org/s.git'\nwebhook_secret = 'hush'\n";
+    let text = "[repositories.settings]\nurl = 'https://u:hush@git.example.org/s.git'\nwebhook_secret = 'hush-of-the-forge'\n";
     let effective = read(text, &[]).unwrap().effective;
     let written = toml::to_string_pretty(&effective).unwrap();
     assert!(
-        written.contains("url = \"https://u:***@git.example.org/s.git\""),
+        written.contains("url = \"https://***@git.example.org/s.git\""),
         "{written}"
     );
     assert!(
@@ -182,7 +184,7 @@ fn an_unknown_section_is_compared_with_those_beside_it() {
         ),
         (
             "[repositories.setings]\nurl = 'x'",
-            "repositories.setings.url: unknown section; expected one of debounce_ms, poll_seconds, settings, templates",
+            "repositories.setings.url: unknown section; expected one of clone_mib, debounce_ms, memory_mib, poll_seconds, settings, templates",
         ),
         (
             "[cvp.a.b]\nc = 1\n",
@@ -291,10 +293,10 @@ fn the_environment_overrides_the_file_and_flags_override_both() {
 
 #[test]
 fn tokens_are_read_from_the_file_and_from_the_environment() {
-    let secret = write("from a file\n");
+    let secret = write("a token from a file\n");
     let name = secret.path().display().to_string();
     let text = format!(
-        "[[console.tokens]]\nname = 'ops'\ntoken = 'direct'\ntypes = ['*']\n[[console.tokens]]\nname = 'ztp'\ntoken_file = '{name}'\n"
+        "[[console.tokens]]\nname = 'ops'\ntoken = 'a direct token 1'\ntypes = ['*']\n[[console.tokens]]\nname = 'ztp'\ntoken_file = '{name}'\n"
     );
     let config = read(&text, &[]).unwrap();
     let secrets = |config: &Config| -> Vec<String> {
@@ -305,15 +307,19 @@ fn tokens_are_read_from_the_file_and_from_the_environment() {
             .map(|token| token.token.expose_secret().to_owned())
             .collect()
     };
-    assert_eq!(secrets(&config), ["direct", "from a file"]);
+    assert_eq!(secrets(&config), ["a direct token 1", "a token from a file"]);
     assert!(!config.effective.to_string().contains("direct"));
     assert!(!format!("{config:?}").contains("direct"));
 
-    let list = "[{name = 'x', token = 'y', types = ['lockstep.device.*']}]";
+    let list = "[{name = 'x', token = 'yyyyyyyyyyyyyyyy', types = ['lockstep.device.*']}]";
     let config = read(&text, &[("LOCKSTEP__CONSOLE__TOKENS", list)]).unwrap();
-    assert_eq!(secrets(&config), ["y"]);
-    let config = read(&text, &[("LOCKSTEP__CONSOLE__TOKENS__0__TOKEN", "other")]).unwrap();
-    assert_eq!(secrets(&config), ["other", "from a file"]);
+    assert_eq!(secrets(&config), ["yyyyyyyyyyyyyyyy"]);
+    let config = read(
+        &text,
+        &[("LOCKSTEP__CONSOLE__TOKENS__0__TOKEN", "another token 16")],
+    )
+    .unwrap();
+    assert_eq!(secrets(&config), ["another token 16", "a token from a file"]);
     let config = read(&text, &[("LOCKSTEP__CONSOLE__TOKENS__0__TOKEN_FILE", &name)]);
     assert!(
         config.unwrap_err().to_string().contains("the same token"),
@@ -330,10 +336,7 @@ fn addresses_with_passwords_are_read_from_files() {
         &[("LOCKSTEP__BROKER__URL_FILE", &name)],
     )
     .unwrap();
-    assert_eq!(
-        config.broker.url.to_string(),
-        "amqps://u:***@broker:5671/lockstep"
-    );
+    assert_eq!(config.broker.url.to_string(), "amqps://***@broker:5671/lockstep");
 }
 
 #[test]
@@ -356,7 +359,7 @@ fn all_problems_are_reported_together_with_key_and_line() {
         "LOCKSTEP__WORKER__PREFETCH: worker.prefetch: is \"many\", must be a whole number from 1 to 65535",
         ":5: worker.batch_size: is 0, must be a whole number from 1 to 5000",
         "LOCKSTEP__LOG__FORMAT: log.format: is \"xml\", must be \"text\" or \"json\"",
-        ":2: broker.urll: unknown key; expected one of ca_file, declare, trusted_users, url, url_file",
+        ":2: broker.urll: unknown key; expected one of ca_file, declare, sources, trusted_users, url, url_file",
         ":13: gatewy.x: unknown section; expected one of broker, console, cvp, gateway, log, reconcile, repositories, retention, store, telemetry, worker",
     ];
     assert_eq!(problems.len(), expected.len(), "{problems:#?}");
@@ -376,17 +379,43 @@ fn a_syntax_error_is_reported_with_its_line_and_without_its_text() {
     );
     let missing = read_file(Path::new("/nowhere/lockstep.toml"), &[], Overrides::default()).unwrap_err();
     assert!(
-        missing
-            .to_string()
-            .contains("/nowhere/lockstep.toml: cannot read"),
+        missing.to_string().contains("cannot read /nowhere/lockstep.toml"),
         "{missing}"
     );
 }
 
 #[test]
+fn connections_must_be_more_than_requests() {
+    let with = |requests, connections| {
+        let text = format!("[gateway]\nmax_requests = {requests}\nmax_connections = {connections}\n");
+        read(&text, &[]).map(drop)
+    };
+    assert!(with(256, 257).is_ok());
+    let problem = with(256, 256).unwrap_err().to_string();
+    assert!(
+        problem.contains("must be more than gateway.max_requests (256)"),
+        "{problem}"
+    );
+}
+
+#[test]
+fn trusted_proxies_are_addresses_and_networks() {
+    let read = |proxy: &str| read(&format!("[gateway]\ntrusted_proxies = ['{proxy}']\n"), &[]);
+    for proxy in ["10.0.0.1", "10.0.0.0/8", "2001:db8::/32"] {
+        assert_eq!(read(proxy).unwrap().gateway.trusted_proxies[0].to_string(), proxy);
+    }
+    let problem = read("proxy.example.org").unwrap_err().to_string();
+    assert!(
+        problem.contains("is neither an address (10.0.0.1) nor a network"),
+        "{problem}"
+    );
+}
+
+#[test]
 fn a_gateway_token_for_a_command_is_a_problem() {
-    let token =
-        |types: &str| format!("[[gateway.tokens]]\nname = 'x'\ntoken = 'hush'\ntypes = ['{types}']\n");
+    let token = |types: &str| {
+        format!("[[gateway.tokens]]\nname = 'x'\ntoken = 'hush-hush-hush-hush'\ntypes = ['{types}']\n")
+    };
     for good in ["*", "lockstep.device.*", "lockstep.repository.changed"] {
         assert_eq!(read(&token(good), &[]).unwrap().gateway.tokens.len(), 1, "{good}");
     }

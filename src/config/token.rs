@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
-use lockstep_http::TypePattern;
+use lockstep_http::{ReadScope, Token};
+use lockstep_protocol::{SourcePattern, TypePattern};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::reader::Reader;
@@ -13,15 +14,31 @@ pub(crate) struct TokenConfig {
     pub(crate) token: SecretString,
     /// The message types it may publish. Without any, it can only read.
     pub(crate) types: Vec<TypePattern>,
+    /// The sources that belong to it: it may use only these, and nobody else may use them. Without any, it may use every source
+    /// that belongs to nobody.
+    pub(crate) sources: Vec<SourcePattern>,
+    /// What it may read at the console. `None`: everything, or nothing for a token that publishes only events.
+    pub(crate) reads: Option<Vec<ReadScope>>,
 }
 
 impl TokenConfig {
-    /// Reads all tokens of a list. Each needs a name and a secret that no other has.
-    pub(super) fn list(reader: &mut Reader, list: &str) -> Vec<Self> {
+    /// The token as a server knows it.
+    pub(crate) fn token(&self) -> Token {
+        let token =
+            Token::new(&self.name, &self.token, self.types.clone()).with_sources(self.sources.clone());
+        match &self.reads {
+            Some(reads) => token.with_reads(reads.iter().copied()),
+            None => token,
+        }
+    }
+
+    /// Reads all tokens of a list. Each needs a name and a secret that no other has. `reads`: whether the server has something to
+    /// read.
+    pub(super) fn list(reader: &mut Reader, list: &str, reads: bool) -> Vec<Self> {
         let count = reader.count(list);
         let mut names = BTreeSet::new();
         let tokens: Vec<Self> = (0..count)
-            .filter_map(|index| Self::of(reader, &format!("{list}[{index}]"), &mut names))
+            .filter_map(|index| Self::of(reader, &format!("{list}[{index}]"), reads, &mut names))
             .collect();
         let secrets: BTreeSet<&str> = tokens.iter().map(|token| token.token.expose_secret()).collect();
         if secrets.len() < tokens.len() {
@@ -31,14 +48,17 @@ impl TokenConfig {
         tokens
     }
 
-    fn of(reader: &mut Reader, place: &str, names: &mut BTreeSet<String>) -> Option<Self> {
+    fn of(reader: &mut Reader, place: &str, reads: bool, names: &mut BTreeSet<String>) -> Option<Self> {
         let key = |name: &str| format!("{place}.{name}");
         let origin = reader
             .origin(&key("name"))
             .or_else(|| reader.origin(&key("types")));
         let name = reader.text(&key("name"));
-        let token = reader.secret(&key("token"));
+        let token = reader.long_secret(&key("token"));
         let types = reader.list(&key("types"), Vec::new());
+        let sources = reader.list(&key("sources"), Vec::new());
+        let is_set = reads && reader.origin(&key("reads")).is_some();
+        let reads = is_set.then(|| reader.list(&key("reads"), Vec::new()));
         if token.is_none() {
             reader.problem(
                 &key("token"),
@@ -69,6 +89,8 @@ impl TokenConfig {
             name: name?,
             token: token?,
             types,
+            sources,
+            reads,
         })
     }
 }

@@ -13,6 +13,8 @@ pub(crate) use chunk::chunks;
 pub(crate) use nornir::read as read_nornir;
 pub(crate) use yaml::read as read_yaml;
 
+use crate::terminal::visible;
+
 /// A device of an inventory with its interfaces.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Entry {
@@ -37,7 +39,7 @@ const SHOWN: usize = 20;
 impl fmt::Display for InventoryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.as_slice() {
-            [problem] => return f.write_str(problem),
+            [problem] => return f.write_str(&visible(problem)),
             problems => write!(
                 f,
                 "the inventory has {} problems, nothing was imported:",
@@ -45,7 +47,7 @@ impl fmt::Display for InventoryError {
             )?,
         }
         for problem in self.0.iter().take(SHOWN) {
-            write!(f, "\n  {problem}")?;
+            write!(f, "\n  {}", visible(problem))?;
         }
         match self.0.len().saturating_sub(SHOWN) {
             0 => Ok(()),

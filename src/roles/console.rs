@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lockstep_api::{Console, ConsoleContext};
+use lockstep_api::{Console, ConsoleContext, ConsoleLimits};
 use lockstep_bus::Bus;
 use lockstep_clock::SystemClock;
 use lockstep_http::{Token, Tokens};
@@ -11,23 +11,29 @@ use secrecy::SecretString;
 use tokio::net::TcpListener;
 
 use super::store::Store;
-use crate::config::Config;
+use crate::config::{Config, TokenConfig};
 use crate::lifecycle::Lifecycle;
 
+/// Builds the console with at most this many connections.
 pub(super) fn build(
     config: &Config,
     bus: &Arc<dyn Bus>,
     store: &Store,
     scrape: Scrape,
+    connections: usize,
     extra_tokens: impl IntoIterator<Item = Token>,
 ) -> Console {
-    let configured = config
-        .console
-        .tokens
-        .iter()
-        .map(|token| Token::new(&token.name, &token.token, token.types.clone()));
+    let configured = config.console.tokens.iter().map(TokenConfig::token);
     let tokens: Tokens = configured.chain(extra_tokens).collect();
-    Console::new(ConsoleContext {
+    let default = ConsoleLimits::default();
+    let limits = ConsoleLimits {
+        connections,
+        // Fewer than connections, so that some are always left for health.
+        waiting: default.waiting.min(connections / 2),
+        requests: default.requests.min(connections / 4),
+        ..default
+    };
+    let context = ConsoleContext {
         bus: bus.clone(),
         inbox: store.inbox.clone(),
         fleet: store.fleet.clone(),
@@ -36,8 +42,8 @@ pub(super) fn build(
         schema: store.schema.clone(),
         clock: Arc::new(SystemClock),
         tokens,
-    })
-    .with_metrics(scrape)
+    };
+    Console::with_limits(context, limits).with_metrics(scrape)
 }
 
 pub(super) fn spawn(lifecycle: &mut Lifecycle, console: Console, listener: TcpListener) {

@@ -56,7 +56,7 @@ fn http(config: &CvpConfig) -> anyhow::Result<reqwest::Client> {
         builder = builder.tls_danger_accept_invalid_certs(true);
     }
     if let Some(proxy) = &config.proxy {
-        builder = builder.proxy(reqwest::Proxy::all(proxy.clone()).context("cannot use the proxy")?);
+        builder = builder.proxy(reqwest::Proxy::all(proxy.expose()).context("cannot use the proxy")?);
     }
     builder.build().context("cannot start the HTTP client")
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use lockstep_bus::amqp::AmqpOptions;
 use lockstep_git::{Git, GitError};
+use lockstep_store::postgres::PostgresStore;
 use lockstep_store::{Repositories, Schema};
 use lockstep_worker::repositories::Source;
 use secrecy::SecretString;
@@ -31,6 +32,14 @@ pub(crate) fn vhost(config: &Config) -> Option<String> {
 /// If its address is not valid.
 pub(crate) fn schema(config: &Config) -> anyhow::Result<Arc<dyn Schema>> {
     Ok(store::open(config)?.schema)
+}
+
+/// The store if it is PostgreSQL, for its set-up and for checks of the login.
+///
+/// # Errors
+/// As [`schema`].
+pub(crate) fn postgres(config: &Config) -> anyhow::Result<Option<Arc<PostgresStore>>> {
+    store::postgres(config)
 }
 
 /// The store, for the state of repositories.

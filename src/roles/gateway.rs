@@ -5,33 +5,33 @@ use std::time::Duration;
 
 use lockstep_bus::Bus;
 use lockstep_clock::{Clock, SystemClock};
-use lockstep_http::{Token, Tokens};
+use lockstep_http::Tokens;
 use lockstep_producer::gateway::{Gateway, GatewayContext, GatewayLimits, Repositories, Secrets};
 use lockstep_protocol::RepositoryName;
 use lockstep_telemetry::Scrape;
 use tokio::net::TcpListener;
 
-use crate::config::{Config, RepositoryConfig};
+use crate::config::{Config, RepositoryConfig, TokenConfig};
 use crate::lifecycle::Lifecycle;
 
-pub(super) fn build(config: &Config, bus: &Arc<dyn Bus>, scrape: Scrape) -> Gateway {
-    let tokens = config
-        .gateway
-        .tokens
-        .iter()
-        .map(|token| Token::new(&token.name, &token.token, token.types.clone()));
+/// Builds the gateway with at most this many connections.
+pub(super) fn build(config: &Config, bus: &Arc<dyn Bus>, scrape: Scrape, connections: usize) -> Gateway {
+    let tokens = config.gateway.tokens.iter().map(TokenConfig::token);
     let tokens: Tokens = tokens.collect();
     let context = GatewayContext {
         bus: bus.clone(),
         repositories: repositories(config),
         tokens,
+        proxies: config.gateway.trusted_proxies.iter().copied().collect(),
         now: || SystemClock.now(),
     };
     let limits = GatewayLimits {
         body_bytes: config.gateway.max_body_bytes,
         held_bytes: config.gateway.max_held_bytes,
-        requests: config.gateway.max_requests,
-        connections: config.gateway.max_connections,
+        // Fewer than connections, so that one is always left for health.
+        requests: config.gateway.max_requests.min(connections - connections / 4),
+        connections,
+        connections_per_address: config.gateway.max_connections_per_address,
         header_timeout: config.gateway.header_timeout,
         body_timeout: config.gateway.body_timeout,
         publish_timeout: config.gateway.publish_timeout,
@@ -39,7 +39,7 @@ pub(super) fn build(config: &Config, bus: &Arc<dyn Bus>, scrape: Scrape) -> Gate
         request_timeout: config.gateway.body_timeout
             + config.gateway.publish_timeout
             + Duration::from_secs(5),
-        shutdown_timeout: GatewayLimits::default().shutdown_timeout,
+        ..GatewayLimits::default()
     };
     Gateway::with_limits(context, limits).with_metrics(scrape)
 }

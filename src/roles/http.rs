@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::config::{Config, ConfigProblems};
 
@@ -58,11 +58,29 @@ pub(super) fn authorities(key: &str, file: &Path) -> Result<Vec<reqwest::Certifi
     Ok(certificates)
 }
 
+/// What the operating system keeps of the responses of a connection, in bytes. By default it may be 4 MiB, which clients that never
+/// read could make it keep for each of their connections.
+const SEND_BUFFER: u32 = 128 * 1024;
+/// The most connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
+
 /// Listens on an address. `setting` names the flag or key of the address, for the error.
-pub(super) async fn listen(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
+pub(super) fn listen(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
+    bind(address)
         .with_context(|| format!("cannot listen on {address}; choose another address with {setting}"))
+}
+
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // As `TcpListener::bind` does, so that a restart can listen at once.
+    socket.set_reuseaddr(true)?;
+    // Accepted connections inherit it.
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// The URL by which clients on this machine reach a listener.

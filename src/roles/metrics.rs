@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use lockstep_api::health::{ProcessSampler, StoreProbe};
 use lockstep_bus::Bus;
-use lockstep_clock::SystemClock;
 use lockstep_telemetry::Scrape;
 use tokio::time::MissedTickBehavior;
 
@@ -18,7 +17,7 @@ const TIDY_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Metrics with the gauges of the fleet: for consoles, of which there are few.
 pub(super) fn with_fleet(lifecycle: &mut Lifecycle, bus: &Arc<dyn Bus>, store: &Store) -> Scrape {
-    let probe = StoreProbe::Fleet(store.stats.clone(), Arc::new(SystemClock));
+    let probe = StoreProbe::Fleet(store.stats.clone());
     scrape(lifecycle, bus, Some(probe))
 }
 

@@ -3,6 +3,7 @@
 mod broker;
 mod console;
 mod cvp;
+pub(crate) mod descriptors;
 mod doctor;
 mod gateway;
 mod http;
@@ -16,15 +17,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use lockstep_bus::Bus;
-use lockstep_http::{Token, TypePattern};
+use lockstep_http::Token;
+use lockstep_protocol::TypePattern;
 use lockstep_store::Migrated;
 
 pub(crate) use cvp::cvp_client;
-pub(crate) use doctor::{amqp_options, git_version, new_secret, schema, seen_repositories, sources, vhost};
+pub(crate) use doctor::{
+    amqp_options, git_version, new_secret, postgres, schema, seen_repositories, sources, vhost,
+};
 pub(crate) use http::{http_client, management_client};
 
+use descriptors::Servers;
+
 use crate::config::Config;
-use crate::data_folder::{ConsoleAddress, Owned};
+use crate::data_folder::{self, ConsoleAddress, Owned};
 use crate::lifecycle::Lifecycle;
 
 /// Runs everything in one process. Calls `started` with the addresses of console and gateway when both accept requests.
@@ -33,10 +39,11 @@ use crate::lifecycle::Lifecycle;
 /// If the start fails, or a task fails later.
 pub(crate) async fn up(config: &Config, started: impl FnOnce(&ConsoleAddress, &str)) -> anyhow::Result<()> {
     let owned = Owned::take(&config.data_dir)?;
+    let connections = descriptors::granted(config, Servers::BOTH)?;
     let mut lifecycle = Lifecycle::start(config.worker.grace)?;
     let store = store::open(config)?;
-    let listener = http::listen(config.console.listen, "--listen or console.listen").await?;
-    let gateway_listener = http::listen(config.gateway.listen, "--gateway-listen or gateway.listen").await?;
+    let listener = http::listen(config.console.listen, "--listen or console.listen")?;
+    let gateway_listener = http::listen(config.gateway.listen, "--gateway-listen or gateway.listen")?;
     let Some(bus) = lifecycle.starting(broker::connect(config)).await.transpose()? else {
         return Ok(());
     };
@@ -63,12 +70,12 @@ pub(crate) async fn up(config: &Config, started: impl FnOnce(&ConsoleAddress, &s
     };
     let local = Token::new("local", &address.token, vec![TypePattern::ALL]);
     let scrape = metrics::with_fleet(&mut lifecycle, &bus, &store);
-    let console = console::build(config, &bus, &store, scrape.clone(), [local]);
-    let ended = worker::listen(&mut lifecycle, config, &bus, &store, &scrape).await?;
+    let console = console::build(config, &bus, &store, scrape.clone(), connections.console, [local]);
+    let ended = worker::listen(&mut lifecycle, config, &bus, &store, &scrape)?;
     worker::spawn(&mut lifecycle, config, &bus, &store, ended)?;
     console::spawn(&mut lifecycle, console, listener);
     let gateway_url = http::url_of(gateway_listener.local_addr()?);
-    let gateway = gateway::build(config, &bus, scrape);
+    let gateway = gateway::build(config, &bus, scrape, connections.gateway);
     gateway::spawn(&mut lifecycle, gateway, gateway_listener);
     owned.publish(&address)?;
     started(&address, &gateway_url);
@@ -83,6 +90,9 @@ pub(crate) async fn up(config: &Config, started: impl FnOnce(&ConsoleAddress, &s
 /// As [`up`].
 pub(crate) async fn worker(config: &Config) -> anyhow::Result<()> {
     broker::refuse_embedded(config, "worker")?;
+    descriptors::granted(config, Servers::NONE)?;
+    // Clones of repositories are kept there.
+    data_folder::open(&config.data_dir)?;
     let mut lifecycle = Lifecycle::start(config.worker.grace)?;
     let store = store::open(config)?;
     let Some(bus) = lifecycle.starting(broker::connect(config)).await.transpose()? else {
@@ -90,7 +100,7 @@ pub(crate) async fn worker(config: &Config) -> anyhow::Result<()> {
     };
     // Health is served before the broker is available: until then the worker is alive, but not ready.
     let scrape = metrics::with_store(&mut lifecycle, &bus, &store);
-    let ended = worker::listen(&mut lifecycle, config, &bus, &store, &scrape).await?;
+    let ended = worker::listen(&mut lifecycle, config, &bus, &store, &scrape)?;
     if !declared(config, &lifecycle, &bus).await? {
         return Ok(());
     }
@@ -106,9 +116,10 @@ pub(crate) async fn worker(config: &Config) -> anyhow::Result<()> {
 /// As [`up`].
 pub(crate) async fn console(config: &Config, started: impl FnOnce(SocketAddr)) -> anyhow::Result<()> {
     broker::refuse_embedded(config, "console")?;
+    let connections = descriptors::granted(config, Servers::CONSOLE)?;
     let mut lifecycle = Lifecycle::start(config.worker.grace)?;
     let store = store::open(config)?;
-    let listener = http::listen(config.console.listen, "--listen or console.listen").await?;
+    let listener = http::listen(config.console.listen, "--listen or console.listen")?;
     let Some(bus) = lifecycle.starting(broker::connect(config)).await.transpose()? else {
         return Ok(());
     };
@@ -117,7 +128,7 @@ pub(crate) async fn console(config: &Config, started: impl FnOnce(SocketAddr)) -
     }
     let address = listener.local_addr()?;
     let scrape = metrics::with_fleet(&mut lifecycle, &bus, &store);
-    let console = console::build(config, &bus, &store, scrape, []);
+    let console = console::build(config, &bus, &store, scrape, connections.console, []);
     console::spawn(&mut lifecycle, console, listener);
     started(address);
     if !declared(config, &lifecycle, &bus).await? {
@@ -134,14 +145,16 @@ pub(crate) async fn console(config: &Config, started: impl FnOnce(SocketAddr)) -
 /// As [`up`].
 pub(crate) async fn gateway(config: &Config, started: impl FnOnce(SocketAddr)) -> anyhow::Result<()> {
     broker::refuse_embedded(config, "gateway")?;
+    let connections = descriptors::granted(config, Servers::GATEWAY)?;
     let mut lifecycle = Lifecycle::start(config.worker.grace)?;
-    let listener = http::listen(config.gateway.listen, "--listen or gateway.listen").await?;
+    let listener = http::listen(config.gateway.listen, "--listen or gateway.listen")?;
     let Some(bus) = lifecycle.starting(broker::connect(config)).await.transpose()? else {
         return Ok(());
     };
     let address = listener.local_addr()?;
     let scrape = metrics::of_bus(&mut lifecycle, &bus);
-    gateway::spawn(&mut lifecycle, gateway::build(config, &bus, scrape), listener);
+    let gateway = gateway::build(config, &bus, scrape, connections.gateway);
+    gateway::spawn(&mut lifecycle, gateway, listener);
     started(address);
     if !declared(config, &lifecycle, &bus).await? {
         return Ok(());

@@ -31,12 +31,18 @@ pub(super) fn spawn(
         let objects = BrokerObjects::new(bus.clone(), store.follow_ups.clone(), Topology::new(1.0));
         spawn_task(lifecycle, store, "reconcile", every, repairs(objects));
     }
-    let follow_ups = OverdueFollowUps::new(store.follow_ups.clone(), bus.clone(), REPUBLISH_AFTER);
+    let follow_ups = OverdueFollowUps::new(
+        store.follow_ups.clone(),
+        store.unit_of_work.clone(),
+        bus.clone(),
+        clock.clone(),
+        REPUBLISH_AFTER,
+    );
     let every = every.min(FOLLOW_UPS_EVERY);
     spawn_task(lifecycle, store, "follow-ups", every, repairs(follow_ups));
     let sweep = RetentionSweep {
         store: store.retention.clone(),
-        clock: clock.clone(),
+        schema: store.schema.clone(),
         keep: config.retention.keep,
     };
     spawn_task(lifecycle, store, "retention", config.retention.every, sweep);

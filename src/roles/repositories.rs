@@ -1,6 +1,6 @@
 //! Builds the configured repositories.
 
-use lockstep_git::{Git, Mirror, Remote, RemoteError};
+use lockstep_git::{Git, Mirror, Remote, RemoteSettings};
 use lockstep_intent::RepositoryKind;
 use lockstep_worker::repositories::Source;
 
@@ -18,10 +18,10 @@ pub(super) fn sources(config: &Config) -> Result<Vec<Source>, ConfigProblems> {
     let mut sources = Vec::new();
     for (kind, repository) in configured {
         let Some(repository) = repository else { continue };
-        let remote = remote(repository).map_err(|(key, error)| {
-            ConfigProblems::one(&format!("repositories.{kind}.{key}"), error.to_string())
+        let remote = Remote::of(remote(repository)).map_err(|error| {
+            ConfigProblems::one(&format!("repositories.{kind}.{}", error.key()), error.to_string())
         })?;
-        let git = Git::new("git", config.repositories.timeout);
+        let git = Git::new("git", config.repositories.timeout).within(config.repositories.limits);
         let folder = config.data_dir.join("repositories").join(format!("{kind}.git"));
         // Git runs in other working directories, so the path must be absolute.
         let folder = std::path::absolute(&folder).unwrap_or(folder);
@@ -31,20 +31,15 @@ pub(super) fn sources(config: &Config) -> Result<Vec<Source>, ConfigProblems> {
     Ok(sources)
 }
 
-fn remote(repository: &RepositoryConfig) -> Result<Remote, (&'static str, RemoteError)> {
-    let remote = Remote::new(&repository.url, &repository.branch);
-    let mut remote = remote.map_err(|error| match error {
-        RemoteError::Url | RemoteError::TokenInTheClear => ("url", error),
-        RemoteError::Branch(_) => ("branch", error),
-    })?;
-    remote.ssh_key_file.clone_from(&repository.ssh_key_file);
-    remote.known_hosts.clone_from(&repository.known_hosts);
-    remote.token = repository
-        .token
-        .clone()
-        .map(|token| (repository.username.clone(), token));
-    if repository.token.is_some() && !repository.url.starts_with("https://") {
-        return Err(("token", RemoteError::TokenInTheClear));
+fn remote(repository: &RepositoryConfig) -> RemoteSettings {
+    let token = repository.token.clone();
+    RemoteSettings {
+        url: repository.url.expose().to_owned(),
+        branch: repository.branch.clone(),
+        ssh_key_file: repository.ssh_key_file.clone(),
+        known_hosts: repository.known_hosts.clone(),
+        token: token.map(|token| (repository.username.clone(), token)),
+        allow_credentials_without_tls: repository.allow_credentials_without_tls,
+        follow_redirects: repository.follow_redirects,
     }
-    Ok(remote)
 }

@@ -9,6 +9,7 @@ use lockstep_store::{
     DeadLetters, DeliveryAttempts, Fleet, FollowUps, Inbox, Leases, Migrated, Repositories, Retention,
     Schema, Stats, StoreError, UnitOfWork,
 };
+use secrecy::SecretString;
 
 use crate::config::{Config, ConfigProblems, StoreUrl};
 use crate::data_folder;
@@ -33,25 +34,40 @@ pub(super) struct Store {
 }
 
 pub(super) fn open(config: &Config) -> anyhow::Result<Store> {
-    let opened = match &config.store.url {
+    match &config.store.url {
         StoreUrl::Sqlite(path) => {
-            if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-                data_folder::make(folder)?;
-            }
-            SqliteStore::open(SqliteOptions {
+            data_folder::make_for(path)?;
+            let options = SqliteOptions {
                 readers: usize::from(config.store.pool_size),
                 ..SqliteOptions::new(path)
-            })
-            .map(Store::of)
+            };
+            SqliteStore::open(options)
+                .map(Store::of)
+                .map_err(|error| invalid(&error))
         }
-        StoreUrl::Postgres(url) => PostgresStore::connect(PostgresOptions {
-            ca_file: config.store.ca_file.clone(),
-            sessions: usize::from(config.store.pool_size),
-            ..PostgresOptions::new(url.clone())
-        })
-        .map(Store::of),
-    };
-    opened.map_err(|error| ConfigProblems::one("store.url", error.to_string()).into())
+        StoreUrl::Postgres(url) => connect(config, url).map(Store::of),
+    }
+}
+
+/// The store if it is PostgreSQL.
+pub(super) fn postgres(config: &Config) -> anyhow::Result<Option<Arc<PostgresStore>>> {
+    match &config.store.url {
+        StoreUrl::Sqlite(_) => Ok(None),
+        StoreUrl::Postgres(url) => connect(config, url).map(Some),
+    }
+}
+
+fn connect(config: &Config, url: &SecretString) -> anyhow::Result<Arc<PostgresStore>> {
+    PostgresStore::connect(PostgresOptions {
+        ca_file: config.store.ca_file.clone(),
+        sessions: usize::from(config.store.pool_size),
+        ..PostgresOptions::new(url.clone())
+    })
+    .map_err(|error| invalid(&error))
+}
+
+fn invalid(error: &StoreError) -> anyhow::Error {
+    ConfigProblems::one("store.url", error.to_string()).into()
 }
 
 impl Store {

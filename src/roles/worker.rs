@@ -5,6 +5,7 @@ use std::sync::Arc;
 use lockstep_api::health::Listener;
 use lockstep_bus::Bus;
 use lockstep_clock::{Clock, SystemClock};
+use lockstep_protocol::authority::SourceOwners;
 use lockstep_protocol::topology::Lane;
 use lockstep_telemetry::Scrape;
 use lockstep_worker::handlers::FleetHandlers;
@@ -21,7 +22,7 @@ use crate::lifecycle::Lifecycle;
 ///
 /// # Errors
 /// If the address is not available.
-pub(super) async fn listen(
+pub(super) fn listen(
     lifecycle: &mut Lifecycle,
     config: &Config,
     bus: &Arc<dyn Bus>,
@@ -32,7 +33,7 @@ pub(super) async fn listen(
     let Some(address) = config.worker.listen else {
         return Ok(ended);
     };
-    let socket = http::listen(address, "worker.listen").await?;
+    let socket = http::listen(address, "worker.listen")?;
     tracing::info!(address = %socket.local_addr()?, "health and metrics of the worker are shown");
     let listener = Listener {
         bus: bus.clone(),
@@ -77,7 +78,7 @@ pub(super) fn spawn(
             bus: bus.clone(),
             repositories: store.repositories.clone(),
             leases: store.leases.clone(),
-            clock: clock.clone(),
+            schema: store.schema.clone(),
         };
         let (every, stop) = (config.repositories.poll, lifecycle.stop.clone());
         lifecycle.spawn("watch over repositories", async move {
@@ -104,6 +105,7 @@ pub(super) fn spawn(
         linger: config.worker.batch_linger,
         run_lanes: [(Lane::Repositories, repositories_lane)].into(),
         trusted_users: TrustedUsers::new(trusted),
+        source_owners: source_owners(config),
         ..WorkerOptions::default()
     };
     let (stop, abandon) = (lifecycle.stop.clone(), lifecycle.abandon.clone());
@@ -113,4 +115,13 @@ pub(super) fn spawn(
         Ok(result?)
     });
     Ok(())
+}
+
+/// The sources of broker users, and of the tokens that this configuration has, too.
+fn source_owners(config: &Config) -> SourceOwners {
+    let tokens = config.console.tokens.iter().chain(&config.gateway.tokens);
+    let tokens = tokens.map(|token| (token.name.clone(), token.sources.clone()));
+    let users = config.broker.sources.iter();
+    let users = users.map(|user| (user.name.clone(), user.sources.clone()));
+    users.chain(tokens).collect()
 }

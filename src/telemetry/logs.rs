@@ -1,11 +1,10 @@
 //! Logs on stderr, as text or JSON.
 
-use std::io::IsTerminal;
-
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::TryInitError;
 
 use crate::config::{LogConfig, LogFormat};
+use crate::terminal::LogWriter;
 
 /// Starts logging. `verbose` raises the level of Lockstep's modules above the configured one.
 ///
@@ -20,14 +19,15 @@ pub(crate) fn start(config: &LogConfig, verbose: u8) -> Result<(), TryInitError>
         _ => ",lockstep=trace,lockstep_worker=trace,lockstep_bus=trace",
     };
     let filter = EnvFilter::new(format!("{}{level}", config.filter));
+    let writer = match config.format {
+        LogFormat::Text => LogWriter::Text,
+        LogFormat::Json => LogWriter::Json,
+    };
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(writer);
     match config.format {
-        LogFormat::Text => builder
-            .with_ansi(std::io::stderr().is_terminal())
-            .finish()
-            .try_init(),
+        LogFormat::Text => builder.with_ansi(LogWriter::has_colors()).finish().try_init(),
         LogFormat::Json => builder.json().flatten_event(true).finish().try_init(),
     }
 }

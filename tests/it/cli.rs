@@ -88,7 +88,7 @@ fn errors_have_exit_codes_and_advice() -> Result<()> {
         ("gateway --listen here", 78, "--listen: gateway.listen"),
         ("up --listen here", 78, "--listen: console.listen"),
         ("up --gateway-listen here", 78, "--gateway-listen: gateway.listen"),
-        ("config check --config none.toml", 78, "none.toml: cannot read"),
+        ("config check --config none.toml", 78, "cannot read none.toml"),
     ];
     for (line, code, expected) in table {
         let output = lockstep(folder.path(), line, &[])?;
@@ -135,7 +135,7 @@ fn the_effective_configuration_is_shown_without_secrets() -> Result<()> {
         ("LOCKSTEP__BROKER__URL", "amqp://user:hush@broker/v"),
         (
             "LOCKSTEP__CONSOLE__TOKENS",
-            "[{name = 'ops', token = 'hush', types = ['*']}]",
+            "[{name = 'ops', token = 'hush-hush-hush-hush', types = ['*']}]",
         ),
     ];
     for command in ["config check", "config check --json"] {
@@ -143,7 +143,7 @@ fn the_effective_configuration_is_shown_without_secrets() -> Result<()> {
         let shown = text(&output.stdout);
         ensure!(output.status.success(), "{}", text(&output.stderr));
         ensure!(
-            shown.contains("amqp://user:***@broker/v") && shown.contains("ops"),
+            shown.contains("amqp://***@broker/v") && shown.contains("ops"),
             "{shown}"
         );
         ensure!(!shown.contains("hush"), "{shown}");

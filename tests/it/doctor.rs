@@ -69,7 +69,12 @@ impl Installer {
     }
 
     fn address(&self, role: &str) -> Result<String> {
-        let file = self.folder.path().join("secrets").join(role).join("broker-url");
+        let name = if role == "monitor" {
+            "management-url"
+        } else {
+            "broker-url"
+        };
+        let file = self.folder.path().join("secrets").join(role).join(name);
         let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
         Ok(text.trim().to_owned())
     }

@@ -10,6 +10,7 @@ use lockstep_testbed::{free_port, wait};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
+use crate::observed::Shown;
 use crate::system::http::Server;
 use crate::system::{Ground, Load, PATIENCE, Process, Scene};
 
@@ -86,6 +87,28 @@ fn push_of(commit: &str) -> String {
     let push =
         json!({"ref": "refs/heads/main", "before": before, "after": commit, "forced": false, "commits": []});
     push.to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_webhooks_are_counted_and_a_few_logged_with_the_address() -> Result<()> {
+    let scene = Scene::new(Ground::Embedded).await?;
+    let repository = scene.folder().join("settings");
+    let push = push_of(&settings(&repository)?);
+    let (process, gateway, _, _) = up(&scene, &repository).await?;
+    for delivery in 0..30 {
+        let delivery = delivery.to_string();
+        let (status, problem) = gateway.push(&delivery, "another secret", &push).await?;
+        ensure!(status == 401, "{status} {problem}");
+    }
+    let shown = Shown::of(&gateway.0).await?;
+    let counted = shown.value("lockstep_webhooks_refused_total{forge=\"github\",reason=\"unauthenticated\"}");
+    ensure!(counted == Some(30.0), "{counted:?}");
+    let log = process.log()?;
+    let lines = log.lines().filter(|line| line.contains("refused a webhook"));
+    let lines: Vec<&str> = lines.filter(|line| line.contains("127.0.0.1")).collect();
+    // Ten a minute; on a slow machine, a second minute may have begun.
+    ensure!((10..=20).contains(&lines.len()), "{log}");
+    process.stop().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -175,7 +198,7 @@ async fn a_separate_gateway_passes_pushes_to_workers_through_the_broker() -> Res
         ("/webhooks/github/settings", id, "webhook:github"),
         ("urn:example:netbox", "1", "netbox"),
     ] {
-        let path = format!("/v1/messages?source={source}&id={id}&wait=60");
+        let path = format!("/v1/messages?source={source}&id={id}&by={by}&wait=60");
         let authorization = "authorization: Bearer a-token-of-alice\r\n";
         let (status, outcome) = console.ask("GET", &path, authorization, "").await?;
         ensure!(status == 200 && outcome["by"] == by, "{status} {outcome}");

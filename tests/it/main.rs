@@ -1,11 +1,19 @@
 //! Tests of the whole system: real processes, a real broker and a real database, with injected faults.
+#![expect(
+    clippy::print_stderr,
+    reason = "tests print why they failed or what they skipped"
+)]
 
+mod advisories;
 mod affected;
 #[macro_use]
 mod system;
 
 mod answers;
+mod authority;
 mod cli;
+mod connections;
+mod containers;
 mod crash;
 mod cut;
 #[cfg(feature = "simulators")]
@@ -17,6 +25,8 @@ mod duplicates;
 
 mod faults;
 mod gateway;
+mod local_files;
+mod nested_headers;
 mod observed;
 mod outage;
 mod panic;
@@ -31,5 +41,6 @@ mod runs;
 mod shutdown;
 #[cfg(feature = "simulators")]
 mod simulate;
+mod terminal;
 mod upgrade;
 mod words;

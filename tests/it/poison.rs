@@ -1,7 +1,9 @@
 //! Invalid messages in a full batch: each one is rejected individually, the other messages are applied.
 
 use anyhow::Result;
-use lockstep_protocol::{Code, Identity, Kind};
+use lockstep_bus::Outgoing;
+use lockstep_protocol::topology::Destination;
+use lockstep_protocol::{Code, Envelope, Identity, Kind};
 
 use crate::system::load::{dead, flags, hostname, outgoing, raw, update};
 use crate::system::{Expected, Ground, Load, Scene, Sent};
@@ -34,60 +36,53 @@ async fn in_a_full_batch(ground: Ground) -> Result<()> {
     let kind = Kind::InterfaceUpdated;
     let ghost = r#"{"hostname":"ghost","kind":"configuration","interfaces":[{"name":"Ethernet1"}]}"#;
     let poison = [
+        ("unknown-type", "lockstep.nonsense", "{}", Code::UnknownType),
         (
-            body("unknown-type", "lockstep.nonsense", "{}"),
-            "unknown-type",
-            Code::UnknownType,
-        ),
-        (
-            body("wrong-schema", kind.as_str(), r#"{"hostname":7}"#),
             "wrong-schema",
+            kind.as_str(),
+            r#"{"hostname":7}"#,
             Code::InvalidData,
         ),
+        ("no-data", kind.as_str(), "null", Code::InvalidData),
+        ("unknown-host", kind.as_str(), ghost, Code::UnknownDevice),
         (
-            body("no-data", kind.as_str(), "null"),
-            "no-data",
-            Code::InvalidData,
-        ),
-        (
-            body("unknown-host", kind.as_str(), ghost),
-            "unknown-host",
-            Code::UnknownDevice,
-        ),
-        (
-            body(
-                "a-result",
-                "lockstep.message.rejected",
-                r#"{"code":"crashed","reason":""}"#,
-            ),
             "a-result",
-            Code::UnexpectedType,
+            "lockstep.message.rejected",
+            r#"{"code":"crashed","reason":""}"#,
+            Code::NotAllowed,
         ),
         (
-            body(
-                "internal",
-                "lockstep.internal.repository.tip-moved",
-                r#"{"repository":"settings","tip":"7777777777777777777777777777777777777777"}"#,
-            ),
             "internal",
-            Code::UnexpectedType,
+            "lockstep.internal.repository.tip-moved",
+            r#"{"repository":"settings","tip":"7777777777777777777777777777777777777777"}"#,
+            Code::NotAllowed,
         ),
         (
-            body("unknown-internal", "lockstep.internal.newer", "{}"),
             "unknown-internal",
+            "lockstep.internal.newer",
+            "{}",
             Code::UnknownType,
         ),
         (
-            body("not-yet", "lockstep.device.removed", r#"{"hostname":"sw1"}"#),
             "not-yet",
+            "lockstep.device.removed",
+            r#"{"hostname":"sw1"}"#,
             Code::NotSupported,
         ),
     ];
-    for (number, (body, id, code)) in poison.into_iter().enumerate() {
+    for (number, (id, kind, data, code)) in poison.into_iter().enumerate() {
         let good = update(&hostname(number));
         sent.insert(good.identity.clone(), flags(&good));
-        sent.insert(identity(id)?, dead(code));
-        outgoings.push(raw(kind, id, body));
+        let body = body(id, kind, data);
+        let identity = match Envelope::decode(body.as_bytes()) {
+            Ok(decoded) if code == Code::NotAllowed => identity(id)?.of_denied(&decoded.digest),
+            _ => identity(id)?,
+        };
+        sent.insert(identity, dead(code));
+        outgoings.push(Outgoing {
+            destination: Destination::Type(kind.to_owned()),
+            ..raw(Kind::InterfaceUpdated, id, body)
+        });
         outgoings.push(outgoing(&good));
     }
     for bytes in [b"not json".as_slice(), b"", b"\xff\xfe", b"[1,2,3]"] {

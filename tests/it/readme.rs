@@ -1,10 +1,10 @@
-//! Runs the commands of the README's section about settings in git, in a shell in an empty folder.
+//! Runs the commands of the README, in a shell in an empty folder: settings in git, and a production installation.
 
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use lockstep_testbed::{free_port, wait};
+use lockstep_testbed::{Database, Vhost, free_port, wait};
 
 use crate::system::{PATIENCE, Process};
 
@@ -119,4 +119,185 @@ async fn settings_in_git_work_as_typed() -> Result<()> {
     let list = shell(folder.path(), "lockstep repositories list --json")?;
     ensure!(list.contains(tip.trim()), "{list}");
     lockstep.stop().await
+}
+
+/// The servers of an installation, and what stands in the README in their place.
+struct Servers {
+    vhost: Vhost,
+    database: Database,
+    prefix: String,
+}
+
+impl Servers {
+    async fn new() -> Result<Self> {
+        let vhost = lockstep_testbed::vhost().await?;
+        let prefix = format!("readme{}", vhost.name().trim_start_matches("test"));
+        for role in ["setup", "worker", "gateway", "console", "monitor"] {
+            vhost.adopt_user(&format!("{prefix}-{role}"));
+        }
+        vhost.vanish().await?;
+        let database = Database::start().await?;
+        database.require_passwords().await?;
+        let (client, connection) = tokio_postgres::connect(&database.url(), tokio_postgres::NoTls).await?;
+        tokio::spawn(connection);
+        client.batch_execute("CREATE DATABASE lockstep").await?;
+        Ok(Self {
+            vhost,
+            database,
+            prefix,
+        })
+    }
+
+    fn replace(&self, text: &str) -> String {
+        let replacements = [
+            ("amqp://rabbitmq:5672/lockstep", self.vhost.url()),
+            (
+                "http://ADMIN:PASSWORD@rabbitmq:15672",
+                self.vhost.management_url(),
+            ),
+            (
+                "postgres://ADMIN:PASSWORD@postgres/lockstep",
+                self.database.url().replace("/postgres", "/lockstep"),
+            ),
+            (
+                "--credentials secrets",
+                format!("--credentials secrets --user-prefix {}", self.prefix),
+            ),
+            (
+                "lockstep-gateway,lockstep-console",
+                format!("{0}-gateway,{0}-console", self.prefix),
+            ),
+        ];
+        let mut text = text.to_owned();
+        for (from, to) in replacements {
+            text = text.replace(from, &to);
+        }
+        text
+    }
+}
+
+/// Names and values.
+type Variables = Vec<(String, String)>;
+
+/// The commands of a block that run in the background: the name of the role, and its environment with what was exported before.
+fn background(block: &str) -> Result<Vec<(String, Variables)>> {
+    let block = block.replace("\\\n", " ");
+    let (mut exported, mut commands) = (Vec::new(), Vec::new());
+    for line in block
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+    {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let variables: Variables = words
+            .iter()
+            .filter_map(|word| word.split_once('='))
+            .map(|(name, value)| (name.to_owned(), value.trim_matches('\'').to_owned()))
+            .collect();
+        match words[..] {
+            ["export", ..] => exported.extend(variables),
+            [.., "lockstep", role, "&"] => commands.push((role.to_owned(), variables)),
+            _ => anyhow::bail!("{line}"),
+        }
+    }
+    for (_, variables) in &mut commands {
+        variables.extend(exported.clone());
+    }
+    Ok(commands)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn private_a_production_installation_works_as_typed() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let servers = Servers::new().await?;
+    let blocks = blocks("Run it for real")?;
+    let [set_up, start, client] = blocks[..] else {
+        anyhow::bail!("{} blocks", blocks.len());
+    };
+    let set_up = servers.replace(set_up);
+    let first = shell(folder.path(), &set_up)?;
+    ensure!(first.contains("created") && first.contains("granted"), "{first}");
+    // After an upgrade.
+    let second = shell(folder.path(), &set_up)?;
+    let changes = |line: &&str| line.starts_with("created") || line.starts_with("changed");
+    let changes: Vec<&str> = second.lines().filter(changes).collect();
+    ensure!(changes.is_empty(), "{changes:?}");
+
+    let (console, gateway) = (free_port()?, free_port()?);
+    let mut roles = Vec::new();
+    for (role, mut environment) in background(&servers.replace(start))? {
+        let exports: Vec<String> = environment
+            .iter()
+            .map(|(name, value)| format!("export {name}='{value}'\n"))
+            .collect();
+        let doctor = format!("{}lockstep doctor --role {role}", exports.concat());
+        let said = shell(folder.path(), &doctor)?;
+        ensure!(said.contains("ok       broker rights"), "{said}");
+        if role != "gateway" {
+            ensure!(said.contains("ok       database rights"), "{said}");
+        }
+        let warnings: Vec<&str> = said.lines().filter(|line| line.starts_with("warning")).collect();
+        let expected = |line: &&str| line.contains("no repository is configured");
+        ensure!(
+            said.contains(" 0 failed") && warnings.iter().all(expected),
+            "{said}"
+        );
+        environment.push((
+            "LOCKSTEP__CONSOLE__LISTEN".to_owned(),
+            format!("127.0.0.1:{console}"),
+        ));
+        environment.push((
+            "LOCKSTEP__GATEWAY__LISTEN".to_owned(),
+            format!("127.0.0.1:{gateway}"),
+        ));
+        roles.push((
+            role.clone(),
+            Process::start(folder.path(), &[role.as_str()], &environment)?,
+        ));
+    }
+    let names: Vec<&str> = roles.iter().map(|(role, _)| role.as_str()).collect();
+    ensure!(names == ["worker", "gateway", "console"], "{names:?}");
+
+    let client = client.replace("127.0.0.1:8910", &format!("127.0.0.1:{console}"));
+    wait::until("the console to answer", PATIENCE, async || {
+        shell(folder.path(), &client).map_err(|error| format!("{error:#}"))
+    })
+    .await?;
+    std::fs::write(
+        folder.path().join("fleet.yml"),
+        "- {hostname: sw1, device_type: ACCESS, platform: eos}\n",
+    )?;
+    let listed = shell(
+        folder.path(),
+        &client.replace(
+            "lockstep devices list",
+            "lockstep devices import fleet.yml && lockstep devices list",
+        ),
+    )?;
+    ensure!(listed.contains("sw1"), "{listed}");
+
+    let stolen = std::fs::read_to_string(folder.path().join("secrets/worker/store-url"))?;
+    let stolen = stolen.trim().replace(
+        &format!("{}-worker", servers.prefix),
+        &format!("{}-migrate", servers.prefix),
+    );
+    let refused = tokio_postgres::connect(&stolen, tokio_postgres::NoTls)
+        .await
+        .err();
+    let refused = refused.context("the password of the worker opens the login that owns the schema")?;
+    ensure!(
+        refused.code() == Some(&tokio_postgres::error::SqlState::INVALID_PASSWORD),
+        "{refused:?}"
+    );
+    // A gateway has no login at all.
+    ensure!(!folder.path().join("secrets/gateway/store-url").exists());
+    let gateway = stolen.replace("-migrate", "-gateway");
+    ensure!(
+        tokio_postgres::connect(&gateway, tokio_postgres::NoTls)
+            .await
+            .is_err()
+    );
+    for (_, process) in roles {
+        process.stop().await?;
+    }
+    Ok(())
 }

@@ -1,8 +1,9 @@
 //! Old rows are deleted while the lanes process messages, and rows that are needed stay.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use lockstep_testbed::wait;
 
+use crate::system::clock::wrong_by;
 use crate::system::records::Records;
 use crate::system::{Ground, Load, PATIENCE, Scene};
 
@@ -76,4 +77,33 @@ async fn old_rows_go_while_the_lanes_work_on_servers() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn old_rows_go_while_the_lanes_work_embedded() -> Result<()> {
     while_the_lanes_work(Ground::Embedded).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_whose_clock_is_a_year_ahead_deletes_nothing_early() -> Result<()> {
+    let scene = Scene::new(Ground::Servers).await?;
+    let bus = scene.bus().await?;
+    let load = Load { events: 0, ..LOAD };
+    let sent = load.publish(&*bus).await?;
+    let right = scene.worker(&[])?;
+    scene.oracle().processed(&sent).await?;
+    right.stop().await?;
+    fill(&scene.oracle().records).await?;
+    let sweeping = [
+        ("LOCKSTEP__RETENTION__EVERY", "1s"),
+        ("LOCKSTEP__RETENTION__INBOX", "2d"),
+    ];
+    let worker = scene.worker(&[&wrong_by("+31536000")[..], &sweeping].concat())?;
+    let records = scene.oracle().records;
+    wait::until("old rows to be deleted", PATIENCE, async || {
+        match records.processed().await {
+            Ok(1) => Ok(()),
+            Ok(rows) => Err(format!("{rows} rows")),
+            Err(error) => Err(format!("{error:#}")),
+        }
+    })
+    .await?;
+    worker.prints("expired records deleted").await?;
+    ensure!(records.processed().await? == 1, "the row of today is gone");
+    worker.stop().await
 }

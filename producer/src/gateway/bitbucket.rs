@@ -1,8 +1,11 @@
 //! Bitbucket Cloud: `X-Hub-Signature` contains an HMAC-SHA256 of the body (at other forges a header of this name contains
 //! SHA-1). One push may change several refs; the payload lists no files.
 
+use std::fmt;
+
 use lockstep_protocol::{Code, CommitId};
-use serde::Deserialize;
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::change::{Change, ParsedWebhook, branch_name, zero_like};
 use super::headers::Headers;
@@ -18,8 +21,12 @@ struct Payload {
     push: PushedRefs,
 }
 
+/// The most changes of a push; each is a message.
+const MAX_CHANGES: usize = 256;
+
 #[derive(Deserialize)]
 struct PushedRefs {
+    #[serde(deserialize_with = "changes")]
     changes: Vec<RefChange>,
 }
 
@@ -77,6 +84,31 @@ pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<ParsedWebhook, W
         return Ok(ParsedWebhook::Ignored(ignored));
     }
     Ok(ParsedWebhook::Changes(changes))
+}
+
+/// Reads a list that is not longer than `MAX_CHANGES`. A longer one is refused before it is read: a part of it would leave out
+/// branches in silence.
+fn changes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<RefChange>, D::Error> {
+    struct List;
+    impl<'de> Visitor<'de> for List {
+        type Value = Vec<RefChange>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a list of at most {MAX_CHANGES} changes")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<RefChange>, A::Error> {
+            let mut changes = Vec::new();
+            while let Some(change) = list.next_element()? {
+                if changes.len() == MAX_CHANGES {
+                    return Err(A::Error::invalid_length(MAX_CHANGES + 1, &self));
+                }
+                changes.push(change);
+            }
+            Ok(changes)
+        }
+    }
+    deserializer.deserialize_seq(List)
 }
 
 /// The change of a branch, or why the change is ignored.

@@ -1,13 +1,9 @@
 //! The changes of a push, independent of the forge.
 
-use std::collections::BTreeSet;
-
 use lockstep_protocol::CommitId;
-use lockstep_protocol::bounds::{MAX_LABEL, MAX_PATH, MAX_PATHS};
-use serde::Deserialize;
+use lockstep_protocol::bounds::MAX_LABEL;
 
-/// The most bytes of all paths together. Even if JSON escapes every byte, the message stays below its maximum size.
-const MAX_HINT_BYTES: usize = 512 * 1024;
+use super::commits::Commits;
 
 /// The content of an authenticated webhook.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,38 +26,13 @@ pub(super) struct Change {
     pub(super) paths: Option<Vec<String>>,
 }
 
-/// A commit in the payloads of GitHub, GitLab, Gitea and Forgejo.
-#[derive(Debug, Deserialize)]
-pub(super) struct Commit {
-    #[serde(default)]
-    added: Option<Vec<String>>,
-    #[serde(default)]
-    removed: Option<Vec<String>>,
-    #[serde(default)]
-    modified: Option<Vec<String>>,
-}
-
-impl Commit {
-    fn paths(&self) -> impl Iterator<Item = &String> {
-        [&self.added, &self.removed, &self.modified]
-            .into_iter()
-            .flatten()
-            .flatten()
-    }
-
-    /// How many paths the commit lists.
-    pub(super) fn len(&self) -> usize {
-        self.paths().count()
-    }
-}
-
 /// A push of one ref: what the payloads of GitHub, GitLab, Gitea and Forgejo have in common.
 pub(super) struct Push<'a> {
     pub(super) reference: &'a str,
     pub(super) before: CommitId,
     pub(super) after: CommitId,
     pub(super) forced: bool,
-    pub(super) commits: &'a [Commit],
+    pub(super) commits: Commits,
     /// Whether the payload lists all commits and files of the push.
     pub(super) complete: bool,
 }
@@ -75,7 +46,7 @@ impl Push<'_> {
         };
         // The listed commits of a rewritten, new or deleted branch are not the difference to the previous commit.
         let whole = self.complete && !self.forced && !self.before.is_zero() && !self.after.is_zero();
-        let paths = if whole { hint(self.commits) } else { None };
+        let paths = if whole { self.commits.paths() } else { None };
         ParsedWebhook::Changes(vec![Change {
             index: 0,
             branch,
@@ -113,22 +84,6 @@ pub(super) fn branch_name(branch: &str) -> Result<String, String> {
     }
 }
 
-/// The paths of all commits; `None` if they do not fit into a message, since an incomplete list would mislead.
-fn hint(commits: &[Commit]) -> Option<Vec<String>> {
-    let mut paths = BTreeSet::new();
-    let mut bytes = 0;
-    for path in commits.iter().flat_map(Commit::paths) {
-        let fits = path.chars().count() <= MAX_PATH && !path.contains('\0');
-        if paths.insert(path) {
-            bytes += path.len();
-        }
-        if !fits || paths.len() > MAX_PATHS || bytes > MAX_HINT_BYTES {
-            return None;
-        }
-    }
-    Some(paths.into_iter().cloned().collect())
-}
-
 /// The zero commit id with as many digits as this commit.
 pub(super) fn zero_like(commit: &CommitId) -> CommitId {
     let zeros = "0".repeat(commit.as_str().len());
@@ -155,26 +110,5 @@ mod tests {
         for (reference, expected) in table {
             assert_eq!(branch_of(reference).ok().as_deref(), expected, "{reference}");
         }
-    }
-
-    fn commit(added: Vec<String>) -> Commit {
-        let again = added.first().cloned();
-        Commit {
-            added: Some(added),
-            removed: None,
-            modified: Some(again.into_iter().collect()),
-        }
-    }
-
-    #[test]
-    fn the_list_of_paths_is_complete_or_absent() {
-        let names = |count: usize| (0..count).map(|n| format!("f{n:05}")).collect::<Vec<_>>();
-        assert_eq!(hint(&[commit(names(2)), commit(names(1))]), Some(names(2)));
-        assert_eq!(hint(&[]), Some(Vec::new()));
-        assert_eq!(hint(&[commit(names(MAX_PATHS))]).unwrap().len(), MAX_PATHS);
-        assert_eq!(hint(&[commit(names(MAX_PATHS + 1))]), None);
-        assert_eq!(hint(&[commit(vec!["x".repeat(MAX_PATH + 1)])]), None);
-        let long = |n| format!("{n:04}{}", "x".repeat(4000));
-        assert_eq!(hint(&[commit((0..200).map(long).collect())]), None);
     }
 }

@@ -12,11 +12,12 @@ pub(super) async fn publish(
     State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Receipt, ProblemResponse> {
-    let headers = request.headers().clone();
-    let buffered = shared.body_limiter.read(request, MAX_BODY_BYTES).await?;
+    let (parts, body) = request.into_parts();
+    let buffered = shared.event_bodies.read(body, MAX_BODY_BYTES).await?;
+    let _place = shared.place()?;
     let now = (shared.context.now)();
     let Submission { messages, receipt } =
-        Submission::read(&operator, Takes::Events, &headers, &buffered.bytes, now)?;
+        Submission::read(&operator, Takes::Events, &parts.headers, &buffered.bytes, now)?;
     drop(buffered);
     let count = messages.len();
     shared.publish(messages).await?;

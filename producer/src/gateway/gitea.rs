@@ -4,7 +4,8 @@
 use lockstep_protocol::CommitId;
 use serde::Deserialize;
 
-use super::change::{Commit, ParsedWebhook, Push};
+use super::change::{ParsedWebhook, Push};
+use super::commits::Commits;
 use super::headers::Headers;
 use super::payload;
 use super::rejection::WebhookRejection;
@@ -20,7 +21,7 @@ struct Payload {
     before: CommitId,
     after: CommitId,
     #[serde(default)]
-    commits: Option<Vec<Commit>>,
+    commits: Option<Commits>,
     /// The number of commits in the push; the payload lists only the newest few.
     #[serde(default)]
     total_commits: Option<u64>,
@@ -59,14 +60,14 @@ pub(super) fn read_event(event: &str, body: &[u8]) -> Result<ParsedWebhook, Webh
     }
     let push: Payload = payload::read(body)?;
     let commits = push.commits.unwrap_or_default();
-    let listed = u64::try_from(commits.len()).unwrap_or(u64::MAX);
+    let listed = commits.count();
     Ok(Push {
         reference: &push.reference,
         before: push.before,
         after: push.after,
         // The payloads do not contain this.
         forced: false,
-        commits: &commits,
+        commits,
         complete: push.total_commits == Some(listed) && listed > 0,
     }
     .parsed())

@@ -3,7 +3,8 @@
 use lockstep_protocol::CommitId;
 use serde::Deserialize;
 
-use super::change::{Commit, ParsedWebhook, Push};
+use super::change::{ParsedWebhook, Push};
+use super::commits::Commits;
 use super::headers::Headers;
 use super::payload;
 use super::rejection::WebhookRejection;
@@ -13,7 +14,7 @@ use super::secrets::Secrets;
 pub(super) const DELIVERY: &[&str] = &["x-github-delivery"];
 
 /// The most commits in a payload. A payload with this many may be truncated.
-const MAX_COMMITS: usize = 2048;
+const MAX_COMMITS: u64 = 2048;
 /// The most files of a commit in a payload.
 const MAX_FILES: usize = 3000;
 
@@ -26,7 +27,7 @@ struct Payload {
     #[serde(default)]
     forced: bool,
     #[serde(default)]
-    commits: Vec<Commit>,
+    commits: Commits,
 }
 
 pub(super) fn authenticate(
@@ -50,14 +51,13 @@ pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<ParsedWebhook, W
         _ => return Ok(ParsedWebhook::Ignored("the event is not a push".to_owned())),
     }
     let push: Payload = payload::read(body)?;
-    let complete =
-        push.commits.len() < MAX_COMMITS && push.commits.iter().all(|commit| commit.len() < MAX_FILES);
+    let complete = push.commits.count() < MAX_COMMITS && push.commits.most_files() < MAX_FILES;
     Ok(Push {
         reference: &push.reference,
         before: push.before,
         after: push.after,
         forced: push.forced,
-        commits: &push.commits,
+        commits: push.commits,
         complete,
     }
     .parsed())

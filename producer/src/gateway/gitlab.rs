@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use lockstep_protocol::CommitId;
 use serde::Deserialize;
 
-use super::change::{Commit, ParsedWebhook, Push};
+use super::change::{ParsedWebhook, Push};
+use super::commits::Commits;
 use super::headers::Headers;
 use super::payload;
 use super::rejection::WebhookRejection;
@@ -31,7 +32,7 @@ struct Payload {
     before: CommitId,
     after: CommitId,
     #[serde(default)]
-    commits: Vec<Commit>,
+    commits: Commits,
     /// The number of commits in the push; the payload lists at most twenty.
     #[serde(default)]
     total_commits_count: Option<u64>,
@@ -91,14 +92,14 @@ pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<ParsedWebhook, W
         _ => return Ok(ParsedWebhook::Ignored("the event is not a push".to_owned())),
     }
     let push: Payload = payload::read(body)?;
-    let listed = u64::try_from(push.commits.len()).unwrap_or(u64::MAX);
+    let listed = push.commits.count();
     Ok(Push {
         reference: &push.reference,
         before: push.before,
         after: push.after,
         // The payload does not contain this.
         forced: false,
-        commits: &push.commits,
+        commits: push.commits,
         complete: push.total_commits_count == Some(listed) && listed > 0,
     }
     .parsed())

@@ -7,13 +7,14 @@
 //! - `GET /healthz`, `/readyz`, `/metrics` and `/openapi.json` need no token.
 //!
 //! The response 202 means that the broker confirmed the messages. The id of a message is derived from forge, repository and
-//! delivery, and its content from the payload, so that a redelivered webhook is the same message and has its effect once.
+//! the digest of the body, and its content from the body, so that a body that is sent again is the same message and has its
+//! effect once.
 //!
 //! Webhooks are interpreted by pure functions, in one file for each forge; `webhook_decision` combines them.
 
 mod bitbucket;
-mod body_limiter;
 mod change;
+mod commits;
 mod events;
 mod forge;
 mod forgejo;
@@ -34,19 +35,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use jiff::Timestamp;
 use lockstep_bus::{Bus, Outgoing};
 use lockstep_http::{
-    ConcurrencyLimiter, KnowsTokens, ProblemResponse, ServeLimits, Tokens, admit, confirmed, unknown_path,
-    with_metrics,
+    BodyLimiter, ConcurrencyLimiter, KnowsTokens, LogLimiter, ProblemResponse, ServeLimits, Tokens,
+    TrustedProxies, admit, confirmed, unknown_path, with_metrics,
 };
 use lockstep_protocol::envelope::MAX_BODY_BYTES;
 use lockstep_telemetry::Scrape;
 use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 pub use forge::Forge;
@@ -55,7 +56,6 @@ pub use repositories::Repositories;
 pub use secrets::Secrets;
 
 use crate::pipeline::Pipeline;
-use body_limiter::BodyLimiter;
 
 /// The most concurrent requests to the routes for probes, metrics and the OpenAPI document. They have their own limit, so
 /// that they respond under load.
@@ -70,6 +70,8 @@ pub struct GatewayContext {
     pub repositories: Repositories,
     /// The tokens for `/v1/events`.
     pub tokens: Tokens,
+    /// The proxies in front of the gateway.
+    pub proxies: TrustedProxies,
     /// Returns the current time.
     pub now: fn() -> Timestamp,
 }
@@ -79,16 +81,21 @@ pub struct GatewayContext {
 pub struct GatewayLimits {
     /// The largest body of a webhook, in bytes. GitHub sends at most 25 MiB.
     pub body_bytes: usize,
-    /// The most bytes of all bodies in memory together; at least `body_bytes` applies.
+    /// The most bytes of all bodies in memory together. A quarter is for events, whose senders are authenticated before the body
+    /// is read; the rest is for webhooks. Each is never less than one body.
     pub held_bytes: usize,
-    /// The most concurrent requests.
+    /// The most concurrent requests whose bodies have arrived.
     pub requests: usize,
     /// The most open connections.
     pub connections: usize,
+    /// The most open connections of one address, unless it is a trusted proxy.
+    pub connections_per_address: usize,
     /// How long the headers of a request may take to arrive.
     pub header_timeout: Duration,
     /// How long the body of a request may take to arrive.
     pub body_timeout: Duration,
+    /// How long a client may take to receive a response.
+    pub response_timeout: Duration,
     /// How long the broker may take to confirm. GitHub waits ten seconds for the response.
     pub publish_timeout: Duration,
     /// How long a request may take in total.
@@ -104,8 +111,10 @@ impl Default for GatewayLimits {
             held_bytes: 256 * 1024 * 1024,
             requests: 256,
             connections: 1024,
+            connections_per_address: 256,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(20),
+            response_timeout: Duration::from_secs(10),
             publish_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(30),
             shutdown_timeout: Duration::from_secs(10),
@@ -127,7 +136,11 @@ struct Shared {
     context: GatewayContext,
     limits: GatewayLimits,
     pipeline: Pipeline,
-    body_limiter: BodyLimiter,
+    /// The requests that are processed; those that are arriving cost only memory.
+    places: Semaphore,
+    webhook_bodies: BodyLimiter,
+    event_bodies: BodyLimiter,
+    refusals: LogLimiter,
     stop: CancellationToken,
 }
 
@@ -158,44 +171,54 @@ impl Gateway {
     /// The routes. After `stop` is cancelled, `/readyz` reports not ready. Must be called within a Tokio runtime.
     pub fn router(&self, stop: CancellationToken) -> Router {
         let limits = self.limits;
+        let for_events = limits.held_bytes / 4;
         let shared = Arc::new(Shared {
             context: self.context.clone(),
             limits,
             pipeline: Pipeline::start(self.context.bus.clone(), limits.requests),
-            body_limiter: BodyLimiter::new(limits.held_bytes.max(limits.body_bytes), limits.body_timeout),
+            places: Semaphore::new(limits.requests),
+            webhook_bodies: BodyLimiter::new(
+                (limits.held_bytes - for_events).max(limits.body_bytes),
+                limits.body_timeout,
+            ),
+            event_bodies: BodyLimiter::new(for_events.max(MAX_BODY_BYTES), limits.body_timeout),
+            refusals: LogLimiter::default(),
             stop,
         });
-        let publish_limiter = ConcurrencyLimiter::new("gateway", limits.requests, limits.request_timeout);
+        let time_limiter = ConcurrencyLimiter::of_duration("gateway", limits.request_timeout);
         let probe_limiter = ConcurrencyLimiter::new("gateway", PROBE_LIMIT, limits.request_timeout);
-        let webhooks = Router::new()
+        let publish_routes = Router::new()
             .route("/webhooks/{forge}/{repository}", post(webhooks::receive))
-            .layer(DefaultBodyLimit::max(limits.body_bytes));
-        let events = Router::new()
             .route("/v1/events", post(events::publish))
-            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
-        let publish_routes = webhooks
-            .merge(events)
             .method_not_allowed_fallback(method_not_allowed)
-            .layer(from_fn_with_state(publish_limiter, admit));
-        let probe_routes = Router::new()
+            .layer(from_fn_with_state(time_limiter.clone(), admit));
+        // Without a place: liveness is answered whatever else is asked for.
+        let alive = Router::new()
             .route("/healthz", get(health::alive))
+            .method_not_allowed_fallback(method_not_allowed)
+            .layer(from_fn_with_state(time_limiter, admit));
+        let probe_routes = Router::new()
             .route("/readyz", get(health::ready))
             .route("/openapi.json", get(openapi::serve));
         let probe_routes = with_metrics(probe_routes, self.scrape.clone())
             .fallback(unknown_path)
             .method_not_allowed_fallback(method_not_allowed)
             .layer(from_fn_with_state(probe_limiter, admit));
-        publish_routes.merge(probe_routes).with_state(shared)
+        publish_routes.merge(alive).merge(probe_routes).with_state(shared)
     }
 
     /// Serves requests until `stop` is cancelled; running requests may then continue for the shutdown timeout.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
         let limits = ServeLimits {
             header_read: self.limits.header_timeout,
+            write: self.limits.response_timeout,
             connections: self.limits.connections,
+            connections_per_address: self.limits.connections_per_address,
+            proxies: self.context.proxies.clone(),
             shutdown_timeout: self.limits.shutdown_timeout,
+            ..ServeLimits::default()
         };
-        lockstep_http::serve(listener, self.router(stop.clone()), limits, stop).await;
+        lockstep_http::serve("gateway", listener, self.router(stop.clone()), limits, stop).await;
     }
 }
 
@@ -206,6 +229,11 @@ impl KnowsTokens for Shared {
 }
 
 impl Shared {
+    /// A place among the requests that are processed, for one whose body has arrived.
+    fn place(&self) -> Result<SemaphorePermit<'_>, ProblemResponse> {
+        self.places.try_acquire().map_err(|_| ProblemResponse::busy())
+    }
+
     /// Publishes the messages in order, and returns when the broker has confirmed each.
     async fn publish(&self, messages: Vec<Outgoing>) -> Result<(), ProblemResponse> {
         let each = messages.into_iter().map(|message| self.pipeline.publish(message));

@@ -1,6 +1,10 @@
 //! The OpenAPI document of the gateway. It is committed as `producer/openapi.json`; a test compares it with the routes.
 
-use axum::Json;
+use std::sync::LazyLock;
+
+use axum::body::Bytes;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
 use lockstep_protocol::envelope::MAX_BODY_BYTES;
 use serde_json::{Value, json};
 use utoipa::openapi::path::{
@@ -50,9 +54,10 @@ pub fn document() -> Value {
     serde_json::to_value(document).expect("the document has string keys and no failing serializers")
 }
 
-/// `GET /openapi.json`.
-pub(super) async fn serve() -> Json<Value> {
-    Json(document())
+/// `GET /openapi.json`. The document is made once: anybody may ask for it, as often as they like.
+pub(super) async fn serve() -> impl IntoResponse {
+    static TEXT: LazyLock<Bytes> = LazyLock::new(|| document().to_string().into());
+    ([(CONTENT_TYPE, "application/json")], TEXT.clone())
 }
 
 fn webhook() -> Operation {

@@ -35,6 +35,14 @@ pub(super) enum WebhookRejection {
 }
 
 impl WebhookRejection {
+    /// The reason as a label of metrics.
+    pub(super) const fn reason(&self) -> &'static str {
+        match self {
+            Self::Unauthenticated { .. } => "unauthenticated",
+            Self::Sender(_) | Self::Header { .. } | Self::MediaType(_) | Self::Payload { .. } => "invalid",
+        }
+    }
+
     pub(super) const fn header(name: &'static str, reason: &'static str) -> Self {
         Self::Header { name, reason }
     }

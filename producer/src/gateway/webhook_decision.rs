@@ -3,8 +3,10 @@
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use jiff::Timestamp;
+use lockstep_protocol::authority::WEBHOOK_ACTOR;
 use lockstep_protocol::events::RepositoryChanged;
 use lockstep_protocol::{Envelope, Identity, Kind, MessageId, Source};
+use sha2::{Digest, Sha256};
 
 use super::change::{Change, ParsedWebhook};
 use super::headers::Headers;
@@ -70,19 +72,46 @@ pub(super) fn decide(
         ParsedWebhook::Changes(changes) => changes,
         ParsedWebhook::Ignored(why) => return Ok(WebhookDecision::Ignore(why)),
     };
-    let cause = delivery_identity(forge, repository, headers)?;
+    let cause = cause(forge, repository, headers, body)?;
     let message = |change| message(forge, repository, &cause, change);
     Ok(WebhookDecision::Publish(
         changes.into_iter().map(message).collect(),
     ))
 }
 
-/// The identity of the delivery, from which the ids of its messages are derived.
-fn delivery_identity(
+/// The identity of the webhook, from which the ids of its messages are derived: what its sender authenticated, and nothing else.
+///
+/// That is the body, by its digest. The id of the delivery is not signed (except by GitLab), so whoever has seen one signed body
+/// could send it again under new ids for ever. A forge that delivers a webhook again sends the same bytes. Two pushes with the
+/// same bytes are one message, too; the payloads of most forges contain a time, and otherwise the periodic check of the remote
+/// finds the second one.
+///
+/// GitLab authenticates the whole request, by its token or a signature over the id. Its payloads contain no time, so there
+/// the id counts, too.
+fn cause(
     forge: Forge,
     repository: &Repository,
     headers: Headers<'_>,
+    body: &[u8],
 ) -> Result<Identity, WebhookRejection> {
+    let delivery = delivery(forge, headers)?;
+    let mut digest = Sha256::new();
+    if forge == Forge::Gitlab {
+        digest.update(delivery);
+        digest.update([0]);
+    }
+    digest.update(body);
+    let id = MessageId::try_from(hex::encode(digest.finalize())).expect("a digest is a valid id");
+    let source = Source::try_from(format!("/webhooks/{forge}/{}", repository.name)).map_err(|error| {
+        WebhookRejection::Sender(format!(
+            "the repository's name cannot be part of a message source: it {error}"
+        ))
+    })?;
+    Ok(Identity { source, id })
+}
+
+/// The id of the delivery, which every forge sends.
+fn delivery(forge: Forge, headers: Headers<'_>) -> Result<&str, WebhookRejection> {
     let names = match forge {
         Forge::Github => github::DELIVERY,
         Forge::Gitlab => gitlab::DELIVERY,
@@ -95,14 +124,11 @@ fn delivery_identity(
         .chain(names.iter().copied())
         .next()
         .expect("every forge has a delivery header");
-    let id = MessageId::try_from(headers.required(name)?.to_owned())
-        .map_err(|_| WebhookRejection::header(name, "must have 1 to 255 characters"))?;
-    let source = Source::try_from(format!("/webhooks/{forge}/{}", repository.name)).map_err(|error| {
-        WebhookRejection::Sender(format!(
-            "the repository's name cannot be part of a message source: it {error}"
-        ))
-    })?;
-    Ok(Identity { source, id })
+    let id = headers.required(name)?;
+    match id.len() {
+        1..=255 => Ok(id),
+        _ => Err(WebhookRejection::header(name, "must have 1 to 255 characters")),
+    }
 }
 
 fn message(forge: Forge, repository: &Repository, cause: &Identity, change: Change) -> Envelope {
@@ -125,7 +151,7 @@ fn message(forge: Forge, repository: &Repository, cause: &Identity, change: Chan
         time: None,
         traceparent: None,
         causationid: None,
-        actor: Some(format!("webhook:{forge}")),
+        actor: Some(format!("{WEBHOOK_ACTOR}{forge}")),
         message: body.into(),
     }
 }

@@ -7,14 +7,13 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use lockstep_bus::{Outgoing, Properties};
-use lockstep_http::{ProblemResponse, trace_of};
+use lockstep_http::{BufferedBody, Peer, ProblemResponse, trace_of};
 use lockstep_protocol::envelope::CONTENT_TYPE;
 use lockstep_protocol::rest::Accepted;
 use lockstep_protocol::topology::Destination;
 use lockstep_protocol::{Envelope, TraceParent};
 use serde::Serialize;
 
-use super::body_limiter::BufferedBody;
 use super::rejection::WebhookRejection;
 use super::repositories::Repository;
 use super::webhook_decision::{self, WebhookDecision};
@@ -54,15 +53,20 @@ pub(super) async fn receive(
         ));
     };
     let (forge, repository) = find(&shared, &forge, &repository)?;
-    let headers = request.headers().clone();
-    webhook_decision::check_headers(forge, &headers)?;
-    let buffered = shared
-        .body_limiter
-        .read(request, shared.limits.body_bytes)
-        .await?;
+    let (parts, body) = request.into_parts();
+    let headers = parts.headers;
+    let refused = |rejection: WebhookRejection| {
+        let peer = parts.extensions.get::<Peer>();
+        shared.refused(forge, &repository, peer, &rejection);
+        ProblemResponse::from(rejection)
+    };
+    webhook_decision::check_headers(forge, &headers).map_err(refused)?;
+    let buffered = shared.webhook_bodies.read(body, shared.limits.body_bytes).await?;
+    let _place = shared.place()?;
     let now = (shared.context.now)();
     let trace = trace_of(&headers);
-    let messages = match decide(forge, &repository, headers, buffered, now).await? {
+    let decision = decide(forge, &repository, headers, buffered, now).await?;
+    let messages = match decision.map_err(refused)? {
         WebhookDecision::Publish(messages) => messages,
         WebhookDecision::Ignore(why) => {
             tracing::debug!(%forge, repository = %repository.name, why, "ignored a webhook");
@@ -103,37 +107,42 @@ async fn decide(
     headers: HeaderMap,
     buffered: BufferedBody,
     now: Timestamp,
-) -> Result<WebhookDecision, ProblemResponse> {
+) -> Result<Result<WebhookDecision, WebhookRejection>, ProblemResponse> {
     let repository = Arc::clone(repository);
-    let name = repository.name.clone();
     let large = buffered.bytes.len() >= LARGE;
     let decide = move || {
         // Moved as a whole, so that its memory stays counted until the work ends, even if the request is cancelled.
         let buffered = buffered;
         webhook_decision::decide(forge, &repository, &headers, &buffered.bytes, now)
     };
-    let decision = if large {
-        tokio::task::spawn_blocking(decide).await.map_err(|crash| {
-            tracing::error!(
-                error = &crash as &dyn std::error::Error,
-                "processing a webhook panicked"
-            );
-            ProblemResponse::internal()
-        })?
-    } else {
-        decide()
-    };
-    decision.map_err(|rejection| {
-        match &rejection {
-            WebhookRejection::Unauthenticated { why } => {
-                tracing::warn!(%forge, repository = %name, why, "refused a webhook that is not authenticated");
-            }
-            other => {
-                tracing::warn!(%forge, repository = %name, rejection = %other, "refused an invalid webhook");
-            }
-        }
-        ProblemResponse::from(rejection)
+    if !large {
+        return Ok(decide());
+    }
+    tokio::task::spawn_blocking(decide).await.map_err(|crash| {
+        tracing::error!(
+            error = &crash as &dyn std::error::Error,
+            "processing a webhook panicked"
+        );
+        ProblemResponse::internal()
     })
+}
+
+impl Shared {
+    /// Counts and logs a refused webhook. Anybody can cause the line, so their number is limited.
+    fn refused(
+        &self,
+        forge: Forge,
+        repository: &Repository,
+        peer: Option<&Peer>,
+        rejection: &WebhookRejection,
+    ) {
+        lockstep_telemetry::http::webhook_refused(forge.as_str(), rejection.reason());
+        let Some(omitted) = self.refusals.line() else {
+            return;
+        };
+        let peer = peer.map(|peer| tracing::field::display(peer.0));
+        tracing::warn!(peer, %forge, repository = %repository.name, omitted, %rejection, "refused a webhook");
+    }
 }
 
 fn outgoing(mut message: Envelope, trace: &TraceParent, now: Timestamp) -> Outgoing {

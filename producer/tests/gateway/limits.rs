@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::Request;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use lockstep_bus::fake::FakeMode;
 use lockstep_producer::gateway::{self, GatewayLimits};
 use serde_json::{Value, json};
@@ -71,30 +71,75 @@ async fn a_large_body_within_the_limit_is_accepted() {
     assert!(scene.bus.published()[0].body.len() < 4096);
 }
 
+/// A body of which `first` arrives, and then nothing.
+fn begun(first: usize) -> Body {
+    let first = stream::iter([Ok::<_, Infallible>(Bytes::from(vec![b' '; first]))]);
+    Body::from_stream(first.chain(stream::pending()))
+}
+
 #[tokio::test]
-async fn the_memory_of_all_bodies_together_is_limited() {
+async fn what_is_announced_and_does_not_arrive_takes_no_room() {
     let scene = Scene::with(GatewayLimits {
         held_bytes: 2 * MIB,
         body_bytes: MIB,
         ..GatewayLimits::default()
     });
-    // Two bodies without a declared length that never end: each counts with the maximum of 1 MiB.
-    let endless = || {
-        let body = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
-        Box::pin(scene.send(github(PATH, b"").body(body).unwrap()))
-    };
-    let (mut first, second) = (endless(), endless());
-    assert!(futures_util::poll!(&mut first).is_pending());
-    {
-        let mut second = second;
-        assert!(futures_util::poll!(&mut second).is_pending());
-        assert_eq!(scene.send(push(PUSH)).await.problem(), (429, "too-many-requests"));
+    let mut waiting: Vec<_> = (0..100)
+        .map(|_| Box::pin(scene.send(github(PATH, b"").body(begun(0)).unwrap())))
+        .collect();
+    for request in &mut waiting {
+        assert!(futures_util::poll!(request).is_pending());
     }
+    assert_eq!(scene.send(push(PUSH)).await.status, 202);
+}
+
+#[tokio::test]
+async fn the_largest_body_gives_way_if_there_is_no_room() {
+    let scene = Scene::with(GatewayLimits {
+        held_bytes: 4 * MIB,
+        body_bytes: 2 * MIB,
+        ..GatewayLimits::default()
+    });
+    // 3 MiB are for webhooks. A body that is not finished may hold twice what has arrived.
+    let begin = |bytes: usize| Box::pin(scene.send(github(PATH, b"").body(begun(bytes)).unwrap()));
+    let (mut larger, mut smaller) = (begin(MIB + MIB / 2), begin(MIB));
+    assert!(futures_util::poll!(&mut larger).is_pending());
+    assert!(futures_util::poll!(&mut smaller).is_pending());
+    let (evicted, accepted) = tokio::join!(larger, async {
+        let large = format!("{PUSH}{}", " ".repeat(MIB * 3 / 4));
+        let accepted = scene.send(push(&large)).await;
+        // The smaller one is still there.
+        assert!(futures_util::poll!(&mut smaller).is_pending());
+        accepted
+    });
+    assert_eq!(evicted.problem(), (429, "too-many-requests"));
+    assert_eq!(accepted.status, 202, "{}", accepted.body);
+    let mut other = begin(MIB);
+    assert!(futures_util::poll!(&mut other).is_pending());
+    let largest = scene.send(github(PATH, b"").body(begun(2 * MIB)).unwrap());
     assert_eq!(
-        scene.send(push(PUSH)).await.status,
-        202,
-        "one was given up, so there is room"
+        largest.await.problem(),
+        (429, "too-many-requests"),
+        "the largest is the new one"
     );
+}
+
+#[tokio::test]
+async fn bodies_of_webhooks_take_no_room_from_events() {
+    let scene = Scene::with(GatewayLimits {
+        held_bytes: MIB,
+        body_bytes: MIB,
+        ..GatewayLimits::default()
+    });
+    let mut webhook = Box::pin(scene.send(github(PATH, b"").body(begun(MIB)).unwrap()));
+    assert!(futures_util::poll!(&mut webhook).is_pending());
+    let event = r#"{"specversion": "1.0", "id": "1", "source": "urn:example:x", "type": "lockstep.interface.updated",
+        "data": {"hostname": "sw1", "kind": "configuration", "interfaces": [{"name": "Ethernet1"}]}}"#;
+    let request = Request::post("/v1/events")
+        .header("content-type", "application/cloudevents+json")
+        .header("authorization", "Bearer all");
+    let answered = scene.send(request.body(Body::from(event)).unwrap()).await;
+    assert_eq!(answered.status, 202, "{}", answered.body);
 }
 
 #[tokio::test(start_paused = true)]
@@ -104,7 +149,15 @@ async fn a_body_that_does_not_arrive_times_out() {
     let started = Instant::now();
     let answered = scene.send(github(PATH, b"").body(body).unwrap()).await;
     assert_eq!(answered.problem(), (408, "timeout"));
-    assert_eq!(started.elapsed().as_secs(), 20);
+    assert_eq!(started.elapsed().as_secs(), 10, "nothing at all arrives");
+    let drops = stream::unfold((), |()| async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Some((Ok::<_, Infallible>(Bytes::from_static(b" ")), ()))
+    });
+    let request = github(PATH, b"").body(Body::from_stream(drops)).unwrap();
+    let started = Instant::now();
+    assert_eq!(scene.send(request).await.problem(), (408, "timeout"));
+    assert_eq!(started.elapsed().as_secs(), 20, "it arrives too slowly");
 }
 
 #[tokio::test]

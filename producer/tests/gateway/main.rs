@@ -1,5 +1,6 @@
 //! The gateway over HTTP, on a fake bus, on the embedded bus and on RabbitMQ.
 
+mod attacks;
 mod buses;
 mod events;
 mod limits;

@@ -11,7 +11,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use lockstep_bus::Bus;
 use lockstep_bus::fake::FakeBus;
-use lockstep_http::{Token, Tokens};
+use lockstep_http::{Token, Tokens, TrustedProxies};
 use lockstep_producer::gateway::{Gateway, GatewayContext, GatewayLimits, Repositories, Secrets};
 use lockstep_telemetry::{Exposition, Sample, Sampler, Scrape};
 use serde_json::Value;
@@ -63,6 +63,7 @@ pub(crate) fn context(bus: Arc<dyn Bus>) -> GatewayContext {
         bus,
         repositories,
         tokens,
+        proxies: TrustedProxies::default(),
         now,
     }
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::scene::{PUSH, SECRET, Scene, github, push, signature};
 
-const ID: &str = "936ac72a-399f-56ae-b14f-3ceae9b99138";
+const ID: &str = "1dd3b948-24e1-582d-8ac4-8fc333b95c35";
 
 #[tokio::test]
 async fn a_signed_push_is_published_and_the_response_has_its_identity() {

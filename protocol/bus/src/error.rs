@@ -61,7 +61,7 @@ pub enum BusError {
 /// Why messages cannot be published. Waiting for the broker does not fix these errors.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
-    /// The user may not publish to the exchange, the exchange does not exist, or the message is too large.
+    /// The user may not publish to the exchange, or the exchange does not exist.
     #[error("the broker refuses messages to {exchange} with routing key {routing_key:?}: {reason}")]
     Denied {
         /// The name of the exchange.
@@ -69,6 +69,20 @@ pub enum PublishError {
         /// The routing key of the message.
         routing_key: String,
         /// The broker's error text.
+        reason: String,
+    },
+    /// A message is too large: no message of this size or a larger one can be published.
+    #[error(
+        "a message of {size} bytes to {exchange} with routing key {routing_key:?} is too large: {reason}"
+    )]
+    TooLarge {
+        /// The size of its body.
+        size: usize,
+        /// The name of the exchange.
+        exchange: String,
+        /// The routing key of the message.
+        routing_key: String,
+        /// The broker's error text, or our own bound.
         reason: String,
     },
     /// The queue is full. Publishing again later may succeed.

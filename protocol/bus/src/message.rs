@@ -2,7 +2,12 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+#[cfg(any(feature = "amqp", feature = "embedded"))]
+use lockstep_protocol::envelope::MAX_BODY_BYTES;
 use lockstep_protocol::topology::Destination;
+
+#[cfg(any(feature = "amqp", feature = "embedded"))]
+use crate::PublishError;
 
 /// Message headers as text. Trust them only on deliveries from `lockstep.work`, where only workers publish: elsewhere any
 /// client may have set them.
@@ -38,6 +43,29 @@ pub struct Outgoing {
     pub properties: Properties,
     /// The body.
     pub body: Bytes,
+}
+
+#[cfg(any(feature = "amqp", feature = "embedded"))]
+impl Outgoing {
+    /// Refuses a message that no receiver would accept.
+    ///
+    /// # Errors
+    /// [`PublishError::TooLarge`] if its body is larger than [`MAX_BODY_BYTES`].
+    pub(crate) fn check_size(&self) -> Result<(), PublishError> {
+        if self.body.len() <= MAX_BODY_BYTES {
+            return Ok(());
+        }
+        Err(self.too_large(format!("a body may have {MAX_BODY_BYTES} bytes")))
+    }
+
+    pub(crate) fn too_large(&self, reason: String) -> PublishError {
+        PublishError::TooLarge {
+            size: self.body.len(),
+            exchange: self.destination.exchange().to_owned(),
+            routing_key: self.destination.routing_key().to_owned(),
+            reason,
+        }
+    }
 }
 
 /// A message taken from a queue.

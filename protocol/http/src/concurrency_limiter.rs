@@ -19,7 +19,7 @@ const UNTRACED: [&str; 5] = ["", "/healthz", "/readyz", "/metrics", "/openapi.js
 #[derive(Clone, Debug)]
 pub struct ConcurrencyLimiter {
     server: &'static str,
-    places: Arc<Semaphore>,
+    places: Option<Arc<Semaphore>>,
     timeout: Duration,
 }
 
@@ -28,7 +28,16 @@ impl ConcurrencyLimiter {
     pub fn new(server: &'static str, places: usize, timeout: Duration) -> Self {
         Self {
             server,
-            places: Arc::new(Semaphore::new(places)),
+            places: Some(Arc::new(Semaphore::new(places))),
+            timeout,
+        }
+    }
+
+    /// Limits only the duration: for requests that cost nothing, and for those whose number is limited later.
+    pub fn of_duration(server: &'static str, timeout: Duration) -> Self {
+        Self {
+            server,
+            places: None,
             timeout,
         }
     }
@@ -74,7 +83,12 @@ pub async fn admit(State(limiter): State<ConcurrencyLimiter>, request: Request, 
 
 impl ConcurrencyLimiter {
     async fn respond(&self, request: Request, next: Next) -> Response {
-        let Ok(_place) = self.places.try_acquire() else {
+        let Ok(_place) = self
+            .places
+            .as_ref()
+            .map(|places| places.try_acquire())
+            .transpose()
+        else {
             return ProblemResponse::busy().into_response();
         };
         match tokio::time::timeout(self.timeout, next.run(request)).await {

@@ -1,11 +1,13 @@
-use axum::extract::rejection::BytesRejection;
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use lockstep_bus::PublishError;
+use lockstep_protocol::authority::Denial;
 use lockstep_protocol::envelope::MAX_BODY_BYTES;
 use lockstep_protocol::rest::Problem;
 use lockstep_protocol::{Code, DecodeError};
+
+use crate::ReadScope;
 
 /// An error response with an RFC 9457 problem as its body.
 #[derive(Debug)]
@@ -62,6 +64,28 @@ impl ProblemResponse {
         )
         .with_detail(format!("type {kind:?} is not among the types of this token"))
         .into()
+    }
+
+    /// The token is valid, but does not allow this message.
+    pub fn denied(denial: Denial) -> Self {
+        Problem::new(
+            403,
+            Code::NotAllowed.as_str(),
+            "the token does not allow this message",
+        )
+        .with_detail(denial.reason)
+        .with_place(denial.place)
+        .into()
+    }
+
+    /// The token is valid, but may not read this.
+    pub fn may_not_read(scope: ReadScope) -> Self {
+        Problem::new(403, Code::NotAllowed.as_str(), "the token may not read this")
+            .with_detail(format!(
+                "add {scope:?} to `reads` of the token in the configuration of the console",
+                scope = scope.as_str()
+            ))
+            .into()
     }
 
     /// The request is malformed.
@@ -145,6 +169,13 @@ impl From<&PublishError> for ProblemResponse {
                 Self::unavailable("queue-full", "the queue is full", detail)
             }
             PublishError::Closed => Self::stopping(),
+            PublishError::TooLarge { .. } => Problem::new(
+                413,
+                Code::TooLargeForBroker.as_str(),
+                "the broker takes no message of this size",
+            )
+            .with_detail(error.to_string())
+            .into(),
             PublishError::Denied { .. } => {
                 tracing::error!(
                     error = error as &dyn std::error::Error,
@@ -178,19 +209,6 @@ impl From<DecodeError> for ProblemResponse {
             .with_detail(error.reason)
             .with_place(error.place)
             .into()
-    }
-}
-
-impl From<BytesRejection> for ProblemResponse {
-    fn from(rejection: BytesRejection) -> Self {
-        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            return Self::too_large(MAX_BODY_BYTES);
-        }
-        Self::bad_request(
-            "unreadable-body",
-            "the body could not be read",
-            "the connection ended before the whole body arrived",
-        )
     }
 }
 

@@ -151,10 +151,10 @@ fn outgoing(
         mut attributes,
     } = received;
     let kind = envelope.message.kind();
-    if !token.allows(kind.as_str()) {
-        return Err(ProblemResponse::not_allowed(kind.as_str()));
-    }
     takes.check(kind)?;
+    token
+        .authorize(kind, &envelope.identity.source)
+        .map_err(ProblemResponse::denied)?;
     let trace = envelope.traceparent.unwrap_or_else(|| trace.clone());
     attributes.insert("traceparent".to_owned(), trace.as_str().into());
     attributes.insert("actor".to_owned(), token.name().into());

@@ -57,7 +57,11 @@ pub fn broker_definitions(vhost: &str, prefix: &str) -> Value {
 pub fn policy_body(policy: &Policy) -> Map<String, Value> {
     object(json!({
         "pattern": policy.pattern, "apply-to": "queues", "priority": 0,
-        "definition": {"max-length": policy.max_length, "overflow": "reject-publish"},
+        "definition": {
+            "max-length": policy.max_length,
+            "max-length-bytes": policy.max_length_bytes,
+            "overflow": "reject-publish",
+        },
     }))
 }
 

@@ -59,6 +59,8 @@ pub struct Policy {
     pub pattern: String,
     /// The most messages in each queue. The broker refuses further ones (`reject-publish`).
     pub max_length: u32,
+    /// The most bytes of bodies in each queue; the broker refuses further ones in the same way.
+    pub max_length_bytes: u64,
 }
 
 /// A pattern that matches no name.
@@ -186,11 +188,14 @@ pub fn policies(ingress_max_length: u32) -> Vec<Policy> {
         name: "lockstep-ingress",
         pattern: exactly(ingress_lanes.map(|lane| lane.queue())),
         max_length: ingress_max_length,
+        max_length_bytes: INGRESS_MAX_LENGTH_BYTES,
     }]
 }
 
 /// The default maximum length of an ingress lane, in messages.
 pub const INGRESS_MAX_LENGTH: u32 = 100_000;
+/// The maximum size of an ingress lane, in bytes of bodies: 1 GiB, some 10 KiB for each message of a full lane.
+pub const INGRESS_MAX_LENGTH_BYTES: u64 = 1 << 30;
 
 fn is_ingress(lane: Lane) -> bool {
     Kind::ALL.iter().any(|kind| kind.ingress() == Some(lane))

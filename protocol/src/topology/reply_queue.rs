@@ -18,6 +18,16 @@ impl ReplyQueue {
         Self::try_from(format!("{REPLY_PREFIX}{user}.{random}"))
     }
 
+    /// Whether this is a reply queue of the user: one part follows the user's name, which a topic permission can name exactly.
+    pub fn belongs_to(&self, user: &str) -> bool {
+        let own = self
+            .0
+            .strip_prefix(REPLY_PREFIX)
+            .and_then(|rest| rest.strip_prefix(user));
+        let random = own.and_then(|rest| rest.strip_prefix('.'));
+        random.is_some_and(|random| !random.is_empty() && !random.contains(['.', '*', '#']))
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -49,5 +59,23 @@ mod tests {
             ReplyQueue::of("netbox", "x").unwrap().as_str(),
             "lockstep.reply.netbox.x"
         );
+    }
+
+    #[test]
+    fn a_reply_queue_belongs_to_the_user_whose_name_is_followed_by_one_part() {
+        let table = [
+            ("lockstep.reply.netbox.x", "netbox", true),
+            ("lockstep.reply.net.box.x", "net.box", true),
+            ("lockstep.reply.net.box.x", "net", false),
+            ("lockstep.reply.netbox.x", "net", false),
+            ("lockstep.reply.netbox.", "netbox", false),
+            ("lockstep.reply.netbox", "netbox", false),
+            ("lockstep.reply.netbox.*", "netbox", false),
+            ("lockstep.reply.netbox.#", "netbox", false),
+        ];
+        for (queue, user, expected) in table {
+            let queue = ReplyQueue::try_from(queue.to_owned()).unwrap();
+            assert_eq!(queue.belongs_to(user), expected, "{queue:?} {user}");
+        }
     }
 }

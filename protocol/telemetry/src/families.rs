@@ -68,6 +68,10 @@ families! {
         "HTTP requests, by route and status";
     HTTP_REQUEST_SECONDS: Histogram "lockstep_http_request_seconds" ["server", "route"]
         "Duration of HTTP requests";
+    HTTP_CLOSED: Counter "lockstep_http_connections_closed_total" ["server", "reason"]
+        "Connections that a server closed or refused for a reason of its own";
+    WEBHOOKS_REFUSED: Counter "lockstep_webhooks_refused_total" ["forge", "reason"]
+        "Webhooks that were refused";
     SPANS_DROPPED: Counter "lockstep_spans_dropped_total" []
         "Spans that were dropped because the exporter is unavailable or too slow";
     BUILD_INFO: Gauge "lockstep_build_info" ["version"]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::families::{HTTP_REQUEST_SECONDS, HTTP_REQUESTS};
+use crate::families::{HTTP_CLOSED, HTTP_REQUEST_SECONDS, HTTP_REQUESTS, WEBHOOKS_REFUSED};
 
 /// Counts a request. `route` is the template of the route, never the requested path, which would be an unbounded label.
 pub fn answered(server: &'static str, route: &str, status: u16, duration: Duration) {
@@ -13,6 +13,21 @@ pub fn answered(server: &'static str, route: &str, status: u16, duration: Durati
     HTTP_REQUEST_SECONDS
         .histogram([server.to_owned(), route.to_owned()])
         .record(duration.as_secs_f64());
+}
+
+/// Counts a connection that the server closed or refused, for a reason of its own: the turn in which the client took too long
+/// (`idle`, `head`, `response`), `replaced` by another, `refused`, or an `unclear-request`.
+pub fn connection_closed(server: &'static str, reason: &'static str) {
+    HTTP_CLOSED
+        .counter([server.to_owned(), reason.to_owned()])
+        .increment(1);
+}
+
+/// Counts a webhook that was refused; `reason` is `unauthenticated` or `invalid`.
+pub fn webhook_refused(forge: &'static str, reason: &'static str) {
+    WEBHOOKS_REFUSED
+        .counter([forge.to_owned(), reason.to_owned()])
+        .increment(1);
 }
 
 #[cfg(test)]

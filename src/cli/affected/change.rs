@@ -1,13 +1,16 @@
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+use lockstep_intent::bounds::MOST_BYTES;
 use lockstep_intent::fleet::Groups;
 use lockstep_intent::settings::{self, GROUPS_FILE};
 use lockstep_intent::templates::{self, MAPPING_FILE, Mapping, Mappings, Platform};
 use lockstep_intent::{
-    Change, ChangeImpact, Contents, Examination, IntentProblem, ObjectId, RepositoryKind, display_path,
-    examine,
+    Cancellation, Change, ChangeImpact, Examination, ExamineError, IntentProblem, RepositoryKind,
+    display_path, examine,
 };
 
 use super::bytes;
@@ -24,20 +27,17 @@ pub(super) fn of_commits(
     from: &str,
     to: &str,
 ) -> anyhow::Result<Examined> {
-    let git = Git::new(folder);
-    let old = git.listing(from)?;
-    let new = git.listing(to)?;
+    let mut git = Git::new(folder);
+    let (old, new) = match (git.listing(from)?, git.listing(to)?) {
+        (Ok(old), Ok(new)) => (old, new),
+        (Err(problem), _) | (_, Err(problem)) => return Ok(Err(vec![problem])),
+    };
     let change = Change::between(&old, &new);
-    let mut contents = Contents::default();
-    loop {
-        match examine(kind, &change, &contents) {
-            Examination::Valid(impact) => return Ok(Ok(impact)),
-            Examination::Invalid(problems) => return Ok(Err(problems)),
-            Examination::Needs(needed) => {
-                let objects: Vec<ObjectId> = needed.into_keys().collect();
-                git.read(&objects, &mut contents)?;
-            }
-        }
+    match examine(kind, &change, &mut git, &Cancellation::never()) {
+        Ok(Examination::Valid(impact)) => Ok(Ok(*impact)),
+        Ok(Examination::Invalid(problems)) => Ok(Err(problems)),
+        Err(ExamineError::Read(error)) => Err(error),
+        Err(ExamineError::Cancelled(cancelled)) => Err(cancelled.into()),
     }
 }
 
@@ -71,11 +71,13 @@ pub(super) fn of_paths(
                 Err(problems) => return Ok(Err(problems)),
             };
             // The mappings before the change are unknown, so the current ones stand in for them.
-            let affected = templates::affected(paths, &Mappings::new(), &mappings);
-            Ok(Ok(ChangeImpact {
-                affected,
-                groups: Groups::default(),
-            }))
+            let affected = templates::affected(paths, &Mappings::new(), &mappings, &Cancellation::never());
+            Ok(affected
+                .map_err(|problem| vec![problem])
+                .map(|affected| ChangeImpact {
+                    affected,
+                    groups: Groups::default(),
+                }))
         }
     }
 }
@@ -87,6 +89,7 @@ fn groups(folder: &Path) -> anyhow::Result<Result<Groups, Vec<IntentProblem>>> {
     Ok(settings::read_groups(
         GROUPS_FILE.as_bytes(),
         &groups.unwrap_or_default(),
+        &Cancellation::never(),
     ))
 }
 
@@ -130,13 +133,22 @@ fn is_folder(folder: &Path) -> Result<(), UsageError> {
     Err(UsageError(format!("{} is not a folder", folder.display())))
 }
 
+/// Reads a file; `None` if there is none.
 fn read(file: &Path) -> anyhow::Result<Option<Vec<u8>>> {
-    match std::fs::read(file) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => {
-            let name = display_path(file.as_os_str().as_encoded_bytes());
-            Err(error).with_context(|| format!("cannot read {name}"))
-        }
+    let name = || display_path(file.as_os_str().as_encoded_bytes());
+    let opened = match File::open(file) {
+        Ok(opened) => opened,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", name())),
+    };
+    let mut bytes = Vec::new();
+    let read = opened.take(MOST_BYTES + 1).read_to_end(&mut bytes);
+    read.with_context(|| format!("cannot read {}", name()))?;
+    if bytes.len() as u64 > MOST_BYTES {
+        bail!(
+            "{} has more than the limit of {MOST_BYTES} bytes; split it",
+            name()
+        );
     }
+    Ok(Some(bytes))
 }

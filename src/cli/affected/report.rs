@@ -7,7 +7,7 @@ use lockstep_protocol::{DeviceType, GroupName, Hostname};
 use serde::Serialize;
 
 use super::fleet::Fleet;
-use crate::cli::{output, table};
+use crate::cli::output;
 
 /// The result of the command. Scripts rely on the names of its fields.
 #[derive(Debug, Default, Serialize)]
@@ -80,9 +80,10 @@ impl Report {
                 .problems
                 .push(Problem::warning(format!("groups/{group}"), &reason));
         }
-        for hostname in selection.undecided {
+        if let Some(first) = selection.undecided.first() {
             let reason = format!(
-                "cannot determine the primary group of {hostname}: a regular expression takes too many steps"
+                "cannot determine the primary group of {} devices, which are listed to be safe, such as {first}: a regular expression takes too many steps",
+                selection.undecided.len()
             );
             report
                 .problems
@@ -103,14 +104,14 @@ impl Report {
     pub(super) fn show(&self, fleet: Option<&Fleet>) {
         match fleet {
             Some(fleet) => {
-                for line in table::lines(["HOSTNAME", "TYPE", "PLATFORM"], &self.rows(fleet)) {
+                for line in output::table(["HOSTNAME", "TYPE", "PLATFORM"], &self.rows(fleet)) {
                     output::line(&line);
                 }
                 let (count, all) = (self.devices.len(), fleet.len());
                 output::note(&format!("{count} of {all} devices would become unsynchronized"));
             }
             None => {
-                for line in table::lines(["KIND", "NAME"], &self.names()) {
+                for line in output::table(["KIND", "NAME"], &self.names()) {
                     output::line(&line);
                 }
             }

@@ -5,7 +5,7 @@ use clap::Args;
 
 use crate::cli::{Global, UsageError, output};
 use crate::config::{CVP_ENVIRONMENT, ChangeControlsWord, Config, CvpConfig, Overrides, TaskDiffWord};
-use crate::telemetry;
+use crate::{local_file, telemetry};
 
 /// Options that choose a cluster and override its configuration.
 #[derive(Debug, Args)]
@@ -43,6 +43,7 @@ impl Cluster {
         }
         let mut cluster = self.choose(config)?;
         if let Some(file) = &self.ca_file {
+            local_file::check(file)?;
             cluster.ca_file = Some(file.clone());
             cluster.insecure = false;
         }

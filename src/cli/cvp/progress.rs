@@ -1,23 +1,15 @@
-use std::time::Duration;
-
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lockstep_cvp::sweep::{Action, SweepEvent};
+
+use crate::cli::output;
 
 /// The progress of a sweep, on stderr; only on a terminal.
 #[derive(Clone, Debug)]
-pub(super) struct Progress(ProgressBar);
+pub(super) struct Progress(output::Bar);
 
 impl Progress {
     /// Shows the progress bar.
     pub(super) fn start(what: &'static str) -> Self {
-        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
-        let style = ProgressStyle::with_template("{spinner} {msg} {bar:30} {pos}/{len} tasks, {elapsed}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        bar.set_message(what);
-        if !bar.is_hidden() {
-            bar.enable_steady_tick(Duration::from_millis(200));
-        }
-        Self(bar)
+        Self(output::Bar::start(what, "tasks"))
     }
 
     /// Updates the bar, and prints failures and warnings.
@@ -25,23 +17,18 @@ impl Progress {
         match event {
             SweepEvent::Listed(tasks) => self.0.set_length(*tasks),
             SweepEvent::Settled(report) => {
-                self.0.inc(1);
+                self.0.advance();
                 if report.outcome.action() == Action::Failed {
                     let error = report.outcome.answer().unwrap_or_default();
-                    self.note(&format!("task {}: {error}", report.task_id));
+                    self.0.note(&format!("task {}: {error}", report.task_id));
                 }
             }
-            SweepEvent::Warning { what, error } => self.note(&format!("warning: {what}: {error}")),
+            SweepEvent::Warning { what, error } => self.0.note(&format!("warning: {what}: {error}")),
         }
-    }
-
-    /// Prints a line above the bar, also if there is no bar.
-    fn note(&self, text: &str) {
-        self.0.suspend(|| crate::cli::output::note(text));
     }
 
     /// Removes the bar.
     pub(super) fn end(&self) {
-        self.0.finish_and_clear();
+        self.0.end();
     }
 }

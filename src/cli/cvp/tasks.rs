@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::cluster::Cluster;
 use super::run;
-use crate::cli::{Global, output, table};
+use crate::cli::{Global, output};
 use crate::roles;
 
 /// List tasks: whether each is empty, and why a sweep would keep it
@@ -65,7 +65,7 @@ impl Tasks {
                 "EMPTY",
                 "WHY",
             ];
-            for line in table::lines(header, &rows) {
+            for line in output::table(header, &rows) {
                 output::line(&line);
             }
         }

@@ -6,8 +6,7 @@ use lockstep_protocol::rest::DeadLetterView;
 
 use super::filter::Filter;
 use crate::cli::client::Client;
-use crate::cli::output::printable;
-use crate::cli::{Global, output, table};
+use crate::cli::{Global, output};
 
 /// The largest page of the console.
 const PAGE: usize = 1000;
@@ -45,9 +44,10 @@ impl List {
             query.push(("limit", (limit - dead_letters.len()).min(PAGE).to_string()));
             query.extend(before.map(|before| ("before", before.to_string())));
             let page = client.dead_letters(&query).await?;
+            let is_empty = page.dead_letters.is_empty();
             dead_letters.extend(page.dead_letters);
             before = page.next;
-            if before.is_none() || dead_letters.len() >= limit {
+            if before.is_none() || is_empty || dead_letters.len() >= limit {
                 break before.is_some();
             }
         };
@@ -90,7 +90,7 @@ fn show(dead_letters: &[DeadLetterView]) {
         "CODE",
         "REASON",
     ];
-    for line in table::lines(header, &rows) {
+    for line in output::table(header, &rows) {
         output::line(&line);
     }
 }
@@ -100,7 +100,7 @@ fn row(dead_letter: &DeadLetterView) -> [String; 9] {
         if text.is_empty() {
             "-".to_owned()
         } else {
-            printable(text)
+            text.to_owned()
         }
     };
     [

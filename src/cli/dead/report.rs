@@ -5,8 +5,7 @@ use lockstep_protocol::results::{DeadLetterAction, DeadLettersSettled};
 use lockstep_protocol::{DeadLetterState, InboxState};
 use serde::Serialize;
 
-use crate::cli::output::printable;
-use crate::cli::{outcome, table};
+use crate::cli::{outcome, output};
 
 /// The sum of all commands, and the outcome of each.
 #[derive(Debug, Default, Serialize)]
@@ -62,10 +61,10 @@ impl Report {
 /// The line for a dead letter that was settled.
 pub(super) fn one(action: DeadLetterAction, dead_letter: &DeadLetterView) -> String {
     let number = dead_letter.number;
-    let what = printable(&format!(
+    let what = format!(
         "{} from {}, {}",
         dead_letter.kind, dead_letter.lane, dead_letter.code
-    ));
+    );
     match action {
         DeadLetterAction::Requeued => format!("requeued {number} ({what})"),
         DeadLetterAction::Dropped => format!("dropped {number} ({what})"),
@@ -80,10 +79,7 @@ pub(super) fn settled_before(dead_letter: &DeadLetterView) -> String {
         DeadLetterState::Requeued | DeadLetterState::Processed => "requeued",
         DeadLetterState::Dead => "requeued or dropped",
     };
-    let by = dead_letter
-        .settled_by
-        .as_deref()
-        .map(|by| format!(" by {}", printable(by)));
+    let by = dead_letter.settled_by.as_deref().map(|by| format!(" by {by}"));
     let at = dead_letter.settled_at.map(|at| format!(" at {at:.0}"));
     format!(
         "dead letter {number} was {how} before{}{}",
@@ -102,7 +98,7 @@ pub(super) fn preview(action: DeadLetterAction, counts: &DeadLetterCounts) -> Ve
         if text.is_empty() {
             "-".to_owned()
         } else {
-            printable(text)
+            text.to_owned()
         }
     };
     let rows: Vec<[String; 4]> = counts
@@ -118,7 +114,7 @@ pub(super) fn preview(action: DeadLetterAction, counts: &DeadLetterCounts) -> Ve
         })
         .collect();
     let mut lines = vec![format!("{}, {what}:", dead_letters(counts.total))];
-    let table = table::lines(["COUNT", "LANE", "TYPE", "CODE"], &rows);
+    let table = output::table(["COUNT", "LANE", "TYPE", "CODE"], &rows);
     lines.extend(table.into_iter().map(|line| format!("  {line}")));
     if counts.truncated {
         lines.push("  … and more groups".to_owned());

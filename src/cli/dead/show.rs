@@ -1,5 +1,4 @@
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Args;
 use lockstep_protocol::rest::{DeadLetterDetail, DeadLetterView};
@@ -7,7 +6,6 @@ use lockstep_protocol::{DeadLetterState, Identity, InboxState};
 use serde_json::Value;
 
 use crate::cli::client::Client;
-use crate::cli::output::printable;
 use crate::cli::{Global, outcome, output};
 
 /// Show a dead letter: the reason, the properties and the body of the message
@@ -39,9 +37,7 @@ impl Show {
             output::line(&line);
         }
         output::line("");
-        for line in body(&dead_letter).lines() {
-            output::line(line);
-        }
+        output::document(&body(&dead_letter));
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -52,7 +48,7 @@ async fn outcome_of(client: &Client, dead_letter: &DeadLetterView) -> anyhow::Re
         source: dead_letter.source.clone().try_into()?,
         id: dead_letter.id.clone().try_into()?,
     };
-    let view = client.outcome(&identity, Duration::ZERO).await?;
+    let view = client.outcome_by(&identity, dead_letter.by.as_deref()).await?;
     Ok(view.map(|view| match view.state {
         InboxState::Applied => outcome::effect(&view),
         InboxState::Dead => format!("dead again: {}", outcome::rejection(&view)),
@@ -62,31 +58,31 @@ async fn outcome_of(client: &Client, dead_letter: &DeadLetterView) -> anyhow::Re
 fn fields(detail: &DeadLetterDetail, ended: Option<&str>) -> Vec<String> {
     let dead_letter = &detail.dead_letter;
     let properties = &detail.properties;
-    let text = |value: &Option<String>| value.as_deref().map(printable);
+    let text = |value: &Option<String>| value.clone();
     let settled = dead_letter.settled_at.map(|at| {
         let by = dead_letter.settled_by.as_deref().unwrap_or("an unknown user");
-        format!("{at:.0} by {}", printable(by))
+        format!("{at:.0} by {by}")
     });
     let kind = if dead_letter.kind.is_empty() {
         "unreadable".to_owned()
     } else {
-        printable(&dead_letter.kind)
+        dead_letter.kind.clone()
     };
     let pairs = [
         ("number", Some(dead_letter.number.to_string())),
         ("state", Some(dead_letter.state.to_string())),
         ("settled", settled),
-        ("ended", ended.map(printable)),
+        ("ended", ended.map(str::to_owned)),
         ("type", Some(kind)),
         ("subject", text(&dead_letter.subject)),
-        ("source", Some(printable(&dead_letter.source))),
-        ("id", Some(printable(&dead_letter.id))),
+        ("source", Some(dead_letter.source.clone())),
+        ("id", Some(dead_letter.id.clone())),
         ("redrives", Some(dead_letter.redrive_count.to_string())),
         ("by", text(&dead_letter.by)),
-        ("lane", Some(printable(&dead_letter.lane))),
-        ("code", Some(printable(&dead_letter.code))),
+        ("lane", Some(dead_letter.lane.clone())),
+        ("code", Some(dead_letter.code.clone())),
         ("place", text(&dead_letter.place)),
-        ("reason", Some(printable(&dead_letter.reason))),
+        ("reason", Some(dead_letter.reason.clone())),
         ("attempts", Some(dead_letter.attempts.to_string())),
         ("received", Some(format!("{:.0}", dead_letter.first_at))),
         (
@@ -110,7 +106,7 @@ fn fields(detail: &DeadLetterDetail, ended: Option<&str>) -> Vec<String> {
         .collect()
 }
 
-/// The body with indented JSON and escaped control characters.
+/// The body with indented JSON.
 fn body(detail: &DeadLetterDetail) -> String {
     match (&detail.body, &detail.body_base64) {
         (Some(text), _) if text.is_empty() => "(the body is empty)".to_owned(),
@@ -118,11 +114,9 @@ fn body(detail: &DeadLetterDetail) -> String {
             let pretty = serde_json::from_str::<Value>(text)
                 .ok()
                 .and_then(|json| serde_json::to_string_pretty(&json).ok());
-            let text = pretty.as_deref().unwrap_or(text);
-            let lines: Vec<String> = text.lines().map(printable).collect();
-            lines.join("\n")
+            pretty.unwrap_or_else(|| text.clone())
         }
-        (None, Some(base64)) => format!("(the body is not text; in base64:)\n{}", printable(base64)),
+        (None, Some(base64)) => format!("(the body is not text; in base64:)\n{base64}"),
         (None, None) => "(the console sent no body)".to_owned(),
     }
 }
@@ -136,7 +130,7 @@ mod tests {
     fn detail(body: Option<&str>, body_base64: Option<&str>) -> DeadLetterDetail {
         let json = json!({
             "number": 42, "state": "dead", "source": "urn:test", "id": "1", "redrive_count": 1, "lane": "events", "type": "",
-            "code": "invalid-json", "reason": "not\u{1b}[2J JSON", "attempts": 1, "first_at": "2026-02-03T04:05:06Z",
+            "code": "invalid-json", "reason": "not JSON", "attempts": 1, "first_at": "2026-02-03T04:05:06Z",
             "dead_lettered_at": "2026-02-03T04:05:07Z", "bytes": 2, "properties": {"reply_to": "lockstep.reply.x"},
             "body": body, "body_base64": body_base64,
         });
@@ -144,10 +138,10 @@ mod tests {
     }
 
     #[test]
-    fn bodies_are_indented_and_escaped() {
+    fn bodies_are_indented() {
         let table = [
             (Some("{\"a\":1}"), None, "{\n  \"a\": 1\n}"),
-            (Some("plain\n\u{1b}[31mred"), None, "plain\n\\u{1b}[31mred"),
+            (Some("plain\ntext"), None, "plain\ntext"),
             (Some(""), None, "(the body is empty)"),
             (None, Some("/wA="), "(the body is not text; in base64:)\n/wA="),
         ];
@@ -157,12 +151,12 @@ mod tests {
     }
 
     #[test]
-    fn absent_fields_are_left_out_and_control_characters_escaped() {
+    fn absent_fields_are_left_out() {
         let lines = fields(&detail(Some("{}"), None), None).join("\n");
         for expected in [
             "number        42\n",
             "type          unreadable\n",
-            "reason        not\\u{1b}[2J JSON\n",
+            "reason        not JSON\n",
             "reply to      lockstep.reply.x\n",
         ] {
             assert!(lines.contains(expected), "{lines}");

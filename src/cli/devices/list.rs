@@ -6,7 +6,7 @@ use lockstep_protocol::rest::DeviceView;
 use lockstep_protocol::{DeviceState, DeviceType};
 
 use crate::cli::client::Client;
-use crate::cli::{Global, output, table};
+use crate::cli::{Global, output};
 
 /// List all devices, or those that match
 ///
@@ -57,6 +57,9 @@ impl List {
     }
 }
 
+/// The most devices of a list.
+const MOST: usize = 1_000_000;
+
 /// All devices that match a query, from all pages.
 pub(in crate::cli) async fn all(
     client: &Client,
@@ -65,10 +68,17 @@ pub(in crate::cli) async fn all(
     let mut devices = Vec::new();
     loop {
         let page = client.devices(&query).await?;
+        let ends = page.devices.is_empty() || devices.len() >= MOST;
         devices.extend(page.devices);
         let Some(next) = page.next else {
             return Ok(devices);
         };
+        if ends {
+            anyhow::bail!(
+                "the list goes on after {} devices; is this the address of a Lockstep console?",
+                devices.len()
+            );
+        }
         query.retain(|(name, _)| *name != "after");
         query.push(("after", next.to_string()));
     }
@@ -78,7 +88,7 @@ pub(in crate::cli) async fn all(
 pub(in crate::cli) fn show(devices: &[DeviceView]) {
     let rows: Vec<[String; 6]> = devices.iter().map(row).collect();
     let header = ["HOSTNAME", "TYPE", "STATE", "SYNCHRONIZED", "SINCE", "CAUSES"];
-    for line in table::lines(header, &rows) {
+    for line in output::table(header, &rows) {
         output::line(&line);
     }
 }

@@ -5,7 +5,7 @@ use lockstep_protocol::Hostname;
 use lockstep_protocol::rest::DeviceView;
 
 use crate::cli::client::Client;
-use crate::cli::{Global, output, table};
+use crate::cli::{Global, output};
 
 /// Show a device, and why it is not synchronized
 #[derive(Debug, Args)]
@@ -42,7 +42,7 @@ impl Show {
             let rows: Vec<[String; 5]> = device.causes.iter().map(row).collect();
             output::line("");
             output::line("Why it is not synchronized:");
-            for line in table::lines(["AT", "CAUSE", "EVENT", "BY", "MESSAGE"], &rows) {
+            for line in output::table(["AT", "CAUSE", "EVENT", "BY", "MESSAGE"], &rows) {
                 output::line(&format!("  {line}"));
             }
         }

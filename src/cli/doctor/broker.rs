@@ -7,6 +7,7 @@ use lockstep_protocol::topology::access::Role;
 use reqwest::Url;
 use secrecy::ExposeSecret;
 
+use super::exposure::is_here;
 use super::finding::Findings;
 use super::rights::{self, Question};
 use crate::config::{BrokerUrl, Config};
@@ -80,9 +81,7 @@ fn in_the_clear(url: &BrokerUrl) -> bool {
     let Ok(url) = Url::parse(url.expose_secret()) else {
         return false;
     };
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let here = host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
-    url.scheme() == "amqp" && !here
+    url.scheme() == "amqp" && !is_here(&url)
 }
 
 /// Checks all exchanges and queues; true if all exist.

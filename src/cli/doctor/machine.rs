@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::As;
 use super::finding::Findings;
 use crate::config::{BrokerUrl, Config, StoreUrl};
+use crate::roles::descriptors::{self, Servers};
 use crate::{data_folder, roles};
 
 /// The oldest git with protocol version 2 by default and `--end-of-options`.
@@ -13,12 +14,19 @@ const OLDEST_GIT: (u32, u32) = (2, 26);
 /// How long the processing of a message may take. By default, the broker closes a channel after 30 minutes.
 const DEADLINE: Duration = Duration::from_mins(20);
 
+/// What to do about files that other users may read or change.
+const LOOSE: &str = "nothing needs it; where no other user exists, as in a container, it does no harm";
+
 pub(super) async fn examine(config: &Config, role: As, findings: &mut Findings) {
+    for warning in &config.warnings {
+        findings.warning("local files", warning, LOOSE);
+    }
     let embedded =
         matches!(config.broker.url, BrokerUrl::Embedded) || matches!(config.store.url, StoreUrl::Sqlite(_));
     if role == As::Worker || embedded {
         data_dir(config, findings);
     }
+    descriptors(config, role, embedded, findings);
     if role == As::Worker {
         git(findings).await;
         deadline(config, findings);
@@ -28,15 +36,59 @@ pub(super) async fn examine(config: &Config, role: As, findings: &mut Findings) 
 fn data_dir(config: &Config, findings: &mut Findings) {
     const CHECK: &str = "data folder";
     let folder = &config.data_dir;
-    let written = data_folder::make(folder)
-        .and_then(|()| Ok(tempfile::NamedTempFile::with_prefix_in(".doctor-", folder)?));
-    match written {
+    let warnings = match data_folder::make(folder) {
+        Ok(warnings) => warnings,
+        Err(error) => {
+            let advice = "do that, or set data_dir to another folder";
+            return findings.failed(CHECK, format!("{error:#}"), advice);
+        }
+    };
+    match tempfile::NamedTempFile::with_prefix_in(".doctor-", folder) {
         Ok(_) => findings.ok(CHECK, format!("{} is writable", folder.display())),
         Err(error) => findings.failed(
             CHECK,
-            format!("{} is not writable: {error:#}", folder.display()),
+            format!("{} is not writable: {error}", folder.display()),
             "set data_dir to another folder, or let this user write there",
         ),
+    }
+    for warning in warnings {
+        findings.warning(CHECK, warning, LOOSE);
+    }
+}
+
+/// The limit of open files. This process has raised its own to the hard limit, as each role does; it may differ from the limit of
+/// the service.
+fn descriptors(config: &Config, role: As, embedded: bool, findings: &mut Findings) {
+    const CHECK: &str = "open files";
+    let servers = match role {
+        _ if embedded => Servers::BOTH,
+        As::Worker => Servers::NONE,
+        As::Gateway => Servers::GATEWAY,
+        As::Console => Servers::CONSOLE,
+    };
+    let (limit, reserve, wanted) = (
+        descriptors::limit(),
+        descriptors::reserve(config),
+        servers.wanted(config),
+    );
+    let needed = reserve + wanted.gateway + wanted.console;
+    let advice = format!(
+        "raise the hard limit to {needed} (`ulimit -Hn`, LimitNOFILE= of systemd, ulimits of a container), or lower gateway.max_connections or store.pool_size"
+    );
+    match descriptors::shares(limit, reserve, wanted) {
+        Ok(granted) if granted == wanted => {
+            findings.ok(CHECK, format!("{needed} are needed at most, and allowed"));
+        }
+        Ok(granted) => findings.warning(
+            CHECK,
+            format!(
+                "{limit} are allowed, so the servers have {} connections instead of {}",
+                granted.gateway + granted.console,
+                wanted.gateway + wanted.console
+            ),
+            advice,
+        ),
+        Err(error) => findings.failed(CHECK, error.to_string(), advice),
     }
 }
 

@@ -11,7 +11,7 @@ use reqwest::{Method, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use crate::cli::UsageError;
+use crate::cli::{UsageError, response};
 use crate::config::Config;
 use crate::roles;
 
@@ -63,9 +63,8 @@ impl Access {
         let url = match (&self.management_url, &self.management_url_file) {
             (Some(url), _) => url.clone(),
             (None, Some(file)) => {
-                let text = std::fs::read_to_string(file)
-                    .with_context(|| format!("cannot read {}", file.display()))?;
-                text.trim().to_owned().into()
+                let text = crate::cli::secret_file(file)?;
+                text.expose_secret().trim().to_owned().into()
             }
             (None, None) => return Ok(None),
         };
@@ -105,6 +104,11 @@ fn percent_decoded(text: &str) -> String {
 }
 
 impl Management {
+    /// Its address, without user and password.
+    pub(super) fn address(&self) -> SecretString {
+        self.base.as_str().into()
+    }
+
     /// Gets the object at a path of unescaped segments; none if it does not exist.
     ///
     /// # Errors
@@ -170,8 +174,9 @@ impl Management {
             .get("date")
             .and_then(|value| rfc2822::parse(value.to_str().ok()?).ok())
             .map(|zoned| zoned.timestamp());
-        let text = response.text().await.unwrap_or_default();
-        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        let body = response::body(response).await;
+        let body = body.with_context(|| format!("the broker's management API at {}", self.base))?;
+        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
         Ok((status, ManagementResponse { body, date }))
     }
 

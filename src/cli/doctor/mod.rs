@@ -1,7 +1,9 @@
-//! `lockstep doctor`: checks everything that an installation needs. With `--setup-broker` it creates the broker's objects instead.
+//! `lockstep doctor`: checks everything that an installation needs. With `--setup-broker` or `--setup-database` it creates the objects of
+//! the broker, or the logins of the database, instead.
 
 mod broker;
 mod cvp;
+mod exposure;
 mod finding;
 mod machine;
 mod management;
@@ -17,6 +19,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
 use lockstep_protocol::topology::access::Role;
+use lockstep_store::postgres::DatabaseRole;
 
 use super::{Global, output};
 use crate::config::{BrokerUrl, Config, Overrides};
@@ -28,13 +31,15 @@ use management::{Access, Management};
 ///
 /// Checks the broker, the store, the repositories and the CloudVision clusters of the configuration, and changes nothing. Some checks
 /// of the broker need its management API (--management-url); without it their result is unknown. With --setup-broker it creates the
-/// virtual host, users, permissions, exchanges, queues and policies instead; it deletes nothing, and may run again at any time.
+/// virtual host, users, permissions, exchanges, queues and policies instead, with --setup-database the logins of the database; it
+/// deletes nothing, and may run again at any time.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep doctor
   lockstep doctor --role gateway --json
   lockstep doctor --management-url http://lockstep-monitor:PASSWORD@rabbitmq:15672
   lockstep doctor --setup-broker --management-url http://admin:PASSWORD@rabbitmq:15672 --credentials secrets --dry-run
+  LOCKSTEP__STORE__URL_FILE=database-admin lockstep doctor --setup-database --credentials secrets
 
 Exit codes: 0 no check failed (there may be warnings and unknown results), 1 a check failed, 78 invalid configuration.")]
 pub(super) struct Doctor {
@@ -51,7 +56,7 @@ pub(super) struct Doctor {
         value_name = "URL",
         num_args = 0..=1,
         default_missing_value = "",
-        conflicts_with = "setup_broker"
+        conflicts_with = "setup"
     )]
     probe: Option<String>,
     /// URL for --probe without a value; if both are empty, the probe succeeds
@@ -125,6 +130,7 @@ async fn probe(url: &str) -> anyhow::Result<ExitCode> {
 async fn examine(config: &Config, role: As, management: Option<&Management>) -> Findings {
     let mut findings = Findings::default();
     machine::examine(config, role, &mut findings).await;
+    exposure::examine(config, role, &mut findings);
     match &config.broker.url {
         BrokerUrl::Embedded => findings.ok("broker", "embedded in the process of `lockstep up`"),
         BrokerUrl::Amqp(_) => {
@@ -132,8 +138,10 @@ async fn examine(config: &Config, role: As, management: Option<&Management>) -> 
             operation::examine(config, management, &mut findings).await;
         }
     }
-    if role != As::Gateway {
-        store::examine(config, &mut findings).await;
+    match role {
+        As::Gateway => {}
+        As::Worker => store::examine(config, DatabaseRole::Worker, &mut findings).await,
+        As::Console => store::examine(config, DatabaseRole::Console, &mut findings).await,
     }
     if role == As::Worker {
         repositories::examine(config, &mut findings).await;

@@ -148,7 +148,8 @@ fn check_policy(policy: &Policy, found: Option<&Value>, findings: &mut Findings)
         );
     };
     let length = found["definition"]["max-length"].as_u64();
-    match length {
+    let bytes = found["definition"]["max-length-bytes"].as_u64();
+    match length.zip(bytes) {
         _ if found["pattern"] != *policy.pattern => findings.warning(
             POLICIES,
             format!(
@@ -157,11 +158,21 @@ fn check_policy(policy: &Policy, found: Option<&Value>, findings: &mut Findings)
             ),
             SET_UP,
         ),
-        Some(length) => findings.ok(
+        Some((length, bytes)) => findings.ok(
             POLICIES,
-            format!("an ingress lane holds {length} messages, then rejects new ones"),
+            format!(
+                "an ingress lane holds {length} messages and {} MiB, then rejects new ones",
+                bytes >> 20
+            ),
         ),
-        None => findings.warning(POLICIES, format!("{} sets no max-length", policy.name), SET_UP),
+        None => findings.warning(
+            POLICIES,
+            format!(
+                "{} does not set both max-length and max-length-bytes",
+                policy.name
+            ),
+            SET_UP,
+        ),
     }
 }
 
@@ -234,7 +245,7 @@ mod tests {
         let table = [
             (None, State::Warning),
             (
-                Some(json!({"pattern": "^x$", "definition": {"max-length": 1}})),
+                Some(json!({"pattern": "^x$", "definition": {"max-length": 1, "max-length-bytes": 9}})),
                 State::Warning,
             ),
             (
@@ -243,6 +254,12 @@ mod tests {
             ),
             (
                 Some(json!({"pattern": policy.pattern, "definition": {"max-length": 5}})),
+                State::Warning,
+            ),
+            (
+                Some(
+                    json!({"pattern": policy.pattern, "definition": {"max-length": 5, "max-length-bytes": 9}}),
+                ),
                 State::Ok,
             ),
         ];

@@ -21,6 +21,7 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) {
             "set [repositories.settings] and [repositories.templates]; without them, changes of settings and templates affect no device",
         );
     }
+    weakened(config, findings);
     let store = roles::seen_repositories(config).ok();
     for source in &sources {
         let known = match &store {
@@ -31,6 +32,33 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) {
             None => Known::Unknown,
         };
         one(source, known, findings).await;
+    }
+}
+
+/// Warns about settings that let others read the credentials or choose the remote.
+fn weakened(config: &Config, findings: &mut Findings) {
+    let configured = [
+        ("settings", &config.repositories.settings),
+        ("templates", &config.repositories.templates),
+    ];
+    for (name, repository) in configured {
+        let Some(repository) = repository else { continue };
+        if repository.allow_credentials_without_tls && repository.url.expose().starts_with("http://") {
+            findings.warning(
+                CHECK,
+                format!("{name}: credentials are sent unencrypted"),
+                format!(
+                    "use an https:// address, and remove repositories.{name}.allow_credentials_without_tls"
+                ),
+            );
+        }
+        if repository.follow_redirects {
+            findings.warning(
+                CHECK,
+                format!("{name}: the remote may redirect to any host, whose content is then accepted"),
+                format!("set repositories.{name}.url to the final address, and remove follow_redirects"),
+            );
+        }
     }
 }
 

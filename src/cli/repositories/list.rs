@@ -5,7 +5,7 @@ use lockstep_protocol::CommitId;
 use lockstep_protocol::rest::RepositoryView;
 
 use crate::cli::client::Client;
-use crate::cli::{Global, output, table};
+use crate::cli::{Global, output};
 
 /// List repositories with their accepted commit and their tip
 ///
@@ -26,7 +26,7 @@ impl List {
         }
         let rows: Vec<[String; 6]> = repositories.iter().map(row).collect();
         let header = ["NAME", "BRANCH", "ACCEPTED", "SINCE", "TIP", "SEEN"];
-        for line in table::lines(header, &rows) {
+        for line in output::table(header, &rows) {
             output::line(&line);
         }
         for repository in &repositories {

@@ -1,11 +1,15 @@
 //! Measures which devices a large change of settings concerns: from two listings to the devices,
 //! on one thread, without a server.
 
+use std::collections::HashMap;
+use std::convert::Infallible;
 use std::fmt::Write;
 
 use anyhow::{Context, bail, ensure};
 use lockstep_intent::fleet::{Candidate, select};
-use lockstep_intent::{Change, Content, Contents, Examination, Listing, RepositoryKind, examine};
+use lockstep_intent::{
+    Cancellation, Change, Examination, Listing, ObjectId, ReadObjects, RepositoryKind, examine,
+};
 use lockstep_protocol::{DeviceType, Hostname};
 
 use crate::processes::cpu_time;
@@ -24,6 +28,27 @@ struct Scene {
     new: Vec<u8>,
     contents: Contents,
     fleet: Vec<(Hostname, DeviceType)>,
+}
+
+/// The contents of all objects.
+struct Contents(HashMap<ObjectId, Vec<u8>>);
+
+impl ReadObjects for &Contents {
+    type Error = Infallible;
+
+    fn sizes(&mut self, objects: &[ObjectId]) -> Result<HashMap<ObjectId, u64>, Infallible> {
+        let sizes = objects
+            .iter()
+            .filter_map(|object| Some((object.clone(), self.0.get(object)?.len() as u64)));
+        Ok(sizes.collect())
+    }
+
+    fn contents(&mut self, objects: &[ObjectId]) -> Result<HashMap<ObjectId, Vec<u8>>, Infallible> {
+        let contents = objects
+            .iter()
+            .filter_map(|object| Some((object.clone(), self.0.get(object)?.clone())));
+        Ok(contents.collect())
+    }
 }
 
 /// Measures the CPU time of the decision, with reading the listings and the settings that changed, and of its part that
@@ -57,7 +82,7 @@ fn cpu() -> anyhow::Result<f64> {
 
 impl Scene {
     fn new() -> anyhow::Result<Self> {
-        let mut contents = Contents::default();
+        let mut contents = HashMap::new();
         let (mut old, mut new) = (Vec::new(), Vec::new());
         for number in 0..2 * PATHS {
             let device = number / 2;
@@ -72,7 +97,7 @@ impl Scene {
             );
             record(&mut old, &before, &path);
             record(&mut new, &after, &path);
-            contents.insert(after.parse()?, Content::Bytes(text.into_bytes()));
+            contents.insert(after.parse()?, text.into_bytes());
         }
         let mut groups = "groups:\n".to_owned();
         for group in 0..GROUPS {
@@ -84,9 +109,9 @@ impl Scene {
         }
         record(&mut old, &id(3_000_000), "global/groups.yml");
         record(&mut new, &id(3_000_000), "global/groups.yml");
-        contents.insert(id(3_000_000).parse()?, Content::Bytes(groups.into_bytes()));
+        contents.insert(id(3_000_000).parse()?, groups.into_bytes());
         record(&mut new, &id(3_000_001), "groups/G7/routing.yml");
-        contents.insert(id(3_000_001).parse()?, Content::Bytes(b"vrfs: []\n".to_vec()));
+        contents.insert(id(3_000_001).parse()?, b"vrfs: []\n".to_vec());
         let fleet = (0..DEVICES).map(|number| {
             let kind = [DeviceType::Access, DeviceType::Dist][number as usize % 2];
             Ok((format!("sw{number}").parse()?, kind))
@@ -95,7 +120,7 @@ impl Scene {
         Ok(Self {
             old,
             new,
-            contents,
+            contents: Contents(contents),
             fleet,
         })
     }
@@ -107,12 +132,17 @@ impl Scene {
         let new = Listing::parse(&self.new)?;
         let change = Change::between(&old, &new);
         let compared = cpu()?;
-        let impact = match examine(RepositoryKind::Settings, &change, &self.contents) {
+        let mut contents = &self.contents;
+        let impact = match examine(
+            RepositoryKind::Settings,
+            &change,
+            &mut contents,
+            &Cancellation::never(),
+        )? {
             Examination::Valid(impact) => impact,
             Examination::Invalid(problems) => {
                 bail!("{} problems, the first: {}", problems.len(), problems[0])
             }
-            Examination::Needs(needed) => bail!("{} objects are missing", needed.len()),
         };
         let examined = cpu()?;
         let candidates = self.fleet.iter().map(|(hostname, device_type)| Candidate {

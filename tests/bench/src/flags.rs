@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 
 use lockstep_clock::{Clock, SystemClock};
 use lockstep_protocol::results::{EventApplied, Outcome, Scope};
-use lockstep_protocol::{Cause, DeviceType, Digest, Identity, Kind, Source, WorkResult};
+use lockstep_protocol::{Cause, DeviceType, Digest, Identity, Kind, MessageKey, Source, WorkResult};
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_store::{
     Advance, Completion, DeviceSelector, InboxRow, InboxState, Keys, Leases, NewCause, RepositoryChange,
@@ -85,7 +85,11 @@ async fn change(scene: &Scene, devices: u32) -> anyhow::Result<Duration> {
         at,
     };
     let keys = Keys {
-        identities: [identity()].into(),
+        messages: [MessageKey {
+            identity: identity(),
+            actor: None,
+        }]
+        .into(),
         repositories: [change.name.clone()].into(),
         flag: Some(DeviceSelector {
             device_types: TYPES.into(),

@@ -14,7 +14,7 @@ use lapin::{BasicProperties, Confirmation};
 use lockstep_bus::Bus;
 use lockstep_bus::amqp::{AmqpBus, AmqpOptions};
 use lockstep_clock::{Clock, SystemClock};
-use lockstep_http::Tokens;
+use lockstep_http::{Tokens, TrustedProxies};
 use lockstep_producer::gateway::{Gateway, GatewayContext, Repositories, Secrets};
 use lockstep_protocol::envelope::CONTENT_TYPE;
 use lockstep_protocol::topology::{self, Lane};
@@ -156,6 +156,7 @@ async fn push(scene: &Scene, count: u32) -> anyhow::Result<f64> {
         bus: bus.clone(),
         repositories,
         tokens: Tokens::default(),
+        proxies: TrustedProxies::default(),
         now: || SystemClock.now(),
     });
     let listener = TcpListener::bind("127.0.0.1:0").await?;

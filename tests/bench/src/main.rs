@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![expect(clippy::print_stderr, reason = "a bench prints each round")]
 
 mod affected;
 mod bare;
@@ -111,7 +112,7 @@ async fn main() -> anyhow::Result<()> {
             if options.json {
                 print(&table)
             } else {
-                write!(std::io::stdout(), "{table}").map_err(Into::into)
+                write!(stdout(), "{table}").map_err(Into::into)
             }
         }
     }
@@ -121,11 +122,12 @@ async fn main() -> anyhow::Result<()> {
 type Percentile = (&'static str, fn(&latency::Latencies) -> std::time::Duration, f64);
 
 fn print(value: &impl Serialize) -> anyhow::Result<()> {
-    Ok(writeln!(
-        std::io::stdout(),
-        "{}",
-        serde_json::to_string_pretty(value)?
-    )?)
+    Ok(writeln!(stdout(), "{}", serde_json::to_string_pretty(value)?)?)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a bench prints only its own figures")]
+fn stdout() -> std::io::Stdout {
+    std::io::stdout()
 }
 
 async fn measure(options: &Options) -> anyhow::Result<Table> {

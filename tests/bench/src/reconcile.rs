@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use lockstep_bus::Bus;
 use lockstep_bus::amqp::{AmqpBus, AmqpOptions};
+use lockstep_clock::SystemClock;
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_worker::reconcile::{OverdueFollowUps, Reconcile};
 use lockstep_worker::runtime::{HeldLeases, Leadership, REPUBLISH_AFTER};
@@ -42,7 +43,13 @@ pub(crate) async fn measure(host: &Host, rounds: u32, table: &mut Table) -> anyh
     let store = PostgresStore::connect(PostgresOptions::new(scene.schema.url()))?;
     let bus: Arc<dyn Bus> = AmqpBus::connect(AmqpOptions::new(scene.vhost.url())).await?;
     let every = Duration::from_mins(1);
-    let follow_ups = OverdueFollowUps::new(store.clone(), bus.clone(), REPUBLISH_AFTER);
+    let follow_ups = OverdueFollowUps::new(
+        store.clone(),
+        store.clone(),
+        bus.clone(),
+        Arc::new(SystemClock),
+        REPUBLISH_AFTER,
+    );
     let reconcile = Reconcile::new(vec![Arc::new(follow_ups)]);
     let lease = HeldLeases::acquire(store, ["follow-ups".to_owned()], every, Duration::ZERO);
     let lease = lease.await?.context("nobody else is here")?;

@@ -1,10 +1,8 @@
 //! Measures throughput while old rows are deleted, against throughput without deletion.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use lockstep_clock::SystemClock;
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_worker::retention::{Deleted, Keep, RetentionSweep};
 use lockstep_worker::runtime::{HeldLeases, Leadership};
@@ -79,8 +77,8 @@ async fn deleting(scene: &Scene, events: u32) -> anyhow::Result<(Measured, u64)>
     );
     let lease = lease.await?.context("another owner has the lease")?;
     let sweep = RetentionSweep {
-        store,
-        clock: Arc::new(SystemClock),
+        store: store.clone(),
+        schema: store,
         keep: Keep {
             inbox: 30 * DAY,
             causes: 30 * DAY,

@@ -2,7 +2,8 @@
 
 mod commits;
 mod documentation;
-mod repository;
+mod hostile;
+pub(crate) mod repository;
 
 use std::path::Path;
 use std::process::Output;

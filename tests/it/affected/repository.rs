@@ -6,24 +6,24 @@ use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
 /// An entry of a tree: mode, path, content. A submodule's content is the commit.
-pub(super) type Entry<'a> = (&'a str, &'a [u8], &'a str);
+pub(crate) type Entry<'a> = (&'a str, &'a [u8], &'a str);
 
 /// A bare repository whose trees are written entry by entry, so that paths may be any bytes.
-pub(super) struct Repository(TempDir);
+pub(crate) struct Repository(TempDir);
 
 impl Repository {
-    pub(super) fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let repository = Self(tempfile::tempdir()?);
         repository.git(&["init", "--quiet", "--bare", "--initial-branch=main"], b"")?;
         Ok(repository)
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
     /// Commits exactly these entries at the tip of `main` and returns the commit.
-    pub(super) fn commit(&self, entries: &[Entry<'_>]) -> Result<String> {
+    pub(crate) fn commit(&self, entries: &[Entry<'_>]) -> Result<String> {
         let mut index = Vec::new();
         for (mode, path, content) in entries {
             let object = if *mode == "160000" {
@@ -35,8 +35,19 @@ impl Repository {
             index.extend_from_slice(path);
             index.push(0);
         }
+        self.commit_index(&index)
+    }
+
+    /// Commits one content at many paths.
+    pub(super) fn commit_everywhere(&self, mode: &str, content: &str, paths: &[String]) -> Result<String> {
+        let object = self.git(&["hash-object", "-w", "--stdin"], content.as_bytes())?;
+        let lines = paths.iter().map(|path| format!("{mode} {object}\t{path}\0"));
+        self.commit_index(lines.collect::<String>().as_bytes())
+    }
+
+    fn commit_index(&self, index: &[u8]) -> Result<String> {
         self.git(&["read-tree", "--empty"], b"")?;
-        self.git(&["update-index", "-z", "--index-info"], &index)?;
+        self.git(&["update-index", "-z", "--index-info"], index)?;
         let tree = self.git(&["write-tree"], b"")?;
         let parent = self.git(&["rev-parse", "--verify", "--quiet", "main"], b"").ok();
         let mut arguments = vec!["commit-tree", tree.as_str(), "-m", "x"];
@@ -47,7 +58,7 @@ impl Repository {
     }
 
     /// Runs git and returns its output.
-    pub(super) fn git(&self, arguments: &[&str], input: &[u8]) -> Result<String> {
+    pub(crate) fn git(&self, arguments: &[&str], input: &[u8]) -> Result<String> {
         let mut command = Command::new("git");
         command.arg("-C").arg(self.path()).args(arguments);
         for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
@@ -74,7 +85,7 @@ impl Repository {
 }
 
 /// Runs `lockstep affected`.
-pub(super) fn affected(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Output> {
+pub(crate) fn affected(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Output> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lockstep"));
     for variable in [
         "LOCKSTEP_CONFIG",

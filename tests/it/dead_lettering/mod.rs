@@ -3,8 +3,10 @@
 
 mod fan_out;
 mod lost;
+mod oversize;
 mod poison;
 mod requeued;
+mod waiting;
 
 use anyhow::{Context, Result, ensure};
 use lockstep_bus::Bus;

@@ -68,7 +68,8 @@ async fn private_memory_and_disk_alarms_begin_and_end() -> Result<()> {
         // The request made meanwhile was accepted, or was refused and is repeated as the same message.
         let (status, said) = asking.await??;
         ensure!(matches!(status, 202 | 503), "{status} {said}");
-        bus.publish(vec![outgoing(&event)]).await?;
+        let (status, said) = post(console.clone(), String::from_utf8(event.encode())?).await?;
+        ensure!(status == 202, "{status} {said}");
         sent.insert(event.identity.clone(), flags(&event));
         scene.oracle().processed(&sent).await?;
     }

@@ -10,5 +10,6 @@ mod disks;
 mod ingress;
 mod partitions;
 mod replies;
+mod sizes;
 mod soak;
 mod stopped;

@@ -35,10 +35,10 @@ async fn exchange(authority: &str, request: String) -> Result<(u16, String)> {
 }
 
 /// The metrics of a process, by series.
-struct Shown(BTreeMap<String, f64>);
+pub(crate) struct Shown(BTreeMap<String, f64>);
 
 impl Shown {
-    async fn of(authority: &str) -> Result<Self> {
+    pub(crate) async fn of(authority: &str) -> Result<Self> {
         let (status, text) = get(authority, "/metrics").await?;
         ensure!(status == 200, "{status}: {text}");
         let lines = text
@@ -51,7 +51,7 @@ impl Shown {
         Ok(Self(series.collect::<Result<_>>()?))
     }
 
-    fn value(&self, series: &str) -> Option<f64> {
+    pub(crate) fn value(&self, series: &str) -> Option<f64> {
         self.0.get(series).copied()
     }
 

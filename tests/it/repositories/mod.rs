@@ -2,7 +2,9 @@
 
 mod clocks;
 mod deleted;
+mod hostile;
 mod killed;
+mod poison;
 mod pushes;
 mod remotes;
 mod stopped;

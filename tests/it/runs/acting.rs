@@ -60,7 +60,7 @@ impl Runner for Acting {
     }
 
     async fn run(&self, context: &RunContext<'_>, attempts: &[Attempt]) -> Vec<RunEnd> {
-        let identities = attempts.iter().map(|attempt| attempt.identity.clone());
+        let identities = attempts.iter().map(|attempt| attempt.key.identity.clone());
         self.identities.lock().expect("no panic").extend(identities);
         (self.act)(context, attempts.to_vec()).await
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use futures_util::future::BoxFuture;
 use lockstep_bus::{Acknowledge, ConsumeOptions};
+use lockstep_clock::SystemClock;
 use lockstep_protocol::commands::RepositoryRefreshRequested;
 use lockstep_protocol::topology::{Lane, Queue};
 use lockstep_protocol::{Identity, Message};
@@ -61,7 +62,7 @@ fn causes<'a>(
 }
 
 fn is_parent(attempt: &Attempt) -> bool {
-    attempt.identity.source.as_str() != lockstep_protocol::Source::worker().as_str()
+    attempt.key.identity.source.as_str() != lockstep_protocol::Source::worker().as_str()
 }
 
 fn follow_ups_left(place: &Place) -> Result<usize> {
@@ -171,7 +172,13 @@ async fn waiting_for_ten_minutes(delay: Option<Duration>) -> Result<()> {
         },
     )
     .await?;
-    let repair = OverdueFollowUps::new(place.follow_ups(), place.bus.clone(), 15 * MINUTE);
+    let repair = OverdueFollowUps::new(
+        place.follow_ups(),
+        place.store.clone(),
+        place.bus.clone(),
+        Arc::new(SystemClock),
+        15 * MINUTE,
+    );
     let mut passes = tokio::time::interval(MINUTE);
     for _ in 0..12 {
         passes.tick().await;

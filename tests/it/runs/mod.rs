@@ -3,6 +3,7 @@
 mod acting;
 mod cancelling;
 mod follow_ups;
+mod poison;
 mod scripted;
 
 use std::sync::Arc;
@@ -182,7 +183,10 @@ async fn a_panic_fails_only_its_message_which_is_dead_lettered_after_five_attemp
     let bad = messages[1].clone();
     let selector = bad.identity.clone();
     let runner = Scripted::new(move |run: Run| {
-        let bad = run.attempts.iter().any(|attempt| attempt.identity == selector);
+        let bad = run
+            .attempts
+            .iter()
+            .any(|attempt| attempt.key.identity == selector);
         async move {
             assert!(!bad, "panics on purpose for this message");
             run.applied()

@@ -62,7 +62,7 @@ impl Run {
     pub(crate) fn ids(&self) -> Vec<&str> {
         self.attempts
             .iter()
-            .map(|attempt| attempt.identity.id.as_str())
+            .map(|attempt| attempt.key.identity.id.as_str())
             .collect()
     }
 }
@@ -108,7 +108,7 @@ impl Scripted {
     pub(crate) fn numbers(&self, message: &Envelope) -> Vec<u32> {
         let attempts = self.runs().into_iter().flat_map(|run| run.attempts);
         attempts
-            .filter(|attempt| attempt.identity == message.identity)
+            .filter(|attempt| attempt.key.identity == message.identity)
             .map(|attempt| attempt.number)
             .collect()
     }

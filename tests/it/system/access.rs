@@ -40,10 +40,15 @@ impl Users {
 
 /// Creates a user with the rights of this role.
 pub(crate) async fn user_of(vhost: &Vhost, role: Role) -> Result<User> {
-    let user = vhost.create_user(role.as_str()).await?;
-    grant(vhost, &user, &role.rights(&user.name))
+    user_with(vhost, role.as_str(), |name| role.rights(name)).await
+}
+
+/// Creates a user with the rights that its name gets.
+pub(crate) async fn user_with(vhost: &Vhost, name: &str, rights: impl Fn(&str) -> Rights) -> Result<User> {
+    let user = vhost.create_user(name).await?;
+    grant(vhost, &user, &rights(&user.name))
         .await
-        .with_context(|| format!("cannot give {role} its rights"))?;
+        .with_context(|| format!("cannot give {name} its rights"))?;
     Ok(user)
 }
 

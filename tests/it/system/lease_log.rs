@@ -18,7 +18,8 @@ const INSTALL: &str = "
         until timestamptz NOT NULL,
         at timestamptz NOT NULL
     );
-    CREATE FUNCTION log_lease() RETURNS trigger LANGUAGE plpgsql AS $$
+    -- With the rights of its owner: workers have none at the log.
+    CREATE FUNCTION log_lease() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     BEGIN
         INSERT INTO lease_log (name, owner, fence, until, at)
         VALUES (new.name, new.owner, new.fence, new.until, clock_timestamp());

@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use lockstep_testbed::wait;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 
 use super::PATIENCE;
 
@@ -20,11 +20,30 @@ pub(crate) struct Process {
 impl Process {
     /// Starts `lockstep` with these arguments and this environment in this folder, which gets its log.
     pub(crate) fn start(folder: &Path, arguments: &[&str], environment: &[(String, String)]) -> Result<Self> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lockstep"));
+        command.args(arguments);
+        Self::spawn(command, folder, environment)
+    }
+
+    /// As [`Self::start`], with this limit of open files, soft and hard.
+    pub(crate) fn start_with_open_files(
+        limit: usize,
+        folder: &Path,
+        arguments: &[&str],
+        environment: &[(String, String)],
+    ) -> Result<Self> {
+        let mut command = Command::new("sh");
+        let script = format!("ulimit -n {limit} && exec \"$@\"");
+        command.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_lockstep")]);
+        command.args(arguments);
+        Self::spawn(command, folder, environment)
+    }
+
+    fn spawn(mut command: Command, folder: &Path, environment: &[(String, String)]) -> Result<Self> {
         let number = std::fs::read_dir(folder)?.count();
         let log = folder.join(format!("process-{number}.log"));
         let output = File::create(&log)?;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_lockstep"));
-        command.args(arguments).current_dir(folder).stdin(Stdio::null());
+        command.current_dir(folder).stdin(Stdio::null());
         command.stdout(output.try_clone()?).stderr(output);
         command
             .env_remove("LOCKSTEP_FAIL_POINT")
@@ -85,6 +104,29 @@ impl Process {
         printed.await.with_context(|| tail(&self.log))
     }
 
+    /// Lowers the limit of open files, so that the process can open none until it has closed one.
+    pub(crate) fn opens_no_more_files(&self) -> Result<()> {
+        let folder = format!("/proc/{}/fd", self.child.id());
+        // New files get the lowest free number, and the limit is of numbers.
+        let free = (0..u64::from(u16::MAX))
+            .find(|number| std::fs::symlink_metadata(format!("{folder}/{number}")).is_err());
+        let limit = Rlimit {
+            current: free,
+            maximum: free,
+        };
+        let pid = Pid::from_raw(i32::try_from(self.child.id())?).context("no process id")?;
+        prlimit(Some(pid), Resource::Nofile, limit)?;
+        Ok(())
+    }
+
+    /// The resident memory in KiB.
+    pub(crate) fn memory(&self) -> Result<usize> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        Ok(number.context("no VmRSS")?.parse()?)
+    }
+
     /// Sends a signal to the process.
     pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
         let pid = Pid::from_raw(i32::try_from(self.child.id())?).context("no process id")?;
@@ -101,6 +143,14 @@ impl Process {
             tail(&self.log)
         );
         Ok(())
+    }
+
+    /// The most memory that the process had at a time, in bytes.
+    pub(crate) fn peak_memory(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = peak.context("no VmHWM")?.trim().trim_end_matches(" kB");
+        Ok(peak.parse::<u64>()? * 1024)
     }
 
     /// The whole output of the process.

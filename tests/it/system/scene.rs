@@ -56,9 +56,20 @@ impl Servers {
         })
     }
 
-    /// Configures broker, store and trusted users for `lockstep COMMAND`. Each role has its own broker user.
+    /// The URL by which a role reaches the database, with the login of that role.
+    fn store_url(&self, role: &str) -> String {
+        Schema::through(&self.schema.url_as(role), self.to_database.addr())
+    }
+
+    /// Configures broker, store and trusted users for `lockstep COMMAND`. Each role has its own broker user and its own login at the
+    /// database, with only its rights.
     fn environment(&self, command: &str) -> Vec<(String, String)> {
-        let store = self.schema.url_through(self.to_database.addr());
+        let store = match command {
+            // A wrong address: it does not use the database.
+            "gateway" => "postgres://nobody@127.0.0.1:1/nowhere".to_owned(),
+            "migrate" | "worker" | "console" => self.store_url(command),
+            _ => Schema::through(&self.schema.url(), self.to_database.addr()),
+        };
         let mut all = vec![
             ("LOCKSTEP__STORE__URL".to_owned(), store),
             ("LOCKSTEP__BROKER__DECLARE".to_owned(), "false".to_owned()),
@@ -165,21 +176,36 @@ impl Scene {
 
     /// The URL by which workers reach the database, with options for its sessions, such as `-c lock_timeout=1s`.
     pub(crate) fn store_url(&self, options: &str) -> Result<String> {
-        let servers = self.servers()?;
-        let url = servers.schema.url_through(servers.to_database.addr());
+        let url = self.servers()?.store_url("worker");
         let options = options.replace(' ', "%20").replace('=', "%3D");
         Ok(format!("{url}%20{options}"))
     }
 
     /// Starts `lockstep` in this scene.
     pub(crate) fn run(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Process> {
+        let all = self.with(arguments, environment);
+        Process::start(self.folder.path(), arguments, &all)
+    }
+
+    /// As [`Self::run`], with this limit of open files.
+    pub(crate) fn run_with_open_files(
+        &self,
+        limit: usize,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<Process> {
+        let all = self.with(arguments, environment);
+        Process::start_with_open_files(limit, self.folder.path(), arguments, &all)
+    }
+
+    fn with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Vec<(String, String)> {
         let mut all = self.environment(arguments);
         all.extend(
             environment
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
         );
-        Process::start(self.folder.path(), arguments, &all)
+        all
     }
 
     /// The environment of `lockstep` with these arguments: its servers and its user.

@@ -80,6 +80,25 @@ impl Database {
         Ok(database)
     }
 
+    /// Lets only the superuser log in without a password from now on.
+    ///
+    /// # Errors
+    ///
+    /// The server does not run.
+    pub async fn require_passwords(&self) -> anyhow::Result<()> {
+        let rules = format!("host all {USER} 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n");
+        std::fs::write(self.data().join("pg_hba.conf"), rules)?;
+        let (client, connection) = tokio_postgres::connect(&self.url(), NoTls).await?;
+        tokio::spawn(connection);
+        client.batch_execute("SELECT pg_reload_conf()").await?;
+        wait::until("PostgreSQL to read its rules", START_TIMEOUT, async || {
+            let loaded = "SELECT 1 FROM pg_hba_file_rules WHERE auth_method = 'scram-sha-256'";
+            client.query_one(loaded, &[]).await
+        })
+        .await?;
+        Ok(())
+    }
+
     /// Kills the server and its backends by SIGKILL, like a crash of its machine. Its data are kept.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! `LOCKSTEP_TEST_AMQP_URL` and `LOCKSTEP_TEST_DATABASE_URL` name servers to use. Other servers are started: in containers if a
 //! Docker engine is available, else (or if that fails) as private processes of Debian's packages, which are installed if they
 //! are missing. All of them end with this process, however it ends.
+#![expect(clippy::print_stderr, reason = "the output of a test run")]
 
 mod containers;
 mod shared;

@@ -7,6 +7,10 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::environment;
 
+/// The logins of the roles, which all schemas share. Only `test-migrate` has rights in a new schema: it owns it.
+const LOGINS: [&str; 3] = ["test-migrate", "test-worker", "test-console"];
+const PASSWORD: &str = "test";
+
 /// A new schema in the database of this test run.
 ///
 /// # Errors
@@ -25,9 +29,21 @@ pub struct Schema {
 impl Schema {
     pub(crate) async fn create(database: &str) -> anyhow::Result<Self> {
         let name = format!("test_{}", uuid::Uuid::now_v7().simple());
-        execute(database, &format!("CREATE SCHEMA {name}"))
-            .await
-            .context("create a schema")?;
+        let logins = LOGINS.map(|login| {
+            format!(
+                "IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{login}') THEN \
+                    CREATE ROLE \"{login}\" LOGIN PASSWORD '{PASSWORD}'; \
+                 END IF;"
+            )
+        });
+        // One at a time, because two that create the same login at once fail.
+        let create = format!(
+            "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('logins of tests', 0)); \
+             DO $$ BEGIN {} END $$; CREATE SCHEMA {name} AUTHORIZATION \"{}\"; COMMIT",
+            logins.concat(),
+            LOGINS[0]
+        );
+        execute(database, &create).await.context("create a schema")?;
         Ok(Self {
             name,
             database: database.to_owned(),
@@ -40,16 +56,18 @@ impl Schema {
         format!("{}{joint}options=-csearch_path%3D{}", self.database, self.name)
     }
 
-    /// The same URL with another address, such as that of a [`FaultProxy`](crate::FaultProxy).
-    pub fn url_through(&self, proxy: SocketAddr) -> String {
+    /// The same URL with the login of a role: `migrate`, which owns the schema, `worker` or `console`. The latter have the rights that
+    /// `lockstep migrate` gave them.
+    pub fn url_as(&self, role: &str) -> String {
         let url = self.url();
-        let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", &url));
-        let (place, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let login = place
-            .rsplit_once('@')
-            .map(|(login, _)| format!("{login}@"))
-            .unwrap_or_default();
-        format!("{scheme}://{login}{proxy}/{path}")
+        let (scheme, _, place, path) = parts(&url);
+        format!("{scheme}://test-{role}:{PASSWORD}@{place}/{path}")
+    }
+
+    /// A URL of this schema with another address, such as that of a [`FaultProxy`](crate::FaultProxy).
+    pub fn through(url: &str, proxy: SocketAddr) -> String {
+        let (scheme, login, _, path) = parts(url);
+        format!("{scheme}://{login}@{proxy}/{path}")
     }
 
     /// The address of the database.
@@ -73,6 +91,14 @@ impl Schema {
     pub async fn connect(&self) -> anyhow::Result<Client> {
         connect(&self.url()).await
     }
+}
+
+/// Scheme, login, host with port, and the rest of a URL with a login.
+fn parts(url: &str) -> (&str, &str, &str, &str) {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
+    let (place, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (login, host) = place.rsplit_once('@').unwrap_or(("", place));
+    (scheme, login, host, path)
 }
 
 impl Drop for Schema {

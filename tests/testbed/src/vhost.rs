@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
 use crate::http::Management;
@@ -242,6 +242,35 @@ impl Vhost {
         .await
     }
 
+    /// Publishes an empty message with a header of `depth` arrays within each other.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vhost::create_user`], or if no queue takes the message.
+    pub async fn publish_nested(
+        &self,
+        exchange: &str,
+        routing_key: &str,
+        depth: usize,
+    ) -> anyhow::Result<()> {
+        let (management, key) = (self.management.clone(), routing_key.to_owned());
+        let path = format!("/exchanges/{}/{}/publish", self.name, encode(exchange));
+        let work = move || {
+            let nested = (0..depth).fold(json!([]), |inner, _| Value::Array(vec![inner]));
+            let properties = json!({"headers": {"nested": nested}, "delivery_mode": 2});
+            let body = json!({
+                "properties": properties, "routing_key": key, "payload": "", "payload_encoding": "string",
+            });
+            management.request_now("POST", &path, Some(&body))
+        };
+        // The value is written and dropped by recursion, in this thread.
+        let thread = std::thread::Builder::new().stack_size(1 << 30).spawn(work)?;
+        let joined = tokio::task::spawn_blocking(move || thread.join()).await?;
+        let answer = joined.map_err(|_| anyhow::anyhow!("the thread panicked"))??;
+        anyhow::ensure!(answer["routed"] == true, "no queue takes the message: {answer}");
+        Ok(())
+    }
+
     /// Sets a policy for the queues whose names match `pattern`, such as `json!({"max-length": 10})`.
     ///
     /// # Errors
@@ -263,6 +292,21 @@ impl Vhost {
     pub async fn delete_policy(&self, name: &str) -> anyhow::Result<()> {
         self.delete(&format!("/policies/{}/{}", self.name, encode(name)))
             .await
+    }
+
+    /// Publishes a text by the management API, for what no client of Lockstep publishes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vhost::create_user`], and if it reaches no queue.
+    pub async fn publish(&self, exchange: &str, routing_key: &str, body: &str) -> anyhow::Result<()> {
+        let path = format!("/exchanges/{}/{}/publish", self.name, encode(exchange));
+        let message = json!({
+            "properties": {}, "routing_key": routing_key, "payload": body, "payload_encoding": "string",
+        });
+        let answer = self.management.request("POST", path, Some(message)).await?;
+        ensure!(answer["routed"] == true, "no queue takes {routing_key}: {answer}");
+        Ok(())
     }
 
     /// All queues, by name.

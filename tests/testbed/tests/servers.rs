@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use lockstep_testbed::{Broker, Database, FaultProxy, Mode, wait};
+use lockstep_testbed::{Broker, Database, FaultProxy, Mode, Schema, wait};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::Command;
@@ -52,8 +52,11 @@ async fn private_database_keeps_its_data_when_killed() -> anyhow::Result<()> {
 
     let proxy = FaultProxy::to(database.addr()).await?;
     proxy.set(Mode::CutAfter(1_000_000)).await?;
-    let (client, connection) =
-        tokio_postgres::connect(&schema.url_through(proxy.addr()), tokio_postgres::NoTls).await?;
+    let (client, connection) = tokio_postgres::connect(
+        &Schema::through(&schema.url(), proxy.addr()),
+        tokio_postgres::NoTls,
+    )
+    .await?;
     tokio::spawn(connection);
     client.query_one("SELECT value FROM kept", &[]).await?;
 

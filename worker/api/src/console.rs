@@ -14,11 +14,9 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
-use lockstep_http::{ConcurrencyLimiter, ServeLimits, admit, unknown_path, with_metrics};
-use lockstep_protocol::envelope::MAX_BODY_BYTES;
+use lockstep_http::{BodyLimiter, ConcurrencyLimiter, ServeLimits, admit, unknown_path, with_metrics};
 use lockstep_telemetry::Scrape;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -68,6 +66,7 @@ impl Console {
         let shared = Arc::new(Shared {
             context: self.context.clone(),
             limits,
+            bodies: BodyLimiter::new(limits.held_bytes, limits.body_timeout),
             stop,
         });
         let request_limiter = ConcurrencyLimiter::new("console", limits.requests, limits.request_timeout);
@@ -77,6 +76,7 @@ impl Console {
             limits.longest_wait + limits.request_timeout,
         );
         let probe_limiter = ConcurrencyLimiter::new("console", PROBE_LIMIT, limits.request_timeout);
+        let time_limiter = ConcurrencyLimiter::of_duration("console", limits.request_timeout);
 
         let resources = Router::new()
             .route("/v1/events", post(events::publish))
@@ -88,9 +88,12 @@ impl Console {
             .route("/v1/repositories", get(repositories::list))
             .method_not_allowed_fallback(problem::wrong_method)
             .layer(from_fn_with_state(request_limiter, admit));
-        let probes = Router::new()
+        // Without a place: liveness is answered whatever else is asked for.
+        let alive = Router::new()
             .route("/healthz", get(probes::alive))
-            .route("/readyz", get(probes::ready));
+            .method_not_allowed_fallback(problem::wrong_method)
+            .layer(from_fn_with_state(time_limiter, admit));
+        let probes = Router::new().route("/readyz", get(probes::ready));
         let probes = with_metrics(probes, self.scrape.clone())
             .fallback(unknown_path)
             .method_not_allowed_fallback(problem::wrong_method)
@@ -101,18 +104,20 @@ impl Console {
             .layer(from_fn_with_state(outcome_limiter, admit));
         resources
             .merge(outcomes)
+            .merge(alive)
             .merge(probes)
-            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
             .with_state(shared)
     }
 
     /// Serves until `stop` is cancelled. Requests in flight may then continue for [`ConsoleLimits::shutdown_timeout`].
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
         let limits = ServeLimits {
+            connections: self.limits.connections,
+            connections_per_address: self.limits.connections_per_address,
             shutdown_timeout: self.limits.shutdown_timeout,
             ..ServeLimits::default()
         };
-        lockstep_http::serve(listener, self.router(stop.clone()), limits, stop).await;
+        lockstep_http::serve("console", listener, self.router(stop.clone()), limits, stop).await;
     }
 }
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use lockstep_bus::Bus;
 use lockstep_clock::Clock;
-use lockstep_http::{KnowsTokens, Tokens};
+use lockstep_http::{BodyLimiter, KnowsTokens, Tokens};
 use lockstep_store::{DeadLetters, Fleet, Inbox, Repositories, Schema};
 use tokio_util::sync::CancellationToken;
 
@@ -41,6 +41,14 @@ pub struct ConsoleLimits {
     pub requests: usize,
     /// Requests for outcomes in flight at once; more are answered 429.
     pub waiting: usize,
+    /// The most bytes of all bodies in memory together.
+    pub held_bytes: usize,
+    /// The most time for a body to arrive.
+    pub body_timeout: Duration,
+    /// The most open connections: more than requests may be in flight, so that one can always be closed for another.
+    pub connections: usize,
+    /// The most open connections of one address, which may be a proxy.
+    pub connections_per_address: usize,
     /// How long requests in flight may continue after the console was stopped.
     pub shutdown_timeout: Duration,
 }
@@ -53,16 +61,21 @@ impl Default for ConsoleLimits {
             longest_wait: Duration::from_mins(1),
             requests: 256,
             waiting: 1024,
+            held_bytes: 256 * 1024 * 1024,
+            body_timeout: Duration::from_secs(20),
+            connections: 2048,
+            connections_per_address: 1536,
             shutdown_timeout: Duration::from_secs(10),
         }
     }
 }
 
 /// The state of all requests.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) context: ConsoleContext,
     pub(crate) limits: ConsoleLimits,
+    pub(crate) bodies: BodyLimiter,
     pub(crate) stop: CancellationToken,
 }
 

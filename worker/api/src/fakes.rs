@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use jiff::Timestamp;
 pub(crate) use lockstep_bus::fake::{FakeBus, FakeMode};
-use lockstep_protocol::{DeviceState, DeviceType, GroupName, Hostname, Identity, RepositoryName};
+use lockstep_protocol::{DeviceState, DeviceType, GroupName, Hostname, MessageKey, RepositoryName};
 use tokio::sync::Notify;
 
 use lockstep_clock::Clock;
@@ -20,7 +20,7 @@ use lockstep_store::{
 #[derive(Debug, Default)]
 pub(crate) struct FakeStore {
     pub(crate) unavailable: AtomicBool,
-    pub(crate) rows: Mutex<HashMap<Identity, InboxRow>>,
+    pub(crate) rows: Mutex<HashMap<MessageKey, InboxRow>>,
     pub(crate) devices: Mutex<Vec<Device>>,
     pub(crate) groups: Mutex<HashMap<DeviceId, Vec<GroupName>>>,
     pub(crate) causes: Mutex<HashMap<CauseId, CauseRow>>,
@@ -45,9 +45,9 @@ impl FakeStore {
 
 #[async_trait]
 impl Inbox for FakeStore {
-    async fn outcome(&self, identity: &Identity) -> Result<Option<InboxRow>, StoreError> {
+    async fn outcome(&self, message: &MessageKey) -> Result<Option<InboxRow>, StoreError> {
         self.check("outcome")?;
-        let row = self.rows.lock().unwrap().get(identity).cloned();
+        let row = self.rows.lock().unwrap().get(message).cloned();
         self.outcome_read.notify_one();
         Ok(row)
     }
@@ -120,6 +120,10 @@ impl Repositories for FakeStore {
     async fn listing(&self, _name: &RepositoryName) -> Result<Option<Vec<u8>>, StoreError> {
         unreachable!("the console shows no listing")
     }
+
+    async fn hostnames(&self) -> Result<Vec<Hostname>, StoreError> {
+        unreachable!("the console matches no groups")
+    }
 }
 
 #[async_trait]
@@ -176,6 +180,7 @@ impl Schema for FakeStore {
             version: 1,
             known: 1,
             applied: Vec::new(),
+            granted: Vec::new(),
         })
     }
 

@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use lockstep_protocol::CommitId;
 
+use super::Limit;
+
 /// Why a git command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
@@ -23,6 +25,22 @@ pub enum GitError {
         command: &'static str,
         /// Its error output, without secrets.
         message: String,
+    },
+    /// The remote redirects, and redirects are not followed.
+    #[error(
+        "git {command} failed: the remote redirects to another address; set the url of the repository to that one (with .git at its end, if the forge has it), or set its follow_redirects = true"
+    )]
+    Redirected {
+        /// The git subcommand.
+        command: &'static str,
+    },
+    /// The command reached a limit.
+    #[error("git {command} {limit}")]
+    Limit {
+        /// The git subcommand.
+        command: &'static str,
+        /// The limit.
+        limit: Limit,
     },
     /// The output of the command is too large.
     #[error(
@@ -60,4 +78,13 @@ pub enum GitError {
     /// The folder of the clone cannot be read or written.
     #[error("the clone in the data folder cannot be used")]
     Clone(#[source] std::io::Error),
+}
+
+impl GitError {
+    pub(super) fn unexpected(command: &'static str, what: impl std::fmt::Display) -> Self {
+        Self::Unexpected {
+            command,
+            what: what.to_string(),
+        }
+    }
 }

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use lockstep_protocol::CommitId;
 
-use super::{Git, GitError, Remote};
+use super::access::{self, Access};
+use super::blobs::{self, Blob};
+use super::command::Call;
+use super::{Git, GitError, Limit, Remote, leftovers};
 
 /// The ref of the clone that points to the fetched tip.
 const TIP: &str = "refs/lockstep/tip";
-/// The size of the largest file that is read, in bytes.
-const MAX_BLOB: u64 = 10 * 1024 * 1024;
 
 /// A bare clone of one branch. It is a cache: if it is lost or damaged, it is cloned again.
 #[derive(Clone, Debug)]
@@ -17,14 +18,6 @@ pub struct Mirror {
     git: Git,
     remote: Remote,
     folder: PathBuf,
-}
-
-/// The content of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Blob {
-    Content(Vec<u8>),
-    /// The file has so many bytes, more than 10 MiB, and is not read.
-    TooLarge(u64),
 }
 
 /// The lock of the clone, held until this is dropped.
@@ -52,11 +45,14 @@ impl Mirror {
     pub async fn remote_tip(&self) -> Result<CommitId, GitError> {
         let branch = self.remote.branch();
         let wanted = format!("refs/heads/{branch}");
-        let arguments = ["--end-of-options", self.remote.url(), &wanted];
-        let answer = self
-            .git
-            .output("ls-remote", None, Some(&self.remote), arguments, Vec::new());
-        let answer = answer.await?;
+        let access = Access::open(&self.remote, &self.folder)?;
+        let call = Call {
+            command: "ls-remote",
+            access: Some(&access),
+            arguments: &["--end-of-options", self.remote.url(), &wanted],
+            ..Call::default()
+        };
+        let answer = self.git.output(call).await?;
         let text = String::from_utf8_lossy(&answer);
         // The pattern also matches refs that only end with it.
         let tip = text
@@ -71,12 +67,36 @@ impl Mirror {
         }
     }
 
-    /// Fetches the branch and returns its tip. Clones again if the clone cannot be used.
+    /// Fetches the branch and returns its tip. Clones again if the clone cannot be used, or has grown too large.
     ///
     /// # Errors
-    /// See [`GitError`].
+    /// See [`GitError`]. What a failed fetch wrote is removed.
     pub async fn fetch(&self) -> Result<CommitId, GitError> {
         let _locked = self.lock()?;
+        access::remove_leftovers(&self.folder).map_err(GitError::Clone)?;
+        let (mut fetched, mut size) = self.tidied(self.fetch_into_clone().await).await?;
+        let most = self.git.limits();
+        if fetched.is_ok() && size > most.clone_bytes() {
+            // A new clone lacks what earlier tips had.
+            (fetched, size) = self.tidied(self.clone_again().await).await?;
+        }
+        let tip = fetched?;
+        if size <= most.clone_bytes() {
+            return Ok(tip);
+        }
+        self.remove().await?;
+        Err(GitError::Limit {
+            command: "fetch",
+            limit: Limit::CloneSize(most.clone_mib),
+        })
+    }
+
+    async fn tidied<T>(&self, fetched: T) -> Result<(T, u64), GitError> {
+        Ok((fetched, self.tidy().await?))
+    }
+
+    async fn fetch_into_clone(&self) -> Result<CommitId, GitError> {
+        self.tidy().await?;
         if !self.folder.join("HEAD").exists() {
             return self.clone_again().await;
         }
@@ -100,10 +120,7 @@ impl Mirror {
         } else {
             "sha1"
         };
-        match std::fs::remove_dir_all(&self.folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(GitError::Clone(error)),
-            _ => {}
-        }
+        self.remove().await?;
         let format = format!("--object-format={format}");
         let folder = self.folder.to_string_lossy();
         let arguments = [
@@ -114,7 +131,12 @@ impl Mirror {
             "--end-of-options",
             &*folder,
         ];
-        self.git.output("init", None, None, arguments, Vec::new()).await?;
+        let made = self.git.output(Call {
+            command: "init",
+            arguments: &arguments,
+            ..Call::default()
+        });
+        made.await?;
         self.fetch_once().await
     }
 
@@ -129,13 +151,14 @@ impl Mirror {
             self.remote.url(),
             &refspec,
         ];
-        let fetched = self.git.output(
-            "fetch",
-            Some(&self.folder),
-            Some(&self.remote),
-            arguments,
-            Vec::new(),
-        );
+        let access = Access::open(&self.remote, &self.folder)?;
+        let fetched = self.git.output(Call {
+            command: "fetch",
+            folder: Some(&self.folder),
+            access: Some(&access),
+            arguments: &arguments,
+            ..Call::default()
+        });
         match fetched.await {
             Err(GitError::Failed { message, .. }) if message.contains("couldn't find remote ref") => {
                 return Err(GitError::NoBranch {
@@ -145,15 +168,27 @@ impl Mirror {
             other => other?,
         };
         // Git decides whether the clone needs it. A failure does no harm.
-        let collected = self
-            .git
-            .output("gc", Some(&self.folder), None, ["--auto", "--quiet"], Vec::new());
-        if let Err(error) = collected.await {
+        if let Err(error) = self.local("gc", &["--auto", "--quiet"]).await {
             tracing::debug!(folder = %self.folder.display(), %error, "git gc failed");
         }
         let wanted = format!("{TIP}^{{commit}}");
         let tip = self.local("rev-parse", &["--verify", "--quiet", &wanted]).await?;
         commit_of("rev-parse", String::from_utf8_lossy(&tip).trim())
+    }
+
+    /// Removes what killed commands left in the clone, and returns its size in bytes.
+    async fn tidy(&self) -> Result<u64, GitError> {
+        let folder = self.folder.clone();
+        on_disk(move || leftovers::remove(&folder)).await
+    }
+
+    async fn remove(&self) -> Result<(), GitError> {
+        let folder = self.folder.clone();
+        on_disk(move || match std::fs::remove_dir_all(folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        })
+        .await
     }
 
     /// Whether the clone has this commit.
@@ -162,10 +197,13 @@ impl Mirror {
     /// See [`GitError`].
     pub async fn has(&self, commit: &CommitId) -> Result<bool, GitError> {
         let object = format!("{commit}^{{commit}}");
-        let answer = self
-            .git
-            .run("cat-file", Some(&self.folder), None, ["-e", &object], Vec::new());
-        Ok(answer.await?.status.success())
+        let call = Call {
+            command: "cat-file",
+            folder: Some(&self.folder),
+            arguments: &["-e", &object],
+            ..Call::default()
+        };
+        self.git.succeeds(call).await
     }
 
     /// The tree of a commit, as `git ls-tree -r -z` prints it.
@@ -187,40 +225,26 @@ impl Mirror {
     /// # Errors
     /// See [`GitError`].
     pub async fn blobs(&self, objects: &[String]) -> Result<HashMap<String, Blob>, GitError> {
-        const CHECK: &str = "cat-file";
-        let asked: String = objects.iter().flat_map(|object| [object, "\n"]).collect();
-        // Asks for the sizes first, so that a file that is too large is not read.
-        let arguments = ["--batch-check=%(objectname) %(objecttype) %(objectsize)"];
-        let sizes = self
-            .git
-            .output(CHECK, Some(&self.folder), None, arguments, asked.into_bytes());
-        let sizes = String::from_utf8(sizes.await?).map_err(|error| unexpected(CHECK, error))?;
-        let mut blobs = HashMap::new();
-        let mut wanted = String::new();
-        for line in sizes.lines() {
-            let words: Vec<&str> = line.split(' ').collect();
-            let [object, "blob", size] = words[..] else {
-                continue;
-            };
-            let size: u64 = size.parse().map_err(|error| unexpected(CHECK, error))?;
-            if size > MAX_BLOB {
-                blobs.insert(object.to_owned(), Blob::TooLarge(size));
-            } else {
-                wanted += object;
-                wanted.push('\n');
-            }
-        }
-        let contents = self
-            .git
-            .output(CHECK, Some(&self.folder), None, ["--batch"], wanted.into_bytes());
-        read_batch(&contents.await?, &mut blobs).ok_or_else(|| unexpected(CHECK, "it is incomplete"))?;
-        Ok(blobs)
+        blobs::read(&self.git, &self.folder, objects).await
+    }
+
+    /// The sizes of files in bytes, by their object ids, so that a caller reads only what it has room for. Objects that the clone does
+    /// not have are left out.
+    ///
+    /// # Errors
+    /// See [`GitError`].
+    pub async fn sizes(&self, objects: &[String]) -> Result<HashMap<String, u64>, GitError> {
+        blobs::sizes(&self.git, &self.folder, objects).await
     }
 
     async fn local(&self, command: &'static str, arguments: &[&str]) -> Result<Vec<u8>, GitError> {
-        self.git
-            .output(command, Some(&self.folder), None, arguments, Vec::new())
-            .await
+        let call = Call {
+            command,
+            folder: Some(&self.folder),
+            arguments,
+            ..Call::default()
+        };
+        self.git.output(call).await
     }
 
     fn lock(&self) -> Result<Locked, GitError> {
@@ -241,27 +265,16 @@ impl Mirror {
     }
 }
 
-/// Reads `OBJECT TYPE SIZE LF CONTENT LF …`; `None` if the bytes have another format.
-fn read_batch(mut bytes: &[u8], blobs: &mut HashMap<String, Blob>) -> Option<()> {
-    while !bytes.is_empty() {
-        let end = bytes.iter().position(|byte| *byte == b'\n')?;
-        let header = std::str::from_utf8(&bytes[..end]).ok()?;
-        let (object, rest) = header.split_once(' ')?;
-        let size: usize = rest.strip_prefix("blob ")?.parse().ok()?;
-        let content = bytes.get(end + 1..end + 1 + size)?;
-        blobs.insert(object.to_owned(), Blob::Content(content.to_vec()));
-        bytes = bytes.get(end + 1 + size..)?.strip_prefix(b"\n")?;
-    }
-    Some(())
+/// Runs work on many files where it holds nobody up.
+async fn on_disk<T: Send + 'static>(
+    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> Result<T, GitError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(std::io::Error::other)
+        .flatten()
+        .map_err(GitError::Clone)
 }
 
 fn commit_of(command: &'static str, text: &str) -> Result<CommitId, GitError> {
-    text.parse().map_err(|error| unexpected(command, error))
-}
-
-fn unexpected(command: &'static str, what: impl std::fmt::Display) -> GitError {
-    GitError::Unexpected {
-        command,
-        what: what.to_string(),
-    }
+    text.parse().map_err(|error| GitError::unexpected(command, error))
 }

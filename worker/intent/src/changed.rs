@@ -68,15 +68,17 @@ impl ChangedPaths {
             })
     }
 
-    /// Whether any path below a folder changed.
-    pub(super) fn any_within(&self, folder: &[u8]) -> bool {
+    /// The changed paths below a folder.
+    pub(super) fn within(&self, folder: &[u8]) -> impl Iterator<Item = &[u8]> {
         let prefix = [folder, b"/"].concat();
         [&self.added, &self.removed, &self.modified]
             .into_iter()
-            .any(|paths| {
+            .flat_map(move |paths| {
                 let start = paths.partition_point(|path| **path < *prefix);
-                paths.get(start).is_some_and(|path| path.starts_with(&prefix))
+                let length = paths[start..].partition_point(|path| path.starts_with(&prefix));
+                &paths[start..start + length]
             })
+            .map(AsRef::as_ref)
     }
 }
 
@@ -139,8 +141,8 @@ mod tests {
             for path in old.keys().chain(new.keys()) {
                 assert_eq!(changed.contains(path), old.get(path) != new.get(path), "{path:?}");
                 let below = [path.as_slice(), b"/"].concat();
-                let expected = changed.iter().any(|candidate| candidate.starts_with(&below));
-                assert_eq!(changed.any_within(path), expected, "{path:?}");
+                let expected = changed.iter().filter(|candidate| candidate.starts_with(&below));
+                assert!(changed.within(path).eq(expected), "{path:?}");
             }
             assert_eq!(changed.iter().count(), changed.len());
         }

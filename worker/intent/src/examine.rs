@@ -1,45 +1,59 @@
-use std::collections::BTreeMap;
+use super::bounds::MOST_LINKS;
+use super::cancellation::Cancellation;
+use super::contents::{ExamineError, ObjectReader, ReadObjects};
+use super::tree_reader::{LinkTargets, TreeReader};
+use super::{Change, ChangeImpact, IntentProblem, RepositoryKind, settings, templates};
 
-use super::tree_reader::{NeededObjects, TreeReader};
-use super::{Change, ChangeImpact, Contents, IntentProblem, ObjectId, RepositoryKind, settings, templates};
-
-/// Objects to read, each with a path at which it is.
-pub type Needed = BTreeMap<ObjectId, Box<[u8]>>;
-
-/// The state of the examination of a change.
+/// The outcome of the examination of a change.
 #[derive(Clone, Debug)]
 pub enum Examination {
-    /// The contents of these objects are needed. Add them to the contents, or add that they are missing or too large, and examine
-    /// again. This ends after a few rounds, since each round asks only for contents that are not there.
-    Needs(Needed),
     /// The new tree is valid and may be accepted.
-    Valid(ChangeImpact),
+    Valid(Box<ChangeImpact>),
     /// The new tree is invalid and must not be accepted. The problems are sorted and never empty; after about a thousand,
     /// the rest is left out.
     Invalid(Vec<IntentProblem>),
 }
 
 /// Checks whether the new tree of a change is valid, and finds the devices that the change concerns. Files that did not change
-/// since the accepted tree are not checked again.
-pub fn examine(kind: RepositoryKind, change: &Change<'_>, contents: &Contents) -> Examination {
-    let needed = NeededObjects::default();
-    let new = TreeReader::new(change.new, contents, &needed);
+/// since the accepted tree are not checked again. What is read, and how much of it is kept, has the bounds in
+/// [`bounds`](super::bounds); each object is read and checked once.
+///
+/// # Errors
+/// If the objects cannot be read, or the caller cancels.
+pub fn examine<R: ReadObjects>(
+    kind: RepositoryKind,
+    change: &Change<'_>,
+    objects: &mut R,
+    cancellation: &Cancellation<'_>,
+) -> Result<Examination, ExamineError<R::Error>> {
+    if let Some(link) = change.new.links().nth(MOST_LINKS) {
+        let reason = format!("the tree has more symbolic links than the limit of {MOST_LINKS}; remove some");
+        return Ok(Examination::Invalid(vec![IntentProblem::whole(
+            &link.path, reason,
+        )]));
+    }
+    let mut reader = ObjectReader::new(objects, cancellation);
+    let trees: &[&super::Listing] = match kind {
+        RepositoryKind::Settings => &[change.new],
+        RepositoryKind::Templates => &[change.new, change.old],
+    };
+    let targets = LinkTargets::read(trees, &mut reader)?;
+    let new = TreeReader::new(change.new, &targets, cancellation);
     let examined = match kind {
-        RepositoryKind::Settings => settings::examine(change, &new),
+        RepositoryKind::Settings => settings::examine(change, &new, &mut reader)?,
         RepositoryKind::Templates => {
-            templates::examine(change, &new, &TreeReader::new(change.old, contents, &needed))
+            let old = TreeReader::new(change.old, &targets, cancellation);
+            templates::examine(change, &new, &old, &mut reader)?
         }
     };
-    let needed = needed.into_inner();
-    if !needed.is_empty() {
-        return Examination::Needs(needed);
-    }
-    match examined {
-        Ok(impact) => Examination::Valid(impact),
+    // Loops that were cancelled ended early, so the outcome is incomplete.
+    cancellation.check()?;
+    Ok(match examined {
+        Ok(impact) => Examination::Valid(Box::new(impact)),
         Err(mut problems) => {
             problems.sort();
             problems.dedup();
             Examination::Invalid(problems)
         }
-    }
+    })
 }

@@ -3,14 +3,17 @@
 //! `docs/sync-rules.md` has the rules.
 //!
 //! ```text
-//! git ls-tree -r -z --full-tree OLD, NEW → Listing → Change → examine ⇄ contents by object id
+//! git ls-tree -r -z --full-tree OLD, NEW → Listing → Change → examine ⇄ ReadObjects: contents by object id
 //!                                                                 ↓
 //!                                       Valid(ChangeImpact) or Invalid(problems with file, line and column)
 //! ```
 //!
 //! - [`Listing`] is a tree, [`ChangedPaths`] the difference of two. A rename is a removal and an addition, so both paths count.
 //! - [`examine`] checks a change; [`settings`] and [`templates`] have the rules of each repository.
+//! - [`bounds`] has the limits: a repository may hold anything that somebody can push. [`Cancellation`] ends the work early.
 
+pub mod bounds;
+mod cancellation;
 mod change;
 mod changed;
 #[cfg(test)]
@@ -34,10 +37,11 @@ mod tests;
 mod tree_reader;
 mod yaml;
 
+pub use cancellation::{Cancellation, Cancelled};
 pub use change::Change;
 pub use changed::ChangedPaths;
-pub use contents::{Content, Contents, MOST_BYTES};
-pub use examine::{Examination, Needed, examine};
+pub use contents::{ExamineError, ReadObjects};
+pub use examine::{Examination, examine};
 pub use impact::ChangeImpact;
 pub use kind::RepositoryKind;
 pub use listing::{Entry, Listing, ListingError, Mode};

@@ -1,6 +1,8 @@
 use std::fmt;
 
-use super::{ChangedPaths, ObjectId, display_path};
+use super::bounds::{MOST_FOLDERS, MOST_LISTING_BYTES, MOST_PATH_BYTES, MOST_PATHS};
+use super::path::components;
+use super::{ChangedPaths, IntentProblem, ObjectId, display_path};
 
 /// All entries of a tree, sorted by the bytes of their paths.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,6 +69,9 @@ pub enum ListingError {
         /// The path, escaped.
         path: String,
     },
+    /// The tree exceeds a bound. It is a valid tree of git, and no listing of it will be read.
+    #[error("{0}")]
+    Exceeded(IntentProblem),
 }
 
 impl Listing {
@@ -86,11 +91,53 @@ impl Listing {
         for (index, record) in records.split(|byte| *byte == 0).enumerate() {
             let entry = parse_record(record).ok_or_else(|| ListingError::Malformed {
                 index,
-                record: display_path(record),
+                record: display_path(&record[..record.len().min(200)]),
             })?;
             entries.push(entry);
         }
         Self::of(entries)
+    }
+
+    /// Reads the listing of a tree that is to be examined, within the [`bounds`](super::bounds).
+    ///
+    /// # Errors
+    /// Also if the tree exceeds a bound.
+    pub fn parse_within_bounds(ls_tree_z: &[u8]) -> Result<Self, ListingError> {
+        if ls_tree_z.len() > MOST_LISTING_BYTES {
+            return Err(ListingError::Exceeded(Self::exceeded()));
+        }
+        let listing = Self::parse(ls_tree_z)?;
+        let problem = |entry: &Entry, reason: String| {
+            Err(ListingError::Exceeded(IntentProblem::whole(&entry.path, reason)))
+        };
+        if let Some(entry) = listing.0.get(MOST_PATHS) {
+            let reason = format!("the tree has more paths than the limit of {MOST_PATHS}; remove some");
+            return problem(entry, reason);
+        }
+        for entry in &listing {
+            let length = entry.path.len();
+            if length > MOST_PATH_BYTES {
+                let reason = format!(
+                    "the path has {length} bytes, more than the limit of {MOST_PATH_BYTES}; shorten it"
+                );
+                return problem(entry, reason);
+            }
+            let folders = components(&entry.path).count() - 1;
+            if folders > MOST_FOLDERS {
+                let reason = format!(
+                    "the path has {folders} folders, more than the limit of {MOST_FOLDERS}; move the file up"
+                );
+                return problem(entry, reason);
+            }
+        }
+        Ok(listing)
+    }
+
+    /// The problem of a tree whose listing is not even read, because it has more than [`MOST_LISTING_BYTES`].
+    pub fn exceeded() -> IntentProblem {
+        IntentProblem::of_tree(format!(
+            "the paths of the tree have more than the limit of {MOST_LISTING_BYTES} bytes together; remove some, and check that this is the intended repository"
+        ))
     }
 
     /// Makes a listing of entries in any order.
@@ -149,6 +196,11 @@ impl Listing {
     /// All entries, sorted by path.
     pub fn iter(&self) -> std::slice::Iter<'_, Entry> {
         self.0.iter()
+    }
+
+    /// The symbolic links, sorted by path.
+    pub(super) fn links(&self) -> impl Iterator<Item = &Entry> {
+        self.iter().filter(|entry| entry.mode.is_link())
     }
 
     /// The entries below a folder, sorted by path.
@@ -230,6 +282,42 @@ mod tests {
         assert_eq!(listing.get(b"devices"), None);
         assert_eq!(listing.within(b"devices").count(), 2);
         assert_eq!(Listing::parse(b"").unwrap(), Listing::empty());
+    }
+
+    #[test]
+    fn a_tree_beyond_a_bound_is_refused_with_its_first_path_beyond() {
+        let tree = |paths: &mut dyn Iterator<Item = String>| {
+            let records = paths.map(|path| format!("100644 blob {OBJECT}\t{path}\0"));
+            Listing::parse_within_bounds(records.collect::<String>().as_bytes())
+        };
+        let numbered = |count| (0..count).map(|number| format!("{number:08}"));
+        assert_eq!(tree(&mut numbered(MOST_PATHS)).unwrap().len(), MOST_PATHS);
+        let table: [(Vec<String>, &str); 4] = [
+            (
+                numbered(MOST_PATHS + 1).collect(),
+                "00250000: the tree has more paths than the limit of 250000",
+            ),
+            (
+                vec!["a".repeat(1025)],
+                "the path has 1025 bytes, more than the limit of 1024",
+            ),
+            (
+                vec!["a/".repeat(65) + "b"],
+                "the path has 65 folders, more than the limit of 64",
+            ),
+            (
+                vec!["a".repeat(MOST_LISTING_BYTES)],
+                ".: the paths of the tree have more than the limit of 67108864 bytes",
+            ),
+        ];
+        for (paths, expected) in table {
+            let refused = tree(&mut paths.into_iter()).unwrap_err().to_string();
+            assert!(
+                refused.contains(expected) && refused.len() < 1000,
+                "{expected}: {refused}"
+            );
+        }
+        assert!(tree(&mut ["a/".repeat(64) + "b"].into_iter()).is_ok());
     }
 
     #[test]

@@ -1,31 +1,47 @@
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, HashMap};
 
-use super::{Content, Contents, Entry, Listing, ObjectId};
+use super::bounds::MOST_TARGET_BYTES;
+use super::cancellation::Cancellation;
+use super::contents::{Content, ExamineError, ObjectReader, ReadObjects};
+use super::{Entry, Listing, ObjectId};
 
-/// A tree with the contents that were read so far. It records which contents are needed and not read yet.
-pub(super) struct TreeReader<'a> {
-    tree: &'a Listing,
-    contents: &'a Contents,
-    needed: &'a NeededObjects,
-}
-
-/// The objects that must be read before an examination can end, each with a path at which it is.
+/// The targets of the links of one or two trees, by object.
 #[derive(Debug, Default)]
-pub(super) struct NeededObjects(RefCell<BTreeMap<ObjectId, Box<[u8]>>>);
+pub(super) struct LinkTargets(HashMap<ObjectId, Content>);
 
-impl NeededObjects {
-    pub(super) fn into_inner(self) -> BTreeMap<ObjectId, Box<[u8]>> {
-        self.0.into_inner()
+impl LinkTargets {
+    pub(super) fn read<R: ReadObjects>(
+        trees: &[&Listing],
+        reader: &mut ObjectReader<'_, R>,
+    ) -> Result<Self, ExamineError<R::Error>> {
+        let links = trees.iter().flat_map(|tree| tree.links());
+        let objects: BTreeSet<&ObjectId> = links.map(|link| &link.object).collect();
+        let mut targets = HashMap::with_capacity(objects.len());
+        reader.each(&objects, MOST_TARGET_BYTES, &mut |object, target| {
+            targets.insert(object.clone(), target);
+            true
+        })?;
+        Ok(Self(targets))
     }
 }
 
+/// A tree with the targets of its links.
+pub(super) struct TreeReader<'a> {
+    tree: &'a Listing,
+    targets: &'a LinkTargets,
+    cancellation: &'a Cancellation<'a>,
+}
+
 impl<'a> TreeReader<'a> {
-    pub(super) fn new(tree: &'a Listing, contents: &'a Contents, needed: &'a NeededObjects) -> Self {
+    pub(super) fn new(
+        tree: &'a Listing,
+        targets: &'a LinkTargets,
+        cancellation: &'a Cancellation<'a>,
+    ) -> Self {
         Self {
             tree,
-            contents,
-            needed,
+            targets,
+            cancellation,
         }
     }
 
@@ -33,15 +49,12 @@ impl<'a> TreeReader<'a> {
         self.tree
     }
 
-    /// The content of an entry itself: for a link, its target. `None` if it was not read yet; it is recorded as needed then.
-    pub(super) fn content(&self, entry: &Entry) -> Option<&'a Content> {
-        let content = self.contents.get(&entry.object);
-        if content.is_none() {
-            let mut needed = self.needed.0.borrow_mut();
-            needed
-                .entry(entry.object.clone())
-                .or_insert_with(|| entry.path.clone());
-        }
-        content
+    pub(super) fn cancellation(&self) -> &'a Cancellation<'a> {
+        self.cancellation
+    }
+
+    /// The target of a link.
+    pub(super) fn target(&self, link: &Entry) -> &'a Content {
+        self.targets.0.get(&link.object).unwrap_or(&Content::Missing)
     }
 }

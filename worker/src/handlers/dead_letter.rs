@@ -12,7 +12,11 @@ use lockstep_store::{DeadLetterSelector, DeadLetterState, Effects, Facts, Keys, 
 
 impl Handler for DeadLetterRequeueRequested {
     fn keys(&self) -> Keys {
-        keys(self.dead_letter, self.matching.as_ref())
+        keys(
+            DeadLetterAction::Requeued,
+            self.dead_letter,
+            self.matching.as_ref(),
+        )
     }
 
     fn decide(&self, _: &HandlerContext<'_>, facts: &Facts) -> Result<Decision, Rejection> {
@@ -27,7 +31,11 @@ impl Handler for DeadLetterRequeueRequested {
 
 impl Handler for DeadLetterDropRequested {
     fn keys(&self) -> Keys {
-        keys(self.dead_letter, self.matching.as_ref())
+        keys(
+            DeadLetterAction::Dropped,
+            self.dead_letter,
+            self.matching.as_ref(),
+        )
     }
 
     fn decide(&self, _: &HandlerContext<'_>, facts: &Facts) -> Result<Decision, Rejection> {
@@ -40,9 +48,9 @@ impl Handler for DeadLetterDropRequested {
     }
 }
 
-fn keys(dead_letter: Option<u64>, matching: Option<&DeadLetterSelection>) -> Keys {
+fn keys(action: DeadLetterAction, dead_letter: Option<u64>, matching: Option<&DeadLetterSelection>) -> Keys {
     // An invalid selection asks for nothing, and is rejected when the message is decided.
-    let selector = selector(dead_letter, matching).ok();
+    let selector = selector(action, dead_letter, matching).ok();
     Keys {
         dead_letters: selector.into_iter().collect(),
         ..Keys::default()
@@ -57,17 +65,23 @@ fn decide(
 ) -> Result<Decision, Rejection> {
     let mut numbers: Vec<u64> = Vec::new();
     let (mut unchanged, mut more) = (0, false);
-    match selector(dead_letter, matching)? {
-        DeadLetterSelector::One(number) => match facts.dead_letter(number) {
-            None => return Err(unknown(number)),
-            Some(DeadLetterState::Dead) => numbers.push(number),
+    let selector = selector(action, dead_letter, matching)?;
+    match &selector {
+        DeadLetterSelector::One(number) => match facts.dead_letter(*number) {
+            None => return Err(unknown(*number)),
+            Some(DeadLetterState::Dead) => match facts.final_code(*number) {
+                Some(code) if action == DeadLetterAction::Requeued => {
+                    return Err(not_requeueable(*number, code));
+                }
+                Some(_) | None => numbers.push(*number),
+            },
             Some(DeadLetterState::Requeued | DeadLetterState::Processed | DeadLetterState::Dropped) => {
                 unchanged = 1;
             }
         },
-        DeadLetterSelector::Matching(selection) => {
+        DeadLetterSelector::Matching(_) | DeadLetterSelector::Requeueable(_) => {
             let most = MAX_DEAD_LETTERS as usize;
-            numbers.extend(facts.matching(&selection).take(most + 1));
+            numbers.extend(facts.matching(&selector).take(most + 1));
             more = numbers.len() > most;
             numbers.truncate(most);
         }
@@ -90,12 +104,16 @@ fn decide(
 }
 
 fn selector(
+    action: DeadLetterAction,
     dead_letter: Option<u64>,
     matching: Option<&DeadLetterSelection>,
 ) -> Result<DeadLetterSelector, Rejection> {
     match (dead_letter, matching) {
         (Some(number), None) => Ok(DeadLetterSelector::One(number)),
-        (None, Some(selection)) => Ok(DeadLetterSelector::Matching(selection.clone())),
+        (None, Some(selection)) => Ok(match action {
+            DeadLetterAction::Requeued => DeadLetterSelector::Requeueable(selection.clone()),
+            DeadLetterAction::Dropped => DeadLetterSelector::Matching(selection.clone()),
+        }),
         (None, None) | (Some(_), Some(_)) => Err(Rejection::new(
             Code::InvalidData,
             "$.data",
@@ -109,6 +127,17 @@ fn unknown(number: u64) -> Rejection {
         "dead letter {number} does not exist; it may have been settled and deleted long ago; list those that exist with: lockstep dead list"
     );
     Rejection::new(Code::UnknownDeadLetter, "$.data.dead_letter", reason)
+}
+
+fn not_requeueable(number: u64, code: Code) -> Rejection {
+    let why = match code {
+        Code::NotAllowed => "its sender was not allowed to publish it; let a sender that is allowed send it",
+        _ => "its body is too large, and only the beginning is kept; let its sender send it in parts",
+    };
+    let reason = format!(
+        "dead letter {number} cannot be requeued: {why}, then drop it (`lockstep dead drop {number}`)"
+    );
+    Rejection::new(Code::InvalidData, "$.data.dead_letter", reason)
 }
 
 #[cfg(test)]
@@ -147,6 +176,22 @@ mod tests {
                 (result.settled, result.unchanged, &result.dead_letters[..]),
                 (1, 0, &[7][..])
             );
+        }
+    }
+
+    #[test]
+    fn a_dead_letter_with_a_final_code_is_dropped_and_not_requeued() {
+        for code in Code::FINAL {
+            let mut facts = Facts::default();
+            facts.add_dead_letter(7, DeadLetterState::Dead);
+            facts.add_final_dead_letter(7, code);
+            let rejection = decide(DeadLetterAction::Requeued, Some(7), None, &facts).unwrap_err();
+            assert_eq!(
+                (rejection.code, rejection.place.as_str()),
+                (Code::InvalidData, "$.data.dead_letter")
+            );
+            let dropped = decide(DeadLetterAction::Dropped, Some(7), None, &facts).unwrap();
+            assert_eq!(settled(&dropped).settled, 1);
         }
     }
 
@@ -195,7 +240,8 @@ mod tests {
     fn a_command_settles_a_bounded_number_and_reports_whether_more_match() {
         let most = u64::from(MAX_DEAD_LETTERS);
         let mut facts = Facts::default();
-        facts.add_matching_dead_letters(up_to(most + 5), (1..=most + 1).collect());
+        let selector = DeadLetterSelector::Requeueable(up_to(most + 5));
+        facts.add_matching_dead_letters(selector, (1..=most + 1).collect());
         // Another command of the batch was first with this one.
         facts.add_dead_letter(3, DeadLetterState::Dropped);
         let decision = decide(DeadLetterAction::Requeued, None, Some(&up_to(most + 5)), &facts).unwrap();

@@ -1,5 +1,10 @@
 use lockstep_protocol::{Code, Hostname, Kind};
 
+/// The longest place, in bytes.
+const MAX_PLACE_BYTES: usize = 1024;
+/// The longest reason, in bytes: room for many problems of a repository.
+const MAX_REASON_BYTES: usize = 64 * 1024;
+
 /// Why a message can never be processed as it is. The message is dead-lettered, and its sender gets the rejection as a
 /// result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,12 +19,12 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    /// Rejects what is at this place of the message.
+    /// Rejects what is at this place of the message. Longer texts are cut: both are in a result, a row and a line of the log.
     pub fn new(code: Code, place: impl Into<String>, reason: impl Into<String>) -> Self {
         Self {
             code,
-            place: place.into(),
-            reason: reason.into(),
+            place: cut(place.into(), MAX_PLACE_BYTES),
+            reason: cut(reason.into(), MAX_REASON_BYTES),
         }
     }
 
@@ -45,5 +50,25 @@ impl Rejection {
             (None, None) => format!("{kind} is a result; workers process events and commands"),
         };
         Self::new(Code::UnexpectedType, "$.type", reason)
+    }
+}
+
+fn cut(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        text.truncate(text.floor_char_boundary(most));
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_a_rejection_are_bounded() {
+        let rejection = Rejection::new(Code::Crashed, "$".repeat(5000), "ä".repeat(1_000_000));
+        assert_eq!(rejection.place.len(), MAX_PLACE_BYTES + '…'.len_utf8());
+        assert_eq!(rejection.reason.len(), MAX_REASON_BYTES + '…'.len_utf8());
     }
 }

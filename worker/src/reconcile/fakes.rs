@@ -1,4 +1,4 @@
-//! Fakes of the bus and of follow-ups.
+//! Fakes of the bus, of follow-ups and of transactions.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -7,9 +7,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 pub(super) use lockstep_bus::fake::{FakeBus, FakeMode};
-use lockstep_protocol::Identity;
+use lockstep_protocol::MessageKey;
 use lockstep_protocol::topology::Lane;
-use lockstep_store::{FollowUp, FollowUpKey, FollowUps, MessageProperties, StoreError};
+use lockstep_store::{
+    Facts, FollowUp, FollowUpKey, FollowUps, Keys, Lease, MessageProperties, StoreError, Transaction,
+    UnitOfWork,
+};
 
 /// Follow-ups that a test makes overdue.
 #[derive(Debug, Default)]
@@ -49,7 +52,7 @@ impl FakeFollowUps {
 
 #[async_trait]
 impl FollowUps for FakeFollowUps {
-    async fn unpublished(&self, _: &Identity, _: u32) -> Result<Vec<FollowUp>, StoreError> {
+    async fn unpublished(&self, _: &MessageKey, _: u32) -> Result<Vec<FollowUp>, StoreError> {
         unreachable!("the reconcile pass does not ask")
     }
 
@@ -70,5 +73,16 @@ impl FollowUps for FakeFollowUps {
     async fn make_due(&self, lanes: &[Lane]) -> Result<u64, StoreError> {
         self.made_due.lock().unwrap().extend_from_slice(lanes);
         Ok(lanes.len() as u64)
+    }
+}
+
+/// For follow-ups that the broker takes: they need no transaction.
+#[derive(Debug)]
+pub(super) struct NoTransactions;
+
+#[async_trait]
+impl UnitOfWork for NoTransactions {
+    async fn begin(&self, _: &[Lease], _: &Keys) -> Result<(Facts, Box<dyn Transaction>), StoreError> {
+        unreachable!("nothing is too large")
     }
 }

@@ -1,16 +1,15 @@
 //! Builds the results of a refresh, and the device selector of its change.
 
-use std::sync::Arc;
-
 use lockstep_protocol::results::{EventApplied, IgnoredReason, MAX_DEVICES, Outcome, Scope};
-use lockstep_protocol::{Code, CommitId, Hostname, WorkResult};
+use lockstep_protocol::{Code, CommitId, WorkResult};
 
 use crate::handlers::Rejection;
 use lockstep_intent::IntentProblem;
-use lockstep_intent::fleet::{Affected, Groups};
+use lockstep_intent::fleet::Affected;
 use lockstep_store::{DevicePredicate, DeviceSelector, Flagged};
 
-/// The maximum number of problems in a result.
+/// The maximum number of problems in a result. Each has at most some thousand characters, so a result, a row and a log line with all
+/// of them have less than 100 KiB.
 const MAX_PROBLEMS: usize = 20;
 
 /// The result if there was nothing to do.
@@ -78,26 +77,20 @@ fn place(problem: &IntentProblem) -> String {
     numbers.fold(problem.file.clone(), |place, number| format!("{place}:{number}"))
 }
 
-/// The device selector for a change.
-pub(super) fn selector(affected: &Affected, groups: Groups) -> DeviceSelector {
-    let groups_affected = affected.groups.clone();
-    let member = move |hostname: &Hostname| match groups.primary(hostname) {
-        Ok(group) => groups_affected.contains(group),
-        // A device that is flagged without need is synchronized by the next run. A device that is missed stays wrong.
-        Err(_) => true,
-    };
+/// The device selector for a change. `members` matches the devices whose primary group is affected.
+pub(super) fn selector(affected: &Affected, members: Option<DevicePredicate>) -> DeviceSelector {
     DeviceSelector {
         device_types: affected.device_types.clone(),
         platforms: affected.platforms.clone(),
         whole_platforms: affected.whole_platforms.clone(),
         hostnames: affected.hostnames.clone(),
-        predicate: (!affected.groups.is_empty()).then(|| Arc::new(member) as DevicePredicate),
+        predicate: members,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use lockstep_protocol::DeviceType;
+    use lockstep_protocol::{DeviceType, Hostname};
 
     use super::*;
 
@@ -156,6 +149,9 @@ mod tests {
             rejection.reason.ends_with("\ndevices/sw1/base.yml:7:3: no"),
             "{rejection}"
         );
+        let long = IntentProblem::of_tree("ä".repeat(9_000_000));
+        let rejection = invalid_tip(&vec![long; 1000], &commit());
+        assert!(rejection.reason.len() + rejection.place.len() < 100 * 1024);
         let many: Vec<IntentProblem> = (1..=30).map(problem).collect();
         let rejection = invalid_tip(&many, &commit());
         assert!(rejection.reason.ends_with("… and 10 more"), "{rejection}");

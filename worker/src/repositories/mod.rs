@@ -12,7 +12,9 @@
 
 mod answer;
 mod classification;
+mod examination;
 mod message;
+mod primary_groups;
 mod refresh;
 mod runner;
 mod source;

@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use lockstep_clock::Clock;
-use lockstep_git::{Blob, GitError};
-use lockstep_intent::fleet::Affected;
-use lockstep_intent::{
-    Change, ChangeImpact, Content, Contents, Examination, IntentProblem, Listing, RepositoryKind, examine,
-};
+use lockstep_git::GitError;
+use lockstep_intent::fleet::{Affected, Groups};
+use lockstep_intent::{ChangeImpact, RepositoryKind};
 use lockstep_protocol::results::IgnoredReason;
 use lockstep_protocol::{Cause, Code, CommitId};
 use lockstep_store::{
-    Advance, DeviceSelector, Facts, Flagged, InboxRow, Keys, NewCause, Repositories, RepositoryChange,
-    RepositoryRow,
+    Advance, DevicePredicate, DeviceSelector, Facts, Flagged, InboxRow, Keys, NewCause, Repositories,
+    RepositoryChange, RepositoryRow,
 };
 
 use super::classification::{self, Request};
+use super::examination::{TipExamination, examine_commit, on_own_thread};
+use super::primary_groups::{self, PrimaryGroups};
 use super::{Source, answer};
 use crate::fail_point::{self, FailPoint};
 use crate::handlers::Rejection;
@@ -28,21 +28,34 @@ pub(super) struct Refresh<'a> {
     pub(super) source: &'a Source,
     pub(super) repositories: &'a dyn Repositories,
     pub(super) clock: &'a dyn Clock,
-}
-
-/// What the examination of a commit found.
-enum TipExamination {
-    Valid(Box<ChangeImpact>, Arc<Vec<u8>>),
-    Invalid(Vec<IntentProblem>),
+    pub(super) primary_groups: &'a Arc<PrimaryGroups>,
 }
 
 /// What a transaction of the refresh writes beside the completions.
 struct Planned<'a> {
-    change: RepositoryChange,
+    /// The revision of the row that was read.
+    revision: i64,
+    seen: CommitId,
+    problem: Option<String>,
+    advance: Option<Advance>,
     /// The devices to be flagged, and the attempt that is their cause.
     flags: Option<(DeviceSelector, &'a Attempt)>,
     /// Whether this is the last commit under the lease.
     is_last: bool,
+}
+
+impl Planned<'_> {
+    /// Records only the commit that was fetched.
+    fn seen(seen: &CommitId, row: Option<&RepositoryRow>, is_last: bool) -> Self {
+        Self {
+            revision: row.map_or(0, |row| row.revision),
+            seen: seen.clone(),
+            problem: None,
+            advance: None,
+            flags: None,
+            is_last,
+        }
+    }
 }
 
 impl Refresh<'_> {
@@ -82,7 +95,7 @@ impl Refresh<'_> {
         for (place, (attempt, request)) in requests.iter().enumerate() {
             if let Request::Accept(commit) = request {
                 accepts_left -= 1;
-                let accepted = self.accept(attempt, commit, &tip, accepts_left == 0).await;
+                let accepted = self.accept(attempt, commit, accepts_left == 0).await;
                 ends[place] = Some(accepted.unwrap_or_else(Into::into));
             }
         }
@@ -117,17 +130,13 @@ impl Refresh<'_> {
         let examination = self.examine(accepted.is_some(), tip).await?;
         let afters: Vec<Option<&CommitId>> = refreshes.iter().map(|(_, _, after)| *after).collect();
         let lead = classification::lead(&afters, tip);
-        let change = self.change(row.as_ref(), tip);
+        let planned = Planned::seen(tip, row.as_ref(), is_last);
         match examination {
             TipExamination::Invalid(problems) => {
                 let rejection = answer::invalid_tip(&problems, tip);
                 let planned = Planned {
-                    change: RepositoryChange {
-                        problem: Some(rejection.reason.clone()),
-                        ..change
-                    },
-                    flags: None,
-                    is_last,
+                    problem: Some(rejection.reason.clone()),
+                    ..planned
                 };
                 let complete = |facts: &mut Facts, at, _: &Flagged| {
                     let rows = attempts.iter();
@@ -138,18 +147,16 @@ impl Refresh<'_> {
             }
             TipExamination::Valid(impact, listing) => {
                 let ChangeImpact { affected, groups } = *impact;
+                let members = self.members(&affected, groups).await?;
                 let flags =
-                    (!affected.is_empty()).then(|| (answer::selector(&affected, groups), attempts[lead]));
+                    (!affected.is_empty()).then(|| (answer::selector(&affected, members), attempts[lead]));
                 let planned = Planned {
-                    change: RepositoryChange {
-                        advance: Some(Advance {
-                            commit: tip.clone(),
-                            listing,
-                        }),
-                        ..change
-                    },
+                    advance: Some(Advance {
+                        commit: tip.clone(),
+                        listing,
+                    }),
                     flags,
-                    is_last,
+                    ..planned
                 };
                 // One message reports what was done, the others name the commit.
                 let complete = |facts: &mut Facts, at, flagged: &Flagged| {
@@ -182,11 +189,7 @@ impl Refresh<'_> {
         if row.is_some_and(|row| row.seen == *tip && row.problem.is_none() && row.branch == branch) {
             return Ok(vec![RunEnd::Applied(result); attempts.len()]);
         }
-        let planned = Planned {
-            change: self.change(row, tip),
-            flags: None,
-            is_last,
-        };
+        let planned = Planned::seen(tip, row, is_last);
         self.commit(planned, attempts, |facts, at, _| {
             let rows = attempts.iter();
             rows.map(|attempt| attempt.apply(facts, result.clone(), false, at))
@@ -200,7 +203,6 @@ impl Refresh<'_> {
         &self,
         attempt: &Attempt,
         commit: &CommitId,
-        tip: &CommitId,
         is_last: bool,
     ) -> Result<RunEnd, ProcessingError> {
         let row = self.repositories.repository(&self.source.name()).await?;
@@ -211,17 +213,12 @@ impl Refresh<'_> {
         };
         let result = answer::applied(&Affected::default(), &Flagged::default(), commit.clone());
         let planned = Planned {
-            change: RepositoryChange {
-                // Where the tip is another commit, the watch finds that it was not processed yet.
-                seen: commit.clone(),
-                advance: Some(Advance {
-                    commit: commit.clone(),
-                    listing,
-                }),
-                ..self.change(row.as_ref(), tip)
-            },
-            flags: None,
-            is_last,
+            advance: Some(Advance {
+                commit: commit.clone(),
+                listing,
+            }),
+            // Where the tip is another commit, the watch finds that it was not processed yet.
+            ..Planned::seen(commit, row.as_ref(), is_last)
         };
         let ends = self
             .commit(planned, &[attempt], |facts, at, _| {
@@ -245,58 +242,28 @@ impl Refresh<'_> {
         } else {
             Vec::new()
         };
-        let listing = self.source.mirror.listing(commit).await;
-        let new = Arc::new(listing.map_err(|error| git_error(&error))?);
-        let parse = |bytes: &[u8]| {
-            Listing::parse(bytes).map_err(|error| {
-                ProcessingError::transient(format!("cannot read the listing: {}", chain(&error)))
-            })
-        };
-        let trees = Arc::new((parse(&old)?, parse(&new)?));
-        let mut contents = Contents::default();
-        loop {
-            let (kind, both) = (self.source.kind, trees.clone());
-            // It may be fifty thousand files: not on a thread that others wait for.
-            let examined = tokio::task::spawn_blocking(move || {
-                let examination = examine(kind, &Change::between(&both.0, &both.1), &contents);
-                (examination, contents)
-            });
-            let (examination, read) = examined
-                .await
-                .map_err(|error| ProcessingError::transient(format!("the examination ended: {error}")))?;
-            contents = read;
-            let needed = match examination {
-                Examination::Valid(impact) => {
-                    return Ok(TipExamination::Valid(Box::new(impact), new));
-                }
-                Examination::Invalid(problems) => return Ok(TipExamination::Invalid(problems)),
-                Examination::Needs(needed) => needed,
-            };
-            let objects: Vec<String> = needed.keys().map(ToString::to_string).collect();
-            let blobs = self.source.mirror.blobs(&objects).await;
-            let mut blobs = blobs.map_err(|error| git_error(&error))?;
-            for object in needed.into_keys() {
-                let content = match blobs.remove(object.as_str()) {
-                    Some(Blob::Content(bytes)) => Content::Bytes(bytes),
-                    Some(Blob::TooLarge(size)) => Content::TooLarge(size),
-                    None => Content::Missing,
-                };
-                contents.insert(object, content);
-            }
-        }
+        examine_commit(self.context, self.source, old, commit).await
     }
 
-    /// A change that records only the fetched tip.
-    fn change(&self, row: Option<&RepositoryRow>, tip: &CommitId) -> RepositoryChange {
-        RepositoryChange {
-            name: self.source.name(),
-            branch: self.source.mirror.remote().branch().to_owned(),
-            revision: row.map_or(0, |row| row.revision),
-            seen: tip.clone(),
-            at: self.clock.now(),
-            problem: None,
-            advance: None,
+    /// Finds the devices whose primary group is affected, before the transaction that flags them.
+    async fn members(
+        &self,
+        affected: &Affected,
+        groups: Groups,
+    ) -> Result<Option<DevicePredicate>, ProcessingError> {
+        if affected.groups.is_empty() {
+            return Ok(None);
         }
+        self.context.progress.begin("match groups");
+        let hostnames = self.repositories.hostnames().await?;
+        let primary_groups = Arc::clone(self.primary_groups);
+        let find = on_own_thread(self.context, move |cancellation| {
+            primary_groups.find(&groups, hostnames, cancellation)
+        });
+        Ok(Some(primary_groups::predicate(
+            find.await?,
+            affected.groups.clone(),
+        )))
     }
 
     /// Commits a change together with the completions of the attempts, which `complete` makes from what was flagged.
@@ -309,15 +276,18 @@ impl Refresh<'_> {
         self.context.progress.begin("commit");
         fail_point::pass(FailPoint::BeforeChange);
         let Planned {
-            change,
+            revision,
+            seen,
+            problem,
+            advance,
             flags,
             is_last,
         } = planned;
-        let at = change.at;
+        let name = self.source.name();
         let (selector, cause) = flags.unzip();
         let keys = Keys {
-            identities: attempts.iter().map(|attempt| attempt.identity.clone()).collect(),
-            repositories: [change.name.clone()].into(),
+            messages: attempts.iter().map(|attempt| attempt.key.clone()).collect(),
+            repositories: [name.clone()].into(),
             flag: selector,
             ..Keys::default()
         };
@@ -325,16 +295,26 @@ impl Refresh<'_> {
         if !self.context.leases.are_held(&facts) {
             return Err(ProcessingError::later("the lease was lost"));
         }
-        let revision = facts.repository(&change.name).map_or(0, |row| row.revision);
-        let is_processed = |attempt: &&Attempt| facts.message(&attempt.identity).is_some();
-        if revision != change.revision || attempts.iter().any(is_processed) {
+        // The store's clock counts, as in batches: a worker's wrong clock never says since when devices are unsynchronized.
+        let at = facts.now().unwrap_or_else(|| self.clock.now());
+        let found = facts.repository(&name).map_or(0, |row| row.revision);
+        let is_processed = |attempt: &&Attempt| facts.message(&attempt.key).is_some();
+        if found != revision || attempts.iter().any(is_processed) {
             return Err(ProcessingError::later("another worker was first"));
         }
         let flagged = match cause {
             Some(cause) => self.flag(&mut transaction, cause, at).await?,
             None => Flagged::default(),
         };
-        facts.change_repository(change);
+        facts.change_repository(RepositoryChange {
+            name,
+            branch: self.source.mirror.remote().branch().to_owned(),
+            revision,
+            seen,
+            at,
+            problem,
+            advance,
+        });
         let rows = complete(&mut facts, at, &flagged);
         if is_last {
             transaction.commit_and_release(facts).await?;
@@ -355,9 +335,9 @@ impl Refresh<'_> {
                 RepositoryKind::Settings => Cause::RefreshSettings,
                 RepositoryKind::Templates => Cause::RefreshTemplates,
             },
-            identity: cause.identity.clone(),
+            identity: cause.key.identity.clone(),
             kind: cause.envelope.message.kind(),
-            actor: cause.actor.clone(),
+            actor: cause.key.actor.clone(),
             at,
         };
         Ok(transaction.flag(&cause).await?)
@@ -365,7 +345,7 @@ impl Refresh<'_> {
 }
 
 /// What an error of git means for a message.
-fn git_error(error: &GitError) -> ProcessingError {
+pub(super) fn git_error(error: &GitError) -> ProcessingError {
     let place = "$.data.repository";
     match error {
         GitError::NoBranch { .. } => Rejection::new(Code::UnknownBranch, place, error.to_string()).into(),
@@ -377,6 +357,8 @@ fn git_error(error: &GitError) -> ProcessingError {
         GitError::Busy => ProcessingError::later(error.to_string()),
         GitError::Missing(_)
         | GitError::TimedOut { .. }
+        | GitError::Redirected { .. }
+        | GitError::Limit { .. }
         | GitError::Failed { .. }
         | GitError::TooMuch { .. }
         | GitError::Unexpected { .. }

@@ -10,6 +10,7 @@ use super::Source;
 use super::answer;
 use super::classification::{self, Request};
 use super::message::RepositoryMessage;
+use super::primary_groups::PrimaryGroups;
 use super::refresh::Refresh;
 use crate::handlers::Rejection;
 use crate::runtime::{Attempt, RunContext, RunEnd, Runner};
@@ -20,6 +21,7 @@ pub struct RepositoryRunner {
     sources: BTreeMap<RepositoryName, Source>,
     repositories: Arc<dyn Repositories>,
     clock: Arc<dyn Clock>,
+    primary_groups: Arc<PrimaryGroups>,
 }
 
 impl RepositoryRunner {
@@ -36,6 +38,7 @@ impl RepositoryRunner {
                 .collect(),
             repositories,
             clock,
+            primary_groups: Arc::default(),
         }
     }
 
@@ -104,6 +107,7 @@ impl Runner for RepositoryRunner {
                 source,
                 repositories: &*self.repositories,
                 clock: &*self.clock,
+                primary_groups: &self.primary_groups,
             };
             for (place, end) in places.into_iter().zip(refresh.run(&requests).await) {
                 ends[place] = Some(end);

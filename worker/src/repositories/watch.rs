@@ -13,8 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::Source;
 use crate::reconcile;
 use crate::runtime::chain;
-use lockstep_clock::Clock;
-use lockstep_store::{Leases, Repositories, RepositoryRow};
+use lockstep_store::{Leases, Repositories, RepositoryRow, Schema};
 
 /// How long after a message about a tip another one may be published for the same tip: longer than all retry delays
 /// together.
@@ -29,8 +28,8 @@ pub struct WatchContext {
     pub repositories: Arc<dyn Repositories>,
     /// Of all workers, only the holder of a repository's lease polls its remote.
     pub leases: Arc<dyn Leases>,
-    /// Gives the time in the messages.
-    pub clock: Arc<dyn Clock>,
+    /// Gives the time: workers with different clocks publish the same message.
+    pub schema: Arc<dyn Schema>,
 }
 
 /// Polls remotes until `stop`, about once in each `every`. Where the tip is not the one seen last, it publishes
@@ -90,7 +89,7 @@ async fn poll(
     if tip == row.seen && row.branch == source.mirror.remote().branch() {
         return Ok(());
     }
-    let now = context.clock.now();
+    let now = context.schema.now().await?;
     let identity = identity(&row, &tip, now);
     // The message was published before, and may be waiting for a retry.
     if published.as_ref() == Some(&identity) {

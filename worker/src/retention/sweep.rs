@@ -7,8 +7,7 @@ use tokio::time::Instant;
 use super::Keep;
 use super::keep::DELIVERY_ATTEMPTS;
 use crate::runtime::{Leadership, PeriodicTask, chain};
-use lockstep_clock::Clock;
-use lockstep_store::{Records, Retention, StoreError};
+use lockstep_store::{Records, Retention, Schema, StoreError};
 
 /// The number of rows in one transaction.
 const CHUNK: u32 = 5000;
@@ -22,8 +21,8 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
 pub struct RetentionSweep {
     /// The store with the records.
     pub store: Arc<dyn Retention>,
-    /// Gives the time from which ages are computed.
-    pub clock: Arc<dyn Clock>,
+    /// Gives the time from which ages are computed: a worker's wrong clock deletes nothing early.
+    pub schema: Arc<dyn Schema>,
     /// How long records are kept.
     pub keep: Keep,
 }
@@ -97,7 +96,7 @@ impl RetentionSweep {
         leadership: &Leadership<'_>,
         count: &mut u64,
     ) -> Result<bool, StoreError> {
-        let before = self.clock.now() - keep;
+        let before = self.schema.now().await? - keep;
         let mut from = 0;
         loop {
             if !leadership.continues().await? {
@@ -165,7 +164,7 @@ mod tests {
 
     use super::*;
     use crate::runtime::periodic_task_tests::{FakeLeases, held};
-    use lockstep_store::{Expired, OpenCauses};
+    use lockstep_store::{Expired, Migrated, OpenCauses};
 
     /// A call of `expire`: the kind of records, the second before which they expire, and the start.
     type Call = (&'static str, i64, u64);
@@ -226,16 +225,25 @@ mod tests {
     #[derive(Debug)]
     struct Noon;
 
-    impl Clock for Noon {
-        fn now(&self) -> Timestamp {
-            Timestamp::from_second(1_000_000).unwrap()
+    #[async_trait]
+    impl Schema for Noon {
+        async fn migrate(&self) -> Result<Migrated, StoreError> {
+            unreachable!("the sweep does not ask")
+        }
+
+        async fn ping(&self) -> Result<(), StoreError> {
+            unreachable!("the sweep does not ask")
+        }
+
+        async fn now(&self) -> Result<Timestamp, StoreError> {
+            Ok(Timestamp::from_second(1_000_000).unwrap())
         }
     }
 
     fn sweep(store: &Arc<FakeStore>) -> RetentionSweep {
         RetentionSweep {
             store: store.clone(),
-            clock: Arc::new(Noon),
+            schema: Arc::new(Noon),
             keep: Keep {
                 inbox: Duration::from_secs(100),
                 causes: Duration::from_secs(200),

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use lockstep_bus::Delivery;
-use lockstep_protocol::topology;
 
 use super::headers;
 
@@ -22,11 +21,6 @@ impl TrustedUsers {
     }
 }
 
-/// Whether a worker published this delivery, so that its `lockstep-…` headers can be trusted.
-pub(super) fn published_by_worker(delivery: &Delivery) -> bool {
-    delivery.exchange == topology::WORK
-}
-
 /// The actor of a delivery. A worker's copy carries it in a header. Otherwise it is the validated user, or the actor that the
 /// body names if that user is trusted.
 pub(super) fn actor(
@@ -40,13 +34,15 @@ pub(super) fn actor(
     }
     let user = delivery.properties.user_id.as_deref()?;
     let accepted = claimed.filter(|_| trusted.contains(user));
-    Some(accepted.unwrap_or(user).to_owned())
+    // PostgreSQL cannot store U+0000 in texts.
+    Some(accepted.unwrap_or(user).replace('\0', "\u{fffd}"))
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
     use lockstep_bus::Properties;
+    use lockstep_protocol::topology;
 
     use super::*;
 
@@ -104,7 +100,7 @@ mod tests {
         ];
         for (exchange, user, header, claimed, expected) in table {
             let delivery = delivery(exchange, user, header);
-            let found = actor(&delivery, published_by_worker(&delivery), claimed, &trusted);
+            let found = actor(&delivery, exchange == topology::WORK, claimed, &trusted);
             assert_eq!(
                 found.as_deref(),
                 expected,

@@ -1,22 +1,43 @@
 //! Builds the result of a message from its inbox row, so that every publication is the same message.
 
 use lockstep_bus::{Outgoing, Properties};
-use lockstep_protocol::envelope::CONTENT_TYPE;
+use lockstep_protocol::envelope::{CONTENT_TYPE, MAX_BODY_BYTES};
 use lockstep_protocol::topology::Destination;
-use lockstep_protocol::{Envelope, Identity, Message, Source};
+use lockstep_protocol::{Envelope, Identity, Message, Source, WorkResult};
 
 use super::intake::Received;
 use lockstep_store::InboxRow;
 
-/// The result message. It goes to the reply queue of the message, or to the results exchange if there is none.
+/// The longest subject that a short result keeps, in bytes: every hostname fits.
+const SHORT_SUBJECT: usize = 255;
+
+/// The result message. It goes to the reply queue of the message, or to the results exchange if there is none. It is never
+/// larger than a body may be.
 pub(super) fn answer(received: &Received, row: &InboxRow) -> Outgoing {
-    let kind = row.result.kind();
+    let whole = render(received, row, row.result.clone(), row.subject.clone());
+    if whole.body.len() > MAX_BODY_BYTES {
+        return short(received, row);
+    }
+    whole
+}
+
+/// The result message without long texts and lists.
+pub(super) fn short(received: &Received, row: &InboxRow) -> Outgoing {
+    let subject = row
+        .subject
+        .clone()
+        .filter(|subject| subject.len() <= SHORT_SUBJECT);
+    render(received, row, row.result.clone().shortened(), subject)
+}
+
+fn render(received: &Received, row: &InboxRow, result: WorkResult, subject: Option<String>) -> Outgoing {
+    let kind = result.kind();
     let envelope = Envelope {
         identity: Identity {
             source: Source::worker(),
-            id: row.identity.derive(kind, 0),
+            id: row.key().derive(kind, 0),
         },
-        subject: row.subject.clone(),
+        subject,
         time: Some(row.at),
         traceparent: received
             .decoded
@@ -25,7 +46,7 @@ pub(super) fn answer(received: &Received, row: &InboxRow) -> Outgoing {
             .and_then(|envelope| envelope.traceparent.clone()),
         causationid: Some(row.identity.to_string()),
         actor: None,
-        message: Message::Result(row.result.clone()),
+        message: Message::Result(result),
     };
     let destination = match &received.reply_to {
         Some(queue) => Destination::Reply(queue.clone()),

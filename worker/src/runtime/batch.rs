@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lockstep_bus::{Consumer, Delivery, Outgoing, Receipt};
-use lockstep_protocol::Identity;
+use lockstep_bus::{Consumer, Delivery, Receipt};
+use lockstep_protocol::MessageKey;
 use lockstep_telemetry::LaneMetrics;
 use tokio::sync::mpsc;
 
@@ -17,8 +17,8 @@ use super::dead_letter_consumer::receive_dead_letter;
 use super::decide::Work;
 use super::delivery_metrics::DeliveryMetricsGuard;
 use super::intake::{Received, receive};
-use super::lane::{Abandoned, LaneContext, consequences, contain, log};
-use super::poison::{self, PoisonCheck};
+use super::lane::{Abandoned, LaneContext, contain, log};
+use super::poison::{self, Checked, Counting, PoisonCheck};
 use super::processing_error::ProcessingError;
 use crate::fail_point::{self, FailPoint};
 use lockstep_store::Keys;
@@ -44,9 +44,8 @@ struct Taken {
 
 /// A batch that waits for publishing.
 struct Committed {
-    outgoing: Vec<Outgoing>,
-    /// The messages that caused follow-ups. Follow-ups are published after the results.
-    causes: Vec<Identity>,
+    messages: Vec<Received>,
+    settlements: Vec<Settlement>,
     receipt: Receipt,
     metrics_guard: DeliveryMetricsGuard,
 }
@@ -106,10 +105,9 @@ impl BatchLane {
 
     fn receive(&self, delivery: Delivery, now: Timestamp) -> Received {
         match self.work {
-            Work::Handle(_) | Work::Route(_) => {
-                receive(delivery, self.context.lane, &self.context.trusted, now)
-            }
-            Work::WriteDeadLetter => receive_dead_letter(delivery, &self.context.trusted, now),
+            Work::Handle(_) => receive(delivery, Some(self.context.lane), &self.context.authority, now),
+            Work::Route(_) => receive(delivery, None, &self.context.authority, now),
+            Work::WriteDeadLetter => receive_dead_letter(delivery, &self.context.authority, now),
         }
     }
 
@@ -126,16 +124,12 @@ impl BatchLane {
             };
             fail_point::pass(FailPoint::AfterCommit);
             metrics_guard.settled(&mut messages, &settlements);
-            let outgoing = messages
-                .iter()
-                .zip(&settlements)
-                .filter_map(|(message, settlement)| {
-                    log(self.context.lane, message, settlement);
-                    consequences(message, settlement, self.context.lane)
-                });
+            for (message, settlement) in messages.iter().zip(&settlements) {
+                log(self.context.lane, message, settlement);
+            }
             let committed = Committed {
-                outgoing: outgoing.collect(),
-                causes: settlements.iter().filter_map(with_follow_ups).cloned().collect(),
+                messages,
+                settlements,
                 receipt,
                 metrics_guard,
             };
@@ -147,17 +141,19 @@ impl BatchLane {
 
     async fn publish(self: Arc<Self>, mut committed: mpsc::Receiver<Committed>) {
         while let Some(Committed {
-            outgoing,
-            causes,
+            messages,
+            mut settlements,
             receipt,
             metrics_guard,
         }) = committed.recv().await
         {
-            if self.context.confirm(outgoing).await.is_err() {
+            let published = self.context.publish_consequences(&messages, &mut settlements);
+            if published.await.is_err() {
                 break;
             }
-            for cause in &causes {
-                if self.context.publish_follow_ups(cause).await.is_err() {
+            // Follow-ups are published after the results.
+            for cause in settlements.iter().filter_map(with_follow_ups) {
+                if self.context.publish_follow_ups(&cause).await.is_err() {
                     return;
                 }
             }
@@ -170,101 +166,100 @@ impl BatchLane {
 
     /// Processes a batch: most messages together, and each message that may have crashed a worker alone.
     async fn process(&self, messages: &[Received]) -> Result<Vec<Settlement>, Abandoned> {
-        let all: Vec<&Received> = messages.iter().collect();
-        let checks = self.context.check_poison(&all).await?;
-        let shared = |check: &PoisonCheck| *check == PoisonCheck::Shared;
-        if checks.iter().all(shared) {
-            let settlements = self.process_together(&all).await?;
-            self.context.clear_attempts(&all).await;
-            return Ok(settlements);
-        }
-        let together: Vec<&Received> = all
-            .iter()
-            .zip(&checks)
-            .filter(|(_, check)| shared(check))
-            .map(|(message, _)| *message)
-            .collect();
+        let checked = self
+            .context
+            .check_poison(messages, Counting::Redeliveries)
+            .await?;
+        let settled = self.process_checked(&checked).await;
+        self.context.end_attempts(&checked, settled.as_deref().ok()).await;
+        settled
+    }
+
+    async fn process_checked(&self, checked: &[Checked<'_>]) -> Result<Vec<Settlement>, Abandoned> {
+        let is_shared = |checked: &&Checked<'_>| checked.check == PoisonCheck::Shared;
+        let together: Vec<&Checked<'_>> = checked.iter().filter(is_shared).collect();
         let mut settled = self.process_together(&together).await?.into_iter();
-        let mut settlements = Vec::with_capacity(messages.len());
-        for (message, check) in all.iter().copied().zip(checks) {
-            let settlement = match check {
+        let mut settlements = Vec::with_capacity(checked.len());
+        for checked in checked {
+            let settlement = match checked.check {
                 PoisonCheck::Shared => settled.next().expect("there is one for each"),
-                PoisonCheck::Isolated => {
-                    self.context.record_attempt(message).await?;
-                    self.process_alone(message).await?
+                PoisonCheck::Isolated => self.process_alone(checked).await?,
+                PoisonCheck::Poison => {
+                    self.context
+                        .dead_letter(checked.message, poison::poison())
+                        .await?
                 }
-                PoisonCheck::Poison => self.context.dead_letter(message, poison::poison()).await?,
             };
             settlements.push(settlement);
         }
-        self.context.clear_attempts(&all).await;
         Ok(settlements)
     }
 
     /// Processes messages in one transaction. If it fails, they are processed one by one, so that a bad message never fails
     /// its neighbours.
-    async fn process_together(&self, messages: &[&Received]) -> Result<Vec<Settlement>, Abandoned> {
-        if messages.is_empty() {
+    async fn process_together(&self, checked: &[&Checked<'_>]) -> Result<Vec<Settlement>, Abandoned> {
+        if checked.is_empty() {
             return Ok(Vec::new());
         }
-        match self.transaction(messages).await? {
+        match self.transaction(checked).await? {
             Ok(settlements) => return Ok(settlements),
-            Err(error) if messages.len() == 1 => {
-                return Ok(vec![self.context.fail(messages[0], error).await?]);
+            Err(error) if checked.len() == 1 => {
+                return Ok(vec![self.context.fail(checked[0].message, error).await?]);
             }
             Err(error) => {
-                tracing::warn!(lane = %self.context.lane, messages = messages.len(), %error, "batch failed; its messages are processed one by one");
+                tracing::warn!(lane = %self.context.lane, messages = checked.len(), %error, "batch failed; its messages are processed one by one");
             }
         }
-        let mut settlements = Vec::with_capacity(messages.len());
-        for message in messages {
-            settlements.push(self.process_alone(message).await?);
+        let mut settlements = Vec::with_capacity(checked.len());
+        for checked in checked {
+            settlements.push(self.process_alone(checked).await?);
         }
         Ok(settlements)
     }
 
-    async fn process_alone(&self, message: &Received) -> Result<Settlement, Abandoned> {
-        match self.transaction(&[message]).await? {
+    async fn process_alone(&self, checked: &Checked<'_>) -> Result<Settlement, Abandoned> {
+        match self.transaction(&[checked]).await? {
             Ok(mut settlements) => Ok(settlements.remove(0)),
-            Err(error) => self.context.fail(message, error).await,
+            Err(error) => self.context.fail(checked.message, error).await,
         }
     }
 
     /// One attempt at all of these messages together.
     async fn transaction(
         &self,
-        messages: &[&Received],
+        checked: &[&Checked<'_>],
     ) -> Result<Result<Vec<Settlement>, ProcessingError>, Abandoned> {
-        let keys = match contain(|| self.keys(messages)) {
+        let keys = match contain(|| self.keys(checked)) {
             Ok(keys) => keys,
             Err(error) => return Ok(Err(error)),
         };
         self.context
             .in_transaction(&keys, |facts| {
                 let now = self.context.now(facts);
-                let decide = |message: &&Received| {
-                    fail_point::pass_with(message.subject());
-                    self.work.decide(message, facts, now)
+                let decide = |checked: &&Checked<'_>| {
+                    fail_point::pass_with(checked.message.subject());
+                    self.work.decide(checked.message, facts, now)
                 };
-                messages.iter().map(decide).collect()
+                checked.iter().map(decide).collect()
             })
             .await
     }
 
-    fn keys(&self, messages: &[&Received]) -> Keys {
+    fn keys(&self, checked: &[&Checked<'_>]) -> Keys {
         let mut keys = Keys::default();
-        for message in messages {
-            keys.identities.insert(message.identity.clone());
+        for Checked { message, start, .. } in checked {
+            keys.messages.insert(message.key.clone());
             keys.extend(self.work.keys(message));
+            keys.starts.extend(start.clone());
         }
         keys
     }
 }
 
 /// The message of a settlement, if it caused follow-ups.
-pub(super) fn with_follow_ups(settlement: &Settlement) -> Option<&Identity> {
+pub(super) fn with_follow_ups(settlement: &Settlement) -> Option<MessageKey> {
     match settlement {
-        Settlement::Applied(row) if row.follow_ups => Some(&row.identity),
+        Settlement::Applied(row) if row.follow_ups => Some(row.key()),
         _ => None,
     }
 }

@@ -52,7 +52,8 @@ pub(super) fn dead_letter(row: &InboxRow, delivery_metadata: &DeliveryMetadata) 
         reason: rejected.reason.clone(),
         place: rejected.place.clone(),
         attempts: delivery_metadata.attempt,
-        first_at: delivery_metadata.first_at,
+        // By the clock of the worker that took it first, which may be wrong.
+        first_at: delivery_metadata.first_at.min(row.at),
         dead_lettered_at: row.at,
         body: delivery_metadata.body.clone(),
         properties: delivery_metadata.properties.clone(),

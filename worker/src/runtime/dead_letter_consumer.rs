@@ -8,7 +8,7 @@ use lockstep_protocol::{Code, Identity};
 use serde::Deserialize;
 use serde::de::value::{Error, StrDeserializer};
 
-use super::actor::{TrustedUsers, published_by_worker};
+use super::authority::{Authority, Route};
 use super::headers;
 use super::intake::{Received, read};
 use crate::handlers::Rejection;
@@ -19,35 +19,49 @@ const FIRST_DEAD_LETTER_QUEUE: &str = "x-first-death-queue";
 const FIRST_DEAD_LETTER_EXCHANGE: &str = "x-first-death-exchange";
 
 /// Reads a dead letter: the identity of the message, its lane, and why it was dead-lettered.
-pub(super) fn receive_dead_letter(delivery: Delivery, trusted: &TrustedUsers, now: Timestamp) -> Received {
+pub(super) fn receive_dead_letter(delivery: Delivery, authority: &Authority, now: Timestamp) -> Received {
     let headers = delivery.properties.headers.clone();
     // The copy of a worker returns by `lockstep.work`, with the reason in headers. Nobody publishes to `lockstep.dead` but the
     // broker, which adds its own headers.
-    let by_broker = headers.contains_key(FIRST_DEAD_LETTER_QUEUE) && !published_by_worker(&delivery);
-    let from_worker = !by_broker || originally_published_by_worker(&delivery, &headers, trusted);
+    let by_broker = headers.contains_key(FIRST_DEAD_LETTER_QUEUE) && delivery.exchange != topology::WORK;
+    let from_worker = !by_broker || originally_published_by_worker(&delivery, &headers, authority);
     let lane = lane(&delivery.routing_key, &headers, from_worker);
     let routing_key = delivery.routing_key.clone();
-    let mut received = read(delivery, lane, from_worker, trusted, now);
-    if by_broker {
-        received.dead_letter_reason = Some(delivery_limit());
+    let route = if from_worker {
+        Route::Worker { redriven: false }
+    } else {
+        // The broker keeps the routing key. It may have taken the message from any queue.
+        Route::Client {
+            exchange: headers.get(FIRST_DEAD_LETTER_EXCHANGE).map_or("", String::as_str),
+            lane: None,
+        }
+    };
+    let mut received = read(delivery, lane, route, authority, now);
+    if let Err(error) = &received.decoded
+        && received.is_cut()
+    {
+        received.dead_letter_reason = Some(Rejection::new(error.code, &error.place, &error.reason));
+    } else if by_broker {
+        let denial = received.denial.clone();
+        received.dead_letter_reason = Some(denial.unwrap_or_else(delivery_limit));
     } else {
         received.dead_letter_reason = Some(reason(&headers));
         if let Some(identity) = identity(&headers) {
-            received.identity = identity;
+            received.key.identity = identity;
         }
     }
-    tracing::debug!(message.id = %received.identity.id, %lane, routing_key, by_broker, "dead letter received");
+    tracing::debug!(message.id = %received.key.identity.id, %lane, routing_key, by_broker, "dead letter received");
     received
 }
 
 /// Whether a worker published the message before the broker dead-lettered it: only workers publish to its exchange, and the
 /// broker validated a trusted user. The `lockstep-…` headers of other messages are ignored.
-fn originally_published_by_worker(delivery: &Delivery, headers: &Headers, trusted: &TrustedUsers) -> bool {
+fn originally_published_by_worker(delivery: &Delivery, headers: &Headers, authority: &Authority) -> bool {
     let exchange = headers.get(FIRST_DEAD_LETTER_EXCHANGE).map_or("", String::as_str);
     let internal =
         exchange == topology::WORK || RetryDelay::ALL.iter().any(|delay| delay.exchange() == exchange);
     let user = delivery.properties.user_id.as_deref();
-    internal && user.is_some_and(|user| trusted.contains(user))
+    internal && user.is_some_and(|user| authority.trusted.contains(user))
 }
 
 /// The lane that dead-lettered the message: from the header of a worker, else from the routing key, else from the queue.
@@ -106,6 +120,8 @@ mod tests {
     use bytes::Bytes;
     use lockstep_bus::Properties;
 
+    use crate::runtime::actor::TrustedUsers;
+
     use super::*;
 
     fn delivery(exchange: &str, key: &str, user: Option<&str>, headers: &[(&str, &str)]) -> Delivery {
@@ -126,8 +142,11 @@ mod tests {
     }
 
     fn receive(delivery: Delivery) -> Received {
-        let trusted = TrustedUsers::new(["worker".to_owned()]);
-        receive_dead_letter(delivery, &trusted, Timestamp::UNIX_EPOCH)
+        let authority = Authority {
+            trusted: TrustedUsers::new(["worker".to_owned()]),
+            ..Authority::default()
+        };
+        receive_dead_letter(delivery, &authority, Timestamp::UNIX_EPOCH)
     }
 
     #[test]
@@ -176,7 +195,7 @@ mod tests {
         ];
         for (exchange, user, expected) in table {
             let received = receive(delivery(topology::DEAD, "devices", user, &by_broker(exchange)));
-            let read = (received.attempt, received.actor, received.redrive_count);
+            let read = (received.attempt, received.key.actor, received.redrive_count);
             assert_eq!(read, expected, "{exchange} {user:?}");
         }
     }
@@ -194,7 +213,7 @@ mod tests {
         for exchange in [topology::DEAD, topology::WORK] {
             let received = receive(delivery(exchange, "", Some("worker"), &by_worker));
             assert_eq!(received.lane, Lane::Repositories);
-            assert_eq!(received.identity.to_string(), "urn:lockstep:id-reused 7");
+            assert_eq!(received.key.identity.to_string(), "urn:lockstep:id-reused 7");
             let dead_letter_reason = received.dead_letter_reason.unwrap();
             assert_eq!(
                 (dead_letter_reason.code, dead_letter_reason.reason.as_str()),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use lockstep_protocol::results::MessageRejected;
 use lockstep_protocol::topology::{Lane, RetryDelay};
-use lockstep_protocol::{Class, Code, DecodeError, Envelope, Identity, Kind, WorkResult};
+use lockstep_protocol::{Code, DecodeError, Envelope, Kind, MessageKey, WorkResult};
 
 use super::intake::Received;
 use super::{Settlement, dead};
@@ -64,7 +64,7 @@ fn route(received: &Received, facts: &mut Facts, lane: Lane, now: Timestamp) -> 
 /// Writes a dead letter that came from the broker. An applied message is not dead-lettered: its result is published again. A
 /// message that was dead-lettered before keeps its completion; its dead letter is written if it is missing.
 fn write_dead_letter(received: &Received, facts: &mut Facts, now: Timestamp) -> Settlement {
-    if let Some(row) = processed(received, &received.identity, facts).cloned() {
+    if let Some(row) = processed(received, &received.key, facts).cloned() {
         if let Some(dead_letter) = dead::dead_letter(&row, &received.delivery_metadata()) {
             facts.write_dead_letter(dead_letter);
         }
@@ -72,7 +72,7 @@ fn write_dead_letter(received: &Received, facts: &mut Facts, now: Timestamp) -> 
     }
     let no_reason = || Rejection::new(Code::DeliveryLimit, "$", "the broker gave no reason");
     let rejection = received.dead_letter_reason.clone().unwrap_or_else(no_reason);
-    dead_letter(received, &received.identity, rejection, facts, now)
+    dead_letter(received, &received.key, rejection, facts, now)
 }
 
 /// Lets handlers decide one message, and applies its effects to the facts.
@@ -82,14 +82,14 @@ fn decide(received: &Received, facts: &mut Facts, handlers: &dyn Handlers, now: 
         Screened::New(envelope) => envelope,
     };
     match handlers.decide(envelope, facts, now) {
-        Err(rejection) => dead_letter(received, &received.identity, rejection, facts, now),
+        Err(rejection) => dead_letter(received, &received.key, rejection, facts, now),
         Ok(decision) => {
             let follow_ups = decision.effects.have_follow_ups();
             let reply = follow_ups.then(|| received.reply());
             let origin = Origin {
-                identity: &received.identity,
+                identity: &received.key.identity,
                 kind: envelope.message.kind(),
-                actor: received.actor.as_deref(),
+                actor: received.key.actor.as_deref(),
                 at: now,
                 reply: reply.as_ref(),
             };
@@ -110,7 +110,7 @@ pub(super) fn applied(
 ) -> Settlement {
     let row = InboxRow {
         follow_ups,
-        ..row(received, &received.identity, InboxState::Applied, result, now)
+        ..row(received, &received.key, InboxState::Applied, result, now)
     };
     let completion = dead::completion(row, &received.delivery_metadata());
     let row = completion.row.clone();
@@ -128,26 +128,24 @@ pub(super) enum Screened<'a> {
 
 /// Settles messages that were processed before and invalid messages.
 pub(super) fn screen<'a>(received: &'a Received, facts: &mut Facts, now: Timestamp) -> Screened<'a> {
-    if let Some(row) = processed(received, &received.identity, facts) {
+    if let Some(row) = processed(received, &received.key, facts) {
         return Screened::Settled(if row.digest == received.digest {
             again(row)
         } else {
             reused(received, facts, now)
         });
     }
+    if let Some(denial) = received.denial.clone() {
+        return Screened::Settled(dead_letter(received, &received.key, denial, facts, now));
+    }
     match &received.decoded {
-        Ok(envelope) if envelope.message.kind().class() == Class::Internal && !received.from_worker => {
-            let reason = "is a type of internal messages, which only workers publish, to lockstep.work";
-            let rejection = Rejection::new(Code::UnexpectedType, "$.type", reason);
-            Screened::Settled(dead_letter(received, &received.identity, rejection, facts, now))
-        }
         Ok(envelope) => Screened::New(envelope),
         Err(error) if received.from_worker && is_unknown_internal(error) => {
             Screened::Settled(postpone(received, facts, now, NEWER_WORKER))
         }
         Err(error) => {
             let rejection = Rejection::new(error.code, &error.place, &error.reason);
-            Screened::Settled(dead_letter(received, &received.identity, rejection, facts, now))
+            Screened::Settled(dead_letter(received, &received.key, rejection, facts, now))
         }
     }
 }
@@ -156,10 +154,10 @@ pub(super) fn screen<'a>(received: &'a Received, facts: &mut Facts, now: Timesta
 /// letter was requeued since.
 pub(super) fn processed<'a>(
     received: &Received,
-    identity: &Identity,
+    key: &MessageKey,
     facts: &'a Facts,
 ) -> Option<&'a Arc<InboxRow>> {
-    let row = facts.message(identity)?;
+    let row = facts.message(key)?;
     let requeued_since = row.state == InboxState::Dead && row.redrive_count < received.redrive_count;
     (!requeued_since).then_some(row)
 }
@@ -167,7 +165,7 @@ pub(super) fn processed<'a>(
 /// Dead-letters a message: records its inbox row and its dead letter in the facts.
 pub(super) fn dead_letter(
     received: &Received,
-    identity: &Identity,
+    key: &MessageKey,
     rejection: Rejection,
     facts: &mut Facts,
     now: Timestamp,
@@ -178,7 +176,7 @@ pub(super) fn dead_letter(
         place: Some(rejection.place),
         message_type: kind(received).map(str::to_owned),
     });
-    let row = row(received, identity, InboxState::Dead, result, now);
+    let row = row(received, key, InboxState::Dead, result, now);
     let completion = dead::completion(row, &received.delivery_metadata());
     let row = completion.row.clone();
     facts.record(completion);
@@ -195,14 +193,17 @@ pub(super) fn again(row: &Arc<InboxRow>) -> Settlement {
 
 /// Rejects a message whose identity another message used before. Its inbox row has an identity derived from its content.
 fn reused(received: &Received, facts: &mut Facts, now: Timestamp) -> Settlement {
-    let identity = received.identity.of_reuse(&received.digest);
-    if let Some(row) = processed(received, &identity, facts) {
+    let key = MessageKey {
+        identity: received.key.identity.of_reuse(&received.digest),
+        actor: received.key.actor.clone(),
+    };
+    if let Some(row) = processed(received, &key, facts) {
         return again(row);
     }
     let reason = "another message with this source and id but other content was received before; give each message its own \
                   id, also a message that corrects another";
     let rejection = Rejection::new(Code::IdReused, "$.id", reason);
-    dead_letter(received, &identity, rejection, facts, now)
+    dead_letter(received, &key, rejection, facts, now)
 }
 
 /// Postpones a message: a follow-up waits in the store, any other message as a copy in the broker.
@@ -240,19 +241,19 @@ fn subject(decoded: Option<&Envelope>) -> Option<String> {
 
 fn row(
     received: &Received,
-    identity: &Identity,
+    key: &MessageKey,
     state: InboxState,
     result: WorkResult,
     now: Timestamp,
 ) -> InboxRow {
     InboxRow {
-        identity: identity.clone(),
+        identity: key.identity.clone(),
         redrive_count: received.redrive_count,
         kind: kind(received).unwrap_or_default().to_owned(),
         digest: received.digest,
         state,
         at: now,
-        actor: received.actor.clone(),
+        actor: key.actor.clone(),
         subject: subject(received.decoded.as_ref().ok()),
         result,
         follow_ups: false,

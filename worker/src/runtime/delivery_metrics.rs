@@ -108,7 +108,7 @@ impl Drop for DeliveryMetricsGuard {
 fn processing_span(metrics: &LaneMetrics, message: &mut Received) -> Option<Span> {
     let envelope = message.decoded.as_mut().ok()?;
     let kind = envelope.message.kind().as_str();
-    let id = message.identity.id.as_str();
+    let id = message.key.identity.id.as_str();
     let span = Span::work(metrics.lane(), kind, id, envelope.traceparent.as_ref())?;
     envelope.traceparent = Some(span.traceparent());
     Some(span)

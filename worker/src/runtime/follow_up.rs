@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use lockstep_bus::{Outgoing, Properties};
 use lockstep_protocol::topology::{Destination, Lane, ReplyQueue, RetryDelay};
-use lockstep_protocol::{Identity, Kind};
+use lockstep_protocol::{Kind, MessageKey};
 use lockstep_store::{FollowUp, FollowUpKey};
 
 use super::backoff::Backoff;
@@ -80,20 +80,25 @@ fn destination(follow_up: &FollowUp) -> Option<Destination> {
 impl LaneContext {
     /// Publishes what a message caused and the broker has not confirmed yet. The first delivery and every redelivery of the
     /// message read the same rows.
-    pub(super) async fn publish_follow_ups(&self, cause: &Identity) -> Result<(), Abandoned> {
+    pub(super) async fn publish_follow_ups(&self, cause: &MessageKey) -> Result<(), Abandoned> {
         loop {
             let page = self
                 .ask_store(|| self.follow_ups.unpublished(cause, PAGE))
                 .await?;
-            let (rendered, outgoing): (Vec<FollowUp>, Vec<Outgoing>) = page
+            let page: Vec<(FollowUp, Outgoing)> = page
                 .into_iter()
                 .filter_map(|follow_up| outgoing(&follow_up).map(|outgoing| (follow_up, outgoing)))
-                .unzip();
-            if rendered.is_empty() {
+                .collect();
+            if page.is_empty() {
                 return Ok(());
             }
-            self.confirm(outgoing).await?;
+            let messages = page.iter().map(|(_, outgoing)| outgoing.clone()).collect();
+            if let Err(size) = self.confirm(messages).await? {
+                self.end_too_large(page, size).await?;
+                continue;
+            }
             fail_point::pass(FailPoint::AmidFanOut);
+            let rendered: Vec<FollowUp> = page.into_iter().map(|(follow_up, _)| follow_up).collect();
             self.ask_store(|| self.follow_ups.mark_published(&rendered, self.republish_after))
                 .await?;
         }

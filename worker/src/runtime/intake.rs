@@ -3,27 +3,32 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 use lockstep_bus::{Delivery, Properties};
-use lockstep_protocol::envelope::Decoded;
-use lockstep_protocol::topology::{Lane, ReplyQueue};
-use lockstep_protocol::{DecodeError, Digest, Envelope, Identity};
+use lockstep_protocol::envelope::{Decoded, MAX_BODY_BYTES};
+use lockstep_protocol::topology::{self, Lane, ReplyQueue};
+use lockstep_protocol::{Code, DecodeError, Digest, Envelope, Identity, MessageKey};
 
-use super::actor::{TrustedUsers, actor, published_by_worker};
+use super::actor::actor;
+use super::authority::{Authority, Route};
 use super::dead::{self, DeliveryMetadata};
 use super::headers;
 use crate::handlers::Rejection;
 use lockstep_store::{FollowUpKey, ReplyAddress};
 
+/// How much is kept of a body that is larger than [`MAX_BODY_BYTES`], in bytes.
+pub(super) const HEAD_BYTES: usize = 64 * 1024;
+
 /// A message as a lane processes it.
 #[derive(Clone, Debug)]
 pub(super) struct Received {
-    /// Its identity; derived from the content if the body has no valid one.
-    pub(super) identity: Identity,
+    /// Its identity, derived from the content if the body has no valid one or its sender was not allowed to publish it, and its
+    /// sender, as authenticated.
+    pub(super) key: MessageKey,
     /// The digest of its content: tells a redelivery from another message that reuses the identity.
     pub(super) digest: Digest,
     /// The decoded body, or why it is invalid.
     pub(super) decoded: Result<Envelope, DecodeError>,
-    /// Who sent it, as authenticated. `None` if the broker validated no user.
-    pub(super) actor: Option<String>,
+    /// Why its sender was not allowed to publish it; `None` if it was.
+    pub(super) denial: Option<Rejection>,
     /// Where its result goes. `None`: to the results exchange.
     pub(super) reply_to: Option<ReplyQueue>,
     /// The lane it was taken in. For a dead letter: the lane that dead-lettered it.
@@ -42,42 +47,67 @@ pub(super) struct Received {
     pub(super) attempt: u32,
     /// When the first attempt was.
     pub(super) first_at: Timestamp,
-    /// The body as received, for copies.
+    /// The body as received, for copies; of one that is too large only the first [`HEAD_BYTES`].
     pub(super) body: Bytes,
+    /// The size of the body as received.
+    pub(super) size: usize,
     /// The AMQP properties as received, for copies.
     pub(super) properties: Properties,
 }
 
-/// Reads a delivery. This never fails: an invalid body becomes a message that is rejected later.
-pub(super) fn receive(delivery: Delivery, lane: Lane, trusted: &TrustedUsers, now: Timestamp) -> Received {
-    let from_worker = published_by_worker(&delivery);
-    read(delivery, lane, from_worker, trusted, now)
+/// Reads a delivery. This never fails: an invalid body becomes a message that is rejected later. `lane` is the lane to which a
+/// binding routed it; `None` for messages that had no route, which the lane `events` takes.
+pub(super) fn receive(
+    mut delivery: Delivery,
+    lane: Option<Lane>,
+    authority: &Authority,
+    now: Timestamp,
+) -> Received {
+    let exchange = std::mem::take(&mut delivery.exchange);
+    let taken_in = lane.unwrap_or(Lane::Events);
+    let route = if exchange == topology::WORK {
+        Route::Worker {
+            redriven: delivery.properties.headers.contains_key(headers::REDRIVE_COUNT),
+        }
+    } else {
+        Route::Client {
+            exchange: &exchange,
+            lane,
+        }
+    };
+    read(delivery, taken_in, route, authority, now)
 }
 
-/// Reads a delivery. Its `lockstep-…` headers are read only if it is `from_worker`.
+/// Reads a delivery. Its `lockstep-…` headers are read only if a worker published it.
 pub(super) fn read(
     delivery: Delivery,
     lane: Lane,
-    from_worker: bool,
-    trusted: &TrustedUsers,
+    route: Route<'_>,
+    authority: &Authority,
     now: Timestamp,
 ) -> Received {
+    let from_worker = matches!(route, Route::Worker { .. });
     let decoded = Envelope::decode(&delivery.body);
-    let (identity, digest) = match &decoded {
-        Ok(decoded) => (decoded.envelope.identity.clone(), decoded.digest),
-        Err(error) => {
-            let identity = error.identity.clone();
-            (
-                identity.unwrap_or_else(|| Identity::of_undecodable(&delivery.body)),
-                error.digest,
-            )
-        }
+    let digest = match &decoded {
+        Ok(decoded) => decoded.digest,
+        Err(error) => error.digest,
     };
+    let decoded = decoded.map(|Decoded { envelope, .. }| envelope);
     let claimed = decoded
         .as_ref()
         .ok()
-        .and_then(|decoded| decoded.envelope.actor.as_deref());
-    let actor = actor(&delivery, from_worker, claimed, trusted);
+        .and_then(|envelope| envelope.actor.as_deref());
+    let actor = actor(&delivery, from_worker, claimed, &authority.trusted);
+    let denial = authority.denial(route, &delivery, decoded.as_ref(), actor.as_deref());
+    let identity = match &decoded {
+        Ok(envelope) => Some(envelope.identity.clone()),
+        Err(error) => error.identity.clone(),
+    };
+    let identity = identity.unwrap_or_else(|| Identity::of_undecodable(&delivery.body));
+    let identity = match denial {
+        Some(_) => identity.of_denied(&digest),
+        None => identity,
+    };
     let header = |name: &str| delivery.properties.headers.get(name).filter(|_| from_worker);
     let number = |name: &str| header(name).and_then(|text| text.parse::<u32>().ok());
     let attempt = number(headers::ATTEMPT).unwrap_or(1);
@@ -86,16 +116,14 @@ pub(super) fn read(
     let first_at = header(headers::FIRST_AT)
         .and_then(|text| text.parse().ok())
         .unwrap_or(now);
-    let reply_to = delivery
-        .properties
-        .reply_to
-        .clone()
-        .and_then(|text| reply_queue(text, &identity));
+    // Results of a message that was not allowed do not go where it says.
+    let reply_to = delivery.properties.reply_to.clone().filter(|_| denial.is_none());
+    let reply_to = reply_to.and_then(|text| reply_queue(text, &identity));
     Received {
-        identity,
+        key: MessageKey { identity, actor },
         digest,
-        decoded: decoded.map(|Decoded { envelope, .. }| envelope),
-        actor,
+        decoded: decoded.map_err(explained),
+        denial,
         reply_to,
         lane,
         from_worker,
@@ -105,12 +133,38 @@ pub(super) fn read(
         dead_letter_reason: None,
         attempt,
         first_at,
-        body: delivery.body,
+        size: delivery.body.len(),
+        body: kept(delivery.body),
         properties: delivery.properties,
     }
 }
 
+/// What is kept of a body: of one that is too large only its beginning, copied, so that the whole is freed.
+fn kept(body: Bytes) -> Bytes {
+    if body.len() <= MAX_BODY_BYTES {
+        return body;
+    }
+    Bytes::copy_from_slice(&body[..HEAD_BYTES])
+}
+
+/// Says what is kept of a body that is too large.
+fn explained(error: DecodeError) -> DecodeError {
+    if error.code != Code::TooLarge {
+        return error;
+    }
+    let reason = format!(
+        "{}; only its first {HEAD_BYTES} bytes are kept, so it cannot be requeued; the SHA-256 of all is {}; send it in parts",
+        error.reason, error.digest
+    );
+    DecodeError { reason, ..error }
+}
+
 impl Received {
+    /// Whether only the head of its body is kept, so that no copy of it can be published.
+    pub(super) fn is_cut(&self) -> bool {
+        self.body.len() < self.size
+    }
+
     /// The subject of the envelope: for a device event, the hostname.
     pub(super) fn subject(&self) -> Option<&str> {
         self.decoded.as_ref().ok()?.subject.as_deref()
@@ -127,7 +181,8 @@ impl Received {
     /// The correlation id that the requester chose, else the id of the message.
     pub(super) fn correlation_id(&self) -> String {
         let chosen = self.properties.correlation_id.clone();
-        chosen.unwrap_or_else(|| self.identity.id.to_string())
+        let own = self.decoded.as_ref().ok().map(|envelope| &envelope.identity.id);
+        chosen.unwrap_or_else(|| own.unwrap_or(&self.key.identity.id).to_string())
     }
 
     /// What its completion records about its delivery.
@@ -152,5 +207,45 @@ fn reply_queue(text: String, identity: &Identity) -> Option<ReplyQueue> {
             tracing::warn!(message.source = %identity.source, message.id = %identity.id, %error, "reply_to is not a reply queue and is ignored; the result goes to the results exchange");
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn received(body: Vec<u8>) -> Received {
+        let delivery = Delivery {
+            body: body.into(),
+            properties: Properties::default(),
+            exchange: String::new(),
+            routing_key: String::new(),
+            redelivered: false,
+        };
+        receive(
+            delivery,
+            Some(Lane::Events),
+            &Authority::default(),
+            Timestamp::UNIX_EPOCH,
+        )
+    }
+
+    #[test]
+    fn of_a_body_that_is_too_large_only_the_head_is_kept_with_size_and_digest_of_the_whole() {
+        let whole = vec![b' '; MAX_BODY_BYTES + 1];
+        let message = received(whole.clone());
+        assert_eq!(
+            (message.body.len(), message.size),
+            (HEAD_BYTES, MAX_BODY_BYTES + 1)
+        );
+        assert!(message.is_cut());
+        assert_eq!(message.digest, Digest::of_bytes(&whole));
+        assert_eq!(message.key.identity, Identity::of_undecodable(&whole));
+        let reason = message.decoded.unwrap_err().reason;
+        for part in ["4194305", "65536", &Digest::of_bytes(&whole).to_string()] {
+            assert!(reason.contains(part), "{reason}");
+        }
+        let message = received(vec![b' '; MAX_BODY_BYTES]);
+        assert!(!message.is_cut() && message.body.len() == MAX_BODY_BYTES);
     }
 }

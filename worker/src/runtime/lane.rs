@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lockstep_bus::{Bus, Outgoing};
+use lockstep_bus::{Bus, Outgoing, PublishError};
 use lockstep_clock::Clock;
 use lockstep_protocol::WorkResult;
 use lockstep_protocol::topology::{Lane, RetryDelay};
@@ -15,10 +15,11 @@ use lockstep_store::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::actor::TrustedUsers;
+use super::authority::Authority;
 use super::backoff::Backoff;
 use super::error_chain::chain;
 use super::intake::Received;
+use super::poison::give_back;
 use super::processing_error::{FailureAction, ProcessingError, on_failure};
 use super::{Settlement, answer, decide, retry};
 use crate::fail_point::{self, FailPoint};
@@ -38,7 +39,7 @@ pub(super) struct LaneContext {
     pub(super) delivery_attempts: Arc<dyn DeliveryAttempts>,
     pub(super) leases: Arc<dyn Leases>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) trusted: Arc<TrustedUsers>,
+    pub(super) authority: Arc<Authority>,
     /// How long a published follow-up may stay unprocessed before it is published again.
     pub(super) republish_after: Duration,
     /// When it fires, the lane takes no more messages and finishes those it took.
@@ -52,8 +53,9 @@ pub(super) struct LaneContext {
 pub(super) struct Abandoned;
 
 impl LaneContext {
-    /// Publishes messages until all are confirmed. While they cannot be published, the lane waits.
-    pub(super) async fn confirm(&self, outgoing: Vec<Outgoing>) -> Result<(), Abandoned> {
+    /// Publishes messages until all are confirmed. While they cannot be published, the lane waits. The inner error is the size of
+    /// a message that is too large for the broker, as are all that are not smaller; some of the messages may be published.
+    pub(super) async fn confirm(&self, outgoing: Vec<Outgoing>) -> Result<Result<(), usize>, Abandoned> {
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
         loop {
             let publishing = async {
@@ -72,8 +74,12 @@ impl LaneContext {
                 result = publishing => result,
             };
             match result {
-                Ok(()) => return Ok(()),
-                Err(lockstep_bus::PublishError::Closed) => return Err(Abandoned),
+                Ok(()) => return Ok(Ok(())),
+                Err(PublishError::Closed) => return Err(Abandoned),
+                Err(PublishError::TooLarge { size, reason, .. }) => {
+                    tracing::warn!(lane = %self.lane, bytes = size, reason, "a message is too large for the broker");
+                    return Ok(Err(size));
+                }
                 Err(error) => {
                     tracing::error!(lane = %self.lane, %error, "results cannot be published; the lane waits and tries again");
                     self.wait(&mut backoff).await?;
@@ -88,7 +94,7 @@ impl LaneContext {
         message: &Received,
         error: ProcessingError,
     ) -> Result<Settlement, Abandoned> {
-        tracing::debug!(lane = %self.lane, message.id = %message.identity.id, %error, "message not processed");
+        tracing::debug!(lane = %self.lane, message.id = %message.key.identity.id, %error, "message not processed");
         match on_failure(error, message.attempt) {
             FailureAction::Retry { delay, attempt } => Ok(Settlement::Retry { delay, attempt }),
             FailureAction::Postpone => self.postpone(message, LATER).await,
@@ -118,7 +124,7 @@ impl LaneContext {
         rejection: Rejection,
     ) -> Result<Settlement, Abandoned> {
         self.complete(message, |facts, now| {
-            decide::dead_letter(message, &message.identity, rejection.clone(), facts, now)
+            decide::dead_letter(message, &message.key, rejection.clone(), facts, now)
         })
         .await
     }
@@ -142,12 +148,12 @@ impl LaneContext {
         complete: impl Fn(&mut Facts, Timestamp) -> Settlement,
     ) -> Result<Settlement, Abandoned> {
         let keys = Keys {
-            identities: [message.identity.clone()].into(),
+            messages: [message.key.clone()].into(),
             ..Keys::default()
         };
         let completed = self
             .in_transaction(&keys, |facts| {
-                match decide::processed(message, &message.identity, facts) {
+                match decide::processed(message, &message.key, facts) {
                     Some(row) => decide::again(row),
                     None => complete(facts, self.now(facts)),
                 }
@@ -155,7 +161,7 @@ impl LaneContext {
             .await?;
         Ok(completed.unwrap_or_else(|error| {
             // Not even the completion can be written: the message waits until an operator repairs the store.
-            tracing::error!(lane = %self.lane, message.id = %message.identity.id, %error, "the completion of a message cannot be written");
+            tracing::error!(lane = %self.lane, message.id = %message.key.identity.id, %error, "the completion of a message cannot be written");
             Settlement::Postpone {
                 delay: RetryDelay::Minutes10,
             }
@@ -190,6 +196,10 @@ impl LaneContext {
                 () = self.abandon.cancelled() => return Err(Abandoned),
                 result = once => result,
             };
+            if !matches!(result, Ok(Ok(_))) {
+                // What follows is a wait, an attempt at each message by itself, or an end without a crash.
+                give_back(&*self.delivery_attempts, &keys.starts).await;
+            }
             match result {
                 Ok(decided) => return Ok(decided),
                 Err(error) if error.is_conflict() => self.wait(&mut contended).await?,
@@ -238,8 +248,8 @@ pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
 }
 
 pub(super) fn log(lane: Lane, message: &Received, settlement: &Settlement) {
-    let id = &message.identity.id;
-    let source = &message.identity.source;
+    let id = &message.key.identity.id;
+    let source = &message.key.identity.source;
     let attempt = message.attempt;
     match settlement {
         Settlement::Applied(row) => {

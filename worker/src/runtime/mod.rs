@@ -2,20 +2,23 @@
 //!
 //! The life of a delivery, whose order makes a crash between any two steps harmless:
 //!
-//! 1. [`intake`]: decode it; find out its identity, its sender and which attempt this is. [`poison`] counts attempts that crash.
+//! 1. [`intake`]: decode it; find out its identity, its sender and which attempt this is. [`authority`] decides whether the
+//!    sender may publish it, [`poison`] counts attempts that crash.
 //! 2. [`decide`]: was it processed before? If not, what does it do? A pure function from received messages and facts to one
 //!    [`Settlement`] each.
 //! 3. [`batch`] does that for a whole batch in one transaction, together with the completions. [`run`] takes its place where
 //!    processing takes time and goes outside: side by side, in coalesced batches ([`coalescing`]), each of which commits by
-//!    itself under its [`lease`]s through a [`run_context`].
+//!    itself under its [`lease`]s ([`leased_run`]) through a [`run_context`].
 //! 4. [`answer`], [`retry`]: what is published for each settlement. [`follow_up`]: messages that a message caused.
-//! 5. [`lane`]: publish all of it, confirmed; then, and only then, acknowledge.
+//! 5. [`lane`]: publish all of it, confirmed; then, and only then, acknowledge. [`too_large`]: what the broker refuses for its
+//!    size.
 //!
 //! [`processing_error`] decides what a failure means. [`dead_letter_consumer`] reads what the broker dead-lettered.
 //! [`periodic_task`] runs what one process of all does now and then.
 
 mod actor;
 mod answer;
+mod authority;
 mod backoff;
 mod batch;
 mod coalescing;
@@ -29,6 +32,7 @@ mod headers;
 mod intake;
 mod lane;
 mod lease;
+mod leased_run;
 mod periodic_task;
 mod poison;
 mod processing_error;
@@ -38,6 +42,7 @@ mod run_context;
 mod run_lane_options;
 mod runner;
 mod settlement;
+mod too_large;
 mod worker;
 
 pub use actor::TrustedUsers;
@@ -53,4 +58,5 @@ pub use run_context::{Progress, RunContext, RunTransaction};
 pub use run_lane_options::RunLaneOptions;
 pub use runner::{Attempt, RunEnd, Runner};
 pub use settlement::Settlement;
+pub(crate) use too_large::end_follow_up;
 pub use worker::{WorkerContext, WorkerError, WorkerOptions, run};

@@ -28,7 +28,7 @@ pub(super) fn copy(received: &Received, lane: Lane, delay: RetryDelay, attempt: 
     ];
     let mut add =
         |name: &str, value: Option<String>| headers.extend(value.map(|value| (name.to_owned(), value)));
-    add(headers::ACTOR, received.actor.clone());
+    add(headers::ACTOR, received.key.actor.clone());
     add(
         headers::REDRIVE_COUNT,
         (received.redrive_count > 0).then(|| received.redrive_count.to_string()),
@@ -42,8 +42,8 @@ pub(super) fn copy(received: &Received, lane: Lane, delay: RetryDelay, attempt: 
             Some(shortened(&dead_letter_reason.reason).to_owned()),
         );
         add(headers::PLACE, Some(dead_letter_reason.place.clone()));
-        add(headers::SOURCE, Some(received.identity.source.to_string()));
-        add(headers::ID, Some(received.identity.id.to_string()));
+        add(headers::SOURCE, Some(received.key.identity.source.to_string()));
+        add(headers::ID, Some(received.key.identity.id.to_string()));
     }
     Outgoing {
         destination: Destination::Delay(delay, lane),

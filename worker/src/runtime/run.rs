@@ -4,15 +4,14 @@
 //! way, or within the debounce time, is one run. The number of deliveries in flight is at most the number of permits, which is
 //! the prefetch of the lane.
 
-use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use lockstep_bus::{Batch, Consumer, Receipt};
-use lockstep_store::Keys;
+use lockstep_store::{AttemptStart, Keys};
 use lockstep_telemetry::LaneMetrics;
+use tokio::sync::RwLock;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -22,11 +21,8 @@ use super::coalescing::CoalescingQueue;
 use super::decide::{self, Screened};
 use super::delivery_metrics::DeliveryMetricsGuard;
 use super::intake::{Received, receive};
-use super::lane::{Abandoned, LATER, LaneContext, consequences, contain, log, panic_text};
-use super::lease::HeldLeases;
-use super::poison::{self, PoisonCheck};
-use super::processing_error::ProcessingError;
-use super::run_context::RunContext;
+use super::lane::{Abandoned, LATER, LaneContext, contain, log};
+use super::poison::{self, Checked, Counting, PoisonCheck};
 use super::run_lane_options::RunLaneOptions;
 use super::runner::{Attempt, RunEnd, Runner};
 use crate::fail_point::{self, FailPoint};
@@ -38,6 +34,8 @@ pub(super) struct RunLane {
     pub(super) runner: Arc<dyn Runner>,
     pub(super) metrics: Arc<LaneMetrics>,
     pub(super) options: RunLaneOptions,
+    /// Runs share it. A message that may have crashed its worker has it alone, so that no other one is counted with it.
+    pub(super) turns: Arc<RwLock<()>>,
 }
 
 /// A delivery in flight.
@@ -51,38 +49,46 @@ struct Job {
 #[derive(Default)]
 struct CoalescedBatch {
     attempts: Vec<Attempt>,
+    starts: BTreeSet<AttemptStart>,
     places: Vec<(usize, usize)>,
 }
 
 impl CoalescedBatch {
-    fn of(messages: &[Received], checks: &[PoisonCheck], settled: &[Option<Settlement>]) -> Self {
+    fn of(checked: &[Checked<'_>], settled: &[Option<Settlement>]) -> Self {
         let mut batch = Self::default();
-        for (place, message) in messages.iter().enumerate() {
+        for (
+            place,
+            Checked {
+                message,
+                check,
+                start,
+            },
+        ) in checked.iter().enumerate()
+        {
             let (None, Ok(envelope)) = (&settled[place], &message.decoded) else {
                 continue;
             };
-            let same = |attempt: &Attempt| attempt.identity == message.identity;
+            let same = |attempt: &Attempt| attempt.key == message.key;
             match batch.attempts.iter().position(same) {
                 // The same message twice is one attempt.
                 Some(index) if batch.attempts[index].digest == message.digest => {
                     batch.places.push((place, index));
                 }
-                None if checks[place] == PoisonCheck::Shared => {
+                None if *check == PoisonCheck::Shared => {
                     batch.places.push((place, batch.attempts.len()));
+                    batch.starts.extend(start.clone());
                     batch.attempts.push(Attempt::of(message, envelope.clone()));
                 }
-                // Another message with the same identity waits, and is found to reuse it then.
+                // Another message with the same key waits, and is found to reuse it then.
                 Some(_) | None => {}
             }
         }
         batch
     }
 
-    /// Whether a message with this identity is among the attempts.
+    /// Whether this message is among the attempts.
     fn contains(&self, message: &Received) -> bool {
-        self.attempts
-            .iter()
-            .any(|attempt| attempt.identity == message.identity)
+        self.attempts.iter().any(|attempt| attempt.key == message.key)
     }
 }
 
@@ -126,7 +132,7 @@ impl RunLane {
     fn job(&self, batch: Batch) -> Option<Job> {
         let delivery = batch.deliveries.into_iter().next()?;
         let now = self.context.clock.now();
-        let mut message = receive(delivery, self.context.lane, &self.context.trusted, now);
+        let mut message = receive(delivery, Some(self.context.lane), &self.context.authority, now);
         Some(Job {
             metrics_guard: DeliveryMetricsGuard::of(&self.metrics, std::slice::from_mut(&mut message)),
             message,
@@ -165,24 +171,20 @@ impl RunLane {
             .unzip();
         let mut metrics_guard = DeliveryMetricsGuard::joined(&self.metrics, metrics_guards);
         metrics_guard.begin("run");
-        let Ok(settlements) = self.settle(&messages).await else {
+        let Ok(mut settlements) = self.settle(&messages).await else {
             return;
         };
         fail_point::pass(FailPoint::AfterCommit);
         metrics_guard.settled(&mut messages, &settlements);
-        let lane = self.context.lane;
-        let outgoing = messages
-            .iter()
-            .zip(&settlements)
-            .filter_map(|(message, settlement)| {
-                log(lane, message, settlement);
-                consequences(message, settlement, lane)
-            });
-        if self.context.confirm(outgoing.collect()).await.is_err() {
+        for (message, settlement) in messages.iter().zip(&settlements) {
+            log(self.context.lane, message, settlement);
+        }
+        let published = self.context.publish_consequences(&messages, &mut settlements);
+        if published.await.is_err() {
             return;
         }
         for cause in settlements.iter().filter_map(with_follow_ups) {
-            if self.context.publish_follow_ups(cause).await.is_err() {
+            if self.context.publish_follow_ups(&cause).await.is_err() {
                 return;
             }
         }
@@ -195,22 +197,20 @@ impl RunLane {
     }
 
     async fn settle(&self, messages: &[Received]) -> Result<Vec<Settlement>, Abandoned> {
-        let all: Vec<&Received> = messages.iter().collect();
-        let checks = self.context.check_poison(&all).await?;
-        let settled = self.settle_checked(messages, &checks).await;
-        // Also for abandoned messages: they are given back whole.
-        self.context.clear_attempts(&all).await;
+        let checked = self.context.check_poison(messages, Counting::Every).await?;
+        let settled = self.settle_checked(messages, &checked).await;
+        self.context.end_attempts(&checked, settled.as_deref().ok()).await;
         settled
     }
 
     async fn settle_checked(
         &self,
         messages: &[Received],
-        checks: &[PoisonCheck],
+        checked: &[Checked<'_>],
     ) -> Result<Vec<Settlement>, Abandoned> {
         let deadline = Instant::now() + self.options.deadline;
         let mut settled = self.screen(messages).await?;
-        let batch = CoalescedBatch::of(messages, checks, &settled);
+        let batch = CoalescedBatch::of(checked, &settled);
         for (place, message) in messages.iter().enumerate() {
             let is_new = settled[place].is_none() && message.decoded.is_ok();
             if is_new && batch.contains(message) && !batch.places.iter().any(|(own, _)| *own == place) {
@@ -218,18 +218,26 @@ impl RunLane {
             }
         }
         self.run_batch(messages, batch, deadline, &mut settled).await?;
-        for (place, message) in messages.iter().enumerate() {
+        for (
+            place,
+            Checked {
+                message,
+                check,
+                start,
+            },
+        ) in checked.iter().enumerate()
+        {
             let (None, Ok(envelope)) = (&settled[place], &message.decoded) else {
                 continue;
             };
-            settled[place] = Some(match checks[place] {
+            settled[place] = Some(match check {
                 PoisonCheck::Poison => self.context.dead_letter(message, poison::poison()).await?,
                 // It has not begun: no attempt is spent.
                 _ if Instant::now() >= deadline => self.context.postpone(message, LATER).await?,
                 PoisonCheck::Shared | PoisonCheck::Isolated => {
-                    self.context.record_attempt(message).await?;
                     let attempt = Attempt::of(message, envelope.clone());
-                    let mut ends = self.run_once(&[attempt], deadline).await?;
+                    let starts = start.iter().cloned().collect();
+                    let mut ends = self.run_once(&[attempt], &starts, *check, deadline).await?;
                     self.settlement(message, ends.remove(0)).await?
                 }
             });
@@ -247,7 +255,7 @@ impl RunLane {
         if batch.attempts.is_empty() {
             return Ok(());
         }
-        let ends = self.attempt(&batch.attempts, deadline).await?;
+        let ends = self.attempt(&batch.attempts, &batch.starts, deadline).await?;
         for (place, index) in batch.places {
             settled[place] = Some(self.settlement(&messages[place], ends[index].clone()).await?);
         }
@@ -257,7 +265,7 @@ impl RunLane {
     /// Settles messages that were processed before and messages that cannot be read.
     async fn screen(&self, messages: &[Received]) -> Result<Vec<Option<Settlement>>, Abandoned> {
         let keys = Keys {
-            identities: messages.iter().map(|message| message.identity.clone()).collect(),
+            messages: messages.iter().map(|message| message.key.clone()).collect(),
             ..Keys::default()
         };
         let screened = self
@@ -287,8 +295,14 @@ impl RunLane {
 
     /// One run for all of them. If it panics, one run for each, so that a bad message never fails its neighbours; all share the
     /// deadline.
-    async fn attempt(&self, attempts: &[Attempt], deadline: Instant) -> Result<Vec<RunEnd>, Abandoned> {
-        let ends = self.run_once(attempts, deadline).await?;
+    async fn attempt(
+        &self,
+        attempts: &[Attempt],
+        starts: &BTreeSet<AttemptStart>,
+        deadline: Instant,
+    ) -> Result<Vec<RunEnd>, Abandoned> {
+        let shared = PoisonCheck::Shared;
+        let ends = self.run_once(attempts, starts, shared, deadline).await?;
         let panicked = |end: &RunEnd| matches!(end, RunEnd::Failed(error) if error.code == lockstep_protocol::Code::Crashed);
         if attempts.len() == 1 || !ends.iter().all(panicked) {
             return Ok(ends);
@@ -296,110 +310,12 @@ impl RunLane {
         tracing::warn!(lane = %self.context.lane, messages = attempts.len(), "run failed; its messages are processed one by one");
         let mut ends = Vec::with_capacity(attempts.len());
         for attempt in attempts {
-            ends.extend(self.run_once(std::slice::from_ref(attempt), deadline).await?);
+            let of_attempt = |start: &&AttemptStart| start.attempt.message == attempt.key;
+            let starts = starts.iter().filter(of_attempt).cloned().collect();
+            let attempt = std::slice::from_ref(attempt);
+            ends.extend(self.run_once(attempt, &starts, shared, deadline).await?);
         }
         Ok(ends)
-    }
-
-    /// One run under its leases. Returns as many ends as attempts.
-    async fn run_once(&self, attempts: &[Attempt], deadline: Instant) -> Result<Vec<RunEnd>, Abandoned> {
-        let all = |error: ProcessingError| Ok(vec![RunEnd::Failed(error); attempts.len()]);
-        let names = match contain(|| self.runner.leases(attempts)) {
-            Ok(names) => names,
-            Err(error) => return all(error),
-        };
-        let wanted = names.join(", ");
-        let options = &self.options;
-        let acquired = HeldLeases::acquire(
-            self.context.leases.clone(),
-            names,
-            options.lease_time,
-            options.lease_wait,
-        );
-        let acquired = tokio::select! {
-            biased;
-            () = self.context.abandon.cancelled() => return Err(Abandoned),
-            acquired = acquired => acquired,
-        };
-        let leases = match acquired {
-            Ok(Some(leases)) => leases,
-            Ok(None) => {
-                let reason = format!("another worker holds the lease of {wanted}");
-                return all(ProcessingError::later(reason));
-            }
-            Err(error) => return all(error.into()),
-        };
-        fail_point::pass(FailPoint::AfterLease);
-        let ends = self.run_under(&leases, attempts, deadline).await;
-        leases.release().await;
-        ends
-    }
-
-    /// One run, contained: it may panic, hang, or return too few ends.
-    async fn run_under(
-        &self,
-        leases: &HeldLeases,
-        attempts: &[Attempt],
-        deadline: Instant,
-    ) -> Result<Vec<RunEnd>, Abandoned> {
-        for attempt in attempts {
-            fail_point::pass_with(attempt.envelope.subject.as_deref());
-        }
-        let context = RunContext::new(leases, &*self.context.store, deadline);
-        let run = AssertUnwindSafe(async { self.runner.run(&context, attempts).await }).catch_unwind();
-        tokio::pin!(run);
-        let ended = match self.until_cancelled(&context, run.as_mut()).await {
-            Ok(ended) => Ok(ended),
-            Err(reason) => {
-                context.cancel.cancel();
-                let graceful = tokio::time::timeout(self.options.grace, run).await;
-                graceful.map_err(|_| reason)
-            }
-        };
-        let all = |error: ProcessingError| Ok(vec![RunEnd::Failed(error); attempts.len()]);
-        match ended {
-            Ok(Ok(mut ends)) => {
-                ends.resize_with(attempts.len(), || {
-                    ProcessingError::transient("the run returned no end for it").into()
-                });
-                Ok(ends)
-            }
-            Ok(Err(panic)) => all(ProcessingError::panicked(&panic_text(&*panic))),
-            Err(CancelReason::Abandoned) => Err(Abandoned),
-            Err(CancelReason::LeaseLost) => all(ProcessingError::later("the lease was lost")),
-            Err(CancelReason::Deadline) => {
-                let step = context
-                    .progress
-                    .step()
-                    .map(|step| format!(", in the step {step}"));
-                let reason = format!(
-                    "the run took longer than {:?}{}",
-                    self.options.deadline,
-                    step.unwrap_or_default()
-                );
-                all(ProcessingError::transient(reason))
-            }
-        }
-    }
-
-    /// Waits for the end of a run, or for a reason to cancel it. When the worker stops, the run is cancelled and awaited.
-    async fn until_cancelled<F: Future>(
-        &self,
-        context: &RunContext<'_>,
-        mut run: Pin<&mut F>,
-    ) -> Result<F::Output, CancelReason> {
-        loop {
-            tokio::select! {
-                biased;
-                () = self.context.abandon.cancelled() => return Err(CancelReason::Abandoned),
-                ended = run.as_mut() => return Ok(ended),
-                () = context.leases.lost().cancelled() => return Err(CancelReason::LeaseLost),
-                () = tokio::time::sleep_until(context.deadline) => return Err(CancelReason::Deadline),
-                () = self.context.stop.cancelled(), if !context.cancel.is_cancelled() => {
-                    context.cancel.cancel();
-                }
-            }
-        }
     }
 
     async fn settlement(&self, message: &Received, end: RunEnd) -> Result<Settlement, Abandoned> {
@@ -409,12 +325,4 @@ impl RunLane {
             RunEnd::Failed(error) => self.context.fail(message, error).await,
         }
     }
-}
-
-/// Why a run is cancelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum CancelReason {
-    Abandoned,
-    LeaseLost,
-    Deadline,
 }

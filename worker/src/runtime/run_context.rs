@@ -1,12 +1,16 @@
 //! What a run lane gives to a runner: when to stop, how long it has, its leases, and the way to commit.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lockstep_store::{Facts, Flagged, Keys, NewCause, StoreError, Transaction, UnitOfWork};
+use lockstep_store::{
+    AttemptStart, DeliveryAttempts, Facts, Flagged, Keys, NewCause, StoreError, Transaction, UnitOfWork,
+};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::lease::{HeldLeases, InTransaction};
+use super::poison::give_back;
 
 /// The context of a run: cancellation, leases, and transactions.
 #[derive(Debug)]
@@ -22,6 +26,8 @@ pub struct RunContext<'a> {
     /// What the run does now, for people.
     pub progress: Progress,
     store: &'a dyn UnitOfWork,
+    /// The counted starts of its attempts.
+    starts: Option<(&'a BTreeSet<AttemptStart>, &'a dyn DeliveryAttempts)>,
 }
 
 impl<'a> RunContext<'a> {
@@ -33,6 +39,19 @@ impl<'a> RunContext<'a> {
             leases,
             progress: Progress::default(),
             store,
+            starts: None,
+        }
+    }
+
+    /// The same for attempts whose starts are counted: not while the run waits for the locks of a transaction.
+    pub(super) fn counting(
+        self,
+        starts: &'a BTreeSet<AttemptStart>,
+        attempts: &'a dyn DeliveryAttempts,
+    ) -> Self {
+        Self {
+            starts: Some((starts, attempts)),
+            ..self
         }
     }
 
@@ -41,8 +60,13 @@ impl<'a> RunContext<'a> {
     /// # Errors
     /// See [`StoreError`].
     pub async fn begin(&self, keys: &Keys) -> Result<(Facts, RunTransaction<'a>), StoreError> {
+        let mut keys = keys.clone();
+        if let Some((starts, attempts)) = self.starts {
+            give_back(attempts, starts).await;
+            keys.starts.extend(starts.iter().cloned());
+        }
         let guard = self.leases.in_transaction();
-        let (facts, transaction) = self.store.begin(self.leases.leases(), keys).await?;
+        let (facts, transaction) = self.store.begin(self.leases.leases(), &keys).await?;
         let transaction = RunTransaction {
             transaction,
             leases: self.leases,

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use lockstep_protocol::results::MessageRejected;
 use lockstep_protocol::topology::Lane;
-use lockstep_protocol::{Digest, Envelope, Identity, Message, WorkResult};
+use lockstep_protocol::{Digest, Envelope, Message, MessageKey, WorkResult};
 use lockstep_store::{
     Completion, Effects, Facts, Flips, InboxRow, InboxState, MessageProperties, Origin, ReplyAddress,
 };
@@ -42,14 +42,12 @@ pub trait Runner: Debug + Send + Sync + 'static {
 /// A message on a run lane.
 #[derive(Clone, Debug)]
 pub struct Attempt {
-    /// Its identity.
-    pub identity: Identity,
+    /// Its identity and its sender, as authenticated.
+    pub key: MessageKey,
     /// The decoded message.
     pub envelope: Envelope,
     /// The digest of its content.
     pub digest: Digest,
-    /// Who sent it, as authenticated.
-    pub actor: Option<String>,
     /// Which attempt this is, from 1.
     pub number: u32,
     /// When the first attempt was.
@@ -79,10 +77,9 @@ impl Attempt {
     /// The message of a delivery that was decoded.
     pub(super) fn of(received: &Received, envelope: Envelope) -> Self {
         Self {
-            identity: received.identity.clone(),
+            key: received.key.clone(),
             envelope,
             digest: received.digest,
-            actor: received.actor.clone(),
             number: received.attempt,
             first_at: received.first_at,
             metadata: received.delivery_metadata(),
@@ -94,10 +91,12 @@ impl Attempt {
     pub fn first(lane: Lane, envelope: Envelope, actor: Option<String>, at: Timestamp) -> Self {
         let body = Bytes::from(envelope.encode());
         Self {
-            identity: envelope.identity.clone(),
+            key: MessageKey {
+                identity: envelope.identity.clone(),
+                actor,
+            },
             digest: envelope.digest(),
             envelope,
-            actor,
             number: 1,
             first_at: at,
             metadata: DeliveryMetadata {
@@ -117,9 +116,9 @@ impl Attempt {
     /// [`Attempt::apply`] with the same effects' follow-ups.
     pub fn absorb(&self, facts: &mut Facts, effects: Effects, at: Timestamp) -> Flips {
         let origin = Origin {
-            identity: &self.identity,
+            identity: &self.key.identity,
             kind: self.envelope.message.kind(),
-            actor: self.actor.as_deref(),
+            actor: self.key.actor.as_deref(),
             at,
             reply: Some(&self.reply),
         };
@@ -161,13 +160,13 @@ impl Attempt {
 
     fn row(&self, state: InboxState, result: WorkResult, at: Timestamp) -> InboxRow {
         InboxRow {
-            identity: self.identity.clone(),
+            identity: self.key.identity.clone(),
             redrive_count: self.metadata.redrive_count,
             kind: self.envelope.message.kind().as_str().to_owned(),
             digest: self.digest,
             state,
             at,
-            actor: self.actor.clone(),
+            actor: self.key.actor.clone(),
             subject: self.envelope.subject.clone(),
             result,
             follow_ups: false,

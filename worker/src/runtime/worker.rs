@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use lockstep_bus::{Acknowledge, Bus, BusError, ConsumeOptions};
 use lockstep_clock::Clock;
+use lockstep_protocol::authority::SourceOwners;
 use lockstep_protocol::topology::{Lane, Queue};
 use lockstep_store::{DeliveryAttempts, FollowUps, Leases, UnitOfWork};
 use lockstep_telemetry::LaneMetrics;
@@ -13,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::actor::TrustedUsers;
+use super::authority::Authority;
 use super::batch::BatchLane;
 use super::decide::Work;
 use super::follow_up::REPUBLISH_AFTER;
@@ -60,6 +62,8 @@ pub struct WorkerOptions {
     pub republish_after: Duration,
     /// The broker users that may name another actor.
     pub trusted_users: TrustedUsers,
+    /// The sources that belong to broker users and tokens.
+    pub source_owners: SourceOwners,
 }
 
 impl Default for WorkerOptions {
@@ -72,6 +76,7 @@ impl Default for WorkerOptions {
             run_lanes: BTreeMap::new(),
             republish_after: REPUBLISH_AFTER,
             trusted_users: TrustedUsers::default(),
+            source_owners: SourceOwners::default(),
         }
     }
 }
@@ -104,7 +109,10 @@ pub async fn run(
     stop: CancellationToken,
     abandon: CancellationToken,
 ) -> Result<(), WorkerError> {
-    let trusted = Arc::new(options.trusted_users.clone());
+    let authority = Arc::new(Authority {
+        trusted: options.trusted_users.clone(),
+        owners: options.source_owners.clone(),
+    });
     let mut lanes = JoinSet::new();
     for (lane, queue) in queues(&options.lanes) {
         let lane_context = LaneContext {
@@ -115,7 +123,7 @@ pub async fn run(
             delivery_attempts: context.delivery_attempts.clone(),
             leases: context.leases.clone(),
             clock: context.clock.clone(),
-            trusted: trusted.clone(),
+            authority: authority.clone(),
             republish_after: options.republish_after,
             stop: stop.clone(),
             abandon: abandon.clone(),
@@ -145,6 +153,7 @@ pub async fn run(
                 runner: runner.clone(),
                 metrics: Arc::new(LaneMetrics::of_runs(lane)),
                 options: run_options,
+                turns: Arc::default(),
             };
             lanes.spawn(run_lane.run(consumer));
         } else {

@@ -66,11 +66,13 @@ pub(super) fn identity(source: String, id: String) -> Result<Identity, StoreErro
     })
 }
 
-/// Whether an identity was derived from the content of a message that has no usable one. Equal content has one inbox row.
-pub(super) fn is_derived(identity: &Identity) -> bool {
-    ["urn:lockstep:undecodable", "urn:lockstep:id-reused"]
-        .iter()
-        .any(|prefix| identity.source.as_str().starts_with(prefix))
+/// The column of an actor that is part of a key, and therefore not null: an empty text for none.
+pub(super) fn key_actor(actor: Option<&str>) -> &str {
+    actor.unwrap_or_default()
+}
+
+pub(super) fn read_key_actor(actor: String) -> Option<String> {
+    (!actor.is_empty()).then_some(actor)
 }
 
 /// A count, which is never negative.

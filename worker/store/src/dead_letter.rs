@@ -163,6 +163,8 @@ pub enum DeadLetterSelector {
     One(u64),
     /// All unsettled ones that match.
     Matching(DeadLetterSelection),
+    /// The same without those that cannot be requeued: see `Code::FINAL`.
+    Requeueable(DeadLetterSelection),
 }
 
 /// Reads the table of dead letters.

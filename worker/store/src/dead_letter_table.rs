@@ -1,10 +1,10 @@
 //! Reads and writes the table of dead letters, on both databases.
 
 use async_trait::async_trait;
-use lockstep_protocol::Identity;
 use lockstep_protocol::commands::{DeadLetterSelection, MAX_DEAD_LETTERS};
 use lockstep_protocol::results::DeadLetterAction;
 use lockstep_protocol::topology::Lane;
+use lockstep_protocol::{Code, Identity};
 
 use super::sql::{Row, SqlDatabase, SqlSession, Value};
 use super::{
@@ -56,13 +56,13 @@ const SELECT: &str = concat!(
     ", body, properties FROM dead_letter WHERE number = $1"
 );
 
-const LOCK: &str = "SELECT state FROM dead_letter WHERE number = $1 FOR UPDATE";
+const LOCK: &str = "SELECT state, code FROM dead_letter WHERE number = $1 FOR UPDATE";
 
 /// One more than a command settles, to find out whether there are more.
 const LOCK_MATCHING: &str = "\
     SELECT number FROM dead_letter WHERE state = 'dead' AND number <= $1 \
         AND (CAST($2 AS text) IS NULL OR code = $2) AND (CAST($3 AS text) IS NULL OR lane = $3) \
-        AND (CAST($4 AS text) IS NULL OR kind = $4) \
+        AND (CAST($4 AS text) IS NULL OR kind = $4) AND (CAST($6 AS text) IS NULL OR code NOT IN ($6, $7)) \
     ORDER BY number LIMIT $5 FOR UPDATE";
 
 /// An existing row is equal, so it stays.
@@ -70,7 +70,7 @@ const INSERT: &str = "\
     INSERT INTO dead_letter (source, id, redrive_count, lane, kind, subject, actor, code, reason, place, attempts, \
         first_at, dead_lettered_at, body, properties, state) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'dead') \
-    ON CONFLICT (source, id, redrive_count) DO NOTHING";
+    ON CONFLICT (source, id, redrive_count, (coalesce(actor, ''))) DO NOTHING";
 
 const PROCESSED: &str =
     "UPDATE dead_letter SET state = 'processed', due_at = NULL WHERE number = $1 AND state = 'requeued'";
@@ -140,11 +140,19 @@ pub(super) async fn read_facts(
                 if let Some(row) = rows.first() {
                     let state = column::word("dead_letter.state", &row.text("dead_letter.state", 0)?)?;
                     facts.add_dead_letter(*number, state);
+                    let code = row.text("dead_letter.code", 1)?;
+                    if let Some(code) = Code::FINAL.into_iter().find(|known| known.as_str() == code) {
+                        facts.add_final_dead_letter(*number, code);
+                    }
                 }
             }
             DeadLetterSelector::Matching(selection) => {
-                let numbers = lock_matching(session, selection).await?;
-                facts.add_matching_dead_letters(selection.clone(), numbers);
+                let numbers = lock_matching(session, selection, false).await?;
+                facts.add_matching_dead_letters(selector.clone(), numbers);
+            }
+            DeadLetterSelector::Requeueable(selection) => {
+                let numbers = lock_matching(session, selection, true).await?;
+                facts.add_matching_dead_letters(selector.clone(), numbers);
             }
         }
     }
@@ -154,13 +162,17 @@ pub(super) async fn read_facts(
 async fn lock_matching(
     session: &dyn SqlSession,
     selection: &DeadLetterSelection,
+    requeueable: bool,
 ) -> Result<Vec<u64>, StoreError> {
+    let [first, second] = Code::FINAL.map(|code| requeueable.then_some(code.as_str()));
     let parameters = vec![
         selection.up_to.into(),
-        selection.code.map(lockstep_protocol::Code::as_str).into(),
+        selection.code.map(Code::as_str).into(),
         selection.lane.map(Lane::as_str).into(),
         selection.message_type.as_deref().into(),
         (MAX_DEAD_LETTERS + 1).into(),
+        first.into(),
+        second.into(),
     ];
     let rows = session.query(READ, LOCK_MATCHING, parameters).await?;
     rows.iter()
@@ -196,7 +208,13 @@ pub(super) async fn write(session: &dyn SqlSession, facts: &Facts) -> Result<(),
     let postponed = postponed.filter_map(|(key, until)| Some(vec![number(key)?.into(), (*until).into()]));
     session.execute_each(WRITE, POSTPONE, postponed.collect()).await?;
     let mut new: Vec<&NewDeadLetter> = facts.new_dead_letters().iter().collect();
-    new.sort_unstable_by_key(|dead_letter| (&dead_letter.identity, dead_letter.redrive_count));
+    new.sort_unstable_by_key(|dead_letter| {
+        (
+            &dead_letter.identity,
+            dead_letter.redrive_count,
+            &dead_letter.actor,
+        )
+    });
     let new = new.into_iter().map(parameters);
     session.execute_each(WRITE, INSERT, new.collect()).await?;
     Ok(())

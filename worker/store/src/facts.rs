@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use lockstep_protocol::{Cause, DeviceState, Hostname, Identity, Kind, Mac, RepositoryName, Serial};
+use lockstep_protocol::{
+    Cause, DeviceState, Hostname, Identity, Kind, Mac, MessageKey, RepositoryName, Serial,
+};
 
 use super::{
     Attributes, ClientRow, Completion, DeviceEffect, DeviceRow, Effects, GroupRow, InboxRow, InterfaceRow,
@@ -17,7 +19,7 @@ pub use dead_letters::SettledDeadLetters;
 /// What the store contains for the keys of a batch, with the changes of the batch so far.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facts {
-    inbox: HashMap<Identity, Arc<InboxRow>>,
+    inbox: HashMap<MessageKey, Arc<InboxRow>>,
     devices: BTreeMap<Hostname, DeviceRow>,
     macs: HashMap<Mac, Hostname>,
     serials: HashMap<Serial, Hostname>,
@@ -74,7 +76,7 @@ pub struct Origin<'a> {
 impl Facts {
     /// Adds a message that was processed before.
     pub fn add_message(&mut self, row: InboxRow) {
-        self.inbox.insert(row.identity.clone(), Arc::new(row));
+        self.inbox.insert(row.key(), Arc::new(row));
     }
 
     /// Adds a lease that is held until the end of the transaction.
@@ -126,8 +128,8 @@ impl Facts {
 /// Methods by which handlers read.
 impl Facts {
     /// The inbox row of a message that was processed in an earlier batch, or earlier in this one.
-    pub fn message(&self, identity: &Identity) -> Option<&Arc<InboxRow>> {
-        self.inbox.get(identity)
+    pub fn message(&self, message: &MessageKey) -> Option<&Arc<InboxRow>> {
+        self.inbox.get(message)
     }
 
     /// When the batch began, by the store's clock, so that workers with different clocks agree. `None` if the store has no clock
@@ -224,7 +226,7 @@ impl Facts {
             dead_letter,
             follow_up,
         } = completion.into();
-        self.inbox.insert(row.identity.clone(), row.clone());
+        self.inbox.insert(row.key(), row.clone());
         self.new_inbox.push(row);
         if let Some(dead_letter) = dead_letter {
             self.write_dead_letter(dead_letter);
@@ -397,7 +399,8 @@ impl DeviceRow {
 
     fn unsynchronize(&mut self, cause: Option<usize>, at: Timestamp) {
         self.sync.desired += 1;
-        self.sync.since = self.sync.since.or(Some(at));
+        // A time ahead of the store's clock, of a worker with a wrong one, is corrected by the next cause.
+        self.sync.since = Some(self.sync.since.map_or(at, |since| since.min(at)));
         // Two equal effects of one message have one cause.
         if self.causes.last() != cause.as_ref() {
             self.causes.extend(cause);

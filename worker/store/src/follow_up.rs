@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use lockstep_protocol::topology::Lane;
-use lockstep_protocol::{Envelope, Identity, Kind, Message, Source};
+use lockstep_protocol::{Envelope, Identity, Kind, Message, MessageKey, Source};
 
 use super::{MessageProperties, Origin, StoreError};
 
@@ -65,7 +65,7 @@ pub struct NewFollowUp {
     pub body: Bytes,
     /// Where a result goes, and what it refers to.
     pub reply: ReplyAddress,
-    /// Who sent the cause, as authenticated.
+    /// Who sent the cause, as authenticated. The message has the same sender.
     pub actor: Option<String>,
     /// The lease under which it is processed.
     pub lease: Option<String>,
@@ -114,7 +114,7 @@ pub trait FollowUps: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// See [`StoreError`].
-    async fn unpublished(&self, cause: &Identity, limit: u32) -> Result<Vec<FollowUp>, StoreError>;
+    async fn unpublished(&self, cause: &MessageKey, limit: u32) -> Result<Vec<FollowUp>, StoreError>;
 
     /// Writes down that the broker confirmed these. Results are done then; the others are due again after `republish_after`,
     /// which doubles with each time, up to sixteen times as long.
@@ -145,9 +145,13 @@ impl NewFollowUp {
     /// The row of a request, which is the `index`-th of its cause.
     pub(super) fn of(request: FollowUpRequest, index: usize, cause: &Origin<'_>) -> Self {
         let kind = request.message.kind();
+        let key = MessageKey {
+            identity: cause.identity.clone(),
+            actor: cause.actor.map(str::to_owned),
+        };
         let identity = Identity {
             source: Source::worker(),
-            id: cause.identity.derive(kind, index as u64),
+            id: key.derive(kind, index as u64),
         };
         let envelope = Envelope {
             identity: identity.clone(),
@@ -160,7 +164,7 @@ impl NewFollowUp {
         };
         Self {
             identity,
-            cause: cause.identity.clone(),
+            cause: key.identity,
             lane: match request.target {
                 FollowUpTarget::Lane(lane) => Some(lane),
                 FollowUpTarget::Requester => None,
@@ -168,7 +172,7 @@ impl NewFollowUp {
             kind,
             body: envelope.encode().into(),
             reply: cause.reply.cloned().unwrap_or_default(),
-            actor: cause.actor.map(str::to_owned),
+            actor: key.actor,
             lease: request.lease,
             at: cause.at,
             due_at: cause.at + request.delay.unwrap_or(UNPUBLISHED_GRACE),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use lockstep_protocol::Identity;
+use lockstep_protocol::MessageKey;
 use lockstep_protocol::topology::Lane;
 
 use super::follow_up::due_again;
@@ -36,11 +36,13 @@ macro_rules! dead_letter {
 }
 
 const UNPUBLISHED: &str = follow_up!(
-    "cause_source = $1 AND cause_id = $2 AND published = 0 AND NOT delayed ORDER BY number LIMIT $3"
+    "cause_source = $1 AND cause_id = $2 AND coalesce(actor, '') = $3 AND published = 0 AND NOT delayed \
+     ORDER BY number LIMIT $4"
 );
 
 const UNPUBLISHED_DEAD_LETTERS: &str = dead_letter!(
-    "state = 'requeued' AND request_source = $1 AND request_id = $2 AND published = 0 ORDER BY number LIMIT $3"
+    "state = 'requeued' AND request_source = $1 AND request_id = $2 AND coalesce(settled_by, '') = $3 AND published = 0 \
+     ORDER BY number LIMIT $4"
 );
 
 /// Sorted by time, so that the longest overdue follow-up is first.
@@ -80,11 +82,12 @@ const INSERT: &str = "\
 
 #[async_trait]
 impl<D: SqlDatabase> FollowUps for D {
-    async fn unpublished(&self, cause: &Identity, limit: u32) -> Result<Vec<FollowUp>, StoreError> {
+    async fn unpublished(&self, cause: &MessageKey, limit: u32) -> Result<Vec<FollowUp>, StoreError> {
         let parameters = || {
             vec![
-                cause.source.as_str().into(),
-                cause.id.as_str().into(),
+                cause.identity.source.as_str().into(),
+                cause.identity.id.as_str().into(),
+                column::key_actor(cause.actor.as_deref()).into(),
                 limit.into(),
             ]
         };

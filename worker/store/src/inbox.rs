@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 pub use lockstep_protocol::InboxState;
-use lockstep_protocol::{Digest, Identity, WorkResult};
+use lockstep_protocol::{Digest, Identity, MessageKey, WorkResult};
 
 use super::{FollowUpKey, NewDeadLetter};
 
@@ -29,6 +29,16 @@ pub struct InboxRow {
     pub result: WorkResult,
     /// Whether it caused follow-ups, which are published before the message is acknowledged.
     pub follow_ups: bool,
+}
+
+impl InboxRow {
+    /// What the store knows the message by.
+    pub fn key(&self) -> MessageKey {
+        MessageKey {
+            identity: self.identity.clone(),
+            actor: self.actor.clone(),
+        }
+    }
 }
 
 /// The completion of a message. All of it commits together with the effects of the message.

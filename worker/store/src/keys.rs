@@ -1,14 +1,14 @@
 use std::collections::BTreeSet;
 
-use lockstep_protocol::{Hostname, Identity, Mac, RepositoryName, Serial};
+use lockstep_protocol::{Hostname, Mac, MessageKey, RepositoryName, Serial};
 
-use super::{DeadLetterSelector, DeviceSelector};
+use super::{AttemptStart, DeadLetterSelector, DeviceSelector};
 
 /// What a transaction reads from the store for its messages. Sorted, so that all workers take locks in the same order.
 #[derive(Clone, Debug, Default)]
 pub struct Keys {
     /// Messages that may have been processed before.
-    pub identities: BTreeSet<Identity>,
+    pub messages: BTreeSet<MessageKey>,
     /// Devices, to be locked.
     pub hostnames: BTreeSet<Hostname>,
     /// MAC addresses that may belong to a device.
@@ -23,12 +23,14 @@ pub struct Keys {
     pub repositories: BTreeSet<RepositoryName>,
     /// Devices that the transaction marks as unsynchronized; see [`Transaction::flag`](super::Transaction::flag).
     pub flag: Option<DeviceSelector>,
+    /// Attempts that begin with the transaction. They are counted when its locks are taken, and stay counted if it is rolled back.
+    pub starts: BTreeSet<AttemptStart>,
 }
 
 impl Keys {
     /// Adds the keys of another message.
     pub fn extend(&mut self, other: Self) {
-        self.identities.extend(other.identities);
+        self.messages.extend(other.messages);
         self.hostnames.extend(other.hostnames);
         self.macs.extend(other.macs);
         self.serials.extend(other.serials);
@@ -36,5 +38,6 @@ impl Keys {
         self.dead_letters.extend(other.dead_letters);
         self.repositories.extend(other.repositories);
         self.flag = self.flag.take().or(other.flag);
+        self.starts.extend(other.starts);
     }
 }

@@ -41,13 +41,13 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use lockstep_protocol::Identity;
+use lockstep_protocol::MessageKey;
 
 pub use dead_letter::{
     DeadLetter, DeadLetterCountQuery, DeadLetterGroupCount, DeadLetterQuery, DeadLetterSelector,
     DeadLetterState, DeadLetterSummary, DeadLetterTotals, DeadLetters, MessageProperties, NewDeadLetter,
 };
-pub use delivery_attempt::{DeliveryAttempt, DeliveryAttempts};
+pub use delivery_attempt::{AttemptStart, DeliveryAttempt, DeliveryAttempts};
 pub use device_selector::{DevicePredicate, DeviceSelector, Flagged};
 pub use effects::{DeviceEffect, Effects, SettleDeadLetters};
 pub use error::StoreError;
@@ -76,7 +76,7 @@ pub trait Inbox: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// See [`StoreError`].
-    async fn outcome(&self, identity: &Identity) -> Result<Option<InboxRow>, StoreError>;
+    async fn outcome(&self, message: &MessageKey) -> Result<Option<InboxRow>, StoreError>;
 }
 
 /// Migrates the schema, and tells whether the store is usable.
@@ -111,4 +111,6 @@ pub struct Migrated {
     pub known: u32,
     /// The migrations that were applied, by name.
     pub applied: Vec<String>,
+    /// The logins that were given the rights of their roles. Always empty on SQLite.
+    pub granted: Vec<String>,
 }

@@ -46,6 +46,7 @@ pub(super) fn newer(found: Found, known: u32) -> Result<Option<Migrated>, StoreE
         version: found.version,
         known,
         applied: Vec::new(),
+        granted: Vec::new(),
     }))
 }
 
@@ -70,6 +71,7 @@ pub(super) fn migrated(report: &Report, known: u32) -> Migrated {
         version: known,
         known,
         applied,
+        granted: Vec::new(),
     }
 }
 

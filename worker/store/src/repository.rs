@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use lockstep_protocol::{CommitId, RepositoryName};
+use lockstep_protocol::{CommitId, Hostname, RepositoryName};
 
 use super::StoreError;
 
@@ -75,4 +75,10 @@ pub trait Repositories: Debug + Send + Sync + 'static {
     /// # Errors
     /// See [`StoreError`].
     async fn listing(&self, name: &RepositoryName) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// The names of all devices. The groups of a repository are matched with them before the transaction that flags devices.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn hostnames(&self) -> Result<Vec<Hostname>, StoreError>;
 }

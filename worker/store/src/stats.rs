@@ -26,6 +26,8 @@ pub struct Summary {
     pub devices: Vec<DevicesInState>,
     /// Unsettled dead letters.
     pub dead_letters: u64,
+    /// When they were counted, by the store's clock.
+    pub at: Timestamp,
 }
 
 /// The devices in one state.
@@ -56,11 +58,12 @@ pub struct Sessions {
 
 impl Summary {
     /// Sorts the states.
-    pub(super) fn new(mut devices: Vec<DevicesInState>, dead_letters: u64) -> Self {
+    pub(super) fn new(mut devices: Vec<DevicesInState>, dead_letters: u64, at: Timestamp) -> Self {
         devices.sort_unstable_by_key(|devices| devices.state);
         Self {
             devices,
             dead_letters,
+            at,
         }
     }
 }

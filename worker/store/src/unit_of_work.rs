@@ -33,7 +33,7 @@ pub trait Transaction: Send {
     async fn flag(&mut self, cause: &NewCause) -> Result<Flagged, StoreError>;
 
     /// Writes the effects, completions and follow-ups that the facts have absorbed, gives back the leases that they release,
-    /// and commits.
+    /// and commits. The attempts that began with the transaction have decided, so their starts are given back before it waits.
     ///
     /// # Errors
     /// See [`StoreError`]. After [`StoreError::Unavailable`] the transaction may be committed or not: begin again with the same

@@ -5,9 +5,14 @@ use lockstep_protocol::topology::Destination;
 
 use crate::{Outgoing, PublishError};
 
-/// Since RabbitMQ 3.8 the broker's answer to a message above its maximum size.
+/// Since RabbitMQ 3.8 the broker's answer to a message above its maximum size, among other things.
 const PRECONDITION_FAILED: u16 = 406;
 const CONTENT_TOO_LARGE: u16 = 311;
+
+/// Whether a channel error is about the size of a message.
+fn is_about_size(code: u16, said: &str) -> bool {
+    code == CONTENT_TOO_LARGE || code == PRECONDITION_FAILED && said.contains("message size")
+}
 
 /// The error for a message to this destination.
 pub(super) fn denied(destination: &Destination, reason: String) -> PublishError {
@@ -25,17 +30,19 @@ pub(super) fn denied_message<'a>(
     said: String,
     in_flight: impl Iterator<Item = &'a Outgoing>,
 ) -> PublishError {
-    let fits = |message: &&Outgoing| match code {
-        PRECONDITION_FAILED | CONTENT_TOO_LARGE => (0, message.body.len()),
-        _ => {
-            let exchange = said.contains(&format!("'{}'", message.destination.exchange()));
-            let key = said.contains(&format!("'{}'", message.destination.routing_key()));
-            (usize::from(exchange) * 2 + usize::from(key), 0)
+    let about_size = is_about_size(code, &said);
+    let fits = |message: &&Outgoing| {
+        if about_size {
+            return (0, message.body.len());
         }
+        let exchange = said.contains(&format!("'{}'", message.destination.exchange()));
+        let key = said.contains(&format!("'{}'", message.destination.routing_key()));
+        (usize::from(exchange) * 2 + usize::from(key), 0)
     };
     // Reversed, since `max_by_key` returns the last of equal messages and the broker stops at the first.
     let in_flight: Vec<&Outgoing> = in_flight.collect();
     match in_flight.into_iter().rev().max_by_key(fits) {
+        Some(message) if about_size => message.too_large(said),
         Some(message) => denied(&message.destination, said),
         None => PublishError::Denied {
             exchange: String::new(),
@@ -89,9 +96,9 @@ mod tests {
             ),
             (
                 406,
-                "PRECONDITION_FAILED - message size 9 is larger than configured max size 8",
-                "lockstep.events",
-                "lockstep.sync.requested",
+                "PRECONDITION_FAILED - user_id property set to 'a' but authenticated user was 'b'",
+                "lockstep.work",
+                "devices",
             ),
         ];
         for (code, said, expected_exchange, expected_key) in table {
@@ -106,6 +113,22 @@ mod tests {
                         (expected_exchange, expected_key)
                     );
                     assert_eq!(reason, said);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        for (code, said) in [
+            (
+                406,
+                "PRECONDITION_FAILED - message size 9 is larger than configured max size 8",
+            ),
+            (311, "CONTENT_TOO_LARGE"),
+        ] {
+            match denied_message(code, said.to_owned(), in_flight.iter()) {
+                PublishError::TooLarge {
+                    size, routing_key, ..
+                } => {
+                    assert_eq!((size, routing_key.as_str()), (9, "lockstep.sync.requested"));
                 }
                 other => panic!("{other:?}"),
             }

@@ -57,6 +57,9 @@ pub(super) fn short(text: &str, what: &str) -> Result<ShortString, String> {
     ShortString::try_new(text).map_err(|_| format!("its {what} has more than 255 bytes"))
 }
 
+/// How deep values within headers are shown.
+const MAX_LEVEL: u8 = 8;
+
 /// Converts a delivery. The body is moved, not copied.
 pub(super) fn from_amqp(delivery: lapin::message::Delivery) -> Delivery {
     let lapin::message::Delivery {
@@ -95,11 +98,16 @@ fn headers(table: &FieldTable) -> Headers {
     table
         .inner()
         .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), text_of(value)))
+        .map(|(name, value)| (name.as_str().to_owned(), text_of(value, 0)))
         .collect()
 }
 
-fn text_of(value: &AMQPValue) -> String {
+/// Values within each other are left out beyond eight levels; the broker's own headers have two.
+fn text_of(value: &AMQPValue, level: u8) -> String {
+    let is_nested = matches!(value, AMQPValue::FieldArray(_) | AMQPValue::FieldTable(_));
+    if is_nested && level == MAX_LEVEL {
+        return "…".to_owned();
+    }
     match value {
         AMQPValue::LongString(text) => String::from_utf8_lossy(text.as_bytes()).into_owned(),
         AMQPValue::ShortString(text) => text.as_str().to_owned(),
@@ -119,14 +127,18 @@ fn text_of(value: &AMQPValue) -> String {
         }
         AMQPValue::ByteArray(bytes) => String::from_utf8_lossy(bytes.as_slice()).into_owned(),
         AMQPValue::FieldArray(values) => {
-            let texts: Vec<String> = values.as_slice().iter().map(text_of).collect();
+            let texts: Vec<String> = values
+                .as_slice()
+                .iter()
+                .map(|value| text_of(value, level + 1))
+                .collect();
             format!("[{}]", texts.join(","))
         }
         AMQPValue::FieldTable(table) => {
             let texts: Vec<String> = table
                 .inner()
                 .iter()
-                .map(|(name, value)| format!("{name}={}", text_of(value)))
+                .map(|(name, value)| format!("{name}={}", text_of(value, level + 1)))
                 .collect();
             format!("{{{}}}", texts.join(","))
         }
@@ -229,7 +241,14 @@ mod tests {
             (AMQPValue::Void, ""),
         ];
         for (value, expected) in table {
-            assert_eq!(text_of(&value), expected, "{value:?}");
+            assert_eq!(text_of(&value, 0), expected, "{value:?}");
         }
+        let nested = |levels: usize| {
+            (0..levels).fold(AMQPValue::Void, |inner, _| {
+                AMQPValue::FieldArray(FieldArray::from(vec![inner]))
+            })
+        };
+        assert_eq!(text_of(&nested(8), 0), "[[[[[[[[]]]]]]]]");
+        assert_eq!(text_of(&nested(100), 0), "[[[[[[[[…]]]]]]]]");
     }
 }

@@ -82,8 +82,9 @@ impl AmqpParts {
 
 impl PendingMessage {
     /// # Errors
-    /// [`PublishError::Denied`] if a text is longer than AMQP allows.
+    /// [`PublishError::Denied`] if a text is longer than AMQP allows, [`PublishError::TooLarge`] if the body is.
     pub(super) fn new(user: &ShortString, message: Outgoing) -> Result<Self, PublishError> {
+        message.check_size()?;
         match AmqpParts::of(user, &message) {
             Ok(parts) => Ok(Self {
                 message,

@@ -130,6 +130,7 @@ struct Closed;
 #[async_trait]
 impl Bus for EmbeddedBus {
     async fn publish(&self, messages: Vec<Outgoing>) -> Result<(), PublishError> {
+        messages.iter().try_for_each(Outgoing::check_size)?;
         self.ask(|done| Request::Publish(Publish { messages, done }))
             .await
             .unwrap_or(Err(PublishError::Closed))

@@ -1,71 +1,30 @@
 //! Brings the broker to the desired state step by step, and leaves alone what already matches.
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use lockstep_bus::Bus;
 use lockstep_bus::amqp::{AmqpBus, AmqpOptions};
 use lockstep_protocol::topology::Topology;
 use lockstep_protocol::topology::access::Role;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::super::management::Management;
-use super::credentials::Credentials;
+use super::credentials::{Credentials, Password};
 use super::desired_state::{DesiredState, DesiredUser};
+use super::step::{Done, Step};
 use crate::config::Config;
 use crate::roles;
-
-/// One object of the set-up.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Step {
-    what: String,
-    done: Done,
-}
-
-/// The change of an object; with `--dry-run`, the change that would be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Done {
-    /// It did not exist.
-    Made,
-    /// It was different.
-    Changed,
-    /// It already matches.
-    Kept,
-    /// It exists now; the broker does not report whether it existed before.
-    Declared,
-}
-
-impl Step {
-    pub(super) fn line(&self, dry_run: bool) -> String {
-        let word = match (self.done, dry_run) {
-            (Done::Made, false) => "created",
-            (Done::Made, true) => "would create",
-            (Done::Changed, false) => "changed",
-            (Done::Changed, true) => "would change",
-            (Done::Kept, _) => "unchanged",
-            (Done::Declared, false) => "declared",
-            (Done::Declared, true) => "would declare",
-        };
-        format!("{word:<13} {}", self.what)
-    }
-}
 
 /// A running set-up.
 pub(super) struct SettingUp<'a> {
     pub(super) management: &'a Management,
+    /// The files with the broker's address.
     pub(super) credentials: Credentials,
+    /// The file of the monitor, with the address of the management API.
+    pub(super) monitor: Credentials,
     pub(super) dry_run: bool,
     pub(super) renew: bool,
     pub(super) steps: Vec<Step>,
-}
-
-/// The password of a user.
-enum Password {
-    /// Set this password. A new one is written to the user's file first.
-    Set { password: SecretString, new: bool },
-    /// Keep the user's password, which is not known here.
-    Keep,
 }
 
 impl SettingUp<'_> {
@@ -103,48 +62,44 @@ impl SettingUp<'_> {
         let mut all = Vec::with_capacity(desired.users.len());
         for user in &desired.users {
             let exists = self.management.get(&["users", &user.name]).await?.is_some();
-            let known = self.credentials.read(&user.folder, &user.name)?;
-            let password = match known {
-                Some(password) => Password::Set { password, new: false },
-                // Each set-up gives its own user a new password, which nothing else needs.
-                None if user.role == Role::Setup => Password::Set {
+            let files = self.files(user);
+            let known = files.read(&user.folder, &user.name)?;
+            // Each set-up gives its own user a new password, which nothing else needs.
+            let password = if user.role == Role::Setup && known.is_none() {
+                Password::Set {
                     password: roles::new_secret(),
                     new: false,
-                },
-                None if exists && !self.renew => Password::Keep,
-                None if self.credentials.file(&user.folder).is_some() => Password::Set {
-                    password: roles::new_secret(),
-                    new: true,
-                },
-                None => bail!(
-                    "the user {:?} needs a password: set --credentials to the folder for the file with its address",
-                    user.name
-                ),
+                }
+            } else {
+                files.password(&user.folder, &user.name, known, exists && !self.renew)?
             };
             all.push((exists, password));
         }
         Ok(all)
     }
 
+    /// Where the address of a user is.
+    fn files(&self, user: &DesiredUser) -> &Credentials {
+        if user.role == Role::Monitor {
+            &self.monitor
+        } else {
+            &self.credentials
+        }
+    }
+
     async fn user(&mut self, user: &DesiredUser, exists: bool, password: &Password) -> anyhow::Result<()> {
         let name = &user.name;
-        let (what, done) = match (exists, password) {
-            (false, _) => (format!("user {name}"), Done::Made),
-            (true, Password::Set { new: true, .. }) => {
-                (format!("user {name}, with a new password"), Done::Changed)
-            }
-            (true, Password::Set { new: false, .. }) => (format!("user {name}"), Done::Kept),
-            (true, Password::Keep) => (format!("user {name}, with the password it has"), Done::Kept),
-        };
         if let (false, Password::Set { password, new }) = (self.dry_run, password) {
             // The file comes first: after a crash in between, the next run sets the password from the file.
             if *new {
-                self.credentials.write(&user.folder, name, password)?;
+                self.files(user).write(&user.folder, name, password)?;
             }
             let body = json!({"password": password.expose_secret(), "tags": user.role.tag()});
             self.management.put(&["users", name], &body).await?;
         }
-        self.step(what, done);
+        let done = if exists { Done::Kept } else { Done::Made };
+        self.steps
+            .push(Step::login(&format!("user {name}"), done, password));
         Ok(())
     }
 
@@ -195,7 +150,7 @@ impl SettingUp<'_> {
     }
 
     fn step(&mut self, what: String, done: Done) {
-        self.steps.push(Step { what, done });
+        self.steps.push(Step::new(what, done));
     }
 }
 

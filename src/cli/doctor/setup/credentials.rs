@@ -1,7 +1,8 @@
-//! Files with the broker's address of each user, password included, as `broker.url_file` reads them. Passwords are never printed.
+//! Files with the address of a server for each user, password included, as `broker.url_file` and `store.url_file` read them.
+//! Passwords are never printed.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -9,27 +10,60 @@ use anyhow::{Context, anyhow};
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
-/// The folder of the files, and the broker's address without a user.
+use crate::roles;
+
+/// The folder of the files, their name in the folder of each user, and the server's address.
 pub(super) struct Credentials {
     folder: Option<PathBuf>,
-    broker: SecretString,
+    file: &'static str,
+    server: SecretString,
 }
 
-/// The name of the file in each user's folder.
-const FILE: &str = "broker-url";
+/// The password of a user.
+pub(super) enum Password {
+    /// Set this password. A new one is written to the user's file first.
+    Set { password: SecretString, new: bool },
+    /// Keep the user's password, which is not known here.
+    Keep,
+}
 
 impl Credentials {
-    /// Files in this folder, for the broker at this address. User and password of the address are ignored.
-    pub(super) fn new(folder: Option<PathBuf>, broker: &SecretString) -> Self {
+    /// Files in this folder, for the server at this address. User and password of the address are ignored.
+    pub(super) fn new(folder: Option<PathBuf>, file: &'static str, server: &SecretString) -> Self {
         Self {
             folder,
-            broker: broker.clone(),
+            file,
+            server: server.clone(),
+        }
+    }
+
+    /// The password for a user: the `known` one of its file, else none if it keeps its own, else a new one.
+    ///
+    /// # Errors
+    /// If it needs a new one, and there is no folder for it.
+    pub(super) fn password(
+        &self,
+        user_folder: &str,
+        user: &str,
+        known: Option<SecretString>,
+        keep: bool,
+    ) -> anyhow::Result<Password> {
+        match known {
+            Some(password) => Ok(Password::Set { password, new: false }),
+            None if keep => Ok(Password::Keep),
+            None if self.file(user_folder).is_some() => Ok(Password::Set {
+                password: roles::new_secret(),
+                new: true,
+            }),
+            None => Err(anyhow!(
+                "the user {user:?} needs a password: set --credentials to the folder for the file with its address"
+            )),
         }
     }
 
     /// The path of a user's file; none without a folder.
     pub(super) fn file(&self, user_folder: &str) -> Option<PathBuf> {
-        Some(self.folder.as_ref()?.join(user_folder).join(FILE))
+        Some(self.folder.as_ref()?.join(user_folder).join(self.file))
     }
 
     /// The password in the user's file; none if there is no file.
@@ -40,11 +74,12 @@ impl Credentials {
         let Some(file) = self.file(user_folder) else {
             return Ok(None);
         };
-        let text = match std::fs::read_to_string(&file) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", file.display())),
-        };
+        let exists = file.try_exists();
+        if !exists.with_context(|| format!("cannot read {}", file.display()))? {
+            return Ok(None);
+        }
+        let text = crate::cli::secret_file(&file)?;
+        let text = text.expose_secret();
         let password = Url::parse(text.trim()).ok().and_then(|url| {
             let is_theirs = url.username() == user;
             url.password().filter(|_| is_theirs).map(str::to_owned)
@@ -69,17 +104,17 @@ impl Credentials {
         write(&file, address.expose_secret()).with_context(|| format!("cannot write {}", file.display()))
     }
 
-    /// The broker's address with this user and password.
+    /// The server's address with this user and password.
     ///
     /// # Errors
     /// If the configured address cannot have a user.
     pub(super) fn address(&self, user: &str, password: &SecretString) -> anyhow::Result<SecretString> {
-        let mut url = Url::parse(self.broker.expose_secret())
-            .map_err(|_| anyhow!("broker.url is not a valid address"))?;
+        let mut url = Url::parse(self.server.expose_secret())
+            .map_err(|_| anyhow!("the configured address of the server is not valid"))?;
         let set = url
             .set_username(user)
             .and_then(|()| url.set_password(Some(password.expose_secret())));
-        set.map_err(|()| anyhow!("broker.url cannot have a user"))?;
+        set.map_err(|()| anyhow!("the configured address of the server cannot have a user"))?;
         Ok(url.to_string().into())
     }
 }
@@ -110,7 +145,7 @@ mod tests {
     fn a_written_file_is_private_and_can_be_read_again() {
         let folder = tempfile::tempdir().unwrap();
         let broker = "amqps://other:word@rabbit:5671/lockstep?heartbeat=5".into();
-        let credentials = Credentials::new(Some(folder.path().to_owned()), &broker);
+        let credentials = Credentials::new(Some(folder.path().to_owned()), "broker-url", &broker);
         assert!(credentials.read("worker", "w").unwrap().is_none());
         credentials.write("worker", "w", &"abc".into()).unwrap();
         let file = credentials.file("worker").unwrap();
@@ -122,5 +157,15 @@ mod tests {
         assert_eq!(password.expose_secret(), "abc");
         let error = credentials.read("worker", "somebody").unwrap_err().to_string();
         assert!(error.contains("broker-url") && !error.contains("abc"), "{error}");
+
+        let database =
+            "postgres://postgres:word@db/lockstep?options=-csearch_path%3Dx&sslmode=require".into();
+        let credentials = Credentials::new(None, "store-url", &database);
+        let address = credentials.address("lockstep-worker", &"abc".into()).unwrap();
+        assert_eq!(
+            address.expose_secret(),
+            "postgres://lockstep-worker:abc@db/lockstep?options=-csearch_path%3Dx&sslmode=require"
+        );
+        assert!(credentials.password("worker", "w", None, false).is_err());
     }
 }

@@ -88,7 +88,7 @@ impl DesiredUser {
 }
 
 /// Checks a user name: it is part of file names and of reply queues.
-fn check(name: &str) -> Result<(), String> {
+pub(super) fn check(name: &str) -> Result<(), String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     if (1..=64).contains(&name.len()) && name.chars().all(fits) {
         Ok(())

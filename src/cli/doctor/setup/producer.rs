@@ -1,7 +1,6 @@
 use std::str::FromStr;
 
-use lockstep_http::TypePattern;
-use lockstep_protocol::{Class, Kind};
+use lockstep_protocol::{Class, Kind, TypePattern};
 
 /// A service that publishes: its user name, and the message types it may publish.
 #[derive(Clone, Debug, PartialEq, Eq)]

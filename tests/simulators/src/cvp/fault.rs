@@ -18,7 +18,7 @@ pub enum Fault {
     /// Not executed; the response has this status.
     Status(u16),
     /// Not executed; status 429, with `Retry-After` in seconds.
-    RateLimited(Option<u32>),
+    RateLimited(Option<u64>),
     /// Not executed; status 200, with a page of HTML.
     Html,
     /// Executed; the response has only the first half of the body, with a matching length.

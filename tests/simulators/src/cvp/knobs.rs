@@ -34,6 +34,8 @@ pub struct Knobs {
     pub ids_as_numbers: bool,
     /// Whether empty texts of tasks and of compliance are null, as in CVP 2016.
     pub nulls: bool,
+    /// Whether the task list never ends: every page is full of new tasks of devices that are not in the inventory.
+    pub endless_tasks: bool,
 }
 
 impl Default for Knobs {
@@ -53,6 +55,7 @@ impl Default for Knobs {
             end_index_inclusive: false,
             ids_as_numbers: false,
             nulls: false,
+            endless_tasks: false,
         }
     }
 }

@@ -38,16 +38,26 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// The most open connections.
+    pub const CONNECTIONS: usize = 4 * PROBE_LIMIT;
+
     /// The routes.
     pub fn router(&self) -> Router {
         let limiter = ConcurrencyLimiter::new("worker", PROBE_LIMIT, TIMEOUT);
-        let router = Router::new()
+        // Without a place: liveness is answered whatever else is asked for.
+        let alive = Router::new()
             .route("/healthz", get(async || Readiness::alive()))
-            .route("/readyz", get(ready));
+            .method_not_allowed_fallback(wrong_method)
+            .layer(from_fn_with_state(
+                ConcurrencyLimiter::of_duration("worker", TIMEOUT),
+                admit,
+            ));
+        let router = Router::new().route("/readyz", get(ready));
         with_metrics(router, Some(self.scrape.clone()))
             .fallback(unknown_path)
             .method_not_allowed_fallback(wrong_method)
             .layer(from_fn_with_state(limiter, admit))
+            .merge(alive)
             .with_state(Arc::new(self.clone()))
     }
 
@@ -55,10 +65,12 @@ impl Listener {
     pub async fn serve(self, listener: TcpListener, end: CancellationToken) {
         let limits = ServeLimits {
             header_read: TIMEOUT,
-            connections: 4 * PROBE_LIMIT,
+            connections: Self::CONNECTIONS,
+            connections_per_address: Self::CONNECTIONS,
             shutdown_timeout: SHUTDOWN_TIMEOUT,
+            ..ServeLimits::default()
         };
-        lockstep_http::serve(listener, self.router(), limits, end).await;
+        lockstep_http::serve("worker", listener, self.router(), limits, end).await;
     }
 }
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use lockstep_bus::{Bus, BusStatus};
 use lockstep_protocol::DeviceState;
 use lockstep_telemetry::{BrokerSample, DevicesSample, FleetSample, Pool, Sample, Sampler, StoreSample};
@@ -10,7 +10,6 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use super::unavailable::PING_TIMEOUT;
-use lockstep_clock::Clock;
 use lockstep_store::{Schema, Stats, StoreError, Summary};
 
 /// How long an answer of the store is reused.
@@ -25,7 +24,7 @@ pub enum StoreProbe {
     Ping(Arc<dyn Schema>, Arc<dyn Stats>),
     /// By a summary of the fleet, which shows that it answers too. A summary reads all devices: let one process do it, not
     /// each worker.
-    Fleet(Arc<dyn Stats>, Arc<dyn Clock>),
+    Fleet(Arc<dyn Stats>),
 }
 
 /// Samples the broker and the store of a process.
@@ -96,7 +95,10 @@ impl Sampler for ProcessSampler {
                 up: answer.up,
                 sessions: Some(store.sessions()),
             }),
-            fleet: answer.summary.as_ref().and_then(|summary| store.fleet(summary)),
+            fleet: answer
+                .summary
+                .as_ref()
+                .map(|summary| fleet(summary, answer.at.elapsed())),
         }
     }
 }
@@ -107,7 +109,7 @@ impl StoreProbe {
             Self::Ping(schema, _) => timeout(PING_TIMEOUT, schema.ping())
                 .await
                 .map(|ping| ping.map(|()| None)),
-            Self::Fleet(stats, _) => timeout(SUMMARY_TIMEOUT, stats.summary())
+            Self::Fleet(stats) => timeout(SUMMARY_TIMEOUT, stats.summary())
                 .await
                 .map(|summary| summary.map(Some)),
         };
@@ -127,7 +129,7 @@ impl StoreProbe {
     }
 
     fn sessions(&self) -> Pool {
-        let (Self::Ping(_, stats) | Self::Fleet(stats, _)) = self;
+        let (Self::Ping(_, stats) | Self::Fleet(stats)) = self;
         let sessions = stats.sessions();
         Pool {
             limit: sessions.limit,
@@ -136,24 +138,18 @@ impl StoreProbe {
             waiting: sessions.waiting,
         }
     }
-
-    fn fleet(&self, summary: &Summary) -> Option<FleetSample> {
-        match self {
-            Self::Ping(..) => None,
-            Self::Fleet(_, clock) => Some(fleet(summary, clock.now())),
-        }
-    }
 }
 
-fn fleet(summary: &Summary, now: Timestamp) -> FleetSample {
+/// What is shown of a summary, whose age is `age`. Only the store's clock counts: this process may have a wrong one.
+fn fleet(summary: &Summary, age: Duration) -> FleetSample {
     let managed = summary
         .devices
         .iter()
         .find(|devices| devices.state == DeviceState::Managed);
     let oldest = managed.and_then(|managed| managed.since).map(|since| {
-        // A worker whose clock is ahead may have set the flag in the future.
-        let age = now.duration_since(since).max(SignedDuration::ZERO);
-        age.unsigned_abs()
+        // Flags of before an upgrade may have a worker's wrong clock.
+        let then = summary.at.duration_since(since).max(SignedDuration::ZERO);
+        then.unsigned_abs() + age
     });
     let devices = summary.devices.iter().map(|devices| DevicesSample {
         state: devices.state,

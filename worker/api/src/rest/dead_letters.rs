@@ -5,7 +5,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use lockstep_http::{Operator, ProblemResponse};
+use lockstep_http::{Operator, ProblemResponse, ReadScope};
 use lockstep_protocol::DeadLetterState;
 use lockstep_protocol::bounds::MAX_LABEL;
 use lockstep_protocol::rest::{
@@ -25,10 +25,11 @@ const GROUPS: u32 = 200;
 
 /// `GET /v1/dead`: one page of the matching dead letters, newest first.
 pub(crate) async fn list(
-    _operator: Operator,
+    operator: Operator,
     State(shared): State<Arc<Shared>>,
     parameters: Parameters,
 ) -> Result<Json<DeadLetterPage>, ProblemResponse> {
+    operator.may_read(ReadScope::DeadLetters)?;
     let query = query(parameters)?;
     let limit = query.limit as usize;
     // One more than requested shows whether there is a next page.
@@ -51,10 +52,11 @@ pub(crate) async fn list(
 
 /// `GET /v1/dead/counts`: the number of unsettled dead letters for each lane, type and code.
 pub(crate) async fn counts(
-    _operator: Operator,
+    operator: Operator,
     State(shared): State<Arc<Shared>>,
     mut parameters: Parameters,
 ) -> Result<Json<DeadLetterCounts>, ProblemResponse> {
+    operator.may_read(ReadScope::DeadLetters)?;
     let query = DeadLetterCountQuery {
         code: code(&mut parameters)?,
         lane: parameters.value("lane")?,
@@ -83,10 +85,11 @@ pub(crate) async fn counts(
 
 /// `GET /v1/dead/{number}`: one dead letter, with its body.
 pub(crate) async fn show(
-    _operator: Operator,
+    operator: Operator,
     State(shared): State<Arc<Shared>>,
     number: Result<Path<String>, PathRejection>,
 ) -> Result<Json<DeadLetterDetail>, ProblemResponse> {
+    operator.may_read(ReadScope::DeadLetterBodies)?;
     let Path(text) = number.map_err(|error| parameters::invalid(error.body_text()))?;
     let unknown = || {
         let detail =

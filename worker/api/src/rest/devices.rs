@@ -4,7 +4,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use lockstep_http::{Operator, ProblemResponse};
+use lockstep_http::{Operator, ProblemResponse, ReadScope};
 use lockstep_protocol::rest::{CauseView, DevicePage, DeviceView};
 use lockstep_protocol::{GroupName, Hostname};
 
@@ -15,10 +15,11 @@ use lockstep_store::{CauseId, CauseRow, Device, DeviceQuery, StoreError};
 
 /// `GET /v1/devices`: one page of the matching devices, ordered by hostname.
 pub(crate) async fn list(
-    _operator: Operator,
+    operator: Operator,
     State(shared): State<Arc<Shared>>,
     parameters: Parameters,
 ) -> Result<Json<DevicePage>, ProblemResponse> {
+    operator.may_read(ReadScope::Devices)?;
     let query = query(parameters)?;
     let limit = query.limit as usize;
     // One more than requested shows whether there is a next page.
@@ -44,10 +45,11 @@ pub(crate) async fn list(
 
 /// `GET /v1/devices/{hostname}`: one device.
 pub(crate) async fn show(
-    _operator: Operator,
+    operator: Operator,
     State(shared): State<Arc<Shared>>,
     hostname: Result<Path<String>, PathRejection>,
 ) -> Result<Json<DeviceView>, ProblemResponse> {
+    operator.may_read(ReadScope::Devices)?;
     let Path(text) = hostname.map_err(|error| parameters::invalid(error.body_text()))?;
     let unknown = || {
         let detail = format!("no device is named {text:?}");

@@ -1,10 +1,8 @@
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
-use axum::http::HeaderMap;
+use axum::extract::{Request, State};
 use lockstep_http::{Operator, ProblemResponse, Receipt, Submission, Takes, confirmed};
+use lockstep_protocol::envelope::MAX_BODY_BYTES;
 
 use crate::context::Shared;
 
@@ -12,12 +10,19 @@ use crate::context::Shared;
 pub(crate) async fn publish(
     operator: Operator,
     State(shared): State<Arc<Shared>>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    request: Request,
 ) -> Result<Receipt, ProblemResponse> {
+    let (parts, body) = request.into_parts();
+    let buffered = shared.bodies.read(body, MAX_BODY_BYTES).await?;
     let now = shared.context.clock.now();
-    let Submission { messages, receipt } =
-        Submission::read(&operator, Takes::EventsAndCommands, &headers, &body?, now)?;
+    let Submission { messages, receipt } = Submission::read(
+        &operator,
+        Takes::EventsAndCommands,
+        &parts.headers,
+        &buffered.bytes,
+        now,
+    )?;
+    drop(buffered);
     let count = messages.len();
     confirmed(
         shared.limits.publish_timeout,

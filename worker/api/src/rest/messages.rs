@@ -3,9 +3,10 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use lockstep_http::{Operator, ProblemResponse};
+use lockstep_http::{Operator, ProblemResponse, ReadScope, Token};
+use lockstep_protocol::authority::WEBHOOK_ACTOR;
 use lockstep_protocol::rest::MessageView;
-use lockstep_protocol::{Identity, Message, MessageId, Source};
+use lockstep_protocol::{Identity, Message, MessageId, MessageKey, Source};
 use tokio::time::Instant;
 
 use super::parameters::{self, Parameters};
@@ -17,21 +18,22 @@ use lockstep_store::InboxRow;
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
-/// `GET /v1/messages?source=&id=&wait=`: the outcome of a message. With `wait`, answers as soon as
+/// `GET /v1/messages?source=&id=&by=&anonymous=&wait=`: the outcome of a message of the caller, of the sender `by`, or of one
+/// that the broker did not validate. With `wait`, answers as soon as
 /// there is one, or after that many seconds.
 pub(crate) async fn outcome(
-    _operator: Operator,
+    operator: Operator,
     State(shared): State<Arc<Shared>>,
     parameters: Parameters,
 ) -> Result<Json<MessageView>, ProblemResponse> {
-    let query = OutcomeQuery::read(parameters, shared.limits.longest_wait)?;
+    let query = OutcomeQuery::read(parameters, &operator, shared.limits.longest_wait)?;
     let deadline = Instant::now() + query.wait;
     let mut pause = FIRST_PAUSE;
     loop {
         if let Some(row) = shared
             .context
             .inbox
-            .outcome(&query.identity)
+            .outcome(&query.message)
             .await
             .map_err(problem::store_error)?
         {
@@ -39,7 +41,7 @@ pub(crate) async fn outcome(
         }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(no_outcome(&query.identity));
+            return Err(no_outcome(&query.message));
         }
         tokio::select! {
             () = shared.stop.cancelled() => return Err(ProblemResponse::stopping()),
@@ -50,19 +52,33 @@ pub(crate) async fn outcome(
 }
 
 struct OutcomeQuery {
-    identity: Identity,
+    message: MessageKey,
     wait: Duration,
 }
 
 impl OutcomeQuery {
-    fn read(mut parameters: Parameters, longest: Duration) -> Result<Self, ProblemResponse> {
+    fn read(mut parameters: Parameters, caller: &Token, longest: Duration) -> Result<Self, ProblemResponse> {
         let missing = || parameters::invalid("parameters \"source\" and \"id\" are both required");
         let source = parameters.text("source")?.ok_or_else(missing)?;
         let id = parameters.text("id")?.ok_or_else(missing)?;
-        let seconds: u64 = parameters.value("wait")?.unwrap_or(0);
-        parameters.finish("source, id, wait")?;
         let source = Source::try_from(source)
             .map_err(|error| parameters::invalid(format!("parameter \"source\" {error}")))?;
+        let anonymous = parameters.value("anonymous")?.unwrap_or(false);
+        let by = parameters.text("by")?;
+        let actor = match (by, anonymous) {
+            (Some(_), true) => {
+                let detail = "give one of the parameters \"by\" and \"anonymous\"";
+                return Err(parameters::invalid(detail));
+            }
+            (None, true) => None,
+            (Some(by), false) => Some(by),
+            (None, false) => Some(sender(&source, caller)),
+        };
+        if actor.as_deref() != Some(caller.name()) {
+            caller.may_read(ReadScope::Messages)?;
+        }
+        let seconds: u64 = parameters.value("wait")?.unwrap_or(0);
+        parameters.finish("source, id, by, anonymous, wait")?;
         let id = MessageId::try_from(id)
             .map_err(|error| parameters::invalid(format!("parameter \"id\" {error}")))?;
         let wait = Duration::from_secs(seconds);
@@ -74,15 +90,33 @@ impl OutcomeQuery {
             return Err(parameters::invalid(detail));
         }
         Ok(Self {
-            identity: Identity { source, id },
+            message: MessageKey {
+                identity: Identity { source, id },
+                actor,
+            },
             wait,
         })
     }
 }
 
-fn no_outcome(identity: &Identity) -> ProblemResponse {
+/// Whose message is meant where the request does not say: a forge's for the source of a webhook, else the caller's.
+fn sender(source: &Source, caller: &Token) -> String {
+    let forge = source
+        .as_str()
+        .strip_prefix(Source::WEBHOOKS)
+        .and_then(|rest| rest.split('/').next());
+    forge.map_or_else(
+        || caller.name().to_owned(),
+        |forge| format!("{WEBHOOK_ACTOR}{forge}"),
+    )
+}
+
+fn no_outcome(message: &MessageKey) -> ProblemResponse {
+    let sender = message.actor.as_deref().unwrap_or("a sender without a name");
     let detail = format!(
-        "message {identity} is not processed yet, or was never published; ask again, or add wait=SECONDS to wait for its outcome"
+        "message {} of {sender} is not processed yet, or was never published; ask again, add wait=SECONDS to wait for its outcome, \
+         or by=NAME for a message of another sender",
+        message.identity
     );
     ProblemResponse::not_found("no-outcome", "the message has no outcome yet", detail)
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use lockstep_http::{Operator, ProblemResponse};
+use lockstep_http::{Operator, ProblemResponse, ReadScope};
 use lockstep_protocol::rest::{RepositoryList, RepositoryView};
 
 use super::problem;
@@ -11,9 +11,10 @@ use lockstep_store::RepositoryRow;
 
 /// `GET /v1/repositories`: every repository that was synchronized at least once.
 pub(crate) async fn list(
-    _operator: Operator,
+    operator: Operator,
     State(shared): State<Arc<Shared>>,
 ) -> Result<Json<RepositoryList>, ProblemResponse> {
+    operator.may_read(ReadScope::Repositories)?;
     let rows = shared
         .context
         .repositories

@@ -9,11 +9,12 @@ use super::CvpClient;
 use super::envelope::short;
 use super::error::CvpError;
 use super::limiter::Priority;
-use super::request::{Call, Path};
+use super::request::{Call, LIST, OBJECT, Path};
 use super::retry::Retryability;
 use super::version::Version;
 use crate::wire::{
-    ChangeControls, Compliance, DiffSummary, InventoryDevice, Task, TaskDiff, TaskId, TaskPage, inventory,
+    ChangeControls, Compliance, DiffSummary, InventoryDevice, PageError, Task, TaskDiff, TaskId, TaskPage,
+    inventory,
 };
 
 impl CvpClient {
@@ -48,9 +49,15 @@ impl CvpClient {
         ];
         let call = Call {
             name: "list tasks",
+            most: LIST,
             ..get(Path::Legacy("/task/getTasks.do"), &query)
         };
-        let read = |body: &Bytes| TaskPage::read(body, status).map_err(describe);
+        let read = |body: &Bytes| {
+            TaskPage::read(body, status).map_err(|error| match error {
+                PageError::Json(error) => describe(error),
+                PageError::Row => error.to_string(),
+            })
+        };
         self.call(&call, read).await
     }
 
@@ -104,6 +111,7 @@ impl CvpClient {
         let query = [("provisioned", "True")];
         let call = Call {
             name: "list devices",
+            most: LIST,
             ..get(Path::Legacy("/inventory/devices"), &query)
         };
         self.call(&call, |body| inventory(body).map_err(describe)).await
@@ -117,6 +125,7 @@ impl CvpClient {
     pub async fn change_controls(&self, priority: Priority) -> Result<ChangeControls, CvpError> {
         let call = Call {
             name: "read change controls",
+            most: LIST,
             priority,
             ..get(
                 Path::Root("/api/resources/changecontrol/v1/ChangeControl/all"),
@@ -229,6 +238,7 @@ fn get<'a>(path: Path<'a>, query: &'a [(&'a str, &'a str)]) -> Call<'a> {
         body: None,
         retryability: Retryability::Idempotent,
         priority: Priority::Normal,
+        most: OBJECT,
     }
 }
 

@@ -12,6 +12,12 @@ use serde_json::Value;
 
 use super::fault::Fault;
 
+/// The longest wait that is taken from CloudVision. No request is repeated after that time anyway.
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
+
+/// The most characters of an error code.
+const LONGEST_CODE: usize = 40;
+
 /// An error that CloudVision reports in the body of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Envelope {
@@ -85,11 +91,14 @@ fn message_of(status: StatusCode, body: &[u8]) -> String {
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     static PARSER: DateTimeParser = DateTimeParser::new();
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = PARSER.parse_timestamp(text).ok()?;
-    Some(Duration::try_from(at.duration_since(now)).unwrap_or_default())
+    let wait = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than fit are a long wait, too.
+        text.parse().map_or(Duration::MAX, Duration::from_secs)
+    } else {
+        let at = PARSER.parse_timestamp(text).ok()?;
+        Duration::try_from(at.duration_since(now)).unwrap_or_default()
+    };
+    Some(wait.min(LONGEST_WAIT))
 }
 
 /// Finds the first `errorCode` that is not empty, at any depth of the answer.
@@ -144,8 +153,10 @@ impl<'de> Visitor<'de> for Scan<'_> {
         }
         if let (Some(code), None) = (code, &self.0) {
             let message = message.or(errors).unwrap_or_else(|| code.clone());
-            let message = short(&message);
-            *self.0 = Some(Envelope { code, message });
+            *self.0 = Some(Envelope {
+                code: code.chars().take(LONGEST_CODE).collect(),
+                message: short(&message),
+            });
         }
         Ok(())
     }
@@ -291,11 +302,31 @@ mod tests {
     }
 
     #[test]
+    fn long_codes_and_messages_are_cut() {
+        let long = "9".repeat(100_000);
+        let bodies = [
+            format!(r#"{{"errorCode": "{long}"}}"#),
+            format!(r#"{{"errorCode": "1", "errorMessage": "{long}"}}"#),
+            format!(r#"{{"errorCode": {{"{long}": 1}}, "errors": ["{long}", "{long}"]}}"#),
+        ];
+        for body in bodies {
+            let fault = classified(200, &body);
+            assert!(fault.len() < 400, "{}", fault.len());
+        }
+        let message = format!(r#"{{"message": "{long}"}}"#);
+        assert!(classified(400, &message).len() < 400);
+    }
+
+    #[test]
     fn retry_after_is_read_in_seconds_and_as_a_date() {
         let table = [
             ("7", Some(7)),
             ("Sun, 06 Nov 1994 08:49:37 GMT", Some(37)),
             ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
+            ("18446744073709551615", Some(3600)),
+            ("99999999999999999999999999", Some(3600)),
+            ("Thu, 30 Dec 9999 20:00:00 GMT", Some(3600)),
+            ("", None),
             ("soon", None),
             ("-1", None),
         ];

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::envelope::short;
 use super::error::CvpError;
 
 /// Why one attempt at a request failed.
@@ -67,7 +68,8 @@ impl Fault {
 /// The error of rustls about a certificate, anywhere in the chain of causes.
 fn certificate_problem(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(rustls::Error::InvalidCertificate(problem)) = error.downcast_ref() {
-        return Some(format!("{problem:?}"));
+        // It may list the names of the certificate, which its owner chose.
+        return Some(short(&format!("{problem:?}")));
     }
     // An I/O error does not report the error that it wraps as its source, and the wrapped one may wrap another.
     let wrapped = error

@@ -14,7 +14,7 @@ use super::error::{CvpError, NodeFailure};
 use super::fault::Fault;
 use super::limiter::Priority;
 use super::options::Credentials;
-use super::request::{Path, read_body};
+use super::request::{OBJECT, Path, read_body};
 use super::session::{Authentication, Login};
 
 const CALL: &str = "log in";
@@ -93,7 +93,7 @@ impl CvpClient {
             .await
             .map_err(Fault::of)?;
         let (status, headers) = (answer.status(), answer.headers().clone());
-        let body = read_body(answer).await?;
+        let body = read_body(answer, OBJECT).await?;
         classify(status, &headers, &body, self.clock.now())?;
         // The parse error is dropped, because it may quote the session.
         let logged_in: LoggedIn = serde_json::from_slice(&body).map_err(|_| {
@@ -125,7 +125,7 @@ impl CvpClient {
             .await
             .map_err(Fault::of)?;
         let (status, headers) = (answer.status(), answer.headers().clone());
-        let body = read_body(answer).await?;
+        let body = read_body(answer, OBJECT).await?;
         classify(status, &headers, &body, self.clock.now())?;
         Ok(Authentication::Token(token.clone()))
     }

@@ -10,15 +10,17 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::CvpClient;
-use super::envelope::classify;
+use super::envelope::{classify, short};
 use super::error::CvpError;
 use super::fault::Fault;
 use super::limiter::Priority;
 use super::retry::{Attempts, NodeChoice, RetryDecision, Retryability, next, pause};
 use super::session::Session;
 
-/// The largest answer, in bytes.
-const MAX_BODY: usize = 256 << 20;
+/// The largest list, in bytes. Three lists are read at a time.
+pub(super) const LIST: usize = 256 << 20;
+/// The largest answer about one object, in bytes.
+pub(super) const OBJECT: usize = 4 << 20;
 
 /// A request of the API.
 #[derive(Clone, Debug)]
@@ -31,6 +33,8 @@ pub(super) struct Call<'a> {
     pub(super) body: Option<Value>,
     pub(super) retryability: Retryability,
     pub(super) priority: Priority,
+    /// The most bytes of the answer.
+    pub(super) most: usize,
 }
 
 /// The path of a request.
@@ -82,7 +86,8 @@ impl CvpClient {
             };
             attempts.sends += 1;
             let answer = self.send_once(call, &session).await;
-            let fault = match answer.and_then(|body| read(&body).map_err(Fault::Unreadable)) {
+            let unreadable = |reason: String| Fault::Unreadable(short(&reason));
+            let fault = match answer.and_then(|body| read(&body).map_err(unreadable)) {
                 Ok(value) => return Ok(value),
                 Err(fault) => fault,
             };
@@ -143,7 +148,7 @@ impl CvpClient {
         self.wait_until_allowed().await;
         let answer = request.send().await.map_err(Fault::of)?;
         let (status, headers) = (answer.status(), answer.headers().clone());
-        let body = read_body(answer).await?;
+        let body = read_body(answer, call.most).await?;
         classify(status, &headers, &body, self.clock.now())?;
         Ok(body)
     }
@@ -164,12 +169,12 @@ impl CvpClient {
 }
 
 /// Reads an answer of limited size.
-pub(super) async fn read_body(mut answer: Response) -> Result<Bytes, Fault> {
+pub(super) async fn read_body(mut answer: Response, most: usize) -> Result<Bytes, Fault> {
     let mut body = BytesMut::new();
     while let Some(chunk) = answer.chunk().await.map_err(Fault::of)? {
-        if body.len() + chunk.len() > MAX_BODY {
+        if body.len() + chunk.len() > most {
             return Err(Fault::Unreadable(format!(
-                "the answer is longer than {MAX_BODY} bytes"
+                "the answer is longer than {most} bytes"
             )));
         }
         body.extend_from_slice(&chunk);

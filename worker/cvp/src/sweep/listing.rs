@@ -10,6 +10,11 @@ use super::Sweep;
 use crate::client::CvpError;
 use crate::wire::{Task, TaskId, TaskPage};
 
+/// The most rows, pages and bytes of one list. A list that reaches one of them ends with an error, since it may never be complete.
+const MOST_ROWS: usize = 100_000;
+const MOST_PAGES: usize = 1000;
+const MOST_BYTES: usize = 512 << 20;
+
 struct Listing {
     sweep: Arc<Sweep>,
     /// Tasks that were received and not returned yet.
@@ -17,6 +22,8 @@ struct Listing {
     /// The first row of the next page; `None` at the end.
     next: Option<usize>,
     seen: HashSet<TaskId>,
+    pages: usize,
+    bytes: usize,
 }
 
 /// Returns each task once, beginning with those of the first page. Ends at the first error, since an incomplete list does not tell
@@ -27,6 +34,8 @@ pub(super) fn tasks(sweep: Arc<Sweep>, first: TaskPage) -> BoxStream<'static, Re
         ready: VecDeque::new(),
         next: Some(0),
         seen: HashSet::new(),
+        pages: 0,
+        bytes: 0,
     };
     listing.take(0, first);
     futures_util::stream::unfold(listing, |mut listing| async move {
@@ -35,6 +44,10 @@ pub(super) fn tasks(sweep: Arc<Sweep>, first: TaskPage) -> BoxStream<'static, Re
                 return Some((Ok(task), listing));
             }
             let start = listing.next?;
+            if let Some(error) = listing.reached_limit(start) {
+                listing.next = None;
+                return Some((Err(error), listing));
+            }
             let options = &listing.sweep.options;
             let page = listing
                 .sweep
@@ -55,6 +68,21 @@ pub(super) fn tasks(sweep: Arc<Sweep>, first: TaskPage) -> BoxStream<'static, Re
 }
 
 impl Listing {
+    /// The error of a list that goes on for too long.
+    fn reached_limit(&self, rows: usize) -> Option<CvpError> {
+        let reached = rows >= MOST_ROWS || self.pages >= MOST_PAGES || self.bytes >= MOST_BYTES;
+        let reason = format!(
+            "it goes on after {rows} rows, {} pages and {} MiB (the most are {MOST_ROWS}, {MOST_PAGES} and {}); nothing was cancelled, because the list is not complete",
+            self.pages,
+            self.bytes >> 20,
+            MOST_BYTES >> 20
+        );
+        reached.then_some(CvpError::Unreadable {
+            call: "list tasks",
+            reason,
+        })
+    }
+
     /// Adds a page. Rows move while they are listed, and it is not known whether `endIndex` is included. So the next page begins after
     /// the received rows, and repeated tasks are left out.
     fn take(&mut self, start: usize, page: TaskPage) {
@@ -63,7 +91,10 @@ impl Listing {
             others,
             received,
             total,
+            bytes,
         } = page;
+        self.pages += 1;
+        self.bytes += bytes;
         let before = self.seen.len();
         self.seen.extend(others);
         let nameless = |task: &Task| task.id.text().is_empty();

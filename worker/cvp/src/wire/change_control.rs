@@ -2,9 +2,13 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::field::Field;
 use super::task::TaskId;
+
+/// The longest change control, in bytes.
+const LONGEST: usize = 8 << 20;
 
 /// The tasks that unfinished change controls refer to.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -91,8 +95,14 @@ impl ChangeControls {
     /// If any part cannot be read, since a skipped change control could refer to any task.
     pub(crate) fn read(body: &[u8]) -> Result<Self, ChangeControlError> {
         let mut tasks = BTreeMap::new();
-        for line in serde_json::Deserializer::from_slice(body).into_iter::<Line>() {
-            let line = line.map_err(|error| ChangeControlError::Unreadable(error.to_string()))?;
+        for line in serde_json::Deserializer::from_slice(body).into_iter::<&RawValue>() {
+            let unreadable = |error: serde_json::Error| ChangeControlError::Unreadable(error.to_string());
+            let line = line.map_err(unreadable)?.get();
+            if line.len() > LONGEST {
+                let reason = format!("it has more than {LONGEST} bytes");
+                return Err(ChangeControlError::Unreadable(reason));
+            }
+            let line: Line = serde_json::from_str(line).map_err(unreadable)?;
             if let Some(error) = line.error {
                 return Err(ChangeControlError::StreamFailed(error.to_string()));
             }

@@ -4,6 +4,9 @@ use serde_json::Value;
 use super::field::{Field, FromWire};
 use crate::ComplianceCode;
 
+/// The longest compliance code, in bytes. The known ones have four digits.
+const LONGEST_CODE: usize = 40;
+
 /// The result of CloudVision's compliance check of a device.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
@@ -49,7 +52,7 @@ impl FromWire for ComplianceCode {
     fn from_wire(value: Value) -> Field<Self> {
         match value {
             Value::String(code) if code.is_empty() => Field::Missing,
-            Value::String(code) => Field::Is(code.as_str().into()),
+            Value::String(code) if code.len() <= LONGEST_CODE => Field::Is(code.as_str().into()),
             _ => Field::Unreadable,
         }
     }
@@ -75,6 +78,7 @@ mod tests {
             (json!(""), Field::Missing),
             (json!(null), Field::Missing),
             (json!(0), Field::Unreadable),
+            (json!("0".repeat(41)), Field::Unreadable),
             (json!(["0000"]), Field::Unreadable),
         ];
         for (value, expected) in table {

@@ -1,6 +1,9 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+/// The longest text, in bytes. CloudVision's own descriptions and notes have a few hundred.
+const LONGEST_TEXT: usize = 16 * 1024;
+
 /// A field of an answer. Reading a field never fails; the gate decides what an unreadable one means.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Field<T> {
@@ -54,11 +57,11 @@ impl<'de, T: FromWire> Deserialize<'de> for Field<T> {
     }
 }
 
-/// Some releases write identifiers as numbers.
+/// Some releases write identifiers as numbers. A text that is too long is unreadable, since reports repeat texts.
 impl FromWire for String {
     fn from_wire(value: Value) -> Field<Self> {
         match value {
-            Value::String(text) => Field::Is(text),
+            Value::String(text) if text.len() <= LONGEST_TEXT => Field::Is(text),
             Value::Number(number) => Field::Is(number.to_string()),
             _ => Field::Unreadable,
         }

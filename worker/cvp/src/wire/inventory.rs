@@ -2,6 +2,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::field::Field;
+use super::task::LONGEST_ROW;
 use crate::ComplianceCode;
 
 /// A device in CloudVision's inventory.
@@ -21,7 +22,7 @@ pub struct InventoryDevice {
     pub streaming: Field<String>,
 }
 
-/// Reads the inventory: a list, or a list under `data`. Invalid rows are skipped, since the inventory only saves requests.
+/// Reads the inventory: a list, or a list under `data`. Invalid and too long rows are skipped, since the inventory only saves requests.
 pub(crate) fn inventory(body: &[u8]) -> Result<Vec<InventoryDevice>, serde_json::Error> {
     #[derive(Deserialize)]
     struct Wrapped<'a> {
@@ -32,8 +33,9 @@ pub(crate) fn inventory(body: &[u8]) -> Result<Vec<InventoryDevice>, serde_json:
         Ok(rows) => rows,
         Err(_) => serde_json::from_slice::<Wrapped<'_>>(body)?.data,
     };
+    let fits = |row: &&RawValue| row.get().len() <= LONGEST_ROW;
     let read = |row: &RawValue| serde_json::from_str::<InventoryDevice>(row.get()).ok();
-    Ok(rows.into_iter().filter_map(read).collect())
+    Ok(rows.into_iter().filter(fits).filter_map(read).collect())
 }
 
 #[cfg(test)]

@@ -14,4 +14,5 @@ pub use diff::{DiffSummary, TaskDiff};
 pub use field::{Field, FromWire};
 pub use inventory::InventoryDevice;
 pub(super) use inventory::inventory;
+pub(super) use task::PageError;
 pub use task::{Task, TaskData, TaskDetails, TaskId, TaskPage};

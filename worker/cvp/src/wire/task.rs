@@ -162,6 +162,20 @@ impl Task {
     }
 }
 
+/// The longest row of a list, in bytes. A captured one has four thousand.
+pub(super) const LONGEST_ROW: usize = 1 << 20;
+
+/// Why a page of the task list cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PageError {
+    /// It is not a list of tasks.
+    #[error("the answer is not a list of tasks")]
+    Json(#[from] serde_json::Error),
+    /// A row is too long. It could be about any device.
+    #[error("a task has more than {LONGEST_ROW} bytes")]
+    Row,
+}
+
 /// A page of the task list.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TaskPage {
@@ -173,14 +187,16 @@ pub struct TaskPage {
     pub received: usize,
     /// The number of tasks in all pages, if CloudVision reports it.
     pub total: Option<usize>,
+    /// The size of the answer in bytes.
+    pub bytes: usize,
 }
 
 impl TaskPage {
     /// Reads `{"total": N, "data": […]}`. An invalid row becomes an unreadable task.
     ///
     /// # Errors
-    /// If the answer has no list of tasks.
-    pub(crate) fn read(body: &[u8], status: &str) -> Result<Self, serde_json::Error> {
+    /// If the answer has no list of tasks, or a row is too long.
+    pub(crate) fn read(body: &[u8], status: &str) -> Result<Self, PageError> {
         #[derive(Deserialize)]
         struct Page<'a> {
             #[serde(default)]
@@ -189,6 +205,9 @@ impl TaskPage {
             data: Vec<&'a RawValue>,
         }
         let page: Page<'_> = serde_json::from_slice(body)?;
+        if page.data.iter().any(|row| row.get().len() > LONGEST_ROW) {
+            return Err(PageError::Row);
+        }
         let read = |row: &&RawValue| {
             serde_json::from_str::<Task>(row.get()).unwrap_or_else(|_| Task::unreadable(row.get()))
         };
@@ -200,6 +219,7 @@ impl TaskPage {
             others: others.iter().map(Task::task_id).collect(),
             received: page.data.len(),
             total: page.total.get().and_then(|total| usize::try_from(*total).ok()),
+            bytes: body.len(),
         })
     }
 }
@@ -234,6 +254,9 @@ mod tests {
         for body in ["{}", "[]", "null", r#"{"data": null}"#, r#"{"data": {}}"#] {
             assert!(TaskPage::read(body.as_bytes(), "Pending").is_err(), "{body}");
         }
+        let long = format!(r#"{{"data": [{{"note": "{}"}}]}}"#, "x".repeat(LONGEST_ROW));
+        let error = TaskPage::read(long.as_bytes(), "Pending").unwrap_err();
+        assert!(matches!(error, PageError::Row), "{error}");
     }
 
     #[test]

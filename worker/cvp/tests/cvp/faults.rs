@@ -70,6 +70,40 @@ async fn no_request_is_sent_before_the_wait_that_the_server_asks_for() {
 }
 
 #[tokio::test]
+async fn an_absurd_wait_ends_the_request_and_holds_no_other_back() {
+    let scene = Scene::new(Scenario::many(4, 100)).await;
+    for wait in [u64::MAX, u64::MAX / 1000, i64::MAX.unsigned_abs()] {
+        scene
+            .simulator
+            .inject(Injection::new(Endpoint::Task, Fault::RateLimited(Some(wait))).times(1));
+        let error = scene.client.task(&id("1000")).await.unwrap_err();
+        assert!(matches!(error, CvpError::Throttled { .. }), "{error}");
+        assert!(scene.client.task(&id("1000")).await.unwrap().is_some());
+    }
+}
+
+#[tokio::test]
+async fn errors_and_answers_of_any_length_are_bounded() {
+    let scene = Scene::new(Scenario::many(1, 100)).await;
+    let long = "9".repeat(100_000);
+    for (endpoint, fault) in [
+        (Endpoint::Compliance, Fault::ErrorCode(long.clone(), long.clone())),
+        (Endpoint::Login, Fault::ErrorCode(long.clone(), long)),
+    ] {
+        scene.simulator.inject(Injection::new(endpoint, fault));
+        scene.simulator.expire_sessions();
+        let error = scene.client.compliance(MAC, Priority::Normal).await.unwrap_err();
+        assert!(error.to_string().len() < 500, "{}", error.to_string().len());
+        scene.simulator.heal();
+    }
+    let scene = Scene::new(Scenario::many(1, 100)).await;
+    let huge = Fault::ErrorCode("1".to_owned(), "9".repeat(5 << 20));
+    scene.simulator.inject(Injection::new(Endpoint::Compliance, huge));
+    let error = scene.client.compliance(MAC, Priority::Normal).await.unwrap_err();
+    assert!(error.to_string().contains("longer than 4194304 bytes"), "{error}");
+}
+
+#[tokio::test]
 async fn a_cancel_is_repeated_only_if_it_certainly_had_no_effect() {
     let table = [
         (Fault::Delay(Duration::from_secs(30)), 1, true),

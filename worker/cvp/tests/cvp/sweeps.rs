@@ -9,6 +9,20 @@ use crate::scene::{Scene, live};
 const MAC: &str = "44:4c:a8:00:00:00";
 
 #[tokio::test]
+async fn an_endless_list_of_tasks_ends_with_an_error_and_nothing_is_cancelled() {
+    let scene = Scene::new(Scenario::many(4, 100)).await;
+    scene.simulator.tune(|knobs| knobs.endless_tasks = true);
+    let (summary, _) = scene.sweep(live()).await;
+    let error = summary.unwrap_err();
+    assert!(
+        error.to_string().contains("after 100000 rows, 200 pages"),
+        "{error}"
+    );
+    assert_eq!(scene.simulator.count(Endpoint::Tasks), 200);
+    assert_eq!(scene.simulator.count(Endpoint::Cancel), 0);
+}
+
+#[tokio::test]
 async fn the_tasks_of_the_seed_scenario_have_the_expected_outcomes() {
     let scene =
         Scene::new(Scenario::seed().tuned(|knobs| knobs.cancel_delay = Duration::from_millis(50))).await;

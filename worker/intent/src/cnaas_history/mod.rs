@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lockstep_protocol::{DeviceType, Hostname};
 use serde::Deserialize;
 
+use super::Cancellation;
 use super::settings::{self, read_groups};
 use super::templates::{self, Mapping, Mappings, Platform};
 use crate::fleet::{Affected, Candidate, Groups, select};
@@ -130,7 +131,7 @@ fn settings_unsynchronize_the_same_devices_as_in_cnaas_nms() {
     for case in &history.settings {
         let inventory = &history.inventories[&case.inventory];
         let groups = serde_json::json!({"groups": case.groups}).to_string();
-        let groups = read_groups(b"global/groups.yml", groups.as_bytes()).unwrap();
+        let groups = read_groups(b"global/groups.yml", groups.as_bytes(), &Cancellation::never()).unwrap();
         for (hostname, group) in &case.primary_group {
             assert_eq!(
                 groups.primary(hostname).unwrap().as_str(),
@@ -172,8 +173,8 @@ fn templates_unsynchronize_the_same_devices_as_in_cnaas_nms() {
             .map(|(platform, mapping)| (platform.clone(), read(mapping)))
             .collect();
         let found = |paths: &[&String]| {
-            let affected =
-                templates::affected(paths.iter().map(|path| path.as_bytes()), &mappings, &mappings);
+            let paths = paths.iter().map(|path| path.as_bytes());
+            let affected = templates::affected(paths, &mappings, &mappings, &Cancellation::never()).unwrap();
             assert!(
                 affected.device_types.is_empty() && affected.hostnames.is_empty(),
                 "{}",

@@ -2,6 +2,8 @@ use std::collections::BTreeSet;
 
 use lockstep_protocol::{DeviceType, GroupName, Hostname};
 
+use crate::bounds::MOST_PROBLEMS;
+
 /// The devices that a change of the intended configuration concerns, described independently of the inventory. The state of a
 /// device plays no part.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,7 +21,7 @@ pub struct Affected {
     /// Whether `global/` changed. The other fields still hold everything else that changed, for devices of types that `global/`
     /// does not concern; names that no device has are not reported then, as in CNaaS NMS.
     pub global: bool,
-    /// Folders below `devices/` or `groups/`, or platforms, whose names are not valid. Escaped for display.
+    /// Folders below `devices/` or `groups/`, or platforms, whose names are not valid; not more than a thousand. Escaped for display.
     pub misnamed: BTreeSet<String>,
 }
 
@@ -40,6 +42,13 @@ impl Affected {
             && whole_platforms.is_empty()
             && hostnames.is_empty()
             && groups.is_empty()
+    }
+
+    /// Adds a name that is not valid, unless there are many already: a warning for each of a million helps nobody.
+    pub(crate) fn add_misnamed(&mut self, name: String) {
+        if self.misnamed.len() < MOST_PROBLEMS {
+            self.misnamed.insert(name);
+        }
     }
 
     /// Adds the devices of another one.

@@ -1,16 +1,17 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
-use fancy_regex::{Regex, RegexBuilder};
 use lockstep_protocol::{GroupName, Hostname};
+
+use super::group_error::GroupError;
+use super::pattern::{Pattern, TooManySteps};
+use crate::Cancellation;
+use crate::bounds::{MOST_PROBLEMS_OF_FILE, MOST_STEPS_OF_MATCHING};
 
 /// The group that contains every device, and that is primary where no other group is.
 pub const DEFAULT_GROUP: &str = "DEFAULT";
 
 /// The priority that is reserved for it.
 const DEFAULT_PRIORITY: u8 = 1;
-
-/// The most backtracking steps of one regex on one hostname. Python has no such limit and hangs.
-const MOST_STEPS: usize = 100_000;
 
 /// The definition of a group in `groups.yml`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,81 +34,52 @@ pub enum Members {
 }
 
 /// The groups of a settings tree. Finds the primary group of a device; `docs/sync-rules.md` has the rule.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Groups {
-    /// In the order of the file.
-    rules: Vec<Rule>,
-    /// Indices of the groups that may be primary: by falling priority, then in the order of the file.
-    eligible: Vec<usize>,
+    /// Those that may be primary: by falling priority, then in the order of the file.
+    eligible: Vec<Rule>,
+    /// All of them.
+    names: HashSet<GroupName>,
     /// The primary group of a device that no group matches.
     fallback: GroupName,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Rule {
     name: GroupName,
-    members: Matcher,
+    members: Matching,
     priority: u8,
 }
 
-#[derive(Clone, Debug)]
-enum Matcher {
-    Matching(Box<Regex>),
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Matching {
+    Pattern(Pattern),
     Listed(BTreeSet<Hostname>),
 }
 
-/// Why the definitions of groups are invalid. Each error has the index of the definition.
-#[derive(Debug, thiserror::Error)]
-pub enum GroupError {
-    /// The regex is invalid.
-    #[error("the regex of group {name} is invalid: {source}")]
-    Regex {
-        /// The index of the definition.
-        index: usize,
-        /// The name of the group.
-        name: GroupName,
-        /// The error of the regex engine.
-        source: Box<fancy_regex::Error>,
-    },
-    /// Two groups have the same name.
-    #[error("group {name} is defined twice; remove one of them")]
-    Duplicate {
-        /// The index of the second definition.
-        index: usize,
-        /// The name of the group.
-        name: GroupName,
-    },
-    /// Only the group DEFAULT may have priority 1.
-    #[error("group {name} has priority 1, which is reserved for the group DEFAULT; choose 0 or 2 to 100")]
-    ReservedPriority {
-        /// The index of the definition.
-        index: usize,
-        /// The name of the group.
-        name: GroupName,
-    },
-}
+/// Tells whether a hostname is a member, and takes what that costs from the steps.
+type Matcher<'a> = Box<dyn FnMut(&Hostname, &mut u64) -> Result<bool, TooManySteps> + 'a>;
 
-impl GroupError {
-    /// The index of the invalid definition.
-    pub fn index(&self) -> usize {
+impl Matching {
+    fn matcher(&self) -> Matcher<'_> {
         match self {
-            Self::Regex { index, .. }
-            | Self::Duplicate { index, .. }
-            | Self::ReservedPriority { index, .. } => *index,
+            Self::Pattern(pattern) => {
+                let mut matcher = pattern.matcher();
+                Box::new(move |hostname, steps| matcher.matches(hostname, steps))
+            }
+            Self::Listed(hostnames) => Box::new(|hostname, _| Ok(hostnames.contains(hostname))),
         }
     }
 }
 
-/// A regex takes too long on a hostname, so it is unknown whether it matches.
-#[derive(Debug, thiserror::Error)]
-#[error("the regex of group {group} takes too many steps on {hostname}; write it without nested repetitions")]
+/// A regex takes too many steps on a hostname, by itself or together with the matches before, so it is unknown whether it matches.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the regex of group {group} takes too many steps; write it without back-references, look-around and nested repetitions"
+)]
 pub struct MatchError {
     /// The group of the regex.
     pub group: GroupName,
-    /// The hostname that takes too long.
-    pub hostname: Hostname,
-    /// The error of the regex engine.
-    pub source: Box<fancy_regex::Error>,
 }
 
 impl Default for Groups {
@@ -121,17 +93,21 @@ impl Groups {
     /// Makes groups of their definitions, and adds DEFAULT.
     ///
     /// # Errors
-    /// All problems of the definitions.
-    pub fn new(rules: Vec<GroupRule>) -> Result<Self, Vec<GroupError>> {
+    /// The problems of the definitions, up to a limit. If the caller cancels, the groups are incomplete.
+    pub fn new(rules: Vec<GroupRule>, cancellation: &Cancellation<'_>) -> Result<Self, Vec<GroupError>> {
         let mut errors = Vec::new();
         let mut valid: Vec<Rule> = Vec::with_capacity(rules.len());
+        let mut names = HashSet::with_capacity(rules.len());
         for (index, rule) in rules.into_iter().enumerate() {
+            if cancellation.is_cancelled() || errors.len() >= MOST_PROBLEMS_OF_FILE {
+                break;
+            }
             let GroupRule {
                 name,
                 members,
                 priority,
             } = rule;
-            if valid.iter().any(|rule| rule.name == name) {
+            if !names.insert(name.clone()) {
                 errors.push(GroupError::Duplicate { index, name });
                 continue;
             }
@@ -139,14 +115,21 @@ impl Groups {
                 errors.push(GroupError::ReservedPriority { index, name });
                 continue;
             }
-            match Matcher::of(members) {
-                Ok(members) => valid.push(Rule {
-                    name,
-                    members,
-                    priority,
-                }),
-                Err(source) => errors.push(GroupError::Regex { index, name, source }),
-            }
+            let members = match members {
+                Members::Listed(hostnames) => Matching::Listed(hostnames),
+                Members::Matching(regex) => match Pattern::new(regex) {
+                    Ok(pattern) => Matching::Pattern(pattern),
+                    Err(error) => {
+                        errors.push(GroupError::of_regex(index, name, error));
+                        continue;
+                    }
+                },
+            };
+            valid.push(Rule {
+                name,
+                members,
+                priority,
+            });
         }
         if errors.is_empty() {
             Ok(Self::from_rules(valid))
@@ -155,85 +138,74 @@ impl Groups {
         }
     }
 
-    fn from_rules(rules: Vec<Rule>) -> Self {
-        let mut eligible: Vec<usize> = (0..rules.len())
-            .filter(|index| rules[*index].priority > 0)
-            .collect();
-        // The sort is stable: of equal priorities, the first in the file wins, as in CNaaS NMS.
-        eligible.sort_by_key(|index| std::cmp::Reverse(rules[*index].priority));
+    fn from_rules(mut rules: Vec<Rule>) -> Self {
         let fallback = GroupName::try_from(DEFAULT_GROUP.to_owned()).expect("DEFAULT is a valid name");
+        let mut names: HashSet<GroupName> = rules.iter().map(|rule| rule.name.clone()).collect();
+        names.insert(fallback.clone());
+        rules.retain(|rule| rule.priority > 0);
+        // The sort is stable: of equal priorities, the first in the file wins, as in CNaaS NMS.
+        rules.sort_by_key(|rule| std::cmp::Reverse(rule.priority));
         Self {
-            rules,
-            eligible,
+            eligible: rules,
+            names,
             fallback,
         }
     }
 
     /// Whether a group of this name exists.
     pub fn contains(&self, name: &GroupName) -> bool {
-        *name == self.fallback || self.rules.iter().any(|rule| rule.name == *name)
+        self.names.contains(name)
     }
 
-    /// The primary group of a device: the group with the highest priority that has it as a member, else DEFAULT.
+    /// The primary groups of devices, in their order: the group with the highest priority that has the device as a member, else
+    /// DEFAULT. Where a regex takes too many steps, by itself or together with all before, the answer is an error. If the caller
+    /// cancels, the answers are incomplete.
+    pub fn primaries(
+        &self,
+        hostnames: &[&Hostname],
+        cancellation: &Cancellation<'_>,
+    ) -> Vec<Result<&GroupName, MatchError>> {
+        self.primaries_within(MOST_STEPS_OF_MATCHING, hostnames, cancellation)
+    }
+
+    pub(crate) fn primaries_within(
+        &self,
+        mut steps: u64,
+        hostnames: &[&Hostname],
+        cancellation: &Cancellation<'_>,
+    ) -> Vec<Result<&GroupName, MatchError>> {
+        let mut answers: Vec<Option<Result<&GroupName, MatchError>>> = vec![None; hostnames.len()];
+        let mut open: Vec<usize> = (0..hostnames.len()).collect();
+        // Group by group, so that one regex at a time is compiled.
+        for rule in &self.eligible {
+            let mut matcher = rule.members.matcher();
+            open.retain(|index| {
+                if cancellation.is_cancelled() {
+                    return false;
+                }
+                answers[*index] = match matcher(hostnames[*index], &mut steps) {
+                    Ok(false) => return true,
+                    Ok(true) => Some(Ok(&rule.name)),
+                    Err(_) => Some(Err(MatchError {
+                        group: rule.name.clone(),
+                    })),
+                };
+                false
+            });
+        }
+        let answers = answers.into_iter();
+        answers
+            .map(|answer| answer.unwrap_or(Ok(&self.fallback)))
+            .collect()
+    }
+
+    /// The primary group of one device; see [`primaries`](Self::primaries).
     ///
     /// # Errors
-    /// If a regex takes too long, so that the answer is unknown.
+    /// If a regex takes too many steps, so that the answer is unknown.
     pub fn primary(&self, hostname: &Hostname) -> Result<&GroupName, MatchError> {
-        for rule in self.eligible.iter().map(|index| &self.rules[*index]) {
-            if rule.matches(hostname)? {
-                return Ok(&rule.name);
-            }
-        }
-        Ok(&self.fallback)
-    }
-
-    /// All groups of a device, primary or not, in the order of the file. DEFAULT comes last unless the file defines it.
-    ///
-    /// # Errors
-    /// If a regex takes too long, so that the answer is unknown.
-    pub fn of(&self, hostname: &Hostname) -> Result<Vec<&GroupName>, MatchError> {
-        let mut groups = Vec::new();
-        for rule in &self.rules {
-            if rule.matches(hostname)? {
-                groups.push(&rule.name);
-            }
-        }
-        if !groups.contains(&&self.fallback) {
-            groups.push(&self.fallback);
-        }
-        Ok(groups)
-    }
-}
-
-impl Rule {
-    fn matches(&self, hostname: &Hostname) -> Result<bool, MatchError> {
-        let regex = match &self.members {
-            Matcher::Listed(hostnames) => return Ok(hostnames.contains(hostname)),
-            Matcher::Matching(regex) => regex,
-        };
-        match regex.find(hostname.as_str()) {
-            // The regex engine finds the leftmost match first, so a match at the start would be this one.
-            Ok(found) => Ok(found.is_some_and(|found| found.start() == 0)),
-            Err(error) => Err(MatchError {
-                group: self.name.clone(),
-                hostname: hostname.clone(),
-                source: Box::new(error),
-            }),
-        }
-    }
-}
-
-impl Matcher {
-    fn of(members: Members) -> Result<Self, Box<fancy_regex::Error>> {
-        match members {
-            Members::Listed(hostnames) => Ok(Self::Listed(hostnames)),
-            Members::Matching(regex) => {
-                let regex = RegexBuilder::new(&regex).backtrack_limit(MOST_STEPS).build();
-                regex
-                    .map(|regex| Self::Matching(Box::new(regex)))
-                    .map_err(Box::new)
-            }
-        }
+        let answers = self.primaries(&[hostname], &Cancellation::never());
+        answers.into_iter().next().unwrap_or(Ok(&self.fallback))
     }
 }
 
@@ -250,7 +222,7 @@ mod tests {
     }
 
     fn primary(rules: &[GroupRule], hostname: &str) -> String {
-        let groups = Groups::new(rules.to_vec()).unwrap();
+        let groups = Groups::new(rules.to_vec(), &Cancellation::never()).unwrap();
         groups.primary(&hostname.parse().unwrap()).unwrap().to_string()
     }
 
@@ -313,18 +285,6 @@ mod tests {
     }
 
     #[test]
-    fn membership_does_not_depend_on_the_priority() {
-        let groups = Groups::new(vec![rule("ALL", ".*", 0), rule("X", "x", 3)]).unwrap();
-        let of = |name: &str| {
-            let hostname = name.parse().unwrap();
-            let names = groups.of(&hostname).unwrap();
-            names.into_iter().map(ToString::to_string).collect::<Vec<_>>()
-        };
-        assert_eq!(of("x1"), ["ALL", "X", "DEFAULT"]);
-        assert_eq!(of("y1"), ["ALL", "DEFAULT"]);
-    }
-
-    #[test]
     fn all_problems_are_reported_with_the_index_of_the_group() {
         let rules = vec![
             rule("A", "(", 0),
@@ -332,7 +292,7 @@ mod tests {
             rule("C", "c", 2),
             rule("C", "d", 3),
         ];
-        let errors = Groups::new(rules).unwrap_err();
+        let errors = Groups::new(rules, &Cancellation::never()).unwrap_err();
         let reported: Vec<_> = errors
             .iter()
             .map(|error| (error.index(), error.to_string()))
@@ -355,7 +315,11 @@ mod tests {
     #[test]
     fn a_regex_that_takes_too_long_is_an_error() {
         // A back-reference needs backtracking.
-        let groups = Groups::new(vec![rule("SLOW", "(?:(a|aa)+)+\\1-b$", 9)]).unwrap();
+        let groups = Groups::new(
+            vec![rule("SLOW", "(?:(a|aa)+)+\\1-b$", 9)],
+            &Cancellation::never(),
+        )
+        .unwrap();
         let hostname: Hostname = format!("{}-c", "a".repeat(50)).parse().unwrap();
         let error = groups.primary(&hostname).unwrap_err();
         assert!(error.to_string().contains("group SLOW takes too many steps"));

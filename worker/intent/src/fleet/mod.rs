@@ -5,9 +5,12 @@
 //! - [`select`] selects them from an inventory.
 
 mod affected;
+mod group_error;
 mod groups;
+mod pattern;
 mod selection;
 
 pub use affected::Affected;
-pub use groups::{DEFAULT_GROUP, GroupError, GroupRule, Groups, MatchError, Members};
+pub use group_error::GroupError;
+pub use groups::{DEFAULT_GROUP, GroupRule, Groups, MatchError, Members};
 pub use selection::{Candidate, Selection, select};

@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use lockstep_protocol::{DeviceType, GroupName, Hostname};
 
 use super::{Affected, Groups};
+use crate::Cancellation;
 
 /// The attributes of a device that decide whether a change concerns it.
 #[derive(Clone, Copy, Debug)]
@@ -50,25 +51,30 @@ pub fn select<'a>(
         selection.unknown_groups.clear();
     }
     let platforms = Platforms::of(affected);
+    let mut candidates = Vec::new();
+    let mut by_group = Vec::new();
     for device in devices {
         let named = affected.hostnames.contains(device.hostname);
         if named {
             selection.unknown_hostnames.remove(device.hostname);
         }
-        if named || affected.device_types.contains(&device.device_type) || platforms.contain(&device) {
-            selection.devices.push(device.hostname);
-            continue;
+        let selected =
+            named || affected.device_types.contains(&device.device_type) || platforms.contain(&device);
+        if !selected && !affected.groups.is_empty() {
+            by_group.push(device.hostname);
         }
-        if affected.groups.is_empty() {
-            continue;
-        }
-        match groups.primary(device.hostname) {
-            Ok(group) if affected.groups.contains(group) => selection.devices.push(device.hostname),
-            Ok(_) => {}
-            Err(_) => {
-                selection.undecided.insert(device.hostname);
-                selection.devices.push(device.hostname);
-            }
+        candidates.push((device.hostname, selected));
+    }
+    let mut primaries = groups.primaries(&by_group, &Cancellation::never()).into_iter();
+    for (hostname, selected) in candidates {
+        let selected = selected
+            || match primaries.next() {
+                Some(Ok(group)) => affected.groups.contains(group),
+                Some(Err(_)) => selection.undecided.insert(hostname),
+                None => false,
+            };
+        if selected {
+            selection.devices.push(hostname);
         }
     }
     selection
@@ -130,7 +136,11 @@ mod tests {
             device_type: *device_type,
             platform: *platform,
         });
-        let selection = select(affected, &Groups::new(rules).unwrap(), devices);
+        let selection = select(
+            affected,
+            &Groups::new(rules, &Cancellation::never()).unwrap(),
+            devices,
+        );
         assert_eq!(selection.undecided, BTreeSet::new());
         let names = |all: Vec<String>| all.join(" ");
         (
@@ -247,7 +257,7 @@ mod tests {
             device_type: DeviceType::Access,
             platform: None,
         };
-        let groups = Groups::new(vec![slow]).unwrap();
+        let groups = Groups::new(vec![slow], &Cancellation::never()).unwrap();
         let affected = Affected {
             groups: [group("OTHER")].into(),
             ..Affected::default()

@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 
 use super::nearest;
 use crate::IntentProblem;
+use crate::bounds::MOST_DECLARED_KEYS;
+use crate::problem::FileProblems;
 use crate::yaml::{self, Node, Value};
 
 /// The keys that a repository declares in its `lockstep.yml`, beyond those of CNaaS NMS.
@@ -56,31 +58,31 @@ impl Declarations {
     /// Reads `extra_keys: {my_key: list, interfaces.poe_class: text}`.
     pub(super) fn read(path: &[u8], bytes: &[u8]) -> Result<Self, Vec<IntentProblem>> {
         let root = yaml::load(path, bytes).map_err(|problem| vec![problem])?;
-        let mut problems = Vec::new();
+        let mut problems = FileProblems::of(path);
         let mut keys = BTreeMap::new();
         match &root.value {
             Value::Null => {}
             Value::Map(pairs) => {
-                for pair in pairs.iter().filter(|pair| pair.key != "extra_keys") {
+                for pair in pairs.iter().filter(|pair| *pair.key != *"extra_keys") {
                     let reason = format!(
                         "unknown key {}; the only key of lockstep.yml is extra_keys",
                         pair.key
                     );
-                    problems.push(IntentProblem::at(path, pair.key_place, reason));
+                    problems.add(pair.key_place, reason);
                 }
                 if let Some(node) = root.get("extra_keys") {
-                    extra_keys(path, node, &mut keys, &mut problems);
+                    extra_keys(node, &mut keys, &mut problems);
                 }
             }
             _ => {
                 let reason = format!("must be a map with the key extra_keys, is {}", root.kind());
-                problems.push(IntentProblem::at(path, root.place, reason));
+                problems.add(root.place, reason);
             }
         }
-        if problems.is_empty() {
+        if problems.are_none() {
             Ok(Self(keys))
         } else {
-            Err(problems)
+            Err(problems.into_vec())
         }
     }
 
@@ -94,23 +96,26 @@ impl Declarations {
     }
 }
 
-fn extra_keys(
-    path: &[u8],
-    node: &Node,
-    keys: &mut BTreeMap<String, Kind>,
-    problems: &mut Vec<IntentProblem>,
-) {
+fn extra_keys(node: &Node, keys: &mut BTreeMap<String, Kind>, problems: &mut FileProblems<'_>) {
     let Some(pairs) = node.as_map() else {
         if node.value != Value::Null {
             let reason = format!("extra_keys must be a map of keys to kinds, is {}", node.kind());
-            problems.push(IntentProblem::at(path, node.place, reason));
+            problems.add(node.place, reason);
         }
         return;
     };
+    if let Some(pair) = pairs.get(MOST_DECLARED_KEYS) {
+        let reason = format!("extra_keys has more keys than the limit of {MOST_DECLARED_KEYS}; remove some");
+        problems.add(pair.key_place, reason);
+        return;
+    }
     for pair in pairs {
+        if problems.are_full() {
+            return;
+        }
         let kind = pair.value.as_text().unwrap_or_default();
         if let Some((_, kind)) = KINDS.iter().find(|(name, _)| *name == kind) {
-            keys.insert(pair.key.clone(), *kind);
+            keys.insert(pair.key.to_string(), *kind);
             continue;
         }
         let names = KINDS.map(|(name, _)| name);
@@ -119,7 +124,7 @@ fn extra_keys(
             None => format!("expected one of {}", names.join(", ")),
         };
         let reason = format!("the kind of {} is invalid; {advice}", pair.key);
-        problems.push(IntentProblem::at(path, pair.value.place, reason));
+        problems.add(pair.value.place, reason);
     }
 }
 

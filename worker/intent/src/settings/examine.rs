@@ -1,73 +1,70 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::declarations::Declarations;
 use super::{DECLARATIONS_FILE, FOLDERS, GROUPS_FILE, file, groups_file, rule};
-use crate::fleet::Groups;
+use crate::bounds::{MOST_BYTES, MOST_PROBLEMS};
+use crate::contents::{Content, ExamineError, ObjectReader, ReadObjects};
 use crate::links::{self, InvalidLink, Resolved};
 use crate::path::components;
-use crate::read_file::{FileRead, read_file};
+use crate::read_file::{Located, bytes, locate};
 use crate::tree_reader::TreeReader;
-use crate::{Change, ChangeImpact, Entry, IntentProblem};
-
-/// After so many problems no further file is checked. The problems are sent in a message, which has a size limit.
-const MOST_PROBLEMS: usize = 1000;
+use crate::{Change, ChangeImpact, Entry, IntentProblem, ObjectId};
 
 /// Examines a change of settings.
-pub(crate) fn examine(change: &Change<'_>, new: &TreeReader<'_>) -> Result<ChangeImpact, Vec<IntentProblem>> {
+pub(crate) fn examine<R: ReadObjects>(
+    change: &Change<'_>,
+    new: &TreeReader<'_>,
+    reader: &mut ObjectReader<'_, R>,
+) -> Result<Result<ChangeImpact, Vec<IntentProblem>>, ExamineError<R::Error>> {
     let mut problems = Vec::new();
-    let declarations = declarations(new, &mut problems);
-    let groups = groups(new, &mut problems);
+    let declarations = {
+        let path = DECLARATIONS_FILE.as_bytes();
+        let read = |bytes: &[u8]| Declarations::read(path, bytes);
+        read_one(path, new, reader, read, &mut problems)?.unwrap_or_default()
+    };
+    // Every change needs the groups, so they are checked each time.
+    let groups = {
+        let path = GROUPS_FILE.as_bytes();
+        let read = |bytes: &[u8]| groups_file::read(path, bytes, new.cancellation());
+        read_one(path, new, reader, read, &mut problems)?.unwrap_or_default()
+    };
     let redirected = links::redirected(change, new);
-
-    for path in to_check(change, &redirected, new, &mut problems) {
-        if problems.len() >= MOST_PROBLEMS {
-            break;
-        }
-        check(&path, new, &declarations, &mut problems);
-    }
+    let files = to_check(change, &redirected, new, &mut problems);
+    check(&files, new, reader, &declarations, &mut problems)?;
     if !problems.is_empty() {
-        return Err(problems);
+        return Ok(Err(problems));
     }
     let redirected = redirected.iter().map(|link| &*link.path);
     let affected = rule::affected(change.changed.iter().chain(redirected));
-    Ok(ChangeImpact { affected, groups })
+    Ok(Ok(ChangeImpact { affected, groups }))
 }
 
-fn declarations(new: &TreeReader<'_>, problems: &mut Vec<IntentProblem>) -> Declarations {
-    let path = DECLARATIONS_FILE.as_bytes();
-    read(path, new, problems)
-        .and_then(|bytes| keep(Declarations::read(path, bytes), problems))
-        .unwrap_or_default()
-}
-
-/// Reads the groups. Every change needs them, so they are checked each time.
-fn groups(new: &TreeReader<'_>, problems: &mut Vec<IntentProblem>) -> Groups {
-    let path = GROUPS_FILE.as_bytes();
-    read(path, new, problems)
-        .and_then(|bytes| keep(groups_file::read(path, bytes), problems))
-        .unwrap_or_default()
-}
-
-fn keep<T>(read: Result<T, Vec<IntentProblem>>, problems: &mut Vec<IntentProblem>) -> Option<T> {
-    read.map_err(|found| problems.extend(found)).ok()
-}
-
-/// The bytes of a file of the new tree; `None` if it does not exist or cannot be read.
-fn read<'a>(path: &[u8], new: &TreeReader<'a>, problems: &mut Vec<IntentProblem>) -> Option<&'a [u8]> {
-    match read_file(new, path) {
-        FileRead::Bytes(bytes) => return Some(bytes),
-        FileRead::Absent | FileRead::Pending => {}
-        FileRead::Folder => problems.push(IntentProblem::whole(
-            path,
-            "is a link to a folder, must be a file",
-        )),
-        FileRead::Missing => problems.push(IntentProblem::whole(
-            path,
-            "its content is not in the clone; fetch the repository again",
-        )),
-        FileRead::Invalid(problem) => problems.push(problem),
-    }
-    None
+/// Reads one file of the new tree; `None` if it does not exist or is invalid.
+fn read_one<R: ReadObjects, T>(
+    path: &[u8],
+    new: &TreeReader<'_>,
+    reader: &mut ObjectReader<'_, R>,
+    read: impl Fn(&[u8]) -> Result<T, Vec<IntentProblem>>,
+    problems: &mut Vec<IntentProblem>,
+) -> Result<Option<T>, ExamineError<R::Error>> {
+    let entry = match locate(new, path) {
+        Located::File(entry) => entry,
+        Located::Absent => return Ok(None),
+        Located::Invalid(problem) => {
+            problems.push(problem);
+            return Ok(None);
+        }
+    };
+    let mut found = None;
+    reader.each(&[&entry.object].into(), MOST_BYTES, &mut |_, content| {
+        let outcome = bytes(path, content).map_err(|problem| vec![problem]);
+        match outcome.and_then(|bytes| read(&bytes)) {
+            Ok(value) => found = Some(value),
+            Err(invalid) => problems.extend(invalid),
+        }
+        true
+    })?;
+    Ok(found)
 }
 
 /// The settings files to check: those that changed, or all if nothing was accepted before or the declarations changed.
@@ -88,7 +85,12 @@ fn to_check(
         changed.chain(redirected.iter().map(|link| &*link.path)).collect()
     };
     let mut files = BTreeSet::new();
+    // Many links may lead to the same folder.
+    let mut folders = HashSet::new();
     for path in candidates.into_iter().filter(|path| is_in_settings(path)) {
+        if new.cancellation().is_cancelled() || problems.len() >= MOST_PROBLEMS {
+            break;
+        }
         if is_yaml(path) {
             files.insert(path.to_vec());
         } else if change.new.get(path).is_some_and(|entry| entry.mode.is_link()) {
@@ -96,13 +98,16 @@ fn to_check(
                 // The files behind a link to a folder are settings too.
                 Resolved::Folder(folder) => {
                     let inside = change.new.within(&folder).map(|entry| &*entry.path);
-                    files.extend(inside.filter(|path| is_yaml(path)).map(<[u8]>::to_vec));
+                    let inside = inside.filter(|path| is_yaml(path)).map(<[u8]>::to_vec);
+                    if folders.insert(folder.clone()) {
+                        files.extend(inside);
+                    }
                 }
                 Resolved::Invalid(reason @ (InvalidLink::Outside(_) | InvalidLink::Cycle)) => {
                     problems.push(IntentProblem::whole(path, reason.to_string()));
                 }
                 // A link without a target that is not named as a settings file, such as a README, does no harm.
-                Resolved::File(_) | Resolved::Pending | Resolved::Invalid(_) => {}
+                Resolved::File(_) | Resolved::Invalid(_) => {}
             }
         }
     }
@@ -119,11 +124,65 @@ fn is_yaml(path: &[u8]) -> bool {
     path.ends_with(b".yml") || path.ends_with(b".yaml")
 }
 
-fn check(path: &[u8], new: &TreeReader<'_>, declarations: &Declarations, problems: &mut Vec<IntentProblem>) {
-    if path == GROUPS_FILE.as_bytes() {
-        return;
+/// A content to check: the first path that has it, and how many others have it.
+struct Checked<'a> {
+    path: &'a [u8],
+    others: usize,
+}
+
+/// Checks the files, each content once.
+fn check<R: ReadObjects>(
+    files: &BTreeSet<Vec<u8>>,
+    new: &TreeReader<'_>,
+    reader: &mut ObjectReader<'_, R>,
+    declarations: &Declarations,
+    problems: &mut Vec<IntentProblem>,
+) -> Result<(), ExamineError<R::Error>> {
+    let contents = contents(files, new, problems);
+    let objects: BTreeSet<&ObjectId> = contents.keys().copied().collect();
+    reader.each(&objects, MOST_BYTES, &mut |object, content| {
+        let checked = &contents[object];
+        let invalid = problems_of(checked, content, declarations);
+        let room = MOST_PROBLEMS.saturating_sub(problems.len());
+        problems.extend(invalid.into_iter().take(room));
+        problems.len() < MOST_PROBLEMS
+    })
+}
+
+fn contents<'a>(
+    files: &'a BTreeSet<Vec<u8>>,
+    new: &TreeReader<'a>,
+    problems: &mut Vec<IntentProblem>,
+) -> BTreeMap<&'a ObjectId, Checked<'a>> {
+    let mut contents: BTreeMap<&ObjectId, Checked<'_>> = BTreeMap::new();
+    for path in files.iter().filter(|path| *path != GROUPS_FILE.as_bytes()) {
+        if new.cancellation().is_cancelled() || problems.len() >= MOST_PROBLEMS {
+            break;
+        }
+        match locate(new, path) {
+            Located::File(entry) => {
+                let first = Checked { path, others: 0 };
+                contents
+                    .entry(&entry.object)
+                    .and_modify(|checked| checked.others += 1)
+                    .or_insert(first);
+            }
+            Located::Absent => {}
+            Located::Invalid(problem) => problems.push(problem),
+        }
     }
-    if let Some(bytes) = read(path, new, problems) {
-        problems.extend(file::check(path, bytes, declarations));
+    contents
+}
+
+fn problems_of(checked: &Checked<'_>, content: Content, declarations: &Declarations) -> Vec<IntentProblem> {
+    let mut problems = match bytes(checked.path, content) {
+        Ok(bytes) => file::check(checked.path, &bytes, declarations),
+        Err(problem) => vec![problem],
+    };
+    if checked.others > 0 {
+        for problem in &mut problems {
+            problem.also_in(checked.others);
+        }
     }
+    problems
 }

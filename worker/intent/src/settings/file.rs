@@ -2,6 +2,7 @@ use super::declarations::Declarations;
 use super::keys;
 use super::shape::Checker;
 use crate::IntentProblem;
+use crate::problem::FileProblems;
 use crate::yaml::{self, Value};
 
 /// Finds the problems of a settings file other than `groups.yml`. An empty file is valid.
@@ -11,19 +12,18 @@ pub(super) fn check(path: &[u8], bytes: &[u8], declarations: &Declarations) -> V
         Err(problem) => return vec![problem],
     };
     let mut checker = Checker {
-        path,
         declarations,
-        problems: Vec::new(),
+        problems: FileProblems::of(path),
     };
     match &root.value {
         Value::Null => {}
         Value::Map(pairs) => checker.record("", &root, pairs, keys::ROOT),
         _ => {
             let reason = format!("must be a map of settings, is {}", root.kind());
-            checker.problems.push(IntentProblem::at(path, root.place, reason));
+            checker.problems.add(root.place, reason);
         }
     }
-    checker.problems
+    checker.problems.into_vec()
 }
 
 #[cfg(test)]

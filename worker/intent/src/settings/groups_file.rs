@@ -3,10 +3,12 @@ use std::collections::BTreeSet;
 use lockstep_protocol::{GroupName, Hostname};
 
 use super::nearest;
-use crate::IntentProblem;
+use crate::bounds::MOST_GROUPS;
 use crate::fleet::{GroupRule, Groups, Members};
 use crate::place::Place;
+use crate::problem::FileProblems;
 use crate::yaml::{self, Node, Value};
+use crate::{Cancellation, IntentProblem};
 
 /// The keys of a group below `group:`, in all releases of CNaaS NMS. `templates_branch` has no effect: Lockstep follows one branch.
 const OLDER_KEYS: [&str; 4] = ["name", "regex", "group_priority", "templates_branch"];
@@ -22,40 +24,46 @@ const NEWER_KEYS: [&str; 5] = [
 /// Reads `groups.yml`. Problems name `path`.
 ///
 /// # Errors
-/// All problems, with line and column.
-pub fn read(path: &[u8], bytes: &[u8]) -> Result<Groups, Vec<IntentProblem>> {
+/// All problems, with line and column. If the caller cancels, the groups are incomplete.
+pub fn read(
+    path: &[u8],
+    bytes: &[u8],
+    cancellation: &Cancellation<'_>,
+) -> Result<Groups, Vec<IntentProblem>> {
     let root = yaml::load(path, bytes).map_err(|problem| vec![problem])?;
     let mut reader = Reader {
-        path,
-        problems: Vec::new(),
+        problems: FileProblems::of(path),
     };
     let mut places = Vec::new();
     let mut rules = Vec::new();
     for item in reader.items(&root) {
+        if reader.problems.are_full() {
+            break;
+        }
         if let Some((rule, place)) = reader.group(item) {
             rules.push(rule);
             places.push(place);
         }
     }
-    if !reader.problems.is_empty() {
-        return Err(reader.problems);
+    let mut problems = reader.problems;
+    if !problems.are_none() {
+        return Err(problems.into_vec());
     }
-    Groups::new(rules).map_err(|errors| {
-        let problem = |error: crate::fleet::GroupError| {
-            IntentProblem::at(path, places[error.index()], error.to_string())
-        };
-        errors.into_iter().map(problem).collect()
+    Groups::new(rules, cancellation).map_err(|errors| {
+        for error in errors {
+            problems.add(places[error.index()], error.to_string());
+        }
+        problems.into_vec()
     })
 }
 
 struct Reader<'a> {
-    path: &'a [u8],
-    problems: Vec<IntentProblem>,
+    problems: FileProblems<'a>,
 }
 
 impl Reader<'_> {
     fn report(&mut self, place: Place, reason: impl Into<String>) {
-        self.problems.push(IntentProblem::at(self.path, place, reason));
+        self.problems.add(place, reason);
     }
 
     /// The entries of the list `groups`. A file without the list has none.
@@ -69,7 +77,7 @@ impl Reader<'_> {
             }
             return &[];
         };
-        for pair in pairs.iter().filter(|pair| pair.key != "groups") {
+        for pair in pairs.iter().filter(|pair| *pair.key != *"groups") {
             self.report(
                 pair.key_place,
                 format!("unknown key {}; the only key of groups.yml is groups", pair.key),
@@ -78,6 +86,14 @@ impl Reader<'_> {
         match root.get("groups") {
             None => &[],
             Some(node) => match &node.value {
+                Value::List(items) if items.len() > MOST_GROUPS => {
+                    let reason = format!(
+                        "there are {} groups, more than the limit of {MOST_GROUPS}; merge or remove some",
+                        items.len()
+                    );
+                    self.report(node.place, reason);
+                    &[]
+                }
                 Value::List(items) => items,
                 Value::Null => &[],
                 _ => {
@@ -111,7 +127,7 @@ impl Reader<'_> {
         };
         if let Some(other) = item
             .as_map()
-            .and_then(|pairs| pairs.iter().find(|pair| pair.key != "group"))
+            .and_then(|pairs| pairs.iter().find(|pair| *pair.key != *"group"))
         {
             self.report(other.key_place, format!("unknown key {} beside group", other.key));
         }
@@ -139,7 +155,10 @@ impl Reader<'_> {
 
     fn unknown_keys(&mut self, node: &Node, keys: &[&'static str]) {
         for pair in node.as_map().unwrap_or_default() {
-            if keys.contains(&pair.key.as_str()) {
+            if self.problems.are_full() {
+                return;
+            }
+            if keys.contains(&&*pair.key) {
                 continue;
             }
             let advice = nearest(&pair.key, keys.iter().copied()).map_or_else(
@@ -171,7 +190,7 @@ impl Reader<'_> {
             );
             return None;
         };
-        if let Some(other) = pairs.iter().find(|pair| pair.key != "hostname") {
+        if let Some(other) = pairs.iter().find(|pair| *pair.key != *"hostname") {
             let reason = format!(
                 "cannot filter by {}, only by hostname; list the devices instead",
                 other.key
@@ -198,6 +217,9 @@ impl Reader<'_> {
         };
         let mut hostnames = BTreeSet::new();
         for item in items {
+            if self.problems.are_full() {
+                return None;
+            }
             match item.as_text().map(str::parse::<Hostname>) {
                 Some(Ok(hostname)) => drop(hostnames.insert(hostname)),
                 Some(Err(error)) => self.report(item.place, error.to_string()),
@@ -283,24 +305,28 @@ impl Reader<'_> {
 mod tests {
     use super::*;
 
+    fn read_whole(path: &[u8], bytes: &[u8]) -> Result<Groups, Vec<IntentProblem>> {
+        read(path, bytes, &Cancellation::never())
+    }
+
     #[test]
     fn groups_are_read_as_cnaas_documents_them() {
         let text = "---\ngroups:\n  - group:\n      name: 'ALL'\n      regex: '.*'\n  - group:\n      name: 'E1'\n      regex: 'eosdist1$'\n      group_priority: 100\n";
-        let groups = read(b"global/groups.yml", text.as_bytes()).unwrap();
+        let groups = read_whole(b"global/groups.yml", text.as_bytes()).unwrap();
         let primary = |name: &str| groups.primary(&name.parse().unwrap()).unwrap().to_string();
         assert_eq!(primary("eosdist1"), "E1");
         assert_eq!(primary("eosdist2"), "DEFAULT");
         let text = "groups:\n- {name: N, device_filter: {hostname: 'sw[12]'}, group_priority: 9}\n\
                     - {name: L, devices: [sw1, x1], group_priority: 10}\n- {name: E, group_priority: 90}\n\
                     - {name: F, device_filter: {}, group_priority: 91}\n";
-        let groups = read(b"global/groups.yml", text.as_bytes()).unwrap();
+        let groups = read_whole(b"global/groups.yml", text.as_bytes()).unwrap();
         let primary = |name: &str| groups.primary(&name.parse().unwrap()).unwrap().to_string();
         assert_eq!(
             [primary("sw1"), primary("sw2"), primary("x12")],
             ["L", "N", "DEFAULT"]
         );
         for empty in ["", "---\n", "groups:\n", "groups: []\n", "{}"] {
-            assert!(read(b"g", empty.as_bytes()).is_ok(), "{empty:?}");
+            assert!(read_whole(b"g", empty.as_bytes()).is_ok(), "{empty:?}");
         }
     }
 
@@ -393,7 +419,7 @@ mod tests {
             ),
         ];
         for (text, expected) in table {
-            let problems = read(b"g", text.as_bytes()).unwrap_err();
+            let problems = read_whole(b"g", text.as_bytes()).unwrap_err();
             assert_eq!(problems.len(), 1, "{text}: {problems:?}");
             let problem = problems[0].to_string();
             assert!(problem.starts_with(&format!("g:{expected}")), "{text}: {problem}");

@@ -28,7 +28,7 @@ fn add(affected: &mut Affected, path: &[u8]) {
             if let Some(name) = components.next() {
                 match parse::<Hostname>(name) {
                     Some(hostname) => drop(affected.hostnames.insert(hostname)),
-                    None => drop(affected.misnamed.insert(below("devices", name))),
+                    None => affected.add_misnamed(below("devices", name)),
                 }
             }
             return;
@@ -37,7 +37,7 @@ fn add(affected: &mut Affected, path: &[u8]) {
             if let Some(name) = components.next() {
                 match parse::<GroupName>(name) {
                     Some(group) => drop(affected.groups.insert(group)),
-                    None => drop(affected.misnamed.insert(below("groups", name))),
+                    None => affected.add_misnamed(below("groups", name)),
                 }
             }
             return;

@@ -4,7 +4,7 @@ use lockstep_protocol::Hostname;
 
 use super::declarations::Declarations;
 use super::{GROUPS_FILE, nearest};
-use crate::IntentProblem;
+use crate::problem::FileProblems;
 use crate::yaml::{Node, Pair, Value};
 
 /// The shape of a value.
@@ -46,21 +46,17 @@ pub(super) struct Field {
     pub(super) required: bool,
 }
 
-/// The most problems that are reported for one file.
-const MOST_PROBLEMS: usize = 100;
-
 /// Checks the values of one file.
 pub(super) struct Checker<'a> {
-    pub(super) path: &'a [u8],
     pub(super) declarations: &'a Declarations,
-    pub(super) problems: Vec<IntentProblem>,
+    pub(super) problems: FileProblems<'a>,
 }
 
 impl Checker<'_> {
     /// Checks a value. `name` is the path of keys to it, joined by dots, without list indices and without the keys of named items.
     pub(super) fn check(&mut self, name: &str, node: &Node, shape: &Shape) {
         match shape {
-            _ if self.problems.len() >= MOST_PROBLEMS => {}
+            _ if self.problems.are_full() => {}
             Shape::Optional(_) if node.value == Value::Null => {}
             Shape::Optional(shape) => self.check(name, node, shape),
             Shape::List(shape) => match node.as_list() {
@@ -90,15 +86,15 @@ impl Checker<'_> {
     /// Checks the keys of a map, at the top of a file (`name` is empty) or below.
     pub(super) fn record(&mut self, name: &str, node: &Node, pairs: &[Pair], fields: &'static [Field]) {
         for pair in pairs {
-            if self.problems.len() >= MOST_PROBLEMS {
+            if self.problems.are_full() {
                 return;
             }
             let inner = if name.is_empty() {
-                pair.key.clone()
+                pair.key.to_string()
             } else {
                 format!("{name}.{}", pair.key)
             };
-            if let Some(field) = fields.iter().find(|field| field.key == pair.key) {
+            if let Some(field) = fields.iter().find(|field| field.key == &*pair.key) {
                 self.check(&inner, &pair.value, &field.shape);
             } else if let Some(kind) = self.declarations.get(&inner) {
                 if !kind.fits(&pair.value.value) {
@@ -109,17 +105,16 @@ impl Checker<'_> {
             }
         }
         for field in fields.iter().filter(|field| field.required) {
-            if !pairs.iter().any(|pair| pair.key == field.key) {
+            if !pairs.iter().any(|pair| &*pair.key == field.key) {
                 let reason = format!("{name} lacks the required key {}", field.key);
-                self.problems
-                    .push(IntentProblem::at(self.path, node.place, reason));
+                self.problems.add(node.place, reason);
             }
         }
     }
 
     fn unknown(&mut self, inner: &str, pair: &Pair, fields: &'static [Field]) {
         let declared = self.declarations.keys().filter_map(|key| {
-            let outer = inner.strip_suffix(pair.key.as_str())?;
+            let outer = inner.strip_suffix(&*pair.key)?;
             key.strip_prefix(outer).filter(|rest| !rest.contains('.'))
         });
         let known = fields.iter().map(|field| field.key).chain(declared);
@@ -129,14 +124,12 @@ impl Checker<'_> {
             None => format!("if it is intended, declare it in lockstep.yml: `extra_keys: {{{inner}: any}}`"),
         };
         let reason = format!("unknown key {inner}; {advice}");
-        self.problems
-            .push(IntentProblem::at(self.path, pair.key_place, reason));
+        self.problems.add(pair.key_place, reason);
     }
 
     fn wrong(&mut self, name: &str, node: &Node, expected: &str) {
         let reason = format!("{name} must be {expected}, is {}", node.kind());
-        self.problems
-            .push(IntentProblem::at(self.path, node.place, reason));
+        self.problems.add(node.place, reason);
     }
 
     fn scalar(&mut self, name: &str, node: &Node, shape: &Shape) {
@@ -156,8 +149,7 @@ impl Checker<'_> {
             Value::Text(_) => format!("{name} must be {expected}, is other text"),
             _ => format!("{name} must be {expected}, is {}", node.kind()),
         };
-        self.problems
-            .push(IntentProblem::at(self.path, node.place, reason));
+        self.problems.add(node.place, reason);
     }
 }
 

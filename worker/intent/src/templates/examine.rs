@@ -1,48 +1,79 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{MAPPING_FILE, Mapping, Mappings, Platform, rule};
+use crate::bounds::{MOST_BYTES, MOST_PLATFORMS, MOST_PROBLEMS};
+use crate::contents::{Content, ExamineError, ObjectReader, ReadObjects};
 use crate::fleet::Groups;
 use crate::links::{self, Resolved};
 use crate::path::display_path;
-use crate::read_file::{FileRead, read_file};
+use crate::read_file::{Located, bytes, locate};
 use crate::tree_reader::TreeReader;
-use crate::{Change, ChangeImpact, Entry, IntentProblem, Listing};
+use crate::{Change, ChangeImpact, Entry, IntentProblem, Listing, ObjectId};
+
+/// The outcome of reading a mapping.
+type Read = Result<Mapping, Vec<IntentProblem>>;
 
 /// Examines a change of templates.
-pub(crate) fn examine(
+pub(crate) fn examine<R: ReadObjects>(
     change: &Change<'_>,
     new: &TreeReader<'_>,
     old: &TreeReader<'_>,
-) -> Result<ChangeImpact, Vec<IntentProblem>> {
-    let mut problems = Vec::new();
-    let mut mappings = Mappings::new();
-    for folder in folders(new) {
-        read_new(folder, new, &mut mappings, &mut problems);
+    reader: &mut ObjectReader<'_, R>,
+) -> Result<Result<ChangeImpact, Vec<IntentProblem>>, ExamineError<R::Error>> {
+    let platforms = folders(new);
+    if let Some(folder) = platforms.iter().nth(MOST_PLATFORMS) {
+        let reason =
+            format!("there are more platforms than the limit of {MOST_PLATFORMS}; remove some folders");
+        return Ok(Err(vec![IntentProblem::whole(folder, reason)]));
     }
     // Paths that changed only because a link leads to changed files.
-    let mut linked: BTreeSet<Vec<u8>> = links::aliases(change, new).into_iter().collect();
-    linked.extend(links::aliases(change, old));
-    linked.extend(
-        links::redirected(change, new)
-            .iter()
-            .map(|link| link.path.to_vec()),
-    );
-    let mut earlier = Mappings::new();
-    for folder in folders(old) {
+    let linked = match linked(change, new, old) {
+        Ok(linked) => linked,
+        Err(problem) => return Ok(Err(vec![problem])),
+    };
+    let remapped = folders(old).into_iter().filter(|folder| {
         let file = mapping_path(folder);
-        if change.changed.contains(&file) || linked.contains(&file) {
-            read_old(folder, old, &mut earlier);
+        change.changed.contains(&file) || linked.contains(&file)
+    });
+    let remapped: Vec<&[u8]> = remapped.collect();
+    let files: Vec<(&[u8], Located<'_>)> = locate_all(&platforms.into_iter().collect::<Vec<_>>(), new);
+    let old_files = locate_all(&remapped, old);
+    let read = read_all(files.iter().chain(&old_files), reader)?;
+
+    let mut problems = Vec::new();
+    let mut mappings = Mappings::new();
+    for (folder, located) in &files {
+        if problems.len() >= MOST_PROBLEMS {
+            break;
         }
+        read_new(folder, located, &read, new, &mut mappings, &mut problems);
     }
     if !problems.is_empty() {
-        return Err(problems);
+        return Ok(Err(problems));
     }
+    let earlier = old_files
+        .iter()
+        .filter_map(|(folder, located)| Some((display_path(folder), old_platform(located, &read)?)));
     let paths = change.changed.iter().chain(linked.iter().map(Vec::as_slice));
-    let affected = rule::affected(paths, &earlier, &mappings);
-    Ok(ChangeImpact {
-        affected,
-        groups: Groups::default(),
-    })
+    let affected = rule::affected(paths, &earlier.collect(), &mappings, new.cancellation());
+    Ok(affected
+        .map_err(|problem| vec![problem])
+        .map(|affected| ChangeImpact {
+            affected,
+            groups: Groups::default(),
+        }))
+}
+
+fn linked(
+    change: &Change<'_>,
+    new: &TreeReader<'_>,
+    old: &TreeReader<'_>,
+) -> Result<BTreeSet<Vec<u8>>, IntentProblem> {
+    let mut linked: BTreeSet<Vec<u8>> = links::aliases(change, new)?.into_iter().collect();
+    linked.extend(links::aliases(change, old)?);
+    let redirected = links::redirected(change, new);
+    linked.extend(redirected.iter().map(|link| link.path.to_vec()));
+    Ok(linked)
 }
 
 /// The platforms of a tree: folders at the top, and links to folders. Names that begin with a dot are left out.
@@ -65,42 +96,77 @@ fn mapping_path(folder: &[u8]) -> Vec<u8> {
     [folder, b"/", MAPPING_FILE.as_bytes()].concat()
 }
 
-fn read_new(folder: &[u8], new: &TreeReader<'_>, mappings: &mut Mappings, problems: &mut Vec<IntentProblem>) {
-    let path = mapping_path(folder);
-    let mut invalid = |reason: &str| problems.push(IntentProblem::whole(&path, reason));
-    let bytes = match read_file(new, &path) {
-        FileRead::Bytes(bytes) => bytes,
-        FileRead::Pending => return,
-        // A folder without templates, such as documentation, is not a platform.
-        FileRead::Absent if !has_templates(new.tree(), folder) => return,
-        FileRead::Absent => {
-            return invalid(
-                "is missing, and the folder has templates; create it with the templates of each device type",
-            );
+fn locate_all<'f, 'a>(folders: &[&'f [u8]], reader: &TreeReader<'a>) -> Vec<(&'f [u8], Located<'a>)> {
+    let located = |folder: &&'f [u8]| (*folder, locate(reader, &mapping_path(folder)));
+    folders.iter().map(located).collect()
+}
+
+/// Reads the mappings, each content once. Problems name the first file with the content.
+fn read_all<'f, 'a: 'f, R: ReadObjects>(
+    files: impl Iterator<Item = &'f (&'f [u8], Located<'a>)>,
+    reader: &mut ObjectReader<'_, R>,
+) -> Result<HashMap<ObjectId, Read>, ExamineError<R::Error>> {
+    let mut first: HashMap<&ObjectId, &[u8]> = HashMap::new();
+    for (folder, located) in files {
+        if let Located::File(entry) = located {
+            first.entry(&entry.object).or_insert(folder);
         }
-        FileRead::Folder => return invalid("is a link to a folder, must be a file"),
-        FileRead::Missing => return invalid("its content is not in the clone; fetch the repository again"),
-        FileRead::Invalid(problem) => return problems.push(problem),
+    }
+    let objects: BTreeSet<&ObjectId> = first.keys().copied().collect();
+    let mut read = HashMap::new();
+    reader.each(&objects, MOST_BYTES, &mut |object, content: Content| {
+        let path = mapping_path(first[object]);
+        let mapping = match bytes(&path, content) {
+            Ok(bytes) => Mapping::read(&path, &bytes),
+            Err(problem) => Err(vec![problem]),
+        };
+        read.insert(object.clone(), mapping);
+        true
+    })?;
+    Ok(read)
+}
+
+fn read_new(
+    folder: &[u8],
+    located: &Located<'_>,
+    read: &HashMap<ObjectId, Read>,
+    new: &TreeReader<'_>,
+    mappings: &mut Mappings,
+    problems: &mut Vec<IntentProblem>,
+) {
+    let path = mapping_path(folder);
+    let entry = match located {
+        Located::File(entry) => entry,
+        // A folder without templates, such as documentation, is not a platform.
+        Located::Absent if !has_templates(new.tree(), folder) => return,
+        Located::Absent => {
+            let reason =
+                "is missing, and the folder has templates; create it with the templates of each device type";
+            return problems.push(IntentProblem::whole(&path, reason));
+        }
+        Located::Invalid(problem) => return problems.push(problem.clone()),
     };
     let Ok(platform) = std::str::from_utf8(folder) else {
         let reason = "the name of the folder is not UTF-8, so it cannot be a platform; rename it";
         return problems.push(IntentProblem::whole(&path, reason));
     };
-    match Mapping::read(&path, bytes) {
-        Ok(mapping) => drop(mappings.insert(platform.to_owned(), Platform::Known(mapping))),
-        Err(found) => problems.extend(found),
+    match read.get(&entry.object) {
+        Some(Ok(mapping)) => drop(mappings.insert(platform.to_owned(), Platform::Known(mapping.clone()))),
+        Some(Err(found)) => problems.extend(found.iter().cloned()),
+        None => {}
     }
 }
 
-/// Reads an old mapping. It was in use, so if it is invalid, the devices that it concerned are unknown.
-fn read_old(folder: &[u8], old: &TreeReader<'_>, mappings: &mut Mappings) {
-    let path = mapping_path(folder);
-    let platform = match read_file(old, &path) {
-        FileRead::Bytes(bytes) => Mapping::read(&path, bytes).map_or(Platform::Unknown, Platform::Known),
-        FileRead::Absent | FileRead::Pending => return,
-        FileRead::Folder | FileRead::Missing | FileRead::Invalid(_) => Platform::Unknown,
-    };
-    mappings.insert(display_path(folder), platform);
+/// An old mapping. It was in use, so if it is invalid, the devices that it concerned are unknown.
+fn old_platform(located: &Located<'_>, read: &HashMap<ObjectId, Read>) -> Option<Platform> {
+    match located {
+        Located::Absent => None,
+        Located::Invalid(_) => Some(Platform::Unknown),
+        Located::File(entry) => match read.get(&entry.object) {
+            Some(Ok(mapping)) => Some(Platform::Known(mapping.clone())),
+            Some(Err(_)) | None => Some(Platform::Unknown),
+        },
+    }
 }
 
 fn has_templates(tree: &Listing, folder: &[u8]) -> bool {

@@ -1,36 +1,48 @@
-/// Whether a pattern matches a whole path, as Python's `fnmatch.fnmatchcase` does: `*` matches anything including slashes, `?` one
-/// character, `[seq]` one of these characters, `[!seq]` any other one. A bracket that is not closed matches itself.
-pub(super) fn matches(pattern: &str, path: &[u8]) -> bool {
-    let pattern = parse(pattern);
-    let text = characters(path);
-    // The last star, and how far it reaches. Earlier stars need not be tried again.
-    let mut star = None;
-    let (mut at, mut token) = (0, 0);
-    while at < text.len() {
-        match pattern.get(token) {
-            Some(Token::Star) => {
-                star = Some((token, at));
-                token += 1;
-            }
-            Some(one) if one.fits(text[at]) => {
-                at += 1;
-                token += 1;
-            }
-            _ => match &mut star {
-                Some((after, start)) => {
-                    *start += 1;
-                    at = *start;
-                    token = *after + 1;
-                }
-                None => return false,
-            },
-        }
+/// A pattern for paths, as in Python's `fnmatch.fnmatchcase`: `*` matches anything including slashes, `?` one character, `[seq]` one of
+/// these characters, `[!seq]` any other one. A bracket that is not closed matches itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Glob(Vec<Token>);
+
+impl Glob {
+    pub(super) fn new(pattern: &str) -> Self {
+        Self(parse(pattern))
     }
-    pattern[token..].iter().all(|token| *token == Token::Star)
+
+    /// Whether it matches a whole path, given as [`characters`]. Takes what it costs from `steps`; `None` if they are not enough.
+    pub(super) fn matches(&self, text: &[char], steps: &mut u64) -> Option<bool> {
+        let pattern = &self.0;
+        // The last star, and how far it reaches. Earlier stars need not be tried again.
+        let mut star = None;
+        let (mut at, mut token) = (0, 0);
+        *steps = steps.checked_sub(1)?;
+        while at < text.len() {
+            match pattern.get(token) {
+                Some(Token::Star) => {
+                    star = Some((token, at));
+                    token += 1;
+                }
+                Some(one) if one.fits(text[at]) => {
+                    *steps = steps.checked_sub(one.cost())?;
+                    at += 1;
+                    token += 1;
+                }
+                other => match &mut star {
+                    Some((after, start)) => {
+                        *steps = steps.checked_sub(other.map_or(1, Token::cost))?;
+                        *start += 1;
+                        at = *start;
+                        token = *after + 1;
+                    }
+                    None => return Some(false),
+                },
+            }
+        }
+        Some(pattern[token..].iter().all(|token| *token == Token::Star))
+    }
 }
 
 /// The characters of a path. Each byte that is not UTF-8 counts as one character.
-fn characters(path: &[u8]) -> Vec<char> {
+pub(super) fn characters(path: &[u8]) -> Vec<char> {
     let mut characters = Vec::with_capacity(path.len());
     for chunk in path.utf8_chunks() {
         characters.extend(chunk.valid().chars());
@@ -39,7 +51,7 @@ fn characters(path: &[u8]) -> Vec<char> {
     characters
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Token {
     Star,
     Any,
@@ -51,6 +63,14 @@ enum Token {
 }
 
 impl Token {
+    /// How many comparisons [`fits`](Self::fits) takes.
+    fn cost(&self) -> u64 {
+        match self {
+            Self::Class { ranges, .. } => ranges.len() as u64,
+            Self::Star | Self::Any | Self::Char(_) => 1,
+        }
+    }
+
     fn fits(&self, c: char) -> bool {
         match self {
             Self::Star => false,
@@ -105,6 +125,12 @@ fn class(pattern: &[char]) -> Option<(Token, usize)> {
 mod tests {
     use super::*;
 
+    fn matches(pattern: &str, path: &[u8]) -> bool {
+        Glob::new(pattern)
+            .matches(&characters(path), &mut 1_000_000)
+            .unwrap()
+    }
+
     #[test]
     fn patterns_match_as_in_python() {
         let table: [(&str, &[&str], &[&str]); 16] = [
@@ -144,5 +170,17 @@ mod tests {
     fn many_stars_do_not_take_exponential_time() {
         let pattern = format!("{}b", "a*".repeat(50));
         assert!(!matches(&pattern, "a".repeat(4096).as_bytes()));
+        let text = characters("a".repeat(4096).as_bytes());
+        assert_eq!(
+            Glob::new(&pattern).matches(&text, &mut 1000),
+            None,
+            "its steps are counted"
+        );
+        let class = Glob::new(&format!("*[{}]b", "x".repeat(1000)));
+        assert_eq!(
+            class.matches(&text, &mut 100_000),
+            None,
+            "so are those of a class"
+        );
     }
 }

@@ -1,22 +1,27 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use lockstep_protocol::DeviceType;
 
-use super::glob;
+use super::glob::Glob;
 use crate::IntentProblem;
+use crate::bounds::{MOST_DEPENDENCIES, MOST_PATH_BYTES};
+use crate::problem::FileProblems;
 use crate::yaml::{self, Node};
 
 /// The content of a platform's `mapping.yml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Mapping(BTreeMap<DeviceType, TypeMapping>);
+pub struct Mapping(Arc<BTreeMap<DeviceType, TypeMapping>>);
 
 /// The templates of a device type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TypeMapping {
     /// The template that is rendered, as a path in the platform's folder.
     pub entrypoint: String,
-    /// Further files that the configuration depends on: paths, and patterns as in Python's `fnmatch`.
-    pub dependencies: Vec<String>,
+    /// Further files that the configuration depends on, by their paths.
+    pub dependencies: BTreeSet<String>,
+    /// Those of them that are patterns as in Python's `fnmatch`, too.
+    patterns: Vec<Glob>,
 }
 
 /// The keys of a type. The last one has no effect here; CNaaS NMS uses it for devices that are partly configured by hand.
@@ -34,23 +39,25 @@ impl Mapping {
             return Err(vec![IntentProblem::at(path, root.place, reason)]);
         };
         let mut types = BTreeMap::new();
-        let mut problems = Vec::new();
+        let mut problems = FileProblems::of(path);
         for pair in pairs {
-            let Some(kind) = DeviceType::ALL.iter().find(|kind| kind.as_str() == pair.key) else {
-                if pair.key != KEYS[2] {
-                    problems.push(IntentProblem::at(path, pair.key_place, unknown_type(&pair.key)));
+            if problems.are_full() {
+                break;
+            }
+            let Some(kind) = DeviceType::ALL.iter().find(|kind| kind.as_str() == &*pair.key) else {
+                if *pair.key != *KEYS[2] {
+                    problems.add(pair.key_place, unknown_type(&pair.key));
                 }
                 continue;
             };
-            match read_type(path, &pair.value) {
-                Ok(of) => drop(types.insert(*kind, of)),
-                Err(found) => problems.extend(found),
+            if let Some(of) = read_type(&pair.value, &mut problems) {
+                types.insert(*kind, of);
             }
         }
-        if problems.is_empty() {
-            Ok(Self(types))
+        if problems.are_none() {
+            Ok(Self(Arc::new(types)))
         } else {
-            Err(problems)
+            Err(problems.into_vec())
         }
     }
 
@@ -61,13 +68,19 @@ impl Mapping {
 }
 
 impl TypeMapping {
-    /// Whether the configuration of the type depends on a file, given as a path in the platform's folder.
-    pub fn depends_on(&self, file: &[u8]) -> bool {
-        file == self.entrypoint.as_bytes()
-            || self
-                .dependencies
-                .iter()
-                .any(|pattern| file == pattern.as_bytes() || glob::matches(pattern, file))
+    /// Whether the configuration of the type depends on a file, given as a path in the platform's folder, and as its characters.
+    /// Takes what it costs from `steps`; `None` if they are not enough.
+    pub(super) fn depends_on(&self, file: &[u8], characters: &[char], steps: &mut u64) -> Option<bool> {
+        let named = |file: &str| file == self.entrypoint || self.dependencies.contains(file);
+        if std::str::from_utf8(file).is_ok_and(named) {
+            return Some(true);
+        }
+        for pattern in &self.patterns {
+            if pattern.matches(characters, steps)? {
+                return Some(true);
+            }
+        }
+        Some(false)
     }
 }
 
@@ -80,65 +93,92 @@ fn unknown_type(name: &str) -> String {
     format!("unknown device type {name:?}; expected one of {known}")
 }
 
-fn read_type(path: &[u8], node: &Node) -> Result<TypeMapping, Vec<IntentProblem>> {
-    let at = |node: &Node, reason: String| IntentProblem::at(path, node.place, reason);
+/// Reads a type; `None` if it has problems.
+fn read_type(node: &Node, problems: &mut FileProblems<'_>) -> Option<TypeMapping> {
     let Some(pairs) = node.as_map() else {
         let reason = format!(
             "must be a map with entrypoint and dependencies, is {}",
             node.kind()
         );
-        return Err(vec![at(node, reason)]);
+        problems.add(node.place, reason);
+        return None;
     };
-    let mut problems = Vec::new();
-    for pair in pairs.iter().filter(|pair| !KEYS.contains(&pair.key.as_str())) {
+    let mut valid = true;
+    let mut add = |place, reason: String| {
+        valid = false;
+        problems.add(place, reason);
+        !problems.are_full()
+    };
+    for pair in pairs.iter().filter(|pair| !KEYS.contains(&&*pair.key)) {
         // Keys of newer releases are ignored. A misspelled key is a problem: it would have no effect, and devices would stay synchronized.
-        if let Some(known) = crate::settings::nearest(&pair.key, KEYS.into_iter()) {
-            let reason = format!("unknown key {}; did you mean {known}?", pair.key);
-            problems.push(IntentProblem::at(path, pair.key_place, reason));
+        if let Some(known) = crate::settings::nearest(&pair.key, KEYS.into_iter())
+            && !add(
+                pair.key_place,
+                format!("unknown key {}; did you mean {known}?", pair.key),
+            )
+        {
+            return None;
         }
     }
     let entrypoint = match node.get(KEYS[0]).map(|value| (value, value.as_text())) {
         Some((_, Some(text))) if !text.is_empty() => text.to_owned(),
         Some((value, _)) => {
             let reason = format!("entrypoint must be the name of a template, is {}", value.kind());
-            problems.push(at(value, reason));
+            add(value.place, reason);
             String::new()
         }
         None => {
-            problems.push(at(
-                node,
+            add(
+                node.place,
                 "entrypoint is missing: the template to render".to_owned(),
-            ));
+            );
             String::new()
         }
     };
-    let mut dependencies = Vec::new();
+    let mut dependencies = BTreeSet::new();
     match node.get(KEYS[1]).map(|value| (value, value.as_list())) {
         None => {}
+        Some((value, Some(items))) if items.len() > MOST_DEPENDENCIES => {
+            let reason = format!(
+                "there are {} dependencies, more than the limit of {MOST_DEPENDENCIES}; use patterns such as base/*.j2",
+                items.len()
+            );
+            add(value.place, reason);
+        }
         Some((_, Some(items))) => {
             for item in items {
-                match item.as_text() {
-                    Some(text) => dependencies.push(text.to_owned()),
-                    None => problems.push(at(
-                        item,
-                        format!("must be the name of a file, is {}", item.kind()),
-                    )),
+                let reason = match item.as_text() {
+                    Some(text) if text.len() <= MOST_PATH_BYTES => {
+                        dependencies.insert(text.to_owned());
+                        continue;
+                    }
+                    Some(text) => format!(
+                        "the name has {} bytes, more than the limit of {MOST_PATH_BYTES}; shorten it",
+                        text.len()
+                    ),
+                    None => format!("must be the name of a file, is {}", item.kind()),
+                };
+                if !add(item.place, reason) {
+                    return None;
                 }
             }
         }
         Some((value, None)) => {
             let reason = format!("dependencies must be a list, is {}", value.kind());
-            problems.push(at(value, reason));
+            add(value.place, reason);
         }
     }
-    if problems.is_empty() {
-        Ok(TypeMapping {
-            entrypoint,
-            dependencies,
-        })
-    } else {
-        Err(problems)
-    }
+    let is_pattern = |text: &&String| text.contains(['*', '?', '[']);
+    let patterns = dependencies
+        .iter()
+        .filter(is_pattern)
+        .map(|text| Glob::new(text))
+        .collect();
+    valid.then_some(TypeMapping {
+        entrypoint,
+        dependencies,
+        patterns,
+    })
 }
 
 #[cfg(test)]
@@ -154,7 +194,7 @@ mod tests {
             .types()
             .map(|(kind, of)| format!("{kind} {} {:?}", of.entrypoint, of.dependencies))
             .collect();
-        assert_eq!(read, ["ACCESS access.j2 [\"base.j2\"]", "DIST dist.j2 []"]);
+        assert_eq!(read, ["ACCESS access.j2 {\"base.j2\"}", "DIST dist.j2 {}"]);
         assert_eq!(Mapping::read(b"m", b"{}").unwrap(), Mapping::default());
     }
 

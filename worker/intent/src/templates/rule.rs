@@ -2,9 +2,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lockstep_protocol::DeviceType;
 
-use super::{MAPPING_FILE, Mapping};
+use super::{MAPPING_FILE, Mapping, glob};
+use crate::bounds::MOST_STEPS_OF_PATTERNS;
 use crate::fleet::Affected;
 use crate::path::display_path;
+use crate::{Cancellation, IntentProblem};
 
 /// The mapping of a platform, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,11 +24,23 @@ pub type Mappings = BTreeMap<String, Platform>;
 ///
 /// A file concerns the types that have it as entrypoint or dependency. A changed `mapping.yml` concerns all types of the old and of
 /// the new mapping; `old` has the old mappings of the platforms for which it changed. An unknown mapping concerns all types of its
-/// platform.
-pub fn affected<'a>(paths: impl IntoIterator<Item = &'a [u8]>, old: &Mappings, new: &Mappings) -> Affected {
+/// platform. If the caller cancels, the devices are incomplete.
+///
+/// # Errors
+/// If matching the paths with the patterns of the mappings takes too many steps.
+pub fn affected<'a>(
+    paths: impl IntoIterator<Item = &'a [u8]>,
+    old: &Mappings,
+    new: &Mappings,
+    cancellation: &Cancellation<'_>,
+) -> Result<Affected, IntentProblem> {
     let mut affected = Affected::default();
     let mut remapped = BTreeSet::new();
+    let mut steps = MOST_STEPS_OF_PATTERNS;
     for path in paths {
+        if cancellation.is_cancelled() {
+            break;
+        }
         let Some(slash) = path.iter().position(|byte| *byte == b'/') else {
             continue;
         };
@@ -35,15 +49,23 @@ pub fn affected<'a>(paths: impl IntoIterator<Item = &'a [u8]>, old: &Mappings, n
             continue;
         }
         let Ok(platform) = std::str::from_utf8(folder) else {
-            affected.misnamed.insert(display_path(folder));
+            affected.add_misnamed(display_path(folder));
             continue;
         };
         if file == MAPPING_FILE.as_bytes() {
             remapped.insert(platform);
         } else if let Some(Platform::Known(mapping)) = new.get(platform) {
-            let types = mapping.types().filter(|(_, of)| of.depends_on(file));
-            let pairs = types.map(|(kind, _)| (kind, platform.to_owned()));
-            affected.platforms.extend(pairs);
+            let characters = glob::characters(file);
+            for (kind, of) in mapping.types() {
+                let Some(depends) = of.depends_on(file, &characters, &mut steps) else {
+                    let reason = "matching all changed paths with the dependencies takes too many steps; use fewer patterns with `*`, or change fewer files in one commit";
+                    let mapping = format!("{platform}/{MAPPING_FILE}");
+                    return Err(IntentProblem::whole(mapping.as_bytes(), reason));
+                };
+                if depends {
+                    affected.platforms.insert((kind, platform.to_owned()));
+                }
+            }
         }
     }
     for platform in remapped {
@@ -62,7 +84,7 @@ pub fn affected<'a>(paths: impl IntoIterator<Item = &'a [u8]>, old: &Mappings, n
             }
         }
     }
-    affected
+    Ok(affected)
 }
 
 #[cfg(test)]
@@ -130,7 +152,7 @@ mod tests {
             (".git/mapping.yml", ""),
         ];
         for (path, expected) in table {
-            let found = affected([path.as_bytes()], &old, &new);
+            let found = affected([path.as_bytes()], &old, &new, &Cancellation::never()).unwrap();
             let whole = found
                 .whole_platforms
                 .iter()
@@ -145,7 +167,7 @@ mod tests {
                 "{path}"
             );
         }
-        let misnamed = affected([&b"\xffeos/x.j2"[..]], &old, &new).misnamed;
-        assert_eq!(misnamed, ["\\xffeos".to_owned()].into());
+        let misnamed = affected([&b"\xffeos/x.j2"[..]], &old, &new, &Cancellation::never());
+        assert_eq!(misnamed.unwrap().misnamed, ["\\xffeos".to_owned()].into());
     }
 }

@@ -1,8 +1,11 @@
 //! Examines whole changes between two trees.
 
+mod bounds;
 mod links;
 mod settings;
 mod templates;
+
+use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
@@ -19,16 +22,67 @@ fn object(content: &str) -> ObjectId {
     hex::encode(Sha256::digest(content)).parse().unwrap()
 }
 
+/// Computes the ids of contents. A content that many files share is hashed once.
+#[derive(Default)]
+struct Ids(HashMap<(*const u8, usize), ObjectId>);
+
+impl Ids {
+    fn of(&mut self, content: &str) -> ObjectId {
+        let place = (content.as_ptr(), content.len());
+        self.0.entry(place).or_insert_with(|| object(content)).clone()
+    }
+}
+
 fn listing(files: Files<'_>) -> Listing {
+    let mut ids = Ids::default();
     let entries = files.iter().map(|(mode, path, content)| Entry {
         mode: *mode,
-        object: object(content),
+        object: ids.of(content),
         path: path.as_bytes().into(),
     });
     Listing::of(entries.collect()).unwrap()
 }
 
-/// Examines a change as a caller does: adds the needed contents until no more are needed. The contents of `missing` are not there.
+/// The objects of two trees. It notes which contents are read.
+struct Objects<'a> {
+    contents: HashMap<ObjectId, &'a [u8]>,
+    read: Vec<ObjectId>,
+}
+
+impl<'a> Objects<'a> {
+    fn of(trees: &[Files<'a>], missing: &[&str]) -> Self {
+        let contents = trees.iter().copied().flatten().map(|(_, _, content)| *content);
+        let there = contents.filter(|content| !missing.contains(content));
+        let mut ids = Ids::default();
+        Self {
+            contents: there
+                .map(|content| (ids.of(content), content.as_bytes()))
+                .collect(),
+            read: Vec::new(),
+        }
+    }
+}
+
+impl ReadObjects for Objects<'_> {
+    type Error = std::convert::Infallible;
+
+    fn sizes(&mut self, objects: &[ObjectId]) -> Result<HashMap<ObjectId, u64>, Self::Error> {
+        let sizes = objects
+            .iter()
+            .filter_map(|id| Some((id.clone(), self.contents.get(id)?.len() as u64)));
+        Ok(sizes.collect())
+    }
+
+    fn contents(&mut self, objects: &[ObjectId]) -> Result<HashMap<ObjectId, Vec<u8>>, Self::Error> {
+        self.read.extend_from_slice(objects);
+        let contents = objects
+            .iter()
+            .filter_map(|id| Some((id.clone(), self.contents.get(id)?.to_vec())));
+        Ok(contents.collect())
+    }
+}
+
+/// Examines a change. The contents of `missing` are not there. No content is read twice, unless it is read for two purposes.
 fn examined(
     kind: RepositoryKind,
     old: Files<'_>,
@@ -37,28 +91,11 @@ fn examined(
 ) -> Result<ChangeImpact, Vec<IntentProblem>> {
     let (old_tree, new_tree) = (listing(old), listing(new));
     let change = Change::between(&old_tree, &new_tree);
-    let mut contents = Contents::default();
-    for _ in 0..4 {
-        match examine(kind, &change, &contents) {
-            Examination::Valid(impact) => return Ok(impact),
-            Examination::Invalid(problems) => return Err(problems),
-            Examination::Needs(needed) => {
-                assert!(!needed.is_empty());
-                for id in needed.into_keys() {
-                    assert_eq!(contents.get(&id), None, "asked for twice");
-                    let all = old.iter().chain(new).map(|(_, _, content)| *content);
-                    let content = all.clone().find(|content| object(content) == id).unwrap();
-                    let content = if missing.contains(&content) {
-                        Content::Missing
-                    } else {
-                        Content::Bytes(content.as_bytes().to_vec())
-                    };
-                    contents.insert(id, content);
-                }
-            }
-        }
+    let mut objects = Objects::of(&[old, new], missing);
+    match examine(kind, &change, &mut objects, &Cancellation::never()).unwrap() {
+        Examination::Valid(impact) => Ok(*impact),
+        Examination::Invalid(problems) => Err(problems),
     }
-    panic!("the examination does not end");
 }
 
 /// The devices that a change concerns, or its problems, as one text.

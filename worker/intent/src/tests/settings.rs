@@ -141,23 +141,13 @@ fn a_change_pushed_with_a_mistake_still_counts_after_the_repair() {
 
 #[test]
 fn a_file_that_is_too_large_or_missing_is_a_problem() {
-    let new = listing(&[(FILE, "access/a.yml", NTP)]);
-    let old = Listing::empty();
-    let change = Change::between(&old, &new);
-    let examined = |content: Content| {
-        let mut contents = Contents::default();
-        contents.insert(object(NTP), content);
-        match examine(Settings, &change, &contents) {
-            Examination::Invalid(problems) => problems[0].to_string(),
-            other => panic!("{other:?}"),
-        }
-    };
-    let large = Content::Bytes(vec![b' '; usize::try_from(MOST_BYTES).unwrap() + 1]);
-    let expected = "access/a.yml: has 10485761 bytes, more than the limit of 10485760; split it";
-    assert_eq!(examined(large), expected);
-    assert_eq!(examined(Content::TooLarge(10_485_761)), expected);
+    let large = " ".repeat(4 * 1024 * 1024 + 1);
     assert_eq!(
-        examined(Content::Missing),
+        outcome(Settings, &[], &[(FILE, "access/a.yml", &large)]),
+        "access/a.yml: has 4194305 bytes, more than the limit of 4194304; split it"
+    );
+    assert_eq!(
+        outcome_without(Settings, &[], &[(FILE, "access/a.yml", NTP)], &[NTP]),
         "access/a.yml: its content is not in the clone; fetch the repository again"
     );
 }

@@ -5,12 +5,8 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
 
 use super::{Node, Pair, Value, scalar};
 use crate::IntentProblem;
+use crate::bounds::{MOST_DEPTH, MOST_KEY_BYTES, MOST_NODES, MOST_TEXT_BYTES};
 use crate::place::Place;
-
-/// The deepest nesting of lists and maps.
-const MOST_DEPTH: usize = 64;
-/// The most values in a file; an alias counts as all that it stands for.
-const MOST_NODES: usize = 1_000_000;
 
 /// Reads the only document of a file. A file without a document is null.
 ///
@@ -82,7 +78,7 @@ enum OpenKind {
     List(Vec<Rc<Node>>),
     Map {
         pairs: Vec<Pair>,
-        keys: HashSet<String>,
+        keys: HashSet<Rc<str>>,
         /// Maps after `<<`: they supply the keys that this map does not have itself.
         merged: Vec<Rc<Node>>,
         key: Option<Key>,
@@ -90,7 +86,7 @@ enum OpenKind {
 }
 
 enum Key {
-    Name(String, Place),
+    Name(Rc<str>, Place),
     /// `<<`
     Merge(Place),
 }
@@ -129,8 +125,12 @@ impl Builder<'_> {
                 self.count(node.size, place)?;
                 self.attach(node, place)
             }
-            Event::SequenceStart(anchor, _) => self.open(place, anchor, OpenKind::List(Vec::new())),
-            Event::MappingStart(anchor, _) => {
+            Event::SequenceStart(anchor, tag) => {
+                self.known_tag(tag.as_deref(), place)?;
+                self.open(place, anchor, OpenKind::List(Vec::new()))
+            }
+            Event::MappingStart(anchor, tag) => {
+                self.known_tag(tag.as_deref(), place)?;
                 let kind = OpenKind::Map {
                     pairs: Vec::new(),
                     keys: HashSet::new(),
@@ -155,12 +155,32 @@ impl Builder<'_> {
         tag: Option<&Tag>,
         place: Place,
     ) -> Result<Value, IntentProblem> {
+        self.known_tag(tag, place)?;
+        if text.len() > MOST_TEXT_BYTES {
+            let reason = format!(
+                "a text has {} bytes, more than the limit of {MOST_TEXT_BYTES}; split it",
+                text.len()
+            );
+            return Err(self.problem(place, reason));
+        }
+        let is_text = match tag {
+            None => style != ScalarStyle::Plain,
+            Some(tag) => tag.suffix == "str",
+        };
+        if is_text {
+            Ok(Value::Text(text.to_owned()))
+        } else {
+            Ok(scalar::plain(text))
+        }
+    }
+
+    /// Refuses tags that are not those of YAML itself, at once: the parser copies the prefix of a tag at each of its uses.
+    fn known_tag(&self, tag: Option<&Tag>, place: Place) -> Result<(), IntentProblem> {
         match tag {
-            None if style == ScalarStyle::Plain => Ok(scalar::plain(text)),
-            None => Ok(Value::Text(text.to_owned())),
-            Some(tag) if tag.is_yaml_core_schema() && tag.suffix == "str" => Ok(Value::Text(text.to_owned())),
-            Some(tag) if tag.is_yaml_core_schema() => Ok(scalar::plain(text)),
-            Some(tag) => Err(self.problem(place, format!("unknown tag {tag}; remove it"))),
+            Some(tag) if !tag.is_yaml_core_schema() => {
+                Err(self.problem(place, format!("unknown tag {tag}; remove it")))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -269,7 +289,14 @@ impl Builder<'_> {
                     let Some(name) = name(&node.value) else {
                         return problem(place, "a key must be a word, not a list or a map".to_owned());
                     };
-                    if !keys.insert(name.clone()) {
+                    if name.len() > MOST_KEY_BYTES {
+                        let reason = format!(
+                            "a key has {} bytes, more than the limit of {MOST_KEY_BYTES}; shorten it",
+                            name.len()
+                        );
+                        return problem(place, reason);
+                    }
+                    if !keys.insert(Rc::clone(&name)) {
                         return problem(place, format!("duplicate key {name}; remove one of them"));
                     }
                     *key = Some(Key::Name(name, place));
@@ -293,12 +320,12 @@ impl Builder<'_> {
 }
 
 /// A key as text.
-fn name(value: &Value) -> Option<String> {
+fn name(value: &Value) -> Option<Rc<str>> {
     match value {
-        Value::Text(text) => Some(text.clone()),
-        Value::Integer(number) => Some(number.to_string()),
-        Value::Boolean(value) => Some(value.to_string()),
-        Value::Null => Some("null".to_owned()),
+        Value::Text(text) => Some(text.as_str().into()),
+        Value::Integer(number) => Some(number.to_string().into()),
+        Value::Boolean(value) => Some(value.to_string().into()),
+        Value::Null => Some("null".into()),
         Value::Number | Value::List(_) | Value::Map(_) => None,
     }
 }

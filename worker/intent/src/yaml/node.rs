@@ -26,7 +26,8 @@ pub(crate) enum Value {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Pair {
-    pub(crate) key: String,
+    /// Shared, because a map that is merged into many others gives them all its keys.
+    pub(crate) key: Rc<str>,
     pub(crate) key_place: Place,
     pub(crate) value: Rc<Node>,
 }
@@ -68,6 +69,9 @@ impl Node {
     /// The value of a key of a map.
     pub(crate) fn get(&self, key: &str) -> Option<&Rc<Node>> {
         let pairs = self.as_map()?;
-        pairs.iter().find(|pair| pair.key == key).map(|pair| &pair.value)
+        pairs
+            .iter()
+            .find(|pair| *pair.key == *key)
+            .map(|pair| &pair.value)
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::handlers::FleetHandlers;
-use crate::runtime::TrustedUsers;
+use crate::runtime::authority::Authority;
 use crate::runtime::intake::receive;
 use lockstep_store::{Attributes, DeviceRow, FollowUpKey, Lifecycle, SyncState};
 
@@ -17,17 +17,21 @@ fn received(body: &[u8]) -> Received {
 fn received_through(exchange: &str, body: &[u8]) -> Received {
     let delivery = Delivery {
         body: Bytes::copy_from_slice(body),
-        properties: Properties::default(),
+        properties: Properties {
+            user_id: Some("netbox".to_owned()),
+            ..Properties::default()
+        },
         exchange: exchange.to_owned(),
-        routing_key: String::new(),
+        routing_key: kind_of(body),
         redelivered: false,
     };
-    receive(
-        delivery,
-        Lane::Events,
-        &TrustedUsers::default(),
-        Timestamp::UNIX_EPOCH,
-    )
+    receive(delivery, None, &Authority::default(), Timestamp::UNIX_EPOCH)
+}
+
+/// The routing key of a body: its type.
+fn kind_of(body: &[u8]) -> String {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    body["type"].as_str().unwrap_or_default().to_owned()
 }
 
 fn event(id: &str, data: &Value) -> Received {
@@ -110,7 +114,7 @@ fn the_same_id_with_other_data_is_rejected_each_time_and_changes_nothing() {
     let Settlement::Dead(row) = &first else {
         panic!("{first:?}")
     };
-    assert_ne!(row.identity, event("1", &status).identity);
+    assert_ne!(row.identity, event("1", &status).key.identity);
     assert_eq!(facts.device(&"sw1".parse().unwrap()).unwrap().sync.desired, 2);
 }
 
@@ -159,10 +163,10 @@ fn an_internal_message_is_processed_only_if_a_worker_published_it() {
         (known, &data, topology::WORK, Ok(&forward)),
         (known, &json!({}), topology::WORK, Err(Code::InvalidData)),
         (newer, &data, topology::WORK, Ok(&postpone)),
-        (known, &data, topology::EVENTS, Err(Code::UnexpectedType)),
+        (known, &data, topology::EVENTS, Err(Code::NotAllowed)),
         (known, &json!({}), topology::EVENTS, Err(Code::InvalidData)),
         (newer, &data, topology::EVENTS, Err(Code::UnknownType)),
-        (known, &data, "", Err(Code::UnexpectedType)),
+        (known, &data, "", Err(Code::NotAllowed)),
     ];
     for (kind, data, exchange, expected) in table {
         let received = received_through(exchange, &internal(kind, data));

@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use lockstep_protocol::Identity;
-use lockstep_protocol::commands::DeadLetterSelection;
 use lockstep_protocol::results::DeadLetterAction;
+use lockstep_protocol::{Code, Identity};
 
 use super::{Facts, Origin};
-use crate::{DeadLetterState, NewDeadLetter, SettleDeadLetters};
+use crate::{DeadLetterSelector, DeadLetterState, NewDeadLetter, SettleDeadLetters};
 
 /// The dead letters that were read, with the changes of the batch so far.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct DeadLetterFacts {
     states: BTreeMap<u64, DeadLetterState>,
-    matching: BTreeMap<DeadLetterSelection, Vec<u64>>,
+    matching: BTreeMap<DeadLetterSelector, Vec<u64>>,
+    /// Those that cannot be requeued.
+    final_codes: BTreeMap<u64, Code>,
     new: Vec<NewDeadLetter>,
     settled: Vec<SettledDeadLetters>,
 }
@@ -61,12 +62,22 @@ impl Facts {
         self.dead_letters.states.insert(number, state);
     }
 
+    /// Adds the code of a dead letter that cannot be requeued.
+    pub fn add_final_dead_letter(&mut self, number: u64, code: Code) {
+        self.dead_letters.final_codes.insert(number, code);
+    }
+
+    /// The code of a dead letter if it cannot be requeued.
+    pub fn final_code(&self, number: u64) -> Option<Code> {
+        self.dead_letters.final_codes.get(&number).copied()
+    }
+
     /// Adds the dead letters that match a selection, ascending. They were unsettled when the batch began.
-    pub fn add_matching_dead_letters(&mut self, selection: DeadLetterSelection, numbers: Vec<u64>) {
+    pub fn add_matching_dead_letters(&mut self, selector: DeadLetterSelector, numbers: Vec<u64>) {
         for number in &numbers {
             self.add_dead_letter(*number, DeadLetterState::Dead);
         }
-        self.dead_letters.matching.insert(selection, numbers);
+        self.dead_letters.matching.insert(selector, numbers);
     }
 
     /// The state of a dead letter, with the changes of the batch so far. `None` if there is none with this number.
@@ -75,8 +86,8 @@ impl Facts {
     }
 
     /// The unsettled dead letters that match, ascending.
-    pub fn matching(&self, selection: &DeadLetterSelection) -> impl Iterator<Item = u64> {
-        let numbers = self.dead_letters.matching.get(selection).into_iter().flatten();
+    pub fn matching(&self, selector: &DeadLetterSelector) -> impl Iterator<Item = u64> {
+        let numbers = self.dead_letters.matching.get(selector).into_iter().flatten();
         numbers
             .copied()
             .filter(|number| self.dead_letter(*number) == Some(DeadLetterState::Dead))

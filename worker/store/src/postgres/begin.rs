@@ -1,12 +1,13 @@
 use async_trait::async_trait;
 use futures_util::future::OptionFuture;
-use lockstep_protocol::Identity;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row, Statement};
 
 use super::PostgresStore;
 use super::commit::OpenTransaction;
+use super::delivery_attempt::Counted;
 use super::flag::Candidates;
+use super::message_columns::MessageColumns;
 use super::microseconds::Microseconds;
 use super::session::Session;
 use super::{cause, device, inbox, lease, related, repository};
@@ -63,6 +64,7 @@ impl UnitOfWork for PostgresStore {
             existing: facts.devices().map(|device| device.hostname.clone()).collect(),
             cause_ids: self.cause_ids.clone(),
             selected,
+            counted: Counted::record(&self.attempts, &keys.starts).await?,
         };
         Ok((facts, Box::new(transaction)))
     }
@@ -98,7 +100,7 @@ impl PostgresStore {
             .iter()
             .map(lockstep_protocol::Hostname::as_str)
             .collect();
-        let (sources, ids): (Vec<&str>, Vec<&str>) = keys.identities.iter().map(identity).unzip();
+        let messages = MessageColumns::from_iter(&keys.messages);
         let macs: Vec<&str> = keys.macs.iter().map(lockstep_protocol::Mac::as_str).collect();
         let serials: Vec<&str> = keys
             .serials
@@ -121,13 +123,13 @@ impl PostgresStore {
                 },
                 query_keys(session, lock, &hostnames, [&hostnames]),
                 session.query_one(now, &[]),
-                query_keys(session, select_inbox, &ids, [&sources, &ids]),
+                query_keys(session, select_inbox, &messages.ids, messages.parameters()),
                 query_keys(session, select_macs, &macs, [&macs]),
                 query_keys(session, select_serials, &serials, [&serials]),
                 query_keys(session, select_links, &links_of, [&links_of]),
                 async {
                     // Fetched early, so that the commit rarely has to fetch ids.
-                    let short = self.cause_ids.short_of(keys.identities.len());
+                    let short = self.cause_ids.short_of(keys.messages.len());
                     let block = short.then(|| session.query_one(next_block, &[]));
                     OptionFuture::from(block).await.transpose()
                 },
@@ -148,10 +150,6 @@ impl PostgresStore {
         related::read_facts(&macs, &serials, &links, facts)?;
         dead_letter_table::read_facts(session, keys, facts).await
     }
-}
-
-fn identity(identity: &Identity) -> (&str, &str) {
-    (identity.source.as_str(), identity.id.as_str())
 }
 
 /// Sends the query on the first poll. Without keys, no query is sent.

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use lockstep_protocol::Hostname;
 
 use super::cause::{self, CauseIds};
+use super::delivery_attempt::Counted;
 use super::flag::Selected;
 use super::session::Session;
 use super::{device, inbox, lease, related, repository, write};
@@ -39,6 +40,8 @@ pub(super) struct OpenTransaction {
     pub(super) cause_ids: Arc<CauseIds>,
     /// The devices to be flagged. `None` if the keys select none, or all leases are lost.
     pub(super) selected: Option<Selected>,
+    /// The attempts that began with it.
+    pub(super) counted: Option<Counted>,
 }
 
 #[async_trait]
@@ -55,6 +58,9 @@ impl Transaction for OpenTransaction {
 
     async fn commit(self: Box<Self>, facts: &Facts) -> Result<(), StoreError> {
         merged::check_created(facts, &self.requested, &self.existing)?;
+        if let Some(counted) = self.counted {
+            counted.give_back().await?;
+        }
         let session = self.session;
         let causes = facts.new_causes();
         let cause_ids = self.cause_ids.assign(&session, causes.len()).await?;

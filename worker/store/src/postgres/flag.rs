@@ -40,7 +40,7 @@ macro_rules! flag {
     ($selector:ident, $at:literal, $cause:literal) => {
         concat!(
             "WITH flagged AS ( \
-                UPDATE device SET desired_generation = desired_generation + 1, unsynchronized_since = coalesce(unsynchronized_since, ",
+                UPDATE device SET desired_generation = desired_generation + 1, unsynchronized_since = least(unsynchronized_since, ",
             $at,
             "), open_causes = (open_causes || ",
             $cause,

@@ -1,19 +1,20 @@
 use std::borrow::Cow;
 
 use async_trait::async_trait;
-use lockstep_protocol::Identity;
+use lockstep_protocol::MessageKey;
 use tokio_postgres::Row;
 
 use super::PostgresStore;
+use super::message_columns::MessageColumns;
 use super::microseconds::Microseconds;
 use super::write::Write;
 use crate::{Facts, Inbox, InboxRow, StoreError, column};
 
 /// Looks up each row by the index, whatever the statistics of the table.
 pub(super) const SELECT: &str = "\
-    SELECT inbox.source, inbox.id, kind, digest, state, at, actor, subject, result_type, result, redrive_count, follow_ups \
-    FROM unnest($1::text[], $2::text[]) AS requested (source, id) \
-    JOIN inbox ON inbox.source = requested.source AND inbox.id = requested.id";
+    SELECT inbox.source, inbox.id, kind, digest, state, at, inbox.actor, subject, result_type, result, redrive_count, follow_ups \
+    FROM unnest($1::text[], $2::text[], $3::text[]) AS requested (source, id, actor) \
+    JOIN inbox ON inbox.source = requested.source AND inbox.id = requested.id AND inbox.actor = requested.actor";
 
 macro_rules! insert {
     ($column:literal, $value:literal) => {
@@ -39,19 +40,19 @@ pub(super) const INSERT_DERIVED: &str = concat!(insert!("", ""), " ON CONFLICT D
 
 /// Deletes the row of a dead-lettered message that is processed again after a requeue. Rows of applied messages stay.
 pub(super) const DELETE_REQUEUED: &str = "\
-    DELETE FROM inbox USING unnest($1::text[], $2::text[], $3::integer[]) AS again (source, id, redrive_count) \
-    WHERE inbox.source = again.source AND inbox.id = again.id AND inbox.state = 'dead' AND inbox.redrive_count < again.redrive_count";
+    DELETE FROM inbox USING unnest($1::text[], $2::text[], $3::text[], $4::integer[]) AS again (source, id, actor, redrive_count) \
+    WHERE inbox.source = again.source AND inbox.id = again.id AND inbox.actor = again.actor AND inbox.state = 'dead' AND inbox.redrive_count < again.redrive_count";
 
 #[async_trait]
 impl Inbox for PostgresStore {
-    async fn outcome(&self, identity: &Identity) -> Result<Option<InboxRow>, StoreError> {
+    async fn outcome(&self, message: &MessageKey) -> Result<Option<InboxRow>, StoreError> {
         const OPERATION: &str = "read an outcome";
         let session = self.session(OPERATION).await?;
-        let (sources, ids) = ([identity.source.as_str()], [identity.id.as_str()]);
+        let message = MessageColumns::from_iter([message]);
         let rows = session
             .answer(OPERATION, async {
                 let statement = session.prepare_cached(SELECT).await?;
-                session.query(&statement, &[&&sources[..], &&ids[..]]).await
+                session.query(&statement, &message.parameters()).await
             })
             .await?;
         session.give_back();
@@ -66,7 +67,7 @@ pub(super) fn read(row: &Row) -> Result<InboxRow, StoreError> {
         digest: column::digest(row.get(3))?,
         state: column::read_inbox_state(row.get(4))?,
         at: row.get::<_, Microseconds>(5).0,
-        actor: row.get(6),
+        actor: column::read_key_actor(row.get(6)),
         subject: row.get(7),
         result: column::read_result(row.get(8), row.get(9))?,
         redrive_count: column::read_redrive_count("inbox.redrive_count", row.get(10))?,
@@ -77,10 +78,8 @@ pub(super) fn read(row: &Row) -> Result<InboxRow, StoreError> {
 /// The inserts, each with sorted rows, so that two workers with the same messages cannot deadlock.
 pub(super) fn insert(facts: &Facts) -> impl Iterator<Item = Write<'_>> {
     let mut rows: Vec<&InboxRow> = facts.new_inbox().iter().map(AsRef::as_ref).collect();
-    rows.sort_unstable_by_key(|row| &row.identity);
-    let (derived, own): (Vec<_>, Vec<_>) = rows
-        .into_iter()
-        .partition(|row| column::is_derived(&row.identity));
+    rows.sort_unstable_by_key(|row| (&row.identity, &row.actor));
+    let (derived, own): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.identity.source.is_derived());
     let (with_follow_ups, own): (Vec<_>, Vec<_>) = own.into_iter().partition(|row| row.follow_ups);
     let inserts = [
         (INSERT, own),
@@ -99,6 +98,7 @@ fn delete_requeued(facts: &Facts) -> Option<Write<'_>> {
     let delete = Write::new(DELETE_REQUEUED)
         .column(again().map(|row| row.identity.source.as_str()))
         .column(again().map(|row| row.identity.id.as_str()))
+        .column(again().map(|row| column::key_actor(row.actor.as_deref())))
         .column(again().map(|row| column::redrive_count(row.redrive_count)));
     Some(delete)
 }
@@ -112,7 +112,7 @@ fn write<'a>(statement: &'static str, rows: &[&'a InboxRow]) -> Write<'a> {
         .column(rows.clone().map(|row| &row.digest.as_bytes()[..]))
         .column(rows.clone().map(|row| column::inbox_state(row.state)))
         .column(rows.clone().map(|row| Microseconds(row.at)))
-        .column(rows.clone().map(|row| row.actor.as_deref().map(without_nul)))
+        .column(rows.clone().map(|row| column::key_actor(row.actor.as_deref())))
         .column(rows.clone().map(|row| row.subject.as_deref().map(without_nul)))
         .column(rows.clone().map(|row| row.result.kind().as_str()))
         .column(rows.clone().map(|row| column::result(&row.result)))

@@ -7,6 +7,7 @@ use tokio_postgres::error::SqlState;
 
 use super::PostgresStore;
 use super::error::{classify, error_class, unavailable};
+use super::grant;
 use super::microseconds::Microseconds;
 use crate::migrated::{self, Found, failed, migrated, newer, newest, number};
 use crate::{Migrated, Schema, StoreError};
@@ -73,7 +74,13 @@ impl Schema for PostgresStore {
             .run_async(&mut *session)
             .await
             .map_err(|error| failed(error, error_class))?;
-        Ok(migrated(&report, *NEEDED))
+        let granted = grant::apply(&session)
+            .await
+            .map_err(|error| classify("grant rights", error))?;
+        Ok(Migrated {
+            granted,
+            ..migrated(&report, *NEEDED)
+        })
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -7,6 +7,7 @@
 //! PostgreSQL cannot store U+0000 in texts and refuses the transaction. In the fields about a message (type, subject, actor)
 //! U+FFFD replaces it, so that every message can be recorded.
 
+mod access;
 mod address;
 mod begin;
 mod cause;
@@ -17,15 +18,19 @@ mod device;
 mod error;
 mod flag;
 mod fleet;
+mod grant;
 mod inbox;
 mod lease;
+mod message_columns;
 mod microseconds;
 mod migrate;
 mod options;
+mod quote;
 mod related;
 mod repository;
 mod retention;
 mod session;
+mod set_up;
 mod sql;
 mod stats;
 mod write;
@@ -35,10 +40,14 @@ use std::sync::Arc;
 
 use deadpool_postgres::Pool;
 
+pub use access::{DatabaseRole, OBJECTS, ObjectRights, Privilege};
+pub use grant::DatabaseAccess;
 pub use options::PostgresOptions;
+pub use set_up::{Change, DatabaseSetUp};
 
 use super::StoreError;
 use cause::CauseIds;
+use delivery_attempt::AttemptSessions;
 use session::Session;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -48,6 +57,7 @@ pub struct PostgresStore {
     pool: Pool,
     options: PostgresOptions,
     cause_ids: Arc<CauseIds>,
+    attempts: Arc<AttemptSessions>,
 }
 
 impl PostgresStore {
@@ -58,6 +68,7 @@ impl PostgresStore {
     pub fn connect(options: PostgresOptions) -> Result<Arc<Self>, StoreError> {
         Ok(Arc::new(Self {
             pool: connect::pool(&options)?,
+            attempts: Arc::new(AttemptSessions::new(&options)?),
             options,
             cause_ids: Arc::default(),
         }))

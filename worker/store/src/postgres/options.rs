@@ -14,7 +14,7 @@ pub struct PostgresOptions {
     pub ca_file: Option<PathBuf>,
     /// The application name of the sessions, which the server shows.
     pub application_name: String,
-    /// The maximum number of sessions.
+    /// The maximum number of sessions. While messages are redelivered, at most two more count their delivery attempts.
     pub sessions: usize,
     /// The time limit for connecting.
     pub connect_timeout: Duration,

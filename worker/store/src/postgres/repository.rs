@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use lockstep_protocol::RepositoryName;
+use lockstep_protocol::{Hostname, RepositoryName};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
@@ -31,6 +31,8 @@ const SEE: &str = "\
 
 const ACCEPT: &str = "UPDATE repository SET accepted = $2, accepted_at = $3, listing = $4 WHERE name = $1";
 
+const SELECT_HOSTNAMES: &str = "SELECT hostname FROM device";
+
 const LOCK: &str = concat!(select!(), " WHERE name = $1 FOR NO KEY UPDATE");
 
 #[async_trait]
@@ -50,6 +52,12 @@ impl Repositories for PostgresStore {
             .rows("read a listing", SELECT_LISTING, &[&name.as_str()])
             .await?;
         Ok(rows.first().and_then(|row| row.get(0)))
+    }
+
+    async fn hostnames(&self) -> Result<Vec<Hostname>, StoreError> {
+        let rows = self.rows("read hostnames", SELECT_HOSTNAMES, &[]).await?;
+        let hostname = |row: &Row| column::name("device.hostname", row.get(0));
+        rows.iter().map(hostname).collect()
     }
 }
 

@@ -34,10 +34,11 @@ const EXPIRE_INBOX: &str = "\
     DELETE FROM inbox WHERE at < $3 AND ctid = ANY (ARRAY( \
         SELECT ctid FROM inbox WHERE ctid >= $1 AND ctid < $2 AND at < $3 \
             AND NOT EXISTS (SELECT FROM dead_letter \
-                WHERE dead_letter.source = inbox.source AND dead_letter.id = inbox.id \
+                WHERE dead_letter.source = inbox.source AND dead_letter.id = inbox.id AND coalesce(dead_letter.actor, '') = inbox.actor \
                 AND dead_letter.state IN ('dead', 'requeued') OFFSET 0) \
             AND NOT EXISTS (SELECT FROM dead_letter \
-                WHERE request_source = inbox.source AND request_id = inbox.id AND dead_letter.state = 'requeued' OFFSET 0) \
+                WHERE request_source = inbox.source AND request_id = inbox.id AND coalesce(settled_by, '') = inbox.actor \
+                AND dead_letter.state = 'requeued' OFFSET 0) \
         LIMIT $4))";
 
 const OPEN_CAUSES: &str = "\

@@ -18,7 +18,7 @@ const DEVICES: &str = "\
     FROM device GROUP BY state";
 
 /// Reads the partial index of unsettled dead letters.
-const DEAD_LETTERS: &str = "SELECT count(*) FROM dead_letter WHERE state = 'dead'";
+const DEAD_LETTERS: &str = "SELECT count(*), clock_timestamp() FROM dead_letter WHERE state = 'dead'";
 
 #[async_trait]
 impl Stats for PostgresStore {
@@ -35,7 +35,8 @@ impl Stats for PostgresStore {
             .await?;
         session.give_back();
         let devices = devices.iter().map(in_state).collect::<Result<_, _>>()?;
-        Ok(Summary::new(devices, column::count(dead_letters.get(0))))
+        let at = dead_letters.get::<_, Microseconds>(1).0;
+        Ok(Summary::new(devices, column::count(dead_letters.get(0)), at))
     }
 
     fn sessions(&self) -> Sessions {

@@ -47,7 +47,9 @@ pub(super) fn error_class(error: &Error) -> ErrorClass {
 fn class_of_code(code: ErrorCode, message: &str) -> ErrorClass {
     match code {
         // Two rows of one batch have the same identity; `begin` would have read an existing row.
-        ErrorCode::ConstraintViolation if message.contains("inbox.source, inbox.id") => ErrorClass::Conflict,
+        ErrorCode::ConstraintViolation if message.contains("inbox.source, inbox.id, inbox.actor") => {
+            ErrorClass::Conflict
+        }
         ErrorCode::ConstraintViolation
         | ErrorCode::TooBig
         | ErrorCode::TypeMismatch
@@ -65,7 +67,7 @@ mod tests {
 
     #[test]
     fn each_code_has_its_class() {
-        let inbox = "UNIQUE constraint failed: inbox.source, inbox.id";
+        let inbox = "UNIQUE constraint failed: inbox.source, inbox.id, inbox.actor";
         let table = [
             (ffi::SQLITE_BUSY, "", ErrorClass::Unavailable),
             (ffi::SQLITE_BUSY_SNAPSHOT, "", ErrorClass::Unavailable),

@@ -20,7 +20,7 @@ macro_rules! concerned {
 
 const FLAG: &str = concat!(
     "UPDATE device SET desired_generation = desired_generation + 1, \
-        unsynchronized_since = coalesce(unsynchronized_since, ?5), \
+        unsynchronized_since = min(coalesce(unsynchronized_since, ?5), ?5), \
         open_causes = CASE WHEN json_array_length(open_causes) >= ?7 \
             THEN json_remove(json_insert(open_causes, '$[#]', ?6), '$[0]') \
             ELSE json_insert(open_causes, '$[#]', ?6) END \

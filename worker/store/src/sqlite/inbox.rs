@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use lockstep_protocol::Identity;
+use lockstep_protocol::MessageKey;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::connection::PooledConnection;
@@ -17,21 +17,20 @@ const INSERT: &str = "\
 const INSERT_DERIVED: &str = "\
     INSERT INTO inbox (source, id, kind, digest, state, at, actor, subject, result_type, result, redrive_count, \
         follow_ups) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (source, id) DO NOTHING";
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (source, id, actor) DO NOTHING";
 
 /// Deletes the row of a dead-lettered message that is processed again after a requeue. Rows of applied messages stay.
-const DELETE_REQUEUED: &str =
-    "DELETE FROM inbox WHERE source = ?1 AND id = ?2 AND state = 'dead' AND redrive_count < ?3";
+const DELETE_REQUEUED: &str = "DELETE FROM inbox WHERE source = ?1 AND id = ?2 AND actor = ?3 AND state = 'dead' AND redrive_count < ?4";
 
 #[async_trait]
 impl Inbox for SqliteStore {
-    async fn outcome(&self, identity: &Identity) -> Result<Option<InboxRow>, StoreError> {
+    async fn outcome(&self, message: &MessageKey) -> Result<Option<InboxRow>, StoreError> {
         const OPERATION: &str = "read an outcome";
         let pooled = PooledConnection::from(&self.readers, OPERATION).await?;
-        let identity = identity.clone();
+        let message = message.clone();
         let read = move |connection: &mut Connection| {
             migrate::check(connection)?;
-            find(connection, &identity)
+            find(connection, &message)
         };
         let row = pooled.run(OPERATION, read).await?;
         pooled.give_back();
@@ -39,12 +38,14 @@ impl Inbox for SqliteStore {
     }
 }
 
-pub(super) fn find(connection: &Connection, identity: &Identity) -> Result<Option<InboxRow>, Failure> {
+pub(super) fn find(connection: &Connection, message: &MessageKey) -> Result<Option<InboxRow>, Failure> {
     let mut select = connection.prepare_cached(
         "SELECT source, id, kind, digest, state, at, actor, subject, result_type, result, redrive_count, follow_ups \
-         FROM inbox WHERE source = ?1 AND id = ?2",
+         FROM inbox WHERE source = ?1 AND id = ?2 AND actor = ?3",
     )?;
-    let key = [identity.source.as_str(), identity.id.as_str()];
+    let MessageKey { identity, actor } = message;
+    let actor = column::key_actor(actor.as_deref());
+    let key = [identity.source.as_str(), identity.id.as_str(), actor];
     let found = select.query_row(key, |row| Ok(read(row))).optional()?;
     found.transpose()
 }
@@ -56,7 +57,7 @@ fn read(row: &Row<'_>) -> Result<InboxRow, Failure> {
         digest: column::digest(&row.get::<_, Vec<u8>>(3)?)?,
         state: column::read_inbox_state(&row.get::<_, String>(4)?)?,
         at: column::read_microseconds("inbox.at", row.get(5)?)?,
-        actor: row.get(6)?,
+        actor: column::read_key_actor(row.get(6)?),
         subject: row.get(7)?,
         result: column::read_result(&row.get::<_, String>(8)?, &row.get::<_, String>(9)?)?,
         redrive_count: row.get(10)?,
@@ -73,10 +74,11 @@ pub(super) fn insert(connection: &Connection, facts: &Facts) -> Result<(), Failu
             delete.execute(params![
                 row.identity.source.as_str(),
                 row.identity.id.as_str(),
+                column::key_actor(row.actor.as_deref()),
                 row.redrive_count
             ])?;
         }
-        let statement = if column::is_derived(&row.identity) {
+        let statement = if row.identity.source.is_derived() {
             &mut insert_derived
         } else {
             &mut insert
@@ -88,7 +90,7 @@ pub(super) fn insert(connection: &Connection, facts: &Facts) -> Result<(), Failu
             &row.digest.as_bytes()[..],
             column::inbox_state(row.state),
             column::microseconds(row.at),
-            row.actor,
+            column::key_actor(row.actor.as_deref()),
             row.subject,
             row.result.kind().as_str(),
             column::result(&row.result),

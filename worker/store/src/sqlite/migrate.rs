@@ -83,15 +83,17 @@ impl Schema for SqliteStore {
     async fn now(&self) -> Result<Timestamp, StoreError> {
         const OPERATION: &str = "read the clock";
         let pooled = PooledConnection::from(&self.readers, OPERATION).await?;
-        let microsecond: i64 = pooled
-            .run(OPERATION, |connection| {
-                let clock = "SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER)";
-                Ok(connection.query_row(clock, [], |row| row.get(0))?)
-            })
-            .await?;
+        let now = pooled.run(OPERATION, |connection| now(connection)).await?;
         pooled.give_back();
-        Timestamp::from_microsecond(microsecond).map_err(|error| ErrorClass::Refused.error(OPERATION, error))
+        Ok(now)
     }
+}
+
+/// The time by SQLite's clock.
+pub(super) fn now(connection: &Connection) -> Result<Timestamp, Failure> {
+    let clock = "SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER)";
+    let microseconds = connection.query_row(clock, [], |row| row.get(0))?;
+    Ok(crate::column::read_microseconds("the clock", microseconds)?)
 }
 
 /// Locks a file beside the store, because a migration has several transactions. The system frees the lock when the file is

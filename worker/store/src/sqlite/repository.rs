@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use lockstep_protocol::RepositoryName;
+use lockstep_protocol::{Hostname, RepositoryName};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::SqliteStore;
@@ -51,6 +51,19 @@ impl Repositories for SqliteStore {
             let listing: Option<Option<Vec<u8>>> =
                 select.query_row([name.as_str()], |row| row.get(0)).optional()?;
             Ok(listing.flatten())
+        })
+        .await
+    }
+
+    async fn hostnames(&self) -> Result<Vec<Hostname>, StoreError> {
+        self.read_in(READ, |connection| {
+            let mut select = connection.prepare_cached("SELECT hostname FROM device")?;
+            let mut rows = select.query([])?;
+            let mut all = Vec::new();
+            while let Some(row) = rows.next()? {
+                all.push(column::name("device.hostname", row.get(0)?)?);
+            }
+            Ok(all)
         })
         .await
     }

@@ -10,13 +10,14 @@ use crate::{Expired, OpenCauses, Records, Retention, StoreError, column};
 const MOST: u32 = 1000;
 
 const EXPIRE_INBOX: &str = "\
-    DELETE FROM inbox WHERE (source, id) IN ( \
-        SELECT source, id FROM inbox WHERE at < ?1 \
+    DELETE FROM inbox WHERE (source, id, actor) IN ( \
+        SELECT source, id, actor FROM inbox WHERE at < ?1 \
             AND NOT EXISTS (SELECT 1 FROM dead_letter \
-                WHERE dead_letter.source = inbox.source AND dead_letter.id = inbox.id \
+                WHERE dead_letter.source = inbox.source AND dead_letter.id = inbox.id AND coalesce(dead_letter.actor, '') = inbox.actor \
                 AND dead_letter.state IN ('dead', 'requeued')) \
             AND NOT EXISTS (SELECT 1 FROM dead_letter \
-                WHERE request_source = inbox.source AND request_id = inbox.id AND dead_letter.state = 'requeued') \
+                WHERE request_source = inbox.source AND request_id = inbox.id AND coalesce(settled_by, '') = inbox.actor \
+                AND dead_letter.state = 'requeued') \
         ORDER BY at LIMIT ?2)";
 
 const OPEN_CAUSES: &str = "SELECT value FROM device, json_each(device.open_causes)";
@@ -32,8 +33,8 @@ const SELECT_DEAD_LETTERS: &str = "\
 const DELETE_DEAD_LETTER: &str = "DELETE FROM dead_letter WHERE number = ?1";
 
 const EXPIRE_DELIVERY_ATTEMPTS: &str = "\
-    DELETE FROM delivery_attempt WHERE (source, id, redrive_count) IN ( \
-        SELECT source, id, redrive_count FROM delivery_attempt WHERE at < ?1 LIMIT ?2)";
+    DELETE FROM delivery_attempt WHERE (source, id, actor, redrive_count) IN ( \
+        SELECT source, id, actor, redrive_count FROM delivery_attempt WHERE at < ?1 LIMIT ?2)";
 
 #[async_trait]
 impl Retention for SqliteStore {

@@ -1,8 +1,8 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, Row};
 
-use super::SqliteStore;
 use super::error::Failure;
+use super::{SqliteStore, migrate};
 use crate::{DevicesInState, Sessions, Stats, StoreError, Summary, column};
 
 const DEVICES: &str = "\
@@ -16,7 +16,8 @@ const DEAD_LETTERS: &str = "SELECT count(*) FROM dead_letter WHERE state = 'dead
 impl Stats for SqliteStore {
     async fn summary(&self) -> Result<Summary, StoreError> {
         self.read_in("read stats", |connection| {
-            Ok(Summary::new(devices(connection)?, dead_letters(connection)?))
+            let (devices, dead_letters) = (devices(connection)?, dead_letters(connection)?);
+            Ok(Summary::new(devices, dead_letters, migrate::now(connection)?))
         })
         .await
     }

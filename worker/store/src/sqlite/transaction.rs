@@ -6,10 +6,10 @@ use rusqlite::Connection;
 
 use super::connection::PooledConnection;
 use super::error::Failure;
-use super::{SqliteStore, cause, device, flag, inbox, lease, migrate, related, repository};
+use super::{SqliteStore, cause, delivery_attempt, device, flag, inbox, lease, migrate, related, repository};
 use crate::error_class::ErrorClass;
 use crate::{
-    DeviceSelector, Facts, Flagged, Keys, Lease, NewCause, StoreError, Transaction, UnitOfWork,
+    AttemptStart, DeviceSelector, Facts, Flagged, Keys, Lease, NewCause, StoreError, Transaction, UnitOfWork,
     dead_letter_table, follow_up_table, merged,
 };
 
@@ -34,6 +34,7 @@ impl UnitOfWork for SqliteStore {
             requested: keys.hostnames.clone(),
             existing: facts.devices().map(|device| device.hostname.clone()).collect(),
             selector: keys.flag.clone(),
+            starts: keys.starts.clone(),
         };
         Ok((facts, Box::new(transaction)))
     }
@@ -42,6 +43,12 @@ impl UnitOfWork for SqliteStore {
 fn begin(connection: &mut Connection, leases: &[Lease], keys: &Keys) -> Result<Facts, Failure> {
     connection.execute_batch("BEGIN IMMEDIATE")?;
     migrate::check(connection)?;
+    if !keys.starts.is_empty() {
+        // There is one writer at a time, so they are committed before the transaction itself. Of another process that comes in
+        // between, what follows sees all.
+        delivery_attempt::record(connection, &keys.starts)?;
+        connection.execute_batch("COMMIT; BEGIN IMMEDIATE")?;
+    }
     let mut facts = Facts::default();
     for held in leases {
         if lease::holds(connection, held)? {
@@ -58,8 +65,8 @@ fn begin(connection: &mut Connection, leases: &[Lease], keys: &Keys) -> Result<F
             facts.add_device(row);
         }
     }
-    for identity in &keys.identities {
-        if let Some(row) = inbox::find(connection, identity)? {
+    for message in &keys.messages {
+        if let Some(row) = inbox::find(connection, message)? {
             facts.add_message(row);
         }
     }
@@ -76,6 +83,8 @@ struct OpenTransaction {
     existing: BTreeSet<Hostname>,
     /// The devices to be flagged. `None` if the keys select none.
     selector: Option<DeviceSelector>,
+    /// The attempts that began with it.
+    starts: BTreeSet<AttemptStart>,
 }
 
 #[async_trait]
@@ -96,7 +105,7 @@ impl Transaction for OpenTransaction {
     async fn commit(self: Box<Self>, facts: &Facts) -> Result<(), StoreError> {
         merged::check_created(facts, &self.requested, &self.existing)?;
         let changes = facts.clone();
-        let pooled = self.pooled;
+        let Self { pooled, starts, .. } = *self;
         if facts.change_dead_letters() {
             dead_letter_table::write(&pooled, facts).await?;
         }
@@ -104,14 +113,15 @@ impl Transaction for OpenTransaction {
             follow_up_table::write(&pooled, facts).await?;
         }
         pooled
-            .run(COMMIT, move |connection| write(connection, &changes))
+            .run(COMMIT, move |connection| write(connection, &changes, &starts))
             .await?;
         pooled.give_back();
         Ok(())
     }
 }
 
-fn write(connection: &mut Connection, facts: &Facts) -> Result<(), Failure> {
+fn write(connection: &mut Connection, facts: &Facts, starts: &BTreeSet<AttemptStart>) -> Result<(), Failure> {
+    delivery_attempt::give_back(connection, starts)?;
     repository::write(connection, facts)?;
     let causes = cause::insert(connection, facts.new_causes())?;
     related::write_groups(connection, facts)?;

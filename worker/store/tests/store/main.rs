@@ -1,5 +1,6 @@
 //! The contract of both stores, and tests of features that only one of them has.
 
+mod access;
 #[macro_use]
 mod contract;
 mod postgres;

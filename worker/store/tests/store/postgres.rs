@@ -9,15 +9,16 @@ use jiff::Timestamp;
 use lockstep_protocol::DeviceType;
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_store::{
-    Attributes, DeadLetterCountQuery, DeadLetterQuery, DeadLetterState, DeadLetters as _, DeviceEffect,
-    DeviceSelector, FollowUps as _, Inbox, Keys, Schema, StoreError, UnitOfWork as _,
+    AttemptStart, Attributes, DeadLetterCountQuery, DeadLetterQuery, DeadLetterState, DeadLetters as _,
+    DeliveryAttempt, DeviceEffect, DeviceSelector, FollowUps as _, Inbox, Keys, Schema, StoreError,
+    UnitOfWork as _,
 };
 use lockstep_testbed::{Database, FaultProxy, Mode, wait};
 use tokio_postgres::Client;
 
 use crate::contract::{
-    Place, Probe, absorb, create, create_all, devices, hostname, keys, leases, message, repositories, row,
-    unsynchronize, work,
+    Place, Probe, absorb, create, create_all, devices, hostname, key, keys, leases, message, repositories,
+    row, unsynchronize, work,
 };
 
 contract!(crate::postgres::open);
@@ -27,12 +28,14 @@ async fn open() -> Result<Place> {
 }
 
 async fn open_in(schema: lockstep_testbed::Schema) -> Result<Place> {
-    let options = options(&schema.url());
-    let store = PostgresStore::connect(options.clone())?;
-    store.migrate().await?;
+    let owner = || PostgresStore::connect(options(&schema.url_as("migrate")));
+    let owners = [owner()?, owner()?];
+    owners[0].migrate().await?;
+    let worker = || PostgresStore::connect(options(&schema.url_as("worker")));
     Ok(Place {
-        store,
-        other: PostgresStore::connect(options)?,
+        store: worker()?,
+        other: worker()?,
+        owners: owners.map(|owner| owner as _),
         probe: Box::new(schema.connect().await?),
         keep: Box::new(schema),
     })
@@ -45,8 +48,14 @@ fn options(url: &str) -> PostgresOptions {
     }
 }
 
+/// The address of the store for workers.
 fn url(place: &Place) -> String {
-    schema(place).url()
+    schema(place).url_as("worker")
+}
+
+/// The same through a proxy.
+fn url_through(place: &Place, proxy: &FaultProxy) -> String {
+    lockstep_testbed::Schema::through(&url(place), proxy.addr())
 }
 
 #[async_trait]
@@ -67,6 +76,21 @@ impl Probe for Client {
     fn earlier(&self, column: &str, minutes: i64) -> String {
         format!("{column} - interval '{minutes} minutes'")
     }
+
+    fn undo(&self) -> &'static [(u32, &'static [&'static str])] {
+        &[(
+            2,
+            &[
+                "ALTER TABLE inbox DROP CONSTRAINT inbox_identity, ADD CONSTRAINT inbox_identity PRIMARY KEY (source, id), \
+                 ALTER actor DROP NOT NULL, ALTER actor DROP DEFAULT",
+                "ALTER TABLE delivery_attempt DROP CONSTRAINT delivery_attempt_pkey, DROP COLUMN actor, \
+                 ADD PRIMARY KEY (source, id, redrive_count)",
+                "DROP INDEX dead_letter_identity",
+                "ALTER TABLE dead_letter ADD CONSTRAINT dead_letter_identity UNIQUE (source, id, redrive_count)",
+                "UPDATE schema_compatibility SET oldest = 1",
+            ],
+        )]
+    }
 }
 
 const KILL: &str = "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity \
@@ -83,7 +107,7 @@ async fn a_session_killed_in_a_transaction_rolls_back_and_the_pool_recovers() ->
     ensure!(place.probe.texts(KILL).await? == ["true"]);
     let lost = transaction.commit(&facts).await;
     ensure!(matches!(lost, Err(StoreError::Unavailable { .. })), "{lost:?}");
-    ensure!(place.store.outcome(&message("2")).await?.is_none());
+    ensure!(place.store.outcome(&key("2")).await?.is_none());
     work(&place, &keys("3", ["sw1"]), devices([unsynchronize("sw1")])).await?;
     let device = place.store.device(&hostname("sw1")).await?.context("sw1")?;
     ensure!(device.sync.desired == 2);
@@ -218,9 +242,36 @@ async fn one_session_goes_on_after_a_refusal_and_a_conflict() -> Result<()> {
             matches!(conflict, Err(StoreError::Conflict { .. })),
             "{conflict:?}"
         );
-        ensure!(store.outcome(&message("1")).await?.is_some());
+        ensure!(store.outcome(&key("1")).await?.is_some());
         store.ping().await?;
     }
+    Ok(())
+}
+
+/// Else redelivered messages would wait for one another, or for ever where there is one session.
+#[tokio::test]
+async fn a_transaction_with_the_last_session_counts_its_attempts() -> Result<()> {
+    let place = open().await?;
+    let store = PostgresStore::connect(PostgresOptions {
+        sessions: 1,
+        ..options(&url(&place))
+    })?;
+    let attempt = DeliveryAttempt {
+        message: key("1"),
+        redrive_count: 0,
+    };
+    let start = AttemptStart {
+        attempt: attempt.clone(),
+        unfinished: 0,
+    };
+    let keys = Keys {
+        starts: [start].into(),
+        ..Keys::default()
+    };
+    let (facts, transaction) = store.begin(&[], &keys).await?;
+    ensure!(place.store.unfinished(std::slice::from_ref(&attempt)).await? == [Some(1)]);
+    transaction.commit(&facts).await?;
+    ensure!(place.store.unfinished(&[attempt]).await? == [Some(0)]);
     Ok(())
 }
 
@@ -244,7 +295,7 @@ async fn a_connection_cut_anywhere_in_a_commit_leaves_all_or_nothing() -> Result
     let place = open().await?;
     create_all(&place, &["sw1"]).await?;
     let proxy = FaultProxy::to(schema(&place).addr()?).await?;
-    let store = PostgresStore::connect(options(&schema(&place).url_through(proxy.addr())))?;
+    let store = PostgresStore::connect(options(&url_through(&place, &proxy)))?;
     let mut raised = 1;
     let mut outcomes = [0, 0];
     for cut in (0..2400).step_by(150) {
@@ -259,7 +310,7 @@ async fn a_connection_cut_anywhere_in_a_commit_leaves_all_or_nothing() -> Result
         // Sees the device only when the transaction has ended, this way or that.
         let (facts, transaction) = place.store.begin(&[], &keys(&id, ["sw1"])).await?;
         drop(transaction);
-        let remembered = facts.message(&message(&id)).is_some();
+        let remembered = facts.message(&key(&id)).is_some();
         ensure!(remembered || lost, "committed, but without an inbox row");
         raised += i64::from(remembered);
         outcomes[usize::from(remembered)] += 1;
@@ -279,7 +330,7 @@ async fn a_connection_cut_anywhere_in_a_change_leaves_all_or_nothing() -> Result
     let place = open().await?;
     create_all(&place, &["sw1"]).await?;
     let proxy = FaultProxy::to(schema(&place).addr()?).await?;
-    let store = PostgresStore::connect(options(&schema(&place).url_through(proxy.addr())))?;
+    let store = PostgresStore::connect(options(&url_through(&place, &proxy)))?;
     let lease = leases::acquire(&place, leases::LONG).await?;
     let all = || DeviceSelector {
         device_types: [DeviceType::Access].into(),
@@ -304,7 +355,7 @@ async fn a_connection_cut_anywhere_in_a_change_leaves_all_or_nothing() -> Result
         // Sees the device only when the transaction has ended, this way or that.
         let (facts, transaction) = place.store.begin(&[], &keys(&id, ["sw1"])).await?;
         drop(transaction);
-        let remembered = facts.message(&message(&id)).is_some();
+        let remembered = facts.message(&key(&id)).is_some();
         ensure!(remembered || lost, "committed, but without an inbox row");
         revision += i64::from(remembered);
         outcomes[usize::from(remembered)] += 1;
@@ -371,7 +422,7 @@ async fn a_missing_answer_ends_in_a_timeout() -> Result<()> {
         connect_timeout: short,
         lock_timeout: short,
         statement_timeout: short,
-        ..PostgresOptions::new(schema(&place).url_through(proxy.addr()))
+        ..PostgresOptions::new(url_through(&place, &proxy))
     })?;
     let (mut facts, transaction) = store.begin(&[], &keys("2", ["sw1"])).await?;
     absorb(&mut facts, "2", devices([unsynchronize("sw1")]));
@@ -391,9 +442,9 @@ async fn a_missing_answer_ends_in_a_timeout() -> Result<()> {
 /// A thousand settled dead letters per unsettled one.
 const MANY_DEAD_LETTERS: &str = "\
     INSERT INTO dead_letter (source, id, redrive_count, lane, kind, code, reason, attempts, first_at, dead_lettered_at, body, properties, \
-        state, settled_at, request_source, request_id, due_at) \
+        state, settled_at, settled_by, request_source, request_id, due_at) \
     SELECT 'urn:test', n::text, 0, 'events', 'lockstep.x', 'crashed', '', 1, now(), now(), decode('00', 'hex'), '{}', \
-        CASE n % 1000 WHEN 0 THEN 'dead' WHEN 1 THEN 'requeued' ELSE 'processed' END, now(), 'urn:test', (n / 10)::text, \
+        CASE n % 1000 WHEN 0 THEN 'dead' WHEN 1 THEN 'requeued' ELSE 'processed' END, now(), 'netbox', 'urn:test', (n / 10)::text, \
         CASE n % 1000 WHEN 1 THEN now() - interval '1 day' END \
     FROM generate_series(1, 100000) AS n";
 
@@ -427,7 +478,7 @@ async fn queries_among_a_hundred_thousand_dead_letters_use_indexes() -> Result<(
         );
         ensure!(store.dead_letter_totals(&counts).await?.total == 100);
         ensure!(store.dead_letter(77_777).await?.is_some());
-        ensure!(store.unpublished(&message("100"), 50).await?.len() == 1);
+        ensure!(store.unpublished(&key("100"), 50).await?.len() == 1);
         ensure!(store.claim_overdue(10).await?.len() == 10);
     }
     // Sessions report their statistics when they end. The planner reads indexes too.

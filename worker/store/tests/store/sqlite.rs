@@ -27,9 +27,11 @@ async fn open_with(lock_timeout: Duration) -> Result<Place> {
     };
     let store = SqliteStore::open(options.clone())?;
     store.migrate().await?;
+    let other = SqliteStore::open(options)?;
     Ok(Place {
+        owners: [store.clone(), other.clone()],
         store,
-        other: SqliteStore::open(options)?,
+        other,
         probe: Box::new(File(path)),
         keep: Box::new(folder),
     })
@@ -58,6 +60,11 @@ impl Probe for File {
 
     fn earlier(&self, column: &str, minutes: i64) -> String {
         format!("{column} - {}", minutes * 60_000_000)
+    }
+
+    fn undo(&self) -> &'static [(u32, &'static [&'static str])] {
+        // Version 2 copies each table, so its migration runs on its own tables, too.
+        &[(2, &["UPDATE schema_compatibility SET oldest = 1"])]
     }
 }
 

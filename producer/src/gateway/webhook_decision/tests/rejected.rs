@@ -119,6 +119,26 @@ fn a_signature_of_gitlab_is_valid_for_five_minutes() {
 }
 
 #[test]
+fn a_push_of_too_many_branches_is_refused_as_a_whole() {
+    let change = payload(Forge::Bitbucket)["push"]["changes"][0].clone();
+    let with = |count| {
+        changed(Forge::Bitbucket, |payload| {
+            payload["push"]["changes"] = vec![change.clone(); count].into();
+        })
+    };
+    assert_eq!(published(Forge::Bitbucket, &with(256)).len(), 256);
+    let body = with(257).to_string().into_bytes();
+    let pairs = signed(Forge::Bitbucket, SECRET, &body);
+    match decide_as(Forge::Bitbucket, &[SECRET], &pairs, &body) {
+        Err(WebhookRejection::Payload { place, reason, .. }) => {
+            assert_eq!(place, "$.push.changes");
+            assert!(reason.contains("at most 256 changes"), "{reason}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn an_invalid_payload_is_refused_with_the_place() {
     let broken = |forge, key: &str, value: Value| {
         let mut payload = payload(forge);

@@ -65,6 +65,7 @@ macro_rules! contract {
             publishing {
                 messages_arrive_in_order_and_intact
                 bodies_may_be_empty_or_binary_and_large
+                a_body_that_no_receiver_accepts_is_not_published
                 two_thousand_messages_arrive_in_order
                 publishing_an_empty_list_returns_at_once
                 many_publishers_at_once_lose_nothing

@@ -1,6 +1,7 @@
 use bytes::Bytes;
 use jiff::Timestamp;
-use lockstep_bus::{Headers, Outgoing, Properties};
+use lockstep_bus::{Headers, Outgoing, Properties, PublishError};
+use lockstep_protocol::envelope::MAX_BODY_BYTES;
 use lockstep_protocol::topology::{Destination, Lane};
 
 use super::{Fixture, LANE, assert_empty, consume, number_of, numbers, publish, take_and_ack, texts, work};
@@ -72,6 +73,29 @@ pub(crate) async fn bodies_may_be_empty_or_binary_and_large<F: Fixture>() {
     for (delivery, body) in deliveries.iter().zip(&bodies) {
         assert!(delivery.body == *body, "a body of {} bytes changed", body.len());
     }
+    bus.close().await;
+}
+
+pub(crate) async fn a_body_that_no_receiver_accepts_is_not_published<F: Fixture>() {
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
+    let of = |size| Outgoing {
+        body: Bytes::from(vec![b' '; size]),
+        ..work("")
+    };
+    publish(&bus, vec![of(MAX_BODY_BYTES)]).await;
+    let refused = bus
+        .publish(vec![work("not this either"), of(MAX_BODY_BYTES + 1)])
+        .await;
+    assert!(
+        matches!(&refused, Err(PublishError::TooLarge { size, .. }) if *size == MAX_BODY_BYTES + 1),
+        "{refused:?}"
+    );
+    let mut consumer = consume(&bus, LANE, 10).await;
+    let deliveries = take_and_ack(&mut consumer, 1).await;
+    assert_eq!(deliveries[0].body.len(), MAX_BODY_BYTES);
+    consumer.close().await;
+    assert_empty(&bus, LANE, work("marker")).await;
     bus.close().await;
 }
 

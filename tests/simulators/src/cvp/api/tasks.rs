@@ -11,6 +11,9 @@ pub(crate) fn list(state: &State, call: &Call) -> SimulatedResponse {
     let matching: Vec<&Task> = tasks.filter(|task| task.matches(&text, device(task))).collect();
     let index = |name: &str| call.parameter(name).parse::<usize>().unwrap_or(0);
     let (start, end) = (index("startIndex"), index("endIndex"));
+    if state.knobs.endless_tasks {
+        return endless(start..end);
+    }
     // Zero means all tasks.
     let end = if end == 0 {
         matching.len()
@@ -23,6 +26,13 @@ pub(crate) fn list(state: &State, call: &Call) -> SimulatedResponse {
         .map(|task| written(state, task, device(task)))
         .collect();
     SimulatedResponse::json(&json!({"total": matching.len(), "data": data}))
+}
+
+/// A full page, whatever is asked for.
+fn endless(rows: std::ops::Range<usize>) -> SimulatedResponse {
+    let row = |number: usize| json!({"workOrderId": format!("endless{number}"), "workOrderUserDefinedStatus": "Pending"});
+    let data: Vec<Value> = rows.map(row).collect();
+    SimulatedResponse::json(&json!({"data": data}))
 }
 
 pub(crate) fn one(state: &State, call: &Call) -> SimulatedResponse {

@@ -49,6 +49,7 @@ fn scene_with(limits: ConsoleLimits, with_tokens: bool) -> Scene {
         [
             token("root", "all", "*"),
             token("ztp", "some", "lockstep.device.*"),
+            token("events", "few", "lockstep.interface.*"),
         ]
         .into_iter()
         .collect()
@@ -88,7 +89,11 @@ impl Scene {
     }
 
     async fn get(&self, path: &str) -> Answer {
-        self.send(request("GET", path, "all").body(Body::empty()).unwrap())
+        self.get_as("all", path).await
+    }
+
+    async fn get_as(&self, token: &str, path: &str) -> Answer {
+        self.send(request("GET", path, token).body(Body::empty()).unwrap())
             .await
     }
 

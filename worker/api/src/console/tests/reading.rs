@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lockstep_store::{CauseId, CauseRow, Device, DeviceId};
+use lockstep_store::{CauseId, CauseRow, Device, DeviceId, InboxRow};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -80,7 +80,7 @@ async fn a_device_has_its_groups_and_its_open_causes_in_order() {
 #[tokio::test(start_paused = true)]
 async fn a_long_poll_is_answered_as_soon_as_the_outcome_is_stored() {
     let scene = scene();
-    let poll = scene.get("/v1/messages?source=urn:test&id=1&wait=60");
+    let poll = scene.get("/v1/messages?source=urn:test&id=1&by=ztp&wait=60");
     let store = async {
         scene.store.outcome_read.notified().await;
         scene
@@ -88,7 +88,7 @@ async fn a_long_poll_is_answered_as_soon_as_the_outcome_is_stored() {
             .rows
             .lock()
             .unwrap()
-            .insert(identity("1"), applied("1"));
+            .insert(applied("1").key(), applied("1"));
     };
     let started = Instant::now();
     let (answer, ()) = tokio::join!(poll, store);
@@ -122,4 +122,65 @@ async fn a_long_poll_ends_after_its_time_or_when_the_console_stops() {
     let (answer, ()) = tokio::join!(poll, stop);
     assert_eq!(answer.problem(), (503, "stopping"));
     assert!(started.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_message_is_looked_up_among_those_of_its_sender() {
+    let scene = scene();
+    let mut anonymous = applied("1");
+    anonymous.actor = None;
+    for row in [applied("1"), anonymous] {
+        scene.store.rows.lock().unwrap().insert(row.key(), row);
+    }
+    let found = async |query: &str| {
+        let answer = scene
+            .get(&format!("/v1/messages?source=urn:test&id=1{query}"))
+            .await;
+        (answer.status.as_u16(), answer.body["by"].clone())
+    };
+    // The caller is root, who did not send it.
+    assert_eq!(found("").await.0, 404);
+    assert_eq!(found("&by=ztp").await, (200, json!("ztp")));
+    assert_eq!(found("&anonymous=true").await, (200, Value::Null));
+    assert_eq!(found("&by=root&anonymous=true").await.0, 400);
+
+    let webhook = InboxRow {
+        identity: serde_json::from_value(json!({"source": "/webhooks/github/settings", "id": "1"})).unwrap(),
+        actor: Some("webhook:github".to_owned()),
+        ..applied("1")
+    };
+    scene.store.rows.lock().unwrap().insert(webhook.key(), webhook);
+    let answer = scene
+        .get("/v1/messages?source=/webhooks/github/settings&id=1")
+        .await;
+    assert_eq!(answer.body["by"], json!("webhook:github"));
+}
+
+#[tokio::test]
+async fn a_token_reads_what_its_scopes_name_and_its_own_messages() {
+    let scene = scene();
+    let row = InboxRow {
+        actor: Some("events".to_owned()),
+        ..applied("1")
+    };
+    scene.store.rows.lock().unwrap().insert(row.key(), row);
+    let refused = [
+        "/v1/devices",
+        "/v1/devices/sw1",
+        "/v1/repositories",
+        "/v1/dead",
+        "/v1/dead/counts",
+        "/v1/dead/1",
+        "/v1/messages?source=urn:test&id=1&by=root",
+        "/v1/messages?source=urn:test&id=1&anonymous=true",
+    ];
+    for path in refused {
+        assert_eq!(
+            scene.get_as("few", path).await.problem(),
+            (403, "not-allowed"),
+            "{path}"
+        );
+    }
+    let own = scene.get_as("few", "/v1/messages?source=urn:test&id=1").await;
+    assert_eq!(own.status, 200);
 }

@@ -1,7 +1,9 @@
 use std::sync::atomic::Ordering;
 
+use jiff::Timestamp;
+
 use super::*;
-use crate::fakes::{FakeBus, FakeMode, FakeStore, FixedClock};
+use crate::fakes::{FakeBus, FakeMode, FakeStore};
 use lockstep_store::DevicesInState;
 
 struct Scene {
@@ -12,7 +14,7 @@ struct Scene {
 
 fn scene() -> Scene {
     let (bus, store) = (Arc::new(FakeBus::default()), Arc::new(FakeStore::default()));
-    let probe = StoreProbe::Fleet(store.clone(), Arc::new(FixedClock));
+    let probe = StoreProbe::Fleet(store.clone());
     let sampler = ProcessSampler::new(bus.clone(), Some(probe));
     Scene { bus, store, sampler }
 }
@@ -58,19 +60,17 @@ fn only_managed_devices_count_for_the_oldest_flag() {
             in_state(DeviceState::Managed, since),
             in_state(DeviceState::Unmanaged, Some("2025-01-01T00:00:00Z")),
         ];
-        fleet(
-            &Summary {
-                devices,
-                dead_letters: 0,
-            },
-            now,
-        )
-        .oldest
+        let summary = Summary {
+            devices,
+            dead_letters: 0,
+            at: now - Duration::from_secs(5),
+        };
+        fleet(&summary, Duration::from_secs(5)).oldest
     };
     let table = [
         (None, None),
         (Some("2026-01-01T11:58:30Z"), Some(90)),
-        (Some("2026-01-01T12:00:01Z"), Some(0)),
+        (Some("2026-01-01T12:00:01Z"), Some(5)),
     ];
     for (since, expected) in table {
         assert_eq!(oldest(since), expected.map(Duration::from_secs), "{since:?}");

@@ -282,6 +282,7 @@ impl Cvp for Fake {
             tasks,
             others: Vec::new(),
             total: Some(all.len()),
+            bytes: 0,
         })
     }
 

@@ -11,7 +11,7 @@ use lockstep_store::{
     InboxState, Keys, MessageProperties, NewDeadLetter, Origin, SettleDeadLetters,
 };
 
-use super::{Place, at, message, row};
+use super::{Place, at, key, message, row};
 
 fn dead_row(id: &str, redrive_count: u32) -> InboxRow {
     InboxRow {
@@ -86,7 +86,9 @@ async fn settle(
             let dead = facts.dead_letter(*number) == Some(DeadLetterState::Dead);
             dead.then_some(*number).into_iter().collect()
         }
-        DeadLetterSelector::Matching(selection) => facts.matching(selection).collect(),
+        DeadLetterSelector::Matching(_) | DeadLetterSelector::Requeueable(_) => {
+            facts.matching(&dead_letters).collect()
+        }
     };
     absorb(&mut facts, request, action, numbers.clone());
     transaction.commit(&facts).await?;
@@ -98,7 +100,7 @@ fn absorb(facts: &mut Facts, request: &str, action: DeadLetterAction, numbers: V
     let from = Origin {
         identity: &identity,
         kind: Kind::DeadLetterRequeueRequested,
-        actor: Some("anna"),
+        actor: Some("netbox"),
         at: at(),
         reply: None,
     };
@@ -182,17 +184,17 @@ pub(crate) async fn a_requeued_message_takes_the_place_of_its_dead_row(place: &P
     .await?;
     ensure!(settled == [number]);
     let head = stored(place, number).await?.head;
-    ensure!(head.state == DeadLetterState::Requeued && head.settled_by.as_deref() == Some("anna"));
-    let published = place.store.unpublished(&message("command"), 10).await?;
+    ensure!(head.state == DeadLetterState::Requeued && head.settled_by.as_deref() == Some("netbox"));
+    let published = place.store.unpublished(&key("command"), 10).await?;
     ensure!(published.len() == 1 && published[0].key == FollowUpKey::DeadLetter(number));
     ensure!(published[0].redrive_count == 1 && published[0].body == dead_letter("1", 0).body);
 
     // It is dead-lettered again, with the next redrive count.
     end(place, completion("1", 1, Some(number))).await?;
-    let found = place.store.outcome(&message("1")).await?.context("the row")?;
+    let found = place.store.outcome(&key("1")).await?.context("the row")?;
     ensure!((found.state, found.redrive_count) == (InboxState::Dead, 1));
     ensure!(stored(place, number).await?.head.state == DeadLetterState::Processed);
-    ensure!(place.store.unpublished(&message("command"), 10).await?.is_empty());
+    ensure!(place.store.unpublished(&key("command"), 10).await?.is_empty());
     let second = only_number(place, "dead").await?;
     ensure!(second != number && stored(place, second).await?.head.redrive_count == 1);
 
@@ -213,7 +215,7 @@ pub(crate) async fn a_requeued_message_takes_the_place_of_its_dead_row(place: &P
         ..Completion::from(applied.clone())
     };
     end(place, last).await?;
-    ensure!(place.store.outcome(&message("1")).await? == Some(applied));
+    ensure!(place.store.outcome(&key("1")).await? == Some(applied));
     ensure!(
         end(place, completion("1", 3, None)).await.is_err(),
         "an applied message cannot be dead-lettered"
@@ -246,7 +248,7 @@ pub(crate) async fn what_was_settled_is_not_settled_again(place: &Place) -> Resu
     absorb(&mut facts, "blind", DeadLetterAction::Requeued, vec![number]);
     transaction.commit(&facts).await?;
     ensure!(stored(place, number).await?.head.state == DeadLetterState::Dropped);
-    ensure!(place.store.unpublished(&message("blind"), 10).await?.is_empty());
+    ensure!(place.store.unpublished(&key("blind"), 10).await?.is_empty());
     Ok(())
 }
 
@@ -307,12 +309,52 @@ pub(crate) async fn a_selection_is_one_longer_than_a_command_settles(place: &Pla
         lane: None,
         message_type: None,
     };
+    let everything = DeadLetterSelector::Matching(everything);
     let keys = Keys {
-        dead_letters: [DeadLetterSelector::Matching(everything.clone())].into(),
+        dead_letters: [everything.clone()].into(),
         ..Keys::default()
     };
     let (facts, _transaction) = place.store.begin(&[], &keys).await?;
     ensure!(facts.matching(&everything).count() == most + 1);
+    Ok(())
+}
+
+pub(crate) async fn what_is_final_is_not_requeueable(place: &Place) -> Result<()> {
+    let (mut facts, transaction) = place.store.begin(&[], &Keys::default()).await?;
+    facts.write_dead_letter(dead_letter("1", 0));
+    facts.write_dead_letter(NewDeadLetter {
+        code: Code::TooLarge,
+        ..dead_letter("2", 0)
+    });
+    facts.write_dead_letter(NewDeadLetter {
+        code: Code::NotAllowed,
+        ..dead_letter("3", 0)
+    });
+    transaction.commit(&facts).await?;
+    let everything = DeadLetterSelection {
+        up_to: u64::MAX,
+        code: None,
+        lane: None,
+        message_type: None,
+    };
+    let all = DeadLetterSelector::Matching(everything.clone());
+    let requeueable = DeadLetterSelector::Requeueable(everything);
+    let keys = Keys {
+        dead_letters: [
+            all.clone(),
+            requeueable.clone(),
+            DeadLetterSelector::One(1),
+            DeadLetterSelector::One(2),
+            DeadLetterSelector::One(3),
+        ]
+        .into(),
+        ..Keys::default()
+    };
+    let (facts, _transaction) = place.store.begin(&[], &keys).await?;
+    ensure!(facts.matching(&all).eq([1, 2, 3]));
+    ensure!(facts.matching(&requeueable).eq([1]));
+    ensure!(facts.final_code(1).is_none() && facts.final_code(2) == Some(Code::TooLarge));
+    ensure!(facts.final_code(3) == Some(Code::NotAllowed));
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use lockstep_store::{
     FollowUpKey, MessageProperties,
 };
 
-use super::{Place, at, message};
+use super::{Place, at, key, message};
 
 /// A row to insert, with the columns that tests choose.
 #[derive(Clone)]
@@ -43,7 +43,7 @@ impl New {
             None => ("NULL".to_owned(), "NULL", "NULL", "NULL".to_owned()),
             Some((at, request)) => (
                 place.probe.time(at),
-                "'ops'",
+                "'netbox'",
                 "'urn:test'",
                 format!("'{request}'"),
             ),
@@ -98,7 +98,7 @@ pub(crate) async fn a_dead_letter_comes_back_as_it_was(place: &Place) -> Result<
     let dead_letter = place.store.dead_letter(number).await?.context("the letter")?;
     let head = &dead_letter.head;
     ensure!((head.number, head.state) == (number, DeadLetterState::Requeued));
-    ensure!(head.settled_at == Some(settled_at) && head.settled_by.as_deref() == Some("ops"));
+    ensure!(head.settled_at == Some(settled_at) && head.settled_by.as_deref() == Some("netbox"));
     ensure!(head.identity == message("1") && head.redrive_count == 2);
     ensure!(head.lane == "events" && head.known_lane() == Some(Lane::Events));
     ensure!(head.kind == DEAD.kind && head.code == DEAD.code);
@@ -261,7 +261,7 @@ pub(crate) async fn unknown_lanes_and_codes_of_a_newer_worker_are_read_as_texts(
     ensure!(head.known_lane().is_none());
     ensure!(place.store.dead_letter(number).await?.is_some());
     // A worker that cannot publish it again sees so.
-    let requeued = place.store.unpublished(&message("r"), 10).await?;
+    let requeued = place.store.unpublished(&key("r"), 10).await?;
     ensure!(requeued.len() == 1 && requeued[0].lane.as_deref() == Some("satellites"));
     Ok(())
 }
@@ -367,7 +367,7 @@ pub(crate) async fn what_a_command_requeued_is_found_by_its_command(place: &Plac
         put.push(new.put(place).await?);
     }
     let found = async |request, limit| -> Result<Vec<FollowUpKey>> {
-        let rows = place.store.unpublished(&message(request), limit).await?;
+        let rows = place.store.unpublished(&key(request), limit).await?;
         ensure!(rows.iter().all(|row| row.body == Bytes::from_static(BODY)));
         Ok(rows.into_iter().map(|row| row.key).collect())
     };

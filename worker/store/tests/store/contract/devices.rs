@@ -5,7 +5,7 @@ use lockstep_protocol::{DeviceState, DeviceType, MessageId};
 use lockstep_store::{Attributes, DeviceEffect, Facts, Keys, Retryability, StoreError, SyncState, Version};
 
 use super::{
-    Place, create, create_all, devices, hostname, keys, mac, message, messages, serial, unsynchronize, work,
+    Place, create, create_all, devices, hostname, key, keys, mac, messages, serial, unsynchronize, work,
 };
 
 fn described() -> Attributes {
@@ -138,7 +138,7 @@ pub(crate) async fn an_address_or_serial_number_that_is_taken_is_refused_and_not
         let effects = devices([unsynchronize("sw1"), taken("sw2", attributes)]);
         let refused = work(place, &keys(id, ["sw1", "sw2"]), effects).await;
         ensure!(matches!(refused, Err(StoreError::Refused { .. })), "{refused:?}");
-        ensure!(place.store.outcome(&message(id)).await?.is_none());
+        ensure!(place.store.outcome(&key(id)).await?.is_none());
     }
     let device = place.store.device(&hostname("sw1")).await?.context("sw1")?;
     ensure!(device.sync.synchronized());

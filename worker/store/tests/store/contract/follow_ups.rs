@@ -14,7 +14,7 @@ use lockstep_store::{
 };
 
 use super::leases::LONG;
-use super::{Place, Store, at, message, row};
+use super::{Place, Store, at, key, message, row};
 
 const REPUBLISH_AFTER: Duration = Duration::from_mins(15);
 
@@ -58,7 +58,7 @@ async fn cause_in(store: &dyn Store, id: &str, follow_ups: Vec<FollowUpRequest>)
     let origin = Origin {
         identity: &identity,
         kind: Kind::TaskRequested,
-        actor: Some("anna"),
+        actor: Some("netbox"),
         at: store.now().await?,
         reply: Some(&reply),
     };
@@ -77,7 +77,7 @@ async fn cause_in(store: &dyn Store, id: &str, follow_ups: Vec<FollowUpRequest>)
 }
 
 async fn unpublished(place: &Place, id: &str) -> Result<Vec<FollowUp>> {
-    Ok(place.store.unpublished(&message(id), 100).await?)
+    Ok(place.store.unpublished(&key(id), 100).await?)
 }
 
 /// Lets so much time pass for all follow-ups.
@@ -115,16 +115,16 @@ pub(crate) async fn a_message_and_its_follow_ups_commit_together(place: &Place) 
     ensure!(
         place
             .store
-            .outcome(&message("1"))
+            .outcome(&key("1"))
             .await?
             .is_some_and(|row| row.follow_ups)
     );
     let first = &found[0];
-    ensure!(first.actor.as_deref() == Some("anna") && first.published == 0 && first.redrive_count == 0);
+    ensure!(first.actor.as_deref() == Some("netbox") && first.published == 0 && first.redrive_count == 0);
     let envelope = Envelope::decode(&first.body)
         .map_err(|error| anyhow::anyhow!("{error:?}"))?
         .envelope;
-    ensure!(envelope.identity.id == message("1").derive(Kind::RepositoryRefreshRequested, 0));
+    ensure!(envelope.identity.id == key("1").derive(Kind::RepositoryRefreshRequested, 0));
     ensure!(first.properties.message_id.as_deref() == Some(envelope.identity.id.to_string().as_str()));
     ensure!(envelope.subject.as_deref() == Some("sw1"));
     ensure!(envelope.causationid == Some(message("1").to_string()));
@@ -133,7 +133,7 @@ pub(crate) async fn a_message_and_its_follow_ups_commit_together(place: &Place) 
     ensure!(asked.correlation_id.as_deref() == Some("request 7"));
     ensure!(unpublished(place, "2").await?.len() == 1 && unpublished(place, "3").await?.is_empty());
     ensure!(
-        place.store.unpublished(&message("1"), 2).await?.len() == 2,
+        place.store.unpublished(&key("1"), 2).await?.len() == 2,
         "in pages"
     );
 
@@ -295,7 +295,7 @@ pub(crate) async fn a_requeued_dead_letter_is_its_own_follow_up(place: &Place) -
     let origin = Origin {
         identity: &identity,
         kind: Kind::DeadLetterRequeueRequested,
-        actor: Some("anna"),
+        actor: Some("netbox"),
         at: place.store.now().await?,
         reply: None,
     };

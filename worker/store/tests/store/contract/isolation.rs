@@ -6,7 +6,7 @@ use lockstep_store::{DeviceQuery, Keys};
 use lockstep_testbed::wait;
 use tokio::time::timeout;
 
-use super::{Place, absorb, create_all, devices, hostname, keys, message, unsynchronize, work};
+use super::{Place, absorb, create_all, devices, hostname, key, keys, unsynchronize, work};
 
 /// Long enough for calls that do not wait, short for calls that do.
 const MOMENT: Duration = Duration::from_millis(200);
@@ -20,7 +20,7 @@ pub(crate) async fn a_dropped_transaction_changes_nothing_and_frees_its_locks(pl
     work(place, &keys("3", ["sw1"]), devices([unsynchronize("sw1")])).await?;
     let device = place.store.device(&hostname("sw1")).await?.context("sw1")?;
     ensure!(device.sync.desired == 2);
-    ensure!(place.store.outcome(&message("2")).await?.is_none());
+    ensure!(place.store.outcome(&key("2")).await?.is_none());
     Ok(())
 }
 
@@ -53,7 +53,7 @@ pub(crate) async fn a_second_batch_about_a_device_waits_for_the_first(place: &Pl
     let device = facts.device(&hostname("sw1")).context("sw1")?;
     ensure!(device.sync.desired == 2, "it sees the first batch");
     ensure!(
-        facts.message(&message("2")).is_some(),
+        facts.message(&key("2")).is_some(),
         "it sees the message of the first batch"
     );
     Ok(())

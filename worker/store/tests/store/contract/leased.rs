@@ -7,7 +7,7 @@ use lockstep_store::Keys;
 
 use super::leases::{LONG, NO_TIME};
 use super::repositories::{Changed, change, fetched};
-use super::{Place, absorb, create_all, devices, keys, message, unsynchronize};
+use super::{Place, absorb, create_all, devices, key, keys, unsynchronize};
 
 pub(crate) async fn a_lost_lease_leaves_out_its_part_only(place: &Place) -> Result<()> {
     create_all(place, &["sw1", "sw2"]).await?;
@@ -22,7 +22,7 @@ pub(crate) async fn a_lost_lease_leaves_out_its_part_only(place: &Place) -> Resu
     ensure!(facts.holds(&held) && !facts.holds(&lost));
     absorb(&mut facts, "run", devices([unsynchronize("sw1")]));
     transaction.commit(&facts).await?;
-    ensure!(place.other.outcome(&message("run")).await?.is_some());
+    ensure!(place.other.outcome(&key("run")).await?.is_some());
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! The order of locks: whichever two transactions meet, neither waits for the other in a circle.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,13 +12,13 @@ use lockstep_protocol::results::DeadLetterAction;
 use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{DeviceType, Kind};
 use lockstep_store::{
-    Completion, DeadLetterSelector, DeliveryAttempt, DeviceSelector, Effects, FollowUpKey, Keys, Lease,
-    Origin, Records, SettleDeadLetters, StoreError,
+    AttemptStart, Completion, DeadLetterSelector, DeliveryAttempt, DeviceSelector, Effects, FollowUpKey,
+    Keys, Lease, Origin, Records, SettleDeadLetters, StoreError,
 };
 
 use super::leases::LONG;
 use super::repositories::{Refresh, change, flags, named};
-use super::{Place, Store, absorb, create, create_all, devices, keys, message, row, unsynchronize};
+use super::{Place, Store, absorb, create, create_all, devices, key, keys, message, row, unsynchronize};
 
 const DEVICES: [&str; 6] = ["sw1", "sw2", "sw3", "sw4", "sw5", "sw6"];
 /// How often each pair meets, and how many of each kind at once.
@@ -111,7 +112,7 @@ impl Scene<'_> {
                 };
                 let (mut facts, transaction) = store.begin(&[], &keys(&id, ["sw2", "sw1"])).await?;
                 absorb(&mut facts, &id, devices([unsynchronize("sw2")]));
-                let numbers = std::collections::BTreeSet::from([number % 40, 7, 3]);
+                let numbers = BTreeSet::from([number % 40, 7, 3]);
                 let processed = numbers.into_iter().map(|number| Completion {
                     follow_up: Some(FollowUpKey::DeadLetter(number)),
                     ..Completion::from(row(message(&format!("redriven {id} {number}"))))
@@ -130,14 +131,24 @@ impl Scene<'_> {
                 store.make_due(&[Lane::Events, Lane::Devices]).await?;
             }
             Kinds::Attempts => {
-                let mut attempts: Vec<DeliveryAttempt> = (0..10)
-                    .map(|number| DeliveryAttempt {
-                        identity: message(&number.to_string()),
-                        redrive_count: 0,
-                    })
-                    .collect();
-                store.record(&attempts).await?;
-                attempts.reverse();
+                let attempts = (0..10).map(|number| DeliveryAttempt {
+                    message: key(&number.to_string()),
+                    redrive_count: 0,
+                });
+                let attempts: BTreeSet<DeliveryAttempt> = attempts.collect();
+                let starts = attempts.iter().cloned().map(|attempt| AttemptStart {
+                    attempt,
+                    unfinished: 0,
+                });
+                let starts: BTreeSet<AttemptStart> = starts.collect();
+                store.record(&starts).await?;
+                let keys = Keys {
+                    starts: starts.clone(),
+                    ..keys(&id, ["sw1"])
+                };
+                let (facts, transaction) = store.begin(&[], &keys).await?;
+                transaction.commit(&facts).await?;
+                store.give_back(&starts).await?;
                 store.clear(&attempts).await?;
             }
             Kinds::Lease => {
@@ -174,14 +185,14 @@ impl Scene<'_> {
     }
 
     async fn requeue(&self, store: &dyn Store, id: &str) -> Result<()> {
-        let selection = DeadLetterSelection {
+        let selection = DeadLetterSelector::Requeueable(DeadLetterSelection {
             up_to: u64::MAX,
             code: None,
             lane: None,
             message_type: None,
-        };
+        });
         let keys = Keys {
-            dead_letters: [DeadLetterSelector::Matching(selection.clone())].into(),
+            dead_letters: [selection.clone()].into(),
             ..Keys::default()
         };
         let (mut facts, transaction) = store.begin(&[], &keys).await?;

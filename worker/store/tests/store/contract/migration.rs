@@ -2,18 +2,15 @@ use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
 use jiff::SignedDuration;
 use lockstep_clock::{Clock, SystemClock};
-use lockstep_store::{CauseId, DeviceId, DeviceQuery, Keys, StoreError};
+use lockstep_store::{CauseId, DeviceId, DeviceQuery, InboxRow, Keys, StoreError};
 
 use super::leases::{LONG, acquire};
 use super::repositories::{Changed, change, fetched, settings};
-use super::{Place, create_all, devices, hostname, keys, message, unsynchronize, work};
-
-/// What takes each version after the first back to the one before it, the newest first.
-const UNDO: &[(u32, &[&str])] = &[];
+use super::{Place, create_all, devices, hostname, key, keys, message, row, unsynchronize, work};
 
 /// The schema version of this program.
 async fn known(place: &Place) -> Result<u32> {
-    Ok(place.store.migrate().await?.known)
+    Ok(place.owners[0].migrate().await?.known)
 }
 
 async fn run(place: &Place, statements: &[&str]) -> Result<()> {
@@ -62,7 +59,7 @@ pub(crate) async fn a_store_without_schema_says_so(place: &Place) -> Result<()> 
     let fresh = &place.other;
     ensure!(tells(&fresh.ping().await));
     ensure!(tells(&fresh.begin(&[], &Keys::default()).await));
-    ensure!(tells(&fresh.outcome(&message("1")).await));
+    ensure!(tells(&fresh.outcome(&key("1")).await));
     ensure!(tells(&fresh.device(&hostname("sw1")).await));
     let any = DeviceQuery {
         limit: 1,
@@ -93,9 +90,6 @@ pub(crate) async fn the_clock_is_that_of_this_machine(place: &Place) -> Result<(
 
 pub(crate) async fn eight_migrations_at_once_apply_once(place: &Place) -> Result<()> {
     let known = known(place).await?;
-    for (_, statements) in UNDO {
-        run(place, statements).await?;
-    }
     let first = [
         "DROP TABLE schema_compatibility",
         "DROP TABLE delivery_attempt",
@@ -116,7 +110,7 @@ pub(crate) async fn eight_migrations_at_once_apply_once(place: &Place) -> Result
     run(place, &first).await?;
     // Only one of the stores has this table.
     run(place, &["DROP SEQUENCE cause_block"]).await.ok();
-    let stores = (0..8).map(|n| if n % 2 == 0 { &place.store } else { &place.other });
+    let stores = (0..8).map(|n| &place.owners[n % 2]);
     let migrated = try_join_all(stores.map(|store| store.migrate())).await?;
     let applied: Vec<&String> = migrated.iter().flat_map(|migrated| &migrated.applied).collect();
     ensure!(
@@ -133,16 +127,24 @@ pub(crate) async fn eight_migrations_at_once_apply_once(place: &Place) -> Result
 pub(crate) async fn each_version_keeps_what_the_one_before_had(place: &Place) -> Result<()> {
     let known = known(place).await?;
     ensure!(
-        UNDO.len() + 1 == usize::try_from(known)?,
+        place.probe.undo().len() + 1 == usize::try_from(known)?,
         "a migration was added: add the statements that undo it"
     );
     create_all(place, &["sw1", "sw2"]).await?;
     work(place, &keys("2", ["sw1"]), devices([unsynchronize("sw1")])).await?;
+    // A message of a sender that the broker did not validate.
+    let (mut facts, transaction) = place.store.begin(&[], &Keys::default()).await?;
+    let anonymous = InboxRow {
+        actor: None,
+        ..row(message("4"))
+    };
+    facts.record(anonymous.clone());
+    transaction.commit(&facts).await?;
     let before = (
         place.store.devices(&all()).await?,
-        place.store.outcome(&message("2")).await?,
+        place.store.outcome(&key("2")).await?,
     );
-    for (version, statements) in UNDO {
+    for (version, statements) in place.probe.undo() {
         run(place, statements).await?;
         let forget = format!("DELETE FROM refinery_schema_history WHERE version = {version}");
         run(place, &[&forget]).await?;
@@ -153,16 +155,17 @@ pub(crate) async fn each_version_keeps_what_the_one_before_had(place: &Place) ->
             "{old:?}"
         );
     }
-    let migrated = place.other.migrate().await?;
+    let migrated = place.owners[1].migrate().await?;
     ensure!(
-        migrated.applied.len() == UNDO.len() && migrated.version == known,
+        migrated.applied.len() == place.probe.undo().len() && migrated.version == known,
         "{migrated:?}"
     );
     let after = (
         place.other.devices(&all()).await?,
-        place.other.outcome(&message("2")).await?,
+        place.other.outcome(&key("2")).await?,
     );
     ensure!(after == before, "{after:?}");
+    ensure!(place.other.outcome(&anonymous.key()).await? == Some(anonymous));
     let lease = acquire(place, LONG).await?;
     ensure!(change(&*place.store, &fetched(&lease, 0)).await? == Changed::Committed);
     work(place, &keys("3", ["sw1"]), devices([unsynchronize("sw1")])).await?;
@@ -179,7 +182,7 @@ pub(crate) async fn a_newer_schema_with_only_additions_is_accepted(place: &Place
         let (mut facts, transaction) = store.begin(&[], &keys(id, ["sw1"])).await?;
         super::absorb(&mut facts, id, devices([unsynchronize("sw1")]));
         transaction.commit(&facts).await?;
-        ensure!(store.outcome(&message(id)).await?.is_some());
+        ensure!(store.outcome(&key(id)).await?.is_some());
     }
     let device = place.other.device(&hostname("sw1")).await?.context("sw1")?;
     ensure!(device.sync.desired == 3, "{device:?}");

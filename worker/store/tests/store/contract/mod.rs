@@ -29,8 +29,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use lockstep_protocol::results::{EventApplied, Outcome, Scope};
 use lockstep_protocol::{
-    Cause, DeviceState, DeviceType, Digest, Hostname, Identity, Kind, Mac, MessageId, Serial, Source,
-    WorkResult,
+    Cause, DeviceState, DeviceType, Digest, Hostname, Identity, Kind, Mac, MessageId, MessageKey, Serial,
+    Source, WorkResult,
 };
 use lockstep_store::{
     Attributes, CauseRow, DeadLetters, DeliveryAttempts, Device, DeviceEffect, Effects, Facts, Fleet,
@@ -73,6 +73,7 @@ macro_rules! contract {
                 an_unknown_message_has_no_outcome,
                 the_next_batch_knows_the_message,
                 one_of_two_transactions_with_the_same_message_commits,
+                each_sender_has_its_own_messages,
                 rows_derived_from_content_may_come_twice,
             }
             dead_letter_writing {
@@ -83,10 +84,14 @@ macro_rules! contract {
                 what_was_settled_is_not_settled_again,
                 a_selection_takes_what_matches_up_to_its_number,
                 a_selection_is_one_longer_than_a_command_settles,
+                what_is_final_is_not_requeueable,
             }
             delivery_attempts {
                 attempts_are_counted_until_they_are_cleared,
                 a_completed_message_has_no_attempts_until_it_is_requeued,
+                a_start_is_recorded_and_given_back_once,
+                the_start_of_a_transaction_is_counted_until_it_commits,
+                a_transaction_that_waits_for_a_lock_has_not_begun,
                 many_record_the_same_attempts_at_once,
             }
             follow_ups {
@@ -136,11 +141,13 @@ macro_rules! contract {
             }
             repositories {
                 a_change_commits_all_of_it_together,
+                a_time_that_is_ahead_is_corrected_by_the_next_cause,
                 under_a_lost_lease_nothing_is_written,
                 a_superseded_revision_writes_nothing,
                 a_message_that_was_processed_makes_it_a_conflict,
                 a_cause_that_hits_nobody_leaves_no_row,
                 a_listing_may_have_any_bytes,
+                the_names_of_all_devices_are_read,
                 repositories_are_listed_by_name,
             }
             retention {
@@ -239,6 +246,9 @@ pub(crate) trait Probe: Send + Sync {
 
     /// A time in a column, so many minutes earlier, as it is written in a query.
     fn earlier(&self, column: &str, minutes: i64) -> String;
+
+    /// What takes each version of the schema after the first back to the one before it, the newest first.
+    fn undo(&self) -> &'static [(u32, &'static [&'static str])];
 }
 
 /// A store, with the values that must live as long.
@@ -246,6 +256,8 @@ pub(crate) struct Place {
     pub(crate) store: Arc<dyn Store>,
     /// Another store on the same database, as in another process.
     pub(crate) other: Arc<dyn Store>,
+    /// Two stores that may migrate. On PostgreSQL the others have the rights of a worker only.
+    pub(crate) owners: [Arc<dyn Store>; 2],
     pub(crate) probe: Box<dyn Probe>,
     pub(crate) keep: Box<dyn Any + Send + Sync>,
 }
@@ -273,10 +285,18 @@ pub(crate) fn message(id: &str) -> Identity {
     }
 }
 
+/// What the store knows the message of [`row`] by.
+pub(crate) fn key(id: &str) -> MessageKey {
+    MessageKey {
+        identity: message(id),
+        actor: Some("netbox".to_owned()),
+    }
+}
+
 /// The keys of a message and of devices.
 pub(crate) fn keys<'a>(id: &str, hostnames: impl IntoIterator<Item = &'a str>) -> Keys {
     Keys {
-        identities: BTreeSet::from([message(id)]),
+        messages: BTreeSet::from([key(id)]),
         hostnames: hostnames.into_iter().map(hostname).collect(),
         ..Keys::default()
     }
@@ -327,7 +347,14 @@ pub(crate) fn absorb(facts: &mut Facts, id: &str, effects: Effects) {
 
 /// Processes one message in its own batch.
 pub(crate) async fn work(place: &Place, keys: &Keys, effects: Effects) -> Result<(), StoreError> {
-    let id = keys.identities.first().expect("a message").id.as_str().to_owned();
+    let id = keys
+        .messages
+        .first()
+        .expect("a message")
+        .identity
+        .id
+        .as_str()
+        .to_owned();
     let (mut facts, transaction) = place.store.begin(&[], keys).await?;
     absorb(&mut facts, &id, effects);
     transaction.commit(&facts).await

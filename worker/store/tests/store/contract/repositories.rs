@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use jiff::Timestamp;
@@ -10,7 +11,7 @@ use lockstep_store::{
 
 use super::leases::{LONG, NO_TIME, acquire};
 use super::{
-    Place, Store, at, causes, create_all, devices, hostname, keys, message, row, unsynchronize, work,
+    Place, Store, at, causes, create_all, devices, hostname, key, keys, message, row, unsynchronize, work,
 };
 
 pub(crate) fn settings() -> RepositoryName {
@@ -163,6 +164,19 @@ async fn everything(place: &Place) -> Result<Everything> {
     })
 }
 
+pub(crate) async fn a_time_that_is_ahead_is_corrected_by_the_next_cause(place: &Place) -> Result<()> {
+    create_all(place, &["sw1"]).await?;
+    let lease = acquire(place, LONG).await?;
+    let tomorrow = at() + Duration::from_hours(24);
+    let mut ahead = flags(&lease, 0, "ahead", named(["sw1"]));
+    ahead.flags = Some((cause("ahead", tomorrow), named(["sw1"])));
+    flag(&*place.store, ahead).await?;
+    ensure!(device(place, "sw1").await?.sync.since == Some(tomorrow));
+    flag(&*place.store, flags(&lease, 1, "right", named(["sw1"]))).await?;
+    ensure!(device(place, "sw1").await?.sync.since == Some(at()));
+    Ok(())
+}
+
 pub(crate) async fn a_change_commits_all_of_it_together(place: &Place) -> Result<()> {
     create_all(place, &["sw1", "sw2"]).await?;
     let lease = acquire(place, LONG).await?;
@@ -186,7 +200,7 @@ pub(crate) async fn a_change_commits_all_of_it_together(place: &Place) -> Result
     ensure!(row == expected, "{row:?}");
     ensure!(place.other.repositories().await? == std::slice::from_ref(&expected));
     ensure!(place.other.listing(&settings()).await?.as_deref() == Some(&b"listing"[..]));
-    ensure!(place.other.outcome(&message("push")).await?.is_some());
+    ensure!(place.other.outcome(&key("push")).await?.is_some());
     let flagged = device(place, "sw1").await?;
     ensure!(!flagged.sync.synchronized() && flagged.sync.since == Some(at()));
     let [cause] = &causes(place, &flagged).await?[..] else {
@@ -282,7 +296,7 @@ pub(crate) async fn a_message_that_was_processed_makes_it_a_conflict(place: &Pla
         ensure!(everything(place).await? == before);
     }
     flag(&*place.store, flags(&lease, 0, "new", named(["sw1"]))).await?;
-    ensure!(place.other.outcome(&message("new")).await?.is_some());
+    ensure!(place.other.outcome(&key("new")).await?.is_some());
     Ok(())
 }
 
@@ -306,7 +320,7 @@ pub(crate) async fn a_cause_that_hits_nobody_leaves_no_row(place: &Place) -> Res
         };
         ensure!(flagged == expected, "{flagged:?}");
         ensure!(
-            place.store.outcome(&message(&id)).await?.is_some(),
+            place.store.outcome(&key(&id)).await?.is_some(),
             "the message was processed"
         );
     }
@@ -342,6 +356,15 @@ pub(crate) async fn a_listing_may_have_any_bytes(place: &Place) -> Result<()> {
             listing.len()
         );
     }
+    Ok(())
+}
+
+pub(crate) async fn the_names_of_all_devices_are_read(place: &Place) -> Result<()> {
+    ensure!(place.store.hostnames().await?.is_empty());
+    create_all(place, &["sw1", "sw2"]).await?;
+    let mut names = place.other.hostnames().await?;
+    names.sort();
+    ensure!(names == [hostname("sw1"), hostname("sw2")], "{names:?}");
     Ok(())
 }
 

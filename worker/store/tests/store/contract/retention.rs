@@ -69,10 +69,10 @@ async fn dead_letter(
     let settled = if state == "dead" { "NULL" } else { time.as_str() };
     let request = request.map_or("NULL, NULL".to_owned(), |id| format!("'urn:test', '{id}'"));
     let insert = format!(
-        "INSERT INTO dead_letter (source, id, redrive_count, lane, kind, code, reason, attempts, first_at, dead_lettered_at, body, \
-            properties, state, settled_at, request_source, request_id) \
-         VALUES ('urn:test', '{id}', 0, 'events', 'x', 'crashed', 'x', 1, {time}, {time}, {bytes}, \
-            '{{}}', '{state}', {settled}, {request})"
+        "INSERT INTO dead_letter (source, id, actor, redrive_count, lane, kind, code, reason, attempts, first_at, dead_lettered_at, body, \
+            properties, state, settled_at, settled_by, request_source, request_id) \
+         VALUES ('urn:test', '{id}', 'netbox', 0, 'events', 'x', 'crashed', 'x', 1, {time}, {time}, {bytes}, \
+            '{{}}', '{state}', {settled}, 'netbox', {request})"
     );
     place.probe.texts(&insert).await?;
     Ok(())
@@ -179,7 +179,8 @@ pub(crate) async fn old_delivery_attempts_go(place: &Place) -> Result<()> {
     for (id, at) in [("1", at()), ("2", at()), ("3", at()), ("young", young())] {
         let (time, _) = words(place, at).await;
         let insert = format!(
-            "INSERT INTO delivery_attempt (source, id, redrive_count, attempts, at) VALUES ('urn:test', '{id}', 0, 1, {time})"
+            "INSERT INTO delivery_attempt (source, id, actor, redrive_count, attempts, at) \
+             VALUES ('urn:test', '{id}', 'netbox', 0, 1, {time})"
         );
         place.probe.texts(&insert).await?;
     }

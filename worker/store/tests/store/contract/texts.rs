@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use lockstep_protocol::{DeviceType, GroupName};
 use lockstep_store::{Attributes, DeviceEffect, InboxRow};
 
-use super::{Place, create_all, devices, hostname, keys, message, row, work};
+use super::{Place, create_all, devices, hostname, key, keys, message, row, work};
 
 pub(crate) const ODD: &str = "O'Brien \"\\\" {a,b} NULL \u{1f680} 日本 \r\n\t $1; DROP TABLE device; --";
 
@@ -42,7 +42,7 @@ pub(crate) async fn a_message_with_nul_can_be_remembered(place: &Place) -> Resul
     let (mut facts, transaction) = place.store.begin(&[], &keys("1", [])).await?;
     facts.record(odd.clone());
     transaction.commit(&facts).await?;
-    let found = place.store.outcome(&message("1")).await?.context("the row")?;
+    let found = place.store.outcome(&key("1")).await?.context("the row")?;
     ensure!(found.kind.replace('\u{fffd}', "\0") == odd.kind);
     ensure!(found.result == odd.result && found.digest == odd.digest);
     Ok(())

@@ -1,8 +1,14 @@
-/// The lines of a table. Each column is as wide as its widest cell.
-pub(super) fn lines<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> Vec<String> {
+use super::visible::{CELL, field};
+
+/// The lines of a table. Cells are visible and cut; each column is as wide as its widest cell.
+pub(crate) fn lines<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> Vec<String> {
     let header = header.map(str::to_owned);
+    let rows: Vec<[String; N]> = rows
+        .iter()
+        .map(|row| row.each_ref().map(|cell| field(cell, CELL)))
+        .collect();
     let width = |column: usize| {
-        let cells = std::iter::once(&header).chain(rows);
+        let cells = std::iter::once(&header).chain(&rows);
         cells
             .map(|row| row[column].chars().count())
             .max()
@@ -16,7 +22,7 @@ pub(super) fn lines<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> 
             .map(|(cell, width)| format!("{cell:<width$}"));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
-    std::iter::once(&header).chain(rows).map(line).collect()
+    std::iter::once(&header).chain(&rows).map(line).collect()
 }
 
 #[cfg(test)]
@@ -31,5 +37,17 @@ mod tests {
         ];
         let expected = ["NAME    S   C", "sw1     é", "longer  no  x"];
         assert_eq!(lines(["NAME", "S", "C"], &rows), expected);
+    }
+
+    #[test]
+    fn a_cell_is_visible_and_cut_before_its_width_counts() {
+        let rows = [
+            ["a\nb".to_owned(), "x".repeat(100_000)],
+            ["c".to_owned(), String::new()],
+        ];
+        let lines = lines(["A", "B"], &rows);
+        assert!(lines[1].starts_with("a\\nb  xxx"), "{}", lines[1]);
+        assert!(lines[1].ends_with("… (99700 more characters)"), "{}", lines[1]);
+        assert_eq!(lines[2], "c");
     }
 }

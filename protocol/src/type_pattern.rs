@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use lockstep_protocol::Kind;
+use crate::Kind;
 
 /// The message types a token may publish: all (`*`), those with a prefix (`lockstep.device.*`), or exactly one.
 #[derive(Clone, Debug, PartialEq, Eq)]

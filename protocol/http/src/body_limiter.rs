@@ -1,0 +1,201 @@
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::http::header::CONNECTION;
+use lockstep_protocol::rest::Problem;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::ProblemResponse;
+
+/// The bytes per permit. `Semaphore` counts permits in 32 bits, so one permit per byte would not be enough.
+const UNIT: usize = 1024;
+/// How long a sender may send nothing.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// Limits the memory for request bodies: the size of each, and the sum of all. Only what has arrived counts, not what is
+/// announced. If there is no room for what arrives, the largest of the bodies that are still arriving is refused: clients that
+/// send much cannot keep out those that send little.
+#[derive(Debug)]
+pub struct BodyLimiter {
+    memory: Arc<Semaphore>,
+    timeout: Duration,
+    numbers: AtomicU64,
+    arriving: Mutex<HashMap<u64, Arriving>>,
+}
+
+/// A body that has not arrived completely.
+#[derive(Debug, Default)]
+struct Arriving {
+    bytes: usize,
+    refuse: CancellationToken,
+}
+
+/// A body in memory, with its share of the limit.
+#[derive(Debug)]
+pub struct BufferedBody {
+    /// The whole body.
+    pub bytes: Bytes,
+    _memory: Option<OwnedSemaphorePermit>,
+}
+
+impl BodyLimiter {
+    /// Limits all bodies together to `bytes`. `timeout` is the time in which each body must arrive.
+    pub fn new(bytes: usize, timeout: Duration) -> Self {
+        Self {
+            memory: Arc::new(Semaphore::new(bytes.div_ceil(UNIT))),
+            timeout,
+            numbers: AtomicU64::new(0),
+            arriving: Mutex::default(),
+        }
+    }
+
+    /// Reads a body of at most `most` bytes.
+    ///
+    /// # Errors
+    /// The problem to respond with: the body is too large, arrives too slowly or not at all, or there is no room for it.
+    pub async fn read(&self, body: Body, most: usize) -> Result<BufferedBody, ProblemResponse> {
+        if body.size_hint().lower() > most as u64 {
+            return Err(ProblemResponse::too_large(most));
+        }
+        let place = Place::of(self);
+        tokio::select! {
+            () = place.refuse.cancelled() => Err(ProblemResponse::busy()),
+            read = timeout(self.timeout, self.collect(body, most, &place)) => read.unwrap_or_else(|_| Err(too_slow())),
+        }
+    }
+
+    async fn collect(
+        &self,
+        mut body: Body,
+        most: usize,
+        place: &Place<'_>,
+    ) -> Result<BufferedBody, ProblemResponse> {
+        let announced = body.size_hint().upper();
+        let announced = announced.and_then(|bytes| usize::try_from(bytes).ok());
+        let largest = announced.map_or(most, |bytes| bytes.min(most));
+        let mut bytes = Vec::new();
+        let mut memory: Option<OwnedSemaphorePermit> = None;
+        loop {
+            let next = poll_fn(|context| Pin::new(&mut body).poll_frame(context));
+            let frame = match timeout(PAUSE, next).await {
+                Ok(Some(Ok(frame))) => frame,
+                Ok(Some(Err(_))) => return Err(unreadable()),
+                Ok(None) => break,
+                Err(_) => return Err(too_slow()),
+            };
+            let Ok(data) = frame.into_data() else { continue };
+            let needed = bytes.len() + data.len();
+            if needed > most {
+                return Err(ProblemResponse::too_large(most));
+            }
+            if needed > bytes.capacity() {
+                // Twice what has arrived at most, so that the body is not copied for each piece.
+                let capacity = (bytes.len() * 2).min(largest).max(needed);
+                let held = memory.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+                let more = self.reserve(capacity, held, place).await?;
+                match &mut memory {
+                    Some(memory) => memory.merge(more),
+                    None => memory = Some(more),
+                }
+                bytes.reserve_exact(capacity - bytes.len());
+            }
+            bytes.extend_from_slice(&data);
+            place.holds(bytes.capacity());
+        }
+        Ok(BufferedBody {
+            bytes: bytes.into(),
+            _memory: memory,
+        })
+    }
+
+    /// Takes more memory for a body, which holds `held` units, so that it has `bytes`. If there is not enough, larger bodies are
+    /// refused until there is.
+    async fn reserve(
+        &self,
+        bytes: usize,
+        held: usize,
+        place: &Place<'_>,
+    ) -> Result<OwnedSemaphorePermit, ProblemResponse> {
+        let units = bytes.div_ceil(UNIT).saturating_sub(held);
+        let permits = u32::try_from(units).unwrap_or(u32::MAX);
+        if let Ok(memory) = Arc::clone(&self.memory).try_acquire_many_owned(permits) {
+            return Ok(memory);
+        }
+        if !place.make_room(units * UNIT, bytes) {
+            return Err(ProblemResponse::busy());
+        }
+        let memory = Arc::clone(&self.memory).acquire_many_owned(permits).await;
+        memory.map_err(|_| ProblemResponse::stopping())
+    }
+
+    fn arriving(&self) -> MutexGuard<'_, HashMap<u64, Arriving>> {
+        self.arriving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The place of a body among those that are arriving, until this is dropped.
+struct Place<'a> {
+    limiter: &'a BodyLimiter,
+    number: u64,
+    refuse: CancellationToken,
+}
+
+impl<'a> Place<'a> {
+    fn of(limiter: &'a BodyLimiter) -> Self {
+        let number = limiter.numbers.fetch_add(1, Ordering::Relaxed);
+        let refuse = limiter.arriving().entry(number).or_default().refuse.clone();
+        Self {
+            limiter,
+            number,
+            refuse,
+        }
+    }
+
+    fn holds(&self, bytes: usize) {
+        if let Some(own) = self.limiter.arriving().get_mut(&self.number) {
+            own.bytes = bytes;
+        }
+    }
+
+    /// Refuses bodies of more than `own` bytes, the largest first, until they make room for `bytes`; false if they are too few.
+    fn make_room(&self, bytes: usize, own: usize) -> bool {
+        let mut arriving = self.limiter.arriving();
+        let mut freed = 0;
+        while freed < bytes {
+            let larger = arriving.values_mut().filter(|other| other.bytes > own);
+            let Some(largest) = larger.max_by_key(|other| other.bytes) else {
+                return false;
+            };
+            largest.refuse.cancel();
+            freed += std::mem::take(&mut largest.bytes);
+        }
+        true
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.limiter.arriving().remove(&self.number);
+    }
+}
+
+fn too_slow() -> ProblemResponse {
+    let problem =
+        Problem::new(408, "timeout", "the body took too long to arrive").with_detail("send it again");
+    ProblemResponse::from(problem).with_header(CONNECTION, "close")
+}
+
+fn unreadable() -> ProblemResponse {
+    ProblemResponse::bad_request(
+        "unreadable-body",
+        "the body could not be read",
+        "the connection ended before the whole body arrived",
+    )
+}

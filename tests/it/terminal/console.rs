@@ -1,0 +1,118 @@
+//! A console whose every text is hostile.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+const TIME: &str = "2026-02-03T04:05:06Z";
+
+/// Answers requests until the process of the test ends.
+pub(super) fn start(hostile: &'static str) -> Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    std::thread::spawn(move || {
+        for connection in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                // A client that hangs up needs no answer.
+                let _ = serve(connection, hostile);
+            });
+        }
+    });
+    Ok(address)
+}
+
+fn serve(mut connection: TcpStream, hostile: &str) -> std::io::Result<()> {
+    let mut reader = BufReader::new(connection.try_clone()?);
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        let (method, path) = line.split_once(' ').unwrap_or_default();
+        let path = path.split([' ', '?']).next().unwrap_or_default().to_owned();
+        let method = method.to_owned();
+        let mut length = 0;
+        loop {
+            let mut header = String::new();
+            reader.read_line(&mut header)?;
+            let header = header.trim().to_ascii_lowercase();
+            if header.is_empty() {
+                break;
+            }
+            if let Some(value) = header.strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap_or_default();
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body)?;
+        let (status, answer) = answer(&method, &path, hostile);
+        let answer = answer.to_string();
+        let head = format!("HTTP/1.1 {status} x\r\ncontent-length: {}\r\n\r\n", answer.len());
+        connection.write_all(head.as_bytes())?;
+        connection.write_all(answer.as_bytes())?;
+    }
+}
+
+fn answer(method: &str, path: &str, hostile: &str) -> (u16, Value) {
+    let problem = json!({
+        "type": format!("urn:lockstep:problem:{hostile}"), "title": hostile, "status": 400, "detail": hostile, "code": hostile,
+        "place": hostile,
+    });
+    match (method, path) {
+        ("POST", "/v1/events") => (202, json!({"source": "urn:test", "id": "1"})),
+        ("GET", "/v1/messages") => (200, rejected(hostile)),
+        ("GET", "/v1/devices") => (200, json!({"devices": [device(hostile)]})),
+        ("GET", "/v1/devices/sw1") => (200, device(hostile)),
+        ("GET", "/v1/repositories") => (200, repositories(hostile)),
+        ("GET", "/v1/dead") => (200, json!({"dead_letters": [dead_letter(hostile)], "next": 1})),
+        ("GET", "/v1/dead/counts") => {
+            let group = json!({"lane": hostile, "type": hostile, "code": hostile, "count": 1});
+            (
+                200,
+                json!({"newest": 1, "total": 1, "groups": [group], "truncated": true}),
+            )
+        }
+        ("GET", "/v1/dead/1") => (200, dead_letter(hostile)),
+        _ => (400, problem),
+    }
+}
+
+/// An outcome that this version cannot read, so that the command shows it as it is.
+fn rejected(hostile: &str) -> Value {
+    json!({
+        "source": hostile, "id": hostile, "type": hostile, "state": "dead", "at": TIME, "by": hostile, "result_type": hostile,
+        "result": {hostile: hostile},
+    })
+}
+
+fn device(hostile: &str) -> Value {
+    let cause = json!({"cause": hostile, "event": hostile, "source": hostile, "id": hostile, "at": TIME, "by": hostile});
+    json!({
+        "id": 1, "hostname": "sw1", "device_type": "ACCESS", "platform": hostile, "state": "MANAGED", "note": hostile, "until": TIME,
+        "synchronized": false, "unsynchronized_since": TIME, "desired_generation": 2, "synced_generation": 1,
+        "management_ip": "192.0.2.1", "mac": null, "serial": null, "vendor": hostile, "model": hostile, "os_version": hostile,
+        "groups": [], "causes": [cause],
+    })
+}
+
+fn repositories(hostile: &str) -> Value {
+    let commit = "6113728f27ae82c7b1a177c8d03f9e96e0adf246";
+    json!({"repositories": [{
+        "name": "settings", "branch": hostile, "accepted": commit, "accepted_at": TIME, "seen": commit, "seen_at": TIME,
+        "problem": hostile,
+    }]})
+}
+
+fn dead_letter(hostile: &str) -> Value {
+    json!({
+        "number": 1, "state": "dead", "source": hostile, "id": hostile, "redrive_count": 1, "lane": hostile, "type": hostile,
+        "subject": hostile, "by": hostile, "code": hostile, "reason": hostile, "place": hostile, "attempts": 1, "first_at": TIME,
+        "dead_lettered_at": TIME, "settled_at": TIME, "settled_by": hostile, "bytes": 2,
+        "properties": {
+            "message_id": hostile, "type": hostile, "content_type": hostile, "correlation_id": hostile, "reply_to": hostile,
+        },
+        "body": hostile,
+    })
+}

@@ -1,0 +1,398 @@
+//! The rights of each role at the database. This table is their only source: `lockstep migrate` grants them, `lockstep doctor`
+//! checks them, `docker/README.md` shows them, and the tests run with them. Pure.
+
+use std::fmt;
+
+use super::quote::{identifier, table};
+
+/// A role at the database. Each is a login of its own, named `PREFIX-ROLE`. A gateway has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DatabaseRole {
+    /// Owns the schema, and changes it: `lockstep migrate`.
+    Migrate,
+    /// Processes messages.
+    Worker,
+    /// Reads what the HTTP API shows.
+    Console,
+}
+
+/// A privilege on a table or a sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Privilege {
+    Select,
+    /// Only these columns.
+    SelectOf(&'static [&'static str]),
+    Insert,
+    Update,
+    /// Only these columns.
+    UpdateOf(&'static [&'static str]),
+    Delete,
+    /// Taking numbers from a sequence.
+    Usage,
+}
+
+use Privilege::{Delete, Insert, Select, SelectOf, Update, UpdateOf, Usage};
+
+/// A table or a sequence, and what the roles may do with it. Its owner, the role `migrate`, may do everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ObjectRights {
+    /// Its name.
+    pub name: &'static str,
+    /// The privileges of a worker.
+    pub worker: &'static [Privilege],
+    /// The privileges of a console.
+    pub console: &'static [Privilege],
+}
+
+/// Every table and sequence of the schema.
+pub const OBJECTS: &[ObjectRights] = &[
+    // Whole, because a broad refresh locks the table, for which columns are not enough.
+    rights("device", &[Select, Insert, Update], &[Select]),
+    rights("interface", &[Select, Insert, UpdateOf(&["configuration"])], &[]),
+    rights(
+        "device_group",
+        &[Select, Insert, UpdateOf(&["location"])],
+        &[Select],
+    ),
+    rights("group_member", &[Select, Insert, Delete], &[Select]),
+    rights(
+        "client",
+        &[
+            Select,
+            Insert,
+            UpdateOf(&["name", "ip", "interface_id", "group_id"]),
+        ],
+        &[],
+    ),
+    rights("linknet", &[Select, Insert], &[]),
+    rights("cause_block", &[Usage], &[]),
+    rights("cause", &[Select, Insert, Delete], &[Select]),
+    rights("inbox", &[Select, Insert, Delete], &[Select]),
+    rights(
+        "lease",
+        &[Select, Insert, UpdateOf(&["owner", "fence", "until"])],
+        &[],
+    ),
+    rights(
+        "repository",
+        &[
+            Select,
+            Insert,
+            UpdateOf(&[
+                "branch",
+                "revision",
+                "accepted",
+                "accepted_at",
+                "listing",
+                "seen",
+                "seen_at",
+                "problem",
+            ]),
+        ],
+        &[SelectOf(&[
+            "name",
+            "branch",
+            "revision",
+            "accepted",
+            "accepted_at",
+            "seen",
+            "seen_at",
+            "problem",
+        ])],
+    ),
+    rights(
+        "delivery_attempt",
+        &[Select, Insert, UpdateOf(&["attempts", "at"]), Delete],
+        &[],
+    ),
+    rights(
+        "dead_letter",
+        &[
+            Select,
+            Insert,
+            UpdateOf(&[
+                "state",
+                "settled_at",
+                "settled_by",
+                "request_source",
+                "request_id",
+                "due_at",
+                "published",
+            ]),
+            Delete,
+        ],
+        &[Select],
+    ),
+    rights(
+        "follow_up",
+        &[Select, Insert, UpdateOf(&["due_at", "published"]), Delete],
+        &[],
+    ),
+    rights("schema_compatibility", &[Select], &[Select]),
+    // Made by the migrations' library.
+    rights("refinery_schema_history", &[Select], &[Select]),
+];
+
+const fn rights(
+    name: &'static str,
+    worker: &'static [Privilege],
+    console: &'static [Privilege],
+) -> ObjectRights {
+    ObjectRights {
+        name,
+        worker,
+        console,
+    }
+}
+
+impl DatabaseRole {
+    /// Every role.
+    pub const ALL: &[Self] = &[Self::Migrate, Self::Worker, Self::Console];
+
+    /// The role's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Migrate => "migrate",
+            Self::Worker => "worker",
+            Self::Console => "console",
+        }
+    }
+
+    /// The name of its login.
+    pub fn login(self, prefix: &str) -> String {
+        format!("{prefix}-{self}")
+    }
+
+    /// Its privileges on an object. The owner needs none.
+    const fn privileges(self, object: &ObjectRights) -> &'static [Privilege] {
+        match self {
+            Self::Migrate => &[],
+            Self::Worker => object.worker,
+            Self::Console => object.console,
+        }
+    }
+}
+
+impl fmt::Display for DatabaseRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Privilege {
+    const fn keyword(self) -> &'static str {
+        match self {
+            Self::Select | Self::SelectOf(_) => "SELECT",
+            Self::Insert => "INSERT",
+            Self::Update | Self::UpdateOf(_) => "UPDATE",
+            Self::Delete => "DELETE",
+            Self::Usage => "USAGE",
+        }
+    }
+
+    const fn columns(self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::SelectOf(columns) | Self::UpdateOf(columns) => Some(columns),
+            Self::Select | Self::Insert | Self::Update | Self::Delete | Self::Usage => None,
+        }
+    }
+}
+
+impl fmt::Display for Privilege {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.keyword())?;
+        match self.columns() {
+            Some(columns) => write!(f, " ({})", columns.join(", ")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ObjectRights {
+    /// Whether it is a sequence. Only those have numbers to take.
+    fn is_sequence(&self) -> bool {
+        self.worker.contains(&Usage)
+    }
+
+    fn word(&self) -> &'static str {
+        if self.is_sequence() { "SEQUENCE" } else { "TABLE" }
+    }
+}
+
+/// The statements that give a login exactly the rights of its role in this schema, and take every other one there.
+pub(super) fn grants(role: DatabaseRole, login: &str, schema: &str) -> Vec<String> {
+    let (login, in_schema) = (identifier(login), identifier(schema));
+    let mut statements = vec![
+        format!("REVOKE ALL ON SCHEMA {in_schema} FROM {login}"),
+        format!("GRANT USAGE ON SCHEMA {in_schema} TO {login}"),
+    ];
+    for object in OBJECTS {
+        let (word, place) = (object.word(), table(schema, object.name));
+        // Takes the privileges on columns too.
+        statements.push(format!("REVOKE ALL ON {word} {place} FROM {login}"));
+        let privileges = role.privileges(object);
+        if !privileges.is_empty() {
+            let privileges: Vec<String> = privileges.iter().map(ToString::to_string).collect();
+            statements.push(format!(
+                "GRANT {} ON {word} {place} TO {login}",
+                privileges.join(", ")
+            ));
+        }
+    }
+    statements
+}
+
+/// A question to the database about a privilege.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Question {
+    pub(super) about: About,
+    pub(super) object: &'static str,
+    /// Empty unless it is about one column.
+    pub(super) column: &'static str,
+    pub(super) privilege: &'static str,
+}
+
+/// What a question is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum About {
+    Table,
+    Column,
+    AnyColumn,
+    Sequence,
+}
+
+impl About {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Column => "column",
+            Self::AnyColumn => "any column",
+            Self::Sequence => "sequence",
+        }
+    }
+}
+
+/// The privileges that the role needs.
+pub(super) fn needed(role: DatabaseRole) -> Vec<Question> {
+    let mut questions = Vec::new();
+    for object in OBJECTS {
+        for privilege in role.privileges(object) {
+            let question = |about, column| Question {
+                about,
+                object: object.name,
+                column,
+                privilege: privilege.keyword(),
+            };
+            match privilege.columns() {
+                Some(columns) => {
+                    questions.extend(columns.iter().map(|column| question(About::Column, column)));
+                }
+                None if object.is_sequence() => questions.push(question(About::Sequence, "")),
+                None => questions.push(question(About::Table, "")),
+            }
+        }
+    }
+    questions
+}
+
+/// The privileges that the role should not have.
+pub(super) fn excess(role: DatabaseRole) -> Vec<Question> {
+    let mut questions = Vec::new();
+    for object in OBJECTS {
+        let all: &[&str] = if object.is_sequence() {
+            &["USAGE", "UPDATE"]
+        } else {
+            &[
+                "SELECT",
+                "INSERT",
+                "UPDATE",
+                "DELETE",
+                "TRUNCATE",
+                "REFERENCES",
+                "TRIGGER",
+            ]
+        };
+        for privilege in all {
+            let has = role
+                .privileges(object)
+                .iter()
+                .find(|one| one.keyword() == *privilege);
+            let about = match has {
+                // The whole table, instead of some columns.
+                Some(one) if one.columns().is_some() => About::Table,
+                Some(_) => continue,
+                None if object.is_sequence() => About::Sequence,
+                None if matches!(*privilege, "SELECT" | "INSERT" | "UPDATE" | "REFERENCES") => {
+                    About::AnyColumn
+                }
+                None => About::Table,
+            };
+            questions.push(Question {
+                about,
+                object: object.name,
+                column: "",
+                privilege,
+            });
+        }
+    }
+    questions
+}
+
+impl fmt::Display for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.privilege, self.object)?;
+        if self.column.is_empty() {
+            Ok(())
+        } else {
+            write!(f, ".{}", self.column)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_console_only_reads_and_nobody_but_the_owner_truncates() {
+        for object in OBJECTS {
+            assert!(
+                object
+                    .console
+                    .iter()
+                    .all(|privilege| privilege.keyword() == "SELECT"),
+                "{object:?}"
+            );
+        }
+        let of_worker = excess(DatabaseRole::Worker);
+        let truncating = of_worker
+            .iter()
+            .filter(|question| question.privilege == "TRUNCATE");
+        let sequences = OBJECTS.iter().filter(|object| object.is_sequence()).count();
+        assert_eq!(truncating.count(), OBJECTS.len() - sequences);
+    }
+
+    #[test]
+    fn no_privilege_is_both_needed_and_excess() {
+        for role in [DatabaseRole::Worker, DatabaseRole::Console] {
+            let needed = needed(role);
+            assert!(needed.len() > 8, "{role}");
+            let excess = excess(role);
+            assert!(excess.iter().all(|question| !needed.contains(question)), "{role}");
+        }
+    }
+
+    #[test]
+    fn grants_begin_with_a_revocation_and_quote_every_name() {
+        let statements = grants(DatabaseRole::Worker, "a\"b-worker", "public");
+        assert_eq!(
+            statements[0],
+            "REVOKE ALL ON SCHEMA \"public\" FROM \"a\"\"b-worker\""
+        );
+        let lease = "GRANT SELECT, INSERT, UPDATE (owner, fence, until) ON TABLE \"public\".\"lease\" TO \"a\"\"b-worker\"";
+        assert!(statements.iter().any(|one| one == lease), "{statements:#?}");
+        let console = grants(DatabaseRole::Console, "c", "public");
+        let of_lease: Vec<&String> = console.iter().filter(|one| one.contains("\"lease\"")).collect();
+        assert_eq!(of_lease, ["REVOKE ALL ON TABLE \"public\".\"lease\" FROM \"c\""]);
+    }
+}
