@@ -35,7 +35,7 @@ pub enum Code {
     InvalidIntent,
     /// No dead letter has this number.
     UnknownDeadLetter,
-    /// The sender may not publish messages of this type.
+    /// The sender may not publish this message: its type, source or reply queue is not one of the sender's.
     NotAllowed,
     /// The body is larger than 4 MiB.
     TooLarge,

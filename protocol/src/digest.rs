@@ -1,5 +1,6 @@
 //! The digest of a message. It distinguishes a redelivery from a different message with the same identity.
 
+use std::str::FromStr;
 use std::{fmt, io};
 
 use serde_json::Value;
@@ -66,6 +67,23 @@ impl fmt::Display for Digest {
     }
 }
 
+/// The text is no digest.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{0:?} is not a digest: 64 hexadecimal digits")]
+pub struct DigestError(String);
+
+impl FromStr for Digest {
+    type Err = DigestError;
+
+    fn from_str(text: &str) -> Result<Self, DigestError> {
+        let mut bytes = [0; 32];
+        match hex::decode_to_slice(text, &mut bytes) {
+            Ok(()) => Ok(Self(bytes)),
+            Err(_) => Err(DigestError(text.to_owned())),
+        }
+    }
+}
+
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Digest({self})")
@@ -92,6 +110,15 @@ mod tests {
             Digest::of("t", Some("s"), &one),
             Digest::of("t", Some("s"), &json!({"a": [true], "b": 2}))
         );
+    }
+
+    #[test]
+    fn a_digest_is_parsed_from_its_text() {
+        let digest = Digest::of_bytes(b"x");
+        assert_eq!(digest.to_string().parse(), Ok(digest));
+        for text in ["", "abc", &"g".repeat(64), &"0".repeat(66)] {
+            assert!(text.parse::<Digest>().is_err(), "{text}");
+        }
     }
 
     #[test]

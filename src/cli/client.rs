@@ -8,7 +8,7 @@ use lockstep_protocol::rest::{
     DeadLetterCounts, DeadLetterDetail, DeadLetterPage, DevicePage, DeviceView, MessageView, Problem,
     RepositoryList, RepositoryView,
 };
-use lockstep_protocol::{Identity, mask_url};
+use lockstep_protocol::{Digest, Identity, mask_url};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -189,7 +189,7 @@ impl Client {
         }
     }
 
-    /// Waits for the outcome of a message that was sent with this token, also while the console or the store is unavailable. `None` if there is no outcome in
+    /// Waits for the outcome of the message with this content that was sent with this token, also while the console or the store is unavailable. `None` if there is no outcome in
     /// time.
     ///
     /// # Errors
@@ -197,9 +197,11 @@ impl Client {
     pub(super) async fn outcome(
         &self,
         identity: &Identity,
+        digest: Digest,
         wait: Duration,
     ) -> anyhow::Result<Option<MessageView>> {
-        self.outcome_of(identity, &[], wait).await
+        let digest = digest.to_string();
+        self.outcome_of(identity, &[("digest", &digest)], wait).await
     }
 
     /// The outcome of a message of this sender now; of an unauthenticated sender for `None`.
@@ -218,7 +220,7 @@ impl Client {
     async fn outcome_of(
         &self,
         identity: &Identity,
-        sender: &[(&str, &str)],
+        selection: &[(&str, &str)],
         wait: Duration,
     ) -> anyhow::Result<Option<MessageView>> {
         let deadline = Instant::now() + wait;
@@ -233,7 +235,7 @@ impl Client {
             let request = self
                 .request(Method::GET, "/v1/messages")
                 .query(&query)
-                .query(sender);
+                .query(selection);
             let error = match self.send(request.timeout(LONGEST_WAIT + TIMEOUT)).await {
                 Ok(response) => return Ok(Some(read(response).await?)),
                 Err(error) => error,

@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use lockstep_clock::{Clock, SystemClock};
 use lockstep_protocol::rest::Accepted;
-use lockstep_protocol::{Identity, MessageId, Source};
+use lockstep_protocol::{Digest, Identity, MessageId, Source};
 use serde_json::{Value, json};
 
 use super::client::Client;
@@ -58,6 +58,7 @@ impl Publish {
         let identity = self.identity()?;
         let message = self.message(&identity)?;
         let client = Client::new(global)?;
+        let digest = Digest::of(&self.kind, self.subject.as_deref(), &message["data"]);
         let encoded = serde_json::to_vec(&message).context("cannot write the message")?;
         client.publish(encoded).await?;
         let Some(seconds) = self.wait else {
@@ -71,7 +72,10 @@ impl Publish {
             }
             return Ok(ExitCode::SUCCESS);
         };
-        match client.outcome(&identity, Duration::from_secs(seconds)).await {
+        match client
+            .outcome(&identity, digest, Duration::from_secs(seconds))
+            .await
+        {
             Ok(Some(view)) => Ok(outcome::show(&view, global.json)),
             Ok(None) => Err(anyhow::anyhow!(
                 "there is no outcome after {seconds} s; {}",

@@ -30,7 +30,9 @@ pub(super) async fn request(global: &Global, envelope: &Envelope) -> anyhow::Res
 /// If the console rejects the command or cannot be reached, or if there is no outcome in time.
 pub(super) async fn ask(client: &Client, envelope: &Envelope) -> anyhow::Result<MessageView> {
     client.publish(envelope.encode()).await?;
-    let outcome = client.outcome(&envelope.identity, WAIT).await?;
+    let outcome = client
+        .outcome(&envelope.identity, envelope.digest(), WAIT)
+        .await?;
     outcome.ok_or_else(|| {
         let again = ask_again(client, &envelope.identity);
         anyhow!("there is no outcome after {} s; {again}", WAIT.as_secs())

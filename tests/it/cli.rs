@@ -208,6 +208,19 @@ async fn clients_find_a_running_up_without_options() -> Result<()> {
             0,
             "1 sync flag changed",
         ),
+        (
+            format!("publish lockstep.interface.updated --id zz1 --wait --data {updated}"),
+            0,
+            "applied",
+        ),
+        (
+            format!(
+                "publish lockstep.interface.updated --id zz1 --wait --data {}",
+                updated.replace("sw1", "sw2")
+            ),
+            1,
+            "id-reused",
+        ),
         ("devices list --unsynchronized".to_owned(), 0, "interface_updated"),
         (
             "devices set-state sw1 unmanaged --note broken".to_owned(),

@@ -108,6 +108,18 @@ async fn console_and_two_workers_on_servers_do_what_the_readme_says() -> Result<
         "{shown}"
     );
 
+    // Another message under the same id: its own outcome, not that of the first.
+    let again = ["publish", event, "--id", "zz1", "--wait", "--data"];
+    operator.gets(&[&again[..], &[data]].concat()).await?;
+    let other = data.replace("sw1", "sw2");
+    let reused = operator.types(&[&again[..], &[&other]].concat()).await?;
+    let errors = String::from_utf8_lossy(&reused.stderr).into_owned();
+    ensure!(
+        reused.status.code() == Some(1) && errors.contains("id-reused"),
+        "{errors}"
+    );
+    operator.gets(&[&again[..], &[data]].concat()).await?;
+
     let typo = operator
         .types(&["publish", event, "--data", &data.replace("sw1", "sw9"), "--wait"])
         .await?;

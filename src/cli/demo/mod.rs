@@ -111,7 +111,9 @@ async fn cvp_scene(_folder: &Path, _json: bool) -> anyhow::Result<Option<serde_j
 
 async fn publish(client: &Client, scene: &Scene) -> anyhow::Result<MessageView> {
     client.publish(scene.message.encode()).await?;
-    let outcome = client.outcome(&scene.message.identity, STEP_TIMEOUT).await?;
+    let outcome = client
+        .outcome(&scene.message.identity, scene.message.digest(), STEP_TIMEOUT)
+        .await?;
     let view = outcome.with_context(|| format!("{:?} has no outcome", scene.title))?;
     ensure!(
         (view.state == InboxState::Applied) == scene.applies,

@@ -8,7 +8,7 @@ use lockstep_clock::{Clock, SystemClock};
 use lockstep_protocol::InboxState;
 use lockstep_protocol::events::InventoryImported;
 use lockstep_protocol::results::EventApplied;
-use lockstep_protocol::{DeviceType, Envelope, Identity};
+use lockstep_protocol::{DeviceType, Digest, Envelope, Identity};
 use serde::Serialize;
 
 use crate::cli::client::Client;
@@ -119,6 +119,7 @@ fn read_yaml(file: &Path) -> anyhow::Result<Inventory> {
 /// A published message that has no outcome yet.
 struct Sent {
     identity: Identity,
+    digest: Digest,
     chunk: InventoryImported,
 }
 
@@ -137,13 +138,16 @@ async fn import(client: &Client, chunks: Vec<InventoryImported>) -> anyhow::Resu
                 sent.len()
             )
         })?;
-        let identity = envelope.identity;
-        sent.push(Sent { identity, chunk });
+        sent.push(Sent {
+            digest: envelope.digest(),
+            identity: envelope.identity,
+            chunk,
+        });
     }
     let mut summary = Summary::default();
     for (index, sent) in sent.iter().enumerate() {
         progress.show(&format!("waiting for {} of {total}", index + 1));
-        let view = client.outcome(&sent.identity, WAIT).await?.ok_or_else(|| {
+        let view = client.outcome(&sent.identity, sent.digest, WAIT).await?.ok_or_else(|| {
             anyhow!("there is no outcome after {} s; check that a worker is running. The broker has all messages, and it is safe to import the file again", WAIT.as_secs())
         })?;
         summary.messages += 1;

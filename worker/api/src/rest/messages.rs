@@ -6,20 +6,20 @@ use axum::extract::State;
 use lockstep_http::{Operator, ProblemResponse, ReadScope, Token};
 use lockstep_protocol::authority::WEBHOOK_ACTOR;
 use lockstep_protocol::rest::MessageView;
-use lockstep_protocol::{Identity, Message, MessageId, MessageKey, Source};
+use lockstep_protocol::{Digest, Identity, Message, MessageId, MessageKey, Source};
 use tokio::time::Instant;
 
 use super::parameters::{self, Parameters};
 use super::problem;
 use crate::context::Shared;
-use lockstep_store::InboxRow;
+use lockstep_store::{Inbox, InboxRow, StoreError};
 
 /// A waiting request reads the inbox again after this pause, which doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
-/// `GET /v1/messages?source=&id=&by=&anonymous=&wait=`: the outcome of a message of the caller, of the sender `by`, or of one
-/// that the broker did not validate. With `wait`, answers as soon as
+/// `GET /v1/messages?source=&id=&by=&anonymous=&digest=&wait=`: the outcome of a message of the caller, of the sender `by`, or of
+/// one that the broker did not validate; with `digest`, of the message with this content. With `wait`, answers as soon as
 /// there is one, or after that many seconds.
 pub(crate) async fn outcome(
     operator: Operator,
@@ -30,10 +30,7 @@ pub(crate) async fn outcome(
     let deadline = Instant::now() + query.wait;
     let mut pause = FIRST_PAUSE;
     loop {
-        if let Some(row) = shared
-            .context
-            .inbox
-            .outcome(&query.message)
+        if let Some(row) = find(&*shared.context.inbox, &query)
             .await
             .map_err(problem::store_error)?
         {
@@ -51,8 +48,25 @@ pub(crate) async fn outcome(
     }
 }
 
+/// The row of the message. Where another message used its identity before, that is the row of its rejection.
+async fn find(inbox: &dyn Inbox, query: &OutcomeQuery) -> Result<Option<InboxRow>, StoreError> {
+    let found = inbox.outcome(&query.message).await?;
+    match (query.digest, found) {
+        (Some(digest), Some(row)) if row.digest != digest => {
+            let rejected = MessageKey {
+                identity: query.message.identity.of_reuse(&digest),
+                actor: query.message.actor.clone(),
+            };
+            inbox.outcome(&rejected).await
+        }
+        (_, found) => Ok(found),
+    }
+}
+
 struct OutcomeQuery {
     message: MessageKey,
+    /// The digest of its content, if the request says it.
+    digest: Option<Digest>,
     wait: Duration,
 }
 
@@ -77,8 +91,9 @@ impl OutcomeQuery {
         if actor.as_deref() != Some(caller.name()) {
             caller.may_read(ReadScope::Messages)?;
         }
+        let digest = parameters.value("digest")?;
         let seconds: u64 = parameters.value("wait")?.unwrap_or(0);
-        parameters.finish("source, id, by, anonymous, wait")?;
+        parameters.finish("source, id, by, anonymous, digest, wait")?;
         let id = MessageId::try_from(id)
             .map_err(|error| parameters::invalid(format!("parameter \"id\" {error}")))?;
         let wait = Duration::from_secs(seconds);
@@ -94,6 +109,7 @@ impl OutcomeQuery {
                 identity: Identity { source, id },
                 actor,
             },
+            digest,
             wait,
         })
     }

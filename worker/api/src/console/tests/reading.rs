@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use lockstep_store::{CauseId, CauseRow, Device, DeviceId, InboxRow};
+use lockstep_protocol::Digest;
+use lockstep_store::{CauseId, CauseRow, Device, DeviceId, InboxRow, InboxState};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -183,4 +184,39 @@ async fn a_token_reads_what_its_scopes_name_and_its_own_messages() {
     }
     let own = scene.get_as("few", "/v1/messages?source=urn:test&id=1").await;
     assert_eq!(own.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_its_digest_a_message_never_has_the_outcome_of_another_with_its_identity() {
+    let scene = scene();
+    let first = InboxRow {
+        actor: Some("root".to_owned()),
+        digest: Digest::of_bytes(b"first"),
+        ..applied("1")
+    };
+    let second = Digest::of_bytes(b"second");
+    let rejected = InboxRow {
+        identity: first.identity.of_reuse(&second),
+        digest: second,
+        state: InboxState::Dead,
+        ..first.clone()
+    };
+    let state = async |digest: Digest| {
+        let answer = scene
+            .get(&format!("/v1/messages?source=urn:test&id=1&digest={digest}"))
+            .await;
+        (answer.status.as_u16(), answer.body["state"].clone())
+    };
+    scene
+        .store
+        .rows
+        .lock()
+        .unwrap()
+        .insert(first.key(), first.clone());
+    assert_eq!(state(first.digest).await, (200, json!("applied")));
+    assert_eq!(state(second).await.0, 404, "it is not processed yet");
+    scene.store.rows.lock().unwrap().insert(rejected.key(), rejected);
+    assert_eq!(state(second).await, (200, json!("dead")));
+    let malformed = scene.get("/v1/messages?source=urn:test&id=1&digest=x").await;
+    assert_eq!(malformed.status, 400);
 }
