@@ -160,11 +160,6 @@ impl Client {
         })
     }
 
-    /// The address of the console, without a slash at the end.
-    pub(super) fn base(&self) -> &str {
-        &self.base
-    }
-
     /// Publishes a message in structured CloudEvents JSON. Sends it again while the console is busy, which is safe: a message with
     /// the same identity is processed once.
     ///
@@ -189,8 +184,8 @@ impl Client {
         }
     }
 
-    /// Waits for the outcome of the message with this content that was sent with this token, also while the console or the store is unavailable. `None` if there is no outcome in
-    /// time.
+    /// Waits for the outcome of the message with this content that was sent with this token, also while the console or the store
+    /// is unavailable. `None` if there is no outcome in time.
     ///
     /// # Errors
     /// If the console rejects the request, or cannot be reached when the time is over.
@@ -204,17 +199,16 @@ impl Client {
         self.outcome_of(identity, &[("digest", &digest)], wait).await
     }
 
-    /// The outcome of a message of this sender now; of an unauthenticated sender for `None`.
+    /// The outcome of a message now. `sender` are the parameters that name who sent it; without any, it was sent with this token.
     ///
     /// # Errors
     /// If the console rejects the request or cannot be reached.
-    pub(super) async fn outcome_by(
+    pub(super) async fn outcome_now(
         &self,
         identity: &Identity,
-        by: Option<&str>,
+        sender: &[(&str, &str)],
     ) -> anyhow::Result<Option<MessageView>> {
-        let sender = by.map_or(("anonymous", "true"), |by| ("by", by));
-        self.outcome_of(identity, &[sender], Duration::ZERO).await
+        self.outcome_of(identity, sender, Duration::ZERO).await
     }
 
     async fn outcome_of(

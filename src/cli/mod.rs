@@ -1,6 +1,7 @@
 //! The command line, one file for each command. Commands that act on a running system are clients of the console.
 
 mod affected;
+mod await_outcome;
 mod client;
 mod completions;
 mod config;
@@ -11,6 +12,7 @@ mod demo;
 mod devices;
 mod doctor;
 mod gateway;
+mod messages;
 mod migrate;
 mod outcome;
 mod publish;
@@ -29,6 +31,8 @@ use std::process::ExitCode;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 use secrecy::SecretString;
+
+use await_outcome::UnknownOutcome;
 
 use crate::config::{Config, ConfigProblems, Overrides};
 use crate::inventory::InventoryError;
@@ -54,7 +58,7 @@ const EXAMPLES: &str = "Examples:
   lockstep publish lockstep.interface.updated --wait \\
       --data '{\"hostname\": \"sw1\", \"kind\": \"configuration\", \"interfaces\": [{\"name\": \"Ethernet1\"}]}'
 
-Exit codes: 0 success, 1 failure, 2 wrong usage, 78 invalid configuration.";
+Exit codes: 0 success, 1 failure, 2 wrong usage, 75 accepted with an unknown outcome, 78 invalid configuration.";
 
 /// Options of every command. They may stand before or after it.
 #[derive(Clone, Debug, Args)]
@@ -103,6 +107,7 @@ enum Command {
     Devices(devices::Devices),
     Repositories(repositories::Repositories),
     Dead(dead::Dead),
+    Messages(messages::Messages),
     Affected(affected::Affected),
     Cvp(cvp::Cvp),
     Schema(schema::Schema),
@@ -146,6 +151,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Devices(command) => command.run(&global).await,
         Command::Repositories(command) => command.run(&global).await,
         Command::Dead(command) => command.run(&global).await,
+        Command::Messages(command) => command.run(&global).await,
         Command::Affected(command) => command.run(&global),
         Command::Cvp(command) => command.run(&global).await,
         Command::Schema(command) => Ok(command.run()),
@@ -186,6 +192,8 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         ExitCode::from(78)
     } else if error.is::<UsageError>() {
         ExitCode::from(2)
+    } else if error.is::<UnknownOutcome>() {
+        ExitCode::from(75)
     } else {
         ExitCode::FAILURE
     }

@@ -9,6 +9,7 @@ use lockstep_protocol::rest::Accepted;
 use lockstep_protocol::{Digest, Identity, MessageId, Source};
 use serde_json::{Value, json};
 
+use super::await_outcome::await_outcome;
 use super::client::Client;
 use super::{Global, UsageError, outcome, output};
 
@@ -72,20 +73,9 @@ impl Publish {
             }
             return Ok(ExitCode::SUCCESS);
         };
-        match client
-            .outcome(&identity, digest, Duration::from_secs(seconds))
-            .await
-        {
-            Ok(Some(view)) => Ok(outcome::show(&view, global.json)),
-            Ok(None) => Err(anyhow::anyhow!(
-                "there is no outcome after {seconds} s; {}",
-                ask_again(&client, &identity)
-            )),
-            Err(error) => Err(error.context(format!(
-                "cannot get the outcome; {}",
-                ask_again(&client, &identity)
-            ))),
-        }
+        let wait = Duration::from_secs(seconds);
+        let view = await_outcome(&client, &identity, digest, wait).await?;
+        Ok(outcome::show(&view, global.json))
     }
 
     fn identity(&self) -> Result<Identity, UsageError> {
@@ -135,23 +125,4 @@ impl Publish {
             None => Ok(self.data.clone()),
         }
     }
-}
-
-/// How to get the outcome of a published message later.
-pub(super) fn ask_again(client: &Client, identity: &Identity) -> String {
-    let base = client.base();
-    let Ok(url) = reqwest::Url::parse_with_params(
-        &format!("{base}/v1/messages"),
-        [
-            ("source", identity.source.as_str()),
-            ("id", identity.id.as_str()),
-            ("wait", "60"),
-        ],
-    ) else {
-        return "the broker has the message".to_owned();
-    };
-    format!(
-        "the broker has the message. To get the outcome later, publish it again with --id {} and --source {} (it is processed once), or GET {url}",
-        identity.id, identity.source
-    )
 }

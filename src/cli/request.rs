@@ -3,12 +3,11 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::anyhow;
 use lockstep_protocol::rest::MessageView;
 use lockstep_protocol::{Envelope, Source};
 
+use super::await_outcome::await_outcome;
 use super::client::Client;
-use super::publish::ask_again;
 use super::{Global, outcome};
 
 const WAIT: Duration = Duration::from_secs(30);
@@ -27,14 +26,8 @@ pub(super) async fn request(global: &Global, envelope: &Envelope) -> anyhow::Res
 /// Publishes a command and waits for its outcome.
 ///
 /// # Errors
-/// If the console rejects the command or cannot be reached, or if there is no outcome in time.
+/// If the console rejects the command or cannot be reached, or if the outcome is not known in time.
 pub(super) async fn ask(client: &Client, envelope: &Envelope) -> anyhow::Result<MessageView> {
     client.publish(envelope.encode()).await?;
-    let outcome = client
-        .outcome(&envelope.identity, envelope.digest(), WAIT)
-        .await?;
-    outcome.ok_or_else(|| {
-        let again = ask_again(client, &envelope.identity);
-        anyhow!("there is no outcome after {} s; {again}", WAIT.as_secs())
-    })
+    Ok(await_outcome(client, &envelope.identity, envelope.digest(), WAIT).await?)
 }

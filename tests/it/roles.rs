@@ -3,7 +3,7 @@
 use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
-use lockstep_testbed::{free_port, wait};
+use lockstep_testbed::{Mode, free_port, wait};
 use serde_json::Value;
 
 use crate::system::{Ground, PATIENCE, Scene};
@@ -133,5 +133,36 @@ async fn console_and_two_workers_on_servers_do_what_the_readme_says() -> Result<
     for worker in workers {
         worker.stop().await?;
     }
+    // Accepted, and no worker processes it, or the console cannot read what became of it: that is no failure.
+    let late = ["publish", event, "--id", "late", "--data", data, "--wait", "1"];
+    let to_database = &operator.scene.servers()?.to_database;
+    for mode in [Mode::Pass, Mode::Refuse] {
+        to_database.set(mode).await?;
+        let unknown = operator.types(&late).await?;
+        let errors = String::from_utf8_lossy(&unknown.stderr).into_owned();
+        ensure!(unknown.status.code() == Some(75), "{} {errors}", unknown.status);
+        ensure!(
+            errors.contains("accepted as late") && errors.contains("do not send it as a new message"),
+            "{errors}"
+        );
+    }
+    to_database.set(Mode::Pass).await?;
+    let show = ["messages", "show", "late"];
+    let none = operator.types(&show).await?;
+    ensure!(
+        none.status.code() == Some(1),
+        "{}",
+        String::from_utf8_lossy(&none.stderr)
+    );
+    let worker = operator.scene.worker(&[])?;
+    let again = [&late[..7], &["60"]].concat();
+    let printed = operator.gets(&again).await?;
+    ensure!(printed.contains("applied"), "{printed}");
+    let shown = operator.gets(&show).await?;
+    ensure!(
+        shown.contains("state   applied") && shown.contains("by      alice"),
+        "{shown}"
+    );
+    worker.stop().await?;
     console.stop().await
 }

@@ -48,7 +48,11 @@ async fn outcome_of(client: &Client, dead_letter: &DeadLetterView) -> anyhow::Re
         source: dead_letter.source.clone().try_into()?,
         id: dead_letter.id.clone().try_into()?,
     };
-    let view = client.outcome_by(&identity, dead_letter.by.as_deref()).await?;
+    let sender = dead_letter
+        .by
+        .as_deref()
+        .map_or(("anonymous", "true"), |by| ("by", by));
+    let view = client.outcome_now(&identity, &[sender]).await?;
     Ok(view.map(|view| match view.state {
         InboxState::Applied => outcome::effect(&view),
         InboxState::Dead => format!("dead again: {}", outcome::rejection(&view)),

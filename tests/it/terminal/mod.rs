@@ -87,6 +87,7 @@ fn every_command_of_a_console_shows_its_text_and_obeys_none() -> Result<()> {
         (&["dead", "requeue", "1"], true, true),
         (&["dead", "drop", "2"], true, true),
         (&["dead", "requeue", "--all", "--yes"], true, true),
+        (&["messages", "show", "1"], true, true),
     ];
     let environment = [("LOCKSTEP_URL", url.as_str()), ("LOCKSTEP_TOKEN", "x")];
     for (line, has_json, has_text) in table {
@@ -140,6 +141,7 @@ fn arguments_files_and_variables_are_repeated_visibly() -> Result<()> {
         &["repositories", "accept", "settings", HOSTILE],
         &["dead", "list", "--type", HOSTILE, "--lane", HOSTILE],
         &["dead", "requeue", HOSTILE],
+        &["messages", "show", HOSTILE],
         &["publish", "x", "--data", HOSTILE],
         &["publish", "x", "--source", HOSTILE],
         &[

@@ -13,7 +13,7 @@ pub(crate) fn store_error(error: StoreError) -> ProblemResponse {
         return ProblemResponse::unavailable(
             "store-away",
             "the store is unavailable",
-            "send the request again after a moment",
+            "ask again after a moment",
         );
     }
     tracing::error!(
