@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use lockstep_testbed::{Mode, free_port, wait};
 use serde_json::Value;
 
-use crate::system::{Ground, PATIENCE, Scene};
+use crate::system::{Ground, PATIENCE, Process, Scene};
 
 const FLEET: &str = "- {hostname: sw1, device_type: ACCESS, platform: eos, synchronized: true}
 - {hostname: sw2, device_type: ACCESS, platform: eos, synchronized: true}
@@ -38,8 +38,8 @@ impl Operator {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn console_and_two_workers_on_servers_do_what_the_readme_says() -> Result<()> {
+/// A console and workers on servers, with a fleet.
+async fn installation(workers: usize) -> Result<(Operator, Process, Vec<Process>)> {
     let scene = Scene::new(Ground::Servers).await?;
     let port = free_port()?;
     let listen = format!("127.0.0.1:{port}");
@@ -52,7 +52,7 @@ async fn console_and_two_workers_on_servers_do_what_the_readme_says() -> Result<
             ("LOCKSTEP__CONSOLE__TOKENS__0__TYPES", "*"),
         ],
     )?;
-    let workers = [scene.worker(&[])?, scene.worker(&[])?];
+    let workers = (0..workers).map(|_| scene.worker(&[])).collect::<Result<_>>()?;
     let operator = Operator {
         scene,
         url: format!("http://{listen}"),
@@ -70,10 +70,17 @@ async fn console_and_two_workers_on_servers_do_what_the_readme_says() -> Result<
         }
     })
     .await?;
-
     operator.gets(&["devices", "import", "fleet.yml"]).await?;
-    let data = r#"{"hostname": "sw1", "kind": "configuration", "interfaces": [{"name": "Ethernet1"}]}"#;
-    let event = "lockstep.interface.updated";
+    Ok((operator, console, workers))
+}
+
+const EVENT: &str = "lockstep.interface.updated";
+const DATA: &str = r#"{"hostname": "sw1", "kind": "configuration", "interfaces": [{"name": "Ethernet1"}]}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_and_two_workers_on_servers_do_what_the_readme_says() -> Result<()> {
+    let (operator, console, workers) = installation(2).await?;
+    let (event, data) = (EVENT, DATA);
     let printed = operator
         .gets(&["publish", event, "--data", data, "--wait"])
         .await?;
@@ -108,6 +115,26 @@ async fn console_and_two_workers_on_servers_do_what_the_readme_says() -> Result<
         "{shown}"
     );
 
+    let typo = operator
+        .types(&["publish", event, "--data", &data.replace("sw1", "sw9"), "--wait"])
+        .await?;
+    let errors = String::from_utf8_lossy(&typo.stderr).into_owned();
+    ensure!(typo.status.code() == Some(1), "{errors}");
+    ensure!(
+        errors.contains("unknown-device at $.data.hostname") && errors.contains("sw9"),
+        "{errors}"
+    );
+
+    for worker in workers {
+        worker.stop().await?;
+    }
+    console.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_outcome_is_that_of_the_message_or_unknown() -> Result<()> {
+    let (operator, console, workers) = installation(1).await?;
+    let (event, data) = (EVENT, DATA);
     // Another message under the same id: its own outcome, not that of the first.
     let again = ["publish", event, "--id", "zz1", "--wait", "--data"];
     operator.gets(&[&again[..], &[data]].concat()).await?;
@@ -119,16 +146,6 @@ async fn console_and_two_workers_on_servers_do_what_the_readme_says() -> Result<
         "{errors}"
     );
     operator.gets(&[&again[..], &[data]].concat()).await?;
-
-    let typo = operator
-        .types(&["publish", event, "--data", &data.replace("sw1", "sw9"), "--wait"])
-        .await?;
-    let errors = String::from_utf8_lossy(&typo.stderr).into_owned();
-    ensure!(typo.status.code() == Some(1), "{errors}");
-    ensure!(
-        errors.contains("unknown-device at $.data.hostname") && errors.contains("sw9"),
-        "{errors}"
-    );
 
     for worker in workers {
         worker.stop().await?;
