@@ -7,7 +7,7 @@ use lockstep_protocol::{Identity, InboxState, MessageId, Source};
 use crate::cli::client::Client;
 use crate::cli::{Global, UsageError, outcome, output};
 
-/// Show what became of a message: its outcome, when and by whom
+/// Show what became of a message: its sender, its outcome and the time
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep messages show 0198e7a2-6f3c-7b11-9d1e-2f8a4c5b6d70
