@@ -23,8 +23,10 @@ pub enum Code {
     UnknownDevice,
     /// A device with that hostname exists already.
     DeviceExists,
-    /// The same MAC address or serial number belongs to another device.
+    /// The same MAC address or serial number belongs to another device, or a hostname that differs only in upper and lower case.
     IdentityConflict,
+    /// The device got newer causes than those that the operator looked at.
+    GenerationChanged,
     /// No repository with this name is configured.
     UnknownRepository,
     /// The remote repository has no such branch.
@@ -70,6 +72,7 @@ impl Code {
             Self::UnknownDevice => "unknown-device",
             Self::DeviceExists => "device-exists",
             Self::IdentityConflict => "identity-conflict",
+            Self::GenerationChanged => "generation-changed",
             Self::UnknownRepository => "unknown-repository",
             Self::UnknownBranch => "unknown-branch",
             Self::UnknownCommit => "unknown-commit",

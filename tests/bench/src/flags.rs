@@ -83,6 +83,7 @@ async fn change(scene: &Scene, devices: u32) -> anyhow::Result<Duration> {
         kind: Kind::RepositoryChanged,
         actor: Some("gitlab".to_owned()),
         at,
+        note: None,
     };
     let keys = Keys {
         messages: [MessageKey {
@@ -111,6 +112,8 @@ async fn change(scene: &Scene, devices: u32) -> anyhow::Result<Duration> {
         devices: flagged.devices,
         unknown_hostnames: Vec::new(),
         commit: None,
+        rejected: Vec::new(),
+        marked: Vec::new(),
     }));
     facts.release(lease);
     transaction.commit(&facts).await?;

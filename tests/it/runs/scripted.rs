@@ -185,6 +185,8 @@ pub(crate) fn applied() -> RunEnd {
         truncated: false,
         unknown_hostnames: Vec::new(),
         commit: None,
+        rejected: Vec::new(),
+        marked: Vec::new(),
     }))
 }
 

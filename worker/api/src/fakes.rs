@@ -219,6 +219,7 @@ pub(crate) fn device(id: i64, hostname: &str, synchronized: bool) -> Device {
             desired: if synchronized { 1 } else { 2 },
             ..SyncState::SYNCHRONIZED
         },
+        marked: None,
         open_causes: Vec::new(),
     }
 }

@@ -10,6 +10,8 @@ mod processing;
 mod rejection;
 
 mod dead_letter;
+mod device_identity;
+mod device_mark;
 mod device_provisioned;
 mod device_state;
 mod interface_updated;

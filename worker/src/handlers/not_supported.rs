@@ -1,8 +1,8 @@
 //! Kinds that the protocol has and this version does not process.
 
 use lockstep_protocol::commands::{
-    CvpSweepRequested, DeviceMarkRequested, DeviceRemoveRequested, DeviceRenameRequested,
-    ExecutionCancelRequested, ScheduleSaveRequested, SyncRequested, TaskDeleteRequested, TaskRequested,
+    CvpSweepRequested, DeviceRemoveRequested, DeviceRenameRequested, ExecutionCancelRequested,
+    ScheduleSaveRequested, SyncRequested, TaskDeleteRequested, TaskRequested,
     TaskSaveRequested,
 };
 use lockstep_protocol::events::{
@@ -31,7 +31,6 @@ not_supported!(
     DeviceRenamed,
     LinknetChanged,
     MgmtdomainChanged,
-    DeviceMarkRequested,
     DeviceRemoveRequested,
     DeviceRenameRequested,
     SyncRequested,

@@ -23,6 +23,8 @@ pub(super) fn ignored(reason: IgnoredReason, commit: Option<CommitId>) -> WorkRe
         truncated: false,
         unknown_hostnames: Vec::new(),
         commit,
+        rejected: Vec::new(),
+        marked: Vec::new(),
     })
 }
 
@@ -38,6 +40,8 @@ pub(super) fn applied(affected: &Affected, flagged: &Flagged, commit: CommitId) 
         truncated: flagged.concerned > flagged.devices.len() as u64,
         unknown_hostnames: unknown.collect(),
         commit: Some(commit),
+        rejected: Vec::new(),
+        marked: Vec::new(),
     })
 }
 

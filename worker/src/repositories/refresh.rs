@@ -339,6 +339,7 @@ impl Refresh<'_> {
             kind: cause.envelope.message.kind(),
             actor: cause.key.actor.clone(),
             at,
+            note: None,
         };
         Ok(transaction.flag(&cause).await?)
     }

@@ -28,6 +28,10 @@ use crate::handlers::Rejection;
 /// How long a message waits after a failure that it did not cause.
 pub(super) const LATER: RetryDelay = RetryDelay::Seconds5;
 
+/// The most repetitions of a transaction because a concurrent one was first, within about ten seconds. The next one sees what that one
+/// did, so a few are enough; then messages are processed one by one, and postponed.
+const MOST_CONFLICTS: u32 = 24;
+
 /// The connections and settings that every lane needs.
 #[derive(Clone, Debug)]
 pub(super) struct LaneContext {
@@ -181,6 +185,7 @@ impl LaneContext {
     ) -> Result<Result<T, ProcessingError>, Abandoned> {
         let mut unavailable = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
         let mut contended = Backoff::new(Duration::from_millis(2), Duration::from_millis(500));
+        let mut conflicts = 0;
         loop {
             let once = async {
                 let (mut facts, transaction) = self.store.begin(&[], keys).await?;
@@ -202,7 +207,11 @@ impl LaneContext {
             }
             match result {
                 Ok(decided) => return Ok(decided),
-                Err(error) if error.is_conflict() => self.wait(&mut contended).await?,
+                Err(error) if error.is_conflict() && conflicts < MOST_CONFLICTS => {
+                    conflicts += 1;
+                    self.wait(&mut contended).await?;
+                }
+                Err(error) if error.is_conflict() => return Ok(Err(error.into())),
                 Err(error) if error.retryability() == Retryability::Later => {
                     tracing::warn!(lane = %self.lane, error = chain(&error), "the store is unavailable; the lane waits and tries again");
                     self.wait(&mut unavailable).await?;

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use lockstep_protocol::{DeviceState, DeviceType, GroupName, Hostname, Identity};
 
-use super::{Attributes, DeviceRow, Lifecycle, StoreError, SyncState};
+use super::{Attributes, DeviceRow, Lifecycle, Mark, StoreError, SyncState};
 
 /// The most open causes that a device keeps; when another one is added, the oldest is removed from the list.
 pub(super) const OPEN_CAUSES: usize = 32;
@@ -83,6 +83,8 @@ pub struct Device {
     pub lifecycle: Lifecycle,
     /// The desired and the synchronized generation.
     pub sync: SyncState,
+    /// Who last marked it as synchronized.
+    pub marked: Option<Mark>,
     /// Why it is not synchronized: the newest 32 causes, oldest first. Empty for a synchronized device.
     pub open_causes: Vec<CauseId>,
 }
@@ -100,6 +102,8 @@ pub struct CauseRow {
     pub actor: Option<String>,
     /// When the message was applied.
     pub at: Timestamp,
+    /// The note of the operator who sent it.
+    pub note: Option<String>,
 }
 
 impl DeviceRow {
@@ -111,6 +115,7 @@ impl DeviceRow {
             attributes: self.attributes,
             lifecycle: self.lifecycle,
             sync: self.sync,
+            marked: self.marked,
             open_causes,
         }
     }

@@ -17,6 +17,8 @@ pub struct Keys {
     pub serials: BTreeSet<Serial>,
     /// Devices whose links are read.
     pub links_of: BTreeSet<Hostname>,
+    /// Devices whose open causes are read; they are among `hostnames`, too.
+    pub causes_of: BTreeSet<Hostname>,
     /// Dead letters, to be locked.
     pub dead_letters: BTreeSet<DeadLetterSelector>,
     /// Repositories, to be locked.
@@ -35,6 +37,7 @@ impl Keys {
         self.macs.extend(other.macs);
         self.serials.extend(other.serials);
         self.links_of.extend(other.links_of);
+        self.causes_of.extend(other.causes_of);
         self.dead_letters.extend(other.dead_letters);
         self.repositories.extend(other.repositories);
         self.flag = self.flag.take().or(other.flag);

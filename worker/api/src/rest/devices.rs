@@ -5,7 +5,7 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use lockstep_http::{Operator, ProblemResponse, ReadScope};
-use lockstep_protocol::rest::{CauseView, DevicePage, DeviceView};
+use lockstep_protocol::rest::{CauseView, DevicePage, DeviceView, MarkView};
 use lockstep_protocol::{GroupName, Hostname};
 
 use super::parameters::{self, Parameters};
@@ -93,6 +93,7 @@ fn view(device: Device, groups: Vec<GroupName>, causes: &HashMap<CauseId, CauseR
         attributes,
         lifecycle,
         sync,
+        marked,
         open_causes,
     } = device;
     DeviceView {
@@ -119,6 +120,11 @@ fn view(device: Device, groups: Vec<GroupName>, causes: &HashMap<CauseId, CauseR
             .filter_map(|id| causes.get(id))
             .map(cause)
             .collect(),
+        marked: marked.map(|mark| MarkView {
+            at: mark.at,
+            by: mark.by,
+            note: mark.note,
+        }),
     }
 }
 
@@ -130,6 +136,7 @@ fn cause(row: &CauseRow) -> CauseView {
         id: row.identity.id.as_str().to_owned(),
         at: row.at,
         by: row.actor.clone(),
+        note: row.note.clone(),
     }
 }
 

@@ -1,5 +1,6 @@
 use async_trait::async_trait;
 use futures_util::future::OptionFuture;
+use lockstep_protocol::Hostname;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row, Statement};
 
@@ -10,8 +11,8 @@ use super::flag::Candidates;
 use super::message_columns::MessageColumns;
 use super::microseconds::Microseconds;
 use super::session::Session;
-use super::{cause, device, inbox, lease, related, repository};
-use crate::{Facts, Keys, Lease, StoreError, Transaction, UnitOfWork, dead_letter_table};
+use super::{cause, device, fleet, inbox, lease, related, repository};
+use crate::{Facts, Keys, Lease, StoreError, Transaction, UnitOfWork, column, dead_letter_table};
 
 pub(super) const OPERATION: &str = "begin a transaction";
 
@@ -98,7 +99,7 @@ impl PostgresStore {
         let hostnames: Vec<&str> = keys
             .hostnames
             .iter()
-            .map(lockstep_protocol::Hostname::as_str)
+            .map(Hostname::as_str)
             .collect();
         let messages = MessageColumns::from_iter(&keys.messages);
         let macs: Vec<&str> = keys.macs.iter().map(lockstep_protocol::Mac::as_str).collect();
@@ -110,7 +111,7 @@ impl PostgresStore {
         let links_of: Vec<&str> = keys
             .links_of
             .iter()
-            .map(lockstep_protocol::Hostname::as_str)
+            .map(Hostname::as_str)
             .collect();
 
         // The futures are polled in this order, so the statements are sent in this order.
@@ -148,7 +149,35 @@ impl PostgresStore {
             facts.add_message(inbox::read(row)?);
         }
         related::read_facts(&macs, &serials, &links, facts)?;
+        self.read_rare(session, keys, facts).await?;
         dead_letter_table::read_facts(session, keys, facts).await
+    }
+}
+
+impl PostgresStore {
+    /// Reads what few batches ask for: other spellings of hostnames that no device has, and open causes.
+    async fn read_rare(&self, session: &Session, keys: &Keys, facts: &mut Facts) -> Result<(), StoreError> {
+        let missing = keys.hostnames.iter().filter(|name| facts.device(name).is_none());
+        let folded: Vec<String> = missing.map(Hostname::folded).collect();
+        if !folded.is_empty() {
+            let rows = session
+                .rows_for(OPERATION, related::SELECT_SPELLINGS, &[&folded])
+                .await?;
+            for row in rows {
+                facts.add_spelling(column::name("device.hostname", row.get(0))?);
+            }
+        }
+        if !keys.causes_of.is_empty() {
+            let hostnames: Vec<&str> = keys.causes_of.iter().map(Hostname::as_str).collect();
+            let rows = session
+                .rows_for(OPERATION, related::SELECT_CAUSES, &[&hostnames])
+                .await?;
+            for row in rows {
+                let hostname = column::name("device.hostname", row.get(0))?;
+                facts.add_open_cause(hostname, fleet::cause(&row)?);
+            }
+        }
+        Ok(())
     }
 }
 

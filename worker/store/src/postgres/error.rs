@@ -10,7 +10,13 @@ use crate::StoreError;
 use crate::error_class::ErrorClass;
 
 /// Unique constraints that only a concurrent transaction can have violated, because `begin` reads their keys.
-const RACES: [&str; 2] = ["inbox_identity", "device_hostname"];
+const RACES: [&str; 5] = [
+    "inbox_identity",
+    "device_hostname",
+    "device_hostname_folded",
+    "device_mac",
+    "device_serial",
+];
 
 fn class_of_state(state: &SqlState, constraint: Option<&str>) -> ErrorClass {
     match state.code() {
@@ -85,8 +91,10 @@ mod tests {
             ("40003", None, ErrorClass::Unavailable),
             ("23505", Some("inbox_identity"), ErrorClass::Conflict),
             ("23505", Some("device_hostname"), ErrorClass::Conflict),
-            ("23505", Some("device_mac"), ErrorClass::Refused),
-            ("23505", Some("device_serial"), ErrorClass::Refused),
+            ("23505", Some("device_hostname_folded"), ErrorClass::Conflict),
+            ("23505", Some("device_mac"), ErrorClass::Conflict),
+            ("23505", Some("device_serial"), ErrorClass::Conflict),
+            ("23505", Some("client_mac"), ErrorClass::Refused),
             ("23505", None, ErrorClass::Refused),
             ("23514", Some("device_generations"), ErrorClass::Refused),
             ("23502", None, ErrorClass::Refused),

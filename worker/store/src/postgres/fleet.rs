@@ -38,7 +38,7 @@ const SELECT_GROUPS: &str = "\
     WHERE group_member.device_id = ANY($1) ORDER BY device_group.name";
 
 const SELECT_CAUSES: &str =
-    "SELECT id, cause, kind, source, message_id, at, actor FROM cause WHERE id = ANY($1)";
+    "SELECT id, cause, kind, source, message_id, at, actor, note FROM cause WHERE id = ANY($1)";
 
 #[async_trait]
 impl Fleet for PostgresStore {
@@ -86,12 +86,13 @@ impl Fleet for PostgresStore {
 }
 
 fn device(row: &Row) -> Result<Device, StoreError> {
-    let open_causes: Vec<i64> = row.get(18);
+    let open_causes: Vec<i64> = row.get(21);
     let open_causes = open_causes.into_iter().map(CauseId).collect();
     Ok(device::read(row)?.stored(DeviceId(row.get(0)), open_causes))
 }
 
-fn cause(row: &Row) -> Result<CauseRow, StoreError> {
+/// Reads a cause from the columns after the first.
+pub(super) fn cause(row: &Row) -> Result<CauseRow, StoreError> {
     Ok(CauseRow {
         cause: row.get(1),
         kind: row.get(2),
@@ -101,5 +102,6 @@ fn cause(row: &Row) -> Result<CauseRow, StoreError> {
         },
         at: row.get::<_, Microseconds>(5).0,
         actor: row.get(6),
+        note: row.get(7),
     })
 }

@@ -167,6 +167,8 @@ fn applied(id: &str) -> InboxRow {
             truncated: false,
             unknown_hostnames: Vec::new(),
             commit: None,
+            rejected: Vec::new(),
+            marked: Vec::new(),
         }),
         follow_ups: false,
     }

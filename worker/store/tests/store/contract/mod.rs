@@ -312,6 +312,8 @@ pub(crate) fn row(identity: Identity) -> InboxRow {
         truncated: false,
         unknown_hostnames: Vec::new(),
         commit: None,
+        rejected: Vec::new(),
+        marked: Vec::new(),
     });
     InboxRow {
         digest: Digest::of(

@@ -110,6 +110,7 @@ fn cause(id: &str, at: Timestamp) -> NewCause {
         kind: Kind::RepositoryChanged,
         actor: Some("gitlab".to_owned()),
         at,
+        note: None,
     }
 }
 
