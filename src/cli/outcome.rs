@@ -132,7 +132,16 @@ pub(super) fn show(view: &MessageView, json: bool) -> ExitCode {
             if !json {
                 output::line(&effect(view));
             }
-            ExitCode::SUCCESS
+            let applied = serde_json::from_value::<EventApplied>(view.result.clone()).ok();
+            let rejected = applied.map(|applied| applied.rejected).unwrap_or_default();
+            for device in &rejected {
+                output::error(&format!("{}: {}: {}", device.hostname, device.code, device.reason));
+            }
+            if rejected.is_empty() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
         }
         InboxState::Dead => {
             output::error(&format!("the message was rejected: {}", rejection(view)));

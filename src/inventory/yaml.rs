@@ -30,8 +30,12 @@ pub(crate) fn read(file: &str, text: &str) -> Result<Inventory, InventoryError> 
     })
 }
 
-/// Parses YAML as JSON. An error has the line and the column.
+/// Parses YAML, or JSON. An error has the line and the column.
 pub(super) fn parse(file: &str, text: &str) -> Result<Value, InventoryError> {
+    // What `lockstep devices list --json` prints. YAML refuses some of the escapes of JSON.
+    if let Ok(value) = serde_json::from_str(text) {
+        return Ok(value);
+    }
     serde_norway::from_str(text).map_err(|error| {
         let place = error
             .location()
@@ -88,7 +92,7 @@ mod tests {
   serial: 12345
   groups: [campus, 42]
   interfaces: [Ethernet1, {name: Ethernet2, configuration: {vlan: 7}}]
-- {hostname: sw2, device_type: DIST, note: odd, model: null}
+- {hostname: sw2, device_type: DIST, color: odd, model: null, causes: [], note: 7, until: 2026-03-01T08:00:00Z}
 ";
         let inventory = read("fleet.yml", text).unwrap();
         let first = &inventory.entries[0];
@@ -102,13 +106,20 @@ mod tests {
         assert_eq!(first.interfaces[1].configuration, Some(json!({"vlan": 7})));
         assert_eq!(
             serde_json::to_value(&inventory.entries[1].device).unwrap(),
-            json!({"hostname": "sw2", "device_type": "DIST"})
+            json!({"hostname": "sw2", "device_type": "DIST", "note": "7", "until": "2026-03-01T08:00:00Z"})
         );
         assert_eq!(
             inventory.warnings,
-            ["fleet.yml: entry 2 (sw2): ignored unknown fields: note"]
+            ["fleet.yml: entry 2 (sw2): ignored unknown fields: color"]
         );
         assert_eq!(read("fleet.yml", "").unwrap().entries, []);
+    }
+
+    #[test]
+    fn json_is_read_with_all_its_escapes() {
+        let text = r#"[{"hostname": "sw1", "device_type": "ACCESS", "note": "\ud83d\ude00 \/ \u0007"}]"#;
+        let inventory = read("l.json", text).unwrap();
+        assert_eq!(inventory.entries[0].device.note.as_deref(), Some("😀 / \u{7}"));
     }
 
     #[test]
@@ -138,6 +149,10 @@ mod tests {
             ("- sw1", "entry 1: must be a map with at least"),
             ("hosts: {}", "fleet.yml: must be a list"),
             ("- hostname: sw1\n  device_type: [", "fleet.yml:3:1: "),
+            (
+                "- {hostname: sw1, device_type: CORE}\n- {hostname: SW1, device_type: CORE}",
+                "entry 2 (SW1): has the same hostname as fleet.yml: entry 1",
+            ),
             (
                 "- {hostname: sw1, device_type: CORE}\n- {hostname: sw1, device_type: CORE}",
                 "entry 2 (sw1): has the same hostname as fleet.yml: entry 1",

@@ -20,6 +20,7 @@ mod cut;
 mod cvp;
 mod dead_lettering;
 mod dead_letters;
+mod devices;
 mod doctor;
 mod duplicates;
 

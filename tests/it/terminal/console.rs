@@ -88,12 +88,13 @@ fn rejected(hostile: &str) -> Value {
 }
 
 fn device(hostile: &str) -> Value {
-    let cause = json!({"cause": hostile, "event": hostile, "source": hostile, "id": hostile, "at": TIME, "by": hostile});
+    let cause = json!({"cause": hostile, "event": hostile, "source": hostile, "id": hostile, "at": TIME, "by": hostile,
+        "note": hostile});
     json!({
         "id": 1, "hostname": "sw1", "device_type": "ACCESS", "platform": hostile, "state": "MANAGED", "note": hostile, "until": TIME,
         "synchronized": false, "unsynchronized_since": TIME, "desired_generation": 2, "synced_generation": 1,
         "management_ip": "192.0.2.1", "mac": null, "serial": null, "vendor": hostile, "model": hostile, "os_version": hostile,
-        "groups": [], "causes": [cause],
+        "groups": [], "causes": [cause], "marked": {"at": TIME, "by": hostile, "note": hostile},
     })
 }
 

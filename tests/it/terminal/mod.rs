@@ -78,6 +78,11 @@ fn every_command_of_a_console_shows_its_text_and_obeys_none() -> Result<()> {
             true,
             true,
         ),
+        (
+            &["devices", "mark", "sw1", "--synchronized", "--note", HOSTILE],
+            true,
+            true,
+        ),
         (&["repositories", "list"], true, true),
         (&["repositories", "refresh", "settings"], true, true),
         (&["repositories", "accept", "settings", commit], true, true),

@@ -78,7 +78,9 @@ impl Probe for Client {
     }
 
     fn undo(&self) -> &'static [(u32, &'static [&'static str])] {
-        &[(
+        &[
+            (3, UNDO_DEVICES),
+            (
             2,
             &[
                 "ALTER TABLE inbox DROP CONSTRAINT inbox_identity, ADD CONSTRAINT inbox_identity PRIMARY KEY (source, id), \
@@ -89,9 +91,15 @@ impl Probe for Client {
                 "ALTER TABLE dead_letter ADD CONSTRAINT dead_letter_identity UNIQUE (source, id, redrive_count)",
                 "UPDATE schema_compatibility SET oldest = 1",
             ],
-        )]
+            ),
+        ]
     }
 }
+
+const UNDO_DEVICES: &[&str] = &[
+    "ALTER TABLE device DROP COLUMN hostname_folded, DROP COLUMN marked_at, DROP COLUMN marked_by, DROP COLUMN marked_note",
+    "ALTER TABLE cause DROP COLUMN note",
+];
 
 const KILL: &str = "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity \
     WHERE application_name = 'lockstep' AND query_start IS NOT NULL AND pid <> pg_backend_pid() \

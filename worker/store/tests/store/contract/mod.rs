@@ -57,11 +57,14 @@ macro_rules! contract {
                 what_is_not_there_is_not_known,
                 owners_of_addresses_and_serial_numbers_are_known,
                 an_address_or_serial_number_that_is_taken_is_refused_and_nothing_written,
+                of_two_devices_that_claim_the_same_at_once_one_gets_it,
+                another_spelling_of_a_name_is_known,
                 a_name_that_is_taken_is_refused,
                 a_thousand_devices_are_one_batch,
             }
             flags {
                 a_cause_unsynchronizes_and_synchronizing_closes_it,
+                who_marked_a_device_and_why_is_kept,
                 the_newest_32_causes_stay_open,
                 forgotten_causes_leave_the_flag,
                 one_cause_may_hit_many_devices,
