@@ -36,7 +36,7 @@ pub struct DeviceMarkRequested {
     /// The device's hostname.
     pub hostname: Hostname,
     /// Whether to mark it as synchronized, which closes its causes, or as unsynchronized, which adds one.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub synchronized: bool,
     /// The `desired_generation` of the device that the sender looked at; required to mark it as synchronized. If the device got
     /// newer causes since then, the command is rejected as `generation-changed`.

@@ -30,13 +30,8 @@ pub struct InventoryImported {
     pub clients: Vec<ImportedClient>,
     /// Whether devices that exist and that the inventory lists as synchronized are marked so, which closes their causes. Otherwise the
     /// sync flags of devices that exist stay as they are.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub mark_synchronized: bool,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_false(value: &bool) -> bool {
-    !value
 }
 
 fn devices<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ImportedDevice>, D::Error> {
