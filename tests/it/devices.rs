@@ -132,10 +132,8 @@ async fn of_two_imports_at_once_one_device_is_refused_however_the_race_ends() ->
             installation.write(&format!("{prefix}.yml"), &with_mac(prefix, &mac)?)?;
         }
         let files = prefixes.each_ref().map(|prefix| format!("{prefix}.yml"));
-        let (a, b) = tokio::try_join!(
-            installation.types(&["devices", "import", &files[0]]),
-            installation.types(&["devices", "import", &files[1]]),
-        )?;
+        let lines = files.each_ref().map(|file| ["devices", "import", file]);
+        let (a, b) = tokio::try_join!(installation.types(&lines[0]), installation.types(&lines[1]))?;
         let (winner, loser, refused) = match (a.status.code(), b.status.code()) {
             (Some(0), Some(1)) => (&prefixes[0], &prefixes[1], printed(&b)),
             (Some(1), Some(0)) => (&prefixes[1], &prefixes[0], printed(&a)),
