@@ -135,7 +135,10 @@ pub(super) fn show(view: &MessageView, json: bool) -> ExitCode {
             let applied = serde_json::from_value::<EventApplied>(view.result.clone()).ok();
             let rejected = applied.map(|applied| applied.rejected).unwrap_or_default();
             for device in &rejected {
-                output::error(&format!("{}: {}: {}", device.hostname, device.code, device.reason));
+                output::error(&format!(
+                    "{}: {}: {}",
+                    device.hostname, device.code, device.reason
+                ));
             }
             if rejected.is_empty() {
                 ExitCode::SUCCESS

@@ -97,11 +97,18 @@ fn rivals(entries: Vec<Entry>) -> Vec<Vec<Entry>> {
     let mut groups: Vec<Vec<(usize, Entry)>> = Vec::new();
     let mut group_of: HashMap<String, usize> = HashMap::new();
     for (index, entry) in entries.into_iter().enumerate() {
-        let mac = entry.device.mac.as_ref().map(|mac| format!("mac {}", mac.as_str()));
+        let mac = entry
+            .device
+            .mac
+            .as_ref()
+            .map(|mac| format!("mac {}", mac.as_str()));
         let serial = entry.device.serial.as_ref();
         let serial = serial.map(|serial| format!("serial {}", serial.as_str()));
         let claims: Vec<String> = mac.into_iter().chain(serial).collect();
-        let mut found: Vec<usize> = claims.iter().filter_map(|claim| group_of.get(claim).copied()).collect();
+        let mut found: Vec<usize> = claims
+            .iter()
+            .filter_map(|claim| group_of.get(claim).copied())
+            .collect();
         found.sort_unstable();
         found.dedup();
         let group = *found.first().unwrap_or(&groups.len());
@@ -218,10 +225,18 @@ mod tests {
             device.serial = serial.map(|serial: u32| format!("S{serial}").try_into().unwrap());
         }
         let chunks = chunks(entries, true).unwrap();
-        assert_eq!(chunks.iter().map(|chunk| chunk.devices.len()).sum::<usize>(), 1200);
+        assert_eq!(
+            chunks.iter().map(|chunk| chunk.devices.len()).sum::<usize>(),
+            1200
+        );
         assert!(chunks.iter().all(|chunk| chunk.mark_synchronized));
-        let names = chunks[0].devices[3..8].iter().map(|device| device.hostname.as_str());
-        assert_eq!(names.collect::<Vec<_>>(), ["sw3", "sw700", "sw800", "sw1100", "sw4"]);
+        let names = chunks[0].devices[3..8]
+            .iter()
+            .map(|device| device.hostname.as_str());
+        assert_eq!(
+            names.collect::<Vec<_>>(),
+            ["sw3", "sw700", "sw800", "sw1100", "sw4"]
+        );
     }
 
     #[test]

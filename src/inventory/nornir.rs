@@ -60,7 +60,9 @@ pub(crate) fn read(path: &Path, default_type: Option<DeviceType>) -> Result<Inve
         None => Element::default(),
     };
     if let Some(cycle) = group_cycle(&groups) {
-        let problem = format!("groups.yaml: each of these groups is in the next: {cycle}; remove one of them from its `groups`");
+        let problem = format!(
+            "groups.yaml: each of these groups is in the next: {cycle}; remove one of them from its `groups`"
+        );
         return Err(InventoryError::one(problem));
     }
     let all = All {
@@ -276,17 +278,29 @@ mod tests {
     #[test]
     fn a_cycle_of_groups_is_named() {
         let table = [
-            ("a: {groups: [b]}\nb: {groups: [c]}\nc: {groups: [b]}\n", Some("b → c → b")),
+            (
+                "a: {groups: [b]}\nb: {groups: [c]}\nc: {groups: [b]}\n",
+                Some("b → c → b"),
+            ),
             ("a: {groups: [a]}\n", Some("a → a")),
-            ("a: {groups: [b, c]}\nb: {groups: [d]}\nc: {groups: [d]}\nd:\n", None),
+            (
+                "a: {groups: [b, c]}\nb: {groups: [d]}\nc: {groups: [d]}\nd:\n",
+                None,
+            ),
             ("a: {groups: [gone]}\n", None),
         ];
         for (groups, cycle) in table {
-            let folder = folder(&[("hosts.yaml", "sw1: {data: {role: access}}\n"), ("groups.yaml", groups)]);
+            let folder = folder(&[
+                ("hosts.yaml", "sw1: {data: {role: access}}\n"),
+                ("groups.yaml", groups),
+            ]);
             let problem = read(folder.path(), None).err().map(|error| error.to_string());
             assert_eq!(problem.is_some(), cycle.is_some(), "{groups}{problem:?}");
             if let (Some(problem), Some(cycle)) = (problem, cycle) {
-                assert!(problem.starts_with("groups.yaml: ") && problem.contains(cycle), "{problem}");
+                assert!(
+                    problem.starts_with("groups.yaml: ") && problem.contains(cycle),
+                    "{problem}"
+                );
             }
         }
     }

@@ -44,10 +44,18 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Value, InventoryError> {
         InventoryError::one(format!("{file}{place}: {error}"))
     })?;
     // Other fields are read as they are written; a configuration is what CNaaS NMS would read.
-    let ambiguous = lockstep_intent::ambiguous_words(text, "configuration", |word| serde_norway::from_str(word).ok());
+    let ambiguous =
+        lockstep_intent::ambiguous_words(text, "configuration", |word| serde_norway::from_str(word).ok());
     let problem = |word: &lockstep_intent::AmbiguousWord| {
-        let lockstep_intent::AmbiguousWord { line, column, word, meaning } = word;
-        format!("{file}:{line}:{column}: {word} is {meaning} to CNaaS NMS, and something else to other readers of YAML; write a number in decimal, true or false, or put text in quotes")
+        let lockstep_intent::AmbiguousWord {
+            line,
+            column,
+            word,
+            meaning,
+        } = word;
+        format!(
+            "{file}:{line}:{column}: {word} is {meaning} to CNaaS NMS, and something else to other readers of YAML; write a number in decimal, true or false, or put text in quotes"
+        )
     };
     match ambiguous.iter().map(problem).collect::<Vec<_>>() {
         problems if problems.is_empty() => Ok(value),

@@ -81,7 +81,10 @@ impl Installation {
 
     async fn types(&self, arguments: &[&str]) -> Result<Output> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lockstep"));
-        command.env_clear().args(arguments).current_dir(self.scene.folder());
+        command
+            .env_clear()
+            .args(arguments)
+            .current_dir(self.scene.folder());
         command.envs(self.console.iter().map(|(name, value)| (name, value)));
         Ok(tokio::task::spawn_blocking(move || command.output()).await??)
     }
@@ -90,7 +93,11 @@ impl Installation {
     async fn ends(&self, arguments: &[&str], code: i32) -> Result<String> {
         let output = self.types(arguments).await?;
         let printed = printed(&output);
-        ensure!(output.status.code() == Some(code), "{arguments:?}: {} {printed}", output.status);
+        ensure!(
+            output.status.code() == Some(code),
+            "{arguments:?}: {} {printed}",
+            output.status
+        );
         Ok(printed)
     }
 
@@ -114,12 +121,16 @@ fn with_mac(prefix: &str, mac: &str) -> Result<String> {
     for number in 0..499 {
         writeln!(text, "- {{hostname: {prefix}-{number}, device_type: ACCESS}}")?;
     }
-    writeln!(text, "- {{hostname: {prefix}-last, device_type: ACCESS, mac: {mac:?}}}")?;
+    writeln!(
+        text,
+        "- {{hostname: {prefix}-last, device_type: ACCESS, mac: {mac:?}}}"
+    )?;
     Ok(text)
 }
 
 const INTERFACE_UPDATED: &str = "lockstep.interface.updated";
-const SW1_UPDATED: &str = r#"{"hostname": "sw1", "kind": "configuration", "interfaces": [{"name": "Ethernet1"}]}"#;
+const SW1_UPDATED: &str =
+    r#"{"hostname": "sw1", "kind": "configuration", "interfaces": [{"name": "Ethernet1"}]}"#;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_imports_at_once_one_device_is_refused_however_the_race_ends() -> Result<()> {
@@ -156,14 +167,22 @@ async fn one_of_two_thousand_devices_is_refused_and_the_others_are_imported() ->
     let mut text = String::new();
     for number in 0..2000 {
         let mac = if number == 1999 { 3 } else { number };
-        writeln!(text, "- {{hostname: sw{number}, device_type: ACCESS, mac: \"444ca800{mac:04}\"}}")?;
+        writeln!(
+            text,
+            "- {{hostname: sw{number}, device_type: ACCESS, mac: \"444ca800{mac:04}\"}}"
+        )?;
     }
     installation.write("fleet.yml", &text)?;
     for _ in 0..2 {
-        let refused = installation.ends(&["devices", "import", "fleet.yml", "--json"], 1).await?;
+        let refused = installation
+            .ends(&["devices", "import", "fleet.yml", "--json"], 1)
+            .await?;
         let reason = "sw1999: identity-conflict: sw1999 cannot have the MAC address 44:4c:a8:00:00:03, because it belongs to sw3";
         ensure!(refused.contains(reason), "{refused}");
-        ensure!(refused.contains("\"devices\": 1999") && refused.contains("\"rejected\": 1"), "{refused}");
+        ensure!(
+            refused.contains("\"devices\": 1999") && refused.contains("\"rejected\": 1"),
+            "{refused}"
+        );
         ensure!(installation.list().await?.len() == 1999);
     }
     let dead = installation.ends(&["dead", "list"], 0).await?;
@@ -175,7 +194,13 @@ async fn one_of_two_thousand_devices_is_refused_and_the_others_are_imported() ->
 fn comparable(mut devices: Vec<Value>) -> Vec<Value> {
     for device in &mut devices {
         let fields = device.as_object_mut().expect("a device");
-        for name in ["id", "desired_generation", "synced_generation", "unsynchronized_since", "causes"] {
+        for name in [
+            "id",
+            "desired_generation",
+            "synced_generation",
+            "unsynchronized_since",
+            "causes",
+        ] {
             fields.remove(name);
         }
     }
@@ -194,13 +219,18 @@ async fn what_is_exported_can_be_imported() -> Result<()> {
     installation.ends(&["devices", "import", "fleet.yml"], 0).await?;
     installation.publish(INTERFACE_UPDATED, SW1_UPDATED).await?;
     let exported = installation.list().await?;
-    ensure!(exported[2]["note"] == "räume: 'ä' \"😀\"" && !exported[2]["until"].is_null(), "{exported:?}");
+    ensure!(
+        exported[2]["note"] == "räume: 'ä' \"😀\"" && !exported[2]["until"].is_null(),
+        "{exported:?}"
+    );
     let file = serde_json::to_string(&exported)?;
 
     // The same system: nothing changes.
     installation.write("list.json", &file)?;
     for option in ["--json", "--mark-synchronized"] {
-        let again = installation.ends(&["devices", "import", "list.json", option], 0).await?;
+        let again = installation
+            .ends(&["devices", "import", "list.json", option], 0)
+            .await?;
         ensure!(!again.contains("warning"), "{again}");
         ensure!(installation.list().await? == exported);
     }
@@ -224,38 +254,65 @@ async fn an_operator_marks_what_was_looked_at() -> Result<()> {
     installation.publish(INTERFACE_UPDATED, SW1_UPDATED).await?;
     let flags = async || -> Result<Vec<bool>> {
         let devices = installation.list().await?;
-        Ok(devices.iter().map(|device| device["synchronized"] == true).collect())
+        Ok(devices
+            .iter()
+            .map(|device| device["synchronized"] == true)
+            .collect())
     };
 
     // An import closes no cause unless it is told to.
     installation.ends(&["devices", "import", "fleet.yml"], 0).await?;
     ensure!(flags().await? == [false, false]);
-    let marked = installation.ends(&["devices", "import", "fleet.yml", "--mark-synchronized"], 0).await?;
-    ensure!(marked.contains("marked 1 device as synchronized, with all causes until then: sw1"), "{marked}");
+    let marked = installation
+        .ends(&["devices", "import", "fleet.yml", "--mark-synchronized"], 0)
+        .await?;
+    ensure!(
+        marked.contains("marked 1 device as synchronized, with all causes until then: sw1"),
+        "{marked}"
+    );
     ensure!(flags().await? == [true, false]);
 
     let mark = ["devices", "mark", "sw1"];
     let with = |more: &[&'static str]| [&mark[..], more].concat();
-    installation.ends(&with(&["--unsynchronized", "--note", "changed by hand"]), 0).await?;
+    installation
+        .ends(&with(&["--unsynchronized", "--note", "changed by hand"]), 0)
+        .await?;
     let shown = installation.ends(&["devices", "show", "sw1"], 0).await?;
-    ensure!(shown.contains("marked_unsynchronized") && shown.contains("changed by hand"), "{shown}");
+    ensure!(
+        shown.contains("marked_unsynchronized") && shown.contains("changed by hand"),
+        "{shown}"
+    );
     let seen = installation.list().await?[0]["desired_generation"].to_string();
     installation.publish(INTERFACE_UPDATED, SW1_UPDATED).await?;
     let late = ["--synchronized", "--note", "compared", "--generation", &seen];
     let late = installation.ends(&[&mark[..], &late[..]].concat(), 1).await?;
-    let expected = format!("generation-changed at $.data.generation: sw1 got 1 newer cause since generation {seen}: interface_updated by local");
+    let expected = format!(
+        "generation-changed at $.data.generation: sw1 got 1 newer cause since generation {seen}: interface_updated by local"
+    );
     ensure!(late.contains(&expected), "{late}");
     ensure!(flags().await? == [false, false]);
 
-    let closed = installation.ends(&with(&["--synchronized", "--note", "compared"]), 0).await?;
-    ensure!(closed.contains("marked_unsynchronized") && closed.contains("1 sync flag changed"), "{closed}");
+    let closed = installation
+        .ends(&with(&["--synchronized", "--note", "compared"]), 0)
+        .await?;
+    ensure!(
+        closed.contains("marked_unsynchronized") && closed.contains("1 sync flag changed"),
+        "{closed}"
+    );
     ensure!(flags().await? == [true, false]);
     let shown = installation.ends(&["devices", "show", "sw1"], 0).await?;
-    ensure!(shown.contains("synchronized by local at ") && shown.contains(": compared"), "{shown}");
+    ensure!(
+        shown.contains("synchronized by local at ") && shown.contains(": compared"),
+        "{shown}"
+    );
     let table: [(&[&str], i32, &str); 4] = [
         (&["mark", "sw1"], 2, "--synchronized"),
         (&["mark", "sw1", "--synchronized"], 2, "--note"),
-        (&["mark", "sw1", "--synchronized", "--unsynchronized", "--note", "x"], 2, "cannot be used with"),
+        (
+            &["mark", "sw1", "--synchronized", "--unsynchronized", "--note", "x"],
+            2,
+            "cannot be used with",
+        ),
         (&["mark", "SW1", "--unsynchronized"], 1, "did you mean sw1?"),
     ];
     for (line, code, expected) in table {
@@ -274,15 +331,26 @@ async fn an_inventory_that_cannot_be_meant_is_refused() -> Result<()> {
     installation.write("spelling.yml", "- {hostname: SW1, device_type: ACCESS}\n")?;
     let folder = installation.scene.folder().join("nornir");
     std::fs::create_dir(&folder)?;
-    std::fs::write(folder.join("hosts.yaml"), "sw7: {groups: [a], data: {role: access}}\n")?;
+    std::fs::write(
+        folder.join("hosts.yaml"),
+        "sw7: {groups: [a], data: {role: access}}\n",
+    )?;
     std::fs::write(folder.join("groups.yaml"), "a: {groups: [b]}\nb: {groups: [a]}\n")?;
     let table: [(&[&str], &str); 3] = [
-        (&["empty.yml"], "empty.yml holds no devices; expected a list such as"),
-        (&["spelling.yml"], "SW1 cannot be a device, because it differs from sw1 only in upper and lower case; write sw1"),
+        (
+            &["empty.yml"],
+            "empty.yml holds no devices; expected a list such as",
+        ),
+        (
+            &["spelling.yml"],
+            "SW1 cannot be a device, because it differs from sw1 only in upper and lower case; write sw1",
+        ),
         (&["nornir", "--from", "nornir"], "a → b → a"),
     ];
     for (line, expected) in table {
-        let printed = installation.ends(&[&["devices", "import"], line].concat(), 1).await?;
+        let printed = installation
+            .ends(&[&["devices", "import"], line].concat(), 1)
+            .await?;
         ensure!(printed.contains(expected), "{line:?}: {printed}");
     }
     ensure!(installation.list().await?.len() == 1);

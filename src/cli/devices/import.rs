@@ -96,8 +96,17 @@ impl Summary {
 
     /// Whose causes were closed.
     fn marked_line(&self) -> Option<String> {
-        let names: Vec<&str> = self.marked.iter().take(MOST_NAMED).map(Hostname::as_str).collect();
-        let more = if self.marked.len() > names.len() { ", …" } else { "" };
+        let names: Vec<&str> = self
+            .marked
+            .iter()
+            .take(MOST_NAMED)
+            .map(Hostname::as_str)
+            .collect();
+        let more = if self.marked.len() > names.len() {
+            ", …"
+        } else {
+            ""
+        };
         (!names.is_empty()).then(|| {
             format!(
                 "marked {} as synchronized, with all causes until then: {}{more}",
@@ -116,7 +125,9 @@ impl Summary {
         }
         let is_rejected = |name: &Hostname| rejected.iter().any(|device| device.hostname == *name);
         let interfaces = chunk.interfaces.iter();
-        self.interfaces += interfaces.filter(|interface| !is_rejected(&interface.hostname)).count();
+        self.interfaces += interfaces
+            .filter(|interface| !is_rejected(&interface.hostname))
+            .count();
         self.devices += chunk.devices.len().saturating_sub(rejected.len());
         self.rejected += rejected.len();
         self.rejected_devices.extend(rejected);
@@ -139,7 +150,11 @@ impl Import {
             output::note(&format!("warning: {warning}"));
         }
         if inventory.entries.is_empty() {
-            anyhow::bail!("{} holds no devices; expected {}", self.file.display(), self.from.expected());
+            anyhow::bail!(
+                "{} holds no devices; expected {}",
+                self.file.display(),
+                self.from.expected()
+            );
         }
         let chunks = inventory::chunks(inventory.entries, self.mark_synchronized)?;
         let client = Client::new(global)?;
@@ -154,7 +169,10 @@ impl Import {
             return Ok(ExitCode::SUCCESS);
         }
         let were = if summary.rejected == 1 { "was" } else { "were" };
-        output::error(&format!("{} {were} not imported", counted(summary.rejected, "device")));
+        output::error(&format!(
+            "{} {were} not imported",
+            counted(summary.rejected, "device")
+        ));
         Ok(ExitCode::FAILURE)
     }
 
@@ -219,7 +237,10 @@ async fn import(client: &Client, chunks: Vec<InventoryImported>) -> anyhow::Resu
                     progress.show("");
                 }
                 for device in rejected {
-                    output::error(&format!("{}: {}: {}", device.hostname, device.code, device.reason));
+                    output::error(&format!(
+                        "{}: {}: {}",
+                        device.hostname, device.code, device.reason
+                    ));
                 }
             }
             InboxState::Dead => {

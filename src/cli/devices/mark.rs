@@ -69,7 +69,10 @@ async fn looked_at(device: &DeviceView) -> anyhow::Result<bool> {
         return Ok(true);
     }
     let generation = device.desired_generation;
-    output::note(&format!("{} at generation {generation}; this closes:", device.hostname));
+    output::note(&format!(
+        "{} at generation {generation}; this closes:",
+        device.hostname
+    ));
     for line in show::causes(&device.causes) {
         output::note(&format!("  {line}"));
     }

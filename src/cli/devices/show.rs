@@ -108,5 +108,9 @@ fn fields(device: &DeviceView) -> Vec<String> {
 fn marked(mark: &MarkView) -> String {
     let by = mark.by.as_deref().unwrap_or("an unknown sender");
     let note = mark.note.as_ref().map(|note| format!(": {note}"));
-    format!("synchronized by {by} at {:.0}{}", mark.at, note.unwrap_or_default())
+    format!(
+        "synchronized by {by} at {:.0}{}",
+        mark.at,
+        note.unwrap_or_default()
+    )
 }

@@ -53,7 +53,11 @@ impl<'a> DeviceIdentities<'a> {
             reason: format!("{hostname} cannot have the {what}, because it belongs to {owner}"),
         };
         let mac_owner = mac.and_then(|mac| {
-            let owner = self.macs.get(mac).copied().or_else(|| self.facts.owner_of_mac(mac))?;
+            let owner = self
+                .macs
+                .get(mac)
+                .copied()
+                .or_else(|| self.facts.owner_of_mac(mac))?;
             (owner != hostname).then(|| conflict("mac", format!("MAC address {mac}"), owner))
         });
         let serial_owner = serial.and_then(|serial| {
@@ -108,13 +112,32 @@ mod tests {
             ("old1", Some(1), Some(1), None),
             ("old1", Some(3), Some(3), None),
             ("new1", None, None, None),
-            ("new1", Some(1), None, Some(("mac", "new1 cannot have the MAC address 44:4c:a8:00:00:01, because it belongs to old1"))),
-            ("new1", Some(2), Some(1), Some(("serial", "new1 cannot have the serial number S1, because it belongs to old1"))),
+            (
+                "new1",
+                Some(1),
+                None,
+                Some((
+                    "mac",
+                    "new1 cannot have the MAC address 44:4c:a8:00:00:01, because it belongs to old1",
+                )),
+            ),
+            (
+                "new1",
+                Some(2),
+                Some(1),
+                Some((
+                    "serial",
+                    "new1 cannot have the serial number S1, because it belongs to old1",
+                )),
+            ),
             (
                 "OLD1",
                 None,
                 None,
-                Some(("hostname", "OLD1 cannot be a device, because it differs from old1 only in upper and lower case; write old1")),
+                Some((
+                    "hostname",
+                    "OLD1 cannot be a device, because it differs from old1 only in upper and lower case; write old1",
+                )),
             ),
         ];
         for (name, mac_number, serial_number, expected) in table {
@@ -134,11 +157,20 @@ mod tests {
         let (macs, serials) = ([mac(1), mac(2)], [serial(1), serial(2)]);
         let facts = facts([]);
         let mut identities = DeviceIdentities::new(&facts);
-        assert_eq!(identities.claim(&first, Some(&macs[0]), Some(&serials[0])), Ok(()));
+        assert_eq!(
+            identities.claim(&first, Some(&macs[0]), Some(&serials[0])),
+            Ok(())
+        );
         let second_conflict = identities.claim(&second, Some(&macs[1]), Some(&serials[0]));
         assert_eq!(second_conflict.unwrap_err().field, "serial");
-        assert_eq!(identities.claim(&third, None, None).unwrap_err().field, "hostname");
+        assert_eq!(
+            identities.claim(&third, None, None).unwrap_err().field,
+            "hostname"
+        );
         let fourth = hostname("a4");
-        assert_eq!(identities.claim(&fourth, Some(&macs[1]), Some(&serials[1])), Ok(()));
+        assert_eq!(
+            identities.claim(&fourth, Some(&macs[1]), Some(&serials[1])),
+            Ok(())
+        );
     }
 }

@@ -156,7 +156,11 @@ mod tests {
     #[test]
     fn a_device_is_marked_whatever_its_state() {
         let table = [
-            (json!({"synchronized": true, "generation": 4, "note": "looked"}), true, 4),
+            (
+                json!({"synchronized": true, "generation": 4, "note": "looked"}),
+                true,
+                4,
+            ),
             (json!({"note": "changed by hand"}), false, 5),
             (json!({"synchronized": false, "generation": 1}), false, 5),
         ];
@@ -165,17 +169,28 @@ mod tests {
                 let mut facts = unsynchronized(state);
                 let (decision, flipped) = process(&mark(data.clone()), &mut facts).unwrap();
                 let row = facts.device(&hostname("sw1")).unwrap();
-                assert_eq!((row.sync.synchronized(), row.sync.desired), (synchronized, desired), "{data}");
+                assert_eq!(
+                    (row.sync.synchronized(), row.sync.desired),
+                    (synchronized, desired),
+                    "{data}"
+                );
                 assert_eq!(row.lifecycle.state, state);
                 let changed = if synchronized { flips(&["sw1"]) } else { flips(&[]) };
-                assert_eq!((&flipped, &decision.event_applied().marked), (&changed, &changed), "{data}");
+                assert_eq!(
+                    (&flipped, &decision.event_applied().marked),
+                    (&changed, &changed),
+                    "{data}"
+                );
                 let note = data["note"].as_str().map(str::to_owned);
                 if synchronized {
                     assert_eq!(facts.open_causes(&hostname("sw1")), []);
                     assert_eq!(row.marked.as_ref().unwrap().note, note);
                 } else {
                     let newest = facts.open_causes(&hostname("sw1")).pop().unwrap();
-                    assert_eq!((newest.cause.as_str(), newest.note), ("marked_unsynchronized", note));
+                    assert_eq!(
+                        (newest.cause.as_str(), newest.note),
+                        ("marked_unsynchronized", note)
+                    );
                     assert_eq!(row.marked, None);
                 }
             }
@@ -185,7 +200,8 @@ mod tests {
     #[test]
     fn a_synchronized_device_is_synchronized_already() {
         let mut facts = facts([device("sw1", |_| ())]);
-        let (decision, _) = process(&mark(json!({"synchronized": true, "generation": 1})), &mut facts).unwrap();
+        let (decision, _) =
+            process(&mark(json!({"synchronized": true, "generation": 1})), &mut facts).unwrap();
         assert_eq!(decision.event_applied().ignored, Some(IgnoredReason::Unchanged));
         assert_eq!(facts.device(&hostname("sw1")).unwrap().marked, None);
     }
@@ -205,7 +221,11 @@ mod tests {
                 Code::GenerationChanged,
                 "sw1 got 1 newer cause since generation 3: interface_updated by netbox at 1970-01-01T00:00:02Z; look at it again",
             ),
-            (json!({"generation": 5}), Code::InvalidData, "sw1 has generation 4, and 5 is none that it had"),
+            (
+                json!({"generation": 5}),
+                Code::InvalidData,
+                "sw1 has generation 4, and 5 is none that it had",
+            ),
             (
                 json!({}),
                 Code::InvalidData,
@@ -217,7 +237,11 @@ mod tests {
             let mut facts = unsynchronized(DeviceState::Managed);
             let rejection = process(&mark(data.clone()), &mut facts).unwrap_err();
             assert_eq!(
-                (rejection.code, rejection.place.as_str(), rejection.reason.as_str()),
+                (
+                    rejection.code,
+                    rejection.place.as_str(),
+                    rejection.reason.as_str()
+                ),
                 (code, generation_place, reason),
                 "{data}"
             );
@@ -232,8 +256,14 @@ mod tests {
         }
         let late = mark(json!({"synchronized": true, "generation": 1}));
         let reason = process(&late, &mut facts).unwrap_err().reason;
-        assert!(reason.starts_with("sw1 got 7 newer causes since generation 1: "), "{reason}");
-        assert!(reason.contains("interface_updated by an unknown sender at"), "{reason}");
+        assert!(
+            reason.starts_with("sw1 got 7 newer causes since generation 1: "),
+            "{reason}"
+        );
+        assert!(
+            reason.contains("interface_updated by an unknown sender at"),
+            "{reason}"
+        );
         assert!(reason.contains("marked_unsynchronized"), "{reason}");
         assert!(reason.ends_with(", 2 more; look at it again"), "{reason}");
     }
@@ -243,7 +273,14 @@ mod tests {
         let mut facts = facts([]);
         facts.add_spelling(hostname("SW1"));
         let rejection = process(&mark(json!({})), &mut facts).unwrap_err();
-        assert_eq!((rejection.code, rejection.place.as_str()), (Code::UnknownDevice, "$.data.hostname"));
-        assert!(rejection.reason.contains("did you mean SW1?"), "{}", rejection.reason);
+        assert_eq!(
+            (rejection.code, rejection.place.as_str()),
+            (Code::UnknownDevice, "$.data.hostname")
+        );
+        assert!(
+            rejection.reason.contains("did you mean SW1?"),
+            "{}",
+            rejection.reason
+        );
     }
 }

@@ -134,14 +134,22 @@ pub(super) fn inventoried_state_effects(
     let known = &row.lifecycle;
     let state = device.state.unwrap_or(known.state);
     let moves = state != known.state;
-    let note = device.note.clone().or_else(|| known.note.clone().filter(|_| !moves));
+    let note = device
+        .note
+        .clone()
+        .or_else(|| known.note.clone().filter(|_| !moves));
     let until = device.until.or(known.until.filter(|_| !moves));
     if !moves && note == known.note && until == known.until {
         return Vec::new();
     }
     let mut effects = move_effects(row, state, version);
     for effect in &mut effects {
-        if let DeviceEffect::Move { note: new_note, until: new_until, .. } = effect {
+        if let DeviceEffect::Move {
+            note: new_note,
+            until: new_until,
+            ..
+        } = effect
+        {
             (*new_note, *new_until) = (note.clone(), until);
         }
     }

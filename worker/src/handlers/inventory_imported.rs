@@ -131,7 +131,11 @@ fn decide(event: &InventoryImported, version: &Version, facts: &Facts) -> Result
 
 fn reasons(rejected: &[RejectedDevice]) -> String {
     const MOST: usize = 10;
-    let mut reasons: Vec<String> = rejected.iter().take(MOST).map(|device| device.reason.clone()).collect();
+    let mut reasons: Vec<String> = rejected
+        .iter()
+        .take(MOST)
+        .map(|device| device.reason.clone())
+        .collect();
     if rejected.len() > MOST {
         reasons.push(format!("and {} more", rejected.len() - MOST));
     }
@@ -330,7 +334,12 @@ mod tests {
             (false, json!({"synchronized": true}), false, false),
             (false, json!({"synchronized": true}), true, true),
             (true, json!({"state": "UNMANAGED"}), false, false),
-            (false, json!({"synchronized": true, "state": "UNMANAGED"}), true, false),
+            (
+                false,
+                json!({"synchronized": true, "state": "UNMANAGED"}),
+                true,
+                false,
+            ),
         ];
         for (before, mut entry, marks, after) in table {
             entry["hostname"] = json!("sw1");
@@ -377,11 +386,23 @@ mod tests {
         let table = [
             // what it says of a new device, or then of an UNMANAGED one with note and end; what is stored
             (None, noted.clone(), unmanaged.clone()),
-            (None, json!({"note": "new"}), lifecycle(DeviceState::Managed, Some("new"), false)),
+            (
+                None,
+                json!({"note": "new"}),
+                lifecycle(DeviceState::Managed, Some("new"), false),
+            ),
             (Some(10), json!({}), unmanaged.clone()),
             (Some(10), noted, unmanaged.clone()),
-            (Some(10), json!({"note": "here"}), lifecycle(DeviceState::Unmanaged, Some("here"), true)),
-            (Some(10), json!({"state": "MANAGED"}), lifecycle(DeviceState::Managed, None, false)),
+            (
+                Some(10),
+                json!({"note": "here"}),
+                lifecycle(DeviceState::Unmanaged, Some("here"), true),
+            ),
+            (
+                Some(10),
+                json!({"state": "MANAGED"}),
+                lifecycle(DeviceState::Managed, None, false),
+            ),
             (
                 Some(10),
                 json!({"state": "INIT", "note": "again"}),
@@ -412,9 +433,7 @@ mod tests {
 
     #[test]
     fn a_device_with_the_identity_of_another_is_left_out_and_named() {
-        let entry = |name: &str, mac: u32, serial: &str| {
-            json!({"hostname": name, "device_type": "ACCESS", "mac": format!("444ca8{mac:06}"), "serial": serial})
-        };
+        let entry = |name: &str, mac: u32, serial: &str| json!({"hostname": name, "device_type": "ACCESS", "mac": format!("444ca8{mac:06}"), "serial": serial});
         let devices = json!([
             entry("sw1", 1, "S1"),
             entry("sw2", 1, "S2"),
@@ -434,7 +453,10 @@ mod tests {
         let data = json!({"devices": devices, "interfaces": interfaces, "clients": [client]});
         let (decision, _) = process(&import(&data), &mut facts).unwrap();
         let draft = decision.event_applied();
-        assert_eq!((draft.ignored, &draft.devices), (None, &flips(&["old1", "sw1", "sw7"])));
+        assert_eq!(
+            (draft.ignored, &draft.devices),
+            (None, &flips(&["old1", "sw1", "sw7"]))
+        );
         let rejected: Vec<String> = draft
             .rejected
             .iter()
@@ -442,16 +464,25 @@ mod tests {
             .collect();
         let cannot = "identity-conflict $.data.devices";
         let expected = [
-            format!("{cannot}[1].mac: sw2 cannot have the MAC address 44:4c:a8:00:00:01, because it belongs to sw1"),
-            format!("{cannot}[2].mac: sw3 cannot have the MAC address 44:4c:a8:00:00:09, because it belongs to old1"),
+            format!(
+                "{cannot}[1].mac: sw2 cannot have the MAC address 44:4c:a8:00:00:01, because it belongs to sw1"
+            ),
+            format!(
+                "{cannot}[2].mac: sw3 cannot have the MAC address 44:4c:a8:00:00:09, because it belongs to old1"
+            ),
             format!("{cannot}[3].serial: sw4 cannot have the serial number S1, because it belongs to sw1"),
             format!(
                 "{cannot}[4].hostname: SW1 cannot be a device, because it differs from sw1 only in upper and lower case; write sw1"
             ),
-            format!("{cannot}[5].mac: sw6 cannot have the MAC address 44:4c:a8:00:00:01, because it belongs to sw1"),
+            format!(
+                "{cannot}[5].mac: sw6 cannot have the MAC address 44:4c:a8:00:00:01, because it belongs to sw1"
+            ),
         ];
         assert_eq!(rejected, expected);
-        assert_eq!((decision.effects.interfaces.len(), decision.effects.clients.len()), (1, 0));
+        assert_eq!(
+            (decision.effects.interfaces.len(), decision.effects.clients.len()),
+            (1, 0)
+        );
         assert!(facts.device(&hostname("sw2")).is_none());
         assert!(facts.device(&hostname("sw7")).is_some());
     }

@@ -2,8 +2,7 @@
 
 use lockstep_protocol::commands::{
     CvpSweepRequested, DeviceRemoveRequested, DeviceRenameRequested, ExecutionCancelRequested,
-    ScheduleSaveRequested, SyncRequested, TaskDeleteRequested, TaskRequested,
-    TaskSaveRequested,
+    ScheduleSaveRequested, SyncRequested, TaskDeleteRequested, TaskRequested, TaskSaveRequested,
 };
 use lockstep_protocol::events::{
     DeviceRemoved, DeviceRenamed, DeviceUpgraded, LinknetChanged, MgmtdomainChanged,

@@ -10,8 +10,9 @@ use lockstep_protocol::{
 };
 
 use super::{
-    Attributes, CauseRow, ClientRow, Completion, DeviceEffect, DeviceRow, Effects, GroupRow, InboxRow, InterfaceRow,
-    Lease, Lifecycle, Link, Mark, ReplyAddress, RepositoryChange, RepositoryRow, SyncState, Version,
+    Attributes, CauseRow, ClientRow, Completion, DeviceEffect, DeviceRow, Effects, GroupRow, InboxRow,
+    InterfaceRow, Lease, Lifecycle, Link, Mark, ReplyAddress, RepositoryChange, RepositoryRow, SyncState,
+    Version,
 };
 
 pub use dead_letters::SettledDeadLetters;
@@ -181,7 +182,10 @@ impl Facts {
             return Vec::new();
         };
         let stored = self.open_causes.get(hostname).filter(|_| !device.forgets_causes);
-        let new = device.causes.iter().map(|index| CauseRow::from(&self.new_causes[*index]));
+        let new = device
+            .causes
+            .iter()
+            .map(|index| CauseRow::from(&self.new_causes[*index]));
         stored.into_iter().flatten().cloned().chain(new).collect()
     }
 

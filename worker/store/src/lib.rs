@@ -64,7 +64,8 @@ pub use repository::{Advance, Repositories, RepositoryChange, RepositoryRow};
 pub use retention::{Expired, OpenCauses, Records, Retention};
 pub use retryability::Retryability;
 pub use rows::{
-    Attributes, ClientRow, DeviceRow, GroupRow, InterfaceRow, Lifecycle, Link, LinkEnd, Mark, SyncState, Version,
+    Attributes, ClientRow, DeviceRow, GroupRow, InterfaceRow, Lifecycle, Link, LinkEnd, Mark, SyncState,
+    Version,
 };
 pub use stats::{DevicesInState, Sessions, Stats, Summary};
 pub use unit_of_work::{Transaction, UnitOfWork};

@@ -1,4 +1,4 @@
-//! What plain words mean in YAML 1.1, as PyYAML's `SafeLoader` reads it, with which CNaaS NMS loads settings: `010` is 8, `1:30` is 90 and
+//! What plain words mean in YAML 1.1, as the `SafeLoader` of `PyYAML` reads it, with which CNaaS NMS loads settings: `010` is 8, `1:30` is 90 and
 //! `yes` is true, while `0o10` and `1e3` are text. What that loader cannot load is refused.
 
 use std::sync::LazyLock;
@@ -40,7 +40,9 @@ pub(super) fn plain(text: &str, is_key: bool) -> Result<Value, &'static str> {
         "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Value::Boolean(true),
         "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Value::Boolean(false),
         "=" | "<<" if !is_key => return Err(UNLOADABLE),
-        _ if !text.starts_with(|c: char| matches!(c, '0'..='9' | '-' | '+' | '.')) => Value::Text(text.to_owned()),
+        _ if !text.starts_with(|c: char| matches!(c, '0'..='9' | '-' | '+' | '.')) => {
+            Value::Text(text.to_owned())
+        }
         _ if is(&INTEGER, text) => integer(text),
         _ if is(&FRACTION, text) => Value::Number,
         _ if is(&DATE, text) => Value::Date,
@@ -80,7 +82,7 @@ fn integer(text: &str) -> Value {
 mod tests {
     use super::*;
 
-    /// The right side is what PyYAML 6.0.3 says.
+    /// The right side is what `PyYAML` 6.0.3 says.
     #[test]
     fn plain_words_have_the_values_of_pyyaml() {
         let integers = [
@@ -116,7 +118,14 @@ mod tests {
         let numbers = "9223372036854775808 1. 1.5 .5 1_0.5 1._5 1.5e+3 1.5E-3 12.e+3 1:30.5 1:2:3.4 685_230.15 .inf -.inf +.INF .nan .NAN";
         let texts = "yEs tRUE nUll y n Y N 08 09 089 089x 0o10 0o17 0X1F 0x 0b2 _1 +_1 0:30 01:30 1:60 1e3 1.5e3 1e+3 12e03 +.5 -.5 . .Nan .iNf \
                      inf nan 1,000 1.2.3 10.0.0.1 10.0.0.0/8 ::1 - 2024-1-1 é";
-        let booleans = [("yes", true), ("On", true), ("TRUE", true), ("no", false), ("Off", false), ("FALSE", false)];
+        let booleans = [
+            ("yes", true),
+            ("On", true),
+            ("TRUE", true),
+            ("no", false),
+            ("Off", false),
+            ("FALSE", false),
+        ];
         for word in numbers.split_whitespace() {
             assert_eq!(plain(word, false), Ok(Value::Number), "{word}");
         }

@@ -47,12 +47,11 @@ pub fn ambiguous_words(text: &str, key: &str, read: impl Fn(&str) -> Option<Json
             Event::SequenceStart(..) | Event::MappingStart(..) => {
                 let of_key = value_is_of_key(&open);
                 next(&mut open, "", key);
-                open.push(Open {
-                    is_map: matches!(event, Event::MappingStart(..)),
+                let map = matches!(event, Event::MappingStart(..)).then_some(InMap {
                     is_value_next: false,
-                    of_key,
                     value_of_key: false,
                 });
+                open.push(Open { of_key, map });
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 open.pop();
@@ -65,35 +64,40 @@ pub fn ambiguous_words(text: &str, key: &str, read: impl Fn(&str) -> Option<Json
 
 /// A list or a map that has not ended.
 struct Open {
-    is_map: bool,
-    /// Whether the next node of a map is a value.
-    is_value_next: bool,
     /// Whether all of it is in a value of the key.
     of_key: bool,
-    /// Whether the next value of a map is one of the key.
+    /// `None` in a list.
+    map: Option<InMap>,
+}
+
+/// Where the parser is in a map.
+struct InMap {
+    /// Whether the next node is a value.
+    is_value_next: bool,
+    /// Whether the next value is one of the key.
     value_of_key: bool,
 }
 
 fn value_is_of_key(open: &[Open]) -> bool {
-    open.last().is_some_and(|last| last.of_key || last.value_of_key)
+    open.last()
+        .is_some_and(|last| last.of_key || last.map.as_ref().is_some_and(|map| map.value_of_key))
 }
 
 /// Goes on to the next node. Whether this one, with this text, was a key of a map.
 fn next(open: &mut [Open], word: &str, key: &str) -> bool {
-    let Some(last) = open.last_mut().filter(|last| last.is_map) else {
+    let Some(map) = open.last_mut().and_then(|last| last.map.as_mut()) else {
         return false;
     };
-    let is_key = !last.is_value_next;
-    last.is_value_next = is_key;
-    last.value_of_key = is_key && word == key;
+    let is_key = !map.is_value_next;
+    map.is_value_next = is_key;
+    map.value_of_key = is_key && word == key;
     is_key
 }
 
 /// What a word is in YAML 1.1, if it was read as something else.
 fn other_meaning(word: &str, read: Option<Json>) -> Option<String> {
-    let value = match scalar::plain(word, false) {
-        Ok(value) => value,
-        Err(_) => return Some("nothing that can be loaded".to_owned()),
+    let Ok(value) = scalar::plain(word, false) else {
+        return Some("nothing that can be loaded".to_owned());
     };
     let is_same = match (&value, &read) {
         (_, None) => true,

@@ -96,11 +96,7 @@ impl PostgresStore {
         else {
             unreachable!("as many are prepared as there are");
         };
-        let hostnames: Vec<&str> = keys
-            .hostnames
-            .iter()
-            .map(Hostname::as_str)
-            .collect();
+        let hostnames: Vec<&str> = keys.hostnames.iter().map(Hostname::as_str).collect();
         let messages = MessageColumns::from_iter(&keys.messages);
         let macs: Vec<&str> = keys.macs.iter().map(lockstep_protocol::Mac::as_str).collect();
         let serials: Vec<&str> = keys
@@ -108,11 +104,7 @@ impl PostgresStore {
             .iter()
             .map(lockstep_protocol::Serial::as_str)
             .collect();
-        let links_of: Vec<&str> = keys
-            .links_of
-            .iter()
-            .map(Hostname::as_str)
-            .collect();
+        let links_of: Vec<&str> = keys.links_of.iter().map(Hostname::as_str).collect();
 
         // The futures are polled in this order, so the statements are sent in this order.
         let batch = async {

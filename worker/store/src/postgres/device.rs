@@ -174,7 +174,11 @@ fn description<'a>(write: Write<'a>, rows: impl Iterator<Item = &'a DeviceRow> +
         .column(versions.clone().map(|version| version.map(column::version_time)))
         .column(versions.map(|version| version.map(|version| version.id.as_str())))
         .column(marks.clone().map(|mark| mark.map(|mark| Microseconds(mark.at))))
-        .column(marks.clone().map(|mark| mark.and_then(|mark| mark.by.as_deref()).map(inbox::without_nul)))
+        .column(
+            marks
+                .clone()
+                .map(|mark| mark.and_then(|mark| mark.by.as_deref()).map(inbox::without_nul)),
+        )
         .column(marks.map(|mark| mark.and_then(|mark| mark.note.as_deref())))
 }
 

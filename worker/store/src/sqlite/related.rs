@@ -36,10 +36,13 @@ pub(super) fn read_facts(connection: &Connection, keys: &Keys, facts: &mut Facts
             facts.add_serial(serial.clone(), column::name("device.hostname", hostname)?);
         }
     }
-    let mut spellings = connection.prepare_cached("SELECT hostname FROM device WHERE hostname_folded = ?1")?;
+    let mut spellings =
+        connection.prepare_cached("SELECT hostname FROM device WHERE hostname_folded = ?1")?;
     for hostname in &keys.hostnames {
         if facts.device(hostname).is_none() {
-            let found: Option<String> = spellings.query_row([hostname.folded()], |row| row.get(0)).optional()?;
+            let found: Option<String> = spellings
+                .query_row([hostname.folded()], |row| row.get(0))
+                .optional()?;
             if let Some(spelling) = found {
                 facts.add_spelling(column::name("device.hostname", spelling)?);
             }

@@ -9,8 +9,8 @@ use tokio::sync::Barrier;
 use tokio::time::timeout;
 
 use super::{
-    Place, Store, absorb, create, create_all, devices, hostname, key, keys, mac, messages, serial, unsynchronize,
-    work,
+    Place, Store, absorb, create, create_all, devices, hostname, key, keys, mac, messages, serial,
+    unsynchronize, work,
 };
 
 fn described() -> Attributes {
@@ -143,7 +143,10 @@ pub(crate) async fn an_address_or_serial_number_that_is_taken_is_refused_and_not
         let effects = devices([unsynchronize("sw1"), taken("sw2", attributes)]);
         let refused = work(place, &keys(id, ["sw1", "sw2"]), effects).await;
         // As in a race. On SQLite there is none, because one transaction runs at a time.
-        let expected = matches!(refused, Err(StoreError::Refused { .. } | StoreError::Conflict { .. }));
+        let expected = matches!(
+            refused,
+            Err(StoreError::Refused { .. } | StoreError::Conflict { .. })
+        );
         ensure!(expected, "{refused:?}");
         ensure!(place.store.outcome(&key(id)).await?.is_none());
     }
@@ -164,7 +167,11 @@ pub(crate) async fn of_two_devices_that_claim_the_same_at_once_one_gets_it(place
         let owner = spellings.iter().find_map(|name| facts.spelling_of(name));
         owner.cloned()
     };
-    let of = |mac, serial| Attributes { mac, serial, ..Attributes::of(DeviceType::Access) };
+    let of = |mac, serial| Attributes {
+        mac,
+        serial,
+        ..Attributes::of(DeviceType::Access)
+    };
     let table = [
         ("sw1", "sw2", of(described().mac, None), by_mac),
         ("sw3", "sw4", of(None, described().serial), by_serial),
@@ -204,8 +211,14 @@ pub(crate) async fn of_two_devices_that_claim_the_same_at_once_one_gets_it(place
         };
         let (first, second) =
             tokio::try_join!(claim(place.store.clone(), one), claim(place.other.clone(), other))?;
-        ensure!(first == second && [one, other].contains(&first.as_str()), "{first} {second}");
-        let stored = [place.store.device(&hostname(one)).await?, place.store.device(&hostname(other)).await?];
+        ensure!(
+            first == second && [one, other].contains(&first.as_str()),
+            "{first} {second}"
+        );
+        let stored = [
+            place.store.device(&hostname(one)).await?,
+            place.store.device(&hostname(other)).await?,
+        ];
         ensure!(stored.iter().flatten().count() == 1, "{stored:?}");
     }
     Ok(())

@@ -58,7 +58,11 @@ pub(crate) async fn who_marked_a_device_and_why_is_kept(place: &Place) -> Result
     work(place, &keys("3", ["sw1"]), noted(unsynchronize("sw1"), "by hand")).await?;
     let flagged = device(place, "sw1").await?;
     ensure!(flagged.marked.is_none());
-    let notes: Vec<_> = causes(place, &flagged).await?.into_iter().map(|cause| cause.note).collect();
+    let notes: Vec<_> = causes(place, &flagged)
+        .await?
+        .into_iter()
+        .map(|cause| cause.note)
+        .collect();
     ensure!(notes == [None, Some("by hand".to_owned())], "{notes:?}");
 
     let asked = Keys {
