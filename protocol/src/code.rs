@@ -58,6 +58,35 @@ impl Code {
     /// publish it.
     pub const FINAL: [Self; 2] = [Self::TooLarge, Self::NotAllowed];
 
+    /// Whether the message itself is why: sent again as it is, it is rejected again, and its sender can correct it. The others are
+    /// about the sender's rights, the content of a repository, or what happened to the message on its way.
+    pub fn is_of_request(self) -> bool {
+        match self {
+            Self::InvalidData
+            | Self::IdReused
+            | Self::UnknownDevice
+            | Self::DeviceExists
+            | Self::IdentityConflict
+            | Self::UnknownRepository
+            | Self::UnknownCommit
+            | Self::UnknownDeadLetter
+            | Self::NotSupported => true,
+            Self::InvalidJson
+            | Self::InvalidEnvelope
+            | Self::UnknownType
+            | Self::UnexpectedType
+            | Self::UnknownBranch
+            | Self::InvalidIntent
+            | Self::NotAllowed
+            | Self::TooLarge
+            | Self::TooLargeForBroker
+            | Self::AttemptsExhausted
+            | Self::Crashed
+            | Self::StoreRefused
+            | Self::DeliveryLimit => false,
+        }
+    }
+
     /// The code as it is written on the wire.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -83,7 +83,7 @@ pub enum Scope {
     All,
 }
 
-/// A message could not be processed. It is kept as a dead letter until an operator requeues or drops it.
+/// A message could not be processed. It is kept as a dead letter until an operator requeues or drops it, unless it was refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MessageRejected {
@@ -97,6 +97,9 @@ pub struct MessageRejected {
     /// The `type` of the message, if it could be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_type: Option<String>,
+    /// Whether it is a command that was refused to its sender, who waits for the answer: no dead letter keeps it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
 }
 
 /// How dead letters were settled.
@@ -351,6 +354,7 @@ mod tests {
             reason: "ä".repeat(10_000),
             place: Some("$".repeat(10_000)),
             message_type: None,
+            refused: false,
         };
         let WorkResult::MessageRejected(short) = WorkResult::MessageRejected(rejected).shortened() else {
             panic!("another result");

@@ -134,7 +134,7 @@ pub(super) fn show(view: &MessageView, json: bool) -> ExitCode {
             }
             ExitCode::SUCCESS
         }
-        InboxState::Dead => {
+        InboxState::Dead | InboxState::Refused => {
             output::error(&format!("the message was rejected: {}", rejection(view)));
             ExitCode::FAILURE
         }

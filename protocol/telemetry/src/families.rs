@@ -54,6 +54,8 @@ families! {
         "Maximum number of sessions of the store's pool";
     STORE_SESSIONS_WAITING: Gauge "lockstep_store_sessions_waiting" []
         "Operations that wait for a session";
+    STORE_LOCK_WAITS: Counter "lockstep_store_lock_waits_total" ["holder"]
+        "Transactions that waited for locks of another session for a second or more";
     STORE_WAIT_SECONDS: Histogram "lockstep_store_wait_seconds" []
         "How long operations waited for a session of the store's pool";
     DEVICES: Gauge "lockstep_devices" ["state"]

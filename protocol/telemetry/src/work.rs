@@ -15,6 +15,8 @@ pub enum MessageOutcome {
     Applied,
     /// The message was dead-lettered, by this delivery or an earlier one.
     Dead,
+    /// The message was refused to its sender, by this delivery or an earlier one.
+    Refused,
     /// The message failed and is retried after a delay.
     Retried,
     /// The message was forwarded to the lane that processes its type.
@@ -25,9 +27,10 @@ pub enum MessageOutcome {
 
 impl MessageOutcome {
     /// Every outcome.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Applied,
         Self::Dead,
+        Self::Refused,
         Self::Retried,
         Self::Forwarded,
         Self::Postponed,
@@ -38,6 +41,7 @@ impl MessageOutcome {
         match self {
             Self::Applied => "applied",
             Self::Dead => "dead",
+            Self::Refused => "refused",
             Self::Retried => "retried",
             Self::Forwarded => "forwarded",
             Self::Postponed => "postponed",
@@ -143,6 +147,11 @@ impl Tally {
     pub fn dead(&mut self, code: Option<Code>) {
         self.add(MessageOutcome::Dead);
         self.dead.push(code.map_or("unknown", Code::as_str));
+    }
+
+    /// Counts a message that was refused to its sender.
+    pub fn refused(&mut self) {
+        self.add(MessageOutcome::Refused);
     }
 
     /// Counts a message that is retried after this delay.

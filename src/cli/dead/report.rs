@@ -41,7 +41,7 @@ impl Report {
     }
 
     fn read(&mut self, view: &MessageView) -> Settled {
-        if view.state == InboxState::Dead {
+        if view.state != InboxState::Applied {
             self.failed += 1;
             return Settled::Failed(outcome::rejection(view));
         }

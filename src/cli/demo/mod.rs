@@ -76,7 +76,7 @@ async fn play(client: &Client, folder: &Path, json: bool) -> anyhow::Result<()> 
         let view = publish(client, &scene).await?;
         let outcome = match view.state {
             InboxState::Applied => outcome::effect(&view),
-            InboxState::Dead => format!("rejected: {}", outcome::rejection(&view)),
+            InboxState::Dead | InboxState::Refused => format!("rejected: {}", outcome::rejection(&view)),
         };
         if !json {
             output::line(&format!("● {}", scene.title));

@@ -158,7 +158,7 @@ async fn import(client: &Client, chunks: Vec<InventoryImported>) -> anyhow::Resu
                 let applied: Option<EventApplied> = serde_json::from_value(view.result).ok();
                 summary.flipped += applied.map_or(0, |applied| applied.flipped);
             }
-            InboxState::Dead => {
+            InboxState::Dead | InboxState::Refused => {
                 summary.rejected += sent.chunk.devices.len();
                 progress.show("");
                 output::error(&format!("{}: {}", range(&sent.chunk), outcome::rejection(&view)));

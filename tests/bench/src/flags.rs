@@ -85,10 +85,13 @@ async fn change(scene: &Scene, devices: u32) -> anyhow::Result<Duration> {
         at,
     };
     let keys = Keys {
-        messages: [MessageKey {
-            identity: identity(),
-            actor: None,
-        }]
+        messages: [(
+            MessageKey {
+                identity: identity(),
+                actor: None,
+            },
+            Digest::of_bytes(b""),
+        )]
         .into(),
         repositories: [change.name.clone()].into(),
         flag: Some(DeviceSelector {

@@ -239,6 +239,7 @@ impl Place {
             follow_ups: self.store.clone(),
             delivery_attempts: self.store.clone(),
             leases: self.store.clone(),
+            schema: self.store.clone(),
             handlers: Arc::new(FleetHandlers),
             runners: BTreeMap::from([(Lane::Repositories, runner.clone())]),
             clock: Arc::new(SystemClock),

@@ -127,6 +127,11 @@ impl Process {
         Ok(number.context("no VmRSS")?.parse()?)
     }
 
+    /// The id of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal to the process.
     pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
         let pid = Pid::from_raw(i32::try_from(self.child.id())?).context("no process id")?;

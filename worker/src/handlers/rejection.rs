@@ -31,7 +31,8 @@ impl Rejection {
     /// The message names a device that does not exist.
     pub fn unknown_device(hostname: &Hostname, place: impl Into<String>) -> Self {
         let reason = format!(
-            "no device is named {hostname}; import it (`lockstep devices import`), then requeue this (`lockstep dead requeue`)"
+            "no device is named {hostname}; import it (`lockstep devices import`), then send this again, or requeue its dead letter \
+             (`lockstep dead requeue`)"
         );
         Self::new(Code::UnknownDevice, place, reason)
     }

@@ -140,7 +140,7 @@ impl Refresh<'_> {
                 };
                 let complete = |facts: &mut Facts, at, _: &Flagged| {
                     let rows = attempts.iter();
-                    rows.map(|attempt| attempt.dead_letter(facts, &rejection, at))
+                    rows.map(|attempt| attempt.reject(facts, &rejection, at))
                         .collect()
                 };
                 self.commit(planned, &attempts, complete).await
@@ -286,7 +286,10 @@ impl Refresh<'_> {
         let name = self.source.name();
         let (selector, cause) = flags.unzip();
         let keys = Keys {
-            messages: attempts.iter().map(|attempt| attempt.key.clone()).collect(),
+            messages: attempts
+                .iter()
+                .map(|attempt| (attempt.key.clone(), attempt.digest))
+                .collect(),
             repositories: [name.clone()].into(),
             flag: selector,
             ..Keys::default()

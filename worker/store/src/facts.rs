@@ -219,21 +219,24 @@ impl Facts {
 
 /// Methods that change the facts while the batch is processed.
 impl Facts {
-    /// Records the completion of a message.
-    pub fn record(&mut self, completion: impl Into<Completion>) {
+    /// Records the completion of a message, and returns its row as the store will give it back: the result is the same whenever it
+    /// is made from it.
+    pub fn record(&mut self, completion: impl Into<Completion>) -> Arc<InboxRow> {
         let Completion {
             row,
             dead_letter,
             follow_up,
         } = completion.into();
+        let row = Arc::new(row.as_stored());
         self.inbox.insert(row.key(), row.clone());
-        self.new_inbox.push(row);
+        self.new_inbox.push(row.clone());
         if let Some(dead_letter) = dead_letter {
             self.write_dead_letter(dead_letter);
         }
         if let Some(key) = follow_up {
             self.finish_follow_up(key);
         }
+        row
     }
 
     /// Changes a repository.

@@ -38,6 +38,12 @@ impl UnitOfWork for PostgresStore {
         leases: &[Lease],
         keys: &Keys,
     ) -> Result<(Facts, Box<dyn Transaction>), StoreError> {
+        self.locks.during(OPERATION, self.open(leases, keys)).await
+    }
+}
+
+impl PostgresStore {
+    async fn open(&self, leases: &[Lease], keys: &Keys) -> Result<(Facts, Box<dyn Transaction>), StoreError> {
         let session = self.session(OPERATION).await?;
         let mut facts = Facts::default();
         let mut selected = None;
@@ -65,12 +71,11 @@ impl UnitOfWork for PostgresStore {
             cause_ids: self.cause_ids.clone(),
             selected,
             counted: Counted::record(&self.attempts, &keys.starts).await?,
+            locks: self.locks.clone(),
         };
         Ok((facts, Box::new(transaction)))
     }
-}
 
-impl PostgresStore {
     /// Sends `BEGIN`, unless a transaction is open, and all reads at once. The devices are locked first: every transaction that
     /// had locked them has committed before the other statements run, so those read the newest rows.
     async fn read(
@@ -100,7 +105,7 @@ impl PostgresStore {
             .iter()
             .map(lockstep_protocol::Hostname::as_str)
             .collect();
-        let messages = MessageColumns::from_iter(&keys.messages);
+        let messages = MessageColumns::from_iter(keys.messages.iter().map(|(key, _)| key));
         let macs: Vec<&str> = keys.macs.iter().map(lockstep_protocol::Mac::as_str).collect();
         let serials: Vec<&str> = keys
             .serials
@@ -146,6 +151,14 @@ impl PostgresStore {
         }
         for row in &messages {
             facts.add_message(inbox::read(row)?);
+        }
+        let reuses = keys.reuses(facts);
+        let reuses = MessageColumns::from_iter(&reuses);
+        if !reuses.ids.is_empty() {
+            let parameters = reuses.parameters();
+            for row in &session.rows_for(OPERATION, inbox::SELECT, &parameters).await? {
+                facts.add_message(inbox::read(row)?);
+            }
         }
         related::read_facts(&macs, &serials, &links, facts)?;
         dead_letter_table::read_facts(session, keys, facts).await

@@ -80,7 +80,7 @@ pub(super) fn insert<'a>(causes: &'a [NewCause], ids: &'a [i64]) -> Option<Write
             .column(
                 causes
                     .iter()
-                    .map(|cause| cause.actor.as_deref().map(super::inbox::without_nul)),
+                    .map(|cause| cause.actor.as_deref().map(crate::column::without_nul)),
             )
             .column(causes.iter().map(|cause| Microseconds(cause.at))),
     )

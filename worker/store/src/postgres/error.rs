@@ -3,6 +3,8 @@
 use std::error::Error as _;
 use std::io;
 
+use deadpool_postgres::PoolError;
+use tokio::time::error::Elapsed;
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
@@ -54,6 +56,25 @@ pub(super) fn unavailable(
     source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> StoreError {
     ErrorClass::Unavailable.error(operation, source)
+}
+
+/// Whether the error, of the driver or of the pool, is no answer of the server: no connection, or a time-out.
+pub(crate) fn is_unanswered(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    let database = |error: &Error| error.as_db_error().is_some();
+    if let Some(error) = error.downcast_ref::<Error>() {
+        return !database(error);
+    }
+    match error.downcast_ref::<PoolError>() {
+        Some(PoolError::Backend(error)) => !database(error),
+        Some(_) => true,
+        None => error.is::<Elapsed>(),
+    }
+}
+
+/// Whether a lock was not granted in time.
+pub(crate) fn is_lock_timeout(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    let error = error.downcast_ref::<Error>();
+    error.and_then(Error::code) == Some(&SqlState::LOCK_NOT_AVAILABLE)
 }
 
 #[cfg(test)]

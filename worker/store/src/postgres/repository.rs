@@ -5,9 +5,9 @@ use lockstep_protocol::{Hostname, RepositoryName};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+use super::PostgresStore;
 use super::microseconds::Microseconds;
 use super::session::Session;
-use super::{PostgresStore, inbox};
 use crate::error_class::ErrorClass;
 use crate::{Facts, Repositories, RepositoryChange, RepositoryRow, StoreError, column};
 
@@ -85,7 +85,7 @@ pub(super) async fn write(session: &Session, facts: &Facts) -> Result<(), StoreE
 
 async fn change_one(session: &Session, change: &RepositoryChange) -> Result<(), StoreError> {
     let (name, at) = (change.name.as_str(), Microseconds(change.at));
-    let problem = change.problem.as_deref().map(inbox::without_nul);
+    let problem = change.problem.as_deref().map(column::without_nul);
     let seen = change.seen.as_str();
     let row: [&(dyn ToSql + Sync); 6] = [&name, &change.branch, &change.revision, &seen, &at, &problem];
     if session.execute_one(OPERATION, SEE, &row).await? == 0 {

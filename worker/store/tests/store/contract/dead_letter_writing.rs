@@ -22,6 +22,7 @@ fn dead_row(id: &str, redrive_count: u32) -> InboxRow {
             reason: "no device \"ä\u{0}\"".to_owned(),
             place: Some("$.data.hostname".to_owned()),
             message_type: None,
+            refused: false,
         }),
         ..row(message(id))
     }

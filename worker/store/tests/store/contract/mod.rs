@@ -74,7 +74,9 @@ macro_rules! contract {
                 the_next_batch_knows_the_message,
                 one_of_two_transactions_with_the_same_message_commits,
                 each_sender_has_its_own_messages,
-                rows_derived_from_content_may_come_twice,
+                a_row_derived_from_content_is_written_once,
+                the_row_of_a_reused_identity_is_read_with_the_message,
+                what_is_recorded_is_what_is_read_again,
             }
             dead_letter_writing {
                 unsettled_dead_letters_are_counted,
@@ -293,10 +295,15 @@ pub(crate) fn key(id: &str) -> MessageKey {
     }
 }
 
+/// The message of [`row`] as it is received.
+pub(crate) fn received(id: &str) -> (MessageKey, Digest) {
+    (key(id), row(message(id)).digest)
+}
+
 /// The keys of a message and of devices.
 pub(crate) fn keys<'a>(id: &str, hostnames: impl IntoIterator<Item = &'a str>) -> Keys {
     Keys {
-        messages: BTreeSet::from([key(id)]),
+        messages: BTreeSet::from([received(id)]),
         hostnames: hostnames.into_iter().map(hostname).collect(),
         ..Keys::default()
     }
@@ -351,6 +358,7 @@ pub(crate) async fn work(place: &Place, keys: &Keys, effects: Effects) -> Result
         .messages
         .first()
         .expect("a message")
+        .0
         .identity
         .id
         .as_str()
