@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
 use rustix::process::Signal;
 
-use crate::system::load::{flags, hostname, outgoing, update};
+use crate::system::load::{flags, outgoing};
 use crate::system::{Ground, Load, Scene};
 
 const LOAD: Load = Load {
@@ -49,12 +49,18 @@ async fn past_the_heartbeat_and_resumed_in_every_step() -> Result<()> {
     Ok(())
 }
 
+/// All about one device, so that every batch needs the same lock.
+const ONE_DEVICE: Load = Load {
+    devices: 1,
+    events: 600,
+};
+
 /// The locks of a stopped worker end with its transaction, five seconds later. What the broker delivered to it ends with its
 /// missing heartbeats, some seconds later. The rest is for a slow machine.
 const GOES_ON: Duration = Duration::from_secs(25);
 
-/// A worker is stopped while its transaction holds the locks of all devices. Another one waits for them, says who holds them, and
-/// goes on after some seconds.
+/// A worker is stopped while its transaction holds a lock. Another one waits for it, says who holds it, and goes on after some
+/// seconds.
 #[tokio::test(flavor = "multi_thread")]
 async fn in_a_transaction_holds_up_others_for_seconds() -> Result<()> {
     let scene = Scene::new(Ground::Servers).await?;
@@ -63,13 +69,11 @@ async fn in_a_transaction_holds_up_others_for_seconds() -> Result<()> {
     second.prints("worker started").await?;
     let mut first = scene.worker(&[("LOCKSTEP_FAIL_POINT", "after-inbox:3:stop")])?;
     first.prints("worker started").await?;
-    let mut sent = LOAD.publish(&*bus).await?;
+    let mut sent = ONE_DEVICE.publish(&*bus).await?;
     first.stopped().await?;
     let began = Instant::now();
 
-    let updates: Vec<_> = (0..LOAD.devices)
-        .map(|number| update(&hostname(number)))
-        .collect();
+    let updates = ONE_DEVICE.updates();
     bus.publish(updates.iter().map(outgoing).collect()).await?;
     sent.extend(
         updates
