@@ -76,4 +76,7 @@ pub struct DevicePage {
     /// The value of `after` for the next page; absent on the last page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Hostname>,
+    /// How many devices match, on all pages; only if the request has `total=true`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
 }

@@ -82,6 +82,15 @@ impl Fleet for FakeStore {
             .collect())
     }
 
+    async fn count_devices(&self, query: &DeviceQuery) -> Result<u64, StoreError> {
+        let all = DeviceQuery {
+            after: None,
+            limit: u32::MAX,
+            ..query.clone()
+        };
+        Ok(self.devices(&all).await?.len() as u64)
+    }
+
     async fn device(&self, hostname: &Hostname) -> Result<Option<Device>, StoreError> {
         self.check("device")?;
         let devices = self.devices.lock().unwrap();
@@ -140,6 +149,11 @@ impl DeadLetters for FakeStore {
             .filter(|summary| query.before.is_none_or(|before| summary.number < before))
             .take(query.limit as usize)
             .collect())
+    }
+
+    async fn count_dead_letters(&self, _query: &DeadLetterQuery) -> Result<u64, StoreError> {
+        self.check("count_dead_letters")?;
+        Ok(self.dead_letters.lock().unwrap().len() as u64)
     }
 
     async fn dead_letter_totals(&self, query: &DeadLetterCountQuery) -> Result<DeadLetterTotals, StoreError> {

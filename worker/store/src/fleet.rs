@@ -26,6 +26,12 @@ pub trait Fleet: Debug + Send + Sync + 'static {
     /// See [`StoreError`].
     async fn devices(&self, query: &DeviceQuery) -> Result<Vec<Device>, StoreError>;
 
+    /// How many devices match the filters of the query, on all pages. Reads all devices.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn count_devices(&self, query: &DeviceQuery) -> Result<u64, StoreError>;
+
     /// The device with this hostname; upper and lower case differ.
     ///
     /// # Errors
@@ -60,6 +66,24 @@ pub struct DeviceQuery {
     pub after: Option<Hostname>,
     /// The most devices to return; 0 returns none.
     pub limit: u32,
+}
+
+impl DeviceQuery {
+    /// Whether this is the first page of a list with a filter. If many devices match, the first ones by hostname fill it. If
+    /// few do, reading all devices in the order of storage is several times faster than going through all by hostname. Later
+    /// pages go on by hostname: the first one was full.
+    pub(super) fn begins_filtered(&self) -> bool {
+        let filtered = self.synchronized.is_some()
+            || self.state.is_some()
+            || self.device_type.is_some()
+            || self.group.is_some();
+        filtered && self.after.is_none()
+    }
+
+    /// How many devices by hostname are tried first.
+    pub(super) fn tried(&self) -> u32 {
+        self.limit.saturating_mul(10)
+    }
 }
 
 /// The number that the store gave to a device. It stays the same as long as the device exists.

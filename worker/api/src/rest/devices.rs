@@ -17,9 +17,10 @@ use lockstep_store::{CauseId, CauseRow, Device, DeviceQuery, StoreError};
 pub(crate) async fn list(
     operator: Operator,
     State(shared): State<Arc<Shared>>,
-    parameters: Parameters,
+    mut parameters: Parameters,
 ) -> Result<Json<DevicePage>, ProblemResponse> {
     operator.may_read(ReadScope::Devices)?;
+    let counts = parameters.total()?;
     let query = query(parameters)?;
     let limit = query.limit as usize;
     // One more than requested shows whether there is a next page.
@@ -27,12 +28,15 @@ pub(crate) async fn list(
         limit: query.limit + 1,
         ..query
     };
-    let mut devices = shared
-        .context
-        .fleet
-        .devices(&one_more)
-        .await
-        .map_err(problem::store_error)?;
+    let fleet = &shared.context.fleet;
+    let total = async {
+        match counts {
+            true => fleet.count_devices(&one_more).await.map(Some),
+            false => Ok(None),
+        }
+    };
+    let (mut devices, total) =
+        tokio::try_join!(fleet.devices(&one_more), total).map_err(problem::store_error)?;
     let more = devices.len() > limit;
     devices.truncate(limit);
     let next = devices
@@ -40,7 +44,7 @@ pub(crate) async fn list(
         .filter(|_| more)
         .map(|device| device.hostname.clone());
     let devices = views(&shared, devices).await.map_err(problem::store_error)?;
-    Ok(Json(DevicePage { devices, next }))
+    Ok(Json(DevicePage { devices, next, total }))
 }
 
 /// `GET /v1/devices/{hostname}`: one device.
@@ -145,6 +149,6 @@ fn query(mut parameters: Parameters) -> Result<DeviceQuery, ProblemResponse> {
         after: parameters.value("after")?,
         limit: parameters.limit()?,
     };
-    parameters.finish("synchronized, state, device_type, group, after, limit")?;
+    parameters.finish("synchronized, state, device_type, group, after, limit, total")?;
     Ok(query)
 }

@@ -9,7 +9,7 @@ const OPERATION: &str = "summarize the fleet";
 
 /// A sequential scan: all devices are read. An index on the flags would make every event more expensive; without one,
 /// flagging a device is a heap-only update. One core is enough for 100,000 devices.
-const READ_ALL: &str =
+pub(super) const READ_ALL: &str =
     "BEGIN READ ONLY; SET LOCAL enable_seqscan = on; SET LOCAL max_parallel_workers_per_gather = 0";
 
 const DEVICES: &str = "\

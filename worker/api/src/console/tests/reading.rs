@@ -32,6 +32,14 @@ async fn devices_are_filtered_and_paged() {
     assert_eq!(first.status, 200);
     assert_eq!(names(&first.body), ["sw2", "sw3"]);
     assert_eq!(first.body["next"], "sw3");
+    assert!(first.body.get("total").is_none(), "counting costs time");
+    let counted = scene
+        .get("/v1/devices?synchronized=false&limit=1&total=true&after=sw3")
+        .await;
+    assert_eq!(
+        (&counted.body["total"], names(&counted.body)),
+        (&json!(3), vec!["sw4".to_owned()])
+    );
     let last = scene
         .get("/v1/devices?synchronized=false&limit=2&after=sw3")
         .await;

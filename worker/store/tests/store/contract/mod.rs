@@ -122,6 +122,7 @@ macro_rules! contract {
             listing {
                 pages_go_through_all_devices_in_order_of_bytes,
                 filters_choose_devices,
+                pages_of_a_filter_follow_each_other_and_are_counted,
                 one_device_is_found_by_name,
                 groups_and_causes_of_many_devices_are_read_at_once,
             }
