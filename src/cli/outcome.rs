@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use lockstep_protocol::InboxState;
 use lockstep_protocol::rest::MessageView;
 use lockstep_protocol::results::{
     DeadLetterAction, DeadLettersSettled, EventApplied, IgnoredReason, MessageRejected, Outcome,
 };
+use lockstep_protocol::{InboxState, counted};
 
 use super::output;
 
@@ -83,15 +83,15 @@ fn dead_letters(settled: &DeadLettersSettled) -> String {
         (count, numbers) => {
             let rest = if count > numbers.len() as u64 { ", …" } else { "" };
             parts.push(format!(
-                "{done} {count} dead letters: {}{rest}",
+                "{done} {}: {}{rest}",
+                counted(count, "dead letter"),
                 numbers.join(", ")
             ));
         }
     }
-    match settled.unchanged {
-        0 => {}
-        1 => parts.push("1 dead letter had been requeued or dropped before".to_owned()),
-        many => parts.push(format!("{many} dead letters had been requeued or dropped before")),
+    if settled.unchanged > 0 {
+        let unchanged = counted(settled.unchanged, "dead letter");
+        parts.push(format!("{unchanged} had been requeued or dropped before"));
     }
     if parts.is_empty() {
         parts.push("no dead letter matches".to_owned());
@@ -105,8 +105,7 @@ fn dead_letters(settled: &DeadLettersSettled) -> String {
 fn flags(count: u64) -> String {
     match count {
         0 => "no sync flag changed".to_owned(),
-        1 => "1 sync flag changed".to_owned(),
-        many => format!("{many} sync flags changed"),
+        count => format!("{} changed", counted(count, "sync flag")),
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
+use lockstep_protocol::counted;
 use lockstep_simulators::cvp::{CvpSimulator, Options, Scenario, TaskStatus};
 use serde_json::json;
 
@@ -150,6 +151,8 @@ fn show_end(simulator: &CvpSimulator) {
         tasks.filter(|task| task.status == TaskStatus::Cancelled).count()
     });
     output::note(&format!(
-        "received {requests} requests, at most {peak} at once; {cancelled} tasks are cancelled"
+        "received {}, at most {peak} at once; cancelled: {}",
+        counted(requests, "request"),
+        counted(cancelled, "task")
     ));
 }

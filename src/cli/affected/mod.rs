@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use lockstep_intent::RepositoryKind;
-use lockstep_protocol::DeviceType;
+use lockstep_protocol::{DeviceType, counted};
 
 use self::fleet::Fleet;
 use self::report::Report;
@@ -97,7 +97,10 @@ impl Affected {
         }
         let count = report.devices.len();
         if let Some(most) = self.max_devices.filter(|most| count > *most) {
-            let text = format!("{count} devices would become unsynchronized, --max-devices allows {most}");
+            let text = format!(
+                "{} would become unsynchronized, --max-devices allows {most}",
+                counted(count, "device")
+            );
             output::error(&text);
             return Ok(ExitCode::FAILURE);
         }

@@ -8,7 +8,7 @@ use lockstep_clock::{Clock, SystemClock};
 use lockstep_protocol::InboxState;
 use lockstep_protocol::events::InventoryImported;
 use lockstep_protocol::results::EventApplied;
-use lockstep_protocol::{DeviceType, Digest, Envelope, Identity};
+use lockstep_protocol::{DeviceType, Digest, Envelope, Identity, counted};
 use serde::Serialize;
 
 use crate::cli::client::Client;
@@ -70,14 +70,6 @@ impl Summary {
     }
 }
 
-fn counted(count: usize, what: &str) -> String {
-    if count == 1 {
-        format!("1 {what}")
-    } else {
-        format!("{count} {what}s")
-    }
-}
-
 impl Import {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         let inventory = self.read()?;
@@ -95,7 +87,7 @@ impl Import {
         if summary.rejected == 0 {
             return Ok(ExitCode::SUCCESS);
         }
-        output::error(&format!("{} devices were not imported", summary.rejected));
+        output::error(&format!("not imported: {}", counted(summary.rejected, "device")));
         Ok(ExitCode::FAILURE)
     }
 
@@ -129,13 +121,14 @@ async fn import(client: &Client, chunks: Vec<InventoryImported>) -> anyhow::Resu
     let total = chunks.len();
     let mut sent = Vec::with_capacity(total);
     for chunk in chunks {
-        progress.show(&format!("publishing {} of {total}", sent.len() + 1));
+        progress.show(&format!("publishing message {} of {total}", sent.len() + 1));
         let envelope = Envelope::new(request::source(), SystemClock.now(), chunk.clone());
         let published = client.publish(envelope.encode()).await;
         published.with_context(|| {
             format!(
-                "published only {} of {total} messages; it is safe to import the file again",
-                sent.len()
+                "published only {} of {}; it is safe to import the file again",
+                sent.len(),
+                counted(total, "message")
             )
         })?;
         sent.push(Sent {
@@ -146,7 +139,10 @@ async fn import(client: &Client, chunks: Vec<InventoryImported>) -> anyhow::Resu
     }
     let mut summary = Summary::default();
     for (index, sent) in sent.iter().enumerate() {
-        progress.show(&format!("waiting for {} of {total}", index + 1));
+        progress.show(&format!(
+            "waiting for the outcome of message {} of {total}",
+            index + 1
+        ));
         let view = client.outcome(&sent.identity, sent.digest, WAIT).await?.ok_or_else(|| {
             anyhow!("there is no outcome after {} s; check that a worker is running. The broker has all messages, and it is safe to import the file again", WAIT.as_secs())
         })?;

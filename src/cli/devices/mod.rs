@@ -4,6 +4,7 @@ mod import;
 pub(super) mod list;
 mod set_state;
 mod show;
+mod until;
 
 use std::process::ExitCode;
 

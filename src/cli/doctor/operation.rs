@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use lockstep_clock::{Clock, SystemClock};
+use lockstep_protocol::counted;
 use lockstep_protocol::topology::access::{self, Policy};
 use lockstep_protocol::topology::{Lane, Topology};
 use serde_json::Value;
@@ -126,7 +127,7 @@ async fn objects(management: &Management, vhost: &str, findings: &mut Findings) 
             Some(0) => findings.ok(DEAD_LETTERS, "no dead letter waits in the broker"),
             Some(count) => findings.warning(
                 DEAD_LETTERS,
-                format!("{count} dead letters wait in the broker"),
+                format!("waiting in the broker: {}", counted(count, "dead letter")),
                 "start a worker with the lane `dead`, then list them with `lockstep dead list`",
             ),
             None => findings.unknown(DEAD_LETTERS, "the broker has no count yet", "try again"),
