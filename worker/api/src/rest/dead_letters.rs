@@ -40,9 +40,10 @@ pub(crate) async fn list(
     };
     let store = &shared.context.dead_letters;
     let total = async {
-        match counts {
-            true => store.count_dead_letters(&one_more).await.map(Some),
-            false => Ok(None),
+        if counts {
+            store.count_dead_letters(&one_more).await.map(Some)
+        } else {
+            Ok(None)
         }
     };
     let (mut summaries, total) =

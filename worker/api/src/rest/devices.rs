@@ -30,9 +30,10 @@ pub(crate) async fn list(
     };
     let fleet = &shared.context.fleet;
     let total = async {
-        match counts {
-            true => fleet.count_devices(&one_more).await.map(Some),
-            false => Ok(None),
+        if counts {
+            fleet.count_devices(&one_more).await.map(Some)
+        } else {
+            Ok(None)
         }
     };
     let (mut devices, total) =
