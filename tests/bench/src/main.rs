@@ -10,6 +10,7 @@ mod flags;
 mod gateway;
 mod latency;
 mod lease;
+mod list;
 mod lockstep;
 mod messages;
 mod meter;
@@ -65,6 +66,9 @@ struct Options {
     /// Devices that one change of a repository concerns.
     #[arg(long, default_value_t = 100_000)]
     flagged_devices: u32,
+    /// Devices of a list.
+    #[arg(long, default_value_t = 100_000)]
+    listed_devices: u32,
     /// Number of measurements per contender.
     #[arg(long, default_value_t = 5)]
     rounds: u32,
@@ -87,6 +91,7 @@ enum Figure {
     FanOut,
     Reconcile,
     Lease,
+    List,
 }
 
 /// The hidden commands that the bench starts as separate processes.
@@ -182,6 +187,9 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
     }
     if wanted(Figure::Lease) {
         lease::measure(&host, options.rounds, &mut table).await?;
+    }
+    if wanted(Figure::List) {
+        list::measure(&host, options.listed_devices, options.rounds, &mut table).await?;
     }
     Ok(table)
 }
