@@ -42,6 +42,15 @@ pub(super) struct Rejected {
 }
 
 impl Rejected {
+    /// The code of the problem, for programs.
+    pub(super) fn code(&self) -> &str {
+        match &self.problem {
+            _ if self.status == StatusCode::UNAUTHORIZED => "unauthorized",
+            None => "failed",
+            Some(problem) => problem.kind.rsplit(':').next().unwrap_or_default(),
+        }
+    }
+
     /// Whether the requested object does not exist.
     pub(super) fn is_not_found(&self) -> bool {
         self.status == StatusCode::NOT_FOUND
@@ -77,8 +86,7 @@ impl fmt::Display for Rejected {
         if let Some(detail) = &problem.detail {
             write!(f, ": {detail}")?;
         }
-        let code = problem.kind.rsplit(':').next().unwrap_or_default();
-        write!(f, " ({code})")
+        write!(f, " ({})", self.code())
     }
 }
 
@@ -337,7 +345,7 @@ impl Client {
 
 /// The console did not answer.
 #[derive(Debug)]
-struct Unreachable {
+pub(super) struct Unreachable {
     base: String,
     source: reqwest::Error,
 }

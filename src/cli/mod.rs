@@ -11,7 +11,9 @@ mod dead;
 mod demo;
 mod devices;
 mod doctor;
+mod failure;
 mod gateway;
+mod list;
 mod messages;
 mod migrate;
 mod outcome;
@@ -32,10 +34,7 @@ use std::process::ExitCode;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use secrecy::SecretString;
 
-use await_outcome::UnknownOutcome;
-
 use crate::config::{Config, ConfigProblems, Overrides};
-use crate::inventory::InventoryError;
 use crate::terminal as output;
 use crate::{local_file, roles, telemetry};
 
@@ -88,7 +87,7 @@ pub(crate) struct Global {
         conflicts_with = "token"
     )]
     token_file: Option<PathBuf>,
-    /// Print JSON, for scripts
+    /// Print JSON, for scripts; errors, too, each as a line on stderr
     #[arg(long, global = true)]
     json: bool,
     /// Log more; give it twice for even more
@@ -122,7 +121,14 @@ enum Command {
 /// Reads the command line. Prints the help or the problem and exits, if there is nothing to run.
 pub(crate) fn parse() -> Cli {
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    if failure::wants_json(&arguments) {
+        output::errors_as_json();
+    }
     Cli::try_parse_from(&arguments).unwrap_or_else(|error| {
+        if error.use_stderr() && failure::wants_json(&arguments) {
+            output::failure(&failure::usage(&error));
+            std::process::exit(error.exit_code())
+        }
         // The error repeats arguments, which scripts take from elsewhere. Visible ones mostly have the same problem.
         let shown = arguments
             .iter()
@@ -178,25 +184,9 @@ impl std::error::Error for UsageError {}
 
 /// Prints an error with all its causes, and returns the exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
-    let text = format!("{error:#}");
-    // Only these have lines of their own, and make what stands in a line visible.
-    let is_list = error.is::<ConfigProblems>() || error.is::<InventoryError>();
-    match text.split_once('\n').filter(|_| is_list) {
-        Some((first, rest)) => {
-            output::error(first);
-            rest.lines().for_each(output::note);
-        }
-        None => output::error(&text),
-    }
-    if error.is::<ConfigProblems>() {
-        ExitCode::from(78)
-    } else if error.is::<UsageError>() {
-        ExitCode::from(2)
-    } else if error.is::<UnknownOutcome>() {
-        ExitCode::from(75)
-    } else {
-        ExitCode::FAILURE
-    }
+    let failure = failure::of(error);
+    output::failure(&failure);
+    ExitCode::from(failure.exit_code)
 }
 
 /// A secret in a file that an option names. Warns if others may read or change the file.

@@ -25,6 +25,7 @@ mod duplicates;
 
 mod faults;
 mod gateway;
+mod lists;
 mod local_files;
 mod nested_headers;
 mod observed;

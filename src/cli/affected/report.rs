@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use lockstep_intent::fleet::{Affected, select};
 use lockstep_intent::settings::GROUPS_FILE;
 use lockstep_intent::{ChangeImpact, IntentProblem};
-use lockstep_protocol::{DeviceType, GroupName, Hostname};
+use lockstep_protocol::{DeviceType, GroupName, Hostname, counted};
 use serde::Serialize;
 
 use super::fleet::Fleet;
@@ -82,8 +82,8 @@ impl Report {
         }
         if let Some(first) = selection.undecided.first() {
             let reason = format!(
-                "cannot determine the primary group of {} devices, which are listed to be safe, such as {first}: a regular expression takes too many steps",
-                selection.undecided.len()
+                "cannot determine the primary group of {}, listed to be safe, such as {first}: a regular expression takes too many steps",
+                counted(selection.undecided.len(), "device")
             );
             report
                 .problems
@@ -104,16 +104,16 @@ impl Report {
     pub(super) fn show(&self, fleet: Option<&Fleet>) {
         match fleet {
             Some(fleet) => {
-                for line in output::table(["HOSTNAME", "TYPE", "PLATFORM"], &self.rows(fleet)) {
-                    output::line(&line);
-                }
+                output::lines(
+                    &output::table(["HOSTNAME", "TYPE", "PLATFORM"], &self.rows(fleet)),
+                    None,
+                );
                 let (count, all) = (self.devices.len(), fleet.len());
-                output::note(&format!("{count} of {all} devices would become unsynchronized"));
+                let all = counted(all, "device");
+                output::note(&format!("{count} of {all} would become unsynchronized"));
             }
             None => {
-                for line in output::table(["KIND", "NAME"], &self.names()) {
-                    output::line(&line);
-                }
+                output::lines(&output::table(["KIND", "NAME"], &self.names()), None);
             }
         }
         for hostname in &self.unknown_hostnames {
