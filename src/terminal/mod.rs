@@ -1,6 +1,7 @@
 //! The only place that writes to terminals: results on stdout, everything else on stderr; and questions. Whatever is printed comes
 //! out visible: text of repositories, forges, CloudVision and messages cannot control the terminal, begin a line of its own, or be a
-//! command to a CI system, and user information of URLs is masked. A closed pipe is not an error.
+//! command to a CI system, and user information of URLs is masked. Only [`data`] for other programs stays as it is where it does not go to
+//! a terminal. A closed pipe is not an error.
 
 mod failure;
 mod log;
