@@ -206,20 +206,17 @@ mod tests {
     /// A page starts at its key, and needs no sorting. Only the first one with a filter reads all devices.
     #[test]
     fn pages_go_on_by_the_index_of_hostnames() {
-        let group = [
-            "LIST SUBQUERY 1",
-            "SEARCH device_group USING COVERING INDEX sqlite_autoindex_device_group_1 (name=?)",
-            "SEARCH group_member USING COVERING INDEX group_member_group (group_id=?)",
-        ];
+        let has = |plan: &[String], line: &str| plan.iter().any(|found| found == line);
+        let members = "SEARCH group_member USING COVERING INDEX group_member_group (group_id=?)";
+        let sorting = "USE TEMP B-TREE FOR ORDER BY";
         let page = query_plan(SELECT);
         assert_eq!(
             page[0],
             "SEARCH device USING INDEX sqlite_autoindex_device_1 (hostname>?)"
         );
-        assert_eq!(page[1..], group, "only the members of the group are read");
+        assert!(has(&page, members) && !has(&page, sorting), "{page:?}");
         let first = query_plan(SELECT_FIRST);
         assert_eq!(first[0], "SCAN device");
-        assert_eq!(first[1..4], group);
-        assert_eq!(first[4..], ["USE TEMP B-TREE FOR ORDER BY"]);
+        assert!(has(&first, members) && has(&first, sorting), "{first:?}");
     }
 }
