@@ -5,6 +5,7 @@ mod broker;
 mod cvp;
 mod exposure;
 mod finding;
+mod lanes;
 mod machine;
 mod management;
 mod operation;
@@ -132,7 +133,10 @@ async fn examine(config: &Config, role: As, management: Option<&Management>) -> 
     machine::examine(config, role, &mut findings).await;
     exposure::examine(config, role, &mut findings);
     match &config.broker.url {
-        BrokerUrl::Embedded => findings.ok("broker", "embedded in the process of `lockstep up`"),
+        BrokerUrl::Embedded => {
+            findings.ok("broker", "embedded in the process of `lockstep up`");
+            lanes::embedded(&config.worker.lanes, &mut findings);
+        }
         BrokerUrl::Amqp(_) => {
             broker::examine(config, role.role(), &mut findings).await;
             operation::examine(config, management, &mut findings).await;
