@@ -34,6 +34,9 @@ pub struct EventApplied {
     /// The accepted commit afterwards; set if the message was about a repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<CommitId>,
+    /// What the accepted commit holds that has no effect, such as a misspelled folder; some of many.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// Whether an event had an effect.
@@ -340,6 +343,7 @@ mod tests {
             truncated: false,
             unknown_hostnames: (0..900).map(hostname).collect(),
             commit: None,
+            warnings: Vec::new(),
         };
         let WorkResult::EventApplied(short) = WorkResult::EventApplied(applied).shortened() else {
             panic!("another result");

@@ -275,7 +275,7 @@ impl Client {
         read(self.send(request).await?).await
     }
 
-    /// All repositories that were refreshed at least once.
+    /// All repositories that were refreshed at least once or cannot be fetched.
     ///
     /// # Errors
     /// If the console rejects the request or cannot be reached.

@@ -62,6 +62,9 @@ pub(super) fn effect(view: &MessageView) -> String {
     if !unknown.is_empty() {
         line = format!("{line}; unknown hostnames: {}", unknown.join(", "));
     }
+    for warning in &applied.warnings {
+        line = format!("{line}; warning: {warning}");
+    }
     line
 }
 

@@ -44,6 +44,14 @@ impl Problem {
         }
     }
 
+    /// A warning about the tree: workers accept the change all the same.
+    fn of_warning(problem: &IntentProblem) -> Self {
+        Self {
+            text: format!("warning: {problem}"),
+            ..Self::of(problem)
+        }
+    }
+
     /// A warning: workers accept the change all the same.
     fn warning(file: String, reason: &str) -> Self {
         Self {
@@ -59,12 +67,20 @@ impl Problem {
 impl Report {
     /// The report of a change that workers would accept.
     pub(super) fn of(impact: &ChangeImpact, fleet: Option<&Fleet>) -> Self {
-        let ChangeImpact { affected, groups } = impact;
+        let ChangeImpact {
+            affected,
+            groups,
+            warnings,
+        } = impact;
         let mut report = Self {
             device_types: affected.device_types.iter().map(|kind| kind.as_str()).collect(),
             platforms: platforms(affected),
             groups: affected.groups.clone(),
-            problems: misnamed(affected),
+            problems: warnings
+                .iter()
+                .map(Problem::of_warning)
+                .chain(misnamed(affected))
+                .collect(),
             ..Self::default()
         };
         let Some(fleet) = fleet else {
@@ -75,10 +91,12 @@ impl Report {
         report.devices = selection.devices.into_iter().cloned().collect();
         report.unknown_hostnames = selection.unknown_hostnames;
         for group in selection.unknown_groups {
+            let file = format!("groups/{group}");
+            if report.problems.iter().any(|problem| problem.file == file) {
+                continue;
+            }
             let reason = format!("the group is not in {GROUPS_FILE}, or --settings is missing");
-            report
-                .problems
-                .push(Problem::warning(format!("groups/{group}"), &reason));
+            report.problems.push(Problem::warning(file, &reason));
         }
         if let Some(first) = selection.undecided.first() {
             let reason = format!(
@@ -177,7 +195,7 @@ fn platforms(affected: &Affected) -> BTreeSet<(&'static str, String)> {
     typed.chain(whole).collect()
 }
 
-fn misnamed(affected: &Affected) -> Vec<Problem> {
+fn misnamed(affected: &Affected) -> impl Iterator<Item = Problem> + '_ {
     let problem = |path: &String| Problem::warning(path.clone(), "affects no device: the name is not valid");
-    affected.misnamed.iter().map(problem).collect()
+    affected.misnamed.iter().map(problem)
 }

@@ -1,6 +1,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use jiff::Timestamp;
 use lockstep_protocol::CommitId;
 use lockstep_protocol::rest::RepositoryView;
 
@@ -9,8 +10,8 @@ use crate::cli::{Global, output};
 
 /// List repositories with their accepted commit and their tip
 ///
-/// ACCEPTED is the last valid commit; devices are compared with it. TIP is the commit at the last refresh. Below the table are the
-/// problems of a tip that is invalid.
+/// ACCEPTED is the last valid commit; devices are compared with it. TIP is the commit at the last refresh. Below the table is why a
+/// repository cannot be fetched or its tip is invalid, and since when, and what the accepted commit holds that has no effect.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep repositories list
@@ -29,11 +30,9 @@ impl List {
         for line in output::table(header, &rows) {
             output::line(&line);
         }
-        for repository in &repositories {
-            if let Some(problem) = &repository.problem {
-                output::line("");
-                output::line(&format!("{}: {problem}", repository.name));
-            }
+        for remark in repositories.iter().flat_map(remarks) {
+            output::line("");
+            output::line(&remark);
         }
         if repositories.is_empty() {
             output::note(
@@ -48,15 +47,43 @@ impl List {
 fn row(repository: &RepositoryView) -> [String; 6] {
     [
         repository.name.to_string(),
-        repository.branch.clone(),
+        repository.branch.clone().unwrap_or_default(),
         repository.accepted.as_ref().map(short).unwrap_or_default(),
         repository
             .accepted_at
             .map(|at| format!("{at:.0}"))
             .unwrap_or_default(),
-        short(&repository.seen),
-        format!("{:.0}", repository.seen_at),
+        repository.seen.as_ref().map(short).unwrap_or_default(),
+        repository
+            .seen_at
+            .map(|at| format!("{at:.0}"))
+            .unwrap_or_default(),
     ]
+}
+
+/// Why it cannot be fetched, why its tip is invalid, and what has no effect.
+fn remarks(repository: &RepositoryView) -> Vec<String> {
+    let name = &repository.name;
+    let since = |since: Option<Timestamp>| since.map(|at| format!(" since {at:.0}")).unwrap_or_default();
+    let mut remarks = Vec::new();
+    if let Some(failure) = &repository.failure {
+        let since = since(repository.failing_since);
+        remarks.push(format!("{name}: cannot be fetched{since}: {failure}"));
+    }
+    if let Some(problem) = &repository.problem {
+        let since = since(repository.problem_since);
+        remarks.push(format!("{name}: the tip is invalid{since}: {problem}"));
+    }
+    let count = repository.warnings.len();
+    if let Some(first) = repository.warnings.first() {
+        let warnings = if count == 1 {
+            "1 warning"
+        } else {
+            &format!("{count} warnings, --json shows all; the first")
+        };
+        remarks.push(format!("{name}: {warnings}: {first}"));
+    }
+    remarks
 }
 
 fn short(commit: &CommitId) -> String {

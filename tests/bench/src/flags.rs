@@ -111,6 +111,7 @@ async fn change(scene: &Scene, devices: u32) -> anyhow::Result<Duration> {
         devices: flagged.devices,
         unknown_hostnames: Vec::new(),
         commit: None,
+        warnings: Vec::new(),
     }));
     facts.release(lease);
     transaction.commit(&facts).await?;
@@ -145,6 +146,7 @@ fn advance() -> anyhow::Result<Advance> {
     Ok(Advance {
         commit: "7".repeat(40).parse()?,
         listing: Arc::new(listing.into_bytes()),
+        warnings: Vec::new(),
     })
 }
 

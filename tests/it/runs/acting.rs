@@ -77,5 +77,6 @@ pub(crate) fn result() -> WorkResult {
         truncated: false,
         unknown_hostnames: Vec::new(),
         commit: None,
+        warnings: Vec::new(),
     })
 }

@@ -185,6 +185,7 @@ pub(crate) fn applied() -> RunEnd {
         truncated: false,
         unknown_hostnames: Vec::new(),
         commit: None,
+        warnings: Vec::new(),
     }))
 }
 

@@ -101,7 +101,7 @@ fn repositories(hostile: &str) -> Value {
     let commit = "6113728f27ae82c7b1a177c8d03f9e96e0adf246";
     json!({"repositories": [{
         "name": "settings", "branch": hostile, "accepted": commit, "accepted_at": TIME, "seen": commit, "seen_at": TIME,
-        "problem": hostile,
+        "problem": hostile, "warnings": [hostile], "failure": hostile, "failing_since": TIME, "failed_at": TIME,
     }]})
 }
 

@@ -14,7 +14,8 @@ use lockstep_clock::Clock;
 use lockstep_store::{
     Attributes, CauseId, CauseRow, DeadLetter, DeadLetterCountQuery, DeadLetterQuery, DeadLetterSummary,
     DeadLetterTotals, DeadLetters, Device, DeviceId, DeviceQuery, Fleet, Inbox, InboxRow, Lifecycle,
-    Migrated, Repositories, RepositoryRow, Schema, Sessions, Stats, StoreError, Summary, SyncState,
+    Migrated, Repositories, RepositoryFailure, RepositoryFailures, RepositoryRow, Schema, Sessions, Stats,
+    StoreError, Summary, SyncState,
 };
 
 #[derive(Debug, Default)]
@@ -25,6 +26,7 @@ pub(crate) struct FakeStore {
     pub(crate) groups: Mutex<HashMap<DeviceId, Vec<GroupName>>>,
     pub(crate) causes: Mutex<HashMap<CauseId, CauseRow>>,
     pub(crate) repositories: Mutex<Vec<RepositoryRow>>,
+    pub(crate) failures: Mutex<Vec<RepositoryFailure>>,
     pub(crate) dead_letters: Mutex<Vec<DeadLetter>>,
     /// The queries for dead letters so far.
     pub(crate) queries: Mutex<Vec<DeadLetterQuery>>,
@@ -103,6 +105,22 @@ impl Fleet for FakeStore {
         let mut causes = self.causes.lock().unwrap().clone();
         causes.retain(|id, _| ids.contains(id));
         Ok(causes)
+    }
+}
+
+#[async_trait]
+impl RepositoryFailures for FakeStore {
+    async fn failures(&self) -> Result<Vec<RepositoryFailure>, StoreError> {
+        self.check("failures")?;
+        Ok(self.failures.lock().unwrap().clone())
+    }
+
+    async fn failed(&self, _name: &RepositoryName, _reason: &str) -> Result<(), StoreError> {
+        unreachable!("the console fetches nothing")
+    }
+
+    async fn recovered(&self, _name: &RepositoryName) -> Result<(), StoreError> {
+        unreachable!("the console fetches nothing")
     }
 }
 

@@ -97,6 +97,7 @@ impl EventAppliedDraft {
             devices: self.devices.into_iter().take(MAX_DEVICES).collect(),
             unknown_hostnames: self.unknown_hostnames.into_iter().take(MAX_DEVICES).collect(),
             commit: None,
+            warnings: Vec::new(),
         }
     }
 }

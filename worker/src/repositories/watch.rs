@@ -10,7 +10,7 @@ use lockstep_protocol::{CommitId, Envelope, Identity, Kind, MessageId, Source as
 use rand::RngExt;
 use tokio_util::sync::CancellationToken;
 
-use super::Source;
+use super::{Source, failure};
 use crate::reconcile;
 use crate::runtime::chain;
 use lockstep_store::{Leases, Repositories, RepositoryRow, Schema};
@@ -85,8 +85,15 @@ async fn poll(
     {
         return Ok(());
     }
-    let tip = source.mirror.remote_tip().await?;
+    let tip = match source.mirror.remote_tip().await {
+        Ok(tip) => tip,
+        Err(error) => {
+            failure::record(&*context.repositories, &name, &error).await;
+            return Err(error.into());
+        }
+    };
     if tip == row.seen && row.branch == source.mirror.remote().branch() {
+        failure::clear(&*context.repositories, &name).await;
         return Ok(());
     }
     let now = context.schema.now().await?;
@@ -164,6 +171,8 @@ mod tests {
             seen: commit("1"),
             seen_at: at(0),
             problem: None,
+            problem_since: None,
+            warnings: Vec::new(),
         };
         let first = identity(&row(7), &commit("2"), at(900));
         let table = [

@@ -95,8 +95,13 @@ impl LaneContext {
         error: ProcessingError,
     ) -> Result<Settlement, Abandoned> {
         tracing::debug!(lane = %self.lane, message.id = %message.key.identity.id, %error, "message not processed");
+        let reason = error.reason.clone();
         match on_failure(error, message.attempt) {
-            FailureAction::Retry { delay, attempt } => Ok(Settlement::Retry { delay, attempt }),
+            FailureAction::Retry { delay, attempt } => Ok(Settlement::Retry {
+                delay,
+                attempt,
+                reason,
+            }),
             FailureAction::Postpone => self.postpone(message, LATER).await,
             FailureAction::DeadLetter(rejection) => self.dead_letter(message, rejection).await,
         }
@@ -225,7 +230,7 @@ impl LaneContext {
 pub(super) fn consequences(message: &Received, settlement: &Settlement, lane: Lane) -> Option<Outgoing> {
     match settlement {
         Settlement::Applied(row) | Settlement::Dead(row) => Some(answer::answer(message, row)),
-        Settlement::Retry { delay, attempt } => Some(retry::copy(message, lane, *delay, *attempt)),
+        Settlement::Retry { delay, attempt, .. } => Some(retry::copy(message, lane, *delay, *attempt)),
         Settlement::Postpone { delay } => Some(retry::copy(message, lane, *delay, message.attempt)),
         Settlement::Forward { lane } => {
             Some(retry::copy(message, *lane, RetryDelay::Seconds5, message.attempt))
@@ -261,8 +266,8 @@ pub(super) fn log(lane: Lane, message: &Received, settlement: &Settlement) {
             let result = &row.result;
             tracing::warn!(%lane, message.id = %id, message.source = %source, message.type = kind, message.attempt = attempt, ?result, "message dead-lettered");
         }
-        Settlement::Retry { delay, .. } => {
-            tracing::warn!(%lane, message.id = %id, message.source = %source, message.attempt = attempt, ?delay, "message will be retried");
+        Settlement::Retry { delay, reason, .. } => {
+            tracing::warn!(%lane, message.id = %id, message.source = %source, message.attempt = attempt, ?delay, reason, "message will be tried again");
         }
         Settlement::Forward { lane: target } => {
             tracing::warn!(%lane, message.id = %id, message.source = %source, to = %target, "message had no route and is forwarded to its lane: is a binding missing?");

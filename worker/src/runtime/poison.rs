@@ -200,7 +200,11 @@ mod tests {
     #[test]
     fn only_an_end_forgets_what_was_counted() {
         let delay = RetryDelay::Seconds5;
-        assert!(ends(&Settlement::Retry { delay, attempt: 2 }));
+        assert!(ends(&Settlement::Retry {
+            delay,
+            attempt: 2,
+            reason: String::new()
+        }));
         for waits in [
             Settlement::Postpone { delay },
             Settlement::Waiting,

@@ -18,6 +18,8 @@ pub enum Settlement {
         delay: RetryDelay,
         /// Which attempt comes next.
         attempt: u32,
+        /// Why this one failed.
+        reason: String,
     },
     /// A copy goes to the lane to which the message belongs.
     Forward {

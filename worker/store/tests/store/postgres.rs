@@ -78,18 +78,27 @@ impl Probe for Client {
     }
 
     fn undo(&self) -> &'static [(u32, &'static [&'static str])] {
-        &[(
-            2,
-            &[
-                "ALTER TABLE inbox DROP CONSTRAINT inbox_identity, ADD CONSTRAINT inbox_identity PRIMARY KEY (source, id), \
+        &[
+            (
+                3,
+                &[
+                    "DROP TABLE repository_failure",
+                    "ALTER TABLE repository DROP COLUMN problem_since, DROP COLUMN warnings",
+                ],
+            ),
+            (
+                2,
+                &[
+                    "ALTER TABLE inbox DROP CONSTRAINT inbox_identity, ADD CONSTRAINT inbox_identity PRIMARY KEY (source, id), \
                  ALTER actor DROP NOT NULL, ALTER actor DROP DEFAULT",
-                "ALTER TABLE delivery_attempt DROP CONSTRAINT delivery_attempt_pkey, DROP COLUMN actor, \
+                    "ALTER TABLE delivery_attempt DROP CONSTRAINT delivery_attempt_pkey, DROP COLUMN actor, \
                  ADD PRIMARY KEY (source, id, redrive_count)",
-                "DROP INDEX dead_letter_identity",
-                "ALTER TABLE dead_letter ADD CONSTRAINT dead_letter_identity UNIQUE (source, id, redrive_count)",
-                "UPDATE schema_compatibility SET oldest = 1",
-            ],
-        )]
+                    "DROP INDEX dead_letter_identity",
+                    "ALTER TABLE dead_letter ADD CONSTRAINT dead_letter_identity UNIQUE (source, id, redrive_count)",
+                    "UPDATE schema_compatibility SET oldest = 1",
+                ],
+            ),
+        ]
     }
 }
 

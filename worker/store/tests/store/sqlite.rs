@@ -63,8 +63,11 @@ impl Probe for File {
     }
 
     fn undo(&self) -> &'static [(u32, &'static [&'static str])] {
-        // Version 2 copies each table, so its migration runs on its own tables, too.
-        &[(2, &["UPDATE schema_compatibility SET oldest = 1"])]
+        // Versions 2 and 3 copy each table, so their migrations run on their own tables, too.
+        &[
+            (3, &["DROP TABLE repository_failure"]),
+            (2, &["UPDATE schema_compatibility SET oldest = 1"]),
+        ]
     }
 }
 

@@ -167,6 +167,7 @@ fn applied(id: &str) -> InboxRow {
             truncated: false,
             unknown_hostnames: Vec::new(),
             commit: None,
+            warnings: Vec::new(),
         }),
         follow_ups: false,
     }

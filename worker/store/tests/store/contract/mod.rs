@@ -141,6 +141,7 @@ macro_rules! contract {
             }
             repositories {
                 a_change_commits_all_of_it_together,
+                a_failure_is_kept_until_an_attempt_succeeds,
                 a_time_that_is_ahead_is_corrected_by_the_next_cause,
                 under_a_lost_lease_nothing_is_written,
                 a_superseded_revision_writes_nothing,
@@ -312,6 +313,7 @@ pub(crate) fn row(identity: Identity) -> InboxRow {
         truncated: false,
         unknown_hostnames: Vec::new(),
         commit: None,
+        warnings: Vec::new(),
     });
     InboxRow {
         digest: Digest::of(
