@@ -47,13 +47,39 @@ pub enum Code {
     Crashed,
     /// The database permanently rejects the changes of this message.
     StoreRefused,
-    /// The type is in the protocol, but this version of Lockstep does not process it yet.
+    /// The type is in the protocol, but only planned: this version of Lockstep does not process it.
     NotSupported,
     /// The message reached the delivery limit of its queue at the broker.
     DeliveryLimit,
 }
 
 impl Code {
+    /// Every code.
+    pub const ALL: [Self; 22] = [
+        Self::InvalidJson,
+        Self::InvalidEnvelope,
+        Self::InvalidData,
+        Self::UnknownType,
+        Self::UnexpectedType,
+        Self::IdReused,
+        Self::UnknownDevice,
+        Self::DeviceExists,
+        Self::IdentityConflict,
+        Self::UnknownRepository,
+        Self::UnknownBranch,
+        Self::UnknownCommit,
+        Self::InvalidIntent,
+        Self::UnknownDeadLetter,
+        Self::NotAllowed,
+        Self::TooLarge,
+        Self::TooLargeForBroker,
+        Self::AttemptsExhausted,
+        Self::Crashed,
+        Self::StoreRefused,
+        Self::NotSupported,
+        Self::DeliveryLimit,
+    ];
+
     /// The codes of dead letters that cannot be requeued: of the body only the head is kept, or its sender was not allowed to
     /// publish it.
     pub const FINAL: [Self; 2] = [Self::TooLarge, Self::NotAllowed];
@@ -90,5 +116,23 @@ impl Code {
 impl std::fmt::Display for Code {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_codes_are_listed_in_order() {
+        for (index, code) in Code::ALL.into_iter().enumerate() {
+            assert_eq!(code as usize, index, "{code}");
+            assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
+        }
+        assert_eq!(
+            Code::ALL.last(),
+            Some(&Code::DeliveryLimit),
+            "the last one, or it is missing in the list"
+        );
     }
 }

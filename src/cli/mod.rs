@@ -268,6 +268,59 @@ mod tests {
         }
     }
 
+    /// The examples of a help text, continued lines joined.
+    fn examples(help: &str) -> Vec<String> {
+        let text = help.replace("\\\n      ", " ");
+        let lines = text.lines().skip_while(|line| !line.starts_with("Example"));
+        let lines = lines.skip(1).map_while(|line| line.strip_prefix("  "));
+        lines.map(str::to_owned).collect()
+    }
+
+    /// The command lines with which a line of a shell starts `lockstep`. Other programs are replaced by ones that print a commit.
+    fn started(folder: &Path, line: &str) -> Vec<Vec<OsString>> {
+        use std::os::unix::ffi::OsStringExt;
+
+        let script = "mkdir -p .local/share/bash-completion/completions .zfunc .config/fish/completions
+            lockstep() { printf '%s\\0' lockstep \"$@\" >>started; printf '\\n' >>started; }
+            for other in git jq rabbitmqctl; do eval \"$other() { echo 6113728f27ae82c7b1a177c8d03f9e96e0adf246; }\"; done\n";
+        let mut command = std::process::Command::new("bash");
+        command
+            .current_dir(folder)
+            .env("HOME", folder)
+            .stdin(std::process::Stdio::null());
+        let status = command.arg("-c").arg(format!("{script}{line}")).status().unwrap();
+        assert!(status.success(), "{line}: {status}");
+        let recorded = std::fs::read(folder.join("started")).unwrap_or_default();
+        let _ = std::fs::remove_file(folder.join("started"));
+        let lines = recorded
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty());
+        let words = |line: &[u8]| {
+            let words = line.split(|byte| *byte == 0).filter(|word| !word.is_empty());
+            words.map(|word| OsString::from_vec(word.to_vec())).collect()
+        };
+        lines.map(words).collect()
+    }
+
+    #[test]
+    fn every_example_is_a_command_line_that_is_accepted() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut count = 0;
+        for (path, help) in commands(&Cli::command(), "") {
+            for example in examples(&help) {
+                // The first help text explains each of its examples, after some blanks.
+                let line = example.split("    ").next().unwrap_or_default();
+                for words in started(folder.path(), line) {
+                    if let Err(error) = Cli::try_parse_from(&words) {
+                        panic!("{path}: {line}: {error}");
+                    }
+                    count += 1;
+                }
+            }
+        }
+        assert!(count > 60, "{count} examples");
+    }
+
     #[test]
     fn global_options_may_stand_before_or_after_the_command() {
         for line in [

@@ -22,6 +22,7 @@ mod dead_lettering;
 mod dead_letters;
 mod doctor;
 mod duplicates;
+mod examples;
 
 mod faults;
 mod gateway;

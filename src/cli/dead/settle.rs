@@ -36,7 +36,7 @@ pub(super) struct Requeue {
 /// dead letter that exists now; on a terminal it lists how many there are of which type, and asks for confirmation.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  lockstep dead drop 42 43
+  lockstep dead drop 40 41
   lockstep dead drop --all --code unknown-type --yes")]
 pub(super) struct Drop {
     #[command(flatten)]

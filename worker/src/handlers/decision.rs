@@ -100,3 +100,34 @@ impl EventAppliedDraft {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lockstep_protocol::{Class, Kind};
+
+    use super::*;
+
+    /// The kind of a complete draft. A new one is a result that is not planned any more.
+    fn kind(draft: &DraftResult) -> Kind {
+        match draft {
+            DraftResult::EventApplied(_) => Kind::EventApplied,
+            DraftResult::DeadLettersSettled(_) => Kind::DeadLettersSettled,
+        }
+    }
+
+    #[test]
+    fn results_that_are_not_planned_are_those_that_a_worker_sends() {
+        let draft = DraftResult::from(EventAppliedDraft::applied(Scope::Device, []));
+        assert_eq!(draft.clone().complete(&Flips::default()).kind(), kind(&draft));
+        let results = Kind::ALL.iter().filter(|kind| kind.class() == Class::Result);
+        let sent: Vec<Kind> = results.copied().filter(|kind| !kind.is_planned()).collect();
+        assert_eq!(
+            sent,
+            [
+                Kind::EventApplied,
+                Kind::DeadLettersSettled,
+                Kind::MessageRejected
+            ]
+        );
+    }
+}
