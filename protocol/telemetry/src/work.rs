@@ -8,6 +8,9 @@ use metrics::{Counter, Gauge, Histogram};
 
 use crate::families::{BATCH_SECONDS, DEAD, DELIVERIES, IN_FLIGHT, REPAIRS, RETRIES, RUN_SECONDS};
 
+/// The label of a code that only newer versions know.
+const UNKNOWN_CODE: &str = "unknown";
+
 /// The outcome of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageOutcome {
@@ -68,6 +71,9 @@ impl LaneMetrics {
     fn of(lane: Lane, seconds: Histogram) -> Self {
         for delay in RetryDelay::ALL {
             RETRIES.counter([lane.as_str(), delay_label(*delay)]).absolute(0);
+        }
+        for code in Code::ALL.map(Code::as_str).into_iter().chain([UNKNOWN_CODE]) {
+            DEAD.counter([lane.as_str(), code]).absolute(0);
         }
         let in_flight = IN_FLIGHT.gauge([lane.as_str()]);
         in_flight.increment(0.0);
@@ -142,7 +148,7 @@ impl Tally {
     /// Counts a dead-lettered message. `None` if a newer version dead-lettered it with an unknown code.
     pub fn dead(&mut self, code: Option<Code>) {
         self.add(MessageOutcome::Dead);
-        self.dead.push(code.map_or("unknown", Code::as_str));
+        self.dead.push(code.map_or(UNKNOWN_CODE, Code::as_str));
     }
 
     /// Counts a message that is retried after this delay.
@@ -163,6 +169,13 @@ impl Tally {
 
     fn add(&mut self, outcome: MessageOutcome) {
         self.outcomes[outcome as usize] += 1;
+    }
+}
+
+/// Makes the counters of these kinds of repair exist, so that the first repair is an increase.
+pub fn begin_repairs(kinds: impl IntoIterator<Item = &'static str>) {
+    for what in kinds {
+        REPAIRS.counter([what]).absolute(0);
     }
 }
 
@@ -196,6 +209,9 @@ mod tests {
         for line in [
             "lockstep_deliveries_total{lane=\"events\",outcome=\"dead\"} 0",
             "lockstep_retries_total{lane=\"events\",delay=\"10m\"} 0",
+            "lockstep_dead_total{lane=\"events\",code=\"delivery-limit\"} 0",
+            "lockstep_dead_total{lane=\"events\",code=\"unknown\"} 0",
+            "lockstep_batch_seconds_count{lane=\"events\"} 0",
             "lockstep_in_flight{lane=\"events\"} 0",
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line}\n{text}");

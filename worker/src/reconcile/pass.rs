@@ -30,6 +30,7 @@ pub struct Pass {
 impl Reconcile {
     /// Runs these kinds of repair in this order.
     pub fn new(repairs: Vec<Arc<dyn Repair>>) -> Self {
+        lockstep_telemetry::work::begin_repairs(repairs.iter().map(|repair| repair.what()));
         Self { repairs }
     }
 

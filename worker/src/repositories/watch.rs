@@ -19,6 +19,9 @@ use lockstep_store::{Leases, Repositories, RepositoryRow, Schema};
 /// together.
 const REPEAT_SECONDS: i64 = 15 * 60;
 
+/// The label of repairs in metrics.
+const REPAIR: &str = "repository";
+
 /// What [`watch`] needs.
 #[derive(Clone, Debug)]
 pub struct WatchContext {
@@ -36,6 +39,7 @@ pub struct WatchContext {
 /// [`RepositoryTipMoved`], because the webhook may have been lost. A repository that was never refreshed is not polled:
 /// its first refresh flags every device, unless an operator accepts a commit before, so an operator has to start it.
 pub async fn watch(context: WatchContext, sources: Vec<Source>, every: Duration, stop: CancellationToken) {
+    lockstep_telemetry::work::begin_repairs([REPAIR]);
     let mut published: Vec<Option<Identity>> = vec![None; sources.len()];
     loop {
         // Random, so that workers do not poll at the same time.
@@ -100,7 +104,7 @@ async fn poll(
         .bus
         .publish(vec![tip_moved(&row, tip, identity.clone(), now)])
         .await?;
-    reconcile::repaired("repository", 1);
+    reconcile::repaired(REPAIR, 1);
     *published = Some(identity);
     Ok(())
 }
