@@ -43,5 +43,6 @@ mod shutdown;
 #[cfg(feature = "simulators")]
 mod simulate;
 mod terminal;
+mod up;
 mod upgrade;
 mod words;

@@ -228,6 +228,9 @@ impl Gateway {
 }
 
 impl KnowsTokens for Shared {
+    const ACCEPTED: &'static str = "a token of `gateway.tokens` in the configuration, or the one for events that `lockstep up` prints; \
+                                    tokens of the console are not accepted here";
+
     fn tokens(&self) -> &Tokens {
         &self.context.tokens
     }
