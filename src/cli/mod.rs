@@ -307,6 +307,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut count = 0;
         for (path, help) in commands(&Cli::command(), "") {
+            // Longer lines of a help text are broken where there is no terminal, and an example does not work then.
+            for line in help.lines().filter(|line| line.starts_with("  ")) {
+                assert!(line.len() <= 100, "{path}: {line}");
+            }
             for example in examples(&help) {
                 // The first help text explains each of its examples, after some blanks.
                 let line = example.split("    ").next().unwrap_or_default();

@@ -25,7 +25,8 @@ use super::{Global, UsageError, output};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep affected --repository settings --path access/base_system.yml --inventory fleet.yml
-  lockstep affected --repository settings --git . --from origin/main --to HEAD --inventory fleet.yml --max-devices 50
+  lockstep affected --repository settings --git . --from origin/main --to HEAD \\
+      --inventory fleet.yml --max-devices 50
   lockstep affected --repository templates --path eos/base.j2 --templates . --json
 
 Exit codes: 0 success, 1 the repository is invalid or more devices than --max-devices are affected, 2 wrong usage.")]

@@ -14,7 +14,8 @@ use crate::cli::{Global, request};
 /// to UNMANAGED its only cause is `was_unmanaged`, until it is MANAGED and synchronized again.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  lockstep devices set-state sw1 UNMANAGED --note 'line card on its way' --until 2026-03-01T08:00:00Z
+  lockstep devices set-state sw1 UNMANAGED --note 'line card on its way' \\
+      --until 2026-03-01T08:00:00Z
   lockstep devices set-state sw1 MANAGED")]
 pub(super) struct SetState {
     /// Hostname of the device

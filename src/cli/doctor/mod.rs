@@ -38,7 +38,8 @@ use management::{Access, Management};
   lockstep doctor
   lockstep doctor --role gateway --json
   lockstep doctor --management-url http://lockstep-monitor:PASSWORD@rabbitmq:15672
-  lockstep doctor --setup-broker --management-url http://admin:PASSWORD@rabbitmq:15672 --credentials secrets --dry-run
+  lockstep doctor --setup-broker --management-url http://admin:PASSWORD@rabbitmq:15672 \\
+      --credentials secrets --dry-run
   LOCKSTEP__STORE__URL_FILE=database-admin lockstep doctor --setup-database --credentials secrets
 
 Exit codes: 0 no check failed (there may be warnings and unknown results), 1 a check failed, 78 invalid configuration.")]
