@@ -26,6 +26,7 @@ mod duplicates;
 mod faults;
 mod gateway;
 mod local_files;
+mod log_lines;
 mod nested_headers;
 mod observed;
 mod outage;

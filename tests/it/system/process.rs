@@ -134,7 +134,13 @@ impl Process {
     }
 
     /// Sends SIGTERM and waits for a successful end.
-    pub(crate) async fn stop(mut self) -> Result<()> {
+    pub(crate) async fn stop(self) -> Result<()> {
+        self.stop_and_log().await?;
+        Ok(())
+    }
+
+    /// As [`Self::stop`]; returns the whole output.
+    pub(crate) async fn stop_and_log(mut self) -> Result<String> {
         self.signal(Signal::TERM)?;
         let status = self.ended().await?;
         ensure!(
@@ -142,7 +148,7 @@ impl Process {
             "the process ended with {status}: {}",
             tail(&self.log)
         );
-        Ok(())
+        self.log()
     }
 
     /// The most memory that the process had at a time, in bytes.

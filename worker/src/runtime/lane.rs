@@ -258,17 +258,24 @@ pub(super) fn log(lane: Lane, message: &Received, settlement: &Settlement) {
         }
         Settlement::Dead(row) => {
             let kind = row.kind.as_str();
-            let result = &row.result;
-            tracing::warn!(%lane, message.id = %id, message.source = %source, message.type = kind, message.attempt = attempt, ?result, "message dead-lettered");
+            if let WorkResult::MessageRejected(rejected) = &row.result {
+                let (code, reason) = (rejected.code, rejected.reason.as_str());
+                let place = rejected.place.as_deref().unwrap_or_default();
+                tracing::warn!(%lane, message.id = %id, message.source = %source, message.type = kind, message.attempt = attempt, %code, place, reason, "message dead-lettered");
+            } else {
+                tracing::warn!(%lane, message.id = %id, message.source = %source, message.type = kind, message.attempt = attempt, "message dead-lettered");
+            }
         }
         Settlement::Retry { delay, .. } => {
-            tracing::warn!(%lane, message.id = %id, message.source = %source, message.attempt = attempt, ?delay, "message will be retried");
+            let delay_s = delay.delay().as_secs();
+            tracing::warn!(%lane, message.id = %id, message.source = %source, message.attempt = attempt, delay_s, "message will be retried");
         }
         Settlement::Forward { lane: target } => {
             tracing::warn!(%lane, message.id = %id, message.source = %source, to = %target, "message had no route and is forwarded to its lane: is a binding missing?");
         }
         Settlement::Postpone { delay } => {
-            tracing::info!(%lane, message.id = %id, message.source = %source, message.attempt = attempt, ?delay, "message postponed");
+            let delay_s = delay.delay().as_secs();
+            tracing::info!(%lane, message.id = %id, message.source = %source, message.attempt = attempt, delay_s, "message postponed");
         }
         Settlement::Waiting => {
             tracing::debug!(%lane, message.id = %id, message.source = %source, message.attempt = attempt, "message waits in its row");

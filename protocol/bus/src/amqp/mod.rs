@@ -24,10 +24,11 @@ mod declare;
 mod session;
 
 mod backoff;
+mod outage;
 mod probe;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
@@ -78,7 +79,7 @@ impl AmqpBus {
                 if let Some(permanent) = error.permanent() {
                     return Err(permanent);
                 }
-                warn!(%error, "cannot connect to the broker yet, retrying");
+                connector.log.failed(PUBLISHING, &error);
                 None
             }
         };
@@ -96,10 +97,11 @@ impl AmqpBus {
         );
         Ok(Arc::new(Self {
             publisher: Publisher {
-                pool: pool::pool(connection.clone(), options.publishers, options.connect_timeout),
+                pool: pool::pool(connection.clone(), options.publishers, options.request_timeout),
                 connection,
                 user,
                 confirm_timeout: options.confirm_timeout,
+                unanswered: AtomicU32::new(0),
                 stop: stop.clone(),
                 tasks: tasks.clone(),
                 bypassed: AtomicU64::new(0),

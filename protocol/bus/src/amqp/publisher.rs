@@ -1,7 +1,7 @@
 //! Publishes messages until the broker has confirmed every one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use deadpool::managed::PoolError;
@@ -27,6 +27,8 @@ pub(super) struct Publisher {
     /// The `user_id` of every message.
     pub(super) user: ShortString,
     pub(super) confirm_timeout: Duration,
+    /// How many connections in a row were closed because the broker confirmed nothing on them.
+    pub(super) unanswered: AtomicU32,
     pub(super) stop: CancellationToken,
     pub(super) tasks: TaskTracker,
     pub(super) bypassed: AtomicU64,
@@ -58,8 +60,18 @@ impl Publisher {
     /// Publishes one batch, and returns the messages to publish again.
     async fn attempt(&self, mut messages: Vec<PendingMessage>) -> Result<Vec<PendingMessage>, PublishError> {
         let channel = self.channel().await?;
+        let generation = Arc::clone(&channel.confirm_channel().generation);
+        let confirm_timeout = confirm_timeout(
+            self.confirm_timeout,
+            generation.answered(),
+            self.unanswered.load(Ordering::Relaxed),
+        );
         let PublishBatch { statuses, end } =
-            publish_batch(channel.confirm_channel(), &mut messages, self.confirm_timeout).await;
+            publish_batch(channel.confirm_channel(), &mut messages, confirm_timeout).await;
+        if statuses.iter().any(|status| *status != ConfirmStatus::Unknown) {
+            generation.note_answer();
+            self.unanswered.store(0, Ordering::Relaxed);
+        }
         match end {
             BatchEnd::Answered => channel.give_back(),
             BatchEnd::ConnectionClosing => drop(channel),
@@ -68,9 +80,11 @@ impl Publisher {
                 drop(channel);
             }
             BatchEnd::TimedOut => {
-                warn!("the broker does not confirm messages, closing the connection");
+                if !generation.answered() {
+                    self.unanswered.fetch_add(1, Ordering::Relaxed);
+                }
                 // Before anything is published again: lapin may still write what is queued on this connection.
-                Arc::clone(&channel.confirm_channel().generation).start_closing();
+                generation.start_closing("the broker did not confirm messages in time");
                 drop(channel);
             }
             BatchEnd::Denied(code, said) => {
@@ -162,5 +176,42 @@ impl Publisher {
             () = self.stop.cancelled() => Err(PublishError::Closed),
             () = sleep(backoff.wait()) => Ok(()),
         }
+    }
+}
+
+/// The first timeout of a new connection.
+const FIRST_CONFIRM: Duration = Duration::from_secs(3);
+
+/// How long the broker may confirm nothing. A message that reaches a quorum queue before its leader is elected, such as right after
+/// a restart of the broker, is never answered, although the queue works a moment later (`docs/rabbitmq.md`). Therefore the first
+/// messages of a connection are published again sooner, and later each time, since a slow broker must have enough time.
+fn confirm_timeout(longest: Duration, answered: bool, unanswered: u32) -> Duration {
+    if answered {
+        return longest;
+    }
+    (FIRST_CONFIRM * 2_u32.pow(unanswered.min(8))).min(longest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_without_a_confirm_is_given_up_sooner_and_later_each_time() {
+        let longest = Duration::from_secs(15);
+        let table = [
+            (false, 0, 3),
+            (false, 1, 6),
+            (false, 2, 12),
+            (false, 3, 15),
+            (false, u32::MAX, 15),
+            (true, 0, 15),
+        ];
+        for (answered, unanswered, seconds) in table {
+            let expected = Duration::from_secs(seconds);
+            assert_eq!(confirm_timeout(longest, answered, unanswered), expected);
+        }
+        let short = Duration::from_secs(1);
+        assert_eq!(confirm_timeout(short, false, 5), short);
     }
 }

@@ -125,7 +125,7 @@ async fn private_a_database_that_restarts_is_used_again() -> Result<()> {
     let away = place.store.begin(&[], &Keys::default()).await.map(drop);
     ensure!(matches!(away, Err(StoreError::Unavailable { .. })), "{away:?}");
     database.restart().await?;
-    wait::until("the store to be back", Duration::from_secs(10), async || {
+    wait::until("the store to be back", Duration::from_secs(40), async || {
         place.store.ping().await
     })
     .await?;
@@ -432,7 +432,7 @@ async fn a_missing_answer_ends_in_a_timeout() -> Result<()> {
     let away = store.ping().await;
     ensure!(matches!(away, Err(StoreError::Unavailable { .. })), "{away:?}");
     proxy.set(Mode::Pass).await?;
-    wait::until("the store to be back", Duration::from_secs(10), async || {
+    wait::until("the store to be back", Duration::from_secs(40), async || {
         store.ping().await
     })
     .await?;
