@@ -35,12 +35,15 @@ async fn private_broker_killed_and_started_again() -> Result<()> {
     let log = worker.log()?;
     worker.stop().await?;
     let count = |text| log.matches(text).count();
+    let lost = count("lost the connection to the broker");
+    // A connection on which a starting broker confirms nothing is given up, and counts as lost.
+    ensure!((1..=2).contains(&lost), "lost {lost} times: {log}");
     ensure!(
-        count("lost the connection to the broker") == 1 && count("connected to the broker again") == 1,
+        count("connected to the broker again") == lost,
         "one line for each change: {log}"
     );
     ensure!(
-        count(" WARN ") == 1 && count("ERROR") == 0 && count("lapin") == 0,
+        count(" WARN ") == lost && count("ERROR") == 0 && count("lapin") == 0,
         "no other line about it: {log}"
     );
     scene.oracle().check(&sent, &*bus).await

@@ -16,6 +16,7 @@ mod meter;
 mod processes;
 mod push;
 mod reconcile;
+mod resume;
 mod retention;
 mod scene;
 mod sweep;
@@ -87,6 +88,7 @@ enum Figure {
     FanOut,
     Reconcile,
     Lease,
+    Resume,
 }
 
 /// The hidden commands that the bench starts as separate processes.
@@ -182,6 +184,9 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
     }
     if wanted(Figure::Lease) {
         lease::measure(&host, options.rounds, &mut table).await?;
+    }
+    if wanted(Figure::Resume) {
+        resume::measure(&host, options.rounds, &mut table).await?;
     }
     Ok(table)
 }
