@@ -16,7 +16,9 @@ use tracing::{debug, warn};
 use super::backoff::Backoff;
 use super::channel_error;
 use super::pool::{ChannelError, Pool, PooledChannel};
-use super::publish_batch::{BatchEnd, ConfirmStatus, PendingMessage, PublishBatch, publish_batch};
+use super::publish_batch::{
+    BatchEnd, ConfirmStatus, ConfirmTimeouts, PendingMessage, PublishBatch, publish_batch,
+};
 use super::supervised_connection::SupervisedConnection;
 use crate::nack_policy::{NackPolicy, nack_policy};
 use crate::{Outgoing, PublishError};
@@ -61,15 +63,10 @@ impl Publisher {
     async fn attempt(&self, mut messages: Vec<PendingMessage>) -> Result<Vec<PendingMessage>, PublishError> {
         let channel = self.channel().await?;
         let generation = Arc::clone(&channel.confirm_channel().generation);
-        let confirm_timeout = confirm_timeout(
-            self.confirm_timeout,
-            generation.answered(),
-            self.unanswered.load(Ordering::Relaxed),
-        );
+        let timeouts = ConfirmTimeouts::new(self.confirm_timeout, self.unanswered.load(Ordering::Relaxed));
         let PublishBatch { statuses, end } =
-            publish_batch(channel.confirm_channel(), &mut messages, confirm_timeout).await;
-        if statuses.iter().any(|status| *status != ConfirmStatus::Unknown) {
-            generation.note_answer();
+            publish_batch(channel.confirm_channel(), &mut messages, timeouts).await;
+        if generation.answered() {
             self.unanswered.store(0, Ordering::Relaxed);
         }
         match end {
@@ -176,42 +173,5 @@ impl Publisher {
             () = self.stop.cancelled() => Err(PublishError::Closed),
             () = sleep(backoff.wait()) => Ok(()),
         }
-    }
-}
-
-/// The first timeout of a new connection.
-const FIRST_CONFIRM: Duration = Duration::from_secs(3);
-
-/// How long the broker may confirm nothing. A message that reaches a quorum queue before its leader is elected, such as right after
-/// a restart of the broker, is never answered, although the queue works a moment later (`docs/rabbitmq.md`). Therefore the first
-/// messages of a connection are published again sooner, and later each time, since a slow broker must have enough time.
-fn confirm_timeout(longest: Duration, answered: bool, unanswered: u32) -> Duration {
-    if answered {
-        return longest;
-    }
-    (FIRST_CONFIRM * 2_u32.pow(unanswered.min(8))).min(longest)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_connection_without_a_confirm_is_given_up_sooner_and_later_each_time() {
-        let longest = Duration::from_secs(15);
-        let table = [
-            (false, 0, 3),
-            (false, 1, 6),
-            (false, 2, 12),
-            (false, 3, 15),
-            (false, u32::MAX, 15),
-            (true, 0, 15),
-        ];
-        for (answered, unanswered, seconds) in table {
-            let expected = Duration::from_secs(seconds);
-            assert_eq!(confirm_timeout(longest, answered, unanswered), expected);
-        }
-        let short = Duration::from_secs(1);
-        assert_eq!(confirm_timeout(short, false, 5), short);
     }
 }
