@@ -17,12 +17,17 @@ async fn pyeapi(fleet: &FleetSimulator) -> Result<Value> {
     let addresses = fleet.addresses();
     let hosts: Vec<String> = addresses.iter().map(|address| address.ip().to_string()).collect();
     let port = addresses[0].port().to_string();
-    let Options { username, password, .. } = Options::default();
+    let Options {
+        username, password, ..
+    } = Options::default();
     let output = tokio::task::spawn_blocking(move || -> Result<_> {
         let packages = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let python = lockstep_testbed::python_with(packages, &[CLIENT])?;
         let output = Command::new(python)
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fleet/pyeapi_check.py"))
+            .arg(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/tests/fleet/pyeapi_check.py"
+            ))
             .env("EAPI_HOSTS", hosts.join(","))
             .env("EAPI_PORT", port)
             .env("EAPI_CA", ca)
@@ -40,7 +45,9 @@ async fn pyeapi(fleet: &FleetSimulator) -> Result<Value> {
 #[tokio::test(flavor = "multi_thread")]
 async fn pyeapi_reads_devices_and_understands_their_faults() -> Result<()> {
     let behaviours = [Behaviour::Healthy, Behaviour::Garbage, Behaviour::LosesAnswer];
-    let devices = (1..).zip(behaviours).map(|(n, behaviour)| Device::numbered(n).with(behaviour));
+    let devices = (1..)
+        .zip(behaviours)
+        .map(|(n, behaviour)| Device::numbered(n).with(behaviour));
     let fleet = FleetSimulator::start(devices.collect(), Options::default()).await?;
     let seen = pyeapi(&fleet).await?;
 
@@ -58,7 +65,11 @@ async fn pyeapi_reads_devices_and_understands_their_faults() -> Result<()> {
     for fault in ["password", "garbage", "lost"] {
         assert_eq!(seen[fault]["type"], "ConnectionError", "{fault}: {}", seen[fault]);
     }
-    assert_eq!(fleet.commands(2), ["enable", "show version"], "it executed what it did not answer");
+    assert_eq!(
+        fleet.commands(2),
+        ["enable", "show version"],
+        "it executed what it did not answer"
+    );
     Ok(())
 }
 
@@ -69,7 +80,11 @@ async fn two_thousand_devices_start_in_one_process() -> Result<()> {
     let addresses = fleet.addresses();
     assert_eq!(addresses.len(), 2000);
     assert_eq!(addresses[1999].ip().to_string(), "127.64.7.208");
-    assert!(addresses.iter().all(|address| address.port() == addresses[0].port()));
+    assert!(
+        addresses
+            .iter()
+            .all(|address| address.port() == addresses[0].port())
+    );
     fleet.take_down(1999).await;
     assert!(tokio::net::TcpStream::connect(addresses[1999]).await.is_err());
     fleet.bring_up(1999).await?;
