@@ -108,7 +108,8 @@ async fn read(mut consumer: Box<dyn Consumer>, waiters: Waiters) {
     while let Some(batch) = consumer.take(usize::from(PREFETCH), Duration::ZERO).await {
         for delivery in batch.deliveries {
             let Ok(decoded) = Envelope::decode(&delivery.body) else {
-                tracing::warn!(message.id = ?delivery.properties.message_id, "cannot decode a result");
+                let id = delivery.properties.message_id.unwrap_or_default();
+                tracing::warn!(message.id = id, "cannot decode a result");
                 continue;
             };
             let request = delivery.properties.correlation_id.unwrap_or_default();

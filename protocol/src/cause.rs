@@ -17,6 +17,8 @@ pub enum Cause {
     WasUnmanaged,
     /// An imported inventory lists the device as unsynchronized.
     InventoryImported,
+    /// An operator marked the device as unsynchronized.
+    MarkedUnsynchronized,
     /// A commit in the settings repository changed files that affect the device.
     RefreshSettings,
     /// A commit in the templates repository changed a template that the device's configuration is rendered from.
@@ -31,6 +33,7 @@ impl Cause {
         Self::LinknetCreated,
         Self::WasUnmanaged,
         Self::InventoryImported,
+        Self::MarkedUnsynchronized,
         Self::RefreshSettings,
         Self::RefreshTemplates,
     ];
@@ -43,6 +46,7 @@ impl Cause {
             Self::LinknetCreated => "linknet_created",
             Self::WasUnmanaged => "was_unmanaged",
             Self::InventoryImported => "inventory_imported",
+            Self::MarkedUnsynchronized => "marked_unsynchronized",
             Self::RefreshSettings => "refresh_settings",
             Self::RefreshTemplates => "refresh_templates",
         }

@@ -23,8 +23,10 @@ pub enum Code {
     UnknownDevice,
     /// A device with that hostname exists already.
     DeviceExists,
-    /// The same MAC address or serial number belongs to another device.
+    /// The same MAC address or serial number belongs to another device, or a hostname that differs only in upper and lower case.
     IdentityConflict,
+    /// The device got newer causes than those that the operator looked at.
+    GenerationChanged,
     /// No repository with this name is configured.
     UnknownRepository,
     /// The remote repository has no such branch.
@@ -47,16 +49,73 @@ pub enum Code {
     Crashed,
     /// The database permanently rejects the changes of this message.
     StoreRefused,
-    /// The type is in the protocol, but this version of Lockstep does not process it yet.
+    /// The type is in the protocol, but only planned: this version of Lockstep does not process it.
     NotSupported,
     /// The message reached the delivery limit of its queue at the broker.
     DeliveryLimit,
 }
 
 impl Code {
+    /// Every code.
+    pub const ALL: [Self; 23] = [
+        Self::InvalidJson,
+        Self::InvalidEnvelope,
+        Self::InvalidData,
+        Self::UnknownType,
+        Self::UnexpectedType,
+        Self::IdReused,
+        Self::UnknownDevice,
+        Self::DeviceExists,
+        Self::IdentityConflict,
+        Self::GenerationChanged,
+        Self::UnknownRepository,
+        Self::UnknownBranch,
+        Self::UnknownCommit,
+        Self::InvalidIntent,
+        Self::UnknownDeadLetter,
+        Self::NotAllowed,
+        Self::TooLarge,
+        Self::TooLargeForBroker,
+        Self::AttemptsExhausted,
+        Self::Crashed,
+        Self::StoreRefused,
+        Self::NotSupported,
+        Self::DeliveryLimit,
+    ];
+
     /// The codes of dead letters that cannot be requeued: of the body only the head is kept, or its sender was not allowed to
     /// publish it.
     pub const FINAL: [Self; 2] = [Self::TooLarge, Self::NotAllowed];
+
+    /// Whether the message itself is why: sent again as it is, it is rejected again, and its sender can correct it. The others are
+    /// about the sender's rights, the content of a repository, or what happened to the message on its way.
+    pub fn is_of_request(self) -> bool {
+        match self {
+            Self::InvalidData
+            | Self::IdReused
+            | Self::UnknownDevice
+            | Self::DeviceExists
+            | Self::IdentityConflict
+            | Self::GenerationChanged
+            | Self::UnknownRepository
+            | Self::UnknownCommit
+            | Self::UnknownDeadLetter
+            | Self::NotSupported => true,
+            Self::InvalidJson
+            | Self::InvalidEnvelope
+            | Self::UnknownType
+            | Self::UnexpectedType
+            | Self::UnknownBranch
+            | Self::InvalidIntent
+            | Self::NotAllowed
+            | Self::TooLarge
+            | Self::TooLargeForBroker
+            | Self::AttemptsExhausted
+            | Self::Crashed
+            | Self::StoreRefused
+            | Self::DeliveryLimit => false,
+        }
+    }
 
     /// The code as it is written on the wire.
     pub fn as_str(self) -> &'static str {
@@ -70,6 +129,7 @@ impl Code {
             Self::UnknownDevice => "unknown-device",
             Self::DeviceExists => "device-exists",
             Self::IdentityConflict => "identity-conflict",
+            Self::GenerationChanged => "generation-changed",
             Self::UnknownRepository => "unknown-repository",
             Self::UnknownBranch => "unknown-branch",
             Self::UnknownCommit => "unknown-commit",
@@ -90,5 +150,23 @@ impl Code {
 impl std::fmt::Display for Code {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_codes_are_listed_in_order() {
+        for (index, code) in Code::ALL.into_iter().enumerate() {
+            assert_eq!(code as usize, index, "{code}");
+            assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
+        }
+        assert_eq!(
+            Code::ALL.last(),
+            Some(&Code::DeliveryLimit),
+            "the last one, or it is missing in the list"
+        );
     }
 }

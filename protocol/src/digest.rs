@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 /// SHA-256 of type, subject and data of a message. The order of keys and white space have no influence, since a producer
 /// may encode the same message in different ways; time and trace are not part of the digest.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
 
 /// Adapts a hash to [`io::Write`].

@@ -125,11 +125,6 @@ impl Source {
             .find(|prefix| self.0.starts_with(prefix))
     }
 
-    /// Whether the identity of a message with this source was derived from its content, because it has no usable one.
-    pub fn is_derived(&self) -> bool {
-        [UNDECODABLE, ID_REUSED, NOT_ALLOWED].contains(&self.0.as_str())
-    }
-
     /// The source of every result. All workers use the same one, so that a result published twice has one identity.
     pub fn worker() -> Self {
         Self(WORKER.to_owned())
@@ -208,6 +203,15 @@ pub struct MessageKey {
 }
 
 impl MessageKey {
+    /// The key of another message, with this content, that reuses the identity; see [`Identity::of_reuse`].
+    #[must_use]
+    pub fn of_reuse(&self, digest: &crate::Digest) -> Self {
+        Self {
+            identity: self.identity.of_reuse(digest),
+            actor: self.actor.clone(),
+        }
+    }
+
     /// The id of the `index`-th follow-up message of a kind, like [`Identity::derive`], and different for each sender.
     pub fn derive(&self, kind: Kind, index: u64) -> MessageId {
         let Identity { source, id } = &self.identity;
@@ -287,12 +291,9 @@ mod tests {
             of.of_denied(&digest),
             Identity::of_undecodable(b"x"),
         ] {
-            assert!(
-                derived.source.is_derived() && derived.source.reserved().is_some(),
-                "{derived}"
-            );
+            assert!(derived.source.reserved().is_some(), "{derived}");
         }
-        assert!(!Source::worker().is_derived() && Source::worker().reserved().is_some());
+        assert!(Source::worker().reserved().is_some());
         assert!(of.source.reserved().is_none());
     }
 

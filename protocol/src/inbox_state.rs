@@ -9,4 +9,6 @@ pub enum InboxState {
     Applied,
     /// It was rejected or failed too often. A dead letter has its bytes.
     Dead,
+    /// It was refused to its sender, who waits for the answer: what it asks for cannot be done. There is no dead letter.
+    Refused,
 }

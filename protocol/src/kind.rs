@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::strict::Strict;
 use crate::topology::Lane;
-use crate::{commands as c, events as e, internal as i, results as r};
+use crate::{commands, events, internal, results};
 
 /// The role of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,12 +52,25 @@ macro_rules! lane {
     };
 }
 
+/// Whether a kind has the mark `(planned)`.
+macro_rules! planned {
+    () => {
+        false
+    };
+    (planned) => {
+        true
+    };
+}
+
 macro_rules! messages {
     // `$d` is the token `$`, for the macro that this one defines.
     ($d:tt $(
         $(#[$set_doc:meta])*
         $class:ident: $set:ident {
-            $($(#[doc = $doc:literal])+ $variant:ident($body:ty) = $name:literal $(in $lane:ident)?,)*
+            $(
+                $(#[doc = $doc:literal])+
+                $variant:ident($module:ident::$body:ident) = $name:literal $(in $lane:ident)? $(($planned:ident))?,
+            )*
         }
     )*) => {
         /// The type of a message: one variant for each name on the wire.
@@ -106,11 +119,18 @@ macro_rules! messages {
                 }
             }
 
+            /// Whether this version neither processes nor sends messages of this kind.
+            pub const fn is_planned(self) -> bool {
+                match self {
+                    $($(Self::$variant => planned!($($planned)?),)*)*
+                }
+            }
+
             /// The JSON Schema of the `data` of this kind.
             #[cfg(feature = "schema")]
             pub(crate) fn data_schema(self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
                 match self {
-                    $($(Self::$variant => generator.subschema_for::<$body>(),)*)*
+                    $($(Self::$variant => generator.subschema_for::<$module::$body>(),)*)*
                 }
             }
         }
@@ -119,7 +139,7 @@ macro_rules! messages {
             $(#[$set_doc])*
             #[derive(Clone, Debug, PartialEq)]
             pub enum $set {
-                $($(#[doc = $doc])+ $variant($body),)*
+                $($(#[doc = $doc])+ $variant($module::$body),)*
             }
 
             impl $set {
@@ -132,8 +152,8 @@ macro_rules! messages {
             }
 
             $(
-                impl From<$body> for Message {
-                    fn from(body: $body) -> Self {
+                impl From<$module::$body> for Message {
+                    fn from(body: $module::$body) -> Self {
                         Message::$class($set::$variant(body))
                     }
                 }
@@ -147,7 +167,7 @@ macro_rules! messages {
             /// What does not fit, with its path inside `data`.
             pub fn from_data(kind: Kind, data: &Value) -> Result<Self, DataError> {
                 match kind {
-                    $($(Kind::$variant => body::<$body>(data).map(Self::from),)*)*
+                    $($(Kind::$variant => body::<$module::$body>(data).map(Self::from),)*)*
                 }
             }
 
@@ -188,6 +208,17 @@ macro_rules! messages {
                 };
             )*
         }
+
+        /// Calls a macro with the bodies of the planned kinds of a set. Whoever processes messages derives from it what is not
+        /// processed, so that a kind that is not planned must have its processing, and a planned one cannot have any.
+        #[macro_export]
+        macro_rules! planned_bodies {
+            $(
+                ($set, $d callback:ident) => {
+                    $d callback! { $($($planned $crate::$module::$body,)?)* }
+                };
+            )*
+        }
     };
 }
 
@@ -204,88 +235,89 @@ pub enum Message {
     Result(WorkResult),
 }
 
+// A kind with the mark `(planned)` is part of the contract, and this version neither processes nor sends it.
 messages! { $
     /// Facts that already happened, published by the gateway or another service.
     Event: Event {
         /// A settings or templates repository changed.
-        RepositoryChanged(e::RepositoryChanged) = "lockstep.repository.changed" in Repositories,
+        RepositoryChanged(events::RepositoryChanged) = "lockstep.repository.changed" in Repositories,
         /// Interfaces of a device were updated, by configuration or by status.
-        InterfaceUpdated(e::InterfaceUpdated) = "lockstep.interface.updated" in Events,
+        InterfaceUpdated(events::InterfaceUpdated) = "lockstep.interface.updated" in Events,
         /// A device came up by zero-touch provisioning.
-        DeviceProvisioned(e::DeviceProvisioned) = "lockstep.device.provisioned" in Events,
+        DeviceProvisioned(events::DeviceProvisioned) = "lockstep.device.provisioned" in Events,
         /// A device moved to another state.
-        DeviceStateChanged(e::DeviceStateChanged) = "lockstep.device.state-changed" in Events,
+        DeviceStateChanged(events::DeviceStateChanged) = "lockstep.device.state-changed" in Events,
         /// A device runs another operating system version.
-        DeviceUpgraded(e::DeviceUpgraded) = "lockstep.device.upgraded" in Events,
+        DeviceUpgraded(events::DeviceUpgraded) = "lockstep.device.upgraded" in Events (planned),
         /// A device was removed.
-        DeviceRemoved(e::DeviceRemoved) = "lockstep.device.removed" in Events,
+        DeviceRemoved(events::DeviceRemoved) = "lockstep.device.removed" in Events (planned),
         /// A device has another hostname.
-        DeviceRenamed(e::DeviceRenamed) = "lockstep.device.renamed" in Events,
+        DeviceRenamed(events::DeviceRenamed) = "lockstep.device.renamed" in Events (planned),
         /// A link between two devices was added, updated or removed.
-        LinknetChanged(e::LinknetChanged) = "lockstep.linknet.changed" in Events,
+        LinknetChanged(events::LinknetChanged) = "lockstep.linknet.changed" in Events (planned),
         /// A management domain was added, updated or removed.
-        MgmtdomainChanged(e::MgmtdomainChanged) = "lockstep.mgmtdomain.changed" in Events,
+        MgmtdomainChanged(events::MgmtdomainChanged) = "lockstep.mgmtdomain.changed" in Events (planned),
         /// A chunk of an inventory was imported.
-        InventoryImported(e::InventoryImported) = "lockstep.inventory.imported" in Events,
+        InventoryImported(events::InventoryImported) = "lockstep.inventory.imported" in Events,
     }
     /// Requests to do something, published by an operator or a service with the right to.
     Command: Command {
         /// Move a device to another state.
-        DeviceStateRequested(c::DeviceStateRequested) = "lockstep.device.state-requested" in Commands,
+        DeviceStateRequested(commands::DeviceStateRequested) = "lockstep.device.state-requested" in Commands,
         /// Mark a device as unsynchronized.
-        DeviceMarkRequested(c::DeviceMarkRequested) = "lockstep.device.mark-requested" in Commands,
+        DeviceMarkRequested(commands::DeviceMarkRequested) = "lockstep.device.mark-requested" in Commands,
         /// Remove a device.
-        DeviceRemoveRequested(c::DeviceRemoveRequested) = "lockstep.device.remove-requested" in Commands,
+        DeviceRemoveRequested(commands::DeviceRemoveRequested) = "lockstep.device.remove-requested" in Commands (planned),
         /// Give a device another hostname.
-        DeviceRenameRequested(c::DeviceRenameRequested) = "lockstep.device.rename-requested" in Commands,
+        DeviceRenameRequested(commands::DeviceRenameRequested) = "lockstep.device.rename-requested" in Commands (planned),
         /// Fetch a repository now.
-        RepositoryRefreshRequested(c::RepositoryRefreshRequested) = "lockstep.repository.refresh-requested" in Repositories,
+        RepositoryRefreshRequested(commands::RepositoryRefreshRequested) = "lockstep.repository.refresh-requested" in Repositories,
         /// Take a commit as the accepted one.
-        RepositoryAcceptRequested(c::RepositoryAcceptRequested) = "lockstep.repository.accept-requested" in Repositories,
+        RepositoryAcceptRequested(commands::RepositoryAcceptRequested) = "lockstep.repository.accept-requested" in Repositories,
         /// Bring devices in lockstep with their intended configuration.
-        SyncRequested(c::SyncRequested) = "lockstep.sync.requested" in Commands,
+        SyncRequested(commands::SyncRequested) = "lockstep.sync.requested" in Commands (planned),
         /// Run a task.
-        TaskRequested(c::TaskRequested) = "lockstep.task.requested" in Commands,
+        TaskRequested(commands::TaskRequested) = "lockstep.task.requested" in Commands (planned),
         /// Save a task.
-        TaskSaveRequested(c::TaskSaveRequested) = "lockstep.task.save-requested" in Commands,
+        TaskSaveRequested(commands::TaskSaveRequested) = "lockstep.task.save-requested" in Commands (planned),
         /// Delete a task.
-        TaskDeleteRequested(c::TaskDeleteRequested) = "lockstep.task.delete-requested" in Commands,
+        TaskDeleteRequested(commands::TaskDeleteRequested) = "lockstep.task.delete-requested" in Commands (planned),
         /// Save a schedule.
-        ScheduleSaveRequested(c::ScheduleSaveRequested) = "lockstep.schedule.save-requested" in Commands,
+        ScheduleSaveRequested(commands::ScheduleSaveRequested) = "lockstep.schedule.save-requested" in Commands (planned),
         /// Cancel an execution.
-        ExecutionCancelRequested(c::ExecutionCancelRequested) = "lockstep.execution.cancel-requested" in Commands,
+        ExecutionCancelRequested(commands::ExecutionCancelRequested) = "lockstep.execution.cancel-requested" in Commands (planned),
         /// Cancel the empty pending tasks of a CloudVision cluster.
-        CvpSweepRequested(c::CvpSweepRequested) = "lockstep.cvp-sweep.requested" in Commands,
+        CvpSweepRequested(commands::CvpSweepRequested) = "lockstep.cvp-sweep.requested" in Commands (planned),
         /// Process the messages of dead letters again.
-        DeadLetterRequeueRequested(c::DeadLetterRequeueRequested) = "lockstep.dead-letter.requeue-requested" in Commands,
+        DeadLetterRequeueRequested(commands::DeadLetterRequeueRequested) = "lockstep.dead-letter.requeue-requested" in Commands,
         /// Drop dead letters.
-        DeadLetterDropRequested(c::DeadLetterDropRequested) = "lockstep.dead-letter.drop-requested" in Commands,
+        DeadLetterDropRequested(commands::DeadLetterDropRequested) = "lockstep.dead-letter.drop-requested" in Commands,
     }
     /// Messages that only workers send to one another, through the exchange `lockstep.work`.
     Internal: Internal {
         /// The tip of a repository's branch moved, and no webhook has reported it.
-        RepositoryTipMoved(i::RepositoryTipMoved) = "lockstep.internal.repository.tip-moved" in Repositories,
+        RepositoryTipMoved(internal::RepositoryTipMoved) = "lockstep.internal.repository.tip-moved" in Repositories,
     }
     /// What a worker reports about a message that it processed or rejected.
     Result: WorkResult {
         /// An event was processed, with its effect on sync flags.
-        EventApplied(r::EventApplied) = "lockstep.event.applied",
+        EventApplied(results::EventApplied) = "lockstep.event.applied",
         /// An execution was accepted.
-        ExecutionAccepted(r::ExecutionAccepted) = "lockstep.execution.accepted",
+        ExecutionAccepted(results::ExecutionAccepted) = "lockstep.execution.accepted" (planned),
         /// The progress of an execution.
-        ExecutionProgress(r::ExecutionProgress) = "lockstep.execution.progress",
+        ExecutionProgress(results::ExecutionProgress) = "lockstep.execution.progress" (planned),
         /// An execution ended.
-        ExecutionFinished(r::ExecutionFinished) = "lockstep.execution.finished",
+        ExecutionFinished(results::ExecutionFinished) = "lockstep.execution.finished" (planned),
         /// One element of an execution ended.
-        ElementFinished(r::ElementFinished) = "lockstep.element.finished",
+        ElementFinished(results::ElementFinished) = "lockstep.element.finished" (planned),
         /// One CloudVision task was cancelled, kept or failed.
-        CvpTaskSettled(r::CvpTaskSettled) = "lockstep.cvp-task.settled",
+        CvpTaskSettled(results::CvpTaskSettled) = "lockstep.cvp-task.settled" (planned),
         /// A sweep of CloudVision tasks ended.
-        CvpSweepFinished(r::CvpSweepFinished) = "lockstep.cvp-sweep.finished",
+        CvpSweepFinished(results::CvpSweepFinished) = "lockstep.cvp-sweep.finished" (planned),
         /// Dead letters were requeued or dropped.
-        DeadLettersSettled(r::DeadLettersSettled) = "lockstep.dead-letter.settled",
+        DeadLettersSettled(results::DeadLettersSettled) = "lockstep.dead-letter.settled",
         /// A message was rejected, with the reason.
-        MessageRejected(r::MessageRejected) = "lockstep.message.rejected",
+        MessageRejected(results::MessageRejected) = "lockstep.message.rejected",
     }
 }
 
@@ -331,6 +363,17 @@ impl Kind {
         match self.class() {
             Class::Event | Class::Command => self.lane(),
             Class::Internal | Class::Result => None,
+        }
+    }
+
+    /// What somebody who uses a planned kind must know, in one sentence; `None` for the others.
+    pub const fn limitation(self) -> Option<&'static str> {
+        match (self.is_planned(), self.class()) {
+            (false, _) => None,
+            (true, Class::Result) => Some("Planned: this version of Lockstep does not send it."),
+            (true, Class::Event | Class::Command | Class::Internal) => Some(
+                "Planned: this version of Lockstep does not process it, and rejects it with the code `not-supported`.",
+            ),
         }
     }
 

@@ -6,6 +6,7 @@ pub mod bounds;
 pub mod cause;
 pub mod code;
 pub mod commands;
+mod counted;
 mod dead_letter_state;
 pub mod digest;
 pub mod envelope;
@@ -29,6 +30,7 @@ mod type_pattern;
 
 pub use cause::Cause;
 pub use code::Code;
+pub use counted::counted;
 pub use dead_letter_state::DeadLetterState;
 pub use digest::Digest;
 pub use envelope::{DecodeError, Envelope};

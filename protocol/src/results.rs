@@ -26,7 +26,7 @@ pub struct EventApplied {
     pub flipped: u64,
     /// The hostnames of the devices concerned, sorted, at most [`MAX_DEVICES`].
     pub devices: Vec<Hostname>,
-    /// Whether `devices` was truncated.
+    /// Whether `devices` was truncated, or another list for the sake of the broker.
     pub truncated: bool,
     /// Hostnames in the message that no device has, sorted. They are reported and have no other effect.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -34,6 +34,29 @@ pub struct EventApplied {
     /// The accepted commit afterwards; set if the message was about a repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<CommitId>,
+    /// The devices of an inventory that were not imported, in the order of the message. All others were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rejected: Vec<RejectedDevice>,
+    /// The devices that were marked as synchronized, which closed their causes; sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub marked: Vec<Hostname>,
+    /// What the accepted commit holds that has no effect, such as a misspelled folder; some of many.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// A device of an inventory that was not imported, nor its interfaces and the clients behind them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RejectedDevice {
+    /// The hostname of the device.
+    pub hostname: Hostname,
+    /// The stable code of the error, for programs.
+    pub code: Code,
+    /// The JSON path of the error in the message, such as `$.data.devices[3].mac`.
+    pub place: String,
+    /// What is wrong and what to do about it, for people.
+    pub reason: String,
 }
 
 /// Whether an event had an effect.
@@ -83,7 +106,7 @@ pub enum Scope {
     All,
 }
 
-/// A message could not be processed. It is kept as a dead letter until an operator requeues or drops it.
+/// A message could not be processed. It is kept as a dead letter until an operator requeues or drops it, unless it was refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MessageRejected {
@@ -97,6 +120,9 @@ pub struct MessageRejected {
     /// The `type` of the message, if it could be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_type: Option<String>,
+    /// Whether it is a command that was refused to its sender, who waits for the answer: no dead letter keeps it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
 }
 
 /// How dead letters were settled.
@@ -287,9 +313,12 @@ impl WorkResult {
     pub fn shortened(mut self) -> Self {
         match &mut self {
             Self::EventApplied(applied) => {
-                applied.truncated |= applied.devices.len() > SHORT_LIST;
+                let longest = applied.devices.len().max(applied.rejected.len());
+                applied.truncated |= longest.max(applied.marked.len()) > SHORT_LIST;
                 applied.devices.truncate(SHORT_LIST);
                 applied.unknown_hostnames.truncate(SHORT_LIST);
+                applied.rejected.truncate(SHORT_LIST);
+                applied.marked.truncate(SHORT_LIST);
             }
             Self::MessageRejected(rejected) => {
                 shorten(&mut rejected.reason);
@@ -340,17 +369,22 @@ mod tests {
             truncated: false,
             unknown_hostnames: (0..900).map(hostname).collect(),
             commit: None,
+            rejected: Vec::new(),
+            marked: (0..900).map(hostname).collect(),
+            warnings: Vec::new(),
         };
         let WorkResult::EventApplied(short) = WorkResult::EventApplied(applied).shortened() else {
             panic!("another result");
         };
         assert_eq!((short.flipped, short.truncated), (900, true));
         assert_eq!((short.devices.len(), short.unknown_hostnames.len()), (20, 20));
+        assert_eq!(short.marked.len(), 20);
         let rejected = MessageRejected {
             code: Code::InvalidIntent,
             reason: "ä".repeat(10_000),
             place: Some("$".repeat(10_000)),
             message_type: None,
+            refused: false,
         };
         let WorkResult::MessageRejected(short) = WorkResult::MessageRejected(rejected).shortened() else {
             panic!("another result");

@@ -18,7 +18,7 @@ enum Pattern {
 /// The text is not a pattern, or matches no type that can be published.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "{0:?} matches no event or command; expected a type (`lockstep.device.upgraded`), a prefix (`lockstep.device.*`), or all (`*`)"
+    "{0:?} matches no event or command; expected a type (`lockstep.device.provisioned`), a prefix (`lockstep.device.*`), or all (`*`)"
 )]
 pub struct TypePatternError(String);
 

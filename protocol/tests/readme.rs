@@ -21,18 +21,18 @@ fn its_examples_are_valid_messages() {
     }
 }
 
-/// The rows of the table with this heading: the type and its fields.
-fn table(heading: Class) -> Vec<(&'static str, Vec<String>)> {
+/// The rows of the table with this heading: the type with its mark, and its fields.
+fn table(heading: Class) -> Vec<(String, Vec<String>)> {
     let start = format!("| {heading} | `data` |\n| --- | --- |\n");
     let (_, rest) = README
         .split_once(&start)
         .unwrap_or_else(|| panic!("the README has no table of {heading}s"));
     let rows = rest.lines().map_while(|line| {
-        let (name, fields) = line.strip_prefix("| `")?.split_once("` | ")?;
+        let (name, fields) = line.strip_prefix("| ")?.split_once(" | ")?;
         let fields = fields.trim_end_matches(" |").split(", ");
         let mut fields: Vec<String> = fields.map(|field| field.replace('`', "")).collect();
         fields.sort();
-        Some((name, fields))
+        Some((name.to_owned(), fields))
     });
     rows.collect()
 }
@@ -69,10 +69,27 @@ fn its_tables_are_the_table_of_kinds() {
     let schema = schema::messages();
     for class in [Class::Event, Class::Command, Class::Result] {
         let kinds = Kind::ALL.iter().filter(|kind| kind.class() == class);
-        let expected: Vec<(&str, Vec<String>)> = kinds
-            .map(|kind| (kind.as_str(), fields(&schema, *kind)))
+        let expected: Vec<(String, Vec<String>)> = kinds
+            .map(|kind| {
+                let mark = if kind.is_planned() { " *planned*" } else { "" };
+                (format!("`{kind}`{mark}"), fields(&schema, *kind))
+            })
             .collect();
         assert_eq!(table(class), expected);
+    }
+}
+
+#[test]
+fn the_rules_mark_planned_types_too() {
+    let rules = include_str!("../../docs/sync-rules.md");
+    for kind in Kind::ALL {
+        let name = format!("`{kind}`");
+        for row in rules
+            .lines()
+            .filter(|line| line.starts_with('|') && line.contains(&name))
+        {
+            assert_eq!(row.contains("*planned*"), kind.is_planned(), "{row}");
+        }
     }
 }
 

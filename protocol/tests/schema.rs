@@ -90,6 +90,33 @@ fn public_documents_name_no_internal_type() {
 }
 
 #[test]
+fn planned_types_are_marked_in_both_documents() {
+    let (messages, asyncapi) = (schema::messages(), schema::asyncapi());
+    let kinds = Kind::ALL.iter().filter(|kind| kind.is_public());
+    let mut planned = 0;
+    for kind in kinds {
+        let name = kind.as_str();
+        for marked in [
+            &messages["$defs"][name],
+            &asyncapi["components"]["schemas"][name],
+            &asyncapi["components"]["messages"][name],
+        ] {
+            assert!(marked.is_object(), "{kind}");
+            let description = marked["description"].as_str().unwrap_or_default();
+            let said = description.contains("Planned: this version of Lockstep does not");
+            let mark = marked["x-lockstep-planned"].as_bool().unwrap_or_default();
+            assert_eq!(
+                (said, mark),
+                (kind.is_planned(), kind.is_planned()),
+                "{kind}: {description}"
+            );
+        }
+        planned += usize::from(kind.is_planned());
+    }
+    assert!(planned > 0 && planned < Kind::ALL.len());
+}
+
+#[test]
 fn every_reference_of_the_asyncapi_document_resolves() {
     fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
         match value {

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::{Global, response};
 use crate::config::Overrides;
-use crate::{data_folder, roles};
+use crate::{data_folder, roles, telemetry};
 
 /// How long a request may take that does not wait for an outcome.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -42,6 +42,15 @@ pub(super) struct Rejected {
 }
 
 impl Rejected {
+    /// The code of the problem, for programs.
+    pub(super) fn code(&self) -> &str {
+        match &self.problem {
+            _ if self.status == StatusCode::UNAUTHORIZED => "unauthorized",
+            None => "failed",
+            Some(problem) => problem.kind.rsplit(':').next().unwrap_or_default(),
+        }
+    }
+
     /// Whether the requested object does not exist.
     pub(super) fn is_not_found(&self) -> bool {
         self.status == StatusCode::NOT_FOUND
@@ -77,8 +86,7 @@ impl fmt::Display for Rejected {
         if let Some(detail) = &problem.detail {
             write!(f, ": {detail}")?;
         }
-        let code = problem.kind.rsplit(':').next().unwrap_or_default();
-        write!(f, " ({code})")
+        write!(f, " ({})", self.code())
     }
 }
 
@@ -90,6 +98,11 @@ impl Client {
     /// # Errors
     /// If no address or no token is known.
     pub(super) fn new(global: &Global) -> anyhow::Result<Self> {
+        if global.verbose > 0 {
+            let config = global.configuration(Overrides::default())?;
+            // Fails only if another client of this command started it.
+            let _ = telemetry::logs(&config.log, global.verbose);
+        }
         let configured = configured_token(global)?;
         let (url, token) = match (&global.url, configured) {
             (Some(url), Some(token)) => (url.clone(), token),
@@ -275,7 +288,7 @@ impl Client {
         read(self.send(request).await?).await
     }
 
-    /// All repositories that were refreshed at least once.
+    /// All repositories that were refreshed at least once or cannot be fetched.
     ///
     /// # Errors
     /// If the console rejects the request or cannot be reached.
@@ -321,10 +334,23 @@ impl Client {
     }
 
     async fn send(&self, request: RequestBuilder) -> anyhow::Result<Response> {
-        let response = request.send().await.map_err(|source| Unreachable {
+        let unreachable = |source| Unreachable {
             base: self.base.clone(),
             source,
-        })?;
+        };
+        let request = request.build().map_err(unreachable)?;
+        let (method, url) = (request.method().clone(), request.url().clone());
+        let began_at = Instant::now();
+        let response = self.http.execute(request).await;
+        let duration_ms = began_at.elapsed().as_millis();
+        match &response {
+            Ok(response) => {
+                let status = response.status().as_u16();
+                tracing::debug!(%method, %url, status, duration_ms, "request answered");
+            }
+            Err(error) => tracing::debug!(%method, %url, %error, duration_ms, "request failed"),
+        }
+        let response = response.map_err(unreachable)?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
@@ -337,7 +363,7 @@ impl Client {
 
 /// The console did not answer.
 #[derive(Debug)]
-struct Unreachable {
+pub(super) struct Unreachable {
     base: String,
     source: reqwest::Error,
 }

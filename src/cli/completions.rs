@@ -8,6 +8,7 @@ use super::{Cli, output};
 /// Print completions for a shell
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
+  source <(lockstep completions bash)
   lockstep completions bash > ~/.local/share/bash-completion/completions/lockstep
   lockstep completions zsh > ~/.zfunc/_lockstep
   lockstep completions fish > ~/.config/fish/completions/lockstep.fish")]

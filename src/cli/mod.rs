@@ -11,7 +11,9 @@ mod dead;
 mod demo;
 mod devices;
 mod doctor;
+mod failure;
 mod gateway;
+mod list;
 mod messages;
 mod migrate;
 mod outcome;
@@ -32,10 +34,7 @@ use std::process::ExitCode;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use secrecy::SecretString;
 
-use await_outcome::UnknownOutcome;
-
 use crate::config::{Config, ConfigProblems, Overrides};
-use crate::inventory::InventoryError;
 use crate::terminal as output;
 use crate::{local_file, roles, telemetry};
 
@@ -88,7 +87,7 @@ pub(crate) struct Global {
         conflicts_with = "token"
     )]
     token_file: Option<PathBuf>,
-    /// Print JSON, for scripts
+    /// Print JSON, for scripts; errors, too, each as a line on stderr
     #[arg(long, global = true)]
     json: bool,
     /// Log more; give it twice for even more
@@ -122,7 +121,14 @@ enum Command {
 /// Reads the command line. Prints the help or the problem and exits, if there is nothing to run.
 pub(crate) fn parse() -> Cli {
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    if failure::wants_json(&arguments) {
+        output::errors_as_json();
+    }
     Cli::try_parse_from(&arguments).unwrap_or_else(|error| {
+        if error.use_stderr() && failure::wants_json(&arguments) {
+            output::failure(&failure::usage(&error));
+            std::process::exit(error.exit_code())
+        }
         // The error repeats arguments, which scripts take from elsewhere. Visible ones mostly have the same problem.
         let shown = arguments
             .iter()
@@ -178,25 +184,9 @@ impl std::error::Error for UsageError {}
 
 /// Prints an error with all its causes, and returns the exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
-    let text = format!("{error:#}");
-    // Only these have lines of their own, and make what stands in a line visible.
-    let is_list = error.is::<ConfigProblems>() || error.is::<InventoryError>();
-    match text.split_once('\n').filter(|_| is_list) {
-        Some((first, rest)) => {
-            output::error(first);
-            rest.lines().for_each(output::note);
-        }
-        None => output::error(&text),
-    }
-    if error.is::<ConfigProblems>() {
-        ExitCode::from(78)
-    } else if error.is::<UsageError>() {
-        ExitCode::from(2)
-    } else if error.is::<UnknownOutcome>() {
-        ExitCode::from(75)
-    } else {
-        ExitCode::FAILURE
-    }
+    let failure = failure::of(error);
+    output::failure(&failure);
+    ExitCode::from(failure.exit_code)
 }
 
 /// A secret in a file that an option names. Warns if others may read or change the file.
@@ -266,6 +256,63 @@ mod tests {
                 "{path}: {help:?}"
             );
         }
+    }
+
+    /// The examples of a help text, continued lines joined.
+    fn examples(help: &str) -> Vec<String> {
+        let text = help.replace("\\\n      ", " ");
+        let lines = text.lines().skip_while(|line| !line.starts_with("Example"));
+        let lines = lines.skip(1).map_while(|line| line.strip_prefix("  "));
+        lines.map(str::to_owned).collect()
+    }
+
+    /// The command lines with which a line of a shell starts `lockstep`. Other programs are replaced by ones that print a commit.
+    fn started(folder: &Path, line: &str) -> Vec<Vec<OsString>> {
+        use std::os::unix::ffi::OsStringExt;
+
+        let script = "mkdir -p .local/share/bash-completion/completions .zfunc .config/fish/completions
+            lockstep() { printf '%s\\0' lockstep \"$@\" >>started; printf '\\n' >>started; }
+            for other in git jq rabbitmqctl; do eval \"$other() { echo 6113728f27ae82c7b1a177c8d03f9e96e0adf246; }\"; done\n";
+        let mut command = std::process::Command::new("bash");
+        command
+            .current_dir(folder)
+            .env("HOME", folder)
+            .stdin(std::process::Stdio::null());
+        let status = command.arg("-c").arg(format!("{script}{line}")).status().unwrap();
+        assert!(status.success(), "{line}: {status}");
+        let recorded = std::fs::read(folder.join("started")).unwrap_or_default();
+        let _ = std::fs::remove_file(folder.join("started"));
+        let lines = recorded
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty());
+        let words = |line: &[u8]| {
+            let words = line.split(|byte| *byte == 0).filter(|word| !word.is_empty());
+            words.map(|word| OsString::from_vec(word.to_vec())).collect()
+        };
+        lines.map(words).collect()
+    }
+
+    #[test]
+    fn every_example_is_a_command_line_that_is_accepted() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut count = 0;
+        for (path, help) in commands(&Cli::command(), "") {
+            // Longer lines of a help text are broken where there is no terminal, and an example does not work then.
+            for line in help.lines().filter(|line| line.starts_with("  ")) {
+                assert!(line.len() <= 100, "{path}: {line}");
+            }
+            for example in examples(&help) {
+                // The first help text explains each of its examples, after some blanks.
+                let line = example.split("    ").next().unwrap_or_default();
+                for words in started(folder.path(), line) {
+                    if let Err(error) = Cli::try_parse_from(&words) {
+                        panic!("{path}: {line}: {error}");
+                    }
+                    count += 1;
+                }
+            }
+        }
+        assert!(count > 60, "{count} examples");
     }
 
     #[test]

@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use lockstep_protocol::InboxState;
 use lockstep_protocol::rest::MessageView;
 use lockstep_protocol::results::{
     DeadLetterAction, DeadLettersSettled, EventApplied, IgnoredReason, MessageRejected, Outcome,
 };
+use lockstep_protocol::{InboxState, counted};
 
 use super::output;
 
@@ -62,6 +62,9 @@ pub(super) fn effect(view: &MessageView) -> String {
     if !unknown.is_empty() {
         line = format!("{line}; unknown hostnames: {}", unknown.join(", "));
     }
+    for warning in &applied.warnings {
+        line = format!("{line}; warning: {warning}");
+    }
     line
 }
 
@@ -83,15 +86,15 @@ fn dead_letters(settled: &DeadLettersSettled) -> String {
         (count, numbers) => {
             let rest = if count > numbers.len() as u64 { ", …" } else { "" };
             parts.push(format!(
-                "{done} {count} dead letters: {}{rest}",
+                "{done} {}: {}{rest}",
+                counted(count, "dead letter"),
                 numbers.join(", ")
             ));
         }
     }
-    match settled.unchanged {
-        0 => {}
-        1 => parts.push("1 dead letter had been requeued or dropped before".to_owned()),
-        many => parts.push(format!("{many} dead letters had been requeued or dropped before")),
+    if settled.unchanged > 0 {
+        let unchanged = counted(settled.unchanged, "dead letter");
+        parts.push(format!("{unchanged} had been requeued or dropped before"));
     }
     if parts.is_empty() {
         parts.push("no dead letter matches".to_owned());
@@ -105,8 +108,7 @@ fn dead_letters(settled: &DeadLettersSettled) -> String {
 fn flags(count: u64) -> String {
     match count {
         0 => "no sync flag changed".to_owned(),
-        1 => "1 sync flag changed".to_owned(),
-        many => format!("{many} sync flags changed"),
+        count => format!("{} changed", counted(count, "sync flag")),
     }
 }
 
@@ -132,9 +134,21 @@ pub(super) fn show(view: &MessageView, json: bool) -> ExitCode {
             if !json {
                 output::line(&effect(view));
             }
-            ExitCode::SUCCESS
+            let applied = serde_json::from_value::<EventApplied>(view.result.clone()).ok();
+            let rejected = applied.map(|applied| applied.rejected).unwrap_or_default();
+            for device in &rejected {
+                output::error(&format!(
+                    "{}: {}: {}",
+                    device.hostname, device.code, device.reason
+                ));
+            }
+            if rejected.is_empty() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
         }
-        InboxState::Dead => {
+        InboxState::Dead | InboxState::Refused => {
             output::error(&format!("the message was rejected: {}", rejection(view)));
             ExitCode::FAILURE
         }

@@ -6,29 +6,30 @@ use anyhow::Context;
 use clap::Args;
 use lockstep_clock::{Clock, SystemClock};
 use lockstep_protocol::rest::Accepted;
-use lockstep_protocol::{Digest, Identity, MessageId, Source};
+use lockstep_protocol::{Class, Digest, Identity, Kind, MessageId, Source};
 use serde_json::{Value, json};
 
 use super::await_outcome::await_outcome;
 use super::client::Client;
 use super::{Global, UsageError, outcome, output};
 
-/// Publish an event or a command
-///
-/// A message with the same id and source is processed once, however often it is published. So it is safe to publish it again when
-/// in doubt.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  lockstep publish lockstep.device.removed --data '{\"hostname\": \"sw1\"}' --wait
-  lockstep publish lockstep.interface.updated --subject sw1 --wait \\
+const EXAMPLES: &str = "Examples:
+  lockstep publish lockstep.interface.updated --wait \\
       --data '{\"hostname\": \"sw1\", \"kind\": \"configuration\", \"interfaces\": [{\"name\": \"Ethernet1\"}]}'
   lockstep publish lockstep.device.provisioned --data @ztp.json --subject sw1
   jq .change change.json | lockstep publish lockstep.interface.updated --data - \\
       --id change-4711 --source urn:example:netbox
 
-`lockstep schema messages` prints the JSON Schema of every type.")]
+`lockstep publish --help` lists the types, and `lockstep schema messages` prints the JSON Schema of each.";
+
+/// Publish an event or a command
+///
+/// A message with the same id and source is processed once, however often it is published. So it is safe to publish it again when
+/// in doubt.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES, after_long_help = long_help())]
 pub(super) struct Publish {
-    /// Type of the message, such as lockstep.interface.updated
+    /// Type of the message, such as lockstep.interface.updated; `--help` lists all
     #[arg(value_name = "TYPE")]
     kind: String,
     /// Hostname of the device that the message is about
@@ -52,6 +53,26 @@ pub(super) struct Publish {
         value_parser = clap::value_parser!(u64).range(..=86_400)
     )]
     wait: Option<u64>,
+}
+
+/// The examples, and the types that can be published.
+fn long_help() -> String {
+    let planned =
+        "Planned types, which this version does not process and rejects with the code not-supported:";
+    let [events, commands, planned] = [
+        ("Event types:", Some(Class::Event), false),
+        ("Command types:", Some(Class::Command), false),
+        (planned, None, true),
+    ]
+    .map(|(title, class, is_planned)| {
+        let kinds = Kind::ALL.iter().filter(|kind| kind.ingress().is_some());
+        let listed = kinds.filter(|kind| {
+            kind.is_planned() == is_planned && class.is_none_or(|class| kind.class() == class)
+        });
+        let lines = listed.map(|kind| format!("\n  {:<40}{}", kind.as_str(), kind.description()));
+        format!("{title}{}", lines.collect::<String>())
+    });
+    format!("{EXAMPLES}\n\n{events}\n\n{commands}\n\n{planned}")
 }
 
 impl Publish {
@@ -123,6 +144,28 @@ impl Publish {
         match self.data.strip_prefix('@') {
             Some(file) => std::fs::read_to_string(file).with_context(|| format!("cannot read {file}")),
             None => Ok(self.data.clone()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_lists_every_type_and_marks_the_planned_ones() {
+        let help = long_help();
+        let (processed, planned) = help.split_once("\nPlanned types").unwrap();
+        for kind in Kind::ALL {
+            let line = format!("\n  {kind} ");
+            let listed = (processed.contains(&line), planned.contains(&line));
+            let publishable = kind.ingress().is_some();
+            let expected = (
+                publishable && !kind.is_planned(),
+                publishable && kind.is_planned(),
+            );
+            // An example has its type, too, but not at the beginning of a line.
+            assert_eq!(listed, expected, "{kind}");
         }
     }
 }

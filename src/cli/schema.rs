@@ -32,8 +32,9 @@ enum What {
     /// The file has no passwords: its users cannot log in until an administrator sets one. `lockstep doctor --setup-broker` makes the
     /// same objects, and the passwords, by the management API.
     #[command(after_help = "Examples:
-  lockstep schema broker > definitions.json && rabbitmqctl import_definitions definitions.json
-  lockstep schema broker --vhost network --user-prefix network > definitions.json")]
+  lockstep schema broker > definitions.json
+  lockstep schema broker --vhost network --user-prefix network > definitions.json
+  rabbitmqctl import_definitions definitions.json")]
     Broker {
         /// Virtual host of the objects
         #[arg(long, default_value = "lockstep")]

@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use super::{Global, output};
 use crate::config::{Config, Overrides};
 use crate::data_folder::ConsoleAddress;
-use crate::roles;
+use crate::roles::{self, GatewayAddress};
 
 /// Run everything in one process: console, gateway, worker and migrations
 ///
@@ -45,17 +45,19 @@ impl Up {
     }
 }
 
-fn show_start(config: &Config, address: &ConsoleAddress, gateway: &str, json: bool) {
-    let (url, token) = (&address.url, address.token.expose_secret());
+fn show_start(config: &Config, console: &ConsoleAddress, gateway: &GatewayAddress, json: bool) {
     if json {
-        let started =
-            serde_json::json!({"url": url, "token": token, "gateway": gateway, "data_dir": config.data_dir});
-        output::json(&started);
+        output::json(&serde_json::json!({
+            "url": console.url,
+            "token": console.token.expose_secret(),
+            "gateway": gateway.url,
+            "gateway_token": gateway.token.expose_secret(),
+            "data_dir": config.data_dir,
+        }));
         return;
     }
-    output::line(&format!("lockstep is up at {url}"));
-    output::line(&format!("webhooks and events are received at {gateway}"));
-    output::line(&format!("token for other programs, until it stops: {token}"));
+    output::line(&format!("lockstep is up at {}", console.url));
+    output::line(&format!("webhooks and events are received at {}", gateway.url));
     output::line("");
     output::line("On this machine, in another terminal:");
     if !config.data_dir.ends_with("lockstep-data") {
@@ -67,4 +69,28 @@ fn show_start(config: &Config, address: &ConsoleAddress, gateway: &str, json: bo
     output::line("  lockstep devices import fleet.yml");
     output::line("  lockstep devices list");
     output::line("  lockstep publish --help");
+    output::line("");
+    output::line("Your programs send events, and nothing else, with this token, until lockstep stops:");
+    for line in example(gateway) {
+        output::line(&format!("  {line}"));
+    }
+}
+
+/// The commands by which a program sends an event.
+fn example(gateway: &GatewayAddress) -> [String; 5] {
+    let event = concat!(
+        r#"{"specversion": "1.0", "id": "my-1", "source": "urn:example:my-program", "type": "lockstep.interface.updated", "#,
+        r#""data": {"hostname": "sw1", "kind": "configuration", "interfaces": [{"name": "Ethernet1"}]}}"#,
+    );
+    [
+        format!("export LOCKSTEP_GATEWAY={}", gateway.url),
+        format!("export LOCKSTEP_EVENTS_TOKEN={}", gateway.token.expose_secret()),
+        "curl -sS $LOCKSTEP_GATEWAY/v1/events -H \"Authorization: Bearer $LOCKSTEP_EVENTS_TOKEN\" \\"
+            .to_owned(),
+        format!("    -H 'Content-Type: application/cloudevents+json' --data '{event}'"),
+        format!(
+            "lockstep messages show my-1 --source urn:example:my-program --by {}",
+            GatewayAddress::SENDER
+        ),
+    ]
 }

@@ -11,6 +11,7 @@ use lockstep_protocol::SourcePattern;
 use lockstep_protocol::topology::Lane;
 use lockstep_worker::retention::Keep;
 use reqwest::Url;
+use tracing_subscriber::filter::Targets;
 
 use super::address::{self, BrokerUrl, StoreUrl};
 use super::reader::Reader;
@@ -207,8 +208,8 @@ impl RetentionConfig {
 /// `[log]`
 #[derive(Debug)]
 pub(crate) struct LogConfig {
-    /// A filter in the syntax of `tracing_subscriber::EnvFilter`.
-    pub(crate) filter: String,
+    /// Levels by target, such as `info,lockstep_worker=debug`.
+    pub(crate) filter: Targets,
     /// Text or JSON.
     pub(crate) format: LogFormat,
 }
@@ -244,12 +245,13 @@ impl fmt::Display for LogFormat {
 impl LogConfig {
     pub(super) fn of(reader: &mut Reader) -> Self {
         let origin = reader.origin("log.filter");
-        let filter = reader.text_or("log.filter", "info");
-        if let Err(error) = tracing_subscriber::EnvFilter::try_new(&filter) {
+        let text = reader.text_or("log.filter", "info");
+        let filter = text.parse().unwrap_or_else(|error| {
             let reason =
-                format!("is {filter:?}, must be a filter such as \"info,lockstep_worker=debug\": {error}");
+                format!("is {text:?}, must be a filter such as \"info,lockstep_worker=debug\": {error}");
             reader.problem("log.filter", origin.as_ref(), reason);
-        }
+            Targets::default()
+        });
         Self {
             filter,
             format: reader.value("log.format", LogFormat::Text, "\"text\" or \"json\""),

@@ -15,6 +15,8 @@ const FIELDS: &[&str] = &[
     "device_type",
     "platform",
     "state",
+    "note",
+    "until",
     "synchronized",
     "management_ip",
     "mac",
@@ -24,6 +26,16 @@ const FIELDS: &[&str] = &[
     "os_version",
     "groups",
     "interfaces",
+];
+
+/// Fields that only Lockstep sets. `lockstep devices list --json` prints them, so that its output can be imported.
+const READ_ONLY: &[&str] = &[
+    "id",
+    "unsynchronized_since",
+    "desired_generation",
+    "synced_generation",
+    "causes",
+    "marked",
 ];
 
 /// Fields that are text even where they look like numbers.
@@ -36,6 +48,7 @@ const TEXTS: &[&str] = &[
     "model",
     "os_version",
     "management_ip",
+    "note",
 ];
 
 /// Fields whose values are upper-case words.
@@ -46,7 +59,7 @@ pub(super) fn unknown(fields: &Map<String, Value>) -> Vec<&str> {
     fields
         .keys()
         .map(String::as_str)
-        .filter(|name| !FIELDS.contains(name))
+        .filter(|name| !FIELDS.contains(name) && !READ_ONLY.contains(name))
         .collect()
 }
 

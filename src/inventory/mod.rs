@@ -64,7 +64,7 @@ impl InventoryError {
     }
 }
 
-/// Returns all entries, or all problems, duplicate hostnames included.
+/// Returns all entries, or all problems, duplicate hostnames included; upper and lower case make no difference.
 fn gather(
     results: impl IntoIterator<Item = Result<(String, Entry), String>>,
 ) -> Result<Vec<Entry>, InventoryError> {
@@ -74,7 +74,7 @@ fn gather(
     for result in results {
         match result {
             Ok((place, entry)) => {
-                let hostname = entry.device.hostname.clone();
+                let hostname = entry.device.hostname.folded();
                 if let Some(before) = places.insert(hostname, place.clone()) {
                     problems.push(format!("{place}: has the same hostname as {before}"));
                 }

@@ -1,7 +1,7 @@
 //! Reads a Nornir `SimpleInventory`: `hosts.yaml`, and `groups.yaml` and `defaults.yaml` beside it if they exist. As in Nornir, a
 //! value comes from the host, else from its groups in order and their groups in turn, else from the defaults.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +15,8 @@ use super::{Entry, Inventory, InventoryError, entry, gather};
 /// Fields of a device that are taken from `data` under their own names.
 const FROM_DATA: &[&str] = &[
     "state",
+    "note",
+    "until",
     "synchronized",
     "mac",
     "serial",
@@ -57,6 +59,12 @@ pub(crate) fn read(path: &Path, default_type: Option<DeviceType>) -> Result<Inve
         Some(file) => typed(&file, load(&file)?)?,
         None => Element::default(),
     };
+    if let Some(cycle) = group_cycle(&groups) {
+        let problem = format!(
+            "groups.yaml: each of these groups is in the next: {cycle}; remove one of them from its `groups`"
+        );
+        return Err(InventoryError::one(problem));
+    }
     let all = All {
         groups,
         defaults,
@@ -107,6 +115,35 @@ fn typed<T: serde::de::DeserializeOwned + Default>(file: &Path, value: Value) ->
     serde_path_to_error::deserialize(value).map_err(|error| {
         InventoryError::one(format!("{}: {}: {}", file.display(), error.path(), error.inner()))
     })
+}
+
+/// A cycle of groups, as text. Nornir would follow it without an end.
+fn group_cycle(groups: &BTreeMap<String, Element>) -> Option<String> {
+    fn follow<'a>(
+        name: &'a str,
+        groups: &'a BTreeMap<String, Element>,
+        path: &mut Vec<&'a str>,
+        done: &mut BTreeSet<&'a str>,
+    ) -> Option<String> {
+        if let Some(start) = path.iter().position(|before| *before == name) {
+            return Some([&path[start..], &[name]].concat().join(" → "));
+        }
+        // A group that does not exist is a problem of the hosts that are in it.
+        let next = groups.get(name).filter(|_| !done.contains(name))?;
+        path.push(name);
+        let found = next
+            .groups
+            .iter()
+            .flatten()
+            .find_map(|group| follow(group, groups, path, done));
+        path.pop();
+        done.insert(name);
+        found
+    }
+    let mut done = BTreeSet::new();
+    groups
+        .keys()
+        .find_map(|name| follow(name, groups, &mut Vec::new(), &mut done))
 }
 
 struct All {
@@ -236,6 +273,36 @@ mod tests {
         ];
         assert_eq!(devices, expected);
         assert_eq!(read(&folder.path().join("hosts.yaml"), None).unwrap(), inventory);
+    }
+
+    #[test]
+    fn a_cycle_of_groups_is_named() {
+        let table = [
+            (
+                "a: {groups: [b]}\nb: {groups: [c]}\nc: {groups: [b]}\n",
+                Some("b → c → b"),
+            ),
+            ("a: {groups: [a]}\n", Some("a → a")),
+            (
+                "a: {groups: [b, c]}\nb: {groups: [d]}\nc: {groups: [d]}\nd:\n",
+                None,
+            ),
+            ("a: {groups: [gone]}\n", None),
+        ];
+        for (groups, cycle) in table {
+            let folder = folder(&[
+                ("hosts.yaml", "sw1: {data: {role: access}}\n"),
+                ("groups.yaml", groups),
+            ]);
+            let problem = read(folder.path(), None).err().map(|error| error.to_string());
+            assert_eq!(problem.is_some(), cycle.is_some(), "{groups}{problem:?}");
+            if let (Some(problem), Some(cycle)) = (problem, cycle) {
+                assert!(
+                    problem.starts_with("groups.yaml: ") && problem.contains(cycle),
+                    "{problem}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -30,15 +30,37 @@ pub(crate) fn read(file: &str, text: &str) -> Result<Inventory, InventoryError> 
     })
 }
 
-/// Parses YAML as JSON. An error has the line and the column.
+/// Parses YAML, or JSON. An error has the line and the column.
 pub(super) fn parse(file: &str, text: &str) -> Result<Value, InventoryError> {
-    serde_norway::from_str(text).map_err(|error| {
+    // What `lockstep devices list --json` prints. YAML refuses some of the escapes of JSON.
+    if let Ok(value) = serde_json::from_str(text) {
+        return Ok(value);
+    }
+    let value = serde_norway::from_str(text).map_err(|error| {
         let place = error
             .location()
             .map(|place| format!(":{}:{}", place.line(), place.column()))
             .unwrap_or_default();
         InventoryError::one(format!("{file}{place}: {error}"))
-    })
+    })?;
+    // Other fields are read as they are written; a configuration is what CNaaS NMS would read.
+    let ambiguous =
+        lockstep_intent::ambiguous_words(text, "configuration", |word| serde_norway::from_str(word).ok());
+    let problem = |word: &lockstep_intent::AmbiguousWord| {
+        let lockstep_intent::AmbiguousWord {
+            line,
+            column,
+            word,
+            meaning,
+        } = word;
+        format!(
+            "{file}:{line}:{column}: {word} is {meaning} to CNaaS NMS, and something else to other readers of YAML; write a number in decimal, true or false, or put text in quotes"
+        )
+    };
+    match ambiguous.iter().map(problem).collect::<Vec<_>>() {
+        problems if problems.is_empty() => Ok(value),
+        problems => Err(InventoryError(problems)),
+    }
 }
 
 fn one(file: &str, index: usize, item: Value, warnings: &mut Vec<String>) -> Result<(String, Entry), String> {
@@ -88,7 +110,7 @@ mod tests {
   serial: 12345
   groups: [campus, 42]
   interfaces: [Ethernet1, {name: Ethernet2, configuration: {vlan: 7}}]
-- {hostname: sw2, device_type: DIST, note: odd, model: null}
+- {hostname: sw2, device_type: DIST, color: odd, model: null, causes: [], note: 7, until: 2026-03-01T08:00:00Z}
 ";
         let inventory = read("fleet.yml", text).unwrap();
         let first = &inventory.entries[0];
@@ -102,13 +124,33 @@ mod tests {
         assert_eq!(first.interfaces[1].configuration, Some(json!({"vlan": 7})));
         assert_eq!(
             serde_json::to_value(&inventory.entries[1].device).unwrap(),
-            json!({"hostname": "sw2", "device_type": "DIST"})
+            json!({"hostname": "sw2", "device_type": "DIST", "note": "7", "until": "2026-03-01T08:00:00Z"})
         );
         assert_eq!(
             inventory.warnings,
-            ["fleet.yml: entry 2 (sw2): ignored unknown fields: note"]
+            ["fleet.yml: entry 2 (sw2): ignored unknown fields: color"]
         );
         assert_eq!(read("fleet.yml", "").unwrap().entries, []);
+    }
+
+    #[test]
+    fn words_that_look_like_numbers_are_text_where_text_is_expected() {
+        let text = "- {hostname: sw1, device_type: ACCESS, serial: 010, mac: 44:10:20:30:40:50, model: 1_000, groups: [010, 0o7],
+  interfaces: [{name: e1, configuration: {a: 10, b: '010', c: true, d: x, e: 1.5, f: null, g: 0x10}}]}";
+        let entry = &read("fleet.yml", text).unwrap().entries[0];
+        let device = serde_json::to_value(&entry.device).unwrap();
+        assert_eq!(device["serial"], "010");
+        assert_eq!(device["mac"], "44:10:20:30:40:50");
+        assert_eq!(device["model"], "1_000");
+        let expected = json!({"a": 10, "b": "010", "c": true, "d": "x", "e": 1.5, "f": null, "g": 16});
+        assert_eq!(entry.interfaces[0].configuration, Some(expected));
+    }
+
+    #[test]
+    fn json_is_read_with_all_its_escapes() {
+        let text = r#"[{"hostname": "sw1", "device_type": "ACCESS", "note": "\ud83d\ude00 \/ \u00e4"}]"#;
+        let inventory = read("l.json", text).unwrap();
+        assert_eq!(inventory.entries[0].device.note.as_deref(), Some("😀 / ä"));
     }
 
     #[test]
@@ -135,9 +177,17 @@ mod tests {
                 "- {hostname: sw1, device_type: ACCESS, interfaces: [{speed: 1}]}",
                 "interfaces[0].name: must be text",
             ),
+            (
+                "- {hostname: sw1, device_type: ACCESS, interfaces: [{name: e1, configuration: {untagged_vlan: 010}}]}",
+                "fleet.yml:1:95: 010 is 8 to CNaaS NMS, and something else to other readers of YAML",
+            ),
             ("- sw1", "entry 1: must be a map with at least"),
             ("hosts: {}", "fleet.yml: must be a list"),
             ("- hostname: sw1\n  device_type: [", "fleet.yml:3:1: "),
+            (
+                "- {hostname: sw1, device_type: CORE}\n- {hostname: SW1, device_type: CORE}",
+                "entry 2 (SW1): has the same hostname as fleet.yml: entry 1",
+            ),
             (
                 "- {hostname: sw1, device_type: CORE}\n- {hostname: sw1, device_type: CORE}",
                 "entry 2 (sw1): has the same hostname as fleet.yml: entry 1",

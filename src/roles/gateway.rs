@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lockstep_bus::Bus;
 use lockstep_clock::{Clock, SystemClock};
-use lockstep_http::Tokens;
+use lockstep_http::{Token, Tokens};
 use lockstep_producer::gateway::{Gateway, GatewayContext, GatewayLimits, Repositories, Secrets};
 use lockstep_protocol::RepositoryName;
 use lockstep_telemetry::Scrape;
@@ -15,9 +15,15 @@ use crate::config::{Config, RepositoryConfig, TokenConfig};
 use crate::lifecycle::Lifecycle;
 
 /// Builds the gateway with at most this many connections.
-pub(super) fn build(config: &Config, bus: &Arc<dyn Bus>, scrape: Scrape, connections: usize) -> Gateway {
-    let tokens = config.gateway.tokens.iter().map(TokenConfig::token);
-    let tokens: Tokens = tokens.collect();
+pub(super) fn build(
+    config: &Config,
+    bus: &Arc<dyn Bus>,
+    scrape: Scrape,
+    connections: usize,
+    extra_tokens: impl IntoIterator<Item = Token>,
+) -> Gateway {
+    let configured = config.gateway.tokens.iter().map(TokenConfig::token);
+    let tokens: Tokens = configured.chain(extra_tokens).collect();
     let context = GatewayContext {
         bus: bus.clone(),
         repositories: repositories(config),

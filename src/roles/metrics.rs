@@ -34,6 +34,9 @@ pub(super) fn of_bus(lifecycle: &mut Lifecycle, bus: &Arc<dyn Bus>) -> Scrape {
 
 fn scrape(lifecycle: &mut Lifecycle, bus: &Arc<dyn Bus>, store: Option<StoreProbe>) -> Scrape {
     let metrics = telemetry::metrics();
+    if store.is_some() {
+        lockstep_telemetry::store::begin();
+    }
     let (tidied, stop) = (metrics.clone(), lifecycle.stop.clone());
     lifecycle.spawn("aggregation of metrics", async move {
         let mut ticks = tokio::time::interval(TIDY_INTERVAL);

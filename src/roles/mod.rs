@@ -20,6 +20,7 @@ use lockstep_bus::Bus;
 use lockstep_http::Token;
 use lockstep_protocol::TypePattern;
 use lockstep_store::Migrated;
+use secrecy::SecretString;
 
 pub(crate) use cvp::cvp_client;
 pub(crate) use doctor::{
@@ -33,11 +34,27 @@ use crate::config::Config;
 use crate::data_folder::{self, ConsoleAddress, Owned};
 use crate::lifecycle::Lifecycle;
 
+/// The address of the gateway in [`up`], with a token for events and nothing else.
+#[derive(Debug)]
+pub(crate) struct GatewayAddress {
+    pub(crate) url: String,
+    pub(crate) token: SecretString,
+}
+
+impl GatewayAddress {
+    /// The name of the token, which is the sender of the events. It is not that of the console's token: a program that has this
+    /// token is not the operator.
+    pub(crate) const SENDER: &str = "local-events";
+}
+
 /// Runs everything in one process. Calls `started` with the addresses of console and gateway when both accept requests.
 ///
 /// # Errors
 /// If the start fails, or a task fails later.
-pub(crate) async fn up(config: &Config, started: impl FnOnce(&ConsoleAddress, &str)) -> anyhow::Result<()> {
+pub(crate) async fn up(
+    config: &Config,
+    started: impl FnOnce(&ConsoleAddress, &GatewayAddress),
+) -> anyhow::Result<()> {
     let owned = Owned::take(&config.data_dir)?;
     let connections = descriptors::granted(config, Servers::BOTH)?;
     let mut lifecycle = Lifecycle::start(config.worker.grace)?;
@@ -74,11 +91,20 @@ pub(crate) async fn up(config: &Config, started: impl FnOnce(&ConsoleAddress, &s
     let ended = worker::listen(&mut lifecycle, config, &bus, &store, &scrape)?;
     worker::spawn(&mut lifecycle, config, &bus, &store, ended)?;
     console::spawn(&mut lifecycle, console, listener);
-    let gateway_url = http::url_of(gateway_listener.local_addr()?);
-    let gateway = gateway::build(config, &bus, scrape, connections.gateway);
+    let gateway_address = GatewayAddress {
+        url: http::url_of(gateway_listener.local_addr()?),
+        token: console::new_token(),
+    };
+    // The gateway takes no commands, whatever the token allows.
+    let events = Token::new(
+        GatewayAddress::SENDER,
+        &gateway_address.token,
+        vec![TypePattern::ALL],
+    );
+    let gateway = gateway::build(config, &bus, scrape, connections.gateway, [events]);
     gateway::spawn(&mut lifecycle, gateway, gateway_listener);
     owned.publish(&address)?;
-    started(&address, &gateway_url);
+    started(&address, &gateway_address);
     let result = lifecycle.run().await;
     bus.close().await;
     result
@@ -153,7 +179,7 @@ pub(crate) async fn gateway(config: &Config, started: impl FnOnce(SocketAddr)) -
     };
     let address = listener.local_addr()?;
     let scrape = metrics::of_bus(&mut lifecycle, &bus);
-    let gateway = gateway::build(config, &bus, scrape, connections.gateway);
+    let gateway = gateway::build(config, &bus, scrape, connections.gateway, []);
     gateway::spawn(&mut lifecycle, gateway, listener);
     started(address);
     if !declared(config, &lifecycle, &bus).await? {

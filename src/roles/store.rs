@@ -61,9 +61,18 @@ fn connect(config: &Config, url: &SecretString) -> anyhow::Result<Arc<PostgresSt
     PostgresStore::connect(PostgresOptions {
         ca_file: config.store.ca_file.clone(),
         sessions: usize::from(config.store.pool_size),
+        application_name: application_name(),
         ..PostgresOptions::new(url.clone())
     })
     .map_err(|error| invalid(&error))
+}
+
+/// What the database and the logs of other workers call this process: its machine and its process id.
+fn application_name() -> String {
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    // The server keeps 63 bytes.
+    let machine: String = machine.trim().chars().take(40).collect();
+    format!("lockstep {machine}:{}", std::process::id())
 }
 
 fn invalid(error: &StoreError) -> anyhow::Error {

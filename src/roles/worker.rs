@@ -69,6 +69,7 @@ pub(super) fn spawn(
         follow_ups: store.follow_ups.clone(),
         delivery_attempts: store.delivery_attempts.clone(),
         leases: store.leases.clone(),
+        schema: store.schema.clone(),
         handlers: Arc::new(FleetHandlers),
         runners: [(Lane::Repositories, Arc::new(runner) as Arc<dyn Runner>)].into(),
         clock: clock.clone(),

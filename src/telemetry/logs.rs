@@ -1,33 +1,36 @@
 //! Logs on stderr, as text or JSON.
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::util::TryInitError;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+use tracing_subscriber::{Layer, Registry, fmt, registry};
 
+use super::levels;
 use crate::config::{LogConfig, LogFormat};
 use crate::terminal::LogWriter;
 
-/// Starts logging. `verbose` raises the level of Lockstep's modules above the configured one.
+/// Starts logging. `verbose` raises the level of Lockstep's crates above the configured one.
 ///
 /// # Errors
 /// If logging was started before.
 pub(crate) fn start(config: &LogConfig, verbose: u8) -> Result<(), TryInitError> {
-    use tracing_subscriber::util::SubscriberInitExt;
-
-    let level = match verbose {
-        0 => "",
-        1 => ",lockstep=debug,lockstep_worker=debug,lockstep_bus=debug",
-        _ => ",lockstep=trace,lockstep_worker=trace,lockstep_bus=trace",
+    let filter = levels::raised(config.filter.clone(), verbose);
+    let most = Layer::<Registry>::max_level_hint(&filter);
+    let is_logged = filter_fn(move |event| levels::is_logged(&filter, event.target(), *event.level()));
+    let is_logged = match most {
+        Some(most) => is_logged.with_max_level_hint(most),
+        None => is_logged,
     };
-    let filter = EnvFilter::new(format!("{}{level}", config.filter));
-    let writer = match config.format {
-        LogFormat::Text => LogWriter::Text,
-        LogFormat::Json => LogWriter::Json,
-    };
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(writer);
+    let lines = fmt::layer();
     match config.format {
-        LogFormat::Text => builder.with_ansi(LogWriter::has_colors()).finish().try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).finish().try_init(),
+        LogFormat::Text => {
+            let lines = lines.with_ansi(LogWriter::has_colors());
+            let lines = lines.with_writer(LogWriter::TEXT);
+            registry().with(is_logged).with(lines).try_init()
+        }
+        LogFormat::Json => {
+            let lines = lines.json().flatten_event(true).with_writer(LogWriter::JSON);
+            registry().with(is_logged).with(lines).try_init()
+        }
     }
 }

@@ -1,12 +1,14 @@
 //! Telemetry of the process: logs on stderr, metrics for scrapers, traces to a collector.
 
 mod collector;
+mod levels;
 mod logs;
 mod span_queue;
 mod traces;
 
 use lockstep_telemetry::Exposition;
 
+pub(crate) use levels::shown_level;
 pub(crate) use logs::start as logs;
 
 use crate::config::Config;

@@ -1,21 +1,27 @@
 //! The only place that writes to terminals: results on stdout, everything else on stderr; and questions. Whatever is printed comes
 //! out visible: text of repositories, forges, CloudVision and messages cannot control the terminal, begin a line of its own, or be a
-//! command to a CI system, and user information of URLs is masked. A closed pipe is not an error.
+//! command to a CI system, and user information of URLs is masked. Only [`data`] for other programs stays as it is where it does not go to
+//! a terminal. A closed pipe is not an error.
 
+mod failure;
 mod log;
+mod pager;
 mod progress;
 mod table;
 mod visible;
 
 use std::io::{BufRead, ErrorKind, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use lockstep_protocol::mask_urls;
+use rustix::termios::tcgetwinsize;
 use serde::Serialize;
 
+pub(crate) use failure::Failure;
 pub(crate) use log::LogWriter;
 pub(crate) use progress::{Bar, Progress};
-pub(crate) use table::lines as table;
+pub(crate) use table::{fitted, lines as table};
 pub(crate) use visible::visible;
 
 /// Prints a line of the result.
@@ -42,9 +48,94 @@ pub(crate) fn json(value: &impl Serialize) {
     write(stdout(), &format!("{}\n", visible::json(&text)));
 }
 
-/// Prints an error.
+/// Prints the result as JSON in one line.
+pub(crate) fn json_line(value: &impl Serialize) {
+    let text = serde_json::to_string(value).expect("results have string keys and no failing serializers");
+    write(stdout(), &format!("{}\n", visible::json(&text)));
+}
+
+/// Prints data for other programs as they are; on a terminal, visible.
+pub(crate) fn data(text: &str) {
+    if stdout().is_terminal() {
+        document(text);
+    } else {
+        write(stdout(), text);
+    }
+}
+
+/// Prints the lines of a table, whose cells are visible. `pager` is the command that shows a table that is longer than the
+/// terminal, empty for the default one; none prints it in any case.
+pub(crate) fn lines(lines: &[String], pager: Option<&str>) {
+    let mut text = String::new();
+    for line in lines {
+        text.push_str(&visible::inert(line));
+        text.push('\n');
+    }
+    let is_longer = size().is_some_and(|size| lines.len() >= size.rows);
+    match pager.filter(|_| is_longer) {
+        Some(pager) if pager::show(&text, pager) => {}
+        _ => write(stdout(), &text),
+    }
+}
+
+/// Prints lines in place of everything that is on the terminal, as many as fit.
+pub(crate) fn redraw(lines: &[String]) {
+    let rows = size().map_or(usize::MAX, |size| size.rows);
+    let mut text = "\x1b[H\x1b[2J".to_owned();
+    for line in lines.iter().take(rows.saturating_sub(1)) {
+        text.push_str(&visible::inert(line));
+        text.push('\n');
+    }
+    write(stdout(), &text);
+}
+
+/// The size of a terminal in characters.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Size {
+    pub(crate) columns: usize,
+    pub(crate) rows: usize,
+}
+
+/// The size of the terminal that shows results; none if they go elsewhere.
+pub(crate) fn size() -> Option<Size> {
+    let stdout = stdout();
+    if !stdout.is_terminal() {
+        return None;
+    }
+    let size = tcgetwinsize(&stdout).ok()?;
+    // Terminals of some test tools and serial lines do not know their size.
+    let known = |size: u16, default: usize| if size == 0 { default } else { size.into() };
+    Some(Size {
+        columns: known(size.ws_col, 80),
+        rows: known(size.ws_row, 24),
+    })
+}
+
+/// Whether errors are JSON: the choice of the command line, made before anything is printed.
+static JSON_ERRORS: AtomicBool = AtomicBool::new(false);
+
+/// Prints errors as JSON from now on.
+pub(crate) fn errors_as_json() {
+    JSON_ERRORS.store(true, Ordering::Relaxed);
+}
+
+/// Prints an error of a command that ends with exit code 1.
 pub(crate) fn error(text: &str) {
+    failure(&Failure::new("failed", text));
+}
+
+/// Prints an error: as text, or as JSON in one line.
+pub(crate) fn failure(failure: &Failure) {
+    if JSON_ERRORS.load(Ordering::Relaxed) {
+        let text = serde_json::to_string(&serde_json::json!({ "error": failure }))
+            .expect("an error has string keys and no failing serializers");
+        write(stderr(), &format!("{}\n", visible::json(&text)));
+        return;
+    }
+    let text = &failure.message;
     write(stderr(), &format!("{}\n", shown(&format!("lockstep: {text}"))));
+    failure.details.iter().for_each(|line| note(line));
+    failure.hint.iter().for_each(|line| note(line));
 }
 
 /// Prints a note or a warning: anything that is not a result.

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+use lockstep_protocol::counted;
+
 /// The longest line that is printed, in characters. What one prints is mostly made by peers: an error code may have 100 kB.
 pub(super) const LINE: usize = 4000;
 
@@ -36,7 +38,7 @@ pub(super) fn field(text: &str, most: usize) -> String {
     match characters.count() {
         0 => {}
         // Writing to a String does not fail.
-        more => drop(write!(shown, "… ({more} more characters)")),
+        more => drop(write!(shown, "… ({})", counted(more, "more character"))),
     }
     shown
 }
@@ -133,8 +135,8 @@ mod tests {
     #[test]
     fn long_text_is_cut_with_a_mark_whatever_it_is_made_of() {
         assert_eq!(field("abcdef", 6), "abcdef");
-        assert_eq!(field("abcdefg", 6), "abcdef… (1 more characters)");
-        assert_eq!(field("äöü", 2), "äö… (1 more characters)");
+        assert_eq!(field("abcdefg", 6), "abcdef… (1 more character)");
+        assert_eq!(field("äöü", 2), "äö… (1 more character)");
         let shown = visible(&"\u{1b}".repeat(100_000));
         assert!(
             shown.len() < LINE + 64 && shown.ends_with(" more characters)"),

@@ -50,7 +50,7 @@ fn errors_have_exit_codes_and_advice() -> Result<()> {
         ),
         ("dead list --code unknown-devise", 2, "`unknown-device`"),
         ("dead list --state dead --all-states", 2, "cannot be used with"),
-        ("dead list --limit 0", 2, "--limit"),
+        ("dead list --limit all", 2, "--limit"),
         ("dead show", 2, "NUMBER"),
         ("dead requeue", 2, "NUMBER"),
         ("dead requeue one", 2, "invalid digit"),
@@ -100,6 +100,53 @@ fn errors_have_exit_codes_and_advice() -> Result<()> {
         );
         ensure!(stderr.contains(expected), "{line}: {stderr}");
         ensure!(output.stdout.is_empty(), "{line}: {}", text(&output.stdout));
+    }
+    Ok(())
+}
+
+#[test]
+fn under_json_every_error_is_a_line_of_json() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    std::fs::write(
+        folder.path().join("bad.yml"),
+        "- {hostname: sw1}\n- {hostname: sw1}\n",
+    )?;
+    std::fs::write(folder.path().join("bad.toml"), "[broker]\nurll = 1\n")?;
+    for (line, code, exit_code) in [
+        ("nonsense --json", "usage", 2),
+        ("devices list --json --unsynchronised", "usage", 2),
+        ("devices list -o json --sort nope", "usage", 2),
+        ("devices list -ojsonl --columns hostname", "usage", 2),
+        ("devices list -o jsonl", "failed", 1),
+        (
+            "devices list --json --url http://127.0.0.1:1 --token x",
+            "unreachable",
+            1,
+        ),
+        ("devices import bad.yml --json", "invalid-inventory", 1),
+        ("dead requeue --all --json", "usage", 2),
+        ("worker --json --config bad.toml", "invalid-configuration", 78),
+    ] {
+        let output = lockstep(folder.path(), line, &[])?;
+        ensure!(
+            output.status.code() == Some(exit_code),
+            "{line}: {}",
+            output.status
+        );
+        ensure!(output.stdout.is_empty(), "{line}: {}", text(&output.stdout));
+        let stderr = text(&output.stderr);
+        let last = stderr.lines().last().with_context(|| line.to_owned())?;
+        let error: serde_json::Value =
+            serde_json::from_str(last).with_context(|| format!("{line}: {stderr}"))?;
+        let error = &error["error"];
+        ensure!(
+            error["code"] == code && error["exit_code"] == exit_code,
+            "{line}: {error}"
+        );
+        ensure!(
+            error["message"].as_str().is_some_and(|text| !text.is_empty()),
+            "{line}: {error}"
+        );
     }
     Ok(())
 }

@@ -4,12 +4,14 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
-use lockstep_bus::Bus;
 use lockstep_bus::amqp::{AmqpBus, AmqpOptions};
+use lockstep_bus::{Acknowledge, Bus, ConsumeOptions};
 use lockstep_protocol::schema;
-use lockstep_protocol::topology::{Lane, Topology};
+use lockstep_protocol::topology::{Lane, Queue, Topology};
 use lockstep_testbed::{Schema, Vhost};
 use serde_json::Value;
+
+use crate::system::load::{hostname, outgoing, update};
 
 /// An administrator who installs Lockstep on a broker and a database.
 struct Installer {
@@ -38,14 +40,19 @@ impl Installer {
 
     /// Runs `lockstep` with this broker address, and optionally the address of its management.
     async fn run(&self, broker: &str, management: bool, line: &str) -> Result<Output> {
+        let management = management.then(|| self.vhost.management_url());
+        self.run_with(broker, management, line).await
+    }
+
+    async fn run_with(&self, broker: &str, management: Option<String>, line: &str) -> Result<Output> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lockstep"));
         command
             .args(line.split_whitespace())
             .current_dir(self.folder.path())
             .env("LOCKSTEP__BROKER__URL", broker)
             .env("LOCKSTEP__STORE__URL", self.schema.url());
-        if management {
-            command.env("LOCKSTEP_MANAGEMENT_URL", self.vhost.management_url());
+        if let Some(url) = management {
+            command.env("LOCKSTEP_MANAGEMENT_URL", url);
         }
         Ok(tokio::task::spawn_blocking(move || command.output()).await??)
     }
@@ -98,17 +105,26 @@ impl Installer {
         let output = self
             .run(broker, management, &format!("doctor --json {more}"))
             .await?;
-        let findings: Vec<Value> =
-            serde_json::from_slice(&output.stdout).with_context(|| text(&output.stderr))?;
-        let word = |finding: &Value, key: &str| finding[key].as_str().unwrap_or_default().to_owned();
-        let findings = findings.iter().map(|finding| Finding {
-            check: word(finding, "check"),
-            state: word(finding, "state"),
-            said: word(finding, "said"),
-            advice: word(finding, "advice"),
-        });
-        Ok((output.status.code(), findings.collect()))
+        findings(&output)
     }
+
+    /// The same with this address of the management API.
+    async fn asks_with(&self, broker: &str, management: String) -> Result<(Option<i32>, Vec<Finding>)> {
+        findings(&self.run_with(broker, Some(management), "doctor --json").await?)
+    }
+}
+
+fn findings(output: &Output) -> Result<(Option<i32>, Vec<Finding>)> {
+    let findings: Vec<Value> =
+        serde_json::from_slice(&output.stdout).with_context(|| text(&output.stderr))?;
+    let word = |finding: &Value, key: &str| finding[key].as_str().unwrap_or_default().to_owned();
+    let findings = findings.iter().map(|finding| Finding {
+        check: word(finding, "check"),
+        state: word(finding, "state"),
+        said: word(finding, "said"),
+        advice: word(finding, "advice"),
+    });
+    Ok((output.status.code(), findings.collect()))
 }
 
 #[derive(Debug)]
@@ -349,5 +365,121 @@ async fn imported_definitions_are_the_topology_and_allow_no_login() -> Result<()
         others.len() == 4 && others.iter().all(|step| step["done"] == "changed"),
         "{others:?}"
     );
+    Ok(())
+}
+
+/// It may read the list of policies, and not one by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_monitor_of_the_set_up_may_read_all_that_is_checked() -> Result<()> {
+    let installer = Installer::new().await?;
+    installer.set_up("--credentials secrets").await?;
+    let worker = installer.address("worker")?;
+    let monitor = installer.address("monitor")?;
+    let (_, findings) = installer.asks_with(&worker, monitor.clone()).await?;
+    for check in [
+        "broker version",
+        "broker alarms",
+        "broker's clock",
+        "alternate exchanges",
+        "broker policies",
+    ] {
+        let found = of(&findings, check);
+        ensure!(
+            found.len() == 1 && found[0].state == "ok",
+            "{check}: {findings:#?}"
+        );
+    }
+    ensure!(
+        of(&findings, "broker policies")[0]
+            .said
+            .contains("100000 messages"),
+        "{findings:#?}"
+    );
+
+    // What it may not read is unknown, with the right that it lacks, and the rest is checked.
+    installer
+        .vhost
+        .clear_permissions(&format!("{}-monitor", installer.prefix))
+        .await?;
+    let (_, findings) = installer.asks_with(&worker, monitor).await?;
+    ensure!(of(&findings, "broker version")[0].state == "ok", "{findings:#?}");
+    for finding in &findings {
+        ensure!(
+            finding.state != "unknown"
+                || !finding.said.contains("rejects")
+                || finding.advice.contains("virtual host"),
+            "{finding:?}"
+        );
+    }
+
+    // A user without the tag.
+    let (_, place) = installer
+        .vhost
+        .management_url()
+        .rsplit_once('@')
+        .map(|(login, place)| (login.to_owned(), place.to_owned()))
+        .context("no login")?;
+    let (login, _) = worker.rsplit_once('@').context("no login")?;
+    let login = login.rsplit_once("//").context("no scheme")?.1;
+    let (code, findings) = installer
+        .asks_with(&worker, format!("http://{login}@{place}"))
+        .await?;
+    let version = of(&findings, "broker version");
+    ensure!(
+        code == Some(1) && version[0].said.contains("the tag `monitoring`"),
+        "{findings:#?}"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_that_nobody_consumes_are_a_failure_without_the_management_api() -> Result<()> {
+    let installer = Installer::new().await?;
+    installer.set_up("--credentials secrets").await?;
+    let worker = installer.address("worker")?;
+    let output = installer.run(&worker, false, "migrate").await?;
+    ensure!(output.status.success(), "{}", text(&output.stderr));
+    let (code, findings) = installer.asks(&worker, false, "").await?;
+    let lanes = of(&findings, "lanes");
+    ensure!(
+        code == Some(0) && lanes.len() == 1 && lanes[0].state == "warning",
+        "nobody consumes, but nothing waits: {findings:#?}"
+    );
+
+    let bus = AmqpBus::connect(AmqpOptions::new(installer.vhost.url())).await?;
+    let bus: &dyn Bus = &*bus;
+    let update = outgoing(&update(&hostname(1)));
+    bus.publish(vec![update.clone(), update]).await?;
+    for role in ["worker", "gateway", "console"] {
+        let address = installer.address(role)?;
+        let (code, findings) = installer.asks(&address, false, &format!("--role {role}")).await?;
+        let failed = of(&findings, "lanes")
+            .into_iter()
+            .find(|lane| lane.state == "failed");
+        ensure!(
+            code == Some(1)
+                && failed.is_some_and(
+                    |lane| lane.said == "nobody consumes lane events (2 messages wait)"
+                        && lane.advice.starts_with("start a worker with that lane")
+                ),
+            "{role}: {findings:#?}"
+        );
+    }
+
+    let mut consumers = Vec::new();
+    for lane in Lane::ALL {
+        let options = ConsumeOptions {
+            prefetch: 1,
+            acknowledge: Acknowledge::Each,
+        };
+        consumers.push(bus.consume(Queue::Lane(*lane), options).await?);
+    }
+    let (code, findings) = installer.asks(&worker, false, "").await?;
+    let lanes = of(&findings, "lanes");
+    ensure!(
+        code == Some(0) && lanes.len() == 1 && lanes[0].state == "ok",
+        "{findings:#?}"
+    );
+    bus.close().await;
     Ok(())
 }

@@ -1,11 +1,17 @@
 //! Duplicate messages: delivered to two workers at once, again after a restart, and the same id with other content.
 
-use anyhow::Result;
-use lockstep_protocol::Code;
-use lockstep_protocol::events::{InterfaceUpdated, UpdateKind};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
-use crate::system::load::{dead, envelope, flags, hostname, outgoing, update};
-use crate::system::{Expected, Ground, Load, Scene, Sent};
+use anyhow::{Context, Result, ensure};
+use jiff::Timestamp;
+use lockstep_bus::{Acknowledge, Bus, ConsumeOptions, Outgoing};
+use lockstep_protocol::events::{InterfaceUpdated, UpdateKind};
+use lockstep_protocol::topology::{Destination, Queue};
+use lockstep_protocol::{Code, Kind};
+
+use crate::system::load::{dead, envelope, flags, hostname, outgoing, raw, update};
+use crate::system::{Expected, Ground, Load, PATIENCE, Scene, Sent};
 
 const LOAD: Load = Load {
     devices: 10,
@@ -121,4 +127,129 @@ async fn other_content_under_the_same_id_on_servers() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn other_content_under_the_same_id_embedded() -> Result<()> {
     other_content_under_the_same_id(Ground::Embedded).await
+}
+
+/// Messages of each kind of outcome, all of them with a type that the broker routes or forwards.
+fn of_each_outcome() -> Vec<Outgoing> {
+    let kind = Kind::InterfaceUpdated;
+    let body = |id: &str, kind: &str, data: &str| {
+        format!(
+            r#"{{"specversion":"1.0","id":"{id}","source":"urn:lockstep:test","type":"{kind}","data":{data}}}"#
+        )
+    };
+    let about = |id: &str, hostname: &str, change: &str| {
+        let data =
+            format!(r#"{{"hostname":"{hostname}","kind":"{change}","interfaces":[{{"name":"Ethernet1"}}]}}"#);
+        raw(kind, id, body(id, kind.as_str(), &data))
+    };
+    let by_type = |id: &str, kind: &str| Outgoing {
+        destination: Destination::Type(kind.to_owned()),
+        ..raw(Kind::InterfaceUpdated, id, body(id, kind, "{}"))
+    };
+    vec![
+        about("applied", "sw1", "configuration"),
+        about("ignored", "sw1", "status"),
+        about("unknown", "nobody", "configuration"),
+        // The same id with other content.
+        about("applied", "sw2", "configuration"),
+        about("unknown", "sw2", "configuration"),
+        raw(kind, "invalid", body("invalid", kind.as_str(), "{}")),
+        raw(kind, "undecodable", &b"not json"[..]),
+        by_type("not-allowed", "lockstep.message.rejected"),
+        by_type("no-route", "lockstep.nonsense"),
+    ]
+}
+
+/// A result as it was published: its id, its body, its time and its correlation id.
+type Published = BTreeMap<Option<String>, Vec<(Vec<u8>, Option<Timestamp>, Option<String>)>>;
+
+/// Reads this number of results.
+async fn results(bus: &dyn Bus, count: usize, found: &mut Published) -> Result<()> {
+    let options = ConsumeOptions {
+        prefetch: 100,
+        acknowledge: Acknowledge::InOrder,
+    };
+    let mut consumer = bus.consume(Queue::Results, options).await?;
+    let mut read = 0;
+    while read < count {
+        let batch = tokio::time::timeout(PATIENCE, consumer.take(100, Duration::ZERO)).await;
+        let batch = batch.with_context(|| format!("{read} of {count} results"))?;
+        let batch = batch.context("the bus was closed")?;
+        for delivery in &batch.deliveries {
+            let properties = &delivery.properties;
+            found.entry(properties.message_id.clone()).or_default().push((
+                delivery.body.to_vec(),
+                properties.timestamp,
+                properties.correlation_id.clone(),
+            ));
+        }
+        read += batch.deliveries.len();
+        batch.receipt.ack().await;
+    }
+    consumer.close().await;
+    Ok(())
+}
+
+/// Each message twice in a batch, and again after a restart: all of its results are the same.
+async fn results_are_the_same_again(ground: Ground) -> Result<()> {
+    let scene = Scene::new(ground).await?;
+    let messages = of_each_outcome();
+    let mut found = Published::new();
+    let mut processed = 0;
+    for round in 0..3 {
+        // The first one of a queue and its last one: when that is processed, all are.
+        let fleet = LOAD.fleet();
+        let last = update(&hostname(0));
+        let bus = scene.bus().await?;
+        bus.publish(vec![outgoing(&fleet)]).await?;
+        bus.publish(messages.iter().chain(&messages).cloned().collect())
+            .await?;
+        bus.publish(vec![outgoing(&last)]).await?;
+        bus.close().await;
+        processed += 2 + if round == 0 { messages.len() } else { 0 };
+
+        let expected = 2 * messages.len() + 2;
+        let worker = scene.worker(&[])?;
+        scene.oracle().processed_at_least(processed).await?;
+        if ground == Ground::Servers {
+            let other = scene.worker(&[])?;
+            let bus = scene.bus().await?;
+            results(&*bus, expected, &mut found).await?;
+            other.stop().await?;
+            worker.stop().await?;
+        } else {
+            worker.stop().await?;
+            let bus = scene.bus().await?;
+            results(&*bus, expected, &mut found).await?;
+            bus.close().await;
+        }
+    }
+    let mut repeated = 0;
+    for (id, results) in &found {
+        let [first, again @ ..] = &results[..] else {
+            continue;
+        };
+        repeated += usize::from(again.len() == 5);
+        for other in again {
+            ensure!(
+                first == other,
+                "the results {id:?} differ: {first:?} and {other:?}"
+            );
+        }
+    }
+    ensure!(
+        repeated == messages.len(),
+        "{repeated} results came six times: {found:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn results_are_the_same_again_on_servers() -> Result<()> {
+    results_are_the_same_again(Ground::Servers).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn results_are_the_same_again_embedded() -> Result<()> {
+    results_are_the_same_again(Ground::Embedded).await
 }

@@ -20,12 +20,16 @@ mod cut;
 mod cvp;
 mod dead_lettering;
 mod dead_letters;
+mod devices;
 mod doctor;
 mod duplicates;
+mod examples;
 
 mod faults;
 mod gateway;
+mod lists;
 mod local_files;
+mod log_lines;
 mod nested_headers;
 mod observed;
 mod outage;
@@ -42,5 +46,6 @@ mod shutdown;
 #[cfg(feature = "simulators")]
 mod simulate;
 mod terminal;
+mod up;
 mod upgrade;
 mod words;

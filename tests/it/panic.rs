@@ -9,7 +9,7 @@ use lockstep_protocol::topology::Topology;
 use lockstep_protocol::{Code, Envelope};
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_store::sqlite::{SqliteOptions, SqliteStore};
-use lockstep_store::{DeliveryAttempts, Facts, FollowUps, Keys, Leases, UnitOfWork};
+use lockstep_store::{DeliveryAttempts, Facts, FollowUps, Keys, Leases, Schema, UnitOfWork};
 use lockstep_worker::handlers::{Decision, FleetHandlers, Handlers, Rejection};
 use lockstep_worker::runtime::{WorkerContext, WorkerOptions, run};
 use tokio_util::sync::CancellationToken;
@@ -47,17 +47,18 @@ type Stores = (
     Arc<dyn FollowUps>,
     Arc<dyn DeliveryAttempts>,
     Arc<dyn Leases>,
+    Arc<dyn Schema>,
 );
 
-fn stores<S: UnitOfWork + FollowUps + DeliveryAttempts + Leases>(store: Arc<S>) -> Stores {
-    (store.clone(), store.clone(), store.clone(), store)
+fn stores<S: UnitOfWork + FollowUps + DeliveryAttempts + Leases + Schema>(store: Arc<S>) -> Stores {
+    (store.clone(), store.clone(), store.clone(), store.clone(), store)
 }
 
 async fn in_a_full_batch(ground: Ground) -> Result<()> {
     let scene = Scene::new(ground).await?;
     let bus = scene.bus().await?;
     bus.declare(&Topology::new(RETRY_DELAY_SCALE)).await?;
-    let (store, follow_ups, delivery_attempts, leases) = match scene.servers() {
+    let (store, follow_ups, delivery_attempts, leases, schema) = match scene.servers() {
         Ok(servers) => stores(PostgresStore::connect(PostgresOptions::new(
             servers.schema.url(),
         ))?),
@@ -81,6 +82,7 @@ async fn in_a_full_batch(ground: Ground) -> Result<()> {
         follow_ups,
         delivery_attempts,
         leases,
+        schema,
         handlers: Arc::new(PanicsAboutOneDevice),
         runners: std::collections::BTreeMap::new(),
         clock: Arc::new(SystemClock),

@@ -57,7 +57,49 @@ async fn a_simulated_cloudvision_serves_what_it_says_until_it_is_interrupted() -
     ensure!(
         process
             .log()?
-            .contains("received 2 requests, at most 1 at once; 0 tasks are cancelled")
+            .contains("received 2 requests, at most 1 at once; cancelled: 0 tasks")
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn simulated_devices_answer_as_they_say_and_the_last_ones_are_faulty() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let line = "--json simulate fleet --listen 127.65.0.1:0 --devices 6 --faulty 5 --ca-out ca.pem --inventory-out devices.yml";
+    let arguments: Vec<&str> = line.split(' ').collect();
+    let mut process = Process::start(folder.path(), &arguments, &[])?;
+    let greeting = wait::until("the greeting", PATIENCE, async || {
+        let text = process.log().map_err(|error| error.to_string())?;
+        serde_json::from_str::<Value>(&text).map_err(|error| format!("{error}: {text}"))
+    });
+    let greeting = greeting.await?;
+    let client = client(&folder.path().join("ca.pem"))?;
+    let password = greeting["password"].as_str().context("no password")?;
+    let ask = async |device: usize| {
+        let address = greeting["addresses"][device].as_str().unwrap_or_default();
+        let parameters = json!({"version": 1, "cmds": ["show hostname"]});
+        let body = json!({"jsonrpc": "2.0", "method": "runCmds", "id": 1, "params": parameters});
+        let request = client.post(format!("https://{address}/command-api"));
+        let answer = request
+            .basic_auth("admin", Some(password))
+            .json(&body)
+            .send()
+            .await?;
+        answer.error_for_status()?.json::<Value>().await
+    };
+    let answer = ask(0).await?;
+    ensure!(answer["result"][0]["hostname"] == "leaf00001", "{answer}");
+    ensure!(ask(1).await.is_err_and(|error| error.is_connect()));
+    ensure!(ask(3).await.is_err_and(|error| error.is_status()));
+    ensure!(ask(4).await.is_err_and(|error| error.is_decode()));
+    ensure!(ask(5).await.is_err());
+
+    process.signal(Signal::INT)?;
+    ensure!(process.ended().await?.success());
+    let devices = std::fs::read_to_string(folder.path().join("devices.yml"))?;
+    ensure!(
+        devices.lines().count() == 6 && devices.contains("management_ip: 127.65.0.6"),
+        "{devices}"
     );
     Ok(())
 }

@@ -42,7 +42,7 @@ use jiff::Timestamp;
 use lockstep_bus::{Bus, Outgoing};
 use lockstep_http::{
     BodyLimiter, ConcurrencyLimiter, KnowsTokens, LogLimiter, ProblemResponse, ServeLimits, Tokens,
-    TrustedProxies, admit, confirmed, unknown_path, with_metrics,
+    TrustedProxies, admit, confirmed, routes, unknown_path, with_metrics,
 };
 use lockstep_protocol::envelope::MAX_BODY_BYTES;
 use lockstep_telemetry::Scrape;
@@ -57,6 +57,8 @@ pub use secrets::Secrets;
 
 use crate::pipeline::Pipeline;
 
+/// The label of this server in metrics.
+const SERVER: &str = "gateway";
 /// The most concurrent requests to the routes for probes, metrics and the OpenAPI document. They have their own limit, so
 /// that they respond under load.
 const PROBE_LIMIT: usize = 64;
@@ -185,22 +187,25 @@ impl Gateway {
             refusals: LogLimiter::default(),
             stop,
         });
-        let time_limiter = ConcurrencyLimiter::of_duration("gateway", limits.request_timeout);
-        let probe_limiter = ConcurrencyLimiter::new("gateway", PROBE_LIMIT, limits.request_timeout);
-        let publish_routes = Router::new()
-            .route("/webhooks/{forge}/{repository}", post(webhooks::receive))
-            .route("/v1/events", post(events::publish))
+        lockstep_telemetry::http::begin_webhooks(Forge::ALL.map(Forge::as_str));
+        let time_limiter = ConcurrencyLimiter::of_duration(SERVER, limits.request_timeout);
+        let probe_limiter = ConcurrencyLimiter::new(SERVER, PROBE_LIMIT, limits.request_timeout);
+        let publish_routes = [
+            ("/webhooks/{forge}/{repository}", post(webhooks::receive)),
+            ("/v1/events", post(events::publish)),
+        ];
+        let publish_routes = routes(SERVER, publish_routes)
             .method_not_allowed_fallback(method_not_allowed)
             .layer(from_fn_with_state(time_limiter.clone(), admit));
         // Without a place: liveness is answered whatever else is asked for.
-        let alive = Router::new()
-            .route("/healthz", get(health::alive))
+        let alive = routes(SERVER, [("/healthz", get(health::alive))])
             .method_not_allowed_fallback(method_not_allowed)
             .layer(from_fn_with_state(time_limiter, admit));
-        let probe_routes = Router::new()
-            .route("/readyz", get(health::ready))
-            .route("/openapi.json", get(openapi::serve));
-        let probe_routes = with_metrics(probe_routes, self.scrape.clone())
+        let probe_routes = [
+            ("/readyz", get(health::ready)),
+            ("/openapi.json", get(openapi::serve)),
+        ];
+        let probe_routes = with_metrics(SERVER, routes(SERVER, probe_routes), self.scrape.clone())
             .fallback(unknown_path)
             .method_not_allowed_fallback(method_not_allowed)
             .layer(from_fn_with_state(probe_limiter, admit));
@@ -218,11 +223,14 @@ impl Gateway {
             shutdown_timeout: self.limits.shutdown_timeout,
             ..ServeLimits::default()
         };
-        lockstep_http::serve("gateway", listener, self.router(stop.clone()), limits, stop).await;
+        lockstep_http::serve(SERVER, listener, self.router(stop.clone()), limits, stop).await;
     }
 }
 
 impl KnowsTokens for Shared {
+    const ACCEPTED: &'static str = "a token of `gateway.tokens` in the configuration, or the one for events that `lockstep up` prints; \
+                                    tokens of the console are not accepted here";
+
     fn tokens(&self) -> &Tokens {
         &self.context.tokens
     }

@@ -81,6 +81,30 @@ async fn all_three_modes_publish_with_the_token_name_as_actor() {
 }
 
 #[tokio::test]
+async fn without_a_valid_token_the_answer_says_which_tokens_are_accepted_and_nothing_else() {
+    let scene = Scene::new();
+    let anonymous = Request::post("/v1/events").body(Body::empty()).unwrap();
+    let mut answers = Vec::new();
+    for request in [
+        anonymous,
+        structured("wrong", &event("1")),
+        structured("", &event("1")),
+    ] {
+        let answered = scene.send(request).await;
+        assert_eq!(answered.problem(), (401, "unauthorized"));
+        answers.push(answered.body);
+    }
+    answers.dedup();
+    assert_eq!(answers.len(), 1, "what was wrong is not told: {answers:?}");
+    let detail = answers[0]["detail"].as_str().unwrap();
+    assert!(detail.contains("`gateway.tokens`"), "{detail}");
+    assert!(
+        detail.contains("tokens of the console are not accepted here"),
+        "{detail}"
+    );
+}
+
+#[tokio::test]
 async fn invalid_requests_get_a_problem_with_status_and_code() {
     let scene = Scene::new();
     let command = |data: Value| {

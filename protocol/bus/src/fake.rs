@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use lockstep_protocol::topology::{Queue, Topology};
 use tokio::sync::Notify;
 
-use crate::{Bus, BusError, BusStatus, ConsumeOptions, Consumer, Outgoing, PublishError};
+use crate::{Bus, BusError, BusStatus, ConsumeOptions, Consumer, Outgoing, PublishError, QueueFigures};
 
 /// What a [`FakeBus`] does with published messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +37,7 @@ struct State {
     mode: FakeMode,
     published: Vec<Outgoing>,
     missing: Vec<String>,
+    figures: QueueFigures,
     declared: Vec<Vec<&'static str>>,
 }
 
@@ -58,6 +59,11 @@ impl FakeBus {
     /// Waits for a call of [`Bus::publish`] that no earlier call of this method returned for.
     pub async fn publish_called(&self) {
         self.publish_called.notified().await;
+    }
+
+    /// Sets the statistics of all queues.
+    pub fn set_figures(&self, figures: QueueFigures) {
+        self.state().figures = figures;
     }
 
     /// Sets the answer of [`Bus::missing`].
@@ -117,8 +123,11 @@ impl Bus for FakeBus {
         Ok(())
     }
 
-    async fn missing(&self, _topology: &Topology) -> Result<Vec<String>, BusError> {
-        Ok(self.state().missing.clone())
+    async fn queues(&self, names: &[&str]) -> Result<Vec<Option<QueueFigures>>, BusError> {
+        let state = self.state();
+        let missing = |name: &str| state.missing.iter().any(|missing| missing == name);
+        let figures = |name: &&str| (!missing(name)).then_some(state.figures);
+        Ok(names.iter().map(figures).collect())
     }
 
     fn status(&self) -> BusStatus {

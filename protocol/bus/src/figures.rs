@@ -31,3 +31,12 @@ impl Default for Figures {
         }
     }
 }
+
+/// Statistics of a queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueFigures {
+    /// How many messages are ready for delivery.
+    pub messages: u32,
+    /// How many consumers the queue has.
+    pub consumers: u32,
+}

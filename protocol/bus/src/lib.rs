@@ -20,7 +20,7 @@ use lockstep_protocol::topology::{Queue, Topology};
 
 pub use consumer::{Acknowledge, Batch, ConsumeOptions, Consumer, Receipt, Settle};
 pub use error::{BusError, PublishError};
-pub use figures::{Channels, Figures};
+pub use figures::{Channels, Figures, QueueFigures};
 pub use message::{Delivery, Headers, Outgoing, Properties};
 
 /// Publishes and consumes messages. Cheap to share as `Arc<dyn Bus>`.
@@ -47,14 +47,23 @@ pub trait Bus: Debug + Send + Sync + 'static {
     /// When an object exists with other arguments, or the user may not declare it.
     async fn declare(&self, topology: &Topology) -> Result<(), BusError>;
 
-    /// The queues of the topology that do not exist, such as because somebody deleted them. Always empty where queues cannot
-    /// be deleted.
+    /// The queues of the topology that do not exist, such as because somebody deleted them.
     ///
     /// # Errors
     /// When the broker refuses the check for a reason that reconnecting does not fix.
-    async fn missing(&self, _topology: &Topology) -> Result<Vec<String>, BusError> {
-        Ok(Vec::new())
+    async fn missing(&self, topology: &Topology) -> Result<Vec<String>, BusError> {
+        let names: Vec<&str> = topology.queues.iter().map(|queue| queue.name).collect();
+        let found = self.queues(&names).await?;
+        let missing = names.iter().zip(found).filter(|(_, found)| found.is_none());
+        Ok(missing.map(|(name, _)| (*name).to_owned()).collect())
     }
+
+    /// How many messages wait in each of these queues, and how many consumers it has; `None` for a queue that does not exist.
+    /// Waits without limit while the broker is unavailable.
+    ///
+    /// # Errors
+    /// As [`Self::missing`].
+    async fn queues(&self, names: &[&str]) -> Result<Vec<Option<QueueFigures>>, BusError>;
 
     /// The state of the bus as far as this process knows; does not ask the broker.
     fn status(&self) -> BusStatus;

@@ -3,8 +3,10 @@ use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use lockstep_telemetry::Scrape;
 
-/// Adds `GET /metrics` without authentication, since metrics contain no names. Without a `scrape` the route is not added.
-pub fn with_metrics<S>(router: Router<S>, scrape: Option<Scrape>) -> Router<S>
+use crate::routes;
+
+/// Adds `GET /metrics` without authentication, since metrics contain no names. Without a `scrape` the route is not added. `server` is a label.
+pub fn with_metrics<S>(server: &'static str, router: Router<S>, scrape: Option<Scrape>) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
 {
@@ -13,5 +15,5 @@ where
         let text = scrape.text().await;
         ([(CONTENT_TYPE, Scrape::CONTENT_TYPE)], text)
     };
-    router.route("/metrics", get(show))
+    router.merge(routes(server, [("/metrics", get(show))]))
 }

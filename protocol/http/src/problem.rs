@@ -45,13 +45,13 @@ impl ProblemResponse {
         self
     }
 
-    /// The token is missing, malformed or unknown. The response does not tell which.
-    pub fn unauthorized() -> Self {
-        Self::from(Problem::new(
-            401,
-            "unauthorized",
-            "a valid bearer token is required",
-        ))
+    /// The token is missing, malformed or unknown. The response does not tell which; `accepted` says which tokens the server
+    /// accepts, the same to everybody.
+    pub fn unauthorized(accepted: &str) -> Self {
+        Self::from(
+            Problem::new(401, "unauthorized", "a valid bearer token is required")
+                .with_detail(format!("send `Authorization: Bearer TOKEN` with {accepted}")),
+        )
         .with_header(WWW_AUTHENTICATE, "Bearer")
     }
 

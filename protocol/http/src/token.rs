@@ -152,6 +152,9 @@ pub struct Operator(Arc<Token>);
 
 /// The state of a server with tokens.
 pub trait KnowsTokens: Send + Sync + 'static {
+    /// Which tokens the server accepts: where the configuration has them, in words for those who sent another.
+    const ACCEPTED: &'static str;
+
     /// The tokens of the server.
     fn tokens(&self) -> &Tokens;
 }
@@ -169,7 +172,7 @@ impl<S: KnowsTokens> FromRequestParts<Arc<S>> for Operator {
 
     async fn from_request_parts(parts: &mut Parts, server: &Arc<S>) -> Result<Self, ProblemResponse> {
         let Some(token) = bearer(parts).and_then(|secret| server.tokens().holder(secret)) else {
-            return Err(ProblemResponse::unauthorized());
+            return Err(ProblemResponse::unauthorized(S::ACCEPTED));
         };
         tracing::Span::current().record("actor", token.name());
         Ok(Self(token))

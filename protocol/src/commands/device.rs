@@ -29,12 +29,19 @@ pub struct DeviceStateRequested {
     pub until: Option<Timestamp>,
 }
 
-/// Mark a device as unsynchronized.
+/// Mark a device as synchronized or unsynchronized, whatever its state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeviceMarkRequested {
     /// The device's hostname.
     pub hostname: Hostname,
+    /// Whether to mark it as synchronized, which closes its causes, or as unsynchronized, which adds one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub synchronized: bool,
+    /// The `desired_generation` of the device that the sender looked at; required to mark it as synchronized. If the device got
+    /// newer causes since then, the command is rejected as `generation-changed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<i64>,
     /// The reason, shown with the device.
     #[serde(
         default,

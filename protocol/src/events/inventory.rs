@@ -1,5 +1,6 @@
 use std::net::IpAddr;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
@@ -27,6 +28,10 @@ pub struct InventoryImported {
     #[serde(default, deserialize_with = "clients")]
     #[cfg_attr(feature = "schema", schemars(length(max = crate::bounds::MAX_CHUNK_CLIENTS)))]
     pub clients: Vec<ImportedClient>,
+    /// Whether devices that exist and that the inventory lists as synchronized are marked so, which closes their causes. Otherwise the
+    /// sync flags of devices that exist stay as they are.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mark_synchronized: bool,
 }
 
 fn devices<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ImportedDevice>, D::Error> {
@@ -78,7 +83,24 @@ pub struct ImportedDevice {
     /// The lifecycle state; MANAGED if absent for a new device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<DeviceState>,
-    /// Whether the device has the newest intended configuration; `false` if absent for a new device.
+    /// The reason for the state.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::bounds::optional_note"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Note>"))]
+    pub note: Option<String>,
+    /// When the state should end; only shown with the device, Lockstep does not act on it.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::bounds::optional_time"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Time>"))]
+    pub until: Option<Timestamp>,
+    /// Whether the device has the newest intended configuration; `false` if absent for a new device. Devices that exist keep their sync
+    /// flag, unless `mark_synchronized` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub synchronized: Option<bool>,
     /// The management address.

@@ -72,6 +72,9 @@ pub struct DeadLetterPage {
     /// The value of `before` for the next page; absent on the last page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<u64>,
+    /// How many dead letters match, on all pages; only if the request has `total=true`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
 }
 
 /// The answer of `GET /v1/dead/counts`: the unsettled dead letters, which a command for all of them selects.

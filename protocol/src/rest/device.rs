@@ -47,6 +47,21 @@ pub struct DeviceView {
     pub groups: Vec<GroupName>,
     /// Why it is not synchronized: the newest 32 causes, oldest first.
     pub causes: Vec<CauseView>,
+    /// Who last marked it as synchronized; null if nobody ever did.
+    #[serde(default)]
+    pub marked: Option<MarkView>,
+}
+
+/// An operator marked a device as synchronized, or imported an inventory that did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct MarkView {
+    /// When.
+    pub at: Timestamp,
+    /// The authenticated sender of the message.
+    pub by: Option<String>,
+    /// Why, in the operator's words.
+    pub note: Option<String>,
 }
 
 /// One reason why a device became unsynchronized.
@@ -65,6 +80,9 @@ pub struct CauseView {
     pub at: Timestamp,
     /// The authenticated sender of that message.
     pub by: Option<String>,
+    /// The note of the operator who sent it.
+    #[serde(default)]
+    pub note: Option<String>,
 }
 
 /// The answer of `GET /v1/devices`.
@@ -76,4 +94,7 @@ pub struct DevicePage {
     /// The value of `after` for the next page; absent on the last page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Hostname>,
+    /// How many devices match, on all pages; only if the request has `total=true`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
 }

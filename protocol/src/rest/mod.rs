@@ -7,7 +7,7 @@ mod problem;
 mod repository;
 
 pub use dead_letter::{DeadLetterCounts, DeadLetterDetail, DeadLetterGroup, DeadLetterPage, DeadLetterView};
-pub use device::{CauseView, DevicePage, DeviceView};
+pub use device::{CauseView, DevicePage, DeviceView, MarkView};
 pub use message::{Accepted, MessageView};
 pub use problem::Problem;
 pub use repository::{RepositoryList, RepositoryView};

@@ -3,7 +3,7 @@
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::messages::definitions;
+use super::messages::{PLANNED, definitions};
 use crate::envelope::CONTENT_TYPE;
 use crate::topology::{EVENTS, REPLIES, REPLY_PREFIX, RESULTS};
 use crate::{Class, Kind};
@@ -164,7 +164,7 @@ fn messages(kinds: &[Kind]) -> Map<String, Value> {
 
 fn message(kind: Kind) -> Value {
     let example: Value = serde_json::from_str(kind.example()).expect("golden files are JSON, and tested");
-    json!({
+    let mut message = json!({
         "name": kind.as_str(),
         "title": kind.as_str(),
         "summary": kind.description(),
@@ -176,5 +176,11 @@ fn message(kind: Kind) -> Value {
         },
         "bindings": {"amqp": {"messageType": kind.as_str(), "bindingVersion": "0.3.0"}},
         "examples": [{"name": "golden", "payload": example}],
-    })
+    });
+    if let Some(limitation) = kind.limitation() {
+        message["description"] = limitation.into();
+        message["tags"] = json!([{"name": "planned"}]);
+        message[PLANNED] = true.into();
+    }
+    message
 }

@@ -8,6 +8,9 @@ use serde_json::{Map, Value, json};
 use super::texts::{JSON_CONTENT_TYPE, Label, Note, Time};
 use crate::{Kind, MessageId, Source, TraceParent};
 
+/// The keyword that marks planned types for programs.
+pub(super) const PLANNED: &str = "x-lockstep-planned";
+
 /// All public messages as one JSON Schema (draft 2020-12). `$defs` has one entry for each message type under its name, a whole
 /// CloudEvents envelope, next to the shapes they share; the document itself accepts any of them.
 pub fn messages() -> Value {
@@ -79,7 +82,7 @@ impl Attributes {
     }
 
     fn envelope(&self, kind: Kind, data: &Schema) -> Value {
-        json!({
+        let mut envelope = json!({
             "title": kind.as_str(),
             "description": kind.description(),
             "type": "object",
@@ -98,7 +101,12 @@ impl Attributes {
                 "data": data,
                 "data_base64": {"type": "null", "description": "Not supported: the body is JSON, in `data`."},
             },
-        })
+        });
+        if let Some(limitation) = kind.limitation() {
+            envelope["description"] = format!("{} {limitation}", kind.description()).into();
+            envelope[PLANNED] = true.into();
+        }
+        envelope
     }
 }
 

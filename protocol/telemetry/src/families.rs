@@ -28,6 +28,10 @@ families! {
         "Duration of a batch, from the first delivery to the acknowledgement";
     RUN_SECONDS: Histogram "lockstep_run_seconds" ["lane"]
         "Duration of a coalesced batch of a run lane, from its start to the acknowledgement";
+    LANE_MESSAGES: Gauge "lockstep_lane_messages" ["lane"]
+        "Messages that wait in the queue of a lane and are not delivered to a worker yet";
+    LANE_CONSUMERS: Gauge "lockstep_lane_consumers" ["lane"]
+        "Consumers of the queue of a lane: workers that process it";
     RETRIES: Counter "lockstep_retries_total" ["lane", "delay"]
         "Messages that are retried after a failure, by retry delay";
     DEAD: Counter "lockstep_dead_total" ["lane", "code"]
@@ -54,6 +58,8 @@ families! {
         "Maximum number of sessions of the store's pool";
     STORE_SESSIONS_WAITING: Gauge "lockstep_store_sessions_waiting" []
         "Operations that wait for a session";
+    STORE_LOCK_WAITS: Counter "lockstep_store_lock_waits_total" ["holder"]
+        "Transactions that waited for locks of another session for a second or more";
     STORE_WAIT_SECONDS: Histogram "lockstep_store_wait_seconds" []
         "How long operations waited for a session of the store's pool";
     DEVICES: Gauge "lockstep_devices" ["state"]
@@ -64,6 +70,8 @@ families! {
         "How long the MANAGED device that has waited longest has been unsynchronized; 0 if all are synchronized";
     DEAD_LETTERS: Gauge "lockstep_dead_letters" []
         "Unsettled dead letters: neither requeued nor dropped";
+    REPOSITORY_FAILING_SECONDS: Gauge "lockstep_repository_failing_seconds" ["repository"]
+        "How long a repository cannot be fetched or its tip is invalid; 0 if it can and is not";
     HTTP_REQUESTS: Counter "lockstep_http_requests_total" ["server", "route", "status"]
         "HTTP requests, by route and status";
     HTTP_REQUEST_SECONDS: Histogram "lockstep_http_request_seconds" ["server", "route"]

@@ -12,7 +12,10 @@ pub mod traces;
 pub mod work;
 
 pub use family::{Description, Family, Form};
-pub use sample::{BrokerSample, DevicesSample, FleetSample, Pool, Sample, Sampler, StoreSample};
+pub use sample::{
+    BrokerSample, DevicesSample, FleetSample, LaneSample, Pool, RepositorySample, Sample, Sampler,
+    StoreSample,
+};
 pub use scrape::{Exposition, Scrape};
 pub use span::{Span, within};
 pub use work::{LaneMetrics, MessageOutcome, Tally};

@@ -4,12 +4,14 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lockstep_protocol::DeviceState;
+use lockstep_protocol::topology::Lane;
+use lockstep_protocol::{DeviceState, RepositoryName};
 
 use crate::families::{
     BROKER_BLOCKED, BROKER_CHANNELS, BROKER_CHANNELS_LIMIT, BROKER_CHANNELS_WAITING, BROKER_CONNECTED,
-    DEAD_LETTERS, DEVICES, DEVICES_UNSYNCHRONIZED, OLDEST_UNSYNCHRONIZED_SECONDS, REPLIES_BYPASSED,
-    STORE_SESSIONS, STORE_SESSIONS_LIMIT, STORE_SESSIONS_WAITING, STORE_UP,
+    DEAD_LETTERS, DEVICES, DEVICES_UNSYNCHRONIZED, LANE_CONSUMERS, LANE_MESSAGES,
+    OLDEST_UNSYNCHRONIZED_SECONDS, REPLIES_BYPASSED, REPOSITORY_FAILING_SECONDS, STORE_SESSIONS,
+    STORE_SESSIONS_LIMIT, STORE_SESSIONS_WAITING, STORE_UP,
 };
 
 /// Samples the current state of a process.
@@ -24,6 +26,8 @@ pub trait Sampler: Debug + Send + Sync + 'static {
 pub struct Sample {
     /// The connections to the broker.
     pub broker: Option<BrokerSample>,
+    /// The queues of the lanes; empty if they are not known.
+    pub lanes: Vec<LaneSample>,
     /// The sessions with the store.
     pub store: Option<StoreSample>,
     /// The devices and dead letters in the store.
@@ -41,6 +45,17 @@ pub struct BrokerSample {
     pub channels: Option<Pool>,
     /// Replies that went to the results because the reply queue was full, since the process started.
     pub bypassed: u64,
+}
+
+/// The queue of a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaneSample {
+    /// The lane.
+    pub lane: Lane,
+    /// How many messages wait.
+    pub messages: u32,
+    /// How many consumers the queue has.
+    pub consumers: u32,
 }
 
 /// The state of the sessions with the store.
@@ -74,6 +89,17 @@ pub struct FleetSample {
     pub oldest: Option<Duration>,
     /// The number of unsettled dead letters.
     pub dead_letters: u64,
+    /// The repositories that are known.
+    pub repositories: Vec<RepositorySample>,
+}
+
+/// The state of a repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RepositorySample {
+    /// Its configured name.
+    pub name: RepositoryName,
+    /// How long it has failed; zero if it does not.
+    pub failing: Duration,
 }
 
 /// The devices in one state.
@@ -92,6 +118,15 @@ impl Sample {
     pub(crate) fn set(&self) {
         if let Some(broker) = &self.broker {
             broker.set();
+        }
+        for LaneSample {
+            lane,
+            messages,
+            consumers,
+        } in &self.lanes
+        {
+            LANE_MESSAGES.gauge([lane.as_str()]).set(f64::from(*messages));
+            LANE_CONSUMERS.gauge([lane.as_str()]).set(f64::from(*consumers));
         }
         if let Some(store) = &self.store {
             store.set();
@@ -154,6 +189,11 @@ impl FleetSample {
             .gauge(none)
             .set(oldest.as_secs_f64());
         DEAD_LETTERS.gauge(none).set(exact(self.dead_letters));
+        for repository in &self.repositories {
+            REPOSITORY_FAILING_SECONDS
+                .gauge([repository.name.to_string()])
+                .set(repository.failing.as_secs_f64());
+        }
     }
 }
 
@@ -200,14 +240,31 @@ mod tests {
             }],
             oldest: Some(Duration::from_secs(90)),
             dead_letters: 1,
+            repositories: vec![RepositorySample {
+                name: "settings".to_owned().try_into().unwrap(),
+                failing: Duration::from_mins(10),
+            }],
         };
-        let text = shown(|| fleet.set());
+        let lanes = vec![LaneSample {
+            lane: Lane::Events,
+            messages: 7,
+            consumers: 0,
+        }];
+        let sample = Sample {
+            fleet: Some(fleet),
+            lanes,
+            ..Sample::default()
+        };
+        let text = shown(|| sample.set());
         for line in [
             "lockstep_devices{state=\"MANAGED\"} 3",
             "lockstep_devices_unsynchronized{state=\"MANAGED\"} 2",
             "lockstep_devices{state=\"UNMANAGED\"} 0",
             "lockstep_oldest_unsynchronized_seconds 90",
             "lockstep_dead_letters 1",
+            "lockstep_repository_failing_seconds{repository=\"settings\"} 600",
+            "lockstep_lane_messages{lane=\"events\"} 7",
+            "lockstep_lane_consumers{lane=\"events\"} 0",
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line}\n{text}");
         }

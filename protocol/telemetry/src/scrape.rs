@@ -24,6 +24,7 @@ impl Exposition {
             let _ = metrics::set_global_recorder(recorder);
             register_families();
             BUILD_INFO.gauge([version]).set(1.0);
+            crate::traces::begin();
             Self(handle)
         };
         EXPOSITION.get_or_init(begin).clone()

@@ -2,6 +2,11 @@
 
 use crate::families::SPANS_DROPPED;
 
+/// Makes the counter exist.
+pub(crate) fn begin() {
+    SPANS_DROPPED.counter::<&'static str>([]).absolute(0);
+}
+
 /// Counts spans that were not exported.
 pub fn dropped(spans: usize) {
     SPANS_DROPPED

@@ -8,6 +8,9 @@ use metrics::{Counter, Gauge, Histogram};
 
 use crate::families::{BATCH_SECONDS, DEAD, DELIVERIES, IN_FLIGHT, REPAIRS, RETRIES, RUN_SECONDS};
 
+/// The label of a code that only newer versions know.
+const UNKNOWN_CODE: &str = "unknown";
+
 /// The outcome of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageOutcome {
@@ -15,6 +18,8 @@ pub enum MessageOutcome {
     Applied,
     /// The message was dead-lettered, by this delivery or an earlier one.
     Dead,
+    /// The message was refused to its sender, by this delivery or an earlier one.
+    Refused,
     /// The message failed and is retried after a delay.
     Retried,
     /// The message was forwarded to the lane that processes its type.
@@ -25,9 +30,10 @@ pub enum MessageOutcome {
 
 impl MessageOutcome {
     /// Every outcome.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Applied,
         Self::Dead,
+        Self::Refused,
         Self::Retried,
         Self::Forwarded,
         Self::Postponed,
@@ -38,6 +44,7 @@ impl MessageOutcome {
         match self {
             Self::Applied => "applied",
             Self::Dead => "dead",
+            Self::Refused => "refused",
             Self::Retried => "retried",
             Self::Forwarded => "forwarded",
             Self::Postponed => "postponed",
@@ -68,6 +75,9 @@ impl LaneMetrics {
     fn of(lane: Lane, seconds: Histogram) -> Self {
         for delay in RetryDelay::ALL {
             RETRIES.counter([lane.as_str(), delay_label(*delay)]).absolute(0);
+        }
+        for code in Code::ALL.map(Code::as_str).into_iter().chain([UNKNOWN_CODE]) {
+            DEAD.counter([lane.as_str(), code]).absolute(0);
         }
         let in_flight = IN_FLIGHT.gauge([lane.as_str()]);
         in_flight.increment(0.0);
@@ -142,7 +152,12 @@ impl Tally {
     /// Counts a dead-lettered message. `None` if a newer version dead-lettered it with an unknown code.
     pub fn dead(&mut self, code: Option<Code>) {
         self.add(MessageOutcome::Dead);
-        self.dead.push(code.map_or("unknown", Code::as_str));
+        self.dead.push(code.map_or(UNKNOWN_CODE, Code::as_str));
+    }
+
+    /// Counts a message that was refused to its sender.
+    pub fn refused(&mut self) {
+        self.add(MessageOutcome::Refused);
     }
 
     /// Counts a message that is retried after this delay.
@@ -163,6 +178,13 @@ impl Tally {
 
     fn add(&mut self, outcome: MessageOutcome) {
         self.outcomes[outcome as usize] += 1;
+    }
+}
+
+/// Makes the counters of these kinds of repair exist, so that the first repair is an increase.
+pub fn begin_repairs(kinds: impl IntoIterator<Item = &'static str>) {
+    for what in kinds {
+        REPAIRS.counter([what]).absolute(0);
     }
 }
 
@@ -196,6 +218,9 @@ mod tests {
         for line in [
             "lockstep_deliveries_total{lane=\"events\",outcome=\"dead\"} 0",
             "lockstep_retries_total{lane=\"events\",delay=\"10m\"} 0",
+            "lockstep_dead_total{lane=\"events\",code=\"delivery-limit\"} 0",
+            "lockstep_dead_total{lane=\"events\",code=\"unknown\"} 0",
+            "lockstep_batch_seconds_count{lane=\"events\"} 0",
             "lockstep_in_flight{lane=\"events\"} 0",
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line}\n{text}");

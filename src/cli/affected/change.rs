@@ -56,8 +56,12 @@ pub(super) fn of_paths(
                 Some(Ok(groups)) => groups,
                 Some(Err(problems)) => return Ok(Err(problems)),
             };
-            let affected = settings::affected(paths);
-            Ok(Ok(ChangeImpact { affected, groups }))
+            let warnings = settings::unread(paths.iter().copied(), None);
+            Ok(Ok(ChangeImpact {
+                affected: settings::affected(paths),
+                groups,
+                warnings,
+            }))
         }
         RepositoryKind::Templates => {
             let folder = templates.ok_or_else(|| {
@@ -70,6 +74,11 @@ pub(super) fn of_paths(
                 Ok(mappings) => mappings,
                 Err(problems) => return Ok(Err(problems)),
             };
+            let known = mappings.values().filter_map(|platform| match platform {
+                Platform::Known(mapping) => Some(mapping.warnings()),
+                Platform::Unknown => None,
+            });
+            let warnings = known.flatten().cloned().collect();
             // The mappings before the change are unknown, so the current ones stand in for them.
             let affected = templates::affected(paths, &Mappings::new(), &mappings, &Cancellation::never());
             Ok(affected
@@ -77,6 +86,7 @@ pub(super) fn of_paths(
                 .map(|affected| ChangeImpact {
                     affected,
                     groups: Groups::default(),
+                    warnings,
                 }))
         }
     }

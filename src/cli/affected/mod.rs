@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use lockstep_intent::RepositoryKind;
-use lockstep_protocol::DeviceType;
+use lockstep_protocol::{DeviceType, counted};
 
 use self::fleet::Fleet;
 use self::report::Report;
@@ -25,7 +25,8 @@ use super::{Global, UsageError, output};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep affected --repository settings --path access/base_system.yml --inventory fleet.yml
-  lockstep affected --repository settings --git . --from origin/main --to HEAD --inventory fleet.yml --max-devices 50
+  lockstep affected --repository settings --git . --from origin/main --to HEAD \\
+      --inventory fleet.yml --max-devices 50
   lockstep affected --repository templates --path eos/base.j2 --templates . --json
 
 Exit codes: 0 success, 1 the repository is invalid or more devices than --max-devices are affected, 2 wrong usage.")]
@@ -97,7 +98,10 @@ impl Affected {
         }
         let count = report.devices.len();
         if let Some(most) = self.max_devices.filter(|most| count > *most) {
-            let text = format!("{count} devices would become unsynchronized, --max-devices allows {most}");
+            let text = format!(
+                "{} would become unsynchronized, --max-devices allows {most}",
+                counted(count, "device")
+            );
             output::error(&text);
             return Ok(ExitCode::FAILURE);
         }

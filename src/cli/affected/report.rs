@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use lockstep_intent::fleet::{Affected, select};
 use lockstep_intent::settings::GROUPS_FILE;
 use lockstep_intent::{ChangeImpact, IntentProblem};
-use lockstep_protocol::{DeviceType, GroupName, Hostname};
+use lockstep_protocol::{DeviceType, GroupName, Hostname, counted};
 use serde::Serialize;
 
 use super::fleet::Fleet;
@@ -44,6 +44,14 @@ impl Problem {
         }
     }
 
+    /// A warning about the tree: workers accept the change all the same.
+    fn of_warning(problem: &IntentProblem) -> Self {
+        Self {
+            text: format!("warning: {problem}"),
+            ..Self::of(problem)
+        }
+    }
+
     /// A warning: workers accept the change all the same.
     fn warning(file: String, reason: &str) -> Self {
         Self {
@@ -59,12 +67,20 @@ impl Problem {
 impl Report {
     /// The report of a change that workers would accept.
     pub(super) fn of(impact: &ChangeImpact, fleet: Option<&Fleet>) -> Self {
-        let ChangeImpact { affected, groups } = impact;
+        let ChangeImpact {
+            affected,
+            groups,
+            warnings,
+        } = impact;
         let mut report = Self {
             device_types: affected.device_types.iter().map(|kind| kind.as_str()).collect(),
             platforms: platforms(affected),
             groups: affected.groups.clone(),
-            problems: misnamed(affected),
+            problems: warnings
+                .iter()
+                .map(Problem::of_warning)
+                .chain(misnamed(affected))
+                .collect(),
             ..Self::default()
         };
         let Some(fleet) = fleet else {
@@ -75,15 +91,17 @@ impl Report {
         report.devices = selection.devices.into_iter().cloned().collect();
         report.unknown_hostnames = selection.unknown_hostnames;
         for group in selection.unknown_groups {
+            let file = format!("groups/{group}");
+            if report.problems.iter().any(|problem| problem.file == file) {
+                continue;
+            }
             let reason = format!("the group is not in {GROUPS_FILE}, or --settings is missing");
-            report
-                .problems
-                .push(Problem::warning(format!("groups/{group}"), &reason));
+            report.problems.push(Problem::warning(file, &reason));
         }
         if let Some(first) = selection.undecided.first() {
             let reason = format!(
-                "cannot determine the primary group of {} devices, which are listed to be safe, such as {first}: a regular expression takes too many steps",
-                selection.undecided.len()
+                "cannot determine the primary group of {}, listed to be safe, such as {first}: a regular expression takes too many steps",
+                counted(selection.undecided.len(), "device")
             );
             report
                 .problems
@@ -104,16 +122,16 @@ impl Report {
     pub(super) fn show(&self, fleet: Option<&Fleet>) {
         match fleet {
             Some(fleet) => {
-                for line in output::table(["HOSTNAME", "TYPE", "PLATFORM"], &self.rows(fleet)) {
-                    output::line(&line);
-                }
+                output::lines(
+                    &output::table(["HOSTNAME", "TYPE", "PLATFORM"], &self.rows(fleet)),
+                    None,
+                );
                 let (count, all) = (self.devices.len(), fleet.len());
-                output::note(&format!("{count} of {all} devices would become unsynchronized"));
+                let all = counted(all, "device");
+                output::note(&format!("{count} of {all} would become unsynchronized"));
             }
             None => {
-                for line in output::table(["KIND", "NAME"], &self.names()) {
-                    output::line(&line);
-                }
+                output::lines(&output::table(["KIND", "NAME"], &self.names()), None);
             }
         }
         for hostname in &self.unknown_hostnames {
@@ -177,7 +195,7 @@ fn platforms(affected: &Affected) -> BTreeSet<(&'static str, String)> {
     typed.chain(whole).collect()
 }
 
-fn misnamed(affected: &Affected) -> Vec<Problem> {
+fn misnamed(affected: &Affected) -> impl Iterator<Item = Problem> + '_ {
     let problem = |path: &String| Problem::warning(path.clone(), "affects no device: the name is not valid");
-    affected.misnamed.iter().map(problem).collect()
+    affected.misnamed.iter().map(problem)
 }

@@ -21,7 +21,8 @@ pub(super) use run::sweep_once;
 /// a section [cvp.NAME] of the configuration.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  export CVP_HOSTNAME=cvp1.example.org,cvp2.example.org CVP_USERNAME=lockstep CVP_PASSWORD_FILE=cvp-password
+  export CVP_HOSTNAME=cvp1.example.org,cvp2.example.org \\
+      CVP_USERNAME=lockstep CVP_PASSWORD_FILE=cvp-password
   lockstep cvp tasks --ca-file cvp-ca.pem
   lockstep cvp sweep --dry-run --ca-file cvp-ca.pem
   lockstep cvp sweep --ca-file cvp-ca.pem")]

@@ -7,6 +7,7 @@ use lockstep_cvp::gate::Reason;
 use lockstep_cvp::sweep::{Action, Afterwards, Summary, SweepOptions, TaskOutcome, TaskReport};
 use lockstep_cvp::wire::TaskId;
 use lockstep_cvp::{ComplianceCode, CvpClient};
+use lockstep_protocol::counted;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -131,10 +132,14 @@ async fn confirmed(found: &Swept, count: usize, stop: &CancellationToken) -> any
         };
         output::note(&format!("{}  {}  {}", task.task_id, name, task.description));
     }
-    let tasks = if count == 1 { "this task" } else { "these tasks" };
+    let (has, tasks) = if count == 1 {
+        ("has", "this task")
+    } else {
+        ("have", "these tasks")
+    };
     output::note(&format!(
-        "{count} of {} tasks have nothing left to do. Cancel {tasks}? [y/N]",
-        found.summary.listed
+        "{count} of {} {has} nothing left to do. Cancel {tasks}? [y/N]",
+        counted(found.summary.listed, "task")
     ));
     tokio::select! {
         answer = output::confirmed() => answer,
@@ -152,6 +157,7 @@ fn show(tasks: &[TaskReport], summary: &Summary) {
             task.task_id, task.net_element_id
         );
         match task.outcome.action() {
+            Action::Kept if is_cancellable(task) => line = format!("{line} : would be cancelled"),
             Action::Kept => line = format!("{line} : kept ({})", task.outcome.reasons().join(", ")),
             Action::Gone => line = format!("{line} : gone"),
             Action::Cancelled | Action::Failed => {}
@@ -211,17 +217,70 @@ fn summary_lines(summary: &Summary) -> Vec<String> {
         gone,
         ..
     } = summary;
-    let tasks = if *listed == 1 { "task" } else { "tasks" };
-    let first = format!("{listed} {tasks}: {cancelled} cancelled, {kept} kept, {failed} failed, {gone} gone");
-    if summary.reasons.is_empty() {
-        return vec![first];
-    }
-    let reasons = summary
+    let dry_run = Reason::DryRun.name();
+    let is_dry_run = |(reason, _): &(&String, &u64)| reason.as_str() == dry_run;
+    let would_cancel = summary
         .reasons
         .iter()
-        .map(|(reason, count)| format!("{count} {reason}"));
-    vec![
-        first,
-        format!("kept for: {}", reasons.collect::<Vec<_>>().join(", ")),
-    ]
+        .find(is_dry_run)
+        .map_or(0, |(_, count)| *count);
+    let tasks = counted(*listed, "task");
+    // Only a dry run keeps tasks that have nothing left to do.
+    let first = if would_cancel > 0 {
+        let kept = kept.saturating_sub(would_cancel);
+        format!("{tasks}: would cancel {would_cancel}, keep {kept}; {failed} failed, {gone} gone")
+    } else {
+        format!("{tasks}: {cancelled} cancelled, {kept} kept, {failed} failed, {gone} gone")
+    };
+    let reasons: Vec<String> = summary
+        .reasons
+        .iter()
+        .filter(|reason| !is_dry_run(reason))
+        .map(|(reason, count)| format!("{count} {reason}"))
+        .collect();
+    if reasons.is_empty() {
+        return vec![first];
+    }
+    vec![first, format!("kept for: {}", reasons.join(", "))]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dry_run_does_not_count_what_it_would_cancel_as_kept() {
+        let summary = |cancelled, kept, reasons: &[(&str, u64)]| Summary {
+            listed: cancelled + kept,
+            cancelled,
+            kept,
+            reasons: reasons
+                .iter()
+                .map(|(reason, count)| ((*reason).to_owned(), *count))
+                .collect(),
+            ..Summary::default()
+        };
+        for (summary, expected) in [
+            (
+                summary(0, 210, &[("dry-run", 200), ("has-diff", 10)]),
+                vec![
+                    "210 tasks: would cancel 200, keep 10; 0 failed, 0 gone",
+                    "kept for: 10 has-diff",
+                ],
+            ),
+            (
+                summary(0, 1, &[("dry-run", 1)]),
+                vec!["1 task: would cancel 1, keep 0; 0 failed, 0 gone"],
+            ),
+            (
+                summary(2, 1, &[("has-diff", 1)]),
+                vec![
+                    "3 tasks: 2 cancelled, 1 kept, 0 failed, 0 gone",
+                    "kept for: 1 has-diff",
+                ],
+            ),
+        ] {
+            assert_eq!(summary_lines(&summary), expected);
+        }
+    }
 }

@@ -4,24 +4,28 @@ use std::sync::Arc;
 use clap::Args;
 use jiff::Timestamp;
 use lockstep_clock::{Clock, SystemClock};
-use lockstep_cvp::ComplianceCode;
 use lockstep_cvp::gate::{Emptiness, Reason};
 use lockstep_cvp::sweep::{SweepOptions, TaskOutcome, TaskReport};
+use lockstep_cvp::{ComplianceCode, CvpClient};
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::cluster::Cluster;
 use super::run;
-use crate::cli::{Global, output};
+use crate::cli::Global;
+use crate::cli::list::{Cell, Column, ListOptions, Listing, Page, PageRequest, Plan};
 use crate::roles;
 
 /// List tasks: whether each is empty, and why a sweep would keep it
 ///
 /// Changes nothing. EMPTY is yes, no, or unclear where CloudVision does not provide enough data. WHY lists the reasons for which
-/// `lockstep cvp sweep` would keep the task; worker/cvp/README.md explains each.
+/// `lockstep cvp sweep` would keep the task; worker/cvp/README.md explains each. Columns: task, device, description, age, code,
+/// meaning, empty, why, serial, net-element. The list is ordered by descending number; all tasks are examined, whatever the limit.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep cvp tasks
   lockstep cvp tasks --code 0000
+  lockstep cvp tasks --sort device -o wide
   lockstep cvp tasks --status Failed --json")]
 pub(super) struct Tasks {
     /// Only tasks with this status
@@ -32,45 +36,102 @@ pub(super) struct Tasks {
     code: Option<String>,
     #[command(flatten)]
     cluster: Cluster,
+    #[command(flatten)]
+    list: ListOptions,
 }
 
 impl Tasks {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+        let plan: Plan<TaskListing> = self.list.plan(global)?;
         let cluster = self.cluster.configuration(global)?;
         let client = Arc::new(roles::cvp_client(&cluster)?);
-        let options = SweepOptions {
-            status: self.status,
-            dry_run: true,
-            ..run::options(&cluster, &run::stop_on_signal())
+        let listing = TaskListing {
+            options: SweepOptions {
+                status: self.status,
+                dry_run: true,
+                ..run::options(&cluster, &run::stop_on_signal())
+            },
+            code: self.code.as_deref().map(ComplianceCode::from),
+            client,
         };
-        let swept = run::sweep(&client, options, "examining").await;
-        client.log_out().await;
-        let code = self.code.as_deref().map(ComplianceCode::from);
-        let matches = |task: &TaskReport| code.is_none() || task.code == code;
-        let tasks: Vec<TaskReport> = swept?.tasks.into_iter().filter(matches).collect();
-        let now = SystemClock.now();
-        if global.json {
-            output::json(&tasks.iter().map(|task| shown(task, now)).collect::<Vec<_>>());
-        } else if tasks.is_empty() {
-            output::note("no task matches");
-        } else {
-            let rows: Vec<[String; 8]> = tasks.iter().map(|task| row(task, now)).collect();
-            let header = [
-                "TASK",
-                "DEVICE",
-                "DESCRIPTION",
-                "AGE",
-                "CODE",
-                "MEANING",
-                "EMPTY",
-                "WHY",
-            ];
-            for line in output::table(header, &rows) {
-                output::line(&line);
-            }
-        }
-        Ok(ExitCode::SUCCESS)
+        let result = plan.run(&listing).await;
+        listing.client.log_out().await;
+        result
     }
+}
+
+/// The tasks of a cluster that match, each examined.
+struct TaskListing {
+    client: Arc<CvpClient>,
+    options: SweepOptions,
+    code: Option<ComplianceCode>,
+}
+
+/// A task and when it was examined.
+struct Examined {
+    report: TaskReport,
+    at: Timestamp,
+}
+
+impl Listing for TaskListing {
+    type Row = Examined;
+
+    const NOUN: &'static str = "task";
+
+    const COLUMNS: &'static [Column<Examined>] = &[
+        Column::new("task", |task| {
+            let id = task.report.task_id.as_str();
+            id.parse().map_or_else(|_| Cell::text(id), Cell::Number)
+        }),
+        Column::new("device", |task| Cell::text(device(&task.report))),
+        Column::shrinking("description", |task| Cell::text(&task.report.description)),
+        Column::new("age", |task| Cell::age(created(&task.report))),
+        Column::new("code", |task| {
+            Cell::maybe(task.report.code.as_ref().map(ComplianceCode::as_str))
+        }),
+        Column::shrinking("meaning", |task| {
+            Cell::maybe(task.report.code.as_ref().map(ComplianceCode::meaning))
+        }),
+        Column::new("empty", |task| match is_empty(&task.report) {
+            Some(empty) => Cell::Boolean(empty),
+            None => Cell::text("unclear"),
+        }),
+        Column::shrinking("why", |task| Cell::text(why(&task.report).join(", "))),
+        Column::wide("serial", |task| Cell::text(&task.report.serial)),
+        Column::wide("net-element", |task| Cell::text(&task.report.net_element_id)),
+    ];
+
+    const ORDER: &'static str = "-task";
+
+    fn key(row: &Examined) -> String {
+        row.report.task_id.to_string()
+    }
+
+    async fn page(&self, _request: PageRequest) -> anyhow::Result<Page<Examined>> {
+        let swept = run::sweep(&self.client, self.options.clone(), "examining").await?;
+        let matches = |task: &TaskReport| self.code.is_none() || task.code == self.code;
+        let tasks = swept.tasks.into_iter().filter(matches);
+        let at = SystemClock.now();
+        Ok(Page::all(tasks.map(|report| Examined { report, at }).collect()))
+    }
+}
+
+impl Serialize for Examined {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        shown(&self.report, self.at).serialize(serializer)
+    }
+}
+
+fn device(task: &TaskReport) -> &str {
+    if task.hostname.is_empty() {
+        &task.net_element_id
+    } else {
+        &task.hostname
+    }
+}
+
+fn created(task: &TaskReport) -> Option<Timestamp> {
+    Timestamp::from_millisecond(task.created_ms?).ok()
 }
 
 /// Whether a task is empty; none if CloudVision does not provide enough data.
@@ -98,32 +159,6 @@ fn why(task: &TaskReport) -> Vec<String> {
         .collect()
 }
 
-fn row(task: &TaskReport, now: Timestamp) -> [String; 8] {
-    let device = if task.hostname.is_empty() {
-        &task.net_element_id
-    } else {
-        &task.hostname
-    };
-    let empty = match is_empty(task) {
-        Some(true) => "yes",
-        Some(false) => "no",
-        None => "unclear",
-    };
-    let code = task.code.as_ref();
-    [
-        task.task_id.to_string(),
-        device.clone(),
-        task.description.clone(),
-        task.created_ms
-            .map(|created| age(created, now))
-            .unwrap_or_default(),
-        code.map_or("-", ComplianceCode::as_str).to_owned(),
-        code.map_or("", ComplianceCode::meaning).to_owned(),
-        empty.to_owned(),
-        why(task).join(", "),
-    ]
-}
-
 fn shown(task: &TaskReport, now: Timestamp) -> Value {
     json!({
         "task_id": task.task_id,
@@ -137,35 +172,4 @@ fn shown(task: &TaskReport, now: Timestamp) -> Value {
         "empty": is_empty(task),
         "reasons": why(task),
     })
-}
-
-/// The age in the largest unit that is still precise enough.
-fn age(created_ms: i64, now: Timestamp) -> String {
-    let seconds = (now.as_millisecond().saturating_sub(created_ms)).max(0) / 1000;
-    match seconds {
-        0..=119 => format!("{seconds}s"),
-        120..=7199 => format!("{}m", seconds / 60),
-        7200..=172_799 => format!("{}h", seconds / 3600),
-        _ => format!("{}d", seconds / 86_400),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ages_are_shown_in_the_largest_precise_unit() {
-        let now = Timestamp::from_millisecond(1_000_000_000).unwrap();
-        for (seconds, expected) in [
-            (-5, "0s"),
-            (119, "119s"),
-            (120, "2m"),
-            (7200, "2h"),
-            (172_800, "2d"),
-        ] {
-            assert_eq!(age(1_000_000_000 - seconds * 1000, now), expected);
-        }
-        assert!(age(i64::MIN, now).ends_with('d'));
-    }
 }

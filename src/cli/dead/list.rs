@@ -5,19 +5,20 @@ use lockstep_protocol::DeadLetterState;
 use lockstep_protocol::rest::DeadLetterView;
 
 use super::filter::Filter;
+use crate::cli::Global;
 use crate::cli::client::Client;
-use crate::cli::{Global, output};
-
-/// The largest page of the console.
-const PAGE: usize = 1000;
+use crate::cli::list::{Cell, Column, ListOptions, Listing, Page, PageRequest, Plan};
 
 /// List dead letters, the newest first
 ///
-/// Without --state or --all-states it lists the unsettled ones: those that were neither requeued nor dropped yet.
+/// Without --state or --all-states it lists the unsettled ones: those that were neither requeued nor dropped yet. Columns: number,
+/// state, age, type, subject, code, reason, place, lane, redrives, attempts, received, dead-lettered, source, id, by, settled,
+/// settled-by, bytes. The list is ordered by descending number.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep dead list
   lockstep dead list --code unknown-device --type lockstep.interface.updated
+  lockstep dead list --columns number,code,reason -o wide
   lockstep dead list --all-states --limit 1000 --json | jq -r '.[].reason'")]
 pub(super) struct List {
     /// Only dead letters in this state: dead, requeued, processed or dropped [default: dead]
@@ -28,90 +29,78 @@ pub(super) struct List {
     all_states: bool,
     #[command(flatten)]
     filter: Filter,
-    /// Maximum number of dead letters to list
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
-    limit: u32,
+    #[command(flatten)]
+    options: ListOptions,
 }
 
 impl List {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+        let plan: Plan<DeadLetterListing<'_>> = self.options.plan(global)?;
         let client = Client::new(global)?;
-        let limit = self.limit as usize;
-        let mut dead_letters: Vec<DeadLetterView> = Vec::new();
-        let mut before: Option<u64> = None;
-        let more = loop {
-            let mut query = self.query();
-            query.push(("limit", (limit - dead_letters.len()).min(PAGE).to_string()));
-            query.extend(before.map(|before| ("before", before.to_string())));
-            let page = client.dead_letters(&query).await?;
-            let is_empty = page.dead_letters.is_empty();
-            dead_letters.extend(page.dead_letters);
-            before = page.next;
-            if before.is_none() || is_empty || dead_letters.len() >= limit {
-                break before.is_some();
-            }
-        };
-        if global.json {
-            output::json(&dead_letters);
-        } else {
-            show(&dead_letters);
-        }
-        if dead_letters.is_empty() {
-            output::note("no dead letter matches");
-        } else if more {
-            output::note(&format!(
-                "there are more than these {}; list more with --limit",
-                dead_letters.len()
-            ));
-        }
-        Ok(ExitCode::SUCCESS)
+        plan.run(&DeadLetterListing {
+            client: &client,
+            filters: self.filters(),
+        })
+        .await
     }
 
-    fn query(&self) -> Vec<(&'static str, String)> {
-        let mut query = self.filter.query();
+    fn filters(&self) -> Vec<(&'static str, String)> {
+        let mut filters = self.filter.query();
         if self.all_states {
-            query.push(("state", "all".to_owned()));
+            filters.push(("state", "all".to_owned()));
         }
-        query.extend(self.state.map(|state| ("state", state.to_string())));
-        query
+        filters.extend(self.state.map(|state| ("state", state.to_string())));
+        filters
     }
 }
 
-fn show(dead_letters: &[DeadLetterView]) {
-    let rows: Vec<[String; 9]> = dead_letters.iter().map(row).collect();
-    let header = [
-        "NUMBER",
-        "STATE",
-        "DEAD-LETTERED",
-        "LANE",
-        "TYPE",
-        "SUBJECT",
-        "REDRIVES",
-        "CODE",
-        "REASON",
+/// The dead letters of the console that match.
+struct DeadLetterListing<'a> {
+    client: &'a Client,
+    filters: Vec<(&'static str, String)>,
+}
+
+impl Listing for DeadLetterListing<'_> {
+    type Row = DeadLetterView;
+
+    const NOUN: &'static str = "dead letter";
+
+    const COLUMNS: &'static [Column<DeadLetterView>] = &[
+        Column::new("number", |row| Cell::Number(row.number)),
+        Column::new("state", |row| Cell::text(row.state)),
+        Column::new("age", |row| Cell::age(Some(row.dead_lettered_at))),
+        Column::shrinking("type", |row| Cell::text(&row.kind)),
+        Column::new("subject", |row| Cell::maybe(row.subject.as_ref())),
+        Column::new("code", |row| Cell::text(&row.code)),
+        Column::shrinking("reason", |row| Cell::text(&row.reason)),
+        Column::wide("place", |row| Cell::maybe(row.place.as_ref())),
+        Column::wide("lane", |row| Cell::text(&row.lane)),
+        Column::wide("redrives", |row| Cell::Number(row.redrive_count.into())),
+        Column::wide("attempts", |row| Cell::Number(row.attempts.into())),
+        Column::wide("received", |row| Cell::Time(row.first_at)),
+        Column::wide("dead-lettered", |row| Cell::Time(row.dead_lettered_at)),
+        Column::wide("source", |row| Cell::text(&row.source)),
+        Column::wide("id", |row| Cell::text(&row.id)),
+        Column::wide("by", |row| Cell::maybe(row.by.as_ref())),
+        Column::wide("settled", |row| Cell::time(row.settled_at)),
+        Column::wide("settled-by", |row| Cell::maybe(row.settled_by.as_ref())),
+        Column::wide("bytes", |row| Cell::Number(row.bytes)),
     ];
-    for line in output::table(header, &rows) {
-        output::line(&line);
-    }
-}
 
-fn row(dead_letter: &DeadLetterView) -> [String; 9] {
-    let text = |text: &str| {
-        if text.is_empty() {
-            "-".to_owned()
-        } else {
-            text.to_owned()
-        }
-    };
-    [
-        dead_letter.number.to_string(),
-        dead_letter.state.to_string(),
-        format!("{:.0}", dead_letter.dead_lettered_at),
-        text(&dead_letter.lane),
-        text(&dead_letter.kind),
-        text(dead_letter.subject.as_deref().unwrap_or_default()),
-        dead_letter.redrive_count.to_string(),
-        text(&dead_letter.code),
-        text(&dead_letter.reason),
-    ]
+    const ORDER: &'static str = "-number";
+
+    fn key(row: &DeadLetterView) -> String {
+        row.number.to_string()
+    }
+
+    async fn page(&self, request: PageRequest) -> anyhow::Result<Page<DeadLetterView>> {
+        let mut query = self.filters.clone();
+        query.extend(request.parameters("before"));
+        let page = self.client.dead_letters(&query).await?;
+        Ok(Page {
+            rows: page.dead_letters,
+            next: page.next.map(|number| number.to_string()),
+            total: page.total,
+        })
+    }
 }

@@ -2,7 +2,7 @@
 
 use lockstep_protocol::rest::{DeadLetterCounts, DeadLetterView, MessageView};
 use lockstep_protocol::results::{DeadLetterAction, DeadLettersSettled};
-use lockstep_protocol::{DeadLetterState, InboxState};
+use lockstep_protocol::{DeadLetterState, InboxState, counted};
 use serde::Serialize;
 
 use crate::cli::{outcome, output};
@@ -41,7 +41,7 @@ impl Report {
     }
 
     fn read(&mut self, view: &MessageView) -> Settled {
-        if view.state == InboxState::Dead {
+        if view.state != InboxState::Applied {
             self.failed += 1;
             return Settled::Failed(outcome::rejection(view));
         }
@@ -132,10 +132,7 @@ pub(super) fn sum(action: DeadLetterAction, report: &Report) -> String {
 }
 
 fn dead_letters(count: u64) -> String {
-    match count {
-        1 => "1 dead letter".to_owned(),
-        many => format!("{many} dead letters"),
-    }
+    counted(count, "dead letter")
 }
 
 #[cfg(test)]

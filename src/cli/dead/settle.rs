@@ -8,7 +8,7 @@ use lockstep_protocol::commands::{
 };
 use lockstep_protocol::rest::DeadLetterCounts;
 use lockstep_protocol::results::DeadLetterAction;
-use lockstep_protocol::{Envelope, Message};
+use lockstep_protocol::{Envelope, Message, counted};
 
 use super::filter::Filter;
 use super::report::{self, Report, Settled};
@@ -36,7 +36,7 @@ pub(super) struct Requeue {
 /// dead letter that exists now; on a terminal it lists how many there are of which type, and asks for confirmation.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  lockstep dead drop 42 43
+  lockstep dead drop 40 41
   lockstep dead drop --all --code unknown-type --yes")]
 pub(super) struct Drop {
     #[command(flatten)]
@@ -175,7 +175,8 @@ impl Selection {
                 Settled::Failed(why) => bail!("the command was rejected: {why}"),
                 Settled::Other(text) => bail!("cannot read the outcome: {text}"),
             }
-            progress.show(&format!("{} of {}", report.settled, counts.total));
+            let total = counted(counts.total, "dead letter");
+            progress.show(&format!("{} of {total}", report.settled));
         }
     }
 
@@ -187,7 +188,7 @@ impl Selection {
         let them = if counts.total == 1 { "it" } else { "them" };
         let commands = counts.total.div_ceil(u64::from(MAX_DEAD_LETTERS));
         let number = if commands > 1 {
-            format!(" ({commands} commands)")
+            format!(" ({})", counted(commands, "command"))
         } else {
             String::new()
         };

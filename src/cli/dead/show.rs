@@ -55,7 +55,7 @@ async fn outcome_of(client: &Client, dead_letter: &DeadLetterView) -> anyhow::Re
     let view = client.outcome_now(&identity, &[sender]).await?;
     Ok(view.map(|view| match view.state {
         InboxState::Applied => outcome::effect(&view),
-        InboxState::Dead => format!("dead again: {}", outcome::rejection(&view)),
+        InboxState::Dead | InboxState::Refused => format!("dead again: {}", outcome::rejection(&view)),
     }))
 }
 

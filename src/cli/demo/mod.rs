@@ -20,7 +20,8 @@ use lockstep_protocol::{
 use serde_json::json;
 
 use super::client::Client;
-use super::devices::list;
+use super::devices::list::{DeviceListing, show};
+use super::list;
 use super::{Global, outcome, output};
 use crate::config::Config;
 use crate::roles;
@@ -76,7 +77,7 @@ async fn play(client: &Client, folder: &Path, json: bool) -> anyhow::Result<()> 
         let view = publish(client, &scene).await?;
         let outcome = match view.state {
             InboxState::Applied => outcome::effect(&view),
-            InboxState::Dead => format!("rejected: {}", outcome::rejection(&view)),
+            InboxState::Dead | InboxState::Refused => format!("rejected: {}", outcome::rejection(&view)),
         };
         if !json {
             output::line(&format!("● {}", scene.title));
@@ -85,13 +86,17 @@ async fn play(client: &Client, folder: &Path, json: bool) -> anyhow::Result<()> 
         played.push(json!({"title": scene.title, "message": view}));
     }
     played.extend(cvp_scene(folder, json).await?);
-    let devices = list::all(client, vec![("limit", "1000".to_owned())]).await?;
+    let listing = DeviceListing {
+        client,
+        filters: Vec::new(),
+    };
+    let devices = list::all(&listing).await?;
     if json {
         output::json(&json!({"scenes": played, "devices": devices}));
         return Ok(());
     }
     output::line("");
-    list::show(&devices);
+    show(&devices);
     output::line("");
     output::line("All of this ran in one process. Start your own with `lockstep up`.");
     Ok(())

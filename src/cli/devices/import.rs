@@ -7,8 +7,9 @@ use clap::{Args, ValueEnum};
 use lockstep_clock::{Clock, SystemClock};
 use lockstep_protocol::InboxState;
 use lockstep_protocol::events::InventoryImported;
-use lockstep_protocol::results::EventApplied;
-use lockstep_protocol::{DeviceType, Digest, Envelope, Identity};
+use lockstep_protocol::rest::MessageView;
+use lockstep_protocol::results::{EventApplied, MessageRejected, RejectedDevice};
+use lockstep_protocol::{DeviceType, Digest, Envelope, Hostname, Identity, counted};
 use serde::Serialize;
 
 use crate::cli::client::Client;
@@ -21,11 +22,14 @@ const WAIT: Duration = Duration::from_mins(2);
 /// Import devices from a file, and wait until all are stored
 ///
 /// Creates new devices and updates existing ones. Devices and fields that are not in the file stay unchanged. A YAML file is a list of
-/// entries such as `- {hostname: sw1, device_type: ACCESS}`. Optional fields are platform, state, synchronized, `management_ip`, mac,
-/// serial, vendor, model, `os_version`, groups, and interfaces (a list of names, or of {name, configuration}).
+/// entries such as `- {hostname: sw1, device_type: ACCESS}`. Optional fields are platform, state, note, until, synchronized,
+/// `management_ip`, mac, serial, vendor, model, `os_version`, groups, and interfaces (a list of names, or of {name, configuration}). The
+/// output of `lockstep devices list --json` is such a list. A device whose MAC address or serial number belongs to another one is left
+/// out and named; the others are imported, and the exit code is 1.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep devices import fleet.yml
+  lockstep devices import fleet.yml --mark-synchronized
   lockstep devices import inventory/ --from nornir
   lockstep devices import inventory/hosts.yaml --from nornir --default-type ACCESS")]
 pub(super) struct Import {
@@ -37,6 +41,10 @@ pub(super) struct Import {
     /// Type of devices without one in a Nornir inventory, such as ACCESS
     #[arg(long, value_name = "TYPE")]
     default_type: Option<DeviceType>,
+    /// Mark devices that exist as synchronized if the file says so, which closes their causes; otherwise existing devices keep their
+    /// sync flags
+    #[arg(long)]
+    mark_synchronized: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -47,6 +55,16 @@ enum Format {
     Nornir,
 }
 
+impl Format {
+    /// What a file of this format contains.
+    fn expected(self) -> &'static str {
+        match self {
+            Self::Yaml => "a list such as `- {hostname: sw1, device_type: ACCESS}`",
+            Self::Nornir => "a hosts.yaml with hosts such as `sw1: {data: {device_type: ACCESS}}`",
+        }
+    }
+}
+
 /// The result of an import.
 #[derive(Debug, Default, Serialize)]
 struct Summary {
@@ -55,9 +73,16 @@ struct Summary {
     messages: usize,
     /// The number of devices whose sync flag changed.
     flipped: u64,
-    /// The number of devices in rejected messages.
+    /// The number of devices that were not imported.
     rejected: usize,
+    /// Those of them that a worker named, with the reasons.
+    rejected_devices: Vec<RejectedDevice>,
+    /// The devices that were marked as synchronized, so that their causes are closed.
+    marked: Vec<Hostname>,
 }
+
+/// The most marked devices that are printed.
+const MOST_NAMED: usize = 10;
 
 impl Summary {
     fn line(&self) -> String {
@@ -68,13 +93,45 @@ impl Summary {
             self.flipped
         )
     }
-}
 
-fn counted(count: usize, what: &str) -> String {
-    if count == 1 {
-        format!("1 {what}")
-    } else {
-        format!("{count} {what}s")
+    /// Whose causes were closed.
+    fn marked_line(&self) -> Option<String> {
+        let names: Vec<&str> = self
+            .marked
+            .iter()
+            .take(MOST_NAMED)
+            .map(Hostname::as_str)
+            .collect();
+        let more = if self.marked.len() > names.len() {
+            ", …"
+        } else {
+            ""
+        };
+        (!names.is_empty()).then(|| {
+            format!(
+                "marked {} as synchronized, with all causes until then: {}{more}",
+                counted(self.marked.len(), "device"),
+                names.join(", ")
+            )
+        })
+    }
+
+    /// Counts an applied message.
+    fn add(&mut self, chunk: &InventoryImported, applied: Option<EventApplied>) {
+        let (mut rejected, mut marked) = (Vec::new(), Vec::new());
+        if let Some(applied) = applied {
+            self.flipped += applied.flipped;
+            (rejected, marked) = (applied.rejected, applied.marked);
+        }
+        let is_rejected = |name: &Hostname| rejected.iter().any(|device| device.hostname == *name);
+        let interfaces = chunk.interfaces.iter();
+        self.interfaces += interfaces
+            .filter(|interface| !is_rejected(&interface.hostname))
+            .count();
+        self.devices += chunk.devices.len().saturating_sub(rejected.len());
+        self.rejected += rejected.len();
+        self.rejected_devices.extend(rejected);
+        self.marked.extend(marked);
     }
 }
 
@@ -84,18 +141,30 @@ impl Import {
         for warning in &inventory.warnings {
             output::note(&format!("warning: {warning}"));
         }
-        let chunks = inventory::chunks(inventory.entries)?;
+        if inventory.entries.is_empty() {
+            anyhow::bail!(
+                "{} holds no devices; expected {}",
+                self.file.display(),
+                self.from.expected()
+            );
+        }
+        let chunks = inventory::chunks(inventory.entries, self.mark_synchronized)?;
         let client = Client::new(global)?;
         let summary = import(&client, chunks).await?;
         if global.json {
             output::json(&summary);
         } else {
             output::line(&summary.line());
+            summary.marked_line().iter().for_each(|line| output::line(line));
         }
         if summary.rejected == 0 {
             return Ok(ExitCode::SUCCESS);
         }
-        output::error(&format!("{} devices were not imported", summary.rejected));
+        let were = if summary.rejected == 1 { "was" } else { "were" };
+        output::error(&format!(
+            "{} {were} not imported",
+            counted(summary.rejected, "device")
+        ));
         Ok(ExitCode::FAILURE)
     }
 
@@ -129,13 +198,14 @@ async fn import(client: &Client, chunks: Vec<InventoryImported>) -> anyhow::Resu
     let total = chunks.len();
     let mut sent = Vec::with_capacity(total);
     for chunk in chunks {
-        progress.show(&format!("publishing {} of {total}", sent.len() + 1));
+        progress.show(&format!("publishing message {} of {total}", sent.len() + 1));
         let envelope = Envelope::new(request::source(), SystemClock.now(), chunk.clone());
         let published = client.publish(envelope.encode()).await;
         published.with_context(|| {
             format!(
-                "published only {} of {total} messages; it is safe to import the file again",
-                sent.len()
+                "published only {} of {}; it is safe to import the file again",
+                sent.len(),
+                counted(total, "message")
             )
         })?;
         sent.push(Sent {
@@ -146,26 +216,45 @@ async fn import(client: &Client, chunks: Vec<InventoryImported>) -> anyhow::Resu
     }
     let mut summary = Summary::default();
     for (index, sent) in sent.iter().enumerate() {
-        progress.show(&format!("waiting for {} of {total}", index + 1));
+        progress.show(&format!(
+            "waiting for the outcome of message {} of {total}",
+            index + 1
+        ));
         let view = client.outcome(&sent.identity, sent.digest, WAIT).await?.ok_or_else(|| {
             anyhow!("there is no outcome after {} s; check that a worker is running. The broker has all messages, and it is safe to import the file again", WAIT.as_secs())
         })?;
         summary.messages += 1;
         match view.state {
             InboxState::Applied => {
-                summary.devices += sent.chunk.devices.len();
-                summary.interfaces += sent.chunk.interfaces.len();
-                let applied: Option<EventApplied> = serde_json::from_value(view.result).ok();
-                summary.flipped += applied.map_or(0, |applied| applied.flipped);
+                let before = summary.rejected_devices.len();
+                summary.add(&sent.chunk, serde_json::from_value(view.result).ok());
+                let rejected = &summary.rejected_devices[before..];
+                if !rejected.is_empty() {
+                    progress.show("");
+                }
+                for device in rejected {
+                    output::error(&format!(
+                        "{}: {}: {}",
+                        device.hostname, device.code, device.reason
+                    ));
+                }
             }
-            InboxState::Dead => {
+            InboxState::Dead | InboxState::Refused => {
                 summary.rejected += sent.chunk.devices.len();
                 progress.show("");
-                output::error(&format!("{}: {}", range(&sent.chunk), outcome::rejection(&view)));
+                output::error(&format!("{}: {}", range(&sent.chunk), rejection(&view)));
             }
         }
     }
     Ok(summary)
+}
+
+/// Why no device of a message was imported. The place in the message says nothing about the file.
+fn rejection(view: &MessageView) -> String {
+    match serde_json::from_value::<MessageRejected>(view.result.clone()) {
+        Ok(rejected) => format!("{}: {}", rejected.code, rejected.reason),
+        Err(_) => outcome::rejection(view),
+    }
 }
 
 fn range(chunk: &InventoryImported) -> String {

@@ -6,15 +6,21 @@ use lockstep_protocol::rest::DeviceView;
 use lockstep_protocol::{DeviceState, DeviceType};
 
 use crate::cli::client::Client;
+use crate::cli::list::{Cell, Column, ListOptions, Listing, Page, PageRequest, Plan};
 use crate::cli::{Global, output};
 
 /// List all devices, or those that match
 ///
-/// SINCE is when the device became unsynchronized, CAUSES why; `lockstep devices show HOST` has the details.
+/// SINCE is when the device became unsynchronized, CAUSES why; `lockstep devices show HOST` has the details. Columns: hostname, type,
+/// state, synchronized, since, causes, platform, management-ip, mac, serial, vendor, model, os-version, groups, note, until, desired,
+/// synced. The list is ordered by hostname.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep devices list
   lockstep devices list --unsynchronized --state MANAGED --type ACCESS
+  lockstep devices list --unsynchronized --sort since --columns hostname,since,causes
+  lockstep devices list --unsynchronized --watch
+  lockstep devices list -o csv > devices.csv
   lockstep devices list --json | jq -r '.[].hostname'")]
 pub(super) struct List {
     /// Only devices that are not synchronized
@@ -29,82 +35,101 @@ pub(super) struct List {
     /// Only members of this group
     #[arg(long)]
     group: Option<String>,
+    #[command(flatten)]
+    options: ListOptions,
 }
 
 impl List {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
-        let devices = all(&Client::new(global)?, self.query()).await?;
-        if global.json {
-            output::json(&devices);
-            return Ok(ExitCode::SUCCESS);
-        }
-        show(&devices);
-        if devices.is_empty() {
-            output::note("no device matches");
-        }
-        Ok(ExitCode::SUCCESS)
+        let plan: Plan<DeviceListing<'_>> = self.options.plan(global)?;
+        let client = Client::new(global)?;
+        plan.run(&DeviceListing {
+            client: &client,
+            filters: self.filters(),
+        })
+        .await
     }
 
-    fn query(&self) -> Vec<(&'static str, String)> {
-        let mut query = vec![("limit", "1000".to_owned())];
+    fn filters(&self) -> Vec<(&'static str, String)> {
+        let mut filters = Vec::new();
         if self.unsynchronized {
-            query.push(("synchronized", "false".to_owned()));
+            filters.push(("synchronized", "false".to_owned()));
         }
-        query.extend(self.state.map(|state| ("state", state.to_string())));
-        query.extend(self.device_type.map(|kind| ("device_type", kind.to_string())));
-        query.extend(self.group.clone().map(|group| ("group", group)));
-        query
+        filters.extend(self.state.map(|state| ("state", state.to_string())));
+        filters.extend(self.device_type.map(|kind| ("device_type", kind.to_string())));
+        filters.extend(self.group.clone().map(|group| ("group", group)));
+        filters
     }
 }
 
-/// The most devices of a list.
-const MOST: usize = 1_000_000;
+/// The devices of the console that match.
+pub(in crate::cli) struct DeviceListing<'a> {
+    pub(in crate::cli) client: &'a Client,
+    pub(in crate::cli) filters: Vec<(&'static str, String)>,
+}
 
-/// All devices that match a query, from all pages.
-pub(in crate::cli) async fn all(
-    client: &Client,
-    mut query: Vec<(&'static str, String)>,
-) -> anyhow::Result<Vec<DeviceView>> {
-    let mut devices = Vec::new();
-    loop {
-        let page = client.devices(&query).await?;
-        let ends = page.devices.is_empty() || devices.len() >= MOST;
-        devices.extend(page.devices);
-        let Some(next) = page.next else {
-            return Ok(devices);
-        };
-        if ends {
-            anyhow::bail!(
-                "the list goes on after {} devices; is this the address of a Lockstep console?",
-                devices.len()
-            );
-        }
-        query.retain(|(name, _)| *name != "after");
-        query.push(("after", next.to_string()));
+impl Listing for DeviceListing<'_> {
+    type Row = DeviceView;
+
+    const NOUN: &'static str = "device";
+
+    const COLUMNS: &'static [Column<DeviceView>] = &[
+        Column::new("hostname", |device| Cell::text(&device.hostname)),
+        Column::new("type", |device| Cell::text(device.device_type)),
+        Column::new("state", |device| Cell::text(device.state)),
+        Column::new("synchronized", |device| Cell::Boolean(device.synchronized)),
+        Column::new("since", |device| Cell::time(device.unsynchronized_since)),
+        Column::shrinking("causes", |device| Cell::text(causes(device))),
+        Column::wide("platform", |device| Cell::maybe(device.platform.as_ref())),
+        Column::wide("management-ip", |device| Cell::maybe(device.management_ip)),
+        Column::wide("mac", |device| Cell::maybe(device.mac.as_ref())),
+        Column::wide("serial", |device| Cell::maybe(device.serial.as_ref())),
+        Column::wide("vendor", |device| Cell::maybe(device.vendor.as_ref())),
+        Column::wide("model", |device| Cell::maybe(device.model.as_ref())),
+        Column::wide("os-version", |device| Cell::maybe(device.os_version.as_ref())),
+        Column::wide("groups", |device| Cell::text(groups(device))),
+        Column::wide("note", |device| Cell::maybe(device.note.as_ref())),
+        Column::wide("until", |device| Cell::time(device.until)),
+        Column::wide("desired", |device| Cell::count(device.desired_generation)),
+        Column::wide("synced", |device| Cell::count(device.synced_generation)),
+    ];
+
+    const ORDER: &'static str = "hostname";
+
+    fn key(row: &DeviceView) -> String {
+        row.id.to_string()
     }
+
+    async fn page(&self, request: PageRequest) -> anyhow::Result<Page<DeviceView>> {
+        let mut query = self.filters.clone();
+        query.extend(request.parameters("after"));
+        let page = self.client.devices(&query).await?;
+        Ok(Page {
+            rows: page.devices,
+            next: page.next.map(|hostname| hostname.to_string()),
+            total: page.total,
+        })
+    }
+}
+
+/// The reasons why a device is not synchronized, each once.
+fn causes(device: &DeviceView) -> String {
+    let causes: BTreeSet<&str> = device.causes.iter().map(|cause| cause.cause.as_str()).collect();
+    let causes: Vec<&str> = causes.into_iter().collect();
+    causes.join(",")
+}
+
+fn groups(device: &DeviceView) -> String {
+    let groups: Vec<&str> = device
+        .groups
+        .iter()
+        .map(lockstep_protocol::GroupName::as_str)
+        .collect();
+    groups.join(",")
 }
 
 /// Prints devices as a table.
 pub(in crate::cli) fn show(devices: &[DeviceView]) {
-    let rows: Vec<[String; 6]> = devices.iter().map(row).collect();
-    let header = ["HOSTNAME", "TYPE", "STATE", "SYNCHRONIZED", "SINCE", "CAUSES"];
-    for line in output::table(header, &rows) {
-        output::line(&line);
-    }
-}
-
-fn row(device: &DeviceView) -> [String; 6] {
-    let causes: BTreeSet<&str> = device.causes.iter().map(|cause| cause.cause.as_str()).collect();
-    let causes: Vec<&str> = causes.into_iter().collect();
-    [
-        device.hostname.to_string(),
-        device.device_type.to_string(),
-        device.state.to_string(),
-        if device.synchronized { "yes" } else { "no" }.to_owned(),
-        device
-            .unsynchronized_since
-            .map(|since| format!("{since:.0}"))
-            .unwrap_or_default(),
-        causes.join(","),
-    ]
+    let plan: Plan<DeviceListing<'_>> = Plan::default();
+    output::lines(&plan.table(devices), None);
 }

@@ -2,8 +2,10 @@
 
 mod import;
 pub(super) mod list;
+mod mark;
 mod set_state;
 mod show;
+mod until;
 
 use std::process::ExitCode;
 
@@ -11,13 +13,14 @@ use clap::{Args, Subcommand};
 
 use super::Global;
 
-/// Import, list and show devices, and set their state
+/// Import, list and show devices, set their state, and mark them
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep devices import fleet.yml
   lockstep devices list --unsynchronized
   lockstep devices show sw1
-  lockstep devices set-state sw1 UNMANAGED --note 'new power supply'")]
+  lockstep devices set-state sw1 UNMANAGED --note 'new power supply'
+  lockstep devices mark sw1 --unsynchronized --note 'changed by hand'")]
 pub(super) struct Devices {
     #[command(subcommand)]
     what: What,
@@ -29,6 +32,7 @@ enum What {
     List(list::List),
     Show(show::Show),
     SetState(set_state::SetState),
+    Mark(mark::Mark),
 }
 
 impl Devices {
@@ -38,6 +42,7 @@ impl Devices {
             What::List(command) => command.run(global).await,
             What::Show(command) => command.run(global).await,
             What::SetState(command) => command.run(global).await,
+            What::Mark(command) => command.run(global).await,
         }
     }
 }

@@ -6,6 +6,7 @@ use lockstep_clock::{Clock, SystemClock};
 use lockstep_protocol::commands::DeviceStateRequested;
 use lockstep_protocol::{DeviceState, Envelope, Hostname};
 
+use super::until;
 use crate::cli::{Global, request};
 
 /// Set the state of a device, and wait until it is stored
@@ -14,7 +15,7 @@ use crate::cli::{Global, request};
 /// to UNMANAGED its only cause is `was_unmanaged`, until it is MANAGED and synchronized again.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  lockstep devices set-state sw1 UNMANAGED --note 'line card on its way' --until 2026-03-01T08:00:00Z
+  lockstep devices set-state sw1 UNMANAGED --note 'line card on its way' --until 3d
   lockstep devices set-state sw1 MANAGED")]
 pub(super) struct SetState {
     /// Hostname of the device
@@ -25,8 +26,9 @@ pub(super) struct SetState {
     /// Reason for the state, which `lockstep devices show` prints
     #[arg(long)]
     note: Option<String>,
-    /// Intended end of the state, such as 2026-03-01T08:00:00Z; a reminder only, the state does not change by itself
-    #[arg(long, value_name = "TIME")]
+    /// Intended end of the state, such as 2026-03-01, 2026-03-01T08:00:00Z, tomorrow or 2h; a reminder only, the state does not change
+    /// by itself
+    #[arg(long, value_name = "TIME", value_parser = until::parse)]
     until: Option<Timestamp>,
 }
 

@@ -2,7 +2,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use lockstep_protocol::Hostname;
-use lockstep_protocol::rest::DeviceView;
+use lockstep_protocol::rest::{CauseView, DeviceView, MarkView};
 
 use crate::cli::client::Client;
 use crate::cli::{Global, output};
@@ -29,25 +29,30 @@ impl Show {
             output::line(&line);
         }
         if !device.causes.is_empty() {
-            let row = |cause: &lockstep_protocol::rest::CauseView| {
-                let by = cause.by.clone().unwrap_or_else(|| "-".to_owned());
-                [
-                    format!("{:.0}", cause.at),
-                    cause.cause.clone(),
-                    cause.event.clone(),
-                    by,
-                    format!("{} {}", cause.source, cause.id),
-                ]
-            };
-            let rows: Vec<[String; 5]> = device.causes.iter().map(row).collect();
             output::line("");
             output::line("Why it is not synchronized:");
-            for line in output::table(["AT", "CAUSE", "EVENT", "BY", "MESSAGE"], &rows) {
+            for line in causes(&device.causes) {
                 output::line(&format!("  {line}"));
             }
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Causes as a table.
+pub(super) fn causes(causes: &[CauseView]) -> Vec<String> {
+    let row = |cause: &CauseView| {
+        [
+            format!("{:.0}", cause.at),
+            cause.cause.clone(),
+            cause.event.clone(),
+            cause.by.clone().unwrap_or_else(|| "-".to_owned()),
+            format!("{} {}", cause.source, cause.id),
+            cause.note.clone().unwrap_or_else(|| "-".to_owned()),
+        ]
+    };
+    let rows: Vec<[String; 6]> = causes.iter().map(row).collect();
+    output::table(["AT", "CAUSE", "EVENT", "BY", "MESSAGE", "NOTE"], &rows)
 }
 
 fn fields(device: &DeviceView) -> Vec<String> {
@@ -73,6 +78,7 @@ fn fields(device: &DeviceView) -> Vec<String> {
             "generation",
             format!("{} of {}", device.synced_generation, device.desired_generation),
         ),
+        ("marked", text(device.marked.as_ref().map(marked))),
         ("platform", text(device.platform.clone())),
         (
             "management ip",
@@ -96,4 +102,15 @@ fn fields(device: &DeviceView) -> Vec<String> {
         .into_iter()
         .map(|(name, value)| format!("{name:<14}{value}"))
         .collect()
+}
+
+/// Who last marked the device as synchronized.
+fn marked(mark: &MarkView) -> String {
+    let by = mark.by.as_deref().unwrap_or("an unknown sender");
+    let note = mark.note.as_ref().map(|note| format!(": {note}"));
+    format!(
+        "synchronized by {by} at {:.0}{}",
+        mark.at,
+        note.unwrap_or_default()
+    )
 }

@@ -9,6 +9,7 @@ use secrecy::ExposeSecret;
 
 use super::exposure::is_here;
 use super::finding::Findings;
+use super::lanes;
 use super::rights::{self, Question};
 use crate::config::{BrokerUrl, Config};
 use crate::roles;
@@ -24,6 +25,7 @@ pub(super) async fn examine(config: &Config, role: Role, findings: &mut Findings
     if objects(&probe, findings).await {
         needed(&probe, config, role, findings).await;
         excess(&probe, role, findings).await;
+        lanes::examine(&probe, findings).await;
     }
     probe.close().await;
 }

@@ -1,5 +1,6 @@
 //! The results of the checks.
 
+use lockstep_protocol::counted;
 use serde::Serialize;
 
 /// The result of a check, the worst last.
@@ -89,10 +90,10 @@ impl Findings {
         }
         let count = |state| self.0.iter().filter(|finding| finding.state == state).count();
         lines.push(format!(
-            "{} ok, {} unknown, {} warnings, {} failed",
+            "{} ok, {} unknown, {}, {} failed",
             count(State::Ok),
             count(State::Unknown),
-            count(State::Warning),
+            counted(count(State::Warning), "warning"),
             count(State::Failed)
         ));
         lines
@@ -130,7 +131,7 @@ mod tests {
             "                 → start it",
             "warning  broker  old",
             "                 → renew it",
-            "1 ok, 1 unknown, 1 warnings, 1 failed",
+            "1 ok, 1 unknown, 1 warning, 1 failed",
         ];
         assert_eq!(findings.lines(), expected);
     }

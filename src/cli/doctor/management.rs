@@ -191,7 +191,7 @@ impl Management {
         }
         if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN {
             anyhow::bail!(
-                "the broker's management API rejects the user {:?} at /api/{}; checks need the tag `monitoring`, the set-up needs `administrator`",
+                "the broker's management API rejects the user {:?} at /api/{}; checks need the tag `monitoring` and permissions on the virtual host, the set-up needs `administrator`",
                 self.user,
                 path.join("/")
             );

@@ -5,6 +5,7 @@ mod broker;
 mod cvp;
 mod exposure;
 mod finding;
+mod lanes;
 mod machine;
 mod management;
 mod operation;
@@ -38,7 +39,8 @@ use management::{Access, Management};
   lockstep doctor
   lockstep doctor --role gateway --json
   lockstep doctor --management-url http://lockstep-monitor:PASSWORD@rabbitmq:15672
-  lockstep doctor --setup-broker --management-url http://admin:PASSWORD@rabbitmq:15672 --credentials secrets --dry-run
+  lockstep doctor --setup-broker --management-url http://admin:PASSWORD@rabbitmq:15672 \\
+      --credentials secrets --dry-run
   LOCKSTEP__STORE__URL_FILE=database-admin lockstep doctor --setup-database --credentials secrets
 
 Exit codes: 0 no check failed (there may be warnings and unknown results), 1 a check failed, 78 invalid configuration.")]
@@ -132,7 +134,10 @@ async fn examine(config: &Config, role: As, management: Option<&Management>) -> 
     machine::examine(config, role, &mut findings).await;
     exposure::examine(config, role, &mut findings);
     match &config.broker.url {
-        BrokerUrl::Embedded => findings.ok("broker", "embedded in the process of `lockstep up`"),
+        BrokerUrl::Embedded => {
+            findings.ok("broker", "embedded in the process of `lockstep up`");
+            lanes::embedded(&config.worker.lanes, &mut findings);
+        }
         BrokerUrl::Amqp(_) => {
             broker::examine(config, role.role(), &mut findings).await;
             operation::examine(config, management, &mut findings).await;

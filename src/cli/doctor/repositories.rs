@@ -23,6 +23,10 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) {
     }
     weakened(config, findings);
     let store = roles::seen_repositories(config).ok();
+    let failures = match &store {
+        Some(store) => store.failures().await.unwrap_or_default(),
+        None => Vec::new(),
+    };
     for source in &sources {
         let known = match &store {
             Some(store) => store
@@ -32,6 +36,16 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) {
             None => Known::Unknown,
         };
         one(source, known, findings).await;
+        if let Some(failure) = failures.iter().find(|failure| failure.name == source.name()) {
+            findings.warning(
+                CHECK,
+                format!(
+                    "{}: workers cannot fetch it since {:.0}: {}",
+                    failure.name, failure.since, failure.reason
+                ),
+                "check its address, keys and tokens on the machines of the workers; they try again by themselves",
+            );
+        }
     }
 }
 
@@ -65,7 +79,7 @@ fn weakened(config: &Config, findings: &mut Findings) {
 /// The state of a repository in the store.
 enum Known {
     /// It was refreshed at least once.
-    Seen(RepositoryRow),
+    Seen(Box<RepositoryRow>),
     /// It was never refreshed.
     Never,
     /// The store cannot be read.
@@ -74,7 +88,7 @@ enum Known {
 
 impl Known {
     fn of(row: Option<RepositoryRow>) -> Self {
-        row.map_or(Self::Never, Self::Seen)
+        row.map_or(Self::Never, |row| Self::Seen(Box::new(row)))
     }
 }
 

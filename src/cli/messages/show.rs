@@ -45,6 +45,7 @@ impl Show {
         let (state, result) = match view.state {
             InboxState::Applied => ("applied", outcome::effect(&view)),
             InboxState::Dead => ("dead-lettered", outcome::rejection(&view)),
+            InboxState::Refused => ("refused, without a dead letter", outcome::rejection(&view)),
         };
         for (name, value) in [
             ("type", view.kind.clone()),

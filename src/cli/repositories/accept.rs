@@ -13,8 +13,8 @@ use crate::cli::{Global, request};
 /// devices unsynchronized.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  lockstep repositories accept settings 6113728f27ae82c7b1a177c8d03f9e96e0adf246
-  lockstep repositories accept settings $(git -C settings rev-parse origin/main)")]
+  lockstep repositories accept settings $(git -C settings rev-parse origin/main)
+  lockstep repositories accept settings 6113728f27ae82c7b1a177c8d03f9e96e0adf246")]
 pub(super) struct Accept {
     /// Repository: settings or templates
     #[arg(value_name = "NAME", value_parser = super::name)]

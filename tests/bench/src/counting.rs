@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lockstep_bus::{
-    Batch, Bus, BusError, BusStatus, ConsumeOptions, Consumer, Outgoing, PublishError, Receipt, Settle,
+    Batch, Bus, BusError, BusStatus, ConsumeOptions, Consumer, Outgoing, PublishError, QueueFigures, Receipt,
+    Settle,
 };
 use lockstep_protocol::topology::{Queue, Topology};
 use tokio_util::sync::CancellationToken;
@@ -88,6 +89,10 @@ impl Bus for CountingBus {
 
     async fn declare(&self, topology: &Topology) -> Result<(), BusError> {
         self.bus.declare(topology).await
+    }
+
+    async fn queues(&self, names: &[&str]) -> Result<Vec<Option<QueueFigures>>, BusError> {
+        self.bus.queues(names).await
     }
 
     fn status(&self) -> BusStatus {

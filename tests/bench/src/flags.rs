@@ -83,12 +83,16 @@ async fn change(scene: &Scene, devices: u32) -> anyhow::Result<Duration> {
         kind: Kind::RepositoryChanged,
         actor: Some("gitlab".to_owned()),
         at,
+        note: None,
     };
     let keys = Keys {
-        messages: [MessageKey {
-            identity: identity(),
-            actor: None,
-        }]
+        messages: [(
+            MessageKey {
+                identity: identity(),
+                actor: None,
+            },
+            Digest::of_bytes(b""),
+        )]
         .into(),
         repositories: [change.name.clone()].into(),
         flag: Some(DeviceSelector {
@@ -111,6 +115,9 @@ async fn change(scene: &Scene, devices: u32) -> anyhow::Result<Duration> {
         devices: flagged.devices,
         unknown_hostnames: Vec::new(),
         commit: None,
+        rejected: Vec::new(),
+        marked: Vec::new(),
+        warnings: Vec::new(),
     }));
     facts.release(lease);
     transaction.commit(&facts).await?;
@@ -145,6 +152,7 @@ fn advance() -> anyhow::Result<Advance> {
     Ok(Advance {
         commit: "7".repeat(40).parse()?,
         listing: Arc::new(listing.into_bytes()),
+        warnings: Vec::new(),
     })
 }
 

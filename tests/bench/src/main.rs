@@ -10,12 +10,14 @@ mod flags;
 mod gateway;
 mod latency;
 mod lease;
+mod list;
 mod lockstep;
 mod messages;
 mod meter;
 mod processes;
 mod push;
 mod reconcile;
+mod resume;
 mod retention;
 mod scene;
 mod sweep;
@@ -65,6 +67,9 @@ struct Options {
     /// Devices that one change of a repository concerns.
     #[arg(long, default_value_t = 100_000)]
     flagged_devices: u32,
+    /// Devices of a list.
+    #[arg(long, default_value_t = 100_000)]
+    listed_devices: u32,
     /// Number of measurements per contender.
     #[arg(long, default_value_t = 5)]
     rounds: u32,
@@ -87,6 +92,8 @@ enum Figure {
     FanOut,
     Reconcile,
     Lease,
+    List,
+    Resume,
 }
 
 /// The hidden commands that the bench starts as separate processes.
@@ -182,6 +189,12 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
     }
     if wanted(Figure::Lease) {
         lease::measure(&host, options.rounds, &mut table).await?;
+    }
+    if wanted(Figure::List) {
+        list::measure(&host, options.listed_devices, options.rounds, &mut table).await?;
+    }
+    if wanted(Figure::Resume) {
+        resume::measure(&host, options.rounds, &mut table).await?;
     }
     Ok(table)
 }

@@ -59,8 +59,16 @@ impl Host {
     /// # Errors
     /// A server rejects a request.
     pub(crate) async fn scene(&self, devices: u32) -> anyhow::Result<Scene> {
+        self.scene_on(&self.broker, devices).await
+    }
+
+    /// As [`Self::scene`], on another broker.
+    ///
+    /// # Errors
+    /// A server rejects a request.
+    pub(crate) async fn scene_on(&self, broker: &Broker, devices: u32) -> anyhow::Result<Scene> {
         let scene = Scene {
-            vhost: self.broker.vhost().await?,
+            vhost: broker.vhost().await?,
             schema: self.database.schema().await?,
             servers: self.servers,
             devices,

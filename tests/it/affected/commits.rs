@@ -123,7 +123,7 @@ fn invalid_settings_are_reported_with_their_positions() -> Result<()> {
         "devices/d1/\\xffx.yml:2:",
         "global/groups.yml:2:17: the regex of group A is invalid: ",
         "dist/a.yml: is a link to \"/etc/passwd\", which is outside of the repository",
-        "lockstep: the repository is invalid",
+        "\"message\":\"the repository is invalid",
     ] {
         ensure!(stderr.contains(expected), "{expected}: {stderr}");
     }

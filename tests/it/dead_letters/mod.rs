@@ -1,6 +1,7 @@
 //! Dead letters on the command line: listed, shown, requeued, dropped.
 
 mod reading;
+mod refused;
 mod settling;
 
 use std::process::{Command, Output};

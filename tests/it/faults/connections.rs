@@ -13,8 +13,7 @@ use crate::system::{Ground, Load, PATIENCE, Scene, Sent};
 
 /// Minimum number of lost connections.
 const LOSSES: usize = 25;
-/// Losses per worker process. A single worker would soon wait ten seconds before each new connection. A worker with two
-/// batches that cannot begin takes no deliveries, and notices a lost channel only when it takes the next one.
+/// Losses per worker process. A single worker would soon wait two seconds before each new connection.
 const IN_A_ROW: usize = 3;
 const PREFETCH: usize = 1000;
 const LOAD: Load = Load {

@@ -126,7 +126,7 @@ async fn the_answer_to_a_commit_is_lost_again_and_again() -> Result<()> {
         servers.to_database.cut();
         servers.to_database.set(Mode::Pass).await?;
     }
-    worker.prints_times("the store is unavailable", 4).await?;
+    worker.prints_times("the lane waits and tries again", 4).await?;
     gate.open().await?;
     scene.oracle().processed(&sent).await?;
     ensure_no_attempt_spent(&worker)?;
@@ -175,6 +175,6 @@ async fn the_file_is_locked_for_longer_than_the_lock_timeout() -> Result<()> {
 
 fn ensure_no_attempt_spent(worker: &Process) -> Result<()> {
     let log = worker.log()?;
-    ensure!(!log.contains("message will be retried"), "{log}");
+    ensure!(!log.contains("message will be tried again"), "{log}");
     Ok(())
 }

@@ -3,10 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use lockstep_testbed::{FaultProxy, Mode, wait};
 
-use crate::system::{Ground, Load, Process, Scene};
+use crate::system::load::{flags, outgoing};
+use crate::system::{Ground, Load, Process, Scene, Sent};
 
 const LOAD: Load = Load {
     devices: 40,
@@ -145,4 +146,56 @@ async fn both_links_are_thin() -> Result<()> {
         scene.servers()?.to_database.set(Mode::Pass).await
     })
     .await
+}
+
+/// Other workers have the messages of a worker that lost the database after eight seconds. The rest is for a slow machine.
+const GIVEN_BACK: Duration = Duration::from_secs(40);
+
+/// A worker loses only the database, and has taken everything in the queue. Another one processes it; the first one goes on
+/// afterwards.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_without_the_database_gives_its_messages_back() -> Result<()> {
+    let scene = Scene::new(Ground::Servers).await?;
+    let bus = scene.bus().await?;
+    let cut_off = scene.worker(&[])?;
+    let first = Load {
+        devices: LOAD.devices,
+        events: 200,
+    };
+    let mut sent = first.publish(&*bus).await?;
+    scene.oracle().processed(&sent).await?;
+    let servers = scene.servers()?;
+    servers.to_database.set(Mode::Blackhole).await?;
+    let began = Instant::now();
+    let publish = async |sent: &mut Sent| {
+        let updates = first.updates();
+        bus.publish(updates.iter().map(outgoing).collect()).await?;
+        sent.extend(
+            updates
+                .iter()
+                .map(|update| (update.identity.clone(), flags(update))),
+        );
+        anyhow::Ok(())
+    };
+    publish(&mut sent).await?;
+
+    let direct = scene.direct_store_url()?;
+    let other = scene.worker(&[("LOCKSTEP__STORE__URL", &direct)])?;
+    scene.oracle().processed(&sent).await?;
+    let took = began.elapsed();
+    ensure!(took < GIVEN_BACK, "the other worker had them after {took:?}");
+    cut_off.prints("the store does not answer").await?;
+    let log = cut_off.log()?;
+    ensure!(!log.contains("takes messages again"), "{log}");
+    other.stop().await?;
+
+    // Nobody else is left, and nothing loops: it takes messages again when the database answers.
+    publish(&mut sent).await?;
+    servers.to_database.set(Mode::Pass).await?;
+    scene.oracle().processed(&sent).await?;
+    cut_off.prints("takes messages again").await?;
+    let log = cut_off.log()?;
+    ensure!(!log.contains("message will be tried again"), "{log}");
+    cut_off.stop().await?;
+    scene.oracle().check(&sent, &*bus).await
 }

@@ -1,10 +1,13 @@
 //! A worker is stopped in each step of a batch, until its messages go to another worker, and resumed. The same during a
 //! repository sync under a lease is in `repositories/stopped.rs`.
 
-use anyhow::{Context, Result};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
 use rustix::process::Signal;
 
+use crate::system::load::{flags, outgoing};
 use crate::system::{Ground, Load, Scene};
 
 const LOAD: Load = Load {
@@ -25,14 +28,7 @@ async fn stopped_at(point: &str) -> Result<()> {
     let scene = Scene::new(Ground::Servers).await?;
     let bus = scene.bus().await?;
     let sent = LOAD.publish(&*bus).await?;
-    // Its locks are released after three seconds instead of thirty.
-    let store = scene.store_url("-c idle_in_transaction_session_timeout=3s")?;
-    let environment = [
-        ("LOCKSTEP_FAIL_POINT", format!("{point}:3:stop")),
-        ("LOCKSTEP__STORE__URL", store),
-    ];
-    let environment = environment.each_ref().map(|(key, value)| (*key, value.as_str()));
-    let mut first = scene.worker(&environment)?;
+    let mut first = scene.worker(&[("LOCKSTEP_FAIL_POINT", &format!("{point}:3:stop"))])?;
     first.stopped().await?;
 
     let second = scene.worker(&[])?;
@@ -51,4 +47,54 @@ async fn past_the_heartbeat_and_resumed_in_every_step() -> Result<()> {
     let stops = POINTS.map(async |point| stopped_at(point).await.context(point));
     try_join_all(stops).await?;
     Ok(())
+}
+
+/// All about one device, so that every batch needs the same lock.
+const ONE_DEVICE: Load = Load {
+    devices: 1,
+    events: 600,
+};
+
+/// The locks of a stopped worker end with its transaction, five seconds later. What the broker delivered to it ends with its
+/// missing heartbeats, some seconds later. The rest is for a slow machine.
+const GOES_ON: Duration = Duration::from_secs(25);
+
+/// A worker is stopped while its transaction holds a lock. Another one waits for it, says who holds it, and goes on after some
+/// seconds.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_transaction_holds_up_others_for_seconds() -> Result<()> {
+    let scene = Scene::new(Ground::Servers).await?;
+    let bus = scene.bus().await?;
+    let second = scene.worker(&[])?;
+    second.prints("worker started").await?;
+    let mut first = scene.worker(&[("LOCKSTEP_FAIL_POINT", "after-inbox:3:stop")])?;
+    first.prints("worker started").await?;
+    let mut sent = ONE_DEVICE.publish(&*bus).await?;
+    first.stopped().await?;
+    let began = Instant::now();
+
+    let updates = ONE_DEVICE.updates();
+    bus.publish(updates.iter().map(outgoing).collect()).await?;
+    sent.extend(
+        updates
+            .iter()
+            .map(|update| (update.identity.clone(), flags(update))),
+    );
+    let oracle = scene.oracle();
+    oracle.processed(&sent).await?;
+    let took = began.elapsed();
+    ensure!(took < GOES_ON, "it went on after {took:?}");
+
+    second.prints("another session holds").await?;
+    let log = second.log()?;
+    let holder = format!(":{}", first.id());
+    let named = log.lines().find(|line| line.contains("another session holds"));
+    ensure!(
+        named.is_some_and(|line| line.contains("lockstep ") && line.contains(&holder)),
+        "the log does not name {holder}: {named:?}"
+    );
+    first.signal(Signal::CONT)?;
+    first.stop().await?;
+    second.stop().await?;
+    oracle.check(&sent, &*bus).await
 }

@@ -12,12 +12,12 @@ fn file(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-fn read(path: &str) -> Result<String> {
+pub(super) fn read(path: &str) -> Result<String> {
     std::fs::read_to_string(file(path)).with_context(|| path.to_owned())
 }
 
 /// Collects all texts under keys of this name.
-fn texts<'a>(value: &'a Value, key: &str, found: &mut Vec<&'a str>) {
+pub(super) fn texts<'a>(value: &'a Value, key: &str, found: &mut Vec<&'a str>) {
     match value {
         Value::Object(members) => {
             found.extend(members.get(key).and_then(Value::as_str));
@@ -28,7 +28,7 @@ fn texts<'a>(value: &'a Value, key: &str, found: &mut Vec<&'a str>) {
     }
 }
 
-fn is_word(c: char) -> bool {
+pub(super) fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 
@@ -39,7 +39,7 @@ fn named(expression: &str) -> Vec<&str> {
 }
 
 /// The metric family of a series. Series of a histogram have suffixes.
-fn family(series: &str) -> Option<&'static Description> {
+pub(super) fn family(series: &str) -> Option<&'static Description> {
     families::ALL.iter().find(|family| match family.form {
         Form::Counter | Form::Gauge => series == family.name,
         Form::Histogram => ["_bucket", "_sum", "_count"]

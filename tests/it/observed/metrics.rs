@@ -110,6 +110,9 @@ async fn the_console_of_one_process_shows_worker_and_fleet() -> Result<()> {
         ("lockstep_devices_unsynchronized{state=\"MANAGED\"}", 1.0),
         ("lockstep_devices_unsynchronized{state=\"UNMANAGED\"}", 1.0),
         ("lockstep_dead_letters", 0.0),
+        ("lockstep_lane_messages{lane=\"events\"}", 0.0),
+        ("lockstep_lane_consumers{lane=\"events\"}", 1.0),
+        ("lockstep_lane_consumers{lane=\"dead\"}", 1.0),
         (
             "lockstep_deliveries_total{lane=\"events\",outcome=\"applied\"}",
             1.0,
@@ -132,6 +135,29 @@ async fn the_console_of_one_process_shows_worker_and_fleet() -> Result<()> {
         }
     })
     .await?;
-    Shown::of(&gateway).await?.expect(&expected[7..])?;
+    Shown::of(&gateway)
+        .await?
+        .expect(&expected[expected.len() - 2..])?;
+    process.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_console_shows_what_waits_while_no_worker_runs() -> Result<()> {
+    let scene = Scene::new(Ground::Servers).await?;
+    let bus = scene.bus().await?;
+    LOAD.publish(&*bus).await?;
+    let console = format!("127.0.0.1:{}", free_port()?);
+    let process = scene.run(&["console", "--listen", &console], &[])?;
+    let waiting = [
+        ("lockstep_lane_messages{lane=\"events\"}", 101.0),
+        ("lockstep_lane_consumers{lane=\"events\"}", 0.0),
+        ("lockstep_lane_messages{lane=\"commands\"}", 0.0),
+    ];
+    wait::until("the metrics of the lanes", PATIENCE, async || {
+        let shown = Shown::of(&console).await.map_err(|error| format!("{error:#}"))?;
+        shown.expect(&waiting).map_err(|error| error.to_string())
+    })
+    .await?;
+    bus.close().await;
     process.stop().await
 }

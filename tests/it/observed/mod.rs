@@ -1,6 +1,7 @@
 //! Observability: metrics, health, traces, and the dashboard and alerts based on them.
 
 mod collector;
+mod counters;
 mod files;
 mod health;
 mod metrics;

@@ -8,6 +8,7 @@ mod poison;
 mod pushes;
 mod remotes;
 mod stopped;
+mod told;
 mod trees;
 
 use std::collections::BTreeMap;

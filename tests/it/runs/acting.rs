@@ -77,5 +77,8 @@ pub(crate) fn result() -> WorkResult {
         truncated: false,
         unknown_hostnames: Vec::new(),
         commit: None,
+        rejected: Vec::new(),
+        marked: Vec::new(),
+        warnings: Vec::new(),
     })
 }

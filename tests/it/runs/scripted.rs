@@ -185,6 +185,9 @@ pub(crate) fn applied() -> RunEnd {
         truncated: false,
         unknown_hostnames: Vec::new(),
         commit: None,
+        rejected: Vec::new(),
+        marked: Vec::new(),
+        warnings: Vec::new(),
     }))
 }
 
@@ -239,6 +242,7 @@ impl Place {
             follow_ups: self.store.clone(),
             delivery_attempts: self.store.clone(),
             leases: self.store.clone(),
+            schema: self.store.clone(),
             handlers: Arc::new(FleetHandlers),
             runners: BTreeMap::from([(Lane::Repositories, runner.clone())]),
             clock: Arc::new(SystemClock),

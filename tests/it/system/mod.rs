@@ -11,12 +11,14 @@ mod oracle;
 mod process;
 pub(crate) mod records;
 mod scene;
+mod shell;
 
 pub(crate) use lease_log::LeaseLog;
 pub(crate) use load::{Load, Sent};
 pub(crate) use oracle::{Expected, Oracle, cause};
 pub(crate) use process::Process;
 pub(crate) use scene::{Ground, RETRY_DELAY_SCALE, Scene};
+pub(crate) use shell::shell;
 
 use std::time::Duration;
 

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use lockstep_bus::{Acknowledge, Bus, ConsumeOptions};
 use lockstep_protocol::topology::Queue;
 use lockstep_protocol::{Code, Envelope, Hostname, Identity, Source};
-use lockstep_testbed::wait;
+use lockstep_testbed::wait::{self, Progress};
 
 use super::records::Records;
 use super::{PATIENCE, Sent};
@@ -47,14 +47,31 @@ impl Oracle {
         self.processed_at_least(sent.len()).await
     }
 
-    /// Waits until at least this number of messages is processed.
+    /// Waits until at least this number of messages is processed, as long as messages are processed.
     pub(crate) async fn processed_at_least(&self, count: usize) -> Result<()> {
-        wait::until("all messages to be processed", PATIENCE, async || {
-            match self.records.processed().await {
-                Ok(processed) if usize::try_from(processed).unwrap_or(0) >= count => Ok(()),
-                Ok(processed) => Err(format!("{processed} of {count} are processed")),
-                Err(error) => Err(format!("{error:#}")),
-            }
+        self.processed_without_stall(count, PATIENCE).await
+    }
+
+    /// Waits until another message is processed, or all are: the worker resumed. Fails if it stands still for `stall`.
+    pub(crate) async fn resumed(&self, sent: &Sent, stall: Duration) -> Result<()> {
+        let before = usize::try_from(self.records.processed().await?)?;
+        self.processed_without_stall(sent.len().min(before + 1), stall)
+            .await
+    }
+
+    async fn processed_without_stall(&self, count: usize, stall: Duration) -> Result<()> {
+        let what = format!("{count} messages to be processed");
+        wait::while_growing(&what, stall, async || {
+            let processed = self.records.processed().await;
+            let (processed, state) = match processed.and_then(|processed| Ok(usize::try_from(processed)?)) {
+                Ok(processed) if processed >= count => return Ok(()),
+                Ok(processed) => (processed, format!("{processed} of {count} are processed")),
+                Err(error) => (0, format!("{error:#}")),
+            };
+            Err(Progress {
+                count: processed,
+                state,
+            })
         })
         .await?;
         Ok(())

@@ -127,6 +127,11 @@ impl Process {
         Ok(number.context("no VmRSS")?.parse()?)
     }
 
+    /// The id of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal to the process.
     pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
         let pid = Pid::from_raw(i32::try_from(self.child.id())?).context("no process id")?;
@@ -134,7 +139,13 @@ impl Process {
     }
 
     /// Sends SIGTERM and waits for a successful end.
-    pub(crate) async fn stop(mut self) -> Result<()> {
+    pub(crate) async fn stop(self) -> Result<()> {
+        self.stop_and_log().await?;
+        Ok(())
+    }
+
+    /// As [`Self::stop`]; returns the whole output.
+    pub(crate) async fn stop_and_log(mut self) -> Result<String> {
         self.signal(Signal::TERM)?;
         let status = self.ended().await?;
         ensure!(
@@ -142,7 +153,7 @@ impl Process {
             "the process ended with {status}: {}",
             tail(&self.log)
         );
-        Ok(())
+        self.log()
     }
 
     /// The most memory that the process had at a time, in bytes.

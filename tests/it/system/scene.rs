@@ -174,6 +174,11 @@ impl Scene {
         }
     }
 
+    /// The URL by which a worker reaches the database past the proxy.
+    pub(crate) fn direct_store_url(&self) -> Result<String> {
+        Ok(self.servers()?.schema.url_as("worker"))
+    }
+
     /// The URL by which workers reach the database, with options for its sessions, such as `-c lock_timeout=1s`.
     pub(crate) fn store_url(&self, options: &str) -> Result<String> {
         let url = self.servers()?.store_url("worker");

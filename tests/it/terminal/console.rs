@@ -88,12 +88,13 @@ fn rejected(hostile: &str) -> Value {
 }
 
 fn device(hostile: &str) -> Value {
-    let cause = json!({"cause": hostile, "event": hostile, "source": hostile, "id": hostile, "at": TIME, "by": hostile});
+    let cause = json!({"cause": hostile, "event": hostile, "source": hostile, "id": hostile, "at": TIME, "by": hostile,
+        "note": hostile});
     json!({
         "id": 1, "hostname": "sw1", "device_type": "ACCESS", "platform": hostile, "state": "MANAGED", "note": hostile, "until": TIME,
         "synchronized": false, "unsynchronized_since": TIME, "desired_generation": 2, "synced_generation": 1,
         "management_ip": "192.0.2.1", "mac": null, "serial": null, "vendor": hostile, "model": hostile, "os_version": hostile,
-        "groups": [], "causes": [cause],
+        "groups": [], "causes": [cause], "marked": {"at": TIME, "by": hostile, "note": hostile},
     })
 }
 
@@ -101,7 +102,7 @@ fn repositories(hostile: &str) -> Value {
     let commit = "6113728f27ae82c7b1a177c8d03f9e96e0adf246";
     json!({"repositories": [{
         "name": "settings", "branch": hostile, "accepted": commit, "accepted_at": TIME, "seen": commit, "seen_at": TIME,
-        "problem": hostile,
+        "problem": hostile, "warnings": [hostile], "failure": hostile, "failing_since": TIME, "failed_at": TIME,
     }]})
 }
 

@@ -17,7 +17,7 @@ use crate::process::Process;
 use crate::url::Url;
 use crate::{Vhost, environment, wait};
 
-const START_TIMEOUT: Duration = Duration::from_secs(90);
+const START_TIMEOUT: Duration = Duration::from_mins(3);
 /// User and password of the administrator.
 const LOGIN: &str = "lockstep";
 /// The script itself; the wrapper in `/usr/sbin` changes the user and the environment.

@@ -223,6 +223,16 @@ impl Vhost {
         .await
     }
 
+    /// Takes the user's permissions away.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vhost::create_user`].
+    pub async fn clear_permissions(&self, user: &str) -> anyhow::Result<()> {
+        self.delete(&format!("/permissions/{}/{}", self.name, encode(user)))
+            .await
+    }
+
     /// Sets the routing keys with which the user may publish to a topic exchange and bind to it.
     ///
     /// # Errors

@@ -44,6 +44,43 @@ pub async fn until<O: Observation>(
     })
 }
 
+/// What is counted while a condition is not true yet.
+#[derive(Debug)]
+pub struct Progress {
+    /// It grows while there is progress.
+    pub count: usize,
+    /// The observed state.
+    pub state: String,
+}
+
+/// Like [`until`], for a condition that comes step by step: fails only if the count does not grow for `stall`. So it holds on a
+/// machine of any speed, and still finds a stand-still.
+///
+/// # Errors
+///
+/// The count did not grow in time; the error has the name of the condition and the last observed state.
+pub async fn while_growing<T>(
+    what: &str,
+    stall: Duration,
+    mut probe: impl AsyncFnMut() -> Result<T, Progress>,
+) -> Result<T, TimedOut> {
+    let mut most = None;
+    loop {
+        let step = until(what, stall, async || match probe().await {
+            Ok(value) => Ok(Some(value)),
+            Err(progress) if Some(progress.count) > most => {
+                most = Some(progress.count);
+                Ok(None)
+            }
+            Err(progress) => Err(progress.state),
+        });
+        if let Some(value) = step.await? {
+            return Ok(value);
+        }
+        sleep(LONGEST_PAUSE).await;
+    }
+}
+
 /// The result of a probe.
 pub trait Observation {
     type Value;
@@ -135,6 +172,32 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "waited 1s for an empty queue; last seen: 7 messages"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_growing_count_may_take_longer_than_the_timeout_and_a_stall_may_not() {
+        let mut count = 0;
+        let grown = while_growing("a hundred", Duration::from_secs(1), async || {
+            sleep(Duration::from_millis(900)).await;
+            count += 1;
+            let state = count.to_string();
+            if count == 100 {
+                Ok(())
+            } else {
+                Err(Progress { count, state })
+            }
+        });
+        assert!(grown.await.is_ok());
+        let stalled = while_growing("more", Duration::from_secs(1), async || {
+            Err::<(), _>(Progress {
+                count: 7,
+                state: "7 of 9".to_owned(),
+            })
+        });
+        assert_eq!(
+            stalled.await.unwrap_err().to_string(),
+            "waited 1s for more; last seen: 7 of 9"
         );
     }
 

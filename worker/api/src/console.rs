@@ -16,7 +16,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
-use lockstep_http::{BodyLimiter, ConcurrencyLimiter, ServeLimits, admit, unknown_path, with_metrics};
+use lockstep_http::{
+    BodyLimiter, ConcurrencyLimiter, ServeLimits, admit, routes, unknown_path, with_metrics,
+};
 use lockstep_telemetry::Scrape;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +27,8 @@ use crate::context::{ConsoleContext, ConsoleLimits, Shared};
 use crate::probes;
 use crate::rest::{dead_letters, devices, events, messages, problem, repositories};
 
+/// The label of this server in metrics.
+const SERVER: &str = "console";
 /// Health checks and scrapes in flight at once. They have a limit of their own, so that other requests never block them.
 const PROBE_LIMIT: usize = 64;
 
@@ -69,37 +73,37 @@ impl Console {
             bodies: BodyLimiter::new(limits.held_bytes, limits.body_timeout),
             stop,
         });
-        let request_limiter = ConcurrencyLimiter::new("console", limits.requests, limits.request_timeout);
+        let request_limiter = ConcurrencyLimiter::new(SERVER, limits.requests, limits.request_timeout);
         let outcome_limiter = ConcurrencyLimiter::new(
-            "console",
+            SERVER,
             limits.waiting,
             limits.longest_wait + limits.request_timeout,
         );
-        let probe_limiter = ConcurrencyLimiter::new("console", PROBE_LIMIT, limits.request_timeout);
-        let time_limiter = ConcurrencyLimiter::of_duration("console", limits.request_timeout);
+        let probe_limiter = ConcurrencyLimiter::new(SERVER, PROBE_LIMIT, limits.request_timeout);
+        let time_limiter = ConcurrencyLimiter::of_duration(SERVER, limits.request_timeout);
 
-        let resources = Router::new()
-            .route("/v1/events", post(events::publish))
-            .route("/v1/devices", get(devices::list))
-            .route("/v1/devices/{hostname}", get(devices::show))
-            .route("/v1/dead", get(dead_letters::list))
-            .route("/v1/dead/counts", get(dead_letters::counts))
-            .route("/v1/dead/{number}", get(dead_letters::show))
-            .route("/v1/repositories", get(repositories::list))
+        let resources = [
+            ("/v1/events", post(events::publish)),
+            ("/v1/devices", get(devices::list)),
+            ("/v1/devices/{hostname}", get(devices::show)),
+            ("/v1/dead", get(dead_letters::list)),
+            ("/v1/dead/counts", get(dead_letters::counts)),
+            ("/v1/dead/{number}", get(dead_letters::show)),
+            ("/v1/repositories", get(repositories::list)),
+        ];
+        let resources = routes(SERVER, resources)
             .method_not_allowed_fallback(problem::wrong_method)
             .layer(from_fn_with_state(request_limiter, admit));
         // Without a place: liveness is answered whatever else is asked for.
-        let alive = Router::new()
-            .route("/healthz", get(probes::alive))
+        let alive = routes(SERVER, [("/healthz", get(probes::alive))])
             .method_not_allowed_fallback(problem::wrong_method)
             .layer(from_fn_with_state(time_limiter, admit));
-        let probes = Router::new().route("/readyz", get(probes::ready));
-        let probes = with_metrics(probes, self.scrape.clone())
+        let probes = routes(SERVER, [("/readyz", get(probes::ready))]);
+        let probes = with_metrics(SERVER, probes, self.scrape.clone())
             .fallback(unknown_path)
             .method_not_allowed_fallback(problem::wrong_method)
             .layer(from_fn_with_state(probe_limiter, admit));
-        let outcomes = Router::new()
-            .route("/v1/messages", get(messages::outcome))
+        let outcomes = routes(SERVER, [("/v1/messages", get(messages::outcome))])
             .method_not_allowed_fallback(problem::wrong_method)
             .layer(from_fn_with_state(outcome_limiter, admit));
         resources
@@ -117,7 +121,7 @@ impl Console {
             shutdown_timeout: self.limits.shutdown_timeout,
             ..ServeLimits::default()
         };
-        lockstep_http::serve("console", listener, self.router(stop.clone()), limits, stop).await;
+        lockstep_http::serve(SERVER, listener, self.router(stop.clone()), limits, stop).await;
     }
 }
 

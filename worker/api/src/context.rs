@@ -80,6 +80,9 @@ pub(crate) struct Shared {
 }
 
 impl KnowsTokens for Shared {
+    const ACCEPTED: &'static str = "a token of `console.tokens` in the configuration, or the one that `lockstep up` writes to its data \
+                                    folder; tokens of the gateway are not accepted here";
+
     fn tokens(&self) -> &Tokens {
         &self.context.tokens
     }

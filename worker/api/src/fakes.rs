@@ -14,7 +14,8 @@ use lockstep_clock::Clock;
 use lockstep_store::{
     Attributes, CauseId, CauseRow, DeadLetter, DeadLetterCountQuery, DeadLetterQuery, DeadLetterSummary,
     DeadLetterTotals, DeadLetters, Device, DeviceId, DeviceQuery, Fleet, Inbox, InboxRow, Lifecycle,
-    Migrated, Repositories, RepositoryRow, Schema, Sessions, Stats, StoreError, Summary, SyncState,
+    Migrated, Repositories, RepositoryFailure, RepositoryFailures, RepositoryRow, Schema, Sessions, Stats,
+    StoreError, Summary, SyncState,
 };
 
 #[derive(Debug, Default)]
@@ -25,6 +26,7 @@ pub(crate) struct FakeStore {
     pub(crate) groups: Mutex<HashMap<DeviceId, Vec<GroupName>>>,
     pub(crate) causes: Mutex<HashMap<CauseId, CauseRow>>,
     pub(crate) repositories: Mutex<Vec<RepositoryRow>>,
+    pub(crate) failures: Mutex<Vec<RepositoryFailure>>,
     pub(crate) dead_letters: Mutex<Vec<DeadLetter>>,
     /// The queries for dead letters so far.
     pub(crate) queries: Mutex<Vec<DeadLetterQuery>>,
@@ -82,6 +84,15 @@ impl Fleet for FakeStore {
             .collect())
     }
 
+    async fn count_devices(&self, query: &DeviceQuery) -> Result<u64, StoreError> {
+        let all = DeviceQuery {
+            after: None,
+            limit: u32::MAX,
+            ..query.clone()
+        };
+        Ok(self.devices(&all).await?.len() as u64)
+    }
+
     async fn device(&self, hostname: &Hostname) -> Result<Option<Device>, StoreError> {
         self.check("device")?;
         let devices = self.devices.lock().unwrap();
@@ -103,6 +114,22 @@ impl Fleet for FakeStore {
         let mut causes = self.causes.lock().unwrap().clone();
         causes.retain(|id, _| ids.contains(id));
         Ok(causes)
+    }
+}
+
+#[async_trait]
+impl RepositoryFailures for FakeStore {
+    async fn failures(&self) -> Result<Vec<RepositoryFailure>, StoreError> {
+        self.check("failures")?;
+        Ok(self.failures.lock().unwrap().clone())
+    }
+
+    async fn failed(&self, _name: &RepositoryName, _reason: &str) -> Result<(), StoreError> {
+        unreachable!("the console fetches nothing")
+    }
+
+    async fn recovered(&self, _name: &RepositoryName) -> Result<(), StoreError> {
+        unreachable!("the console fetches nothing")
     }
 }
 
@@ -140,6 +167,11 @@ impl DeadLetters for FakeStore {
             .filter(|summary| query.before.is_none_or(|before| summary.number < before))
             .take(query.limit as usize)
             .collect())
+    }
+
+    async fn count_dead_letters(&self, _query: &DeadLetterQuery) -> Result<u64, StoreError> {
+        self.check("count_dead_letters")?;
+        Ok(self.dead_letters.lock().unwrap().len() as u64)
     }
 
     async fn dead_letter_totals(&self, query: &DeadLetterCountQuery) -> Result<DeadLetterTotals, StoreError> {
@@ -219,6 +251,7 @@ pub(crate) fn device(id: i64, hostname: &str, synchronized: bool) -> Device {
             desired: if synchronized { 1 } else { 2 },
             ..SyncState::SYNCHRONIZED
         },
+        marked: None,
         open_causes: Vec::new(),
     }
 }

@@ -1,3 +1,4 @@
+use crate::IntentProblem;
 use crate::fleet::{Affected, Groups};
 
 /// What a valid change does.
@@ -7,4 +8,6 @@ pub struct ChangeImpact {
     pub affected: Affected,
     /// The groups of the new tree; DEFAULT alone in a templates repository.
     pub groups: Groups,
+    /// What the new tree holds that has no effect, such as a misspelled folder; sorted. It does not make the tree invalid.
+    pub warnings: Vec<IntentProblem>,
 }

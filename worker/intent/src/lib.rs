@@ -48,3 +48,4 @@ pub use listing::{Entry, Listing, ListingError, Mode};
 pub use object::{ObjectError, ObjectId};
 pub use path::display_path;
 pub use problem::IntentProblem;
+pub use yaml::{AmbiguousWord, ambiguous_words};

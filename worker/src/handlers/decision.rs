@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use lockstep_protocol::results::{
-    DeadLettersSettled, EventApplied, IgnoredReason, MAX_DEVICES, Outcome, Scope,
+    DeadLettersSettled, EventApplied, IgnoredReason, MAX_DEVICES, Outcome, RejectedDevice, Scope,
 };
 use lockstep_protocol::{Hostname, WorkResult};
 use lockstep_store::{Effects, Flips};
@@ -62,6 +62,10 @@ pub struct EventAppliedDraft {
     pub devices: BTreeSet<Hostname>,
     /// Hostnames in the message that no device has.
     pub unknown_hostnames: BTreeSet<Hostname>,
+    /// The devices of an inventory that are not imported.
+    pub rejected: Vec<RejectedDevice>,
+    /// The devices that are marked as synchronized.
+    pub marked: BTreeSet<Hostname>,
 }
 
 impl EventAppliedDraft {
@@ -72,6 +76,8 @@ impl EventAppliedDraft {
             scope,
             devices: devices.into_iter().collect(),
             unknown_hostnames: BTreeSet::new(),
+            rejected: Vec::new(),
+            marked: BTreeSet::new(),
         }
     }
 
@@ -97,6 +103,40 @@ impl EventAppliedDraft {
             devices: self.devices.into_iter().take(MAX_DEVICES).collect(),
             unknown_hostnames: self.unknown_hostnames.into_iter().take(MAX_DEVICES).collect(),
             commit: None,
+            rejected: self.rejected,
+            marked: self.marked.into_iter().take(MAX_DEVICES).collect(),
+            warnings: Vec::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lockstep_protocol::{Class, Kind};
+
+    use super::*;
+
+    /// The kind of a complete draft. A new one is a result that is not planned any more.
+    fn kind(draft: &DraftResult) -> Kind {
+        match draft {
+            DraftResult::EventApplied(_) => Kind::EventApplied,
+            DraftResult::DeadLettersSettled(_) => Kind::DeadLettersSettled,
+        }
+    }
+
+    #[test]
+    fn results_that_are_not_planned_are_those_that_a_worker_sends() {
+        let draft = DraftResult::from(EventAppliedDraft::applied(Scope::Device, []));
+        assert_eq!(draft.clone().complete(&Flips::default()).kind(), kind(&draft));
+        let results = Kind::ALL.iter().filter(|kind| kind.class() == Class::Result);
+        let sent: Vec<Kind> = results.copied().filter(|kind| !kind.is_planned()).collect();
+        assert_eq!(
+            sent,
+            [
+                Kind::EventApplied,
+                Kind::DeadLettersSettled,
+                Kind::MessageRejected
+            ]
+        );
     }
 }

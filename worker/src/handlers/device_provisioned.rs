@@ -8,6 +8,7 @@ use lockstep_protocol::events::{DeviceProvisioned, ProvisionedNeighbor};
 use lockstep_protocol::results::Scope;
 use lockstep_protocol::{Cause, Code, DeviceState, Hostname};
 
+use super::device_identity::{DeviceIdentities, IdentityConflict};
 use super::device_state::move_effects;
 use super::{Decision, EventAppliedDraft, Handler, HandlerContext, Rejection};
 use lockstep_store::{Attributes, DeviceEffect, Effects, Facts, Keys, Link, LinkEnd, Version};
@@ -114,26 +115,14 @@ fn described(event: &DeviceProvisioned, known: Attributes) -> Attributes {
 }
 
 fn reject_conflicts(event: &DeviceProvisioned, facts: &Facts) -> Result<(), Rejection> {
-    let is_other = |owner: &&Hostname| **owner != event.hostname;
-    if let Some(owner) = event
-        .mac
-        .as_ref()
-        .and_then(|mac| facts.owner_of_mac(mac))
-        .filter(is_other)
-    {
-        let reason =
-            format!("the MAC address already belongs to {owner}; rename or remove that device first");
-        return Err(Rejection::new(Code::IdentityConflict, "$.data.mac", reason));
-    }
-    if let Some(owner) = event
-        .serial
-        .as_ref()
-        .and_then(|serial| facts.owner_of_serial(serial))
-        .filter(is_other)
-    {
-        let reason =
-            format!("the serial number already belongs to {owner}; rename or remove that device first");
-        return Err(Rejection::new(Code::IdentityConflict, "$.data.serial", reason));
+    let claimed =
+        DeviceIdentities::new(facts).claim(&event.hostname, event.mac.as_ref(), event.serial.as_ref());
+    if let Err(IdentityConflict { field, reason }) = claimed {
+        return Err(Rejection::new(
+            Code::IdentityConflict,
+            format!("$.data.{field}"),
+            reason,
+        ));
     }
     if let Some(index) = event
         .neighbors

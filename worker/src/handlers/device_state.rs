@@ -5,7 +5,7 @@
 //! device, as it would have if the events had come in order.
 
 use lockstep_protocol::commands::DeviceStateRequested;
-use lockstep_protocol::events::DeviceStateChanged;
+use lockstep_protocol::events::{DeviceStateChanged, ImportedDevice};
 use lockstep_protocol::results::{IgnoredReason, Scope};
 use lockstep_protocol::{Cause, DeviceState, Hostname};
 
@@ -124,6 +124,38 @@ pub(super) fn move_effects(row: &DeviceRow, state: DeviceState, version: &Versio
     effects
 }
 
+/// The effects of an inventory with a state, a note or an end on a known device. What it does not say stays; another state has its
+/// own note and end.
+pub(super) fn inventoried_state_effects(
+    device: &ImportedDevice,
+    row: &DeviceRow,
+    version: &Version,
+) -> Vec<DeviceEffect> {
+    let known = &row.lifecycle;
+    let state = device.state.unwrap_or(known.state);
+    let moves = state != known.state;
+    let note = device
+        .note
+        .clone()
+        .or_else(|| known.note.clone().filter(|_| !moves));
+    let until = device.until.or(known.until.filter(|_| !moves));
+    if !moves && note == known.note && until == known.until {
+        return Vec::new();
+    }
+    let mut effects = move_effects(row, state, version);
+    for effect in &mut effects {
+        if let DeviceEffect::Move {
+            note: new_note,
+            until: new_until,
+            ..
+        } = effect
+        {
+            (*new_note, *new_until) = (note.clone(), until);
+        }
+    }
+    effects
+}
+
 /// The effects of a move to UNMANAGED on the flag: earlier causes are closed, and this one is added.
 fn unmanage_effects(row: &DeviceRow, state: DeviceState) -> Vec<DeviceEffect> {
     let leaves = state == DeviceState::Unmanaged && row.lifecycle.state != DeviceState::Unmanaged;
@@ -149,10 +181,11 @@ fn is_older(row: &DeviceRow, version: &Version) -> bool {
     row.lifecycle.version.as_ref().is_some_and(|last| last >= version)
 }
 
-fn known<'a>(hostname: &Hostname, facts: &'a Facts) -> Result<&'a DeviceRow, Rejection> {
+/// The device that a message is about.
+pub(super) fn known<'a>(hostname: &Hostname, facts: &'a Facts) -> Result<&'a DeviceRow, Rejection> {
     facts
         .device(hostname)
-        .ok_or_else(|| Rejection::unknown_device(hostname, "$.data.hostname"))
+        .ok_or_else(|| Rejection::unknown_device(hostname, facts, "$.data.hostname"))
 }
 
 #[cfg(test)]

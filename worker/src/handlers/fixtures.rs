@@ -36,6 +36,7 @@ pub(super) fn device(name: &str, change: impl FnOnce(&mut DeviceRow)) -> DeviceR
             version: None,
         },
         sync: SyncState::SYNCHRONIZED,
+        marked: None,
         groups: None,
         causes: Vec::new(),
         forgets_causes: false,

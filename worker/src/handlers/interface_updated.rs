@@ -24,7 +24,7 @@ impl Handler for InterfaceUpdated {
 fn decide(event: &InterfaceUpdated, facts: &Facts) -> Result<Decision, Rejection> {
     let hostname = &event.hostname;
     if facts.device(hostname).is_none() {
-        return Err(Rejection::unknown_device(hostname, "$.data.hostname"));
+        return Err(Rejection::unknown_device(hostname, facts, "$.data.hostname"));
     }
     if event.kind == UpdateKind::Status {
         let draft = EventAppliedDraft::ignored(IgnoredReason::StatusOnly, hostname.clone());

@@ -1,16 +1,21 @@
 //! `lockstep.inventory.imported`: a chunk creates or updates what it names, and leaves everything else as it is.
 //!
-//! A new device is unsynchronized unless the inventory marks it as synchronized. As in the device API of CNaaS,
-//! `synchronized` is applied before `state`, so a device imported as synchronized and UNMANAGED becomes unsynchronized
-//! (`docs/sync-rules.md`).
+//! A new device is unsynchronized unless the inventory marks it as synchronized. A device that exists keeps its flag, unless the
+//! message says that devices are to be marked as synchronized; the causes that this closes are those of the transaction, under the
+//! lock of the device. As in the device API of CNaaS, `synchronized` is applied before `state`, so a device imported as synchronized
+//! and UNMANAGED becomes unsynchronized (`docs/sync-rules.md`).
+//!
+//! A device whose identity conflicts with that of another is left out and named in the result; the others are imported. If that
+//! leaves none, the message is rejected.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use lockstep_protocol::events::{ImportedClient, ImportedDevice, ImportedInterface, InventoryImported};
-use lockstep_protocol::results::{IgnoredReason, Scope};
+use lockstep_protocol::results::{IgnoredReason, RejectedDevice, Scope};
 use lockstep_protocol::{Cause, Code, DeviceState, Hostname};
 
-use super::device_state::move_effects;
+use super::device_identity::{DeviceIdentities, IdentityConflict};
+use super::device_state::inventoried_state_effects;
 use super::{Decision, EventAppliedDraft, Handler, HandlerContext, Rejection};
 use lockstep_store::{
     Attributes, ClientRow, DeviceEffect, DeviceRow, Effects, Facts, GroupRow, InterfaceRow, Keys, LinkEnd,
@@ -51,16 +56,26 @@ fn keys(event: &InventoryImported) -> Keys {
 }
 
 fn decide(event: &InventoryImported, version: &Version, facts: &Facts) -> Result<Decision, Rejection> {
-    reject_conflicts(event, facts)?;
+    let (accepted, rejected) = screen(event, facts);
+    if let ([], [first, ..]) = (&accepted[..], &rejected[..]) {
+        return Err(Rejection::new(first.code, &first.place, reasons(&rejected)));
+    }
+    let is_rejected = |hostname: &Hostname| rejected.iter().any(|device| device.hostname == *hostname);
     let known = |hostname: &Hostname| {
-        facts.device(hostname).is_some() || event.devices.iter().any(|device| device.hostname == *hostname)
+        facts.device(hostname).is_some() || accepted.iter().any(|device| device.hostname == *hostname)
     };
     let mut effects = Effects::default();
-    for device in &event.devices {
-        let known_device = facts.device(&device.hostname);
-        effects
-            .devices
-            .extend(known_device.map_or_else(|| create(device, version), |row| update(device, row, version)));
+    let mut marked = BTreeSet::new();
+    for device in &accepted {
+        match facts.device(&device.hostname) {
+            None => effects.devices.extend(create(device, version)),
+            Some(row) => {
+                if event.mark_synchronized && device.synchronized == Some(true) && !row.sync.synchronized() {
+                    marked.insert(device.hostname.clone());
+                }
+                effects.devices.extend(update(device, row, &marked, version));
+            }
+        }
         if let Some(groups) = &device.groups {
             effects.devices.push(DeviceEffect::Join {
                 hostname: device.hostname.clone(),
@@ -78,38 +93,76 @@ fn decide(event: &InventoryImported, version: &Version, facts: &Facts) -> Result
     });
     effects.groups.extend(groups);
     for (index, interface) in event.interfaces.iter().enumerate() {
-        effects.interfaces.push(interface_row(interface, index, known)?);
+        if !is_rejected(&interface.hostname) {
+            effects
+                .interfaces
+                .push(interface_row(interface, index, known, facts)?);
+        }
     }
     for (index, client) in event.clients.iter().enumerate() {
-        effects.clients.push(client_row(client, index, known)?);
+        if client.hostname.as_ref().is_some_and(is_rejected) {
+            continue;
+        }
+        effects.clients.push(client_row(client, index, known, facts)?);
         let group = client.group.iter().map(|name| GroupRow {
             name: name.clone(),
             location: None,
         });
         effects.groups.extend(group);
     }
-    Ok(Decision {
-        result: draft(event, &effects).into(),
-        effects,
-    })
-}
-
-fn draft(event: &InventoryImported, effects: &Effects) -> EventAppliedDraft {
-    let hostnames: BTreeSet<Hostname> = event
-        .devices
-        .iter()
-        .map(|device| device.hostname.clone())
-        .collect();
+    let ignored = effects == Effects::default() && rejected.is_empty();
+    let hostnames: BTreeSet<Hostname> = accepted.iter().map(|device| device.hostname.clone()).collect();
     let scope = if hostnames.is_empty() {
         Scope::None
     } else {
         Scope::Devices
     };
-    let ignored = (*effects == Effects::default()).then_some(IgnoredReason::Unchanged);
-    EventAppliedDraft {
-        ignored,
+    let draft = EventAppliedDraft {
+        ignored: ignored.then_some(IgnoredReason::Unchanged),
+        rejected,
+        marked,
         ..EventAppliedDraft::applied(scope, hostnames)
+    };
+    Ok(Decision {
+        effects,
+        result: draft.into(),
+    })
+}
+
+fn reasons(rejected: &[RejectedDevice]) -> String {
+    const MOST: usize = 10;
+    let mut reasons: Vec<String> = rejected
+        .iter()
+        .take(MOST)
+        .map(|device| device.reason.clone())
+        .collect();
+    if rejected.len() > MOST {
+        reasons.push(format!("and {} more", rejected.len() - MOST));
     }
+    reasons.join("; ")
+}
+
+/// The devices that are imported, and those that are not, because another device has their name, MAC address or serial number. Of two
+/// devices in one message the first keeps it.
+fn screen<'a>(
+    event: &'a InventoryImported,
+    facts: &'a Facts,
+) -> (Vec<&'a ImportedDevice>, Vec<RejectedDevice>) {
+    let mut identities = DeviceIdentities::new(facts);
+    let mut accepted = Vec::with_capacity(event.devices.len());
+    let mut rejected = Vec::new();
+    for (index, device) in event.devices.iter().enumerate() {
+        match identities.claim(&device.hostname, device.mac.as_ref(), device.serial.as_ref()) {
+            Ok(()) => accepted.push(device),
+            Err(IdentityConflict { field, reason }) => rejected.push(RejectedDevice {
+                hostname: device.hostname.clone(),
+                code: Code::IdentityConflict,
+                place: format!("$.data.devices[{index}].{field}"),
+                reason,
+            }),
+        }
+    }
+    (accepted, rejected)
 }
 
 fn create(device: &ImportedDevice, version: &Version) -> Vec<DeviceEffect> {
@@ -121,6 +174,15 @@ fn create(device: &ImportedDevice, version: &Version) -> Vec<DeviceEffect> {
         state,
         version: Some(version.clone()),
     }];
+    if device.note.is_some() || device.until.is_some() {
+        effects.push(DeviceEffect::Move {
+            hostname: hostname.clone(),
+            state,
+            note: device.note.clone(),
+            until: device.until,
+            version: Some(version.clone()),
+        });
+    }
     if state == DeviceState::Unmanaged || device.synchronized != Some(true) {
         effects.push(DeviceEffect::Unsynchronize {
             hostname,
@@ -130,7 +192,13 @@ fn create(device: &ImportedDevice, version: &Version) -> Vec<DeviceEffect> {
     effects
 }
 
-fn update(device: &ImportedDevice, row: &DeviceRow, version: &Version) -> Vec<DeviceEffect> {
+/// A device that exists keeps its flag, unless it is among those to be marked as synchronized or it moves to UNMANAGED.
+fn update(
+    device: &ImportedDevice,
+    row: &DeviceRow,
+    marked: &BTreeSet<Hostname>,
+    version: &Version,
+) -> Vec<DeviceEffect> {
     let hostname = || device.hostname.clone();
     let mut effects = Vec::new();
     let attributes = described(device, row.attributes.clone());
@@ -140,21 +208,10 @@ fn update(device: &ImportedDevice, row: &DeviceRow, version: &Version) -> Vec<De
             attributes,
         });
     }
-    match device.synchronized {
-        Some(true) if !row.sync.synchronized() => {
-            effects.push(DeviceEffect::Synchronize { hostname: hostname() });
-        }
-        Some(false) if row.sync.synchronized() => {
-            effects.push(DeviceEffect::Unsynchronize {
-                hostname: hostname(),
-                cause: Cause::InventoryImported,
-            });
-        }
-        Some(_) | None => {}
+    if marked.contains(&device.hostname) {
+        effects.push(DeviceEffect::Synchronize { hostname: hostname() });
     }
-    if let Some(state) = device.state.filter(|state| *state != row.lifecycle.state) {
-        effects.extend(move_effects(row, state, version));
-    }
+    effects.extend(inventoried_state_effects(device, row, version));
     effects
 }
 
@@ -172,53 +229,15 @@ fn described(device: &ImportedDevice, known: Attributes) -> Attributes {
     }
 }
 
-/// Two devices never share a MAC address or a serial number, neither in the store nor within one chunk.
-fn reject_conflicts(event: &InventoryImported, facts: &Facts) -> Result<(), Rejection> {
-    let mut macs = BTreeMap::new();
-    let mut serials = BTreeMap::new();
-    for (index, device) in event.devices.iter().enumerate() {
-        if let Some(mac) = &device.mac {
-            let earlier = macs.insert(mac, &device.hostname);
-            reject_other_owner(
-                device,
-                earlier.or_else(|| facts.owner_of_mac(mac)),
-                &format!("$.data.devices[{index}].mac"),
-            )?;
-        }
-        if let Some(serial) = &device.serial {
-            let earlier = serials.insert(serial, &device.hostname);
-            let owner = earlier.or_else(|| facts.owner_of_serial(serial));
-            reject_other_owner(device, owner, &format!("$.data.devices[{index}].serial"))?;
-        }
-    }
-    Ok(())
-}
-
-fn reject_other_owner(
-    device: &ImportedDevice,
-    owner: Option<&Hostname>,
-    place: &str,
-) -> Result<(), Rejection> {
-    match owner.filter(|owner| **owner != device.hostname) {
-        None => Ok(()),
-        Some(owner) => {
-            let reason = format!(
-                "{} cannot have it, because it already belongs to {owner}",
-                device.hostname
-            );
-            Err(Rejection::new(Code::IdentityConflict, place, reason))
-        }
-    }
-}
-
 fn interface_row(
     interface: &ImportedInterface,
     index: usize,
     known: impl Fn(&Hostname) -> bool,
+    facts: &Facts,
 ) -> Result<InterfaceRow, Rejection> {
     if !known(&interface.hostname) {
         let place = format!("$.data.interfaces[{index}].hostname");
-        return Err(Rejection::unknown_device(&interface.hostname, place));
+        return Err(Rejection::unknown_device(&interface.hostname, facts, place));
     }
     Ok(InterfaceRow {
         hostname: interface.hostname.clone(),
@@ -231,6 +250,7 @@ fn client_row(
     client: &ImportedClient,
     index: usize,
     known: impl Fn(&Hostname) -> bool,
+    facts: &Facts,
 ) -> Result<ClientRow, Rejection> {
     let place = format!("$.data.clients[{index}]");
     let interface = match (&client.hostname, &client.interface) {
@@ -247,6 +267,7 @@ fn client_row(
     if let Some(end) = interface.as_ref().filter(|end| !known(&end.hostname)) {
         return Err(Rejection::unknown_device(
             &end.hostname,
+            facts,
             format!("{place}.hostname"),
         ));
     }
@@ -260,145 +281,4 @@ fn client_row(
 }
 
 #[cfg(test)]
-mod tests {
-    use lockstep_protocol::{Envelope, Kind};
-    use serde_json::{Value, json};
-
-    use super::super::fixtures::{device, facts, flips, hostname, message, process};
-    use super::*;
-
-    fn import(data: &Value) -> Envelope {
-        message(Kind::InventoryImported, 10, data)
-    }
-
-    #[test]
-    fn new_devices_start_as_the_inventory_says() {
-        let table = [
-            // what it says besides name and type; state and flag afterwards
-            (json!({}), DeviceState::Managed, false),
-            (json!({"synchronized": true}), DeviceState::Managed, true),
-            (
-                json!({"synchronized": false, "state": "INIT"}),
-                DeviceState::Init,
-                false,
-            ),
-            (
-                json!({"synchronized": true, "state": "UNMANAGED"}),
-                DeviceState::Unmanaged,
-                false,
-            ),
-        ];
-        for (mut entry, state, synchronized) in table {
-            entry["hostname"] = json!("sw1");
-            entry["device_type"] = json!("ACCESS");
-            let mut facts = facts([]);
-            process(&import(&json!({"devices": [entry]})), &mut facts).unwrap();
-            let row = facts.device(&hostname("sw1")).unwrap();
-            assert_eq!(
-                (row.lifecycle.state, row.sync.synchronized()),
-                (state, synchronized),
-                "{entry}"
-            );
-        }
-    }
-
-    #[test]
-    fn known_devices_change_only_in_what_the_inventory_says() {
-        let table = [
-            // synchronized before, what it says, synchronized after
-            (true, json!({}), true),
-            (false, json!({}), false),
-            (true, json!({"synchronized": false}), false),
-            (false, json!({"synchronized": true}), true),
-            (true, json!({"state": "UNMANAGED"}), false),
-            (false, json!({"synchronized": true, "state": "UNMANAGED"}), false),
-        ];
-        for (before, mut entry, after) in table {
-            entry["hostname"] = json!("sw1");
-            entry["device_type"] = json!("ACCESS");
-            let mut facts = facts([device("sw1", |row| {
-                row.sync.desired = if before { 1 } else { 2 };
-                row.attributes.platform = Some("eos".to_owned());
-            })]);
-            let (_, flipped) = process(&import(&json!({"devices": [entry]})), &mut facts).unwrap();
-            let row = facts.device(&hostname("sw1")).unwrap();
-            assert_eq!(row.sync.synchronized(), after, "{before} {entry}");
-            assert_eq!(
-                flipped,
-                if before == after {
-                    flips(&[])
-                } else {
-                    flips(&["sw1"])
-                },
-                "{before} {entry}"
-            );
-            assert_eq!(row.attributes.platform.as_deref(), Some("eos"));
-        }
-    }
-
-    #[test]
-    fn the_same_inventory_again_changes_nothing() {
-        let data = json!({"devices": [{"hostname": "sw1", "device_type": "ACCESS", "state": "MANAGED"}]});
-        let mut facts = facts([device("sw1", |_| ())]);
-        let (decision, _) = process(&import(&data), &mut facts).unwrap();
-        assert_eq!(decision.event_applied().ignored, Some(IgnoredReason::Unchanged));
-    }
-
-    #[test]
-    fn a_mac_or_serial_has_one_owner() {
-        let twins = json!({"devices": [
-            {"hostname": "sw1", "device_type": "ACCESS", "serial": "S1"},
-            {"hostname": "sw2", "device_type": "ACCESS", "serial": "S1"},
-        ]});
-        let rejection = process(&import(&twins), &mut facts([])).unwrap_err();
-        assert_eq!(
-            (rejection.code, rejection.place.as_str()),
-            (Code::IdentityConflict, "$.data.devices[1].serial")
-        );
-        assert!(
-            rejection.reason.contains("sw1") && rejection.reason.contains("sw2"),
-            "{}",
-            rejection.reason
-        );
-    }
-
-    #[test]
-    fn interfaces_and_clients_need_their_device() {
-        let chunk = |interfaces: Value, clients: Value| {
-            let devices = json!([{"hostname": "sw1", "device_type": "ACCESS"}]);
-            import(&json!({"devices": devices, "interfaces": interfaces, "clients": clients}))
-        };
-        let mac = "00:00:5e:00:53:01";
-        let good = chunk(
-            json!([{"hostname": "sw1", "name": "Ethernet1"}]),
-            json!([{"mac": mac, "hostname": "sw1", "interface": "Ethernet1", "group": "building-a"}]),
-        );
-        let (decision, _) = process(&good, &mut facts([])).unwrap();
-        assert_eq!(
-            (decision.effects.interfaces.len(), decision.effects.clients.len()),
-            (1, 1)
-        );
-        assert_eq!(decision.effects.groups[0].name.as_str(), "building-a");
-
-        let table = [
-            (
-                chunk(json!([{"hostname": "sw9", "name": "Ethernet1"}]), json!([])),
-                "$.data.interfaces[0].hostname",
-            ),
-            (
-                chunk(
-                    json!([]),
-                    json!([{"mac": mac, "hostname": "sw9", "interface": "e1"}]),
-                ),
-                "$.data.clients[0].hostname",
-            ),
-            (
-                chunk(json!([]), json!([{"mac": mac, "hostname": "sw1"}])),
-                "$.data.clients[0]",
-            ),
-        ];
-        for (envelope, place) in table {
-            assert_eq!(process(&envelope, &mut facts([])).unwrap_err().place, place);
-        }
-    }
-}
+mod tests;

@@ -1,8 +1,9 @@
 //! What messages do to the fleet: a message and the facts it asked for become effects and a result. Nothing here performs
 //! input or output, waits, or reads a clock, so every rule is a table in a test.
 //!
-//! A kind is registered once: by an implementation of [`Handler`], by `run_lane!` beside the runner of its lane, or by
-//! `not_supported!`. A kind without a registration does not compile, nor does one with two.
+//! A kind is registered once: by an implementation of [`Handler`], by `run_lane!` beside the runner of its lane, or by the mark
+//! `(planned)` in the table of kinds. A kind without a registration does not compile, nor does one with two: a planned kind with
+//! a handler.
 
 mod context;
 mod decision;
@@ -10,6 +11,8 @@ mod processing;
 mod rejection;
 
 mod dead_letter;
+mod device_identity;
+mod device_mark;
 mod device_provisioned;
 mod device_state;
 mod interface_updated;

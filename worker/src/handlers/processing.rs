@@ -33,7 +33,7 @@ pub enum Processing<'a> {
 /// The registration of a kind, implemented for its body. Bodies with a [`Handler`] have it by that.
 #[diagnostic::on_unimplemented(
     message = "no part of the worker is registered for messages with the body `{Self}`",
-    note = "implement `Handler` for it in a file of its own in `worker/src/handlers/`, or list it in `run_lane!` or `not_supported!`"
+    note = "implement `Handler` for it in a file of its own in `worker/src/handlers/`, or list it in `run_lane!`; or mark the kind as `(planned)`"
 )]
 pub trait Processable {
     /// How the message is processed.
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_lane_of_a_kind_is_one_that_processes_it() {
+    fn the_lane_of_a_kind_is_one_that_processes_it_unless_the_kind_is_planned() {
         let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../protocol/tests/golden");
         for kind in Kind::ALL {
             let bytes = std::fs::read(golden.join(format!("{kind}.json"))).unwrap();
@@ -82,6 +82,12 @@ mod tests {
                 (None, lane) => lane.is_none(),
             };
             assert!(fits, "{kind}");
+            let is_processed = matches!(
+                processing(&message),
+                Some(Processing::Batch(_) | Processing::Repositories(_))
+            );
+            let is_message = kind.lane().is_some();
+            assert_eq!(is_processed, is_message && !kind.is_planned(), "{kind}");
         }
     }
 }

@@ -1,4 +1,5 @@
 use lockstep_protocol::{Code, Hostname, Kind};
+use lockstep_store::Facts;
 
 /// The longest place, in bytes.
 const MAX_PLACE_BYTES: usize = 1024;
@@ -29,10 +30,16 @@ impl Rejection {
     }
 
     /// The message names a device that does not exist.
-    pub fn unknown_device(hostname: &Hostname, place: impl Into<String>) -> Self {
-        let reason = format!(
-            "no device is named {hostname}; import it (`lockstep devices import`), then requeue this (`lockstep dead requeue`)"
-        );
+    pub fn unknown_device(hostname: &Hostname, facts: &Facts, place: impl Into<String>) -> Self {
+        let reason = match facts.spelling_of(hostname) {
+            Some(spelling) => {
+                format!("no device is named {hostname}; did you mean {spelling}? Upper and lower case differ")
+            }
+            None => format!(
+                "no device is named {hostname}; import it (`lockstep devices import`), then send this again, or requeue its dead \
+                 letter (`lockstep dead requeue`)"
+            ),
+        };
         Self::new(Code::UnknownDevice, place, reason)
     }
 

@@ -54,7 +54,11 @@ impl Repair for BrokerObjects {
         };
         let before = self.remember(missing.clone());
         if !missing.is_subset(&before) {
-            tracing::error!(queues = ?missing, "queues were deleted and their messages are lost; the next pass declares the queues again");
+            let queues = Vec::from_iter(missing).join(" ");
+            tracing::error!(
+                queues,
+                "queues were deleted and their messages are lost; the next pass declares the queues again"
+            );
             return Ok(nothing);
         }
         // AMQP cannot tell whether bindings exist, so all exchanges and bindings are declared. Of the queues, only those that two

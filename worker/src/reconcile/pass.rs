@@ -30,6 +30,7 @@ pub struct Pass {
 impl Reconcile {
     /// Runs these kinds of repair in this order.
     pub fn new(repairs: Vec<Arc<dyn Repair>>) -> Self {
+        lockstep_telemetry::work::begin_repairs(repairs.iter().map(|repair| repair.what()));
         Self { repairs }
     }
 
@@ -103,7 +104,9 @@ async fn all_pages(repair: &dyn Repair, leadership: &Leadership<'_>, count: &mut
 impl PeriodicTask for Reconcile {
     async fn run(&self, leadership: &Leadership<'_>) {
         let pass = self.pass(leadership).await;
-        tracing::debug!(?pass, "reconcile pass finished");
+        let repaired: u64 = pass.repaired.iter().map(|(_, count)| count).sum();
+        let failed = pass.failed.len();
+        tracing::debug!(repaired, failed, cut = pass.cut, "reconcile pass finished");
     }
 }
 

@@ -23,11 +23,19 @@ pub(super) fn ignored(reason: IgnoredReason, commit: Option<CommitId>) -> WorkRe
         truncated: false,
         unknown_hostnames: Vec::new(),
         commit,
+        rejected: Vec::new(),
+        marked: Vec::new(),
+        warnings: Vec::new(),
     })
 }
 
 /// The result of a new accepted commit, for which these devices were flagged.
-pub(super) fn applied(affected: &Affected, flagged: &Flagged, commit: CommitId) -> WorkResult {
+pub(super) fn applied(
+    affected: &Affected,
+    flagged: &Flagged,
+    commit: CommitId,
+    warnings: Vec<String>,
+) -> WorkResult {
     let unknown = flagged.unknown_hostnames.iter().take(MAX_DEVICES).cloned();
     WorkResult::EventApplied(EventApplied {
         outcome: Outcome::Applied,
@@ -38,7 +46,24 @@ pub(super) fn applied(affected: &Affected, flagged: &Flagged, commit: CommitId) 
         truncated: flagged.concerned > flagged.devices.len() as u64,
         unknown_hostnames: unknown.collect(),
         commit: Some(commit),
+        rejected: Vec::new(),
+        marked: Vec::new(),
+        warnings,
     })
+}
+
+/// Problems of an invalid tip, or warnings about an accepted commit, one text for each.
+pub(super) fn listed(problems: &[IntentProblem]) -> Vec<String> {
+    let listed = problems.iter().take(MAX_PROBLEMS);
+    let mut listed: Vec<String> = listed.map(ToString::to_string).collect();
+    listed.extend(more(problems.len()));
+    listed
+}
+
+/// How many of so many problems are not listed.
+fn more(all: usize) -> Option<String> {
+    let more = all.saturating_sub(MAX_PROBLEMS);
+    (more > 0).then(|| format!("… and {more} more"))
 }
 
 fn scope(affected: &Affected, flagged: &Flagged) -> Scope {
@@ -55,18 +80,9 @@ fn scope(affected: &Affected, flagged: &Flagged) -> Scope {
 
 /// The rejection of an invalid tip. Its place is that of the first problem.
 pub(super) fn invalid_tip(problems: &[IntentProblem], tip: &CommitId) -> Rejection {
-    let listed: Vec<String> = problems
-        .iter()
-        .take(MAX_PROBLEMS)
-        .map(ToString::to_string)
-        .collect();
-    let more = match problems.len().saturating_sub(MAX_PROBLEMS) {
-        0 => String::new(),
-        more => format!("\n… and {more} more"),
-    };
     let reason = format!(
-        "commit {tip} is not accepted; sync flags do not change until a commit fixes these problems:\n{}{more}",
-        listed.join("\n")
+        "commit {tip} is not accepted; sync flags do not change until a commit fixes these problems:\n{}",
+        listed(problems).join("\n")
     );
     let place = problems.first().map_or_else(|| "$".to_owned(), place);
     Rejection::new(Code::InvalidIntent, place, reason)
@@ -122,7 +138,8 @@ mod tests {
             (&by_type, 5000, Scope::DeviceTypes, true),
         ];
         for (affected, concerned, scope, truncated) in table {
-            let WorkResult::EventApplied(result) = applied(affected, &found(concerned), commit()) else {
+            let WorkResult::EventApplied(result) = applied(affected, &found(concerned), commit(), Vec::new())
+            else {
                 panic!("not applied")
             };
             assert_eq!(

@@ -17,7 +17,7 @@ use lockstep_store::{
 use super::classification::{self, Request};
 use super::examination::{TipExamination, examine_commit, on_own_thread};
 use super::primary_groups::{self, PrimaryGroups};
-use super::{Source, answer};
+use super::{Source, answer, failure};
 use crate::fail_point::{self, FailPoint};
 use crate::handlers::Rejection;
 use crate::runtime::{Attempt, ProcessingError, RunContext, RunEnd, RunTransaction, chain};
@@ -68,8 +68,12 @@ impl Refresh<'_> {
         self.context.progress.begin("fetch");
         let tip = match self.source.mirror.fetch().await {
             Ok(tip) => tip,
-            Err(error) => return vec![git_error(&error).into(); requests.len()],
+            Err(error) => {
+                failure::record(self.repositories, &self.source.name(), &error).await;
+                return vec![git_error(&error).into(); requests.len()];
+            }
         };
+        failure::clear(self.repositories, &self.source.name()).await;
         let accepts = requests
             .iter()
             .filter(|(_, request)| matches!(request, Request::Accept(_)));
@@ -140,13 +144,18 @@ impl Refresh<'_> {
                 };
                 let complete = |facts: &mut Facts, at, _: &Flagged| {
                     let rows = attempts.iter();
-                    rows.map(|attempt| attempt.dead_letter(facts, &rejection, at))
+                    rows.map(|attempt| attempt.reject(facts, &rejection, at))
                         .collect()
                 };
                 self.commit(planned, &attempts, complete).await
             }
             TipExamination::Valid(impact, listing) => {
-                let ChangeImpact { affected, groups } = *impact;
+                let ChangeImpact {
+                    affected,
+                    groups,
+                    warnings,
+                } = *impact;
+                let warnings = answer::listed(&warnings);
                 let members = self.members(&affected, groups).await?;
                 let flags =
                     (!affected.is_empty()).then(|| (answer::selector(&affected, members), attempts[lead]));
@@ -154,6 +163,7 @@ impl Refresh<'_> {
                     advance: Some(Advance {
                         commit: tip.clone(),
                         listing,
+                        warnings: warnings.clone(),
                     }),
                     flags,
                     ..planned
@@ -163,7 +173,7 @@ impl Refresh<'_> {
                     let rows = attempts.iter().enumerate();
                     let rows = rows.map(|(place, attempt)| {
                         let result = if place == lead {
-                            answer::applied(&affected, flagged, tip.clone())
+                            answer::applied(&affected, flagged, tip.clone(), warnings.clone())
                         } else {
                             answer::ignored(IgnoredReason::Coalesced, Some(tip.clone()))
                         };
@@ -207,15 +217,18 @@ impl Refresh<'_> {
     ) -> Result<RunEnd, ProcessingError> {
         let row = self.repositories.repository(&self.source.name()).await?;
         // It must be valid by itself: later changes are examined against it.
-        let listing = match self.examine(false, commit).await? {
-            TipExamination::Valid(_, listing) => listing,
+        let (impact, listing) = match self.examine(false, commit).await? {
+            TipExamination::Valid(impact, listing) => (impact, listing),
             TipExamination::Invalid(problems) => return Err(answer::invalid_tip(&problems, commit).into()),
         };
-        let result = answer::applied(&Affected::default(), &Flagged::default(), commit.clone());
+        let warnings = answer::listed(&impact.warnings);
+        let none = (Affected::default(), Flagged::default());
+        let result = answer::applied(&none.0, &none.1, commit.clone(), warnings.clone());
         let planned = Planned {
             advance: Some(Advance {
                 commit: commit.clone(),
                 listing,
+                warnings,
             }),
             // Where the tip is another commit, the watch finds that it was not processed yet.
             ..Planned::seen(commit, row.as_ref(), is_last)
@@ -286,7 +299,10 @@ impl Refresh<'_> {
         let name = self.source.name();
         let (selector, cause) = flags.unzip();
         let keys = Keys {
-            messages: attempts.iter().map(|attempt| attempt.key.clone()).collect(),
+            messages: attempts
+                .iter()
+                .map(|attempt| (attempt.key.clone(), attempt.digest))
+                .collect(),
             repositories: [name.clone()].into(),
             flag: selector,
             ..Keys::default()
@@ -339,6 +355,7 @@ impl Refresh<'_> {
             kind: cause.envelope.message.kind(),
             actor: cause.key.actor.clone(),
             at,
+            note: None,
         };
         Ok(transaction.flag(&cause).await?)
     }

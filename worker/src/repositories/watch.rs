@@ -10,7 +10,7 @@ use lockstep_protocol::{CommitId, Envelope, Identity, Kind, MessageId, Source as
 use rand::RngExt;
 use tokio_util::sync::CancellationToken;
 
-use super::Source;
+use super::{Source, failure};
 use crate::reconcile;
 use crate::runtime::chain;
 use lockstep_store::{Leases, Repositories, RepositoryRow, Schema};
@@ -18,6 +18,9 @@ use lockstep_store::{Leases, Repositories, RepositoryRow, Schema};
 /// How long after a message about a tip another one may be published for the same tip: longer than all retry delays
 /// together.
 const REPEAT_SECONDS: i64 = 15 * 60;
+
+/// The label of repairs in metrics.
+const REPAIR: &str = "repository";
 
 /// What [`watch`] needs.
 #[derive(Clone, Debug)]
@@ -36,6 +39,7 @@ pub struct WatchContext {
 /// [`RepositoryTipMoved`], because the webhook may have been lost. A repository that was never refreshed is not polled:
 /// its first refresh flags every device, unless an operator accepts a commit before, so an operator has to start it.
 pub async fn watch(context: WatchContext, sources: Vec<Source>, every: Duration, stop: CancellationToken) {
+    lockstep_telemetry::work::begin_repairs([REPAIR]);
     let mut published: Vec<Option<Identity>> = vec![None; sources.len()];
     loop {
         // Random, so that workers do not poll at the same time.
@@ -85,8 +89,15 @@ async fn poll(
     {
         return Ok(());
     }
-    let tip = source.mirror.remote_tip().await?;
+    let tip = match source.mirror.remote_tip().await {
+        Ok(tip) => tip,
+        Err(error) => {
+            failure::record(&*context.repositories, &name, &error).await;
+            return Err(error.into());
+        }
+    };
     if tip == row.seen && row.branch == source.mirror.remote().branch() {
+        failure::clear(&*context.repositories, &name).await;
         return Ok(());
     }
     let now = context.schema.now().await?;
@@ -100,7 +111,7 @@ async fn poll(
         .bus
         .publish(vec![tip_moved(&row, tip, identity.clone(), now)])
         .await?;
-    reconcile::repaired("repository", 1);
+    reconcile::repaired(REPAIR, 1);
     *published = Some(identity);
     Ok(())
 }
@@ -164,6 +175,8 @@ mod tests {
             seen: commit("1"),
             seen_at: at(0),
             problem: None,
+            problem_since: None,
+            warnings: Vec::new(),
         };
         let first = identity(&row(7), &commit("2"), at(900));
         let table = [

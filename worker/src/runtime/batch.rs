@@ -81,6 +81,7 @@ impl BatchLane {
             let batch = tokio::select! {
                 biased;
                 () = self.context.stop.cancelled() => break,
+                () = self.context.cut_off.cancelled() => break,
                 batch = consumer.take(self.batch_size, self.linger) => batch,
             };
             let Some(batch) = batch else { break };
@@ -184,11 +185,7 @@ impl BatchLane {
             let settlement = match checked.check {
                 PoisonCheck::Shared => settled.next().expect("there is one for each"),
                 PoisonCheck::Isolated => self.process_alone(checked).await?,
-                PoisonCheck::Poison => {
-                    self.context
-                        .dead_letter(checked.message, poison::poison())
-                        .await?
-                }
+                PoisonCheck::Poison => self.context.reject(checked.message, poison::poison()).await?,
             };
             settlements.push(settlement);
         }
@@ -248,7 +245,7 @@ impl BatchLane {
     fn keys(&self, checked: &[&Checked<'_>]) -> Keys {
         let mut keys = Keys::default();
         for Checked { message, start, .. } in checked {
-            keys.messages.insert(message.key.clone());
+            keys.messages.insert(message.key_and_digest());
             keys.extend(self.work.keys(message));
             keys.starts.extend(start.clone());
         }

@@ -13,6 +13,8 @@ use lockstep_store::{Completion, FollowUpKey, InboxRow, InboxState, MessagePrope
 pub(super) struct DeliveryMetadata {
     /// The lane it was taken in.
     pub(super) lane: Lane,
+    /// Whether its sender waits for the outcome.
+    pub(super) awaited: bool,
     /// How often its dead letter was requeued.
     pub(super) redrive_count: u32,
     /// The follow-up from which this copy was published, if any.
@@ -32,7 +34,7 @@ pub(super) fn completion(row: InboxRow, delivery_metadata: &DeliveryMetadata) ->
     Completion {
         follow_up: delivery_metadata.follow_up,
         dead_letter: dead_letter(&row, delivery_metadata),
-        row: row.into(),
+        row,
     }
 }
 

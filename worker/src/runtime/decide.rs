@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use lockstep_protocol::results::MessageRejected;
 use lockstep_protocol::topology::{Lane, RetryDelay};
 use lockstep_protocol::{Code, DecodeError, Envelope, Kind, MessageKey, WorkResult};
 
 use super::intake::Received;
-use super::{Settlement, dead};
+use super::{Settlement, dead, refusal};
 use crate::handlers::{Handlers, Rejection};
 use lockstep_store::{Facts, InboxRow, InboxState, Keys, Origin};
 
@@ -64,15 +63,17 @@ fn route(received: &Received, facts: &mut Facts, lane: Lane, now: Timestamp) -> 
 /// Writes a dead letter that came from the broker. An applied message is not dead-lettered: its result is published again. A
 /// message that was dead-lettered before keeps its completion; its dead letter is written if it is missing.
 fn write_dead_letter(received: &Received, facts: &mut Facts, now: Timestamp) -> Settlement {
-    if let Some(row) = processed(received, &received.key, facts).cloned() {
-        if let Some(dead_letter) = dead::dead_letter(&row, &received.delivery_metadata()) {
-            facts.write_dead_letter(dead_letter);
-        }
-        return again(&row);
+    let Some(settlement) = settled_before(received, facts, now) else {
+        let no_reason = || Rejection::new(Code::DeliveryLimit, "$", "the broker gave no reason");
+        let rejection = received.dead_letter_reason.clone().unwrap_or_else(no_reason);
+        return reject(received, &received.key, rejection, facts, now);
+    };
+    if let Settlement::Dead(row) = &settlement
+        && let Some(dead_letter) = dead::dead_letter(row, &received.delivery_metadata())
+    {
+        facts.write_dead_letter(dead_letter);
     }
-    let no_reason = || Rejection::new(Code::DeliveryLimit, "$", "the broker gave no reason");
-    let rejection = received.dead_letter_reason.clone().unwrap_or_else(no_reason);
-    dead_letter(received, &received.key, rejection, facts, now)
+    settlement
 }
 
 /// Lets handlers decide one message, and applies its effects to the facts.
@@ -82,7 +83,7 @@ fn decide(received: &Received, facts: &mut Facts, handlers: &dyn Handlers, now: 
         Screened::New(envelope) => envelope,
     };
     match handlers.decide(envelope, facts, now) {
-        Err(rejection) => dead_letter(received, &received.key, rejection, facts, now),
+        Err(rejection) => reject(received, &received.key, rejection, facts, now),
         Ok(decision) => {
             let follow_ups = decision.effects.have_follow_ups();
             let reply = follow_ups.then(|| received.reply());
@@ -112,10 +113,7 @@ pub(super) fn applied(
         follow_ups,
         ..row(received, &received.key, InboxState::Applied, result, now)
     };
-    let completion = dead::completion(row, &received.delivery_metadata());
-    let row = completion.row.clone();
-    facts.record(completion);
-    Settlement::Applied(row)
+    Settlement::Applied(facts.record(dead::completion(row, &received.delivery_metadata())))
 }
 
 /// Whether a message still has to be processed.
@@ -128,15 +126,11 @@ pub(super) enum Screened<'a> {
 
 /// Settles messages that were processed before and invalid messages.
 pub(super) fn screen<'a>(received: &'a Received, facts: &mut Facts, now: Timestamp) -> Screened<'a> {
-    if let Some(row) = processed(received, &received.key, facts) {
-        return Screened::Settled(if row.digest == received.digest {
-            again(row)
-        } else {
-            reused(received, facts, now)
-        });
+    if let Some(settlement) = settled_before(received, facts, now) {
+        return Screened::Settled(settlement);
     }
     if let Some(denial) = received.denial.clone() {
-        return Screened::Settled(dead_letter(received, &received.key, denial, facts, now));
+        return Screened::Settled(reject(received, &received.key, denial, facts, now));
     }
     match &received.decoded {
         Ok(envelope) => Screened::New(envelope),
@@ -145,42 +139,42 @@ pub(super) fn screen<'a>(received: &'a Received, facts: &mut Facts, now: Timesta
         }
         Err(error) => {
             let rejection = Rejection::new(error.code, &error.place, &error.reason);
-            Screened::Settled(dead_letter(received, &received.key, rejection, facts, now))
+            Screened::Settled(reject(received, &received.key, rejection, facts, now))
         }
     }
 }
 
+/// The settlement of a message that was processed before, or whose identity another message used before.
+pub(super) fn settled_before(received: &Received, facts: &mut Facts, now: Timestamp) -> Option<Settlement> {
+    let row = processed(received, &received.key, facts)?;
+    Some(if row.digest == received.digest {
+        again(row)
+    } else {
+        reused(received, facts, now)
+    })
+}
+
 /// The inbox row of a message that was processed before. A dead-lettering at a lower redrive count does not count: the dead
 /// letter was requeued since.
-pub(super) fn processed<'a>(
-    received: &Received,
-    key: &MessageKey,
-    facts: &'a Facts,
-) -> Option<&'a Arc<InboxRow>> {
+fn processed<'a>(received: &Received, key: &MessageKey, facts: &'a Facts) -> Option<&'a Arc<InboxRow>> {
     let row = facts.message(key)?;
     let requeued_since = row.state == InboxState::Dead && row.redrive_count < received.redrive_count;
     (!requeued_since).then_some(row)
 }
 
-/// Dead-letters a message: records its inbox row and its dead letter in the facts.
-pub(super) fn dead_letter(
+/// Rejects a message: records its inbox row in the facts, and its dead letter, unless it is refused to its sender.
+pub(super) fn reject(
     received: &Received,
     key: &MessageKey,
     rejection: Rejection,
     facts: &mut Facts,
     now: Timestamp,
 ) -> Settlement {
-    let result = WorkResult::MessageRejected(MessageRejected {
-        code: rejection.code,
-        reason: rejection.reason,
-        place: Some(rejection.place),
-        message_type: kind(received).map(str::to_owned),
-    });
-    let row = row(received, key, InboxState::Dead, result, now);
-    let completion = dead::completion(row, &received.delivery_metadata());
-    let row = completion.row.clone();
-    facts.record(completion);
-    Settlement::Dead(row)
+    let metadata = received.delivery_metadata();
+    let kind = kind(received);
+    let (state, result) = refusal::rejected(kind, rejection, &metadata);
+    let row = row(received, key, state, result, now);
+    again(&facts.record(dead::completion(row, &metadata)))
 }
 
 /// The message was processed before: the same result is published again.
@@ -188,22 +182,20 @@ pub(super) fn again(row: &Arc<InboxRow>) -> Settlement {
     match row.state {
         InboxState::Applied => Settlement::Applied(row.clone()),
         InboxState::Dead => Settlement::Dead(row.clone()),
+        InboxState::Refused => Settlement::Refused(row.clone()),
     }
 }
 
 /// Rejects a message whose identity another message used before. Its inbox row has an identity derived from its content.
 fn reused(received: &Received, facts: &mut Facts, now: Timestamp) -> Settlement {
-    let key = MessageKey {
-        identity: received.key.identity.of_reuse(&received.digest),
-        actor: received.key.actor.clone(),
-    };
+    let key = received.key.of_reuse(&received.digest);
     if let Some(row) = processed(received, &key, facts) {
         return again(row);
     }
     let reason = "another message with this source and id but other content was received before; give each message its own \
                   id, also a message that corrects another";
     let rejection = Rejection::new(Code::IdReused, "$.id", reason);
-    dead_letter(received, &key, rejection, facts, now)
+    reject(received, &key, rejection, facts, now)
 }
 
 /// Postpones a message: a follow-up waits in the store, any other message as a copy in the broker.

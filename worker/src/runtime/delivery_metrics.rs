@@ -121,6 +121,7 @@ fn count(tally: &mut Tally, settlement: &Settlement) {
             WorkResult::MessageRejected(rejected) => Some(rejected.code),
             _ => None,
         }),
+        Settlement::Refused(_) => tally.refused(),
         Settlement::Retry { delay, .. } => tally.retried(*delay),
         Settlement::Forward { .. } => tally.forwarded(),
         Settlement::Postpone { .. } | Settlement::Waiting => tally.postponed(),
@@ -131,6 +132,7 @@ fn completion(settlement: &Settlement) -> (MessageOutcome, Option<&InboxRow>) {
     match settlement {
         Settlement::Applied(row) => (MessageOutcome::Applied, Some(row)),
         Settlement::Dead(row) => (MessageOutcome::Dead, Some(row)),
+        Settlement::Refused(row) => (MessageOutcome::Refused, Some(row)),
         Settlement::Retry { .. } => (MessageOutcome::Retried, None),
         Settlement::Forward { .. } => (MessageOutcome::Forwarded, None),
         Settlement::Postpone { .. } | Settlement::Waiting => (MessageOutcome::Postponed, None),

@@ -110,20 +110,18 @@ impl LaneContext {
         F: Future<Output = Result<T, lockstep_store::StoreError>>,
     {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
-        loop {
-            let answer = tokio::select! {
-                biased;
-                () = self.abandon.cancelled() => return Err(Abandoned),
-                answer = ask() => answer,
-            };
-            match answer {
-                Ok(answer) => return Ok(answer),
-                Err(error) => {
-                    tracing::warn!(lane = %self.lane, error = chain(&error), "the store is unavailable; the lane waits and tries again");
-                    self.wait(&mut backoff).await?;
+        let asking = async {
+            loop {
+                match ask().await {
+                    Ok(answer) => return Ok(answer),
+                    Err(error) => {
+                        tracing::warn!(lane = %self.lane, error = chain(&error), "the store is unavailable; the lane waits and tries again");
+                        self.wait(&mut backoff).await?;
+                    }
                 }
             }
-        }
+        };
+        self.with_store(asking).await
     }
 }
 

@@ -22,3 +22,5 @@ pub(super) const FIRST_AT: &str = "lockstep-first-at";
 pub(super) const REDRIVE_COUNT: &str = "lockstep-redrive-count";
 /// The key of the follow-up from which this copy was published.
 pub(super) const FOLLOW_UP: &str = "lockstep-follow-up";
+/// Present if the sender waits for the outcome of the message.
+pub(super) const AWAITED: &str = "lockstep-awaited";

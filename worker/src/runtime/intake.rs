@@ -35,6 +35,9 @@ pub(super) struct Received {
     pub(super) lane: Lane,
     /// Whether a worker published it, to an exchange that only workers may publish to.
     pub(super) from_worker: bool,
+    /// Whether its sender waits for the outcome: it names a reply queue, or a program that authenticates people published it for
+    /// one of them.
+    pub(super) awaited: bool,
     /// Whether it was delivered before; another worker may have begun to process it.
     pub(super) redelivered: bool,
     /// How often its dead letter was requeued.
@@ -119,6 +122,13 @@ pub(super) fn read(
     // Results of a message that was not allowed do not go where it says.
     let reply_to = delivery.properties.reply_to.clone().filter(|_| denial.is_none());
     let reply_to = reply_to.and_then(|text| reply_queue(text, &identity));
+    let awaited = if from_worker {
+        header(headers::AWAITED).is_some()
+    } else {
+        let user = delivery.properties.user_id.as_deref();
+        let for_a_person = user.is_some_and(|user| authority.trusted.contains(user));
+        actor.is_some() && (reply_to.is_some() || for_a_person)
+    };
     Received {
         key: MessageKey { identity, actor },
         digest,
@@ -127,6 +137,7 @@ pub(super) fn read(
         reply_to,
         lane,
         from_worker,
+        awaited,
         redelivered: delivery.redelivered,
         redrive_count,
         follow_up,
@@ -160,6 +171,11 @@ fn explained(error: DecodeError) -> DecodeError {
 }
 
 impl Received {
+    /// What a transaction reads the records of the message by.
+    pub(super) fn key_and_digest(&self) -> (MessageKey, Digest) {
+        (self.key.clone(), self.digest)
+    }
+
     /// Whether only the head of its body is kept, so that no copy of it can be published.
     pub(super) fn is_cut(&self) -> bool {
         self.body.len() < self.size
@@ -189,6 +205,7 @@ impl Received {
     pub(super) fn delivery_metadata(&self) -> DeliveryMetadata {
         DeliveryMetadata {
             lane: self.lane,
+            awaited: self.awaited,
             redrive_count: self.redrive_count,
             follow_up: self.follow_up,
             attempt: self.attempt,
@@ -213,6 +230,7 @@ fn reply_queue(text: String, identity: &Identity) -> Option<ReplyQueue> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::actor::TrustedUsers;
 
     fn received(body: Vec<u8>) -> Received {
         let delivery = Delivery {
@@ -247,5 +265,52 @@ mod tests {
         }
         let message = received(vec![b' '; MAX_BODY_BYTES]);
         assert!(!message.is_cut() && message.body.len() == MAX_BODY_BYTES);
+    }
+
+    #[test]
+    fn a_sender_waits_with_a_reply_queue_or_behind_a_trusted_program() {
+        let kind = "lockstep.device.state-requested";
+        let body = serde_json::json!({
+            "specversion": "1.0", "id": "1", "source": "urn:test", "type": kind, "actor": "alice",
+            "data": {"hostname": "sw1", "state": "UNMANAGED"},
+        });
+        let authority = Authority {
+            trusted: TrustedUsers::new(["console".to_owned()]),
+            ..Authority::default()
+        };
+        let own_queue = Some("lockstep.reply.netbox.1");
+        let table = [
+            // exchange, validated user, reply queue, whether the header of a copy says it, expected
+            (topology::EVENTS, Some("netbox"), own_queue, false, true),
+            (topology::EVENTS, Some("netbox"), None, false, false),
+            (topology::EVENTS, Some("netbox"), None, true, false),
+            (topology::EVENTS, Some("netbox"), Some("my-queue"), false, false),
+            (topology::EVENTS, Some("console"), None, false, true),
+            // Denied: the queue of somebody else.
+            (topology::EVENTS, Some("mallory"), own_queue, false, false),
+            (topology::EVENTS, None, None, false, false),
+            (topology::WORK, Some("worker"), None, true, true),
+            (topology::WORK, Some("worker"), own_queue, false, false),
+        ];
+        for (exchange, user, reply_to, header, expected) in table {
+            let headers = header.then(|| (headers::AWAITED.to_owned(), "true".to_owned()));
+            let delivery = Delivery {
+                body: body.to_string().into(),
+                properties: Properties {
+                    user_id: user.map(str::to_owned),
+                    reply_to: reply_to.map(str::to_owned),
+                    headers: headers.into_iter().collect(),
+                    ..Properties::default()
+                },
+                exchange: exchange.to_owned(),
+                routing_key: kind.to_owned(),
+                redelivered: false,
+            };
+            let message = receive(delivery, Some(Lane::Commands), &authority, Timestamp::UNIX_EPOCH);
+            assert_eq!(
+                message.awaited, expected,
+                "{exchange} {user:?} {reply_to:?} {header}"
+            );
+        }
     }
 }

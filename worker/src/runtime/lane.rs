@@ -1,8 +1,9 @@
 //! The common part of all lanes: they keep the messages they took while the broker or the store is unavailable.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,7 +12,8 @@ use lockstep_clock::Clock;
 use lockstep_protocol::WorkResult;
 use lockstep_protocol::topology::{Lane, RetryDelay};
 use lockstep_store::{
-    DeliveryAttempts, Facts, FollowUps, Keys, Leases, Retryability, StoreError, UnitOfWork,
+    AttemptStart, DeliveryAttempts, Facts, FollowUps, InboxRow, Keys, Leases, Retryability, StoreError,
+    UnitOfWork,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -21,12 +23,17 @@ use super::error_chain::chain;
 use super::intake::Received;
 use super::poison::give_back;
 use super::processing_error::{FailureAction, ProcessingError, on_failure};
+use super::store_reach::StoreReach;
 use super::{Settlement, answer, decide, retry};
 use crate::fail_point::{self, FailPoint};
 use crate::handlers::Rejection;
 
 /// How long a message waits after a failure that it did not cause.
 pub(super) const LATER: RetryDelay = RetryDelay::Seconds5;
+
+/// The most repetitions of a transaction because a concurrent one was first, within about ten seconds. The next one sees what that one
+/// did, so a few are enough; then messages are processed one by one, and postponed.
+const MOST_CONFLICTS: u32 = 24;
 
 /// The connections and settings that every lane needs.
 #[derive(Clone, Debug)]
@@ -42,13 +49,19 @@ pub(super) struct LaneContext {
     pub(super) authority: Arc<Authority>,
     /// How long a published follow-up may stay unprocessed before it is published again.
     pub(super) republish_after: Duration,
+    /// Whether the store answers this worker.
+    pub(super) store_reach: StoreReach,
+    /// Starts that could not be given back while the store did not answer.
+    pub(super) owed: Arc<Mutex<BTreeSet<AttemptStart>>>,
+    /// Fires when the store has not answered for too long: the lane ends, and what it did not finish returns to the queue.
+    pub(super) cut_off: CancellationToken,
     /// When it fires, the lane takes no more messages and finishes those it took.
     pub(super) stop: CancellationToken,
     /// When it fires, the lane stops waiting too, and returns unfinished messages to the broker.
     pub(super) abandon: CancellationToken,
 }
 
-/// The lane is abandoned: unfinished messages return to the broker.
+/// The lane is abandoned, or cut off from the store: unfinished messages return to the broker.
 #[derive(Debug)]
 pub(super) struct Abandoned;
 
@@ -95,10 +108,15 @@ impl LaneContext {
         error: ProcessingError,
     ) -> Result<Settlement, Abandoned> {
         tracing::debug!(lane = %self.lane, message.id = %message.key.identity.id, %error, "message not processed");
+        let reason = error.reason.clone();
         match on_failure(error, message.attempt) {
-            FailureAction::Retry { delay, attempt } => Ok(Settlement::Retry { delay, attempt }),
+            FailureAction::Retry { delay, attempt } => Ok(Settlement::Retry {
+                delay,
+                attempt,
+                reason,
+            }),
             FailureAction::Postpone => self.postpone(message, LATER).await,
-            FailureAction::DeadLetter(rejection) => self.dead_letter(message, rejection).await,
+            FailureAction::Reject(rejection) => self.reject(message, rejection).await,
         }
     }
 
@@ -117,14 +135,14 @@ impl LaneContext {
         Ok(postponed.unwrap_or(Settlement::Postpone { delay }))
     }
 
-    /// Dead-letters a message. An applied message is never dead-lettered.
-    pub(super) async fn dead_letter(
+    /// Dead-letters or refuses a message. An applied message is never rejected.
+    pub(super) async fn reject(
         &self,
         message: &Received,
         rejection: Rejection,
     ) -> Result<Settlement, Abandoned> {
         self.complete(message, |facts, now| {
-            decide::dead_letter(message, &message.key, rejection.clone(), facts, now)
+            decide::reject(message, &message.key, rejection.clone(), facts, now)
         })
         .await
     }
@@ -148,15 +166,13 @@ impl LaneContext {
         complete: impl Fn(&mut Facts, Timestamp) -> Settlement,
     ) -> Result<Settlement, Abandoned> {
         let keys = Keys {
-            messages: [message.key.clone()].into(),
+            messages: [message.key_and_digest()].into(),
             ..Keys::default()
         };
         let completed = self
             .in_transaction(&keys, |facts| {
-                match decide::processed(message, &message.key, facts) {
-                    Some(row) => decide::again(row),
-                    None => complete(facts, self.now(facts)),
-                }
+                let now = self.now(facts);
+                decide::settled_before(message, facts, now).unwrap_or_else(|| complete(facts, now))
             })
             .await?;
         Ok(completed.unwrap_or_else(|error| {
@@ -179,8 +195,34 @@ impl LaneContext {
         keys: &Keys,
         decide: impl Fn(&mut Facts) -> T,
     ) -> Result<Result<T, ProcessingError>, Abandoned> {
+        self.with_store(self.repeat_transaction(keys, decide)).await
+    }
+
+    /// Does what needs the store, until the worker is abandoned, or the store has not answered for too long.
+    pub(super) async fn with_store<T>(
+        &self,
+        work: impl Future<Output = Result<T, Abandoned>>,
+    ) -> Result<T, Abandoned> {
+        tokio::select! {
+            biased;
+            () = self.abandon.cancelled() => Err(Abandoned),
+            () = self.cut_off.cancelled() => Err(Abandoned),
+            done = work => done,
+            () = self.store_reach.lost() => {
+                self.cut_off.cancel();
+                Err(Abandoned)
+            }
+        }
+    }
+
+    async fn repeat_transaction<T>(
+        &self,
+        keys: &Keys,
+        decide: impl Fn(&mut Facts) -> T,
+    ) -> Result<Result<T, ProcessingError>, Abandoned> {
         let mut unavailable = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
         let mut contended = Backoff::new(Duration::from_millis(2), Duration::from_millis(500));
+        let mut conflicts = 0;
         loop {
             let once = async {
                 let (mut facts, transaction) = self.store.begin(&[], keys).await?;
@@ -191,18 +233,22 @@ impl LaneContext {
                 }
                 Ok::<_, StoreError>(decided)
             };
-            let result = tokio::select! {
-                biased;
-                () = self.abandon.cancelled() => return Err(Abandoned),
-                result = once => result,
-            };
+            let result = once.await;
             if !matches!(result, Ok(Ok(_))) {
                 // What follows is a wait, an attempt at each message by itself, or an end without a crash.
                 give_back(&*self.delivery_attempts, &keys.starts).await;
             }
             match result {
                 Ok(decided) => return Ok(decided),
-                Err(error) if error.is_conflict() => self.wait(&mut contended).await?,
+                Err(error) if error.is_conflict() && conflicts < MOST_CONFLICTS => {
+                    conflicts += 1;
+                    self.wait(&mut contended).await?;
+                }
+                Err(error) if error.is_conflict() => return Ok(Err(error.into())),
+                Err(error) if error.is_lock_timeout() => {
+                    tracing::warn!(lane = %self.lane, error = chain(&error), "another session holds a lock for long; the lane waits and tries again");
+                    self.wait(&mut contended).await?;
+                }
                 Err(error) if error.retryability() == Retryability::Later => {
                     tracing::warn!(lane = %self.lane, error = chain(&error), "the store is unavailable; the lane waits and tries again");
                     self.wait(&mut unavailable).await?;
@@ -224,8 +270,10 @@ impl LaneContext {
 /// What is published for a settlement before the message is acknowledged, apart from follow-ups.
 pub(super) fn consequences(message: &Received, settlement: &Settlement, lane: Lane) -> Option<Outgoing> {
     match settlement {
-        Settlement::Applied(row) | Settlement::Dead(row) => Some(answer::answer(message, row)),
-        Settlement::Retry { delay, attempt } => Some(retry::copy(message, lane, *delay, *attempt)),
+        Settlement::Applied(row) | Settlement::Dead(row) | Settlement::Refused(row) => {
+            Some(answer::answer(message, row))
+        }
+        Settlement::Retry { delay, attempt, .. } => Some(retry::copy(message, lane, *delay, *attempt)),
         Settlement::Postpone { delay } => Some(retry::copy(message, lane, *delay, message.attempt)),
         Settlement::Forward { lane } => {
             Some(retry::copy(message, *lane, RetryDelay::Seconds5, message.attempt))
@@ -258,20 +306,39 @@ pub(super) fn log(lane: Lane, message: &Received, settlement: &Settlement) {
         }
         Settlement::Dead(row) => {
             let kind = row.kind.as_str();
-            let result = &row.result;
-            tracing::warn!(%lane, message.id = %id, message.source = %source, message.type = kind, message.attempt = attempt, ?result, "message dead-lettered");
+            let (code, place, reason) = rejected(row);
+            tracing::warn!(%lane, message.id = %id, message.source = %source, message.type = kind, message.attempt = attempt, code, place, reason, "message dead-lettered");
         }
-        Settlement::Retry { delay, .. } => {
-            tracing::warn!(%lane, message.id = %id, message.source = %source, message.attempt = attempt, ?delay, "message will be retried");
+        Settlement::Refused(row) => {
+            let kind = row.kind.as_str();
+            let (code, place, reason) = rejected(row);
+            tracing::info!(%lane, message.id = %id, message.source = %source, message.type = kind, message.attempt = attempt, code, place, reason, "message refused to its sender");
+        }
+        Settlement::Retry { delay, reason, .. } => {
+            let delay_s = delay.delay().as_secs();
+            tracing::warn!(%lane, message.id = %id, message.source = %source, message.attempt = attempt, delay_s, reason, "message will be tried again");
         }
         Settlement::Forward { lane: target } => {
             tracing::warn!(%lane, message.id = %id, message.source = %source, to = %target, "message had no route and is forwarded to its lane: is a binding missing?");
         }
         Settlement::Postpone { delay } => {
-            tracing::info!(%lane, message.id = %id, message.source = %source, message.attempt = attempt, ?delay, "message postponed");
+            let delay_s = delay.delay().as_secs();
+            tracing::info!(%lane, message.id = %id, message.source = %source, message.attempt = attempt, delay_s, "message postponed");
         }
         Settlement::Waiting => {
             tracing::debug!(%lane, message.id = %id, message.source = %source, message.attempt = attempt, "message waits in its row");
         }
+    }
+}
+
+/// Code, place and reason of the rejection, as texts for the log.
+fn rejected(row: &InboxRow) -> (&str, &str, &str) {
+    match &row.result {
+        WorkResult::MessageRejected(rejected) => (
+            rejected.code.as_str(),
+            rejected.place.as_deref().unwrap_or_default(),
+            &rejected.reason,
+        ),
+        _ => ("", "", ""),
     }
 }

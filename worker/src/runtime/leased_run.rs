@@ -40,12 +40,8 @@ impl RunLane {
             options.lease_time,
             options.lease_wait,
         );
-        let acquired = tokio::select! {
-            biased;
-            () = self.context.abandon.cancelled() => return Err(Abandoned),
-            acquired = acquired => acquired,
-        };
-        let leases = match acquired {
+        let acquired = self.context.with_store(async { Ok(acquired.await) });
+        let leases = match acquired.await? {
             Ok(Some(leases)) => leases,
             Ok(None) => {
                 let reason = format!("another worker holds the lease of {wanted}");

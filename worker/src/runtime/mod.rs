@@ -13,7 +13,8 @@
 //! 5. [`lane`]: publish all of it, confirmed; then, and only then, acknowledge. [`too_large`]: what the broker refuses for its
 //!    size.
 //!
-//! [`processing_error`] decides what a failure means. [`dead_letter_consumer`] reads what the broker dead-lettered.
+//! [`processing_error`] decides what a failure means, [`refusal`] which rejections leave a dead letter. [`consuming`] gives messages
+//! back while the store does not answer this worker. [`dead_letter_consumer`] reads what the broker dead-lettered.
 //! [`periodic_task`] runs what one process of all does now and then.
 
 mod actor;
@@ -22,6 +23,7 @@ mod authority;
 mod backoff;
 mod batch;
 mod coalescing;
+mod consuming;
 mod dead;
 mod dead_letter_consumer;
 mod decide;
@@ -36,12 +38,14 @@ mod leased_run;
 mod periodic_task;
 mod poison;
 mod processing_error;
+mod refusal;
 mod retry;
 mod run;
 mod run_context;
 mod run_lane_options;
 mod runner;
 mod settlement;
+mod store_reach;
 mod too_large;
 mod worker;
 

@@ -8,6 +8,7 @@
 //! A message that was postponed, or given back by an orderly stop, gives back this start and keeps those before it.
 
 use std::collections::BTreeSet;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use lockstep_protocol::Code;
@@ -143,25 +144,41 @@ impl LaneContext {
                 tracing::debug!(lane = %self.lane, attempts = ended.len(), "delivery attempts were not cleared");
             }
         }
-        give_back(&*self.delivery_attempts, &back).await;
+        if !give_back(&*self.delivery_attempts, &back).await && self.cut_off.is_cancelled() {
+            self.owed
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .extend(back);
+        }
+    }
+
+    /// Gives back the starts that could not be given back while the store did not answer.
+    pub(super) async fn give_back_owed(&self) {
+        let owed = std::mem::take(&mut *self.owed.lock().unwrap_or_else(PoisonError::into_inner));
+        give_back(&*self.delivery_attempts, &owed).await;
     }
 }
 
-/// Gives starts back: they waited, and neither ended nor crashed. If that fails, a count stays one too high.
-pub(super) async fn give_back(attempts: &dyn DeliveryAttempts, starts: &BTreeSet<AttemptStart>) {
+/// Gives starts back: they waited, and neither ended nor crashed. If that fails, a count stays one too high, and this returns
+/// false.
+pub(super) async fn give_back(attempts: &dyn DeliveryAttempts, starts: &BTreeSet<AttemptStart>) -> bool {
     if starts.is_empty() {
-        return;
+        return true;
     }
     let given_back = tokio::time::timeout(END_TIMEOUT, attempts.give_back(starts)).await;
-    if !matches!(given_back, Ok(Ok(()))) {
+    let done = matches!(given_back, Ok(Ok(())));
+    if !done {
         tracing::debug!(attempts = starts.len(), "delivery attempts were not given back");
     }
+    done
 }
 
 /// Whether a settlement is the end of an attempt. A message that waits without an attempt spent keeps what was counted before.
 fn ends(settlement: &Settlement) -> bool {
     match settlement {
-        Settlement::Applied(_) | Settlement::Dead(_) | Settlement::Retry { .. } => true,
+        Settlement::Applied(_) | Settlement::Dead(_) | Settlement::Refused(_) | Settlement::Retry { .. } => {
+            true
+        }
         Settlement::Forward { .. } | Settlement::Postpone { .. } | Settlement::Waiting => false,
     }
 }
@@ -200,7 +217,11 @@ mod tests {
     #[test]
     fn only_an_end_forgets_what_was_counted() {
         let delay = RetryDelay::Seconds5;
-        assert!(ends(&Settlement::Retry { delay, attempt: 2 }));
+        assert!(ends(&Settlement::Retry {
+            delay,
+            attempt: 2,
+            reason: String::new()
+        }));
         for waits in [
             Settlement::Postpone { delay },
             Settlement::Waiting,

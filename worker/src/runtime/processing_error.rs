@@ -84,8 +84,8 @@ pub(super) enum FailureAction {
     Retry { delay: RetryDelay, attempt: u32 },
     /// The message waits, without an attempt spent.
     Postpone,
-    /// The message is dead-lettered.
-    DeadLetter(Rejection),
+    /// The message is dead-lettered, or refused to its sender.
+    Reject(Rejection),
 }
 
 /// The rule: what an error of this class means for a message at this attempt.
@@ -98,14 +98,14 @@ pub(super) fn on_failure(error: ProcessingError, attempt: u32) -> FailureAction 
     } = error;
     match (class, retry_delay_after(attempt)) {
         (Retryability::Later, _) => FailureAction::Postpone,
-        (Retryability::Permanent, _) => FailureAction::DeadLetter(Rejection::new(code, place, reason)),
+        (Retryability::Permanent, _) => FailureAction::Reject(Rejection::new(code, place, reason)),
         (Retryability::Transient, Some(delay)) => FailureAction::Retry {
             delay,
             attempt: attempt + 1,
         },
         (Retryability::Transient, None) => {
             let reason = format!("{reason} (attempt {attempt}, the last one)");
-            FailureAction::DeadLetter(Rejection::new(code, place, reason))
+            FailureAction::Reject(Rejection::new(code, place, reason))
         }
     }
 }
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn each_class_has_one_action_whatever_the_error_came_from() {
         let retry = |delay, attempt| FailureAction::Retry { delay, attempt };
-        let dead = |code, reason: &str| FailureAction::DeadLetter(Rejection::new(code, "$", reason));
+        let dead = |code, reason: &str| FailureAction::Reject(Rejection::new(code, "$", reason));
         let panicked = || ProcessingError::panicked("index out of bounds");
         let rejection = Rejection::new(Code::UnknownBranch, "$.data", "no branch main");
         let table = [
@@ -164,7 +164,7 @@ mod tests {
             ),
             (ProcessingError::later("busy"), 1, FailureAction::Postpone),
             (ProcessingError::later("busy"), 5, FailureAction::Postpone),
-            (rejection.clone().into(), 1, FailureAction::DeadLetter(rejection)),
+            (rejection.clone().into(), 1, FailureAction::Reject(rejection)),
             (
                 refused().into(),
                 1,

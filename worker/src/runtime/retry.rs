@@ -33,6 +33,7 @@ pub(super) fn copy(received: &Received, lane: Lane, delay: RetryDelay, attempt: 
         headers::REDRIVE_COUNT,
         (received.redrive_count > 0).then(|| received.redrive_count.to_string()),
     );
+    add(headers::AWAITED, received.awaited.then(|| "true".to_owned()));
     add(headers::FOLLOW_UP, received.follow_up.map(|key| key.to_string()));
     if let Some(dead_letter_reason) = &received.dead_letter_reason {
         add(headers::LANE, Some(received.lane.to_string()));

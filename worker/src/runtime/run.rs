@@ -103,6 +103,7 @@ impl RunLane {
                 biased;
                 () = lane.context.stop.cancelled() => break,
                 () = lane.context.abandon.cancelled() => break,
+                () = lane.context.cut_off.cancelled() => break,
                 Some(ended) = runs.join_next() => {
                     let Err(error) = ended else { continue };
                     // Only a bug gets here: runs are contained. The lane ends, so that everything unacknowledged is redelivered.
@@ -147,12 +148,17 @@ impl RunLane {
 
     /// Processes the messages of this key, batch after batch, until none waits.
     async fn process_key(self: Arc<Self>, coalescing: Arc<CoalescingQueue<Job>>, key: String) {
-        let LaneContext { stop, abandon, .. } = &self.context;
+        let LaneContext {
+            stop,
+            abandon,
+            cut_off,
+            ..
+        } = &self.context;
         loop {
             // A lane that stops begins nothing new.
             let debounce = tokio::time::sleep(self.options.debounce);
             let waited = stop.run_until_cancelled(debounce).await;
-            if waited.is_none() || abandon.is_cancelled() {
+            if waited.is_none() || abandon.is_cancelled() || cut_off.is_cancelled() {
                 return;
             }
             let batch = coalescing.take(&key, usize::from(self.options.permits));
@@ -231,7 +237,7 @@ impl RunLane {
                 continue;
             };
             settled[place] = Some(match check {
-                PoisonCheck::Poison => self.context.dead_letter(message, poison::poison()).await?,
+                PoisonCheck::Poison => self.context.reject(message, poison::poison()).await?,
                 // It has not begun: no attempt is spent.
                 _ if Instant::now() >= deadline => self.context.postpone(message, LATER).await?,
                 PoisonCheck::Shared | PoisonCheck::Isolated => {
@@ -265,7 +271,7 @@ impl RunLane {
     /// Settles messages that were processed before and messages that cannot be read.
     async fn screen(&self, messages: &[Received]) -> Result<Vec<Option<Settlement>>, Abandoned> {
         let keys = Keys {
-            messages: messages.iter().map(|message| message.key.clone()).collect(),
+            messages: messages.iter().map(Received::key_and_digest).collect(),
             ..Keys::default()
         };
         let screened = self

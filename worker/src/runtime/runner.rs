@@ -6,16 +6,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
-use lockstep_protocol::results::MessageRejected;
 use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{Digest, Envelope, Message, MessageKey, WorkResult};
-use lockstep_store::{
-    Completion, Effects, Facts, Flips, InboxRow, InboxState, MessageProperties, Origin, ReplyAddress,
-};
+use lockstep_store::{Effects, Facts, Flips, InboxRow, InboxState, MessageProperties, Origin, ReplyAddress};
 
 use super::dead::{self, DeliveryMetadata};
 use super::intake::Received;
 use super::processing_error::ProcessingError;
+use super::refusal;
 use super::run_context::RunContext;
 use crate::handlers::Rejection;
 
@@ -101,6 +99,7 @@ impl Attempt {
             first_at: at,
             metadata: DeliveryMetadata {
                 lane,
+                awaited: false,
                 redrive_count: 0,
                 follow_up: None,
                 attempt: 1,
@@ -140,22 +139,15 @@ impl Attempt {
         self.record(facts, row)
     }
 
-    /// Records in the facts that the message is dead-lettered, and returns its inbox row.
-    pub fn dead_letter(&self, facts: &mut Facts, rejection: &Rejection, at: Timestamp) -> Arc<InboxRow> {
-        let result = WorkResult::MessageRejected(MessageRejected {
-            code: rejection.code,
-            reason: rejection.reason.clone(),
-            place: Some(rejection.place.clone()),
-            message_type: Some(self.envelope.message.kind().as_str().to_owned()),
-        });
-        self.record(facts, self.row(InboxState::Dead, result, at))
+    /// Records in the facts that the message is dead-lettered, or refused to its sender, and returns its inbox row.
+    pub fn reject(&self, facts: &mut Facts, rejection: &Rejection, at: Timestamp) -> Arc<InboxRow> {
+        let kind = self.envelope.message.kind().as_str();
+        let (state, result) = refusal::rejected(Some(kind), rejection.clone(), &self.metadata);
+        self.record(facts, self.row(state, result, at))
     }
 
     fn record(&self, facts: &mut Facts, row: InboxRow) -> Arc<InboxRow> {
-        let completion: Completion = dead::completion(row, &self.metadata);
-        let row = completion.row.clone();
-        facts.record(completion);
-        row
+        facts.record(dead::completion(row, &self.metadata))
     }
 
     fn row(&self, state: InboxState, result: WorkResult, at: Timestamp) -> InboxRow {

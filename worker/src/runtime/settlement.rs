@@ -12,12 +12,16 @@ pub enum Settlement {
     Applied(Arc<InboxRow>),
     /// It is dead-lettered, now or before: the result is published.
     Dead(Arc<InboxRow>),
+    /// It is refused, now or before: the result is published to its sender, who waits for it, and there is no dead letter.
+    Refused(Arc<InboxRow>),
     /// A copy comes back later as this attempt.
     Retry {
         /// How long it waits in the broker.
         delay: RetryDelay,
         /// Which attempt comes next.
         attempt: u32,
+        /// Why this one failed.
+        reason: String,
     },
     /// A copy goes to the lane to which the message belongs.
     Forward {

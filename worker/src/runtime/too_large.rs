@@ -9,7 +9,7 @@ use lockstep_bus::{Delivery, Outgoing};
 use lockstep_clock::Clock;
 use lockstep_protocol::envelope::MAX_BODY_BYTES;
 use lockstep_protocol::topology::{Lane, WORK};
-use lockstep_protocol::{Code, Envelope, Message, MessageKey};
+use lockstep_protocol::{Code, Envelope, Message};
 use lockstep_store::{FollowUp, Keys, StoreError, UnitOfWork};
 
 use super::authority::{Authority, Route};
@@ -74,13 +74,13 @@ impl LaneContext {
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
         loop {
             match settlement {
-                Settlement::Applied(row) | Settlement::Dead(row) => {
+                Settlement::Applied(row) | Settlement::Dead(row) | Settlement::Refused(row) => {
                     return Ok(smaller(answer::short(message, row), refused));
                 }
                 Settlement::Waiting => return Ok(None),
                 Settlement::Retry { .. } | Settlement::Postpone { .. } | Settlement::Forward { .. } => {}
             }
-            *settlement = self.dead_letter(message, rejection(message, refused)).await?;
+            *settlement = self.reject(message, rejection(message, refused)).await?;
             log(self.lane, message, settlement);
             if let Settlement::Postpone { .. } = settlement {
                 // Not even its completion can be written: nothing but waiting is left.
@@ -121,7 +121,9 @@ impl LaneContext {
 fn whole(message: &Received, settlement: &Settlement, outgoing: &Outgoing) -> usize {
     match settlement {
         Settlement::Retry { .. } | Settlement::Postpone { .. } | Settlement::Forward { .. } => message.size,
-        Settlement::Applied(_) | Settlement::Dead(_) | Settlement::Waiting => outgoing.body.len(),
+        Settlement::Applied(_) | Settlement::Dead(_) | Settlement::Refused(_) | Settlement::Waiting => {
+            outgoing.body.len()
+        }
     }
 }
 
@@ -138,29 +140,19 @@ pub(crate) async fn end_follow_up(
         return Ok(smaller(shortened(outgoing), refused));
     };
     let message = received(outgoing, lane, follow_up);
-    let of_reuse = MessageKey {
-        identity: message.key.identity.of_reuse(&message.digest),
-        actor: message.key.actor.clone(),
-    };
     let keys = Keys {
-        messages: [message.key.clone(), of_reuse.clone()].into(),
+        messages: [message.key_and_digest()].into(),
         ..Keys::default()
     };
     let (mut facts, transaction) = store.begin(&[], &keys).await?;
     let now = facts.now().unwrap_or_else(|| clock.now());
-    let key = match facts.message(&message.key) {
-        Some(row) if row.digest != message.digest => &of_reuse,
-        Some(_) | None => &message.key,
-    };
-    let settlement = if let Some(row) = decide::processed(&message, key, &facts) {
-        decide::again(row)
-    } else {
+    let settlement = decide::settled_before(&message, &mut facts, now).unwrap_or_else(|| {
         let rejection = rejection(&message, refused);
-        decide::dead_letter(&message, key, rejection, &mut facts, now)
-    };
+        decide::reject(&message, &message.key, rejection, &mut facts, now)
+    });
     transaction.commit(&facts).await?;
     log(lane, &message, &settlement);
-    let (Settlement::Applied(row) | Settlement::Dead(row)) = &settlement else {
+    let (Settlement::Applied(row) | Settlement::Dead(row) | Settlement::Refused(row)) = &settlement else {
         return Ok(None);
     };
     Ok(smaller(answer::short(&message, row), refused))

@@ -8,7 +8,7 @@ use lockstep_bus::{Acknowledge, Bus, BusError, ConsumeOptions};
 use lockstep_clock::Clock;
 use lockstep_protocol::authority::SourceOwners;
 use lockstep_protocol::topology::{Lane, Queue};
-use lockstep_store::{DeliveryAttempts, FollowUps, Leases, UnitOfWork};
+use lockstep_store::{DeliveryAttempts, FollowUps, Leases, Schema, UnitOfWork};
 use lockstep_telemetry::LaneMetrics;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -16,12 +16,14 @@ use tokio_util::sync::CancellationToken;
 use super::actor::TrustedUsers;
 use super::authority::Authority;
 use super::batch::BatchLane;
+use super::consuming::consume;
 use super::decide::Work;
 use super::follow_up::REPUBLISH_AFTER;
 use super::lane::LaneContext;
 use super::run::RunLane;
 use super::run_lane_options::RunLaneOptions;
 use super::runner::Runner;
+use super::store_reach::StoreReach;
 use crate::handlers::Handlers;
 
 /// The connections and strategies of a worker.
@@ -37,6 +39,8 @@ pub struct WorkerContext {
     pub delivery_attempts: Arc<dyn DeliveryAttempts>,
     /// The leases of runs.
     pub leases: Arc<dyn Leases>,
+    /// Tells whether the store answers.
+    pub schema: Arc<dyn Schema>,
     /// Decide the messages of batched lanes.
     pub handlers: Arc<dyn Handlers>,
     /// Process the messages of run lanes. A lane without a runner is a batched lane.
@@ -125,6 +129,9 @@ pub async fn run(
             clock: context.clock.clone(),
             authority: authority.clone(),
             republish_after: options.republish_after,
+            store_reach: StoreReach::new(context.schema.clone()),
+            owed: Arc::default(),
+            cut_off: CancellationToken::new(),
             stop: stop.clone(),
             abandon: abandon.clone(),
         };
@@ -135,7 +142,7 @@ pub async fn run(
             .copied()
             .unwrap_or_default()
             .bounded();
-        let consume = match runner {
+        let consume_options = match runner {
             Some(_) => ConsumeOptions {
                 prefetch: run_options.permits,
                 acknowledge: Acknowledge::Each,
@@ -145,32 +152,41 @@ pub async fn run(
                 acknowledge: Acknowledge::InOrder,
             },
         };
-        let consumer = context.bus.consume(queue.clone(), consume).await;
+        let consumer = context.bus.consume(queue.clone(), consume_options).await;
         let consumer = consumer.map_err(|source| WorkerError::Lane { lane, source })?;
         if let Some(runner) = runner {
-            let run_lane = RunLane {
-                context: lane_context,
-                runner: runner.clone(),
-                metrics: Arc::new(LaneMetrics::of_runs(lane)),
-                options: run_options,
-                turns: Arc::default(),
+            let runner = runner.clone();
+            let metrics = Arc::new(LaneMetrics::of_runs(lane));
+            let run = move |context, consumer| {
+                let run_lane = RunLane {
+                    context,
+                    runner: runner.clone(),
+                    metrics: metrics.clone(),
+                    options: run_options,
+                    turns: Arc::default(),
+                };
+                run_lane.run(consumer)
             };
-            lanes.spawn(run_lane.run(consumer));
+            lanes.spawn(consume(lane_context, queue, consume_options, consumer, run));
         } else {
-            let batch_lane = BatchLane {
-                context: lane_context,
-                work: match queue {
-                    Queue::Unrouted => Work::Route(context.handlers.clone()),
-                    Queue::Lane(Lane::Dead) => Work::WriteDeadLetter,
-                    Queue::Lane(_) | Queue::Results | Queue::Reply(_) => {
-                        Work::Handle(context.handlers.clone())
-                    }
-                },
-                metrics: Arc::new(LaneMetrics::of_batches(lane)),
-                batch_size: options.batch_size,
-                linger: options.linger,
+            let work = match queue {
+                Queue::Unrouted => Work::Route(context.handlers.clone()),
+                Queue::Lane(Lane::Dead) => Work::WriteDeadLetter,
+                Queue::Lane(_) | Queue::Results | Queue::Reply(_) => Work::Handle(context.handlers.clone()),
             };
-            lanes.spawn(batch_lane.run(consumer));
+            let metrics = Arc::new(LaneMetrics::of_batches(lane));
+            let (batch_size, linger) = (options.batch_size, options.linger);
+            let run = move |context, consumer| {
+                let batch_lane = BatchLane {
+                    context,
+                    work: work.clone(),
+                    metrics: metrics.clone(),
+                    batch_size,
+                    linger,
+                };
+                batch_lane.run(consumer)
+            };
+            lanes.spawn(consume(lane_context, queue, consume_options, consumer, run));
         }
     }
     tracing::info!(lanes = lanes.len(), "worker started");

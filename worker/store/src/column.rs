@@ -1,5 +1,6 @@
 //! Converts column values to Rust values and back. A value that this program does not write is [`StoreError::Corrupt`].
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -10,6 +11,16 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{DeadLetterState, InboxState, MessageProperties, StoreError, Version};
+
+/// PostgreSQL cannot store U+0000 in texts. U+FFFD replaces it in what is stored about a message; otherwise a message with it
+/// could not be dead-lettered.
+pub(super) fn without_nul(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') {
+        Cow::Owned(text.replace('\0', "\u{fffd}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
 
 fn corrupt(what: &str, reason: impl Display) -> StoreError {
     StoreError::Corrupt {
@@ -88,15 +99,17 @@ pub(super) fn digest(bytes: &[u8]) -> Result<Digest, StoreError> {
 pub(super) const fn inbox_state(state: InboxState) -> &'static str {
     match state {
         InboxState::Applied => "applied",
-        InboxState::Dead => "dead",
+        // Its result says that it was refused.
+        InboxState::Dead | InboxState::Refused => "dead",
     }
 }
 
-pub(super) fn read_inbox_state(text: &str) -> Result<InboxState, StoreError> {
-    match text {
-        "applied" => Ok(InboxState::Applied),
-        "dead" => Ok(InboxState::Dead),
-        other => Err(corrupt("inbox.state", format!("unknown state {other:?}"))),
+pub(super) fn read_inbox_state(text: &str, result: &WorkResult) -> Result<InboxState, StoreError> {
+    match (text, result) {
+        ("applied", _) => Ok(InboxState::Applied),
+        ("dead", WorkResult::MessageRejected(rejected)) if rejected.refused => Ok(InboxState::Refused),
+        ("dead", _) => Ok(InboxState::Dead),
+        (other, _) => Err(corrupt("inbox.state", format!("unknown state {other:?}"))),
     }
 }
 
@@ -189,8 +202,13 @@ mod tests {
 
     #[test]
     fn a_value_that_this_program_does_not_write_is_corrupt() {
+        let result = read_result(
+            "lockstep.message.rejected",
+            r#"{"code": "crashed", "reason": ""}"#,
+        )
+        .unwrap();
         assert!(matches!(
-            read_inbox_state("APPLIED"),
+            read_inbox_state("APPLIED", &result),
             Err(StoreError::Corrupt { .. })
         ));
         assert!(matches!(digest(&[0; 31]), Err(StoreError::Corrupt { .. })));

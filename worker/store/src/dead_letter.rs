@@ -176,6 +176,12 @@ pub trait DeadLetters: Debug + Send + Sync + 'static {
     /// See [`StoreError`].
     async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<Vec<DeadLetterSummary>, StoreError>;
 
+    /// How many dead letters match the filters of the query, on all pages.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn count_dead_letters(&self, query: &DeadLetterQuery) -> Result<u64, StoreError>;
+
     /// Counts the unsettled dead letters of a query.
     ///
     /// # Errors

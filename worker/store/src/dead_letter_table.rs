@@ -24,14 +24,20 @@ macro_rules! summary {
     };
 }
 
+macro_rules! filters {
+    () => {
+        " FROM dead_letter WHERE number < $1 \
+            AND (CAST($2 AS text) IS NULL OR code = $2) AND (CAST($3 AS text) IS NULL OR lane = $3) \
+            AND (CAST($4 AS text) IS NULL OR kind = $4)"
+    };
+}
+
 macro_rules! list {
     ($state:literal) => {
         concat!(
             "SELECT ",
             summary!(),
-            " FROM dead_letter WHERE number < $1 \
-                AND (CAST($2 AS text) IS NULL OR code = $2) AND (CAST($3 AS text) IS NULL OR lane = $3) \
-                AND (CAST($4 AS text) IS NULL OR kind = $4)",
+            filters!(),
             $state,
             " ORDER BY number DESC LIMIT $5"
         )
@@ -41,6 +47,9 @@ macro_rules! list {
 const LIST: &str = list!("");
 /// Separate from [`LIST`], so that both databases walk the index by state and number.
 const LIST_IN_STATE: &str = list!(" AND state = $6");
+
+const COUNT_ALL: &str = concat!("SELECT count(*)", filters!());
+const COUNT_IN_STATE: &str = concat!("SELECT count(*)", filters!(), " AND state = $5");
 
 /// The window functions compute the totals before the limit applies.
 const COUNT: &str = "\
@@ -100,6 +109,24 @@ impl<D: SqlDatabase> DeadLetters for D {
         };
         let rows = self.read(READ, statement, parameters).await?;
         rows.iter().map(read_summary).collect()
+    }
+
+    async fn count_dead_letters(&self, query: &DeadLetterQuery) -> Result<u64, StoreError> {
+        let mut parameters = vec![
+            u64::MAX.into(),
+            query.code.as_deref().into(),
+            query.lane.map(Lane::as_str).into(),
+            query.kind.as_deref().into(),
+        ];
+        let statement = match query.state {
+            None => COUNT_ALL,
+            Some(state) => {
+                parameters.push(state.as_str().into());
+                COUNT_IN_STATE
+            }
+        };
+        let rows = self.read(READ, statement, parameters).await?;
+        rows.first().map_or(Ok(0), |row| row.number("dead_letter", 0))
     }
 
     async fn dead_letter_totals(&self, query: &DeadLetterCountQuery) -> Result<DeadLetterTotals, StoreError> {
@@ -302,6 +329,11 @@ mod tests {
             (LIST, "USING INTEGER PRIMARY KEY (rowid<?)"),
             (
                 LIST_IN_STATE,
+                "USING INDEX dead_letter_state (state=? AND number<?)",
+            ),
+            (COUNT_ALL, "USING INTEGER PRIMARY KEY (rowid<?)"),
+            (
+                COUNT_IN_STATE,
                 "USING INDEX dead_letter_state (state=? AND number<?)",
             ),
             (SELECT, by_number),

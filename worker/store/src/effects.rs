@@ -23,6 +23,8 @@ pub struct Effects {
     pub dead_letters: Option<SettleDeadLetters>,
     /// Messages to publish after the commit.
     pub follow_ups: Vec<FollowUpRequest>,
+    /// Why, in the words of the operator; it is kept with the causes and the marks of this message.
+    pub note: Option<String>,
 }
 
 impl Effects {
@@ -97,7 +99,8 @@ pub enum DeviceEffect {
         /// The name of the device.
         hostname: Hostname,
     },
-    /// Marks the device as synchronized: the sender confirms that it has the newest configuration.
+    /// Marks the device as synchronized: the sender confirms that it has the newest configuration. Its causes are closed, and the
+    /// sender is recorded.
     Synchronize {
         /// The name of the device.
         hostname: Hostname,

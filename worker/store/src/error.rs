@@ -1,6 +1,6 @@
 use lockstep_protocol::Identity;
 
-use super::Retryability;
+use super::{Retryability, postgres};
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -92,6 +92,17 @@ impl StoreError {
     /// Whether repeating the transaction at once may succeed.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Conflict { .. })
+    }
+
+    /// Whether the store did not answer at all, as opposed to an answer that it cannot do this now. Another program may still
+    /// reach it. Never true for a file.
+    pub fn is_unanswered(&self) -> bool {
+        matches!(self, Self::Unavailable { source, .. } if postgres::error::is_unanswered(&**source))
+    }
+
+    /// Whether another session held a lock for longer than this one waits.
+    pub fn is_lock_timeout(&self) -> bool {
+        matches!(self, Self::Unavailable { source, .. } if postgres::error::is_lock_timeout(&**source))
     }
 
     /// Whether the error may end without an operator.

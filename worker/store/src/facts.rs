@@ -10,8 +10,9 @@ use lockstep_protocol::{
 };
 
 use super::{
-    Attributes, ClientRow, Completion, DeviceEffect, DeviceRow, Effects, GroupRow, InboxRow, InterfaceRow,
-    Lease, Lifecycle, Link, ReplyAddress, RepositoryChange, RepositoryRow, SyncState, Version,
+    Attributes, CauseRow, ClientRow, Completion, DeviceEffect, DeviceRow, Effects, GroupRow, InboxRow,
+    InterfaceRow, Lease, Lifecycle, Link, Mark, ReplyAddress, RepositoryChange, RepositoryRow, SyncState,
+    Version,
 };
 
 pub use dead_letters::SettledDeadLetters;
@@ -23,6 +24,9 @@ pub struct Facts {
     devices: BTreeMap<Hostname, DeviceRow>,
     macs: HashMap<Mac, Hostname>,
     serials: HashMap<Serial, Hostname>,
+    /// By folded hostname: the devices that the batch creates, and those whose name another key of the batch spells differently.
+    spellings: HashMap<String, Hostname>,
+    open_causes: HashMap<Hostname, Vec<CauseRow>>,
     links: BTreeSet<Link>,
     new_inbox: Vec<Arc<InboxRow>>,
     new_causes: Vec<NewCause>,
@@ -52,6 +56,8 @@ pub struct NewCause {
     pub actor: Option<String>,
     /// When the message was applied.
     pub at: Timestamp,
+    /// The note of the operator who sent it.
+    pub note: Option<String>,
 }
 
 /// The devices whose flag a message changed, sorted.
@@ -110,6 +116,16 @@ impl Facts {
         self.serials.insert(serial, hostname);
     }
 
+    /// Adds a device by its name, for [`Facts::spelling_of`].
+    pub fn add_spelling(&mut self, hostname: Hostname) {
+        self.spellings.insert(hostname.folded(), hostname);
+    }
+
+    /// Adds an open cause of a device; the causes of a device are added in their order.
+    pub fn add_open_cause(&mut self, hostname: Hostname, cause: CauseRow) {
+        self.open_causes.entry(hostname).or_default().push(cause);
+    }
+
     /// Adds a link.
     pub fn add_link(&mut self, link: Link) {
         self.links.insert(link);
@@ -151,6 +167,26 @@ impl Facts {
     /// A device, with the changes of the batch so far.
     pub fn device(&self, hostname: &Hostname) -> Option<&DeviceRow> {
         self.devices.get(hostname)
+    }
+
+    /// The device with this hostname in another spelling, with respect to upper and lower case. It is read for the hostnames among
+    /// the keys that no device has.
+    pub fn spelling_of(&self, hostname: &Hostname) -> Option<&Hostname> {
+        let spelling = self.spellings.get(&hostname.folded())?;
+        (spelling != hostname).then_some(spelling)
+    }
+
+    /// The open causes of a device, with those of the batch so far, oldest first.
+    pub fn open_causes(&self, hostname: &Hostname) -> Vec<CauseRow> {
+        let Some(device) = self.devices.get(hostname) else {
+            return Vec::new();
+        };
+        let stored = self.open_causes.get(hostname).filter(|_| !device.forgets_causes);
+        let new = device
+            .causes
+            .iter()
+            .map(|index| CauseRow::from(&self.new_causes[*index]));
+        stored.into_iter().flatten().cloned().chain(new).collect()
     }
 
     /// The device a MAC address belongs to.
@@ -219,21 +255,24 @@ impl Facts {
 
 /// Methods that change the facts while the batch is processed.
 impl Facts {
-    /// Records the completion of a message.
-    pub fn record(&mut self, completion: impl Into<Completion>) {
+    /// Records the completion of a message, and returns its row as the store will give it back: the result is the same whenever it
+    /// is made from it.
+    pub fn record(&mut self, completion: impl Into<Completion>) -> Arc<InboxRow> {
         let Completion {
             row,
             dead_letter,
             follow_up,
         } = completion.into();
+        let row = Arc::new(row.into_stored());
         self.inbox.insert(row.key(), row.clone());
-        self.new_inbox.push(row);
+        self.new_inbox.push(row.clone());
         if let Some(dead_letter) = dead_letter {
             self.write_dead_letter(dead_letter);
         }
         if let Some(key) = follow_up {
             self.finish_follow_up(key);
         }
+        row
     }
 
     /// Changes a repository.
@@ -257,7 +296,7 @@ impl Facts {
             .collect();
         let mut causes = Vec::new();
         for effect in effects.devices {
-            self.absorb_device(effect, from, &mut causes);
+            self.absorb_device(effect, from, effects.note.as_deref(), &mut causes);
         }
         for link in effects.links {
             if self.links.insert(link.clone()) {
@@ -278,7 +317,13 @@ impl Facts {
             .collect()
     }
 
-    fn absorb_device(&mut self, effect: DeviceEffect, from: &Origin<'_>, causes: &mut Vec<(Cause, usize)>) {
+    fn absorb_device(
+        &mut self,
+        effect: DeviceEffect,
+        from: &Origin<'_>,
+        note: Option<&str>,
+        causes: &mut Vec<(Cause, usize)>,
+    ) {
         if let DeviceEffect::Create {
             hostname,
             attributes,
@@ -297,17 +342,19 @@ impl Facts {
                     version,
                 },
                 sync: SyncState::SYNCHRONIZED,
+                marked: None,
                 groups: None,
                 causes: Vec::new(),
                 forgets_causes: false,
                 described: true,
                 flagged: true,
             };
+            self.add_spelling(row.hostname.clone());
             self.add_device(row);
             return;
         }
         let cause = match &effect {
-            DeviceEffect::Unsynchronize { cause, .. } => Some(self.cause(*cause, from, causes)),
+            DeviceEffect::Unsynchronize { cause, .. } => Some(self.cause(*cause, from, note, causes)),
             _ => None,
         };
         if let DeviceEffect::Describe { hostname, attributes } = &effect {
@@ -329,12 +376,18 @@ impl Facts {
             DeviceEffect::Join { groups, .. } => row.groups = Some(groups),
             DeviceEffect::Unsynchronize { .. } => row.unsynchronize(cause, from.at),
             DeviceEffect::ForgetCauses { .. } => row.forget_causes(),
-            DeviceEffect::Synchronize { .. } => row.synchronize(),
+            DeviceEffect::Synchronize { .. } => row.synchronize(from, note),
         }
     }
 
     /// The index of this message's cause, which is created on first use.
-    fn cause(&mut self, cause: Cause, from: &Origin<'_>, created: &mut Vec<(Cause, usize)>) -> usize {
+    fn cause(
+        &mut self,
+        cause: Cause,
+        from: &Origin<'_>,
+        note: Option<&str>,
+        created: &mut Vec<(Cause, usize)>,
+    ) -> usize {
         if let Some((_, index)) = created.iter().find(|(other, _)| *other == cause) {
             return *index;
         }
@@ -345,6 +398,7 @@ impl Facts {
             kind: from.kind,
             actor: from.actor.map(str::to_owned),
             at: from.at,
+            note: note.map(str::to_owned),
         });
         created.push((cause, index));
         index
@@ -414,10 +468,29 @@ impl DeviceRow {
         self.flagged = true;
     }
 
-    fn synchronize(&mut self) {
+    fn synchronize(&mut self, from: &Origin<'_>, note: Option<&str>) {
         self.sync.synced = self.sync.desired;
         self.sync.since = None;
         self.forget_causes();
+        self.marked = Some(Mark {
+            at: from.at,
+            by: from.actor.map(str::to_owned),
+            note: note.map(str::to_owned),
+        });
+        self.described = true;
+    }
+}
+
+impl From<&NewCause> for CauseRow {
+    fn from(cause: &NewCause) -> Self {
+        Self {
+            cause: cause.cause.as_str().to_owned(),
+            identity: cause.identity.clone(),
+            kind: cause.kind.as_str().to_owned(),
+            actor: cause.actor.clone(),
+            at: cause.at,
+            note: cause.note.clone(),
+        }
     }
 }
 

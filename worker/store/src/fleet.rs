@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use lockstep_protocol::{DeviceState, DeviceType, GroupName, Hostname, Identity};
 
-use super::{Attributes, DeviceRow, Lifecycle, StoreError, SyncState};
+use super::{Attributes, DeviceRow, Lifecycle, Mark, StoreError, SyncState};
 
 /// The most open causes that a device keeps; when another one is added, the oldest is removed from the list.
 pub(super) const OPEN_CAUSES: usize = 32;
@@ -25,6 +25,12 @@ pub trait Fleet: Debug + Send + Sync + 'static {
     /// # Errors
     /// See [`StoreError`].
     async fn devices(&self, query: &DeviceQuery) -> Result<Vec<Device>, StoreError>;
+
+    /// How many devices match the filters of the query, on all pages. Reads all devices.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn count_devices(&self, query: &DeviceQuery) -> Result<u64, StoreError>;
 
     /// The device with this hostname; upper and lower case differ.
     ///
@@ -62,6 +68,24 @@ pub struct DeviceQuery {
     pub limit: u32,
 }
 
+impl DeviceQuery {
+    /// Whether this is the first page of a list with a filter. If many devices match, the first ones by hostname fill it. If
+    /// few do, reading all devices in the order of storage is several times faster than going through all by hostname. Later
+    /// pages go on by hostname: the first one was full.
+    pub(super) fn begins_filtered(&self) -> bool {
+        let filtered = self.synchronized.is_some()
+            || self.state.is_some()
+            || self.device_type.is_some()
+            || self.group.is_some();
+        filtered && self.after.is_none()
+    }
+
+    /// How many devices by hostname are tried first.
+    pub(super) fn tried(&self) -> u32 {
+        self.limit.saturating_mul(10)
+    }
+}
+
 /// The number that the store gave to a device. It stays the same as long as the device exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeviceId(pub i64);
@@ -83,6 +107,8 @@ pub struct Device {
     pub lifecycle: Lifecycle,
     /// The desired and the synchronized generation.
     pub sync: SyncState,
+    /// Who last marked it as synchronized.
+    pub marked: Option<Mark>,
     /// Why it is not synchronized: the newest 32 causes, oldest first. Empty for a synchronized device.
     pub open_causes: Vec<CauseId>,
 }
@@ -100,6 +126,8 @@ pub struct CauseRow {
     pub actor: Option<String>,
     /// When the message was applied.
     pub at: Timestamp,
+    /// The note of the operator who sent it.
+    pub note: Option<String>,
 }
 
 impl DeviceRow {
@@ -111,6 +139,7 @@ impl DeviceRow {
             attributes: self.attributes,
             lifecycle: self.lifecycle,
             sync: self.sync,
+            marked: self.marked,
             open_causes,
         }
     }

@@ -1,10 +1,10 @@
-use std::sync::Arc;
+use std::borrow::Cow;
 
 use jiff::Timestamp;
 pub use lockstep_protocol::InboxState;
 use lockstep_protocol::{Digest, Identity, MessageKey, WorkResult};
 
-use super::{FollowUpKey, NewDeadLetter};
+use super::{FollowUpKey, NewDeadLetter, column};
 
 /// The record of a processed message: its outcome and its result. Commits together with the effects of the message.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,13 +39,24 @@ impl InboxRow {
             actor: self.actor.clone(),
         }
     }
+
+    /// The row as a store gives it back: times in microseconds, and texts without U+0000.
+    pub(crate) fn into_stored(mut self) -> Self {
+        self.at = Timestamp::from_microsecond(column::microseconds(self.at)).unwrap_or(self.at);
+        for text in self.subject.iter_mut().chain([&mut self.kind]) {
+            if let Cow::Owned(stored) = column::without_nul(text) {
+                *text = stored;
+            }
+        }
+        self
+    }
 }
 
 /// The completion of a message. All of it commits together with the effects of the message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Completion {
     /// The inbox row of the message.
-    pub row: Arc<InboxRow>,
+    pub row: InboxRow,
     /// Its dead letter, if it is dead-lettered.
     pub dead_letter: Option<NewDeadLetter>,
     /// The key of the follow-up that is finished with this message, if the message is one.
@@ -56,7 +67,7 @@ pub struct Completion {
 impl From<InboxRow> for Completion {
     fn from(row: InboxRow) -> Self {
         Self {
-            row: Arc::new(row),
+            row,
             dead_letter: None,
             follow_up: None,
         }

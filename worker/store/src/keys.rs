@@ -1,14 +1,15 @@
 use std::collections::BTreeSet;
 
-use lockstep_protocol::{Hostname, Mac, MessageKey, RepositoryName, Serial};
+use lockstep_protocol::{Digest, Hostname, Mac, MessageKey, RepositoryName, Serial};
 
-use super::{AttemptStart, DeadLetterSelector, DeviceSelector};
+use super::{AttemptStart, DeadLetterSelector, DeviceSelector, Facts};
 
 /// What a transaction reads from the store for its messages. Sorted, so that all workers take locks in the same order.
 #[derive(Clone, Debug, Default)]
 pub struct Keys {
-    /// Messages that may have been processed before.
-    pub messages: BTreeSet<MessageKey>,
+    /// Messages that may have been processed before, with the digests of what was received. Where another message has the
+    /// identity, the row of the rejection for the reuse is read, too.
+    pub messages: BTreeSet<(MessageKey, Digest)>,
     /// Devices, to be locked.
     pub hostnames: BTreeSet<Hostname>,
     /// MAC addresses that may belong to a device.
@@ -17,6 +18,8 @@ pub struct Keys {
     pub serials: BTreeSet<Serial>,
     /// Devices whose links are read.
     pub links_of: BTreeSet<Hostname>,
+    /// Devices whose open causes are read; they are among `hostnames`, too.
+    pub causes_of: BTreeSet<Hostname>,
     /// Dead letters, to be locked.
     pub dead_letters: BTreeSet<DeadLetterSelector>,
     /// Repositories, to be locked.
@@ -28,6 +31,25 @@ pub struct Keys {
 }
 
 impl Keys {
+    /// What the store knows those messages by that reuse the identity of another one: of one that was processed before, or of
+    /// one among them.
+    pub(crate) fn reuses(&self, facts: &Facts) -> BTreeSet<MessageKey> {
+        let messages: Vec<&(MessageKey, Digest)> = self.messages.iter().collect();
+        let mut reuses = BTreeSet::new();
+        for same in messages.chunk_by(|(one, _), (other, _)| one == other) {
+            for (key, digest) in same {
+                let is_reuse = match facts.message(key) {
+                    Some(row) => row.digest != *digest,
+                    None => same.len() > 1,
+                };
+                if is_reuse {
+                    reuses.insert(key.of_reuse(digest));
+                }
+            }
+        }
+        reuses
+    }
+
     /// Adds the keys of another message.
     pub fn extend(&mut self, other: Self) {
         self.messages.extend(other.messages);
@@ -35,6 +57,7 @@ impl Keys {
         self.macs.extend(other.macs);
         self.serials.extend(other.serials);
         self.links_of.extend(other.links_of);
+        self.causes_of.extend(other.causes_of);
         self.dead_letters.extend(other.dead_letters);
         self.repositories.extend(other.repositories);
         self.flag = self.flag.take().or(other.flag);

@@ -5,8 +5,8 @@
 //! [`Keys`] of the messages; handlers decide; [`Facts::absorb`] applies the [`Effects`] to them, so that the next message
 //! of a batch sees them; [`Transaction::commit`] writes effects, completions (inbox rows) and follow-ups together.
 //!
-//! Tables outside of the hot path have one implementation for both databases: `dead_letter_table` and `follow_up_table`, on top
-//! of `sql`.
+//! Tables outside of the hot path have one implementation for both databases: `dead_letter_table`, `follow_up_table` and
+//! `repository_failure`, on top of `sql`.
 //!
 //! Two implementations pass one contract suite: [`postgres`] and [`sqlite`].
 
@@ -29,6 +29,7 @@ mod merged;
 mod migrated;
 pub mod postgres;
 mod repository;
+mod repository_failure;
 mod retention;
 mod retryability;
 mod rows;
@@ -61,12 +62,14 @@ pub use inbox::{Completion, InboxRow, InboxState};
 pub use keys::Keys;
 pub use lease::{Lease, Leases};
 pub use repository::{Advance, Repositories, RepositoryChange, RepositoryRow};
+pub use repository_failure::{RepositoryFailure, RepositoryFailures};
 pub use retention::{Expired, OpenCauses, Records, Retention};
 pub use retryability::Retryability;
 pub use rows::{
-    Attributes, ClientRow, DeviceRow, GroupRow, InterfaceRow, Lifecycle, Link, LinkEnd, SyncState, Version,
+    Attributes, ClientRow, DeviceRow, GroupRow, InterfaceRow, Lifecycle, Link, LinkEnd, Mark, SyncState,
+    Version,
 };
-pub use stats::{DevicesInState, Sessions, Stats, Summary};
+pub use stats::{DevicesInState, RepositoryState, Sessions, Stats, Summary};
 pub use unit_of_work::{Transaction, UnitOfWork};
 
 /// Reads the records of processed messages.

@@ -1,11 +1,10 @@
-use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use lockstep_protocol::{CommitId, Hostname, RepositoryName};
 
-use super::StoreError;
+use super::{RepositoryFailures, StoreError};
 
 /// A repository, without its listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,12 +17,16 @@ pub struct RepositoryRow {
     pub revision: i64,
     /// The accepted commit and when it was accepted. `None` before the first one.
     pub accepted: Option<(CommitId, Timestamp)>,
+    /// What the accepted commit holds that has no effect, one text for each.
+    pub warnings: Vec<String>,
     /// The tip of the last refresh.
     pub seen: CommitId,
     /// The time of the last refresh.
     pub seen_at: Timestamp,
     /// Why the tip is not accepted. `None` if it is.
     pub problem: Option<String>,
+    /// Since when no tip was accepted. `None` if it is.
+    pub problem_since: Option<Timestamp>,
 }
 
 /// What a refresh writes to the row of a repository. Its transaction holds the lease of the repository and has read the row.
@@ -53,11 +56,13 @@ pub struct Advance {
     pub commit: CommitId,
     /// Its tree, as `git ls-tree -r -z` prints it.
     pub listing: Arc<Vec<u8>>,
+    /// What it holds that has no effect, one text without line feeds for each.
+    pub warnings: Vec<String>,
 }
 
 /// Reads the rows of repositories.
 #[async_trait]
-pub trait Repositories: Debug + Send + Sync + 'static {
+pub trait Repositories: RepositoryFailures {
     /// All repositories that were ever refreshed, ordered by name.
     ///
     /// # Errors
@@ -81,4 +86,14 @@ pub trait Repositories: Debug + Send + Sync + 'static {
     /// # Errors
     /// See [`StoreError`].
     async fn hostnames(&self) -> Result<Vec<Hostname>, StoreError>;
+}
+
+/// Warnings as one text, a line for each. `None` if there are none.
+pub(crate) fn joined(warnings: &[String]) -> Option<String> {
+    (!warnings.is_empty()).then(|| warnings.join("\n"))
+}
+
+/// The reverse of [`joined`].
+pub(crate) fn split(warnings: Option<&str>) -> Vec<String> {
+    warnings.unwrap_or_default().lines().map(str::to_owned).collect()
 }

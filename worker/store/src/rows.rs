@@ -92,6 +92,17 @@ impl SyncState {
     }
 }
 
+/// Who last marked a device as synchronized.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// When.
+    pub at: Timestamp,
+    /// The authenticated sender of the message.
+    pub by: Option<String>,
+    /// Why, in the sender's words.
+    pub note: Option<String>,
+}
+
 /// A device in a transaction: the stored row with the changes of the batch so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceRow {
@@ -105,13 +116,15 @@ pub struct DeviceRow {
     pub lifecycle: Lifecycle,
     /// Its sync flag.
     pub sync: SyncState,
+    /// Who last marked it as synchronized.
+    pub marked: Option<Mark>,
     /// The groups of which it is a member by list. `None` if this batch does not set them.
     pub groups: Option<BTreeSet<GroupName>>,
     /// Causes of this batch, as indices into the batch's causes, in order.
     pub causes: Vec<usize>,
     /// Whether the causes before this batch are closed.
     pub forgets_causes: bool,
-    /// Whether `attributes` or `lifecycle` are to be written.
+    /// Whether `attributes`, `lifecycle` or `marked` are to be written.
     pub described: bool,
     /// Whether `sync` is to be written.
     pub flagged: bool,

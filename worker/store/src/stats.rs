@@ -2,7 +2,7 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use lockstep_protocol::DeviceState;
+use lockstep_protocol::{DeviceState, RepositoryName};
 
 use super::StoreError;
 
@@ -26,6 +26,8 @@ pub struct Summary {
     pub devices: Vec<DevicesInState>,
     /// Unsettled dead letters.
     pub dead_letters: u64,
+    /// Repositories that were refreshed, or that cannot be; ordered by name.
+    pub repositories: Vec<RepositoryState>,
     /// When they were counted, by the store's clock.
     pub at: Timestamp,
 }
@@ -43,6 +45,15 @@ pub struct DevicesInState {
     pub since: Option<Timestamp>,
 }
 
+/// Whether a repository fails.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RepositoryState {
+    /// Its configured name.
+    pub name: RepositoryName,
+    /// Since when it cannot be fetched or its tip is invalid. `None` if it can and is not.
+    pub failing_since: Option<Timestamp>,
+}
+
 /// A pool of sessions with the database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sessions {
@@ -57,12 +68,25 @@ pub struct Sessions {
 }
 
 impl Summary {
+    /// Which repositories fail, on both databases. An older program writes no `problem_since`.
+    pub(super) const REPOSITORIES: &str = "\
+        SELECT name, min(since) FROM ( \
+            SELECT name, CASE WHEN problem IS NOT NULL THEN coalesce(problem_since, seen_at) END AS since FROM repository \
+            UNION ALL SELECT name, since FROM repository_failure) AS state \
+        GROUP BY name ORDER BY name";
+
     /// Sorts the states.
-    pub(super) fn new(mut devices: Vec<DevicesInState>, dead_letters: u64, at: Timestamp) -> Self {
+    pub(super) fn new(
+        mut devices: Vec<DevicesInState>,
+        dead_letters: u64,
+        repositories: Vec<RepositoryState>,
+        at: Timestamp,
+    ) -> Self {
         devices.sort_unstable_by_key(|devices| devices.state);
         Self {
             devices,
             dead_letters,
+            repositories,
             at,
         }
     }

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_millis(100);
-const LONGEST: Duration = Duration::from_secs(10);
+/// Short, since a broker that is back waits for this long at most; many workers share the load by the jitter.
+const LONGEST: Duration = Duration::from_secs(2);
 
 /// A connection or consumer that worked for this long resets the back-off.
 pub(super) const HEALTHY: Duration = Duration::from_secs(30);
 
-/// Delays that double from 100 ms to 10 s. Each is shortened by a random part of up to one half, so that workers that lost
+/// Delays that double from 100 ms to 2 s. Each is shortened by a random part of up to one half, so that workers that lost
 /// the same broker do not reconnect at the same instant.
 #[derive(Debug)]
 pub(super) struct Backoff {
@@ -46,7 +47,7 @@ mod tests {
     fn delays_double_up_to_the_longest_and_can_be_reset() {
         let mut backoff = Backoff::new();
         let waits: Vec<u128> = (0..9).map(|_| backoff.jittered(0.0).as_millis()).collect();
-        assert_eq!(waits, [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
+        assert_eq!(waits, [100, 200, 400, 800, 1600, 2000, 2000, 2000, 2000]);
         backoff.reset();
         assert_eq!(backoff.jittered(0.0).as_millis(), 100);
     }

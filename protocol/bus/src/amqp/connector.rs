@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::address;
 use super::options::AmqpOptions;
+use super::outage::BrokerLog;
 use crate::BusError;
 
 /// The broker refused user and password.
@@ -23,7 +24,10 @@ pub(super) struct Connector {
     uri: AMQPUri,
     ca: Option<String>,
     name: String,
+    /// The timeout of an attempt to connect.
+    connecting: Duration,
     limit: Duration,
+    pub(super) log: BrokerLog,
 }
 
 /// Why there is no connection.
@@ -55,11 +59,17 @@ impl Connector {
                 ),
             })?),
         };
+        let log = BrokerLog::new(format!(
+            "{}:{}/{}",
+            uri.authority.host, uri.authority.port, uri.vhost
+        ));
         Ok(Self {
             uri,
             ca,
             name: options.connection_name.clone(),
-            limit: options.connect_timeout,
+            connecting: options.connect_timeout,
+            limit: options.request_timeout,
+            log,
         })
     }
 
@@ -83,11 +93,11 @@ impl Connector {
         };
         let connecting =
             Connection::connect_uri_with_config(self.uri.clone(), properties, tls, Runtime::tokio_current());
-        match timeout(self.limit, connecting).await {
+        match timeout(self.connecting, connecting).await {
             Ok(connected) => connected.map_err(|error| ConnectError::of(&error)),
             Err(_) => Err(ConnectError::Unavailable(format!(
                 "no answer within {:?}",
-                self.limit
+                self.connecting
             ))),
         }
     }

@@ -11,10 +11,11 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::ack_tracker::TagRange;
 use super::backoff::{Backoff, HEALTHY};
+use super::outage::{Failure, Outage, Success};
 use super::properties;
 use super::session::{Session, SessionChannel, SessionError};
 use super::supervised_connection::{CLOSING, SupervisedConnection};
@@ -250,6 +251,8 @@ struct Supervisor {
 impl Supervisor {
     async fn run(self, first: Option<Session>) {
         let mut backoff = Backoff::new();
+        let mut outage = Outage::default();
+        let queue = self.config.queue.name();
         let mut next = first;
         while !self.config.stop.is_cancelled() {
             let session = match next.take() {
@@ -257,13 +260,17 @@ impl Supervisor {
                 None => match self.open().await {
                     Some(Ok(session)) => session,
                     Some(Err(error)) => {
-                        self.report(&error, &mut backoff).await;
+                        report(queue, &error, &mut outage);
+                        self.pause(backoff.wait()).await;
                         continue;
                     }
                     None => break,
                 },
             };
             let opened_at = Instant::now();
+            if let Success::Ended(away) = outage.succeeded(PART, opened_at) {
+                info!(queue, away_ms = away.as_millis(), "consuming again");
+            }
             let channel = Arc::clone(&session.channel);
             self.mailbox.put(session);
             self.monitor(&channel).await;
@@ -273,17 +280,18 @@ impl Supervisor {
             }
             // Makes the consumer drop the session, too.
             channel.ended.cancel();
-            self.tasks.spawn(async move { channel.end().await });
+            let ending = Arc::clone(&channel);
+            self.tasks.spawn(async move { ending.end().await });
             if opened_at.elapsed() > HEALTHY {
                 backoff.reset();
             }
-            let wait = backoff.wait();
-            warn!(
-                queue = self.config.queue.name(),
-                retry_ms = wait.as_millis(),
-                "a consumer lost its channel"
-            );
-            self.pause(wait).await;
+            self.pause(backoff.wait()).await;
+            // A lost connection, which may be noticed a moment later, is reported by its supervisor.
+            if !channel.connection_works() {
+                debug!(queue, "a consumer lost its connection");
+            } else if outage.failed(PART, Instant::now()) == Failure::Began {
+                warn!(queue, "a consumer lost its channel");
+            }
         }
         // A session that the consumer never took.
         drop(self.mailbox.take());
@@ -309,16 +317,6 @@ impl Supervisor {
         }
     }
 
-    async fn report(&self, error: &SessionError, backoff: &mut Backoff) {
-        let wait = backoff.wait();
-        let (queue, retry_ms) = (self.config.queue.name(), wait.as_millis());
-        match error {
-            SessionError::Refused(error) => warn!(queue, %error, retry_ms, "cannot consume"),
-            SessionError::Lost(reason) => debug!(queue, reason, retry_ms, "cannot consume yet"),
-        }
-        self.pause(wait).await;
-    }
-
     /// Returns when the session has ended or the consumer is stopped.
     async fn monitor(&self, channel: &SessionChannel) {
         let mut watchdog = interval(WATCHDOG);
@@ -328,6 +326,7 @@ impl Supervisor {
                 biased;
                 () = self.config.stop.cancelled() => return,
                 () = channel.ended.cancelled() => return,
+                () = channel.connection_lost() => return,
                 _ = watchdog.tick() => {}
             }
             if !channel.works() {
@@ -341,5 +340,22 @@ impl Supervisor {
             () = self.config.stop.cancelled() => {}
             () = sleep(wait) => {}
         }
+    }
+}
+
+/// The only part of the outage of a consumer.
+const PART: &str = "channel";
+
+/// Logs why a queue cannot be consumed, once for each outage and now and then while it lasts.
+fn report(queue: &str, error: &SessionError, outage: &mut Outage) {
+    match error {
+        SessionError::Refused(error) => match outage.failed(PART, Instant::now()) {
+            Failure::Began => warn!(queue, %error, "cannot consume; trying again"),
+            Failure::Lasts(away) => {
+                warn!(queue, %error, away_s = away.as_secs(), "still cannot consume; trying again");
+            }
+            Failure::Known => debug!(queue, %error, "cannot consume"),
+        },
+        SessionError::Lost(reason) => debug!(queue, reason, "cannot consume yet"),
     }
 }

@@ -11,7 +11,7 @@ use lockstep_protocol::topology::{
 };
 use tokio::time::timeout;
 
-use crate::BusError;
+use crate::{BusError, QueueFigures};
 
 const ACCESS_REFUSED: u16 = 403;
 const NOT_FOUND: u16 = 404;
@@ -58,26 +58,29 @@ pub(super) async fn topology(
     Ok(())
 }
 
-/// Whether the queue exists. If it does not, the broker closes the channel.
-pub(super) async fn queue_exists(
+/// The statistics of a queue; `None` if it does not exist, and then the broker closes the channel.
+pub(super) async fn queue_figures(
     channel: &Channel,
     name: &str,
     limit: Duration,
-) -> Result<bool, DeclareError> {
+) -> Result<Option<QueueFigures>, DeclareError> {
     let passive = QueueDeclareOptions {
         passive: true,
         ..QueueDeclareOptions::durable()
     };
     let asked = channel.queue_declare(name.into(), passive, FieldTable::default());
-    let Err(error) = within(limit, || format!("queue {name}"), async {
-        Ok(asked.await.map(drop))
-    })
-    .await?
-    else {
-        return Ok(true);
+    let asked = async { Ok(asked.await) };
+    let error = match within(limit, || format!("queue {name}"), asked).await? {
+        Ok(declared) => {
+            return Ok(Some(QueueFigures {
+                messages: declared.message_count(),
+                consumers: declared.consumer_count(),
+            }));
+        }
+        Err(error) => error,
     };
     match error.kind() {
-        ErrorKind::ProtocolError(said) if said.get_id() == NOT_FOUND => Ok(false),
+        ErrorKind::ProtocolError(said) if said.get_id() == NOT_FOUND => Ok(None),
         _ => Err(DeclareError::of(format!("queue {name}"), &error)),
     }
 }

@@ -24,10 +24,11 @@ mod declare;
 mod session;
 
 mod backoff;
+mod outage;
 mod probe;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
@@ -37,7 +38,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use crate::{Bus, BusError, BusStatus, Channels, ConsumeOptions, Consumer, Figures, Outgoing, PublishError};
+use crate::{
+    Bus, BusError, BusStatus, Channels, ConsumeOptions, Consumer, Figures, Outgoing, PublishError,
+    QueueFigures,
+};
 use backoff::Backoff;
 use connector::Connector;
 use consumer::ConsumerConfig;
@@ -46,7 +50,7 @@ use publisher::Publisher;
 use supervised_connection::{CLOSING, State, SupervisedConnection};
 
 pub use options::AmqpOptions;
-pub use probe::{Access, AmqpProbe, ProbeError, QueueFigures};
+pub use probe::{Access, AmqpProbe, ProbeError};
 
 /// The bus on RabbitMQ. Dropping it ends its consumers and closes its connections, in the background.
 pub struct AmqpBus {
@@ -78,7 +82,7 @@ impl AmqpBus {
                 if let Some(permanent) = error.permanent() {
                     return Err(permanent);
                 }
-                warn!(%error, "cannot connect to the broker yet, retrying");
+                connector.log.failed(PUBLISHING, &error);
                 None
             }
         };
@@ -96,10 +100,11 @@ impl AmqpBus {
         );
         Ok(Arc::new(Self {
             publisher: Publisher {
-                pool: pool::pool(connection.clone(), options.publishers, options.connect_timeout),
+                pool: pool::pool(connection.clone(), options.publishers, options.request_timeout),
                 connection,
                 user,
                 confirm_timeout: options.confirm_timeout,
+                unanswered: AtomicU32::new(0),
                 stop: stop.clone(),
                 tasks: tasks.clone(),
                 bypassed: AtomicU64::new(0),
@@ -137,18 +142,19 @@ impl AmqpBus {
         declared
     }
 
-    async fn try_missing(&self, topology: &Topology) -> Result<Vec<String>, DeclareError> {
-        let mut missing = Vec::new();
+    async fn try_queues(&self, names: &[&str]) -> Result<Vec<Option<QueueFigures>>, DeclareError> {
+        let mut queues = Vec::with_capacity(names.len());
         let mut channel = self.channel().await?;
-        for queue in &topology.queues {
-            if !declare::queue_exists(&channel, queue.name, self.connector.limit()).await? {
-                missing.push(queue.name.to_owned());
+        for name in names {
+            let figures = declare::queue_figures(&channel, name, self.connector.limit()).await?;
+            if figures.is_none() {
                 // The broker closed the channel with its answer.
                 channel = self.channel().await?;
             }
+            queues.push(figures);
         }
         let _ = timeout(CLOSING, channel.close(200, "asked".into())).await;
-        Ok(missing)
+        Ok(queues)
     }
 
     /// Opens a channel for declaring.
@@ -208,11 +214,11 @@ impl Bus for AmqpBus {
         }
     }
 
-    async fn missing(&self, topology: &Topology) -> Result<Vec<String>, BusError> {
+    async fn queues(&self, names: &[&str]) -> Result<Vec<Option<QueueFigures>>, BusError> {
         let mut backoff = Backoff::new();
         loop {
-            match self.try_missing(topology).await {
-                Ok(missing) => return Ok(missing),
+            match self.try_queues(names).await {
+                Ok(queues) => return Ok(queues),
                 Err(error) => self.pause(error, &mut backoff).await?,
             }
         }

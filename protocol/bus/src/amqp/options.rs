@@ -17,10 +17,13 @@ pub struct AmqpOptions {
     /// The AMQP heartbeat, in whole seconds. A dead connection is detected after about twice this time. `?heartbeat=` in the
     /// address takes precedence. Default: 10 s.
     pub heartbeat: Duration,
-    /// The timeout of connecting and of each other request to the broker. Default: 10 s.
+    /// The timeout of one attempt to connect. Short, so that an attempt that began before the broker was back does not delay
+    /// the next one. Default: 5 s.
     pub connect_timeout: Duration,
+    /// The timeout of each other request to the broker. Default: 10 s.
+    pub request_timeout: Duration,
     /// If the broker confirms none of the messages in flight for this long, the connection is closed and they are published
-    /// again. Default: 15 s.
+    /// again. A new connection has a shorter time until its first confirm. Default: 15 s.
     pub confirm_timeout: Duration,
     /// The size of the pool of confirm channels: how many callers publish at a time. Further callers wait. Default: 8.
     pub publishers: usize,
@@ -34,7 +37,8 @@ impl AmqpOptions {
             ca_file: None,
             connection_name: "lockstep".to_owned(),
             heartbeat: Duration::from_secs(10),
-            connect_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(5),
+            request_timeout: Duration::from_secs(10),
             confirm_timeout: Duration::from_secs(15),
             publishers: 8,
         }
@@ -58,6 +62,7 @@ impl fmt::Debug for AmqpOptions {
             .field("connection_name", &self.connection_name)
             .field("heartbeat", &self.heartbeat)
             .field("connect_timeout", &self.connect_timeout)
+            .field("request_timeout", &self.request_timeout)
             .field("confirm_timeout", &self.confirm_timeout)
             .field("publishers", &self.publishers)
             .finish_non_exhaustive()

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::connector::Connector;
 use super::options::AmqpOptions;
 use super::supervised_connection::CLOSING;
-use crate::BusError;
+use crate::{BusError, QueueFigures};
 
 /// The beginning of lapin's error for an operation on a channel that the broker has just closed.
 const CLOSED: &str = "invalid channel state";
@@ -38,15 +38,6 @@ pub enum Access {
         /// The error.
         reason: String,
     },
-}
-
-/// Statistics of a queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct QueueFigures {
-    /// How many messages are ready for delivery.
-    pub messages: u32,
-    /// How many consumers the queue has.
-    pub consumers: u32,
 }
 
 /// Why the broker could not be asked.

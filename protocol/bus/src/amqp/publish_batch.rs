@@ -35,6 +35,35 @@ pub(super) enum ConfirmStatus {
     Unknown,
 }
 
+/// How long the broker may confirm nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ConfirmTimeouts {
+    /// While nothing was confirmed on the connection.
+    first: Duration,
+    /// Afterwards.
+    later: Duration,
+}
+
+impl ConfirmTimeouts {
+    /// The first timeout of a connection.
+    const FIRST: Duration = Duration::from_secs(3);
+
+    /// A message that reaches a quorum queue before its leader is elected, such as right after a restart of the broker, is never
+    /// answered, although the queue works a moment later (`docs/rabbitmq.md`). Therefore a new connection without any confirm is
+    /// given up sooner; but later each time, since a slow broker must have enough time. `unanswered` is the number of connections
+    /// in a row without a confirm.
+    pub(super) fn new(later: Duration, unanswered: u32) -> Self {
+        Self {
+            first: (Self::FIRST * 2_u32.pow(unanswered.min(8))).min(later),
+            later,
+        }
+    }
+
+    fn of(self, answered: bool) -> Duration {
+        if answered { self.later } else { self.first }
+    }
+}
+
 /// How a batch ended.
 #[derive(Debug)]
 pub(super) enum BatchEnd {
@@ -101,7 +130,7 @@ impl PendingMessage {
     }
 }
 
-/// Publishes the messages and waits for all confirms, as long as no `confirm_timeout` passes without one.
+/// Publishes the messages and waits for all confirms, as long as none of the `timeouts` passes without one.
 ///
 /// Awaiting lapin's `basic_publish` waits until another thread has written that message to the socket. Instead each future
 /// is polled once here, which queues its frames, so that lapin writes many at a time. Then only the oldest future is
@@ -109,14 +138,14 @@ impl PendingMessage {
 pub(super) async fn publish_batch(
     channel: &ConfirmChannel,
     messages: &mut [PendingMessage],
-    confirm_timeout: Duration,
+    timeouts: ConfirmTimeouts,
 ) -> PublishBatch {
     let count = messages.len();
     let mut statuses = vec![ConfirmStatus::Unknown; count];
     let mut in_flight = VecDeque::with_capacity(count.min(WINDOW));
     let mut waiting = messages.iter_mut();
     let mut answered = 0;
-    let mut watchdog = ConfirmWatchdog::new(confirm_timeout);
+    let mut watchdog = ConfirmWatchdog::new(timeouts);
     while answered < count {
         if in_flight.len() <= WINDOW / 2 {
             for pending in waiting.by_ref().take(WINDOW - in_flight.len()) {
@@ -131,7 +160,12 @@ pub(super) async fn publish_batch(
             return PublishBatch { statuses, end };
         }
         match oldest.as_mut().take_output().expect("the future was awaited") {
-            Ok(status) => statuses[answered] = status,
+            Ok(status) => {
+                if answered == 0 {
+                    channel.generation.note_answer();
+                }
+                statuses[answered] = status;
+            }
             Err(error) => {
                 in_flight.pop_front();
                 let cause = collect_remaining(in_flight, &mut statuses[answered + 1..]);
@@ -215,17 +249,17 @@ fn end(first: &lapin::Error, other: Option<lapin::Error>) -> BatchEnd {
 /// Limits how long the broker may confirm nothing. Time in which the broker blocks the connection does not count, since
 /// nothing is written then.
 struct ConfirmWatchdog {
-    confirm_timeout: Duration,
+    timeouts: ConfirmTimeouts,
     last_confirm: Instant,
     timer: Pin<Box<tokio::time::Sleep>>,
 }
 
 impl ConfirmWatchdog {
-    fn new(confirm_timeout: Duration) -> Self {
+    fn new(timeouts: ConfirmTimeouts) -> Self {
         Self {
-            confirm_timeout,
+            timeouts,
             last_confirm: Instant::now(),
-            timer: Box::pin(sleep(confirm_timeout / 4)),
+            timer: Box::pin(sleep(timeouts.first / 4)),
         }
     }
 
@@ -251,10 +285,28 @@ impl ConfirmWatchdog {
             if channel.generation.connection.status().blocked() {
                 self.last_confirm = now;
             }
-            if now.duration_since(self.last_confirm) >= self.confirm_timeout {
+            let timeout = self.timeouts.of(channel.generation.answered());
+            if now.duration_since(self.last_confirm) >= timeout {
                 return Err(BatchEnd::TimedOut);
             }
-            self.timer.as_mut().reset(now + self.confirm_timeout / 4);
+            self.timer.as_mut().reset(now + timeout / 4);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_without_a_confirm_is_given_up_sooner_and_later_each_time() {
+        let later = Duration::from_secs(15);
+        for (unanswered, seconds) in [(0, 3), (1, 6), (2, 12), (3, 15), (u32::MAX, 15)] {
+            let timeouts = ConfirmTimeouts::new(later, unanswered);
+            assert_eq!(timeouts.of(false), Duration::from_secs(seconds));
+            assert_eq!(timeouts.of(true), later);
+        }
+        let short = Duration::from_secs(1);
+        assert_eq!(ConfirmTimeouts::new(short, 5).of(false), short);
     }
 }

@@ -1,7 +1,7 @@
 //! Publishes messages until the broker has confirmed every one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use deadpool::managed::PoolError;
@@ -16,7 +16,9 @@ use tracing::{debug, warn};
 use super::backoff::Backoff;
 use super::channel_error;
 use super::pool::{ChannelError, Pool, PooledChannel};
-use super::publish_batch::{BatchEnd, ConfirmStatus, PendingMessage, PublishBatch, publish_batch};
+use super::publish_batch::{
+    BatchEnd, ConfirmStatus, ConfirmTimeouts, PendingMessage, PublishBatch, publish_batch,
+};
 use super::supervised_connection::SupervisedConnection;
 use crate::nack_policy::{NackPolicy, nack_policy};
 use crate::{Outgoing, PublishError};
@@ -27,6 +29,8 @@ pub(super) struct Publisher {
     /// The `user_id` of every message.
     pub(super) user: ShortString,
     pub(super) confirm_timeout: Duration,
+    /// How many connections in a row were closed because the broker confirmed nothing on them.
+    pub(super) unanswered: AtomicU32,
     pub(super) stop: CancellationToken,
     pub(super) tasks: TaskTracker,
     pub(super) bypassed: AtomicU64,
@@ -58,8 +62,13 @@ impl Publisher {
     /// Publishes one batch, and returns the messages to publish again.
     async fn attempt(&self, mut messages: Vec<PendingMessage>) -> Result<Vec<PendingMessage>, PublishError> {
         let channel = self.channel().await?;
+        let generation = Arc::clone(&channel.confirm_channel().generation);
+        let timeouts = ConfirmTimeouts::new(self.confirm_timeout, self.unanswered.load(Ordering::Relaxed));
         let PublishBatch { statuses, end } =
-            publish_batch(channel.confirm_channel(), &mut messages, self.confirm_timeout).await;
+            publish_batch(channel.confirm_channel(), &mut messages, timeouts).await;
+        if generation.answered() {
+            self.unanswered.store(0, Ordering::Relaxed);
+        }
         match end {
             BatchEnd::Answered => channel.give_back(),
             BatchEnd::ConnectionClosing => drop(channel),
@@ -68,9 +77,11 @@ impl Publisher {
                 drop(channel);
             }
             BatchEnd::TimedOut => {
-                warn!("the broker does not confirm messages, closing the connection");
+                if !generation.answered() {
+                    self.unanswered.fetch_add(1, Ordering::Relaxed);
+                }
                 // Before anything is published again: lapin may still write what is queued on this connection.
-                Arc::clone(&channel.confirm_channel().generation).start_closing();
+                generation.start_closing("the broker did not confirm messages in time");
                 drop(channel);
             }
             BatchEnd::Denied(code, said) => {

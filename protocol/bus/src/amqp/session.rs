@@ -100,6 +100,16 @@ impl SessionChannel {
         self.channel.status().connected() && self.generation.works()
     }
 
+    /// Whether the connection of the channel can be used.
+    pub(super) fn connection_works(&self) -> bool {
+        self.generation.works()
+    }
+
+    /// Waits until the connection of the channel is lost or closing.
+    pub(super) async fn connection_lost(&self) {
+        self.generation.closing_started().await;
+    }
+
     /// Acknowledges what was settled and closes the channel, which requeues everything else.
     pub(super) async fn end(&self) {
         self.ended.cancel();

@@ -1,7 +1,8 @@
 //! A connection that a supervisor task opens again whenever it is lost.
 
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -10,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use super::backoff::{Backoff, HEALTHY};
 use super::connector::{ConnectError, Connector};
@@ -19,6 +20,9 @@ use super::connector::{ConnectError, Connector};
 const WATCHDOG: Duration = Duration::from_secs(5);
 /// The timeout of closing a channel or a connection.
 pub(super) const CLOSING: Duration = Duration::from_secs(3);
+
+/// The reason of a loss about which lapin says nothing.
+const NO_REASON: &str = "the connection ended";
 
 /// A handle of the connection. Only the supervisor writes its state.
 #[derive(Clone)]
@@ -45,6 +49,10 @@ pub(super) enum State {
 pub(super) struct ConnectionGeneration {
     pub(super) connection: Connection,
     closing: CancellationToken,
+    /// Why this process closes it.
+    closing_reason: OnceLock<&'static str>,
+    /// Whether the broker confirmed or refused a message on it.
+    answered: AtomicBool,
 }
 
 /// The bus was closed.
@@ -56,6 +64,8 @@ impl ConnectionGeneration {
         Arc::new(Self {
             connection,
             closing: CancellationToken::new(),
+            closing_reason: OnceLock::new(),
+            answered: AtomicBool::new(false),
         })
     }
 
@@ -65,8 +75,19 @@ impl ConnectionGeneration {
     }
 
     /// Tells all users and the supervisor to stop using this connection: it misbehaves or is no longer needed.
-    pub(super) fn start_closing(&self) {
+    pub(super) fn start_closing(&self, reason: &'static str) {
+        let _ = self.closing_reason.set(reason);
         self.closing.cancel();
+    }
+
+    /// Notes that the broker confirmed or refused a message.
+    pub(super) fn note_answer(&self) {
+        self.answered.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the broker confirmed or refused a message.
+    pub(super) fn answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
     }
 
     /// Waits for [`Self::start_closing`].
@@ -188,40 +209,34 @@ impl Supervisor {
                 None => match self.connect().await {
                     Some(Ok(connection)) => ConnectionGeneration::new(connection),
                     Some(Err(error)) => {
-                        let wait = backoff.wait();
-                        warn!(role = self.role, %error, retry_ms = wait.as_millis(), "cannot connect to the broker");
+                        self.connector.log.failed(self.role, &error);
                         self.states.send_replace(State::Down);
-                        self.pause(wait).await;
+                        self.pause(backoff.wait()).await;
                         continue;
                     }
                     None => break,
                 },
             };
-            info!(role = self.role, "connected to the broker");
+            self.connector.log.succeeded(self.role);
             let opened_at = Instant::now();
             self.states.send_replace(State::Up(Arc::clone(&generation)));
-            self.monitor(&generation).await;
+            let reason = self.monitor(&generation).await;
             if self.stop.is_cancelled() {
                 self.states.send_replace(State::Closed);
                 let _ = timeout(CLOSING * 2, self.users.wait()).await;
                 // Publishers stop at once: on a blocked connection lapin would never end their confirms.
-                generation.start_closing();
+                generation.start_closing("the bus was closed");
                 generation.close().await;
                 break;
             }
-            generation.start_closing();
+            generation.start_closing("the connection was lost");
             self.states.send_replace(State::Down);
+            self.connector.log.failed(self.role, &reason);
             self.tasks.spawn(async move { generation.close().await });
             if opened_at.elapsed() > HEALTHY {
                 backoff.reset();
             }
-            let wait = backoff.wait();
-            warn!(
-                role = self.role,
-                retry_ms = wait.as_millis(),
-                "lost the connection to the broker"
-            );
-            self.pause(wait).await;
+            self.pause(backoff.wait()).await;
         }
         self.states.send_replace(State::Closed);
     }
@@ -241,8 +256,9 @@ impl Supervisor {
         }
     }
 
-    /// Returns when the connection is lost or closing, or the bus is stopped.
-    async fn monitor(&self, generation: &Arc<ConnectionGeneration>) {
+    /// Returns when the connection is lost or closing, or the bus is stopped; with the reason.
+    async fn monitor(&self, generation: &Arc<ConnectionGeneration>) -> String {
+        let mut last_error = None;
         // This must be the only listener: lapin delivers each event to one listener (docs/rabbitmq.md).
         let mut events = pin!(generation.connection.events_listener());
         let mut watchdog = interval(WATCHDOG);
@@ -250,19 +266,24 @@ impl Supervisor {
         loop {
             tokio::select! {
                 biased;
-                () = self.stop.cancelled() => return,
-                () = generation.closing_started() => return,
+                () = self.stop.cancelled() => return String::new(),
+                () = generation.closing_started() => {}
                 event = events.next() => match event {
                     Some(Event::ConnectionBlocked(reason)) => {
                         warn!(role = self.role, reason, "the broker blocks publishers");
                     }
+                    Some(Event::Error(error)) => last_error = Some(error.to_string()),
                     Some(_) => {}
-                    None => return,
+                    None => return last_error.unwrap_or_else(|| NO_REASON.to_owned()),
                 },
                 _ = watchdog.tick() => {}
             }
             if !generation.works() {
-                return;
+                let own = generation.closing_reason.get();
+                return own.map_or_else(
+                    || last_error.unwrap_or_else(|| NO_REASON.to_owned()),
+                    |reason| (*reason).to_owned(),
+                );
             }
             self.update_blocked(generation);
         }

@@ -44,7 +44,7 @@ use self::consumer::EmbeddedConsumer;
 use self::lock::FolderLock;
 use self::request::{Control, Publish, Request};
 use self::writer::Writer;
-use crate::{Bus, BusError, BusStatus, ConsumeOptions, Consumer, Outgoing, PublishError};
+use crate::{Bus, BusError, BusStatus, ConsumeOptions, Consumer, Outgoing, PublishError, QueueFigures};
 
 /// The `user_id` of every message: there is one process and no authentication.
 const USER: &str = "lockstep";
@@ -158,6 +158,14 @@ impl Bus for EmbeddedBus {
     async fn declare(&self, topology: &Topology) -> Result<(), BusError> {
         let topology = topology.clone();
         self.ask(|done| Request::Control(Control::Declare { topology, done }))
+            .await
+            .map_err(|Closed| BusError::Closed)
+    }
+
+    /// Counts the messages in the file: call it every few seconds at most.
+    async fn queues(&self, names: &[&str]) -> Result<Vec<Option<QueueFigures>>, BusError> {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        self.ask(|done| Request::Control(Control::Queues { names, done }))
             .await
             .map_err(|Closed| BusError::Closed)
     }

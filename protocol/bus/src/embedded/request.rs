@@ -1,7 +1,7 @@
 use lockstep_protocol::topology::{Queue, Topology};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{BusError, Delivery, Outgoing, PublishError};
+use crate::{BusError, Delivery, Outgoing, PublishError, QueueFigures};
 
 /// Identifies a subscriber while the bus is open.
 pub(super) type SubscriberId = u64;
@@ -45,6 +45,10 @@ pub(super) enum Control {
     Unsubscribe {
         subscriber: SubscriberId,
         done: Option<oneshot::Sender<()>>,
+    },
+    Queues {
+        names: Vec<String>,
+        done: oneshot::Sender<Vec<Option<QueueFigures>>>,
     },
     Close {
         done: oneshot::Sender<()>,

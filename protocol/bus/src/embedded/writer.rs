@@ -188,6 +188,11 @@ impl Writer {
                     let _ = done.send(());
                 }
             }
+            Control::Queues { names, done } => {
+                if let Ok(queues) = self.persist(|broker, file| broker.figures(file, &names)) {
+                    let _ = done.send(queues);
+                }
+            }
             Control::Close { .. } => unreachable!("`run` handles it"),
         }
     }

@@ -88,6 +88,7 @@ pub async fn serve(
     limits: ServeLimits,
     stop: CancellationToken,
 ) {
+    lockstep_telemetry::http::begin_server(server);
     let mut http = http1::Builder::new();
     http.max_buf_size(BUFFER);
     let timeouts = Timeouts {

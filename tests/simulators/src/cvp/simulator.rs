@@ -12,9 +12,10 @@ use super::hold::Hold;
 use super::knobs::Knobs;
 use super::log::Logged;
 use super::scenario::Scenario;
-use super::serve::{Certificates, Node, NodeMode, Shared, accept};
+use super::serve::{Node, NodeMode, Shared, accept};
 use super::state::{Accounts, State};
 use super::world::{TaskStatus, World};
+use crate::authority::{Authority, CertificateError};
 
 /// Addresses and credentials of the simulator.
 #[derive(Clone, Debug)]
@@ -51,10 +52,8 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
-    #[error("cannot make a certificate")]
-    Certificate(#[from] rcgen::Error),
-    #[error("cannot use the certificate that was made")]
-    Tls(#[from] rustls::Error),
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
 }
 
 /// A simulated CloudVision that runs until it is dropped. All nodes share its state.
@@ -74,7 +73,12 @@ impl CvpSimulator {
     pub async fn start(scenario: Scenario, options: Options) -> Result<Self, StartError> {
         let listeners = listen(&options).await?;
         let ips: Vec<IpAddr> = listeners.iter().map(|(address, _)| address.ip()).collect();
-        let Certificates { ca_pem, server: tls } = Certificates::make(&ips)?;
+        let authority = Authority::make("Simulated CloudVision CA")?;
+        let local = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        let tls = authority.server(
+            &["cvp.example.net", "localhost"],
+            ips.iter().copied().chain(local),
+        )?;
         let accounts = Accounts {
             username: options.username,
             password: options.password,
@@ -96,7 +100,7 @@ impl CvpSimulator {
             shared,
             nodes,
             tls,
-            ca_pem,
+            ca_pem: authority.pem().to_owned(),
         })
     }
 

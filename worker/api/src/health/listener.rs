@@ -8,7 +8,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use lockstep_bus::Bus;
 use lockstep_http::{
-    ConcurrencyLimiter, ProblemResponse, Readiness, ServeLimits, admit, unknown_path, with_metrics,
+    ConcurrencyLimiter, ProblemResponse, Readiness, ServeLimits, admit, routes, unknown_path, with_metrics,
 };
 use lockstep_telemetry::Scrape;
 use tokio::net::TcpListener;
@@ -17,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 use super::unavailable;
 use lockstep_store::Schema;
 
+/// The label of this server in metrics.
+const SERVER: &str = "worker";
 /// Requests in flight at once; more are answered 429.
 const PROBE_LIMIT: usize = 64;
 /// The most time for one request, and for its header to arrive.
@@ -43,17 +45,16 @@ impl Listener {
 
     /// The routes.
     pub fn router(&self) -> Router {
-        let limiter = ConcurrencyLimiter::new("worker", PROBE_LIMIT, TIMEOUT);
+        let limiter = ConcurrencyLimiter::new(SERVER, PROBE_LIMIT, TIMEOUT);
         // Without a place: liveness is answered whatever else is asked for.
-        let alive = Router::new()
-            .route("/healthz", get(async || Readiness::alive()))
+        let alive = routes(SERVER, [("/healthz", get(async || Readiness::alive()))])
             .method_not_allowed_fallback(wrong_method)
             .layer(from_fn_with_state(
-                ConcurrencyLimiter::of_duration("worker", TIMEOUT),
+                ConcurrencyLimiter::of_duration(SERVER, TIMEOUT),
                 admit,
             ));
-        let router = Router::new().route("/readyz", get(ready));
-        with_metrics(router, Some(self.scrape.clone()))
+        let router = routes(SERVER, [("/readyz", get(ready))]);
+        with_metrics(SERVER, router, Some(self.scrape.clone()))
             .fallback(unknown_path)
             .method_not_allowed_fallback(wrong_method)
             .layer(from_fn_with_state(limiter, admit))
@@ -70,7 +71,7 @@ impl Listener {
             shutdown_timeout: SHUTDOWN_TIMEOUT,
             ..ServeLimits::default()
         };
-        lockstep_http::serve("worker", listener, self.router(), limits, end).await;
+        lockstep_http::serve(SERVER, listener, self.router(), limits, end).await;
     }
 }
 

@@ -2,20 +2,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::SignedDuration;
-use lockstep_bus::{Bus, BusStatus};
+use jiff::{SignedDuration, Timestamp};
+use lockstep_bus::{Bus, BusStatus, QueueFigures};
 use lockstep_protocol::DeviceState;
-use lockstep_telemetry::{BrokerSample, DevicesSample, FleetSample, Pool, Sample, Sampler, StoreSample};
+use lockstep_protocol::topology::Lane;
+use lockstep_telemetry::{
+    BrokerSample, DevicesSample, FleetSample, LaneSample, Pool, RepositorySample, Sample, Sampler,
+    StoreSample,
+};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use super::unavailable::PING_TIMEOUT;
 use lockstep_store::{Schema, Stats, StoreError, Summary};
 
-/// How long an answer of the store is reused.
+/// How long an answer of the store, and of the broker about the lanes, is reused.
 const FRESH: Duration = Duration::from_secs(10);
 /// How long the store may take to summarize the fleet.
 const SUMMARY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the broker may take to count the messages of the lanes.
+const QUEUES_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How the store of a process is sampled.
 #[derive(Clone, Debug)]
@@ -41,6 +48,7 @@ struct Cached {
     at: Instant,
     up: bool,
     summary: Option<Summary>,
+    lanes: Vec<LaneSample>,
 }
 
 impl ProcessSampler {
@@ -51,6 +59,27 @@ impl ProcessSampler {
             store,
             cached: Mutex::new(None),
         }
+    }
+
+    /// The queues of the lanes, by a process that summarizes the fleet. Empty if the broker does not answer in time.
+    async fn lanes(&self, store: &StoreProbe) -> Vec<LaneSample> {
+        if let StoreProbe::Ping(..) = store {
+            return Vec::new();
+        }
+        let names: Vec<&str> = Lane::ALL.iter().map(|lane| lane.queue()).collect();
+        let Ok(Ok(queues)) = timeout(QUEUES_TIMEOUT, self.bus.queues(&names)).await else {
+            return Vec::new();
+        };
+        let lanes = Lane::ALL.iter().zip(queues);
+        let lane = |(lane, figures): (&Lane, Option<QueueFigures>)| {
+            let QueueFigures { messages, consumers } = figures?;
+            Some(LaneSample {
+                lane: *lane,
+                messages,
+                consumers,
+            })
+        };
+        lanes.filter_map(lane).collect()
     }
 
     fn broker(&self) -> BrokerSample {
@@ -85,12 +114,16 @@ impl Sampler for ProcessSampler {
         };
         let mut cached = self.cached.lock().await;
         let fresh = cached.take().filter(|answer| answer.at.elapsed() < FRESH);
-        let answer = cached.insert(match fresh {
-            Some(answer) => answer,
-            None => store.query().await,
+        let answer = cached.insert(if let Some(answer) = fresh {
+            answer
+        } else {
+            let (mut answer, lanes) = tokio::join!(store.query(), self.lanes(store));
+            answer.lanes = lanes;
+            answer
         });
         Sample {
             broker,
+            lanes: answer.lanes.clone(),
             store: Some(StoreSample {
                 up: answer.up,
                 sessions: Some(store.sessions()),
@@ -125,6 +158,7 @@ impl StoreProbe {
             at: Instant::now(),
             up: answer.is_some(),
             summary: answer.flatten(),
+            lanes: Vec::new(),
         }
     }
 
@@ -146,10 +180,15 @@ fn fleet(summary: &Summary, age: Duration) -> FleetSample {
         .devices
         .iter()
         .find(|devices| devices.state == DeviceState::Managed);
-    let oldest = managed.and_then(|managed| managed.since).map(|since| {
+    let elapsed = |since: Timestamp| {
         // Flags of before an upgrade may have a worker's wrong clock.
         let then = summary.at.duration_since(since).max(SignedDuration::ZERO);
         then.unsigned_abs() + age
+    };
+    let oldest = managed.and_then(|managed| managed.since).map(elapsed);
+    let repositories = summary.repositories.iter().map(|state| RepositorySample {
+        name: state.name.clone(),
+        failing: state.failing_since.map(elapsed).unwrap_or_default(),
     });
     let devices = summary.devices.iter().map(|devices| DevicesSample {
         state: devices.state,
@@ -160,6 +199,7 @@ fn fleet(summary: &Summary, age: Duration) -> FleetSample {
         devices: devices.collect(),
         oldest,
         dead_letters: summary.dead_letters,
+        repositories: repositories.collect(),
     }
 }
 

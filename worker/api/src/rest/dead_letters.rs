@@ -27,9 +27,10 @@ const GROUPS: u32 = 200;
 pub(crate) async fn list(
     operator: Operator,
     State(shared): State<Arc<Shared>>,
-    parameters: Parameters,
+    mut parameters: Parameters,
 ) -> Result<Json<DeadLetterPage>, ProblemResponse> {
     operator.may_read(ReadScope::DeadLetters)?;
+    let counts = parameters.total()?;
     let query = query(parameters)?;
     let limit = query.limit as usize;
     // One more than requested shows whether there is a next page.
@@ -37,17 +38,25 @@ pub(crate) async fn list(
         limit: query.limit + 1,
         ..query
     };
-    let mut summaries = shared
-        .context
-        .dead_letters
-        .dead_letters(&one_more)
-        .await
-        .map_err(problem::store_error)?;
+    let store = &shared.context.dead_letters;
+    let total = async {
+        if counts {
+            store.count_dead_letters(&one_more).await.map(Some)
+        } else {
+            Ok(None)
+        }
+    };
+    let (mut summaries, total) =
+        tokio::try_join!(store.dead_letters(&one_more), total).map_err(problem::store_error)?;
     let more = summaries.len() > limit;
     summaries.truncate(limit);
     let next = summaries.last().filter(|_| more).map(|summary| summary.number);
     let dead_letters = summaries.into_iter().map(view).collect();
-    Ok(Json(DeadLetterPage { dead_letters, next }))
+    Ok(Json(DeadLetterPage {
+        dead_letters,
+        next,
+        total,
+    }))
 }
 
 /// `GET /v1/dead/counts`: the number of unsettled dead letters for each lane, type and code.
@@ -125,7 +134,7 @@ fn query(mut parameters: Parameters) -> Result<DeadLetterQuery, ProblemResponse>
         before: parameters.value("before")?,
         limit: parameters.limit()?,
     };
-    parameters.finish("state, code, lane, type, before, limit")?;
+    parameters.finish("state, code, lane, type, before, limit, total")?;
     Ok(query)
 }
 

@@ -5,7 +5,7 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use lockstep_http::{Operator, ProblemResponse, ReadScope};
-use lockstep_protocol::rest::{CauseView, DevicePage, DeviceView};
+use lockstep_protocol::rest::{CauseView, DevicePage, DeviceView, MarkView};
 use lockstep_protocol::{GroupName, Hostname};
 
 use super::parameters::{self, Parameters};
@@ -17,9 +17,10 @@ use lockstep_store::{CauseId, CauseRow, Device, DeviceQuery, StoreError};
 pub(crate) async fn list(
     operator: Operator,
     State(shared): State<Arc<Shared>>,
-    parameters: Parameters,
+    mut parameters: Parameters,
 ) -> Result<Json<DevicePage>, ProblemResponse> {
     operator.may_read(ReadScope::Devices)?;
+    let counts = parameters.total()?;
     let query = query(parameters)?;
     let limit = query.limit as usize;
     // One more than requested shows whether there is a next page.
@@ -27,12 +28,16 @@ pub(crate) async fn list(
         limit: query.limit + 1,
         ..query
     };
-    let mut devices = shared
-        .context
-        .fleet
-        .devices(&one_more)
-        .await
-        .map_err(problem::store_error)?;
+    let fleet = &shared.context.fleet;
+    let total = async {
+        if counts {
+            fleet.count_devices(&one_more).await.map(Some)
+        } else {
+            Ok(None)
+        }
+    };
+    let (mut devices, total) =
+        tokio::try_join!(fleet.devices(&one_more), total).map_err(problem::store_error)?;
     let more = devices.len() > limit;
     devices.truncate(limit);
     let next = devices
@@ -40,7 +45,7 @@ pub(crate) async fn list(
         .filter(|_| more)
         .map(|device| device.hostname.clone());
     let devices = views(&shared, devices).await.map_err(problem::store_error)?;
-    Ok(Json(DevicePage { devices, next }))
+    Ok(Json(DevicePage { devices, next, total }))
 }
 
 /// `GET /v1/devices/{hostname}`: one device.
@@ -93,6 +98,7 @@ fn view(device: Device, groups: Vec<GroupName>, causes: &HashMap<CauseId, CauseR
         attributes,
         lifecycle,
         sync,
+        marked,
         open_causes,
     } = device;
     DeviceView {
@@ -119,6 +125,11 @@ fn view(device: Device, groups: Vec<GroupName>, causes: &HashMap<CauseId, CauseR
             .filter_map(|id| causes.get(id))
             .map(cause)
             .collect(),
+        marked: marked.map(|mark| MarkView {
+            at: mark.at,
+            by: mark.by,
+            note: mark.note,
+        }),
     }
 }
 
@@ -130,6 +141,7 @@ fn cause(row: &CauseRow) -> CauseView {
         id: row.identity.id.as_str().to_owned(),
         at: row.at,
         by: row.actor.clone(),
+        note: row.note.clone(),
     }
 }
 
@@ -145,6 +157,6 @@ fn query(mut parameters: Parameters) -> Result<DeviceQuery, ProblemResponse> {
         after: parameters.value("after")?,
         limit: parameters.limit()?,
     };
-    parameters.finish("synchronized, state, device_type, group, after, limit")?;
+    parameters.finish("synchronized, state, device_type, group, after, limit, total")?;
     Ok(query)
 }

@@ -53,11 +53,7 @@ async fn find(inbox: &dyn Inbox, query: &OutcomeQuery) -> Result<Option<InboxRow
     let found = inbox.outcome(&query.message).await?;
     match (query.digest, found) {
         (Some(digest), Some(row)) if row.digest != digest => {
-            let rejected = MessageKey {
-                identity: query.message.identity.of_reuse(&digest),
-                actor: query.message.actor.clone(),
-            };
-            inbox.outcome(&rejected).await
+            inbox.outcome(&query.message.of_reuse(&digest)).await
         }
         (_, found) => Ok(found),
     }

@@ -62,6 +62,11 @@ impl Parameters {
         Ok(limit)
     }
 
+    /// Takes `total`: whether the answer counts all entries that match.
+    pub(crate) fn total(&mut self) -> Result<bool, ProblemResponse> {
+        Ok(self.value("total")?.unwrap_or(false))
+    }
+
     /// Rejects parameters that nothing has taken; call it last. `known` lists the parameters of the route.
     pub(crate) fn finish(self, known: &str) -> Result<(), ProblemResponse> {
         match self.0.first() {

@@ -47,6 +47,23 @@ impl Fault {
         }
     }
 
+    /// What happened, in a few words, for the log.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::LoggedOut(_) => "the session has ended",
+            Self::Throttled(_) => "the rate is limited",
+            Self::Certificate(_) => "the certificate is not trusted",
+            Self::Unreachable(_) => "the node cannot be connected to",
+            Self::TimedOut => "no answer in time",
+            Self::ConnectionLost(_) => "the connection was lost",
+            Self::Unavailable(..) => "a server error",
+            Self::Unreadable(_) => "the answer cannot be read",
+            Self::Refused { .. } => "the request was rejected",
+            Self::Forbidden => "the user lacks the right",
+            Self::Absent(_) => "the release lacks the request",
+        }
+    }
+
     /// The error that the caller gets.
     pub(super) fn into_error(self, call: &'static str, node: String) -> CvpError {
         match self {

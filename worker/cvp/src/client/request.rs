@@ -94,8 +94,8 @@ impl CvpClient {
             let decision = next(&fault, call.retryability, attempts, &self.options.retry);
             tracing::debug!(
                 call = call.name,
-                ?fault,
-                ?decision,
+                fault = fault.name(),
+                again = decision != RetryDecision::GiveUp,
                 "a request to CloudVision failed"
             );
             match decision {

@@ -158,6 +158,18 @@ fn settings_unsynchronize_the_same_devices_as_in_cnaas_nms() {
 }
 
 #[test]
+fn real_settings_repositories_get_no_warning() {
+    let history = history();
+    let cases = history.settings.iter();
+    let paths = cases.flat_map(|case| {
+        let all = case.changed_paths_no_rename_detection.iter().flatten();
+        all.chain(&case.changed_paths)
+    });
+    let warnings = settings::unread(paths.map(String::as_bytes), None);
+    assert_eq!(warnings, []);
+}
+
+#[test]
 fn templates_unsynchronize_the_same_devices_as_in_cnaas_nms() {
     let history = history();
     assert_eq!(history.templates.len(), 187);

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::declarations::Declarations;
-use super::{DECLARATIONS_FILE, FOLDERS, GROUPS_FILE, file, groups_file, rule};
+use super::{DECLARATIONS_FILE, FOLDERS, GROUPS_FILE, file, groups_file, rule, unread};
 use crate::bounds::{MOST_BYTES, MOST_PROBLEMS};
 use crate::contents::{Content, ExamineError, ObjectReader, ReadObjects};
 use crate::links::{self, InvalidLink, Resolved};
@@ -36,7 +36,13 @@ pub(crate) fn examine<R: ReadObjects>(
     }
     let redirected = redirected.iter().map(|link| &*link.path);
     let affected = rule::affected(change.changed.iter().chain(redirected));
-    Ok(Ok(ChangeImpact { affected, groups }))
+    let paths = change.new.iter().map(|entry| &*entry.path);
+    let warnings = unread(paths, Some(&groups));
+    Ok(Ok(ChangeImpact {
+        affected,
+        groups,
+        warnings,
+    }))
 }
 
 /// Reads one file of the new tree; `None` if it does not exist or is invalid.

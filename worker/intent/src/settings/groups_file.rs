@@ -171,7 +171,9 @@ impl Reader<'_> {
 
     /// Without filter and list the group is empty.
     fn members(&mut self, group: &Node) -> Option<Members> {
-        match (group.get("device_filter"), group.get("devices")) {
+        // A key without a value is as good as none.
+        let get = |key| group.get(key).filter(|node| node.value != Value::Null);
+        match (get("device_filter"), get("devices")) {
             (Some(_), Some(devices)) => {
                 self.report(devices.place, "a group has device_filter or devices, not both");
                 None
@@ -318,7 +320,8 @@ mod tests {
         assert_eq!(primary("eosdist2"), "DEFAULT");
         let text = "groups:\n- {name: N, device_filter: {hostname: 'sw[12]'}, group_priority: 9}\n\
                     - {name: L, devices: [sw1, x1], group_priority: 10}\n- {name: E, group_priority: 90}\n\
-                    - {name: F, device_filter: {}, group_priority: 91}\n";
+                    - {name: F, device_filter: {}, group_priority: 91}\n\
+                    - {name: G, device_filter: , devices: , group_priority: 92}\n";
         let groups = read_whole(b"global/groups.yml", text.as_bytes()).unwrap();
         let primary = |name: &str| groups.primary(&name.parse().unwrap()).unwrap().to_string();
         assert_eq!(

@@ -8,11 +8,13 @@ mod keys;
 mod nearest;
 mod rule;
 mod shape;
+mod unread;
 
 pub(super) use examine::examine;
 pub use groups_file::read as read_groups;
-pub(super) use nearest::nearest;
+pub(crate) use nearest::nearest;
 pub use rule::affected;
+pub use unread::unread;
 
 /// The file that defines the groups.
 pub const GROUPS_FILE: &str = "global/groups.yml";

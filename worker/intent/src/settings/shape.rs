@@ -142,7 +142,9 @@ impl Checker<'_> {
             Value::Integer(number) if matches!(shape, Shape::Number(..)) => {
                 format!("{name} must be {expected}, is {number}")
             }
-            Value::Integer(_) | Value::Number | Value::Boolean(_) if matches!(shape, Shape::Text) => {
+            Value::Integer(_) | Value::Number | Value::Date | Value::Boolean(_)
+                if matches!(shape, Shape::Text) =>
+            {
                 format!("{name} must be {expected}, is {}; put it in quotes", node.kind())
             }
             // The text may be a password in the wrong place, so it is not repeated.

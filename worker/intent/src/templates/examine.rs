@@ -7,6 +7,7 @@ use crate::fleet::Groups;
 use crate::links::{self, Resolved};
 use crate::path::display_path;
 use crate::read_file::{Located, bytes, locate};
+use crate::settings::nearest;
 use crate::tree_reader::TreeReader;
 use crate::{Change, ChangeImpact, Entry, IntentProblem, Listing, ObjectId};
 
@@ -61,7 +62,45 @@ pub(crate) fn examine<R: ReadObjects>(
         .map(|affected| ChangeImpact {
             affected,
             groups: Groups::default(),
+            warnings: warnings(&files, &mappings, new),
         }))
+}
+
+/// What has no effect: keys that are no types, entrypoints that do not exist, and folders that are probably misspelled platforms.
+fn warnings(files: &[(&[u8], Located<'_>)], mappings: &Mappings, new: &TreeReader<'_>) -> Vec<IntentProblem> {
+    let mut warnings = Vec::new();
+    for (platform, mapping) in mappings {
+        let Platform::Known(mapping) = mapping else {
+            continue;
+        };
+        warnings.extend(mapping.warnings().iter().cloned());
+        for (kind, of) in mapping.types() {
+            let file = format!("{platform}/{}", of.entrypoint);
+            if let Located::Absent = locate(new, file.as_bytes()) {
+                let reason = format!(
+                    "the entrypoint of {kind}, {:?}, is not in {platform}/",
+                    of.entrypoint
+                );
+                warnings.push(IntentProblem::whole(&mapping_path(platform.as_bytes()), reason));
+            }
+        }
+    }
+    let known = || mappings.keys().map(String::as_str);
+    for (folder, _) in files {
+        let Ok(name) = str::from_utf8(folder) else {
+            continue;
+        };
+        if !mappings.contains_key(name)
+            && let Some(platform) = nearest(name, known())
+        {
+            let reason = format!("has no {MAPPING_FILE}, so it is no platform; did you mean {platform}/?");
+            warnings.push(IntentProblem::whole(folder, reason));
+        }
+    }
+    warnings.truncate(MOST_PROBLEMS);
+    warnings.sort();
+    warnings.dedup();
+    warnings
 }
 
 fn linked(

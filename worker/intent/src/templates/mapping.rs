@@ -7,11 +7,15 @@ use super::glob::Glob;
 use crate::IntentProblem;
 use crate::bounds::{MOST_DEPENDENCIES, MOST_PATH_BYTES};
 use crate::problem::FileProblems;
-use crate::yaml::{self, Node};
+use crate::settings::nearest;
+use crate::yaml::{self, Node, Value};
 
 /// The content of a platform's `mapping.yml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Mapping(Arc<BTreeMap<DeviceType, TypeMapping>>);
+pub struct Mapping {
+    types: Arc<BTreeMap<DeviceType, TypeMapping>>,
+    warnings: Arc<Vec<IntentProblem>>,
+}
 
 /// The templates of a device type.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,13 +44,14 @@ impl Mapping {
         };
         let mut types = BTreeMap::new();
         let mut problems = FileProblems::of(path);
+        let mut warnings = FileProblems::of(path);
         for pair in pairs {
             if problems.are_full() {
                 break;
             }
             let Some(kind) = DeviceType::ALL.iter().find(|kind| kind.as_str() == &*pair.key) else {
                 if *pair.key != *KEYS[2] {
-                    problems.add(pair.key_place, unknown_type(&pair.key));
+                    warnings.add(pair.key_place, unknown_type(&pair.key));
                 }
                 continue;
             };
@@ -55,7 +60,10 @@ impl Mapping {
             }
         }
         if problems.are_none() {
-            Ok(Self(Arc::new(types)))
+            Ok(Self {
+                types: Arc::new(types),
+                warnings: Arc::new(warnings.into_vec()),
+            })
         } else {
             Err(problems.into_vec())
         }
@@ -63,7 +71,12 @@ impl Mapping {
 
     /// The device types with their templates.
     pub fn types(&self) -> impl Iterator<Item = (DeviceType, &TypeMapping)> {
-        self.0.iter().map(|(kind, of)| (*kind, of))
+        self.types.iter().map(|(kind, of)| (*kind, of))
+    }
+
+    /// The keys that are no device types. As in CNaaS NMS they are ignored.
+    pub fn warnings(&self) -> &[IntentProblem] {
+        &self.warnings
     }
 }
 
@@ -84,13 +97,14 @@ impl TypeMapping {
     }
 }
 
+/// CNaaS NMS ignores what it does not know, such as a type of a newer release.
 fn unknown_type(name: &str) -> String {
-    if let Ok(kind) = name.parse::<DeviceType>() {
-        return format!("unknown device type {name}; write {kind}");
-    }
-    let known = DeviceType::ALL.iter().map(|kind| kind.as_str());
-    let known = known.collect::<Vec<_>>().join(", ");
-    format!("unknown device type {name:?}; expected one of {known}")
+    let known = || DeviceType::ALL.iter().map(|kind| kind.as_str());
+    let advice = match nearest(&name.to_uppercase(), known()) {
+        Some(kind) => format!("did you mean {kind}?"),
+        None => format!("expected one of {}", known().collect::<Vec<_>>().join(", ")),
+    };
+    format!("unknown device type {name:?}, which is ignored; {advice}")
 }
 
 /// Reads a type; `None` if it has problems.
@@ -111,7 +125,7 @@ fn read_type(node: &Node, problems: &mut FileProblems<'_>) -> Option<TypeMapping
     };
     for pair in pairs.iter().filter(|pair| !KEYS.contains(&&*pair.key)) {
         // Keys of newer releases are ignored. A misspelled key is a problem: it would have no effect, and devices would stay synchronized.
-        if let Some(known) = crate::settings::nearest(&pair.key, KEYS.into_iter())
+        if let Some(known) = nearest(&pair.key, KEYS.into_iter())
             && !add(
                 pair.key_place,
                 format!("unknown key {}; did you mean {known}?", pair.key),
@@ -138,6 +152,8 @@ fn read_type(node: &Node, problems: &mut FileProblems<'_>) -> Option<TypeMapping
     let mut dependencies = BTreeSet::new();
     match node.get(KEYS[1]).map(|value| (value, value.as_list())) {
         None => {}
+        // As in CNaaS NMS: none.
+        Some((value, None)) if value.value == Value::Null => {}
         Some((value, Some(items))) if items.len() > MOST_DEPENDENCIES => {
             let reason = format!(
                 "there are {} dependencies, more than the limit of {MOST_DEPENDENCIES}; use patterns such as base/*.j2",
@@ -199,18 +215,50 @@ mod tests {
     }
 
     #[test]
+    fn what_cnaas_nms_ignores_is_ignored_with_a_warning() {
+        let table = [
+            ("ACCESS: {entrypoint: a, dependencies: }", "ACCESS", ""),
+            ("ACCESS: {entrypoint: a, dependencies: null}", "ACCESS", ""),
+            (
+                "ACCESS: {entrypoint: a, unmanaged_config_sections: }",
+                "ACCESS",
+                "",
+            ),
+            (
+                "ACCESS: {entrypoint: a}\nunmanaged_config_sections:",
+                "ACCESS",
+                "",
+            ),
+            (
+                "access: {entrypoint: a}",
+                "",
+                "m:1:1: unknown device type \"access\", which is ignored; did you mean ACCESS?",
+            ),
+            (
+                "DIST: {entrypoint: d}\nACESS:",
+                "DIST",
+                "m:2:1: unknown device type \"ACESS\", which is ignored; did you mean ACCESS?",
+            ),
+            (
+                "SPINE: {entrypoint: a}",
+                "",
+                "m:1:1: unknown device type \"SPINE\", which is ignored; expected one of UNKNOWN, ACCESS, DIST, CORE, FIREWALL",
+            ),
+        ];
+        for (text, types, warning) in table {
+            let mapping = Mapping::read(b"m", text.as_bytes()).unwrap();
+            let found: Vec<&str> = mapping.types().map(|(kind, _)| kind.as_str()).collect();
+            assert_eq!(found.join(" "), types, "{text}");
+            let warnings: Vec<String> = mapping.warnings().iter().map(ToString::to_string).collect();
+            assert_eq!(warnings.join("; "), warning, "{text}");
+        }
+    }
+
+    #[test]
     fn a_problem_has_a_place() {
         let table = [
             ("", "1:1: must be a map of device types, is nothing"),
             ("- ACCESS", "1:1: must be a map of device types, is a list"),
-            (
-                "access: {entrypoint: a}",
-                "1:1: unknown device type access; write ACCESS",
-            ),
-            (
-                "SPINE: {entrypoint: a}",
-                "1:1: unknown device type \"SPINE\"; expected one of UNKNOWN",
-            ),
             ("ACCESS: a.j2", "1:9: must be a map with entrypoint"),
             ("ACCESS:\n  dependencies: []", "2:3: entrypoint is missing"),
             (

@@ -151,3 +151,23 @@ fn a_file_that_is_too_large_or_missing_is_a_problem() {
         "access/a.yml: its content is not in the clone; fetch the repository again"
     );
 }
+
+#[test]
+fn a_misspelled_folder_is_reported_until_it_is_renamed() {
+    let group = "groups: [{group: {name: E1, regex: sw, group_priority: 5}}]";
+    let old = [
+        (FILE, "global/groups.yml", group),
+        (FILE, "acces/base_system.yml", NTP),
+        (FILE, "group/E1/routing.yml", "]"),
+    ];
+    let warnings = |old: Files<'_>, new: Files<'_>| {
+        let impact = examined(Settings, old, new, &[]).unwrap();
+        let warnings = impact.warnings.iter().map(ToString::to_string);
+        (names(&impact.affected), warnings.collect::<Vec<_>>().join("; "))
+    };
+    let both = "acces: has no effect on any device; did you mean access/?; group: has no effect on any device; did you mean groups/?";
+    assert_eq!(warnings(&[old[0]], &old), (String::new(), both.to_owned()));
+    assert_eq!(warnings(&old, &old).1, both, "also if they did not change");
+    let new = [old[0], (FILE, "access/base_system.yml", NTP)];
+    assert_eq!(warnings(&old, &new), ("ACCESS".to_owned(), String::new()));
+}

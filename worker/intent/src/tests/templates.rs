@@ -52,10 +52,11 @@ fn a_template_concerns_the_types_that_depend_on_it() {
             &[mapping, (FILE, "junos/sub/x.j2", "")],
             "junos/mapping.yml: is missing, and the folder has templates; create it with the templates of each device type",
         ),
+        // A type that is not known is ignored.
         (
             &[mapping],
             &[(FILE, "eos/mapping.yml", "ACESS: {entrypoint: a}")],
-            "eos/mapping.yml:1:1: unknown device type \"ACESS\"; expected one of UNKNOWN, ACCESS, DIST, CORE, FIREWALL",
+            "ACCESS eos",
         ),
         // The mapping was invalid before, but without it the devices concerned are unknown.
         (
@@ -84,5 +85,30 @@ fn an_old_mapping_that_is_missing_concerns_the_whole_platform() {
     assert_eq!(
         found,
         "eos/mapping.yml: its content is not in the clone; fetch the repository again"
+    );
+}
+
+#[test]
+fn what_has_no_effect_is_reported_and_the_commit_is_accepted() {
+    let new = [
+        (
+            FILE,
+            "eos/mapping.yml",
+            "ACCESS: {entrypoint: access.j2, dependencies: null}\nDIST: {entrypoint: dits.j2}\nSPINE: {}",
+        ),
+        (FILE, "eos/access.j2", ""),
+        (FILE, "eos/dist.j2", ""),
+        (FILE, "esos/notes.txt", ""),
+        (FILE, "docs/notes.txt", ""),
+    ];
+    let impact = examined(Templates, &[], &new, &[]).unwrap();
+    let warnings: Vec<String> = impact.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        [
+            "eos/mapping.yml: the entrypoint of DIST, \"dits.j2\", is not in eos/",
+            "eos/mapping.yml:3:1: unknown device type \"SPINE\", which is ignored; expected one of UNKNOWN, ACCESS, DIST, CORE, FIREWALL",
+            "esos: has no mapping.yml, so it is no platform; did you mean eos/?",
+        ]
     );
 }

@@ -170,7 +170,7 @@ impl Builder<'_> {
         if is_text {
             Ok(Value::Text(text.to_owned()))
         } else {
-            Ok(scalar::plain(text))
+            scalar::plain(text, self.key_expected()).map_err(|reason| self.problem(place, reason))
         }
     }
 
@@ -326,6 +326,6 @@ fn name(value: &Value) -> Option<Rc<str>> {
         Value::Integer(number) => Some(number.to_string().into()),
         Value::Boolean(value) => Some(value.to_string().into()),
         Value::Null => Some("null".into()),
-        Value::Number | Value::List(_) | Value::Map(_) => None,
+        Value::Number | Value::Date | Value::List(_) | Value::Map(_) => None,
     }
 }

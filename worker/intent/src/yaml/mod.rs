@@ -6,6 +6,8 @@ mod node;
 mod scalar;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub(super) use load::load;
 pub(super) use node::{Node, Pair, Value};
+pub use words::{AmbiguousWord, ambiguous_words};

@@ -18,6 +18,8 @@ pub(crate) enum Value {
     Integer(i64),
     /// A number that is not an integer, or too large for `i64`.
     Number,
+    /// A date, or a date and a time.
+    Date,
     Text(String),
     List(Vec<Rc<Node>>),
     /// In the order of the file, without duplicate keys.
@@ -39,6 +41,7 @@ impl Node {
             Value::Null => "nothing",
             Value::Boolean(_) => "true or false",
             Value::Integer(_) | Value::Number => "a number",
+            Value::Date => "a date",
             Value::Text(_) => "text",
             Value::List(_) => "a list",
             Value::Map(_) => "a map",

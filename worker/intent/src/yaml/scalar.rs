@@ -1,91 +1,149 @@
+//! What plain words mean in YAML 1.1, as the `SafeLoader` of `PyYAML` reads it, with which CNaaS NMS loads settings: `010` is 8, `1:30` is 90 and
+//! `yes` is true, while `0o10` and `1e3` are text. What that loader cannot load is refused.
+
+use std::sync::LazyLock;
+
+use fancy_regex::Regex;
+
 use super::Value;
 
-/// The value of a plain word in YAML 1.1, which Python's loaders implement.
-pub(super) fn plain(text: &str) -> Value {
-    match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
-        "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => return Value::Boolean(true),
-        "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => {
-            return Value::Boolean(false);
-        }
-        _ => {}
-    }
-    integer(text)
-        .map(Value::Integer)
-        .or_else(|| is_number(text).then_some(Value::Number))
-        .unwrap_or_else(|| Value::Text(text.to_owned()))
+/// An integer: binary, octal, decimal, hexadecimal, or of base 60.
+static INTEGER: LazyLock<Regex> = LazyLock::new(|| {
+    regex("[-+]?(0b[01_]+|0[0-7_]+|0|[1-9][0-9_]*|0x[0-9a-fA-F_]+|[1-9][0-9_]*(:[0-5]?[0-9])+)")
+});
+
+/// A fraction: with a point, of base 60 and with a point, infinite, or not a number. An exponent has a sign.
+static FRACTION: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"[-+]?[0-9][0-9_]*\.[0-9_]*([eE][-+][0-9]+)?|\.[0-9][0-9_]*([eE][-+][0-9]+)?|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+\.[0-9_]*|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+    )
+});
+
+/// A date, or a date and a time.
+static DATE: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt]|[ \t]+)[0-9]{1,2}:[0-9]{2}:[0-9]{2}(\.[0-9]*)?([ \t]*(Z|[-+][0-9]{1,2}(:[0-9]{2})?))?",
+    )
+});
+
+fn regex(pattern: &str) -> Regex {
+    Regex::new(&format!("^({pattern})$")).expect("the pattern is fixed")
 }
 
-/// Decimal, octal (`0o17`, and `017` as in 1.1), hexadecimal or binary, with a sign and `_` between digits.
-fn integer(text: &str) -> Option<i64> {
-    let (negative, digits) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
+/// Why a plain word cannot be loaded.
+const UNLOADABLE: &str = "CNaaS NMS cannot load this word where it is no key; put it in quotes";
+
+/// The value of a plain word, or why it has none.
+pub(super) fn plain(text: &str, is_key: bool) -> Result<Value, &'static str> {
+    let value = match text {
+        "" | "~" | "null" | "Null" | "NULL" => Value::Null,
+        "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Value::Boolean(true),
+        "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Value::Boolean(false),
+        "=" | "<<" if !is_key => return Err(UNLOADABLE),
+        _ if !text.starts_with(|c: char| matches!(c, '0'..='9' | '-' | '+' | '.')) => {
+            Value::Text(text.to_owned())
+        }
+        _ if is(&INTEGER, text) => integer(text),
+        _ if is(&FRACTION, text) => Value::Number,
+        _ if is(&DATE, text) => Value::Date,
+        _ => Value::Text(text.to_owned()),
     };
+    Ok(value)
+}
+
+fn is(pattern: &Regex, text: &str) -> bool {
+    matches!(pattern.is_match(text), Ok(true))
+}
+
+/// The value of an integer; a number without a value if it is too large for `i64`.
+fn integer(text: &str) -> Value {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let digits = digits.replace('_', "");
     let (radix, digits) = match digits.as_bytes() {
         [b'0', b'x', ..] => (16, &digits[2..]),
-        [b'0', b'o', ..] => (8, &digits[2..]),
         [b'0', b'b', ..] => (2, &digits[2..]),
         [b'0', _, ..] => (8, &digits[1..]),
-        _ => (10, digits),
+        _ => (10, &digits[..]),
     };
-    if !digits.starts_with(|c: char| c.is_digit(radix)) {
-        return None;
-    }
-    let digits: String = digits.chars().filter(|c| *c != '_').collect();
-    // Parsed with the sign, because the smallest number has no positive counterpart.
-    i64::from_str_radix(&format!("{}{digits}", if negative { "-" } else { "" }), radix).ok()
-}
-
-/// A fraction, a power of ten, infinity, or an integer that is too large.
-fn is_number(text: &str) -> bool {
-    let unsigned = text.trim_start_matches(['-', '+']);
-    if matches!(unsigned.to_ascii_lowercase().as_str(), ".inf" | ".nan") {
-        return true;
-    }
-    // Rust also parses words such as `inf`, which are text in YAML.
-    let has_digit = unsigned
-        .trim_start_matches('.')
-        .starts_with(|c: char| c.is_ascii_digit());
-    has_digit && text.parse::<f64>().is_ok()
+    let place = |value: i128, part: &str| {
+        let part = i128::from_str_radix(part, radix).ok()?;
+        value.checked_mul(60)?.checked_add(part)
+    };
+    let value = digits.split(':').try_fold(0_i128, place);
+    value
+        .and_then(|value| i64::try_from(sign * value).ok())
+        .map_or(Value::Number, Value::Integer)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// The right side is what `PyYAML` 6.0.3 says.
     #[test]
-    fn plain_words_have_their_yaml_1_1_values() {
-        let text = |text: &str| Value::Text(text.to_owned());
-        let table = [
-            ("", Value::Null),
-            ("~", Value::Null),
-            ("yes", Value::Boolean(true)),
-            ("Off", Value::Boolean(false)),
-            ("yEs", text("yEs")),
-            ("0", Value::Integer(0)),
-            ("-12", Value::Integer(-12)),
-            ("+1_000", Value::Integer(1000)),
-            ("0x1F", Value::Integer(31)),
-            ("017", Value::Integer(15)),
-            ("0o17", Value::Integer(15)),
-            ("-9223372036854775808", Value::Integer(i64::MIN)),
-            ("9223372036854775808", Value::Number),
-            ("1.5", Value::Number),
-            (".5", Value::Number),
-            ("1e3", Value::Number),
-            ("-.inf", Value::Number),
-            ("inf", text("inf")),
-            ("089x", text("089x")),
-            ("-", text("-")),
-            ("0x", text("0x")),
-            ("10.0.0.1", text("10.0.0.1")),
-            ("10.0.0.0/8", text("10.0.0.0/8")),
-            ("::1", text("::1")),
-            ("1:30", text("1:30")),
+    fn plain_words_have_the_values_of_pyyaml() {
+        let integers = [
+            ("0", 0),
+            ("-0", 0),
+            ("00", 0),
+            ("0_", 0),
+            ("-12", -12),
+            ("010", 8),
+            ("-010", -8),
+            ("+010", 8),
+            ("017", 15),
+            ("01_0", 8),
+            ("+1_000", 1000),
+            ("1__0", 10),
+            ("1_", 1),
+            ("0x1F", 31),
+            ("-0x1F", -31),
+            ("0x_1", 1),
+            ("0b11", 3),
+            ("0b1_1", 3),
+            ("1:30", 90),
+            ("-1:30", -90),
+            ("1_0:30", 630),
+            ("190:20:30", 685_230),
+            ("11:22:33", 40_953),
+            ("44:10:20:30:40:50", 34_348_430_450),
+            ("-9223372036854775808", i64::MIN),
         ];
-        for (word, expected) in table {
-            assert_eq!(plain(word), expected, "{word}");
+        for (word, expected) in integers {
+            assert_eq!(plain(word, false), Ok(Value::Integer(expected)), "{word}");
         }
+        let numbers = "9223372036854775808 1. 1.5 .5 1_0.5 1._5 1.5e+3 1.5E-3 12.e+3 1:30.5 1:2:3.4 685_230.15 .inf -.inf +.INF .nan .NAN";
+        let texts = "yEs tRUE nUll y n Y N 08 09 089 089x 0o10 0o17 0X1F 0x 0b2 _1 +_1 0:30 01:30 1:60 1e3 1.5e3 1e+3 12e03 +.5 -.5 . .Nan .iNf \
+                     inf nan 1,000 1.2.3 10.0.0.1 10.0.0.0/8 ::1 - 2024-1-1 é";
+        let booleans = [
+            ("yes", true),
+            ("On", true),
+            ("TRUE", true),
+            ("no", false),
+            ("Off", false),
+            ("FALSE", false),
+        ];
+        for word in numbers.split_whitespace() {
+            assert_eq!(plain(word, false), Ok(Value::Number), "{word}");
+        }
+        for word in texts.split_whitespace() {
+            assert_eq!(plain(word, false), Ok(Value::Text(word.to_owned())), "{word}");
+        }
+        for (word, expected) in booleans {
+            assert_eq!(plain(word, false), Ok(Value::Boolean(expected)), "{word}");
+        }
+        for word in ["", "~", "null", "NULL"] {
+            assert_eq!(plain(word, false), Ok(Value::Null), "{word}");
+        }
+        for word in ["2024-01-01", "2024-01-01T00:00:00Z", "2024-1-1 1:02:03.4 +01:00"] {
+            assert_eq!(plain(word, false), Ok(Value::Date), "{word}");
+        }
+        for word in ["=", "<<"] {
+            assert!(plain(word, false).is_err(), "{word}");
+        }
+        assert_eq!(plain("=", true), Ok(Value::Text("=".to_owned())));
     }
 }

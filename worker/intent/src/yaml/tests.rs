@@ -13,6 +13,7 @@ fn loaded(text: &str) -> String {
             Value::Boolean(value) => value.to_string(),
             Value::Integer(number) => number.to_string(),
             Value::Number => "number".to_owned(),
+            Value::Date => "date".to_owned(),
             Value::Text(text) => format!("{text:?}"),
             Value::List(items) => {
                 format!(
@@ -49,6 +50,7 @@ fn values_have_places() {
         ),
         ("räume: 1\nb: 'ä' \n", "{räume@1:1=1 b@2:1=\"ä\"}"),
         ("'<<': 1", "{<<@1:1=1}"),
+        ("010: 0o10\n=: 2024-01-01\n", "{8@1:1=\"0o10\" =@2:1=date}"),
         ("a: 1\r\nb: 2\r\n", "{a@1:1=1 b@2:1=2}"),
     ];
     for (text, expected) in table {
@@ -71,6 +73,8 @@ fn a_problem_has_a_place() {
         ("a: !secret x\n", "x.yml:1:4: ", "unknown tag !secret"),
         ("? [a, b]\n: 1\n", "x.yml:1:3: ", "a key must be a word"),
         ("<<: 5\n", "x.yml:1:1: ", "needs a map"),
+        ("a: =\n", "x.yml:1:4: ", "put it in quotes"),
+        ("2024-01-01: a\n", "x.yml:1:1: ", "a key must be a word"),
         (&deep, "x.yml:1:65: ", "too deep"),
     ];
     for (text, place, reason) in table {

@@ -57,6 +57,7 @@ fn facts() -> Facts {
             version: None,
         },
         sync: SyncState::SYNCHRONIZED,
+        marked: None,
         groups: None,
         causes: Vec::new(),
         forgets_causes: false,

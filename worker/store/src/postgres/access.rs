@@ -87,6 +87,8 @@ pub const OBJECTS: &[ObjectRights] = &[
                 "seen",
                 "seen_at",
                 "problem",
+                "problem_since",
+                "warnings",
             ]),
         ],
         &[SelectOf(&[
@@ -98,7 +100,14 @@ pub const OBJECTS: &[ObjectRights] = &[
             "seen",
             "seen_at",
             "problem",
+            "problem_since",
+            "warnings",
         ])],
+    ),
+    rights(
+        "repository_failure",
+        &[Select, Insert, UpdateOf(&["reason", "at"]), Delete],
+        &[Select],
     ),
     rights(
         "delivery_attempt",

@@ -1,5 +1,6 @@
 use async_trait::async_trait;
 use futures_util::future::OptionFuture;
+use lockstep_protocol::Hostname;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row, Statement};
 
@@ -10,8 +11,8 @@ use super::flag::Candidates;
 use super::message_columns::MessageColumns;
 use super::microseconds::Microseconds;
 use super::session::Session;
-use super::{cause, device, inbox, lease, related, repository};
-use crate::{Facts, Keys, Lease, StoreError, Transaction, UnitOfWork, dead_letter_table};
+use super::{cause, device, fleet, inbox, lease, related, repository};
+use crate::{Facts, Keys, Lease, StoreError, Transaction, UnitOfWork, column, dead_letter_table};
 
 pub(super) const OPERATION: &str = "begin a transaction";
 
@@ -38,6 +39,12 @@ impl UnitOfWork for PostgresStore {
         leases: &[Lease],
         keys: &Keys,
     ) -> Result<(Facts, Box<dyn Transaction>), StoreError> {
+        self.locks.during(OPERATION, self.open(leases, keys)).await
+    }
+}
+
+impl PostgresStore {
+    async fn open(&self, leases: &[Lease], keys: &Keys) -> Result<(Facts, Box<dyn Transaction>), StoreError> {
         let session = self.session(OPERATION).await?;
         let mut facts = Facts::default();
         let mut selected = None;
@@ -65,12 +72,11 @@ impl UnitOfWork for PostgresStore {
             cause_ids: self.cause_ids.clone(),
             selected,
             counted: Counted::record(&self.attempts, &keys.starts).await?,
+            locks: self.locks.clone(),
         };
         Ok((facts, Box::new(transaction)))
     }
-}
 
-impl PostgresStore {
     /// Sends `BEGIN`, unless a transaction is open, and all reads at once. The devices are locked first: every transaction that
     /// had locked them has committed before the other statements run, so those read the newest rows.
     async fn read(
@@ -95,23 +101,15 @@ impl PostgresStore {
         else {
             unreachable!("as many are prepared as there are");
         };
-        let hostnames: Vec<&str> = keys
-            .hostnames
-            .iter()
-            .map(lockstep_protocol::Hostname::as_str)
-            .collect();
-        let messages = MessageColumns::from_iter(&keys.messages);
+        let hostnames: Vec<&str> = keys.hostnames.iter().map(Hostname::as_str).collect();
+        let messages: MessageColumns = keys.messages.iter().map(|(key, _)| key).collect();
         let macs: Vec<&str> = keys.macs.iter().map(lockstep_protocol::Mac::as_str).collect();
         let serials: Vec<&str> = keys
             .serials
             .iter()
             .map(lockstep_protocol::Serial::as_str)
             .collect();
-        let links_of: Vec<&str> = keys
-            .links_of
-            .iter()
-            .map(lockstep_protocol::Hostname::as_str)
-            .collect();
+        let links_of: Vec<&str> = keys.links_of.iter().map(Hostname::as_str).collect();
 
         // The futures are polled in this order, so the statements are sent in this order.
         let batch = async {
@@ -147,8 +145,44 @@ impl PostgresStore {
         for row in &messages {
             facts.add_message(inbox::read(row)?);
         }
+        let reuses = keys.reuses(facts);
+        let reuses = MessageColumns::from_iter(&reuses);
+        if !reuses.ids.is_empty() {
+            let parameters = reuses.parameters();
+            for row in &session.rows_for(OPERATION, inbox::SELECT, &parameters).await? {
+                facts.add_message(inbox::read(row)?);
+            }
+        }
         related::read_facts(&macs, &serials, &links, facts)?;
+        self.read_rare(session, keys, facts).await?;
         dead_letter_table::read_facts(session, keys, facts).await
+    }
+}
+
+impl PostgresStore {
+    /// Reads what few batches ask for: other spellings of hostnames that no device has, and open causes.
+    async fn read_rare(&self, session: &Session, keys: &Keys, facts: &mut Facts) -> Result<(), StoreError> {
+        let missing = keys.hostnames.iter().filter(|name| facts.device(name).is_none());
+        let folded: Vec<String> = missing.map(Hostname::folded).collect();
+        if !folded.is_empty() {
+            let rows = session
+                .rows_for(OPERATION, related::SELECT_SPELLINGS, &[&folded])
+                .await?;
+            for row in rows {
+                facts.add_spelling(column::name("device.hostname", row.get(0))?);
+            }
+        }
+        if !keys.causes_of.is_empty() {
+            let hostnames: Vec<&str> = keys.causes_of.iter().map(Hostname::as_str).collect();
+            let rows = session
+                .rows_for(OPERATION, related::SELECT_CAUSES, &[&hostnames])
+                .await?;
+            for row in rows {
+                let hostname = column::name("device.hostname", row.get(0))?;
+                facts.add_open_cause(hostname, fleet::cause(&row)?);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -15,8 +15,9 @@ const BLOCK: i64 = 1000;
 pub(super) const NEXT_BLOCK: &str = "SELECT nextval('cause_block')";
 
 pub(super) const INSERT: &str = "\
-    INSERT INTO cause (id, cause, source, message_id, kind, actor, at) \
-    SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])";
+    INSERT INTO cause (id, cause, source, message_id, kind, actor, at, note) \
+    SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], \
+        $8::text[])";
 
 /// Ids that are reserved for this process. The ids of a failed transaction are lost, which does no harm.
 #[derive(Debug, Default)]
@@ -80,9 +81,10 @@ pub(super) fn insert<'a>(causes: &'a [NewCause], ids: &'a [i64]) -> Option<Write
             .column(
                 causes
                     .iter()
-                    .map(|cause| cause.actor.as_deref().map(super::inbox::without_nul)),
+                    .map(|cause| cause.actor.as_deref().map(crate::column::without_nul)),
             )
-            .column(causes.iter().map(|cause| Microseconds(cause.at))),
+            .column(causes.iter().map(|cause| Microseconds(cause.at)))
+            .column(causes.iter().map(|cause| cause.note.as_deref())),
     )
 }
 

@@ -7,13 +7,14 @@ use lockstep_protocol::Hostname;
 use super::cause::{self, CauseIds};
 use super::delivery_attempt::Counted;
 use super::flag::Selected;
+use super::lock_watch::LockWatch;
 use super::session::Session;
 use super::{device, inbox, lease, related, repository, write};
 use crate::error_class::ErrorClass;
 use crate::{Facts, Flagged, NewCause, StoreError, Transaction, dead_letter_table, follow_up_table, merged};
 
 /// The statements of `commit`, which a session prepares before its first use.
-pub(super) const STATEMENTS: [&str; 12] = [
+pub(super) const STATEMENTS: [&str; 11] = [
     cause::INSERT,
     related::UPSERT_GROUPS,
     device::INSERT,
@@ -25,7 +26,6 @@ pub(super) const STATEMENTS: [&str; 12] = [
     related::INSERT_LINKS,
     related::UPSERT_CLIENTS,
     inbox::INSERT,
-    inbox::INSERT_DERIVED,
 ];
 
 const OPERATION: &str = "commit a transaction";
@@ -42,6 +42,7 @@ pub(super) struct OpenTransaction {
     pub(super) selected: Option<Selected>,
     /// The attempts that began with it.
     pub(super) counted: Option<Counted>,
+    pub(super) locks: Arc<LockWatch>,
 }
 
 #[async_trait]
@@ -57,6 +58,13 @@ impl Transaction for OpenTransaction {
     }
 
     async fn commit(self: Box<Self>, facts: &Facts) -> Result<(), StoreError> {
+        let locks = self.locks.clone();
+        locks.during(OPERATION, self.write(facts)).await
+    }
+}
+
+impl OpenTransaction {
+    async fn write(self: Box<Self>, facts: &Facts) -> Result<(), StoreError> {
         merged::check_created(facts, &self.requested, &self.existing)?;
         if let Some(counted) = self.counted {
             counted.give_back().await?;

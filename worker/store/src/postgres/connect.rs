@@ -17,6 +17,9 @@ use super::PostgresOptions;
 use super::address::Address;
 use crate::StoreError;
 
+/// Either end drops a connection whose other end takes nothing and answers nothing for so long.
+const PEER_GONE: Duration = Duration::from_secs(20);
+
 /// A pool that opens sessions on demand.
 pub(super) fn pool(options: &PostgresOptions) -> Result<Pool, StoreError> {
     let Address { mut config, ca_file } = options.url.expose_secret().parse()?;
@@ -53,15 +56,20 @@ fn configure(config: &mut Config, options: &PostgresOptions) {
     }
     config
         .keepalives(true)
-        .keepalives_idle(Duration::from_secs(30))
-        .keepalives_interval(Duration::from_secs(10))
-        .keepalives_retries(3)
-        .tcp_user_timeout(Duration::from_mins(1));
+        .keepalives_idle(PEER_GONE / 2)
+        .keepalives_interval(Duration::from_secs(5))
+        .keepalives_retries(2)
+        .tcp_user_timeout(PEER_GONE);
+    // By its own time-out for the network, the server notices as early that the other end is gone, also while it sends an answer to it
+    // and holds its locks.
     let mut settings = format!(
-        "-c lock_timeout={} -c statement_timeout={} -c idle_in_transaction_session_timeout={}",
+        "-c lock_timeout={} -c statement_timeout={} -c idle_in_transaction_session_timeout={} \
+         -c tcp_user_timeout={} -c tcp_keepalives_idle={} -c tcp_keepalives_interval=5 -c tcp_keepalives_count=2",
         options.lock_timeout.as_millis(),
         options.statement_timeout.as_millis(),
         options.idle_in_transaction_timeout.as_millis(),
+        PEER_GONE.as_millis(),
+        PEER_GONE.as_secs() / 2,
     );
     // Each statement reads a few rows by an index. Old statistics, such as of a table that was empty a minute ago, must not
     // make the planner choose a sequential scan.

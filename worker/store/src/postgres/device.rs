@@ -5,12 +5,13 @@ use tokio_postgres::Row;
 use super::microseconds::Microseconds;
 use super::write::Write;
 use crate::fleet::OPEN_CAUSES;
-use crate::{Attributes, DeviceRow, Facts, Lifecycle, StoreError, SyncState, column};
+use crate::{Attributes, DeviceRow, Facts, Lifecycle, Mark, StoreError, SyncState, column};
 
 macro_rules! columns {
     () => {
         "id, hostname, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
-         state, note, until, version_time, version_id, desired_generation, synced_generation, unsynchronized_since"
+         state, note, until, version_time, version_id, desired_generation, synced_generation, unsynchronized_since, \
+         marked_at, marked_by, marked_note"
     };
 }
 pub(super) use columns;
@@ -38,24 +39,29 @@ pub(super) const DESCRIBE: &str = "\
     UPDATE device SET \
         device_type = new.device_type, platform = new.platform, management_ip = new.management_ip, mac = new.mac, \
         serial = new.serial, vendor = new.vendor, model = new.model, os_version = new.os_version, \
-        state = new.state, note = new.note, until = new.until, version_time = new.version_time, version_id = new.version_id \
+        state = new.state, note = new.note, until = new.until, version_time = new.version_time, version_id = new.version_id, \
+        marked_at = new.marked_at, marked_by = new.marked_by, marked_note = new.marked_note \
     FROM unnest($1::bigint[], $2::text[], $3::text[], $4::inet[], $5::text[], $6::text[], $7::text[], $8::text[], \
-            $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::text[], $14::text[]) \
+            $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::text[], $14::text[], \
+            $15::timestamptz[], $16::text[], $17::text[]) \
         AS new (id, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
-            state, note, until, version_time, version_id) \
+            state, note, until, version_time, version_id, marked_at, marked_by, marked_note) \
     WHERE device.id = new.id";
 
 pub(super) const INSERT: &str = "\
-    INSERT INTO device (hostname, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
-        state, note, until, version_time, version_id, desired_generation, synced_generation, unsynchronized_since, \
-        open_causes) \
-    SELECT hostname, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
-        state, note, until, version_time, version_id, desired, synced, since, ($20::bigint[])[first:last] \
+    INSERT INTO device (hostname, hostname_folded, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
+        state, note, until, version_time, version_id, marked_at, marked_by, marked_note, \
+        desired_generation, synced_generation, unsynchronized_since, open_causes) \
+    SELECT hostname, lower(hostname COLLATE \"C\"), device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
+        state, note, until, version_time, version_id, marked_at, marked_by, marked_note, \
+        desired, synced, since, ($23::bigint[])[first:last] \
     FROM unnest($1::text[], $2::text[], $3::text[], $4::inet[], $5::text[], $6::text[], $7::text[], $8::text[], \
             $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::text[], $14::text[], \
-            $15::bigint[], $16::bigint[], $17::timestamptz[], $18::integer[], $19::integer[]) \
+            $15::timestamptz[], $16::text[], $17::text[], \
+            $18::bigint[], $19::bigint[], $20::timestamptz[], $21::integer[], $22::integer[]) \
         AS new (hostname, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
-            state, note, until, version_time, version_id, desired, synced, since, first, last)";
+            state, note, until, version_time, version_id, marked_at, marked_by, marked_note, \
+            desired, synced, since, first, last)";
 
 /// Reads a row whose first columns are those of `columns!`.
 pub(super) fn read(row: &Row) -> Result<DeviceRow, StoreError> {
@@ -83,6 +89,11 @@ pub(super) fn read(row: &Row) -> Result<DeviceRow, StoreError> {
             synced: row.get(16),
             since: row.get::<_, Option<Microseconds>>(17).map(|time| time.0),
         },
+        marked: row.get::<_, Option<Microseconds>>(18).map(|at| Mark {
+            at: at.0,
+            by: row.get(19),
+            note: row.get(20),
+        }),
         groups: None,
         causes: Vec::new(),
         forgets_causes: false,
@@ -133,10 +144,11 @@ pub(super) fn insert<'a>(facts: &'a Facts, cause_ids: &[i64]) -> Option<Write<'a
     )
 }
 
-/// The values of the columns from `device_type` to `version_id`.
+/// The values of the columns from `device_type` to `marked_note`.
 fn description<'a>(write: Write<'a>, rows: impl Iterator<Item = &'a DeviceRow> + Clone) -> Write<'a> {
     let attributes = rows.clone().map(|row| &row.attributes);
-    let lifecycles = rows.map(|row| &row.lifecycle);
+    let lifecycles = rows.clone().map(|row| &row.lifecycle);
+    let marks = rows.map(|row| row.marked.as_ref());
     let versions = lifecycles.clone().map(|row| row.version.as_ref());
     write
         .column(attributes.clone().map(|row| row.device_type.as_str()))
@@ -160,6 +172,13 @@ fn description<'a>(write: Write<'a>, rows: impl Iterator<Item = &'a DeviceRow> +
         .column(lifecycles.map(|row| row.until.map(Microseconds)))
         .column(versions.clone().map(|version| version.map(column::version_time)))
         .column(versions.map(|version| version.map(|version| version.id.as_str())))
+        .column(marks.clone().map(|mark| mark.map(|mark| Microseconds(mark.at))))
+        .column(
+            marks
+                .clone()
+                .map(|mark| mark.and_then(|mark| mark.by.as_deref()).map(column::without_nul)),
+        )
+        .column(marks.map(|mark| mark.and_then(|mark| mark.note.as_deref())))
 }
 
 /// The new causes of several devices as one array, with the slice of each device. PostgreSQL has no arrays of arrays with

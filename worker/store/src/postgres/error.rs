@@ -3,6 +3,8 @@
 use std::error::Error as _;
 use std::io;
 
+use deadpool_postgres::PoolError;
+use tokio::time::error::Elapsed;
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
@@ -10,7 +12,13 @@ use crate::StoreError;
 use crate::error_class::ErrorClass;
 
 /// Unique constraints that only a concurrent transaction can have violated, because `begin` reads their keys.
-const RACES: [&str; 2] = ["inbox_identity", "device_hostname"];
+const RACES: [&str; 5] = [
+    "inbox_identity",
+    "device_hostname",
+    "device_hostname_folded",
+    "device_mac",
+    "device_serial",
+];
 
 fn class_of_state(state: &SqlState, constraint: Option<&str>) -> ErrorClass {
     match state.code() {
@@ -56,6 +64,25 @@ pub(super) fn unavailable(
     ErrorClass::Unavailable.error(operation, source)
 }
 
+/// Whether the error, of the driver or of the pool, is no answer of the server: no connection, or a time-out.
+pub(crate) fn is_unanswered(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    let database = |error: &Error| error.as_db_error().is_some();
+    if let Some(error) = error.downcast_ref::<Error>() {
+        return !database(error);
+    }
+    match error.downcast_ref::<PoolError>() {
+        Some(PoolError::Backend(error)) => !database(error),
+        Some(_) => true,
+        None => error.is::<Elapsed>(),
+    }
+}
+
+/// Whether a lock was not granted in time.
+pub(crate) fn is_lock_timeout(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    let error = error.downcast_ref::<Error>();
+    error.and_then(Error::code) == Some(&SqlState::LOCK_NOT_AVAILABLE)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,8 +112,10 @@ mod tests {
             ("40003", None, ErrorClass::Unavailable),
             ("23505", Some("inbox_identity"), ErrorClass::Conflict),
             ("23505", Some("device_hostname"), ErrorClass::Conflict),
-            ("23505", Some("device_mac"), ErrorClass::Refused),
-            ("23505", Some("device_serial"), ErrorClass::Refused),
+            ("23505", Some("device_hostname_folded"), ErrorClass::Conflict),
+            ("23505", Some("device_mac"), ErrorClass::Conflict),
+            ("23505", Some("device_serial"), ErrorClass::Conflict),
+            ("23505", Some("client_mac"), ErrorClass::Refused),
             ("23505", None, ErrorClass::Refused),
             ("23514", Some("device_generations"), ErrorClass::Refused),
             ("23502", None, ErrorClass::Refused),

@@ -8,23 +8,49 @@ use tokio_postgres::types::ToSql;
 use super::PostgresStore;
 use super::device::{self, columns};
 use super::microseconds::Microseconds;
+use super::stats::READ_ALL;
 use crate::{CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, StoreError, column};
 
 const OPERATION: &str = "read devices";
 
+macro_rules! filters {
+    () => {
+        "($1::boolean IS NULL OR (synced_generation = desired_generation) = $1) \
+            AND ($2::text IS NULL OR state = $2) \
+            AND ($3::text IS NULL OR device_type = $3) \
+            AND ($4::text IS NULL OR id IN (SELECT group_member.device_id FROM group_member \
+                JOIN device_group ON device_group.id = group_member.group_id WHERE device_group.name = $4))"
+    };
+}
+
 const SELECT: &str = concat!(
     "SELECT ",
     columns!(),
-    ", open_causes FROM device \
-     WHERE hostname > $1 \
-        AND ($2::boolean IS NULL OR (synced_generation = desired_generation) = $2) \
-        AND ($3::text IS NULL OR state = $3) \
-        AND ($4::text IS NULL OR device_type = $4) \
-        AND ($5::text IS NULL OR EXISTS (SELECT FROM group_member \
-            JOIN device_group ON device_group.id = group_member.group_id \
-            WHERE group_member.device_id = device.id AND device_group.name = $5)) \
-     ORDER BY hostname LIMIT $6"
+    ", open_causes FROM device WHERE ",
+    filters!(),
+    " AND hostname > $6 ORDER BY hostname LIMIT $5"
 );
+
+/// Matches among the first devices by hostname.
+const SELECT_TRIED: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", open_causes FROM (SELECT * FROM device ORDER BY hostname LIMIT $6) AS device WHERE ",
+    filters!(),
+    " ORDER BY hostname LIMIT $5"
+);
+
+/// See [`DeviceQuery::begins_filtered`]. The planner cannot know how many devices match; without an order to follow, the inner
+/// query is a sequential scan.
+const SELECT_FIRST: &str = concat!(
+    "WITH matching AS MATERIALIZED (SELECT id, hostname FROM device WHERE ",
+    filters!(),
+    ") SELECT ",
+    columns!(),
+    ", open_causes FROM device WHERE id IN (SELECT id FROM matching ORDER BY hostname LIMIT $5) ORDER BY hostname"
+);
+
+const COUNT: &str = concat!("SELECT count(*) FROM device WHERE ", filters!());
 
 const SELECT_ONE: &str = concat!(
     "SELECT ",
@@ -38,21 +64,38 @@ const SELECT_GROUPS: &str = "\
     WHERE group_member.device_id = ANY($1) ORDER BY device_group.name";
 
 const SELECT_CAUSES: &str =
-    "SELECT id, cause, kind, source, message_id, at, actor FROM cause WHERE id = ANY($1)";
+    "SELECT id, cause, kind, source, message_id, at, actor, note FROM cause WHERE id = ANY($1)";
 
 #[async_trait]
 impl Fleet for PostgresStore {
     async fn devices(&self, query: &DeviceQuery) -> Result<Vec<Device>, StoreError> {
+        let filters = Filters::of(query);
+        let limit = i64::from(query.limit);
+        let mut parameters = filters.parameters();
+        parameters.push(&limit);
+        let tried = i64::from(query.tried());
         // No hostname is empty.
         let after = query.after.as_ref().map_or("", Hostname::as_str);
-        let state = query.state.map(DeviceState::as_str);
-        let device_type = query.device_type.map(DeviceType::as_str);
-        let group = query.group.as_ref().map(GroupName::as_str);
-        let limit = i64::from(query.limit);
-        let parameters: [&(dyn ToSql + Sync); 6] =
-            [&after, &query.synchronized, &state, &device_type, &group, &limit];
-        let rows = self.rows(OPERATION, SELECT, &parameters).await?;
+        let rows = if query.begins_filtered() {
+            parameters.push(&tried);
+            let found = self.rows(OPERATION, SELECT_TRIED, &parameters).await?;
+            parameters.pop();
+            if found.len() as u64 == u64::from(query.limit) {
+                found
+            } else {
+                self.scan(OPERATION, SELECT_FIRST, &parameters).await?
+            }
+        } else {
+            parameters.push(&after);
+            self.rows(OPERATION, SELECT, &parameters).await?
+        };
         rows.iter().map(device).collect()
+    }
+
+    async fn count_devices(&self, query: &DeviceQuery) -> Result<u64, StoreError> {
+        let filters = Filters::of(query);
+        let rows = self.scan("count devices", COUNT, &filters.parameters()).await?;
+        Ok(rows.first().map_or(0, |row| column::count(row.get(0))))
     }
 
     async fn device(&self, hostname: &Hostname) -> Result<Option<Device>, StoreError> {
@@ -85,13 +128,54 @@ impl Fleet for PostgresStore {
     }
 }
 
+impl PostgresStore {
+    /// Runs a query that reads all devices.
+    async fn scan(
+        &self,
+        operation: &'static str,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, StoreError> {
+        let session = self.session(operation).await?;
+        session.answer(operation, session.batch_execute(READ_ALL)).await?;
+        let rows = session.rows_for(operation, sql, parameters).await?;
+        session.answer(operation, session.batch_execute("COMMIT")).await?;
+        session.give_back();
+        Ok(rows)
+    }
+}
+
+/// The parameters of `filters!`.
+struct Filters<'a> {
+    synchronized: Option<bool>,
+    state: Option<&'static str>,
+    device_type: Option<&'static str>,
+    group: Option<&'a str>,
+}
+
+impl<'a> Filters<'a> {
+    fn of(query: &'a DeviceQuery) -> Self {
+        Self {
+            synchronized: query.synchronized,
+            state: query.state.map(DeviceState::as_str),
+            device_type: query.device_type.map(DeviceType::as_str),
+            group: query.group.as_ref().map(GroupName::as_str),
+        }
+    }
+
+    fn parameters(&self) -> Vec<&(dyn ToSql + Sync)> {
+        vec![&self.synchronized, &self.state, &self.device_type, &self.group]
+    }
+}
+
 fn device(row: &Row) -> Result<Device, StoreError> {
-    let open_causes: Vec<i64> = row.get(18);
+    let open_causes: Vec<i64> = row.get(21);
     let open_causes = open_causes.into_iter().map(CauseId).collect();
     Ok(device::read(row)?.stored(DeviceId(row.get(0)), open_causes))
 }
 
-fn cause(row: &Row) -> Result<CauseRow, StoreError> {
+/// Reads a cause from the columns after the first.
+pub(super) fn cause(row: &Row) -> Result<CauseRow, StoreError> {
     Ok(CauseRow {
         cause: row.get(1),
         kind: row.get(2),
@@ -101,5 +185,6 @@ fn cause(row: &Row) -> Result<CauseRow, StoreError> {
         },
         at: row.get::<_, Microseconds>(5).0,
         actor: row.get(6),
+        note: row.get(7),
     })
 }

@@ -1,5 +1,3 @@
-use std::borrow::Cow;
-
 use async_trait::async_trait;
 use lockstep_protocol::MessageKey;
 use tokio_postgres::Row;
@@ -35,9 +33,6 @@ pub(super) const INSERT: &str = insert!("", "");
 /// Separate from [`INSERT`], so that the many messages without follow-ups need no parameter for this column.
 const INSERT_WITH_FOLLOW_UPS: &str = insert!(", follow_ups", ", true");
 
-/// These identities are derived from the content, so an existing row is equal.
-pub(super) const INSERT_DERIVED: &str = concat!(insert!("", ""), " ON CONFLICT DO NOTHING");
-
 /// Deletes the row of a dead-lettered message that is processed again after a requeue. Rows of applied messages stay.
 pub(super) const DELETE_REQUEUED: &str = "\
     DELETE FROM inbox USING unnest($1::text[], $2::text[], $3::text[], $4::integer[]) AS again (source, id, actor, redrive_count) \
@@ -61,15 +56,16 @@ impl Inbox for PostgresStore {
 }
 
 pub(super) fn read(row: &Row) -> Result<InboxRow, StoreError> {
+    let result = column::read_result(row.get(8), row.get(9))?;
     Ok(InboxRow {
         identity: column::identity(row.get(0), row.get(1))?,
         kind: row.get(2),
         digest: column::digest(row.get(3))?,
-        state: column::read_inbox_state(row.get(4))?,
+        state: column::read_inbox_state(row.get(4), &result)?,
         at: row.get::<_, Microseconds>(5).0,
         actor: column::read_key_actor(row.get(6)),
         subject: row.get(7),
-        result: column::read_result(row.get(8), row.get(9))?,
+        result,
         redrive_count: column::read_redrive_count("inbox.redrive_count", row.get(10))?,
         follow_ups: row.get(11),
     })
@@ -79,16 +75,11 @@ pub(super) fn read(row: &Row) -> Result<InboxRow, StoreError> {
 pub(super) fn insert(facts: &Facts) -> impl Iterator<Item = Write<'_>> {
     let mut rows: Vec<&InboxRow> = facts.new_inbox().iter().map(AsRef::as_ref).collect();
     rows.sort_unstable_by_key(|row| (&row.identity, &row.actor));
-    let (derived, own): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.identity.source.is_derived());
-    let (with_follow_ups, own): (Vec<_>, Vec<_>) = own.into_iter().partition(|row| row.follow_ups);
-    let inserts = [
-        (INSERT, own),
-        (INSERT_WITH_FOLLOW_UPS, with_follow_ups),
-        (INSERT_DERIVED, derived),
-    ]
-    .into_iter()
-    .filter(|(_, rows)| !rows.is_empty())
-    .map(|(statement, rows)| write(statement, &rows));
+    let (with_follow_ups, own): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.follow_ups);
+    let inserts = [(INSERT, own), (INSERT_WITH_FOLLOW_UPS, with_follow_ups)]
+        .into_iter()
+        .filter(|(_, rows)| !rows.is_empty())
+        .map(|(statement, rows)| write(statement, &rows));
     delete_requeued(facts).into_iter().chain(inserts)
 }
 
@@ -108,23 +99,13 @@ fn write<'a>(statement: &'static str, rows: &[&'a InboxRow]) -> Write<'a> {
     Write::new(statement)
         .column(rows.clone().map(|row| row.identity.source.as_str()))
         .column(rows.clone().map(|row| row.identity.id.as_str()))
-        .column(rows.clone().map(|row| without_nul(&row.kind)))
+        .column(rows.clone().map(|row| row.kind.as_str()))
         .column(rows.clone().map(|row| &row.digest.as_bytes()[..]))
         .column(rows.clone().map(|row| column::inbox_state(row.state)))
         .column(rows.clone().map(|row| Microseconds(row.at)))
         .column(rows.clone().map(|row| column::key_actor(row.actor.as_deref())))
-        .column(rows.clone().map(|row| row.subject.as_deref().map(without_nul)))
+        .column(rows.clone().map(|row| row.subject.as_deref()))
         .column(rows.clone().map(|row| row.result.kind().as_str()))
         .column(rows.clone().map(|row| column::result(&row.result)))
         .column(rows.map(|row| column::redrive_count(row.redrive_count)))
-}
-
-/// PostgreSQL cannot store U+0000 in texts. U+FFFD replaces it in what is stored about a message; otherwise a message with it
-/// could not be dead-lettered.
-pub(super) fn without_nul(text: &str) -> Cow<'_, str> {
-    if text.contains('\0') {
-        Cow::Owned(text.replace('\0', "\u{fffd}"))
-    } else {
-        Cow::Borrowed(text)
-    }
 }

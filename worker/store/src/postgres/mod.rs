@@ -15,12 +15,13 @@ mod commit;
 mod connect;
 mod delivery_attempt;
 mod device;
-mod error;
+pub(crate) mod error;
 mod flag;
 mod fleet;
 mod grant;
 mod inbox;
 mod lease;
+mod lock_watch;
 mod message_columns;
 mod microseconds;
 mod migrate;
@@ -48,6 +49,7 @@ pub use set_up::{Change, DatabaseSetUp};
 use super::StoreError;
 use cause::CauseIds;
 use delivery_attempt::AttemptSessions;
+use lock_watch::LockWatch;
 use session::Session;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -58,6 +60,7 @@ pub struct PostgresStore {
     options: PostgresOptions,
     cause_ids: Arc<CauseIds>,
     attempts: Arc<AttemptSessions>,
+    locks: Arc<LockWatch>,
 }
 
 impl PostgresStore {
@@ -66,8 +69,14 @@ impl PostgresStore {
     /// # Errors
     /// [`StoreError::Address`] if the address or its certificates are invalid.
     pub fn connect(options: PostgresOptions) -> Result<Arc<Self>, StoreError> {
+        let pool = connect::pool(&options)?;
+        let locks = LockWatch {
+            pool: pool.clone(),
+            options: options.clone(),
+        };
         Ok(Arc::new(Self {
-            pool: connect::pool(&options)?,
+            pool,
+            locks: Arc::new(locks),
             attempts: Arc::new(AttemptSessions::new(&options)?),
             options,
             cause_ids: Arc::default(),

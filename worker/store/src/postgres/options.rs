@@ -22,7 +22,8 @@ pub struct PostgresOptions {
     pub lock_timeout: Duration,
     /// The time limit for one statement.
     pub statement_timeout: Duration,
-    /// How long the server keeps an idle session with an open transaction.
+    /// How long the server keeps a session that is idle in a transaction. A transaction never waits for its program: between two
+    /// statements are some milliseconds of decisions. A program that is frozen or cut off keeps its locks for so long.
     pub idle_in_transaction_timeout: Duration,
 }
 
@@ -37,7 +38,7 @@ impl PostgresOptions {
             connect_timeout: Duration::from_secs(5),
             lock_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(30),
-            idle_in_transaction_timeout: Duration::from_secs(30),
+            idle_in_transaction_timeout: Duration::from_secs(5),
         }
     }
 

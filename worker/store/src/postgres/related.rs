@@ -11,6 +11,15 @@ use crate::{Facts, Link, LinkEnd, StoreError, column, merged};
 pub(super) const SELECT_MACS: &str = "SELECT mac, hostname FROM device WHERE mac = ANY($1)";
 pub(super) const SELECT_SERIALS: &str = "SELECT serial, hostname FROM device WHERE serial = ANY($1)";
 
+pub(super) const SELECT_SPELLINGS: &str = "SELECT hostname FROM device WHERE hostname_folded = ANY($1)";
+
+/// In the order of the causes. A device comes first, then the columns of a cause.
+pub(super) const SELECT_CAUSES: &str = "\
+    SELECT device.hostname, cause.cause, cause.kind, cause.source, cause.message_id, cause.at, cause.actor, cause.note \
+    FROM device CROSS JOIN LATERAL unnest(device.open_causes) WITH ORDINALITY AS open (id, position) \
+        JOIN cause ON cause.id = open.id \
+    WHERE device.hostname = ANY($1) ORDER BY open.position";
+
 /// Finds links by either end.
 pub(super) const SELECT_LINKS: &str = "\
     SELECT here.hostname, port.name, there.hostname, peer.name \

@@ -5,17 +5,18 @@ use lockstep_protocol::{Hostname, RepositoryName};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+use super::PostgresStore;
 use super::microseconds::Microseconds;
 use super::session::Session;
-use super::{PostgresStore, inbox};
 use crate::error_class::ErrorClass;
-use crate::{Facts, Repositories, RepositoryChange, RepositoryRow, StoreError, column};
+use crate::{Facts, Repositories, RepositoryChange, RepositoryRow, StoreError, column, repository};
 
 const OPERATION: &str = "change a repository";
 
 macro_rules! select {
     () => {
-        "SELECT name, branch, revision, accepted, accepted_at, seen, seen_at, problem FROM repository"
+        "SELECT name, branch, revision, accepted, accepted_at, seen, seen_at, problem, problem_since, warnings \
+         FROM repository"
     };
 }
 
@@ -24,12 +25,17 @@ const SELECT: &str = concat!(select!(), " WHERE name = $1");
 const SELECT_LISTING: &str = "SELECT listing FROM repository WHERE name = $1";
 
 const SEE: &str = "\
-    INSERT INTO repository (name, branch, revision, seen, seen_at, problem) VALUES ($1, $2, $3::bigint + 1, $4, $5, $6) \
+    INSERT INTO repository (name, branch, revision, seen, seen_at, problem, problem_since) \
+    VALUES ($1, $2, $3::bigint + 1, $4, $5, $6, CASE WHEN $6::text IS NOT NULL THEN $5::timestamptz END) \
     ON CONFLICT (name) DO UPDATE SET branch = excluded.branch, revision = excluded.revision, seen = excluded.seen, \
-        seen_at = excluded.seen_at, problem = excluded.problem \
+        seen_at = excluded.seen_at, problem = excluded.problem, \
+        problem_since = CASE WHEN excluded.problem IS NULL THEN NULL \
+            WHEN repository.problem IS NULL THEN excluded.seen_at \
+            ELSE coalesce(repository.problem_since, repository.seen_at) END \
     WHERE repository.revision = $3";
 
-const ACCEPT: &str = "UPDATE repository SET accepted = $2, accepted_at = $3, listing = $4 WHERE name = $1";
+const ACCEPT: &str =
+    "UPDATE repository SET accepted = $2, accepted_at = $3, listing = $4, warnings = $5 WHERE name = $1";
 
 const SELECT_HOSTNAMES: &str = "SELECT hostname FROM device";
 
@@ -85,7 +91,7 @@ pub(super) async fn write(session: &Session, facts: &Facts) -> Result<(), StoreE
 
 async fn change_one(session: &Session, change: &RepositoryChange) -> Result<(), StoreError> {
     let (name, at) = (change.name.as_str(), Microseconds(change.at));
-    let problem = change.problem.as_deref().map(inbox::without_nul);
+    let problem = change.problem.as_deref().map(column::without_nul);
     let seen = change.seen.as_str();
     let row: [&(dyn ToSql + Sync); 6] = [&name, &change.branch, &change.revision, &seen, &at, &problem];
     if session.execute_one(OPERATION, SEE, &row).await? == 0 {
@@ -94,8 +100,10 @@ async fn change_one(session: &Session, change: &RepositoryChange) -> Result<(), 
     }
     if let Some(advance) = &change.advance {
         let (commit, listing) = (advance.commit.as_str(), advance.listing.as_slice());
+        let warnings = repository::joined(&advance.warnings);
+        let warnings = warnings.as_deref().map(column::without_nul);
         session
-            .execute_one(OPERATION, ACCEPT, &[&name, &commit, &at, &listing])
+            .execute_one(OPERATION, ACCEPT, &[&name, &commit, &at, &listing, &warnings])
             .await?;
     }
     Ok(())
@@ -113,5 +121,7 @@ fn read(row: &Row) -> Result<RepositoryRow, StoreError> {
         seen: column::name("repository.seen", row.get(5))?,
         seen_at: row.get::<_, Microseconds>(6).0,
         problem: row.get(7),
+        problem_since: row.get::<_, Option<Microseconds>>(8).map(|at| at.0),
+        warnings: repository::split(row.get(9)),
     })
 }

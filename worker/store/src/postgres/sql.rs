@@ -6,10 +6,10 @@ use futures_util::future::try_join_all;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 use super::PostgresStore;
-use super::inbox::without_nul;
 use super::microseconds::Microseconds;
 use super::session::Session;
 use crate::StoreError;
+use crate::column::without_nul;
 use crate::sql::{Row, SqlDatabase, SqlSession, SqlTransaction, Value};
 
 #[async_trait]

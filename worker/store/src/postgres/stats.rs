@@ -3,13 +3,13 @@ use tokio_postgres::Row;
 
 use super::PostgresStore;
 use super::microseconds::Microseconds;
-use crate::{DevicesInState, Sessions, Stats, StoreError, Summary, column};
+use crate::{DevicesInState, RepositoryState, Sessions, Stats, StoreError, Summary, column};
 
 const OPERATION: &str = "summarize the fleet";
 
 /// A sequential scan: all devices are read. An index on the flags would make every event more expensive; without one,
 /// flagging a device is a heap-only update. One core is enough for 100,000 devices.
-const READ_ALL: &str =
+pub(super) const READ_ALL: &str =
     "BEGIN READ ONLY; SET LOCAL enable_seqscan = on; SET LOCAL max_parallel_workers_per_gather = 0";
 
 const DEVICES: &str = "\
@@ -24,19 +24,22 @@ const DEAD_LETTERS: &str = "SELECT count(*), clock_timestamp() FROM dead_letter 
 impl Stats for PostgresStore {
     async fn summary(&self) -> Result<Summary, StoreError> {
         let session = self.session(OPERATION).await?;
-        let (devices, dead_letters) = session
+        let (devices, dead_letters, repositories) = session
             .answer(OPERATION, async {
                 session.batch_execute(READ_ALL).await?;
                 let devices = session.query(DEVICES, &[]).await?;
                 let dead_letters = session.query_one(DEAD_LETTERS, &[]).await?;
+                let repositories = session.query(Summary::REPOSITORIES, &[]).await?;
                 session.batch_execute("COMMIT").await?;
-                Ok((devices, dead_letters))
+                Ok((devices, dead_letters, repositories))
             })
             .await?;
         session.give_back();
         let devices = devices.iter().map(in_state).collect::<Result<_, _>>()?;
+        let repositories = repositories.iter().map(repository).collect::<Result<_, _>>()?;
         let at = dead_letters.get::<_, Microseconds>(1).0;
-        Ok(Summary::new(devices, column::count(dead_letters.get(0)), at))
+        let dead_letters = column::count(dead_letters.get(0));
+        Ok(Summary::new(devices, dead_letters, repositories, at))
     }
 
     fn sessions(&self) -> Sessions {
@@ -56,5 +59,12 @@ fn in_state(row: &Row) -> Result<DevicesInState, StoreError> {
         all: column::count(row.get(1)),
         unsynchronized: column::count(row.get(2)),
         since: row.get::<_, Option<Microseconds>>(3).map(|time| time.0),
+    })
+}
+
+fn repository(row: &Row) -> Result<RepositoryState, StoreError> {
+    Ok(RepositoryState {
+        name: column::name("repository.name", row.get(0))?,
+        failing_since: row.get::<_, Option<Microseconds>>(1).map(|time| time.0),
     })
 }

@@ -7,7 +7,7 @@ use crate::{CauseId, CauseRow, NewCause, column};
 /// Writes causes, and returns their ids in the same order.
 pub(super) fn insert(connection: &Connection, causes: &[NewCause]) -> Result<Vec<i64>, Failure> {
     let mut insert = connection.prepare_cached(
-        "INSERT INTO cause (cause, source, message_id, kind, actor, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO cause (cause, source, message_id, kind, actor, at, note) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?;
     let ids = causes.iter().map(|cause| {
         insert.insert(params![
@@ -17,6 +17,7 @@ pub(super) fn insert(connection: &Connection, causes: &[NewCause]) -> Result<Vec
             cause.kind.as_str(),
             cause.actor,
             column::microseconds(cause.at),
+            cause.note,
         ])
     });
     Ok(ids.collect::<Result<_, _>>()?)
@@ -24,7 +25,7 @@ pub(super) fn insert(connection: &Connection, causes: &[NewCause]) -> Result<Vec
 
 pub(super) fn find(connection: &Connection, id: CauseId) -> Result<Option<CauseRow>, Failure> {
     let mut select = connection
-        .prepare_cached("SELECT cause, kind, source, message_id, at, actor FROM cause WHERE id = ?1")?;
+        .prepare_cached("SELECT cause, kind, source, message_id, at, actor, note FROM cause WHERE id = ?1")?;
     let found = select.query_row([id.0], |row| Ok(read(row))).optional()?;
     found.transpose()
 }
@@ -39,5 +40,6 @@ fn read(row: &Row<'_>) -> Result<CauseRow, Failure> {
         },
         at: column::read_microseconds("cause.at", row.get(4)?)?,
         actor: row.get(5)?,
+        note: row.get(6)?,
     })
 }

@@ -4,12 +4,13 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::Failure;
 use crate::fleet::OPEN_CAUSES;
-use crate::{Attributes, DeviceRow, Facts, Lifecycle, StoreError, SyncState, column};
+use crate::{Attributes, DeviceRow, Facts, Lifecycle, Mark, StoreError, SyncState, column};
 
 macro_rules! columns {
     () => {
         "id, hostname, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
-         state, note, until, version_time, version_id, desired_generation, synced_generation, unsynchronized_since"
+         state, note, until, version_time, version_id, desired_generation, synced_generation, unsynchronized_since, \
+         marked_at, marked_by, marked_note"
     };
 }
 pub(super) use columns;
@@ -18,12 +19,13 @@ const FIND: &str = concat!("SELECT ", columns!(), " FROM device WHERE hostname =
 
 const INSERT: &str = "\
     INSERT INTO device (hostname, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
-        state, note, until, version_time, version_id) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+        state, note, until, version_time, version_id, marked_at, marked_by, marked_note, hostname_folded) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, lower(?1))";
 
 const DESCRIBE: &str = "\
     UPDATE device SET device_type = ?2, platform = ?3, management_ip = ?4, mac = ?5, serial = ?6, vendor = ?7, \
-        model = ?8, os_version = ?9, state = ?10, note = ?11, until = ?12, version_time = ?13, version_id = ?14 \
+        model = ?8, os_version = ?9, state = ?10, note = ?11, until = ?12, version_time = ?13, version_id = ?14, \
+        marked_at = ?15, marked_by = ?16, marked_note = ?17 \
     WHERE hostname = ?1";
 
 pub(super) fn find(connection: &Connection, hostname: &Hostname) -> Result<Option<DeviceRow>, Failure> {
@@ -71,6 +73,14 @@ pub(super) fn read(row: &Row<'_>) -> Result<DeviceRow, Failure> {
             synced: row.get(16)?,
             since: time("device.unsynchronized_since", 17)?,
         },
+        marked: match time("device.marked_at", 18)? {
+            None => None,
+            Some(at) => Some(Mark {
+                at,
+                by: optional(19)?,
+                note: optional(20)?,
+            }),
+        },
         groups: None,
         causes: Vec::new(),
         forgets_causes: false,
@@ -97,6 +107,7 @@ fn describe(connection: &Connection, statement: &str, row: &DeviceRow) -> Result
     let DeviceRow {
         attributes,
         lifecycle,
+        marked,
         ..
     } = row;
     connection.prepare_cached(statement)?.execute(params![
@@ -114,6 +125,9 @@ fn describe(connection: &Connection, statement: &str, row: &DeviceRow) -> Result
         lifecycle.until.map(column::microseconds),
         lifecycle.version.as_ref().map(column::version_time),
         lifecycle.version.as_ref().map(|version| version.id.as_str()),
+        marked.as_ref().map(|mark| column::microseconds(mark.at)),
+        marked.as_ref().and_then(|mark| mark.by.as_deref()),
+        marked.as_ref().and_then(|mark| mark.note.as_deref()),
     ])?;
     Ok(())
 }
@@ -122,8 +136,7 @@ fn flag(connection: &Connection, row: &DeviceRow, cause_ids: &[i64]) -> Result<(
     let mut open = if row.forgets_causes {
         Vec::new()
     } else {
-        let mut select = connection.prepare_cached("SELECT open_causes FROM device WHERE hostname = ?1")?;
-        read_open_causes(&select.query_row([row.hostname.as_str()], |row| row.get::<_, String>(0))?)?
+        open_causes(connection, &row.hostname)?
     };
     open.extend(row.causes.iter().map(|index| cause_ids[*index]));
     open.drain(..open.len().saturating_sub(OPEN_CAUSES));
@@ -140,6 +153,16 @@ fn flag(connection: &Connection, row: &DeviceRow, cause_ids: &[i64]) -> Result<(
         serde_json::to_string(&open).expect("numbers are JSON"),
     ])?;
     Ok(())
+}
+
+/// The open causes of a device, oldest first; none if there is no such device.
+pub(super) fn open_causes(connection: &Connection, hostname: &Hostname) -> Result<Vec<i64>, Failure> {
+    let mut select = connection.prepare_cached("SELECT open_causes FROM device WHERE hostname = ?1")?;
+    let found = select.query_row([hostname.as_str()], |row| row.get::<_, String>(0));
+    match found.optional()? {
+        Some(text) => Ok(read_open_causes(&text)?),
+        None => Ok(Vec::new()),
+    }
 }
 
 pub(super) fn read_open_causes(text: &str) -> Result<Vec<i64>, StoreError> {

@@ -11,19 +11,43 @@ use crate::{CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, StoreError,
 
 const OPERATION: &str = "read devices";
 
+macro_rules! filters {
+    () => {
+        "(:synchronized IS NULL OR (synced_generation = desired_generation) = :synchronized) \
+            AND (:state IS NULL OR state = :state) \
+            AND (:device_type IS NULL OR device_type = :device_type) \
+            AND (:group IS NULL OR id IN (SELECT group_member.device_id FROM group_member \
+                JOIN device_group ON device_group.id = group_member.group_id WHERE device_group.name = :group))"
+    };
+}
+
 const SELECT: &str = concat!(
     "SELECT ",
     columns!(),
-    ", open_causes FROM device \
-     WHERE hostname > :after \
-        AND (:synchronized IS NULL OR (synced_generation = desired_generation) = :synchronized) \
-        AND (:state IS NULL OR state = :state) \
-        AND (:device_type IS NULL OR device_type = :device_type) \
-        AND (:group IS NULL OR EXISTS (SELECT 1 FROM group_member \
-            JOIN device_group ON device_group.id = group_member.group_id \
-            WHERE group_member.device_id = device.id AND device_group.name = :group)) \
-     ORDER BY hostname LIMIT :limit"
+    ", open_causes FROM device WHERE ",
+    filters!(),
+    " AND hostname > :after ORDER BY hostname LIMIT :limit"
 );
+
+/// Matches among the first devices by hostname.
+const SELECT_TRIED: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", open_causes FROM (SELECT * FROM device ORDER BY hostname LIMIT :tried) AS device WHERE ",
+    filters!(),
+    " ORDER BY hostname LIMIT :limit"
+);
+
+/// See [`DeviceQuery::begins_filtered`]. The plus sign keeps SQLite from going through the index.
+const SELECT_FIRST: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", open_causes FROM device WHERE ",
+    filters!(),
+    " ORDER BY +hostname LIMIT :limit"
+);
+
+const COUNT: &str = concat!("SELECT count(*) FROM device WHERE ", filters!());
 
 const SELECT_ONE: &str = concat!(
     "SELECT ",
@@ -40,16 +64,34 @@ impl Fleet for SqliteStore {
     async fn devices(&self, query: &DeviceQuery) -> Result<Vec<Device>, StoreError> {
         let query = query.clone();
         self.read_in(OPERATION, move |connection| {
-            let parameters = named_params! {
-                // No hostname is empty.
-                ":after": query.after.as_ref().map_or("", Hostname::as_str),
-                ":synchronized": query.synchronized,
-                ":state": query.state.map(DeviceState::as_str),
-                ":device_type": query.device_type.map(DeviceType::as_str),
-                ":group": query.group.as_ref().map(GroupName::as_str),
-                ":limit": query.limit,
-            };
-            devices(connection, SELECT, parameters)
+            let filters = Filters::of(&query);
+            let mut parameters = filters.parameters();
+            parameters.push((":limit", &query.limit));
+            let tried = query.tried();
+            // No hostname is empty.
+            let after = query.after.as_ref().map_or("", Hostname::as_str);
+            if query.begins_filtered() {
+                parameters.push((":tried", &tried));
+                let found = devices(connection, SELECT_TRIED, &parameters)?;
+                if found.len() as u64 == u64::from(query.limit) {
+                    return Ok(found);
+                }
+                parameters.pop();
+                return devices(connection, SELECT_FIRST, &parameters);
+            }
+            parameters.push((":after", &after));
+            devices(connection, SELECT, &parameters)
+        })
+        .await
+    }
+
+    async fn count_devices(&self, query: &DeviceQuery) -> Result<u64, StoreError> {
+        let query = query.clone();
+        self.read_in("count devices", move |connection| {
+            let filters = Filters::of(&query);
+            let mut select = connection.prepare_cached(COUNT)?;
+            let count: i64 = select.query_row(filters.parameters().as_slice(), |row| row.get(0))?;
+            Ok(column::count(count))
         })
         .await
     }
@@ -98,6 +140,34 @@ impl Fleet for SqliteStore {
     }
 }
 
+/// The parameters of `filters!`.
+struct Filters<'a> {
+    synchronized: Option<bool>,
+    state: Option<&'static str>,
+    device_type: Option<&'static str>,
+    group: Option<&'a str>,
+}
+
+impl<'a> Filters<'a> {
+    fn of(query: &'a DeviceQuery) -> Self {
+        Self {
+            synchronized: query.synchronized,
+            state: query.state.map(DeviceState::as_str),
+            device_type: query.device_type.map(DeviceType::as_str),
+            group: query.group.as_ref().map(GroupName::as_str),
+        }
+    }
+
+    fn parameters(&self) -> Vec<(&'static str, &dyn ToSql)> {
+        vec![
+            (":synchronized", &self.synchronized),
+            (":state", &self.state),
+            (":device_type", &self.device_type),
+            (":group", &self.group),
+        ]
+    }
+}
+
 fn devices(
     connection: &Connection,
     statement: &str,
@@ -113,7 +183,7 @@ fn devices(
 }
 
 fn device(row: &Row<'_>) -> Result<Device, Failure> {
-    let open_causes = device::read_open_causes(&row.get::<_, String>(18)?)?;
+    let open_causes = device::read_open_causes(&row.get::<_, String>(21)?)?;
     let open_causes = open_causes.into_iter().map(CauseId).collect();
     Ok(device::read(row)?.stored(DeviceId(row.get(0)?), open_causes))
 }
@@ -126,4 +196,27 @@ fn groups(connection: &Connection, device: DeviceId) -> Result<Vec<GroupName>, F
         groups.push(column::name("device_group.name", row.get(0)?)?);
     }
     Ok(groups)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sql::query_plan;
+    use super::*;
+
+    /// A page starts at its key, and needs no sorting. Only the first one with a filter reads all devices.
+    #[test]
+    fn pages_go_on_by_the_index_of_hostnames() {
+        let has = |plan: &[String], line: &str| plan.iter().any(|found| found == line);
+        let members = "SEARCH group_member USING COVERING INDEX group_member_group (group_id=?)";
+        let sorting = "USE TEMP B-TREE FOR ORDER BY";
+        let page = query_plan(SELECT);
+        assert_eq!(
+            page[0],
+            "SEARCH device USING INDEX sqlite_autoindex_device_1 (hostname>?)"
+        );
+        assert!(has(&page, members) && !has(&page, sorting), "{page:?}");
+        let first = query_plan(SELECT_FIRST);
+        assert_eq!(first[0], "SCAN device");
+        assert!(has(&first, members) && has(&first, sorting), "{first:?}");
+    }
 }

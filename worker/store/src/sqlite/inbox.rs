@@ -13,12 +13,6 @@ const INSERT: &str = "\
         follow_ups) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 
-/// These identities are derived from the content, so an existing row is equal.
-const INSERT_DERIVED: &str = "\
-    INSERT INTO inbox (source, id, kind, digest, state, at, actor, subject, result_type, result, redrive_count, \
-        follow_ups) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (source, id, actor) DO NOTHING";
-
 /// Deletes the row of a dead-lettered message that is processed again after a requeue. Rows of applied messages stay.
 const DELETE_REQUEUED: &str = "DELETE FROM inbox WHERE source = ?1 AND id = ?2 AND actor = ?3 AND state = 'dead' AND redrive_count < ?4";
 
@@ -51,15 +45,16 @@ pub(super) fn find(connection: &Connection, message: &MessageKey) -> Result<Opti
 }
 
 fn read(row: &Row<'_>) -> Result<InboxRow, Failure> {
+    let result = column::read_result(&row.get::<_, String>(8)?, &row.get::<_, String>(9)?)?;
     Ok(InboxRow {
         identity: column::identity(row.get(0)?, row.get(1)?)?,
         kind: row.get(2)?,
         digest: column::digest(&row.get::<_, Vec<u8>>(3)?)?,
-        state: column::read_inbox_state(&row.get::<_, String>(4)?)?,
+        state: column::read_inbox_state(&row.get::<_, String>(4)?, &result)?,
         at: column::read_microseconds("inbox.at", row.get(5)?)?,
         actor: column::read_key_actor(row.get(6)?),
         subject: row.get(7)?,
-        result: column::read_result(&row.get::<_, String>(8)?, &row.get::<_, String>(9)?)?,
+        result,
         redrive_count: row.get(10)?,
         follow_ups: row.get(11)?,
     })
@@ -67,7 +62,6 @@ fn read(row: &Row<'_>) -> Result<InboxRow, Failure> {
 
 pub(super) fn insert(connection: &Connection, facts: &Facts) -> Result<(), Failure> {
     let mut insert = connection.prepare_cached(INSERT)?;
-    let mut insert_derived = connection.prepare_cached(INSERT_DERIVED)?;
     let mut delete = connection.prepare_cached(DELETE_REQUEUED)?;
     for row in facts.new_inbox() {
         if row.redrive_count > 0 {
@@ -78,12 +72,7 @@ pub(super) fn insert(connection: &Connection, facts: &Facts) -> Result<(), Failu
                 row.redrive_count
             ])?;
         }
-        let statement = if row.identity.source.is_derived() {
-            &mut insert_derived
-        } else {
-            &mut insert
-        };
-        statement.execute(params![
+        insert.execute(params![
             row.identity.source.as_str(),
             row.identity.id.as_str(),
             row.kind,

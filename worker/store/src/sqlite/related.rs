@@ -4,7 +4,8 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::Failure;
-use crate::{Facts, Keys, Link, LinkEnd, column, merged};
+use super::{cause, device};
+use crate::{CauseId, Facts, Keys, Link, LinkEnd, column, merged};
 
 /// Finds links by either end.
 const SELECT_LINKS: &str = "\
@@ -18,7 +19,8 @@ const SELECT_LINKS: &str = "\
         JOIN interface peer ON peer.id = linknet.one_id JOIN device there ON there.id = peer.device_id \
     WHERE here.hostname = ?1";
 
-/// Reads the owners of MAC addresses and serial numbers, and the links, and adds them to the facts.
+/// Reads the owners of MAC addresses and serial numbers, other spellings of hostnames that no device has, open causes and links, and
+/// adds them to the facts.
 pub(super) fn read_facts(connection: &Connection, keys: &Keys, facts: &mut Facts) -> Result<(), Failure> {
     let mut owner = connection.prepare_cached("SELECT hostname FROM device WHERE mac = ?1")?;
     for mac in &keys.macs {
@@ -32,6 +34,25 @@ pub(super) fn read_facts(connection: &Connection, keys: &Keys, facts: &mut Facts
         let found: Option<String> = owner.query_row([serial.as_str()], |row| row.get(0)).optional()?;
         if let Some(hostname) = found {
             facts.add_serial(serial.clone(), column::name("device.hostname", hostname)?);
+        }
+    }
+    let mut spellings =
+        connection.prepare_cached("SELECT hostname FROM device WHERE hostname_folded = ?1")?;
+    for hostname in &keys.hostnames {
+        if facts.device(hostname).is_none() {
+            let found: Option<String> = spellings
+                .query_row([hostname.folded()], |row| row.get(0))
+                .optional()?;
+            if let Some(spelling) = found {
+                facts.add_spelling(column::name("device.hostname", spelling)?);
+            }
+        }
+    }
+    for hostname in &keys.causes_of {
+        for id in device::open_causes(connection, hostname)? {
+            if let Some(row) = cause::find(connection, CauseId(id))? {
+                facts.add_open_cause(hostname.clone(), row);
+            }
         }
     }
     let mut links = connection.prepare_cached(SELECT_LINKS)?;

@@ -5,23 +5,29 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::SqliteStore;
 use super::error::Failure;
 use crate::error_class::ErrorClass;
-use crate::{Facts, Repositories, RepositoryRow, StoreError, column};
+use crate::{Facts, Repositories, RepositoryRow, StoreError, column, repository};
 
 const READ: &str = "read repositories";
 
 macro_rules! select {
     () => {
-        "SELECT name, branch, revision, accepted, accepted_at, seen, seen_at, problem FROM repository"
+        "SELECT name, branch, revision, accepted, accepted_at, seen, seen_at, problem, problem_since, warnings \
+         FROM repository"
     };
 }
 
 const SEE: &str = "\
-    INSERT INTO repository (name, branch, revision, seen, seen_at, problem) VALUES (?1, ?2, ?3 + 1, ?4, ?5, ?6) \
+    INSERT INTO repository (name, branch, revision, seen, seen_at, problem, problem_since) \
+    VALUES (?1, ?2, ?3 + 1, ?4, ?5, ?6, CASE WHEN ?6 IS NOT NULL THEN ?5 END) \
     ON CONFLICT (name) DO UPDATE SET branch = excluded.branch, revision = excluded.revision, seen = excluded.seen, \
-        seen_at = excluded.seen_at, problem = excluded.problem \
+        seen_at = excluded.seen_at, problem = excluded.problem, \
+        problem_since = CASE WHEN excluded.problem IS NULL THEN NULL \
+            WHEN repository.problem IS NULL THEN excluded.seen_at \
+            ELSE coalesce(repository.problem_since, repository.seen_at) END \
     WHERE repository.revision = ?3";
 
-const ACCEPT: &str = "UPDATE repository SET accepted = ?2, accepted_at = ?3, listing = ?4 WHERE name = ?1";
+const ACCEPT: &str =
+    "UPDATE repository SET accepted = ?2, accepted_at = ?3, listing = ?4, warnings = ?5 WHERE name = ?1";
 
 #[async_trait]
 impl Repositories for SqliteStore {
@@ -99,6 +105,7 @@ pub(super) fn write(connection: &Connection, facts: &Facts) -> Result<(), Failur
                 advance.commit.as_str(),
                 at,
                 advance.listing.as_slice(),
+                repository::joined(&advance.warnings),
             ])?;
         }
     }
@@ -108,6 +115,8 @@ pub(super) fn write(connection: &Connection, facts: &Facts) -> Result<(), Failur
 fn read(row: &Row<'_>) -> Result<RepositoryRow, Failure> {
     let at: Option<i64> = row.get(4)?;
     let at = at.map(|at| column::read_microseconds("repository.accepted_at", at));
+    let since: Option<i64> = row.get(8)?;
+    let since = since.map(|since| column::read_microseconds("repository.problem_since", since));
     let accepted = column::optional_name("repository.accepted", row.get(3)?)?;
     Ok(RepositoryRow {
         name: column::name("repository.name", row.get(0)?)?,
@@ -117,5 +126,7 @@ fn read(row: &Row<'_>) -> Result<RepositoryRow, Failure> {
         seen: column::name("repository.seen", row.get(5)?)?,
         seen_at: column::read_microseconds("repository.seen_at", row.get(6)?)?,
         problem: row.get(7)?,
+        problem_since: since.transpose()?,
+        warnings: repository::split(row.get::<_, Option<String>>(9)?.as_deref()),
     })
 }

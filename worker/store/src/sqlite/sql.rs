@@ -124,9 +124,14 @@ fn read(value: ValueRef<'_>) -> Value {
 #[cfg(test)]
 pub(crate) fn query_plan(sql: &str) -> Vec<String> {
     let connection = Connection::open_in_memory().unwrap();
-    connection
-        .execute_batch(include_str!("../migrations/sqlite/V1__schema.sql"))
-        .unwrap();
+    for migration in [
+        include_str!("../migrations/sqlite/V1__schema.sql"),
+        include_str!("../migrations/sqlite/V2__senders.sql"),
+        include_str!("../migrations/sqlite/V3__devices.sql"),
+        include_str!("../migrations/sqlite/V4__repository_failures.sql"),
+    ] {
+        connection.execute_batch(migration).unwrap();
+    }
     let mut explain = connection
         .prepare(&format!("EXPLAIN QUERY PLAN {}", own(sql)))
         .unwrap();

@@ -3,7 +3,7 @@ use rusqlite::{Connection, Row};
 
 use super::error::Failure;
 use super::{SqliteStore, migrate};
-use crate::{DevicesInState, Sessions, Stats, StoreError, Summary, column};
+use crate::{DevicesInState, RepositoryState, Sessions, Stats, StoreError, Summary, column};
 
 const DEVICES: &str = "\
     SELECT state, count(*), count(*) FILTER (WHERE synced_generation <> desired_generation), \
@@ -17,7 +17,13 @@ impl Stats for SqliteStore {
     async fn summary(&self) -> Result<Summary, StoreError> {
         self.read_in("read stats", |connection| {
             let (devices, dead_letters) = (devices(connection)?, dead_letters(connection)?);
-            Ok(Summary::new(devices, dead_letters, migrate::now(connection)?))
+            let repositories = repositories(connection)?;
+            Ok(Summary::new(
+                devices,
+                dead_letters,
+                repositories,
+                migrate::now(connection)?,
+            ))
         })
         .await
     }
@@ -47,6 +53,21 @@ fn devices(connection: &Connection) -> Result<Vec<DevicesInState>, Failure> {
 fn dead_letters(connection: &Connection) -> Result<u64, Failure> {
     let mut select = connection.prepare_cached(DEAD_LETTERS)?;
     Ok(column::count(select.query_row([], |row| row.get(0))?))
+}
+
+fn repositories(connection: &Connection) -> Result<Vec<RepositoryState>, Failure> {
+    let mut select = connection.prepare_cached(Summary::REPOSITORIES)?;
+    let mut rows = select.query([])?;
+    let mut repositories = Vec::new();
+    while let Some(row) = rows.next()? {
+        let since: Option<i64> = row.get(1)?;
+        let since = since.map(|time| column::read_microseconds("repository.problem_since", time));
+        repositories.push(RepositoryState {
+            name: column::name("repository.name", row.get(0)?)?,
+            failing_since: since.transpose()?,
+        });
+    }
+    Ok(repositories)
 }
 
 fn in_state(row: &Row<'_>) -> Result<DevicesInState, Failure> {

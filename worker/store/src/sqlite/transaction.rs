@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use lockstep_protocol::Hostname;
+use lockstep_protocol::{Hostname, MessageKey};
 use rusqlite::Connection;
 
 use super::connection::PooledConnection;
@@ -65,10 +65,17 @@ fn begin(connection: &mut Connection, leases: &[Lease], keys: &Keys) -> Result<F
             facts.add_device(row);
         }
     }
-    for message in &keys.messages {
+    let add = |message: &MessageKey, facts: &mut Facts| -> Result<(), Failure> {
         if let Some(row) = inbox::find(connection, message)? {
             facts.add_message(row);
         }
+        Ok(())
+    };
+    for (message, _) in &keys.messages {
+        add(message, &mut facts)?;
+    }
+    for reuse in &keys.reuses(&facts) {
+        add(reuse, &mut facts)?;
     }
     related::read_facts(connection, keys, &mut facts)?;
     Ok(facts)

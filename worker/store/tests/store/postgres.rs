@@ -78,20 +78,35 @@ impl Probe for Client {
     }
 
     fn undo(&self) -> &'static [(u32, &'static [&'static str])] {
-        &[(
-            2,
-            &[
-                "ALTER TABLE inbox DROP CONSTRAINT inbox_identity, ADD CONSTRAINT inbox_identity PRIMARY KEY (source, id), \
+        &[
+            (
+                4,
+                &[
+                    "DROP TABLE repository_failure",
+                    "ALTER TABLE repository DROP COLUMN problem_since, DROP COLUMN warnings",
+                ],
+            ),
+            (3, UNDO_DEVICES),
+            (
+                2,
+                &[
+                    "ALTER TABLE inbox DROP CONSTRAINT inbox_identity, ADD CONSTRAINT inbox_identity PRIMARY KEY (source, id), \
                  ALTER actor DROP NOT NULL, ALTER actor DROP DEFAULT",
-                "ALTER TABLE delivery_attempt DROP CONSTRAINT delivery_attempt_pkey, DROP COLUMN actor, \
+                    "ALTER TABLE delivery_attempt DROP CONSTRAINT delivery_attempt_pkey, DROP COLUMN actor, \
                  ADD PRIMARY KEY (source, id, redrive_count)",
-                "DROP INDEX dead_letter_identity",
-                "ALTER TABLE dead_letter ADD CONSTRAINT dead_letter_identity UNIQUE (source, id, redrive_count)",
-                "UPDATE schema_compatibility SET oldest = 1",
-            ],
-        )]
+                    "DROP INDEX dead_letter_identity",
+                    "ALTER TABLE dead_letter ADD CONSTRAINT dead_letter_identity UNIQUE (source, id, redrive_count)",
+                    "UPDATE schema_compatibility SET oldest = 1",
+                ],
+            ),
+        ]
     }
 }
+
+const UNDO_DEVICES: &[&str] = &[
+    "ALTER TABLE device DROP COLUMN hostname_folded, DROP COLUMN marked_at, DROP COLUMN marked_by, DROP COLUMN marked_note",
+    "ALTER TABLE cause DROP COLUMN note",
+];
 
 const KILL: &str = "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity \
     WHERE application_name = 'lockstep' AND query_start IS NOT NULL AND pid <> pg_backend_pid() \
@@ -125,7 +140,7 @@ async fn private_a_database_that_restarts_is_used_again() -> Result<()> {
     let away = place.store.begin(&[], &Keys::default()).await.map(drop);
     ensure!(matches!(away, Err(StoreError::Unavailable { .. })), "{away:?}");
     database.restart().await?;
-    wait::until("the store to be back", Duration::from_secs(10), async || {
+    wait::until("the store to be back", Duration::from_secs(40), async || {
         place.store.ping().await
     })
     .await?;
@@ -281,7 +296,7 @@ async fn no_index_holds_what_every_event_changes() -> Result<()> {
     let place = open().await?;
     let indexed = "SELECT attname::text FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY(indkey) \
         WHERE indrelid = to_regclass('device') ORDER BY attname";
-    ensure!(place.probe.texts(indexed).await? == ["hostname", "id", "mac", "serial"]);
+    ensure!(place.probe.texts(indexed).await? == ["hostname", "hostname_folded", "id", "mac", "serial"]);
     Ok(())
 }
 
@@ -432,7 +447,7 @@ async fn a_missing_answer_ends_in_a_timeout() -> Result<()> {
     let away = store.ping().await;
     ensure!(matches!(away, Err(StoreError::Unavailable { .. })), "{away:?}");
     proxy.set(Mode::Pass).await?;
-    wait::until("the store to be back", Duration::from_secs(10), async || {
+    wait::until("the store to be back", Duration::from_secs(40), async || {
         store.ping().await
     })
     .await?;

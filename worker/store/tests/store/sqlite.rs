@@ -63,8 +63,22 @@ impl Probe for File {
     }
 
     fn undo(&self) -> &'static [(u32, &'static [&'static str])] {
-        // Version 2 copies each table, so its migration runs on its own tables, too.
-        &[(2, &["UPDATE schema_compatibility SET oldest = 1"])]
+        // Versions 2 and 4 copy each table, so their migrations run on their own tables, too.
+        &[
+            (4, &["DROP TABLE repository_failure"]),
+            (
+                3,
+                &[
+                    "DROP INDEX device_hostname_folded",
+                    "ALTER TABLE device DROP COLUMN hostname_folded",
+                    "ALTER TABLE device DROP COLUMN marked_at",
+                    "ALTER TABLE device DROP COLUMN marked_by",
+                    "ALTER TABLE device DROP COLUMN marked_note",
+                    "ALTER TABLE cause DROP COLUMN note",
+                ],
+            ),
+            (2, &["UPDATE schema_compatibility SET oldest = 1"]),
+        ]
     }
 }
 

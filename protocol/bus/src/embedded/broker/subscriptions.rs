@@ -7,10 +7,10 @@ use rusqlite::Connection;
 use tokio::sync::mpsc;
 
 use super::{Broker, is_reply};
-use crate::BusError;
 use crate::embedded::file::{self, StoredQueue};
 use crate::embedded::queue::{Queue, Reading, Subscriber};
 use crate::embedded::request::{Numbered, SubscriberId, Subscription};
+use crate::{BusError, QueueFigures};
 
 /// Messages that were read for subscribers.
 #[derive(Debug)]
@@ -72,6 +72,27 @@ impl Broker {
             .values_mut()
             .find_map(|queue| queue.unsubscribe(subscriber).then_some(queue))?;
         (queue.subscribers.is_empty() && is_reply(&queue.name)).then_some(queue.id)
+    }
+
+    /// The statistics of queues by name; `None` for a queue that does not exist.
+    pub(in crate::embedded) fn figures(
+        &self,
+        file: &Connection,
+        names: &[String],
+    ) -> rusqlite::Result<Vec<Option<QueueFigures>>> {
+        let figures = |name: &String| {
+            let Some(queue) = self.names.get(name).map(|id| &self.queues[id]) else {
+                return Ok(None);
+            };
+            let stored = file::length(file, queue.id)?;
+            let unacknowledged = queue.subscribers.iter().map(|known| known.unacknowledged.len());
+            let delivered = i64::try_from(unacknowledged.sum::<usize>()).unwrap_or(i64::MAX);
+            Ok(Some(QueueFigures {
+                messages: u32::try_from((stored - delivered).max(0)).unwrap_or(u32::MAX),
+                consumers: u32::try_from(queue.subscribers.len()).unwrap_or(u32::MAX),
+            }))
+        };
+        names.iter().map(figures).collect()
     }
 
     /// The subscribers whose consumer was dropped.

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lockstep_bus::amqp::{AmqpBus, AmqpOptions};
-use lockstep_bus::{Acknowledge, Bus, BusError, BusStatus, ConsumeOptions, Consumer, Outgoing, PublishError};
+use lockstep_bus::{
+    Acknowledge, Bus, BusError, BusStatus, ConsumeOptions, Consumer, Outgoing, PublishError, QueueFigures,
+};
 use lockstep_protocol::topology::{Queue, Topology};
 use lockstep_testbed::{Vhost, vhost};
 
@@ -64,6 +66,10 @@ impl Bus for EachBus {
 
     async fn declare(&self, topology: &Topology) -> Result<(), BusError> {
         self.0.declare(topology).await
+    }
+
+    async fn queues(&self, names: &[&str]) -> Result<Vec<Option<QueueFigures>>, BusError> {
+        self.0.queues(names).await
     }
 
     fn status(&self) -> BusStatus {

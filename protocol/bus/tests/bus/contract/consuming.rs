@@ -1,6 +1,9 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use lockstep_bus::QueueFigures;
+use lockstep_protocol::topology::Lane;
+use lockstep_testbed::wait;
 use tokio::time::timeout;
 
 use super::{
@@ -166,5 +169,40 @@ pub(crate) async fn a_waiting_consumer_gets_a_new_message<F: Fixture>() {
     assert_silent(&mut consumer).await;
     let (batch, ()) = tokio::join!(take(&mut consumer, 10), publish(&bus, vec![work("new")]));
     assert_eq!(texts(&batch.deliveries), ["new"]);
+    bus.close().await;
+}
+
+pub(crate) async fn waiting_messages_and_consumers_are_counted<F: Fixture>() {
+    let fixture = F::new().await;
+    let bus = fixture.declared().await;
+    let names = [LANE.name(), "lockstep.none", Lane::Dead.queue()];
+    // RabbitMQ counts soon, not at once.
+    let reach = async |messages, consumers| {
+        let expected = Some(QueueFigures { messages, consumers });
+        let what = format!("{messages} messages and {consumers} consumers");
+        let counted = wait::until(&what, BOUND, async || {
+            let figures = bus.queues(&names).await.map_err(|error| error.to_string())?;
+            let [found, None, Some(_)] = figures[..] else {
+                return Err(format!(
+                    "a queue that does not exist, and the next one: {figures:?}"
+                ));
+            };
+            if found == expected {
+                Ok(())
+            } else {
+                Err(format!("{found:?}"))
+            }
+        });
+        counted.await.expect("the counts are reached");
+    };
+    reach(0, 0).await;
+    publish(&bus, numbers(0..5).into_iter().map(work).collect()).await;
+    reach(5, 0).await;
+    let mut consumer = consume(&bus, LANE, 3).await;
+    let batch = consumer.take(3, BOUND).await.expect("a batch");
+    reach(2, 1).await;
+    batch.receipt.ack().await;
+    consumer.close().await;
+    reach(2, 0).await;
     bus.close().await;
 }

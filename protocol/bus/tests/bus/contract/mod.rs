@@ -78,6 +78,7 @@ macro_rules! contract {
                 two_consumers_share_the_work
                 dropping_take_under_load_loses_nothing
                 a_waiting_consumer_gets_a_new_message
+                waiting_messages_and_consumers_are_counted
             }
             acknowledging {
                 acknowledged_batches_are_not_redelivered

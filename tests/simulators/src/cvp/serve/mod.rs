@@ -1,6 +1,5 @@
 //! Nodes: TLS listeners, and the processing of a request from its arrival to its response.
 
-mod certificates;
 mod node;
 mod respond;
 
@@ -10,7 +9,6 @@ use tokio::time::Instant;
 
 use super::state::State;
 
-pub(crate) use certificates::Certificates;
 pub(crate) use node::{Node, accept};
 pub use respond::NodeMode;
 

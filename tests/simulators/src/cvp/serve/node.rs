@@ -2,9 +2,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
@@ -12,9 +10,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Shared;
 use super::respond::respond;
-
-/// Timeout of a client's TLS handshake.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+use crate::connection;
 
 /// An address, and its listener while the node is up.
 #[derive(Debug)]
@@ -53,19 +49,10 @@ pub(crate) async fn accept(listener: TcpListener, tls: Arc<ServerConfig>, shared
 }
 
 async fn serve(stream: TcpStream, acceptor: TlsAcceptor, shared: Arc<Shared>, node: usize) {
-    // With Nagle's algorithm, two small writes cost a client 40 ms of delayed acknowledgement.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(error = %error, "a connection keeps Nagle's algorithm");
-    }
-    let stream = match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return tracing::debug!(error = %error, "a TLS handshake failed"),
-        Err(_) => return tracing::debug!("a TLS handshake took too long"),
+    let Some(stream) = connection::handshake(stream, &acceptor).await else {
+        return;
     };
     shared.state().connections += 1;
     let service = service_fn(move |request| respond(shared.clone(), node, request));
-    let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = connection.await {
-        tracing::debug!(error = %error, "a connection ended early");
-    }
+    connection::serve(stream, service).await;
 }

@@ -129,6 +129,12 @@ async fn every_request_without_a_valid_token_gets_the_same_answer() {
         }
         answers.dedup();
         assert_eq!(answers.len(), 1);
+        let detail = answers[0]["detail"].as_str().unwrap();
+        assert!(detail.contains("`console.tokens`"), "{detail}");
+        assert!(
+            detail.contains("tokens of the gateway are not accepted here"),
+            "{detail}"
+        );
     }
     let closed = scene_with(ConsoleLimits::default(), false);
     assert_eq!(closed.get("/v1/devices").await.problem(), (401, "unauthorized"));

@@ -55,8 +55,9 @@ async fn dead_letters_are_filtered_and_paged() {
     };
     let first = page("/v1/dead?limit=2").await;
     assert_eq!((numbers(&first), first.next), (vec![3, 2], Some(2)));
-    let last = page("/v1/dead?limit=2&before=2").await;
-    assert_eq!((numbers(&last), last.next), (vec![1], None));
+    let last = page("/v1/dead?limit=2&before=2&total=true").await;
+    assert_eq!((numbers(&last), last.next, last.total), (vec![1], None, Some(3)));
+    assert_eq!(first.total, None);
 
     page("/v1/dead?state=processed&code=unknown-device&lane=events&type=lockstep.x").await;
     page("/v1/dead?state=all&code=of-a-newer-worker").await;

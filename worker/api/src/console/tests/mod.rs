@@ -167,6 +167,9 @@ fn applied(id: &str) -> InboxRow {
             truncated: false,
             unknown_hostnames: Vec::new(),
             commit: None,
+            rejected: Vec::new(),
+            marked: Vec::new(),
+            warnings: Vec::new(),
         }),
         follow_ups: false,
     }

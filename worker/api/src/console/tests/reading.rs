@@ -32,6 +32,14 @@ async fn devices_are_filtered_and_paged() {
     assert_eq!(first.status, 200);
     assert_eq!(names(&first.body), ["sw2", "sw3"]);
     assert_eq!(first.body["next"], "sw3");
+    assert!(first.body.get("total").is_none(), "counting costs time");
+    let counted = scene
+        .get("/v1/devices?synchronized=false&limit=1&total=true&after=sw3")
+        .await;
+    assert_eq!(
+        (&counted.body["total"], names(&counted.body)),
+        (&json!(3), vec!["sw4".to_owned()])
+    );
     let last = scene
         .get("/v1/devices?synchronized=false&limit=2&after=sw3")
         .await;
@@ -49,6 +57,7 @@ async fn a_device_has_its_groups_and_its_open_causes_in_order() {
         kind: "lockstep.interface.updated".to_owned(),
         actor: Some("netbox".to_owned()),
         at: "2026-02-03T04:05:06Z".parse().unwrap(),
+        note: Some("by hand".to_owned()),
     };
     let flagged = |id, hostname: &str, causes: &[i64]| Device {
         open_causes: causes.iter().copied().map(CauseId).collect(),
@@ -62,14 +71,14 @@ async fn a_device_has_its_groups_and_its_open_causes_in_order() {
     let shown = |id: &str| {
         json!({
             "cause": "interface_updated", "event": "lockstep.interface.updated", "source": "urn:test", "id": id,
-            "at": "2026-02-03T04:05:06Z", "by": "netbox",
+            "at": "2026-02-03T04:05:06Z", "by": "netbox", "note": "by hand",
         })
     };
     let first = json!({
         "id": 1, "hostname": "sw1", "device_type": "ACCESS", "platform": null, "state": "MANAGED", "note": null,
         "until": null, "synchronized": false, "unsynchronized_since": null, "desired_generation": 2,
         "synced_generation": 1, "management_ip": null, "mac": null, "serial": null, "vendor": null, "model": null,
-        "os_version": null, "groups": ["Lund"], "causes": [shown("eight"), shown("seven")],
+        "os_version": null, "groups": ["Lund"], "causes": [shown("eight"), shown("seven")], "marked": null,
     });
     let page = scene.get("/v1/devices").await.body;
     assert_eq!(page["devices"][0], first);

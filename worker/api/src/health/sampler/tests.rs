@@ -45,6 +45,23 @@ async fn a_disconnected_broker_is_sampled_as_not_connected() {
     assert!(!scene.sampler.sample().await.broker.unwrap().connected);
 }
 
+#[tokio::test]
+async fn a_process_that_summarizes_the_fleet_counts_the_messages_of_the_lanes() {
+    let scene = scene();
+    scene.bus.set_figures(QueueFigures {
+        messages: 3,
+        consumers: 0,
+    });
+    scene.bus.set_missing(&[Lane::Cvp.queue()]);
+    let lanes = scene.sampler.sample().await.lanes;
+    assert_eq!(lanes.len(), Lane::ALL.len() - 1, "{lanes:?}");
+    assert!(lanes.iter().all(|lane| (lane.messages, lane.consumers) == (3, 0)));
+
+    let probe = StoreProbe::Ping(scene.store.clone(), scene.store.clone());
+    let worker = ProcessSampler::new(scene.bus.clone(), Some(probe));
+    assert_eq!(worker.sample().await.lanes, []);
+}
+
 #[test]
 fn only_managed_devices_count_for_the_oldest_flag() {
     let at = |text: &str| -> Timestamp { text.parse().unwrap() };
@@ -63,6 +80,7 @@ fn only_managed_devices_count_for_the_oldest_flag() {
         let summary = Summary {
             devices,
             dead_letters: 0,
+            repositories: Vec::new(),
             at: now - Duration::from_secs(5),
         };
         fleet(&summary, Duration::from_secs(5)).oldest

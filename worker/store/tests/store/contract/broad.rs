@@ -112,9 +112,10 @@ pub(crate) async fn changes_and_batches_at_once_never_deadlock_and_add_up(place:
 pub(crate) async fn a_broad_change_waits_for_a_batch_and_sees_what_it_did(place: &Place) -> Result<()> {
     create_all(place, &["sw1", "sw2"]).await?;
     let lease = acquire(place, LONG).await?;
-    // A new session prepares its statements, for which PostgreSQL locks their tables: have two of them ready.
-    tokio::try_join!(place.store.repositories(), place.store.repositories())?;
     let (mut facts, batch) = place.store.begin(&[], &keys("event", ["sw1", "sw3"])).await?;
+    // A new session prepares its statements, for which PostgreSQL locks their tables. The batch holds one, so this is another, and
+    // it is ready when the change waits for its lock.
+    ensure!(place.store.device(&hostname("sw1")).await?.is_some());
     let all = DeviceSelector {
         device_types: [DeviceType::Access].into(),
         hostnames: [hostname("sw3")].into(),

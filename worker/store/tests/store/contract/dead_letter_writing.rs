@@ -22,6 +22,7 @@ fn dead_row(id: &str, redrive_count: u32) -> InboxRow {
             reason: "no device \"ä\u{0}\"".to_owned(),
             place: Some("$.data.hostname".to_owned()),
             message_type: None,
+            refused: false,
         }),
         ..row(message(id))
     }
@@ -52,7 +53,7 @@ fn dead_letter(id: &str, redrive_count: u32) -> NewDeadLetter {
 
 fn completion(id: &str, redrive_count: u32, requeued: Option<u64>) -> Completion {
     Completion {
-        row: dead_row(id, redrive_count).into(),
+        row: dead_row(id, redrive_count),
         dead_letter: Some(dead_letter(id, redrive_count)),
         follow_up: requeued.map(FollowUpKey::DeadLetter),
     }

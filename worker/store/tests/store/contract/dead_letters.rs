@@ -148,6 +148,8 @@ pub(crate) async fn pages_go_from_the_newest_to_the_oldest(place: &Place) -> Res
     ensure!(numbers(place, &page(Some(put[4]), 2)).await?.is_empty());
     ensure!(numbers(place, &page(Some(u64::MAX), 9)).await? == put);
     ensure!(numbers(place, &page(None, 0)).await?.is_empty());
+    let counted = place.store.count_dead_letters(&page(Some(put[1]), 2)).await?;
+    ensure!(counted == put.len() as u64, "on all pages: {counted}");
     Ok(())
 }
 
@@ -239,6 +241,10 @@ pub(crate) async fn filters_choose_dead_letters(place: &Place) -> Result<()> {
         let expected: Vec<u64> = expected.into_iter().map(|index: usize| put[index]).collect();
         let found = numbers(place, &query).await?;
         ensure!(found == expected, "{query:?}: {found:?}");
+        if query.before.is_none() {
+            let counted = place.store.count_dead_letters(&query).await?;
+            ensure!(counted == expected.len() as u64, "{query:?}: {counted}");
+        }
     }
     Ok(())
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use lockstep_protocol::{Cause, DeviceState, Kind};
-use lockstep_store::{Device, DeviceEffect, Origin, StoreError};
+use lockstep_store::{Device, DeviceEffect, Effects, Keys, Mark, Origin, StoreError};
 
 use super::{
     Place, absorb, at, causes, create_all, devices, hostname, keys, message, messages, unsynchronize, work,
@@ -45,6 +45,51 @@ pub(crate) async fn a_cause_unsynchronizes_and_synchronizing_closes_it(place: &P
     let again = devices([unsynchronize("sw1"), synchronize("sw1"), unsynchronize("sw1")]);
     work(place, &keys("5", ["sw1"]), again).await?;
     ensure!(messages(place, &device(place, "sw1").await?).await? == ["5"]);
+    Ok(())
+}
+
+pub(crate) async fn who_marked_a_device_and_why_is_kept(place: &Place) -> Result<()> {
+    create_all(place, &["sw1", "sw2"]).await?;
+    let with_note = |effect, note: &str| Effects {
+        note: Some(note.to_owned()),
+        ..devices([effect])
+    };
+    work(place, &keys("2", ["sw1"]), devices([unsynchronize("sw1")])).await?;
+    work(
+        place,
+        &keys("3", ["sw1"]),
+        with_note(unsynchronize("sw1"), "by hand"),
+    )
+    .await?;
+    let flagged = device(place, "sw1").await?;
+    ensure!(flagged.marked.is_none());
+    let notes: Vec<_> = causes(place, &flagged)
+        .await?
+        .into_iter()
+        .map(|cause| cause.note)
+        .collect();
+    ensure!(notes == [None, Some("by hand".to_owned())], "{notes:?}");
+
+    let asked = Keys {
+        causes_of: [hostname("sw1"), hostname("sw2")].into(),
+        ..keys("4", ["sw1", "sw2"])
+    };
+    let (mut facts, transaction) = place.store.begin(&[], &asked).await?;
+    ensure!(facts.open_causes(&hostname("sw1")) == causes(place, &flagged).await?);
+    ensure!(facts.open_causes(&hostname("sw2")).is_empty());
+    absorb(&mut facts, "4", with_note(synchronize("sw1"), "compared"));
+    ensure!(facts.open_causes(&hostname("sw1")).is_empty());
+    transaction.commit(&facts).await?;
+    let mark = Mark {
+        at: at(),
+        by: Some("netbox".to_owned()),
+        note: Some("compared".to_owned()),
+    };
+    ensure!(device(place, "sw1").await?.marked.as_ref() == Some(&mark));
+    ensure!(device(place, "sw2").await?.marked.is_none());
+    // What happens later leaves it.
+    work(place, &keys("5", ["sw1"]), devices([unsynchronize("sw1")])).await?;
+    ensure!(device(place, "sw1").await?.marked == Some(mark));
     Ok(())
 }
 

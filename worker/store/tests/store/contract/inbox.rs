@@ -8,7 +8,7 @@ use lockstep_store::{InboxRow, InboxState, Keys, StoreError};
 use tokio::sync::Barrier;
 use tokio::time::timeout;
 
-use super::{Place, Store, key, message, row};
+use super::{Place, Store, key, message, received, row};
 
 async fn remember(place: &Place, row: InboxRow) -> Result<(), StoreError> {
     let (mut facts, transaction) = place.store.begin(&[], &Keys::default()).await?;
@@ -26,13 +26,19 @@ fn rejected(identity: Identity) -> InboxRow {
             reason: "it says \"ä\u{0}\" in $.data".to_owned(),
             place: Some("$.data".to_owned()),
             message_type: None,
+            refused: false,
         }),
         ..row(identity)
     }
 }
 
 pub(crate) async fn a_row_comes_back_as_it_was(place: &Place) -> Result<()> {
-    for row in [row(message("1")), rejected(message("2"))] {
+    let mut refused = rejected(message("3"));
+    refused.state = InboxState::Refused;
+    if let WorkResult::MessageRejected(result) = &mut refused.result {
+        result.refused = true;
+    }
+    for row in [row(message("1")), rejected(message("2")), refused] {
         remember(place, row.clone()).await?;
         let found = place.store.outcome(&row.key()).await?.context("the row")?;
         ensure!(found == row, "{found:?} is not {row:?}");
@@ -48,7 +54,7 @@ pub(crate) async fn an_unknown_message_has_no_outcome(place: &Place) -> Result<(
 pub(crate) async fn the_next_batch_knows_the_message(place: &Place) -> Result<()> {
     remember(place, row(message("1"))).await?;
     let asked = Keys {
-        messages: [key("1"), key("2")].into(),
+        messages: [received("1"), received("2")].into(),
         ..Keys::default()
     };
     let (facts, _transaction) = place.other.begin(&[], &asked).await?;
@@ -60,7 +66,7 @@ pub(crate) async fn the_next_batch_knows_the_message(place: &Place) -> Result<()
 /// The other one has to repeat, or finds the row in its facts if the store lets only one begin.
 pub(crate) async fn one_of_two_transactions_with_the_same_message_commits(place: &Place) -> Result<()> {
     let asked = Keys {
-        messages: [key("1")].into(),
+        messages: [received("1")].into(),
         ..Keys::default()
     };
     let both_began = Barrier::new(2);
@@ -106,7 +112,7 @@ pub(crate) async fn each_sender_has_its_own_messages(place: &Place) -> Result<()
         ensure!(place.store.outcome(&row.key()).await?.as_ref() == Some(row));
     }
     let asked = Keys {
-        messages: rows.iter().map(InboxRow::key).collect(),
+        messages: rows.iter().map(|row| (row.key(), row.digest)).collect(),
         ..Keys::default()
     };
     let (facts, _transaction) = place.other.begin(&[], &asked).await?;
@@ -117,23 +123,64 @@ pub(crate) async fn each_sender_has_its_own_messages(place: &Place) -> Result<()
     Ok(())
 }
 
-pub(crate) async fn rows_derived_from_content_may_come_twice(place: &Place) -> Result<()> {
+/// Whoever comes second repeats its transaction, and then reads the first one's row: its result is the same.
+pub(crate) async fn a_row_derived_from_content_is_written_once(place: &Place) -> Result<()> {
     let undecodable = Identity::of_undecodable(b"nonsense");
     let reused = message("1").of_reuse(&Digest::of_bytes(b"other"));
-    for identity in [undecodable, reused] {
+    for identity in [undecodable, reused, message("1")] {
         remember(place, rejected(identity.clone())).await?;
         let later = InboxRow {
             subject: Some("later".to_owned()),
             ..rejected(identity.clone())
         };
         let key = later.key();
-        remember(place, later).await?;
+        let again = remember(place, later).await;
+        ensure!(again.is_err_and(|error| error.is_conflict()), "{key:?}");
         let found = place.store.outcome(&key).await?.context("the row")?;
         ensure!(found == rejected(identity), "the first row must stay: {found:?}");
     }
-    let own = remember(place, row(message("1"))).await;
-    ensure!(own.is_ok());
-    let again = remember(place, row(message("1"))).await;
-    ensure!(again.is_err_and(|error| error.is_conflict()));
+    Ok(())
+}
+
+/// With a message whose identity another one has, in the store or in the same batch, the row of its rejection is read.
+pub(crate) async fn the_row_of_a_reused_identity_is_read_with_the_message(place: &Place) -> Result<()> {
+    let (one, other) = (row(message("1")).digest, Digest::of_bytes(b"other"));
+    let reuse = InboxRow {
+        digest: other,
+        actor: key("1").actor,
+        ..rejected(message("1").of_reuse(&other))
+    };
+    remember(place, reuse.clone()).await?;
+    let read = async |digests: &[Digest]| {
+        let messages = digests.iter().map(|digest| (key("1"), *digest));
+        let asked = Keys {
+            messages: messages.collect(),
+            ..Keys::default()
+        };
+        let (facts, _transaction) = place.store.begin(&[], &asked).await?;
+        Ok::<_, StoreError>(facts.message(&reuse.key()).map(AsRef::as_ref) == Some(&reuse))
+    };
+    ensure!(!read(&[other]).await?, "nobody else has the identity");
+    ensure!(read(&[one, other]).await?, "both are in one batch");
+    remember(place, row(message("1"))).await?;
+    ensure!(read(&[other]).await?, "another one was processed before");
+    ensure!(!read(&[one]).await?);
+    Ok(())
+}
+
+/// What a result is made from: the row that was recorded is the one that a later delivery reads.
+pub(crate) async fn what_is_recorded_is_what_is_read_again(place: &Place) -> Result<()> {
+    let odd = InboxRow {
+        at: "2026-02-03T04:05:06.123456789Z".parse()?,
+        kind: "a\0b".to_owned(),
+        subject: Some("sw1\0".to_owned()),
+        ..row(message("1"))
+    };
+    let (mut facts, transaction) = place.store.begin(&[], &Keys::default()).await?;
+    let recorded = facts.record(odd);
+    ensure!(facts.message(&recorded.key()) == Some(&recorded));
+    transaction.commit(&facts).await?;
+    let found = place.store.outcome(&recorded.key()).await?.context("the row")?;
+    ensure!(found == *recorded, "{found:?} is not {recorded:?}");
     Ok(())
 }

@@ -97,6 +97,7 @@ pub(crate) async fn eight_migrations_at_once_apply_once(place: &Place) -> Result
         "DROP TABLE dead_letter",
         "DROP TABLE lease",
         "DROP TABLE repository",
+        "DROP TABLE repository_failure",
         "DROP TABLE group_member",
         "DROP TABLE linknet",
         "DROP TABLE client",

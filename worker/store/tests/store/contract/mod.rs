@@ -57,11 +57,14 @@ macro_rules! contract {
                 what_is_not_there_is_not_known,
                 owners_of_addresses_and_serial_numbers_are_known,
                 an_address_or_serial_number_that_is_taken_is_refused_and_nothing_written,
+                of_two_devices_that_claim_the_same_at_once_one_gets_it,
+                another_spelling_of_a_name_is_known,
                 a_name_that_is_taken_is_refused,
                 a_thousand_devices_are_one_batch,
             }
             flags {
                 a_cause_unsynchronizes_and_synchronizing_closes_it,
+                who_marked_a_device_and_why_is_kept,
                 the_newest_32_causes_stay_open,
                 forgotten_causes_leave_the_flag,
                 one_cause_may_hit_many_devices,
@@ -74,7 +77,9 @@ macro_rules! contract {
                 the_next_batch_knows_the_message,
                 one_of_two_transactions_with_the_same_message_commits,
                 each_sender_has_its_own_messages,
-                rows_derived_from_content_may_come_twice,
+                a_row_derived_from_content_is_written_once,
+                the_row_of_a_reused_identity_is_read_with_the_message,
+                what_is_recorded_is_what_is_read_again,
             }
             dead_letter_writing {
                 unsettled_dead_letters_are_counted,
@@ -122,6 +127,7 @@ macro_rules! contract {
             listing {
                 pages_go_through_all_devices_in_order_of_bytes,
                 filters_choose_devices,
+                pages_of_a_filter_follow_each_other_and_are_counted,
                 one_device_is_found_by_name,
                 groups_and_causes_of_many_devices_are_read_at_once,
             }
@@ -141,6 +147,7 @@ macro_rules! contract {
             }
             repositories {
                 a_change_commits_all_of_it_together,
+                a_failure_is_kept_until_an_attempt_succeeds,
                 a_time_that_is_ahead_is_corrected_by_the_next_cause,
                 under_a_lost_lease_nothing_is_written,
                 a_superseded_revision_writes_nothing,
@@ -293,10 +300,15 @@ pub(crate) fn key(id: &str) -> MessageKey {
     }
 }
 
+/// The message of [`row`] as it is received.
+pub(crate) fn received(id: &str) -> (MessageKey, Digest) {
+    (key(id), row(message(id)).digest)
+}
+
 /// The keys of a message and of devices.
 pub(crate) fn keys<'a>(id: &str, hostnames: impl IntoIterator<Item = &'a str>) -> Keys {
     Keys {
-        messages: BTreeSet::from([key(id)]),
+        messages: BTreeSet::from([received(id)]),
         hostnames: hostnames.into_iter().map(hostname).collect(),
         ..Keys::default()
     }
@@ -312,6 +324,9 @@ pub(crate) fn row(identity: Identity) -> InboxRow {
         truncated: false,
         unknown_hostnames: Vec::new(),
         commit: None,
+        rejected: Vec::new(),
+        marked: Vec::new(),
+        warnings: Vec::new(),
     });
     InboxRow {
         digest: Digest::of(
@@ -351,6 +366,7 @@ pub(crate) async fn work(place: &Place, keys: &Keys, effects: Effects) -> Result
         .messages
         .first()
         .expect("a message")
+        .0
         .identity
         .id
         .as_str()

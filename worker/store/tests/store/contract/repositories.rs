@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use lockstep_protocol::{Cause, CommitId, Kind, RepositoryName};
 use lockstep_store::{
     Advance, Device, DeviceQuery, DeviceSelector, Flagged, InboxRow, Keys, Lease, NewCause, RepositoryChange,
-    RepositoryRow, StoreError,
+    RepositoryRow, RepositoryState, StoreError,
 };
 
 use super::leases::{LONG, NO_TIME, acquire};
@@ -63,6 +63,7 @@ pub(crate) fn flags(lease: &Lease, revision: i64, id: &str, selector: DeviceSele
     refresh.change.advance = Some(Advance {
         commit: commit('a'),
         listing: Arc::new(b"listing".to_vec()),
+        warnings: vec!["acces: one".to_owned(), "group: two".to_owned()],
     });
     refresh.flags = Some((cause(id, at()), selector));
     refresh.rows = vec![row(message(id))];
@@ -110,6 +111,7 @@ fn cause(id: &str, at: Timestamp) -> NewCause {
         kind: Kind::RepositoryChanged,
         actor: Some("gitlab".to_owned()),
         at,
+        note: None,
     }
 }
 
@@ -193,9 +195,11 @@ pub(crate) async fn a_change_commits_all_of_it_together(place: &Place) -> Result
         branch: "main".to_owned(),
         revision: 1,
         accepted: Some((commit('a'), at())),
+        warnings: vec!["acces: one".to_owned(), "group: two".to_owned()],
         seen: commit('a'),
         seen_at: at(),
         problem: None,
+        problem_since: None,
     };
     ensure!(row == expected, "{row:?}");
     ensure!(place.other.repositories().await? == std::slice::from_ref(&expected));
@@ -235,6 +239,66 @@ pub(crate) async fn a_change_commits_all_of_it_together(place: &Place) -> Result
         "{row:?}"
     );
     ensure!(place.other.listing(&settings()).await?.as_deref() == Some(&b"listing"[..]));
+    ensure!(row.warnings == expected.warnings && row.problem_since == Some(at()));
+
+    // It has been invalid since the first of several invalid tips.
+    let mut again = fetched(&lease, 2);
+    again.change = RepositoryChange {
+        problem: Some("another".to_owned()),
+        at: at() + Duration::from_mins(1),
+        ..again.change
+    };
+    ensure!(change(&*place.store, &again).await? == Changed::Committed);
+    let row = place
+        .other
+        .repository(&settings())
+        .await?
+        .context("the repository")?;
+    ensure!(row.problem_since == Some(at()) && row.seen_at > at(), "{row:?}");
+    let failing = place.other.summary().await?.repositories;
+    ensure!(failing == [state("settings", Some(at()))], "{failing:?}");
+    ensure!(change(&*place.store, &fetched(&lease, 3)).await? == Changed::Committed);
+    let row = place
+        .other
+        .repository(&settings())
+        .await?
+        .context("the repository")?;
+    ensure!(row.problem.is_none() && row.problem_since.is_none(), "{row:?}");
+    let failing = place.other.summary().await?.repositories;
+    ensure!(failing == [state("settings", None)], "{failing:?}");
+    Ok(())
+}
+
+fn state(name: &str, failing_since: Option<Timestamp>) -> RepositoryState {
+    RepositoryState {
+        name: RepositoryName::try_from(name.to_owned()).expect("a name"),
+        failing_since,
+    }
+}
+
+pub(crate) async fn a_failure_is_kept_until_an_attempt_succeeds(place: &Place) -> Result<()> {
+    ensure!(place.store.failures().await?.is_empty());
+    place.store.failed(&settings(), "no ro\u{0}ute").await?;
+    let [first] = &place.other.failures().await?[..] else {
+        bail!("one failure")
+    };
+    ensure!(first.name == settings() && first.since == first.at, "{first:?}");
+    ensure!(
+        first.reason.starts_with("no ro") && first.reason.ends_with("ute"),
+        "{first:?}"
+    );
+    place.other.failed(&settings(), &"x".repeat(100_000)).await?;
+    let [second] = &place.store.failures().await?[..] else {
+        bail!("one failure")
+    };
+    ensure!(second.since == first.since && second.at >= first.at, "{second:?}");
+    ensure!(second.reason.len() == 2000);
+    let failing = place.store.summary().await?.repositories;
+    ensure!(failing == [state("settings", Some(first.since))], "{failing:?}");
+    for _ in 0..2 {
+        place.store.recovered(&settings()).await?;
+        ensure!(place.other.failures().await?.is_empty());
+    }
     Ok(())
 }
 
@@ -347,6 +411,7 @@ pub(crate) async fn a_listing_may_have_any_bytes(place: &Place) -> Result<()> {
         refresh.change.advance = Some(Advance {
             commit: commit('c'),
             listing: Arc::new(listing.clone()),
+            warnings: Vec::new(),
         });
         ensure!(change(&*place.store, &refresh).await? == Changed::Committed);
         let found = place.other.listing(&settings()).await?;

@@ -198,7 +198,7 @@ pub(crate) async fn the_first_cause_starts_the_clock_and_the_newest_32_stay_open
 pub(crate) async fn the_first_thousand_are_named_and_all_are_counted(place: &Place) -> Result<()> {
     let mut names: Vec<String> = (0..2996).map(|n| format!("sw-{n}")).collect();
     // Locales sort these names differently.
-    names.extend(["SW-1", "Sw-1", "sw.1", "sw1"].map(str::to_owned));
+    names.extend(["SW-A", "Sw-B", "sw.1", "sw1"].map(str::to_owned));
     create_all(place, &names.iter().map(String::as_str).collect::<Vec<_>>()).await?;
     names.sort_unstable();
     let lease = acquire(place, LONG).await?;

@@ -4,33 +4,20 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::{Args, Subcommand};
+use clap::Args;
+use lockstep_protocol::counted;
 use lockstep_simulators::cvp::{CvpSimulator, Options, Scenario, TaskStatus};
 use serde_json::json;
 
 use super::{Global, output};
 use crate::lifecycle::Lifecycle;
 
-/// Run a simulated peer, to try commands without real systems
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  lockstep simulate cvp --tasks 200 --empty 10")]
-pub(super) struct Simulate {
-    #[command(subcommand)]
-    peer: Peer,
-}
-
-#[derive(Debug, Subcommand)]
-enum Peer {
-    Cvp(Cvp),
-}
-
 /// Run a simulated Arista CloudVision with pending tasks, until Ctrl-C
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep simulate cvp --tasks 2000 --empty 10 --latency 50
   lockstep simulate cvp --seed-scenario --listen 127.0.0.2:443")]
-struct Cvp {
+pub(super) struct Cvp {
     /// Address and port to listen on, with TLS; port 0 chooses a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9443")]
     listen: SocketAddr,
@@ -57,16 +44,8 @@ struct Cvp {
     ca_out: Option<PathBuf>,
 }
 
-impl Simulate {
-    pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
-        match self.peer {
-            Peer::Cvp(command) => command.run(global).await,
-        }
-    }
-}
-
 impl Cvp {
-    async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+    pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         // The simulator keeps its state in memory, so there is nothing to finish.
         let lifecycle = Lifecycle::start(Duration::ZERO)?;
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
@@ -150,6 +129,8 @@ fn show_end(simulator: &CvpSimulator) {
         tasks.filter(|task| task.status == TaskStatus::Cancelled).count()
     });
     output::note(&format!(
-        "received {requests} requests, at most {peak} at once; {cancelled} tasks are cancelled"
+        "received {}, at most {peak} at once; cancelled: {}",
+        counted(requests, "request"),
+        counted(cancelled, "task")
     ));
 }
