@@ -23,17 +23,23 @@ fn client(ca: &Path) -> Result<reqwest::Client> {
     Ok(client)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_simulated_cloudvision_serves_what_it_says_until_it_is_interrupted() -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let line = "--json simulate cvp --listen 127.0.0.1:0 --nodes 2 --tasks 30 --empty 20 --ca-out ca.pem";
+/// A simulator with these arguments, and what it prints when it has started.
+async fn started(folder: &Path, line: &str) -> Result<(Process, Value)> {
     let arguments: Vec<&str> = line.split(' ').collect();
-    let mut process = Process::start(folder.path(), &arguments, &[])?;
+    let process = Process::start(folder, &arguments, &[])?;
     let greeting = wait::until("the greeting", PATIENCE, async || {
         let text = process.log().map_err(|error| error.to_string())?;
         serde_json::from_str::<Value>(&text).map_err(|error| format!("{error}: {text}"))
     });
     let greeting = greeting.await?;
+    Ok((process, greeting))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_simulated_cloudvision_serves_what_it_says_until_it_is_interrupted() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let line = "--json simulate cvp --listen 127.0.0.1:0 --nodes 2 --tasks 30 --empty 20 --ca-out ca.pem";
+    let (mut process, greeting) = started(folder.path(), line).await?;
     ensure!(greeting["tasks"] == 30, "{greeting}");
     let second = greeting["addresses"][1].as_str().context("no second address")?;
     ensure!(second.starts_with("127.0.0.2:"), "{greeting}");
@@ -66,13 +72,7 @@ async fn a_simulated_cloudvision_serves_what_it_says_until_it_is_interrupted() -
 async fn simulated_devices_answer_as_they_say_and_the_last_ones_are_faulty() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let line = "--json simulate fleet --listen 127.65.0.1:0 --devices 6 --faulty 5 --ca-out ca.pem --inventory-out devices.yml";
-    let arguments: Vec<&str> = line.split(' ').collect();
-    let mut process = Process::start(folder.path(), &arguments, &[])?;
-    let greeting = wait::until("the greeting", PATIENCE, async || {
-        let text = process.log().map_err(|error| error.to_string())?;
-        serde_json::from_str::<Value>(&text).map_err(|error| format!("{error}: {text}"))
-    });
-    let greeting = greeting.await?;
+    let (mut process, greeting) = started(folder.path(), line).await?;
     let client = client(&folder.path().join("ca.pem"))?;
     let password = greeting["password"].as_str().context("no password")?;
     let ask = async |device: usize| {

@@ -1,18 +1,16 @@
 mod dead_letters;
+mod device;
 mod follow_ups;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use lockstep_protocol::{
-    Cause, DeviceState, Hostname, Identity, Kind, Mac, MessageKey, RepositoryName, Serial,
-};
+use lockstep_protocol::{Cause, Hostname, Identity, Kind, Mac, MessageKey, RepositoryName, Serial};
 
 use super::{
     Attributes, CauseRow, ClientRow, Completion, DeviceEffect, DeviceRow, Effects, GroupRow, InboxRow,
-    InterfaceRow, Lease, Lifecycle, Link, Mark, ReplyAddress, RepositoryChange, RepositoryRow, SyncState,
-    Version,
+    InterfaceRow, Lease, Lifecycle, Link, ReplyAddress, RepositoryChange, RepositoryRow, SyncState,
 };
 
 pub use dead_letters::SettledDeadLetters;
@@ -402,82 +400,6 @@ impl Facts {
         });
         created.push((cause, index));
         index
-    }
-}
-
-impl DeviceEffect {
-    /// The name of the device that changes.
-    pub fn hostname(&self) -> &Hostname {
-        match self {
-            Self::Create { hostname, .. }
-            | Self::Describe { hostname, .. }
-            | Self::Move { hostname, .. }
-            | Self::Join { hostname, .. }
-            | Self::Unsynchronize { hostname, .. }
-            | Self::ForgetCauses { hostname }
-            | Self::Synchronize { hostname } => hostname,
-        }
-    }
-}
-
-impl DeviceRow {
-    fn describe(&mut self, attributes: Attributes) {
-        self.attributes = attributes;
-        self.described = true;
-    }
-
-    /// The time for the alarm restarts when a device returns to MANAGED (`docs/sync-rules.md`).
-    fn r#move(
-        &mut self,
-        state: DeviceState,
-        note: Option<String>,
-        until: Option<Timestamp>,
-        version: Option<Version>,
-        at: Timestamp,
-    ) {
-        let returns = state == DeviceState::Managed && self.lifecycle.state != DeviceState::Managed;
-        if returns && !self.sync.synchronized() {
-            self.sync.since = Some(at);
-            self.flagged = true;
-        }
-        // `None` is the smallest: the newest version counts, also if this message has none.
-        let version = version.max(self.lifecycle.version.take());
-        self.lifecycle = Lifecycle {
-            state,
-            note,
-            until,
-            version,
-        };
-        self.described = true;
-    }
-
-    fn unsynchronize(&mut self, cause: Option<usize>, at: Timestamp) {
-        self.sync.desired += 1;
-        // A time ahead of the store's clock, of a worker with a wrong one, is corrected by the next cause.
-        self.sync.since = Some(self.sync.since.map_or(at, |since| since.min(at)));
-        // Two equal effects of one message have one cause.
-        if self.causes.last() != cause.as_ref() {
-            self.causes.extend(cause);
-        }
-        self.flagged = true;
-    }
-
-    fn forget_causes(&mut self) {
-        self.causes.clear();
-        self.forgets_causes = true;
-        self.flagged = true;
-    }
-
-    fn synchronize(&mut self, from: &Origin<'_>, note: Option<&str>) {
-        self.sync.synced = self.sync.desired;
-        self.sync.since = None;
-        self.forget_causes();
-        self.marked = Some(Mark {
-            at: from.at,
-            by: from.actor.map(str::to_owned),
-            note: note.map(str::to_owned),
-        });
-        self.described = true;
     }
 }
 

@@ -68,6 +68,25 @@ pub struct DeviceQuery {
     pub limit: u32,
 }
 
+/// The filters of a query as the columns hold them.
+pub(crate) struct DeviceFilters<'a> {
+    pub(crate) synchronized: Option<bool>,
+    pub(crate) state: Option<&'static str>,
+    pub(crate) device_type: Option<&'static str>,
+    pub(crate) group: Option<&'a str>,
+}
+
+impl<'a> DeviceFilters<'a> {
+    pub(crate) fn of(query: &'a DeviceQuery) -> Self {
+        Self {
+            synchronized: query.synchronized,
+            state: query.state.map(DeviceState::as_str),
+            device_type: query.device_type.map(DeviceType::as_str),
+            group: query.group.as_ref().map(GroupName::as_str),
+        }
+    }
+}
+
 impl DeviceQuery {
     /// Whether this is the first page of a list with a filter. If many devices match, the first ones by hostname fill it. If
     /// few do, reading all devices in the order of storage is several times faster than going through all by hostname. Later

@@ -1,4 +1,4 @@
-use lockstep_protocol::{DeviceType, MessageId, Source};
+use lockstep_protocol::{DeviceState, DeviceType, MessageId, Source};
 
 use super::*;
 

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use lockstep_protocol::{DeviceState, DeviceType, GroupName, Hostname, Identity};
+use lockstep_protocol::{GroupName, Hostname, Identity};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
@@ -9,6 +9,7 @@ use super::PostgresStore;
 use super::device::{self, columns};
 use super::microseconds::Microseconds;
 use super::stats::READ_ALL;
+use crate::fleet::DeviceFilters;
 use crate::{CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, StoreError, column};
 
 const OPERATION: &str = "read devices";
@@ -69,9 +70,9 @@ const SELECT_CAUSES: &str =
 #[async_trait]
 impl Fleet for PostgresStore {
     async fn devices(&self, query: &DeviceQuery) -> Result<Vec<Device>, StoreError> {
-        let filters = Filters::of(query);
+        let filters = DeviceFilters::of(query);
         let limit = i64::from(query.limit);
-        let mut parameters = filters.parameters();
+        let mut parameters = parameters(&filters);
         parameters.push(&limit);
         let tried = i64::from(query.tried());
         // No hostname is empty.
@@ -93,8 +94,8 @@ impl Fleet for PostgresStore {
     }
 
     async fn count_devices(&self, query: &DeviceQuery) -> Result<u64, StoreError> {
-        let filters = Filters::of(query);
-        let rows = self.scan("count devices", COUNT, &filters.parameters()).await?;
+        let filters = DeviceFilters::of(query);
+        let rows = self.scan("count devices", COUNT, &parameters(&filters)).await?;
         Ok(rows.first().map_or(0, |row| column::count(row.get(0))))
     }
 
@@ -146,26 +147,13 @@ impl PostgresStore {
 }
 
 /// The parameters of `filters!`.
-struct Filters<'a> {
-    synchronized: Option<bool>,
-    state: Option<&'static str>,
-    device_type: Option<&'static str>,
-    group: Option<&'a str>,
-}
-
-impl<'a> Filters<'a> {
-    fn of(query: &'a DeviceQuery) -> Self {
-        Self {
-            synchronized: query.synchronized,
-            state: query.state.map(DeviceState::as_str),
-            device_type: query.device_type.map(DeviceType::as_str),
-            group: query.group.as_ref().map(GroupName::as_str),
-        }
-    }
-
-    fn parameters(&self) -> Vec<&(dyn ToSql + Sync)> {
-        vec![&self.synchronized, &self.state, &self.device_type, &self.group]
-    }
+fn parameters<'a>(filters: &'a DeviceFilters<'_>) -> Vec<&'a (dyn ToSql + Sync)> {
+    vec![
+        &filters.synchronized,
+        &filters.state,
+        &filters.device_type,
+        &filters.group,
+    ]
 }
 
 fn device(row: &Row) -> Result<Device, StoreError> {

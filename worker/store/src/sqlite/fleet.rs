@@ -1,12 +1,13 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use lockstep_protocol::{DeviceState, DeviceType, GroupName, Hostname};
+use lockstep_protocol::{GroupName, Hostname};
 use rusqlite::{Connection, Row, ToSql, named_params};
 
 use super::device::{self, columns};
 use super::error::Failure;
 use super::{SqliteStore, cause};
+use crate::fleet::DeviceFilters;
 use crate::{CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, StoreError, column};
 
 const OPERATION: &str = "read devices";
@@ -64,8 +65,8 @@ impl Fleet for SqliteStore {
     async fn devices(&self, query: &DeviceQuery) -> Result<Vec<Device>, StoreError> {
         let query = query.clone();
         self.read_in(OPERATION, move |connection| {
-            let filters = Filters::of(&query);
-            let mut parameters = filters.parameters();
+            let filters = DeviceFilters::of(&query);
+            let mut parameters = parameters(&filters);
             parameters.push((":limit", &query.limit));
             let tried = query.tried();
             // No hostname is empty.
@@ -88,9 +89,9 @@ impl Fleet for SqliteStore {
     async fn count_devices(&self, query: &DeviceQuery) -> Result<u64, StoreError> {
         let query = query.clone();
         self.read_in("count devices", move |connection| {
-            let filters = Filters::of(&query);
+            let filters = DeviceFilters::of(&query);
             let mut select = connection.prepare_cached(COUNT)?;
-            let count: i64 = select.query_row(filters.parameters().as_slice(), |row| row.get(0))?;
+            let count: i64 = select.query_row(parameters(&filters).as_slice(), |row| row.get(0))?;
             Ok(column::count(count))
         })
         .await
@@ -141,31 +142,13 @@ impl Fleet for SqliteStore {
 }
 
 /// The parameters of `filters!`.
-struct Filters<'a> {
-    synchronized: Option<bool>,
-    state: Option<&'static str>,
-    device_type: Option<&'static str>,
-    group: Option<&'a str>,
-}
-
-impl<'a> Filters<'a> {
-    fn of(query: &'a DeviceQuery) -> Self {
-        Self {
-            synchronized: query.synchronized,
-            state: query.state.map(DeviceState::as_str),
-            device_type: query.device_type.map(DeviceType::as_str),
-            group: query.group.as_ref().map(GroupName::as_str),
-        }
-    }
-
-    fn parameters(&self) -> Vec<(&'static str, &dyn ToSql)> {
-        vec![
-            (":synchronized", &self.synchronized),
-            (":state", &self.state),
-            (":device_type", &self.device_type),
-            (":group", &self.group),
-        ]
-    }
+fn parameters<'a>(filters: &'a DeviceFilters<'_>) -> Vec<(&'static str, &'a dyn ToSql)> {
+    vec![
+        (":synchronized", &filters.synchronized),
+        (":state", &filters.state),
+        (":device_type", &filters.device_type),
+        (":group", &filters.group),
+    ]
 }
 
 fn devices(
