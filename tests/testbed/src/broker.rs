@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use rustix::process::Signal;
 use tempfile::TempDir;
+use tokio::net::TcpStream;
 
 use crate::certificates::Certificates;
 use crate::http::Management;
@@ -153,6 +154,8 @@ impl Broker {
             &management_url(self.ports.management),
             self.ports.management,
         )?);
+        let tls = self.certificates.as_ref().map(|_| self.ports.amqps);
+        let listeners: Vec<u16> = std::iter::once(self.ports.amqp).chain(tls).collect();
         wait::until("RabbitMQ to start", START_TIMEOUT, async || {
             // If the server has ended already, there is no need to wait for the timeout.
             if let Err(ended) = process.check() {
@@ -160,8 +163,12 @@ impl Broker {
             }
             management
                 .request("GET", "/health/checks/virtual-hosts".into(), None)
-                .await
-                .map(Ok)
+                .await?;
+            // Virtual hosts are healthy a moment before the listeners are open.
+            for port in &listeners {
+                TcpStream::connect((Ipv4Addr::LOCALHOST, *port)).await?;
+            }
+            anyhow::Ok(Ok(()))
         })
         .await?
         .context("start RabbitMQ")?;
