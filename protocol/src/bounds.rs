@@ -38,7 +38,7 @@ pub(crate) fn is_label(text: &str) -> bool {
     check_label(text).is_ok()
 }
 
-fn check_label(text: &str) -> Result<(), String> {
+pub(crate) fn check_label(text: &str) -> Result<(), String> {
     if text.is_empty() {
         return Err("must not be empty".to_owned());
     }

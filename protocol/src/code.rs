@@ -35,6 +35,22 @@ pub enum Code {
     UnknownCommit,
     /// The settings or templates at the tip are invalid; the accepted commit stays.
     InvalidIntent,
+    /// No task has this number or name.
+    UnknownTask,
+    /// No provider has this name, or no worker of this version has it.
+    UnknownProvider,
+    /// The arguments do not fit the JSON Schema of the task or its provider.
+    InvalidArguments,
+    /// The task does not run on entities of this type, or an entity does not exist.
+    WrongEntity,
+    /// No execution has this id.
+    UnknownExecution,
+    /// The execution has not ended.
+    ExecutionNotEnded,
+    /// No schedule has this name.
+    UnknownSchedule,
+    /// The cron expression or the time zone is not valid.
+    InvalidSchedule,
     /// No dead letter has this number.
     UnknownDeadLetter,
     /// The sender may not publish this message: its type, source or reply queue is not one of the sender's.
@@ -57,7 +73,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 31] = [
         Self::InvalidJson,
         Self::InvalidEnvelope,
         Self::InvalidData,
@@ -72,6 +88,14 @@ impl Code {
         Self::UnknownBranch,
         Self::UnknownCommit,
         Self::InvalidIntent,
+        Self::UnknownTask,
+        Self::UnknownProvider,
+        Self::InvalidArguments,
+        Self::WrongEntity,
+        Self::UnknownExecution,
+        Self::ExecutionNotEnded,
+        Self::UnknownSchedule,
+        Self::InvalidSchedule,
         Self::UnknownDeadLetter,
         Self::NotAllowed,
         Self::TooLarge,
@@ -99,6 +123,14 @@ impl Code {
             | Self::GenerationChanged
             | Self::UnknownRepository
             | Self::UnknownCommit
+            | Self::UnknownTask
+            | Self::UnknownProvider
+            | Self::InvalidArguments
+            | Self::WrongEntity
+            | Self::UnknownExecution
+            | Self::ExecutionNotEnded
+            | Self::UnknownSchedule
+            | Self::InvalidSchedule
             | Self::UnknownDeadLetter
             | Self::NotSupported => true,
             Self::InvalidJson
@@ -134,6 +166,14 @@ impl Code {
             Self::UnknownBranch => "unknown-branch",
             Self::UnknownCommit => "unknown-commit",
             Self::InvalidIntent => "invalid-intent",
+            Self::UnknownTask => "unknown-task",
+            Self::UnknownProvider => "unknown-provider",
+            Self::InvalidArguments => "invalid-arguments",
+            Self::WrongEntity => "wrong-entity",
+            Self::UnknownExecution => "unknown-execution",
+            Self::ExecutionNotEnded => "execution-not-ended",
+            Self::UnknownSchedule => "unknown-schedule",
+            Self::InvalidSchedule => "invalid-schedule",
             Self::UnknownDeadLetter => "unknown-dead-letter",
             Self::NotAllowed => "not-allowed",
             Self::TooLarge => "too-large",

@@ -277,15 +277,27 @@ messages! { $
         /// Bring devices in lockstep with their intended configuration.
         SyncRequested(commands::SyncRequested) = "lockstep.sync.requested" in Commands (planned),
         /// Run a task.
-        TaskRequested(commands::TaskRequested) = "lockstep.task.requested" in Commands (planned),
+        TaskRequested(commands::TaskRequested) = "lockstep.task.requested" in Executions,
         /// Save a task.
-        TaskSaveRequested(commands::TaskSaveRequested) = "lockstep.task.save-requested" in Commands (planned),
+        TaskSaveRequested(commands::TaskSaveRequested) = "lockstep.task.save-requested" in Executions,
         /// Delete a task.
-        TaskDeleteRequested(commands::TaskDeleteRequested) = "lockstep.task.delete-requested" in Commands (planned),
+        TaskDeleteRequested(commands::TaskDeleteRequested) = "lockstep.task.delete-requested" in Executions,
         /// Save a schedule.
-        ScheduleSaveRequested(commands::ScheduleSaveRequested) = "lockstep.schedule.save-requested" in Commands (planned),
+        ScheduleSaveRequested(commands::ScheduleSaveRequested) = "lockstep.schedule.save-requested" in Executions,
+        /// Delete a schedule.
+        ScheduleDeleteRequested(commands::ScheduleDeleteRequested) = "lockstep.schedule.delete-requested" in Executions,
         /// Cancel an execution.
-        ExecutionCancelRequested(commands::ExecutionCancelRequested) = "lockstep.execution.cancel-requested" in Commands (planned),
+        ExecutionCancelRequested(commands::ExecutionCancelRequested) = "lockstep.execution.cancel-requested" in Executions,
+        /// Pause an execution.
+        ExecutionPauseRequested(commands::ExecutionPauseRequested) = "lockstep.execution.pause-requested" in Executions,
+        /// Resume a paused execution.
+        ExecutionResumeRequested(commands::ExecutionResumeRequested) = "lockstep.execution.resume-requested" in Executions,
+        /// Run the failed elements of an execution again.
+        ExecutionRelaunchRequested(commands::ExecutionRelaunchRequested) = "lockstep.execution.relaunch-requested" in Executions,
+        /// Stop all executions.
+        ExecutionsStopRequested(commands::ExecutionsStopRequested) = "lockstep.executions.stop-requested" in Executions,
+        /// Let executions go on after a stop.
+        ExecutionsResumeRequested(commands::ExecutionsResumeRequested) = "lockstep.executions.resume-requested" in Executions,
         /// Cancel the empty pending tasks of a CloudVision cluster.
         CvpSweepRequested(commands::CvpSweepRequested) = "lockstep.cvp-sweep.requested" in Commands (planned),
         /// Process the messages of dead letters again.
@@ -297,19 +309,23 @@ messages! { $
     Internal: Internal {
         /// The tip of a repository's branch moved, and no webhook has reported it.
         RepositoryTipMoved(internal::RepositoryTipMoved) = "lockstep.internal.repository.tip-moved" in Repositories,
+        /// An element of an execution may begin.
+        ElementQueued(internal::ElementQueued) = "lockstep.internal.element.queued" in Devices,
     }
     /// What a worker reports about a message that it processed or rejected.
     Result: WorkResult {
         /// An event was processed, with its effect on sync flags.
         EventApplied(results::EventApplied) = "lockstep.event.applied",
+        /// A command that changes tasks, schedules or executions was carried out.
+        CommandApplied(results::CommandApplied) = "lockstep.command.applied",
         /// An execution was accepted.
-        ExecutionAccepted(results::ExecutionAccepted) = "lockstep.execution.accepted" (planned),
+        ExecutionAccepted(results::ExecutionAccepted) = "lockstep.execution.accepted",
         /// The progress of an execution.
-        ExecutionProgress(results::ExecutionProgress) = "lockstep.execution.progress" (planned),
+        ExecutionProgress(results::ExecutionProgress) = "lockstep.execution.progress",
         /// An execution ended.
-        ExecutionFinished(results::ExecutionFinished) = "lockstep.execution.finished" (planned),
+        ExecutionFinished(results::ExecutionFinished) = "lockstep.execution.finished",
         /// One element of an execution ended.
-        ElementFinished(results::ElementFinished) = "lockstep.element.finished" (planned),
+        ElementFinished(results::ElementFinished) = "lockstep.element.finished",
         /// One CloudVision task was cancelled, kept or failed.
         CvpTaskSettled(results::CvpTaskSettled) = "lockstep.cvp-task.settled" (planned),
         /// A sweep of CloudVision tasks ended.

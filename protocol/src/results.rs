@@ -6,7 +6,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
-use crate::{Code, CommitId, Hostname, WorkResult};
+use crate::commands::ExecuteOn;
+use crate::{Code, CommitId, ElementOutcome, ElementState, ExecutionState, Hostname, WorkResult};
 
 /// The most hostnames or dead letters that a result lists; `truncated` is set if there were more.
 pub const MAX_DEVICES: usize = 1000;
@@ -154,6 +155,23 @@ pub struct DeadLettersSettled {
     pub more: bool,
 }
 
+/// A command that changes tasks, schedules or executions was carried out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CommandApplied {
+    /// Whether anything changed.
+    pub changed: bool,
+    /// What was done, in one sentence for people.
+    pub message: String,
+    /// The number of the task or schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
+    /// The execution's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Id>"))]
+    pub execution: Option<Uuid>,
+}
+
 /// An execution was accepted: its targets are stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -182,21 +200,6 @@ pub struct ExecutionProgress {
     pub ended: u64,
 }
 
-/// How an element or an execution ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum EndState {
-    /// Everything was done.
-    Done,
-    /// Something failed.
-    Failed,
-    /// It was skipped for the reason given.
-    Skipped,
-    /// It was cancelled.
-    Cancelled,
-}
-
 /// An execution ended. The counts add up to its elements.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -205,16 +208,19 @@ pub struct ExecutionFinished {
     #[serde(deserialize_with = "crate::bounds::uuid")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Id"))]
     pub execution: Uuid,
-    /// How the execution ended.
-    pub state: EndState,
+    /// How the execution ended: never PENDING or RUNNING.
+    pub state: ExecutionState,
+    /// Why it ended so, where the counts do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Whether this was a dry run, which changes nothing on devices.
+    pub dry_run: bool,
     /// How many elements were done.
     pub done: u64,
     /// How many elements failed.
     pub failed: u64,
-    /// How many elements were skipped, by reason.
-    pub skipped: BTreeMap<String, u64>,
-    /// How many elements were cancelled before they started.
-    pub cancelled: u64,
+    /// How many elements were skipped.
+    pub skipped: u64,
 }
 
 /// One element of an execution ended.
@@ -225,14 +231,25 @@ pub struct ElementFinished {
     #[serde(deserialize_with = "crate::bounds::uuid")]
     #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Id"))]
     pub execution: Uuid,
-    /// The device's hostname, if the element is a device.
+    /// The kind of entity.
+    pub entity_type: ExecuteOn,
+    /// The entity's id.
+    pub entity: u64,
+    /// The device's hostname, if the element belongs to one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hostname: Option<Hostname>,
-    /// How the element ended.
-    pub state: EndState,
-    /// Why the element failed or was skipped.
+    /// How the element ended: never PENDING or RUNNING.
+    pub state: ElementState,
+    /// What became of the element.
+    pub outcome: ElementOutcome,
+    /// Why the element failed or was skipped: a word for programs, such as `unreachable`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What happened, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Whether the element changed something, or would have in a dry run.
+    pub changed: bool,
     /// The configuration diff with secrets masked, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diff: Option<String>,
@@ -330,14 +347,15 @@ impl WorkResult {
                 settled.dead_letters.truncate(SHORT_LIST);
             }
             Self::ElementFinished(finished) => {
-                finished.reason.as_mut().map(shorten);
+                finished.message.as_mut().map(shorten);
                 finished.diff = None;
             }
             Self::CvpTaskSettled(settled) => {
                 settled.reasons.truncate(SHORT_LIST);
                 settled.reasons.iter_mut().for_each(shorten);
             }
-            Self::ExecutionAccepted(_)
+            Self::CommandApplied(_)
+            | Self::ExecutionAccepted(_)
             | Self::ExecutionProgress(_)
             | Self::ExecutionFinished(_)
             | Self::CvpSweepFinished(_) => {}

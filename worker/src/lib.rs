@@ -3,11 +3,13 @@
 //! - [`runtime`] moves messages: take, commit, publish, acknowledge, retry, drain.
 //! - [`handlers`] decide the effects of a message, given the facts for its keys, without any input or output.
 //! - [`repositories`] updates the sync flags to the tip of a repository: fetches, examines, commits.
+//! - [`executions`] run tasks on the elements of executions, on all workers.
 //! - [`reconcile`] publishes lost messages again; [`retention`] deletes expired records.
 //!
 //! It builds on crates that do not depend on lanes and handlers: `lockstep-store` (inbox, fleet, leases,
 //! dead letters), `lockstep-intent` (settings, templates, device selection), `lockstep-git`.
 
+pub mod executions;
 pub mod fail_point;
 pub mod handlers;
 pub mod reconcile;

@@ -5,6 +5,7 @@ mod dead_letter;
 mod device;
 mod execution;
 mod repository;
+mod schedule;
 mod sync;
 mod task;
 
@@ -13,7 +14,11 @@ pub use dead_letter::{
     DeadLetterDropRequested, DeadLetterRequeueRequested, DeadLetterSelection, MAX_DEAD_LETTERS,
 };
 pub use device::{DeviceMarkRequested, DeviceRemoveRequested, DeviceRenameRequested, DeviceStateRequested};
-pub use execution::{ExecutionCancelRequested, ScheduleSaveRequested};
+pub use execution::{
+    ExecutionCancelRequested, ExecutionPauseRequested, ExecutionRelaunchRequested, ExecutionResumeRequested,
+    ExecutionsResumeRequested, ExecutionsStopRequested,
+};
 pub use repository::{RepositoryAcceptRequested, RepositoryRefreshRequested};
+pub use schedule::{ScheduleDeleteRequested, ScheduleSaveRequested};
 pub use sync::{SyncRequested, SyncTargets};
-pub use task::{ExecuteOn, TaskDeleteRequested, TaskRequested, TaskSaveRequested};
+pub use task::{ExecuteOn, RunLimits, TaskDeleteRequested, TaskReference, TaskRequested, TaskSaveRequested};

@@ -2,6 +2,8 @@
 //! and are no part of the public schemas. A worker that does not know the type of an internal message postpones it, so that
 //! workers of two versions can run side by side.
 
+mod element;
 mod repository;
 
+pub use element::ElementQueued;
 pub use repository::RepositoryTipMoved;

@@ -15,6 +15,8 @@ pub enum Lane {
     Repositories,
     /// Commands that change state, processed in micro-batches.
     Commands,
+    /// Commands about tasks, schedules and executions, which begin runs on many devices.
+    Executions,
     /// Runs on devices.
     Devices,
     /// Runs on CloudVision.
@@ -29,6 +31,7 @@ impl Lane {
         Self::Events,
         Self::Repositories,
         Self::Commands,
+        Self::Executions,
         Self::Devices,
         Self::Cvp,
         Self::Dead,
@@ -40,6 +43,7 @@ impl Lane {
             Self::Events => "events",
             Self::Repositories => "repositories",
             Self::Commands => "commands",
+            Self::Executions => "executions",
             Self::Devices => "devices",
             Self::Cvp => "cvp",
             Self::Dead => "dead",
@@ -52,6 +56,7 @@ impl Lane {
             Self::Events => "lockstep.lane.events",
             Self::Repositories => "lockstep.lane.repositories",
             Self::Commands => "lockstep.lane.commands",
+            Self::Executions => "lockstep.lane.executions",
             Self::Devices => "lockstep.lane.devices",
             Self::Cvp => "lockstep.lane.cvp",
             Self::Dead => DEAD,

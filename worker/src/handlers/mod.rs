@@ -52,7 +52,13 @@ impl Handlers for FleetHandlers {
     fn keys(&self, envelope: &Envelope) -> Keys {
         match processing(&envelope.message) {
             Some(Processing::Batch(handler)) => handler.keys(),
-            Some(Processing::Repositories(_) | Processing::NotSupported) | None => Keys::default(),
+            Some(
+                Processing::Repositories(_)
+                | Processing::Executions(_)
+                | Processing::Element(_)
+                | Processing::NotSupported,
+            )
+            | None => Keys::default(),
         }
     }
 
@@ -61,7 +67,9 @@ impl Handlers for FleetHandlers {
         match processing(&envelope.message) {
             Some(Processing::Batch(handler)) => handler.decide(&HandlerContext::new(envelope, now), facts),
             Some(Processing::NotSupported) => Err(not_supported::rejection(kind)),
-            Some(Processing::Repositories(_)) | None => Err(Rejection::wrong_lane(kind)),
+            Some(Processing::Repositories(_) | Processing::Executions(_) | Processing::Element(_)) | None => {
+                Err(Rejection::wrong_lane(kind))
+            }
         }
     }
 }

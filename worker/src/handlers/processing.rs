@@ -1,7 +1,9 @@
+use lockstep_protocol::internal::ElementQueued;
 use lockstep_protocol::{Message, match_body};
 use lockstep_store::{Facts, Keys};
 
 use super::{Decision, HandlerContext, Rejection};
+use crate::executions::ExecutionMessage;
 use crate::repositories::RepositoryMessage;
 
 /// Decides messages of one kind. It is implemented for the body of the kind; that registers the kind for batched lanes.
@@ -26,6 +28,10 @@ pub enum Processing<'a> {
     Batch(&'a dyn Handler),
     /// By the runner of the repositories lane.
     Repositories(RepositoryMessage<'a>),
+    /// By the runner of the executions lane.
+    Executions(ExecutionMessage<'a>),
+    /// By the devices lane, which runs elements of executions.
+    Element(&'a ElementQueued),
     /// Not by this version.
     NotSupported,
 }
@@ -78,13 +84,20 @@ mod tests {
             let fits = match (processing(&message), kind.lane()) {
                 (Some(Processing::Batch(_)), lane) => matches!(lane, Some(Lane::Events | Lane::Commands)),
                 (Some(Processing::Repositories(_)), lane) => lane == Some(Lane::Repositories),
+                (Some(Processing::Executions(_)), lane) => lane == Some(Lane::Executions),
+                (Some(Processing::Element(_)), lane) => lane == Some(Lane::Devices),
                 (Some(Processing::NotSupported), lane) => lane.is_some(),
                 (None, lane) => lane.is_none(),
             };
             assert!(fits, "{kind}");
             let is_processed = matches!(
                 processing(&message),
-                Some(Processing::Batch(_) | Processing::Repositories(_))
+                Some(
+                    Processing::Batch(_)
+                        | Processing::Repositories(_)
+                        | Processing::Executions(_)
+                        | Processing::Element(_)
+                )
             );
             let is_message = kind.lane().is_some();
             assert_eq!(is_processed, is_message && !kind.is_planned(), "{kind}");

@@ -36,9 +36,13 @@ impl<'a> TryFrom<&'a Message> for RepositoryMessage<'a> {
     fn try_from(message: &'a Message) -> Result<Self, Rejection> {
         match processing(message) {
             Some(Processing::Repositories(message)) => Ok(message),
-            Some(Processing::Batch(_) | Processing::NotSupported) | None => {
-                Err(Rejection::wrong_lane(message.kind()))
-            }
+            Some(
+                Processing::Batch(_)
+                | Processing::Executions(_)
+                | Processing::Element(_)
+                | Processing::NotSupported,
+            )
+            | None => Err(Rejection::wrong_lane(message.kind())),
         }
     }
 }

@@ -70,7 +70,8 @@ fn destination(follow_up: &FollowUp) -> Option<Destination> {
     // The queue of an ingress lane has a maximum length and refuses what is beyond it. The shortest delay instead of the
     // direct way lets the broker's own transfer wait, and never a worker.
     Some(match (follow_up.key, lane) {
-        (FollowUpKey::DeadLetter(_), _) | (_, Lane::Events | Lane::Repositories | Lane::Commands) => {
+        (FollowUpKey::DeadLetter(_), _)
+        | (_, Lane::Events | Lane::Repositories | Lane::Commands | Lane::Executions) => {
             Destination::Delay(RetryDelay::Seconds5, lane)
         }
         (FollowUpKey::Message(_), Lane::Devices | Lane::Cvp | Lane::Dead) => Destination::Lane(lane),

@@ -18,6 +18,7 @@ mod device_selector;
 mod effects;
 mod error;
 mod error_class;
+mod execution;
 mod facts;
 mod fleet;
 mod follow_up;
@@ -52,6 +53,13 @@ pub use delivery_attempt::{AttemptStart, DeliveryAttempt, DeliveryAttempts};
 pub use device_selector::{DevicePredicate, DeviceSelector, Flagged};
 pub use effects::{DeviceEffect, Effects, SettleDeadLetters};
 pub use error::StoreError;
+pub use execution::{
+    BeginElement, CandidateElement, Candidates, CapScope, ElementCounts, ElementDetail, ElementDevice,
+    ElementEnd, ElementOwner, ElementQuery, ElementRow, ElementSource, EndedElement, ExecutionQuery,
+    ExecutionReference, ExecutionRow, ExecutionTransaction, Executions, ExpiredElement, FactRow, Halt,
+    HeldBack, NewExecution, NewFact, NewSchedule, NewTask, RenewedElements, SavedRow, ScheduleRow,
+    StartedExecution, StopRow, StoppedElement, TaskRow, Tasks,
+};
 pub use facts::{Facts, Flips, NewCause, Origin, SettledDeadLetters};
 pub use fleet::{CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet};
 pub use follow_up::{

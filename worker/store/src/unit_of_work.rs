@@ -2,12 +2,13 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 
-use super::{Facts, Flagged, Keys, Lease, NewCause, StoreError};
+use super::{ExecutionTransaction, Facts, Flagged, Keys, Lease, NewCause, StoreError};
 
 /// Begins transactions: the one way in which messages change what Lockstep keeps, for batches and for runs.
 ///
 /// A transaction takes its locks in one order, whichever messages it is for: lease, repository, device, dead letter, inbox,
-/// follow-up; within each by id or by key. (Cap scope, execution and element come before the lease once they exist.)
+/// follow-up; within each by id or by key. A transaction that also changes executions begins without leases and other locks, and
+/// takes those of [`executions`](Transaction::executions) first.
 /// [`begin`](Self::begin) takes all locks but the last two, and [`commit`](Transaction::commit) writes in this order.
 #[async_trait]
 pub trait UnitOfWork: Debug + Send + Sync + 'static {
@@ -31,6 +32,9 @@ pub trait Transaction: Send {
     /// # Errors
     /// See [`StoreError`]; the transaction is to be dropped.
     async fn flag(&mut self, cause: &NewCause) -> Result<Flagged, StoreError>;
+
+    /// The tasks, schedules and executions, as a part of this transaction.
+    fn executions(&mut self) -> Box<dyn ExecutionTransaction + '_>;
 
     /// Writes the effects, completions and follow-ups that the facts have absorbed, gives back the leases that they release,
     /// and commits. The attempts that began with the transaction have decided, so their starts are given back before it waits.

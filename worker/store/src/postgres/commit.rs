@@ -57,6 +57,10 @@ impl Transaction for OpenTransaction {
         }
     }
 
+    fn executions(&mut self) -> Box<dyn crate::ExecutionTransaction + '_> {
+        todo!("the table of executions")
+    }
+
     async fn commit(self: Box<Self>, facts: &Facts) -> Result<(), StoreError> {
         let locks = self.locks.clone();
         locks.during(OPERATION, self.write(facts)).await

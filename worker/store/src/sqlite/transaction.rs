@@ -109,6 +109,10 @@ impl Transaction for OpenTransaction {
             .await
     }
 
+    fn executions(&mut self) -> Box<dyn crate::ExecutionTransaction + '_> {
+        todo!("the table of executions")
+    }
+
     async fn commit(self: Box<Self>, facts: &Facts) -> Result<(), StoreError> {
         merged::check_created(facts, &self.requested, &self.existing)?;
         let changes = facts.clone();

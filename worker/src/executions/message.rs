@@ -1,0 +1,86 @@
+use lockstep_protocol::Message;
+use lockstep_protocol::commands::{
+    ExecutionCancelRequested, ExecutionPauseRequested, ExecutionRelaunchRequested, ExecutionResumeRequested,
+    ExecutionsResumeRequested, ExecutionsStopRequested, ScheduleDeleteRequested, ScheduleSaveRequested,
+    TaskDeleteRequested, TaskRequested, TaskSaveRequested,
+};
+use lockstep_protocol::internal::ElementQueued;
+
+use crate::handlers::{Processable, Processing, Rejection, processing};
+
+/// A message of the executions lane.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ExecutionMessage<'a> {
+    /// Run a task.
+    TaskRequested(&'a TaskRequested),
+    /// Save a task.
+    TaskSaveRequested(&'a TaskSaveRequested),
+    /// Delete a task.
+    TaskDeleteRequested(&'a TaskDeleteRequested),
+    /// Save a schedule.
+    ScheduleSaveRequested(&'a ScheduleSaveRequested),
+    /// Delete a schedule.
+    ScheduleDeleteRequested(&'a ScheduleDeleteRequested),
+    /// Cancel an execution.
+    CancelRequested(&'a ExecutionCancelRequested),
+    /// Pause an execution.
+    PauseRequested(&'a ExecutionPauseRequested),
+    /// Resume an execution.
+    ResumeRequested(&'a ExecutionResumeRequested),
+    /// Run the failed elements of an execution again.
+    RelaunchRequested(&'a ExecutionRelaunchRequested),
+    /// Stop all executions.
+    StopAllRequested(&'a ExecutionsStopRequested),
+    /// Let executions go on.
+    ResumeAllRequested(&'a ExecutionsResumeRequested),
+}
+
+impl<'a> TryFrom<&'a Message> for ExecutionMessage<'a> {
+    type Error = Rejection;
+
+    fn try_from(message: &'a Message) -> Result<Self, Rejection> {
+        match processing(message) {
+            Some(Processing::Executions(message)) => Ok(message),
+            Some(
+                Processing::Batch(_)
+                | Processing::Repositories(_)
+                | Processing::Element(_)
+                | Processing::NotSupported,
+            )
+            | None => Err(Rejection::wrong_lane(message.kind())),
+        }
+    }
+}
+
+/// Registers kinds for the runner of the executions lane, by their bodies.
+macro_rules! run_lane {
+    ($($body:ty => $variant:ident,)+) => {
+        $(
+            impl Processable for $body {
+                fn processing(&self) -> Processing<'_> {
+                    Processing::Executions(ExecutionMessage::$variant(self))
+                }
+            }
+        )+
+    };
+}
+
+run_lane!(
+    TaskRequested => TaskRequested,
+    TaskSaveRequested => TaskSaveRequested,
+    TaskDeleteRequested => TaskDeleteRequested,
+    ScheduleSaveRequested => ScheduleSaveRequested,
+    ScheduleDeleteRequested => ScheduleDeleteRequested,
+    ExecutionCancelRequested => CancelRequested,
+    ExecutionPauseRequested => PauseRequested,
+    ExecutionResumeRequested => ResumeRequested,
+    ExecutionRelaunchRequested => RelaunchRequested,
+    ExecutionsStopRequested => StopAllRequested,
+    ExecutionsResumeRequested => ResumeAllRequested,
+);
+
+impl Processable for ElementQueued {
+    fn processing(&self) -> Processing<'_> {
+        Processing::Element(self)
+    }
+}

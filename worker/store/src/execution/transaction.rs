@@ -1,0 +1,182 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use lockstep_protocol::commands::TaskReference;
+use lockstep_protocol::{GroupName, Hostname};
+use uuid::Uuid;
+
+use super::{
+    BeginElement, Candidates, CapScope, ElementEnd, ElementOwner, ElementRow, ElementSource, EndedElement,
+    ExecutionRow, ExpiredElement, Halt, HeldBack, NewExecution, NewSchedule, NewTask, SavedRow, ScheduleRow,
+    StartedExecution, StopRow, TaskRow,
+};
+use crate::StoreError;
+
+/// Changes tasks, schedules, executions and elements within a unit of work. Each method runs statements at once; they take effect with
+/// the commit.
+///
+/// Locks are taken in this order, by all callers: cap scopes, executions, elements, leases of devices; within each by key.
+///
+/// The states of an element on the way: *waiting* (PENDING, with `waits_for`), *queued* (PENDING; a message for it is published or
+/// due), *running*, and a final state.
+///
+/// # Errors
+/// All methods: see [`StoreError`]; the transaction is to be dropped.
+#[async_trait]
+pub trait ExecutionTransaction: Send {
+    /// Saves a task.
+    async fn save_task(&mut self, task: &NewTask) -> Result<SavedRow, StoreError>;
+
+    /// Deletes a task. False if there is none with this name.
+    async fn delete_task(&mut self, name: &str) -> Result<bool, StoreError>;
+
+    /// The task with this number or name.
+    async fn task(&mut self, reference: &TaskReference) -> Result<Option<TaskRow>, StoreError>;
+
+    /// Saves a schedule.
+    async fn save_schedule(&mut self, schedule: &NewSchedule) -> Result<SavedRow, StoreError>;
+
+    /// Deletes a schedule. False if there is none with this name.
+    async fn delete_schedule(&mut self, name: &str) -> Result<bool, StoreError>;
+
+    /// Active schedules that are due at this time, locked; those that another transaction holds are left out.
+    async fn due_schedules(&mut self, now: Timestamp, limit: u32) -> Result<Vec<ScheduleRow>, StoreError>;
+
+    /// Writes down that a schedule fired for `last_at` (`None`: it did not), and when it fires next.
+    async fn advance_schedule(
+        &mut self,
+        number: u64,
+        last_at: Option<Timestamp>,
+        next_at: Option<Timestamp>,
+    ) -> Result<(), StoreError>;
+
+    /// Stores an execution with its elements, ordered by the names of the entities. The first `queued` elements are queued, due after
+    /// `grace`; the others wait for `waits_for`. If an id has no entity, nothing is stored.
+    async fn start(
+        &mut self,
+        id: Uuid,
+        new: &NewExecution,
+        source: &ElementSource,
+        queued: u64,
+        waits_for: &CapScope,
+        grace: Duration,
+    ) -> Result<StartedExecution, StoreError>;
+
+    /// Remembers that an execution was cancelled that does not exist yet.
+    async fn cancel_unknown(&mut self, id: Uuid, at: Timestamp, by: Option<&str>) -> Result<(), StoreError>;
+
+    /// Whether an execution was cancelled before it existed.
+    async fn was_cancelled(&mut self, id: Uuid) -> Result<bool, StoreError>;
+
+    /// Locks an execution and returns it.
+    async fn lock(&mut self, id: Uuid) -> Result<Option<ExecutionRow>, StoreError>;
+
+    /// Locks executions by their numbers and returns them, ordered by number.
+    async fn lock_numbers(&mut self, numbers: &BTreeSet<u64>) -> Result<Vec<ExecutionRow>, StoreError>;
+
+    /// Writes what changes of an execution that is locked: state, reason, times, pause, halt, canary, counts.
+    async fn update(&mut self, row: &ExecutionRow) -> Result<(), StoreError>;
+
+    /// Skips at most `limit` elements of an execution that are waiting or queued, for this reason. Returns how many; the counts of the
+    /// execution do not change by that. The state is ABORTED if it was cancelled, else FILTERED.
+    async fn skip_unstarted(
+        &mut self,
+        execution: u64,
+        halt: Halt,
+        message: &str,
+        limit: u32,
+    ) -> Result<u64, StoreError>;
+
+    /// Stops all executions, or lets them go on (`None`). Returns whether that is a change.
+    async fn set_stop(&mut self, stop: Option<&StopRow>) -> Result<bool, StoreError>;
+
+    /// The stop of all executions, locked for reading: it does not change meanwhile.
+    async fn stop(&mut self) -> Result<Option<StopRow>, StoreError>;
+
+    /// Locks one row for each of these scopes, in their order, so that only one transaction at a time counts and begins their elements.
+    async fn lock_caps(&mut self, scopes: &BTreeSet<CapScope>) -> Result<(), StoreError>;
+
+    /// Locks the executions of these elements for reading, and those of the elements that are waiting or queued. Elements that
+    /// run, ended or do not exist are left out.
+    async fn candidates(&mut self, elements: &BTreeSet<u64>) -> Result<Candidates, StoreError>;
+
+    /// How many elements run in each of these scopes, under a time that is not over.
+    async fn running(&mut self, scopes: &BTreeSet<CapScope>) -> Result<BTreeMap<CapScope, u32>, StoreError>;
+
+    /// Acquires the leases of devices for `time`. Returns the fences of those that were free.
+    async fn acquire_devices(
+        &mut self,
+        hostnames: &BTreeSet<Hostname>,
+        owner: ElementOwner,
+        time: Duration,
+    ) -> Result<BTreeMap<Hostname, i64>, StoreError>;
+
+    /// Elements begin: their attempt is counted, and they belong to this worker for `time`. `worker` names it, for people. Executions
+    /// that are PENDING become RUNNING.
+    async fn begin(
+        &mut self,
+        elements: &[BeginElement],
+        owner: ElementOwner,
+        worker: &str,
+        time: Duration,
+    ) -> Result<(), StoreError>;
+
+    /// Elements wait.
+    async fn hold_back(&mut self, elements: &[HeldBack]) -> Result<(), StoreError>;
+
+    /// Ends the running elements whose attempt is the given one; writes their results and facts, and gives back the leases of their
+    /// devices. Returns those that ended by this, ordered by number. Their executions are to be locked before, and
+    /// [`update`](Self::update)d after. An ended element is due for its announcement after `grace`.
+    async fn finish(
+        &mut self,
+        ends: &[ElementEnd],
+        owner: Option<ElementOwner>,
+        groups: &BTreeSet<GroupName>,
+        grace: Duration,
+    ) -> Result<Vec<EndedElement>, StoreError>;
+
+    /// The executions of these elements: what to lock before [`finish`](Self::finish).
+    async fn executions_of(&mut self, elements: &BTreeSet<u64>) -> Result<BTreeSet<u64>, StoreError>;
+
+    /// Queues at most `limit` elements that wait for this scope, the oldest first, due after `grace`. Returns their numbers. Elements
+    /// of paused and halted executions stay.
+    async fn release(
+        &mut self,
+        scope: &CapScope,
+        limit: u32,
+        grace: Duration,
+    ) -> Result<Vec<u64>, StoreError>;
+
+    /// What elements wait for, and how many: at most `limit` scopes.
+    async fn waiting(&mut self, limit: u32) -> Result<BTreeMap<CapScope, u32>, StoreError>;
+
+    /// How many elements in each of these scopes are queued: they will run as soon as a worker takes them.
+    async fn queued(&mut self, scopes: &BTreeSet<CapScope>) -> Result<BTreeMap<CapScope, u32>, StoreError>;
+
+    /// Running elements whose time is over, at most `limit`.
+    async fn expired(&mut self, limit: u32) -> Result<Vec<ExpiredElement>, StoreError>;
+
+    /// Running elements whose time is over are queued again, due after `grace`, if their attempt is the given one. The leases of their
+    /// devices are given back. Returns the numbers of those.
+    async fn requeue(&mut self, elements: &[(u64, u32)], grace: Duration) -> Result<Vec<u64>, StoreError>;
+
+    /// Queued elements whose message is overdue, at most `limit`; each is due again after `grace`, doubled with each time, up to
+    /// sixteen times as long.
+    async fn overdue(&mut self, limit: u32, grace: Duration) -> Result<Vec<u64>, StoreError>;
+
+    /// Executions that have not ended and need a look: their deadline is over, they are halted with unstarted elements, or all their
+    /// elements ended; locked, and those that another transaction holds are left out.
+    async fn neglected(&mut self, now: Timestamp, limit: u32) -> Result<Vec<ExecutionRow>, StoreError>;
+
+    /// Ended elements that are to be announced and are overdue, or these ones, at most `limit`; with their executions.
+    async fn unannounced(
+        &mut self,
+        elements: Option<&BTreeSet<u64>>,
+        limit: u32,
+    ) -> Result<Vec<ElementRow>, StoreError>;
+
+    /// Writes down that these elements were announced.
+    async fn announced(&mut self, elements: &[u64]) -> Result<(), StoreError>;
+}
