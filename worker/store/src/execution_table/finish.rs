@@ -26,9 +26,8 @@ const FINISH: &str = "\
 
 const GROUPS: &str = "\
     SELECT member.device_id, device_group.name \
-    FROM {rows $1: number bigint} AS listed JOIN group_member AS member ON member.device_id = listed.number \
-        JOIN device_group ON device_group.id = member.group_id \
-    WHERE device_group.name IN (SELECT name FROM {rows $2: name text} AS capped)";
+    FROM group_member AS member JOIN device_group ON device_group.id = member.group_id \
+    WHERE member.device_id IN (SELECT number FROM {rows $1: number bigint} AS listed) AND device_group.name IN (SELECT name FROM {rows $2: name text} AS capped)";
 
 const WRITE_FACTS: &str = "\
     INSERT INTO fact (entity_type, entity_id, key, value, at, element) \
@@ -237,6 +236,10 @@ pub(super) async fn skip_unstarted(
     ];
     execute(session, SKIP, parameters).await
 }
+
+/// For the test of their plans.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[FINISH, GROUPS, WRITE_FACTS, SKIP];
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@ pub(crate) mod delivery_attempts;
 pub(crate) mod devices;
 pub(crate) mod element_claims;
 pub(crate) mod element_ends;
+pub(crate) mod execution_pages;
 pub(crate) mod execution_starts;
 pub(crate) mod executions;
 pub(crate) mod flags;
@@ -169,6 +170,7 @@ macro_rules! contract {
                 causes_that_a_device_lists_as_open_stay,
                 young_causes_stay,
                 old_delivery_attempts_go,
+                old_executions_go_with_their_elements_in_chunks,
             }
             selector {
                 devices_are_flagged_by_what_they_are,
@@ -204,6 +206,10 @@ macro_rules! contract {
                 an_id_without_an_entity_stores_nothing,
                 the_first_elements_are_queued_and_the_others_wait,
                 a_cancellation_that_came_first_is_remembered,
+            }
+            execution_pages {
+                pages_of_elements_follow_each_other,
+                filters_choose_executions,
             }
             element_claims {
                 a_candidate_has_what_is_needed_to_run_it,
