@@ -301,6 +301,7 @@ mod tests {
             finish::STATEMENTS,
             query::STATEMENTS,
             requeue::STATEMENTS,
+            retention::STATEMENTS,
             schedule::STATEMENTS,
             task::STATEMENTS,
         ];
