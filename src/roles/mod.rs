@@ -4,6 +4,7 @@ mod broker;
 mod console;
 mod cvp;
 pub(crate) mod descriptors;
+mod devices;
 mod doctor;
 mod gateway;
 mod http;
@@ -23,6 +24,7 @@ use lockstep_store::Migrated;
 use secrecy::SecretString;
 
 pub(crate) use cvp::cvp_client;
+pub(crate) use devices::{ConfiguredCredentials, device_authorities};
 pub(crate) use doctor::{
     amqp_options, git_version, new_secret, postgres, schema, seen_repositories, sources, vhost,
 };
