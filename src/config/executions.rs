@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::reader::Reader;
@@ -10,11 +11,11 @@ const MOST: u32 = 100_000;
 #[derive(Debug)]
 pub(crate) struct ExecutionsConfig {
     /// Of all executions. Without it there is no such limit.
-    pub(crate) at_once: Option<u32>,
+    pub(crate) at_once: Option<NonZeroU32>,
     /// Of each provider, by its name.
-    pub(crate) at_once_per_provider: BTreeMap<String, u32>,
+    pub(crate) at_once_per_provider: BTreeMap<String, NonZeroU32>,
     /// Of each group of devices, by its name.
-    pub(crate) at_once_per_group: BTreeMap<String, u32>,
+    pub(crate) at_once_per_group: BTreeMap<String, NonZeroU32>,
     /// How long an element may run.
     pub(crate) element_timeout: Duration,
 }
@@ -23,7 +24,7 @@ impl ExecutionsConfig {
     pub(super) fn of(reader: &mut Reader) -> Self {
         let bounds = Duration::from_secs(1)..=Duration::from_hours(24);
         Self {
-            at_once: reader.optional_number("executions.at_once", 1..=MOST),
+            at_once: cap(reader, "executions.at_once"),
             at_once_per_provider: caps(reader, "executions.at_once_per_provider"),
             at_once_per_group: caps(reader, "executions.at_once_per_group"),
             element_timeout: reader.duration(
@@ -36,12 +37,16 @@ impl ExecutionsConfig {
     }
 }
 
-fn caps(reader: &mut Reader, section: &str) -> BTreeMap<String, u32> {
+fn caps(reader: &mut Reader, section: &str) -> BTreeMap<String, NonZeroU32> {
     let mut caps = BTreeMap::new();
     for name in reader.named(section, &[]) {
-        let cap = reader.optional_number(&format!("{section}.{name}"), 1..=MOST);
+        let cap = cap(reader, &format!("{section}.{name}"));
         reader.show_named(section, &name, &[]);
         caps.extend(cap.map(|cap| (name, cap)));
     }
     caps
+}
+
+fn cap(reader: &mut Reader, key: &str) -> Option<NonZeroU32> {
+    reader.optional_number(key, 1..=MOST).and_then(NonZeroU32::new)
 }

@@ -477,10 +477,10 @@ fn caps_and_logins_are_read_by_name() {
     let executions = &config.executions;
     assert_eq!(
         (executions.at_once, executions.element_timeout.as_secs()),
-        (Some(512), 90)
+        (std::num::NonZeroU32::new(512), 90)
     );
-    assert_eq!(executions.at_once_per_provider["command"], 10);
-    assert_eq!(executions.at_once_per_group["Haus A.1"], 2);
+    assert_eq!(executions.at_once_per_provider["command"].get(), 10);
+    assert_eq!(executions.at_once_per_group["Haus A.1"].get(), 2);
     let credentials = &config.devices.credentials;
     assert!(
         matches!(&credentials.default.as_ref().unwrap().password, LateSecret::File(path) if path == secret.path())

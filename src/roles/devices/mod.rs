@@ -19,7 +19,8 @@ use crate::config::{ConfigProblems, DevicesConfig};
 ///
 /// # Errors
 /// If the certificates of their authorities cannot be read.
-pub(crate) fn devices(config: &DevicesConfig, pool: PoolOptions) -> anyhow::Result<Arc<dyn Devices>> {
+pub(super) fn devices(config: &DevicesConfig) -> anyhow::Result<Arc<dyn Devices>> {
+    let pool = PoolOptions::default();
     let credentials = ConfiguredCredentials::of(&config.credentials);
     let options = EapiOptions {
         port: config.port,
@@ -126,7 +127,7 @@ mod tests {
                 "[devices]\n{tls}\nport = {port}\ntimeout = '2s'\n\
                  [devices.credentials.default]\nusername = '{username}'\npassword_file = '{folder}/password'\n"
             ));
-            devices(&config.devices, PoolOptions::default()).unwrap()
+            devices(&config.devices).unwrap()
         }
 
         /// Runs a command on a device.
