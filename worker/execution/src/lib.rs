@@ -7,6 +7,7 @@ mod arguments;
 mod progress;
 mod provider;
 mod registry;
+mod schedule;
 
 pub use admission::{Admission, Caps, Limit, Request, admit, execution_cap, initially, releasable};
 pub use arguments::{ArgumentError, ArgumentsError, check_arguments, merge_arguments, or_empty};
@@ -16,3 +17,4 @@ pub use provider::{
     TargetDevice,
 };
 pub use registry::Registry;
+pub use schedule::{Due, Schedule, ScheduleError};
