@@ -9,6 +9,8 @@ mod provider;
 mod registry;
 mod schedule;
 
+pub mod providers;
+
 pub use admission::{Admission, Caps, Limit, Request, admit, execution_cap, initially, releasable};
 pub use arguments::{ArgumentError, ArgumentsError, check_arguments, merge_arguments, or_empty};
 pub use progress::{Counts, Event, Halt, Progress, Step, next};
