@@ -1,5 +1,4 @@
-//! Executions of tasks: what begins, what waits, what ends, and the providers that run on entities. It knows nothing of messages,
-//! queues and databases.
+#![doc = include_str!("../README.md")]
 #![warn(missing_docs, missing_debug_implementations)]
 
 mod admission;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-/// What a provider is for (`ProviderTypeEnum` in neops; docs/neops.md).
+/// What a provider is for (`ProviderTypeEnum` in neops; see docs/providers.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ProviderType {
@@ -215,7 +215,7 @@ pub struct ElementDone {
 /// An element failed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ElementFailure {
-    /// How it failed: FAILED, PARTIAL_FAILED, PRECHECK_FAILED or POSTCHECK_FAILED.
+    /// How it failed: `FAILED`, `PARTIAL_FAILED`, `PRECHECK_FAILED` or `POSTCHECK_FAILED`.
     pub state: ElementState,
     /// Why: a word for programs, such as `unreachable`.
     pub reason: &'static str,
