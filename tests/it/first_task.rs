@@ -125,7 +125,7 @@ async fn the_first_task_goes_as_written() -> Result<()> {
     let providers = page.run("lockstep tasks save")?;
     ensure!(providers.contains("show version"), "{providers}");
 
-    let two = page.run("--device leaf00001")?;
+    let two = page.run("--host leaf00001")?;
     ensure!(two.contains("SUCCESSFUL"), "{two}");
     let all = page.run("--all")?;
     ensure!(all.contains("versions"), "{all}");
