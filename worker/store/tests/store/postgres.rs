@@ -16,7 +16,7 @@ use lockstep_store::{
 use lockstep_testbed::{Database, FaultProxy, Mode, wait};
 use tokio_postgres::Client;
 
-use crate::contract::{
+use crate::contract::{UNDO_EXECUTIONS, 
     Place, Probe, absorb, create, create_all, devices, hostname, key, keys, leases, message, repositories,
     row, unsynchronize, work,
 };
@@ -79,6 +79,7 @@ impl Probe for Client {
 
     fn undo(&self) -> &'static [(u32, &'static [&'static str])] {
         &[
+            (5, UNDO_EXECUTIONS),
             (
                 4,
                 &[

@@ -269,6 +269,19 @@ pub(crate) struct Place {
     pub(crate) keep: Box<dyn Any + Send + Sync>,
 }
 
+/// What undoes version 5 of the schema, on both databases.
+pub(crate) const UNDO_EXECUTIONS: &[&str] = &[
+    "DROP TABLE task",
+    "DROP TABLE schedule",
+    "DROP TABLE execution_selection",
+    "DROP TABLE execution",
+    "DROP TABLE cancelled_execution",
+    "DROP TABLE execution_stop",
+    "DROP TABLE cap_scope",
+    "DROP TABLE element",
+    "DROP TABLE fact",
+];
+
 pub(crate) fn at() -> Timestamp {
     "2026-01-02T03:04:05.678901Z".parse().expect("a time")
 }
