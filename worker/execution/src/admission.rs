@@ -266,17 +266,18 @@ mod tests {
 
     #[test]
     fn the_smallest_cap_says_how_many_are_queued() {
-        let table: [(u64, SomeCaps, (u64, Option<&str>)); 7] = [
-            (0, &[("all", 2)], (0, None)),
-            (5, &[], (5, None)),
-            (5, &[("all", 5)], (5, None)),
-            (5, &[("all", 4)], (4, Some("all"))),
-            (5, &[("own", 3), ("all", 2)], (2, Some("all"))),
-            (5, &[("own", 2), ("all", 2)], (2, Some("own"))),
-            (u64::MAX, &[("all", u32::MAX)], (u64::from(u32::MAX), Some("all"))),
+        // elements, caps; how many are queued, what the others wait for
+        let table: [(u64, SomeCaps, u64, Option<&str>); 7] = [
+            (0, &[("all", 2)], 0, None),
+            (5, &[], 5, None),
+            (5, &[("all", 5)], 5, None),
+            (5, &[("all", 4)], 4, Some("all")),
+            (5, &[("own", 3), ("all", 2)], 2, Some("all")),
+            (5, &[("own", 2), ("all", 2)], 2, Some("own")),
+            (u64::MAX, &[("all", u32::MAX)], u64::from(u32::MAX), Some("all")),
         ];
-        for (elements, caps, expected) in table {
-            assert_eq!(initially(elements, caps), expected, "{elements} {caps:?}");
+        for (elements, caps, queued, scope) in table {
+            assert_eq!(initially(elements, caps), (queued, scope), "{elements} {caps:?}");
         }
     }
 
