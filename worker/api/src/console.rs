@@ -128,7 +128,8 @@ impl Console {
 /// The routes for operators and services, without the one that waits for outcomes.
 fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 19] {
     // A task may have the name that the validation occupies.
-    let named_validate = get(|operator, shared| tasks::show(operator, shared, Ok(Path("validate".to_owned()))));
+    let named_validate =
+        get(|operator, shared| tasks::show(operator, shared, Ok(Path("validate".to_owned()))));
     [
         ("/v1/events", post(events::publish)),
         ("/v1/devices", get(devices::list)),

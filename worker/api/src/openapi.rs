@@ -199,13 +199,7 @@ impl Document {
             self.query::<String>("after", "The end of the page before: its `next`."),
             self.limit(),
         ];
-        self.get::<TaskPage>(
-            "/v1/tasks",
-            "list_tasks",
-            "Tasks, ordered by name",
-            scope,
-            &pages,
-        );
+        self.get::<TaskPage>("/v1/tasks", "list_tasks", "Tasks, ordered by name", scope, &pages);
         self.get::<TaskView>(
             "/v1/tasks/{task}",
             "task",
@@ -320,8 +314,20 @@ impl Document {
             },
         });
         let table = [
-            ("/healthz", "alive", "Liveness probe", "application/json", &readiness),
-            ("/readyz", "ready", "Readiness probe", "application/json", &readiness),
+            (
+                "/healthz",
+                "alive",
+                "Liveness probe",
+                "application/json",
+                &readiness,
+            ),
+            (
+                "/readyz",
+                "ready",
+                "Readiness probe",
+                "application/json",
+                &readiness,
+            ),
             (
                 "/metrics",
                 "metrics",
@@ -381,9 +387,7 @@ impl Document {
             .split('/')
             .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
         let mut parameters: Vec<Value> = in_path
-            .map(
-                |name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}),
-            )
+            .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
             .collect();
         let is_one = !parameters.is_empty() || path == "/v1/messages";
         parameters.extend_from_slice(query);
@@ -441,7 +445,10 @@ impl Document {
 
 /// The problems, by status. Those of every operation come first.
 const PROBLEMS: [(&str, &str); 11] = [
-    ("400", "The parameters or the body are invalid; `place` tells where"),
+    (
+        "400",
+        "The parameters or the body are invalid; `place` tells where",
+    ),
     ("401", "The token is missing or invalid"),
     ("403", "The token may not do this"),
     ("429", "Too many concurrent requests"),

@@ -76,7 +76,8 @@ pub(crate) async fn stopped(
 /// The execution with this number or id.
 pub(super) async fn find(shared: &Shared, text: &str) -> Result<ExecutionRow, ProblemResponse> {
     let unknown = || {
-        let detail = format!("no execution has the number or the id {text:?}; ended ones are deleted after a while");
+        let detail =
+            format!("no execution has the number or the id {text:?}; ended ones are deleted after a while");
         ProblemResponse::not_found("unknown-execution", "the execution does not exist", detail)
     };
     let number = text.parse().map(ExecutionReference::Number);

@@ -28,10 +28,7 @@ pub(crate) async fn show(
     operator.may_read(ReadScope::Tasks)?;
     let name = parameters::segment(name)?;
     let providers = shared.context.providers.list();
-    let known: Vec<&str> = providers
-        .iter()
-        .map(|provider| provider.name.as_str())
-        .collect();
+    let known: Vec<&str> = providers.iter().map(|provider| provider.name.as_str()).collect();
     let detail = format!(
         "no provider is named {name:?}; the providers of this version are {}",
         known.join(", ")

@@ -21,11 +21,7 @@ pub(crate) async fn list(
     let limit = parameters.limit()?;
     parameters.finish("after, limit")?;
     // One more than requested shows whether there is a next page.
-    let rows = shared
-        .context
-        .tasks
-        .schedules(after.as_deref(), limit + 1)
-        .await;
+    let rows = shared.context.tasks.schedules(after.as_deref(), limit + 1).await;
     let mut rows = rows.map_err(problem::store_error)?;
     let next = parameters::cut(&mut rows, limit, |schedule| schedule.name.clone());
     let schedules = rows.into_iter().map(view).collect();
