@@ -16,6 +16,8 @@ use tokio_util::sync::CancellationToken;
 use super::actor::TrustedUsers;
 use super::authority::Authority;
 use super::batch::BatchLane;
+use super::claim_lane::{self, ClaimLane};
+use super::claimant::Claimant;
 use super::consuming::consume;
 use super::decide::Work;
 use super::follow_up::REPUBLISH_AFTER;
@@ -43,8 +45,11 @@ pub struct WorkerContext {
     pub schema: Arc<dyn Schema>,
     /// Decide the messages of batched lanes.
     pub handlers: Arc<dyn Handlers>,
-    /// Process the messages of run lanes. A lane without a runner is a batched lane.
+    /// Process the messages of run lanes. The lane of executions is not taken without one; other lanes without a runner are batched
+    /// lanes.
     pub runners: BTreeMap<Lane, Arc<dyn Runner>>,
+    /// Take over the messages of lanes of running work. Such a lane is not taken without one.
+    pub claimants: BTreeMap<Lane, Arc<dyn Claimant>>,
     /// Gives the time of decisions where the store has none.
     pub clock: Arc<dyn Clock>,
 }
@@ -52,7 +57,7 @@ pub struct WorkerContext {
 /// Which lanes a worker takes, and its limits.
 #[derive(Clone, Debug)]
 pub struct WorkerOptions {
-    /// The lanes that the worker takes; empty means all ingress lanes.
+    /// The lanes that the worker takes; empty means all.
     pub lanes: Vec<Lane>,
     /// The maximum number of deliveries of a batched lane in flight.
     pub prefetch: u16,
@@ -118,7 +123,7 @@ pub async fn run(
         owners: options.source_owners.clone(),
     });
     let mut lanes = JoinSet::new();
-    for (lane, queue) in queues(&options.lanes) {
+    for (lane, queue) in queues(&context, &options.lanes) {
         let lane_context = LaneContext {
             lane,
             bus: context.bus.clone(),
@@ -136,18 +141,26 @@ pub async fn run(
             abandon: abandon.clone(),
         };
         let runner = context.runners.get(&lane).filter(|_| queue == Queue::Lane(lane));
+        let claimant = context
+            .claimants
+            .get(&lane)
+            .filter(|_| queue == Queue::Lane(lane));
         let run_options = options
             .run_lanes
             .get(&lane)
             .copied()
             .unwrap_or_default()
             .bounded();
-        let consume_options = match runner {
-            Some(_) => ConsumeOptions {
+        let consume_options = match (runner, claimant) {
+            (Some(_), _) => ConsumeOptions {
                 prefetch: run_options.permits,
                 acknowledge: Acknowledge::Each,
             },
-            None => ConsumeOptions {
+            (None, Some(claimant)) => ConsumeOptions {
+                prefetch: claim_lane::prefetch(claimant.places()),
+                acknowledge: Acknowledge::InOrder,
+            },
+            (None, None) => ConsumeOptions {
                 prefetch: options.prefetch,
                 acknowledge: Acknowledge::InOrder,
             },
@@ -176,17 +189,34 @@ pub async fn run(
             };
             let metrics = Arc::new(LaneMetrics::of_batches(lane));
             let (batch_size, linger) = (options.batch_size, options.linger);
-            let run = move |context, consumer| {
-                let batch_lane = BatchLane {
-                    context,
-                    work: work.clone(),
-                    metrics: metrics.clone(),
-                    batch_size,
-                    linger,
-                };
-                batch_lane.run(consumer)
+            let batches = move |context| BatchLane {
+                context,
+                work: work.clone(),
+                metrics: metrics.clone(),
+                batch_size,
+                linger,
             };
-            lanes.spawn(consume(lane_context, queue, consume_options, consumer, run));
+            let Some(claimant) = claimant.cloned() else {
+                let run = move |context, consumer| batches(context).run(consumer);
+                lanes.spawn(consume(lane_context, queue, consume_options, consumer, run));
+                continue;
+            };
+            let (stop, abandon) = (stop.clone(), abandon.clone());
+            lanes.spawn(async move {
+                let no_more = CancellationToken::new();
+                let run = |context, consumer| {
+                    let claim_lane = ClaimLane {
+                        claimant: claimant.clone(),
+                        batches: batches(context),
+                    };
+                    claim_lane.run(consumer)
+                };
+                let claiming = async {
+                    consume(lane_context, queue, consume_options, consumer, run).await;
+                    no_more.cancel();
+                };
+                tokio::join!(claiming, claimant.work(stop, no_more.clone(), abandon));
+            });
         }
     }
     tracing::info!(lanes = lanes.len(), "worker started");
@@ -202,10 +232,24 @@ pub async fn run(
 }
 
 /// The queues of the chosen lanes. A worker that takes the events lane also takes messages that had no route.
-fn queues(chosen: &[Lane]) -> Vec<(Lane, Queue)> {
-    let ingress_lanes = [Lane::Events, Lane::Repositories, Lane::Commands, Lane::Dead];
-    let wanted = |lane: &Lane| chosen.is_empty() || chosen.contains(lane);
-    let mut queues: Vec<(Lane, Queue)> = ingress_lanes
+fn queues(context: &WorkerContext, chosen: &[Lane]) -> Vec<(Lane, Queue)> {
+    let lanes = [
+        Lane::Events,
+        Lane::Repositories,
+        Lane::Commands,
+        Lane::Executions,
+        Lane::Devices,
+        Lane::Dead,
+    ];
+    let wanted = |lane: &Lane| {
+        let able = match lane {
+            Lane::Executions => context.runners.contains_key(lane),
+            Lane::Devices => context.claimants.contains_key(lane),
+            _ => true,
+        };
+        able && (chosen.is_empty() || chosen.contains(lane))
+    };
+    let mut queues: Vec<(Lane, Queue)> = lanes
         .into_iter()
         .filter(wanted)
         .map(|lane| (lane, Queue::Lane(lane)))
