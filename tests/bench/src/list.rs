@@ -21,8 +21,8 @@ const FLAG: &str = "UPDATE device SET desired_generation = synced_generation + 1
 const FILL: &str = "\
     WITH RECURSIVE numbers (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers LIMIT ?1) \
     INSERT INTO device (hostname, device_type, platform, state, mac, serial) \
-    SELECT printf('sw%06d.example.org', (number * 48271) % 1000003), 'ACCESS', 'eos', 'MANAGED', printf('mac%d', number), \
-        printf('serial%d', number) \
+    SELECT printf('sw%06d.example.org', (number * 48271) % 1000003), 'ACCESS', 'eos', 'MANAGED', \
+        printf('44:4c:a8:%02x:%02x:%02x', number / 65536, number / 256 % 256, number % 256), printf('serial%d', number) \
     FROM numbers";
 
 /// Measures both engines.

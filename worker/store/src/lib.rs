@@ -5,8 +5,8 @@
 //! [`Keys`] of the messages; handlers decide; [`Facts::absorb`] applies the [`Effects`] to them, so that the next message
 //! of a batch sees them; [`Transaction::commit`] writes effects, completions (inbox rows) and follow-ups together.
 //!
-//! Tables outside of the hot path have one implementation for both databases: `dead_letter_table`, `follow_up_table` and
-//! `repository_failure`, on top of `sql`.
+//! Most tables have one implementation for both databases, on top of `sql`: `dead_letter_table`, `execution_table`, `follow_up_table`
+//! and `repository_failure`.
 //!
 //! Two implementations pass one contract suite: [`postgres`] and [`sqlite`].
 
@@ -19,6 +19,7 @@ mod effects;
 mod error;
 mod error_class;
 mod execution;
+mod execution_table;
 mod facts;
 mod fleet;
 mod follow_up;

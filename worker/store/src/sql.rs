@@ -1,14 +1,25 @@
 //! Runs the same SQL text on PostgreSQL and on SQLite, so that a table needs only one implementation.
 //!
-//! Statements follow four rules. Parameters are numbered `$1`, `$2`, … in the order of their first use. A type is given by
-//! `CAST($1 AS text)`, not by `::`. A time is a [`Value::Time`], the clock of the store is written `{now}`. Row locks are
-//! written ` FOR UPDATE` or ` FOR UPDATE SKIP LOCKED` at the end of a statement: SQLite, which has one writer, runs without.
+//! Statements follow these rules:
+//! - Parameters are numbered `$1`, `$2`, … A type is given by `CAST($1 AS text)`, not by `::`.
+//! - A time is a [`Value::Time`]. The clock of the store is written `{now}`, and a time that is `$1` milliseconds later `{after $1}`,
+//!   with any expression for a number of milliseconds.
+//! - A list of rows is one parameter, made by [`rows`] and written `{rows $1: number bigint, name text}`: a table with these columns, in
+//!   the order of the list.
+//! - Row locks are written ` FOR UPDATE`, ` FOR UPDATE SKIP LOCKED` or ` FOR SHARE`: SQLite, which has one writer, runs without. A
+//!   statement that locks several rows locks them in the order of their keys, or skips those that are locked.
 //!
-//! A table that is a hot path, or whose locks need more, has statements of its own in `postgres` and `sqlite`.
+//! A table whose locks need more has statements of its own in `postgres` and `sqlite`.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
+
+use serde_json::Value as Json;
 
 use super::{StoreError, column};
 
@@ -67,6 +78,106 @@ pub(crate) trait SqlDatabase: std::fmt::Debug + Send + Sync + 'static {
 
     /// Begins a transaction that writes.
     async fn write(&self, operation: &'static str) -> Result<Box<dyn SqlTransaction>, StoreError>;
+}
+
+/// How a database writes what differs between the two.
+pub(crate) trait Dialect {
+    /// The whole statement, apart from what the other methods write.
+    fn statement(sql: &str) -> Cow<'_, str>;
+
+    /// A time, this number of milliseconds from now.
+    fn after(milliseconds: &str) -> String;
+
+    /// A column of the rows in a JSON array, of which `value` is one row.
+    fn column(index: usize, of_type: &str) -> String;
+
+    /// The table with a column `value` for each row in the JSON array.
+    fn rows(parameter: &str) -> String;
+}
+
+/// Translates statements to one dialect, each once.
+pub(crate) struct Translations {
+    translate: fn(&str) -> String,
+    known: LazyLock<RwLock<HashMap<&'static str, Arc<str>>>>,
+}
+
+impl Translations {
+    pub(crate) const fn to<D: Dialect>() -> Self {
+        Self {
+            translate: translate::<D>,
+            known: LazyLock::new(RwLock::default),
+        }
+    }
+
+    pub(crate) fn of(&self, sql: &'static str) -> Arc<str> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(translated) = known.get(sql) {
+            return translated.clone();
+        }
+        drop(known);
+        let translated: Arc<str> = (self.translate)(sql).into();
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.entry(sql).or_insert(translated).clone()
+    }
+}
+
+fn translate<D: Dialect>(sql: &str) -> String {
+    let mut translated = String::with_capacity(sql.len() * 2);
+    let mut rest = sql;
+    while let Some((before, inside, after)) = next_placeholder(rest) {
+        translated.push_str(before);
+        match inside.split_once(' ') {
+            Some(("rows", rows)) => translated.push_str(&rows_table::<D>(rows)),
+            Some(("after", milliseconds)) => translated.push_str(&D::after(milliseconds)),
+            _ => {
+                translated.push('{');
+                translated.push_str(inside);
+                translated.push('}');
+            }
+        }
+        rest = after;
+    }
+    translated.push_str(rest);
+    D::statement(&translated).into_owned()
+}
+
+/// The text before the next `{…}`, the text in it, and the text after it.
+fn next_placeholder(sql: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = sql.split_once('{')?;
+    let (inside, after) = rest.split_once('}')?;
+    Some((before, inside, after))
+}
+
+/// The table for `$1: number bigint, name text`.
+fn rows_table<D: Dialect>(rows: &str) -> String {
+    let (parameter, columns) = rows.split_once(':').unwrap_or((rows, ""));
+    let columns = columns.split(',').enumerate().map(|(index, column)| {
+        let (name, of_type) = column.trim().split_once(' ').unwrap_or((column, "text"));
+        format!("{} AS {name}", D::column(index, of_type))
+    });
+    let columns: Vec<String> = columns.collect();
+    format!(
+        "(SELECT {} FROM {})",
+        columns.join(", "),
+        D::rows(parameter.trim())
+    )
+}
+
+/// The parameter of `{rows …}`. U+FFFD replaces U+0000 in texts, because PostgreSQL supports it neither in texts nor in jsonb.
+pub(crate) fn rows(rows: impl IntoIterator<Item = Vec<Json>>) -> Value {
+    let rows = rows
+        .into_iter()
+        .map(|columns| columns.into_iter().map(storable).collect());
+    Value::Text(Json::Array(rows.collect()).to_string())
+}
+
+fn storable(value: Json) -> Json {
+    match value {
+        Json::String(text) if text.contains('\0') => column::without_nul(&text).into(),
+        // Larger than any number in a column.
+        Json::Number(number) if number.is_u64() && !number.is_i64() => i64::MAX.into(),
+        other => other,
+    }
 }
 
 impl From<i64> for Value {
@@ -158,6 +269,26 @@ impl Row {
             .ok_or_else(|| unexpected(what, "a text", &Value::Null))
     }
 
+    /// SQLite keeps 0 and 1.
+    pub(crate) fn boolean(&self, what: &str, index: usize) -> Result<bool, StoreError> {
+        match self.value(index) {
+            Value::Boolean(value) => Ok(*value),
+            Value::Integer(number @ (0 | 1)) => Ok(*number == 1),
+            other => Err(unexpected(what, "a boolean", other)),
+        }
+    }
+
+    pub(crate) fn optional_number<T>(&self, what: &str, index: usize) -> Result<Option<T>, StoreError>
+    where
+        T: TryFrom<i64>,
+        T::Error: std::fmt::Display,
+    {
+        match self.value(index) {
+            Value::Null => Ok(None),
+            _ => self.number(what, index).map(Some),
+        }
+    }
+
     pub(crate) fn bytes(&self, what: &str, index: usize) -> Result<Bytes, StoreError> {
         match self.value(index) {
             Value::Bytes(bytes) => Ok(bytes.clone()),
@@ -193,5 +324,56 @@ fn unexpected(what: &str, expected: &str, found: &Value) -> StoreError {
     StoreError::Corrupt {
         what: what.to_owned(),
         reason: format!("{found} where {expected} is expected"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    struct Plain;
+
+    impl Dialect for Plain {
+        fn statement(sql: &str) -> Cow<'_, str> {
+            sql.replace("{now}", "now").into()
+        }
+
+        fn after(milliseconds: &str) -> String {
+            format!("now + {milliseconds}")
+        }
+
+        fn column(index: usize, of_type: &str) -> String {
+            format!("{of_type}({index})")
+        }
+
+        fn rows(parameter: &str) -> String {
+            format!("list({parameter})")
+        }
+    }
+
+    #[test]
+    fn placeholders_are_translated() {
+        for (sql, expected) in [
+            ("SELECT 1", "SELECT 1"),
+            ("SELECT {now}, {after $1 * 2}", "SELECT now, now + $1 * 2"),
+            (
+                "DELETE FROM a WHERE b IN (SELECT n FROM {rows $2: n bigint, t text} AS r) AND c < {now}",
+                "DELETE FROM a WHERE b IN (SELECT n FROM (SELECT bigint(0) AS n, text(1) AS t FROM list($2)) AS r) AND c < now",
+            ),
+        ] {
+            assert_eq!(translate::<Plain>(sql), expected);
+        }
+    }
+
+    #[test]
+    fn rows_are_an_array_of_arrays_without_nul() {
+        let list = rows([
+            vec![json!(1), json!("a\0b"), json!(null)],
+            vec![json!(u64::MAX), json!("\\u0000"), json!(true)],
+        ]);
+        let expected = r#"[[1,"a�b",null],[9223372036854775807,"\\u0000",true]]"#;
+        assert_eq!(list, Value::Text(expected.to_owned()));
     }
 }

@@ -11,6 +11,7 @@ use super::lock_watch::LockWatch;
 use super::session::Session;
 use super::{device, inbox, lease, related, repository, write};
 use crate::error_class::ErrorClass;
+use crate::execution_table::Changes;
 use crate::{Facts, Flagged, NewCause, StoreError, Transaction, dead_letter_table, follow_up_table, merged};
 
 /// The statements of `commit`, which a session prepares before its first use.
@@ -58,7 +59,7 @@ impl Transaction for OpenTransaction {
     }
 
     fn executions(&mut self) -> Box<dyn crate::ExecutionTransaction + '_> {
-        todo!("the table of executions")
+        Box::new(Changes(&self.session))
     }
 
     async fn commit(self: Box<Self>, facts: &Facts) -> Result<(), StoreError> {

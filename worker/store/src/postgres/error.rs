@@ -12,12 +12,13 @@ use crate::StoreError;
 use crate::error_class::ErrorClass;
 
 /// Unique constraints that only a concurrent transaction can have violated, because `begin` reads their keys.
-const RACES: [&str; 5] = [
+const RACES: [&str; 6] = [
     "inbox_identity",
     "device_hostname",
     "device_hostname_folded",
     "device_mac",
     "device_serial",
+    "execution_id",
 ];
 
 fn class_of_state(state: &SqlState, constraint: Option<&str>) -> ErrorClass {
@@ -115,6 +116,7 @@ mod tests {
             ("23505", Some("device_hostname_folded"), ErrorClass::Conflict),
             ("23505", Some("device_mac"), ErrorClass::Conflict),
             ("23505", Some("device_serial"), ErrorClass::Conflict),
+            ("23505", Some("execution_id"), ErrorClass::Conflict),
             ("23505", Some("client_mac"), ErrorClass::Refused),
             ("23505", None, ErrorClass::Refused),
             ("23514", Some("device_generations"), ErrorClass::Refused),

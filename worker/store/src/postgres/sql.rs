@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::error::Error;
 
 use async_trait::async_trait;
@@ -10,7 +11,7 @@ use super::microseconds::Microseconds;
 use super::session::Session;
 use crate::StoreError;
 use crate::column::without_nul;
-use crate::sql::{Row, SqlDatabase, SqlSession, SqlTransaction, Value};
+use crate::sql::{Dialect, Row, SqlDatabase, SqlSession, SqlTransaction, Translations, Value};
 
 #[async_trait]
 impl SqlDatabase for PostgresStore {
@@ -42,7 +43,7 @@ impl SqlSession for Session {
         sql: &'static str,
         parameters: Vec<Value>,
     ) -> Result<Vec<Row>, StoreError> {
-        let sql = own(sql);
+        let sql = TRANSLATIONS.of(sql);
         let parameters: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|value| value as _).collect();
         let rows = self.rows_for(operation, &sql, &parameters).await?;
         Ok(rows.iter().map(read).collect())
@@ -58,7 +59,7 @@ impl SqlSession for Session {
         if sets.is_empty() {
             return Ok(0);
         }
-        let sql = own(sql);
+        let sql = TRANSLATIONS.of(sql);
         let changed = self.answer(operation, async {
             let statement = self.prepare_cached(&sql).await?;
             let executions = sets.iter().map(|set| self.execute_raw(&statement, set));
@@ -77,8 +78,26 @@ impl SqlTransaction for Session {
     }
 }
 
-fn own(sql: &str) -> String {
-    sql.replace("{now}", "clock_timestamp()")
+static TRANSLATIONS: Translations = Translations::to::<Postgres>();
+
+struct Postgres;
+
+impl Dialect for Postgres {
+    fn statement(sql: &str) -> Cow<'_, str> {
+        sql.replace("{now}", "clock_timestamp()").into()
+    }
+
+    fn after(milliseconds: &str) -> String {
+        format!("clock_timestamp() + CAST({milliseconds} AS bigint) * interval '1 millisecond'")
+    }
+
+    fn column(index: usize, of_type: &str) -> String {
+        format!("CAST(value ->> {index} AS {of_type})")
+    }
+
+    fn rows(parameter: &str) -> String {
+        format!("jsonb_array_elements(CAST(CAST({parameter} AS text) AS jsonb))")
+    }
 }
 
 impl ToSql for Value {

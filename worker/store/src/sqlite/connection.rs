@@ -33,7 +33,7 @@ pub(super) fn pool(options: &SqliteOptions, connections: usize) -> Result<Pool, 
 
 fn configure(connection: &mut Connection, lock_timeout: Duration) -> rusqlite::Result<()> {
     connection.busy_timeout(lock_timeout)?;
-    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_prepared_statement_cache_capacity(128);
     connection
         .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
 }

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -6,7 +8,7 @@ use rusqlite::{Connection, ToSql, params_from_iter};
 use super::connection::PooledConnection;
 use super::error::Failure;
 use super::{SqliteStore, migrate};
-use crate::sql::{Row, SqlDatabase, SqlSession, SqlTransaction, Value};
+use crate::sql::{Dialect, Row, SqlDatabase, SqlSession, SqlTransaction, Translations, Value};
 use crate::{StoreError, column};
 
 #[async_trait]
@@ -55,7 +57,7 @@ impl SqlSession for PooledConnection {
             return Ok(0);
         }
         self.run(operation, move |connection| {
-            let mut statement = connection.prepare_cached(&own(sql))?;
+            let mut statement = connection.prepare_cached(&TRANSLATIONS.of(sql))?;
             let mut changed = 0;
             for set in &sets {
                 changed += statement.execute(params_from_iter(set))? as u64;
@@ -76,8 +78,8 @@ impl SqlTransaction for PooledConnection {
     }
 }
 
-fn query(connection: &Connection, sql: &str, parameters: &[Value]) -> Result<Vec<Row>, Failure> {
-    let mut statement = connection.prepare_cached(&own(sql))?;
+fn query(connection: &Connection, sql: &'static str, parameters: &[Value]) -> Result<Vec<Row>, Failure> {
+    let mut statement = connection.prepare_cached(&TRANSLATIONS.of(sql))?;
     let columns = statement.column_count();
     let mut rows = statement.query(params_from_iter(parameters))?;
     let mut all = Vec::new();
@@ -88,12 +90,39 @@ fn query(connection: &Connection, sql: &str, parameters: &[Value]) -> Result<Vec
     Ok(all)
 }
 
-/// Translates a statement for SQLite: its parameter syntax, its clock, no row locks.
-fn own(sql: &str) -> String {
-    sql.replace('$', "?")
-        .replace("{now}", "CAST(unixepoch('subsec') * 1000000 AS INTEGER)")
-        .replace(" FOR UPDATE SKIP LOCKED", "")
-        .replace(" FOR UPDATE", "")
+static TRANSLATIONS: Translations = Translations::to::<Sqlite>();
+
+macro_rules! now {
+    () => {
+        "CAST(unixepoch('subsec') * 1000000 AS INTEGER)"
+    };
+}
+
+struct Sqlite;
+
+impl Dialect for Sqlite {
+    /// Its parameter syntax, its clock, no row locks.
+    fn statement(sql: &str) -> Cow<'_, str> {
+        sql.replace('$', "?")
+            .replace("{now}", now!())
+            .replace(" FOR UPDATE SKIP LOCKED", "")
+            .replace(" FOR UPDATE", "")
+            .replace(" FOR SHARE", "")
+            .into()
+    }
+
+    fn after(milliseconds: &str) -> String {
+        format!(concat!("(", now!(), " + ({}) * 1000)"), milliseconds)
+    }
+
+    fn column(index: usize, of_type: &str) -> String {
+        let of_type = if of_type == "text" { "TEXT" } else { "INTEGER" };
+        format!("CAST(value ->> {index} AS {of_type})")
+    }
+
+    fn rows(parameter: &str) -> String {
+        format!("json_each({parameter})")
+    }
 }
 
 impl ToSql for Value {
@@ -122,18 +151,19 @@ fn read(value: ValueRef<'_>) -> Value {
 
 /// How SQLite executes a statement on the schema, as the lines of `EXPLAIN QUERY PLAN`.
 #[cfg(test)]
-pub(crate) fn query_plan(sql: &str) -> Vec<String> {
+pub(crate) fn query_plan(sql: &'static str) -> Vec<String> {
     let connection = Connection::open_in_memory().unwrap();
     for migration in [
         include_str!("../migrations/sqlite/V1__schema.sql"),
         include_str!("../migrations/sqlite/V2__senders.sql"),
         include_str!("../migrations/sqlite/V3__devices.sql"),
         include_str!("../migrations/sqlite/V4__repository_failures.sql"),
+        include_str!("../migrations/sqlite/V5__executions.sql"),
     ] {
         connection.execute_batch(migration).unwrap();
     }
     let mut explain = connection
-        .prepare(&format!("EXPLAIN QUERY PLAN {}", own(sql)))
+        .prepare(&format!("EXPLAIN QUERY PLAN {}", TRANSLATIONS.of(sql)))
         .unwrap();
     let mut rows = explain.raw_query();
     let mut plan = Vec::new();

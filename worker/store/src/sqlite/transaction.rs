@@ -8,6 +8,7 @@ use super::connection::PooledConnection;
 use super::error::Failure;
 use super::{SqliteStore, cause, delivery_attempt, device, flag, inbox, lease, migrate, related, repository};
 use crate::error_class::ErrorClass;
+use crate::execution_table::Changes;
 use crate::{
     AttemptStart, DeviceSelector, Facts, Flagged, Keys, Lease, NewCause, StoreError, Transaction, UnitOfWork,
     dead_letter_table, follow_up_table, merged,
@@ -110,7 +111,7 @@ impl Transaction for OpenTransaction {
     }
 
     fn executions(&mut self) -> Box<dyn crate::ExecutionTransaction + '_> {
-        todo!("the table of executions")
+        Box::new(Changes(&self.pooled))
     }
 
     async fn commit(self: Box<Self>, facts: &Facts) -> Result<(), StoreError> {

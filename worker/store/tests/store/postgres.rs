@@ -17,8 +17,8 @@ use lockstep_testbed::{Database, FaultProxy, Mode, wait};
 use tokio_postgres::Client;
 
 use crate::contract::{
-    Place, Probe, absorb, create, create_all, devices, hostname, key, keys, leases, message, repositories,
-    row, unsynchronize, work,
+    Place, Probe, UNDO_EXECUTIONS, absorb, create, create_all, devices, hostname, key, keys, leases, message,
+    repositories, row, unsynchronize, work,
 };
 
 contract!(crate::postgres::open);
@@ -79,6 +79,7 @@ impl Probe for Client {
 
     fn undo(&self) -> &'static [(u32, &'static [&'static str])] {
         &[
+            (5, UNDO_EXECUTIONS),
             (
                 4,
                 &[

@@ -6,7 +6,9 @@ use lockstep_store::{CauseId, DeviceId, DeviceQuery, InboxRow, Keys, StoreError}
 
 use super::leases::{LONG, acquire};
 use super::repositories::{Changed, change, fetched, settings};
-use super::{Place, create_all, devices, hostname, key, keys, message, row, unsynchronize, work};
+use super::{
+    Place, UNDO_EXECUTIONS, create_all, devices, hostname, key, keys, message, row, unsynchronize, work,
+};
 
 /// The schema version of this program.
 async fn known(place: &Place) -> Result<u32> {
@@ -108,6 +110,7 @@ pub(crate) async fn eight_migrations_at_once_apply_once(place: &Place) -> Result
         "DROP TABLE inbox",
         "DROP TABLE refinery_schema_history",
     ];
+    run(place, UNDO_EXECUTIONS).await?;
     run(place, &first).await?;
     // Only one of the stores has this table.
     run(place, &["DROP SEQUENCE cause_block"]).await.ok();

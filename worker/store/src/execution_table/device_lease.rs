@@ -1,0 +1,98 @@
+//! The leases of devices: one element at a time runs on a device, over all workers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use lockstep_protocol::Hostname;
+
+use super::{WRITE, execute, milliseconds, texts};
+use crate::sql::{Row, SqlSession, rows};
+use crate::{ElementOwner, StoreError, column};
+
+const PREFIX: &str = "device/";
+
+/// A lease that is held is locked, too: whoever gives it back waits, and then finds the element that waits for it.
+const ACQUIRE: &str = "\
+    INSERT INTO lease (name, owner, fence, until) \
+    SELECT name, CAST($2 AS text), 1, {after $3} FROM {rows $1: name text} AS listed WHERE true ORDER BY name \
+    ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, fence = lease.fence + 1, until = excluded.until \
+        WHERE lease.until <= {now} \
+    RETURNING name, fence";
+
+/// A lease that passed on has another fence.
+const GIVE_BACK: &str = "\
+    WITH held AS (SELECT name FROM lease \
+        WHERE (name, owner, fence) IN (SELECT name, owner, fence FROM {rows $1: name text, owner text, fence bigint} AS listed) \
+        ORDER BY name FOR UPDATE) \
+    UPDATE lease SET until = {now} WHERE name IN (SELECT name FROM held)";
+
+/// Locks are taken in no order, so leases that another transaction holds are left out: the next renewal is early enough.
+pub(super) const RENEW: &str = "\
+    UPDATE lease SET until = {after $2} WHERE name IN ( \
+        SELECT name FROM lease WHERE owner = $1 AND until > {now} AND name IN ( \
+            SELECT 'device/' || hostname FROM element \
+            WHERE owner = $1 AND state = 'RUNNING' AND until > {now} AND fence IS NOT NULL) \
+        FOR UPDATE SKIP LOCKED)";
+
+/// The lease of a device under which an element ran.
+pub(super) struct Held {
+    pub(super) hostname: String,
+    owner: String,
+    fence: i64,
+}
+
+impl Held {
+    /// Reads it from the columns `hostname`, `owner` and `fence` of an element. `None` if the element ran without one.
+    pub(super) fn read(row: &Row, first: usize) -> Result<Option<Self>, StoreError> {
+        let hostname = row.optional_text("element.hostname", first)?;
+        let owner = row.optional_text("element.owner", first + 1)?;
+        let fence = row.optional_number("element.fence", first + 2)?;
+        Ok(match (hostname, owner, fence) {
+            (Some(hostname), Some(owner), Some(fence)) => Some(Self {
+                hostname,
+                owner,
+                fence,
+            }),
+            _ => None,
+        })
+    }
+}
+
+pub(super) async fn acquire(
+    session: &dyn SqlSession,
+    hostnames: &BTreeSet<Hostname>,
+    owner: ElementOwner,
+    time: Duration,
+) -> Result<BTreeMap<Hostname, i64>, StoreError> {
+    if hostnames.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let names = hostnames.iter().map(|hostname| format!("{PREFIX}{hostname}"));
+    let parameters = vec![texts(names), owner.0.to_string().into(), milliseconds(time)];
+    let rows = session.query(WRITE, ACQUIRE, parameters).await?;
+    rows.iter()
+        .map(|row| {
+            let name = row.text("lease.name", 0)?;
+            let hostname = name.strip_prefix(PREFIX).unwrap_or(&name).to_owned();
+            Ok((
+                column::name("lease.name", hostname)?,
+                row.integer("lease.fence", 1)?,
+            ))
+        })
+        .collect()
+}
+
+pub(super) async fn give_back(
+    session: &dyn SqlSession,
+    held: impl Iterator<Item = &Held>,
+) -> Result<(), StoreError> {
+    let listed = held.map(|held| {
+        let name = format!("{PREFIX}{}", held.hostname);
+        vec![name.into(), held.owner.as_str().into(), held.fence.into()]
+    });
+    let listed: Vec<_> = listed.collect();
+    if !listed.is_empty() {
+        execute(session, GIVE_BACK, vec![rows(listed)]).await?;
+    }
+    Ok(())
+}

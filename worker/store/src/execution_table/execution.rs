@@ -1,0 +1,310 @@
+//! The rows of executions, the stop of all of them, and what was cancelled before it existed.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use lockstep_protocol::commands::TaskRequested;
+use uuid::Uuid;
+
+use super::{READ, WRITE, execute, numbers};
+use crate::sql::{Row, SqlSession, Value};
+use crate::{ElementCounts, ExecutionRow, Halt, NewExecution, ReplyAddress, StopRow, StoreError, column};
+
+macro_rules! select {
+    ($($condition:expr),*) => {
+        concat!(
+            "SELECT number, id, task_number, task, provider, task_arguments, requested, run_on, relaunch_of, source, message_id, \
+             kind, actor, reply_to, correlation_id, at, deadline_at, state, reason, started_at, ended_at, paused, halt, in_canary, \
+             elements, done, failed, skipped FROM execution WHERE ",
+            $($condition),*
+        )
+    };
+}
+pub(super) use select;
+
+macro_rules! numbered {
+    () => {
+        "number IN (SELECT number FROM {rows $1: number bigint} AS listed) ORDER BY number"
+    };
+}
+
+const LOCK: &str = select!("id = $1 FOR UPDATE");
+const LOCK_NUMBERS: &str = select!(numbered!(), " FOR UPDATE");
+const SHARE_NUMBERS: &str = select!(numbered!(), " FOR SHARE");
+
+const OF_ELEMENTS: &str = "\
+    SELECT number, state = 'PENDING' FROM execution WHERE number IN ( \
+        SELECT execution FROM element WHERE number IN (SELECT number FROM {rows $1: number bigint} AS listed))";
+
+/// Those whose deadline is over and that go on; those of which all elements ended; those that are halted and have unstarted elements.
+const NEGLECTED: &str = select!(
+    "ended_at IS NULL AND (deadline_at <= $1 AND halt IS NULL OR done + failed + skipped >= elements \
+        OR halt IS NOT NULL AND EXISTS (SELECT 1 FROM element \
+            WHERE element.execution = execution.number AND element.outcome = 'open' AND element.state = 'PENDING')) \
+     ORDER BY number LIMIT $2 FOR UPDATE SKIP LOCKED"
+);
+
+const UPDATE: &str = "\
+    UPDATE execution SET state = $2, reason = $3, started_at = $4, ended_at = $5, paused = $6, halt = $7, in_canary = $8, \
+        done = $9, failed = $10, skipped = $11 \
+    WHERE number = $1";
+
+const INSERT: &str = "\
+    INSERT INTO execution (id, task_number, task, provider, task_arguments, requested, run_on, relaunch_of, source, message_id, kind, \
+        actor, reply_to, correlation_id, at, deadline_at, state, in_canary) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 'PENDING', $17) RETURNING number";
+
+const INSERT_SELECTION: &str = "INSERT INTO execution_selection (execution, execute_on) VALUES ($1, $2)";
+
+pub(super) const SELECTION: &str = "SELECT execute_on FROM execution_selection WHERE execution = $1";
+
+const COUNT_ELEMENTS: &str = "UPDATE execution SET elements = $2 WHERE number = $1";
+
+const CANCEL_UNKNOWN: &str = "\
+    INSERT INTO cancelled_execution (id, at, actor) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING";
+
+const WAS_CANCELLED: &str = "SELECT 1 FROM cancelled_execution WHERE id = $1";
+
+pub(super) const STOPPED: &str = "SELECT at, actor, note FROM execution_stop WHERE at IS NOT NULL";
+
+/// The row is there without a stop, too, so that it can be locked.
+const STOP: &str = "SELECT at, actor, note FROM execution_stop FOR SHARE";
+
+const SET_STOP: &str = "\
+    UPDATE execution_stop SET at = $1, actor = $2, note = $3 WHERE (at IS NULL) <> (CAST($1 AS timestamptz) IS NULL)";
+
+/// Inserts the row of an execution, without its elements. Returns its number.
+pub(super) async fn insert(
+    session: &dyn SqlSession,
+    id: Uuid,
+    new: &NewExecution,
+) -> Result<u64, StoreError> {
+    let parameters = vec![
+        id.to_string().into(),
+        new.task_number.into(),
+        new.task.as_str().into(),
+        new.provider.as_str().into(),
+        super::json_text(&new.task_arguments),
+        without_entities(&new.requested).into(),
+        new.run_on.as_str().into(),
+        new.relaunch_of.map(|id| id.to_string()).into(),
+        new.identity.source.as_str().into(),
+        new.identity.id.as_str().into(),
+        new.kind.as_str().into(),
+        new.actor.as_deref().into(),
+        new.reply.queue.as_deref().into(),
+        new.reply.correlation_id.as_deref().into(),
+        new.at.into(),
+        new.deadline_at.into(),
+        new.limits().canary.is_some().into(),
+    ];
+    let rows = session.query(WRITE, INSERT, parameters).await?;
+    let number = rows.first().ok_or_else(|| StoreError::Corrupt {
+        what: "execution.number".to_owned(),
+        reason: "the store did not return it".to_owned(),
+    })?;
+    let number = number.number("execution.number", 0)?;
+    if !new.requested.execute_on.is_empty() {
+        let entities = serde_json::to_string(&new.requested.execute_on).expect("a list of numbers");
+        let parameters = vec![Value::from(number), entities.into()];
+        execute(session, INSERT_SELECTION, parameters).await?;
+    }
+    Ok(number)
+}
+
+/// Writes how many elements an execution has.
+pub(super) async fn count_elements(
+    session: &dyn SqlSession,
+    number: u64,
+    elements: u64,
+) -> Result<(), StoreError> {
+    execute(session, COUNT_ELEMENTS, vec![number.into(), elements.into()]).await?;
+    Ok(())
+}
+
+fn without_entities(requested: &TaskRequested) -> String {
+    let rest = TaskRequested {
+        task: requested.task.clone(),
+        execute_on: Vec::new(),
+        execute_on_type: requested.execute_on_type,
+        dry_run: requested.dry_run,
+        arguments: requested.arguments.clone(),
+        limits: requested.limits,
+    };
+    serde_json::to_string(&rest).expect("bodies of commands have string keys and no failing serializers")
+}
+
+pub(super) async fn cancel_unknown(
+    session: &dyn SqlSession,
+    id: Uuid,
+    at: Timestamp,
+    by: Option<&str>,
+) -> Result<(), StoreError> {
+    execute(
+        session,
+        CANCEL_UNKNOWN,
+        vec![id.to_string().into(), at.into(), by.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn was_cancelled(session: &dyn SqlSession, id: Uuid) -> Result<bool, StoreError> {
+    let rows = session
+        .query(READ, WAS_CANCELLED, vec![id.to_string().into()])
+        .await?;
+    Ok(!rows.is_empty())
+}
+
+pub(super) async fn lock(session: &dyn SqlSession, id: Uuid) -> Result<Option<ExecutionRow>, StoreError> {
+    let rows = session.query(READ, LOCK, vec![id.to_string().into()]).await?;
+    rows.first().map(read).transpose()
+}
+
+pub(super) async fn lock_numbers(
+    session: &dyn SqlSession,
+    executions: &BTreeSet<u64>,
+) -> Result<Vec<ExecutionRow>, StoreError> {
+    lock_listed(session, LOCK_NUMBERS, executions).await
+}
+
+async fn lock_listed(
+    session: &dyn SqlSession,
+    statement: &'static str,
+    executions: &BTreeSet<u64>,
+) -> Result<Vec<ExecutionRow>, StoreError> {
+    if executions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = session.query(READ, statement, vec![numbers(executions)]).await?;
+    rows.iter().map(read).collect()
+}
+
+pub(super) async fn of_elements(
+    session: &dyn SqlSession,
+    elements: &BTreeSet<u64>,
+) -> Result<BTreeSet<u64>, StoreError> {
+    let rows = session.query(READ, OF_ELEMENTS, vec![numbers(elements)]).await?;
+    rows.iter().map(|row| row.number("execution.number", 0)).collect()
+}
+
+/// Locks the executions of these elements for a claim. If one has not begun, all are locked for writing: claims that had locked it for
+/// reading would wait for each other when they set its state.
+pub(super) async fn lock_for_claim(
+    session: &dyn SqlSession,
+    elements: &BTreeSet<u64>,
+) -> Result<Vec<ExecutionRow>, StoreError> {
+    let rows = session.query(READ, OF_ELEMENTS, vec![numbers(elements)]).await?;
+    let (mut executions, mut any_pending) = (BTreeSet::new(), false);
+    for row in &rows {
+        executions.insert(row.number("execution.number", 0)?);
+        any_pending |= row.boolean("execution.state", 1)?;
+    }
+    let statement = if any_pending { LOCK_NUMBERS } else { SHARE_NUMBERS };
+    lock_listed(session, statement, &executions).await
+}
+
+pub(super) async fn neglected(
+    session: &dyn SqlSession,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<ExecutionRow>, StoreError> {
+    let rows = session
+        .query(READ, NEGLECTED, vec![now.into(), limit.into()])
+        .await?;
+    rows.iter().map(read).collect()
+}
+
+pub(super) async fn update(session: &dyn SqlSession, row: &ExecutionRow) -> Result<(), StoreError> {
+    let parameters = vec![
+        row.number.into(),
+        row.state.as_str().into(),
+        row.reason.as_deref().into(),
+        row.started_at.into(),
+        row.ended_at.into(),
+        row.paused.into(),
+        row.halt.map(Halt::as_str).into(),
+        row.in_canary.into(),
+        row.counts.done.into(),
+        row.counts.failed.into(),
+        row.counts.skipped.into(),
+    ];
+    execute(session, UPDATE, parameters).await?;
+    Ok(())
+}
+
+pub(super) async fn stop(session: &dyn SqlSession) -> Result<Option<StopRow>, StoreError> {
+    let rows = session.query(READ, STOP, Vec::new()).await?;
+    Ok(rows.first().map(read_stop).transpose()?.flatten())
+}
+
+pub(super) async fn set_stop(session: &dyn SqlSession, stop: Option<&StopRow>) -> Result<bool, StoreError> {
+    let parameters = vec![
+        stop.map(|stop| stop.at).into(),
+        stop.and_then(|stop| stop.by.as_deref()).into(),
+        stop.and_then(|stop| stop.note.as_deref()).into(),
+    ];
+    Ok(execute(session, SET_STOP, parameters).await? > 0)
+}
+
+pub(super) fn read_stop(row: &Row) -> Result<Option<StopRow>, StoreError> {
+    let Some(at) = row.optional_time("execution_stop.at", 0)? else {
+        return Ok(None);
+    };
+    Ok(Some(StopRow {
+        at,
+        by: row.optional_text("execution_stop.actor", 1)?,
+        note: row.optional_text("execution_stop.note", 2)?,
+    }))
+}
+
+pub(super) fn read(row: &Row) -> Result<ExecutionRow, StoreError> {
+    let reason = |what, index| row.optional_text(what, index);
+    let relaunch_of = reason("execution.relaunch_of", 8)?;
+    let halt = reason("execution.halt", 22)?;
+    Ok(ExecutionRow {
+        number: row.number("execution.number", 0)?,
+        id: column::word("execution.id", &row.text("execution.id", 1)?)?,
+        request: NewExecution {
+            task_number: row.number("execution.task_number", 2)?,
+            task: row.text("execution.task", 3)?,
+            provider: row.text("execution.provider", 4)?,
+            task_arguments: column::json(
+                "execution.task_arguments",
+                &row.text("execution.task_arguments", 5)?,
+            )?,
+            requested: column::json("execution.requested", &row.text("execution.requested", 6)?)?,
+            run_on: column::word("execution.run_on", &row.text("execution.run_on", 7)?)?,
+            relaunch_of: relaunch_of
+                .map(|id| column::word("execution.relaunch_of", &id))
+                .transpose()?,
+            identity: column::identity(
+                row.text("execution.source", 9)?,
+                row.text("execution.message_id", 10)?,
+            )?,
+            kind: column::word("execution.kind", &row.text("execution.kind", 11)?)?,
+            actor: row.optional_text("execution.actor", 12)?,
+            reply: ReplyAddress {
+                queue: row.optional_text("execution.reply_to", 13)?,
+                correlation_id: row.optional_text("execution.correlation_id", 14)?,
+            },
+            at: row.time("execution.at", 15)?,
+            deadline_at: row.optional_time("execution.deadline_at", 16)?,
+        },
+        state: column::word("execution.state", &row.text("execution.state", 17)?)?,
+        reason: row.optional_text("execution.reason", 18)?,
+        started_at: row.optional_time("execution.started_at", 19)?,
+        ended_at: row.optional_time("execution.ended_at", 20)?,
+        paused: row.boolean("execution.paused", 21)?,
+        halt: halt
+            .map(|halt| column::word("execution.halt", &halt))
+            .transpose()?,
+        in_canary: row.boolean("execution.in_canary", 23)?,
+        counts: ElementCounts {
+            elements: row.number("execution.elements", 24)?,
+            done: row.number("execution.done", 25)?,
+            failed: row.number("execution.failed", 26)?,
+            skipped: row.number("execution.skipped", 27)?,
+        },
+    })
+}

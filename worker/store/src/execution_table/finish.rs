@@ -1,0 +1,259 @@
+//! How elements end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use lockstep_protocol::{ElementOutcome, ElementState, GroupName};
+use serde_json::Value as Json;
+
+use super::device_lease::{self, Held};
+use super::{READ, WRITE, execute, milliseconds, numbers, texts};
+use crate::error_class::ErrorClass;
+use crate::sql::{Row, SqlSession, rows};
+use crate::{CapScope, ElementEnd, ElementOwner, EndedElement, Halt, StoreError, column};
+
+/// The bytes of results in one statement: PostgreSQL takes at most 256 MiB as one list.
+const MOST_BYTES: usize = 16 << 20;
+
+const FINISH: &str = "\
+    UPDATE element SET state = ended.state, outcome = ended.outcome, ended_at = {now}, due_at = {after $2}, until = NULL, \
+        changed = ended.changed, reason = ended.reason, message = ended.message, data = ended.data \
+    FROM {rows $1: number bigint, attempt integer, state text, outcome text, changed boolean, reason text, message text, data text} AS ended \
+    WHERE element.number = ended.number AND element.attempts = ended.attempt AND element.state = 'RUNNING' \
+        AND (CAST($3 AS text) IS NULL OR element.owner = $3) \
+    RETURNING element.number, element.execution, element.state, element.entity_type, element.entity_id, element.device_id, \
+        element.attempts, element.hostname, element.owner, element.fence";
+
+const GROUPS: &str = "\
+    SELECT member.device_id, device_group.name \
+    FROM {rows $1: number bigint} AS listed JOIN group_member AS member ON member.device_id = listed.number \
+        JOIN device_group ON device_group.id = member.group_id \
+    WHERE device_group.name IN (SELECT name FROM {rows $2: name text} AS capped)";
+
+const WRITE_FACTS: &str = "\
+    INSERT INTO fact (entity_type, entity_id, key, value, at, element) \
+    SELECT entity_type, entity_id, key, fact, {now}, element \
+    FROM {rows $1: entity_type text, entity_id bigint, key text, fact text, element bigint} AS found \
+    WHERE true ORDER BY entity_type, entity_id, key \
+    ON CONFLICT (entity_type, entity_id, key) DO UPDATE SET value = excluded.value, at = excluded.at, element = excluded.element";
+
+/// Their ends are due for announcement at once.
+const SKIP: &str = "\
+    UPDATE element SET state = $3, outcome = 'skipped', ended_at = {now}, due_at = {now}, waits_for = NULL, reason = $4, message = $5 \
+    WHERE number IN (SELECT number FROM element WHERE execution = $1 AND outcome = 'open' AND state = 'PENDING' \
+        ORDER BY number LIMIT $2 FOR UPDATE)";
+
+/// An element that ended, with what it occupied.
+struct Ended {
+    number: u64,
+    execution: u64,
+    state: ElementState,
+    entity_type: String,
+    entity: u64,
+    device: Option<u64>,
+    attempt: u32,
+    held: Option<Held>,
+}
+
+pub(super) async fn finish(
+    session: &dyn SqlSession,
+    ends: &[ElementEnd],
+    owner: Option<ElementOwner>,
+    groups: &BTreeSet<GroupName>,
+    grace: Duration,
+) -> Result<Vec<EndedElement>, StoreError> {
+    let mut sorted: Vec<&ElementEnd> = ends.iter().collect();
+    sorted.sort_by_key(|end| (end.number, end.attempt));
+    sorted.dedup_by_key(|end| (end.number, end.attempt));
+    let mut ended = Vec::with_capacity(sorted.len());
+    for part in parts(&sorted) {
+        let listed = part
+            .iter()
+            .map(|end| listed(end))
+            .collect::<Result<Vec<_>, _>>()?;
+        let parameters = vec![
+            rows(listed),
+            milliseconds(grace),
+            owner.map(|owner| owner.0.to_string()).into(),
+        ];
+        for row in session.query(WRITE, FINISH, parameters).await? {
+            ended.push(read(&row)?);
+        }
+    }
+    ended.sort_unstable_by_key(|element| element.number);
+    write_facts(session, &sorted, &ended).await?;
+    let held = ended.iter().filter_map(|element| element.held.as_ref());
+    device_lease::give_back(session, held).await?;
+    let devices: BTreeSet<u64> = ended.iter().filter_map(|element| element.device).collect();
+    let groups = capped_groups(session, &devices, groups).await?;
+    Ok(ended
+        .into_iter()
+        .map(|element| element.freeing(&groups))
+        .collect())
+}
+
+/// Ends whose results fit in one statement; at least one.
+fn parts<'a>(ends: &'a [&'a ElementEnd]) -> impl Iterator<Item = &'a [&'a ElementEnd]> {
+    let mut rest = ends;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fitting = rest.iter().take_while(|end| {
+            bytes += size(end);
+            bytes <= MOST_BYTES
+        });
+        let (part, others) = rest.split_at(fitting.count().max(1).min(rest.len()));
+        rest = others;
+        (!part.is_empty()).then_some(part)
+    })
+}
+
+/// About the bytes of its texts.
+fn size(end: &ElementEnd) -> usize {
+    end.message.as_ref().map_or(0, String::len) + json_size(&end.data)
+}
+
+fn json_size(value: &Json) -> usize {
+    match value {
+        Json::Null | Json::Bool(_) | Json::Number(_) => 16,
+        Json::String(text) => text.len(),
+        Json::Array(items) => items.iter().map(json_size).sum(),
+        Json::Object(members) => members
+            .iter()
+            .map(|(key, value)| key.len() + json_size(value))
+            .sum(),
+    }
+}
+
+fn listed(end: &ElementEnd) -> Result<Vec<Json>, StoreError> {
+    let Some(outcome) = end.state.outcome() else {
+        let reason = format!("{} is no state in which an element ends", end.state);
+        return Err(ErrorClass::Refused.error(WRITE, reason));
+    };
+    Ok(vec![
+        end.number.into(),
+        end.attempt.into(),
+        end.state.as_str().into(),
+        outcome_text(outcome).into(),
+        end.changed.into(),
+        end.reason.as_deref().into(),
+        end.message.as_deref().into(),
+        end.data.to_string().into(),
+    ])
+}
+
+/// The outcome as it is stored; elements that have not ended are `open`.
+pub(super) const fn outcome_text(outcome: ElementOutcome) -> &'static str {
+    match outcome {
+        ElementOutcome::Done => "done",
+        ElementOutcome::Failed => "failed",
+        ElementOutcome::Skipped => "skipped",
+    }
+}
+
+/// Writes the facts of elements that ended. If several elements found the same key of the same entity, the last one counts.
+async fn write_facts(
+    session: &dyn SqlSession,
+    ends: &[&ElementEnd],
+    ended: &[Ended],
+) -> Result<(), StoreError> {
+    let mut facts = BTreeMap::new();
+    let by_number: BTreeMap<u64, &Ended> = ended.iter().map(|element| (element.number, element)).collect();
+    for end in ends.iter().filter(|end| !end.facts.is_empty()) {
+        // Another attempt of the element is no end of it.
+        let Some(element) = by_number
+            .get(&end.number)
+            .filter(|element| element.attempt == end.attempt)
+        else {
+            continue;
+        };
+        for fact in &end.facts {
+            let key = (element.entity_type.as_str(), element.entity, fact.key.as_str());
+            facts.insert(key, (fact.value.to_string(), end.number));
+        }
+    }
+    if facts.is_empty() {
+        return Ok(());
+    }
+    let listed = facts
+        .into_iter()
+        .map(|((entity_type, entity, key), (value, element))| {
+            vec![
+                entity_type.into(),
+                entity.into(),
+                key.into(),
+                value.into(),
+                element.into(),
+            ]
+        });
+    execute(session, WRITE_FACTS, vec![rows(listed)]).await?;
+    Ok(())
+}
+
+/// The groups of devices, among those that have a cap.
+async fn capped_groups(
+    session: &dyn SqlSession,
+    devices: &BTreeSet<u64>,
+    capped: &BTreeSet<GroupName>,
+) -> Result<BTreeMap<u64, BTreeSet<String>>, StoreError> {
+    let mut groups: BTreeMap<u64, BTreeSet<String>> = BTreeMap::new();
+    if devices.is_empty() || capped.is_empty() {
+        return Ok(groups);
+    }
+    let names = texts(capped.iter().map(|group| group.as_str().to_owned()));
+    for row in session.query(READ, GROUPS, vec![numbers(devices), names]).await? {
+        groups
+            .entry(row.number("group_member.device_id", 0)?)
+            .or_default()
+            .insert(row.text("device_group.name", 1)?);
+    }
+    Ok(groups)
+}
+
+impl Ended {
+    /// The element, with the groups of each device that have a cap.
+    fn freeing(self, groups: &BTreeMap<u64, BTreeSet<String>>) -> EndedElement {
+        let device = self.held.map(|held| CapScope::Device(held.hostname));
+        let groups = self.device.and_then(|device| groups.get(&device));
+        let groups = groups.into_iter().flatten().cloned().map(CapScope::Group);
+        EndedElement {
+            number: self.number,
+            execution: self.execution,
+            state: self.state,
+            frees: device.into_iter().chain(groups).collect(),
+        }
+    }
+}
+
+fn read(row: &Row) -> Result<Ended, StoreError> {
+    Ok(Ended {
+        number: row.number("element.number", 0)?,
+        execution: row.number("element.execution", 1)?,
+        state: column::word("element.state", &row.text("element.state", 2)?)?,
+        entity_type: row.text("element.entity_type", 3)?,
+        entity: row.number("element.entity_id", 4)?,
+        device: row.optional_number("element.device_id", 5)?,
+        attempt: row.number("element.attempts", 6)?,
+        held: Held::read(row, 7)?,
+    })
+}
+
+pub(super) async fn skip_unstarted(
+    session: &dyn SqlSession,
+    execution: u64,
+    halt: Halt,
+    message: &str,
+    limit: u32,
+) -> Result<u64, StoreError> {
+    let state = match halt {
+        Halt::Cancelled => ElementState::Aborted,
+        Halt::Deadline | Halt::CanaryFailed | Halt::TooManyFailed => ElementState::Filtered,
+    };
+    let parameters = vec![
+        execution.into(),
+        limit.into(),
+        state.as_str().into(),
+        halt.as_str().into(),
+        message.into(),
+    ];
+    execute(session, SKIP, parameters).await
+}

@@ -1,0 +1,257 @@
+//! Reads and writes tasks, schedules, executions and elements, on both databases.
+//!
+//! Claims and ends come in batches, so each statement is about a list of rows. Locks are taken in this order: cap scopes, executions,
+//! elements, leases of devices; within each by key. Where that is not possible, rows that another transaction holds are skipped.
+
+mod announce;
+mod cap;
+mod claim;
+mod device_lease;
+mod element;
+mod execution;
+mod finish;
+mod query;
+mod requeue;
+mod schedule;
+mod start;
+mod task;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use lockstep_protocol::commands::TaskReference;
+use lockstep_protocol::{GroupName, Hostname};
+use uuid::Uuid;
+
+use super::sql::{Row, SqlSession, Value, rows};
+use super::{
+    BeginElement, Candidates, CapScope, ElementEnd, ElementOwner, ElementRow, ElementSource, EndedElement,
+    ExecutionRow, ExecutionTransaction, ExpiredElement, Halt, HeldBack, NewExecution, NewSchedule, NewTask,
+    SavedRow, ScheduleRow, StartedExecution, StopRow, StoreError, TaskRow,
+};
+
+const READ: &str = "read executions";
+const WRITE: &str = "write executions";
+
+/// Changes executions in an open transaction.
+pub(super) struct Changes<'a>(pub(super) &'a dyn SqlSession);
+
+#[async_trait]
+impl ExecutionTransaction for Changes<'_> {
+    async fn save_task(&mut self, task: &NewTask) -> Result<SavedRow, StoreError> {
+        task::save(self.0, task).await
+    }
+
+    async fn delete_task(&mut self, name: &str) -> Result<bool, StoreError> {
+        task::delete(self.0, name).await
+    }
+
+    async fn task(&mut self, reference: &TaskReference) -> Result<Option<TaskRow>, StoreError> {
+        task::find(self.0, reference).await
+    }
+
+    async fn save_schedule(&mut self, schedule: &NewSchedule) -> Result<SavedRow, StoreError> {
+        schedule::save(self.0, schedule).await
+    }
+
+    async fn delete_schedule(&mut self, name: &str) -> Result<bool, StoreError> {
+        schedule::delete(self.0, name).await
+    }
+
+    async fn due_schedules(&mut self, now: Timestamp, limit: u32) -> Result<Vec<ScheduleRow>, StoreError> {
+        schedule::due(self.0, now, limit).await
+    }
+
+    async fn advance_schedule(
+        &mut self,
+        number: u64,
+        last_at: Option<Timestamp>,
+        next_at: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
+        schedule::advance(self.0, number, last_at, next_at).await
+    }
+
+    async fn start(
+        &mut self,
+        id: Uuid,
+        new: &NewExecution,
+        source: &ElementSource,
+        queued: u64,
+        waits_for: &CapScope,
+        grace: Duration,
+    ) -> Result<StartedExecution, StoreError> {
+        start::start(self.0, id, new, source, queued, waits_for, grace).await
+    }
+
+    async fn cancel_unknown(&mut self, id: Uuid, at: Timestamp, by: Option<&str>) -> Result<(), StoreError> {
+        execution::cancel_unknown(self.0, id, at, by).await
+    }
+
+    async fn was_cancelled(&mut self, id: Uuid) -> Result<bool, StoreError> {
+        execution::was_cancelled(self.0, id).await
+    }
+
+    async fn lock(&mut self, id: Uuid) -> Result<Option<ExecutionRow>, StoreError> {
+        execution::lock(self.0, id).await
+    }
+
+    async fn lock_numbers(&mut self, numbers: &BTreeSet<u64>) -> Result<Vec<ExecutionRow>, StoreError> {
+        execution::lock_numbers(self.0, numbers).await
+    }
+
+    async fn update(&mut self, row: &ExecutionRow) -> Result<(), StoreError> {
+        execution::update(self.0, row).await
+    }
+
+    async fn skip_unstarted(
+        &mut self,
+        execution: u64,
+        halt: Halt,
+        message: &str,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        finish::skip_unstarted(self.0, execution, halt, message, limit).await
+    }
+
+    async fn set_stop(&mut self, stop: Option<&StopRow>) -> Result<bool, StoreError> {
+        execution::set_stop(self.0, stop).await
+    }
+
+    async fn stop(&mut self) -> Result<Option<StopRow>, StoreError> {
+        execution::stop(self.0).await
+    }
+
+    async fn lock_caps(&mut self, scopes: &BTreeSet<CapScope>) -> Result<(), StoreError> {
+        cap::lock(self.0, scopes).await
+    }
+
+    async fn candidates(&mut self, elements: &BTreeSet<u64>) -> Result<Candidates, StoreError> {
+        claim::candidates(self.0, elements).await
+    }
+
+    async fn running(&mut self, scopes: &BTreeSet<CapScope>) -> Result<BTreeMap<CapScope, u32>, StoreError> {
+        cap::running(self.0, scopes).await
+    }
+
+    async fn acquire_devices(
+        &mut self,
+        hostnames: &BTreeSet<Hostname>,
+        owner: ElementOwner,
+        time: Duration,
+    ) -> Result<BTreeMap<Hostname, i64>, StoreError> {
+        device_lease::acquire(self.0, hostnames, owner, time).await
+    }
+
+    async fn begin(
+        &mut self,
+        elements: &[BeginElement],
+        owner: ElementOwner,
+        worker: &str,
+        time: Duration,
+    ) -> Result<(), StoreError> {
+        claim::begin(self.0, elements, owner, worker, time).await
+    }
+
+    async fn hold_back(&mut self, elements: &[HeldBack]) -> Result<(), StoreError> {
+        claim::hold_back(self.0, elements).await
+    }
+
+    async fn finish(
+        &mut self,
+        ends: &[ElementEnd],
+        owner: Option<ElementOwner>,
+        groups: &BTreeSet<GroupName>,
+        grace: Duration,
+    ) -> Result<Vec<EndedElement>, StoreError> {
+        finish::finish(self.0, ends, owner, groups, grace).await
+    }
+
+    async fn executions_of(&mut self, elements: &BTreeSet<u64>) -> Result<BTreeSet<u64>, StoreError> {
+        execution::of_elements(self.0, elements).await
+    }
+
+    async fn release(
+        &mut self,
+        scope: &CapScope,
+        limit: u32,
+        grace: Duration,
+    ) -> Result<Vec<u64>, StoreError> {
+        cap::release(self.0, scope, limit, grace).await
+    }
+
+    async fn waiting(&mut self, limit: u32) -> Result<BTreeMap<CapScope, u32>, StoreError> {
+        cap::waiting(self.0, limit).await
+    }
+
+    async fn queued(&mut self, scopes: &BTreeSet<CapScope>) -> Result<BTreeMap<CapScope, u32>, StoreError> {
+        cap::queued(self.0, scopes).await
+    }
+
+    async fn expired(&mut self, limit: u32) -> Result<Vec<ExpiredElement>, StoreError> {
+        requeue::expired(self.0, limit).await
+    }
+
+    async fn requeue(&mut self, elements: &[(u64, u32)], grace: Duration) -> Result<Vec<u64>, StoreError> {
+        requeue::requeue(self.0, elements, grace).await
+    }
+
+    async fn overdue(&mut self, limit: u32, grace: Duration) -> Result<Vec<u64>, StoreError> {
+        requeue::overdue(self.0, limit, grace).await
+    }
+
+    async fn neglected(&mut self, now: Timestamp, limit: u32) -> Result<Vec<ExecutionRow>, StoreError> {
+        execution::neglected(self.0, now, limit).await
+    }
+
+    async fn unannounced(
+        &mut self,
+        elements: Option<&BTreeSet<u64>>,
+        limit: u32,
+    ) -> Result<Vec<ElementRow>, StoreError> {
+        announce::unannounced(self.0, elements, limit).await
+    }
+
+    async fn announced(&mut self, elements: &[u64]) -> Result<(), StoreError> {
+        announce::announced(self.0, elements).await
+    }
+}
+
+/// Runs a statement that returns no rows. Returns how many it changed.
+async fn execute(
+    session: &dyn SqlSession,
+    sql: &'static str,
+    parameters: Vec<Value>,
+) -> Result<u64, StoreError> {
+    session.execute_each(WRITE, sql, vec![parameters]).await
+}
+
+/// The parameter of `{rows …: number bigint}`.
+fn numbers<'a>(numbers: impl IntoIterator<Item = &'a u64>) -> Value {
+    rows(numbers.into_iter().map(|number| vec![(*number).into()]))
+}
+
+/// The parameter of `{rows …: name text}`.
+fn texts(texts: impl IntoIterator<Item = String>) -> Value {
+    rows(texts.into_iter().map(|text| vec![text.into()]))
+}
+
+fn milliseconds(time: Duration) -> Value {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX).into()
+}
+
+/// The numbers in the first column, in ascending order: a statement that changes rows returns them in any order.
+fn read_numbers(rows: &[Row]) -> Result<Vec<u64>, StoreError> {
+    let mut numbers = rows
+        .iter()
+        .map(|row| row.number("number", 0))
+        .collect::<Result<Vec<u64>, _>>()?;
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// A JSON value as it is stored.
+fn json_text(value: &serde_json::Value) -> Value {
+    value.to_string().into()
+}

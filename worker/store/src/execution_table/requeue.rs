@@ -1,0 +1,74 @@
+//! Elements whose worker or whose message was lost.
+
+use std::time::Duration;
+
+use super::device_lease::{self, Held};
+use super::{READ, WRITE, milliseconds, read_numbers};
+use crate::sql::{Row, SqlSession, rows};
+use crate::{ExpiredElement, StoreError, column};
+
+const EXPIRED: &str = "\
+    SELECT element.number, element.execution, element.attempts, execution.provider, execution.halt \
+    FROM element JOIN execution ON execution.number = element.execution \
+    WHERE element.state = 'RUNNING' AND element.until <= {now} ORDER BY element.number LIMIT $1";
+
+const REQUEUE: &str = "\
+    WITH lost AS (SELECT number FROM element WHERE state = 'RUNNING' AND until <= {now} \
+        AND (number, attempts) IN (SELECT number, attempt FROM {rows $1: number bigint, attempt bigint} AS listed) \
+        ORDER BY number FOR UPDATE) \
+    UPDATE element SET state = 'PENDING', due_at = {after $2}, until = NULL, repeats = 0 WHERE number IN (SELECT number FROM lost) \
+    RETURNING number, hostname, owner, fence";
+
+/// The first repetition comes after the time once, the second after twice the time, up to sixteen times.
+const OVERDUE: &str = "\
+    UPDATE element SET repeats = repeats + 1, \
+        due_at = {after CAST($2 AS bigint) * CASE WHEN repeats < 4 THEN 1 << repeats ELSE 16 END} \
+    WHERE number IN (SELECT number FROM element WHERE due_at <= {now} AND outcome = 'open' \
+        ORDER BY due_at, number LIMIT $1 FOR UPDATE SKIP LOCKED) \
+    RETURNING number";
+
+pub(super) async fn expired(session: &dyn SqlSession, limit: u32) -> Result<Vec<ExpiredElement>, StoreError> {
+    let rows = session.query(READ, EXPIRED, vec![limit.into()]).await?;
+    rows.iter().map(read_expired).collect()
+}
+
+fn read_expired(row: &Row) -> Result<ExpiredElement, StoreError> {
+    let halt = row.optional_text("execution.halt", 4)?;
+    Ok(ExpiredElement {
+        number: row.number("element.number", 0)?,
+        execution: row.number("element.execution", 1)?,
+        attempt: row.number("element.attempts", 2)?,
+        provider: row.text("execution.provider", 3)?,
+        halt: halt
+            .map(|halt| column::word("execution.halt", &halt))
+            .transpose()?,
+    })
+}
+
+pub(super) async fn requeue(
+    session: &dyn SqlSession,
+    elements: &[(u64, u32)],
+    grace: Duration,
+) -> Result<Vec<u64>, StoreError> {
+    if elements.is_empty() {
+        return Ok(Vec::new());
+    }
+    let listed = elements
+        .iter()
+        .map(|(number, attempt)| vec![(*number).into(), (*attempt).into()]);
+    let parameters = vec![rows(listed), milliseconds(grace)];
+    let requeued = session.query(WRITE, REQUEUE, parameters).await?;
+    let held = requeued.iter().map(|row| Held::read(row, 1));
+    let held = held.collect::<Result<Vec<_>, _>>()?;
+    device_lease::give_back(session, held.iter().flatten()).await?;
+    read_numbers(&requeued)
+}
+
+pub(super) async fn overdue(
+    session: &dyn SqlSession,
+    limit: u32,
+    grace: Duration,
+) -> Result<Vec<u64>, StoreError> {
+    let parameters = vec![limit.into(), milliseconds(grace)];
+    read_numbers(&session.query(WRITE, OVERDUE, parameters).await?)
+}
