@@ -65,9 +65,7 @@ impl ClaimLane {
         let lane = &self.batches;
         let now = lane.context.clock.now();
         let deliveries = batch.deliveries.into_iter();
-        let mut messages: Vec<Received> = deliveries
-            .map(|delivery| lane.receive(delivery, now))
-            .collect();
+        let mut messages: Vec<Received> = deliveries.map(|delivery| lane.receive(delivery, now)).collect();
         let mut metrics_guard = DeliveryMetricsGuard::of(&lane.metrics, &mut messages);
         metrics_guard.begin("claim");
         let (claimed, others): (Vec<usize>, Vec<usize>) =

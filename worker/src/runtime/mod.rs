@@ -54,11 +54,11 @@ mod transaction_retry;
 mod worker;
 
 pub use actor::TrustedUsers;
-pub(crate) use backoff::Backoff;
 pub use claimant::Claimant;
 pub(crate) use error_chain::chain;
 pub use follow_up::REPUBLISH_AFTER;
 pub(crate) use follow_up::{PAGE, outgoing};
+pub(crate) use lane::panic_text;
 pub use lease::HeldLeases;
 #[cfg(test)]
 pub(crate) use periodic_task::tests as periodic_task_tests;
@@ -68,7 +68,6 @@ pub use run_context::{Progress, RunContext, RunTransaction};
 pub use run_lane_options::RunLaneOptions;
 pub use runner::{Attempt, RunEnd, Runner};
 pub use settlement::Settlement;
-pub(crate) use lane::panic_text;
 pub(crate) use too_large::end_follow_up;
 pub(crate) use transaction_retry::TransactionRetry;
 pub use worker::{WorkerContext, WorkerError, WorkerOptions, run};

@@ -141,7 +141,10 @@ pub async fn run(
             abandon: abandon.clone(),
         };
         let runner = context.runners.get(&lane).filter(|_| queue == Queue::Lane(lane));
-        let claimant = context.claimants.get(&lane).filter(|_| queue == Queue::Lane(lane));
+        let claimant = context
+            .claimants
+            .get(&lane)
+            .filter(|_| queue == Queue::Lane(lane));
         let run_options = options
             .run_lanes
             .get(&lane)

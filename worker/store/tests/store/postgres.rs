@@ -16,9 +16,9 @@ use lockstep_store::{
 use lockstep_testbed::{Database, FaultProxy, Mode, wait};
 use tokio_postgres::Client;
 
-use crate::contract::{UNDO_EXECUTIONS, 
-    Place, Probe, absorb, create, create_all, devices, hostname, key, keys, leases, message, repositories,
-    row, unsynchronize, work,
+use crate::contract::{
+    Place, Probe, UNDO_EXECUTIONS, absorb, create, create_all, devices, hostname, key, keys, leases, message,
+    repositories, row, unsynchronize, work,
 };
 
 contract!(crate::postgres::open);

@@ -10,7 +10,7 @@ use lockstep_store::sqlite::{SqliteOptions, SqliteStore};
 use lockstep_store::{Schema, StoreError};
 use rusqlite::Connection;
 
-use crate::contract::{UNDO_EXECUTIONS, Place, Probe, create_all};
+use crate::contract::{Place, Probe, UNDO_EXECUTIONS, create_all};
 
 contract!(crate::sqlite::open);
 

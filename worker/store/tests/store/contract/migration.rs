@@ -6,7 +6,9 @@ use lockstep_store::{CauseId, DeviceId, DeviceQuery, InboxRow, Keys, StoreError}
 
 use super::leases::{LONG, acquire};
 use super::repositories::{Changed, change, fetched, settings};
-use super::{Place, UNDO_EXECUTIONS, create_all, devices, hostname, key, keys, message, row, unsynchronize, work};
+use super::{
+    Place, UNDO_EXECUTIONS, create_all, devices, hostname, key, keys, message, row, unsynchronize, work,
+};
 
 /// The schema version of this program.
 async fn known(place: &Place) -> Result<u32> {
