@@ -66,7 +66,12 @@ impl ElementMetrics {
 
     /// An element ended.
     pub fn ended(&self, outcome: ElementOutcome) {
-        for (counter, _) in self.ended.iter().zip(OUTCOMES).filter(|(_, (known, _))| *known == outcome) {
+        for (counter, _) in self
+            .ended
+            .iter()
+            .zip(OUTCOMES)
+            .filter(|(_, (known, _))| *known == outcome)
+        {
             counter.increment(1);
         }
     }

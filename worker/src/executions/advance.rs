@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use lockstep_execution::{Counts, Event, Halt, Limit, Progress, Step, execution_cap, next, releasable};
 use lockstep_protocol::results::ExecutionFinished;
-use lockstep_protocol::{MessageKey, WorkResult};
+use lockstep_protocol::{Message, MessageKey, WorkResult};
 use lockstep_store::{
     CapScope, Effects, ElementCounts, ExecutionRow, ExecutionTransaction, Facts, FollowUpRequest,
     FollowUpTarget, Origin, StoreError,
@@ -97,9 +97,7 @@ async fn skip_unstarted(
         return Ok(0);
     };
     let message = row.reason.as_deref().unwrap_or_else(|| halt.as_str());
-    executions
-        .skip_unstarted(row.number, halt, message, CHUNK)
-        .await
+    executions.skip_unstarted(row.number, halt, message, CHUNK).await
 }
 
 /// Queues elements that wait for their execution, as many as may begin by its own limits.
@@ -115,7 +113,8 @@ pub(super) async fn release_own(
             let scopes = BTreeSet::from([scope.clone()]);
             let running = executions.running(&scopes).await?;
             let queued = executions.queued(&scopes).await?;
-            let count = |counts: &std::collections::BTreeMap<_, u32>| counts.get(&scope).copied().unwrap_or(0);
+            let count =
+                |counts: &std::collections::BTreeMap<_, u32>| counts.get(&scope).copied().unwrap_or(0);
             let limit = Limit {
                 cap,
                 running: count(&running),
@@ -170,7 +169,7 @@ fn finished(row: &ExecutionRow) -> Effects {
         skipped,
     });
     let follow_up = FollowUpRequest {
-        message: result.into(),
+        message: Message::Result(result),
         subject: None,
         target: FollowUpTarget::Requester,
         delay: None,

@@ -1,8 +1,8 @@
 //! Announces what a transaction did: elements that may begin, results of elements, and results of executions.
 
 use lockstep_bus::Outgoing;
-use lockstep_protocol::MessageKey;
-use lockstep_store::{Keys, StoreError};
+use lockstep_protocol::{ElementState, MessageKey};
+use lockstep_store::{ElementQuery, ElementRow, Keys, StoreError};
 use tokio::sync::mpsc;
 
 use super::ExecutionContext;
@@ -12,12 +12,16 @@ use crate::runtime::{TransactionRetry, chain};
 
 /// The most announcements that are published together.
 const TOGETHER: usize = 16;
+/// The most elements of a new execution that are read at a time.
+const PAGE: u32 = 1000;
 
 /// What is to be published after a commit.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Announcement {
     /// Elements that were queued.
     pub(super) queued: Vec<u64>,
+    /// Executions that were stored, by number, and how many of their elements are queued, at most.
+    pub(super) started: Vec<(u64, u64)>,
     /// Results about elements, and about how far executions are.
     pub(super) results: Vec<Outgoing>,
     /// The elements that are announced by these results.
@@ -28,11 +32,12 @@ pub(super) struct Announcement {
 
 impl Announcement {
     fn is_empty(&self) -> bool {
-        self.queued.is_empty() && self.results.is_empty() && self.elements.is_empty() && self.ended.is_empty()
+        *self == Self::default()
     }
 
     fn join(&mut self, other: Self) {
         self.queued.extend(other.queued);
+        self.started.extend(other.started);
         self.results.extend(other.results);
         self.elements.extend(other.elements);
         self.ended.extend(other.ended);
@@ -54,12 +59,21 @@ impl Announcer {
         }
     }
 
+    pub(super) fn context(&self) -> &ExecutionContext {
+        &self.context
+    }
+
     /// What is to be published after a transaction.
     pub(super) fn of(&self, aftermath: Aftermath) -> Announcement {
         let now = self.context.clock.now();
         Announcement {
             queued: aftermath.queued,
-            results: aftermath.progressed.iter().map(|row| progressed(row, now)).collect(),
+            started: Vec::new(),
+            results: aftermath
+                .progressed
+                .iter()
+                .map(|row| progressed(row, now))
+                .collect(),
             elements: Vec::new(),
             ended: aftermath.ended,
         }
@@ -86,7 +100,8 @@ impl Announcer {
         tokio::spawn(async move { announcer.announce_or_leave(announcement).await });
     }
 
-    async fn announce_or_leave(&self, announcement: Announcement) {
+    /// Publishes an announcement. What fails is left to the periodic task.
+    pub(super) async fn announce_or_leave(&self, announcement: Announcement) {
         if let Err(error) = self.announce(announcement).await {
             tracing::warn!(
                 error = chain(&error),
@@ -99,17 +114,45 @@ impl Announcer {
     pub(super) async fn announce(&self, announcement: Announcement) -> Result<(), AnnounceError> {
         let Announcement {
             queued,
+            started,
             results,
             elements,
             ended,
         } = announcement;
         self.publisher.queued(&queued, self.context.clock.now()).await?;
+        for (execution, queued) in started {
+            self.started(execution, queued).await?;
+        }
         self.publisher.results(results).await?;
         for cause in &ended {
             self.publisher.follow_ups(cause).await?;
         }
         if !elements.is_empty() {
             self.announced(&elements).await?;
+        }
+        Ok(())
+    }
+
+    /// Publishes messages for the first elements of an execution, as far as they are queued still.
+    async fn started(&self, execution: u64, queued: u64) -> Result<(), AnnounceError> {
+        let mut left = queued;
+        let mut after = None;
+        while left > 0 {
+            let query = ElementQuery {
+                execution,
+                after,
+                limit: u32::try_from(left).map_or(PAGE, |left| left.min(PAGE)),
+                ..ElementQuery::default()
+            };
+            let page = self.context.executions.elements(&query).await?;
+            let Some(last) = page.last() else {
+                return Ok(());
+            };
+            after = Some(last.number);
+            left = left.saturating_sub(page.len() as u64);
+            let is_queued = |row: &&ElementRow| row.state == ElementState::Pending && row.waits_for.is_none();
+            let numbers: Vec<u64> = page.iter().filter(is_queued).map(|row| row.number).collect();
+            self.publisher.queued(&numbers, self.context.clock.now()).await?;
         }
         Ok(())
     }

@@ -66,7 +66,11 @@ pub(super) async fn claim(
             let provider = rows.get(&element.execution).map(|row| &row.request.provider);
             let known = provider.is_some_and(|provider| context.registry.get(provider).is_some());
             if !known {
-                tracing::warn!(element = element.number, provider, "this worker does not have the provider of an element; it is left to another one");
+                tracing::warn!(
+                    element = element.number,
+                    provider,
+                    "this worker does not have the provider of an element; it is left to another one"
+                );
             }
             known
         });
@@ -136,8 +140,13 @@ fn configured(caps: &Caps) -> BTreeSet<CapScope> {
 /// The scopes with a cap in which an element takes a place, but for its execution and its device.
 pub(super) fn scopes(caps: &Caps, provider: &str, groups: impl Iterator<Item = String>) -> Vec<CapScope> {
     let overall = caps.overall.map(|_| CapScope::Overall);
-    let provider = caps.providers.contains_key(provider).then(|| CapScope::Provider(provider.to_owned()));
-    let groups = groups.filter(|group| caps.groups.contains_key(group)).map(CapScope::Group);
+    let provider = caps
+        .providers
+        .contains_key(provider)
+        .then(|| CapScope::Provider(provider.to_owned()));
+    let groups = groups
+        .filter(|group| caps.groups.contains_key(group))
+        .map(CapScope::Group);
     overall.into_iter().chain(provider).chain(groups).collect()
 }
 
@@ -178,7 +187,9 @@ async fn limits(
     caps: &Caps,
     tx: &mut (dyn lockstep_store::ExecutionTransaction + '_),
 ) -> Result<BTreeMap<CapScope, Limit>, StoreError> {
-    let scopes = requests.iter().flat_map(|request| request.scopes.iter().chain(&request.device));
+    let scopes = requests
+        .iter()
+        .flat_map(|request| request.scopes.iter().chain(&request.device));
     let scopes: BTreeSet<CapScope> = scopes.cloned().collect();
     if scopes.is_empty() {
         return Ok(BTreeMap::new());
@@ -219,7 +230,10 @@ fn passed_on(
         let taken = requests.iter().zip(answers);
         let taken = taken.filter(|(request, answer)| takes(request) && matches!(answer, Admission::Run));
         let taken = u32::try_from(taken.count()).unwrap_or(u32::MAX);
-        free.insert(scope, limit.cap.saturating_sub(limit.running).saturating_sub(taken));
+        free.insert(
+            scope,
+            limit.cap.saturating_sub(limit.running).saturating_sub(taken),
+        );
     }
     for (request, answer) in requests.iter().zip(answers) {
         let Admission::Wait(waits_for) = answer else {
@@ -267,8 +281,10 @@ mod tests {
             let limits = [(CapScope::Overall, overall), (site.clone(), limit(1, 1))].into();
             let answers = [Admission::Wait(site.clone()), Admission::Wait(site.clone())];
             let passed = passed_on(&[both.clone(), both.clone()], &answers, &limits);
-            let expected: BTreeMap<CapScope, u32> =
-                expected.into_iter().map(|places| (CapScope::Overall, places)).collect();
+            let expected: BTreeMap<CapScope, u32> = expected
+                .into_iter()
+                .map(|places| (CapScope::Overall, places))
+                .collect();
             assert_eq!(passed, expected, "{overall:?}");
         }
         // The place is taken by a neighbour of the same claim.

@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use lockstep_device::DeviceAddress;
-use lockstep_execution::{
-    ElementDone, ElementFailure, ElementRun, Entity, Provider, TargetDevice, or_empty,
-};
+use lockstep_execution::{ElementDone, ElementFailure, ElementRun, Entity, Provider, TargetDevice, or_empty};
 use lockstep_protocol::results::ElementFinished;
 use lockstep_protocol::{ElementOutcome, ElementState};
 use lockstep_store::{CandidateElement, ElementDevice, ElementEnd, ExecutionRow, Halt, NewFact};
@@ -52,7 +50,10 @@ impl Element {
             Err(failure) => return Outcome::Failed(failure),
         };
         let request = &self.execution.request;
-        let (arguments, run_arguments) = (or_empty(&request.task_arguments), or_empty(&request.requested.arguments));
+        let (arguments, run_arguments) = (
+            or_empty(&request.task_arguments),
+            or_empty(&request.requested.arguments),
+        );
         let run = ElementRun {
             entity: &entity,
             dry_run: request.requested.dry_run,
@@ -120,10 +121,16 @@ impl Element {
             attempt: self.attempt(),
             state: end.state,
             reason: end.reason.map(str::to_owned),
-            message: end.message.or_else(|| success.filter(|_| done).map(str::to_owned)),
+            message: end
+                .message
+                .or_else(|| success.filter(|_| done).map(str::to_owned)),
             changed: end.changed,
             data: end.data,
-            facts: end.facts.into_iter().map(|(key, value)| NewFact { key, value }).collect(),
+            facts: end
+                .facts
+                .into_iter()
+                .map(|(key, value)| NewFact { key, value })
+                .collect(),
         }
     }
 }
@@ -186,10 +193,18 @@ fn end_of(outcome: Outcome, why: Option<Why>, repeatable: bool) -> Option<End> {
     let (reason, message) = match why {
         None => return failure.map(failed),
         Some(Why::Lost | Why::WorkerStops) if repeatable => return None,
-        Some(Why::Lost) => ("interrupted", "its worker lost the connection to the store while it ran"),
+        Some(Why::Lost) => (
+            "interrupted",
+            "its worker lost the connection to the store while it ran",
+        ),
         Some(Why::WorkerStops) => ("interrupted", "its worker was stopped while it ran"),
-        Some(Why::TimedOut) => ("timed-out", "it ran for longer than executions.element_timeout allows"),
-        Some(Why::Halted(Halt::Deadline)) => ("deadline", "the deadline of the execution passed while it ran"),
+        Some(Why::TimedOut) => (
+            "timed-out",
+            "it ran for longer than executions.element_timeout allows",
+        ),
+        Some(Why::Halted(Halt::Deadline)) => {
+            ("deadline", "the deadline of the execution passed while it ran")
+        }
         Some(Why::Halted(halt)) => (halt.as_str(), "its execution was cancelled while it ran"),
     };
     let told = ElementFailure::new(reason, message);
@@ -206,7 +221,11 @@ fn end_of(outcome: Outcome, why: Option<Why>, repeatable: bool) -> Option<End> {
 fn failed(failure: ElementFailure) -> End {
     let is_failure = failure.state.outcome() == Some(ElementOutcome::Failed);
     End {
-        state: if is_failure { failure.state } else { ElementState::Failed },
+        state: if is_failure {
+            failure.state
+        } else {
+            ElementState::Failed
+        },
         reason: Some(failure.reason),
         message: Some(failure.message),
         changed: failure.changed,
@@ -223,15 +242,12 @@ fn bounded(mut end: ElementEnd) -> ElementEnd {
         message.truncate(message.floor_char_boundary(MAX_MESSAGE));
         message.push('…');
     }
-    let mut size = Bound { left: MAX_OUTPUT };
-    let facts = end.facts.iter();
-    let values = facts.map(|fact| &fact.value).chain([&end.data]);
-    let keys: usize = end.facts.iter().map(|fact| fact.key.len()).sum();
-    let fits = keys <= MAX_OUTPUT && values.map(|value| serde_json::to_writer(&mut size, value)).all(|fits| fits.is_ok());
-    if fits {
+    if fits(&end) {
         return end;
     }
-    let message = format!("the output of the provider has more than {MAX_OUTPUT} bytes, so it is not kept; let it return less");
+    let message = format!(
+        "the output of the provider has more than {MAX_OUTPUT} bytes, so it is not kept; let it return less"
+    );
     ElementEnd {
         state: ElementState::Failed,
         reason: Some("too-large".to_owned()),
@@ -240,6 +256,14 @@ fn bounded(mut end: ElementEnd) -> ElementEnd {
         facts: Vec::new(),
         ..end
     }
+}
+
+fn fits(end: &ElementEnd) -> bool {
+    let mut bound = Bound { left: MAX_OUTPUT };
+    let facts = end.facts.iter();
+    let mut values = facts.map(|fact| &fact.value).chain([&end.data]);
+    let keys: usize = end.facts.iter().map(|fact| fact.key.len()).sum();
+    keys <= MAX_OUTPUT && values.all(|value| serde_json::to_writer(&mut bound, value).is_ok())
 }
 
 /// Counts what is written, up to a bound.
@@ -300,12 +324,27 @@ mod tests {
         let panicked = || Outcome::Panicked("oh".to_owned());
         let cancelled = Some(Why::Halted(Halt::Cancelled));
         let deadline = Some(Why::Halted(Halt::Deadline));
-        let all = [None, cancelled, deadline, Some(Why::TimedOut), Some(Why::Lost), Some(Why::WorkerStops)];
+        let all = [
+            None,
+            cancelled,
+            deadline,
+            Some(Why::TimedOut),
+            Some(Why::Lost),
+            Some(Why::WorkerStops),
+        ];
         for why in all {
             let end = end_of(done(), why, true).unwrap();
-            assert_eq!((end.state, end.reason), (ElementState::Successful, None), "{why:?}");
+            assert_eq!(
+                (end.state, end.reason),
+                (ElementState::Successful, None),
+                "{why:?}"
+            );
             let end = end_of(panicked(), why, true).unwrap();
-            assert_eq!((end.state, end.reason), (ElementState::Failed, Some("crashed")), "{why:?}");
+            assert_eq!(
+                (end.state, end.reason),
+                (ElementState::Failed, Some("crashed")),
+                "{why:?}"
+            );
         }
         let table = [
             // outcome, why, repeatable, reason
@@ -320,7 +359,12 @@ mod tests {
             (Outcome::Dropped, cancelled, true, Some("cancelled")),
             (Outcome::Dropped, Some(Why::TimedOut), false, Some("timed-out")),
             (Outcome::Dropped, Some(Why::Lost), true, None),
-            (Outcome::Dropped, Some(Why::WorkerStops), false, Some("interrupted")),
+            (
+                Outcome::Dropped,
+                Some(Why::WorkerStops),
+                false,
+                Some("interrupted"),
+            ),
         ];
         for (outcome, why, repeatable, expected) in table {
             let kept = outcome != Outcome::Dropped;
@@ -358,7 +402,10 @@ mod tests {
         let fits = "x".repeat(MAX_OUTPUT - 2);
         let kept = bounded(end(fits.clone().into(), Vec::new()));
         assert_eq!(kept.state, ElementState::Successful);
-        assert_eq!(kept.message.map(|message| message.len()), Some(MAX_MESSAGE + '…'.len_utf8()));
+        assert_eq!(
+            kept.message.map(|message| message.len()),
+            Some(MAX_MESSAGE + '…'.len_utf8())
+        );
         let fact = NewFact {
             key: "version".to_owned(),
             value: 1.into(),

@@ -145,7 +145,10 @@ impl Claimant for ElementRunner {
         if abandon.run_until_cancelled(work).await.is_none() {
             let left = self.0.running.len();
             if left > 0 {
-                tracing::warn!(elements = left, "running elements did not end in time; other workers find their leases expired");
+                tracing::warn!(
+                    elements = left,
+                    "running elements did not end in time; other workers find their leases expired"
+                );
             }
             *lock(&self.0.tasks) = JoinSet::new();
         }
@@ -219,7 +222,10 @@ impl Worker {
         let number = element.candidate.number;
         let until = claimed + self.context.options.lease_time;
         let Some(told) = self.running.add(number, element.attempt(), owner, until) else {
-            tracing::error!(element = number, "no place is free for a claimed element; its lease expires");
+            tracing::error!(
+                element = number,
+                "no place is free for a claimed element; its lease expires"
+            );
             return;
         };
         let worker = self.clone();
@@ -237,11 +243,7 @@ impl Worker {
             Some(end) => {
                 self.running.ended(number, attempt);
                 // The receiver is there as long as the worker works.
-                let _ = self.ends.send(Ended {
-                    element,
-                    owner,
-                    end,
-                });
+                let _ = self.ends.send(Ended { element, owner, end });
             }
             None => {
                 tracing::info!(element = number, attempt, why = ?told.why(), "element left to other workers");
@@ -268,7 +270,10 @@ impl Worker {
             }
             let overdue = self.running.tell_overdue(Instant::now(), lease);
             if overdue > 0 {
-                tracing::warn!(elements = overdue, "no renewal succeeded in time; running elements are told to stop");
+                tracing::warn!(
+                    elements = overdue,
+                    "no renewal succeeded in time; running elements are told to stop"
+                );
             }
         }
     }
@@ -308,9 +313,7 @@ impl Worker {
         let mut group = Group::default();
         for Ended { element, owner, end } in ended {
             let Element {
-                candidate,
-                execution,
-                ..
+                candidate, execution, ..
             } = &*element;
             let own = own_cap(execution).map(|_| CapScope::Execution(execution.number));
             let shared = scopes(caps, &execution.request.provider, groups(candidate));
@@ -333,7 +336,11 @@ impl Worker {
             Ok(finished) => return finished,
             Err(error) => error,
         };
-        tracing::warn!(elements = group.elements.len(), error = chain(&error), "ends of elements are committed one by one");
+        tracing::warn!(
+            elements = group.elements.len(),
+            error = chain(&error),
+            "ends of elements are committed one by one"
+        );
         let mut finished = Finished::default();
         for Ends { owner, ends } in &mut group.ends {
             for end in ends {
@@ -358,7 +365,11 @@ impl Worker {
             Err(error) => error,
         };
         let error = chain(&error).to_string();
-        tracing::error!(element = end.number, error, "the store refuses the end of an element; it fails instead");
+        tracing::error!(
+            element = end.number,
+            error,
+            "the store refuses the end of an element; it fails instead"
+        );
         *end = ElementEnd {
             state: ElementState::Failed,
             reason: Some("store-refused".to_owned()),
@@ -370,13 +381,21 @@ impl Worker {
         match self.commit_together(&[alone(end)], locks).await {
             Ok(finished) => finished,
             Err(error) => {
-                tracing::error!(element = end.number, error = chain(&error), "an element cannot be ended; its lease expires");
+                tracing::error!(
+                    element = end.number,
+                    error = chain(&error),
+                    "an element cannot be ended; its lease expires"
+                );
                 Finished::default()
             }
         }
     }
 
-    async fn commit_together(&self, ends: &[Ends], locks: &BTreeSet<CapScope>) -> Result<Finished, StoreError> {
+    async fn commit_together(
+        &self,
+        ends: &[Ends],
+        locks: &BTreeSet<CapScope>,
+    ) -> Result<Finished, StoreError> {
         let mut retry = TransactionRetry::default();
         loop {
             let began = Instant::now();
@@ -412,11 +431,17 @@ impl Worker {
         for end in group.ends.iter().flat_map(|ends| &ends.ends) {
             let number = end.number;
             let Some(element) = group.elements.get(&number).filter(|_| ended.contains(&number)) else {
-                tracing::info!(element = number, attempt = end.attempt, "the end of an element is discarded: another attempt began, or it ended before");
+                tracing::info!(
+                    element = number,
+                    attempt = end.attempt,
+                    "the end of an element is discarded: another attempt began, or it ended before"
+                );
                 continue;
             };
             tracing::debug!(element = number, execution = %element.execution.id, state = %end.state, reason = end.reason, "element ended");
-            let newer = executions.iter().find(|row| row.number == element.execution.number);
+            let newer = executions
+                .iter()
+                .find(|row| row.number == element.execution.number);
             let execution = newer.unwrap_or(&element.execution);
             announcement.elements.push(number);
             let finished = element.finished(end);

@@ -66,11 +66,17 @@ pub(super) async fn finish_in(
     if !locks.is_empty() {
         tx.lock_caps(locks).await?;
     }
-    let numbers = ends.iter().flat_map(|ends| ends.ends.iter().map(|end| end.number));
+    let numbers = ends
+        .iter()
+        .flat_map(|ends| ends.ends.iter().map(|end| end.number));
     let numbers: BTreeSet<u64> = numbers.collect();
     let executions = tx.executions_of(&numbers).await?;
     let mut rows = tx.lock_numbers(&executions).await?;
-    let groups: BTreeSet<GroupName> = caps.groups.keys().filter_map(|group| group.parse().ok()).collect();
+    let groups: BTreeSet<GroupName> = caps
+        .groups
+        .keys()
+        .filter_map(|group| GroupName::try_from(group.clone()).ok())
+        .collect();
     let mut finished = Finished::default();
     for Ends { owner, ends } in ends {
         let ended = tx.finish(ends, *owner, &groups, grace).await?;

@@ -161,7 +161,10 @@ fn of_execution(
         body = envelope.encode();
     }
     let reply = &execution.request.reply;
-    let queue = reply.queue.clone().and_then(|queue| ReplyQueue::try_from(queue).ok());
+    let queue = reply
+        .queue
+        .clone()
+        .and_then(|queue| ReplyQueue::try_from(queue).ok());
     Outgoing {
         destination: queue.map_or(Destination::Results(kind), Destination::Reply),
         properties: Properties {

@@ -1,6 +1,6 @@
 //! The elements that run on this worker: until when they belong to it, and who is told to stop.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -114,7 +114,11 @@ impl Running {
 
     /// The provider of an element ended: it can no longer be told to stop.
     pub(super) fn ended(&self, number: u64, attempt: u32) {
-        if let Some(entry) = self.lock().get_mut(&number).filter(|entry| entry.attempt == attempt) {
+        if let Some(entry) = self
+            .lock()
+            .get_mut(&number)
+            .filter(|entry| entry.attempt == attempt)
+        {
             entry.ended = true;
         }
     }
@@ -122,19 +126,28 @@ impl Running {
     /// An element does not run here any more.
     pub(super) fn remove(&self, number: u64, attempt: u32) {
         let mut elements = self.lock();
-        if elements.get(&number).is_some_and(|entry| entry.attempt == attempt) {
+        if elements
+            .get(&number)
+            .is_some_and(|entry| entry.attempt == attempt)
+        {
             elements.remove(&number);
         }
         self.metrics.set(elements.len());
     }
 
     /// The owners of the elements.
-    pub(super) fn owners(&self) -> BTreeSet<ElementOwner> {
+    pub(super) fn owners(&self) -> HashSet<ElementOwner> {
         self.lock().values().map(|entry| entry.owner).collect()
     }
 
     /// A renewal that was sent at this time found this.
-    pub(super) fn renewed(&self, owner: ElementOwner, sent: Instant, lease: Duration, found: &RenewedElements) {
+    pub(super) fn renewed(
+        &self,
+        owner: ElementOwner,
+        sent: Instant,
+        lease: Duration,
+        found: &RenewedElements,
+    ) {
         let held: BTreeSet<u64> = found.held.iter().copied().collect();
         let mut elements = self.lock();
         for (number, entry) in elements.iter_mut().filter(|(_, entry)| entry.owner == owner) {
@@ -154,7 +167,9 @@ impl Running {
     /// Tells the elements to stop whose time is nearly over because no renewal succeeded.
     pub(super) fn tell_overdue(&self, now: Instant, lease: Duration) -> usize {
         let elements = self.lock();
-        let overdue = elements.values().filter(|entry| !entry.ended && entry.until < now + lease / 3);
+        let overdue = elements
+            .values()
+            .filter(|entry| !entry.ended && entry.until < now + lease / 3);
         overdue.map(|entry| entry.told.tell(Why::Lost)).count()
     }
 
@@ -217,7 +232,11 @@ mod tests {
         running.remove(3, 1);
         assert_eq!(running.free().await, 1);
         cancelled.tell(Why::WorkerStops);
-        assert_eq!(cancelled.why(), Some(Why::Halted(Halt::Cancelled)), "the first reason counts");
+        assert_eq!(
+            cancelled.why(),
+            Some(Why::Halted(Halt::Cancelled)),
+            "the first reason counts"
+        );
     }
 
     #[tokio::test(start_paused = true)]

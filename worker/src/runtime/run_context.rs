@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lockstep_store::{
-    AttemptStart, DeliveryAttempts, ExecutionTransaction, Facts, Flagged, Keys, NewCause, StoreError, Transaction, UnitOfWork,
+    AttemptStart, DeliveryAttempts, ExecutionTransaction, Facts, Flagged, Keys, NewCause, StoreError,
+    Transaction, UnitOfWork,
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
