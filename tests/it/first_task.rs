@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use lockstep_testbed::{Database, free_port, wait};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 
 use crate::system::{PATIENCE, shell};
@@ -63,7 +63,8 @@ impl Page {
             let found = std::fs::read_to_string(&path).unwrap_or_default();
             if found.contains(text) { Ok(()) } else { Err(found) }
         })
-        .await
+        .await?;
+        Ok(())
     }
 
     fn execution(&self, number: u32) -> Result<Value> {
@@ -143,19 +144,30 @@ async fn the_first_task_goes_as_written() -> Result<()> {
         }
     })
     .await?;
+    let killed = pid(&page.folder.path().join("worker-2.pid")).context("no process id")?;
     let watched = page.run("executions watch")?;
+    ensure!(test_kill_process(killed).is_err(), "the worker is alive");
     ensure!(watched.contains("PARTIAL_FAILED"), "{watched}");
     let ended = page.execution(2)?;
     let counts = ["elements", "done", "failed", "skipped"].map(|name| ended[name].as_u64());
     ensure!(counts == [Some(40), Some(39), Some(1), Some(0)], "{ended}");
+    let elements: Value = serde_json::from_str(&page.lockstep("elements list 2 --json")?)?;
+    let elements = elements.as_array().context("no list")?;
+    let again = elements
+        .iter()
+        .filter(|element| element["attempts"].as_u64() > Some(1));
+    ensure!(
+        again.count() > 0,
+        "the killed worker ran no device: {elements:#?}"
+    );
 
-    let failed = page.run("--failed")?;
+    let failed = page.run("--outcome failed")?;
     ensure!(
         failed.contains("leaf00040") && failed.contains("unreachable"),
         "{failed}"
     );
-    let output = page.run("--json")?;
-    ensure!(output.contains("leaf00001"), "{output}");
+    let output = page.run("devices facts")?;
+    ensure!(output.matches("show version").count() >= 2, "{output}");
     let again = page.run("executions relaunch")?;
     ensure!(again.contains("FAILED"), "{again}");
     let relaunched = page.execution(3)?;
