@@ -6,18 +6,18 @@ use rand::RngExt;
 
 /// Doubles from `first` to `longest`, with 25 % of jitter.
 #[derive(Clone, Debug)]
-pub(crate) struct Backoff {
+pub(super) struct Backoff {
     next: Duration,
     longest: Duration,
 }
 
 impl Backoff {
-    pub(crate) fn new(first: Duration, longest: Duration) -> Self {
+    pub(super) fn new(first: Duration, longest: Duration) -> Self {
         Self { next: first, longest }
     }
 
     /// How long to wait before the next try.
-    pub(crate) fn next(&mut self) -> Duration {
+    pub(super) fn next(&mut self) -> Duration {
         let wait = self.next;
         self.next = (self.next * 2).min(self.longest);
         wait.mul_f64(rand::rng().random_range(0.75..1.25))

@@ -54,7 +54,6 @@ mod transaction_retry;
 mod worker;
 
 pub use actor::TrustedUsers;
-pub(crate) use backoff::Backoff;
 pub use claimant::Claimant;
 pub(crate) use error_chain::chain;
 pub use follow_up::REPUBLISH_AFTER;
