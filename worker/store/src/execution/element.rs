@@ -16,7 +16,7 @@ pub enum ElementSource {
     All,
     /// The entities of the kind that the execution runs on, resolved from these entities of another kind or of the same one, without
     /// duplicates: an interface stands for its device, a device for its interfaces, a group for its members, a client for its
-    /// interface or its group, and so on along these relations.
+    /// interface, or for its group without one, and so on along these relations. The fleet as an entity has the id 0.
     Of {
         /// The kind of the ids.
         entity_type: ExecuteOn,

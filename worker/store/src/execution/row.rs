@@ -47,7 +47,8 @@ pub struct NewExecution {
     pub provider: String,
     /// The arguments that the task had.
     pub task_arguments: Value,
-    /// What was requested: entities, arguments of the run, limits.
+    /// What was requested: entities, arguments of the run, limits. The entities are left out of rows that are read, except by
+    /// [`Executions::execution`](super::Executions::execution): there may be many, and the elements name them.
     pub requested: TaskRequested,
     /// The kind of entity that its elements are.
     pub run_on: ExecuteOn,

@@ -99,7 +99,8 @@ pub trait ExecutionTransaction: Send {
     async fn lock_caps(&mut self, scopes: &BTreeSet<CapScope>) -> Result<(), StoreError>;
 
     /// Locks the executions of these elements for reading, and those of the elements that are waiting or queued. Elements that
-    /// run, ended or do not exist are left out.
+    /// run, ended or do not exist are left out. Until one of these executions has begun, they are locked for writing, because
+    /// [`begin`](Self::begin) changes their state.
     async fn candidates(&mut self, elements: &BTreeSet<u64>) -> Result<Candidates, StoreError>;
 
     /// How many elements run in each of these scopes, under a time that is not over.

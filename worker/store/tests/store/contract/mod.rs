@@ -5,6 +5,8 @@ pub(crate) mod dead_letter_writing;
 pub(crate) mod dead_letters;
 pub(crate) mod delivery_attempts;
 pub(crate) mod devices;
+pub(crate) mod execution_starts;
+pub(crate) mod executions;
 pub(crate) mod flags;
 pub(crate) mod follow_ups;
 pub(crate) mod inbox;
@@ -19,6 +21,7 @@ pub(crate) mod repositories;
 pub(crate) mod retention;
 pub(crate) mod selector;
 pub(crate) mod stats;
+pub(crate) mod tasks;
 pub(crate) mod texts;
 
 use std::any::Any;
@@ -33,9 +36,9 @@ use lockstep_protocol::{
     Source, WorkResult,
 };
 use lockstep_store::{
-    Attributes, CauseRow, DeadLetters, DeliveryAttempts, Device, DeviceEffect, Effects, Facts, Fleet,
-    FollowUps, Inbox, InboxRow, InboxState, Keys, Leases, Origin, Repositories, Retention, Schema, Stats,
-    StoreError, UnitOfWork,
+    Attributes, CauseRow, DeadLetters, DeliveryAttempts, Device, DeviceEffect, Effects, Executions, Facts,
+    Fleet, FollowUps, Inbox, InboxRow, InboxState, Keys, Leases, Origin, Repositories, Retention, Schema,
+    Stats, StoreError, Tasks, UnitOfWork,
 };
 use serde_json::json;
 
@@ -186,6 +189,20 @@ macro_rules! contract {
                 the_fleet_is_summarized_by_state,
                 its_sessions_are_counted,
             }
+            tasks {
+                a_task_is_found_by_number_and_name_and_replaced,
+                tasks_and_schedules_are_listed_by_name_in_pages,
+                a_schedule_is_due_once_for_one_transaction,
+                schedules_that_another_transaction_holds_are_left_out,
+            }
+            execution_starts {
+                an_execution_comes_back_as_it_was,
+                entities_are_resolved_along_their_relations,
+                all_the_fleet_and_failed_elements_are_sources,
+                an_id_without_an_entity_stores_nothing,
+                the_first_elements_are_queued_and_the_others_wait,
+                a_cancellation_that_came_first_is_remembered,
+            }
             texts {
                 texts_come_back_as_they_were,
                 a_message_with_nul_can_be_remembered,
@@ -220,6 +237,8 @@ pub(crate) trait Store:
     + DeliveryAttempts
     + Retention
     + Stats
+    + Tasks
+    + Executions
 {
 }
 
@@ -234,7 +253,9 @@ impl<
         + FollowUps
         + DeliveryAttempts
         + Retention
-        + Stats,
+        + Stats
+        + Tasks
+        + Executions,
 > Store for S
 {
 }
