@@ -72,6 +72,7 @@ pub(super) fn spawn(
         schema: store.schema.clone(),
         handlers: Arc::new(FleetHandlers),
         runners: [(Lane::Repositories, Arc::new(runner) as Arc<dyn Runner>)].into(),
+        claimants: std::collections::BTreeMap::new(),
         clock: clock.clone(),
     };
     if config.worker.lanes.contains(&Lane::Repositories) && !sources.is_empty() {
