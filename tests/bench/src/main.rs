@@ -110,6 +110,8 @@ enum Part {
     Lockstep(lockstep::Lockstep),
     #[command(hide = true)]
     Sweep(sweep::Sweep),
+    #[command(hide = true)]
+    ElementWorker(elements::ElementWorker),
 }
 
 #[tokio::main]
@@ -119,6 +121,7 @@ async fn main() -> anyhow::Result<()> {
         Some(Part::Bare(bare)) => print(&bare::run(bare).await?),
         Some(Part::Lockstep(lockstep)) => print(&lockstep::run(lockstep).await?),
         Some(Part::Sweep(sweep)) => print(&sweep::run(sweep).await?),
+        Some(Part::ElementWorker(worker)) => elements::run(worker).await,
         None => {
             let table = measure(&options).await?;
             if options.json {
