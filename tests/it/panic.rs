@@ -86,7 +86,6 @@ async fn in_a_full_batch(ground: Ground) -> Result<()> {
         handlers: Arc::new(PanicsAboutOneDevice),
         claimants: std::collections::BTreeMap::new(),
         runners: std::collections::BTreeMap::new(),
-        claimants: std::collections::BTreeMap::new(),
         clock: Arc::new(SystemClock),
     };
     let stop = CancellationToken::new();

@@ -91,7 +91,6 @@ async fn requeue(scene: &Scene) -> anyhow::Result<Duration> {
         handlers: Arc::new(FleetHandlers),
         claimants: std::collections::BTreeMap::new(),
         runners: std::collections::BTreeMap::new(),
-        claimants: std::collections::BTreeMap::new(),
         clock: Arc::new(SystemClock),
     };
     let options = WorkerOptions {

@@ -56,7 +56,6 @@ pub(crate) async fn run(lockstep: Lockstep) -> anyhow::Result<Measured> {
         handlers: Arc::new(FleetHandlers),
         claimants: std::collections::BTreeMap::new(),
         runners: std::collections::BTreeMap::new(),
-        claimants: std::collections::BTreeMap::new(),
         clock: Arc::new(SystemClock),
     };
     let options = WorkerOptions {

@@ -246,7 +246,6 @@ impl Place {
             handlers: Arc::new(FleetHandlers),
             claimants: BTreeMap::new(),
             runners: BTreeMap::from([(Lane::Repositories, runner.clone())]),
-            claimants: std::collections::BTreeMap::new(),
             clock: Arc::new(SystemClock),
         };
         let (stop, abandon) = (CancellationToken::new(), CancellationToken::new());
