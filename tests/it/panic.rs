@@ -84,6 +84,7 @@ async fn in_a_full_batch(ground: Ground) -> Result<()> {
         leases,
         schema,
         handlers: Arc::new(PanicsAboutOneDevice),
+        claimants: std::collections::BTreeMap::new(),
         runners: std::collections::BTreeMap::new(),
         clock: Arc::new(SystemClock),
     };

@@ -23,6 +23,12 @@ pub enum FailPoint {
     AfterLease,
     /// A run has decided what to commit under its lease, and has not begun the transaction.
     BeforeChange,
+    /// Elements are claimed, and their messages are not acknowledged.
+    AfterClaim,
+    /// The provider of an element ended, and its end is not committed.
+    ElementRan,
+    /// The ends of elements are committed, and nothing is published about them.
+    AfterFinish,
 }
 
 impl FailPoint {
@@ -37,6 +43,9 @@ impl FailPoint {
         Self::AmidFanOut,
         Self::AfterLease,
         Self::BeforeChange,
+        Self::AfterClaim,
+        Self::ElementRan,
+        Self::AfterFinish,
     ];
 
     /// The name of the point in `LOCKSTEP_FAIL_POINT`.
@@ -51,6 +60,9 @@ impl FailPoint {
             Self::AmidFanOut => "amid-fan-out",
             Self::AfterLease => "after-lease",
             Self::BeforeChange => "before-change",
+            Self::AfterClaim => "after-claim",
+            Self::ElementRan => "element-ran",
+            Self::AfterFinish => "after-finish",
         }
     }
 }

@@ -38,6 +38,16 @@ families! {
         "Deliveries of dead-lettered messages, by code";
     REPAIRS: Counter "lockstep_reconcile_repairs_total" ["what"]
         "Repairs by the reconcile pass";
+    ELEMENTS_RUNNING: Gauge "lockstep_elements_running" []
+        "Elements of executions that run in this worker";
+    ELEMENTS_WAITING: Gauge "lockstep_elements_waiting" ["for"]
+        "Elements of executions that wait for a cap, a device, a canary or a stop, as the periodic task saw them last";
+    ELEMENTS_ENDED: Counter "lockstep_elements_ended_total" ["outcome"]
+        "Elements of executions whose end this worker committed";
+    CLAIM_SECONDS: Histogram "lockstep_element_claim_seconds" []
+        "Duration of a transaction in which a worker takes over elements";
+    FINISH_SECONDS: Histogram "lockstep_element_finish_seconds" []
+        "Duration of a transaction in which a worker commits the ends of elements";
     BROKER_CONNECTED: Gauge "lockstep_broker_connected" []
         "1 if all connections of the process to the broker are open";
     BROKER_BLOCKED: Gauge "lockstep_broker_blocked" []

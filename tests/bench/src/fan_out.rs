@@ -89,6 +89,7 @@ async fn requeue(scene: &Scene) -> anyhow::Result<Duration> {
         leases: store.clone(),
         schema: store,
         handlers: Arc::new(FleetHandlers),
+        claimants: std::collections::BTreeMap::new(),
         runners: std::collections::BTreeMap::new(),
         clock: Arc::new(SystemClock),
     };

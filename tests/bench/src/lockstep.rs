@@ -54,6 +54,7 @@ pub(crate) async fn run(lockstep: Lockstep) -> anyhow::Result<Measured> {
         leases: store.clone(),
         schema: store,
         handlers: Arc::new(FleetHandlers),
+        claimants: std::collections::BTreeMap::new(),
         runners: std::collections::BTreeMap::new(),
         clock: Arc::new(SystemClock),
     };

@@ -244,6 +244,7 @@ impl Place {
             leases: self.store.clone(),
             schema: self.store.clone(),
             handlers: Arc::new(FleetHandlers),
+            claimants: BTreeMap::new(),
             runners: BTreeMap::from([(Lane::Repositories, runner.clone())]),
             clock: Arc::new(SystemClock),
         };

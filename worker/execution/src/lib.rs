@@ -1,12 +1,21 @@
-//! Executions of tasks: what begins, what waits, what ends, and the providers that run on entities. It knows nothing of messages,
-//! queues and databases.
+#![doc = include_str!("../README.md")]
 #![warn(missing_docs, missing_debug_implementations)]
 
+mod admission;
+mod arguments;
+mod progress;
 mod provider;
 mod registry;
+mod schedule;
 
+pub mod providers;
+
+pub use admission::{Admission, Caps, Limit, Request, admit, execution_cap, initially, releasable};
+pub use arguments::{ArgumentError, ArgumentsError, check_arguments, merge_arguments, or_empty};
+pub use progress::{Counts, Event, Halt, Progress, Step, next};
 pub use provider::{
     Devices, ElementDone, ElementFailure, ElementRun, Entity, Provider, ProviderProperties, ProviderType,
     TargetDevice,
 };
 pub use registry::Registry;
+pub use schedule::{Due, Schedule, ScheduleError};

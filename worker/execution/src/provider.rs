@@ -1,14 +1,16 @@
 use std::fmt::Debug;
+use std::net::IpAddr;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use lockstep_device::{DeviceAddress, DeviceError, PooledConnection};
+use lockstep_device::{AddressError, DeviceAddress, DeviceError, PooledConnection};
 use lockstep_protocol::ElementState;
 use lockstep_protocol::commands::ExecuteOn;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-/// What a provider is for (`ProviderTypeEnum` in neops; docs/neops.md).
+/// What a provider is for (`ProviderTypeEnum` in neops; see docs/providers.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ProviderType {
@@ -95,6 +97,45 @@ pub struct ElementRun<'a> {
     pub devices: &'a dyn Devices,
 }
 
+impl ElementRun<'_> {
+    /// A connection to the device of the entity.
+    ///
+    /// # Errors
+    /// The entity belongs to no device, or the device cannot be connected to.
+    pub async fn connect(&self) -> Result<PooledConnection, ElementFailure> {
+        let missing =
+            || ElementFailure::new("no-device", format!("{} belongs to no device", self.entity.name));
+        let device = self.entity.device.as_ref().ok_or_else(missing)?;
+        Ok(self.devices.connect(device).await?)
+    }
+
+    /// The output of the future, which is dropped when the element is to end, or after `timeout`.
+    ///
+    /// # Errors
+    /// The future did not end before.
+    pub async fn until_stopped<F: Future>(
+        &self,
+        timeout: Option<Duration>,
+        future: F,
+    ) -> Result<F::Output, ElementFailure> {
+        let over = async {
+            match timeout {
+                Some(timeout) => tokio::time::sleep(timeout).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            output = future => Ok(output),
+            () = self.cancel.cancelled() => Err(ElementFailure::new("cancelled", "it was told to stop")),
+            () = over => {
+                let seconds = timeout.unwrap_or_default().as_secs();
+                Err(ElementFailure::new("timed-out", format!("it took longer than {seconds} s")))
+            }
+        }
+    }
+}
+
 /// The entity of an element.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entity {
@@ -119,6 +160,33 @@ pub struct TargetDevice {
     pub platform: Option<String>,
     /// Its groups, by which its credentials may be found.
     pub groups: Vec<String>,
+}
+
+impl TargetDevice {
+    /// A device that is reached at its management address, else at its hostname.
+    ///
+    /// # Errors
+    /// It has no management address, and its hostname is no address: the failure of elements on it.
+    pub fn new(
+        hostname: impl Into<String>,
+        management_ip: Option<IpAddr>,
+        platform: Option<String>,
+        groups: Vec<String>,
+    ) -> Result<Self, ElementFailure> {
+        let hostname = hostname.into();
+        let address = match management_ip {
+            Some(ip) => DeviceAddress::of_ip(ip),
+            None => hostname
+                .parse()
+                .map_err(|error: AddressError| ElementFailure::new("invalid-address", error.to_string()))?,
+        };
+        Ok(Self {
+            hostname,
+            address,
+            platform,
+            groups,
+        })
+    }
 }
 
 /// Opens connections to devices.
@@ -147,7 +215,7 @@ pub struct ElementDone {
 /// An element failed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ElementFailure {
-    /// How it failed: FAILED, PARTIAL_FAILED, PRECHECK_FAILED or POSTCHECK_FAILED.
+    /// How it failed: `FAILED`, `PARTIAL_FAILED`, `PRECHECK_FAILED` or `POSTCHECK_FAILED`.
     pub state: ElementState,
     /// Why: a word for programs, such as `unreachable`.
     pub reason: &'static str,
@@ -182,13 +250,32 @@ impl From<DeviceError> for ElementFailure {
             DeviceError::TimedOut { .. } => "timed-out",
             DeviceError::Interrupted { .. } => "connection-lost",
             DeviceError::Refused { .. } => "refused",
-            DeviceError::Status { .. } | DeviceError::TooLarge { .. } | DeviceError::Unreadable { .. } => {
-                "unreadable-answer"
-            }
+            DeviceError::TooLarge { .. } => "too-large",
+            DeviceError::Status { .. } | DeviceError::Unreadable { .. } => "unreadable-answer",
         };
-        Self {
-            changed: false,
-            ..Self::new(reason, error.to_string())
-        }
+        Self::new(reason, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_reached_at_its_management_address_or_its_hostname() {
+        let ip: IpAddr = "2001:db8::7".parse().unwrap();
+        let address = |hostname: &str, ip| {
+            let device = TargetDevice::new(hostname, ip, None, Vec::new());
+            device
+                .map(|device| device.address.to_string())
+                .map_err(|failure| failure.reason)
+        };
+        assert_eq!(address("leaf1", Some(ip)), Ok("2001:db8::7".to_owned()));
+        assert_eq!(address("not a name", Some(ip)), Ok("2001:db8::7".to_owned()));
+        assert_eq!(
+            address("leaf1.example.org", None),
+            Ok("leaf1.example.org".to_owned())
+        );
+        assert_eq!(address("not a name", None), Err("invalid-address"));
     }
 }

@@ -2,12 +2,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::Provider;
+use crate::providers::{Command, Ping};
 
 /// The providers of a process, by name.
 #[derive(Clone, Debug, Default)]
 pub struct Registry(BTreeMap<&'static str, Arc<dyn Provider>>);
 
 impl Registry {
+    /// The providers that come with Lockstep.
+    #[must_use]
+    pub fn built_in() -> Self {
+        Self::default().with(Ping::default()).with(Command::default())
+    }
+
     /// Adds a provider. It replaces one with the same name.
     #[must_use]
     pub fn with(mut self, provider: impl Provider) -> Self {
@@ -23,5 +30,42 @@ impl Registry {
     /// All providers, ordered by name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Provider>> {
         self.0.values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lockstep_protocol::commands::ExecuteOn;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::{ArgumentsError, check_arguments};
+
+    #[test]
+    fn providers_are_found_by_name_and_state_what_forms_need() {
+        let registry = Registry::built_in();
+        let names: Vec<&str> = registry
+            .iter()
+            .map(|provider| provider.properties().name)
+            .collect();
+        assert_eq!(names, ["command", "ping"]);
+        assert!(registry.get("ping").is_some() && registry.get("pong").is_none());
+        for provider in registry.iter() {
+            let properties = provider.properties();
+            assert_eq!(provider.run_on(&Value::Null), Ok(ExecuteOn::Device));
+            assert!(!properties.short_description.contains('\n') && !properties.description.is_empty());
+            for schema in [&properties.json_schema, &properties.run_input_json_schema] {
+                assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#");
+                assert!(schema["title"].is_string(), "{schema}");
+                for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+                    assert!(
+                        property["title"].is_string() && property["description"].is_string(),
+                        "{name}"
+                    );
+                }
+                let checked = check_arguments(schema, &Value::Null);
+                assert!(!matches!(checked, Err(ArgumentsError::Schema(_))), "{checked:?}");
+            }
+        }
     }
 }

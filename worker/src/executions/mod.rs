@@ -1,5 +1,34 @@
 //! Executions: the commands about tasks, schedules and executions, and the elements that run on this worker.
+//!
+//! [`ExecutionRunner`] processes the commands, each in one unit of work. [`ElementRunner`] is the claimant of the devices lane: it
+//! claims elements, runs their providers, and commits their ends in groups. [`ElementsTask`] finds what workers left undone. The pure
+//! engine in `lockstep-execution` decides what follows from what, the rows in the store say what is, and messages only bring it about
+//! sooner.
 
+mod advance;
+mod announce;
+mod claim;
+mod context;
+mod control;
+mod element;
+mod element_runner;
+mod finish;
 mod message;
+mod options;
+mod periodic;
+mod plan;
+mod publisher;
+mod relaunch;
+mod runner;
+mod running;
+mod schedules;
+mod settle;
+mod start;
+mod tasks;
 
+pub use context::ExecutionContext;
+pub use element_runner::ElementRunner;
 pub use message::ExecutionMessage;
+pub use options::ExecutionOptions;
+pub use periodic::ElementsTask;
+pub use runner::ExecutionRunner;

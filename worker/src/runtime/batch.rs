@@ -104,7 +104,7 @@ impl BatchLane {
         consumer
     }
 
-    fn receive(&self, delivery: Delivery, now: Timestamp) -> Received {
+    pub(super) fn receive(&self, delivery: Delivery, now: Timestamp) -> Received {
         match self.work {
             Work::Handle(_) => receive(delivery, Some(self.context.lane), &self.context.authority, now),
             Work::Route(_) => receive(delivery, None, &self.context.authority, now),
@@ -166,7 +166,7 @@ impl BatchLane {
     }
 
     /// Processes a batch: most messages together, and each message that may have crashed a worker alone.
-    async fn process(&self, messages: &[Received]) -> Result<Vec<Settlement>, Abandoned> {
+    pub(super) async fn process(&self, messages: &[Received]) -> Result<Vec<Settlement>, Abandoned> {
         let checked = self
             .context
             .check_poison(messages, Counting::Redeliveries)

@@ -116,7 +116,7 @@ fn processing_span(metrics: &LaneMetrics, message: &mut Received) -> Option<Span
 
 fn count(tally: &mut Tally, settlement: &Settlement) {
     match settlement {
-        Settlement::Applied(_) => tally.applied(),
+        Settlement::Applied(_) | Settlement::Claimed => tally.applied(),
         Settlement::Dead(row) => tally.dead(match &row.result {
             WorkResult::MessageRejected(rejected) => Some(rejected.code),
             _ => None,
@@ -131,6 +131,7 @@ fn count(tally: &mut Tally, settlement: &Settlement) {
 fn completion(settlement: &Settlement) -> (MessageOutcome, Option<&InboxRow>) {
     match settlement {
         Settlement::Applied(row) => (MessageOutcome::Applied, Some(row)),
+        Settlement::Claimed => (MessageOutcome::Applied, None),
         Settlement::Dead(row) => (MessageOutcome::Dead, Some(row)),
         Settlement::Refused(row) => (MessageOutcome::Refused, Some(row)),
         Settlement::Retry { .. } => (MessageOutcome::Retried, None),

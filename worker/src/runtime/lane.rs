@@ -12,28 +12,23 @@ use lockstep_clock::Clock;
 use lockstep_protocol::WorkResult;
 use lockstep_protocol::topology::{Lane, RetryDelay};
 use lockstep_store::{
-    AttemptStart, DeliveryAttempts, Facts, FollowUps, InboxRow, Keys, Leases, Retryability, StoreError,
-    UnitOfWork,
+    AttemptStart, DeliveryAttempts, Facts, FollowUps, InboxRow, Keys, Leases, StoreError, UnitOfWork,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::authority::Authority;
 use super::backoff::Backoff;
-use super::error_chain::chain;
 use super::intake::Received;
 use super::poison::give_back;
 use super::processing_error::{FailureAction, ProcessingError, on_failure};
 use super::store_reach::StoreReach;
+use super::transaction_retry::TransactionRetry;
 use super::{Settlement, answer, decide, retry};
 use crate::fail_point::{self, FailPoint};
 use crate::handlers::Rejection;
 
 /// How long a message waits after a failure that it did not cause.
 pub(super) const LATER: RetryDelay = RetryDelay::Seconds5;
-
-/// The most repetitions of a transaction because a concurrent one was first, within about ten seconds. The next one sees what that one
-/// did, so a few are enough; then messages are processed one by one, and postponed.
-const MOST_CONFLICTS: u32 = 24;
 
 /// The connections and settings that every lane needs.
 #[derive(Clone, Debug)]
@@ -220,9 +215,7 @@ impl LaneContext {
         keys: &Keys,
         decide: impl Fn(&mut Facts) -> T,
     ) -> Result<Result<T, ProcessingError>, Abandoned> {
-        let mut unavailable = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
-        let mut contended = Backoff::new(Duration::from_millis(2), Duration::from_millis(500));
-        let mut conflicts = 0;
+        let mut retry = TransactionRetry::default();
         loop {
             let once = async {
                 let (mut facts, transaction) = self.store.begin(&[], keys).await?;
@@ -240,29 +233,23 @@ impl LaneContext {
             }
             match result {
                 Ok(decided) => return Ok(decided),
-                Err(error) if error.is_conflict() && conflicts < MOST_CONFLICTS => {
-                    conflicts += 1;
-                    self.wait(&mut contended).await?;
-                }
-                Err(error) if error.is_conflict() => return Ok(Err(error.into())),
-                Err(error) if error.is_lock_timeout() => {
-                    tracing::warn!(lane = %self.lane, error = chain(&error), "another session holds a lock for long; the lane waits and tries again");
-                    self.wait(&mut contended).await?;
-                }
-                Err(error) if error.retryability() == Retryability::Later => {
-                    tracing::warn!(lane = %self.lane, error = chain(&error), "the store is unavailable; the lane waits and tries again");
-                    self.wait(&mut unavailable).await?;
-                }
-                Err(error) => return Ok(Err(error.into())),
+                Err(error) => match retry.after(error) {
+                    Ok(pause) => self.pause(pause).await?,
+                    Err(error) => return Ok(Err(error.into())),
+                },
             }
         }
     }
 
     pub(super) async fn wait(&self, backoff: &mut Backoff) -> Result<(), Abandoned> {
+        self.pause(backoff.next()).await
+    }
+
+    pub(super) async fn pause(&self, pause: Duration) -> Result<(), Abandoned> {
         tokio::select! {
             biased;
             () = self.abandon.cancelled() => Err(Abandoned),
-            () = tokio::time::sleep(backoff.next()) => Ok(()),
+            () = tokio::time::sleep(pause) => Ok(()),
         }
     }
 }
@@ -278,7 +265,7 @@ pub(super) fn consequences(message: &Received, settlement: &Settlement, lane: La
         Settlement::Forward { lane } => {
             Some(retry::copy(message, *lane, RetryDelay::Seconds5, message.attempt))
         }
-        Settlement::Waiting => None,
+        Settlement::Waiting | Settlement::Claimed => None,
     }
 }
 
@@ -289,7 +276,7 @@ pub(super) fn contain<T>(code: impl FnOnce() -> T) -> Result<T, ProcessingError>
 }
 
 /// The message of a panic.
-pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_default()
@@ -327,6 +314,9 @@ pub(super) fn log(lane: Lane, message: &Received, settlement: &Settlement) {
         }
         Settlement::Waiting => {
             tracing::debug!(%lane, message.id = %id, message.source = %source, message.attempt = attempt, "message waits in its row");
+        }
+        Settlement::Claimed => {
+            tracing::trace!(%lane, message.id = %id, message.source = %source, "message claimed");
         }
     }
 }

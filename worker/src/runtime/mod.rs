@@ -8,7 +8,8 @@
 //!    [`Settlement`] each.
 //! 3. [`batch`] does that for a whole batch in one transaction, together with the completions. [`run`] takes its place where
 //!    processing takes time and goes outside: side by side, in coalesced batches ([`coalescing`]), each of which commits by
-//!    itself under its [`lease`]s ([`leased_run`]) through a [`run_context`].
+//!    itself under its [`lease`]s ([`leased_run`]) through a [`run_context`]. [`claim_lane`] acknowledges a message as soon as a
+//!    row in the store says who does its work.
 //! 4. [`answer`], [`retry`]: what is published for each settlement. [`follow_up`]: messages that a message caused.
 //! 5. [`lane`]: publish all of it, confirmed; then, and only then, acknowledge. [`too_large`]: what the broker refuses for its
 //!    size.
@@ -22,6 +23,8 @@ mod answer;
 mod authority;
 mod backoff;
 mod batch;
+mod claim_lane;
+mod claimant;
 mod coalescing;
 mod consuming;
 mod dead;
@@ -47,12 +50,15 @@ mod runner;
 mod settlement;
 mod store_reach;
 mod too_large;
+mod transaction_retry;
 mod worker;
 
 pub use actor::TrustedUsers;
+pub use claimant::Claimant;
 pub(crate) use error_chain::chain;
 pub use follow_up::REPUBLISH_AFTER;
 pub(crate) use follow_up::{PAGE, outgoing};
+pub(crate) use lane::panic_text;
 pub use lease::HeldLeases;
 #[cfg(test)]
 pub(crate) use periodic_task::tests as periodic_task_tests;
@@ -63,4 +69,5 @@ pub use run_lane_options::RunLaneOptions;
 pub use runner::{Attempt, RunEnd, Runner};
 pub use settlement::Settlement;
 pub(crate) use too_large::end_follow_up;
+pub(crate) use transaction_retry::TransactionRetry;
 pub use worker::{WorkerContext, WorkerError, WorkerOptions, run};

@@ -179,7 +179,10 @@ fn ends(settlement: &Settlement) -> bool {
         Settlement::Applied(_) | Settlement::Dead(_) | Settlement::Refused(_) | Settlement::Retry { .. } => {
             true
         }
-        Settlement::Forward { .. } | Settlement::Postpone { .. } | Settlement::Waiting => false,
+        Settlement::Forward { .. }
+        | Settlement::Postpone { .. }
+        | Settlement::Waiting
+        | Settlement::Claimed => false,
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lockstep_store::{
-    AttemptStart, DeliveryAttempts, Facts, Flagged, Keys, NewCause, StoreError, Transaction, UnitOfWork,
+    AttemptStart, DeliveryAttempts, ExecutionTransaction, Facts, Flagged, Keys, NewCause, StoreError,
+    Transaction, UnitOfWork,
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -90,6 +91,11 @@ impl RunTransaction<'_> {
     /// See [`StoreError`].
     pub async fn flag(&mut self, cause: &NewCause) -> Result<Flagged, StoreError> {
         self.transaction.flag(cause).await
+    }
+
+    /// The tasks, schedules and executions, as a part of this transaction; see [`Transaction::executions`].
+    pub fn executions(&mut self) -> Box<dyn ExecutionTransaction + '_> {
+        self.transaction.executions()
     }
 
     /// Commits, and keeps the leases for more.

@@ -8,7 +8,9 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{Digest, Envelope, Message, MessageKey, WorkResult};
-use lockstep_store::{Effects, Facts, Flips, InboxRow, InboxState, MessageProperties, Origin, ReplyAddress};
+use lockstep_store::{
+    Effects, Facts, Flips, InboxRow, InboxState, Keys, MessageProperties, Origin, ReplyAddress,
+};
 
 use super::dead::{self, DeliveryMetadata};
 use super::intake::Received;
@@ -109,6 +111,19 @@ impl Attempt {
             },
             reply: ReplyAddress::default(),
         }
+    }
+
+    /// What a transaction reads the records of the message by.
+    pub fn keys(&self) -> Keys {
+        Keys {
+            messages: [(self.key.clone(), self.digest)].into(),
+            ..Keys::default()
+        }
+    }
+
+    /// Where results of the message go.
+    pub fn reply(&self) -> &ReplyAddress {
+        &self.reply
     }
 
     /// Applies the effects of the message to the facts, and returns whose sync flag they change. To be followed by

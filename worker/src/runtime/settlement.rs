@@ -35,4 +35,6 @@ pub enum Settlement {
     },
     /// It waits in its row in the store, which has the time of its next publication. Nothing is published now.
     Waiting,
+    /// A claimant took it over: a row in the store says who does its work. Nothing is published now.
+    Claimed,
 }

@@ -77,7 +77,7 @@ impl LaneContext {
                 Settlement::Applied(row) | Settlement::Dead(row) | Settlement::Refused(row) => {
                     return Ok(smaller(answer::short(message, row), refused));
                 }
-                Settlement::Waiting => return Ok(None),
+                Settlement::Waiting | Settlement::Claimed => return Ok(None),
                 Settlement::Retry { .. } | Settlement::Postpone { .. } | Settlement::Forward { .. } => {}
             }
             *settlement = self.reject(message, rejection(message, refused)).await?;
@@ -121,9 +121,11 @@ impl LaneContext {
 fn whole(message: &Received, settlement: &Settlement, outgoing: &Outgoing) -> usize {
     match settlement {
         Settlement::Retry { .. } | Settlement::Postpone { .. } | Settlement::Forward { .. } => message.size,
-        Settlement::Applied(_) | Settlement::Dead(_) | Settlement::Refused(_) | Settlement::Waiting => {
-            outgoing.body.len()
-        }
+        Settlement::Applied(_)
+        | Settlement::Dead(_)
+        | Settlement::Refused(_)
+        | Settlement::Waiting
+        | Settlement::Claimed => outgoing.body.len(),
     }
 }
 

@@ -16,6 +16,8 @@ use tokio_util::sync::CancellationToken;
 use super::actor::TrustedUsers;
 use super::authority::Authority;
 use super::batch::BatchLane;
+use super::claim_lane;
+use super::claimant::Claimant;
 use super::consuming::consume;
 use super::decide::Work;
 use super::follow_up::REPUBLISH_AFTER;
@@ -43,8 +45,11 @@ pub struct WorkerContext {
     pub schema: Arc<dyn Schema>,
     /// Decide the messages of batched lanes.
     pub handlers: Arc<dyn Handlers>,
-    /// Process the messages of run lanes. A lane without a runner is a batched lane.
+    /// Process the messages of run lanes. The lane of executions is not taken without one; other lanes without a runner are batched
+    /// lanes.
     pub runners: BTreeMap<Lane, Arc<dyn Runner>>,
+    /// Take over the messages of lanes of running work. Such a lane is not taken without one.
+    pub claimants: BTreeMap<Lane, Arc<dyn Claimant>>,
     /// Gives the time of decisions where the store has none.
     pub clock: Arc<dyn Clock>,
 }
@@ -52,7 +57,7 @@ pub struct WorkerContext {
 /// Which lanes a worker takes, and its limits.
 #[derive(Clone, Debug)]
 pub struct WorkerOptions {
-    /// The lanes that the worker takes; empty means all ingress lanes.
+    /// The lanes that the worker takes; empty means all.
     pub lanes: Vec<Lane>,
     /// The maximum number of deliveries of a batched lane in flight.
     pub prefetch: u16,
@@ -113,44 +118,28 @@ pub async fn run(
     stop: CancellationToken,
     abandon: CancellationToken,
 ) -> Result<(), WorkerError> {
-    let authority = Arc::new(Authority {
-        trusted: options.trusted_users.clone(),
-        owners: options.source_owners.clone(),
-    });
     let mut lanes = JoinSet::new();
-    for (lane, queue) in queues(&options.lanes) {
-        let lane_context = LaneContext {
-            lane,
-            bus: context.bus.clone(),
-            store: context.store.clone(),
-            follow_ups: context.follow_ups.clone(),
-            delivery_attempts: context.delivery_attempts.clone(),
-            leases: context.leases.clone(),
-            clock: context.clock.clone(),
-            authority: authority.clone(),
-            republish_after: options.republish_after,
-            store_reach: StoreReach::new(context.schema.clone()),
-            owed: Arc::default(),
-            cut_off: CancellationToken::new(),
-            stop: stop.clone(),
-            abandon: abandon.clone(),
-        };
+    for (lane, queue) in queues(&context, &options.lanes) {
+        let lane_context = lane_context(&context, &options, lane, &stop, &abandon);
         let runner = context.runners.get(&lane).filter(|_| queue == Queue::Lane(lane));
+        let claimant = context
+            .claimants
+            .get(&lane)
+            .filter(|_| queue == Queue::Lane(lane));
         let run_options = options
             .run_lanes
             .get(&lane)
             .copied()
             .unwrap_or_default()
             .bounded();
-        let consume_options = match runner {
-            Some(_) => ConsumeOptions {
-                prefetch: run_options.permits,
-                acknowledge: Acknowledge::Each,
-            },
-            None => ConsumeOptions {
-                prefetch: options.prefetch,
-                acknowledge: Acknowledge::InOrder,
-            },
+        let (prefetch, acknowledge) = match (runner, claimant) {
+            (Some(_), _) => (run_options.permits, Acknowledge::Each),
+            (None, Some(claimant)) => (claim_lane::prefetch(claimant.places()), Acknowledge::InOrder),
+            (None, None) => (options.prefetch, Acknowledge::InOrder),
+        };
+        let consume_options = ConsumeOptions {
+            prefetch,
+            acknowledge,
         };
         let consumer = context.bus.consume(queue.clone(), consume_options).await;
         let consumer = consumer.map_err(|source| WorkerError::Lane { lane, source })?;
@@ -176,17 +165,20 @@ pub async fn run(
             };
             let metrics = Arc::new(LaneMetrics::of_batches(lane));
             let (batch_size, linger) = (options.batch_size, options.linger);
-            let run = move |context, consumer| {
-                let batch_lane = BatchLane {
-                    context,
-                    work: work.clone(),
-                    metrics: metrics.clone(),
-                    batch_size,
-                    linger,
-                };
-                batch_lane.run(consumer)
+            let batches = move |context| BatchLane {
+                context,
+                work: work.clone(),
+                metrics: metrics.clone(),
+                batch_size,
+                linger,
             };
-            lanes.spawn(consume(lane_context, queue, consume_options, consumer, run));
+            if let Some(claimant) = claimant.cloned() {
+                let consuming = (lane_context, queue, consume_options, consumer);
+                lanes.spawn(claim_lane::run(claimant, consuming, batches));
+            } else {
+                let run = move |context, consumer| batches(context).run(consumer);
+                lanes.spawn(consume(lane_context, queue, consume_options, consumer, run));
+            }
         }
     }
     tracing::info!(lanes = lanes.len(), "worker started");
@@ -201,11 +193,54 @@ pub async fn run(
     Ok(())
 }
 
+fn lane_context(
+    context: &WorkerContext,
+    options: &WorkerOptions,
+    lane: Lane,
+    stop: &CancellationToken,
+    abandon: &CancellationToken,
+) -> LaneContext {
+    let authority = Authority {
+        trusted: options.trusted_users.clone(),
+        owners: options.source_owners.clone(),
+    };
+    LaneContext {
+        lane,
+        bus: context.bus.clone(),
+        store: context.store.clone(),
+        follow_ups: context.follow_ups.clone(),
+        delivery_attempts: context.delivery_attempts.clone(),
+        leases: context.leases.clone(),
+        clock: context.clock.clone(),
+        authority: Arc::new(authority),
+        republish_after: options.republish_after,
+        store_reach: StoreReach::new(context.schema.clone()),
+        owed: Arc::default(),
+        cut_off: CancellationToken::new(),
+        stop: stop.clone(),
+        abandon: abandon.clone(),
+    }
+}
+
 /// The queues of the chosen lanes. A worker that takes the events lane also takes messages that had no route.
-fn queues(chosen: &[Lane]) -> Vec<(Lane, Queue)> {
-    let ingress_lanes = [Lane::Events, Lane::Repositories, Lane::Commands, Lane::Dead];
-    let wanted = |lane: &Lane| chosen.is_empty() || chosen.contains(lane);
-    let mut queues: Vec<(Lane, Queue)> = ingress_lanes
+fn queues(context: &WorkerContext, chosen: &[Lane]) -> Vec<(Lane, Queue)> {
+    let lanes = [
+        Lane::Events,
+        Lane::Repositories,
+        Lane::Commands,
+        Lane::Executions,
+        Lane::Devices,
+        Lane::Dead,
+    ];
+    let wanted = |lane: &Lane| {
+        let able = match lane {
+            Lane::Executions => context.runners.contains_key(lane),
+            Lane::Devices => context.claimants.contains_key(lane),
+            _ => true,
+        };
+        able && (chosen.is_empty() || chosen.contains(lane))
+    };
+    let mut queues: Vec<(Lane, Queue)> = lanes
         .into_iter()
         .filter(wanted)
         .map(|lane| (lane, Queue::Lane(lane)))

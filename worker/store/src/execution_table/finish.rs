@@ -15,11 +15,13 @@ use crate::{CapScope, ElementEnd, ElementOwner, EndedElement, Halt, StoreError, 
 /// The bytes of results in one statement: PostgreSQL takes at most 256 MiB as one list.
 const MOST_BYTES: usize = 16 << 20;
 
+/// The state is compared as an expression, so that elements are found by their numbers: by the index of running elements, all of them would
+/// be read for each one.
 const FINISH: &str = "\
     UPDATE element SET state = ended.state, outcome = ended.outcome, ended_at = {now}, due_at = {after $2}, until = NULL, \
         changed = ended.changed, reason = ended.reason, message = ended.message, data = ended.data \
     FROM {rows $1: number bigint, attempt integer, state text, outcome text, changed boolean, reason text, message text, data text} AS ended \
-    WHERE element.number = ended.number AND element.attempts = ended.attempt AND element.state = 'RUNNING' \
+    WHERE element.number = ended.number AND element.attempts = ended.attempt AND element.state || '' = 'RUNNING' \
         AND (CAST($3 AS text) IS NULL OR element.owner = $3) \
     RETURNING element.number, element.execution, element.state, element.entity_type, element.entity_id, element.device_id, \
         element.attempts, element.hostname, element.owner, element.fence";

@@ -1,0 +1,5 @@
+//! Tests the built-in providers with simulated devices.
+
+mod command;
+mod ping;
+mod scene;

@@ -1,0 +1,256 @@
+//! Carries out what follows from an event for an execution: the pure engine says what, and this writes it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lockstep_execution::{Counts, Event, Halt, Limit, Progress, Step, execution_cap, next, releasable};
+use lockstep_protocol::results::ExecutionFinished;
+use lockstep_protocol::{Message, MessageKey, WorkResult};
+use lockstep_store::{
+    CapScope, Effects, ElementCounts, ExecutionRow, ExecutionTransaction, Facts, FollowUpRequest,
+    FollowUpTarget, Origin, StoreError,
+};
+
+/// The most elements that one transaction skips or queues of one execution. The periodic task goes on.
+pub(super) const CHUNK: u32 = 1000;
+
+/// What is to be done after the commit, beside publishing the follow-ups.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Aftermath {
+    /// The numbers of elements that were queued.
+    pub(super) queued: Vec<u64>,
+    /// Executions that have follow-ups now: the messages that requested them.
+    pub(super) ended: Vec<MessageKey>,
+    /// Executions that report how far they are.
+    pub(super) progressed: Vec<ExecutionRow>,
+    /// Whether an execution has unstarted elements left that are to be skipped.
+    pub(super) more: bool,
+}
+
+impl Aftermath {
+    pub(super) fn join(&mut self, other: Self) {
+        self.queued.extend(other.queued);
+        self.ended.extend(other.ended);
+        self.progressed.extend(other.progressed);
+        self.more |= other.more;
+    }
+}
+
+/// Applies an event to an execution that is locked, and writes all that follows from it.
+pub(super) async fn advance(
+    executions: &mut (dyn ExecutionTransaction + '_),
+    facts: &mut Facts,
+    row: &mut ExecutionRow,
+    event: Event,
+    now: Timestamp,
+    grace: Duration,
+) -> Result<Aftermath, StoreError> {
+    let mut aftermath = Aftermath::default();
+    let mut event = event;
+    loop {
+        let (after, steps) = next(&progress(row), &event);
+        take_over(row, after);
+        let ends = steps.iter().any(|step| matches!(step, Step::End { .. }));
+        if ends {
+            row.ended_at = Some(now);
+            facts.absorb(finished(row), &origin(row, now));
+            aftermath.ended.push(request_key(row));
+            tracing::info!(execution = %row.id, task = row.request.task, state = %row.state, reason = row.reason, elements = row.counts.elements, done = row.counts.done, failed = row.counts.failed, skipped = row.counts.skipped, "execution ended");
+        }
+        executions.update(row).await?;
+        let mut skipped = 0;
+        for step in steps {
+            match step {
+                Step::Release => {
+                    let released = release_own(executions, row, grace).await?;
+                    aftermath.queued.extend(released);
+                }
+                Step::Halt { halt, reason } => {
+                    tracing::info!(execution = %row.id, task = row.request.task, halt = stored(halt).as_str(), reason, "execution begins nothing more");
+                }
+                Step::SkipUnstarted => {
+                    skipped = skip_unstarted(executions, row).await?;
+                    aftermath.more |= skipped == u64::from(CHUNK);
+                }
+                Step::ReportProgress { .. } => aftermath.progressed.push(row.clone()),
+                // The row has it.
+                Step::OpenCanary | Step::End { .. } => {}
+            }
+        }
+        if skipped == 0 {
+            return Ok(aftermath);
+        }
+        event = Event::ElementsEnded {
+            done: 0,
+            failed: 0,
+            skipped,
+        };
+    }
+}
+
+async fn skip_unstarted(
+    executions: &mut (dyn ExecutionTransaction + '_),
+    row: &ExecutionRow,
+) -> Result<u64, StoreError> {
+    let Some(halt) = row.halt else {
+        return Ok(0);
+    };
+    let message = row.reason.as_deref().unwrap_or_else(|| halt.as_str());
+    executions.skip_unstarted(row.number, halt, message, CHUNK).await
+}
+
+/// Queues elements that wait for their execution, as many as may begin by its own limits.
+pub(super) async fn release_own(
+    executions: &mut (dyn ExecutionTransaction + '_),
+    row: &ExecutionRow,
+    grace: Duration,
+) -> Result<Vec<u64>, StoreError> {
+    let scope = CapScope::Execution(row.number);
+    let limit = match own_cap(row) {
+        None => CHUNK,
+        Some(cap) => {
+            let scopes = BTreeSet::from([scope.clone()]);
+            let running = executions.running(&scopes).await?;
+            let queued = executions.queued(&scopes).await?;
+            let count =
+                |counts: &std::collections::BTreeMap<_, u32>| counts.get(&scope).copied().unwrap_or(0);
+            let limit = Limit {
+                cap,
+                running: count(&running),
+            };
+            releasable(limit, count(&queued), CHUNK)
+        }
+    };
+    match limit {
+        0 => Ok(Vec::new()),
+        _ => executions.release(&scope, limit, grace).await,
+    }
+}
+
+/// How many elements of an execution may run at once by its own limits.
+pub(super) fn own_cap(row: &ExecutionRow) -> Option<u32> {
+    execution_cap(row.request.limits(), row.in_canary, row.counts.ended())
+}
+
+/// The key of the message that requested an execution.
+pub(super) fn request_key(row: &ExecutionRow) -> MessageKey {
+    MessageKey {
+        identity: row.request.identity.clone(),
+        actor: row.request.actor.clone(),
+    }
+}
+
+fn origin(row: &ExecutionRow, now: Timestamp) -> Origin<'_> {
+    Origin {
+        identity: &row.request.identity,
+        kind: row.request.kind,
+        actor: row.request.actor.as_deref(),
+        at: now,
+        reply: Some(&row.request.reply),
+    }
+}
+
+/// The result of an execution that ended, as a follow-up of the message that requested it.
+fn finished(row: &ExecutionRow) -> Effects {
+    let ElementCounts {
+        done,
+        failed,
+        skipped,
+        ..
+    } = row.counts;
+    let result = WorkResult::ExecutionFinished(ExecutionFinished {
+        execution: row.id,
+        state: row.state,
+        reason: row.reason.clone(),
+        dry_run: row.request.requested.dry_run,
+        done,
+        failed,
+        skipped,
+    });
+    let follow_up = FollowUpRequest {
+        message: Message::Result(result),
+        subject: None,
+        target: FollowUpTarget::Requester,
+        delay: None,
+        lease: None,
+    };
+    Effects {
+        follow_ups: vec![follow_up],
+        ..Effects::default()
+    }
+}
+
+/// What the engine decides by.
+fn progress(row: &ExecutionRow) -> Progress {
+    let ElementCounts {
+        elements,
+        done,
+        failed,
+        skipped,
+    } = row.counts;
+    Progress {
+        state: row.state,
+        counts: Counts {
+            elements,
+            done,
+            failed,
+            skipped,
+        },
+        limits: *row.request.limits(),
+        paused: row.paused,
+        in_canary: row.in_canary,
+        halt: row.halt.map(decided),
+        reason: row.reason.clone(),
+    }
+}
+
+fn take_over(row: &mut ExecutionRow, after: Progress) {
+    let Counts {
+        elements,
+        done,
+        failed,
+        skipped,
+    } = after.counts;
+    row.counts = ElementCounts {
+        elements,
+        done,
+        failed,
+        skipped,
+    };
+    row.state = after.state;
+    row.paused = after.paused;
+    row.in_canary = after.in_canary;
+    row.halt = after.halt.map(stored);
+    row.reason = after.reason;
+}
+
+fn stored(halt: Halt) -> lockstep_store::Halt {
+    match halt {
+        Halt::Cancelled => lockstep_store::Halt::Cancelled,
+        Halt::Deadline => lockstep_store::Halt::Deadline,
+        Halt::CanaryFailed => lockstep_store::Halt::CanaryFailed,
+        Halt::TooManyFailed => lockstep_store::Halt::TooManyFailed,
+    }
+}
+
+fn decided(halt: lockstep_store::Halt) -> Halt {
+    match halt {
+        lockstep_store::Halt::Cancelled => Halt::Cancelled,
+        lockstep_store::Halt::Deadline => Halt::Deadline,
+        lockstep_store::Halt::CanaryFailed => Halt::CanaryFailed,
+        lockstep_store::Halt::TooManyFailed => Halt::TooManyFailed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_to_halt_are_the_same_in_the_engine_and_in_the_store() {
+        for halt in lockstep_store::Halt::ALL {
+            assert_eq!(stored(decided(halt)), halt);
+        }
+    }
+}

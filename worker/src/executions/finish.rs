@@ -1,0 +1,140 @@
+//! The transaction in which ends of elements are committed, and all that follows from them for their executions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lockstep_execution::{Caps, Event};
+use lockstep_protocol::{ElementOutcome, GroupName};
+use lockstep_store::{
+    CapScope, ElementEnd, ElementOwner, EndedElement, ExecutionRow, ExecutionTransaction, Facts, Keys,
+    StoreError,
+};
+
+use super::ExecutionContext;
+use super::advance::{Aftermath, advance, own_cap, release_own};
+use super::claim::scopes;
+
+/// Ends that are to be committed, of elements that one worker ran.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Ends {
+    /// The worker. `None` for elements that were found with an expired lease.
+    pub(super) owner: Option<ElementOwner>,
+    pub(super) ends: Vec<ElementEnd>,
+}
+
+/// What became final, and what is to be done after the commit.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Finished {
+    pub(super) ended: Vec<EndedElement>,
+    pub(super) executions: Vec<ExecutionRow>,
+    pub(super) aftermath: Aftermath,
+}
+
+impl Finished {
+    pub(super) fn join(&mut self, other: Self) {
+        self.ended.extend(other.ended);
+        // The newer rows count.
+        let newer = |row: &ExecutionRow| other.executions.iter().any(|other| other.number == row.number);
+        self.executions.retain(|row| !newer(row));
+        self.executions.extend(other.executions);
+        self.aftermath.join(other.aftermath);
+    }
+}
+
+/// Commits ends in one transaction. `locks` are the scopes with a cap in which the elements have places, as far as they are known:
+/// who counts them does not miss a place that becomes free.
+pub(super) async fn finish(
+    context: &ExecutionContext,
+    ends: &[Ends],
+    locks: &BTreeSet<CapScope>,
+) -> Result<Finished, StoreError> {
+    let (mut facts, mut transaction) = context.store.begin(&[], &Keys::default()).await?;
+    let finished = finish_in(context, &mut facts, &mut *transaction.executions(), ends, locks).await?;
+    transaction.commit(&facts).await?;
+    Ok(finished)
+}
+
+/// Writes ends as a part of an open transaction.
+pub(super) async fn finish_in(
+    context: &ExecutionContext,
+    facts: &mut Facts,
+    tx: &mut (dyn ExecutionTransaction + '_),
+    ends: &[Ends],
+    locks: &BTreeSet<CapScope>,
+) -> Result<Finished, StoreError> {
+    let grace = context.options.overdue_after;
+    let caps = &context.options.caps;
+    if !locks.is_empty() {
+        tx.lock_caps(locks).await?;
+    }
+    let numbers = ends
+        .iter()
+        .flat_map(|ends| ends.ends.iter().map(|end| end.number));
+    let numbers: BTreeSet<u64> = numbers.collect();
+    let executions = tx.executions_of(&numbers).await?;
+    let mut rows = tx.lock_numbers(&executions).await?;
+    let groups: BTreeSet<GroupName> = caps
+        .groups
+        .keys()
+        .filter_map(|group| GroupName::try_from(group.clone()).ok())
+        .collect();
+    let mut finished = Finished::default();
+    for Ends { owner, ends } in ends {
+        let ended = tx.finish(ends, *owner, &groups, grace).await?;
+        finished.ended.extend(ended);
+    }
+    let now = context.now(facts);
+    for row in &mut rows {
+        let event = event(row.number, &finished.ended);
+        let Some(event) = event else { continue };
+        let followed = advance(tx, facts, row, event, now, grace).await?;
+        finished.aftermath.join(followed);
+    }
+    for row in &rows {
+        let goes_on = row.ended_at.is_none() && row.halt.is_none() && !row.paused;
+        if goes_on && own_cap(row).is_some() {
+            let released = release_own(tx, row, grace).await?;
+            finished.aftermath.queued.extend(released);
+        }
+    }
+    for (scope, places) in freed(caps, &rows, &finished.ended) {
+        let released = tx.release(&scope, places, grace).await?;
+        finished.aftermath.queued.extend(released);
+    }
+    finished.executions = rows;
+    Ok(finished)
+}
+
+/// What happened to an execution by these ends. `None` if nothing did.
+fn event(execution: u64, ended: &[EndedElement]) -> Option<Event> {
+    let (mut done, mut failed, mut skipped) = (0, 0, 0);
+    for element in ended.iter().filter(|element| element.execution == execution) {
+        match element.state.outcome() {
+            Some(ElementOutcome::Done) => done += 1,
+            Some(ElementOutcome::Failed) => failed += 1,
+            Some(ElementOutcome::Skipped) => skipped += 1,
+            None => {}
+        }
+    }
+    (done + failed + skipped > 0).then_some(Event::ElementsEnded {
+        done,
+        failed,
+        skipped,
+    })
+}
+
+/// The scopes in which places became free, but for executions, and how many.
+fn freed(caps: &Caps, rows: &[ExecutionRow], ended: &[EndedElement]) -> BTreeMap<CapScope, u32> {
+    let providers: BTreeMap<u64, &str> = rows
+        .iter()
+        .map(|row| (row.number, row.request.provider.as_str()))
+        .collect();
+    let mut freed = BTreeMap::new();
+    for element in ended {
+        let provider = providers.get(&element.execution).copied().unwrap_or_default();
+        let shared = scopes(caps, provider, std::iter::empty());
+        for scope in shared.into_iter().chain(element.frees.iter().cloned()) {
+            *freed.entry(scope).or_insert(0) += 1;
+        }
+    }
+    freed
+}

@@ -1,0 +1,277 @@
+//! Decides whether a task may run as requested, and on what. Pure.
+
+use std::sync::Arc;
+
+use lockstep_execution::{ArgumentsError, Provider, Registry, check_arguments};
+use lockstep_protocol::Code;
+use lockstep_protocol::commands::{ExecuteOn, TaskRequested};
+use lockstep_store::{ElementSource, TaskRow};
+use serde_json::Value;
+
+use crate::handlers::Rejection;
+
+/// What an execution runs on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// The kind of entity that its elements are.
+    pub(super) run_on: ExecuteOn,
+    /// Which entities these are.
+    pub(super) source: ElementSource,
+}
+
+/// The provider with this name, which the message names at this place.
+pub(super) fn provider<'a>(
+    registry: &'a Registry,
+    name: &str,
+    place: &str,
+) -> Result<&'a Arc<dyn Provider>, Rejection> {
+    registry.get(name).ok_or_else(|| {
+        let known: Vec<&str> = registry
+            .iter()
+            .map(|provider| provider.properties().name)
+            .collect();
+        let reason = format!("no provider is named {name:?}; there are {}", known.join(", "));
+        Rejection::new(Code::UnknownProvider, place, reason)
+    })
+}
+
+/// Checks the arguments of a task. Returns the kind of entity that it runs on.
+pub(super) fn check_task(
+    provider: &dyn Provider,
+    arguments: &Value,
+    place: &str,
+) -> Result<ExecuteOn, Rejection> {
+    let checked = check_arguments(&provider.properties().json_schema, arguments);
+    checked.map_err(|error| invalid(&error, place))?;
+    let unclear = |reason| Rejection::new(Code::InvalidArguments, place, reason);
+    provider.run_on(arguments).map_err(unclear)
+}
+
+/// Checks a request of a task, which is at `root` in the message.
+pub(super) fn plan(
+    registry: &Registry,
+    task: &TaskRow,
+    request: &TaskRequested,
+    root: &str,
+) -> Result<Plan, Rejection> {
+    let of_task = format!("{root}.task");
+    let provider = provider(registry, &task.provider, &of_task)?;
+    let run_on = check_task(&**provider, &task.arguments, &of_task).map_err(|rejection| {
+        Rejection::new(
+            rejection.code,
+            &of_task,
+            format!("the task has to be saved again: {}", rejection.reason),
+        )
+    })?;
+    check_run(&**provider, &request.arguments, &format!("{root}.arguments"))?;
+    let properties = provider.properties();
+    let named = request.execute_on_type;
+    if properties.run_on_strict && named != run_on {
+        let reason = format!(
+            "provider {} runs only on entities that are named themselves: {run_on}, not {named}",
+            properties.name
+        );
+        return Err(Rejection::new(
+            Code::WrongEntity,
+            format!("{root}.execute_on_type"),
+            reason,
+        ));
+    }
+    let ids = &request.execute_on;
+    if named == ExecuteOn::Global && !ids.is_empty() {
+        let reason = "GLOBAL has no entities; name their kind in execute_on_type";
+        return Err(Rejection::new(
+            Code::WrongEntity,
+            format!("{root}.execute_on_type"),
+            reason,
+        ));
+    }
+    let source = match (run_on, ids.is_empty()) {
+        (ExecuteOn::Global, _) => ElementSource::Global,
+        (_, true) if properties.run_on_all_if_empty => ElementSource::All,
+        _ => ElementSource::Of {
+            entity_type: named,
+            ids: ids.clone(),
+        },
+    };
+    Ok(Plan { run_on, source })
+}
+
+/// Checks the arguments of a run.
+pub(super) fn check_run(provider: &dyn Provider, arguments: &Value, place: &str) -> Result<(), Rejection> {
+    let checked = check_arguments(&provider.properties().run_input_json_schema, arguments);
+    checked.map_err(|error| invalid(&error, place))
+}
+
+/// The place is that of the first error.
+fn invalid(error: &ArgumentsError, place: &str) -> Rejection {
+    let first = match error {
+        ArgumentsError::Invalid { errors, .. } => errors.first(),
+        ArgumentsError::Schema(_) => None,
+    };
+    let path = first.map_or(String::new(), |first| json_path(&first.path));
+    Rejection::new(
+        Code::InvalidArguments,
+        format!("{place}{path}"),
+        error.to_string(),
+    )
+}
+
+/// A JSON Pointer such as `/commands/0` as a JSON path: `.commands[0]`.
+fn json_path(pointer: &str) -> String {
+    let parts = pointer.split('/').skip(1);
+    parts
+        .map(|part| match part.parse::<usize>() {
+            Ok(index) => format!("[{index}]"),
+            Err(_) => format!(".{}", part.replace("~1", "/").replace("~0", "~")),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use jiff::Timestamp;
+    use lockstep_execution::{ElementDone, ElementFailure, ElementRun, ProviderProperties, ProviderType};
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Fake(ProviderProperties);
+
+    #[async_trait]
+    impl Provider for Fake {
+        fn properties(&self) -> &ProviderProperties {
+            &self.0
+        }
+
+        async fn run(&self, _run: &ElementRun<'_>) -> Result<ElementDone, ElementFailure> {
+            unreachable!("it is only planned")
+        }
+    }
+
+    fn fake(run_on: Option<ExecuteOn>, strict: bool, all_if_empty: bool) -> Registry {
+        Registry::default().with(Fake(ProviderProperties {
+            name: "fake",
+            short_description: "",
+            description: "",
+            provider_type: ProviderType::Check,
+            run_on,
+            run_on_strict: strict,
+            run_on_all_if_empty: all_if_empty,
+            run_on_result: None,
+            success_message: None,
+            repeatable: true,
+            deprecated: None,
+            json_schema: json!({"properties": {"commands": {"type": "array", "items": {"type": "string"}}}}),
+            run_input_json_schema: json!({"properties": {"count": {"type": "integer"}}}),
+        }))
+    }
+
+    fn task(provider: &str, arguments: Value) -> TaskRow {
+        TaskRow {
+            number: 1,
+            name: "check".to_owned(),
+            description: None,
+            provider: provider.to_owned(),
+            arguments,
+            saved_at: Timestamp::UNIX_EPOCH,
+            saved_by: None,
+        }
+    }
+
+    fn request(execute_on_type: ExecuteOn, execute_on: &[u64], arguments: Value) -> TaskRequested {
+        TaskRequested {
+            task: "check".into(),
+            execute_on: execute_on.to_vec(),
+            execute_on_type,
+            dry_run: true,
+            arguments,
+            limits: lockstep_protocol::commands::RunLimits::default(),
+        }
+    }
+
+    #[test]
+    fn a_task_runs_on_what_is_named_and_never_on_all_by_accident() {
+        use ExecuteOn::{Device, Global, Group, Interface};
+        let of = |entity_type, ids: &[u64]| {
+            Ok(ElementSource::Of {
+                entity_type,
+                ids: ids.to_vec(),
+            })
+        };
+        let wrong = || Err("$.data.execute_on_type");
+        let table = [
+            // run_on, strict, all if empty, named kind, ids, expected
+            (Device, false, false, Device, &[1, 2][..], of(Device, &[1, 2])),
+            (Device, false, false, Group, &[1], of(Group, &[1])),
+            (Device, true, false, Group, &[1], wrong()),
+            (Device, true, false, Device, &[1], of(Device, &[1])),
+            (Device, false, false, Device, &[], of(Device, &[])),
+            (Device, false, false, Global, &[], of(Global, &[])),
+            (Device, false, false, Global, &[1], wrong()),
+            (Device, false, true, Device, &[], Ok(ElementSource::All)),
+            (Device, false, true, Device, &[3], of(Device, &[3])),
+            (Interface, true, true, Device, &[], wrong()),
+            (Global, false, false, Global, &[], Ok(ElementSource::Global)),
+            (Global, false, false, Device, &[1], Ok(ElementSource::Global)),
+            (Global, true, false, Device, &[], wrong()),
+        ];
+        for (run_on, strict, all, named, ids, expected) in table {
+            let registry = fake(Some(run_on), strict, all);
+            let request = request(named, ids, Value::Null);
+            let planned = plan(&registry, &task("fake", Value::Null), &request, "$.data");
+            let case = format!("{run_on} {strict} {all} {named} {ids:?}");
+            match (planned, expected) {
+                (Ok(planned), Ok(source)) => assert_eq!(planned, Plan { run_on, source }, "{case}"),
+                (Err(rejection), Err(place)) => {
+                    assert_eq!(
+                        (rejection.code, &*rejection.place),
+                        (Code::WrongEntity, place),
+                        "{case}"
+                    );
+                }
+                (planned, _) => panic!("{case}: {planned:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_request_is_told_with_its_place() {
+        let registry = fake(Some(ExecuteOn::Device), false, false);
+        let devices = |arguments| request(ExecuteOn::Device, &[1], arguments);
+        let table = [
+            (
+                task("other", Value::Null),
+                devices(Value::Null),
+                Code::UnknownProvider,
+                "$.data.task.task",
+            ),
+            (
+                task("fake", json!({"commands": [1]})),
+                devices(Value::Null),
+                Code::InvalidArguments,
+                "$.data.task.task",
+            ),
+            (
+                task("fake", Value::Null),
+                devices(json!({"count": "many"})),
+                Code::InvalidArguments,
+                "$.data.task.arguments.count",
+            ),
+        ];
+        for (task, request, code, place) in table {
+            let rejection = plan(&registry, &task, &request, "$.data.task").unwrap_err();
+            assert_eq!((rejection.code, &*rejection.place), (code, place), "{rejection}");
+        }
+        let provider = registry.get("fake").unwrap();
+        let rejection =
+            check_task(&**provider, &json!({"commands": ["a", 2]}), "$.data.arguments").unwrap_err();
+        assert_eq!(rejection.place, "$.data.arguments.commands[1]");
+        let unclear = fake(None, false, false);
+        let rejection =
+            check_task(&**unclear.get("fake").unwrap(), &Value::Null, "$.data.arguments").unwrap_err();
+        assert_eq!(rejection.code, Code::InvalidArguments);
+    }
+}

@@ -1,0 +1,51 @@
+//! Runs the failed elements of an execution that ended again, as a new execution.
+
+use lockstep_execution::merge_arguments;
+use lockstep_protocol::Code;
+use lockstep_protocol::commands::{ExecutionRelaunchRequested, TaskReference, TaskRequested};
+use lockstep_store::{ElementSource, NewExecution};
+
+use super::control::unknown;
+use super::plan::{check_run, provider};
+use super::runner::{Command, Decided};
+use crate::handlers::Rejection;
+
+pub(super) async fn relaunch(command: Command<'_>, request: &ExecutionRelaunchRequested) -> Decided {
+    let Some(row) = command.executions.lock(request.execution).await? else {
+        return Ok(Err(unknown()));
+    };
+    if !row.state.is_final() {
+        let reason = format!("the execution is {}; wait for its end, or cancel it", row.state);
+        return Ok(Err(Rejection::new(
+            Code::ExecutionNotEnded,
+            "$.data.execution",
+            reason,
+        )));
+    }
+    let before = &row.request;
+    let arguments = merge_arguments(&before.requested.arguments, &request.arguments);
+    let checked = provider(&command.context.registry, &before.provider, "$.data.execution")
+        .and_then(|provider| check_run(&**provider, &arguments, "$.data.arguments"));
+    if let Err(rejection) = checked {
+        return Ok(Err(rejection));
+    }
+    let limits = *before.limits();
+    let new = NewExecution {
+        task_number: before.task_number,
+        task: before.task.clone(),
+        provider: before.provider.clone(),
+        task_arguments: before.task_arguments.clone(),
+        requested: TaskRequested {
+            task: TaskReference::Number(before.task_number),
+            execute_on: Vec::new(),
+            execute_on_type: before.run_on,
+            dry_run: request.dry_run.unwrap_or(before.requested.dry_run),
+            arguments,
+            limits,
+        },
+        run_on: before.run_on,
+        relaunch_of: Some(row.id),
+        ..command.new_execution(&limits)
+    };
+    command.start(new, &ElementSource::FailedOf(row.number)).await
+}

@@ -1,0 +1,168 @@
+//! Begins executions: stores them with their elements, in the transaction that accepts the request.
+
+use jiff::Timestamp;
+use lockstep_execution::{Caps, Event, execution_cap, initially};
+use lockstep_protocol::commands::{ExecuteOn, RunLimits, TaskRequested};
+use lockstep_protocol::results::ExecutionAccepted;
+use lockstep_protocol::{Code, Kind, WorkResult};
+use lockstep_store::{CapScope, ElementSource, NewExecution, StartedExecution, StoreError};
+use uuid::Uuid;
+
+use super::control::rest;
+use super::plan::{Plan, plan};
+use super::runner::{Command, Decided, Done};
+use super::tasks;
+use crate::handlers::Rejection;
+use crate::runtime::Attempt;
+
+/// The execution itself, whose number is not known before it is stored.
+const ITSELF: CapScope = CapScope::Execution(0);
+
+pub(super) async fn run(command: Command<'_>, request: &TaskRequested) -> Decided {
+    let Some(task) = command.executions.task(&request.task).await? else {
+        return Ok(Err(tasks::unknown(&request.task, "$.data.task")));
+    };
+    let Plan { run_on, source } = match plan(&command.context.registry, &task, request, "$.data") {
+        Ok(plan) => plan,
+        Err(rejection) => return Ok(Err(rejection)),
+    };
+    let new = NewExecution {
+        task_number: task.number,
+        task: task.name,
+        provider: task.provider,
+        task_arguments: task.arguments,
+        requested: request.clone(),
+        run_on,
+        relaunch_of: None,
+        ..command.new_execution(&request.limits)
+    };
+    command.start(new, &source).await
+}
+
+impl Command<'_> {
+    /// What the message says about a new execution, apart from its task.
+    pub(super) fn new_execution(&self, limits: &RunLimits) -> NewExecution {
+        let attempt = self.attempt;
+        NewExecution {
+            task_number: 0,
+            task: String::new(),
+            provider: String::new(),
+            task_arguments: serde_json::Value::Null,
+            requested: TaskRequested {
+                task: "".into(),
+                execute_on: Vec::new(),
+                execute_on_type: ExecuteOn::Global,
+                dry_run: true,
+                arguments: serde_json::Value::Null,
+                limits: *limits,
+            },
+            run_on: ExecuteOn::Global,
+            relaunch_of: None,
+            identity: attempt.key.identity.clone(),
+            kind: attempt.envelope.message.kind(),
+            actor: attempt.key.actor.clone(),
+            reply: attempt.reply().clone(),
+            at: self.now,
+            deadline_at: deadline(limits, self.now),
+        }
+    }
+
+    /// Stores an execution with its elements, and what follows at once: one without elements ends, and one that was cancelled before it
+    /// existed.
+    pub(super) async fn start(mut self, new: NewExecution, source: &ElementSource) -> Decided {
+        let id = id(self.attempt)?;
+        let caps = caps(&self.context.options.caps, &new);
+        let cancelled = self.executions.was_cancelled(id).await?;
+        let (queued, waits_for) = initially(u64::MAX, &caps);
+        let queued = if cancelled { 0 } else { queued };
+        let grace = self.context.options.overdue_after;
+        let started = self
+            .executions
+            .start(id, &new, source, queued, &waits_for.unwrap_or(ITSELF), grace)
+            .await?;
+        let StartedExecution {
+            number,
+            elements,
+            missing,
+        } = started;
+        if !missing.is_empty() {
+            return Ok(Err(missing_entities(&new, &missing)));
+        }
+        let missing = || StoreError::Corrupt {
+            what: "execution.id".to_owned(),
+            reason: "an execution that was stored is not there".to_owned(),
+        };
+        let mut row = self.executions.lock(id).await?.ok_or_else(missing)?;
+        let event = if cancelled {
+            Event::CancelRequested { by: None }
+        } else {
+            Event::Started
+        };
+        let mut aftermath = self.follow(&mut row, event).await?;
+        tracing::info!(execution = %id, number, task = new.task, provider = new.provider, elements, dry_run = new.requested.dry_run, actor = new.actor, "execution accepted");
+        // The lane publishes the follow-ups of this message, after the result.
+        aftermath.ended.clear();
+        let accepted = ExecutionAccepted {
+            execution: id,
+            elements,
+            dry_run: new.requested.dry_run,
+        };
+        Ok(Ok(Done {
+            result: WorkResult::ExecutionAccepted(accepted),
+            follow_ups: row.state.is_final(),
+            rest: rest(&row, &aftermath),
+            aftermath,
+            started: (queued > 0).then_some((number, queued.min(elements))),
+        }))
+    }
+}
+
+/// The id of the execution that a message requests: a redelivery requests the same one.
+fn id(attempt: &Attempt) -> Result<Uuid, StoreError> {
+    let derived = attempt.key.derive(Kind::ExecutionAccepted, 0);
+    derived
+        .as_str()
+        .parse()
+        .map_err(|error: uuid::Error| StoreError::Corrupt {
+            what: "the id of an execution".to_owned(),
+            reason: error.to_string(),
+        })
+}
+
+fn deadline(limits: &RunLimits, now: Timestamp) -> Option<Timestamp> {
+    let seconds = limits.deadline_seconds?.get();
+    Some(now + std::time::Duration::from_secs(seconds.into()))
+}
+
+/// The caps that apply to all elements of a new execution, in the order in which they wait.
+fn caps(caps: &Caps, new: &NewExecution) -> Vec<(CapScope, u32)> {
+    let limits = new.limits();
+    let own = execution_cap(limits, limits.canary.is_some(), 0).map(|cap| (ITSELF, cap));
+    let overall = caps.overall.map(|cap| (CapScope::Overall, cap.get()));
+    let provider = caps.providers.get(&new.provider);
+    let provider = provider.map(|cap| (CapScope::Provider(new.provider.clone()), cap.get()));
+    own.into_iter().chain(overall).chain(provider).collect()
+}
+
+fn missing_entities(new: &NewExecution, missing: &[u64]) -> Rejection {
+    let ids: Vec<String> = missing.iter().map(ToString::to_string).collect();
+    let kind = new.requested.execute_on_type;
+    let reason = format!("no {kind} has the id {}; nothing runs", ids.join(", "));
+    Rejection::new(Code::WrongEntity, "$.data.execute_on", reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_counts_from_the_acceptance() {
+        let limits = RunLimits {
+            deadline_seconds: std::num::NonZeroU32::new(90),
+            ..RunLimits::default()
+        };
+        let now = Timestamp::UNIX_EPOCH;
+        assert_eq!(deadline(&limits, now), Timestamp::from_second(90).ok());
+        assert_eq!(deadline(&RunLimits::default(), now), None);
+    }
+}

@@ -1,0 +1,46 @@
+//! Saves and deletes tasks.
+
+use lockstep_protocol::Code;
+use lockstep_protocol::commands::{TaskDeleteRequested, TaskSaveRequested};
+use lockstep_store::NewTask;
+
+use super::plan::{check_task, provider};
+use super::runner::{Command, Decided, Done};
+use crate::handlers::Rejection;
+
+pub(super) async fn save(command: Command<'_>, request: &TaskSaveRequested) -> Decided {
+    let checked = provider(&command.context.registry, &request.provider, "$.data.provider")
+        .and_then(|provider| check_task(&**provider, &request.arguments, "$.data.arguments").map(|_| ()));
+    if let Err(rejection) = checked {
+        return Ok(Err(rejection));
+    }
+    let task = NewTask {
+        name: request.name.clone(),
+        description: request.description.clone(),
+        provider: request.provider.clone(),
+        arguments: request.arguments.clone(),
+        at: command.now,
+        by: command.attempt.key.actor.clone(),
+    };
+    let saved = command.executions.save_task(&task).await?;
+    let what = match (saved.created, saved.changed) {
+        (true, _) => "created",
+        (false, true) => "replaced",
+        (false, false) => "unchanged",
+    };
+    let message = format!("task {} ({}) {what}", task.name, saved.number);
+    Ok(Ok(Done::applied(saved.changed, message).numbered(saved.number)))
+}
+
+pub(super) async fn delete(command: Command<'_>, request: &TaskDeleteRequested) -> Decided {
+    if command.executions.delete_task(&request.name).await? {
+        return Ok(Ok(Done::applied(true, format!("task {} deleted", request.name))));
+    }
+    Ok(Err(unknown(&request.name, "$.data.name")))
+}
+
+/// No task has this number or name.
+pub(super) fn unknown(task: impl std::fmt::Display, place: &str) -> Rejection {
+    let reason = format!("no task is named {task}; `lockstep tasks list` shows them");
+    Rejection::new(Code::UnknownTask, place, reason)
+}
