@@ -85,6 +85,7 @@ async fn in_a_full_batch(ground: Ground) -> Result<()> {
         schema,
         handlers: Arc::new(PanicsAboutOneDevice),
         runners: std::collections::BTreeMap::new(),
+        claimants: std::collections::BTreeMap::new(),
         clock: Arc::new(SystemClock),
     };
     let stop = CancellationToken::new();

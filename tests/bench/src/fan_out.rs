@@ -90,6 +90,7 @@ async fn requeue(scene: &Scene) -> anyhow::Result<Duration> {
         schema: store,
         handlers: Arc::new(FleetHandlers),
         runners: std::collections::BTreeMap::new(),
+        claimants: std::collections::BTreeMap::new(),
         clock: Arc::new(SystemClock),
     };
     let options = WorkerOptions {

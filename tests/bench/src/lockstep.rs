@@ -55,6 +55,7 @@ pub(crate) async fn run(lockstep: Lockstep) -> anyhow::Result<Measured> {
         schema: store,
         handlers: Arc::new(FleetHandlers),
         runners: std::collections::BTreeMap::new(),
+        claimants: std::collections::BTreeMap::new(),
         clock: Arc::new(SystemClock),
     };
     let options = WorkerOptions {

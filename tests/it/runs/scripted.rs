@@ -245,6 +245,7 @@ impl Place {
             schema: self.store.clone(),
             handlers: Arc::new(FleetHandlers),
             runners: BTreeMap::from([(Lane::Repositories, runner.clone())]),
+            claimants: std::collections::BTreeMap::new(),
             clock: Arc::new(SystemClock),
         };
         let (stop, abandon) = (CancellationToken::new(), CancellationToken::new());

@@ -84,10 +84,7 @@ pub(super) async fn claim(
         let admitted = admitted.filter(|(_, answer)| matches!(answer, Admission::Run));
         let hostnames = admitted.filter_map(|(element, _)| Some(element.device.as_ref()?.hostname.clone()));
         let hostnames: BTreeSet<_> = hostnames.collect();
-        let fences = match hostnames.is_empty() {
-            true => BTreeMap::new(),
-            false => tx.acquire_devices(&hostnames, owner, options.lease_time).await?,
-        };
+        let fences = tx.acquire_devices(&hostnames, owner, options.lease_time).await?;
         let mut begins = Vec::new();
         let mut held_back = Vec::new();
         for (element, answer) in elements.iter().zip(&mut answers) {
@@ -226,10 +223,11 @@ fn passed_on(
     let mut free: BTreeMap<&CapScope, u32> = BTreeMap::new();
     let mut passed: BTreeMap<CapScope, u32> = BTreeMap::new();
     for (scope, limit) in limits {
-        let takes = |request: &Request<CapScope, Halt>| request.scopes.contains(scope);
-        let taken = requests.iter().zip(answers);
-        let taken = taken.filter(|(request, answer)| takes(request) && matches!(answer, Admission::Run));
-        let taken = u32::try_from(taken.count()).unwrap_or(u32::MAX);
+        let begins = requests
+            .iter()
+            .zip(answers)
+            .filter(|(request, answer)| matches!(answer, Admission::Run) && request.scopes.contains(scope));
+        let taken = u32::try_from(begins.count()).unwrap_or(u32::MAX);
         free.insert(
             scope,
             limit.cap.saturating_sub(limit.running).saturating_sub(taken),

@@ -48,9 +48,10 @@ pub(super) async fn pause(mut command: Command<'_>, execution: Uuid) -> Decided 
     }
     let changed = !row.paused;
     let aftermath = command.follow(&mut row, Event::PauseRequested).await?;
-    let message = match changed {
-        true => "no more elements of the execution begin until it is resumed",
-        false => "the execution is paused already",
+    let message = if changed {
+        "no more elements of the execution begin until it is resumed"
+    } else {
+        "the execution is paused already"
     };
     Ok(Ok(Done {
         aftermath,
@@ -67,9 +68,10 @@ pub(super) async fn resume(mut command: Command<'_>, execution: Uuid) -> Decided
     }
     let changed = row.paused;
     let aftermath = command.follow(&mut row, Event::ResumeRequested).await?;
-    let message = match changed {
-        true => "the execution goes on",
-        false => "the execution was not paused",
+    let message = if changed {
+        "the execution goes on"
+    } else {
+        "the execution was not paused"
     };
     Ok(Ok(Done {
         aftermath,
@@ -84,9 +86,10 @@ pub(super) async fn stop_all(command: Command<'_>, request: &ExecutionsStopReque
         note: request.note.clone(),
     };
     let changed = command.executions.set_stop(Some(&stop)).await?;
-    let message = match changed {
-        true => "nothing more begins until all executions are resumed; what runs finishes",
-        false => "all executions are stopped already",
+    let message = if changed {
+        "nothing more begins until all executions are resumed; what runs finishes"
+    } else {
+        "all executions are stopped already"
     };
     Ok(Ok(Done::applied(changed, message)))
 }
@@ -95,9 +98,10 @@ pub(super) async fn resume_all(command: Command<'_>) -> Decided {
     let changed = command.executions.set_stop(None).await?;
     let grace = command.context.options.overdue_after;
     let queued = command.executions.release(&CapScope::Stop, CHUNK, grace).await?;
-    let message = match changed {
-        true => "executions go on",
-        false => "executions were not stopped",
+    let message = if changed {
+        "executions go on"
+    } else {
+        "executions were not stopped"
     };
     Ok(Ok(Done {
         rest: if queued.len() >= CHUNK as usize {
@@ -115,9 +119,10 @@ pub(super) async fn resume_all(command: Command<'_>) -> Decided {
 
 /// What later transactions have to do for an execution.
 pub(super) fn rest(row: &ExecutionRow, aftermath: &Aftermath) -> Rest {
-    match aftermath.more {
-        true => Rest::Settle(row.number),
-        false => Rest::Nothing,
+    if aftermath.more {
+        Rest::Settle(row.number)
+    } else {
+        Rest::Nothing
     }
 }
 

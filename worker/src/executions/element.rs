@@ -381,7 +381,7 @@ mod tests {
     #[test]
     fn a_failure_in_a_state_that_is_none_is_one() {
         for state in ElementState::ALL {
-            let end = super::failed(ElementFailure { state, ..failure() });
+            let end = failed(ElementFailure { state, ..failure() });
             assert_eq!(end.state.outcome(), Some(ElementOutcome::Failed), "{state}");
         }
     }

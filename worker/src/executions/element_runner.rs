@@ -239,17 +239,14 @@ impl Worker {
         tracing::debug!(element = number, attempt, entity = element.candidate.name, execution = %element.execution.id, "element begins");
         let end = element.run(&self.context, &told).await;
         fail_point::pass(FailPoint::ElementRan);
-        match end {
-            Some(end) => {
-                self.running.ended(number, attempt);
-                // The receiver is there as long as the worker works.
-                let _ = self.ends.send(Ended { element, owner, end });
-            }
-            None => {
-                tracing::info!(element = number, attempt, why = ?told.why(), "element left to other workers");
-                self.running.remove(number, attempt);
-            }
-        }
+        let Some(end) = end else {
+            tracing::info!(element = number, attempt, why = ?told.why(), "element left to other workers");
+            self.running.remove(number, attempt);
+            return;
+        };
+        self.running.ended(number, attempt);
+        // The receiver is there as long as the worker works.
+        let _ = self.ends.send(Ended { element, owner, end });
     }
 
     /// Renews what this worker runs, and tells elements to stop.
@@ -364,7 +361,7 @@ impl Worker {
             Ok(finished) => return finished,
             Err(error) => error,
         };
-        let error = chain(&error).to_string();
+        let error = error.to_string();
         tracing::error!(
             element = end.number,
             error,

@@ -1,5 +1,6 @@
 //! The periodic task `elements`: finds what workers left undone, and what is due.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
@@ -221,13 +222,15 @@ impl ElementsTask {
         let mut executions: BTreeMap<u64, Option<ExecutionRow>> = BTreeMap::new();
         let mut announcement = Announcement::default();
         for row in rows {
-            if !executions.contains_key(&row.execution) {
-                let reference = ExecutionReference::Number(row.execution);
-                let execution = self.context.executions.execution(&reference).await?;
-                executions.insert(row.execution, execution);
-            }
+            let execution = match executions.entry(row.execution) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => {
+                    let reference = ExecutionReference::Number(row.execution);
+                    unknown.insert(self.context.executions.execution(&reference).await?)
+                }
+            };
             announcement.elements.push(row.number);
-            if let Some(Some(execution)) = executions.get(&row.execution) {
+            if let Some(execution) = execution {
                 let (number, finished) = (row.number, finished(execution, row));
                 let results = finished.map(|finished| element_finished(execution, number, finished));
                 announcement.results.extend(results);
@@ -435,7 +438,6 @@ fn tally(counts: &BTreeMap<CapScope, u32>) -> [usize; WAITING_FOR.len()] {
 
 #[cfg(test)]
 mod tests {
-    use lockstep_execution::Provider;
     use lockstep_store::Halt;
 
     use super::*;

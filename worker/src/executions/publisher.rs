@@ -9,7 +9,7 @@ use lockstep_protocol::envelope::{CONTENT_TYPE, MAX_BODY_BYTES};
 use lockstep_protocol::internal::ElementQueued;
 use lockstep_protocol::results::{ElementFinished, ExecutionProgress};
 use lockstep_protocol::topology::{Destination, Lane, ReplyQueue};
-use lockstep_protocol::{Envelope, Identity, Kind, Message, MessageKey, Source, WorkResult};
+use lockstep_protocol::{Envelope, Hostname, Identity, Kind, Message, MessageKey, Source, WorkResult};
 use lockstep_store::{ExecutionRow, FollowUp, FollowUps, StoreError};
 use uuid::Uuid;
 
@@ -118,9 +118,15 @@ fn queued(element: u64, now: Timestamp) -> Outgoing {
 
 /// The result about an element that ended. Repeated, it is the same message.
 pub(super) fn element_finished(execution: &ExecutionRow, number: u64, finished: ElementFinished) -> Outgoing {
-    let subject = finished.hostname.as_ref().map(ToString::to_string);
+    let hostname = finished.hostname.clone();
     let result = WorkResult::ElementFinished(finished);
-    of_execution(execution, number, subject, None, result)
+    of_execution(
+        execution,
+        number,
+        hostname.as_ref().map(Hostname::as_str),
+        None,
+        result,
+    )
 }
 
 /// The result about how far an execution is.
@@ -137,7 +143,7 @@ pub(super) fn progressed(execution: &ExecutionRow, now: Timestamp) -> Outgoing {
 fn of_execution(
     execution: &ExecutionRow,
     index: u64,
-    subject: Option<String>,
+    subject: Option<&str>,
     time: Option<Timestamp>,
     result: WorkResult,
 ) -> Outgoing {
@@ -147,7 +153,7 @@ fn of_execution(
             source: Source::worker(),
             id: request_key(execution).derive(kind, index),
         },
-        subject: subject.clone(),
+        subject: subject.map(str::to_owned),
         time,
         traceparent: None,
         causationid: Some(execution.request.identity.to_string()),

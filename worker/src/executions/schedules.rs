@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn an_instant_of_a_schedule_is_one_message_whoever_fires_it() {
         let at = Timestamp::UNIX_EPOCH;
-        let later = at + std::time::Duration::from_secs(60);
+        let later = at + std::time::Duration::from_mins(1);
         assert_eq!(fired("nightly", at), fired("nightly", at));
         assert_ne!(fired("nightly", at), fired("nightly", later));
         assert_ne!(fired("nightly", at), fired("weekly", at));

@@ -93,9 +93,10 @@ impl Command<'_> {
             reason: "an execution that was stored is not there".to_owned(),
         };
         let mut row = self.executions.lock(id).await?.ok_or_else(missing)?;
-        let event = match cancelled {
-            true => Event::CancelRequested { by: None },
-            false => Event::Started,
+        let event = if cancelled {
+            Event::CancelRequested { by: None }
+        } else {
+            Event::Started
         };
         let mut aftermath = self.follow(&mut row, event).await?;
         tracing::info!(execution = %id, number, task = new.task, provider = new.provider, elements, dry_run = new.requested.dry_run, actor = new.actor, "execution accepted");

@@ -134,6 +134,12 @@ mod tests {
             sent,
             [
                 Kind::EventApplied,
+                // Executions send these.
+                Kind::CommandApplied,
+                Kind::ExecutionAccepted,
+                Kind::ExecutionProgress,
+                Kind::ExecutionFinished,
+                Kind::ElementFinished,
                 Kind::DeadLettersSettled,
                 Kind::MessageRejected
             ]

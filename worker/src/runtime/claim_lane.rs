@@ -3,12 +3,15 @@
 
 use std::sync::Arc;
 
-use lockstep_bus::{Batch, Consumer};
+use lockstep_bus::{Batch, ConsumeOptions, Consumer};
 use lockstep_protocol::Envelope;
+use lockstep_protocol::topology::Queue;
+use tokio_util::sync::CancellationToken;
 
 use super::Settlement;
 use super::batch::{BatchLane, with_follow_ups};
 use super::claimant::Claimant;
+use super::consuming::consume;
 use super::delivery_metrics::DeliveryMetricsGuard;
 use super::intake::Received;
 use super::lane::{Abandoned, LaneContext, contain, log};
@@ -21,6 +24,30 @@ const MOST_WAITING: usize = 64;
 /// The prefetch of a lane whose claimant has so many places.
 pub(super) fn prefetch(places: usize) -> u16 {
     u16::try_from(places.clamp(1, MOST_WAITING)).unwrap_or(u16::MAX)
+}
+
+/// Runs the lane, and the work that the claimant took over. `consuming` is what [`consume`] takes; `batches` makes the part of the lane
+/// that processes other messages.
+pub(super) async fn run(
+    claimant: Arc<dyn Claimant>,
+    consuming: (LaneContext, Queue, ConsumeOptions, Box<dyn Consumer>),
+    batches: impl Fn(LaneContext) -> BatchLane,
+) {
+    let (context, queue, options, consumer) = consuming;
+    let (stop, abandon) = (context.stop.clone(), context.abandon.clone());
+    let no_more = CancellationToken::new();
+    let claiming = async {
+        let run = |context, consumer| {
+            let lane = ClaimLane {
+                claimant: claimant.clone(),
+                batches: batches(context),
+            };
+            lane.run(consumer)
+        };
+        consume(context, queue, options, consumer, run).await;
+        no_more.cancel();
+    };
+    tokio::join!(claiming, claimant.work(stop, no_more.clone(), abandon));
 }
 
 /// A lane whose messages are claimed.

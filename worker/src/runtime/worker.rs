@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::actor::TrustedUsers;
 use super::authority::Authority;
 use super::batch::BatchLane;
-use super::claim_lane::{self, ClaimLane};
+use super::claim_lane;
 use super::claimant::Claimant;
 use super::consuming::consume;
 use super::decide::Work;
@@ -118,28 +118,9 @@ pub async fn run(
     stop: CancellationToken,
     abandon: CancellationToken,
 ) -> Result<(), WorkerError> {
-    let authority = Arc::new(Authority {
-        trusted: options.trusted_users.clone(),
-        owners: options.source_owners.clone(),
-    });
     let mut lanes = JoinSet::new();
     for (lane, queue) in queues(&context, &options.lanes) {
-        let lane_context = LaneContext {
-            lane,
-            bus: context.bus.clone(),
-            store: context.store.clone(),
-            follow_ups: context.follow_ups.clone(),
-            delivery_attempts: context.delivery_attempts.clone(),
-            leases: context.leases.clone(),
-            clock: context.clock.clone(),
-            authority: authority.clone(),
-            republish_after: options.republish_after,
-            store_reach: StoreReach::new(context.schema.clone()),
-            owed: Arc::default(),
-            cut_off: CancellationToken::new(),
-            stop: stop.clone(),
-            abandon: abandon.clone(),
-        };
+        let lane_context = lane_context(&context, &options, lane, &stop, &abandon);
         let runner = context.runners.get(&lane).filter(|_| queue == Queue::Lane(lane));
         let claimant = context
             .claimants
@@ -151,19 +132,14 @@ pub async fn run(
             .copied()
             .unwrap_or_default()
             .bounded();
-        let consume_options = match (runner, claimant) {
-            (Some(_), _) => ConsumeOptions {
-                prefetch: run_options.permits,
-                acknowledge: Acknowledge::Each,
-            },
-            (None, Some(claimant)) => ConsumeOptions {
-                prefetch: claim_lane::prefetch(claimant.places()),
-                acknowledge: Acknowledge::InOrder,
-            },
-            (None, None) => ConsumeOptions {
-                prefetch: options.prefetch,
-                acknowledge: Acknowledge::InOrder,
-            },
+        let (prefetch, acknowledge) = match (runner, claimant) {
+            (Some(_), _) => (run_options.permits, Acknowledge::Each),
+            (None, Some(claimant)) => (claim_lane::prefetch(claimant.places()), Acknowledge::InOrder),
+            (None, None) => (options.prefetch, Acknowledge::InOrder),
+        };
+        let consume_options = ConsumeOptions {
+            prefetch,
+            acknowledge,
         };
         let consumer = context.bus.consume(queue.clone(), consume_options).await;
         let consumer = consumer.map_err(|source| WorkerError::Lane { lane, source })?;
@@ -196,27 +172,13 @@ pub async fn run(
                 batch_size,
                 linger,
             };
-            let Some(claimant) = claimant.cloned() else {
+            if let Some(claimant) = claimant.cloned() {
+                let consuming = (lane_context, queue, consume_options, consumer);
+                lanes.spawn(claim_lane::run(claimant, consuming, batches));
+            } else {
                 let run = move |context, consumer| batches(context).run(consumer);
                 lanes.spawn(consume(lane_context, queue, consume_options, consumer, run));
-                continue;
-            };
-            let (stop, abandon) = (stop.clone(), abandon.clone());
-            lanes.spawn(async move {
-                let no_more = CancellationToken::new();
-                let run = |context, consumer| {
-                    let claim_lane = ClaimLane {
-                        claimant: claimant.clone(),
-                        batches: batches(context),
-                    };
-                    claim_lane.run(consumer)
-                };
-                let claiming = async {
-                    consume(lane_context, queue, consume_options, consumer, run).await;
-                    no_more.cancel();
-                };
-                tokio::join!(claiming, claimant.work(stop, no_more.clone(), abandon));
-            });
+            }
         }
     }
     tracing::info!(lanes = lanes.len(), "worker started");
@@ -229,6 +191,35 @@ pub async fn run(
     }
     tracing::info!("worker stopped");
     Ok(())
+}
+
+fn lane_context(
+    context: &WorkerContext,
+    options: &WorkerOptions,
+    lane: Lane,
+    stop: &CancellationToken,
+    abandon: &CancellationToken,
+) -> LaneContext {
+    let authority = Authority {
+        trusted: options.trusted_users.clone(),
+        owners: options.source_owners.clone(),
+    };
+    LaneContext {
+        lane,
+        bus: context.bus.clone(),
+        store: context.store.clone(),
+        follow_ups: context.follow_ups.clone(),
+        delivery_attempts: context.delivery_attempts.clone(),
+        leases: context.leases.clone(),
+        clock: context.clock.clone(),
+        authority: Arc::new(authority),
+        republish_after: options.republish_after,
+        store_reach: StoreReach::new(context.schema.clone()),
+        owed: Arc::default(),
+        cut_off: CancellationToken::new(),
+        stop: stop.clone(),
+        abandon: abandon.clone(),
+    }
 }
 
 /// The queues of the chosen lanes. A worker that takes the events lane also takes messages that had no route.

@@ -53,7 +53,7 @@ pub trait ExecutionTransaction: Send {
     ) -> Result<(), StoreError>;
 
     /// Stores an execution with its elements, ordered by the names of the entities. The first `queued` elements are queued, due after
-    /// `grace`; the others wait for `waits_for`. If an id has no entity, nothing is stored.
+    /// `grace`; the others wait for `waits_for`: `Execution(0)` is the new execution itself. If an id has no entity, nothing is stored.
     async fn start(
         &mut self,
         id: Uuid,

@@ -263,6 +263,10 @@ pub(super) async fn start(
     let number = execution::insert(session, id, new).await?;
     let mut elements = 0;
     if let Some(statement) = statement(new.run_on, source) {
+        let waits_for = match waits_for {
+            CapScope::Execution(0) => CapScope::Execution(number),
+            other => other.clone(),
+        };
         let mut parameters: Vec<Value> = vec![
             number.into(),
             queued.into(),
