@@ -19,7 +19,7 @@ use crate::cli::list::{Cell, Column, ListOptions, Listing, Page, PageRequest, Pl
   lockstep executions list --host sw1
   lockstep executions list --task uptime --json | jq -r '.[].state'")]
 pub(super) struct List {
-    /// Only executions in this state, such as RUNNING or PARTIAL_FAILED
+    /// Only executions in this state, such as RUNNING or FAILED
     #[arg(long, value_parser = state)]
     state: Option<ExecutionState>,
     /// Only executions of the task with this name

@@ -237,7 +237,8 @@ pub(super) mod tests {
 
     #[test]
     fn the_status_says_what_an_execution_does_or_did() {
-        let table: [(fn(&mut ExecutionView), &str); 4] = [
+        type Change = fn(&mut ExecutionView);
+        let table: [(Change, &str); 4] = [
             (
                 |_| {},
                 "execution 12 of uptime RUNNING: 4 of 10 elements ended (3 done, 1 failed, 0 skipped)",

@@ -98,7 +98,7 @@ pub(super) async fn watch(
 /// How a watched execution is shown.
 enum Screen {
     /// An object for each change.
-    Json(Option<ExecutionView>),
+    Json(Option<Box<ExecutionView>>),
     /// A line for each change.
     Lines(Vec<String>),
     /// A progress bar with elements below it.
@@ -116,16 +116,18 @@ impl Screen {
     async fn show(&mut self, client: &Client, execution: &ExecutionView) {
         match self {
             Self::Json(before) => {
-                if before.as_ref() != Some(execution) {
+                if before.as_deref() != Some(execution) {
                     output::json_line(execution);
-                    *before = Some(execution.clone());
+                    *before = Some(Box::new(execution.clone()));
                 }
             }
             Self::Lines(before) => {
                 let lines = status(client, execution).await;
                 // The report has the last status.
                 if !execution.state.is_final() && *before != lines {
-                    lines.iter().for_each(|line| output::note(line));
+                    for line in &lines {
+                        output::note(line);
+                    }
                     *before = lines;
                 }
             }

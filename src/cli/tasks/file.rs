@@ -20,8 +20,10 @@ pub(super) fn read(path: &str) -> anyhow::Result<Value> {
     parse(&text).with_context(|| format!("{path} is not a task file"))
 }
 
-fn parse(text: &str) -> Result<Value, serde_norway::Error> {
-    serde_norway::from_str(text)
+fn parse(text: &str) -> anyhow::Result<Value> {
+    // Only its own values refuse a key that occurs twice.
+    let value: serde_norway::Value = serde_norway::from_str(text)?;
+    Ok(serde_json::to_value(value)?)
 }
 
 /// A problem in one line.

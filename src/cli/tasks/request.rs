@@ -52,7 +52,7 @@ struct Selection {
 /// Arguments of a run.
 #[derive(Clone, Debug, Args)]
 pub(in crate::cli) struct RunArguments {
-    /// Argument of the run, such as count=3 or 'commands=["show clock"]'; may be given several times
+    /// Argument of the run, such as count=3; may be given several times
     #[arg(long = "argument", value_name = "KEY=JSON", value_parser = argument)]
     arguments: Vec<(String, Value)>,
 }
