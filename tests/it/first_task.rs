@@ -63,7 +63,8 @@ impl Page {
             let found = std::fs::read_to_string(&path).unwrap_or_default();
             if found.contains(text) { Ok(()) } else { Err(found) }
         })
-        .await
+        .await?;
+        Ok(())
     }
 
     fn execution(&self, number: u32) -> Result<Value> {
