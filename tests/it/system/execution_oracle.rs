@@ -37,12 +37,10 @@ pub(crate) struct OutcomeCounts {
 }
 
 /// The row of an element.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ElementRecord {
-    pub(crate) number: i64,
     pub(crate) execution: i64,
     pub(crate) entity: i64,
-    pub(crate) hostname: Option<String>,
     pub(crate) state: String,
     pub(crate) outcome: String,
     pub(crate) reason: Option<String>,
@@ -65,7 +63,7 @@ struct Told {
 
 const EXECUTIONS: &str = "SELECT number, id, state, reason, elements, done, failed, skipped, ended_at IS NOT NULL \
     FROM execution ORDER BY number";
-const ELEMENTS: &str = "SELECT number, execution, entity_id, hostname, state, outcome, reason, attempts, waits_for, worker \
+const ELEMENTS: &str = "SELECT execution, entity_id, state, outcome, reason, attempts, waits_for, worker \
     FROM element ORDER BY number";
 
 impl ExecutionOracle {
@@ -97,16 +95,14 @@ impl ExecutionOracle {
     pub(crate) async fn elements(&self) -> Result<Vec<ElementRecord>> {
         let rows = self.client.query(ELEMENTS, &[]).await?;
         let record = |row: &tokio_postgres::Row| ElementRecord {
-            number: row.get(0),
-            execution: row.get(1),
-            entity: row.get(2),
-            hostname: row.get(3),
-            state: row.get(4),
-            outcome: row.get(5),
-            reason: row.get(6),
-            attempts: row.get(7),
-            waits_for: row.get(8),
-            worker: row.get(9),
+            execution: row.get(0),
+            entity: row.get(1),
+            state: row.get(2),
+            outcome: row.get(3),
+            reason: row.get(4),
+            attempts: row.get(5),
+            waits_for: row.get(6),
+            worker: row.get(7),
         };
         Ok(rows.iter().map(record).collect())
     }

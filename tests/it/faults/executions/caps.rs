@@ -58,6 +58,13 @@ async fn what_waits_for_the_only_place_begins_when_the_lease_of_a_killed_worker_
     ensure!(took < LEASE_AND_PERIOD + SLACK, "it began after {took:?}");
 
     oracle.all_ended(2).await?;
+    let unannounced = "SELECT count(*) FROM element WHERE due_at IS NOT NULL";
+    oracle.none("all ends to be announced", unannounced).await?;
+    let took = began.elapsed();
+    ensure!(
+        took < LEASE_AND_PERIOD + SLACK,
+        "the ends were announced after {took:?}"
+    );
     let executions = installation.check().await?;
     ensure!(
         executions[0].state == "ABORTED" && executions[0].counts.failed == 1,
@@ -98,6 +105,10 @@ async fn two_cold_workers_with_a_hundred_queued_elements_never_exceed_a_cap_of_t
     let executions = installation.check().await?;
     ensure!(executions[0].state == "SUCCESSFUL", "{executions:?}");
     installation.check_peak(2)?;
+    ensure!(
+        installation.fleet.peak_concurrency() == 2,
+        "the cap was not reached"
+    );
     first.stop().await?;
     second.stop().await
 }

@@ -37,7 +37,7 @@ async fn only_what_ran_while_the_password_changed_can_fail() -> Result<()> {
     oracle.all_ended(1).await?;
 
     let others = format!(
-        "SELECT count(*) FROM element WHERE outcome = 'failed' AND (reason <> 'authentication'
+        "SELECT count(*) FROM element WHERE outcome = 'failed' AND (reason <> 'wrong-credentials'
              OR started_at > to_timestamp({after} / 1000000.0) OR ended_at < to_timestamp({before} / 1000000.0))"
     );
     ensure!(
@@ -79,7 +79,7 @@ async fn a_password_that_devices_refuse_fails_elements_until_the_file_has_the_ne
     installation.fleet.set_password("rotated");
     installation.run(0..10).await?;
     oracle.all_ended(1).await?;
-    let refused = "SELECT count(*) FROM element WHERE reason = 'authentication'";
+    let refused = "SELECT count(*) FROM element WHERE reason = 'wrong-credentials'";
     ensure!(
         oracle.count(refused).await? == 10,
         "{:?}",
