@@ -1,0 +1,96 @@
+//! The life of executions without faults of workers.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use lockstep_protocol::ExecutionState::{Aborted, PartialFailed, Successful};
+use lockstep_protocol::commands::RunLimits;
+use lockstep_protocol::{ElementState, WorkResult};
+
+use crate::provider::Act;
+use crate::scene::{Scene, on_both, some, unlimited};
+use crate::store::Ground;
+
+on_both! {
+    every_element_ends_in_what_its_provider_did,
+    an_execution_without_elements_says_so,
+    a_canary_that_fails_stops_the_rest,
+    a_canary_that_passes_lets_the_rest_begin,
+}
+
+async fn every_element_ends_in_what_its_provider_did(ground: Ground) -> Result<()> {
+    let mut scene = Scene::new(ground, 20).await?;
+    scene.options.element_timeout = Duration::from_millis(500);
+    let acts = [Act::Fail, Act::Panic, Act::Hang, Act::Wait, Act::Flood];
+    for (number, act) in acts.into_iter().enumerate() {
+        scene.script.set(&format!("sw{number}"), act);
+    }
+    let (first, second) = (scene.worker()?, scene.worker()?);
+    scene.save_tasks().await?;
+    let id = scene.run("repeatable", &(0..20).collect::<Vec<_>>(), unlimited()).await?;
+    let row = scene.ended(id).await?;
+    ensure!(row.state == PartialFailed, "{row:?}");
+    ensure!((row.counts.done, row.counts.failed) == (15, 5), "{row:?}");
+    let elements = scene.elements(id).await?;
+    let reasons = ["refused", "crashed", "timed-out", "timed-out", "too-large"];
+    for (number, reason) in reasons.into_iter().enumerate() {
+        let element = &elements[&format!("sw{number}")];
+        ensure!(element.reason.as_deref() == Some(reason), "{element:?}");
+        ensure!(element.state == ElementState::Failed && element.attempts == 1, "{element:?}");
+    }
+    let done = &elements["sw7"];
+    ensure!(done.message.as_deref() == Some("as the test says"), "{done:?}");
+    let detail = scene.store.executions.element(done.number).await?;
+    ensure!(detail.is_some_and(|detail| detail.data["count"] == 1));
+    let facts = scene.store.executions.device_facts(&"sw7".parse()?).await?;
+    ensure!(facts.len() == 1 && facts[0].key == "seen", "{facts:?}");
+    first.stop().await?;
+    second.stop().await
+}
+
+async fn an_execution_without_elements_says_so(ground: Ground) -> Result<()> {
+    let scene = Scene::new(ground, 0).await?;
+    let worker = scene.worker()?;
+    scene.save_tasks().await?;
+    // The provider says that it runs on all, and there are none.
+    let id = scene.run("repeatable", &[], unlimited()).await?;
+    let row = scene.ended(id).await?;
+    ensure!(row.state == Aborted && row.reason.as_deref() == Some("no element was selected"), "{row:?}");
+    let unknown = scene.request("unknown", &[], unlimited()).await?;
+    let answer = scene.ask(unknown).await?;
+    ensure!(matches!(&answer, WorkResult::MessageRejected(rejected) if rejected.code.as_str() == "unknown-task"), "{answer:?}");
+    worker.stop().await
+}
+
+async fn a_canary_that_fails_stops_the_rest(ground: Ground) -> Result<()> {
+    let scene = Scene::new(ground, 10).await?;
+    scene.script.set("sw0", Act::Fail);
+    let worker = scene.worker()?;
+    scene.save_tasks().await?;
+    let limits = RunLimits {
+        canary: some(2),
+        ..unlimited()
+    };
+    let id = scene.run("repeatable", &(0..10).collect::<Vec<_>>(), limits).await?;
+    let row = scene.ended(id).await?;
+    ensure!((row.counts.done, row.counts.failed, row.counts.skipped) == (1, 1, 8), "{row:?}");
+    ensure!(row.state == PartialFailed && row.reason.is_some(), "{row:?}");
+    ensure!(scene.script.begun_in_all() == 2);
+    worker.stop().await
+}
+
+async fn a_canary_that_passes_lets_the_rest_begin(ground: Ground) -> Result<()> {
+    let scene = Scene::new(ground, 30).await?;
+    let worker = scene.worker()?;
+    scene.save_tasks().await?;
+    let limits = RunLimits {
+        canary: some(3),
+        at_once: some(4),
+        ..unlimited()
+    };
+    let id = scene.run("repeatable", &(0..30).collect::<Vec<_>>(), limits).await?;
+    let row = scene.ended(id).await?;
+    ensure!(row.state == Successful && row.counts.done == 30, "{row:?}");
+    ensure!(scene.script.most() <= 4, "{}", scene.script.most());
+    worker.stop().await
+}

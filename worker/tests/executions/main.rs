@@ -1,0 +1,10 @@
+//! Executions on real stores and the embedded bus, with faults: workers are killed, stopped and cut off from the store.
+
+mod caps;
+mod control;
+mod faults;
+mod life;
+mod provider;
+mod scene;
+mod store;
+mod worker;

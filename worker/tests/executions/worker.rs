@@ -1,0 +1,212 @@
+//! A worker in a runtime of its own, so that it can be killed: all of it ends at once, wherever it is.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use async_trait::async_trait;
+use lockstep_bus::Bus;
+use lockstep_clock::SystemClock;
+use lockstep_execution::Registry;
+use lockstep_protocol::Hostname;
+use lockstep_protocol::topology::Lane;
+use lockstep_store::{
+    ElementDetail, ElementOwner, ElementQuery, ElementRow, ExecutionQuery, ExecutionReference, ExecutionRow,
+    Executions, FactRow, Facts, Keys, Lease, RenewedElements, StopRow, StoreError, Transaction, UnitOfWork,
+};
+use lockstep_worker::executions::{
+    ElementRunner, ElementsTask, ExecutionContext, ExecutionOptions, ExecutionRunner,
+};
+use lockstep_worker::handlers::FleetHandlers;
+use lockstep_worker::runtime::{
+    self, Claimant, PeriodicTaskRunner, RunLaneOptions, Runner, WorkerContext, WorkerOptions,
+};
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::provider::{NoDevices, Script, Scripted};
+use crate::scene::PATIENCE;
+use crate::store::Store;
+
+/// How often the periodic task of tests runs.
+const EVERY: Duration = Duration::from_millis(100);
+
+/// What separates a worker from its store.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    /// Renewals of elements fail.
+    pub(crate) renewals: AtomicBool,
+    /// All transactions fail.
+    pub(crate) store: AtomicBool,
+}
+
+fn away(fault: &AtomicBool) -> Result<(), StoreError> {
+    if fault.load(Ordering::SeqCst) {
+        return Err(StoreError::Unavailable {
+            operation: "test",
+            source: "the store is away".into(),
+        });
+    }
+    Ok(())
+}
+
+/// A store behind faults.
+#[derive(Debug)]
+struct Faulty<T: ?Sized> {
+    faults: Arc<Faults>,
+    store: Arc<T>,
+}
+
+#[async_trait]
+impl UnitOfWork for Faulty<dyn UnitOfWork> {
+    async fn begin(&self, leases: &[Lease], keys: &Keys) -> Result<(Facts, Box<dyn Transaction>), StoreError> {
+        away(&self.faults.store)?;
+        self.store.begin(leases, keys).await
+    }
+}
+
+#[async_trait]
+impl Executions for Faulty<dyn Executions> {
+    async fn executions(&self, query: &ExecutionQuery) -> Result<Vec<ExecutionRow>, StoreError> {
+        self.store.executions(query).await
+    }
+
+    async fn count_executions(&self, query: &ExecutionQuery) -> Result<u64, StoreError> {
+        self.store.count_executions(query).await
+    }
+
+    async fn execution(&self, reference: &ExecutionReference) -> Result<Option<ExecutionRow>, StoreError> {
+        self.store.execution(reference).await
+    }
+
+    async fn elements(&self, query: &ElementQuery) -> Result<Vec<ElementRow>, StoreError> {
+        self.store.elements(query).await
+    }
+
+    async fn element(&self, number: u64) -> Result<Option<ElementDetail>, StoreError> {
+        self.store.element(number).await
+    }
+
+    async fn device_facts(&self, hostname: &Hostname) -> Result<Vec<FactRow>, StoreError> {
+        self.store.device_facts(hostname).await
+    }
+
+    async fn stopped(&self) -> Result<Option<StopRow>, StoreError> {
+        self.store.stopped().await
+    }
+
+    async fn renew_elements(&self, owner: ElementOwner, time: Duration) -> Result<RenewedElements, StoreError> {
+        away(&self.faults.renewals)?;
+        away(&self.faults.store)?;
+        self.store.renew_elements(owner, time).await
+    }
+}
+
+/// A running worker.
+pub(crate) struct Worker {
+    runtime: Option<Runtime>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) faults: Arc<Faults>,
+    running: JoinHandle<Result<(), runtime::WorkerError>>,
+}
+
+impl Worker {
+    pub(crate) fn start(
+        bus: Arc<dyn Bus>,
+        open: impl FnOnce() -> Result<Store>,
+        script: &Arc<Script>,
+        options: ExecutionOptions,
+    ) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()?;
+        let guard = runtime.enter();
+        let store = open()?;
+        let faults = Arc::<Faults>::default();
+        let clock = Arc::new(SystemClock);
+        let unit_of_work: Arc<dyn UnitOfWork> = Arc::new(Faulty::<dyn UnitOfWork> {
+            faults: faults.clone(),
+            store: store.unit_of_work,
+        });
+        let context = ExecutionContext {
+            bus: bus.clone(),
+            store: unit_of_work.clone(),
+            executions: Arc::new(Faulty::<dyn Executions> {
+                faults: faults.clone(),
+                store: store.executions,
+            }),
+            follow_ups: store.follow_ups.clone(),
+            registry: Registry::default()
+                .with(Scripted::new("repeatable", true, script.clone()))
+                .with(Scripted::new("once", false, script.clone())),
+            devices: Arc::new(NoDevices),
+            clock: clock.clone(),
+            options,
+        };
+        let runner: Arc<dyn Runner> = Arc::new(ExecutionRunner::new(context.clone()));
+        let claimant: Arc<dyn Claimant> = Arc::new(ElementRunner::new(context.clone()));
+        let worker = WorkerContext {
+            bus,
+            store: unit_of_work,
+            follow_ups: store.follow_ups,
+            delivery_attempts: store.delivery_attempts,
+            leases: store.leases.clone(),
+            schema: store.schema,
+            handlers: Arc::new(FleetHandlers),
+            runners: BTreeMap::from([(Lane::Executions, runner)]),
+            claimants: BTreeMap::from([(Lane::Devices, claimant)]),
+            clock,
+        };
+        let lane = RunLaneOptions {
+            debounce: Duration::ZERO,
+            ..RunLaneOptions::default()
+        };
+        let worker_options = WorkerOptions {
+            lanes: vec![Lane::Executions, Lane::Devices],
+            run_lanes: [(Lane::Executions, lane)].into(),
+            ..WorkerOptions::default()
+        };
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(runtime::run(worker, worker_options, stop.clone(), CancellationToken::new()));
+        let periodic = PeriodicTaskRunner {
+            leases: store.leases,
+            name: "elements",
+            every: EVERY,
+        };
+        let stopped = stop.clone();
+        tokio::spawn(async move { periodic.run(&ElementsTask::new(context), stopped).await });
+        drop(guard);
+        Ok(Self {
+            runtime: Some(runtime),
+            stop,
+            faults,
+            running,
+        })
+    }
+
+    /// Stops it in order.
+    pub(crate) async fn stop(mut self) -> Result<()> {
+        self.stop.cancel();
+        let running = &mut self.running;
+        let ended = tokio::time::timeout(PATIENCE, running).await;
+        ended.context("the worker does not end")???;
+        Ok(())
+    }
+
+    /// Ends all of it, wherever it is.
+    pub(crate) fn kill(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
