@@ -7,6 +7,8 @@ mod cluster;
 mod connections;
 mod database;
 mod disks;
+#[cfg(feature = "simulators")]
+mod executions;
 mod ingress;
 mod partitions;
 mod replies;

@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod clock;
+mod execution_oracle;
 pub(crate) mod http;
 #[macro_use]
 mod killed_at;
@@ -13,6 +14,7 @@ pub(crate) mod records;
 mod scene;
 mod shell;
 
+pub(crate) use execution_oracle::{ExecutionOracle, ExecutionRecord, OutcomeCounts};
 pub(crate) use lease_log::LeaseLog;
 pub(crate) use load::{Load, Sent};
 pub(crate) use oracle::{Expected, Oracle, cause};

@@ -34,7 +34,7 @@ pub(crate) async fn respond(
     let body = Limited::new(body, LONGEST_REQUEST).collect().await;
     let body = body.map_err(|_| Closed)?.to_bytes();
 
-    let _in_flight = shared.begin();
+    let _in_flight = shared.begin(index);
     let (behaviour, latency) = {
         let state = shared.device(index);
         (state.device.behaviour, state.device.latency)

@@ -24,14 +24,23 @@ pub(crate) struct DeviceState {
     pub(crate) device: Device,
     pub(crate) commands: Vec<String>,
     pub(crate) connections: usize,
+    pub(crate) counts: Counts,
 }
 
-/// Counts over all devices.
+/// Counts of requests to one device, or to all.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) requests: usize,
-    running: usize,
+    pub(crate) running: usize,
     pub(crate) peak: usize,
+}
+
+impl Counts {
+    fn begin(&mut self) {
+        self.requests += 1;
+        self.running += 1;
+        self.peak = self.peak.max(self.running);
+    }
 }
 
 impl Shared {
@@ -41,6 +50,7 @@ impl Shared {
                 device,
                 commands: Vec::new(),
                 connections: 0,
+                counts: Counts::default(),
             })
         };
         Self {
@@ -64,21 +74,23 @@ impl Shared {
         lock(&self.devices[index])
     }
 
-    /// Counts a request as in flight until the guard is dropped, also by a closed connection.
-    pub(crate) fn begin(&self) -> impl Drop {
-        let mut counts = self.counts();
-        counts.requests += 1;
-        counts.running += 1;
-        counts.peak = counts.peak.max(counts.running);
-        InFlight(self)
+    /// Counts a request to a device as in flight until the guard is dropped, also by a closed connection.
+    pub(crate) fn begin(&self, index: usize) -> impl Drop {
+        self.counts().begin();
+        self.device(index).counts.begin();
+        InFlight { shared: self, index }
     }
 }
 
-struct InFlight<'shared>(&'shared Shared);
+struct InFlight<'shared> {
+    shared: &'shared Shared,
+    index: usize,
+}
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        self.0.counts().running -= 1;
+        self.shared.counts().running -= 1;
+        self.shared.device(self.index).counts.running -= 1;
     }
 }
 

@@ -199,6 +199,27 @@ impl FleetSimulator {
         self.shared.device(device).connections
     }
 
+    /// Number of requests to a device.
+    ///
+    /// # Panics
+    /// There is no such device.
+    pub fn requests_to(&self, device: usize) -> usize {
+        self.shared.device(device).counts.requests
+    }
+
+    /// Maximum number of concurrent requests to a device.
+    ///
+    /// # Panics
+    /// There is no such device.
+    pub fn peak_concurrency_of(&self, device: usize) -> usize {
+        self.shared.device(device).counts.peak
+    }
+
+    /// Number of requests to all devices that are being answered.
+    pub fn in_flight(&self) -> usize {
+        self.shared.counts().running
+    }
+
     /// Number of requests to all devices.
     pub fn requests(&self) -> usize {
         self.shared.counts().requests
