@@ -7,8 +7,9 @@ use super::{READ, WRITE, execute, milliseconds, read_numbers, texts};
 use crate::sql::{Row, SqlSession, Value};
 use crate::{CapScope, StoreError, column};
 
+/// In the order of the list, which is that of the names.
 const INSERT: &str = "\
-    INSERT INTO cap_scope (name) SELECT name FROM {rows $1: name text} AS listed WHERE true ORDER BY name \
+    INSERT INTO cap_scope (name) SELECT name FROM {rows $1: name text} AS listed WHERE true \
     ON CONFLICT (name) DO NOTHING";
 
 const LOCK: &str = "\
@@ -131,8 +132,10 @@ pub(super) async fn waiting(
     rows.iter().map(read).collect()
 }
 
+/// In their order as texts, which is that of the table.
 fn names(scopes: &BTreeSet<CapScope>) -> Value {
-    texts(scopes.iter().map(ToString::to_string))
+    let names: BTreeSet<String> = scopes.iter().map(ToString::to_string).collect();
+    texts(names)
 }
 
 fn read(row: &Row) -> Result<(CapScope, u32), StoreError> {
