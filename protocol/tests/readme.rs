@@ -30,6 +30,7 @@ fn table(heading: Class) -> Vec<(String, Vec<String>)> {
     let rows = rest.lines().map_while(|line| {
         let (name, fields) = line.strip_prefix("| ")?.split_once(" | ")?;
         let fields = fields.trim_end_matches(" |").split(", ");
+        let fields = fields.filter(|field| *field != "—");
         let mut fields: Vec<String> = fields.map(|field| field.replace('`', "")).collect();
         fields.sort();
         Some((name.to_owned(), fields))
@@ -48,10 +49,11 @@ fn fields(schema: &Value, kind: Kind) -> Vec<String> {
         )
         .expect("references resolve");
     let required = body["required"].as_array().cloned().unwrap_or_default();
-    let mut fields: Vec<String> = body["properties"]
-        .as_object()
-        .expect("bodies are objects")
-        .keys()
+    assert_eq!(body["type"], "object", "{kind}");
+    let properties = body["properties"].as_object();
+    let mut fields: Vec<String> = properties
+        .into_iter()
+        .flat_map(serde_json::Map::keys)
         .map(|name| {
             if required.iter().any(|one| one == name) {
                 format!("**{name}**")

@@ -1,5 +1,7 @@
 //! A client of the console's HTTP API.
 
+mod executions;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -328,6 +330,24 @@ impl Client {
         read(self.send(request.timeout(TIMEOUT)).await?).await
     }
 
+    /// Reads what is at this path below `/v1`.
+    async fn get<T: DeserializeOwned>(&self, path: &[&str], query: &[(&str, String)]) -> anyhow::Result<T> {
+        let request = self.request_at(Method::GET, path)?.query(query);
+        read(self.send(request.timeout(TIMEOUT)).await?).await
+    }
+
+    /// A request at this path below `/v1`, of whose parts each may have any characters.
+    fn request_at(&self, method: Method, path: &[&str]) -> anyhow::Result<RequestBuilder> {
+        let mut url = Url::parse(&self.base).context("the address of the console is not valid")?;
+        url.path_segments_mut()
+            .map_err(|()| anyhow::anyhow!("the address of the console has no path"))?
+            .pop_if_empty()
+            .push("v1")
+            .extend(path);
+        let request = self.http.request(method, url);
+        Ok(request.bearer_auth(self.token.expose_secret()))
+    }
+
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base));
         request.bearer_auth(self.token.expose_secret())
@@ -388,6 +408,11 @@ impl std::error::Error for Unreachable {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&self.source)
     }
+}
+
+/// Whether the console may answer the same request a moment later, or be back then.
+pub(super) fn is_passing(error: &anyhow::Error) -> bool {
+    is_temporary(error) || error.is::<Unreachable>()
 }
 
 fn is_temporary(error: &anyhow::Error) -> bool {

@@ -11,21 +11,28 @@ mod dead;
 mod demo;
 mod devices;
 mod doctor;
+mod elements;
+mod executions;
 mod failure;
 mod gateway;
 mod list;
 mod messages;
 mod migrate;
 mod outcome;
+mod providers;
 mod publish;
 mod repositories;
 mod request;
 mod response;
+mod schedules;
 mod schema;
 #[cfg(feature = "simulators")]
 mod simulate;
+mod stop_all;
+mod tasks;
 mod up;
 mod worker;
+mod yaml;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -53,6 +60,8 @@ const EXAMPLES: &str = "Examples:
   lockstep up                                 run everything in one process
   lockstep devices import fleet.yml           import devices
   lockstep devices list --unsynchronized      list devices that need a synchronization
+  lockstep tasks run uptime --host sw1        run a task on a device, as a dry run
+  lockstep executions list                    list what ran, and what is running
   lockstep dead list                          list messages that could not be processed
   lockstep publish lockstep.interface.updated --wait \\
       --data '{\"hostname\": \"sw1\", \"kind\": \"configuration\", \"interfaces\": [{\"name\": \"Ethernet1\"}]}'
@@ -104,6 +113,13 @@ enum Command {
     Migrate(migrate::Migrate),
     Publish(publish::Publish),
     Devices(devices::Devices),
+    Tasks(tasks::Tasks),
+    Executions(executions::Executions),
+    Elements(elements::Elements),
+    StopAll(stop_all::StopAll),
+    ResumeAll(stop_all::ResumeAll),
+    Schedules(schedules::Schedules),
+    Providers(providers::Providers),
     Repositories(repositories::Repositories),
     Dead(dead::Dead),
     Messages(messages::Messages),
@@ -155,6 +171,13 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Migrate(command) => command.run(&global).await,
         Command::Publish(command) => command.run(&global).await,
         Command::Devices(command) => command.run(&global).await,
+        Command::Tasks(command) => command.run(&global).await,
+        Command::Executions(command) => command.run(&global).await,
+        Command::Elements(command) => command.run(&global).await,
+        Command::StopAll(command) => command.run(&global).await,
+        Command::ResumeAll(command) => command.run(&global).await,
+        Command::Schedules(command) => command.run(&global).await,
+        Command::Providers(command) => command.run(&global).await,
         Command::Repositories(command) => command.run(&global).await,
         Command::Dead(command) => command.run(&global).await,
         Command::Messages(command) => command.run(&global).await,

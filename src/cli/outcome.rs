@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use lockstep_protocol::rest::MessageView;
 use lockstep_protocol::results::{
-    DeadLetterAction, DeadLettersSettled, EventApplied, IgnoredReason, MessageRejected, Outcome,
+    CommandApplied, DeadLetterAction, DeadLettersSettled, EventApplied, ExecutionAccepted, IgnoredReason,
+    MessageRejected, Outcome,
 };
 use lockstep_protocol::{InboxState, counted};
 
@@ -29,6 +30,16 @@ pub(super) fn rejection(view: &MessageView) -> String {
 pub(super) fn effect(view: &MessageView) -> String {
     if let Ok(settled) = serde_json::from_value::<DeadLettersSettled>(view.result.clone()) {
         return dead_letters(&settled);
+    }
+    if let Ok(command) = serde_json::from_value::<CommandApplied>(view.result.clone()) {
+        return command.message;
+    }
+    if let Ok(accepted) = serde_json::from_value::<ExecutionAccepted>(view.result.clone()) {
+        return format!(
+            "accepted as execution {}: {}",
+            accepted.execution,
+            elements(accepted.elements, accepted.dry_run)
+        );
     }
     let Ok(applied) = serde_json::from_value::<EventApplied>(view.result.clone()) else {
         return format!("{}: {}", view.result_type, view.result);
@@ -66,6 +77,12 @@ pub(super) fn effect(view: &MessageView) -> String {
         line = format!("{line}; warning: {warning}");
     }
     line
+}
+
+/// How many elements an execution has, and whether it changes something.
+pub(super) fn elements(count: u64, dry_run: bool) -> String {
+    let dry_run = if dry_run { ", dry run" } else { "" };
+    format!("{}{dry_run}", counted(count, "element"))
 }
 
 fn dead_letters(settled: &DeadLettersSettled) -> String {
@@ -186,6 +203,14 @@ mod tests {
                 "nothing to do: only the status of interfaces changed; unknown hostnames: sw9",
             ),
             (json!({"execution": 1}), "lockstep.x: {\"execution\":1}"),
+            (
+                json!({"changed": true, "message": "saved task uptime", "number": 1}),
+                "saved task uptime",
+            ),
+            (
+                json!({"execution": "0198e7a2-6f3c-7b11-9d1e-2f8a4c5b6d70", "elements": 1, "dry_run": true}),
+                "accepted as execution 0198e7a2-6f3c-7b11-9d1e-2f8a4c5b6d70: 1 element, dry run",
+            ),
         ];
         for (result, expected) in table {
             assert_eq!(effect(&view(InboxState::Applied, result)), expected);

@@ -1,6 +1,6 @@
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use lockstep_producer::gateway;
 use lockstep_protocol::schema;
 
@@ -24,9 +24,15 @@ enum What {
     /// Print the `AsyncAPI` 3 document: exchanges, queues and messages
     #[command(after_help = "Example:\n  lockstep schema asyncapi > asyncapi.json")]
     Asyncapi,
-    /// Print the `OpenAPI` 3 document of the gateway
-    #[command(after_help = "Example:\n  lockstep schema openapi > openapi.json")]
-    Openapi,
+    /// Print the `OpenAPI` 3 document of the gateway or the console
+    #[command(after_help = "Examples:
+  lockstep schema openapi > openapi.json
+  lockstep schema openapi console > openapi.json")]
+    Openapi {
+        /// Server whose document is printed; it serves it at /openapi.json, too
+        #[arg(value_enum, default_value = "gateway")]
+        server: Server,
+    },
     /// Print the broker's users, permissions, exchanges, queues and policies as a RabbitMQ definitions file
     ///
     /// The file has no passwords: its users cannot log in until an administrator sets one. `lockstep doctor --setup-broker` makes the
@@ -45,12 +51,21 @@ enum What {
     },
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Server {
+    Gateway,
+    Console,
+}
+
 impl Schema {
     pub(super) fn run(self) -> ExitCode {
         match self.what {
             What::Messages => output::json(&schema::messages()),
             What::Asyncapi => output::json(&schema::asyncapi()),
-            What::Openapi => output::json(&gateway::openapi()),
+            What::Openapi { server } => output::json(&match server {
+                Server::Gateway => gateway::openapi(),
+                Server::Console => lockstep_api::openapi::document(),
+            }),
             What::Broker { vhost, user_prefix } => {
                 output::json(&schema::broker_definitions(&vhost, &user_prefix));
             }

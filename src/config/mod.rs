@@ -2,7 +2,9 @@
 
 mod address;
 mod cvp;
+mod devices;
 mod duration;
+mod executions;
 mod gateway;
 mod problem;
 mod reader;
@@ -20,8 +22,11 @@ pub(crate) use address::{BrokerUrl, StoreUrl};
 pub(crate) use cvp::{
     ChangeControlsWord, CvpClusters, CvpConfig, ENVIRONMENT as CVP_ENVIRONMENT, TaskDiffWord,
 };
+pub(crate) use devices::{DeviceCredentialsConfig, DevicesConfig, LoginConfig};
+pub(crate) use executions::ExecutionsConfig;
 pub(crate) use gateway::GatewayConfig;
 pub(crate) use problem::ConfigProblems;
+pub(crate) use reader::LateSecret;
 use reader::Reader;
 pub(crate) use repositories::{RepositoriesConfig, RepositoryConfig};
 pub(crate) use sections::{
@@ -43,6 +48,8 @@ pub(crate) struct Config {
     pub(crate) console: ConsoleConfig,
     pub(crate) gateway: GatewayConfig,
     pub(crate) worker: WorkerConfig,
+    pub(crate) executions: ExecutionsConfig,
+    pub(crate) devices: DevicesConfig,
     pub(crate) repositories: RepositoriesConfig,
     pub(crate) reconcile: ReconcileConfig,
     pub(crate) retention: RetentionConfig,
@@ -103,6 +110,15 @@ impl Config {
         Self::read(Some(file), &BTreeMap::new(), Overrides::default())
     }
 
+    /// Reads this text as a file, without variables and flags.
+    #[cfg(test)]
+    pub(crate) fn of_text(text: &str) -> Self {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        let file = (file.path().to_owned(), Origin::Named);
+        Self::read(Some(file), &BTreeMap::new(), Overrides::default()).unwrap()
+    }
+
     fn read(
         file: Option<(PathBuf, Origin)>,
         variables: &BTreeMap<String, String>,
@@ -150,6 +166,8 @@ impl Config {
             console: ConsoleConfig::of(reader),
             gateway: GatewayConfig::of(reader),
             worker: WorkerConfig::of(reader),
+            executions: ExecutionsConfig::of(reader),
+            devices: DevicesConfig::of(reader),
             repositories: RepositoriesConfig::of(reader),
             reconcile: ReconcileConfig::of(reader),
             retention: RetentionConfig::of(reader),

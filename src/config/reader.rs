@@ -27,6 +27,15 @@ pub(super) struct Reader {
     pub(super) keys: BTreeMap<String, Key>,
 }
 
+/// A secret that is fixed, or a file that is read when the secret is used.
+#[derive(Clone, Debug)]
+pub(crate) enum LateSecret {
+    /// The secret.
+    Fixed(SecretString),
+    /// The file that contains it. It may be rotated.
+    File(PathBuf),
+}
+
 /// What was read for a key.
 #[derive(Debug, Default)]
 pub(super) struct Key {
@@ -95,6 +104,18 @@ impl Reader {
             T::try_from(number).ok().filter(|number| bounds.contains(number))
         });
         self.keep(key, number.unwrap_or(default), allowed)
+    }
+
+    /// A whole number within bounds that may be absent.
+    pub(super) fn optional_number<T>(&mut self, key: &str, bounds: RangeInclusive<T>) -> Option<T>
+    where
+        T: TryFrom<i64> + PartialOrd + Display + Copy + Into<Json>,
+    {
+        let allowed = format!("{} to {}", bounds.start(), bounds.end());
+        self.keys.entry(key.to_owned()).or_default().bounds = Some(allowed);
+        self.origin(key)?;
+        let default = *bounds.start();
+        Some(self.number(key, default, bounds))
     }
 
     /// A number from 0 to 1.
@@ -238,6 +259,44 @@ impl Reader {
         }
     }
 
+    /// A secret that is read when it is used, or a fixed one: from the key itself, from the file that `KEY_file` names, or from
+    /// the variable that `KEY_env` names.
+    pub(super) fn late_secret(&mut self, key: &str) -> Option<LateSecret> {
+        let (file_key, variable_key) = (format!("{key}_file"), format!("{key}_env"));
+        let origins = [key, &file_key, &variable_key].map(|key| self.origin(key));
+        let fixed = self.text_of_secret(key).map(LateSecret::Fixed);
+        let file = self.path(&file_key).map(LateSecret::File);
+        let variable = self.text(&variable_key);
+        let rank = |origin: &Option<Origin>| origin.as_ref().map(Origin::rank);
+        let latest = origins.iter().filter_map(rank).max()?;
+        let mut chosen = origins
+            .iter()
+            .filter(|origin| rank(origin) == Some(latest))
+            .flatten();
+        let origin = chosen.next()?.clone();
+        if chosen.next().is_some() {
+            let reason = format!("is set beside {file_key} or {variable_key}; set one of them");
+            return self.refuse(key, &origin, reason);
+        }
+        let is_latest = origins.each_ref().map(|origin| rank(origin) == Some(latest));
+        if let Some(secret) = &fixed.filter(|_| is_latest[0]) {
+            self.show(key, "***");
+            return Some(secret.clone());
+        }
+        if is_latest[1] {
+            return file;
+        }
+        let name = variable.filter(|_| is_latest[2])?;
+        match self.settings.variables.get(&name).filter(|text| !text.is_empty()) {
+            Some(text) => Some(LateSecret::Fixed(text.as_str().into())),
+            None => self.refuse(
+                &variable_key,
+                &origin,
+                format!("names the variable {name}, which is not set"),
+            ),
+        }
+    }
+
     /// The number of elements of a list of tables.
     pub(super) fn count(&mut self, key: &str) -> usize {
         self.show(key, json!([]));
@@ -283,6 +342,46 @@ impl Reader {
         names
     }
 
+    /// The names below a section that names things of the network, such as devices: any text. `keys` are the keys that each of
+    /// them has; if there are none, each name is a key itself.
+    pub(super) fn named(&mut self, section: &str, keys: &[&str]) -> BTreeSet<String> {
+        self.show(section, json!({}));
+        let below = |other: &String| {
+            let path = other.strip_prefix(section)?.strip_prefix('.')?;
+            let name = keys
+                .iter()
+                .find_map(|key| path.strip_suffix(key)?.strip_suffix('.'));
+            let name = if keys.is_empty() { Some(path) } else { name };
+            name.map(|name| (other.clone(), name.to_owned()))
+        };
+        let found: Vec<(String, String)> = self.settings.values.keys().filter_map(below).collect();
+        let mut names = BTreeSet::new();
+        for (key, name) in found {
+            let fits = !name.is_empty() && !name.contains(['[', ']']) && !name.contains(char::is_control);
+            if fits {
+                names.insert(name);
+            } else if let Some(setting) = self.settings.values.remove(&key) {
+                let reason =
+                    "is not below the name of something; names have no brackets and no control characters";
+                self.problem(&key, Some(&setting.origin), reason);
+            }
+        }
+        names
+    }
+
+    /// Moves what was shown for keys of a name to one object of its section, because such a name may have dots.
+    pub(super) fn show_named(&mut self, section: &str, name: &str, keys: &[&str]) {
+        let mut take = |key: String| self.keys.get_mut(&key).and_then(|read| read.effective.take());
+        let shown = if keys.is_empty() {
+            take(format!("{section}.{name}")).unwrap_or_default()
+        } else {
+            let pair = |key: &&str| Some(((*key).to_owned(), take(format!("{section}.{name}.{key}"))?));
+            keys.iter().filter_map(pair).collect()
+        };
+        let section = self.keys.entry(section.to_owned()).or_default();
+        section.effective.get_or_insert_with(|| json!({}))[name] = shown;
+    }
+
     /// Where the first key of an optional section is set; none if the section is absent.
     pub(super) fn section(&mut self, section: &str) -> Option<Origin> {
         self.keys.entry(section.to_owned()).or_default();
@@ -314,6 +413,11 @@ impl Reader {
             origin: origin.map(Origin::to_string),
             reason: mask_urls(&reason.into()),
         });
+    }
+
+    /// Number of problems so far.
+    pub(super) fn problems(&self) -> usize {
+        self.settings.problems.len()
     }
 
     /// Sets the effective value of a key, where it differs from what the key's own method recorded.

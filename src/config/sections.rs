@@ -140,6 +140,8 @@ pub(crate) struct WorkerConfig {
     pub(crate) batch_size: u16,
     /// How long a batch waits for more messages.
     pub(crate) batch_linger: Duration,
+    /// The most elements of executions that this worker runs at once.
+    pub(crate) elements_at_once: u16,
     /// How long work in flight may continue after the process was asked to stop.
     pub(crate) grace: Duration,
 }
@@ -156,6 +158,7 @@ impl WorkerConfig {
             prefetch: reader.number("worker.prefetch", 2000, 1..=u16::MAX),
             batch_size: reader.number("worker.batch_size", 500, 1..=5000),
             batch_linger: Duration::from_millis(reader.number("worker.batch_linger_ms", 2, 0..=1000)),
+            elements_at_once: reader.number("worker.elements_at_once", 256, 1..=10_000),
             // The broker takes back what is not acknowledged after 30 minutes; the longest work takes 20.
             grace: Duration::from_secs(reader.number("worker.grace_seconds", 30, 1..=1200)),
         }
@@ -200,6 +203,7 @@ impl RetentionConfig {
                 inbox: reader.duration("retention.inbox", 30 * DAY, inbox, why),
                 causes: reader.duration("retention.causes", 30 * DAY, DAY..=LONGEST, ""),
                 dead_letters: reader.duration("retention.dead_letters", 90 * DAY, DAY..=LONGEST, ""),
+                executions: reader.duration("retention.executions", 90 * DAY, DAY..=LONGEST, ""),
             },
         }
     }

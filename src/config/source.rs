@@ -48,6 +48,8 @@ impl Setting {
 pub(super) struct Settings {
     pub(super) values: BTreeMap<String, Setting>,
     pub(super) problems: Vec<ConfigProblem>,
+    /// The variables of the process, for keys that name one.
+    pub(super) variables: BTreeMap<String, String>,
     /// What others may do with the files.
     pub(super) warnings: Vec<String>,
     /// That every user may read the configuration file, which matters if it contains a secret.
@@ -85,6 +87,7 @@ impl Settings {
 
     /// Reads the variables that set keys.
     pub(super) fn add_environment(&mut self, variables: &BTreeMap<String, String>) {
+        self.variables.clone_from(variables);
         for (name, text) in variables {
             let Some(path) = name.strip_prefix(PREFIX) else {
                 continue;

@@ -8,7 +8,7 @@ use super::reader::Reader;
 use super::source::Settings;
 use crate::local_file::Origin;
 
-use super::{BrokerUrl, Config, ConfigProblems, LogFormat, Overrides, StoreUrl};
+use super::{BrokerUrl, Config, ConfigProblems, LateSecret, LogFormat, Overrides, StoreUrl};
 
 fn write(text: &str) -> tempfile::NamedTempFile {
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -74,7 +74,7 @@ fn the_documented_example_shows_the_defaults() {
 
     // Examples behind `#:` load, too.
     let text = std::fs::read_to_string(&example).unwrap();
-    let config = read(&uncommented(&text), &[]).unwrap();
+    let config = read(&uncommented(&text), &[("BERLIN_PASSWORD", "hush")]).unwrap();
     assert!(matches!(config.broker.url, BrokerUrl::Amqp(_)));
     assert!(matches!(config.store.url, StoreUrl::Postgres(_)));
     assert_eq!(config.console.tokens.len(), 2);
@@ -106,7 +106,19 @@ fn the_documented_example_explains_every_key_with_its_bounds() {
         let names = ["cvp.berlin.", "cvp.cloud.", "cvp.NAME."];
         let key = names.iter().fold(key, |key, name| key.replace(name, "cvp.*."));
         let key = key.replace("repositories.settings.", "repositories.*.");
-        key.replace("repositories.templates.", "repositories.*.")
+        let key = key.replace("repositories.templates.", "repositories.*.");
+        // So do the logins of groups, of devices and of all.
+        let logins = [
+            "default.",
+            "groups.\"berlin\".",
+            "hosts.\"sw1.example.org\".",
+            "groups.berlin.",
+        ];
+        let logins = logins.iter().chain(&["hosts.sw1.example.org."]);
+        let key = logins.fold(key, |key, login| {
+            key.replace(&format!("devices.credentials.{login}"), "logins.*.")
+        });
+        key.replace("\"berlin\"", "berlin")
     };
     let mut explained = BTreeMap::new();
     let (mut section, mut comment) = (String::new(), String::new());
@@ -133,13 +145,18 @@ fn the_documented_example_explains_every_key_with_its_bounds() {
         "gateway.tokens",
         "cvp",
         "cvp.NAME",
+        "devices.credentials.default",
+        "devices.credentials.groups",
+        "devices.credentials.hosts",
+        "executions.at_once_per_group",
+        "executions.at_once_per_provider",
         "repositories.settings",
         "repositories.templates",
     ];
     for (key, read) in &reader.keys {
         let (Some(bounds), name) = (&read.bounds, general(key)) else {
             let name = key.rsplit('.').next().unwrap_or_default();
-            let mentioned = name.ends_with("_file") && text.contains(name);
+            let mentioned = (name.ends_with("_file") || name.ends_with("_env")) && text.contains(name);
             let is_section = sections.contains(&key.as_str());
             assert!(
                 mentioned || is_section || explained.contains_key(&general(key)),
@@ -176,11 +193,11 @@ fn an_unknown_section_is_compared_with_those_beside_it() {
     let table = [
         (
             "data_dirr = 'x'",
-            "data_dirr: unknown key; expected one of broker, console, cvp, data_dir, gateway",
+            "data_dirr: unknown key; expected one of broker, console, cvp, data_dir, devices, executions, gateway",
         ),
         (
             "[gatewy]\nx = 1",
-            "gatewy.x: unknown section; expected one of broker, console, cvp, gateway, log",
+            "gatewy.x: unknown section; expected one of broker, console, cvp, devices, executions, gateway, log",
         ),
         (
             "[repositories.setings]\nurl = 'x'",
@@ -360,7 +377,7 @@ fn all_problems_are_reported_together_with_key_and_line() {
         ":5: worker.batch_size: is 0, must be a whole number from 1 to 5000",
         "LOCKSTEP__LOG__FORMAT: log.format: is \"xml\", must be \"text\" or \"json\"",
         ":2: broker.urll: unknown key; expected one of ca_file, declare, sources, trusted_users, url, url_file",
-        ":13: gatewy.x: unknown section; expected one of broker, console, cvp, gateway, log, reconcile, repositories, retention, store, telemetry, worker",
+        ":13: gatewy.x: unknown section; expected one of broker, console, cvp, devices, executions, gateway, log, reconcile, repositories, retention, store, telemetry, worker",
     ];
     assert_eq!(problems.len(), expected.len(), "{problems:#?}");
     for (problem, expected) in problems.iter().zip(expected) {
@@ -444,9 +461,87 @@ fn problems_name_the_flag_of_the_command() {
 }
 
 #[test]
+fn caps_and_logins_are_read_by_name() {
+    let secret = write("hush of a file");
+    let text = format!(
+        "[worker]\nelements_at_once = 64\n[executions]\nat_once = 512\nelement_timeout = '90s'\n\
+         [executions.at_once_per_provider]\ncommand = 10\n[executions.at_once_per_group]\n'Haus A.1' = 2\n\
+         [devices.credentials.default]\nusername = 'u'\npassword_file = '{}'\n\
+         [devices.credentials.groups.'Haus A.1']\nusername = 'g'\npassword_env = 'HAUS'\n\
+         [devices.credentials.hosts.'sw1.example.org']\nusername = 'h'\npassword = 'hush'\nenable_password = 'hush'\n\
+         [devices.credentials.hosts.sw1.username]\nusername = 'x'\npassword = 'hush'\n",
+        secret.path().display()
+    );
+    let config = read(&text, &[("HAUS", "hush of Haus")]).unwrap();
+    assert_eq!(config.worker.elements_at_once, 64);
+    let executions = &config.executions;
+    assert_eq!(
+        (executions.at_once, executions.element_timeout.as_secs()),
+        (std::num::NonZeroU32::new(512), 90)
+    );
+    assert_eq!(executions.at_once_per_provider["command"].get(), 10);
+    assert_eq!(executions.at_once_per_group["Haus A.1"].get(), 2);
+    let credentials = &config.devices.credentials;
+    assert!(
+        matches!(&credentials.default.as_ref().unwrap().password, LateSecret::File(path) if path == secret.path())
+    );
+    let LateSecret::Fixed(of_group) = &credentials.groups["Haus A.1"].password else {
+        panic!("{credentials:?}");
+    };
+    assert_eq!(of_group.expose_secret(), "hush of Haus");
+    assert!(credentials.hosts["sw1.example.org"].enable_password.is_some());
+    let shown = &config.effective;
+    assert_eq!(
+        shown["devices"]["credentials"]["hosts"]["sw1.example.org"]["password"],
+        "***"
+    );
+    assert_eq!(
+        shown["devices"]["credentials"]["hosts"]["sw1.username"]["username"],
+        "x"
+    );
+    assert_eq!(shown["executions"]["at_once_per_group"]["Haus A.1"], 2);
+    let shown = toml::to_string_pretty(shown).unwrap();
+    assert!(
+        !shown.contains("hush") && !format!("{config:?}").contains("hush"),
+        "{shown}"
+    );
+    assert_eq!(read("", &[]).unwrap().executions.at_once, None);
+}
+
+#[test]
+fn problems_of_devices_and_caps_are_reported() {
+    let text = "[executions]\nat_once = 0\nelement_timeout = '2d'\n[executions.at_once_per_group]\na = 'x'\n'b[0]' = 1\n\
+        [devices]\ninsecure = true\nca_file = 'x'\nport = 0\n[devices.credentials.default]\nusername = 'u'\n\
+        [devices.credentials.groups.g]\npassword = 'hush'\n[devices.credentials.hosts.h1]\nusername = 'u'\npassword = 'hush'\npassword_file = 'y'\n\
+        [devices.credentials.hosts.h2]\nusername = 'u'\npassword_env = 'NOT_SET'\npasword = 'z'\n";
+    let problems = problems(text, &[]);
+    let expected = [
+        ":2: executions.at_once: is 0, must be a whole number from 1 to 100000",
+        ":5: executions.at_once_per_group.a: is \"x\", must be a whole number from 1 to 100000",
+        ":6: executions.at_once_per_group.b[0]: is not below the name of something",
+        ":3: executions.element_timeout: is \"2d\", must be a duration from 1s to 1d",
+        ":10: devices.port: is 0, must be a whole number from 1 to 65535",
+        ":12: devices.credentials.default.password: is missing; set password_file, password_env or password",
+        ":14: devices.credentials.groups.g.username: is missing; set the user",
+        "devices.credentials.hosts.h1.password: is set beside",
+        "devices.credentials.hosts.h2.password_env: names the variable NOT_SET, which is not set",
+        ":8: devices.insecure: is set beside ca_file",
+        "devices.credentials.hosts.h2.pasword: unknown key; expected one of enable_password",
+    ];
+    for expected in expected {
+        assert!(
+            problems.iter().any(|problem| problem.contains(expected)),
+            "{expected}: {problems:#?}"
+        );
+    }
+    assert_eq!(problems.len(), expected.len(), "{problems:#?}");
+    assert!(!problems.concat().contains("hush"), "{problems:#?}");
+}
+
+#[test]
 fn retention_is_read_as_durations_within_bounds() {
     let config = read(
-        "[reconcile]\nevery = '90s'\n[retention]\ninbox = '48h'\ndead_letters = '2w'\n",
+        "[reconcile]\nevery = '90s'\n[retention]\ninbox = '48h'\ndead_letters = '2w'\nexecutions = '30d'\n",
         &[("LOCKSTEP__RETENTION__CAUSES", "7d")],
     );
     let shown = config.unwrap().effective;
@@ -454,6 +549,7 @@ fn retention_is_read_as_durations_within_bounds() {
     assert_eq!(shown["retention"]["inbox"], "2d");
     assert_eq!(shown["retention"]["causes"], "7d");
     assert_eq!(shown["retention"]["dead_letters"], "14d");
+    assert_eq!(shown["retention"]["executions"], "30d");
 
     let text = "[retention]\ninbox = '47h'\ncauses = 30\ndead_letters = 'forever'\nevery = '8d'\n";
     let problems = problems(text, &[]);

@@ -10,6 +10,7 @@ use lockstep_telemetry::Scrape;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
+use super::providers::{KnownProviders, registry};
 use super::store::Store;
 use crate::config::{Config, TokenConfig};
 use crate::lifecycle::Lifecycle;
@@ -39,6 +40,9 @@ pub(super) fn build(
         fleet: store.fleet.clone(),
         repositories: store.repositories.clone(),
         dead_letters: store.dead_letters.clone(),
+        tasks: store.tasks.clone(),
+        executions: store.executions.clone(),
+        providers: Arc::new(KnownProviders::new(registry())),
         schema: store.schema.clone(),
         clock: Arc::new(SystemClock),
         tokens,

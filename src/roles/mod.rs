@@ -4,10 +4,13 @@ mod broker;
 mod console;
 mod cvp;
 pub(crate) mod descriptors;
+mod devices;
 mod doctor;
+mod executions;
 mod gateway;
 mod http;
 mod metrics;
+mod providers;
 mod reconcile;
 mod repositories;
 mod store;
@@ -23,6 +26,7 @@ use lockstep_store::Migrated;
 use secrecy::SecretString;
 
 pub(crate) use cvp::cvp_client;
+pub(crate) use devices::{ConfiguredCredentials, device_authorities};
 pub(crate) use doctor::{
     amqp_options, git_version, new_secret, postgres, schema, seen_repositories, sources, vhost,
 };

@@ -52,7 +52,7 @@ fn repairs(repair: impl Repair) -> Reconcile {
     Reconcile::new(vec![Arc::new(repair)])
 }
 
-fn spawn_task(
+pub(super) fn spawn_task(
     lifecycle: &mut Lifecycle,
     store: &Store,
     name: &'static str,

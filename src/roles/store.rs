@@ -6,8 +6,8 @@ use std::time::Duration;
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_store::sqlite::{SqliteOptions, SqliteStore};
 use lockstep_store::{
-    DeadLetters, DeliveryAttempts, Fleet, FollowUps, Inbox, Leases, Migrated, Repositories, Retention,
-    Schema, Stats, StoreError, UnitOfWork,
+    DeadLetters, DeliveryAttempts, Executions, Fleet, FollowUps, Inbox, Leases, Migrated, Repositories,
+    Retention, Schema, Stats, StoreError, Tasks, UnitOfWork,
 };
 use secrecy::SecretString;
 
@@ -25,6 +25,8 @@ pub(super) struct Store {
     pub(super) fleet: Arc<dyn Fleet>,
     pub(super) repositories: Arc<dyn Repositories>,
     pub(super) dead_letters: Arc<dyn DeadLetters>,
+    pub(super) tasks: Arc<dyn Tasks>,
+    pub(super) executions: Arc<dyn Executions>,
     pub(super) follow_ups: Arc<dyn FollowUps>,
     pub(super) delivery_attempts: Arc<dyn DeliveryAttempts>,
     pub(super) leases: Arc<dyn Leases>,
@@ -61,18 +63,18 @@ fn connect(config: &Config, url: &SecretString) -> anyhow::Result<Arc<PostgresSt
     PostgresStore::connect(PostgresOptions {
         ca_file: config.store.ca_file.clone(),
         sessions: usize::from(config.store.pool_size),
-        application_name: application_name(),
+        application_name: format!("lockstep {}", process_name()),
         ..PostgresOptions::new(url.clone())
     })
     .map_err(|error| invalid(&error))
 }
 
-/// What the database and the logs of other workers call this process: its machine and its process id.
-fn application_name() -> String {
+/// What the database, other workers and people call this process: its machine and its process id.
+pub(super) fn process_name() -> String {
     let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     // The server keeps 63 bytes.
     let machine: String = machine.trim().chars().take(40).collect();
-    format!("lockstep {machine}:{}", std::process::id())
+    format!("{machine}:{}", std::process::id())
 }
 
 fn invalid(error: &StoreError) -> anyhow::Error {
@@ -86,6 +88,8 @@ impl Store {
             + Fleet
             + Repositories
             + DeadLetters
+            + Tasks
+            + Executions
             + FollowUps
             + DeliveryAttempts
             + Leases
@@ -101,6 +105,8 @@ impl Store {
             fleet: store.clone(),
             repositories: store.clone(),
             dead_letters: store.clone(),
+            tasks: store.clone(),
+            executions: store.clone(),
             follow_ups: store.clone(),
             delivery_attempts: store.clone(),
             leases: store.clone(),

@@ -1,6 +1,7 @@
 //! Builds the worker.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use lockstep_api::health::Listener;
 use lockstep_bus::Bus;
@@ -8,15 +9,21 @@ use lockstep_clock::{Clock, SystemClock};
 use lockstep_protocol::authority::SourceOwners;
 use lockstep_protocol::topology::Lane;
 use lockstep_telemetry::Scrape;
+use lockstep_worker::executions::{ElementRunner, ElementsTask, ExecutionRunner};
 use lockstep_worker::handlers::FleetHandlers;
 use lockstep_worker::repositories::{RepositoryRunner, WatchContext, watch};
-use lockstep_worker::runtime::{self, RunLaneOptions, Runner, TrustedUsers, WorkerContext, WorkerOptions};
+use lockstep_worker::runtime::{
+    self, Claimant, RunLaneOptions, Runner, TrustedUsers, WorkerContext, WorkerOptions,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::store::Store;
-use super::{http, reconcile, repositories};
-use crate::config::{Config, ConfigProblems};
+use super::{executions, http, reconcile, repositories};
+use crate::config::Config;
 use crate::lifecycle::Lifecycle;
+
+/// How often elements of executions are looked for whose worker crashed, whose message was lost, or that may begin.
+const ELEMENTS_EVERY: Duration = Duration::from_secs(2);
 
 /// Serves health and metrics if `worker.listen` is configured, until the returned token is cancelled, after the worker has ended.
 ///
@@ -52,17 +59,25 @@ pub(super) fn listen(
 /// Starts the worker, the watch over repositories and the periodic tasks. Cancels `ended` when the worker has ended.
 ///
 /// # Errors
-/// If the configuration of a repository is not valid.
+/// If the configuration of a repository is not valid, or the certificates for devices cannot be read.
 pub(super) fn spawn(
     lifecycle: &mut Lifecycle,
     config: &Config,
     bus: &Arc<dyn Bus>,
     store: &Store,
     ended: CancellationToken,
-) -> Result<(), ConfigProblems> {
+) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sources = repositories::sources(config)?;
     let runner = RepositoryRunner::new(sources.clone(), store.repositories.clone(), clock.clone());
+    let executions = executions::context(config, bus, store, &clock)?;
+    let runs_executions = [Lane::Executions, Lane::Devices]
+        .iter()
+        .any(|lane| config.worker.lanes.contains(lane));
+    if runs_executions {
+        let task = ElementsTask::new(executions.clone());
+        reconcile::spawn_task(lifecycle, store, "elements", ELEMENTS_EVERY, task);
+    }
     let context = WorkerContext {
         bus: bus.clone(),
         store: store.unit_of_work.clone(),
@@ -71,8 +86,19 @@ pub(super) fn spawn(
         leases: store.leases.clone(),
         schema: store.schema.clone(),
         handlers: Arc::new(FleetHandlers),
-        runners: [(Lane::Repositories, Arc::new(runner) as Arc<dyn Runner>)].into(),
-        claimants: std::collections::BTreeMap::new(),
+        runners: [
+            (Lane::Repositories, Arc::new(runner) as Arc<dyn Runner>),
+            (
+                Lane::Executions,
+                Arc::new(ExecutionRunner::new(executions.clone())),
+            ),
+        ]
+        .into(),
+        claimants: [(
+            Lane::Devices,
+            Arc::new(ElementRunner::new(executions)) as Arc<dyn Claimant>,
+        )]
+        .into(),
         clock: clock.clone(),
     };
     if config.worker.lanes.contains(&Lane::Repositories) && !sources.is_empty() {
@@ -100,12 +126,20 @@ pub(super) fn spawn(
         debounce: config.repositories.debounce,
         ..RunLaneOptions::default()
     };
+    let executions_lane = RunLaneOptions {
+        debounce: Duration::ZERO,
+        ..RunLaneOptions::default()
+    };
     let options = WorkerOptions {
         lanes: config.worker.lanes.clone(),
         prefetch: config.worker.prefetch,
         batch_size: usize::from(config.worker.batch_size),
         linger: config.worker.batch_linger,
-        run_lanes: [(Lane::Repositories, repositories_lane)].into(),
+        run_lanes: [
+            (Lane::Repositories, repositories_lane),
+            (Lane::Executions, executions_lane),
+        ]
+        .into(),
         trusted_users: TrustedUsers::new(trusted),
         source_owners: source_owners(config),
         ..WorkerOptions::default()

@@ -20,7 +20,7 @@ use serde::Serialize;
 
 pub(crate) use failure::Failure;
 pub(crate) use log::LogWriter;
-pub(crate) use progress::{Bar, Progress};
+pub(crate) use progress::{Bar, Board, Progress};
 pub(crate) use table::{fitted, lines as table};
 pub(crate) use visible::visible;
 

@@ -68,3 +68,43 @@ impl Bar {
         self.0.finish_and_clear();
     }
 }
+
+/// A progress bar with lines below it, on stderr.
+#[derive(Debug)]
+pub(crate) struct Board(ProgressBar);
+
+impl Board {
+    /// Shows a board; none if stderr is no terminal.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the only place that writes to terminals"
+    )]
+    pub(crate) fn start() -> Option<Self> {
+        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+        if bar.is_hidden() {
+            return None;
+        }
+        let style = ProgressStyle::with_template("{spinner} {bar:30} {pos}/{len}, {elapsed}\n{msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Some(Self(bar))
+    }
+
+    /// Sets the bar, and the lines below it, whose text is visible and fits the terminal.
+    pub(crate) fn show(&self, done: u64, of: u64, lines: &[String]) {
+        self.0.set_length(of);
+        self.0.set_position(done);
+        self.0.set_message(lines.join("\n"));
+    }
+
+    /// Prints a note above the board.
+    pub(crate) fn note(&self, text: &str) {
+        self.0.suspend(|| super::note(text));
+    }
+}
+
+impl Drop for Board {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}

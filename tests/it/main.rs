@@ -26,6 +26,7 @@ mod duplicates;
 mod examples;
 
 mod faults;
+mod first_task;
 mod gateway;
 mod lists;
 mod local_files;

@@ -208,7 +208,9 @@ async fn private_a_production_installation_works_as_typed() -> Result<()> {
         let warnings: Vec<&str> = said.lines().filter(|line| line.starts_with("warning")).collect();
         // No worker runs yet.
         let expected = |line: &&str| {
-            line.contains("no repository is configured") || line.contains("no message waits there")
+            line.contains("no repository is configured")
+                || line.contains("no message waits there")
+                || line.contains("no credentials are configured")
         };
         ensure!(
             said.contains(" 0 failed") && warnings.iter().all(expected),

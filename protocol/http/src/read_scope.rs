@@ -14,11 +14,19 @@ pub enum ReadScope {
     DeadLetters,
     /// The bodies of dead letters: whatever their senders wrote.
     DeadLetterBodies,
+    /// Tasks, schedules and providers.
+    Tasks,
+    /// Executions and their elements, without what providers returned.
+    Executions,
+    /// What providers returned of an element, and the facts about devices: whatever the devices said.
+    DeviceOutput,
 }
 
 /// The text is not a read scope.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{0:?} is not one of messages, devices, repositories, dead-letters, dead-letter-bodies")]
+#[error(
+    "{0:?} is not one of messages, devices, repositories, dead-letters, dead-letter-bodies, tasks, executions, device-output"
+)]
 pub struct ReadScopeError(String);
 
 impl ReadScope {
@@ -29,6 +37,9 @@ impl ReadScope {
         Self::Repositories,
         Self::DeadLetters,
         Self::DeadLetterBodies,
+        Self::Tasks,
+        Self::Executions,
+        Self::DeviceOutput,
     ];
 
     /// The scope as it is written in the configuration.
@@ -39,6 +50,9 @@ impl ReadScope {
             Self::Repositories => "repositories",
             Self::DeadLetters => "dead-letters",
             Self::DeadLetterBodies => "dead-letter-bodies",
+            Self::Tasks => "tasks",
+            Self::Executions => "executions",
+            Self::DeviceOutput => "device-output",
         }
     }
 }
@@ -56,5 +70,20 @@ impl FromStr for ReadScope {
 impl fmt::Display for ReadScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_error_for_an_unknown_scope_names_every_scope() {
+        let error = "device".parse::<ReadScope>().unwrap_err().to_string();
+        let names: Vec<&str> = ReadScope::ALL.iter().map(|scope| scope.as_str()).collect();
+        assert!(error.ends_with(&names.join(", ")), "{error}");
+        for scope in ReadScope::ALL {
+            assert_eq!(scope.as_str().parse(), Ok(*scope));
+        }
     }
 }

@@ -2,12 +2,22 @@
 
 mod dead_letter;
 mod device;
+mod element;
+mod execution;
 mod message;
 mod problem;
+mod provider;
 mod repository;
+mod schedule;
+mod task;
 
 pub use dead_letter::{DeadLetterCounts, DeadLetterDetail, DeadLetterGroup, DeadLetterPage, DeadLetterView};
 pub use device::{CauseView, DevicePage, DeviceView, MarkView};
+pub use element::{ElementDetail, ElementPage, ElementView, FactList, FactView};
+pub use execution::{ExecutionPage, ExecutionView, StopView};
 pub use message::{Accepted, MessageView};
 pub use problem::Problem;
+pub use provider::{ProviderList, ProviderView};
 pub use repository::{RepositoryList, RepositoryView};
+pub use schedule::{SchedulePage, ScheduleView};
+pub use task::{TaskPage, TaskProblem, TaskValidation, TaskView};

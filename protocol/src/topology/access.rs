@@ -248,7 +248,7 @@ mod tests {
             ),
             (
                 Role::Worker.rights("w").read,
-                r"^(lockstep\.lane\.events|lockstep\.lane\.repositories|lockstep\.lane\.commands|lockstep\.lane\.devices|lockstep\.lane\.cvp|lockstep\.dead|lockstep\.unrouted)$",
+                r"^(lockstep\.lane\.events|lockstep\.lane\.repositories|lockstep\.lane\.commands|lockstep\.lane\.executions|lockstep\.lane\.devices|lockstep\.lane\.cvp|lockstep\.dead|lockstep\.unrouted)$",
             ),
             (Role::Gateway.rights("g").write, r"^lockstep\.events$"),
             (
@@ -261,7 +261,7 @@ mod tests {
             ),
             (
                 policies(1).remove(0).pattern,
-                r"^(lockstep\.lane\.events|lockstep\.lane\.repositories|lockstep\.lane\.commands)$",
+                r"^(lockstep\.lane\.events|lockstep\.lane\.repositories|lockstep\.lane\.commands|lockstep\.lane\.executions)$",
             ),
         ];
         for (pattern, expected) in table {

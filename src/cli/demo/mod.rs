@@ -1,5 +1,7 @@
 #[cfg(feature = "simulators")]
 mod cvp;
+#[cfg(feature = "simulators")]
+mod task;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -29,7 +31,7 @@ use crate::roles;
 /// How long a step may take.
 const STEP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Run a demonstration: events set sync flags, a sweep cancels empty CloudVision tasks
+/// Run a demonstration: events set sync flags, a sweep cancels empty CloudVision tasks, a task runs on simulated devices
 ///
 /// Runs everything in this process and in a temporary folder, which is deleted at the end. It does not read your configuration, and
 /// connects to nothing outside.
@@ -42,7 +44,8 @@ pub(super) struct Demo {}
 impl Demo {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-        let config = Config::embedded(folder.path())?;
+        let mut config = Config::embedded(folder.path())?;
+        let fleet = start_fleet(folder.path(), &mut config).await?;
         let (started, address) = tokio::sync::oneshot::channel();
         let up = roles::up(&config, |address, _gateway| {
             // The receiver is gone only if the demo is over.
@@ -50,7 +53,7 @@ impl Demo {
         });
         let demo = async {
             let address = address.await.context("Lockstep did not start")?;
-            play(&Client::at(&address)?, folder.path(), global.json).await
+            play(&Client::at(&address)?, folder.path(), &fleet, global.json).await
         };
         tokio::select! {
             ended = up => bail!("Lockstep ended before the demo: {ended:?}"),
@@ -71,7 +74,7 @@ struct Scene {
 }
 
 /// Runs all scenes against a running Lockstep, and fails at the first unexpected effect.
-async fn play(client: &Client, folder: &Path, json: bool) -> anyhow::Result<()> {
+async fn play(client: &Client, folder: &Path, fleet: &Fleet, json: bool) -> anyhow::Result<()> {
     let mut played = Vec::new();
     for scene in scenes()? {
         let view = publish(client, &scene).await?;
@@ -86,6 +89,7 @@ async fn play(client: &Client, folder: &Path, json: bool) -> anyhow::Result<()> 
         played.push(json!({"title": scene.title, "message": view}));
     }
     played.extend(cvp_scene(folder, json).await?);
+    played.extend(task_scene(client, fleet, json).await?);
     let listing = DeviceListing {
         client,
         filters: Vec::new(),
@@ -111,6 +115,38 @@ async fn cvp_scene(folder: &Path, json: bool) -> anyhow::Result<Option<serde_jso
 /// Builds without simulators leave the scene out.
 #[cfg(not(feature = "simulators"))]
 async fn cvp_scene(_folder: &Path, _json: bool) -> anyhow::Result<Option<serde_json::Value>> {
+    Ok(None)
+}
+
+/// The simulated devices of the scene with the task.
+#[cfg(feature = "simulators")]
+type Fleet = lockstep_simulators::fleet::FleetSimulator;
+
+#[cfg(feature = "simulators")]
+async fn start_fleet(folder: &Path, config: &mut Config) -> anyhow::Result<Fleet> {
+    task::start(folder, config).await
+}
+
+#[cfg(feature = "simulators")]
+async fn task_scene(client: &Client, fleet: &Fleet, json: bool) -> anyhow::Result<Option<serde_json::Value>> {
+    task::run(client, fleet, json).await.map(Some)
+}
+
+/// Builds without simulators have no devices.
+#[cfg(not(feature = "simulators"))]
+type Fleet = ();
+
+#[cfg(not(feature = "simulators"))]
+async fn start_fleet(_folder: &Path, _config: &mut Config) -> anyhow::Result<Fleet> {
+    Ok(())
+}
+
+#[cfg(not(feature = "simulators"))]
+async fn task_scene(
+    _client: &Client,
+    _fleet: &Fleet,
+    _json: bool,
+) -> anyhow::Result<Option<serde_json::Value>> {
     Ok(None)
 }
 

@@ -1,5 +1,6 @@
 //! Commands for devices.
 
+mod facts;
 mod import;
 pub(super) mod list;
 mod mark;
@@ -19,6 +20,7 @@ use super::Global;
   lockstep devices import fleet.yml
   lockstep devices list --unsynchronized
   lockstep devices show sw1
+  lockstep devices facts sw1
   lockstep devices set-state sw1 UNMANAGED --note 'new power supply'
   lockstep devices mark sw1 --unsynchronized --note 'changed by hand'")]
 pub(super) struct Devices {
@@ -31,6 +33,7 @@ enum What {
     Import(import::Import),
     List(list::List),
     Show(show::Show),
+    Facts(facts::Facts),
     SetState(set_state::SetState),
     Mark(mark::Mark),
 }
@@ -41,6 +44,7 @@ impl Devices {
             What::Import(command) => command.run(global).await,
             What::List(command) => command.run(global).await,
             What::Show(command) => command.run(global).await,
+            What::Facts(command) => command.run(global).await,
             What::SetState(command) => command.run(global).await,
             What::Mark(command) => command.run(global).await,
         }

@@ -9,7 +9,14 @@ use super::finding::Findings;
 const CHECK: &str = "lanes";
 
 /// The lanes that workers of this version consume. The others get no messages yet.
-const CONSUMED: [Lane; 4] = [Lane::Events, Lane::Repositories, Lane::Commands, Lane::Dead];
+const CONSUMED: [Lane; 6] = [
+    Lane::Events,
+    Lane::Repositories,
+    Lane::Commands,
+    Lane::Executions,
+    Lane::Devices,
+    Lane::Dead,
+];
 
 /// Asks for the queue of each lane.
 pub(super) async fn examine(probe: &AmqpProbe, findings: &mut Findings) {

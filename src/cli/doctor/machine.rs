@@ -15,7 +15,8 @@ const OLDEST_GIT: (u32, u32) = (2, 26);
 const DEADLINE: Duration = Duration::from_mins(20);
 
 /// What to do about files that other users may read or change.
-const LOOSE: &str = "nothing needs it; where no other user exists, as in a container, it does no harm";
+pub(super) const LOOSE: &str =
+    "nothing needs it; where no other user exists, as in a container, it does no harm";
 
 pub(super) async fn examine(config: &Config, role: As, findings: &mut Findings) {
     for warning in &config.warnings {

@@ -3,6 +3,7 @@
 
 mod broker;
 mod cvp;
+mod devices;
 mod exposure;
 mod finding;
 mod lanes;
@@ -30,7 +31,8 @@ use management::{Access, Management};
 
 /// Check the installation, and say how to fix each problem
 ///
-/// Checks the broker, the store, the repositories and the CloudVision clusters of the configuration, and changes nothing. Some checks
+/// Checks the broker, the store, the repositories, the CloudVision clusters and the credentials of devices of the configuration, and
+/// changes nothing. Some checks
 /// of the broker need its management API (--management-url); without it their result is unknown. With --setup-broker it creates the
 /// virtual host, users, permissions, exchanges, queues and policies instead, with --setup-database the logins of the database; it
 /// deletes nothing, and may run again at any time.
@@ -151,6 +153,7 @@ async fn examine(config: &Config, role: As, management: Option<&Management>) -> 
     if role == As::Worker {
         repositories::examine(config, &mut findings).await;
         cvp::examine(config, &mut findings).await;
+        devices::examine(&config.devices, &mut findings);
     }
     findings
 }

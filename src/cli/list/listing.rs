@@ -50,6 +50,15 @@ pub(in crate::cli) struct PageRequest {
 }
 
 impl PageRequest {
+    /// As [`Self::parameters`], for lists that the console does not count.
+    pub(in crate::cli) fn uncounted(&self, after: &'static str) -> Vec<(&'static str, String)> {
+        let uncounted = Self {
+            total: false,
+            ..self.clone()
+        };
+        uncounted.parameters(after)
+    }
+
     /// The request as query parameters of the console; `after` is the name of the parameter for the end of the page before.
     pub(in crate::cli) fn parameters(&self, after: &'static str) -> Vec<(&'static str, String)> {
         let mut query = vec![("limit", self.limit.to_string())];

@@ -6,7 +6,11 @@
 //!   confirmed them. `GET /v1/messages` returns their outcomes.
 //! - `GET /v1/devices` and `GET /v1/devices/{hostname}` show the fleet, `GET /v1/repositories` the accepted commits.
 //! - `GET /v1/dead` and `GET /v1/dead/{number}` show dead letters, `GET /v1/dead/counts` counts them by lane, type and code.
-//! - `GET /healthz`, `GET /readyz` and `GET /metrics` are for load balancers and monitoring, and need no token.
+//! - `GET /v1/providers`, `GET /v1/tasks` and `GET /v1/schedules` show what can run, `POST /v1/tasks/validate` tells what is wrong in a
+//!   task.
+//! - `GET /v1/executions`, `GET /v1/executions/{execution}/elements` and `GET /v1/elements/{number}` show what ran, on what, and with
+//!   what result; `GET /v1/devices/{hostname}/facts` what was found out about a device.
+//! - `GET /healthz`, `GET /readyz`, `GET /metrics` and `GET /openapi.json` need no token.
 //!
 //! The console has no state and never writes to the store: only workers write domain state. Every error is a problem
 //! (RFC 9457) with a stable code.
@@ -14,8 +18,9 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::Path;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use lockstep_http::{
     BodyLimiter, ConcurrencyLimiter, ServeLimits, admit, routes, unknown_path, with_metrics,
 };
@@ -24,8 +29,11 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::context::{ConsoleContext, ConsoleLimits, Shared};
-use crate::probes;
-use crate::rest::{dead_letters, devices, events, messages, problem, repositories};
+use crate::rest::{
+    dead_letters, devices, elements, events, executions, facts, messages, problem, providers, repositories,
+    schedules, tasks,
+};
+use crate::{openapi, probes};
 
 /// The label of this server in metrics.
 const SERVER: &str = "console";
@@ -82,23 +90,15 @@ impl Console {
         let probe_limiter = ConcurrencyLimiter::new(SERVER, PROBE_LIMIT, limits.request_timeout);
         let time_limiter = ConcurrencyLimiter::of_duration(SERVER, limits.request_timeout);
 
-        let resources = [
-            ("/v1/events", post(events::publish)),
-            ("/v1/devices", get(devices::list)),
-            ("/v1/devices/{hostname}", get(devices::show)),
-            ("/v1/dead", get(dead_letters::list)),
-            ("/v1/dead/counts", get(dead_letters::counts)),
-            ("/v1/dead/{number}", get(dead_letters::show)),
-            ("/v1/repositories", get(repositories::list)),
-        ];
-        let resources = routes(SERVER, resources)
+        let resources = routes(SERVER, resources())
             .method_not_allowed_fallback(problem::wrong_method)
             .layer(from_fn_with_state(request_limiter, admit));
         // Without a place: liveness is answered whatever else is asked for.
         let alive = routes(SERVER, [("/healthz", get(probes::alive))])
             .method_not_allowed_fallback(problem::wrong_method)
             .layer(from_fn_with_state(time_limiter, admit));
-        let probes = routes(SERVER, [("/readyz", get(probes::ready))]);
+        let document = ("/openapi.json", get(openapi::serve));
+        let probes = routes(SERVER, [("/readyz", get(probes::ready)), document]);
         let probes = with_metrics(SERVER, probes, self.scrape.clone())
             .fallback(unknown_path)
             .method_not_allowed_fallback(problem::wrong_method)
@@ -123,6 +123,34 @@ impl Console {
         };
         lockstep_http::serve(SERVER, listener, self.router(stop.clone()), limits, stop).await;
     }
+}
+
+/// The routes for operators and services, without the one that waits for outcomes.
+fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 19] {
+    // A task may have the name that the validation occupies.
+    let named_validate =
+        get(|operator, shared| tasks::show(operator, shared, Ok(Path("validate".to_owned()))));
+    [
+        ("/v1/events", post(events::publish)),
+        ("/v1/devices", get(devices::list)),
+        ("/v1/devices/{hostname}", get(devices::show)),
+        ("/v1/devices/{hostname}/facts", get(facts::list)),
+        ("/v1/dead", get(dead_letters::list)),
+        ("/v1/dead/counts", get(dead_letters::counts)),
+        ("/v1/dead/{number}", get(dead_letters::show)),
+        ("/v1/repositories", get(repositories::list)),
+        ("/v1/providers", get(providers::list)),
+        ("/v1/providers/{name}", get(providers::show)),
+        ("/v1/tasks", get(tasks::list)),
+        ("/v1/tasks/validate", named_validate.post(tasks::validate)),
+        ("/v1/tasks/{task}", get(tasks::show)),
+        ("/v1/schedules", get(schedules::list)),
+        ("/v1/executions", get(executions::list)),
+        ("/v1/executions/stopped", get(executions::stopped)),
+        ("/v1/executions/{execution}", get(executions::show)),
+        ("/v1/executions/{execution}/elements", get(elements::list)),
+        ("/v1/elements/{number}", get(elements::show)),
+    ]
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@ use std::time::Duration;
 use lockstep_bus::Bus;
 use lockstep_clock::Clock;
 use lockstep_http::{BodyLimiter, KnowsTokens, Tokens};
-use lockstep_store::{DeadLetters, Fleet, Inbox, Repositories, Schema};
+use lockstep_store::{DeadLetters, Executions, Fleet, Inbox, Repositories, Schema, Tasks};
 use tokio_util::sync::CancellationToken;
+
+use crate::Providers;
 
 /// The bus, the parts of the store and the tokens that the console uses.
 #[derive(Clone, Debug)]
@@ -20,6 +22,12 @@ pub struct ConsoleContext {
     pub repositories: Arc<dyn Repositories>,
     /// Reads dead letters.
     pub dead_letters: Arc<dyn DeadLetters>,
+    /// Reads tasks and schedules.
+    pub tasks: Arc<dyn Tasks>,
+    /// Reads executions, their elements, and facts.
+    pub executions: Arc<dyn Executions>,
+    /// The providers of this version.
+    pub providers: Arc<dyn Providers>,
     /// Pinged by `/readyz`.
     pub schema: Arc<dyn Schema>,
     /// Sets the AMQP timestamp of published messages.

@@ -7,15 +7,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use jiff::Timestamp;
 pub(crate) use lockstep_bus::fake::{FakeBus, FakeMode};
+use lockstep_protocol::commands::{TaskReference, TaskSaveRequested};
+use lockstep_protocol::rest::{ProviderView, TaskProblem};
 use lockstep_protocol::{DeviceState, DeviceType, GroupName, Hostname, MessageKey, RepositoryName};
+use serde_json::json;
 use tokio::sync::Notify;
 
+use crate::Providers;
 use lockstep_clock::Clock;
 use lockstep_store::{
     Attributes, CauseId, CauseRow, DeadLetter, DeadLetterCountQuery, DeadLetterQuery, DeadLetterSummary,
-    DeadLetterTotals, DeadLetters, Device, DeviceId, DeviceQuery, Fleet, Inbox, InboxRow, Lifecycle,
-    Migrated, Repositories, RepositoryFailure, RepositoryFailures, RepositoryRow, Schema, Sessions, Stats,
-    StoreError, Summary, SyncState,
+    DeadLetterTotals, DeadLetters, Device, DeviceId, DeviceQuery, ElementDetail, ElementOwner, ElementQuery,
+    ElementRow, ExecutionQuery, ExecutionReference, ExecutionRow, Executions, FactRow, Fleet, Inbox,
+    InboxRow, Lifecycle, Migrated, RenewedElements, Repositories, RepositoryFailure, RepositoryFailures,
+    RepositoryRow, ScheduleRow, Schema, Sessions, Stats, StopRow, StoreError, Summary, SyncState, TaskRow,
+    Tasks,
 };
 
 #[derive(Debug, Default)]
@@ -31,6 +37,16 @@ pub(crate) struct FakeStore {
     /// The queries for dead letters so far.
     pub(crate) queries: Mutex<Vec<DeadLetterQuery>>,
     pub(crate) counts: Mutex<DeadLetterTotals>,
+    /// Ordered by name.
+    pub(crate) tasks: Mutex<Vec<TaskRow>>,
+    /// Ordered by name.
+    pub(crate) schedules: Mutex<Vec<ScheduleRow>>,
+    /// Ordered by number.
+    pub(crate) executions: Mutex<Vec<ExecutionRow>>,
+    /// Ordered by number.
+    pub(crate) elements: Mutex<Vec<ElementDetail>>,
+    pub(crate) facts: Mutex<Vec<FactRow>>,
+    pub(crate) stop: Mutex<Option<StopRow>>,
     /// Notified by each read of an outcome.
     pub(crate) outcome_read: Notify,
 }
@@ -190,6 +206,153 @@ impl DeadLetters for FakeStore {
             .iter()
             .find(|dead_letter| dead_letter.head.number == number)
             .cloned())
+    }
+}
+
+#[async_trait]
+impl Tasks for FakeStore {
+    async fn tasks(&self, after: Option<&str>, limit: u32) -> Result<Vec<TaskRow>, StoreError> {
+        self.check("tasks")?;
+        let tasks = self.tasks.lock().unwrap();
+        let rest = tasks.iter().filter(|task| Some(task.name.as_str()) > after);
+        Ok(rest.take(limit as usize).cloned().collect())
+    }
+
+    async fn task(&self, reference: &TaskReference) -> Result<Option<TaskRow>, StoreError> {
+        self.check("task")?;
+        let tasks = self.tasks.lock().unwrap();
+        let mut tasks = tasks.iter();
+        let found = tasks.find(|task| match reference {
+            TaskReference::Number(number) => task.number == *number,
+            TaskReference::Name(name) => task.name == *name,
+        });
+        Ok(found.cloned())
+    }
+
+    async fn schedules(&self, after: Option<&str>, limit: u32) -> Result<Vec<ScheduleRow>, StoreError> {
+        self.check("schedules")?;
+        let schedules = self.schedules.lock().unwrap();
+        let rest = schedules
+            .iter()
+            .filter(|schedule| Some(schedule.name.as_str()) > after);
+        Ok(rest.take(limit as usize).cloned().collect())
+    }
+}
+
+#[async_trait]
+impl Executions for FakeStore {
+    async fn executions(&self, query: &ExecutionQuery) -> Result<Vec<ExecutionRow>, StoreError> {
+        self.check("executions")?;
+        let elements = self.elements.lock().unwrap();
+        let touches = |execution: u64, hostname: &Hostname| {
+            let mut rows = elements.iter().map(|element| &element.row);
+            rows.any(|row| row.execution == execution && row.hostname.as_ref() == Some(hostname))
+        };
+        let matches = |execution: &&ExecutionRow| {
+            query.state.is_none_or(|wanted| execution.state == wanted)
+                && query
+                    .task
+                    .as_ref()
+                    .is_none_or(|wanted| execution.request.task == *wanted)
+                && query
+                    .hostname
+                    .as_ref()
+                    .is_none_or(|wanted| touches(execution.number, wanted))
+                && query.before.is_none_or(|before| execution.number < before)
+        };
+        let executions = self.executions.lock().unwrap();
+        let newest_first = executions.iter().rev().filter(matches);
+        Ok(newest_first.take(query.limit as usize).cloned().collect())
+    }
+
+    async fn count_executions(&self, query: &ExecutionQuery) -> Result<u64, StoreError> {
+        let all = ExecutionQuery {
+            before: None,
+            limit: u32::MAX,
+            ..query.clone()
+        };
+        Ok(self.executions(&all).await?.len() as u64)
+    }
+
+    async fn execution(&self, reference: &ExecutionReference) -> Result<Option<ExecutionRow>, StoreError> {
+        self.check("execution")?;
+        let executions = self.executions.lock().unwrap();
+        let mut executions = executions.iter();
+        let found = executions.find(|execution| match reference {
+            ExecutionReference::Number(number) => execution.number == *number,
+            ExecutionReference::Id(id) => execution.id == *id,
+        });
+        Ok(found.cloned())
+    }
+
+    async fn elements(&self, query: &ElementQuery) -> Result<Vec<ElementRow>, StoreError> {
+        self.check("elements")?;
+        let elements = self.elements.lock().unwrap();
+        let rows = elements.iter().map(|element| &element.row).filter(|row| {
+            row.execution == query.execution
+                && query
+                    .outcome
+                    .is_none_or(|wanted| row.state.outcome() == Some(wanted))
+                && (!query.open || row.state.outcome().is_none())
+                && Some(row.number) > query.after
+        });
+        Ok(rows.take(query.limit as usize).cloned().collect())
+    }
+
+    async fn element(&self, number: u64) -> Result<Option<ElementDetail>, StoreError> {
+        self.check("element")?;
+        let elements = self.elements.lock().unwrap();
+        Ok(elements
+            .iter()
+            .find(|element| element.row.number == number)
+            .cloned())
+    }
+
+    async fn device_facts(&self, _hostname: &Hostname) -> Result<Vec<FactRow>, StoreError> {
+        self.check("device_facts")?;
+        Ok(self.facts.lock().unwrap().clone())
+    }
+
+    async fn stopped(&self) -> Result<Option<StopRow>, StoreError> {
+        self.check("stopped")?;
+        Ok(self.stop.lock().unwrap().clone())
+    }
+
+    async fn renew_elements(
+        &self,
+        _owner: ElementOwner,
+        _time: std::time::Duration,
+    ) -> Result<RenewedElements, StoreError> {
+        unreachable!("the console runs no elements")
+    }
+}
+
+/// Knows one provider, whose tasks have no arguments.
+#[derive(Debug)]
+pub(crate) struct FakeProviders;
+
+impl Providers for FakeProviders {
+    fn list(&self) -> Vec<ProviderView> {
+        let view = json!({
+            "name": "ping", "short_description": "Asks devices for an answer", "description": "", "provider_type": "CHECK",
+            "run_on": "DEVICE", "run_on_strict": false, "run_on_all_if_empty": false, "repeatable": true,
+            "json_schema": {"type": "object", "additionalProperties": false}, "run_input_json_schema": true,
+        });
+        vec![serde_json::from_value(view).unwrap()]
+    }
+
+    fn problems(&self, task: &TaskSaveRequested) -> Vec<TaskProblem> {
+        let problem = |place: &str, reason: &str| TaskProblem {
+            place: place.to_owned(),
+            reason: reason.to_owned(),
+        };
+        if task.provider != "ping" {
+            return vec![problem("$.provider", "no provider has this name")];
+        }
+        let names = task.arguments.as_object().into_iter().flat_map(|all| all.keys());
+        names
+            .map(|name| problem(&format!("$.arguments.{name}"), "is not an argument"))
+            .collect()
     }
 }
 

@@ -3,6 +3,8 @@
 //! - [`console`]: the routes, limits and state of the console.
 //! - `rest`: `/v1/…`, one file for each resource. It maps domain types of the store to the shapes of
 //!   [`lockstep_protocol::rest`].
+//! - [`openapi`]: the OpenAPI document of all of it.
+//! - [`Providers`]: what the console must know of providers, which it does not run.
 //! - [`health`]: liveness, readiness and metrics of console and workers.
 //!
 //! The crate reads the store and publishes through the bus. It depends on neither SQL nor lapin, lanes or handlers.
@@ -12,8 +14,11 @@ mod context;
 #[cfg(test)]
 mod fakes;
 pub mod health;
+pub mod openapi;
 mod probes;
+mod providers;
 mod rest;
 
 pub use console::Console;
 pub use context::{ConsoleContext, ConsoleLimits};
+pub use providers::Providers;

@@ -47,6 +47,6 @@ impl fmt::Debug for Credentials {
 
 /// Has the credentials of devices. It is asked each time that a connection is used, so what it returns may change.
 pub trait CredentialSource: Send + Sync + fmt::Debug {
-    /// The credentials of the device with this hostname, or `None` if none are configured.
-    fn credentials(&self, hostname: &str) -> Option<Arc<Credentials>>;
+    /// The credentials of the device with this hostname in these groups, or `None` if none are configured.
+    fn credentials(&self, hostname: &str, groups: &[String]) -> Option<Arc<Credentials>>;
 }

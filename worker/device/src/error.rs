@@ -31,7 +31,7 @@ pub enum DeviceError {
         username: String,
     },
     /// No credentials are configured for the device.
-    #[error("no credentials are configured for it")]
+    #[error("no credentials are configured for it, for one of its groups, or for all devices")]
     NoCredentials,
     /// There was no answer in time.
     #[error("did not answer within {} s", .after.as_secs())]

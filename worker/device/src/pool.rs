@@ -47,6 +47,7 @@ pub struct DevicePool {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Target {
     hostname: String,
+    groups: Vec<String>,
     address: DeviceAddress,
 }
 
@@ -83,17 +84,19 @@ impl DevicePool {
         }
     }
 
-    /// A connection to the device: an idle one, or a new one.
+    /// A connection to the device: an idle one, or a new one. Its credentials may depend on its groups.
     ///
     /// # Errors
     /// The device has no credentials, cannot be reached, refuses the credentials, or all its connections stay in use.
     pub async fn get(
         &self,
         hostname: &str,
+        groups: &[String],
         address: &DeviceAddress,
     ) -> Result<PooledConnection, DeviceError> {
         let target = Target {
             hostname: hostname.to_owned(),
+            groups: groups.to_vec(),
             address: address.clone(),
         };
         match self.pool(target).get().await {
@@ -175,7 +178,8 @@ impl fmt::Debug for Opened {
 
 impl Manager {
     fn current(&self) -> Result<Arc<Credentials>, DeviceError> {
-        let credentials = self.credentials.credentials(&self.target.hostname);
+        let Target { hostname, groups, .. } = &self.target;
+        let credentials = self.credentials.credentials(hostname, groups);
         credentials.ok_or(DeviceError::NoCredentials)
     }
 }

@@ -99,7 +99,7 @@ pub(crate) async fn show(
     number: Result<Path<String>, PathRejection>,
 ) -> Result<Json<DeadLetterDetail>, ProblemResponse> {
     operator.may_read(ReadScope::DeadLetterBodies)?;
-    let Path(text) = number.map_err(|error| parameters::invalid(error.body_text()))?;
+    let text = parameters::segment(number)?;
     let unknown = || {
         let detail =
             format!("no dead letter has the number {text:?}; settled ones are deleted after a while");

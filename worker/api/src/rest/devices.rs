@@ -55,21 +55,24 @@ pub(crate) async fn show(
     hostname: Result<Path<String>, PathRejection>,
 ) -> Result<Json<DeviceView>, ProblemResponse> {
     operator.may_read(ReadScope::Devices)?;
-    let Path(text) = hostname.map_err(|error| parameters::invalid(error.body_text()))?;
+    let device = find(&shared, hostname).await?;
+    let mut views = views(&shared, vec![device]).await.map_err(problem::store_error)?;
+    views.pop().map(Json).ok_or_else(ProblemResponse::internal)
+}
+
+/// The device that a path names.
+pub(super) async fn find(
+    shared: &Shared,
+    hostname: Result<Path<String>, PathRejection>,
+) -> Result<Device, ProblemResponse> {
+    let text = parameters::segment(hostname)?;
     let unknown = || {
         let detail = format!("no device is named {text:?}");
         ProblemResponse::not_found("unknown-device", "the device does not exist", detail)
     };
     let hostname: Hostname = text.parse().map_err(|_| unknown())?;
-    let device = shared
-        .context
-        .fleet
-        .device(&hostname)
-        .await
-        .map_err(problem::store_error)?
-        .ok_or_else(unknown)?;
-    let mut views = views(&shared, vec![device]).await.map_err(problem::store_error)?;
-    views.pop().map(Json).ok_or_else(unknown)
+    let found = shared.context.fleet.device(&hostname).await;
+    found.map_err(problem::store_error)?.ok_or_else(unknown)
 }
 
 /// The devices as REST shows them, with their groups and causes: two calls of the store, however many devices there are.

@@ -2,8 +2,14 @@
 
 pub(crate) mod dead_letters;
 pub(crate) mod devices;
+pub(crate) mod elements;
 pub(crate) mod events;
+pub(crate) mod executions;
+pub(crate) mod facts;
 pub(crate) mod messages;
 mod parameters;
 pub(crate) mod problem;
+pub(crate) mod providers;
 pub(crate) mod repositories;
+pub(crate) mod schedules;
+pub(crate) mod tasks;

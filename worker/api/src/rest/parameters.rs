@@ -2,7 +2,8 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use axum::extract::{FromRequestParts, Query};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use lockstep_http::ProblemResponse;
 
@@ -76,6 +77,20 @@ impl Parameters {
             ))),
         }
     }
+}
+
+/// The variable part of a path.
+pub(crate) fn segment(path: Result<Path<String>, PathRejection>) -> Result<String, ProblemResponse> {
+    let Path(text) = path.map_err(|error| invalid(error.body_text()))?;
+    Ok(text)
+}
+
+/// Cuts rows that were read with one more than the limit, and returns where the next page begins; none on the last page.
+pub(crate) fn cut<R, N>(rows: &mut Vec<R>, limit: u32, end: impl Fn(&R) -> N) -> Option<N> {
+    let limit = limit as usize;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    rows.last().filter(|_| more).map(end)
 }
 
 /// 400 for query parameters that cannot be used; the detail names the parameter.

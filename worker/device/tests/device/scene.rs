@@ -117,7 +117,7 @@ impl Keyring {
 }
 
 impl CredentialSource for Keyring {
-    fn credentials(&self, _: &str) -> Option<Arc<Credentials>> {
+    fn credentials(&self, _: &str, _: &[String]) -> Option<Arc<Credentials>> {
         self.0.lock().expect("no test panics here").clone()
     }
 }

@@ -1,6 +1,5 @@
 //! Which requests are rejected, readiness, and the shutdown.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -10,9 +9,9 @@ use lockstep_http::Tokens;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::{STRUCTURED, changed, removed, request, scene, scene_with};
-use crate::fakes::{FakeMode, FixedClock};
-use crate::{Console, ConsoleContext, ConsoleLimits};
+use super::{STRUCTURED, changed, context, removed, request, scene, scene_with};
+use crate::fakes::FakeMode;
+use crate::{Console, ConsoleLimits};
 
 #[tokio::test]
 async fn each_invalid_request_gets_its_status_and_problem() {
@@ -88,6 +87,24 @@ async fn each_invalid_request_gets_its_status_and_problem() {
         ),
         (get("/v1/devices/sw9"), (404, "unknown-device")),
         (get("/v1/devices/%20"), (404, "unknown-device")),
+        (get("/v1/devices/sw9/facts"), (404, "unknown-device")),
+        (get("/v1/tasks?before=a"), (400, "invalid-query")),
+        (get("/v1/tasks/1"), (404, "unknown-task")),
+        (get("/v1/tasks/validate"), (404, "unknown-task")),
+        (get("/v1/providers/telnet"), (404, "unknown-provider")),
+        (get("/v1/schedules?limit=1001"), (400, "invalid-query")),
+        (get("/v1/executions?state=DONE"), (400, "invalid-query")),
+        (get("/v1/executions?hostname=a%20b"), (400, "invalid-query")),
+        (get("/v1/executions?after=1"), (400, "invalid-query")),
+        (get("/v1/executions/1"), (404, "unknown-execution")),
+        (get("/v1/executions/one"), (404, "unknown-execution")),
+        (get("/v1/executions/1/elements"), (404, "unknown-execution")),
+        (
+            get("/v1/executions/1/elements?outcome=SUCCESSFUL"),
+            (400, "invalid-query"),
+        ),
+        (get("/v1/elements/1"), (404, "unknown-element")),
+        (get("/v1/elements/-1"), (404, "unknown-element")),
     ];
     for (request, expected) in table {
         let what = format!("{} {}", request.method(), request.uri());
@@ -116,6 +133,15 @@ async fn every_request_without_a_valid_token_gets_the_same_answer() {
                 ("GET", "/v1/dead"),
                 ("GET", "/v1/dead/counts"),
                 ("GET", "/v1/dead/1"),
+                ("GET", "/v1/tasks"),
+                ("POST", "/v1/tasks/validate"),
+                ("GET", "/v1/providers"),
+                ("GET", "/v1/schedules"),
+                ("GET", "/v1/executions"),
+                ("GET", "/v1/executions/stopped"),
+                ("GET", "/v1/executions/1/elements"),
+                ("GET", "/v1/elements/1"),
+                ("GET", "/v1/devices/sw1/facts"),
             ] {
                 let mut request = Request::builder().method(method).uri(path);
                 if let Some(value) = value {
@@ -150,6 +176,15 @@ async fn an_unavailable_store_is_answered_with_503_and_no_secret() {
         "/v1/dead",
         "/v1/dead/counts",
         "/v1/dead/1",
+        "/v1/tasks",
+        "/v1/tasks/1",
+        "/v1/schedules",
+        "/v1/executions?total=true",
+        "/v1/executions/1",
+        "/v1/executions/stopped",
+        "/v1/executions/1/elements",
+        "/v1/elements/1",
+        "/v1/devices/sw1/facts",
         "/v1/messages?source=urn:test&id=1&wait=5",
     ] {
         let answer = scene.get(path).await;
@@ -209,16 +244,7 @@ async fn requests_above_the_limit_are_rejected() {
 #[tokio::test]
 async fn serving_ends_when_it_is_cancelled() {
     let scene = scene();
-    let context = ConsoleContext {
-        bus: scene.bus.clone(),
-        inbox: scene.store.clone(),
-        fleet: scene.store.clone(),
-        repositories: scene.store.clone(),
-        dead_letters: scene.store.clone(),
-        schema: scene.store.clone(),
-        clock: Arc::new(FixedClock),
-        tokens: Tokens::default(),
-    };
+    let context = context(&scene.bus, &scene.store, Tokens::default());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let serving = tokio::spawn(Console::new(context).serve(listener, scene.stop.clone()));
     scene.stop.cancel();

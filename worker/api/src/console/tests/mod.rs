@@ -1,7 +1,10 @@
 mod access;
 mod dead_letters;
+mod executions;
+mod openapi;
 mod publishing;
 mod reading;
+mod tasks;
 
 use std::sync::Arc;
 
@@ -17,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::{Console, ConsoleContext, ConsoleLimits};
-use crate::fakes::{FakeBus, FakeStore, FixedClock};
+use crate::fakes::{FakeBus, FakeProviders, FakeStore, FixedClock};
 use lockstep_store::{InboxRow, InboxState};
 
 const STRUCTURED: &str = "application/cloudevents+json";
@@ -56,16 +59,7 @@ fn scene_with(limits: ConsoleLimits, with_tokens: bool) -> Scene {
     } else {
         Tokens::default()
     };
-    let context = ConsoleContext {
-        bus: bus.clone(),
-        inbox: store.clone(),
-        fleet: store.clone(),
-        repositories: store.clone(),
-        dead_letters: store.clone(),
-        schema: store.clone(),
-        clock: Arc::new(FixedClock),
-        tokens,
-    };
+    let context = context(&bus, &store, tokens);
     let stop = CancellationToken::new();
     let router = Console::with_limits(context, limits).router(stop.clone());
     Scene {
@@ -76,7 +70,30 @@ fn scene_with(limits: ConsoleLimits, with_tokens: bool) -> Scene {
     }
 }
 
+fn context(bus: &Arc<FakeBus>, store: &Arc<FakeStore>, tokens: Tokens) -> ConsoleContext {
+    ConsoleContext {
+        bus: bus.clone(),
+        inbox: store.clone(),
+        fleet: store.clone(),
+        repositories: store.clone(),
+        dead_letters: store.clone(),
+        tasks: store.clone(),
+        executions: store.clone(),
+        providers: Arc::new(FakeProviders),
+        schema: store.clone(),
+        clock: Arc::new(FixedClock),
+        tokens,
+    }
+}
+
 impl Scene {
+    /// The same store and bus, with other tokens.
+    fn with_tokens(self, tokens: impl IntoIterator<Item = Token>) -> Self {
+        let context = context(&self.bus, &self.store, tokens.into_iter().collect());
+        let router = Console::new(context).router(self.stop.clone());
+        Self { router, ..self }
+    }
+
     async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();

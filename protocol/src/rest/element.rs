@@ -1,0 +1,105 @@
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::commands::ExecuteOn;
+use crate::{ElementOutcome, ElementState, Hostname};
+
+/// An element in the answer of `GET /v1/executions/{number or id}/elements`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ElementView {
+    /// Its stable number, unique among all elements.
+    pub number: u64,
+    /// The number of its execution.
+    pub execution: u64,
+    /// The kind of entity.
+    pub entity_type: ExecuteOn,
+    /// The id of the entity; 0 for the whole fleet.
+    pub entity: u64,
+    /// The name of the entity.
+    pub name: String,
+    /// The device that it is or belongs to, by the hostname that it had.
+    pub hostname: Option<Hostname>,
+    /// Its state.
+    pub state: ElementState,
+    /// What became of it; null before its end.
+    pub outcome: Option<ElementOutcome>,
+    /// What it waits for, such as `device/sw1`, `group/oslo`, `overall` or `stop`; null if it does not wait, or only for a worker.
+    pub waits_for: Option<String>,
+    /// Why it failed or was skipped: a word for programs.
+    pub reason: Option<String>,
+    /// What happened, for people.
+    pub message: Option<String>,
+    /// Whether it changed something, or would have in a dry run.
+    pub changed: bool,
+    /// How often it began.
+    pub attempts: u32,
+    /// When it began last.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// The answer of `GET /v1/executions/{number or id}/elements`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ElementPage {
+    /// One page of elements, ordered by number.
+    pub elements: Vec<ElementView>,
+    /// The value of `after` for the next page; absent on the last page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<u64>,
+}
+
+/// The answer of `GET /v1/elements/{number}`. The data is untrusted: it has whatever the device said.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ElementDetail {
+    /// The same as in lists.
+    #[serde(flatten)]
+    pub element: ElementView,
+    /// The whole result of its provider; null before its end.
+    pub data: Value,
+}
+
+/// A fact about a device.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct FactView {
+    /// Its key.
+    pub key: String,
+    /// Its value: untrusted, whatever the device said.
+    pub value: Value,
+    /// When it was found.
+    pub at: Timestamp,
+    /// The number of the element that found it.
+    pub element: u64,
+}
+
+/// The answer of `GET /v1/devices/{hostname}/facts`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct FactList {
+    /// The facts about the device, ordered by key.
+    pub facts: Vec<FactView>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_detail_is_flat() {
+        let json = json!({
+            "number": 7, "execution": 2, "entity_type": "DEVICE", "entity": 1, "name": "sw1", "hostname": "sw1", "state": "SUCCESSFUL",
+            "outcome": "done", "waits_for": null, "reason": null, "message": "reachable", "changed": false, "attempts": 1,
+            "started_at": "2026-02-03T04:05:06Z", "ended_at": "2026-02-03T04:05:07Z", "data": {"milliseconds": 3},
+        });
+        let detail: ElementDetail = serde_json::from_value(json.clone()).unwrap();
+        assert_eq!(detail.element.outcome, Some(ElementOutcome::Done));
+        assert_eq!(serde_json::to_value(detail).unwrap(), json);
+    }
+}

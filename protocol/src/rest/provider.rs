@@ -1,0 +1,44 @@
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::commands::ExecuteOn;
+
+/// A provider in the answers of `GET /v1/providers` and `GET /v1/providers/{name}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ProviderView {
+    /// Its unique name.
+    pub name: String,
+    /// What it does, in one line.
+    pub short_description: String,
+    /// What it does, for people who write tasks: Markdown.
+    pub description: String,
+    /// What it is for: CHECK, CONFIGURE, EXECUTE, FACTS or NONE.
+    pub provider_type: String,
+    /// The kind of entity that it runs on; null if the arguments of the task decide.
+    pub run_on: Option<ExecuteOn>,
+    /// Whether a run may name only entities of that kind. Otherwise these are resolved from the named ones.
+    pub run_on_strict: bool,
+    /// Whether a run that names no entity runs on all. Otherwise it runs on none.
+    pub run_on_all_if_empty: bool,
+    /// The kind of entity that its results are about, if it is another one.
+    pub run_on_result: Option<ExecuteOn>,
+    /// The message of an element that was done without one of its own.
+    pub success_message: Option<String>,
+    /// Whether an element that was interrupted is run again.
+    pub repeatable: bool,
+    /// What to use instead, if it is deprecated.
+    pub deprecated: Option<String>,
+    /// The JSON Schema of the arguments of a task.
+    pub json_schema: Value,
+    /// The JSON Schema of the arguments of a run.
+    pub run_input_json_schema: Value,
+}
+
+/// The answer of `GET /v1/providers`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ProviderList {
+    /// The providers of the console's version, ordered by name.
+    pub providers: Vec<ProviderView>,
+}

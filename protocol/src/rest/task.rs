@@ -1,0 +1,54 @@
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A task in the answers of `GET /v1/tasks` and `GET /v1/tasks/{number or name}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TaskView {
+    /// A number that stays the same as long as the task exists.
+    pub number: u64,
+    /// Its unique name.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// The name of the provider that it runs.
+    pub provider: String,
+    /// The arguments of the provider.
+    pub arguments: Value,
+    /// When it was saved last.
+    pub saved_at: Timestamp,
+    /// The authenticated sender who saved it last.
+    pub saved_by: Option<String>,
+}
+
+/// The answer of `GET /v1/tasks`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TaskPage {
+    /// One page of tasks, ordered by name.
+    pub tasks: Vec<TaskView>,
+    /// The value of `after` for the next page; absent on the last page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// The answer of `POST /v1/tasks/validate`: whether a worker of the console's version would save the task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TaskValidation {
+    /// Whether there is no problem.
+    pub valid: bool,
+    /// Everything that is wrong.
+    pub problems: Vec<TaskProblem>,
+}
+
+/// Something wrong in a task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TaskProblem {
+    /// The place in the task, as a JSON path such as `$.arguments.commands`.
+    pub place: String,
+    /// What is wrong there.
+    pub reason: String,
+}

@@ -1,0 +1,40 @@
+use std::process::ExitCode;
+
+use clap::Args;
+use lockstep_clock::{Clock, SystemClock};
+use lockstep_protocol::{Envelope, Kind, Message};
+
+use super::file;
+use crate::cli::client::Client;
+use crate::cli::{Global, outcome, output, request};
+
+/// Save a task, and wait until it is stored
+///
+/// It replaces the task with the same name. Executions that were requested before keep the arguments that they began with.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lockstep tasks save uptime.yml
+  lockstep tasks show uptime | sed 's/version/uptime/' | lockstep tasks save -")]
+pub(super) struct Save {
+    /// Task file in YAML or JSON, or - for standard input
+    #[arg(value_name = "FILE")]
+    file: String,
+}
+
+impl Save {
+    pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+        let task = file::read(&self.file)?;
+        let client = Client::new(global)?;
+        let validation = client.validate_task(&task).await?;
+        for problem in &validation.problems {
+            output::error(&file::line(&self.file, problem));
+        }
+        if !validation.valid {
+            return Ok(ExitCode::FAILURE);
+        }
+        let message = Message::from_data(Kind::TaskSaveRequested, &task)?;
+        let envelope = Envelope::new(request::source(), SystemClock.now(), message);
+        let view = request::ask(&client, &envelope).await?;
+        Ok(outcome::show(&view, global.json))
+    }
+}

@@ -1,0 +1,46 @@
+//! Builds what runs executions on a worker.
+
+use std::sync::Arc;
+
+use lockstep_bus::Bus;
+use lockstep_clock::Clock;
+use lockstep_execution::Caps;
+use lockstep_worker::executions::{ExecutionContext, ExecutionOptions};
+
+use super::devices;
+use super::providers::registry;
+use super::store::{Store, process_name};
+use crate::config::Config;
+
+/// The connections and providers of executions.
+///
+/// # Errors
+/// If the certificates of the authorities of devices cannot be read.
+pub(super) fn context(
+    config: &Config,
+    bus: &Arc<dyn Bus>,
+    store: &Store,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<ExecutionContext> {
+    let executions = &config.executions;
+    Ok(ExecutionContext {
+        bus: bus.clone(),
+        store: store.unit_of_work.clone(),
+        executions: store.executions.clone(),
+        follow_ups: store.follow_ups.clone(),
+        registry: registry(),
+        devices: devices::devices(&config.devices)?,
+        clock: clock.clone(),
+        options: ExecutionOptions {
+            caps: Caps {
+                overall: executions.at_once,
+                providers: executions.at_once_per_provider.clone(),
+                groups: executions.at_once_per_group.clone(),
+            },
+            places: usize::from(config.worker.elements_at_once),
+            element_timeout: executions.element_timeout,
+            worker: process_name(),
+            ..ExecutionOptions::default()
+        },
+    })
+}

@@ -1,0 +1,146 @@
+//! The providers that this version has.
+
+use lockstep_api::Providers;
+use lockstep_execution::{ArgumentsError, Provider, Registry, check_arguments};
+use lockstep_protocol::commands::TaskSaveRequested;
+use lockstep_protocol::rest::{ProviderView, TaskProblem};
+
+/// The providers that tasks may run.
+pub(super) fn registry() -> Registry {
+    Registry::built_in()
+}
+
+/// The providers as data, for the console.
+#[derive(Debug)]
+pub(super) struct KnownProviders(Registry);
+
+impl KnownProviders {
+    pub(super) fn new(registry: Registry) -> Self {
+        Self(registry)
+    }
+}
+
+impl Providers for KnownProviders {
+    fn list(&self) -> Vec<ProviderView> {
+        self.0.iter().map(|provider| view(&**provider)).collect()
+    }
+
+    fn problems(&self, task: &TaskSaveRequested) -> Vec<TaskProblem> {
+        let problem = |place: String, reason: String| TaskProblem { place, reason };
+        let Some(provider) = self.0.get(&task.provider) else {
+            let known: Vec<&str> = self.0.iter().map(|provider| provider.properties().name).collect();
+            let reason = format!(
+                "{:?} is not a provider; expected one of {}",
+                task.provider,
+                known.join(", ")
+            );
+            return vec![problem("$.provider".to_owned(), reason)];
+        };
+        match check_arguments(&provider.properties().json_schema, &task.arguments) {
+            Ok(()) => match provider.run_on(&task.arguments) {
+                Ok(_) => Vec::new(),
+                Err(reason) => vec![problem("$.arguments".to_owned(), reason)],
+            },
+            Err(ArgumentsError::Invalid { errors, .. }) => errors
+                .into_iter()
+                .map(|error| problem(format!("$.arguments{}", json_path(&error.path)), error.reason))
+                .collect(),
+            Err(error @ ArgumentsError::Schema(_)) => {
+                vec![problem("$.provider".to_owned(), error.to_string())]
+            }
+        }
+    }
+}
+
+/// The JSON path of a JSON Pointer: `/commands/0` is `.commands[0]`.
+fn json_path(pointer: &str) -> String {
+    let part = |part: &str| {
+        let part = part.replace("~1", "/").replace("~0", "~");
+        let is_index = part.bytes().all(|byte| byte.is_ascii_digit());
+        if is_index {
+            format!("[{part}]")
+        } else {
+            format!(".{part}")
+        }
+    };
+    pointer.split('/').skip(1).map(part).collect()
+}
+
+fn view(provider: &dyn Provider) -> ProviderView {
+    let properties = provider.properties().clone();
+    let word = serde_json::to_value(properties.provider_type).unwrap_or_default();
+    ProviderView {
+        name: properties.name.to_owned(),
+        short_description: properties.short_description.to_owned(),
+        description: properties.description.to_owned(),
+        provider_type: word.as_str().unwrap_or_default().to_owned(),
+        run_on: properties.run_on,
+        run_on_strict: properties.run_on_strict,
+        run_on_all_if_empty: properties.run_on_all_if_empty,
+        run_on_result: properties.run_on_result,
+        success_message: properties.success_message.map(str::to_owned),
+        repeatable: properties.repeatable,
+        deprecated: properties.deprecated.map(str::to_owned),
+        json_schema: properties.json_schema,
+        run_input_json_schema: properties.run_input_json_schema,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn problems(provider: &str, arguments: serde_json::Value) -> Vec<String> {
+        let task = TaskSaveRequested {
+            name: "t".to_owned(),
+            description: None,
+            provider: provider.to_owned(),
+            arguments,
+        };
+        let problems = KnownProviders::new(registry()).problems(&task);
+        let text = |problem: TaskProblem| format!("{}: {}", problem.place, problem.reason);
+        problems.into_iter().map(text).collect()
+    }
+
+    #[test]
+    fn a_task_is_checked_with_its_provider() {
+        let table = [
+            ("command", json!({"commands": ["show version"]}), None),
+            (
+                "pong",
+                json!({}),
+                Some("$.provider: \"pong\" is not a provider; expected one of command, ping"),
+            ),
+            (
+                "command",
+                json!({"commands": [7]}),
+                Some("$.arguments.commands[0]: "),
+            ),
+            ("command", json!({}), Some("$.arguments: ")),
+        ];
+        for (provider, arguments, expected) in table {
+            let found = problems(provider, arguments.clone());
+            match expected {
+                None => assert!(found.is_empty(), "{found:?}"),
+                Some(expected) => {
+                    assert!(found.iter().any(|found| found.starts_with(expected)), "{found:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn providers_are_listed_by_name_with_their_properties() {
+        let list = KnownProviders::new(registry()).list();
+        let names: Vec<&str> = list.iter().map(|provider| provider.name.as_str()).collect();
+        assert_eq!(names, ["command", "ping"]);
+        for provider in list {
+            assert!(
+                provider.json_schema.is_object() && !provider.provider_type.is_empty(),
+                "{provider:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The OpenAPI document: committed, complete and true.
+
+use std::collections::BTreeSet;
+
+use axum::body::Body;
+use axum::http::Request;
+use serde_json::Value;
+
+use super::super::resources;
+use super::scene;
+use crate::openapi;
+
+#[tokio::test]
+async fn the_document_is_committed_and_served_to_everybody() {
+    let scene = scene();
+    let request = Request::builder().uri("/openapi.json").body(Body::empty());
+    let served = scene.send(request.unwrap()).await;
+    assert_eq!(served.status, 200);
+    let committed: Value = serde_json::from_str(include_str!("../../../openapi.json")).unwrap_or_default();
+    assert!(
+        committed == served.body && committed == openapi::document(),
+        "worker/api/openapi.json is outdated; regenerate it and check the difference:\n  \
+         cargo run -- schema openapi console > worker/api/openapi.json"
+    );
+}
+
+#[tokio::test]
+async fn the_document_has_every_route_and_no_other() {
+    let document = openapi::document();
+    let documented: BTreeSet<&str> = document["paths"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    let others = ["/v1/messages", "/healthz", "/readyz", "/metrics", "/openapi.json"];
+    let routes = resources();
+    let routes: BTreeSet<&str> = routes.iter().map(|(path, _)| *path).chain(others).collect();
+    assert_eq!(documented, routes);
+    let scene = scene();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        // Without metrics there is no such route here.
+        if path == "/metrics" {
+            continue;
+        }
+        for method in ["get", "post"] {
+            let request = Request::builder()
+                .method(method.to_uppercase().as_str())
+                .uri(path);
+            let status = scene.send(request.body(Body::empty()).unwrap()).await.status;
+            assert_eq!(
+                item.get(method).is_none(),
+                status == 405,
+                "{method} {path} {status}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_parameters_are_those_that_the_routes_take() {
+    let scene = scene();
+    let document = openapi::document();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let parameters = item["get"]["parameters"].as_array().cloned().unwrap_or_default();
+        let in_query: BTreeSet<String> = parameters
+            .iter()
+            .filter(|parameter| parameter["in"] == "query")
+            .map(|parameter| parameter["name"].as_str().unwrap().to_owned())
+            .collect();
+        if in_query.is_empty() {
+            continue;
+        }
+        let path = path.replace("{execution}", "1");
+        let required = if path == "/v1/messages" {
+            "&source=urn:test&id=1"
+        } else {
+            ""
+        };
+        let answer = scene.get(&format!("{path}?no-parameter=1{required}")).await;
+        assert_eq!(answer.problem(), (400, "invalid-query"), "{path}");
+        let detail = answer.body["detail"].as_str().unwrap();
+        let (_, known) = detail.split_once("expected one of ").unwrap();
+        let taken: BTreeSet<String> = known.split(", ").map(str::to_owned).collect();
+        assert_eq!(in_query, taken, "{path}");
+    }
+}
+
+#[test]
+fn every_reference_leads_to_a_component() {
+    fn references(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(fields) => {
+                found.extend(fields.get("$ref").and_then(Value::as_str).map(str::to_owned));
+                fields.values().for_each(|field| references(field, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            _ => {}
+        }
+    }
+    let document = openapi::document();
+    let mut found = Vec::new();
+    references(&document, &mut found);
+    assert!(found.len() > 50, "{}", found.len());
+    for reference in found {
+        let pointer = reference.strip_prefix('#').unwrap();
+        assert!(document.pointer(pointer).is_some(), "{reference}");
+    }
+}

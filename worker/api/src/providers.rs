@@ -1,0 +1,14 @@
+use std::fmt::Debug;
+
+use lockstep_protocol::commands::TaskSaveRequested;
+use lockstep_protocol::rest::{ProviderView, TaskProblem};
+
+/// The providers of this version, as data: the console runs none.
+pub trait Providers: Debug + Send + Sync + 'static {
+    /// All providers, ordered by name.
+    fn list(&self) -> Vec<ProviderView>;
+
+    /// Everything that keeps a worker of this version from saving the task: an unknown provider, or arguments that its schema does not
+    /// accept. The places begin with `$`, which is the task.
+    fn problems(&self, task: &TaskSaveRequested) -> Vec<TaskProblem>;
+}

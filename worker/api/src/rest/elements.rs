@@ -1,0 +1,102 @@
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use lockstep_http::{Operator, ProblemResponse, ReadScope};
+use lockstep_protocol::ElementOutcome;
+use lockstep_protocol::rest::{ElementDetail, ElementPage, ElementView};
+
+use super::parameters::{self, Parameters};
+use super::{executions, problem};
+use crate::context::Shared;
+use lockstep_store::{ElementQuery, ElementRow};
+
+/// `GET /v1/executions/{execution}/elements`: one page of the elements of an execution, ordered by number.
+pub(crate) async fn list(
+    operator: Operator,
+    State(shared): State<Arc<Shared>>,
+    execution: Result<Path<String>, PathRejection>,
+    mut parameters: Parameters,
+) -> Result<Json<ElementPage>, ProblemResponse> {
+    operator.may_read(ReadScope::Executions)?;
+    let text = parameters::segment(execution)?;
+    let (outcome, open) = outcome(&mut parameters)?;
+    let after = parameters.value("after")?;
+    let limit = parameters.limit()?;
+    parameters.finish("outcome, after, limit")?;
+    let execution = executions::find(&shared, &text).await?.number;
+    let query = ElementQuery {
+        execution,
+        outcome,
+        open,
+        after,
+        // One more than requested shows whether there is a next page.
+        limit: limit + 1,
+    };
+    let rows = shared.context.executions.elements(&query).await;
+    let mut rows = rows.map_err(problem::store_error)?;
+    let next = parameters::cut(&mut rows, limit, |element| element.number);
+    let elements = rows.into_iter().map(view).collect();
+    Ok(Json(ElementPage { elements, next }))
+}
+
+/// `GET /v1/elements/{number}`: one element, with what its provider returned.
+pub(crate) async fn show(
+    operator: Operator,
+    State(shared): State<Arc<Shared>>,
+    number: Result<Path<String>, PathRejection>,
+) -> Result<Json<ElementDetail>, ProblemResponse> {
+    operator.may_read(ReadScope::DeviceOutput)?;
+    let text = parameters::segment(number)?;
+    let unknown = || {
+        let detail = format!(
+            "no element has the number {text:?}; those of ended executions are deleted after a while"
+        );
+        ProblemResponse::not_found("unknown-element", "the element does not exist", detail)
+    };
+    let number = text.parse().map_err(|_| unknown())?;
+    let found = shared.context.executions.element(number).await;
+    let detail = found.map_err(problem::store_error)?.ok_or_else(unknown)?;
+    Ok(Json(ElementDetail {
+        element: view(detail.row),
+        data: detail.data,
+    }))
+}
+
+/// Takes `outcome`: what became of the elements, or whether they have not ended.
+fn outcome(parameters: &mut Parameters) -> Result<(Option<ElementOutcome>, bool), ProblemResponse> {
+    let outcome = match parameters.text("outcome")?.as_deref() {
+        None => None,
+        Some("open") => return Ok((None, true)),
+        Some("done") => Some(ElementOutcome::Done),
+        Some("failed") => Some(ElementOutcome::Failed),
+        Some("skipped") => Some(ElementOutcome::Skipped),
+        Some(other) => {
+            return Err(parameters::invalid(format!(
+                "parameter \"outcome\": {other:?} is not one of done, failed, skipped, open"
+            )));
+        }
+    };
+    Ok((outcome, false))
+}
+
+fn view(row: ElementRow) -> ElementView {
+    ElementView {
+        number: row.number,
+        execution: row.execution,
+        entity_type: row.entity_type,
+        entity: row.entity,
+        name: row.name,
+        hostname: row.hostname,
+        state: row.state,
+        outcome: row.state.outcome(),
+        waits_for: row.waits_for.map(|scope| scope.to_string()),
+        reason: row.reason,
+        message: row.message,
+        changed: row.changed,
+        attempts: row.attempts,
+        started_at: row.started_at,
+        ended_at: row.ended_at,
+    }
+}

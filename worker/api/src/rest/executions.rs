@@ -1,0 +1,134 @@
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use lockstep_http::{Operator, ProblemResponse, ReadScope};
+use lockstep_protocol::rest::{ExecutionPage, ExecutionView, StopView};
+
+use super::parameters::{self, Parameters};
+use super::problem;
+use crate::context::Shared;
+use lockstep_store::{ExecutionQuery, ExecutionReference, ExecutionRow};
+
+/// `GET /v1/executions`: one page of the matching executions, newest first.
+pub(crate) async fn list(
+    operator: Operator,
+    State(shared): State<Arc<Shared>>,
+    mut parameters: Parameters,
+) -> Result<Json<ExecutionPage>, ProblemResponse> {
+    operator.may_read(ReadScope::Executions)?;
+    let counts = parameters.total()?;
+    let query = query(parameters)?;
+    let limit = query.limit;
+    // One more than requested shows whether there is a next page.
+    let one_more = ExecutionQuery {
+        limit: limit + 1,
+        ..query
+    };
+    let store = &shared.context.executions;
+    let total = async {
+        if counts {
+            store.count_executions(&one_more).await.map(Some)
+        } else {
+            Ok(None)
+        }
+    };
+    let (mut rows, total) =
+        tokio::try_join!(store.executions(&one_more), total).map_err(problem::store_error)?;
+    let next = parameters::cut(&mut rows, limit, |execution| execution.number);
+    let executions = rows.into_iter().map(view).collect();
+    Ok(Json(ExecutionPage {
+        executions,
+        next,
+        total,
+    }))
+}
+
+/// `GET /v1/executions/{execution}`: the execution with this number or id.
+pub(crate) async fn show(
+    operator: Operator,
+    State(shared): State<Arc<Shared>>,
+    execution: Result<Path<String>, PathRejection>,
+) -> Result<Json<ExecutionView>, ProblemResponse> {
+    operator.may_read(ReadScope::Executions)?;
+    let text = parameters::segment(execution)?;
+    find(&shared, &text).await.map(|row| Json(view(row)))
+}
+
+/// `GET /v1/executions/stopped`: whether all executions are stopped.
+pub(crate) async fn stopped(
+    operator: Operator,
+    State(shared): State<Arc<Shared>>,
+) -> Result<Json<StopView>, ProblemResponse> {
+    operator.may_read(ReadScope::Executions)?;
+    let stopped = shared.context.executions.stopped().await;
+    let stopped = stopped.map_err(problem::store_error)?;
+    let view = stopped.map_or_else(StopView::default, |stop| StopView {
+        stopped: true,
+        at: Some(stop.at),
+        by: stop.by,
+        note: stop.note,
+    });
+    Ok(Json(view))
+}
+
+/// The execution with this number or id.
+pub(super) async fn find(shared: &Shared, text: &str) -> Result<ExecutionRow, ProblemResponse> {
+    let unknown = || {
+        let detail =
+            format!("no execution has the number or the id {text:?}; ended ones are deleted after a while");
+        ProblemResponse::not_found("unknown-execution", "the execution does not exist", detail)
+    };
+    let number = text.parse().map(ExecutionReference::Number);
+    let reference = number
+        .or_else(|_| text.parse().map(ExecutionReference::Id))
+        .map_err(|_| unknown())?;
+    let found = shared.context.executions.execution(&reference).await;
+    found.map_err(problem::store_error)?.ok_or_else(unknown)
+}
+
+fn query(mut parameters: Parameters) -> Result<ExecutionQuery, ProblemResponse> {
+    let query = ExecutionQuery {
+        state: parameters.value("state")?,
+        task: parameters.text("task")?,
+        hostname: parameters.value("hostname")?,
+        before: parameters.value("before")?,
+        limit: parameters.limit()?,
+    };
+    parameters.finish("state, task, hostname, before, limit, total")?;
+    Ok(query)
+}
+
+fn view(row: ExecutionRow) -> ExecutionView {
+    let ExecutionRow { request, counts, .. } = row;
+    let requested = request.requested;
+    ExecutionView {
+        number: row.number,
+        id: row.id,
+        task: request.task,
+        task_number: request.task_number,
+        provider: request.provider,
+        state: row.state,
+        reason: row.reason,
+        dry_run: requested.dry_run,
+        paused: row.paused,
+        halt: row.halt.map(|halt| halt.as_str().to_owned()),
+        in_canary: row.in_canary,
+        elements: counts.elements,
+        done: counts.done,
+        failed: counts.failed,
+        skipped: counts.skipped,
+        accepted_at: request.at,
+        started_at: row.started_at,
+        ended_at: row.ended_at,
+        deadline_at: request.deadline_at,
+        by: request.actor,
+        execute_on_type: requested.execute_on_type,
+        run_on: request.run_on,
+        task_arguments: request.task_arguments,
+        arguments: requested.arguments,
+        limits: requested.limits,
+        relaunch_of: request.relaunch_of,
+    }
+}

@@ -1,0 +1,34 @@
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use lockstep_http::{Operator, ProblemResponse, ReadScope};
+use lockstep_protocol::rest::{FactList, FactView};
+
+use super::{devices, problem};
+use crate::context::Shared;
+use lockstep_store::FactRow;
+
+/// `GET /v1/devices/{hostname}/facts`: what providers found out about a device.
+pub(crate) async fn list(
+    operator: Operator,
+    State(shared): State<Arc<Shared>>,
+    hostname: Result<Path<String>, PathRejection>,
+) -> Result<Json<FactList>, ProblemResponse> {
+    operator.may_read(ReadScope::DeviceOutput)?;
+    let hostname = devices::find(&shared, hostname).await?.hostname;
+    let rows = shared.context.executions.device_facts(&hostname).await;
+    let rows = rows.map_err(problem::store_error)?;
+    let facts = rows.into_iter().map(view).collect();
+    Ok(Json(FactList { facts }))
+}
+
+fn view(row: FactRow) -> FactView {
+    FactView {
+        key: row.key,
+        value: row.value,
+        at: row.at,
+        element: row.element,
+    }
+}
