@@ -84,6 +84,7 @@ impl ElementsTask {
             }
         }
         let mut announcement = Announcement::default();
+        let mut unannounced = Vec::new();
         if !ends.is_empty() {
             tracing::warn!(
                 elements = ends.len(),
@@ -91,6 +92,8 @@ impl ElementsTask {
             );
             let ends = [Ends { owner: None, ends }];
             let finished = finish_in(&self.context, facts, tx, &ends, &BTreeSet::new()).await?;
+            let ended = finished.ended.iter().map(|ended| ended.number).collect();
+            unannounced = tx.unannounced(Some(&ended), PAGE).await?;
             announcement = self.announcer.of(finished.aftermath);
         }
         if !again.is_empty() {
@@ -104,6 +107,7 @@ impl ElementsTask {
         Ok(Written {
             announcement,
             more,
+            unannounced,
             ..Written::default()
         })
     }

@@ -59,11 +59,6 @@ impl Script {
         self.acts.lock().unwrap().insert(hostname.to_owned(), act);
     }
 
-    /// How often it began on a device.
-    pub(crate) fn begun(&self, hostname: &str) -> usize {
-        self.runs().begun.get(hostname).copied().unwrap_or(0)
-    }
-
     /// How often it began on all devices together.
     pub(crate) fn begun_in_all(&self) -> usize {
         self.runs().begun.values().sum()

@@ -9,10 +9,11 @@ use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
 use lockstep_bus::embedded::{EmbeddedBus, EmbeddedOptions};
 use lockstep_bus::{Acknowledge, Bus, ConsumeOptions, Outgoing, Properties};
+use lockstep_execution::Registry;
 use lockstep_protocol::commands::{ExecuteOn, RunLimits, TaskRequested, TaskSaveRequested};
 use lockstep_protocol::envelope::CONTENT_TYPE;
-use lockstep_protocol::results::{ElementFinished, ExecutionFinished};
-use lockstep_protocol::topology::{Destination, Queue, Topology};
+use lockstep_protocol::results::{ElementFinished, ExecutionFinished, MessageRejected};
+use lockstep_protocol::topology::{Destination, Lane, Queue, Topology};
 use lockstep_protocol::{
     DeviceState, DeviceType, Envelope, GroupName, Hostname, Identity, Kind, Message, MessageId, Source,
     WorkResult,
@@ -27,7 +28,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::provider::Script;
+use crate::provider::{Script, Scripted};
 use crate::store::{Database, Ground, Store};
 use crate::worker::Worker;
 
@@ -37,7 +38,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 const RETRY_DELAY_SCALE: f64 = 0.001;
 
 pub(crate) struct Scene {
-    folder: TempDir,
+    _folder: TempDir,
     pub(crate) bus: Arc<dyn Bus>,
     database: Database,
     pub(crate) store: Store,
@@ -55,7 +56,7 @@ impl Scene {
         let database = Database::new(ground, folder.path()).await?;
         let store = database.open()?;
         let scene = Self {
-            folder,
+            _folder: folder,
             bus,
             database,
             store,
@@ -148,7 +149,34 @@ impl Scene {
     }
 
     pub(crate) fn worker_with(&self, options: ExecutionOptions) -> Result<Worker> {
-        Worker::start(self.bus.clone(), || self.database.open(), &self.script, options)
+        self.start(self.registry(), vec![Lane::Executions, Lane::Devices], options)
+    }
+
+    /// A worker that takes these lanes.
+    pub(crate) fn worker_in(&self, lanes: Vec<Lane>) -> Result<Worker> {
+        self.start(self.registry(), lanes, self.options.clone())
+    }
+
+    /// A worker that takes elements and has no providers.
+    pub(crate) fn worker_without_providers(&self) -> Result<Worker> {
+        self.start(Registry::default(), vec![Lane::Devices], self.options.clone())
+    }
+
+    fn registry(&self) -> Registry {
+        let script = &self.script;
+        Registry::default()
+            .with(Scripted::new("repeatable", true, script.clone()))
+            .with(Scripted::new("once", false, script.clone()))
+    }
+
+    fn start(&self, registry: Registry, lanes: Vec<Lane>, options: ExecutionOptions) -> Result<Worker> {
+        Worker::start(
+            self.bus.clone(),
+            || self.database.open(),
+            registry,
+            lanes,
+            options,
+        )
     }
 
     /// Publishes a command, and waits for its result.
@@ -359,8 +387,14 @@ impl Scene {
         Ok(())
     }
 
-    pub(crate) fn folder(&self) -> &std::path::Path {
-        self.folder.path()
+    /// The messages that were rejected.
+    pub(crate) fn rejections(&self) -> Vec<MessageRejected> {
+        let results = self.results.lock().unwrap();
+        let rejections = results.iter().filter_map(|envelope| match &envelope.message {
+            Message::Result(WorkResult::MessageRejected(rejected)) => Some(rejected.clone()),
+            _ => None,
+        });
+        rejections.collect()
     }
 }
 
