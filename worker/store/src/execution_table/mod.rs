@@ -189,7 +189,7 @@ impl<S: SqlSession> ExecutionTransaction for Changes<S> {
         scopes: &BTreeSet<CapScope>,
         grace: Duration,
     ) -> Result<Vec<u64>, StoreError> {
-        cap::release_one_each(self.0, scopes, grace).await
+        cap::release_one_each(&self.0, scopes, grace).await
     }
 
     async fn waiting(&mut self, limit: u32) -> Result<BTreeMap<CapScope, u32>, StoreError> {
