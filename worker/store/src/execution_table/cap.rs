@@ -7,8 +7,9 @@ use super::{READ, WRITE, execute, milliseconds, read_numbers, texts};
 use crate::sql::{Row, SqlSession, Value};
 use crate::{CapScope, StoreError, column};
 
+/// In the order of the list, which is that of the names.
 const INSERT: &str = "\
-    INSERT INTO cap_scope (name) SELECT name FROM {rows $1: name text} AS listed WHERE true ORDER BY name \
+    INSERT INTO cap_scope (name) SELECT name FROM {rows $1: name text} AS listed WHERE true \
     ON CONFLICT (name) DO NOTHING";
 
 const LOCK: &str = "\
@@ -46,6 +47,16 @@ const RELEASE: &str = "\
         SELECT number FROM element WHERE waits_for = $1 AND NOT EXISTS (SELECT 1 FROM execution \
             WHERE execution.number = element.execution AND (execution.paused OR execution.halt IS NOT NULL)) \
         ORDER BY number LIMIT $2 FOR UPDATE SKIP LOCKED) \
+    RETURNING number";
+
+const RELEASE_ONE_EACH: &str = "\
+    UPDATE element SET waits_for = NULL, due_at = {after $2}, repeats = 0 WHERE number IN ( \
+        SELECT number FROM element WHERE waits_for IS NOT NULL AND number IN ( \
+            SELECT min(number) FROM element WHERE waits_for IS NOT NULL AND waits_for IN (SELECT name FROM {rows $1: name text} AS listed) \
+                AND NOT EXISTS (SELECT 1 FROM execution \
+                    WHERE execution.number = element.execution AND (execution.paused OR execution.halt IS NOT NULL)) \
+            GROUP BY waits_for) \
+        ORDER BY number FOR UPDATE SKIP LOCKED) \
     RETURNING number";
 
 const WAITING: &str = "\
@@ -101,6 +112,18 @@ pub(super) async fn release(
     read_numbers(&session.query(WRITE, RELEASE, parameters).await?)
 }
 
+pub(super) async fn release_one_each(
+    session: &dyn SqlSession,
+    scopes: &BTreeSet<CapScope>,
+    grace: Duration,
+) -> Result<Vec<u64>, StoreError> {
+    if scopes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let parameters = vec![names(scopes), milliseconds(grace)];
+    read_numbers(&session.query(WRITE, RELEASE_ONE_EACH, parameters).await?)
+}
+
 pub(super) async fn waiting(
     session: &dyn SqlSession,
     limit: u32,
@@ -109,8 +132,10 @@ pub(super) async fn waiting(
     rows.iter().map(read).collect()
 }
 
+/// In their order as texts, which is that of the table.
 fn names(scopes: &BTreeSet<CapScope>) -> Value {
-    texts(scopes.iter().map(ToString::to_string))
+    let names: BTreeSet<String> = scopes.iter().map(ToString::to_string).collect();
+    texts(names)
 }
 
 fn read(row: &Row) -> Result<(CapScope, u32), StoreError> {
@@ -120,4 +145,4 @@ fn read(row: &Row) -> Result<(CapScope, u32), StoreError> {
 
 /// For the test of their plans.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[INSERT, LOCK, RUNNING, QUEUED, RELEASE, WAITING];
+pub(super) const STATEMENTS: &[&str] = &[INSERT, LOCK, RUNNING, QUEUED, RELEASE, RELEASE_ONE_EACH, WAITING];

@@ -188,6 +188,7 @@ impl<D: SqlDatabase> Executions for D {
         time: Duration,
     ) -> Result<RenewedElements, StoreError> {
         let transaction = self.write(WRITE).await?;
+        transaction.plan_for_now(WRITE).await?;
         let owner: Value = owner.0.to_string().into();
         let parameters = || vec![owner.clone(), milliseconds(time)];
         execute(&*transaction, RENEW, parameters()).await?;

@@ -47,6 +47,11 @@ impl SqlSession for PooledConnection {
             .await
     }
 
+    /// Its plans depend on no numbers of rows.
+    async fn plan_for_now(&self, _: &'static str) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn execute_each(
         &self,
         operation: &'static str,

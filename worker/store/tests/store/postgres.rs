@@ -575,7 +575,7 @@ async fn claims_and_ends_among_many_elements_use_indexes() -> Result<()> {
     }
     // Sessions report their statistics when they end. One sequential scan would read more rows than all tables have before the insertion.
     drop(store);
-    let scans = "SELECT relname || ' ' || seq_tup_read FROM pg_stat_user_tables \
+    let scans = "SELECT relname || ' ' || seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_user_tables \
         WHERE relid IN (to_regclass('element'), to_regclass('execution')) AND idx_scan > 0 ORDER BY relname";
     let mut found = Vec::new();
     wait::until(
