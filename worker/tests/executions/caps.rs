@@ -1,11 +1,14 @@
 //! Caps are counted where elements begin, over all workers, and a place is free when the lease of its element is over.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use lockstep_execution::Caps;
 use lockstep_protocol::ExecutionState::{Aborted, Successful};
-use lockstep_protocol::commands::ExecutionCancelRequested;
+use lockstep_protocol::commands::{
+    ExecutionCancelRequested, ExecutionsResumeRequested, ExecutionsStopRequested,
+};
 use lockstep_testbed::wait;
 use tokio::time::Instant;
 
@@ -30,18 +33,14 @@ async fn two_workers_that_start_at_once_never_exceed_a_cap(ground: Ground) -> Re
     }
     let first = scene.worker()?;
     scene.save_tasks().await?;
-    let stopped = scene
-        .ask(lockstep_protocol::commands::ExecutionsStopRequested { note: None })
-        .await?;
+    let stopped = scene.ask(ExecutionsStopRequested { note: None }).await?;
     let id = scene
         .run("repeatable", &(0..100).collect::<Vec<_>>(), unlimited())
         .await?;
     first.stop().await?;
     // Both begin with nothing that runs.
     let (second, third) = (scene.worker()?, scene.worker()?);
-    scene
-        .ask(lockstep_protocol::commands::ExecutionsResumeRequested {})
-        .await?;
+    scene.ask(ExecutionsResumeRequested {}).await?;
     let row = scene.ended(id).await?;
     ensure!(
         row.state == Successful && row.counts.done == 100,
@@ -91,10 +90,14 @@ async fn a_place_of_a_killed_worker_is_free_when_its_lease_is_over(ground: Groun
 
 async fn caps_of_groups_and_providers_hold_together(ground: Ground) -> Result<()> {
     let mut scene = Scene::new(ground, 40).await?;
+    let (five, three) = (
+        NonZeroU32::MIN.saturating_add(4),
+        NonZeroU32::MIN.saturating_add(2),
+    );
     scene.options.caps = Caps {
         overall: some(6),
-        providers: [("repeatable".to_owned(), some(5).unwrap())].into(),
-        groups: [("site".to_owned(), some(3).unwrap())].into(),
+        providers: [("repeatable".to_owned(), five)].into(),
+        groups: [("site".to_owned(), three)].into(),
     };
     for number in 0..40 {
         scene

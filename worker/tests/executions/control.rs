@@ -8,13 +8,13 @@ use lockstep_protocol::commands::{
     ExecutionCancelRequested, ExecutionPauseRequested, ExecutionRelaunchRequested, ExecutionResumeRequested,
     ExecutionsResumeRequested, ExecutionsStopRequested, RunLimits, ScheduleSaveRequested,
 };
-use lockstep_protocol::{Kind, MessageKey, WorkResult};
+use lockstep_protocol::{Envelope, Kind, MessageKey, WorkResult};
 use lockstep_store::{ElementQuery, ExecutionQuery, Keys};
 use lockstep_testbed::wait;
 use uuid::Uuid;
 
 use crate::provider::Act;
-use crate::scene::{PATIENCE, Scene, on_both, some, unlimited};
+use crate::scene::{PATIENCE, Scene, now, on_both, outgoing, some, source, unlimited};
 use crate::store::Ground;
 
 on_both! {
@@ -90,7 +90,7 @@ async fn an_execution_that_was_cancelled_before_it_existed_ends_at_once(ground: 
     let worker = scene.worker()?;
     scene.save_tasks().await?;
     let request = scene.request("repeatable", &[0, 1, 2], unlimited()).await?;
-    let envelope = lockstep_protocol::Envelope::new(crate::scene::source(), jiff::Timestamp::now(), request);
+    let envelope = Envelope::new(source(), now(), request);
     let key = MessageKey {
         identity: envelope.identity.clone(),
         actor: Some(scene.bus.user().to_owned()),
@@ -98,7 +98,7 @@ async fn an_execution_that_was_cancelled_before_it_existed_ends_at_once(ground: 
     let id: Uuid = key.derive(Kind::ExecutionAccepted, 0).as_str().parse()?;
     let cancelled = scene.ask(ExecutionCancelRequested { execution: id }).await?;
     ensure!(changed(&cancelled) == Some(true), "{cancelled:?}");
-    scene.bus.publish(vec![crate::scene::outgoing(&envelope)]).await?;
+    scene.bus.publish(vec![outgoing(&envelope)]).await?;
     let accepted = scene.answer(&envelope).await?;
     ensure!(
         matches!(&accepted, WorkResult::ExecutionAccepted(accepted) if accepted.execution == id),
@@ -258,7 +258,7 @@ async fn a_schedule_fires_once_whoever_lives(ground: Ground) -> Result<()> {
     let saved = scene.ask(schedule).await?;
     ensure!(changed(&saved) == Some(true), "{saved:?}");
     // It missed the last instant, ten seconds ago.
-    let instant = jiff::Timestamp::now() - Duration::from_secs(10);
+    let instant = now() - Duration::from_secs(10);
     let (facts, mut transaction) = scene.store.unit_of_work.begin(&[], &Keys::default()).await?;
     let number = match saved {
         WorkResult::CommandApplied(applied) => applied.number.unwrap_or_default(),

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
 use lockstep_bus::embedded::{EmbeddedBus, EmbeddedOptions};
 use lockstep_bus::{Acknowledge, Bus, ConsumeOptions, Outgoing, Properties};
+use lockstep_clock::{Clock, SystemClock};
 use lockstep_execution::Registry;
 use lockstep_protocol::commands::{ExecuteOn, RunLimits, TaskRequested, TaskSaveRequested};
 use lockstep_protocol::envelope::CONTENT_TYPE;
@@ -114,7 +115,7 @@ impl Scene {
             identity: &identity,
             kind: Kind::InventoryImported,
             actor: None,
-            at: Timestamp::now(),
+            at: now(),
             reply: None,
         };
         facts.absorb(effects, &origin);
@@ -137,7 +138,10 @@ impl Scene {
                     .iter()
                     .map(|delivery| Envelope::decode(&delivery.body));
                 let decoded = decoded.map(|decoded| decoded.expect("results can be read").envelope);
-                results.lock().unwrap().extend(decoded);
+                results
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .extend(decoded);
                 batch.receipt.ack().await;
             }
         });
@@ -186,7 +190,7 @@ impl Scene {
     }
 
     pub(crate) async fn publish(&self, message: impl Into<Message>) -> Result<Envelope> {
-        let envelope = Envelope::new(source(), Timestamp::now(), message);
+        let envelope = Envelope::new(source(), now(), message);
         self.bus.publish(vec![outgoing(&envelope)]).await?;
         Ok(envelope)
     }
@@ -203,7 +207,7 @@ impl Scene {
             )
         };
         Ok(wait::until("the answer", PATIENCE, async || {
-            let results = self.results.lock().unwrap();
+            let results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
             results
                 .iter()
                 .filter(|envelope| of(envelope))
@@ -290,7 +294,7 @@ impl Scene {
         .await?;
         let elements = self.elements(id).await?;
         ensure!(
-            row.counts.elements as usize == elements.len() && row.counts.open() == 0,
+            row.counts.elements == elements.len() as u64 && row.counts.open() == 0,
             "{row:?}"
         );
         let outcomes: BTreeSet<_> = elements.values().filter_map(|row| row.state.outcome()).collect();
@@ -331,7 +335,7 @@ impl Scene {
 
     /// The results about the end of an execution, each once however often it was published.
     fn finished(&self, id: Uuid) -> Option<Vec<ExecutionFinished>> {
-        let results = self.results.lock().unwrap();
+        let results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
         let finished: BTreeMap<Identity, ExecutionFinished> = results
             .iter()
             .filter_map(|envelope| match &envelope.message {
@@ -347,7 +351,7 @@ impl Scene {
     /// The results about elements, by the name of the device, each once however often it was published. Two different results about an
     /// element are an error.
     pub(crate) fn elements_finished(&self, id: Uuid) -> BTreeMap<String, ElementFinished> {
-        let results = self.results.lock().unwrap();
+        let results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
         let mut found: BTreeMap<String, (Identity, ElementFinished)> = BTreeMap::new();
         for envelope in results.iter() {
             let Message::Result(WorkResult::ElementFinished(finished)) = &envelope.message else {
@@ -389,7 +393,7 @@ impl Scene {
 
     /// The messages that were rejected.
     pub(crate) fn rejections(&self) -> Vec<MessageRejected> {
-        let results = self.results.lock().unwrap();
+        let results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
         let rejections = results.iter().filter_map(|envelope| match &envelope.message {
             Message::Result(WorkResult::MessageRejected(rejected)) => Some(rejected.clone()),
             _ => None,
@@ -400,6 +404,10 @@ impl Scene {
 
 pub(crate) fn hostname(number: usize) -> Hostname {
     format!("sw{number}").parse().expect("a hostname")
+}
+
+pub(crate) fn now() -> Timestamp {
+    SystemClock.now()
 }
 
 pub(crate) fn source() -> Source {
