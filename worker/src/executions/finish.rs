@@ -1,6 +1,7 @@
 //! The transaction in which ends of elements are committed, and all that follows from them for their executions.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use lockstep_execution::{Caps, Event};
 use lockstep_protocol::{ElementOutcome, GroupName};
@@ -79,7 +80,9 @@ pub(super) async fn finish_in(
         .collect();
     let mut finished = Finished::default();
     for Ends { owner, ends } in ends {
-        let ended = tx.finish(ends, *owner, &groups, grace).await?;
+        // The worker that ran them announces their ends. Those of a worker that is gone are due for the periodic task at once.
+        let due_after = owner.map_or(Duration::ZERO, |_| grace);
+        let ended = tx.finish(ends, *owner, &groups, due_after).await?;
         finished.ended.extend(ended);
     }
     let now = context.now(facts);
