@@ -22,7 +22,7 @@ async fn a_worker_that_stands_still_in_the_middle_changes_nothing_when_it_goes_o
     oracle.all_ended(1).await?;
     let ended = oracle.elements().await?;
     first.signal(Signal::CONT)?;
-    // It finishes what it has before it ends.
+    first.prints("the end of an element is discarded").await?;
     first.stop().await?;
     let executions = installation.check().await?;
     ensure!(executions[0].state == "SUCCESSFUL", "{executions:?}");
@@ -46,6 +46,7 @@ async fn a_worker_whose_leases_are_over_before_its_elements_begin_asks_no_device
     let second = installation.worker()?;
     oracle.all_ended(1).await?;
     first.signal(Signal::CONT)?;
+    first.prints("the lease of a claimed element is over").await?;
     first.stop().await?;
     let executions = installation.check().await?;
     ensure!(executions[0].state == "SUCCESSFUL", "{executions:?}");
