@@ -27,7 +27,9 @@ async fn every_element_ends_in_what_its_provider_did(ground: Ground) -> Result<(
     }
     let (first, second) = (scene.worker()?, scene.worker()?);
     scene.save_tasks().await?;
-    let id = scene.run("repeatable", &(0..20).collect::<Vec<_>>(), unlimited()).await?;
+    let id = scene
+        .run("repeatable", &(0..20).collect::<Vec<_>>(), unlimited())
+        .await?;
     let row = scene.ended(id).await?;
     ensure!(row.state == PartialFailed, "{row:?}");
     ensure!((row.counts.done, row.counts.failed) == (15, 5), "{row:?}");
@@ -36,7 +38,10 @@ async fn every_element_ends_in_what_its_provider_did(ground: Ground) -> Result<(
     for (number, reason) in reasons.into_iter().enumerate() {
         let element = &elements[&format!("sw{number}")];
         ensure!(element.reason.as_deref() == Some(reason), "{element:?}");
-        ensure!(element.state == ElementState::Failed && element.attempts == 1, "{element:?}");
+        ensure!(
+            element.state == ElementState::Failed && element.attempts == 1,
+            "{element:?}"
+        );
     }
     let done = &elements["sw7"];
     ensure!(done.message.as_deref() == Some("as the test says"), "{done:?}");
@@ -55,10 +60,16 @@ async fn an_execution_without_elements_says_so(ground: Ground) -> Result<()> {
     // The provider says that it runs on all, and there are none.
     let id = scene.run("repeatable", &[], unlimited()).await?;
     let row = scene.ended(id).await?;
-    ensure!(row.state == Aborted && row.reason.as_deref() == Some("no element was selected"), "{row:?}");
+    ensure!(
+        row.state == Aborted && row.reason.as_deref() == Some("no element was selected"),
+        "{row:?}"
+    );
     let unknown = scene.request("unknown", &[], unlimited()).await?;
     let answer = scene.ask(unknown).await?;
-    ensure!(matches!(&answer, WorkResult::MessageRejected(rejected) if rejected.code.as_str() == "unknown-task"), "{answer:?}");
+    ensure!(
+        matches!(&answer, WorkResult::MessageRejected(rejected) if rejected.code.as_str() == "unknown-task"),
+        "{answer:?}"
+    );
     worker.stop().await
 }
 
@@ -71,9 +82,14 @@ async fn a_canary_that_fails_stops_the_rest(ground: Ground) -> Result<()> {
         canary: some(2),
         ..unlimited()
     };
-    let id = scene.run("repeatable", &(0..10).collect::<Vec<_>>(), limits).await?;
+    let id = scene
+        .run("repeatable", &(0..10).collect::<Vec<_>>(), limits)
+        .await?;
     let row = scene.ended(id).await?;
-    ensure!((row.counts.done, row.counts.failed, row.counts.skipped) == (1, 1, 8), "{row:?}");
+    ensure!(
+        (row.counts.done, row.counts.failed, row.counts.skipped) == (1, 1, 8),
+        "{row:?}"
+    );
     ensure!(row.state == PartialFailed && row.reason.is_some(), "{row:?}");
     ensure!(scene.script.begun_in_all() == 2);
     worker.stop().await
@@ -88,7 +104,9 @@ async fn a_canary_that_passes_lets_the_rest_begin(ground: Ground) -> Result<()> 
         at_once: some(4),
         ..unlimited()
     };
-    let id = scene.run("repeatable", &(0..30).collect::<Vec<_>>(), limits).await?;
+    let id = scene
+        .run("repeatable", &(0..30).collect::<Vec<_>>(), limits)
+        .await?;
     let row = scene.ended(id).await?;
     ensure!(row.state == Successful && row.counts.done == 30, "{row:?}");
     ensure!(scene.script.most() <= 4, "{}", scene.script.most());

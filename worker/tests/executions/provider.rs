@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lockstep_device::{DeviceError, PooledConnection};
 use lockstep_execution::{
-    Devices, ElementDone, ElementFailure, ElementRun, Provider, ProviderProperties, ProviderType, TargetDevice,
+    Devices, ElementDone, ElementFailure, ElementRun, Provider, ProviderProperties, ProviderType,
+    TargetDevice,
 };
 use lockstep_protocol::commands::ExecuteOn;
 use serde_json::json;
@@ -152,7 +153,14 @@ impl Provider for Scripted {
     async fn run(&self, run: &ElementRun<'_>) -> Result<ElementDone, ElementFailure> {
         let hostname = run.entity.name.as_str();
         let _under_way = self.script.begin(hostname);
-        let act = self.script.acts.lock().unwrap().get(hostname).copied().unwrap_or_default();
+        let act = self
+            .script
+            .acts
+            .lock()
+            .unwrap()
+            .get(hostname)
+            .copied()
+            .unwrap_or_default();
         let mut data = json!({"count": run.run_arguments["count"]});
         match act {
             Act::Now => {}

@@ -14,11 +14,12 @@ use lockstep_protocol::envelope::CONTENT_TYPE;
 use lockstep_protocol::results::{ElementFinished, ExecutionFinished};
 use lockstep_protocol::topology::{Destination, Queue, Topology};
 use lockstep_protocol::{
-    DeviceState, DeviceType, Envelope, GroupName, Hostname, Identity, Kind, Message, MessageId, Source, WorkResult,
+    DeviceState, DeviceType, Envelope, GroupName, Hostname, Identity, Kind, Message, MessageId, Source,
+    WorkResult,
 };
 use lockstep_store::{
-    Attributes, DeviceEffect, Effects, ElementQuery, ElementRow, ExecutionReference, ExecutionRow, GroupRow, Keys,
-    Origin,
+    Attributes, DeviceEffect, Effects, ElementQuery, ElementRow, ExecutionReference, ExecutionRow, GroupRow,
+    Keys, Origin,
 };
 use lockstep_testbed::wait;
 use lockstep_worker::executions::ExecutionOptions;
@@ -130,7 +131,10 @@ impl Scene {
         let results = self.results.clone();
         tokio::spawn(async move {
             while let Some(batch) = consumer.take(100, Duration::ZERO).await {
-                let decoded = batch.deliveries.iter().map(|delivery| Envelope::decode(&delivery.body));
+                let decoded = batch
+                    .deliveries
+                    .iter()
+                    .map(|delivery| Envelope::decode(&delivery.body));
                 let decoded = decoded.map(|decoded| decoded.expect("results can be read").envelope);
                 results.lock().unwrap().extend(decoded);
                 batch.receipt.ack().await;
@@ -165,15 +169,20 @@ impl Scene {
         let is_answer = |result: &WorkResult| {
             !matches!(
                 result,
-                WorkResult::ElementFinished(_) | WorkResult::ExecutionFinished(_) | WorkResult::ExecutionProgress(_)
+                WorkResult::ElementFinished(_)
+                    | WorkResult::ExecutionFinished(_)
+                    | WorkResult::ExecutionProgress(_)
             )
         };
         Ok(wait::until("the answer", PATIENCE, async || {
             let results = self.results.lock().unwrap();
-            results.iter().filter(|envelope| of(envelope)).find_map(|envelope| match &envelope.message {
-                Message::Result(result) if is_answer(result) => Some(result.clone()),
-                _ => None,
-            })
+            results
+                .iter()
+                .filter(|envelope| of(envelope))
+                .find_map(|envelope| match &envelope.message {
+                    Message::Result(result) if is_answer(result) => Some(result.clone()),
+                    _ => None,
+                })
         })
         .await?)
     }
@@ -201,7 +210,12 @@ impl Scene {
         }
     }
 
-    pub(crate) async fn request(&self, task: &str, devices: &[usize], limits: RunLimits) -> Result<TaskRequested> {
+    pub(crate) async fn request(
+        &self,
+        task: &str,
+        devices: &[usize],
+        limits: RunLimits,
+    ) -> Result<TaskRequested> {
         let mut execute_on = Vec::new();
         for device in devices {
             let device = self.store.fleet.device(&hostname(*device)).await?;
@@ -218,7 +232,11 @@ impl Scene {
     }
 
     pub(crate) async fn execution(&self, id: Uuid) -> Result<ExecutionRow> {
-        let found = self.store.executions.execution(&ExecutionReference::Id(id)).await?;
+        let found = self
+            .store
+            .executions
+            .execution(&ExecutionReference::Id(id))
+            .await?;
         found.context("the execution")
     }
 
@@ -235,28 +253,50 @@ impl Scene {
 
     /// Waits for the end of an execution, and checks that what was published says the same as the rows.
     pub(crate) async fn ended(&self, id: Uuid) -> Result<ExecutionRow> {
-        let row = wait::until("the end of the execution", PATIENCE, async || match self.execution(id).await {
-            Ok(row) if row.state.is_final() => Ok(row),
-            other => Err(format!("{other:?}")),
+        let row = wait::until("the end of the execution", PATIENCE, async || {
+            match self.execution(id).await {
+                Ok(row) if row.state.is_final() => Ok(row),
+                other => Err(format!("{other:?}")),
+            }
         })
         .await?;
         let elements = self.elements(id).await?;
-        ensure!(row.counts.elements as usize == elements.len() && row.counts.open() == 0, "{row:?}");
+        ensure!(
+            row.counts.elements as usize == elements.len() && row.counts.open() == 0,
+            "{row:?}"
+        );
         let outcomes: BTreeSet<_> = elements.values().filter_map(|row| row.state.outcome()).collect();
-        ensure!(elements.values().all(|row| row.state.outcome().is_some()), "{outcomes:?}");
-        let finished = wait::until("the result of the execution", PATIENCE, async || self.finished(id)).await?;
+        ensure!(
+            elements.values().all(|row| row.state.outcome().is_some()),
+            "{outcomes:?}"
+        );
+        let finished = wait::until("the result of the execution", PATIENCE, async || {
+            self.finished(id)
+        })
+        .await?;
         ensure!(finished.len() == 1, "{finished:?}");
-        ensure!(finished[0].state == row.state && finished[0].reason == row.reason, "{finished:?} {row:?}");
+        ensure!(
+            finished[0].state == row.state && finished[0].reason == row.reason,
+            "{finished:?} {row:?}"
+        );
         let counts = (finished[0].done, finished[0].failed, finished[0].skipped);
-        ensure!(counts == (row.counts.done, row.counts.failed, row.counts.skipped), "{finished:?} {row:?}");
+        ensure!(
+            counts == (row.counts.done, row.counts.failed, row.counts.skipped),
+            "{finished:?} {row:?}"
+        );
         wait::until("the results of all elements", PATIENCE, async || {
             let results = self.elements_finished(id);
-            (results.len() == elements.len()).then_some(()).ok_or(results.len())
+            (results.len() == elements.len())
+                .then_some(())
+                .ok_or(results.len())
         })
         .await?;
         for (name, result) in self.elements_finished(id) {
             let row = elements.get(&name).context("an element")?;
-            ensure!(result.state == row.state && result.reason == row.reason, "{result:?} {row:?}");
+            ensure!(
+                result.state == row.state && result.reason == row.reason,
+                "{result:?} {row:?}"
+            );
         }
         Ok(row)
     }
@@ -293,7 +333,10 @@ impl Scene {
             let known = found.entry(name).or_insert_with(|| new.clone());
             assert_eq!(*known, new, "two results about one element");
         }
-        found.into_iter().map(|(name, (_, finished))| (name, finished)).collect()
+        found
+            .into_iter()
+            .map(|(name, (_, finished))| (name, finished))
+            .collect()
     }
 
     /// Waits until so many elements run.

@@ -7,9 +7,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_store::sqlite::{SqliteOptions, SqliteStore};
-use lockstep_store::{
-    DeliveryAttempts, Executions, Fleet, FollowUps, Leases, Schema, UnitOfWork,
-};
+use lockstep_store::{DeliveryAttempts, Executions, Fleet, FollowUps, Leases, Schema, UnitOfWork};
 
 /// Which database a test uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +29,9 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    fn of<S: UnitOfWork + Executions + FollowUps + DeliveryAttempts + Leases + Schema + Fleet>(store: Arc<S>) -> Self {
+    fn of<S: UnitOfWork + Executions + FollowUps + DeliveryAttempts + Leases + Schema + Fleet>(
+        store: Arc<S>,
+    ) -> Self {
         Self {
             unit_of_work: store.clone(),
             executions: store.clone(),

@@ -62,7 +62,11 @@ struct Faulty<T: ?Sized> {
 
 #[async_trait]
 impl UnitOfWork for Faulty<dyn UnitOfWork> {
-    async fn begin(&self, leases: &[Lease], keys: &Keys) -> Result<(Facts, Box<dyn Transaction>), StoreError> {
+    async fn begin(
+        &self,
+        leases: &[Lease],
+        keys: &Keys,
+    ) -> Result<(Facts, Box<dyn Transaction>), StoreError> {
         away(&self.faults.store)?;
         self.store.begin(leases, keys).await
     }
@@ -98,7 +102,11 @@ impl Executions for Faulty<dyn Executions> {
         self.store.stopped().await
     }
 
-    async fn renew_elements(&self, owner: ElementOwner, time: Duration) -> Result<RenewedElements, StoreError> {
+    async fn renew_elements(
+        &self,
+        owner: ElementOwner,
+        time: Duration,
+    ) -> Result<RenewedElements, StoreError> {
         away(&self.faults.renewals)?;
         away(&self.faults.store)?;
         self.store.renew_elements(owner, time).await
@@ -171,7 +179,12 @@ impl Worker {
             ..WorkerOptions::default()
         };
         let stop = CancellationToken::new();
-        let running = tokio::spawn(runtime::run(worker, worker_options, stop.clone(), CancellationToken::new()));
+        let running = tokio::spawn(runtime::run(
+            worker,
+            worker_options,
+            stop.clone(),
+            CancellationToken::new(),
+        ));
         let periodic = PeriodicTaskRunner {
             leases: store.leases,
             name: "elements",
