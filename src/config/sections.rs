@@ -203,6 +203,7 @@ impl RetentionConfig {
                 inbox: reader.duration("retention.inbox", 30 * DAY, inbox, why),
                 causes: reader.duration("retention.causes", 30 * DAY, DAY..=LONGEST, ""),
                 dead_letters: reader.duration("retention.dead_letters", 90 * DAY, DAY..=LONGEST, ""),
+                executions: reader.duration("retention.executions", 90 * DAY, DAY..=LONGEST, ""),
             },
         }
     }

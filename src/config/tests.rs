@@ -541,7 +541,7 @@ fn problems_of_devices_and_caps_are_reported() {
 #[test]
 fn retention_is_read_as_durations_within_bounds() {
     let config = read(
-        "[reconcile]\nevery = '90s'\n[retention]\ninbox = '48h'\ndead_letters = '2w'\n",
+        "[reconcile]\nevery = '90s'\n[retention]\ninbox = '48h'\ndead_letters = '2w'\nexecutions = '30d'\n",
         &[("LOCKSTEP__RETENTION__CAUSES", "7d")],
     );
     let shown = config.unwrap().effective;
@@ -549,6 +549,7 @@ fn retention_is_read_as_durations_within_bounds() {
     assert_eq!(shown["retention"]["inbox"], "2d");
     assert_eq!(shown["retention"]["causes"], "7d");
     assert_eq!(shown["retention"]["dead_letters"], "14d");
+    assert_eq!(shown["retention"]["executions"], "30d");
 
     let text = "[retention]\ninbox = '47h'\ncauses = 30\ndead_letters = 'forever'\nevery = '8d'\n";
     let problems = problems(text, &[]);

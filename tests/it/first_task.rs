@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use lockstep_testbed::{Database, free_port, wait};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 
 use crate::system::{PATIENCE, shell};
@@ -123,8 +123,11 @@ async fn the_first_task_goes_as_written() -> Result<()> {
     page.logged("console.log", "listen").await?;
     let devices = page.run("lockstep devices import")?;
     ensure!(devices.contains("leaf00001"), "{devices}");
-    let providers = page.run("lockstep tasks save")?;
-    ensure!(providers.contains("show version"), "{providers}");
+    let saved = page.run("lockstep tasks save")?;
+    ensure!(
+        saved.contains("versions.yml is valid") && saved.contains("task versions"),
+        "{saved}"
+    );
 
     let two = page.run("--host leaf00001")?;
     ensure!(two.contains("SUCCESSFUL"), "{two}");
@@ -135,7 +138,7 @@ async fn the_first_task_goes_as_written() -> Result<()> {
         running["ended_at"].is_null(),
         "it is killed in the middle: {running}"
     );
-    wait::until("both workers to run elements", PATIENCE, async || {
+    wait::until("some devices to be done", PATIENCE, async || {
         let execution = page.execution(2).map_err(|error| format!("{error:#}"))?;
         if execution["done"].as_u64() > Some(5) {
             Ok(())
@@ -144,19 +147,30 @@ async fn the_first_task_goes_as_written() -> Result<()> {
         }
     })
     .await?;
+    let killed = pid(&page.folder.path().join("worker-2.pid")).context("no process id")?;
     let watched = page.run("executions watch")?;
+    ensure!(test_kill_process(killed).is_err(), "the worker is alive");
     ensure!(watched.contains("PARTIAL_FAILED"), "{watched}");
     let ended = page.execution(2)?;
     let counts = ["elements", "done", "failed", "skipped"].map(|name| ended[name].as_u64());
     ensure!(counts == [Some(40), Some(39), Some(1), Some(0)], "{ended}");
+    let elements: Value = serde_json::from_str(&page.lockstep("elements list 2 --json")?)?;
+    let elements = elements.as_array().context("no list")?;
+    let again = elements
+        .iter()
+        .filter(|element| element["attempts"].as_u64() > Some(1));
+    ensure!(
+        again.count() > 0,
+        "the killed worker ran no device: {elements:#?}"
+    );
 
-    let failed = page.run("--failed")?;
+    let failed = page.run("--outcome failed")?;
     ensure!(
         failed.contains("leaf00040") && failed.contains("unreachable"),
         "{failed}"
     );
-    let output = page.run("--json")?;
-    ensure!(output.contains("leaf00001"), "{output}");
+    let output = page.run("devices facts")?;
+    ensure!(output.matches("show version").count() >= 2, "{output}");
     let again = page.run("executions relaunch")?;
     ensure!(again.contains("FAILED"), "{again}");
     let relaunched = page.execution(3)?;

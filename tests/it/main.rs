@@ -23,6 +23,7 @@ mod dead_letters;
 mod devices;
 mod doctor;
 mod duplicates;
+mod elements;
 mod examples;
 
 mod faults;

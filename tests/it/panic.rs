@@ -84,8 +84,8 @@ async fn in_a_full_batch(ground: Ground) -> Result<()> {
         leases,
         schema,
         handlers: Arc::new(PanicsAboutOneDevice),
-        runners: std::collections::BTreeMap::new(),
         claimants: std::collections::BTreeMap::new(),
+        runners: std::collections::BTreeMap::new(),
         clock: Arc::new(SystemClock),
     };
     let stop = CancellationToken::new();

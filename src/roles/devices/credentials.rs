@@ -140,20 +140,46 @@ struct SecretFile {
 
 #[derive(Debug, Default)]
 struct LastRead {
-    /// The version that was read, and `Some(None)` if there was no file.
-    version: Option<Option<Version>>,
+    version: Version,
     secret: Option<SecretString>,
 }
 
-/// Tells whether a file has changed: its inode and size, and the time of the last change in nanoseconds.
-type Version = (u64, u64, i64, i64);
+/// Tells whether a file has changed.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Version {
+    /// It was not looked at.
+    #[default]
+    Unknown,
+    /// There is no file.
+    Absent,
+    /// There is one.
+    File {
+        inode: u64,
+        size: u64,
+        /// When it changed, in seconds and nanoseconds.
+        changed: (i64, i64),
+    },
+}
+
+impl Version {
+    fn of(path: &Path) -> Self {
+        match std::fs::metadata(path) {
+            Ok(metadata) => Self::File {
+                inode: metadata.ino(),
+                size: metadata.size(),
+                changed: (metadata.ctime(), metadata.ctime_nsec()),
+            },
+            Err(_) => Self::Absent,
+        }
+    }
+}
 
 impl SecretFile {
     /// The secret. While the file cannot be read, it is the one that was read last.
     fn current(&self) -> Option<SecretString> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         // Taken before the file is read: a change in between is read by the next call.
-        let version = Some(version(&self.path));
+        let version = Version::of(&self.path);
         if version != last.version {
             match read(&self.path) {
                 Ok((secret, _)) => last.secret = Some(secret),
@@ -163,16 +189,6 @@ impl SecretFile {
         }
         last.secret.clone()
     }
-}
-
-fn version(path: &Path) -> Option<Version> {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((
-        metadata.ino(),
-        metadata.size(),
-        metadata.ctime(),
-        metadata.ctime_nsec(),
-    ))
 }
 
 /// The secret in a file, and what others may do with the file.

@@ -83,7 +83,8 @@ fn http(config: &DevicesConfig, pool: &PoolOptions) -> anyhow::Result<reqwest::C
     builder.build().context("cannot start the HTTP client")
 }
 
-#[cfg(all(test, feature = "simulators"))]
+#[cfg(test)]
+#[cfg(feature = "simulators")]
 mod tests {
     use lockstep_device::Command;
     use lockstep_simulators::fleet::{Behaviour, Device, FleetSimulator, Options};

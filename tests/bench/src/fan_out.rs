@@ -89,8 +89,8 @@ async fn requeue(scene: &Scene) -> anyhow::Result<Duration> {
         leases: store.clone(),
         schema: store,
         handlers: Arc::new(FleetHandlers),
-        runners: std::collections::BTreeMap::new(),
         claimants: std::collections::BTreeMap::new(),
+        runners: std::collections::BTreeMap::new(),
         clock: Arc::new(SystemClock),
     };
     let options = WorkerOptions {

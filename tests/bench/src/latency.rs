@@ -64,7 +64,7 @@ impl Percentiles {
 /// The broker rejects a request, the worker fails, or an answer is missing.
 pub(crate) async fn measure(scene: &Scene, role: Role, load: Load) -> anyhow::Result<Latencies> {
     let worker = scene.start(role, WARM_UP + load.idle + load.rate * load.seconds)?;
-    scene.consumed().await?;
+    scene.consumed(topology::Lane::Events, 1).await?;
     let mut requester = Requester::connect(scene, load.devices).await?;
     requester.one_by_one(WARM_UP).await?;
     let idle = requester.one_by_one(load.idle).await?;

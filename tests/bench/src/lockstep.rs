@@ -54,8 +54,8 @@ pub(crate) async fn run(lockstep: Lockstep) -> anyhow::Result<Measured> {
         leases: store.clone(),
         schema: store,
         handlers: Arc::new(FleetHandlers),
-        runners: std::collections::BTreeMap::new(),
         claimants: std::collections::BTreeMap::new(),
+        runners: std::collections::BTreeMap::new(),
         clock: Arc::new(SystemClock),
     };
     let options = WorkerOptions {

@@ -5,6 +5,7 @@ mod affected;
 mod bare;
 mod celery;
 mod counting;
+mod elements;
 mod fan_out;
 mod flags;
 mod gateway;
@@ -70,6 +71,9 @@ struct Options {
     /// Devices of a list.
     #[arg(long, default_value_t = 100_000)]
     listed_devices: u32,
+    /// Elements of an execution.
+    #[arg(long, default_value_t = 10_000)]
+    elements: u32,
     /// Number of measurements per contender.
     #[arg(long, default_value_t = 5)]
     rounds: u32,
@@ -93,6 +97,7 @@ enum Figure {
     Reconcile,
     Lease,
     List,
+    Elements,
     Resume,
 }
 
@@ -105,6 +110,8 @@ enum Part {
     Lockstep(lockstep::Lockstep),
     #[command(hide = true)]
     Sweep(sweep::Sweep),
+    #[command(hide = true)]
+    ElementWorker(elements::ElementWorker),
 }
 
 #[tokio::main]
@@ -114,6 +121,7 @@ async fn main() -> anyhow::Result<()> {
         Some(Part::Bare(bare)) => print(&bare::run(bare).await?),
         Some(Part::Lockstep(lockstep)) => print(&lockstep::run(lockstep).await?),
         Some(Part::Sweep(sweep)) => print(&sweep::run(sweep).await?),
+        Some(Part::ElementWorker(worker)) => elements::run(worker).await,
         None => {
             let table = measure(&options).await?;
             if options.json {
@@ -192,6 +200,9 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
     }
     if wanted(Figure::List) {
         list::measure(&host, options.listed_devices, options.rounds, &mut table).await?;
+    }
+    if wanted(Figure::Elements) {
+        elements::measure(&host, options.elements, options.rounds, &mut table).await?;
     }
     if wanted(Figure::Resume) {
         resume::measure(&host, options.rounds, &mut table).await?;

@@ -83,6 +83,7 @@ async fn deleting(scene: &Scene, events: u32) -> anyhow::Result<(Measured, u64)>
             inbox: 30 * DAY,
             causes: 30 * DAY,
             dead_letters: 90 * DAY,
+            executions: 90 * DAY,
         },
     };
     let mut deleted = Deleted::default();

@@ -163,29 +163,25 @@ impl Scene {
         Ok(Worker(command.spawn()?))
     }
 
-    /// Waits until the lane `events` has a consumer.
+    /// Waits until a lane has so many consumers.
     ///
     /// # Errors
-    /// No consumer appears in time.
-    pub(crate) async fn consumed(&self) -> anyhow::Result<()> {
+    /// They do not appear in time.
+    pub(crate) async fn consumed(&self, lane: Lane, consumers: u32) -> anyhow::Result<()> {
         let connection = crate::bare::connect(&self.vhost.url()).await?;
         let channel = connection.create_channel().await?;
         let timeout = std::time::Duration::from_secs(30);
-        lockstep_testbed::wait::until("a consumer", timeout, async || {
+        lockstep_testbed::wait::until("the consumers", timeout, async || {
             let options = lapin::options::QueueDeclareOptions {
                 passive: true,
                 ..Default::default()
             };
             let queue = channel
-                .queue_declare(
-                    Lane::Events.queue().into(),
-                    options,
-                    lapin::types::FieldTable::default(),
-                )
+                .queue_declare(lane.queue().into(), options, lapin::types::FieldTable::default())
                 .await
                 .map_err(|error| error.to_string())?;
             match queue.consumer_count() {
-                0 => Err("no consumer".to_owned()),
+                fewer if fewer < consumers => Err(format!("{fewer} consumers")),
                 _ => Ok(()),
             }
         })

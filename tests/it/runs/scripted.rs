@@ -244,8 +244,8 @@ impl Place {
             leases: self.store.clone(),
             schema: self.store.clone(),
             handlers: Arc::new(FleetHandlers),
+            claimants: BTreeMap::new(),
             runners: BTreeMap::from([(Lane::Repositories, runner.clone())]),
-            claimants: std::collections::BTreeMap::new(),
             clock: Arc::new(SystemClock),
         };
         let (stop, abandon) = (CancellationToken::new(), CancellationToken::new());

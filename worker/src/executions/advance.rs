@@ -20,8 +20,8 @@ pub(super) const CHUNK: u32 = 1000;
 pub(super) struct Aftermath {
     /// The numbers of elements that were queued.
     pub(super) queued: Vec<u64>,
-    /// Executions that have follow-ups now: the messages that requested them.
-    pub(super) ended: Vec<MessageKey>,
+    /// Executions that ended: the messages that requested them have follow-ups now.
+    pub(super) ended: Vec<ExecutionRow>,
     /// Executions that report how far they are.
     pub(super) progressed: Vec<ExecutionRow>,
     /// Whether an execution has unstarted elements left that are to be skipped.
@@ -55,8 +55,7 @@ pub(super) async fn advance(
         if ends {
             row.ended_at = Some(now);
             facts.absorb(finished(row), &origin(row, now));
-            aftermath.ended.push(request_key(row));
-            tracing::info!(execution = %row.id, task = row.request.task, state = %row.state, reason = row.reason, elements = row.counts.elements, done = row.counts.done, failed = row.counts.failed, skipped = row.counts.skipped, "execution ended");
+            aftermath.ended.push(row.clone());
         }
         executions.update(row).await?;
         let mut skipped = 0;
@@ -131,6 +130,17 @@ pub(super) async fn release_own(
 /// How many elements of an execution may run at once by its own limits.
 pub(super) fn own_cap(row: &ExecutionRow) -> Option<u32> {
     execution_cap(row.request.limits(), row.in_canary, row.counts.ended())
+}
+
+/// Logs that an execution ended.
+pub(super) fn log_end(row: &ExecutionRow) {
+    let ElementCounts {
+        elements,
+        done,
+        failed,
+        skipped,
+    } = row.counts;
+    tracing::info!(execution = %row.id, task = row.request.task, state = %row.state, reason = row.reason, elements, done, failed, skipped, "execution ended");
 }
 
 /// The key of the message that requested an execution.

@@ -6,7 +6,7 @@ use lockstep_store::{ElementQuery, ElementRow, Keys, StoreError};
 use tokio::sync::mpsc;
 
 use super::ExecutionContext;
-use super::advance::Aftermath;
+use super::advance::{Aftermath, log_end, request_key};
 use super::publisher::{AnnounceError, Publisher, progressed};
 use crate::runtime::{TransactionRetry, chain};
 
@@ -63,9 +63,10 @@ impl Announcer {
         &self.context
     }
 
-    /// What is to be published after a transaction.
+    /// What is to be published after a transaction that is committed.
     pub(super) fn of(&self, aftermath: Aftermath) -> Announcement {
         let now = self.context.clock.now();
+        aftermath.ended.iter().for_each(log_end);
         Announcement {
             queued: aftermath.queued,
             started: Vec::new(),
@@ -75,7 +76,7 @@ impl Announcer {
                 .map(|row| progressed(row, now))
                 .collect(),
             elements: Vec::new(),
-            ended: aftermath.ended,
+            ended: aftermath.ended.iter().map(request_key).collect(),
         }
     }
 

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use lockstep_execution::{Event, Limit, Registry, releasable};
-use lockstep_protocol::ElementState;
 use lockstep_protocol::results::ElementFinished;
+use lockstep_protocol::{ElementState, MessageKey};
 use lockstep_store::{
     CapScope, ElementEnd, ElementRow, ExecutionReference, ExecutionRow, ExecutionTransaction, ExpiredElement,
     Facts, Keys, StoreError,
@@ -50,7 +50,9 @@ enum TaskError {
 /// What a transaction wrote, and what is to be done after it.
 #[derive(Debug, Default)]
 struct Written {
-    announcement: Announcement,
+    aftermath: Aftermath,
+    /// The messages that schedules caused.
+    fired: Vec<MessageKey>,
     /// Whether there may be more of it.
     more: bool,
     /// How many elements may be queued of those that wait for each scope.
@@ -62,6 +64,8 @@ struct Written {
 impl ElementsTask {
     /// A task with these connections and limits.
     pub fn new(context: ExecutionContext) -> Self {
+        // All series exist from the start.
+        waiting([0; WAITING_FOR.len()]);
         Self {
             announcer: Announcer::new(&context),
             context,
@@ -83,7 +87,8 @@ impl ElementsTask {
                 Expiry::End(reason, message) => ends.push(end(&element, reason, message)),
             }
         }
-        let mut announcement = Announcement::default();
+        let mut aftermath = Aftermath::default();
+        let mut unannounced = Vec::new();
         if !ends.is_empty() {
             tracing::warn!(
                 elements = ends.len(),
@@ -91,7 +96,9 @@ impl ElementsTask {
             );
             let ends = [Ends { owner: None, ends }];
             let finished = finish_in(&self.context, facts, tx, &ends, &BTreeSet::new()).await?;
-            announcement = self.announcer.of(finished.aftermath);
+            let ended = finished.ended.iter().map(|ended| ended.number).collect();
+            unannounced = tx.unannounced(Some(&ended), PAGE).await?;
+            aftermath = finished.aftermath;
         }
         if !again.is_empty() {
             let queued = tx.requeue(&again, self.context.options.overdue_after).await?;
@@ -99,11 +106,12 @@ impl ElementsTask {
                 elements = queued.len(),
                 "running elements whose worker is gone are queued again"
             );
-            announcement.queued.extend(queued);
+            aftermath.queued.extend(queued);
         }
         Ok(Written {
-            announcement,
+            aftermath,
             more,
+            unannounced,
             ..Written::default()
         })
     }
@@ -113,9 +121,9 @@ impl ElementsTask {
         let queued = tx.overdue(PAGE, self.context.options.overdue_after).await?;
         Ok(Written {
             more: queued.len() == PAGE as usize,
-            announcement: Announcement {
+            aftermath: Aftermath {
                 queued,
-                ..Announcement::default()
+                ..Aftermath::default()
             },
             ..Written::default()
         })
@@ -195,7 +203,7 @@ impl ElementsTask {
         }
         Ok(Written {
             more: more || aftermath.more,
-            announcement: self.announcer.of(aftermath),
+            aftermath,
             ..Written::default()
         })
     }
@@ -206,13 +214,10 @@ impl ElementsTask {
         tx: &mut (dyn ExecutionTransaction + '_),
         facts: &mut Facts,
     ) -> Result<Written, StoreError> {
-        let (ended, more) = fire(tx, facts, self.context.now(facts)).await?;
+        let (fired, more) = fire(tx, facts, self.context.now(facts)).await?;
         Ok(Written {
+            fired,
             more,
-            announcement: Announcement {
-                ended,
-                ..Announcement::default()
-            },
             ..Written::default()
         })
     }
@@ -277,11 +282,14 @@ impl ElementsTask {
     /// One page of a part. Returns whether there may be more.
     async fn page(&self, part: Part) -> Result<bool, TaskError> {
         let Written {
-            announcement,
+            aftermath,
+            fired,
             mut more,
             places,
             unannounced,
         } = self.transaction(part).await?;
+        let mut announcement = self.announcer.of(aftermath);
+        announcement.ended.extend(fired);
         self.announcer.announce(announcement).await?;
         for (scope, places) in places {
             let released = release(&self.announcer, &scope, places.min(CHUNK)).await?;

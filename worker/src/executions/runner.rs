@@ -4,10 +4,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use lockstep_protocol::results::CommandApplied;
 use lockstep_protocol::{Message, WorkResult};
-use lockstep_store::{ExecutionTransaction, Facts, InboxState, StoreError};
+use lockstep_store::{ExecutionRow, ExecutionTransaction, Facts, InboxState, StoreError};
 use uuid::Uuid;
 
-use super::advance::Aftermath;
+use super::advance::{Aftermath, log_end};
 use super::announce::Announcer;
 use super::settle::{release_stopped, settle};
 use super::{ExecutionContext, ExecutionMessage, control, relaunch, schedules, start, tasks};
@@ -34,8 +34,8 @@ pub(super) struct Command<'a> {
 #[derive(Debug)]
 pub(super) struct Done {
     pub(super) result: WorkResult,
-    /// Whether the message has follow-ups, which the lane publishes after the result.
-    pub(super) follow_ups: bool,
+    /// The execution that the message began, if it ended at once: the lane publishes the follow-ups after the result.
+    pub(super) ended: Option<ExecutionRow>,
     pub(super) aftermath: Aftermath,
     /// The number of a new execution, and how many of its elements are queued, at most.
     pub(super) started: Option<(u64, u64)>,
@@ -67,7 +67,7 @@ impl Done {
                 number: None,
                 execution: None,
             }),
-            follow_ups: false,
+            ended: None,
             aftermath: Aftermath::default(),
             started: None,
             rest: Rest::Nothing,
@@ -140,8 +140,9 @@ impl ExecutionRunner {
             Ok(done) => done,
             Err(rejection) => return Ok(Err(rejection)),
         };
-        let row = attempt.apply(&mut facts, done.result, done.follow_ups, now);
+        let row = attempt.apply(&mut facts, done.result, done.ended.is_some(), now);
         transaction.commit(&facts).await?;
+        done.ended.iter().for_each(log_end);
         let mut announcement = self.announcer.of(done.aftermath);
         announcement.started.extend(done.started);
         self.announcer.announce_soon(announcement);

@@ -100,8 +100,7 @@ impl Command<'_> {
         };
         let mut aftermath = self.follow(&mut row, event).await?;
         tracing::info!(execution = %id, number, task = new.task, provider = new.provider, elements, dry_run = new.requested.dry_run, actor = new.actor, "execution accepted");
-        // The lane publishes the follow-ups of this message, after the result.
-        aftermath.ended.clear();
+        let ended = aftermath.ended.pop();
         let accepted = ExecutionAccepted {
             execution: id,
             elements,
@@ -109,7 +108,7 @@ impl Command<'_> {
         };
         Ok(Ok(Done {
             result: WorkResult::ExecutionAccepted(accepted),
-            follow_ups: row.state.is_final(),
+            ended,
             rest: rest(&row, &aftermath),
             aftermath,
             started: (queued > 0).then_some((number, queued.min(elements))),

@@ -12,6 +12,8 @@ pub struct Keep {
     pub causes: Duration,
     /// Dead letters, from when they were requeued or dropped. Unsettled ones are not deleted.
     pub dead_letters: Duration,
+    /// Executions and their elements, from their end. Those that go on are not deleted.
+    pub executions: Duration,
 }
 
 impl Keep {

@@ -38,6 +38,8 @@ pub struct Deleted {
     pub dead_letters: u64,
     /// Deleted delivery attempts.
     pub delivery_attempts: u64,
+    /// Deleted executions and elements.
+    pub executions: u64,
     /// Whether the sweep ended early, because the leadership was lost.
     pub cut: bool,
 }
@@ -52,6 +54,7 @@ impl RetentionSweep {
             inbox,
             causes,
             dead_letters,
+            executions,
         } = self.keep;
         let mut continues = self
             .expire(
@@ -82,6 +85,12 @@ impl RetentionSweep {
                     leadership,
                     attempts,
                 )
+                .await?;
+        }
+        if continues {
+            let count = &mut deleted.executions;
+            continues = self
+                .expire(&Records::Executions, executions, leadership, count)
                 .await?;
         }
         deleted.cut = !continues;
@@ -132,14 +141,16 @@ impl PeriodicTask for RetentionSweep {
             causes,
             dead_letters,
             delivery_attempts,
+            executions,
             cut,
         } = deleted;
-        if inbox + causes + dead_letters + delivery_attempts > 0 {
+        if inbox + causes + dead_letters + delivery_attempts + executions > 0 {
             tracing::info!(
                 inbox,
                 causes,
                 dead_letters,
                 delivery_attempts,
+                executions,
                 "expired records deleted"
             );
         }
@@ -203,6 +214,7 @@ mod tests {
                 Records::Causes(_) => "causes",
                 Records::DeadLetters => "dead letters",
                 Records::DeliveryAttempts => "delivery attempts",
+                Records::Executions => "executions",
             };
             let mut calls = self.calls.lock().unwrap();
             calls.push((what, before.as_second(), from));
@@ -248,6 +260,7 @@ mod tests {
                 inbox: Duration::from_secs(100),
                 causes: Duration::from_secs(200),
                 dead_letters: Duration::from_mins(5),
+                executions: Duration::from_secs(400),
             },
         }
     }
@@ -280,6 +293,7 @@ mod tests {
             ("inbox", 999_900, 9),
             ("causes", 999_800, 0),
             ("delivery attempts", 913_600, 0),
+            ("executions", 999_600, 0),
         ];
         assert_eq!(*store.calls.lock().unwrap(), expected);
         let expected = Deleted {

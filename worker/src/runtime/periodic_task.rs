@@ -12,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 use super::HeldLeases;
 use super::error_chain::chain;
 
-/// How long a leader keeps the lease without renewing it: so long the others wait for one that crashed.
-const LEASE_TIME: Duration = Duration::from_secs(15);
+/// How long a leader keeps the lease without renewing it, at least and at most: so long the others wait for one that crashed. It is three
+/// pauses between two runs, so that frequent tasks go on soon.
+const LEASE_TIME: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(15)];
 /// The longest wait for the first run.
 const FIRST_PAUSE: Duration = Duration::from_mins(1);
 /// How long giving back the lease may take: otherwise it expires.
@@ -102,7 +103,9 @@ impl PeriodicTaskRunner {
             *held = None;
         }
         let names = [self.name.to_owned()];
-        *held = HeldLeases::acquire(self.leases.clone(), names, LEASE_TIME, Duration::ZERO).await?;
+        let [shortest, longest] = LEASE_TIME;
+        let time = (self.every * 3).clamp(shortest, longest);
+        *held = HeldLeases::acquire(self.leases.clone(), names, time, Duration::ZERO).await?;
         if let Some(lease) = held.as_ref().and_then(|held| held.leases().first()) {
             tracing::info!(
                 lease = self.name,
@@ -204,7 +207,7 @@ pub(crate) mod tests {
     /// A lease that is held.
     pub(crate) async fn held(leases: &Arc<FakeLeases>) -> HeldLeases {
         let acquired =
-            HeldLeases::acquire(leases.clone(), ["test".to_owned()], LEASE_TIME, Duration::ZERO).await;
+            HeldLeases::acquire(leases.clone(), ["test".to_owned()], LEASE_TIME[1], Duration::ZERO).await;
         acquired.unwrap().unwrap()
     }
 

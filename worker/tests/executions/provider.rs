@@ -1,7 +1,7 @@
 //! A provider whose behaviour on each device the test says, and which records what ran.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -56,12 +56,10 @@ struct Runs {
 
 impl Script {
     pub(crate) fn set(&self, hostname: &str, act: Act) {
-        self.acts.lock().unwrap().insert(hostname.to_owned(), act);
-    }
-
-    /// How often it began on a device.
-    pub(crate) fn begun(&self, hostname: &str) -> usize {
-        self.runs().begun.get(hostname).copied().unwrap_or(0)
+        self.acts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(hostname.to_owned(), act);
     }
 
     /// How often it began on all devices together.
@@ -85,7 +83,7 @@ impl Script {
     }
 
     fn runs(&self) -> MutexGuard<'_, Runs> {
-        self.runs.lock().unwrap()
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn begin(self: &Arc<Self>, hostname: &str) -> UnderWay {
@@ -157,7 +155,7 @@ impl Provider for Scripted {
             .script
             .acts
             .lock()
-            .unwrap()
+            .unwrap_or_else(PoisonError::into_inner)
             .get(hostname)
             .copied()
             .unwrap_or_default();

@@ -2,17 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
 use lockstep_bus::embedded::{EmbeddedBus, EmbeddedOptions};
 use lockstep_bus::{Acknowledge, Bus, ConsumeOptions, Outgoing, Properties};
+use lockstep_clock::{Clock, SystemClock};
+use lockstep_execution::Registry;
 use lockstep_protocol::commands::{ExecuteOn, RunLimits, TaskRequested, TaskSaveRequested};
 use lockstep_protocol::envelope::CONTENT_TYPE;
-use lockstep_protocol::results::{ElementFinished, ExecutionFinished};
-use lockstep_protocol::topology::{Destination, Queue, Topology};
+use lockstep_protocol::results::{ElementFinished, ExecutionFinished, MessageRejected};
+use lockstep_protocol::topology::{Destination, Lane, Queue, Topology};
 use lockstep_protocol::{
     DeviceState, DeviceType, Envelope, GroupName, Hostname, Identity, Kind, Message, MessageId, Source,
     WorkResult,
@@ -27,7 +29,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::provider::Script;
+use crate::provider::{Script, Scripted};
 use crate::store::{Database, Ground, Store};
 use crate::worker::Worker;
 
@@ -37,7 +39,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 const RETRY_DELAY_SCALE: f64 = 0.001;
 
 pub(crate) struct Scene {
-    folder: TempDir,
+    _folder: TempDir,
     pub(crate) bus: Arc<dyn Bus>,
     database: Database,
     pub(crate) store: Store,
@@ -55,7 +57,7 @@ impl Scene {
         let database = Database::new(ground, folder.path()).await?;
         let store = database.open()?;
         let scene = Self {
-            folder,
+            _folder: folder,
             bus,
             database,
             store,
@@ -113,7 +115,7 @@ impl Scene {
             identity: &identity,
             kind: Kind::InventoryImported,
             actor: None,
-            at: Timestamp::now(),
+            at: now(),
             reply: None,
         };
         facts.absorb(effects, &origin);
@@ -136,7 +138,10 @@ impl Scene {
                     .iter()
                     .map(|delivery| Envelope::decode(&delivery.body));
                 let decoded = decoded.map(|decoded| decoded.expect("results can be read").envelope);
-                results.lock().unwrap().extend(decoded);
+                results
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .extend(decoded);
                 batch.receipt.ack().await;
             }
         });
@@ -148,7 +153,34 @@ impl Scene {
     }
 
     pub(crate) fn worker_with(&self, options: ExecutionOptions) -> Result<Worker> {
-        Worker::start(self.bus.clone(), || self.database.open(), &self.script, options)
+        self.start(self.registry(), vec![Lane::Executions, Lane::Devices], options)
+    }
+
+    /// A worker that takes these lanes.
+    pub(crate) fn worker_in(&self, lanes: Vec<Lane>) -> Result<Worker> {
+        self.start(self.registry(), lanes, self.options.clone())
+    }
+
+    /// A worker that takes elements and has no providers.
+    pub(crate) fn worker_without_providers(&self) -> Result<Worker> {
+        self.start(Registry::default(), vec![Lane::Devices], self.options.clone())
+    }
+
+    fn registry(&self) -> Registry {
+        let script = &self.script;
+        Registry::default()
+            .with(Scripted::new("repeatable", true, script.clone()))
+            .with(Scripted::new("once", false, script.clone()))
+    }
+
+    fn start(&self, registry: Registry, lanes: Vec<Lane>, options: ExecutionOptions) -> Result<Worker> {
+        Worker::start(
+            self.bus.clone(),
+            || self.database.open(),
+            registry,
+            lanes,
+            options,
+        )
     }
 
     /// Publishes a command, and waits for its result.
@@ -158,7 +190,7 @@ impl Scene {
     }
 
     pub(crate) async fn publish(&self, message: impl Into<Message>) -> Result<Envelope> {
-        let envelope = Envelope::new(source(), Timestamp::now(), message);
+        let envelope = Envelope::new(source(), now(), message);
         self.bus.publish(vec![outgoing(&envelope)]).await?;
         Ok(envelope)
     }
@@ -175,7 +207,7 @@ impl Scene {
             )
         };
         Ok(wait::until("the answer", PATIENCE, async || {
-            let results = self.results.lock().unwrap();
+            let results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
             results
                 .iter()
                 .filter(|envelope| of(envelope))
@@ -262,7 +294,7 @@ impl Scene {
         .await?;
         let elements = self.elements(id).await?;
         ensure!(
-            row.counts.elements as usize == elements.len() && row.counts.open() == 0,
+            row.counts.elements == elements.len() as u64 && row.counts.open() == 0,
             "{row:?}"
         );
         let outcomes: BTreeSet<_> = elements.values().filter_map(|row| row.state.outcome()).collect();
@@ -303,7 +335,7 @@ impl Scene {
 
     /// The results about the end of an execution, each once however often it was published.
     fn finished(&self, id: Uuid) -> Option<Vec<ExecutionFinished>> {
-        let results = self.results.lock().unwrap();
+        let results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
         let finished: BTreeMap<Identity, ExecutionFinished> = results
             .iter()
             .filter_map(|envelope| match &envelope.message {
@@ -319,7 +351,7 @@ impl Scene {
     /// The results about elements, by the name of the device, each once however often it was published. Two different results about an
     /// element are an error.
     pub(crate) fn elements_finished(&self, id: Uuid) -> BTreeMap<String, ElementFinished> {
-        let results = self.results.lock().unwrap();
+        let results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
         let mut found: BTreeMap<String, (Identity, ElementFinished)> = BTreeMap::new();
         for envelope in results.iter() {
             let Message::Result(WorkResult::ElementFinished(finished)) = &envelope.message else {
@@ -359,13 +391,23 @@ impl Scene {
         Ok(())
     }
 
-    pub(crate) fn folder(&self) -> &std::path::Path {
-        self.folder.path()
+    /// The messages that were rejected.
+    pub(crate) fn rejections(&self) -> Vec<MessageRejected> {
+        let results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        let rejections = results.iter().filter_map(|envelope| match &envelope.message {
+            Message::Result(WorkResult::MessageRejected(rejected)) => Some(rejected.clone()),
+            _ => None,
+        });
+        rejections.collect()
     }
 }
 
 pub(crate) fn hostname(number: usize) -> Hostname {
     format!("sw{number}").parse().expect("a hostname")
+}
+
+pub(crate) fn now() -> Timestamp {
+    SystemClock.now()
 }
 
 pub(crate) fn source() -> Source {

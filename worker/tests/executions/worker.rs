@@ -14,7 +14,8 @@ use lockstep_protocol::Hostname;
 use lockstep_protocol::topology::Lane;
 use lockstep_store::{
     ElementDetail, ElementOwner, ElementQuery, ElementRow, ExecutionQuery, ExecutionReference, ExecutionRow,
-    Executions, FactRow, Facts, Keys, Lease, RenewedElements, StopRow, StoreError, Transaction, UnitOfWork,
+    Executions, FactRow, Facts, Keys, Lease, Leases, RenewedElements, StopRow, StoreError, Transaction,
+    UnitOfWork,
 };
 use lockstep_worker::executions::{
     ElementRunner, ElementsTask, ExecutionContext, ExecutionOptions, ExecutionRunner,
@@ -27,7 +28,7 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::provider::{NoDevices, Script, Scripted};
+use crate::provider::NoDevices;
 use crate::scene::PATIENCE;
 use crate::store::Store;
 
@@ -113,6 +114,24 @@ impl Executions for Faulty<dyn Executions> {
     }
 }
 
+#[async_trait]
+impl Leases for Faulty<dyn Leases> {
+    async fn acquire(&self, name: &str, time: Duration) -> Result<Option<Lease>, StoreError> {
+        away(&self.faults.store)?;
+        self.store.acquire(name, time).await
+    }
+
+    async fn renew(&self, lease: &Lease, time: Duration) -> Result<bool, StoreError> {
+        away(&self.faults.store)?;
+        self.store.renew(lease, time).await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        away(&self.faults.store)?;
+        self.store.release(lease).await
+    }
+}
+
 /// A running worker.
 pub(crate) struct Worker {
     runtime: Option<Runtime>,
@@ -125,7 +144,8 @@ impl Worker {
     pub(crate) fn start(
         bus: Arc<dyn Bus>,
         open: impl FnOnce() -> Result<Store>,
-        script: &Arc<Script>,
+        registry: Registry,
+        lanes: Vec<Lane>,
         options: ExecutionOptions,
     ) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -140,6 +160,10 @@ impl Worker {
             faults: faults.clone(),
             store: store.unit_of_work,
         });
+        let leases: Arc<dyn Leases> = Arc::new(Faulty::<dyn Leases> {
+            faults: faults.clone(),
+            store: store.leases,
+        });
         let context = ExecutionContext {
             bus: bus.clone(),
             store: unit_of_work.clone(),
@@ -148,9 +172,7 @@ impl Worker {
                 store: store.executions,
             }),
             follow_ups: store.follow_ups.clone(),
-            registry: Registry::default()
-                .with(Scripted::new("repeatable", true, script.clone()))
-                .with(Scripted::new("once", false, script.clone())),
+            registry,
             devices: Arc::new(NoDevices),
             clock: clock.clone(),
             options,
@@ -162,7 +184,7 @@ impl Worker {
             store: unit_of_work,
             follow_ups: store.follow_ups,
             delivery_attempts: store.delivery_attempts,
-            leases: store.leases.clone(),
+            leases: leases.clone(),
             schema: store.schema,
             handlers: Arc::new(FleetHandlers),
             runners: BTreeMap::from([(Lane::Executions, runner)]),
@@ -173,8 +195,9 @@ impl Worker {
             debounce: Duration::ZERO,
             ..RunLaneOptions::default()
         };
+        let takes_elements = lanes.contains(&Lane::Devices);
         let worker_options = WorkerOptions {
-            lanes: vec![Lane::Executions, Lane::Devices],
+            lanes,
             run_lanes: [(Lane::Executions, lane)].into(),
             ..WorkerOptions::default()
         };
@@ -186,12 +209,14 @@ impl Worker {
             CancellationToken::new(),
         ));
         let periodic = PeriodicTaskRunner {
-            leases: store.leases,
+            leases,
             name: "elements",
             every: EVERY,
         };
         let stopped = stop.clone();
-        tokio::spawn(async move { periodic.run(&ElementsTask::new(context), stopped).await });
+        if takes_elements {
+            tokio::spawn(async move { periodic.run(&ElementsTask::new(context), stopped).await });
+        }
         drop(guard);
         Ok(Self {
             runtime: Some(runtime),

@@ -47,3 +47,7 @@ pub(super) async fn announced(session: &dyn SqlSession, elements: &[u64]) -> Res
     }
     Ok(())
 }
+
+/// For the test of their plans.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[OVERDUE, LISTED, ANNOUNCED];

@@ -157,3 +157,7 @@ fn management_ip(row: &Row, index: usize) -> Result<Option<IpAddr>, StoreError> 
         .map(|address| column::word("device.management_ip", address))
         .transpose()
 }
+
+/// For the test of their plans.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[LOCK, GROUPS, BEGIN, BEGIN_EXECUTIONS, HOLD_BACK];

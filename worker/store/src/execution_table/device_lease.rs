@@ -96,3 +96,7 @@ pub(super) async fn give_back(
     }
     Ok(())
 }
+
+/// For the test of their plans.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[ACQUIRE, GIVE_BACK, RENEW];

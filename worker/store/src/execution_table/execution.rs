@@ -308,3 +308,23 @@ pub(super) fn read(row: &Row) -> Result<ExecutionRow, StoreError> {
         },
     })
 }
+
+/// For the test of their plans.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[
+    LOCK,
+    LOCK_NUMBERS,
+    SHARE_NUMBERS,
+    OF_ELEMENTS,
+    NEGLECTED,
+    UPDATE,
+    INSERT,
+    INSERT_SELECTION,
+    SELECTION,
+    COUNT_ELEMENTS,
+    CANCEL_UNKNOWN,
+    WAS_CANCELLED,
+    STOPPED,
+    STOP,
+    SET_STOP,
+];

@@ -15,20 +15,21 @@ use crate::{CapScope, ElementEnd, ElementOwner, EndedElement, Halt, StoreError, 
 /// The bytes of results in one statement: PostgreSQL takes at most 256 MiB as one list.
 const MOST_BYTES: usize = 16 << 20;
 
+/// The state is compared as an expression, so that elements are found by their numbers: by the index of running elements, all of them would
+/// be read for each one.
 const FINISH: &str = "\
     UPDATE element SET state = ended.state, outcome = ended.outcome, ended_at = {now}, due_at = {after $2}, until = NULL, \
         changed = ended.changed, reason = ended.reason, message = ended.message, data = ended.data \
     FROM {rows $1: number bigint, attempt integer, state text, outcome text, changed boolean, reason text, message text, data text} AS ended \
-    WHERE element.number = ended.number AND element.attempts = ended.attempt AND element.state = 'RUNNING' \
+    WHERE element.number = ended.number AND element.attempts = ended.attempt AND element.state || '' = 'RUNNING' \
         AND (CAST($3 AS text) IS NULL OR element.owner = $3) \
     RETURNING element.number, element.execution, element.state, element.entity_type, element.entity_id, element.device_id, \
         element.attempts, element.hostname, element.owner, element.fence";
 
 const GROUPS: &str = "\
     SELECT member.device_id, device_group.name \
-    FROM {rows $1: number bigint} AS listed JOIN group_member AS member ON member.device_id = listed.number \
-        JOIN device_group ON device_group.id = member.group_id \
-    WHERE device_group.name IN (SELECT name FROM {rows $2: name text} AS capped)";
+    FROM group_member AS member JOIN device_group ON device_group.id = member.group_id \
+    WHERE member.device_id IN (SELECT number FROM {rows $1: number bigint} AS listed) AND device_group.name IN (SELECT name FROM {rows $2: name text} AS capped)";
 
 const WRITE_FACTS: &str = "\
     INSERT INTO fact (entity_type, entity_id, key, value, at, element) \
@@ -65,14 +66,15 @@ pub(super) async fn finish(
     let mut sorted: Vec<&ElementEnd> = ends.iter().collect();
     sorted.sort_by_key(|end| (end.number, end.attempt));
     sorted.dedup_by_key(|end| (end.number, end.attempt));
+    let mut listed = sorted
+        .iter()
+        .map(|end| listed(end))
+        .collect::<Result<Vec<_>, _>>()?;
     let mut ended = Vec::with_capacity(sorted.len());
-    for part in parts(&sorted) {
-        let listed = part
-            .iter()
-            .map(|end| listed(end))
-            .collect::<Result<Vec<_>, _>>()?;
+    while !listed.is_empty() {
+        let part: Vec<_> = listed.drain(..fitting(&listed)).collect();
         let parameters = vec![
-            rows(listed),
+            rows(part),
             milliseconds(grace),
             owner.map(|owner| owner.0.to_string()).into(),
         ];
@@ -92,36 +94,15 @@ pub(super) async fn finish(
         .collect())
 }
 
-/// Ends whose results fit in one statement; at least one.
-fn parts<'a>(ends: &'a [&'a ElementEnd]) -> impl Iterator<Item = &'a [&'a ElementEnd]> {
-    let mut rest = ends;
-    std::iter::from_fn(move || {
-        let mut bytes = 0;
-        let fitting = rest.iter().take_while(|end| {
-            bytes += size(end);
-            bytes <= MOST_BYTES
-        });
-        let (part, others) = rest.split_at(fitting.count().max(1).min(rest.len()));
-        rest = others;
-        (!part.is_empty()).then_some(part)
-    })
-}
-
-/// About the bytes of its texts.
-fn size(end: &ElementEnd) -> usize {
-    end.message.as_ref().map_or(0, String::len) + json_size(&end.data)
-}
-
-fn json_size(value: &Json) -> usize {
-    match value {
-        Json::Null | Json::Bool(_) | Json::Number(_) => 16,
-        Json::String(text) => text.len(),
-        Json::Array(items) => items.iter().map(json_size).sum(),
-        Json::Object(members) => members
-            .iter()
-            .map(|(key, value)| key.len() + json_size(value))
-            .sum(),
-    }
+/// How many of these rows fit in one statement; at least one.
+fn fitting(listed: &[Vec<Json>]) -> usize {
+    let bytes = |row: &Vec<Json>| -> usize { row.iter().filter_map(Json::as_str).map(str::len).sum() };
+    let mut sum = 0;
+    let fitting = listed.iter().take_while(|row| {
+        sum += bytes(row);
+        sum <= MOST_BYTES
+    });
+    fitting.count().max(1)
 }
 
 fn listed(end: &ElementEnd) -> Result<Vec<Json>, StoreError> {
@@ -256,4 +237,28 @@ pub(super) async fn skip_unstarted(
         message.into(),
     ];
     execute(session, SKIP, parameters).await
+}
+
+/// For the test of their plans.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[FINISH, GROUPS, WRITE_FACTS, SKIP];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_takes_as_many_results_as_fit_and_at_least_one() {
+        let row = |bytes: usize| vec![Json::from(7), Json::from("x".repeat(bytes)), Json::Null];
+        let half = MOST_BYTES / 2;
+        for (sizes, expected) in [
+            (vec![1, 1, 1], 3),
+            (vec![half, half, 1], 2),
+            (vec![half, half + 1], 1),
+            (vec![MOST_BYTES + 1, 1], 1),
+        ] {
+            let listed: Vec<_> = sizes.iter().map(|bytes| row(*bytes)).collect();
+            assert_eq!(fitting(&listed), expected, "{sizes:?}");
+        }
+    }
 }

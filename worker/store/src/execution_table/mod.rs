@@ -12,6 +12,7 @@ mod execution;
 mod finish;
 mod query;
 mod requeue;
+mod retention;
 mod schedule;
 mod start;
 mod task;
@@ -24,6 +25,8 @@ use jiff::Timestamp;
 use lockstep_protocol::commands::TaskReference;
 use lockstep_protocol::{GroupName, Hostname};
 use uuid::Uuid;
+
+pub(super) use retention::expire;
 
 use super::sql::{Row, SqlSession, Value, rows};
 use super::{
@@ -254,4 +257,79 @@ fn read_numbers(rows: &[Row]) -> Result<Vec<u64>, StoreError> {
 /// A JSON value as it is stored.
 fn json_text(value: &serde_json::Value) -> Value {
     value.to_string().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use lockstep_protocol::commands::ExecuteOn;
+
+    use super::*;
+    use crate::sqlite::sql::query_plan;
+
+    /// Whether the plan reads a whole table, not only a list of the statement or a partial index.
+    fn reads_whole_table(plan: &[String]) -> bool {
+        let tables = [
+            "cancelled_execution",
+            "cap_scope",
+            "client",
+            "device",
+            "device_group",
+            "element",
+            "execution",
+            "execution_selection",
+            "fact",
+            "group_member",
+            "interface",
+            "lease",
+            "member",
+            "schedule",
+            "task",
+        ];
+        plan.iter()
+            .filter_map(|line| line.strip_prefix("SCAN "))
+            .any(|table| tables.contains(&table))
+    }
+
+    #[test]
+    fn statements_use_an_index() {
+        let all = [
+            announce::STATEMENTS,
+            cap::STATEMENTS,
+            claim::STATEMENTS,
+            device_lease::STATEMENTS,
+            execution::STATEMENTS,
+            finish::STATEMENTS,
+            query::STATEMENTS,
+            requeue::STATEMENTS,
+            retention::STATEMENTS,
+            schedule::STATEMENTS,
+            task::STATEMENTS,
+        ];
+        for statement in all.into_iter().flatten() {
+            let plan = query_plan(statement);
+            assert!(!reads_whole_table(&plan), "{statement}\n{plan:#?}");
+        }
+        for (run_on, entity_type) in ExecuteOn::ALL
+            .map(|run_on| ExecuteOn::ALL.map(|given| (run_on, given)))
+            .concat()
+        {
+            let ids = Vec::new();
+            let source = ElementSource::Of { entity_type, ids };
+            if let Some(statement) = start::statement(run_on, &source) {
+                let plan = query_plan(statement);
+                assert!(!reads_whole_table(&plan), "{statement}\n{plan:#?}");
+            }
+        }
+        let plan = query_plan("SELECT count(*) FROM element WHERE attempts > 1");
+        assert!(reads_whole_table(&plan), "{plan:?}");
+    }
+
+    #[test]
+    fn pages_are_ranges_of_an_index() {
+        for (statement, expected) in query::PAGES {
+            let plan = query_plan(statement);
+            assert_eq!(plan[0], format!("SEARCH {expected}"), "{statement}");
+            assert!(!plan.iter().any(|line| line.contains("TEMP B-TREE")), "{plan:?}");
+        }
+    }
 }

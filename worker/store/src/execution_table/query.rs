@@ -251,3 +251,42 @@ fn read_fact(row: &Row) -> Result<FactRow, StoreError> {
         element: row.number("fact.element", 3)?,
     })
 }
+
+/// For the test of their plans.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[
+    LIST,
+    LIST_IN_STATE,
+    LIST_OF_TASK,
+    LIST_ON_DEVICE,
+    COUNT,
+    COUNT_IN_STATE,
+    COUNT_OF_TASK,
+    COUNT_ON_DEVICE,
+    BY_NUMBER,
+    BY_ID,
+    ELEMENTS,
+    ELEMENTS_OF_OUTCOME,
+    ELEMENT,
+    DEVICE_FACTS,
+    RENEW,
+    HELD,
+];
+
+/// The pages that are one range of an index, and how they are read.
+#[cfg(test)]
+pub(super) const PAGES: &[(&str, &str)] = &[
+    (LIST, "execution USING INTEGER PRIMARY KEY (rowid<?)"),
+    (
+        LIST_IN_STATE,
+        "execution USING INDEX execution_state (state=? AND number<?)",
+    ),
+    (
+        LIST_OF_TASK,
+        "execution USING INDEX execution_task (task=? AND number<?)",
+    ),
+    (
+        ELEMENTS_OF_OUTCOME,
+        "element USING INDEX element_execution (execution=? AND outcome=? AND number>?)",
+    ),
+];

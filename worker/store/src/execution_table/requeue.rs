@@ -7,10 +7,11 @@ use super::{READ, WRITE, milliseconds, read_numbers};
 use crate::sql::{Row, SqlSession, rows};
 use crate::{ExpiredElement, StoreError, column};
 
+/// Every element that runs has an owner; the condition leads SQLite to the index of those.
 const EXPIRED: &str = "\
     SELECT element.number, element.execution, element.attempts, execution.provider, execution.halt \
     FROM element JOIN execution ON execution.number = element.execution \
-    WHERE element.state = 'RUNNING' AND element.until <= {now} ORDER BY element.number LIMIT $1";
+    WHERE element.state = 'RUNNING' AND element.owner > '' AND element.until <= {now} ORDER BY element.owner, element.number LIMIT $1";
 
 const REQUEUE: &str = "\
     WITH lost AS (SELECT number FROM element WHERE state = 'RUNNING' AND until <= {now} \
@@ -72,3 +73,7 @@ pub(super) async fn overdue(
     let parameters = vec![limit.into(), milliseconds(grace)];
     read_numbers(&session.query(WRITE, OVERDUE, parameters).await?)
 }
+
+/// For the test of their plans.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[EXPIRED, REQUEUE, OVERDUE];

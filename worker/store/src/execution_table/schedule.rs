@@ -121,3 +121,7 @@ pub(super) fn read(row: &Row) -> Result<ScheduleRow, StoreError> {
         saved_by: row.optional_text("schedule.saved_by", 9)?,
     })
 }
+
+/// For the test of their plans.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[LIST, LOCK, DUE, INSERT, UPDATE, ADVANCE, DELETE];

@@ -157,7 +157,7 @@ const FLEET_IF_GIVEN: &str = global!(given!());
 const FLEET_IF_FAILED: &str = global!(failed!());
 
 /// A client without an interface stands for the devices of its group, and one without a group for the groups of its device.
-fn statement(run_on: ExecuteOn, source: &ElementSource) -> Option<&'static str> {
+pub(super) fn statement(run_on: ExecuteOn, source: &ElementSource) -> Option<&'static str> {
     match run_on {
         ExecuteOn::Global => Some(match source {
             ElementSource::Global | ElementSource::All => FLEET_ONCE,

@@ -121,3 +121,7 @@ fn read(row: &Row) -> Result<TaskRow, StoreError> {
         saved_by: row.optional_text("task.saved_by", 6)?,
     })
 }
+
+/// For the test of their plans.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[LIST, BY_NUMBER, BY_NAME, LOCK, INSERT, UPDATE, DELETE];

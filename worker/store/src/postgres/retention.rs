@@ -15,7 +15,7 @@ use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use super::PostgresStore;
 use super::microseconds::Microseconds;
 use super::session::Session;
-use crate::{Expired, OpenCauses, Records, Retention, StoreError};
+use crate::{Expired, OpenCauses, Records, Retention, StoreError, execution_table};
 
 const OPERATION: &str = "delete expired records";
 
@@ -89,6 +89,9 @@ impl Retention for PostgresStore {
         from: u64,
         limit: u32,
     ) -> Result<Expired, StoreError> {
+        if matches!(records, Records::Executions) {
+            return execution_table::expire(self, before, limit).await;
+        }
         let session = self.session(OPERATION).await?;
         let before = Microseconds(before);
         let expire = async {
@@ -97,6 +100,7 @@ impl Retention for PostgresStore {
                 Records::Causes(open) => causes(&session, open, before, from, limit).await,
                 Records::DeadLetters => dead_letters(&session, before, from, limit).await,
                 Records::DeliveryAttempts => delivery_attempts(&session, before, limit).await,
+                Records::Executions => unreachable!("deleted above"),
             }
         };
         let expired = session.answer(OPERATION, expire).await?;

@@ -17,8 +17,8 @@ use lockstep_testbed::{Database, FaultProxy, Mode, wait};
 use tokio_postgres::Client;
 
 use crate::contract::{
-    Place, Probe, UNDO_EXECUTIONS, absorb, create, create_all, devices, hostname, key, keys, leases, message,
-    repositories, row, unsynchronize, work,
+    Place, Probe, UNDO_EXECUTIONS, absorb, create, create_all, devices, executions, hostname, key, keys,
+    leases, message, repositories, row, unsynchronize, work,
 };
 
 contract!(crate::postgres::open);
@@ -534,5 +534,65 @@ async fn a_pass_with_nothing_to_delete_uses_the_index() -> Result<()> {
         .await?;
     let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
     ensure!(plan.concat().contains("inbox_at"), "{plan:#?}");
+    Ok(())
+}
+
+/// A hundred thousand ended elements, and as many that wait, are queued or run.
+const MANY_ELEMENTS: [&str; 2] = [
+    "INSERT INTO execution (id, task_number, task, provider, task_arguments, requested, run_on, source, message_id, kind, at, state, in_canary, \
+        elements, ended_at) \
+     SELECT gen_random_uuid()::text, 7, 'many', 'ping', 'null', '{\"task\": 7, \"execute_on_type\": \"DEVICE\"}', 'DEVICE', 'urn:test', n::text, \
+        'lockstep.task.requested', now(), 'RUNNING', false, 1000, CASE WHEN n < 100 THEN now() END \
+     FROM generate_series(0, 199) AS n",
+    "INSERT INTO element (execution, entity_type, entity_id, name, device_id, hostname, state, outcome, waits_for, due_at, owner, until) \
+     SELECT number, 'DEVICE', n, 'sw' || n, n, 'sw' || n, \
+        CASE WHEN ended_at IS NOT NULL THEN 'SUCCESSFUL' WHEN n = 7 THEN 'RUNNING' ELSE 'PENDING' END, \
+        CASE WHEN ended_at IS NOT NULL THEN 'done' ELSE 'open' END, \
+        CASE WHEN ended_at IS NULL AND n > 500 THEN 'overall' END, \
+        CASE WHEN ended_at IS NULL AND n < 500 AND n <> 7 THEN now() + interval '1 hour' END, \
+        CASE WHEN n = 7 THEN 'somebody' END, CASE WHEN n = 7 THEN now() + interval '1 hour' END \
+     FROM execution CROSS JOIN generate_series(1000, 1999) AS n WHERE task = 'many'",
+];
+
+/// Sessions keep the plans that they made while the tables were small.
+#[tokio::test]
+async fn claims_and_ends_among_many_elements_use_indexes() -> Result<()> {
+    // Enough executions for the server to change from custom plans to a generic plan.
+    const ROUNDS: usize = 8;
+    let place = open().await?;
+    let names: Vec<String> = (0..40).map(|number| format!("sw{number}")).collect();
+    create_all(&place, &names.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+    let store = PostgresStore::connect(options(&url(&place)))?;
+    for many in [false, true] {
+        if many {
+            for statement in MANY_ELEMENTS {
+                place.probe.texts(statement).await?;
+            }
+        }
+        for round in 0..ROUNDS {
+            executions::live(&*store, &format!("{many} {round}")).await?;
+        }
+    }
+    // Sessions report their statistics when they end. One sequential scan would read more rows than all tables have before the insertion.
+    drop(store);
+    let scans = "SELECT relname || ' ' || seq_tup_read FROM pg_stat_user_tables \
+        WHERE relid IN (to_regclass('element'), to_regclass('execution')) AND idx_scan > 0 ORDER BY relname";
+    let mut found = Vec::new();
+    wait::until(
+        "the statistics of both tables",
+        Duration::from_secs(30),
+        async || {
+            found = place.probe.texts(scans).await.unwrap_or_default();
+            found.len() == 2
+        },
+    )
+    .await?;
+    for line in found {
+        let (table, read) = line.split_once(' ').context("a table")?;
+        ensure!(
+            read.parse::<u64>()? < 100_000,
+            "{table}: {read} rows read sequentially"
+        );
+    }
     Ok(())
 }

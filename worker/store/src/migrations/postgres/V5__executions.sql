@@ -81,6 +81,8 @@ CREATE TABLE cancelled_execution (
     actor text
 );
 
+CREATE INDEX cancelled_execution_at ON cancelled_execution (at);
+
 -- One row: the stop of all executions; `at` is null without one.
 CREATE TABLE execution_stop (
     at timestamptz,

@@ -157,7 +157,12 @@ impl Scene<'_> {
             }
             Kinds::Retention => {
                 let before = store.now().await?;
-                for records in [Records::Inbox, Records::DeadLetters, Records::DeliveryAttempts] {
+                for records in [
+                    Records::Inbox,
+                    Records::DeadLetters,
+                    Records::DeliveryAttempts,
+                    Records::Executions,
+                ] {
                     store
                         .expire(&records, before - Duration::from_hours(1), 0, 10)
                         .await?;

@@ -5,6 +5,9 @@ pub(crate) mod dead_letter_writing;
 pub(crate) mod dead_letters;
 pub(crate) mod delivery_attempts;
 pub(crate) mod devices;
+pub(crate) mod element_claims;
+pub(crate) mod element_ends;
+pub(crate) mod execution_pages;
 pub(crate) mod execution_starts;
 pub(crate) mod executions;
 pub(crate) mod flags;
@@ -167,6 +170,7 @@ macro_rules! contract {
                 causes_that_a_device_lists_as_open_stay,
                 young_causes_stay,
                 old_delivery_attempts_go,
+                old_executions_go_with_their_elements_in_chunks,
             }
             selector {
                 devices_are_flagged_by_what_they_are,
@@ -202,6 +206,31 @@ macro_rules! contract {
                 an_id_without_an_entity_stores_nothing,
                 the_first_elements_are_queued_and_the_others_wait,
                 a_cancellation_that_came_first_is_remembered,
+            }
+            execution_pages {
+                pages_of_elements_follow_each_other,
+                filters_choose_executions,
+            }
+            element_claims {
+                a_candidate_has_what_is_needed_to_run_it,
+                what_begins_is_counted_in_its_scopes_until_its_time_is_over,
+                what_waits_is_released_in_order,
+                one_element_at_a_time_runs_on_a_device,
+                a_lease_that_passed_on_is_not_given_back,
+                two_claims_at_once_never_exceed_a_cap,
+                a_stop_is_seen_by_every_claim,
+                workers_at_once_end_every_element_once,
+            }
+            element_ends {
+                an_element_ends_once_by_its_attempt_and_its_owner,
+                facts_replace_those_with_the_same_key,
+                huge_and_strange_texts_come_back,
+                what_runs_is_renewed_and_told_to_stop,
+                an_element_whose_worker_is_lost_is_queued_again,
+                a_lost_message_is_overdue_later_and_later,
+                what_has_not_begun_is_skipped_in_chunks,
+                an_execution_is_changed_and_found_when_it_is_neglected,
+                an_end_is_announced_once,
             }
             texts {
                 texts_come_back_as_they_were,

@@ -3,8 +3,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
-use lockstep_store::{InboxRow, Keys, Records};
+use lockstep_protocol::commands::ExecuteOn;
+use lockstep_store::{ElementSource, InboxRow, Keys, Records};
 
+use super::executions::{change, execution_id, new_execution, start_of};
 use super::{Place, at, causes, create_all, devices, hostname, keys, message, row, unsynchronize, work};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -23,7 +25,13 @@ async fn expire(place: &Place, records: &Records, limit: u32) -> Result<(u64, u3
     let (mut deleted, mut from) = (0, 0);
     for chunk in 1..=1000 {
         let expired = place.store.expire(records, before(), from, limit).await?;
-        ensure!(expired.deleted <= u64::from(limit), "{expired:?}");
+        // A chunk of executions is bounded by their elements.
+        let most = if matches!(records, Records::Executions) {
+            2 * limit
+        } else {
+            limit
+        };
+        ensure!(expired.deleted <= u64::from(most), "{expired:?}");
         deleted += expired.deleted;
         let Some(next) = expired.next else {
             return Ok((deleted, chunk));
@@ -187,5 +195,58 @@ pub(crate) async fn old_delivery_attempts_go(place: &Place) -> Result<()> {
     ensure!(expire(place, &Records::DeliveryAttempts, 2).await?.0 == 3);
     let left = place.probe.texts("SELECT id FROM delivery_attempt").await?;
     ensure!(left == ["young"], "{left:?}");
+    Ok(())
+}
+
+pub(crate) async fn old_executions_go_with_their_elements_in_chunks(place: &Place) -> Result<()> {
+    let names: Vec<String> = (0..8).map(|number| format!("sw{number}")).collect();
+    create_all(place, &names.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+    for (name, ended_at) in [
+        ("old", Some(at())),
+        ("older", Some(at() - DAY)),
+        ("young", Some(young())),
+        ("open", None),
+    ] {
+        let mut new = new_execution(name, ExecuteOn::Device);
+        new.requested.execute_on = vec![1, 2];
+        start_of(place, &new, &ElementSource::All).await?;
+        change!(place.store, |executions| {
+            let mut row = executions
+                .lock(execution_id(name))
+                .await?
+                .context("the execution")?;
+            row.ended_at = ended_at;
+            executions.update(&row).await?;
+            executions
+                .cancel_unknown(
+                    execution_id(&format!("not {name}")),
+                    ended_at.unwrap_or_else(young),
+                    None,
+                )
+                .await?
+        });
+    }
+    // Sixteen elements, two executions and two cancellations.
+    let (deleted, chunks) = expire(place, &Records::Executions, 7).await?;
+    ensure!((deleted, chunks) == (20, 4), "{deleted} in {chunks}");
+    for (query, expected) in [
+        (
+            "SELECT message_id FROM execution ORDER BY message_id",
+            vec!["open", "young"],
+        ),
+        ("SELECT CAST(count(*) AS text) FROM element", vec!["16"]),
+        (
+            "SELECT CAST(count(*) AS text) FROM execution_selection",
+            vec!["2"],
+        ),
+        (
+            "SELECT CAST(count(*) AS text) FROM cancelled_execution",
+            vec!["2"],
+        ),
+    ] {
+        let found = place.probe.texts(query).await?;
+        ensure!(found == expected, "{query}: {found:?}");
+    }
+    ensure!(expire(place, &Records::Executions, 7).await? == (0, 1));
     Ok(())
 }

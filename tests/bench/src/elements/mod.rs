@@ -1,0 +1,26 @@
+//! Measures executions: how fast elements begin and end in the store, pages of results, and whole executions on one or two workers.
+
+mod rows;
+mod runs;
+mod worker;
+
+use crate::scene::Host;
+use crate::table::Table;
+
+pub(crate) use worker::{ElementWorker, run};
+
+/// Adds all rows about elements.
+///
+/// # Errors
+/// A server rejects a request, or an element is missing.
+pub(crate) async fn measure(
+    host: &Host,
+    elements: u32,
+    rounds: u32,
+    table: &mut Table,
+) -> anyhow::Result<()> {
+    rows::ends(host, elements, rounds, table).await?;
+    rows::pages(host, rounds, table).await?;
+    runs::waiting(host, elements, rounds, table).await?;
+    runs::empty(host, rounds, table).await
+}

@@ -1,0 +1,262 @@
+//! Executions on one or two workers: against the time that the elements take at least, and what an element costs that does nothing.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use lockstep_bus::amqp::{AmqpBus, AmqpOptions};
+use lockstep_bus::{Bus, Outgoing, Properties};
+use lockstep_clock::{Clock, SystemClock};
+use lockstep_protocol::commands::{ExecuteOn, RunLimits, TaskReference, TaskRequested};
+use lockstep_protocol::topology::{Destination, Lane};
+use lockstep_protocol::{Envelope, Kind, Source};
+use serde_json::json;
+use tokio::process::{Child, Command};
+
+use super::worker::PROVIDER;
+use crate::processes::cpu_time;
+use crate::scene::{Host, Scene};
+use crate::table::{Goal, Row, Table, median};
+
+/// What a device takes for each element.
+const LATENCY: u32 = 100;
+
+/// How an execution is run.
+#[derive(Clone, Copy, Debug)]
+struct Setup {
+    elements: u32,
+    /// What each element takes, in milliseconds.
+    latency: u32,
+    workers: u32,
+    /// Elements at once on each worker.
+    places: u32,
+    /// Elements at once on all workers.
+    cap: Option<u32>,
+}
+
+/// The measurement of an execution.
+#[derive(Clone, Copy, Debug)]
+struct Ran {
+    /// From the begin of the first element to the end of the last one.
+    seconds: f64,
+    /// CPU time of all workers for an element, in microseconds.
+    cpu: f64,
+    /// Elements in a second.
+    rate: f64,
+}
+
+/// Measures elements that take 100 ms.
+///
+/// # Errors
+/// A server rejects a request, or an element was not done.
+pub(super) async fn waiting(
+    host: &Host,
+    elements: u32,
+    rounds: u32,
+    table: &mut Table,
+) -> anyhow::Result<()> {
+    let one = Setup {
+        elements,
+        latency: LATENCY,
+        workers: 1,
+        places: 256,
+        cap: None,
+    };
+    let small = Setup {
+        elements: elements / 4,
+        places: 64,
+        ..one
+    };
+    let pair = Setup {
+        workers: 2,
+        places: 128,
+        ..one
+    };
+    let (mut ones, mut alone, mut both) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut free, mut capped) = (Vec::new(), Vec::new());
+    for round in 1..=rounds {
+        for (what, setup, into) in [
+            ("256 at once", one, &mut ones),
+            ("64 at once", small, &mut alone),
+            (
+                "64 at once on each of two",
+                Setup { workers: 2, ..small },
+                &mut both,
+            ),
+            ("two workers", pair, &mut free),
+            (
+                "two workers under a cap",
+                Setup {
+                    cap: Some(256),
+                    ..pair
+                },
+                &mut capped,
+            ),
+        ] {
+            let ran = execute(host, setup).await?;
+            eprintln!("elements, round {round}: {what}: {ran:.2?}");
+            into.push(ran.rate);
+        }
+    }
+    let ideal = 256.0 * 1e3 / f64::from(LATENCY);
+    let mut add = |what: String, ours: Vec<f64>, other, goal| {
+        table
+            .rows
+            .push(Row::new(what, "/s", median(ours), other, Goal::Times(goal)));
+    };
+    add(
+        format!("{elements} elements of 100 ms, 256 at once"),
+        ones,
+        ("ideal", ideal),
+        0.9,
+    );
+    let alone = ("one worker", median(alone));
+    add(
+        "two workers, 64 elements of 100 ms at once on each".to_owned(),
+        both,
+        alone,
+        1.9,
+    );
+    let free = ("without", median(free));
+    add(
+        "two workers under an overall cap of 256".to_owned(),
+        capped,
+        free,
+        0.9,
+    );
+    Ok(())
+}
+
+/// Measures elements that do nothing: executions of growing size.
+///
+/// # Errors
+/// A server rejects a request, or an element was not done.
+pub(super) async fn empty(host: &Host, rounds: u32, table: &mut Table) -> anyhow::Result<()> {
+    const SIZES: [u32; 4] = [100, 1000, 10_000, 100_000];
+    let mut walls = [const { Vec::new() }; SIZES.len()];
+    let mut cpus = [const { Vec::new() }; SIZES.len()];
+    for round in 1..=rounds {
+        for (place, elements) in SIZES.into_iter().enumerate() {
+            let setup = Setup {
+                elements,
+                latency: 0,
+                workers: 1,
+                places: 256,
+                cap: None,
+            };
+            let ran = execute(host, setup).await?;
+            eprintln!("elements, round {round}: {elements} that do nothing: {ran:.2?}");
+            walls[place].push(ran.seconds * 1e6 / f64::from(elements));
+            cpus[place].push(ran.cpu);
+        }
+    }
+    let [_, thousand, ten_thousand, largest] = walls.map(median);
+    let [_, _, cpu, largest_cpu] = cpus.map(median);
+    let mut add = |what: &str, ours, other| {
+        table
+            .rows
+            .push(Row::new(what, "µs", ours, other, Goal::AtMost(1.2)));
+    };
+    add(
+        "an element that does nothing, of 10,000",
+        ten_thousand,
+        ("of 1,000", thousand),
+    );
+    add(
+        "an element that does nothing, of 100,000",
+        largest,
+        ("of 10,000", ten_thousand),
+    );
+    add(
+        "CPU of the worker for it, of 100,000",
+        largest_cpu,
+        ("of 10,000", cpu),
+    );
+    Ok(())
+}
+
+async fn execute(host: &Host, setup: Setup) -> anyhow::Result<Ran> {
+    let scene = host.scene(setup.elements).await?;
+    let client = scene.schema.connect().await?;
+    let task = "INSERT INTO task (name, provider, arguments, saved_at) VALUES ('bench', $1, '{}', now())";
+    client.execute(task, &[&PROVIDER]).await?;
+    let workers: Vec<Child> = (0..setup.workers)
+        .map(|_| start(&scene, setup))
+        .collect::<Result<_, _>>()?;
+    scene.consumed(Lane::Devices, setup.workers).await?;
+    scene.consumed(Lane::Executions, setup.workers).await?;
+    let cpu = || -> anyhow::Result<Duration> {
+        let ids = workers.iter().map(|worker| worker.id().context("a worker ended"));
+        ids.map(|id| cpu_time(id?)).sum()
+    };
+    let before = cpu()?;
+    request(&scene).await?;
+    let times = "SELECT CAST(extract(epoch FROM ended_at - started_at) AS double precision), done FROM execution WHERE ended_at IS NOT NULL";
+    let timeout = Duration::from_mins(10);
+    let row = lockstep_testbed::wait::until("the end of the execution", timeout, async || {
+        let row = client
+            .query_opt(times, &[])
+            .await
+            .map_err(|error| error.to_string())?;
+        row.ok_or_else(|| "it has not ended".to_owned())
+    });
+    let row = row.await?;
+    let (seconds, done): (f64, i64) = (row.get(0), row.get(1));
+    ensure!(
+        done == i64::from(setup.elements),
+        "{done} of {} elements are done",
+        setup.elements
+    );
+    let cpu = cpu()?.saturating_sub(before);
+    Ok(Ran {
+        seconds,
+        cpu: cpu.as_secs_f64() * 1e6 / f64::from(setup.elements),
+        rate: f64::from(setup.elements) / seconds,
+    })
+}
+
+/// Starts this program again as a worker.
+fn start(scene: &Scene, setup: Setup) -> anyhow::Result<Child> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command
+        .arg("element-worker")
+        .args(["--amqp", &scene.vhost.url()])
+        .args(["--postgres", &scene.schema.url()])
+        .args(["--latency", &setup.latency.to_string()])
+        .args(["--places", &setup.places.to_string()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .kill_on_drop(true);
+    if let Some(cap) = setup.cap {
+        command.args(["--cap", &cap.to_string()]);
+    }
+    Ok(command.spawn()?)
+}
+
+/// Requests the task on all devices.
+async fn request(scene: &Scene) -> anyhow::Result<()> {
+    let source = Source::try_from("urn:lockstep:bench".to_owned())?;
+    let request = TaskRequested {
+        task: TaskReference::from("bench"),
+        execute_on: Vec::new(),
+        execute_on_type: ExecuteOn::Device,
+        dry_run: true,
+        arguments: json!({}),
+        limits: RunLimits::default(),
+    };
+    let envelope = Envelope::new(source, SystemClock.now(), request);
+    let bus = AmqpBus::connect(AmqpOptions::new(scene.vhost.url())).await?;
+    let message = Outgoing {
+        destination: Destination::Ingress(Kind::TaskRequested),
+        properties: Properties {
+            message_id: Some(envelope.identity.id.to_string()),
+            kind: Some(Kind::TaskRequested.as_str().to_owned()),
+            content_type: Some(lockstep_protocol::envelope::CONTENT_TYPE.to_owned()),
+            ..Properties::default()
+        },
+        body: envelope.encode().into(),
+    };
+    bus.publish(vec![message]).await?;
+    bus.close().await;
+    Ok(())
+}

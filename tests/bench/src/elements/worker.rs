@@ -1,0 +1,155 @@
+//! A worker of elements in its own process, with a provider that waits as for a device.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lockstep_bus::Bus;
+use lockstep_bus::amqp::{AmqpBus, AmqpOptions};
+use lockstep_clock::SystemClock;
+use lockstep_device::{DeviceError, PooledConnection};
+use lockstep_execution::{
+    Caps, Devices, ElementDone, ElementFailure, ElementRun, Provider, ProviderProperties, ProviderType,
+    Registry, TargetDevice,
+};
+use lockstep_protocol::commands::ExecuteOn;
+use lockstep_protocol::topology::Lane;
+use lockstep_store::postgres::{PostgresOptions, PostgresStore};
+use lockstep_worker::executions::{ElementRunner, ExecutionContext, ExecutionOptions, ExecutionRunner};
+use lockstep_worker::handlers::FleetHandlers;
+use lockstep_worker::runtime::{self, Claimant, RunLaneOptions, Runner, WorkerContext, WorkerOptions};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+/// The name of the provider.
+pub(super) const PROVIDER: &str = "bench";
+
+/// Options of the worker.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ElementWorker {
+    #[arg(long)]
+    pub(crate) amqp: String,
+    #[arg(long)]
+    pub(crate) postgres: String,
+    /// How long each element takes, in milliseconds.
+    #[arg(long)]
+    pub(crate) latency: u64,
+    /// How many elements it runs at once.
+    #[arg(long)]
+    pub(crate) places: usize,
+    /// How many elements all workers run at once.
+    #[arg(long)]
+    pub(crate) cap: Option<std::num::NonZeroU32>,
+}
+
+/// Runs elements until the process is killed.
+///
+/// # Errors
+/// A server rejects a request or closes the connection.
+pub(crate) async fn run(arguments: ElementWorker) -> anyhow::Result<()> {
+    let bus: Arc<dyn Bus> = AmqpBus::connect(AmqpOptions::new(arguments.amqp)).await?;
+    let store = PostgresStore::connect(PostgresOptions::new(arguments.postgres))?;
+    let provider = Waiting::new(Duration::from_millis(arguments.latency));
+    let executions = ExecutionContext {
+        bus: bus.clone(),
+        store: store.clone(),
+        executions: store.clone(),
+        follow_ups: store.clone(),
+        registry: Registry::default().with(provider),
+        devices: Arc::new(NoDevices),
+        clock: Arc::new(SystemClock),
+        options: ExecutionOptions {
+            caps: Caps {
+                overall: arguments.cap,
+                ..Caps::default()
+            },
+            places: arguments.places,
+            ..ExecutionOptions::default()
+        },
+    };
+    let runner: Arc<dyn Runner> = Arc::new(ExecutionRunner::new(executions.clone()));
+    let claimant: Arc<dyn Claimant> = Arc::new(ElementRunner::new(executions));
+    let context = WorkerContext {
+        bus,
+        store: store.clone(),
+        follow_ups: store.clone(),
+        delivery_attempts: store.clone(),
+        leases: store.clone(),
+        schema: store,
+        handlers: Arc::new(FleetHandlers),
+        runners: [(Lane::Executions, runner)].into(),
+        claimants: [(Lane::Devices, claimant)].into(),
+        clock: Arc::new(SystemClock),
+    };
+    let lane = RunLaneOptions {
+        debounce: Duration::ZERO,
+        ..RunLaneOptions::default()
+    };
+    let options = WorkerOptions {
+        lanes: vec![Lane::Executions, Lane::Devices],
+        run_lanes: [(Lane::Executions, lane)].into(),
+        ..WorkerOptions::default()
+    };
+    Ok(runtime::run(
+        context,
+        options,
+        CancellationToken::new(),
+        CancellationToken::new(),
+    )
+    .await?)
+}
+
+/// Waits, and succeeds.
+#[derive(Debug)]
+struct Waiting {
+    properties: ProviderProperties,
+    latency: Duration,
+}
+
+impl Waiting {
+    fn new(latency: Duration) -> Self {
+        Self {
+            properties: ProviderProperties {
+                name: PROVIDER,
+                short_description: "Waits.",
+                description: "Waits.",
+                provider_type: ProviderType::Execute,
+                run_on: Some(ExecuteOn::Device),
+                run_on_strict: false,
+                run_on_all_if_empty: true,
+                run_on_result: None,
+                success_message: None,
+                repeatable: true,
+                deprecated: None,
+                json_schema: json!({"type": "object"}),
+                run_input_json_schema: json!({"type": "object"}),
+            },
+            latency,
+        }
+    }
+}
+
+#[async_trait]
+impl Provider for Waiting {
+    fn properties(&self) -> &ProviderProperties {
+        &self.properties
+    }
+
+    async fn run(&self, _run: &ElementRun<'_>) -> Result<ElementDone, ElementFailure> {
+        if !self.latency.is_zero() {
+            tokio::time::sleep(self.latency).await;
+        }
+        Ok(ElementDone::default())
+    }
+}
+
+/// The provider connects to none.
+#[derive(Debug)]
+struct NoDevices;
+
+#[async_trait]
+impl Devices for NoDevices {
+    async fn connect(&self, _device: &TargetDevice) -> Result<PooledConnection, DeviceError> {
+        Err(DeviceError::NoCredentials)
+    }
+}

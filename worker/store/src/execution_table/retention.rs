@@ -1,0 +1,54 @@
+//! Deletes executions that ended long ago.
+
+use jiff::Timestamp;
+
+use super::execute;
+use crate::sql::SqlDatabase;
+use crate::{Expired, StoreError};
+
+const OPERATION: &str = "delete expired executions";
+
+/// Executions whose elements one statement deletes.
+macro_rules! oldest {
+    () => {
+        "SELECT number FROM execution WHERE ended_at < $1 ORDER BY ended_at LIMIT 100"
+    };
+}
+
+const ELEMENTS: &str = concat!(
+    "DELETE FROM element WHERE number IN (SELECT number FROM element WHERE execution IN (",
+    oldest!(),
+    ") LIMIT $2)"
+);
+
+const EXECUTIONS: &str = concat!(
+    "DELETE FROM execution WHERE number IN (",
+    oldest!(),
+    ") AND NOT EXISTS (SELECT 1 FROM element WHERE element.execution = execution.number)"
+);
+
+const CANCELLED: &str = "\
+    DELETE FROM cancelled_execution WHERE id IN (SELECT id FROM cancelled_execution WHERE at < $1 LIMIT $2)";
+
+/// Deletes a chunk: at most `limit` elements, then the executions that have none any more.
+pub(crate) async fn expire<D: SqlDatabase>(
+    database: &D,
+    before: Timestamp,
+    limit: u32,
+) -> Result<Expired, StoreError> {
+    let transaction = database.write(OPERATION).await?;
+    let bounded = || vec![before.into(), limit.into()];
+    let elements = execute(&*transaction, ELEMENTS, bounded()).await?;
+    let executions = execute(&*transaction, EXECUTIONS, vec![before.into()]).await?;
+    let cancelled = execute(&*transaction, CANCELLED, bounded()).await?;
+    transaction.commit(OPERATION).await?;
+    let deleted = elements + executions + cancelled;
+    Ok(Expired {
+        deleted,
+        next: (deleted > 0).then_some(0),
+    })
+}
+
+/// For the test of their plans.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[ELEMENTS, EXECUTIONS, CANCELLED];
