@@ -9,7 +9,7 @@ use crate::{ElementRow, StoreError};
 const OVERDUE: &str = concat!(
     "SELECT ",
     element::columns!(),
-    " FROM element WHERE due_at <= {now} AND outcome <> 'open' ORDER BY due_at, number LIMIT $1 FOR UPDATE SKIP LOCKED"
+    " FROM element WHERE due_at <= (SELECT {now}) AND outcome <> 'open' ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED"
 );
 
 const LISTED: &str = concat!(
@@ -21,10 +21,8 @@ const LISTED: &str = concat!(
 );
 
 const ANNOUNCED: &str = "\
-    UPDATE element SET due_at = NULL WHERE number IN ( \
-        SELECT number FROM element WHERE due_at IS NOT NULL AND outcome <> 'open' \
-            AND number IN (SELECT number FROM {rows $1: number bigint} AS listed) \
-        ORDER BY number FOR UPDATE)";
+    UPDATE element SET due_at = NULL WHERE due_at IS NOT NULL AND outcome <> 'open' \
+        AND number IN (SELECT number FROM {rows $1: number bigint} AS listed)";
 
 pub(super) async fn unannounced(
     session: &dyn SqlSession,

@@ -7,8 +7,9 @@ use super::{READ, WRITE, execute, milliseconds, read_numbers, texts};
 use crate::sql::{Row, SqlSession, Value};
 use crate::{CapScope, StoreError, column};
 
+/// In the order of the list, which is that of the names.
 const INSERT: &str = "\
-    INSERT INTO cap_scope (name) SELECT name FROM {rows $1: name text} AS listed WHERE true ORDER BY name \
+    INSERT INTO cap_scope (name) SELECT name FROM {rows $1: name text} AS listed WHERE true \
     ON CONFLICT (name) DO NOTHING";
 
 const LOCK: &str = "\
@@ -48,8 +49,14 @@ const RELEASE: &str = "\
         ORDER BY number LIMIT $2 FOR UPDATE SKIP LOCKED) \
     RETURNING number";
 
+/// Steps from scope to scope in the index, so the many elements of one scope are not read.
 const WAITING: &str = "\
-    SELECT waits_for, count(*) FROM element WHERE waits_for IS NOT NULL GROUP BY waits_for ORDER BY waits_for LIMIT $1";
+    WITH RECURSIVE scope (name) AS ( \
+        SELECT min(waits_for) FROM element WHERE waits_for IS NOT NULL \
+        UNION ALL \
+        SELECT (SELECT min(waits_for) FROM element WHERE waits_for > scope.name) FROM scope WHERE scope.name IS NOT NULL) \
+    SELECT name, (SELECT count(*) FROM (SELECT 1 FROM element WHERE waits_for = scope.name LIMIT 1000) AS counted) \
+    FROM scope WHERE name IS NOT NULL LIMIT $1";
 
 pub(super) async fn lock(session: &dyn SqlSession, scopes: &BTreeSet<CapScope>) -> Result<(), StoreError> {
     if scopes.is_empty() {
@@ -109,8 +116,10 @@ pub(super) async fn waiting(
     rows.iter().map(read).collect()
 }
 
+/// In their order as texts, which is that of the table.
 fn names(scopes: &BTreeSet<CapScope>) -> Value {
-    texts(scopes.iter().map(ToString::to_string))
+    let names: BTreeSet<String> = scopes.iter().map(ToString::to_string).collect();
+    texts(names)
 }
 
 fn read(row: &Row) -> Result<(CapScope, u32), StoreError> {

@@ -35,7 +35,7 @@ const WRITE_FACTS: &str = "\
     INSERT INTO fact (entity_type, entity_id, key, value, at, element) \
     SELECT entity_type, entity_id, key, fact, {now}, element \
     FROM {rows $1: entity_type text, entity_id bigint, key text, fact text, element bigint} AS found \
-    WHERE true ORDER BY entity_type, entity_id, key \
+    WHERE true \
     ON CONFLICT (entity_type, entity_id, key) DO UPDATE SET value = excluded.value, at = excluded.at, element = excluded.element";
 
 /// Their ends are due for announcement at once.

@@ -39,32 +39,32 @@ const READ: &str = "read executions";
 const WRITE: &str = "write executions";
 
 /// Changes executions in an open transaction.
-pub(super) struct Changes<'a>(pub(super) &'a dyn SqlSession);
+pub(super) struct Changes<S>(pub(super) S);
 
 #[async_trait]
-impl ExecutionTransaction for Changes<'_> {
+impl<S: SqlSession> ExecutionTransaction for Changes<S> {
     async fn save_task(&mut self, task: &NewTask) -> Result<SavedRow, StoreError> {
-        task::save(self.0, task).await
+        task::save(&self.0, task).await
     }
 
     async fn delete_task(&mut self, name: &str) -> Result<bool, StoreError> {
-        task::delete(self.0, name).await
+        task::delete(&self.0, name).await
     }
 
     async fn task(&mut self, reference: &TaskReference) -> Result<Option<TaskRow>, StoreError> {
-        task::find(self.0, reference).await
+        task::find(&self.0, reference).await
     }
 
     async fn save_schedule(&mut self, schedule: &NewSchedule) -> Result<SavedRow, StoreError> {
-        schedule::save(self.0, schedule).await
+        schedule::save(&self.0, schedule).await
     }
 
     async fn delete_schedule(&mut self, name: &str) -> Result<bool, StoreError> {
-        schedule::delete(self.0, name).await
+        schedule::delete(&self.0, name).await
     }
 
     async fn due_schedules(&mut self, now: Timestamp, limit: u32) -> Result<Vec<ScheduleRow>, StoreError> {
-        schedule::due(self.0, now, limit).await
+        schedule::due(&self.0, now, limit).await
     }
 
     async fn advance_schedule(
@@ -73,7 +73,7 @@ impl ExecutionTransaction for Changes<'_> {
         last_at: Option<Timestamp>,
         next_at: Option<Timestamp>,
     ) -> Result<(), StoreError> {
-        schedule::advance(self.0, number, last_at, next_at).await
+        schedule::advance(&self.0, number, last_at, next_at).await
     }
 
     async fn start(
@@ -85,27 +85,27 @@ impl ExecutionTransaction for Changes<'_> {
         waits_for: &CapScope,
         grace: Duration,
     ) -> Result<StartedExecution, StoreError> {
-        start::start(self.0, id, new, source, queued, waits_for, grace).await
+        start::start(&self.0, id, new, source, queued, waits_for, grace).await
     }
 
     async fn cancel_unknown(&mut self, id: Uuid, at: Timestamp, by: Option<&str>) -> Result<(), StoreError> {
-        execution::cancel_unknown(self.0, id, at, by).await
+        execution::cancel_unknown(&self.0, id, at, by).await
     }
 
     async fn was_cancelled(&mut self, id: Uuid) -> Result<bool, StoreError> {
-        execution::was_cancelled(self.0, id).await
+        execution::was_cancelled(&self.0, id).await
     }
 
     async fn lock(&mut self, id: Uuid) -> Result<Option<ExecutionRow>, StoreError> {
-        execution::lock(self.0, id).await
+        execution::lock(&self.0, id).await
     }
 
     async fn lock_numbers(&mut self, numbers: &BTreeSet<u64>) -> Result<Vec<ExecutionRow>, StoreError> {
-        execution::lock_numbers(self.0, numbers).await
+        execution::lock_numbers(&self.0, numbers).await
     }
 
     async fn update(&mut self, row: &ExecutionRow) -> Result<(), StoreError> {
-        execution::update(self.0, row).await
+        execution::update(&self.0, row).await
     }
 
     async fn skip_unstarted(
@@ -115,27 +115,27 @@ impl ExecutionTransaction for Changes<'_> {
         message: &str,
         limit: u32,
     ) -> Result<u64, StoreError> {
-        finish::skip_unstarted(self.0, execution, halt, message, limit).await
+        finish::skip_unstarted(&self.0, execution, halt, message, limit).await
     }
 
     async fn set_stop(&mut self, stop: Option<&StopRow>) -> Result<bool, StoreError> {
-        execution::set_stop(self.0, stop).await
+        execution::set_stop(&self.0, stop).await
     }
 
     async fn stop(&mut self) -> Result<Option<StopRow>, StoreError> {
-        execution::stop(self.0).await
+        execution::stop(&self.0).await
     }
 
     async fn lock_caps(&mut self, scopes: &BTreeSet<CapScope>) -> Result<(), StoreError> {
-        cap::lock(self.0, scopes).await
+        cap::lock(&self.0, scopes).await
     }
 
     async fn candidates(&mut self, elements: &BTreeSet<u64>) -> Result<Candidates, StoreError> {
-        claim::candidates(self.0, elements).await
+        claim::candidates(&self.0, elements).await
     }
 
     async fn running(&mut self, scopes: &BTreeSet<CapScope>) -> Result<BTreeMap<CapScope, u32>, StoreError> {
-        cap::running(self.0, scopes).await
+        cap::running(&self.0, scopes).await
     }
 
     async fn acquire_devices(
@@ -144,7 +144,7 @@ impl ExecutionTransaction for Changes<'_> {
         owner: ElementOwner,
         time: Duration,
     ) -> Result<BTreeMap<Hostname, i64>, StoreError> {
-        device_lease::acquire(self.0, hostnames, owner, time).await
+        device_lease::acquire(&self.0, hostnames, owner, time).await
     }
 
     async fn begin(
@@ -154,11 +154,11 @@ impl ExecutionTransaction for Changes<'_> {
         worker: &str,
         time: Duration,
     ) -> Result<(), StoreError> {
-        claim::begin(self.0, elements, owner, worker, time).await
+        claim::begin(&self.0, elements, owner, worker, time).await
     }
 
     async fn hold_back(&mut self, elements: &[HeldBack]) -> Result<(), StoreError> {
-        claim::hold_back(self.0, elements).await
+        claim::hold_back(&self.0, elements).await
     }
 
     async fn finish(
@@ -168,11 +168,11 @@ impl ExecutionTransaction for Changes<'_> {
         groups: &BTreeSet<GroupName>,
         grace: Duration,
     ) -> Result<Vec<EndedElement>, StoreError> {
-        finish::finish(self.0, ends, owner, groups, grace).await
+        finish::finish(&self.0, ends, owner, groups, grace).await
     }
 
     async fn executions_of(&mut self, elements: &BTreeSet<u64>) -> Result<BTreeSet<u64>, StoreError> {
-        execution::of_elements(self.0, elements).await
+        execution::of_elements(&self.0, elements).await
     }
 
     async fn release(
@@ -181,31 +181,31 @@ impl ExecutionTransaction for Changes<'_> {
         limit: u32,
         grace: Duration,
     ) -> Result<Vec<u64>, StoreError> {
-        cap::release(self.0, scope, limit, grace).await
+        cap::release(&self.0, scope, limit, grace).await
     }
 
     async fn waiting(&mut self, limit: u32) -> Result<BTreeMap<CapScope, u32>, StoreError> {
-        cap::waiting(self.0, limit).await
+        cap::waiting(&self.0, limit).await
     }
 
     async fn queued(&mut self, scopes: &BTreeSet<CapScope>) -> Result<BTreeMap<CapScope, u32>, StoreError> {
-        cap::queued(self.0, scopes).await
+        cap::queued(&self.0, scopes).await
     }
 
     async fn expired(&mut self, limit: u32) -> Result<Vec<ExpiredElement>, StoreError> {
-        requeue::expired(self.0, limit).await
+        requeue::expired(&self.0, limit).await
     }
 
     async fn requeue(&mut self, elements: &[(u64, u32)], grace: Duration) -> Result<Vec<u64>, StoreError> {
-        requeue::requeue(self.0, elements, grace).await
+        requeue::requeue(&self.0, elements, grace).await
     }
 
     async fn overdue(&mut self, limit: u32, grace: Duration) -> Result<Vec<u64>, StoreError> {
-        requeue::overdue(self.0, limit, grace).await
+        requeue::overdue(&self.0, limit, grace).await
     }
 
     async fn neglected(&mut self, now: Timestamp, limit: u32) -> Result<Vec<ExecutionRow>, StoreError> {
-        execution::neglected(self.0, now, limit).await
+        execution::neglected(&self.0, now, limit).await
     }
 
     async fn unannounced(
@@ -213,11 +213,11 @@ impl ExecutionTransaction for Changes<'_> {
         elements: Option<&BTreeSet<u64>>,
         limit: u32,
     ) -> Result<Vec<ElementRow>, StoreError> {
-        announce::unannounced(self.0, elements, limit).await
+        announce::unannounced(&self.0, elements, limit).await
     }
 
     async fn announced(&mut self, elements: &[u64]) -> Result<(), StoreError> {
-        announce::announced(self.0, elements).await
+        announce::announced(&self.0, elements).await
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{ExpiredElement, StoreError, column};
 const EXPIRED: &str = "\
     SELECT element.number, element.execution, element.attempts, execution.provider, execution.halt \
     FROM element JOIN execution ON execution.number = element.execution \
-    WHERE element.state = 'RUNNING' AND element.owner > '' AND element.until <= {now} ORDER BY element.owner, element.number LIMIT $1";
+    WHERE element.state = 'RUNNING' AND element.owner > '' AND element.until <= {now} ORDER BY element.owner LIMIT $1";
 
 const REQUEUE: &str = "\
     WITH lost AS (SELECT number FROM element WHERE state = 'RUNNING' AND until <= {now} \
@@ -24,8 +24,8 @@ const REQUEUE: &str = "\
 const OVERDUE: &str = "\
     UPDATE element SET repeats = repeats + 1, \
         due_at = {after CAST($2 AS bigint) * CASE WHEN repeats < 4 THEN 1 << repeats ELSE 16 END} \
-    WHERE number IN (SELECT number FROM element WHERE due_at <= {now} AND outcome = 'open' \
-        ORDER BY due_at, number LIMIT $1 FOR UPDATE SKIP LOCKED) \
+    WHERE number IN (SELECT number FROM element WHERE due_at <= (SELECT {now}) AND outcome = 'open' \
+        ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED) \
     RETURNING number";
 
 pub(super) async fn expired(session: &dyn SqlSession, limit: u32) -> Result<Vec<ExpiredElement>, StoreError> {

@@ -37,6 +37,7 @@ pub(crate) async fn expire<D: SqlDatabase>(
     limit: u32,
 ) -> Result<Expired, StoreError> {
     let transaction = database.write(OPERATION).await?;
+    transaction.plan_for_now(OPERATION).await?;
     let bounded = || vec![before.into(), limit.into()];
     let elements = execute(&*transaction, ELEMENTS, bounded()).await?;
     let executions = execute(&*transaction, EXECUTIONS, vec![before.into()]).await?;

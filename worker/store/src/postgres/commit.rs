@@ -9,6 +9,7 @@ use super::delivery_attempt::Counted;
 use super::flag::Selected;
 use super::lock_watch::LockWatch;
 use super::session::Session;
+use super::sql::Planned;
 use super::{device, inbox, lease, related, repository, write};
 use crate::error_class::ErrorClass;
 use crate::execution_table::Changes;
@@ -59,7 +60,7 @@ impl Transaction for OpenTransaction {
     }
 
     fn executions(&mut self) -> Box<dyn crate::ExecutionTransaction + '_> {
-        Box::new(Changes(&self.session))
+        Box::new(Changes(Planned::new(&self.session)))
     }
 
     async fn commit(self: Box<Self>, facts: &Facts) -> Result<(), StoreError> {

@@ -1,6 +1,8 @@
 use std::borrow::Cow;
 use std::error::Error;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures_util::future::try_join_all;
@@ -13,6 +15,8 @@ use crate::StoreError;
 use crate::column::without_nul;
 use crate::sql::{Dialect, Row, SqlDatabase, SqlSession, SqlTransaction, Translations, Value};
 
+const PLAN_FOR_NOW: &str = "SET LOCAL plan_cache_mode = force_custom_plan";
+
 #[async_trait]
 impl SqlDatabase for PostgresStore {
     async fn read(
@@ -23,6 +27,22 @@ impl SqlDatabase for PostgresStore {
     ) -> Result<Vec<Row>, StoreError> {
         let session = self.session(operation).await?;
         let rows = session.query(operation, sql, parameters).await?;
+        session.give_back();
+        Ok(rows)
+    }
+
+    async fn read_planned_for_now(
+        &self,
+        operation: &'static str,
+        sql: &'static str,
+        parameters: Vec<Value>,
+    ) -> Result<Vec<Row>, StoreError> {
+        let session = self.session(operation).await?;
+        let begin = session.batch_execute("BEGIN READ ONLY");
+        session.answer(operation, begin).await?;
+        let rows = Planned::new(&session).query(operation, sql, parameters).await?;
+        let commit = session.batch_execute("COMMIT");
+        session.answer(operation, commit).await?;
         session.give_back();
         Ok(rows)
     }
@@ -49,6 +69,10 @@ impl SqlSession for Session {
         Ok(rows.iter().map(read).collect())
     }
 
+    async fn plan_for_now(&self, operation: &'static str) -> Result<(), StoreError> {
+        self.answer(operation, self.batch_execute(PLAN_FOR_NOW)).await
+    }
+
     /// Sends all sets at once: one round trip for any number.
     async fn execute_each(
         &self,
@@ -66,6 +90,62 @@ impl SqlSession for Session {
             try_join_all(executions).await
         });
         Ok(changed.await?.into_iter().sum())
+    }
+}
+
+/// An open transaction whose statements are [planned for now](SqlSession::plan_for_now).
+pub(super) struct Planned<'a> {
+    session: &'a Session,
+    is_set: AtomicBool,
+}
+
+impl<'a> Planned<'a> {
+    pub(super) fn new(session: &'a Session) -> Self {
+        Self {
+            session,
+            is_set: AtomicBool::new(false),
+        }
+    }
+
+    /// Sent together with the first statement, so it costs no round trip.
+    async fn before<T>(
+        &self,
+        operation: &'static str,
+        statement: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        if self.is_set.swap(true, Ordering::Relaxed) {
+            return statement.await;
+        }
+        let plan = self.session.plan_for_now(operation);
+        let ((), result) = tokio::try_join!(biased; plan, statement)?;
+        Ok(result)
+    }
+}
+
+#[async_trait]
+impl SqlSession for Planned<'_> {
+    async fn query(
+        &self,
+        operation: &'static str,
+        sql: &'static str,
+        parameters: Vec<Value>,
+    ) -> Result<Vec<Row>, StoreError> {
+        let query = self.session.query(operation, sql, parameters);
+        self.before(operation, query).await
+    }
+
+    async fn plan_for_now(&self, _: &'static str) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn execute_each(
+        &self,
+        operation: &'static str,
+        sql: &'static str,
+        sets: Vec<Vec<Value>>,
+    ) -> Result<u64, StoreError> {
+        let execution = self.session.execute_each(operation, sql, sets);
+        self.before(operation, execution).await
     }
 }
 

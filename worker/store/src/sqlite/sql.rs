@@ -23,6 +23,15 @@ impl SqlDatabase for SqliteStore {
             .await
     }
 
+    async fn read_planned_for_now(
+        &self,
+        operation: &'static str,
+        sql: &'static str,
+        parameters: Vec<Value>,
+    ) -> Result<Vec<Row>, StoreError> {
+        self.read(operation, sql, parameters).await
+    }
+
     async fn write(&self, operation: &'static str) -> Result<Box<dyn SqlTransaction>, StoreError> {
         let pooled = PooledConnection::from(&self.writer, operation).await?;
         pooled
@@ -45,6 +54,11 @@ impl SqlSession for PooledConnection {
     ) -> Result<Vec<Row>, StoreError> {
         self.run(operation, move |connection| query(connection, sql, &parameters))
             .await
+    }
+
+    /// Its plans depend on no numbers of rows.
+    async fn plan_for_now(&self, _: &'static str) -> Result<(), StoreError> {
+        Ok(())
     }
 
     async fn execute_each(

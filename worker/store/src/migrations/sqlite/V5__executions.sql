@@ -133,9 +133,9 @@ CREATE TABLE element (
 CREATE INDEX element_execution ON element (execution, outcome, number);
 CREATE INDEX element_device ON element (device_id, execution) WHERE device_id IS NOT NULL;
 CREATE INDEX element_waiting ON element (waits_for, number) WHERE waits_for IS NOT NULL;
-CREATE INDEX element_queued ON element (due_at, number) WHERE due_at IS NOT NULL AND outcome = 'open';
-CREATE INDEX element_unannounced ON element (due_at, number) WHERE due_at IS NOT NULL AND outcome <> 'open';
-CREATE INDEX element_running ON element (owner, number) WHERE state = 'RUNNING';
+CREATE INDEX element_queued ON element (due_at) WHERE due_at IS NOT NULL AND outcome = 'open';
+CREATE INDEX element_unannounced ON element (due_at) WHERE due_at IS NOT NULL AND outcome <> 'open';
+CREATE INDEX element_running ON element (owner) WHERE state = 'RUNNING';
 
 -- What providers found out about entities: the newest value of each key.
 CREATE TABLE fact (
