@@ -62,8 +62,10 @@ pub(super) async fn finish_in(
     ends: &[Ends],
     locks: &BTreeSet<CapScope>,
 ) -> Result<Finished, StoreError> {
-    let grace = context.options.overdue_after;
-    let caps = &context.options.caps;
+    let options = &context.options;
+    // What gets a place that became free begins within this time, also if this process is killed before it publishes that.
+    let grace = options.lease_time;
+    let caps = &options.caps;
     if !locks.is_empty() {
         tx.lock_caps(locks).await?;
     }
@@ -81,7 +83,7 @@ pub(super) async fn finish_in(
     let mut finished = Finished::default();
     for Ends { owner, ends } in ends {
         // The worker that ran them announces their ends. Those of a worker that is gone are due for the periodic task at once.
-        let due_after = owner.map_or(Duration::ZERO, |_| grace);
+        let due_after = owner.map_or(Duration::ZERO, |_| options.overdue_after);
         let ended = tx.finish(ends, *owner, &groups, due_after).await?;
         finished.ended.extend(ended);
     }
