@@ -101,10 +101,17 @@ pub(super) async fn finish_in(
             finished.aftermath.queued.extend(released);
         }
     }
+    let mut devices = BTreeSet::new();
     for (scope, places) in freed(caps, &rows, &finished.ended) {
-        let released = tx.release(&scope, places, grace).await?;
-        finished.aftermath.queued.extend(released);
+        if matches!(scope, CapScope::Device(_)) {
+            devices.insert(scope);
+        } else {
+            let released = tx.release(&scope, places, grace).await?;
+            finished.aftermath.queued.extend(released);
+        }
     }
+    let released = tx.release_one_each(&devices, grace).await?;
+    finished.aftermath.queued.extend(released);
     finished.executions = rows;
     Ok(finished)
 }

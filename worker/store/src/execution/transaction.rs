@@ -150,6 +150,14 @@ pub trait ExecutionTransaction: Send {
         grace: Duration,
     ) -> Result<Vec<u64>, StoreError>;
 
+    /// Queues the oldest element that waits for each of these scopes, as [`release`](Self::release) does, in one statement: many devices
+    /// become free at once, and few of them are waited for.
+    async fn release_one_each(
+        &mut self,
+        scopes: &BTreeSet<CapScope>,
+        grace: Duration,
+    ) -> Result<Vec<u64>, StoreError>;
+
     /// What elements wait for, and how many, up to 1,000 of each: at most `limit` scopes.
     async fn waiting(&mut self, limit: u32) -> Result<BTreeMap<CapScope, u32>, StoreError>;
 

@@ -49,6 +49,16 @@ const RELEASE: &str = "\
         ORDER BY number LIMIT $2 FOR UPDATE SKIP LOCKED) \
     RETURNING number";
 
+const RELEASE_ONE_EACH: &str = "\
+    UPDATE element SET waits_for = NULL, due_at = {after $2}, repeats = 0 WHERE number IN ( \
+        SELECT number FROM element WHERE waits_for IS NOT NULL AND number IN ( \
+            SELECT min(number) FROM element WHERE waits_for IS NOT NULL AND waits_for IN (SELECT name FROM {rows $1: name text} AS listed) \
+                AND NOT EXISTS (SELECT 1 FROM execution \
+                    WHERE execution.number = element.execution AND (execution.paused OR execution.halt IS NOT NULL)) \
+            GROUP BY waits_for) \
+        ORDER BY number FOR UPDATE SKIP LOCKED) \
+    RETURNING number";
+
 /// Steps from scope to scope in the index, so the many elements of one scope are not read.
 const WAITING: &str = "\
     WITH RECURSIVE scope (name) AS ( \
@@ -108,6 +118,18 @@ pub(super) async fn release(
     read_numbers(&session.query(WRITE, RELEASE, parameters).await?)
 }
 
+pub(super) async fn release_one_each(
+    session: &dyn SqlSession,
+    scopes: &BTreeSet<CapScope>,
+    grace: Duration,
+) -> Result<Vec<u64>, StoreError> {
+    if scopes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let parameters = vec![names(scopes), milliseconds(grace)];
+    read_numbers(&session.query(WRITE, RELEASE_ONE_EACH, parameters).await?)
+}
+
 pub(super) async fn waiting(
     session: &dyn SqlSession,
     limit: u32,
@@ -129,4 +151,4 @@ fn read(row: &Row) -> Result<(CapScope, u32), StoreError> {
 
 /// For the test of their plans.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[INSERT, LOCK, RUNNING, QUEUED, RELEASE, WAITING];
+pub(super) const STATEMENTS: &[&str] = &[INSERT, LOCK, RUNNING, QUEUED, RELEASE, RELEASE_ONE_EACH, WAITING];

@@ -184,6 +184,14 @@ impl<S: SqlSession> ExecutionTransaction for Changes<S> {
         cap::release(&self.0, scope, limit, grace).await
     }
 
+    async fn release_one_each(
+        &mut self,
+        scopes: &BTreeSet<CapScope>,
+        grace: Duration,
+    ) -> Result<Vec<u64>, StoreError> {
+        cap::release_one_each(&self.0, scopes, grace).await
+    }
+
     async fn waiting(&mut self, limit: u32) -> Result<BTreeMap<CapScope, u32>, StoreError> {
         cap::waiting(&self.0, limit).await
     }

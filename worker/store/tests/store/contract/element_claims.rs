@@ -254,6 +254,56 @@ pub(crate) async fn what_waits_is_released_in_order(place: &Place) -> Result<()>
     Ok(())
 }
 
+pub(crate) async fn many_devices_release_one_element_each(place: &Place) -> Result<()> {
+    fleet(place).await?;
+    let started = start(place, "interfaces", ExecuteOn::Interface).await?;
+    let all: Vec<u64> = numbers(place, started.number).await?.into_iter().collect();
+    let [a, b, c] = ["a", "b", "c"].map(|hostname| CapScope::Device(hostname.to_owned()));
+    let on_device = [(1, &a), (0, &a), (2, &b), (3, &b)];
+    change!(place.store, |executions| {
+        let held = on_device.map(|(element, device)| HeldBack {
+            number: all[element],
+            waits_for: device.clone(),
+        });
+        executions.hold_back(&held).await?;
+    });
+    let release = async |scopes: &[&CapScope]| -> Result<Vec<u64>> {
+        let scopes = scopes.iter().copied().cloned().collect();
+        let released = change!(place.store, |executions| executions
+            .release_one_each(&scopes, LONG)
+            .await?);
+        Ok(released
+            .into_iter()
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect())
+    };
+    ensure!(release(&[]).await?.is_empty());
+    ensure!(release(&[&c]).await?.is_empty(), "nothing waits for it");
+    ensure!(
+        release(&[&a, &b, &c]).await? == [all[0], all[2]],
+        "the oldest of each"
+    );
+    let waiting = elements(place, started.number).await?;
+    let waiting: Vec<_> = waiting.into_iter().map(|element| element.waits_for).collect();
+    ensure!(
+        waiting == [None, Some(a.clone()), None, Some(b.clone())],
+        "{waiting:?}"
+    );
+
+    // Elements of a paused execution stay.
+    for (paused, expected) in [(true, vec![]), (false, vec![all[1]])] {
+        change!(place.store, |executions| {
+            let row = executions.lock(execution_id("interfaces")).await?;
+            let mut row = row.context("the execution")?;
+            row.paused = paused;
+            executions.update(&row).await?
+        });
+        ensure!(release(&[&a]).await? == expected);
+    }
+    Ok(())
+}
+
 pub(crate) async fn one_element_at_a_time_runs_on_a_device(place: &Place) -> Result<()> {
     fleet(place).await?;
     let [first, second] = ["first", "second"].map(owner);

@@ -215,6 +215,7 @@ macro_rules! contract {
                 a_candidate_has_what_is_needed_to_run_it,
                 what_begins_is_counted_in_its_scopes_until_its_time_is_over,
                 what_waits_is_released_in_order,
+                many_devices_release_one_element_each,
                 one_element_at_a_time_runs_on_a_device,
                 a_lease_that_passed_on_is_not_given_back,
                 two_claims_at_once_never_exceed_a_cap,
