@@ -62,6 +62,22 @@ fn errors_have_exit_codes_and_advice() -> Result<()> {
             "--all asks for confirmation on a terminal; without one, add --yes",
         ),
         ("dead drop --all --lane fast", 2, "is not a lane"),
+        // Nothing selected never means everything.
+        ("tasks run uptime", 2, "--host"),
+        ("tasks run uptime --apply", 2, "--execute-on"),
+        ("schedules save s --cron x --task uptime", 2, "--all"),
+        ("tasks run uptime --all --host sw1", 2, "cannot be used with"),
+        (
+            "tasks run uptime --all --argument a=b",
+            2,
+            "the value is not JSON",
+        ),
+        ("tasks validate bad.yml", 1, "start `lockstep up`"),
+        ("tasks save none.yml", 1, "cannot read none.yml"),
+        ("executions relaunch 1", 2, "--failed"),
+        ("executions cancel", 2, "EXECUTION"),
+        ("executions list --state done", 2, "is not a state"),
+        ("stop-all", 1, "start `lockstep up`"),
         ("dead list", 1, "start `lockstep up`"),
         ("dead drop --all --yes", 1, "start `lockstep up`"),
         ("devices list", 1, "start `lockstep up`"),
@@ -212,6 +228,7 @@ fn completions_and_schemas_need_no_running_system() -> Result<()> {
         ("messages", "lockstep.interface.updated"),
         ("asyncapi", "lockstep.interface.updated"),
         ("openapi", "/webhooks/{forge}/{repository}"),
+        ("openapi console", "/v1/executions/{execution}/elements"),
     ] {
         let output = lockstep(folder.path(), &format!("schema {what}"), &[])?;
         let schema: serde_json::Value = serde_json::from_slice(&output.stdout)?;

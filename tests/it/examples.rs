@@ -34,6 +34,10 @@ const NOT_RUN: &[(&str, &str)] = &[
     ),
     ("lockstep simulate cvp", "as `lockstep simulate`"),
     ("lockstep simulate fleet", "as `lockstep simulate`"),
+    (
+        "lockstep executions watch",
+        "its exit code is that of the execution, and no device is there to be asked",
+    ),
 ];
 
 /// Commands that use the data folder themselves, and cannot while `lockstep up` does.
@@ -127,6 +131,14 @@ async fn the_first_example_of_every_help_text_works() -> Result<()> {
         "lockstep devices import fleet.yml
          lockstep publish lockstep.interface.updated --wait --id 0198e7a2-6f3c-7b11-9d1e-2f8a4c5b6d70 \
              --data '{\"hostname\": \"sw1\", \"kind\": \"configuration\", \"interfaces\": [{\"name\": \"Ethernet1\"}]}'",
+    )?;
+    // Execution 1 fails, since no device is there.
+    std::fs::write(folder.join("uptime.yml"), "name: uptime\nprovider: ping\n")?;
+    shell(
+        folder,
+        "lockstep tasks save uptime.yml
+         sed 's/uptime/old-uptime/' uptime.yml | lockstep tasks save -
+         ! lockstep tasks run uptime --host sw1 --wait",
     )?;
     publish_dead_letters(folder)?;
     wait::until("the dead letters", PATIENCE, async || {

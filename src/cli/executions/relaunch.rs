@@ -18,7 +18,7 @@ use crate::cli::{Global, request};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep executions relaunch 1 --failed --no-wait
-  lockstep executions relaunch 1 --failed --argument 'commands=[\"show clock\"]'
+  lockstep executions relaunch 1 --failed --argument timeout_seconds=60
   lockstep executions relaunch 1 --failed --apply --wait")]
 pub(super) struct Relaunch {
     /// Number or id of the execution that ended

@@ -132,13 +132,16 @@ impl Screen {
                 }
             }
             Self::Board(board) => {
-                let mut lines = status(client, execution).await;
+                let lines = status(client, execution).await;
                 let size = output::size();
                 let most = size.map_or(LINES, |size| size.rows.saturating_sub(OTHER_ROWS));
                 let elements = elements(client, execution, most.min(LINES)).await;
                 let width = size.map_or(80, |size| size.columns);
                 let rows = view::rows(&elements, SystemClock.now());
-                lines = lines.iter().map(|line| output::shown(line)).collect();
+                // A line that is wider than the terminal would stay there.
+                let cells: Vec<Vec<String>> = lines.into_iter().map(|line| vec![line]).collect();
+                let fitted = output::fitted(&[""], &cells, Some(width), &[]);
+                let mut lines: Vec<String> = fitted.into_iter().skip(1).collect();
                 if !rows.is_empty() {
                     lines.extend(output::fitted(&view::HEADER, &rows, Some(width), &[2]));
                 }

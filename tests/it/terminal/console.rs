@@ -75,6 +75,32 @@ fn answer(method: &str, path: &str, hostile: &str) -> (u16, Value) {
             )
         }
         ("GET", "/v1/dead/1") => (200, dead_letter(hostile)),
+        ("GET", "/v1/devices/sw1/facts") => {
+            let fact = json!({"key": hostile, "value": {hostile: hostile}, "at": TIME, "element": 1});
+            (200, json!({"facts": [fact]}))
+        }
+        ("GET", "/v1/providers") => (200, json!({"providers": [provider(hostile)]})),
+        ("GET", "/v1/providers/command") => (200, provider(hostile)),
+        ("GET", "/v1/tasks") => (200, json!({"tasks": [task(hostile)]})),
+        ("GET", "/v1/tasks/uptime") => (200, task(hostile)),
+        ("POST", "/v1/tasks/validate") => {
+            let problem = json!({"place": hostile, "reason": hostile});
+            (200, json!({"valid": false, "problems": [problem]}))
+        }
+        ("GET", "/v1/schedules") => (200, json!({"schedules": [schedule(hostile)]})),
+        ("GET", "/v1/executions") => (200, json!({"executions": [execution(hostile, "FAILED")]})),
+        ("GET", "/v1/executions/1") => (200, execution(hostile, "FAILED")),
+        ("GET", "/v1/executions/2") => (200, execution(hostile, "RUNNING")),
+        ("GET", "/v1/executions/stopped") => (
+            200,
+            json!({"stopped": true, "at": TIME, "by": hostile, "note": hostile}),
+        ),
+        ("GET", "/v1/executions/1/elements") => (200, json!({"elements": [element(hostile)]})),
+        ("GET", "/v1/elements/1") => {
+            let mut detail = element(hostile);
+            detail["data"] = json!({hostile: [hostile]});
+            (200, detail)
+        }
         _ => (400, problem),
     }
 }
@@ -104,6 +130,47 @@ fn repositories(hostile: &str) -> Value {
         "name": "settings", "branch": hostile, "accepted": commit, "accepted_at": TIME, "seen": commit, "seen_at": TIME,
         "problem": hostile, "warnings": [hostile], "failure": hostile, "failing_since": TIME, "failed_at": TIME,
     }]})
+}
+
+fn provider(hostile: &str) -> Value {
+    json!({
+        "name": hostile, "short_description": hostile, "description": hostile, "provider_type": hostile, "run_on": null,
+        "run_on_strict": false, "run_on_all_if_empty": false, "run_on_result": null, "success_message": hostile,
+        "repeatable": true, "deprecated": hostile, "json_schema": {hostile: hostile}, "run_input_json_schema": hostile,
+    })
+}
+
+fn task(hostile: &str) -> Value {
+    json!({
+        "number": 1, "name": hostile, "description": hostile, "provider": hostile, "arguments": {hostile: hostile},
+        "saved_at": TIME, "saved_by": hostile,
+    })
+}
+
+fn schedule(hostile: &str) -> Value {
+    let request = json!({"task": 1, "execute_on_type": "DEVICE", "arguments": {hostile: hostile}});
+    json!({
+        "number": 1, "name": hostile, "cron": hostile, "time_zone": hostile, "task": request, "enabled": true, "next_at": TIME,
+        "last_at": TIME, "saved_at": TIME, "saved_by": hostile,
+    })
+}
+
+fn execution(hostile: &str, state: &str) -> Value {
+    json!({
+        "number": 1, "id": "0198e7a2-6f3c-7b11-9d1e-2f8a4c5b6d70", "task": hostile, "task_number": 1, "provider": hostile,
+        "state": state, "reason": hostile, "dry_run": true, "paused": true, "halt": hostile, "in_canary": false, "elements": 2,
+        "done": 0, "failed": 1, "skipped": 0, "accepted_at": TIME, "started_at": TIME, "ended_at": TIME, "deadline_at": TIME,
+        "by": hostile, "execute_on_type": "DEVICE", "run_on": "DEVICE", "task_arguments": {hostile: hostile},
+        "arguments": hostile, "limits": {}, "relaunch_of": null,
+    })
+}
+
+fn element(hostile: &str) -> Value {
+    json!({
+        "number": 1, "execution": 1, "entity_type": "DEVICE", "entity": 1, "name": hostile, "hostname": "sw1", "state": "FAILED",
+        "outcome": "failed", "waits_for": hostile, "reason": hostile, "message": hostile, "changed": true, "attempts": 1,
+        "started_at": TIME, "ended_at": TIME,
+    })
 }
 
 fn dead_letter(hostile: &str) -> Value {
