@@ -94,10 +94,14 @@ pub fn pass_with(_subject: Option<&str>) {}
 mod armed {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
 
     use rustix::process::{Signal, getpid, kill_process};
 
     use super::FailPoint;
+
+    /// A signal to this process stops or kills it within this time.
+    const TAKEN_WITHIN: Duration = Duration::from_millis(200);
 
     static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
     static POISON: OnceLock<Option<String>> = OnceLock::new();
@@ -115,6 +119,8 @@ mod armed {
         };
         if armed.point == point && PASSED.fetch_add(1, Ordering::SeqCst) + 1 == armed.count {
             let _ = kill_process(getpid(), armed.signal);
+            // Another thread may take the signal; this one goes no further before it stops the process.
+            std::thread::sleep(TAKEN_WITHIN);
         }
     }
 

@@ -249,11 +249,7 @@ fn check_rows(execution: &ExecutionRecord, elements: &[&ElementRecord]) -> Resul
 
 impl Told {
     /// Reads results until each end has one, and then all further ones.
-    async fn read(
-        executions: &[ExecutionRecord],
-        elements: &[ElementRecord],
-        bus: &dyn Bus,
-    ) -> Result<Self> {
+    async fn read(executions: &[ExecutionRecord], elements: &[ElementRecord], bus: &dyn Bus) -> Result<Self> {
         let options = ConsumeOptions {
             prefetch: 1000,
             acknowledge: Acknowledge::InOrder,
@@ -261,8 +257,7 @@ impl Told {
         let mut consumer = bus.consume(Queue::Results, options).await?;
         let mut told = Self::default();
         loop {
-            let complete =
-                told.executions.len() >= executions.len() && told.elements.len() >= elements.len();
+            let complete = told.executions.len() >= executions.len() && told.elements.len() >= elements.len();
             let patience = match complete {
                 true => Duration::from_millis(500),
                 false => PATIENCE,

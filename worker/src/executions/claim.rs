@@ -118,7 +118,7 @@ pub(super) async fn claim(
             tx.hold_back(&held_back).await?;
         }
         for (scope, places) in passed_on(&requests, &answers, &limits) {
-            let released = tx.release(&scope, places, options.overdue_after).await?;
+            let released = tx.release(&scope, places, options.lease_time).await?;
             claim.queued.extend(released);
         }
         let mut answers = answers.into_iter();

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use lockstep_protocol::{ElementState, Envelope, Message};
@@ -221,6 +222,14 @@ impl Worker {
     fn begin(self: &Arc<Self>, element: Arc<Element>, owner: ElementOwner, claimed: Instant) {
         let number = element.candidate.number;
         let until = claimed + self.context.options.lease_time;
+        // This process stood still since the claim.
+        if Instant::now() >= until {
+            tracing::warn!(
+                element = number,
+                "the lease of a claimed element is over before it begins; it is left to other workers"
+            );
+            return;
+        }
         let Some(told) = self.running.add(number, element.attempt(), owner, until) else {
             tracing::error!(
                 element = number,
@@ -254,6 +263,8 @@ impl Worker {
         let lease = self.context.options.lease_time;
         loop {
             tokio::time::sleep(lease / 3).await;
+            // After a standstill of this process other workers may have them; the store may answer late.
+            self.running.tell_overdue(Instant::now(), Duration::ZERO);
             for owner in self.running.owners() {
                 let sent = Instant::now();
                 let renewal = self.context.executions.renew_elements(owner, lease);

@@ -1,6 +1,7 @@
 //! The transaction in which ends of elements are committed, and all that follows from them for their executions.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use lockstep_execution::{Caps, Event};
 use lockstep_protocol::{ElementOutcome, GroupName};
@@ -61,8 +62,10 @@ pub(super) async fn finish_in(
     ends: &[Ends],
     locks: &BTreeSet<CapScope>,
 ) -> Result<Finished, StoreError> {
-    let grace = context.options.overdue_after;
-    let caps = &context.options.caps;
+    let options = &context.options;
+    // What gets a place that became free begins within this time, also if this process is killed before it publishes that.
+    let grace = options.lease_time;
+    let caps = &options.caps;
     if !locks.is_empty() {
         tx.lock_caps(locks).await?;
     }
@@ -79,7 +82,9 @@ pub(super) async fn finish_in(
         .collect();
     let mut finished = Finished::default();
     for Ends { owner, ends } in ends {
-        let ended = tx.finish(ends, *owner, &groups, grace).await?;
+        // The worker that ran them announces their ends. Those of a worker that is gone are due for the periodic task at once.
+        let due_after = owner.map_or(Duration::ZERO, |_| options.overdue_after);
+        let ended = tx.finish(ends, *owner, &groups, due_after).await?;
         finished.ended.extend(ended);
     }
     let now = context.now(facts);

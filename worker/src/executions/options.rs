@@ -16,7 +16,7 @@ pub struct ExecutionOptions {
     /// How long a running element belongs to its worker without a renewal: so long others wait for a worker that crashed.
     pub lease_time: Duration,
     /// How long a message about an element has before the periodic task publishes it again: of a queued element that no worker took,
-    /// and of an ended one that its worker did not announce.
+    /// and of an ended one that its worker did not announce. One that was queued because a place became free has the lease time.
     pub overdue_after: Duration,
     /// What other workers and people call this worker: its machine and its process id.
     pub worker: String,

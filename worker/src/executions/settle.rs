@@ -91,7 +91,7 @@ pub(super) async fn release(
             {
                 let mut tx = transaction.executions();
                 if *scope != CapScope::Stop || tx.stop().await?.is_none() {
-                    queued = tx.release(scope, limit, context.options.overdue_after).await?;
+                    queued = tx.release(scope, limit, context.options.lease_time).await?;
                 }
             }
             transaction.commit(&facts).await?;

@@ -43,11 +43,7 @@ async fn a_cancelled_execution_ends_although_a_worker_is_killed_meanwhile() -> R
     );
     let others =
         "SELECT count(*) FROM element WHERE outcome <> 'done' AND reason IS DISTINCT FROM 'cancelled'";
-    ensure!(
-        oracle.count(others).await? == 0,
-        "{:?}",
-        oracle.elements().await?
-    );
+    ensure!(oracle.count(others).await? == 0, "{:?}", oracle.elements().await?);
     let begun = installation.fleet.requests() - requests;
     ensure!(begun <= AT_ONCE, "{begun} elements began after the cancellation");
     installation.check_peak(AT_ONCE)?;

@@ -77,6 +77,28 @@ async fn what_waits_for_the_only_place_begins_when_the_lease_of_a_killed_worker_
     left.stop().await
 }
 
+/// The only place became free, and the worker is killed before it publishes who has it now.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_begins_although_the_worker_that_made_room_is_killed() -> Result<()> {
+    let scene = Scene::new(Ground::Servers).await?;
+    let installation = Installation::new(scene, 2, Duration::ZERO, Some(1)).await?;
+    let oracle = installation.oracle().await?;
+    let mut killed = installation.worker_with(&[("LOCKSTEP_FAIL_POINT", "after-finish:1:kill")])?;
+    installation.run(0..2).await?;
+    killed.ended().await?;
+    let began = Instant::now();
+    let left = installation.worker()?;
+    let second = || installation.fleet.requests() == 2;
+    wait::until("the second element to run", PATIENCE, async || second()).await?;
+    let took = began.elapsed();
+    ensure!(took < LEASE_AND_PERIOD + SLACK, "it began after {took:?}");
+    oracle.all_ended(1).await?;
+    let executions = installation.check().await?;
+    ensure!(executions[0].state == "SUCCESSFUL", "{executions:?}");
+    installation.check_peak(1)?;
+    left.stop().await
+}
+
 /// All elements are queued by a worker without the cap, so that both workers find many messages when they start.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_cold_workers_with_a_hundred_queued_elements_never_exceed_a_cap_of_two() -> Result<()> {

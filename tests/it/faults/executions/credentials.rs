@@ -12,7 +12,7 @@ use crate::system::{Ground, Scene};
 const ELEMENTS: u32 = 200;
 const ALL: usize = 200;
 const AT_ONCE: usize = 20;
-const LATENCY: Duration = Duration::from_millis(200);
+const LATENCY: Duration = Duration::from_millis(400);
 
 /// The clock of the database, in microseconds.
 async fn now(schema: &Schema) -> Result<i64> {
@@ -61,10 +61,7 @@ async fn only_what_ran_while_the_password_changed_can_fail() -> Result<()> {
     installation.run(0..ALL).await?;
     oracle.all_ended(2).await?;
     let executions = installation.check().await?;
-    ensure!(
-        executions[1].counts.done == i64::from(ELEMENTS),
-        "{executions:?}"
-    );
+    ensure!(executions[1].counts.done == i64::from(ELEMENTS), "{executions:?}");
     first.stop().await?;
     second.stop().await
 }

@@ -28,7 +28,9 @@ async fn of_thousands_of_elements_none_is_lost_when_a_worker_is_killed() -> Resu
     oracle.ended_at_least(all / 3).await?;
     first.signal(Signal::KILL)?;
     let third = installation.worker()?;
-    let ended = oracle.count("SELECT count(*) FROM element WHERE outcome <> 'open'").await?;
+    let ended = oracle
+        .count("SELECT count(*) FROM element WHERE outcome <> 'open'")
+        .await?;
     ensure!(ended < all * 9 / 10, "{ended} of {all} had ended before the kill");
     oracle.all_ended(1).await?;
 
@@ -66,10 +68,35 @@ async fn a_worker_that_stops_leaves_its_elements_to_the_others() -> Result<()> {
     installation.run(0..all).await?;
     oracle.ended_at_least(all / 4).await?;
     first.stop().await?;
-    let ended = oracle.count("SELECT count(*) FROM element WHERE outcome <> 'open'").await?;
+    let ended = oracle
+        .count("SELECT count(*) FROM element WHERE outcome <> 'open'")
+        .await?;
     ensure!(ended < all, "all had ended before the worker stopped");
     oracle.all_ended(1).await?;
     let executions = installation.check().await?;
     ensure!(executions[0].state == "SUCCESSFUL", "{executions:?}");
+    second.stop().await
+}
+
+/// Both executions have an element on each device. The second one waits for the first one, device by device.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_executions_on_the_same_devices_use_each_one_at_a_time() -> Result<()> {
+    const DEVICES: usize = 100;
+    let scene = Scene::new(Ground::Servers).await?;
+    let latency = Duration::from_secs(1);
+    let installation = Installation::new(scene, 100, latency, None).await?;
+    let oracle = installation.oracle().await?;
+    let (first, second) = installation.two_workers().await?;
+    for _ in 0..2 {
+        installation.request(0..DEVICES).await?;
+    }
+    oracle.ended_at_least(DEVICES / 2).await?;
+    first.signal(Signal::KILL)?;
+    oracle.all_ended(2).await?;
+    let executions = installation.check().await?;
+    ensure!(
+        executions.iter().all(|execution| execution.state == "SUCCESSFUL"),
+        "{executions:?}"
+    );
     second.stop().await
 }

@@ -175,10 +175,7 @@ impl Installation {
         let before = oracle.executions().await?.len();
         self.request(devices).await?;
         let accepted = wait::until("the execution to be accepted", PATIENCE, async || {
-            let executions = oracle
-                .executions()
-                .await
-                .map_err(|error| format!("{error:#}"))?;
+            let executions = oracle.executions().await.map_err(|error| format!("{error:#}"))?;
             let new = executions.get(before).cloned();
             new.ok_or_else(|| "it is not".to_owned())
         });

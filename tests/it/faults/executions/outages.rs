@@ -6,12 +6,20 @@ use anyhow::{Result, ensure};
 use lockstep_testbed::{Broker, Database};
 
 use super::Installation;
-use crate::system::Scene;
+use crate::system::{ExecutionOracle, Scene};
 
 const ELEMENTS: u32 = 300;
 const ALL: usize = 300;
 const AT_ONCE: usize = 20;
-const LATENCY: Duration = Duration::from_millis(200);
+const LATENCY: Duration = Duration::from_millis(400);
+
+async fn in_the_middle(oracle: &ExecutionOracle) -> Result<()> {
+    let open = oracle
+        .count("SELECT count(*) FROM element WHERE outcome = 'open'")
+        .await?;
+    ensure!(open > 0, "all elements had ended before");
+    Ok(())
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn private_broker_killed_in_the_middle_of_an_execution() -> Result<()> {
@@ -23,6 +31,7 @@ async fn private_broker_killed_in_the_middle_of_an_execution() -> Result<()> {
     installation.run(0..ALL).await?;
     oracle.ended_at_least(ALL / 4).await?;
     broker.kill().await?;
+    in_the_middle(&oracle).await?;
     broker.restart().await?;
     oracle.all_ended(1).await?;
     let executions = installation.check().await?;
@@ -42,7 +51,9 @@ async fn private_database_killed_in_the_middle_of_an_execution() -> Result<()> {
     installation.oracle().await?.ended_at_least(ALL / 4).await?;
     database.kill().await?;
     database.restart().await?;
-    installation.oracle().await?.all_ended(1).await?;
+    let oracle = installation.oracle().await?;
+    in_the_middle(&oracle).await?;
+    oracle.all_ended(1).await?;
     let executions = installation.check().await?;
     ensure!(executions[0].state == "SUCCESSFUL", "{executions:?}");
     installation.check_peak(AT_ONCE)?;

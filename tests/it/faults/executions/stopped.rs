@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use lockstep_testbed::wait;
 use rustix::process::Signal;
 
 use super::Installation;
-use crate::system::{Ground, Scene};
+use crate::system::{Ground, PATIENCE, Scene};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_stands_still_in_the_middle_changes_nothing_when_it_goes_on() -> Result<()> {
@@ -22,7 +23,19 @@ async fn a_worker_that_stands_still_in_the_middle_changes_nothing_when_it_goes_o
     oracle.all_ended(1).await?;
     let ended = oracle.elements().await?;
     first.signal(Signal::CONT)?;
-    // It finishes what it has before it ends.
+    wait::until("its elements to end", PATIENCE, async || {
+        let log = first.log().map_err(|error| format!("{error:#}"))?;
+        let told = [
+            "the end of an element is discarded",
+            "element left to other workers",
+        ];
+        if told.iter().any(|line| log.contains(line)) {
+            Ok(())
+        } else {
+            Err("it says nothing of them".to_owned())
+        }
+    })
+    .await?;
     first.stop().await?;
     let executions = installation.check().await?;
     ensure!(executions[0].state == "SUCCESSFUL", "{executions:?}");
@@ -46,6 +59,7 @@ async fn a_worker_whose_leases_are_over_before_its_elements_begin_asks_no_device
     let second = installation.worker()?;
     oracle.all_ended(1).await?;
     first.signal(Signal::CONT)?;
+    first.prints("the lease of a claimed element is over").await?;
     first.stop().await?;
     let executions = installation.check().await?;
     ensure!(executions[0].state == "SUCCESSFUL", "{executions:?}");

@@ -15,11 +15,13 @@ const ELEMENTS: u32 = 300;
 const PAUSED: usize = 280;
 const ALL: usize = 300;
 const AT_ONCE: usize = 20;
-const LATENCY: Duration = Duration::from_millis(100);
+const LATENCY: Duration = Duration::from_millis(400);
 
 /// How many elements of these executions began after this time, which the database had when nothing was to begin any more.
 fn begun_since(since: &str, executions: &str) -> String {
-    format!("SELECT count(*) FROM element WHERE started_at > '{since}'::timestamptz AND execution IN ({executions})")
+    format!(
+        "SELECT count(*) FROM element WHERE started_at > '{since}'::timestamptz AND execution IN ({executions})"
+    )
 }
 
 async fn now(installation: &Installation) -> Result<String> {
@@ -32,8 +34,7 @@ async fn now(installation: &Installation) -> Result<String> {
 
 /// Waits until nothing of the execution runs.
 async fn finished(oracle: &ExecutionOracle, execution: i64) -> Result<()> {
-    let running =
-        format!("SELECT count(*) FROM element WHERE state = 'RUNNING' AND execution = {execution}");
+    let running = format!("SELECT count(*) FROM element WHERE state = 'RUNNING' AND execution = {execution}");
     oracle.none("what runs to finish", &running).await
 }
 
@@ -46,7 +47,9 @@ async fn nothing_of_a_paused_execution_begins_on_any_worker() -> Result<()> {
     let paused = installation.run(0..PAUSED).await?;
     oracle.ended_at_least(PAUSED / 4).await?;
     let execution = paused.id.parse()?;
-    installation.publish(ExecutionPauseRequested { execution }).await?;
+    installation
+        .publish(ExecutionPauseRequested { execution })
+        .await?;
     let running = format!(
         "SELECT count(*) FROM execution WHERE NOT paused AND number = {}",
         paused.number
@@ -94,10 +97,7 @@ async fn nothing_begins_on_any_worker_while_all_is_stopped() -> Result<()> {
         .publish(ExecutionsStopRequested { note: None })
         .await?;
     oracle
-        .none(
-            "the stop",
-            "SELECT count(*) FROM execution_stop WHERE at IS NULL",
-        )
+        .none("the stop", "SELECT count(*) FROM execution_stop WHERE at IS NULL")
         .await?;
     let since = now(&installation).await?;
     finished(&oracle, running.number).await?;

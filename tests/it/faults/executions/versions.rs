@@ -13,6 +13,7 @@ use crate::system::{Ground, PATIENCE, Scene};
 
 const ELEMENTS: u32 = 100;
 const ALL: usize = 100;
+const LATENCY: Duration = Duration::from_millis(400);
 
 /// The migration of a newer program, with additions only.
 const UPGRADE: [&str; 4] = [
@@ -35,7 +36,7 @@ fn of_a_newer_worker() -> Outgoing {
 #[tokio::test(flavor = "multi_thread")]
 async fn elements_run_beside_a_worker_of_the_next_version() -> Result<()> {
     let scene = Scene::new(Ground::Servers).await?;
-    let installation = Installation::new(scene, ELEMENTS, Duration::from_millis(100), Some(10)).await?;
+    let installation = Installation::new(scene, ELEMENTS, LATENCY, Some(10)).await?;
     let oracle = installation.oracle().await?;
     let before = installation.worker()?;
     before.prints("worker started").await?;
