@@ -233,7 +233,7 @@ pub(crate) async fn what_waits_is_released_in_order(place: &Place) -> Result<()>
                 .await?
                 .context("the execution")?;
             row.paused = paused;
-            executions.update(&row).await?
+            executions.update(&row).await?;
         });
         let released = release(&device, 9).await?;
         ensure!(
@@ -247,7 +247,7 @@ pub(crate) async fn what_waits_is_released_in_order(place: &Place) -> Result<()>
             .await?
             .context("the execution")?;
         row.halt = Some(lockstep_store::Halt::Deadline);
-        executions.update(&row).await?
+        executions.update(&row).await?;
     });
     ensure!(release(&CapScope::Overall, 2).await?.is_empty());
     ensure!(elements(place, started.number).await?[2].waits_for == Some(CapScope::Overall));
@@ -321,7 +321,7 @@ async fn claim_up_to(
         let places = cap.saturating_sub(running) as usize;
         let numbers: Vec<u64> = candidates.iter().map(|element| element.number).collect();
         let (begun, held) = numbers.split_at(places.min(numbers.len()));
-        let begin: Vec<BeginElement> = begun
+        let first: Vec<BeginElement> = begun
             .iter()
             .map(|number| BeginElement {
                 number: *number,
@@ -335,7 +335,7 @@ async fn claim_up_to(
                 waits_for: CapScope::Overall,
             })
             .collect();
-        executions.begin(&begin, owner, "worker", LONG).await?;
+        executions.begin(&first, owner, "worker", LONG).await?;
         executions.hold_back(&held).await?;
         begun.to_vec()
     }))
