@@ -501,8 +501,8 @@ async fn claim_within(
     }))
 }
 
-/// Claims, ends, renewals and releases do not wait for each other in a circle: the store would report a conflict. What waits for a device
-/// or for a place is not forgotten: the run would not end.
+/// Claims, ends, renewals and releases do not wait for each other in a circle: the store would report a conflict. What waits for a
+/// device or for a place is not forgotten: the run would not end.
 pub(crate) async fn workers_at_once_end_every_element_once(place: &Place) -> Result<()> {
     let names: Vec<String> = (0..40).map(|number| format!("sw{number}")).collect();
     create_all(place, &names.iter().map(String::as_str).collect::<Vec<_>>()).await?;
