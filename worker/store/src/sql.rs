@@ -106,6 +106,14 @@ pub(crate) trait SqlDatabase: std::fmt::Debug + Send + Sync + 'static {
         parameters: Vec<Value>,
     ) -> Result<Vec<Row>, StoreError>;
 
+    /// The same, [planned for now](SqlSession::plan_for_now).
+    async fn read_planned_for_now(
+        &self,
+        operation: &'static str,
+        sql: &'static str,
+        parameters: Vec<Value>,
+    ) -> Result<Vec<Row>, StoreError>;
+
     /// Begins a transaction that writes.
     async fn write(&self, operation: &'static str) -> Result<Box<dyn SqlTransaction>, StoreError>;
 }

@@ -158,7 +158,7 @@ pub trait ExecutionTransaction: Send {
         grace: Duration,
     ) -> Result<Vec<u64>, StoreError>;
 
-    /// What elements wait for, and how many: at most `limit` scopes.
+    /// What elements wait for, and how many, up to 1,000 of each: at most `limit` scopes.
     async fn waiting(&mut self, limit: u32) -> Result<BTreeMap<CapScope, u32>, StoreError>;
 
     /// How many elements in each of these scopes are queued: they will run as soon as a worker takes them.

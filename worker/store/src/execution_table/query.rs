@@ -113,13 +113,15 @@ impl<D: SqlDatabase> Executions for D {
         let mut parameters = parameters(query, before);
         parameters.push(query.limit.into());
         let statement = indexed(query, [LIST, LIST_IN_STATE, LIST_OF_TASK, LIST_ON_DEVICE]);
-        let rows = self.read(READ, statement, parameters).await?;
+        let rows = self.read_planned_for_now(READ, statement, parameters).await?;
         rows.iter().map(execution::read).collect()
     }
 
     async fn count_executions(&self, query: &ExecutionQuery) -> Result<u64, StoreError> {
         let statement = indexed(query, [COUNT, COUNT_IN_STATE, COUNT_OF_TASK, COUNT_ON_DEVICE]);
-        let rows = self.read(READ, statement, parameters(query, u64::MAX)).await?;
+        let rows = self
+            .read_planned_for_now(READ, statement, parameters(query, u64::MAX))
+            .await?;
         rows.first().map_or(Ok(0), |row| row.number("execution", 0))
     }
 
@@ -128,7 +130,9 @@ impl<D: SqlDatabase> Executions for D {
             ExecutionReference::Number(number) => (BY_NUMBER, (*number).into()),
             ExecutionReference::Id(id) => (BY_ID, id.to_string().into()),
         };
-        let rows = self.read(READ, statement, vec![parameter]).await?;
+        let rows = self
+            .read_planned_for_now(READ, statement, vec![parameter])
+            .await?;
         let Some(mut found) = rows.first().map(execution::read).transpose()? else {
             return Ok(None);
         };
@@ -161,18 +165,20 @@ impl<D: SqlDatabase> Executions for D {
                 ELEMENTS_OF_OUTCOME
             }
         };
-        let rows = self.read(READ, statement, parameters).await?;
+        let rows = self.read_planned_for_now(READ, statement, parameters).await?;
         rows.iter().map(element::read).collect()
     }
 
     async fn element(&self, number: u64) -> Result<Option<ElementDetail>, StoreError> {
-        let rows = self.read(READ, ELEMENT, vec![number.into()]).await?;
+        let rows = self
+            .read_planned_for_now(READ, ELEMENT, vec![number.into()])
+            .await?;
         rows.first().map(read_detail).transpose()
     }
 
     async fn device_facts(&self, hostname: &Hostname) -> Result<Vec<FactRow>, StoreError> {
         let rows = self
-            .read(READ, DEVICE_FACTS, vec![hostname.as_str().into()])
+            .read_planned_for_now(READ, DEVICE_FACTS, vec![hostname.as_str().into()])
             .await?;
         rows.iter().map(read_fact).collect()
     }
