@@ -95,7 +95,8 @@ pub trait ExecutionTransaction: Send {
     /// The stop of all executions, locked for reading: it does not change meanwhile.
     async fn stop(&mut self) -> Result<Option<StopRow>, StoreError>;
 
-    /// Locks one row for each of these scopes, in their order, so that only one transaction at a time counts and begins their elements.
+    /// Locks one row for each of these scopes, in the order of their names, so that only one transaction at a time counts and begins
+    /// their elements.
     async fn lock_caps(&mut self, scopes: &BTreeSet<CapScope>) -> Result<(), StoreError>;
 
     /// Locks the executions of these elements for reading, and those of the elements that are waiting or queued. Elements that

@@ -24,7 +24,8 @@ macro_rules! count {
             "), scope AS (SELECT name FROM {rows $1: name text} AS listed) \
              SELECT name, count(*) FROM scope JOIN counted ON scope.name = 'overall' GROUP BY name \
              UNION ALL \
-             SELECT name, count(*) FROM counted JOIN scope ON scope.name = 'execution/' || CAST(counted.execution AS text) GROUP BY name \
+             SELECT name, count(*) FROM counted JOIN scope ON scope.name = 'execution/' || CAST(counted.execution AS text) \
+                 GROUP BY name \
              UNION ALL \
              SELECT name, count(*) FROM counted JOIN scope ON scope.name = 'device/' || counted.hostname GROUP BY name \
              UNION ALL \

@@ -97,7 +97,8 @@ const DEVICE_FACTS: &str = "\
     SELECT key, value, at, element FROM fact \
     WHERE entity_type = 'DEVICE' AND entity_id = (SELECT id FROM device WHERE hostname = $1) ORDER BY key";
 
-/// An element whose time is over is lost. Rows that another transaction holds are left out: they end, or the next renewal is early enough.
+/// An element whose time is over is lost. Rows that another transaction holds are left out: they end, or the next renewal is early
+/// enough.
 const RENEW: &str = "\
     UPDATE element SET until = {after $2} WHERE number IN ( \
         SELECT number FROM element WHERE owner = $1 AND state = 'RUNNING' AND until > {now} FOR UPDATE SKIP LOCKED)";
@@ -228,7 +229,7 @@ fn parameters(query: &ExecutionQuery, before: u64) -> Vec<Value> {
     parameters
 }
 
-/// Among the statements without a filter, for a state, for a task and for a device, the one whose index leads to the fewest executions.
+/// Among the statements without a filter, for a state, for a task and for a device, the one whose index leads to the fewest rows.
 fn indexed(query: &ExecutionQuery, statements: [&'static str; 4]) -> &'static str {
     let [all, in_state, of_task, on_device] = statements;
     if query.hostname.is_some() {

@@ -539,12 +539,13 @@ async fn a_pass_with_nothing_to_delete_uses_the_index() -> Result<()> {
 
 /// A hundred thousand ended elements, and as many that wait, are queued or run.
 const MANY_ELEMENTS: [&str; 2] = [
-    "INSERT INTO execution (id, task_number, task, provider, task_arguments, requested, run_on, source, message_id, kind, at, state, in_canary, \
-        elements, ended_at) \
-     SELECT gen_random_uuid()::text, 7, 'many', 'ping', 'null', '{\"task\": 7, \"execute_on_type\": \"DEVICE\"}', 'DEVICE', 'urn:test', n::text, \
-        'lockstep.task.requested', now(), 'RUNNING', false, 1000, CASE WHEN n < 100 THEN now() END \
+    "INSERT INTO execution (id, task_number, task, provider, task_arguments, requested, run_on, source, message_id, kind, at, state, \
+        in_canary, elements, ended_at) \
+     SELECT gen_random_uuid()::text, 7, 'many', 'ping', 'null', '{\"task\": 7, \"execute_on_type\": \"DEVICE\"}', 'DEVICE', 'urn:test', \
+        n::text, 'lockstep.task.requested', now(), 'RUNNING', false, 1000, CASE WHEN n < 100 THEN now() END \
      FROM generate_series(0, 199) AS n",
-    "INSERT INTO element (execution, entity_type, entity_id, name, device_id, hostname, state, outcome, waits_for, due_at, owner, until) \
+    "INSERT INTO element (execution, entity_type, entity_id, name, device_id, hostname, state, outcome, waits_for, due_at, owner, \
+        until) \
      SELECT number, 'DEVICE', n, 'sw' || n, n, 'sw' || n, \
         CASE WHEN ended_at IS NOT NULL THEN 'SUCCESSFUL' WHEN n = 1007 THEN 'RUNNING' ELSE 'PENDING' END, \
         CASE WHEN ended_at IS NOT NULL THEN 'done' ELSE 'open' END, \
