@@ -15,8 +15,8 @@ use crate::{CapScope, ElementEnd, ElementOwner, EndedElement, Halt, StoreError, 
 /// The bytes of results in one statement: PostgreSQL takes at most 256 MiB as one list.
 const MOST_BYTES: usize = 16 << 20;
 
-/// The state is compared as an expression, so that elements are found by their numbers: by the index of running elements, all of them would
-/// be read for each one.
+/// The state is compared as an expression, so that elements are found by their numbers: by the index of running elements, all of them
+/// would be read for each one.
 const FINISH: &str = "\
     UPDATE element SET state = ended.state, outcome = ended.outcome, ended_at = {now}, due_at = {after $2}, until = NULL, \
         changed = ended.changed, reason = ended.reason, message = ended.message, data = ended.data \
