@@ -25,6 +25,8 @@ mod doctor;
 mod duplicates;
 mod elements;
 mod examples;
+#[cfg(feature = "simulators")]
+mod executions_cli;
 
 mod faults;
 mod first_task;

@@ -317,7 +317,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_stop_says_since_when_by_whom_and_what_to_do() {
+    fn a_stop_says_since_when_and_what_to_do() {
         assert_eq!(stop(&StopView::default()), None);
         let stopped = StopView {
             stopped: true,

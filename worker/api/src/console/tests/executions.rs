@@ -200,7 +200,7 @@ async fn an_element_has_its_data_and_a_device_its_facts() {
 }
 
 #[tokio::test]
-async fn the_stop_of_all_says_since_when_by_whom_and_why() {
+async fn the_stop_of_all_says_since_when_and_why() {
     let scene = scene();
     let path = "/v1/executions/stopped";
     let none = json!({"stopped": false, "at": null, "by": null, "note": null});
