@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use lockstep_testbed::wait;
+use lockstep_testbed::{free_port, wait};
 use serde_json::json;
 
 use crate::system::{PATIENCE, Process, shell};
@@ -42,6 +42,9 @@ const NOT_RUN: &[(&str, &str)] = &[
 
 /// Commands that use the data folder themselves, and cannot while `lockstep up` does.
 const ALONE: &[&str] = &["lockstep migrate"];
+
+/// Commands that take away what others need.
+const LAST: &[&str] = &["lockstep tasks delete"];
 
 /// The highest number of a dead letter in the examples.
 const DEAD_LETTERS: usize = 43;
@@ -112,9 +115,27 @@ fn publish_dead_letters(folder: &Path) -> Result<()> {
 async fn the_first_example_of_every_help_text_works() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let folder = folder.path();
+    let port = free_port()?;
+    let listen = format!("127.67.0.1:{port}");
+    let arguments = [
+        "simulate",
+        "fleet",
+        "--devices",
+        "1",
+        "--listen",
+        &listen,
+        "--ca-out",
+        "fleet-ca.pem",
+    ];
+    let devices = Process::start(folder, &arguments, &[])?;
+    devices.prints("simulated devices listen").await?;
     std::fs::write(
         folder.join("fleet.yml"),
-        "- {hostname: sw1, device_type: ACCESS, platform: eos, synchronized: true}\n",
+        "- {hostname: sw1, device_type: ACCESS, platform: eos, management_ip: 127.67.0.1, synchronized: true}\n",
+    )?;
+    std::fs::write(
+        folder.join("uptime.yml"),
+        "{name: uptime, provider: command, arguments: {commands: [show version]}}\n",
     )?;
     shell(
         folder,
@@ -122,7 +143,14 @@ async fn the_first_example_of_every_help_text_works() -> Result<()> {
          git -C origin add -A && git -C origin commit -qm Begin && git clone -q origin settings",
     )?;
     let repository = folder.join("origin").display().to_string();
-    let environment = [("LOCKSTEP__REPOSITORIES__SETTINGS__URL".to_owned(), repository)];
+    let environment = [
+        ("REPOSITORIES__SETTINGS__URL", repository),
+        ("DEVICES__PORT", port.to_string()),
+        ("DEVICES__CA_FILE", "fleet-ca.pem".to_owned()),
+        ("DEVICES__CREDENTIALS__DEFAULT__USERNAME", "admin".to_owned()),
+        ("DEVICES__CREDENTIALS__DEFAULT__PASSWORD", "simulated".to_owned()),
+    ];
+    let environment = environment.map(|(key, value)| (format!("LOCKSTEP__{key}"), value));
     let arguments = ["up", "--listen", "127.0.0.1:0", "--gateway-listen", "127.0.0.1:0"];
     let up = Process::start(folder, &arguments, &environment)?;
     up.prints("lockstep is up").await?;
@@ -130,7 +158,9 @@ async fn the_first_example_of_every_help_text_works() -> Result<()> {
         folder,
         "lockstep devices import fleet.yml
          lockstep publish lockstep.interface.updated --wait --id 0198e7a2-6f3c-7b11-9d1e-2f8a4c5b6d70 \
-             --data '{\"hostname\": \"sw1\", \"kind\": \"configuration\", \"interfaces\": [{\"name\": \"Ethernet1\"}]}'",
+             --data '{\"hostname\": \"sw1\", \"kind\": \"configuration\", \"interfaces\": [{\"name\": \"Ethernet1\"}]}'
+         lockstep tasks save uptime.yml
+         lockstep tasks run uptime --host sw1 --wait",
     )?;
     // Execution 1 fails, since no device is there.
     std::fs::write(folder.join("uptime.yml"), "name: uptime\nprovider: ping\n")?;
@@ -155,6 +185,7 @@ async fn the_first_example_of_every_help_text_works() -> Result<()> {
             "{path} does not exist"
         );
     }
+    all.sort_by_key(|(path, _)| LAST.contains(&path.as_str()));
     let mut run = BTreeSet::new();
     for (path, help) in &all {
         let example = first_example(help)?;
@@ -169,5 +200,6 @@ async fn the_first_example_of_every_help_text_works() -> Result<()> {
         };
         shell(place, &example).with_context(|| format!("the first example of `{path} --help`"))?;
     }
+    devices.stop().await?;
     up.stop().await
 }

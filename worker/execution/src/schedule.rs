@@ -17,8 +17,8 @@ const HORIZON_YEARS: i64 = 50;
 /// When a schedule fires: a cron expression of five fields, read in a time zone.
 ///
 /// The clocks of a time zone change. A time that does not exist because they go forward fires at the first instant after the
-/// gap. One that exists twice because they go back fires once, the first time. An expression whose hours are `*` follows the minutes as
-/// they pass: it fires as often as in any other hour.
+/// gap. One that exists twice because they go back fires once, the first time. An expression whose hours are `*` follows the minutes
+/// as they pass: it fires as often as in any other hour.
 #[derive(Clone, Debug)]
 pub struct Schedule {
     cron: Cron,

@@ -31,7 +31,7 @@ pub(super) enum Claimed {
     Lock(BTreeSet<CapScope>),
 }
 
-/// Claims elements in one transaction, under the locks of all caps and of these executions.
+/// Claims elements in one transaction, under the locks of all caps, and of those of their executions that are known to limit themselves.
 pub(super) async fn claim(
     context: &ExecutionContext,
     elements: &BTreeSet<u64>,
@@ -45,7 +45,11 @@ pub(super) async fn claim(
         let mut tx = transaction.executions();
         let stop = tx.stop().await?;
         let mut locked = configured(&options.caps);
-        locked.extend(limited.iter().cloned());
+        if !limited.is_empty() {
+            let executions = tx.executions_of(elements).await?;
+            let own = executions.into_iter().map(CapScope::Execution);
+            locked.extend(own.filter(|scope| limited.contains(scope)));
+        }
         if !locked.is_empty() {
             tx.lock_caps(&locked).await?;
         }

@@ -451,7 +451,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_element_whose_worker_died_is_repeated_only_where_that_is_safe() {
+    fn an_element_of_a_lost_worker_is_repeated_only_where_that_is_safe() {
         let registry = Registry::built_in();
         assert!(registry.get("ping").unwrap().properties().repeatable);
         let expired = |provider: &str, attempt, halt| ExpiredElement {

@@ -2,11 +2,10 @@
 //!
 //! Statements follow these rules:
 //! - Parameters are numbered `$1`, `$2`, … A type is given by `CAST($1 AS text)`, not by `::`.
-//! - A time is a [`Value::Time`]. The clock of the store is written `{now}`, and in a condition that an index is to
-//!   answer `(SELECT {now})`. A time that is `$1` milliseconds later is written `{after $1}`, with any
-//!   expression for the milliseconds.
-//! - A list of rows is one parameter, made by [`rows`] and written `{rows $1: number bigint, name text}`: a table with these columns, and
-//!   its rows in the order of the list.
+//! - A time is a [`Value::Time`]. The clock of the store is written `{now}`, and `(SELECT {now})` in a condition that an index is to
+//!   answer. A time that is `$1` milliseconds later is written `{after $1}`, with any expression for the milliseconds.
+//! - A list of rows is one parameter, made by [`rows`] and written `{rows $1: number bigint, name text}`: a table with these columns,
+//!   and its rows in the order of the list.
 //! - Row locks are written ` FOR UPDATE`, ` FOR UPDATE SKIP LOCKED` or ` FOR SHARE`: SQLite, which has one writer, runs without. A
 //!   statement that locks several rows locks them in the order of their keys, or skips those that are locked.
 //!
@@ -51,8 +50,8 @@ pub(crate) trait SqlSession: Send + Sync {
         parameters: Vec<Value>,
     ) -> Result<Vec<Row>, StoreError>;
 
-    /// Plans each statement of the open transaction for the rows that its tables have now. Otherwise a database may keep a plan that it
-    /// made when they were small, until it analyzes them again.
+    /// Plans each statement of the open transaction for the rows that its tables have now. Otherwise a database may keep a plan that
+    /// it made when they were small, until it analyzes them again.
     async fn plan_for_now(&self, operation: &'static str) -> Result<(), StoreError>;
 
     /// Runs a statement once with each set of parameters, in order, and returns how many rows that changed.
@@ -100,6 +99,14 @@ pub(crate) trait SqlTransaction: SqlSession {
 pub(crate) trait SqlDatabase: std::fmt::Debug + Send + Sync + 'static {
     /// Runs one statement that only reads.
     async fn read(
+        &self,
+        operation: &'static str,
+        sql: &'static str,
+        parameters: Vec<Value>,
+    ) -> Result<Vec<Row>, StoreError>;
+
+    /// The same, [planned for now](SqlSession::plan_for_now).
+    async fn read_planned_for_now(
         &self,
         operation: &'static str,
         sql: &'static str,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use jiff::Timestamp;
+use lockstep_clock::{Clock, SystemClock};
 use lockstep_protocol::commands::{ExecuteOn, RunLimits, TaskReference, TaskRequested};
 use lockstep_protocol::{ElementState, Identity, Kind, MessageId, Source};
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
@@ -29,7 +29,8 @@ const READS: u32 = 50;
 
 /// One execution with 1,000,000 ended elements, among those of another one.
 const FILL: &str = "\
-    INSERT INTO element (execution, entity_type, entity_id, name, hostname, state, outcome, attempts, started_at, ended_at, message, data) \
+    INSERT INTO element (execution, entity_type, entity_id, name, hostname, state, outcome, attempts, started_at, ended_at, \
+        message, data) \
     SELECT 1 + number % 2, 'DEVICE', number, 'access-' || number, 'access-' || number, 'SUCCESSFUL', \
         CASE WHEN number % 200 < 2 THEN 'failed' ELSE 'done' END, 1, now(), now(), 'answered', repeat('x', 200) \
     FROM generate_series(1, 2000000) AS number";
@@ -39,7 +40,7 @@ const FILL: &str = "\
 /// # Errors
 /// The database rejects a statement, or an element did not end.
 pub(super) async fn ends(host: &Host, elements: u32, rounds: u32, table: &mut Table) -> anyhow::Result<()> {
-    let (mut begun, mut ended) = (Vec::new(), Vec::new());
+    let (mut begins, mut ends) = (Vec::new(), Vec::new());
     for round in 1..=rounds {
         let scene = host.scene(elements).await?;
         let store = PostgresStore::connect(PostgresOptions::new(scene.schema.url()))?;
@@ -62,35 +63,28 @@ pub(super) async fn ends(host: &Host, elements: u32, rounds: u32, table: &mut Ta
         for group in numbers.chunks(GROUP) {
             begin(&store, group, owner).await?;
         }
-        begun.push(rate(began.elapsed()));
+        begins.push(rate(began.elapsed()));
         let began = Instant::now();
         for group in numbers.chunks(GROUP) {
             end(&store, group, owner).await?;
         }
-        ended.push(rate(began.elapsed()));
+        ends.push(rate(began.elapsed()));
         let found = store
             .execution(&ExecutionReference::Number(number))
             .await?
             .context("the execution")?;
         ensure!(found.counts.done == u64::from(elements), "{:?}", found.counts);
-        eprintln!("elements, round {round}: begun {begun:.0?}/s, ended {ended:.0?}/s");
+        eprintln!("elements, round {round}: begun {begins:.0?}/s, ended {ends:.0?}/s");
     }
-    let begins = ("goal", 10_000.0);
-    table.rows.push(Row::new(
-        "elements begun, 256 in a transaction",
-        "/s",
-        median(begun),
-        begins,
-        Goal::Times(1.0),
-    ));
-    let ends = ("goal", 20_000.0);
-    table.rows.push(Row::new(
-        "elements ended, 256 in a transaction",
-        "/s",
-        median(ended),
-        ends,
-        Goal::Times(1.0),
-    ));
+    for (what, rates, goal) in [
+        ("elements begun, 256 in a transaction", begins, 10_000.0),
+        ("elements ended, 256 in a transaction", ends, 20_000.0),
+    ] {
+        let goal = ("goal", goal);
+        table
+            .rows
+            .push(Row::new(what, "/s", median(rates), goal, Goal::Times(1.0)));
+    }
     Ok(())
 }
 
@@ -120,7 +114,7 @@ async fn start(store: &PostgresStore) -> anyhow::Result<u64> {
             queue: None,
             correlation_id: None,
         },
-        at: Timestamp::now(),
+        at: SystemClock.now(),
         deadline_at: None,
     };
     let (facts, mut transaction) = store.begin(&[], &Keys::default()).await?;

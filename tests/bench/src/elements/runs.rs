@@ -191,7 +191,8 @@ async fn execute(host: &Host, setup: Setup) -> anyhow::Result<Ran> {
     };
     let before = cpu()?;
     request(&scene).await?;
-    let times = "SELECT CAST(extract(epoch FROM ended_at - started_at) AS double precision), done FROM execution WHERE ended_at IS NOT NULL";
+    let times = "SELECT CAST(extract(epoch FROM ended_at - started_at) AS double precision), done \
+        FROM execution WHERE ended_at IS NOT NULL";
     let timeout = Duration::from_mins(10);
     let row = lockstep_testbed::wait::until("the end of the execution", timeout, async || {
         let row = client

@@ -171,7 +171,8 @@ impl Provider for Command {
     }
 }
 
-/// The command, if it only reads. Arguments are valid by the schema; a command that writes does not reach a device even if they are not.
+/// The command, if it only reads. Arguments are valid by the schema; a command that writes does not reach a device even if they are
+/// not.
 fn command(text: &str) -> Result<device::Command, ElementFailure> {
     let invalid = |reason: String| ElementFailure::new("invalid-arguments", reason);
     if !reads_only(text) {

@@ -95,7 +95,8 @@ pub trait ExecutionTransaction: Send {
     /// The stop of all executions, locked for reading: it does not change meanwhile.
     async fn stop(&mut self) -> Result<Option<StopRow>, StoreError>;
 
-    /// Locks one row for each of these scopes, in their order, so that only one transaction at a time counts and begins their elements.
+    /// Locks one row for each of these scopes, in the order of their names, so that only one transaction at a time counts and begins
+    /// their elements.
     async fn lock_caps(&mut self, scopes: &BTreeSet<CapScope>) -> Result<(), StoreError>;
 
     /// Locks the executions of these elements for reading, and those of the elements that are waiting or queued. Elements that
@@ -158,7 +159,7 @@ pub trait ExecutionTransaction: Send {
         grace: Duration,
     ) -> Result<Vec<u64>, StoreError>;
 
-    /// What elements wait for, and how many: at most `limit` scopes.
+    /// What elements wait for, and how many, up to 1,000 of each: at most `limit` scopes.
     async fn waiting(&mut self, limit: u32) -> Result<BTreeMap<CapScope, u32>, StoreError>;
 
     /// How many elements in each of these scopes are queued: they will run as soon as a worker takes them.

@@ -24,7 +24,8 @@ macro_rules! count {
             "), scope AS (SELECT name FROM {rows $1: name text} AS listed) \
              SELECT name, count(*) FROM scope JOIN counted ON scope.name = 'overall' GROUP BY name \
              UNION ALL \
-             SELECT name, count(*) FROM counted JOIN scope ON scope.name = 'execution/' || CAST(counted.execution AS text) GROUP BY name \
+             SELECT name, count(*) FROM counted JOIN scope ON scope.name = 'execution/' || CAST(counted.execution AS text) \
+                 GROUP BY name \
              UNION ALL \
              SELECT name, count(*) FROM counted JOIN scope ON scope.name = 'device/' || counted.hostname GROUP BY name \
              UNION ALL \
@@ -59,8 +60,14 @@ const RELEASE_ONE_EACH: &str = "\
         ORDER BY number FOR UPDATE SKIP LOCKED) \
     RETURNING number";
 
+/// Steps from scope to scope in the index, so the many elements of one scope are not read.
 const WAITING: &str = "\
-    SELECT waits_for, count(*) FROM element WHERE waits_for IS NOT NULL GROUP BY waits_for ORDER BY waits_for LIMIT $1";
+    WITH RECURSIVE scope (name) AS ( \
+        SELECT min(waits_for) FROM element WHERE waits_for IS NOT NULL \
+        UNION ALL \
+        SELECT (SELECT min(waits_for) FROM element WHERE waits_for > scope.name) FROM scope WHERE scope.name IS NOT NULL) \
+    SELECT name, (SELECT count(*) FROM (SELECT 1 FROM element WHERE waits_for = scope.name LIMIT 1000) AS counted) \
+    FROM scope WHERE name IS NOT NULL LIMIT $1";
 
 pub(super) async fn lock(session: &dyn SqlSession, scopes: &BTreeSet<CapScope>) -> Result<(), StoreError> {
     if scopes.is_empty() {

@@ -11,7 +11,8 @@ use crate::{ElementOwner, StoreError, column};
 
 const PREFIX: &str = "device/";
 
-/// In the order of the list, which is that of the names. A lease that is held is locked, too: whoever gives it back waits, and then finds the element that waits for it.
+/// In the order of the list, which is that of the names. A lease that is held is locked, too: whoever gives it back waits, and then finds
+/// the element that waits for it.
 const ACQUIRE: &str = "\
     INSERT INTO lease (name, owner, fence, until) \
     SELECT name, CAST($2 AS text), 1, {after $3} FROM {rows $1: name text} AS listed WHERE true \

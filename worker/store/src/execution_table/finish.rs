@@ -15,12 +15,13 @@ use crate::{CapScope, ElementEnd, ElementOwner, EndedElement, Halt, StoreError, 
 /// The bytes of results in one statement: PostgreSQL takes at most 256 MiB as one list.
 const MOST_BYTES: usize = 16 << 20;
 
-/// The state is compared as an expression, so that elements are found by their numbers: by the index of running elements, all of them would
-/// be read for each one.
+/// The state is compared as an expression, so that elements are found by their numbers: by the index of running elements, all of them
+/// would be read for each one.
 const FINISH: &str = "\
     UPDATE element SET state = ended.state, outcome = ended.outcome, ended_at = {now}, due_at = {after $2}, until = NULL, \
         changed = ended.changed, reason = ended.reason, message = ended.message, data = ended.data \
-    FROM {rows $1: number bigint, attempt integer, state text, outcome text, changed boolean, reason text, message text, data text} AS ended \
+    FROM {rows $1: number bigint, attempt integer, state text, outcome text, changed boolean, reason text, message text, data text} \
+        AS ended \
     WHERE element.number = ended.number AND element.attempts = ended.attempt AND element.state || '' = 'RUNNING' \
         AND (CAST($3 AS text) IS NULL OR element.owner = $3) \
     RETURNING element.number, element.execution, element.state, element.entity_type, element.entity_id, element.device_id, \
@@ -29,7 +30,8 @@ const FINISH: &str = "\
 const GROUPS: &str = "\
     SELECT member.device_id, device_group.name \
     FROM group_member AS member JOIN device_group ON device_group.id = member.group_id \
-    WHERE member.device_id IN (SELECT number FROM {rows $1: number bigint} AS listed) AND device_group.name IN (SELECT name FROM {rows $2: name text} AS capped)";
+    WHERE member.device_id IN (SELECT number FROM {rows $1: number bigint} AS listed) \
+        AND device_group.name IN (SELECT name FROM {rows $2: name text} AS capped)";
 
 const WRITE_FACTS: &str = "\
     INSERT INTO fact (entity_type, entity_id, key, value, at, element) \

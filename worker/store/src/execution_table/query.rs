@@ -97,7 +97,8 @@ const DEVICE_FACTS: &str = "\
     SELECT key, value, at, element FROM fact \
     WHERE entity_type = 'DEVICE' AND entity_id = (SELECT id FROM device WHERE hostname = $1) ORDER BY key";
 
-/// An element whose time is over is lost. Rows that another transaction holds are left out: they end, or the next renewal is early enough.
+/// An element whose time is over is lost. Rows that another transaction holds are left out: they end, or the next renewal is early
+/// enough.
 const RENEW: &str = "\
     UPDATE element SET until = {after $2} WHERE number IN ( \
         SELECT number FROM element WHERE owner = $1 AND state = 'RUNNING' AND until > {now} FOR UPDATE SKIP LOCKED)";
@@ -113,13 +114,15 @@ impl<D: SqlDatabase> Executions for D {
         let mut parameters = parameters(query, before);
         parameters.push(query.limit.into());
         let statement = indexed(query, [LIST, LIST_IN_STATE, LIST_OF_TASK, LIST_ON_DEVICE]);
-        let rows = self.read(READ, statement, parameters).await?;
+        let rows = self.read_planned_for_now(READ, statement, parameters).await?;
         rows.iter().map(execution::read).collect()
     }
 
     async fn count_executions(&self, query: &ExecutionQuery) -> Result<u64, StoreError> {
         let statement = indexed(query, [COUNT, COUNT_IN_STATE, COUNT_OF_TASK, COUNT_ON_DEVICE]);
-        let rows = self.read(READ, statement, parameters(query, u64::MAX)).await?;
+        let rows = self
+            .read_planned_for_now(READ, statement, parameters(query, u64::MAX))
+            .await?;
         rows.first().map_or(Ok(0), |row| row.number("execution", 0))
     }
 
@@ -128,7 +131,9 @@ impl<D: SqlDatabase> Executions for D {
             ExecutionReference::Number(number) => (BY_NUMBER, (*number).into()),
             ExecutionReference::Id(id) => (BY_ID, id.to_string().into()),
         };
-        let rows = self.read(READ, statement, vec![parameter]).await?;
+        let rows = self
+            .read_planned_for_now(READ, statement, vec![parameter])
+            .await?;
         let Some(mut found) = rows.first().map(execution::read).transpose()? else {
             return Ok(None);
         };
@@ -161,18 +166,20 @@ impl<D: SqlDatabase> Executions for D {
                 ELEMENTS_OF_OUTCOME
             }
         };
-        let rows = self.read(READ, statement, parameters).await?;
+        let rows = self.read_planned_for_now(READ, statement, parameters).await?;
         rows.iter().map(element::read).collect()
     }
 
     async fn element(&self, number: u64) -> Result<Option<ElementDetail>, StoreError> {
-        let rows = self.read(READ, ELEMENT, vec![number.into()]).await?;
+        let rows = self
+            .read_planned_for_now(READ, ELEMENT, vec![number.into()])
+            .await?;
         rows.first().map(read_detail).transpose()
     }
 
     async fn device_facts(&self, hostname: &Hostname) -> Result<Vec<FactRow>, StoreError> {
         let rows = self
-            .read(READ, DEVICE_FACTS, vec![hostname.as_str().into()])
+            .read_planned_for_now(READ, DEVICE_FACTS, vec![hostname.as_str().into()])
             .await?;
         rows.iter().map(read_fact).collect()
     }
@@ -222,7 +229,7 @@ fn parameters(query: &ExecutionQuery, before: u64) -> Vec<Value> {
     parameters
 }
 
-/// Among the statements without a filter, for a state, for a task and for a device, the one whose index leads to the fewest executions.
+/// Among the statements without a filter, for a state, for a task and for a device, the one whose index leads to the fewest rows.
 fn indexed(query: &ExecutionQuery, statements: [&'static str; 4]) -> &'static str {
     let [all, in_state, of_task, on_device] = statements;
     if query.hostname.is_some() {

@@ -31,6 +31,22 @@ impl SqlDatabase for PostgresStore {
         Ok(rows)
     }
 
+    async fn read_planned_for_now(
+        &self,
+        operation: &'static str,
+        sql: &'static str,
+        parameters: Vec<Value>,
+    ) -> Result<Vec<Row>, StoreError> {
+        let session = self.session(operation).await?;
+        let begin = session.batch_execute("BEGIN READ ONLY");
+        session.answer(operation, begin).await?;
+        let rows = Planned::new(&session).query(operation, sql, parameters).await?;
+        let commit = session.batch_execute("COMMIT");
+        session.answer(operation, commit).await?;
+        session.give_back();
+        Ok(rows)
+    }
+
     async fn write(&self, operation: &'static str) -> Result<Box<dyn SqlTransaction>, StoreError> {
         let session = self.session(operation).await?;
         let begin = session.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED");

@@ -23,6 +23,15 @@ impl SqlDatabase for SqliteStore {
             .await
     }
 
+    async fn read_planned_for_now(
+        &self,
+        operation: &'static str,
+        sql: &'static str,
+        parameters: Vec<Value>,
+    ) -> Result<Vec<Row>, StoreError> {
+        self.read(operation, sql, parameters).await
+    }
+
     async fn write(&self, operation: &'static str) -> Result<Box<dyn SqlTransaction>, StoreError> {
         let pooled = PooledConnection::from(&self.writer, operation).await?;
         pooled

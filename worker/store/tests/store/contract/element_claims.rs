@@ -233,7 +233,7 @@ pub(crate) async fn what_waits_is_released_in_order(place: &Place) -> Result<()>
                 .await?
                 .context("the execution")?;
             row.paused = paused;
-            executions.update(&row).await?
+            executions.update(&row).await?;
         });
         let released = release(&device, 9).await?;
         ensure!(
@@ -247,7 +247,7 @@ pub(crate) async fn what_waits_is_released_in_order(place: &Place) -> Result<()>
             .await?
             .context("the execution")?;
         row.halt = Some(lockstep_store::Halt::Deadline);
-        executions.update(&row).await?
+        executions.update(&row).await?;
     });
     ensure!(release(&CapScope::Overall, 2).await?.is_empty());
     ensure!(elements(place, started.number).await?[2].waits_for == Some(CapScope::Overall));
@@ -371,7 +371,7 @@ async fn claim_up_to(
         let places = cap.saturating_sub(running) as usize;
         let numbers: Vec<u64> = candidates.iter().map(|element| element.number).collect();
         let (begun, held) = numbers.split_at(places.min(numbers.len()));
-        let begin: Vec<BeginElement> = begun
+        let first: Vec<BeginElement> = begun
             .iter()
             .map(|number| BeginElement {
                 number: *number,
@@ -385,7 +385,7 @@ async fn claim_up_to(
                 waits_for: CapScope::Overall,
             })
             .collect();
-        executions.begin(&begin, owner, "worker", LONG).await?;
+        executions.begin(&first, owner, "worker", LONG).await?;
         executions.hold_back(&held).await?;
         begun.to_vec()
     }))
@@ -551,8 +551,8 @@ async fn claim_within(
     }))
 }
 
-/// Claims, ends, renewals and releases do not wait for each other in a circle: the store would report a conflict. What waits for a device
-/// or for a place is not forgotten: the run would not end.
+/// Claims, ends, renewals and releases do not wait for each other in a circle: the store would report a conflict. What waits for a
+/// device or for a place is not forgotten: the run would not end.
 pub(crate) async fn workers_at_once_end_every_element_once(place: &Place) -> Result<()> {
     let names: Vec<String> = (0..40).map(|number| format!("sw{number}")).collect();
     create_all(place, &names.iter().map(String::as_str).collect::<Vec<_>>()).await?;

@@ -46,7 +46,7 @@ pub(crate) async fn an_element_ends_once_by_its_attempt_and_its_owner(place: &Pl
     };
     ensure!(finish(place, &[stale], me).await?.is_empty());
     ensure!(
-        finish(place, &[done.clone()], Some(owner("other")))
+        finish(place, std::slice::from_ref(&done), Some(owner("other")))
             .await?
             .is_empty()
     );
@@ -207,7 +207,7 @@ pub(crate) async fn what_runs_is_renewed_and_told_to_stop(place: &Place) -> Resu
                 .await?
                 .context("the execution")?;
             row.halt = Some(halt);
-            executions.update(&row).await?
+            executions.update(&row).await?;
         });
         let renewed = place.store.renew_elements(me, LONG).await?;
         let stop = all[..2].iter().map(|number| StoppedElement {
@@ -246,7 +246,11 @@ pub(crate) async fn an_element_whose_worker_is_lost_is_queued_again(place: &Plac
 
     // The stale worker ends nothing more, whether the element runs again or not.
     let stale = end(all[0], ElementState::Successful);
-    ensure!(finish(place, &[stale.clone()], Some(lost)).await?.is_empty());
+    ensure!(
+        finish(place, std::slice::from_ref(&stale), Some(lost))
+            .await?
+            .is_empty()
+    );
     ensure!(claim(&*place.store, &[all[0]].into(), next, LONG).await?.len() == 1);
     ensure!(finish(place, &[stale], Some(lost)).await?.is_empty());
     ensure!(place.store.renew_elements(lost, LONG).await?.held == [all[1]]);
@@ -340,7 +344,7 @@ pub(crate) async fn what_has_not_begun_is_skipped_in_chunks(place: &Place) -> Re
                 number: all[0],
                 fence: None,
             }];
-            executions.begin(&begun, owner("worker"), "worker", LONG).await?
+            executions.begin(&begun, owner("worker"), "worker", LONG).await?;
         });
         for expected in [2, 1, 0] {
             let skipped = change!(place.store, |executions| {

@@ -119,7 +119,7 @@ pub(crate) async fn filters_choose_executions(place: &Place) -> Result<()> {
                     .context("the execution")?;
                 row.state = ExecutionState::Failed;
                 row.ended_at = Some(place.store.now().await?);
-                executions.update(&row).await?
+                executions.update(&row).await?;
             });
         }
     }

@@ -129,7 +129,7 @@ pub(crate) async fn entities_are_resolved_along_their_relations(place: &Place) -
         ensure!(started.elements == expected.len() as u64, "{started:?}");
         for element in &found {
             ensure!(element.entity_type == run_on && element.entity == all[&run_on][&element.name]);
-            let hostname = element.hostname.as_ref().map(|hostname| hostname.as_str());
+            let hostname = element.hostname.as_ref().map(lockstep_protocol::Hostname::as_str);
             let of_device = match run_on {
                 Device | Interface => Some(&element.name[..1]),
                 Client => [Some("a"), Some("b"), None][CLIENTS

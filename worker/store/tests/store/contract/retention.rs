@@ -223,7 +223,7 @@ pub(crate) async fn old_executions_go_with_their_elements_in_chunks(place: &Plac
                     ended_at.unwrap_or_else(young),
                     None,
                 )
-                .await?
+                .await?;
         });
     }
     // Sixteen elements, two executions and two cancellations.
