@@ -29,7 +29,9 @@ pub(crate) struct Pool(DevicePool);
 #[async_trait]
 impl Devices for Pool {
     async fn connect(&self, device: &TargetDevice) -> Result<PooledConnection, DeviceError> {
-        self.0.get(&device.hostname, &device.address).await
+        self.0
+            .get(&device.hostname, &device.groups, &device.address)
+            .await
     }
 }
 
@@ -38,7 +40,7 @@ impl Devices for Pool {
 struct Keyring;
 
 impl CredentialSource for Keyring {
-    fn credentials(&self, hostname: &str) -> Option<Arc<Credentials>> {
+    fn credentials(&self, hostname: &str, _groups: &[String]) -> Option<Arc<Credentials>> {
         let Options {
             username, password, ..
         } = Options::default();
