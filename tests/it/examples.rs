@@ -34,10 +34,6 @@ const NOT_RUN: &[(&str, &str)] = &[
     ),
     ("lockstep simulate cvp", "as `lockstep simulate`"),
     ("lockstep simulate fleet", "as `lockstep simulate`"),
-    (
-        "lockstep executions watch",
-        "its exit code is that of the execution, and no device is there to be asked",
-    ),
 ];
 
 /// Commands that use the data folder themselves, and cannot while `lockstep up` does.
@@ -161,14 +157,6 @@ async fn the_first_example_of_every_help_text_works() -> Result<()> {
              --data '{\"hostname\": \"sw1\", \"kind\": \"configuration\", \"interfaces\": [{\"name\": \"Ethernet1\"}]}'
          lockstep tasks save uptime.yml
          lockstep tasks run uptime --host sw1 --wait",
-    )?;
-    // Execution 1 fails, since no device is there.
-    std::fs::write(folder.join("uptime.yml"), "name: uptime\nprovider: ping\n")?;
-    shell(
-        folder,
-        "lockstep tasks save uptime.yml
-         sed 's/uptime/old-uptime/' uptime.yml | lockstep tasks save -
-         ! lockstep tasks run uptime --host sw1 --wait",
     )?;
     publish_dead_letters(folder)?;
     wait::until("the dead letters", PATIENCE, async || {

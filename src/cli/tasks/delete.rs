@@ -11,7 +11,7 @@ use crate::cli::{Global, request};
 ///
 /// Executions of it stay, and go on.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  lockstep tasks delete old-uptime")]
+#[command(after_help = "Example:\n  lockstep tasks delete uptime")]
 pub(super) struct Delete {
     /// Name of the task
     #[arg(value_name = "NAME")]

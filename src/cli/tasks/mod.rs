@@ -25,7 +25,7 @@ use super::Global;
   lockstep tasks validate uptime.yml
   lockstep tasks save uptime.yml
   lockstep tasks run uptime --host sw1
-  lockstep tasks delete old-uptime")]
+  lockstep tasks delete uptime")]
 pub(super) struct Tasks {
     #[command(subcommand)]
     what: What,
