@@ -258,9 +258,10 @@ impl Told {
         let mut told = Self::default();
         loop {
             let complete = told.executions.len() >= executions.len() && told.elements.len() >= elements.len();
-            let patience = match complete {
-                true => Duration::from_millis(500),
-                false => PATIENCE,
+            let patience = if complete {
+                Duration::from_millis(500)
+            } else {
+                PATIENCE
             };
             let batch = match tokio::time::timeout(patience, consumer.take(1000, Duration::ZERO)).await {
                 Ok(batch) => batch.context("the bus was closed")?,

@@ -39,9 +39,10 @@ async fn what_waits_for_the_only_place_begins_when_the_lease_of_a_killed_worker_
     let elements = oracle.elements().await?;
     let runs = elements.first().and_then(|element| element.worker.clone());
     let runs = runs.context("nobody runs the first element")?;
-    let (killed, left) = match runs.ends_with(&format!(":{}", first.id())) {
-        true => (first, second),
-        false => (second, first),
+    let (killed, left) = if runs.ends_with(&format!(":{}", first.id())) {
+        (first, second)
+    } else {
+        (second, first)
     };
     killed.signal(Signal::KILL)?;
     let began = Instant::now();
