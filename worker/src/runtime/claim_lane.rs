@@ -19,7 +19,7 @@ use super::transaction_retry::TransactionRetry;
 use crate::fail_point::{self, FailPoint};
 
 /// The most messages that wait in a worker without a free place.
-const MOST_WAITING: usize = 64;
+const MOST_WAITING: usize = 256;
 
 /// The prefetch of a lane whose claimant has so many places.
 pub(super) fn prefetch(places: usize) -> u16 {
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn the_prefetch_is_bounded_by_the_places() {
-        for (places, expected) in [(0, 1), (1, 1), (63, 63), (64, 64), (256, 64)] {
+        for (places, expected) in [(0, 1), (1, 1), (255, 255), (256, 256), (1000, 256)] {
             assert_eq!(prefetch(places), expected, "{places}");
         }
     }

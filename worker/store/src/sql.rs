@@ -6,8 +6,8 @@
 //!   answer. A time that is `$1` milliseconds later is written `{after $1}`, with any expression for the milliseconds.
 //! - A list of rows is one parameter, made by [`rows`] and written `{rows $1: number bigint, name text}`: a table with these columns,
 //!   and its rows in the order of the list.
-//! - Row locks are written ` FOR UPDATE`, ` FOR UPDATE SKIP LOCKED` or ` FOR SHARE`: SQLite, which has one writer, runs without. A
-//!   statement that locks several rows locks them in the order of their keys, or skips those that are locked.
+//! - Row locks are written ` FOR UPDATE`, ` FOR UPDATE SKIP LOCKED`, ` FOR NO KEY UPDATE`, ` FOR SHARE` or ` FOR KEY SHARE`: SQLite,
+//!   which has one writer, runs without. A statement that locks several rows locks them in the order of their keys, or skips those that are locked.
 //!
 //! A table whose locks need more has statements of its own in `postgres` and `sqlite`.
 

@@ -160,7 +160,8 @@ pub struct StoppedElement {
 pub struct Candidates {
     /// The elements, ordered by number.
     pub elements: Vec<CandidateElement>,
-    /// Their executions, locked for reading: they do not end meanwhile, and are not cancelled.
+    /// Their executions, locked against [`lock`](super::ExecutionTransaction::lock): they are not cancelled or paused meanwhile. Others
+    /// may end elements of them.
     pub executions: Vec<ExecutionRow>,
 }
 

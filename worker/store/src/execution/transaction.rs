@@ -73,7 +73,7 @@ pub trait ExecutionTransaction: Send {
     /// Locks an execution and returns it.
     async fn lock(&mut self, id: Uuid) -> Result<Option<ExecutionRow>, StoreError>;
 
-    /// Locks executions by their numbers and returns them, ordered by number.
+    /// Locks executions by their numbers and returns them, ordered by number: against all that change them, not against claims.
     async fn lock_numbers(&mut self, numbers: &BTreeSet<u64>) -> Result<Vec<ExecutionRow>, StoreError>;
 
     /// Writes what changes of an execution that is locked: state, reason, times, pause, halt, canary, counts.

@@ -28,9 +28,11 @@ macro_rules! numbered {
     };
 }
 
+/// The locks of an execution: whoever pauses or halts it waits for claims, and they for it. Whoever counts its ends waits for others that
+/// count, and not for claims: a claim that begins an element while another one fails could as well have been first.
 const LOCK: &str = select!("id = $1 FOR UPDATE");
-const LOCK_NUMBERS: &str = select!(numbered!(), " FOR UPDATE");
-const SHARE_NUMBERS: &str = select!(numbered!(), " FOR SHARE");
+const LOCK_NUMBERS: &str = select!(numbered!(), " FOR NO KEY UPDATE");
+const SHARE_NUMBERS: &str = select!(numbered!(), " FOR KEY SHARE");
 
 const OF_ELEMENTS: &str = "\
     SELECT number, state = 'PENDING' FROM execution WHERE number IN ( \

@@ -121,7 +121,9 @@ impl Dialect for Sqlite {
             .replace("{now}", now!())
             .replace(" FOR UPDATE SKIP LOCKED", "")
             .replace(" FOR UPDATE", "")
+            .replace(" FOR NO KEY UPDATE", "")
             .replace(" FOR SHARE", "")
+            .replace(" FOR KEY SHARE", "")
             .into()
     }
 
