@@ -8,8 +8,9 @@ use lockstep_store::postgres::{
     Change, DatabaseRole, DatabaseSetUp, OBJECTS, PostgresOptions, PostgresStore, Privilege,
 };
 use lockstep_store::{
-    DeadLetterCountQuery, DeadLetterQuery, DeadLetters as _, DeviceQuery, Fleet as _, Inbox as _,
-    Leases as _, Repositories as _, Schema as _, Stats as _, StoreError, UnitOfWork as _,
+    DeadLetterCountQuery, DeadLetterQuery, DeadLetters as _, DeviceQuery, ElementQuery, ExecutionQuery,
+    ExecutionReference, Executions as _, Fleet as _, Inbox as _, Leases as _, Repositories as _, Schema as _,
+    Stats as _, StoreError, Tasks as _, UnitOfWork as _,
 };
 use lockstep_testbed::{Database, Schema};
 use tokio_postgres::NoTls;
@@ -118,6 +119,20 @@ async fn a_console_reads_all_that_its_api_shows_and_writes_nothing() -> Result<(
     console.groups_of(&[lockstep_store::DeviceId(1)]).await?;
     console.causes(&[lockstep_store::CauseId(1)]).await?;
     console.outcome(&crate::contract::key("1")).await?;
+    console.tasks(None, 10).await?;
+    console.schedules(None, 10).await?;
+    let executions = ExecutionQuery {
+        hostname: Some(hostname.clone()),
+        limit: 10,
+        ..ExecutionQuery::default()
+    };
+    console.executions(&executions).await?;
+    console.count_executions(&executions).await?;
+    console.execution(&ExecutionReference::Number(1)).await?;
+    console.elements(&ElementQuery::default()).await?;
+    console.element(1).await?;
+    console.device_facts(&hostname).await?;
+    console.stopped().await?;
     console.repositories().await?;
     console.dead_letters(&DeadLetterQuery::default()).await?;
     console
