@@ -17,8 +17,10 @@ const WRITE: &str = "write a failure of a repository";
 
 const SELECT: &str = "SELECT name, reason, since, at FROM repository_failure ORDER BY name";
 
+/// The clock is read once: the times of a first failure are equal.
 const INSERT: &str = "\
-    INSERT INTO repository_failure (name, reason, since, at) VALUES ($1, $2, {now}, {now}) \
+    INSERT INTO repository_failure (name, reason, since, at) \
+    SELECT CAST($1 AS text), CAST($2 AS text), now, now FROM (SELECT {now} AS now) AS clock WHERE true \
     ON CONFLICT (name) DO UPDATE SET reason = excluded.reason, at = excluded.at";
 
 const DELETE: &str = "DELETE FROM repository_failure WHERE name = $1";
