@@ -105,7 +105,7 @@ async fn results(bus: &dyn Bus) -> Result<BTreeMap<Identity, WorkResult>> {
 async fn killed_at(ground: Ground, point: &str) -> Result<()> {
     let scene = Scene::new(ground).await?;
     let fleet = Load {
-        devices: DEVICES as usize,
+        devices: usize::try_from(DEVICES)?,
         events: 0,
     };
     let save = envelope(TaskSaveRequested {
