@@ -1,6 +1,6 @@
 //! Faults of executions on real servers, with a simulated fleet: workers are killed and stopped, servers go away, passwords change. Each
 //! element ends in exactly one way, no device is used twice at once, and no cap is exceeded. The steps of an element, one by one, are in
-//! `executions` beside the folder `faults`.
+//! `worker/tests/executions`.
 
 mod cancelled;
 mod caps;
