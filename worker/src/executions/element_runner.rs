@@ -21,7 +21,7 @@ use super::claim::{Claim, Claimed, claim, groups, scopes};
 use super::element::{Element, Why};
 use super::finish::{Ends, Finished, finish};
 use super::publisher::element_finished;
-use super::running::{Running, Told};
+use super::running::{Places, Running, Told};
 use crate::fail_point::{self, FailPoint};
 use crate::handlers::{Processing, processing};
 use crate::runtime::{Claimant, TransactionRetry, chain};
@@ -105,9 +105,10 @@ impl Claimant for ElementRunner {
     async fn claim(&self, messages: &[&Envelope]) -> Result<(), StoreError> {
         let elements = messages.iter().filter_map(|envelope| element(&envelope.message));
         let elements: BTreeSet<u64> = elements.collect();
+        let places = self.0.running.take(elements.len()).await;
         let worker = self.0.clone();
         // A task of its own: what is committed begins, also when nobody waits for it any more.
-        let claiming = tokio::spawn(async move { worker.claim(&elements).await });
+        let claiming = tokio::spawn(async move { worker.claim(&elements, places).await });
         match claiming.await {
             Ok(claimed) => claimed,
             // Only a bug gets here.
@@ -139,7 +140,7 @@ impl Claimant for ElementRunner {
                 all_ended.cancel();
             };
             let renewing = all_ended.run_until_cancelled(self.0.renew());
-            let committing = self.0.commit_ends(ended, announcements, &all_ended);
+            let committing = self.0.commit_ends(ended, announcements, &stop, &all_ended);
             let announcing = self.0.announcer.run(waiting);
             tokio::join!(stopping, renewing, committing, announcing);
         };
@@ -165,8 +166,8 @@ fn element(message: &Message) -> Option<u64> {
 }
 
 impl Worker {
-    /// Claims elements, and begins those that find a place.
-    async fn claim(self: &Arc<Self>, elements: &BTreeSet<u64>) -> Result<(), StoreError> {
+    /// Claims elements, at most as many as there are places, and begins those that may run.
+    async fn claim(self: &Arc<Self>, elements: &BTreeSet<u64>, mut places: Places) -> Result<(), StoreError> {
         let began = Instant::now();
         let owner = *lock(&self.owner);
         let claimed = loop {
@@ -208,7 +209,7 @@ impl Worker {
                 execution: execution.clone(),
                 provider: provider.clone(),
             });
-            self.begin(element, owner, began);
+            self.begin(element, &mut places, owner, began);
         }
         if !queued.is_empty() {
             self.announcer.announce_soon(Announcement {
@@ -219,7 +220,13 @@ impl Worker {
         Ok(())
     }
 
-    fn begin(self: &Arc<Self>, element: Arc<Element>, owner: ElementOwner, claimed: Instant) {
+    fn begin(
+        self: &Arc<Self>,
+        element: Arc<Element>,
+        places: &mut Places,
+        owner: ElementOwner,
+        claimed: Instant,
+    ) {
         let number = element.candidate.number;
         let until = claimed + self.context.options.lease_time;
         // This process stood still since the claim.
@@ -230,7 +237,7 @@ impl Worker {
             );
             return;
         }
-        let Some(told) = self.running.add(number, element.attempt(), owner, until) else {
+        let Some(told) = self.running.add(places, number, element.attempt(), owner, until) else {
             tracing::error!(
                 element = number,
                 "no place is free for a claimed element; its lease expires"
@@ -288,9 +295,10 @@ impl Worker {
 
     /// Commits ends in groups, until all elements have ended.
     async fn commit_ends(
-        &self,
+        self: &Arc<Self>,
         mut ended: mpsc::UnboundedReceiver<Ended>,
         announcements: mpsc::Sender<Announcement>,
+        stop: &CancellationToken,
         all_ended: &CancellationToken,
     ) {
         let mut taken = Vec::with_capacity(GROUP);
@@ -304,14 +312,35 @@ impl Worker {
                 return;
             }
             let mut group = self.group(taken.drain(..));
-            let finished = self.commit(&mut group).await;
+            let mut finished = self.commit(&mut group).await;
             fail_point::pass(FailPoint::AfterFinish);
+            if !stop.is_cancelled() {
+                self.claim_queued(&mut finished.aftermath.queued).await;
+            }
             let announcement = self.announcement(&group, finished);
             for element in group.elements.values() {
                 self.running.remove(element.candidate.number, element.attempt());
             }
             if announcements.send(announcement).await.is_err() {
                 return;
+            }
+        }
+    }
+
+    /// Claims elements that were queued for what became free, as far as places are free here: they begin without a message. The others
+    /// stay in the list, to be announced.
+    async fn claim_queued(self: &Arc<Self>, queued: &mut Vec<u64>) {
+        let Some(places) = self.running.take_free(queued.len()) else {
+            return;
+        };
+        let claimed: BTreeSet<u64> = queued.iter().copied().take(places.left()).collect();
+        match self.claim(&claimed, places).await {
+            Ok(()) => queued.retain(|number| !claimed.contains(number)),
+            Err(error) => {
+                tracing::debug!(
+                    error = chain(&error),
+                    "queued elements are not claimed at once, but announced"
+                );
             }
         }
     }

@@ -42,6 +42,9 @@ impl Told {
 pub(super) struct Running {
     total: usize,
     places: Arc<Semaphore>,
+    /// One for each element that ended, and whose end waits for its commit. While one is left, an element that ends frees its place at
+    /// once; so the ends in memory are bounded.
+    uncommitted: Arc<Semaphore>,
     elements: Mutex<BTreeMap<u64, Entry>>,
     metrics: RunningMetrics,
 }
@@ -57,7 +60,18 @@ struct Entry {
     told: Arc<Told>,
     /// Whether its provider ended, and its end waits for its commit.
     ended: bool,
-    _place: OwnedSemaphorePermit,
+    place: OwnedSemaphorePermit,
+}
+
+/// Places that are taken for elements before they are claimed.
+#[derive(Debug)]
+pub(super) struct Places(OwnedSemaphorePermit);
+
+impl Places {
+    /// How many are left.
+    pub(super) fn left(&self) -> usize {
+        self.0.num_permits()
+    }
 }
 
 impl Running {
@@ -65,6 +79,7 @@ impl Running {
         Self {
             total: places,
             places: Arc::new(Semaphore::new(places)),
+            uncommitted: Arc::new(Semaphore::new(places)),
             elements: Mutex::default(),
             metrics: RunningMetrics::new(),
         }
@@ -77,22 +92,42 @@ impl Running {
         self.places.available_permits() + usize::from(place.is_ok())
     }
 
-    /// Waits until all places are free.
-    pub(super) async fn none(&self) {
-        let all = u32::try_from(self.total).unwrap_or(u32::MAX);
-        // It is never closed.
-        let _ = self.places.acquire_many(all).await;
+    /// Waits for so many free places, at most all, and takes them.
+    pub(super) async fn take(&self, places: usize) -> Places {
+        let places = u32::try_from(places.min(self.total)).unwrap_or(u32::MAX);
+        let taken = self.places.clone().acquire_many_owned(places).await;
+        Places(taken.expect("it is never closed"))
     }
 
-    /// An element begins. `None` if there is no place, or this attempt is known.
+    /// Takes places that are free now, at most so many. `None` if there is none, or somebody waits for them.
+    pub(super) fn take_free(&self, most: usize) -> Option<Places> {
+        let free = self.places.available_permits().min(most);
+        let places = u32::try_from(free).ok().filter(|places| *places > 0)?;
+        self.places
+            .clone()
+            .try_acquire_many_owned(places)
+            .ok()
+            .map(Places)
+    }
+
+    /// Waits until all places are free, and all ends are committed.
+    pub(super) async fn none(&self) {
+        let all = u32::try_from(self.total).unwrap_or(u32::MAX);
+        // They are never closed.
+        let _places = self.places.acquire_many(all).await;
+        let _committed = self.uncommitted.acquire_many(all).await;
+    }
+
+    /// An element begins at one of these places. `None` if none is left.
     pub(super) fn add(
         &self,
+        places: &mut Places,
         number: u64,
         attempt: u32,
         owner: ElementOwner,
         until: Instant,
     ) -> Option<Arc<Told>> {
-        let place = self.places.clone().try_acquire_owned().ok()?;
+        let place = places.0.split(1)?;
         let told = Arc::<Told>::default();
         let entry = Entry {
             attempt,
@@ -101,7 +136,7 @@ impl Running {
             added: Instant::now(),
             told: told.clone(),
             ended: false,
-            _place: place,
+            place,
         };
         let mut elements = self.lock();
         // An older attempt whose lease was lost still ends here: it is told, and forgotten.
@@ -112,7 +147,7 @@ impl Running {
         Some(told)
     }
 
-    /// The provider of an element ended: it can no longer be told to stop.
+    /// The provider of an element ended: it can no longer be told to stop, and its place is free for another one.
     pub(super) fn ended(&self, number: u64, attempt: u32) {
         if let Some(entry) = self
             .lock()
@@ -120,6 +155,9 @@ impl Running {
             .filter(|entry| entry.attempt == attempt)
         {
             entry.ended = true;
+            if let Ok(uncommitted) = self.uncommitted.clone().try_acquire_owned() {
+                entry.place = uncommitted;
+            }
         }
     }
 
@@ -216,9 +254,9 @@ mod tests {
         let running = Running::new(4);
         let owner = ElementOwner(Uuid::nil());
         let begun = Instant::now();
-        let add = |number| running.add(number, 1, owner, begun + LEASE).unwrap();
+        let mut places = running.take(4).await;
+        let mut add = |number| running.add(&mut places, number, 1, owner, begun + LEASE).unwrap();
         let (kept, cancelled, lost) = (add(1), add(2), add(3));
-        assert_eq!(running.places.available_permits(), 1);
         tokio::time::advance(SECOND).await;
         let sent = Instant::now();
         // Claimed before the renewal was sent, and known only after it: the renewal did not see it.
@@ -244,13 +282,42 @@ mod tests {
         let running = Running::new(4);
         let owner = ElementOwner(Uuid::nil());
         let begun = Instant::now();
-        let told = running.add(1, 1, owner, begun + LEASE).unwrap();
-        let ended = running.add(2, 1, owner, begun + LEASE).unwrap();
+        let mut places = running.take(2).await;
+        let told = running.add(&mut places, 1, 1, owner, begun + LEASE).unwrap();
+        let ended = running.add(&mut places, 2, 1, owner, begun + LEASE).unwrap();
+        assert!(running.add(&mut places, 3, 1, owner, begun + LEASE).is_none());
         running.ended(2, 1);
         tokio::time::advance(LEASE * 2 / 3).await;
         assert_eq!(running.tell_overdue(Instant::now(), LEASE), 0);
         tokio::time::advance(SECOND).await;
         assert_eq!(running.tell_overdue(Instant::now(), LEASE), 1);
         assert_eq!((told.why(), ended.why()), (Some(Why::Lost), None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_place_is_free_when_the_element_ended_as_long_as_few_ends_wait_for_their_commit() {
+        let running = Running::new(2);
+        let owner = ElementOwner(Uuid::nil());
+        let until = Instant::now() + LEASE;
+        for numbers in [[1, 2], [3, 4]] {
+            let mut places = running.take(2).await;
+            assert!(running.take_free(1).is_none());
+            for number in numbers {
+                running.add(&mut places, number, 1, owner, until).unwrap();
+            }
+            assert_eq!(places.left(), 0);
+            for number in numbers {
+                running.ended(number, 1);
+            }
+        }
+        // Four ends are in memory: the two of the second pair keep their places.
+        assert!(running.take_free(2).is_none());
+        running.remove(3, 1);
+        assert_eq!(running.take_free(2).map(|places| places.left()), Some(1));
+        for number in [1, 2, 4] {
+            running.remove(number, 1);
+        }
+        running.none().await;
+        assert_eq!(running.len(), 0);
     }
 }
