@@ -10,6 +10,9 @@ mod schedule;
 
 pub mod providers;
 
+/// What [`Devices`] returns.
+pub use lockstep_device::{DeviceError, PooledConnection};
+
 pub use admission::{Admission, Caps, Limit, Request, admit, execution_cap, initially, releasable};
 pub use arguments::{ArgumentError, ArgumentsError, check_arguments, merge_arguments, or_empty};
 pub use progress::{Counts, Event, Halt, Progress, Step, next};

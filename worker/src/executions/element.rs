@@ -5,7 +5,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use lockstep_device::DeviceAddress;
 use lockstep_execution::{ElementDone, ElementFailure, ElementRun, Entity, Provider, TargetDevice, or_empty};
 use lockstep_protocol::results::ElementFinished;
 use lockstep_protocol::{ElementOutcome, ElementState};
@@ -283,23 +282,14 @@ impl Write for Bound {
     }
 }
 
-/// A device to connect to. It is reached by its management address, else by its hostname.
 fn target(device: &ElementDevice) -> Result<TargetDevice, ElementFailure> {
-    let hostname = device.hostname.to_string();
-    let address = match device.management_ip {
-        Some(ip) => Ok(DeviceAddress::of_ip(ip)),
-        None => hostname.parse::<DeviceAddress>(),
-    };
-    let address = address.map_err(|error| {
-        let message = format!("the device has no management address, and its hostname is none: {error}");
-        ElementFailure::new("no-address", message)
-    })?;
-    Ok(TargetDevice {
-        hostname,
-        address,
-        platform: device.platform.clone(),
-        groups: device.groups.iter().map(ToString::to_string).collect(),
-    })
+    let groups = device.groups.iter().map(ToString::to_string).collect();
+    TargetDevice::new(
+        device.hostname.to_string(),
+        device.management_ip,
+        device.platform.clone(),
+        groups,
+    )
 }
 
 #[cfg(test)]

@@ -5,10 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lockstep_device::{DeviceError, PooledConnection};
 use lockstep_execution::{
-    Devices, ElementDone, ElementFailure, ElementRun, Provider, ProviderProperties, ProviderType,
-    TargetDevice,
+    DeviceError, Devices, ElementDone, ElementFailure, ElementRun, PooledConnection, Provider,
+    ProviderProperties, ProviderType, TargetDevice,
 };
 use lockstep_protocol::commands::ExecuteOn;
 use serde_json::json;
