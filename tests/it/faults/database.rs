@@ -126,7 +126,9 @@ async fn the_answer_to_a_commit_is_lost_again_and_again() -> Result<()> {
         servers.to_database.cut();
         servers.to_database.set(Mode::Pass).await?;
     }
-    worker.prints_times("the lane waits and tries again", 4).await?;
+    worker
+        .prints_times("the transaction waits and is tried again", 4)
+        .await?;
     gate.open().await?;
     scene.oracle().processed(&sent).await?;
     ensure_no_attempt_spent(&worker)?;

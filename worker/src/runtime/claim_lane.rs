@@ -145,7 +145,7 @@ impl ClaimLane {
     ) -> Result<(), Abandoned> {
         let context = &self.batches.context;
         let claiming = async {
-            let mut retry = TransactionRetry::default();
+            let mut retry = TransactionRetry::of(context.lane);
             loop {
                 match self.claimant.claim(envelopes).await {
                     Ok(()) => return Ok(Ok(())),

@@ -215,7 +215,7 @@ impl LaneContext {
         keys: &Keys,
         decide: impl Fn(&mut Facts) -> T,
     ) -> Result<Result<T, ProcessingError>, Abandoned> {
-        let mut retry = TransactionRetry::default();
+        let mut retry = TransactionRetry::of(self.lane);
         loop {
             let once = async {
                 let (mut facts, transaction) = self.store.begin(&[], keys).await?;

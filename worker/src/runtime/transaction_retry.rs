@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use lockstep_protocol::topology::Lane;
 use lockstep_store::{Retryability, StoreError};
 
 use super::backoff::Backoff;
@@ -14,6 +15,8 @@ const MOST_CONFLICTS: u32 = 24;
 /// The repetitions of one transaction.
 #[derive(Clone, Debug)]
 pub(crate) struct TransactionRetry {
+    /// The lane whose messages it is for.
+    lane: Option<Lane>,
     unavailable: Backoff,
     contended: Backoff,
     conflicts: u32,
@@ -22,6 +25,7 @@ pub(crate) struct TransactionRetry {
 impl Default for TransactionRetry {
     fn default() -> Self {
         Self {
+            lane: None,
             unavailable: Backoff::new(Duration::from_millis(100), Duration::from_secs(10)),
             contended: Backoff::new(Duration::from_millis(2), Duration::from_millis(500)),
             conflicts: 0,
@@ -30,6 +34,14 @@ impl Default for TransactionRetry {
 }
 
 impl TransactionRetry {
+    /// For a transaction that processes messages of a lane, which the log names.
+    pub(crate) fn of(lane: Lane) -> Self {
+        Self {
+            lane: Some(lane),
+            ..Self::default()
+        }
+    }
+
     /// How long to wait before the transaction is repeated after this error, which its message did not cause.
     ///
     /// # Errors
@@ -42,12 +54,14 @@ impl TransactionRetry {
             Err(error)
         } else if error.is_lock_timeout() {
             tracing::warn!(
+                lane = self.lane.map(Lane::as_str),
                 error = chain(&error),
                 "another session holds a lock for long; the transaction waits and is tried again"
             );
             Ok(self.contended.next())
         } else if error.retryability() == Retryability::Later {
             tracing::warn!(
+                lane = self.lane.map(Lane::as_str),
                 error = chain(&error),
                 "the store is unavailable; the transaction waits and is tried again"
             );
