@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use lockstep_testbed::{Broker, Database, wait};
 
 use crate::system::{Ground, Load, Scene};
@@ -30,7 +30,8 @@ async fn private_broker_killed_and_started_again() -> Result<()> {
     in_the_middle(&scene).await?;
     broker.kill().await?;
     broker.restart().await?;
-    scene.oracle().resumed(&sent, RESUME * 4).await?;
+    let resumed = scene.oracle().resumed(&sent, RESUME * 4).await;
+    resumed.with_context(|| worker.log().unwrap_or_default())?;
     scene.oracle().processed(&sent).await?;
     let log = worker.log()?;
     worker.stop().await?;

@@ -297,7 +297,7 @@ pub(crate) async fn many_devices_release_one_element_each(place: &Place) -> Resu
             let row = executions.lock(execution_id("interfaces")).await?;
             let mut row = row.context("the execution")?;
             row.paused = paused;
-            executions.update(&row).await?
+            executions.update(&row).await?;
         });
         ensure!(release(&[&a]).await? == expected);
     }
