@@ -12,8 +12,11 @@ const LOAD: Load = Load {
     events: 6000,
 };
 
-/// How soon a worker processes messages after its broker is back; four times that on a slow machine.
-const RESUME: Duration = Duration::from_secs(10);
+/// How long a worker may stand still after its broker is back. It is about a second, and ten at most, where nothing else runs
+/// (`tests/bench`); RabbitMQ 3.10 on a loaded machine has left three connections in a row without a confirm, for half a minute.
+const STANDSTILL: Duration = Duration::from_mins(2);
+/// How often a worker may give up a connection on which a starting broker confirms nothing, in that time.
+const MOST_LOST: usize = 8;
 
 /// Waits until a part of the load is processed, so that the fault hits in the middle.
 async fn in_the_middle(scene: &Scene) -> Result<()> {
@@ -30,7 +33,7 @@ async fn private_broker_killed_and_started_again() -> Result<()> {
     in_the_middle(&scene).await?;
     broker.kill().await?;
     broker.restart().await?;
-    let resumed = scene.oracle().resumed(&sent, RESUME * 4).await;
+    let resumed = scene.oracle().resumed(&sent, STANDSTILL).await;
     resumed.with_context(|| worker.log().unwrap_or_default())?;
     scene.oracle().processed(&sent).await?;
     let log = worker.log()?;
@@ -38,7 +41,7 @@ async fn private_broker_killed_and_started_again() -> Result<()> {
     let count = |text| log.matches(text).count();
     let lost = count("lost the connection to the broker");
     // A connection on which a starting broker confirms nothing is given up, and counts as lost.
-    ensure!((1..=2).contains(&lost), "lost {lost} times: {log}");
+    ensure!((1..=MOST_LOST).contains(&lost), "lost {lost} times: {log}");
     ensure!(
         count("connected to the broker again") == lost,
         "one line for each change: {log}"
