@@ -150,7 +150,7 @@ async fn memory(host: &Host, rounds: u32, table: &mut Table) -> anyhow::Result<(
             1400,
         ),
     ] {
-        let fleet = Fleet::start(2 * AT_ONCE, LONG_LATENCY, ports).await?;
+        let fleet = Fleet::start(AT_ONCE, LONG_LATENCY, ports).await?;
         let setup = Setup {
             elements: fleet.devices,
             latency: LONG_LATENCY,
