@@ -12,6 +12,7 @@ use tokio::process::{Child, Command};
 
 use crate::messages;
 use crate::meter::{Cpu, Measured};
+use crate::processes::target_folder;
 use crate::scene::Scene;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/celery");
@@ -31,9 +32,7 @@ impl Celery {
     /// # Errors
     /// There is no Python, or PyPI cannot be reached.
     pub(crate) async fn install() -> anyhow::Result<Self> {
-        let binary = std::env::current_exe()?;
-        let target = binary.parent().and_then(Path::parent);
-        let folder = target.context("find the target folder")?.join("bench-celery");
+        let folder = target_folder()?.join("bench-celery");
         let programs = folder.join("bin");
         let requirements = Path::new(FOLDER).join("requirements.txt");
         if !programs.join("celery").exists() {

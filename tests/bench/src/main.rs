@@ -5,6 +5,7 @@ mod affected;
 mod bare;
 mod celery;
 mod counting;
+mod devices;
 mod elements;
 mod fan_out;
 mod flags;
@@ -74,6 +75,9 @@ struct Options {
     /// Elements of an execution.
     #[arg(long, default_value_t = 10_000)]
     elements: u32,
+    /// Runs on simulated devices, each on its own one.
+    #[arg(long, default_value_t = 2000)]
+    device_runs: u32,
     /// Number of measurements per contender.
     #[arg(long, default_value_t = 5)]
     rounds: u32,
@@ -98,6 +102,7 @@ enum Figure {
     Lease,
     List,
     Elements,
+    Devices,
     Resume,
 }
 
@@ -112,6 +117,8 @@ enum Part {
     Sweep(sweep::Sweep),
     #[command(hide = true)]
     ElementWorker(elements::ElementWorker),
+    #[command(hide = true)]
+    Simulator(devices::Simulator),
 }
 
 #[tokio::main]
@@ -122,6 +129,7 @@ async fn main() -> anyhow::Result<()> {
         Some(Part::Lockstep(lockstep)) => print(&lockstep::run(lockstep).await?),
         Some(Part::Sweep(sweep)) => print(&sweep::run(sweep).await?),
         Some(Part::ElementWorker(worker)) => elements::run(worker).await,
+        Some(Part::Simulator(simulator)) => devices::run(simulator, print).await,
         None => {
             let table = measure(&options).await?;
             if options.json {
@@ -203,6 +211,9 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
     }
     if wanted(Figure::Elements) {
         elements::measure(&host, options.elements, options.rounds, &mut table).await?;
+    }
+    if wanted(Figure::Devices) {
+        devices::measure(&host, options.device_runs, options.rounds, &mut table).await?;
     }
     if wanted(Figure::Resume) {
         resume::measure(&host, options.rounds, &mut table).await?;

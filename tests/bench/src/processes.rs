@@ -1,6 +1,7 @@
-//! Reads the CPU time of a process and its children from `/proc`.
+//! Reads the CPU time of a process and its children, and its memory, from `/proc`.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -17,6 +18,29 @@ pub(crate) fn cpu_time(pid: u32) -> anyhow::Result<Duration> {
     let root = all.iter().find(|process| process.pid == pid);
     let root = root.with_context(|| format!("process {pid} is gone"))?;
     Ok(TICK * ticks(root, &all))
+}
+
+/// The memory of a process in KiB: `VmRSS` is what it has, `VmHWM` what it has had at most.
+///
+/// # Errors
+/// The process does not exist.
+pub(crate) fn memory_kib(pid: u32, field: &str) -> anyhow::Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let mut lines = status.lines().filter_map(|line| line.split_once(':'));
+    let (_, value) = lines
+        .find(|(name, _)| *name == field)
+        .with_context(|| format!("no {field}"))?;
+    Ok(value.trim().trim_end_matches(" kB").parse()?)
+}
+
+/// The target folder that this program was built in; virtual environments are kept there.
+///
+/// # Errors
+/// The program is elsewhere.
+pub(crate) fn target_folder() -> anyhow::Result<PathBuf> {
+    let binary = std::env::current_exe()?;
+    let folder = binary.ancestors().nth(2).context("find the target folder")?;
+    Ok(folder.to_owned())
 }
 
 /// Returns the first process that matches.

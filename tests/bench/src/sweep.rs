@@ -15,6 +15,7 @@ use lockstep_simulators::cvp::{CvpSimulator, Options, Scenario};
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
+use crate::processes::memory_kib;
 use crate::table::{Goal, Row, Table, median};
 
 const LATENCY: Duration = Duration::from_millis(50);
@@ -79,7 +80,7 @@ pub(crate) async fn run(arguments: Sweep) -> anyhow::Result<Swept> {
         seconds: begin.elapsed().as_secs_f64(),
         listed: u32::try_from(summary.listed)?,
         cancelled: u32::try_from(summary.cancelled)?,
-        peak_mib: peak_mib()?,
+        peak_mib: memory_kib(std::process::id(), "VmHWM")? / 1024.0,
     })
 }
 
@@ -93,13 +94,6 @@ fn http(ca: &[u8]) -> anyhow::Result<reqwest::Client> {
         .tcp_nodelay(true)
         .no_proxy()
         .build()?)
-}
-
-fn peak_mib() -> anyhow::Result<f64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib: f64 = line.context("no VmHWM")?.trim().trim_end_matches(" kB").parse()?;
-    Ok(kib / 1024.0)
 }
 
 /// Adds the rows of sweeps.

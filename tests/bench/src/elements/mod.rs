@@ -7,7 +7,8 @@ mod worker;
 use crate::scene::Host;
 use crate::table::Table;
 
-pub(crate) use worker::{ElementWorker, run};
+pub(crate) use runs::{OnDevices, Setup, execute};
+pub(crate) use worker::{ElementWorker, connections, run};
 
 /// Adds all rows about elements.
 ///

@@ -14,7 +14,8 @@ use serde_json::json;
 use tokio::process::{Child, Command};
 
 use super::worker::PROVIDER;
-use crate::processes::cpu_time;
+use crate::devices::Fleet;
+use crate::processes::{cpu_time, memory_kib};
 use crate::scene::{Host, Scene};
 use crate::table::{Goal, Row, Table, median};
 
@@ -23,26 +24,41 @@ const LATENCY: u32 = 100;
 
 /// How an execution is run.
 #[derive(Clone, Copy, Debug)]
-struct Setup {
-    elements: u32,
+pub(crate) struct Setup<'a> {
+    pub(crate) elements: u32,
     /// What each element takes, in milliseconds.
-    latency: u32,
-    workers: u32,
+    pub(crate) latency: u32,
+    pub(crate) workers: u32,
     /// Elements at once on each worker.
-    places: u32,
+    pub(crate) places: u32,
     /// Elements at once on all workers.
-    cap: Option<u32>,
+    pub(crate) cap: Option<u32>,
+    /// What runs on simulated devices; without it, a provider waits.
+    pub(crate) on: Option<OnDevices<'a>>,
+}
+
+/// A task on simulated devices.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OnDevices<'a> {
+    pub(crate) fleet: &'a Fleet,
+    pub(crate) provider: &'static str,
+    /// The arguments of the task, as JSON.
+    pub(crate) arguments: &'static str,
 }
 
 /// The measurement of an execution.
 #[derive(Clone, Copy, Debug)]
-struct Ran {
+pub(crate) struct Ran {
     /// From the begin of the first element to the end of the last one.
     seconds: f64,
     /// CPU time of all workers for an element, in microseconds.
     cpu: f64,
     /// Elements in a second.
-    rate: f64,
+    pub(crate) rate: f64,
+    /// How much more memory all workers had at most than before the execution, in KiB.
+    pub(crate) growth_kib: f64,
+    /// The size of the shortest result, in bytes.
+    pub(crate) least_data: usize,
 }
 
 /// Measures elements that take 100 ms.
@@ -61,6 +77,7 @@ pub(super) async fn waiting(
         workers: 1,
         places: 256,
         cap: None,
+        on: None,
     };
     let small = Setup {
         elements: elements / 4,
@@ -143,6 +160,7 @@ pub(super) async fn empty(host: &Host, rounds: u32, table: &mut Table) -> anyhow
                 workers: 1,
                 places: 256,
                 cap: None,
+                on: None,
             };
             let ran = execute(host, setup).await?;
             eprintln!("elements, round {round}: {elements} that do nothing: {ran:.2?}");
@@ -175,11 +193,22 @@ pub(super) async fn empty(host: &Host, rounds: u32, table: &mut Table) -> anyhow
     Ok(())
 }
 
-async fn execute(host: &Host, setup: Setup) -> anyhow::Result<Ran> {
+/// Runs an execution on workers of its own.
+///
+/// # Errors
+/// A server rejects a request, or an element was not done.
+pub(crate) async fn execute(host: &Host, setup: Setup<'_>) -> anyhow::Result<Ran> {
     let scene = host.scene(setup.elements).await?;
     let client = scene.schema.connect().await?;
-    let task = "INSERT INTO task (name, provider, arguments, saved_at) VALUES ('bench', $1, '{}', now())";
-    client.execute(task, &[&PROVIDER]).await?;
+    let (provider, arguments) = setup
+        .on
+        .map_or((PROVIDER, "{}"), |on| (on.provider, on.arguments));
+    let task = "INSERT INTO task (name, provider, arguments, saved_at) VALUES ('bench', $1, $2, now())";
+    client.execute(task, &[&provider, &arguments]).await?;
+    let on = match setup.on {
+        Some(on) => place(&scene, on.fleet).await?,
+        None => Vec::new(),
+    };
     let workers: Vec<Child> = (0..setup.workers)
         .map(|_| start(&scene, setup))
         .collect::<Result<_, _>>()?;
@@ -189,8 +218,12 @@ async fn execute(host: &Host, setup: Setup) -> anyhow::Result<Ran> {
         let ids = workers.iter().map(|worker| worker.id().context("a worker ended"));
         ids.map(|id| cpu_time(id?)).sum()
     };
-    let before = cpu()?;
-    request(&scene).await?;
+    let memory = |field: &str| -> anyhow::Result<f64> {
+        let ids = workers.iter().map(|worker| worker.id().context("a worker ended"));
+        ids.map(|id| memory_kib(id?, field)).sum()
+    };
+    let before = (cpu()?, memory("VmRSS")?);
+    request(&scene, on).await?;
     let times = "SELECT CAST(extract(epoch FROM ended_at - started_at) AS double precision), done \
         FROM execution WHERE ended_at IS NOT NULL";
     let timeout = Duration::from_mins(10);
@@ -208,16 +241,21 @@ async fn execute(host: &Host, setup: Setup) -> anyhow::Result<Ran> {
         "{done} of {} elements are done",
         setup.elements
     );
-    let cpu = cpu()?.saturating_sub(before);
+    let cpu = cpu()?.saturating_sub(before.0);
+    let growth_kib = memory("VmHWM")? - before.1;
+    let least = "SELECT coalesce(min(octet_length(data)), 0) FROM element";
+    let least: i32 = client.query_one(least, &[]).await?.get(0);
     Ok(Ran {
         seconds,
         cpu: cpu.as_secs_f64() * 1e6 / f64::from(setup.elements),
         rate: f64::from(setup.elements) / seconds,
+        growth_kib,
+        least_data: usize::try_from(least)?,
     })
 }
 
 /// Starts this program again as a worker.
-fn start(scene: &Scene, setup: Setup) -> anyhow::Result<Child> {
+fn start(scene: &Scene, setup: Setup<'_>) -> anyhow::Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
     command
         .arg("element-worker")
@@ -231,15 +269,34 @@ fn start(scene: &Scene, setup: Setup) -> anyhow::Result<Child> {
     if let Some(cap) = setup.cap {
         command.args(["--cap", &cap.to_string()]);
     }
+    if let Some(OnDevices { fleet, .. }) = setup.on {
+        command.args(["--port", &fleet.access.port.to_string()]);
+        command.arg("--ca-file").arg(&fleet.access.ca_file);
+    }
     Ok(command.spawn()?)
 }
 
-/// Requests the task on all devices.
-async fn request(scene: &Scene) -> anyhow::Result<()> {
+/// Gives each device the address of a simulated one. Returns their ids.
+async fn place(scene: &Scene, fleet: &Fleet) -> anyhow::Result<Vec<u64>> {
+    let addresses: Vec<String> = fleet.addresses().map(|address| address.to_string()).collect();
+    let update = "UPDATE device SET management_ip = CAST(new.address AS inet) \
+        FROM unnest($1::text[]) WITH ORDINALITY AS new (address, number), \
+            (SELECT id, row_number() OVER (ORDER BY id) AS number FROM device) AS old \
+        WHERE old.number = new.number AND device.id = old.id \
+        RETURNING device.id";
+    let client = scene.schema.connect().await?;
+    let rows = client.query(update, &[&addresses]).await?;
+    ensure!(rows.len() == addresses.len(), "{} devices", rows.len());
+    let ids = rows.iter().map(|row| u64::try_from(row.get::<_, i64>(0)));
+    Ok(ids.collect::<Result<_, _>>()?)
+}
+
+/// Requests the task on these devices; on all, if there are none.
+async fn request(scene: &Scene, execute_on: Vec<u64>) -> anyhow::Result<()> {
     let source = Source::try_from("urn:lockstep:bench".to_owned())?;
     let request = TaskRequested {
         task: TaskReference::from("bench"),
-        execute_on: Vec::new(),
+        execute_on,
         execute_on_type: ExecuteOn::Device,
         dry_run: true,
         arguments: json!({}),

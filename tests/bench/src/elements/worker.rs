@@ -1,4 +1,4 @@
-//! A worker of elements in its own process, with a provider that waits as for a device.
+//! A worker of elements in its own process, with a provider that waits as for a device, or on simulated devices.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,19 +7,25 @@ use async_trait::async_trait;
 use lockstep_bus::Bus;
 use lockstep_bus::amqp::{AmqpBus, AmqpOptions};
 use lockstep_clock::SystemClock;
-use lockstep_device::{DeviceError, PooledConnection};
+use lockstep_device::eapi::{EapiDriver, EapiOptions};
+use lockstep_device::{
+    CredentialSource, Credentials, DeviceError, DevicePool, PoolOptions, PooledConnection,
+};
 use lockstep_execution::{
     Caps, Devices, ElementDone, ElementFailure, ElementRun, Provider, ProviderProperties, ProviderType,
     Registry, TargetDevice,
 };
 use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::topology::Lane;
+use lockstep_simulators::fleet::Options;
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_worker::executions::{ElementRunner, ExecutionContext, ExecutionOptions, ExecutionRunner};
 use lockstep_worker::handlers::FleetHandlers;
 use lockstep_worker::runtime::{self, Claimant, RunLaneOptions, Runner, WorkerContext, WorkerOptions};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
+
+use crate::devices::FleetAccess;
 
 /// The name of the provider.
 pub(super) const PROVIDER: &str = "bench";
@@ -40,6 +46,8 @@ pub(crate) struct ElementWorker {
     /// How many elements all workers run at once.
     #[arg(long)]
     pub(crate) cap: Option<std::num::NonZeroU32>,
+    #[command(flatten)]
+    pub(crate) fleet: Option<FleetAccess>,
 }
 
 /// Runs elements until the process is killed.
@@ -50,13 +58,17 @@ pub(crate) async fn run(arguments: ElementWorker) -> anyhow::Result<()> {
     let bus: Arc<dyn Bus> = AmqpBus::connect(AmqpOptions::new(arguments.amqp)).await?;
     let store = PostgresStore::connect(PostgresOptions::new(arguments.postgres))?;
     let provider = Waiting::new(Duration::from_millis(arguments.latency));
+    let devices = match &arguments.fleet {
+        Some(fleet) => connections(fleet)?,
+        None => Arc::new(NoDevices),
+    };
     let executions = ExecutionContext {
         bus: bus.clone(),
         store: store.clone(),
         executions: store.clone(),
         follow_ups: store.clone(),
-        registry: Registry::default().with(provider),
-        devices: Arc::new(NoDevices),
+        registry: Registry::built_in().with(provider),
+        devices,
         clock: Arc::new(SystemClock),
         options: ExecutionOptions {
             caps: Caps {
@@ -151,5 +163,61 @@ struct NoDevices;
 impl Devices for NoDevices {
     async fn connect(&self, _device: &TargetDevice) -> Result<PooledConnection, DeviceError> {
         Err(DeviceError::NoCredentials)
+    }
+}
+
+/// Connections to simulated devices, as a worker has them.
+///
+/// # Errors
+/// The file of the authorities cannot be read.
+#[expect(clippy::disallowed_methods, reason = "the bench has a client of its own")]
+pub(crate) fn connections(fleet: &FleetAccess) -> anyhow::Result<Arc<dyn Devices>> {
+    // It fails if a provider is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let authorities = reqwest::Certificate::from_pem_bundle(&std::fs::read(&fleet.ca_file)?)?;
+    let pool = PoolOptions::default();
+    let http = reqwest::Client::builder()
+        .tls_certs_only(authorities)
+        .pool_max_idle_per_host(pool.per_device)
+        .pool_idle_timeout(pool.max_idle)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .tcp_nodelay(true)
+        .http1_only()
+        .build()?;
+    let options = EapiOptions {
+        port: fleet.port,
+        ..EapiOptions::default()
+    };
+    let driver = Arc::new(EapiDriver::new(http, options));
+    Ok(Arc::new(SimulatedDevices(DevicePool::new(
+        driver,
+        Arc::new(SimulatedUser),
+        pool,
+    ))))
+}
+
+#[derive(Debug)]
+struct SimulatedDevices(DevicePool);
+
+#[async_trait]
+impl Devices for SimulatedDevices {
+    async fn connect(&self, device: &TargetDevice) -> Result<PooledConnection, DeviceError> {
+        self.0
+            .get(&device.hostname, &device.groups, &device.address)
+            .await
+    }
+}
+
+/// The user of all simulated devices.
+#[derive(Debug)]
+struct SimulatedUser;
+
+impl CredentialSource for SimulatedUser {
+    fn credentials(&self, _hostname: &str, _groups: &[String]) -> Option<Arc<Credentials>> {
+        let Options {
+            username, password, ..
+        } = Options::default();
+        Some(Arc::new(Credentials::new(&username, &password)))
     }
 }
