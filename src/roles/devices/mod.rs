@@ -3,6 +3,7 @@
 mod credentials;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use async_trait::async_trait;
@@ -15,12 +16,19 @@ pub(crate) use credentials::ConfiguredCredentials;
 use super::http::authorities;
 use crate::config::{ConfigProblems, DevicesConfig};
 
+/// How long a connection to a device may be idle. The HTTP client has no bound for all devices together, so this one limits the sockets of
+/// a run over thousands of devices. The requests of one element follow one another at once.
+const MAX_IDLE: Duration = Duration::from_secs(5);
+
 /// The devices of the fleet, which providers connect to.
 ///
 /// # Errors
 /// If the certificates of their authorities cannot be read.
 pub(super) fn devices(config: &DevicesConfig) -> anyhow::Result<Arc<dyn Devices>> {
-    let pool = PoolOptions::default();
+    let pool = PoolOptions {
+        max_idle: MAX_IDLE,
+        ..PoolOptions::default()
+    };
     let credentials = ConfiguredCredentials::of(&config.credentials);
     let options = EapiOptions {
         port: config.port,
