@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use lockstep_testbed::{Broker, Database, wait};
 
 use crate::system::{Ground, Load, Scene};
@@ -12,11 +12,8 @@ const LOAD: Load = Load {
     events: 6000,
 };
 
-/// How long a worker may stand still after its broker is back. It is about a second, and ten at most, where nothing else runs
-/// (`tests/bench`); RabbitMQ 3.10 on a loaded machine has left three connections in a row without a confirm, for half a minute.
-const STANDSTILL: Duration = Duration::from_mins(2);
-/// How often a worker may give up a connection on which a starting broker confirms nothing, in that time.
-const MOST_LOST: usize = 8;
+/// How soon a worker processes messages after its broker is back; four times that on a slow machine.
+const RESUME: Duration = Duration::from_secs(10);
 
 /// Waits until a part of the load is processed, so that the fault hits in the middle.
 async fn in_the_middle(scene: &Scene) -> Result<()> {
@@ -29,19 +26,36 @@ async fn private_broker_killed_and_started_again() -> Result<()> {
     let scene = Scene::on(broker.vhost().await?, lockstep_testbed::schema().await?).await?;
     let bus = scene.bus().await?;
     let sent = LOAD.publish(&*bus).await?;
+    // An orderly stop writes the queues down: RabbitMQ 3.10 that is killed seconds after their declaration can lose the messages of
+    // one, and confirms nothing for it afterwards (docs/rabbitmq.md).
+    broker.stop().await?;
+    broker.restart().await?;
     let worker = scene.worker(&[])?;
     in_the_middle(&scene).await?;
     broker.kill().await?;
     broker.restart().await?;
-    let resumed = scene.oracle().resumed(&sent, STANDSTILL).await;
-    resumed.with_context(|| worker.log().unwrap_or_default())?;
+    if let Err(error) = scene.oracle().resumed(&sent, RESUME * 4).await {
+        let vhost = scene.servers()?.vhost.name().to_owned();
+        let state = [
+            "list_queues",
+            "-p",
+            &vhost,
+            "name",
+            "state",
+            "leader",
+            "messages",
+            "consumers",
+        ];
+        let queues = broker.ctl(&state).await;
+        return Err(error.context(format!("{queues:?}\n{}", worker.log()?)));
+    }
     scene.oracle().processed(&sent).await?;
     let log = worker.log()?;
     worker.stop().await?;
     let count = |text| log.matches(text).count();
     let lost = count("lost the connection to the broker");
     // A connection on which a starting broker confirms nothing is given up, and counts as lost.
-    ensure!((1..=MOST_LOST).contains(&lost), "lost {lost} times: {log}");
+    ensure!((1..=4).contains(&lost), "lost {lost} times: {log}");
     ensure!(
         count("connected to the broker again") == lost,
         "one line for each change: {log}"
