@@ -25,6 +25,9 @@ async fn in_the_middle(oracle: &ExecutionOracle) -> Result<()> {
 async fn private_broker_killed_in_the_middle_of_an_execution() -> Result<()> {
     let mut broker = Broker::start().await?;
     let scene = Scene::on(broker.vhost().await?, lockstep_testbed::schema().await?).await?;
+    // An orderly stop writes the queues down, see `outage`.
+    broker.stop().await?;
+    broker.restart().await?;
     let installation = Installation::new(scene, ELEMENTS, LATENCY, Some(AT_ONCE)).await?;
     let oracle = installation.oracle().await?;
     let (first, second) = installation.two_workers().await?;
