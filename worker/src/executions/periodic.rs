@@ -146,18 +146,13 @@ impl ElementsTask {
         tx: &mut (dyn ExecutionTransaction + '_),
         counts: &BTreeMap<CapScope, u32>,
     ) -> Result<BTreeMap<CapScope, u32>, StoreError> {
+        let stopped = tx.stop().await?.is_some();
         let executions = counts.keys().filter_map(|scope| match scope {
             CapScope::Execution(number) => Some(*number),
             _ => None,
         });
-        let mut rows = BTreeMap::new();
-        for number in executions {
-            let reference = ExecutionReference::Number(number);
-            if let Some(row) = self.context.executions.execution(&reference).await? {
-                rows.insert(number, row);
-            }
-        }
-        let stopped = tx.stop().await?.is_some();
+        let rows = tx.lock_numbers(&executions.collect()).await?;
+        let rows: BTreeMap<u64, ExecutionRow> = rows.into_iter().map(|row| (row.number, row)).collect();
         let scopes: BTreeSet<CapScope> = counts.keys().cloned().collect();
         let (running, queued) = (tx.running(&scopes).await?, tx.queued(&scopes).await?);
         let of = |counts: &BTreeMap<CapScope, u32>, scope| counts.get(scope).copied().unwrap_or(0);
@@ -198,7 +193,13 @@ impl ElementsTask {
         let more = rows.len() == PAGE as usize;
         for mut row in rows {
             let over = row.request.deadline_at.is_some_and(|deadline| deadline <= now);
-            let event = if over { Event::DeadlineOver } else { Event::Checked };
+            // Cancelled by a transaction that ran beside the one that stored it.
+            let cancelled = row.halt.is_none() && tx.was_cancelled(row.id).await?;
+            let event = match (cancelled, over) {
+                (true, _) => Event::CancelRequested { by: None },
+                (false, true) => Event::DeadlineOver,
+                (false, false) => Event::Checked,
+            };
             aftermath.join(advance(tx, facts, &mut row, event, now, grace).await?);
         }
         Ok(Written {

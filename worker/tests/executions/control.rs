@@ -21,6 +21,7 @@ on_both! {
     cancelling_ends_what_is_queued_what_runs_and_what_waits,
     cancelling_while_no_worker_takes_elements_ends_in_chunks,
     an_execution_that_was_cancelled_before_it_existed_ends_at_once,
+    an_execution_that_was_cancelled_while_it_was_stored_ends,
     a_paused_execution_begins_nothing_until_it_is_resumed,
     a_stop_of_all_lasts_until_they_are_resumed,
     the_failed_elements_are_run_again_with_another_argument,
@@ -107,6 +108,22 @@ async fn an_execution_that_was_cancelled_before_it_existed_ends_at_once(ground: 
     let row = scene.ended(id).await?;
     ensure!(row.state == Aborted && row.counts.skipped == 3, "{row:?}");
     ensure!(scene.script.begun_in_all() == 0);
+    worker.stop().await
+}
+
+/// The transaction of the cancel did not see the execution, and that of the execution not the cancel.
+async fn an_execution_that_was_cancelled_while_it_was_stored_ends(ground: Ground) -> Result<()> {
+    let scene = Scene::new(ground, 1).await?;
+    scene.script.set("sw0", Act::Wait);
+    let worker = scene.worker()?;
+    scene.save_tasks().await?;
+    let id = scene.run("once", &[0], unlimited()).await?;
+    scene.running(1).await?;
+    let (facts, mut transaction) = scene.store.unit_of_work.begin(&[], &Keys::default()).await?;
+    transaction.executions().cancel_unknown(id, now(), None).await?;
+    transaction.commit(&facts).await?;
+    let row = scene.ended(id).await?;
+    ensure!(row.state == Aborted && row.counts.failed == 1, "{row:?}");
     worker.stop().await
 }
 

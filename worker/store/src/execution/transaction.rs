@@ -176,8 +176,8 @@ pub trait ExecutionTransaction: Send {
     /// sixteen times as long.
     async fn overdue(&mut self, limit: u32, grace: Duration) -> Result<Vec<u64>, StoreError>;
 
-    /// Executions that have not ended and need a look: their deadline is over, they are halted with unstarted elements, or all their
-    /// elements ended; locked, and those that another transaction holds are left out.
+    /// Executions that have not ended and need a look: their deadline is over, they are halted with unstarted elements, all their
+    /// elements ended, or they were cancelled by a transaction that did not see them yet; locked, and those that another transaction holds are left out.
     async fn neglected(&mut self, now: Timestamp, limit: u32) -> Result<Vec<ExecutionRow>, StoreError>;
 
     /// Ended elements that are to be announced and are overdue, or these ones, at most `limit`; with their executions.
