@@ -32,6 +32,8 @@ pub const MAX_CHUNK_INTERFACES: usize = 10_000;
 pub const MAX_CHUNK_CLIENTS: usize = 10_000;
 /// The most entity ids in one `lockstep.task.requested`.
 pub const MAX_ENTITIES: usize = 100_000;
+/// The most pre-tasks, and the most post-tasks, of a task.
+pub const MAX_TASKS: usize = 20;
 
 /// Whether a text is 1 to 255 characters without control characters.
 pub(crate) fn is_label(text: &str) -> bool {

@@ -20,6 +20,7 @@ mod message_properties;
 pub mod names;
 pub mod rest;
 pub mod results;
+mod run_cycle;
 #[cfg(feature = "schema")]
 pub mod schema;
 mod secret_url;
@@ -43,6 +44,7 @@ pub use message_properties::MessageProperties;
 pub use names::{
     CommitId, DeviceState, DeviceType, GroupName, Hostname, InterfaceName, Mac, RepositoryName, Serial,
 };
+pub use run_cycle::{EntityType, Level, Stage};
 pub use secret_url::{SecretUrl, mask_url, mask_urls};
 pub use source_pattern::{SourcePattern, SourcePatternError};
 pub use trace::TraceParent;

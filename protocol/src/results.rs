@@ -6,8 +6,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
-use crate::commands::ExecuteOn;
-use crate::{Code, CommitId, ElementOutcome, ElementState, ExecutionState, Hostname, WorkResult};
+use crate::{Code, CommitId, ElementOutcome, ElementState, EntityType, ExecutionState, Hostname, WorkResult};
 
 /// The most hostnames or dead letters that a result lists; `truncated` is set if there were more.
 pub const MAX_DEVICES: usize = 1000;
@@ -232,7 +231,7 @@ pub struct ElementFinished {
     #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Id"))]
     pub execution: Uuid,
     /// The kind of entity.
-    pub entity_type: ExecuteOn,
+    pub entity_type: EntityType,
     /// The entity's id.
     pub entity: u64,
     /// The device's hostname, if the element belongs to one.

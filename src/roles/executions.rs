@@ -27,6 +27,7 @@ pub(super) fn context(
         bus: bus.clone(),
         store: store.unit_of_work.clone(),
         executions: store.executions.clone(),
+        cycle: store.cycle.clone(),
         follow_ups: store.follow_ups.clone(),
         registry: registry(),
         devices: devices::devices(&config.devices)?,

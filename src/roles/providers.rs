@@ -98,6 +98,8 @@ mod tests {
             description: None,
             provider: provider.to_owned(),
             arguments,
+            pre_tasks: Vec::new(),
+            post_tasks: Vec::new(),
         };
         let problems = KnownProviders::new(registry()).problems(&task);
         let text = |problem: TaskProblem| format!("{}: {}", problem.place, problem.reason);

@@ -7,7 +7,7 @@ use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_store::sqlite::{SqliteOptions, SqliteStore};
 use lockstep_store::{
     DeadLetters, DeliveryAttempts, Executions, Fleet, FollowUps, Inbox, Leases, Migrated, Repositories,
-    Retention, Schema, Stats, StoreError, Tasks, UnitOfWork,
+    Retention, RunCycle, Schema, Stats, StoreError, Tasks, UnitOfWork,
 };
 use secrecy::SecretString;
 
@@ -27,6 +27,7 @@ pub(super) struct Store {
     pub(super) dead_letters: Arc<dyn DeadLetters>,
     pub(super) tasks: Arc<dyn Tasks>,
     pub(super) executions: Arc<dyn Executions>,
+    pub(super) cycle: Arc<dyn RunCycle>,
     pub(super) follow_ups: Arc<dyn FollowUps>,
     pub(super) delivery_attempts: Arc<dyn DeliveryAttempts>,
     pub(super) leases: Arc<dyn Leases>,
@@ -90,6 +91,7 @@ impl Store {
             + DeadLetters
             + Tasks
             + Executions
+            + RunCycle
             + FollowUps
             + DeliveryAttempts
             + Leases
@@ -107,6 +109,7 @@ impl Store {
             dead_letters: store.clone(),
             tasks: store.clone(),
             executions: store.clone(),
+            cycle: store.clone(),
             follow_ups: store.clone(),
             delivery_attempts: store.clone(),
             leases: store.clone(),

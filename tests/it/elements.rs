@@ -113,6 +113,8 @@ async fn killed_at(ground: Ground, point: &str) -> Result<()> {
         description: None,
         provider: "ping".to_owned(),
         arguments: Value::Null,
+        pre_tasks: Vec::new(),
+        post_tasks: Vec::new(),
     });
     let before = [fleet.fleet(), save];
     let sent: Sent = before

@@ -4,7 +4,7 @@ use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::bounds::{self, MAX_ENTITIES};
+use crate::bounds::{self, MAX_ENTITIES, MAX_TASKS};
 
 /// Run a task (`neopsTaskExecute` in neops).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -212,6 +212,22 @@ pub struct TaskSaveRequested {
     /// The provider's arguments, validated with its `json_schema`.
     #[serde(default)]
     pub arguments: Value,
+    /// The names of tasks that run before this one, on the same entities; at most 20. Where one fails, this one does not run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "tasks")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::schema::Label>", length(max = crate::bounds::MAX_TASKS)))]
+    pub pre_tasks: Vec<String>,
+    /// The names of tasks that run after this one, on the entities on which it was done; at most 20.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "tasks")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::schema::Label>", length(max = crate::bounds::MAX_TASKS)))]
+    pub post_tasks: Vec<String>,
+}
+
+fn tasks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let names: Vec<String> = bounds::list(deserializer, 0..=MAX_TASKS)?;
+    for name in &names {
+        bounds::check_label(name).map_err(D::Error::custom)?;
+    }
+    Ok(names)
 }
 
 /// Delete a task. Executions of it stay, and go on.

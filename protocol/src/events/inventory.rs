@@ -103,6 +103,9 @@ pub struct ImportedDevice {
     /// flag, unless `mark_synchronized` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub synchronized: Option<bool>,
+    /// The hostname of the controller that is connected to instead of the device: a device of this chunk or an earlier one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub controller: Option<Hostname>,
     /// The management address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::IpAddress>"))]

@@ -2,8 +2,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::commands::ExecuteOn;
-use crate::{ElementOutcome, ElementState, Hostname};
+use crate::{ElementOutcome, ElementState, EntityType, Hostname};
 
 /// An element in the answer of `GET /v1/executions/{number or id}/elements`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,7 +13,7 @@ pub struct ElementView {
     /// The number of its execution.
     pub execution: u64,
     /// The kind of entity.
-    pub entity_type: ExecuteOn,
+    pub entity_type: EntityType,
     /// The id of the entity; 0 for the whole fleet.
     pub entity: u64,
     /// The name of the entity.

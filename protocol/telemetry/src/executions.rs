@@ -8,7 +8,16 @@ use metrics::{Counter, Gauge, Histogram};
 use crate::families::{CLAIM_SECONDS, ELEMENTS_ENDED, ELEMENTS_RUNNING, ELEMENTS_WAITING, FINISH_SECONDS};
 
 /// What elements wait for, as a label.
-pub const WAITING_FOR: [&str; 6] = ["stop", "overall", "provider", "group", "execution", "device"];
+pub const WAITING_FOR: [&str; 8] = [
+    "stop",
+    "overall",
+    "provider",
+    "group",
+    "execution",
+    "device",
+    "cluster",
+    "stage",
+];
 
 const OUTCOMES: [(ElementOutcome, &str); 3] = [
     (ElementOutcome::Done, "done"),

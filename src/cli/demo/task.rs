@@ -101,6 +101,8 @@ async fn request(client: &Client, fleet: &FleetSimulator) -> anyhow::Result<Task
         description: None,
         provider: "command".to_owned(),
         arguments: json!({"commands": ["show version"]}),
+        pre_tasks: Vec::new(),
+        post_tasks: Vec::new(),
     };
     applied(client, task).await?;
     let mut execute_on = Vec::new();

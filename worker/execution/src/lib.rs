@@ -3,6 +3,7 @@
 
 mod admission;
 mod arguments;
+pub mod cycle;
 mod progress;
 mod provider;
 mod registry;
@@ -15,10 +16,11 @@ pub use lockstep_device::{DeviceError, PooledConnection};
 
 pub use admission::{Admission, Caps, Limit, Request, admit, execution_cap, initially, releasable};
 pub use arguments::{ArgumentError, ArgumentsError, check_arguments, merge_arguments, or_empty};
+pub use cycle::{CycleResult, CycleStep, Steps};
 pub use progress::{Counts, Event, Halt, Progress, Step, next};
 pub use provider::{
-    Devices, ElementDone, ElementFailure, ElementRun, Entity, Provider, ProviderProperties, ProviderType,
-    TargetDevice,
+    Devices, Entity, EntityData, Provider, ProviderProperties, ProviderType, StepDone, StepFailure,
+    StepResult, StepRun, TargetDevice,
 };
 pub use registry::Registry;
 pub use schedule::{Due, Schedule, ScheduleError};

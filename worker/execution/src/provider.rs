@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lockstep_device::{AddressError, DeviceAddress, DeviceError, PooledConnection};
-use lockstep_protocol::ElementState;
 use lockstep_protocol::commands::ExecuteOn;
+use lockstep_protocol::topology::Lane;
+use lockstep_protocol::{ElementState, EntityType, Level};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
+
+use crate::cycle::{CheckResult, CycleResult, Produced, Results, Steps};
 
 /// What a provider is for (`ProviderTypeEnum` in neops; see docs/providers.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +49,8 @@ pub struct ProviderProperties {
     pub run_on_all_if_empty: bool,
     /// The kind of entity that its results are about, if it is another one.
     pub run_on_result: Option<ExecuteOn>,
+    /// The lane of its elements: devices, or CloudVision.
+    pub lane: Lane,
     /// The message of an element that was done without one of its own.
     pub success_message: Option<&'static str>,
     /// Whether an element that was interrupted may be run again.
@@ -58,33 +63,101 @@ pub struct ProviderProperties {
     pub run_input_json_schema: Value,
 }
 
-/// Code that a task runs on entities: per element, on any worker. It keeps no state between elements.
-#[async_trait]
-pub trait Provider: Debug + Send + Sync + 'static {
-    /// Its properties.
-    fn properties(&self) -> &ProviderProperties;
+/// What a step returns: what it did, or why it failed. A failure, or a panic, stops the entity and all below it.
+pub type StepResult = Result<StepDone, StepFailure>;
 
-    /// The kind of entity that it runs on, with these arguments of a task.
-    ///
-    /// # Errors
-    /// The arguments decide it, and do not.
-    fn run_on(&self, _arguments: &Value) -> Result<ExecuteOn, String> {
-        let missing = || "the provider does not say what it runs on".to_owned();
-        self.properties().run_on.ok_or_else(missing)
-    }
+macro_rules! steps {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Code that a task runs on entities, by the run cycle: fourteen steps in an immutable order, each of which may be left out. It runs on
+        /// any worker, and keeps no state between steps but what they return.
+        #[async_trait]
+        pub trait Provider: Debug + Send + Sync + 'static {
+            /// Its properties.
+            fn properties(&self) -> &ProviderProperties;
 
-    /// Runs on one entity. When `run.cancel` fires, it ends soon; its future is dropped after the grace time.
-    ///
-    /// # Errors
-    /// Why the element failed. A panic fails the element, too.
-    async fn run(&self, run: &ElementRun<'_>) -> Result<ElementDone, ElementFailure>;
+            /// The kind of entity that it runs on, with these arguments of a task.
+            ///
+            /// # Errors
+            /// The arguments decide it, and do not.
+            fn run_on(&self, _arguments: &Value) -> Result<ExecuteOn, String> {
+                let missing = || "the provider does not say what it runs on".to_owned();
+                self.properties().run_on.ok_or_else(missing)
+            }
+
+            /// The steps that it has, with these arguments of a task. A level without a step costs nothing.
+            fn steps(&self, arguments: &Value) -> Steps;
+
+            $(
+                $(#[$doc])*
+                async fn $name(&self, _run: &StepRun<'_>) -> StepResult {
+                    Ok(StepDone::default())
+                }
+            )*
+
+            /// Looks at a result after the last step on its entity, children before parents: changes it, or makes facts and checks of it. `below`
+            /// are the results of all entities below. The default is that of the provider's type: facts of FACTS, checks of CHECK.
+            fn process_result(
+                &self,
+                arguments: &Value,
+                result: &mut CycleResult,
+                below: &[CycleResult],
+                produced: &mut Produced,
+            ) {
+                crate::cycle::process_by_type(self.properties(), arguments, result, below, produced);
+            }
+        }
+    };
 }
 
-/// One element: the entity, the arguments, and what the provider may use.
+steps!(
+    /// Step 1, once: all arguments are passed.
+    pre_run_global,
+    /// Step 2, per group.
+    pre_run_on_device_group,
+    /// Step 3, per client of a group, which is a location then.
+    pre_run_on_client_of_location,
+    /// Step 4, per device that is connected to.
+    pre_run_on_nornir_device,
+    /// Step 5, per device.
+    pre_run_on_device,
+    /// Step 6, per interface of a device.
+    pre_run_on_interface,
+    /// Step 7, per client of an interface.
+    pre_run_on_client_of_interface,
+    /// Step 8, as 7.
+    run_on_client_of_interface,
+    /// Step 9, as 6.
+    run_on_interface,
+    /// Step 10, as 5.
+    run_on_device,
+    /// Step 11, as 4.
+    run_on_nornir_device,
+    /// Step 12, as 3.
+    run_on_client_of_location,
+    /// Step 13, as 2.
+    run_on_device_group,
+    /// Step 14, as 1.
+    run_global,
+    /// On an item that step 1 returned. This is none of the fourteen steps.
+    run_on_item,
+);
+
+/// One step on one entity: the entity, those above and below it, the arguments, and what the provider may use.
 #[derive(Debug)]
-pub struct ElementRun<'a> {
+pub struct StepRun<'a> {
     /// The entity.
     pub entity: &'a Entity,
+    /// The entities above it with their pre-run results, outermost first: the fleet, its groups, the device that is connected to, its device,
+    /// its interface. Entities without a step are there, too, with null.
+    pub above: &'a [(&'a Entity, &'a Value)],
+    /// What the pre-run step of the same entity returned. Null in pre-run steps.
+    pub pre_run: &'a Value,
+    /// The results of all entities below it in the same unit, parents before children.
+    pub below: &'a [CycleResult],
+    /// Results of earlier stages: those of devices and groups, for the steps of groups and of the fleet.
+    pub results: &'a dyn Results,
+    /// What is known about entities.
+    pub entities: &'a dyn EntityData,
     /// Whether nothing may be changed outside.
     pub dry_run: bool,
     /// The arguments of the task, valid by `json_schema`.
@@ -97,16 +170,25 @@ pub struct ElementRun<'a> {
     pub devices: &'a dyn Devices,
 }
 
-impl ElementRun<'_> {
-    /// A connection to the device of the entity.
+impl StepRun<'_> {
+    /// A connection to the device of the entity, or to its controller.
     ///
     /// # Errors
     /// The entity belongs to no device, or the device cannot be connected to.
-    pub async fn connect(&self) -> Result<PooledConnection, ElementFailure> {
-        let missing =
-            || ElementFailure::new("no-device", format!("{} belongs to no device", self.entity.name));
-        let device = self.entity.device.as_ref().ok_or_else(missing)?;
-        Ok(self.devices.connect(device).await?)
+    pub async fn connect(&self) -> Result<PooledConnection, StepFailure> {
+        let missing = || StepFailure::new("no-device", format!("{} belongs to no device", self.entity.name));
+        let above = self.above.iter().map(|(entity, _)| *entity);
+        let controller = above
+            .filter(|entity| entity.level == Level::NornirDevice)
+            .next_back();
+        let device = controller.unwrap_or(self.entity).device.as_ref();
+        Ok(self.devices.connect(device.ok_or_else(missing)?).await?)
+    }
+
+    /// The entity above it at this level, and its pre-run result.
+    pub fn at(&self, level: Level) -> Option<(&Entity, &Value)> {
+        let mut above = self.above.iter().rev();
+        above.find(|(entity, _)| entity.level == level).copied()
     }
 
     /// The output of the future, which is dropped when the element is to end, or after `timeout`.
@@ -117,7 +199,7 @@ impl ElementRun<'_> {
         &self,
         timeout: Option<Duration>,
         future: F,
-    ) -> Result<F::Output, ElementFailure> {
+    ) -> Result<F::Output, StepFailure> {
         let over = async {
             match timeout {
                 Some(timeout) => tokio::time::sleep(timeout).await,
@@ -127,26 +209,51 @@ impl ElementRun<'_> {
         tokio::select! {
             biased;
             output = future => Ok(output),
-            () = self.cancel.cancelled() => Err(ElementFailure::new("cancelled", "it was told to stop")),
+            () = self.cancel.cancelled() => Err(StepFailure::new("cancelled", "it was told to stop")),
             () = over => {
                 let seconds = timeout.unwrap_or_default().as_secs();
-                Err(ElementFailure::new("timed-out", format!("it took longer than {seconds} s")))
+                Err(StepFailure::new("timed-out", format!("it took longer than {seconds} s")))
             }
         }
     }
 }
 
-/// The entity of an element.
+/// An entity of the fleet, or an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entity {
-    /// Its kind.
-    pub kind: ExecuteOn,
-    /// Its id; 0 for the fleet.
+    /// Its level.
+    pub level: Level,
+    /// Its id; 0 for the fleet and for items.
     pub id: u64,
-    /// Its name: a hostname, the name of an interface or of a group, the MAC address of a client.
+    /// Its name: a hostname, the name of an interface or of a group, the MAC address of a client, what step 1 called an item.
     pub name: String,
     /// The device that it is or belongs to.
     pub device: Option<TargetDevice>,
+    /// What step 1 returned about an item.
+    pub item: Option<Value>,
+}
+
+/// Reads what is known about entities.
+#[async_trait]
+pub trait EntityData: Debug + Send + Sync {
+    /// What the store knows about an entity: an object of its attributes, with `facts` and `checks` by key.
+    ///
+    /// # Errors
+    /// A text for people: the store cannot be read.
+    async fn entity(&self, entity_type: EntityType, id: u64) -> Result<Value, String>;
+
+    /// The newest result of a check of entities below or in another one, by their names: of the devices of a group, of the interfaces of a
+    /// device. Entities without one are there with `None`.
+    ///
+    /// # Errors
+    /// A text for people: the store cannot be read.
+    async fn checks_below(
+        &self,
+        entity_type: EntityType,
+        id: u64,
+        below: EntityType,
+        key: &str,
+    ) -> Result<Vec<(String, Option<CheckResult>)>, String>;
 }
 
 /// A device to connect to.
@@ -172,13 +279,13 @@ impl TargetDevice {
         management_ip: Option<IpAddr>,
         platform: Option<String>,
         groups: Vec<String>,
-    ) -> Result<Self, ElementFailure> {
+    ) -> Result<Self, StepFailure> {
         let hostname = hostname.into();
         let address = match management_ip {
             Some(ip) => DeviceAddress::of_ip(ip),
             None => hostname
                 .parse()
-                .map_err(|error: AddressError| ElementFailure::new("invalid-address", error.to_string()))?,
+                .map_err(|error: AddressError| StepFailure::new("invalid-address", error.to_string()))?,
         };
         Ok(Self {
             hostname,
@@ -199,9 +306,9 @@ pub trait Devices: Debug + Send + Sync + 'static {
     async fn connect(&self, device: &TargetDevice) -> Result<PooledConnection, DeviceError>;
 }
 
-/// An element was done.
+/// A step was done.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct ElementDone {
+pub struct StepDone {
     /// What was done, for people.
     pub message: Option<String>,
     /// Whether something changed, or would have in a dry run.
@@ -210,11 +317,13 @@ pub struct ElementDone {
     pub data: Value,
     /// Facts about the entity, by key. Each replaces the fact with its key.
     pub facts: Vec<(String, Value)>,
+    /// Items that step 1 found: their names and data. Each becomes an element on which `run_on_item` runs. Other steps return none.
+    pub items: Vec<(String, Value)>,
 }
 
-/// An element failed.
+/// A step failed: its entity, and all below it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ElementFailure {
+pub struct StepFailure {
     /// How it failed: `FAILED`, `PARTIAL_FAILED`, `PRECHECK_FAILED` or `POSTCHECK_FAILED`.
     pub state: ElementState,
     /// Why: a word for programs, such as `unreachable`.
@@ -227,7 +336,7 @@ pub struct ElementFailure {
     pub data: Value,
 }
 
-impl ElementFailure {
+impl StepFailure {
     /// A failure before anything changed.
     pub fn new(reason: &'static str, message: impl Into<String>) -> Self {
         Self {
@@ -240,7 +349,7 @@ impl ElementFailure {
     }
 }
 
-impl From<DeviceError> for ElementFailure {
+impl From<DeviceError> for StepFailure {
     fn from(error: DeviceError) -> Self {
         let reason = match &error {
             DeviceError::Unreachable { .. } => "unreachable",

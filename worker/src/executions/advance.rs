@@ -9,7 +9,7 @@ use lockstep_protocol::results::ExecutionFinished;
 use lockstep_protocol::{Message, MessageKey, WorkResult};
 use lockstep_store::{
     CapScope, Effects, ElementCounts, ExecutionRow, ExecutionTransaction, Facts, FollowUpRequest,
-    FollowUpTarget, Origin, StoreError,
+    FollowUpTarget, Origin, QueuedElement, StoreError,
 };
 
 /// The most elements that one transaction skips or queues of one execution. The periodic task goes on.
@@ -19,7 +19,7 @@ pub(super) const CHUNK: u32 = 1000;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Aftermath {
     /// The numbers of elements that were queued.
-    pub(super) queued: Vec<u64>,
+    pub(super) queued: Vec<QueuedElement>,
     /// Executions that ended: the messages that requested them have follow-ups now.
     pub(super) ended: Vec<ExecutionRow>,
     /// Executions that report how far they are.
@@ -104,7 +104,7 @@ pub(super) async fn release_own(
     executions: &mut (dyn ExecutionTransaction + '_),
     row: &ExecutionRow,
     grace: Duration,
-) -> Result<Vec<u64>, StoreError> {
+) -> Result<Vec<QueuedElement>, StoreError> {
     let scope = CapScope::Execution(row.number);
     let limit = match own_cap(row) {
         None => CHUNK,

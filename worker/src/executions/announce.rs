@@ -1,8 +1,9 @@
 //! Announces what a transaction did: elements that may begin, results of elements, and results of executions.
 
 use lockstep_bus::Outgoing;
+use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{ElementState, MessageKey};
-use lockstep_store::{ElementQuery, ElementRow, Keys, StoreError};
+use lockstep_store::{ElementQuery, ElementRow, Keys, QueuedElement, StoreError};
 use tokio::sync::mpsc;
 
 use super::ExecutionContext;
@@ -19,9 +20,9 @@ const PAGE: u32 = 1000;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Announcement {
     /// Elements that were queued.
-    pub(super) queued: Vec<u64>,
-    /// Executions that were stored, by number, and how many of their elements are queued, at most.
-    pub(super) started: Vec<(u64, u64)>,
+    pub(super) queued: Vec<QueuedElement>,
+    /// Executions that were stored, by number, with the lane of their elements, and how many of these are queued, at most.
+    pub(super) started: Vec<(u64, Lane, u64)>,
     /// Results about elements, and about how far executions are.
     pub(super) results: Vec<Outgoing>,
     /// The elements that are announced by these results.
@@ -121,8 +122,8 @@ impl Announcer {
             ended,
         } = announcement;
         self.publisher.queued(&queued, self.context.clock.now()).await?;
-        for (execution, queued) in started {
-            self.started(execution, queued).await?;
+        for (execution, lane, queued) in started {
+            self.started(execution, lane, queued).await?;
         }
         self.publisher.results(results).await?;
         for cause in &ended {
@@ -135,7 +136,7 @@ impl Announcer {
     }
 
     /// Publishes messages for the first elements of an execution, as far as they are queued still.
-    async fn started(&self, execution: u64, queued: u64) -> Result<(), AnnounceError> {
+    async fn started(&self, execution: u64, lane: Lane, queued: u64) -> Result<(), AnnounceError> {
         let mut left = queued;
         let mut after = None;
         while left > 0 {
@@ -152,8 +153,12 @@ impl Announcer {
             after = Some(last.number);
             left = left.saturating_sub(page.len() as u64);
             let is_queued = |row: &&ElementRow| row.state == ElementState::Pending && row.waits_for.is_none();
-            let numbers: Vec<u64> = page.iter().filter(is_queued).map(|row| row.number).collect();
-            self.publisher.queued(&numbers, self.context.clock.now()).await?;
+            let queued = page.iter().filter(is_queued).map(|row| QueuedElement {
+                number: row.number,
+                lane,
+            });
+            let queued: Vec<QueuedElement> = queued.collect();
+            self.publisher.queued(&queued, self.context.clock.now()).await?;
         }
         Ok(())
     }

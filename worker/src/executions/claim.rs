@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lockstep_execution::{Admission, Caps, Limit, Request, admit};
 use lockstep_store::{
     BeginElement, CandidateElement, Candidates, CapScope, ElementOwner, ExecutionRow, Halt, HeldBack, Keys,
-    StoreError,
+    QueuedElement, StoreError,
 };
 
 use super::ExecutionContext;
@@ -20,7 +20,7 @@ pub(super) struct Claim {
     /// Their executions.
     pub(super) executions: Vec<ExecutionRow>,
     /// Elements that were queued instead of those that have to wait.
-    pub(super) queued: Vec<u64>,
+    pub(super) queued: Vec<QueuedElement>,
 }
 
 /// How a transaction ended.
@@ -101,6 +101,7 @@ pub(super) async fn claim(
                 Admission::Run => begins.push(BeginElement {
                     number: element.number,
                     fence,
+                    others: Vec::new(),
                 }),
                 Admission::Wait(scope) => held_back.push(HeldBack {
                     number: element.number,
@@ -213,7 +214,9 @@ pub(super) fn cap(caps: &Caps, scope: &CapScope, own: impl Fn(&u64) -> Option<u3
         CapScope::Provider(name) => caps.providers.get(name).copied().map(u32::from),
         CapScope::Group(name) => caps.groups.get(name).copied().map(u32::from),
         CapScope::Execution(number) => own(number),
-        CapScope::Device(_) => Some(1),
+        CapScope::Device(_) | CapScope::Cluster(_) => Some(1),
+        // The execution begins its stages by itself.
+        CapScope::Stage(..) => Some(0),
     }
 }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use lockstep_bus::Bus;
 use lockstep_clock::Clock;
 use lockstep_execution::{Devices, Registry};
-use lockstep_store::{Executions, Facts, FollowUps, UnitOfWork};
+use lockstep_store::{Executions, Facts, FollowUps, RunCycle, UnitOfWork};
 
 use super::ExecutionOptions;
 
@@ -17,6 +17,8 @@ pub struct ExecutionContext {
     pub store: Arc<dyn UnitOfWork>,
     /// Reads executions, and renews running elements.
     pub executions: Arc<dyn Executions>,
+    /// Reads and writes what the run cycle needs beside elements.
+    pub cycle: Arc<dyn RunCycle>,
     /// The messages that ended executions caused.
     pub follow_ups: Arc<dyn FollowUps>,
     /// The providers of this worker.

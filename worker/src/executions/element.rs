@@ -5,9 +5,9 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use lockstep_execution::{ElementDone, ElementFailure, ElementRun, Entity, Provider, TargetDevice, or_empty};
+use lockstep_execution::{Entity, Provider, StepDone, StepFailure, StepRun, TargetDevice, or_empty};
 use lockstep_protocol::results::ElementFinished;
-use lockstep_protocol::{ElementOutcome, ElementState};
+use lockstep_protocol::{ElementOutcome, ElementState, Level};
 use lockstep_store::{CandidateElement, ElementDevice, ElementEnd, ExecutionRow, Halt, NewFact};
 use serde_json::Value;
 
@@ -53,15 +53,20 @@ impl Element {
             or_empty(&request.task_arguments),
             or_empty(&request.requested.arguments),
         );
-        let run = ElementRun {
+        let run = StepRun {
             entity: &entity,
+            above: &[],
+            pre_run: &Value::Null,
+            below: &[],
+            results: &Nothing,
+            entities: &Nothing,
             dry_run: request.requested.dry_run,
             arguments: &arguments,
             run_arguments: &run_arguments,
             cancel: told.cancel(),
             devices: &*context.devices,
         };
-        let running = AssertUnwindSafe(self.provider.run(&run)).catch_unwind();
+        let running = AssertUnwindSafe(self.provider.run_on_device(&run)).catch_unwind();
         tokio::pin!(running);
         let options = &context.options;
         let ended = tokio::select! {
@@ -85,13 +90,14 @@ impl Element {
         }
     }
 
-    fn entity(&self) -> Result<Entity, ElementFailure> {
+    fn entity(&self) -> Result<Entity, StepFailure> {
         let candidate = &self.candidate;
         Ok(Entity {
-            kind: candidate.entity_type,
+            level: Level::Device,
             id: candidate.entity,
             name: candidate.name.clone(),
             device: candidate.device.as_ref().map(target).transpose()?,
+            item: candidate.item.clone(),
         })
     }
 
@@ -119,26 +125,68 @@ impl Element {
             number: self.candidate.number,
             attempt: self.attempt(),
             state: end.state,
+            next: None,
             reason: end.reason.map(str::to_owned),
             message: end
                 .message
                 .or_else(|| success.filter(|_| done).map(str::to_owned)),
             changed: end.changed,
             data: end.data,
+            results: Vec::new(),
+            checks: Vec::new(),
+            items: Vec::new(),
             facts: end
                 .facts
                 .into_iter()
-                .map(|(key, value)| NewFact { key, value })
+                .map(|(key, value)| NewFact {
+                    entity_type: self.candidate.entity_type,
+                    entity: self.candidate.entity,
+                    key,
+                    value,
+                })
                 .collect(),
         }
+    }
+}
+
+/// Part worker: replaced by what the store knows.
+#[derive(Debug)]
+struct Nothing;
+
+#[async_trait::async_trait]
+impl lockstep_execution::cycle::Results for Nothing {
+    async fn page(
+        &self,
+        _: Level,
+        _: Option<u64>,
+        _: Option<u64>,
+    ) -> Result<Vec<lockstep_execution::CycleResult>, String> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait::async_trait]
+impl lockstep_execution::EntityData for Nothing {
+    async fn entity(&self, _: lockstep_protocol::EntityType, _: u64) -> Result<Value, String> {
+        Ok(Value::Null)
+    }
+
+    async fn checks_below(
+        &self,
+        _: lockstep_protocol::EntityType,
+        _: u64,
+        _: lockstep_protocol::EntityType,
+        _: &str,
+    ) -> Result<Vec<(String, Option<lockstep_execution::cycle::CheckResult>)>, String> {
+        Ok(Vec::new())
     }
 }
 
 /// How the provider ended.
 #[derive(Clone, Debug, PartialEq)]
 enum Outcome {
-    Done(ElementDone),
-    Failed(ElementFailure),
+    Done(StepDone),
+    Failed(StepFailure),
     Panicked(String),
     /// It did not end within the grace time.
     Dropped,
@@ -184,7 +232,7 @@ fn end_of(outcome: Outcome, why: Option<Why>, repeatable: bool) -> Option<End> {
         }
         Outcome::Panicked(text) => {
             let message = format!("the provider panicked: {text}");
-            return Some(failed(ElementFailure::new("crashed", message)));
+            return Some(failed(StepFailure::new("crashed", message)));
         }
         Outcome::Failed(failure) => Some(failure),
         Outcome::Dropped => None,
@@ -206,10 +254,10 @@ fn end_of(outcome: Outcome, why: Option<Why>, repeatable: bool) -> Option<End> {
         }
         Some(Why::Halted(halt)) => (halt.as_str(), "its execution was cancelled while it ran"),
     };
-    let told = ElementFailure::new(reason, message);
+    let told = StepFailure::new(reason, message);
     Some(failed(match failure {
         None => told,
-        Some(failure) => ElementFailure {
+        Some(failure) => StepFailure {
             message: format!("{message}: {}", failure.message),
             reason,
             ..failure
@@ -217,7 +265,7 @@ fn end_of(outcome: Outcome, why: Option<Why>, repeatable: bool) -> Option<End> {
     }))
 }
 
-fn failed(failure: ElementFailure) -> End {
+fn failed(failure: StepFailure) -> End {
     let is_failure = failure.state.outcome() == Some(ElementOutcome::Failed);
     End {
         state: if is_failure {
@@ -282,7 +330,7 @@ impl Write for Bound {
     }
 }
 
-fn target(device: &ElementDevice) -> Result<TargetDevice, ElementFailure> {
+fn target(device: &ElementDevice) -> Result<TargetDevice, StepFailure> {
     let groups = device.groups.iter().map(ToString::to_string).collect();
     TargetDevice::new(
         device.hostname.to_string(),
@@ -298,18 +346,18 @@ mod tests {
 
     use super::*;
 
-    fn failure() -> ElementFailure {
-        ElementFailure {
+    fn failure() -> StepFailure {
+        StepFailure {
             state: ElementState::PartialFailed,
             changed: true,
             data: json!({"so": "far"}),
-            ..ElementFailure::new("unreachable", "no route")
+            ..StepFailure::new("unreachable", "no route")
         }
     }
 
     #[test]
     fn an_element_ends_by_what_its_provider_did_and_why_it_was_told_to_stop() {
-        let done = || Outcome::Done(ElementDone::default());
+        let done = || Outcome::Done(StepDone::default());
         let failed = || Outcome::Failed(failure());
         let panicked = || Outcome::Panicked("oh".to_owned());
         let cancelled = Some(Why::Halted(Halt::Cancelled));
@@ -371,7 +419,7 @@ mod tests {
     #[test]
     fn a_failure_in_a_state_that_is_none_is_one() {
         for state in ElementState::ALL {
-            let end = failed(ElementFailure { state, ..failure() });
+            let end = failed(StepFailure { state, ..failure() });
             assert_eq!(end.state.outcome(), Some(ElementOutcome::Failed), "{state}");
         }
     }
@@ -382,11 +430,15 @@ mod tests {
             number: 1,
             attempt: 1,
             state: ElementState::Successful,
+            next: None,
             reason: None,
             message: Some("ä".repeat(MAX_MESSAGE)),
             changed: true,
             data,
+            results: Vec::new(),
             facts,
+            checks: Vec::new(),
+            items: Vec::new(),
         };
         // Two bytes are the quotes.
         let fits = "x".repeat(MAX_OUTPUT - 2);
@@ -397,6 +449,8 @@ mod tests {
             Some(MAX_MESSAGE + '…'.len_utf8())
         );
         let fact = NewFact {
+            entity_type: lockstep_protocol::EntityType::Device,
+            entity: 1,
             key: "version".to_owned(),
             value: 1.into(),
         };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lockstep_protocol::{ElementState, Envelope, Message};
-use lockstep_store::{CapScope, ElementEnd, ElementOwner, ExecutionRow, StoreError};
+use lockstep_store::{CapScope, ElementEnd, ElementOwner, ExecutionRow, QueuedElement, StoreError};
 use lockstep_telemetry::executions::ElementMetrics;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -329,13 +329,17 @@ impl Worker {
 
     /// Claims elements that were queued for what became free, as far as places are free here: they begin without a message. The others
     /// stay in the list, to be announced.
-    async fn claim_queued(self: &Arc<Self>, queued: &mut Vec<u64>) {
+    async fn claim_queued(self: &Arc<Self>, queued: &mut Vec<QueuedElement>) {
         let Some(places) = self.running.take_free(queued.len()) else {
             return;
         };
-        let claimed: BTreeSet<u64> = queued.iter().copied().take(places.left()).collect();
+        let claimed: BTreeSet<u64> = queued
+            .iter()
+            .map(|queued| queued.number)
+            .take(places.left())
+            .collect();
         match self.claim(&claimed, places).await {
-            Ok(()) => queued.retain(|number| !claimed.contains(number)),
+            Ok(()) => queued.retain(|queued| !claimed.contains(&queued.number)),
             Err(error) => {
                 tracing::debug!(
                     error = chain(&error),

@@ -406,8 +406,12 @@ fn end(element: &ExpiredElement, reason: &str, message: &str) -> ElementEnd {
         reason: Some(reason.to_owned()),
         message: Some(message.to_owned()),
         changed: false,
+        next: None,
         data: serde_json::Value::Null,
+        results: Vec::new(),
         facts: Vec::new(),
+        checks: Vec::new(),
+        items: Vec::new(),
     }
 }
 
@@ -439,6 +443,8 @@ fn tally(counts: &BTreeMap<CapScope, u32>) -> [usize; WAITING_FOR.len()] {
             CapScope::Group(_) => 3,
             CapScope::Execution(_) => 4,
             CapScope::Device(_) => 5,
+            CapScope::Cluster(_) => 6,
+            CapScope::Stage(..) => 7,
         };
         tally[place] += *waiting as usize;
     }
@@ -490,6 +496,6 @@ mod tests {
             (CapScope::Device("sw2".to_owned()), 3),
             (CapScope::Stop, 1),
         ];
-        assert_eq!(tally(&counts.into()), [1, 0, 0, 0, 0, 5]);
+        assert_eq!(tally(&counts.into()), [1, 0, 0, 0, 0, 5, 0, 0]);
     }
 }

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use lockstep_execution::cycle::{Phase, PhaseRole, StagePlan};
 use lockstep_execution::{ArgumentsError, Provider, Registry, check_arguments};
 use lockstep_protocol::Code;
 use lockstep_protocol::commands::{ExecuteOn, TaskRequested};
-use lockstep_store::{ElementSource, TaskRow};
+use lockstep_protocol::topology::Lane;
+use lockstep_store::{ElementSource, PlannedStage, TaskRow};
 use serde_json::Value;
 
 use crate::handlers::Rejection;
@@ -17,6 +19,10 @@ pub(super) struct Plan {
     pub(super) run_on: ExecuteOn,
     /// Which entities these are.
     pub(super) source: ElementSource,
+    /// The stages that it goes through.
+    pub(super) stages: Vec<PlannedStage>,
+    /// The lane of its elements.
+    pub(super) lane: Lane,
 }
 
 /// The provider with this name, which the message names at this place.
@@ -94,7 +100,22 @@ pub(super) fn plan(
             ids: ids.clone(),
         },
     };
-    Ok(Plan { run_on, source })
+    let steps = provider.steps(&task.arguments);
+    let main = Phase {
+        role: PhaseRole::Main,
+        steps,
+    };
+    let stages = StagePlan::of(&[main]).0.into_iter();
+    let stages = stages.map(|planned| PlannedStage {
+        phase: planned.phase,
+        stage: planned.stage,
+    });
+    Ok(Plan {
+        run_on,
+        source,
+        stages: stages.collect(),
+        lane: properties.lane,
+    })
 }
 
 /// Checks the arguments of a run.
@@ -132,7 +153,9 @@ fn json_path(pointer: &str) -> String {
 mod tests {
     use async_trait::async_trait;
     use jiff::Timestamp;
-    use lockstep_execution::{ElementDone, ElementFailure, ElementRun, ProviderProperties, ProviderType};
+    use lockstep_execution::{
+        CycleStep, ProviderProperties, ProviderType, StepDone, StepFailure, StepRun, Steps,
+    };
     use serde_json::json;
 
     use super::*;
@@ -146,7 +169,11 @@ mod tests {
             &self.0
         }
 
-        async fn run(&self, _run: &ElementRun<'_>) -> Result<ElementDone, ElementFailure> {
+        fn steps(&self, _arguments: &Value) -> Steps {
+            Steps::of(&[CycleStep::RunOnDevice])
+        }
+
+        async fn run_on_device(&self, _run: &StepRun<'_>) -> Result<StepDone, StepFailure> {
             unreachable!("it is only planned")
         }
     }
@@ -161,6 +188,7 @@ mod tests {
             run_on_strict: strict,
             run_on_all_if_empty: all_if_empty,
             run_on_result: None,
+            lane: Lane::Devices,
             success_message: None,
             repeatable: true,
             deprecated: None,
@@ -178,6 +206,8 @@ mod tests {
             arguments,
             saved_at: Timestamp::UNIX_EPOCH,
             saved_by: None,
+            pre_tasks: Vec::new(),
+            post_tasks: Vec::new(),
         }
     }
 
@@ -224,7 +254,9 @@ mod tests {
             let planned = plan(&registry, &task("fake", Value::Null), &request, "$.data");
             let case = format!("{run_on} {strict} {all} {named} {ids:?}");
             match (planned, expected) {
-                (Ok(planned), Ok(source)) => assert_eq!(planned, Plan { run_on, source }, "{case}"),
+                (Ok(planned), Ok(source)) => {
+                    assert_eq!((planned.run_on, planned.source), (run_on, source), "{case}")
+                }
                 (Err(rejection), Err(place)) => {
                     assert_eq!(
                         (rejection.code, &*rejection.place),

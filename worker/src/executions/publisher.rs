@@ -8,9 +8,9 @@ use lockstep_bus::{Bus, Outgoing, Properties, PublishError};
 use lockstep_protocol::envelope::{CONTENT_TYPE, MAX_BODY_BYTES};
 use lockstep_protocol::internal::ElementQueued;
 use lockstep_protocol::results::{ElementFinished, ExecutionProgress};
-use lockstep_protocol::topology::{Destination, Lane, ReplyQueue};
+use lockstep_protocol::topology::{Destination, ReplyQueue};
 use lockstep_protocol::{Envelope, Hostname, Identity, Kind, Message, MessageKey, Source, WorkResult};
-use lockstep_store::{ExecutionRow, FollowUp, FollowUps, StoreError};
+use lockstep_store::{ExecutionRow, FollowUp, FollowUps, QueuedElement, StoreError};
 use uuid::Uuid;
 
 use super::ExecutionContext;
@@ -47,7 +47,11 @@ impl Publisher {
     }
 
     /// Publishes a message for each of these queued elements.
-    pub(super) async fn queued(&self, elements: &[u64], now: Timestamp) -> Result<(), AnnounceError> {
+    pub(super) async fn queued(
+        &self,
+        elements: &[QueuedElement],
+        now: Timestamp,
+    ) -> Result<(), AnnounceError> {
         for page in elements.chunks(PAGE) {
             let messages = page.iter().map(|element| queued(*element, now)).collect();
             self.bus.publish(messages).await?;
@@ -86,7 +90,11 @@ impl Publisher {
 }
 
 /// The message about a queued element. Repeated, it is the same message.
-fn queued(element: u64, now: Timestamp) -> Outgoing {
+fn queued(queued: QueuedElement, now: Timestamp) -> Outgoing {
+    let QueuedElement {
+        number: element,
+        lane,
+    } = queued;
     let elements = Identity {
         source: Source::worker(),
         id: Uuid::nil().into(),
@@ -104,7 +112,7 @@ fn queued(element: u64, now: Timestamp) -> Outgoing {
         message: ElementQueued { element }.into(),
     };
     Outgoing {
-        destination: Destination::Lane(Lane::Devices),
+        destination: Destination::Lane(lane),
         properties: Properties {
             message_id: Some(envelope.identity.id.to_string()),
             kind: Some(Kind::ElementQueued.as_str().to_owned()),

@@ -8,6 +8,7 @@ use lockstep_store::{ElementSource, NewExecution};
 use super::control::unknown;
 use super::plan::{check_run, provider};
 use super::runner::{Command, Decided};
+use super::start::levels;
 use crate::handlers::Rejection;
 
 pub(super) async fn relaunch(command: Command<'_>, request: &ExecutionRelaunchRequested) -> Decided {
@@ -44,8 +45,15 @@ pub(super) async fn relaunch(command: Command<'_>, request: &ExecutionRelaunchRe
             limits,
         },
         run_on: before.run_on,
+        pre_tasks: before.pre_tasks.clone(),
+        post_tasks: before.post_tasks.clone(),
+        plan: before.plan.clone(),
+        lane: before.lane,
         relaunch_of: Some(row.id),
         ..command.new_execution(&limits)
     };
-    command.start(new, &ElementSource::FailedOf(row.number)).await
+    let levels = levels(&before.plan);
+    command
+        .start(new, &ElementSource::FailedOf(row.number), levels)
+        .await
 }

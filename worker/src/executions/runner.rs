@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use lockstep_protocol::results::CommandApplied;
+use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{Message, WorkResult};
 use lockstep_store::{ExecutionRow, ExecutionTransaction, Facts, InboxState, StoreError};
 use uuid::Uuid;
@@ -37,8 +38,8 @@ pub(super) struct Done {
     /// The execution that the message began, if it ended at once: the lane publishes the follow-ups after the result.
     pub(super) ended: Option<ExecutionRow>,
     pub(super) aftermath: Aftermath,
-    /// The number of a new execution, and how many of its elements are queued, at most.
-    pub(super) started: Option<(u64, u64)>,
+    /// The number of a new execution, the lane of its elements, and how many of these are queued, at most.
+    pub(super) started: Option<(u64, Lane, u64)>,
     pub(super) rest: Rest,
 }
 

@@ -4,8 +4,11 @@ use jiff::Timestamp;
 use lockstep_execution::{Caps, Event, execution_cap, initially};
 use lockstep_protocol::commands::{ExecuteOn, RunLimits, TaskRequested};
 use lockstep_protocol::results::ExecutionAccepted;
+use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{Code, Kind, WorkResult};
-use lockstep_store::{CapScope, ElementSource, NewExecution, StartedExecution, StoreError};
+use lockstep_store::{
+    CapScope, ElementLevels, ElementSource, NewExecution, PlannedStage, StartedExecution, StoreError,
+};
 use uuid::Uuid;
 
 use super::control::rest;
@@ -22,7 +25,12 @@ pub(super) async fn run(command: Command<'_>, request: &TaskRequested) -> Decide
     let Some(task) = command.executions.task(&request.task).await? else {
         return Ok(Err(tasks::unknown(&request.task, "$.data.task")));
     };
-    let Plan { run_on, source } = match plan(&command.context.registry, &task, request, "$.data") {
+    let Plan {
+        run_on,
+        source,
+        stages,
+        lane,
+    } = match plan(&command.context.registry, &task, request, "$.data") {
         Ok(plan) => plan,
         Err(rejection) => return Ok(Err(rejection)),
     };
@@ -33,10 +41,13 @@ pub(super) async fn run(command: Command<'_>, request: &TaskRequested) -> Decide
         task_arguments: task.arguments,
         requested: request.clone(),
         run_on,
+        plan: stages,
+        lane,
         relaunch_of: None,
         ..command.new_execution(&request.limits)
     };
-    command.start(new, &source).await
+    let levels = levels(&new.plan);
+    command.start(new, &source, levels).await
 }
 
 impl Command<'_> {
@@ -57,6 +68,10 @@ impl Command<'_> {
                 limits: *limits,
             },
             run_on: ExecuteOn::Global,
+            pre_tasks: Vec::new(),
+            post_tasks: Vec::new(),
+            plan: Vec::new(),
+            lane: Lane::Devices,
             relaunch_of: None,
             identity: attempt.key.identity.clone(),
             kind: attempt.envelope.message.kind(),
@@ -69,7 +84,12 @@ impl Command<'_> {
 
     /// Stores an execution with its elements, and what follows at once: one without elements ends, and one that was cancelled before it
     /// existed.
-    pub(super) async fn start(mut self, new: NewExecution, source: &ElementSource) -> Decided {
+    pub(super) async fn start(
+        mut self,
+        new: NewExecution,
+        source: &ElementSource,
+        levels: ElementLevels,
+    ) -> Decided {
         let id = id(self.attempt)?;
         let caps = caps(&self.context.options.caps, &new);
         let cancelled = self.executions.was_cancelled(id).await?;
@@ -78,7 +98,15 @@ impl Command<'_> {
         let grace = self.context.options.overdue_after;
         let started = self
             .executions
-            .start(id, &new, source, queued, &waits_for.unwrap_or(ITSELF), grace)
+            .start(
+                id,
+                &new,
+                source,
+                levels,
+                queued,
+                &waits_for.unwrap_or(ITSELF),
+                grace,
+            )
             .await?;
         let StartedExecution {
             number,
@@ -111,9 +139,15 @@ impl Command<'_> {
             ended,
             rest: rest(&row, &aftermath),
             aftermath,
-            started: (queued > 0).then_some((number, queued.min(elements))),
+            started: (queued > 0).then_some((number, new.lane, queued.min(elements))),
         }))
     }
+}
+
+/// Which elements an execution with this plan has.
+pub(super) fn levels(_plan: &[PlannedStage]) -> ElementLevels {
+    // Part worker.
+    ElementLevels::default()
 }
 
 /// The id of the execution that a message requests: a redelivery requests the same one.

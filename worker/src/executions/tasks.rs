@@ -19,6 +19,8 @@ pub(super) async fn save(command: Command<'_>, request: &TaskSaveRequested) -> D
         description: request.description.clone(),
         provider: request.provider.clone(),
         arguments: request.arguments.clone(),
+        pre_tasks: request.pre_tasks.clone(),
+        post_tasks: request.post_tasks.clone(),
         at: command.now,
         by: command.attempt.key.actor.clone(),
     };

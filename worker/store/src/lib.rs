@@ -55,11 +55,13 @@ pub use device_selector::{DevicePredicate, DeviceSelector, Flagged};
 pub use effects::{DeviceEffect, Effects, SettleDeadLetters};
 pub use error::StoreError;
 pub use execution::{
-    BeginElement, CandidateElement, Candidates, CapScope, ElementCounts, ElementDetail, ElementDevice,
-    ElementEnd, ElementOwner, ElementQuery, ElementRow, ElementSource, EndedElement, ExecutionQuery,
-    ExecutionReference, ExecutionRow, ExecutionTransaction, Executions, ExpiredElement, FactRow, Halt,
-    HeldBack, NewExecution, NewFact, NewSchedule, NewTask, RenewedElements, SavedRow, ScheduleRow,
-    StartedExecution, StopRow, StoppedElement, TaskRow, Tasks,
+    BeginElement, BegunStage, CandidateElement, Candidates, CapScope, CheckRow, ElementCounts, ElementDetail,
+    ElementDevice, ElementEnd, ElementLevels, ElementOwner, ElementQuery, ElementRow, ElementSource,
+    EndedElement, EntityResult, EntityResultQuery, ExecutionQuery, ExecutionReference, ExecutionRow,
+    ExecutionTransaction, Executions, ExpiredElement, FactRow, Halt, HeldBack, JournalEntry, NewCheck,
+    NewExecution, NewFact, NewSchedule, NewTask, PhaseTask, PlannedStage, QueuedElement, RenewedElements,
+    RunCycle, SavedRow, ScheduleRow, StageRow, StartedExecution, StopRow, StoppedElement, TaskRow, Tasks,
+    UnitDevice, UnitEntities, UnitEntity, UnitLevels,
 };
 pub use facts::{Facts, Flips, NewCause, Origin, SettledDeadLetters};
 pub use fleet::{CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet};

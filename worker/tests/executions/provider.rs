@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lockstep_execution::{
-    DeviceError, Devices, ElementDone, ElementFailure, ElementRun, PooledConnection, Provider,
-    ProviderProperties, ProviderType, TargetDevice,
+    CycleStep, DeviceError, Devices, PooledConnection, Provider, ProviderProperties, ProviderType, StepDone,
+    StepFailure, StepRun, Steps, TargetDevice,
 };
 use lockstep_protocol::commands::ExecuteOn;
-use serde_json::json;
+use lockstep_protocol::topology::Lane;
+use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 /// What the provider does on a device.
@@ -130,6 +131,7 @@ impl Scripted {
                 run_on_strict: false,
                 run_on_all_if_empty: true,
                 run_on_result: None,
+                lane: Lane::Devices,
                 success_message: Some("as the test says"),
                 repeatable,
                 deprecated: None,
@@ -147,7 +149,11 @@ impl Provider for Scripted {
         &self.properties
     }
 
-    async fn run(&self, run: &ElementRun<'_>) -> Result<ElementDone, ElementFailure> {
+    fn steps(&self, _arguments: &Value) -> Steps {
+        Steps::of(&[CycleStep::RunOnDevice])
+    }
+
+    async fn run_on_device(&self, run: &StepRun<'_>) -> Result<StepDone, StepFailure> {
         let hostname = run.entity.name.as_str();
         let _under_way = self.script.begin(hostname);
         let act = self
@@ -162,20 +168,20 @@ impl Provider for Scripted {
         match act {
             Act::Now => {}
             Act::Done(time) => tokio::time::sleep(time).await,
-            Act::Fail => return Err(ElementFailure::new("refused", "the device refused it")),
+            Act::Fail => return Err(StepFailure::new("refused", "the device refused it")),
             Act::Panic => panic!("on purpose"),
             Act::Wait => {
                 run.cancel.cancelled().await;
-                return Err(ElementFailure::new("told", "it was told to stop"));
+                return Err(StepFailure::new("told", "it was told to stop"));
             }
             Act::Hang => std::future::pending().await,
             Act::Flood => data = "x".repeat(17 * 1024 * 1024).into(),
             Act::Gate => self.script.gate.notified().await,
         }
-        Ok(ElementDone {
+        Ok(StepDone {
             data,
             facts: vec![("seen".to_owned(), true.into())],
-            ..ElementDone::default()
+            ..StepDone::default()
         })
     }
 }

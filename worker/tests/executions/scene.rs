@@ -226,6 +226,8 @@ impl Scene {
                 description: None,
                 provider: provider.to_owned(),
                 arguments: Value::Null,
+                pre_tasks: Vec::new(),
+                post_tasks: Vec::new(),
             };
             let saved = self.ask(task).await?;
             ensure!(matches!(saved, WorkResult::CommandApplied(_)), "{saved:?}");

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_store::sqlite::{SqliteOptions, SqliteStore};
-use lockstep_store::{DeliveryAttempts, Executions, Fleet, FollowUps, Leases, Schema, UnitOfWork};
+use lockstep_store::{DeliveryAttempts, Executions, Fleet, FollowUps, Leases, RunCycle, Schema, UnitOfWork};
 
 /// Which database a test uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,7 @@ pub(crate) enum Ground {
 pub(crate) struct Store {
     pub(crate) unit_of_work: Arc<dyn UnitOfWork>,
     pub(crate) executions: Arc<dyn Executions>,
+    pub(crate) cycle: Arc<dyn RunCycle>,
     pub(crate) follow_ups: Arc<dyn FollowUps>,
     pub(crate) delivery_attempts: Arc<dyn DeliveryAttempts>,
     pub(crate) leases: Arc<dyn Leases>,
@@ -29,12 +30,13 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    fn of<S: UnitOfWork + Executions + FollowUps + DeliveryAttempts + Leases + Schema + Fleet>(
+    fn of<S: UnitOfWork + Executions + RunCycle + FollowUps + DeliveryAttempts + Leases + Schema + Fleet>(
         store: Arc<S>,
     ) -> Self {
         Self {
             unit_of_work: store.clone(),
             executions: store.clone(),
+            cycle: store.clone(),
             follow_ups: store.clone(),
             delivery_attempts: store.clone(),
             leases: store.clone(),

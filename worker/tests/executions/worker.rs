@@ -171,6 +171,7 @@ impl Worker {
                 faults: faults.clone(),
                 store: store.executions,
             }),
+            cycle: store.cycle.clone(),
             follow_ups: store.follow_ups.clone(),
             registry,
             devices: Arc::new(NoDevices),

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use lockstep_clock::{Clock, SystemClock};
 use lockstep_protocol::commands::{ExecuteOn, RunLimits, TaskReference, TaskRequested};
-use lockstep_protocol::{ElementState, Identity, Kind, MessageId, Source};
+use lockstep_protocol::topology::Lane;
+use lockstep_protocol::{ElementState, Identity, Kind, MessageId, Source, Stage};
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_store::{
-    BeginElement, CapScope, ElementEnd, ElementOwner, ElementQuery, ElementSource, ExecutionReference,
-    Executions, Keys, NewExecution, ReplyAddress, UnitOfWork,
+    BeginElement, CapScope, ElementEnd, ElementLevels, ElementOwner, ElementQuery, ElementSource,
+    ExecutionReference, Executions, Keys, NewExecution, PlannedStage, ReplyAddress, UnitOfWork,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -103,6 +104,13 @@ async fn start(store: &PostgresStore) -> anyhow::Result<u64> {
             limits: RunLimits::default(),
         },
         run_on: ExecuteOn::Device,
+        pre_tasks: Vec::new(),
+        post_tasks: Vec::new(),
+        plan: vec![PlannedStage {
+            phase: 0,
+            stage: Stage::Devices,
+        }],
+        lane: Lane::Devices,
         relaunch_of: None,
         identity: Identity {
             source: Source::worker(),
@@ -120,9 +128,13 @@ async fn start(store: &PostgresStore) -> anyhow::Result<u64> {
     let (facts, mut transaction) = store.begin(&[], &Keys::default()).await?;
     let overall = CapScope::Overall;
     let source = ElementSource::All;
+    let levels = ElementLevels {
+        devices: Some(0),
+        ..ElementLevels::default()
+    };
     let started = transaction
         .executions()
-        .start(Uuid::new_v4(), &new, &source, u64::MAX, &overall, LONG)
+        .start(Uuid::new_v4(), &new, &source, levels, u64::MAX, &overall, LONG)
         .await?;
     transaction.commit(&facts).await?;
     Ok(started.number)
@@ -165,6 +177,7 @@ async fn begin(store: &PostgresStore, group: &[u64], owner: ElementOwner) -> any
                 .as_ref()
                 .and_then(|device| fences.get(&device.hostname))
                 .copied(),
+            others: Vec::new(),
         });
         let begins: Vec<_> = begins.collect();
         ensure!(
@@ -184,11 +197,15 @@ async fn end(store: &PostgresStore, group: &[u64], owner: ElementOwner) -> anyho
         number: *number,
         attempt: 1,
         state: ElementState::Successful,
+        next: None,
         reason: None,
         message: Some("answered in 12 ms".to_owned()),
         changed: false,
         data: json!({"round_trip_ms": 12.1, "model": "DCS-7050SX3-48YC8", "version": "4.30.3M"}),
+        results: Vec::new(),
         facts: Vec::new(),
+        checks: Vec::new(),
+        items: Vec::new(),
     });
     let ends: Vec<_> = ends.collect();
     let (facts, mut transaction) = store.begin(&[], &Keys::default()).await?;

@@ -12,8 +12,8 @@ use lockstep_device::{
     CredentialSource, Credentials, DeviceError, DevicePool, PoolOptions, PooledConnection,
 };
 use lockstep_execution::{
-    Caps, Devices, ElementDone, ElementFailure, ElementRun, Provider, ProviderProperties, ProviderType,
-    Registry, TargetDevice,
+    Caps, CycleStep, Devices, Provider, ProviderProperties, ProviderType, Registry, StepDone, StepFailure,
+    StepRun, Steps, TargetDevice,
 };
 use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::topology::Lane;
@@ -22,7 +22,7 @@ use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_worker::executions::{ElementRunner, ExecutionContext, ExecutionOptions, ExecutionRunner};
 use lockstep_worker::handlers::FleetHandlers;
 use lockstep_worker::runtime::{self, Claimant, RunLaneOptions, Runner, WorkerContext, WorkerOptions};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::devices::FleetAccess;
@@ -66,6 +66,7 @@ pub(crate) async fn run(arguments: ElementWorker) -> anyhow::Result<()> {
         bus: bus.clone(),
         store: store.clone(),
         executions: store.clone(),
+        cycle: store.clone(),
         follow_ups: store.clone(),
         registry: Registry::built_in().with(provider),
         devices,
@@ -130,6 +131,7 @@ impl Waiting {
                 run_on_strict: false,
                 run_on_all_if_empty: true,
                 run_on_result: None,
+                lane: Lane::Devices,
                 success_message: None,
                 repeatable: true,
                 deprecated: None,
@@ -147,11 +149,15 @@ impl Provider for Waiting {
         &self.properties
     }
 
-    async fn run(&self, _run: &ElementRun<'_>) -> Result<ElementDone, ElementFailure> {
+    fn steps(&self, _arguments: &Value) -> Steps {
+        Steps::of(&[CycleStep::RunOnDevice])
+    }
+
+    async fn run_on_device(&self, _run: &StepRun<'_>) -> Result<StepDone, StepFailure> {
         if !self.latency.is_zero() {
             tokio::time::sleep(self.latency).await;
         }
-        Ok(ElementDone::default())
+        Ok(StepDone::default())
     }
 }
 

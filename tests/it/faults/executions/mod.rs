@@ -102,6 +102,8 @@ impl Installation {
             description: None,
             provider: "command".to_owned(),
             arguments: json!({"commands": ["show version"], "facts_key": "version"}),
+            pre_tasks: Vec::new(),
+            post_tasks: Vec::new(),
         })
         .await?;
         let client = self.scene.servers()?.schema.connect().await?;

@@ -5,11 +5,13 @@ use async_trait::async_trait;
 use lockstep_device::{self as device, CommandOutput, DeviceError, Output, PooledConnection};
 use lockstep_protocol::ElementState;
 use lockstep_protocol::commands::ExecuteOn;
+use lockstep_protocol::topology::Lane;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    ElementDone, ElementFailure, ElementRun, Provider, ProviderProperties, ProviderType, providers::read,
+    CycleStep, Provider, ProviderProperties, ProviderType, StepDone, StepFailure, StepRun, Steps,
+    providers::read,
 };
 
 /// The most bytes of all outputs of an element, if the task does not say it.
@@ -68,6 +70,7 @@ impl Default for Command {
             run_on_strict: false,
             run_on_all_if_empty: false,
             run_on_result: None,
+            lane: Lane::Devices,
             success_message: None,
             repeatable: true,
             deprecated: None,
@@ -136,7 +139,11 @@ impl Provider for Command {
         &self.0
     }
 
-    async fn run(&self, run: &ElementRun<'_>) -> Result<ElementDone, ElementFailure> {
+    fn steps(&self, _arguments: &Value) -> Steps {
+        Steps::of(&[CycleStep::RunOnDevice])
+    }
+
+    async fn run_on_device(&self, run: &StepRun<'_>) -> Result<StepDone, StepFailure> {
         let arguments: Arguments = read(run.arguments)?;
         let RunArguments { timeout_seconds } = read(run.run_arguments)?;
         let timeout = timeout_seconds.map(|seconds| Duration::from_secs(seconds.get().into()));
@@ -150,7 +157,7 @@ impl Provider for Command {
         let running = run_all(run, &commands, arguments.format, &mut outputs);
         let ended = run.until_stopped(timeout, running).await.and_then(|ended| ended);
         match ended.and_then(|()| outputs.fit()) {
-            Ok(()) => Ok(ElementDone {
+            Ok(()) => Ok(StepDone {
                 message: Some(outputs.message()),
                 facts: arguments
                     .facts_key
@@ -158,7 +165,7 @@ impl Provider for Command {
                     .into_iter()
                     .collect(),
                 data: outputs.into_data(),
-                ..ElementDone::default()
+                ..StepDone::default()
             }),
             Err(mut failure) => {
                 if !outputs.kept.is_empty() {
@@ -173,8 +180,8 @@ impl Provider for Command {
 
 /// The command, if it only reads. Arguments are valid by the schema; a command that writes does not reach a device even if they are
 /// not.
-fn command(text: &str) -> Result<device::Command, ElementFailure> {
-    let invalid = |reason: String| ElementFailure::new("invalid-arguments", reason);
+fn command(text: &str) -> Result<device::Command, StepFailure> {
+    let invalid = |reason: String| StepFailure::new("invalid-arguments", reason);
     if !reads_only(text) {
         return Err(invalid(format!(
             "{text:?} is not a show command without pipes and redirections"
@@ -185,11 +192,11 @@ fn command(text: &str) -> Result<device::Command, ElementFailure> {
 
 /// Runs all commands, or until one fails. The outputs until then are kept.
 async fn run_all(
-    run: &ElementRun<'_>,
+    run: &StepRun<'_>,
     commands: &[device::Command],
     format: Format,
     outputs: &mut Outputs,
-) -> Result<(), ElementFailure> {
+) -> Result<(), StepFailure> {
     let mut connection = run.connect().await?;
     if format == Format::Text {
         return send(&mut connection, commands, device::Format::Text, outputs)
@@ -294,7 +301,7 @@ impl Outputs {
         self.kept.len() + self.left_out.len()
     }
 
-    fn fit(&self) -> Result<(), ElementFailure> {
+    fn fit(&self) -> Result<(), StepFailure> {
         let Some((command, size)) = self.left_out.first() else {
             return Ok(());
         };
@@ -303,7 +310,7 @@ impl Outputs {
             "{all} outputs do not fit into {limit} bytes, the first one of {command:?} with {size} bytes; \
              set max_output_bytes, or ask for less"
         );
-        Err(ElementFailure::new("too-large", message))
+        Err(StepFailure::new("too-large", message))
     }
 
     fn message(&self) -> String {

@@ -4,11 +4,13 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use lockstep_device::{Command, CommandOutput, Format, Output};
 use lockstep_protocol::commands::ExecuteOn;
+use lockstep_protocol::topology::Lane;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    ElementDone, ElementFailure, ElementRun, Provider, ProviderProperties, ProviderType, providers::read,
+    CycleStep, Provider, ProviderProperties, ProviderType, StepDone, StepFailure, StepRun, Steps,
+    providers::read,
 };
 
 /// Looks whether a device answers: it connects, logs in, and asks for its version.
@@ -33,6 +35,7 @@ impl Default for Ping {
             run_on_strict: false,
             run_on_all_if_empty: false,
             run_on_result: None,
+            lane: Lane::Devices,
             success_message: None,
             repeatable: true,
             deprecated: None,
@@ -68,7 +71,11 @@ impl Provider for Ping {
         &self.0
     }
 
-    async fn run(&self, run: &ElementRun<'_>) -> Result<ElementDone, ElementFailure> {
+    fn steps(&self, _arguments: &Value) -> Steps {
+        Steps::of(&[CycleStep::RunOnDevice])
+    }
+
+    async fn run_on_device(&self, run: &StepRun<'_>) -> Result<StepDone, StepFailure> {
         let Arguments { timeout_seconds } = read(run.arguments)?;
         let timeout = Duration::from_secs(timeout_seconds.map_or(30, |seconds| seconds.get().into()));
         let begin = Instant::now();
@@ -79,18 +86,18 @@ impl Provider for Ping {
             "round_trip_ms".to_owned(),
             json!((milliseconds * 10.0).round() / 10.0),
         );
-        Ok(ElementDone {
+        Ok(StepDone {
             message: Some(format!("answered in {milliseconds:.0} ms")),
             data: Value::Object(data),
-            ..ElementDone::default()
+            ..StepDone::default()
         })
     }
 }
 
 /// What the device says of itself.
-async fn version(run: &ElementRun<'_>) -> Result<Map<String, Value>, ElementFailure> {
+async fn version(run: &StepRun<'_>) -> Result<Map<String, Value>, StepFailure> {
     let command =
-        Command::new("show version").map_err(|error| ElementFailure::new("refused", error.to_string()))?;
+        Command::new("show version").map_err(|error| StepFailure::new("refused", error.to_string()))?;
     let outputs = run.connect().await?.run(&[command], Format::Json).await?;
     let Some(CommandOutput {
         output: Output::Json(said),

@@ -9,7 +9,7 @@ use lockstep_device::{
     CredentialSource, Credentials, DeviceError, DevicePool, PoolOptions, PooledConnection,
 };
 use lockstep_execution::{
-    Devices, ElementDone, ElementFailure, ElementRun, Entity, Registry, TargetDevice, check_arguments,
+    Devices, Entity, Registry, StepDone, StepFailure, StepRun, TargetDevice, check_arguments,
 };
 use lockstep_protocol::commands::ExecuteOn;
 use lockstep_simulators::fleet::{Behaviour, Device, FleetSimulator, Options};
@@ -89,7 +89,7 @@ impl Scene {
         target: Option<TargetDevice>,
         arguments: &Value,
         run_arguments: &Value,
-    ) -> Result<ElementDone, ElementFailure> {
+    ) -> Result<StepDone, StepFailure> {
         let registry = Registry::built_in();
         let provider = registry.get(provider).expect("the provider is built in");
         let properties = provider.properties();
@@ -107,7 +107,7 @@ impl Scene {
                 .map_or_else(|| "stray".to_owned(), |target| target.hostname.clone()),
             device: target,
         };
-        let run = ElementRun {
+        let run = StepRun {
             entity: &entity,
             dry_run: true,
             arguments,

@@ -1,11 +1,12 @@
 use std::net::IpAddr;
 
 use lockstep_protocol::commands::ExecuteOn;
-use lockstep_protocol::{ElementState, GroupName, Hostname};
+use lockstep_protocol::topology::Lane;
+use lockstep_protocol::{ElementState, EntityType, GroupName, Hostname};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{CapScope, ExecutionRow, Halt};
+use super::{CapScope, EntityResult, ExecutionRow, Halt, NewCheck};
 
 /// Which entities become elements of a new execution.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,21 @@ pub enum ElementSource {
     FailedOf(u64),
 }
 
+/// Which levels the elements of a new execution are made for, by the steps of its providers, and the first stage of each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ElementLevels {
+    /// The fleet takes part, from this stage on (an index of [`NewExecution::plan`](super::NewExecution)).
+    pub global: Option<u16>,
+    /// The groups that the targets are, belong to or contain take part, from this stage on.
+    pub groups: Option<u16>,
+    /// The devices that are connected to for the targets take part, from this stage on.
+    pub devices: Option<u16>,
+    /// Clients of groups are run on. Otherwise a client stands for no group of its own.
+    pub group_clients: bool,
+    /// Clients of interfaces are run on.
+    pub interface_clients: bool,
+}
+
 /// An element that may begin, with what is needed to decide and to run it. It is locked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CandidateElement {
@@ -35,15 +51,41 @@ pub struct CandidateElement {
     /// The number of its execution, which is among the rows that come with the candidates.
     pub execution: u64,
     /// The kind of entity.
-    pub entity_type: ExecuteOn,
+    pub entity_type: EntityType,
     /// The id of the entity.
     pub entity: u64,
-    /// The name of the entity: a hostname, the name of an interface, …
+    /// The name of the entity: a hostname, the name of a group, …
     pub name: String,
-    /// The device that it is or belongs to.
+    /// The device that is connected to.
     pub device: Option<ElementDevice>,
+    /// The hostnames of the devices that it stands for as a controller, without its own. They are leased together with it.
+    pub others: Vec<Hostname>,
     /// How often it began so far.
     pub attempts: u32,
+    /// The stage in which it runs: an index of the plan of its execution.
+    pub stage: u16,
+    /// Whether all below the entity is run on; otherwise only the targets that are written down for it.
+    pub whole: bool,
+    /// What step 1 returned about an item.
+    pub item: Option<Value>,
+}
+
+/// An element that was queued, and the lane on which its message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QueuedElement {
+    /// The number of its row.
+    pub number: u64,
+    /// The lane.
+    pub lane: Lane,
+}
+
+/// A stage of an execution that began.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BegunStage {
+    /// How many elements take part in it.
+    pub elements: u64,
+    /// Those that were queued.
+    pub queued: Vec<QueuedElement>,
 }
 
 /// The device of an element, as the fleet has it now.
@@ -68,6 +110,8 @@ pub struct BeginElement {
     pub number: u64,
     /// The fence of the lease of its device.
     pub fence: Option<i64>,
+    /// The fences of the leases of the devices that it stands for as a controller.
+    pub others: Vec<(Hostname, i64)>,
 }
 
 /// An element has to wait.
@@ -86,8 +130,10 @@ pub struct ElementEnd {
     pub number: u64,
     /// The attempt that ends, from 1. An element whose attempt is another one does not change.
     pub attempt: u32,
-    /// How it ends: a final state.
+    /// How it ends: a final state. PENDING if it goes on in a later stage.
     pub state: ElementState,
+    /// The stage in which it goes on. `None` if it ends.
+    pub next: Option<u16>,
     /// Why it failed or was skipped: a word for programs.
     pub reason: Option<String>,
     /// What happened, for people.
@@ -96,27 +142,37 @@ pub struct ElementEnd {
     pub changed: bool,
     /// The result of the provider.
     pub data: Value,
-    /// Facts about the entity.
+    /// The results of the entities that it ran on, if the element is not a result by itself. They replace those with the same key.
+    pub results: Vec<EntityResult>,
+    /// Facts about entities.
     pub facts: Vec<NewFact>,
+    /// Checks of entities.
+    pub checks: Vec<NewCheck>,
+    /// Items that it found: name and data. Each becomes an element of the next stage.
+    pub items: Vec<(String, Value)>,
 }
 
-/// A fact about the entity of an element. It replaces the one with the same key.
+/// A fact about an entity. It replaces the one with the same key; the earlier ones are its history.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewFact {
+    /// The kind of entity.
+    pub entity_type: EntityType,
+    /// The id of the entity.
+    pub entity: u64,
     /// Its key.
     pub key: String,
     /// Its value.
     pub value: Value,
 }
 
-/// An element that became final with this transaction, and no other.
+/// An element that became final, or ended its stage, with this transaction, and no other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndedElement {
     /// The number of its row.
     pub number: u64,
     /// The number of its execution.
     pub execution: u64,
-    /// How it ended.
+    /// How it ended. PENDING if it goes on in a later stage.
     pub state: ElementState,
     /// What it no longer occupies: its device, and the groups of its device among those that have a cap.
     pub frees: Vec<CapScope>,

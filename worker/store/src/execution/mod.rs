@@ -3,19 +3,28 @@
 //! [`Executions`] and [`Tasks`] read. What changes them goes through [`ExecutionTransaction`], a part of the unit of work, so that
 //! inbox rows, follow-ups and effects commit together with it.
 
+mod cycle;
 mod element;
 mod query;
 mod row;
 mod task;
 mod transaction;
 
+pub use cycle::{
+    CheckRow, EntityResult, EntityResultQuery, JournalEntry, NewCheck, PhaseTask, RunCycle, UnitDevice,
+    UnitEntities, UnitEntity, UnitLevels,
+};
 pub use element::{
-    BeginElement, CandidateElement, Candidates, ElementDevice, ElementEnd, ElementOwner, ElementSource,
-    EndedElement, ExpiredElement, HeldBack, NewFact, RenewedElements, StoppedElement,
+    BeginElement, BegunStage, CandidateElement, Candidates, ElementDevice, ElementEnd, ElementLevels,
+    ElementOwner, ElementSource, EndedElement, ExpiredElement, HeldBack, NewFact, QueuedElement,
+    RenewedElements, StoppedElement,
 };
 pub use query::{
     ElementDetail, ElementQuery, ElementRow, ExecutionQuery, ExecutionReference, Executions, FactRow,
 };
-pub use row::{CapScope, ElementCounts, ExecutionRow, Halt, NewExecution, StartedExecution, StopRow};
+pub use row::{
+    CapScope, ElementCounts, ExecutionRow, Halt, NewExecution, PlannedStage, StageRow, StartedExecution,
+    StopRow,
+};
 pub use task::{NewSchedule, NewTask, SavedRow, ScheduleRow, TaskRow, Tasks};
 pub use transaction::ExecutionTransaction;

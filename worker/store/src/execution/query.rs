@@ -2,8 +2,7 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use lockstep_protocol::commands::ExecuteOn;
-use lockstep_protocol::{ElementOutcome, ElementState, ExecutionState, Hostname};
+use lockstep_protocol::{ElementOutcome, ElementState, EntityType, ExecutionState, Hostname};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -114,7 +113,7 @@ pub struct ElementRow {
     /// The number of its execution.
     pub execution: u64,
     /// The kind of entity.
-    pub entity_type: ExecuteOn,
+    pub entity_type: EntityType,
     /// The id of the entity.
     pub entity: u64,
     /// The name of the entity.
@@ -123,6 +122,8 @@ pub struct ElementRow {
     pub hostname: Option<Hostname>,
     /// Its state.
     pub state: ElementState,
+    /// The stage in which it runs next, or ended: an index of the plan of its execution.
+    pub stage: u16,
     /// What it waits for. `None` if it does not wait, or only for a worker.
     pub waits_for: Option<CapScope>,
     /// Why it failed or was skipped: a word for programs.

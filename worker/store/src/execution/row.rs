@@ -3,10 +3,13 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 use lockstep_protocol::commands::{ExecuteOn, RunLimits, TaskRequested};
-use lockstep_protocol::{ExecutionState, Identity, Kind};
+use lockstep_protocol::topology::Lane;
+use lockstep_protocol::{ExecutionState, Identity, Kind, Stage};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::PhaseTask;
 use crate::ReplyAddress;
 
 /// A row of the table of executions.
@@ -34,6 +37,28 @@ pub struct ExecutionRow {
     pub in_canary: bool,
     /// How many elements it has, and how many ended.
     pub counts: ElementCounts,
+    /// The stage that it is in.
+    pub stage: StageRow,
+}
+
+/// The stage that an execution is in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StageRow {
+    /// The index of the stage in the plan of the execution.
+    pub index: u16,
+    /// How many elements take part in it.
+    pub elements: u64,
+    /// How many of these ended it.
+    pub ended: u64,
+}
+
+/// A stage that an execution goes through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PlannedStage {
+    /// The index of the phase: the pre-tasks first, then the task itself, then the post-tasks.
+    pub phase: u8,
+    /// The stage.
+    pub stage: Stage,
 }
 
 /// An execution to be stored.
@@ -52,6 +77,14 @@ pub struct NewExecution {
     pub requested: TaskRequested,
     /// The kind of entity that its elements are.
     pub run_on: ExecuteOn,
+    /// The tasks that run before it, in their order.
+    pub pre_tasks: Vec<PhaseTask>,
+    /// The tasks that run after it, in their order.
+    pub post_tasks: Vec<PhaseTask>,
+    /// The stages that it goes through.
+    pub plan: Vec<PlannedStage>,
+    /// The lane of the messages about its elements.
+    pub lane: Lane,
     /// The execution whose failed elements it runs again.
     pub relaunch_of: Option<Uuid>,
     /// The identity of the message that requested it. The results of the execution derive theirs from it.
@@ -184,6 +217,10 @@ pub enum CapScope {
     Execution(u64),
     /// One device, by its hostname.
     Device(String),
+    /// A stage of an execution, by its number and the index of the stage: the stages before it have not ended.
+    Stage(u64, u16),
+    /// A cluster of CloudVision, by its name: one sweep at a time.
+    Cluster(String),
 }
 
 impl fmt::Display for CapScope {
@@ -195,6 +232,8 @@ impl fmt::Display for CapScope {
             Self::Group(name) => write!(f, "group/{name}"),
             Self::Execution(number) => write!(f, "execution/{number}"),
             Self::Device(hostname) => write!(f, "device/{hostname}"),
+            Self::Stage(number, index) => write!(f, "stage/{number}/{index}"),
+            Self::Cluster(name) => write!(f, "cluster/{name}"),
         }
     }
 }
@@ -211,6 +250,12 @@ impl FromStr for CapScope {
             Some(("group", name)) => Ok(Self::Group(name.to_owned())),
             Some(("execution", number)) => number.parse().map(Self::Execution).map_err(|_| unknown()),
             Some(("device", hostname)) => Ok(Self::Device(hostname.to_owned())),
+            Some(("stage", stage)) => {
+                let (number, index) = stage.split_once('/').ok_or_else(unknown)?;
+                let number = number.parse().map_err(|_| unknown())?;
+                Ok(Self::Stage(number, index.parse().map_err(|_| unknown())?))
+            }
+            Some(("cluster", name)) => Ok(Self::Cluster(name.to_owned())),
             _ => Err(unknown()),
         }
     }

@@ -42,6 +42,10 @@ pub struct TaskRow {
     pub provider: String,
     /// The arguments of the provider.
     pub arguments: Value,
+    /// The names of the tasks that run before it.
+    pub pre_tasks: Vec<String>,
+    /// The names of the tasks that run after it.
+    pub post_tasks: Vec<String>,
     /// When it was saved last.
     pub saved_at: Timestamp,
     /// Who saved it last, as authenticated.
@@ -59,6 +63,10 @@ pub struct NewTask {
     pub provider: String,
     /// The arguments of the provider.
     pub arguments: Value,
+    /// The names of the tasks that run before it.
+    pub pre_tasks: Vec<String>,
+    /// The names of the tasks that run after it.
+    pub post_tasks: Vec<String>,
     /// When it is saved.
     pub at: Timestamp,
     /// Who saves it, as authenticated.

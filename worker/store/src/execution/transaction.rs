@@ -8,9 +8,9 @@ use lockstep_protocol::{GroupName, Hostname};
 use uuid::Uuid;
 
 use super::{
-    BeginElement, Candidates, CapScope, ElementEnd, ElementOwner, ElementRow, ElementSource, EndedElement,
-    ExecutionRow, ExpiredElement, Halt, HeldBack, NewExecution, NewSchedule, NewTask, SavedRow, ScheduleRow,
-    StartedExecution, StopRow, TaskRow,
+    BeginElement, BegunStage, Candidates, CapScope, ElementEnd, ElementLevels, ElementOwner, ElementRow,
+    ElementSource, EndedElement, ExecutionRow, ExpiredElement, Halt, HeldBack, NewExecution, NewSchedule,
+    NewTask, QueuedElement, SavedRow, ScheduleRow, StartedExecution, StopRow, TaskRow,
 };
 use crate::StoreError;
 
@@ -52,17 +52,32 @@ pub trait ExecutionTransaction: Send {
         next_at: Option<Timestamp>,
     ) -> Result<(), StoreError>;
 
-    /// Stores an execution with its elements, ordered by the names of the entities. The first `queued` elements are queued, due after
-    /// `grace`; the others wait for `waits_for`: `Execution(0)` is the new execution itself. If an id has no entity, nothing is stored.
+    /// Stores an execution with its elements, ordered by the names of the entities within each kind. Of those that take part in the first
+    /// stage, the first `queued` are queued, due after `grace`; the others wait for `waits_for`: `Execution(0)` is the new execution itself.
+    /// Elements of later stages wait for their stage. If an id has no entity, nothing is stored. A client below nothing that takes part is
+    /// an element that was skipped.
+    #[expect(clippy::too_many_arguments, reason = "each is another part of one statement")]
     async fn start(
         &mut self,
         id: Uuid,
         new: &NewExecution,
         source: &ElementSource,
+        levels: ElementLevels,
         queued: u64,
         waits_for: &CapScope,
         grace: Duration,
     ) -> Result<StartedExecution, StoreError>;
+
+    /// Begins a stage of an execution that is locked: of the elements that wait for it, the first `queued` ones are queued, due after
+    /// `grace`, and the others wait for `waits_for`.
+    async fn begin_stage(
+        &mut self,
+        execution: u64,
+        stage: u16,
+        queued: u64,
+        waits_for: &CapScope,
+        grace: Duration,
+    ) -> Result<BegunStage, StoreError>;
 
     /// Remembers that an execution was cancelled that does not exist yet.
     async fn cancel_unknown(&mut self, id: Uuid, at: Timestamp, by: Option<&str>) -> Result<(), StoreError>;
@@ -128,8 +143,9 @@ pub trait ExecutionTransaction: Send {
     /// Elements wait.
     async fn hold_back(&mut self, elements: &[HeldBack]) -> Result<(), StoreError>;
 
-    /// Ends the running elements whose attempt is the given one; writes their results and facts, and gives back the leases of their
-    /// devices. Returns those that ended by this, ordered by number. Their executions are to be locked before, and
+    /// Ends the running elements whose attempt is the given one, or lets them wait for a later stage; writes their results, facts and checks,
+    /// inserts the items that they found as elements of the next stage, and gives back the leases of their devices. Returns those that ended
+    /// by this, ordered by number. Their executions are to be locked before, and
     /// [`update`](Self::update)d after. An ended element is due for its announcement after `grace`.
     async fn finish(
         &mut self,
@@ -149,7 +165,7 @@ pub trait ExecutionTransaction: Send {
         scope: &CapScope,
         limit: u32,
         grace: Duration,
-    ) -> Result<Vec<u64>, StoreError>;
+    ) -> Result<Vec<QueuedElement>, StoreError>;
 
     /// Queues the oldest element that waits for each of these scopes, as [`release`](Self::release) does, in one statement: many devices
     /// become free at once, and few of them are waited for.
@@ -157,7 +173,7 @@ pub trait ExecutionTransaction: Send {
         &mut self,
         scopes: &BTreeSet<CapScope>,
         grace: Duration,
-    ) -> Result<Vec<u64>, StoreError>;
+    ) -> Result<Vec<QueuedElement>, StoreError>;
 
     /// What elements wait for, and how many, up to 1,000 of each: at most `limit` scopes.
     async fn waiting(&mut self, limit: u32) -> Result<BTreeMap<CapScope, u32>, StoreError>;
@@ -170,11 +186,15 @@ pub trait ExecutionTransaction: Send {
 
     /// Running elements whose time is over are queued again, due after `grace`, if their attempt is the given one. The leases of their
     /// devices are given back. Returns the numbers of those.
-    async fn requeue(&mut self, elements: &[(u64, u32)], grace: Duration) -> Result<Vec<u64>, StoreError>;
+    async fn requeue(
+        &mut self,
+        elements: &[(u64, u32)],
+        grace: Duration,
+    ) -> Result<Vec<QueuedElement>, StoreError>;
 
     /// Queued elements whose message is overdue, at most `limit`; each is due again after `grace`, doubled with each time, up to
     /// sixteen times as long.
-    async fn overdue(&mut self, limit: u32, grace: Duration) -> Result<Vec<u64>, StoreError>;
+    async fn overdue(&mut self, limit: u32, grace: Duration) -> Result<Vec<QueuedElement>, StoreError>;
 
     /// Executions that have not ended and need a look: their deadline is over, they are halted with unstarted elements, all their
     /// elements ended, or they were cancelled by a transaction that did not see them yet; locked, and those that another transaction holds are left out.

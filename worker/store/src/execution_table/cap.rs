@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{READ, WRITE, execute, milliseconds, read_numbers, texts};
+use super::{READ, WRITE, execute, milliseconds, read_queued, texts};
 use crate::sql::{Row, SqlSession, Value};
-use crate::{CapScope, StoreError, column};
+use crate::{CapScope, QueuedElement, StoreError, column};
 
 /// In the order of the list, which is that of the names.
 const INSERT: &str = "\
@@ -48,7 +48,7 @@ const RELEASE: &str = "\
         SELECT number FROM element WHERE waits_for = $1 AND NOT EXISTS (SELECT 1 FROM execution \
             WHERE execution.number = element.execution AND (execution.paused OR execution.halt IS NOT NULL)) \
         ORDER BY number LIMIT $2 FOR UPDATE SKIP LOCKED) \
-    RETURNING number";
+    RETURNING number, lane";
 
 const RELEASE_ONE_EACH: &str = "\
     UPDATE element SET waits_for = NULL, due_at = {after $2}, repeats = 0 WHERE number IN ( \
@@ -58,7 +58,7 @@ const RELEASE_ONE_EACH: &str = "\
                     WHERE execution.number = element.execution AND (execution.paused OR execution.halt IS NOT NULL)) \
             GROUP BY waits_for) \
         ORDER BY number FOR UPDATE SKIP LOCKED) \
-    RETURNING number";
+    RETURNING number, lane";
 
 /// Steps from scope to scope in the index, so the many elements of one scope are not read.
 const WAITING: &str = "\
@@ -114,21 +114,21 @@ pub(super) async fn release(
     scope: &CapScope,
     limit: u32,
     grace: Duration,
-) -> Result<Vec<u64>, StoreError> {
+) -> Result<Vec<QueuedElement>, StoreError> {
     let parameters = vec![scope.to_string().into(), limit.into(), milliseconds(grace)];
-    read_numbers(&session.query(WRITE, RELEASE, parameters).await?)
+    read_queued(&session.query(WRITE, RELEASE, parameters).await?)
 }
 
 pub(super) async fn release_one_each(
     session: &dyn SqlSession,
     scopes: &BTreeSet<CapScope>,
     grace: Duration,
-) -> Result<Vec<u64>, StoreError> {
+) -> Result<Vec<QueuedElement>, StoreError> {
     if scopes.is_empty() {
         return Ok(Vec::new());
     }
     let parameters = vec![names(scopes), milliseconds(grace)];
-    read_numbers(&session.query(WRITE, RELEASE_ONE_EACH, parameters).await?)
+    read_queued(&session.query(WRITE, RELEASE_ONE_EACH, parameters).await?)
 }
 
 pub(super) async fn waiting(

@@ -13,10 +13,10 @@ use crate::{
 };
 
 const LOCK: &str = "\
-    WITH locked AS (SELECT number, execution, entity_type, entity_id, name, attempts, device_id FROM element \
+    WITH locked AS (SELECT number, execution, entity_type, entity_id, name, attempts, device_id, stage, whole, item FROM element \
         WHERE state = 'PENDING' AND number IN (SELECT number FROM {rows $1: number bigint} AS listed) ORDER BY number FOR UPDATE) \
     SELECT locked.number, locked.execution, locked.entity_type, locked.entity_id, locked.name, locked.attempts, \
-        device.id, device.hostname, CAST(device.management_ip AS text), device.platform \
+        device.id, device.hostname, CAST(device.management_ip AS text), device.platform, locked.stage, locked.whole, locked.item \
     FROM locked LEFT JOIN device ON device.id = locked.device_id ORDER BY locked.number";
 
 const GROUPS: &str = "\
@@ -145,7 +145,14 @@ fn read(row: &Row) -> Result<CandidateElement, StoreError> {
         entity: row.number("element.entity_id", 3)?,
         name: row.text("element.name", 4)?,
         device,
+        others: Vec::new(),
         attempts: row.number("element.attempts", 5)?,
+        stage: row.number("element.stage", 10)?,
+        whole: row.boolean("element.whole", 11)?,
+        item: row
+            .optional_text("element.item", 12)?
+            .map(|item| column::json("element.item", &item))
+            .transpose()?,
     })
 }
 

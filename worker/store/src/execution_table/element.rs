@@ -5,7 +5,7 @@ use crate::{ElementRow, StoreError, column};
 macro_rules! columns {
     () => {
         "number, execution, entity_type, entity_id, name, hostname, state, waits_for, reason, message, changed, attempts, started_at, \
-         ended_at"
+         ended_at, stage"
     };
 }
 pub(super) use columns;
@@ -29,5 +29,6 @@ pub(super) fn read(row: &Row) -> Result<ElementRow, StoreError> {
         attempts: row.number("element.attempts", 11)?,
         started_at: row.optional_time("element.started_at", 12)?,
         ended_at: row.optional_time("element.ended_at", 13)?,
+        stage: row.number("element.stage", 14)?,
     })
 }

@@ -6,16 +6,18 @@ use jiff::Timestamp;
 use lockstep_protocol::commands::TaskRequested;
 use uuid::Uuid;
 
-use super::{READ, WRITE, execute, numbers};
+use super::{READ, WRITE, execute, lane, list_text, numbers};
 use crate::sql::{Row, SqlSession, Value};
-use crate::{ElementCounts, ExecutionRow, Halt, NewExecution, ReplyAddress, StopRow, StoreError, column};
+use crate::{
+    ElementCounts, ExecutionRow, Halt, NewExecution, ReplyAddress, StageRow, StopRow, StoreError, column,
+};
 
 macro_rules! select {
     ($($condition:expr),*) => {
         concat!(
             "SELECT number, id, task_number, task, provider, task_arguments, requested, run_on, relaunch_of, source, message_id, \
              kind, actor, reply_to, correlation_id, at, deadline_at, state, reason, started_at, ended_at, paused, halt, in_canary, \
-             elements, done, failed, skipped FROM execution WHERE ",
+             elements, done, failed, skipped, pre_tasks, post_tasks, plan, lane, stage, stage_elements, stage_ended FROM execution WHERE ",
             $($condition),*
         )
     };
@@ -50,19 +52,19 @@ const NEGLECTED: &str = select!(
 
 const UPDATE: &str = "\
     UPDATE execution SET state = $2, reason = $3, started_at = $4, ended_at = $5, paused = $6, halt = $7, in_canary = $8, \
-        done = $9, failed = $10, skipped = $11 \
+        done = $9, failed = $10, skipped = $11, stage = $12, stage_elements = $13, stage_ended = $14 \
     WHERE number = $1";
 
 const INSERT: &str = "\
     INSERT INTO execution (id, task_number, task, provider, task_arguments, requested, run_on, relaunch_of, source, message_id, kind, \
-        actor, reply_to, correlation_id, at, deadline_at, state, in_canary) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 'PENDING', $17) RETURNING number";
+        actor, reply_to, correlation_id, at, deadline_at, state, in_canary, pre_tasks, post_tasks, plan, lane) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 'PENDING', $17, $18, $19, $20, $21) RETURNING number";
 
 const INSERT_SELECTION: &str = "INSERT INTO execution_selection (execution, execute_on) VALUES ($1, $2)";
 
 pub(super) const SELECTION: &str = "SELECT execute_on FROM execution_selection WHERE execution = $1";
 
-const COUNT_ELEMENTS: &str = "UPDATE execution SET elements = $2 WHERE number = $1";
+const COUNT_ELEMENTS: &str = "UPDATE execution SET elements = $2, stage_elements = $2 WHERE number = $1";
 
 const CANCEL_UNKNOWN: &str = "\
     INSERT INTO cancelled_execution (id, at, actor) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING";
@@ -101,6 +103,10 @@ pub(super) async fn insert(
         new.at.into(),
         new.deadline_at.into(),
         new.limits().canary.is_some().into(),
+        list_text(&new.pre_tasks),
+        list_text(&new.post_tasks),
+        list_text(&new.plan),
+        new.lane.as_str().into(),
     ];
     let rows = session.query(WRITE, INSERT, parameters).await?;
     let number = rows.first().ok_or_else(|| StoreError::Corrupt {
@@ -232,6 +238,9 @@ pub(super) async fn update(session: &dyn SqlSession, row: &ExecutionRow) -> Resu
         row.counts.done.into(),
         row.counts.failed.into(),
         row.counts.skipped.into(),
+        u32::from(row.stage.index).into(),
+        row.stage.elements.into(),
+        row.stage.ended.into(),
     ];
     execute(session, UPDATE, parameters).await?;
     Ok(())
@@ -279,6 +288,10 @@ pub(super) fn read(row: &Row) -> Result<ExecutionRow, StoreError> {
             )?,
             requested: column::json("execution.requested", &row.text("execution.requested", 6)?)?,
             run_on: column::word("execution.run_on", &row.text("execution.run_on", 7)?)?,
+            pre_tasks: column::json("execution.pre_tasks", &row.text("execution.pre_tasks", 28)?)?,
+            post_tasks: column::json("execution.post_tasks", &row.text("execution.post_tasks", 29)?)?,
+            plan: column::json("execution.plan", &row.text("execution.plan", 30)?)?,
+            lane: lane("execution.lane", &row.text("execution.lane", 31)?)?,
             relaunch_of: relaunch_of
                 .map(|id| column::word("execution.relaunch_of", &id))
                 .transpose()?,
@@ -309,6 +322,11 @@ pub(super) fn read(row: &Row) -> Result<ExecutionRow, StoreError> {
             done: row.number("execution.done", 25)?,
             failed: row.number("execution.failed", 26)?,
             skipped: row.number("execution.skipped", 27)?,
+        },
+        stage: StageRow {
+            index: row.number("execution.stage", 32)?,
+            elements: row.number("execution.stage_elements", 33)?,
+            ended: row.number("execution.stage_ended", 34)?,
         },
     })
 }

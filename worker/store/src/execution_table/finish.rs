@@ -24,8 +24,7 @@ const FINISH: &str = "\
         AS ended \
     WHERE element.number = ended.number AND element.attempts = ended.attempt AND element.state || '' = 'RUNNING' \
         AND (CAST($3 AS text) IS NULL OR element.owner = $3) \
-    RETURNING element.number, element.execution, element.state, element.entity_type, element.entity_id, element.device_id, \
-        element.attempts, element.hostname, element.owner, element.fence";
+    RETURNING element.number, element.execution, element.state, element.device_id, element.attempts, element.hostname, element.owner, element.fence";
 
 const GROUPS: &str = "\
     SELECT member.device_id, device_group.name \
@@ -51,8 +50,6 @@ struct Ended {
     number: u64,
     execution: u64,
     state: ElementState,
-    entity_type: String,
-    entity: u64,
     device: Option<u64>,
     attempt: u32,
     held: Option<Held>,
@@ -143,14 +140,12 @@ async fn write_facts(
     let by_number: BTreeMap<u64, &Ended> = ended.iter().map(|element| (element.number, element)).collect();
     for end in ends.iter().filter(|end| !end.facts.is_empty()) {
         // Another attempt of the element is no end of it.
-        let Some(element) = by_number
-            .get(&end.number)
-            .filter(|element| element.attempt == end.attempt)
-        else {
+        let ended = by_number.get(&end.number);
+        if ended.is_none_or(|element| element.attempt != end.attempt) {
             continue;
-        };
+        }
         for fact in &end.facts {
-            let key = (element.entity_type.as_str(), element.entity, fact.key.as_str());
+            let key = (fact.entity_type.as_str(), fact.entity, fact.key.as_str());
             facts.insert(key, (fact.value.to_string(), end.number));
         }
     }
@@ -212,11 +207,9 @@ fn read(row: &Row) -> Result<Ended, StoreError> {
         number: row.number("element.number", 0)?,
         execution: row.number("element.execution", 1)?,
         state: column::word("element.state", &row.text("element.state", 2)?)?,
-        entity_type: row.text("element.entity_type", 3)?,
-        entity: row.number("element.entity_id", 4)?,
-        device: row.optional_number("element.device_id", 5)?,
-        attempt: row.number("element.attempts", 6)?,
-        held: Held::read(row, 7)?,
+        device: row.optional_number("element.device_id", 3)?,
+        attempt: row.number("element.attempts", 4)?,
+        held: Held::read(row, 5)?,
     })
 }
 

@@ -6,6 +6,7 @@
 mod announce;
 mod cap;
 mod claim;
+mod cycle;
 mod device_lease;
 mod element;
 mod execution;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use lockstep_protocol::commands::TaskReference;
+use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{GroupName, Hostname};
 use uuid::Uuid;
 
@@ -30,9 +32,10 @@ pub(super) use retention::expire;
 
 use super::sql::{Row, SqlSession, Value, rows};
 use super::{
-    BeginElement, Candidates, CapScope, ElementEnd, ElementOwner, ElementRow, ElementSource, EndedElement,
-    ExecutionRow, ExecutionTransaction, ExpiredElement, Halt, HeldBack, NewExecution, NewSchedule, NewTask,
-    SavedRow, ScheduleRow, StartedExecution, StopRow, StoreError, TaskRow,
+    BeginElement, BegunStage, Candidates, CapScope, ElementEnd, ElementLevels, ElementOwner, ElementRow,
+    ElementSource, EndedElement, ExecutionRow, ExecutionTransaction, ExpiredElement, Halt, HeldBack,
+    NewExecution, NewSchedule, NewTask, QueuedElement, SavedRow, ScheduleRow, StartedExecution, StopRow,
+    StoreError, TaskRow,
 };
 
 const READ: &str = "read executions";
@@ -81,11 +84,23 @@ impl<S: SqlSession> ExecutionTransaction for Changes<S> {
         id: Uuid,
         new: &NewExecution,
         source: &ElementSource,
+        levels: ElementLevels,
         queued: u64,
         waits_for: &CapScope,
         grace: Duration,
     ) -> Result<StartedExecution, StoreError> {
-        start::start(&self.0, id, new, source, queued, waits_for, grace).await
+        start::start(&self.0, id, new, source, levels, queued, waits_for, grace).await
+    }
+
+    async fn begin_stage(
+        &mut self,
+        _execution: u64,
+        _stage: u16,
+        _queued: u64,
+        _waits_for: &CapScope,
+        _grace: Duration,
+    ) -> Result<BegunStage, StoreError> {
+        todo!("part store")
     }
 
     async fn cancel_unknown(&mut self, id: Uuid, at: Timestamp, by: Option<&str>) -> Result<(), StoreError> {
@@ -180,7 +195,7 @@ impl<S: SqlSession> ExecutionTransaction for Changes<S> {
         scope: &CapScope,
         limit: u32,
         grace: Duration,
-    ) -> Result<Vec<u64>, StoreError> {
+    ) -> Result<Vec<QueuedElement>, StoreError> {
         cap::release(&self.0, scope, limit, grace).await
     }
 
@@ -188,7 +203,7 @@ impl<S: SqlSession> ExecutionTransaction for Changes<S> {
         &mut self,
         scopes: &BTreeSet<CapScope>,
         grace: Duration,
-    ) -> Result<Vec<u64>, StoreError> {
+    ) -> Result<Vec<QueuedElement>, StoreError> {
         cap::release_one_each(&self.0, scopes, grace).await
     }
 
@@ -204,11 +219,15 @@ impl<S: SqlSession> ExecutionTransaction for Changes<S> {
         requeue::expired(&self.0, limit).await
     }
 
-    async fn requeue(&mut self, elements: &[(u64, u32)], grace: Duration) -> Result<Vec<u64>, StoreError> {
+    async fn requeue(
+        &mut self,
+        elements: &[(u64, u32)],
+        grace: Duration,
+    ) -> Result<Vec<QueuedElement>, StoreError> {
         requeue::requeue(&self.0, elements, grace).await
     }
 
-    async fn overdue(&mut self, limit: u32, grace: Duration) -> Result<Vec<u64>, StoreError> {
+    async fn overdue(&mut self, limit: u32, grace: Duration) -> Result<Vec<QueuedElement>, StoreError> {
         requeue::overdue(&self.0, limit, grace).await
     }
 
@@ -252,14 +271,33 @@ fn milliseconds(time: Duration) -> Value {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX).into()
 }
 
-/// The numbers in the first column, in ascending order: a statement that changes rows returns them in any order.
-fn read_numbers(rows: &[Row]) -> Result<Vec<u64>, StoreError> {
-    let mut numbers = rows
-        .iter()
-        .map(|row| row.number("number", 0))
-        .collect::<Result<Vec<u64>, _>>()?;
-    numbers.sort_unstable();
-    Ok(numbers)
+/// The elements in the columns `number` and `lane`, in ascending order: a statement that changes rows returns them in any order.
+fn read_queued(rows: &[Row]) -> Result<Vec<QueuedElement>, StoreError> {
+    let read = |row: &Row| {
+        Ok(QueuedElement {
+            number: row.number("element.number", 0)?,
+            lane: lane("element.lane", &row.text("element.lane", 1)?)?,
+        })
+    };
+    let mut elements = rows.iter().map(read).collect::<Result<Vec<_>, StoreError>>()?;
+    elements.sort_unstable();
+    Ok(elements)
+}
+
+/// The lane with this name.
+fn lane(what: &'static str, text: &str) -> Result<Lane, StoreError> {
+    let found = Lane::ALL.iter().copied().find(|lane| lane.as_str() == text);
+    found.ok_or_else(|| StoreError::Corrupt {
+        what: what.to_owned(),
+        reason: format!("{text:?} is no lane"),
+    })
+}
+
+/// A list as it is stored: JSON.
+fn list_text<T: serde::Serialize>(list: &[T]) -> Value {
+    let text = serde_json::to_string(list);
+    text.expect("lists of the store have string keys and no failing serializers")
+        .into()
 }
 
 /// A JSON value as it is stored.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::device_lease::{self, Held};
-use super::{READ, WRITE, milliseconds, read_numbers};
+use super::{READ, WRITE, milliseconds, read_queued};
 use crate::sql::{Row, SqlSession, rows};
-use crate::{ExpiredElement, StoreError, column};
+use crate::{ExpiredElement, QueuedElement, StoreError, column};
 
 /// Every element that runs has an owner; the condition leads SQLite to the index of those.
 const EXPIRED: &str = "\
@@ -18,7 +18,7 @@ const REQUEUE: &str = "\
         AND (number, attempts) IN (SELECT number, attempt FROM {rows $1: number bigint, attempt bigint} AS listed) \
         ORDER BY number FOR UPDATE) \
     UPDATE element SET state = 'PENDING', due_at = {after $2}, until = NULL, repeats = 0 WHERE number IN (SELECT number FROM lost) \
-    RETURNING number, hostname, owner, fence";
+    RETURNING number, lane, hostname, owner, fence";
 
 /// The first repetition comes after the time once, the second after twice the time, up to sixteen times.
 const OVERDUE: &str = "\
@@ -26,7 +26,7 @@ const OVERDUE: &str = "\
         due_at = {after CAST($2 AS bigint) * CASE WHEN repeats < 4 THEN 1 << repeats ELSE 16 END} \
     WHERE number IN (SELECT number FROM element WHERE due_at <= (SELECT {now}) AND outcome = 'open' \
         ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED) \
-    RETURNING number";
+    RETURNING number, lane";
 
 pub(super) async fn expired(session: &dyn SqlSession, limit: u32) -> Result<Vec<ExpiredElement>, StoreError> {
     let rows = session.query(READ, EXPIRED, vec![limit.into()]).await?;
@@ -50,7 +50,7 @@ pub(super) async fn requeue(
     session: &dyn SqlSession,
     elements: &[(u64, u32)],
     grace: Duration,
-) -> Result<Vec<u64>, StoreError> {
+) -> Result<Vec<QueuedElement>, StoreError> {
     if elements.is_empty() {
         return Ok(Vec::new());
     }
@@ -59,19 +59,19 @@ pub(super) async fn requeue(
         .map(|(number, attempt)| vec![(*number).into(), (*attempt).into()]);
     let parameters = vec![rows(listed), milliseconds(grace)];
     let requeued = session.query(WRITE, REQUEUE, parameters).await?;
-    let held = requeued.iter().map(|row| Held::read(row, 1));
+    let held = requeued.iter().map(|row| Held::read(row, 2));
     let held = held.collect::<Result<Vec<_>, _>>()?;
     device_lease::give_back(session, held.iter().flatten()).await?;
-    read_numbers(&requeued)
+    read_queued(&requeued)
 }
 
 pub(super) async fn overdue(
     session: &dyn SqlSession,
     limit: u32,
     grace: Duration,
-) -> Result<Vec<u64>, StoreError> {
+) -> Result<Vec<QueuedElement>, StoreError> {
     let parameters = vec![limit.into(), milliseconds(grace)];
-    read_numbers(&session.query(WRITE, OVERDUE, parameters).await?)
+    read_queued(&session.query(WRITE, OVERDUE, parameters).await?)
 }
 
 /// For the test of their plans.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{READ, WRITE, execution, milliseconds, numbers};
 use crate::sql::{SqlSession, Value};
-use crate::{CapScope, ElementSource, NewExecution, StartedExecution, StoreError};
+use crate::{CapScope, ElementLevels, ElementSource, NewExecution, StartedExecution, StoreError};
 
 /// The id of the fleet as an entity.
 const FLEET: u64 = 0;
@@ -241,11 +241,13 @@ pub(super) fn statement(run_on: ExecuteOn, source: &ElementSource) -> Option<&'s
     }
 }
 
+#[expect(clippy::too_many_arguments, reason = "each is another part of one statement")]
 pub(super) async fn start(
     session: &dyn SqlSession,
     id: Uuid,
     new: &NewExecution,
     source: &ElementSource,
+    _levels: ElementLevels,
     queued: u64,
     waits_for: &CapScope,
     grace: Duration,

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use lockstep_protocol::commands::TaskReference;
 
-use super::{READ, WRITE, execute, json_text, schedule};
+use super::{READ, WRITE, execute, json_text, list_text, schedule};
 use crate::error_class::ErrorClass;
 use crate::sql::{Row, SqlDatabase, SqlSession, Value};
 use crate::{NewTask, SavedRow, ScheduleRow, StoreError, TaskRow, Tasks, column};
@@ -9,7 +9,7 @@ use crate::{NewTask, SavedRow, ScheduleRow, StoreError, TaskRow, Tasks, column};
 macro_rules! select {
     ($condition:literal) => {
         concat!(
-            "SELECT number, name, description, provider, arguments, saved_at, saved_by FROM task WHERE ",
+            "SELECT number, name, description, provider, arguments, saved_at, saved_by, pre_tasks, post_tasks FROM task WHERE ",
             $condition
         )
     };
@@ -21,11 +21,13 @@ const BY_NAME: &str = select!("name = $1");
 const LOCK: &str = select!("name = $1 FOR UPDATE");
 
 const INSERT: &str = "\
-    INSERT INTO task (name, description, provider, arguments, saved_at, saved_by) VALUES ($1, $2, $3, $4, $5, $6) \
+    INSERT INTO task (name, description, provider, arguments, saved_at, saved_by, pre_tasks, post_tasks) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
     ON CONFLICT (name) DO NOTHING RETURNING number";
 
 const UPDATE: &str = "\
-    UPDATE task SET description = $2, provider = $3, arguments = $4, saved_at = $5, saved_by = $6 WHERE name = $1";
+    UPDATE task SET description = $2, provider = $3, arguments = $4, saved_at = $5, saved_by = $6, pre_tasks = $7, post_tasks = $8 \
+    WHERE name = $1";
 
 const DELETE: &str = "DELETE FROM task WHERE name = $1";
 
@@ -107,6 +109,8 @@ fn parameters(task: &NewTask) -> Vec<Value> {
         json_text(&task.arguments),
         task.at.into(),
         task.by.as_deref().into(),
+        list_text(&task.pre_tasks),
+        list_text(&task.post_tasks),
     ]
 }
 
@@ -119,6 +123,8 @@ fn read(row: &Row) -> Result<TaskRow, StoreError> {
         arguments: column::json("task.arguments", &row.text("task.arguments", 4)?)?,
         saved_at: row.time("task.saved_at", 5)?,
         saved_by: row.optional_text("task.saved_by", 6)?,
+        pre_tasks: column::json("task.pre_tasks", &row.text("task.pre_tasks", 7)?)?,
+        post_tasks: column::json("task.post_tasks", &row.text("task.post_tasks", 8)?)?,
     })
 }
 

@@ -175,6 +175,7 @@ pub(crate) fn query_plan(sql: &'static str) -> Vec<String> {
         include_str!("../migrations/sqlite/V3__devices.sql"),
         include_str!("../migrations/sqlite/V4__repository_failures.sql"),
         include_str!("../migrations/sqlite/V5__executions.sql"),
+        include_str!("../migrations/sqlite/V6__run_cycle.sql"),
     ] {
         connection.execute_batch(migration).unwrap();
     }

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use lockstep_http::{ReadScope, Token};
 use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::rest::{ElementPage, ExecutionPage, ExecutionView};
-use lockstep_protocol::{ElementState, ExecutionState, Kind, TypePattern};
+use lockstep_protocol::topology::Lane;
+use lockstep_protocol::{ElementState, EntityType, ExecutionState, Kind, TypePattern};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -12,7 +13,7 @@ use super::{Scene, identity, scene};
 use crate::fakes::device;
 use lockstep_store::{
     CapScope, ElementCounts, ElementDetail, ElementRow, ExecutionRow, FactRow, Halt, NewExecution,
-    ReplyAddress, StopRow,
+    ReplyAddress, StageRow, StopRow,
 };
 
 fn at() -> Timestamp {
@@ -34,6 +35,10 @@ fn execution(number: u64, task: &str, state: ExecutionState) -> ExecutionRow {
             task_arguments: json!({"count": 1}),
             requested: serde_json::from_value(requested).unwrap(),
             run_on: ExecuteOn::Device,
+            pre_tasks: Vec::new(),
+            post_tasks: Vec::new(),
+            plan: Vec::new(),
+            lane: Lane::Devices,
             relaunch_of: Some(Uuid::from_u128(9)),
             identity: identity(&number.to_string()),
             kind: Kind::TaskRequested,
@@ -49,6 +54,7 @@ fn execution(number: u64, task: &str, state: ExecutionState) -> ExecutionRow {
         paused: true,
         halt: Some(Halt::CanaryFailed),
         in_canary: true,
+        stage: StageRow::default(),
         counts: ElementCounts {
             elements: 6,
             done: 1,
@@ -63,11 +69,12 @@ fn element(number: u64, execution: u64, state: ElementState) -> ElementDetail {
         row: ElementRow {
             number,
             execution,
-            entity_type: ExecuteOn::Device,
+            entity_type: EntityType::Device,
             entity: 7,
             name: format!("sw{number}"),
             hostname: Some(format!("sw{number}").parse().unwrap()),
             state,
+            stage: 0,
             waits_for: (state == ElementState::Pending).then(|| CapScope::Device(format!("sw{number}"))),
             reason: None,
             message: Some("reachable".to_owned()),

@@ -19,6 +19,8 @@ fn task(number: u64, name: &str) -> TaskRow {
         description: None,
         provider: "ping".to_owned(),
         arguments: json!({"count": 1}),
+        pre_tasks: Vec::new(),
+        post_tasks: Vec::new(),
         saved_at: at(),
         saved_by: Some("anna".to_owned()),
     }
