@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use jiff::Timestamp;
 pub(crate) use lockstep_bus::fake::{FakeBus, FakeMode};
-use lockstep_protocol::commands::{TaskReference, TaskSaveRequested};
+use lockstep_protocol::commands::{ExecuteOn, TaskReference, TaskSaveRequested};
 use lockstep_protocol::rest::{ProviderView, TaskProblem};
 use lockstep_protocol::{DeviceState, DeviceType, GroupName, Hostname, MessageKey, RepositoryName};
 use serde_json::json;
@@ -19,9 +19,9 @@ use lockstep_store::{
     Attributes, CauseId, CauseRow, DeadLetter, DeadLetterCountQuery, DeadLetterQuery, DeadLetterSummary,
     DeadLetterTotals, DeadLetters, Device, DeviceId, DeviceQuery, ElementDetail, ElementOwner, ElementQuery,
     ElementRow, ExecutionQuery, ExecutionReference, ExecutionRow, Executions, FactRow, Fleet, Inbox,
-    InboxRow, Lifecycle, Migrated, RenewedElements, Repositories, RepositoryFailure, RepositoryFailures,
-    RepositoryRow, ScheduleRow, Schema, Sessions, Stats, StopRow, StoreError, Summary, SyncState, TaskRow,
-    Tasks,
+    InboxRow, Lifecycle, Migrated, NamedEntities, RenewedElements, Repositories, RepositoryFailure,
+    RepositoryFailures, RepositoryRow, ScheduleRow, Schema, Sessions, Stats, StopRow, StoreError, Summary,
+    SyncState, TaskRow, Tasks,
 };
 
 #[derive(Debug, Default)]
@@ -46,6 +46,8 @@ pub(crate) struct FakeStore {
     /// Ordered by number.
     pub(crate) elements: Mutex<Vec<ElementDetail>>,
     pub(crate) facts: Mutex<Vec<FactRow>>,
+    /// The ids of entities by kind and name.
+    pub(crate) names: Mutex<HashMap<(ExecuteOn, String), u64>>,
     pub(crate) stop: Mutex<Option<StopRow>>,
     /// Notified by each read of an outcome.
     pub(crate) outcome_read: Notify,
@@ -311,6 +313,16 @@ impl Executions for FakeStore {
     async fn device_facts(&self, _hostname: &Hostname) -> Result<Vec<FactRow>, StoreError> {
         self.check("device_facts")?;
         Ok(self.facts.lock().unwrap().clone())
+    }
+
+    async fn named(&self, kind: ExecuteOn, names: &[String]) -> Result<NamedEntities, StoreError> {
+        self.check("named")?;
+        let known = self.names.lock().unwrap();
+        let of = |name: &String| known.get(&(kind, name.clone())).copied();
+        Ok(NamedEntities {
+            ids: names.iter().filter_map(of).collect(),
+            unknown: names.iter().filter(|name| of(name).is_none()).cloned().collect(),
+        })
     }
 
     async fn stopped(&self) -> Result<Option<StopRow>, StoreError> {
