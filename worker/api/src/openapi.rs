@@ -10,10 +10,12 @@ use lockstep_http::ReadScope;
 use lockstep_protocol::envelope::MAX_BODY_BYTES;
 use lockstep_protocol::rest::{
     Accepted, DeadLetterCounts, DeadLetterDetail, DeadLetterPage, DevicePage, DeviceView, ElementDetail,
-    ElementPage, ExecutionPage, ExecutionView, FactList, MessageView, Problem, ProviderList, ProviderView,
-    RepositoryList, SchedulePage, StopView, TaskPage, TaskValidation, TaskView,
+    ElementPage, EntityResultPage, ExecutionPage, ExecutionView, FactList, MessageView, Problem,
+    ProviderList, ProviderView, RepositoryList, SchedulePage, StopView, TaskPage, TaskValidation, TaskView,
 };
-use lockstep_protocol::{DeadLetterState, DeviceState, DeviceType, ExecutionState, GroupName, Hostname};
+use lockstep_protocol::{
+    DeadLetterState, DeviceState, DeviceType, ExecutionState, GroupName, Hostname, Level,
+};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
@@ -289,6 +291,27 @@ impl Document {
             "list_elements",
             "The elements of an execution, ordered by number",
             scope,
+            &parameters,
+        );
+        let parameters = [
+            self.query::<u8>(
+                "phase",
+                "The index of the phase: the pre-tasks first, then the task itself, then the post-tasks; the task itself if absent.",
+            ),
+            self.query::<Level>("level", "The level of the entities; that on which the task runs, if absent."),
+            self.query::<String>(
+                "of",
+                "Only what is directly below the entity with this id, or this name: devices of a group, interfaces of a device, clients of \
+                 an interface (hostname and name with a space between them) or of a group.",
+            ),
+            self.query::<u64>("after", "The end of the page before: its `next`."),
+            self.limit(),
+        ];
+        self.get::<EntityResultPage>(
+            "/v1/executions/{execution}/results",
+            "list_results",
+            "What the steps of a task came to for entities: the elements, where these are all that ran",
+            Some(ReadScope::DeviceOutput),
             &parameters,
         );
         self.get::<ElementDetail>(

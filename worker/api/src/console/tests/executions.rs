@@ -5,7 +5,7 @@ use lockstep_http::{ReadScope, Token};
 use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::rest::{ElementPage, ExecutionPage, ExecutionView};
 use lockstep_protocol::topology::Lane;
-use lockstep_protocol::{ElementState, EntityType, ExecutionState, Kind, TypePattern};
+use lockstep_protocol::{ElementState, EntityType, ExecutionState, Kind, Stage, TypePattern};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -13,14 +13,18 @@ use super::{Scene, identity, scene};
 use crate::fakes::device;
 use lockstep_store::{
     CapScope, ElementCounts, ElementDetail, ElementRow, ExecutionRow, FactRow, Halt, NewExecution,
-    ReplyAddress, StageRow, StopRow,
+    PlannedStage, ReplyAddress, StageRow, StopRow,
 };
 
-fn at() -> Timestamp {
+pub(super) fn at() -> Timestamp {
     "2026-02-03T04:05:06Z".parse().unwrap()
 }
 
-fn execution(number: u64, task: &str, state: ExecutionState) -> ExecutionRow {
+pub(super) fn planned(phase: u8, stage: Stage) -> PlannedStage {
+    PlannedStage { phase, stage }
+}
+
+pub(super) fn execution(number: u64, task: &str, state: ExecutionState) -> ExecutionRow {
     let requested = json!({
         "task": task, "execute_on": [1, 2], "execute_on_type": "GROUP", "dry_run": false, "arguments": {"count": 2},
         "limits": {"canary": 1},
@@ -37,7 +41,7 @@ fn execution(number: u64, task: &str, state: ExecutionState) -> ExecutionRow {
             run_on: ExecuteOn::Device,
             pre_tasks: Vec::new(),
             post_tasks: Vec::new(),
-            plan: Vec::new(),
+            plan: vec![planned(0, Stage::Devices)],
             lane: Lane::Devices,
             relaunch_of: Some(Uuid::from_u128(9)),
             identity: identity(&number.to_string()),
@@ -64,7 +68,7 @@ fn execution(number: u64, task: &str, state: ExecutionState) -> ExecutionRow {
     }
 }
 
-fn element(number: u64, execution: u64, state: ElementState) -> ElementDetail {
+pub(super) fn element(number: u64, execution: u64, state: ElementState) -> ElementDetail {
     ElementDetail {
         row: ElementRow {
             number,
@@ -237,6 +241,7 @@ async fn each_scope_reads_its_own_and_nothing_else() {
         ("/v1/executions/2", ReadScope::Executions),
         ("/v1/executions/stopped", ReadScope::Executions),
         ("/v1/executions/2/elements", ReadScope::Executions),
+        ("/v1/executions/2/results", ReadScope::DeviceOutput),
         ("/v1/elements/12", ReadScope::DeviceOutput),
         ("/v1/devices/sw1/facts", ReadScope::DeviceOutput),
         ("/v1/devices/sw1", ReadScope::Devices),
