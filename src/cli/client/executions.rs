@@ -1,8 +1,8 @@
 //! Tasks, schedules, providers, executions, elements and facts.
 
 use lockstep_protocol::rest::{
-    ElementDetail, ElementPage, ExecutionPage, ExecutionView, FactList, FactView, ProviderList, ProviderView,
-    SchedulePage, StopView, TaskPage, TaskValidation, TaskView,
+    ElementDetail, ElementPage, EntityResultPage, ExecutionPage, ExecutionView, FactList, FactView,
+    ProviderList, ProviderView, SchedulePage, StopView, TaskPage, TaskValidation, TaskView,
 };
 use reqwest::Method;
 use serde_json::Value;
@@ -95,6 +95,18 @@ impl Client {
         query: &[(&str, String)],
     ) -> anyhow::Result<ElementPage> {
         self.get(&["executions", execution, "elements"], query).await
+    }
+
+    /// A page of the results of an execution.
+    ///
+    /// # Errors
+    /// If the execution does not exist, or the console rejects the request or cannot be reached.
+    pub(in crate::cli) async fn results(
+        &self,
+        execution: &str,
+        query: &[(&str, String)],
+    ) -> anyhow::Result<EntityResultPage> {
+        self.get(&["executions", execution, "results"], query).await
     }
 
     /// One element, with what its provider returned.
