@@ -4,12 +4,15 @@
 //! elements, leases of devices; within each by key. Where that is not possible, rows that another transaction holds are skipped.
 
 mod announce;
+mod attributes;
 mod cap;
+mod check;
 mod claim;
 mod cycle;
 mod device_lease;
 mod element;
 mod execution;
+mod fact;
 mod finish;
 mod query;
 mod requeue;
@@ -19,6 +22,7 @@ mod start;
 mod task;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -35,7 +39,7 @@ use super::{
     BeginElement, BegunStage, Candidates, CapScope, ElementEnd, ElementLevels, ElementOwner, ElementRow,
     ElementSource, EndedElement, ExecutionRow, ExecutionTransaction, ExpiredElement, Halt, HeldBack,
     NewExecution, NewSchedule, NewTask, QueuedElement, SavedRow, ScheduleRow, StartedExecution, StopRow,
-    StoreError, TaskRow,
+    StoreError, TaskRow, column,
 };
 
 const READ: &str = "read executions";
@@ -293,6 +297,13 @@ fn lane(what: &'static str, text: &str) -> Result<Lane, StoreError> {
     })
 }
 
+/// An address. PostgreSQL writes the length of the prefix behind it.
+fn address(what: &'static str, row: &Row, index: usize) -> Result<Option<IpAddr>, StoreError> {
+    let text = row.optional_text(what, index)?;
+    let address = text.as_deref().map(|text| text.split('/').next().unwrap_or(text));
+    address.map(|address| column::word(what, address)).transpose()
+}
+
 /// A list as it is stored: JSON.
 fn list_text<T: serde::Serialize>(list: &[T]) -> Value {
     let text = serde_json::to_string(list);
@@ -321,12 +332,15 @@ mod tests {
             "device",
             "device_group",
             "element",
+            "entity_check",
             "execution",
             "execution_selection",
             "fact",
+            "fact_history",
             "group_member",
             "interface",
             "lease",
+            "linknet",
             "member",
             "schedule",
             "task",
@@ -340,10 +354,13 @@ mod tests {
     fn statements_use_an_index() {
         let all = [
             announce::STATEMENTS,
+            attributes::STATEMENTS,
             cap::STATEMENTS,
+            check::STATEMENTS,
             claim::STATEMENTS,
             device_lease::STATEMENTS,
             execution::STATEMENTS,
+            fact::STATEMENTS,
             finish::STATEMENTS,
             query::STATEMENTS,
             requeue::STATEMENTS,
