@@ -183,7 +183,7 @@ mod tests {
             ),
             (
                 "{{ device.facts.vlans|map(attribute='id')|list|tojson }}",
-                Ok("[10,20]"),
+                Ok("[10, 20]"),
             ),
             (
                 "line\n{{ device.site }}",

@@ -186,11 +186,16 @@ fn verdict(arguments: &Arguments, test: Source<'_>, context: &Value) -> Result<V
     Ok(verdict)
 }
 
-/// What a template rendered, as JSON.
+/// What a template rendered, as JSON. A lone `{{ a == b }}` renders `True` or `False`.
 ///
 /// # Errors
 /// It is something else; the error has its beginning.
 pub(super) fn json_of(rendered: &str) -> Result<Value, StepFailure> {
+    match rendered.trim() {
+        "True" => return Ok(true.into()),
+        "False" => return Ok(false.into()),
+        _ => {}
+    }
     serde_json::from_str(rendered.trim()).map_err(|error| {
         let begin: String = rendered.trim().chars().take(100).collect();
         let reason = format!(
