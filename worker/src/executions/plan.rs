@@ -188,6 +188,7 @@ mod tests {
             run_on_strict: strict,
             run_on_all_if_empty: all_if_empty,
             run_on_result: None,
+            facts_for: &[],
             lane: Lane::Devices,
             success_message: None,
             repeatable: true,
