@@ -14,11 +14,13 @@ mod element;
 mod execution;
 mod fact;
 mod finish;
+mod lift;
 mod query;
 mod requeue;
 mod retention;
 mod schedule;
 mod start;
+mod target;
 mod task;
 
 use std::collections::{BTreeMap, BTreeSet};
