@@ -3,12 +3,12 @@ use lockstep_protocol::EntityType;
 use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::topology::Lane;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::read;
 use super::template_context::{run_on, run_on_schema, run_steps};
-use super::verdict::Verdict;
-use crate::cycle::CheckResult;
+use super::verdict::done;
+use crate::cycle::{CheckResult, Verdict};
 use crate::{Provider, ProviderProperties, ProviderType, StepFailure, StepResult, StepRun, Steps};
 
 const KINDS: &[ExecuteOn] = &[ExecuteOn::Group, ExecuteOn::Device];
@@ -69,6 +69,7 @@ impl Default for CheckAggregation {
             run_on_strict: false,
             run_on_all_if_empty: false,
             run_on_result: None,
+            facts_for: &[],
             lane: Lane::Devices,
             success_message: None,
             repeatable: true,
@@ -165,7 +166,7 @@ async fn aggregate(run: &StepRun<'_>) -> StepResult {
     let checks = checks
         .await
         .map_err(|error| StepFailure::new("store-unavailable", error))?;
-    Ok(verdict(&arguments, &checks)?.done())
+    Ok(done(&verdict(&arguments, &checks)?))
 }
 
 /// What the checks of these entities come to together.
@@ -186,7 +187,7 @@ fn verdict(arguments: &Arguments, checks: &[(String, Option<CheckResult>)]) -> R
         return Err(StepFailure::new("nothing-to-count", reason));
     }
     let percent = share(ok, counted);
-    let mut verdict = Verdict::of(percent >= arguments.percent);
+    let mut verdict = Verdict::from(percent >= arguments.percent);
     if verdict.result != CheckResult::Ok {
         let not_ok = checks.iter().filter_map(|(name, found)| match found {
             Some(CheckResult::Ok) => None,
@@ -206,13 +207,8 @@ fn verdict(arguments: &Arguments, checks: &[(String, Option<CheckResult>)]) -> R
             "{ok} of {counted} {what}s are ok, {needed} % have to be; not ok: {names}{more}"
         ));
     }
-    verdict.metrics = Map::from_iter([
-        ("ok".to_owned(), ok.into()),
-        ("nok".to_owned(), nok.into()),
-        ("failed".to_owned(), failed.into()),
-        ("missing".to_owned(), missing.into()),
-        ("percent".to_owned(), json!(percent)),
-    ]);
+    verdict.metrics =
+        json!({ "ok": ok, "nok": nok, "failed": failed, "missing": missing, "percent": percent });
     Ok(verdict)
 }
 
@@ -277,7 +273,7 @@ mod tests {
             ("Ethernet3".to_owned(), Some(CheckResult::Failed)),
             ("Ethernet4".to_owned(), None),
         ];
-        let data = verdict(&arguments, &checks).unwrap().done().data;
+        let data = done(&verdict(&arguments, &checks).unwrap()).data;
         assert_eq!(
             data["reason"],
             "1 of 4 interfaces are ok, 100 % have to be; not ok: Ethernet2, Ethernet3 (failed), Ethernet4 (not checked)"

@@ -11,8 +11,8 @@ use super::template::{evaluate, render};
 use super::template_context::{
     Source, context, context_help, input_schema, run_on, run_on_schema, run_steps,
 };
-use super::verdict::Verdict;
-use crate::cycle::CheckResult;
+use super::verdict::{done, read_verdict};
+use crate::cycle::{CheckResult, Verdict};
 use crate::{Provider, ProviderProperties, ProviderType, StepFailure, StepResult, StepRun, Steps};
 
 const KINDS: &[ExecuteOn] = &[
@@ -52,6 +52,7 @@ impl Default for TemplateCheck {
             run_on_strict: false,
             run_on_all_if_empty: false,
             run_on_result: None,
+            facts_for: &[],
             lane: Lane::Devices,
             success_message: None,
             repeatable: true,
@@ -158,23 +159,22 @@ async fn check(run: &StepRun<'_>) -> StepResult {
     sources.extend(arguments.reason.as_deref().map(Source::Template));
     sources.extend(arguments.metrics.values().map(|text| Source::Expression(text)));
     let context = context(run, &sources).await?;
-    Ok(verdict(&arguments, test, &context)?.done())
+    Ok(done(&verdict(&arguments, test, &context)?))
 }
 
 /// What the check comes to in this context.
 fn verdict(arguments: &Arguments, test: Source<'_>, context: &Value) -> Result<Verdict, StepFailure> {
     let mut verdict = match test {
         Source::Expression(text) => {
-            Verdict::read("the expression", evaluate("the expression", text, context)?)?
+            read_verdict("the expression", evaluate("the expression", text, context)?)?
         }
         Source::Template(text) => {
             let rendered = render("the template", text, context)?;
-            Verdict::read("the template", json_of(&rendered)?)?
+            read_verdict("the template", json_of(&rendered)?)?
         }
     };
     for (name, expression) in &arguments.metrics {
-        let value = evaluate(&format!("the metric {name:?}"), expression, context)?;
-        verdict.metrics.insert(name.clone(), value);
+        verdict.metrics[name] = evaluate(&format!("the metric {name:?}"), expression, context)?;
     }
     if let Some(reason) = arguments
         .reason
@@ -220,7 +220,7 @@ mod tests {
         for (arguments, expected) in [
             (
                 json!({"expression": "device.facts.version == '4.30'"}),
-                Ok(json!({"result": "ok", "reason": null, "metrics": {}})),
+                Ok(json!({"result": "ok", "reason": null, "metrics": null})),
             ),
             (
                 json!({
@@ -235,15 +235,15 @@ mod tests {
             // The reason is none of an entity that is ok.
             (
                 json!({"expression": "true", "reason": "{{ nobody }}"}),
-                Ok(json!({"result": "ok", "reason": null, "metrics": {}})),
+                Ok(json!({"result": "ok", "reason": null, "metrics": null})),
             ),
             (
                 json!({"template": "{\"result\": {{ (device.hostname == 'leaf2')|tojson }}, \"reason\": \"another one\"}"}),
-                Ok(json!({"result": "nok", "reason": "another one", "metrics": {}})),
+                Ok(json!({"result": "nok", "reason": "another one", "metrics": null})),
             ),
             (
                 json!({"template": "{{ device.hostname == 'leaf1' }}"}),
-                Ok(json!({"result": "ok", "reason": null, "metrics": {}})),
+                Ok(json!({"result": "ok", "reason": null, "metrics": null})),
             ),
             (json!({"template": "yes"}), Err("the template renders no JSON")),
             (
@@ -263,7 +263,7 @@ mod tests {
             let test = read.expression.as_deref().map(Source::Expression);
             let test = test.or(read.template.as_deref().map(Source::Template)).unwrap();
             match (verdict(&read, test, &context), expected) {
-                (Ok(verdict), Ok(data)) => assert_eq!(verdict.done().data, data, "{arguments}"),
+                (Ok(verdict), Ok(data)) => assert_eq!(done(&verdict).data, data, "{arguments}"),
                 (Err(failure), Err(reason)) => {
                     assert!(
                         failure.message.starts_with(reason),

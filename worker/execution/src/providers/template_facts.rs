@@ -43,6 +43,7 @@ impl Default for TemplateFacts {
             run_on_strict: false,
             run_on_all_if_empty: true,
             run_on_result: None,
+            facts_for: &[],
             lane: Lane::Devices,
             success_message: None,
             repeatable: true,
