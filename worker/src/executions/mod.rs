@@ -14,6 +14,7 @@ mod element;
 mod element_runner;
 mod finish;
 mod message;
+mod names;
 mod options;
 mod periodic;
 mod plan;

@@ -12,6 +12,7 @@ use lockstep_store::{
 use uuid::Uuid;
 
 use super::control::rest;
+use super::names;
 use super::plan::{Plan, plan};
 use super::runner::{Command, Decided, Done};
 use super::tasks;
@@ -25,26 +26,31 @@ pub(super) async fn run(command: Command<'_>, request: &TaskRequested) -> Decide
     let Some(task) = command.executions.task(&request.task).await? else {
         return Ok(Err(tasks::unknown(&request.task, "$.data.task")));
     };
+    let request = match names::resolve(&mut *command.executions, request).await? {
+        Ok(request) => request,
+        Err(rejection) => return Ok(Err(rejection)),
+    };
     let Plan {
         run_on,
         source,
         stages,
         lane,
-    } = match plan(&command.context.registry, &task, request, "$.data") {
+    } = match plan(&command.context.registry, &task, &request, "$.data") {
         Ok(plan) => plan,
         Err(rejection) => return Ok(Err(rejection)),
     };
+    let limits = request.limits;
     let new = NewExecution {
         task_number: task.number,
         task: task.name,
         provider: task.provider,
         task_arguments: task.arguments,
-        requested: request.clone(),
+        requested: request,
         run_on,
         plan: stages,
         lane,
         relaunch_of: None,
-        ..command.new_execution(&request.limits)
+        ..command.new_execution(&limits)
     };
     let levels = levels(&new.plan);
     command.start(new, &source, levels).await
@@ -62,6 +68,7 @@ impl Command<'_> {
             requested: TaskRequested {
                 task: "".into(),
                 execute_on: Vec::new(),
+                execute_on_names: Vec::new(),
                 execute_on_type: ExecuteOn::Global,
                 dry_run: true,
                 arguments: serde_json::Value::Null,

@@ -258,6 +258,7 @@ impl Scene {
         Ok(TaskRequested {
             task: task.into(),
             execute_on,
+            execute_on_names: Vec::new(),
             execute_on_type: ExecuteOn::Device,
             dry_run: true,
             arguments: json!({"count": 1}),

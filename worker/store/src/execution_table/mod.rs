@@ -15,6 +15,7 @@ mod execution;
 mod fact;
 mod finish;
 mod lift;
+mod named;
 mod query;
 mod requeue;
 mod retention;
@@ -29,7 +30,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use lockstep_protocol::commands::TaskReference;
+use lockstep_protocol::commands::{ExecuteOn, TaskReference};
 use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{GroupName, Hostname};
 use uuid::Uuid;
@@ -40,8 +41,8 @@ use super::sql::{Row, SqlSession, Value, rows};
 use super::{
     BeginElement, BegunStage, Candidates, CapScope, ElementEnd, ElementLevels, ElementOwner, ElementRow,
     ElementSource, EndedElement, ExecutionRow, ExecutionTransaction, ExpiredElement, Halt, HeldBack,
-    NewExecution, NewSchedule, NewTask, QueuedElement, SavedRow, ScheduleRow, StartedExecution, StopRow,
-    StoreError, TaskRow, column,
+    NamedEntities, NewExecution, NewSchedule, NewTask, QueuedElement, SavedRow, ScheduleRow,
+    StartedExecution, StopRow, StoreError, TaskRow, column,
 };
 
 const READ: &str = "read executions";
@@ -83,6 +84,10 @@ impl<S: SqlSession> ExecutionTransaction for Changes<S> {
         next_at: Option<Timestamp>,
     ) -> Result<(), StoreError> {
         schedule::advance(&self.0, number, last_at, next_at).await
+    }
+
+    async fn named(&mut self, kind: ExecuteOn, names: &[String]) -> Result<NamedEntities, StoreError> {
+        named::find(&self.0, kind, names).await
     }
 
     async fn start(
@@ -320,8 +325,6 @@ fn json_text(value: &serde_json::Value) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use lockstep_protocol::commands::ExecuteOn;
-
     use super::*;
     use crate::sqlite::sql::query_plan;
 
@@ -364,6 +367,7 @@ mod tests {
             execution::STATEMENTS,
             fact::STATEMENTS,
             finish::STATEMENTS,
+            named::STATEMENTS,
             query::STATEMENTS,
             requeue::STATEMENTS,
             retention::STATEMENTS,
