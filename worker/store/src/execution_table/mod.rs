@@ -4,12 +4,15 @@
 //! elements, leases of devices; within each by key. Where that is not possible, rows that another transaction holds are skipped.
 
 mod announce;
+mod attributes;
 mod cap;
+mod check;
 mod claim;
 mod cycle;
 mod device_lease;
 mod element;
 mod execution;
+mod fact;
 mod finish;
 mod lift;
 mod query;
@@ -21,6 +24,7 @@ mod target;
 mod task;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -37,7 +41,7 @@ use super::{
     BeginElement, BegunStage, Candidates, CapScope, ElementEnd, ElementLevels, ElementOwner, ElementRow,
     ElementSource, EndedElement, ExecutionRow, ExecutionTransaction, ExpiredElement, Halt, HeldBack,
     NewExecution, NewSchedule, NewTask, QueuedElement, SavedRow, ScheduleRow, StartedExecution, StopRow,
-    StoreError, TaskRow,
+    StoreError, TaskRow, column,
 };
 
 const READ: &str = "read executions";
@@ -295,6 +299,13 @@ fn lane(what: &'static str, text: &str) -> Result<Lane, StoreError> {
     })
 }
 
+/// An address. PostgreSQL writes the length of the prefix behind it.
+fn address(what: &'static str, row: &Row, index: usize) -> Result<Option<IpAddr>, StoreError> {
+    let text = row.optional_text(what, index)?;
+    let address = text.as_deref().map(|text| text.split('/').next().unwrap_or(text));
+    address.map(|address| column::word(what, address)).transpose()
+}
+
 /// A list as it is stored: JSON.
 fn list_text<T: serde::Serialize>(list: &[T]) -> Value {
     let text = serde_json::to_string(list);
@@ -333,6 +344,7 @@ mod tests {
             "group_member",
             "interface",
             "lease",
+            "linknet",
             "member",
             "schedule",
             "step_journal",
@@ -347,10 +359,13 @@ mod tests {
     fn statements_use_an_index() {
         let all = [
             announce::STATEMENTS,
+            attributes::STATEMENTS,
             cap::STATEMENTS,
+            check::STATEMENTS,
             claim::STATEMENTS,
             device_lease::STATEMENTS,
             execution::STATEMENTS,
+            fact::STATEMENTS,
             finish::STATEMENTS,
             query::STATEMENTS,
             requeue::STATEMENTS,
