@@ -11,14 +11,17 @@ mod claim;
 mod cycle;
 mod device_lease;
 mod element;
+mod entity_result;
 mod execution;
 mod fact;
 mod finish;
+mod journal;
 mod lift;
 mod query;
 mod requeue;
 mod retention;
 mod schedule;
+mod stage;
 mod start;
 mod target;
 mod task;
@@ -100,13 +103,13 @@ impl<S: SqlSession> ExecutionTransaction for Changes<S> {
 
     async fn begin_stage(
         &mut self,
-        _execution: u64,
-        _stage: u16,
-        _queued: u64,
-        _waits_for: &CapScope,
-        _grace: Duration,
+        execution: u64,
+        stage: u16,
+        queued: u64,
+        waits_for: &CapScope,
+        grace: Duration,
     ) -> Result<BegunStage, StoreError> {
-        todo!("part store")
+        stage::begin(&self.0, execution, stage, queued, waits_for, grace).await
     }
 
     async fn cancel_unknown(&mut self, id: Uuid, at: Timestamp, by: Option<&str>) -> Result<(), StoreError> {
@@ -166,6 +169,14 @@ impl<S: SqlSession> ExecutionTransaction for Changes<S> {
         time: Duration,
     ) -> Result<BTreeMap<Hostname, i64>, StoreError> {
         device_lease::acquire(&self.0, hostnames, owner, time).await
+    }
+
+    async fn give_back_devices(
+        &mut self,
+        fences: &BTreeMap<Hostname, i64>,
+        owner: ElementOwner,
+    ) -> Result<(), StoreError> {
+        device_lease::give_back_acquired(&self.0, fences, owner).await
     }
 
     async fn begin(
@@ -364,23 +375,28 @@ mod tests {
             check::STATEMENTS,
             claim::STATEMENTS,
             device_lease::STATEMENTS,
+            entity_result::STATEMENTS,
             execution::STATEMENTS,
             fact::STATEMENTS,
             finish::STATEMENTS,
+            journal::STATEMENTS,
             query::STATEMENTS,
             requeue::STATEMENTS,
             retention::STATEMENTS,
             schedule::STATEMENTS,
+            stage::STATEMENTS,
             task::STATEMENTS,
         ];
         for statement in all.into_iter().flatten() {
             let plan = query_plan(statement);
             assert!(!reads_whole_table(&plan), "{statement}\n{plan:#?}");
         }
-        let ids = || ExecuteOn::ALL.map(|entity_type| ElementSource::Of {
-            entity_type,
-            ids: Vec::new(),
-        });
+        let ids = || {
+            ExecuteOn::ALL.map(|entity_type| ElementSource::Of {
+                entity_type,
+                ids: Vec::new(),
+            })
+        };
         let sources: Vec<ElementSource> = ids().into_iter().chain([ElementSource::FailedOf(1)]).collect();
         for (run_on, source) in ExecuteOn::ALL
             .into_iter()
