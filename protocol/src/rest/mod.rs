@@ -14,7 +14,7 @@ mod task;
 
 pub use dead_letter::{DeadLetterCounts, DeadLetterDetail, DeadLetterGroup, DeadLetterPage, DeadLetterView};
 pub use device::{CauseView, DevicePage, DeviceView, MarkView};
-pub use element::{ElementDetail, ElementPage, ElementView, FactList, FactView};
+pub use element::{CheckList, CheckView, ElementDetail, ElementPage, ElementView, FactList, FactView};
 pub use entity_result::{EntityResultPage, EntityResultView};
 pub use execution::{ExecutionPage, ExecutionView, StageView, StopView};
 pub use message::{Accepted, MessageView};

@@ -8,8 +8,9 @@
 //! - `GET /v1/dead` and `GET /v1/dead/{number}` show dead letters, `GET /v1/dead/counts` counts them by lane, type and code.
 //! - `GET /v1/providers`, `GET /v1/tasks` and `GET /v1/schedules` show what can run, `POST /v1/tasks/validate` tells what is wrong in a
 //!   task.
-//! - `GET /v1/executions`, `GET /v1/executions/{execution}/elements`, `GET /v1/executions/{execution}/results` and `GET /v1/elements/{number}` show what ran, on what, and with
-//!   what result; `GET /v1/devices/{hostname}/facts` what was found out about a device.
+//! - `GET /v1/executions`, `GET /v1/executions/{execution}/elements`, `GET /v1/executions/{execution}/results` and
+//!   `GET /v1/elements/{number}` show what ran, on what, and with what result; `GET /v1/devices/{hostname}/facts` and `…/checks` what
+//!   was found out about a device, and before.
 //! - `GET /healthz`, `GET /readyz`, `GET /metrics` and `GET /openapi.json` need no token.
 //!
 //! The console has no state and never writes to the store: only workers write domain state. Every error is a problem
@@ -30,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::context::{ConsoleContext, ConsoleLimits, Shared};
 use crate::rest::{
-    dead_letters, devices, elements, events, executions, facts, messages, problem, providers, repositories,
+    checks, dead_letters, devices, elements, events, executions, facts, messages, problem, providers, repositories,
     results, schedules, tasks,
 };
 use crate::{openapi, probes};
@@ -135,6 +136,7 @@ fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 20] {
         ("/v1/devices", get(devices::list)),
         ("/v1/devices/{hostname}", get(devices::show)),
         ("/v1/devices/{hostname}/facts", get(facts::list)),
+        ("/v1/devices/{hostname}/checks", get(checks::list)),
         ("/v1/dead", get(dead_letters::list)),
         ("/v1/dead/counts", get(dead_letters::counts)),
         ("/v1/dead/{number}", get(dead_letters::show)),

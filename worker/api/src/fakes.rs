@@ -316,11 +316,6 @@ impl Executions for FakeStore {
             .cloned())
     }
 
-    async fn device_facts(&self, _hostname: &Hostname) -> Result<Vec<FactRow>, StoreError> {
-        self.check("device_facts")?;
-        Ok(self.facts.lock().unwrap().clone())
-    }
-
     async fn named(&self, kind: ExecuteOn, names: &[String]) -> Result<NamedEntities, StoreError> {
         self.check("named")?;
         let known = self.names.lock().unwrap();
