@@ -74,10 +74,9 @@ pub(super) fn stages(new: &NewExecution) -> StagePlan {
     StagePlan(stages.collect())
 }
 
-/// The stage that the canary of an execution is about.
-pub(super) fn canary(new: &NewExecution) -> u16 {
-    let main = u8::try_from(new.pre_tasks.len()).unwrap_or(u8::MAX);
-    stages(new).canary(main)
+/// The phase of the task itself.
+pub(super) fn main(new: &NewExecution) -> u8 {
+    u8::try_from(new.pre_tasks.len()).unwrap_or(u8::MAX)
 }
 
 /// Which elements an execution has, whose tasks have these steps.
