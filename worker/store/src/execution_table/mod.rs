@@ -164,6 +164,18 @@ impl<S: SqlSession> ExecutionTransaction for Changes<S> {
         device_lease::acquire(&self.0, hostnames, owner, time).await
     }
 
+    async fn give_back_devices(
+        &mut self,
+        leases: &BTreeMap<Hostname, i64>,
+        owner: ElementOwner,
+    ) -> Result<(), StoreError> {
+        let held: Vec<device_lease::Held> = leases
+            .iter()
+            .map(|(hostname, fence)| device_lease::Held::new(hostname, owner, *fence))
+            .collect();
+        device_lease::give_back(&self.0, held.iter()).await
+    }
+
     async fn begin(
         &mut self,
         elements: &[BeginElement],
