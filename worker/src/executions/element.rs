@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 use super::ExecutionContext;
 use super::element_end::{Why, bounded, failed, goes_on_later, over_phases, produced, why};
 use super::journal::{ElementJournal, JournalWriter, of_entry};
-use super::phase::{TaskOfPhase, stage, stages, tasks};
+use super::phase::{TaskOfPhase, stage, stages, task_of_stage, tasks};
 use super::running::Told;
 use super::step_data::{StepData, of_row, read, to_row};
 use super::unit::{above, is_simple, levels, not_leased, tree};
@@ -57,7 +57,7 @@ impl Element {
         registry: &Registry,
     ) -> Option<Self> {
         let stage = stage(&execution.request, candidate.stage)?;
-        let task = tasks(&execution.request).nth(stage.phase.into())?;
+        let task = task_of_stage(&execution.request, candidate.stage)?;
         let provider = registry.get(task.provider)?.clone();
         Some(Self {
             steps: provider.steps(&or_empty(task.arguments)),
@@ -82,9 +82,7 @@ impl Element {
         owner: ElementOwner,
         journal: &JournalWriter,
     ) -> Option<ElementEnd> {
-        let Some(task) = tasks(&self.execution.request).nth(self.stage.phase.into()) else {
-            return None;
-        };
+        let task = task_of_stage(&self.execution.request, self.candidate.stage)?;
         let read = match self.read(context, told).await {
             Ok(read) => read,
             Err(error) => {

@@ -10,6 +10,7 @@ mod announce;
 mod claim;
 mod context;
 mod control;
+mod device_leases;
 mod element;
 mod element_end;
 mod element_runner;
