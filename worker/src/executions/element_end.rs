@@ -204,9 +204,6 @@ impl Write for Bound {
 
 #[cfg(test)]
 mod tests {
-    use lockstep_protocol::{EntityType, Level};
-    use serde_json::json;
-
     use super::*;
 
     fn ended(state: ElementState, reason: Option<&str>) -> UnitEnd {
@@ -223,24 +220,32 @@ mod tests {
         use ElementState::{
             Aborted, Failed, Filtered, PartialFailed, PostcheckFailed, PrecheckFailed, Successful,
         };
-        type Ends = &'static [(PhaseRole, ElementState)];
+        type Ends = Vec<(PhaseRole, ElementState)>;
         let (pre, main, post) = (PhaseRole::Pre, PhaseRole::Main, PhaseRole::Post);
         let table: [(Ends, ElementState, usize); 10] = [
             // phases, the state of the element, the phase that says why
-            (&[(main, Successful)], Successful, 0),
+            (vec![(main, Successful)], Successful, 0),
             (
-                &[(pre, Successful), (main, Successful), (post, Successful)],
+                vec![(pre, Successful), (main, Successful), (post, Successful)],
                 Successful,
                 1,
             ),
-            (&[(pre, PrecheckFailed)], PrecheckFailed, 0),
-            (&[(pre, PartialFailed), (main, Successful)], PartialFailed, 0),
-            (&[(pre, PartialFailed), (main, PartialFailed)], PartialFailed, 0),
-            (&[(pre, PartialFailed), (main, Failed)], Failed, 1),
-            (&[(main, Successful), (post, PostcheckFailed)], PostcheckFailed, 1),
-            (&[(main, PartialFailed), (post, Filtered)], PartialFailed, 0),
-            (&[(pre, Successful), (main, Aborted)], Aborted, 1),
-            (&[(pre, PartialFailed), (main, Aborted)], Aborted, 1),
+            (vec![(pre, PrecheckFailed)], PrecheckFailed, 0),
+            (vec![(pre, PartialFailed), (main, Successful)], PartialFailed, 0),
+            (
+                vec![(pre, PartialFailed), (main, PartialFailed)],
+                PartialFailed,
+                0,
+            ),
+            (vec![(pre, PartialFailed), (main, Failed)], Failed, 1),
+            (
+                vec![(main, Successful), (post, PostcheckFailed)],
+                PostcheckFailed,
+                1,
+            ),
+            (vec![(main, PartialFailed), (post, Filtered)], PartialFailed, 0),
+            (vec![(pre, Successful), (main, Aborted)], Aborted, 1),
+            (vec![(pre, PartialFailed), (main, Aborted)], Aborted, 1),
         ];
         for (phases, expected, decisive) in table {
             let ends = phases
