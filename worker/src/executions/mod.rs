@@ -17,6 +17,7 @@ mod element_runner;
 mod finish;
 mod journal;
 mod message;
+mod names;
 mod options;
 mod periodic;
 mod phase;

@@ -1,12 +1,11 @@
 //! What a worker reads and writes to take elements.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::time::Duration;
 
 use lockstep_protocol::GroupName;
 
-use super::{READ, execute, execution, milliseconds, numbers};
+use super::{READ, address, execute, execution, milliseconds, numbers};
 use crate::sql::{Row, SqlSession, rows};
 use crate::{
     BeginElement, CandidateElement, Candidates, ElementDevice, ElementOwner, HeldBack, StoreError, column,
@@ -133,7 +132,7 @@ fn read(row: &Row) -> Result<CandidateElement, StoreError> {
         Some(id) => Some(ElementDevice {
             id,
             hostname: column::name("device.hostname", row.text("device.hostname", 7)?)?,
-            management_ip: management_ip(row, 8)?,
+            management_ip: address("device.management_ip", row, 8)?,
             platform: row.optional_text("device.platform", 9)?,
             groups: Vec::new(),
         }),
@@ -154,15 +153,6 @@ fn read(row: &Row) -> Result<CandidateElement, StoreError> {
             .map(|item| column::json("element.item", &item))
             .transpose()?,
     })
-}
-
-/// PostgreSQL writes the length of the prefix behind an address.
-fn management_ip(row: &Row, index: usize) -> Result<Option<IpAddr>, StoreError> {
-    let text = row.optional_text("device.management_ip", index)?;
-    let address = text.as_deref().map(|text| text.split('/').next().unwrap_or(text));
-    address
-        .map(|address| column::word("device.management_ip", address))
-        .transpose()
 }
 
 /// For the test of their plans.

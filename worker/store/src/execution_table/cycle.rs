@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use lockstep_protocol::EntityType;
 use serde_json::Value as Json;
 
+use super::{attributes, check, fact};
 use crate::sql::SqlDatabase;
 use crate::{
     CheckRow, ElementOwner, EntityResult, EntityResultQuery, FactRow, JournalEntry, RunCycle, StoreError,
@@ -26,36 +27,36 @@ impl<D: SqlDatabase> RunCycle for D {
 
     async fn facts(
         &self,
-        _entity_type: EntityType,
-        _entity: u64,
-        _key: Option<&str>,
-        _limit: u32,
+        entity_type: EntityType,
+        entity: u64,
+        key: Option<&str>,
+        limit: u32,
     ) -> Result<Vec<FactRow>, StoreError> {
-        todo!("part data")
+        fact::read(self, entity_type, entity, key, limit).await
     }
 
     async fn checks(
         &self,
-        _entity_type: EntityType,
-        _entity: u64,
-        _key: Option<&str>,
-        _limit: u32,
+        entity_type: EntityType,
+        entity: u64,
+        key: Option<&str>,
+        limit: u32,
     ) -> Result<Vec<CheckRow>, StoreError> {
-        todo!("part data")
+        check::read(self, entity_type, entity, key, limit).await
     }
 
     async fn checks_below(
         &self,
-        _entity_type: EntityType,
-        _entity: u64,
-        _below: EntityType,
-        _key: &str,
+        entity_type: EntityType,
+        entity: u64,
+        below: EntityType,
+        key: &str,
     ) -> Result<Vec<(String, Option<CheckRow>)>, StoreError> {
-        todo!("part data")
+        check::below(self, entity_type, entity, below, key).await
     }
 
-    async fn attributes(&self, _entity_type: EntityType, _entity: u64) -> Result<Option<Json>, StoreError> {
-        todo!("part data")
+    async fn attributes(&self, entity_type: EntityType, entity: u64) -> Result<Option<Json>, StoreError> {
+        attributes::read(self, entity_type, entity).await
     }
 
     async fn write_journal(

@@ -7,7 +7,7 @@ use lockstep_protocol::{ElementOutcome, ElementState, GroupName};
 use serde_json::Value as Json;
 
 use super::device_lease::{self, Held};
-use super::{READ, WRITE, execute, milliseconds, numbers, texts};
+use super::{READ, WRITE, check, execute, fact, milliseconds, numbers, texts};
 use crate::error_class::ErrorClass;
 use crate::sql::{Row, SqlSession, rows};
 use crate::{CapScope, ElementEnd, ElementOwner, EndedElement, Halt, StoreError, column};
@@ -31,13 +31,6 @@ const GROUPS: &str = "\
     FROM group_member AS member JOIN device_group ON device_group.id = member.group_id \
     WHERE member.device_id IN (SELECT number FROM {rows $1: number bigint} AS listed) \
         AND device_group.name IN (SELECT name FROM {rows $2: name text} AS capped)";
-
-const WRITE_FACTS: &str = "\
-    INSERT INTO fact (entity_type, entity_id, key, value, at, element) \
-    SELECT entity_type, entity_id, key, fact, {now}, element \
-    FROM {rows $1: entity_type text, entity_id bigint, key text, fact text, element bigint} AS found \
-    WHERE true \
-    ON CONFLICT (entity_type, entity_id, key) DO UPDATE SET value = excluded.value, at = excluded.at, element = excluded.element";
 
 /// Their ends are due for announcement at once.
 const SKIP: &str = "\
@@ -82,7 +75,9 @@ pub(super) async fn finish(
         }
     }
     ended.sort_unstable_by_key(|element| element.number);
-    write_facts(session, &sorted, &ended).await?;
+    let final_ends = ending(&sorted, &ended);
+    fact::write(session, &final_ends).await?;
+    check::write(session, &final_ends).await?;
     let held = ended.iter().filter_map(|element| element.held.as_ref());
     device_lease::give_back(session, held).await?;
     let devices: BTreeSet<u64> = ended.iter().filter_map(|element| element.device).collect();
@@ -91,6 +86,16 @@ pub(super) async fn finish(
         .into_iter()
         .map(|element| element.freeing(&groups))
         .collect())
+}
+
+/// The ends that took place. Another attempt of an element is no end of it.
+fn ending<'a>(ends: &[&'a ElementEnd], ended: &[Ended]) -> Vec<&'a ElementEnd> {
+    let attempts: BTreeMap<u64, u32> = ended
+        .iter()
+        .map(|element| (element.number, element.attempt))
+        .collect();
+    let took_place = |end: &&&ElementEnd| attempts.get(&end.number) == Some(&end.attempt);
+    ends.iter().filter(took_place).copied().collect()
 }
 
 /// How many of these rows fit in one statement; at least one.
@@ -128,43 +133,6 @@ pub(super) const fn outcome_text(outcome: ElementOutcome) -> &'static str {
         ElementOutcome::Failed => "failed",
         ElementOutcome::Skipped => "skipped",
     }
-}
-
-/// Writes the facts of elements that ended. If several elements found the same key of the same entity, the last one counts.
-async fn write_facts(
-    session: &dyn SqlSession,
-    ends: &[&ElementEnd],
-    ended: &[Ended],
-) -> Result<(), StoreError> {
-    let mut facts = BTreeMap::new();
-    let by_number: BTreeMap<u64, &Ended> = ended.iter().map(|element| (element.number, element)).collect();
-    for end in ends.iter().filter(|end| !end.facts.is_empty()) {
-        // Another attempt of the element is no end of it.
-        let ended = by_number.get(&end.number);
-        if ended.is_none_or(|element| element.attempt != end.attempt) {
-            continue;
-        }
-        for fact in &end.facts {
-            let key = (fact.entity_type.as_str(), fact.entity, fact.key.as_str());
-            facts.insert(key, (fact.value.to_string(), end.number));
-        }
-    }
-    if facts.is_empty() {
-        return Ok(());
-    }
-    let listed = facts
-        .into_iter()
-        .map(|((entity_type, entity, key), (value, element))| {
-            vec![
-                entity_type.into(),
-                entity.into(),
-                key.into(),
-                value.into(),
-                element.into(),
-            ]
-        });
-    execute(session, WRITE_FACTS, vec![rows(listed)]).await?;
-    Ok(())
 }
 
 /// The groups of devices, among those that have a cap.
@@ -238,7 +206,7 @@ pub(super) async fn skip_unstarted(
 
 /// For the test of their plans.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[FINISH, GROUPS, WRITE_FACTS, SKIP];
+pub(super) const STATEMENTS: &[&str] = &[FINISH, GROUPS, SKIP];
 
 #[cfg(test)]
 mod tests {

@@ -4,14 +4,18 @@
 //! elements, leases of devices; within each by key. Where that is not possible, rows that another transaction holds are skipped.
 
 mod announce;
+mod attributes;
 mod cap;
+mod check;
 mod claim;
 mod cycle;
 mod device_lease;
 mod element;
 mod execution;
+mod fact;
 mod finish;
 mod lift;
+mod named;
 mod query;
 mod requeue;
 mod retention;
@@ -21,11 +25,12 @@ mod target;
 mod task;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use lockstep_protocol::commands::TaskReference;
+use lockstep_protocol::commands::{ExecuteOn, TaskReference};
 use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{GroupName, Hostname};
 use uuid::Uuid;
@@ -36,8 +41,8 @@ use super::sql::{Row, SqlSession, Value, rows};
 use super::{
     BeginElement, BegunStage, Candidates, CapScope, ElementEnd, ElementLevels, ElementOwner, ElementRow,
     ElementSource, EndedElement, ExecutionRow, ExecutionTransaction, ExpiredElement, Halt, HeldBack,
-    NewExecution, NewSchedule, NewTask, QueuedElement, SavedRow, ScheduleRow, StartedExecution, StopRow,
-    StoreError, TaskRow,
+    NamedEntities, NewExecution, NewSchedule, NewTask, QueuedElement, SavedRow, ScheduleRow,
+    StartedExecution, StopRow, StoreError, TaskRow, column,
 };
 
 const READ: &str = "read executions";
@@ -79,6 +84,10 @@ impl<S: SqlSession> ExecutionTransaction for Changes<S> {
         next_at: Option<Timestamp>,
     ) -> Result<(), StoreError> {
         schedule::advance(&self.0, number, last_at, next_at).await
+    }
+
+    async fn named(&mut self, kind: ExecuteOn, names: &[String]) -> Result<NamedEntities, StoreError> {
+        named::find(&self.0, kind, names).await
     }
 
     async fn start(
@@ -307,6 +316,13 @@ fn lane(what: &'static str, text: &str) -> Result<Lane, StoreError> {
     })
 }
 
+/// An address. PostgreSQL writes the length of the prefix behind it.
+fn address(what: &'static str, row: &Row, index: usize) -> Result<Option<IpAddr>, StoreError> {
+    let text = row.optional_text(what, index)?;
+    let address = text.as_deref().map(|text| text.split('/').next().unwrap_or(text));
+    address.map(|address| column::word(what, address)).transpose()
+}
+
 /// A list as it is stored: JSON.
 fn list_text<T: serde::Serialize>(list: &[T]) -> Value {
     let text = serde_json::to_string(list);
@@ -321,8 +337,6 @@ fn json_text(value: &serde_json::Value) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use lockstep_protocol::commands::ExecuteOn;
-
     use super::*;
     use crate::sqlite::sql::query_plan;
 
@@ -345,6 +359,7 @@ mod tests {
             "group_member",
             "interface",
             "lease",
+            "linknet",
             "member",
             "schedule",
             "step_journal",
@@ -359,11 +374,15 @@ mod tests {
     fn statements_use_an_index() {
         let all = [
             announce::STATEMENTS,
+            attributes::STATEMENTS,
             cap::STATEMENTS,
+            check::STATEMENTS,
             claim::STATEMENTS,
             device_lease::STATEMENTS,
             execution::STATEMENTS,
+            fact::STATEMENTS,
             finish::STATEMENTS,
+            named::STATEMENTS,
             query::STATEMENTS,
             requeue::STATEMENTS,
             retention::STATEMENTS,
