@@ -47,7 +47,11 @@ async fn every_element_ends_in_what_its_provider_did(ground: Ground) -> Result<(
     ensure!(done.message.as_deref() == Some("as the test says"), "{done:?}");
     let detail = scene.store.executions.element(done.number).await?;
     ensure!(detail.is_some_and(|detail| detail.data["count"] == 1));
-    let facts = scene.store.cycle.facts(EntityType::Device, done.entity, None, 10).await?;
+    let facts = scene
+        .store
+        .cycle
+        .facts(EntityType::Device, done.entity, None, 10)
+        .await?;
     ensure!(facts.len() == 1 && facts[0].key == "seen", "{facts:?}");
     first.stop().await?;
     second.stop().await

@@ -14,8 +14,8 @@ use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::topology::Lane;
 use lockstep_store::{
     ElementDetail, ElementOwner, ElementQuery, ElementRow, ExecutionQuery, ExecutionReference, ExecutionRow,
-    Executions, Facts, Keys, Lease, Leases, NamedEntities, RenewedElements, StopRow, StoreError,
-    Transaction, UnitOfWork,
+    Executions, Facts, Keys, Lease, Leases, NamedEntities, RenewedElements, StopRow, StoreError, Transaction,
+    UnitOfWork,
 };
 use lockstep_worker::executions::{
     ElementRunner, ElementsTask, ExecutionContext, ExecutionOptions, ExecutionRunner,

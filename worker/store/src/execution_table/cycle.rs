@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use lockstep_protocol::EntityType;
 use serde_json::Value as Json;
 
-use super::{attributes, check, fact};
+use super::{attributes, check, entity_result, fact, journal};
 use crate::sql::SqlDatabase;
 use crate::{
     CheckRow, ElementOwner, EntityResult, EntityResultQuery, FactRow, JournalEntry, RunCycle, StoreError,
@@ -17,12 +17,12 @@ impl<D: SqlDatabase> RunCycle for D {
         todo!("part store")
     }
 
-    async fn entity_results(&self, _query: &EntityResultQuery) -> Result<Vec<EntityResult>, StoreError> {
-        todo!("part store")
+    async fn entity_results(&self, query: &EntityResultQuery) -> Result<Vec<EntityResult>, StoreError> {
+        entity_result::page(self, query).await
     }
 
-    async fn results_of(&self, _element: u64) -> Result<Vec<EntityResult>, StoreError> {
-        todo!("part store")
+    async fn results_of(&self, element: u64) -> Result<Vec<EntityResult>, StoreError> {
+        entity_result::of_element(self, element).await
     }
 
     async fn facts(
@@ -61,13 +61,13 @@ impl<D: SqlDatabase> RunCycle for D {
 
     async fn write_journal(
         &self,
-        _owner: ElementOwner,
-        _entries: &[JournalEntry],
+        owner: ElementOwner,
+        entries: &[JournalEntry],
     ) -> Result<Vec<u64>, StoreError> {
-        todo!("part store")
+        journal::add(self, owner, entries).await
     }
 
-    async fn journal(&self, _element: u64, _stage: u16) -> Result<Vec<JournalEntry>, StoreError> {
-        todo!("part store")
+    async fn journal(&self, element: u64, stage: u16) -> Result<Vec<JournalEntry>, StoreError> {
+        journal::list(self, element, stage).await
     }
 }

@@ -11,15 +11,18 @@ mod claim;
 mod cycle;
 mod device_lease;
 mod element;
+mod entity_result;
 mod execution;
 mod fact;
 mod finish;
+mod journal;
 mod lift;
 mod named;
 mod query;
 mod requeue;
 mod retention;
 mod schedule;
+mod stage;
 mod start;
 mod target;
 mod task;
@@ -105,13 +108,13 @@ impl<S: SqlSession> ExecutionTransaction for Changes<S> {
 
     async fn begin_stage(
         &mut self,
-        _execution: u64,
-        _stage: u16,
-        _queued: u64,
-        _waits_for: &CapScope,
-        _grace: Duration,
+        execution: u64,
+        stage: u16,
+        queued: u64,
+        waits_for: &CapScope,
+        grace: Duration,
     ) -> Result<BegunStage, StoreError> {
-        todo!("part store")
+        stage::begin(&self.0, execution, stage, queued, waits_for, grace).await
     }
 
     async fn cancel_unknown(&mut self, id: Uuid, at: Timestamp, by: Option<&str>) -> Result<(), StoreError> {
@@ -175,14 +178,10 @@ impl<S: SqlSession> ExecutionTransaction for Changes<S> {
 
     async fn give_back_devices(
         &mut self,
-        leases: &BTreeMap<Hostname, i64>,
+        fences: &BTreeMap<Hostname, i64>,
         owner: ElementOwner,
     ) -> Result<(), StoreError> {
-        let held: Vec<device_lease::Held> = leases
-            .iter()
-            .map(|(hostname, fence)| device_lease::Held::new(hostname, owner, *fence))
-            .collect();
-        device_lease::give_back(&self.0, held.iter()).await
+        device_lease::give_back_acquired(&self.0, fences, owner).await
     }
 
     async fn begin(
@@ -379,24 +378,29 @@ mod tests {
             check::STATEMENTS,
             claim::STATEMENTS,
             device_lease::STATEMENTS,
+            entity_result::STATEMENTS,
             execution::STATEMENTS,
             fact::STATEMENTS,
             finish::STATEMENTS,
+            journal::STATEMENTS,
             named::STATEMENTS,
             query::STATEMENTS,
             requeue::STATEMENTS,
             retention::STATEMENTS,
             schedule::STATEMENTS,
+            stage::STATEMENTS,
             task::STATEMENTS,
         ];
         for statement in all.into_iter().flatten() {
             let plan = query_plan(statement);
             assert!(!reads_whole_table(&plan), "{statement}\n{plan:#?}");
         }
-        let ids = || ExecuteOn::ALL.map(|entity_type| ElementSource::Of {
-            entity_type,
-            ids: Vec::new(),
-        });
+        let ids = || {
+            ExecuteOn::ALL.map(|entity_type| ElementSource::Of {
+                entity_type,
+                ids: Vec::new(),
+            })
+        };
         let sources: Vec<ElementSource> = ids().into_iter().chain([ElementSource::FailedOf(1)]).collect();
         for (run_on, source) in ExecuteOn::ALL
             .into_iter()

@@ -101,7 +101,7 @@ const RENEW: &str = "\
         SELECT number FROM element WHERE owner = $1 AND state = 'RUNNING' AND until > {now} FOR UPDATE SKIP LOCKED)";
 
 const HELD: &str = "\
-    SELECT element.number, execution.halt FROM element JOIN execution ON execution.number = element.execution \
+    SELECT element.number, execution.halt, element.other_leases FROM element JOIN execution ON execution.number = element.execution \
     WHERE element.owner = $1 AND element.state = 'RUNNING' AND element.until > {now} ORDER BY element.number";
 
 #[async_trait]
@@ -195,6 +195,15 @@ impl<D: SqlDatabase> Executions for D {
         execute(&*transaction, RENEW, parameters()).await?;
         execute(&*transaction, device_lease::RENEW, parameters()).await?;
         let rows = transaction.query(READ, HELD, vec![owner.clone()]).await?;
+        let mut others = Vec::new();
+        for row in &rows {
+            others.extend(device_lease::read_others(row, 2)?);
+        }
+        if !others.is_empty() {
+            let mut parameters = parameters();
+            parameters.push(device_lease::names(others.iter().map(|(hostname, _)| hostname)));
+            execute(&*transaction, device_lease::RENEW_OTHERS, parameters).await?;
+        }
         transaction.commit(WRITE).await?;
         let mut renewed = RenewedElements::default();
         for row in &rows {

@@ -41,8 +41,8 @@ use lockstep_protocol::{
 };
 use lockstep_store::{
     Attributes, CauseRow, DeadLetters, DeliveryAttempts, Device, DeviceEffect, Effects, Executions, Facts,
-    Fleet, FollowUps, Inbox, InboxRow, InboxState, Keys, Leases, Origin, Repositories, Retention, Schema,
-    Stats, StoreError, Tasks, UnitOfWork,
+    Fleet, FollowUps, Inbox, InboxRow, InboxState, Keys, Leases, Origin, Repositories, Retention, RunCycle,
+    Schema, Stats, StoreError, Tasks, UnitOfWork,
 };
 use serde_json::json;
 
@@ -273,6 +273,7 @@ pub(crate) trait Store:
     + Stats
     + Tasks
     + Executions
+    + RunCycle
 {
 }
 
@@ -289,7 +290,8 @@ impl<
         + Retention
         + Stats
         + Tasks
-        + Executions,
+        + Executions
+        + RunCycle,
 > Store for S
 {
 }
