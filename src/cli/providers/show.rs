@@ -76,7 +76,11 @@ fn fields(provider: &ProviderView) -> Vec<String> {
         ),
         (
             "steps",
-            Some(steps(provider).join(", ")).filter(|steps| !steps.is_empty()),
+            Some(if provider.steps.is_empty() {
+                "what the arguments say".to_owned()
+            } else {
+                steps(provider).join(", ")
+            }),
         ),
         (
             "lane",
