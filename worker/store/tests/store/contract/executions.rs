@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use lockstep_protocol::commands::{ExecuteOn, RunLimits, TaskReference, TaskRequested};
 use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{
-    ElementOutcome, ElementState, ExecutionState, GroupName, InterfaceName, Kind, Stage,
+    ElementOutcome, ElementState, ExecutionState, GroupName, InterfaceName, Kind, Level, Stage,
 };
 use lockstep_store::{
     BeginElement, CapScope, ClientRow, DeviceEffect, Effects, ElementEnd, ElementLevels, ElementOwner,
