@@ -1,9 +1,10 @@
 //! A provider with all fourteen steps, or with those that the arguments of a task list. The test says what each step does, and reads what
 //! ran.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use anyhow::Result;
 use async_trait::async_trait;
 use lockstep_execution::cycle::Results;
 use lockstep_execution::{
@@ -12,8 +13,11 @@ use lockstep_execution::{
 use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{ElementState, Level};
+use lockstep_testbed::wait;
 use serde_json::{Value, json};
 use tokio::sync::watch;
+
+use crate::scene::PATIENCE;
 
 /// What a step does on an entity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +74,7 @@ impl Default for CycleScript {
 }
 
 impl CycleScript {
-    /// A step does this on the entity with this name.
+    /// A step does this on the entity with this name; `tag/name` is about the task with this tag only.
     pub(crate) fn set(&self, step: CycleStep, entity: &str, act: StepAct) {
         lock(&self.acts).insert((step, entity.to_owned()), act);
     }
@@ -82,6 +86,24 @@ impl CycleScript {
 
     pub(crate) fn open_gate(&self) {
         self.gate.send_replace(true);
+    }
+
+    /// Waits until a step began on an entity.
+    pub(crate) async fn begun(&self, step: CycleStep, entity: &str) -> Result<()> {
+        wait::until("a step that began", PATIENCE, async || {
+            let ran = self.entities(step);
+            if ran.iter().any(|ran| ran == entity) { Ok(()) } else { Err(ran) }
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// The steps that began more than once on the same entity for the same task.
+    pub(crate) fn repeated(&self) -> Vec<(CycleStep, String)> {
+        let mut seen = BTreeSet::new();
+        let ran = self.ran().into_iter();
+        let twice = ran.filter(|ran| !seen.insert((ran.step, ran.tag.clone(), ran.entity.clone())));
+        twice.map(|ran| (ran.step, ran.entity)).collect()
     }
 
     /// The steps that began, in their order.
@@ -100,6 +122,10 @@ impl CycleScript {
         let mut entities = self.entities(step);
         entities.sort();
         entities
+    }
+
+    fn act(&self, step: CycleStep, entity: &str) -> Option<StepAct> {
+        lock(&self.acts).get(&(step, entity.to_owned())).copied()
     }
 
     fn begin(&self, ran: Ran) -> usize {
@@ -172,7 +198,9 @@ impl Cycle {
             },
             ended: false,
         });
-        let act = lock(&self.script.acts).get(&(step, name.to_owned())).copied();
+        let tag = run.arguments["tag"].as_str().unwrap_or_default();
+        let act = self.script.act(step, &format!("{tag}/{name}"));
+        let act = act.or_else(|| self.script.act(step, name));
         match act {
             None => {}
             Some(StepAct::Fail) => {
