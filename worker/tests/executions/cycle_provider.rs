@@ -2,6 +2,7 @@
 //! ran.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
@@ -60,7 +61,9 @@ pub(crate) struct Ran {
 pub(crate) struct CycleScript {
     acts: Mutex<BTreeMap<(CycleStep, String), StepAct>>,
     ran: Mutex<Vec<Ran>>,
-    gate: watch::Sender<bool>,
+    /// How many steps may pass the gate.
+    gate: watch::Sender<usize>,
+    passed: AtomicUsize,
 }
 
 impl Default for CycleScript {
@@ -68,7 +71,8 @@ impl Default for CycleScript {
         Self {
             acts: Mutex::default(),
             ran: Mutex::default(),
-            gate: watch::channel(false).0,
+            gate: watch::channel(0).0,
+            passed: AtomicUsize::new(0),
         }
     }
 }
@@ -84,15 +88,25 @@ impl CycleScript {
         lock(&self.acts).clear();
     }
 
+    /// All steps pass the gate from now on.
     pub(crate) fn open_gate(&self) {
-        self.gate.send_replace(true);
+        self.gate.send_replace(usize::MAX);
+    }
+
+    /// One more step passes the gate.
+    pub(crate) fn open_gate_once(&self) {
+        self.gate.send_modify(|open| *open += 1);
     }
 
     /// Waits until a step began on an entity.
     pub(crate) async fn begun(&self, step: CycleStep, entity: &str) -> Result<()> {
         wait::until("a step that began", PATIENCE, async || {
             let ran = self.entities(step);
-            if ran.iter().any(|ran| ran == entity) { Ok(()) } else { Err(ran) }
+            if ran.iter().any(|ran| ran == entity) {
+                Ok(())
+            } else {
+                Err(format!("{ran:?}"))
+            }
         })
         .await?;
         Ok(())
@@ -174,7 +188,7 @@ impl Cycle {
     }
 
     async fn step(&self, step: CycleStep, run: &StepRun<'_>) -> StepResult {
-        let name = run.entity.name.as_str();
+        let name = &*name_with_device(run);
         let index = self.script.begin(Ran {
             worker: self.worker,
             step,
@@ -217,7 +231,8 @@ impl Cycle {
             Some(StepAct::Hang) => std::future::pending().await,
             Some(StepAct::Gate) => {
                 let mut gate = self.script.gate.subscribe();
-                let _ = gate.wait_for(|open| *open).await;
+                let place = self.script.passed.fetch_add(1, Ordering::SeqCst);
+                let _ = gate.wait_for(|open| *open > place).await;
             }
         }
         if let Some(ran) = lock(&self.script.ran).get_mut(index) {
@@ -230,6 +245,14 @@ impl Cycle {
             items: items.collect(),
             ..StepDone::default()
         })
+    }
+}
+
+/// The name of an interface with its device, as elements and requests name it.
+fn name_with_device(run: &StepRun<'_>) -> String {
+    match (run.entity.level, run.at(Level::Device)) {
+        (Level::Interface, Some((device, _))) => format!("{} {}", device.name, run.entity.name),
+        _ => run.entity.name.clone(),
     }
 }
 

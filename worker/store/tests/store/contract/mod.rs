@@ -211,6 +211,7 @@ macro_rules! contract {
             }
             named {
                 entities_are_found_by_the_names_that_elements_have,
+            }
             execution_levels {
                 the_examples_of_neops,
                 targets_have_all_above_and_below_them,
