@@ -180,10 +180,8 @@ impl StepRun<'_> {
     /// The entity belongs to no device, or the device cannot be connected to.
     pub async fn connect(&self) -> Result<PooledConnection, StepFailure> {
         let missing = || StepFailure::new("no-device", format!("{} belongs to no device", self.entity.name));
-        let above = self.above.iter().map(|(entity, _)| *entity);
-        let controller = above
-            .filter(|entity| entity.level == Level::NornirDevice)
-            .next_back();
+        let mut above = self.above.iter().map(|(entity, _)| *entity);
+        let controller = above.rfind(|entity| entity.level == Level::NornirDevice);
         let device = controller.unwrap_or(self.entity).device.as_ref();
         Ok(self.devices.connect(device.ok_or_else(missing)?).await?)
     }

@@ -129,17 +129,14 @@ impl UnitRun {
             let Some(index) = indexes.get(&(step.level, step.entity)).copied() else {
                 continue;
             };
-            match step.result {
-                Some(result) => {
-                    self.results[index] = result;
-                    self.prepared[index] |= step.pre_run;
-                }
-                None => {
-                    let result = &mut self.results[index];
-                    result.state = role.failed(ElementState::Failed);
-                    result.reason = Some("interrupted".to_owned());
-                    result.message = Some("its worker was stopped while the step ran".to_owned());
-                }
+            if let Some(result) = step.result {
+                self.results[index] = result;
+                self.prepared[index] |= step.pre_run;
+            } else {
+                let result = &mut self.results[index];
+                result.state = role.failed(ElementState::Failed);
+                result.reason = Some("interrupted".to_owned());
+                result.message = Some("its worker was stopped while the step ran".to_owned());
             }
         }
     }

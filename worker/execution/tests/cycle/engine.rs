@@ -88,7 +88,7 @@ pub(crate) type Planned<'a> = (&'a Recorder, PhaseRole);
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) state: ExecutionState,
-    /// The results of each phase, by the names of the entities; NORNIR_DEVICE and its device are told apart by the level.
+    /// The results of each phase, by the names of the entities; `NORNIR_DEVICE` and its device are told apart by the level.
     pub(crate) results: Vec<BTreeMap<(Level, String), CycleResult>>,
     /// How the elements ended, by their names.
     pub(crate) ends: BTreeMap<String, ElementState>,
@@ -140,7 +140,7 @@ pub(crate) async fn execute(phases: &[Planned<'_>]) -> Ran {
         halt: None,
         reason: None,
         plan: plan.clone(),
-        main: u8::try_from(main).unwrap(),
+        main: u8::try_from(main).expect("there are few phases"),
         stage: StageProgress {
             elements: stages.iter().filter(|stage| **stage == Some(0)).count() as u64,
             ..StageProgress::default()
@@ -285,7 +285,7 @@ impl Results for Stored {
         _: Option<u64>,
         after: Option<u64>,
     ) -> Result<Vec<CycleResult>, String> {
-        let mut found = self.0.lock().unwrap().clone();
+        let mut found = self.0.lock().expect("nobody panics while it holds it").clone();
         found.retain(|result| result.level == level && Some(result.entity) > after);
         found.sort_by_key(|result| result.entity);
         found.truncate(2);

@@ -26,7 +26,7 @@ impl Pages {
     }
 
     fn write(&self, entry: JournaledStep) -> bool {
-        let mut entries = self.entries.lock().unwrap();
+        let mut entries = self.entries.lock().expect("nobody panics while it holds it");
         if entries.len() == self.most {
             return false;
         }
@@ -37,7 +37,7 @@ impl Pages {
     /// The newest entry of each step, as a store has it.
     fn stored(&self) -> Vec<JournaledStep> {
         let mut stored: Vec<JournaledStep> = Vec::new();
-        for entry in &*self.entries.lock().unwrap() {
+        for entry in &*self.entries.lock().expect("nobody panics while it holds it") {
             let key = |step: &JournaledStep| (step.level, step.entity, step.pre_run);
             stored.retain(|step| key(step) != key(entry));
             stored.push(entry.clone());

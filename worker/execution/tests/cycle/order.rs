@@ -50,7 +50,8 @@ pub(crate) fn named(calls: &[(u8, &str)]) -> Vec<Called> {
 
 fn find(calls: &[Call], step: u8, name: &str) -> Call {
     let mut found = calls.iter().filter(|call| call.step.number() == Some(step));
-    found.find(|call| call.entity.name == name).unwrap().clone()
+    let found = found.find(|call| call.entity.name == name);
+    found.expect("the step was called").clone()
 }
 
 #[tokio::test]

@@ -93,7 +93,10 @@ impl Recorder {
     }
 
     pub(crate) fn calls(&self) -> Vec<Call> {
-        self.calls.lock().unwrap().clone()
+        self.calls
+            .lock()
+            .expect("nobody panics while it holds it")
+            .clone()
     }
 
     pub(crate) fn called(&self) -> Vec<Called> {
@@ -106,18 +109,21 @@ impl Recorder {
 
     fn call(&self, step: CycleStep, run: &StepRun<'_>) -> StepResult {
         let above = run.above.iter();
-        self.calls.lock().unwrap().push(Call {
-            step,
-            entity: run.entity.clone(),
-            above: above
-                .map(|(entity, value)| (entity.name.clone(), (*value).clone()))
-                .collect(),
-            pre_run: run.pre_run.clone(),
-            below: run.below.to_vec(),
-            dry_run: run.dry_run,
-            arguments: run.arguments.clone(),
-            run_arguments: run.run_arguments.clone(),
-        });
+        self.calls
+            .lock()
+            .expect("nobody panics while it holds it")
+            .push(Call {
+                step,
+                entity: run.entity.clone(),
+                above: above
+                    .map(|(entity, value)| (entity.name.clone(), (*value).clone()))
+                    .collect(),
+                pre_run: run.pre_run.clone(),
+                below: run.below.to_vec(),
+                dry_run: run.dry_run,
+                arguments: run.arguments.clone(),
+                run_arguments: run.run_arguments.clone(),
+            });
         let number = step.number().unwrap_or(0);
         let done = StepDone {
             data: format!("{number} {}", run.entity.name).into(),
@@ -169,7 +175,7 @@ macro_rules! steps {
                 produced: &mut Produced,
             ) {
                 let names = below.iter().map(|below| below.name.clone()).collect();
-                self.processed.lock().unwrap().push((result.name.clone(), names));
+                self.processed.lock().expect("nobody panics while it holds it").push((result.name.clone(), names));
                 if result.data == json!("panics when it is processed") {
                     panic!("oh");
                 }

@@ -10,6 +10,17 @@ use crate::engine::unit;
 use crate::fleet::fleet;
 use crate::recorder::{Behaviour, Recorder};
 
+/// Type, unit, what it runs on, steps, `facts_for`, arguments; the kinds and ids that get the fact.
+type Row<'a> = (
+    ProviderType,
+    usize,
+    ExecuteOn,
+    &'a [u8],
+    &'static [ExecuteOn],
+    &'a Value,
+    &'a [(EntityType, u64)],
+);
+
 /// Runs a provider on a unit of the fleet.
 async fn run(
     recorder: &Recorder,
@@ -25,7 +36,7 @@ async fn run(
         ..unit(recorder, tree, &cancel, arguments)
     };
     let mut run = UnitRun::begin(tree, Vec::new(), &[]);
-    run_unit(&unit, &mut run).await.unwrap();
+    run_unit(&unit, &mut run).await.expect("nobody tells it to stop");
     (run.results, run.produced)
 }
 
@@ -42,8 +53,7 @@ async fn data_of_a_facts_provider_become_facts_under_the_key_of_the_task() {
     let key = json!({"facts_key": "seen"});
     let none = json!({});
     let both: &[ExecuteOn] = &[Device, Interface];
-    // type, unit, run_on, steps, facts_for, arguments; kinds and ids that get the fact
-    let table: [(_, usize, _, &[u8], &[ExecuteOn], _, &[(EntityType, u64)]); 8] = [
+    let table: [Row<'_>; 8] = [
         (
             ProviderType::Facts,
             4,
