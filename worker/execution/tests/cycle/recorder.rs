@@ -34,6 +34,8 @@ pub(crate) struct Call {
 pub(crate) enum Behaviour {
     Fails,
     Panics,
+    /// Connects to the device first.
+    Connects,
     /// Fires the token, and succeeds or fails.
     Cancels(CancellationToken, bool),
     Returns(StepDone),
@@ -107,6 +109,11 @@ impl Recorder {
         called.collect()
     }
 
+    fn connects(&self, step: CycleStep, run: &StepRun<'_>) -> bool {
+        let called = (step.number().unwrap_or(0), run.entity.name.clone());
+        matches!(self.behaviours.get(&called), Some(Behaviour::Connects))
+    }
+
     fn call(&self, step: CycleStep, run: &StepRun<'_>) -> StepResult {
         let above = run.above.iter();
         self.calls
@@ -137,7 +144,7 @@ impl Recorder {
             })
         };
         match self.behaviours.get(&(number, run.entity.name.clone())) {
-            None => Ok(done),
+            None | Some(Behaviour::Connects) => Ok(done),
             Some(Behaviour::Returns(done)) => Ok(done.clone()),
             Some(Behaviour::Fails) => failure(),
             Some(Behaviour::Panics) => panic!("oh"),
@@ -163,6 +170,9 @@ macro_rules! steps {
 
             $(
                 async fn $method(&self, run: &StepRun<'_>) -> StepResult {
+                    if self.connects(CycleStep::$step, run) {
+                        run.connect().await?;
+                    }
                     self.call(CycleStep::$step, run)
                 }
             )*
