@@ -1,10 +1,12 @@
-use lockstep_execution::cycle::{PhaseRole, UnitTree};
+use lockstep_execution::cycle::{Half, PhaseRole, Unit, UnitRun, UnitTree, run_unit};
 use lockstep_execution::{ProviderType, Steps};
 use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::{ElementState, ExecutionState, Level};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
-use crate::engine::execute;
+use crate::engine::{execute, unit};
+use crate::fleet::fleet;
 use crate::recorder::{Call, Called, Recorder};
 
 /// All calls over the whole fleet, in their order.
@@ -160,6 +162,37 @@ async fn levels_without_a_step_are_there_as_parents_and_have_no_results() {
     assert_eq!(ran.state, ExecutionState::Successful);
 }
 
+/// Its run step would miss what the pre-run step returns.
+#[tokio::test]
+async fn a_client_that_is_added_between_the_stages_of_its_group_is_skipped() {
+    use ElementState::{Filtered, Successful};
+    let fleet = fleet();
+    let tree = &fleet[1].tree;
+    let cancel = CancellationToken::new();
+    // Whether clients have a pre-run step decides.
+    for (steps, state) in [(&[2, 3, 12, 13][..], Filtered), (&[2, 12, 13], Successful)] {
+        let recorder = Recorder::of(ProviderType::Execute, ExecuteOn::Group, steps);
+        let mut before = UnitTree::default();
+        before.add(None, Level::Group, tree.nodes()[0].entity.clone());
+        let pre_run = Unit {
+            half: Half::PreRun,
+            ..unit(&recorder, &before, &cancel, &Value::Null)
+        };
+        let mut run = UnitRun::begin(&before, Vec::new(), &[]);
+        run_unit(&pre_run, &mut run).await.unwrap();
+        let later = Unit {
+            half: Half::Run,
+            ..unit(&recorder, tree, &cancel, &Value::Null)
+        };
+        let mut run = UnitRun::begin(tree, run.results, &[]);
+        run_unit(&later, &mut run).await.unwrap();
+        assert_eq!(run.results[0].state, Successful);
+        assert_eq!(run.results[1].state, state);
+        let reason = (state == Filtered).then_some("not-prepared");
+        assert_eq!(run.results[1].reason.as_deref(), reason);
+    }
+}
+
 #[tokio::test]
 async fn a_provider_without_steps_does_nothing() {
     let recorder = Recorder {
@@ -169,11 +202,11 @@ async fn a_provider_without_steps_does_nothing() {
     let ran = execute(&[(&recorder, PhaseRole::Main)]).await;
     assert_eq!(recorder.called(), []);
     assert_eq!(ran.state, ExecutionState::Aborted);
-    let cancel = tokio_util::sync::CancellationToken::new();
+    let cancel = CancellationToken::new();
     let tree = UnitTree::default();
-    let unit = crate::engine::unit(&recorder, &tree, &cancel, &Value::Null);
-    let mut run = lockstep_execution::cycle::UnitRun::default();
-    assert_eq!(lockstep_execution::cycle::run_unit(&unit, &mut run).await, Ok(()));
+    let unit = unit(&recorder, &tree, &cancel, &Value::Null);
+    let mut run = UnitRun::default();
+    assert_eq!(run_unit(&unit, &mut run).await, Ok(()));
 }
 
 #[tokio::test]
