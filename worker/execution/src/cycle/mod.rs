@@ -10,6 +10,7 @@ mod step;
 mod tree;
 mod unit;
 
+pub(crate) use base::Verdict;
 pub use base::{Check, CheckResult, NOT_OK, Produced, process_by_type};
 pub use journal::{Journal, JournaledStep};
 pub use plan::{Phase, PhaseRole, PlannedStage, StagePlan};

@@ -113,8 +113,10 @@ impl NewExecution {
 pub struct StartedExecution {
     /// Its number.
     pub number: u64,
-    /// How many elements it has.
+    /// How many elements it has. Clients below nothing that takes part are among them, and were skipped.
     pub elements: u64,
+    /// How many of them take part in the first stage.
+    pub stage_elements: u64,
     /// The ids among the requested ones that no entity has, at most 20. Nothing is stored if there is one.
     pub missing: Vec<u64>,
 }

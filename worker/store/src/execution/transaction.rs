@@ -3,14 +3,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use lockstep_protocol::commands::TaskReference;
+use lockstep_protocol::commands::{ExecuteOn, TaskReference};
 use lockstep_protocol::{GroupName, Hostname};
 use uuid::Uuid;
 
 use super::{
     BeginElement, BegunStage, Candidates, CapScope, ElementEnd, ElementLevels, ElementOwner, ElementRow,
-    ElementSource, EndedElement, ExecutionRow, ExpiredElement, Halt, HeldBack, NewExecution, NewSchedule,
-    NewTask, QueuedElement, SavedRow, ScheduleRow, StartedExecution, StopRow, TaskRow,
+    ElementSource, EndedElement, ExecutionRow, ExpiredElement, Halt, HeldBack, NamedEntities, NewExecution,
+    NewSchedule, NewTask, QueuedElement, SavedRow, ScheduleRow, StartedExecution, StopRow, TaskRow,
 };
 use crate::StoreError;
 
@@ -51,6 +51,9 @@ pub trait ExecutionTransaction: Send {
         last_at: Option<Timestamp>,
         next_at: Option<Timestamp>,
     ) -> Result<(), StoreError>;
+
+    /// The entities of a kind with these names.
+    async fn named(&mut self, kind: ExecuteOn, names: &[String]) -> Result<NamedEntities, StoreError>;
 
     /// Stores an execution with its elements, ordered by the names of the entities within each kind. Of those that take part in the first
     /// stage, the first `queued` are queued, due after `grace`; the others wait for `waits_for`: `Execution(0)` is the new execution itself.
@@ -130,6 +133,13 @@ pub trait ExecutionTransaction: Send {
         time: Duration,
     ) -> Result<BTreeMap<Hostname, i64>, StoreError>;
 
+    /// Gives back leases of devices that this transaction acquired, by their fences: an element begins with all of its devices or with none.
+    async fn give_back_devices(
+        &mut self,
+        fences: &BTreeMap<Hostname, i64>,
+        owner: ElementOwner,
+    ) -> Result<(), StoreError>;
+
     /// Elements begin: their attempt is counted, and they belong to this worker for `time`. `worker` names it, for people. Executions
     /// that are PENDING become RUNNING.
     async fn begin(
@@ -197,7 +207,7 @@ pub trait ExecutionTransaction: Send {
     async fn overdue(&mut self, limit: u32, grace: Duration) -> Result<Vec<QueuedElement>, StoreError>;
 
     /// Executions that have not ended and need a look: their deadline is over, they are halted with unstarted elements, all their
-    /// elements ended, or they were cancelled by a transaction that did not see them yet; locked, and those that another transaction holds are left out.
+    /// elements ended, or all those of their stage, and it did not begin the next one, or they were cancelled by a transaction that did not see them yet; locked, and those that another transaction holds are left out.
     async fn neglected(&mut self, now: Timestamp, limit: u32) -> Result<Vec<ExecutionRow>, StoreError>;
 
     /// Ended elements that are to be announced and are overdue, or these ones, at most `limit`; with their executions.

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use lockstep_protocol::commands::TaskRequested;
 use uuid::Uuid;
 
+use super::start::Counts;
 use super::{READ, WRITE, execute, lane, list_text, numbers};
 use crate::sql::{Row, SqlSession, Value};
 use crate::{
@@ -40,10 +41,11 @@ const OF_ELEMENTS: &str = "\
     SELECT number, state = 'PENDING' FROM execution WHERE number IN ( \
         SELECT execution FROM element WHERE number IN (SELECT number FROM {rows $1: number bigint} AS listed))";
 
-/// Those whose deadline is over and that go on; those of which all elements ended; those that are halted and have unstarted elements;
+/// Those whose deadline is over and that go on; those of which all elements ended, or ended their stage; those that are halted and have unstarted elements;
 /// those that were cancelled while they were being stored.
 const NEGLECTED: &str = select!(
     "ended_at IS NULL AND (deadline_at <= $1 AND halt IS NULL OR done + failed + skipped >= elements \
+        OR halt IS NULL AND stage_ended >= stage_elements \
         OR halt IS NOT NULL AND EXISTS (SELECT 1 FROM element \
             WHERE element.execution = execution.number AND element.outcome = 'open' AND element.state = 'PENDING') \
         OR halt IS NULL AND EXISTS (SELECT 1 FROM cancelled_execution WHERE cancelled_execution.id = execution.id)) \
@@ -64,7 +66,8 @@ const INSERT_SELECTION: &str = "INSERT INTO execution_selection (execution, exec
 
 pub(super) const SELECTION: &str = "SELECT execute_on FROM execution_selection WHERE execution = $1";
 
-const COUNT_ELEMENTS: &str = "UPDATE execution SET elements = $2, stage_elements = $2 WHERE number = $1";
+const COUNT_ELEMENTS: &str = "\
+    UPDATE execution SET elements = $2, stage_elements = $3, skipped = $4 WHERE number = $1";
 
 const CANCEL_UNKNOWN: &str = "\
     INSERT INTO cancelled_execution (id, at, actor) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING";
@@ -126,9 +129,15 @@ pub(super) async fn insert(
 pub(super) async fn count_elements(
     session: &dyn SqlSession,
     number: u64,
-    elements: u64,
+    counts: Counts,
 ) -> Result<(), StoreError> {
-    execute(session, COUNT_ELEMENTS, vec![number.into(), elements.into()]).await?;
+    let parameters = vec![
+        number.into(),
+        counts.elements.into(),
+        counts.in_first_stage.into(),
+        counts.skipped.into(),
+    ];
+    execute(session, COUNT_ELEMENTS, parameters).await?;
     Ok(())
 }
 
@@ -136,6 +145,7 @@ fn without_entities(requested: &TaskRequested) -> String {
     let rest = TaskRequested {
         task: requested.task.clone(),
         execute_on: Vec::new(),
+        execute_on_names: Vec::new(),
         execute_on_type: requested.execute_on_type,
         dry_run: requested.dry_run,
         arguments: requested.arguments.clone(),

@@ -4,26 +4,36 @@
 //! elements, leases of devices; within each by key. Where that is not possible, rows that another transaction holds are skipped.
 
 mod announce;
+mod attributes;
 mod cap;
+mod check;
 mod claim;
 mod cycle;
 mod device_lease;
 mod element;
+mod entity_result;
 mod execution;
+mod fact;
 mod finish;
+mod journal;
+mod lift;
+mod named;
 mod query;
 mod requeue;
 mod retention;
 mod schedule;
+mod stage;
 mod start;
+mod target;
 mod task;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use lockstep_protocol::commands::TaskReference;
+use lockstep_protocol::commands::{ExecuteOn, TaskReference};
 use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{GroupName, Hostname};
 use uuid::Uuid;
@@ -34,8 +44,8 @@ use super::sql::{Row, SqlSession, Value, rows};
 use super::{
     BeginElement, BegunStage, Candidates, CapScope, ElementEnd, ElementLevels, ElementOwner, ElementRow,
     ElementSource, EndedElement, ExecutionRow, ExecutionTransaction, ExpiredElement, Halt, HeldBack,
-    NewExecution, NewSchedule, NewTask, QueuedElement, SavedRow, ScheduleRow, StartedExecution, StopRow,
-    StoreError, TaskRow,
+    NamedEntities, NewExecution, NewSchedule, NewTask, QueuedElement, SavedRow, ScheduleRow,
+    StartedExecution, StopRow, StoreError, TaskRow, column,
 };
 
 const READ: &str = "read executions";
@@ -79,6 +89,10 @@ impl<S: SqlSession> ExecutionTransaction for Changes<S> {
         schedule::advance(&self.0, number, last_at, next_at).await
     }
 
+    async fn named(&mut self, kind: ExecuteOn, names: &[String]) -> Result<NamedEntities, StoreError> {
+        named::find(&self.0, kind, names).await
+    }
+
     async fn start(
         &mut self,
         id: Uuid,
@@ -94,13 +108,13 @@ impl<S: SqlSession> ExecutionTransaction for Changes<S> {
 
     async fn begin_stage(
         &mut self,
-        _execution: u64,
-        _stage: u16,
-        _queued: u64,
-        _waits_for: &CapScope,
-        _grace: Duration,
+        execution: u64,
+        stage: u16,
+        queued: u64,
+        waits_for: &CapScope,
+        grace: Duration,
     ) -> Result<BegunStage, StoreError> {
-        todo!("part store")
+        stage::begin(&self.0, execution, stage, queued, waits_for, grace).await
     }
 
     async fn cancel_unknown(&mut self, id: Uuid, at: Timestamp, by: Option<&str>) -> Result<(), StoreError> {
@@ -160,6 +174,14 @@ impl<S: SqlSession> ExecutionTransaction for Changes<S> {
         time: Duration,
     ) -> Result<BTreeMap<Hostname, i64>, StoreError> {
         device_lease::acquire(&self.0, hostnames, owner, time).await
+    }
+
+    async fn give_back_devices(
+        &mut self,
+        fences: &BTreeMap<Hostname, i64>,
+        owner: ElementOwner,
+    ) -> Result<(), StoreError> {
+        device_lease::give_back_acquired(&self.0, fences, owner).await
     }
 
     async fn begin(
@@ -293,6 +315,13 @@ fn lane(what: &'static str, text: &str) -> Result<Lane, StoreError> {
     })
 }
 
+/// An address. PostgreSQL writes the length of the prefix behind it.
+fn address(what: &'static str, row: &Row, index: usize) -> Result<Option<IpAddr>, StoreError> {
+    let text = row.optional_text(what, index)?;
+    let address = text.as_deref().map(|text| text.split('/').next().unwrap_or(text));
+    address.map(|address| column::word(what, address)).transpose()
+}
+
 /// A list as it is stored: JSON.
 fn list_text<T: serde::Serialize>(list: &[T]) -> Value {
     let text = serde_json::to_string(list);
@@ -307,8 +336,6 @@ fn json_text(value: &serde_json::Value) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use lockstep_protocol::commands::ExecuteOn;
-
     use super::*;
     use crate::sqlite::sql::query_plan;
 
@@ -321,14 +348,20 @@ mod tests {
             "device",
             "device_group",
             "element",
+            "entity_check",
+            "entity_result",
             "execution",
             "execution_selection",
+            "execution_target",
             "fact",
+            "fact_history",
             "group_member",
             "interface",
             "lease",
+            "linknet",
             "member",
             "schedule",
+            "step_journal",
             "task",
         ];
         plan.iter()
@@ -340,30 +373,44 @@ mod tests {
     fn statements_use_an_index() {
         let all = [
             announce::STATEMENTS,
+            attributes::STATEMENTS,
             cap::STATEMENTS,
+            check::STATEMENTS,
             claim::STATEMENTS,
             device_lease::STATEMENTS,
+            entity_result::STATEMENTS,
             execution::STATEMENTS,
+            fact::STATEMENTS,
             finish::STATEMENTS,
+            journal::STATEMENTS,
+            named::STATEMENTS,
             query::STATEMENTS,
             requeue::STATEMENTS,
             retention::STATEMENTS,
             schedule::STATEMENTS,
+            stage::STATEMENTS,
             task::STATEMENTS,
         ];
         for statement in all.into_iter().flatten() {
             let plan = query_plan(statement);
             assert!(!reads_whole_table(&plan), "{statement}\n{plan:#?}");
         }
-        for (run_on, entity_type) in ExecuteOn::ALL
-            .map(|run_on| ExecuteOn::ALL.map(|given| (run_on, given)))
-            .concat()
+        let ids = || {
+            ExecuteOn::ALL.map(|entity_type| ElementSource::Of {
+                entity_type,
+                ids: Vec::new(),
+            })
+        };
+        let sources: Vec<ElementSource> = ids().into_iter().chain([ElementSource::FailedOf(1)]).collect();
+        for (run_on, source) in ExecuteOn::ALL
+            .into_iter()
+            .flat_map(|run_on| sources.iter().map(move |source| (run_on, source)))
         {
-            let ids = Vec::new();
-            let source = ElementSource::Of { entity_type, ids };
-            if let Some(statement) = start::statement(run_on, &source) {
+            for statement in lift::statements(run_on, source) {
                 let plan = query_plan(statement);
-                assert!(!reads_whole_table(&plan), "{statement}\n{plan:#?}");
+                // The whole fleet is what the groups and devices of the fleet are.
+                let fleet = run_on == ExecuteOn::Global && !matches!(source, ElementSource::FailedOf(_));
+                assert!(fleet || !reads_whole_table(&plan), "{statement}\n{plan:#?}");
             }
         }
         let plan = query_plan("SELECT count(*) FROM element WHERE attempts > 1");

@@ -19,6 +19,7 @@ pub(crate) mod leases;
 pub(crate) mod listing;
 pub(crate) mod locks;
 pub(crate) mod migration;
+pub(crate) mod named;
 pub(crate) mod related;
 pub(crate) mod repositories;
 pub(crate) mod retention;
@@ -40,8 +41,8 @@ use lockstep_protocol::{
 };
 use lockstep_store::{
     Attributes, CauseRow, DeadLetters, DeliveryAttempts, Device, DeviceEffect, Effects, Executions, Facts,
-    Fleet, FollowUps, Inbox, InboxRow, InboxState, Keys, Leases, Origin, Repositories, Retention, Schema,
-    Stats, StoreError, Tasks, UnitOfWork,
+    Fleet, FollowUps, Inbox, InboxRow, InboxState, Keys, Leases, Origin, Repositories, Retention, RunCycle,
+    Schema, Stats, StoreError, Tasks, UnitOfWork,
 };
 use serde_json::json;
 
@@ -207,6 +208,9 @@ macro_rules! contract {
                 the_first_elements_are_queued_and_the_others_wait,
                 a_cancellation_that_came_first_is_remembered,
             }
+            named {
+                entities_are_found_by_the_names_that_elements_have,
+            }
             execution_pages {
                 pages_of_elements_follow_each_other,
                 filters_choose_executions,
@@ -269,6 +273,7 @@ pub(crate) trait Store:
     + Stats
     + Tasks
     + Executions
+    + RunCycle
 {
 }
 
@@ -285,7 +290,8 @@ impl<
         + Retention
         + Stats
         + Tasks
-        + Executions,
+        + Executions
+        + RunCycle,
 > Store for S
 {
 }
@@ -331,6 +337,33 @@ pub(crate) const UNDO_EXECUTIONS: &[&str] = &[
     "DROP TABLE cap_scope",
     "DROP TABLE element",
     "DROP TABLE fact",
+];
+
+/// What undoes the tables of version 6 of the schema, on both databases.
+pub(crate) const UNDO_RUN_CYCLE: &[&str] = &[
+    "DROP TABLE execution_target",
+    "DROP TABLE entity_result",
+    "DROP TABLE step_journal",
+    "DROP TABLE fact_history",
+    "DROP TABLE entity_check",
+    "ALTER TABLE element DROP COLUMN stage",
+    "ALTER TABLE element DROP COLUMN earlier_attempts",
+    "ALTER TABLE element DROP COLUMN whole",
+    "ALTER TABLE element DROP COLUMN lane",
+    "ALTER TABLE element DROP COLUMN item",
+    "ALTER TABLE element DROP COLUMN other_leases",
+    "ALTER TABLE execution DROP COLUMN pre_tasks",
+    "ALTER TABLE execution DROP COLUMN post_tasks",
+    "ALTER TABLE execution DROP COLUMN plan",
+    "ALTER TABLE execution DROP COLUMN lane",
+    "ALTER TABLE execution DROP COLUMN stage",
+    "ALTER TABLE execution DROP COLUMN stage_elements",
+    "ALTER TABLE execution DROP COLUMN stage_ended",
+    "ALTER TABLE task DROP COLUMN pre_tasks",
+    "ALTER TABLE task DROP COLUMN post_tasks",
+    "DROP INDEX device_controller",
+    "ALTER TABLE device DROP COLUMN controller_id",
+    "UPDATE schema_compatibility SET oldest = 2",
 ];
 
 pub(crate) fn at() -> Timestamp {
