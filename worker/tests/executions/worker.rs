@@ -10,13 +10,12 @@ use async_trait::async_trait;
 use lockstep_bus::Bus;
 use lockstep_clock::SystemClock;
 use lockstep_execution::Registry;
-use lockstep_protocol::Hostname;
 use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::topology::Lane;
 use lockstep_store::{
     ElementDetail, ElementOwner, ElementQuery, ElementRow, ExecutionQuery, ExecutionReference, ExecutionRow,
-    Executions, FactRow, Facts, Keys, Lease, Leases, NamedEntities, RenewedElements, StopRow, StoreError,
-    Transaction, UnitOfWork,
+    Executions, Facts, Keys, Lease, Leases, NamedEntities, RenewedElements, StopRow, StoreError, Transaction,
+    UnitOfWork,
 };
 use lockstep_worker::executions::{
     ElementRunner, ElementsTask, ExecutionContext, ExecutionOptions, ExecutionRunner,
@@ -94,10 +93,6 @@ impl Executions for Faulty<dyn Executions> {
 
     async fn element(&self, number: u64) -> Result<Option<ElementDetail>, StoreError> {
         self.store.element(number).await
-    }
-
-    async fn device_facts(&self, hostname: &Hostname) -> Result<Vec<FactRow>, StoreError> {
-        self.store.device_facts(hostname).await
     }
 
     async fn named(&self, kind: ExecuteOn, names: &[String]) -> Result<NamedEntities, StoreError> {
