@@ -20,6 +20,8 @@ pub struct EntityResultView {
     pub name: String,
     /// The id of the entity above it.
     pub parent: Option<u64>,
+    /// The name that the entity above it has now; null if there is none any more.
+    pub of: Option<String>,
     /// Its state; PENDING until its last step ended.
     pub state: ElementState,
     /// What became of it; null before its end.

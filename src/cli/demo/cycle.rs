@@ -4,15 +4,14 @@ use anyhow::{Context, ensure};
 use lockstep_protocol::commands::{ExecuteOn, RunLimits, TaskRequested, TaskSaveRequested};
 use lockstep_protocol::rest::{EntityResultView, ExecutionView};
 use lockstep_protocol::results::ExecutionAccepted;
-use lockstep_protocol::{ElementState, ExecutionState, Level};
+use lockstep_protocol::{ElementState, ExecutionState, Level, counted};
 use serde_json::{Value, json};
 
 use super::task::{self, GROUP, PORTS, UNREACHABLE};
 use crate::cli::client::Client;
 use crate::cli::output;
 
-const TITLE: &str = "A task on the interfaces of group leaves, with a check of their devices before it and sums of the group and the \
-    fleet after it";
+const TITLE: &str = "A task runs on the interfaces of group leaves: after a check of their devices, before sums of the group and the fleet";
 
 /// What the phases run, in their order: a pre-task, the task itself, and post-tasks.
 const PHASES: [(&str, Level); 5] = [
@@ -121,23 +120,25 @@ fn show(execution: &ExecutionView, results: &[Vec<EntityResultView>]) {
         execution.state, execution.done, execution.failed
     ));
     for ((task, level), results) in PHASES.into_iter().zip(results) {
+        let done = results.len() - failed(results).count();
         let mut words = vec![match results.as_slice() {
-            [one] => format!("{} {}", one.name, said(one)),
-            several => {
-                let done = several.len() - failed(several).count();
-                format!("{done} {level} done")
-            }
+            [one] => format!("{}, {}", said(one), measured(one)),
+            _ => format!("{} done", counted(done, &level.as_str().to_lowercase())),
         }];
-        let failed = failed(results).filter(|_| results.len() > 1);
-        words.extend(failed.map(|result| format!("{} {}", result.name, said(result))));
+        words.extend(failed(results).filter(|_| results.len() > 1).map(said));
         output::line(&format!("    {task}: {}", words.join("; ")));
     }
 }
 
+/// What a check measured; the whole result of anything else.
+fn measured(result: &EntityResultView) -> &Value {
+    result.data.get("metrics").unwrap_or(&result.data)
+}
+
 fn said(result: &EntityResultView) -> String {
-    let message = result.message.clone().unwrap_or_else(|| result.data.to_string());
+    let message = result.message.as_deref().unwrap_or("done");
     match &result.reason {
-        Some(reason) => format!("{}: {reason}: {message}", result.state),
-        None => format!("{}: {message}", result.state),
+        Some(reason) => format!("{} {}: {reason}: {message}", result.name, result.state),
+        None => format!("{} {}: {message}", result.name, result.state),
     }
 }

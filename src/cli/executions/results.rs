@@ -11,8 +11,8 @@ use crate::cli::list::{Cell, Column, ListOptions, Listing, Page, PageRequest, Pl
 /// List the results of an execution, one for each entity that it ran on
 ///
 /// If the elements are all that ran, they are the results. REASON is a word for programs, MESSAGE is for people; with --json each
-/// result has what the steps returned. Columns: name, state, reason, message, changed, entity, parent, level, task. The list is
-/// ordered by entity.
+/// result has what the steps returned. OF is what it is below, such as the device of an interface. Columns: of, name, state, reason,
+/// message, changed, entity, parent, level, task. The list is ordered by entity.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep executions results 1
@@ -77,6 +77,9 @@ impl Listing for ResultListing<'_> {
     const NOUN: &'static str = "result";
 
     const COLUMNS: &'static [Column<EntityResultView>] = &[
+        Column::new("of", |row| {
+            Cell::maybe(row.of.as_ref().filter(|of| **of != row.name))
+        }),
         Column::new("name", |row| Cell::text(&row.name)),
         Column::new("state", |row| Cell::text(row.state)),
         Column::new("reason", |row| Cell::maybe(row.reason.as_ref())),

@@ -174,7 +174,7 @@ fn stage(hostile: &str) -> Value {
 
 fn result(hostile: &str) -> Value {
     json!({
-        "phase": 0, "task": hostile, "level": "DEVICE", "entity": 1, "name": hostile, "parent": null, "state": "FAILED",
+        "phase": 0, "task": hostile, "level": "DEVICE", "entity": 1, "name": hostile, "parent": 2, "of": hostile, "state": "FAILED",
         "outcome": "failed", "reason": hostile, "message": hostile, "changed": true, "pre_run": hostile, "data": {hostile: [hostile]},
     })
 }

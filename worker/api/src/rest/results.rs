@@ -1,3 +1,4 @@
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::Json;
@@ -93,21 +94,30 @@ async fn above(shared: &Shared, level: Level, text: &str) -> Result<u64, Problem
         return Ok(id);
     }
     let kind = match level {
-        Level::NornirDevice | Level::Device | Level::GroupClient => ExecuteOn::Group,
-        Level::Interface => ExecuteOn::Device,
-        Level::InterfaceClient => ExecuteOn::Interface,
-        Level::Global | Level::Item | Level::Group => {
-            return Err(invalid(format!(
-                "parameter \"of\": level {level} is below nothing; leave it out"
-            )));
-        }
+        Level::NornirDevice | Level::Device => Some(ExecuteOn::Group),
+        other => kind_above(other),
     };
+    let kind = kind.ok_or_else(|| {
+        invalid(format!(
+            "parameter \"of\": level {level} is below nothing; leave it out"
+        ))
+    })?;
     let found = shared.context.executions.named(kind, &[text.to_owned()]).await;
     let found = found.map_err(problem::store_error)?;
     found.ids.first().copied().ok_or_else(|| {
         let detail = format!("no {kind} is named {text:?}, above the level {level}");
         ProblemResponse::not_found("unknown-entity", "the entity does not exist", detail)
     })
+}
+
+/// The kind of the entities above those of the level.
+fn kind_above(level: Level) -> Option<ExecuteOn> {
+    match level {
+        Level::GroupClient => Some(ExecuteOn::Group),
+        Level::Device | Level::Interface => Some(ExecuteOn::Device),
+        Level::InterfaceClient => Some(ExecuteOn::Interface),
+        Level::Global | Level::Item | Level::Group | Level::NornirDevice => None,
+    }
 }
 
 /// Whether the elements are the results themselves: the execution has one stage, no entity has a result, and the level is theirs.
@@ -140,10 +150,16 @@ async fn of_entities(
 ) -> Result<EntityResultPage, StoreError> {
     let mut rows = shared.context.cycle.entity_results(query).await?;
     let next = parameters::cut(&mut rows, limit, |result| result.entity);
+    let above: BTreeSet<u64> = rows.iter().filter_map(|row| row.parent).collect();
+    let above = match kind_above(query.level) {
+        Some(kind) if !above.is_empty() => shared.context.executions.names(kind, &above).await?,
+        _ => BTreeMap::new(),
+    };
     let mut page = Page::new(next);
     for row in rows {
         let end = row.entity;
-        if !page.add(of_entity(row, task), end) {
+        let of = row.parent.and_then(|parent| above.get(&parent)).cloned();
+        if !page.add(of_entity(row, of, task), end) {
             break;
         }
     }
@@ -210,7 +226,7 @@ impl Page {
     }
 }
 
-fn of_entity(row: EntityResult, task: &str) -> EntityResultView {
+fn of_entity(row: EntityResult, of: Option<String>, task: &str) -> EntityResultView {
     EntityResultView {
         phase: row.phase,
         task: task.to_owned(),
@@ -218,6 +234,7 @@ fn of_entity(row: EntityResult, task: &str) -> EntityResultView {
         entity: row.entity,
         name: row.name,
         parent: row.parent,
+        of,
         state: row.state,
         outcome: row.state.outcome(),
         reason: row.reason,
@@ -241,6 +258,7 @@ fn of_element(
         entity: row.entity,
         name: row.name,
         parent: None,
+        of: None,
         state: row.state,
         outcome: row.state.outcome(),
         reason: row.reason,
@@ -272,7 +290,7 @@ mod tests {
             pre_run: Value::Null,
             data: json!("x".repeat(bytes)),
         };
-        of_entity(row, "versions")
+        of_entity(row, None, "versions")
     }
 
     #[test]

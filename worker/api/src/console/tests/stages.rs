@@ -116,7 +116,7 @@ async fn results_are_those_of_a_phase_and_a_level_below_an_entity() {
     }
     let first = scene.get("/v1/executions/4/results?limit=1").await.body;
     let expected = json!({
-        "phase": 1, "task": "ports", "level": "INTERFACE", "entity": 11, "name": "entity11", "parent": 1, "state": "FAILED",
+        "phase": 1, "task": "ports", "level": "INTERFACE", "entity": 11, "name": "entity11", "parent": 1, "of": "sw1", "state": "FAILED",
         "outcome": "failed", "reason": "refused", "message": "no", "changed": true, "pre_run": {"before": 1},
         "data": {"said": "a\u{1b}b"},
     });
