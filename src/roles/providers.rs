@@ -1,9 +1,10 @@
 //! The providers that this version has.
 
 use lockstep_api::Providers;
-use lockstep_execution::{ArgumentsError, Provider, Registry, check_arguments};
+use lockstep_execution::{ArgumentsError, CycleStep, Provider, Registry, check_arguments};
 use lockstep_protocol::commands::TaskSaveRequested;
-use lockstep_protocol::rest::{ProviderView, TaskProblem};
+use lockstep_protocol::rest::{ProviderView, StepView, TaskProblem};
+use serde_json::json;
 
 /// The providers that tasks may run.
 pub(super) fn registry() -> Registry {
@@ -78,6 +79,8 @@ fn view(provider: &dyn Provider) -> ProviderView {
         run_on_strict: properties.run_on_strict,
         run_on_all_if_empty: properties.run_on_all_if_empty,
         run_on_result: properties.run_on_result,
+        lane: properties.lane.as_str().to_owned(),
+        steps: provider.steps(&json!({})).iter().map(step).collect(),
         success_message: properties.success_message.map(str::to_owned),
         repeatable: properties.repeatable,
         deprecated: properties.deprecated.map(str::to_owned),
@@ -86,10 +89,17 @@ fn view(provider: &dyn Provider) -> ProviderView {
     }
 }
 
+fn step(step: CycleStep) -> StepView {
+    StepView {
+        number: step.number(),
+        name: step.as_str().to_owned(),
+        level: step.level(),
+        stage: step.stage(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn problems(provider: &str, arguments: serde_json::Value) -> Vec<String> {
@@ -143,6 +153,13 @@ mod tests {
                 provider.json_schema.is_object() && !provider.provider_type.is_empty(),
                 "{provider:?}"
             );
+            let steps: Vec<_> = provider
+                .steps
+                .iter()
+                .map(|step| (step.number, step.name.as_str()))
+                .collect();
+            assert_eq!(steps, [(Some(10), "run_on_device")], "{provider:?}");
+            assert_eq!(provider.lane, "devices");
         }
     }
 }

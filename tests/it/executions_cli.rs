@@ -251,3 +251,97 @@ async fn executions_are_stopped_watched_and_cancelled() -> Result<()> {
     scene.ends(1, "tasks run versions --all")?;
     scene.up.stop().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_runs_on_what_is_named_between_its_pre_and_post_tasks() -> Result<()> {
+    let scene = Scene::new(3).await?;
+    scene.fleet.take_down(2).await;
+    let folder = scene.folder.path();
+    std::fs::write(folder.join("reachable.yml"), "{name: reachable, provider: ping}")?;
+    let fleet = "{name: fleet, provider: template_facts, \
+        arguments: {run_on: GLOBAL, facts_key: last, expressions: {of: fleet.name}}}";
+    std::fs::write(folder.join("fleet.yml"), fleet)?;
+    scene.ends(0, "tasks save reachable.yml")?;
+    scene.ends(0, "tasks save fleet.yml")?;
+    let unknown = scene.ends(1, "tasks save versions.yml --pre reachable --pre nothing")?;
+    ensure!(
+        unknown.contains("$.pre_tasks[1]: no task is named \"nothing\""),
+        "{unknown}"
+    );
+    let circular = scene.ends(1, "tasks save versions.yml --post versions")?;
+    ensure!(circular.contains("$.post_tasks[0]: "), "{circular}");
+    scene.ends(0, "tasks save versions.yml --pre reachable --post fleet")?;
+    let shown = scene.ends(0, "tasks show versions")?;
+    ensure!(
+        shown.contains("pre_tasks:\n- reachable\n") && shown.contains("post_tasks:\n- fleet\n"),
+        "{shown}"
+    );
+    let listed = scene.ends(0, "tasks list --columns name,pre-tasks,post-tasks")?;
+    ensure!(listed.contains("versions   reachable  fleet"), "{listed}");
+
+    let none = scene.ends(1, "tasks run versions --on DEVICE leaf00001 leaf00009 --wait")?;
+    ensure!(none.contains("no DEVICE is named \"leaf00009\""), "{none}");
+    scene.ends(1, "tasks run versions --on DEVICE leaf00001 leaf00003 --wait")?;
+    let execution = scene.json("executions show 1")?;
+    ensure!(
+        execution["pre_tasks"] == json!(["reachable"]) && execution["post_tasks"] == json!(["fleet"]),
+        "{execution}"
+    );
+    let stages: Vec<(&Value, &Value)> = (0..3)
+        .map(|index| &execution["stages"][index])
+        .map(|stage| (&stage["task"], &stage["stage"]))
+        .collect();
+    let expected = [
+        ("reachable", "devices"),
+        ("versions", "devices"),
+        ("fleet", "run-global"),
+    ];
+    ensure!(
+        stages
+            .iter()
+            .map(|(task, stage)| (task.as_str(), stage.as_str()))
+            .eq(expected.map(|(task, stage)| (Some(task), Some(stage)))),
+        "{execution}"
+    );
+    let states = |results: &Value| -> Vec<(String, String)> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let rows = results.as_array().into_iter().flatten();
+        rows.map(|row| (text(&row["name"]), text(&row["state"])))
+            .collect()
+    };
+    let is = |results: &Value, expected: &[(&str, &str)]| {
+        let expected = expected.iter();
+        states(results)
+            == expected
+                .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))
+                .collect::<Vec<_>>()
+    };
+    let before = scene.json("executions results 1 --phase 0")?;
+    ensure!(
+        is(
+            &before,
+            &[("leaf00001", "SUCCESSFUL"), ("leaf00003", "PRECHECK_FAILED")]
+        ),
+        "{before}"
+    );
+    let results = scene.json("executions results 1")?;
+    ensure!(is(&results, &[("leaf00001", "SUCCESSFUL")]), "{results}");
+    ensure!(
+        results[0]["data"]["outputs"][0]["output"].is_object(),
+        "{results}"
+    );
+    let global = scene.json("executions results 1 --phase 2 --level global")?;
+    ensure!(global[0]["data"] == json!({"of": "fleet"}), "{global}");
+    let shown = scene.ends(0, "executions show 1")?;
+    ensure!(
+        shown.contains("stages       devices of reachable, devices, run-global of fleet\n"),
+        "{shown}"
+    );
+
+    // An execution of which the elements are the results, and a group by its name.
+    scene.ends(0, "tasks run reachable --on GROUP first --wait")?;
+    let results = scene.json("executions results 2")?;
+    ensure!(is(&results, &[("leaf00001", "SUCCESSFUL")]), "{results}");
+    ensure!(results[0]["data"]["version"].is_string(), "{results}");
+    scene.up.stop().await
+}

@@ -2,6 +2,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::StageView;
 use crate::{ElementOutcome, ElementState, EntityType, Hostname};
 
 /// An element in the answer of `GET /v1/executions/{number or id}/elements`.
@@ -24,7 +25,11 @@ pub struct ElementView {
     pub state: ElementState,
     /// What became of it; null before its end.
     pub outcome: Option<ElementOutcome>,
-    /// What it waits for, such as `device/sw1`, `group/oslo`, `overall` or `stop`; null if it does not wait, or only for a worker.
+    /// The stage that it runs in next, or ended in.
+    #[serde(default)]
+    pub stage: Option<StageView>,
+    /// What it waits for, such as `device/sw1`, `group/oslo`, `overall`, `stop`, or `stage/12/3` until that stage of its execution begins;
+    /// null if it does not wait, or only for a worker.
     pub waits_for: Option<String>,
     /// Why it failed or was skipped: a word for programs.
     pub reason: Option<String>,
@@ -120,7 +125,7 @@ mod tests {
     fn a_detail_is_flat() {
         let json = json!({
             "number": 7, "execution": 2, "entity_type": "DEVICE", "entity": 1, "name": "sw1", "hostname": "sw1", "state": "SUCCESSFUL",
-            "outcome": "done", "waits_for": null, "reason": null, "message": "reachable", "changed": false, "attempts": 1,
+            "outcome": "done", "stage": {"index": 0, "phase": 0, "task": "reachable", "stage": "devices"}, "waits_for": null, "reason": null, "message": "reachable", "changed": false, "attempts": 1,
             "started_at": "2026-02-03T04:05:06Z", "ended_at": "2026-02-03T04:05:07Z", "data": {"milliseconds": 3},
         });
         let detail: ElementDetail = serde_json::from_value(json.clone()).unwrap();

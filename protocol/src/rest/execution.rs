@@ -3,8 +3,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::ExecutionState;
 use crate::commands::{ExecuteOn, RunLimits};
+use crate::{ExecutionState, Stage};
 
 /// An execution in the answers of `GET /v1/executions` and `GET /v1/executions/{number or id}`. The counts add up to the elements when
 /// it ended; before, the others have not ended.
@@ -35,6 +35,24 @@ pub struct ExecutionView {
     pub halt: Option<String>,
     /// Whether only its canary elements may begin.
     pub in_canary: bool,
+    /// The names that its pre-tasks had, in the order in which they run: theirs included.
+    #[serde(default)]
+    pub pre_tasks: Vec<String>,
+    /// The names that its post-tasks had, likewise.
+    #[serde(default)]
+    pub post_tasks: Vec<String>,
+    /// The stages that it goes through, in their order.
+    #[serde(default)]
+    pub stages: Vec<StageView>,
+    /// The stage that it is in, or ended in.
+    #[serde(default)]
+    pub stage: Option<StageView>,
+    /// How many elements take part in that stage.
+    #[serde(default)]
+    pub stage_elements: u64,
+    /// How many of these ended it.
+    #[serde(default)]
+    pub stage_ended: u64,
     /// How many elements it has.
     pub elements: u64,
     /// How many were done.
@@ -73,6 +91,20 @@ impl ExecutionView {
     pub fn ended(&self) -> u64 {
         self.done.saturating_add(self.failed).saturating_add(self.skipped)
     }
+}
+
+/// A stage of an execution: the steps of a task between two barriers. All elements end it before the next one begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct StageView {
+    /// Its index among the stages of the execution.
+    pub index: u16,
+    /// The index of the phase: the pre-tasks first, then the task itself, then the post-tasks.
+    pub phase: u8,
+    /// The name that the task of the phase had.
+    pub task: String,
+    /// Which steps of the run cycle it has.
+    pub stage: Stage,
 }
 
 /// The answer of `GET /v1/executions`.

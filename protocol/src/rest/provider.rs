@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::commands::ExecuteOn;
+use crate::{Level, Stage};
 
 /// A provider in the answers of `GET /v1/providers` and `GET /v1/providers/{name}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,6 +24,12 @@ pub struct ProviderView {
     pub run_on_all_if_empty: bool,
     /// The kind of entity that its results are about, if it is another one.
     pub run_on_result: Option<ExecuteOn>,
+    /// The lane of its elements: `devices` or `cvp`.
+    #[serde(default)]
+    pub lane: String,
+    /// The steps that it has, in their order; if its arguments decide, those without arguments.
+    #[serde(default)]
+    pub steps: Vec<StepView>,
     /// The message of an element that was done without one of its own.
     pub success_message: Option<String>,
     /// Whether an element that was interrupted is run again.
@@ -33,6 +40,20 @@ pub struct ProviderView {
     pub json_schema: Value,
     /// The JSON Schema of the arguments of a run.
     pub run_input_json_schema: Value,
+}
+
+/// A step of the run cycle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct StepView {
+    /// Its number, from 1 to 14; null for the step on items, which is none of the fourteen.
+    pub number: Option<u8>,
+    /// Its name, such as `run_on_device`.
+    pub name: String,
+    /// What it runs on.
+    pub level: Level,
+    /// The stage that it belongs to.
+    pub stage: Stage,
 }
 
 /// The answer of `GET /v1/providers`.

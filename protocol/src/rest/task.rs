@@ -16,6 +16,12 @@ pub struct TaskView {
     pub provider: String,
     /// The arguments of the provider.
     pub arguments: Value,
+    /// The names of the tasks that run before it, on the same entities.
+    #[serde(default)]
+    pub pre_tasks: Vec<String>,
+    /// The names of the tasks that run after it.
+    #[serde(default)]
+    pub post_tasks: Vec<String>,
     /// When it was saved last.
     pub saved_at: Timestamp,
     /// The authenticated sender who saved it last.

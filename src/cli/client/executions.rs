@@ -1,8 +1,9 @@
 //! Tasks, schedules, providers, executions, elements, facts and checks.
 
 use lockstep_protocol::rest::{
-    CheckList, CheckView, ElementDetail, ElementPage, ExecutionPage, ExecutionView, FactList, FactView, ProviderList, ProviderView,
-    SchedulePage, StopView, TaskPage, TaskValidation, TaskView,
+    CheckList, CheckView, ElementDetail, ElementPage, EntityResultPage, ExecutionPage, ExecutionView,
+    FactList, FactView, ProviderList, ProviderView, SchedulePage, StopView, TaskPage, TaskValidation,
+    TaskView,
 };
 use reqwest::Method;
 use serde_json::Value;
@@ -95,6 +96,18 @@ impl Client {
         query: &[(&str, String)],
     ) -> anyhow::Result<ElementPage> {
         self.get(&["executions", execution, "elements"], query).await
+    }
+
+    /// A page of the results of an execution.
+    ///
+    /// # Errors
+    /// If the execution does not exist, or the console rejects the request or cannot be reached.
+    pub(in crate::cli) async fn results(
+        &self,
+        execution: &str,
+        query: &[(&str, String)],
+    ) -> anyhow::Result<EntityResultPage> {
+        self.get(&["executions", execution, "results"], query).await
     }
 
     /// One element, with what its provider returned.

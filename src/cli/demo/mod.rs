@@ -1,6 +1,8 @@
 #[cfg(feature = "simulators")]
 mod cvp;
 #[cfg(feature = "simulators")]
+mod cycle;
+#[cfg(feature = "simulators")]
 mod task;
 
 use std::path::Path;
@@ -31,7 +33,7 @@ use crate::roles;
 /// How long a step may take.
 const STEP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Run a demonstration: events set sync flags, a sweep cancels empty CloudVision tasks, a task runs on simulated devices
+/// Run a demonstration: events set sync flags, a sweep cancels empty CloudVision tasks, tasks run on simulated devices
 ///
 /// Runs everything in this process and in a temporary folder, which is deleted at the end. It does not read your configuration, and
 /// connects to nothing outside.
@@ -89,7 +91,7 @@ async fn play(client: &Client, folder: &Path, fleet: &Fleet, json: bool) -> anyh
         played.push(json!({"title": scene.title, "message": view}));
     }
     played.extend(cvp_scene(folder, json).await?);
-    played.extend(task_scene(client, fleet, json).await?);
+    played.extend(task_scenes(client, fleet, json).await?);
     let listing = DeviceListing {
         client,
         filters: Vec::new(),
@@ -118,7 +120,7 @@ async fn cvp_scene(_folder: &Path, _json: bool) -> anyhow::Result<Option<serde_j
     Ok(None)
 }
 
-/// The simulated devices of the scene with the task.
+/// The simulated devices of the scenes with tasks.
 #[cfg(feature = "simulators")]
 type Fleet = lockstep_simulators::fleet::FleetSimulator;
 
@@ -128,8 +130,12 @@ async fn start_fleet(folder: &Path, config: &mut Config) -> anyhow::Result<Fleet
 }
 
 #[cfg(feature = "simulators")]
-async fn task_scene(client: &Client, fleet: &Fleet, json: bool) -> anyhow::Result<Option<serde_json::Value>> {
-    task::run(client, fleet, json).await.map(Some)
+async fn task_scenes(client: &Client, fleet: &Fleet, json: bool) -> anyhow::Result<Vec<serde_json::Value>> {
+    let devices = fleet.addresses().len();
+    Ok(vec![
+        task::run(client, fleet, json).await?,
+        cycle::run(client, devices, json).await?,
+    ])
 }
 
 /// Builds without simulators have no devices.
@@ -142,12 +148,12 @@ async fn start_fleet(_folder: &Path, _config: &mut Config) -> anyhow::Result<Fle
 }
 
 #[cfg(not(feature = "simulators"))]
-async fn task_scene(
+async fn task_scenes(
     _client: &Client,
     _fleet: &Fleet,
     _json: bool,
-) -> anyhow::Result<Option<serde_json::Value>> {
-    Ok(None)
+) -> anyhow::Result<Vec<serde_json::Value>> {
+    Ok(Vec::new())
 }
 
 async fn publish(client: &Client, scene: &Scene) -> anyhow::Result<MessageView> {

@@ -1,10 +1,10 @@
-//! The last step: a task runs on simulated devices, of which one cannot be reached.
+//! A task runs on simulated devices, of which one cannot be reached.
 
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use lockstep_protocol::commands::{ExecuteOn, RunLimits, TaskRequested, TaskSaveRequested};
-use lockstep_protocol::events::{ImportedDevice, InventoryImported};
+use lockstep_protocol::events::{ImportedDevice, ImportedInterface, InventoryImported};
 use lockstep_protocol::rest::{ElementView, ExecutionView};
 use lockstep_protocol::results::ExecutionAccepted;
 use lockstep_protocol::{ElementOutcome, ExecutionState, InboxState, Message};
@@ -20,7 +20,13 @@ use crate::config::{Config, LateSecret, LoginConfig};
 const TITLE: &str = "A task asks five simulated devices for their version; leaf00003 cannot be reached";
 
 /// The one that refuses connections.
-const UNREACHABLE: &str = "leaf00003";
+pub(super) const UNREACHABLE: &str = "leaf00003";
+
+/// The group that all devices are in.
+pub(super) const GROUP: &str = "leaves";
+
+/// The interfaces of each device.
+pub(super) const PORTS: [&str; 2] = ["Ethernet1", "Ethernet2"];
 
 /// How often the execution is looked at.
 const POLL: std::time::Duration = std::time::Duration::from_millis(100);
@@ -87,12 +93,13 @@ async fn request(client: &Client, fleet: &FleetSimulator) -> anyhow::Result<Task
     let mut devices = Vec::new();
     for (index, address) in fleet.addresses().into_iter().enumerate() {
         let device = json!({"hostname": hostname(fleet, index), "device_type": "ACCESS", "platform": "eos",
-            "management_ip": address.ip(), "synchronized": true});
+            "management_ip": address.ip(), "synchronized": true, "groups": [GROUP]});
         devices.push(serde_json::from_value::<ImportedDevice>(device)?);
     }
     let names: Vec<String> = devices.iter().map(|device| device.hostname.to_string()).collect();
     let inventory = InventoryImported {
         devices,
+        interfaces: ports(&names)?,
         ..InventoryImported::default()
     };
     applied(client, inventory).await?;
@@ -120,8 +127,21 @@ async fn request(client: &Client, fleet: &FleetSimulator) -> anyhow::Result<Task
     })
 }
 
+/// The interfaces of devices with these names.
+fn ports(names: &[String]) -> anyhow::Result<Vec<ImportedInterface>> {
+    let all = names
+        .iter()
+        .flat_map(|hostname| PORTS.map(|name| (hostname, name)));
+    let ports = all.map(|(hostname, name)| {
+        let port =
+            json!({"hostname": hostname, "name": name, "configuration": {"description": "access port"}});
+        Ok(serde_json::from_value(port)?)
+    });
+    ports.collect()
+}
+
 /// Publishes a message, and returns its result.
-async fn applied(client: &Client, message: impl Into<Message>) -> anyhow::Result<Value> {
+pub(super) async fn applied(client: &Client, message: impl Into<Message>) -> anyhow::Result<Value> {
     let message = envelope(message)?;
     let kind = message.message.kind();
     client.publish(message.encode()).await?;
@@ -137,7 +157,8 @@ async fn applied(client: &Client, message: impl Into<Message>) -> anyhow::Result
     Ok(view.result)
 }
 
-async fn ended(client: &Client, accepted: &ExecutionAccepted) -> anyhow::Result<ExecutionView> {
+/// Waits until the execution ended.
+pub(super) async fn ended(client: &Client, accepted: &ExecutionAccepted) -> anyhow::Result<ExecutionView> {
     let deadline = Instant::now() + STEP_TIMEOUT;
     loop {
         let execution = client.execution(&accepted.execution.to_string()).await?;

@@ -3,6 +3,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use lockstep_protocol::rest::ElementView;
 
+use super::waits_for;
 use crate::cli::Global;
 use crate::cli::client::Client;
 use crate::cli::list::{Cell, Column, ListOptions, Listing, Page, PageRequest, Plan};
@@ -10,7 +11,7 @@ use crate::cli::list::{Cell, Column, ListOptions, Listing, Page, PageRequest, Pl
 /// List the elements of an execution
 ///
 /// REASON is a word for programs, MESSAGE is for people; `lockstep elements show NUMBER` has everything that the provider returned.
-/// Columns: number, name, state, reason, message, changed, waits-for, attempts, started, ended, type, entity, hostname. The list is
+/// Columns: number, name, state, reason, message, changed, stage, waits-for, attempts, started, ended, type, entity, hostname. The list is
 /// ordered by number.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -86,7 +87,10 @@ impl Listing for ElementListing<'_> {
         Column::new("reason", |row| Cell::maybe(row.reason.as_ref())),
         Column::shrinking("message", |row| Cell::maybe(row.message.as_ref())),
         Column::new("changed", |row| Cell::Boolean(row.changed)),
-        Column::wide("waits-for", |row| Cell::maybe(row.waits_for.as_ref())),
+        Column::wide("stage", |row| {
+            Cell::maybe(row.stage.as_ref().map(|stage| stage.stage))
+        }),
+        Column::wide("waits-for", |row| Cell::maybe(waits_for(row))),
         Column::wide("attempts", |row| Cell::Number(row.attempts.into())),
         Column::wide("started", |row| Cell::time(row.started_at)),
         Column::wide("ended", |row| Cell::time(row.ended_at)),

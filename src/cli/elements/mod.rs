@@ -2,6 +2,7 @@
 
 mod list;
 mod show;
+mod waiting;
 
 use std::process::ExitCode;
 
@@ -11,6 +12,7 @@ use super::Global;
 
 pub(super) use list::ElementListing;
 pub(super) use show::print;
+pub(super) use waiting::waits_for;
 
 /// List and show elements of executions: what a task did on each device
 #[derive(Debug, Args)]

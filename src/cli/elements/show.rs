@@ -4,6 +4,7 @@ use clap::Args;
 use jiff::Timestamp;
 use lockstep_protocol::rest::ElementDetail;
 
+use super::{waiting, waits_for};
 use crate::cli::client::Client;
 use crate::cli::{Global, output, yaml};
 
@@ -57,7 +58,8 @@ fn fields(detail: &ElementDetail) -> Vec<String> {
         ),
         ("device", hostname.filter(|hostname| *hostname != element.name)),
         ("state", Some(element.state.to_string())),
-        ("waits for", element.waits_for.clone()),
+        ("stage", element.stage.as_ref().map(waiting::text)),
+        ("waits for", waits_for(element)),
         ("reason", element.reason.clone()),
         ("message", element.message.clone()),
         (

@@ -4,6 +4,7 @@ mod control;
 pub(super) mod follow;
 mod list;
 mod relaunch;
+mod results;
 mod show;
 mod view;
 mod watch;
@@ -14,13 +15,14 @@ use clap::{Args, Subcommand};
 
 use super::Global;
 
-/// List, show, watch, cancel, pause, resume and relaunch executions: runs of tasks
+/// List, show, watch, cancel, pause, resume and relaunch executions, and list their results: runs of tasks
 ///
 /// docs/tasks.md explains the states and the reasons.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep executions list
   lockstep executions show 1
+  lockstep executions results 1
   lockstep executions watch 1
   lockstep executions cancel 1
   lockstep executions relaunch 1 --failed")]
@@ -33,6 +35,7 @@ pub(super) struct Executions {
 enum What {
     List(list::List),
     Show(show::Show),
+    Results(results::Results),
     Watch(watch::Watch),
     Cancel(control::Cancel),
     Pause(control::Pause),
@@ -45,6 +48,7 @@ impl Executions {
         match self.what {
             What::List(command) => command.run(global).await,
             What::Show(command) => command.run(global).await,
+            What::Results(command) => command.run(global).await,
             What::Watch(command) => command.run(global).await,
             What::Cancel(command) => command.run(global).await,
             What::Pause(command) => command.run(global).await,

@@ -1,9 +1,11 @@
 //! An execution as people read it. Pure.
 
 use jiff::Timestamp;
-use lockstep_protocol::rest::{ElementView, ExecutionView, StopView};
+use lockstep_protocol::rest::{ElementView, ExecutionView, StageView, StopView};
 use lockstep_protocol::{ElementOutcome, ElementState, ExecutionState, counted};
 use serde_json::Value;
+
+use crate::cli::elements;
 
 /// What an execution does now, or did, in one line.
 pub(super) fn status(execution: &ExecutionView) -> String {
@@ -37,12 +39,12 @@ pub(super) fn status(execution: &ExecutionView) -> String {
     line
 }
 
-/// What keeps elements of a running execution from beginning.
+/// Where a running execution is, and what keeps its elements from beginning.
 fn marks(execution: &ExecutionView) -> Vec<String> {
     if execution.state.is_final() {
         return Vec::new();
     }
-    let mut words = Vec::new();
+    let mut words: Vec<String> = stage(execution).into_iter().collect();
     if let Some(halt) = &execution.halt {
         words.push(format!("nothing more begins ({halt})"));
     }
@@ -53,6 +55,27 @@ fn marks(execution: &ExecutionView) -> Vec<String> {
         words.push("canary first".to_owned());
     }
     words
+}
+
+/// The stage that an execution of several stages is in, and how far that is.
+fn stage(execution: &ExecutionView) -> Option<String> {
+    let stages = execution.stages.len();
+    let now = execution.stage.as_ref().filter(|_| stages > 1)?;
+    Some(format!(
+        "stage {} of {stages} ({}: {} of {} ended)",
+        u32::from(now.index) + 1,
+        stage_name(execution, now),
+        execution.stage_ended,
+        execution.stage_elements
+    ))
+}
+
+/// A stage, and its task if that is a pre- or post-task.
+fn stage_name(execution: &ExecutionView, stage: &StageView) -> String {
+    if usize::from(stage.phase) == execution.pre_tasks.len() {
+        return stage.stage.to_string();
+    }
+    format!("{} of {}", stage.stage, stage.task)
 }
 
 /// Who stopped all executions, and what to do about it; none if they are not stopped.
@@ -80,10 +103,7 @@ pub(super) fn said(element: &ElementView, now: Timestamp) -> String {
     };
     let parts = match element.state {
         ElementState::Pending => [
-            element
-                .waits_for
-                .as_ref()
-                .map(|scope| format!("waits for {scope}")),
+            elements::waits_for(element).map(|scope| format!("waits for {scope}")),
             None,
         ],
         ElementState::Running => [element.started_at.map(running), None],
@@ -157,6 +177,9 @@ pub(super) fn fields(execution: &ExecutionView) -> Vec<String> {
             )),
         ),
         ("runs on", Some(execution.run_on.to_string())),
+        ("pre-tasks", names(&execution.pre_tasks)),
+        ("post-tasks", names(&execution.post_tasks)),
+        ("stages", stages(execution)),
         ("arguments", json(&execution.task_arguments)),
         ("of the run", json(&execution.arguments)),
         ("limits", limits(execution)),
@@ -171,6 +194,17 @@ pub(super) fn fields(execution: &ExecutionView) -> Vec<String> {
         .into_iter()
         .filter_map(|(name, value)| Some(format!("{name:<13}{}", value?)))
         .collect()
+}
+
+fn names(tasks: &[String]) -> Option<String> {
+    (!tasks.is_empty()).then(|| tasks.join(", "))
+}
+
+/// All stages, if there are several.
+fn stages(execution: &ExecutionView) -> Option<String> {
+    let names = execution.stages.iter().map(|stage| stage_name(execution, stage));
+    let names: Vec<String> = names.collect();
+    (names.len() > 1).then(|| names.join(", "))
 }
 
 fn limits(execution: &ExecutionView) -> Option<String> {
@@ -203,6 +237,7 @@ pub(super) fn hint(execution: &ExecutionView) -> Option<String> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use lockstep_protocol::Stage;
     use serde_json::json;
 
     use super::*;
@@ -218,6 +253,24 @@ pub(super) mod tests {
         let mut execution = serde_json::from_value(json).unwrap();
         change(&mut execution);
         execution
+    }
+
+    /// A check of devices comes first, and the fleet at the end.
+    fn in_stages(execution: &mut ExecutionView, index: u16) {
+        let stage = |index, phase, task: &str, stage| StageView {
+            index,
+            phase,
+            task: task.to_owned(),
+            stage,
+        };
+        execution.pre_tasks = vec!["reachable".to_owned()];
+        execution.stages = vec![
+            stage(0, 0, "reachable", Stage::Devices),
+            stage(1, 1, "uptime", Stage::Devices),
+            stage(2, 1, "uptime", Stage::RunGlobal),
+        ];
+        execution.stage = execution.stages.get(usize::from(index)).cloned();
+        (execution.stage_elements, execution.stage_ended) = (9, 2);
     }
 
     fn element(number: u64, state: ElementState, change: impl FnOnce(&mut ElementView)) -> ElementView {
@@ -238,7 +291,7 @@ pub(super) mod tests {
     #[test]
     fn the_status_says_what_an_execution_does_or_did() {
         type Change = fn(&mut ExecutionView);
-        let table: [(Change, &str); 4] = [
+        let table: [(Change, &str); 6] = [
             (
                 |_| {},
                 "execution 12 of uptime RUNNING: 4 of 10 elements ended (3 done, 1 failed, 0 skipped)",
@@ -264,6 +317,19 @@ pub(super) mod tests {
                 },
                 "execution 12 of uptime ABORTED: 3 done, 1 failed, 6 skipped; cancelled by anna",
             ),
+            (
+                |it| {
+                    in_stages(it, 1);
+                    it.paused = true;
+                },
+                "execution 12 of uptime RUNNING: 4 of 10 elements ended (3 done, 1 failed, 0 skipped), \
+                 stage 2 of 3 (devices: 2 of 9 ended), paused",
+            ),
+            (
+                |it| in_stages(it, 0),
+                "execution 12 of uptime RUNNING: 4 of 10 elements ended (3 done, 1 failed, 0 skipped), \
+                 stage 1 of 3 (devices of reachable: 2 of 9 ended)",
+            ),
         ];
         for (change, expected) in table {
             assert_eq!(status(&execution(change)), expected);
@@ -279,6 +345,13 @@ pub(super) mod tests {
             (
                 element(1, Pending, |it| it.waits_for = Some("device/sw1".to_owned())),
                 "waits for device/sw1",
+            ),
+            (
+                element(1, Pending, |it| {
+                    it.waits_for = Some("stage/12/2".to_owned());
+                    it.stage = execution(|it| in_stages(it, 2)).stage;
+                }),
+                "waits for stage run-global of uptime",
             ),
             (element(1, Running, |it| it.started_at = Some(at(95))), "for 5 s"),
             (
@@ -343,8 +416,23 @@ pub(super) mod tests {
         ] {
             assert!(lines.contains(expected), "{lines}");
         }
-        for absent in ["deadline", "relaunch of", "of the run", "now"] {
+        for absent in [
+            "deadline",
+            "relaunch of",
+            "of the run",
+            "now",
+            "stages",
+            "pre-tasks",
+        ] {
             assert!(!lines.contains(absent), "{absent}: {lines}");
+        }
+        let lines = fields(&execution(|it| in_stages(it, 2))).join("\n");
+        for expected in [
+            "now          stage 3 of 3 (run-global: 2 of 9 ended)\n",
+            "pre-tasks    reachable\n",
+            "stages       devices of reachable, devices, run-global\n",
+        ] {
+            assert!(lines.contains(expected), "{lines}");
         }
     }
 }

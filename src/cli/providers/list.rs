@@ -3,13 +3,14 @@ use std::process::ExitCode;
 use clap::Args;
 use lockstep_protocol::rest::ProviderView;
 
+use super::show::steps;
 use crate::cli::Global;
 use crate::cli::client::Client;
 use crate::cli::list::{Cell, Column, ListOptions, Listing, Page, PageRequest, Plan};
 
 /// List the providers of the console's version
 ///
-/// RUNS-ON is the kind of entity that it runs on. Columns: name, runs-on, description, type, repeatable, deprecated. The list is
+/// RUNS-ON is the kind of entity that it runs on. Columns: name, runs-on, description, type, lane, steps, repeatable, deprecated. The list is
 /// ordered by name.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -40,6 +41,8 @@ impl Listing for ProviderListing {
         Column::new("runs-on", |row| Cell::maybe(row.run_on)),
         Column::shrinking("description", |row| Cell::text(&row.short_description)),
         Column::wide("type", |row| Cell::text(&row.provider_type)),
+        Column::wide("lane", |row| Cell::text(&row.lane)),
+        Column::wide("steps", |row| Cell::text(steps(row).join(", "))),
         Column::wide("repeatable", |row| Cell::Boolean(row.repeatable)),
         Column::wide("deprecated", |row| Cell::maybe(row.deprecated.as_ref())),
     ];

@@ -42,6 +42,17 @@ impl Show {
     }
 }
 
+/// The numbers and names of the steps that it has.
+pub(super) fn steps(provider: &ProviderView) -> Vec<String> {
+    let steps = provider.steps.iter();
+    steps
+        .map(|step| match step.number {
+            Some(number) => format!("{number} {}", step.name),
+            None => step.name.clone(),
+        })
+        .collect()
+}
+
 fn fields(provider: &ProviderView) -> Vec<String> {
     let yes = |value: bool| if value { "yes" } else { "no" }.to_owned();
     let pairs = [
@@ -63,10 +74,47 @@ fn fields(provider: &ProviderView) -> Vec<String> {
             "results about",
             provider.run_on_result.map(|kind| kind.to_string()),
         ),
+        (
+            "steps",
+            Some(if provider.steps.is_empty() {
+                "what the arguments say".to_owned()
+            } else {
+                steps(provider).join(", ")
+            }),
+        ),
+        (
+            "lane",
+            Some(provider.lane.clone()).filter(|lane| !lane.is_empty()),
+        ),
         ("repeatable", Some(yes(provider.repeatable))),
     ];
     pairs
         .into_iter()
         .filter_map(|(name, value)| Some(format!("{name:<15}{}", value?)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn steps_have_their_numbers() {
+        let view = json!({
+            "name": "sweep", "short_description": "", "description": "", "provider_type": "EXECUTE", "run_on": "GLOBAL",
+            "run_on_strict": false, "run_on_all_if_empty": false, "repeatable": false, "lane": "cvp",
+            "steps": [
+                {"number": 1, "name": "pre_run_global", "level": "GLOBAL", "stage": "pre-run-global"},
+                {"number": null, "name": "run_on_item", "level": "ITEM", "stage": "items"},
+            ],
+            "json_schema": true, "run_input_json_schema": true,
+        });
+        let lines = fields(&serde_json::from_value(view).unwrap()).join("\n");
+        assert!(
+            lines.contains("steps          1 pre_run_global, run_on_item\nlane           cvp\n"),
+            "{lines}"
+        );
+    }
 }

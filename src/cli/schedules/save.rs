@@ -12,12 +12,12 @@ use crate::cli::{Global, outcome, request};
 /// Save a schedule, and wait until it is stored
 ///
 /// It replaces the schedule with the same name. What it runs on is resolved now: a device that is imported or joins a group later is
-/// not part of it until it is saved again.
+/// not part of it until it is saved again. Names after --on are looked up each time it runs.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep schedules save nightly --cron '0 2 * * *' --task uptime --all
   lockstep schedules save weekly --cron '0 4 * * mon' --time-zone Europe/Stockholm \\
-      --task uptime --group oslo --apply --at-once 10
+      --task uptime --on GROUP oslo --apply --at-once 10
   lockstep schedules save nightly --cron '0 2 * * *' --task uptime --all --disabled")]
 pub(super) struct Save {
     /// Name of the schedule

@@ -2,7 +2,7 @@ use std::io::Read;
 
 use anyhow::Context;
 use lockstep_protocol::rest::TaskProblem;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Reads a task file, or standard input for `-`: YAML, of which JSON is a part.
 ///
@@ -26,6 +26,18 @@ fn parse(text: &str) -> anyhow::Result<Value> {
     Ok(serde_json::to_value(value)?)
 }
 
+/// Adds names to a list of the task. A task or list that is none stays as it is, for the validation to tell.
+pub(super) fn add(task: &mut Value, list: &str, names: Vec<String>) {
+    if names.is_empty() {
+        return;
+    }
+    if let Some(task) = task.as_object_mut()
+        && let Some(list) = task.entry(list).or_insert_with(|| json!([])).as_array_mut()
+    {
+        list.extend(names.into_iter().map(Value::from));
+    }
+}
+
 /// A problem in one line.
 pub(super) fn line(path: &str, problem: &TaskProblem) -> String {
     format!("{path}: {}: {}", problem.place, problem.reason)
@@ -33,9 +45,28 @@ pub(super) fn line(path: &str, problem: &TaskProblem) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+
+    #[test]
+    fn names_are_added_to_a_list_and_nothing_else_changes() {
+        let names = || vec!["b".to_owned(), "c".to_owned()];
+        for (before, expected) in [
+            (
+                json!({"name": "x"}),
+                json!({"name": "x", "pre_tasks": ["b", "c"]}),
+            ),
+            (json!({"pre_tasks": ["a"]}), json!({"pre_tasks": ["a", "b", "c"]})),
+            (json!({"pre_tasks": 7}), json!({"pre_tasks": 7})),
+            (json!([]), json!([])),
+        ] {
+            let mut task = before;
+            add(&mut task, "pre_tasks", names());
+            assert_eq!(task, expected);
+        }
+        let mut task = json!({});
+        add(&mut task, "pre_tasks", Vec::new());
+        assert_eq!(task, json!({}));
+    }
 
     #[test]
     fn a_task_file_is_yaml_or_json() {

@@ -9,7 +9,7 @@ use crate::cli::list::{Cell, Column, ListOptions, Listing, Page, PageRequest, Pl
 
 /// List tasks
 ///
-/// Columns: name, provider, description, saved, number, by, arguments. The list is ordered by name.
+/// Columns: name, provider, description, saved, number, by, pre-tasks, post-tasks, arguments. The list is ordered by name.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep tasks list
@@ -42,6 +42,8 @@ impl Listing for TaskListing {
         Column::new("saved", |task| Cell::Time(task.saved_at)),
         Column::wide("number", |task| Cell::Number(task.number)),
         Column::wide("by", |task| Cell::maybe(task.saved_by.as_ref())),
+        Column::wide("pre-tasks", |task| Cell::text(task.pre_tasks.join(", "))),
+        Column::wide("post-tasks", |task| Cell::text(task.post_tasks.join(", "))),
         Column::wide("arguments", |task| Cell::text(&task.arguments)),
     ];
 

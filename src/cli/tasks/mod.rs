@@ -17,7 +17,7 @@ use super::Global;
 
 /// Save, list, show, validate, delete and run tasks: providers with arguments, under a name
 ///
-/// A task file is YAML or JSON with `name`, `provider`, `arguments` and, if you like, `description`. docs/tasks.md explains tasks and
+/// A task file is YAML or JSON with `name`, `provider`, `arguments` and, if you like, `description`, `pre_tasks` and `post_tasks`. docs/tasks.md explains tasks and
 /// what becomes of their runs; `lockstep providers list` shows what a task can do.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:

@@ -41,8 +41,13 @@ struct Selection {
     #[arg(long, num_args = 1.., value_name = "GROUP", value_parser = group)]
     group: Vec<GroupName>,
     /// All devices that exist now
-    #[arg(long, conflicts_with_all = ["host", "group", "execute_on"])]
+    #[arg(long, conflicts_with_all = ["host", "group", "execute_on", "on"])]
     all: bool,
+    /// Entities by their kind and names: GROUP oslo, DEVICE sw1, INTERFACE "sw1 Ethernet1", CLIENT 44:4c:a8:00:00:01. The names are
+    /// looked up when the run begins
+    #[arg(long, num_args = 1.., value_names = ["TYPE", "NAME"], action = ArgAction::Set,
+        conflicts_with_all = ["host", "group", "execute_on"])]
+    on: Vec<String>,
     /// Entities by their kind and ids, such as DEVICE 1 2, INTERFACE 7 or GROUP 3; GLOBAL has no id
     #[arg(long, num_args = 1.., value_names = ["TYPE", "ID"], action = ArgAction::Set,
         conflicts_with_all = ["host", "group"])]
@@ -86,12 +91,12 @@ impl RunOptions {
         task: TaskReference,
     ) -> anyhow::Result<TaskRequested> {
         let arguments = self.arguments.map()?;
-        let (execute_on_type, execute_on) = self.selection.resolve(client).await?;
+        let Selected { kind, ids, names } = self.selection.resolve(client).await?;
         Ok(TaskRequested {
             task,
-            execute_on,
-            execute_on_names: Vec::new(),
-            execute_on_type,
+            execute_on: ids,
+            execute_on_names: names,
+            execute_on_type: kind,
             dry_run: !self.apply,
             arguments: if arguments.is_empty() {
                 Value::Null
@@ -125,10 +130,21 @@ impl RunArguments {
     }
 }
 
+/// What a request names.
+#[derive(Debug, PartialEq, Eq)]
+struct Selected {
+    kind: ExecuteOn,
+    ids: Vec<u64>,
+    names: Vec<String>,
+}
+
 impl Selection {
-    async fn resolve(&self, client: &Client) -> anyhow::Result<(ExecuteOn, Vec<u64>)> {
+    async fn resolve(&self, client: &Client) -> anyhow::Result<Selected> {
         if !self.execute_on.is_empty() {
-            return Ok(entities(&self.execute_on)?);
+            return Ok(by_ids(&self.execute_on)?);
+        }
+        if !self.on.is_empty() {
+            return Ok(by_names(&self.on)?);
         }
         let mut ids = BTreeSet::new();
         for hostname in &self.host {
@@ -153,8 +169,11 @@ impl Selection {
                 counted(ids.len(), "device")
             );
         }
-        let ids = ids.into_iter().map(u64::try_from).collect::<Result<_, _>>()?;
-        Ok((ExecuteOn::Device, ids))
+        Ok(Selected {
+            kind: ExecuteOn::Device,
+            ids: ids.into_iter().map(u64::try_from).collect::<Result<_, _>>()?,
+            names: Vec::new(),
+        })
     }
 }
 
@@ -165,25 +184,49 @@ async fn devices(client: &Client, filters: Vec<(&'static str, String)>) -> anyho
 }
 
 /// The values of `--execute-on`.
-fn entities(values: &[String]) -> Result<(ExecuteOn, Vec<u64>), UsageError> {
+fn by_ids(values: &[String]) -> Result<Selected, UsageError> {
     let wrong = |reason: String| UsageError(format!("--execute-on: {reason}"));
-    let (kind, ids) = values
-        .split_first()
-        .ok_or_else(|| wrong("has no value".to_owned()))?;
-    let kind: ExecuteOn = kind.to_uppercase().parse().map_err(wrong)?;
+    let (kind, ids) = kind_and_others(values, "the ids to run on").map_err(wrong)?;
     let number = |id: &String| {
-        id.parse::<u64>()
-            .map_err(|_| wrong(format!("{id:?} is not an id, which is a number")))
+        id.parse::<u64>().map_err(|_| {
+            wrong(format!(
+                "{id:?} is not an id, which is a number; names go with --on"
+            ))
+        })
     };
-    let ids: Vec<u64> = ids.iter().map(number).collect::<Result<_, _>>()?;
-    match (kind, ids.is_empty()) {
-        (ExecuteOn::Global, false) => Err(wrong(
-            "GLOBAL stands for the whole fleet, and has no id".to_owned(),
-        )),
-        (ExecuteOn::Global, true) | (_, false) => Ok((kind, ids)),
-        (_, true) => Err(wrong(format!(
-            "{kind} needs the ids to run on; for all devices, write --all"
-        ))),
+    let ids = ids.iter().map(number).collect::<Result<_, _>>()?;
+    let names = Vec::new();
+    Ok(Selected { kind, ids, names })
+}
+
+/// The values of `--on`.
+fn by_names(values: &[String]) -> Result<Selected, UsageError> {
+    let wrong = |reason: String| UsageError(format!("--on: {reason}"));
+    let (kind, names) = kind_and_others(values, "the names of what to run on").map_err(wrong)?;
+    if kind == ExecuteOn::Interface
+        && let Some(name) = names.iter().find(|name| !name.contains(' '))
+    {
+        let reason =
+            format!("{name:?} has no hostname; write both in one argument, such as \"sw1 Ethernet1\"");
+        return Err(wrong(reason));
+    }
+    Ok(Selected {
+        kind,
+        ids: Vec::new(),
+        names: names.to_vec(),
+    })
+}
+
+/// The kind of entity, and what follows it. The fleet stands alone.
+fn kind_and_others<'a>(values: &'a [String], what: &str) -> Result<(ExecuteOn, &'a [String]), String> {
+    let (kind, others) = values.split_first().ok_or_else(|| "has no value".to_owned())?;
+    let kind: ExecuteOn = kind.to_uppercase().parse()?;
+    match (kind, others.is_empty()) {
+        (ExecuteOn::Global, false) => {
+            Err("GLOBAL stands for the whole fleet, and has no id and no name".to_owned())
+        }
+        (ExecuteOn::Global, true) | (_, false) => Ok((kind, others)),
+        (_, true) => Err(format!("{kind} needs {what}; for all devices, write --all")),
     }
 }
 
@@ -240,6 +283,10 @@ mod tests {
             "--all --group a",
             "--execute-on DEVICE 1 --host sw1",
             "--execute-on DEVICE 1 --all",
+            "--on DEVICE sw1 --all",
+            "--on DEVICE sw1 --host sw1",
+            "--on DEVICE sw1 --execute-on DEVICE 1",
+            "--on",
             "--execute-on",
             "--host a_b",
         ] {
@@ -252,6 +299,7 @@ mod tests {
             "--host sw1 --group a",
             "--all",
             "--execute-on GLOBAL",
+            "--on GROUP oslo",
         ] {
             assert!(parse(line).is_ok(), "{line:?}");
         }
@@ -266,21 +314,41 @@ mod tests {
     }
 
     #[test]
-    fn entities_are_a_kind_and_ids() {
-        let of = |line: &str| {
-            let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-            entities(&words).map_err(|error| error.0)
+    fn entities_are_a_kind_and_ids_or_names() {
+        let words = |line: &str| -> Vec<String> { line.split(',').map(str::to_owned).collect() };
+        let ids = |line: &str| {
+            let selected = by_ids(&words(line)).map_err(|error| error.0);
+            selected.map(|selected| (selected.kind, selected.ids))
         };
-        assert_eq!(of("DEVICE 1 2"), Ok((ExecuteOn::Device, vec![1, 2])));
-        assert_eq!(of("interface 7"), Ok((ExecuteOn::Interface, vec![7])));
-        assert_eq!(of("GLOBAL"), Ok((ExecuteOn::Global, vec![])));
+        let names = |line: &str| {
+            let selected = by_names(&words(line)).map_err(|error| error.0);
+            selected.map(|selected| (selected.kind, selected.names.join(",")))
+        };
+        assert_eq!(ids("DEVICE,1,2"), Ok((ExecuteOn::Device, vec![1, 2])));
+        assert_eq!(ids("interface,7"), Ok((ExecuteOn::Interface, vec![7])));
+        assert_eq!(ids("GLOBAL"), Ok((ExecuteOn::Global, vec![])));
+        let interfaces = "sw1 Ethernet1,sw2 Ethernet1".to_owned();
+        assert_eq!(
+            names("interface,sw1 Ethernet1,sw2 Ethernet1"),
+            Ok((ExecuteOn::Interface, interfaces))
+        );
+        assert_eq!(names("GROUP,7"), Ok((ExecuteOn::Group, "7".to_owned())));
+        assert_eq!(names("GLOBAL"), Ok((ExecuteOn::Global, String::new())));
         for (line, expected) in [
             ("DEVICE", "needs the ids"),
-            ("GLOBAL 1", "has no id"),
-            ("DEVICE sw1", "is not an id"),
-            ("SWITCH 1", "expected one of GLOBAL"),
+            ("GLOBAL,1", "has no id"),
+            ("DEVICE,sw1", "names go with --on"),
+            ("SWITCH,1", "expected one of GLOBAL"),
         ] {
-            let error = of(line).unwrap_err();
+            let error = ids(line).unwrap_err();
+            assert!(error.contains(expected), "{line}: {error}");
+        }
+        for (line, expected) in [
+            ("CLIENT", "needs the names"),
+            ("GLOBAL,fleet", "no name"),
+            ("INTERFACE,Ethernet1", "has no hostname"),
+        ] {
+            let error = names(line).unwrap_err();
             assert!(error.contains(expected), "{line}: {error}");
         }
     }

@@ -19,6 +19,7 @@ use crate::cli::{Global, request};
   lockstep tasks run uptime --host sw1 --no-wait
   lockstep tasks run uptime --group oslo --apply --canary 2 --max-failed 10
   lockstep tasks run uptime --all --apply --at-once 50 --deadline 1h --wait
+  lockstep tasks run ports --on INTERFACE 'sw1 Ethernet1' 'sw2 Ethernet1' --wait
   lockstep tasks run uptime --host sw1 sw2 --argument timeout_seconds=60 --wait
   lockstep tasks run uptime --all --json --wait | jq -r .state")]
 pub(super) struct Run {

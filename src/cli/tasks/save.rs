@@ -14,16 +14,25 @@ use crate::cli::{Global, outcome, output, request};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep tasks save uptime.yml
+  lockstep tasks save ports.yml --pre uptime --post report
   lockstep tasks show uptime | sed 's/version/uptime/' | lockstep tasks save -")]
 pub(super) struct Save {
     /// Task file in YAML or JSON, or - for standard input
     #[arg(value_name = "FILE")]
     file: String,
+    /// Task that runs before it, on the same entities, after those in the file; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pre: Vec<String>,
+    /// Task that runs after it, after those in the file; may be given several times
+    #[arg(long, value_name = "NAME")]
+    post: Vec<String>,
 }
 
 impl Save {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
-        let task = file::read(&self.file)?;
+        let mut task = file::read(&self.file)?;
+        file::add(&mut task, "pre_tasks", self.pre);
+        file::add(&mut task, "post_tasks", self.post);
         let client = Client::new(global)?;
         let validation = client.validate_task(&task).await?;
         for problem in &validation.problems {

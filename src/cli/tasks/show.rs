@@ -31,6 +31,11 @@ impl Show {
         if let Some(description) = task.description {
             file["description"] = description.into();
         }
+        for (list, names) in [("pre_tasks", task.pre_tasks), ("post_tasks", task.post_tasks)] {
+            if !names.is_empty() {
+                file[list] = names.into();
+            }
+        }
         output::document(&yaml::text(&file));
         Ok(ExitCode::SUCCESS)
     }

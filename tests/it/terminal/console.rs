@@ -95,6 +95,7 @@ fn answer(method: &str, path: &str, hostile: &str) -> (u16, Value) {
             200,
             json!({"stopped": true, "at": TIME, "by": hostile, "note": hostile}),
         ),
+        ("GET", "/v1/executions/1/results") => (200, json!({"results": [result(hostile)]})),
         ("GET", "/v1/executions/1/elements") => (200, json!({"elements": [element(hostile)]})),
         ("GET", "/v1/elements/1") => {
             let mut detail = element(hostile);
@@ -136,6 +137,7 @@ fn provider(hostile: &str) -> Value {
     json!({
         "name": hostile, "short_description": hostile, "description": hostile, "provider_type": hostile, "run_on": null,
         "run_on_strict": false, "run_on_all_if_empty": false, "run_on_result": null, "success_message": hostile,
+        "lane": hostile, "steps": [{"number": 10, "name": hostile, "level": "DEVICE", "stage": "devices"}],
         "repeatable": true, "deprecated": hostile, "json_schema": {hostile: hostile}, "run_input_json_schema": hostile,
     })
 }
@@ -143,7 +145,7 @@ fn provider(hostile: &str) -> Value {
 fn task(hostile: &str) -> Value {
     json!({
         "number": 1, "name": hostile, "description": hostile, "provider": hostile, "arguments": {hostile: hostile},
-        "saved_at": TIME, "saved_by": hostile,
+        "pre_tasks": [hostile], "post_tasks": [hostile], "saved_at": TIME, "saved_by": hostile,
     })
 }
 
@@ -161,14 +163,26 @@ fn execution(hostile: &str, state: &str) -> Value {
         "state": state, "reason": hostile, "dry_run": true, "paused": true, "halt": hostile, "in_canary": false, "elements": 2,
         "done": 0, "failed": 1, "skipped": 0, "accepted_at": TIME, "started_at": TIME, "ended_at": TIME, "deadline_at": TIME,
         "by": hostile, "execute_on_type": "DEVICE", "run_on": "DEVICE", "task_arguments": {hostile: hostile},
-        "arguments": hostile, "limits": {}, "relaunch_of": null,
+        "arguments": hostile, "limits": {}, "relaunch_of": null, "pre_tasks": [hostile], "post_tasks": [hostile],
+        "stages": [stage(hostile), stage(hostile)], "stage": stage(hostile), "stage_elements": 2, "stage_ended": 1,
+    })
+}
+
+fn stage(hostile: &str) -> Value {
+    json!({"index": 0, "phase": 0, "task": hostile, "stage": "devices"})
+}
+
+fn result(hostile: &str) -> Value {
+    json!({
+        "phase": 0, "task": hostile, "level": "DEVICE", "entity": 1, "name": hostile, "parent": 2, "of": hostile, "state": "FAILED",
+        "outcome": "failed", "reason": hostile, "message": hostile, "changed": true, "pre_run": hostile, "data": {hostile: [hostile]},
     })
 }
 
 fn element(hostile: &str) -> Value {
     json!({
         "number": 1, "execution": 1, "entity_type": "DEVICE", "entity": 1, "name": hostile, "hostname": "sw1", "state": "FAILED",
-        "outcome": "failed", "waits_for": hostile, "reason": hostile, "message": hostile, "changed": true, "attempts": 1,
+        "outcome": "failed", "stage": stage(hostile), "waits_for": hostile, "reason": hostile, "message": hostile, "changed": true, "attempts": 1,
         "started_at": TIME, "ended_at": TIME,
     })
 }

@@ -8,8 +8,9 @@
 //! - `GET /v1/dead` and `GET /v1/dead/{number}` show dead letters, `GET /v1/dead/counts` counts them by lane, type and code.
 //! - `GET /v1/providers`, `GET /v1/tasks` and `GET /v1/schedules` show what can run, `POST /v1/tasks/validate` tells what is wrong in a
 //!   task.
-//! - `GET /v1/executions`, `GET /v1/executions/{execution}/elements` and `GET /v1/elements/{number}` show what ran, on what, and with
-//!   what result; `GET /v1/devices/{hostname}/facts` and `…/checks` what was found out about a device, and before.
+//! - `GET /v1/executions`, `GET /v1/executions/{execution}/elements`, `GET /v1/executions/{execution}/results` and
+//!   `GET /v1/elements/{number}` show what ran, on what, and with what result; `GET /v1/devices/{hostname}/facts` and `…/checks` what
+//!   was found out about a device, and before.
 //! - `GET /healthz`, `GET /readyz`, `GET /metrics` and `GET /openapi.json` need no token.
 //!
 //! The console has no state and never writes to the store: only workers write domain state. Every error is a problem
@@ -30,8 +31,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::context::{ConsoleContext, ConsoleLimits, Shared};
 use crate::rest::{
-    checks, dead_letters, devices, elements, events, executions, facts, messages, problem, providers, repositories,
-    schedules, tasks,
+    checks, dead_letters, devices, elements, events, executions, facts, messages, problem, providers,
+    repositories, results, schedules, tasks,
 };
 use crate::{openapi, probes};
 
@@ -126,7 +127,7 @@ impl Console {
 }
 
 /// The routes for operators and services, without the one that waits for outcomes.
-fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 20] {
+fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 21] {
     // A task may have the name that the validation occupies.
     let named_validate =
         get(|operator, shared| tasks::show(operator, shared, Ok(Path("validate".to_owned()))));
@@ -150,6 +151,7 @@ fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 20] {
         ("/v1/executions/stopped", get(executions::stopped)),
         ("/v1/executions/{execution}", get(executions::show)),
         ("/v1/executions/{execution}/elements", get(elements::list)),
+        ("/v1/executions/{execution}/results", get(results::list)),
         ("/v1/elements/{number}", get(elements::show)),
     ]
 }

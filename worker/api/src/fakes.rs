@@ -1,6 +1,6 @@
 //! Fakes of bus, store and clock. The bus records what is published; the store returns what a test put into it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -324,6 +324,15 @@ impl Executions for FakeStore {
             ids: names.iter().filter_map(of).collect(),
             unknown: names.iter().filter(|name| of(name).is_none()).cloned().collect(),
         })
+    }
+
+    async fn names(&self, kind: ExecuteOn, ids: &BTreeSet<u64>) -> Result<BTreeMap<u64, String>, StoreError> {
+        self.check("names")?;
+        let known = self.names.lock().unwrap();
+        let of_kind = known
+            .iter()
+            .filter(|((other, _), id)| *other == kind && ids.contains(id));
+        Ok(of_kind.map(|((_, name), id)| (*id, name.clone())).collect())
     }
 
     async fn stopped(&self) -> Result<Option<StopRow>, StoreError> {

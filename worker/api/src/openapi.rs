@@ -9,12 +9,14 @@ use bytes::Bytes;
 use lockstep_http::ReadScope;
 use lockstep_protocol::envelope::MAX_BODY_BYTES;
 use lockstep_protocol::rest::{
-    CheckList,
-    Accepted, DeadLetterCounts, DeadLetterDetail, DeadLetterPage, DevicePage, DeviceView, ElementDetail,
-    ElementPage, ExecutionPage, ExecutionView, FactList, MessageView, Problem, ProviderList, ProviderView,
-    RepositoryList, SchedulePage, StopView, TaskPage, TaskValidation, TaskView,
+    Accepted, CheckList, DeadLetterCounts, DeadLetterDetail, DeadLetterPage, DevicePage, DeviceView,
+    ElementDetail, ElementPage, EntityResultPage, ExecutionPage, ExecutionView, FactList, MessageView,
+    Problem, ProviderList, ProviderView, RepositoryList, SchedulePage, StopView, TaskPage, TaskValidation,
+    TaskView,
 };
-use lockstep_protocol::{DeadLetterState, DeviceState, DeviceType, ExecutionState, GroupName, Hostname};
+use lockstep_protocol::{
+    DeadLetterState, DeviceState, DeviceType, ExecutionState, GroupName, Hostname, Level,
+};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
@@ -125,7 +127,10 @@ impl Document {
         self.get::<DeviceView>("/v1/devices/{hostname}", "device", "One device", scope, &[]);
         let mut limit = self.query::<u32>("limit", "The most entries of one key, 1 to 100; 20 if absent.");
         limit["schema"] = json!({"type": "integer", "minimum": 1, "maximum": 100});
-        let history = [self.query::<String>("key", "Only this key, with its history."), limit];
+        let history = [
+            self.query::<String>("key", "Only this key, with its history."),
+            limit,
+        ];
         self.get::<FactList>(
             "/v1/devices/{hostname}/facts",
             "device_facts",
@@ -300,6 +305,27 @@ impl Document {
             "list_elements",
             "The elements of an execution, ordered by number",
             scope,
+            &parameters,
+        );
+        let parameters = [
+            self.query::<u8>(
+                "phase",
+                "The index of the phase: the pre-tasks first, then the task itself, then the post-tasks; the task itself if absent.",
+            ),
+            self.query::<Level>("level", "The level of the entities; that on which the task runs, if absent."),
+            self.query::<String>(
+                "of",
+                "Only what is directly below the entity with this id, or this name: devices of a group, interfaces of a device, clients of \
+                 an interface (hostname and name with a space between them) or of a group.",
+            ),
+            self.query::<u64>("after", "The end of the page before: its `next`."),
+            self.limit(),
+        ];
+        self.get::<EntityResultPage>(
+            "/v1/executions/{execution}/results",
+            "list_results",
+            "What the steps of a task came to for entities: the elements, where these are all that ran",
+            Some(ReadScope::DeviceOutput),
             &parameters,
         );
         self.get::<ElementDetail>(

@@ -1,6 +1,6 @@
 //! A worker in a runtime of its own, so that it can be killed: all of it ends at once, wherever it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -97,6 +97,10 @@ impl Executions for Faulty<dyn Executions> {
 
     async fn named(&self, kind: ExecuteOn, names: &[String]) -> Result<NamedEntities, StoreError> {
         self.store.named(kind, names).await
+    }
+
+    async fn names(&self, kind: ExecuteOn, ids: &BTreeSet<u64>) -> Result<BTreeMap<u64, String>, StoreError> {
+        self.store.names(kind, ids).await
     }
 
     async fn stopped(&self) -> Result<Option<StopRow>, StoreError> {

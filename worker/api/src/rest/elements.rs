@@ -8,9 +8,9 @@ use lockstep_protocol::ElementOutcome;
 use lockstep_protocol::rest::{ElementDetail, ElementPage, ElementView};
 
 use super::parameters::{self, Parameters};
-use super::{executions, problem};
+use super::{executions, problem, stages};
 use crate::context::Shared;
-use lockstep_store::{ElementQuery, ElementRow};
+use lockstep_store::{ElementQuery, ElementRow, ExecutionReference, NewExecution};
 
 /// `GET /v1/executions/{execution}/elements`: one page of the elements of an execution, ordered by number.
 pub(crate) async fn list(
@@ -25,9 +25,9 @@ pub(crate) async fn list(
     let after = parameters.value("after")?;
     let limit = parameters.limit()?;
     parameters.finish("outcome, after, limit")?;
-    let execution = executions::find(&shared, &text).await?.number;
+    let execution = executions::find(&shared, &text).await?;
     let query = ElementQuery {
-        execution,
+        execution: execution.number,
         outcome,
         open,
         after,
@@ -37,7 +37,8 @@ pub(crate) async fn list(
     let rows = shared.context.executions.elements(&query).await;
     let mut rows = rows.map_err(problem::store_error)?;
     let next = parameters::cut(&mut rows, limit, |element| element.number);
-    let elements = rows.into_iter().map(view).collect();
+    let elements = rows.into_iter().map(|row| view(row, Some(&execution.request)));
+    let elements = elements.collect();
     Ok(Json(ElementPage { elements, next }))
 }
 
@@ -56,10 +57,15 @@ pub(crate) async fn show(
         ProblemResponse::not_found("unknown-element", "the element does not exist", detail)
     };
     let number = text.parse().map_err(|_| unknown())?;
-    let found = shared.context.executions.element(number).await;
+    let store = &shared.context.executions;
+    let found = store.element(number).await;
     let detail = found.map_err(problem::store_error)?.ok_or_else(unknown)?;
+    let execution = store
+        .execution(&ExecutionReference::Number(detail.row.execution))
+        .await;
+    let execution = execution.map_err(problem::store_error)?;
     Ok(Json(ElementDetail {
-        element: view(detail.row),
+        element: view(detail.row, execution.as_ref().map(|row| &row.request)),
         data: detail.data,
     }))
 }
@@ -81,7 +87,7 @@ fn outcome(parameters: &mut Parameters) -> Result<(Option<ElementOutcome>, bool)
     Ok((outcome, false))
 }
 
-fn view(row: ElementRow) -> ElementView {
+fn view(row: ElementRow, execution: Option<&NewExecution>) -> ElementView {
     ElementView {
         number: row.number,
         execution: row.execution,
@@ -91,6 +97,7 @@ fn view(row: ElementRow) -> ElementView {
         hostname: row.hostname,
         state: row.state,
         outcome: row.state.outcome(),
+        stage: execution.and_then(|execution| stages::at(execution, row.stage)),
         waits_for: row.waits_for.map(|scope| scope.to_string()),
         reason: row.reason,
         message: row.message,

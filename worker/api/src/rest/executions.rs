@@ -7,9 +7,9 @@ use lockstep_http::{Operator, ProblemResponse, ReadScope};
 use lockstep_protocol::rest::{ExecutionPage, ExecutionView, StopView};
 
 use super::parameters::{self, Parameters};
-use super::problem;
+use super::{problem, stages};
 use crate::context::Shared;
-use lockstep_store::{ExecutionQuery, ExecutionReference, ExecutionRow};
+use lockstep_store::{ExecutionQuery, ExecutionReference, ExecutionRow, PhaseTask};
 
 /// `GET /v1/executions`: one page of the matching executions, newest first.
 pub(crate) async fn list(
@@ -101,7 +101,15 @@ fn query(mut parameters: Parameters) -> Result<ExecutionQuery, ProblemResponse> 
 }
 
 fn view(row: ExecutionRow) -> ExecutionView {
-    let ExecutionRow { request, counts, .. } = row;
+    let ExecutionRow {
+        request,
+        counts,
+        stage,
+        ..
+    } = row;
+    let names = |tasks: &[PhaseTask]| tasks.iter().map(|phase| phase.task.clone()).collect();
+    let [pre_tasks, post_tasks] = [&request.pre_tasks, &request.post_tasks].map(|tasks| names(tasks));
+    let (stages, now) = (stages::all(&request), stages::at(&request, stage.index));
     let requested = request.requested;
     ExecutionView {
         number: row.number,
@@ -115,6 +123,12 @@ fn view(row: ExecutionRow) -> ExecutionView {
         paused: row.paused,
         halt: row.halt.map(|halt| halt.as_str().to_owned()),
         in_canary: row.in_canary,
+        pre_tasks,
+        post_tasks,
+        stages,
+        stage: now,
+        stage_elements: stage.elements,
+        stage_ended: stage.ended,
         elements: counts.elements,
         done: counts.done,
         failed: counts.failed,

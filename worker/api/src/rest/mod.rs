@@ -1,16 +1,19 @@
 //! Implements the resources under `/v1`: one file each.
 
+pub(crate) mod checks;
 pub(crate) mod dead_letters;
 pub(crate) mod devices;
 pub(crate) mod elements;
 pub(crate) mod events;
 pub(crate) mod executions;
-pub(crate) mod checks;
 pub(crate) mod facts;
 pub(crate) mod messages;
 mod parameters;
 pub(crate) mod problem;
 pub(crate) mod providers;
+mod related_tasks;
 pub(crate) mod repositories;
+pub(crate) mod results;
 pub(crate) mod schedules;
+mod stages;
 pub(crate) mod tasks;

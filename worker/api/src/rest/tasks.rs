@@ -11,12 +11,19 @@ use lockstep_protocol::{Command, Kind, Message};
 use serde_json::Value;
 
 use super::parameters::{self, Parameters};
-use super::problem;
+use super::{problem, related_tasks};
 use crate::context::Shared;
 use lockstep_store::{StoreError, TaskRow, Tasks};
 
 /// The keys of a task.
-const KEYS: [&str; 4] = ["name", "description", "provider", "arguments"];
+const KEYS: [&str; 6] = [
+    "name",
+    "description",
+    "provider",
+    "arguments",
+    "pre_tasks",
+    "post_tasks",
+];
 
 /// `GET /v1/tasks`: one page of tasks, ordered by name.
 pub(crate) async fn list(
@@ -80,6 +87,8 @@ pub(crate) async fn validate(
     match Message::from_data(Kind::TaskSaveRequested, &task) {
         Ok(Message::Command(Command::TaskSaveRequested(task))) => {
             problems.extend(shared.context.providers.problems(&task));
+            let related = related_tasks::problems(&*shared.context.tasks, &task).await;
+            problems.extend(related.map_err(problem::store_error)?);
         }
         Ok(_) => return Err(ProblemResponse::internal()),
         Err(error) => problems.push(TaskProblem {
@@ -118,6 +127,8 @@ fn view(row: TaskRow) -> TaskView {
         description: row.description,
         provider: row.provider,
         arguments: row.arguments,
+        pre_tasks: row.pre_tasks,
+        post_tasks: row.post_tasks,
         saved_at: row.saved_at,
         saved_by: row.saved_by,
     }

@@ -1,3 +1,4 @@
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 use async_trait::async_trait;
@@ -48,6 +49,12 @@ pub trait Executions: Debug + Send + Sync + 'static {
     /// # Errors
     /// See [`StoreError`].
     async fn named(&self, kind: ExecuteOn, names: &[String]) -> Result<NamedEntities, StoreError>;
+
+    /// The names of the entities of a kind with these ids. Those that do not exist are left out.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn names(&self, kind: ExecuteOn, ids: &BTreeSet<u64>) -> Result<BTreeMap<u64, String>, StoreError>;
 
     /// Whether all executions are stopped.
     ///

@@ -1,12 +1,12 @@
-//! Finds entities by their names.
+//! Finds entities by their names, and names by ids.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lockstep_protocol::Mac;
 use lockstep_protocol::commands::ExecuteOn;
 use serde_json::Value as Json;
 
-use super::READ;
+use super::{READ, numbers};
 use crate::sql::{Row, SqlDatabase, SqlSession, Value, rows};
 use crate::{NamedEntities, StoreError};
 
@@ -35,8 +35,58 @@ const INTERFACES: &str = "\
     JOIN device ON device.hostname = given.hostname \
     JOIN interface AS entity ON entity.device_id = device.id AND entity.name = given.name";
 
+macro_rules! names_of {
+    ($name:literal, $tables:literal) => {
+        concat!(
+            "SELECT entity.id, ",
+            $name,
+            " FROM ",
+            $tables,
+            " WHERE entity.id IN (SELECT id FROM {rows $1: id bigint} AS listed)"
+        )
+    };
+}
+
+const GROUP_NAMES: &str = names_of!("entity.name", "device_group AS entity");
+const DEVICE_NAMES: &str = names_of!("entity.hostname", "device AS entity");
+const CLIENT_NAMES: &str = names_of!("entity.mac", "client AS entity");
+const INTERFACE_NAMES: &str = names_of!(
+    "device.hostname || ' ' || entity.name",
+    "interface AS entity JOIN device ON device.id = entity.device_id"
+);
+
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[GROUPS, DEVICES, CLIENTS, INTERFACES];
+pub(super) const STATEMENTS: &[&str] = &[
+    GROUPS,
+    DEVICES,
+    CLIENTS,
+    INTERFACES,
+    GROUP_NAMES,
+    DEVICE_NAMES,
+    CLIENT_NAMES,
+    INTERFACE_NAMES,
+];
+
+/// The names that entities have now.
+pub(super) async fn names<D: SqlDatabase>(
+    database: &D,
+    kind: ExecuteOn,
+    ids: &BTreeSet<u64>,
+) -> Result<BTreeMap<u64, String>, StoreError> {
+    let statement = match kind {
+        ExecuteOn::Global => return Ok(BTreeMap::new()),
+        ExecuteOn::Group => GROUP_NAMES,
+        ExecuteOn::Device => DEVICE_NAMES,
+        ExecuteOn::Interface => INTERFACE_NAMES,
+        ExecuteOn::Client => CLIENT_NAMES,
+    };
+    let rows = database
+        .read_planned_for_now(READ, statement, vec![numbers(ids)])
+        .await?;
+    rows.iter()
+        .map(|row| Ok((row.number("id", 0)?, row.text("name", 1)?)))
+        .collect()
+}
 
 /// Finds them in an open transaction.
 pub(super) async fn find(

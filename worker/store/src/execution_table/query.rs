@@ -1,5 +1,6 @@
 //! What the console reads, and the renewal of running elements.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -176,6 +177,10 @@ impl<D: SqlDatabase> Executions for D {
 
     async fn named(&self, kind: ExecuteOn, names: &[String]) -> Result<NamedEntities, StoreError> {
         named::read(self, kind, names).await
+    }
+
+    async fn names(&self, kind: ExecuteOn, ids: &BTreeSet<u64>) -> Result<BTreeMap<u64, String>, StoreError> {
+        named::names(self, kind, ids).await
     }
 
     async fn stopped(&self) -> Result<Option<StopRow>, StoreError> {

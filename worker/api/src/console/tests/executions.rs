@@ -5,7 +5,7 @@ use lockstep_http::{ReadScope, Token};
 use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::rest::{ElementPage, ExecutionPage, ExecutionView};
 use lockstep_protocol::topology::Lane;
-use lockstep_protocol::{ElementState, EntityType, ExecutionState, Kind, TypePattern};
+use lockstep_protocol::{ElementState, EntityType, ExecutionState, Kind, Stage, TypePattern};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -13,14 +13,18 @@ use super::{Scene, identity, scene};
 use crate::fakes::device;
 use lockstep_store::{
     CapScope, CheckRow, ElementCounts, ElementDetail, ElementRow, ExecutionRow, FactRow, Halt, NewExecution,
-    ReplyAddress, StageRow, StopRow,
+    PlannedStage, ReplyAddress, StageRow, StopRow,
 };
 
-fn at() -> Timestamp {
+pub(super) fn at() -> Timestamp {
     "2026-02-03T04:05:06Z".parse().unwrap()
 }
 
-fn execution(number: u64, task: &str, state: ExecutionState) -> ExecutionRow {
+pub(super) fn planned(phase: u8, stage: Stage) -> PlannedStage {
+    PlannedStage { phase, stage }
+}
+
+pub(super) fn execution(number: u64, task: &str, state: ExecutionState) -> ExecutionRow {
     let requested = json!({
         "task": task, "execute_on": [1, 2], "execute_on_type": "GROUP", "dry_run": false, "arguments": {"count": 2},
         "limits": {"canary": 1},
@@ -37,7 +41,7 @@ fn execution(number: u64, task: &str, state: ExecutionState) -> ExecutionRow {
             run_on: ExecuteOn::Device,
             pre_tasks: Vec::new(),
             post_tasks: Vec::new(),
-            plan: Vec::new(),
+            plan: vec![planned(0, Stage::Devices)],
             lane: Lane::Devices,
             relaunch_of: Some(Uuid::from_u128(9)),
             identity: identity(&number.to_string()),
@@ -64,7 +68,7 @@ fn execution(number: u64, task: &str, state: ExecutionState) -> ExecutionRow {
     }
 }
 
-fn element(number: u64, execution: u64, state: ElementState) -> ElementDetail {
+pub(super) fn element(number: u64, execution: u64, state: ElementState) -> ElementDetail {
     ElementDetail {
         row: ElementRow {
             number,
@@ -204,7 +208,10 @@ async fn an_element_has_its_data_and_a_device_its_facts() {
     let expected =
         json!([{"key": "ping", "value": {"reachable": true}, "at": "2026-02-03T04:05:06Z", "element": 16}]);
     assert_eq!(facts["facts"], expected);
-    assert_eq!(scene.get("/v1/devices/sw1/facts?key=pong").await.body["facts"], json!([]));
+    assert_eq!(
+        scene.get("/v1/devices/sw1/facts?key=pong").await.body["facts"],
+        json!([])
+    );
 
     let check = |key: &str, result: &str| CheckRow {
         key: key.to_owned(),
@@ -214,7 +221,8 @@ async fn an_element_has_its_data_and_a_device_its_facts() {
         at: at(),
         element: 16,
     };
-    *scene.store.checks.lock().unwrap() = vec![check("version", "nok"), check("up", "ok"), check("version", "ok")];
+    *scene.store.checks.lock().unwrap() =
+        vec![check("version", "nok"), check("up", "ok"), check("version", "ok")];
     let checks = scene.get("/v1/devices/sw1/checks?key=version&limit=1").await.body;
     let expected = json!([{
         "key": "version", "result": "nok", "reason": "it runs 4.30", "metrics": {"version": "4.30"}, "at": "2026-02-03T04:05:06Z", "element": 16,
@@ -255,6 +263,7 @@ async fn each_scope_reads_its_own_and_nothing_else() {
         ("/v1/executions/2", ReadScope::Executions),
         ("/v1/executions/stopped", ReadScope::Executions),
         ("/v1/executions/2/elements", ReadScope::Executions),
+        ("/v1/executions/2/results", ReadScope::DeviceOutput),
         ("/v1/elements/12", ReadScope::DeviceOutput),
         ("/v1/devices/sw1/facts", ReadScope::DeviceOutput),
         ("/v1/devices/sw1/checks", ReadScope::DeviceOutput),

@@ -4,6 +4,7 @@ mod executions;
 mod openapi;
 mod publishing;
 mod reading;
+mod stages;
 mod tasks;
 
 use std::sync::Arc;

@@ -19,8 +19,8 @@ fn task(number: u64, name: &str) -> TaskRow {
         description: None,
         provider: "ping".to_owned(),
         arguments: json!({"count": 1}),
-        pre_tasks: Vec::new(),
-        post_tasks: Vec::new(),
+        pre_tasks: vec!["reachable".to_owned()],
+        post_tasks: vec!["report".to_owned()],
         saved_at: at(),
         saved_by: Some("anna".to_owned()),
     }
@@ -61,6 +61,10 @@ async fn tasks_are_paged_by_name_and_found_by_number_or_name() {
         (&shown["arguments"], &shown["saved_by"]),
         (&json!({"count": 1}), &json!("anna"))
     );
+    assert_eq!(
+        (&shown["pre_tasks"], &shown["post_tasks"]),
+        (&json!(["reachable"]), &json!(["report"]))
+    );
 }
 
 async fn validated(scene: &Scene, body: &str) -> Vec<(String, String)> {
@@ -100,6 +104,18 @@ async fn everything_that_is_wrong_in_a_task_is_told_at_once() {
         let what = task.to_string();
         assert_eq!(places(task).await, expected, "{what}");
     }
+    let mut wraps = task(9, "wraps");
+    wraps.pre_tasks = vec!["reachable".to_owned()];
+    wraps.post_tasks = vec!["x".to_owned(), "gone".to_owned()];
+    let mut reachable = task(8, "reachable");
+    reachable.pre_tasks.clear();
+    reachable.post_tasks.clear();
+    *scene.store.tasks.lock().unwrap() = vec![reachable, wraps];
+    let related = json!({
+        "name": "x", "provider": "ping", "pre_tasks": ["reachable", "none"], "post_tasks": ["x", "wraps"],
+    });
+    let expected = ["$.pre_tasks[1]", "$.post_tasks[0]", "$.post_tasks[1]"];
+    assert_eq!(places(related).await, expected);
     let missing = validated(&scene, r#"{"provider": "ping"}"#).await;
     assert!(missing[0].1.contains("name"), "{missing:?}");
     let request = request("POST", "/v1/tasks/validate", "all").body(Body::from("name: x"));

@@ -12,6 +12,9 @@ pub(crate) async fn entities_are_found_by_the_names_that_elements_have(place: &P
     {
         let known = ids(place, kind).await?;
         ensure!(known.len() > 1, "{kind}: {known:?}");
+        let all = known.iter().map(|(name, id)| (*id, name.clone())).collect();
+        let asked = known.values().copied().chain([u64::from(u32::MAX)]).collect();
+        ensure!(place.store.names(kind, &asked).await? == all, "{kind}: {known:?}");
         let mut names: Vec<String> = known.keys().cloned().collect();
         let mut expected: Vec<u64> = known.into_values().collect();
         expected.sort_unstable();
