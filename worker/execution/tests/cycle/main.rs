@@ -9,4 +9,5 @@ mod order;
 mod processing;
 mod recorder;
 mod stop;
+mod templates;
 mod types;
