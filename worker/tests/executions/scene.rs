@@ -264,7 +264,7 @@ impl Scene {
         }
     }
 
-    /// The results of the entities of an execution at a level, by name.
+    /// The results of the entities of an execution at a level, by name; interfaces with their devices.
     pub(crate) async fn results_at(
         &self,
         id: Uuid,
@@ -280,10 +280,21 @@ impl Scene {
             limit: 10_000,
         };
         let results = self.store.cycle.entity_results(&query).await?;
-        Ok(results
-            .into_iter()
-            .map(|result| (result.name.clone(), result))
-            .collect())
+        let mut devices = BTreeMap::new();
+        for name in ["sw0", "sw1", "wlc", "ap0", "ap1"] {
+            let device = self.store.fleet.device(&name.parse()?).await?;
+            devices.insert(u64::try_from(device.context("a device")?.id.0)?, name);
+        }
+        let named = results.into_iter().map(|result| {
+            let device = result.parent.filter(|_| level == Level::Interface);
+            let device = device.and_then(|device| devices.get(&device));
+            let name = device.map_or_else(
+                || result.name.clone(),
+                |device| format!("{device} {}", result.name),
+            );
+            (name, result)
+        });
+        Ok(named.collect())
     }
 
     /// Requests a task on these devices, and waits until it is accepted.

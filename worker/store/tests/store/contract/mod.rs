@@ -7,6 +7,7 @@ pub(crate) mod delivery_attempts;
 pub(crate) mod devices;
 pub(crate) mod element_claims;
 pub(crate) mod element_ends;
+pub(crate) mod execution_levels;
 pub(crate) mod execution_pages;
 pub(crate) mod execution_starts;
 pub(crate) mod executions;
@@ -210,6 +211,13 @@ macro_rules! contract {
             }
             named {
                 entities_are_found_by_the_names_that_elements_have,
+            }
+            execution_levels {
+                the_examples_of_neops,
+                targets_have_all_above_and_below_them,
+                a_client_below_nothing_that_takes_part_is_skipped_at_once,
+                devices_behind_a_controller_are_one_element,
+                what_failed_is_run_again_with_all_above_it,
             }
             execution_pages {
                 pages_of_elements_follow_each_other,
