@@ -42,7 +42,9 @@ async fn ended_of_stage(scene: &Scene, id: Uuid, stage: Stage, ended: u64) -> Re
 
 /// An execution of all steps in which the controller is the last one of the devices.
 async fn at_the_controller(scene: &Scene, act: StepAct) -> Result<Uuid> {
-    scene.save(task("all", "cycle", json!({}))).await?;
+    scene
+        .save(task("all", "cycle", json!({"run_on": "GLOBAL"})))
+        .await?;
     scene.cycle.set(CycleStep::RunOnNornirDevice, "wlc", act);
     let id = scene
         .run_on("all", ExecuteOn::Global, Vec::new(), unlimited())
