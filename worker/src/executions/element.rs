@@ -164,14 +164,8 @@ impl Element {
             cancel: told.cancel(),
         };
         let repeatable = self.provider.properties().repeatable;
-        let journal = ElementJournal {
-            writer: journal,
-            owner,
-            element: self.candidate.number,
-            stage: self.candidate.stage,
-            phase,
-            cancel: told.cancel(),
-        };
+        let element = (owner, self.candidate.number);
+        let journal = ElementJournal::new(journal, element, (self.candidate.stage, phase), told.cancel());
         let journaled = !repeatable && self.has_several_steps(tree);
         let above = above(&self.candidate, &read.entities);
         let arguments = or_empty(task.arguments);
@@ -198,7 +192,13 @@ impl Element {
         let stopped = drive(context, told, &unit, &mut run).await;
         match stopped {
             None => {}
-            Some(Why::Lost | Why::WorkerStops) if repeatable || journaled => return None,
+            Some(Why::Lost | Why::WorkerStops) if repeatable => return None,
+            Some(told @ (Why::Lost | Why::WorkerStops)) if journaled => {
+                if let (Why::WorkerStops, Some(first)) = (told, run.results.first()) {
+                    journal.keep(first).await;
+                }
+                return None;
+            }
             Some(told) => {
                 let (reason, message) = why(told);
                 run.stop(&unit, reason, message);

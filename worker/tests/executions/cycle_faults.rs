@@ -91,6 +91,8 @@ async fn steps_that_may_not_be_repeated_go_on_from_the_journal(ground: Ground) -
         .run_on("once", ExecuteOn::Device, Vec::new(), unlimited())
         .await?;
     scene.cycle.begun(CycleStep::RunOnInterface, "sw0 e1").await?;
+    // No step of the others is open.
+    scene.ended_of_stage(id, Stage::Devices, 2).await?;
     first.kill();
     scene.cycle.clear();
     let second = scene.worker()?;

@@ -18,7 +18,7 @@ use lockstep_protocol::results::{ElementFinished, ExecutionFinished, MessageReje
 use lockstep_protocol::topology::{Destination, Lane, Queue, Topology};
 use lockstep_protocol::{
     DeviceState, DeviceType, EntityType, Envelope, GroupName, Hostname, Identity, Kind, Level, Message,
-    MessageId, Source, WorkResult,
+    MessageId, Source, Stage, WorkResult,
 };
 use lockstep_store::{
     Attributes, DeviceEffect, Effects, ElementQuery, ElementRow, EntityResult, EntityResultQuery,
@@ -433,6 +433,21 @@ impl Scene {
             .into_iter()
             .map(|(entity, (_, finished))| (entity, finished))
             .collect()
+    }
+
+    /// Waits until an execution is in this stage, and so many elements ended it.
+    pub(crate) async fn ended_of_stage(&self, id: Uuid, stage: Stage, ended: u64) -> Result<()> {
+        wait::until("elements that ended their stage", PATIENCE, async || {
+            let row = self.execution(id).await.map_err(|error| error.to_string())?;
+            let planned = row.request.plan[usize::from(row.stage.index)];
+            if planned.stage == stage && row.stage.ended == ended {
+                Ok(())
+            } else {
+                Err(format!("{row:?}"))
+            }
+        })
+        .await?;
+        Ok(())
     }
 
     /// Waits until so many elements run.
