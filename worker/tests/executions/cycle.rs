@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::cycle_provider::{Ran, StepAct};
 use crate::fleet::{CLIENTS, site};
-use crate::scene::{Scene, on_both, task, unlimited};
+use crate::scene::{Scene, naming, on_both, task, unlimited};
 use crate::store::Ground;
 
 on_both! {
@@ -289,7 +289,7 @@ async fn interfaces_stand_for_their_devices_and_devices_for_their_interfaces(gro
     scene.save(task("interface", "cycle", on_interfaces)).await?;
     let by_name = |task: &str, kind, names: &[&str]| lockstep_protocol::commands::TaskRequested {
         execute_on_names: names.iter().map(|name| (*name).to_owned()).collect(),
-        ..scene.naming(task, kind)
+        ..naming(task, kind)
     };
     for (request, expected) in [
         (by_name("device", ExecuteOn::Interface, &["sw0 e1"]), vec!["sw0"]),

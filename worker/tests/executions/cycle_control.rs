@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::cycle_provider::StepAct;
 use crate::fleet::site;
-use crate::scene::{PATIENCE, Scene, on_both, some, task, unlimited};
+use crate::scene::{PATIENCE, Scene, naming, on_both, some, task, unlimited};
 use crate::store::Ground;
 
 on_both! {
@@ -167,7 +167,7 @@ async fn a_controller_is_leased_with_its_devices(ground: Ground) -> Result<()> {
         .await?;
     let request = lockstep_protocol::commands::TaskRequested {
         execute_on_names: vec!["ap1".to_owned(), "sw0".to_owned()],
-        ..scene.naming("device", ExecuteOn::Device)
+        ..naming("device", ExecuteOn::Device)
     };
     let other = scene.accepted(request).await?;
     wait::until("that it waits for the controller", PATIENCE, async || {

@@ -238,22 +238,9 @@ impl Scene {
         let request = TaskRequested {
             execute_on,
             limits,
-            ..self.naming(task, execute_on_type)
+            ..naming(task, execute_on_type)
         };
         self.accepted(request).await
-    }
-
-    /// A request of a task on entities of a kind.
-    pub(crate) fn naming(&self, task: &str, execute_on_type: ExecuteOn) -> TaskRequested {
-        TaskRequested {
-            task: task.into(),
-            execute_on: Vec::new(),
-            execute_on_names: Vec::new(),
-            execute_on_type,
-            dry_run: true,
-            arguments: Value::Null,
-            limits: unlimited(),
-        }
     }
 
     /// Requests a task, and waits until it is accepted.
@@ -478,6 +465,19 @@ impl Scene {
             _ => None,
         });
         rejections.collect()
+    }
+}
+
+/// A request of a task on entities of a kind.
+pub(crate) fn naming(task: &str, execute_on_type: ExecuteOn) -> TaskRequested {
+    TaskRequested {
+        task: task.into(),
+        execute_on: Vec::new(),
+        execute_on_names: Vec::new(),
+        execute_on_type,
+        dry_run: true,
+        arguments: Value::Null,
+        limits: unlimited(),
     }
 }
 
