@@ -10,4 +10,5 @@ mod processing;
 mod random;
 mod recorder;
 mod stop;
+mod templates;
 mod types;
