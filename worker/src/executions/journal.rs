@@ -8,6 +8,7 @@ use lockstep_execution::CycleResult;
 use lockstep_execution::cycle::{Journal, JournaledStep};
 use lockstep_protocol::Level;
 use lockstep_store::{ElementOwner, JournalEntry, RunCycle};
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -97,7 +98,14 @@ pub(super) struct ElementJournal<'a> {
 }
 
 impl ElementJournal<'_> {
-    async fn write(&self, level: Level, entity: u64, pre_run: bool, result: Option<CycleResult>) -> bool {
+    async fn write(
+        &self,
+        level: Level,
+        entity: u64,
+        pre_run: bool,
+        result: Option<CycleResult>,
+        facts: Vec<(String, Value)>,
+    ) -> bool {
         let (written, answer) = oneshot::channel();
         let waiting = Waiting {
             owner: self.owner,
@@ -108,6 +116,7 @@ impl ElementJournal<'_> {
                 entity,
                 pre_run,
                 result: result.map(|result| to_row(self.phase, result)),
+                facts,
             },
             written,
         };
@@ -118,12 +127,12 @@ impl ElementJournal<'_> {
 #[async_trait]
 impl Journal for ElementJournal<'_> {
     async fn begun(&self, level: Level, entity: u64, pre_run: bool) -> bool {
-        let written = self.write(level, entity, pre_run, None);
+        let written = self.write(level, entity, pre_run, None, Vec::new());
         self.cancel.run_until_cancelled(written).await.unwrap_or(false)
     }
 
-    async fn ended(&self, pre_run: bool, result: &CycleResult) -> bool {
-        self.write(result.level, result.entity, pre_run, Some(result.clone()))
+    async fn ended(&self, pre_run: bool, result: &CycleResult, facts: Vec<(String, Value)>) -> bool {
+        self.write(result.level, result.entity, pre_run, Some(result.clone()), facts)
             .await
     }
 }
@@ -135,5 +144,6 @@ pub(super) fn of_entry(entry: JournalEntry) -> JournaledStep {
         entity: entry.entity,
         pre_run: entry.pre_run,
         result: entry.result.map(of_row),
+        facts: entry.facts,
     }
 }
