@@ -165,27 +165,36 @@ fn read(value: ValueRef<'_>) -> Value {
     }
 }
 
+#[cfg(test)]
+thread_local! {
+    /// A database with the schema and without rows.
+    static EMPTY: Connection = {
+        let connection = Connection::open_in_memory().unwrap();
+        for migration in [
+            include_str!("../migrations/sqlite/V1__schema.sql"),
+            include_str!("../migrations/sqlite/V2__senders.sql"),
+            include_str!("../migrations/sqlite/V3__devices.sql"),
+            include_str!("../migrations/sqlite/V4__repository_failures.sql"),
+            include_str!("../migrations/sqlite/V5__executions.sql"),
+            include_str!("../migrations/sqlite/V6__run_cycle.sql"),
+        ] {
+            connection.execute_batch(migration).unwrap();
+        }
+        connection
+    };
+}
+
 /// How SQLite executes a statement on the schema, as the lines of `EXPLAIN QUERY PLAN`.
 #[cfg(test)]
 pub(crate) fn query_plan(sql: &'static str) -> Vec<String> {
-    let connection = Connection::open_in_memory().unwrap();
-    for migration in [
-        include_str!("../migrations/sqlite/V1__schema.sql"),
-        include_str!("../migrations/sqlite/V2__senders.sql"),
-        include_str!("../migrations/sqlite/V3__devices.sql"),
-        include_str!("../migrations/sqlite/V4__repository_failures.sql"),
-        include_str!("../migrations/sqlite/V5__executions.sql"),
-        include_str!("../migrations/sqlite/V6__run_cycle.sql"),
-    ] {
-        connection.execute_batch(migration).unwrap();
-    }
-    let mut explain = connection
-        .prepare(&format!("EXPLAIN QUERY PLAN {}", TRANSLATIONS.of(sql)))
-        .unwrap();
-    let mut rows = explain.raw_query();
-    let mut plan = Vec::new();
-    while let Some(row) = rows.next().unwrap() {
-        plan.push(row.get(3).unwrap());
-    }
-    plan
+    EMPTY.with(|connection| {
+        let explain = format!("EXPLAIN QUERY PLAN {}", TRANSLATIONS.of(sql));
+        let mut explain = connection.prepare(&explain).unwrap();
+        let mut rows = explain.raw_query();
+        let mut plan = Vec::new();
+        while let Some(row) = rows.next().unwrap() {
+            plan.push(row.get(3).unwrap());
+        }
+        plan
+    })
 }

@@ -177,6 +177,7 @@ macro_rules! contract {
                 young_causes_stay,
                 old_delivery_attempts_go,
                 old_executions_go_with_their_elements_in_chunks,
+                old_executions_go_with_results_targets_and_journals,
             }
             selector {
                 devices_are_flagged_by_what_they_are,
