@@ -4,13 +4,18 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lockstep_execution::{Counts, Event, Halt, Limit, Progress, Step, execution_cap, next, releasable};
+use lockstep_execution::{
+    Caps, Counts, Event, Halt, Limit, Progress, StageProgress, Step, initially, next, releasable,
+};
 use lockstep_protocol::results::ExecutionFinished;
 use lockstep_protocol::{Message, MessageKey, WorkResult};
 use lockstep_store::{
-    CapScope, Effects, ElementCounts, ExecutionRow, ExecutionTransaction, Facts, FollowUpRequest,
-    FollowUpTarget, Origin, QueuedElement, StoreError,
+    BegunStage, CapScope, Effects, ElementCounts, ExecutionRow, ExecutionTransaction, Facts, FollowUpRequest,
+    FollowUpTarget, Origin, QueuedElement, StageRow, StoreError,
 };
+
+use super::ExecutionOptions;
+use super::phase::{main, stages};
 
 /// The most elements that one transaction skips or queues of one execution. The periodic task goes on.
 pub(super) const CHUNK: u32 = 1000;
@@ -37,19 +42,20 @@ impl Aftermath {
     }
 }
 
-/// Applies an event to an execution that is locked, and writes all that follows from it.
+/// Applies an event to an execution that is locked, and writes all that follows from it. What gets a place is due after `grace`.
 pub(super) async fn advance(
     executions: &mut (dyn ExecutionTransaction + '_),
     facts: &mut Facts,
     row: &mut ExecutionRow,
     event: Event,
     now: Timestamp,
+    options: &ExecutionOptions,
     grace: Duration,
 ) -> Result<Aftermath, StoreError> {
     let mut aftermath = Aftermath::default();
-    let mut event = event;
-    loop {
-        let (after, steps) = next(&progress(row), &event);
+    let mut event = Some(event);
+    while let Some(happened) = event.take() {
+        let (after, steps) = next(&progress(row), &happened);
         take_over(row, after);
         let ends = steps.iter().any(|step| matches!(step, Step::End { .. }));
         if ends {
@@ -58,7 +64,6 @@ pub(super) async fn advance(
             aftermath.ended.push(row.clone());
         }
         executions.update(row).await?;
-        let mut skipped = 0;
         for step in steps {
             match step {
                 Step::Release => {
@@ -69,23 +74,65 @@ pub(super) async fn advance(
                     tracing::info!(execution = %row.id, task = row.request.task, halt = stored(halt).as_str(), reason, "execution begins nothing more");
                 }
                 Step::SkipUnstarted => {
-                    skipped = skip_unstarted(executions, row).await?;
+                    let skipped = skip_unstarted(executions, row).await?;
                     aftermath.more |= skipped == u64::from(CHUNK);
+                    if skipped > 0 {
+                        event = Some(skipped_elements(skipped));
+                    }
                 }
                 Step::ReportProgress { .. } => aftermath.progressed.push(row.clone()),
+                Step::BeginStage { stage } => {
+                    let begun = begin_stage(executions, row, stage, options).await?;
+                    aftermath.queued.extend(begun.queued);
+                    event = Some(Event::StageBegun {
+                        elements: begun.elements,
+                    });
+                }
                 // The row has it.
                 Step::OpenCanary | Step::End { .. } => {}
             }
         }
-        if skipped == 0 {
-            return Ok(aftermath);
-        }
-        event = Event::ElementsEnded {
-            done: 0,
-            failed: 0,
-            skipped,
-        };
     }
+    Ok(aftermath)
+}
+
+fn skipped_elements(skipped: u64) -> Event {
+    Event::ElementsEnded {
+        done: 0,
+        failed: 0,
+        skipped,
+        passed: 0,
+        partly_failed: 0,
+        added: 0,
+    }
+}
+
+/// Begins a stage: queues as many of its elements as may begin. Those of an execution that is paused wait until it is resumed.
+async fn begin_stage(
+    executions: &mut (dyn ExecutionTransaction + '_),
+    row: &ExecutionRow,
+    stage: u16,
+    options: &ExecutionOptions,
+) -> Result<BegunStage, StoreError> {
+    let itself = CapScope::Execution(row.number);
+    let own = own_cap(row).map(|cap| (itself.clone(), cap));
+    let (queued, waits_for) = if row.paused {
+        (0, None)
+    } else {
+        initially(u64::MAX, &caps_of_all(own, &row.request.provider, &options.caps))
+    };
+    let waits_for = waits_for.unwrap_or(itself);
+    executions
+        .begin_stage(row.number, stage, queued, &waits_for, options.overdue_after)
+        .await
+}
+
+/// The caps that apply to all elements of an execution, in the order in which these wait: its own, and those of workers.
+pub(super) fn caps_of_all(own: Option<(CapScope, u32)>, provider: &str, caps: &Caps) -> Vec<(CapScope, u32)> {
+    let overall = caps.overall.map(|cap| (CapScope::Overall, cap.get()));
+    let of_provider = caps.providers.get(provider);
+    let of_provider = of_provider.map(|cap| (CapScope::Provider(provider.to_owned()), cap.get()));
+    own.into_iter().chain(overall).chain(of_provider).collect()
 }
 
 async fn skip_unstarted(
@@ -129,7 +176,7 @@ pub(super) async fn release_own(
 
 /// How many elements of an execution may run at once by its own limits.
 pub(super) fn own_cap(row: &ExecutionRow) -> Option<u32> {
-    execution_cap(row.request.limits(), row.in_canary, row.counts.ended())
+    progress(row).cap()
 }
 
 /// Logs that an execution ended.
@@ -212,6 +259,13 @@ fn progress(row: &ExecutionRow) -> Progress {
         in_canary: row.in_canary,
         halt: row.halt.map(decided),
         reason: row.reason.clone(),
+        plan: stages(&row.request),
+        main: main(&row.request),
+        stage: StageProgress {
+            index: row.stage.index,
+            elements: row.stage.elements,
+            ended: row.stage.ended,
+        },
     }
 }
 
@@ -233,6 +287,11 @@ fn take_over(row: &mut ExecutionRow, after: Progress) {
     row.in_canary = after.in_canary;
     row.halt = after.halt.map(stored);
     row.reason = after.reason;
+    row.stage = StageRow {
+        index: after.stage.index,
+        elements: after.stage.elements,
+        ended: after.stage.ended,
+    };
 }
 
 fn stored(halt: Halt) -> lockstep_store::Halt {
@@ -240,6 +299,7 @@ fn stored(halt: Halt) -> lockstep_store::Halt {
         Halt::Cancelled => lockstep_store::Halt::Cancelled,
         Halt::Deadline => lockstep_store::Halt::Deadline,
         Halt::CanaryFailed => lockstep_store::Halt::CanaryFailed,
+        Halt::ParentFailed => lockstep_store::Halt::ParentFailed,
         Halt::TooManyFailed => lockstep_store::Halt::TooManyFailed,
     }
 }
@@ -249,6 +309,7 @@ fn decided(halt: lockstep_store::Halt) -> Halt {
         lockstep_store::Halt::Cancelled => Halt::Cancelled,
         lockstep_store::Halt::Deadline => Halt::Deadline,
         lockstep_store::Halt::CanaryFailed => Halt::CanaryFailed,
+        lockstep_store::Halt::ParentFailed => Halt::ParentFailed,
         lockstep_store::Halt::TooManyFailed => Halt::TooManyFailed,
     }
 }

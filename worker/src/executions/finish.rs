@@ -89,9 +89,9 @@ pub(super) async fn finish_in(
     }
     let now = context.now(facts);
     for row in &mut rows {
-        let event = event(row.number, &finished.ended);
+        let event = event(row.number, &finished.ended, ends);
         let Some(event) = event else { continue };
-        let followed = advance(tx, facts, row, event, now, grace).await?;
+        let followed = advance(tx, facts, row, event, now, options, grace).await?;
         finished.aftermath.join(followed);
     }
     for row in &rows {
@@ -117,20 +117,34 @@ pub(super) async fn finish_in(
 }
 
 /// What happened to an execution by these ends. `None` if nothing did.
-fn event(execution: u64, ended: &[EndedElement]) -> Option<Event> {
-    let (mut done, mut failed, mut skipped) = (0, 0, 0);
-    for element in ended.iter().filter(|element| element.execution == execution) {
-        match element.state.outcome() {
-            Some(ElementOutcome::Done) => done += 1,
-            Some(ElementOutcome::Failed) => failed += 1,
-            Some(ElementOutcome::Skipped) => skipped += 1,
-            None => {}
-        }
-    }
-    (done + failed + skipped > 0).then_some(Event::ElementsEnded {
-        done,
-        failed,
-        skipped,
+fn event(execution: u64, ended: &[EndedElement], ends: &[Ends]) -> Option<Event> {
+    let ended: Vec<&EndedElement> = ended
+        .iter()
+        .filter(|element| element.execution == execution)
+        .collect();
+    let outcomes = |outcome| {
+        let of_outcome = ended.iter().filter(|element| element.state.outcome() == outcome);
+        of_outcome.count() as u64
+    };
+    let going_on = |end: &&ElementEnd| end.next.is_some();
+    let is_partly_failed = |end: &&ElementEnd| {
+        let mut outcomes = end.results.iter().map(|result| result.state.outcome());
+        outcomes.any(|outcome| outcome == Some(ElementOutcome::Failed))
+    };
+    let ends: Vec<&ElementEnd> = ends
+        .iter()
+        .flat_map(|ends| &ends.ends)
+        .filter(|end| ended.iter().any(|element| element.number == end.number))
+        .collect();
+    let partly_failed = ends.iter().copied().filter(going_on).filter(is_partly_failed);
+    let added: usize = ends.iter().map(|end| end.items.len()).sum();
+    (!ended.is_empty()).then(|| Event::ElementsEnded {
+        done: outcomes(Some(ElementOutcome::Done)),
+        failed: outcomes(Some(ElementOutcome::Failed)),
+        skipped: outcomes(Some(ElementOutcome::Skipped)),
+        passed: outcomes(None),
+        partly_failed: partly_failed.count() as u64,
+        added: added as u64,
     })
 }
 
@@ -149,4 +163,84 @@ fn freed(caps: &Caps, rows: &[ExecutionRow], ended: &[EndedElement]) -> BTreeMap
         }
     }
     freed
+}
+
+#[cfg(test)]
+mod tests {
+    use lockstep_protocol::{ElementState, Level};
+    use lockstep_store::EntityResult;
+    use serde_json::Value;
+
+    use super::*;
+
+    fn end(number: u64, state: ElementState, next: Option<u16>, results: &[ElementState]) -> ElementEnd {
+        let results = results.iter().map(|state| EntityResult {
+            phase: 0,
+            level: Level::Device,
+            entity: 1,
+            name: "name".to_owned(),
+            parent: None,
+            state: *state,
+            reason: None,
+            message: None,
+            changed: false,
+            pre_run: Value::Null,
+            data: Value::Null,
+        });
+        ElementEnd {
+            number,
+            attempt: 1,
+            state,
+            next,
+            reason: None,
+            message: None,
+            changed: false,
+            data: Value::Null,
+            results: results.collect(),
+            facts: Vec::new(),
+            checks: Vec::new(),
+            items: vec![("item".to_owned(), Value::Null); usize::from(number == 1)],
+        }
+    }
+
+    #[test]
+    fn only_ends_that_took_place_count_and_those_that_go_on_count_for_their_stage() {
+        use ElementState::{Failed, Filtered, Pending, Successful};
+        let ends = [Ends {
+            owner: None,
+            ends: vec![
+                end(1, Successful, None, &[]),
+                end(2, Failed, None, &[Failed]),
+                end(3, Filtered, None, &[]),
+                end(4, Pending, Some(2), &[Successful]),
+                end(5, Pending, Some(2), &[Successful, Failed]),
+                // Another attempt began.
+                end(6, Failed, None, &[Failed]),
+                // Of another execution.
+                end(7, Failed, None, &[Failed]),
+            ],
+        }];
+        let ended = [(1, 1), (2, 1), (3, 1), (4, 1), (5, 1), (7, 2)];
+        let states = [Successful, Failed, Filtered, Pending, Pending, Failed];
+        let ended: Vec<EndedElement> = ended
+            .into_iter()
+            .zip(states)
+            .map(|((number, execution), state)| EndedElement {
+                number,
+                execution,
+                state,
+                frees: Vec::new(),
+            })
+            .collect();
+        let expected = Event::ElementsEnded {
+            done: 1,
+            failed: 1,
+            skipped: 1,
+            passed: 2,
+            partly_failed: 1,
+            added: 1,
+        };
+        assert_eq!(event(1, &ended, &ends), Some(expected));
+        assert_eq!(event(3, &ended, &ends), None);
+    }
 }

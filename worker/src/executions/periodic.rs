@@ -25,7 +25,7 @@ use crate::runtime::{Leadership, PeriodicTask, TransactionRetry, chain};
 
 /// The most rows that one transaction of the task handles.
 const PAGE: u32 = 256;
-/// The most times that an element begins, if its worker dies each time.
+/// The most times that an element begins a stage, if its worker dies each time.
 const MOST_ATTEMPTS: u32 = 5;
 /// The most pages of one kind in a run of the task: the other kinds have their turn.
 const MOST_PAGES: u32 = 100;
@@ -180,14 +180,15 @@ impl ElementsTask {
         Ok(places.collect())
     }
 
-    /// Executions whose deadline is over, that are halted with elements that have not begun, or whose elements all ended.
+    /// Executions whose deadline is over, that are halted with elements that have not begun, or whose elements all ended, or ended their stage.
     async fn neglected(
         &self,
         tx: &mut (dyn ExecutionTransaction + '_),
         facts: &mut Facts,
     ) -> Result<Written, StoreError> {
         let now = self.context.now(facts);
-        let grace = self.context.options.overdue_after;
+        let options = &self.context.options;
+        let grace = options.overdue_after;
         let rows = tx.neglected(now, PAGE).await?;
         let mut aftermath = Aftermath::default();
         let more = rows.len() == PAGE as usize;
@@ -200,7 +201,7 @@ impl ElementsTask {
                 (false, true) => Event::DeadlineOver,
                 (false, false) => Event::Checked,
             };
-            aftermath.join(advance(tx, facts, &mut row, event, now, grace).await?);
+            aftermath.join(advance(tx, facts, &mut row, event, now, options, grace).await?);
         }
         Ok(Written {
             more: more || aftermath.more,
@@ -377,7 +378,7 @@ enum Expiry {
     End(&'static str, &'static str),
 }
 
-/// The rule. A provider that this process does not know may not be repeatable.
+/// The rule. A provider that this process does not know may not be repeatable. With a journal, only its open step is not repeated.
 fn after_expiry(element: &ExpiredElement, registry: &Registry) -> Expiry {
     let provider = registry.get(&element.provider);
     let repeatable = provider.is_some_and(|provider| provider.properties().repeatable);
@@ -386,11 +387,11 @@ fn after_expiry(element: &ExpiredElement, registry: &Registry) -> Expiry {
             halt.as_str(),
             "its worker died while it ran, and its execution begins nothing more",
         ),
-        None if !repeatable => Expiry::End(
+        None if !repeatable && !element.has_journal => Expiry::End(
             "interrupted",
             "its worker died while it ran, or lost the store; whether it was done is unknown, and its provider may not repeat it",
         ),
-        None if element.attempt >= MOST_ATTEMPTS => Expiry::End(
+        None if element.attempts_in_stage >= MOST_ATTEMPTS => Expiry::End(
             "crashed",
             "its worker died each time it ran; it seems to crash its worker",
         ),
@@ -464,11 +465,20 @@ mod tests {
         let expired = |provider: &str, attempt, halt| ExpiredElement {
             number: 1,
             execution: 1,
-            attempt,
+            attempt: 7,
+            attempts_in_stage: attempt,
+            stage: 1,
             provider: provider.to_owned(),
+            has_journal: false,
             halt,
         };
+        let journalled = |attempt| ExpiredElement {
+            has_journal: true,
+            ..expired("a-newer-one", attempt, None)
+        };
         let table = [
+            (journalled(1), None),
+            (journalled(5), Some("crashed")),
             (expired("ping", 1, None), None),
             (expired("ping", 4, None), None),
             (expired("ping", 5, None), Some("crashed")),

@@ -1,19 +1,21 @@
 //! Begins executions: stores them with their elements, in the transaction that accepts the request.
 
 use jiff::Timestamp;
-use lockstep_execution::{Caps, Event, execution_cap, initially};
+use lockstep_execution::{Event, execution_cap, initially};
 use lockstep_protocol::commands::{ExecuteOn, RunLimits, TaskRequested};
 use lockstep_protocol::results::ExecutionAccepted;
 use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{Code, Kind, WorkResult};
-use lockstep_store::{
-    CapScope, ElementLevels, ElementSource, NewExecution, PlannedStage, StartedExecution, StoreError,
-};
+use lockstep_store::{CapScope, ElementLevels, ElementSource, NewExecution, StartedExecution, StoreError};
 use uuid::Uuid;
 
+use super::advance::caps_of_all;
 use super::control::rest;
+use super::names;
+use super::phase::{main, stages};
 use super::plan::{Plan, plan};
 use super::runner::{Command, Decided, Done};
+use super::sequence::{Related, load};
 use super::tasks;
 use crate::handlers::Rejection;
 use crate::runtime::Attempt;
@@ -25,28 +27,38 @@ pub(super) async fn run(command: Command<'_>, request: &TaskRequested) -> Decide
     let Some(task) = command.executions.task(&request.task).await? else {
         return Ok(Err(tasks::unknown(&request.task, "$.data.task")));
     };
+    let request = match names::resolve(&mut *command.executions, request).await? {
+        Ok(request) => request,
+        Err(rejection) => return Ok(Err(rejection)),
+    };
+    let tasks = load(&mut *command.executions, Related::from(&task)).await?;
     let Plan {
         run_on,
         source,
+        pre_tasks,
+        post_tasks,
         stages,
+        levels,
         lane,
-    } = match plan(&command.context.registry, &task, request, "$.data") {
+    } = match plan(&command.context.registry, &task, &tasks, &request, "$.data") {
         Ok(plan) => plan,
         Err(rejection) => return Ok(Err(rejection)),
     };
+    let limits = request.limits;
     let new = NewExecution {
         task_number: task.number,
         task: task.name,
         provider: task.provider,
         task_arguments: task.arguments,
-        requested: request.clone(),
+        requested: request,
         run_on,
+        pre_tasks,
+        post_tasks,
         plan: stages,
         lane,
         relaunch_of: None,
-        ..command.new_execution(&request.limits)
+        ..command.new_execution(&limits)
     };
-    let levels = levels(&new.plan);
     command.start(new, &source, levels).await
 }
 
@@ -62,6 +74,7 @@ impl Command<'_> {
             requested: TaskRequested {
                 task: "".into(),
                 execute_on: Vec::new(),
+                execute_on_names: Vec::new(),
                 execute_on_type: ExecuteOn::Global,
                 dry_run: true,
                 arguments: serde_json::Value::Null,
@@ -91,7 +104,7 @@ impl Command<'_> {
         levels: ElementLevels,
     ) -> Decided {
         let id = id(self.attempt)?;
-        let caps = caps(&self.context.options.caps, &new);
+        let caps = caps_of_all(own_cap(&new), &new.provider, &self.context.options.caps);
         let cancelled = self.executions.was_cancelled(id).await?;
         let (queued, waits_for) = initially(u64::MAX, &caps);
         let queued = if cancelled { 0 } else { queued };
@@ -111,6 +124,7 @@ impl Command<'_> {
         let StartedExecution {
             number,
             elements,
+            stage_elements,
             missing,
         } = started;
         if !missing.is_empty() {
@@ -139,15 +153,9 @@ impl Command<'_> {
             ended,
             rest: rest(&row, &aftermath),
             aftermath,
-            started: (queued > 0).then_some((number, new.lane, queued.min(elements))),
+            started: (queued > 0).then_some((number, new.lane, queued.min(stage_elements))),
         }))
     }
-}
-
-/// Which elements an execution with this plan has.
-pub(super) fn levels(_plan: &[PlannedStage]) -> ElementLevels {
-    // Part worker.
-    ElementLevels::default()
 }
 
 /// The id of the execution that a message requests: a redelivery requests the same one.
@@ -167,14 +175,11 @@ fn deadline(limits: &RunLimits, now: Timestamp) -> Option<Timestamp> {
     Some(now + std::time::Duration::from_secs(seconds.into()))
 }
 
-/// The caps that apply to all elements of a new execution, in the order in which they wait.
-fn caps(caps: &Caps, new: &NewExecution) -> Vec<(CapScope, u32)> {
+/// How many elements of the first stage of a new execution may run at once by its own limits.
+fn own_cap(new: &NewExecution) -> Option<(CapScope, u32)> {
     let limits = new.limits();
-    let own = execution_cap(limits, limits.canary.is_some(), 0).map(|cap| (ITSELF, cap));
-    let overall = caps.overall.map(|cap| (CapScope::Overall, cap.get()));
-    let provider = caps.providers.get(&new.provider);
-    let provider = provider.map(|cap| (CapScope::Provider(new.provider.clone()), cap.get()));
-    own.into_iter().chain(overall).chain(provider).collect()
+    let in_canary = limits.canary.is_some() && stages(new).canary(main(new)) == 0;
+    execution_cap(limits, in_canary, 0).map(|cap| (ITSELF, cap))
 }
 
 fn missing_entities(new: &NewExecution, missing: &[u64]) -> Rejection {

@@ -11,6 +11,7 @@ mod processing;
 mod rejection;
 
 mod dead_letter;
+mod device_controller;
 mod device_identity;
 mod device_mark;
 mod device_provisioned;

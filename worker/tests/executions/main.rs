@@ -2,8 +2,14 @@
 
 mod caps;
 mod control;
+mod cycle;
+mod cycle_control;
+mod cycle_faults;
+mod cycle_provider;
 mod faults;
+mod fleet;
 mod life;
+mod phases;
 mod provider;
 mod scene;
 mod store;

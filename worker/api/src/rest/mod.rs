@@ -1,5 +1,6 @@
 //! Implements the resources under `/v1`: one file each.
 
+pub(crate) mod checks;
 pub(crate) mod dead_letters;
 pub(crate) mod devices;
 pub(crate) mod elements;

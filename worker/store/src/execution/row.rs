@@ -153,6 +153,8 @@ pub enum Halt {
     Cancelled,
     /// Its deadline is over.
     Deadline,
+    /// The fleet failed, and everything is below it.
+    ParentFailed,
     /// An element of its canary failed.
     CanaryFailed,
     /// A larger share of its elements failed than allowed.
@@ -161,9 +163,10 @@ pub enum Halt {
 
 impl Halt {
     /// Every reason.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Cancelled,
         Self::Deadline,
+        Self::ParentFailed,
         Self::CanaryFailed,
         Self::TooManyFailed,
     ];
@@ -173,6 +176,7 @@ impl Halt {
         match self {
             Self::Cancelled => "cancelled",
             Self::Deadline => "deadline",
+            Self::ParentFailed => "parent-failed",
             Self::CanaryFailed => "canary-failed",
             Self::TooManyFailed => "too-many-failed",
         }

@@ -15,6 +15,7 @@ pub(crate) mod execution_pages;
 pub(crate) mod execution_relaunches;
 pub(crate) mod execution_starts;
 pub(crate) mod executions;
+pub(crate) mod facts_and_checks;
 pub(crate) mod flags;
 pub(crate) mod follow_ups;
 pub(crate) mod inbox;
@@ -24,6 +25,7 @@ pub(crate) mod leases;
 pub(crate) mod listing;
 pub(crate) mod locks;
 pub(crate) mod migration;
+pub(crate) mod named;
 pub(crate) mod related;
 pub(crate) mod repositories;
 pub(crate) mod retention;
@@ -206,6 +208,15 @@ macro_rules! contract {
                 a_schedule_is_due_once_for_one_transaction,
                 schedules_that_another_transaction_holds_are_left_out,
             }
+            facts_and_checks {
+                a_fact_keeps_the_values_that_it_had,
+                a_value_that_is_found_at_the_same_time_is_kept,
+                checks_are_kept_and_the_newest_is_known,
+                checks_of_all_below_an_entity_are_read_at_once,
+                attributes_of_each_kind_of_entity_are_known,
+                a_device_has_the_controller_that_it_was_given_last,
+                former_facts_and_checks_expire_and_the_newest_stay,
+            }
             execution_starts {
                 an_execution_comes_back_as_it_was,
                 entities_are_resolved_along_their_relations,
@@ -213,6 +224,9 @@ macro_rules! contract {
                 an_id_without_an_entity_stores_nothing,
                 the_first_elements_are_queued_and_the_others_wait,
                 a_cancellation_that_came_first_is_remembered,
+            }
+            named {
+                entities_are_found_by_the_names_that_elements_have,
             }
             execution_levels {
                 the_examples_of_neops,
