@@ -9,6 +9,7 @@ use lockstep_store::{
     CapScope, ElementEnd, ElementOwner, ElementQuery, ElementSource, EntityResultQuery, ExecutionQuery,
     ExecutionReference, Halt, JournalEntry, UnitLevels,
 };
+use serde_json::json;
 use uuid::Uuid;
 
 use super::executions::{
@@ -111,6 +112,7 @@ async fn run_cycle(store: &dyn Store, execution: u64, element: u64, owner: Eleme
         entity: device.id,
         pre_run: false,
         result: Some(entity_result(Level::Device, device.id, ElementState::Failed)),
+        facts: vec![("version".to_owned(), json!("4.31"))],
     };
     ensure!(
         store
