@@ -34,7 +34,11 @@ impl TaskSweep {
             Some(code) if reasons.iter().eq([&Reason::SecondReadingDue]) => {
                 let task = task.clone();
                 let reading = Reading { task, code, at: now };
-                FirstReading::Empty(Candidate { reading, at })
+                FirstReading::Empty(Candidate {
+                    reading,
+                    at,
+                    may_be_ours: false,
+                })
             }
             code => {
                 let reasons = without_due(reasons);

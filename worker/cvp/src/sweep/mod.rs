@@ -30,6 +30,7 @@ use futures_util::{FutureExt, StreamExt};
 pub use api::Cvp;
 pub use options::{ConfirmOptions, SweepOptions};
 pub use report::{Action, Afterwards, Failure, Summary, SweepEvent, TaskOutcome, TaskReport};
+pub use survey::{Found, ListedTask, list};
 pub use task_sweep::{SharedControls, TaskSweep};
 
 use crate::client::CvpError;

@@ -57,8 +57,9 @@ impl TaskSweep {
             if lost.is_some() {
                 controls = self.fresh_controls().await;
             }
+            let may_be_ours = candidate.may_be_ours || lost.is_some();
             match self
-                .read_again(candidate, on_device, code, controls.as_deref(), lost.as_ref())
+                .read_again(candidate, on_device, code, controls.as_deref(), may_be_ours)
                 .await
             {
                 SecondReading::Ended(outcome) => return outcome,
@@ -101,14 +102,15 @@ impl TaskSweep {
         }
     }
 
-    /// Reads all evidence again and decides. After a cancel whose answer was lost, a cancelled task counts as cancelled by this sweep.
+    /// Reads all evidence again and decides. If a cancel may have been sent before, a cancelled task counts as cancelled by this
+    /// sweep.
     async fn read_again(
         &self,
         candidate: &Candidate,
         tasks_on_device: usize,
         code: &mut Option<ComplianceCode>,
         controls: Option<&ChangeControls>,
-        lost: Option<&CvpError>,
+        may_be_ours: bool,
     ) -> SecondReading {
         let (id, cvp) = (candidate.reading.task.task_id(), &self.cvp);
         let (task, compliance, diff) = futures_util::join!(
@@ -128,7 +130,7 @@ impl TaskSweep {
         let task = match (ended(task.as_ref()), task) {
             (None, Some(task)) => task,
             // The earlier cancel took effect.
-            (Some(_), Some(task)) if lost.is_some() && task.is("Cancelled") => {
+            (Some(_), Some(task)) if may_be_ours && task.is("Cancelled") => {
                 return SecondReading::Ended(self.check_after_cancel(&task, ANSWER_LOST.to_owned()).await);
             }
             (status, _) => {
@@ -232,7 +234,7 @@ impl TaskSweep {
     }
 
     /// Reads a task repeatedly until it ended, or until the timeout.
-    async fn wait_for_end(&self, id: &TaskId, timeout: Duration) -> EndState {
+    pub(super) async fn wait_for_end(&self, id: &TaskId, timeout: Duration) -> EndState {
         let deadline = Instant::now() + timeout;
         let mut pause = self.options.confirm.first;
         loop {
@@ -253,30 +255,26 @@ impl TaskSweep {
     }
 
     /// Checks after the cancel whether the device is still compliant.
-    async fn check_after_cancel(&self, task: &Task, answer: String) -> TaskOutcome {
+    pub(super) async fn check_after_cancel(&self, task: &Task, answer: String) -> TaskOutcome {
         let compliance = self.cvp.compliance(task.device(), Priority::High).await;
         let code = compliance
             .ok()
             .and_then(|compliance| compliance.code.get().cloned());
-        let afterwards = match code {
-            Some(code) if self.options.policy.codes.contains(&code) => Afterwards::Compliant,
-            Some(code) => {
-                tracing::error!(
-                    cvp.task = %task.task_id(),
-                    device.hostname = task.details.get().map_or("", |details| details.hostname.text()),
-                    code = code.as_str(),
-                    "a device is no longer compliant after its task was cancelled; CloudVision does not create a new task by itself"
-                );
-                Afterwards::NoLongerCompliant
-            }
-            None => Afterwards::Unknown,
-        };
+        let afterwards = self.afterwards(code.as_ref());
+        if afterwards == Afterwards::NoLongerCompliant {
+            tracing::error!(
+                cvp.task = %task.task_id(),
+                device.hostname = task.details.get().map_or("", |details| details.hostname.text()),
+                code = code.as_ref().map_or("", ComplianceCode::as_str),
+                "a device is no longer compliant after its task was cancelled; CloudVision does not create a new task by itself"
+            );
+        }
         TaskOutcome::Cancelled { answer, afterwards }
     }
 }
 
 /// The state of a task after a wait for its end.
-enum EndState {
+pub(super) enum EndState {
     Cancelled,
     /// It ended in this other status, or does not exist any more.
     Ended(String),
@@ -285,7 +283,7 @@ enum EndState {
 }
 
 /// The final status of a task; `None` if it can still be cancelled.
-fn ended(task: Option<&Task>) -> Option<String> {
+pub(super) fn ended(task: Option<&Task>) -> Option<String> {
     let Some(task) = task else {
         return Some("unknown".to_owned());
     };

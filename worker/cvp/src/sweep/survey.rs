@@ -3,14 +3,61 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::TryStreamExt;
 use futures_util::stream::BoxStream;
 use lockstep_clock::Clock;
+use serde::{Deserialize, Serialize};
 
 use super::task_sweep::{Settled, attachment};
-use super::{SweepContext, SweepEvent, SweepOptions, TaskOutcome, listing};
+use super::{SweepContext, SweepEvent, SweepOptions, TaskOutcome, TaskReport, listing};
 use crate::client::{CvpError, Priority};
 use crate::gate::{ChangeControlPolicy, prefilter};
 use crate::wire::{ChangeControls, InventoryDevice, Task};
+
+/// A task of the complete list that the lists do not keep, with what its readings need to know of them. It is written and read as JSON.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ListedTask {
+    /// The task as it was listed.
+    pub task: Task,
+    /// The number of listed tasks of its device.
+    pub tasks_on_device: usize,
+    /// Whether the change controls could be read.
+    pub controls_read: bool,
+}
+
+/// What the lists say about a task.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Found {
+    /// It is settled by them.
+    Settled(TaskReport),
+    /// It is to be read.
+    ToRead(ListedTask),
+}
+
+/// Lists all tasks of a cluster, and settles those that the lists keep.
+///
+/// # Errors
+/// If the tasks cannot be listed completely.
+pub async fn list(context: &SweepContext, options: &SweepOptions) -> Result<Vec<Found>, CvpError> {
+    let (survey, tasks) = Survey::begin(context, options).await?;
+    let admitted = tasks.try_filter_map(|task| {
+        let found = match survey.admit(&task) {
+            Admitted::Ignored => None,
+            admitted => Some((task, admitted)),
+        };
+        std::future::ready(Ok(found))
+    });
+    let admitted: Vec<(Task, Admitted)> = admitted.try_collect().await?;
+    let found = admitted.into_iter().map(|(task, admitted)| match admitted {
+        Admitted::Kept(settled) => Found::Settled(TaskReport::new(&task, settled.code, settled.outcome)),
+        Admitted::Ignored | Admitted::ToRead => Found::ToRead(ListedTask {
+            tasks_on_device: survey.tasks_on_device(&task),
+            controls_read: survey.controls_read(),
+            task,
+        }),
+    });
+    Ok(found.collect())
+}
 
 /// The lists of a cluster.
 #[derive(Debug)]
@@ -25,7 +72,7 @@ pub(super) struct Survey {
     devices: Mutex<HashMap<String, usize>>,
 }
 
-/// What the lists say about a task.
+/// What the lists say about a task while it is not known how many tasks its device has.
 #[derive(Debug)]
 pub(super) enum Admitted {
     /// The sweep is not about it.
@@ -98,8 +145,7 @@ impl Survey {
     pub(super) fn admit(&self, task: &Task) -> Admitted {
         let key = task.device().to_ascii_lowercase();
         *self.lock().entry(key.clone()).or_default() += 1;
-        let only = self.options.only.as_ref();
-        if only.is_some_and(|only| !only.contains(&task.task_id())) {
+        if !self.options.includes(task) {
             return Admitted::Ignored;
         }
         let device = self.inventory.get(&key);
