@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::cycle::{CheckResult, CycleResult, Produced, Results, Steps};
+use crate::cycle::{CheckResult, CycleResult, ProcessedBy, Produced, Results, Steps, process_by_type};
 
 /// What a provider is for (`ProviderTypeEnum` in neops; see docs/providers.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +49,8 @@ pub struct ProviderProperties {
     pub run_on_all_if_empty: bool,
     /// The kind of entity that its results are about, if it is another one.
     pub run_on_result: Option<ExecuteOn>,
+    /// For FACTS: the kinds of entities whose data become facts. Empty: the kind that it runs on. A fact of GLOBAL is one of the whole fleet.
+    pub facts_for: &'static [ExecuteOn],
     /// The lane of its elements: devices, or CloudVision.
     pub lane: Lane,
     /// The message of an element that was done without one of its own.
@@ -94,16 +96,23 @@ macro_rules! steps {
                 }
             )*
 
-            /// Looks at a result after the last step on its entity, children before parents: changes it, or makes facts and checks of it. `below`
-            /// are the results of all entities below. The default is that of the provider's type: facts of FACTS, checks of CHECK.
+            /// Looks at the result of an entity that ended, children before parents, after the last step of the unit: changes it, or makes facts
+            /// and checks of it. `below` are the results of all entities below. Entities that failed or were skipped are passed, too. The default
+            /// is that of the provider's type: facts of FACTS, checks of CHECK.
             fn process_result(
                 &self,
                 arguments: &Value,
                 result: &mut CycleResult,
-                below: &[CycleResult],
+                _below: &[CycleResult],
                 produced: &mut Produced,
             ) {
-                crate::cycle::process_by_type(self.properties(), arguments, result, below, produced);
+                let by = ProcessedBy {
+                    properties: self.properties(),
+                    run_on: self.run_on(arguments).ok(),
+                    steps: self.steps(arguments),
+                    arguments,
+                };
+                process_by_type(&by, result, produced);
             }
         }
     };
@@ -152,7 +161,7 @@ pub struct StepRun<'a> {
     pub above: &'a [(&'a Entity, &'a Value)],
     /// What the pre-run step of the same entity returned. Null in pre-run steps.
     pub pre_run: &'a Value,
-    /// The results of all entities below it in the same unit, parents before children.
+    /// The results of all entities below it in the same unit, parents before children. Those at levels without a step are PENDING.
     pub below: &'a [CycleResult],
     /// Results of earlier stages: those of devices and groups, for the steps of groups and of the fleet.
     pub results: &'a dyn Results,
@@ -317,7 +326,7 @@ pub struct StepDone {
     pub data: Value,
     /// Facts about the entity, by key. Each replaces the fact with its key.
     pub facts: Vec<(String, Value)>,
-    /// Items that step 1 found: their names and data. Each becomes an element on which `run_on_item` runs. Other steps return none.
+    /// Items that step 1 found: their names and data. Each becomes an element on which `run_on_item` runs. Those of other steps are ignored.
     pub items: Vec<(String, Value)>,
 }
 

@@ -6,9 +6,9 @@ use lockstep_protocol::commands::{ExecutionRelaunchRequested, TaskReference, Tas
 use lockstep_store::{ElementSource, NewExecution};
 
 use super::control::unknown;
+use super::phase::{levels, steps, tasks};
 use super::plan::{check_run, provider};
 use super::runner::{Command, Decided};
-use super::start::levels;
 use crate::handlers::Rejection;
 
 pub(super) async fn relaunch(command: Command<'_>, request: &ExecutionRelaunchRequested) -> Decided {
@@ -25,7 +25,12 @@ pub(super) async fn relaunch(command: Command<'_>, request: &ExecutionRelaunchRe
     }
     let before = &row.request;
     let arguments = merge_arguments(&before.requested.arguments, &request.arguments);
-    let checked = provider(&command.context.registry, &before.provider, "$.data.execution")
+    let registry = &command.context.registry;
+    // Which elements it has depends on the steps of all of them.
+    let known =
+        tasks(before).try_for_each(|task| provider(registry, task.provider, "$.data.execution").map(|_| ()));
+    let checked = known
+        .and_then(|()| provider(registry, &before.provider, "$.data.execution"))
         .and_then(|provider| check_run(&**provider, &arguments, "$.data.arguments"));
     if let Err(rejection) = checked {
         return Ok(Err(rejection));
@@ -52,7 +57,7 @@ pub(super) async fn relaunch(command: Command<'_>, request: &ExecutionRelaunchRe
         relaunch_of: Some(row.id),
         ..command.new_execution(&limits)
     };
-    let levels = levels(&before.plan);
+    let levels = levels(&before.plan, &steps(before, registry));
     command
         .start(new, &ElementSource::FailedOf(row.number), levels)
         .await

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::plan::plan;
 use super::runner::{Command, Decided, Done};
+use super::sequence::{Related, load};
 use super::tasks;
 use crate::handlers::Rejection;
 
@@ -30,7 +31,14 @@ pub(super) async fn save(command: Command<'_>, request: &ScheduleSaveRequested) 
     let Some(task) = command.executions.task(&request.task.task).await? else {
         return Ok(Err(tasks::unknown(&request.task.task, "$.data.task.task")));
     };
-    if let Err(rejection) = plan(&command.context.registry, &task, &request.task, "$.data.task") {
+    let tasks = load(&mut *command.executions, Related::from(&task)).await?;
+    if let Err(rejection) = plan(
+        &command.context.registry,
+        &task,
+        &tasks,
+        &request.task,
+        "$.data.task",
+    ) {
         return Ok(Err(rejection));
     }
     let saved = command

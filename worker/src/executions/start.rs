@@ -6,14 +6,13 @@ use lockstep_protocol::commands::{ExecuteOn, RunLimits, TaskRequested};
 use lockstep_protocol::results::ExecutionAccepted;
 use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{Code, Kind, WorkResult};
-use lockstep_store::{
-    CapScope, ElementLevels, ElementSource, NewExecution, PlannedStage, StartedExecution, StoreError,
-};
+use lockstep_store::{CapScope, ElementLevels, ElementSource, NewExecution, StartedExecution, StoreError};
 use uuid::Uuid;
 
 use super::control::rest;
 use super::plan::{Plan, plan};
 use super::runner::{Command, Decided, Done};
+use super::sequence::{Related, load};
 use super::tasks;
 use crate::handlers::Rejection;
 use crate::runtime::Attempt;
@@ -25,12 +24,16 @@ pub(super) async fn run(command: Command<'_>, request: &TaskRequested) -> Decide
     let Some(task) = command.executions.task(&request.task).await? else {
         return Ok(Err(tasks::unknown(&request.task, "$.data.task")));
     };
+    let tasks = load(&mut *command.executions, Related::from(&task)).await?;
     let Plan {
         run_on,
         source,
+        pre_tasks,
+        post_tasks,
         stages,
+        levels,
         lane,
-    } = match plan(&command.context.registry, &task, request, "$.data") {
+    } = match plan(&command.context.registry, &task, &tasks, request, "$.data") {
         Ok(plan) => plan,
         Err(rejection) => return Ok(Err(rejection)),
     };
@@ -41,12 +44,13 @@ pub(super) async fn run(command: Command<'_>, request: &TaskRequested) -> Decide
         task_arguments: task.arguments,
         requested: request.clone(),
         run_on,
+        pre_tasks,
+        post_tasks,
         plan: stages,
         lane,
         relaunch_of: None,
         ..command.new_execution(&request.limits)
     };
-    let levels = levels(&new.plan);
     command.start(new, &source, levels).await
 }
 
@@ -142,12 +146,6 @@ impl Command<'_> {
             started: (queued > 0).then_some((number, new.lane, queued.min(elements))),
         }))
     }
-}
-
-/// Which elements an execution with this plan has.
-pub(super) fn levels(_plan: &[PlannedStage]) -> ElementLevels {
-    // Part worker.
-    ElementLevels::default()
 }
 
 /// The id of the execution that a message requests: a redelivery requests the same one.

@@ -6,6 +6,7 @@ use lockstep_store::NewTask;
 
 use super::plan::{check_task, provider};
 use super::runner::{Command, Decided, Done};
+use super::sequence::{Related, load, sequence};
 use crate::handlers::Rejection;
 
 pub(super) async fn save(command: Command<'_>, request: &TaskSaveRequested) -> Decided {
@@ -13,6 +14,15 @@ pub(super) async fn save(command: Command<'_>, request: &TaskSaveRequested) -> D
         .and_then(|provider| check_task(&**provider, &request.arguments, "$.data.arguments").map(|_| ()));
     if let Err(rejection) = checked {
         return Ok(Err(rejection));
+    }
+    let related = Related {
+        name: &request.name,
+        pre_tasks: &request.pre_tasks,
+        post_tasks: &request.post_tasks,
+    };
+    let tasks = load(&mut *command.executions, related).await?;
+    if let Err(error) = sequence(related, &tasks) {
+        return Ok(Err(error.rejection(true, "$.data")));
     }
     let task = NewTask {
         name: request.name.clone(),

@@ -131,6 +131,7 @@ impl Scripted {
                 run_on_strict: false,
                 run_on_all_if_empty: true,
                 run_on_result: None,
+                facts_for: &[],
                 lane: Lane::Devices,
                 success_message: Some("as the test says"),
                 repeatable,

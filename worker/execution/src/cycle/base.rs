@@ -1,9 +1,10 @@
-use lockstep_protocol::EntityType;
+use lockstep_protocol::commands::ExecuteOn;
+use lockstep_protocol::{ElementState, EntityType, Level};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::CycleResult;
-use crate::ProviderProperties;
+use super::{CycleResult, Steps};
+use crate::{ProviderProperties, ProviderType};
 
 /// The result of a check (`CheckResultEnum` in neops).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,13 +46,117 @@ pub struct Produced {
     pub items: Vec<(String, Value)>,
 }
 
+/// The reason of a result that says that a check was performed and is not fulfilled.
+pub const NOT_OK: &str = "nok";
+
+/// What a provider is, as far as the processing of its results depends on it.
+#[derive(Debug)]
+pub(crate) struct ProcessedBy<'a> {
+    pub(crate) properties: &'a ProviderProperties,
+    /// What it runs on with these arguments.
+    pub(crate) run_on: Option<ExecuteOn>,
+    pub(crate) steps: Steps,
+    pub(crate) arguments: &'a Value,
+}
+
 /// What a provider of this type makes of a result, if it does not say otherwise.
-pub(crate) fn process_by_type(
-    _properties: &ProviderProperties,
-    _arguments: &Value,
-    _result: &mut CycleResult,
-    _below: &[CycleResult],
-    _produced: &mut Produced,
-) {
-    todo!("part cycle")
+pub(crate) fn process_by_type(by: &ProcessedBy<'_>, result: &mut CycleResult, produced: &mut Produced) {
+    // The device that is connected to and its device are the same entity: one fact, one check.
+    if result.level == Level::NornirDevice && by.steps.at(Level::Device) {
+        return;
+    }
+    match by.properties.provider_type {
+        ProviderType::Facts => collect_fact(by, result, produced),
+        ProviderType::Check => judge(by, result, produced),
+        ProviderType::Configure | ProviderType::Execute | ProviderType::None => {}
+    }
+}
+
+fn collect_fact(by: &ProcessedBy<'_>, result: &CycleResult, produced: &mut Produced) {
+    let kind = result.level.entity_type();
+    let wanted = match by.properties.facts_for {
+        [] => by.run_on.map(EntityType::from) == Some(kind),
+        kinds => kinds.iter().any(|wanted| EntityType::from(*wanted) == kind),
+    };
+    let Some(key) = by.arguments["facts_key"].as_str() else {
+        return;
+    };
+    // A step may have returned the fact in another form than its data.
+    let is_there = produced
+        .facts
+        .iter()
+        .any(|(of, id, there, _)| (*of, *id, there.as_str()) == (kind, result.entity, key));
+    if wanted && !is_there && result.state == ElementState::Successful && !result.data.is_null() {
+        let data = result.data.clone();
+        produced.facts.push((kind, result.entity, key.to_owned(), data));
+    }
+}
+
+fn judge(by: &ProcessedBy<'_>, result: &mut CycleResult, produced: &mut Produced) {
+    let kind = result.level.entity_type();
+    let checked = by.properties.run_on_result.or(by.run_on);
+    if checked.map(EntityType::from) != Some(kind) || result.is_skipped() {
+        return;
+    }
+    let key = by.arguments["check_key"].as_str();
+    let verdict = match Verdict::of(&result.data) {
+        _ if result.is_failed() => Verdict::failed(result.message.clone()),
+        Some(verdict) => verdict,
+        None if key.is_none() => return,
+        None => Verdict::failed(Some("the provider returned no result of a check".to_owned())),
+    };
+    if !result.is_failed() && verdict.result != CheckResult::Ok {
+        let is_failed = verdict.result == CheckResult::Failed;
+        if is_failed {
+            result.state = ElementState::Failed;
+        }
+        result.reason = Some(if is_failed { "check-failed" } else { NOT_OK }.to_owned());
+        result.message = verdict.reason.clone().or_else(|| result.message.take());
+    }
+    let Some(key) = key.filter(|_| kind != EntityType::Global) else {
+        return;
+    };
+    produced.checks.push(Check {
+        entity_type: kind,
+        entity: result.entity,
+        key: key.to_owned(),
+        result: verdict.result,
+        reason: verdict.reason,
+        metrics: verdict.metrics,
+    });
+}
+
+/// What a step of a check returns: a boolean, or an object.
+#[derive(Deserialize)]
+struct Verdict {
+    result: CheckResult,
+    #[serde(default)]
+    reason: Option<String>,
+    #[serde(default)]
+    metrics: Value,
+}
+
+impl Verdict {
+    fn of(data: &Value) -> Option<Self> {
+        if let Some(fulfilled) = data.as_bool() {
+            return Some(Self {
+                result: if fulfilled {
+                    CheckResult::Ok
+                } else {
+                    CheckResult::Nok
+                },
+                reason: None,
+                metrics: Value::Null,
+            });
+        }
+        Self::deserialize(data).ok()
+    }
+
+    fn failed(reason: Option<String>) -> Self {
+        Self {
+            result: CheckResult::Failed,
+            reason,
+            metrics: Value::Null,
+        }
+    }
 }

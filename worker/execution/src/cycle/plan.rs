@@ -1,7 +1,7 @@
-use lockstep_protocol::{Level, Stage};
+use lockstep_protocol::{ElementOutcome, ElementState, Level, Stage};
 use serde::{Deserialize, Serialize};
 
-use super::{CycleStep, Steps};
+use super::{CycleStep, Half, Steps};
 
 /// What a phase of an execution is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +12,18 @@ pub enum PhaseRole {
     Main,
     /// A post-task.
     Post,
+}
+
+impl PhaseRole {
+    /// The state of an entity that failed in this state in such a phase.
+    pub(super) const fn failed(self, state: ElementState) -> ElementState {
+        match (self, state.outcome()) {
+            (Self::Pre, _) => ElementState::PrecheckFailed,
+            (Self::Post, _) => ElementState::PostcheckFailed,
+            (Self::Main, Some(ElementOutcome::Failed)) => state,
+            (Self::Main, _) => ElementState::Failed,
+        }
+    }
 }
 
 /// A phase of an execution: one run cycle, of the task or of one of its pre- and post-tasks.
@@ -55,6 +67,23 @@ impl StagePlan {
         let later = self.0.iter().enumerate().skip(begin);
         let mut later = later.filter(|(_, planned)| planned.stage.entity_type() == stage.entity_type());
         later.next().and_then(|(index, _)| u16::try_from(index).ok())
+    }
+
+    /// Which steps of a unit run in this stage: the pre-run steps if a later stage of the same phase has its run steps.
+    pub fn half(&self, index: u16) -> Half {
+        let Some(planned) = self.0.get(usize::from(index)) else {
+            return Half::Both;
+        };
+        let is_same = |other: &&PlannedStage| {
+            other.phase == planned.phase
+                && other.stage != planned.stage
+                && other.stage.entity_type() == planned.stage.entity_type()
+        };
+        match self.0.iter().find(is_same) {
+            None => Half::Both,
+            Some(other) if other.stage > planned.stage => Half::PreRun,
+            Some(_) => Half::Run,
+        }
     }
 
     /// The stage that a canary and its bounds are about: the devices of the main phase, else its first stage.
@@ -112,6 +141,16 @@ mod tests {
         assert_eq!(plan.next(Stage::PreRunGlobal, Some(1)), Some(4));
         assert_eq!(plan.next(Stage::RunGroups, Some(2)), None);
         assert_eq!(plan.canary(1), 3);
+        let halves: Vec<Half> = (0..6).map(|index| plan.half(index)).collect();
+        let expected = [
+            Half::Both,
+            Half::PreRun,
+            Half::Both,
+            Half::Both,
+            Half::Run,
+            Half::Both,
+        ];
+        assert_eq!(halves, expected);
         assert!(!plan.is_simple(main.steps));
         let plan = StagePlan::of(&[check]);
         assert!(plan.is_simple(check.steps));

@@ -1,57 +1,172 @@
-use std::fmt::Debug;
+use std::panic::AssertUnwindSafe;
 
+use futures_util::FutureExt;
+use lockstep_protocol::{ElementState, Level};
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
-use super::{CycleResult, PhaseRole, Produced, Results, Steps, UnitTree};
-use crate::provider::EntityData;
-use crate::{Devices, Entity, Provider};
+use super::process::{panic_text, process};
+use super::{CycleStep, Half, Unit, UnitRun};
+use crate::{Entity, Provider, StepDone, StepFailure, StepResult, StepRun};
 
-/// Which steps of a unit run.
+const NULL: &Value = &Value::Null;
+
+/// A unit was told to stop before its last step ended. [`UnitRun::stop`] ends it, unless it is repeated or resumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Half {
-    /// The pre-run steps: the run steps are a later stage.
-    PreRun,
-    /// The run steps: the pre-run steps were an earlier stage.
-    Run,
-    /// All.
-    Both,
+pub struct Stopped;
+
+/// Runs the steps of a unit: pre-run steps from the top down, then run steps from the bottom up. Entities that failed or were skipped before
+/// are left alone. A step that fails or panics fails its entity and skips all below it. When the last step ended, results are processed.
+///
+/// # Errors
+/// The unit was told to stop. What has not run stays PENDING; a step that failed after it was told is [`UnitRun::running`].
+pub async fn run_unit(unit: &Unit<'_>, run: &mut UnitRun) -> Result<(), Stopped> {
+    run.skip_below_failed(unit.tree);
+    if unit.half != Half::Run {
+        for index in 0..unit.tree.nodes().len() {
+            step_of(unit, run, index, true).await?;
+        }
+    }
+    if unit.half != Half::PreRun {
+        for index in unit.tree.upwards() {
+            step_of(unit, run, index, false).await?;
+        }
+    }
+    if !run.goes_on(unit.half) {
+        process(unit, run);
+    }
+    Ok(())
 }
 
-/// A unit: the entities that one worker runs the steps of a stage on, at a stretch.
-#[derive(Debug)]
-pub struct Unit<'a> {
-    /// The provider of the phase.
-    pub provider: &'a dyn Provider,
-    /// Its steps with these arguments.
-    pub steps: Steps,
-    /// What the phase is for.
-    pub role: PhaseRole,
-    /// The entities.
-    pub tree: &'a UnitTree,
-    /// Which steps run.
-    pub half: Half,
-    /// The entities above the unit with their pre-run results: the fleet, the groups of its devices.
-    pub above: &'a [(Entity, Value)],
-    /// Whether nothing may be changed outside.
-    pub dry_run: bool,
-    /// The arguments of the task.
-    pub arguments: &'a Value,
-    /// The arguments of the run.
-    pub run_arguments: &'a Value,
-    /// Fires when the unit is to end.
-    pub cancel: &'a CancellationToken,
-    /// Opens connections to devices.
-    pub devices: &'a dyn Devices,
-    /// What is known about entities.
-    pub entities: &'a dyn EntityData,
-    /// What ended in earlier stages.
-    pub results: &'a dyn Results,
+/// Runs the pre-run step or the run step of an entity, if it has one that is still to be run.
+async fn step_of(unit: &Unit<'_>, run: &mut UnitRun, index: usize, pre_run: bool) -> Result<(), Stopped> {
+    let node = &unit.tree.nodes()[index];
+    let step_at = |pre_run| {
+        let step = CycleStep::of_level(node.level, pre_run);
+        step.filter(|step| unit.steps.contains(*step))
+    };
+    let Some(step) = step_at(pre_run) else {
+        return Ok(());
+    };
+    let ended = run.results[index].state != ElementState::Pending;
+    if ended || pre_run && run.prepared[index] {
+        return Ok(());
+    }
+    if unit.cancel.is_cancelled() {
+        return Err(Stopped);
+    }
+    if let Some(journal) = unit.journal
+        && !journal.begun(node.level, node.entity.id, pre_run).await
+    {
+        return Err(Stopped);
+    }
+    run.running = Some(index);
+    let answer = call_contained(unit, run, index, step).await;
+    let is_last = !pre_run || step_at(false).is_none();
+    match answer {
+        Ok(done) => take_over(unit, run, index, pre_run, is_last, done),
+        Err(failure) => {
+            fail(unit, run, index, failure);
+            if unit.cancel.is_cancelled() {
+                return Err(Stopped);
+            }
+            run.skip_below(unit.tree, index);
+        }
+    }
+    run.running = None;
+    match unit.journal {
+        Some(journal) if !journal.ended(pre_run, &run.results[index]).await => Err(Stopped),
+        _ => Ok(()),
+    }
 }
 
-/// Runs the steps of a unit. `results` are those of all its entities so far, in the order of the tree (entities that failed in an earlier
-/// stage or phase are left alone), and are written as steps end: what is there when the future is dropped counts. Returns what result
-/// processing produced: facts, checks and items. A step that panics fails its entity.
-pub async fn run_unit(_unit: &Unit<'_>, _results: &mut Vec<CycleResult>) -> Produced {
-    todo!("part cycle")
+/// Calls a step; a panic is a failure.
+async fn call_contained(unit: &Unit<'_>, run: &UnitRun, index: usize, step: CycleStep) -> StepResult {
+    let nodes = unit.tree.nodes();
+    let mut above: Vec<(&Entity, &Value)> = Vec::new();
+    let mut parent = nodes[index].parent;
+    while let Some(at) = parent {
+        above.push((&nodes[at].entity, &run.results[at].pre_run));
+        parent = nodes[at].parent;
+    }
+    above.extend(unit.above.iter().rev().map(|(entity, value)| (entity, value)));
+    above.reverse();
+    let step_run = StepRun {
+        entity: &nodes[index].entity,
+        above: &above,
+        pre_run: if step.is_pre_run() {
+            NULL
+        } else {
+            &run.results[index].pre_run
+        },
+        below: &run.results[unit.tree.below(index)],
+        results: unit.results,
+        entities: unit.entities,
+        dry_run: unit.dry_run,
+        arguments: unit.arguments,
+        run_arguments: unit.run_arguments,
+        cancel: unit.cancel,
+        devices: unit.devices,
+    };
+    let called = AssertUnwindSafe(call(unit.provider, step, &step_run)).catch_unwind();
+    called.await.unwrap_or_else(|panic| {
+        let message = format!("the provider panicked: {}", panic_text(&*panic));
+        Err(StepFailure::new("crashed", message))
+    })
+}
+
+async fn call(provider: &dyn Provider, step: CycleStep, run: &StepRun<'_>) -> StepResult {
+    match step {
+        CycleStep::PreRunGlobal => provider.pre_run_global(run),
+        CycleStep::PreRunOnDeviceGroup => provider.pre_run_on_device_group(run),
+        CycleStep::PreRunOnClientOfLocation => provider.pre_run_on_client_of_location(run),
+        CycleStep::PreRunOnNornirDevice => provider.pre_run_on_nornir_device(run),
+        CycleStep::PreRunOnDevice => provider.pre_run_on_device(run),
+        CycleStep::PreRunOnInterface => provider.pre_run_on_interface(run),
+        CycleStep::PreRunOnClientOfInterface => provider.pre_run_on_client_of_interface(run),
+        CycleStep::RunOnClientOfInterface => provider.run_on_client_of_interface(run),
+        CycleStep::RunOnInterface => provider.run_on_interface(run),
+        CycleStep::RunOnDevice => provider.run_on_device(run),
+        CycleStep::RunOnNornirDevice => provider.run_on_nornir_device(run),
+        CycleStep::RunOnClientOfLocation => provider.run_on_client_of_location(run),
+        CycleStep::RunOnDeviceGroup => provider.run_on_device_group(run),
+        CycleStep::RunGlobal => provider.run_global(run),
+        CycleStep::RunOnItem => provider.run_on_item(run),
+    }
+    .await
+}
+
+fn take_over(unit: &Unit<'_>, run: &mut UnitRun, index: usize, pre_run: bool, is_last: bool, done: StepDone) {
+    let node = &unit.tree.nodes()[index];
+    let result = &mut run.results[index];
+    result.changed |= done.changed;
+    if done.message.is_some() {
+        result.message = done.message;
+    }
+    if pre_run {
+        result.pre_run = done.data;
+    } else {
+        result.data = done.data;
+    }
+    if is_last {
+        result.state = ElementState::Successful;
+        let success = unit.provider.properties().success_message;
+        result.message = result.message.take().or_else(|| success.map(str::to_owned));
+    }
+    let (kind, id) = (node.level.entity_type(), node.entity.id);
+    let facts = done.facts.into_iter();
+    run.produced
+        .facts
+        .extend(facts.map(|(key, value)| (kind, id, key, value)));
+    if node.level == Level::Global && pre_run {
+        run.produced.items.extend(done.items);
+    }
+}
+
+fn fail(unit: &Unit<'_>, run: &mut UnitRun, index: usize, failure: StepFailure) {
+    let result = &mut run.results[index];
+    result.state = unit.role.failed(failure.state);
+    result.reason = Some(failure.reason.to_owned());
+    result.message = Some(failure.message);
+    result.changed |= failure.changed;
+    result.data = failure.data;
 }

@@ -35,6 +35,7 @@ impl Default for Ping {
             run_on_strict: false,
             run_on_all_if_empty: false,
             run_on_result: None,
+            facts_for: &[],
             lane: Lane::Devices,
             success_message: None,
             repeatable: true,
