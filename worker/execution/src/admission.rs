@@ -85,8 +85,8 @@ pub fn admit<S: Ord + Clone, H: Clone>(
     answers
 }
 
-/// How many elements of an execution may run at once by its own limits, if they bound it. While it is in its canary, these are the
-/// elements of the canary that have not ended.
+/// How many elements of an execution may run at once by its own limits, if they bound it. While it is in its canary, in the stage that
+/// the canary is about, these are the elements of the canary that have not ended; `ended` counts those that ended that stage.
 pub fn execution_cap(limits: &RunLimits, in_canary: bool, ended: u64) -> Option<u32> {
     let canary = limits.canary.filter(|_| in_canary);
     let canary = canary.map(|canary| {

@@ -17,7 +17,7 @@ pub use lockstep_device::{DeviceError, PooledConnection};
 pub use admission::{Admission, Caps, Limit, Request, admit, execution_cap, initially, releasable};
 pub use arguments::{ArgumentError, ArgumentsError, check_arguments, merge_arguments, or_empty};
 pub use cycle::{CycleResult, CycleStep, Steps};
-pub use progress::{Counts, Event, Halt, Progress, Step, next};
+pub use progress::{Counts, Event, Halt, Progress, StageProgress, Step, next};
 pub use provider::{
     Devices, Entity, EntityData, Provider, ProviderProperties, ProviderType, StepDone, StepFailure,
     StepResult, StepRun, TargetDevice,

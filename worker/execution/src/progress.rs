@@ -1,7 +1,10 @@
 //! The life of an execution: what follows when elements end and requests arrive.
 
-use lockstep_protocol::ExecutionState;
 use lockstep_protocol::commands::RunLimits;
+use lockstep_protocol::{ExecutionState, Stage};
+
+use crate::admission::execution_cap;
+use crate::cycle::StagePlan;
 
 /// Executions with fewer elements do not report their progress.
 const REPORTS_FROM: u64 = 100;
@@ -23,6 +26,23 @@ pub struct Progress {
     pub halt: Option<Halt>,
     /// Why it was halted or ended so, for people.
     pub reason: Option<String>,
+    /// The stages that it goes through.
+    pub plan: StagePlan,
+    /// The index of the phase of the task itself: the number of pre-tasks.
+    pub main: u8,
+    /// The stage that it is in.
+    pub stage: StageProgress,
+}
+
+/// How far a stage is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StageProgress {
+    /// Its index in the plan.
+    pub index: u16,
+    /// How many elements take part in it.
+    pub elements: u64,
+    /// How many of these ended it.
+    pub ended: u64,
 }
 
 /// How many elements an execution has, by what became of them.
@@ -61,6 +81,8 @@ pub enum Halt {
     TooManyFailed,
     /// An element of the canary failed.
     CanaryFailed,
+    /// The fleet failed, and everything is below it.
+    ParentFailed,
     /// The deadline is over.
     Deadline,
     /// It was cancelled.
@@ -72,7 +94,7 @@ pub enum Halt {
 pub enum Event {
     /// Its elements were stored.
     Started,
-    /// So many elements became final with this transaction, and no other.
+    /// So many elements ended their stage with this transaction, and no other.
     ElementsEnded {
         /// Those that were done.
         done: u64,
@@ -80,6 +102,17 @@ pub enum Event {
         failed: u64,
         /// Those that did not run.
         skipped: u64,
+        /// Those that go on in a later stage.
+        passed: u64,
+        /// Those among them of which a part failed.
+        partly_failed: u64,
+        /// Elements that were added: items that step 1 found.
+        added: u64,
+    },
+    /// A stage was begun, as [`Step::BeginStage`] said, and so many elements take part in it.
+    StageBegun {
+        /// How many.
+        elements: u64,
     },
     /// Somebody wants it to end.
     CancelRequested {
@@ -103,6 +136,12 @@ pub enum Step {
     OpenCanary,
     /// Queue elements that wait for the execution, as many as may begin.
     Release,
+    /// All elements ended the stage before: begin this one, and tell by [`Event::StageBegun`] how many elements take part. If the execution
+    /// is paused, none of them is queued yet.
+    BeginStage {
+        /// The index of the stage.
+        stage: u16,
+    },
     /// Nothing more begins. What runs is told to stop if the halt says so.
     Halt {
         /// Why.
@@ -141,11 +180,17 @@ pub fn next(progress: &Progress, event: &Event) -> (Progress, Vec<Step>) {
             done,
             failed,
             skipped,
+            passed,
+            partly_failed: _,
+            added,
         } => {
+            after.counts.elements += added;
             after.counts.done += done;
             after.counts.failed += failed;
             after.counts.skipped += skipped;
+            after.stage.ended += done + failed + skipped + passed;
         }
+        Event::StageBegun { elements } => after.stage.elements = *elements,
         Event::CancelRequested { by } => {
             let reason = by
                 .as_ref()
@@ -169,17 +214,20 @@ pub fn next(progress: &Progress, event: &Event) -> (Progress, Vec<Step>) {
         after.reason.clone_from(&reason);
         return (after, vec![Step::End { state, reason }]);
     }
-    after.check_failures(&mut steps);
+    after.check_failures(event, &mut steps);
     if after.halt.is_some() {
         if !matches!(event, Event::ElementsEnded { .. }) || after.halt != progress.halt {
             steps.push(Step::SkipUnstarted);
         }
-    } else if after.in_canary && after.counts.ended() >= after.canary() {
-        after.in_canary = false;
-        steps.push(Step::OpenCanary);
-        if !after.paused && !steps.contains(&Step::Release) {
-            steps.push(Step::Release);
+    } else {
+        if after.is_canary_stage() && after.stage.ended >= after.canary() {
+            after.in_canary = false;
+            steps.push(Step::OpenCanary);
+            if !after.paused && !steps.contains(&Step::Release) {
+                steps.push(Step::Release);
+            }
         }
+        after.join(&mut steps);
     }
     let tenths = after.counts.tenths();
     if after.counts.elements >= REPORTS_FROM && tenths > progress.counts.tenths() {
@@ -189,9 +237,47 @@ pub fn next(progress: &Progress, event: &Event) -> (Progress, Vec<Step>) {
 }
 
 impl Progress {
+    /// How many elements may run at once by its own limits, if they bound it.
+    pub fn cap(&self) -> Option<u32> {
+        execution_cap(&self.limits, self.is_canary_stage(), self.stage.ended)
+    }
+
+    /// Whether the elements of its canary run, or are about to. In stages before, nothing is held back for the canary.
+    fn is_canary_stage(&self) -> bool {
+        self.in_canary && self.stage.index == self.plan.canary(self.main)
+    }
+
     fn canary(&self) -> u64 {
         let canary = self.limits.canary.map_or(0, |canary| u64::from(canary.get()));
-        canary.min(self.counts.elements)
+        canary.min(self.stage.elements)
+    }
+
+    /// Begins the next stage if all elements ended this one.
+    fn join(&mut self, steps: &mut Vec<Step>) {
+        let StageProgress {
+            index,
+            elements,
+            ended,
+        } = self.stage;
+        if ended < elements || usize::from(index) + 1 >= self.plan.0.len() {
+            return;
+        }
+        let stage = index + 1;
+        self.stage = StageProgress {
+            index: stage,
+            ..StageProgress::default()
+        };
+        steps.push(Step::BeginStage { stage });
+    }
+
+    /// Whether everything is below an element that fails in this stage: the fleet prepares, or its pre-task ends.
+    fn is_above_all(&self) -> bool {
+        let planned = self.plan.0.get(usize::from(self.stage.index));
+        planned.is_some_and(|planned| match planned.stage {
+            Stage::PreRunGlobal => true,
+            Stage::RunGlobal => planned.phase < self.main,
+            Stage::Items | Stage::PreRunGroups | Stage::Devices | Stage::RunGroups => false,
+        })
     }
 
     /// Halts, unless it is halted for the same reason or one that goes further.
@@ -203,10 +289,22 @@ impl Progress {
         }
     }
 
-    /// Halts if more elements failed than the canary or the share of failed elements allows.
-    fn check_failures(&mut self, steps: &mut Vec<Step>) {
+    /// Halts if more failed with this event than the canary, the fleet or the share of failed elements allows.
+    fn check_failures(&mut self, event: &Event, steps: &mut Vec<Step>) {
         let Counts { elements, failed, .. } = self.counts;
-        if self.in_canary && failed > 0 {
+        let (failed_now, partly) = match event {
+            Event::ElementsEnded {
+                failed,
+                partly_failed,
+                ..
+            } => (*failed, *partly_failed),
+            _ => (0, 0),
+        };
+        if failed_now > 0 && self.is_above_all() {
+            let reason = "the step on the whole fleet failed, so nothing else runs".to_owned();
+            self.halt_for(Halt::ParentFailed, reason, steps);
+        }
+        if failed_now + partly > 0 && self.is_canary_stage() {
             let reason = "an element of its canary failed".to_owned();
             self.halt_for(Halt::CanaryFailed, reason, steps);
         }

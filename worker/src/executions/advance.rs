@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lockstep_execution::{Counts, Event, Halt, Limit, Progress, Step, execution_cap, next, releasable};
+use lockstep_execution::cycle::{PlannedStage, StagePlan};
+use lockstep_execution::{Counts, Event, Halt, Limit, Progress, StageProgress, Step, next, releasable};
 use lockstep_protocol::results::ExecutionFinished;
 use lockstep_protocol::{Message, MessageKey, WorkResult};
 use lockstep_store::{
     CapScope, Effects, ElementCounts, ExecutionRow, ExecutionTransaction, Facts, FollowUpRequest,
-    FollowUpTarget, Origin, QueuedElement, StoreError,
+    FollowUpTarget, Origin, QueuedElement, StageRow, StoreError,
 };
 
 /// The most elements that one transaction skips or queues of one execution. The periodic task goes on.
@@ -73,6 +74,8 @@ pub(super) async fn advance(
                     aftermath.more |= skipped == u64::from(CHUNK);
                 }
                 Step::ReportProgress { .. } => aftermath.progressed.push(row.clone()),
+                // Part worker.
+                Step::BeginStage { .. } => {}
                 // The row has it.
                 Step::OpenCanary | Step::End { .. } => {}
             }
@@ -84,6 +87,9 @@ pub(super) async fn advance(
             done: 0,
             failed: 0,
             skipped,
+            passed: 0,
+            partly_failed: 0,
+            added: 0,
         };
     }
 }
@@ -129,7 +135,7 @@ pub(super) async fn release_own(
 
 /// How many elements of an execution may run at once by its own limits.
 pub(super) fn own_cap(row: &ExecutionRow) -> Option<u32> {
-    execution_cap(row.request.limits(), row.in_canary, row.counts.ended())
+    progress(row).cap()
 }
 
 /// Logs that an execution ended.
@@ -199,6 +205,10 @@ fn progress(row: &ExecutionRow) -> Progress {
         failed,
         skipped,
     } = row.counts;
+    let plan = row.request.plan.iter().map(|planned| PlannedStage {
+        phase: planned.phase,
+        stage: planned.stage,
+    });
     Progress {
         state: row.state,
         counts: Counts {
@@ -212,6 +222,13 @@ fn progress(row: &ExecutionRow) -> Progress {
         in_canary: row.in_canary,
         halt: row.halt.map(decided),
         reason: row.reason.clone(),
+        plan: StagePlan(plan.collect()),
+        main: u8::try_from(row.request.pre_tasks.len()).unwrap_or(u8::MAX),
+        stage: StageProgress {
+            index: row.stage.index,
+            elements: row.stage.elements,
+            ended: row.stage.ended,
+        },
     }
 }
 
@@ -233,6 +250,11 @@ fn take_over(row: &mut ExecutionRow, after: Progress) {
     row.in_canary = after.in_canary;
     row.halt = after.halt.map(stored);
     row.reason = after.reason;
+    row.stage = StageRow {
+        index: after.stage.index,
+        elements: after.stage.elements,
+        ended: after.stage.ended,
+    };
 }
 
 fn stored(halt: Halt) -> lockstep_store::Halt {
@@ -240,6 +262,7 @@ fn stored(halt: Halt) -> lockstep_store::Halt {
         Halt::Cancelled => lockstep_store::Halt::Cancelled,
         Halt::Deadline => lockstep_store::Halt::Deadline,
         Halt::CanaryFailed => lockstep_store::Halt::CanaryFailed,
+        Halt::ParentFailed => lockstep_store::Halt::ParentFailed,
         Halt::TooManyFailed => lockstep_store::Halt::TooManyFailed,
     }
 }
@@ -249,6 +272,7 @@ fn decided(halt: lockstep_store::Halt) -> Halt {
         lockstep_store::Halt::Cancelled => Halt::Cancelled,
         lockstep_store::Halt::Deadline => Halt::Deadline,
         lockstep_store::Halt::CanaryFailed => Halt::CanaryFailed,
+        lockstep_store::Halt::ParentFailed => Halt::ParentFailed,
         lockstep_store::Halt::TooManyFailed => Halt::TooManyFailed,
     }
 }

@@ -131,6 +131,9 @@ fn event(execution: u64, ended: &[EndedElement]) -> Option<Event> {
         done,
         failed,
         skipped,
+        passed: 0,
+        partly_failed: 0,
+        added: 0,
     })
 }
 

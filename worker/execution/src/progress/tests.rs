@@ -4,6 +4,13 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::*;
+use crate::cycle::PlannedStage;
+
+/// The stages of an execution with a run step on devices.
+fn one_stage() -> StagePlan {
+    let stage = Stage::Devices;
+    StagePlan(vec![PlannedStage { phase: 0, stage }])
+}
 
 fn progress(elements: u64) -> Progress {
     Progress {
@@ -17,6 +24,13 @@ fn progress(elements: u64) -> Progress {
         in_canary: false,
         halt: None,
         reason: None,
+        plan: one_stage(),
+        main: 0,
+        stage: StageProgress {
+            index: 0,
+            elements,
+            ended: 0,
+        },
     }
 }
 
@@ -44,6 +58,9 @@ fn ended(done: u64, failed: u64, skipped: u64) -> Event {
         done,
         failed,
         skipped,
+        passed: 0,
+        partly_failed: 0,
+        added: 0,
     }
 }
 
@@ -167,6 +184,7 @@ fn the_others_begin_after_the_canary_and_not_if_it_failed() {
     // A worker that was killed between the ends and the opening is made up for.
     let mut stuck = with_canary(9, 2);
     stuck.counts.done = 2;
+    stuck.stage.ended = 2;
     assert_eq!(next(&stuck, &Event::Checked).1, open);
     let resumed = next(&stuck, &Event::ResumeRequested).1;
     assert_eq!(resumed, [Step::Release, Step::OpenCanary]);
@@ -329,6 +347,7 @@ impl Model {
                     assert!((self.told + 1..10).contains(&tenths));
                     self.told = tenths;
                 }
+                Step::BeginStage { .. } => panic!("there is one stage"),
                 Step::End { state, .. } => {
                     assert_eq!((self.unstarted, self.running), (0, 0));
                     assert!(state.is_final() && state == self.progress.state);

@@ -113,8 +113,10 @@ impl NewExecution {
 pub struct StartedExecution {
     /// Its number.
     pub number: u64,
-    /// How many elements it has.
+    /// How many elements it has. Clients below nothing that takes part are among them, and were skipped.
     pub elements: u64,
+    /// How many of them take part in the first stage.
+    pub stage_elements: u64,
     /// The ids among the requested ones that no entity has, at most 20. Nothing is stored if there is one.
     pub missing: Vec<u64>,
 }
@@ -151,6 +153,8 @@ pub enum Halt {
     Cancelled,
     /// Its deadline is over.
     Deadline,
+    /// The fleet failed, and everything is below it.
+    ParentFailed,
     /// An element of its canary failed.
     CanaryFailed,
     /// A larger share of its elements failed than allowed.
@@ -159,9 +163,10 @@ pub enum Halt {
 
 impl Halt {
     /// Every reason.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Cancelled,
         Self::Deadline,
+        Self::ParentFailed,
         Self::CanaryFailed,
         Self::TooManyFailed,
     ];
@@ -171,6 +176,7 @@ impl Halt {
         match self {
             Self::Cancelled => "cancelled",
             Self::Deadline => "deadline",
+            Self::ParentFailed => "parent-failed",
             Self::CanaryFailed => "canary-failed",
             Self::TooManyFailed => "too-many-failed",
         }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use lockstep_protocol::commands::TaskRequested;
 use uuid::Uuid;
 
+use super::start::Counts;
 use super::{READ, WRITE, execute, lane, list_text, numbers};
 use crate::sql::{Row, SqlSession, Value};
 use crate::{
@@ -64,7 +65,8 @@ const INSERT_SELECTION: &str = "INSERT INTO execution_selection (execution, exec
 
 pub(super) const SELECTION: &str = "SELECT execute_on FROM execution_selection WHERE execution = $1";
 
-const COUNT_ELEMENTS: &str = "UPDATE execution SET elements = $2, stage_elements = $2 WHERE number = $1";
+const COUNT_ELEMENTS: &str = "\
+    UPDATE execution SET elements = $2, stage_elements = $3, skipped = $4 WHERE number = $1";
 
 const CANCEL_UNKNOWN: &str = "\
     INSERT INTO cancelled_execution (id, at, actor) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING";
@@ -126,9 +128,15 @@ pub(super) async fn insert(
 pub(super) async fn count_elements(
     session: &dyn SqlSession,
     number: u64,
-    elements: u64,
+    counts: Counts,
 ) -> Result<(), StoreError> {
-    execute(session, COUNT_ELEMENTS, vec![number.into(), elements.into()]).await?;
+    let parameters = vec![
+        number.into(),
+        counts.elements.into(),
+        counts.in_first_stage.into(),
+        counts.skipped.into(),
+    ];
+    execute(session, COUNT_ELEMENTS, parameters).await?;
     Ok(())
 }
 

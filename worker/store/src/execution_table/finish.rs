@@ -222,7 +222,9 @@ pub(super) async fn skip_unstarted(
 ) -> Result<u64, StoreError> {
     let state = match halt {
         Halt::Cancelled => ElementState::Aborted,
-        Halt::Deadline | Halt::CanaryFailed | Halt::TooManyFailed => ElementState::Filtered,
+        Halt::Deadline | Halt::ParentFailed | Halt::CanaryFailed | Halt::TooManyFailed => {
+            ElementState::Filtered
+        }
     };
     let parameters = vec![
         execution.into(),

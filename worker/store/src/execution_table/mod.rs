@@ -11,11 +11,13 @@ mod device_lease;
 mod element;
 mod execution;
 mod finish;
+mod lift;
 mod query;
 mod requeue;
 mod retention;
 mod schedule;
 mod start;
+mod target;
 mod task;
 
 use std::collections::{BTreeMap, BTreeSet};

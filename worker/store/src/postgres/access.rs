@@ -237,7 +237,7 @@ pub const OBJECTS: &[ObjectRights] = &[
         ],
         &[Select],
     ),
-    rights("element_target", &[Select, Insert, Delete], &[Select]),
+    rights("execution_target", &[Select, Insert, Delete], &[]),
     rights(
         "entity_result",
         &[

@@ -24,7 +24,7 @@ UPDATE execution SET stage_elements = elements, stage_ended = done + failed + sk
 ALTER TABLE element ADD COLUMN stage INTEGER NOT NULL DEFAULT 0;
 -- How many attempts were those of earlier stages.
 ALTER TABLE element ADD COLUMN earlier_attempts INTEGER NOT NULL DEFAULT 0;
--- Whether all below the entity is run on; otherwise only the rows of `element_target`.
+-- Whether all below the entity is run on; otherwise only the rows of `execution_target`.
 ALTER TABLE element ADD COLUMN whole INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE element ADD COLUMN lane TEXT NOT NULL DEFAULT 'devices';
 -- What step 1 returned about an item, as JSON.
@@ -32,11 +32,12 @@ ALTER TABLE element ADD COLUMN item TEXT;
 -- The leases of the devices that it stands for as a controller while it runs: a list of hostnames and fences as JSON.
 ALTER TABLE element ADD COLUMN other_leases TEXT;
 
--- The entities that an element runs on, if these are not all below it: devices of a controller, interfaces or clients.
-CREATE TABLE element_target (
-    element INTEGER NOT NULL,
+-- The entities that an execution runs on, if some of its elements do not run on all below them: devices (also those of a group),
+-- interfaces or clients, by the kind of entity that it runs on.
+CREATE TABLE execution_target (
+    execution INTEGER NOT NULL,
     entity_id INTEGER NOT NULL,
-    PRIMARY KEY (element, entity_id)
+    PRIMARY KEY (execution, entity_id)
 ) STRICT, WITHOUT ROWID;
 
 -- What the steps of a phase came to for one entity, if the row of the element is not the result by itself.

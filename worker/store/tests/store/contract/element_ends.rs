@@ -198,6 +198,7 @@ pub(crate) async fn what_runs_is_renewed_and_told_to_stop(place: &Place) -> Resu
     for (halt, stops) in [
         (Halt::TooManyFailed, false),
         (Halt::CanaryFailed, false),
+        (Halt::ParentFailed, false),
         (Halt::Deadline, true),
         (Halt::Cancelled, true),
     ] {

@@ -1,0 +1,161 @@
+//! The entities that one element runs on, as a tree. Pure.
+
+use std::collections::BTreeSet;
+
+use lockstep_execution::cycle::{StagePlan, UnitTree};
+use lockstep_execution::{Entity, StepFailure, Steps, TargetDevice};
+use lockstep_protocol::{EntityType, Hostname, Level};
+use lockstep_store::{
+    CandidateElement, ElementDevice, UnitDevice, UnitEntities, UnitEntity, UnitLevels,
+};
+use serde_json::Value;
+
+/// The name of the fleet as an entity.
+const FLEET: &str = "fleet";
+
+/// Whether the row of an element is its result by itself: it runs in one stage, on itself alone.
+pub(super) fn is_simple(candidate: &CandidateElement, plan: &StagePlan, steps: Steps) -> bool {
+    let is_below = [Level::GroupClient, Level::Interface, Level::InterfaceClient];
+    let is_below = is_below.into_iter().any(|level| steps.at(level));
+    plan.is_simple(steps) && !is_below && candidate.others.is_empty()
+}
+
+/// What is to be read for an element that is not simple, in this phase. `None`: nothing.
+pub(super) fn levels(candidate: &CandidateElement, steps: Steps, phase: u8) -> Option<UnitLevels> {
+    let clients = match candidate.entity_type {
+        EntityType::Global => return None,
+        EntityType::Group => Level::GroupClient,
+        EntityType::Device | EntityType::Interface | EntityType::Client | EntityType::Item => {
+            Level::InterfaceClient
+        }
+    };
+    Some(UnitLevels {
+        above: Some(phase),
+        interfaces: steps.at(Level::Interface) || steps.at(Level::InterfaceClient),
+        clients: steps.at(clients),
+    })
+}
+
+/// The tree of an element by itself.
+pub(super) fn alone(candidate: &CandidateElement) -> Result<UnitTree, StepFailure> {
+    let device = candidate.device.as_ref().map(of_element).transpose()?;
+    let entity = |level: Level| Entity {
+        level,
+        id: id(candidate),
+        name: candidate.name.clone(),
+        device: device.clone(),
+        item: candidate.item.clone(),
+    };
+    let mut tree = UnitTree::default();
+    match candidate.entity_type {
+        EntityType::Global => tree.add(None, Level::Global, entity(Level::Global)),
+        EntityType::Group => tree.add(None, Level::Group, entity(Level::Group)),
+        EntityType::Item => tree.add(None, Level::Item, entity(Level::Item)),
+        EntityType::Device | EntityType::Interface | EntityType::Client => {
+            let root = tree.add(None, Level::NornirDevice, entity(Level::NornirDevice));
+            tree.add(Some(root), Level::Device, entity(Level::Device))
+        }
+    };
+    Ok(tree)
+}
+
+/// The id of an element's entity. Items have none: the number of their element is it.
+fn id(candidate: &CandidateElement) -> u64 {
+    match candidate.entity_type {
+        EntityType::Item => candidate.number,
+        _ => candidate.entity,
+    }
+}
+
+/// The tree of the entities that were read for an element.
+///
+/// # Errors
+/// The device that is connected to has no address.
+pub(super) fn tree(candidate: &CandidateElement, read: &UnitEntities) -> Result<UnitTree, StepFailure> {
+    if read.entities.is_empty() {
+        return alone(candidate);
+    }
+    let mut children: Vec<Vec<usize>> = vec![Vec::new(); read.entities.len()];
+    let mut open = Vec::new();
+    for (index, entity) in read.entities.iter().enumerate() {
+        match entity.parent.and_then(|parent| children.get_mut(parent)) {
+            Some(siblings) => siblings.push(index),
+            None => open.push((index, None)),
+        }
+    }
+    open.reverse();
+    let mut tree = UnitTree::default();
+    while let Some((index, parent)) = open.pop() {
+        let read = &read.entities[index];
+        let device = match &read.device {
+            Some(device) if parent.is_none() => Some(of_unit(device)?),
+            // Only the device that is connected to needs an address.
+            Some(device) => of_unit(device).ok(),
+            None => parent.and_then(|parent: usize| tree.nodes()[parent].entity.device.clone()),
+        };
+        let at = tree.add(parent, read.level, entity(read, device));
+        open.extend(children[index].iter().rev().map(|child| (*child, Some(at))));
+    }
+    Ok(tree)
+}
+
+/// The entities above an element, outermost first, with their pre-run results. The fleet is there in any case.
+pub(super) fn above(candidate: &CandidateElement, read: &UnitEntities) -> Vec<(Entity, Value)> {
+    if candidate.entity_type == EntityType::Global {
+        return Vec::new();
+    }
+    let mut above: Vec<(Entity, Value)> = read
+        .above
+        .iter()
+        .map(|(above, pre_run)| (entity(above, None), pre_run.clone()))
+        .collect();
+    if !above.iter().any(|(entity, _)| entity.level == Level::Global) {
+        let fleet = Entity {
+            level: Level::Global,
+            id: 0,
+            name: FLEET.to_owned(),
+            device: None,
+            item: None,
+        };
+        above.insert(0, (fleet, Value::Null));
+    }
+    above
+}
+
+/// The indexes of the devices in a tree whose lease the element does not hold: they came below the controller after the claim.
+pub(super) fn not_leased(candidate: &CandidateElement, tree: &UnitTree) -> Vec<usize> {
+    let own = candidate.device.as_ref().map(|device| &device.hostname);
+    let leased: BTreeSet<&str> = own
+        .into_iter()
+        .chain(&candidate.others)
+        .map(Hostname::as_str)
+        .collect();
+    let nodes = tree.nodes().iter().enumerate();
+    let devices = nodes.filter(|(_, node)| node.level == Level::Device);
+    devices
+        .filter(|(_, node)| !leased.contains(node.entity.name.as_str()))
+        .map(|(index, _)| index)
+        .collect()
+}
+
+fn entity(read: &UnitEntity, device: Option<TargetDevice>) -> Entity {
+    Entity {
+        level: read.level,
+        id: read.id,
+        name: read.name.clone(),
+        device,
+        item: None,
+    }
+}
+
+fn of_element(device: &ElementDevice) -> Result<TargetDevice, StepFailure> {
+    let groups = device.groups.iter().map(ToString::to_string).collect();
+    let platform = device.platform.clone();
+    TargetDevice::new(device.hostname.to_string(), device.management_ip, platform, groups)
+}
+
+fn of_unit(device: &UnitDevice) -> Result<TargetDevice, StepFailure> {
+    let groups = device.groups.iter().map(ToString::to_string).collect();
+    let platform = device.platform.clone();
+    TargetDevice::new(device.hostname.to_string(), device.management_ip, platform, groups)
+}
