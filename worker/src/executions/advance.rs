@@ -13,6 +13,9 @@ use lockstep_store::{
     FollowUpTarget, Origin, QueuedElement, StageRow, StoreError,
 };
 
+use super::cluster::pass_on;
+use super::sweep::after_end;
+
 /// The most elements that one transaction skips or queues of one execution. The periodic task goes on.
 pub(super) const CHUNK: u32 = 1000;
 
@@ -59,6 +62,9 @@ pub(super) async fn advance(
             aftermath.ended.push(row.clone());
         }
         executions.update(row).await?;
+        if ends {
+            aftermath.queued.extend(pass_on(executions, row, grace).await?);
+        }
         let mut skipped = 0;
         for step in steps {
             match step {
@@ -192,7 +198,7 @@ fn finished(row: &ExecutionRow) -> Effects {
         lease: None,
     };
     Effects {
-        follow_ups: vec![follow_up],
+        follow_ups: std::iter::once(follow_up).chain(after_end(row)).collect(),
         ..Effects::default()
     }
 }

@@ -1,8 +1,8 @@
 use lockstep_protocol::Message;
 use lockstep_protocol::commands::{
-    CvpSweepRequested, ExecutionCancelRequested, ExecutionPauseRequested, ExecutionRelaunchRequested, ExecutionResumeRequested,
-    ExecutionsResumeRequested, ExecutionsStopRequested, ScheduleDeleteRequested, ScheduleSaveRequested,
-    TaskDeleteRequested, TaskRequested, TaskSaveRequested,
+    CvpSweepRequested, ExecutionCancelRequested, ExecutionPauseRequested, ExecutionRelaunchRequested,
+    ExecutionResumeRequested, ExecutionsResumeRequested, ExecutionsStopRequested, ScheduleDeleteRequested,
+    ScheduleSaveRequested, TaskDeleteRequested, TaskRequested, TaskSaveRequested,
 };
 use lockstep_protocol::internal::{CvpElementQueued, CvpLookDue, ElementQueued};
 

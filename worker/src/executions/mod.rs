@@ -8,6 +8,7 @@
 mod advance;
 mod announce;
 mod claim;
+mod cluster;
 mod context;
 mod control;
 mod element;
@@ -26,6 +27,7 @@ mod schedules;
 mod sequence;
 mod settle;
 mod start;
+mod sweep;
 mod tasks;
 
 pub use context::ExecutionContext;

@@ -28,6 +28,7 @@ use lockstep_store::{Facts, Keys};
 
 pub use context::HandlerContext;
 pub use decision::{Decision, DraftResult, EventAppliedDraft};
+pub(crate) use processing::run_lane;
 pub use processing::{Handler, Processable, Processing, processing};
 pub use rejection::Rejection;
 

@@ -36,8 +36,8 @@ use super::sql::{Row, SqlSession, Value, rows};
 use super::{
     BeginElement, BegunStage, Candidates, CapScope, ElementEnd, ElementLevels, ElementOwner, ElementRow,
     ElementSource, EndedElement, ExecutionRow, ExecutionTransaction, ExpiredElement, Halt, HeldBack,
-    NewExecution, NewSchedule, NewTask, QueuedElement, SavedRow, ScheduleRow, StartedExecution, StopRow,
-    StoreError, TaskRow,
+    NewExecution, NewSchedule, NewTask, OpenExecution, QueuedElement, SavedRow, ScheduleRow,
+    StartedExecution, StopRow, StoreError, TaskRow,
 };
 
 const READ: &str = "read executions";
@@ -119,6 +119,10 @@ impl<S: SqlSession> ExecutionTransaction for Changes<S> {
 
     async fn lock_numbers(&mut self, numbers: &BTreeSet<u64>) -> Result<Vec<ExecutionRow>, StoreError> {
         execution::lock_numbers(&self.0, numbers).await
+    }
+
+    async fn open_on_clusters(&mut self) -> Result<Vec<OpenExecution>, StoreError> {
+        execution::open_on_clusters(&self.0).await
     }
 
     async fn update(&mut self, row: &ExecutionRow) -> Result<(), StoreError> {

@@ -129,7 +129,9 @@ impl Lifting<'_> {
             u32::from(stage).into(),
             self.new.lane.as_str().into(),
         ];
-        self.session.execute_each(WRITE, statement, vec![parameters]).await
+        self.session
+            .execute_each(WRITE, statement, vec![parameters])
+            .await
     }
 
     /// What the source says about the targets.
@@ -148,9 +150,16 @@ impl Lifting<'_> {
         };
         let of_groups = self.new.run_on == ExecuteOn::Client;
         let parameters = vec![self.number.into(), of_groups.into()];
-        if !self.session.query(READ, lift::PARTLY, parameters).await?.is_empty() {
+        if !self
+            .session
+            .query(READ, lift::PARTLY, parameters)
+            .await?
+            .is_empty()
+        {
             let parameters = vec![self.number.into(), self.targets()];
-            self.session.execute_each(WRITE, statement, vec![parameters]).await?;
+            self.session
+                .execute_each(WRITE, statement, vec![parameters])
+                .await?;
         }
         Ok(())
     }
@@ -166,7 +175,9 @@ impl Lifting<'_> {
             of_interfaces.into(),
             of_groups.into(),
         ];
-        self.session.execute_each(WRITE, statement, vec![parameters]).await
+        self.session
+            .execute_each(WRITE, statement, vec![parameters])
+            .await
     }
 }
 
