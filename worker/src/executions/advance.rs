@@ -4,17 +4,20 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lockstep_execution::cycle::{PlannedStage, StagePlan};
-use lockstep_execution::{Counts, Event, Halt, Limit, Progress, StageProgress, Step, next, releasable};
+use lockstep_execution::{
+    Caps, Counts, Event, Halt, Limit, Progress, StageProgress, Step, initially, next, releasable,
+};
 use lockstep_protocol::results::ExecutionFinished;
 use lockstep_protocol::{Message, MessageKey, WorkResult};
 use lockstep_store::{
-    CapScope, Effects, ElementCounts, ExecutionRow, ExecutionTransaction, Facts, FollowUpRequest,
+    BegunStage, CapScope, Effects, ElementCounts, ExecutionRow, ExecutionTransaction, Facts, FollowUpRequest,
     FollowUpTarget, Origin, QueuedElement, StageRow, StoreError,
 };
 
 use super::cluster::pass_on;
 use super::sweep::after_end;
+use super::ExecutionOptions;
+use super::phase::{main, stages};
 
 /// The most elements that one transaction skips or queues of one execution. The periodic task goes on.
 pub(super) const CHUNK: u32 = 1000;
@@ -41,19 +44,20 @@ impl Aftermath {
     }
 }
 
-/// Applies an event to an execution that is locked, and writes all that follows from it.
+/// Applies an event to an execution that is locked, and writes all that follows from it. What gets a place is due after `grace`.
 pub(super) async fn advance(
     executions: &mut (dyn ExecutionTransaction + '_),
     facts: &mut Facts,
     row: &mut ExecutionRow,
     event: Event,
     now: Timestamp,
+    options: &ExecutionOptions,
     grace: Duration,
 ) -> Result<Aftermath, StoreError> {
     let mut aftermath = Aftermath::default();
-    let mut event = event;
-    loop {
-        let (after, steps) = next(&progress(row), &event);
+    let mut event = Some(event);
+    while let Some(happened) = event.take() {
+        let (after, steps) = next(&progress(row), &happened);
         take_over(row, after);
         let ends = steps.iter().any(|step| matches!(step, Step::End { .. }));
         if ends {
@@ -65,7 +69,6 @@ pub(super) async fn advance(
         if ends {
             aftermath.queued.extend(pass_on(executions, row, grace).await?);
         }
-        let mut skipped = 0;
         for step in steps {
             match step {
                 Step::Release => {
@@ -76,28 +79,65 @@ pub(super) async fn advance(
                     tracing::info!(execution = %row.id, task = row.request.task, halt = stored(halt).as_str(), reason, "execution begins nothing more");
                 }
                 Step::SkipUnstarted => {
-                    skipped = skip_unstarted(executions, row).await?;
+                    let skipped = skip_unstarted(executions, row).await?;
                     aftermath.more |= skipped == u64::from(CHUNK);
+                    if skipped > 0 {
+                        event = Some(skipped_elements(skipped));
+                    }
                 }
                 Step::ReportProgress { .. } => aftermath.progressed.push(row.clone()),
-                // Part worker.
-                Step::BeginStage { .. } => {}
+                Step::BeginStage { stage } => {
+                    let begun = begin_stage(executions, row, stage, options).await?;
+                    aftermath.queued.extend(begun.queued);
+                    event = Some(Event::StageBegun {
+                        elements: begun.elements,
+                    });
+                }
                 // The row has it.
                 Step::OpenCanary | Step::End { .. } => {}
             }
         }
-        if skipped == 0 {
-            return Ok(aftermath);
-        }
-        event = Event::ElementsEnded {
-            done: 0,
-            failed: 0,
-            skipped,
-            passed: 0,
-            partly_failed: 0,
-            added: 0,
-        };
     }
+    Ok(aftermath)
+}
+
+fn skipped_elements(skipped: u64) -> Event {
+    Event::ElementsEnded {
+        done: 0,
+        failed: 0,
+        skipped,
+        passed: 0,
+        partly_failed: 0,
+        added: 0,
+    }
+}
+
+/// Begins a stage: queues as many of its elements as may begin. Those of an execution that is paused wait until it is resumed.
+async fn begin_stage(
+    executions: &mut (dyn ExecutionTransaction + '_),
+    row: &ExecutionRow,
+    stage: u16,
+    options: &ExecutionOptions,
+) -> Result<BegunStage, StoreError> {
+    let itself = CapScope::Execution(row.number);
+    let own = own_cap(row).map(|cap| (itself.clone(), cap));
+    let (queued, waits_for) = if row.paused {
+        (0, None)
+    } else {
+        initially(u64::MAX, &caps_of_all(own, &row.request.provider, &options.caps))
+    };
+    let waits_for = waits_for.unwrap_or(itself);
+    executions
+        .begin_stage(row.number, stage, queued, &waits_for, options.overdue_after)
+        .await
+}
+
+/// The caps that apply to all elements of an execution, in the order in which these wait: its own, and those of workers.
+pub(super) fn caps_of_all(own: Option<(CapScope, u32)>, provider: &str, caps: &Caps) -> Vec<(CapScope, u32)> {
+    let overall = caps.overall.map(|cap| (CapScope::Overall, cap.get()));
+    let of_provider = caps.providers.get(provider);
+    let of_provider = of_provider.map(|cap| (CapScope::Provider(provider.to_owned()), cap.get()));
+    own.into_iter().chain(overall).chain(of_provider).collect()
 }
 
 async fn skip_unstarted(
@@ -211,10 +251,6 @@ fn progress(row: &ExecutionRow) -> Progress {
         failed,
         skipped,
     } = row.counts;
-    let plan = row.request.plan.iter().map(|planned| PlannedStage {
-        phase: planned.phase,
-        stage: planned.stage,
-    });
     Progress {
         state: row.state,
         counts: Counts {
@@ -228,8 +264,8 @@ fn progress(row: &ExecutionRow) -> Progress {
         in_canary: row.in_canary,
         halt: row.halt.map(decided),
         reason: row.reason.clone(),
-        plan: StagePlan(plan.collect()),
-        main: u8::try_from(row.request.pre_tasks.len()).unwrap_or(u8::MAX),
+        plan: stages(&row.request),
+        main: main(&row.request),
         stage: StageProgress {
             index: row.stage.index,
             elements: row.stage.elements,

@@ -135,7 +135,7 @@ impl Announcer {
         Ok(())
     }
 
-    /// Publishes messages for the first elements of an execution, as far as they are queued still.
+    /// Publishes messages for the first elements of the first stage of an execution, as far as they are queued still.
     async fn started(&self, execution: u64, lane: Lane, queued: u64) -> Result<(), AnnounceError> {
         let mut left = queued;
         let mut after = None;
@@ -143,7 +143,7 @@ impl Announcer {
             let query = ElementQuery {
                 execution,
                 after,
-                limit: u32::try_from(left).map_or(PAGE, |left| left.min(PAGE)),
+                limit: PAGE,
                 ..ElementQuery::default()
             };
             let page = self.context.executions.elements(&query).await?;
@@ -151,9 +151,15 @@ impl Announcer {
                 return Ok(());
             };
             after = Some(last.number);
-            left = left.saturating_sub(page.len() as u64);
+            // An element without an end has not gone on to a later stage before the first one began.
+            let first = page
+                .iter()
+                .filter(|row| row.stage == 0)
+                .take(usize::try_from(left).unwrap_or(usize::MAX));
+            let first: Vec<&ElementRow> = first.collect();
+            left = left.saturating_sub(first.len() as u64);
             let is_queued = |row: &&ElementRow| row.state == ElementState::Pending && row.waits_for.is_none();
-            let queued = page.iter().filter(is_queued).map(|row| QueuedElement {
+            let queued = first.into_iter().filter(is_queued).map(|row| QueuedElement {
                 number: row.number,
                 lane,
             });

@@ -3,14 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lockstep_execution::{Admission, Caps, Limit, Request, admit};
+use lockstep_execution::{Admission, Caps, Limit, Registry, Request, admit};
 use lockstep_store::{
-    BeginElement, CandidateElement, Candidates, CapScope, ElementOwner, ExecutionRow, Halt, HeldBack, Keys,
-    QueuedElement, StoreError,
+    CandidateElement, Candidates, CapScope, ElementOwner, ExecutionRow, Halt, HeldBack, Keys, QueuedElement,
+    StoreError,
 };
 
 use super::ExecutionContext;
 use super::advance::own_cap;
+use super::device_leases::{AcquiredLeases, devices};
+use super::phase::task_of_stage;
 
 /// What a claim did.
 #[derive(Debug, Default)]
@@ -67,16 +69,8 @@ pub(super) async fn claim(
         }
         let rows: BTreeMap<u64, &ExecutionRow> = executions.iter().map(|row| (row.number, row)).collect();
         elements.retain(|element| {
-            let provider = rows.get(&element.execution).map(|row| &row.request.provider);
-            let known = provider.is_some_and(|provider| context.registry.get(provider).is_some());
-            if !known {
-                tracing::warn!(
-                    element = element.number,
-                    provider,
-                    "this worker does not have the provider of an element; it is left to another one"
-                );
-            }
-            known
+            let row = rows.get(&element.execution);
+            row.is_some_and(|row| is_due(element, row) && is_known(element, row, &context.registry))
         });
         let requests: Vec<Request<CapScope, Halt>> = elements
             .iter()
@@ -86,29 +80,25 @@ pub(super) async fn claim(
         let mut answers = admit(&requests, &limits);
         let admitted = elements.iter().zip(&answers);
         let admitted = admitted.filter(|(_, answer)| matches!(answer, Admission::Run));
-        let hostnames = admitted.filter_map(|(element, _)| Some(element.device.as_ref()?.hostname.clone()));
-        let hostnames: BTreeSet<_> = hostnames.collect();
+        let hostnames: BTreeSet<_> = admitted.flat_map(|(element, _)| devices(element)).collect();
         let fences = tx.acquire_devices(&hostnames, owner, options.lease_time).await?;
+        let mut leases = AcquiredLeases(fences);
         let mut begins = Vec::new();
         let mut held_back = Vec::new();
         for (element, answer) in elements.iter().zip(&mut answers) {
-            let hostname = element.device.as_ref().map(|device| &device.hostname);
-            let fence = hostname.and_then(|hostname| fences.get(hostname).copied());
-            if let (Admission::Run, Some(hostname), None) = (&*answer, hostname, fence) {
-                *answer = Admission::Wait(CapScope::Device(hostname.to_string()));
+            if matches!(answer, Admission::Run) {
+                match leases.take(element) {
+                    Ok(begin) => begins.push(begin),
+                    Err(missing) => *answer = Admission::Wait(CapScope::Device(missing.to_string())),
+                }
             }
             match answer {
-                Admission::Run => begins.push(BeginElement {
-                    number: element.number,
-                    fence,
-                    others: Vec::new(),
-                }),
                 Admission::Wait(scope) => held_back.push(HeldBack {
                     number: element.number,
                     waits_for: scope.clone(),
                 }),
                 // Whoever halted the execution skips what has not begun.
-                Admission::Skip(_) => {}
+                Admission::Run | Admission::Skip(_) => {}
             }
         }
         if !begins.is_empty() {
@@ -122,6 +112,16 @@ pub(super) async fn claim(
             let released = tx.release(&scope, places, options.lease_time).await?;
             claim.queued.extend(released);
         }
+        if !leases.0.is_empty() {
+            // Of controllers that have to wait for another device.
+            tx.give_back_devices(&leases.0, owner).await?;
+            let free = leases
+                .0
+                .keys()
+                .map(|hostname| CapScope::Device(hostname.to_string()));
+            let released = tx.release_one_each(&free.collect(), options.lease_time).await?;
+            claim.queued.extend(released);
+        }
         let mut answers = answers.into_iter();
         elements.retain(|_| matches!(answers.next(), Some(Admission::Run)));
         claim.begun = elements;
@@ -129,6 +129,26 @@ pub(super) async fn claim(
     }
     transaction.commit(&facts).await?;
     Ok(Claimed::Committed(claim))
+}
+
+/// Whether the element runs in the stage that its execution is in. A message may come again after that.
+fn is_due(element: &CandidateElement, row: &ExecutionRow) -> bool {
+    element.stage == row.stage.index
+}
+
+/// Whether this process has the provider of the element.
+fn is_known(element: &CandidateElement, row: &ExecutionRow, registry: &Registry) -> bool {
+    let task = task_of_stage(&row.request, element.stage);
+    let provider = task.map(|task| task.provider);
+    let known = provider.is_some_and(|provider| registry.get(provider).is_some());
+    if !known {
+        tracing::warn!(
+            element = element.number,
+            provider,
+            "this worker does not have the provider of an element; it is left to another one"
+        );
+    }
+    known
 }
 
 /// The scopes of all caps that workers are configured with.

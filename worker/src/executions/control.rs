@@ -133,8 +133,18 @@ impl Command<'_> {
         row: &mut ExecutionRow,
         event: Event,
     ) -> Result<Aftermath, StoreError> {
-        let grace = self.context.options.overdue_after;
-        advance(&mut *self.executions, self.facts, row, event, self.now, grace).await
+        let options = &self.context.options;
+        let grace = options.overdue_after;
+        advance(
+            &mut *self.executions,
+            self.facts,
+            row,
+            event,
+            self.now,
+            options,
+            grace,
+        )
+        .await
     }
 }
 

@@ -19,8 +19,10 @@ use super::ExecutionContext;
 use super::advance::own_cap;
 use super::announce::{Announcement, Announcer};
 use super::claim::{Claim, Claimed, claim, groups, scopes};
-use super::element::{Element, Why};
+use super::element::Element;
+use super::element_end::Why;
 use super::finish::{Ends, Finished, finish};
+use super::journal::{JournalWriter, WaitingEntries, journal};
 use super::publisher::element_finished;
 use super::running::{Places, Running, Told};
 use crate::fail_point::{self, FailPoint};
@@ -53,7 +55,16 @@ struct Worker {
     /// The running elements. Aborted when the worker is abandoned.
     tasks: Mutex<JoinSet<()>>,
     ends: mpsc::UnboundedSender<Ended>,
-    ended: Mutex<Option<mpsc::UnboundedReceiver<Ended>>>,
+    journal: JournalWriter,
+    /// Taken by the first call of `work`.
+    waiting: Mutex<Option<Waiting>>,
+}
+
+/// What running elements have for their worker.
+#[derive(Debug)]
+struct Waiting {
+    ended: mpsc::UnboundedReceiver<Ended>,
+    entries: WaitingEntries,
 }
 
 /// An element whose provider ended.
@@ -82,6 +93,7 @@ impl ElementRunner {
     /// Runs elements of this lane with these connections and limits.
     pub fn of_lane(lane: Lane, context: ExecutionContext) -> Self {
         let (ends, ended) = mpsc::unbounded_channel();
+        let (journal, entries) = journal();
         Self(Arc::new(Worker {
             running: Running::new(context.options.places.max(1)),
             announcer: Announcer::new(&context),
@@ -92,7 +104,8 @@ impl ElementRunner {
             limited: Mutex::default(),
             tasks: Mutex::default(),
             ends,
-            ended: Mutex::new(Some(ended)),
+            journal,
+            waiting: Mutex::new(Some(Waiting { ended, entries })),
         }))
     }
 }
@@ -129,7 +142,7 @@ impl Claimant for ElementRunner {
     }
 
     async fn work(&self, stop: CancellationToken, no_more: CancellationToken, abandon: CancellationToken) {
-        let Some(ended) = lock(&self.0.ended).take() else {
+        let Some(Waiting { ended, entries }) = lock(&self.0.waiting).take() else {
             tracing::error!("elements run already in this process");
             return;
         };
@@ -151,7 +164,8 @@ impl Claimant for ElementRunner {
             let renewing = all_ended.run_until_cancelled(self.0.renew());
             let committing = self.0.commit_ends(ended, announcements, &stop, &all_ended);
             let announcing = self.0.announcer.run(waiting);
-            tokio::join!(stopping, renewing, committing, announcing);
+            let journalling = all_ended.run_until_cancelled(entries.write_to(&self.0.context.cycle));
+            tokio::join!(stopping, renewing, committing, announcing, journalling);
         };
         if abandon.run_until_cancelled(work).await.is_none() {
             let left = self.0.running.len();
@@ -209,16 +223,11 @@ impl Worker {
         let executions: Vec<Arc<ExecutionRow>> = executions.into_iter().map(Arc::new).collect();
         for candidate in begun {
             let execution = executions.iter().find(|row| row.number == candidate.execution);
-            let provider = execution.and_then(|row| self.context.registry.get(&row.request.provider));
-            let (Some(execution), Some(provider)) = (execution, provider) else {
-                continue;
-            };
-            let element = Arc::new(Element {
-                candidate,
-                execution: execution.clone(),
-                provider: provider.clone(),
-            });
-            self.begin(element, &mut places, owner, began);
+            let element = execution
+                .and_then(|execution| Element::new(candidate, execution.clone(), &self.context.registry));
+            if let Some(element) = element {
+                self.begin(Arc::new(element), &mut places, owner, began);
+            }
         }
         if !queued.is_empty() {
             self.announcer.announce_soon(Announcement {
@@ -262,7 +271,7 @@ impl Worker {
     async fn run(self: Arc<Self>, element: Arc<Element>, owner: ElementOwner, told: Arc<Told>) {
         let (number, attempt) = (element.candidate.number, element.attempt());
         tracing::debug!(element = number, attempt, entity = element.candidate.name, execution = %element.execution.id, "element begins");
-        let end = element.run(&self.context, &told).await;
+        let end = element.run(&self.context, &told, owner, &self.journal).await;
         fail_point::pass(FailPoint::ElementRan);
         let Some(end) = end else {
             tracing::info!(element = number, attempt, why = ?told.why(), "element left to other workers");
@@ -424,8 +433,12 @@ impl Worker {
             state: ElementState::Failed,
             reason: Some("store-refused".to_owned()),
             message: Some(format!("the store refused its result: {error}")),
+            next: None,
             data: serde_json::Value::Null,
+            results: Vec::new(),
             facts: Vec::new(),
+            checks: Vec::new(),
+            items: Vec::new(),
             ..end.clone()
         };
         match self.commit_together(&[alone(end)], locks).await {
@@ -493,11 +506,14 @@ impl Worker {
                 .iter()
                 .find(|row| row.number == element.execution.number);
             let execution = newer.unwrap_or(&element.execution);
-            announcement.elements.push(number);
-            let finished = element.finished(end);
-            let data = end.results.last().map_or(&end.data, |result| &result.data);
-            let results = finished.map(|finished| element_finished(execution, number, finished, data));
-            announcement.results.extend(results);
+            // One that goes on in a later stage has not ended.
+            if let Some(finished) = element.finished(end) {
+                announcement.elements.push(number);
+                let data = end.results.last().map_or(&end.data, |result| &result.data);
+                announcement
+                    .results
+                    .push(element_finished(execution, number, finished, data));
+            }
         }
         announcement
     }

@@ -89,9 +89,9 @@ pub(super) async fn finish_in(
     }
     let now = context.now(facts);
     for row in &mut rows {
-        let event = event(row.number, &finished.ended);
+        let event = event(row.number, &finished.ended, ends);
         let Some(event) = event else { continue };
-        let followed = advance(tx, facts, row, event, now, grace).await?;
+        let followed = advance(tx, facts, row, event, now, options, grace).await?;
         finished.aftermath.join(followed);
     }
     for row in &rows {
@@ -117,23 +117,34 @@ pub(super) async fn finish_in(
 }
 
 /// What happened to an execution by these ends. `None` if nothing did.
-fn event(execution: u64, ended: &[EndedElement]) -> Option<Event> {
-    let (mut done, mut failed, mut skipped) = (0, 0, 0);
-    for element in ended.iter().filter(|element| element.execution == execution) {
-        match element.state.outcome() {
-            Some(ElementOutcome::Done) => done += 1,
-            Some(ElementOutcome::Failed) => failed += 1,
-            Some(ElementOutcome::Skipped) => skipped += 1,
-            None => {}
-        }
-    }
-    (done + failed + skipped > 0).then_some(Event::ElementsEnded {
-        done,
-        failed,
-        skipped,
-        passed: 0,
-        partly_failed: 0,
-        added: 0,
+fn event(execution: u64, ended: &[EndedElement], ends: &[Ends]) -> Option<Event> {
+    let ended: Vec<&EndedElement> = ended
+        .iter()
+        .filter(|element| element.execution == execution)
+        .collect();
+    let outcomes = |outcome| {
+        let of_outcome = ended.iter().filter(|element| element.state.outcome() == outcome);
+        of_outcome.count() as u64
+    };
+    let going_on = |end: &&ElementEnd| end.next.is_some();
+    let is_partly_failed = |end: &&ElementEnd| {
+        let mut outcomes = end.results.iter().map(|result| result.state.outcome());
+        outcomes.any(|outcome| outcome == Some(ElementOutcome::Failed))
+    };
+    let ends: Vec<&ElementEnd> = ends
+        .iter()
+        .flat_map(|ends| &ends.ends)
+        .filter(|end| ended.iter().any(|element| element.number == end.number))
+        .collect();
+    let partly_failed = ends.iter().copied().filter(going_on).filter(is_partly_failed);
+    let added: usize = ends.iter().map(|end| end.items.len()).sum();
+    (!ended.is_empty()).then(|| Event::ElementsEnded {
+        done: outcomes(Some(ElementOutcome::Done)),
+        failed: outcomes(Some(ElementOutcome::Failed)),
+        skipped: outcomes(Some(ElementOutcome::Skipped)),
+        passed: outcomes(None),
+        partly_failed: partly_failed.count() as u64,
+        added: added as u64,
     })
 }
 

@@ -45,7 +45,8 @@ impl WaitingEntries {
     pub(super) async fn write_to(mut self, cycle: &Arc<dyn RunCycle>) {
         let mut taken = Vec::with_capacity(TOGETHER);
         while self.0.recv_many(&mut taken, TOGETHER).await > 0 {
-            let mut owners: HashMap<ElementOwner, (Vec<JournalEntry>, Vec<oneshot::Sender<bool>>)> = HashMap::new();
+            let mut owners: HashMap<ElementOwner, (Vec<JournalEntry>, Vec<oneshot::Sender<bool>>)> =
+                HashMap::new();
             for waiting in taken.drain(..) {
                 let (entries, written) = owners.entry(waiting.owner).or_default();
                 entries.push(waiting.entry);
@@ -63,11 +64,7 @@ impl WaitingEntries {
 }
 
 /// Writes entries. Returns the elements that this worker does not run; `None` if nothing is written.
-async fn write(
-    cycle: &Arc<dyn RunCycle>,
-    owner: ElementOwner,
-    entries: &[JournalEntry],
-) -> Option<Vec<u64>> {
+async fn write(cycle: &Arc<dyn RunCycle>, owner: ElementOwner, entries: &[JournalEntry]) -> Option<Vec<u64>> {
     let mut retry = TransactionRetry::default();
     loop {
         let error = match cycle.write_journal(owner, entries).await {
@@ -77,7 +74,10 @@ async fn write(
         match retry.after(error) {
             Ok(pause) => tokio::time::sleep(pause).await,
             Err(error) => {
-                tracing::error!(error = chain(&error), "steps are not written down, so their elements stop");
+                tracing::error!(
+                    error = chain(&error),
+                    "steps are not written down, so their elements stop"
+                );
                 return None;
             }
         }
@@ -123,7 +123,8 @@ impl Journal for ElementJournal<'_> {
     }
 
     async fn ended(&self, pre_run: bool, result: &CycleResult) -> bool {
-        self.write(result.level, result.entity, pre_run, Some(result.clone())).await
+        self.write(result.level, result.entity, pre_run, Some(result.clone()))
+            .await
     }
 }
 

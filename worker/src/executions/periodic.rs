@@ -183,14 +183,15 @@ impl ElementsTask {
         Ok(places.collect())
     }
 
-    /// Executions whose deadline is over, that are halted with elements that have not begun, or whose elements all ended.
+    /// Executions whose deadline is over, that are halted with elements that have not begun, or whose elements all ended, or ended their stage.
     async fn neglected(
         &self,
         tx: &mut (dyn ExecutionTransaction + '_),
         facts: &mut Facts,
     ) -> Result<Written, StoreError> {
         let now = self.context.now(facts);
-        let grace = self.context.options.overdue_after;
+        let options = &self.context.options;
+        let grace = options.overdue_after;
         let rows = tx.neglected(now, PAGE).await?;
         let mut aftermath = Aftermath::default();
         let more = rows.len() == PAGE as usize;
@@ -203,7 +204,7 @@ impl ElementsTask {
                 (false, true) => Event::DeadlineOver,
                 (false, false) => Event::Checked,
             };
-            aftermath.join(advance(tx, facts, &mut row, event, now, grace).await?);
+            aftermath.join(advance(tx, facts, &mut row, event, now, options, grace).await?);
         }
         Ok(Written {
             more: more || aftermath.more,

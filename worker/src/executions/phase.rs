@@ -1,9 +1,7 @@
 //! The phases and stages of an execution: which provider runs in which, and which elements take part. Pure.
 
-use std::sync::Arc;
-
 use lockstep_execution::cycle::{self, PhaseRole, StagePlan};
-use lockstep_execution::{Provider, Registry, Steps, or_empty};
+use lockstep_execution::{Registry, Steps, or_empty};
 use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::{EntityType, Level};
 use lockstep_store::{ElementLevels, NewExecution, PhaseTask, PlannedStage};
@@ -13,7 +11,6 @@ use serde_json::Value;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TaskOfPhase<'a> {
     pub(super) role: PhaseRole,
-    pub(super) task: &'a str,
     pub(super) provider: &'a str,
     pub(super) arguments: &'a Value,
     pub(super) run_on: ExecuteOn,
@@ -23,7 +20,6 @@ pub(super) struct TaskOfPhase<'a> {
 pub(super) fn tasks(new: &NewExecution) -> impl Iterator<Item = TaskOfPhase<'_>> {
     let main = TaskOfPhase {
         role: PhaseRole::Main,
-        task: &new.task,
         provider: &new.provider,
         arguments: &new.task_arguments,
         run_on: new.run_on,
@@ -39,7 +35,6 @@ pub(super) fn tasks(new: &NewExecution) -> impl Iterator<Item = TaskOfPhase<'_>>
 fn of_related(role: PhaseRole, task: &PhaseTask) -> TaskOfPhase<'_> {
     TaskOfPhase {
         role,
-        task: &task.task,
         provider: &task.provider,
         arguments: &task.arguments,
         run_on: task.run_on,
@@ -56,15 +51,6 @@ pub(super) fn task_of_stage(new: &NewExecution, index: u16) -> Option<TaskOfPhas
     tasks(new).nth(usize::from(stage(new, index)?.phase))
 }
 
-/// The provider of the stage with this index, if this process has it.
-pub(super) fn provider_of_stage<'a>(
-    new: &NewExecution,
-    index: u16,
-    registry: &'a Registry,
-) -> Option<&'a Arc<dyn Provider>> {
-    registry.get(task_of_stage(new, index)?.provider)
-}
-
 /// The stages of an execution, as the run cycle has them.
 pub(super) fn stages(new: &NewExecution) -> StagePlan {
     let stages = new.plan.iter().map(|planned| cycle::PlannedStage {
@@ -74,10 +60,9 @@ pub(super) fn stages(new: &NewExecution) -> StagePlan {
     StagePlan(stages.collect())
 }
 
-/// The stage that the canary of an execution is about.
-pub(super) fn canary(new: &NewExecution) -> u16 {
-    let main = u8::try_from(new.pre_tasks.len()).unwrap_or(u8::MAX);
-    stages(new).canary(main)
+/// The phase of the task itself.
+pub(super) fn main(new: &NewExecution) -> u8 {
+    u8::try_from(new.pre_tasks.len()).unwrap_or(u8::MAX)
 }
 
 /// Which elements an execution has, whose tasks have these steps.

@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::element::Why;
+use super::element_end::Why;
 
 /// Tells a running element to stop.
 #[derive(Debug, Default)]

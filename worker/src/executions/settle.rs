@@ -43,9 +43,18 @@ async fn settle_once(announcer: &Announcer, execution: u64) -> Result<Aftermath,
             {
                 let mut tx = transaction.executions();
                 for mut row in tx.lock_numbers(&BTreeSet::from([execution])).await? {
-                    let grace = context.options.overdue_after;
-                    let followed =
-                        advance(&mut *tx, &mut facts, &mut row, Event::Checked, now, grace).await?;
+                    let options = &context.options;
+                    let grace = options.overdue_after;
+                    let followed = advance(
+                        &mut *tx,
+                        &mut facts,
+                        &mut row,
+                        Event::Checked,
+                        now,
+                        options,
+                        grace,
+                    )
+                    .await?;
                     aftermath.join(followed);
                 }
             }

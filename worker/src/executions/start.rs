@@ -1,7 +1,7 @@
 //! Begins executions: stores them with their elements, in the transaction that accepts the request.
 
 use jiff::Timestamp;
-use lockstep_execution::{Caps, Event, execution_cap, initially};
+use lockstep_execution::{Event, execution_cap, initially};
 use lockstep_protocol::commands::{ExecuteOn, RunLimits, TaskRequested};
 use lockstep_protocol::results::ExecutionAccepted;
 use lockstep_protocol::topology::Lane;
@@ -11,8 +11,10 @@ use lockstep_store::{
 };
 use uuid::Uuid;
 
+use super::advance::caps_of_all;
 use super::cluster::{Turn, turn};
 use super::control::rest;
+use super::phase::{main, stages};
 use super::plan::{Plan, plan};
 use super::runner::{Command, Decided, Done};
 use super::sequence::{Related, load};
@@ -98,7 +100,7 @@ impl Command<'_> {
         levels: ElementLevels,
     ) -> Decided {
         let id = id(self.attempt)?;
-        let caps = caps(&self.context.options.caps, &new);
+        let caps = caps_of_all(own_cap(&new), &new.provider, &self.context.options.caps);
         let cancelled = self.executions.was_cancelled(id).await?;
         let (mut queued, mut waits_for) = initially(u64::MAX, &caps);
         if let Some(cluster) = new.cluster().filter(|_| !cancelled) {
@@ -125,6 +127,7 @@ impl Command<'_> {
         let StartedExecution {
             number,
             elements,
+            stage_elements,
             missing,
         } = started;
         if !missing.is_empty() {
@@ -153,7 +156,7 @@ impl Command<'_> {
             ended,
             rest: rest(&row, &aftermath),
             aftermath,
-            started: (queued > 0).then_some((number, new.lane, queued.min(elements))),
+            started: (queued > 0).then_some((number, new.lane, queued.min(stage_elements))),
         }))
     }
 }
@@ -186,14 +189,11 @@ fn deadline(limits: &RunLimits, now: Timestamp) -> Option<Timestamp> {
     Some(now + std::time::Duration::from_secs(seconds.into()))
 }
 
-/// The caps that apply to all elements of a new execution, in the order in which they wait.
-fn caps(caps: &Caps, new: &NewExecution) -> Vec<(CapScope, u32)> {
+/// How many elements of the first stage of a new execution may run at once by its own limits.
+fn own_cap(new: &NewExecution) -> Option<(CapScope, u32)> {
     let limits = new.limits();
-    let own = execution_cap(limits, limits.canary.is_some(), 0).map(|cap| (ITSELF, cap));
-    let overall = caps.overall.map(|cap| (CapScope::Overall, cap.get()));
-    let provider = caps.providers.get(&new.provider);
-    let provider = provider.map(|cap| (CapScope::Provider(new.provider.clone()), cap.get()));
-    own.into_iter().chain(overall).chain(provider).collect()
+    let in_canary = limits.canary.is_some() && stages(new).canary(main(new)) == 0;
+    execution_cap(limits, in_canary, 0).map(|cap| (ITSELF, cap))
 }
 
 fn missing_entities(new: &NewExecution, missing: &[u64]) -> Rejection {

@@ -30,12 +30,14 @@ pub(super) struct StepData<'a> {
 #[async_trait]
 impl EntityData for StepData<'_> {
     async fn entity(&self, entity_type: EntityType, id: u64) -> Result<Value, String> {
-        let attributes = read(self.cancel, async || self.cycle.attributes(entity_type, id).await);
+        let attributes = read(self.cancel, || self.cycle.attributes(entity_type, id));
         let Some(mut entity) = attributes.await.map_err(text)? else {
             return Ok(Value::Null);
         };
-        let facts = read(self.cancel, async || self.cycle.facts(entity_type, id, None, MOST_KEYS).await);
-        let checks = read(self.cancel, async || self.cycle.checks(entity_type, id, None, MOST_KEYS).await);
+        let facts = read(self.cancel, || self.cycle.facts(entity_type, id, None, MOST_KEYS));
+        let checks = read(self.cancel, || {
+            self.cycle.checks(entity_type, id, None, MOST_KEYS)
+        });
         let facts = facts.await.map_err(text)?.into_iter();
         let checks = checks.await.map_err(text)?.into_iter();
         let facts: Map<String, Value> = facts.map(|fact| (fact.key, fact.value)).collect();
@@ -54,8 +56,8 @@ impl EntityData for StepData<'_> {
         below: EntityType,
         key: &str,
     ) -> Result<Vec<(String, Option<CheckResult>)>, String> {
-        let found = read(self.cancel, async || {
-            self.cycle.checks_below(entity_type, id, below, key).await
+        let found = read(self.cancel, || {
+            self.cycle.checks_below(entity_type, id, below, key)
         });
         let found = found.await.map_err(text)?.into_iter();
         Ok(found
@@ -80,15 +82,15 @@ impl Results for StepData<'_> {
             after,
             limit: PAGE,
         };
-        let page = read(self.cancel, async || self.cycle.entity_results(&query).await);
+        let page = read(self.cancel, || self.cycle.entity_results(&query));
         Ok(page.await.map_err(text)?.into_iter().map(of_row).collect())
     }
 }
 
 /// Reads, and repeats that while the store is unavailable, until the element is told to stop.
-pub(super) async fn read<T>(
+pub(super) async fn read<T, F: Future<Output = Result<T, StoreError>>>(
     cancel: &CancellationToken,
-    once: impl AsyncFn() -> Result<T, StoreError>,
+    once: impl Fn() -> F,
 ) -> Result<T, StoreError> {
     let mut retry = TransactionRetry::default();
     loop {

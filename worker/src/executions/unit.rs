@@ -5,9 +5,7 @@ use std::collections::BTreeSet;
 use lockstep_execution::cycle::{StagePlan, UnitTree};
 use lockstep_execution::{Entity, StepFailure, Steps, TargetDevice};
 use lockstep_protocol::{EntityType, Hostname, Level};
-use lockstep_store::{
-    CandidateElement, ElementDevice, UnitDevice, UnitEntities, UnitEntity, UnitLevels,
-};
+use lockstep_store::{CandidateElement, ElementDevice, UnitDevice, UnitEntities, UnitEntity, UnitLevels};
 use serde_json::Value;
 
 /// The name of the fleet as an entity.
@@ -151,11 +149,21 @@ fn entity(read: &UnitEntity, device: Option<TargetDevice>) -> Entity {
 fn of_element(device: &ElementDevice) -> Result<TargetDevice, StepFailure> {
     let groups = device.groups.iter().map(ToString::to_string).collect();
     let platform = device.platform.clone();
-    TargetDevice::new(device.hostname.to_string(), device.management_ip, platform, groups)
+    TargetDevice::new(
+        device.hostname.to_string(),
+        device.management_ip,
+        platform,
+        groups,
+    )
 }
 
 fn of_unit(device: &UnitDevice) -> Result<TargetDevice, StepFailure> {
     let groups = device.groups.iter().map(ToString::to_string).collect();
     let platform = device.platform.clone();
-    TargetDevice::new(device.hostname.to_string(), device.management_ip, platform, groups)
+    TargetDevice::new(
+        device.hostname.to_string(),
+        device.management_ip,
+        platform,
+        groups,
+    )
 }

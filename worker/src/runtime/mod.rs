@@ -58,7 +58,6 @@ pub use claimant::Claimant;
 pub(crate) use error_chain::chain;
 pub use follow_up::REPUBLISH_AFTER;
 pub(crate) use follow_up::{PAGE, outgoing};
-pub(crate) use lane::panic_text;
 pub use lease::HeldLeases;
 #[cfg(test)]
 pub(crate) use periodic_task::tests as periodic_task_tests;

@@ -2,7 +2,10 @@
 
 mod caps;
 mod control;
+mod cycle;
+mod cycle_provider;
 mod faults;
+mod fleet;
 mod life;
 mod provider;
 mod scene;

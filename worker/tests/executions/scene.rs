@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,12 +17,12 @@ use lockstep_protocol::envelope::CONTENT_TYPE;
 use lockstep_protocol::results::{ElementFinished, ExecutionFinished, MessageRejected};
 use lockstep_protocol::topology::{Destination, Lane, Queue, Topology};
 use lockstep_protocol::{
-    DeviceState, DeviceType, Envelope, GroupName, Hostname, Identity, Kind, Message, MessageId, Source,
+    DeviceState, DeviceType, EntityType, Envelope, GroupName, Hostname, Identity, Kind, Message, MessageId, Source,
     WorkResult,
 };
 use lockstep_store::{
-    Attributes, DeviceEffect, Effects, ElementQuery, ElementRow, ExecutionReference, ExecutionRow, GroupRow,
-    Keys, Origin,
+    Attributes, DeviceEffect, Effects, ElementQuery, ElementRow, EntityResult, EntityResultQuery, ExecutionReference,
+    ExecutionRow, GroupRow, Keys, Origin,
 };
 use lockstep_testbed::wait;
 use lockstep_worker::executions::ExecutionOptions;
@@ -29,6 +30,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use crate::cycle_provider::{Cycle, CycleScript};
 use crate::provider::{Script, Scripted};
 use crate::store::{Database, Ground, Store};
 use crate::worker::Worker;
@@ -44,6 +46,9 @@ pub(crate) struct Scene {
     database: Database,
     pub(crate) store: Store,
     pub(crate) script: Arc<Script>,
+    pub(crate) cycle: Arc<CycleScript>,
+    /// How many workers were started.
+    workers: AtomicUsize,
     pub(crate) options: ExecutionOptions,
     results: Arc<Mutex<Vec<Envelope>>>,
 }
@@ -51,6 +56,11 @@ pub(crate) struct Scene {
 impl Scene {
     /// A fleet of so many devices `sw0`, `sw1`, …, in the group `site`, and the tasks `repeatable` and `once`.
     pub(crate) async fn new(ground: Ground, devices: usize) -> Result<Self> {
+        Self::with(ground, fleet(devices)?).await
+    }
+
+    /// With these devices, groups, interfaces and clients.
+    pub(crate) async fn with(ground: Ground, fleet: Effects) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let bus: Arc<dyn Bus> = EmbeddedBus::open(folder.path(), EmbeddedOptions::default())?;
         bus.declare(&Topology::new(RETRY_DELAY_SCALE)).await?;
@@ -62,6 +72,8 @@ impl Scene {
             database,
             store,
             script: Arc::default(),
+            cycle: Arc::default(),
+            workers: AtomicUsize::new(0),
             options: ExecutionOptions {
                 element_timeout: Duration::from_secs(30),
                 stop_grace: Duration::from_millis(200),
@@ -72,38 +84,18 @@ impl Scene {
             },
             results: Arc::default(),
         };
-        scene.import(devices).await?;
+        scene.import(fleet).await?;
         scene.listen().await?;
         Ok(scene)
     }
 
-    async fn import(&self, devices: usize) -> Result<()> {
-        let hostnames: Vec<Hostname> = (0..devices).map(hostname).collect();
-        let site = GroupName::try_from("site".to_owned())?;
-        let effects = hostnames.iter().flat_map(|hostname| {
-            [
-                DeviceEffect::Create {
-                    hostname: hostname.clone(),
-                    attributes: Attributes::of(DeviceType::Access),
-                    state: DeviceState::Managed,
-                    version: None,
-                },
-                DeviceEffect::Join {
-                    hostname: hostname.clone(),
-                    groups: BTreeSet::from([site.clone()]),
-                },
-            ]
+    async fn import(&self, effects: Effects) -> Result<()> {
+        let created = effects.devices.iter().filter_map(|device| match device {
+            DeviceEffect::Create { hostname, .. } => Some(hostname.clone()),
+            _ => None,
         });
-        let effects = Effects {
-            devices: effects.collect(),
-            groups: vec![GroupRow {
-                name: site.clone(),
-                location: None,
-            }],
-            ..Effects::default()
-        };
         let keys = Keys {
-            hostnames: hostnames.iter().cloned().collect(),
+            hostnames: created.collect(),
             ..Keys::default()
         };
         let (mut facts, transaction) = self.store.unit_of_work.begin(&[], &keys).await?;
@@ -167,10 +159,13 @@ impl Scene {
     }
 
     fn registry(&self) -> Registry {
-        let script = &self.script;
+        let (script, cycle) = (&self.script, &self.cycle);
+        let worker = self.workers.fetch_add(1, Ordering::SeqCst);
         Registry::default()
             .with(Scripted::new("repeatable", true, script.clone()))
             .with(Scripted::new("once", false, script.clone()))
+            .with(Cycle::new("cycle", true, cycle.clone(), worker))
+            .with(Cycle::new("cycle-once", false, cycle.clone(), worker))
     }
 
     fn start(&self, registry: Registry, lanes: Vec<Lane>, options: ExecutionOptions) -> Result<Worker> {
@@ -221,18 +216,59 @@ impl Scene {
 
     pub(crate) async fn save_tasks(&self) -> Result<()> {
         for provider in ["repeatable", "once"] {
-            let task = TaskSaveRequested {
-                name: provider.to_owned(),
-                description: None,
-                provider: provider.to_owned(),
-                arguments: Value::Null,
-                pre_tasks: Vec::new(),
-                post_tasks: Vec::new(),
-            };
-            let saved = self.ask(task).await?;
-            ensure!(matches!(saved, WorkResult::CommandApplied(_)), "{saved:?}");
+            self.save(task(provider, provider, Value::Null)).await?;
         }
         Ok(())
+    }
+
+    pub(crate) async fn save(&self, task: TaskSaveRequested) -> Result<()> {
+        let saved = self.ask(task).await?;
+        ensure!(matches!(saved, WorkResult::CommandApplied(_)), "{saved:?}");
+        Ok(())
+    }
+
+    /// Requests a task on these entities, and waits until it is accepted.
+    pub(crate) async fn run_on(
+        &self,
+        task: &str,
+        execute_on_type: ExecuteOn,
+        execute_on: Vec<u64>,
+        limits: RunLimits,
+    ) -> Result<Uuid> {
+        let request = TaskRequested {
+            task: task.into(),
+            execute_on,
+            execute_on_type,
+            dry_run: true,
+            arguments: Value::Null,
+            limits,
+        };
+        match self.ask(request).await? {
+            WorkResult::ExecutionAccepted(accepted) => Ok(accepted.execution),
+            other => anyhow::bail!("{other:?}"),
+        }
+    }
+
+    /// The results of the entities of an execution at a level, by name.
+    pub(crate) async fn results_at(
+        &self,
+        id: Uuid,
+        phase: u8,
+        level: Level,
+    ) -> Result<BTreeMap<String, EntityResult>> {
+        let query = EntityResultQuery {
+            execution: self.execution(id).await?.number,
+            phase,
+            level,
+            of: None,
+            after: None,
+            limit: 10_000,
+        };
+        let results = self.store.cycle.entity_results(&query).await?;
+        Ok(results
+            .into_iter()
+            .map(|result| (result.name.clone(), result))
+            .collect())
     }
 
     /// Requests a task on these devices, and waits until it is accepted.
@@ -325,8 +361,10 @@ impl Scene {
                 .ok_or(results.len())
         })
         .await?;
-        for (name, result) in self.elements_finished(id) {
-            let row = elements.get(&name).context("an element")?;
+        for (entity, result) in self.elements_finished(id) {
+            let mut rows = elements.values();
+            let row = rows.find(|row| (row.entity_type, row.entity) == entity);
+            let row = row.context("an element")?;
             ensure!(
                 result.state == row.state && result.reason == row.reason,
                 "{result:?} {row:?}"
@@ -350,11 +388,11 @@ impl Scene {
         (!finished.is_empty()).then(|| finished.into_values().collect())
     }
 
-    /// The results about elements, by the name of the device, each once however often it was published. Two different results about an
+    /// The results about elements, by their entities, each once however often it was published. Two different results about an
     /// element are an error.
-    pub(crate) fn elements_finished(&self, id: Uuid) -> BTreeMap<String, ElementFinished> {
+    pub(crate) fn elements_finished(&self, id: Uuid) -> BTreeMap<(EntityType, u64), ElementFinished> {
         let results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut found: BTreeMap<String, (Identity, ElementFinished)> = BTreeMap::new();
+        let mut found: BTreeMap<(EntityType, u64), (Identity, ElementFinished)> = BTreeMap::new();
         for envelope in results.iter() {
             let Message::Result(WorkResult::ElementFinished(finished)) = &envelope.message else {
                 continue;
@@ -362,14 +400,14 @@ impl Scene {
             if finished.execution != id {
                 continue;
             }
-            let name = finished.hostname.as_ref().expect("a device").to_string();
+            let entity = (finished.entity_type, finished.entity);
             let new = (envelope.identity.clone(), finished.clone());
-            let known = found.entry(name).or_insert_with(|| new.clone());
+            let known = found.entry(entity).or_insert_with(|| new.clone());
             assert_eq!(*known, new, "two results about one element");
         }
         found
             .into_iter()
-            .map(|(name, (_, finished))| (name, finished))
+            .map(|(entity, (_, finished))| (entity, finished))
             .collect()
     }
 
@@ -402,6 +440,44 @@ impl Scene {
         });
         rejections.collect()
     }
+}
+
+pub(crate) fn task(name: &str, provider: &str, arguments: Value) -> TaskSaveRequested {
+    TaskSaveRequested {
+        name: name.to_owned(),
+        description: None,
+        provider: provider.to_owned(),
+        arguments,
+        pre_tasks: Vec::new(),
+        post_tasks: Vec::new(),
+    }
+}
+
+/// So many devices `sw0`, `sw1`, … in the group `site`.
+fn fleet(devices: usize) -> Result<Effects> {
+    let site = GroupName::try_from("site".to_owned())?;
+    let effects = (0..devices).map(hostname).flat_map(|hostname| {
+        [
+            DeviceEffect::Create {
+                hostname: hostname.clone(),
+                attributes: Attributes::of(DeviceType::Access),
+                state: DeviceState::Managed,
+                version: None,
+            },
+            DeviceEffect::Join {
+                hostname,
+                groups: BTreeSet::from([site.clone()]),
+            },
+        ]
+    });
+    Ok(Effects {
+        devices: effects.collect(),
+        groups: vec![GroupRow {
+            name: site.clone(),
+            location: None,
+        }],
+        ..Effects::default()
+    })
 }
 
 pub(crate) fn hostname(number: usize) -> Hostname {

@@ -1,13 +1,13 @@
 use anyhow::Result;
 use lockstep_device::eapi::EapiOptions;
-use lockstep_execution::{ElementDone, ElementFailure};
+use lockstep_execution::{StepDone, StepFailure};
 use lockstep_protocol::ElementState::{Failed, PartialFailed};
 use lockstep_simulators::fleet::Behaviour;
 use serde_json::{Value, json};
 
 use crate::scene::{Scene, asked};
 
-async fn command(scene: &Scene, arguments: Value) -> Result<ElementDone, ElementFailure> {
+async fn command(scene: &Scene, arguments: Value) -> Result<StepDone, StepFailure> {
     scene
         .run("command", Some(scene.target(0)), &arguments, &Value::Null)
         .await

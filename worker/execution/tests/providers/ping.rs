@@ -1,5 +1,5 @@
 use anyhow::Result;
-use lockstep_execution::ElementFailure;
+use lockstep_execution::StepFailure;
 use lockstep_protocol::ElementState;
 use lockstep_simulators::fleet::Behaviour;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::scene::{Scene, asked};
 
-async fn ping(scene: &Scene, device: usize) -> Result<Value, ElementFailure> {
+async fn ping(scene: &Scene, device: usize) -> Result<Value, StepFailure> {
     let done = scene
         .run("ping", Some(scene.target(device)), &Value::Null, &Value::Null)
         .await?;

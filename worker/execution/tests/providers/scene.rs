@@ -8,10 +8,12 @@ use lockstep_device::eapi::{EapiDriver, EapiOptions};
 use lockstep_device::{
     CredentialSource, Credentials, DeviceError, DevicePool, PoolOptions, PooledConnection,
 };
+use lockstep_execution::cycle::{CheckResult, Results};
 use lockstep_execution::{
-    Devices, Entity, Registry, StepDone, StepFailure, StepRun, TargetDevice, check_arguments,
+    CycleResult, Devices, Entity, EntityData, Registry, StepDone, StepFailure, StepRun, TargetDevice,
+    check_arguments,
 };
-use lockstep_protocol::commands::ExecuteOn;
+use lockstep_protocol::{EntityType, Level};
 use lockstep_simulators::fleet::{Behaviour, Device, FleetSimulator, Options};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +34,34 @@ impl Devices for Pool {
         self.0
             .get(&device.hostname, &device.groups, &device.address)
             .await
+    }
+}
+
+/// A store that is empty.
+#[derive(Debug)]
+struct Nothing;
+
+#[async_trait]
+impl Results for Nothing {
+    async fn page(&self, _: Level, _: Option<u64>, _: Option<u64>) -> Result<Vec<CycleResult>, String> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl EntityData for Nothing {
+    async fn entity(&self, _: EntityType, _: u64) -> Result<Value, String> {
+        Ok(Value::Null)
+    }
+
+    async fn checks_below(
+        &self,
+        _: EntityType,
+        _: u64,
+        _: EntityType,
+        _: &str,
+    ) -> Result<Vec<(String, Option<CheckResult>)>, String> {
+        Ok(Vec::new())
     }
 }
 
@@ -100,8 +130,9 @@ impl Scene {
             check_arguments(schema, arguments).expect("the arguments are valid");
         }
         let entity = Entity {
-            kind: ExecuteOn::Device,
+            level: Level::Device,
             id: 1,
+            item: None,
             name: target
                 .as_ref()
                 .map_or_else(|| "stray".to_owned(), |target| target.hostname.clone()),
@@ -109,13 +140,18 @@ impl Scene {
         };
         let run = StepRun {
             entity: &entity,
+            above: &[],
+            pre_run: &Value::Null,
+            below: &[],
+            results: &Nothing,
+            entities: &Nothing,
             dry_run: true,
             arguments,
             run_arguments,
             cancel: &self.cancel,
             devices: &self.devices,
         };
-        let running = tokio::time::timeout(Duration::from_mins(1), provider.run(&run));
+        let running = tokio::time::timeout(Duration::from_mins(1), provider.run_on_device(&run));
         running.await.expect("a provider ends in time")
     }
 }

@@ -133,6 +133,13 @@ pub trait ExecutionTransaction: Send {
         time: Duration,
     ) -> Result<BTreeMap<Hostname, i64>, StoreError>;
 
+    /// Gives back leases that were acquired in this transaction, by hostname with their fences.
+    async fn give_back_devices(
+        &mut self,
+        leases: &BTreeMap<Hostname, i64>,
+        owner: ElementOwner,
+    ) -> Result<(), StoreError>;
+
     /// Elements begin: their attempt is counted, and they belong to this worker for `time`. `worker` names it, for people. Executions
     /// that are PENDING become RUNNING.
     async fn begin(

@@ -43,6 +43,14 @@ pub(super) struct Held {
 }
 
 impl Held {
+    pub(super) fn new(hostname: &Hostname, owner: ElementOwner, fence: i64) -> Self {
+        Self {
+            hostname: hostname.to_string(),
+            owner: owner.0.to_string(),
+            fence,
+        }
+    }
+
     /// Reads it from the columns `hostname`, `owner` and `fence` of an element. `None` if the element ran without one.
     pub(super) fn read(row: &Row, first: usize) -> Result<Option<Self>, StoreError> {
         let hostname = row.optional_text("element.hostname", first)?;

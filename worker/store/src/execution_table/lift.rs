@@ -351,3 +351,18 @@ pub(super) fn clients(run_on: ExecuteOn, source: &ElementSource) -> Option<&'sta
 pub(super) const PARTLY: &str = "\
     SELECT 1 FROM element WHERE execution = $1 AND outcome = 'open' AND NOT whole \
         AND (entity_type = 'DEVICE' OR entity_type = 'GROUP' AND CAST($2 AS boolean)) LIMIT 1";
+
+/// All statements, for the test of their plans.
+#[cfg(test)]
+pub(super) fn statements(run_on: ExecuteOn, source: &ElementSource) -> Vec<&'static str> {
+    let all = [
+        fleet(run_on, source),
+        groups(run_on, source, true),
+        groups(run_on, source, false),
+        devices(run_on, source),
+        targets(run_on, source),
+        clients(run_on, source),
+        Some(PARTLY),
+    ];
+    all.into_iter().flatten().collect()
+}

@@ -168,6 +168,18 @@ impl<S: SqlSession> ExecutionTransaction for Changes<S> {
         device_lease::acquire(&self.0, hostnames, owner, time).await
     }
 
+    async fn give_back_devices(
+        &mut self,
+        leases: &BTreeMap<Hostname, i64>,
+        owner: ElementOwner,
+    ) -> Result<(), StoreError> {
+        let held: Vec<device_lease::Held> = leases
+            .iter()
+            .map(|(hostname, fence)| device_lease::Held::new(hostname, owner, *fence))
+            .collect();
+        device_lease::give_back(&self.0, held.iter()).await
+    }
+
     async fn begin(
         &mut self,
         elements: &[BeginElement],
@@ -327,14 +339,19 @@ mod tests {
             "device",
             "device_group",
             "element",
+            "entity_check",
+            "entity_result",
             "execution",
             "execution_selection",
+            "execution_target",
             "fact",
+            "fact_history",
             "group_member",
             "interface",
             "lease",
             "member",
             "schedule",
+            "step_journal",
             "task",
         ];
         plan.iter()
@@ -361,15 +378,20 @@ mod tests {
             let plan = query_plan(statement);
             assert!(!reads_whole_table(&plan), "{statement}\n{plan:#?}");
         }
-        for (run_on, entity_type) in ExecuteOn::ALL
-            .map(|run_on| ExecuteOn::ALL.map(|given| (run_on, given)))
-            .concat()
+        let ids = || ExecuteOn::ALL.map(|entity_type| ElementSource::Of {
+            entity_type,
+            ids: Vec::new(),
+        });
+        let sources: Vec<ElementSource> = ids().into_iter().chain([ElementSource::FailedOf(1)]).collect();
+        for (run_on, source) in ExecuteOn::ALL
+            .into_iter()
+            .flat_map(|run_on| sources.iter().map(move |source| (run_on, source)))
         {
-            let ids = Vec::new();
-            let source = ElementSource::Of { entity_type, ids };
-            if let Some(statement) = start::statement(run_on, &source) {
+            for statement in lift::statements(run_on, source) {
                 let plan = query_plan(statement);
-                assert!(!reads_whole_table(&plan), "{statement}\n{plan:#?}");
+                // The whole fleet is what the groups and devices of the fleet are.
+                let fleet = run_on == ExecuteOn::Global && !matches!(source, ElementSource::FailedOf(_));
+                assert!(fleet || !reads_whole_table(&plan), "{statement}\n{plan:#?}");
             }
         }
         let plan = query_plan("SELECT count(*) FROM element WHERE attempts > 1");

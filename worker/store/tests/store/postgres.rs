@@ -17,7 +17,7 @@ use lockstep_testbed::{Database, FaultProxy, Mode, wait};
 use tokio_postgres::Client;
 
 use crate::contract::{
-    Place, Probe, UNDO_EXECUTIONS, absorb, create, create_all, devices, executions, hostname, key, keys,
+    Place, Probe, UNDO_EXECUTIONS, UNDO_RUN_CYCLE, absorb, create, create_all, devices, executions, hostname, key, keys,
     leases, message, repositories, row, unsynchronize, work,
 };
 
@@ -79,6 +79,7 @@ impl Probe for Client {
 
     fn undo(&self) -> &'static [(u32, &'static [&'static str])] {
         &[
+            (6, UNDO_RUN_CYCLE),
             (5, UNDO_EXECUTIONS),
             (
                 4,

@@ -4,19 +4,26 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
 use lockstep_protocol::commands::ExecuteOn;
-use lockstep_protocol::{ElementState, ExecutionState};
+use lockstep_protocol::{ElementState, EntityType, ExecutionState};
 use lockstep_store::{
-    BeginElement, CapScope, ElementOwner, ElementSource, ExecutionReference, HeldBack, Keys, StopRow,
+    BeginElement, CapScope, ElementOwner, ElementSource, ExecutionReference, HeldBack, Keys, QueuedElement, StartedExecution, StopRow,
 };
 
 use super::executions::{
-    LONG, NO_TIME, change, claim, elements, end, execution_id, finish, fleet, group, ids, new_execution,
+    DEVICES, LONG, NO_TIME, change, claim, elements, end, execution_id, finish, fleet, group, ids, new_execution,
     numbers, owner, start,
 };
 use super::{Place, Store, at, create_all, hostname};
 
 fn scopes<const N: usize>(scopes: [CapScope; N]) -> BTreeSet<CapScope> {
     scopes.into()
+}
+
+/// The fleet with two devices more, and an execution on all four.
+async fn four(place: &Place, name: &str) -> Result<StartedExecution> {
+    fleet(place).await?;
+    create_all(place, &["c", "d"]).await?;
+    start(place, name, ExecuteOn::Device).await
 }
 
 async fn running(place: &Place, scope: CapScope) -> Result<u32> {
@@ -47,7 +54,7 @@ pub(crate) async fn a_candidate_has_what_is_needed_to_run_it(place: &Place) -> R
         .iter()
         .find(|element| element.name == "a")
         .context("the device")?;
-    ensure!(a.entity_type == ExecuteOn::Device && a.entity == device_ids["a"] && a.attempts == 0);
+    ensure!(a.entity_type == EntityType::Device && a.entity == device_ids["a"] && a.attempts == 0);
     let device = a.device.as_ref().context("the device")?;
     ensure!(
         device.id == device_ids["a"] && device.hostname == hostname("a"),
@@ -93,8 +100,7 @@ pub(crate) async fn a_candidate_has_what_is_needed_to_run_it(place: &Place) -> R
 }
 
 pub(crate) async fn what_begins_is_counted_in_its_scopes_until_its_time_is_over(place: &Place) -> Result<()> {
-    fleet(place).await?;
-    let started = start(place, "interfaces", ExecuteOn::Interface).await?;
+    let started = four(place, "devices").await?;
     let other = start(place, "groups", ExecuteOn::Group).await?;
     let all = elements(place, started.number).await?;
     let owner = owner("worker");
@@ -102,6 +108,7 @@ pub(crate) async fn what_begins_is_counted_in_its_scopes_until_its_time_is_over(
         let begun = [&all[3], &all[0], &all[1]].map(|element| BeginElement {
             number: element.number,
             fence: None,
+            others: Vec::new(),
         });
         executions.begin(&begun, owner, "worker-1", LONG).await?;
     });
@@ -132,12 +139,12 @@ pub(crate) async fn what_begins_is_counted_in_its_scopes_until_its_time_is_over(
         ("overall", 3),
         ("provider/command", 0),
         ("provider/ping", 3),
-        ("group/campus", 3),
-        ("group/core", 2),
+        ("group/campus", 2),
+        ("group/core", 1),
         ("group/nobody", 0),
         (&*format!("execution/{}", started.number), 3),
         (&*format!("execution/{}", other.number), 0),
-        ("device/a", 2),
+        ("device/a", 1),
         ("device/b", 1),
     ];
     ensure!(
@@ -153,9 +160,7 @@ pub(crate) async fn what_begins_is_counted_in_its_scopes_until_its_time_is_over(
     let expected = [
         ("overall", 1),
         ("provider/ping", 1),
-        ("group/campus", 1),
         (&*format!("execution/{}", started.number), 1),
-        ("device/b", 1),
     ];
     ensure!(
         some == expected.map(|(scope, count)| (scope.to_owned(), count)),
@@ -187,8 +192,7 @@ pub(crate) async fn what_begins_is_counted_in_its_scopes_until_its_time_is_over(
 }
 
 pub(crate) async fn what_waits_is_released_in_order(place: &Place) -> Result<()> {
-    fleet(place).await?;
-    let started = start(place, "interfaces", ExecuteOn::Interface).await?;
+    let started = four(place, "devices").await?;
     let all: Vec<u64> = numbers(place, started.number).await?.into_iter().collect();
     let device = CapScope::Device("a".to_owned());
     change!(place.store, |executions| {
@@ -213,9 +217,10 @@ pub(crate) async fn what_waits_is_released_in_order(place: &Place) -> Result<()>
     };
     ensure!(waiting().await? == [("overall".to_owned(), 3), ("device/a".to_owned(), 1)]);
     let release = async |scope: &CapScope, limit: u32| -> Result<Vec<u64>> {
-        Ok(change!(place.store, |executions| executions
+        let released = change!(place.store, |executions| executions
             .release(scope, limit, LONG)
-            .await?))
+            .await?);
+        Ok(released.into_iter().map(|element| element.number).collect())
     };
     ensure!(release(&CapScope::Overall, 2).await? == all[..2]);
     ensure!(
@@ -229,7 +234,7 @@ pub(crate) async fn what_waits_is_released_in_order(place: &Place) -> Result<()>
     for paused in [true, false] {
         change!(place.store, |executions| {
             let mut row = executions
-                .lock(execution_id("interfaces"))
+                .lock(execution_id("devices"))
                 .await?
                 .context("the execution")?;
             row.paused = paused;
@@ -243,7 +248,7 @@ pub(crate) async fn what_waits_is_released_in_order(place: &Place) -> Result<()>
     }
     change!(place.store, |executions| {
         let mut row = executions
-            .lock(execution_id("interfaces"))
+            .lock(execution_id("devices"))
             .await?
             .context("the execution")?;
         row.halt = Some(lockstep_store::Halt::Deadline);
@@ -255,8 +260,7 @@ pub(crate) async fn what_waits_is_released_in_order(place: &Place) -> Result<()>
 }
 
 pub(crate) async fn many_devices_release_one_element_each(place: &Place) -> Result<()> {
-    fleet(place).await?;
-    let started = start(place, "interfaces", ExecuteOn::Interface).await?;
+    let started = four(place, "devices").await?;
     let all: Vec<u64> = numbers(place, started.number).await?.into_iter().collect();
     let [a, b, c] = ["a", "b", "c"].map(|hostname| CapScope::Device(hostname.to_owned()));
     let on_device = [(1, &a), (0, &a), (2, &b), (3, &b)];
@@ -272,11 +276,8 @@ pub(crate) async fn many_devices_release_one_element_each(place: &Place) -> Resu
         let released = change!(place.store, |executions| executions
             .release_one_each(&scopes, LONG)
             .await?);
-        Ok(released
-            .into_iter()
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect())
+        let number = |element: QueuedElement| element.number;
+        Ok(released.into_iter().map(number).collect())
     };
     ensure!(release(&[]).await?.is_empty());
     ensure!(release(&[&c]).await?.is_empty(), "nothing waits for it");
@@ -294,7 +295,7 @@ pub(crate) async fn many_devices_release_one_element_each(place: &Place) -> Resu
     // Elements of a paused execution stay.
     for (paused, expected) in [(true, vec![]), (false, vec![all[1]])] {
         change!(place.store, |executions| {
-            let row = executions.lock(execution_id("interfaces")).await?;
+            let row = executions.lock(execution_id("devices")).await?;
             let mut row = row.context("the execution")?;
             row.paused = paused;
             executions.update(&row).await?;
@@ -307,7 +308,8 @@ pub(crate) async fn many_devices_release_one_element_each(place: &Place) -> Resu
 pub(crate) async fn one_element_at_a_time_runs_on_a_device(place: &Place) -> Result<()> {
     fleet(place).await?;
     let [first, second] = ["first", "second"].map(owner);
-    let one = numbers(place, start(place, "one", ExecuteOn::Interface).await?.number).await?;
+    let mut one = numbers(place, start(place, "one", ExecuteOn::Device).await?.number).await?;
+    one.extend(numbers(place, start(place, "also", ExecuteOn::Device).await?.number).await?);
     let two = numbers(place, start(place, "two", ExecuteOn::Device).await?.number).await?;
     let begun = claim(&*place.store, &one, first, LONG).await?;
     // One of each device.
@@ -376,6 +378,7 @@ async fn claim_up_to(
             .map(|number| BeginElement {
                 number: *number,
                 fence: None,
+                others: Vec::new(),
             })
             .collect();
         let held: Vec<HeldBack> = held
@@ -393,8 +396,7 @@ async fn claim_up_to(
 
 /// The first claim has counted and not begun yet when the second one comes.
 pub(crate) async fn two_claims_at_once_never_exceed_a_cap(place: &Place) -> Result<()> {
-    fleet(place).await?;
-    let started = start(place, "interfaces", ExecuteOn::Interface).await?;
+    let started = four(place, "devices").await?;
     let all: Vec<u64> = numbers(place, started.number).await?.into_iter().collect();
     let (first, second): (BTreeSet<u64>, BTreeSet<u64>) = (
         all[..2].iter().copied().collect(),
@@ -534,6 +536,7 @@ async fn claim_within(
                 Some(fence) => begin.push(BeginElement {
                     number,
                     fence: Some(fence),
+                    others: Vec::new(),
                 }),
                 None => held.push(HeldBack {
                     number,
@@ -562,7 +565,7 @@ pub(crate) async fn workers_at_once_end_every_element_once(place: &Place) -> Res
             let new = new_execution(name, ExecuteOn::Device);
             let id = execution_id(name);
             executions
-                .start(id, &new, &ElementSource::All, 30, &CapScope::Overall, LONG)
+                .start(id, &new, &ElementSource::All, DEVICES, 30, &CapScope::Overall, LONG)
                 .await?
         });
         of.push(started.number);

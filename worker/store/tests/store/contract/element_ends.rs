@@ -4,23 +4,34 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use jiff::SignedDuration;
 use lockstep_protocol::commands::ExecuteOn;
-use lockstep_protocol::{ElementState, ExecutionState};
+use lockstep_protocol::topology::Lane;
+use lockstep_protocol::{ElementState, EntityType, ExecutionState};
 use lockstep_store::{
-    CapScope, ElementCounts, ElementEnd, ElementSource, ExecutionRow, FactRow, Halt, NewExecution, NewFact,
+    CapScope, ElementCounts, ElementEnd, ElementSource, ExecutionRow, FactRow, Halt, NewExecution, NewFact, QueuedElement,
     StoppedElement, StoreError,
 };
 use serde_json::{Value, json};
 
 use super::executions::{
-    LONG, NO_TIME, change, claim, elements, end, execution_id, finish, fleet, new_execution, numbers, owner,
+    DEVICES, LONG, NO_TIME, change, claim, elements, end, execution_id, finish, ids, new_execution, numbers, owner,
     start, start_of,
 };
 use super::{Place, at, create_all, hostname};
 
-fn fact(key: &str, value: Value) -> NewFact {
+/// A fact about a device.
+fn fact(entity: u64, key: &str, value: Value) -> NewFact {
     NewFact {
+        entity_type: EntityType::Device,
+        entity,
         key: key.to_owned(),
         value,
+    }
+}
+
+fn device_lane(number: u64) -> QueuedElement {
+    QueuedElement {
+        number,
+        lane: Lane::Devices,
     }
 }
 
@@ -95,36 +106,37 @@ pub(crate) async fn facts_replace_those_with_the_same_key(place: &Place) -> Resu
     create_all(place, &["a", "b"]).await?;
     let facts =
         async |name: &str| -> Result<Vec<FactRow>> { Ok(place.store.device_facts(&hostname(name)).await?) };
+    let of = ids(place, ExecuteOn::Device).await?;
     let (_, [a, b]) = two_run(place, "first").await?;
     let with = |number: u64, facts: Vec<NewFact>| ElementEnd {
         facts,
         ..end(number, ElementState::Successful)
     };
     let twice = vec![
-        fact("version", json!("4.30")),
-        fact("serial", json!({"x": [1, null]})),
-        fact("version", json!("4.31")),
+        fact(of["a"], "version", json!("4.30")),
+        fact(of["a"], "serial", json!({"x": [1, null]})),
+        fact(of["a"], "version", json!("4.31")),
     ];
-    let ends = [with(a, twice), with(b, vec![fact("version", json!("4.29"))])];
+    let ends = [with(a, twice), with(b, vec![fact(of["b"], "version", json!("4.29"))])];
     ensure!(finish(place, &ends, None).await?.len() == 2);
     let found = facts("a").await?;
-    let of: Vec<(&str, &Value, u64)> = found
+    let known: Vec<(&str, &Value, u64)> = found
         .iter()
         .map(|fact| (&*fact.key, &fact.value, fact.element))
         .collect();
     ensure!(
-        of == [
+        known == [
             ("serial", &json!({"x": [1, null]}), a),
             ("version", &json!("4.31"), a)
         ],
-        "{of:?}"
+        "{known:?}"
     );
     // The facts of an element that ended before, and of another attempt, do not count.
-    let late = [with(a, vec![fact("version", json!("late"))])];
+    let late = [with(a, vec![fact(of["a"], "version", json!("late"))])];
     ensure!(finish(place, &late, None).await?.is_empty() && facts("a").await? == found);
 
     let (_, [again, _]) = two_run(place, "second").await?;
-    finish(place, &[with(again, vec![fact("version", json!("4.32"))])], None).await?;
+    finish(place, &[with(again, vec![fact(of["a"], "version", json!("4.32"))])], None).await?;
     let newer = facts("a").await?;
     ensure!(
         newer[0] == found[0] && newer[1].value == json!("4.32") && newer[1].element == again,
@@ -142,11 +154,12 @@ pub(crate) async fn huge_and_strange_texts_come_back(place: &Place) -> Result<()
     let huge = ElementEnd {
         message: Some(strange.repeat(1000)),
         data: json!({"output": "x\"\u{0}".repeat(256 << 10), "numbers": [1e308, -0.1, u64::MAX]}),
-        facts: vec![fact("k\u{0}", json!(strange))],
+        facts: vec![fact(ids(place, ExecuteOn::Device).await?["a"], "k\u{0}", json!(strange))],
         ..end(a, ElementState::Successful)
     };
     let other = ElementEnd {
         number: b,
+        facts: Vec::new(),
         ..huge.clone()
     };
     ensure!(finish(place, &[huge.clone(), other], None).await?.len() == 2);
@@ -239,7 +252,7 @@ pub(crate) async fn an_element_whose_worker_is_lost_is_queued_again(place: &Plac
     // Another attempt, and what is not over, stay.
     let asked = [(all[0], 1), (all[0], 2), (all[1], 1)];
     let requeued = change!(place.store, |executions| executions.requeue(&asked, LONG).await?);
-    ensure!(requeued == [all[0]], "{requeued:?}");
+    ensure!(requeued == [device_lane(all[0])], "{requeued:?}");
     let again = change!(place.store, |executions| executions.requeue(&asked, LONG).await?);
     ensure!(again.is_empty());
     let rows = elements(place, started.number).await?;
@@ -269,7 +282,7 @@ pub(crate) async fn a_lost_message_is_overdue_later_and_later(place: &Place) -> 
     let id = execution_id("first");
     let started = change!(place.store, |executions| {
         executions
-            .start(id, &new, &ElementSource::All, 1, &CapScope::Overall, NO_TIME)
+            .start(id, &new, &ElementSource::All, DEVICES, 1, &CapScope::Overall, NO_TIME)
             .await?
     });
     let first = elements(place, started.number).await?[0].number;
@@ -277,7 +290,7 @@ pub(crate) async fn a_lost_message_is_overdue_later_and_later(place: &Place) -> 
     for minutes in [1_i64, 2, 4, 8, 16, 16] {
         let overdue = change!(place.store, |executions| executions.overdue(10, grace).await?);
         // The other one waits for its turn.
-        ensure!(overdue == [first], "{minutes}: {overdue:?}");
+        ensure!(overdue == [device_lane(first)], "{minutes}: {overdue:?}");
         let none = change!(place.store, |executions| executions.overdue(10, grace).await?);
         ensure!(none.is_empty());
         let now = place.store.now().await?;
@@ -326,17 +339,17 @@ async fn updated(place: &Place, name: &str, change: impl FnOnce(&mut ExecutionRo
 }
 
 pub(crate) async fn what_has_not_begun_is_skipped_in_chunks(place: &Place) -> Result<()> {
-    fleet(place).await?;
+    create_all(place, &["a", "b", "c", "d"]).await?;
     for (name, halt, state) in [
         ("first", Halt::Cancelled, ElementState::Aborted),
         ("second", Halt::Deadline, ElementState::Filtered),
         ("third", Halt::TooManyFailed, ElementState::Filtered),
     ] {
-        let new = new_execution(name, ExecuteOn::Interface);
+        let new = new_execution(name, ExecuteOn::Device);
         let id = execution_id(name);
         let started = change!(place.store, |executions| {
             executions
-                .start(id, &new, &ElementSource::All, 2, &CapScope::Overall, LONG)
+                .start(id, &new, &ElementSource::All, DEVICES, 2, &CapScope::Overall, LONG)
                 .await?
         });
         let all: Vec<u64> = numbers(place, started.number).await?.into_iter().collect();
@@ -344,6 +357,7 @@ pub(crate) async fn what_has_not_begun_is_skipped_in_chunks(place: &Place) -> Re
             let begun = [lockstep_store::BeginElement {
                 number: all[0],
                 fence: None,
+                others: Vec::new(),
             }];
             executions.begin(&begun, owner("worker"), "worker", LONG).await?;
         });

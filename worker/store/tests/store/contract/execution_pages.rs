@@ -97,7 +97,7 @@ pub(crate) async fn filters_choose_executions(place: &Place) -> Result<()> {
     // Of six executions, the even ones are of another task, the first three are on `a`, and two ended.
     for index in 0..6 {
         let name = index.to_string();
-        let mut new = new_execution(&name, ExecuteOn::Interface);
+        let mut new = new_execution(&name, ExecuteOn::Device);
         if index % 2 == 0 {
             new = NewExecution {
                 task: "other".to_owned(),
@@ -110,7 +110,7 @@ pub(crate) async fn filters_choose_executions(place: &Place) -> Result<()> {
             entity_type: ExecuteOn::Device,
             ids: vec![devices[device]],
         };
-        ensure!(start_of(place, &new, &source).await?.elements == 2);
+        ensure!(start_of(place, &new, &source).await?.elements == 1);
         if index == 1 || index == 4 {
             change!(place.store, |executions| {
                 let mut row = executions

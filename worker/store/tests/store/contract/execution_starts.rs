@@ -4,14 +4,14 @@ use std::num::NonZeroU32;
 use anyhow::{Context, Result, ensure};
 use jiff::SignedDuration;
 use lockstep_protocol::commands::{ExecuteOn, RunLimits};
-use lockstep_protocol::{ElementState, ExecutionState};
+use lockstep_protocol::{ElementState, EntityType, ExecutionState};
 use lockstep_store::{CapScope, ElementSource, ExecutionReference, NewExecution, StoreError};
 
 use super::executions::{
-    CLIENTS, LONG, change, claim, elements, end, execution_id, finish, fleet, ids, new_execution, numbers,
+    CLIENTS, DEVICES, LONG, change, claim, elements, end, execution_id, finish, fleet, ids, new_execution, numbers,
     owner, start, start_of,
 };
-use super::{Place, at};
+use super::{Place, at, create_all};
 
 pub(crate) async fn an_execution_comes_back_as_it_was(place: &Place) -> Result<()> {
     fleet(place).await?;
@@ -124,49 +124,71 @@ pub(crate) async fn entities_are_resolved_along_their_relations(place: &Place) -
         let new = new_execution(&index.to_string(), run_on);
         let started = start_of(place, &new, &source).await?;
         let found = elements(place, started.number).await?;
-        let names: Vec<&str> = found.iter().map(|element| element.name.as_str()).collect();
+        ensure!(
+            started.elements == found.len() as u64 && started.stage_elements <= started.elements,
+            "{started:?}"
+        );
+        let names = targets(place, started.number, run_on).await?;
         ensure!(names == expected, "{from} {given:?} on {run_on}: {names:?}");
-        ensure!(started.elements == expected.len() as u64, "{started:?}");
-        for element in &found {
-            ensure!(element.entity_type == run_on && element.entity == all[&run_on][&element.name]);
+        for element in found {
             let hostname = element.hostname.as_ref().map(lockstep_protocol::Hostname::as_str);
-            let of_device = match run_on {
-                Device | Interface => Some(&element.name[..1]),
-                Client => [Some("a"), Some("b"), None][CLIENTS
-                    .iter()
-                    .position(|mac| *mac == element.name)
-                    .context("a client")?],
-                Group | ExecuteOn::Global => None,
+            let kind = match element.entity_type {
+                EntityType::Global => ExecuteOn::Global,
+                EntityType::Group => Group,
+                EntityType::Device => Device,
+                // It has no interface, so no device is connected to for it.
+                EntityType::Client => Client,
+                other => anyhow::bail!("{other}"),
             };
+            let of_device = (kind == Device).then_some(&*element.name);
             ensure!(hostname == of_device, "{element:?}");
+            ensure!(element.entity == all[&kind][&element.name], "{element:?}");
         }
     }
     Ok(())
 }
 
+/// The names of the entities that the elements of an execution run on, of the kind that it runs on.
+async fn targets(place: &Place, execution: u64, run_on: ExecuteOn) -> Result<Vec<String>> {
+    let of_devices = |name: &str, id: &str, joins: &str| {
+        format!(
+            "SELECT {name} FROM element JOIN device ON coalesce(device.controller_id, device.id) = element.entity_id {joins} \
+             WHERE element.execution = {execution} AND element.entity_type = 'DEVICE' AND (element.whole OR EXISTS ( \
+                SELECT 1 FROM execution_target WHERE execution = {execution} AND execution_target.entity_id = {id}))"
+        )
+    };
+    const INTERFACES: &str = "JOIN interface ON interface.device_id = device.id";
+    let itself = format!("SELECT name FROM element WHERE execution = {execution}");
+    let query = match run_on {
+        ExecuteOn::Global | ExecuteOn::Group => itself,
+        ExecuteOn::Device => of_devices("device.hostname", "device.id", ""),
+        ExecuteOn::Interface => {
+            let name = "device.hostname || ' ' || interface.name";
+            of_devices(name, "interface.id", INTERFACES)
+        }
+        ExecuteOn::Client => {
+            let clients = format!("{INTERFACES} JOIN client ON client.interface_id = interface.id");
+            let skipped = format!("{itself} AND entity_type = 'CLIENT'");
+            format!("{} UNION {skipped}", of_devices("client.mac", "client.id", &clients))
+        }
+    };
+    let mut names = place.probe.texts(&query).await?;
+    names.sort();
+    Ok(names)
+}
+
 pub(crate) async fn all_the_fleet_and_failed_elements_are_sources(place: &Place) -> Result<()> {
     fleet(place).await?;
-    for (kind, expected) in [
-        (ExecuteOn::Global, 1),
-        (ExecuteOn::Group, 2),
-        (ExecuteOn::Device, 2),
-        (ExecuteOn::Interface, 4),
-        (ExecuteOn::Client, 3),
-    ] {
+    for kind in ExecuteOn::ALL {
         let started = start(place, kind.as_str(), kind).await?;
-        ensure!(started.elements == expected, "{kind}: {started:?}");
-        let names: Vec<String> = elements(place, started.number)
-            .await?
-            .into_iter()
-            .map(|row| row.name)
-            .collect();
-        let ids = ids(place, kind).await?;
-        ensure!(ids.into_keys().eq(names), "{kind}");
+        let names = targets(place, started.number, kind).await?;
+        ensure!(ids(place, kind).await?.into_keys().eq(names), "{kind}");
     }
     let global = new_execution("fleet", ExecuteOn::Global);
     ensure!(start_of(place, &global, &ElementSource::Global).await?.elements == 1);
 
-    let started = start(place, "interfaces", ExecuteOn::Interface).await?;
+    create_all(place, &["c", "d"]).await?;
+    let started = start(place, "devices", ExecuteOn::Device).await?;
     let all = elements(place, started.number).await?;
     let owner = owner("worker");
     let states = [
@@ -185,18 +207,13 @@ pub(crate) async fn all_the_fleet_and_failed_elements_are_sources(place: &Place)
                 == 1
         );
     }
-    let again = new_execution("again", ExecuteOn::Interface);
+    let again = new_execution("again", ExecuteOn::Device);
     let again = start_of(place, &again, &ElementSource::FailedOf(started.number)).await?;
-    let names = elements(place, again.number).await?;
-    let names: Vec<&str> = names.iter().map(|element| element.name.as_str()).collect();
-    ensure!(names == ["a Ethernet1", "b Ethernet1"], "{names:?}");
-    let nothing = new_execution("nothing", ExecuteOn::Interface);
-    ensure!(
-        start_of(place, &nothing, &ElementSource::FailedOf(again.number))
-            .await?
-            .elements
-            == 0
-    );
+    let names = targets(place, again.number, ExecuteOn::Device).await?;
+    ensure!(names == ["a", "c"], "{names:?}");
+    let nothing = new_execution("nothing", ExecuteOn::Device);
+    let nothing = start_of(place, &nothing, &ElementSource::FailedOf(again.number)).await?;
+    ensure!(nothing.elements == 0, "{nothing:?}");
     Ok(())
 }
 
@@ -226,13 +243,13 @@ pub(crate) async fn an_id_without_an_entity_stores_nothing(place: &Place) -> Res
 }
 
 pub(crate) async fn the_first_elements_are_queued_and_the_others_wait(place: &Place) -> Result<()> {
-    fleet(place).await?;
-    let new = new_execution("first", ExecuteOn::Interface);
+    create_all(place, &["d", "b", "c", "a"]).await?;
+    let new = new_execution("first", ExecuteOn::Device);
     let id = execution_id("first");
     let started = change!(place.store, |executions| {
         let scope = CapScope::Provider("ping".to_owned());
         executions
-            .start(id, &new, &ElementSource::All, 3, &scope, LONG)
+            .start(id, &new, &ElementSource::All, DEVICES, 3, &scope, LONG)
             .await?
     });
     let found = elements(place, started.number).await?;

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use lockstep_protocol::commands::{ExecuteOn, RunLimits, TaskReference, TaskRequested};
-use lockstep_protocol::{ElementOutcome, ElementState, ExecutionState, GroupName, InterfaceName, Kind};
+use lockstep_protocol::topology::Lane;
+use lockstep_protocol::{ElementOutcome, ElementState, ExecutionState, GroupName, InterfaceName, Kind, Stage};
 use lockstep_store::{
-    BeginElement, CapScope, ClientRow, DeviceEffect, Effects, ElementEnd, ElementOwner, ElementQuery,
-    ElementRow, ElementSource, EndedElement, ExecutionQuery, ExecutionReference, GroupRow, Halt,
-    InterfaceRow, LinkEnd, NewExecution, ReplyAddress, StartedExecution,
+    BeginElement, CapScope, ClientRow, DeviceEffect, Effects, ElementEnd, ElementLevels, ElementOwner,
+    ElementQuery, ElementRow, ElementSource, EndedElement, ExecutionQuery, ExecutionReference, GroupRow, Halt,
+    InterfaceRow, LinkEnd, NewExecution, PlannedStage, ReplyAddress, StartedExecution,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -134,6 +135,13 @@ pub(crate) fn new_execution(name: &str, run_on: ExecuteOn) -> NewExecution {
             limits: RunLimits::default(),
         },
         run_on,
+        pre_tasks: Vec::new(),
+        post_tasks: Vec::new(),
+        plan: vec![PlannedStage {
+            phase: 0,
+            stage: Stage::Devices,
+        }],
+        lane: Lane::Devices,
         relaunch_of: None,
         identity: message(name),
         kind: Kind::TaskRequested,
@@ -152,18 +160,58 @@ pub(crate) async fn start(place: &Place, name: &str, run_on: ExecuteOn) -> Resul
     start_of(place, &new_execution(name, run_on), &ElementSource::All).await
 }
 
+/// Starts an execution of a provider with one step, for the entities that it runs on.
 pub(crate) async fn start_of(
     place: &Place,
     new: &NewExecution,
     source: &ElementSource,
 ) -> Result<StartedExecution> {
+    start_at(place, new, source, one_stage(new.run_on)).await
+}
+
+/// The same, with elements at these levels.
+pub(crate) async fn start_at(
+    place: &Place,
+    new: &NewExecution,
+    source: &ElementSource,
+    levels: ElementLevels,
+) -> Result<StartedExecution> {
     let id = execution_id(new.identity.id.as_str());
     Ok(change!(place.store, |executions| {
         executions
-            .start(id, new, source, u64::MAX, &CapScope::Overall, LONG)
+            .start(id, new, source, levels, u64::MAX, &CapScope::Overall, LONG)
             .await?
     }))
 }
+
+/// The levels of a provider with one step, for the entities that it runs on.
+pub(crate) fn one_stage(run_on: ExecuteOn) -> ElementLevels {
+    let none = ElementLevels::default();
+    match run_on {
+        ExecuteOn::Global => ElementLevels {
+            global: Some(0),
+            ..none
+        },
+        ExecuteOn::Group => ElementLevels {
+            groups: Some(0),
+            ..none
+        },
+        ExecuteOn::Device | ExecuteOn::Interface => DEVICES,
+        ExecuteOn::Client => ElementLevels {
+            interface_clients: true,
+            ..DEVICES
+        },
+    }
+}
+
+/// Devices that are connected to take part in the only stage.
+pub(crate) const DEVICES: ElementLevels = ElementLevels {
+    global: None,
+    groups: None,
+    devices: Some(0),
+    group_clients: false,
+    interface_clients: false,
+};
 
 /// All elements of an execution.
 pub(crate) async fn elements(place: &Place, execution: u64) -> Result<Vec<ElementRow>> {
@@ -205,6 +253,7 @@ pub(crate) async fn claim(
                 begun.push(BeginElement {
                     number: element.number,
                     fence,
+                    others: Vec::new(),
                 });
             }
         }
@@ -219,11 +268,15 @@ pub(crate) fn end(number: u64, state: ElementState) -> ElementEnd {
         number,
         attempt: 1,
         state,
+        next: None,
         reason: None,
         message: Some("ended".to_owned()),
         changed: false,
         data: json!({"rtt": 0.5}),
+        results: Vec::new(),
         facts: Vec::new(),
+        checks: Vec::new(),
+        items: Vec::new(),
     }
 }
 
@@ -252,7 +305,15 @@ pub(crate) async fn live(store: &dyn Store, name: &str) -> Result<()> {
     let overall = BTreeSet::from([CapScope::Overall, CapScope::Group("core".to_owned())]);
     let started = change!(store, |executions| {
         executions
-            .start(id, &new, &ElementSource::All, 30, &CapScope::Execution(1), LONG)
+            .start(
+                id,
+                &new,
+                &ElementSource::All,
+                DEVICES,
+                30,
+                &CapScope::Execution(1),
+                LONG,
+            )
             .await?
     });
     let query = ElementQuery {

@@ -333,6 +333,33 @@ pub(crate) const UNDO_EXECUTIONS: &[&str] = &[
     "DROP TABLE fact",
 ];
 
+/// What undoes the tables of version 6 of the schema, on both databases.
+pub(crate) const UNDO_RUN_CYCLE: &[&str] = &[
+    "DROP TABLE execution_target",
+    "DROP TABLE entity_result",
+    "DROP TABLE step_journal",
+    "DROP TABLE fact_history",
+    "DROP TABLE entity_check",
+    "ALTER TABLE element DROP COLUMN stage",
+    "ALTER TABLE element DROP COLUMN earlier_attempts",
+    "ALTER TABLE element DROP COLUMN whole",
+    "ALTER TABLE element DROP COLUMN lane",
+    "ALTER TABLE element DROP COLUMN item",
+    "ALTER TABLE element DROP COLUMN other_leases",
+    "ALTER TABLE execution DROP COLUMN pre_tasks",
+    "ALTER TABLE execution DROP COLUMN post_tasks",
+    "ALTER TABLE execution DROP COLUMN plan",
+    "ALTER TABLE execution DROP COLUMN lane",
+    "ALTER TABLE execution DROP COLUMN stage",
+    "ALTER TABLE execution DROP COLUMN stage_elements",
+    "ALTER TABLE execution DROP COLUMN stage_ended",
+    "ALTER TABLE task DROP COLUMN pre_tasks",
+    "ALTER TABLE task DROP COLUMN post_tasks",
+    "DROP INDEX device_controller",
+    "ALTER TABLE device DROP COLUMN controller_id",
+    "UPDATE schema_compatibility SET oldest = 2",
+];
+
 pub(crate) fn at() -> Timestamp {
     "2026-01-02T03:04:05.678901Z".parse().expect("a time")
 }

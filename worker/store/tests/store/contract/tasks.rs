@@ -13,6 +13,8 @@ fn task(name: &str) -> NewTask {
         description: Some("asks the devices".to_owned()),
         provider: "ping".to_owned(),
         arguments: json!({"count": 3, "nul": "a\u{0}b", "large": 1e300}),
+        pre_tasks: vec!["check it".to_owned()],
+        post_tasks: vec!["look again".to_owned(), "say so".to_owned()],
         at: at(),
         by: Some("anna".to_owned()),
     }
