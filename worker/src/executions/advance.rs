@@ -14,10 +14,10 @@ use lockstep_store::{
     FollowUpTarget, Origin, QueuedElement, StageRow, StoreError,
 };
 
-use super::cluster::pass_on;
-use super::sweep::after_end;
 use super::ExecutionOptions;
+use super::cluster::pass_on;
 use super::phase::{main, stages};
+use super::sweep::after_end;
 
 /// The most elements that one transaction skips or queues of one execution. The periodic task goes on.
 pub(super) const CHUNK: u32 = 1000;
