@@ -11,7 +11,7 @@ use lockstep_protocol::authority::SourceOwners;
 use lockstep_protocol::topology::Lane;
 use lockstep_telemetry::Scrape;
 use lockstep_worker::executions::{ElementRunner, ElementsTask, ExecutionContext, ExecutionRunner};
-use lockstep_worker::handlers::FleetHandlers;
+use lockstep_worker::handlers::{FollowedCluster, SweepWhenSynchronized};
 use lockstep_worker::repositories::{RepositoryRunner, WatchContext, watch};
 use lockstep_worker::runtime::{
     self, Claimant, RunLaneOptions, Runner, TrustedUsers, WorkerContext, WorkerOptions,
@@ -86,7 +86,7 @@ pub(super) fn spawn(
         delivery_attempts: store.delivery_attempts.clone(),
         leases: store.leases.clone(),
         schema: store.schema.clone(),
-        handlers: Arc::new(FleetHandlers),
+        handlers: Arc::new(handlers(config)),
         runners: [
             (Lane::Repositories, Arc::new(runner) as Arc<dyn Runner>),
             (
@@ -148,6 +148,18 @@ pub(super) fn spawn(
         Ok(result?)
     });
     Ok(())
+}
+
+/// What decides about messages. Clusters follow devices that become synchronized where that is configured.
+fn handlers(config: &Config) -> SweepWhenSynchronized {
+    let followed = config.cvp.iter().filter(|(_, cluster)| cluster.sweep_when_synchronized);
+    let followed = followed.map(|(name, cluster)| FollowedCluster {
+        name: name.clone(),
+        delay: cluster.policy.min_age,
+    });
+    SweepWhenSynchronized {
+        clusters: followed.collect(),
+    }
 }
 
 /// What runs elements: of devices, and of CloudVision where a cluster is configured, each with places of its own.

@@ -7,6 +7,7 @@ use lockstep_protocol::ExecutionState;
 use lockstep_store::{
     CapScope, ExecutionRow, ExecutionTransaction, NewExecution, OpenExecution, QueuedElement, StoreError,
 };
+use serde_json::Value;
 
 /// What becomes of a new execution on a cluster.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,10 +28,10 @@ pub(super) async fn turn(
 ) -> Result<Turn, StoreError> {
     executions.lock_caps(&BTreeSet::from([cluster.clone()])).await?;
     let open = of(executions.open_on_clusters().await?, cluster);
-    for one in open.iter().filter(|open| does_the_same(&open.row, new)) {
+    for one in open.iter().filter(|open| covers(&open.row, new)) {
         // It is locked before it is looked at again: a worker may be about to begin it.
         let locked = executions.lock(one.row.id).await?;
-        if let Some(row) = locked.filter(|row| does_the_same(row, new)) {
+        if let Some(row) = locked.filter(|row| covers(row, new)) {
             return Ok(Turn::Joins(Box::new(row)));
         }
     }
@@ -82,7 +83,7 @@ fn of(open: Vec<OpenExecution>, cluster: &CapScope) -> Vec<OpenExecution> {
 }
 
 /// Whether an execution will do all that a new one would: nothing of it has begun.
-fn does_the_same(row: &ExecutionRow, new: &NewExecution) -> bool {
+fn covers(row: &ExecutionRow, new: &NewExecution) -> bool {
     let NewExecution {
         provider,
         task_arguments,
@@ -94,9 +95,44 @@ fn does_the_same(row: &ExecutionRow, new: &NewExecution) -> bool {
     row.state == ExecutionState::Pending
         && row.halt.is_none()
         && !row.paused
-        && (provider, task_arguments) == (&new.provider, &new.task_arguments)
+        && provider == &new.provider
+        && includes(task_arguments, &new.task_arguments)
         && (pre_tasks, post_tasks) == (&new.pre_tasks, &new.post_tasks)
         && requested.dry_run == new.requested.dry_run
         && requested.arguments == new.requested.arguments
         && requested.limits == new.requested.limits
+}
+
+/// Whether a sweep with these arguments looks at all tasks at which another one does.
+fn includes(arguments: &Value, others: &Value) -> bool {
+    let is_whole = arguments.as_object().is_some_and(|arguments| arguments.len() == 1);
+    arguments == others || is_whole && others["look_again"].is_null()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_sweep_of_all_tasks_includes_those_of_some() {
+        let all = json!({"cluster": "oslo"});
+        let one = json!({"cluster": "oslo", "devices": ["leaf1"]});
+        let other = json!({"cluster": "oslo", "tasks": ["1811"]});
+        let again = json!({"cluster": "oslo", "look_again": []});
+        let table = [
+            (&all, &all, true),
+            (&all, &one, true),
+            (&all, &other, true),
+            (&one, &one, true),
+            (&one, &all, false),
+            (&one, &other, false),
+            (&all, &again, false),
+            (&again, &all, false),
+        ];
+        for (arguments, others, expected) in table {
+            assert_eq!(includes(arguments, others), expected, "{arguments} {others}");
+        }
+    }
 }

@@ -229,3 +229,119 @@ struct Counts {
     alerts: u64,
     reasons: BTreeMap<String, u64>,
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use lockstep_protocol::{ExecutionState, Identity, Kind, Source};
+    use lockstep_store::{ElementCounts, ReplyAddress, StageRow};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn execution(provider: &str, arguments: Value, dry_run: bool) -> ExecutionRow {
+        ExecutionRow {
+            number: 7,
+            id: Uuid::nil(),
+            request: NewExecution {
+                task_number: 0,
+                task: PROVIDER.to_owned(),
+                provider: provider.to_owned(),
+                task_arguments: arguments,
+                requested: TaskRequested {
+                    task: PROVIDER.into(),
+                    execute_on: Vec::new(),
+                    execute_on_type: ExecuteOn::Global,
+                    dry_run,
+                    arguments: Value::Null,
+                    limits: RunLimits::default(),
+                },
+                run_on: ExecuteOn::Global,
+                pre_tasks: Vec::new(),
+                post_tasks: Vec::new(),
+                plan: Vec::new(),
+                lane: Lane::Cvp,
+                relaunch_of: None,
+                identity: Identity {
+                    source: Source::worker(),
+                    id: Uuid::nil().into(),
+                },
+                kind: Kind::CvpSweepRequested,
+                actor: None,
+                reply: ReplyAddress::default(),
+                at: Timestamp::UNIX_EPOCH,
+                deadline_at: None,
+            },
+            state: ExecutionState::Running,
+            reason: None,
+            started_at: Some(Timestamp::UNIX_EPOCH),
+            ended_at: None,
+            paused: false,
+            halt: None,
+            in_canary: false,
+            counts: ElementCounts::default(),
+            stage: StageRow::default(),
+        }
+    }
+
+    #[test]
+    fn elements_of_sweeps_have_results_of_their_own() {
+        let row = execution(PROVIDER, json!({"cluster": "oslo"}), false);
+        let task = json!({"cluster": "oslo", "task_id": "1811", "net_element_id": "aa", "hostname": "leaf1", "serial": "S", "code": "0000",
+            "meaning": "in sync", "action": "cancelled", "answer": "triggered", "reasons": ["last-look-failed"]});
+        let Some(WorkResult::CvpTaskSettled(settled)) = result(&row, EntityType::Item, &task) else {
+            panic!("no result of a task");
+        };
+        assert_eq!((settled.task_id.as_str(), settled.action), ("1811", CvpTaskAction::Cancelled));
+        assert_eq!(settled.reasons, ["last-look-failed"]);
+        assert_eq!(settled.compliance_code.as_deref(), Some("0000"));
+        let whole = json!({"cluster": "oslo", "counts": {"listed": 3, "cancelled": 1, "kept": 2, "failed": 0, "gone": 0, "alerts": 0,
+            "reasons": {"too-young": 2}}});
+        let Some(WorkResult::CvpSweepFinished(finished)) = result(&row, EntityType::Global, &whole) else {
+            panic!("no result of the sweep");
+        };
+        let actions = [(CvpTaskAction::Cancelled, 1), (CvpTaskAction::Kept, 2)];
+        assert_eq!(finished.actions, actions.into());
+        assert_eq!(finished.kept["too-young"], 2);
+        let others = [
+            (EntityType::Item, Value::Null),
+            (EntityType::Item, json!({"cluster": "oslo", "task_id": "1", "net_element_id": "aa", "action": "looked"})),
+            (EntityType::Global, json!({"cluster": "oslo"})),
+            (EntityType::Device, task.clone()),
+        ];
+        for (kind, data) in others {
+            assert_eq!(result(&row, kind, &data), None, "{kind} {data}");
+        }
+        let other = execution("ping", Value::Null, false);
+        assert_eq!(result(&other, EntityType::Item, &task), None);
+    }
+
+    #[test]
+    fn devices_are_checked_once_more_after_a_sweep_that_may_have_cancelled_tasks() {
+        let sweep = json!({"cluster": "oslo"});
+        let look = json!({"cluster": "oslo", "look_again": [{"task_id": "1", "net_element_id": "aa"}]});
+        let table = [
+            (execution(PROVIDER, sweep.clone(), false), true),
+            (execution(PROVIDER, sweep.clone(), true), false),
+            (execution(PROVIDER, look, false), false),
+            (execution("ping", sweep.clone(), false), false),
+        ];
+        for (row, expected) in table {
+            let follow_up = after_end(&row);
+            let delay = follow_up.and_then(|follow_up| follow_up.delay);
+            assert_eq!(delay, expected.then_some(LOOK_AGAIN_AFTER), "{:?}", row.request);
+        }
+        let unstarted = ExecutionRow {
+            started_at: None,
+            ..execution(PROVIDER, sweep, false)
+        };
+        assert_eq!(after_end(&unstarted), None);
+    }
+
+    #[test]
+    fn a_queued_element_is_told_on_its_lane() {
+        for lane in [Lane::Devices, Lane::Cvp] {
+            assert_eq!(queued(lane, 7).kind().lane(), Some(lane));
+        }
+    }
+}
