@@ -42,8 +42,8 @@ pub enum Records {
     DeadLetters,
     /// Delivery attempts that never completed.
     DeliveryAttempts,
-    /// Executions, with their elements. Their age counts from their end. Facts stay. A chunk is bounded by elements, so an execution
-    /// may lose its elements before it is deleted.
+    /// Executions, with their elements. Their age counts from their end. With them go former facts and checks; the newest ones stay. A
+    /// chunk is bounded by elements, so an execution may lose its elements before it is deleted.
     Executions,
 }
 

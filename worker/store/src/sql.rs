@@ -315,6 +315,13 @@ impl Row {
         }
     }
 
+    pub(crate) fn optional_boolean(&self, what: &str, index: usize) -> Result<Option<bool>, StoreError> {
+        match self.value(index) {
+            Value::Null => Ok(None),
+            _ => self.boolean(what, index).map(Some),
+        }
+    }
+
     pub(crate) fn optional_number<T>(&self, what: &str, index: usize) -> Result<Option<T>, StoreError>
     where
         T: TryFrom<i64>,

@@ -144,7 +144,7 @@ pub struct UnitDevice {
 }
 
 /// What the steps of a phase came to for one entity.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EntityResult {
     /// The index of the phase.
     pub phase: u8,

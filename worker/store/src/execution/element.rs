@@ -187,8 +187,14 @@ pub struct ExpiredElement {
     pub execution: u64,
     /// The attempt that its worker began.
     pub attempt: u32,
-    /// The name of the provider, which tells whether it may be repeated.
+    /// How many attempts of its stage began.
+    pub attempts_in_stage: u32,
+    /// The stage in which it ran.
+    pub stage: u16,
+    /// The name of the provider of the phase of that stage, which tells whether it may be repeated.
     pub provider: String,
+    /// Whether the journal has steps of it in that stage.
+    pub has_journal: bool,
     /// Why its execution begins nothing any more.
     pub halt: Option<Halt>,
 }

@@ -42,12 +42,6 @@ pub trait Executions: Debug + Send + Sync + 'static {
     /// See [`StoreError`].
     async fn element(&self, number: u64) -> Result<Option<ElementDetail>, StoreError>;
 
-    /// The facts about a device, ordered by key.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    async fn device_facts(&self, hostname: &Hostname) -> Result<Vec<FactRow>, StoreError>;
-
     /// Whether all executions are stopped.
     ///
     /// # Errors

@@ -133,10 +133,10 @@ pub trait ExecutionTransaction: Send {
         time: Duration,
     ) -> Result<BTreeMap<Hostname, i64>, StoreError>;
 
-    /// Gives back leases that were acquired in this transaction, by hostname with their fences.
+    /// Gives back leases of devices that this transaction acquired, by their fences: an element begins with all of its devices or with none.
     async fn give_back_devices(
         &mut self,
-        leases: &BTreeMap<Hostname, i64>,
+        fences: &BTreeMap<Hostname, i64>,
         owner: ElementOwner,
     ) -> Result<(), StoreError>;
 
@@ -207,7 +207,7 @@ pub trait ExecutionTransaction: Send {
     async fn overdue(&mut self, limit: u32, grace: Duration) -> Result<Vec<QueuedElement>, StoreError>;
 
     /// Executions that have not ended and need a look: their deadline is over, they are halted with unstarted elements, all their
-    /// elements ended, or they were cancelled by a transaction that did not see them yet; locked, and those that another transaction holds are left out.
+    /// elements ended, or all those of their stage, and it did not begin the next one, or they were cancelled by a transaction that did not see them yet; locked, and those that another transaction holds are left out.
     async fn neglected(&mut self, now: Timestamp, limit: u32) -> Result<Vec<ExecutionRow>, StoreError>;
 
     /// Ended elements that are to be announced and are overdue, or these ones, at most `limit`; with their executions.

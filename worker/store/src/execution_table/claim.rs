@@ -1,12 +1,11 @@
 //! What a worker reads and writes to take elements.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::time::Duration;
 
 use lockstep_protocol::GroupName;
 
-use super::{READ, execute, execution, milliseconds, numbers};
+use super::{READ, address, device_lease, execute, execution, milliseconds, numbers};
 use crate::sql::{Row, SqlSession, rows};
 use crate::{
     BeginElement, CandidateElement, Candidates, ElementDevice, ElementOwner, HeldBack, StoreError, column,
@@ -16,7 +15,8 @@ const LOCK: &str = "\
     WITH locked AS (SELECT number, execution, entity_type, entity_id, name, attempts, device_id, stage, whole, item FROM element \
         WHERE state = 'PENDING' AND number IN (SELECT number FROM {rows $1: number bigint} AS listed) ORDER BY number FOR UPDATE) \
     SELECT locked.number, locked.execution, locked.entity_type, locked.entity_id, locked.name, locked.attempts, \
-        device.id, device.hostname, CAST(device.management_ip AS text), device.platform, locked.stage, locked.whole, locked.item \
+        device.id, device.hostname, CAST(device.management_ip AS text), device.platform, locked.stage, locked.whole, locked.item, \
+        EXISTS (SELECT 1 FROM device AS behind WHERE behind.controller_id = device.id) \
     FROM locked LEFT JOIN device ON device.id = locked.device_id ORDER BY locked.number";
 
 const GROUPS: &str = "\
@@ -25,10 +25,26 @@ const GROUPS: &str = "\
         JOIN device_group ON device_group.id = member.group_id \
     ORDER BY member.device_id, device_group.name";
 
+/// The devices behind controllers that these elements run on. Of an element that runs on all below it, also devices without anything to run
+/// on are among them.
+const OTHERS: &str = "\
+    SELECT element.number, device.hostname \
+    FROM {rows $1: number bigint} AS listed JOIN element ON element.number = listed.number \
+        JOIN execution ON execution.number = element.execution JOIN device ON device.controller_id = element.device_id \
+    WHERE element.whole OR CASE execution.run_on \
+        WHEN 'INTERFACE' THEN EXISTS (SELECT 1 FROM interface JOIN execution_target AS target ON target.entity_id = interface.id \
+            WHERE interface.device_id = device.id AND target.execution = execution.number) \
+        WHEN 'CLIENT' THEN EXISTS (SELECT 1 FROM interface JOIN client ON client.interface_id = interface.id \
+            JOIN execution_target AS target ON target.entity_id = client.id \
+            WHERE interface.device_id = device.id AND target.execution = execution.number) \
+        ELSE EXISTS (SELECT 1 FROM execution_target AS target \
+            WHERE target.execution = execution.number AND target.entity_id = device.id) END \
+    ORDER BY element.number, device.hostname";
+
 const BEGIN: &str = "\
     UPDATE element SET state = 'RUNNING', attempts = attempts + 1, waits_for = NULL, due_at = NULL, repeats = 0, \
-        owner = $2, worker = $3, until = {after $4}, started_at = {now}, fence = begun.fence \
-    FROM {rows $1: number bigint, fence bigint} AS begun \
+        owner = $2, worker = $3, until = {after $4}, started_at = {now}, fence = begun.fence, other_leases = begun.others \
+    FROM {rows $1: number bigint, fence bigint, others text} AS begun \
     WHERE element.number = begun.number AND element.state = 'PENDING'";
 
 /// A claim has locked those that have not begun for writing.
@@ -61,10 +77,36 @@ pub(super) async fn candidates(
     {
         device.groups = groups.get(&device.id).cloned().unwrap_or_default();
     }
+    add_others(session, &found, &mut candidates).await?;
     Ok(Candidates {
         elements: candidates,
         executions,
     })
+}
+
+/// Fills in the devices that elements stand for as controllers. `found` has the rows of the elements.
+async fn add_others(
+    session: &dyn SqlSession,
+    found: &[Row],
+    elements: &mut [CandidateElement],
+) -> Result<(), StoreError> {
+    let mut controllers = BTreeSet::new();
+    for (row, element) in found.iter().zip(&*elements) {
+        if row.boolean("device.controller_id", 13)? {
+            controllers.insert(element.number);
+        }
+    }
+    if controllers.is_empty() {
+        return Ok(());
+    }
+    for row in session.query(READ, OTHERS, vec![numbers(&controllers)]).await? {
+        let number: u64 = row.number("element.number", 0)?;
+        let hostname = column::name("device.hostname", row.text("device.hostname", 1)?)?;
+        if let Some(element) = elements.iter_mut().find(|element| element.number == number) {
+            element.others.push(hostname);
+        }
+    }
+    Ok(())
 }
 
 /// The groups of devices, ordered by name.
@@ -98,9 +140,10 @@ pub(super) async fn begin(
     }
     let mut begun: Vec<&BeginElement> = elements.iter().collect();
     begun.sort_unstable_by_key(|element| element.number);
-    let listed = begun
-        .iter()
-        .map(|element| vec![element.number.into(), element.fence.into()]);
+    let listed = begun.iter().map(|element| {
+        let others = device_lease::others_text(&element.others);
+        vec![element.number.into(), element.fence.into(), others.into()]
+    });
     let parameters = vec![
         rows(listed),
         owner.0.to_string().into(),
@@ -133,7 +176,7 @@ fn read(row: &Row) -> Result<CandidateElement, StoreError> {
         Some(id) => Some(ElementDevice {
             id,
             hostname: column::name("device.hostname", row.text("device.hostname", 7)?)?,
-            management_ip: management_ip(row, 8)?,
+            management_ip: address("device.management_ip", row, 8)?,
             platform: row.optional_text("device.platform", 9)?,
             groups: Vec::new(),
         }),
@@ -156,15 +199,6 @@ fn read(row: &Row) -> Result<CandidateElement, StoreError> {
     })
 }
 
-/// PostgreSQL writes the length of the prefix behind an address.
-fn management_ip(row: &Row, index: usize) -> Result<Option<IpAddr>, StoreError> {
-    let text = row.optional_text("device.management_ip", index)?;
-    let address = text.as_deref().map(|text| text.split('/').next().unwrap_or(text));
-    address
-        .map(|address| column::word("device.management_ip", address))
-        .transpose()
-}
-
 /// For the test of their plans.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[LOCK, GROUPS, BEGIN, BEGIN_EXECUTIONS, HOLD_BACK];
+pub(super) const STATEMENTS: &[&str] = &[LOCK, GROUPS, OTHERS, BEGIN, BEGIN_EXECUTIONS, HOLD_BACK];

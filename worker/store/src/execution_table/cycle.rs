@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use lockstep_protocol::EntityType;
 use serde_json::Value as Json;
 
+use super::{attributes, check, entity_result, fact, journal};
 use crate::sql::SqlDatabase;
 use crate::{
     CheckRow, ElementOwner, EntityResult, EntityResultQuery, FactRow, JournalEntry, RunCycle, StoreError,
@@ -16,57 +17,57 @@ impl<D: SqlDatabase> RunCycle for D {
         todo!("part store")
     }
 
-    async fn entity_results(&self, _query: &EntityResultQuery) -> Result<Vec<EntityResult>, StoreError> {
-        todo!("part store")
+    async fn entity_results(&self, query: &EntityResultQuery) -> Result<Vec<EntityResult>, StoreError> {
+        entity_result::page(self, query).await
     }
 
-    async fn results_of(&self, _element: u64) -> Result<Vec<EntityResult>, StoreError> {
-        todo!("part store")
+    async fn results_of(&self, element: u64) -> Result<Vec<EntityResult>, StoreError> {
+        entity_result::of_element(self, element).await
     }
 
     async fn facts(
         &self,
-        _entity_type: EntityType,
-        _entity: u64,
-        _key: Option<&str>,
-        _limit: u32,
+        entity_type: EntityType,
+        entity: u64,
+        key: Option<&str>,
+        limit: u32,
     ) -> Result<Vec<FactRow>, StoreError> {
-        todo!("part data")
+        fact::read(self, entity_type, entity, key, limit).await
     }
 
     async fn checks(
         &self,
-        _entity_type: EntityType,
-        _entity: u64,
-        _key: Option<&str>,
-        _limit: u32,
+        entity_type: EntityType,
+        entity: u64,
+        key: Option<&str>,
+        limit: u32,
     ) -> Result<Vec<CheckRow>, StoreError> {
-        todo!("part data")
+        check::read(self, entity_type, entity, key, limit).await
     }
 
     async fn checks_below(
         &self,
-        _entity_type: EntityType,
-        _entity: u64,
-        _below: EntityType,
-        _key: &str,
+        entity_type: EntityType,
+        entity: u64,
+        below: EntityType,
+        key: &str,
     ) -> Result<Vec<(String, Option<CheckRow>)>, StoreError> {
-        todo!("part data")
+        check::below(self, entity_type, entity, below, key).await
     }
 
-    async fn attributes(&self, _entity_type: EntityType, _entity: u64) -> Result<Option<Json>, StoreError> {
-        todo!("part data")
+    async fn attributes(&self, entity_type: EntityType, entity: u64) -> Result<Option<Json>, StoreError> {
+        attributes::read(self, entity_type, entity).await
     }
 
     async fn write_journal(
         &self,
-        _owner: ElementOwner,
-        _entries: &[JournalEntry],
+        owner: ElementOwner,
+        entries: &[JournalEntry],
     ) -> Result<Vec<u64>, StoreError> {
-        todo!("part store")
+        journal::add(self, owner, entries).await
     }
 
-    async fn journal(&self, _element: u64, _stage: u16) -> Result<Vec<JournalEntry>, StoreError> {
-        todo!("part store")
+    async fn journal(&self, element: u64, stage: u16) -> Result<Vec<JournalEntry>, StoreError> {
+        journal::list(self, element, stage).await
     }
 }

@@ -1,12 +1,13 @@
 //! The leases of devices: one element at a time runs on a device, over all workers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::time::Duration;
 
 use lockstep_protocol::Hostname;
 
 use super::{WRITE, execute, milliseconds, texts};
-use crate::sql::{Row, SqlSession, rows};
+use crate::sql::{Row, SqlSession, Value, rows};
 use crate::{ElementOwner, StoreError, column};
 
 const PREFIX: &str = "device/";
@@ -35,7 +36,13 @@ pub(super) const RENEW: &str = "\
             WHERE owner = $1 AND state = 'RUNNING' AND until > {now} AND fence IS NOT NULL) \
         FOR UPDATE SKIP LOCKED)";
 
-/// The lease of a device under which an element ran.
+/// Those of the devices behind controllers.
+pub(super) const RENEW_OTHERS: &str = "\
+    UPDATE lease SET until = {after $2} WHERE name IN ( \
+        SELECT name FROM lease WHERE owner = $1 AND until > {now} AND name IN (SELECT name FROM {rows $3: name text} AS listed) \
+        FOR UPDATE SKIP LOCKED)";
+
+/// A lease of a device under which an element ran.
 pub(super) struct Held {
     pub(super) hostname: String,
     owner: String,
@@ -43,28 +50,48 @@ pub(super) struct Held {
 }
 
 impl Held {
-    pub(super) fn new(hostname: &Hostname, owner: ElementOwner, fence: i64) -> Self {
-        Self {
-            hostname: hostname.to_string(),
-            owner: owner.0.to_string(),
-            fence,
-        }
-    }
-
-    /// Reads it from the columns `hostname`, `owner` and `fence` of an element. `None` if the element ran without one.
-    pub(super) fn read(row: &Row, first: usize) -> Result<Option<Self>, StoreError> {
+    /// Reads them from the columns `hostname`, `owner`, `fence` and `other_leases` of an element. None if the element ran without.
+    pub(super) fn read(row: &Row, first: usize) -> Result<Vec<Self>, StoreError> {
         let hostname = row.optional_text("element.hostname", first)?;
         let owner = row.optional_text("element.owner", first + 1)?;
         let fence = row.optional_number("element.fence", first + 2)?;
-        Ok(match (hostname, owner, fence) {
-            (Some(hostname), Some(owner), Some(fence)) => Some(Self {
-                hostname,
-                owner,
-                fence,
-            }),
-            _ => None,
-        })
+        let (Some(hostname), Some(owner), Some(fence)) = (hostname, owner, fence) else {
+            return Ok(Vec::new());
+        };
+        let others = read_others(row, first + 3)?;
+        let all = [(hostname, fence)].into_iter().chain(others);
+        let held = all.map(|(hostname, fence)| Self {
+            hostname,
+            owner: owner.clone(),
+            fence,
+        });
+        Ok(held.collect())
     }
+}
+
+/// The hostnames and fences in the column `other_leases` of an element.
+pub(super) fn read_others(row: &Row, index: usize) -> Result<Vec<(String, i64)>, StoreError> {
+    let others = row.optional_text("element.other_leases", index)?;
+    others.map_or(Ok(Vec::new()), |others| {
+        column::json("element.other_leases", &others)
+    })
+}
+
+/// How they are written there.
+pub(super) fn others_text(others: &[(Hostname, i64)]) -> Option<String> {
+    let listed: Vec<(&str, i64)> = others
+        .iter()
+        .map(|(hostname, fence)| (hostname.as_str(), *fence))
+        .collect();
+    (!listed.is_empty()).then(|| serde_json::json!(listed).to_string())
+}
+
+/// The names of the leases of devices.
+pub(super) fn names<T: Display>(hostnames: impl IntoIterator<Item = T>) -> Value {
+    let names = hostnames
+        .into_iter()
+        .map(|hostname| format!("{PREFIX}{hostname}"));
+    texts(names.collect::<BTreeSet<_>>())
 }
 
 pub(super) async fn acquire(
@@ -76,8 +103,7 @@ pub(super) async fn acquire(
     if hostnames.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let names = hostnames.iter().map(|hostname| format!("{PREFIX}{hostname}"));
-    let parameters = vec![texts(names), owner.0.to_string().into(), milliseconds(time)];
+    let parameters = vec![names(hostnames), owner.0.to_string().into(), milliseconds(time)];
     let rows = session.query(WRITE, ACQUIRE, parameters).await?;
     rows.iter()
         .map(|row| {
@@ -89,6 +115,23 @@ pub(super) async fn acquire(
             ))
         })
         .collect()
+}
+
+/// Gives back leases that this transaction acquired.
+pub(super) async fn give_back_acquired(
+    session: &dyn SqlSession,
+    fences: &BTreeMap<Hostname, i64>,
+    owner: ElementOwner,
+) -> Result<(), StoreError> {
+    let held: Vec<Held> = fences
+        .iter()
+        .map(|(hostname, fence)| Held {
+            hostname: hostname.to_string(),
+            owner: owner.0.to_string(),
+            fence: *fence,
+        })
+        .collect();
+    give_back(session, held.iter()).await
 }
 
 pub(super) async fn give_back(
@@ -108,4 +151,4 @@ pub(super) async fn give_back(
 
 /// For the test of their plans.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[ACQUIRE, GIVE_BACK, RENEW];
+pub(super) const STATEMENTS: &[&str] = &[ACQUIRE, GIVE_BACK, RENEW, RENEW_OTHERS];

@@ -42,10 +42,11 @@ const OF_ELEMENTS: &str = "\
     SELECT number, state = 'PENDING' FROM execution WHERE number IN ( \
         SELECT execution FROM element WHERE number IN (SELECT number FROM {rows $1: number bigint} AS listed))";
 
-/// Those whose deadline is over and that go on; those of which all elements ended; those that are halted and have unstarted elements;
+/// Those whose deadline is over and that go on; those of which all elements ended, or ended their stage; those that are halted and have unstarted elements;
 /// those that were cancelled while they were being stored.
 const NEGLECTED: &str = select!(
     "ended_at IS NULL AND (deadline_at <= $1 AND halt IS NULL OR done + failed + skipped >= elements \
+        OR halt IS NULL AND stage_ended >= stage_elements \
         OR halt IS NOT NULL AND EXISTS (SELECT 1 FROM element \
             WHERE element.execution = execution.number AND element.outcome = 'open' AND element.state = 'PENDING') \
         OR halt IS NULL AND EXISTS (SELECT 1 FROM cancelled_execution WHERE cancelled_execution.id = execution.id)) \

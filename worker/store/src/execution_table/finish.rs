@@ -7,7 +7,7 @@ use lockstep_protocol::{ElementOutcome, ElementState, GroupName};
 use serde_json::Value as Json;
 
 use super::device_lease::{self, Held};
-use super::{READ, WRITE, execute, milliseconds, numbers, texts};
+use super::{READ, WRITE, check, entity_result, execute, fact, journal, milliseconds, numbers, stage, texts};
 use crate::error_class::ErrorClass;
 use crate::sql::{Row, SqlSession, rows};
 use crate::{CapScope, ElementEnd, ElementOwner, EndedElement, Halt, StoreError, column};
@@ -15,29 +15,28 @@ use crate::{CapScope, ElementEnd, ElementOwner, EndedElement, Halt, StoreError, 
 /// The bytes of results in one statement: PostgreSQL takes at most 256 MiB as one list.
 const MOST_BYTES: usize = 16 << 20;
 
-/// The state is compared as an expression, so that elements are found by their numbers: by the index of running elements, all of them
-/// would be read for each one.
+/// Elements that go on wait for the stage `next` of their execution: they have not ended, and are not announced. The state is compared as an
+/// expression, so that elements are found by their numbers: by the index of running elements, all of them would be read for each one.
 const FINISH: &str = "\
-    UPDATE element SET state = ended.state, outcome = ended.outcome, ended_at = {now}, due_at = {after $2}, until = NULL, \
+    UPDATE element SET state = ended.state, outcome = ended.outcome, until = NULL, \
+        ended_at = CASE WHEN ended.next IS NULL THEN {now} END, due_at = CASE WHEN ended.next IS NULL THEN {after $2} END, \
+        waits_for = CASE WHEN ended.next IS NOT NULL \
+            THEN 'stage/' || CAST(element.execution AS text) || '/' || CAST(ended.next AS text) END, \
+        stage = coalesce(ended.next, element.stage), \
+        earlier_attempts = CASE WHEN ended.next IS NULL THEN element.earlier_attempts ELSE element.attempts END, \
         changed = ended.changed, reason = ended.reason, message = ended.message, data = ended.data \
-    FROM {rows $1: number bigint, attempt integer, state text, outcome text, changed boolean, reason text, message text, data text} \
-        AS ended \
+    FROM {rows $1: number bigint, attempt integer, state text, outcome text, next integer, changed boolean, reason text, message text, \
+        data text} AS ended \
     WHERE element.number = ended.number AND element.attempts = ended.attempt AND element.state || '' = 'RUNNING' \
         AND (CAST($3 AS text) IS NULL OR element.owner = $3) \
-    RETURNING element.number, element.execution, element.state, element.device_id, element.attempts, element.hostname, element.owner, element.fence";
+    RETURNING element.number, element.execution, element.state, element.device_id, element.attempts, element.hostname, element.owner, \
+        element.fence, element.other_leases";
 
 const GROUPS: &str = "\
     SELECT member.device_id, device_group.name \
     FROM group_member AS member JOIN device_group ON device_group.id = member.group_id \
     WHERE member.device_id IN (SELECT number FROM {rows $1: number bigint} AS listed) \
         AND device_group.name IN (SELECT name FROM {rows $2: name text} AS capped)";
-
-const WRITE_FACTS: &str = "\
-    INSERT INTO fact (entity_type, entity_id, key, value, at, element) \
-    SELECT entity_type, entity_id, key, fact, {now}, element \
-    FROM {rows $1: entity_type text, entity_id bigint, key text, fact text, element bigint} AS found \
-    WHERE true \
-    ON CONFLICT (entity_type, entity_id, key) DO UPDATE SET value = excluded.value, at = excluded.at, element = excluded.element";
 
 /// Their ends are due for announcement at once.
 const SKIP: &str = "\
@@ -52,7 +51,7 @@ struct Ended {
     state: ElementState,
     device: Option<u64>,
     attempt: u32,
-    held: Option<Held>,
+    held: Vec<Held>,
 }
 
 pub(super) async fn finish(
@@ -65,13 +64,12 @@ pub(super) async fn finish(
     let mut sorted: Vec<&ElementEnd> = ends.iter().collect();
     sorted.sort_by_key(|end| (end.number, end.attempt));
     sorted.dedup_by_key(|end| (end.number, end.attempt));
-    let mut listed = sorted
+    let listed = sorted
         .iter()
         .map(|end| listed(end))
         .collect::<Result<Vec<_>, _>>()?;
     let mut ended = Vec::with_capacity(sorted.len());
-    while !listed.is_empty() {
-        let part: Vec<_> = listed.drain(..fitting(&listed)).collect();
+    for part in in_parts(listed) {
         let parameters = vec![
             rows(part),
             milliseconds(grace),
@@ -82,8 +80,11 @@ pub(super) async fn finish(
         }
     }
     ended.sort_unstable_by_key(|element| element.number);
-    write_facts(session, &sorted, &ended).await?;
-    let held = ended.iter().filter_map(|element| element.held.as_ref());
+    let took_place = ending(&sorted, &ended);
+    fact::write(session, &took_place).await?;
+    check::write(session, &took_place).await?;
+    write_results(session, &took_place, &ended).await?;
+    let held = ended.iter().flat_map(|element| &element.held);
     device_lease::give_back(session, held).await?;
     let devices: BTreeSet<u64> = ended.iter().filter_map(|element| element.device).collect();
     let groups = capped_groups(session, &devices, groups).await?;
@@ -93,7 +94,51 @@ pub(super) async fn finish(
         .collect())
 }
 
-/// How many of these rows fit in one statement; at least one.
+/// The ends that took place. Another attempt of an element is no end of it.
+fn ending<'a>(ends: &[&'a ElementEnd], ended: &[Ended]) -> Vec<&'a ElementEnd> {
+    let attempts: BTreeMap<u64, u32> = ended
+        .iter()
+        .map(|element| (element.number, element.attempt))
+        .collect();
+    let is_of_attempt = |end: &&&ElementEnd| attempts.get(&end.number) == Some(&end.attempt);
+    ends.iter().filter(is_of_attempt).copied().collect()
+}
+
+/// Writes what elements that are not a result by themselves came to.
+async fn write_results(
+    session: &dyn SqlSession,
+    ends: &[&ElementEnd],
+    ended: &[Ended],
+) -> Result<(), StoreError> {
+    let more = |end: &&&ElementEnd| !end.results.is_empty() || !end.items.is_empty();
+    let executions: BTreeMap<u64, u64> = ended
+        .iter()
+        .map(|element| (element.number, element.execution))
+        .collect();
+    let ends: Vec<(&ElementEnd, u64)> = ends
+        .iter()
+        .filter(more)
+        .filter_map(|end| Some((*end, *executions.get(&end.number)?)))
+        .collect();
+    if ends.is_empty() {
+        return Ok(());
+    }
+    entity_result::write(session, &ends).await?;
+    stage::add_items(session, &ends).await?;
+    // What has a journal has results.
+    journal::delete(session, &ends.iter().map(|(end, _)| end.number).collect()).await
+}
+
+/// Rows in parts that fit in one statement each; at least one row in each.
+pub(super) fn in_parts(mut listed: Vec<Vec<Json>>) -> impl Iterator<Item = Vec<Vec<Json>>> {
+    std::iter::from_fn(move || {
+        let rest = listed.split_off(fitting(&listed));
+        let part = std::mem::replace(&mut listed, rest);
+        (!part.is_empty()).then_some(part)
+    })
+}
+
+/// How many of these rows fit in one statement; at least one, if there is one.
 fn fitting(listed: &[Vec<Json>]) -> usize {
     let bytes = |row: &Vec<Json>| -> usize { row.iter().filter_map(Json::as_str).map(str::len).sum() };
     let mut sum = 0;
@@ -101,70 +146,42 @@ fn fitting(listed: &[Vec<Json>]) -> usize {
         sum += bytes(row);
         sum <= MOST_BYTES
     });
-    fitting.count().max(1)
+    fitting.count().max(1).min(listed.len())
 }
 
 fn listed(end: &ElementEnd) -> Result<Vec<Json>, StoreError> {
-    let Some(outcome) = end.state.outcome() else {
-        let reason = format!("{} is no state in which an element ends", end.state);
-        return Err(ErrorClass::Refused.error(WRITE, reason));
+    let outcome = match (end.state, end.state.outcome(), end.next) {
+        (_, Some(outcome), None) => outcome_text(outcome),
+        (ElementState::Pending, _, Some(_)) => OPEN,
+        (state, ..) => {
+            let reason = format!("{state} is no state in which an element ends or goes on");
+            return Err(ErrorClass::Refused.error(WRITE, reason));
+        }
     };
+    let data = (!end.data.is_null()).then(|| end.data.to_string());
     Ok(vec![
         end.number.into(),
         end.attempt.into(),
         end.state.as_str().into(),
-        outcome_text(outcome).into(),
+        outcome.into(),
+        end.next.into(),
         end.changed.into(),
         end.reason.as_deref().into(),
         end.message.as_deref().into(),
-        end.data.to_string().into(),
+        data.into(),
     ])
 }
 
-/// The outcome as it is stored; elements that have not ended are `open`.
+/// The outcome of elements that have not ended, as it is stored.
+const OPEN: &str = "open";
+
+/// The outcome as it is stored.
 pub(super) const fn outcome_text(outcome: ElementOutcome) -> &'static str {
     match outcome {
         ElementOutcome::Done => "done",
         ElementOutcome::Failed => "failed",
         ElementOutcome::Skipped => "skipped",
     }
-}
-
-/// Writes the facts of elements that ended. If several elements found the same key of the same entity, the last one counts.
-async fn write_facts(
-    session: &dyn SqlSession,
-    ends: &[&ElementEnd],
-    ended: &[Ended],
-) -> Result<(), StoreError> {
-    let mut facts = BTreeMap::new();
-    let by_number: BTreeMap<u64, &Ended> = ended.iter().map(|element| (element.number, element)).collect();
-    for end in ends.iter().filter(|end| !end.facts.is_empty()) {
-        // Another attempt of the element is no end of it.
-        let ended = by_number.get(&end.number);
-        if ended.is_none_or(|element| element.attempt != end.attempt) {
-            continue;
-        }
-        for fact in &end.facts {
-            let key = (fact.entity_type.as_str(), fact.entity, fact.key.as_str());
-            facts.insert(key, (fact.value.to_string(), end.number));
-        }
-    }
-    if facts.is_empty() {
-        return Ok(());
-    }
-    let listed = facts
-        .into_iter()
-        .map(|((entity_type, entity, key), (value, element))| {
-            vec![
-                entity_type.into(),
-                entity.into(),
-                key.into(),
-                value.into(),
-                element.into(),
-            ]
-        });
-    execute(session, WRITE_FACTS, vec![rows(listed)]).await?;
-    Ok(())
 }
 
 /// The groups of devices, among those that have a cap.
@@ -190,14 +207,14 @@ async fn capped_groups(
 impl Ended {
     /// The element, with the groups of each device that have a cap.
     fn freeing(self, groups: &BTreeMap<u64, BTreeSet<String>>) -> EndedElement {
-        let device = self.held.map(|held| CapScope::Device(held.hostname));
+        let devices = self.held.into_iter().map(|held| CapScope::Device(held.hostname));
         let groups = self.device.and_then(|device| groups.get(&device));
         let groups = groups.into_iter().flatten().cloned().map(CapScope::Group);
         EndedElement {
             number: self.number,
             execution: self.execution,
             state: self.state,
-            frees: device.into_iter().chain(groups).collect(),
+            frees: devices.chain(groups).collect(),
         }
     }
 }
@@ -238,7 +255,7 @@ pub(super) async fn skip_unstarted(
 
 /// For the test of their plans.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[FINISH, GROUPS, WRITE_FACTS, SKIP];
+pub(super) const STATEMENTS: &[&str] = &[FINISH, GROUPS, SKIP];
 
 #[cfg(test)]
 mod tests {

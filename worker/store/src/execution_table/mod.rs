@@ -4,23 +4,30 @@
 //! elements, leases of devices; within each by key. Where that is not possible, rows that another transaction holds are skipped.
 
 mod announce;
+mod attributes;
 mod cap;
+mod check;
 mod claim;
 mod cycle;
 mod device_lease;
 mod element;
+mod entity_result;
 mod execution;
+mod fact;
 mod finish;
+mod journal;
 mod lift;
 mod query;
 mod requeue;
 mod retention;
 mod schedule;
+mod stage;
 mod start;
 mod target;
 mod task;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -36,8 +43,8 @@ use super::sql::{Row, SqlSession, Value, rows};
 use super::{
     BeginElement, BegunStage, Candidates, CapScope, ElementEnd, ElementLevels, ElementOwner, ElementRow,
     ElementSource, EndedElement, ExecutionRow, ExecutionTransaction, ExpiredElement, Halt, HeldBack,
-    NewExecution, NewSchedule, NewTask, OpenExecution, QueuedElement, SavedRow, ScheduleRow,
-    StartedExecution, StopRow, StoreError, TaskRow,
+    NewExecution, NewSchedule, NewTask, OpenExecution, QueuedElement, SavedRow, ScheduleRow, StartedExecution, StopRow,
+    StoreError, TaskRow, column,
 };
 
 const READ: &str = "read executions";
@@ -96,13 +103,13 @@ impl<S: SqlSession> ExecutionTransaction for Changes<S> {
 
     async fn begin_stage(
         &mut self,
-        _execution: u64,
-        _stage: u16,
-        _queued: u64,
-        _waits_for: &CapScope,
-        _grace: Duration,
+        execution: u64,
+        stage: u16,
+        queued: u64,
+        waits_for: &CapScope,
+        grace: Duration,
     ) -> Result<BegunStage, StoreError> {
-        todo!("part store")
+        stage::begin(&self.0, execution, stage, queued, waits_for, grace).await
     }
 
     async fn cancel_unknown(&mut self, id: Uuid, at: Timestamp, by: Option<&str>) -> Result<(), StoreError> {
@@ -170,14 +177,10 @@ impl<S: SqlSession> ExecutionTransaction for Changes<S> {
 
     async fn give_back_devices(
         &mut self,
-        leases: &BTreeMap<Hostname, i64>,
+        fences: &BTreeMap<Hostname, i64>,
         owner: ElementOwner,
     ) -> Result<(), StoreError> {
-        let held: Vec<device_lease::Held> = leases
-            .iter()
-            .map(|(hostname, fence)| device_lease::Held::new(hostname, owner, *fence))
-            .collect();
-        device_lease::give_back(&self.0, held.iter()).await
+        device_lease::give_back_acquired(&self.0, fences, owner).await
     }
 
     async fn begin(
@@ -311,6 +314,13 @@ fn lane(what: &'static str, text: &str) -> Result<Lane, StoreError> {
     })
 }
 
+/// An address. PostgreSQL writes the length of the prefix behind it.
+fn address(what: &'static str, row: &Row, index: usize) -> Result<Option<IpAddr>, StoreError> {
+    let text = row.optional_text(what, index)?;
+    let address = text.as_deref().map(|text| text.split('/').next().unwrap_or(text));
+    address.map(|address| column::word(what, address)).transpose()
+}
+
 /// A list as it is stored: JSON.
 fn list_text<T: serde::Serialize>(list: &[T]) -> Value {
     let text = serde_json::to_string(list);
@@ -349,6 +359,7 @@ mod tests {
             "group_member",
             "interface",
             "lease",
+            "linknet",
             "member",
             "schedule",
             "step_journal",
@@ -363,25 +374,33 @@ mod tests {
     fn statements_use_an_index() {
         let all = [
             announce::STATEMENTS,
+            attributes::STATEMENTS,
             cap::STATEMENTS,
+            check::STATEMENTS,
             claim::STATEMENTS,
             device_lease::STATEMENTS,
+            entity_result::STATEMENTS,
             execution::STATEMENTS,
+            fact::STATEMENTS,
             finish::STATEMENTS,
+            journal::STATEMENTS,
             query::STATEMENTS,
             requeue::STATEMENTS,
             retention::STATEMENTS,
             schedule::STATEMENTS,
+            stage::STATEMENTS,
             task::STATEMENTS,
         ];
         for statement in all.into_iter().flatten() {
             let plan = query_plan(statement);
             assert!(!reads_whole_table(&plan), "{statement}\n{plan:#?}");
         }
-        let ids = || ExecuteOn::ALL.map(|entity_type| ElementSource::Of {
-            entity_type,
-            ids: Vec::new(),
-        });
+        let ids = || {
+            ExecuteOn::ALL.map(|entity_type| ElementSource::Of {
+                entity_type,
+                ids: Vec::new(),
+            })
+        };
         let sources: Vec<ElementSource> = ids().into_iter().chain([ElementSource::FailedOf(1)]).collect();
         for (run_on, source) in ExecuteOn::ALL
             .into_iter()

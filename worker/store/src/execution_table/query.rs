@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lockstep_protocol::{ExecutionState, Hostname};
+use lockstep_protocol::ExecutionState;
 use serde_json::Value as Json;
 
 use super::{READ, WRITE, device_lease, element, execute, execution, finish, milliseconds};
 use crate::sql::{Row, SqlDatabase, Value};
 use crate::{
     ElementDetail, ElementOwner, ElementQuery, ElementRow, ExecutionQuery, ExecutionReference, ExecutionRow,
-    Executions, FactRow, Halt, RenewedElements, StopRow, StoppedElement, StoreError, column,
+    Executions, Halt, RenewedElements, StopRow, StoppedElement, StoreError, column,
 };
 
 /// Executions that match all filters. The last condition is that of a filter that is set, so that both databases walk its index.
@@ -93,10 +93,6 @@ const ELEMENT: &str = concat!(
     ", data FROM element WHERE number = $1"
 );
 
-const DEVICE_FACTS: &str = "\
-    SELECT key, value, at, element FROM fact \
-    WHERE entity_type = 'DEVICE' AND entity_id = (SELECT id FROM device WHERE hostname = $1) ORDER BY key";
-
 /// An element whose time is over is lost. Rows that another transaction holds are left out: they end, or the next renewal is early
 /// enough.
 const RENEW: &str = "\
@@ -104,7 +100,7 @@ const RENEW: &str = "\
         SELECT number FROM element WHERE owner = $1 AND state = 'RUNNING' AND until > {now} FOR UPDATE SKIP LOCKED)";
 
 const HELD: &str = "\
-    SELECT element.number, execution.halt FROM element JOIN execution ON execution.number = element.execution \
+    SELECT element.number, execution.halt, element.other_leases FROM element JOIN execution ON execution.number = element.execution \
     WHERE element.owner = $1 AND element.state = 'RUNNING' AND element.until > {now} ORDER BY element.number";
 
 #[async_trait]
@@ -177,13 +173,6 @@ impl<D: SqlDatabase> Executions for D {
         rows.first().map(read_detail).transpose()
     }
 
-    async fn device_facts(&self, hostname: &Hostname) -> Result<Vec<FactRow>, StoreError> {
-        let rows = self
-            .read_planned_for_now(READ, DEVICE_FACTS, vec![hostname.as_str().into()])
-            .await?;
-        rows.iter().map(read_fact).collect()
-    }
-
     async fn stopped(&self) -> Result<Option<StopRow>, StoreError> {
         let rows = self.read(READ, execution::STOPPED, Vec::new()).await?;
         Ok(rows.first().map(execution::read_stop).transpose()?.flatten())
@@ -201,6 +190,15 @@ impl<D: SqlDatabase> Executions for D {
         execute(&*transaction, RENEW, parameters()).await?;
         execute(&*transaction, device_lease::RENEW, parameters()).await?;
         let rows = transaction.query(READ, HELD, vec![owner.clone()]).await?;
+        let mut others = Vec::new();
+        for row in &rows {
+            others.extend(device_lease::read_others(row, 2)?);
+        }
+        if !others.is_empty() {
+            let mut parameters = parameters();
+            parameters.push(device_lease::names(others.iter().map(|(hostname, _)| hostname)));
+            execute(&*transaction, device_lease::RENEW_OTHERS, parameters).await?;
+        }
         transaction.commit(WRITE).await?;
         let mut renewed = RenewedElements::default();
         for row in &rows {
@@ -251,15 +249,6 @@ fn read_detail(row: &Row) -> Result<ElementDetail, StoreError> {
     })
 }
 
-fn read_fact(row: &Row) -> Result<FactRow, StoreError> {
-    Ok(FactRow {
-        key: row.text("fact.key", 0)?,
-        value: column::json("fact.value", &row.text("fact.value", 1)?)?,
-        at: row.time("fact.at", 2)?,
-        element: row.number("fact.element", 3)?,
-    })
-}
-
 /// For the test of their plans.
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[
@@ -276,7 +265,6 @@ pub(super) const STATEMENTS: &[&str] = &[
     ELEMENTS,
     ELEMENTS_OF_OUTCOME,
     ELEMENT,
-    DEVICE_FACTS,
     RENEW,
     HELD,
 ];

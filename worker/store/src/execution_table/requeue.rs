@@ -5,11 +5,13 @@ use std::time::Duration;
 use super::device_lease::{self, Held};
 use super::{READ, WRITE, milliseconds, read_queued};
 use crate::sql::{Row, SqlSession, rows};
-use crate::{ExpiredElement, QueuedElement, StoreError, column};
+use crate::{ExpiredElement, PhaseTask, PlannedStage, QueuedElement, StoreError, column};
 
 /// Every element that runs has an owner; the condition leads SQLite to the index of those.
 const EXPIRED: &str = "\
-    SELECT element.number, element.execution, element.attempts, execution.provider, execution.halt \
+    SELECT element.number, element.execution, element.attempts, execution.provider, execution.halt, element.stage, \
+        element.attempts - element.earlier_attempts, execution.plan, execution.pre_tasks, execution.post_tasks, \
+        EXISTS (SELECT 1 FROM step_journal WHERE step_journal.element = element.number AND step_journal.stage = element.stage) \
     FROM element JOIN execution ON execution.number = element.execution \
     WHERE element.state = 'RUNNING' AND element.owner > '' AND element.until <= {now} ORDER BY element.owner LIMIT $1";
 
@@ -18,7 +20,7 @@ const REQUEUE: &str = "\
         AND (number, attempts) IN (SELECT number, attempt FROM {rows $1: number bigint, attempt bigint} AS listed) \
         ORDER BY number FOR UPDATE) \
     UPDATE element SET state = 'PENDING', due_at = {after $2}, until = NULL, repeats = 0 WHERE number IN (SELECT number FROM lost) \
-    RETURNING number, lane, hostname, owner, fence";
+    RETURNING number, lane, hostname, owner, fence, other_leases";
 
 /// The first repetition comes after the time once, the second after twice the time, up to sixteen times.
 const OVERDUE: &str = "\
@@ -35,15 +37,45 @@ pub(super) async fn expired(session: &dyn SqlSession, limit: u32) -> Result<Vec<
 
 fn read_expired(row: &Row) -> Result<ExpiredElement, StoreError> {
     let halt = row.optional_text("execution.halt", 4)?;
+    let stage = row.number("element.stage", 5)?;
+    let phases = Phases {
+        plan: column::json("execution.plan", &row.text("execution.plan", 7)?)?,
+        pre_tasks: column::json("execution.pre_tasks", &row.text("execution.pre_tasks", 8)?)?,
+        provider: row.text("execution.provider", 3)?,
+        post_tasks: column::json("execution.post_tasks", &row.text("execution.post_tasks", 9)?)?,
+    };
     Ok(ExpiredElement {
         number: row.number("element.number", 0)?,
         execution: row.number("element.execution", 1)?,
         attempt: row.number("element.attempts", 2)?,
-        provider: row.text("execution.provider", 3)?,
+        attempts_in_stage: row.number("element.attempts", 6)?,
+        stage,
+        provider: phases.provider_of(stage).to_owned(),
+        has_journal: row.boolean("step_journal", 10)?,
         halt: halt
             .map(|halt| column::word("execution.halt", &halt))
             .transpose()?,
     })
+}
+
+/// The providers of an execution, by the phases of its stages.
+struct Phases {
+    plan: Vec<PlannedStage>,
+    pre_tasks: Vec<PhaseTask>,
+    provider: String,
+    post_tasks: Vec<PhaseTask>,
+}
+
+impl Phases {
+    /// The provider that runs in a stage: the first phases are the pre-tasks.
+    fn provider_of(&self, stage: u16) -> &str {
+        let phase = self.plan.get(usize::from(stage)).map(|planned| planned.phase);
+        let phase = phase.map_or(self.pre_tasks.len(), usize::from);
+        let before = self.pre_tasks.get(phase);
+        let after = phase.checked_sub(self.pre_tasks.len() + 1);
+        let after = after.and_then(|index| self.post_tasks.get(index));
+        before.or(after).map_or(&self.provider, |task| &task.provider)
+    }
 }
 
 pub(super) async fn requeue(

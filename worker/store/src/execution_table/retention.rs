@@ -1,4 +1,4 @@
-//! Deletes executions that ended long ago.
+//! Deletes executions that ended long ago, and what they found out that is not the newest.
 
 use jiff::Timestamp;
 
@@ -30,7 +30,14 @@ const EXECUTIONS: &str = concat!(
 const CANCELLED: &str = "\
     DELETE FROM cancelled_execution WHERE id IN (SELECT id FROM cancelled_execution WHERE at < $1 LIMIT $2)";
 
-/// Deletes a chunk: at most `limit` elements, then the executions that have none any more.
+const FACTS: &str = "\
+    DELETE FROM fact_history WHERE number IN (SELECT number FROM fact_history WHERE at < $1 LIMIT $2)";
+
+const CHECKS: &str = "\
+    DELETE FROM entity_check WHERE number IN (SELECT number FROM entity_check WHERE at < $1 AND NOT newest LIMIT $2)";
+
+/// Deletes a chunk: at most `limit` elements, then the executions that have none any more; and at most `limit` former facts and checks
+/// each.
 pub(crate) async fn expire<D: SqlDatabase>(
     database: &D,
     before: Timestamp,
@@ -42,8 +49,10 @@ pub(crate) async fn expire<D: SqlDatabase>(
     let elements = execute(&*transaction, ELEMENTS, bounded()).await?;
     let executions = execute(&*transaction, EXECUTIONS, vec![before.into()]).await?;
     let cancelled = execute(&*transaction, CANCELLED, bounded()).await?;
+    let facts = execute(&*transaction, FACTS, bounded()).await?;
+    let checks = execute(&*transaction, CHECKS, bounded()).await?;
     transaction.commit(OPERATION).await?;
-    let deleted = elements + executions + cancelled;
+    let deleted = elements + executions + cancelled + facts + checks;
     Ok(Expired {
         deleted,
         next: (deleted > 0).then_some(0),
@@ -52,4 +61,4 @@ pub(crate) async fn expire<D: SqlDatabase>(
 
 /// For the test of their plans.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[ELEMENTS, EXECUTIONS, CANCELLED];
+pub(super) const STATEMENTS: &[&str] = &[ELEMENTS, EXECUTIONS, CANCELLED, FACTS, CHECKS];

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, ensure};
-use lockstep_protocol::Hostname;
+use lockstep_protocol::{EntityType, Hostname};
 use lockstep_store::postgres::{
     Change, DatabaseRole, DatabaseSetUp, OBJECTS, PostgresOptions, PostgresStore, Privilege,
 };
 use lockstep_store::{
     DeadLetterCountQuery, DeadLetterQuery, DeadLetters as _, DeviceQuery, ElementQuery, ExecutionQuery,
-    ExecutionReference, Executions as _, Fleet as _, Inbox as _, Leases as _, Repositories as _, Schema as _,
-    Stats as _, StoreError, Tasks as _, UnitOfWork as _,
+    ExecutionReference, Executions as _, Fleet as _, Inbox as _, Leases as _, Repositories as _,
+    RunCycle as _, Schema as _, Stats as _, StoreError, Tasks as _, UnitOfWork as _,
 };
 use lockstep_testbed::{Database, Schema};
 use tokio_postgres::NoTls;
@@ -131,7 +131,10 @@ async fn a_console_reads_all_that_its_api_shows_and_writes_nothing() -> Result<(
     console.execution(&ExecutionReference::Number(1)).await?;
     console.elements(&ElementQuery::default()).await?;
     console.element(1).await?;
-    console.device_facts(&hostname).await?;
+    console.facts(EntityType::Device, 1, None, 10).await?;
+    console.checks(EntityType::Device, 1, None, 10).await?;
+    console.attributes(EntityType::Device, 1).await?;
+    console.results_of(1).await?;
     console.stopped().await?;
     console.repositories().await?;
     console.dead_letters(&DeadLetterQuery::default()).await?;

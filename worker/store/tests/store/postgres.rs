@@ -17,8 +17,8 @@ use lockstep_testbed::{Database, FaultProxy, Mode, wait};
 use tokio_postgres::Client;
 
 use crate::contract::{
-    Place, Probe, UNDO_EXECUTIONS, UNDO_RUN_CYCLE, absorb, create, create_all, devices, executions, hostname, key, keys,
-    leases, message, repositories, row, unsynchronize, work,
+    Place, Probe, UNDO_EXECUTIONS, UNDO_RUN_CYCLE, absorb, create, create_all, devices, executions, hostname,
+    key, keys, leases, message, repositories, row, unsynchronize, work,
 };
 
 contract!(crate::postgres::open);
@@ -298,7 +298,7 @@ async fn no_index_holds_what_every_event_changes() -> Result<()> {
     let place = open().await?;
     let indexed = "SELECT attname::text FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY(indkey) \
         WHERE indrelid = to_regclass('device') ORDER BY attname";
-    ensure!(place.probe.texts(indexed).await? == ["hostname", "hostname_folded", "id", "mac", "serial"]);
+    ensure!(place.probe.texts(indexed).await? == ["controller_id", "hostname", "hostname_folded", "id", "mac", "serial"]);
     Ok(())
 }
 
@@ -541,9 +541,9 @@ async fn a_pass_with_nothing_to_delete_uses_the_index() -> Result<()> {
 /// A hundred thousand ended elements, and as many that wait, are queued or run.
 const MANY_ELEMENTS: [&str; 2] = [
     "INSERT INTO execution (id, task_number, task, provider, task_arguments, requested, run_on, source, message_id, kind, at, state, \
-        in_canary, elements, ended_at) \
+        in_canary, elements, stage_elements, ended_at) \
      SELECT gen_random_uuid()::text, 7, 'many', 'ping', 'null', '{\"task\": 7, \"execute_on_type\": \"DEVICE\"}', 'DEVICE', 'urn:test', \
-        n::text, 'lockstep.task.requested', now(), 'RUNNING', false, 1000, CASE WHEN n < 100 THEN now() END \
+        n::text, 'lockstep.task.requested', now(), 'RUNNING', false, 1000, 1000, CASE WHEN n < 100 THEN now() END \
      FROM generate_series(0, 199) AS n",
     "INSERT INTO element (execution, entity_type, entity_id, name, device_id, hostname, state, outcome, waits_for, due_at, owner, \
         until) \

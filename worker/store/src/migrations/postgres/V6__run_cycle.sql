@@ -104,4 +104,4 @@ CREATE TABLE entity_check (
 
 CREATE UNIQUE INDEX entity_check_newest ON entity_check (entity_type, entity_id, key) WHERE newest;
 CREATE INDEX entity_check_key ON entity_check (entity_type, entity_id, key, number);
-CREATE INDEX entity_check_at ON entity_check (at);
+CREATE INDEX entity_check_at ON entity_check (at) WHERE NOT newest;

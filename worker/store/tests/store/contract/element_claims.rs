@@ -6,12 +6,13 @@ use futures_util::future::try_join_all;
 use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::{ElementState, EntityType, ExecutionState};
 use lockstep_store::{
-    BeginElement, CapScope, ElementOwner, ElementSource, ExecutionReference, HeldBack, Keys, QueuedElement, StartedExecution, StopRow,
+    BeginElement, CapScope, ElementOwner, ElementSource, ExecutionReference, HeldBack, Keys, QueuedElement,
+    StartedExecution, StopRow,
 };
 
 use super::executions::{
-    DEVICES, LONG, NO_TIME, change, claim, elements, end, execution_id, finish, fleet, group, ids, new_execution,
-    numbers, owner, start,
+    DEVICES, LONG, NO_TIME, change, claim, elements, end, execution_id, finish, fleet, group, ids,
+    new_execution, numbers, owner, start,
 };
 use super::{Place, Store, at, create_all, hostname};
 
@@ -565,7 +566,15 @@ pub(crate) async fn workers_at_once_end_every_element_once(place: &Place) -> Res
             let new = new_execution(name, ExecuteOn::Device);
             let id = execution_id(name);
             executions
-                .start(id, &new, &ElementSource::All, DEVICES, 30, &CapScope::Overall, LONG)
+                .start(
+                    id,
+                    &new,
+                    &ElementSource::All,
+                    DEVICES,
+                    30,
+                    &CapScope::Overall,
+                    LONG,
+                )
                 .await?
         });
         of.push(started.number);

@@ -7,16 +7,16 @@ use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{ElementState, EntityType, ExecutionState};
 use lockstep_store::{
-    CapScope, ElementCounts, ElementEnd, ElementSource, ExecutionRow, FactRow, Halt, NewExecution, NewFact, QueuedElement,
-    StoppedElement, StoreError,
+    CapScope, ElementCounts, ElementEnd, ElementSource, ExecutionRow, FactRow, Halt, NewExecution, NewFact,
+    QueuedElement, StoppedElement, StoreError,
 };
 use serde_json::{Value, json};
 
 use super::executions::{
-    DEVICES, LONG, NO_TIME, change, claim, elements, end, execution_id, finish, ids, new_execution, numbers, owner,
-    start, start_of,
+    DEVICES, LONG, NO_TIME, change, claim, elements, end, execution_id, finish, ids, new_execution, numbers,
+    owner, start, start_of,
 };
-use super::{Place, at, create_all, hostname};
+use super::{Place, at, create_all};
 
 /// A fact about a device.
 fn fact(entity: u64, key: &str, value: Value) -> NewFact {
@@ -104,9 +104,11 @@ pub(crate) async fn an_element_ends_once_by_its_attempt_and_its_owner(place: &Pl
 
 pub(crate) async fn facts_replace_those_with_the_same_key(place: &Place) -> Result<()> {
     create_all(place, &["a", "b"]).await?;
-    let facts =
-        async |name: &str| -> Result<Vec<FactRow>> { Ok(place.store.device_facts(&hostname(name)).await?) };
     let of = ids(place, ExecuteOn::Device).await?;
+    let facts = async |name: &str| -> Result<Vec<FactRow>> {
+        let device = of.get(name).copied().unwrap_or_default();
+        Ok(place.store.facts(EntityType::Device, device, None, 10).await?)
+    };
     let (_, [a, b]) = two_run(place, "first").await?;
     let with = |number: u64, facts: Vec<NewFact>| ElementEnd {
         facts,
@@ -117,7 +119,10 @@ pub(crate) async fn facts_replace_those_with_the_same_key(place: &Place) -> Resu
         fact(of["a"], "serial", json!({"x": [1, null]})),
         fact(of["a"], "version", json!("4.31")),
     ];
-    let ends = [with(a, twice), with(b, vec![fact(of["b"], "version", json!("4.29"))])];
+    let ends = [
+        with(a, twice),
+        with(b, vec![fact(of["b"], "version", json!("4.29"))]),
+    ];
     ensure!(finish(place, &ends, None).await?.len() == 2);
     let found = facts("a").await?;
     let known: Vec<(&str, &Value, u64)> = found
@@ -125,10 +130,11 @@ pub(crate) async fn facts_replace_those_with_the_same_key(place: &Place) -> Resu
         .map(|fact| (&*fact.key, &fact.value, fact.element))
         .collect();
     ensure!(
-        known == [
-            ("serial", &json!({"x": [1, null]}), a),
-            ("version", &json!("4.31"), a)
-        ],
+        known
+            == [
+                ("serial", &json!({"x": [1, null]}), a),
+                ("version", &json!("4.31"), a)
+            ],
         "{known:?}"
     );
     // The facts of an element that ended before, and of another attempt, do not count.
@@ -136,7 +142,12 @@ pub(crate) async fn facts_replace_those_with_the_same_key(place: &Place) -> Resu
     ensure!(finish(place, &late, None).await?.is_empty() && facts("a").await? == found);
 
     let (_, [again, _]) = two_run(place, "second").await?;
-    finish(place, &[with(again, vec![fact(of["a"], "version", json!("4.32"))])], None).await?;
+    finish(
+        place,
+        &[with(again, vec![fact(of["a"], "version", json!("4.32"))])],
+        None,
+    )
+    .await?;
     let newer = facts("a").await?;
     ensure!(
         newer[0] == found[0] && newer[1].value == json!("4.32") && newer[1].element == again,
@@ -154,7 +165,11 @@ pub(crate) async fn huge_and_strange_texts_come_back(place: &Place) -> Result<()
     let huge = ElementEnd {
         message: Some(strange.repeat(1000)),
         data: json!({"output": "x\"\u{0}".repeat(256 << 10), "numbers": [1e308, -0.1, u64::MAX]}),
-        facts: vec![fact(ids(place, ExecuteOn::Device).await?["a"], "k\u{0}", json!(strange))],
+        facts: vec![fact(
+            ids(place, ExecuteOn::Device).await?["a"],
+            "k\u{0}",
+            json!(strange),
+        )],
         ..end(a, ElementState::Successful)
     };
     let other = ElementEnd {
@@ -170,7 +185,8 @@ pub(crate) async fn huge_and_strange_texts_come_back(place: &Place) -> Result<()
         let expected = strange.replace('\0', "\u{fffd}").repeat(1000);
         ensure!(detail.row.message == Some(expected), "the message is another one");
     }
-    let facts = place.store.device_facts(&hostname("a")).await?;
+    let device = ids(place, ExecuteOn::Device).await?["a"];
+    let facts = place.store.facts(EntityType::Device, device, None, 10).await?;
     ensure!(
         facts[0].key == "k\u{fffd}" && facts[0].value == json!(strange),
         "{facts:?}"
@@ -282,7 +298,15 @@ pub(crate) async fn a_lost_message_is_overdue_later_and_later(place: &Place) -> 
     let id = execution_id("first");
     let started = change!(place.store, |executions| {
         executions
-            .start(id, &new, &ElementSource::All, DEVICES, 1, &CapScope::Overall, NO_TIME)
+            .start(
+                id,
+                &new,
+                &ElementSource::All,
+                DEVICES,
+                1,
+                &CapScope::Overall,
+                NO_TIME,
+            )
             .await?
     });
     let first = elements(place, started.number).await?[0].number;
@@ -349,7 +373,15 @@ pub(crate) async fn what_has_not_begun_is_skipped_in_chunks(place: &Place) -> Re
         let id = execution_id(name);
         let started = change!(place.store, |executions| {
             executions
-                .start(id, &new, &ElementSource::All, DEVICES, 2, &CapScope::Overall, LONG)
+                .start(
+                    id,
+                    &new,
+                    &ElementSource::All,
+                    DEVICES,
+                    2,
+                    &CapScope::Overall,
+                    LONG,
+                )
                 .await?
         });
         let all: Vec<u64> = numbers(place, started.number).await?.into_iter().collect();

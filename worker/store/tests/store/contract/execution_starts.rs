@@ -8,8 +8,8 @@ use lockstep_protocol::{ElementState, EntityType, ExecutionState};
 use lockstep_store::{CapScope, ElementSource, ExecutionReference, NewExecution, StoreError};
 
 use super::executions::{
-    CLIENTS, DEVICES, LONG, change, claim, elements, end, execution_id, finish, fleet, ids, new_execution, numbers,
-    owner, start, start_of,
+    CLIENTS, DEVICES, LONG, change, claim, elements, end, execution_id, finish, fleet, ids, new_execution,
+    numbers, owner, start, start_of,
 };
 use super::{Place, at, create_all};
 
@@ -169,7 +169,10 @@ async fn targets(place: &Place, execution: u64, run_on: ExecuteOn) -> Result<Vec
         ExecuteOn::Client => {
             let clients = format!("{INTERFACES} JOIN client ON client.interface_id = interface.id");
             let skipped = format!("{itself} AND entity_type = 'CLIENT'");
-            format!("{} UNION {skipped}", of_devices("client.mac", "client.id", &clients))
+            format!(
+                "{} UNION {skipped}",
+                of_devices("client.mac", "client.id", &clients)
+            )
         }
     };
     let mut names = place.probe.texts(&query).await?;

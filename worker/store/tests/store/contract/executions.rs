@@ -6,11 +6,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use lockstep_protocol::commands::{ExecuteOn, RunLimits, TaskReference, TaskRequested};
 use lockstep_protocol::topology::Lane;
-use lockstep_protocol::{ElementOutcome, ElementState, ExecutionState, GroupName, InterfaceName, Kind, Stage};
+use lockstep_protocol::{
+    ElementOutcome, ElementState, ExecutionState, GroupName, InterfaceName, Kind, Stage,
+};
 use lockstep_store::{
     BeginElement, CapScope, ClientRow, DeviceEffect, Effects, ElementEnd, ElementLevels, ElementOwner,
-    ElementQuery, ElementRow, ElementSource, EndedElement, ExecutionQuery, ExecutionReference, GroupRow, Halt,
-    InterfaceRow, LinkEnd, NewExecution, PlannedStage, ReplyAddress, StartedExecution,
+    ElementQuery, ElementRow, ElementSource, EndedElement, ExecutionQuery, ExecutionReference, GroupRow,
+    Halt, InterfaceRow, LinkEnd, NewExecution, PlannedStage, ReplyAddress, StartedExecution,
 };
 use serde_json::json;
 use uuid::Uuid;

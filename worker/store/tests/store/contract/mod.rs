@@ -40,8 +40,8 @@ use lockstep_protocol::{
 };
 use lockstep_store::{
     Attributes, CauseRow, DeadLetters, DeliveryAttempts, Device, DeviceEffect, Effects, Executions, Facts,
-    Fleet, FollowUps, Inbox, InboxRow, InboxState, Keys, Leases, Origin, Repositories, Retention, Schema,
-    Stats, StoreError, Tasks, UnitOfWork,
+    Fleet, FollowUps, Inbox, InboxRow, InboxState, Keys, Leases, Origin, Repositories, Retention, RunCycle,
+    Schema, Stats, StoreError, Tasks, UnitOfWork,
 };
 use serde_json::json;
 
@@ -269,6 +269,7 @@ pub(crate) trait Store:
     + Stats
     + Tasks
     + Executions
+    + RunCycle
 {
 }
 
@@ -285,7 +286,8 @@ impl<
         + Retention
         + Stats
         + Tasks
-        + Executions,
+        + Executions
+        + RunCycle,
 > Store for S
 {
 }
