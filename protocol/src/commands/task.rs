@@ -239,3 +239,33 @@ pub struct TaskDeleteRequested {
     #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Label"))]
     pub name: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_request_is_a_dry_run_of_nothing_unless_it_says_otherwise() {
+        let request = |body: Value| -> TaskRequested { serde_json::from_value(body).unwrap() };
+        let least = request(json!({"task": "check", "execute_on_type": "DEVICE"}));
+        assert!(least.dry_run && least.execute_on.is_empty() && least.arguments.is_null());
+        let whole = request(json!({
+            "task": 7,
+            "execute_on_type": "GROUP",
+            "execute_on": [1, 2],
+            "dry_run": false,
+            "arguments": {"count": 3},
+        }));
+        assert!(!whole.dry_run);
+        assert_eq!(
+            (whole.task, whole.execute_on_type),
+            (TaskReference::Number(7), ExecuteOn::Group)
+        );
+        assert_eq!(
+            (whole.execute_on, whole.arguments),
+            (vec![1, 2], json!({"count": 3}))
+        );
+    }
+}

@@ -1,8 +1,9 @@
-//! Checks the words of the tree: names use the standard terms of `tests/words.txt`, and comments cite only what is there.
+//! Checks the words of the tree: names use the standard terms of `tests/words.txt`, and comments and documents cite only what is there.
 
 mod citations;
 mod identifiers;
 mod terms;
+mod test_names;
 
 use std::path::Path;
 use std::process::Command;
@@ -12,6 +13,7 @@ use anyhow::{Context, Result, ensure};
 use citations::{Citation, citations};
 use identifiers::{Language, comments, identifiers};
 use terms::Terms;
+use test_names::{TestedRow, Tests, tested_rows};
 
 /// Folders that are on the machines of developers and not in the repository: nothing in it may send a reader there.
 const NOT_IN_THE_TREE: [&str; 2] = ["reference/", "seeds/"];
@@ -109,6 +111,48 @@ fn texts_cite_only_what_is_in_the_tree() -> Result<()> {
     ensure!(
         problems.is_empty(),
         "{} citations:\n{}",
+        problems.len(),
+        problems.join("\n")
+    );
+    Ok(())
+}
+
+#[test]
+fn each_row_about_the_run_cycle_names_tests_that_exist() -> Result<()> {
+    let page = "docs/run-cycle.md";
+    let document = text(page)?.context("it is no text")?;
+    let mut sources = Vec::new();
+    for file in files()?.into_iter().filter(|file| file.ends_with(".rs")) {
+        let source = text(&file)?.with_context(|| format!("{file} is no text"))?;
+        sources.push((file, source));
+    }
+    let tests = Tests::of(
+        sources
+            .iter()
+            .map(|(file, source)| (file.as_str(), source.as_str())),
+    );
+    let rows = tested_rows(&document);
+    ensure!(rows.len() > 50, "only {} rows are found", rows.len());
+    let mut problems = Vec::new();
+    for TestedRow {
+        line,
+        tests: named,
+        text,
+    } in rows
+    {
+        if named.is_empty() && text != "not yet" {
+            problems.push(format!(
+                "{page}:{line}: names no test; without one, write \"not yet\""
+            ));
+        }
+        for name in named {
+            let problem = tests.check(name).err();
+            problems.extend(problem.map(|problem| format!("{page}:{line}: {problem}")));
+        }
+    }
+    ensure!(
+        problems.is_empty(),
+        "{} problems:\n{}",
         problems.len(),
         problems.join("\n")
     );

@@ -349,4 +349,6 @@ impl Progress {
 }
 
 #[cfg(test)]
+mod stage_tests;
+#[cfg(test)]
 mod tests;

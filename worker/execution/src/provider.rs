@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::cycle::{CheckResult, CycleResult, ProcessedBy, Produced, Results, Steps, process_by_type};
+use crate::cycle::{CheckResult, CycleResult, Produced, Results, Steps, process_by_type};
 
 /// What a provider is for (`ProviderTypeEnum` in neops; see docs/providers.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,13 +106,7 @@ macro_rules! steps {
                 _below: &[CycleResult],
                 produced: &mut Produced,
             ) {
-                let by = ProcessedBy {
-                    properties: self.properties(),
-                    run_on: self.run_on(arguments).ok(),
-                    steps: self.steps(arguments),
-                    arguments,
-                };
-                process_by_type(&by, result, produced);
+                process_by_type(self, arguments, result, produced);
             }
         }
     };
@@ -186,10 +180,8 @@ impl StepRun<'_> {
     /// The entity belongs to no device, or the device cannot be connected to.
     pub async fn connect(&self) -> Result<PooledConnection, StepFailure> {
         let missing = || StepFailure::new("no-device", format!("{} belongs to no device", self.entity.name));
-        let above = self.above.iter().map(|(entity, _)| *entity);
-        let controller = above
-            .filter(|entity| entity.level == Level::NornirDevice)
-            .next_back();
+        let mut above = self.above.iter().map(|(entity, _)| *entity);
+        let controller = above.rfind(|entity| entity.level == Level::NornirDevice);
         let device = controller.unwrap_or(self.entity).device.as_ref();
         Ok(self.devices.connect(device.ok_or_else(missing)?).await?)
     }

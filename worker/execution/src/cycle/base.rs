@@ -3,8 +3,8 @@ use lockstep_protocol::{ElementState, EntityType, Level};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{CycleResult, Steps};
-use crate::{ProviderProperties, ProviderType};
+use super::CycleResult;
+use crate::{Provider, ProviderProperties, ProviderType};
 
 /// The result of a check (`CheckResultEnum` in neops).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,27 +49,35 @@ pub struct Produced {
 /// The reason of a result that says that a check was performed and is not fulfilled.
 pub const NOT_OK: &str = "nok";
 
-/// What a provider is, as far as the processing of its results depends on it.
-#[derive(Debug)]
-pub(crate) struct ProcessedBy<'a> {
-    pub(crate) properties: &'a ProviderProperties,
-    /// What it runs on with these arguments.
-    pub(crate) run_on: Option<ExecuteOn>,
-    pub(crate) steps: Steps,
-    pub(crate) arguments: &'a Value,
-}
-
-/// What a provider of this type makes of a result, if it does not say otherwise.
-pub(crate) fn process_by_type(by: &ProcessedBy<'_>, result: &mut CycleResult, produced: &mut Produced) {
+/// What a provider of this type makes of a result: the default of [`Provider::process_result`], which an own one may call, too.
+pub fn process_by_type<P: Provider + ?Sized>(
+    provider: &P,
+    arguments: &Value,
+    result: &mut CycleResult,
+    produced: &mut Produced,
+) {
+    let by = ProcessedBy {
+        properties: provider.properties(),
+        run_on: provider.run_on(arguments).ok(),
+        arguments,
+    };
     // The device that is connected to and its device are the same entity: one fact, one check.
-    if result.level == Level::NornirDevice && by.steps.at(Level::Device) {
+    if result.level == Level::NornirDevice && provider.steps(arguments).at(Level::Device) {
         return;
     }
     match by.properties.provider_type {
-        ProviderType::Facts => collect_fact(by, result, produced),
-        ProviderType::Check => judge(by, result, produced),
+        ProviderType::Facts => collect_fact(&by, result, produced),
+        ProviderType::Check => judge(&by, result, produced),
         ProviderType::Configure | ProviderType::Execute | ProviderType::None => {}
     }
+}
+
+/// What the processing of a result depends on.
+struct ProcessedBy<'a> {
+    properties: &'a ProviderProperties,
+    /// What the provider runs on with these arguments.
+    run_on: Option<ExecuteOn>,
+    arguments: &'a Value,
 }
 
 fn collect_fact(by: &ProcessedBy<'_>, result: &CycleResult, produced: &mut Produced) {

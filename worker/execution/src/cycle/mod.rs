@@ -10,8 +10,7 @@ mod step;
 mod tree;
 mod unit;
 
-pub use base::{Check, CheckResult, NOT_OK, Produced};
-pub(crate) use base::{ProcessedBy, process_by_type};
+pub use base::{Check, CheckResult, NOT_OK, Produced, process_by_type};
 pub use journal::{Journal, JournaledStep};
 pub use plan::{Phase, PhaseRole, PlannedStage, StagePlan};
 pub use result::{CycleResult, Results, UnitEnd, unit_end};

@@ -62,7 +62,7 @@ pub trait Results: Debug + Send + Sync {
 /// How a unit ends, by the results of its entities.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UnitEnd {
-    /// SUCCESSFUL, PARTIAL_FAILED, FAILED, or the states of failed pre- and post-tasks.
+    /// `SUCCESSFUL`, `PARTIAL_FAILED`, `FAILED`, or the states of failed pre- and post-tasks.
     pub state: ElementState,
     /// Why it failed: a word for programs.
     pub reason: Option<String>,

@@ -20,6 +20,9 @@ pub struct Stopped;
 /// # Errors
 /// The unit was told to stop. What has not run stays PENDING; a step that failed after it was told is [`UnitRun::running`].
 pub async fn run_unit(unit: &Unit<'_>, run: &mut UnitRun) -> Result<(), Stopped> {
+    if unit.half == Half::Run {
+        run.skip_unprepared(unit.steps);
+    }
     run.skip_below_failed(unit.tree);
     if unit.half != Half::Run {
         for index in 0..unit.tree.nodes().len() {

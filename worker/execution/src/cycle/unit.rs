@@ -5,7 +5,9 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::process::process;
-use super::{CycleResult, Journal, JournaledStep, PhaseRole, Produced, Results, Steps, UnitTree};
+use super::{
+    CycleResult, CycleStep, Journal, JournaledStep, Node, PhaseRole, Produced, Results, Steps, UnitTree,
+};
 use crate::provider::EntityData;
 use crate::{Devices, Entity, Provider};
 
@@ -67,7 +69,7 @@ pub struct UnitRun {
     pub produced: Produced,
     /// The index of the entity whose step runs. After the end: the step in which the unit was dropped, or failed when it was told to stop.
     pub running: Option<usize>,
-    /// The entities whose pre-run step ended in an earlier attempt.
+    /// The entities whose pre-run step ended in an earlier stage or attempt.
     pub(super) prepared: Vec<bool>,
 }
 
@@ -85,6 +87,8 @@ impl UnitRun {
             .map(|result| ((result.level, result.entity), result))
             .collect();
         let nodes = tree.nodes();
+        let is_prepared = |node: &Node| so_far.contains_key(&(node.level, node.entity.id));
+        let prepared = nodes.iter().map(is_prepared).collect();
         let results = nodes.iter().map(|node| {
             let key = (node.level, node.entity.id);
             let parent = node.parent.and_then(|parent| nodes.get(parent));
@@ -112,7 +116,7 @@ impl UnitRun {
         });
         Self {
             results: results.collect(),
-            prepared: vec![false; nodes.len()],
+            prepared,
             ..Self::default()
         }
     }
@@ -129,17 +133,14 @@ impl UnitRun {
             let Some(index) = indexes.get(&(step.level, step.entity)).copied() else {
                 continue;
             };
-            match step.result {
-                Some(result) => {
-                    self.results[index] = result;
-                    self.prepared[index] |= step.pre_run;
-                }
-                None => {
-                    let result = &mut self.results[index];
-                    result.state = role.failed(ElementState::Failed);
-                    result.reason = Some("interrupted".to_owned());
-                    result.message = Some("its worker was stopped while the step ran".to_owned());
-                }
+            if let Some(result) = step.result {
+                self.results[index] = result;
+                self.prepared[index] |= step.pre_run;
+            } else {
+                let result = &mut self.results[index];
+                result.state = role.failed(ElementState::Failed);
+                result.reason = Some("interrupted".to_owned());
+                result.message = Some("its worker was stopped while the step ran".to_owned());
             }
         }
     }
@@ -173,6 +174,19 @@ impl UnitRun {
     pub fn goes_on(&self, half: Half) -> bool {
         let first = self.results.first();
         half == Half::PreRun && first.is_some_and(|first| !first.is_failed() && !first.is_skipped())
+    }
+
+    /// Skips entities that were not there when their pre-run step would have run: their run step would not find what it needs.
+    pub(super) fn skip_unprepared(&mut self, steps: Steps) {
+        for (result, prepared) in self.results.iter_mut().zip(&self.prepared) {
+            let step = CycleStep::of_level(result.level, true);
+            let is_missed = step.is_some_and(|step| steps.contains(step)) && !prepared;
+            if is_missed && result.state == ElementState::Pending {
+                result.state = ElementState::Filtered;
+                result.reason = Some("not-prepared".to_owned());
+                result.message = Some("it was added after the pre-run steps".to_owned());
+            }
+        }
     }
 
     /// Skips what lies below an entity that failed or was skipped.

@@ -12,7 +12,7 @@ fn one_stage() -> StagePlan {
     StagePlan(vec![PlannedStage { phase: 0, stage }])
 }
 
-fn progress(elements: u64) -> Progress {
+pub(super) fn progress(elements: u64) -> Progress {
     Progress {
         state: ExecutionState::Running,
         counts: Counts {
@@ -53,7 +53,7 @@ fn halted(mut progress: Progress, halt: Halt) -> Progress {
     progress
 }
 
-fn ended(done: u64, failed: u64, skipped: u64) -> Event {
+pub(super) fn ended(done: u64, failed: u64, skipped: u64) -> Event {
     Event::ElementsEnded {
         done,
         failed,
@@ -70,13 +70,13 @@ fn cancel() -> Event {
     }
 }
 
-fn halt(halt: Halt, reason: &str) -> Step {
+pub(super) fn halt(halt: Halt, reason: &str) -> Step {
     let reason = reason.to_owned();
     Step::Halt { halt, reason }
 }
 
 /// The execution after these events, and the steps of the last one.
-fn after(progress: Progress, events: &[Event]) -> (Progress, Vec<Step>) {
+pub(super) fn after(progress: Progress, events: &[Event]) -> (Progress, Vec<Step>) {
     let first = (progress, Vec::new());
     events
         .iter()

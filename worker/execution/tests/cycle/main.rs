@@ -1,0 +1,12 @@
+//! Tests the run cycle with a provider that records its calls, and a small engine that runs all stages in one process.
+
+mod connection;
+mod engine;
+mod failures;
+mod fleet;
+mod journal;
+mod order;
+mod processing;
+mod recorder;
+mod stop;
+mod types;
