@@ -152,7 +152,10 @@ pub(super) fn spawn(
 
 /// What decides about messages. Clusters follow devices that become synchronized where that is configured.
 fn handlers(config: &Config) -> SweepWhenSynchronized {
-    let followed = config.cvp.iter().filter(|(_, cluster)| cluster.sweep_when_synchronized);
+    let followed = config
+        .cvp
+        .iter()
+        .filter(|(_, cluster)| cluster.sweep_when_synchronized);
     let followed = followed.map(|(name, cluster)| FollowedCluster {
         name: name.clone(),
         delay: cluster.policy.min_age,
@@ -166,7 +169,11 @@ fn handlers(config: &Config) -> SweepWhenSynchronized {
 fn claimants(config: &Config, executions: ExecutionContext) -> BTreeMap<Lane, Arc<dyn Claimant>> {
     let mut claimants: BTreeMap<Lane, Arc<dyn Claimant>> = BTreeMap::new();
     // Most tasks wait between two readings; the client limits the requests in flight.
-    let places = config.cvp.values().map(|cluster| usize::from(cluster.concurrency) * 4).sum();
+    let places = config
+        .cvp
+        .values()
+        .map(|cluster| usize::from(cluster.concurrency) * 4)
+        .sum();
     if places > 0 {
         let mut of_cvp = executions.clone();
         of_cvp.options.places = places;

@@ -28,9 +28,20 @@ async fn killed_during(endpoint: Endpoint, subject: Option<&str>, nth: usize) ->
     site.ended(1).await?;
     let told = site.told().await?;
     let empty = set(["1811", "1810", "1809"]);
-    ensure!(told.with(CvpTaskAction::Cancelled) == empty && told.tasks.len() == 14, "{told:?}");
-    ensure!(set(site.simulator.cancelled()) == empty, "{:?}", site.simulator.cancelled());
-    ensure!(site.cancels().values().all(|count| *count == 1), "{:?}", site.cancels());
+    ensure!(
+        told.with(CvpTaskAction::Cancelled) == empty && told.tasks.len() == 14,
+        "{told:?}"
+    );
+    ensure!(
+        set(site.simulator.cancelled()) == empty,
+        "{:?}",
+        site.simulator.cancelled()
+    );
+    ensure!(
+        site.cancels().values().all(|count| *count == 1),
+        "{:?}",
+        site.cancels()
+    );
     second.stop().await
 }
 
@@ -68,8 +79,15 @@ async fn killed_at(point: &str, count: usize) -> Result<()> {
     site.ended(1).await?;
     let told = site.told().await?;
     let empty = set(["1811", "1810", "1809"]);
-    ensure!(told.with(CvpTaskAction::Cancelled) == empty && told.tasks.len() == 14, "{told:?}");
-    ensure!(site.cancels().values().all(|count| *count == 1), "{:?}", site.cancels());
+    ensure!(
+        told.with(CvpTaskAction::Cancelled) == empty && told.tasks.len() == 14,
+        "{told:?}"
+    );
+    ensure!(
+        site.cancels().values().all(|count| *count == 1),
+        "{:?}",
+        site.cancels()
+    );
     second.stop().await
 }
 
@@ -83,7 +101,7 @@ macro_rules! at_point {
 }
 
 at_point! {
-    killed_before_the_execution_is_stored: "after-inbox", 1;
+    killed_before_the_execution_is_stored: "after-received", 1;
     killed_after_the_execution_is_stored: "after-commit", 1;
     killed_when_the_listing_is_claimed: "after-claim", 1;
     killed_when_the_tasks_are_listed: "element-ran", 1;

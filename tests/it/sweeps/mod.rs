@@ -63,7 +63,11 @@ impl Site {
         let simulator = CvpSimulator::start(scenario, Options::default()).await?;
         std::fs::write(scene.folder().join("cvp-ca.pem"), simulator.ca_pem())?;
         let bus = scene.bus().await?;
-        Ok(Self { scene, bus, simulator })
+        Ok(Self {
+            scene,
+            bus,
+            simulator,
+        })
     }
 
     fn worker(&self) -> Result<Process> {
@@ -97,7 +101,10 @@ impl Site {
     fn cancels(&self) -> BTreeMap<String, usize> {
         let mut cancels = BTreeMap::new();
         let requests = self.simulator.requests();
-        for request in requests.into_iter().filter(|request| request.endpoint == Endpoint::Cancel) {
+        for request in requests
+            .into_iter()
+            .filter(|request| request.endpoint == Endpoint::Cancel)
+        {
             *cancels.entry(request.subject.unwrap_or_default()).or_insert(0) += 1;
         }
         cancels
@@ -110,7 +117,9 @@ impl Site {
         oracle.none("all ends to be announced", announced).await?;
         let lost = "SELECT count(*) FROM dead_letter";
         ensure!(oracle.count(lost).await? == 0, "a message was dead-lettered");
-        let ended = oracle.count("SELECT count(*) FROM execution WHERE ended_at IS NOT NULL").await?;
+        let ended = oracle
+            .count("SELECT count(*) FROM execution WHERE ended_at IS NOT NULL")
+            .await?;
         let told = Told::read(&*self.bus, ended).await?;
         for (execution, finished) in &told.sweeps {
             let its = told.tasks.iter().filter(|((of, _), _)| of == execution);
@@ -118,11 +127,18 @@ impl Site {
             for (_, settled) in its {
                 *actions.entry(settled.action).or_default() += 1;
             }
-            ensure!(actions == finished.actions, "{actions:?} are told, and counted is {finished:?}");
+            ensure!(
+                actions == finished.actions,
+                "{actions:?} are told, and counted is {finished:?}"
+            );
         }
         let items = "SELECT count(*) FROM element WHERE entity_type = 'ITEM'";
         let items = oracle.count(items).await?;
-        ensure!(told.tasks.len() == items, "{} of {items} tasks are told", told.tasks.len());
+        ensure!(
+            told.tasks.len() == items,
+            "{} of {items} tasks are told",
+            told.tasks.len()
+        );
         Ok(told)
     }
 }
@@ -138,13 +154,22 @@ impl Told {
         let mut told = Self::default();
         loop {
             let complete = told.executions.len() >= executions;
-            let patience = if complete { Duration::from_secs(1) } else { PATIENCE };
+            let patience = if complete {
+                Duration::from_secs(1)
+            } else {
+                PATIENCE
+            };
             let batch = match tokio::time::timeout(patience, consumer.take(1000, Duration::ZERO)).await {
                 Ok(batch) => batch.context("the bus was closed")?,
                 Err(_) => break,
             };
             for delivery in &batch.deliveries {
-                told.add(Envelope::decode(&delivery.body).context("a result")?.envelope.message)?;
+                told.add(
+                    Envelope::decode(&delivery.body)
+                        .context("a result")?
+                        .envelope
+                        .message,
+                )?;
             }
             batch.receipt.ack().await;
         }
@@ -161,7 +186,10 @@ impl Told {
             WorkResult::CvpTaskSettled(settled) => {
                 let key = (settled.execution.to_string(), settled.task_id.clone());
                 let before = self.tasks.insert(key, settled.clone());
-                ensure!(before.as_ref().is_none_or(|before| *before == settled), "{before:?} and {settled:?}");
+                ensure!(
+                    before.as_ref().is_none_or(|before| *before == settled),
+                    "{before:?} and {settled:?}"
+                );
             }
             WorkResult::CvpSweepFinished(finished) => {
                 self.sweeps.insert(finished.execution.to_string(), finished);

@@ -19,9 +19,11 @@ fn scenario() -> Scenario {
 
 /// Waits until CloudVision was asked to cancel this number of tasks.
 async fn cancelling(site: &Site, count: usize) -> Result<()> {
-    wait::until("tasks to be cancelled", PATIENCE, async || match site.simulator.count(Endpoint::Cancel) {
-        found if found >= count => Ok(()),
-        found => Err(format!("{found} of {count}")),
+    wait::until("tasks to be cancelled", PATIENCE, async || {
+        match site.simulator.count(Endpoint::Cancel) {
+            found if found >= count => Ok(()),
+            found => Err(format!("{found} of {count}")),
+        }
     })
     .await?;
     Ok(())
@@ -38,8 +40,16 @@ async fn sessions_that_expire_under_load_lose_no_task() -> Result<()> {
     }
     site.ended(1).await?;
     let told = site.told().await?;
-    ensure!(told.with(CvpTaskAction::Cancelled).len() == EMPTY, "{:?}", told.sweeps);
-    ensure!(site.cancels().values().all(|count| *count == 1), "{:?}", site.cancels());
+    ensure!(
+        told.with(CvpTaskAction::Cancelled).len() == EMPTY,
+        "{:?}",
+        told.sweeps
+    );
+    ensure!(
+        site.cancels().values().all(|count| *count == 1),
+        "{:?}",
+        site.cancels()
+    );
     // Two workers, each with one session at a time.
     let logins = site.simulator.logins();
     ensure!((2..=8).contains(&logins), "{logins} logins");
@@ -62,7 +72,11 @@ async fn a_cluster_that_goes_away_in_the_middle_is_swept_by_the_next_one() -> Re
     site.ended(2).await?;
     let told = site.told().await?;
     ensure!(site.simulator.cancelled().len() == EMPTY, "{:?}", told.sweeps);
-    ensure!(site.cancels().keys().all(|task| site.simulator.cancelled().contains(task)));
+    ensure!(
+        site.cancels()
+            .keys()
+            .all(|task| site.simulator.cancelled().contains(task))
+    );
     first.stop().await?;
     second.stop().await
 }

@@ -52,10 +52,10 @@ pub(super) async fn pass_on(
         return Ok(Vec::new());
     };
     let open = of(executions.open_on_clusters().await?, &cluster);
-    match open.iter().any(|open| !open.waits) {
-        true => Ok(Vec::new()),
-        false => executions.release(&cluster, 1, grace).await,
+    if open.iter().any(|open| !open.waits) {
+        return Ok(Vec::new());
     }
+    executions.release(&cluster, 1, grace).await
 }
 
 /// How many executions have their turn on each of these scopes, as far as they are clusters.
@@ -105,7 +105,9 @@ fn covers(row: &ExecutionRow, new: &NewExecution) -> bool {
 
 /// Whether a sweep with these arguments looks at all tasks at which another one does.
 fn includes(arguments: &Value, others: &Value) -> bool {
-    let is_whole = arguments.as_object().is_some_and(|arguments| arguments.len() == 1);
+    let is_whole = arguments
+        .as_object()
+        .is_some_and(|arguments| arguments.len() == 1);
     arguments == others || is_whole && others["look_again"].is_null()
 }
 

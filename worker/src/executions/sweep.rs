@@ -292,7 +292,10 @@ mod tests {
         let Some(WorkResult::CvpTaskSettled(settled)) = result(&row, EntityType::Item, &task) else {
             panic!("no result of a task");
         };
-        assert_eq!((settled.task_id.as_str(), settled.action), ("1811", CvpTaskAction::Cancelled));
+        assert_eq!(
+            (settled.task_id.as_str(), settled.action),
+            ("1811", CvpTaskAction::Cancelled)
+        );
         assert_eq!(settled.reasons, ["last-look-failed"]);
         assert_eq!(settled.compliance_code.as_deref(), Some("0000"));
         let whole = json!({"cluster": "oslo", "counts": {"listed": 3, "cancelled": 1, "kept": 2, "failed": 0, "gone": 0, "alerts": 0,
@@ -305,7 +308,10 @@ mod tests {
         assert_eq!(finished.kept["too-young"], 2);
         let others = [
             (EntityType::Item, Value::Null),
-            (EntityType::Item, json!({"cluster": "oslo", "task_id": "1", "net_element_id": "aa", "action": "looked"})),
+            (
+                EntityType::Item,
+                json!({"cluster": "oslo", "task_id": "1", "net_element_id": "aa", "action": "looked"}),
+            ),
             (EntityType::Global, json!({"cluster": "oslo"})),
             (EntityType::Device, task.clone()),
         ];

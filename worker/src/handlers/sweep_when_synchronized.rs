@@ -79,7 +79,9 @@ mod tests {
 
     #[test]
     fn a_device_that_becomes_synchronized_is_looked_at_in_each_cluster_that_is_followed() {
-        let synchronized = |name: &str| DeviceEffect::Synchronize { hostname: hostname(name) };
+        let synchronized = |name: &str| DeviceEffect::Synchronize {
+            hostname: hostname(name),
+        };
         let flagged = DeviceEffect::Unsynchronize {
             hostname: hostname("sw9"),
             cause: Cause::MarkedUnsynchronized,

@@ -25,10 +25,12 @@ pub(crate) fn step_result(report: &TaskReport, data: Value) -> StepResult {
         TaskOutcome::Kept { reasons: kept, error } => {
             let would = kept.iter().eq([&Reason::DryRun]);
             let error = error.as_ref().map_or(String::new(), |error| format!(": {error}"));
-            match would {
-                true => done("would be cancelled".to_owned(), true, data),
-                false => done(format!("kept: {reasons}{error}"), false, data),
-            }
+            let message = if would {
+                "would be cancelled".to_owned()
+            } else {
+                format!("kept: {reasons}{error}")
+            };
+            done(message, would, data)
         }
         TaskOutcome::Gone { status } => done(format!("gone: it is {status}"), false, data),
         TaskOutcome::Cancelled { afterwards, .. } => match afterwards {

@@ -75,3 +75,45 @@ pub(crate) fn properties() -> ProviderProperties {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lockstep_execution::check_arguments;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::arguments::Arguments;
+
+    #[test]
+    fn arguments_that_the_schema_accepts_are_read() {
+        let properties = properties();
+        let look = json!({"task_id": "1", "net_element_id": "aa"});
+        let accepted = [
+            json!({"cluster": "oslo"}),
+            json!({"cluster": "oslo", "devices": ["leaf1"], "tasks": ["1811"]}),
+            json!({"cluster": "oslo", "look_again": [look]}),
+        ];
+        for arguments in accepted {
+            assert!(
+                check_arguments(&properties.json_schema, &arguments).is_ok(),
+                "{arguments}"
+            );
+            assert_eq!(Arguments::read(&arguments).unwrap().cluster, "oslo");
+        }
+        let refused = [
+            Value::Null,
+            json!({}),
+            json!({"cluster": ""}),
+            json!({"cluster": "oslo", "devices": "leaf1"}),
+            json!({"cluster": "oslo", "look_again": [{"task_id": "1"}]}),
+            json!({"cluster": "oslo", "more": 1}),
+        ];
+        for arguments in refused {
+            assert!(
+                check_arguments(&properties.json_schema, &arguments).is_err(),
+                "{arguments}"
+            );
+        }
+        assert!(check_arguments(&properties.run_input_json_schema, &Value::Null).is_ok());
+    }
+}

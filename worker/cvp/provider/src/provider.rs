@@ -58,10 +58,14 @@ impl CvpSweep {
     fn cluster(&self, name: &str) -> Result<(&SweptCluster, &SweepMetrics), String> {
         let clusters = self.clusters.as_ref().ok_or("this process sweeps no clusters")?;
         let known: Vec<&str> = clusters.by_name.keys().map(String::as_str).collect();
-        let cluster = clusters.by_name.get(name).ok_or_else(|| match known.is_empty() {
-            true => "no cluster of CloudVision is configured on this worker; add a section [cvp.NAME] to its configuration".to_owned(),
-            false => format!("unknown cluster {name:?}; expected one of {}", known.join(", ")),
-        })?;
+        let unknown = || {
+            if known.is_empty() {
+                "no cluster of CloudVision is configured on this worker; add a section [cvp.NAME] to its configuration".to_owned()
+            } else {
+                format!("unknown cluster {name:?}; expected one of {}", known.join(", "))
+            }
+        };
+        let cluster = clusters.by_name.get(name).ok_or_else(unknown)?;
         Ok((cluster, &clusters.metrics))
     }
 

@@ -43,8 +43,8 @@ use super::sql::{Row, SqlSession, Value, rows};
 use super::{
     BeginElement, BegunStage, Candidates, CapScope, ElementEnd, ElementLevels, ElementOwner, ElementRow,
     ElementSource, EndedElement, ExecutionRow, ExecutionTransaction, ExpiredElement, Halt, HeldBack,
-    NewExecution, NewSchedule, NewTask, OpenExecution, QueuedElement, SavedRow, ScheduleRow, StartedExecution, StopRow,
-    StoreError, TaskRow, column,
+    NewExecution, NewSchedule, NewTask, OpenExecution, QueuedElement, SavedRow, ScheduleRow,
+    StartedExecution, StopRow, StoreError, TaskRow, column,
 };
 
 const READ: &str = "read executions";
