@@ -30,8 +30,10 @@ pub const MAX_CHUNK_GROUPS: usize = 1000;
 pub const MAX_CHUNK_INTERFACES: usize = 10_000;
 /// The most clients of one inventory chunk.
 pub const MAX_CHUNK_CLIENTS: usize = 10_000;
-/// The most entity ids in one `lockstep.task.requested`.
+/// The most entity ids, and the most names of entities, in one `lockstep.task.requested`.
 pub const MAX_ENTITIES: usize = 100_000;
+/// The most characters in the name of an entity: a hostname and the name of an interface.
+pub const MAX_ENTITY_NAME: usize = 512;
 /// The most pre-tasks, and the most post-tasks, of a task.
 pub const MAX_TASKS: usize = 20;
 /// The most devices, and the most tasks, that a sweep of CloudVision may be limited to.
@@ -43,10 +45,15 @@ pub(crate) fn is_label(text: &str) -> bool {
 }
 
 pub(crate) fn check_label(text: &str) -> Result<(), String> {
+    check_line(text, MAX_LABEL)
+}
+
+/// Whether a text is 1 to `most` characters without control characters.
+pub(crate) fn check_line(text: &str, most: usize) -> Result<(), String> {
     if text.is_empty() {
         return Err("must not be empty".to_owned());
     }
-    check_length(text, MAX_LABEL)?;
+    check_length(text, most)?;
     match text.chars().find(|c| c.is_control()) {
         Some(c) => Err(format!("contains the control character {c:?}")),
         None => Ok(()),

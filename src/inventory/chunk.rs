@@ -12,7 +12,8 @@ const MOST_DEVICES: usize = 500;
 const MOST_BYTES: usize = 1024 * 1024 - 4096;
 
 /// Splits an inventory into messages, in which devices that exist are marked as synchronized if this is requested. A device and its
-/// interfaces are in the same message, so the order of messages does not matter. Devices that claim the same MAC address or serial
+/// interfaces are in the same message, so the order of messages does not matter, but for controllers: devices with one are in
+/// messages of their own, which come after all others. Devices that claim the same MAC address or serial
 /// number are in one message too, as far as they fit, so that the first of the file gets it.
 ///
 /// # Errors
@@ -25,7 +26,22 @@ pub(crate) fn chunks(
         mark_synchronized,
         ..InventoryImported::default()
     };
+    let (controlled, free): (Vec<Entry>, Vec<Entry>) = entries
+        .into_iter()
+        .partition(|entry| entry.device.controller.is_some());
     let mut chunks = Vec::new();
+    for entries in [free, controlled] {
+        fill(&mut chunks, entries, &empty)?;
+    }
+    Ok(chunks)
+}
+
+/// Adds messages with these entries.
+fn fill(
+    chunks: &mut Vec<InventoryImported>,
+    entries: Vec<Entry>,
+    empty: &impl Fn() -> InventoryImported,
+) -> Result<(), InventoryError> {
     let mut chunk = Chunk {
         message: empty(),
         bytes: 0,
@@ -53,7 +69,7 @@ pub(crate) fn chunks(
     if !chunk.message.devices.is_empty() {
         chunks.push(chunk.message);
     }
-    Ok(chunks)
+    Ok(())
 }
 
 /// A message that is being filled.
@@ -208,6 +224,23 @@ mod tests {
                 .to_string()
                 .contains("sw0")
         );
+    }
+
+    #[test]
+    fn devices_with_a_controller_come_in_messages_after_all_others() {
+        let mut entries: Vec<Entry> = (0..600).map(|index| entry(index, 10)).collect();
+        for index in [0, 7] {
+            entries[index].device.controller = Some("sw599".parse().unwrap());
+        }
+        let chunks = chunks(entries, false).unwrap();
+        let sizes: Vec<usize> = chunks.iter().map(|chunk| chunk.devices.len()).collect();
+        assert_eq!(sizes, [500, 98, 2]);
+        let last: Vec<&str> = chunks[2]
+            .devices
+            .iter()
+            .map(|device| device.hostname.as_str())
+            .collect();
+        assert_eq!(last, ["sw0", "sw7"]);
     }
 
     #[test]

@@ -18,6 +18,7 @@ const FIELDS: &[&str] = &[
     "note",
     "until",
     "synchronized",
+    "controller",
     "management_ip",
     "mac",
     "serial",
@@ -41,6 +42,7 @@ const READ_ONLY: &[&str] = &[
 /// Fields that are text even where they look like numbers.
 const TEXTS: &[&str] = &[
     "hostname",
+    "controller",
     "platform",
     "mac",
     "serial",

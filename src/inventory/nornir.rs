@@ -25,6 +25,7 @@ const FROM_DATA: &[&str] = &[
     "os_version",
     "interfaces",
     "management_ip",
+    "controller",
 ];
 
 /// A host, a group or the defaults. Credentials are not read.
@@ -250,7 +251,7 @@ mod tests {
         let folder = folder(&[
             (
                 "hosts.yaml",
-                "sw1:\n  hostname: 192.0.2.1\n  password: secret\n  groups: [leaf]\n  data: {serial: S1}\nsw2:\n  platform: junos\n  hostname: sw2.example.org\n  data: {device_type: core}\n",
+                "sw1:\n  hostname: 192.0.2.1\n  password: secret\n  groups: [leaf]\n  data: {serial: S1}\nsw2:\n  platform: junos\n  hostname: sw2.example.org\n  data: {device_type: core}\nap1:\n  data: {role: access, controller: sw1}\n",
             ),
             (
                 "groups.yaml",
@@ -265,6 +266,9 @@ mod tests {
             .map(|entry| serde_json::to_value(&entry.device).unwrap())
             .collect();
         let expected = [
+            json!({
+                "hostname": "ap1", "device_type": "ACCESS", "platform": "eos", "vendor": "Nobody", "controller": "sw1",
+            }),
             json!({
                 "hostname": "sw1", "device_type": "ACCESS", "platform": "eos", "management_ip": "192.0.2.1", "serial": "S1",
                 "vendor": "Arista", "groups": ["leaf", "campus"],

@@ -132,6 +132,7 @@ async fn killed_at(ground: Ground, point: &str) -> Result<()> {
         task: "ping".into(),
         // The first devices of a new store.
         execute_on: (1..=DEVICES).collect(),
+        execute_on_names: Vec::new(),
         execute_on_type: ExecuteOn::Device,
         dry_run: true,
         arguments: Value::Null,

@@ -4,7 +4,7 @@ use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::bounds::{self, MAX_ENTITIES, MAX_TASKS};
+use crate::bounds::{self, MAX_ENTITIES, MAX_ENTITY_NAME, MAX_TASKS};
 
 /// Run a task (`neopsTaskExecute` in neops).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -12,11 +12,20 @@ use crate::bounds::{self, MAX_ENTITIES, MAX_TASKS};
 pub struct TaskRequested {
     /// The task: its number, or its unique name.
     pub task: TaskReference,
-    /// The ids of the entities to run on, at most 100,000. If empty, nothing runs, unless the provider says `run_on_all_if_empty`.
+    /// The ids of the entities to run on, at most 100,000. If neither ids nor names are given, nothing runs, unless the provider says `run_on_all_if_empty`.
     #[serde(default, deserialize_with = "entities")]
     #[cfg_attr(feature = "schema", schemars(length(max = crate::bounds::MAX_ENTITIES)))]
     pub execute_on: Vec<u64>,
-    /// The kind of entity that `execute_on` names.
+    /// The names of the entities to run on, beside `execute_on`, at most 100,000: the name of a group, the hostname of a device, the
+    /// hostname and the name of an interface with a space between them, the MAC address of a client. They are looked up when the
+    /// request is processed; one that is unknown rejects it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "names")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "Vec<crate::schema::EntityName>", length(max = crate::bounds::MAX_ENTITIES))
+    )]
+    pub execute_on_names: Vec<String>,
+    /// The kind of entity that `execute_on` and `execute_on_names` name.
     pub execute_on_type: ExecuteOn,
     /// Report what would change without changing devices; `true` if absent.
     #[serde(default = "crate::commands::sync::yes")]
@@ -64,6 +73,14 @@ fn percent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u8>, D::
 
 fn entities<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u64>, D::Error> {
     bounds::list(deserializer, 0..=MAX_ENTITIES)
+}
+
+fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let names: Vec<String> = bounds::list(deserializer, 0..=MAX_ENTITIES)?;
+    for name in &names {
+        bounds::check_line(name, MAX_ENTITY_NAME).map_err(D::Error::custom)?;
+    }
+    Ok(names)
 }
 
 /// Names a task: a JSON number is its number, a JSON string its unique name.

@@ -43,6 +43,9 @@ pub struct DeviceView {
     pub model: Option<String>,
     /// The operating system version.
     pub os_version: Option<String>,
+    /// The device that is connected to instead of it.
+    #[serde(default)]
+    pub controller: Option<Hostname>,
     /// The groups of the device, ordered by name.
     pub groups: Vec<GroupName>,
     /// Why it is not synchronized: the newest 32 causes, oldest first.

@@ -10,4 +10,4 @@ pub use asyncapi::asyncapi;
 pub use broker::{STANDING_ROLES, broker_definitions, policy_body};
 pub use messages::messages;
 
-pub(crate) use texts::{Branch, Id, IpAddress, Label, Note, Path, Time};
+pub(crate) use texts::{Branch, EntityName, Id, IpAddress, Label, Note, Path, Time};

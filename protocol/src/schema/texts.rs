@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use crate::bounds::{MAX_LABEL, MAX_NOTE, MAX_PATH};
+use crate::bounds::{MAX_ENTITY_NAME, MAX_LABEL, MAX_NOTE, MAX_PATH};
 use crate::{
     CommitId, GroupName, Hostname, InterfaceName, Mac, MessageId, RepositoryName, Serial, Source, TraceParent,
 };
@@ -40,6 +40,8 @@ macro_rules! text_schemas {
 
 /// Stands for a text of one line in the schemas.
 pub(crate) struct Label;
+/// Stands for the name of an entity.
+pub(crate) struct EntityName;
 /// Stands for a text of several lines.
 pub(crate) struct Note;
 /// Stands for the name of a branch.
@@ -97,6 +99,10 @@ text_schemas! {
     Label: {
         "description": "A text of one line.",
         "type": "string", "minLength": 1, "maxLength": MAX_LABEL, "pattern": LINE,
+    }
+    EntityName: {
+        "description": "The name of an entity: a group, a hostname, a hostname and an interface with a space between them, or a MAC address.",
+        "type": "string", "minLength": 1, "maxLength": MAX_ENTITY_NAME, "pattern": LINE,
     }
     Note: {
         "description": "A text that may have several lines.",

@@ -112,6 +112,7 @@ async fn request(client: &Client, fleet: &FleetSimulator) -> anyhow::Result<Task
     Ok(TaskRequested {
         task: "versions".into(),
         execute_on,
+        execute_on_names: Vec::new(),
         execute_on_type: ExecuteOn::Device,
         dry_run: false,
         arguments: Value::Null,

@@ -23,9 +23,9 @@ const WAIT: Duration = Duration::from_mins(2);
 ///
 /// Creates new devices and updates existing ones. Devices and fields that are not in the file stay unchanged. A YAML file is a list of
 /// entries such as `- {hostname: sw1, device_type: ACCESS}`. Optional fields are platform, state, note, until, synchronized,
-/// `management_ip`, mac, serial, vendor, model, `os_version`, groups, and interfaces (a list of names, or of {name, configuration}). The
-/// output of `lockstep devices list --json` is such a list. A device whose MAC address or serial number belongs to another one is left
-/// out and named; the others are imported, and the exit code is 1.
+/// `management_ip`, mac, serial, vendor, model, `os_version`, controller (the hostname of a device that is connected to instead), groups, and interfaces (a list of names, or of {name, configuration}). The
+/// output of `lockstep devices list --json` is such a list. A device whose MAC address or serial number belongs to another one, or whose
+/// controller cannot be one, is left out and named; the others are imported, and the exit code is 1.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep devices import fleet.yml
@@ -192,8 +192,24 @@ struct Sent {
     chunk: InventoryImported,
 }
 
-/// Publishes all messages, then waits for all outcomes, so that several workers share them.
+/// Imports controllers before their devices.
 async fn import(client: &Client, chunks: Vec<InventoryImported>) -> anyhow::Result<Summary> {
+    let names_none =
+        |chunk: &InventoryImported| chunk.devices.iter().all(|device| device.controller.is_none());
+    let (first, second): (Vec<_>, Vec<_>) = chunks.into_iter().partition(names_none);
+    let mut summary = Summary::default();
+    for chunks in [first, second] {
+        import_together(client, chunks, &mut summary).await?;
+    }
+    Ok(summary)
+}
+
+/// Publishes all messages, then waits for all outcomes, so that several workers share them.
+async fn import_together(
+    client: &Client,
+    chunks: Vec<InventoryImported>,
+    summary: &mut Summary,
+) -> anyhow::Result<()> {
     let progress = output::Progress::new();
     let total = chunks.len();
     let mut sent = Vec::with_capacity(total);
@@ -214,7 +230,6 @@ async fn import(client: &Client, chunks: Vec<InventoryImported>) -> anyhow::Resu
             chunk,
         });
     }
-    let mut summary = Summary::default();
     for (index, sent) in sent.iter().enumerate() {
         progress.show(&format!(
             "waiting for the outcome of message {} of {total}",
@@ -246,7 +261,7 @@ async fn import(client: &Client, chunks: Vec<InventoryImported>) -> anyhow::Resu
             }
         }
     }
-    Ok(summary)
+    Ok(())
 }
 
 /// Why no device of a message was imported. The place in the message says nothing about the file.

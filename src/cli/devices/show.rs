@@ -90,6 +90,10 @@ fn fields(device: &DeviceView) -> Vec<String> {
         ("model", text(device.model.clone())),
         ("os version", text(device.os_version.clone())),
         (
+            "controller",
+            text(device.controller.as_ref().map(ToString::to_string)),
+        ),
+        (
             "groups",
             if groups.is_empty() {
                 "-".to_owned()

@@ -90,6 +90,7 @@ impl RunOptions {
         Ok(TaskRequested {
             task,
             execute_on,
+            execute_on_names: Vec::new(),
             execute_on_type,
             dry_run: !self.apply,
             arguments: if arguments.is_empty() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 use lockstep_bus::Bus;
 use lockstep_clock::Clock;
 use lockstep_http::{BodyLimiter, KnowsTokens, Tokens};
-use lockstep_store::{DeadLetters, Executions, Fleet, Inbox, Repositories, Schema, Tasks};
+use lockstep_store::{DeadLetters, Executions, Fleet, Inbox, Repositories, RunCycle, Schema, Tasks};
 use tokio_util::sync::CancellationToken;
 
 use crate::Providers;
@@ -26,6 +26,8 @@ pub struct ConsoleContext {
     pub tasks: Arc<dyn Tasks>,
     /// Reads executions, their elements, and facts.
     pub executions: Arc<dyn Executions>,
+    /// Reads results, facts and checks of entities.
+    pub cycle: Arc<dyn RunCycle>,
     /// The providers of this version.
     pub providers: Arc<dyn Providers>,
     /// Pinged by `/readyz`.

@@ -7,21 +7,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use jiff::Timestamp;
 pub(crate) use lockstep_bus::fake::{FakeBus, FakeMode};
-use lockstep_protocol::commands::{TaskReference, TaskSaveRequested};
+use lockstep_protocol::commands::{ExecuteOn, TaskReference, TaskSaveRequested};
 use lockstep_protocol::rest::{ProviderView, TaskProblem};
-use lockstep_protocol::{DeviceState, DeviceType, GroupName, Hostname, MessageKey, RepositoryName};
+use lockstep_protocol::{
+    DeviceState, DeviceType, EntityType, GroupName, Hostname, MessageKey, RepositoryName,
+};
 use serde_json::json;
 use tokio::sync::Notify;
 
 use crate::Providers;
 use lockstep_clock::Clock;
 use lockstep_store::{
-    Attributes, CauseId, CauseRow, DeadLetter, DeadLetterCountQuery, DeadLetterQuery, DeadLetterSummary,
-    DeadLetterTotals, DeadLetters, Device, DeviceId, DeviceQuery, ElementDetail, ElementOwner, ElementQuery,
-    ElementRow, ExecutionQuery, ExecutionReference, ExecutionRow, Executions, FactRow, Fleet, Inbox,
-    InboxRow, Lifecycle, Migrated, RenewedElements, Repositories, RepositoryFailure, RepositoryFailures,
-    RepositoryRow, ScheduleRow, Schema, Sessions, Stats, StopRow, StoreError, Summary, SyncState, TaskRow,
-    Tasks,
+    Attributes, CauseId, CauseRow, CheckRow, DeadLetter, DeadLetterCountQuery, DeadLetterQuery,
+    DeadLetterSummary, DeadLetterTotals, DeadLetters, Device, DeviceId, DeviceQuery, ElementDetail,
+    ElementOwner, ElementQuery, ElementRow, EntityResult, EntityResultQuery, ExecutionQuery,
+    ExecutionReference, ExecutionRow, Executions, FactRow, Fleet, Inbox, InboxRow, JournalEntry, Lifecycle,
+    Migrated, NamedEntities, RenewedElements, Repositories, RepositoryFailure, RepositoryFailures,
+    RepositoryRow, RunCycle, ScheduleRow, Schema, Sessions, Stats, StopRow, StoreError, Summary, SyncState,
+    TaskRow, Tasks, UnitEntities, UnitLevels,
 };
 
 #[derive(Debug, Default)]
@@ -46,6 +49,11 @@ pub(crate) struct FakeStore {
     /// Ordered by number.
     pub(crate) elements: Mutex<Vec<ElementDetail>>,
     pub(crate) facts: Mutex<Vec<FactRow>>,
+    pub(crate) checks: Mutex<Vec<CheckRow>>,
+    /// The results of entities with the numbers of their executions, ordered by entity.
+    pub(crate) results: Mutex<Vec<(u64, EntityResult)>>,
+    /// The ids of entities by kind and name.
+    pub(crate) names: Mutex<HashMap<(ExecuteOn, String), u64>>,
     pub(crate) stop: Mutex<Option<StopRow>>,
     /// Notified by each read of an outcome.
     pub(crate) outcome_read: Notify,
@@ -308,9 +316,14 @@ impl Executions for FakeStore {
             .cloned())
     }
 
-    async fn device_facts(&self, _hostname: &Hostname) -> Result<Vec<FactRow>, StoreError> {
-        self.check("device_facts")?;
-        Ok(self.facts.lock().unwrap().clone())
+    async fn named(&self, kind: ExecuteOn, names: &[String]) -> Result<NamedEntities, StoreError> {
+        self.check("named")?;
+        let known = self.names.lock().unwrap();
+        let of = |name: &String| known.get(&(kind, name.clone())).copied();
+        Ok(NamedEntities {
+            ids: names.iter().filter_map(of).collect(),
+            unknown: names.iter().filter(|name| of(name).is_none()).cloned().collect(),
+        })
     }
 
     async fn stopped(&self) -> Result<Option<StopRow>, StoreError> {
@@ -323,6 +336,88 @@ impl Executions for FakeStore {
         _owner: ElementOwner,
         _time: std::time::Duration,
     ) -> Result<RenewedElements, StoreError> {
+        unreachable!("the console runs no elements")
+    }
+}
+
+#[async_trait]
+impl RunCycle for FakeStore {
+    async fn unit(&self, _element: u64, _levels: UnitLevels) -> Result<UnitEntities, StoreError> {
+        unreachable!("the console runs no elements")
+    }
+
+    async fn entity_results(&self, query: &EntityResultQuery) -> Result<Vec<EntityResult>, StoreError> {
+        self.check("entity_results")?;
+        let results = self.results.lock().unwrap();
+        let rows = results.iter().filter(|(execution, row)| {
+            *execution == query.execution
+                && (row.phase, row.level) == (query.phase, query.level)
+                && query.of.is_none_or(|of| row.parent == Some(of))
+                && Some(row.entity) > query.after
+        });
+        Ok(rows
+            .map(|(_, row)| row.clone())
+            .take(query.limit as usize)
+            .collect())
+    }
+
+    async fn results_of(&self, _element: u64) -> Result<Vec<EntityResult>, StoreError> {
+        unreachable!("the console runs no elements")
+    }
+
+    async fn facts(
+        &self,
+        _entity_type: EntityType,
+        _entity: u64,
+        key: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<FactRow>, StoreError> {
+        self.check("facts")?;
+        let facts = self.facts.lock().unwrap();
+        let rows = facts.iter().filter(|row| key.is_none_or(|key| row.key == key));
+        Ok(rows.take(limit as usize).cloned().collect())
+    }
+
+    async fn checks(
+        &self,
+        _entity_type: EntityType,
+        _entity: u64,
+        key: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<CheckRow>, StoreError> {
+        self.check("checks")?;
+        let checks = self.checks.lock().unwrap();
+        let rows = checks.iter().filter(|row| key.is_none_or(|key| row.key == key));
+        Ok(rows.take(limit as usize).cloned().collect())
+    }
+
+    async fn checks_below(
+        &self,
+        _entity_type: EntityType,
+        _entity: u64,
+        _below: EntityType,
+        _key: &str,
+    ) -> Result<Vec<(String, Option<CheckRow>)>, StoreError> {
+        unreachable!("the console runs no elements")
+    }
+
+    async fn attributes(
+        &self,
+        _entity_type: EntityType,
+        _entity: u64,
+    ) -> Result<Option<serde_json::Value>, StoreError> {
+        unreachable!("the console runs no elements")
+    }
+
+    async fn write_journal(
+        &self,
+        _owner: ElementOwner,
+        _entries: &[JournalEntry],
+    ) -> Result<Vec<u64>, StoreError> {
+        unreachable!("the console runs no elements")
+    }
+
+    async fn journal(&self, _element: u64, _stage: u16) -> Result<Vec<JournalEntry>, StoreError> {
         unreachable!("the console runs no elements")
     }
 }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::Provider;
-use crate::providers::{Command, Ping};
+use crate::providers::{CheckAggregation, Command, Ping, TemplateCheck, TemplateFacts};
 
 /// The providers of a process, by name.
 #[derive(Clone, Debug, Default)]
@@ -12,7 +12,12 @@ impl Registry {
     /// The providers that come with Lockstep.
     #[must_use]
     pub fn built_in() -> Self {
-        Self::default().with(Ping::default()).with(Command::default())
+        Self::default()
+            .with(Ping::default())
+            .with(Command::default())
+            .with(TemplateCheck::default())
+            .with(TemplateFacts::default())
+            .with(CheckAggregation::default())
     }
 
     /// Adds a provider. It replaces one with the same name.
@@ -35,7 +40,6 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
-    use lockstep_protocol::commands::ExecuteOn;
     use serde_json::Value;
 
     use super::*;
@@ -48,11 +52,25 @@ mod tests {
             .iter()
             .map(|provider| provider.properties().name)
             .collect();
-        assert_eq!(names, ["command", "ping"]);
+        assert_eq!(
+            names,
+            [
+                "check_aggregation",
+                "command",
+                "ping",
+                "template_check",
+                "template_facts"
+            ]
+        );
         assert!(registry.get("ping").is_some() && registry.get("pong").is_none());
         for provider in registry.iter() {
             let properties = provider.properties();
-            assert_eq!(provider.run_on(&Value::Null), Ok(ExecuteOn::Device));
+            let run_on = provider.run_on(&Value::Null);
+            assert_eq!(
+                run_on.ok(),
+                properties.run_on,
+                "arguments decide, or the property does"
+            );
             assert!(!properties.short_description.contains('\n') && !properties.description.is_empty());
             for schema in [&properties.json_schema, &properties.run_input_json_schema] {
                 assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#");

@@ -9,7 +9,7 @@ use lockstep_execution::cycle::{
 use lockstep_execution::{CycleResult, CycleStep, Provider, Registry, Steps, or_empty};
 use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::results::ElementFinished;
-use lockstep_protocol::{ElementState, Level};
+use lockstep_protocol::{ElementState, Level, Stage};
 use lockstep_store::{
     CandidateElement, ElementEnd, ElementOwner, EntityResult, ExecutionRow, PlannedStage, StoreError,
     UnitEntities,
@@ -245,7 +245,7 @@ impl Element {
         let (facts, checks, items) = produced(run.produced);
         end.facts = facts;
         end.checks = checks;
-        end.items = items;
+        end.items = if self.finds_items() { items } else { Vec::new() };
         let results = run.results.into_iter();
         let mut results: Vec<EntityResult> = results
             .filter(|result| self.steps.at(result.level))
@@ -268,6 +268,12 @@ impl Element {
 }
 
 impl Element {
+    /// Whether the next stage runs on what this one finds.
+    fn finds_items(&self) -> bool {
+        let next = self.plan.0.get(usize::from(self.candidate.stage) + 1);
+        next.is_some_and(|next| next.stage == Stage::Items && next.phase == self.stage.phase)
+    }
+
     fn is_simple(&self) -> bool {
         is_simple(&self.candidate, &self.plan, self.steps)
     }

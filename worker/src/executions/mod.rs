@@ -18,6 +18,7 @@ mod element_runner;
 mod finish;
 mod journal;
 mod message;
+mod names;
 mod options;
 mod periodic;
 mod phase;

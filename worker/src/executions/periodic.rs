@@ -27,7 +27,7 @@ use crate::runtime::{Leadership, PeriodicTask, TransactionRetry, chain};
 
 /// The most rows that one transaction of the task handles.
 const PAGE: u32 = 256;
-/// The most times that an element begins, if its worker dies each time.
+/// The most times that an element begins a stage, if its worker dies each time.
 const MOST_ATTEMPTS: u32 = 5;
 /// The most pages of one kind in a run of the task: the other kinds have their turn.
 const MOST_PAGES: u32 = 100;
@@ -388,7 +388,7 @@ enum Expiry {
     End(&'static str, &'static str),
 }
 
-/// The rule. A provider that this process does not know may not be repeatable.
+/// The rule. A provider that this process does not know may not be repeatable. With a journal, only its open step is not repeated.
 fn after_expiry(element: &ExpiredElement, registry: &Registry) -> Expiry {
     let provider = registry.get(&element.provider);
     let repeatable = provider.is_some_and(|provider| provider.properties().repeatable);
@@ -397,11 +397,11 @@ fn after_expiry(element: &ExpiredElement, registry: &Registry) -> Expiry {
             halt.as_str(),
             "its worker died while it ran, and its execution begins nothing more",
         ),
-        None if !repeatable => Expiry::End(
+        None if !repeatable && !element.has_journal => Expiry::End(
             "interrupted",
             "its worker died while it ran, or lost the store; whether it was done is unknown, and its provider may not repeat it",
         ),
-        None if element.attempt >= MOST_ATTEMPTS => Expiry::End(
+        None if element.attempts_in_stage >= MOST_ATTEMPTS => Expiry::End(
             "crashed",
             "its worker died each time it ran; it seems to crash its worker",
         ),
@@ -475,11 +475,20 @@ mod tests {
         let expired = |provider: &str, attempt, halt| ExpiredElement {
             number: 1,
             execution: 1,
-            attempt,
+            attempt: 7,
+            attempts_in_stage: attempt,
+            stage: 1,
             provider: provider.to_owned(),
+            has_journal: false,
             halt,
         };
+        let journalled = |attempt| ExpiredElement {
+            has_journal: true,
+            ..expired("a-newer-one", attempt, None)
+        };
         let table = [
+            (journalled(1), None),
+            (journalled(5), Some("crashed")),
             (expired("ping", 1, None), None),
             (expired("ping", 4, None), None),
             (expired("ping", 5, None), Some("crashed")),

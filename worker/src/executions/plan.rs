@@ -299,6 +299,7 @@ mod tests {
         TaskRequested {
             task: "check".into(),
             execute_on: execute_on.to_vec(),
+            execute_on_names: Vec::new(),
             execute_on_type,
             dry_run: true,
             arguments,

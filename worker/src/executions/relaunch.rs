@@ -44,6 +44,7 @@ pub(super) async fn relaunch(command: Command<'_>, request: &ExecutionRelaunchRe
         requested: TaskRequested {
             task: TaskReference::Number(before.task_number),
             execute_on: Vec::new(),
+            execute_on_names: Vec::new(),
             execute_on_type: before.run_on,
             dry_run: request.dry_run.unwrap_or(before.requested.dry_run),
             arguments,

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::advance::caps_of_all;
 use super::cluster::{Turn, turn};
 use super::control::rest;
+use super::names;
 use super::phase::{main, stages};
 use super::plan::{Plan, plan};
 use super::runner::{Command, Decided, Done};
@@ -29,6 +30,10 @@ pub(super) async fn run(command: Command<'_>, request: &TaskRequested) -> Decide
     let Some(task) = command.executions.task(&request.task).await? else {
         return Ok(Err(tasks::unknown(&request.task, "$.data.task")));
     };
+    let request = match names::resolve(&mut *command.executions, request).await? {
+        Ok(request) => request,
+        Err(rejection) => return Ok(Err(rejection)),
+    };
     let tasks = load(&mut *command.executions, Related::from(&task)).await?;
     let Plan {
         run_on,
@@ -38,23 +43,24 @@ pub(super) async fn run(command: Command<'_>, request: &TaskRequested) -> Decide
         stages,
         levels,
         lane,
-    } = match plan(&command.context.registry, &task, &tasks, request, "$.data") {
+    } = match plan(&command.context.registry, &task, &tasks, &request, "$.data") {
         Ok(plan) => plan,
         Err(rejection) => return Ok(Err(rejection)),
     };
+    let limits = request.limits;
     let new = NewExecution {
         task_number: task.number,
         task: task.name,
         provider: task.provider,
         task_arguments: task.arguments,
-        requested: request.clone(),
+        requested: request,
         run_on,
         pre_tasks,
         post_tasks,
         plan: stages,
         lane,
         relaunch_of: None,
-        ..command.new_execution(&request.limits)
+        ..command.new_execution(&limits)
     };
     command.start(new, &source, levels).await
 }
@@ -71,6 +77,7 @@ impl Command<'_> {
             requested: TaskRequested {
                 task: "".into(),
                 execute_on: Vec::new(),
+                execute_on_names: Vec::new(),
                 execute_on_type: ExecuteOn::Global,
                 dry_run: true,
                 arguments: serde_json::Value::Null,

@@ -39,7 +39,7 @@ pub(super) fn alone(candidate: &CandidateElement) -> Result<UnitTree, StepFailur
     let device = candidate.device.as_ref().map(of_element).transpose()?;
     let entity = |level: Level| Entity {
         level,
-        id: id(candidate),
+        id: candidate.entity,
         name: candidate.name.clone(),
         device: device.clone(),
         item: candidate.item.clone(),
@@ -55,14 +55,6 @@ pub(super) fn alone(candidate: &CandidateElement) -> Result<UnitTree, StepFailur
         }
     };
     Ok(tree)
-}
-
-/// The id of an element's entity. Items have none: the number of their element is it.
-fn id(candidate: &CandidateElement) -> u64 {
-    match candidate.entity_type {
-        EntityType::Item => candidate.number,
-        _ => candidate.entity,
-    }
 }
 
 /// The tree of the entities that were read for an element.

@@ -5,7 +5,7 @@
 //! lock of the device. As in the device API of CNaaS, `synchronized` is applied before `state`, so a device imported as synchronized
 //! and UNMANAGED becomes unsynchronized (`docs/sync-rules.md`).
 //!
-//! A device whose identity conflicts with that of another is left out and named in the result; the others are imported. If that
+//! A device whose identity conflicts with that of another, or whose controller cannot be one, is left out and named in the result; the others are imported. If that
 //! leaves none, the message is rejected.
 
 use std::collections::BTreeSet;
@@ -14,6 +14,7 @@ use lockstep_protocol::events::{ImportedClient, ImportedDevice, ImportedInterfac
 use lockstep_protocol::results::{IgnoredReason, RejectedDevice, Scope};
 use lockstep_protocol::{Cause, Code, DeviceState, Hostname};
 
+use super::device_controller::DeviceControllers;
 use super::device_identity::{DeviceIdentities, IdentityConflict};
 use super::device_state::inventoried_state_effects;
 use super::{Decision, EventAppliedDraft, Handler, HandlerContext, Rejection};
@@ -34,13 +35,21 @@ impl Handler for InventoryImported {
 
 fn keys(event: &InventoryImported) -> Keys {
     let devices = event.devices.iter().map(|device| device.hostname.clone());
+    let controllers = event
+        .devices
+        .iter()
+        .filter_map(|device| device.controller.clone());
     let interfaces = event
         .interfaces
         .iter()
         .map(|interface| interface.hostname.clone());
     let clients = event.clients.iter().filter_map(|client| client.hostname.clone());
     Keys {
-        hostnames: devices.chain(interfaces).chain(clients).collect(),
+        hostnames: devices
+            .chain(controllers)
+            .chain(interfaces)
+            .chain(clients)
+            .collect(),
         macs: event
             .devices
             .iter()
@@ -142,27 +151,41 @@ fn reasons(rejected: &[RejectedDevice]) -> String {
     reasons.join("; ")
 }
 
-/// The devices that are imported, and those that are not, because another device has their name, MAC address or serial number. Of two
-/// devices in one message the first keeps it.
+/// The devices that are imported, and those that are not, because another device has their name, MAC address or serial number, or
+/// because of their controller. Of two devices in one message the first keeps what both claim.
 fn screen<'a>(
     event: &'a InventoryImported,
     facts: &'a Facts,
 ) -> (Vec<&'a ImportedDevice>, Vec<RejectedDevice>) {
     let mut identities = DeviceIdentities::new(facts);
-    let mut accepted = Vec::with_capacity(event.devices.len());
+    let mut identified = Vec::with_capacity(event.devices.len());
     let mut rejected = Vec::new();
     for (index, device) in event.devices.iter().enumerate() {
         match identities.claim(&device.hostname, device.mac.as_ref(), device.serial.as_ref()) {
-            Ok(()) => accepted.push(device),
-            Err(IdentityConflict { field, reason }) => rejected.push(RejectedDevice {
-                hostname: device.hostname.clone(),
-                code: Code::IdentityConflict,
-                place: format!("$.data.devices[{index}].{field}"),
-                reason,
-            }),
+            Ok(()) => identified.push((index, device)),
+            Err(IdentityConflict { field, reason }) => {
+                let place = format!("$.data.devices[{index}].{field}");
+                let rejection = Rejection::new(Code::IdentityConflict, place, reason);
+                rejected.push((index, device, rejection));
+            }
         }
     }
-    (accepted, rejected)
+    let controllers = DeviceControllers::new(facts, identified.iter().map(|(_, device)| *device));
+    let mut accepted = Vec::with_capacity(identified.len());
+    for (index, device) in identified {
+        match controllers.check(device, format!("$.data.devices[{index}].controller")) {
+            Ok(()) => accepted.push(device),
+            Err(rejection) => rejected.push((index, device, rejection)),
+        }
+    }
+    rejected.sort_by_key(|(index, ..)| *index);
+    let rejected = rejected.into_iter().map(|(_, device, rejection)| RejectedDevice {
+        hostname: device.hostname.clone(),
+        code: rejection.code,
+        place: rejection.place,
+        reason: rejection.reason,
+    });
+    (accepted, rejected.collect())
 }
 
 fn create(device: &ImportedDevice, version: &Version) -> Vec<DeviceEffect> {
@@ -226,6 +249,7 @@ fn described(device: &ImportedDevice, known: Attributes) -> Attributes {
         vendor: device.vendor.clone().or(known.vendor),
         model: device.model.clone().or(known.model),
         os_version: device.os_version.clone().or(known.os_version),
+        controller: device.controller.clone().or(known.controller),
     }
 }
 

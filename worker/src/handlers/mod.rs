@@ -12,6 +12,7 @@ mod rejection;
 mod sweep_when_synchronized;
 
 mod dead_letter;
+mod device_controller;
 mod device_identity;
 mod device_mark;
 mod device_provisioned;

@@ -26,6 +26,8 @@ pub struct Attributes {
     pub model: Option<String>,
     /// The operating system version it runs.
     pub os_version: Option<String>,
+    /// The device that is connected to instead of it.
+    pub controller: Option<Hostname>,
 }
 
 impl Attributes {
@@ -40,6 +42,7 @@ impl Attributes {
             vendor: None,
             model: None,
             os_version: None,
+            controller: None,
         }
     }
 }

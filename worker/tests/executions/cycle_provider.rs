@@ -175,7 +175,12 @@ impl Cycle {
         let act = lock(&self.script.acts).get(&(step, name.to_owned())).copied();
         match act {
             None => {}
-            Some(StepAct::Fail) => return Err(StepFailure::new("on-purpose", format!("{} failed", step.as_str()))),
+            Some(StepAct::Fail) => {
+                return Err(StepFailure::new(
+                    "on-purpose",
+                    format!("{} failed", step.as_str()),
+                ));
+            }
             Some(StepAct::Panic) => panic!("on purpose"),
             Some(StepAct::Wait) => {
                 run.cancel.cancelled().await;
@@ -204,10 +209,16 @@ impl Cycle {
 async fn pages(results: &dyn Results, group: Option<u64>) -> Vec<(Level, String, ElementState)> {
     let mut all = Vec::new();
     let levels = [Level::Item, Level::Group, Level::NornirDevice, Level::Device];
-    for level in levels.into_iter().filter(|level| group.is_none() || *level != Level::Group) {
+    for level in levels
+        .into_iter()
+        .filter(|level| group.is_none() || *level != Level::Group)
+    {
         let mut after = None;
         loop {
-            let page = results.page(level, group, after).await.expect("the store can be read");
+            let page = results
+                .page(level, group, after)
+                .await
+                .expect("the store can be read");
             let Some(last) = page.last() else { break };
             after = Some(last.entity);
             all.extend(page.into_iter().map(|result| (level, result.name, result.state)));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use lockstep_protocol::ExecutionState::{Aborted, PartialFailed, Successful};
 use lockstep_protocol::commands::RunLimits;
-use lockstep_protocol::{ElementState, WorkResult};
+use lockstep_protocol::{ElementState, EntityType, WorkResult};
 
 use crate::provider::Act;
 use crate::scene::{Scene, on_both, some, unlimited};
@@ -47,7 +47,11 @@ async fn every_element_ends_in_what_its_provider_did(ground: Ground) -> Result<(
     ensure!(done.message.as_deref() == Some("as the test says"), "{done:?}");
     let detail = scene.store.executions.element(done.number).await?;
     ensure!(detail.is_some_and(|detail| detail.data["count"] == 1));
-    let facts = scene.store.executions.device_facts(&"sw7".parse()?).await?;
+    let facts = scene
+        .store
+        .cycle
+        .facts(EntityType::Device, done.entity, None, 10)
+        .await?;
     ensure!(facts.len() == 1 && facts[0].key == "seen", "{facts:?}");
     first.stop().await?;
     second.stop().await

@@ -17,12 +17,12 @@ use lockstep_protocol::envelope::CONTENT_TYPE;
 use lockstep_protocol::results::{ElementFinished, ExecutionFinished, MessageRejected};
 use lockstep_protocol::topology::{Destination, Lane, Queue, Topology};
 use lockstep_protocol::{
-    DeviceState, DeviceType, EntityType, Envelope, GroupName, Hostname, Identity, Kind, Message, MessageId, Source,
-    WorkResult,
+    DeviceState, DeviceType, EntityType, Envelope, GroupName, Hostname, Identity, Kind, Level, Message,
+    MessageId, Source, WorkResult,
 };
 use lockstep_store::{
-    Attributes, DeviceEffect, Effects, ElementQuery, ElementRow, EntityResult, EntityResultQuery, ExecutionReference,
-    ExecutionRow, GroupRow, Keys, Origin,
+    Attributes, DeviceEffect, Effects, ElementQuery, ElementRow, EntityResult, EntityResultQuery,
+    ExecutionReference, ExecutionRow, GroupRow, Keys, Origin,
 };
 use lockstep_testbed::wait;
 use lockstep_worker::executions::ExecutionOptions;
@@ -236,13 +236,28 @@ impl Scene {
         limits: RunLimits,
     ) -> Result<Uuid> {
         let request = TaskRequested {
-            task: task.into(),
             execute_on,
+            limits,
+            ..self.naming(task, execute_on_type)
+        };
+        self.accepted(request).await
+    }
+
+    /// A request of a task on entities of a kind.
+    pub(crate) fn naming(&self, task: &str, execute_on_type: ExecuteOn) -> TaskRequested {
+        TaskRequested {
+            task: task.into(),
+            execute_on: Vec::new(),
+            execute_on_names: Vec::new(),
             execute_on_type,
             dry_run: true,
             arguments: Value::Null,
-            limits,
-        };
+            limits: unlimited(),
+        }
+    }
+
+    /// Requests a task, and waits until it is accepted.
+    pub(crate) async fn accepted(&self, request: TaskRequested) -> Result<Uuid> {
         match self.ask(request).await? {
             WorkResult::ExecutionAccepted(accepted) => Ok(accepted.execution),
             other => anyhow::bail!("{other:?}"),
@@ -274,10 +289,7 @@ impl Scene {
     /// Requests a task on these devices, and waits until it is accepted.
     pub(crate) async fn run(&self, task: &str, devices: &[usize], limits: RunLimits) -> Result<Uuid> {
         let request = self.request(task, devices, limits).await?;
-        match self.ask(request).await? {
-            WorkResult::ExecutionAccepted(accepted) => Ok(accepted.execution),
-            other => anyhow::bail!("{other:?}"),
-        }
+        self.accepted(request).await
     }
 
     pub(crate) async fn request(
@@ -294,6 +306,7 @@ impl Scene {
         Ok(TaskRequested {
             task: task.into(),
             execute_on,
+            execute_on_names: Vec::new(),
             execute_on_type: ExecuteOn::Device,
             dry_run: true,
             arguments: json!({"count": 1}),

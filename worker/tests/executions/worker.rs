@@ -10,11 +10,11 @@ use async_trait::async_trait;
 use lockstep_bus::Bus;
 use lockstep_clock::SystemClock;
 use lockstep_execution::Registry;
-use lockstep_protocol::Hostname;
+use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::topology::Lane;
 use lockstep_store::{
     ElementDetail, ElementOwner, ElementQuery, ElementRow, ExecutionQuery, ExecutionReference, ExecutionRow,
-    Executions, FactRow, Facts, Keys, Lease, Leases, RenewedElements, StopRow, StoreError, Transaction,
+    Executions, Facts, Keys, Lease, Leases, NamedEntities, RenewedElements, StopRow, StoreError, Transaction,
     UnitOfWork,
 };
 use lockstep_worker::executions::{
@@ -95,8 +95,8 @@ impl Executions for Faulty<dyn Executions> {
         self.store.element(number).await
     }
 
-    async fn device_facts(&self, hostname: &Hostname) -> Result<Vec<FactRow>, StoreError> {
-        self.store.device_facts(hostname).await
+    async fn named(&self, kind: ExecuteOn, names: &[String]) -> Result<NamedEntities, StoreError> {
+        self.store.named(kind, names).await
     }
 
     async fn stopped(&self) -> Result<Option<StopRow>, StoreError> {

@@ -98,6 +98,7 @@ async fn start(store: &PostgresStore) -> anyhow::Result<u64> {
         requested: TaskRequested {
             task: TaskReference::Number(1),
             execute_on: Vec::new(),
+            execute_on_names: Vec::new(),
             execute_on_type: ExecuteOn::Device,
             dry_run: true,
             arguments: json!({}),

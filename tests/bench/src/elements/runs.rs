@@ -297,6 +297,7 @@ async fn request(scene: &Scene, execute_on: Vec<u64>) -> anyhow::Result<()> {
     let request = TaskRequested {
         task: TaskReference::from("bench"),
         execute_on,
+        execute_on_names: Vec::new(),
         execute_on_type: ExecuteOn::Device,
         dry_run: true,
         arguments: json!({}),

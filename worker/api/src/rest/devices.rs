@@ -122,6 +122,7 @@ fn view(device: Device, groups: Vec<GroupName>, causes: &HashMap<CauseId, CauseR
         vendor: attributes.vendor,
         model: attributes.model,
         os_version: attributes.os_version,
+        controller: attributes.controller,
         groups,
         causes: open_causes
             .iter()

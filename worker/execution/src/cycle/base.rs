@@ -135,35 +135,41 @@ fn judge(by: &ProcessedBy<'_>, result: &mut CycleResult, produced: &mut Produced
 }
 
 /// What a step of a check returns: a boolean, or an object.
-#[derive(Deserialize)]
-struct Verdict {
-    result: CheckResult,
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Verdict {
+    pub(crate) result: CheckResult,
     #[serde(default)]
-    reason: Option<String>,
+    pub(crate) reason: Option<String>,
     #[serde(default)]
-    metrics: Value,
+    pub(crate) metrics: Value,
 }
 
 impl Verdict {
     fn of(data: &Value) -> Option<Self> {
-        if let Some(fulfilled) = data.as_bool() {
-            return Some(Self {
-                result: if fulfilled {
-                    CheckResult::Ok
-                } else {
-                    CheckResult::Nok
-                },
-                reason: None,
-                metrics: Value::Null,
-            });
+        match data {
+            Value::Bool(fulfilled) => Some(Self::from(*fulfilled)),
+            data => Self::deserialize(data).ok(),
         }
-        Self::deserialize(data).ok()
     }
 
     fn failed(reason: Option<String>) -> Self {
         Self {
             result: CheckResult::Failed,
             reason,
+            metrics: Value::Null,
+        }
+    }
+}
+
+impl From<bool> for Verdict {
+    fn from(fulfilled: bool) -> Self {
+        Self {
+            result: if fulfilled {
+                CheckResult::Ok
+            } else {
+                CheckResult::Nok
+            },
+            reason: None,
             metrics: Value::Null,
         }
     }

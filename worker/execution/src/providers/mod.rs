@@ -1,13 +1,22 @@
 //! The providers that come with Lockstep.
 
+mod check_aggregation;
 mod command;
 mod ping;
+mod template;
+mod template_check;
+mod template_context;
+mod template_facts;
+mod verdict;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+pub use check_aggregation::CheckAggregation;
 pub use command::Command;
 pub use ping::Ping;
+pub use template_check::TemplateCheck;
+pub use template_facts::TemplateFacts;
 
 use crate::{StepFailure, or_empty};
 

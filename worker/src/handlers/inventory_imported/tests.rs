@@ -223,6 +223,39 @@ fn a_message_of_which_nothing_is_left_is_rejected() {
 }
 
 #[test]
+fn a_device_keeps_its_controller_and_is_left_out_if_that_cannot_be_one() {
+    let entry = |name: &str, controller: Option<&str>| json!({"hostname": name, "device_type": "ACCESS", "controller": controller});
+    let mut facts = facts([device("ap1", |row| {
+        row.attributes.controller = Some(hostname("wlc1"));
+    })]);
+    // The controller comes after its device.
+    let devices = json!([
+        entry("ap1", None),
+        entry("ap2", Some("wlc2")),
+        entry("wlc2", None),
+        entry("ap3", Some("wlc9"))
+    ]);
+    let (decision, _) = process(&import(&json!({"devices": devices})), &mut facts).unwrap();
+    let controller = |name: &str| {
+        facts
+            .device(&hostname(name))
+            .unwrap()
+            .attributes
+            .controller
+            .clone()
+    };
+    assert_eq!(controller("ap1"), Some(hostname("wlc1")));
+    assert_eq!(controller("ap2"), Some(hostname("wlc2")));
+    let rejected = &decision.event_applied().rejected;
+    assert_eq!(rejected.len(), 1, "{rejected:?}");
+    assert_eq!(
+        (rejected[0].code, &*rejected[0].place),
+        (Code::UnknownDevice, "$.data.devices[3].controller")
+    );
+    assert!(facts.device(&hostname("ap3")).is_none());
+}
+
+#[test]
 fn interfaces_and_clients_need_their_device() {
     let chunk = |interfaces: Value, clients: Value| {
         let devices = json!([{"hostname": "sw1", "device_type": "ACCESS"}]);

@@ -28,6 +28,16 @@ pub enum ElementSource {
     FailedOf(u64),
 }
 
+/// Entities of a kind that were looked up by name: groups by name, devices by hostname, interfaces by hostname and name with a space
+/// between them, clients by MAC address in any notation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NamedEntities {
+    /// The ids of those that exist, ordered.
+    pub ids: Vec<u64>,
+    /// Names that no entity has, at most 20, ordered.
+    pub unknown: Vec<String>,
+}
+
 /// Which levels the elements of a new execution are made for, by the steps of its providers, and the first stage of each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ElementLevels {

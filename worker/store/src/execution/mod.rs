@@ -16,8 +16,8 @@ pub use cycle::{
 };
 pub use element::{
     BeginElement, BegunStage, CandidateElement, Candidates, ElementDevice, ElementEnd, ElementLevels,
-    ElementOwner, ElementSource, EndedElement, ExpiredElement, HeldBack, NewFact, QueuedElement,
-    RenewedElements, StoppedElement,
+    ElementOwner, ElementSource, EndedElement, ExpiredElement, HeldBack, NamedEntities, NewFact,
+    QueuedElement, RenewedElements, StoppedElement,
 };
 pub use query::{
     ElementDetail, ElementQuery, ElementRow, ExecutionQuery, ExecutionReference, Executions, FactRow,

@@ -2,11 +2,12 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::{ElementOutcome, ElementState, EntityType, ExecutionState, Hostname};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{CapScope, ElementOwner, ExecutionRow, RenewedElements, StopRow};
+use super::{CapScope, ElementOwner, ExecutionRow, NamedEntities, RenewedElements, StopRow};
 use crate::StoreError;
 
 /// Reads executions and their elements, and renews running elements.
@@ -41,6 +42,12 @@ pub trait Executions: Debug + Send + Sync + 'static {
     /// # Errors
     /// See [`StoreError`].
     async fn element(&self, number: u64) -> Result<Option<ElementDetail>, StoreError>;
+
+    /// The entities of a kind with these names.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn named(&self, kind: ExecuteOn, names: &[String]) -> Result<NamedEntities, StoreError>;
 
     /// Whether all executions are stopped.
     ///

@@ -3,14 +3,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use lockstep_protocol::commands::TaskReference;
+use lockstep_protocol::commands::{ExecuteOn, TaskReference};
 use lockstep_protocol::{GroupName, Hostname};
 use uuid::Uuid;
 
 use super::{
     BeginElement, BegunStage, Candidates, CapScope, ElementEnd, ElementLevels, ElementOwner, ElementRow,
-    ElementSource, EndedElement, ExecutionRow, ExpiredElement, Halt, HeldBack, NewExecution, NewSchedule,
-    NewTask, OpenExecution, QueuedElement, SavedRow, ScheduleRow, StartedExecution, StopRow, TaskRow,
+    ElementSource, EndedElement, ExecutionRow, ExpiredElement, Halt, HeldBack, NamedEntities, NewExecution,
+    NewSchedule, NewTask, OpenExecution, QueuedElement, SavedRow, ScheduleRow, StartedExecution, StopRow, TaskRow,
 };
 use crate::StoreError;
 
@@ -51,6 +51,9 @@ pub trait ExecutionTransaction: Send {
         last_at: Option<Timestamp>,
         next_at: Option<Timestamp>,
     ) -> Result<(), StoreError>;
+
+    /// The entities of a kind with these names.
+    async fn named(&mut self, kind: ExecuteOn, names: &[String]) -> Result<NamedEntities, StoreError>;
 
     /// Stores an execution with its elements, ordered by the names of the entities within each kind. Of those that take part in the first
     /// stage, the first `queued` are queued, due after `grace`; the others wait for `waits_for`: `Execution(0)` is the new execution itself.

@@ -152,6 +152,7 @@ fn without_entities(requested: &TaskRequested) -> String {
     let rest = TaskRequested {
         task: requested.task.clone(),
         execute_on: Vec::new(),
+        execute_on_names: Vec::new(),
         execute_on_type: requested.execute_on_type,
         dry_run: requested.dry_run,
         arguments: requested.arguments.clone(),

@@ -17,6 +17,7 @@ mod fact;
 mod finish;
 mod journal;
 mod lift;
+mod named;
 mod query;
 mod requeue;
 mod retention;
@@ -32,7 +33,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use lockstep_protocol::commands::TaskReference;
+use lockstep_protocol::commands::{ExecuteOn, TaskReference};
 use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{GroupName, Hostname};
 use uuid::Uuid;
@@ -43,7 +44,7 @@ use super::sql::{Row, SqlSession, Value, rows};
 use super::{
     BeginElement, BegunStage, Candidates, CapScope, ElementEnd, ElementLevels, ElementOwner, ElementRow,
     ElementSource, EndedElement, ExecutionRow, ExecutionTransaction, ExpiredElement, Halt, HeldBack,
-    NewExecution, NewSchedule, NewTask, OpenExecution, QueuedElement, SavedRow, ScheduleRow,
+    NamedEntities, NewExecution, NewSchedule, NewTask, OpenExecution, QueuedElement, SavedRow, ScheduleRow,
     StartedExecution, StopRow, StoreError, TaskRow, column,
 };
 
@@ -86,6 +87,10 @@ impl<S: SqlSession> ExecutionTransaction for Changes<S> {
         next_at: Option<Timestamp>,
     ) -> Result<(), StoreError> {
         schedule::advance(&self.0, number, last_at, next_at).await
+    }
+
+    async fn named(&mut self, kind: ExecuteOn, names: &[String]) -> Result<NamedEntities, StoreError> {
+        named::find(&self.0, kind, names).await
     }
 
     async fn start(
@@ -335,8 +340,6 @@ fn json_text(value: &serde_json::Value) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use lockstep_protocol::commands::ExecuteOn;
-
     use super::*;
     use crate::sqlite::sql::query_plan;
 
@@ -384,6 +387,7 @@ mod tests {
             fact::STATEMENTS,
             finish::STATEMENTS,
             journal::STATEMENTS,
+            named::STATEMENTS,
             query::STATEMENTS,
             requeue::STATEMENTS,
             retention::STATEMENTS,

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lockstep_protocol::ExecutionState;
+use lockstep_protocol::commands::ExecuteOn;
 use serde_json::Value as Json;
 
-use super::{READ, WRITE, device_lease, element, execute, execution, finish, milliseconds};
+use super::{READ, WRITE, device_lease, element, execute, execution, finish, milliseconds, named};
 use crate::sql::{Row, SqlDatabase, Value};
 use crate::{
     ElementDetail, ElementOwner, ElementQuery, ElementRow, ExecutionQuery, ExecutionReference, ExecutionRow,
-    Executions, Halt, RenewedElements, StopRow, StoppedElement, StoreError, column,
+    Executions, Halt, NamedEntities, RenewedElements, StopRow, StoppedElement, StoreError, column,
 };
 
 /// Executions that match all filters. The last condition is that of a filter that is set, so that both databases walk its index.
@@ -171,6 +172,10 @@ impl<D: SqlDatabase> Executions for D {
             .read_planned_for_now(READ, ELEMENT, vec![number.into()])
             .await?;
         rows.first().map(read_detail).transpose()
+    }
+
+    async fn named(&self, kind: ExecuteOn, names: &[String]) -> Result<NamedEntities, StoreError> {
+        named::read(self, kind, names).await
     }
 
     async fn stopped(&self) -> Result<Option<StopRow>, StoreError> {

@@ -16,12 +16,13 @@ use crate::execution_table::Changes;
 use crate::{Facts, Flagged, NewCause, StoreError, Transaction, dead_letter_table, follow_up_table, merged};
 
 /// The statements of `commit`, which a session prepares before its first use.
-pub(super) const STATEMENTS: [&str; 11] = [
+pub(super) const STATEMENTS: [&str; 12] = [
     cause::INSERT,
     related::UPSERT_GROUPS,
     device::INSERT,
     device::DESCRIBE,
     device::FLAG,
+    device::CONTROL,
     related::DELETE_MEMBERS,
     related::INSERT_MEMBERS,
     related::UPSERT_INTERFACES,
@@ -84,6 +85,7 @@ impl OpenTransaction {
         writes.extend(related::groups(facts));
         writes.extend(device::insert(facts, &cause_ids));
         writes.extend(device::update(facts, &cause_ids));
+        writes.extend(device::control(facts));
         writes.extend(related::members(facts));
         writes.extend(related::interfaces(facts));
         writes.extend(related::links(facts));

@@ -11,7 +11,8 @@ macro_rules! columns {
     () => {
         "id, hostname, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
          state, note, until, version_time, version_id, desired_generation, synced_generation, unsynchronized_since, \
-         marked_at, marked_by, marked_note"
+         marked_at, marked_by, marked_note, \
+         (SELECT controller.hostname FROM device AS controller WHERE controller.id = device.controller_id)"
     };
 }
 pub(super) use columns;
@@ -63,6 +64,12 @@ pub(super) const INSERT: &str = "\
             state, note, until, version_time, version_id, marked_at, marked_by, marked_note, \
             desired, synced, since, first, last)";
 
+/// The controller of a device may be one that the same transaction creates, so this comes after all devices are written.
+pub(super) const CONTROL: &str = "\
+    UPDATE device SET controller_id = controller.id \
+    FROM unnest($1::text[], $2::text[]) AS new (hostname, controller) JOIN device controller ON controller.hostname = new.controller \
+    WHERE device.hostname = new.hostname AND device.controller_id IS DISTINCT FROM controller.id";
+
 /// Reads a row whose first columns are those of `columns!`.
 pub(super) fn read(row: &Row) -> Result<DeviceRow, StoreError> {
     Ok(DeviceRow {
@@ -77,6 +84,7 @@ pub(super) fn read(row: &Row) -> Result<DeviceRow, StoreError> {
             vendor: row.get(7),
             model: row.get(8),
             os_version: row.get(9),
+            controller: column::optional_name("device.controller_id", row.get(21))?,
         },
         lifecycle: Lifecycle {
             state: column::word("device.state", row.get(10))?,
@@ -142,6 +150,19 @@ pub(super) fn insert<'a>(facts: &'a Facts, cause_ids: &[i64]) -> Option<Write<'a
             .column(causes.last)
             .column(causes.ids),
     )
+}
+
+/// Assigns devices to their controllers.
+pub(super) fn control(facts: &Facts) -> Option<Write<'_>> {
+    let described = facts.devices().filter(|row| row.id.is_none() || row.described);
+    let controlled: Vec<_> = described
+        .filter_map(|row| Some((&row.hostname, row.attributes.controller.as_ref()?)))
+        .collect();
+    (!controlled.is_empty()).then(|| {
+        Write::new(CONTROL)
+            .column(controlled.iter().map(|(hostname, _)| hostname.as_str()))
+            .column(controlled.iter().map(|(_, controller)| controller.as_str()))
+    })
 }
 
 /// The values of the columns from `device_type` to `marked_note`.

@@ -10,7 +10,8 @@ macro_rules! columns {
     () => {
         "id, hostname, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
          state, note, until, version_time, version_id, desired_generation, synced_generation, unsynchronized_since, \
-         marked_at, marked_by, marked_note"
+         marked_at, marked_by, marked_note, \
+         (SELECT controller.hostname FROM device AS controller WHERE controller.id = device.controller_id)"
     };
 }
 pub(super) use columns;
@@ -27,6 +28,9 @@ const DESCRIBE: &str = "\
         model = ?8, os_version = ?9, state = ?10, note = ?11, until = ?12, version_time = ?13, version_id = ?14, \
         marked_at = ?15, marked_by = ?16, marked_note = ?17 \
     WHERE hostname = ?1";
+
+const CONTROL: &str = "\
+    UPDATE device SET controller_id = (SELECT id FROM device WHERE hostname = ?2) WHERE hostname = ?1";
 
 pub(super) fn find(connection: &Connection, hostname: &Hostname) -> Result<Option<DeviceRow>, Failure> {
     let mut select = connection.prepare_cached(FIND)?;
@@ -61,6 +65,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<DeviceRow, Failure> {
             vendor: optional(7)?,
             model: optional(8)?,
             os_version: optional(9)?,
+            controller: column::optional_name("device.controller_id", optional(21)?)?,
         },
         lifecycle: Lifecycle {
             state: column::word("device.state", &text(10)?)?,
@@ -98,6 +103,13 @@ pub(super) fn write(connection: &Connection, facts: &Facts, cause_ids: &[i64]) -
         }
         if new || row.flagged {
             flag(connection, row, cause_ids)?;
+        }
+    }
+    // The controller of a device may be one that the same transaction creates.
+    let mut control = connection.prepare_cached(CONTROL)?;
+    for row in facts.devices().filter(|row| row.id.is_none() || row.described) {
+        if let Some(controller) = &row.attributes.controller {
+            control.execute([row.hostname.as_str(), controller.as_str()])?;
         }
     }
     Ok(())

@@ -79,6 +79,7 @@ fn context(bus: &Arc<FakeBus>, store: &Arc<FakeStore>, tokens: Tokens) -> Consol
         dead_letters: store.clone(),
         tasks: store.clone(),
         executions: store.clone(),
+        cycle: store.clone(),
         providers: Arc::new(FakeProviders),
         schema: store.clone(),
         clock: Arc::new(FixedClock),

@@ -23,6 +23,7 @@ fn described() -> Attributes {
         vendor: Some("Arista".to_owned()),
         model: Some("7280".to_owned()),
         os_version: Some("4.33.1F".to_owned()),
+        controller: None,
     }
 }
 

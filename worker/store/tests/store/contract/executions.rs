@@ -131,6 +131,7 @@ pub(crate) fn new_execution(name: &str, run_on: ExecuteOn) -> NewExecution {
         requested: TaskRequested {
             task: TaskReference::from("ping all"),
             execute_on: Vec::new(),
+            execute_on_names: Vec::new(),
             execute_on_type: run_on,
             dry_run: true,
             arguments: json!({"size": 1400}),

@@ -19,6 +19,7 @@ pub(crate) mod leases;
 pub(crate) mod listing;
 pub(crate) mod locks;
 pub(crate) mod migration;
+pub(crate) mod named;
 pub(crate) mod related;
 pub(crate) mod repositories;
 pub(crate) mod retention;
@@ -206,6 +207,9 @@ macro_rules! contract {
                 an_id_without_an_entity_stores_nothing,
                 the_first_elements_are_queued_and_the_others_wait,
                 a_cancellation_that_came_first_is_remembered,
+            }
+            named {
+                entities_are_found_by_the_names_that_elements_have,
             }
             execution_pages {
                 pages_of_elements_follow_each_other,
