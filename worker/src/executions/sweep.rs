@@ -97,6 +97,7 @@ impl Command<'_> {
         let requested = TaskRequested {
             task: TaskReference::Name(PROVIDER.to_owned()),
             execute_on: Vec::new(),
+            execute_on_names: Vec::new(),
             execute_on_type: ExecuteOn::Global,
             dry_run,
             arguments: Value::Null,
@@ -251,6 +252,7 @@ mod tests {
                 requested: TaskRequested {
                     task: PROVIDER.into(),
                     execute_on: Vec::new(),
+            execute_on_names: Vec::new(),
                     execute_on_type: ExecuteOn::Global,
                     dry_run,
                     arguments: Value::Null,

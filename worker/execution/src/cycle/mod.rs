@@ -11,7 +11,7 @@ mod tree;
 mod unit;
 
 pub use base::{Check, CheckResult, NOT_OK, Produced, process_by_type};
-pub(crate) use base::{ProcessedBy, Verdict};
+pub(crate) use base::Verdict;
 pub use journal::{Journal, JournaledStep};
 pub use plan::{Phase, PhaseRole, PlannedStage, StagePlan};
 pub use result::{CycleResult, Results, UnitEnd, unit_end};
