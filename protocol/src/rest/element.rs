@@ -80,8 +80,34 @@ pub struct FactView {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FactList {
-    /// The facts about the device, ordered by key.
+    /// The facts about the device, ordered by key; of one key, the newest first.
     pub facts: Vec<FactView>,
+}
+
+/// A check of a device.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CheckView {
+    /// Its key.
+    pub key: String,
+    /// `ok`, `nok` (it was performed, and the device does not fulfil it) or `failed` (it could not be performed).
+    pub result: String,
+    /// Why, for people: untrusted.
+    pub reason: Option<String>,
+    /// What it measured: untrusted.
+    pub metrics: Value,
+    /// When it was performed.
+    pub at: Timestamp,
+    /// The number of the element that performed it.
+    pub element: u64,
+}
+
+/// The answer of `GET /v1/devices/{hostname}/checks`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CheckList {
+    /// The checks of the device, ordered by key; of one key, the newest first.
+    pub checks: Vec<CheckView>,
 }
 
 #[cfg(test)]

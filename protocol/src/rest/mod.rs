@@ -13,7 +13,7 @@ mod task;
 
 pub use dead_letter::{DeadLetterCounts, DeadLetterDetail, DeadLetterGroup, DeadLetterPage, DeadLetterView};
 pub use device::{CauseView, DevicePage, DeviceView, MarkView};
-pub use element::{ElementDetail, ElementPage, ElementView, FactList, FactView};
+pub use element::{CheckList, CheckView, ElementDetail, ElementPage, ElementView, FactList, FactView};
 pub use execution::{ExecutionPage, ExecutionView, StopView};
 pub use message::{Accepted, MessageView};
 pub use problem::Problem;

@@ -1,7 +1,7 @@
-//! Tasks, schedules, providers, executions, elements and facts.
+//! Tasks, schedules, providers, executions, elements, facts and checks.
 
 use lockstep_protocol::rest::{
-    ElementDetail, ElementPage, ExecutionPage, ExecutionView, FactList, FactView, ProviderList, ProviderView,
+    CheckList, CheckView, ElementDetail, ElementPage, ExecutionPage, ExecutionView, FactList, FactView, ProviderList, ProviderView,
     SchedulePage, StopView, TaskPage, TaskValidation, TaskView,
 };
 use reqwest::Method;
@@ -105,12 +105,29 @@ impl Client {
         self.get(&["elements", &number.to_string()], &[]).await
     }
 
-    /// What providers found out about a device.
+    /// What providers found out about a device, or the values that one fact had.
     ///
     /// # Errors
     /// If the device does not exist, or the console rejects the request or cannot be reached.
-    pub(in crate::cli) async fn facts(&self, hostname: &str) -> anyhow::Result<Vec<FactView>> {
-        let list: FactList = self.get(&["devices", hostname, "facts"], &[]).await?;
+    pub(in crate::cli) async fn facts(
+        &self,
+        hostname: &str,
+        history: &[(&str, String)],
+    ) -> anyhow::Result<Vec<FactView>> {
+        let list: FactList = self.get(&["devices", hostname, "facts"], history).await?;
         Ok(list.facts)
+    }
+
+    /// The newest checks of a device, or the results that one check had.
+    ///
+    /// # Errors
+    /// If the device does not exist, or the console rejects the request or cannot be reached.
+    pub(in crate::cli) async fn checks(
+        &self,
+        hostname: &str,
+        history: &[(&str, String)],
+    ) -> anyhow::Result<Vec<CheckView>> {
+        let list: CheckList = self.get(&["devices", hostname, "checks"], history).await?;
+        Ok(list.checks)
     }
 }

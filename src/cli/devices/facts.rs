@@ -10,18 +10,29 @@ use crate::cli::list::{Cell, Column, ListOptions, Listing, Page, PageRequest, Pl
 
 /// List what providers found out about a device, such as the output of show commands
 ///
-/// A value is shown in one line; --json has it in full. Columns: key, value, found, element. The list is ordered by key.
+/// A value is shown in one line; --json has it in full. With --history, the values that one fact had, the newest first, at most 100; a
+/// value counts until another one is found. Columns: key, value, found, element. The list is ordered by key.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep devices facts sw1
-  lockstep devices facts sw1 --json | jq '.[].value'")]
+  lockstep devices facts sw1 --json | jq '.[].value'
+  lockstep devices facts sw1 --key version --history")]
 pub(super) struct Facts {
     /// Hostname of the device
     #[arg(value_name = "HOST")]
     hostname: Hostname,
+    /// Only the fact with this key
+    #[arg(long)]
+    key: Option<String>,
+    /// Also the values that it had before
+    #[arg(long, requires = "key")]
+    history: bool,
     #[command(flatten)]
     options: ListOptions,
 }
+
+/// The most entries of a history in an answer of the console.
+const MOST: u32 = 100;
 
 impl Facts {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
@@ -30,15 +41,24 @@ impl Facts {
         plan.run(&FactListing {
             client: &client,
             hostname: &self.hostname,
+            query: history(self.key.as_deref(), self.history),
         })
         .await
     }
+}
+
+/// The query of one key: its newest entry, or as many as the console returns.
+pub(super) fn history(key: Option<&str>, whole: bool) -> Vec<(&'static str, String)> {
+    let limit = if whole { MOST } else { 1 };
+    let key = key.map(|key| [("key", key.to_owned()), ("limit", limit.to_string())]);
+    key.into_iter().flatten().collect()
 }
 
 /// The facts about a device.
 struct FactListing<'a> {
     client: &'a Client,
     hostname: &'a Hostname,
+    query: Vec<(&'static str, String)>,
 }
 
 impl Listing for FactListing<'_> {
@@ -56,11 +76,12 @@ impl Listing for FactListing<'_> {
     const ORDER: &'static str = "key";
 
     fn key(row: &FactView) -> String {
-        row.key.clone()
+        format!("{} {}", row.key, row.at)
     }
 
     async fn page(&self, _request: PageRequest) -> anyhow::Result<Page<FactView>> {
-        Ok(Page::all(self.client.facts(self.hostname.as_str()).await?))
+        let facts = self.client.facts(self.hostname.as_str(), &self.query).await?;
+        Ok(Page::all(facts))
     }
 
     fn empty() -> String {

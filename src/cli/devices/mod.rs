@@ -1,5 +1,6 @@
 //! Commands for devices.
 
+mod checks;
 mod facts;
 mod import;
 pub(super) mod list;
@@ -21,6 +22,7 @@ use super::Global;
   lockstep devices list --unsynchronized
   lockstep devices show sw1
   lockstep devices facts sw1
+  lockstep devices checks sw1
   lockstep devices set-state sw1 UNMANAGED --note 'new power supply'
   lockstep devices mark sw1 --unsynchronized --note 'changed by hand'")]
 pub(super) struct Devices {
@@ -34,6 +36,7 @@ enum What {
     List(list::List),
     Show(show::Show),
     Facts(facts::Facts),
+    Checks(checks::Checks),
     SetState(set_state::SetState),
     Mark(mark::Mark),
 }
@@ -45,6 +48,7 @@ impl Devices {
             What::List(command) => command.run(global).await,
             What::Show(command) => command.run(global).await,
             What::Facts(command) => command.run(global).await,
+            What::Checks(command) => command.run(global).await,
             What::SetState(command) => command.run(global).await,
             What::Mark(command) => command.run(global).await,
         }

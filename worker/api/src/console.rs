@@ -9,7 +9,7 @@
 //! - `GET /v1/providers`, `GET /v1/tasks` and `GET /v1/schedules` show what can run, `POST /v1/tasks/validate` tells what is wrong in a
 //!   task.
 //! - `GET /v1/executions`, `GET /v1/executions/{execution}/elements` and `GET /v1/elements/{number}` show what ran, on what, and with
-//!   what result; `GET /v1/devices/{hostname}/facts` what was found out about a device.
+//!   what result; `GET /v1/devices/{hostname}/facts` and `…/checks` what was found out about a device, and before.
 //! - `GET /healthz`, `GET /readyz`, `GET /metrics` and `GET /openapi.json` need no token.
 //!
 //! The console has no state and never writes to the store: only workers write domain state. Every error is a problem
@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::context::{ConsoleContext, ConsoleLimits, Shared};
 use crate::rest::{
-    dead_letters, devices, elements, events, executions, facts, messages, problem, providers, repositories,
+    checks, dead_letters, devices, elements, events, executions, facts, messages, problem, providers, repositories,
     schedules, tasks,
 };
 use crate::{openapi, probes};
@@ -126,7 +126,7 @@ impl Console {
 }
 
 /// The routes for operators and services, without the one that waits for outcomes.
-fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 19] {
+fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 20] {
     // A task may have the name that the validation occupies.
     let named_validate =
         get(|operator, shared| tasks::show(operator, shared, Ok(Path("validate".to_owned()))));
@@ -135,6 +135,7 @@ fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 19] {
         ("/v1/devices", get(devices::list)),
         ("/v1/devices/{hostname}", get(devices::show)),
         ("/v1/devices/{hostname}/facts", get(facts::list)),
+        ("/v1/devices/{hostname}/checks", get(checks::list)),
         ("/v1/dead", get(dead_letters::list)),
         ("/v1/dead/counts", get(dead_letters::counts)),
         ("/v1/dead/{number}", get(dead_letters::show)),

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use lockstep_http::ReadScope;
 use lockstep_protocol::envelope::MAX_BODY_BYTES;
 use lockstep_protocol::rest::{
+    CheckList,
     Accepted, DeadLetterCounts, DeadLetterDetail, DeadLetterPage, DevicePage, DeviceView, ElementDetail,
     ElementPage, ExecutionPage, ExecutionView, FactList, MessageView, Problem, ProviderList, ProviderView,
     RepositoryList, SchedulePage, StopView, TaskPage, TaskValidation, TaskView,
@@ -122,12 +123,22 @@ impl Document {
             &parameters,
         );
         self.get::<DeviceView>("/v1/devices/{hostname}", "device", "One device", scope, &[]);
+        let mut limit = self.query::<u32>("limit", "The most entries of one key, 1 to 100; 20 if absent.");
+        limit["schema"] = json!({"type": "integer", "minimum": 1, "maximum": 100});
+        let history = [self.query::<String>("key", "Only this key, with its history."), limit];
         self.get::<FactList>(
             "/v1/devices/{hostname}/facts",
             "device_facts",
-            "What providers found out about a device",
+            "What providers found out about a device; with `key`, the values that one fact had, the newest first",
             Some(ReadScope::DeviceOutput),
-            &[],
+            &history,
+        );
+        self.get::<CheckList>(
+            "/v1/devices/{hostname}/checks",
+            "device_checks",
+            "The newest checks of a device; with `key`, the results that one check had, the newest first",
+            Some(ReadScope::DeviceOutput),
+            &history,
         );
         self.get::<RepositoryList>(
             "/v1/repositories",

@@ -4,21 +4,27 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use lockstep_http::{Operator, ProblemResponse, ReadScope};
+use lockstep_protocol::EntityType;
 use lockstep_protocol::rest::{FactList, FactView};
 
+use super::parameters::{HISTORY, Parameters};
 use super::{devices, problem};
 use crate::context::Shared;
 use lockstep_store::FactRow;
 
-/// `GET /v1/devices/{hostname}/facts`: what providers found out about a device.
+/// `GET /v1/devices/{hostname}/facts`: what providers found out about a device; with `key`, the values that one fact had.
 pub(crate) async fn list(
     operator: Operator,
     State(shared): State<Arc<Shared>>,
     hostname: Result<Path<String>, PathRejection>,
+    mut parameters: Parameters,
 ) -> Result<Json<FactList>, ProblemResponse> {
     operator.may_read(ReadScope::DeviceOutput)?;
-    let hostname = devices::find(&shared, hostname).await?.hostname;
-    let rows = shared.context.executions.device_facts(&hostname).await;
+    let (key, limit) = parameters.history()?;
+    parameters.finish(HISTORY)?;
+    let device = devices::find(&shared, hostname).await?.id.number();
+    let cycle = &shared.context.cycle;
+    let rows = cycle.facts(EntityType::Device, device, key.as_deref(), limit).await;
     let rows = rows.map_err(problem::store_error)?;
     let facts = rows.into_iter().map(view).collect();
     Ok(Json(FactList { facts }))

@@ -5,6 +5,7 @@ pub(crate) mod devices;
 pub(crate) mod elements;
 pub(crate) mod events;
 pub(crate) mod executions;
+pub(crate) mod checks;
 pub(crate) mod facts;
 pub(crate) mod messages;
 mod parameters;

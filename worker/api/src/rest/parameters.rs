@@ -10,6 +10,12 @@ use lockstep_http::ProblemResponse;
 /// Entries of a page for requests without `limit`.
 const DEFAULT_LIMIT: u32 = 100;
 const LIMITS: RangeInclusive<u32> = 1..=1000;
+/// Entries of a history for requests without `limit`, and the most: each may have megabytes.
+const DEFAULT_HISTORY: u32 = 20;
+const HISTORY_LIMITS: RangeInclusive<u32> = 1..=100;
+
+/// The parameters of [`Parameters::history`].
+pub(crate) const HISTORY: &str = "key, limit";
 
 /// The query parameters of a request. Unknown parameters are rejected: ignoring a misspelt filter would return too much.
 pub(crate) struct Parameters(Vec<(String, String)>);
@@ -54,9 +60,21 @@ impl Parameters {
 
     /// Takes `limit`: how many entries a page may have.
     pub(crate) fn limit(&mut self) -> Result<u32, ProblemResponse> {
-        let limit = self.value("limit")?.unwrap_or(DEFAULT_LIMIT);
-        if !LIMITS.contains(&limit) {
-            let (least, most) = (LIMITS.start(), LIMITS.end());
+        self.limit_within(DEFAULT_LIMIT, LIMITS)
+    }
+
+    /// Takes `key` and `limit`: the key whose history is asked for, and how many entries of it. Without a key, all keys.
+    pub(crate) fn history(&mut self) -> Result<(Option<String>, u32), ProblemResponse> {
+        match self.text("key")? {
+            None => Ok((None, u32::MAX)),
+            Some(key) => Ok((Some(key), self.limit_within(DEFAULT_HISTORY, HISTORY_LIMITS)?)),
+        }
+    }
+
+    fn limit_within(&mut self, default: u32, limits: RangeInclusive<u32>) -> Result<u32, ProblemResponse> {
+        let limit = self.value("limit")?.unwrap_or(default);
+        if !limits.contains(&limit) {
+            let (least, most) = (limits.start(), limits.end());
             let detail = format!("parameter \"limit\" is {limit}; it must be between {least} and {most}");
             return Err(invalid(detail));
         }

@@ -12,7 +12,7 @@ macro_rules! columns {
         "id, hostname, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
          state, note, until, version_time, version_id, desired_generation, synced_generation, unsynchronized_since, \
          marked_at, marked_by, marked_note, \
-         (SELECT controller.hostname FROM device AS controller WHERE controller.id = device.controller_id)"
+         (SELECT controller.hostname FROM device AS controller WHERE controller.id = device.controller_id) AS controller"
     };
 }
 pub(super) use columns;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{Scene, identity, scene};
 use crate::fakes::device;
 use lockstep_store::{
-    CapScope, ElementCounts, ElementDetail, ElementRow, ExecutionRow, FactRow, Halt, NewExecution,
+    CapScope, CheckRow, ElementCounts, ElementDetail, ElementRow, ExecutionRow, FactRow, Halt, NewExecution,
     ReplyAddress, StageRow, StopRow,
 };
 
@@ -204,6 +204,24 @@ async fn an_element_has_its_data_and_a_device_its_facts() {
     let expected =
         json!([{"key": "ping", "value": {"reachable": true}, "at": "2026-02-03T04:05:06Z", "element": 16}]);
     assert_eq!(facts["facts"], expected);
+    assert_eq!(scene.get("/v1/devices/sw1/facts?key=pong").await.body["facts"], json!([]));
+
+    let check = |key: &str, result: &str| CheckRow {
+        key: key.to_owned(),
+        result: result.to_owned(),
+        reason: Some("it runs 4.30".to_owned()),
+        metrics: json!({"version": "4.30"}),
+        at: at(),
+        element: 16,
+    };
+    *scene.store.checks.lock().unwrap() = vec![check("version", "nok"), check("up", "ok"), check("version", "ok")];
+    let checks = scene.get("/v1/devices/sw1/checks?key=version&limit=1").await.body;
+    let expected = json!([{
+        "key": "version", "result": "nok", "reason": "it runs 4.30", "metrics": {"version": "4.30"}, "at": "2026-02-03T04:05:06Z", "element": 16,
+    }]);
+    assert_eq!(checks["checks"], expected);
+    let all = scene.get("/v1/devices/sw1/checks").await.body;
+    assert_eq!(all["checks"].as_array().map(Vec::len), Some(3));
 }
 
 #[tokio::test]
@@ -239,6 +257,7 @@ async fn each_scope_reads_its_own_and_nothing_else() {
         ("/v1/executions/2/elements", ReadScope::Executions),
         ("/v1/elements/12", ReadScope::DeviceOutput),
         ("/v1/devices/sw1/facts", ReadScope::DeviceOutput),
+        ("/v1/devices/sw1/checks", ReadScope::DeviceOutput),
         ("/v1/devices/sw1", ReadScope::Devices),
     ] {
         for scope in ReadScope::ALL {

@@ -10,6 +10,7 @@ pub(crate) mod element_ends;
 pub(crate) mod execution_pages;
 pub(crate) mod execution_starts;
 pub(crate) mod executions;
+pub(crate) mod facts_and_checks;
 pub(crate) mod flags;
 pub(crate) mod follow_ups;
 pub(crate) mod inbox;
@@ -199,6 +200,15 @@ macro_rules! contract {
                 tasks_and_schedules_are_listed_by_name_in_pages,
                 a_schedule_is_due_once_for_one_transaction,
                 schedules_that_another_transaction_holds_are_left_out,
+            }
+            facts_and_checks {
+                a_fact_keeps_the_values_that_it_had,
+                a_value_that_is_found_at_the_same_time_is_kept,
+                checks_are_kept_and_the_newest_is_known,
+                checks_of_all_below_an_entity_are_read_at_once,
+                attributes_of_each_kind_of_entity_are_known,
+                a_device_has_the_controller_that_it_was_given_last,
+                former_facts_and_checks_expire_and_the_newest_stay,
             }
             execution_starts {
                 an_execution_comes_back_as_it_was,
