@@ -122,7 +122,8 @@ fn each_row_about_the_run_cycle_names_tests_that_exist() -> Result<()> {
     let page = "docs/run-cycle.md";
     let document = text(page)?.context("it is no text")?;
     let mut sources = Vec::new();
-    for file in files()?.into_iter().filter(|file| file.ends_with(".rs")) {
+    let is_rust = |file: &String| Language::of(file) == Some(Language::Rust);
+    for file in files()?.into_iter().filter(is_rust) {
         let source = text(&file)?.with_context(|| format!("{file} is no text"))?;
         sources.push((file, source));
     }

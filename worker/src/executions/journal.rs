@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use lockstep_execution::CycleResult;
@@ -87,16 +88,44 @@ async fn write(cycle: &Arc<dyn RunCycle>, owner: ElementOwner, entries: &[Journa
 /// The journal of one element in one stage.
 #[derive(Debug)]
 pub(super) struct ElementJournal<'a> {
-    pub(super) writer: &'a JournalWriter,
-    pub(super) owner: ElementOwner,
-    pub(super) element: u64,
-    pub(super) stage: u16,
-    pub(super) phase: u8,
+    writer: &'a JournalWriter,
+    owner: ElementOwner,
+    element: u64,
+    stage: u16,
+    phase: u8,
     /// Fires when the element is told to stop.
-    pub(super) cancel: &'a CancellationToken,
+    cancel: &'a CancellationToken,
+    /// Whether it has an entry.
+    has_entry: AtomicBool,
 }
 
-impl ElementJournal<'_> {
+impl<'a> ElementJournal<'a> {
+    pub(super) fn new(
+        writer: &'a JournalWriter,
+        (owner, element): (ElementOwner, u64),
+        (stage, phase): (u16, u8),
+        cancel: &'a CancellationToken,
+    ) -> Self {
+        Self {
+            writer,
+            owner,
+            element,
+            stage,
+            phase,
+            cancel,
+            has_entry: AtomicBool::new(false),
+        }
+    }
+
+    /// Makes sure that there is an entry: whoever finds the element knows by it that every step is written down. It says of an entity
+    /// that it is as it was.
+    pub(super) async fn keep(&self, unchanged: &CycleResult) {
+        if !self.has_entry.load(Ordering::SeqCst) {
+            self.write(unchanged.level, unchanged.entity, false, Some(unchanged.clone()))
+                .await;
+        }
+    }
+
     async fn write(&self, level: Level, entity: u64, pre_run: bool, result: Option<CycleResult>) -> bool {
         let (written, answer) = oneshot::channel();
         let waiting = Waiting {
@@ -111,7 +140,9 @@ impl ElementJournal<'_> {
             },
             written,
         };
-        self.writer.0.send(waiting).await.is_ok() && answer.await.unwrap_or(false)
+        let is_written = self.writer.0.send(waiting).await.is_ok() && answer.await.unwrap_or(false);
+        self.has_entry.fetch_or(is_written, Ordering::SeqCst);
+        is_written
     }
 }
 

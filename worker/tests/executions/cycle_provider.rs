@@ -1,9 +1,11 @@
 //! A provider with all fourteen steps, or with those that the arguments of a task list. The test says what each step does, and reads what
 //! ran.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use anyhow::Result;
 use async_trait::async_trait;
 use lockstep_execution::cycle::Results;
 use lockstep_execution::{
@@ -12,8 +14,11 @@ use lockstep_execution::{
 use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{ElementState, Level};
+use lockstep_testbed::wait;
 use serde_json::{Value, json};
 use tokio::sync::watch;
+
+use crate::scene::PATIENCE;
 
 /// What a step does on an entity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +61,9 @@ pub(crate) struct Ran {
 pub(crate) struct CycleScript {
     acts: Mutex<BTreeMap<(CycleStep, String), StepAct>>,
     ran: Mutex<Vec<Ran>>,
-    gate: watch::Sender<bool>,
+    /// How many steps may pass the gate.
+    gate: watch::Sender<usize>,
+    passed: AtomicUsize,
 }
 
 impl Default for CycleScript {
@@ -64,13 +71,14 @@ impl Default for CycleScript {
         Self {
             acts: Mutex::default(),
             ran: Mutex::default(),
-            gate: watch::channel(false).0,
+            gate: watch::channel(0).0,
+            passed: AtomicUsize::new(0),
         }
     }
 }
 
 impl CycleScript {
-    /// A step does this on the entity with this name.
+    /// A step does this on the entity with this name; `tag/name` is about the task with this tag only.
     pub(crate) fn set(&self, step: CycleStep, entity: &str, act: StepAct) {
         lock(&self.acts).insert((step, entity.to_owned()), act);
     }
@@ -80,8 +88,36 @@ impl CycleScript {
         lock(&self.acts).clear();
     }
 
+    /// All steps pass the gate from now on.
     pub(crate) fn open_gate(&self) {
-        self.gate.send_replace(true);
+        self.gate.send_replace(usize::MAX);
+    }
+
+    /// One more step passes the gate.
+    pub(crate) fn open_gate_once(&self) {
+        self.gate.send_modify(|open| *open += 1);
+    }
+
+    /// Waits until a step began on an entity.
+    pub(crate) async fn begun(&self, step: CycleStep, entity: &str) -> Result<()> {
+        wait::until("a step that began", PATIENCE, async || {
+            let ran = self.entities(step);
+            if ran.iter().any(|ran| ran == entity) {
+                Ok(())
+            } else {
+                Err(format!("{ran:?}"))
+            }
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// The steps that began more than once on the same entity for the same task.
+    pub(crate) fn repeated(&self) -> Vec<(CycleStep, String)> {
+        let mut seen = BTreeSet::new();
+        let ran = self.ran().into_iter();
+        let twice = ran.filter(|ran| !seen.insert((ran.step, ran.tag.clone(), ran.entity.clone())));
+        twice.map(|ran| (ran.step, ran.entity)).collect()
     }
 
     /// The steps that began, in their order.
@@ -100,6 +136,10 @@ impl CycleScript {
         let mut entities = self.entities(step);
         entities.sort();
         entities
+    }
+
+    fn act(&self, step: CycleStep, entity: &str) -> Option<StepAct> {
+        lock(&self.acts).get(&(step, entity.to_owned())).copied()
     }
 
     fn begin(&self, ran: Ran) -> usize {
@@ -148,7 +188,7 @@ impl Cycle {
     }
 
     async fn step(&self, step: CycleStep, run: &StepRun<'_>) -> StepResult {
-        let name = run.entity.name.as_str();
+        let name = &*name_with_device(run);
         let index = self.script.begin(Ran {
             worker: self.worker,
             step,
@@ -172,7 +212,9 @@ impl Cycle {
             },
             ended: false,
         });
-        let act = lock(&self.script.acts).get(&(step, name.to_owned())).copied();
+        let tag = run.arguments["tag"].as_str().unwrap_or_default();
+        let act = self.script.act(step, &format!("{tag}/{name}"));
+        let act = act.or_else(|| self.script.act(step, name));
         match act {
             None => {}
             Some(StepAct::Fail) => {
@@ -189,7 +231,8 @@ impl Cycle {
             Some(StepAct::Hang) => std::future::pending().await,
             Some(StepAct::Gate) => {
                 let mut gate = self.script.gate.subscribe();
-                let _ = gate.wait_for(|open| *open).await;
+                let place = self.script.passed.fetch_add(1, Ordering::SeqCst);
+                let _ = gate.wait_for(|open| *open > place).await;
             }
         }
         if let Some(ran) = lock(&self.script.ran).get_mut(index) {
@@ -202,6 +245,14 @@ impl Cycle {
             items: items.collect(),
             ..StepDone::default()
         })
+    }
+}
+
+/// The name of an interface with its device, as elements and requests name it.
+fn name_with_device(run: &StepRun<'_>) -> String {
+    match (run.entity.level, run.at(Level::Device)) {
+        (Level::Interface, Some((device, _))) => format!("{} {}", device.name, run.entity.name),
+        _ => run.entity.name.clone(),
     }
 }
 

@@ -3,10 +3,13 @@
 mod caps;
 mod control;
 mod cycle;
+mod cycle_control;
+mod cycle_faults;
 mod cycle_provider;
 mod faults;
 mod fleet;
 mod life;
+mod phases;
 mod provider;
 mod scene;
 mod store;

@@ -10,8 +10,8 @@ mod step;
 mod tree;
 mod unit;
 
-pub use base::{Check, CheckResult, NOT_OK, Produced, process_by_type};
 pub(crate) use base::Verdict;
+pub use base::{Check, CheckResult, NOT_OK, Produced, process_by_type};
 pub use journal::{Journal, JournaledStep};
 pub use plan::{Phase, PhaseRole, PlannedStage, StagePlan};
 pub use result::{CycleResult, Results, UnitEnd, unit_end};

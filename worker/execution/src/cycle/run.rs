@@ -23,7 +23,7 @@ pub async fn run_unit(unit: &Unit<'_>, run: &mut UnitRun) -> Result<(), Stopped>
     if unit.half == Half::Run {
         run.skip_unprepared(unit.steps);
     }
-    run.skip_below_failed(unit.tree);
+    run.skip_below_failed(unit);
     if unit.half != Half::Run {
         for index in 0..unit.tree.nodes().len() {
             step_of(unit, run, index, true).await?;
@@ -72,7 +72,7 @@ async fn step_of(unit: &Unit<'_>, run: &mut UnitRun, index: usize, pre_run: bool
             if unit.cancel.is_cancelled() {
                 return Err(Stopped);
             }
-            run.skip_below(unit.tree, index);
+            run.skip_below(unit, index);
         }
     }
     run.running = None;

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use lockstep_protocol::EntityType;
 use serde_json::Value as Json;
 
-use super::{attributes, check, entity_result, fact, journal};
+use super::{attributes, check, entity_result, fact, journal, unit};
 use crate::sql::SqlDatabase;
 use crate::{
     CheckRow, ElementOwner, EntityResult, EntityResultQuery, FactRow, JournalEntry, RunCycle, StoreError,
@@ -13,8 +13,8 @@ use crate::{
 
 #[async_trait]
 impl<D: SqlDatabase> RunCycle for D {
-    async fn unit(&self, _element: u64, _levels: UnitLevels) -> Result<UnitEntities, StoreError> {
-        todo!("part store")
+    async fn unit(&self, element: u64, levels: UnitLevels) -> Result<UnitEntities, StoreError> {
+        unit::read(self, element, levels).await
     }
 
     async fn entity_results(&self, query: &EntityResultQuery) -> Result<Vec<EntityResult>, StoreError> {

@@ -13,7 +13,7 @@ use crate::{ElementEnd, EntityResult, EntityResultQuery, StoreError, column};
 const WRITE_RESULTS: &str = "\
     INSERT INTO entity_result (execution, phase, level, entity_id, element, name, parent_id, state, reason, message, changed, pre_run, data) \
     SELECT execution, phase, level, entity_id, element, name, parent_id, state, reason, message, changed, pre_run, data \
-    FROM {rows $1: execution bigint, phase smallint, level text, entity_id bigint, element bigint, name text, parent_id bigint, \
+    FROM {rows $1: execution bigint, phase integer, level text, entity_id bigint, element bigint, name text, parent_id bigint, \
         state text, reason text, message text, changed boolean, pre_run text, data text} AS found \
     WHERE true \
     ON CONFLICT (execution, phase, level, entity_id) DO UPDATE SET element = excluded.element, name = excluded.name, \

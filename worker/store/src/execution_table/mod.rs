@@ -26,6 +26,7 @@ mod stage;
 mod start;
 mod target;
 mod task;
+mod unit;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -394,6 +395,7 @@ mod tests {
             schedule::STATEMENTS,
             stage::STATEMENTS,
             task::STATEMENTS,
+            unit::STATEMENTS,
         ];
         for statement in all.into_iter().flatten() {
             let plan = query_plan(statement);

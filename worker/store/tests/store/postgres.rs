@@ -298,7 +298,17 @@ async fn no_index_holds_what_every_event_changes() -> Result<()> {
     let place = open().await?;
     let indexed = "SELECT attname::text FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY(indkey) \
         WHERE indrelid = to_regclass('device') ORDER BY attname";
-    ensure!(place.probe.texts(indexed).await? == ["controller_id", "hostname", "hostname_folded", "id", "mac", "serial"]);
+    ensure!(
+        place.probe.texts(indexed).await?
+            == [
+                "controller_id",
+                "hostname",
+                "hostname_folded",
+                "id",
+                "mac",
+                "serial"
+            ]
+    );
     Ok(())
 }
 

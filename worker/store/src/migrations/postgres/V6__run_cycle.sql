@@ -43,7 +43,7 @@ CREATE TABLE execution_target (
 -- What the steps of a phase came to for one entity, if the row of the element is not the result by itself.
 CREATE TABLE entity_result (
     execution bigint NOT NULL,
-    phase smallint NOT NULL,
+    phase integer NOT NULL,
     level text COLLATE "C" NOT NULL,
     entity_id bigint NOT NULL,
     element bigint NOT NULL,

@@ -7,12 +7,12 @@ use anyhow::{Context, Result, ensure};
 use lockstep_protocol::commands::{ExecuteOn, RunLimits, TaskReference, TaskRequested};
 use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{
-    ElementOutcome, ElementState, ExecutionState, GroupName, InterfaceName, Kind, Stage,
+    ElementOutcome, ElementState, ExecutionState, GroupName, InterfaceName, Kind, Level, Stage,
 };
 use lockstep_store::{
     BeginElement, CapScope, ClientRow, DeviceEffect, Effects, ElementEnd, ElementLevels, ElementOwner,
-    ElementQuery, ElementRow, ElementSource, EndedElement, ExecutionQuery, ExecutionReference, GroupRow,
-    Halt, InterfaceRow, LinkEnd, NewExecution, PlannedStage, ReplyAddress, StartedExecution,
+    ElementQuery, ElementRow, ElementSource, EndedElement, EntityResult, ExecutionQuery, ExecutionReference,
+    GroupRow, Halt, InterfaceRow, LinkEnd, NewExecution, PlannedStage, ReplyAddress, StartedExecution,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -245,21 +245,31 @@ pub(crate) async fn claim(
     Ok(change!(store, |executions| {
         let candidates = executions.candidates(elements).await?.elements;
         let devices = candidates.iter().filter_map(|element| element.device.as_ref());
-        let hostnames = devices.map(|device| device.hostname.clone()).collect();
-        let fences = executions.acquire_devices(&hostnames, owner, time).await?;
+        let others = candidates.iter().flat_map(|element| &element.others);
+        let hostnames = devices.map(|device| &device.hostname).chain(others);
+        let hostnames = hostnames.cloned().collect();
+        let mut fences = executions.acquire_devices(&hostnames, owner, time).await?;
         let mut begun: Vec<BeginElement> = Vec::new();
-        let mut taken = BTreeSet::new();
         for element in &candidates {
-            let hostname = element.device.as_ref().map(|device| &device.hostname);
-            let fence = hostname.and_then(|hostname| fences.get(hostname)).copied();
-            if hostname.is_none() || fence.is_some_and(|_| taken.insert(hostname)) {
-                begun.push(BeginElement {
-                    number: element.number,
-                    fence,
-                    others: Vec::new(),
-                });
+            let own = element.device.iter().map(|device| &device.hostname);
+            let mut all = own.chain(&element.others);
+            if !all.all(|hostname| fences.contains_key(hostname)) {
+                continue;
             }
+            let fence = element
+                .device
+                .as_ref()
+                .and_then(|device| fences.remove(&device.hostname));
+            let others = element.others.iter().cloned();
+            begun.push(BeginElement {
+                number: element.number,
+                fence,
+                others: others
+                    .filter_map(|hostname| fences.remove_entry(&hostname))
+                    .collect(),
+            });
         }
+        executions.give_back_devices(&fences, owner).await?;
         executions.begin(&begun, owner, "worker-1", time).await?;
         begun.iter().map(|element| element.number).collect()
     }))
@@ -281,6 +291,35 @@ pub(crate) fn end(number: u64, state: ElementState) -> ElementEnd {
         checks: Vec::new(),
         items: Vec::new(),
     }
+}
+
+/// The result of an entity in the first phase.
+pub(crate) fn entity_result(level: Level, entity: u64, state: ElementState) -> EntityResult {
+    EntityResult {
+        phase: 0,
+        level,
+        entity,
+        name: format!("{level} {entity}"),
+        parent: None,
+        state,
+        reason: None,
+        message: Some("so it went".to_owned()),
+        changed: false,
+        pre_run: json!({"before": [entity, null]}),
+        data: json!({"after": entity}),
+    }
+}
+
+/// These devices are behind a controller.
+pub(crate) async fn control(place: &Place, controller: &str, devices: &[&str]) -> Result<()> {
+    for device in devices {
+        let update = format!(
+            "UPDATE device SET controller_id = (SELECT id FROM device AS other WHERE hostname = '{controller}') \
+             WHERE hostname = '{device}'"
+        );
+        place.probe.texts(&update).await?;
+    }
+    Ok(())
 }
 
 pub(crate) async fn finish(

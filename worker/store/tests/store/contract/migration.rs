@@ -7,7 +7,8 @@ use lockstep_store::{CauseId, DeviceId, DeviceQuery, InboxRow, Keys, StoreError}
 use super::leases::{LONG, acquire};
 use super::repositories::{Changed, change, fetched, settings};
 use super::{
-    Place, UNDO_EXECUTIONS, create_all, devices, hostname, key, keys, message, row, unsynchronize, work,
+    Place, UNDO_EXECUTIONS, UNDO_RUN_CYCLE, create_all, devices, hostname, key, keys, message, row,
+    unsynchronize, work,
 };
 
 /// The schema version of this program.
@@ -110,6 +111,7 @@ pub(crate) async fn eight_migrations_at_once_apply_once(place: &Place) -> Result
         "DROP TABLE inbox",
         "DROP TABLE refinery_schema_history",
     ];
+    run(place, UNDO_RUN_CYCLE).await?;
     run(place, UNDO_EXECUTIONS).await?;
     run(place, &first).await?;
     // Only one of the stores has this table.

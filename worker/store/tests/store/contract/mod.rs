@@ -1,12 +1,15 @@
 //! The contract of every store. Each test has a new store with the schema of this program.
 
 pub(crate) mod broad;
+pub(crate) mod controller_leases;
 pub(crate) mod dead_letter_writing;
 pub(crate) mod dead_letters;
 pub(crate) mod delivery_attempts;
 pub(crate) mod devices;
 pub(crate) mod element_claims;
 pub(crate) mod element_ends;
+pub(crate) mod element_stages;
+pub(crate) mod execution_levels;
 pub(crate) mod execution_pages;
 pub(crate) mod execution_starts;
 pub(crate) mod executions;
@@ -24,6 +27,7 @@ pub(crate) mod named;
 pub(crate) mod related;
 pub(crate) mod repositories;
 pub(crate) mod retention;
+pub(crate) mod run_cycle;
 pub(crate) mod selector;
 pub(crate) mod stats;
 pub(crate) mod tasks;
@@ -221,6 +225,13 @@ macro_rules! contract {
             named {
                 entities_are_found_by_the_names_that_elements_have,
             }
+            execution_levels {
+                the_examples_of_neops,
+                targets_have_all_above_and_below_them,
+                a_client_below_nothing_that_takes_part_is_skipped_at_once,
+                devices_behind_a_controller_are_one_element,
+                what_failed_is_run_again_with_all_above_it,
+            }
             execution_pages {
                 pages_of_elements_follow_each_other,
                 filters_choose_executions,
@@ -246,6 +257,24 @@ macro_rules! contract {
                 what_has_not_begun_is_skipped_in_chunks,
                 an_execution_is_changed_and_found_when_it_is_neglected,
                 an_end_is_announced_once,
+            }
+            element_stages {
+                an_element_goes_on_when_its_next_stage_begins,
+                an_element_that_waits_for_a_stage_is_skipped,
+                a_stage_that_did_not_begin_is_noticed,
+                items_become_elements_of_the_next_stage,
+                a_lost_element_has_the_provider_of_its_phase,
+            }
+            controller_leases {
+                a_candidate_names_the_devices_that_are_run_on,
+                all_leases_are_held_renewed_and_given_back_together,
+                an_element_begins_with_all_its_leases_or_with_none,
+            }
+            run_cycle {
+                a_unit_has_its_entities_in_order,
+                a_unit_sees_the_pre_run_results_above_it,
+                results_of_entities_are_replaced_and_read_in_pages,
+                the_journal_is_written_by_whoever_runs_the_element,
             }
             texts {
                 texts_come_back_as_they_were,
