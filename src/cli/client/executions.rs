@@ -1,8 +1,8 @@
 //! Tasks, schedules, providers, executions, elements, facts and checks.
 
 use lockstep_protocol::rest::{
-    CheckList, CheckView, ElementDetail, ElementPage, ExecutionPage, ExecutionView, FactList, FactView, ProviderList, ProviderView,
-    SchedulePage, StopView, TaskPage, TaskValidation, TaskView,
+    CheckList, CheckView, ElementDetail, ElementPage, ExecutionPage, ExecutionView, FactList, FactView,
+    ProviderList, ProviderView, SchedulePage, StopView, TaskPage, TaskValidation, TaskView,
 };
 use reqwest::Method;
 use serde_json::Value;

@@ -30,8 +30,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::context::{ConsoleContext, ConsoleLimits, Shared};
 use crate::rest::{
-    checks, dead_letters, devices, elements, events, executions, facts, messages, problem, providers, repositories,
-    schedules, tasks,
+    checks, dead_letters, devices, elements, events, executions, facts, messages, problem, providers,
+    repositories, schedules, tasks,
 };
 use crate::{openapi, probes};
 

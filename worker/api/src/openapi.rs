@@ -9,10 +9,9 @@ use bytes::Bytes;
 use lockstep_http::ReadScope;
 use lockstep_protocol::envelope::MAX_BODY_BYTES;
 use lockstep_protocol::rest::{
-    CheckList,
-    Accepted, DeadLetterCounts, DeadLetterDetail, DeadLetterPage, DevicePage, DeviceView, ElementDetail,
-    ElementPage, ExecutionPage, ExecutionView, FactList, MessageView, Problem, ProviderList, ProviderView,
-    RepositoryList, SchedulePage, StopView, TaskPage, TaskValidation, TaskView,
+    Accepted, CheckList, DeadLetterCounts, DeadLetterDetail, DeadLetterPage, DevicePage, DeviceView,
+    ElementDetail, ElementPage, ExecutionPage, ExecutionView, FactList, MessageView, Problem, ProviderList,
+    ProviderView, RepositoryList, SchedulePage, StopView, TaskPage, TaskValidation, TaskView,
 };
 use lockstep_protocol::{DeadLetterState, DeviceState, DeviceType, ExecutionState, GroupName, Hostname};
 use schemars::generate::SchemaSettings;
@@ -125,7 +124,10 @@ impl Document {
         self.get::<DeviceView>("/v1/devices/{hostname}", "device", "One device", scope, &[]);
         let mut limit = self.query::<u32>("limit", "The most entries of one key, 1 to 100; 20 if absent.");
         limit["schema"] = json!({"type": "integer", "minimum": 1, "maximum": 100});
-        let history = [self.query::<String>("key", "Only this key, with its history."), limit];
+        let history = [
+            self.query::<String>("key", "Only this key, with its history."),
+            limit,
+        ];
         self.get::<FactList>(
             "/v1/devices/{hostname}/facts",
             "device_facts",

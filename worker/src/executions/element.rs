@@ -157,6 +157,7 @@ impl Element {
             run.results[index].reason = Some("not-leased".to_owned());
             run.results[index].message = Some("it came to its controller while the run began".to_owned());
         }
+        let has_entry = !read.journal.is_empty();
         run.resume(task.role, read.journal);
         let data = StepData {
             cycle: &context.cycle,
@@ -167,7 +168,7 @@ impl Element {
         let repeatable = self.provider.properties().repeatable;
         let element = (on.owner, self.candidate.number);
         let stage = (self.candidate.stage, phase);
-        let journal = ElementJournal::new(on.journal, element, stage, told.cancel());
+        let journal = ElementJournal::new(on.journal, element, stage, has_entry, told.cancel());
         let journaled = !repeatable && self.has_several_steps(tree);
         let above = above(&self.candidate, &read.entities);
         let arguments = or_empty(task.arguments);

@@ -9,6 +9,7 @@ use lockstep_execution::CycleResult;
 use lockstep_execution::cycle::{Journal, JournaledStep};
 use lockstep_protocol::Level;
 use lockstep_store::{ElementOwner, JournalEntry, RunCycle};
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -104,6 +105,7 @@ impl<'a> ElementJournal<'a> {
         writer: &'a JournalWriter,
         (owner, element): (ElementOwner, u64),
         (stage, phase): (u16, u8),
+        has_entry: bool,
         cancel: &'a CancellationToken,
     ) -> Self {
         Self {
@@ -113,7 +115,7 @@ impl<'a> ElementJournal<'a> {
             stage,
             phase,
             cancel,
-            has_entry: AtomicBool::new(false),
+            has_entry: AtomicBool::new(has_entry),
         }
     }
 
@@ -121,12 +123,25 @@ impl<'a> ElementJournal<'a> {
     /// that it is as it was.
     pub(super) async fn keep(&self, unchanged: &CycleResult) {
         if !self.has_entry.load(Ordering::SeqCst) {
-            self.write(unchanged.level, unchanged.entity, false, Some(unchanged.clone()))
-                .await;
+            self.write(
+                unchanged.level,
+                unchanged.entity,
+                false,
+                Some(unchanged.clone()),
+                Vec::new(),
+            )
+            .await;
         }
     }
 
-    async fn write(&self, level: Level, entity: u64, pre_run: bool, result: Option<CycleResult>) -> bool {
+    async fn write(
+        &self,
+        level: Level,
+        entity: u64,
+        pre_run: bool,
+        result: Option<CycleResult>,
+        facts: Vec<(String, Value)>,
+    ) -> bool {
         let (written, answer) = oneshot::channel();
         let waiting = Waiting {
             owner: self.owner,
@@ -137,6 +152,7 @@ impl<'a> ElementJournal<'a> {
                 entity,
                 pre_run,
                 result: result.map(|result| to_row(self.phase, result)),
+                facts,
             },
             written,
         };
@@ -149,12 +165,12 @@ impl<'a> ElementJournal<'a> {
 #[async_trait]
 impl Journal for ElementJournal<'_> {
     async fn begun(&self, level: Level, entity: u64, pre_run: bool) -> bool {
-        let written = self.write(level, entity, pre_run, None);
+        let written = self.write(level, entity, pre_run, None, Vec::new());
         self.cancel.run_until_cancelled(written).await.unwrap_or(false)
     }
 
-    async fn ended(&self, pre_run: bool, result: &CycleResult) -> bool {
-        self.write(result.level, result.entity, pre_run, Some(result.clone()))
+    async fn ended(&self, pre_run: bool, result: &CycleResult, facts: Vec<(String, Value)>) -> bool {
+        self.write(result.level, result.entity, pre_run, Some(result.clone()), facts)
             .await
     }
 }
@@ -166,5 +182,6 @@ pub(super) fn of_entry(entry: JournalEntry) -> JournaledStep {
         entity: entry.entity,
         pre_run: entry.pre_run,
         result: entry.result.map(of_row),
+        facts: entry.facts,
     }
 }

@@ -24,7 +24,9 @@ pub(crate) async fn list(
     parameters.finish(HISTORY)?;
     let device = devices::find(&shared, hostname).await?.id.number();
     let cycle = &shared.context.cycle;
-    let rows = cycle.checks(EntityType::Device, device, key.as_deref(), limit).await;
+    let rows = cycle
+        .checks(EntityType::Device, device, key.as_deref(), limit)
+        .await;
     let rows = rows.map_err(problem::store_error)?;
     let checks = rows.into_iter().map(view).collect();
     Ok(Json(CheckList { checks }))

@@ -1,11 +1,11 @@
 //! Implements the resources under `/v1`: one file each.
 
+pub(crate) mod checks;
 pub(crate) mod dead_letters;
 pub(crate) mod devices;
 pub(crate) mod elements;
 pub(crate) mod events;
 pub(crate) mod executions;
-pub(crate) mod checks;
 pub(crate) mod facts;
 pub(crate) mod messages;
 mod parameters;

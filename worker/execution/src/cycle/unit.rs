@@ -135,6 +135,10 @@ impl UnitRun {
             };
             if let Some(result) = step.result {
                 self.results[index] = result;
+                let kind = step.level.entity_type();
+                let facts = step.facts.into_iter();
+                let facts = facts.map(|(key, value)| (kind, step.entity, key, value));
+                self.produced.facts.extend(facts);
                 self.prepared[index] |= step.pre_run;
             } else {
                 let result = &mut self.results[index];

@@ -163,8 +163,8 @@ async fn check(run: &StepRun<'_>) -> StepResult {
 }
 
 /// What the check comes to in this context.
-fn verdict(arguments: &Arguments, test: Source<'_>, context: &Value) -> Result<Verdict, StepFailure> {
-    let mut verdict = match test {
+fn verdict(arguments: &Arguments, checked: Source<'_>, context: &Value) -> Result<Verdict, StepFailure> {
+    let mut verdict = match checked {
         Source::Expression(text) => {
             read_verdict("the expression", evaluate("the expression", text, context)?)?
         }

@@ -236,6 +236,8 @@ pub struct JournalEntry {
     pub pre_run: bool,
     /// The result after the step. `None` if the step began and has not ended.
     pub result: Option<EntityResult>,
+    /// The facts that the step returned, by key.
+    pub facts: Vec<(String, Value)>,
 }
 
 /// A task that runs before or after another one.

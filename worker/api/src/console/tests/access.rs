@@ -90,7 +90,10 @@ async fn each_invalid_request_gets_its_status_and_problem() {
         (get("/v1/devices/sw9/facts"), (404, "unknown-device")),
         (get("/v1/devices/sw9/checks"), (404, "unknown-device")),
         (get("/v1/devices/sw1/facts?limit=0&key=a"), (400, "invalid-query")),
-        (get("/v1/devices/sw1/checks?limit=101&key=a"), (400, "invalid-query")),
+        (
+            get("/v1/devices/sw1/checks?limit=101&key=a"),
+            (400, "invalid-query"),
+        ),
         (get("/v1/devices/sw1/checks?keys=a"), (400, "invalid-query")),
         (get("/v1/tasks?before=a"), (400, "invalid-query")),
         (get("/v1/tasks/1"), (404, "unknown-task")),

@@ -204,7 +204,10 @@ async fn an_element_has_its_data_and_a_device_its_facts() {
     let expected =
         json!([{"key": "ping", "value": {"reachable": true}, "at": "2026-02-03T04:05:06Z", "element": 16}]);
     assert_eq!(facts["facts"], expected);
-    assert_eq!(scene.get("/v1/devices/sw1/facts?key=pong").await.body["facts"], json!([]));
+    assert_eq!(
+        scene.get("/v1/devices/sw1/facts?key=pong").await.body["facts"],
+        json!([])
+    );
 
     let check = |key: &str, result: &str| CheckRow {
         key: key.to_owned(),
@@ -214,7 +217,8 @@ async fn an_element_has_its_data_and_a_device_its_facts() {
         at: at(),
         element: 16,
     };
-    *scene.store.checks.lock().unwrap() = vec![check("version", "nok"), check("up", "ok"), check("version", "ok")];
+    *scene.store.checks.lock().unwrap() =
+        vec![check("version", "nok"), check("up", "ok"), check("version", "ok")];
     let checks = scene.get("/v1/devices/sw1/checks?key=version&limit=1").await.body;
     let expected = json!([{
         "key": "version", "result": "nok", "reason": "it runs 4.30", "metrics": {"version": "4.30"}, "at": "2026-02-03T04:05:06Z", "element": 16,
