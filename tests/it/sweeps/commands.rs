@@ -46,9 +46,11 @@ impl Site {
         Ok(if code == 0 { out } else { out + &err })
     }
 
+    /// The last line of JSON that the command prints: with `--wait`, the execution at its end.
     fn json(&self, line: &str) -> Result<Value> {
         let out = self.ends(0, &format!("{line} --json"))?;
-        serde_json::from_str(&out).with_context(|| format!("{line}: {out}"))
+        let last = out.lines().next_back().unwrap_or_default();
+        serde_json::from_str(last).with_context(|| format!("{line}: {out}"))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Sweeps of CloudVision by message, on real servers and with a simulated CloudVision as the witness: each task ends in exactly one way,
 //! none is cancelled twice, and none that is not empty is cancelled.
 
+mod afterwards;
 mod commands;
 mod interrupted;
 mod outages;

@@ -2,8 +2,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use lockstep_cvp::ComplianceCode;
 use lockstep_cvp::gate::Reason;
-use lockstep_cvp::sweep::{Action, Found, Summary, SweepEvent, SweepOptions, TaskOutcome, TaskSweep, list};
+use lockstep_cvp::sweep::{
+    Action, Afterwards, Found, Summary, SweepEvent, SweepOptions, TaskOutcome, TaskSweep, list,
+};
 use lockstep_execution::{
     CycleStep, Provider, ProviderProperties, StepDone, StepFailure, StepResult, StepRun, Steps,
 };
@@ -166,7 +169,16 @@ impl Provider for CvpSweep {
                     .until_stopped(None, sweep.look_again(&device.net_element_id))
                     .await;
                 let (code, afterwards) = looked?;
-                let result = looked_again(&device, code.as_ref().map(|code| code.as_str()), afterwards);
+                if afterwards == Afterwards::NoLongerCompliant {
+                    tracing::error!(
+                        cvp.cluster = arguments.cluster,
+                        cvp.task = device.task_id,
+                        device.hostname = device.hostname,
+                        code = code.as_ref().map_or("", ComplianceCode::as_str),
+                        "a device is no longer compliant some time after its task was cancelled; CloudVision does not create a new task by itself"
+                    );
+                }
+                let result = looked_again(&device, code.as_ref().map(ComplianceCode::as_str), afterwards);
                 count_alert(&result, metrics);
                 return result;
             }
@@ -205,6 +217,17 @@ impl Provider for CvpSweep {
             let Some(last) = page.last() else { break };
             after = Some(last.entity);
             page.iter().for_each(|result| count(&mut summary, result));
+        }
+        if !arguments.look_again.is_empty() {
+            let alerts = counted(summary.alerts, "device");
+            return Ok(StepDone {
+                message: Some(format!(
+                    "{} checked once more; {alerts} no longer compliant",
+                    counted(summary.listed, "device")
+                )),
+                data: json!({"cluster": arguments.cluster, "checked": summary.listed, "alerts": summary.alerts}),
+                ..StepDone::default()
+            });
         }
         let message = message(&summary, run.dry_run);
         let message = match summary.cancelled {
