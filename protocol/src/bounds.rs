@@ -36,6 +36,8 @@ pub const MAX_ENTITIES: usize = 100_000;
 pub const MAX_ENTITY_NAME: usize = 512;
 /// The most pre-tasks, and the most post-tasks, of a task.
 pub const MAX_TASKS: usize = 20;
+/// The most devices, and the most tasks, that a sweep of CloudVision may be limited to.
+pub const MAX_CVP_NAMES: usize = 1000;
 
 /// Whether a text is 1 to 255 characters without control characters.
 pub(crate) fn is_label(text: &str) -> bool {

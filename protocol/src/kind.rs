@@ -299,7 +299,7 @@ messages! { $
         /// Let executions go on after a stop.
         ExecutionsResumeRequested(commands::ExecutionsResumeRequested) = "lockstep.executions.resume-requested" in Executions,
         /// Cancel the empty pending tasks of a CloudVision cluster.
-        CvpSweepRequested(commands::CvpSweepRequested) = "lockstep.cvp-sweep.requested" in Commands (planned),
+        CvpSweepRequested(commands::CvpSweepRequested) = "lockstep.cvp-sweep.requested" in Executions,
         /// Process the messages of dead letters again.
         DeadLetterRequeueRequested(commands::DeadLetterRequeueRequested) = "lockstep.dead-letter.requeue-requested" in Commands,
         /// Drop dead letters.
@@ -311,6 +311,10 @@ messages! { $
         RepositoryTipMoved(internal::RepositoryTipMoved) = "lockstep.internal.repository.tip-moved" in Repositories,
         /// An element of an execution may begin.
         ElementQueued(internal::ElementQueued) = "lockstep.internal.element.queued" in Devices,
+        /// An element of an execution on CloudVision may begin.
+        CvpElementQueued(internal::CvpElementQueued) = "lockstep.internal.cvp-element.queued" in Cvp,
+        /// Devices whose CloudVision tasks were cancelled are to be checked once more.
+        CvpLookDue(internal::CvpLookDue) = "lockstep.internal.cvp-look.due" in Executions,
     }
     /// What a worker reports about a message that it processed or rejected.
     Result: WorkResult {
@@ -327,9 +331,9 @@ messages! { $
         /// One element of an execution ended.
         ElementFinished(results::ElementFinished) = "lockstep.element.finished",
         /// One CloudVision task was cancelled, kept or failed.
-        CvpTaskSettled(results::CvpTaskSettled) = "lockstep.cvp-task.settled" (planned),
+        CvpTaskSettled(results::CvpTaskSettled) = "lockstep.cvp-task.settled",
         /// A sweep of CloudVision tasks ended.
-        CvpSweepFinished(results::CvpSweepFinished) = "lockstep.cvp-sweep.finished" (planned),
+        CvpSweepFinished(results::CvpSweepFinished) = "lockstep.cvp-sweep.finished",
         /// Dead letters were requeued or dropped.
         DeadLettersSettled(results::DeadLettersSettled) = "lockstep.dead-letter.settled",
         /// A message was rejected, with the reason.

@@ -284,30 +284,46 @@ pub enum CvpTaskAction {
     Gone,
 }
 
-/// The sweep checked one CloudVision task.
+/// The sweep checked one CloudVision task. It takes the place of the result about the element. CloudVision does not create a cancelled task
+/// again by itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CvpTaskSettled {
+    /// The id of the sweep's execution.
+    #[serde(deserialize_with = "crate::bounds::uuid")]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Id"))]
+    pub execution: Uuid,
     /// The cluster's name in the configuration.
     pub cluster: String,
     /// The task's id in CloudVision.
     pub task_id: String,
     /// The device's net element id in CloudVision.
     pub net_element_id: String,
+    /// The device's hostname in CloudVision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
     /// The device's compliance code in CloudVision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compliance_code: Option<String>,
     /// What the sweep did with the task.
     pub action: CvpTaskAction,
-    /// Why the task was kept or failed.
+    /// Why the task was kept or failed, or what is wrong with a device after its task was cancelled.
     #[serde(default)]
     pub reasons: Vec<String>,
+    /// CloudVision's answer to the cancel, or the error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
 }
 
-/// A sweep of CloudVision tasks ended. The counts add up to the tasks listed.
+/// A sweep of CloudVision tasks ended. The counts add up to the tasks listed. It takes the place of the result about the element of the
+/// fleet, and comes beside the result about the execution.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CvpSweepFinished {
+    /// The id of the sweep's execution.
+    #[serde(deserialize_with = "crate::bounds::uuid")]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Id"))]
+    pub execution: Uuid,
     /// The cluster's name in the configuration.
     pub cluster: String,
     /// Whether this was a dry run, which cancels nothing.
@@ -316,6 +332,8 @@ pub struct CvpSweepFinished {
     pub actions: BTreeMap<CvpTaskAction, u64>,
     /// How many tasks were kept, by reason.
     pub kept: BTreeMap<String, u64>,
+    /// How many devices were no longer compliant after their task was cancelled.
+    pub alerts: u64,
 }
 
 /// The most characters of a text, and the most items of a list, in a shortened result.
@@ -352,6 +370,7 @@ impl WorkResult {
             Self::CvpTaskSettled(settled) => {
                 settled.reasons.truncate(SHORT_LIST);
                 settled.reasons.iter_mut().for_each(shorten);
+                settled.answer.as_mut().map(shorten);
             }
             Self::CommandApplied(_)
             | Self::ExecutionAccepted(_)

@@ -55,6 +55,8 @@ pub(crate) struct CvpConfig {
     pub(crate) timeout: Duration,
     /// The conditions for cancelling a task.
     pub(crate) policy: Policy,
+    /// Whether workers sweep the tasks of a device when it becomes synchronized.
+    pub(crate) sweep_when_synchronized: bool,
 }
 
 pub(super) fn clusters(reader: &mut Reader) -> CvpClusters {
@@ -88,6 +90,7 @@ impl CvpConfig {
             concurrency: reader.number(&key("concurrency"), 32, 1..=256),
             timeout: Duration::from_secs(reader.number(&key("timeout_seconds"), 60, 1..=300)),
             policy,
+            sweep_when_synchronized: reader.flag(&key("sweep_when_synchronized"), false),
             credentials: credentials?,
             hosts,
         };

@@ -10,7 +10,7 @@ use lockstep_telemetry::Scrape;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
-use super::providers::{KnownProviders, registry};
+use super::providers::{KnownProviders, described};
 use super::store::Store;
 use crate::config::{Config, TokenConfig};
 use crate::lifecycle::Lifecycle;
@@ -43,7 +43,7 @@ pub(super) fn build(
         tasks: store.tasks.clone(),
         executions: store.executions.clone(),
         cycle: store.cycle.clone(),
-        providers: Arc::new(KnownProviders::new(registry())),
+        providers: Arc::new(KnownProviders::new(described())),
         schema: store.schema.clone(),
         clock: Arc::new(SystemClock),
         tokens,

@@ -1,17 +1,22 @@
 //! Builds clients of CloudVision.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use lockstep_clock::SystemClock;
 use lockstep_cvp::{ClientOptions, CvpClient, RetryOptions};
+use lockstep_cvp_provider::SweptCluster;
 
 use super::http::authorities;
-use crate::config::CvpConfig;
+use crate::config::{CvpClusters, CvpConfig};
 
 /// How long connecting to a node may take; short, so that the next node is tried soon.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The name in the notes on tasks.
+pub(crate) const CVP_AUTHOR: &str = concat!("Lockstep ", env!("CARGO_PKG_VERSION"));
 
 /// How long a login may take, on each node.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(15);
@@ -31,6 +36,20 @@ pub(crate) fn cvp_client(config: &CvpConfig) -> anyhow::Result<CvpClient> {
         retry: RetryOptions::default(),
     };
     Ok(CvpClient::new(http(config)?, options, Arc::new(SystemClock)))
+}
+
+/// The clusters that a worker sweeps, each with one client: one session for all tasks.
+///
+/// # Errors
+/// As [`cvp_client`].
+pub(super) fn swept(clusters: &CvpClusters) -> anyhow::Result<BTreeMap<String, SweptCluster>> {
+    let cluster = |(name, config): (&String, &CvpConfig)| {
+        let client = cvp_client(config).with_context(|| format!("cluster {name}"))?;
+        let policy = config.policy.clone();
+        let swept = SweptCluster::new(Arc::new(client), Arc::new(SystemClock), policy, CVP_AUTHOR);
+        Ok((name.clone(), swept))
+    };
+    clusters.iter().map(cluster).collect()
 }
 
 /// Does not follow redirects: they could leak the session, and old releases redirect after the session expired.

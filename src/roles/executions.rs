@@ -15,7 +15,7 @@ use crate::config::Config;
 /// The connections and providers of executions.
 ///
 /// # Errors
-/// If the certificates of the authorities of devices cannot be read.
+/// If the certificates of the authorities of devices or clusters cannot be read.
 pub(super) fn context(
     config: &Config,
     bus: &Arc<dyn Bus>,
@@ -29,7 +29,7 @@ pub(super) fn context(
         executions: store.executions.clone(),
         cycle: store.cycle.clone(),
         follow_ups: store.follow_ups.clone(),
-        registry: registry(),
+        registry: registry(&config.cvp)?,
         devices: devices::devices(&config.devices)?,
         clock: clock.clone(),
         options: ExecutionOptions {

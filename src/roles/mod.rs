@@ -25,7 +25,7 @@ use lockstep_protocol::TypePattern;
 use lockstep_store::Migrated;
 use secrecy::SecretString;
 
-pub(crate) use cvp::cvp_client;
+pub(crate) use cvp::{CVP_AUTHOR, cvp_client};
 pub(crate) use devices::{ConfiguredCredentials, device_authorities};
 pub(crate) use doctor::{
     amqp_options, git_version, new_secret, postgres, schema, seen_repositories, sources, vhost,

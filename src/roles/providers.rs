@@ -1,14 +1,26 @@
 //! The providers that this version has.
 
 use lockstep_api::Providers;
+use lockstep_cvp_provider::CvpSweep;
 use lockstep_execution::{ArgumentsError, CycleStep, Provider, Registry, check_arguments};
 use lockstep_protocol::commands::TaskSaveRequested;
 use lockstep_protocol::rest::{ProviderView, StepView, TaskProblem};
 use serde_json::json;
 
-/// The providers that tasks may run.
-pub(super) fn registry() -> Registry {
-    Registry::built_in()
+use super::cvp;
+use crate::config::CvpClusters;
+
+/// The providers that tasks may run, on a worker with these clusters.
+///
+/// # Errors
+/// If the client of a cluster cannot be built.
+pub(super) fn registry(clusters: &CvpClusters) -> anyhow::Result<Registry> {
+    Ok(Registry::built_in().with(CvpSweep::new(cvp::swept(clusters)?)))
+}
+
+/// The same providers in a process that runs none.
+pub(super) fn described() -> Registry {
+    Registry::built_in().with(CvpSweep::described())
 }
 
 /// The providers as data, for the console.
@@ -111,7 +123,7 @@ mod tests {
             pre_tasks: Vec::new(),
             post_tasks: Vec::new(),
         };
-        let problems = KnownProviders::new(registry()).problems(&task);
+        let problems = KnownProviders::new(described()).problems(&task);
         let text = |problem: TaskProblem| format!("{}: {}", problem.place, problem.reason);
         problems.into_iter().map(text).collect()
     }
@@ -145,7 +157,7 @@ mod tests {
 
     #[test]
     fn providers_are_listed_by_name_with_their_properties() {
-        let list = KnownProviders::new(registry()).list();
+        let list = KnownProviders::new(described()).list();
         let names: Vec<&str> = list.iter().map(|provider| provider.name.as_str()).collect();
         assert!(names.is_sorted(), "{names:?}");
         for provider in list {

@@ -1,5 +1,6 @@
 //! Builds the worker.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,8 @@ use lockstep_clock::{Clock, SystemClock};
 use lockstep_protocol::authority::SourceOwners;
 use lockstep_protocol::topology::Lane;
 use lockstep_telemetry::Scrape;
-use lockstep_worker::executions::{ElementRunner, ElementsTask, ExecutionRunner};
-use lockstep_worker::handlers::FleetHandlers;
+use lockstep_worker::executions::{ElementRunner, ElementsTask, ExecutionContext, ExecutionRunner};
+use lockstep_worker::handlers::{FollowedCluster, SweepWhenSynchronized};
 use lockstep_worker::repositories::{RepositoryRunner, WatchContext, watch};
 use lockstep_worker::runtime::{
     self, Claimant, RunLaneOptions, Runner, TrustedUsers, WorkerContext, WorkerOptions,
@@ -71,7 +72,7 @@ pub(super) fn spawn(
     let sources = repositories::sources(config)?;
     let runner = RepositoryRunner::new(sources.clone(), store.repositories.clone(), clock.clone());
     let executions = executions::context(config, bus, store, &clock)?;
-    let runs_executions = [Lane::Executions, Lane::Devices]
+    let runs_executions = [Lane::Executions, Lane::Devices, Lane::Cvp]
         .iter()
         .any(|lane| config.worker.lanes.contains(lane));
     if runs_executions {
@@ -85,7 +86,7 @@ pub(super) fn spawn(
         delivery_attempts: store.delivery_attempts.clone(),
         leases: store.leases.clone(),
         schema: store.schema.clone(),
-        handlers: Arc::new(FleetHandlers),
+        handlers: Arc::new(handlers(config)),
         runners: [
             (Lane::Repositories, Arc::new(runner) as Arc<dyn Runner>),
             (
@@ -94,11 +95,7 @@ pub(super) fn spawn(
             ),
         ]
         .into(),
-        claimants: [(
-            Lane::Devices,
-            Arc::new(ElementRunner::new(executions)) as Arc<dyn Claimant>,
-        )]
-        .into(),
+        claimants: claimants(config, executions),
         clock: clock.clone(),
     };
     if config.worker.lanes.contains(&Lane::Repositories) && !sources.is_empty() {
@@ -151,6 +148,39 @@ pub(super) fn spawn(
         Ok(result?)
     });
     Ok(())
+}
+
+/// What decides about messages. Clusters follow devices that become synchronized where that is configured.
+fn handlers(config: &Config) -> SweepWhenSynchronized {
+    let followed = config
+        .cvp
+        .iter()
+        .filter(|(_, cluster)| cluster.sweep_when_synchronized);
+    let followed = followed.map(|(name, cluster)| FollowedCluster {
+        name: name.clone(),
+        delay: cluster.policy.min_age,
+    });
+    SweepWhenSynchronized {
+        clusters: followed.collect(),
+    }
+}
+
+/// What runs elements: of devices, and of CloudVision where a cluster is configured, each with places of its own.
+fn claimants(config: &Config, executions: ExecutionContext) -> BTreeMap<Lane, Arc<dyn Claimant>> {
+    let mut claimants: BTreeMap<Lane, Arc<dyn Claimant>> = BTreeMap::new();
+    // Most tasks wait between two readings; the client limits the requests in flight.
+    let places = config
+        .cvp
+        .values()
+        .map(|cluster| usize::from(cluster.concurrency) * 4)
+        .sum();
+    if places > 0 {
+        let mut of_cvp = executions.clone();
+        of_cvp.options.places = places;
+        claimants.insert(Lane::Cvp, Arc::new(ElementRunner::of_lane(Lane::Cvp, of_cvp)));
+    }
+    claimants.insert(Lane::Devices, Arc::new(ElementRunner::new(executions)));
+    claimants
 }
 
 /// The sources of broker users, and of the tokens that this configuration has, too.

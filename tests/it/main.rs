@@ -49,6 +49,7 @@ mod runs;
 mod shutdown;
 #[cfg(feature = "simulators")]
 mod simulate;
+mod sweeps;
 mod terminal;
 mod up;
 mod upgrade;

@@ -1,5 +1,6 @@
 //! Metrics of executions: elements that run, wait and end.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use lockstep_protocol::ElementOutcome;
@@ -25,22 +26,28 @@ const OUTCOMES: [(ElementOutcome, &str); 3] = [
     (ElementOutcome::Skipped, "skipped"),
 ];
 
-/// How many elements run in this worker.
-#[derive(Clone)]
-pub struct RunningMetrics(Gauge);
+/// How many elements a part of this worker runs. The gauge has the sum of all parts.
+pub struct RunningMetrics {
+    gauge: Gauge,
+    running: AtomicUsize,
+}
 
 impl RunningMetrics {
     /// Registers the gauge with zero.
     #[must_use]
     pub fn new() -> Self {
         let gauge = ELEMENTS_RUNNING.gauge::<&str>([]);
-        gauge.set(0.0);
-        Self(gauge)
+        gauge.increment(0.0);
+        Self {
+            gauge,
+            running: AtomicUsize::new(0),
+        }
     }
 
     /// So many run.
     pub fn set(&self, elements: usize) {
-        self.0.set(count(elements));
+        let before = self.running.swap(elements, Ordering::SeqCst);
+        self.gauge.increment(count(elements) - count(before));
     }
 }
 

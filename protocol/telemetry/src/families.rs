@@ -48,6 +48,10 @@ families! {
         "Duration of a transaction in which a worker takes over elements";
     FINISH_SECONDS: Histogram "lockstep_element_finish_seconds" []
         "Duration of a transaction in which a worker commits the ends of elements";
+    CVP_TASKS: Counter "lockstep_cvp_tasks_total" ["action"]
+        "CloudVision tasks that this worker settled in sweeps";
+    CVP_ALERTS: Counter "lockstep_cvp_alerts_total" []
+        "Devices that were no longer compliant after a task of theirs was cancelled in CloudVision";
     BROKER_CONNECTED: Gauge "lockstep_broker_connected" []
         "1 if all connections of the process to the broker are open";
     BROKER_BLOCKED: Gauge "lockstep_broker_blocked" []

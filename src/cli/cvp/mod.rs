@@ -1,7 +1,8 @@
-//! Commands for the tasks of CloudVision. They need neither broker nor database.
+//! Commands for the tasks of CloudVision. They need neither broker nor database, but for the one that asks the workers.
 
 mod cluster;
 mod progress;
+mod request_sweep;
 mod run;
 mod sweep;
 mod tasks;
@@ -25,7 +26,8 @@ pub(super) use run::sweep_once;
       CVP_USERNAME=lockstep CVP_PASSWORD_FILE=cvp-password
   lockstep cvp tasks --ca-file cvp-ca.pem
   lockstep cvp sweep --dry-run --ca-file cvp-ca.pem
-  lockstep cvp sweep --ca-file cvp-ca.pem")]
+  lockstep cvp sweep --ca-file cvp-ca.pem
+  lockstep cvp request-sweep --cluster oslo --wait")]
 pub(super) struct Cvp {
     #[command(subcommand)]
     what: What,
@@ -35,6 +37,7 @@ pub(super) struct Cvp {
 enum What {
     Tasks(tasks::Tasks),
     Sweep(sweep::Sweep),
+    RequestSweep(request_sweep::RequestSweep),
 }
 
 impl Cvp {
@@ -42,6 +45,7 @@ impl Cvp {
         match self.what {
             What::Tasks(command) => command.run(global).await,
             What::Sweep(command) => command.run(global).await,
+            What::RequestSweep(command) => command.run(global).await,
         }
     }
 }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::progress::Progress;
 use crate::cli::output;
 use crate::config::CvpConfig;
+use crate::roles::CVP_AUTHOR;
 
 /// The result of a sweep, the newest task first.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ pub(in crate::cli) struct Swept {
 pub(super) fn options(cluster: &CvpConfig, stop: &CancellationToken) -> SweepOptions {
     SweepOptions {
         policy: cluster.policy.clone(),
-        author: concat!("Lockstep ", env!("CARGO_PKG_VERSION")).to_owned(),
+        author: CVP_AUTHOR.to_owned(),
         // Most tasks wait between two readings; the client limits the requests in flight.
         in_flight: usize::from(cluster.concurrency) * 4,
         stop: stop.clone(),

@@ -25,7 +25,7 @@ pub(super) async fn examine(config: &Config, role: Role, findings: &mut Findings
     if objects(&probe, findings).await {
         needed(&probe, config, role, findings).await;
         excess(&probe, role, findings).await;
-        lanes::examine(&probe, findings).await;
+        lanes::examine(&probe, !config.cvp.is_empty(), findings).await;
     }
     probe.close().await;
 }

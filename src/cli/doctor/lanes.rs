@@ -8,20 +8,16 @@ use super::finding::Findings;
 
 const CHECK: &str = "lanes";
 
-/// The lanes that workers of this version consume. The others get no messages yet.
-const CONSUMED: [Lane; 6] = [
-    Lane::Events,
-    Lane::Repositories,
-    Lane::Commands,
-    Lane::Executions,
-    Lane::Devices,
-    Lane::Dead,
-];
+/// The lanes that workers consume. Without a cluster of CloudVision in the configuration, that of CloudVision gets no messages.
+fn wanted(clusters: bool) -> impl Iterator<Item = Lane> {
+    let lanes = Lane::ALL.iter().copied();
+    lanes.filter(move |lane| *lane != Lane::Cvp || clusters)
+}
 
-/// Asks for the queue of each lane.
-pub(super) async fn examine(probe: &AmqpProbe, findings: &mut Findings) {
+/// Asks for the queue of each lane. `clusters`: whether a cluster of CloudVision is configured.
+pub(super) async fn examine(probe: &AmqpProbe, clusters: bool, findings: &mut Findings) {
     let mut lanes = Vec::new();
-    for lane in CONSUMED {
+    for lane in wanted(clusters) {
         match probe.queue(lane.queue()).await {
             Ok(figures) => lanes.push((lane, figures)),
             Err(Access::Refused { reason } | Access::Unknown { reason }) => {
@@ -77,8 +73,8 @@ fn stuck(lane: Lane, waits: &str, findings: &mut Findings) {
 }
 
 /// Checks the lanes of the only process that consumes the embedded bus.
-pub(super) fn embedded(consumed: &[Lane], findings: &mut Findings) {
-    let left_out = CONSUMED.iter().filter(|lane| !consumed.contains(lane));
+pub(super) fn embedded(consumed: &[Lane], clusters: bool, findings: &mut Findings) {
+    let left_out = wanted(clusters).filter(|lane| !consumed.contains(lane));
     let left_out: Vec<&str> = left_out.map(|lane| lane.as_str()).collect();
     if left_out.is_empty() {
         findings.ok(CHECK, "`lockstep up` consumes all of them");
@@ -133,7 +129,7 @@ mod tests {
     fn the_only_process_consumes_all_lanes_of_the_embedded_bus() {
         for (lanes, expected) in [(Lane::ALL, State::Ok), (&[Lane::Events][..], State::Warning)] {
             let mut findings = Findings::default();
-            embedded(lanes, &mut findings);
+            embedded(lanes, true, &mut findings);
             assert_eq!(findings.worst(), expected, "{lanes:?}");
         }
     }

@@ -138,7 +138,7 @@ async fn examine(config: &Config, role: As, management: Option<&Management>) -> 
     match &config.broker.url {
         BrokerUrl::Embedded => {
             findings.ok("broker", "embedded in the process of `lockstep up`");
-            lanes::embedded(&config.worker.lanes, &mut findings);
+            lanes::embedded(&config.worker.lanes, !config.cvp.is_empty(), &mut findings);
         }
         BrokerUrl::Amqp(_) => {
             broker::examine(config, role.role(), &mut findings).await;

@@ -15,7 +15,9 @@ use lockstep_store::{
 };
 
 use super::ExecutionOptions;
+use super::cluster::pass_on;
 use super::phase::{main, stages};
+use super::sweep::after_end;
 
 /// The most elements that one transaction skips or queues of one execution. The periodic task goes on.
 pub(super) const CHUNK: u32 = 1000;
@@ -64,6 +66,9 @@ pub(super) async fn advance(
             aftermath.ended.push(row.clone());
         }
         executions.update(row).await?;
+        if ends {
+            aftermath.queued.extend(pass_on(executions, row, grace).await?);
+        }
         for step in steps {
             match step {
                 Step::Release => {
@@ -233,7 +238,7 @@ fn finished(row: &ExecutionRow) -> Effects {
         lease: None,
     };
     Effects {
-        follow_ups: vec![follow_up],
+        follow_ups: std::iter::once(follow_up).chain(after_end(row)).collect(),
         ..Effects::default()
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{ElementState, Envelope, Message};
 use lockstep_store::{CapScope, ElementEnd, ElementOwner, ExecutionRow, QueuedElement, StoreError};
 use lockstep_telemetry::executions::ElementMetrics;
@@ -35,13 +36,15 @@ const ANNOUNCEMENTS: usize = 64;
 /// The most executions with limits of their own that a worker remembers.
 const MOST_LIMITED: usize = 10_000;
 
-/// Runs elements of executions: the claimant of the devices lane.
+/// Runs elements of executions: the claimant of the lanes on which they run, the devices lane and the CloudVision lane.
 #[derive(Debug)]
 pub struct ElementRunner(Arc<Worker>);
 
 #[derive(Debug)]
 struct Worker {
     context: ExecutionContext,
+    /// The lane whose elements it runs. Those of the other one have places of their own.
+    lane: Lane,
     announcer: Announcer,
     running: Running,
     metrics: ElementMetrics,
@@ -82,14 +85,20 @@ struct Group {
 }
 
 impl ElementRunner {
-    /// Runs elements with these connections and limits.
+    /// Runs elements of the devices lane with these connections and limits.
     pub fn new(context: ExecutionContext) -> Self {
+        Self::of_lane(Lane::Devices, context)
+    }
+
+    /// Runs elements of this lane with these connections and limits.
+    pub fn of_lane(lane: Lane, context: ExecutionContext) -> Self {
         let (ends, ended) = mpsc::unbounded_channel();
         let (journal, entries) = journal();
         Self(Arc::new(Worker {
             running: Running::new(context.options.places.max(1)),
             announcer: Announcer::new(&context),
             context,
+            lane,
             metrics: ElementMetrics::new(),
             owner: Mutex::new(ElementOwner(Uuid::new_v4())),
             limited: Mutex::default(),
@@ -174,7 +183,7 @@ impl Claimant for ElementRunner {
 /// The element that a message is about.
 fn element(message: &Message) -> Option<u64> {
     match processing(message) {
-        Some(Processing::Element(queued)) => Some(queued.element),
+        Some(Processing::Element(element)) => Some(element),
         _ => None,
     }
 }
@@ -345,14 +354,12 @@ impl Worker {
     /// Claims elements that were queued for what became free, as far as places are free here: they begin without a message. The others
     /// stay in the list, to be announced.
     async fn claim_queued(self: &Arc<Self>, queued: &mut Vec<QueuedElement>) {
-        let Some(places) = self.running.take_free(queued.len()) else {
+        let own = queued.iter().filter(|queued| queued.lane == self.lane);
+        let own: Vec<u64> = own.map(|queued| queued.number).collect();
+        let Some(places) = self.running.take_free(own.len()) else {
             return;
         };
-        let claimed: BTreeSet<u64> = queued
-            .iter()
-            .map(|queued| queued.number)
-            .take(places.left())
-            .collect();
+        let claimed: BTreeSet<u64> = own.into_iter().take(places.left()).collect();
         match self.claim(&claimed, places).await {
             Ok(()) => queued.retain(|queued| !claimed.contains(&queued.number)),
             Err(error) => {
@@ -373,7 +380,9 @@ impl Worker {
             } = &*element;
             let own = own_cap(execution).map(|_| CapScope::Execution(execution.number));
             let shared = scopes(caps, &execution.request.provider, groups(candidate));
-            group.locks.extend(own.into_iter().chain(shared));
+            group
+                .locks
+                .extend(own.into_iter().chain(shared).chain(execution.request.cluster()));
             group.elements.insert(end.number, element);
             match group.ends.iter_mut().find(|ends| ends.owner == Some(owner)) {
                 Some(ends) => ends.ends.push(end),
@@ -506,9 +515,10 @@ impl Worker {
             // One that goes on in a later stage has not ended.
             if let Some(finished) = element.finished(end) {
                 announcement.elements.push(number);
+                let data = end.results.last().map_or(&end.data, |result| &result.data);
                 announcement
                     .results
-                    .push(element_finished(execution, number, finished));
+                    .push(element_finished(execution, number, finished, data));
             }
         }
         announcement

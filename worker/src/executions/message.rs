@@ -1,12 +1,12 @@
 use lockstep_protocol::Message;
 use lockstep_protocol::commands::{
-    ExecutionCancelRequested, ExecutionPauseRequested, ExecutionRelaunchRequested, ExecutionResumeRequested,
-    ExecutionsResumeRequested, ExecutionsStopRequested, ScheduleDeleteRequested, ScheduleSaveRequested,
-    TaskDeleteRequested, TaskRequested, TaskSaveRequested,
+    CvpSweepRequested, ExecutionCancelRequested, ExecutionPauseRequested, ExecutionRelaunchRequested,
+    ExecutionResumeRequested, ExecutionsResumeRequested, ExecutionsStopRequested, ScheduleDeleteRequested,
+    ScheduleSaveRequested, TaskDeleteRequested, TaskRequested, TaskSaveRequested,
 };
-use lockstep_protocol::internal::ElementQueued;
+use lockstep_protocol::internal::{CvpElementQueued, CvpLookDue, ElementQueued};
 
-use crate::handlers::{Processable, Processing, Rejection, processing};
+use crate::handlers::{Processable, Processing, Rejection, processing, run_lane};
 
 /// A message of the executions lane.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,6 +33,10 @@ pub enum ExecutionMessage<'a> {
     StopAllRequested(&'a ExecutionsStopRequested),
     /// Let executions go on.
     ResumeAllRequested(&'a ExecutionsResumeRequested),
+    /// Sweep a cluster of CloudVision.
+    SweepRequested(&'a CvpSweepRequested),
+    /// Check devices once more whose CloudVision tasks were cancelled.
+    LookDue(&'a CvpLookDue),
 }
 
 impl<'a> TryFrom<&'a Message> for ExecutionMessage<'a> {
@@ -52,20 +56,7 @@ impl<'a> TryFrom<&'a Message> for ExecutionMessage<'a> {
     }
 }
 
-/// Registers kinds for the runner of the executions lane, by their bodies.
-macro_rules! run_lane {
-    ($($body:ty => $variant:ident,)+) => {
-        $(
-            impl Processable for $body {
-                fn processing(&self) -> Processing<'_> {
-                    Processing::Executions(ExecutionMessage::$variant(self))
-                }
-            }
-        )+
-    };
-}
-
-run_lane!(
+run_lane!(Executions(ExecutionMessage):
     TaskRequested => TaskRequested,
     TaskSaveRequested => TaskSaveRequested,
     TaskDeleteRequested => TaskDeleteRequested,
@@ -77,10 +68,18 @@ run_lane!(
     ExecutionRelaunchRequested => RelaunchRequested,
     ExecutionsStopRequested => StopAllRequested,
     ExecutionsResumeRequested => ResumeAllRequested,
+    CvpSweepRequested => SweepRequested,
+    CvpLookDue => LookDue,
 );
 
 impl Processable for ElementQueued {
     fn processing(&self) -> Processing<'_> {
-        Processing::Element(self)
+        Processing::Element(self.element)
+    }
+}
+
+impl Processable for CvpElementQueued {
+    fn processing(&self) -> Processing<'_> {
+        Processing::Element(self.element)
     }
 }

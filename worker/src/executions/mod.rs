@@ -8,6 +8,7 @@
 mod advance;
 mod announce;
 mod claim;
+mod cluster;
 mod context;
 mod control;
 mod device_leases;
@@ -31,6 +32,7 @@ mod sequence;
 mod settle;
 mod start;
 mod step_data;
+mod sweep;
 mod tasks;
 mod unit;
 

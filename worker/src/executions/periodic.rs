@@ -12,11 +12,13 @@ use lockstep_store::{
     Facts, Keys, StoreError,
 };
 use lockstep_telemetry::executions::{WAITING_FOR, waiting};
+use serde_json::Value;
 
 use super::ExecutionContext;
 use super::advance::{Aftermath, CHUNK, advance, own_cap};
 use super::announce::{Announcement, Announcer};
 use super::claim::cap;
+use super::cluster::with_turn;
 use super::finish::{Ends, finish_in};
 use super::publisher::{AnnounceError, element_finished};
 use super::schedules::fire;
@@ -154,7 +156,8 @@ impl ElementsTask {
         let rows = tx.lock_numbers(&executions.collect()).await?;
         let rows: BTreeMap<u64, ExecutionRow> = rows.into_iter().map(|row| (row.number, row)).collect();
         let scopes: BTreeSet<CapScope> = counts.keys().cloned().collect();
-        let (running, queued) = (tx.running(&scopes).await?, tx.queued(&scopes).await?);
+        let (mut running, queued) = (tx.running(&scopes).await?, tx.queued(&scopes).await?);
+        running.extend(with_turn(tx, &scopes).await?);
         let of = |counts: &BTreeMap<CapScope, u32>, scope| counts.get(scope).copied().unwrap_or(0);
         let places = counts.iter().filter_map(|(scope, waiting)| {
             let own = |number: &u64| rows.get(number).and_then(own_cap);
@@ -238,8 +241,15 @@ impl ElementsTask {
             };
             announcement.elements.push(row.number);
             if let Some(execution) = execution {
-                let (number, finished) = (row.number, finished(execution, row));
-                let results = finished.map(|finished| element_finished(execution, number, finished));
+                let number = row.number;
+                // Only the results of sweeps have what the provider returned.
+                let data = match execution.request.cluster() {
+                    Some(_) => self.context.cycle.results_of(number).await?.pop(),
+                    None => None,
+                };
+                let data = data.map_or(Value::Null, |result| result.data);
+                let results = finished(execution, row);
+                let results = results.map(|finished| element_finished(execution, number, finished, &data));
                 announcement.results.extend(results);
             }
         }
@@ -408,7 +418,7 @@ fn end(element: &ExpiredElement, reason: &str, message: &str) -> ElementEnd {
         message: Some(message.to_owned()),
         changed: false,
         next: None,
-        data: serde_json::Value::Null,
+        data: Value::Null,
         results: Vec::new(),
         facts: Vec::new(),
         checks: Vec::new(),

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use lockstep_bus::{Bus, Outgoing, Properties, PublishError};
 use lockstep_protocol::envelope::{CONTENT_TYPE, MAX_BODY_BYTES};
-use lockstep_protocol::internal::ElementQueued;
 use lockstep_protocol::results::{ElementFinished, ExecutionProgress};
 use lockstep_protocol::topology::{Destination, ReplyQueue};
-use lockstep_protocol::{Envelope, Hostname, Identity, Kind, Message, MessageKey, Source, WorkResult};
+use lockstep_protocol::{Envelope, Hostname, Identity, Message, MessageKey, Source, WorkResult};
 use lockstep_store::{ExecutionRow, FollowUp, FollowUps, QueuedElement, StoreError};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::ExecutionContext;
-use super::advance::request_key;
+use super::{advance::request_key, sweep};
 use crate::runtime::{PAGE as FOLLOW_UPS, REPUBLISH_AFTER, outgoing};
 
 /// How many messages are published at a time.
@@ -99,9 +99,11 @@ fn queued(queued: QueuedElement, now: Timestamp) -> Outgoing {
         source: Source::worker(),
         id: Uuid::nil().into(),
     };
+    let message = sweep::queued(lane, element);
+    let kind = message.kind();
     let envelope = Envelope {
         identity: Identity {
-            id: elements.derive(Kind::ElementQueued, element),
+            id: elements.derive(kind, element),
             source: elements.source,
         },
         subject: None,
@@ -109,13 +111,13 @@ fn queued(queued: QueuedElement, now: Timestamp) -> Outgoing {
         traceparent: None,
         causationid: None,
         actor: None,
-        message: ElementQueued { element }.into(),
+        message,
     };
     Outgoing {
         destination: Destination::Lane(lane),
         properties: Properties {
             message_id: Some(envelope.identity.id.to_string()),
-            kind: Some(Kind::ElementQueued.as_str().to_owned()),
+            kind: Some(kind.as_str().to_owned()),
             content_type: Some(CONTENT_TYPE.to_owned()),
             timestamp: Some(now),
             ..Properties::default()
@@ -124,10 +126,16 @@ fn queued(queued: QueuedElement, now: Timestamp) -> Outgoing {
     }
 }
 
-/// The result about an element that ended. Repeated, it is the same message.
-pub(super) fn element_finished(execution: &ExecutionRow, number: u64, finished: ElementFinished) -> Outgoing {
+/// The result about an element that ended, whose provider returned this. Repeated, it is the same message.
+pub(super) fn element_finished(
+    execution: &ExecutionRow,
+    number: u64,
+    finished: ElementFinished,
+    data: &Value,
+) -> Outgoing {
     let hostname = finished.hostname.clone();
-    let result = WorkResult::ElementFinished(finished);
+    let of_sweep = sweep::result(execution, finished.entity_type, data);
+    let result = of_sweep.unwrap_or(WorkResult::ElementFinished(finished));
     of_execution(
         execution,
         number,

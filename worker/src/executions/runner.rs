@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::advance::{Aftermath, log_end};
 use super::announce::Announcer;
 use super::settle::{release_stopped, settle};
-use super::{ExecutionContext, ExecutionMessage, control, relaunch, schedules, start, tasks};
+use super::{ExecutionContext, ExecutionMessage, control, relaunch, schedules, start, sweep, tasks};
 use crate::handlers::Rejection;
 use crate::runtime::{Attempt, ProcessingError, RunContext, RunEnd, Runner, TransactionRetry};
 
@@ -61,13 +61,18 @@ pub(super) type Decided = Result<Result<Done, Rejection>, StoreError>;
 impl Done {
     /// Done, and nothing follows.
     pub(super) fn applied(changed: bool, message: impl Into<String>) -> Self {
+        Self::with(WorkResult::CommandApplied(CommandApplied {
+            changed,
+            message: message.into(),
+            number: None,
+            execution: None,
+        }))
+    }
+
+    /// Done with this result, and nothing follows.
+    pub(super) fn with(result: WorkResult) -> Self {
         Self {
-            result: WorkResult::CommandApplied(CommandApplied {
-                changed,
-                message: message.into(),
-                number: None,
-                execution: None,
-            }),
+            result,
             ended: None,
             aftermath: Aftermath::default(),
             started: None,
@@ -175,6 +180,8 @@ impl Command<'_> {
             ExecutionMessage::PauseRequested(request) => control::pause(self, request.execution).await,
             ExecutionMessage::ResumeRequested(request) => control::resume(self, request.execution).await,
             ExecutionMessage::StopAllRequested(request) => control::stop_all(self, request).await,
+            ExecutionMessage::SweepRequested(request) => sweep::sweep(self, request).await,
+            ExecutionMessage::LookDue(due) => sweep::look_again(self, due).await,
             ExecutionMessage::ResumeAllRequested(_) => control::resume_all(self).await,
         }
     }

@@ -6,10 +6,13 @@ use lockstep_protocol::commands::{ExecuteOn, RunLimits, TaskRequested};
 use lockstep_protocol::results::ExecutionAccepted;
 use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{Code, Kind, WorkResult};
-use lockstep_store::{CapScope, ElementLevels, ElementSource, NewExecution, StartedExecution, StoreError};
+use lockstep_store::{
+    CapScope, ElementLevels, ElementSource, ExecutionRow, NewExecution, StartedExecution, StoreError,
+};
 use uuid::Uuid;
 
 use super::advance::caps_of_all;
+use super::cluster::{Turn, turn};
 use super::control::rest;
 use super::names;
 use super::phase::{main, stages};
@@ -106,7 +109,14 @@ impl Command<'_> {
         let id = id(self.attempt)?;
         let caps = caps_of_all(own_cap(&new), &new.provider, &self.context.options.caps);
         let cancelled = self.executions.was_cancelled(id).await?;
-        let (queued, waits_for) = initially(u64::MAX, &caps);
+        let (mut queued, mut waits_for) = initially(u64::MAX, &caps);
+        if let Some(cluster) = new.cluster().filter(|_| !cancelled) {
+            match turn(self.executions, &new, &cluster).await? {
+                Turn::Begins => {}
+                Turn::Waits => (queued, waits_for) = (0, Some(cluster)),
+                Turn::Joins(row) => return Ok(Ok(joined(&row))),
+            }
+        }
         let queued = if cancelled { 0 } else { queued };
         let grace = self.context.options.overdue_after;
         let started = self
@@ -156,6 +166,17 @@ impl Command<'_> {
             started: (queued > 0).then_some((number, new.lane, queued.min(stage_elements))),
         }))
     }
+}
+
+/// The answer to a request that an execution fulfils which is there and has not begun.
+fn joined(row: &ExecutionRow) -> Done {
+    tracing::info!(execution = %row.id, task = row.request.task, "a request joins an execution that does the same and has not begun");
+    let accepted = ExecutionAccepted {
+        execution: row.id,
+        elements: row.counts.elements,
+        dry_run: row.request.requested.dry_run,
+    };
+    Done::with(WorkResult::ExecutionAccepted(accepted))
 }
 
 /// The id of the execution that a message requests: a redelivery requests the same one.

@@ -9,6 +9,7 @@ mod context;
 mod decision;
 mod processing;
 mod rejection;
+mod sweep_when_synchronized;
 
 mod dead_letter;
 mod device_controller;
@@ -29,8 +30,10 @@ use lockstep_store::{Facts, Keys};
 
 pub use context::HandlerContext;
 pub use decision::{Decision, DraftResult, EventAppliedDraft};
+pub(crate) use processing::run_lane;
 pub use processing::{Handler, Processable, Processing, processing};
 pub use rejection::Rejection;
+pub use sweep_when_synchronized::{FollowedCluster, SweepWhenSynchronized};
 
 /// Decides messages. The runtime knows this trait and no kinds. [`FleetHandlers`] is the implementation; tests use others
 /// to misbehave.

@@ -1,4 +1,3 @@
-use lockstep_protocol::internal::ElementQueued;
 use lockstep_protocol::{Message, match_body};
 use lockstep_store::{Facts, Keys};
 
@@ -30,8 +29,8 @@ pub enum Processing<'a> {
     Repositories(RepositoryMessage<'a>),
     /// By the runner of the executions lane.
     Executions(ExecutionMessage<'a>),
-    /// By the devices lane, which runs elements of executions.
-    Element(&'a ElementQueued),
+    /// By the lanes that run elements of executions: the number of the element.
+    Element(u64),
     /// Not by this version.
     NotSupported,
 }
@@ -51,6 +50,20 @@ impl<T: Handler> Processable for T {
         Processing::Batch(self)
     }
 }
+
+/// Registers kinds for the runner of a run lane, by their bodies: `$lane` is a variant of [`Processing`], and `$message` what it has.
+macro_rules! run_lane {
+    ($lane:ident($message:ident): $($body:ty => $variant:ident,)+) => {
+        $(
+            impl $crate::handlers::Processable for $body {
+                fn processing(&self) -> $crate::handlers::Processing<'_> {
+                    $crate::handlers::Processing::$lane($message::$variant(self))
+                }
+            }
+        )+
+    };
+}
+pub(crate) use run_lane;
 
 /// How a message is processed; `None` for a result, which no worker processes.
 pub fn processing(message: &Message) -> Option<Processing<'_>> {
@@ -85,7 +98,7 @@ mod tests {
                 (Some(Processing::Batch(_)), lane) => matches!(lane, Some(Lane::Events | Lane::Commands)),
                 (Some(Processing::Repositories(_)), lane) => lane == Some(Lane::Repositories),
                 (Some(Processing::Executions(_)), lane) => lane == Some(Lane::Executions),
-                (Some(Processing::Element(_)), lane) => lane == Some(Lane::Devices),
+                (Some(Processing::Element(_)), lane) => matches!(lane, Some(Lane::Devices | Lane::Cvp)),
                 (Some(Processing::NotSupported), lane) => lane.is_some(),
                 (None, lane) => lane.is_none(),
             };

@@ -3,7 +3,7 @@ use lockstep_protocol::events::RepositoryChanged;
 use lockstep_protocol::internal::RepositoryTipMoved;
 use lockstep_protocol::{Message, RepositoryName};
 
-use crate::handlers::{Processable, Processing, Rejection, processing};
+use crate::handlers::{Processing, Rejection, processing, run_lane};
 
 /// A message of the repositories lane.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,20 +47,7 @@ impl<'a> TryFrom<&'a Message> for RepositoryMessage<'a> {
     }
 }
 
-/// Registers kinds for the runner of the repositories lane, by their bodies.
-macro_rules! run_lane {
-    ($($body:ty => $variant:ident,)+) => {
-        $(
-            impl Processable for $body {
-                fn processing(&self) -> Processing<'_> {
-                    Processing::Repositories(RepositoryMessage::$variant(self))
-                }
-            }
-        )+
-    };
-}
-
-run_lane!(
+run_lane!(Repositories(RepositoryMessage):
     RepositoryChanged => Changed,
     RepositoryRefreshRequested => RefreshRequested,
     RepositoryAcceptRequested => AcceptRequested,

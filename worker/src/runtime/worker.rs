@@ -230,12 +230,13 @@ fn queues(context: &WorkerContext, chosen: &[Lane]) -> Vec<(Lane, Queue)> {
         Lane::Commands,
         Lane::Executions,
         Lane::Devices,
+        Lane::Cvp,
         Lane::Dead,
     ];
     let wanted = |lane: &Lane| {
         let able = match lane {
             Lane::Executions => context.runners.contains_key(lane),
-            Lane::Devices => context.claimants.contains_key(lane),
+            Lane::Devices | Lane::Cvp => context.claimants.contains_key(lane),
             _ => true,
         };
         able && (chosen.is_empty() || chosen.contains(lane))

@@ -59,7 +59,7 @@ pub use execution::{
     ElementDevice, ElementEnd, ElementLevels, ElementOwner, ElementQuery, ElementRow, ElementSource,
     EndedElement, EntityResult, EntityResultQuery, ExecutionQuery, ExecutionReference, ExecutionRow,
     ExecutionTransaction, Executions, ExpiredElement, FactRow, Halt, HeldBack, JournalEntry, NamedEntities,
-    NewCheck, NewExecution, NewFact, NewSchedule, NewTask, PhaseTask, PlannedStage, QueuedElement,
+    NewCheck, NewExecution, NewFact, NewSchedule, NewTask, OpenExecution, PhaseTask, PlannedStage, QueuedElement,
     RenewedElements, RunCycle, SavedRow, ScheduleRow, StageRow, StartedExecution, StopRow, StoppedElement,
     TaskRow, Tasks, UnitDevice, UnitEntities, UnitEntity, UnitLevels,
 };

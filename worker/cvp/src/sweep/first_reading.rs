@@ -1,55 +1,49 @@
 //! Reads a task for the first time.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use super::{Candidate, Sweep, TaskOutcome, without_due};
-use crate::client::{CvpError, Priority};
-use crate::gate::{Evidence, Reading, Reason, Verdict, decide};
+use super::TaskOutcome;
+use super::task_sweep::{Candidate, FirstReading, Settled, TaskSweep, without_due};
+use crate::client::Priority;
+use crate::gate::{Attachment, Evidence, Reading, Reason, Verdict, decide};
 use crate::wire::{Compliance, Task, TaskDiff};
 
-impl Sweep {
-    /// Reads the evidence about a task. Returns a candidate if only the second reading is missing; otherwise settles the task.
-    pub(super) async fn read_first(
-        self: Arc<Self>,
-        task: Result<Task, CvpError>,
-    ) -> Result<Option<Candidate>, CvpError> {
-        let task = task?;
+impl TaskSweep {
+    /// Reads the evidence about a listed task that no change control has, as far as they could be read.
+    pub(super) async fn read_first(&self, task: &Task) -> FirstReading {
         if self.stopped() {
-            self.settle(&task, None, TaskOutcome::kept(BTreeSet::from([Reason::Stopped])));
-            return Ok(None);
+            return settled(None, TaskOutcome::kept(BTreeSet::from([Reason::Stopped])));
         }
-        let compliance = self.context.cvp.compliance(task.device(), Priority::Normal).await;
+        let compliance = self.cvp.compliance(task.device(), Priority::Normal).await;
         let (at, now) = (tokio::time::Instant::now(), self.now());
         let code = compliance
             .as_ref()
             .ok()
             .and_then(|compliance| compliance.code.get().cloned());
-        let reasons = self.reasons_to_keep(&task, compliance.as_ref().ok(), Some(&TaskDiff::Absent));
+        let reasons = self.reasons_to_keep(task, compliance.as_ref().ok(), Some(&TaskDiff::Absent));
         let is_final = |reason: &Reason| !matches!(reason, Reason::SecondReadingDue | Reason::TaskDiffAbsent);
         let reasons: BTreeSet<Reason> = reasons.into_iter().filter(is_final).collect();
         if !reasons.is_empty() {
             let error = compliance.err().map(|error| error.to_string());
-            self.settle(&task, code, TaskOutcome::Kept { reasons, error });
-            return Ok(None);
+            return settled(code, TaskOutcome::Kept { reasons, error });
         }
         // Requested last, because the device's check alone keeps most tasks.
-        let diff = self
-            .context
-            .cvp
-            .task_diff(&task.task_id(), Priority::Normal)
-            .await;
-        let reasons = self.reasons_to_keep(&task, compliance.as_ref().ok(), diff.as_ref().ok());
+        let diff = self.cvp.task_diff(&task.task_id(), Priority::Normal).await;
+        let reasons = self.reasons_to_keep(task, compliance.as_ref().ok(), diff.as_ref().ok());
         match code {
             Some(code) if reasons.iter().eq([&Reason::SecondReadingDue]) => {
+                let task = task.clone();
                 let reading = Reading { task, code, at: now };
-                Ok(Some(Candidate { reading, at }))
+                FirstReading::Empty(Candidate {
+                    reading,
+                    at,
+                    may_be_ours: false,
+                })
             }
             code => {
                 let reasons = without_due(reasons);
                 let error = diff.err().map(|error| error.to_string());
-                self.settle(&task, code, TaskOutcome::Kept { reasons, error });
-                Ok(None)
+                settled(code, TaskOutcome::Kept { reasons, error })
             }
         }
     }
@@ -64,7 +58,12 @@ impl Sweep {
             task,
             compliance,
             diff,
-            attachment: self.attachment(task),
+            // The prefilter keeps tasks that a change control has.
+            attachment: if self.controls_read {
+                Attachment::Free
+            } else {
+                Attachment::Unknown
+            },
             // The list is not complete yet; the second reading has the number.
             tasks_on_device: 1,
             earlier: None,
@@ -74,4 +73,8 @@ impl Sweep {
             Verdict::Cancel => BTreeSet::new(),
         }
     }
+}
+
+fn settled(code: Option<crate::ComplianceCode>, outcome: TaskOutcome) -> FirstReading {
+    FirstReading::Settled(Settled { code, outcome })
 }

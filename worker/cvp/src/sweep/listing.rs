@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
-use super::Sweep;
+use super::Cvp;
 use crate::client::CvpError;
 use crate::wire::{Task, TaskId, TaskPage};
 
@@ -16,7 +16,11 @@ const MOST_PAGES: usize = 1000;
 const MOST_BYTES: usize = 512 << 20;
 
 struct Listing {
-    sweep: Arc<Sweep>,
+    cvp: Arc<dyn Cvp>,
+    /// Only tasks in this status.
+    status: String,
+    /// The most rows of a page.
+    page: usize,
     /// Tasks that were received and not returned yet.
     ready: VecDeque<Task>,
     /// The first row of the next page; `None` at the end.
@@ -28,9 +32,16 @@ struct Listing {
 
 /// Returns each task once, beginning with those of the first page. Ends at the first error, since an incomplete list does not tell
 /// whether a device has several tasks.
-pub(super) fn tasks(sweep: Arc<Sweep>, first: TaskPage) -> BoxStream<'static, Result<Task, CvpError>> {
+pub(super) fn tasks(
+    cvp: Arc<dyn Cvp>,
+    status: String,
+    page: usize,
+    first: TaskPage,
+) -> BoxStream<'static, Result<Task, CvpError>> {
     let mut listing = Listing {
-        sweep,
+        cvp,
+        status,
+        page,
         ready: VecDeque::new(),
         next: Some(0),
         seen: HashSet::new(),
@@ -48,14 +59,7 @@ pub(super) fn tasks(sweep: Arc<Sweep>, first: TaskPage) -> BoxStream<'static, Re
                 listing.next = None;
                 return Some((Err(error), listing));
             }
-            let options = &listing.sweep.options;
-            let page = listing
-                .sweep
-                .context
-                .cvp
-                .tasks(&options.status, start, options.page)
-                .await;
-            match page {
+            match listing.cvp.tasks(&listing.status, start, listing.page).await {
                 Ok(page) => listing.take(start, page),
                 Err(error) => {
                     listing.next = None;

@@ -16,25 +16,28 @@ mod options;
 mod report;
 mod second_reading;
 mod shared_read;
+mod survey;
+mod task_sweep;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::{FutureExt, StreamExt};
-use jiff::Timestamp;
 
 pub use api::Cvp;
 pub use options::{ConfirmOptions, SweepOptions};
 pub use report::{Action, Afterwards, Failure, Summary, SweepEvent, TaskOutcome, TaskReport};
+pub use survey::{Found, ListedTask, list};
+pub use task_sweep::{SharedControls, TaskSweep};
 
-use crate::client::{CvpError, Priority};
-use crate::gate::{Attachment, ChangeControlPolicy, Reading, Reason, prefilter};
-use crate::wire::{ChangeControls, InventoryDevice, Task, TaskPage};
+use crate::client::CvpError;
+use crate::wire::Task;
 use lockstep_clock::Clock;
-use shared_read::SharedRead;
+use survey::{Admitted, Survey};
+use task_sweep::{Candidate, FirstReading, Settled};
 
 /// The dependencies of a sweep.
 #[derive(Clone)]
@@ -60,9 +63,20 @@ impl fmt::Debug for SweepContext {
 /// # Errors
 /// If the tasks cannot be listed completely. No task was cancelled then.
 pub async fn run(context: SweepContext, options: SweepOptions) -> Result<Summary, CvpError> {
-    let (sweep, first) = Sweep::begin(context, options).await?;
-    let sweep = Arc::new(sweep);
-    let mut readings = listing::tasks(sweep.clone(), first)
+    let in_flight = options.in_flight.max(1);
+    let (survey, listed) = Survey::begin(&context, &options).await?;
+    let sweep = Arc::new(Sweep {
+        tasks: TaskSweep::new(
+            &context,
+            options,
+            SharedControls::default(),
+            survey.controls_read(),
+        ),
+        survey,
+        observe: context.observe,
+        summary: Mutex::default(),
+    });
+    let mut readings = listed
         .filter_map({
             let sweep = sweep.clone();
             move |task| std::future::ready(sweep.admit(task))
@@ -71,187 +85,91 @@ pub async fn run(context: SweepContext, options: SweepOptions) -> Result<Summary
             let sweep = sweep.clone();
             move |task| sweep.clone().read_first(task).boxed()
         })
-        .buffer_unordered(sweep.options.in_flight.max(1));
+        .buffer_unordered(in_flight);
     let mut candidates = Vec::new();
     while let Some(candidate) = readings.next().await {
         candidates.extend(candidate?);
     }
     drop(readings);
     // In the order of the first readings, so that the second ones are mostly due at once.
-    candidates.sort_by_key(|candidate: &Candidate| candidate.reading.at);
+    candidates.sort_by_key(|candidate: &Candidate| candidate.at);
     let mut outcomes = futures_util::stream::iter(candidates)
-        .map(|candidate| sweep.clone().process(candidate).boxed())
-        .buffer_unordered(sweep.options.in_flight.max(1));
+        .map(|candidate| sweep.clone().read_second(candidate).boxed())
+        .buffer_unordered(in_flight);
     while outcomes.next().await.is_some() {}
     drop(outcomes);
-    Ok(sweep.lock().summary.clone())
-}
-
-/// A task that the first reading found empty.
-#[derive(Debug)]
-struct Candidate {
-    reading: Reading,
-    at: tokio::time::Instant,
+    Ok(sweep.lock().clone())
 }
 
 struct Sweep {
-    context: SweepContext,
-    options: SweepOptions,
-    /// The inventory by MAC address in lower case.
-    inventory: HashMap<String, InventoryDevice>,
-    /// The change controls as first read; `None` if that failed.
-    controls: Option<ChangeControls>,
-    shared_controls: SharedRead<ChangeControls>,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    /// The number of listed tasks of each device.
-    devices: HashMap<String, usize>,
-    summary: Summary,
+    survey: Survey,
+    tasks: TaskSweep,
+    observe: Arc<dyn Fn(SweepEvent<'_>) + Send + Sync>,
+    summary: Mutex<Summary>,
 }
 
 impl Sweep {
-    /// Reads the first page, the inventory and the change controls.
-    async fn begin(context: SweepContext, options: SweepOptions) -> Result<(Self, TaskPage), CvpError> {
-        let cvp = context.cvp.clone();
-        let (first, inventory, controls) = futures_util::join!(
-            cvp.tasks(&options.status, 0, options.page),
-            cvp.inventory(),
-            cvp.change_controls(Priority::Normal),
-        );
-        let first = first?;
-        let warn = |what, error: &CvpError| (context.observe)(SweepEvent::Warning { what, error });
-        let inventory = inventory.unwrap_or_else(|error| {
-            warn(
-                "the inventory cannot be read, so each device is checked by a request of its own",
-                &error,
-            );
-            Vec::new()
-        });
-        let controls = match controls {
-            Ok(controls) => Some(controls),
-            Err(error) => {
-                warn(
-                    match options.policy.change_controls {
-                        ChangeControlPolicy::Required => {
-                            "the change controls cannot be read, so every task is kept; if the release is too old for them (before 2021.2), set change_controls = \"unavailable\" (--change-controls unavailable)"
-                        }
-                        ChangeControlPolicy::Unavailable => {
-                            "the change controls cannot be read, as configured"
-                        }
-                    },
-                    &error,
-                );
-                None
-            }
-        };
-        let by_mac = |device: InventoryDevice| {
-            let mac = device.mac.text().to_ascii_lowercase();
-            (!mac.is_empty()).then_some((mac, device))
-        };
-        let sweep = Self {
-            inventory: inventory.into_iter().filter_map(by_mac).collect(),
-            controls,
-            shared_controls: SharedRead::default(),
-            state: Mutex::default(),
-            context,
-            options,
-        };
-        Ok((sweep, first))
-    }
-
-    fn now(&self) -> Timestamp {
-        self.context.clock.now()
-    }
-
     /// Returns a task for its first reading, or settles it if the prefilter keeps it.
     fn admit(&self, listed: Result<Task, CvpError>) -> Option<Result<Task, CvpError>> {
         let task = match listed {
             Ok(task) => task,
             Err(error) => return Some(Err(error)),
         };
-        let key = task.device().to_ascii_lowercase();
-        {
-            let mut state = self.lock();
-            *state.devices.entry(key.clone()).or_default() += 1;
+        match self.survey.admit(&task) {
+            Admitted::Ignored => None,
+            Admitted::Kept(settled) => {
+                self.count_listed();
+                self.settle(&task, settled);
+                None
+            }
+            Admitted::ToRead => {
+                self.count_listed();
+                Some(Ok(task))
+            }
         }
-        if self
-            .options
-            .only
-            .as_ref()
-            .is_some_and(|only| !only.contains(&task.task_id()))
-        {
-            return None;
-        }
-        self.count_listed();
-        let device = self.inventory.get(&key);
-        let reasons = prefilter(
-            &task,
-            device,
-            self.attachment(&task),
-            &self.options.policy,
-            self.now(),
-        );
-        if reasons.is_empty() {
-            return Some(Ok(task));
-        }
-        let code = device.and_then(|device| device.code.get().cloned());
-        self.settle(&task, code, TaskOutcome::kept(reasons));
-        None
     }
 
-    fn attachment(&self, task: &Task) -> Attachment {
-        attachment(self.controls.as_ref(), task)
+    /// Returns a candidate if only the second reading is missing; otherwise settles the task.
+    async fn read_first(
+        self: Arc<Self>,
+        task: Result<Task, CvpError>,
+    ) -> Result<Option<Candidate>, CvpError> {
+        let task = task?;
+        match self.tasks.read_first(&task).await {
+            FirstReading::Empty(candidate) => Ok(Some(candidate)),
+            FirstReading::Settled(settled) => {
+                self.settle(&task, settled);
+                Ok(None)
+            }
+        }
     }
 
-    /// The number of listed tasks of the same device.
-    fn tasks_on_device(&self, task: &Task) -> usize {
-        let key = task.device().to_ascii_lowercase();
-        self.lock().devices.get(&key).copied().unwrap_or(1)
+    async fn read_second(self: Arc<Self>, candidate: Candidate) {
+        let on_device = self.survey.tasks_on_device(&candidate.reading.task);
+        let settled = self.tasks.read_second(&candidate, on_device).await;
+        self.settle(&candidate.reading.task, settled);
     }
 
     fn count_listed(&self) {
         let listed = {
-            let mut state = self.lock();
-            state.summary.listed += 1;
-            state.summary.listed
+            let mut summary = self.lock();
+            summary.listed += 1;
+            summary.listed
         };
-        (self.context.observe)(SweepEvent::Listed(listed));
+        (self.observe)(SweepEvent::Listed(listed));
     }
 
     /// Counts and reports the outcome of a task.
-    fn settle(&self, task: &Task, code: Option<crate::ComplianceCode>, outcome: TaskOutcome) {
-        let report = TaskReport::new(task, code, outcome);
-        self.lock().summary.count(&report.outcome);
-        (self.context.observe)(SweepEvent::Settled(&report));
+    fn settle(&self, task: &Task, settled: Settled) {
+        let report = TaskReport::new(task, settled.code, settled.outcome);
+        self.lock().count(&report.outcome);
+        (self.observe)(SweepEvent::Settled(&report));
     }
 
-    fn stopped(&self) -> bool {
-        self.options.stop.is_cancelled()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn attachment(controls: Option<&ChangeControls>, task: &Task) -> Attachment {
-    match controls {
-        None => Attachment::Unknown,
-        Some(controls) if controls.holding(&task.task_id()).is_some() => Attachment::Held,
-        Some(_) => Attachment::Free,
+    fn lock(&self) -> MutexGuard<'_, Summary> {
+        self.summary.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Counts by name.
 type Counts = BTreeMap<String, u64>;
-
-/// Removes the reason that the second reading is due, unless it is the only one.
-fn without_due(mut reasons: std::collections::BTreeSet<Reason>) -> std::collections::BTreeSet<Reason> {
-    if reasons.len() > 1 {
-        reasons.remove(&Reason::SecondReadingDue);
-    }
-    reasons
-}

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{Afterwards, Candidate, Failure, Sweep, TaskOutcome, attachment, without_due};
+use super::task_sweep::{Candidate, Settled, TaskSweep, attachment, without_due};
+use super::{Afterwards, Failure, TaskOutcome};
 use crate::ComplianceCode;
 use crate::client::{CvpError, Priority};
 use crate::gate::{ChangeControlPolicy, Evidence, Reason, Verdict, decide};
@@ -21,17 +22,22 @@ enum SecondReading {
     Ended(TaskOutcome),
 }
 
-impl Sweep {
-    /// Processes a candidate and settles it.
-    pub(super) async fn process(self: Arc<Self>, candidate: Candidate) {
+impl TaskSweep {
+    /// Reads a candidate again, and cancels it if it is still empty. `on_device` is the number of listed tasks of its device.
+    pub(super) async fn read_second(&self, candidate: &Candidate, on_device: usize) -> Settled {
         let mut code = Some(candidate.reading.code.clone());
-        let outcome = self.outcome_of(&candidate, &mut code).await;
-        self.settle(&candidate.reading.task, code, outcome);
+        let outcome = self.outcome_of(candidate, on_device, &mut code).await;
+        Settled { code, outcome }
     }
 
-    async fn outcome_of(&self, candidate: &Candidate, code: &mut Option<ComplianceCode>) -> TaskOutcome {
+    async fn outcome_of(
+        &self,
+        candidate: &Candidate,
+        on_device: usize,
+        code: &mut Option<ComplianceCode>,
+    ) -> TaskOutcome {
         let task = &candidate.reading.task;
-        if self.tasks_on_device(task) > 1 {
+        if on_device > 1 {
             return TaskOutcome::kept(BTreeSet::from([Reason::SeveralTasks]));
         }
         tokio::select! {
@@ -51,8 +57,9 @@ impl Sweep {
             if lost.is_some() {
                 controls = self.fresh_controls().await;
             }
+            let may_be_ours = candidate.may_be_ours || lost.is_some();
             match self
-                .read_again(candidate, code, controls.as_deref(), lost.as_ref())
+                .read_again(candidate, on_device, code, controls.as_deref(), may_be_ours)
                 .await
             {
                 SecondReading::Ended(outcome) => return outcome,
@@ -82,11 +89,11 @@ impl Sweep {
             "{}: found empty (compliance code {}); cancelled if the second reading confirms it",
             self.options.author, code
         );
-        let Err(error) = self.context.cvp.note(&id, &text).await else {
+        let Err(error) = self.cvp.note(&id, &text).await else {
             return Ok(());
         };
         // The note may fail because the task ended meanwhile.
-        match self.context.cvp.task(&id).await {
+        match self.cvp.task(&id).await {
             Ok(now) => match ended(now.as_ref()) {
                 Some(status) => Err(TaskOutcome::Gone { status }),
                 None => Err(failed(Failure::Note, &error)),
@@ -95,15 +102,17 @@ impl Sweep {
         }
     }
 
-    /// Reads all evidence again and decides. After a cancel whose answer was lost, a cancelled task counts as cancelled by this sweep.
+    /// Reads all evidence again and decides. If a cancel may have been sent before, a cancelled task counts as cancelled by this
+    /// sweep.
     async fn read_again(
         &self,
         candidate: &Candidate,
+        tasks_on_device: usize,
         code: &mut Option<ComplianceCode>,
         controls: Option<&ChangeControls>,
-        lost: Option<&CvpError>,
+        may_be_ours: bool,
     ) -> SecondReading {
-        let (id, cvp) = (candidate.reading.task.task_id(), &self.context.cvp);
+        let (id, cvp) = (candidate.reading.task.task_id(), &self.cvp);
         let (task, compliance, diff) = futures_util::join!(
             cvp.task(&id),
             cvp.compliance(candidate.reading.task.device(), Priority::High),
@@ -121,7 +130,7 @@ impl Sweep {
         let task = match (ended(task.as_ref()), task) {
             (None, Some(task)) => task,
             // The earlier cancel took effect.
-            (Some(_), Some(task)) if lost.is_some() && task.is("Cancelled") => {
+            (Some(_), Some(task)) if may_be_ours && task.is("Cancelled") => {
                 return SecondReading::Ended(self.check_after_cancel(&task, ANSWER_LOST.to_owned()).await);
             }
             (status, _) => {
@@ -138,11 +147,11 @@ impl Sweep {
             compliance: compliance.as_ref().ok(),
             diff: diff.as_ref().ok(),
             attachment: attachment(controls, &task),
-            tasks_on_device: self.tasks_on_device(&task),
+            tasks_on_device,
             earlier: Some(&candidate.reading),
         };
         let mut policy = self.options.policy.clone();
-        if self.controls.is_some() {
+        if self.controls_read {
             // They could be read before, so they are required now, whatever is configured.
             policy.change_controls = ChangeControlPolicy::Required;
         }
@@ -162,15 +171,15 @@ impl Sweep {
     /// Reads the change controls again. If the first reading of them failed, they are not read again: either all tasks are kept, or
     /// the policy does not require them.
     async fn fresh_controls(&self) -> Option<Arc<ChangeControls>> {
-        if self.controls.is_none() {
+        if !self.controls_read {
             debug_assert_eq!(
                 self.options.policy.change_controls,
                 ChangeControlPolicy::Unavailable
             );
             return None;
         }
-        let read = async || self.context.cvp.change_controls(Priority::High).await;
-        self.shared_controls.get(read).await
+        let read = async || self.cvp.change_controls(Priority::High).await;
+        self.controls.0.get(read).await
     }
 
     /// Cancels a task and waits until it ended.
@@ -179,7 +188,7 @@ impl Sweep {
     /// If the answer was lost and the task is still pending.
     async fn cancel(&self, task: &Task) -> Result<TaskOutcome, CvpError> {
         let id = task.task_id();
-        let (error, wait) = match self.context.cvp.cancel(&id).await {
+        let (error, wait) = match self.cvp.cancel(&id).await {
             Ok(answer) => return Ok(self.confirm(task, answer).await),
             Err(error) if error.may_have_taken_effect() => (error, self.options.confirm.lost),
             Err(error) => (error, Duration::ZERO),
@@ -225,11 +234,11 @@ impl Sweep {
     }
 
     /// Reads a task repeatedly until it ended, or until the timeout.
-    async fn wait_for_end(&self, id: &TaskId, timeout: Duration) -> EndState {
+    pub(super) async fn wait_for_end(&self, id: &TaskId, timeout: Duration) -> EndState {
         let deadline = Instant::now() + timeout;
         let mut pause = self.options.confirm.first;
         loop {
-            let seen = match self.context.cvp.task(id).await {
+            let seen = match self.cvp.task(id).await {
                 Ok(Some(task)) if task.is("Cancelled") => return EndState::Cancelled,
                 Ok(task) => match ended(task.as_ref()) {
                     Some(status) => return EndState::Ended(status),
@@ -246,30 +255,26 @@ impl Sweep {
     }
 
     /// Checks after the cancel whether the device is still compliant.
-    async fn check_after_cancel(&self, task: &Task, answer: String) -> TaskOutcome {
-        let compliance = self.context.cvp.compliance(task.device(), Priority::High).await;
+    pub(super) async fn check_after_cancel(&self, task: &Task, answer: String) -> TaskOutcome {
+        let compliance = self.cvp.compliance(task.device(), Priority::High).await;
         let code = compliance
             .ok()
             .and_then(|compliance| compliance.code.get().cloned());
-        let afterwards = match code {
-            Some(code) if self.options.policy.codes.contains(&code) => Afterwards::Compliant,
-            Some(code) => {
-                tracing::error!(
-                    cvp.task = %task.task_id(),
-                    device.hostname = task.details.get().map_or("", |details| details.hostname.text()),
-                    code = code.as_str(),
-                    "a device is no longer compliant after its task was cancelled; CloudVision does not create a new task by itself"
-                );
-                Afterwards::NoLongerCompliant
-            }
-            None => Afterwards::Unknown,
-        };
+        let afterwards = self.afterwards(code.as_ref());
+        if afterwards == Afterwards::NoLongerCompliant {
+            tracing::error!(
+                cvp.task = %task.task_id(),
+                device.hostname = task.details.get().map_or("", |details| details.hostname.text()),
+                code = code.as_ref().map_or("", ComplianceCode::as_str),
+                "a device is no longer compliant after its task was cancelled; CloudVision does not create a new task by itself"
+            );
+        }
         TaskOutcome::Cancelled { answer, afterwards }
     }
 }
 
 /// The state of a task after a wait for its end.
-enum EndState {
+pub(super) enum EndState {
     Cancelled,
     /// It ended in this other status, or does not exist any more.
     Ended(String),
@@ -278,7 +283,7 @@ enum EndState {
 }
 
 /// The final status of a task; `None` if it can still be cancelled.
-fn ended(task: Option<&Task>) -> Option<String> {
+pub(super) fn ended(task: Option<&Task>) -> Option<String> {
     let Some(task) = task else {
         return Some("unknown".to_owned());
     };

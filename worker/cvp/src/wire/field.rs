@@ -1,4 +1,4 @@
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 /// The longest text, in bytes. CloudVision's own descriptions and notes have a few hundred.
@@ -20,6 +20,11 @@ pub enum Field<T> {
 pub trait FromWire: Sized {
     /// Reads a value that is not null.
     fn from_wire(value: Value) -> Field<Self>;
+
+    /// A value that cannot be read: how an unreadable field is written.
+    fn unreadable() -> Value {
+        Value::Bool(false)
+    }
 }
 
 impl<T> Field<T> {
@@ -57,6 +62,17 @@ impl<'de, T: FromWire> Deserialize<'de> for Field<T> {
     }
 }
 
+/// It is read again as the same field.
+impl<T: FromWire + Serialize> Serialize for Field<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Missing => serializer.serialize_none(),
+            Self::Unreadable => T::unreadable().serialize(serializer),
+            Self::Is(value) => value.serialize(serializer),
+        }
+    }
+}
+
 /// Some releases write identifiers as numbers. A text that is too long is unreadable, since reports repeat texts.
 impl FromWire for String {
     fn from_wire(value: Value) -> Field<Self> {
@@ -81,6 +97,10 @@ impl FromWire for bool {
             },
             _ => Field::Unreadable,
         }
+    }
+
+    fn unreadable() -> Value {
+        Value::from("unreadable")
     }
 }
 

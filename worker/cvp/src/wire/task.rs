@@ -31,7 +31,7 @@ impl fmt::Display for TaskId {
 }
 
 /// The fields of a task that Lockstep uses.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Task {
     #[serde(rename = "workOrderId")]
@@ -70,7 +70,7 @@ pub struct Task {
 }
 
 /// `workOrderDetails` of a task: which device it is about.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TaskDetails {
     #[serde(rename = "netElementId")]
@@ -82,7 +82,7 @@ pub struct TaskDetails {
 }
 
 /// `data` of a task: what it does.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TaskData {
     #[serde(rename = "NETELEMENT_ID")]
@@ -247,6 +247,24 @@ mod tests {
         assert_eq!(page.tasks[1].data, Field::Missing);
         assert_eq!(page.tasks[2].data, Field::Unreadable);
         assert_eq!(page.tasks[3].status, Field::Unreadable);
+    }
+
+    #[test]
+    fn a_task_that_is_written_is_read_again_as_the_same_one() {
+        let rows = [
+            "{}",
+            r#"{"workOrderId": 7, "description": "d", "createdOnInLongFormat": "12", "data": {"IS_ADD_OR_MOVE_FLOW": "no", "VIEW": ""}}"#,
+            r#"{"workOrderId": [], "executedOnInLongFormat": "soon", "data": 7, "workOrderDetails": [{}]}"#,
+            r#"{"note": {}, "data": {"isRollbackTask": 7, "ccId": null}, "workOrderDetails": {"serialNumber": true}}"#,
+        ];
+        for row in rows {
+            let task: Task = serde_json::from_str(row).unwrap();
+            let written = serde_json::to_value(&task).unwrap();
+            assert_eq!(serde_json::from_value::<Task>(written).unwrap(), task, "{row}");
+        }
+        let unreadable = Task::unreadable("nonsense");
+        let written = serde_json::to_value(&unreadable).unwrap();
+        assert_eq!(serde_json::from_value::<Task>(written).unwrap(), unreadable);
     }
 
     #[test]

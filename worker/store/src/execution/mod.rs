@@ -23,8 +23,8 @@ pub use query::{
     ElementDetail, ElementQuery, ElementRow, ExecutionQuery, ExecutionReference, Executions, FactRow,
 };
 pub use row::{
-    CapScope, ElementCounts, ExecutionRow, Halt, NewExecution, PlannedStage, StageRow, StartedExecution,
-    StopRow,
+    CapScope, ElementCounts, ExecutionRow, Halt, NewExecution, OpenExecution, PlannedStage, StageRow,
+    StartedExecution, StopRow,
 };
 pub use task::{NewSchedule, NewTask, SavedRow, ScheduleRow, TaskRow, Tasks};
 pub use transaction::ExecutionTransaction;

@@ -41,6 +41,15 @@ pub struct ExecutionRow {
     pub stage: StageRow,
 }
 
+/// An execution that has not ended, on a lane where the executions of one cluster take turns.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpenExecution {
+    /// The execution.
+    pub row: ExecutionRow,
+    /// Whether it waits for its turn.
+    pub waits: bool,
+}
+
 /// The stage that an execution is in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StageRow {
@@ -105,6 +114,13 @@ impl NewExecution {
     /// The limits of the execution.
     pub fn limits(&self) -> &RunLimits {
         &self.requested.limits
+    }
+
+    /// The cluster of CloudVision that it works on, one execution at a time: the argument `cluster` of a task on the lane `cvp`.
+    pub fn cluster(&self) -> Option<CapScope> {
+        let name = self.task_arguments["cluster"].as_str();
+        let name = name.filter(|_| self.lane == Lane::Cvp);
+        name.map(|name| CapScope::Cluster(name.to_owned()))
     }
 }
 

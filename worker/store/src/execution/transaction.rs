@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     BeginElement, BegunStage, Candidates, CapScope, ElementEnd, ElementLevels, ElementOwner, ElementRow,
     ElementSource, EndedElement, ExecutionRow, ExpiredElement, Halt, HeldBack, NamedEntities, NewExecution,
-    NewSchedule, NewTask, QueuedElement, SavedRow, ScheduleRow, StartedExecution, StopRow, TaskRow,
+    NewSchedule, NewTask, OpenExecution, QueuedElement, SavedRow, ScheduleRow, StartedExecution, StopRow, TaskRow,
 };
 use crate::StoreError;
 
@@ -93,6 +93,9 @@ pub trait ExecutionTransaction: Send {
 
     /// Locks executions by their numbers and returns them, ordered by number: against all that change them, not against claims.
     async fn lock_numbers(&mut self, numbers: &BTreeSet<u64>) -> Result<Vec<ExecutionRow>, StoreError>;
+
+    /// The executions on the lane `cvp` that have not ended, ordered by number. Under the lock of the scope of a cluster, those of it stay.
+    async fn open_on_clusters(&mut self) -> Result<Vec<OpenExecution>, StoreError>;
 
     /// Writes what changes of an execution that is locked: state, reason, times, pause, halt, canary, counts.
     async fn update(&mut self, row: &ExecutionRow) -> Result<(), StoreError>;

@@ -7,10 +7,11 @@ use lockstep_protocol::commands::TaskRequested;
 use uuid::Uuid;
 
 use super::start::Counts;
-use super::{READ, WRITE, execute, lane, list_text, numbers};
+use super::{READ, WRITE, execute, lane, list_text, numbers, texts};
 use crate::sql::{Row, SqlSession, Value};
 use crate::{
-    ElementCounts, ExecutionRow, Halt, NewExecution, ReplyAddress, StageRow, StopRow, StoreError, column,
+    ElementCounts, ExecutionRow, Halt, NewExecution, OpenExecution, ReplyAddress, StageRow, StopRow,
+    StoreError, column,
 };
 
 macro_rules! select {
@@ -51,6 +52,12 @@ const NEGLECTED: &str = select!(
         OR halt IS NULL AND EXISTS (SELECT 1 FROM cancelled_execution WHERE cancelled_execution.id = execution.id)) \
      ORDER BY number LIMIT $2 FOR UPDATE SKIP LOCKED"
 );
+
+const OPEN_ON_CLUSTERS: &str = select!("ended_at IS NULL AND lane = 'cvp' ORDER BY number");
+
+const WAITING_FOR_CLUSTERS: &str = "\
+    SELECT DISTINCT execution FROM element \
+    WHERE waits_for IS NOT NULL AND waits_for IN (SELECT name FROM {rows $1: name text} AS listed)";
 
 const UPDATE: &str = "\
     UPDATE execution SET state = $2, reason = $3, started_at = $4, ended_at = $5, paused = $6, halt = $7, in_canary = $8, \
@@ -235,6 +242,29 @@ pub(super) async fn neglected(
     rows.iter().map(read).collect()
 }
 
+pub(super) async fn open_on_clusters(session: &dyn SqlSession) -> Result<Vec<OpenExecution>, StoreError> {
+    let rows = session.query(READ, OPEN_ON_CLUSTERS, Vec::new()).await?;
+    let rows: Vec<ExecutionRow> = rows.iter().map(read).collect::<Result<_, _>>()?;
+    let clusters: BTreeSet<String> = rows
+        .iter()
+        .filter_map(|row| Some(row.request.cluster()?.to_string()))
+        .collect();
+    let mut waiting: BTreeSet<u64> = BTreeSet::new();
+    if !clusters.is_empty() {
+        for row in session
+            .query(READ, WAITING_FOR_CLUSTERS, vec![texts(clusters)])
+            .await?
+        {
+            waiting.insert(row.number("element.execution", 0)?);
+        }
+    }
+    let open = rows.into_iter().map(|row| OpenExecution {
+        waits: waiting.contains(&row.number),
+        row,
+    });
+    Ok(open.collect())
+}
+
 pub(super) async fn update(session: &dyn SqlSession, row: &ExecutionRow) -> Result<(), StoreError> {
     let parameters = vec![
         row.number.into(),
@@ -349,6 +379,8 @@ pub(super) const STATEMENTS: &[&str] = &[
     SHARE_NUMBERS,
     OF_ELEMENTS,
     NEGLECTED,
+    OPEN_ON_CLUSTERS,
+    WAITING_FOR_CLUSTERS,
     UPDATE,
     INSERT,
     INSERT_SELECTION,

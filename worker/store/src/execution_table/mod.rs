@@ -45,7 +45,7 @@ use super::sql::{Row, SqlSession, Value, rows};
 use super::{
     BeginElement, BegunStage, Candidates, CapScope, ElementEnd, ElementLevels, ElementOwner, ElementRow,
     ElementSource, EndedElement, ExecutionRow, ExecutionTransaction, ExpiredElement, Halt, HeldBack,
-    NamedEntities, NewExecution, NewSchedule, NewTask, QueuedElement, SavedRow, ScheduleRow,
+    NamedEntities, NewExecution, NewSchedule, NewTask, OpenExecution, QueuedElement, SavedRow, ScheduleRow,
     StartedExecution, StopRow, StoreError, TaskRow, column,
 };
 
@@ -132,6 +132,10 @@ impl<S: SqlSession> ExecutionTransaction for Changes<S> {
 
     async fn lock_numbers(&mut self, numbers: &BTreeSet<u64>) -> Result<Vec<ExecutionRow>, StoreError> {
         execution::lock_numbers(&self.0, numbers).await
+    }
+
+    async fn open_on_clusters(&mut self) -> Result<Vec<OpenExecution>, StoreError> {
+        execution::open_on_clusters(&self.0).await
     }
 
     async fn update(&mut self, row: &ExecutionRow) -> Result<(), StoreError> {

@@ -46,7 +46,7 @@ pub(super) struct World {
     pub(super) cancels: VecDeque<Cancel>,
     /// When cancelled tasks become Cancelled.
     due: BTreeMap<String, Instant>,
-    notes: BTreeMap<String, String>,
+    pub(super) notes: BTreeMap<String, String>,
     /// Calls that fail, by their name and how often they worked before.
     pub(super) failing: BTreeMap<&'static str, usize>,
     /// All calls with their subject and time.
@@ -200,6 +200,15 @@ impl Fake {
             assert_eq!(*listed, cancelled + kept + failed + gone, "{summary:?}");
         }
         (result, observed)
+    }
+
+    /// The context of a sweep that nobody observes.
+    pub(super) fn context(self: &Arc<Self>) -> SweepContext {
+        SweepContext {
+            cvp: self.clone(),
+            clock: Arc::new(TokioClock(self.start)),
+            observe: Arc::new(|_| {}),
+        }
     }
 
     async fn begin(&self, call: &'static str, subject: &str) -> Result<MutexGuard<'_, World>, CvpError> {

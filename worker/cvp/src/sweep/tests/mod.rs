@@ -1,6 +1,7 @@
 //! Tests the sweep with a scripted CloudVision: what it cancels, and what it must not cancel.
 
 mod fake;
+mod single;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
