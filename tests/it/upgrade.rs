@@ -7,6 +7,8 @@ use lockstep_bus::{Acknowledge, Bus, ConsumeOptions, Outgoing};
 use lockstep_protocol::topology::{Destination, Lane, Queue};
 use lockstep_protocol::{Envelope, Kind};
 use lockstep_testbed::wait;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Error};
 
 use crate::reconcile::{logged, started};
 use crate::system::load::{flags, hostname, outgoing, raw, update};
@@ -45,7 +47,7 @@ async fn workers_of_two_versions_work_side_by_side() -> Result<()> {
     let mut sent = LOAD.publish(&*bus).await?;
     let before = scene.worker(&[])?;
     scene.oracle().processed_at_least(300).await?;
-    database.batch_execute(&UPGRADE.join(";")).await?;
+    upgrade(&database, &UPGRADE).await?;
     let processed = scene.oracle().records.processed().await?;
     ensure!(
         usize::try_from(processed)? < sent.len(),
@@ -78,6 +80,20 @@ async fn workers_of_two_versions_work_side_by_side() -> Result<()> {
     since.stop().await?;
     scene.oracle().check(&sent, &*bus).await?;
     postponed(&*bus).await
+}
+
+/// Applies a migration as `migrate` does: in one transaction, which is repeated if the locks of workers block it.
+pub(crate) async fn upgrade(database: &Client, statements: &[&str]) -> Result<()> {
+    let migration = statements.join(";");
+    wait::until("the upgrade", PATIENCE, async || {
+        let applied = database.batch_execute(&migration).await;
+        match applied.as_ref().err().and_then(Error::code) {
+            Some(&SqlState::T_R_DEADLOCK_DETECTED) => Err("a deadlock".to_owned()),
+            _ => Ok(applied),
+        }
+    })
+    .await?
+    .context("the upgrade")
 }
 
 /// Waits until this number of answers has arrived.

@@ -62,17 +62,17 @@ pub(super) fn number(version: i32) -> u32 {
 }
 
 pub(super) fn migrated(report: &Report, known: u32) -> Migrated {
-    let applied = report
-        .applied_migrations()
-        .iter()
-        .map(ToString::to_string)
-        .collect();
     Migrated {
         version: known,
         known,
-        applied,
+        applied: applied(report).collect(),
         granted: Vec::new(),
     }
+}
+
+/// The names of the migrations that were applied.
+pub(super) fn applied(report: &Report) -> impl Iterator<Item = String> {
+    report.applied_migrations().iter().map(ToString::to_string)
 }
 
 /// The store error for an error of a migration. Its class is that of the driver error `E`, if there is one.
@@ -80,11 +80,14 @@ pub(super) fn failed<E: std::error::Error + 'static>(
     error: Error,
     error_class: impl FnOnce(&E) -> ErrorClass,
 ) -> StoreError {
-    let mut causes = std::iter::successors(error.source(), |error| (*error).source());
-    let error_class = causes
-        .find_map(|error| error.downcast_ref::<E>())
-        .map_or(ErrorClass::Refused, error_class);
+    let error_class = driver_error(&error).map_or(ErrorClass::Refused, error_class);
     error_class.error("migrate", error)
+}
+
+/// The error of the driver that a migration failed with, if it was one.
+pub(super) fn driver_error<E: std::error::Error + 'static>(error: &Error) -> Option<&E> {
+    let mut causes = std::iter::successors(error.source(), |error| (*error).source());
+    causes.find_map(|error| error.downcast_ref::<E>())
 }
 
 #[cfg(test)]

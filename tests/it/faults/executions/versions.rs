@@ -10,6 +10,7 @@ use lockstep_protocol::topology::{Destination, Lane, Queue};
 use super::Installation;
 use crate::system::load::raw;
 use crate::system::{Ground, PATIENCE, Scene};
+use crate::upgrade::upgrade;
 
 const ELEMENTS: u32 = 100;
 const ALL: usize = 100;
@@ -44,7 +45,7 @@ async fn elements_run_beside_a_worker_of_the_next_version() -> Result<()> {
     installation.run(0..ALL).await?;
     oracle.ended_at_least(ALL / 4).await?;
     let database = installation.scene.servers()?.schema.connect().await?;
-    database.batch_execute(&UPGRADE.join(";")).await?;
+    upgrade(&database, &UPGRADE).await?;
     let since = installation.worker()?;
     since.prints("worker started").await?;
     oracle.all_ended(1).await?;

@@ -1,6 +1,7 @@
 //! The contract of both stores, and tests of features that only one of them has.
 
 mod access;
+mod blocked_migration;
 #[macro_use]
 mod contract;
 mod postgres;

@@ -23,7 +23,7 @@ use crate::contract::{
 
 contract!(crate::postgres::open);
 
-async fn open() -> Result<Place> {
+pub(crate) async fn open() -> Result<Place> {
     open_in(lockstep_testbed::schema().await?).await
 }
 
@@ -312,7 +312,7 @@ async fn no_index_holds_what_every_event_changes() -> Result<()> {
     Ok(())
 }
 
-fn schema(place: &Place) -> &lockstep_testbed::Schema {
+pub(crate) fn schema(place: &Place) -> &lockstep_testbed::Schema {
     place.keep.downcast_ref().expect("the schema")
 }
 
