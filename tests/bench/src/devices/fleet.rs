@@ -21,10 +21,10 @@ const FIRST: Ipv4Addr = Ipv4Addr::new(127, 64, 0, 1);
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct FleetAccess {
     /// The port of all devices.
-    #[arg(long)]
+    #[arg(long, required = false)]
     pub(crate) port: u16,
     /// File with the certificates of their authorities.
-    #[arg(long)]
+    #[arg(long, required = false)]
     pub(crate) ca_file: PathBuf,
 }
 
