@@ -21,9 +21,18 @@ use crate::fail_point::{self, FailPoint};
 /// The most messages that wait in a worker without a free place.
 const MOST_WAITING: usize = 256;
 
+/// A claim of so many messages costs little more for each than a larger one.
+const SMALL_CLAIM: usize = 32;
+
 /// The prefetch of a lane whose claimant has so many places.
 pub(super) fn prefetch(places: usize) -> u16 {
     u16::try_from(places.clamp(1, MOST_WAITING)).unwrap_or(u16::MAX)
+}
+
+/// How many messages one claim takes, of so many free places. What begins together ends together if it takes equally long, and then all
+/// of its places are free while it is committed and more is claimed: claims of half of the places spread the begins.
+fn at_once(free: usize) -> usize {
+    free.min(MOST_WAITING).min((free / 2).max(SMALL_CLAIM))
 }
 
 /// Runs the lane, and the work that the claimant took over. `consuming` is what [`consume`] takes; `batches` makes the part of the lane
@@ -70,7 +79,7 @@ impl ClaimLane {
         loop {
             let batch = async {
                 let free = self.claimant.free().await;
-                consumer.take(free.min(MOST_WAITING), self.batches.linger).await
+                consumer.take(at_once(free), self.batches.linger).await
             };
             let batch = tokio::select! {
                 biased;
@@ -174,6 +183,21 @@ mod tests {
     fn the_prefetch_is_bounded_by_the_places() {
         for (places, expected) in [(0, 1), (1, 1), (255, 255), (256, 256), (1000, 256)] {
             assert_eq!(prefetch(places), expected, "{places}");
+        }
+    }
+
+    #[test]
+    fn a_claim_takes_half_of_the_free_places_unless_few_are_free() {
+        for (free, expected) in [
+            (1, 1),
+            (32, 32),
+            (33, 32),
+            (64, 32),
+            (100, 50),
+            (256, 128),
+            (1000, 256),
+        ] {
+            assert_eq!(at_once(free), expected, "{free}");
         }
     }
 }
