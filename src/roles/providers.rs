@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn the_steps_of_a_provider_are_those_without_arguments() {
-        let list = KnownProviders::new(registry()).list();
+        let list = KnownProviders::new(described()).list();
         let steps = |name: &str| {
             let provider = list.iter().find(|provider| provider.name == name).unwrap();
             let steps = provider

@@ -252,7 +252,7 @@ mod tests {
                 requested: TaskRequested {
                     task: PROVIDER.into(),
                     execute_on: Vec::new(),
-            execute_on_names: Vec::new(),
+                    execute_on_names: Vec::new(),
                     execute_on_type: ExecuteOn::Global,
                     dry_run,
                     arguments: Value::Null,

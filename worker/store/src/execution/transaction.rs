@@ -10,7 +10,8 @@ use uuid::Uuid;
 use super::{
     BeginElement, BegunStage, Candidates, CapScope, ElementEnd, ElementLevels, ElementOwner, ElementRow,
     ElementSource, EndedElement, ExecutionRow, ExpiredElement, Halt, HeldBack, NamedEntities, NewExecution,
-    NewSchedule, NewTask, OpenExecution, QueuedElement, SavedRow, ScheduleRow, StartedExecution, StopRow, TaskRow,
+    NewSchedule, NewTask, OpenExecution, QueuedElement, SavedRow, ScheduleRow, StartedExecution, StopRow,
+    TaskRow,
 };
 use crate::StoreError;
 
