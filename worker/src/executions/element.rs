@@ -11,8 +11,8 @@ use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::results::ElementFinished;
 use lockstep_protocol::{ElementState, Level, Stage};
 use lockstep_store::{
-    CandidateElement, ElementEnd, ElementOwner, EntityResult, ExecutionRow, PlannedStage, StoreError,
-    UnitEntities,
+    CandidateElement, ElementEnd, ElementOwner, EntityResult, ExecutionRow, JsonText, PlannedStage,
+    StoreError, UnitEntities,
 };
 use serde_json::{Map, Value};
 
@@ -256,13 +256,14 @@ impl Element {
             .collect();
         if self.is_simple() {
             let only = results.pop();
-            end.data = only.map_or(Value::Null, |only| {
+            let data = only.map_or(Value::Null, |only| {
                 if only.data.is_null() {
                     only.pre_run
                 } else {
                     only.data
                 }
             });
+            end.data = data.into();
         } else {
             end.results = results;
         }
@@ -315,7 +316,7 @@ impl Element {
             reason: end.reason,
             message: end.message,
             changed: end.changed,
-            data: Value::Null,
+            data: JsonText::null(),
             results: Vec::new(),
             facts: Vec::new(),
             checks: Vec::new(),

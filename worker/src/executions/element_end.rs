@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use lockstep_execution::cycle::{CheckResult, PhaseRole, Produced, UnitEnd};
 use lockstep_protocol::ElementState;
-use lockstep_store::{ElementEnd, EntityResult, Halt, NewCheck, NewFact};
+use lockstep_store::{ElementEnd, EntityResult, Halt, JsonText, NewCheck, NewFact};
 use serde_json::Value;
 
 /// The most bytes that the result of an element may have, as JSON: data, results of entities, facts, checks and items together.
@@ -103,7 +103,7 @@ pub(super) fn produced(produced: Produced) -> (Vec<NewFact>, Vec<NewCheck>, Vec<
         entity_type,
         entity,
         key,
-        value,
+        value: value.into(),
     });
     let checks = produced.checks.into_iter().map(|check| NewCheck {
         entity_type: check.entity_type,
@@ -142,7 +142,7 @@ pub(super) fn bounded(mut end: ElementEnd) -> ElementEnd {
         next: None,
         reason: Some("too-large".to_owned()),
         message: Some(message),
-        data: Value::Null,
+        data: JsonText::null(),
         results: results.collect(),
         facts: Vec::new(),
         checks: Vec::new(),
@@ -161,15 +161,18 @@ fn cut(message: &mut Option<String>) {
 }
 
 fn fits(end: &ElementEnd) -> bool {
-    let facts = end.facts.iter().map(|fact| &fact.value);
     let checks = end.checks.iter().map(|check| &check.metrics);
     let items = end.items.iter().map(|(_, data)| data);
     let results = end
         .results
         .iter()
         .flat_map(|result| [&result.pre_run, &result.data]);
-    let mut values = facts.chain(checks).chain(items).chain(results).chain([&end.data]);
-    let texts = end.facts.iter().map(|fact| fact.key.len());
+    let mut values = checks.chain(items).chain(results);
+    let texts = end
+        .facts
+        .iter()
+        .map(|fact| fact.key.len() + fact.value.as_str().len());
+    let texts = texts.chain([end.data.as_str().len()]);
     let texts = texts.chain(
         end.checks
             .iter()
@@ -297,7 +300,7 @@ mod tests {
             reason: None,
             message: Some("ä".repeat(MAX_MESSAGE)),
             changed: true,
-            data,
+            data: data.into(),
             results: Vec::new(),
             facts,
             checks: Vec::new(),
@@ -315,11 +318,14 @@ mod tests {
             entity_type: lockstep_protocol::EntityType::Device,
             entity: 1,
             key: "version".to_owned(),
-            value: 1.into(),
+            value: serde_json::json!(1).into(),
         };
         let refused = bounded(end(fits.into(), vec![fact]));
         assert_eq!(refused.reason.as_deref(), Some("too-large"));
-        assert_eq!((refused.state, refused.data), (ElementState::Failed, Value::Null));
+        assert_eq!(
+            (refused.state, refused.data),
+            (ElementState::Failed, JsonText::null())
+        );
         assert!(refused.changed && refused.facts.is_empty());
     }
 }

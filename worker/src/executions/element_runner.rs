@@ -7,8 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{ElementState, Envelope, Message};
-use lockstep_store::{CapScope, ElementEnd, ElementOwner, ExecutionRow, QueuedElement, StoreError};
+use lockstep_store::{CapScope, ElementEnd, ElementOwner, ExecutionRow, JsonText, QueuedElement, StoreError};
 use lockstep_telemetry::executions::ElementMetrics;
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -440,7 +441,7 @@ impl Worker {
             reason: Some("store-refused".to_owned()),
             message: Some(format!("the store refused its result: {error}")),
             next: None,
-            data: serde_json::Value::Null,
+            data: JsonText::null(),
             results: Vec::new(),
             facts: Vec::new(),
             checks: Vec::new(),
@@ -515,7 +516,7 @@ impl Worker {
             // One that goes on in a later stage has not ended.
             if let Some(finished) = element.finished(end) {
                 announcement.elements.push(number);
-                let data = end.results.last().map_or(&end.data, |result| &result.data);
+                let data = end.results.last().map_or(&Value::Null, |result| &result.data);
                 announcement
                     .results
                     .push(element_finished(execution, number, finished, data));

@@ -9,7 +9,7 @@ use lockstep_protocol::results::ElementFinished;
 use lockstep_protocol::{ElementState, MessageKey};
 use lockstep_store::{
     CapScope, ElementEnd, ElementRow, ExecutionReference, ExecutionRow, ExecutionTransaction, ExpiredElement,
-    Facts, Keys, StoreError,
+    Facts, JsonText, Keys, StoreError,
 };
 use lockstep_telemetry::executions::{WAITING_FOR, waiting};
 use serde_json::Value;
@@ -418,7 +418,7 @@ fn end(element: &ExpiredElement, reason: &str, message: &str) -> ElementEnd {
         message: Some(message.to_owned()),
         changed: false,
         next: None,
-        data: Value::Null,
+        data: JsonText::null(),
         results: Vec::new(),
         facts: Vec::new(),
         checks: Vec::new(),

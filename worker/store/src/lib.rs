@@ -58,10 +58,11 @@ pub use execution::{
     BeginElement, BegunStage, CandidateElement, Candidates, CapScope, CheckRow, ElementCounts, ElementDetail,
     ElementDevice, ElementEnd, ElementLevels, ElementOwner, ElementQuery, ElementRow, ElementSource,
     EndedElement, EntityResult, EntityResultQuery, ExecutionQuery, ExecutionReference, ExecutionRow,
-    ExecutionTransaction, Executions, ExpiredElement, FactRow, Halt, HeldBack, JournalEntry, NamedEntities,
-    NewCheck, NewExecution, NewFact, NewSchedule, NewTask, OpenExecution, PhaseTask, PlannedStage,
-    QueuedElement, RenewedElements, RunCycle, SavedRow, ScheduleRow, StageRow, StartedExecution, StopRow,
-    StoppedElement, TaskRow, Tasks, UnitDevice, UnitEntities, UnitEntity, UnitLevels,
+    ExecutionTransaction, Executions, ExpiredElement, FactRow, Halt, HeldBack, JournalEntry, JsonText,
+    NamedEntities, NewCheck, NewExecution, NewFact, NewSchedule, NewTask, OpenExecution, PhaseTask,
+    PlannedStage, QueuedElement, RenewedElements, RunCycle, SavedRow, ScheduleRow, StageRow,
+    StartedExecution, StopRow, StoppedElement, TaskRow, Tasks, UnitDevice, UnitEntities, UnitEntity,
+    UnitLevels,
 };
 pub use facts::{Facts, Flips, NewCause, Origin, SettledDeadLetters};
 pub use fleet::{CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet};

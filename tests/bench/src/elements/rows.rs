@@ -202,7 +202,7 @@ async fn end(store: &PostgresStore, group: &[u64], owner: ElementOwner) -> anyho
         reason: None,
         message: Some("answered in 12 ms".to_owned()),
         changed: false,
-        data: json!({"round_trip_ms": 12.1, "model": "DCS-7050SX3-48YC8", "version": "4.30.3M"}),
+        data: json!({"round_trip_ms": 12.1, "model": "DCS-7050SX3-48YC8", "version": "4.30.3M"}).into(),
         results: Vec::new(),
         facts: Vec::new(),
         checks: Vec::new(),

@@ -6,7 +6,7 @@ use lockstep_protocol::{ElementState, EntityType, GroupName, Hostname};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{CapScope, EntityResult, ExecutionRow, Halt, NewCheck};
+use super::{CapScope, EntityResult, ExecutionRow, Halt, JsonText, NewCheck};
 
 /// Which entities become elements of a new execution.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,7 +152,7 @@ pub struct ElementEnd {
     /// Whether it changed something, or would have in a dry run.
     pub changed: bool,
     /// The result of the provider.
-    pub data: Value,
+    pub data: JsonText,
     /// The results of the entities that it ran on, if the element is not a result by itself. They replace those with the same key.
     pub results: Vec<EntityResult>,
     /// Facts about entities.
@@ -173,7 +173,7 @@ pub struct NewFact {
     /// Its key.
     pub key: String,
     /// Its value.
-    pub value: Value,
+    pub value: JsonText,
 }
 
 /// An element that became final, or ended its stage, with this transaction, and no other.

@@ -5,6 +5,7 @@
 
 mod cycle;
 mod element;
+mod json_text;
 mod query;
 mod row;
 mod task;
@@ -19,6 +20,7 @@ pub use element::{
     ElementOwner, ElementSource, EndedElement, ExpiredElement, HeldBack, NamedEntities, NewFact,
     QueuedElement, RenewedElements, StoppedElement,
 };
+pub use json_text::JsonText;
 pub use query::{
     ElementDetail, ElementQuery, ElementRow, ExecutionQuery, ExecutionReference, Executions, FactRow,
 };

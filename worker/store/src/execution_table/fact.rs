@@ -61,7 +61,7 @@ pub(super) async fn write(session: &dyn SqlSession, ends: &[&ElementEnd]) -> Res
     for end in ends {
         for fact in &end.facts {
             let key = (fact.entity_type.as_str(), fact.entity, fact.key.as_str());
-            facts.insert(key, (fact.value.to_string(), end.number));
+            facts.insert(key, (fact.value.as_str(), end.number));
         }
     }
     if facts.is_empty() {

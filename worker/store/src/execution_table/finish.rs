@@ -64,14 +64,15 @@ pub(super) async fn finish(
     let mut sorted: Vec<&ElementEnd> = ends.iter().collect();
     sorted.sort_by_key(|end| (end.number, end.attempt));
     sorted.dedup_by_key(|end| (end.number, end.attempt));
-    let listed = sorted
-        .iter()
-        .map(|end| listed(end))
-        .collect::<Result<Vec<_>, _>>()?;
     let mut ended = Vec::with_capacity(sorted.len());
-    for part in in_parts(listed) {
+    let mut rest = &sorted[..];
+    while !rest.is_empty() {
+        let bytes = |end: &&ElementEnd| end.data.as_str().len() + end.message.as_ref().map_or(0, String::len);
+        let (part, others) = rest.split_at(fitting(rest, bytes));
+        rest = others;
+        let part = part.iter().map(|end| listed(end));
         let parameters = vec![
-            rows(part),
+            rows(part.collect::<Result<Vec<_>, _>>()?),
             milliseconds(grace),
             owner.map(|owner| owner.0.to_string()).into(),
         ];
@@ -132,15 +133,15 @@ async fn write_results(
 /// Rows in parts that fit in one statement each; at least one row in each.
 pub(super) fn in_parts(mut listed: Vec<Vec<Json>>) -> impl Iterator<Item = Vec<Vec<Json>>> {
     std::iter::from_fn(move || {
-        let rest = listed.split_off(fitting(&listed));
+        let bytes = |row: &Vec<Json>| row.iter().filter_map(Json::as_str).map(str::len).sum();
+        let rest = listed.split_off(fitting(&listed, bytes));
         let part = std::mem::replace(&mut listed, rest);
         (!part.is_empty()).then_some(part)
     })
 }
 
-/// How many of these rows fit in one statement; at least one, if there is one.
-fn fitting(listed: &[Vec<Json>]) -> usize {
-    let bytes = |row: &Vec<Json>| -> usize { row.iter().filter_map(Json::as_str).map(str::len).sum() };
+/// How many of these fit in one statement; at least one, if there is one.
+fn fitting<T>(listed: &[T], bytes: impl Fn(&T) -> usize) -> usize {
     let mut sum = 0;
     let fitting = listed.iter().take_while(|row| {
         sum += bytes(row);
@@ -158,7 +159,7 @@ fn listed(end: &ElementEnd) -> Result<Vec<Json>, StoreError> {
             return Err(ErrorClass::Refused.error(WRITE, reason));
         }
     };
-    let data = (!end.data.is_null()).then(|| end.data.to_string());
+    let data = (!end.data.is_null()).then(|| end.data.as_str());
     Ok(vec![
         end.number.into(),
         end.attempt.into(),
@@ -263,16 +264,15 @@ mod tests {
 
     #[test]
     fn a_statement_takes_as_many_results_as_fit_and_at_least_one() {
-        let row = |bytes: usize| vec![Json::from(7), Json::from("x".repeat(bytes)), Json::Null];
         let half = MOST_BYTES / 2;
         for (sizes, expected) in [
             (vec![1, 1, 1], 3),
             (vec![half, half, 1], 2),
             (vec![half, half + 1], 1),
             (vec![MOST_BYTES + 1, 1], 1),
+            (vec![], 0),
         ] {
-            let listed: Vec<_> = sizes.iter().map(|bytes| row(*bytes)).collect();
-            assert_eq!(fitting(&listed), expected, "{sizes:?}");
+            assert_eq!(fitting(&sizes, |size| *size), expected, "{sizes:?}");
         }
     }
 }

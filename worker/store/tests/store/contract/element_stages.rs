@@ -43,7 +43,7 @@ async fn begin(
 fn passed(number: u64, next: u16) -> ElementEnd {
     ElementEnd {
         next: Some(next),
-        data: Value::Null,
+        data: Value::Null.into(),
         message: None,
         ..end(number, ElementState::Pending)
     }

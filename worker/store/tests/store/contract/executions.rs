@@ -283,7 +283,7 @@ pub(crate) fn end(number: u64, state: ElementState) -> ElementEnd {
         reason: None,
         message: Some("ended".to_owned()),
         changed: false,
-        data: json!({"rtt": 0.5}),
+        data: json!({"rtt": 0.5}).into(),
         results: Vec::new(),
         facts: Vec::new(),
         checks: Vec::new(),

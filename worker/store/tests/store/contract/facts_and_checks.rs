@@ -18,7 +18,7 @@ fn fact(entity_type: EntityType, entity: u64, value: &Value) -> NewFact {
         entity_type,
         entity,
         key: "version".to_owned(),
-        value: value.clone(),
+        value: value.clone().into(),
     }
 }
 
