@@ -11,7 +11,7 @@ use crate::cli::list::{Cell, Column, ListOptions, Listing, Page, PageRequest, Pl
 /// List executions, the newest first
 ///
 /// ENDED is how many of the elements have ended. Columns: number, task, state, elements, ended, failed, dry-run, accepted, by, done,
-/// skipped, reason, provider, paused, started, finished, deadline, relaunch-of, id. The list is ordered by descending number.
+/// skipped, reason, provider, stage, paused, started, finished, deadline, relaunch-of, id. The list is ordered by descending number.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep executions list
@@ -82,6 +82,9 @@ impl Listing for ExecutionListing<'_> {
         Column::wide("skipped", |row| Cell::Number(row.skipped)),
         Column::wide("reason", |row| Cell::maybe(row.reason.as_ref())),
         Column::wide("provider", |row| Cell::text(&row.provider)),
+        Column::wide("stage", |row| {
+            Cell::maybe(row.stage.as_ref().map(|stage| stage.stage))
+        }),
         Column::wide("paused", |row| Cell::Boolean(row.paused)),
         Column::wide("started", |row| Cell::time(row.started_at)),
         Column::wide("finished", |row| Cell::time(row.ended_at)),

@@ -39,6 +39,16 @@ pub(super) struct Element {
     steps: Steps,
 }
 
+/// What an attempt of an element is run with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ElementRun<'a> {
+    pub(super) context: &'a ExecutionContext,
+    /// Tells it to stop.
+    pub(super) told: &'a Told,
+    pub(super) owner: ElementOwner,
+    pub(super) journal: &'a JournalWriter,
+}
+
 /// What was read for an element before its steps run.
 #[derive(Debug, Default)]
 struct Read {
@@ -75,13 +85,8 @@ impl Element {
     }
 
     /// Runs the element to the end of its stage. `None` if it is left to whoever finds its lease expired.
-    pub(super) async fn run(
-        &self,
-        context: &ExecutionContext,
-        told: &Told,
-        owner: ElementOwner,
-        journal: &JournalWriter,
-    ) -> Option<ElementEnd> {
+    pub(super) async fn run(&self, on: ElementRun<'_>) -> Option<ElementEnd> {
+        let ElementRun { context, told, .. } = on;
         let task = task_of_stage(&self.execution.request, self.candidate.stage)?;
         let read = match self.read(context, told).await {
             Ok(read) => read,
@@ -108,8 +113,7 @@ impl Element {
             Ok(tree) => tree,
             Err(failure) => return Some(self.row(failed(task.role, failure.reason, failure.message))),
         };
-        self.run_tree(context, told, owner, journal, task, &tree, read)
-            .await
+        self.run_tree(on, task, &tree, read).await
     }
 
     /// Reads what the steps need, until the element is told to stop.
@@ -133,17 +137,14 @@ impl Element {
         Ok(found)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "each is another part of a unit")]
     async fn run_tree(
         &self,
-        context: &ExecutionContext,
-        told: &Told,
-        owner: ElementOwner,
-        journal: &JournalWriter,
+        on: ElementRun<'_>,
         task: TaskOfPhase<'_>,
         tree: &UnitTree,
         read: Read,
     ) -> Option<ElementEnd> {
+        let ElementRun { context, told, .. } = on;
         let request = &self.execution.request;
         let phase = self.stage.phase;
         let (earlier, so_far): (Vec<EntityResult>, Vec<EntityResult>) =
@@ -156,6 +157,7 @@ impl Element {
             run.results[index].reason = Some("not-leased".to_owned());
             run.results[index].message = Some("it came to its controller while the run began".to_owned());
         }
+        let has_entry = !read.journal.is_empty();
         run.resume(task.role, read.journal);
         let data = StepData {
             cycle: &context.cycle,
@@ -164,14 +166,9 @@ impl Element {
             cancel: told.cancel(),
         };
         let repeatable = self.provider.properties().repeatable;
-        let journal = ElementJournal {
-            writer: journal,
-            owner,
-            element: self.candidate.number,
-            stage: self.candidate.stage,
-            phase,
-            cancel: told.cancel(),
-        };
+        let element = (on.owner, self.candidate.number);
+        let stage = (self.candidate.stage, phase);
+        let journal = ElementJournal::new(on.journal, element, stage, has_entry, told.cancel());
         let journaled = !repeatable && self.has_several_steps(tree);
         let above = above(&self.candidate, &read.entities);
         let arguments = or_empty(task.arguments);
@@ -198,7 +195,13 @@ impl Element {
         let stopped = drive(context, told, &unit, &mut run).await;
         match stopped {
             None => {}
-            Some(Why::Lost | Why::WorkerStops) if repeatable || journaled => return None,
+            Some(Why::Lost | Why::WorkerStops) if repeatable => return None,
+            Some(told @ (Why::Lost | Why::WorkerStops)) if journaled => {
+                if let (Why::WorkerStops, Some(first)) = (told, run.results.first()) {
+                    journal.keep(first).await;
+                }
+                return None;
+            }
             Some(told) => {
                 let (reason, message) = why(told);
                 run.stop(&unit, reason, message);
@@ -235,7 +238,7 @@ impl Element {
         } else {
             let mut ends = self.earlier_ends(earlier);
             ends.push((task.role, of_phase));
-            over_phases(ends)
+            over_phases(&ends)
         };
         let mut end = self.row(UnitEnd {
             changed,

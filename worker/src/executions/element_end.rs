@@ -68,7 +68,7 @@ pub(super) fn goes_on_later() -> UnitEnd {
 
 /// The rule: how an element ends whose phases ended so, in their order. A failure as a whole counts, then a part that failed in any phase;
 /// the task itself speaks for what was done.
-pub(super) fn over_phases(ends: Vec<(PhaseRole, UnitEnd)>) -> UnitEnd {
+pub(super) fn over_phases(ends: &[(PhaseRole, UnitEnd)]) -> UnitEnd {
     let changed = ends.iter().any(|(_, end)| end.changed);
     let state = |state: ElementState| move |end: &&UnitEnd| end.state == state;
     let all = || ends.iter().map(|(_, end)| end);
@@ -89,7 +89,7 @@ pub(super) fn over_phases(ends: Vec<(PhaseRole, UnitEnd)>) -> UnitEnd {
     let decisive = decisive
         .or_else(|| all().find(|end| end.state != ElementState::Successful))
         .or_else(|| main().map(|(_, end)| end))
-        .or_else(|| all().last());
+        .or_else(|| all().next_back());
     UnitEnd {
         changed,
         ..decisive.cloned().unwrap_or_else(goes_on_later)
@@ -252,7 +252,7 @@ mod tests {
                 .iter()
                 .enumerate()
                 .map(|(index, (role, state))| (*role, ended(*state, Some(&index.to_string()))));
-            let end = over_phases(ends.collect());
+            let end = over_phases(&ends.collect::<Vec<_>>());
             let reason = decisive.to_string();
             assert_eq!((end.state, end.reason), (expected, Some(reason)), "{phases:?}");
         }
@@ -260,7 +260,7 @@ mod tests {
             changed: true,
             ..ended(Successful, None)
         };
-        assert!(over_phases(vec![(main, changed), (post, ended(Successful, None))]).changed);
+        assert!(over_phases(&[(main, changed), (post, ended(Successful, None))]).changed);
     }
 
     #[test]

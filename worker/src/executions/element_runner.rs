@@ -18,7 +18,7 @@ use super::ExecutionContext;
 use super::advance::own_cap;
 use super::announce::{Announcement, Announcer};
 use super::claim::{Claim, Claimed, claim, groups, scopes};
-use super::element::Element;
+use super::element::{Element, ElementRun};
 use super::element_end::Why;
 use super::finish::{Ends, Finished, finish};
 use super::journal::{JournalWriter, WaitingEntries, journal};
@@ -262,7 +262,13 @@ impl Worker {
     async fn run(self: Arc<Self>, element: Arc<Element>, owner: ElementOwner, told: Arc<Told>) {
         let (number, attempt) = (element.candidate.number, element.attempt());
         tracing::debug!(element = number, attempt, entity = element.candidate.name, execution = %element.execution.id, "element begins");
-        let end = element.run(&self.context, &told, owner, &self.journal).await;
+        let on = ElementRun {
+            context: &self.context,
+            told: &told,
+            owner,
+            journal: &self.journal,
+        };
+        let end = element.run(on).await;
         fail_point::pass(FailPoint::ElementRan);
         let Some(end) = end else {
             tracing::info!(element = number, attempt, why = ?told.why(), "element left to other workers");

@@ -164,3 +164,83 @@ fn freed(caps: &Caps, rows: &[ExecutionRow], ended: &[EndedElement]) -> BTreeMap
     }
     freed
 }
+
+#[cfg(test)]
+mod tests {
+    use lockstep_protocol::{ElementState, Level};
+    use lockstep_store::EntityResult;
+    use serde_json::Value;
+
+    use super::*;
+
+    fn end(number: u64, state: ElementState, next: Option<u16>, results: &[ElementState]) -> ElementEnd {
+        let results = results.iter().map(|state| EntityResult {
+            phase: 0,
+            level: Level::Device,
+            entity: 1,
+            name: "name".to_owned(),
+            parent: None,
+            state: *state,
+            reason: None,
+            message: None,
+            changed: false,
+            pre_run: Value::Null,
+            data: Value::Null,
+        });
+        ElementEnd {
+            number,
+            attempt: 1,
+            state,
+            next,
+            reason: None,
+            message: None,
+            changed: false,
+            data: Value::Null,
+            results: results.collect(),
+            facts: Vec::new(),
+            checks: Vec::new(),
+            items: vec![("item".to_owned(), Value::Null); usize::from(number == 1)],
+        }
+    }
+
+    #[test]
+    fn only_ends_that_took_place_count_and_those_that_go_on_count_for_their_stage() {
+        use ElementState::{Failed, Filtered, Pending, Successful};
+        let ends = [Ends {
+            owner: None,
+            ends: vec![
+                end(1, Successful, None, &[]),
+                end(2, Failed, None, &[Failed]),
+                end(3, Filtered, None, &[]),
+                end(4, Pending, Some(2), &[Successful]),
+                end(5, Pending, Some(2), &[Successful, Failed]),
+                // Another attempt began.
+                end(6, Failed, None, &[Failed]),
+                // Of another execution.
+                end(7, Failed, None, &[Failed]),
+            ],
+        }];
+        let ended = [(1, 1), (2, 1), (3, 1), (4, 1), (5, 1), (7, 2)];
+        let states = [Successful, Failed, Filtered, Pending, Pending, Failed];
+        let ended: Vec<EndedElement> = ended
+            .into_iter()
+            .zip(states)
+            .map(|((number, execution), state)| EndedElement {
+                number,
+                execution,
+                state,
+                frees: Vec::new(),
+            })
+            .collect();
+        let expected = Event::ElementsEnded {
+            done: 1,
+            failed: 1,
+            skipped: 1,
+            passed: 2,
+            partly_failed: 1,
+            added: 1,
+        };
+        assert_eq!(event(1, &ended, &ends), Some(expected));
+        assert_eq!(event(3, &ended, &ends), None);
+    }
+}

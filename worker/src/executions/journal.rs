@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use lockstep_execution::CycleResult;
 use lockstep_execution::cycle::{Journal, JournaledStep};
 use lockstep_protocol::Level;
 use lockstep_store::{ElementOwner, JournalEntry, RunCycle};
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -87,17 +89,59 @@ async fn write(cycle: &Arc<dyn RunCycle>, owner: ElementOwner, entries: &[Journa
 /// The journal of one element in one stage.
 #[derive(Debug)]
 pub(super) struct ElementJournal<'a> {
-    pub(super) writer: &'a JournalWriter,
-    pub(super) owner: ElementOwner,
-    pub(super) element: u64,
-    pub(super) stage: u16,
-    pub(super) phase: u8,
+    writer: &'a JournalWriter,
+    owner: ElementOwner,
+    element: u64,
+    stage: u16,
+    phase: u8,
     /// Fires when the element is told to stop.
-    pub(super) cancel: &'a CancellationToken,
+    cancel: &'a CancellationToken,
+    /// Whether it has an entry.
+    has_entry: AtomicBool,
 }
 
-impl ElementJournal<'_> {
-    async fn write(&self, level: Level, entity: u64, pre_run: bool, result: Option<CycleResult>) -> bool {
+impl<'a> ElementJournal<'a> {
+    pub(super) fn new(
+        writer: &'a JournalWriter,
+        (owner, element): (ElementOwner, u64),
+        (stage, phase): (u16, u8),
+        has_entry: bool,
+        cancel: &'a CancellationToken,
+    ) -> Self {
+        Self {
+            writer,
+            owner,
+            element,
+            stage,
+            phase,
+            cancel,
+            has_entry: AtomicBool::new(has_entry),
+        }
+    }
+
+    /// Makes sure that there is an entry: whoever finds the element knows by it that every step is written down. It says of an entity
+    /// that it is as it was.
+    pub(super) async fn keep(&self, unchanged: &CycleResult) {
+        if !self.has_entry.load(Ordering::SeqCst) {
+            self.write(
+                unchanged.level,
+                unchanged.entity,
+                false,
+                Some(unchanged.clone()),
+                Vec::new(),
+            )
+            .await;
+        }
+    }
+
+    async fn write(
+        &self,
+        level: Level,
+        entity: u64,
+        pre_run: bool,
+        result: Option<CycleResult>,
+        facts: Vec<(String, Value)>,
+    ) -> bool {
         let (written, answer) = oneshot::channel();
         let waiting = Waiting {
             owner: self.owner,
@@ -108,22 +152,25 @@ impl ElementJournal<'_> {
                 entity,
                 pre_run,
                 result: result.map(|result| to_row(self.phase, result)),
+                facts,
             },
             written,
         };
-        self.writer.0.send(waiting).await.is_ok() && answer.await.unwrap_or(false)
+        let is_written = self.writer.0.send(waiting).await.is_ok() && answer.await.unwrap_or(false);
+        self.has_entry.fetch_or(is_written, Ordering::SeqCst);
+        is_written
     }
 }
 
 #[async_trait]
 impl Journal for ElementJournal<'_> {
     async fn begun(&self, level: Level, entity: u64, pre_run: bool) -> bool {
-        let written = self.write(level, entity, pre_run, None);
+        let written = self.write(level, entity, pre_run, None, Vec::new());
         self.cancel.run_until_cancelled(written).await.unwrap_or(false)
     }
 
-    async fn ended(&self, pre_run: bool, result: &CycleResult) -> bool {
-        self.write(result.level, result.entity, pre_run, Some(result.clone()))
+    async fn ended(&self, pre_run: bool, result: &CycleResult, facts: Vec<(String, Value)>) -> bool {
+        self.write(result.level, result.entity, pre_run, Some(result.clone()), facts)
             .await
     }
 }
@@ -135,5 +182,6 @@ pub(super) fn of_entry(entry: JournalEntry) -> JournaledStep {
         entity: entry.entity,
         pre_run: entry.pre_run,
         result: entry.result.map(of_row),
+        facts: entry.facts,
     }
 }

@@ -90,3 +90,33 @@ pub(super) fn steps(new: &NewExecution, registry: &Registry) -> Vec<Steps> {
         .map(|(provider, arguments)| provider.steps(&or_empty(arguments)))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use lockstep_execution::CycleStep;
+    use lockstep_protocol::Stage;
+
+    use super::*;
+
+    #[test]
+    fn each_kind_of_element_takes_part_from_its_first_stage_on() {
+        let stages = [
+            (0, Stage::Devices),
+            (1, Stage::PreRunGlobal),
+            (1, Stage::Devices),
+            (1, Stage::RunGroups),
+        ];
+        let plan = stages.map(|(phase, stage)| PlannedStage { phase, stage });
+        let client = Steps::of(&[CycleStep::RunOnClientOfLocation]);
+        let found = levels(&plan, &[Steps::of(&[CycleStep::RunOnDevice]), client]);
+        let expected = ElementLevels {
+            global: Some(1),
+            groups: Some(3),
+            devices: Some(0),
+            group_clients: true,
+            interface_clients: false,
+        };
+        assert_eq!(found, expected);
+        assert_eq!(levels(&[], &[]), ElementLevels::default());
+    }
+}

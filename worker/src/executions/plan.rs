@@ -346,7 +346,7 @@ mod tests {
             let case = format!("{run_on} {strict} {all} {named} {ids:?}");
             match (planned, expected) {
                 (Ok(planned), Ok(source)) => {
-                    assert_eq!((planned.run_on, planned.source), (run_on, source), "{case}")
+                    assert_eq!((planned.run_on, planned.source), (run_on, source), "{case}");
                 }
                 (Err(rejection), Err(place)) => {
                     assert_eq!(

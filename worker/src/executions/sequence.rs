@@ -180,6 +180,7 @@ mod tests {
     use super::*;
 
     type Lists<'a> = (&'a str, &'a [&'a str], &'a [&'a str]);
+    type Names = &'static [&'static str];
 
     fn row((name, before, after): Lists<'_>) -> TaskRow {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
@@ -209,7 +210,6 @@ mod tests {
             ("report", &[], &["mail"]),
             ("mail", &[], &[]),
         ]);
-        type Names = &'static [&'static str];
         let table: [(Names, Names, Names, Names); 6] = [
             // pre-tasks, post-tasks, order before, order after
             (&[], &[], &[], &[]),

@@ -31,17 +31,19 @@ pub(super) struct StepData<'a> {
 impl EntityData for StepData<'_> {
     async fn entity(&self, entity_type: EntityType, id: u64) -> Result<Value, String> {
         let attributes = read(self.cancel, || self.cycle.attributes(entity_type, id));
-        let Some(mut entity) = attributes.await.map_err(text)? else {
+        let Some(mut entity) = attributes.await.map_err(|error| text(&error))? else {
             return Ok(Value::Null);
         };
         let facts = read(self.cancel, || self.cycle.facts(entity_type, id, None, MOST_KEYS));
         let checks = read(self.cancel, || {
             self.cycle.checks(entity_type, id, None, MOST_KEYS)
         });
-        let facts = facts.await.map_err(text)?.into_iter();
-        let checks = checks.await.map_err(text)?.into_iter();
+        let facts = facts.await.map_err(|error| text(&error))?.into_iter();
+        let checks = checks.await.map_err(|error| text(&error))?.into_iter();
         let facts: Map<String, Value> = facts.map(|fact| (fact.key, fact.value)).collect();
-        let checks: Map<String, Value> = checks.map(|check| (check.key.clone(), value_of(check))).collect();
+        let checks: Map<String, Value> = checks
+            .map(|check| (check.key.clone(), value_of(&check)))
+            .collect();
         if let Value::Object(attributes) = &mut entity {
             attributes.insert("facts".to_owned(), facts.into());
             attributes.insert("checks".to_owned(), checks.into());
@@ -59,7 +61,7 @@ impl EntityData for StepData<'_> {
         let found = read(self.cancel, || {
             self.cycle.checks_below(entity_type, id, below, key)
         });
-        let found = found.await.map_err(text)?.into_iter();
+        let found = found.await.map_err(|error| text(&error))?.into_iter();
         Ok(found
             .map(|(name, check)| (name, check.and_then(|check| result_of(&check.result))))
             .collect())
@@ -83,7 +85,12 @@ impl Results for StepData<'_> {
             limit: PAGE,
         };
         let page = read(self.cancel, || self.cycle.entity_results(&query));
-        Ok(page.await.map_err(text)?.into_iter().map(of_row).collect())
+        Ok(page
+            .await
+            .map_err(|error| text(&error))?
+            .into_iter()
+            .map(of_row)
+            .collect())
     }
 }
 
@@ -104,11 +111,11 @@ pub(super) async fn read<T, F: Future<Output = Result<T, StoreError>>>(
     }
 }
 
-fn text(error: StoreError) -> String {
-    format!("the store cannot be read: {}", chain(&error))
+fn text(error: &StoreError) -> String {
+    format!("the store cannot be read: {}", chain(error))
 }
 
-fn value_of(check: CheckRow) -> Value {
+fn value_of(check: &CheckRow) -> Value {
     json!({
         "result": check.result,
         "reason": check.reason,

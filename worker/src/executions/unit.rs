@@ -159,3 +159,164 @@ fn of_unit(device: &UnitDevice) -> Result<TargetDevice, StepFailure> {
         groups,
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use lockstep_execution::CycleStep;
+    use lockstep_execution::cycle::{Phase, PhaseRole};
+
+    use super::*;
+
+    fn hostname(name: &str) -> Hostname {
+        name.parse().unwrap()
+    }
+
+    fn candidate(entity_type: EntityType, others: &[&str]) -> CandidateElement {
+        let is_device = entity_type == EntityType::Device;
+        CandidateElement {
+            number: 7,
+            execution: 1,
+            entity_type,
+            entity: 3,
+            name: "wlc".to_owned(),
+            device: is_device.then(|| ElementDevice {
+                id: 3,
+                hostname: hostname("wlc"),
+                management_ip: None,
+                platform: None,
+                groups: Vec::new(),
+            }),
+            others: others.iter().map(|name| hostname(name)).collect(),
+            attempts: 0,
+            stage: 0,
+            whole: true,
+            item: None,
+        }
+    }
+
+    fn found(level: Level, name: &str, parent: Option<usize>) -> UnitEntity {
+        let is_device = level.entity_type() == EntityType::Device;
+        UnitEntity {
+            level,
+            id: 0,
+            name: name.to_owned(),
+            parent,
+            device: is_device.then(|| UnitDevice {
+                hostname: hostname(name),
+                management_ip: None,
+                platform: None,
+                groups: Vec::new(),
+            }),
+        }
+    }
+
+    #[test]
+    fn entities_become_a_tree_whatever_the_order_in_which_they_were_read() {
+        let read = UnitEntities {
+            above: vec![(found(Level::Group, "one", None), 1.into())],
+            entities: vec![
+                found(Level::NornirDevice, "wlc", None),
+                found(Level::Device, "ap0", Some(0)),
+                found(Level::Device, "ap1", Some(0)),
+                found(Level::Interface, "e1", Some(1)),
+                found(Level::Interface, "e2", Some(2)),
+                found(Level::InterfaceClient, "m", Some(3)),
+            ],
+        };
+        let element = candidate(EntityType::Device, &["ap0"]);
+        let tree = tree(&element, &read).unwrap();
+        let names: Vec<&str> = tree
+            .nodes()
+            .iter()
+            .map(|node| node.entity.name.as_str())
+            .collect();
+        assert_eq!(names, ["wlc", "ap0", "e1", "m", "ap1", "e2"]);
+        let device = |index: usize| {
+            tree.nodes()[index]
+                .entity
+                .device
+                .as_ref()
+                .map(|device| device.hostname.as_str())
+        };
+        assert_eq!(
+            (device(0), device(3), device(5)),
+            (Some("wlc"), Some("ap0"), Some("ap1"))
+        );
+        assert_eq!(not_leased(&element, &tree), [4]);
+        let above = above(&element, &read);
+        let above: Vec<(&str, &Value)> = above
+            .iter()
+            .map(|(entity, pre_run)| (entity.name.as_str(), pre_run))
+            .collect();
+        assert_eq!(above, [(FLEET, &Value::Null), ("one", &1.into())]);
+    }
+
+    #[test]
+    fn an_element_by_itself_needs_no_reading() {
+        let levels_of = |kind| {
+            let tree = alone(&candidate(kind, &[])).unwrap();
+            tree.nodes().iter().map(|node| node.level).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            levels_of(EntityType::Device),
+            [Level::NornirDevice, Level::Device]
+        );
+        assert_eq!(levels_of(EntityType::Group), [Level::Group]);
+        assert_eq!(levels_of(EntityType::Global), [Level::Global]);
+        assert_eq!(levels_of(EntityType::Item), [Level::Item]);
+        let table = [
+            // steps, controls others, simple
+            (vec![CycleStep::RunOnDevice], false, true),
+            (
+                vec![CycleStep::PreRunOnDevice, CycleStep::RunOnDevice],
+                false,
+                true,
+            ),
+            (vec![CycleStep::RunOnDevice], true, false),
+            (vec![CycleStep::RunOnInterface], false, false),
+            (
+                vec![CycleStep::RunOnDevice, CycleStep::RunOnNornirDevice],
+                false,
+                false,
+            ),
+            (vec![CycleStep::RunOnDevice, CycleStep::RunGlobal], false, false),
+        ];
+        for (steps, controls, expected) in table {
+            let steps: Steps = steps.into_iter().collect();
+            let role = PhaseRole::Main;
+            let plan = StagePlan::of(&[Phase { role, steps }]);
+            let others: &[&str] = if controls { &["ap0"] } else { &[] };
+            let element = candidate(EntityType::Device, others);
+            assert_eq!(
+                is_simple(&element, &plan, steps),
+                expected,
+                "{steps:?} {controls}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_what_steps_run_on_is_read() {
+        let levels = |kind, steps: &[CycleStep]| {
+            let found = levels(&candidate(kind, &[]), Steps::of(steps), 2);
+            found.map(|levels| (levels.above, levels.interfaces, levels.clients))
+        };
+        let device = EntityType::Device;
+        assert_eq!(levels(EntityType::Global, &[CycleStep::RunGlobal]), None);
+        assert_eq!(
+            levels(device, &[CycleStep::RunOnDevice]),
+            Some((Some(2), false, false))
+        );
+        assert_eq!(
+            levels(device, &[CycleStep::RunOnInterface]),
+            Some((Some(2), true, false))
+        );
+        assert_eq!(
+            levels(device, &[CycleStep::RunOnClientOfInterface]),
+            Some((Some(2), true, true))
+        );
+        let client = [CycleStep::PreRunOnClientOfLocation];
+        assert_eq!(levels(device, &client), Some((Some(2), false, false)));
+        assert_eq!(levels(EntityType::Group, &client), Some((Some(2), false, true)));
+    }
+}

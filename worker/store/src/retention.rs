@@ -43,7 +43,7 @@ pub enum Records {
     /// Delivery attempts that never completed.
     DeliveryAttempts,
     /// Executions, with their elements. Their age counts from their end. With them go former facts and checks; the newest ones stay. A
-    /// chunk is bounded by elements, so an execution may lose its elements before it is deleted.
+    /// chunk is bounded by elements and results, so an execution may lose these before it is deleted.
     Executions,
 }
 

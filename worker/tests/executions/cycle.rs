@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::cycle_provider::{Ran, StepAct};
 use crate::fleet::{CLIENTS, site};
-use crate::scene::{Scene, on_both, task, unlimited};
+use crate::scene::{Scene, naming, on_both, task, unlimited};
 use crate::store::Ground;
 
 on_both! {
@@ -31,7 +31,9 @@ fn stage(ran: &Ran) -> lockstep_protocol::Stage {
 async fn the_fourteen_steps_run_in_their_order_over_two_workers(ground: Ground) -> Result<()> {
     let scene = Scene::with(ground, site()).await?;
     let (first, second) = (scene.worker()?, scene.worker()?);
-    scene.save(task("all", "cycle", json!({}))).await?;
+    scene
+        .save(task("all", "cycle", json!({"run_on": "GLOBAL"})))
+        .await?;
     let id = scene
         .run_on("all", ExecuteOn::Global, Vec::new(), unlimited())
         .await?;
@@ -178,7 +180,9 @@ fn children_are_seen(ran: &[Ran]) -> Result<()> {
 async fn a_failed_step_stops_its_entity_and_what_is_below_it(ground: Ground) -> Result<()> {
     let scene = Scene::with(ground, site()).await?;
     let (first, second) = (scene.worker()?, scene.worker()?);
-    scene.save(task("all", "cycle", json!({}))).await?;
+    scene
+        .save(task("all", "cycle", json!({"run_on": "GLOBAL"})))
+        .await?;
     // step, entity; the number of entities on which each of the steps 1 to 14 runs
     let all = [1, 2, 2, 3, 5, 6, 2, 2, 6, 5, 3, 2, 2, 1];
     let table: [(u8, &str, [usize; 14]); 14] = [
@@ -249,7 +253,9 @@ async fn a_device_in_two_groups_runs_when_one_of_them_failed(ground: Ground) -> 
         .cycle
         .set(CycleStep::PreRunOnDeviceGroup, "one", StepAct::Panic);
     let worker = scene.worker()?;
-    scene.save(task("all", "cycle", json!({}))).await?;
+    scene
+        .save(task("all", "cycle", json!({"run_on": "GLOBAL"})))
+        .await?;
     let id = scene
         .run_on("all", ExecuteOn::Device, Vec::new(), unlimited())
         .await?;
@@ -283,7 +289,7 @@ async fn interfaces_stand_for_their_devices_and_devices_for_their_interfaces(gro
     scene.save(task("interface", "cycle", on_interfaces)).await?;
     let by_name = |task: &str, kind, names: &[&str]| lockstep_protocol::commands::TaskRequested {
         execute_on_names: names.iter().map(|name| (*name).to_owned()).collect(),
-        ..scene.naming(task, kind)
+        ..naming(task, kind)
     };
     for (request, expected) in [
         (by_name("device", ExecuteOn::Interface, &["sw0 e1"]), vec!["sw0"]),

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::cycle_provider::StepAct;
 use crate::fleet::site;
-use crate::scene::{PATIENCE, Scene, on_both, some, task, unlimited};
+use crate::scene::{PATIENCE, Scene, naming, on_both, some, task, unlimited};
 use crate::store::Ground;
 
 on_both! {
@@ -25,30 +25,17 @@ on_both! {
     a_controller_is_leased_with_its_devices,
 }
 
-/// Waits until so many elements ended the stage that the execution is in.
-async fn ended_of_stage(scene: &Scene, id: Uuid, stage: Stage, ended: u64) -> Result<()> {
-    wait::until("elements that ended their stage", PATIENCE, async || {
-        let row = scene.execution(id).await.map_err(|error| error.to_string())?;
-        let planned = row.request.plan[usize::from(row.stage.index)];
-        if planned.stage == stage && row.stage.ended == ended {
-            Ok(())
-        } else {
-            Err(format!("{row:?}"))
-        }
-    })
-    .await?;
-    Ok(())
-}
-
 /// An execution of all steps in which the controller is the last one of the devices.
 async fn at_the_controller(scene: &Scene, act: StepAct) -> Result<Uuid> {
-    scene.save(task("all", "cycle", json!({}))).await?;
+    scene
+        .save(task("all", "cycle", json!({"run_on": "GLOBAL"})))
+        .await?;
     scene.cycle.set(CycleStep::RunOnNornirDevice, "wlc", act);
     let id = scene
         .run_on("all", ExecuteOn::Global, Vec::new(), unlimited())
         .await?;
     scene.cycle.begun(CycleStep::RunOnNornirDevice, "wlc").await?;
-    ended_of_stage(scene, id, Stage::Devices, 2).await?;
+    scene.ended_of_stage(id, Stage::Devices, 2).await?;
     Ok(id)
 }
 
@@ -116,7 +103,7 @@ async fn paused_between_stages_nothing_begins_until_it_is_resumed(ground: Ground
     scene.ask(ExecutionPauseRequested { execution: id }).await?;
     scene.cycle.open_gate();
     // The next stage begins, and its elements wait.
-    ended_of_stage(&scene, id, Stage::RunGroups, 0).await?;
+    scene.ended_of_stage(id, Stage::RunGroups, 0).await?;
     let elements = scene.elements(id).await?;
     let number = scene.execution(id).await?.number;
     for name in ["one", "two"] {
@@ -180,7 +167,7 @@ async fn a_controller_is_leased_with_its_devices(ground: Ground) -> Result<()> {
         .await?;
     let request = lockstep_protocol::commands::TaskRequested {
         execute_on_names: vec!["ap1".to_owned(), "sw0".to_owned()],
-        ..scene.naming("device", ExecuteOn::Device)
+        ..naming("device", ExecuteOn::Device)
     };
     let other = scene.accepted(request).await?;
     wait::until("that it waits for the controller", PATIENCE, async || {

@@ -91,6 +91,8 @@ async fn steps_that_may_not_be_repeated_go_on_from_the_journal(ground: Ground) -
         .run_on("once", ExecuteOn::Device, Vec::new(), unlimited())
         .await?;
     scene.cycle.begun(CycleStep::RunOnInterface, "sw0 e1").await?;
+    // No step of the others is open.
+    scene.ended_of_stage(id, Stage::Devices, 2).await?;
     first.kill();
     scene.cycle.clear();
     let second = scene.worker()?;
@@ -171,7 +173,9 @@ async fn a_worker_that_stops_hands_over_a_unit_in_the_middle(ground: Ground) -> 
 async fn messages_of_every_stage_twice_run_each_step_once(ground: Ground) -> Result<()> {
     let scene = Scene::with(ground, site()).await?;
     let (first, second) = (scene.worker()?, scene.worker()?);
-    scene.save(task("all", "cycle", json!({}))).await?;
+    scene
+        .save(task("all", "cycle", json!({"run_on": "GLOBAL"})))
+        .await?;
     let stops = [
         (CycleStep::PreRunGlobal, "fleet"),
         (CycleStep::PreRunOnDeviceGroup, "one"),
@@ -238,7 +242,9 @@ async fn messages_of_stages_that_are_lost_are_published_again(ground: Ground) ->
     // It claims one of the elements that a stage queues, and publishes messages for the others.
     scene.options.places = 1;
     let first = scene.worker()?;
-    scene.save(task("all", "cycle", json!({}))).await?;
+    scene
+        .save(task("all", "cycle", json!({"run_on": "GLOBAL"})))
+        .await?;
     scene.cycle.set(CycleStep::PreRunGlobal, "fleet", StepAct::Gate);
     let id = scene
         .run_on("all", ExecuteOn::Global, Vec::new(), unlimited())

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::cycle_provider::StepAct;
 use crate::fleet::site;
-use crate::scene::{Scene, on_both, task, unlimited};
+use crate::scene::{Scene, naming, on_both, task, unlimited};
 use crate::store::Ground;
 
 on_both! {
@@ -20,7 +20,7 @@ on_both! {
     a_task_that_would_run_before_itself_is_not_saved,
 }
 
-fn around(name: &str, steps: serde_json::Value, before: &[&str], after: &[&str]) -> TaskSaveRequested {
+fn around(name: &str, steps: &[u8], before: &[&str], after: &[&str]) -> TaskSaveRequested {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     TaskSaveRequested {
         pre_tasks: names(before),
@@ -45,10 +45,10 @@ async fn a_pre_task_that_fails_on_a_device_keeps_the_task_from_it(ground: Ground
     scene
         .cycle
         .set(CycleStep::RunOnDevice, "check/sw0", StepAct::Fail);
-    scene.save(around("check", json!([10]), &[], &[])).await?;
-    scene.save(around("report", json!([10]), &[], &[])).await?;
+    scene.save(around("check", &[10], &[], &[])).await?;
+    scene.save(around("report", &[10], &[], &[])).await?;
     scene
-        .save(around("main", json!([6, 10, 13, 14]), &["check"], &["report"]))
+        .save(around("main", &[6, 10, 13, 14], &["check"], &["report"]))
         .await?;
     let id = scene
         .run_on("main", ExecuteOn::Device, Vec::new(), unlimited())
@@ -80,10 +80,8 @@ async fn a_pre_task_that_fails_on_a_device_keeps_the_task_from_it(ground: Ground
 async fn an_entity_that_failed_in_a_pre_task_is_left_alone(ground: Ground) -> Result<()> {
     let scene = Scene::with(ground, site()).await?;
     let worker = scene.worker()?;
-    scene.save(around("check", json!([10]), &[], &[])).await?;
-    scene
-        .save(around("main", json!([10, 11]), &["check"], &[]))
-        .await?;
+    scene.save(around("check", &[10], &[], &[])).await?;
+    scene.save(around("main", &[10, 11], &["check"], &[])).await?;
     scene
         .cycle
         .set(CycleStep::RunOnDevice, "check/ap0", StepAct::Fail);
@@ -113,8 +111,8 @@ async fn an_entity_that_failed_in_a_pre_task_is_left_alone(ground: Ground) -> Re
 async fn a_post_task_runs_where_the_task_was_done(ground: Ground) -> Result<()> {
     let scene = Scene::with(ground, site()).await?;
     let worker = scene.worker()?;
-    scene.save(around("verify", json!([10]), &[], &[])).await?;
-    scene.save(around("main", json!([10]), &[], &["verify"])).await?;
+    scene.save(around("verify", &[10], &[], &[])).await?;
+    scene.save(around("main", &[10], &[], &["verify"])).await?;
     scene.cycle.set(CycleStep::RunOnDevice, "main/sw0", StepAct::Fail);
     scene
         .cycle
@@ -139,8 +137,8 @@ async fn a_post_task_runs_where_the_task_was_done(ground: Ground) -> Result<()> 
 async fn a_pre_task_that_fails_on_the_fleet_stops_everything(ground: Ground) -> Result<()> {
     let scene = Scene::with(ground, site()).await?;
     let worker = scene.worker()?;
-    scene.save(around("check", json!([10, 14]), &[], &[])).await?;
-    scene.save(around("main", json!([10]), &["check"], &[])).await?;
+    scene.save(around("check", &[10, 14], &[], &[])).await?;
+    scene.save(around("main", &[10], &["check"], &[])).await?;
     scene.cycle.set(CycleStep::RunGlobal, "fleet", StepAct::Fail);
     let id = scene
         .run_on("main", ExecuteOn::Device, Vec::new(), unlimited())
@@ -165,16 +163,16 @@ async fn a_pre_task_that_fails_on_the_fleet_stops_everything(ground: Ground) -> 
 async fn a_task_that_would_run_before_itself_is_not_saved(ground: Ground) -> Result<()> {
     let scene = Scene::with(ground, site()).await?;
     let worker = scene.worker()?;
-    scene.save(around("one", json!([10]), &[], &[])).await?;
-    scene.save(around("two", json!([10]), &[], &["one"])).await?;
+    scene.save(around("one", &[10], &[], &[])).await?;
+    scene.save(around("two", &[10], &[], &["one"])).await?;
     for (saved, code, place) in [
         (
-            around("one", json!([10]), &["two"], &[]),
+            around("one", &[10], &["two"], &[]),
             Code::InvalidArguments,
             "$.data.pre_tasks[0]",
         ),
         (
-            around("two", json!([10]), &["one"], &["nobody"]),
+            around("two", &[10], &["one"], &["nobody"]),
             Code::UnknownTask,
             "$.data.post_tasks[0]",
         ),
@@ -194,7 +192,7 @@ async fn a_task_that_would_run_before_itself_is_not_saved(ground: Ground) -> Res
             name: "one".to_owned(),
         })
         .await?;
-    let answer = scene.ask(scene.naming("two", ExecuteOn::Device)).await?;
+    let answer = scene.ask(naming("two", ExecuteOn::Device)).await?;
     ensure!(
         matches!(&answer, WorkResult::MessageRejected(rejected) if rejected.code == Code::UnknownTask),
         "{answer:?}"

@@ -18,7 +18,7 @@ use lockstep_protocol::results::{ElementFinished, ExecutionFinished, MessageReje
 use lockstep_protocol::topology::{Destination, Lane, Queue, Topology};
 use lockstep_protocol::{
     DeviceState, DeviceType, EntityType, Envelope, GroupName, Hostname, Identity, Kind, Level, Message,
-    MessageId, Source, WorkResult,
+    MessageId, Source, Stage, WorkResult,
 };
 use lockstep_store::{
     Attributes, DeviceEffect, Effects, ElementQuery, ElementRow, EntityResult, EntityResultQuery,
@@ -238,22 +238,9 @@ impl Scene {
         let request = TaskRequested {
             execute_on,
             limits,
-            ..self.naming(task, execute_on_type)
+            ..naming(task, execute_on_type)
         };
         self.accepted(request).await
-    }
-
-    /// A request of a task on entities of a kind.
-    pub(crate) fn naming(&self, task: &str, execute_on_type: ExecuteOn) -> TaskRequested {
-        TaskRequested {
-            task: task.into(),
-            execute_on: Vec::new(),
-            execute_on_names: Vec::new(),
-            execute_on_type,
-            dry_run: true,
-            arguments: Value::Null,
-            limits: unlimited(),
-        }
     }
 
     /// Requests a task, and waits until it is accepted.
@@ -435,6 +422,21 @@ impl Scene {
             .collect()
     }
 
+    /// Waits until an execution is in this stage, and so many elements ended it.
+    pub(crate) async fn ended_of_stage(&self, id: Uuid, stage: Stage, ended: u64) -> Result<()> {
+        wait::until("elements that ended their stage", PATIENCE, async || {
+            let row = self.execution(id).await.map_err(|error| error.to_string())?;
+            let planned = row.request.plan[usize::from(row.stage.index)];
+            if planned.stage == stage && row.stage.ended == ended {
+                Ok(())
+            } else {
+                Err(format!("{row:?}"))
+            }
+        })
+        .await?;
+        Ok(())
+    }
+
     /// Waits until so many elements run.
     pub(crate) async fn running(&self, count: usize) -> Result<()> {
         wait::until("running elements", PATIENCE, async || {
@@ -463,6 +465,19 @@ impl Scene {
             _ => None,
         });
         rejections.collect()
+    }
+}
+
+/// A request of a task on entities of a kind.
+pub(crate) fn naming(task: &str, execute_on_type: ExecuteOn) -> TaskRequested {
+    TaskRequested {
+        task: task.into(),
+        execute_on: Vec::new(),
+        execute_on_names: Vec::new(),
+        execute_on_type,
+        dry_run: true,
+        arguments: Value::Null,
+        limits: unlimited(),
     }
 }
 

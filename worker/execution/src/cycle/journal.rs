@@ -2,6 +2,7 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 use lockstep_protocol::Level;
+use serde_json::Value;
 
 use super::CycleResult;
 
@@ -11,8 +12,8 @@ pub trait Journal: Debug + Send + Sync {
     /// A step begins. It runs after this returned true. False: the element belongs to another worker, so the unit stops.
     async fn begun(&self, level: Level, entity: u64, pre_run: bool) -> bool;
 
-    /// A step ended, and this is the result of its entity. False: as above.
-    async fn ended(&self, pre_run: bool, result: &CycleResult) -> bool;
+    /// A step ended: this is the result of its entity, and these are the facts that it returned, by key. False: as above.
+    async fn ended(&self, pre_run: bool, result: &CycleResult, facts: Vec<(String, Value)>) -> bool;
 }
 
 /// A step in the journal of an earlier attempt.
@@ -26,4 +27,6 @@ pub struct JournaledStep {
     pub pre_run: bool,
     /// The result after the step. `None` if it began and has not ended.
     pub result: Option<CycleResult>,
+    /// The facts that it returned, by key.
+    pub facts: Vec<(String, Value)>,
 }

@@ -23,7 +23,7 @@ pub async fn run_unit(unit: &Unit<'_>, run: &mut UnitRun) -> Result<(), Stopped>
     if unit.half == Half::Run {
         run.skip_unprepared(unit.steps);
     }
-    run.skip_below_failed(unit.tree);
+    run.skip_below_failed(unit);
     if unit.half != Half::Run {
         for index in 0..unit.tree.nodes().len() {
             step_of(unit, run, index, true).await?;
@@ -63,6 +63,7 @@ async fn step_of(unit: &Unit<'_>, run: &mut UnitRun, index: usize, pre_run: bool
         return Err(Stopped);
     }
     run.running = Some(index);
+    let facts_before = run.produced.facts.len();
     let answer = call_contained(unit, run, index, step).await;
     let is_last = !pre_run || step_at(false).is_none();
     match answer {
@@ -72,14 +73,18 @@ async fn step_of(unit: &Unit<'_>, run: &mut UnitRun, index: usize, pre_run: bool
             if unit.cancel.is_cancelled() {
                 return Err(Stopped);
             }
-            run.skip_below(unit.tree, index);
+            run.skip_below(unit, index);
         }
     }
     run.running = None;
-    match unit.journal {
-        Some(journal) if !journal.ended(pre_run, &run.results[index]).await => Err(Stopped),
-        _ => Ok(()),
+    if let Some(journal) = unit.journal {
+        let facts = run.produced.facts[facts_before..].iter();
+        let facts = facts.map(|(_, _, key, value)| (key.clone(), value.clone()));
+        if !journal.ended(pre_run, &run.results[index], facts.collect()).await {
+            return Err(Stopped);
+        }
     }
+    Ok(())
 }
 
 /// Calls a step; a panic is a failure.

@@ -135,6 +135,10 @@ impl UnitRun {
             };
             if let Some(result) = step.result {
                 self.results[index] = result;
+                let kind = step.level.entity_type();
+                let facts = step.facts.into_iter();
+                let facts = facts.map(|(key, value)| (kind, step.entity, key, value));
+                self.produced.facts.extend(facts);
                 self.prepared[index] |= step.pre_run;
             } else {
                 let result = &mut self.results[index];
@@ -154,7 +158,7 @@ impl UnitRun {
             result.state = unit.role.failed(result.state);
             result.reason = Some(reason.to_owned());
         }
-        self.skip_below_failed(unit.tree);
+        self.skip_below_failed(unit);
         let state = match reason {
             "cancelled" => ElementState::Aborted,
             _ => ElementState::Filtered,
@@ -190,22 +194,22 @@ impl UnitRun {
     }
 
     /// Skips what lies below an entity that failed or was skipped.
-    pub(super) fn skip_below_failed(&mut self, tree: &UnitTree) {
+    pub(super) fn skip_below_failed(&mut self, unit: &Unit<'_>) {
         let mut index = 0;
         while let Some(result) = self.results.get(index) {
             index = if result.is_failed() || result.is_skipped() {
-                self.skip_below(tree, index);
-                tree.below(index).end.max(index + 1)
+                self.skip_below(unit, index);
+                unit.tree.below(index).end.max(index + 1)
             } else {
                 index + 1
             };
         }
     }
 
-    /// Skips all below an entity that has not ended.
-    pub(super) fn skip_below(&mut self, tree: &UnitTree, index: usize) {
-        for result in &mut self.results[tree.below(index)] {
-            if result.state == ElementState::Pending {
+    /// Skips all below an entity that has steps left.
+    pub(super) fn skip_below(&mut self, unit: &Unit<'_>, index: usize) {
+        for result in &mut self.results[unit.tree.below(index)] {
+            if result.state == ElementState::Pending && unit.steps.at(result.level) {
                 result.state = ElementState::Filtered;
                 result.reason = Some(PARENT_FAILED.to_owned());
             }

@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn its_schema_knows_what_is_counted_for_whom() {
+    fn its_schema_knows_what_is_counted_for_each_kind() {
         let provider = CheckAggregation::default();
         let schema = &provider.properties().json_schema;
         for (arguments, valid) in [

@@ -2,10 +2,10 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use lockstep_execution::cycle::{Half, Journal, JournaledStep, Stopped, Unit, UnitRun, run_unit};
-use lockstep_execution::{CycleResult, ProviderType};
+use lockstep_execution::{CycleResult, ProviderType, StepDone};
 use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::{ElementState, Level};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::unit;
@@ -54,25 +54,37 @@ impl Journal for Pages {
             entity,
             pre_run,
             result: None,
+            facts: Vec::new(),
         })
     }
 
-    async fn ended(&self, pre_run: bool, result: &CycleResult) -> bool {
+    async fn ended(&self, pre_run: bool, result: &CycleResult, facts: Vec<(String, Value)>) -> bool {
         self.write(JournaledStep {
             level: result.level,
             entity: result.entity,
             pre_run,
             result: Some(result.clone()),
+            facts,
         })
     }
 }
 
+/// A provider with all steps of the stage, two of which return facts.
 fn recorder() -> Recorder {
+    let done = |key: &str| {
+        Behaviour::Returns(StepDone {
+            data: json!("done"),
+            facts: vec![(key.to_owned(), json!(1))],
+            ..StepDone::default()
+        })
+    };
     Recorder::of(
         ProviderType::Configure,
         ExecuteOn::Device,
         &[4, 5, 6, 7, 8, 9, 10, 11],
     )
+    .with(4, "controller", done("before"))
+    .with(9, "leaf1-2", done("after"))
 }
 
 /// A worker is killed after each number of journal entries; the next attempt goes on. No step runs twice, none is left out silently.
@@ -118,6 +130,18 @@ async fn no_step_is_repeated_wherever_an_attempt_was_interrupted() {
                 other => panic!("{most}: {other:?} {result:?}"),
             }
         }
+        // What ended keeps its facts.
+        let keeps = |step: u8, name: &str| {
+            let result = run.results.iter().find(|result| result.name == name).unwrap();
+            let is_lost = lost.as_ref() == Some(&(step, name.to_owned()));
+            !is_lost && (step == 4 || result.state == ElementState::Successful)
+        };
+        let facts = [(4, "controller", "before"), (9, "leaf1-2", "after")];
+        let facts = facts.into_iter().filter(|(step, name, _)| keeps(*step, name));
+        let facts: Vec<&str> = facts.map(|(.., key)| key).collect();
+        let kept = run.produced.facts.iter();
+        let kept: Vec<&str> = kept.map(|(_, _, key, _)| key.as_str()).collect();
+        assert_eq!(kept, facts, "{most}");
         let interrupted = run
             .results
             .iter()

@@ -7,6 +7,7 @@ mod fleet;
 mod journal;
 mod order;
 mod processing;
+mod random;
 mod recorder;
 mod stop;
 mod templates;

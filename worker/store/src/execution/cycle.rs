@@ -111,7 +111,7 @@ pub struct UnitEntities {
     /// The entities above it: the fleet, groups. With their pre-run results.
     pub above: Vec<(UnitEntity, Value)>,
     /// The entities, parents before children, ordered by name within their parent. For a device that is connected to, the first one is that at
-    /// level NORNIR_DEVICE. Each is followed by all below it. None for the fleet and for items, which are all that is run on.
+    /// level `NORNIR_DEVICE`. Each is followed by all below it. None for the fleet and for items, which are all that is run on.
     pub entities: Vec<UnitEntity>,
 }
 
@@ -236,6 +236,8 @@ pub struct JournalEntry {
     pub pre_run: bool,
     /// The result after the step. `None` if the step began and has not ended.
     pub result: Option<EntityResult>,
+    /// The facts that the step returned, by key.
+    pub facts: Vec<(String, Value)>,
 }
 
 /// A task that runs before or after another one.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{READ, WRITE, execute, numbers};
 use crate::sql::{Row, SqlDatabase, SqlSession, rows};
-use crate::{ElementOwner, JournalEntry, StoreError, column};
+use crate::{ElementOwner, EntityResult, JournalEntry, StoreError, column};
 
 /// The locks keep an element from being queued again before the entry is committed.
 const ADD: &str = "\
@@ -39,7 +39,8 @@ pub(super) async fn add<D: SqlDatabase>(
             entry.entity,
             entry.pre_run,
         );
-        let result = entry.result.as_ref().map(serde_json::to_string).transpose();
+        let result = entry.result.as_ref().map(|result| (result, &entry.facts));
+        let result = result.as_ref().map(serde_json::to_string).transpose();
         let result = result.expect("results of entities have string keys and no failing serializers");
         of_step.insert(step, result);
     }
@@ -79,15 +80,16 @@ pub(super) async fn list<D: SqlDatabase>(
     let rows = database.read_planned_for_now(READ, LIST, parameters).await?;
     let read = |row: &Row| {
         let result = row.optional_text("step_journal.result", 3)?;
+        let result = result.map(|result| column::json("step_journal.result", &result));
+        let (result, facts): (Option<EntityResult>, _) = result.transpose()?.unzip();
         Ok(JournalEntry {
             element,
             stage,
             level: column::word("step_journal.level", &row.text("step_journal.level", 0)?)?,
             entity: row.number("step_journal.entity_id", 1)?,
             pre_run: row.boolean("step_journal.pre_run", 2)?,
-            result: result
-                .map(|result| column::json("step_journal.result", &result))
-                .transpose()?,
+            result,
+            facts: facts.unwrap_or_default(),
         })
     };
     let mut entries = rows.iter().map(read).collect::<Result<Vec<_>, StoreError>>()?;

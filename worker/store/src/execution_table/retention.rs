@@ -1,8 +1,10 @@
 //! Deletes executions that ended long ago, and what they found out that is not the newest.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
-use super::execute;
+use super::{execute, journal};
 use crate::sql::SqlDatabase;
 use crate::{Expired, StoreError};
 
@@ -18,13 +20,29 @@ macro_rules! oldest {
 const ELEMENTS: &str = concat!(
     "DELETE FROM element WHERE number IN (SELECT number FROM element WHERE execution IN (",
     oldest!(),
+    ") LIMIT $2) RETURNING number"
+);
+
+const RESULTS: &str = concat!(
+    "DELETE FROM entity_result WHERE (execution, phase, level, entity_id) IN ( \
+        SELECT execution, phase, level, entity_id FROM entity_result WHERE execution IN (",
+    oldest!(),
+    ") LIMIT $2)"
+);
+
+const TARGETS: &str = concat!(
+    "DELETE FROM execution_target WHERE (execution, entity_id) IN ( \
+        SELECT execution, entity_id FROM execution_target WHERE execution IN (",
+    oldest!(),
     ") LIMIT $2)"
 );
 
 const EXECUTIONS: &str = concat!(
     "DELETE FROM execution WHERE number IN (",
     oldest!(),
-    ") AND NOT EXISTS (SELECT 1 FROM element WHERE element.execution = execution.number)"
+    ") AND NOT EXISTS (SELECT 1 FROM element WHERE element.execution = execution.number) \
+     AND NOT EXISTS (SELECT 1 FROM entity_result AS result WHERE result.execution = execution.number) \
+     AND NOT EXISTS (SELECT 1 FROM execution_target AS target WHERE target.execution = execution.number)"
 );
 
 const CANCELLED: &str = "\
@@ -36,8 +54,8 @@ const FACTS: &str = "\
 const CHECKS: &str = "\
     DELETE FROM entity_check WHERE number IN (SELECT number FROM entity_check WHERE at < $1 AND NOT newest LIMIT $2)";
 
-/// Deletes a chunk: at most `limit` elements, then the executions that have none any more; and at most `limit` former facts and checks
-/// each.
+/// Deletes a chunk: at most `limit` elements with their journals, as many results of entities and targets, then the executions that have
+/// none any more; and at most `limit` former facts and checks each.
 pub(crate) async fn expire<D: SqlDatabase>(
     database: &D,
     before: Timestamp,
@@ -46,13 +64,18 @@ pub(crate) async fn expire<D: SqlDatabase>(
     let transaction = database.write(OPERATION).await?;
     transaction.plan_for_now(OPERATION).await?;
     let bounded = || vec![before.into(), limit.into()];
-    let elements = execute(&*transaction, ELEMENTS, bounded()).await?;
+    let elements = transaction.query(OPERATION, ELEMENTS, bounded()).await?;
+    let elements = elements.iter().map(|row| row.number("element.number", 0));
+    let elements = elements.collect::<Result<BTreeSet<u64>, _>>()?;
+    journal::delete(&*transaction, &elements).await?;
+    let results = execute(&*transaction, RESULTS, bounded()).await?;
+    let targets = execute(&*transaction, TARGETS, bounded()).await?;
     let executions = execute(&*transaction, EXECUTIONS, vec![before.into()]).await?;
     let cancelled = execute(&*transaction, CANCELLED, bounded()).await?;
     let facts = execute(&*transaction, FACTS, bounded()).await?;
     let checks = execute(&*transaction, CHECKS, bounded()).await?;
     transaction.commit(OPERATION).await?;
-    let deleted = elements + executions + cancelled + facts + checks;
+    let deleted = elements.len() as u64 + results + targets + executions + cancelled + facts + checks;
     Ok(Expired {
         deleted,
         next: (deleted > 0).then_some(0),
@@ -61,4 +84,4 @@ pub(crate) async fn expire<D: SqlDatabase>(
 
 /// For the test of their plans.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[ELEMENTS, EXECUTIONS, CANCELLED, FACTS, CHECKS];
+pub(super) const STATEMENTS: &[&str] = &[ELEMENTS, RESULTS, TARGETS, EXECUTIONS, CANCELLED, FACTS, CHECKS];

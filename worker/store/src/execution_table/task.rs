@@ -86,7 +86,9 @@ pub(super) async fn save(session: &dyn SqlSession, task: &NewTask) -> Result<Sav
     };
     let changed = found.description != task.description
         || found.provider != task.provider
-        || found.arguments != task.arguments;
+        || found.arguments != task.arguments
+        || found.pre_tasks != task.pre_tasks
+        || found.post_tasks != task.post_tasks;
     if changed {
         execute(session, UPDATE, parameters(task)).await?;
     }

@@ -64,10 +64,10 @@ const UNIT: &str = concat!(
         FROM self JOIN client ON client.group_id = self.entity_id \
         WHERE CAST($3 AS boolean) AND self.entity_type = 'GROUP' AND (self.whole OR self.run_on = 'CLIENT' AND ",
     is_target!("client.id"),
-    ") UNION ALL SELECT 'MEMBER', device_group.id, device.id, device_group.name, ",
+    ") UNION ALL SELECT 'MEMBER', device_group.id, near.id, device_group.name, ",
     pre_run!("GROUP", "device_group.id"),
-    ", NULL FROM self CROSS JOIN (SELECT id FROM connection UNION SELECT id FROM own) AS device \
-        JOIN group_member AS member ON member.device_id = device.id JOIN device_group ON device_group.id = member.group_id \
+    ", NULL FROM self CROSS JOIN (SELECT id FROM connection UNION SELECT id FROM own) AS near \
+        JOIN group_member AS member ON member.device_id = near.id JOIN device_group ON device_group.id = member.group_id \
      UNION ALL SELECT 'FLEET', 0, NULL, 'fleet', ",
     pre_run!("GLOBAL", "0"),
     ", NULL FROM self"

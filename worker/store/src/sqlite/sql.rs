@@ -165,9 +165,14 @@ fn read(value: ValueRef<'_>) -> Value {
     }
 }
 
-/// How SQLite executes a statement on the schema, as the lines of `EXPLAIN QUERY PLAN`.
 #[cfg(test)]
-pub(crate) fn query_plan(sql: &'static str) -> Vec<String> {
+thread_local! {
+    static EMPTY: Connection = empty();
+}
+
+/// A database with the schema and without rows.
+#[cfg(test)]
+fn empty() -> Connection {
     let connection = Connection::open_in_memory().unwrap();
     for migration in [
         include_str!("../migrations/sqlite/V1__schema.sql"),
@@ -179,13 +184,20 @@ pub(crate) fn query_plan(sql: &'static str) -> Vec<String> {
     ] {
         connection.execute_batch(migration).unwrap();
     }
-    let mut explain = connection
-        .prepare(&format!("EXPLAIN QUERY PLAN {}", TRANSLATIONS.of(sql)))
-        .unwrap();
-    let mut rows = explain.raw_query();
-    let mut plan = Vec::new();
-    while let Some(row) = rows.next().unwrap() {
-        plan.push(row.get(3).unwrap());
-    }
-    plan
+    connection
+}
+
+/// How SQLite executes a statement on the schema, as the lines of `EXPLAIN QUERY PLAN`.
+#[cfg(test)]
+pub(crate) fn query_plan(sql: &'static str) -> Vec<String> {
+    EMPTY.with(|connection| {
+        let explain = format!("EXPLAIN QUERY PLAN {}", TRANSLATIONS.of(sql));
+        let mut explain = connection.prepare(&explain).unwrap();
+        let mut rows = explain.raw_query();
+        let mut plan = Vec::new();
+        while let Some(row) = rows.next().unwrap() {
+            plan.push(row.get(3).unwrap());
+        }
+        plan
+    })
 }

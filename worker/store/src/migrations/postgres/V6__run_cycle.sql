@@ -62,7 +62,7 @@ CREATE TABLE entity_result (
 CREATE INDEX entity_result_element ON entity_result (element);
 CREATE INDEX entity_result_parent ON entity_result (execution, phase, level, parent_id, entity_id);
 
--- The steps of elements that may not be repeated: begun, and ended with the result as JSON.
+-- The steps of elements that may not be repeated: begun, and ended with the result and the facts as JSON.
 CREATE TABLE step_journal (
     element bigint NOT NULL,
     stage integer NOT NULL,

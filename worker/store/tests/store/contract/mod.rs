@@ -11,6 +11,7 @@ pub(crate) mod element_ends;
 pub(crate) mod element_stages;
 pub(crate) mod execution_levels;
 pub(crate) mod execution_pages;
+pub(crate) mod execution_relaunches;
 pub(crate) mod execution_starts;
 pub(crate) mod executions;
 pub(crate) mod facts_and_checks;
@@ -177,6 +178,7 @@ macro_rules! contract {
                 young_causes_stay,
                 old_delivery_attempts_go,
                 old_executions_go_with_their_elements_in_chunks,
+                old_executions_go_with_results_targets_and_journals,
             }
             selector {
                 devices_are_flagged_by_what_they_are,
@@ -230,6 +232,8 @@ macro_rules! contract {
                 targets_have_all_above_and_below_them,
                 a_client_below_nothing_that_takes_part_is_skipped_at_once,
                 devices_behind_a_controller_are_one_element,
+            }
+            execution_relaunches {
                 what_failed_is_run_again_with_all_above_it,
             }
             execution_pages {

@@ -4,9 +4,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
 use lockstep_protocol::commands::ExecuteOn;
-use lockstep_store::{ElementSource, InboxRow, Keys, Records};
+use lockstep_protocol::{ElementState, Level};
+use lockstep_store::{ElementEnd, ElementSource, InboxRow, Keys, Records};
 
-use super::executions::{change, execution_id, new_execution, start_of};
+use super::executions::{
+    LONG, change, claim, elements, end, entity_result, execution_id, finish, fleet, ids, new_execution,
+    owner, start_of,
+};
 use super::{Place, at, causes, create_all, devices, hostname, keys, message, row, unsynchronize, work};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -25,9 +29,9 @@ async fn expire(place: &Place, records: &Records, limit: u32) -> Result<(u64, u3
     let (mut deleted, mut from) = (0, 0);
     for chunk in 1..=1000 {
         let expired = place.store.expire(records, before(), from, limit).await?;
-        // A chunk of executions is bounded by their elements.
+        // A chunk of executions is bounded by their elements, results and targets each.
         let most = if matches!(records, Records::Executions) {
-            2 * limit
+            4 * limit
         } else {
             limit
         };
@@ -248,5 +252,53 @@ pub(crate) async fn old_executions_go_with_their_elements_in_chunks(place: &Plac
         ensure!(found == expected, "{query}: {found:?}");
     }
     ensure!(expire(place, &Records::Executions, 7).await? == (0, 1));
+    Ok(())
+}
+
+pub(crate) async fn old_executions_go_with_results_targets_and_journals(place: &Place) -> Result<()> {
+    fleet(place).await?;
+    let given = ElementSource::Of {
+        entity_type: ExecuteOn::Interface,
+        ids: vec![ids(place, ExecuteOn::Interface).await?["a Ethernet1"]],
+    };
+    for (name, ended_at) in [("old", at()), ("young", young())] {
+        let new = new_execution(name, ExecuteOn::Interface);
+        let started = start_of(place, &new, &given).await?;
+        let number = elements(place, started.number).await?[0].number;
+        let me = owner(name);
+        ensure!(claim(&*place.store, &[number].into(), me, LONG).await?.len() == 1);
+        let results =
+            (0..20).map(|interface| entity_result(Level::Interface, interface, ElementState::Failed));
+        let end = ElementEnd {
+            results: results.collect(),
+            ..end(number, ElementState::Failed)
+        };
+        ensure!(finish(place, &[end], Some(me)).await?.len() == 1);
+        // A journal that nobody deleted.
+        let began = format!(
+            "INSERT INTO step_journal (element, stage, level, entity_id, pre_run) VALUES ({number}, 0, 'DEVICE', 1, true)"
+        );
+        place.probe.texts(&began).await?;
+        change!(place.store, |executions| {
+            let row = executions.lock(execution_id(name)).await?;
+            let mut row = row.context("the execution")?;
+            row.ended_at = Some(ended_at);
+            executions.update(&row).await?;
+        });
+    }
+    // Twenty results, and an execution, an element and a target.
+    let (deleted, chunks) = expire(place, &Records::Executions, 7).await?;
+    ensure!((deleted, chunks) == (23, 4), "{deleted} in {chunks}");
+    for (table, expected) in [
+        ("execution", "1"),
+        ("element", "1"),
+        ("entity_result", "20"),
+        ("execution_target", "1"),
+        ("step_journal", "1"),
+    ] {
+        let count = format!("SELECT CAST(count(*) AS text) FROM {table}");
+        let found = place.probe.texts(&count).await?;
+        ensure!(found == [expected], "{table}: {found:?}");
+    }
     Ok(())
 }

@@ -275,6 +275,7 @@ pub(crate) async fn the_journal_is_written_by_whoever_runs_the_element(place: &P
         entity,
         pre_run: true,
         result: None,
+        facts: Vec::new(),
     };
     let entries = [
         began(a, Level::Device, 7),
@@ -293,6 +294,7 @@ pub(crate) async fn the_journal_is_written_by_whoever_runs_the_element(place: &P
     };
     let ended = JournalEntry {
         result: Some(result),
+        facts: vec![("seen".to_owned(), json!({"n\u{0}l": [1]}))],
         ..began(a, Level::Device, 7)
     };
     // In one call, the last entry about a step counts.

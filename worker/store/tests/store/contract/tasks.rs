@@ -71,6 +71,25 @@ pub(crate) async fn a_task_is_found_by_number_and_name_and_replaced(place: &Plac
             .is_none()
     );
 
+    // Its pre- and post-tasks are parts of it.
+    for (pre_tasks, post_tasks) in [
+        (Vec::new(), first.post_tasks.clone()),
+        (first.pre_tasks.clone(), Vec::new()),
+        (first.pre_tasks.clone(), first.post_tasks.clone()),
+    ] {
+        let task = NewTask {
+            pre_tasks,
+            post_tasks,
+            ..first.clone()
+        };
+        let again = change!(place.store, |executions| executions.save_task(&task).await?);
+        ensure!(again.changed && !again.created, "{again:?}");
+        let found = place.store.task(&TaskReference::from("ping all")).await?;
+        let found = found.context("the task")?;
+        let lists = (found.pre_tasks, found.post_tasks);
+        ensure!(lists == (task.pre_tasks, task.post_tasks), "{lists:?}");
+    }
+
     // The same again is no change, and the other time and sender are not written.
     let same = NewTask {
         by: None,
