@@ -100,6 +100,11 @@ fn check(execution: &ExecutionView, results: &[Vec<EntityResultView>], devices: 
         done == [others, others * PORTS.len(), others, 1, 1],
         "{results:?}"
     );
+    let ports = results.get(1).map_or(&[][..], Vec::as_slice);
+    ensure!(
+        failed(ports).count() == 0,
+        "interfaces were not left alone: {ports:?}"
+    );
     let failed: Vec<&str> = failed(results.first().map_or(&[], Vec::as_slice))
         .map(|result| result.name.as_str())
         .collect();
@@ -126,6 +131,9 @@ fn show(execution: &ExecutionView, results: &[Vec<EntityResultView>]) {
             _ => format!("{} done", counted(done, &level.as_str().to_lowercase())),
         }];
         words.extend(failed(results).filter(|_| results.len() > 1).map(said));
+        if level == Level::Interface {
+            words.push(format!("those of {UNREACHABLE} left alone"));
+        }
         output::line(&format!("    {task}: {}", words.join("; ")));
     }
 }

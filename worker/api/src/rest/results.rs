@@ -163,7 +163,7 @@ async fn of_entities(
             break;
         }
     }
-    Ok(page.page)
+    Ok(page.answer)
 }
 
 async fn of_elements(
@@ -193,12 +193,12 @@ async fn of_elements(
             break;
         }
     }
-    Ok(page.page)
+    Ok(page.answer)
 }
 
 /// A page that takes results until it is full.
 struct Page {
-    page: EntityResultPage,
+    answer: EntityResultPage,
     bytes: usize,
     last: Option<u64>,
 }
@@ -207,7 +207,7 @@ impl Page {
     fn new(next: Option<u64>) -> Self {
         let results = Vec::new();
         Self {
-            page: EntityResultPage { results, next },
+            answer: EntityResultPage { results, next },
             bytes: 0,
             last: None,
         }
@@ -216,11 +216,11 @@ impl Page {
     /// Adds a result, after which the next page begins at `end`. `false` if it does not fit: the page ends before it.
     fn add(&mut self, result: EntityResultView, end: u64) -> bool {
         self.bytes += result.data.to_string().len() + result.pre_run.to_string().len();
-        if self.bytes > MOST_BYTES && !self.page.results.is_empty() {
-            self.page.next = self.last;
+        if self.bytes > MOST_BYTES && !self.answer.results.is_empty() {
+            self.answer.next = self.last;
             return false;
         }
-        self.page.results.push(result);
+        self.answer.results.push(result);
         self.last = Some(end);
         true
     }
@@ -298,11 +298,11 @@ mod tests {
         let mut page = Page::new(None);
         assert!(page.add(result(1, 9 << 20), 1));
         assert!(!page.add(result(2, 10), 2));
-        assert_eq!((page.page.results.len(), page.page.next), (1, Some(1)));
+        assert_eq!((page.answer.results.len(), page.answer.next), (1, Some(1)));
         let mut page = Page::new(Some(9));
         for entity in 1..=3 {
             assert!(page.add(result(entity, 1 << 20), entity));
         }
-        assert_eq!((page.page.results.len(), page.page.next), (3, Some(9)));
+        assert_eq!((page.answer.results.len(), page.answer.next), (3, Some(9)));
     }
 }
