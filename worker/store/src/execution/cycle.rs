@@ -111,7 +111,7 @@ pub struct UnitEntities {
     /// The entities above it: the fleet, groups. With their pre-run results.
     pub above: Vec<(UnitEntity, Value)>,
     /// The entities, parents before children, ordered by name within their parent. For a device that is connected to, the first one is that at
-    /// level NORNIR_DEVICE. Each is followed by all below it. None for the fleet and for items, which are all that is run on.
+    /// level `NORNIR_DEVICE`. Each is followed by all below it. None for the fleet and for items, which are all that is run on.
     pub entities: Vec<UnitEntity>,
 }
 

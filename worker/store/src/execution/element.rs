@@ -24,7 +24,8 @@ pub enum ElementSource {
         /// The ids.
         ids: Vec<u64>,
     },
-    /// The failed elements of another execution, by its number.
+    /// What failed of another execution, by its number: of its failed elements the targets that failed, or were skipped because something
+    /// above them failed; all targets of an element without any such. All devices of a failed group, and everything if the fleet failed.
     FailedOf(u64),
 }
 

@@ -131,20 +131,20 @@ macro_rules! groups_again {
     };
 }
 
-/// Devices that are connected to, which `$connected` has with the number of their targets. `$own` and `$behind` count what is run on in all:
-/// of the device itself, if no other one is connected to for it, and of the devices behind it.
+/// The devices that are connected to for the devices of targets, which `$devices` has once for each target. `$own` and `$behind` count what is
+/// run on in all: of the device itself, if no other one is connected to for it, and of the devices behind it.
 macro_rules! connections {
-    ($connected:expr, $own:literal, $behind:literal) => {
+    ($devices:expr, $own:literal, $behind:literal) => {
         insert!(
             "DEVICE",
-            "SELECT device.id, device.hostname AS name, device.id AS device_id, device.hostname, \
-                scoped.targets = CASE WHEN device.controller_id IS NULL THEN ",
+            "SELECT connection.id, connection.hostname AS name, connection.id AS device_id, connection.hostname, \
+                count(*) = CASE WHEN connection.controller_id IS NULL THEN ",
             $own,
             " ELSE 0 END + ",
             $behind,
-            " AS whole FROM (SELECT coalesce(device.controller_id, device.id) AS id, count(*) AS targets FROM (",
-            $connected,
-            " GROUP BY coalesce(device.controller_id, device.id)) AS scoped JOIN device ON device.id = scoped.id"
+            " AS whole FROM (",
+            $devices,
+            " JOIN device AS connection ON connection.id = coalesce(device.controller_id, device.id) GROUP BY connection.id"
         )
     };
 }
@@ -177,7 +177,7 @@ macro_rules! devices_themselves {
         connections!(
             concat!($targets, ") AS chosen JOIN device ON device.id = chosen.id"),
             "1",
-            "(SELECT count(*) FROM device AS behind WHERE behind.controller_id = device.id)"
+            "(SELECT count(*) FROM device AS behind WHERE behind.controller_id = connection.id)"
         )
     };
 }
@@ -189,9 +189,9 @@ macro_rules! devices_of_interfaces {
                 $targets,
                 ") AS chosen JOIN interface ON interface.id = chosen.id JOIN device ON device.id = interface.device_id"
             ),
-            "(SELECT count(*) FROM interface WHERE interface.device_id = device.id)",
+            "(SELECT count(*) FROM interface WHERE interface.device_id = connection.id)",
             "(SELECT count(*) FROM device AS behind JOIN interface ON interface.device_id = behind.id \
-                WHERE behind.controller_id = device.id)"
+                WHERE behind.controller_id = connection.id)"
         )
     };
 }
@@ -204,9 +204,9 @@ macro_rules! devices_of_clients {
                 ") AS chosen JOIN client ON client.id = chosen.id JOIN interface ON interface.id = client.interface_id \
                  JOIN device ON device.id = interface.device_id"
             ),
-            "(SELECT count(*) FROM interface JOIN client ON client.interface_id = interface.id WHERE interface.device_id = device.id)",
+            "(SELECT count(*) FROM interface JOIN client ON client.interface_id = interface.id WHERE interface.device_id = connection.id)",
             "(SELECT count(*) FROM device AS behind JOIN interface ON interface.device_id = behind.id \
-                JOIN client ON client.interface_id = interface.id WHERE behind.controller_id = device.id)"
+                JOIN client ON client.interface_id = interface.id WHERE behind.controller_id = connection.id)"
         )
     };
 }

@@ -167,21 +167,24 @@ fn read(value: ValueRef<'_>) -> Value {
 
 #[cfg(test)]
 thread_local! {
-    /// A database with the schema and without rows.
-    static EMPTY: Connection = {
-        let connection = Connection::open_in_memory().unwrap();
-        for migration in [
-            include_str!("../migrations/sqlite/V1__schema.sql"),
-            include_str!("../migrations/sqlite/V2__senders.sql"),
-            include_str!("../migrations/sqlite/V3__devices.sql"),
-            include_str!("../migrations/sqlite/V4__repository_failures.sql"),
-            include_str!("../migrations/sqlite/V5__executions.sql"),
-            include_str!("../migrations/sqlite/V6__run_cycle.sql"),
-        ] {
-            connection.execute_batch(migration).unwrap();
-        }
-        connection
-    };
+    static EMPTY: Connection = empty();
+}
+
+/// A database with the schema and without rows.
+#[cfg(test)]
+fn empty() -> Connection {
+    let connection = Connection::open_in_memory().unwrap();
+    for migration in [
+        include_str!("../migrations/sqlite/V1__schema.sql"),
+        include_str!("../migrations/sqlite/V2__senders.sql"),
+        include_str!("../migrations/sqlite/V3__devices.sql"),
+        include_str!("../migrations/sqlite/V4__repository_failures.sql"),
+        include_str!("../migrations/sqlite/V5__executions.sql"),
+        include_str!("../migrations/sqlite/V6__run_cycle.sql"),
+    ] {
+        connection.execute_batch(migration).unwrap();
+    }
+    connection
 }
 
 /// How SQLite executes a statement on the schema, as the lines of `EXPLAIN QUERY PLAN`.

@@ -3,20 +3,15 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
+use lockstep_protocol::ElementState;
 use lockstep_protocol::commands::ExecuteOn;
-use lockstep_protocol::{ElementState, EntityType};
-use lockstep_store::{
-    ElementEnd, ElementLevels, ElementRow, ElementSource, EntityResult, ExecutionReference, UnitLevels,
-};
+use lockstep_store::{ElementLevels, ElementRow, ElementSource, ExecutionReference, UnitLevels};
 
-use super::executions::{
-    CLIENTS, DEVICES, LONG, claim, control, elements, end, entity_result, finish, fleet, ids, new_execution,
-    owner, start_at,
-};
+use super::executions::{CLIENTS, DEVICES, control, elements, fleet, ids, new_execution, start_at};
 use super::{Place, create_all};
 
 /// All levels, each in a stage of its own.
-const ALL: ElementLevels = ElementLevels {
+pub(super) const ALL: ElementLevels = ElementLevels {
     global: Some(0),
     groups: Some(1),
     devices: Some(2),
@@ -43,7 +38,7 @@ async fn described(place: &Place, row: &ElementRow) -> Result<String> {
 }
 
 /// The elements of a new execution.
-async fn started(
+pub(super) async fn started(
     place: &Place,
     name: &str,
     run_on: ExecuteOn,
@@ -220,8 +215,8 @@ pub(crate) async fn a_client_below_nothing_that_takes_part_is_skipped_at_once(pl
     };
     let found = started(place, "interfaces", ExecuteOn::Client, &given, on_interfaces).await?;
     let skipped = format!("CLIENT {in_core} no-parent");
-    let of_a = format!("DEVICE a: a Ethernet1 {on_a}");
-    ensure!(found == [of_a, skipped], "{found:?}");
+    let below = format!("DEVICE a: a Ethernet1 {on_a}");
+    ensure!(found == [below, skipped], "{found:?}");
     let on_groups = ElementLevels {
         groups: Some(0),
         group_clients: true,
@@ -268,158 +263,15 @@ pub(crate) async fn devices_behind_a_controller_are_one_element(place: &Place) -
         let found = started(place, &index.to_string(), run_on, &source, levels).await?;
         let expected: Vec<String> = expected
             .into_iter()
-            .map(|text| match text.starts_with("DEVICE") {
-                true => text.to_owned(),
-                false => format!("DEVICE c: {text}"),
+            .map(|text| {
+                if text.starts_with("DEVICE") {
+                    text.to_owned()
+                } else {
+                    format!("DEVICE c: {text}")
+                }
             })
             .collect();
         ensure!(found == expected, "{run_on} {source:?}: {found:?}");
     }
-    Ok(())
-}
-
-/// Ends the elements of an execution, with results of entities.
-async fn end_all(
-    place: &Place,
-    name: &str,
-    run_on: ExecuteOn,
-    levels: ElementLevels,
-    state: impl Fn(&ElementRow) -> (ElementState, Vec<EntityResult>),
-) -> Result<u64> {
-    let started = start_at(place, &new_execution(name, run_on), &ElementSource::All, levels).await?;
-    let me = owner("worker");
-    for row in elements(place, started.number).await? {
-        ensure!(claim(&*place.store, &[row.number].into(), me, LONG).await? == [row.number]);
-        let (state, results) = state(&row);
-        let end = ElementEnd {
-            results,
-            ..end(row.number, state)
-        };
-        ensure!(finish(place, &[end], Some(me)).await?.len() == 1);
-    }
-    Ok(started.number)
-}
-
-pub(crate) async fn what_failed_is_run_again_with_all_above_it(place: &Place) -> Result<()> {
-    use ElementState::{Failed, Filtered, Successful};
-    use ExecuteOn::{Client, Device, Global, Group, Interface};
-    use lockstep_protocol::Level;
-    fleet(place).await?;
-    let all = all_ids(place).await?;
-    let fine = |_: &ElementRow| (Successful, Vec::new());
-    let fails = |kind: EntityType, name: &'static str| {
-        move |row: &ElementRow| match row.entity_type == kind && row.name == name {
-            true => (Failed, Vec::new()),
-            false => (Successful, Vec::new()),
-        }
-    };
-    let again = async |name: &str, run_on, number| {
-        let name = format!("{name} again");
-        started(place, &name, run_on, &ElementSource::FailedOf(number), ALL).await
-    };
-    let a = format!("DEVICE a: a Ethernet1 {} Ethernet2…", CLIENTS[0]);
-    let b = format!("DEVICE b: b Ethernet1 Ethernet2 {}…", CLIENTS[1]);
-    let core = format!("GROUP core: {}…", CLIENTS[2]);
-
-    let number = end_all(place, "fine", Device, ALL, fine).await?;
-    ensure!(again("fine", Device, number).await?.is_empty());
-    for (name, run_on, kind, failed, expected) in [
-        (
-            "device",
-            Device,
-            EntityType::Device,
-            "b",
-            vec!["GLOBAL fleet", "GROUP campus…", &b],
-        ),
-        // All below the fleet, and all devices of a group.
-        (
-            "fleet",
-            Device,
-            EntityType::Global,
-            "fleet",
-            vec!["GLOBAL fleet", "GROUP campus…", "GROUP core…", &a, &b],
-        ),
-        (
-            "group",
-            Device,
-            EntityType::Group,
-            "core",
-            vec!["GLOBAL fleet", "GROUP campus…", "GROUP core…", &a],
-        ),
-        (
-            "groups",
-            Group,
-            EntityType::Device,
-            "b",
-            vec!["GLOBAL fleet", "GROUP campus…", &b],
-        ),
-        (
-            "core",
-            Group,
-            EntityType::Group,
-            "core",
-            vec!["GLOBAL fleet", "GROUP campus…", &core, &a],
-        ),
-        (
-            "everything",
-            Global,
-            EntityType::Device,
-            "b",
-            vec!["GLOBAL fleet", "GROUP campus…", &b],
-        ),
-        (
-            "clients",
-            Client,
-            EntityType::Group,
-            "core",
-            vec![
-                "GLOBAL fleet",
-                "GROUP campus…",
-                &core,
-                "DEVICE a: a Ethernet1 02:00:00:00:00:01…",
-            ],
-        ),
-    ] {
-        let number = end_all(place, name, run_on, ALL, fails(kind, failed)).await?;
-        let found = again(name, run_on, number).await?;
-        ensure!(found == expected, "{name}: {found:?}");
-    }
-
-    // Of an element with results, the entities that failed, or that were skipped for a failure above.
-    let [failed, skipped, done] =
-        ["a Ethernet1", "b Ethernet1", "b Ethernet2"].map(|name| all[&Interface][name]);
-    let number = end_all(place, "interfaces", Interface, ALL, |row| {
-        let results = match &*row.name {
-            "a" => vec![entity_result(Level::Interface, failed, Failed)],
-            "b" => vec![
-                EntityResult {
-                    reason: Some("parent-failed".to_owned()),
-                    ..entity_result(Level::Interface, skipped, Filtered)
-                },
-                EntityResult {
-                    reason: Some("not-wanted".to_owned()),
-                    ..entity_result(Level::Interface, done, Filtered)
-                },
-            ],
-            _ => Vec::new(),
-        };
-        let state = if results.is_empty() {
-            Successful
-        } else {
-            ElementState::PartialFailed
-        };
-        (state, results)
-    })
-    .await?;
-    let found = again("interfaces", Interface, number).await?;
-    let first = format!("DEVICE a: a Ethernet1 {}…", CLIENTS[0]);
-    let expected = [
-        "GLOBAL fleet",
-        "GROUP campus…",
-        "GROUP core…",
-        &first,
-        "DEVICE b: b Ethernet1…",
-    ];
-    ensure!(found == expected, "{found:?}");
     Ok(())
 }

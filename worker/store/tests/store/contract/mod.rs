@@ -10,7 +10,9 @@ pub(crate) mod element_claims;
 pub(crate) mod element_ends;
 pub(crate) mod element_stages;
 pub(crate) mod execution_levels;
+pub(crate) mod execution_life;
 pub(crate) mod execution_pages;
+pub(crate) mod execution_relaunches;
 pub(crate) mod execution_starts;
 pub(crate) mod executions;
 pub(crate) mod facts_and_checks;
@@ -231,7 +233,10 @@ macro_rules! contract {
                 targets_have_all_above_and_below_them,
                 a_client_below_nothing_that_takes_part_is_skipped_at_once,
                 devices_behind_a_controller_are_one_element,
+            }
+            execution_relaunches {
                 what_failed_is_run_again_with_all_above_it,
+                of_an_element_only_what_failed_is_run_again,
             }
             execution_pages {
                 pages_of_elements_follow_each_other,
