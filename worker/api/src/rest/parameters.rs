@@ -66,8 +66,13 @@ impl Parameters {
     /// Takes `key` and `limit`: the key whose history is asked for, and how many entries of it. Without a key, all keys.
     pub(crate) fn history(&mut self) -> Result<(Option<String>, u32), ProblemResponse> {
         match self.text("key")? {
-            None => Ok((None, u32::MAX)),
             Some(key) => Ok((Some(key), self.limit_within(DEFAULT_HISTORY, HISTORY_LIMITS)?)),
+            None if self.text("limit")?.is_some() => {
+                let detail =
+                    "parameter \"limit\" needs \"key\": without a key, the newest of all keys are listed";
+                Err(invalid(detail))
+            }
+            None => Ok((None, u32::MAX)),
         }
     }
 

@@ -163,13 +163,13 @@ async fn check(run: &StepRun<'_>) -> StepResult {
 }
 
 /// What the check comes to in this context.
-fn verdict(arguments: &Arguments, checked: Source<'_>, context: &Value) -> Result<Verdict, StepFailure> {
-    let mut verdict = match checked {
-        Source::Expression(text) => {
-            read_verdict("the expression", evaluate("the expression", text, context)?)?
+fn verdict(arguments: &Arguments, test: Source<'_>, context: &Value) -> Result<Verdict, StepFailure> {
+    let mut verdict = match test {
+        Source::Expression(source) => {
+            read_verdict("the expression", evaluate("the expression", source, context)?)?
         }
-        Source::Template(text) => {
-            let rendered = render("the template", text, context)?;
+        Source::Template(source) => {
+            let rendered = render("the template", source, context)?;
             read_verdict("the template", json_of(&rendered)?)?
         }
     };

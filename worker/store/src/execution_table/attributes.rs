@@ -34,12 +34,15 @@ const CLIENT: &str = "\
         LEFT JOIN device_group ON device_group.id = client.group_id \
     WHERE client.id = $1";
 
+/// Reads the attributes from the first row, and from all rows.
+type Read = fn(&Row, &[Row]) -> Result<Json, StoreError>;
+
 pub(super) async fn read<D: SqlDatabase>(
     database: &D,
     entity_type: EntityType,
     entity: u64,
 ) -> Result<Option<Json>, StoreError> {
-    let (statement, read): (_, fn(&Row, &[Row]) -> Result<Json, StoreError>) = match entity_type {
+    let (statement, read): (_, Read) = match entity_type {
         EntityType::Global => return Ok(Some(json!({ "name": "fleet" }))),
         EntityType::Item => return Ok(None),
         EntityType::Device => (DEVICE, read_device),

@@ -101,11 +101,14 @@ const CLIENTS_OF_INTERFACE: &str = concat!(
     "client.interface_id = $1 ORDER BY client.mac"
 );
 
+/// A key of an entity: its kind, its id, and the key.
+type Key<'a> = (&'a str, u64, &'a str);
+
 /// Writes the checks of elements that ended. If several elements performed the same check of the same entity, all are kept, and the
 /// last one is the newest.
 pub(super) async fn write(session: &dyn SqlSession, ends: &[&ElementEnd]) -> Result<(), StoreError> {
     // The checks of each key of an entity, in the order in which they become its newest one.
-    let mut of_key: BTreeMap<(&str, u64, &str), Vec<(&NewCheck, u64)>> = BTreeMap::new();
+    let mut of_key: BTreeMap<Key<'_>, Vec<(&NewCheck, u64)>> = BTreeMap::new();
     for end in ends {
         for check in &end.checks {
             let key = (check.entity_type.as_str(), check.entity, check.key.as_str());

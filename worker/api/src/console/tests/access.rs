@@ -14,6 +14,20 @@ use crate::fakes::FakeMode;
 use crate::{Console, ConsoleLimits};
 
 #[tokio::test]
+async fn a_history_is_that_of_one_key_and_bounded() {
+    let scene = scene();
+    for (path, expected) in [
+        ("/v1/devices/sw9/checks", (404, "unknown-device")),
+        ("/v1/devices/sw1/facts?limit=0&key=a", (400, "invalid-query")),
+        ("/v1/devices/sw1/checks?limit=101&key=a", (400, "invalid-query")),
+        ("/v1/devices/sw1/checks?limit=10", (400, "invalid-query")),
+        ("/v1/devices/sw1/checks?keys=a", (400, "invalid-query")),
+    ] {
+        assert_eq!(scene.get(path).await.problem(), expected, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn each_invalid_request_gets_its_status_and_problem() {
     let scene = scene();
     let get = |path: &str| request("GET", path, "all").body(Body::empty()).unwrap();
@@ -88,13 +102,6 @@ async fn each_invalid_request_gets_its_status_and_problem() {
         (get("/v1/devices/sw9"), (404, "unknown-device")),
         (get("/v1/devices/%20"), (404, "unknown-device")),
         (get("/v1/devices/sw9/facts"), (404, "unknown-device")),
-        (get("/v1/devices/sw9/checks"), (404, "unknown-device")),
-        (get("/v1/devices/sw1/facts?limit=0&key=a"), (400, "invalid-query")),
-        (
-            get("/v1/devices/sw1/checks?limit=101&key=a"),
-            (400, "invalid-query"),
-        ),
-        (get("/v1/devices/sw1/checks?keys=a"), (400, "invalid-query")),
         (get("/v1/tasks?before=a"), (400, "invalid-query")),
         (get("/v1/tasks/1"), (404, "unknown-task")),
         (get("/v1/tasks/validate"), (404, "unknown-task")),
