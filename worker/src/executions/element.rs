@@ -168,7 +168,7 @@ impl Element {
         let repeatable = self.provider.properties().repeatable;
         let element = (on.owner, self.candidate.number);
         let stage = (self.candidate.stage, phase);
-        let journal = ElementJournal::new(on.journal, element, stage, has_entry, told.cancel());
+        let journal = ElementJournal::new(on.journal, element, stage, has_entry);
         let journaled = !repeatable && self.has_several_steps(tree);
         let above = above(&self.candidate, &read.entities);
         let arguments = or_empty(task.arguments);

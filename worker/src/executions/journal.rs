@@ -10,8 +10,7 @@ use lockstep_execution::cycle::{Journal, JournaledStep};
 use lockstep_protocol::Level;
 use lockstep_store::{ElementOwner, JournalEntry, RunCycle};
 use serde_json::Value;
-use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::step_data::{of_row, to_row};
 use crate::runtime::{TransactionRetry, chain};
@@ -94,10 +93,10 @@ pub(super) struct ElementJournal<'a> {
     element: u64,
     stage: u16,
     phase: u8,
-    /// Fires when the element is told to stop.
-    cancel: &'a CancellationToken,
     /// Whether it has an entry.
     has_entry: AtomicBool,
+    /// The answer about the last entry, as long as nobody has it: the step that waited for it may be dropped.
+    answer: Mutex<Option<oneshot::Receiver<bool>>>,
 }
 
 impl<'a> ElementJournal<'a> {
@@ -106,7 +105,6 @@ impl<'a> ElementJournal<'a> {
         (owner, element): (ElementOwner, u64),
         (stage, phase): (u16, u8),
         has_entry: bool,
-        cancel: &'a CancellationToken,
     ) -> Self {
         Self {
             writer,
@@ -114,14 +112,15 @@ impl<'a> ElementJournal<'a> {
             element,
             stage,
             phase,
-            cancel,
             has_entry: AtomicBool::new(has_entry),
+            answer: Mutex::default(),
         }
     }
 
-    /// Makes sure that there is an entry: whoever finds the element knows by it that every step is written down. It says of an entity
-    /// that it is as it was.
+    /// Waits until the last entry is written, and makes sure that there is one: whoever finds the element knows by it that every step is
+    /// written down. It says of an entity that it is as it was.
     pub(super) async fn keep(&self, unchanged: &CycleResult) {
+        self.answer().await;
         if !self.has_entry.load(Ordering::SeqCst) {
             self.write(
                 unchanged.level,
@@ -156,7 +155,18 @@ impl<'a> ElementJournal<'a> {
             },
             written,
         };
-        let is_written = self.writer.0.send(waiting).await.is_ok() && answer.await.unwrap_or(false);
+        *self.answer.lock().await = Some(answer);
+        self.writer.0.send(waiting).await.is_ok() && self.answer().await
+    }
+
+    /// Whether the last entry is written. False if that was answered before.
+    async fn answer(&self) -> bool {
+        let mut answer = self.answer.lock().await;
+        let is_written = match answer.as_mut() {
+            Some(answer) => answer.await.unwrap_or(false),
+            None => false,
+        };
+        *answer = None;
         self.has_entry.fetch_or(is_written, Ordering::SeqCst);
         is_written
     }
@@ -164,9 +174,9 @@ impl<'a> ElementJournal<'a> {
 
 #[async_trait]
 impl Journal for ElementJournal<'_> {
+    /// Also when the element is told to stop meanwhile: what is written down as begun begins.
     async fn begun(&self, level: Level, entity: u64, pre_run: bool) -> bool {
-        let written = self.write(level, entity, pre_run, None, Vec::new());
-        self.cancel.run_until_cancelled(written).await.unwrap_or(false)
+        self.write(level, entity, pre_run, None, Vec::new()).await
     }
 
     async fn ended(&self, pre_run: bool, result: &CycleResult, facts: Vec<(String, Value)>) -> bool {

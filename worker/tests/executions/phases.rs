@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use lockstep_execution::CycleStep;
 use lockstep_protocol::ExecutionState::{Failed, PartialFailed, Successful};
-use lockstep_protocol::commands::{ExecuteOn, TaskSaveRequested};
+use lockstep_protocol::commands::{ExecuteOn, ExecutionRelaunchRequested, TaskSaveRequested};
 use lockstep_protocol::{Code, ElementState, Level, WorkResult};
 use serde_json::json;
 
@@ -16,6 +16,7 @@ on_both! {
     a_pre_task_that_fails_on_a_device_keeps_the_task_from_it,
     an_entity_that_failed_in_a_pre_task_is_left_alone,
     a_post_task_runs_where_the_task_was_done,
+    what_failed_in_a_pre_task_is_run_again_with_it,
     a_pre_task_that_fails_on_the_fleet_stops_everything,
     a_task_that_would_run_before_itself_is_not_saved,
 }
@@ -131,6 +132,43 @@ async fn a_post_task_runs_where_the_task_was_done(ground: Ground) -> Result<()> 
         "{elements:?}"
     );
     ensure!(elements["wlc"].state == ElementState::Successful, "{elements:?}");
+    worker.stop().await
+}
+
+async fn what_failed_in_a_pre_task_is_run_again_with_it(ground: Ground) -> Result<()> {
+    let scene = Scene::with(ground, site()).await?;
+    let worker = scene.worker()?;
+    scene.save(around("check", &[10], &[], &[])).await?;
+    scene.save(around("main", &[10, 13], &["check"], &[])).await?;
+    scene
+        .cycle
+        .set(CycleStep::RunOnDevice, "check/sw0", StepAct::Fail);
+    let id = scene
+        .run_on("main", ExecuteOn::Device, Vec::new(), unlimited())
+        .await?;
+    scene.ended(id).await?;
+    scene.cycle.clear();
+    let before = scene.cycle.ran().len();
+    let request = ExecutionRelaunchRequested {
+        execution: id,
+        arguments: serde_json::Map::new(),
+        dry_run: None,
+    };
+    let answer = scene.ask(request).await?;
+    let WorkResult::ExecutionAccepted(accepted) = answer else {
+        anyhow::bail!("{answer:?}");
+    };
+    let row = scene.ended(accepted.execution).await?;
+    ensure!(row.state == Successful, "{row:?}");
+    let again = scene.cycle.ran().split_off(before);
+    let again: Vec<(&str, &str)> = again
+        .iter()
+        .map(|ran| (ran.tag.as_str(), ran.entity.as_str()))
+        .collect();
+    ensure!(
+        again == [("check", "sw0"), ("main", "sw0"), ("main", "one")],
+        "{again:?}"
+    );
     worker.stop().await
 }
 

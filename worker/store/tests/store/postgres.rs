@@ -17,8 +17,8 @@ use lockstep_testbed::{Database, FaultProxy, Mode, wait};
 use tokio_postgres::Client;
 
 use crate::contract::{
-    Place, Probe, UNDO_EXECUTIONS, UNDO_RUN_CYCLE, absorb, create, create_all, devices, executions, hostname,
-    key, keys, leases, message, repositories, row, unsynchronize, work,
+    Place, Probe, UNDO_EXECUTIONS, UNDO_RUN_CYCLE, absorb, create, create_all, devices, execution_life,
+    hostname, key, keys, leases, message, repositories, row, unsynchronize, work,
 };
 
 contract!(crate::postgres::open);
@@ -582,7 +582,7 @@ async fn claims_and_ends_among_many_elements_use_indexes() -> Result<()> {
             }
         }
         for round in 0..ROUNDS {
-            executions::live(&*store, &format!("{many} {round}")).await?;
+            execution_life::live(&*store, &format!("{many} {round}")).await?;
         }
     }
     // Sessions report their statistics when they end. One scan of the elements would read more.

@@ -34,6 +34,7 @@ async fn free(place: &Place) -> Result<Vec<Hostname>> {
 }
 
 pub(crate) async fn a_candidate_names_the_devices_that_are_run_on(place: &Place) -> Result<()> {
+    use ExecuteOn::{Client, Device, Interface};
     controlled(place).await?;
     let of_kind = async |kind, names: &[&str]| -> Result<ElementSource> {
         let all = ids(place, kind).await?;
@@ -42,7 +43,6 @@ pub(crate) async fn a_candidate_names_the_devices_that_are_run_on(place: &Place)
             ids: names.iter().map(|name| all[*name]).collect(),
         })
     };
-    use ExecuteOn::{Client, Device, Interface};
     let table = [
         (Device, ElementSource::All, vec!["a", "b"]),
         (Device, of_kind(Device, &["a"]).await?, vec!["a"]),

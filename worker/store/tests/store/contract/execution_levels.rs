@@ -3,16 +3,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
+use lockstep_protocol::ElementState;
 use lockstep_protocol::commands::ExecuteOn;
-use lockstep_protocol::{ElementState, EntityType};
-use lockstep_store::{
-    ElementEnd, ElementLevels, ElementRow, ElementSource, EntityResult, ExecutionReference, UnitLevels,
-};
+use lockstep_store::{ElementLevels, ElementRow, ElementSource, ExecutionReference, UnitLevels};
 
-use super::executions::{
-    CLIENTS, DEVICES, LONG, claim, control, elements, end, entity_result, finish, fleet, ids, new_execution,
-    owner, start_at,
-};
+use super::executions::{CLIENTS, DEVICES, control, elements, fleet, ids, new_execution, start_at};
 use super::{Place, create_all};
 
 /// All levels, each in a stage of its own.
@@ -91,7 +86,7 @@ fn of(all: &BTreeMap<ExecuteOn, BTreeMap<String, u64>>, kind: ExecuteOn, names: 
     }
 }
 
-pub(super) async fn all_ids(place: &Place) -> Result<BTreeMap<ExecuteOn, BTreeMap<String, u64>>> {
+async fn all_ids(place: &Place) -> Result<BTreeMap<ExecuteOn, BTreeMap<String, u64>>> {
     let mut all = BTreeMap::new();
     for kind in ExecuteOn::ALL {
         all.insert(kind, ids(place, kind).await?);
@@ -220,8 +215,8 @@ pub(crate) async fn a_client_below_nothing_that_takes_part_is_skipped_at_once(pl
     };
     let found = started(place, "interfaces", ExecuteOn::Client, &given, on_interfaces).await?;
     let skipped = format!("CLIENT {in_core} no-parent");
-    let of_a = format!("DEVICE a: a Ethernet1 {on_a}");
-    ensure!(found == [of_a, skipped], "{found:?}");
+    let below = format!("DEVICE a: a Ethernet1 {on_a}");
+    ensure!(found == [below, skipped], "{found:?}");
     let on_groups = ElementLevels {
         groups: Some(0),
         group_clients: true,
@@ -268,9 +263,12 @@ pub(crate) async fn devices_behind_a_controller_are_one_element(place: &Place) -
         let found = started(place, &index.to_string(), run_on, &source, levels).await?;
         let expected: Vec<String> = expected
             .into_iter()
-            .map(|text| match text.starts_with("DEVICE") {
-                true => text.to_owned(),
-                false => format!("DEVICE c: {text}"),
+            .map(|text| {
+                if text.starts_with("DEVICE") {
+                    text.to_owned()
+                } else {
+                    format!("DEVICE c: {text}")
+                }
             })
             .collect();
         ensure!(found == expected, "{run_on} {source:?}: {found:?}");

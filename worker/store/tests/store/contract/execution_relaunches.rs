@@ -6,9 +6,9 @@ use lockstep_protocol::{ElementState, EntityType, Level};
 use lockstep_store::{ElementEnd, ElementLevels, ElementRow, ElementSource, EntityResult};
 
 use super::Place;
-use super::execution_levels::{ALL, all_ids, started};
+use super::execution_levels::{ALL, started};
 use super::executions::{
-    CLIENTS, LONG, claim, elements, end, entity_result, finish, fleet, new_execution, owner, start_at,
+    CLIENTS, LONG, claim, elements, end, entity_result, finish, fleet, ids, new_execution, owner, start_at,
 };
 
 /// Ends the elements of an execution, with results of entities.
@@ -33,28 +33,29 @@ async fn end_all(
     Ok(started.number)
 }
 
+/// The elements of an execution that runs again what failed of another one.
+async fn again(place: &Place, name: &str, run_on: ExecuteOn, failed: u64) -> Result<Vec<String>> {
+    let name = format!("{name} again");
+    started(place, &name, run_on, &ElementSource::FailedOf(failed), ALL).await
+}
+
 pub(crate) async fn what_failed_is_run_again_with_all_above_it(place: &Place) -> Result<()> {
-    use ElementState::{Failed, Filtered, Successful};
-    use ExecuteOn::{Client, Device, Global, Group, Interface};
+    use ElementState::{Failed, Successful};
+    use ExecuteOn::{Client, Device, Global, Group};
     fleet(place).await?;
-    let all = all_ids(place).await?;
     let fine = |_: &ElementRow| (Successful, Vec::new());
     let fails = |kind: EntityType, name: &'static str| {
-        move |row: &ElementRow| match row.entity_type == kind && row.name == name {
-            true => (Failed, Vec::new()),
-            false => (Successful, Vec::new()),
+        move |row: &ElementRow| {
+            let failed = row.entity_type == kind && row.name == name;
+            (if failed { Failed } else { Successful }, Vec::new())
         }
-    };
-    let again = async |name: &str, run_on, number| {
-        let name = format!("{name} again");
-        started(place, &name, run_on, &ElementSource::FailedOf(number), ALL).await
     };
     let a = format!("DEVICE a: a Ethernet1 {} Ethernet2…", CLIENTS[0]);
     let b = format!("DEVICE b: b Ethernet1 Ethernet2 {}…", CLIENTS[1]);
     let core = format!("GROUP core: {}…", CLIENTS[2]);
 
     let number = end_all(place, "fine", Device, ALL, fine).await?;
-    ensure!(again("fine", Device, number).await?.is_empty());
+    ensure!(again(place, "fine", Device, number).await?.is_empty());
     for (name, run_on, kind, failed, expected) in [
         (
             "device",
@@ -113,14 +114,19 @@ pub(crate) async fn what_failed_is_run_again_with_all_above_it(place: &Place) ->
         ),
     ] {
         let number = end_all(place, name, run_on, ALL, fails(kind, failed)).await?;
-        let found = again(name, run_on, number).await?;
+        let found = again(place, name, run_on, number).await?;
         ensure!(found == expected, "{name}: {found:?}");
     }
+    Ok(())
+}
 
-    // Of an element with results, the entities that failed, or that were skipped for a failure above.
-    let [failed, skipped, done] =
-        ["a Ethernet1", "b Ethernet1", "b Ethernet2"].map(|name| all[&Interface][name]);
-    let number = end_all(place, "interfaces", Interface, ALL, |row| {
+/// Of an element with results, those entities are run again that failed, or that were skipped for a failure above.
+pub(crate) async fn of_an_element_only_what_failed_is_run_again(place: &Place) -> Result<()> {
+    use ElementState::{Failed, Filtered, PartialFailed, Successful};
+    fleet(place).await?;
+    let all = ids(place, ExecuteOn::Interface).await?;
+    let [failed, skipped, done] = ["a Ethernet1", "b Ethernet1", "b Ethernet2"].map(|name| all[name]);
+    let number = end_all(place, "interfaces", ExecuteOn::Interface, ALL, |row| {
         let results = match &*row.name {
             "a" => vec![entity_result(Level::Interface, failed, Failed)],
             "b" => vec![
@@ -138,12 +144,12 @@ pub(crate) async fn what_failed_is_run_again_with_all_above_it(place: &Place) ->
         let state = if results.is_empty() {
             Successful
         } else {
-            ElementState::PartialFailed
+            PartialFailed
         };
         (state, results)
     })
     .await?;
-    let found = again("interfaces", Interface, number).await?;
+    let found = again(place, "interfaces", ExecuteOn::Interface, number).await?;
     let first = format!("DEVICE a: a Ethernet1 {}…", CLIENTS[0]);
     let expected = [
         "GLOBAL fleet",

@@ -150,6 +150,7 @@ pub(crate) async fn entities_are_resolved_along_their_relations(place: &Place) -
 
 /// The names of the entities that the elements of an execution run on, of the kind that it runs on.
 async fn targets(place: &Place, execution: u64, run_on: ExecuteOn) -> Result<Vec<String>> {
+    const INTERFACES: &str = "JOIN interface ON interface.device_id = device.id";
     let of_devices = |name: &str, id: &str, joins: &str| {
         format!(
             "SELECT {name} FROM element JOIN device ON coalesce(device.controller_id, device.id) = element.entity_id {joins} \
@@ -157,7 +158,6 @@ async fn targets(place: &Place, execution: u64, run_on: ExecuteOn) -> Result<Vec
                 SELECT 1 FROM execution_target WHERE execution = {execution} AND execution_target.entity_id = {id}))"
         )
     };
-    const INTERFACES: &str = "JOIN interface ON interface.device_id = device.id";
     let itself = format!("SELECT name FROM element WHERE execution = {execution}");
     let query = match run_on {
         ExecuteOn::Global | ExecuteOn::Group => itself,

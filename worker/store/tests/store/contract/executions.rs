@@ -3,16 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use lockstep_protocol::commands::{ExecuteOn, RunLimits, TaskReference, TaskRequested};
 use lockstep_protocol::topology::Lane;
-use lockstep_protocol::{
-    ElementOutcome, ElementState, ExecutionState, GroupName, InterfaceName, Kind, Level, Stage,
-};
+use lockstep_protocol::{ElementState, GroupName, InterfaceName, Kind, Level, Stage};
 use lockstep_store::{
     BeginElement, CapScope, ClientRow, DeviceEffect, Effects, ElementEnd, ElementLevels, ElementOwner,
-    ElementQuery, ElementRow, ElementSource, EndedElement, EntityResult, ExecutionQuery, ExecutionReference,
-    GroupRow, Halt, InterfaceRow, LinkEnd, NewExecution, PlannedStage, ReplyAddress, StartedExecution,
+    ElementQuery, ElementRow, ElementSource, EndedElement, EntityResult, GroupRow, InterfaceRow, LinkEnd,
+    NewExecution, PlannedStage, ReplyAddress, StartedExecution,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -335,109 +333,4 @@ pub(crate) async fn finish(
             .finish(ends, owner, &BTreeSet::from([group("core")]), LONG)
             .await?
     }))
-}
-
-/// The whole life of an execution on all devices, with every statement that workers and the console repeat.
-pub(crate) async fn live(store: &dyn Store, name: &str) -> Result<()> {
-    let (id, new, me) = (
-        execution_id(name),
-        new_execution(name, ExecuteOn::Device),
-        owner(name),
-    );
-    let overall = BTreeSet::from([CapScope::Overall, CapScope::Group("core".to_owned())]);
-    let started = change!(store, |executions| {
-        executions
-            .start(
-                id,
-                &new,
-                &ElementSource::All,
-                DEVICES,
-                30,
-                &CapScope::Execution(1),
-                LONG,
-            )
-            .await?
-    });
-    let query = ElementQuery {
-        execution: started.number,
-        limit: 100,
-        ..ElementQuery::default()
-    };
-    let rows = store.elements(&query).await?;
-    let all: BTreeSet<u64> = rows.iter().map(|row| row.number).collect();
-    let begun: BTreeSet<u64> = all.iter().copied().take(all.len() - 1).collect();
-    change!(store, |executions| {
-        executions.lock_caps(&overall).await?;
-        executions.running(&overall).await?;
-        executions.waiting(10).await?;
-    });
-    ensure!(claim(store, &begun, me, LONG).await?.len() == begun.len());
-    ensure!(store.renew_elements(me, LONG).await?.held.len() == begun.len());
-    let ends: Vec<ElementEnd> = begun
-        .iter()
-        .map(|number| end(*number, ElementState::Failed))
-        .collect();
-    change!(store, |executions| {
-        let of = executions.executions_of(&begun).await?;
-        let mut rows = executions.lock_numbers(&of).await?;
-        let ended = executions
-            .finish(&ends, Some(me), &BTreeSet::from([group("core")]), LONG)
-            .await?;
-        ensure!(ended.len() == begun.len());
-        let row = rows.first_mut().context("the execution")?;
-        row.counts.failed = ended.len() as u64;
-        row.halt = Some(Halt::TooManyFailed);
-        executions.update(row).await?;
-        executions.release(&CapScope::Overall, 3, LONG).await?;
-    });
-    change!(store, |executions| {
-        ensure!(executions.unannounced(Some(&begun), 100).await?.len() == begun.len());
-        executions
-            .announced(&begun.iter().copied().collect::<Vec<_>>())
-            .await?;
-        executions.unannounced(None, 100).await?;
-        executions.expired(10).await?;
-        executions.requeue(&[(started.number, 1)], LONG).await?;
-        executions.overdue(10, LONG).await?;
-        ensure!(executions.neglected(at(), 10).await?.len() == 1);
-        ensure!(
-            executions
-                .skip_unstarted(started.number, Halt::TooManyFailed, "", 10)
-                .await?
-                == 1
-        );
-        let mut row = executions.lock(id).await?.context("the execution")?;
-        row.counts.skipped = 1;
-        row.state = ExecutionState::Failed;
-        row.ended_at = Some(at());
-        executions.update(&row).await?;
-    });
-    let failed = ElementQuery {
-        outcome: Some(ElementOutcome::Failed),
-        ..query
-    };
-    ensure!(store.elements(&failed).await?.len() == begun.len());
-    for (state, task, name) in [
-        (None, None, None),
-        (Some(ExecutionState::Failed), None, None),
-        (None, Some("ping all".to_owned()), None),
-        (None, None, Some(hostname("sw7"))),
-    ] {
-        let query = ExecutionQuery {
-            state,
-            task,
-            hostname: name,
-            before: None,
-            limit: 5,
-        };
-        ensure!(!store.executions(&query).await?.is_empty());
-    }
-    ensure!(
-        store
-            .element(*begun.iter().next().context("an element")?)
-            .await?
-            .is_some()
-    );
-    ensure!(store.execution(&ExecutionReference::Id(id)).await?.is_some());
-    Ok(())
 }

@@ -10,6 +10,7 @@ pub(crate) mod element_claims;
 pub(crate) mod element_ends;
 pub(crate) mod element_stages;
 pub(crate) mod execution_levels;
+pub(crate) mod execution_life;
 pub(crate) mod execution_pages;
 pub(crate) mod execution_relaunches;
 pub(crate) mod execution_starts;
@@ -235,6 +236,7 @@ macro_rules! contract {
             }
             execution_relaunches {
                 what_failed_is_run_again_with_all_above_it,
+                of_an_element_only_what_failed_is_run_again,
             }
             execution_pages {
                 pages_of_elements_follow_each_other,

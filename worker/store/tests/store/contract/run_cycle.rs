@@ -152,7 +152,6 @@ pub(crate) async fn results_of_entities_are_replaced_and_read_in_pages(place: &P
     let [a, b] = [numbers["a"], numbers["b"]];
     let devices = ids(place, ExecuteOn::Device).await?;
     let interfaces = ids(place, ExecuteOn::Interface).await?;
-    let groups = ids(place, ExecuteOn::Group).await?;
     let me = owner("worker");
     ensure!(claim(&*place.store, &[a, b].into(), me, LONG).await?.len() == 2);
     let of_interface = |name: &str| EntityResult {
@@ -233,6 +232,14 @@ pub(crate) async fn results_of_entities_are_replaced_and_read_in_pages(place: &P
         "{of_b:?}"
     );
 
+    pages_of_results(place, execution).await
+}
+
+/// Two results of devices and three of interfaces.
+async fn pages_of_results(place: &Place, execution: u64) -> Result<()> {
+    let devices = ids(place, ExecuteOn::Device).await?;
+    let interfaces = ids(place, ExecuteOn::Interface).await?;
+    let groups = ids(place, ExecuteOn::Group).await?;
     let page = async |level, of, after, limit| -> Result<Vec<u64>> {
         let query = EntityResultQuery {
             execution,
