@@ -303,7 +303,7 @@ async fn a_task_runs_on_what_is_named_between_its_pre_and_post_tasks() -> Result
             .eq(expected.map(|(task, stage)| (Some(task), Some(stage)))),
         "{execution}"
     );
-    let states = |results: &Value| -> Vec<(String, String)> {
+    let named = |results: &Value| -> Vec<(String, String)> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let rows = results.as_array().into_iter().flatten();
         rows.map(|row| (text(&row["name"]), text(&row["state"])))
@@ -311,7 +311,7 @@ async fn a_task_runs_on_what_is_named_between_its_pre_and_post_tasks() -> Result
     };
     let is = |results: &Value, expected: &[(&str, &str)]| {
         let expected = expected.iter();
-        states(results)
+        named(results)
             == expected
                 .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))
                 .collect::<Vec<_>>()

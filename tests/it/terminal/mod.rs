@@ -58,6 +58,7 @@ fn checked(what: &str, output: &Output) -> Result<String> {
 type Row<'a> = (&'a [&'a str], bool, bool);
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of all commands")]
 fn every_command_of_a_console_shows_its_text_and_obeys_none() -> Result<()> {
     let url = format!("http://{}", console::start(HOSTILE)?);
     let folder = tempfile::tempdir()?;
