@@ -17,7 +17,7 @@ use lockstep_protocol::commands::CvpSweepRequested;
 use lockstep_protocol::results::{CvpSweepFinished, CvpTaskAction, CvpTaskSettled};
 use lockstep_protocol::topology::Queue;
 use lockstep_protocol::{Envelope, Message, WorkResult};
-use lockstep_simulators::cvp::{CvpSimulator, Endpoint, Options, Scenario};
+use lockstep_simulators::cvp::{CvpSimulator, Endpoint, Logged, Options, Scenario};
 use serde_json::{Value, json};
 
 use crate::system::load::{envelope, outgoing};
@@ -98,14 +98,13 @@ impl Site {
         self.oracle().await?.all_ended(executions).await
     }
 
-    /// The tasks for which CloudVision was asked to cancel them, and how often.
+    /// The tasks for which CloudVision was asked to cancel them, and how often. Requests without a valid session have no effect.
     fn cancels(&self) -> BTreeMap<String, usize> {
         let mut cancels = BTreeMap::new();
-        let requests = self.simulator.requests();
-        for request in requests
-            .into_iter()
-            .filter(|request| request.endpoint == Endpoint::Cancel)
-        {
+        let requests = self.simulator.requests().into_iter();
+        let is_cancel =
+            |request: &Logged| request.endpoint == Endpoint::Cancel && request.status != Some(401);
+        for request in requests.filter(is_cancel) {
             *cancels.entry(request.subject.unwrap_or_default()).or_insert(0) += 1;
         }
         cancels

@@ -91,7 +91,7 @@ mod tests {
             delay: Duration::from_secs(seconds),
         };
         let followed = SweepWhenSynchronized {
-            clusters: vec![cluster("oslo", 60), cluster("rome", 90)],
+            clusters: vec![cluster("oslo", 45), cluster("rome", 90)],
         };
         let sweeps = followed.sweeps(&[synchronized("sw1"), flagged.clone(), synchronized("sw2")]);
         let told: Vec<(String, Vec<String>, bool, Option<Duration>)> = sweeps
@@ -105,7 +105,7 @@ mod tests {
             .collect();
         let both = || vec!["sw1".to_owned(), "sw2".to_owned()];
         let expected = [
-            ("oslo".to_owned(), both(), false, Some(Duration::from_secs(60))),
+            ("oslo".to_owned(), both(), false, Some(Duration::from_secs(45))),
             ("rome".to_owned(), both(), false, Some(Duration::from_secs(90))),
         ];
         assert_eq!(told, expected);

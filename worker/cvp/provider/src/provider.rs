@@ -216,7 +216,9 @@ impl Provider for CvpSweep {
             let page = page.map_err(|error| StepFailure::new("store-unavailable", error))?;
             let Some(last) = page.last() else { break };
             after = Some(last.entity);
-            page.iter().for_each(|result| count(&mut summary, result));
+            for result in &page {
+                count(&mut summary, result);
+            }
         }
         if !arguments.look_again.is_empty() {
             let alerts = counted(summary.alerts, "device");
@@ -258,7 +260,7 @@ fn item(found: Found, sweep: &str) -> (String, Value) {
             let name = listed.task.task_id().to_string();
             let item = Item::Listed {
                 sweep: sweep.to_owned(),
-                listed: Box::new(listed),
+                listed,
             };
             (name, item.to_json())
         }

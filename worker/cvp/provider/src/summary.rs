@@ -104,7 +104,9 @@ mod tests {
             result(Aborted, Some("cancelled"), Value::Null),
         ];
         let mut summary = Summary::default();
-        results.iter().for_each(|result| count(&mut summary, result));
+        for result in &results {
+            count(&mut summary, result);
+        }
         let reasons = ["busy", "cancelled", "too-young"].map(|reason| (reason.to_owned(), 1));
         let expected = Summary {
             listed: 7,

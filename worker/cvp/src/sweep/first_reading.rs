@@ -34,11 +34,11 @@ impl TaskSweep {
             Some(code) if reasons.iter().eq([&Reason::SecondReadingDue]) => {
                 let task = task.clone();
                 let reading = Reading { task, code, at: now };
-                FirstReading::Empty(Candidate {
+                FirstReading::Empty(Box::new(Candidate {
                     reading,
                     at,
                     may_be_ours: false,
-                })
+                }))
             }
             code => {
                 let reasons = without_due(reasons);

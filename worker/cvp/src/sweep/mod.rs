@@ -136,7 +136,7 @@ impl Sweep {
     ) -> Result<Option<Candidate>, CvpError> {
         let task = task?;
         match self.tasks.read_first(&task).await {
-            FirstReading::Empty(candidate) => Ok(Some(candidate)),
+            FirstReading::Empty(candidate) => Ok(Some(*candidate)),
             FirstReading::Settled(settled) => {
                 self.settle(&task, settled);
                 Ok(None)

@@ -31,7 +31,7 @@ pub enum Found {
     /// It is settled by them.
     Settled(TaskReport),
     /// It is to be read.
-    ToRead(ListedTask),
+    ToRead(Box<ListedTask>),
 }
 
 /// Lists all tasks of a cluster, and settles those that the lists keep.
@@ -50,11 +50,11 @@ pub async fn list(context: &SweepContext, options: &SweepOptions) -> Result<Vec<
     let admitted: Vec<(Task, Admitted)> = admitted.try_collect().await?;
     let found = admitted.into_iter().map(|(task, admitted)| match admitted {
         Admitted::Kept(settled) => Found::Settled(TaskReport::new(&task, settled.code, settled.outcome)),
-        Admitted::Ignored | Admitted::ToRead => Found::ToRead(ListedTask {
+        Admitted::Ignored | Admitted::ToRead => Found::ToRead(Box::new(ListedTask {
             tasks_on_device: survey.tasks_on_device(&task),
             controls_read: survey.controls_read(),
             task,
-        }),
+        })),
     });
     Ok(found.collect())
 }

@@ -55,7 +55,7 @@ enum Former {
 /// How the first reading of a task ended.
 pub(super) enum FirstReading {
     /// Only the second reading is missing.
-    Empty(Candidate),
+    Empty(Box<Candidate>),
     /// The task is settled.
     Settled(Settled),
 }
@@ -97,7 +97,7 @@ impl TaskSweep {
                 FirstReading::Empty(candidate) => {
                     let candidate = Candidate {
                         may_be_ours: matches!(former, Former::Noted),
-                        ..candidate
+                        ..*candidate
                     };
                     self.read_second(&candidate, listed.tasks_on_device).await
                 }
