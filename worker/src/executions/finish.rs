@@ -195,7 +195,7 @@ mod tests {
             reason: None,
             message: None,
             changed: false,
-            data: Value::Null,
+            data: Value::Null.into(),
             results: results.collect(),
             facts: Vec::new(),
             checks: Vec::new(),

@@ -181,7 +181,7 @@ pub(crate) async fn huge_and_strange_texts_come_back(place: &Place) -> Result<()
     for number in [a, b] {
         let detail = place.store.element(number).await?.context("the element")?;
         ensure!(
-            JsonText::from(detail.data) == huge.data,
+            lockstep_store::JsonText::from(detail.data) == huge.data,
             "the data is another one"
         );
         // As in all texts about a message.

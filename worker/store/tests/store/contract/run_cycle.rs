@@ -106,7 +106,7 @@ pub(crate) async fn a_unit_sees_the_pre_run_results_above_it(place: &Place) -> R
         let ended = ElementEnd {
             next: (!failed).then_some(3),
             results: vec![entity_result(level, entity, state)],
-            data: Value::Null,
+            data: Value::Null.into(),
             ..end(numbers[name], state)
         };
         ensure!(finish(place, &[ended], Some(me)).await?.len() == 1);
