@@ -40,7 +40,9 @@ pub(crate) struct OutcomeCounts {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ElementRecord {
     pub(crate) execution: i64,
+    pub(crate) kind: String,
     pub(crate) entity: i64,
+    pub(crate) name: String,
     pub(crate) state: String,
     pub(crate) outcome: String,
     pub(crate) reason: Option<String>,
@@ -57,13 +59,14 @@ pub(crate) struct ExecutionOracle {
 /// The results about executions: with each, how often it was published.
 #[derive(Debug, Default)]
 struct Told {
-    elements: BTreeMap<(String, i64), BTreeMap<MessageId, (ElementFinished, usize)>>,
+    /// By execution, kind of entity and id.
+    elements: BTreeMap<(String, String, i64), BTreeMap<MessageId, (ElementFinished, usize)>>,
     executions: BTreeMap<String, BTreeMap<MessageId, (ExecutionFinished, usize)>>,
 }
 
 const EXECUTIONS: &str = "SELECT number, id, state, reason, elements, done, failed, skipped, ended_at IS NOT NULL \
     FROM execution ORDER BY number";
-const ELEMENTS: &str = "SELECT execution, entity_id, state, outcome, reason, attempts, waits_for, worker \
+const ELEMENTS: &str = "SELECT execution, entity_type, entity_id, name, state, outcome, reason, attempts, waits_for, worker \
     FROM element ORDER BY number";
 
 impl ExecutionOracle {
@@ -96,13 +99,15 @@ impl ExecutionOracle {
         let rows = self.client.query(ELEMENTS, &[]).await?;
         let record = |row: &tokio_postgres::Row| ElementRecord {
             execution: row.get(0),
-            entity: row.get(1),
-            state: row.get(2),
-            outcome: row.get(3),
-            reason: row.get(4),
-            attempts: row.get(5),
-            waits_for: row.get(6),
-            worker: row.get(7),
+            kind: row.get(1),
+            entity: row.get(2),
+            name: row.get(3),
+            state: row.get(4),
+            outcome: row.get(5),
+            reason: row.get(6),
+            attempts: row.get(7),
+            waits_for: row.get(8),
+            worker: row.get(9),
         };
         Ok(rows.iter().map(record).collect())
     }
@@ -228,7 +233,7 @@ fn check_rows(execution: &ExecutionRecord, elements: &[&ElementRecord]) -> Resul
         }
         ensure!(element.waits_for.is_none(), "it still waits: {element:?}");
         ensure!(
-            entities.insert(element.entity),
+            entities.insert((&element.kind, element.entity)),
             "its entity has another element: {element:?}"
         );
         ensure!(
@@ -284,7 +289,8 @@ impl Told {
         match result.message {
             Message::Result(WorkResult::ElementFinished(finished)) => {
                 let entity = i64::try_from(finished.entity).unwrap_or(i64::MAX);
-                let key = (finished.execution.to_string(), entity);
+                let kind = finished.entity_type.as_str().to_owned();
+                let key = (finished.execution.to_string(), kind, entity);
                 let told = self.elements.entry(key).or_default();
                 told.entry(id).or_insert((finished, 0)).1 += 1;
             }
@@ -323,8 +329,10 @@ impl Told {
         }
         for element in elements {
             let id = ids.get(&element.execution).context("an execution")?;
-            let finished = one(self.elements.get(&((*id).clone(), element.entity)))
-                .with_context(|| format!("{element:?}"))?;
+            let finished = one(self
+                .elements
+                .get(&((*id).clone(), element.kind.clone(), element.entity)))
+            .with_context(|| format!("{element:?}"))?;
             let outcome = serde_json::to_value(finished.outcome)?;
             ensure!(
                 finished.state.as_str() == element.state

@@ -13,6 +13,7 @@ mod process;
 pub(crate) mod records;
 mod scene;
 mod shell;
+mod stage_log;
 
 pub(crate) use execution_oracle::{ExecutionOracle, ExecutionRecord, OutcomeCounts};
 pub(crate) use lease_log::LeaseLog;
@@ -21,6 +22,7 @@ pub(crate) use oracle::{Expected, Oracle, cause};
 pub(crate) use process::Process;
 pub(crate) use scene::{Ground, RETRY_DELAY_SCALE, Scene};
 pub(crate) use shell::shell;
+pub(crate) use stage_log::{Position, StageLog};
 
 use std::time::Duration;
 

@@ -5,6 +5,9 @@
 mod cancelled;
 mod caps;
 mod credentials;
+mod cycle;
+mod cycle_points;
+mod cycle_site;
 mod many;
 mod outages;
 mod stopped;
@@ -165,17 +168,26 @@ impl Installation {
 
     /// Requests the task on these devices.
     async fn request(&self, devices: Range<usize>) -> Result<MessageId> {
+        self.request_task(TASK, devices).await
+    }
+
+    async fn request_task(&self, task: &str, devices: Range<usize>) -> Result<MessageId> {
         let request: TaskRequested = serde_json::from_value(json!({
-            "task": TASK, "execute_on": self.ids[devices], "execute_on_type": "DEVICE", "dry_run": false,
+            "task": task, "execute_on": self.ids[devices], "execute_on_type": "DEVICE", "dry_run": false,
         }))?;
         self.publish(request).await
     }
 
     /// Requests the task on these devices, and waits until the execution is accepted.
     async fn run(&self, devices: Range<usize>) -> Result<ExecutionRecord> {
+        self.run_task(TASK, devices).await
+    }
+
+    /// Requests a task on these devices, and waits until the execution is accepted.
+    async fn run_task(&self, task: &str, devices: Range<usize>) -> Result<ExecutionRecord> {
         let oracle = self.oracle().await?;
         let before = oracle.executions().await?.len();
-        self.request(devices).await?;
+        self.request_task(task, devices).await?;
         let accepted = wait::until("the execution to be accepted", PATIENCE, async || {
             let executions = oracle.executions().await.map_err(|error| format!("{error:#}"))?;
             let new = executions.get(before).cloned();
@@ -204,6 +216,7 @@ impl Installation {
         for (device, id) in self.ids.iter().enumerate() {
             let its = elements
                 .iter()
+                .filter(|element| element.kind == "DEVICE")
                 .filter(|element| u64::try_from(element.entity).is_ok_and(|entity| entity == *id));
             let (mut attempts, mut done) = (0, 0);
             for element in its {
