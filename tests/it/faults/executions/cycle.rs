@@ -7,15 +7,15 @@ use lockstep_protocol::commands::ExecutionCancelRequested;
 use lockstep_testbed::{Broker, wait};
 use rustix::process::Signal;
 
-use super::cycle_site::{COMMANDS, CycleSite, GROUPS};
+use super::cycle_site::{COMMANDS, CycleSite};
 use crate::system::{Ground, PATIENCE, Scene};
 
 const DEVICES: u32 = 60;
 const ALL: usize = 60;
 const AT_ONCE: usize = 10;
-const LATENCY: Duration = Duration::from_millis(300);
+const LATENCY: Duration = Duration::from_millis(400);
 
-/// A worker is killed among the devices of the pre-task, the broker among those of the task, and a worker among the groups.
+/// A worker is killed in the pre-task, the broker in the task, and a worker in the post-task, before its checks are written.
 #[tokio::test(flavor = "multi_thread")]
 async fn private_broker_and_workers_killed_in_several_stages() -> Result<()> {
     let mut broker = Broker::start().await?;
@@ -32,30 +32,38 @@ async fn private_broker_and_workers_killed_in_several_stages() -> Result<()> {
     let third = installation.worker()?;
     site.ended_of_stage(execution, COMMANDS, ALL / 4).await?;
     broker.kill().await?;
-    // Groups are checked by what devices have, so they stand still while nobody may read that.
-    let mut barred = installation.scene.servers()?.schema.connect().await?;
-    broker.restart().await?;
-    site.ended_of_stage(execution, COMMANDS + 1, 1).await?;
-    let transaction = barred.transaction().await?;
-    transaction
-        .batch_execute("LOCK TABLE group_member IN ACCESS EXCLUSIVE MODE")
+    // What ends in the next stage writes a check, and waits as long as nobody may.
+    let mut barring = installation.scene.servers()?.schema.connect().await?;
+    let barred = barring.transaction().await?;
+    barred
+        .batch_execute("LOCK TABLE entity_check IN ACCESS EXCLUSIVE MODE")
         .await?;
-    wait::until("all groups to run", PATIENCE, async || {
+    broker.restart().await?;
+    let oracle = installation.oracle().await?;
+    let runs = wait::until("a check to run", PATIENCE, async || {
         let position = site.log.position(execution).await;
         let position = position.map_err(|error| format!("{error:#}"))?;
-        if position.stage == GROUPS && position.running > 0 {
-            Ok(())
-        } else {
-            Err(format!("{position:?}"))
+        if position.stage <= COMMANDS {
+            return Err(format!("{position:?}"));
         }
+        let elements = oracle.elements().await.map_err(|error| format!("{error:#}"))?;
+        let running = elements.into_iter().find(|element| element.state == "RUNNING");
+        running
+            .and_then(|element| element.worker)
+            .ok_or_else(|| "none runs".to_owned())
     })
     .await?;
-    second.signal(Signal::KILL)?;
-    transaction.rollback().await?;
-    installation.oracle().await?.all_ended(1).await?;
+    let (killed, left) = if runs.ends_with(&format!(":{}", second.id())) {
+        (second, third)
+    } else {
+        (third, second)
+    };
+    killed.signal(Signal::KILL)?;
+    barred.rollback().await?;
+    oracle.all_ended(1).await?;
     site.check(1).await?;
     installation.check_peak(AT_ONCE)?;
-    third.stop().await
+    left.stop().await
 }
 
 /// The devices ended the task, and the worker that began the check of them is killed before anybody knows. Then it is cancelled.
@@ -110,7 +118,7 @@ async fn a_task_that_is_cancelled_between_two_stages_begins_nothing_more() -> Re
 #[tokio::test(flavor = "multi_thread")]
 async fn two_tasks_with_pre_tasks_on_the_same_devices_take_turns() -> Result<()> {
     let scene = Scene::new(Ground::Servers).await?;
-    let site = CycleSite::new(scene, DEVICES, Duration::from_millis(100), AT_ONCE).await?;
+    let site = CycleSite::new(scene, DEVICES, LATENCY, AT_ONCE).await?;
     let (first, second) = site.installation.two_workers().await?;
     site.run().await?;
     let other = site.run().await?.number;

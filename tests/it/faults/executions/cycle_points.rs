@@ -16,6 +16,7 @@ const RUNS: [i64; 5] = [6, 5, 5, 2, 1];
 
 /// The time passes at which others take over what a killed worker left.
 const LATER: &str = "
+    UPDATE follow_up SET due_at = clock_timestamp();
     UPDATE element SET due_at = clock_timestamp() WHERE due_at IS NOT NULL;
     UPDATE element SET until = clock_timestamp() WHERE state = 'RUNNING';
     UPDATE lease SET until = clock_timestamp();";

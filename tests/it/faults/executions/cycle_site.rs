@@ -16,8 +16,6 @@ use crate::system::{ExecutionRecord, OutcomeCounts, PATIENCE, Scene, StageLog};
 pub(super) const AUDIT: &str = "audit";
 /// The index of the stage in which the commands run.
 pub(super) const COMMANDS: i32 = 1;
-/// The index of the stage in which groups are checked.
-pub(super) const GROUPS: i32 = 3;
 /// The number of stages.
 pub(super) const STAGES: i32 = 5;
 /// How many devices a group has, but for the last one.
@@ -79,23 +77,17 @@ impl CycleSite {
         installation
             .publish(serde_json::from_value::<InventoryImported>(import)?)
             .await?;
-        for task in tasks() {
-            installation.publish(task).await?;
-        }
-        let schema = &installation.scene.servers()?.schema;
         let oracle = installation.oracle().await?;
-        let all = tasks().len() + 1;
-        wait::until("the groups and the tasks", PATIENCE, async || {
-            let members = oracle.count("SELECT count(*) FROM group_member").await;
-            let tasks = oracle.count("SELECT count(*) FROM task").await;
-            match (members, tasks) {
-                (Ok(members), Ok(tasks)) if members >= devices && tasks == all => Ok(()),
-                found => Err(format!("{found:?}")),
-            }
-        })
-        .await?;
+        // The last one names the others, which must exist.
+        for (task, others) in tasks().into_iter().zip(1_usize..) {
+            installation.publish(task).await?;
+            let missing = format!("SELECT abs(count(*) - {}) FROM task", others + 1);
+            oracle.none("the task to be saved", &missing).await?;
+        }
+        let members = format!("SELECT abs(count(*) - {devices}) FROM group_member");
+        oracle.none("all devices to be in groups", &members).await?;
         preparing.stop().await?;
-        let log = StageLog::install(schema).await?;
+        let log = StageLog::install(&installation.scene.servers()?.schema).await?;
         Ok(Self {
             installation,
             log,
