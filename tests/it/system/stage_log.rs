@@ -3,6 +3,9 @@
 
 use anyhow::{Result, ensure};
 use lockstep_testbed::Schema;
+use tokio_postgres::GenericClient;
+
+use super::{Ground, Scene};
 
 /// A log of the stages of all executions and elements, kept by triggers.
 #[derive(Debug)]
@@ -115,19 +118,79 @@ impl StageLog {
     /// Checks the log, and prints how many stages were ended.
     #[expect(clippy::print_stdout, reason = "fault tests print their counts")]
     pub(crate) async fn check(&self) -> Result<()> {
-        for (what, select) in WRONG {
-            let wrong = self.client.query(select, &[]).await?;
-            ensure!(wrong.is_empty(), "{what}: {wrong:?}");
-        }
-        let inexact = self.client.query(INEXACT, &[]).await?;
-        ensure!(
-            inexact.is_empty(),
-            "execution, stage, elements, and how many ended it: {inexact:?}"
-        );
+        wrong(&self.client).await?;
         let count = "SELECT count(*) FROM element_log WHERE left_stage IS NOT NULL";
         let ended: i64 = self.client.query_one(count, &[]).await?.get(0);
         ensure!(ended > 0, "the log is empty");
         println!("{ended} ends of stages, each once and in order");
         Ok(())
     }
+}
+
+/// Fails if something in the log is wrong.
+async fn wrong(client: &impl GenericClient) -> Result<()> {
+    for (what, select) in WRONG {
+        let wrong = client.query(select, &[]).await?;
+        ensure!(wrong.is_empty(), "{what}: {wrong:?}");
+    }
+    let inexact = client.query(INEXACT, &[]).await?;
+    ensure!(
+        inexact.is_empty(),
+        "execution, stage, elements, and how many ended it: {inexact:?}"
+    );
+    Ok(())
+}
+
+/// What the checks are worth: each finds what it is for in a log that was made up.
+#[tokio::test]
+async fn what_is_wrong_in_a_log_is_found() -> Result<()> {
+    let scene = Scene::new(Ground::Servers).await?;
+    let log = StageLog::install(&scene.servers()?.schema).await?;
+    let fine = "INSERT INTO execution_log (execution, stage, elements) VALUES (1, 0, 2), (1, 1, 2);
+        INSERT INTO element_log (element, execution, stage, begun, left_stage, was_final) VALUES
+            (1, 1, 0, true, NULL, false), (2, 1, 0, true, NULL, false), (1, 1, 1, false, 0, false), (2, 1, 1, false, 0, false),
+            (1, 1, 1, true, NULL, false), (1, 1, 1, false, 1, false), (2, 1, 1, true, NULL, false), (2, 1, 1, false, 1, false);
+        INSERT INTO execution (id, task_number, task, provider, task_arguments, requested, run_on, source, message_id, kind, at, state, in_canary)
+            OVERRIDING USER VALUE VALUES ('x', 1, 'x', 'x', '', '', 'DEVICE', 'x', 'x', 'x', now(), 'PENDING', false)";
+    log.client
+        .batch_execute("ALTER TABLE execution DISABLE TRIGGER USER")
+        .await?;
+    log.client.batch_execute(fine).await?;
+    log.check().await?;
+    for (change, expected) in [
+        (
+            "UPDATE element_log SET left_stage = 0 WHERE number = 6",
+            "more than once",
+        ),
+        (
+            "UPDATE element_log SET was_final = true WHERE number = 8",
+            "after its end",
+        ),
+        (
+            "UPDATE element_log SET number = 99 WHERE number = 4",
+            "before all others",
+        ),
+        (
+            "UPDATE element_log SET number = 99 WHERE number = 2",
+            "before all others",
+        ),
+        (
+            "UPDATE execution_log SET number = 99 WHERE stage = 0",
+            "went back",
+        ),
+        (
+            "UPDATE execution_log SET elements = 3 WHERE stage = 1",
+            "how many ended it",
+        ),
+        ("DELETE FROM element_log WHERE number = 8", "how many ended it"),
+    ] {
+        let mut client = scene.servers()?.schema.connect().await?;
+        let changed = client.transaction().await?;
+        changed.batch_execute(change).await?;
+        let found = wrong(&changed).await;
+        let told = found.err().map(|error| format!("{error:#}")).unwrap_or_default();
+        ensure!(told.contains(expected), "{change}: {told}");
+        changed.rollback().await?;
+    }
+    Ok(())
 }

@@ -160,3 +160,24 @@ async fn workers_that_stop_in_two_stages_leave_them_to_others() -> Result<()> {
     site.installation.check_peak(AT_ONCE)?;
     third.stop().await
 }
+
+/// The worker ran elements of the pre-task, and goes on when others have run them again and the task has begun: what it has to say is about
+/// a stage that is over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_stands_still_until_the_next_stage_ends_nothing_in_it() -> Result<()> {
+    let scene = Scene::new(Ground::Servers).await?;
+    let site = CycleSite::new(scene, DEVICES, LATENCY, AT_ONCE).await?;
+    let installation = &site.installation;
+    let mut first = installation.worker_with(&[("LOCKSTEP_FAIL_POINT", "element-ran:3:stop")])?;
+    let execution = site.run().await?.number;
+    first.stopped().await?;
+    let second = installation.worker()?;
+    site.ended_of_stage(execution, COMMANDS, 1).await?;
+    first.signal(Signal::CONT)?;
+    first.prints("the end of an element is discarded").await?;
+    installation.oracle().await?.all_ended(1).await?;
+    site.check(1).await?;
+    installation.check_peak(AT_ONCE)?;
+    first.stop().await?;
+    second.stop().await
+}
