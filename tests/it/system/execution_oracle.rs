@@ -56,12 +56,15 @@ pub(crate) struct ExecutionOracle {
     client: Client,
 }
 
-/// The results about executions: with each, how often it was published.
+/// Results about one thing: with each, how often it was published.
+type Published<T> = BTreeMap<MessageId, (T, usize)>;
+
+/// The results about executions.
 #[derive(Debug, Default)]
 struct Told {
     /// By execution, kind of entity and id.
-    elements: BTreeMap<(String, String, i64), BTreeMap<MessageId, (ElementFinished, usize)>>,
-    executions: BTreeMap<String, BTreeMap<MessageId, (ExecutionFinished, usize)>>,
+    elements: BTreeMap<(String, String, i64), Published<ElementFinished>>,
+    executions: BTreeMap<String, Published<ExecutionFinished>>,
 }
 
 const EXECUTIONS: &str = "SELECT number, id, state, reason, elements, done, failed, skipped, ended_at IS NOT NULL \
@@ -358,7 +361,7 @@ impl Told {
 }
 
 /// The only result, which may have come several times.
-fn one<T>(told: Option<&BTreeMap<MessageId, (T, usize)>>) -> Result<&T> {
+fn one<T>(told: Option<&Published<T>>) -> Result<&T> {
     let told = told.context("no result")?;
     ensure!(told.len() == 1, "{} results with different ids", told.len());
     let (result, _) = told.values().next().context("no result")?;
