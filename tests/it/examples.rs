@@ -29,6 +29,10 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("lockstep cvp tasks", "as `lockstep cvp`"),
     ("lockstep cvp sweep", "as `lockstep cvp`"),
     (
+        "lockstep cvp request-sweep",
+        "as `lockstep cvp`; `sweeps` tests it with a simulated one",
+    ),
+    (
         "lockstep simulate",
         "it runs until it is stopped; `simulate` tests it",
     ),

@@ -75,7 +75,7 @@ fn stuck(lane: Lane, waits: &str, findings: &mut Findings) {
 /// Checks the lanes of the only process that consumes the embedded bus.
 pub(super) fn embedded(consumed: &[Lane], clusters: bool, findings: &mut Findings) {
     let left_out = wanted(clusters).filter(|lane| !consumed.contains(lane));
-    let left_out: Vec<&str> = left_out.map(|lane| lane.as_str()).collect();
+    let left_out: Vec<&str> = left_out.map(Lane::as_str).collect();
     if left_out.is_empty() {
         findings.ok(CHECK, "`lockstep up` consumes all of them");
     } else {

@@ -23,9 +23,13 @@ pub(super) struct Results {
     /// Number or id of the execution
     #[arg(value_name = "EXECUTION")]
     execution: String,
-    /// Level of the entities: GLOBAL, ITEM, GROUP, GROUP_CLIENT, NORNIR_DEVICE, DEVICE, INTERFACE or INTERFACE_CLIENT [default: what
-    /// the task runs on]
-    #[arg(long, value_parser = level)]
+    // Not from a doc comment, which would need marks around the names.
+    #[arg(
+        long,
+        value_parser = level,
+        help = "Level of the entities: GLOBAL, ITEM, GROUP, GROUP_CLIENT, NORNIR_DEVICE, DEVICE, INTERFACE or INTERFACE_CLIENT \
+            [default: what the task runs on]"
+    )]
     level: Option<Level>,
     /// Only what is directly below this entity: devices of a group, interfaces of a device, clients of a group or of an interface such
     /// as "sw1 Ethernet1"; its name or its id

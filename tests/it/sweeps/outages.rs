@@ -67,7 +67,7 @@ async fn a_cluster_that_goes_away_in_the_middle_is_swept_by_the_next_one() -> Re
     site.ended(1).await?;
     site.simulator.bring_up(0).await?;
     let state = site.oracle().await?.executions().await?.remove(0);
-    ensure!(state.counts.elements as usize == TASKS + 1, "{state:?}");
+    ensure!(usize::try_from(state.counts.elements)? == TASKS + 1, "{state:?}");
     site.request(false).await?;
     site.ended(2).await?;
     let told = site.told().await?;
