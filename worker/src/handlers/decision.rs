@@ -140,6 +140,9 @@ mod tests {
                 Kind::ExecutionProgress,
                 Kind::ExecutionFinished,
                 Kind::ElementFinished,
+                // Sweeps send these.
+                Kind::CvpTaskSettled,
+                Kind::CvpSweepFinished,
                 Kind::DeadLettersSettled,
                 Kind::MessageRejected
             ]
