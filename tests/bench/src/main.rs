@@ -5,6 +5,7 @@ mod affected;
 mod bare;
 mod celery;
 mod counting;
+mod cycle;
 mod devices;
 mod elements;
 mod fan_out;
@@ -102,6 +103,7 @@ enum Figure {
     Lease,
     List,
     Elements,
+    Cycle,
     Devices,
     Resume,
 }
@@ -211,6 +213,10 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
     }
     if wanted(Figure::Elements) {
         elements::measure(&host, options.elements, options.rounds, &mut table).await?;
+    }
+    if wanted(Figure::Cycle) {
+        let sizes = (options.elements, options.tasks);
+        cycle::measure(&host, sizes, options.rounds, &mut table).await?;
     }
     if wanted(Figure::Devices) {
         devices::measure(&host, options.device_runs, options.rounds, &mut table).await?;

@@ -2,7 +2,7 @@
 //! script.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,8 +18,8 @@ use tokio::process::Command;
 use crate::processes::memory_kib;
 use crate::table::{Goal, Row, Table, median};
 
-const LATENCY: Duration = Duration::from_millis(50);
-const CONCURRENCY: u16 = 32;
+pub(crate) const LATENCY: Duration = Duration::from_millis(50);
+pub(crate) const CONCURRENCY: u16 = 32;
 
 /// One sweep in its own process, so that its memory is measured apart from the simulator's.
 #[derive(Debug, clap::Args)]
@@ -33,7 +33,7 @@ pub(crate) struct Sweep {
 /// The measurement of a sweep.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub(crate) struct Swept {
-    seconds: f64,
+    pub(crate) seconds: f64,
     listed: u32,
     cancelled: u32,
     /// Peak memory of the process, in MiB.
@@ -45,24 +45,7 @@ pub(crate) struct Swept {
 /// # Errors
 /// CloudVision does not answer as expected.
 pub(crate) async fn run(arguments: Sweep) -> anyhow::Result<Swept> {
-    let usual = Options::default();
-    let options = ClientOptions {
-        nodes: vec![arguments.address.to_string().parse()?],
-        credentials: Credentials::Password {
-            username: usual.username,
-            password: usual.password.into(),
-        },
-        cloud: false,
-        concurrency: usize::from(CONCURRENCY),
-        timeout: Duration::from_mins(1),
-        login_timeout: Duration::from_secs(15),
-        retry: RetryOptions::default(),
-    };
-    let client = Arc::new(CvpClient::new(
-        http(&std::fs::read(&arguments.ca_file)?)?,
-        options,
-        Arc::new(SystemClock),
-    ));
+    let client = Arc::new(client(arguments.address, &arguments.ca_file, CONCURRENCY)?);
     let context = SweepContext {
         cvp: client.clone(),
         clock: Arc::new(SystemClock),
@@ -82,6 +65,31 @@ pub(crate) async fn run(arguments: Sweep) -> anyhow::Result<Swept> {
         cancelled: u32::try_from(summary.cancelled)?,
         peak_mib: memory_kib(std::process::id(), "VmHWM")? / 1024.0,
     })
+}
+
+/// A client of a simulated CloudVision.
+///
+/// # Errors
+/// The file of its authority cannot be read.
+pub(crate) fn client(address: SocketAddr, ca_file: &Path, concurrency: u16) -> anyhow::Result<CvpClient> {
+    let usual = Options::default();
+    let options = ClientOptions {
+        nodes: vec![address.to_string().parse()?],
+        credentials: Credentials::Password {
+            username: usual.username,
+            password: usual.password.into(),
+        },
+        cloud: false,
+        concurrency: usize::from(concurrency),
+        timeout: Duration::from_mins(1),
+        login_timeout: Duration::from_secs(15),
+        retry: RetryOptions::default(),
+    };
+    Ok(CvpClient::new(
+        http(&std::fs::read(ca_file)?)?,
+        options,
+        Arc::new(SystemClock),
+    ))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the bench has a client of its own")]
@@ -146,8 +154,11 @@ pub(crate) async fn measure(tasks: usize, rounds: u32, table: &mut Table) -> any
 /// How much more memory ten times the tasks may take. The inventory is one response with a row per device.
 const MORE_MIB: f64 = 48.0;
 
-/// Runs one sweep and counts its requests.
-async fn one(tasks: usize, latency: Duration) -> anyhow::Result<(Swept, u32)> {
+/// Starts a CloudVision with so many tasks, of which every tenth is empty.
+///
+/// # Errors
+/// It cannot be started.
+pub(crate) async fn simulator(tasks: usize, latency: Duration) -> anyhow::Result<CvpSimulator> {
     let scenario = Scenario::many(tasks, 10).tuned(|knobs| knobs.latency = latency);
     let simulator = CvpSimulator::start(scenario, Options::default()).await?;
     // One finished change control, as on any cluster in use.
@@ -155,6 +166,15 @@ async fn one(tasks: usize, latency: Duration) -> anyhow::Result<(Swept, u32)> {
         world.attach("1", "cc1");
         world.change_controls[0].status = Some(lockstep_simulators::cvp::ChangeControlStatus::Completed);
     });
+    Ok(simulator)
+}
+
+/// Runs one sweep and counts its requests.
+///
+/// # Errors
+/// It fails or leaves an empty task.
+pub(crate) async fn one(tasks: usize, latency: Duration) -> anyhow::Result<(Swept, u32)> {
+    let simulator = simulator(tasks, latency).await?;
     let folder = tempfile::tempdir()?;
     let ca_file = folder.path().join("ca.pem");
     std::fs::write(&ca_file, simulator.ca_pem())?;

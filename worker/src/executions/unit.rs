@@ -31,6 +31,7 @@ pub(super) fn levels(candidate: &CandidateElement, steps: Steps, phase: u8) -> O
         above: Some(phase),
         interfaces: steps.at(Level::Interface) || steps.at(Level::InterfaceClient),
         clients: steps.at(clients),
+        item: candidate.entity_type == EntityType::Item,
     })
 }
 
@@ -299,7 +300,10 @@ mod tests {
     fn only_what_steps_run_on_is_read() {
         let levels = |kind, steps: &[CycleStep]| {
             let found = levels(&candidate(kind, &[]), Steps::of(steps), 2);
-            found.map(|levels| (levels.above, levels.interfaces, levels.clients))
+            found.map(|levels| {
+                assert_eq!(levels.item, kind == EntityType::Item);
+                (levels.above, levels.interfaces, levels.clients)
+            })
         };
         let device = EntityType::Device;
         assert_eq!(levels(EntityType::Global, &[CycleStep::RunGlobal]), None);
@@ -318,5 +322,9 @@ mod tests {
         let client = [CycleStep::PreRunOnClientOfLocation];
         assert_eq!(levels(device, &client), Some((Some(2), false, false)));
         assert_eq!(levels(EntityType::Group, &client), Some((Some(2), false, true)));
+        assert_eq!(
+            levels(EntityType::Item, &[CycleStep::RunOnItem]),
+            Some((Some(2), false, false))
+        );
     }
 }

@@ -73,6 +73,7 @@ async fn rates(host: &Host, runs: u32, rounds: u32, table: &mut Table) -> anyhow
             provider: "ping",
             arguments: "{}",
         }),
+        cluster: None,
     };
     // Devices make their certificates at the first connection.
     driver_alone(&fleet).await?;
@@ -162,6 +163,7 @@ async fn memory(host: &Host, rounds: u32, table: &mut Table) -> anyhow::Result<(
                 provider: "command",
                 arguments,
             }),
+            cluster: None,
         };
         let mut each = Vec::new();
         for round in 1..=rounds {

@@ -7,8 +7,9 @@ mod worker;
 use crate::scene::Host;
 use crate::table::Table;
 
-pub(crate) use runs::{OnDevices, Setup, execute};
-pub(crate) use worker::{ElementWorker, connections, run};
+pub(crate) use rows::{GROUP, begin, numbers, start};
+pub(crate) use runs::{OnDevices, Setup, execute, run as run_on_workers, saved};
+pub(crate) use worker::{ALL_STEPS, CLUSTER, ClusterAccess, ElementWorker, connections, run};
 
 /// Adds all rows about elements.
 ///

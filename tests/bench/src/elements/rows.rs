@@ -20,7 +20,7 @@ use crate::scene::Host;
 use crate::table::{Goal, Row, Table, median};
 
 /// Elements in one transaction, as a worker commits them.
-const GROUP: usize = 256;
+pub(crate) const GROUP: usize = 256;
 /// How long elements belong to their worker, and when they are announced.
 const LONG: Duration = Duration::from_mins(10);
 
@@ -45,7 +45,7 @@ pub(super) async fn ends(host: &Host, elements: u32, rounds: u32, table: &mut Ta
     for round in 1..=rounds {
         let scene = host.scene(elements).await?;
         let store = PostgresStore::connect(PostgresOptions::new(scene.schema.url()))?;
-        let number = start(&store).await?;
+        let number = start(&store, &ElementSource::All, 0).await?;
         scene
             .schema
             .connect()
@@ -89,7 +89,19 @@ pub(super) async fn ends(host: &Host, elements: u32, rounds: u32, table: &mut Ta
     Ok(())
 }
 
-async fn start(store: &PostgresStore) -> anyhow::Result<u64> {
+/// Starts an execution on these devices that goes through a task and so many pre-tasks, each with one stage.
+///
+/// # Errors
+/// The database rejects a statement.
+pub(crate) async fn start(
+    store: &PostgresStore,
+    source: &ElementSource,
+    pre_tasks: u8,
+) -> anyhow::Result<u64> {
+    let planned = (0..=pre_tasks).map(|phase| PlannedStage {
+        phase,
+        stage: Stage::Devices,
+    });
     let new = NewExecution {
         task_number: 1,
         task: "bench".to_owned(),
@@ -107,10 +119,7 @@ async fn start(store: &PostgresStore) -> anyhow::Result<u64> {
         run_on: ExecuteOn::Device,
         pre_tasks: Vec::new(),
         post_tasks: Vec::new(),
-        plan: vec![PlannedStage {
-            phase: 0,
-            stage: Stage::Devices,
-        }],
+        plan: planned.collect(),
         lane: Lane::Devices,
         relaunch_of: None,
         identity: Identity {
@@ -128,20 +137,23 @@ async fn start(store: &PostgresStore) -> anyhow::Result<u64> {
     };
     let (facts, mut transaction) = store.begin(&[], &Keys::default()).await?;
     let overall = CapScope::Overall;
-    let source = ElementSource::All;
     let levels = ElementLevels {
         devices: Some(0),
         ..ElementLevels::default()
     };
     let started = transaction
         .executions()
-        .start(Uuid::new_v4(), &new, &source, levels, u64::MAX, &overall, LONG)
+        .start(Uuid::new_v4(), &new, source, levels, u64::MAX, &overall, LONG)
         .await?;
     transaction.commit(&facts).await?;
     Ok(started.number)
 }
 
-async fn numbers(store: &PostgresStore, execution: u64) -> anyhow::Result<Vec<u64>> {
+/// The numbers of the elements of an execution.
+///
+/// # Errors
+/// The database rejects a statement.
+pub(crate) async fn numbers(store: &PostgresStore, execution: u64) -> anyhow::Result<Vec<u64>> {
     let mut query = ElementQuery {
         execution,
         limit: 10_000,
@@ -159,7 +171,10 @@ async fn numbers(store: &PostgresStore, execution: u64) -> anyhow::Result<Vec<u6
 }
 
 /// What a claim does with elements that all find a place.
-async fn begin(store: &PostgresStore, group: &[u64], owner: ElementOwner) -> anyhow::Result<()> {
+///
+/// # Errors
+/// The database rejects a statement, or one of them does not begin.
+pub(crate) async fn begin(store: &PostgresStore, group: &[u64], owner: ElementOwner) -> anyhow::Result<()> {
     let (facts, mut transaction) = store.begin(&[], &Keys::default()).await?;
     {
         let mut executions = transaction.executions();

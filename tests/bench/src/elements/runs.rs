@@ -9,11 +9,11 @@ use lockstep_bus::{Bus, Outgoing, Properties};
 use lockstep_clock::{Clock, SystemClock};
 use lockstep_protocol::commands::{ExecuteOn, RunLimits, TaskReference, TaskRequested};
 use lockstep_protocol::topology::{Destination, Lane};
-use lockstep_protocol::{Envelope, Kind, Source};
+use lockstep_protocol::{Envelope, Message, Source};
 use serde_json::json;
 use tokio::process::{Child, Command};
 
-use super::worker::PROVIDER;
+use super::worker::{ClusterAccess, PROVIDER};
 use crate::devices::Fleet;
 use crate::processes::{cpu_time, memory_kib};
 use crate::scene::{Host, Scene};
@@ -35,6 +35,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) cap: Option<u32>,
     /// What runs on simulated devices; without it, a provider waits.
     pub(crate) on: Option<OnDevices<'a>>,
+    /// The cluster of CloudVision that the workers know.
+    pub(crate) cluster: Option<&'a ClusterAccess>,
 }
 
 /// A task on simulated devices.
@@ -50,9 +52,9 @@ pub(crate) struct OnDevices<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ran {
     /// From the begin of the first element to the end of the last one.
-    seconds: f64,
+    pub(crate) seconds: f64,
     /// CPU time of all workers for an element, in microseconds.
-    cpu: f64,
+    pub(crate) cpu: f64,
     /// Elements in a second.
     pub(crate) rate: f64,
     /// How much more memory all workers had at most than before the execution, in KiB.
@@ -78,6 +80,7 @@ pub(super) async fn waiting(
         places: 256,
         cap: None,
         on: None,
+        cluster: None,
     };
     let small = Setup {
         elements: elements / 4,
@@ -161,6 +164,7 @@ pub(super) async fn empty(host: &Host, rounds: u32, table: &mut Table) -> anyhow
                 places: 256,
                 cap: None,
                 on: None,
+                cluster: None,
             };
             let ran = execute(host, setup).await?;
             eprintln!("elements, round {round}: {elements} that do nothing: {ran:.2?}");
@@ -193,27 +197,66 @@ pub(super) async fn empty(host: &Host, rounds: u32, table: &mut Table) -> anyhow
     Ok(())
 }
 
-/// Runs an execution on workers of its own.
+/// Runs an execution on all devices, or on the simulated ones, on workers of its own.
 ///
 /// # Errors
 /// A server rejects a request, or an element was not done.
 pub(crate) async fn execute(host: &Host, setup: Setup<'_>) -> anyhow::Result<Ran> {
     let scene = host.scene(setup.elements).await?;
-    let client = scene.schema.connect().await?;
     let (provider, arguments) = setup
         .on
         .map_or((PROVIDER, "{}"), |on| (on.provider, on.arguments));
-    let task = "INSERT INTO task (name, provider, arguments, saved_at) VALUES ('bench', $1, $2, now())";
-    client.execute(task, &[&provider, &arguments]).await?;
     let on = match setup.on {
         Some(on) => place(&scene, on.fleet).await?,
         None => Vec::new(),
     };
+    let request = saved(&scene, provider, arguments, ExecuteOn::Device, on).await?;
+    run(&scene, setup, request).await
+}
+
+/// Saves a task. Returns the request to run it on these entities; on all, if there are none.
+///
+/// # Errors
+/// The database rejects the statement.
+pub(crate) async fn saved(
+    scene: &Scene,
+    provider: &str,
+    arguments: &str,
+    execute_on_type: ExecuteOn,
+    execute_on: Vec<u64>,
+) -> anyhow::Result<TaskRequested> {
+    let task = "INSERT INTO task (name, provider, arguments, saved_at) VALUES ('bench', $1, $2, now())";
+    let client = scene.schema.connect().await?;
+    client.execute(task, &[&provider, &arguments]).await?;
+    Ok(TaskRequested {
+        task: TaskReference::from("bench"),
+        execute_on,
+        execute_on_names: Vec::new(),
+        execute_on_type,
+        dry_run: true,
+        arguments: json!({}),
+        limits: RunLimits::default(),
+    })
+}
+
+/// Publishes a request for an execution, and measures that on workers of its own.
+///
+/// # Errors
+/// A server rejects a request, or an element was not done.
+pub(crate) async fn run(
+    scene: &Scene,
+    setup: Setup<'_>,
+    requested: impl Into<Message>,
+) -> anyhow::Result<Ran> {
+    let client = scene.schema.connect().await?;
     let workers: Vec<Child> = (0..setup.workers)
-        .map(|_| start(&scene, setup))
+        .map(|_| start(scene, setup))
         .collect::<Result<_, _>>()?;
     scene.consumed(Lane::Devices, setup.workers).await?;
     scene.consumed(Lane::Executions, setup.workers).await?;
+    if setup.cluster.is_some() {
+        scene.consumed(Lane::Cvp, setup.workers).await?;
+    }
     let cpu = || -> anyhow::Result<Duration> {
         let ids = workers.iter().map(|worker| worker.id().context("a worker ended"));
         ids.map(|id| cpu_time(id?)).sum()
@@ -223,7 +266,7 @@ pub(crate) async fn execute(host: &Host, setup: Setup<'_>) -> anyhow::Result<Ran
         ids.map(|id| memory_kib(id?, field)).sum()
     };
     let before = (cpu()?, memory("VmRSS")?);
-    request(&scene, on).await?;
+    publish(scene, requested.into()).await?;
     let times = "SELECT CAST(extract(epoch FROM ended_at - started_at) AS double precision), done \
         FROM execution WHERE ended_at IS NOT NULL";
     let timeout = Duration::from_mins(10);
@@ -273,6 +316,11 @@ fn start(scene: &Scene, setup: Setup<'_>) -> anyhow::Result<Child> {
         command.args(["--port", &fleet.access.port.to_string()]);
         command.arg("--ca-file").arg(&fleet.access.ca_file);
     }
+    if let Some(cluster) = setup.cluster {
+        command.args(["--cluster", &cluster.cluster.to_string()]);
+        command.arg("--cluster-ca-file").arg(&cluster.cluster_ca_file);
+        command.args(["--concurrency", &cluster.concurrency.to_string()]);
+    }
     Ok(command.spawn()?)
 }
 
@@ -291,25 +339,16 @@ async fn place(scene: &Scene, fleet: &Fleet) -> anyhow::Result<Vec<u64>> {
     Ok(ids.collect::<Result<_, _>>()?)
 }
 
-/// Requests the task on these devices; on all, if there are none.
-async fn request(scene: &Scene, execute_on: Vec<u64>) -> anyhow::Result<()> {
+async fn publish(scene: &Scene, message: Message) -> anyhow::Result<()> {
     let source = Source::try_from("urn:lockstep:bench".to_owned())?;
-    let request = TaskRequested {
-        task: TaskReference::from("bench"),
-        execute_on,
-        execute_on_names: Vec::new(),
-        execute_on_type: ExecuteOn::Device,
-        dry_run: true,
-        arguments: json!({}),
-        limits: RunLimits::default(),
-    };
-    let envelope = Envelope::new(source, SystemClock.now(), request);
+    let kind = message.kind();
+    let envelope = Envelope::new(source, SystemClock.now(), message);
     let bus = AmqpBus::connect(AmqpOptions::new(scene.vhost.url())).await?;
     let message = Outgoing {
-        destination: Destination::Ingress(Kind::TaskRequested),
+        destination: Destination::Ingress(kind),
         properties: Properties {
             message_id: Some(envelope.identity.id.to_string()),
-            kind: Some(Kind::TaskRequested.as_str().to_owned()),
+            kind: Some(kind.as_str().to_owned()),
             content_type: Some(lockstep_protocol::envelope::CONTENT_TYPE.to_owned()),
             ..Properties::default()
         },

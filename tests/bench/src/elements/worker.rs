@@ -1,5 +1,8 @@
-//! A worker of elements in its own process, with a provider that waits as for a device, or on simulated devices.
+//! A worker of elements in its own process, with providers that wait as for a device or do nothing, or on simulated devices and clusters.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +10,8 @@ use async_trait::async_trait;
 use lockstep_bus::Bus;
 use lockstep_bus::amqp::{AmqpBus, AmqpOptions};
 use lockstep_clock::SystemClock;
+use lockstep_cvp::Policy;
+use lockstep_cvp_provider::{CvpSweep, SweptCluster};
 use lockstep_device::eapi::{EapiDriver, EapiOptions};
 use lockstep_device::{
     CredentialSource, Credentials, DeviceError, DevicePool, PoolOptions, PooledConnection,
@@ -26,9 +31,14 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::devices::FleetAccess;
+use crate::sweep;
 
-/// The name of the provider.
+/// The name of the provider that waits.
 pub(super) const PROVIDER: &str = "bench";
+/// The name of the provider that has all steps.
+pub(crate) const ALL_STEPS: &str = "all_steps";
+/// The name of the cluster.
+pub(crate) const CLUSTER: &str = "bench";
 
 /// Options of the worker.
 #[derive(Clone, Debug, clap::Args)]
@@ -48,6 +58,21 @@ pub(crate) struct ElementWorker {
     pub(crate) cap: Option<std::num::NonZeroU32>,
     #[command(flatten)]
     pub(crate) fleet: Option<FleetAccess>,
+    #[command(flatten)]
+    pub(crate) cluster: Option<ClusterAccess>,
+}
+
+/// How a worker reaches a simulated CloudVision, the cluster `bench`.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ClusterAccess {
+    #[arg(long, required = false)]
+    pub(crate) cluster: SocketAddr,
+    /// File with the certificate of its authority.
+    #[arg(long, required = false)]
+    pub(crate) cluster_ca_file: PathBuf,
+    /// The most requests in flight.
+    #[arg(long, required = false)]
+    pub(crate) concurrency: u16,
 }
 
 /// Runs elements until the process is killed.
@@ -62,13 +87,17 @@ pub(crate) async fn run(arguments: ElementWorker) -> anyhow::Result<()> {
         Some(fleet) => connections(fleet)?,
         None => Arc::new(NoDevices),
     };
+    let mut registry = Registry::built_in().with(provider).with(AllSteps::default());
+    if let Some(cluster) = &arguments.cluster {
+        registry = registry.with(sweeps(cluster)?);
+    }
     let executions = ExecutionContext {
         bus: bus.clone(),
         store: store.clone(),
         executions: store.clone(),
         cycle: store.clone(),
         follow_ups: store.clone(),
-        registry: Registry::built_in().with(provider),
+        registry,
         devices,
         clock: Arc::new(SystemClock),
         options: ExecutionOptions {
@@ -81,7 +110,15 @@ pub(crate) async fn run(arguments: ElementWorker) -> anyhow::Result<()> {
         },
     };
     let runner: Arc<dyn Runner> = Arc::new(ExecutionRunner::new(executions.clone()));
-    let claimant: Arc<dyn Claimant> = Arc::new(ElementRunner::new(executions));
+    let mut claimants: BTreeMap<Lane, Arc<dyn Claimant>> = BTreeMap::new();
+    if let Some(cluster) = &arguments.cluster {
+        let mut of_cvp = executions.clone();
+        of_cvp.options.places = usize::from(cluster.concurrency) * 4;
+        claimants.insert(Lane::Cvp, Arc::new(ElementRunner::of_lane(Lane::Cvp, of_cvp)));
+    }
+    claimants.insert(Lane::Devices, Arc::new(ElementRunner::new(executions)));
+    let lanes = claimants.keys().copied().chain([Lane::Executions]);
+    let lanes = lanes.collect();
     let context = WorkerContext {
         bus,
         store: store.clone(),
@@ -91,7 +128,7 @@ pub(crate) async fn run(arguments: ElementWorker) -> anyhow::Result<()> {
         schema: store,
         handlers: Arc::new(FleetHandlers),
         runners: [(Lane::Executions, runner)].into(),
-        claimants: [(Lane::Devices, claimant)].into(),
+        claimants,
         clock: Arc::new(SystemClock),
     };
     let lane = RunLaneOptions {
@@ -99,7 +136,7 @@ pub(crate) async fn run(arguments: ElementWorker) -> anyhow::Result<()> {
         ..RunLaneOptions::default()
     };
     let options = WorkerOptions {
-        lanes: vec![Lane::Executions, Lane::Devices],
+        lanes,
         run_lanes: [(Lane::Executions, lane)].into(),
         ..WorkerOptions::default()
     };
@@ -122,25 +159,29 @@ struct Waiting {
 impl Waiting {
     fn new(latency: Duration) -> Self {
         Self {
-            properties: ProviderProperties {
-                name: PROVIDER,
-                short_description: "Waits.",
-                description: "Waits.",
-                provider_type: ProviderType::Execute,
-                run_on: Some(ExecuteOn::Device),
-                run_on_strict: false,
-                run_on_all_if_empty: true,
-                run_on_result: None,
-                facts_for: &[],
-                lane: Lane::Devices,
-                success_message: None,
-                repeatable: true,
-                deprecated: None,
-                json_schema: json!({"type": "object"}),
-                run_input_json_schema: json!({"type": "object"}),
-            },
+            properties: properties(PROVIDER, ExecuteOn::Device),
             latency,
         }
+    }
+}
+
+fn properties(name: &'static str, run_on: ExecuteOn) -> ProviderProperties {
+    ProviderProperties {
+        name,
+        short_description: "Waits, or does nothing.",
+        description: "Waits, or does nothing.",
+        provider_type: ProviderType::Execute,
+        run_on: Some(run_on),
+        run_on_strict: false,
+        run_on_all_if_empty: true,
+        run_on_result: None,
+        facts_for: &[],
+        lane: Lane::Devices,
+        success_message: None,
+        repeatable: true,
+        deprecated: None,
+        json_schema: json!({"type": "object"}),
+        run_input_json_schema: json!({"type": "object"}),
     }
 }
 
@@ -162,7 +203,36 @@ impl Provider for Waiting {
     }
 }
 
-/// The provider connects to none.
+/// Has all fourteen steps, which do nothing.
+#[derive(Debug)]
+struct AllSteps(ProviderProperties);
+
+impl Default for AllSteps {
+    fn default() -> Self {
+        Self(properties(ALL_STEPS, ExecuteOn::Global))
+    }
+}
+
+impl Provider for AllSteps {
+    fn properties(&self) -> &ProviderProperties {
+        &self.0
+    }
+
+    fn steps(&self, _arguments: &Value) -> Steps {
+        let numbered = |step: &CycleStep| step.number().is_some();
+        CycleStep::ALL.into_iter().filter(numbered).collect()
+    }
+}
+
+/// Sweeps of a simulated cluster.
+fn sweeps(cluster: &ClusterAccess) -> anyhow::Result<CvpSweep> {
+    let client = sweep::client(cluster.cluster, &cluster.cluster_ca_file, cluster.concurrency)?;
+    let clock = Arc::new(SystemClock);
+    let swept = SweptCluster::new(Arc::new(client), clock, Policy::default(), "lockstep bench");
+    Ok(CvpSweep::new([(CLUSTER.to_owned(), swept)].into()))
+}
+
+/// The providers connect to none.
 #[derive(Debug)]
 struct NoDevices;
 

@@ -103,6 +103,8 @@ pub struct UnitLevels {
     pub interfaces: bool,
     /// Clients, of interfaces or of the group.
     pub clients: bool,
+    /// The element is an item, which has nothing above it but the fleet, and nothing below it.
+    pub item: bool,
 }
 
 /// The entities of an element.

@@ -25,6 +25,7 @@ async fn described(place: &Place, row: &ElementRow) -> Result<String> {
         above: None,
         interfaces: true,
         clients: true,
+        item: false,
     };
     let unit = place.store.unit(row.number, levels).await?;
     let names: Vec<&str> = unit.entities.iter().skip(1).map(|entity| &*entity.name).collect();

@@ -102,6 +102,7 @@ async fn run_cycle(store: &dyn Store, execution: u64, element: u64, owner: Eleme
         above: Some(0),
         interfaces: true,
         clients: true,
+        item: false,
     };
     let unit = store.unit(element, levels).await?;
     let device = unit.entities.first().context("a device")?;

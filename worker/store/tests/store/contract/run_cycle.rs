@@ -45,6 +45,7 @@ pub(crate) async fn a_unit_has_its_entities_in_order(place: &Place) -> Result<()
         above: None,
         interfaces: true,
         clients: true,
+        item: false,
     };
     let unit = place.store.unit(numbers["c"], all).await?;
     ensure!(unit.above.is_empty(), "{unit:?}");
@@ -140,6 +141,28 @@ pub(crate) async fn a_unit_sees_the_pre_run_results_above_it(place: &Place) -> R
     );
     ensure!(above("b", 0).await? == [fleet(before(0)), group("campus", before(groups["campus"]))]);
     ensure!(above("core", 0).await? == [fleet(before(0))]);
+    // Nothing but the fleet is above an item, in the same phase.
+    let above_item = async |phase| {
+        let levels = UnitLevels {
+            above: phase,
+            item: true,
+            ..UnitLevels::default()
+        };
+        place.store.unit(numbers["a"], levels).await
+    };
+    let unit = above_item(Some(0)).await?;
+    let pre_run: Vec<(Level, &Value)> = unit
+        .above
+        .iter()
+        .map(|(entity, pre_run)| (entity.level, pre_run))
+        .collect();
+    ensure!(
+        pre_run == [(Level::Global, &before(0))] && unit.entities.is_empty(),
+        "{unit:?}"
+    );
+    let unit = above_item(Some(1)).await?;
+    ensure!(unit.above.len() == 1 && unit.above[0].1.is_null(), "{unit:?}");
+    ensure!(above_item(None).await? == UnitEntities::default());
     ensure!(above("fleet", 0).await?.is_empty());
     // In another phase nothing ran.
     ensure!(above("b", 1).await? == [fleet(Value::Null), group("campus", Value::Null)]);
