@@ -1,4 +1,4 @@
-//! Sweeps of CloudVision by message, on real servers and with a simulated CloudVision as the witness: each task ends in exactly one way,
+//! Sweeps of CloudVision by message, on real servers and with a simulated CloudVision as the oracle: each task ends in exactly one way,
 //! none is cancelled twice, and none that is not empty is cancelled.
 
 mod afterwards;

@@ -3,12 +3,13 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use lockstep_http::{Operator, ProblemResponse, ReadScope};
+use lockstep_http::{Operator, ProblemResponse};
 use lockstep_protocol::EntityType;
 use lockstep_protocol::rest::{CheckList, CheckView};
 
-use super::parameters::{HISTORY, Parameters};
-use super::{devices, problem};
+use super::history::{Asked, asked};
+use super::parameters::Parameters;
+use super::problem;
 use crate::context::Shared;
 use lockstep_store::CheckRow;
 
@@ -17,12 +18,9 @@ pub(crate) async fn list(
     operator: Operator,
     State(shared): State<Arc<Shared>>,
     hostname: Result<Path<String>, PathRejection>,
-    mut parameters: Parameters,
+    parameters: Parameters,
 ) -> Result<Json<CheckList>, ProblemResponse> {
-    operator.may_read(ReadScope::DeviceOutput)?;
-    let (key, limit) = parameters.history()?;
-    parameters.finish(HISTORY)?;
-    let device = devices::find(&shared, hostname).await?.id.number();
+    let Asked { device, key, limit } = asked(&operator, &shared, hostname, parameters).await?;
     let cycle = &shared.context.cycle;
     let rows = cycle
         .checks(EntityType::Device, device, key.as_deref(), limit)

@@ -7,6 +7,7 @@ pub(crate) mod elements;
 pub(crate) mod events;
 pub(crate) mod executions;
 pub(crate) mod facts;
+mod history;
 pub(crate) mod messages;
 mod parameters;
 pub(crate) mod problem;
