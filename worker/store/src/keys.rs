@@ -10,6 +10,9 @@ pub struct Keys {
     /// Messages that may have been processed before, with the digests of what was received. Where another message has the
     /// identity, the row of the rejection for the reuse is read, too.
     pub messages: BTreeSet<(MessageKey, Digest)>,
+    /// Whether those messages are taken for new, without reading their inbox rows. If one has a row, the commit fails with a conflict:
+    /// repeat the transaction without this.
+    pub assume_new: bool,
     /// Devices, to be locked.
     pub hostnames: BTreeSet<Hostname>,
     /// MAC addresses that may belong to a device.
@@ -53,6 +56,7 @@ impl Keys {
     /// Adds the keys of another message.
     pub fn extend(&mut self, other: Self) {
         self.messages.extend(other.messages);
+        self.assume_new |= other.assume_new;
         self.hostnames.extend(other.hostnames);
         self.macs.extend(other.macs);
         self.serials.extend(other.serials);

@@ -181,6 +181,7 @@ fn empty() -> Connection {
         include_str!("../migrations/sqlite/V4__repository_failures.sql"),
         include_str!("../migrations/sqlite/V5__executions.sql"),
         include_str!("../migrations/sqlite/V6__run_cycle.sql"),
+        include_str!("../migrations/sqlite/V7__causes.sql"),
     ] {
         connection.execute_batch(migration).unwrap();
     }

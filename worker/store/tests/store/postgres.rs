@@ -79,6 +79,15 @@ impl Probe for Client {
 
     fn undo(&self) -> &'static [(u32, &'static [&'static str])] {
         &[
+            (
+                7,
+                &[
+                    "DROP TABLE broad_cause",
+                    "ALTER TABLE inbox DROP COLUMN cause_id, DROP COLUMN cause, DROP COLUMN note",
+                    "ALTER TABLE device DROP COLUMN broad_seen",
+                    "UPDATE schema_compatibility SET oldest = 6",
+                ],
+            ),
             (6, UNDO_RUN_CYCLE),
             (5, UNDO_EXECUTIONS),
             (

@@ -65,6 +65,7 @@ impl Probe for File {
     fn undo(&self) -> &'static [(u32, &'static [&'static str])] {
         // Versions 2 and 4 copy each table, so their migrations run on their own tables, too.
         &[
+            (7, &[]),
             (6, UNDO_RUN_CYCLE),
             (5, UNDO_EXECUTIONS),
             (4, &["DROP TABLE repository_failure"]),

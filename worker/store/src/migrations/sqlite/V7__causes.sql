@@ -1,0 +1,2 @@
+-- Causes of SQLite stay as they are: without a network and versions of rows, another form would not be faster. Versions have the same
+-- numbers for both databases.
