@@ -176,9 +176,7 @@ impl Selected {
         let ids = cause_ids.assign(session, 1).await?;
         let flagged = self.update(session, cause, ids[0]).await?;
         if flagged.concerned > 0 {
-            let insert = cause::insert(std::slice::from_ref(cause), &ids);
-            let insert: Vec<write::Write<'_>> = insert.into_iter().collect();
-            write::send(OPERATION, session, &insert).await?;
+            write::send(OPERATION, session, &[cause::insert_one(cause, ids[0])]).await?;
         }
         Ok(flagged)
     }

@@ -6,6 +6,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::PostgresStore;
+use super::cause::wanted_causes;
 use super::device::{self, columns};
 use super::microseconds::Microseconds;
 use super::stats::READ_ALL;
@@ -64,8 +65,10 @@ const SELECT_GROUPS: &str = "\
     JOIN device_group ON device_group.id = group_member.group_id \
     WHERE group_member.device_id = ANY($1) ORDER BY device_group.name";
 
-const SELECT_CAUSES: &str =
-    "SELECT id, cause, kind, source, message_id, at, actor, note FROM cause WHERE id = ANY($1)";
+const SELECT_CAUSES: &str = concat!(
+    "SELECT cause.* FROM unnest($1::bigint[]) AS wanted (id) ",
+    wanted_causes!()
+);
 
 #[async_trait]
 impl Fleet for PostgresStore {
