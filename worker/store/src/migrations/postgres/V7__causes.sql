@@ -10,18 +10,19 @@ ALTER TABLE inbox ADD COLUMN note text;
 CREATE UNIQUE INDEX inbox_cause ON inbox (cause_id) WHERE cause_id IS NOT NULL;
 
 -- Causes that concern devices by type or platform: one row, instead of an entry in the list of each device. It is open for the
--- devices that match it and have not seen its number. Rows are written under a lock of the table of devices that excludes all other
--- writers, so numbers increase with the order of the commits.
+-- devices that match it and whose `broad_seen` is smaller. Rows are written under a lock of the table of devices that excludes all
+-- other writers, so numbers increase with the order of the commits. There are at most 31: the next broad change writes all of them
+-- to the devices, and deletes them.
 CREATE TABLE broad_cause (
     number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    cause_id bigint NOT NULL UNIQUE REFERENCES cause ON DELETE CASCADE,
+    -- The row of `cause`. Retention may delete it when no device lists it as open.
+    cause_id bigint NOT NULL,
     at timestamptz NOT NULL,
     device_types text[] NOT NULL,
     -- All devices on these platforms, whatever their type.
     whole_platforms text[] NOT NULL,
-    -- Pairs of a type and a platform.
-    pair_types text[] NOT NULL,
-    pair_platforms text[] NOT NULL
+    -- Pairs of a type and a platform: TYPE/PLATFORM.
+    type_platforms text[] NOT NULL
 );
 
 -- The newest broad cause whose effect on this device is part of its own columns, whether it concerned the device or not.
