@@ -1,5 +1,5 @@
-//! Expressions about broad causes, for statements whose `device` is a row of that table. A cause that concerns devices by type or
-//! platform is one row of `broad_cause`, and only the counters of the devices are updated.
+//! Broad causes, and expressions about them for statements whose `device` is a row of that table. A cause that concerns devices by
+//! type or platform is one row of `broad_cause`, and only the counters of the devices are updated.
 //!
 //! A broad cause is open for each device that matches it and whose `broad_seen` is smaller than its number. Whatever writes the flag
 //! or the attributes of a device takes the open ones into its own columns and sets `broad_seen`, with the type and the platform that the
@@ -7,6 +7,14 @@
 //! statement begins to read when it has its lock.
 //!
 //! The subquery of the newest number runs once for a statement. A device that has seen it costs one comparison.
+
+use lockstep_protocol::DeviceType;
+use tokio_postgres::types::ToSql;
+
+use super::microseconds::Microseconds;
+use super::session::Session;
+use crate::fleet::OPEN_CAUSES;
+use crate::{DeviceSelector, StoreError, column};
 
 /// The newest broad cause; null if there is none.
 macro_rules! newest {
@@ -103,3 +111,74 @@ macro_rules! seen {
 }
 
 pub(super) use {is_open, matches, newest, open_causes, seen, since};
+
+const COUNT: &str = "SELECT count(*) FROM broad_cause";
+
+const DELETE: &str = "DELETE FROM broad_cause";
+
+const INSERT: &str = "\
+    INSERT INTO broad_cause (device_types, whole_platforms, type_platforms, cause_id, at) VALUES ($1, $2, $3, $4, $5)";
+
+/// The criteria of a selector by what devices are, as parameters of `matches!`.
+pub(super) struct Kinds<'a> {
+    types: Vec<&'a str>,
+    whole_platforms: Vec<&'a str>,
+    type_platforms: Vec<String>,
+}
+
+impl<'a> Kinds<'a> {
+    pub(super) fn of(selector: &'a DeviceSelector) -> Self {
+        let pairs = selector.platforms.iter();
+        Self {
+            types: selector
+                .device_types
+                .iter()
+                .copied()
+                .map(DeviceType::as_str)
+                .collect(),
+            whole_platforms: selector.whole_platforms.iter().map(String::as_str).collect(),
+            type_platforms: pairs
+                .map(|(kind, platform)| format!("{}/{platform}", kind.as_str()))
+                .collect(),
+        }
+    }
+
+    /// Whether the selector has no such criteria.
+    pub(super) fn are_none(&self) -> bool {
+        self.types.is_empty() && self.whole_platforms.is_empty() && self.type_platforms.is_empty()
+    }
+
+    /// The first three parameters, and these.
+    pub(super) fn parameters<'b, const N: usize>(
+        &'b self,
+        others: [&'b (dyn ToSql + Sync); N],
+    ) -> Vec<&'b (dyn ToSql + Sync)> {
+        let kinds: [&(dyn ToSql + Sync); 3] = [&self.types, &self.whole_platforms, &self.type_platforms];
+        kinds.into_iter().chain(others).collect()
+    }
+}
+
+/// Whether there are as many broad causes as may be. A device lists all that are open, so that none is lost before its time counts.
+pub(super) async fn are_most(operation: &'static str, session: &Session) -> Result<bool, StoreError> {
+    let count = session.rows_for(operation, COUNT, &[]).await?;
+    let count = count.first().map_or(0, |row| column::count(row.get(0)));
+    Ok(count >= OPEN_CAUSES as u64 - 1)
+}
+
+/// Deletes the broad causes, after they were taken into the columns of all devices.
+pub(super) async fn delete(operation: &'static str, session: &Session) -> Result<(), StoreError> {
+    session.execute_one(operation, DELETE, &[]).await?;
+    Ok(())
+}
+
+pub(super) async fn insert(
+    operation: &'static str,
+    session: &Session,
+    kinds: &Kinds<'_>,
+    at: Microseconds,
+    cause: i64,
+) -> Result<(), StoreError> {
+    let row = kinds.parameters([&cause, &at]);
+    session.execute_one(operation, INSERT, &row).await?;
+    Ok(())
+}
