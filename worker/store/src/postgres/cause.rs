@@ -26,7 +26,7 @@ macro_rules! wanted_causes {
         "CROSS JOIN LATERAL (\
             SELECT id, cause, kind, source, message_id, at, actor, note FROM cause WHERE cause.id = wanted.id \
             UNION ALL \
-            SELECT cause_id, cause, kind, source, id, at, nullif(actor, ''), note FROM inbox WHERE inbox.cause_id = wanted.id \
+            SELECT cause_id, cause, kind, source, id, at, nullif(actor, ''), nullif(note, '') FROM inbox WHERE inbox.cause_id = wanted.id \
             OFFSET 0) AS cause"
     };
 }

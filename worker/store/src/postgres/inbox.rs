@@ -115,7 +115,7 @@ struct Alike<'a> {
     redrive_count: i32,
     follow_ups: bool,
     cause: Option<&'static str>,
-    note: Option<&'a str>,
+    note: &'a str,
 }
 
 impl<'a> Alike<'a> {
@@ -131,7 +131,7 @@ impl<'a> Alike<'a> {
             redrive_count: column::redrive_count(row.redrive_count),
             follow_ups: row.follow_ups,
             cause: cause.map(|cause| cause.cause.as_str()),
-            note: cause.and_then(|cause| cause.note.as_deref()),
+            note: cause.and_then(|cause| cause.note.as_deref()).unwrap_or_default(),
         }
     }
 }

@@ -5,6 +5,7 @@
 use lockstep_protocol::{GroupName, Hostname};
 use tokio_postgres::Row;
 
+use super::broad;
 use super::cause::wanted_causes;
 use super::write::Write;
 use crate::{Facts, Link, LinkEnd, StoreError, column, merged};
@@ -17,7 +18,9 @@ pub(super) const SELECT_SPELLINGS: &str = "SELECT hostname FROM device WHERE hos
 /// In the order of the causes. A device comes first, then the columns of a cause.
 pub(super) const SELECT_CAUSES: &str = concat!(
     "SELECT device.hostname, cause.cause, cause.kind, cause.source, cause.message_id, cause.at, cause.actor, cause.note \
-    FROM device CROSS JOIN LATERAL unnest(device.open_causes) WITH ORDINALITY AS wanted (id, position) ",
+    FROM device CROSS JOIN LATERAL unnest(",
+    broad::open_causes!(),
+    ") WITH ORDINALITY AS wanted (id, position) ",
     wanted_causes!(),
     " WHERE device.hostname = ANY($1) ORDER BY wanted.position"
 );

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
 use super::PostgresStore;
+use super::broad;
 use super::microseconds::Microseconds;
 use super::session::Session;
 use crate::{Expired, OpenCauses, Records, Retention, StoreError, execution_table};
@@ -43,9 +44,16 @@ const OLD_INBOX: &str = "\
 /// Moves the causes that are still open. A row that came into the place of another one is too young.
 const EXPIRE_INBOX: &str = "\
     WITH gone AS (DELETE FROM inbox WHERE ctid = ANY($1) AND at < $2 \
-        RETURNING cause_id, cause, source, id, kind, nullif(actor, '') AS actor, at, note), \
+        RETURNING cause_id, cause, source, id, kind, nullif(actor, '') AS actor, at, nullif(note, '') AS note), \
     moved AS (INSERT INTO cause (id, cause, source, message_id, kind, actor, at, note) SELECT * FROM gone WHERE cause_id = ANY($3)) \
     SELECT count(*) FROM gone";
+
+/// Reads all devices for each that is closed; there are at most 31.
+const OPEN_BROAD_CAUSES: &str = concat!(
+    "SELECT cause_id FROM broad_cause WHERE EXISTS (SELECT FROM device WHERE ",
+    broad::is_open!(),
+    ")"
+);
 
 const OPEN_CAUSES: &str = "\
     SELECT id, open_causes FROM device WHERE id > $1 ORDER BY id LIMIT $2";
@@ -69,7 +77,10 @@ impl Retention for PostgresStore {
     async fn open_causes(&self) -> Result<OpenCauses, StoreError> {
         const OPERATION: &str = "read open causes";
         let session = self.session(OPERATION).await?;
-        let (mut causes, mut after) = (Vec::new(), 0_i64);
+        // These first, because they pass into the columns of devices meanwhile, and never back.
+        let broad = session.rows_for(OPERATION, OPEN_BROAD_CAUSES, &[]).await?;
+        let mut causes: Vec<i64> = broad.iter().map(|row| row.get(0)).collect();
+        let mut after = 0_i64;
         loop {
             let select = async {
                 let select = session.prepare_cached(OPEN_CAUSES).await?;
