@@ -172,7 +172,7 @@ async fn results(bus: &dyn Bus, count: usize, found: &mut Published) -> Result<(
     let mut consumer = bus.consume(Queue::Results, options).await?;
     let mut read = 0;
     while read < count {
-        let batch = tokio::time::timeout(PATIENCE, consumer.take(100, Duration::ZERO)).await;
+        let batch = tokio::time::timeout(PATIENCE, consumer.take(100)).await;
         let batch = batch.with_context(|| format!("{read} of {count} results"))?;
         let batch = batch.context("the bus was closed")?;
         for delivery in &batch.deliveries {

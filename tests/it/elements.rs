@@ -82,7 +82,7 @@ async fn results(bus: &dyn Bus) -> Result<BTreeMap<Identity, WorkResult>> {
         elements.count() as u64
     };
     while elements(&results) < DEVICES {
-        let taken = tokio::time::timeout(PATIENCE, consumer.take(100, Duration::ZERO)).await;
+        let taken = tokio::time::timeout(PATIENCE, consumer.take(100)).await;
         let batch = taken
             .context("results of elements are missing")?
             .context("the bus was closed")?;

@@ -121,7 +121,7 @@ async fn postponed(bus: &dyn Bus) -> Result<()> {
         acknowledge: Acknowledge::InOrder,
     };
     let mut lane = bus.consume(Queue::Lane(Lane::Events), options).await?;
-    let batch = tokio::time::timeout(PATIENCE, lane.take(10, Duration::ZERO)).await?;
+    let batch = tokio::time::timeout(PATIENCE, lane.take(10)).await?;
     let batch = batch.context("the bus was closed")?;
     let [delivery] = &batch.deliveries[..] else {
         anyhow::bail!("more than one message: {batch:?}");

@@ -162,10 +162,7 @@ async fn permission_checks_move_no_message() {
     probe.close().await;
     // The message was never delivered.
     let mut consumer = owner.consume(Queue::Lane(Lane::Devices), OPTIONS).await.unwrap();
-    let batch = timeout(BOUND, consumer.take(1, Duration::ZERO))
-        .await
-        .unwrap()
-        .unwrap();
+    let batch = timeout(BOUND, consumer.take(1)).await.unwrap().unwrap();
     assert!(!batch.deliveries[0].redelivered);
     batch.receipt.ack().await;
     owner.close().await;
