@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use lockstep_bus::{Acknowledge, Bus, BusError, ConsumeOptions, Consumer};
 use lockstep_protocol::topology::{Queue, ReplyQueue};

@@ -1,7 +1,6 @@
 //! Duplicate messages: delivered to two workers at once, again after a restart, and the same id with other content.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;

@@ -1,7 +1,5 @@
 //! Rolling upgrades: old and new workers run side by side on a schema that is newer than some of them.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result, ensure};
 use lockstep_bus::{Acknowledge, Bus, ConsumeOptions, Outgoing};
 use lockstep_protocol::topology::{Destination, Lane, Queue};

@@ -2,7 +2,7 @@
 //! `LOCKSTEP_TEST_AMQP_URL=amqp://… cargo run --release --features amqp --example amqp_overhead`
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::StreamExt;

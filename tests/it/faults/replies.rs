@@ -2,7 +2,6 @@
 //! answer. That no user gets another's answers is tested in the bus.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use lockstep_bus::{Acknowledge, Bus, ConsumeOptions, Outgoing};

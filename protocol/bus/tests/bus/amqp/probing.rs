@@ -1,7 +1,5 @@
 //! Permission checks have no side effects, and each role has exactly the permissions it needs.
 
-use std::time::Duration;
-
 use lockstep_bus::amqp::{Access, AmqpOptions, AmqpProbe, ProbeError};
 use lockstep_bus::{Acknowledge, Bus, ConsumeOptions};
 use lockstep_protocol::Kind;
