@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::Context;
 use async_trait::async_trait;
 use lockstep_bus::{
-    Batch, Bus, BusError, BusStatus, ConsumeOptions, Consumer, Delivery, Outgoing, PublishError, QueueFigures,
-    Receipt, Settle,
+    Batch, Bus, BusError, BusStatus, ConsumeOptions, Consumer, Delivery, Outgoing, PublishError,
+    QueueFigures, Receipt, Settle,
 };
 use lockstep_clock::{Clock, SystemClock};
 use lockstep_protocol::topology::{self, Lane, Queue, Topology};
@@ -257,11 +257,7 @@ impl Consumer for Empty {
 
 #[async_trait]
 impl UnitOfWork for InMemory {
-    async fn begin(
-        &self,
-        _: &[Lease],
-        keys: &Keys,
-    ) -> Result<(Facts, Box<dyn Transaction>), StoreError> {
+    async fn begin(&self, _: &[Lease], keys: &Keys) -> Result<(Facts, Box<dyn Transaction>), StoreError> {
         self.0.ends(Stage::Receive);
         let mut facts = Facts::default();
         facts.set_time(SystemClock.now());
