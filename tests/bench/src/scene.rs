@@ -125,7 +125,10 @@ impl Scene {
                 "applied rows",
                 "SELECT count(*) FROM inbox WHERE state = 'applied'",
             ),
-            ("causes", "SELECT count(*) FROM cause"),
+            (
+                "causes",
+                "SELECT (SELECT count(*) FROM inbox WHERE cause_id IS NOT NULL) + (SELECT count(*) FROM cause)",
+            ),
             (
                 "bumps",
                 "SELECT sum(desired_generation - synced_generation)::bigint FROM device",
