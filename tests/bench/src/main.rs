@@ -17,24 +17,28 @@ mod list;
 mod lockstep;
 mod messages;
 mod meter;
+mod other_build;
 mod processes;
 mod push;
 mod reconcile;
 mod resume;
 mod retention;
+mod rounds;
 mod scene;
 mod sweep;
 mod table;
 mod throughput;
+mod wal;
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
 use latency::Load;
-use scene::{Host, Role};
-use table::{Goal, Row, Table, median};
+use scene::Host;
+use table::Table;
 use throughput::Sizes;
 
 /// Measures Lockstep against bare loops and peers, with a broker and a database of its own.
@@ -82,6 +86,9 @@ struct Options {
     /// Number of measurements per contender.
     #[arg(long, default_value_t = 5)]
     rounds: u32,
+    /// The program `lockstep-bench` of another build, which also takes part in throughput and latency. It starts servers of its own.
+    #[arg(long, value_name = "PATH")]
+    other: Option<PathBuf>,
     /// Print the table as JSON.
     #[arg(long)]
     json: bool,
@@ -143,9 +150,6 @@ async fn main() -> anyhow::Result<()> {
     }
 }
 
-/// A figure of the latency table: its name, how to read it, and by how many milliseconds it may exceed the bare loop's.
-type Percentile = (&'static str, fn(&latency::Latencies) -> std::time::Duration, f64);
-
 fn print(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(writeln!(stdout(), "{}", serde_json::to_string_pretty(value)?)?)
 }
@@ -180,11 +184,19 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
             },
             devices: options.devices,
             rounds: options.rounds,
+            other: options.other.clone(),
         };
         throughput::measure(&host, sizes, &mut table).await?;
     }
     if wanted(Figure::Latency) {
-        latencies(&host, options, &mut table).await?;
+        let load = Load {
+            idle: 500,
+            rate: 1000,
+            seconds: 10,
+            devices: options.devices,
+        };
+        let other = options.other.as_deref();
+        latency::measure(&host, load, other, options.rounds, &mut table).await?;
     }
     if wanted(Figure::Gateway) {
         gateway::measure(&host, options.pushes, options.rounds, &mut table).await?;
@@ -225,39 +237,4 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
         resume::measure(&host, options.rounds, &mut table).await?;
     }
     Ok(table)
-}
-
-async fn latencies(host: &Host, options: &Options, table: &mut Table) -> anyhow::Result<()> {
-    let load = Load {
-        idle: 500,
-        rate: 1000,
-        seconds: 10,
-        devices: options.devices,
-    };
-    let echo = Role::Bare { linger: 0, ahead: 1 };
-    let (mut ours, mut bare) = (Vec::new(), Vec::new());
-    for round in 1..=options.rounds {
-        for (role, into) in [(echo, &mut bare), (Role::Lockstep, &mut ours)] {
-            let scene = host.scene(options.devices).await?;
-            let latencies = latency::measure(&scene, role, load).await?;
-            eprintln!("latency, round {round}: {role:?} {latencies:?}");
-            into.push(latencies);
-        }
-    }
-    let middle = |all: &[latency::Latencies], of: fn(&latency::Latencies) -> std::time::Duration| {
-        median(all.iter().map(|one| of(one).as_secs_f64() * 1e3).collect())
-    };
-    let figures: [Percentile; 4] = [
-        ("latency idle, p50", |one| one.idle.p50, 3.0),
-        ("latency idle, p99", |one| one.idle.p99, 15.0),
-        ("latency at 1,000 events/s, p50", |one| one.loaded.p50, 3.0),
-        ("latency at 1,000 events/s, p99", |one| one.loaded.p99, 15.0),
-    ];
-    for (what, of, most) in figures {
-        let other = ("bare", middle(&bare, of));
-        table
-            .rows
-            .push(Row::new(what, "ms", middle(&ours, of), other, Goal::Plus(most)));
-    }
-    Ok(())
 }

@@ -53,12 +53,22 @@ pub(crate) struct Measured {
     pub(crate) batches: u32,
     pub(crate) wall: Duration,
     pub(crate) cpu: Cpu,
+    /// Bytes of the write-ahead log. A worker does not know them; who started it reads them.
+    #[serde(default)]
+    pub(crate) wal: Option<u64>,
 }
 
 impl Measured {
     /// Messages per second.
     pub(crate) fn rate(&self) -> f64 {
         f64::from(self.messages) / self.wall.as_secs_f64()
+    }
+
+    /// Bytes of the write-ahead log per message.
+    pub(crate) fn wal_per_message(&self) -> Option<f64> {
+        #[expect(clippy::cast_precision_loss, reason = "a bench writes less")]
+        let bytes = self.wal? as f64;
+        Some(bytes / f64::from(self.messages))
     }
 
     /// CPU time per message, in microseconds.
@@ -101,6 +111,7 @@ impl Meter {
             batches,
             wall,
             cpu: cpu.since(self.cpu),
+            wal: None,
         })
     }
 }

@@ -198,6 +198,13 @@ pub(crate) enum Role {
     Lockstep,
 }
 
+impl Role {
+    /// One batch in flight, whose messages are awaited for two milliseconds.
+    pub(crate) const BARE: Self = Self::Bare { linger: 2, ahead: 1 };
+    /// As many batches in flight as Lockstep has, of what has arrived.
+    pub(crate) const BARE_AS_LOCKSTEP: Self = Self::Bare { linger: 0, ahead: 2 };
+}
+
 /// A worker process of this program.
 pub(crate) struct Worker(Child);
 
