@@ -132,8 +132,8 @@ async fn change(scene: &Scene, devices: u32) -> anyhow::Result<Duration> {
 
 async fn check(scene: &Scene, devices: u32) -> anyhow::Result<()> {
     let client = scene.schema.connect().await?;
-    let flagged = "SELECT count(*) FROM device \
-        WHERE desired_generation = 2 AND unsynchronized_since IS NOT NULL AND cardinality(open_causes) = 1";
+    let flagged = "SELECT count(*) FROM device WHERE desired_generation = 2 \
+        AND cardinality(open_causes) + (SELECT count(*) FROM broad_cause WHERE number > broad_seen) = 1";
     for (what, sql, expected) in [
         ("flagged devices", flagged, i64::from(devices)),
         ("causes", "SELECT count(*) FROM cause", 1),

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stderr, reason = "a bench prints each round")]
 
 mod affected;
+mod affinity;
 mod bare;
 mod celery;
 mod counting;
@@ -29,6 +30,7 @@ mod sweep;
 mod table;
 mod throughput;
 mod wal;
+mod workers;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -97,6 +99,7 @@ struct Options {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Figure {
     Throughput,
+    Workers,
     Celery,
     Latency,
     Gateway,
@@ -135,7 +138,10 @@ async fn main() -> anyhow::Result<()> {
     let Arguments { part, options } = Arguments::parse();
     match part {
         Some(Part::Bare(bare)) => print(&bare::run(bare).await?),
-        Some(Part::Lockstep(lockstep)) => print(&lockstep::run(lockstep).await?),
+        Some(Part::Lockstep(lockstep)) => match lockstep::run(lockstep).await? {
+            Some(measured) => print(&measured),
+            None => Ok(()),
+        },
         Some(Part::Sweep(sweep)) => print(&sweep::run(sweep).await?),
         Some(Part::ElementWorker(worker)) => elements::run(worker).await,
         Some(Part::Simulator(simulator)) => devices::run(simulator, print).await,
@@ -187,6 +193,10 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
             other: options.other.clone(),
         };
         throughput::measure(&host, sizes, &mut table).await?;
+    }
+    if wanted(Figure::Workers) {
+        let sizes = (options.events, options.devices);
+        workers::measure(&host, sizes, options.rounds, &mut table).await?;
     }
     if wanted(Figure::Latency) {
         let load = Load {

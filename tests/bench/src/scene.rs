@@ -125,7 +125,10 @@ impl Scene {
                 "applied rows",
                 "SELECT count(*) FROM inbox WHERE state = 'applied'",
             ),
-            ("causes", "SELECT count(*) FROM cause"),
+            (
+                "causes",
+                "SELECT (SELECT count(*) FROM cause) + (SELECT count(*) FROM inbox WHERE cause_id IS NOT NULL)",
+            ),
             (
                 "bumps",
                 "SELECT sum(desired_generation - synced_generation)::bigint FROM device",
@@ -142,6 +145,20 @@ impl Scene {
     /// # Errors
     /// It cannot be started.
     pub(crate) fn start(&self, role: Role, messages: u32) -> anyhow::Result<Worker> {
+        let child = self.command(role, messages)?.stdin(Stdio::null()).spawn()?;
+        Ok(Worker(child))
+    }
+
+    /// Starts a worker that begins with others; see [`crate::lockstep::Lockstep::together`].
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub(crate) fn start_together(&self) -> anyhow::Result<Child> {
+        let mut command = self.command(Role::Lockstep, 0)?;
+        Ok(command.arg("--together").stdin(Stdio::piped()).spawn()?)
+    }
+
+    fn command(&self, role: Role, messages: u32) -> anyhow::Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
         match role {
             Role::Bare { linger, ahead } => {
@@ -157,10 +174,9 @@ impl Scene {
             .args(["--messages", &messages.to_string()])
             .args(["--broker", &self.servers.broker.to_string()])
             .args(["--database", &self.servers.database.to_string()])
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true);
-        Ok(Worker(command.spawn()?))
+        Ok(command)
     }
 
     /// Waits until a lane has so many consumers.
