@@ -12,7 +12,9 @@ use crate::processes;
 /// The kernel does not tell.
 pub(crate) fn cores() -> anyhow::Result<Vec<usize>> {
     let allowed = sched_getaffinity(None)?;
-    Ok((0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect())
+    Ok((0..CpuSet::MAX_CPU)
+        .filter(|core| allowed.is_set(*core))
+        .collect())
 }
 
 /// Processes that are pinned, with their descendants and all threads. Dropping it lets them run on all cores again.

@@ -73,17 +73,22 @@ async fn store<S: Fleet + Schema>(
         ("many that match", of_type, devices),
     ];
     for (what, query, matching) in queries {
-        let runs = alternate(&format!("list, {engine}, {what}"), rounds, &Side::BOTH, async |side| {
-            let took = match side {
-                Side::Baseline => {
-                    let began = Instant::now();
-                    store.ping().await?;
-                    began.elapsed()
-                }
-                Side::Lockstep => page(&*store, &query, matching).await?,
-            };
-            Ok(took.as_secs_f64() * 1e3)
-        })
+        let runs = alternate(
+            &format!("list, {engine}, {what}"),
+            rounds,
+            &Side::BOTH,
+            async |side| {
+                let took = match side {
+                    Side::Baseline => {
+                        let began = Instant::now();
+                        store.ping().await?;
+                        began.elapsed()
+                    }
+                    Side::Lockstep => page(&*store, &query, matching).await?,
+                };
+                Ok(took.as_secs_f64() * 1e3)
+            },
+        )
         .await?;
         table.rows.push(Row::new(
             format!("first page of {devices} devices and its total, {what}, {engine}"),

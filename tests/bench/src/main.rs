@@ -12,6 +12,7 @@ mod elements;
 mod fan_out;
 mod flags;
 mod gateway;
+mod growth;
 mod latency;
 mod lease;
 mod list;
@@ -85,6 +86,12 @@ struct Options {
     /// Runs on simulated devices, each on its own one.
     #[arg(long, default_value_t = 2000)]
     device_runs: u32,
+    /// Devices of the large fleet of `--only growth`.
+    #[arg(long, default_value_t = 1_000_000)]
+    growth_devices: u32,
+    /// Rows of the large inbox of `--only growth`. A million takes about a gigabyte on disk.
+    #[arg(long, default_value_t = 10_000_000)]
+    growth_rows: u32,
     /// Number of measurements per contender.
     #[arg(long, default_value_t = 5)]
     rounds: u32,
@@ -116,6 +123,8 @@ enum Figure {
     Cycle,
     Devices,
     Resume,
+    /// Only if it is named, because it needs minutes and much space on disk.
+    Growth,
 }
 
 /// The hidden commands that the bench starts as separate processes.
@@ -245,6 +254,16 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
     }
     if wanted(Figure::Resume) {
         resume::measure(&host, options.rounds, &mut table).await?;
+    }
+    if options.only.contains(&Figure::Growth) {
+        let sizes = growth::Sizes {
+            events: options.events,
+            small_devices: options.devices,
+            devices: options.growth_devices,
+            rows: options.growth_rows,
+            rounds: options.rounds,
+        };
+        growth::measure(&host, sizes, &mut table).await?;
     }
     Ok(table)
 }

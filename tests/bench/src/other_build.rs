@@ -60,7 +60,11 @@ impl OtherBuild<'_> {
         let cpu = cpu.context("the other build printed no CPU time of Lockstep")?;
         let used = |micros: f64| Duration::from_secs_f64(micros * 1e-6 * f64::from(events));
         // A count of batches is a whole number below that of messages.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "see above")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "see above"
+        )]
         let batches = (f64::from(events) / cpu.batch).round() as u32;
         Ok(Measured {
             messages: events,

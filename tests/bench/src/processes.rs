@@ -26,10 +26,16 @@ pub(crate) fn threads(pid: u32) -> Vec<u32> {
     let mut tree = vec![pid];
     let mut next = 0;
     while let Some(parent) = tree.get(next).copied() {
-        tree.extend(all.iter().filter(|process| process.parent == parent).map(|process| process.pid));
+        tree.extend(
+            all.iter()
+                .filter(|process| process.parent == parent)
+                .map(|process| process.pid),
+        );
         next += 1;
     }
-    let threads = tree.into_iter().flat_map(|pid| fs::read_dir(format!("/proc/{pid}/task")));
+    let threads = tree
+        .into_iter()
+        .flat_map(|pid| fs::read_dir(format!("/proc/{pid}/task")));
     threads
         .flatten()
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())

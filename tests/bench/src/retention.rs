@@ -11,9 +11,8 @@ use lockstep_store::{Expired, OpenCauses, Records, Retention, StoreError};
 use lockstep_worker::retention::{Deleted, Keep, RetentionSweep};
 use lockstep_worker::runtime::{HeldLeases, Leadership};
 
-use crate::meter::Measured;
 use crate::rounds::{Side, alternate};
-use crate::scene::{Host, Role, Scene, Worker};
+use crate::scene::{Host, Role, Scene};
 use crate::table::{Goal, Row, Table};
 
 /// Rows to delete: more than can be deleted while the events are processed. Their state is `dead`, so every applied row is new.
@@ -41,7 +40,7 @@ pub(crate) async fn measure(
         let worker = scene.start(Role::Lockstep, events)?;
         let measured = match side {
             Side::Baseline => worker.measured().await?,
-            Side::Lockstep => deleting(&scene, worker).await?.0,
+            Side::Lockstep => deleting(&scene, worker.measured()).await?.0,
         };
         scene.check(events).await?;
         Ok(measured.rate())
@@ -68,19 +67,21 @@ async fn filled(host: &Host, events: u32, devices: u32) -> anyhow::Result<Scene>
     Ok(scene)
 }
 
-/// What was deleted while a worker ran.
+/// What was deleted meanwhile.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Deletion {
-    pub(crate) rows: u64,
     /// The time of each chunk that deleted rows, in milliseconds.
     pub(crate) chunks: Vec<f64>,
 }
 
-/// Deletes old rows until the worker ends.
+/// Deletes old rows until something is done.
 ///
 /// # Errors
-/// A server rejects a request, the worker fails, or old rows are missing.
-pub(crate) async fn deleting(scene: &Scene, worker: Worker) -> anyhow::Result<(Measured, Deletion)> {
+/// A server rejects a request, it fails, or old rows are missing.
+pub(crate) async fn deleting<T>(
+    scene: &Scene,
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<(T, Deletion)> {
     let store = PostgresStore::connect(PostgresOptions::new(scene.schema.url()))?;
     let lease = HeldLeases::acquire(
         store.clone(),
@@ -104,25 +105,27 @@ pub(crate) async fn deleting(scene: &Scene, worker: Worker) -> anyhow::Result<(M
         },
     };
     let mut deleted = Deleted::default();
-    let measured = {
+    let done = {
         let leadership = Leadership::new(&lease);
         let sweeping = sweep.sweep(&leadership, &mut deleted);
         tokio::select! {
             swept = sweeping => {
                 swept?;
-                anyhow::bail!("all old rows were deleted before the events were processed: there were too few");
+                anyhow::bail!("all old rows were deleted before the work was done: there were too few");
             }
-            measured = worker.measured() => measured?,
+            done = work => done?,
         }
     };
     ensure!(deleted.inbox > 0, "nothing was deleted meanwhile");
     lease.release().await;
-    let chunks = timed.chunks.lock().expect("nothing panics while it holds the lock");
+    let chunks = timed
+        .chunks
+        .lock()
+        .expect("nothing panics while it holds the lock");
     let deletion = Deletion {
-        rows: deleted.inbox,
         chunks: chunks.iter().map(|took| took.as_secs_f64() * 1e3).collect(),
     };
-    Ok((measured, deletion))
+    Ok((done, deletion))
 }
 
 /// The store of a sweep, which records how long each chunk took.
@@ -148,7 +151,10 @@ impl Retention for TimedRetention {
         let began = Instant::now();
         let expired = self.store.expire(records, before, from, limit).await?;
         if expired.deleted > 0 {
-            let mut chunks = self.chunks.lock().expect("nothing panics while it holds the lock");
+            let mut chunks = self
+                .chunks
+                .lock()
+                .expect("nothing panics while it holds the lock");
             chunks.push(began.elapsed());
         }
         Ok(expired)

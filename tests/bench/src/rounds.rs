@@ -40,7 +40,10 @@ pub(crate) async fn alternate<C: Copy + Debug, T: Debug>(
     contenders: &[C],
     mut measure: impl AsyncFnMut(C) -> anyhow::Result<T>,
 ) -> anyhow::Result<Rounds<C, T>> {
-    let mut all: Vec<(C, Vec<T>)> = contenders.iter().map(|contender| (*contender, Vec::new())).collect();
+    let mut all: Vec<(C, Vec<T>)> = contenders
+        .iter()
+        .map(|contender| (*contender, Vec::new()))
+        .collect();
     for round in 0..rounds {
         for place in order(round, contenders.len()) {
             let (contender, into) = &mut all[place];

@@ -67,11 +67,7 @@ impl Row {
         (against, others): (&'static str, &[f64]),
         goal: Goal,
     ) -> Self {
-        let rounds: Vec<(f64, f64)> = ours
-            .iter()
-            .copied()
-            .zip(others.iter().copied().cycle())
-            .collect();
+        let rounds: Vec<(f64, f64)> = ours.iter().copied().zip(others.iter().copied().cycle()).collect();
         let figures = || rounds.iter().map(|(ours, other)| goal.figure(*ours, *other));
         let figure = median(figures());
         Self {
@@ -264,7 +260,13 @@ mod tests {
     #[test]
     fn figures_are_compared_within_their_round() {
         // The machine was half as fast in the second round.
-        let row = Row::new("what", "/s", &[8.0, 4.0, 9.0], ("bare", &[10.0, 5.0, 10.0]), Goal::Times(0.9));
+        let row = Row::new(
+            "what",
+            "/s",
+            &[8.0, 4.0, 9.0],
+            ("bare", &[10.0, 5.0, 10.0]),
+            Goal::Times(0.9),
+        );
         assert!((row.figure - 0.8).abs() < 1e-9 && (row.lowest - 0.8).abs() < 1e-9);
         assert!((row.highest - 0.9).abs() < 1e-9);
         let row = Row::new("what", "/s", &[8.0, 4.0], ("ideal", &[10.0]), Goal::Times(0.9));

@@ -104,16 +104,8 @@ pub(crate) async fn measure(host: &Host, sizes: Sizes, table: &mut Table) -> any
             Contender::BareAsManyInFlight,
             Goal::Times(0.7),
         ),
-        (
-            "events → flags → results",
-            Contender::OtherBuild,
-            Goal::None,
-        ),
-        (
-            "the same work by Celery",
-            Contender::Celery,
-            Goal::Times(20.0),
-        ),
+        ("events → flags → results", Contender::OtherBuild, Goal::None),
+        ("the same work by Celery", Contender::Celery, Goal::Times(20.0)),
     ] {
         if contenders.contains(&contender) {
             let others = runs.each(contender, Measured::rate);
@@ -125,18 +117,24 @@ pub(crate) async fn measure(host: &Host, sizes: Sizes, table: &mut Table) -> any
         (
             "CPU time of worker and database per event",
             "µs",
-            runs.each(Contender::Lockstep, |run| run.per_message(|cpu| cpu.worker + cpu.database)),
+            runs.each(Contender::Lockstep, |run| {
+                run.per_message(|cpu| cpu.worker + cpu.database)
+            }),
             MOST_CPU,
         ),
         (
             "write-ahead log per event",
             "B",
-            runs.each(Contender::Lockstep, |run| run.wal_per_message().unwrap_or(f64::NAN)),
+            runs.each(Contender::Lockstep, |run| {
+                run.wal_per_message().unwrap_or(f64::NAN)
+            }),
             MOST_WAL,
         ),
     ] {
         let goal = ("goal", &[goal][..]);
-        table.rows.push(Row::new(what, unit, &figures, goal, Goal::AtMost(1.0)));
+        table
+            .rows
+            .push(Row::new(what, unit, &figures, goal, Goal::AtMost(1.0)));
     }
     for contender in contenders {
         table.cpu.push(CpuRow::new(contender.name(), runs.of(contender)));

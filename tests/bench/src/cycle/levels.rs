@@ -46,9 +46,12 @@ pub(super) async fn measure(host: &Host, rounds: u32, table: &mut Table) -> anyh
         .into_iter()
         .chain([(largest, 2)]);
     let setups: Vec<(u32, u32)> = setups.collect();
-    let runs = alternate("cycle, devices and workers", rounds, &setups, async |(devices, workers)| {
-        one(host, devices, workers).await
-    })
+    let runs = alternate(
+        "cycle, devices and workers",
+        rounds,
+        &setups,
+        async |(devices, workers)| one(host, devices, workers).await,
+    )
     .await?;
     let [least, _, most] = SIZES;
     let seconds = |setup: (u32, u32), count: fn(u32) -> u32| {

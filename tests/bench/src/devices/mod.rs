@@ -82,11 +82,16 @@ async fn rates(host: &Host, runs: u32, rounds: u32, table: &mut Table) -> anyhow
     driver_alone(&fleet).await?;
     let mut contenders = vec![Contender::DriverAlone, Contender::Lockstep];
     contenders.extend(nornir.as_ref().map(|_| Contender::Nornir));
-    let measured = alternate("devices", rounds, &contenders, async |contender| match contender {
-        Contender::DriverAlone => driver_alone(&fleet).await,
-        Contender::Lockstep => Ok(execute(host, setup).await?.rate),
-        Contender::Nornir => nornir.as_ref().expect("it takes part").measure(&fleet).await,
-    })
+    let measured = alternate(
+        "devices",
+        rounds,
+        &contenders,
+        async |contender| match contender {
+            Contender::DriverAlone => driver_alone(&fleet).await,
+            Contender::Lockstep => Ok(execute(host, setup).await?.rate),
+            Contender::Nornir => nornir.as_ref().expect("it takes part").measure(&fleet).await,
+        },
+    )
     .await?;
     let ideal = [f64::from(AT_ONCE) * 1e3 / f64::from(LATENCY)];
     let others = [

@@ -107,7 +107,10 @@ pub(super) async fn waiting(
     ];
     let names = setups.map(|(name, _)| name);
     let runs = alternate("elements", rounds, &names, async |name| {
-        let (_, setup) = setups.iter().find(|(other, _)| *other == name).expect("it is one of them");
+        let (_, setup) = setups
+            .iter()
+            .find(|(other, _)| *other == name)
+            .expect("it is one of them");
         Ok(execute(host, *setup).await?.rate)
     })
     .await?;
