@@ -5,8 +5,9 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::json::{self, Json, Text};
 use crate::kind::UnknownKind;
-use crate::{Code, Digest, Identity, Kind, Message, MessageId, Source, TraceParent, bounds, strict};
+use crate::{Code, Digest, Identity, Kind, Message, MessageId, Source, TraceParent, bounds};
 
 /// The content type of every message.
 pub const CONTENT_TYPE: &str = "application/cloudevents+json";
@@ -61,24 +62,27 @@ struct Wire<'a> {
 
 /// The attributes before validation; unknown attributes are ignored.
 #[derive(Deserialize)]
-struct Raw {
-    specversion: String,
+struct Raw<'a> {
+    #[serde(borrow)]
+    specversion: Text<'a>,
     id: MessageId,
     source: Source,
-    #[serde(rename = "type")]
-    kind: String,
+    #[serde(borrow, rename = "type")]
+    kind: Text<'a>,
     #[serde(default, deserialize_with = "bounds::optional_label")]
     subject: Option<String>,
     #[serde(default, deserialize_with = "bounds::optional_time")]
     time: Option<Timestamp>,
-    datacontenttype: Option<String>,
-    traceparent: Option<String>,
+    #[serde(borrow)]
+    datacontenttype: Option<Text<'a>>,
+    #[serde(borrow)]
+    traceparent: Option<Text<'a>>,
     #[serde(default, deserialize_with = "bounds::optional_note")]
     causationid: Option<String>,
     #[serde(default, deserialize_with = "bounds::optional_label")]
     actor: Option<String>,
-    #[serde(default, deserialize_with = "strict::value")]
-    data: Option<Value>,
+    #[serde(borrow, default, deserialize_with = "json::value")]
+    data: Option<Json<'a>>,
     data_base64: Option<IgnoredAny>,
 }
 
@@ -181,41 +185,45 @@ impl Envelope {
             Some(b'{') => {}
             other => return Err(not_an_object(body, other.copied())),
         }
-        match serde_json::from_slice::<Raw>(body) {
+        match serde_json::from_slice::<Raw<'_>>(body) {
             Ok(raw) => raw.into_decoded(),
             Err(_) => Err(envelope_error(body)),
         }
     }
 }
 
-impl Raw {
+impl Raw<'_> {
     fn into_decoded(self) -> Result<Decoded, DecodeError> {
+        let Text(kind) = self.kind;
         let identity = Identity {
             source: self.source,
             id: self.id,
         };
         let missing = self.data.is_none();
-        let data = self.data.unwrap_or(Value::Null);
-        let digest = Digest::of(&self.kind, self.subject.as_deref(), &data);
+        let data = self.data.unwrap_or(Json::Null);
+        let digest = Digest::of_canonical(&kind, self.subject.as_deref(), &data);
         let refuse = |code: Code, place: &str, reason: String| DecodeError {
             code,
             place: shortened(place),
             reason: shortened(&reason),
             identity: Some(identity.clone()),
-            kind: Some(shortened(&self.kind)),
+            kind: Some(shortened(&kind)),
             digest,
         };
-        if self.specversion != "1.0" {
-            let reason = format!("is {:?}; only CloudEvents \"1.0\" is supported", self.specversion);
+        let Text(version) = self.specversion;
+        if version != "1.0" {
+            let reason = format!("is {version:?}; only CloudEvents \"1.0\" is supported");
             return Err(refuse(Code::InvalidEnvelope, "$.specversion", reason));
         }
-        if let Some(other) = self.datacontenttype.filter(|text| !is_json(text)) {
+        if let Some(Text(other)) = self.datacontenttype.filter(|Text(text)| !is_json(text)) {
             let reason = format!("is {other:?}; only JSON data is supported: \"application/json\"");
             return Err(refuse(Code::InvalidEnvelope, "$.datacontenttype", reason));
         }
         // W3C Trace Context requires that a malformed `traceparent` is ignored; it does not invalidate the message.
-        let traceparent = self.traceparent.and_then(|text| TraceParent::try_from(text).ok());
-        let kind: Kind = self.kind.parse().map_err(|error: UnknownKind| {
+        let traceparent = self
+            .traceparent
+            .and_then(|Text(text)| TraceParent::try_from(text.into_owned()).ok());
+        let message_kind: Kind = kind.parse().map_err(|error: UnknownKind| {
             refuse(
                 Code::UnknownType,
                 "$.type",
@@ -230,7 +238,7 @@ impl Raw {
             let reason = "is missing: send the body there, as a JSON object".to_owned();
             return Err(refuse(Code::InvalidData, "$.data", reason));
         }
-        let message = Message::from_data(kind, &data)
+        let message = Message::from_json(message_kind, &data)
             .map_err(|error| refuse(Code::InvalidData, &place_in("$.data", &error.place), error.reason))?;
         let envelope = Envelope {
             identity,
@@ -299,7 +307,7 @@ fn unreadable(body: &[u8], code: Code, place: &str, reason: &str) -> DecodeError
 /// keep the identity if it is readable. Only the error path pays for following the path.
 fn envelope_error(body: &[u8]) -> DecodeError {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let (place, reason) = match serde_path_to_error::deserialize::<_, Raw>(&mut deserializer) {
+    let (place, reason) = match serde_path_to_error::deserialize::<_, Raw<'_>>(&mut deserializer) {
         Ok(_) => ("$".to_owned(), "has more data after the JSON object".to_owned()),
         Err(error) => (
             place_in("$", &error.path().to_string()),

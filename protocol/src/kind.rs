@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::json::Json;
 use crate::strict::Strict;
 use crate::topology::Lane;
 use crate::{commands, events, internal, results};
@@ -166,6 +167,10 @@ macro_rules! messages {
             /// # Errors
             /// What does not fit, with its path inside `data`.
             pub fn from_data(kind: Kind, data: &Value) -> Result<Self, DataError> {
+                Self::from_json(kind, &Json::from(data))
+            }
+
+            pub(crate) fn from_json(kind: Kind, data: &Json<'_>) -> Result<Self, DataError> {
                 match kind {
                     $($(Kind::$variant => body::<$module::$body>(data).map(Self::from),)*)*
                 }
@@ -363,7 +368,7 @@ pub struct DataError {
     pub reason: String,
 }
 
-fn body<T: DeserializeOwned>(data: &Value) -> Result<T, DataError> {
+fn body<T: DeserializeOwned>(data: &Json<'_>) -> Result<T, DataError> {
     // Following the path costs, so it is done only where there is an error to place.
     T::deserialize(Strict(data)).or_else(|_| {
         serde_path_to_error::deserialize(Strict(data)).map_err(|error| DataError {

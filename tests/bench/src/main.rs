@@ -3,6 +3,7 @@
 
 mod affected;
 mod affinity;
+mod allocations;
 mod bare;
 mod celery;
 mod counting;
@@ -27,6 +28,7 @@ mod resume;
 mod retention;
 mod rounds;
 mod scene;
+mod stages;
 mod sweep;
 mod table;
 mod throughput;
@@ -111,6 +113,8 @@ enum Figure {
     Latency,
     Gateway,
     Affected,
+    /// Needs the feature `count-allocations`.
+    Allocations,
     Sweep,
     Flags,
     Push,
@@ -183,8 +187,11 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
     if wanted(Figure::Sweep) {
         sweep::measure(options.tasks, options.rounds, &mut table).await?;
     }
+    if options.only.contains(&Figure::Allocations) {
+        stages::measure(&mut table).await?;
+    }
     // All other measurements need a broker and a database.
-    let alone = |figure: &Figure| matches!(figure, Figure::Affected | Figure::Sweep);
+    let alone = |figure: &Figure| matches!(figure, Figure::Affected | Figure::Sweep | Figure::Allocations);
     if !options.only.is_empty() && options.only.iter().all(alone) {
         return Ok(table);
     }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use crate::allocations::Allocations;
 use crate::processes::cpu_time;
 
 /// Process ids of the servers whose CPU time counts.
@@ -56,6 +57,9 @@ pub(crate) struct Measured {
     /// Bytes of the write-ahead log. A worker does not know them; who started it reads them.
     #[serde(default)]
     pub(crate) wal: Option<u64>,
+    /// `None` if the bench does not count them.
+    #[serde(default)]
+    pub(crate) allocations: Option<Allocations>,
 }
 
 impl Measured {
@@ -71,6 +75,14 @@ impl Measured {
         Some(bytes / f64::from(self.messages))
     }
 
+    /// Allocations per message, and the bytes that they asked for.
+    pub(crate) fn allocated_per_message(&self) -> Option<(f64, f64)> {
+        let Allocations { count, bytes } = self.allocations?;
+        #[expect(clippy::cast_precision_loss, reason = "a run allocates less")]
+        let each = |all: usize| all as f64 / f64::from(self.messages);
+        Some((each(count), each(bytes)))
+    }
+
     /// CPU time per message, in microseconds.
     pub(crate) fn per_message(&self, cpu: impl Fn(&Cpu) -> Duration) -> f64 {
         cpu(&self.cpu).as_secs_f64() * 1e6 / f64::from(self.messages)
@@ -83,6 +95,7 @@ pub(crate) struct Meter {
     servers: Servers,
     began: Instant,
     cpu: Cpu,
+    allocations: Option<Allocations>,
 }
 
 impl Meter {
@@ -96,6 +109,7 @@ impl Meter {
             servers,
             began: Instant::now(),
             cpu,
+            allocations: Allocations::now(),
         })
     }
 
@@ -105,6 +119,7 @@ impl Meter {
     /// A server process does not exist.
     pub(crate) fn stop(&self, messages: u32, batches: u32) -> anyhow::Result<Measured> {
         let wall = self.began.elapsed();
+        let allocations = Allocations::now().zip(self.allocations);
         let cpu = Cpu::now(std::process::id(), self.servers)?;
         Ok(Measured {
             messages,
@@ -112,6 +127,7 @@ impl Meter {
             wall,
             cpu: cpu.since(self.cpu),
             wal: None,
+            allocations: allocations.map(|(now, earlier)| now.since(earlier)),
         })
     }
 }

@@ -76,6 +76,7 @@ impl OtherBuild<'_> {
                 database: used(cpu.database),
             },
             wal: None,
+            allocations: None,
         })
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::allocations::Allocations;
 use crate::meter::Measured;
 
 /// The goal of a figure, relative to the other contender's.
@@ -99,6 +100,10 @@ pub(crate) struct CpuRow {
     pub(crate) database: f64,
     /// Bytes of the write-ahead log; absent without a database.
     pub(crate) wal: Option<f64>,
+    /// Allocations of the worker; absent if they are not counted.
+    pub(crate) allocations: Option<f64>,
+    /// Bytes that they asked for.
+    pub(crate) allocated: Option<f64>,
 }
 
 impl CpuRow {
@@ -106,7 +111,11 @@ impl CpuRow {
     pub(crate) fn new(who: &'static str, runs: &[Measured]) -> Self {
         let middle = |of: &dyn Fn(&Measured) -> f64| median(runs.iter().map(of));
         let rates = || runs.iter().map(Measured::rate);
-        let wal: Option<Vec<f64>> = runs.iter().map(Measured::wal_per_message).collect();
+        let optional = |of: &dyn Fn(&Measured) -> Option<f64>| {
+            let all: Option<Vec<f64>> = runs.iter().map(of).collect();
+            all.map(median)
+        };
+        let allocated = Measured::allocated_per_message;
         Self {
             who,
             rate: median(rates()),
@@ -116,7 +125,30 @@ impl CpuRow {
             worker: middle(&|run| run.per_message(|cpu| cpu.worker)),
             broker: middle(&|run| run.per_message(|cpu| cpu.broker)),
             database: middle(&|run| run.per_message(|cpu| cpu.database)),
-            wal: wal.map(median),
+            wal: optional(&Measured::wal_per_message),
+            allocations: optional(&|run| Some(allocated(run)?.0)),
+            allocated: optional(&|run| Some(allocated(run)?.1)),
+        }
+    }
+}
+
+/// What the worker allocates for one message.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct AllocationRow {
+    pub(crate) what: &'static str,
+    pub(crate) allocations: f64,
+    pub(crate) bytes: f64,
+}
+
+impl AllocationRow {
+    pub(crate) fn new(what: &'static str, allocations: Allocations, messages: u32) -> Self {
+        // Far fewer than 2^53.
+        #[expect(clippy::cast_precision_loss, reason = "the numbers are small enough")]
+        let each = |all: usize| all as f64 / f64::from(messages);
+        Self {
+            what,
+            allocations: each(allocations.count),
+            bytes: each(allocations.bytes),
         }
     }
 }
@@ -126,6 +158,7 @@ impl CpuRow {
 pub(crate) struct Table {
     pub(crate) rows: Vec<Row>,
     pub(crate) cpu: Vec<CpuRow>,
+    pub(crate) allocations: Vec<AllocationRow>,
 }
 
 impl fmt::Display for Table {
@@ -138,17 +171,45 @@ impl fmt::Display for Table {
         for row in &self.rows {
             writeln!(f, "{row}")?;
         }
+        self.write_cpu(f)?;
+        self.write_allocations(f)
+    }
+}
+
+impl Table {
+    fn write_cpu(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.cpu.is_empty() {
             return Ok(());
         }
         writeln!(f)?;
         writeln!(
             f,
-            "| who | msg/s (lowest–highest) | batch | worker µs/msg | broker µs/msg | database µs/msg | WAL B/msg |"
+            "| who | msg/s (lowest–highest) | batch | worker µs/msg | broker µs/msg | database µs/msg | WAL B/msg | allocations/msg | allocated B/msg |"
         )?;
-        writeln!(f, "| --- | ---: | ---: | ---: | ---: | ---: | ---: |")?;
+        writeln!(
+            f,
+            "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+        )?;
         for row in &self.cpu {
             writeln!(f, "{row}")?;
+        }
+        Ok(())
+    }
+
+    fn write_allocations(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.allocations.is_empty() {
+            return Ok(());
+        }
+        writeln!(f)?;
+        writeln!(f, "| the worker, per message | allocations | bytes |")?;
+        writeln!(f, "| --- | ---: | ---: |")?;
+        for AllocationRow {
+            what,
+            allocations,
+            bytes,
+        } in &self.allocations
+        {
+            writeln!(f, "| {what} | {allocations:.1} | {bytes:.0} |")?;
         }
         Ok(())
     }
@@ -204,11 +265,13 @@ impl fmt::Display for CpuRow {
             broker,
             database,
             wal,
+            allocations,
+            allocated,
         } = self;
-        let wal = optional(*wal);
+        let [wal, allocations, allocated] = [wal, allocations, allocated].map(|figure| optional(*figure));
         write!(
             f,
-            "| {who} | {rate:.0} ({lowest:.0}–{highest:.0}) | {batch:.0} | {worker:.0} | {broker:.0} | {database:.0} | {wal} |"
+            "| {who} | {rate:.0} ({lowest:.0}–{highest:.0}) | {batch:.0} | {worker:.0} | {broker:.0} | {database:.0} | {wal} | {allocations} | {allocated} |"
         )
     }
 }

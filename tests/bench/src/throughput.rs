@@ -14,6 +14,10 @@ use crate::wal;
 const MOST_CPU: f64 = 40.0;
 /// The most bytes of the write-ahead log per event.
 const MOST_WAL: f64 = 900.0;
+/// The most allocations of the worker per event, with those of its clients of AMQP and PostgreSQL.
+const MOST_ALLOCATIONS: f64 = 60.0;
+/// The most bytes that they ask for.
+const MOST_ALLOCATED: f64 = 8000.0;
 
 /// The size of the measurement, and who takes part in it besides Lockstep and the bare loops.
 #[derive(Clone, Debug)]
@@ -113,6 +117,7 @@ pub(crate) async fn measure(host: &Host, sizes: Sizes, table: &mut Table) -> any
             table.rows.push(Row::new(what, "msg/s", &ours, other, goal));
         }
     }
+    let allocated = Measured::allocated_per_message;
     for (what, unit, figures, goal) in [
         (
             "CPU time of worker and database per event",
@@ -130,7 +135,27 @@ pub(crate) async fn measure(host: &Host, sizes: Sizes, table: &mut Table) -> any
             }),
             MOST_WAL,
         ),
+        (
+            "allocations of the worker per event",
+            "",
+            runs.each(Contender::Lockstep, |run| {
+                allocated(run).map_or(f64::NAN, |(count, _)| count)
+            }),
+            MOST_ALLOCATIONS,
+        ),
+        (
+            "bytes that these ask for",
+            "B",
+            runs.each(Contender::Lockstep, |run| {
+                allocated(run).map_or(f64::NAN, |(_, bytes)| bytes)
+            }),
+            MOST_ALLOCATED,
+        ),
     ] {
+        // Allocations are counted only by a build for that.
+        if figures.iter().any(|figure| figure.is_nan()) {
+            continue;
+        }
         let goal = ("goal", &[goal][..]);
         table
             .rows

@@ -131,6 +131,7 @@ async fn run(scene: &Scene, contender: Contender, events: u32) -> anyhow::Result
         wall,
         cpu,
         wal: None,
+        allocations: None,
     })
 }
 

@@ -246,7 +246,7 @@ impl BatchLane {
         let mut keys = Keys::default();
         for Checked { message, start, .. } in checked {
             keys.messages.insert(message.key_and_digest());
-            keys.extend(self.work.keys(message));
+            self.work.keys(message, &mut keys);
             keys.starts.extend(start.clone());
         }
         keys

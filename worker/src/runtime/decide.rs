@@ -26,11 +26,10 @@ pub(super) enum Work {
 }
 
 impl Work {
-    /// What a decision about this message reads from the store, apart from its inbox row.
-    pub(super) fn keys(&self, received: &Received) -> Keys {
-        match (self, &received.decoded) {
-            (Self::Handle(handlers), Ok(envelope)) => handlers.keys(envelope),
-            _ => Keys::default(),
+    /// Adds what a decision about this message reads from the store, apart from its inbox row.
+    pub(super) fn keys(&self, received: &Received, keys: &mut Keys) {
+        if let (Self::Handle(handlers), Ok(envelope)) = (self, &received.decoded) {
+            handlers.keys(envelope, keys);
         }
     }
 
