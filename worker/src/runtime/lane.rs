@@ -124,9 +124,9 @@ impl LaneContext {
         if message.follow_up.is_none() {
             return Ok(Settlement::Postpone { delay });
         }
-        let keys = Keys::default();
+        let mut keys = Keys::default();
         let postpone = |facts: &mut Facts| decide::postpone(message, facts, self.now(facts), delay);
-        let postponed = self.in_transaction(&keys, postpone).await?;
+        let postponed = self.in_transaction(&mut keys, postpone).await?;
         Ok(postponed.unwrap_or(Settlement::Postpone { delay }))
     }
 
@@ -160,12 +160,12 @@ impl LaneContext {
         message: &Received,
         complete: impl Fn(&mut Facts, Timestamp) -> Settlement,
     ) -> Result<Settlement, Abandoned> {
-        let keys = Keys {
+        let mut keys = Keys {
             messages: [message.key_and_digest()].into(),
             ..Keys::default()
         };
         let completed = self
-            .in_transaction(&keys, |facts| {
+            .in_transaction(&mut keys, |facts| {
                 let now = self.now(facts);
                 decide::settled_before(message, facts, now).unwrap_or_else(|| complete(facts, now))
             })
@@ -184,10 +184,11 @@ impl LaneContext {
         facts.now().unwrap_or_else(|| self.clock.now())
     }
 
-    /// Runs a decision in a transaction. Repeats it after failures that the message did not cause.
+    /// Runs a decision in a transaction. Repeats it after failures that the message did not cause, and then no longer takes messages
+    /// for new.
     pub(super) async fn in_transaction<T>(
         &self,
-        keys: &Keys,
+        keys: &mut Keys,
         decide: impl Fn(&mut Facts) -> T,
     ) -> Result<Result<T, ProcessingError>, Abandoned> {
         self.with_store(self.repeat_transaction(keys, decide)).await
@@ -212,7 +213,7 @@ impl LaneContext {
 
     async fn repeat_transaction<T>(
         &self,
-        keys: &Keys,
+        keys: &mut Keys,
         decide: impl Fn(&mut Facts) -> T,
     ) -> Result<Result<T, ProcessingError>, Abandoned> {
         let mut retry = TransactionRetry::of(self.lane);
@@ -231,8 +232,11 @@ impl LaneContext {
                 // What follows is a wait, an attempt at each message by itself, or an end without a crash.
                 give_back(&*self.delivery_attempts, &keys.starts).await;
             }
+            let assumed_new = result.is_err() && std::mem::take(&mut keys.assume_new);
             match result {
                 Ok(decided) => return Ok(decided),
+                // One of the messages has an inbox row: nobody has to be waited for.
+                Err(error) if assumed_new && error.is_conflict() => {}
                 Err(error) => match retry.after(error) {
                     Ok(pause) => self.pause(pause).await?,
                     Err(error) => return Ok(Err(error.into())),

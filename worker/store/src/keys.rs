@@ -10,8 +10,9 @@ pub struct Keys {
     /// Messages that may have been processed before, with the digests of what was received. Where another message has the
     /// identity, the row of the rejection for the reuse is read, too.
     pub messages: BTreeSet<(MessageKey, Digest)>,
-    /// Whether those messages are taken for new, without reading their inbox rows. If one has a row, the commit fails with a conflict:
-    /// repeat the transaction without this.
+    /// Whether those messages are taken for new: a store may then leave out reading their inbox rows. If one has a row that was not
+    /// read, the commit fails with a conflict; repeat the transaction without this. Two messages with the same key, and messages
+    /// that replace the row of a dead letter, must not be taken for new.
     pub assume_new: bool,
     /// Devices, to be locked.
     pub hostnames: BTreeSet<Hostname>,
@@ -34,9 +35,18 @@ pub struct Keys {
 }
 
 impl Keys {
+    /// The messages whose inbox rows are read.
+    pub(crate) fn known_messages(&self) -> impl Iterator<Item = &MessageKey> {
+        let read = (!self.assume_new).then_some(&self.messages);
+        read.into_iter().flatten().map(|(key, _)| key)
+    }
+
     /// What the store knows those messages by that reuse the identity of another one: of one that was processed before, or of
     /// one among them.
     pub(crate) fn reuses(&self, facts: &Facts) -> BTreeSet<MessageKey> {
+        if self.assume_new {
+            return BTreeSet::new();
+        }
         let messages: Vec<&(MessageKey, Digest)> = self.messages.iter().collect();
         let mut reuses = BTreeSet::new();
         for same in messages.chunk_by(|(one, _), (other, _)| one == other) {

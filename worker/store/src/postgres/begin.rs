@@ -102,7 +102,7 @@ impl PostgresStore {
             unreachable!("as many are prepared as there are");
         };
         let hostnames: Vec<&str> = keys.hostnames.iter().map(Hostname::as_str).collect();
-        let messages: MessageColumns = keys.messages.iter().map(|(key, _)| key).collect();
+        let messages: MessageColumns = keys.known_messages().collect();
         let macs: Vec<&str> = keys.macs.iter().map(lockstep_protocol::Mac::as_str).collect();
         let serials: Vec<&str> = keys
             .serials

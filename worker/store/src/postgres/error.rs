@@ -11,7 +11,7 @@ use tokio_postgres::error::SqlState;
 use crate::StoreError;
 use crate::error_class::ErrorClass;
 
-/// Unique constraints that only a concurrent transaction can have violated, because `begin` reads their keys.
+/// Unique constraints that only another transaction can have violated: `begin` reads their keys, or was told that there are none.
 const RACES: [&str; 6] = [
     "inbox_identity",
     "device_hostname",

@@ -46,7 +46,7 @@ pub(super) fn error_class(error: &Error) -> ErrorClass {
 
 fn class_of_code(code: ErrorCode, message: &str) -> ErrorClass {
     match code {
-        // Two rows of one batch have the same identity; `begin` would have read an existing row.
+        // Two rows of one batch have the same identity, or `begin` did not read an existing row: see `Keys::assume_new`.
         ErrorCode::ConstraintViolation if message.contains("inbox.source, inbox.id, inbox.actor") => {
             ErrorClass::Conflict
         }

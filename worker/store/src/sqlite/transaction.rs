@@ -72,7 +72,7 @@ fn begin(connection: &mut Connection, leases: &[Lease], keys: &Keys) -> Result<F
         }
         Ok(())
     };
-    for (message, _) in &keys.messages {
+    for message in keys.known_messages() {
         add(message, &mut facts)?;
     }
     for reuse in &keys.reuses(&facts) {

@@ -3,12 +3,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use lockstep_protocol::results::MessageRejected;
-use lockstep_protocol::{Code, Digest, Identity, WorkResult};
-use lockstep_store::{InboxRow, InboxState, Keys, StoreError};
+use lockstep_protocol::{Code, Digest, Identity, Kind, MessageKey, WorkResult};
+use lockstep_store::{InboxRow, InboxState, Keys, Origin, StoreError};
 use tokio::sync::Barrier;
 use tokio::time::timeout;
 
-use super::{Place, Store, key, message, received, row};
+use super::{
+    Place, Store, at, create_all, devices, hostname, key, keys, message, received, row, unsynchronize,
+};
 
 async fn remember(place: &Place, row: InboxRow) -> Result<(), StoreError> {
     let (mut facts, transaction) = place.store.begin(&[], &Keys::default()).await?;
@@ -165,6 +167,69 @@ pub(crate) async fn the_row_of_a_reused_identity_is_read_with_the_message(place:
     remember(place, row(message("1"))).await?;
     ensure!(read(&[other]).await?, "another one was processed before");
     ensure!(!read(&[one]).await?);
+    Ok(())
+}
+
+/// Takes the message for new, with an effect; whether that was a conflict.
+async fn taken_for_new(place: &Place, messages: &[(MessageKey, Digest)]) -> Result<bool, StoreError> {
+    let asked = Keys {
+        messages: messages.iter().cloned().collect(),
+        hostnames: [hostname("sw1")].into(),
+        assume_new: true,
+        ..Keys::default()
+    };
+    let (mut facts, transaction) = place.store.begin(&[], &asked).await?;
+    for (key, digest) in messages {
+        if facts.message(key).is_some() {
+            return Ok(true);
+        }
+        let from = Origin {
+            identity: &key.identity,
+            kind: Kind::InterfaceUpdated,
+            actor: key.actor.as_deref(),
+            at: at(),
+            reply: None,
+        };
+        facts.absorb(devices([unsynchronize("sw1")]), &from);
+        facts.record(InboxRow {
+            digest: *digest,
+            ..row(key.identity.clone())
+        });
+    }
+    match transaction.commit(&facts).await {
+        Ok(()) => Ok(false),
+        Err(error) if error.is_conflict() => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+pub(crate) async fn a_message_that_is_wrongly_taken_for_new_is_a_conflict(place: &Place) -> Result<()> {
+    create_all(place, &["sw1"]).await?;
+    ensure!(!taken_for_new(place, &[received("1")]).await?);
+    let reuse = (key("1"), Digest::of_bytes(b"other"));
+    for again in [&[received("1")][..], &[received("2"), received("1")], &[reuse]] {
+        ensure!(taken_for_new(place, again).await?, "{again:?}");
+    }
+    let device = place.store.device(&hostname("sw1")).await?.context("sw1")?;
+    ensure!(device.sync.desired == 2, "effects of a conflict stay: {device:?}");
+    ensure!(
+        place.store.outcome(&key("2")).await?.is_none(),
+        "a neighbour stays"
+    );
+    // Without that, the row is read.
+    let asked = keys("1", ["sw1"]);
+    let (facts, _transaction) = place.store.begin(&[], &asked).await?;
+    ensure!(facts.message(&key("1")).map(AsRef::as_ref) == Some(&row(message("1"))));
+    Ok(())
+}
+
+pub(crate) async fn one_of_two_that_take_the_same_message_for_new_commits(place: &Place) -> Result<()> {
+    create_all(place, &["sw1"]).await?;
+    let same = [received("1")];
+    let (one, other) = tokio::try_join!(taken_for_new(place, &same), taken_for_new(place, &same))?;
+    ensure!(one != other, "{one} {other}");
+    let device = place.store.device(&hostname("sw1")).await?.context("sw1")?;
+    ensure!(device.sync.desired == 2, "{device:?}");
     Ok(())
 }
 

@@ -93,6 +93,8 @@ macro_rules! contract {
                 each_sender_has_its_own_messages,
                 a_row_derived_from_content_is_written_once,
                 the_row_of_a_reused_identity_is_read_with_the_message,
+                a_message_that_is_wrongly_taken_for_new_is_a_conflict,
+                one_of_two_that_take_the_same_message_for_new_commits,
                 what_is_recorded_is_what_is_read_again,
             }
             dead_letter_writing {
