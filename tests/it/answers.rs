@@ -107,7 +107,7 @@ async fn the_cause_names_the_user_the_broker_validated_whatever_the_body_says() 
     event.actor = Some("the-boss".to_owned());
     producer.request_envelope(&event).await?;
     let client = scene.servers()?.schema.connect().await?;
-    let select = "SELECT actor FROM cause WHERE message_id = $1";
+    let select = "SELECT actor FROM inbox WHERE id = $1 AND cause_id IS NOT NULL";
     let actor: Option<String> = client
         .query_one(select, &[&event.identity.id.as_str()])
         .await?

@@ -10,8 +10,8 @@ use lockstep_protocol::results::{EventApplied, Outcome, Scope};
 use lockstep_protocol::{Cause, DeviceType, Digest, Identity, Kind, MessageKey, Source, WorkResult};
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_store::{
-    Advance, Completion, DeviceSelector, InboxRow, InboxState, Keys, Leases, NewCause, RepositoryChange,
-    UnitOfWork,
+    Advance, Completion, DeviceQuery, DeviceSelector, Fleet, InboxRow, InboxState, Keys, Leases, NewCause,
+    RepositoryChange, UnitOfWork,
 };
 
 use crate::messages;
@@ -126,14 +126,23 @@ async fn change(scene: &Scene, devices: u32) -> anyhow::Result<Duration> {
     facts.release(lease);
     transaction.commit(&facts).await?;
     let took = began.elapsed();
-    check(scene, devices).await?;
+    check(scene, &*store, devices).await?;
     Ok(took)
 }
 
-async fn check(scene: &Scene, devices: u32) -> anyhow::Result<()> {
+async fn check(scene: &Scene, store: &PostgresStore, devices: u32) -> anyhow::Result<()> {
+    let all = DeviceQuery {
+        limit: devices,
+        ..DeviceQuery::default()
+    };
+    let open = store.devices(&all).await?;
+    ensure!(
+        open.iter()
+            .all(|device| device.sync.since.is_some() && device.open_causes.len() == 1),
+        "a device does not have the cause"
+    );
     let client = scene.schema.connect().await?;
-    let flagged = "SELECT count(*) FROM device WHERE desired_generation = 2 \
-        AND cardinality(open_causes) + (SELECT count(*) FROM broad_cause WHERE number > broad_seen) = 1";
+    let flagged = "SELECT count(*) FROM device WHERE desired_generation = 2";
     for (what, sql, expected) in [
         ("flagged devices", flagged, i64::from(devices)),
         ("causes", "SELECT count(*) FROM cause", 1),

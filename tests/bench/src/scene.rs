@@ -150,7 +150,7 @@ impl Scene {
             ),
             (
                 "causes",
-                "SELECT (SELECT count(*) FROM cause) + (SELECT count(*) FROM inbox WHERE cause_id IS NOT NULL)",
+                "SELECT (SELECT count(*) FROM inbox WHERE cause_id IS NOT NULL) + (SELECT count(*) FROM cause)",
             ),
             (
                 "bumps",

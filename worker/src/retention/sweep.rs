@@ -65,16 +65,19 @@ impl RetentionSweep {
             )
             .await?;
         if continues {
+            // Read once in a sweep, because a closed cause is never opened again, and new ones are younger than what expires.
+            let open = Arc::new(self.store.open_causes().await?);
             continues = self
-                .expire(&Records::Inbox, inbox, leadership, &mut deleted.inbox)
-                .await?;
-        }
-        if continues {
-            // Read once in a sweep, because a closed cause is never opened again.
-            let open = Records::Causes(Arc::new(self.store.open_causes().await?));
-            continues = self
-                .expire(&open, causes, leadership, &mut deleted.causes)
-                .await?;
+                .expire(
+                    &Records::Inbox(open.clone()),
+                    inbox,
+                    leadership,
+                    &mut deleted.inbox,
+                )
+                .await?
+                && self
+                    .expire(&Records::Causes(open), causes, leadership, &mut deleted.causes)
+                    .await?;
         }
         if continues {
             let attempts = &mut deleted.delivery_attempts;
@@ -210,7 +213,7 @@ mod tests {
         ) -> Result<Expired, StoreError> {
             assert_eq!(limit, CHUNK);
             let what = match records {
-                Records::Inbox => "inbox",
+                Records::Inbox(_) => "inbox",
                 Records::Causes(_) => "causes",
                 Records::DeadLetters => "dead letters",
                 Records::DeliveryAttempts => "delivery attempts",

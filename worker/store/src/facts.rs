@@ -10,7 +10,7 @@ use lockstep_protocol::{Cause, Hostname, Identity, Kind, Mac, MessageKey, Reposi
 
 use super::{
     Attributes, CauseRow, ClientRow, Completion, DeviceEffect, DeviceRow, Effects, GroupRow, InboxRow,
-    InterfaceRow, Lease, Lifecycle, Link, ReplyAddress, RepositoryChange, RepositoryRow, SyncState,
+    InterfaceRow, Lease, Lifecycle, Link, ReplyAddress, RepositoryChange, RepositoryRow, SyncState, column,
 };
 
 pub use dead_letters::SettledDeadLetters;
@@ -28,6 +28,10 @@ pub struct Facts {
     links: BTreeSet<Link>,
     new_inbox: Vec<Arc<InboxRow>>,
     new_causes: Vec<NewCause>,
+    /// The first cause of each row of `new_inbox`, as an index into `new_causes`.
+    first_causes: Vec<Option<usize>>,
+    /// How many of `new_causes` there were when the last row was recorded: a cause behind may be that of the next row.
+    recorded_causes: usize,
     new_links: Vec<Link>,
     groups: Vec<GroupRow>,
     interfaces: Vec<InterfaceRow>,
@@ -220,6 +224,12 @@ impl Facts {
         &self.new_causes
     }
 
+    /// The first cause of each of the [inbox rows](Self::new_inbox), as an index into the causes: with the row and `cause` and `note`
+    /// of the cause, the cause is complete.
+    pub fn first_causes(&self) -> &[Option<usize>] {
+        &self.first_causes
+    }
+
     /// Links to be written.
     pub fn new_links(&self) -> &[Link] {
         &self.new_links
@@ -262,6 +272,10 @@ impl Facts {
             follow_up,
         } = completion.into();
         let row = Arc::new(row.into_stored());
+        let caused = self.new_causes[self.recorded_causes..].first();
+        let is_first = caused.is_some_and(|cause| cause.is_of(&row));
+        self.first_causes.push(is_first.then_some(self.recorded_causes));
+        self.recorded_causes = self.new_causes.len();
         self.inbox.insert(row.key(), row.clone());
         self.new_inbox.push(row.clone());
         if let Some(dead_letter) = dead_letter {
@@ -400,6 +414,17 @@ impl Facts {
         });
         created.push((cause, index));
         index
+    }
+}
+
+impl NewCause {
+    /// Whether the row says the same of the message: then it need not be said again.
+    fn is_of(&self, row: &InboxRow) -> bool {
+        let at = |time| column::microseconds(time);
+        self.identity == row.identity
+            && self.actor == row.actor
+            && self.kind.as_str() == row.kind
+            && at(self.at) == at(row.at)
     }
 }
 

@@ -34,9 +34,9 @@ pub trait Retention: Debug + Send + Sync + 'static {
 #[derive(Clone, Debug)]
 pub enum Records {
     /// Inbox rows, except those of messages with an unsettled or requeued dead letter, and of commands whose requeued dead
-    /// letters are not processed yet.
-    Inbox,
-    /// Causes, except these.
+    /// letters are not processed yet. These causes stay, also those of rows that are deleted.
+    Inbox(Arc<OpenCauses>),
+    /// Causes that are not part of an inbox row, except these.
     Causes(Arc<OpenCauses>),
     /// Dead letters that were processed again or dropped. Their age counts from the command that requeued or dropped them.
     DeadLetters,

@@ -1,4 +1,5 @@
-use lockstep_protocol::{DeviceState, DeviceType, MessageId, Source};
+use lockstep_protocol::results::MessageRejected;
+use lockstep_protocol::{Code, DeviceState, DeviceType, Digest, InboxState, MessageId, Source, WorkResult};
 
 use super::*;
 
@@ -210,4 +211,57 @@ fn only_changed_columns_are_written() {
         (device.described, device.flagged)
     };
     assert_eq!((written("a"), written("b")), ((false, true), (true, false)));
+}
+
+/// Records a message that was absorbed before, at this second.
+fn record(facts: &mut Facts, second: i64, kind: &str) {
+    let result = WorkResult::MessageRejected(MessageRejected {
+        code: Code::Crashed,
+        reason: String::new(),
+        place: None,
+        message_type: None,
+        refused: false,
+    });
+    facts.record(InboxRow {
+        identity: Identity {
+            source: Source::try_from("urn:test".to_owned()).unwrap(),
+            id: MessageId::try_from(second.to_string()).unwrap(),
+        },
+        redrive_count: 0,
+        kind: kind.to_owned(),
+        digest: Digest::of_bytes(b""),
+        state: InboxState::Applied,
+        at: at(second),
+        actor: None,
+        subject: None,
+        result,
+        follow_ups: false,
+    });
+}
+
+#[test]
+fn the_first_cause_of_a_message_belongs_to_its_row() {
+    let kind = Kind::InterfaceUpdated.as_str();
+    let mut facts = facts();
+    record(&mut facts, 1, kind);
+    absorb(
+        &mut facts,
+        2,
+        vec![flag("a"), unsynchronize("a", Cause::LinknetCreated)],
+    );
+    record(&mut facts, 2, kind);
+    record(&mut facts, 3, kind);
+    absorb(&mut facts, 4, vec![flag("a")]);
+    record(&mut facts, 5, kind);
+    // Of a cause that another row came before, nothing is known any more: it is written by itself.
+    record(&mut facts, 4, kind);
+    absorb(&mut facts, 6, vec![flag("b")]);
+    record(&mut facts, 6, "lockstep.other");
+    absorb(&mut facts, 7, vec![flag("b")]);
+    record(&mut facts, 7, kind);
+    assert_eq!(
+        facts.first_causes(),
+        [None, Some(0), None, None, None, None, Some(4)]
+    );
+    assert_eq!(facts.new_causes().len(), 5);
 }

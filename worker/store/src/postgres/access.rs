@@ -67,8 +67,7 @@ pub const OBJECTS: &[ObjectRights] = &[
     rights("linknet", &[Select, Insert], &[]),
     rights("cause_block", &[Usage], &[]),
     rights("cause", &[Select, Insert, Delete], &[Select]),
-    // Rows go with their causes, by the right of the owner.
-    rights("broad_cause", &[Select, Insert], &[Select]),
+    rights("broad_cause", &[Select, Insert, Delete], &[Select]),
     rights("inbox", &[Select, Insert, Delete], &[Select]),
     rights(
         "lease",

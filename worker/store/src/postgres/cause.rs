@@ -1,4 +1,4 @@
-//! Writes causes. Their ids are assigned before, so that devices and causes are written in one round trip.
+//! Writes causes that are not part of an inbox row, and reads both. Their ids are assigned before, so that devices and causes are written in one round trip.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use super::microseconds::Microseconds;
 use super::session::Session;
 use super::write::Write;
-use crate::{NewCause, StoreError};
+use crate::{Facts, NewCause, StoreError};
 
 /// The increment of the sequence.
 const BLOCK: i64 = 1000;
@@ -18,6 +18,19 @@ pub(super) const INSERT: &str = "\
     INSERT INTO cause (id, cause, source, message_id, kind, actor, at, note) \
     SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], \
         $8::text[])";
+
+/// A table of all causes, of both kinds, in a statement that has their ids in the column `wanted.id`. `OFFSET 0` prevents a join of
+/// tables: each cause is looked up by an index, however old the statistics are.
+macro_rules! wanted_causes {
+    () => {
+        "CROSS JOIN LATERAL (\
+            SELECT id, cause, kind, source, message_id, at, actor, note FROM cause WHERE cause.id = wanted.id \
+            UNION ALL \
+            SELECT cause_id, cause, kind, source, id, at, nullif(actor, ''), nullif(note, '') FROM inbox WHERE inbox.cause_id = wanted.id \
+            OFFSET 0) AS cause"
+    };
+}
+pub(super) use wanted_causes;
 
 /// Ids that are reserved for this process. The ids of a failed transaction are lost, which does no harm.
 #[derive(Debug, Default)]
@@ -67,25 +80,40 @@ impl CauseIds {
     }
 }
 
-pub(super) fn insert<'a>(causes: &'a [NewCause], ids: &'a [i64]) -> Option<Write<'a>> {
-    if causes.is_empty() {
-        return None;
+/// Writes those causes that are not part of an inbox row, with the ids of all causes of the facts.
+pub(super) fn insert<'a>(facts: &'a Facts, ids: &[i64]) -> Option<Write<'a>> {
+    let mut in_inbox = vec![false; ids.len()];
+    for index in facts.first_causes().iter().flatten() {
+        in_inbox[*index] = true;
     }
-    Some(
-        Write::new(INSERT)
-            .column(ids.iter().copied())
-            .column(causes.iter().map(|cause| cause.cause.as_str()))
-            .column(causes.iter().map(|cause| cause.identity.source.as_str()))
-            .column(causes.iter().map(|cause| cause.identity.id.as_str()))
-            .column(causes.iter().map(|cause| cause.kind.as_str()))
-            .column(
-                causes
-                    .iter()
-                    .map(|cause| cause.actor.as_deref().map(crate::column::without_nul)),
-            )
-            .column(causes.iter().map(|cause| Microseconds(cause.at)))
-            .column(causes.iter().map(|cause| cause.note.as_deref())),
-    )
+    let all = facts.new_causes().iter().zip(ids).zip(in_inbox);
+    let others: Vec<_> = all
+        .filter_map(|(cause, in_inbox)| (!in_inbox).then_some(cause))
+        .collect();
+    (!others.is_empty()).then(|| write(others.into_iter()))
+}
+
+/// Writes a cause of which the facts know nothing.
+pub(super) fn insert_one(cause: &NewCause, id: i64) -> Write<'_> {
+    write([(cause, &id)].into_iter())
+}
+
+fn write<'a, 'b>(causes: impl Iterator<Item = (&'a NewCause, &'b i64)> + Clone) -> Write<'a> {
+    let ids: Vec<i64> = causes.clone().map(|(_, id)| *id).collect();
+    let causes = causes.map(|(cause, _)| cause);
+    Write::new(INSERT)
+        .column(ids)
+        .column(causes.clone().map(|cause| cause.cause.as_str()))
+        .column(causes.clone().map(|cause| cause.identity.source.as_str()))
+        .column(causes.clone().map(|cause| cause.identity.id.as_str()))
+        .column(causes.clone().map(|cause| cause.kind.as_str()))
+        .column(
+            causes
+                .clone()
+                .map(|cause| cause.actor.as_deref().map(crate::column::without_nul)),
+        )
+        .column(causes.clone().map(|cause| Microseconds(cause.at)))
+        .column(causes.map(|cause| cause.note.as_deref()))
 }
 
 #[cfg(test)]

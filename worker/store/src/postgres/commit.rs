@@ -16,7 +16,7 @@ use crate::execution_table::Changes;
 use crate::{Facts, Flagged, NewCause, StoreError, Transaction, dead_letter_table, follow_up_table, merged};
 
 /// The statements of `commit`, which a session prepares before its first use.
-pub(super) const STATEMENTS: [&str; 12] = [
+pub(super) const STATEMENTS: [&str; 13] = [
     cause::INSERT,
     related::UPSERT_GROUPS,
     device::INSERT,
@@ -29,6 +29,7 @@ pub(super) const STATEMENTS: [&str; 12] = [
     related::INSERT_LINKS,
     related::UPSERT_CLIENTS,
     inbox::INSERT,
+    inbox::INSERT_ALIKE,
 ];
 
 const OPERATION: &str = "commit a transaction";
@@ -77,11 +78,10 @@ impl OpenTransaction {
             counted.give_back().await?;
         }
         let session = self.session;
-        let causes = facts.new_causes();
-        let cause_ids = self.cause_ids.assign(&session, causes.len()).await?;
+        let cause_ids = self.cause_ids.assign(&session, facts.new_causes().len()).await?;
         repository::write(&session, facts).await?;
         let mut writes = Vec::with_capacity(STATEMENTS.len());
-        writes.extend(cause::insert(causes, &cause_ids));
+        writes.extend(cause::insert(facts, &cause_ids));
         writes.extend(related::groups(facts));
         writes.extend(device::insert(facts, &cause_ids));
         writes.extend(device::update(facts, &cause_ids));
@@ -95,7 +95,7 @@ impl OpenTransaction {
             writes.clear();
             dead_letter_table::write(&session, facts).await?;
         }
-        writes.extend(inbox::insert(facts));
+        writes.extend(inbox::insert(facts, &cause_ids));
         if facts.change_follow_ups() {
             write::send(OPERATION, &session, &writes).await?;
             writes.clear();

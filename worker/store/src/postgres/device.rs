@@ -2,6 +2,7 @@ use std::net::IpAddr;
 
 use tokio_postgres::Row;
 
+use super::broad;
 use super::microseconds::Microseconds;
 use super::write::Write;
 use crate::fleet::OPEN_CAUSES;
@@ -9,10 +10,13 @@ use crate::{Attributes, DeviceRow, Facts, Lifecycle, Mark, StoreError, SyncState
 
 macro_rules! columns {
     () => {
-        "id, hostname, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
-         state, note, until, version_time, version_id, desired_generation, synced_generation, unsynchronized_since, \
-         marked_at, marked_by, marked_note, \
-         (SELECT controller.hostname FROM device AS controller WHERE controller.id = device.controller_id) AS controller"
+        concat!(
+            "id, hostname, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
+             state, note, until, version_time, version_id, desired_generation, synced_generation, ",
+            crate::postgres::broad::since!(),
+            " AS since, marked_at, marked_by, marked_note, \
+             (SELECT controller.hostname FROM device AS controller WHERE controller.id = device.controller_id) AS controller"
+        )
     };
 }
 pub(super) use columns;
@@ -25,20 +29,29 @@ pub(super) const LOCK: &str = concat!(
     " FROM device WHERE hostname = ANY($1) ORDER BY id FOR NO KEY UPDATE"
 );
 
-/// The last parameter is the array of the causes of all devices; each device takes a slice. Only the newest 32 are kept.
-pub(super) const FLAG: &str = "\
-    UPDATE device SET \
+/// `$7` is the array of the causes of all devices; each device takes a slice. Only the newest 32 are kept.
+pub(super) const FLAG: &str = concat!(
+    "UPDATE device SET \
         desired_generation = new.desired, synced_generation = new.synced, unsynchronized_since = new.since, \
-        open_causes = (CASE WHEN new.forgets THEN '{}' ELSE device.open_causes END || ($7::bigint[])[new.first:new.last]) \
-            [greatest(1, CASE WHEN new.forgets THEN 0 ELSE cardinality(device.open_causes) END \
-                + new.last - new.first + 1 - 31):] \
+        broad_seen = ",
+    broad::seen!(),
+    ", open_causes = CASE WHEN new.forgets THEN ($7::bigint[])[new.first:new.last] ELSE ",
+    broad::open_causes!("($7::bigint[])[new.first:new.last]"),
+    " END \
     FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::boolean[], $6::integer[], $8::integer[]) \
         AS new (id, desired, synced, since, forgets, first, last) \
-    WHERE device.id = new.id";
+    WHERE device.id = new.id"
+);
 
-pub(super) const DESCRIBE: &str = "\
-    UPDATE device SET \
-        device_type = new.device_type, platform = new.platform, management_ip = new.management_ip, mac = new.mac, \
+/// A change of the type or the platform neither closes broad causes nor opens earlier ones.
+pub(super) const DESCRIBE: &str = concat!(
+    "UPDATE device SET broad_seen = ",
+    broad::seen!(),
+    ", unsynchronized_since = ",
+    broad::since!(),
+    ", open_causes = ",
+    broad::open_causes!(),
+    ", device_type = new.device_type, platform = new.platform, management_ip = new.management_ip, mac = new.mac, \
         serial = new.serial, vendor = new.vendor, model = new.model, os_version = new.os_version, \
         state = new.state, note = new.note, until = new.until, version_time = new.version_time, version_id = new.version_id, \
         marked_at = new.marked_at, marked_by = new.marked_by, marked_note = new.marked_note \
@@ -47,22 +60,27 @@ pub(super) const DESCRIBE: &str = "\
             $15::timestamptz[], $16::text[], $17::text[]) \
         AS new (id, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
             state, note, until, version_time, version_id, marked_at, marked_by, marked_note) \
-    WHERE device.id = new.id";
+    WHERE device.id = new.id"
+);
 
-pub(super) const INSERT: &str = "\
-    INSERT INTO device (hostname, hostname_folded, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
+/// Earlier broad causes do not concern a new device.
+pub(super) const INSERT: &str = concat!(
+    "INSERT INTO device (hostname, hostname_folded, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
         state, note, until, version_time, version_id, marked_at, marked_by, marked_note, \
-        desired_generation, synced_generation, unsynchronized_since, open_causes) \
+        desired_generation, synced_generation, unsynchronized_since, open_causes, broad_seen) \
     SELECT hostname, lower(hostname COLLATE \"C\"), device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
         state, note, until, version_time, version_id, marked_at, marked_by, marked_note, \
-        desired, synced, since, ($23::bigint[])[first:last] \
+        desired, synced, since, ($23::bigint[])[first:last], coalesce(",
+    broad::newest!(),
+    ", 0) \
     FROM unnest($1::text[], $2::text[], $3::text[], $4::inet[], $5::text[], $6::text[], $7::text[], $8::text[], \
             $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::text[], $14::text[], \
             $15::timestamptz[], $16::text[], $17::text[], \
             $18::bigint[], $19::bigint[], $20::timestamptz[], $21::integer[], $22::integer[]) \
         AS new (hostname, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
             state, note, until, version_time, version_id, marked_at, marked_by, marked_note, \
-            desired, synced, since, first, last)";
+            desired, synced, since, first, last)"
+);
 
 /// The controller of a device may be one that the same transaction creates, so this comes after all devices are written.
 pub(super) const CONTROL: &str = "\

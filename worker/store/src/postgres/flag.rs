@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use lockstep_protocol::Hostname;
 use lockstep_protocol::results::MAX_DEVICES;
-use lockstep_protocol::{DeviceType, Hostname};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+use super::broad::{self, Kinds};
 use super::cause::{self, CauseIds};
 use super::microseconds::Microseconds;
 use super::session::Session;
@@ -25,49 +26,85 @@ const SELECT_EXISTING: &str = "SELECT hostname FROM device WHERE hostname = ANY(
 
 const SELECT_HOSTNAMES: &str = "SELECT hostname FROM device";
 
-/// The condition for a broad change, which may concern most of the fleet, and for one that names devices, which uses the index.
+/// Whether a change concerns a device: by what it is, or by its name.
 macro_rules! concerned {
-    (broad) => {
-        "(device_type = ANY($1) OR platform = ANY($2) OR hostname = ANY($3) \
-          OR (device_type, platform) IN (SELECT * FROM unnest($4::text[], $5::text[])))"
-    };
-    (named) => {
-        "hostname = ANY($1)"
+    () => {
+        concat!(
+            "(",
+            broad::matches!("$1", "$2", "$3"),
+            " OR device.hostname = ANY ($4))"
+        )
     };
 }
 
-macro_rules! flag {
-    ($selector:ident, $at:literal, $cause:literal) => {
+/// The devices that are concerned only by their names. Where it is all of them, `$1` to `$3` are empty and the index is used.
+macro_rules! only_named {
+    () => {
         concat!(
-            "WITH flagged AS ( \
-                UPDATE device SET desired_generation = desired_generation + 1, unsynchronized_since = least(unsynchronized_since, ",
-            $at,
-            "), open_causes = (open_causes || ",
-            $cause,
-            "::bigint)[greatest(1, cardinality(open_causes) + 1 - 31):] \
-                WHERE ",
-            concerned!($selector),
+            "device.hostname = ANY ($4) AND ",
+            broad::matches!("$1", "$2", "$3"),
+            " IS NOT TRUE"
+        )
+    };
+}
+
+/// Counts the devices that are changed, and those of them that were synchronized.
+macro_rules! flag {
+    ($set:expr, $condition:expr) => {
+        concat!(
+            "WITH flagged AS (UPDATE device SET desired_generation = desired_generation + 1",
+            $set,
+            " WHERE ",
+            $condition,
             " RETURNING desired_generation = synced_generation + 1 AS flipped) \
              SELECT count(*), count(*) FILTER (WHERE flipped) FROM flagged"
         )
     };
 }
 
-macro_rules! select_concerned {
-    ($selector:ident, $most:literal) => {
-        concat!(
-            "SELECT hostname FROM device WHERE ",
-            concerned!($selector),
-            " ORDER BY hostname LIMIT ",
-            $most
+/// Writes the time `$5` and the cause `$6` to each device.
+macro_rules! flag_each {
+    ($condition:expr) => {
+        flag!(
+            concat!(
+                ", broad_seen = ",
+                broad::seen!(),
+                ", unsynchronized_since = least($5, ",
+                broad::since!(),
+                "), open_causes = ",
+                broad::open_causes!("ARRAY[$6::bigint]")
+            ),
+            $condition
         )
     };
 }
 
-const FLAG_BROAD: &str = flag!(broad, "$6", "$7");
-const SELECT_BROAD: &str = select_concerned!(broad, "$6");
-const FLAG_NAMED: &str = flag!(named, "$2", "$3");
-const SELECT_NAMED: &str = select_concerned!(named, "$2");
+const FLAG_NAMED: &str = flag_each!(only_named!());
+const FLAG_ALL: &str = flag_each!(concerned!());
+/// The time and the cause are in the row of the broad cause.
+const FLAG_MATCHING: &str = flag!("", broad::matches!("$1", "$2", "$3"));
+
+/// Takes the open broad causes into the columns of the devices that are not concerned.
+const KEEP_BROAD: &str = concat!(
+    "UPDATE device SET broad_seen = ",
+    broad::seen!(),
+    ", unsynchronized_since = ",
+    broad::since!(),
+    ", open_causes = ",
+    broad::open_causes!(),
+    " WHERE ",
+    concerned!(),
+    " IS NOT TRUE AND EXISTS (SELECT FROM broad_cause WHERE ",
+    broad::is_open!(),
+    ")"
+);
+
+const SELECT_CONCERNED: &str = concat!(
+    "SELECT hostname FROM device WHERE ",
+    concerned!(),
+    " ORDER BY hostname LIMIT $5"
+);
+const SELECT_NAMED: &str = "SELECT hostname FROM device WHERE hostname = ANY ($1) ORDER BY hostname LIMIT $2";
 
 /// The names may be half the fleet. A custom plan looks them up in a hash. The generic plan, which the server uses after a few
 /// executions, would compare each device with each name.
@@ -176,53 +213,67 @@ impl Selected {
         let ids = cause_ids.assign(session, 1).await?;
         let flagged = self.update(session, cause, ids[0]).await?;
         if flagged.concerned > 0 {
-            let insert = cause::insert(std::slice::from_ref(cause), &ids);
-            let insert: Vec<write::Write<'_>> = insert.into_iter().collect();
-            write::send(OPERATION, session, &insert).await?;
+            write::send(OPERATION, session, &[cause::insert_one(cause, ids[0])]).await?;
         }
         Ok(flagged)
     }
 
     async fn update(&self, session: &Session, cause: &NewCause, id: i64) -> Result<Flagged, StoreError> {
-        let selector = &self.selector;
         let hostnames: Vec<&str> = self.hostnames.iter().map(Hostname::as_str).collect();
-        let at = Microseconds(cause.at);
         let most = i64::try_from(MAX_DEVICES).unwrap_or(i64::MAX);
-        let (devices, counts) = if selector.is_broad() {
-            let types: Vec<&str> = selector.device_types.iter().map(|kind| kind.as_str()).collect();
-            let whole: Vec<&str> = selector.whole_platforms.iter().map(String::as_str).collect();
-            let pairs = selector.platforms.iter();
-            let (pair_types, pair_platforms): (Vec<&str>, Vec<&str>) = pairs
-                .map(|(kind, platform)| (DeviceType::as_str(*kind), platform.as_str()))
-                .unzip();
-            let concerned: [&(dyn ToSql + Sync); 5] =
-                [&types, &whole, &hostnames, &pair_types, &pair_platforms];
-            let select = [&concerned[..], &[&most]].concat();
-            let flag = [&concerned[..], &[&at, &id]].concat();
-            (
-                session.rows_for(OPERATION, SELECT_BROAD, &select).await?,
-                session.rows_for(OPERATION, FLAG_BROAD, &flag).await?,
-            )
+        let kinds = Kinds::of(&self.selector);
+        let devices = if kinds.are_none() {
+            session
+                .rows_for(OPERATION, SELECT_NAMED, &[&hostnames, &most])
+                .await?
         } else {
-            (
-                session
-                    .rows_for(OPERATION, SELECT_NAMED, &[&hostnames, &most])
-                    .await?,
-                session
-                    .rows_for(OPERATION, FLAG_NAMED, &[&hostnames, &at, &id])
-                    .await?,
-            )
+            let concerned = kinds.parameters([&hostnames, &most]);
+            session.rows_for(OPERATION, SELECT_CONCERNED, &concerned).await?
         };
-        let count = |index| -> u64 {
-            let count: i64 = counts.first().map_or(0, |row| row.get(index));
-            u64::try_from(count).unwrap_or(0)
-        };
-        Ok(Flagged {
-            concerned: count(0),
-            flipped: count(1),
+        let mut flagged = Flagged {
             devices: devices.iter().map(hostname).collect::<Result<_, _>>()?,
             unknown_hostnames: self.unknown.clone(),
-        })
+            ..Flagged::default()
+        };
+        let at = Microseconds(cause.at);
+        let each = kinds.parameters([&hostnames as _, &at, &id]);
+        if kinds.are_none() {
+            flagged.count(session, FLAG_NAMED, &each).await?;
+            return Ok(flagged);
+        }
+        if broad::are_most(OPERATION, session).await? {
+            let concerned = kinds.parameters([&hostnames as _]);
+            session.execute_one(OPERATION, KEEP_BROAD, &concerned).await?;
+            flagged.count(session, FLAG_ALL, &each).await?;
+            broad::delete(OPERATION, session).await?;
+            return Ok(flagged);
+        }
+        if !hostnames.is_empty() {
+            flagged.count(session, FLAG_NAMED, &each).await?;
+        }
+        let matching = flagged
+            .count(session, FLAG_MATCHING, &kinds.parameters([]))
+            .await?;
+        if matching > 0 {
+            broad::insert(OPERATION, session, &kinds, at, id).await?;
+        }
+        Ok(flagged)
+    }
+}
+
+impl Flagged {
+    /// Runs a statement that flags devices, adds its counts, and returns how many devices it concerned.
+    async fn count(
+        &mut self,
+        session: &Session,
+        statement: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<u64, StoreError> {
+        let counts = session.rows_for(OPERATION, statement, parameters).await?;
+        let count = |index| counts.first().map_or(0, |row| column::count(row.get(index)));
+        self.concerned += count(0);
+        self.flipped += count(1);
+        Ok(count(0))
     }
 }
 

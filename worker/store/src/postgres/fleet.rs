@@ -6,6 +6,8 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::PostgresStore;
+use super::broad;
+use super::cause::wanted_causes;
 use super::device::{self, columns};
 use super::microseconds::Microseconds;
 use super::stats::READ_ALL;
@@ -24,10 +26,16 @@ macro_rules! filters {
     };
 }
 
+macro_rules! device {
+    () => {
+        concat!(columns!(), ", ", broad::open_causes!(), " AS open_causes")
+    };
+}
+
 const SELECT: &str = concat!(
     "SELECT ",
-    columns!(),
-    ", open_causes FROM device WHERE ",
+    device!(),
+    " FROM device WHERE ",
     filters!(),
     " AND hostname > $6 ORDER BY hostname LIMIT $5"
 );
@@ -35,8 +43,8 @@ const SELECT: &str = concat!(
 /// Matches among the first devices by hostname.
 const SELECT_TRIED: &str = concat!(
     "SELECT ",
-    columns!(),
-    ", open_causes FROM (SELECT * FROM device ORDER BY hostname LIMIT $6) AS device WHERE ",
+    device!(),
+    " FROM (SELECT * FROM device ORDER BY hostname LIMIT $6) AS device WHERE ",
     filters!(),
     " ORDER BY hostname LIMIT $5"
 );
@@ -47,25 +55,23 @@ const SELECT_FIRST: &str = concat!(
     "WITH matching AS MATERIALIZED (SELECT id, hostname FROM device WHERE ",
     filters!(),
     ") SELECT ",
-    columns!(),
-    ", open_causes FROM device WHERE id IN (SELECT id FROM matching ORDER BY hostname LIMIT $5) ORDER BY hostname"
+    device!(),
+    " FROM device WHERE id IN (SELECT id FROM matching ORDER BY hostname LIMIT $5) ORDER BY hostname"
 );
 
 const COUNT: &str = concat!("SELECT count(*) FROM device WHERE ", filters!());
 
-const SELECT_ONE: &str = concat!(
-    "SELECT ",
-    columns!(),
-    ", open_causes FROM device WHERE hostname = $1"
-);
+const SELECT_ONE: &str = concat!("SELECT ", device!(), " FROM device WHERE hostname = $1");
 
 const SELECT_GROUPS: &str = "\
     SELECT group_member.device_id, device_group.name FROM group_member \
     JOIN device_group ON device_group.id = group_member.group_id \
     WHERE group_member.device_id = ANY($1) ORDER BY device_group.name";
 
-const SELECT_CAUSES: &str =
-    "SELECT id, cause, kind, source, message_id, at, actor, note FROM cause WHERE id = ANY($1)";
+const SELECT_CAUSES: &str = concat!(
+    "SELECT cause.* FROM unnest($1::bigint[]) AS wanted (id) ",
+    wanted_causes!()
+);
 
 #[async_trait]
 impl Fleet for PostgresStore {

@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use jiff::Timestamp;
 use lockstep_protocol::MessageKey;
 use tokio_postgres::Row;
 
@@ -6,32 +7,36 @@ use super::PostgresStore;
 use super::message_columns::MessageColumns;
 use super::microseconds::Microseconds;
 use super::write::Write;
-use crate::{Facts, Inbox, InboxRow, StoreError, column};
+use crate::{Facts, Inbox, InboxRow, NewCause, StoreError, column};
 
-/// Looks up each row by the index, whatever the statistics of the table.
+/// Looks up each row by the index, whatever the statistics of the table: `OFFSET 0` prevents a join, for which the planner would read
+/// the whole index of a table that was empty.
 pub(super) const SELECT: &str = "\
-    SELECT inbox.source, inbox.id, kind, digest, state, at, inbox.actor, subject, result_type, result, redrive_count, follow_ups \
-    FROM unnest($1::text[], $2::text[], $3::text[]) AS requested (source, id, actor) \
-    JOIN inbox ON inbox.source = requested.source AND inbox.id = requested.id AND inbox.actor = requested.actor";
+    SELECT found.* FROM unnest($1::text[], $2::text[], $3::text[]) AS requested (source, id, actor) CROSS JOIN LATERAL ( \
+        SELECT source, id, kind, digest, state, at, actor, subject, result_type, result, redrive_count, follow_ups FROM inbox \
+        WHERE inbox.source = requested.source AND inbox.id = requested.id AND inbox.actor = requested.actor OFFSET 0) AS found";
 
 macro_rules! insert {
-    ($column:literal, $value:literal) => {
+    ($values:literal) => {
         concat!(
-            "INSERT INTO inbox (source, id, kind, digest, state, at, actor, subject, result_type, result, redrive_count",
-            $column,
-            ") SELECT *",
-            $value,
-            " FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::timestamptz[], \
-            $7::text[], $8::text[], $9::text[], $10::text[], $11::integer[])"
+            "INSERT INTO inbox (source, kind, state, at, actor, result_type, redrive_count, follow_ups, cause, note, \
+                id, digest, subject, result, cause_id) SELECT ",
+            $values
         )
     };
 }
 
-/// If a row exists, another worker committed it after `begin`: the transaction fails and is repeated.
-pub(super) const INSERT: &str = insert!("", "");
+/// If a row exists, another worker committed it after `begin`, or `begin` did not look: the transaction fails and is repeated.
+pub(super) const INSERT: &str = insert!(
+    "* FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::integer[], $8::boolean[], \
+        $9::text[], $10::text[], $11::text[], $12::bytea[], $13::text[], $14::text[], $15::bigint[])"
+);
 
-/// Separate from [`INSERT`], so that the many messages without follow-ups need no parameter for this column.
-const INSERT_WITH_FOLLOW_UPS: &str = insert!(", follow_ups", ", true");
+/// For rows that are [alike](Alike), as those of most batches are: what they share is encoded, sent and read once.
+pub(super) const INSERT_ALIKE: &str = insert!(
+    "$1::text, $2::text, $3::text, $4::timestamptz, $5::text, $6::text, $7::integer, $8::boolean, $9::text, $10::text, own.* \
+        FROM unnest($11::text[], $12::bytea[], $13::text[], $14::text[], $15::bigint[]) AS own"
+);
 
 /// Deletes the row of a dead-lettered message that is processed again after a requeue. Rows of applied messages stay.
 pub(super) const DELETE_REQUEUED: &str = "\
@@ -71,17 +76,21 @@ pub(super) fn read(row: &Row) -> Result<InboxRow, StoreError> {
     })
 }
 
-/// The inserts, each with sorted rows, so that two workers with the same messages cannot deadlock.
-pub(super) fn insert(facts: &Facts) -> impl Iterator<Item = Write<'_>> {
-    let mut rows: Vec<&InboxRow> = facts.new_inbox().iter().map(AsRef::as_ref).collect();
-    rows.sort_unstable_by_key(|row| (&row.identity, &row.actor));
-    let (with_follow_ups, own): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.follow_ups);
-    let inserts = [(INSERT, own), (INSERT_WITH_FOLLOW_UPS, with_follow_ups)]
-        .into_iter()
-        .filter(|(_, rows)| !rows.is_empty())
-        .map(|(statement, rows)| write(statement, &rows));
-    delete_requeued(facts).into_iter().chain(inserts)
+/// The insert with sorted rows, so that two workers with the same messages cannot deadlock.
+pub(super) fn insert<'a>(facts: &'a Facts, cause_ids: &[i64]) -> impl Iterator<Item = Write<'a>> {
+    let causes = facts.first_causes().iter().map(|index| {
+        let index = (*index)?;
+        Some((cause_ids[index], &facts.new_causes()[index]))
+    });
+    let rows = facts.new_inbox().iter().map(AsRef::as_ref);
+    let mut rows: Vec<(&InboxRow, FirstCause<'_>)> = rows.zip(causes).collect();
+    rows.sort_unstable_by_key(|(row, _)| (&row.identity, &row.actor));
+    let insert = (!rows.is_empty()).then(|| write(&rows));
+    delete_requeued(facts).into_iter().chain(insert)
 }
+
+/// The first cause of a message, with its id.
+type FirstCause<'a> = Option<(i64, &'a NewCause)>;
 
 fn delete_requeued(facts: &Facts) -> Option<Write<'_>> {
     let again = || facts.new_inbox().iter().filter(|row| row.redrive_count > 0);
@@ -94,18 +103,75 @@ fn delete_requeued(facts: &Facts) -> Option<Write<'_>> {
     Some(delete)
 }
 
-fn write<'a>(statement: &'static str, rows: &[&'a InboxRow]) -> Write<'a> {
-    let rows = rows.iter().copied();
-    Write::new(statement)
-        .column(rows.clone().map(|row| row.identity.source.as_str()))
+/// The columns that mostly have one value in all rows of a batch.
+#[derive(Clone, Copy, PartialEq)]
+struct Alike<'a> {
+    source: &'a str,
+    kind: &'a str,
+    state: &'static str,
+    at: Timestamp,
+    actor: &'a str,
+    result_type: &'static str,
+    redrive_count: i32,
+    follow_ups: bool,
+    cause: Option<&'static str>,
+    note: &'a str,
+}
+
+impl<'a> Alike<'a> {
+    fn of((row, cause): &(&'a InboxRow, FirstCause<'a>)) -> Self {
+        let cause = cause.map(|(_, cause)| cause);
+        Self {
+            source: row.identity.source.as_str(),
+            kind: &row.kind,
+            state: column::inbox_state(row.state),
+            at: row.at,
+            actor: column::key_actor(row.actor.as_deref()),
+            result_type: row.result.kind().as_str(),
+            redrive_count: column::redrive_count(row.redrive_count),
+            follow_ups: row.follow_ups,
+            cause: cause.map(|cause| cause.cause.as_str()),
+            note: cause.and_then(|cause| cause.note.as_deref()).unwrap_or_default(),
+        }
+    }
+}
+
+fn write<'a>(rows: &[(&'a InboxRow, FirstCause<'a>)]) -> Write<'a> {
+    let alike = Alike::of(&rows[0]);
+    let write = if rows.iter().all(|row| Alike::of(row) == alike) {
+        Write::new(INSERT_ALIKE)
+            .value(alike.source)
+            .value(alike.kind)
+            .value(alike.state)
+            .value(Microseconds(alike.at))
+            .value(alike.actor)
+            .value(alike.result_type)
+            .value(alike.redrive_count)
+            .value(alike.follow_ups)
+            .value(alike.cause)
+            .value(alike.note)
+    } else {
+        let rows = rows.iter().map(Alike::of);
+        Write::new(INSERT)
+            .column(rows.clone().map(|row| row.source))
+            .column(rows.clone().map(|row| row.kind))
+            .column(rows.clone().map(|row| row.state))
+            .column(rows.clone().map(|row| Microseconds(row.at)))
+            .column(rows.clone().map(|row| row.actor))
+            .column(rows.clone().map(|row| row.result_type))
+            .column(rows.clone().map(|row| row.redrive_count))
+            .column(rows.clone().map(|row| row.follow_ups))
+            .column(rows.clone().map(|row| row.cause))
+            .column(rows.map(|row| row.note))
+    };
+    let (ids, rows) = (
+        rows.iter().map(|(_, cause)| cause.map(|(id, _)| id)),
+        rows.iter().map(|(row, _)| *row),
+    );
+    write
         .column(rows.clone().map(|row| row.identity.id.as_str()))
-        .column(rows.clone().map(|row| row.kind.as_str()))
         .column(rows.clone().map(|row| &row.digest.as_bytes()[..]))
-        .column(rows.clone().map(|row| column::inbox_state(row.state)))
-        .column(rows.clone().map(|row| Microseconds(row.at)))
-        .column(rows.clone().map(|row| column::key_actor(row.actor.as_deref())))
         .column(rows.clone().map(|row| row.subject.as_deref()))
-        .column(rows.clone().map(|row| row.result.kind().as_str()))
-        .column(rows.clone().map(|row| column::result(&row.result)))
-        .column(rows.map(|row| column::redrive_count(row.redrive_count)))
+        .column(rows.map(|row| column::result(&row.result)))
+        .column(ids)
 }

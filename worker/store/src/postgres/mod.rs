@@ -10,6 +10,7 @@
 mod access;
 mod address;
 mod begin;
+mod broad;
 mod cause;
 mod commit;
 mod connect;

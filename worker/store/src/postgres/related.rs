@@ -5,6 +5,8 @@
 use lockstep_protocol::{GroupName, Hostname};
 use tokio_postgres::Row;
 
+use super::broad;
+use super::cause::wanted_causes;
 use super::write::Write;
 use crate::{Facts, Link, LinkEnd, StoreError, column, merged};
 
@@ -14,11 +16,14 @@ pub(super) const SELECT_SERIALS: &str = "SELECT serial, hostname FROM device WHE
 pub(super) const SELECT_SPELLINGS: &str = "SELECT hostname FROM device WHERE hostname_folded = ANY($1)";
 
 /// In the order of the causes. A device comes first, then the columns of a cause.
-pub(super) const SELECT_CAUSES: &str = "\
-    SELECT device.hostname, cause.cause, cause.kind, cause.source, cause.message_id, cause.at, cause.actor, cause.note \
-    FROM device CROSS JOIN LATERAL unnest(device.open_causes) WITH ORDINALITY AS open (id, position) \
-        JOIN cause ON cause.id = open.id \
-    WHERE device.hostname = ANY($1) ORDER BY open.position";
+pub(super) const SELECT_CAUSES: &str = concat!(
+    "SELECT device.hostname, cause.cause, cause.kind, cause.source, cause.message_id, cause.at, cause.actor, cause.note \
+    FROM device CROSS JOIN LATERAL unnest(",
+    broad::open_causes!(),
+    ") WITH ORDINALITY AS wanted (id, position) ",
+    wanted_causes!(),
+    " WHERE device.hostname = ANY($1) ORDER BY wanted.position"
+);
 
 /// Finds links by either end.
 pub(super) const SELECT_LINKS: &str = "\

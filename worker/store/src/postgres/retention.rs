@@ -10,9 +10,10 @@ use std::error::Error;
 use async_trait::async_trait;
 use bytes::BytesMut;
 use jiff::Timestamp;
-use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
 use super::PostgresStore;
+use super::broad;
 use super::microseconds::Microseconds;
 use super::session::Session;
 use crate::{Expired, OpenCauses, Records, Retention, StoreError, execution_table};
@@ -30,16 +31,29 @@ const INBOX_PAGES: &str =
     "SELECT pg_relation_size(to_regclass('inbox')) / current_setting('block_size')::bigint";
 
 /// `OFFSET 0` prevents a join: the dead letters of each row are looked up by an index, however old the statistics are.
+const OLD_INBOX: &str = "\
+    SELECT ctid, cause_id FROM inbox WHERE ctid >= $1 AND ctid < $2 AND at < $3 \
+        AND NOT EXISTS (SELECT FROM dead_letter \
+            WHERE dead_letter.source = inbox.source AND dead_letter.id = inbox.id AND coalesce(dead_letter.actor, '') = inbox.actor \
+            AND dead_letter.state IN ('dead', 'requeued') OFFSET 0) \
+        AND NOT EXISTS (SELECT FROM dead_letter \
+            WHERE request_source = inbox.source AND request_id = inbox.id AND coalesce(settled_by, '') = inbox.actor \
+            AND dead_letter.state = 'requeued' OFFSET 0) \
+    LIMIT $4";
+
+/// Moves the causes that are still open. A row that came into the place of another one is too young.
 const EXPIRE_INBOX: &str = "\
-    DELETE FROM inbox WHERE at < $3 AND ctid = ANY (ARRAY( \
-        SELECT ctid FROM inbox WHERE ctid >= $1 AND ctid < $2 AND at < $3 \
-            AND NOT EXISTS (SELECT FROM dead_letter \
-                WHERE dead_letter.source = inbox.source AND dead_letter.id = inbox.id AND coalesce(dead_letter.actor, '') = inbox.actor \
-                AND dead_letter.state IN ('dead', 'requeued') OFFSET 0) \
-            AND NOT EXISTS (SELECT FROM dead_letter \
-                WHERE request_source = inbox.source AND request_id = inbox.id AND coalesce(settled_by, '') = inbox.actor \
-                AND dead_letter.state = 'requeued' OFFSET 0) \
-        LIMIT $4))";
+    WITH gone AS (DELETE FROM inbox WHERE ctid = ANY($1) AND at < $2 \
+        RETURNING cause_id, cause, source, id, kind, nullif(actor, '') AS actor, at, nullif(note, '') AS note), \
+    moved AS (INSERT INTO cause (id, cause, source, message_id, kind, actor, at, note) SELECT * FROM gone WHERE cause_id = ANY($3)) \
+    SELECT count(*) FROM gone";
+
+/// Reads all devices for each that is closed; there are at most 31.
+const OPEN_BROAD_CAUSES: &str = concat!(
+    "SELECT cause_id FROM broad_cause WHERE EXISTS (SELECT FROM device WHERE ",
+    broad::is_open!(),
+    ")"
+);
 
 const OPEN_CAUSES: &str = "\
     SELECT id, open_causes FROM device WHERE id > $1 ORDER BY id LIMIT $2";
@@ -63,7 +77,10 @@ impl Retention for PostgresStore {
     async fn open_causes(&self) -> Result<OpenCauses, StoreError> {
         const OPERATION: &str = "read open causes";
         let session = self.session(OPERATION).await?;
-        let (mut causes, mut after) = (Vec::new(), 0_i64);
+        // These first, because they pass into the columns of devices meanwhile, and never back.
+        let broad = session.rows_for(OPERATION, OPEN_BROAD_CAUSES, &[]).await?;
+        let mut causes: Vec<i64> = broad.iter().map(|row| row.get(0)).collect();
+        let mut after = 0_i64;
         loop {
             let select = async {
                 let select = session.prepare_cached(OPEN_CAUSES).await?;
@@ -96,7 +113,7 @@ impl Retention for PostgresStore {
         let before = Microseconds(before);
         let expire = async {
             match records {
-                Records::Inbox => inbox(&session, before, from, limit).await,
+                Records::Inbox(open) => inbox(&session, open, before, from, limit).await,
                 Records::Causes(open) => causes(&session, open, before, from, limit).await,
                 Records::DeadLetters => dead_letters(&session, before, from, limit).await,
                 Records::DeliveryAttempts => delivery_attempts(&session, before, limit).await,
@@ -111,7 +128,13 @@ impl Retention for PostgresStore {
 
 type DeleteResult = Result<Expired, tokio_postgres::Error>;
 
-async fn inbox(session: &Session, before: Microseconds, from: u64, limit: u32) -> DeleteResult {
+async fn inbox(
+    session: &Session,
+    open: &OpenCauses,
+    before: Microseconds,
+    from: u64,
+    limit: u32,
+) -> DeleteResult {
     if from == 0 {
         let any = session.prepare_cached(ANY_OLD_INBOX).await?;
         if !session.query_one(&any, &[&before]).await?.get::<_, bool>(0) {
@@ -125,11 +148,24 @@ async fn inbox(session: &Session, before: Microseconds, from: u64, limit: u32) -
     let pages: i64 = session.query_one(&pages, &[]).await?.get(0);
     let first = u32::try_from(from).unwrap_or(u32::MAX);
     let end = first.saturating_add(PAGES);
-    let expire = session.prepare_cached(EXPIRE_INBOX).await?;
-    let parameters: [&(dyn ToSql + Sync); 4] =
-        [&PageStart(first), &PageStart(end), &before, &i64::from(limit)];
-    let deleted = session.execute(&expire, &parameters).await?;
-    let next = if deleted == u64::from(limit) { first } else { end };
+    let select = session.prepare_cached(OLD_INBOX).await?;
+    let parameters: [&(dyn ToSql + Sync); 4] = [
+        &RowPlace::start_of(first),
+        &RowPlace::start_of(end),
+        &before,
+        &i64::from(limit),
+    ];
+    let old = session.query(&select, &parameters).await?;
+    let mut deleted = 0;
+    if !old.is_empty() {
+        let places: Vec<RowPlace> = old.iter().map(|row| row.get(0)).collect();
+        let causes = old.iter().filter_map(|row| row.get::<_, Option<i64>>(1));
+        let causes: Vec<i64> = causes.filter(|id| open.contains(*id)).collect();
+        let expire = session.prepare_cached(EXPIRE_INBOX).await?;
+        let parameters: [&(dyn ToSql + Sync); 3] = [&places, &before, &causes];
+        deleted = unsigned(session.query_one(&expire, &parameters).await?.get(0));
+    }
+    let next = if old.len() == limit as usize { first } else { end };
     Ok(Expired {
         deleted,
         next: (i64::from(next) < pages).then_some(u64::from(next)),
@@ -197,14 +233,23 @@ fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
 
-/// The first row of a page of a table, as `ctid` has it.
+/// The place of a row in its table, as `ctid` has it.
 #[derive(Clone, Copy, Debug)]
-struct PageStart(u32);
+struct RowPlace {
+    page: u32,
+    row: u16,
+}
 
-impl ToSql for PageStart {
+impl RowPlace {
+    fn start_of(page: u32) -> Self {
+        Self { page, row: 0 }
+    }
+}
+
+impl ToSql for RowPlace {
     fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
-        out.extend_from_slice(&self.0.to_be_bytes());
-        out.extend_from_slice(&0_u16.to_be_bytes());
+        out.extend_from_slice(&self.page.to_be_bytes());
+        out.extend_from_slice(&self.row.to_be_bytes());
         Ok(IsNull::No)
     }
 
@@ -213,4 +258,18 @@ impl ToSql for PageStart {
     }
 
     to_sql_checked!();
+}
+
+impl<'a> FromSql<'a> for RowPlace {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        let (page, row) = raw.split_at_checked(4).ok_or("no page")?;
+        Ok(Self {
+            page: u32::from_be_bytes(page.try_into()?),
+            row: u16::from_be_bytes(row.try_into()?),
+        })
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        *ty == Type::TID
+    }
 }

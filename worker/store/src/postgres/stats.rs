@@ -2,6 +2,7 @@ use async_trait::async_trait;
 use tokio_postgres::Row;
 
 use super::PostgresStore;
+use super::broad;
 use super::microseconds::Microseconds;
 use crate::{DevicesInState, RepositoryState, Sessions, Stats, StoreError, Summary, column};
 
@@ -12,10 +13,32 @@ const OPERATION: &str = "summarize the fleet";
 pub(super) const READ_ALL: &str =
     "BEGIN READ ONLY; SET LOCAL enable_seqscan = on; SET LOCAL max_parallel_workers_per_gather = 0";
 
-const DEVICES: &str = "\
-    SELECT state, count(*), count(*) FILTER (WHERE synced_generation <> desired_generation), \
-        min(unsynchronized_since) FILTER (WHERE synced_generation <> desired_generation) \
-    FROM device GROUP BY state";
+/// Whether broad causes may be open for a device.
+macro_rules! may_be_open {
+    () => {
+        concat!(
+            "synced_generation <> desired_generation AND broad_seen < ",
+            broad::newest!()
+        )
+    };
+}
+
+/// Devices for which the same broad causes are open are counted together first, so that the causes are read once for all of them.
+const DEVICES: &str = concat!(
+    "SELECT state, sum(devices)::bigint, sum(unsynchronized)::bigint, min(",
+    broad::since!(),
+    ") FROM (SELECT state, CASE WHEN ",
+    may_be_open!(),
+    " THEN device_type END AS device_type, CASE WHEN ",
+    may_be_open!(),
+    " THEN platform END AS platform, CASE WHEN ",
+    may_be_open!(),
+    " THEN greatest(broad_seen, (SELECT min(number) - 1 FROM broad_cause)) END AS broad_seen, \
+            count(*) AS devices, count(*) FILTER (WHERE synced_generation <> desired_generation) AS unsynchronized, \
+            min(unsynchronized_since) FILTER (WHERE synced_generation <> desired_generation) AS unsynchronized_since \
+        FROM device GROUP BY 1, 2, 3, 4) AS device \
+    GROUP BY state"
+);
 
 /// Reads the partial index of unsettled dead letters.
 const DEAD_LETTERS: &str = "SELECT count(*), clock_timestamp() FROM dead_letter WHERE state = 'dead'";

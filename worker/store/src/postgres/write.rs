@@ -10,33 +10,39 @@ use super::error::{classify, unavailable};
 use super::session::Session;
 use crate::StoreError;
 
-/// A statement whose parameters are columns of rows as arrays.
+/// A statement whose parameters are columns of rows as arrays, or values that all rows share.
 pub(super) struct Write<'a> {
     statement: &'static str,
-    columns: Vec<Box<dyn ToSql + Send + Sync + 'a>>,
+    parameters: Vec<Box<dyn ToSql + Send + Sync + 'a>>,
 }
 
 impl<'a> Write<'a> {
     pub(super) fn new(statement: &'static str) -> Self {
         Self {
             statement,
-            columns: Vec::new(),
+            parameters: Vec::new(),
         }
     }
 
     /// Adds the next parameter: the values of one column for all rows.
     pub(super) fn column<T: ToSql + Send + Sync + 'a>(mut self, values: impl IntoIterator<Item = T>) -> Self {
         let values: Vec<T> = values.into_iter().collect();
-        self.columns.push(Box::new(values));
+        self.parameters.push(Box::new(values));
+        self
+    }
+
+    /// Adds the next parameter: one value for all rows.
+    pub(super) fn value<T: ToSql + Send + Sync + 'a>(mut self, value: T) -> Self {
+        self.parameters.push(Box::new(value));
         self
     }
 
     async fn send(&self, session: &Session, statement: &Statement) -> Result<u64, tokio_postgres::Error> {
-        let columns = self
-            .columns
+        let parameters = self
+            .parameters
             .iter()
-            .map(|column| -> &(dyn ToSql + Sync) { column.as_ref() });
-        session.execute_raw(statement, columns).await
+            .map(|parameter| -> &(dyn ToSql + Sync) { parameter.as_ref() });
+        session.execute_raw(statement, parameters).await
     }
 }
 

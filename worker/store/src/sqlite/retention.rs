@@ -60,7 +60,8 @@ impl Retention for SqliteStore {
         let (records, before) = (records.clone(), column::microseconds(before));
         let (from, limit) = (i64::try_from(from).unwrap_or(i64::MAX), limit.min(MOST));
         self.write_in("delete expired records", move |connection| match &records {
-            Records::Inbox => oldest(connection, EXPIRE_INBOX, before, limit),
+            // Causes are rows of their own.
+            Records::Inbox(_) => oldest(connection, EXPIRE_INBOX, before, limit),
             Records::Causes(open) => causes(connection, open, before, from, limit),
             Records::DeadLetters => dead_letters(connection, before, from, limit),
             Records::DeliveryAttempts => oldest(connection, EXPIRE_DELIVERY_ATTEMPTS, before, limit),

@@ -77,6 +77,10 @@ impl Probe for Client {
         format!("{column} - interval '{minutes} minutes'")
     }
 
+    fn causes(&self) -> &'static str {
+        "(SELECT message_id, cause FROM cause UNION ALL SELECT id, cause FROM inbox WHERE cause_id IS NOT NULL) AS causes"
+    }
+
     fn undo(&self) -> &'static [(u32, &'static [&'static str])] {
         &[
             (

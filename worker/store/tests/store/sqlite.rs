@@ -62,6 +62,10 @@ impl Probe for File {
         format!("{column} - {}", minutes * 60_000_000)
     }
 
+    fn causes(&self) -> &'static str {
+        "cause"
+    }
+
     fn undo(&self) -> &'static [(u32, &'static [&'static str])] {
         // Versions 2 and 4 copy each table, so their migrations run on their own tables, too.
         &[

@@ -9,8 +9,8 @@ use tokio::sync::Barrier;
 use tokio::time::timeout;
 
 use super::{
-    Place, Store, absorb, create, create_all, devices, hostname, key, keys, mac, messages, serial,
-    unsynchronize, work,
+    Place, Store, absorb, create, create_all, devices, hostname, kept_causes, key, keys, mac, messages,
+    serial, unsynchronize, work,
 };
 
 fn described() -> Attributes {
@@ -153,7 +153,7 @@ pub(crate) async fn an_address_or_serial_number_that_is_taken_is_refused_and_not
     }
     let device = place.store.device(&hostname("sw1")).await?.context("sw1")?;
     ensure!(device.sync.synchronized());
-    ensure!(place.probe.texts("SELECT cause FROM cause").await?.is_empty());
+    ensure!(kept_causes(place).await?.is_empty());
     Ok(())
 }
 

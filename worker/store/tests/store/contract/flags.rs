@@ -5,7 +5,8 @@ use lockstep_protocol::{Cause, DeviceState, Kind};
 use lockstep_store::{Device, DeviceEffect, Effects, Keys, Mark, Origin, StoreError};
 
 use super::{
-    Place, absorb, at, causes, create_all, devices, hostname, keys, message, messages, unsynchronize, work,
+    Place, absorb, at, causes, create_all, devices, hostname, kept_causes, keys, message, messages,
+    unsynchronize, work,
 };
 
 fn synchronize(name: &str) -> DeviceEffect {
@@ -133,7 +134,7 @@ pub(crate) async fn one_cause_may_hit_many_devices(place: &Place) -> Result<()> 
     .await?;
     let (first, second) = (device(place, "sw1").await?, device(place, "sw2").await?);
     ensure!(messages(place, &first).await? == ["2"] && first.open_causes == second.open_causes);
-    ensure!(place.probe.texts("SELECT cause FROM cause").await? == ["interface_updated"]);
+    ensure!(kept_causes(place).await? == ["interface_updated"]);
     let both = devices([
         unsynchronize("sw1"),
         DeviceEffect::Unsynchronize {

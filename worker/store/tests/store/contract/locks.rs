@@ -158,7 +158,7 @@ impl Scene<'_> {
             Kinds::Retention => {
                 let before = store.now().await?;
                 for records in [
-                    Records::Inbox,
+                    Records::Inbox(Arc::default()),
                     Records::DeadLetters,
                     Records::DeliveryAttempts,
                     Records::Executions,

@@ -358,6 +358,9 @@ pub(crate) trait Probe: Send + Sync {
     /// A time in a column, so many minutes earlier, as it is written in a query.
     fn earlier(&self, column: &str, minutes: i64) -> String;
 
+    /// The table expression of all causes, with `message_id` and `cause`.
+    fn causes(&self) -> &'static str;
+
     /// What takes each version of the schema after the first back to the one before it, the newest first.
     fn undo(&self) -> &'static [(u32, &'static [&'static str])];
 }
@@ -554,6 +557,18 @@ pub(crate) async fn causes(place: &Place, device: &Device) -> Result<Vec<CauseRo
 pub(crate) async fn messages(place: &Place, device: &Device) -> Result<Vec<String>, StoreError> {
     let causes = causes(place, device).await?.into_iter();
     Ok(causes.map(|cause| cause.identity.id.into()).collect())
+}
+
+/// The reasons of all causes that are kept.
+pub(crate) async fn kept_causes(place: &Place) -> anyhow::Result<Vec<String>> {
+    let select = format!("SELECT cause FROM {}", place.probe.causes());
+    place.probe.texts(&select).await
+}
+
+/// The messages of all causes that are kept, in order.
+pub(crate) async fn messages_with_causes(place: &Place) -> anyhow::Result<Vec<String>> {
+    let select = format!("SELECT message_id FROM {} ORDER BY 1", place.probe.causes());
+    place.probe.texts(&select).await
 }
 
 /// Creates devices in one batch.

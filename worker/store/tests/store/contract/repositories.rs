@@ -11,7 +11,8 @@ use lockstep_store::{
 
 use super::leases::{LONG, NO_TIME, acquire};
 use super::{
-    Place, Store, at, causes, create_all, devices, hostname, key, keys, message, row, unsynchronize, work,
+    Place, Store, at, causes, create_all, devices, hostname, kept_causes, key, keys, message,
+    messages_with_causes, row, unsynchronize, work,
 };
 
 pub(crate) fn settings() -> RepositoryName {
@@ -158,10 +159,7 @@ async fn everything(place: &Place) -> Result<Everything> {
         repositories: place.other.repositories().await?,
         listing: place.other.listing(&settings()).await?,
         devices: place.other.devices(&all).await?,
-        causes: place
-            .probe
-            .texts("SELECT message_id FROM cause ORDER BY 1")
-            .await?,
+        causes: messages_with_causes(place).await?,
         messages: place.probe.texts("SELECT id FROM inbox ORDER BY 1").await?,
     })
 }
@@ -388,7 +386,7 @@ pub(crate) async fn a_cause_that_hits_nobody_leaves_no_row(place: &Place) -> Res
             "the message was processed"
         );
     }
-    ensure!(place.probe.texts("SELECT cause FROM cause").await?.is_empty());
+    ensure!(kept_causes(place).await?.is_empty());
     ensure!(device(place, "sw1").await?.sync.synchronized());
     Ok(())
 }

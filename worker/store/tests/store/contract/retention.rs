@@ -4,14 +4,18 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
 use lockstep_protocol::commands::ExecuteOn;
-use lockstep_protocol::{ElementState, Level};
-use lockstep_store::{ElementEnd, ElementSource, InboxRow, Keys, Records};
+use lockstep_protocol::{Cause, ElementState, Level};
+use lockstep_store::{
+    CauseRow, DeviceEffect, ElementEnd, ElementSource, InboxRow, Keys, OpenCauses, Records,
+};
 
 use super::executions::{
     LONG, change, claim, elements, end, entity_result, execution_id, finish, fleet, ids, new_execution,
     owner, start_of,
 };
-use super::{Place, at, causes, create_all, devices, hostname, keys, message, row, unsynchronize, work};
+use super::{
+    Place, at, causes, create_all, devices, hostname, kept_causes, keys, message, row, unsynchronize, work,
+};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -43,6 +47,11 @@ async fn expire(place: &Place, records: &Records, limit: u32) -> Result<(u64, u3
         from = next;
     }
     anyhow::bail!("the deletion does not end");
+}
+
+/// The inbox, where no cause is open.
+fn inbox() -> Records {
+    Records::Inbox(Arc::default())
 }
 
 async fn remember(place: &Place, ids: impl IntoIterator<Item = String>, at: Timestamp) -> Result<()> {
@@ -91,14 +100,14 @@ async fn dead_letter(
 }
 
 pub(crate) async fn old_inbox_rows_go_in_chunks_and_young_ones_stay(place: &Place) -> Result<()> {
-    ensure!(expire(place, &Records::Inbox, 10).await? == (0, 1));
+    ensure!(expire(place, &inbox(), 10).await? == (0, 1));
     remember(place, (10..35).map(|n| format!("old {n}")), at()).await?;
     remember(place, (1..=3).map(|n| format!("young {n}")), young()).await?;
-    let (deleted, chunks) = expire(place, &Records::Inbox, 10).await?;
+    let (deleted, chunks) = expire(place, &inbox(), 10).await?;
     ensure!(deleted == 25 && chunks >= 3, "{deleted} in {chunks}");
     let left = remembered(place).await?;
     ensure!(left == ["young 1", "young 2", "young 3"], "{left:?}");
-    ensure!(expire(place, &Records::Inbox, 10).await? == (0, 1));
+    ensure!(expire(place, &inbox(), 10).await? == (0, 1));
     Ok(())
 }
 
@@ -112,7 +121,7 @@ pub(crate) async fn inbox_rows_that_unsettled_dead_letters_need_stay(place: &Pla
     dead_letter(place, "dropped", "dropped", at(), None).await?;
     dead_letter(place, "requeued", "requeued", at(), Some("requeues it")).await?;
     dead_letter(place, "processed", "processed", at(), Some("requeued it")).await?;
-    ensure!(expire(place, &Records::Inbox, 10).await?.0 == 4);
+    ensure!(expire(place, &inbox(), 10).await?.0 == 4);
     let left = remembered(place).await?;
     ensure!(left == ["dead", "requeued", "requeues it"], "{left:?}");
 
@@ -121,7 +130,7 @@ pub(crate) async fn inbox_rows_that_unsettled_dead_letters_need_stay(place: &Pla
         .probe
         .texts("UPDATE dead_letter SET state = 'dropped' WHERE state IN ('dead', 'requeued')")
         .await?;
-    ensure!(expire(place, &Records::Inbox, 10).await?.0 == 3);
+    ensure!(expire(place, &inbox(), 10).await?.0 == 3);
     Ok(())
 }
 
@@ -144,33 +153,72 @@ pub(crate) async fn settled_dead_letters_go_and_others_stay(place: &Place) -> Re
     Ok(())
 }
 
+/// What is kept of messages and causes, wherever the causes are.
+async fn expire_causes(place: &Place, open: OpenCauses, limit: u32) -> Result<(u64, u64)> {
+    let open = Arc::new(open);
+    let (messages, _) = expire(place, &Records::Inbox(open.clone()), limit).await?;
+    let (causes, _) = expire(place, &Records::Causes(open), limit).await?;
+    Ok((messages, causes))
+}
+
 pub(crate) async fn causes_that_a_device_lists_as_open_stay(place: &Place) -> Result<()> {
     create_all(place, &["sw1", "sw2", "sw3"]).await?;
-    // Forty on one device, of which it lists 32; one of two devices; none on the third.
+    // Forty on one device, of which it lists 32; one of two devices; none on the third. The first one has two reasons.
     for number in 0..40 {
         let keys = keys(&format!("{number}"), ["sw1"]);
         work(place, &keys, devices([unsynchronize("sw1")])).await?;
     }
-    let both = [unsynchronize("sw1"), unsynchronize("sw2")];
+    let both = [
+        unsynchronize("sw1"),
+        unsynchronize("sw2"),
+        DeviceEffect::Unsynchronize {
+            hostname: hostname("sw2"),
+            cause: Cause::LinknetCreated,
+        },
+    ];
     work(place, &keys("both", ["sw1", "sw2"]), devices(both)).await?;
+    let read = async |name: &str| -> Result<Vec<CauseRow>> {
+        let device = place.store.device(&hostname(name)).await?.context("a device")?;
+        let found = causes(place, &device).await?;
+        ensure!(
+            found.len() == device.open_causes.len(),
+            "{name} lists causes that are gone"
+        );
+        // In a transaction, the same are read.
+        let keys = Keys {
+            causes_of: [hostname(name)].into(),
+            ..keys("read", [name])
+        };
+        let (facts, _transaction) = place.store.begin(&[], &keys).await?;
+        ensure!(facts.open_causes(&hostname(name)) == found, "{name}");
+        Ok(found)
+    };
+    let before_all = [read("sw1").await?, read("sw2").await?];
+    ensure!(
+        before_all[0].len() == 32 && before_all[1].len() == 2,
+        "{before_all:?}"
+    );
     let open = place.store.open_causes().await?;
-    ensure!(open.len() == 32, "{open:?}");
-    let open = Records::Causes(Arc::new(open));
-    let (deleted, chunks) = expire(place, &open, 10).await?;
-    ensure!(deleted == 9 && chunks >= 4, "{deleted} in {chunks}");
-    let device = place.store.device(&hostname("sw1")).await?.context("sw1")?;
-    ensure!(causes(place, &device).await?.len() == 32, "{device:?}");
-    ensure!(expire(place, &open, 100).await? == (0, 1));
+    ensure!(open.len() == 33, "{open:?}");
+    let (messages, _) = expire_causes(place, open.clone(), 10).await?;
+    ensure!(messages == 42, "{messages}");
+    ensure!(remembered(place).await?.is_empty());
+    ensure!(
+        [read("sw1").await?, read("sw2").await?] == before_all,
+        "open causes were changed"
+    );
+    let kept = kept_causes(place).await?.len();
+    ensure!(kept == 33, "{kept} causes are left");
+    ensure!(expire_causes(place, open, 100).await? == (0, 0));
 
-    // A synchronized device lists no causes, so all of them are closed except the last one.
+    // A synchronized device lists no causes, so all of them are closed except the last ones.
     let none = "SELECT CAST(open_causes AS text) FROM device WHERE hostname = 'sw3'";
     let empty = place.probe.texts(none).await?.concat();
     let close = format!("UPDATE device SET open_causes = '{empty}' WHERE hostname = 'sw1'");
     place.probe.texts(&close).await?;
-    let open = Records::Causes(Arc::new(place.store.open_causes().await?));
-    ensure!(expire(place, &open, 10).await?.0 == 31);
-    let device = place.store.device(&hostname("sw2")).await?.context("sw2")?;
-    ensure!(causes(place, &device).await?.len() == 1, "{device:?}");
+    let open = place.store.open_causes().await?;
+    ensure!(expire_causes(place, open, 10).await? == (0, 31));
+    ensure!(read("sw2").await? == before_all[1]);
     Ok(())
 }
 
@@ -178,12 +226,15 @@ pub(crate) async fn young_causes_stay(place: &Place) -> Result<()> {
     create_all(place, &["sw1"]).await?;
     work(place, &keys("1", ["sw1"]), devices([unsynchronize("sw1")])).await?;
     let (time, _) = words(place, young()).await;
-    place
-        .probe
-        .texts(&format!("UPDATE cause SET at = {time}"))
-        .await?;
-    let none = Records::Causes(Arc::default());
-    ensure!(expire(place, &none, 10).await? == (0, 1));
+    for table in ["cause", "inbox"] {
+        place
+            .probe
+            .texts(&format!("UPDATE {table} SET at = {time}"))
+            .await?;
+    }
+    ensure!(expire_causes(place, OpenCauses::default(), 10).await? == (0, 0));
+    let device = place.store.device(&hostname("sw1")).await?.context("sw1")?;
+    ensure!(causes(place, &device).await?.len() == 1);
     Ok(())
 }
 

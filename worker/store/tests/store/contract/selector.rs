@@ -9,7 +9,9 @@ use lockstep_store::{Attributes, DeviceEffect, DeviceQuery, DeviceSelector, Leas
 
 use super::leases::{LONG, acquire};
 use super::repositories::{device, flag, flags, named, revision};
-use super::{Place, at, create_all, devices, hostname, keys, messages, unsynchronize, work};
+use super::{
+    Place, at, create_all, devices, hostname, keys, messages, messages_with_causes, unsynchronize, work,
+};
 
 fn of_kind(name: &str, device_type: DeviceType, platform: Option<&str>) -> DeviceEffect {
     DeviceEffect::Create {
@@ -187,7 +189,7 @@ pub(crate) async fn the_first_cause_starts_the_clock_and_the_newest_32_stay_open
             );
         }
     }
-    let events = place.probe.texts("SELECT message_id FROM cause").await?;
+    let events = messages_with_causes(place).await?;
     ensure!(
         events.len() == 41,
         "one row per cause, however many devices it flags: {events:?}"
