@@ -1,12 +1,12 @@
 //! The baseline: consumes, publishes a confirmed answer of the same size, and acknowledges. It decodes nothing and has no
 //! database.
 
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
 use anyhow::ensure;
+use futures_util::stream::FuturesOrdered;
 use futures_util::{FutureExt, StreamExt};
 use lapin::message::Delivery;
 use lapin::options::{
@@ -43,7 +43,7 @@ pub(crate) struct Bare {
     pub(crate) servers: Servers,
 }
 
-type Confirms = Vec<Pin<Box<dyn Future<Output = lapin::Result<Confirmation>> + Send>>>;
+type Confirm = Pin<Box<dyn Future<Output = lapin::Result<Confirmation>> + Send>>;
 
 /// Processes this number of messages.
 ///
@@ -70,23 +70,28 @@ pub(crate) async fn run(bare: Bare) -> anyhow::Result<Measured> {
         )
         .await?;
     let (mut taken, mut settled, mut batches) = (0, 0, 0);
-    let mut flying: VecDeque<(u64, u32, Confirms)> = VecDeque::new();
+    // Batches are acknowledged in their order.
+    let mut flying = FuturesOrdered::new();
     while settled < bare.messages {
-        if taken < bare.messages && flying.len() < bare.ahead {
-            let batch = take(&mut deliveries, &bare, bare.messages - taken).await?;
-            let last = batch.last().expect("a batch has a message").delivery_tag;
-            let count = u32::try_from(batch.len())?;
-            taken += count;
-            flying.push_back((last, count, publish(&out, &body, batch)));
-        } else if let Some((last, count, confirms)) = flying.pop_front() {
-            for confirm in confirms {
-                ensure!(matches!(confirm.await?, Confirmation::Ack(_)), "refused");
+        let takes = taken < bare.messages && flying.len() < bare.ahead;
+        // Only the first delivery is awaited beside the confirms, so nothing is lost when those come first.
+        tokio::select! {
+            first = deliveries.next(), if takes => {
+                let batch = fill(first, &mut deliveries, &bare, bare.messages - taken).await?;
+                let last = batch.last().expect("a batch has a message").delivery_tag;
+                let count = u32::try_from(batch.len())?;
+                taken += count;
+                let confirms = publish(&out, &body, batch);
+                flying.push_back(async move { confirmed(confirms).await.map(|()| (last, count)) });
             }
-            channel
-                .basic_ack(last, BasicAckOptions { multiple: true })
-                .await?;
-            settled += count;
-            batches += 1;
+            Some(confirmed) = flying.next() => {
+                let (last, count) = confirmed?;
+                channel
+                    .basic_ack(last, BasicAckOptions { multiple: true })
+                    .await?;
+                settled += count;
+                batches += 1;
+            }
         }
     }
     let measured = meter.stop(settled, batches)?;
@@ -100,10 +105,15 @@ pub(crate) async fn connect(amqp: &str) -> anyhow::Result<Connection> {
     Ok(Connection::connect(amqp, ConnectionProperties::default()).await?)
 }
 
-async fn take(deliveries: &mut lapin::Consumer, bare: &Bare, left: u32) -> anyhow::Result<Vec<Delivery>> {
+/// The batch that begins with this delivery.
+async fn fill(
+    first: Option<lapin::Result<Delivery>>,
+    deliveries: &mut lapin::Consumer,
+    bare: &Bare,
+    left: u32,
+) -> anyhow::Result<Vec<Delivery>> {
     let most = bare.batch.min(usize::try_from(left)?);
     let mut batch = Vec::with_capacity(most);
-    let first = deliveries.next().await;
     batch.push(first.ok_or_else(|| anyhow::anyhow!("the consumer ended"))??);
     let deadline = tokio::time::Instant::now() + Duration::from_millis(bare.linger);
     while batch.len() < most {
@@ -120,8 +130,15 @@ async fn take(deliveries: &mut lapin::Consumer, bare: &Bare, left: u32) -> anyho
     Ok(batch)
 }
 
+async fn confirmed(confirms: Vec<Confirm>) -> anyhow::Result<()> {
+    for confirm in confirms {
+        ensure!(matches!(confirm.await?, Confirmation::Ack(_)), "refused");
+    }
+    Ok(())
+}
+
 /// Publishes an answer to each message. The first poll of a future queues its frames, so lapin writes many frames at a time.
-fn publish(out: &Channel, body: &[u8], batch: Vec<Delivery>) -> Confirms {
+fn publish(out: &Channel, body: &[u8], batch: Vec<Delivery>) -> Vec<Confirm> {
     let answers = batch.into_iter().map(|delivery| {
         let (exchange, key) = match delivery.properties.reply_to() {
             Some(reply_to) => (topology::REPLIES, reply_to.clone()),

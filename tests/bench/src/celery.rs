@@ -110,6 +110,7 @@ impl Celery {
         Ok(Measured {
             messages: count - 1,
             batches: count - 1,
+            wal: None,
             wall: Duration::from_secs_f64(span),
             cpu: Cpu {
                 worker: cpu.worker.mul_f64(scale),

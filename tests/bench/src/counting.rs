@@ -1,5 +1,7 @@
-//! A bus that records when the first consumer starts and when the last of a number of messages is acknowledged.
+//! A bus that counts acknowledged messages: it records when the first consumer starts and when the last of a number of messages is
+//! acknowledged, or tells each count to the process that started this one.
 
+use std::io::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -21,7 +23,14 @@ pub(crate) struct CountingBus {
 }
 
 #[derive(Debug)]
-struct Count {
+enum Count {
+    Here(Expected),
+    /// Each count is a line of the standard output.
+    Reported,
+}
+
+#[derive(Debug)]
+struct Expected {
     expected: u32,
     servers: Servers,
     meter: OnceLock<Meter>,
@@ -34,7 +43,7 @@ struct Count {
 impl CountingBus {
     /// Cancels `done` when this number of messages is acknowledged.
     pub(crate) fn new(bus: Arc<dyn Bus>, expected: u32, servers: Servers, done: CancellationToken) -> Self {
-        let count = Count {
+        let count = Expected {
             expected,
             servers,
             meter: OnceLock::new(),
@@ -45,17 +54,48 @@ impl CountingBus {
         };
         Self {
             bus,
-            count: Arc::new(count),
+            count: Arc::new(Count::Here(count)),
+        }
+    }
+
+    /// Prints the count of each acknowledged batch.
+    pub(crate) fn reporting(bus: Arc<dyn Bus>) -> Self {
+        Self {
+            bus,
+            count: Arc::new(Count::Reported),
         }
     }
 
     /// The measurement; `None` if not all messages were acknowledged.
     pub(crate) fn measured(&self) -> Option<Measured> {
-        self.count.measured.get().copied()
+        match &*self.count {
+            Count::Here(count) => count.measured.get().copied(),
+            Count::Reported => None,
+        }
     }
 }
 
 impl Count {
+    fn begin(&self) {
+        if let Self::Here(count) = self {
+            count
+                .meter
+                .get_or_init(|| Meter::start(count.servers).expect("the bench keeps the servers running"));
+        }
+    }
+
+    fn add(&self, messages: u32) {
+        match self {
+            Self::Here(count) => count.add(messages),
+            // If nobody reads it any more, this process is about to end.
+            Self::Reported => {
+                let _ = writeln!(crate::stdout(), "{messages}");
+            }
+        }
+    }
+}
+
+impl Expected {
     fn add(&self, messages: u32) {
         let batches = self.batches.fetch_add(1, Ordering::Relaxed) + 1;
         let before = self.messages.fetch_add(messages, Ordering::Relaxed);
@@ -77,9 +117,7 @@ impl Bus for CountingBus {
     }
 
     async fn consume(&self, queue: Queue, options: ConsumeOptions) -> Result<Box<dyn Consumer>, BusError> {
-        self.count
-            .meter
-            .get_or_init(|| Meter::start(self.count.servers).expect("the bench keeps the servers running"));
+        self.count.begin();
         Ok(Box::new(CountingConsumer {
             consumer: self.bus.consume(queue, options).await?,
             count: self.count.clone(),

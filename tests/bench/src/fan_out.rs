@@ -17,8 +17,9 @@ use lockstep_worker::runtime::{self, WorkerContext, WorkerOptions};
 use tokio_util::sync::CancellationToken;
 
 use crate::counting::CountingBus;
+use crate::rounds::{Side, alternate};
 use crate::scene::{Host, Scene};
-use crate::table::{Goal, Row, Table, median};
+use crate::table::{Goal, Row, Table};
 
 const DEAD_LETTERS: i64 = 10_000;
 const BODY: usize = 400;
@@ -34,19 +35,20 @@ const FILL: &str = "\
 /// # Errors
 /// A server rejects a request, or dead letters are left.
 pub(crate) async fn measure(host: &Host, rounds: u32, table: &mut Table) -> anyhow::Result<()> {
-    let (mut ours, mut bare) = (Vec::new(), Vec::new());
-    for round in 1..=rounds {
-        let published = publish(&host.scene(1).await?).await?;
-        let requeued = requeue(&host.scene(1).await?).await?;
-        eprintln!("fan-out, round {round}: published {published:?}, requeued {requeued:?}");
-        bare.push(published.as_secs_f64() * 1e3);
-        ours.push(requeued.as_secs_f64() * 1e3);
-    }
+    let runs = alternate("fan-out", rounds, &Side::BOTH, async |side| {
+        let scene = host.scene(1).await?;
+        let took = match side {
+            Side::Baseline => publish(&scene).await?,
+            Side::Lockstep => requeue(&scene).await?,
+        };
+        Ok(took.as_secs_f64() * 1e3)
+    })
+    .await?;
     table.rows.push(Row::new(
         "10,000 dead letters requeued by one command",
         "ms",
-        median(ours),
-        ("published with confirms", median(bare)),
+        runs.of(Side::Lockstep),
+        ("published with confirms", runs.of(Side::Baseline)),
         Goal::AtMost(2.0),
     ));
     Ok(())

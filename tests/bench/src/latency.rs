@@ -1,5 +1,6 @@
 //! Measures the latency that a requester sees: from publishing an event to its answer on the reply queue.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -15,7 +16,10 @@ use tokio::sync::mpsc;
 
 use crate::bare;
 use crate::messages;
-use crate::scene::{Role, Scene};
+use crate::other_build::OtherBuild;
+use crate::rounds::alternate;
+use crate::scene::{Host, Role, Scene};
+use crate::table::{Goal, Row, Table};
 
 /// Warm-up messages before the measurement, for connections, caches and query plans.
 const WARM_UP: u32 = 100;
@@ -58,11 +62,63 @@ impl Percentiles {
     }
 }
 
-/// Measures one contender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Contender {
+    Bare,
+    Lockstep,
+    OtherBuild,
+}
+
+/// A figure of the table: its name, how to read it, and by how many milliseconds it may exceed the bare loop's.
+type Figure = (&'static str, fn(&Latencies) -> Duration, f64);
+
+const FIGURES: [Figure; 4] = [
+    ("latency idle, p50", |one| one.idle.p50, 1.5),
+    ("latency idle, p99", |one| one.idle.p99, 15.0),
+    ("latency at 1,000 events/s, p50", |one| one.loaded.p50, 3.0),
+    ("latency at 1,000 events/s, p99", |one| one.loaded.p99, 15.0),
+];
+
+/// Adds the rows of latency.
 ///
 /// # Errors
-/// The broker rejects a request, the worker fails, or an answer is missing.
-pub(crate) async fn measure(scene: &Scene, role: Role, load: Load) -> anyhow::Result<Latencies> {
+/// The broker rejects a request, a worker fails, or an answer is missing.
+pub(crate) async fn measure(
+    host: &Host,
+    load: Load,
+    other: Option<&Path>,
+    rounds: u32,
+    table: &mut Table,
+) -> anyhow::Result<()> {
+    let other = other.map(OtherBuild);
+    let mut contenders = vec![Contender::Bare, Contender::Lockstep];
+    contenders.extend(other.map(|_| Contender::OtherBuild));
+    let runs = alternate("latency", rounds, &contenders, async |contender| {
+        let role = match contender {
+            Contender::Bare => Role::Bare { linger: 0, ahead: 1 },
+            Contender::Lockstep => Role::Lockstep,
+            Contender::OtherBuild => return other.expect("it takes part").latency(load.devices).await,
+        };
+        one(&host.scene(load.devices).await?, role, load).await
+    })
+    .await?;
+    for (what, of, most) in FIGURES {
+        let millis = |contender| runs.each(contender, |one| of(one).as_secs_f64() * 1e3);
+        let ours = millis(Contender::Lockstep);
+        let bare = ("bare", &millis(Contender::Bare)[..]);
+        table
+            .rows
+            .push(Row::new(what, "ms", &ours, bare, Goal::Plus(most)));
+        if other.is_some() {
+            let other = ("the other build", &millis(Contender::OtherBuild)[..]);
+            table.rows.push(Row::new(what, "ms", &ours, other, Goal::None));
+        }
+    }
+    Ok(())
+}
+
+/// Measures one contender.
+async fn one(scene: &Scene, role: Role, load: Load) -> anyhow::Result<Latencies> {
     let worker = scene.start(role, WARM_UP + load.idle + load.rate * load.seconds)?;
     scene.consumed(topology::Lane::Events, 1).await?;
     let mut requester = Requester::connect(scene, load.devices).await?;

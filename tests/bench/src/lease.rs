@@ -6,8 +6,9 @@ use anyhow::{Context, ensure};
 use lockstep_store::Leases;
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 
+use crate::rounds::{Side, alternate};
 use crate::scene::{Host, Scene};
-use crate::table::{Goal, Row, Table, median};
+use crate::table::{Goal, Row, Table};
 
 /// Repetitions in one round.
 const TURNS: u32 = 300;
@@ -24,23 +25,25 @@ pub(crate) async fn measure(host: &Host, rounds: u32, table: &mut Table) -> anyh
     let store = PostgresStore::connect(PostgresOptions::new(scene.schema.url()))?;
     // Warm-up: opens the session, prepares the statements and creates the row.
     turn(&store).await?;
-    let (mut ours, mut bare) = (Vec::new(), Vec::new());
-    for round in 1..=rounds {
-        let updates = updates(&scene).await?;
-        let began = Instant::now();
-        for _ in 0..TURNS {
-            turn(&store).await?;
-        }
-        let took = began.elapsed() / TURNS;
-        eprintln!("lease, round {round}: bare {updates:?}, Lockstep {took:?}");
-        ours.push(took.as_secs_f64() * 1e3);
-        bare.push(updates.as_secs_f64() * 1e3);
-    }
+    let runs = alternate("lease", rounds, &Side::BOTH, async |side| {
+        let took = match side {
+            Side::Baseline => updates(&scene).await?,
+            Side::Lockstep => {
+                let began = Instant::now();
+                for _ in 0..TURNS {
+                    turn(&store).await?;
+                }
+                began.elapsed() / TURNS
+            }
+        };
+        Ok(took.as_secs_f64() * 1e3)
+    })
+    .await?;
     table.rows.push(Row::new(
         "a lease acquired, renewed, released",
         "ms",
-        median(ours),
-        ("three bare updates", median(bare)),
+        runs.of(Side::Lockstep),
+        ("three bare updates", runs.of(Side::Baseline)),
         Goal::AtMost(1.3),
     ));
     Ok(())

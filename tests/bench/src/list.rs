@@ -9,8 +9,9 @@ use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_store::sqlite::{SqliteOptions, SqliteStore};
 use lockstep_store::{CauseId, DeviceQuery, Fleet, Schema};
 
+use crate::rounds::{Side, alternate};
 use crate::scene::Host;
-use crate::table::{Goal, Row, Table, median};
+use crate::table::{Goal, Row, Table};
 
 /// The rows of a page, and one more that shows whether there is a next page.
 const PAGE: u32 = 101;
@@ -72,20 +73,30 @@ async fn store<S: Fleet + Schema>(
         ("many that match", of_type, devices),
     ];
     for (what, query, matching) in queries {
-        let (mut pages, mut pings) = (Vec::new(), Vec::new());
-        for round in 1..=rounds {
-            let took = page(&*store, &query, matching).await?;
-            let began = Instant::now();
-            store.ping().await?;
-            pings.push(began.elapsed().as_secs_f64() * 1e3);
-            eprintln!("list, round {round}: {engine}, {what}: {took:?}");
-            pages.push(took.as_secs_f64() * 1e3);
-        }
-        let what = format!("first page of {devices} devices and its total, {what}, {engine}");
-        let other = ("nothing", median(pings));
-        table
-            .rows
-            .push(Row::new(what, "ms", median(pages), other, Goal::Plus(100.0)));
+        let runs = alternate(
+            &format!("list, {engine}, {what}"),
+            rounds,
+            &Side::BOTH,
+            async |side| {
+                let took = match side {
+                    Side::Baseline => {
+                        let began = Instant::now();
+                        store.ping().await?;
+                        began.elapsed()
+                    }
+                    Side::Lockstep => page(&*store, &query, matching).await?,
+                };
+                Ok(took.as_secs_f64() * 1e3)
+            },
+        )
+        .await?;
+        table.rows.push(Row::new(
+            format!("first page of {devices} devices and its total, {what}, {engine}"),
+            "ms",
+            runs.of(Side::Lockstep),
+            ("nothing", runs.of(Side::Baseline)),
+            Goal::Plus(100.0),
+        ));
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stderr, reason = "a bench prints each round")]
 
 mod affected;
+mod affinity;
 mod allocations;
 mod bare;
 mod celery;
@@ -12,31 +13,37 @@ mod elements;
 mod fan_out;
 mod flags;
 mod gateway;
+mod growth;
 mod latency;
 mod lease;
 mod list;
 mod lockstep;
 mod messages;
 mod meter;
+mod other_build;
 mod processes;
 mod push;
 mod reconcile;
 mod resume;
 mod retention;
+mod rounds;
 mod scene;
 mod stages;
 mod sweep;
 mod table;
 mod throughput;
+mod wal;
+mod workers;
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
 use latency::Load;
-use scene::{Host, Role};
-use table::{Goal, Row, Table, median};
+use scene::Host;
+use table::Table;
 use throughput::Sizes;
 
 /// Measures Lockstep against bare loops and peers, with a broker and a database of its own.
@@ -81,9 +88,18 @@ struct Options {
     /// Runs on simulated devices, each on its own one.
     #[arg(long, default_value_t = 2000)]
     device_runs: u32,
+    /// Devices of the large fleet of `--only growth`.
+    #[arg(long, default_value_t = 1_000_000)]
+    growth_devices: u32,
+    /// Rows of the large inbox of `--only growth`. A million takes about a gigabyte on disk.
+    #[arg(long, default_value_t = 10_000_000)]
+    growth_rows: u32,
     /// Number of measurements per contender.
     #[arg(long, default_value_t = 5)]
     rounds: u32,
+    /// The program `lockstep-bench` of another build, which also takes part in throughput and latency. It starts servers of its own.
+    #[arg(long, value_name = "PATH")]
+    other: Option<PathBuf>,
     /// Print the table as JSON.
     #[arg(long)]
     json: bool,
@@ -92,6 +108,7 @@ struct Options {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Figure {
     Throughput,
+    Workers,
     Celery,
     Latency,
     Gateway,
@@ -110,6 +127,8 @@ enum Figure {
     Cycle,
     Devices,
     Resume,
+    /// Only if it is named, because it needs minutes and much space on disk.
+    Growth,
 }
 
 /// The hidden commands that the bench starts as separate processes.
@@ -132,7 +151,10 @@ async fn main() -> anyhow::Result<()> {
     let Arguments { part, options } = Arguments::parse();
     match part {
         Some(Part::Bare(bare)) => print(&bare::run(bare).await?),
-        Some(Part::Lockstep(lockstep)) => print(&lockstep::run(lockstep).await?),
+        Some(Part::Lockstep(lockstep)) => match lockstep::run(lockstep).await? {
+            Some(measured) => print(&measured),
+            None => Ok(()),
+        },
         Some(Part::Sweep(sweep)) => print(&sweep::run(sweep).await?),
         Some(Part::ElementWorker(worker)) => elements::run(worker).await,
         Some(Part::Simulator(simulator)) => devices::run(simulator, print).await,
@@ -146,9 +168,6 @@ async fn main() -> anyhow::Result<()> {
         }
     }
 }
-
-/// A figure of the latency table: its name, how to read it, and by how many milliseconds it may exceed the bare loop's.
-type Percentile = (&'static str, fn(&latency::Latencies) -> std::time::Duration, f64);
 
 fn print(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(writeln!(stdout(), "{}", serde_json::to_string_pretty(value)?)?)
@@ -187,11 +206,23 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
             },
             devices: options.devices,
             rounds: options.rounds,
+            other: options.other.clone(),
         };
         throughput::measure(&host, sizes, &mut table).await?;
     }
+    if wanted(Figure::Workers) {
+        let sizes = (options.events, options.devices);
+        workers::measure(&host, sizes, options.rounds, &mut table).await?;
+    }
     if wanted(Figure::Latency) {
-        latencies(&host, options, &mut table).await?;
+        let load = Load {
+            idle: 500,
+            rate: 1000,
+            seconds: 10,
+            devices: options.devices,
+        };
+        let other = options.other.as_deref();
+        latency::measure(&host, load, other, options.rounds, &mut table).await?;
     }
     if wanted(Figure::Gateway) {
         gateway::measure(&host, options.pushes, options.rounds, &mut table).await?;
@@ -231,40 +262,15 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
     if wanted(Figure::Resume) {
         resume::measure(&host, options.rounds, &mut table).await?;
     }
+    if options.only.contains(&Figure::Growth) {
+        let sizes = growth::Sizes {
+            events: options.events,
+            small_devices: options.devices,
+            devices: options.growth_devices,
+            rows: options.growth_rows,
+            rounds: options.rounds,
+        };
+        growth::measure(&host, sizes, &mut table).await?;
+    }
     Ok(table)
-}
-
-async fn latencies(host: &Host, options: &Options, table: &mut Table) -> anyhow::Result<()> {
-    let load = Load {
-        idle: 500,
-        rate: 1000,
-        seconds: 10,
-        devices: options.devices,
-    };
-    let echo = Role::Bare { linger: 0, ahead: 1 };
-    let (mut ours, mut bare) = (Vec::new(), Vec::new());
-    for round in 1..=options.rounds {
-        for (role, into) in [(echo, &mut bare), (Role::Lockstep, &mut ours)] {
-            let scene = host.scene(options.devices).await?;
-            let latencies = latency::measure(&scene, role, load).await?;
-            eprintln!("latency, round {round}: {role:?} {latencies:?}");
-            into.push(latencies);
-        }
-    }
-    let middle = |all: &[latency::Latencies], of: fn(&latency::Latencies) -> std::time::Duration| {
-        median(all.iter().map(|one| of(one).as_secs_f64() * 1e3).collect())
-    };
-    let figures: [Percentile; 4] = [
-        ("latency idle, p50", |one| one.idle.p50, 3.0),
-        ("latency idle, p99", |one| one.idle.p99, 15.0),
-        ("latency at 1,000 events/s, p50", |one| one.loaded.p50, 3.0),
-        ("latency at 1,000 events/s, p99", |one| one.loaded.p99, 15.0),
-    ];
-    for (what, of, most) in figures {
-        let other = ("bare", middle(&bare, of));
-        table
-            .rows
-            .push(Row::new(what, "ms", middle(&ours, of), other, Goal::Plus(most)));
-    }
-    Ok(())
 }

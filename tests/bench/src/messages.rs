@@ -18,8 +18,12 @@ pub(crate) fn hostname(device: u32) -> String {
 
 /// The event with this number in a run: an interface of one device has a new configuration.
 pub(crate) fn event(run: &str, number: u32, devices: u32) -> Event {
+    event_with_id(format!("{run}-{number}"), number, devices)
+}
+
+/// As [`event`], with this id.
+pub(crate) fn event_with_id(id: String, number: u32, devices: u32) -> Event {
     let hostname = hostname(number.wrapping_mul(STRIDE) % devices);
-    let id = format!("{run}-{number}");
     let now = SystemClock.now();
     let body = json!({
         "specversion": "1.0",

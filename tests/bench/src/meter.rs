@@ -54,7 +54,11 @@ pub(crate) struct Measured {
     pub(crate) batches: u32,
     pub(crate) wall: Duration,
     pub(crate) cpu: Cpu,
+    /// Bytes of the write-ahead log. A worker does not know them; who started it reads them.
+    #[serde(default)]
+    pub(crate) wal: Option<u64>,
     /// `None` if the bench does not count them.
+    #[serde(default)]
     pub(crate) allocations: Option<Allocations>,
 }
 
@@ -62,6 +66,21 @@ impl Measured {
     /// Messages per second.
     pub(crate) fn rate(&self) -> f64 {
         f64::from(self.messages) / self.wall.as_secs_f64()
+    }
+
+    /// Bytes of the write-ahead log per message.
+    pub(crate) fn wal_per_message(&self) -> Option<f64> {
+        #[expect(clippy::cast_precision_loss, reason = "a bench writes less")]
+        let bytes = self.wal? as f64;
+        Some(bytes / f64::from(self.messages))
+    }
+
+    /// Allocations per message, and the bytes that they asked for.
+    pub(crate) fn allocated_per_message(&self) -> Option<(f64, f64)> {
+        let Allocations { count, bytes } = self.allocations?;
+        #[expect(clippy::cast_precision_loss, reason = "a run allocates less")]
+        let each = |all: usize| all as f64 / f64::from(self.messages);
+        Some((each(count), each(bytes)))
     }
 
     /// CPU time per message, in microseconds.
@@ -107,6 +126,7 @@ impl Meter {
             batches,
             wall,
             cpu: cpu.since(self.cpu),
+            wal: None,
             allocations: allocations.map(|(now, earlier)| now.since(earlier)),
         })
     }

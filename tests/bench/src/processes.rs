@@ -20,6 +20,28 @@ pub(crate) fn cpu_time(pid: u32) -> anyhow::Result<Duration> {
     Ok(TICK * ticks(root, &all))
 }
 
+/// The threads of a process and of its descendants.
+pub(crate) fn threads(pid: u32) -> Vec<u32> {
+    let all: Vec<Process> = all().collect();
+    let mut tree = vec![pid];
+    let mut next = 0;
+    while let Some(parent) = tree.get(next).copied() {
+        tree.extend(
+            all.iter()
+                .filter(|process| process.parent == parent)
+                .map(|process| process.pid),
+        );
+        next += 1;
+    }
+    let threads = tree
+        .into_iter()
+        .flat_map(|pid| fs::read_dir(format!("/proc/{pid}/task")));
+    threads
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect()
+}
+
 /// The memory of a process in KiB: `VmRSS` is what it has, `VmHWM` what it has had at most.
 ///
 /// # Errors

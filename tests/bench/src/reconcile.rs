@@ -11,8 +11,9 @@ use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_worker::reconcile::{OverdueFollowUps, Reconcile};
 use lockstep_worker::runtime::{HeldLeases, Leadership, REPUBLISH_AFTER};
 
+use crate::rounds::{Side, alternate};
 use crate::scene::{Host, Scene};
-use crate::table::{Goal, Row, Table, median};
+use crate::table::{Goal, Row, Table};
 
 /// Number of processed messages.
 const INBOX: i64 = 1_000_000;
@@ -53,27 +54,29 @@ pub(crate) async fn measure(host: &Host, rounds: u32, table: &mut Table) -> anyh
     let reconcile = Reconcile::new(vec![Arc::new(follow_ups)]);
     let lease = HeldLeases::acquire(store, ["follow-ups".to_owned()], every, Duration::ZERO);
     let lease = lease.await?.context("nobody else is here")?;
-    let (mut ours, mut bare) = (Vec::new(), Vec::new());
-    for round in 1..=rounds {
-        let question = question(&scene).await?;
-        let began = Instant::now();
-        for _ in 0..PASSES {
-            let pass = reconcile.pass(&Leadership::new(&lease)).await;
-            ensure!(!pass.cut && pass.failed.is_empty(), "{pass:?}");
-            ensure!(pass.repaired == [("follow-up", 0)], "{pass:?}");
-        }
-        let took = began.elapsed() / PASSES;
-        eprintln!("reconcile, round {round}: a question {question:?}, a pass {took:?}");
-        ours.push(took.as_secs_f64() * 1e3);
-        bare.push(question.as_secs_f64() * 1e3);
-    }
+    let runs = alternate("reconcile", rounds, &Side::BOTH, async |side| {
+        let took = match side {
+            Side::Baseline => question(&scene).await?,
+            Side::Lockstep => {
+                let began = Instant::now();
+                for _ in 0..PASSES {
+                    let pass = reconcile.pass(&Leadership::new(&lease)).await;
+                    ensure!(!pass.cut && pass.failed.is_empty(), "{pass:?}");
+                    ensure!(pass.repaired == [("follow-up", 0)], "{pass:?}");
+                }
+                began.elapsed() / PASSES
+            }
+        };
+        Ok(took.as_secs_f64() * 1e3)
+    })
+    .await?;
     lease.release().await;
     bus.close().await;
     table.rows.push(Row::new(
         "a reconcile pass, 1,000,000 messages, nothing due",
         "ms",
-        median(ours),
-        ("one question", median(bare)),
+        runs.of(Side::Lockstep),
+        ("one question", runs.of(Side::Baseline)),
         Goal::Plus(5.0),
     ));
     Ok(())

@@ -1,15 +1,19 @@
 //! Measures throughput while old rows are deleted, against throughput without deletion.
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use async_trait::async_trait;
+use jiff::Timestamp;
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
+use lockstep_store::{Expired, OpenCauses, Records, Retention, StoreError};
 use lockstep_worker::retention::{Deleted, Keep, RetentionSweep};
 use lockstep_worker::runtime::{HeldLeases, Leadership};
 
-use crate::meter::Measured;
+use crate::rounds::{Side, alternate};
 use crate::scene::{Host, Role, Scene};
-use crate::table::{Goal, Row, Table, median};
+use crate::table::{Goal, Row, Table};
 
 /// Rows to delete: more than can be deleted while the events are processed. Their state is `dead`, so every applied row is new.
 const FILL: &str = "\
@@ -31,25 +35,22 @@ pub(crate) async fn measure(
     rounds: u32,
     table: &mut Table,
 ) -> anyhow::Result<()> {
-    let (mut with, mut without) = (Vec::new(), Vec::new());
-    for round in 1..=rounds {
+    let runs = alternate("retention", rounds, &Side::BOTH, async |side| {
         let scene = filled(host, events, devices).await?;
-        without.push(scene.start(Role::Lockstep, events)?.measured().await?.rate());
+        let worker = scene.start(Role::Lockstep, events)?;
+        let measured = match side {
+            Side::Baseline => worker.measured().await?,
+            Side::Lockstep => deleting(&scene, worker.measured()).await?.0,
+        };
         scene.check(events).await?;
-
-        let scene = filled(host, events, devices).await?;
-        let (measured, deleted) = deleting(&scene, events).await?;
-        scene.check(events).await?;
-        with.push(measured.rate());
-        eprintln!(
-            "retention, round {round}: {with:.0?} msg/s beside {without:.0?}; {deleted} rows deleted meanwhile"
-        );
-    }
+        Ok(measured.rate())
+    })
+    .await?;
     table.rows.push(Row::new(
         "events while old rows are deleted",
         "msg/s",
-        median(with),
-        ("without", median(without)),
+        runs.of(Side::Lockstep),
+        ("without", runs.of(Side::Baseline)),
         Goal::Times(0.9),
     ));
     Ok(())
@@ -66,8 +67,21 @@ async fn filled(host: &Host, events: u32, devices: u32) -> anyhow::Result<Scene>
     Ok(scene)
 }
 
-/// Processes the events and deletes old rows at the same time.
-async fn deleting(scene: &Scene, events: u32) -> anyhow::Result<(Measured, u64)> {
+/// What was deleted meanwhile.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Deletion {
+    /// The time of each chunk that deleted rows, in milliseconds.
+    pub(crate) chunks: Vec<f64>,
+}
+
+/// Deletes old rows until something is done.
+///
+/// # Errors
+/// A server rejects a request, it fails, or old rows are missing.
+pub(crate) async fn deleting<T>(
+    scene: &Scene,
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<(T, Deletion)> {
     let store = PostgresStore::connect(PostgresOptions::new(scene.schema.url()))?;
     let lease = HeldLeases::acquire(
         store.clone(),
@@ -76,8 +90,12 @@ async fn deleting(scene: &Scene, events: u32) -> anyhow::Result<(Measured, u64)>
         Duration::ZERO,
     );
     let lease = lease.await?.context("another owner has the lease")?;
-    let sweep = RetentionSweep {
+    let timed = Arc::new(TimedRetention {
         store: store.clone(),
+        chunks: Mutex::default(),
+    });
+    let sweep = RetentionSweep {
+        store: timed.clone(),
         schema: store,
         keep: Keep {
             inbox: 30 * DAY,
@@ -87,19 +105,58 @@ async fn deleting(scene: &Scene, events: u32) -> anyhow::Result<(Measured, u64)>
         },
     };
     let mut deleted = Deleted::default();
-    let worker = scene.start(Role::Lockstep, events)?;
-    let measured = {
+    let done = {
         let leadership = Leadership::new(&lease);
         let sweeping = sweep.sweep(&leadership, &mut deleted);
         tokio::select! {
             swept = sweeping => {
                 swept?;
-                anyhow::bail!("all old rows were deleted before the events were processed: there were too few");
+                anyhow::bail!("all old rows were deleted before the work was done: there were too few");
             }
-            measured = worker.measured() => measured?,
+            done = work => done?,
         }
     };
     ensure!(deleted.inbox > 0, "nothing was deleted meanwhile");
     lease.release().await;
-    Ok((measured, deleted.inbox))
+    let chunks = timed
+        .chunks
+        .lock()
+        .expect("nothing panics while it holds the lock");
+    let deletion = Deletion {
+        chunks: chunks.iter().map(|took| took.as_secs_f64() * 1e3).collect(),
+    };
+    Ok((done, deletion))
+}
+
+/// The store of a sweep, which records how long each chunk took.
+#[derive(Debug)]
+struct TimedRetention {
+    store: Arc<PostgresStore>,
+    chunks: Mutex<Vec<Duration>>,
+}
+
+#[async_trait]
+impl Retention for TimedRetention {
+    async fn open_causes(&self) -> Result<OpenCauses, StoreError> {
+        self.store.open_causes().await
+    }
+
+    async fn expire(
+        &self,
+        records: &Records,
+        before: Timestamp,
+        from: u64,
+        limit: u32,
+    ) -> Result<Expired, StoreError> {
+        let began = Instant::now();
+        let expired = self.store.expire(records, before, from, limit).await?;
+        if expired.deleted > 0 {
+            let mut chunks = self
+                .chunks
+                .lock()
+                .expect("nothing panics while it holds the lock");
+            chunks.push(began.elapsed());
+        }
+        Ok(expired)
+    }
 }

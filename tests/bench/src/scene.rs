@@ -11,7 +11,7 @@ use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_testbed::{Broker, Database, Schema, Vhost};
 use tokio::process::{Child, Command};
 
-use crate::messages;
+use crate::messages::{self, Event};
 use crate::meter::{Measured, Servers};
 use crate::processes;
 
@@ -27,7 +27,7 @@ pub(crate) struct Scene {
     pub(crate) vhost: Vhost,
     pub(crate) schema: Schema,
     pub(crate) servers: Servers,
-    devices: u32,
+    pub(crate) devices: u32,
 }
 
 impl Host {
@@ -68,19 +68,34 @@ impl Host {
     /// A server rejects a request.
     pub(crate) async fn scene_on(&self, broker: &Broker, devices: u32) -> anyhow::Result<Scene> {
         let scene = Scene {
-            vhost: broker.vhost().await?,
+            vhost: vhost(broker).await?,
             schema: self.database.schema().await?,
             servers: self.servers,
             devices,
         };
-        let bus = AmqpBus::connect(AmqpOptions::new(scene.vhost.url())).await?;
-        bus.declare(&Topology::new(1.0)).await?;
-        bus.close().await;
         let store = PostgresStore::connect(PostgresOptions::new(scene.schema.url()))?;
         store.migrate().await?;
         scene.seed().await?;
         Ok(scene)
     }
+
+    /// Gives a scene a new virtual host, and keeps its schema.
+    ///
+    /// # Errors
+    /// The broker rejects a request.
+    pub(crate) async fn renew_vhost(&self, scene: &mut Scene) -> anyhow::Result<()> {
+        scene.vhost = vhost(&self.broker).await?;
+        Ok(())
+    }
+}
+
+/// A new virtual host with Lockstep's objects.
+async fn vhost(broker: &Broker) -> anyhow::Result<Vhost> {
+    let vhost = broker.vhost().await?;
+    let bus = AmqpBus::connect(AmqpOptions::new(vhost.url())).await?;
+    bus.declare(&Topology::new(1.0)).await?;
+    bus.close().await;
+    Ok(vhost)
 }
 
 impl Scene {
@@ -105,10 +120,18 @@ impl Scene {
     /// # Errors
     /// The broker rejects a message.
     pub(crate) async fn publish_events(&self, count: u32) -> anyhow::Result<()> {
-        let bus = AmqpBus::connect(AmqpOptions::new(self.vhost.url())).await?;
         let run = messages::run();
-        let events = (0..count).map(|number| messages::event(&run, number, self.devices).outgoing());
-        bus.publish(events.collect()).await?;
+        let events = (0..count).map(|number| messages::event(&run, number, self.devices));
+        self.publish(events).await
+    }
+
+    /// Publishes these events.
+    ///
+    /// # Errors
+    /// The broker rejects a message.
+    pub(crate) async fn publish(&self, events: impl Iterator<Item = Event>) -> anyhow::Result<()> {
+        let bus = AmqpBus::connect(AmqpOptions::new(self.vhost.url())).await?;
+        bus.publish(events.map(Event::outgoing).collect()).await?;
         bus.close().await;
         Ok(())
     }
@@ -145,6 +168,20 @@ impl Scene {
     /// # Errors
     /// It cannot be started.
     pub(crate) fn start(&self, role: Role, messages: u32) -> anyhow::Result<Worker> {
+        let child = self.command(role, messages)?.stdin(Stdio::null()).spawn()?;
+        Ok(Worker(child))
+    }
+
+    /// Starts a worker that begins with others; see [`crate::lockstep::Lockstep::together`].
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub(crate) fn start_together(&self) -> anyhow::Result<Child> {
+        let mut command = self.command(Role::Lockstep, 0)?;
+        Ok(command.arg("--together").stdin(Stdio::piped()).spawn()?)
+    }
+
+    fn command(&self, role: Role, messages: u32) -> anyhow::Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
         match role {
             Role::Bare { linger, ahead } => {
@@ -160,10 +197,9 @@ impl Scene {
             .args(["--messages", &messages.to_string()])
             .args(["--broker", &self.servers.broker.to_string()])
             .args(["--database", &self.servers.database.to_string()])
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true);
-        Ok(Worker(command.spawn()?))
+        Ok(command)
     }
 
     /// Waits until a lane has so many consumers.
@@ -199,6 +235,13 @@ impl Scene {
 pub(crate) enum Role {
     Bare { linger: u64, ahead: usize },
     Lockstep,
+}
+
+impl Role {
+    /// One batch in flight, whose messages are awaited for two milliseconds.
+    pub(crate) const BARE: Self = Self::Bare { linger: 2, ahead: 1 };
+    /// As many batches in flight as Lockstep has, of what has arrived.
+    pub(crate) const BARE_AS_LOCKSTEP: Self = Self::Bare { linger: 0, ahead: 2 };
 }
 
 /// A worker process of this program.

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use anyhow::Context;
 use async_trait::async_trait;
@@ -218,7 +217,7 @@ struct Events(Arc<Memory>);
 
 #[async_trait]
 impl Consumer for Events {
-    async fn take(&mut self, _: usize, _: Duration) -> Option<Batch> {
+    async fn take(&mut self, _: usize) -> Option<Batch> {
         self.0.acknowledged.notified().await;
         let Some(deliveries) = self.0.next() else {
             self.0.done.cancel();
@@ -248,7 +247,7 @@ struct Empty;
 
 #[async_trait]
 impl Consumer for Empty {
-    async fn take(&mut self, _: usize, _: Duration) -> Option<Batch> {
+    async fn take(&mut self, _: usize) -> Option<Batch> {
         std::future::pending().await
     }
 

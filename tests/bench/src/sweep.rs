@@ -123,20 +123,19 @@ pub(crate) async fn measure(tasks: usize, rounds: u32, table: &mut Table) -> any
         scripts.push(rate(script));
         small.push(swept.peak_mib);
     }
-    let ours = median(rates);
     let what = "CloudVision sweep, 10 % empty, 50 ms a request";
     table.rows.push(Row::new(
         what,
         "tasks/s",
-        ours,
-        ("its requests, 32 at once", median(ideals)),
-        Goal::Times(0.9),
+        &rates,
+        ("its requests, 32 at once", &ideals),
+        Goal::Times(0.92),
     ));
     table.rows.push(Row::new(
         what,
         "tasks/s",
-        ours,
-        ("the article's script", median(scripts)),
+        &rates,
+        ("the article's script", &scripts),
         Goal::Times(25.0),
     ));
     let (large, _) = one(tasks * 10, Duration::ZERO).await?;
@@ -144,8 +143,8 @@ pub(crate) async fn measure(tasks: usize, rounds: u32, table: &mut Table) -> any
     table.rows.push(Row::new(
         memory,
         "MiB",
-        large.peak_mib,
-        ("of the tasks above", median(small)),
+        &[large.peak_mib],
+        ("of the tasks above", &[median(small)]),
         Goal::Plus(MORE_MIB),
     ));
     Ok(())

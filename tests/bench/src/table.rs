@@ -1,10 +1,11 @@
-//! The printed tables: rows with a goal, and the CPU time of each contender.
+//! The printed tables: rows with a goal, and what each contender used.
 
 use std::fmt;
 
 use serde::Serialize;
 
 use crate::allocations::Allocations;
+use crate::meter::Measured;
 
 /// The goal of a figure, relative to the other contender's.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -16,6 +17,25 @@ pub(crate) enum Goal {
     AtMost(f64),
     /// Highest allowed difference between ours and the other's.
     Plus(f64),
+    /// The ratio has no goal.
+    None,
+}
+
+impl Goal {
+    fn figure(self, ours: f64, other: f64) -> f64 {
+        match self {
+            Self::Plus(_) => ours - other,
+            Self::Times(_) | Self::AtMost(_) | Self::None => ours / other,
+        }
+    }
+
+    fn reached(self, figure: f64) -> Option<bool> {
+        match self {
+            Self::Times(least) => Some(figure >= least),
+            Self::AtMost(most) | Self::Plus(most) => Some(figure <= most),
+            Self::None => None,
+        }
+    }
 }
 
 /// One figure.
@@ -23,42 +43,51 @@ pub(crate) enum Goal {
 pub(crate) struct Row {
     pub(crate) what: String,
     pub(crate) unit: &'static str,
+    /// The median of our rounds.
     pub(crate) lockstep: f64,
     pub(crate) against: &'static str,
+    /// The median of the other's rounds.
     pub(crate) other: f64,
-    /// The ratio or the difference.
+    /// The median of the ratios or differences within each round.
     pub(crate) figure: f64,
+    pub(crate) lowest: f64,
+    pub(crate) highest: f64,
     pub(crate) goal: Goal,
-    pub(crate) reached: bool,
+    /// Absent without a goal.
+    pub(crate) reached: Option<bool>,
+    /// What both measured in each round: ours, the other's.
+    pub(crate) rounds: Vec<(f64, f64)>,
 }
 
 impl Row {
+    /// Compares what both measured in the same round. One value of the other stands for all rounds.
     pub(crate) fn new(
         what: impl Into<String>,
         unit: &'static str,
-        lockstep: f64,
-        (against, other): (&'static str, f64),
+        ours: &[f64],
+        (against, others): (&'static str, &[f64]),
         goal: Goal,
     ) -> Self {
-        let (figure, reached) = match goal {
-            Goal::Times(least) => (lockstep / other, lockstep / other >= least),
-            Goal::AtMost(most) => (lockstep / other, lockstep / other <= most),
-            Goal::Plus(most) => (lockstep - other, lockstep - other <= most),
-        };
+        let rounds: Vec<(f64, f64)> = ours.iter().copied().zip(others.iter().copied().cycle()).collect();
+        let figures = || rounds.iter().map(|(ours, other)| goal.figure(*ours, *other));
+        let figure = median(figures());
         Self {
             what: what.into(),
             unit,
-            lockstep,
+            lockstep: median(ours.iter().copied()),
             against,
-            other,
+            other: median(others.iter().copied()),
             figure,
+            lowest: figures().fold(f64::INFINITY, f64::min),
+            highest: figures().fold(f64::NEG_INFINITY, f64::max),
             goal,
-            reached,
+            reached: goal.reached(figure),
+            rounds,
         }
     }
 }
 
-/// The CPU time of one contender, in microseconds per message.
+/// What one contender used, per message; times in microseconds.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct CpuRow {
     pub(crate) who: &'static str,
@@ -69,6 +98,38 @@ pub(crate) struct CpuRow {
     pub(crate) worker: f64,
     pub(crate) broker: f64,
     pub(crate) database: f64,
+    /// Bytes of the write-ahead log; absent without a database.
+    pub(crate) wal: Option<f64>,
+    /// Allocations of the worker; absent if they are not counted.
+    pub(crate) allocations: Option<f64>,
+    /// Bytes that they asked for.
+    pub(crate) allocated: Option<f64>,
+}
+
+impl CpuRow {
+    /// The medians of these runs.
+    pub(crate) fn new(who: &'static str, runs: &[Measured]) -> Self {
+        let middle = |of: &dyn Fn(&Measured) -> f64| median(runs.iter().map(of));
+        let rates = || runs.iter().map(Measured::rate);
+        let optional = |of: &dyn Fn(&Measured) -> Option<f64>| {
+            let all: Option<Vec<f64>> = runs.iter().map(of).collect();
+            all.map(median)
+        };
+        let allocated = Measured::allocated_per_message;
+        Self {
+            who,
+            rate: median(rates()),
+            lowest: rates().fold(f64::INFINITY, f64::min),
+            highest: rates().fold(0.0, f64::max),
+            batch: middle(&|run| f64::from(run.messages) / f64::from(run.batches.max(1))),
+            worker: middle(&|run| run.per_message(|cpu| cpu.worker)),
+            broker: middle(&|run| run.per_message(|cpu| cpu.broker)),
+            database: middle(&|run| run.per_message(|cpu| cpu.database)),
+            wal: optional(&Measured::wal_per_message),
+            allocations: optional(&|run| Some(allocated(run)?.0)),
+            allocated: optional(&|run| Some(allocated(run)?.1)),
+        }
+    }
 }
 
 /// What the worker allocates for one message.
@@ -102,29 +163,13 @@ pub(crate) struct Table {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "| what | Lockstep | against | figure | goal | |")?;
-        writeln!(f, "| --- | ---: | ---: | ---: | ---: | --- |")?;
+        writeln!(
+            f,
+            "| what | Lockstep | against | figure | lowest–highest | goal | |"
+        )?;
+        writeln!(f, "| --- | ---: | ---: | ---: | ---: | ---: | --- |")?;
         for row in &self.rows {
-            let Row {
-                what,
-                unit,
-                lockstep,
-                against,
-                other,
-                figure,
-                ..
-            } = row;
-            let (figure, goal) = match row.goal {
-                Goal::Times(least) => (format!("{figure:.2} ×"), format!("≥ {least} ×")),
-                Goal::AtMost(most) => (format!("{figure:.2} ×"), format!("≤ {most} ×")),
-                Goal::Plus(most) => (format!("{figure:+.1} {unit}"), format!("≤ +{most} {unit}")),
-            };
-            let places = usize::from(*unit == "ms");
-            let reached = if row.reached { "reached" } else { "missed" };
-            writeln!(
-                f,
-                "| {what} | {lockstep:.places$} {unit} | {against} {other:.places$} {unit} | {figure} | {goal} | {reached} |"
-            )?;
+            writeln!(f, "{row}")?;
         }
         self.write_cpu(f)?;
         self.write_allocations(f)
@@ -139,24 +184,14 @@ impl Table {
         writeln!(f)?;
         writeln!(
             f,
-            "| who | msg/s (lowest–highest) | batch | worker µs/msg | broker µs/msg | database µs/msg |"
+            "| who | msg/s (lowest–highest) | batch | worker µs/msg | broker µs/msg | database µs/msg | WAL B/msg | allocations/msg | allocated B/msg |"
         )?;
-        writeln!(f, "| --- | ---: | ---: | ---: | ---: | ---: |")?;
+        writeln!(
+            f,
+            "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+        )?;
         for row in &self.cpu {
-            let CpuRow {
-                who,
-                rate,
-                lowest,
-                highest,
-                batch,
-                worker,
-                broker,
-                database,
-            } = row;
-            writeln!(
-                f,
-                "| {who} | {rate:.0} ({lowest:.0}–{highest:.0}) | {batch:.0} | {worker:.0} | {broker:.0} | {database:.0} |"
-            )?;
+            writeln!(f, "{row}")?;
         }
         Ok(())
     }
@@ -180,8 +215,74 @@ impl Table {
     }
 }
 
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            what,
+            unit,
+            lockstep,
+            against,
+            other,
+            ..
+        } = self;
+        let figure = |figure: f64| match self.goal {
+            Goal::Plus(_) => format!("{figure:+.1} {unit}"),
+            Goal::Times(_) | Goal::AtMost(_) | Goal::None => format!("{figure:.2} ×"),
+        };
+        let spread = match self.rounds.len() {
+            0 | 1 => String::new(),
+            _ => format!("{} – {}", figure(self.lowest), figure(self.highest)),
+        };
+        let goal = match self.goal {
+            Goal::Times(least) => format!("≥ {least} ×"),
+            Goal::AtMost(most) => format!("≤ {most} ×"),
+            Goal::Plus(most) => format!("≤ +{most} {unit}"),
+            Goal::None => String::new(),
+        };
+        let reached = match self.reached {
+            Some(true) => "reached",
+            Some(false) => "missed",
+            None => "",
+        };
+        let figure = figure(self.figure);
+        let places = usize::from(*unit == "ms");
+        write!(
+            f,
+            "| {what} | {lockstep:.places$} {unit} | {against} {other:.places$} {unit} | {figure} | {spread} | {goal} | {reached} |"
+        )
+    }
+}
+
+impl fmt::Display for CpuRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            who,
+            rate,
+            lowest,
+            highest,
+            batch,
+            worker,
+            broker,
+            database,
+            wal,
+            allocations,
+            allocated,
+        } = self;
+        let [wal, allocations, allocated] = [wal, allocations, allocated].map(|figure| optional(*figure));
+        write!(
+            f,
+            "| {who} | {rate:.0} ({lowest:.0}–{highest:.0}) | {batch:.0} | {worker:.0} | {broker:.0} | {database:.0} | {wal} | {allocations} | {allocated} |"
+        )
+    }
+}
+
+fn optional(figure: Option<f64>) -> String {
+    figure.map_or_else(String::new, |figure| format!("{figure:.0}"))
+}
+
 /// The median; of an even number of values, the mean of the two in the middle.
-pub(crate) fn median(mut all: Vec<f64>) -> f64 {
+pub(crate) fn median(all: impl IntoIterator<Item = f64>) -> f64 {
+    let mut all: Vec<f64> = all.into_iter().collect();
     all.sort_unstable_by(f64::total_cmp);
     let middle = all.len() / 2;
     if all.is_empty() {
@@ -199,18 +300,43 @@ mod tests {
 
     #[test]
     fn the_median_is_in_the_middle() {
-        assert!((median(vec![3.0, 1.0, 2.0]) - 2.0).abs() < 1e-9);
-        assert!((median(vec![4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < 1e-9);
-        assert!(median(Vec::new()).is_nan());
+        assert!((median([3.0, 1.0, 2.0]) - 2.0).abs() < 1e-9);
+        assert!((median([4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < 1e-9);
+        assert!(median([]).is_nan());
     }
 
     #[test]
     fn a_goal_is_a_share_or_a_surplus() {
-        let share = Row::new("rate", "msg/s", 9.0, ("bare", 10.0), Goal::Times(0.9));
-        assert!(share.reached, "{share:?}");
-        let cost = Row::new("flags", "ms", 12.0, ("bare", 10.0), Goal::AtMost(1.1));
-        assert!(!cost.reached, "{cost:?}");
-        let surplus = Row::new("p50", "ms", 8.0, ("bare", 4.0), Goal::Plus(3.0));
-        assert!(!surplus.reached, "{surplus:?}");
+        for (ours, goal, reached) in [
+            (9.0, Goal::Times(0.9), Some(true)),
+            (8.9, Goal::Times(0.9), Some(false)),
+            (12.0, Goal::AtMost(1.1), Some(false)),
+            (13.0, Goal::Plus(3.0), Some(true)),
+            (14.0, Goal::Plus(3.0), Some(false)),
+            (1.0, Goal::None, None),
+        ] {
+            let row = Row::new("what", "ms", &[ours], ("bare", &[10.0]), goal);
+            assert_eq!(row.reached, reached, "{row:?}");
+        }
+    }
+
+    #[test]
+    fn figures_are_compared_within_their_round() {
+        // The machine was half as fast in the second round.
+        let row = Row::new(
+            "what",
+            "/s",
+            &[8.0, 4.0, 9.0],
+            ("bare", &[10.0, 5.0, 10.0]),
+            Goal::Times(0.9),
+        );
+        assert!((row.figure - 0.8).abs() < 1e-9 && (row.lowest - 0.8).abs() < 1e-9);
+        assert!((row.highest - 0.9).abs() < 1e-9);
+        let row = Row::new("what", "/s", &[8.0, 4.0], ("ideal", &[10.0]), Goal::Times(0.9));
+        assert_eq!(row.rounds, [(8.0, 10.0), (4.0, 10.0)]);
+        assert_eq!(
+            row.to_string(),
+            "| what | 6 /s | ideal 10 /s | 0.60 × | 0.40 × – 0.80 × | ≥ 0.9 × | missed |"
+        );
     }
 }

@@ -1,18 +1,54 @@
 //! Measures throughput from events to flags in PostgreSQL to confirmed results, alternately for each contender.
 
+use std::path::PathBuf;
+
 use crate::celery::Celery;
 use crate::meter::Measured;
-use crate::scene::{Host, Role};
-use crate::table::{AllocationRow, CpuRow, Goal, Row, Table, median};
+use crate::other_build::OtherBuild;
+use crate::rounds::alternate;
+use crate::scene::{Host, Role, Scene};
+use crate::table::{CpuRow, Goal, Row, Table};
+use crate::wal;
 
-/// The size of the measurement.
-#[derive(Clone, Copy, Debug)]
+/// The most CPU time of worker and database per event, in microseconds.
+const MOST_CPU: f64 = 40.0;
+/// The most bytes of the write-ahead log per event.
+const MOST_WAL: f64 = 900.0;
+/// The most allocations of the worker per event, with those of its clients of AMQP and PostgreSQL.
+const MOST_ALLOCATIONS: f64 = 60.0;
+/// The most bytes that they ask for.
+const MOST_ALLOCATED: f64 = 8000.0;
+
+/// The size of the measurement, and who takes part in it besides Lockstep and the bare loops.
+#[derive(Clone, Debug)]
 pub(crate) struct Sizes {
     pub(crate) events: u32,
     /// Number of events for Celery; 0 leaves it out.
     pub(crate) celery_events: u32,
     pub(crate) devices: u32,
     pub(crate) rounds: u32,
+    pub(crate) other: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Contender {
+    BareOneInFlight,
+    BareAsManyInFlight,
+    Lockstep,
+    OtherBuild,
+    Celery,
+}
+
+impl Contender {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::BareOneInFlight => "bare, one batch in flight",
+            Self::BareAsManyInFlight => "bare, as many in flight",
+            Self::Lockstep => "Lockstep",
+            Self::OtherBuild => "the other build",
+            Self::Celery => "Celery",
+        }
+    }
 }
 
 /// Adds the rows of throughput.
@@ -24,77 +60,114 @@ pub(crate) async fn measure(host: &Host, sizes: Sizes, table: &mut Table) -> any
         0 => None,
         _ => Some(Celery::install().await?),
     };
-    let (mut ours, mut bare, mut celerys) = (Vec::new(), Vec::new(), Vec::new());
-    for round in 1..=sizes.rounds {
+    let other = sizes.other.as_deref().map(OtherBuild);
+    let mut contenders = vec![
+        Contender::BareOneInFlight,
+        Contender::BareAsManyInFlight,
+        Contender::Lockstep,
+    ];
+    contenders.extend(other.map(|_| Contender::OtherBuild));
+    contenders.extend(celery.as_ref().map(|_| Contender::Celery));
+    let runs = alternate("throughput", sizes.rounds, &contenders, async |contender| {
+        if contender == Contender::OtherBuild {
+            let other = other.expect("it takes part");
+            return other.throughput(sizes.events, sizes.devices).await;
+        }
         let scene = host.scene(sizes.devices).await?;
-        scene.publish_events(sizes.events).await?;
-        let role = Role::Bare { linger: 2, ahead: 1 };
-        bare.push(scene.start(role, sizes.events)?.measured().await?);
-        report(round, "bare", &bare);
-
-        let scene = host.scene(sizes.devices).await?;
-        scene.publish_events(sizes.events).await?;
-        ours.push(scene.start(Role::Lockstep, sizes.events)?.measured().await?);
-        scene.check(sizes.events).await?;
-        report(round, "Lockstep", &ours);
-
-        if let Some(celery) = &celery {
-            let scene = host.scene(sizes.devices).await?;
-            celerys.push(celery.measure(&scene, sizes.celery_events, sizes.devices).await?);
-            scene.check(sizes.celery_events).await?;
-            report(round, "Celery", &celerys);
+        match contender {
+            Contender::BareOneInFlight => run(&scene, Role::BARE, sizes.events).await,
+            Contender::BareAsManyInFlight => run(&scene, Role::BARE_AS_LOCKSTEP, sizes.events).await,
+            Contender::Lockstep => {
+                let before = wal::position(&scene).await?;
+                let mut measured = run(&scene, Role::Lockstep, sizes.events).await?;
+                measured.wal = Some(wal::written_since(&scene, &before).await?.bytes);
+                scene.check(sizes.events).await?;
+                Ok(measured)
+            }
+            Contender::Celery => {
+                let celery = celery.as_ref().expect("it takes part");
+                let before = wal::position(&scene).await?;
+                let mut measured = celery.measure(&scene, sizes.celery_events, sizes.devices).await?;
+                measured.wal = Some(wal::written_since(&scene, &before).await?.bytes);
+                scene.check(sizes.celery_events).await?;
+                Ok(measured)
+            }
+            Contender::OtherBuild => unreachable!("it has a scene of its own"),
+        }
+    })
+    .await?;
+    let ours = runs.each(Contender::Lockstep, Measured::rate);
+    for (what, contender, goal) in [
+        (
+            "events → flags → results",
+            Contender::BareOneInFlight,
+            Goal::Times(0.8),
+        ),
+        (
+            "events → flags → results",
+            Contender::BareAsManyInFlight,
+            Goal::Times(0.7),
+        ),
+        ("events → flags → results", Contender::OtherBuild, Goal::None),
+        ("the same work by Celery", Contender::Celery, Goal::Times(20.0)),
+    ] {
+        if contenders.contains(&contender) {
+            let others = runs.each(contender, Measured::rate);
+            let other = (contender.name(), &others[..]);
+            table.rows.push(Row::new(what, "msg/s", &ours, other, goal));
         }
     }
-    table.rows.push(Row::new(
-        "events → flags → results",
-        "msg/s",
-        rate(&ours),
-        ("bare", rate(&bare)),
-        Goal::Times(0.9),
-    ));
-    if !celerys.is_empty() {
-        table.rows.push(Row::new(
-            "the same work by Celery",
-            "msg/s",
-            rate(&ours),
-            ("Celery", rate(&celerys)),
-            Goal::Times(20.0),
-        ));
-    }
-    let allocated = |run: &Measured| run.allocations.map(|all| (run.messages, all));
-    if let Some((messages, allocations)) = ours.last().and_then(allocated) {
-        let row = AllocationRow::new("with AMQP and PostgreSQL", allocations, messages);
-        table.allocations.push(row);
-    }
-    for (who, runs) in [("Lockstep", ours), ("bare", bare), ("Celery", celerys)] {
-        if !runs.is_empty() {
-            table.cpu.push(cpu(who, &runs));
+    let allocated = Measured::allocated_per_message;
+    for (what, unit, figures, goal) in [
+        (
+            "CPU time of worker and database per event",
+            "µs",
+            runs.each(Contender::Lockstep, |run| {
+                run.per_message(|cpu| cpu.worker + cpu.database)
+            }),
+            MOST_CPU,
+        ),
+        (
+            "write-ahead log per event",
+            "B",
+            runs.each(Contender::Lockstep, |run| {
+                run.wal_per_message().unwrap_or(f64::NAN)
+            }),
+            MOST_WAL,
+        ),
+        (
+            "allocations of the worker per event",
+            "",
+            runs.each(Contender::Lockstep, |run| {
+                allocated(run).map_or(f64::NAN, |(count, _)| count)
+            }),
+            MOST_ALLOCATIONS,
+        ),
+        (
+            "bytes that these ask for",
+            "B",
+            runs.each(Contender::Lockstep, |run| {
+                allocated(run).map_or(f64::NAN, |(_, bytes)| bytes)
+            }),
+            MOST_ALLOCATED,
+        ),
+    ] {
+        // Allocations are counted only by a build for that.
+        if figures.iter().any(|figure| figure.is_nan()) {
+            continue;
         }
+        let goal = ("goal", &[goal][..]);
+        table
+            .rows
+            .push(Row::new(what, unit, &figures, goal, Goal::AtMost(1.0)));
+    }
+    for contender in contenders {
+        table.cpu.push(CpuRow::new(contender.name(), runs.of(contender)));
     }
     Ok(())
 }
 
-fn report(round: u32, who: &str, runs: &[Measured]) {
-    if let Some(run) = runs.last() {
-        eprintln!("throughput, round {round}: {who} {:.0} msg/s", run.rate());
-    }
-}
-
-fn rate(runs: &[Measured]) -> f64 {
-    median(runs.iter().map(Measured::rate).collect())
-}
-
-fn cpu(who: &'static str, runs: &[Measured]) -> CpuRow {
-    let middle = |of: &dyn Fn(&Measured) -> f64| median(runs.iter().map(of).collect());
-    let rates = || runs.iter().map(Measured::rate);
-    CpuRow {
-        who,
-        rate: rate(runs),
-        lowest: rates().fold(f64::INFINITY, f64::min),
-        highest: rates().fold(0.0, f64::max),
-        batch: middle(&|run| f64::from(run.messages) / f64::from(run.batches.max(1))),
-        worker: middle(&|run| run.per_message(|cpu| cpu.worker)),
-        broker: middle(&|run| run.per_message(|cpu| cpu.broker)),
-        database: middle(&|run| run.per_message(|cpu| cpu.database)),
-    }
+async fn run(scene: &Scene, role: Role, events: u32) -> anyhow::Result<Measured> {
+    scene.publish_events(events).await?;
+    scene.start(role, events)?.measured().await
 }

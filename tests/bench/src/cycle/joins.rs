@@ -16,8 +16,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::elements::{GROUP, begin, numbers, start};
+use crate::rounds::alternate;
 use crate::scene::{Host, Scene};
-use crate::table::{Goal, Row, Table, median};
+use crate::table::{Goal, Row, Table};
 
 /// Connections that end elements at the same time.
 const SESSIONS: usize = 4;
@@ -27,7 +28,7 @@ const LONG: Duration = Duration::from_mins(10);
 const GOAL: f64 = 20_000.0;
 
 /// What ends.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Load {
     elements: u32,
     /// The elements are those of so many executions, and each transaction has ends of one of them.
@@ -56,19 +57,13 @@ pub(super) async fn measure(
         ("the same of one execution", load(1, false)),
         ("the same of one execution, each with a result", load(1, true)),
     ];
-    let mut rates = [const { Vec::new() }; 3];
-    for round in 1..=rounds {
-        for ((what, load), into) in loads.into_iter().zip(&mut rates) {
-            let rate = one(host, load).await?;
-            eprintln!("cycle, round {round}: {what}: {rate:.0}/s");
-            into.push(rate);
-        }
-    }
-    for ((what, _), rates) in loads.into_iter().zip(rates) {
-        let goal = ("goal", GOAL);
+    let runs = alternate("cycle", rounds, &loads, async |(_, load)| one(host, load).await).await?;
+    for load in loads {
+        let goal = ("goal", &[GOAL][..]);
+        let (what, _) = load;
         table
             .rows
-            .push(Row::new(what, "/s", median(rates), goal, Goal::Times(1.0)));
+            .push(Row::new(what, "/s", runs.of(load), goal, Goal::Times(1.0)));
     }
     Ok(())
 }

@@ -4,8 +4,9 @@ use anyhow::ensure;
 use lockstep_protocol::commands::ExecuteOn;
 
 use crate::elements::{ALL_STEPS, Setup, run_on_workers, saved};
+use crate::rounds::alternate;
 use crate::scene::{Host, Scene};
-use crate::table::{Goal, Row, Table, median};
+use crate::table::{Goal, Row, Table};
 
 /// Devices in a group; each is in one.
 const GROUP: u32 = 50;
@@ -34,14 +35,6 @@ const MAC: &str = "\
     CREATE FUNCTION mac(first text, number bigint) RETURNS text LANGUAGE sql IMMUTABLE AS \
     $$ SELECT first || regexp_replace(lpad(to_hex(number), 10, '0'), '(..)', ':\\1', 'g') $$";
 
-/// The medians of a fleet.
-#[derive(Clone, Debug, Default)]
-struct Measured {
-    seconds: Vec<f64>,
-    /// CPU time of the workers, in seconds.
-    cpu: Vec<f64>,
-}
-
 /// Adds the rows.
 ///
 /// # Errors
@@ -53,50 +46,45 @@ pub(super) async fn measure(host: &Host, rounds: u32, table: &mut Table) -> anyh
         .into_iter()
         .chain([(largest, 2)]);
     let setups: Vec<(u32, u32)> = setups.collect();
-    let mut all = vec![Measured::default(); setups.len()];
-    for round in 1..=rounds {
-        for ((devices, workers), measured) in setups.iter().zip(&mut all) {
-            let (seconds, cpu) = one(host, *devices, *workers).await?;
-            eprintln!(
-                "cycle, round {round}: all steps on {devices} devices, {workers} workers: {seconds:.2} s, CPU {cpu:.2} s"
-            );
-            measured.seconds.push(seconds);
-            measured.cpu.push(cpu);
-        }
-    }
-    let medians: Vec<(f64, f64)> = all
-        .into_iter()
-        .map(|measured| (median(measured.seconds), median(measured.cpu)))
-        .collect();
-    let [(small, small_cpu), _, (large, large_cpu), (pair, _)] = medians[..] else {
-        anyhow::bail!("{} medians", medians.len());
-    };
+    let runs = alternate(
+        "cycle, devices and workers",
+        rounds,
+        &setups,
+        async |(devices, workers)| one(host, devices, workers).await,
+    )
+    .await?;
     let [least, _, most] = SIZES;
-    let per = |seconds: f64, count: u32| seconds * 1e6 / f64::from(count);
-    let mut add = |what: &str, ours, other, goal| table.rows.push(Row::new(what, "µs", ours, other, goal));
+    let seconds = |setup: (u32, u32), count: fn(u32) -> u32| {
+        runs.each(setup, |(seconds, _)| seconds * 1e6 / f64::from(count(setup.0)))
+    };
+    let cpu = |setup: (u32, u32)| runs.each(setup, |(_, cpu)| cpu * 1e6 / f64::from(entities(setup.0)));
+    let (small, large, pair) = ((least, 1), (most, 1), (most, 2));
+    let mut add = |what: &str, ours: &[f64], (who, others): (&'static str, Vec<f64>), goal| {
+        table.rows.push(Row::new(what, "µs", ours, (who, &others), goal));
+    };
     let linear = Goal::AtMost(1.2);
     add(
         "all steps on 1,000 devices with 48 interfaces: for an element",
-        per(large, elements(most)),
-        ("of 250 devices", per(small, elements(least))),
+        &seconds(large, elements),
+        ("of 250 devices", seconds(small, elements)),
         linear,
     );
     add(
         "the same for an entity",
-        per(large, entities(most)),
-        ("of 250 devices", per(small, entities(least))),
+        &seconds(large, entities),
+        ("of 250 devices", seconds(small, entities)),
         linear,
     );
     add(
         "CPU of the worker for an entity",
-        per(large_cpu, entities(most)),
-        ("of 250 devices", per(small_cpu, entities(least))),
+        &cpu(large),
+        ("of 250 devices", cpu(small)),
         linear,
     );
     add(
         "for an entity by two workers",
-        per(pair, entities(most)),
-        ("by one", per(large, entities(most))),
+        &seconds(pair, entities),
+        ("by one", seconds(large, entities)),
         Goal::AtMost(1.0),
     );
     Ok(())

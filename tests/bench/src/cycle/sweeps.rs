@@ -4,9 +4,10 @@ use anyhow::ensure;
 use lockstep_protocol::commands::CvpSweepRequested;
 
 use crate::elements::{CLUSTER, ClusterAccess, Setup, run_on_workers};
+use crate::rounds::alternate;
 use crate::scene::Host;
 use crate::sweep::{CONCURRENCY, LATENCY, one, simulator};
-use crate::table::{Goal, Row, Table, median};
+use crate::table::{Goal, Row, Table};
 
 const WORKERS: u32 = 2;
 
@@ -19,27 +20,23 @@ pub(super) async fn measure(host: &Host, tasks: usize, rounds: u32, table: &mut 
         ("CloudVision sweep by message over two workers", CONCURRENCY),
         ("the same with as many requests at once in all", CONCURRENCY / 2),
     ];
-    let mut ours = [const { Vec::new() }; 2];
-    let mut alone = Vec::new();
+    // Without a concurrency, it is the one process.
+    let contenders = [None, Some(CONCURRENCY), Some(CONCURRENCY / 2)];
     let all = f64::from(u32::try_from(tasks)?);
-    for round in 1..=rounds {
-        let (swept, _) = one(tasks, LATENCY).await?;
-        let by_one = all / swept.seconds;
-        eprintln!("cycle, round {round}: a sweep by one process {by_one:.0}/s");
-        alone.push(by_one);
-        for ((what, concurrency), into) in setups.into_iter().zip(&mut ours) {
-            let rate = all / by_message(host, tasks, concurrency).await?;
-            eprintln!("cycle, round {round}: {what}: {rate:.0}/s");
-            into.push(rate);
-        }
-    }
-    let alone = median(alone);
-    for ((what, _), rates) in setups.into_iter().zip(ours) {
+    let runs = alternate("cycle, sweep", rounds, &contenders, async |concurrency| {
+        let seconds = match concurrency {
+            None => one(tasks, LATENCY).await?.0.seconds,
+            Some(concurrency) => by_message(host, tasks, concurrency).await?,
+        };
+        Ok(all / seconds)
+    })
+    .await?;
+    for (what, concurrency) in setups {
         table.rows.push(Row::new(
             what,
             "tasks/s",
-            median(rates),
-            ("one process", alone),
+            runs.of(Some(concurrency)),
+            ("one process", runs.of(None)),
             Goal::Times(0.9),
         ));
     }

@@ -12,8 +12,9 @@ use lockstep_execution::TargetDevice;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::elements::{OnDevices, Setup, connections, execute};
+use crate::rounds::alternate;
 use crate::scene::Host;
-use crate::table::{Goal, Row, Table, median};
+use crate::table::{Goal, Row, Table};
 
 pub(crate) use fleet::{Fleet, FleetAccess, Simulator, run};
 
@@ -61,7 +62,9 @@ fn raise_limit(runs: u32) -> anyhow::Result<()> {
 
 async fn rates(host: &Host, runs: u32, rounds: u32, table: &mut Table) -> anyhow::Result<()> {
     let fleet = Fleet::start(runs, LATENCY, FEW_PORTS).await?;
-    let nornir = Nornir::install().inspect_err(|error| eprintln!("devices, without Nornir: {error:#}"));
+    let nornir = Nornir::install()
+        .inspect_err(|error| eprintln!("devices, without Nornir: {error:#}"))
+        .ok();
     let setup = Setup {
         elements: runs,
         latency: LATENCY,
@@ -77,35 +80,49 @@ async fn rates(host: &Host, runs: u32, rounds: u32, table: &mut Table) -> anyhow
     };
     // Devices make their certificates at the first connection.
     driver_alone(&fleet).await?;
-    let (mut ours, mut alone, mut others) = (Vec::new(), Vec::new(), Vec::new());
-    for round in 1..=rounds {
-        let driver = driver_alone(&fleet).await?;
-        let ran = execute(host, setup).await?;
-        eprintln!("devices, round {round}: driver {driver:.0}/s, {ran:.2?}");
-        alone.push(driver);
-        ours.push(ran.rate);
-        if let Ok(nornir) = &nornir {
-            let rate = nornir.measure(&fleet).await?;
-            eprintln!("devices, round {round}: Nornir {rate:.0}/s");
-            others.push(rate);
-        }
-    }
-    let ours = median(ours);
-    let ideal = f64::from(AT_ONCE) * 1e3 / f64::from(LATENCY);
-    let mut contenders = vec![
-        ("ideal", ideal, 0.9),
-        ("the driver alone, 256 at once", median(alone), 0.9),
+    let mut contenders = vec![Contender::DriverAlone, Contender::Lockstep];
+    contenders.extend(nornir.as_ref().map(|_| Contender::Nornir));
+    let measured = alternate(
+        "devices",
+        rounds,
+        &contenders,
+        async |contender| match contender {
+            Contender::DriverAlone => driver_alone(&fleet).await,
+            Contender::Lockstep => Ok(execute(host, setup).await?.rate),
+            Contender::Nornir => nornir.as_ref().expect("it takes part").measure(&fleet).await,
+        },
+    )
+    .await?;
+    let ideal = [f64::from(AT_ONCE) * 1e3 / f64::from(LATENCY)];
+    let others = [
+        ("ideal", &ideal[..], 0.9),
+        (
+            "the driver alone, 256 at once",
+            measured.of(Contender::DriverAlone),
+            0.9,
+        ),
+        ("Nornir, 256 threads", measured.of(Contender::Nornir), 1.0),
     ];
-    if !others.is_empty() {
-        contenders.push(("Nornir, 256 threads", median(others), 1.0));
-    }
-    for (who, rate, goal) in contenders {
-        let what = format!("{runs} runs on devices of 100 ms over TLS, 256 at once");
-        table
-            .rows
-            .push(Row::new(what, "/s", ours, (who, rate), Goal::Times(goal)));
+    for (who, rates, goal) in others {
+        if rates.is_empty() {
+            continue;
+        }
+        table.rows.push(Row::new(
+            format!("{runs} runs on devices of 100 ms over TLS, 256 at once"),
+            "/s",
+            measured.of(Contender::Lockstep),
+            (who, rates),
+            Goal::Times(goal),
+        ));
     }
     Ok(())
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Contender {
+    DriverAlone,
+    Lockstep,
+    Nornir,
 }
 
 /// Asks each device for its version, without a worker. Returns devices in a second.
@@ -175,8 +192,8 @@ async fn memory(host: &Host, rounds: u32, table: &mut Table) -> anyhow::Result<(
         table.rows.push(Row::new(
             format!("memory of a run under way, its answer 100 KiB {what} over TLS"),
             "KiB",
-            median(each),
-            ("goal", MOST_KIB),
+            &each,
+            ("goal", &[MOST_KIB]),
             Goal::AtMost(1.0),
         ));
     }

@@ -16,8 +16,9 @@ use lockstep_store::{
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::rounds::alternate;
 use crate::scene::Host;
-use crate::table::{Goal, Row, Table, median};
+use crate::table::{Goal, Row, Table};
 
 /// Elements in one transaction, as a worker commits them.
 pub(crate) const GROUP: usize = 256;
@@ -81,10 +82,10 @@ pub(super) async fn ends(host: &Host, elements: u32, rounds: u32, table: &mut Ta
         ("elements begun, 256 in a transaction", begins, 10_000.0),
         ("elements ended, 256 in a transaction", ends, 20_000.0),
     ] {
-        let goal = ("goal", goal);
+        let goal = ("goal", &[goal][..]);
         table
             .rows
-            .push(Row::new(what, "/s", median(rates), goal, Goal::Times(1.0)));
+            .push(Row::new(what, "/s", &rates, goal, Goal::Times(1.0)));
     }
     Ok(())
 }
@@ -256,19 +257,17 @@ pub(super) async fn pages(host: &Host, rounds: u32, table: &mut Table) -> anyhow
         .query_one(after, &[&(i64::from(PAGE) * 999 - 1)])
         .await?
         .get(0);
-    let (mut firsts, mut others) = (Vec::new(), Vec::new());
-    for round in 1..=rounds {
-        let first = page(&store, None).await?;
-        let other = page(&store, Some(u64::try_from(after)?)).await?;
-        eprintln!("elements, round {round}: first page {first:?}, page 1,000 {other:?}");
-        firsts.push(first.as_secs_f64() * 1e3);
-        others.push(other.as_secs_f64() * 1e3);
-    }
+    let first_and_other = [None, Some(u64::try_from(after)?)];
+    let runs = alternate("elements, page after", rounds, &first_and_other, async |after| {
+        Ok(page(&store, after).await?.as_secs_f64() * 1e3)
+    })
+    .await?;
+    let [first, other] = first_and_other;
     table.rows.push(Row::new(
         "page 1,000 of 1,000,000 results",
         "ms",
-        median(others),
-        ("the first page", median(firsts)),
+        runs.of(other),
+        ("the first page", runs.of(first)),
         Goal::AtMost(2.0),
     ));
     Ok(())

@@ -16,8 +16,9 @@ use tokio::process::{Child, Command};
 use super::worker::{ClusterAccess, PROVIDER};
 use crate::devices::Fleet;
 use crate::processes::{cpu_time, memory_kib};
+use crate::rounds::alternate;
 use crate::scene::{Host, Scene};
-use crate::table::{Goal, Row, Table, median};
+use crate::table::{Goal, Row, Table};
 
 /// What a device takes for each element.
 const LATENCY: u32 = 100;
@@ -92,56 +93,50 @@ pub(super) async fn waiting(
         places: 128,
         ..one
     };
-    let (mut ones, mut alone, mut both) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut free, mut capped) = (Vec::new(), Vec::new());
-    for round in 1..=rounds {
-        for (what, setup, into) in [
-            ("256 at once", one, &mut ones),
-            ("64 at once", small, &mut alone),
-            (
-                "64 at once on each of two",
-                Setup { workers: 2, ..small },
-                &mut both,
-            ),
-            ("two workers", pair, &mut free),
-            (
-                "two workers under a cap",
-                Setup {
-                    cap: Some(256),
-                    ..pair
-                },
-                &mut capped,
-            ),
-        ] {
-            let ran = execute(host, setup).await?;
-            eprintln!("elements, round {round}: {what}: {ran:.2?}");
-            into.push(ran.rate);
-        }
-    }
-    let ideal = 256.0 * 1e3 / f64::from(LATENCY);
-    let mut add = |what: String, ours: Vec<f64>, other, goal| {
+    let small_pair = Setup { workers: 2, ..small };
+    let capped = Setup {
+        cap: Some(256),
+        ..pair
+    };
+    let setups = [
+        ("256 at once", one),
+        ("64 at once", small),
+        ("64 at once on each of two", small_pair),
+        ("two workers", pair),
+        ("two workers under a cap", capped),
+    ];
+    let names = setups.map(|(name, _)| name);
+    let runs = alternate("elements", rounds, &names, async |name| {
+        let (_, setup) = setups
+            .iter()
+            .find(|(other, _)| *other == name)
+            .expect("it is one of them");
+        Ok(execute(host, *setup).await?.rate)
+    })
+    .await?;
+    let [one, small, small_pair, pair, capped] = names.map(|name| runs.of(name));
+    let ideal = [256.0 * 1e3 / f64::from(LATENCY)];
+    let mut add = |what: &str, ours, other, goal| {
         table
             .rows
-            .push(Row::new(what, "/s", median(ours), other, Goal::Times(goal)));
+            .push(Row::new(what, "/s", ours, other, Goal::Times(goal)));
     };
     add(
-        format!("{elements} elements of 100 ms, 256 at once"),
-        ones,
-        ("ideal", ideal),
+        &format!("{elements} elements of 100 ms, 256 at once"),
+        one,
+        ("ideal", &ideal[..]),
         0.9,
     );
-    let alone = ("one worker", median(alone));
     add(
-        "two workers, 64 elements of 100 ms at once on each".to_owned(),
-        both,
-        alone,
+        "two workers, 64 elements of 100 ms at once on each",
+        small_pair,
+        ("one worker", small),
         1.9,
     );
-    let free = ("without", median(free));
     add(
-        "two workers under an overall cap of 256".to_owned(),
+        "two workers under an overall cap of 256",
         capped,
-        free,
+        ("without", pair),
         0.9,
     );
     Ok(())
@@ -153,46 +148,41 @@ pub(super) async fn waiting(
 /// A server rejects a request, or an element was not done.
 pub(super) async fn empty(host: &Host, rounds: u32, table: &mut Table) -> anyhow::Result<()> {
     const SIZES: [u32; 4] = [100, 1000, 10_000, 100_000];
-    let mut walls = [const { Vec::new() }; SIZES.len()];
-    let mut cpus = [const { Vec::new() }; SIZES.len()];
-    for round in 1..=rounds {
-        for (place, elements) in SIZES.into_iter().enumerate() {
-            let setup = Setup {
-                elements,
-                latency: 0,
-                workers: 1,
-                places: 256,
-                cap: None,
-                on: None,
-                cluster: None,
-            };
-            let ran = execute(host, setup).await?;
-            eprintln!("elements, round {round}: {elements} that do nothing: {ran:.2?}");
-            walls[place].push(ran.seconds * 1e6 / f64::from(elements));
-            cpus[place].push(ran.cpu);
-        }
-    }
-    let [_, thousand, ten_thousand, largest] = walls.map(median);
-    let [_, _, cpu, largest_cpu] = cpus.map(median);
-    let mut add = |what: &str, ours, other| {
+    let runs = alternate("elements that do nothing", rounds, &SIZES, async |elements| {
+        let setup = Setup {
+            elements,
+            latency: 0,
+            workers: 1,
+            places: 256,
+            cap: None,
+            on: None,
+            cluster: None,
+        };
+        execute(host, setup).await
+    })
+    .await?;
+    let [_, thousand, ten_thousand, largest] = SIZES;
+    let each = |elements| runs.each(elements, |ran| ran.seconds * 1e6 / f64::from(elements));
+    let cpu = |elements| runs.each(elements, |ran| ran.cpu);
+    let mut add = |what: &str, ours: &[f64], (who, others): (&'static str, Vec<f64>)| {
         table
             .rows
-            .push(Row::new(what, "µs", ours, other, Goal::AtMost(1.2)));
+            .push(Row::new(what, "µs", ours, (who, &others), Goal::AtMost(1.2)));
     };
     add(
         "an element that does nothing, of 10,000",
-        ten_thousand,
-        ("of 1,000", thousand),
+        &each(ten_thousand),
+        ("of 1,000", each(thousand)),
     );
     add(
         "an element that does nothing, of 100,000",
-        largest,
-        ("of 10,000", ten_thousand),
+        &each(largest),
+        ("of 10,000", each(ten_thousand)),
     );
     add(
         "CPU of the worker for it, of 100,000",
-        largest_cpu,
-        ("of 10,000", cpu),
+        &cpu(largest),
+        ("of 10,000", cpu(ten_thousand)),
     );
     Ok(())
 }
